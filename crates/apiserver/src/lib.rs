@@ -1,0 +1,1 @@
+//! A small in-process Kubernetes API server.

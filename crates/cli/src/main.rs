@@ -1,0 +1,2 @@
+//! The `sealfast` program: dispatch only.
+fn main() {}

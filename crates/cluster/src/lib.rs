@@ -1,0 +1,1 @@
+//! Talks to a Kubernetes API server: apply, inventory, prune, health.

@@ -1,0 +1,1 @@
+//! Reconcilers compatible with Flux.

@@ -1,0 +1,1 @@
+//! Kubernetes words as plain data: ids, objects, conditions, schema facts, Flux types.

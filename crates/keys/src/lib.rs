@@ -1,0 +1,1 @@
+//! Master keys: wrap and unwrap a data key.

@@ -1,0 +1,1 @@
+//! Directory view to a list of resources, as kustomize build prints them.

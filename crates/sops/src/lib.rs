@@ -1,0 +1,1 @@
+//! The SOPS file format: values, MAC, metadata, creation rules, stores.

@@ -1,0 +1,1 @@
+//! A git reference to a verified, content-addressed archive.

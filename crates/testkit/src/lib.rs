@@ -1,0 +1,1 @@
+//! Golden walker, scratch folders, stand-ins and a git server for the tests.

@@ -1,0 +1,2 @@
+//! The errands of the workspace: `cargo xtask test`.
+fn main() {}
