@@ -1,2 +1,29 @@
-//! The `sealfast` program: dispatch only.
-fn main() {}
+//! The `sealfast` program: the first word, or the name it is called under, picks the tool.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+mod diagnostic;
+mod env;
+mod flux;
+mod kubectl;
+mod kustomize;
+mod native;
+mod output;
+mod sops;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let name = if args.is_empty() { OsString::from("sealfast") } else { args.remove(0) };
+    let called = Path::new(&name).file_name().map(|name| name.to_string_lossy().into_owned());
+    match called.as_deref() {
+        Some("sops") => sops::run(args, sops::Presentation::AsSops),
+        Some("flux") => flux::run(args),
+        Some("kustomize") => kustomize::run(args),
+        _ => native::run(args),
+    }
+}

@@ -1,0 +1,15 @@
+//! The `flux` command line.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::diagnostic::Failure;
+
+/// Runs `flux ARGS`.
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
+    Failure::new(format!(
+        "unknown command `{}`",
+        args.first().map_or("".into(), |word| word.to_string_lossy())
+    ))
+    .report()
+}
