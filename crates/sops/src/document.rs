@@ -1,0 +1,435 @@
+//! Documents: load, encrypt, decrypt, set, write. The front door of this crate.
+//!
+//! A [`Plain`] document becomes an [`Encrypted`] one with metadata and a data key, and back with the data key alone;
+//! the types keep the two apart, so that plaintext is never written where ciphertext is meant.
+//!
+//! ```
+//! use sealfast_sops::cipher::DataKey;
+//! use sealfast_sops::document::{Context, Encrypted, MacCheck, Plain};
+//! use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
+//! use sealfast_sops::store::{EmitOptions, Format};
+//! use sealfast_sops::time::Time;
+//!
+//! # fn main() -> Result<(), sealfast_sops::error::Error> {
+//! let mut rng = rand08::thread_rng();
+//! let now = Time::parse("2026-01-02T03:04:05Z")?;
+//! let key = DataKey::generate(&mut rng);
+//! // Another crate wraps the data key for the recipient and fills in `enc`.
+//! let groups = vec![KeyGroup { keys: MasterKey::age_list("age1example") }];
+//!
+//! let plain = Plain::load(br#"{"password": "hunter2"}"#, Format::Json)?;
+//! let context = Context { now, rng: &mut rng, reuse: None };
+//! let encrypted = plain.encrypt(Metadata::new(groups, now), &key, context)?;
+//! let file = encrypted.emit(Format::Json, &EmitOptions::default())?;
+//! assert!(!file.windows(7).any(|text| text == b"hunter2"));
+//!
+//! let decrypted = Encrypted::load(&file, Format::Json)?.decrypt(&key, MacCheck::Verify)?;
+//! let output = decrypted.plain.emit(Format::Json, &EmitOptions::default())?;
+//! assert_eq!(output.expose(), b"{\n\t\"password\": \"hunter2\"\n}\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Follows: `Encrypt`, `Decrypt` and `VerifyMAC` of sops 3.13.2. Differs: see `mac` and `walk`; an empty comment in a list
+//! stays a comment.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::cipher::{Cipher, DataKey, Nonces, Random};
+use crate::error::{Error, TreePath};
+use crate::mac::{self, Mac};
+use crate::metadata::Metadata;
+use crate::path::{self, Change, Found, Step};
+use crate::select::Matcher;
+use crate::store;
+pub use crate::store::{EmitOptions, Format};
+use crate::time::Time;
+use crate::tree::{Branch, Comment, Text, Value};
+use crate::walk;
+
+/// Plaintext on its way out: wiped on drop, not printable.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretBytes(Zeroizing<Vec<u8>>);
+
+impl SecretBytes {
+    /// Takes the bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Returns the bytes.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretBytes({} bytes, hidden)", self.0.len())
+    }
+}
+
+/// What encryption takes from outside.
+pub struct Context<'c> {
+    /// Becomes `lastmodified`.
+    pub now: Time,
+    /// Source of nonces.
+    pub rng: &'c mut dyn Random,
+    /// Nonces of the same document before, so that unchanged values keep their ciphertext.
+    pub reuse: Option<&'c Nonces>,
+}
+
+/// Whether the MAC must fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MacCheck {
+    /// A document whose MAC does not fit is an error.
+    Verify,
+    /// Each value still authenticates itself; what stands in the clear may have been changed.
+    Skip,
+}
+
+/// A document in the clear.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plain {
+    branches: Vec<Branch>,
+}
+
+impl Plain {
+    /// Reads a plain document.
+    ///
+    /// # Errors
+    /// [`Error::Parse`] in the format's words, [`Error::Depth`] and [`Error::Expansion`] for hostile input.
+    pub fn load(input: &[u8], format: Format) -> Result<Self, Error> {
+        Ok(Self { branches: store::load(input, format)? })
+    }
+
+    /// Takes a tree made elsewhere.
+    #[must_use]
+    pub fn from_branches(branches: Vec<Branch>) -> Self {
+        Self { branches }
+    }
+
+    /// Returns the documents of the stream.
+    #[must_use]
+    pub fn branches(&self) -> &[Branch] {
+        &self.branches
+    }
+
+    /// Returns true when there is no document at all, as in an empty YAML file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.branches.is_empty()
+    }
+
+    /// Fails when a document already has what would be read as metadata.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyEncrypted`] for the first document, [`Error::LaterAlreadyEncrypted`] for others.
+    pub fn check_unencrypted(&self, format: Format) -> Result<(), Error> {
+        match self.branches.iter().position(|branch| store::has_metadata_entry(branch, format)) {
+            None => Ok(()),
+            Some(0) => Err(Error::AlreadyEncrypted),
+            Some(index) => Err(Error::LaterAlreadyEncrypted { index: index + 1 }),
+        }
+    }
+
+    /// Writes the document.
+    ///
+    /// # Errors
+    /// [`Error::Emit`] when the format cannot hold it.
+    pub fn emit(&self, format: Format, options: &EmitOptions) -> Result<SecretBytes, Error> {
+        store::emit(&self.branches, format, options).map(SecretBytes::new)
+    }
+
+    /// Encrypts every selected leaf; `mac` and `last_modified` of the metadata are set.
+    ///
+    /// # Errors
+    /// [`Error::KeyType`], [`Error::ValueType`], [`Error::CommentCollision`] with the place in the tree.
+    pub fn encrypt(
+        mut self,
+        mut metadata: Metadata,
+        key: &DataKey,
+        context: Context<'_>,
+    ) -> Result<Encrypted, Error> {
+        let Context { now, rng, reuse } = context;
+        let cipher = Cipher::new(key);
+        let matcher = Matcher::new(metadata.selector.as_ref());
+        let mut mac = Mac::new(metadata.mac_only_encrypted);
+        let only_encrypted = metadata.mac_only_encrypted;
+        for branch in &mut self.branches {
+            walk::branch(branch, &matcher, &mut |leaf, place| {
+                if !only_encrypted || place.selected {
+                    mac.add(&leaf);
+                }
+                let is_comment = matches!(leaf, Value::Comment(_));
+                if matches!(leaf, Value::Uint(_)) {
+                    return Err(Error::ValueType { path: place.path(), kind: leaf.type_name() });
+                }
+                if !place.selected || matches!(&leaf, Value::Comment(comment) if comment.text.is_empty()) {
+                    return Ok(leaf);
+                }
+                let text = cipher
+                    .encrypt(&leaf, place.aad, rng, reuse)
+                    .ok_or_else(|| Error::ValueType { path: place.path(), kind: leaf.type_name() })?;
+                if is_comment && matcher.is_undone_by(&text) {
+                    return Err(Error::CommentCollision { path: place.path() });
+                }
+                Ok(text.into())
+            })?;
+        }
+        metadata.last_modified = now.without_fraction();
+        let digest = Value::from(mac.finish());
+        metadata.mac = cipher
+            .encrypt(&digest, &metadata.last_modified.to_seconds(), rng, reuse)
+            .ok_or_else(|| Error::ValueType { path: TreePath::default(), kind: "string" })?;
+        Ok(Encrypted { branches: self.branches, metadata })
+    }
+
+    /// Returns what a path leads to in the first document.
+    ///
+    /// # Errors
+    /// [`Error::Path`] in the reference's words.
+    pub fn extract(&self, path: &[Step]) -> Result<Value, Error> {
+        let first = self
+            .branches
+            .first()
+            .ok_or_else(|| Error::Path { message: "the document is empty".to_owned() })?;
+        Ok(match path::find(first, path)? {
+            Found::Branch(branch) => Value::Branch(branch.clone()),
+            Found::Value(value) => value.clone(),
+        })
+    }
+
+    /// Puts another branch in the place of the first document.
+    pub fn replace_first(&mut self, branch: Branch) {
+        match self.branches.first_mut() {
+            Some(first) => *first = branch,
+            None => self.branches.push(branch),
+        }
+    }
+
+    /// Sets a value in the first document.
+    ///
+    /// # Errors
+    /// [`Error::Path`] when the path does not fit the tree.
+    pub fn set(&mut self, path: &[Step], value: Value) -> Result<Change, Error> {
+        path::set(self.first_mut()?, path, value)
+    }
+
+    /// Removes a value from the first document.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] and [`Error::Path`] with the step that does not fit.
+    pub fn unset(&mut self, path: &[Step]) -> Result<(), Error> {
+        path::unset(self.first_mut()?, path)
+    }
+
+    fn first_mut(&mut self) -> Result<&mut Branch, Error> {
+        self.branches.first_mut().ok_or_else(|| Error::Path { message: "the document is empty".to_owned() })
+    }
+}
+
+/// Writes one value, as extracting it prints it: strings raw, others in the format's words.
+///
+/// # Errors
+/// [`Error::Emit`] when the format cannot hold it.
+pub fn emit_value(value: &Value, format: Format, options: &EmitOptions) -> Result<SecretBytes, Error> {
+    if let Value::Str(text) = value {
+        return Ok(SecretBytes::new(text.as_bytes().to_vec()));
+    }
+    store::emit_value(value, format, options).map(SecretBytes::new)
+}
+
+/// A document with metadata, its selected leaves encrypted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encrypted {
+    branches: Vec<Branch>,
+    metadata: Metadata,
+}
+
+/// A decrypted document and what is needed to encrypt it again with little change.
+#[derive(Debug)]
+pub struct Decrypted {
+    /// The document.
+    pub plain: Plain,
+    /// Its nonces.
+    pub nonces: Nonces,
+    /// Places of comments that were not encrypted although they should have been.
+    pub clear_comments: Vec<TreePath>,
+}
+
+impl Encrypted {
+    /// Reads an encrypted document.
+    ///
+    /// # Errors
+    /// [`Error::Parse`], [`Error::NoMetadata`], [`Error::Metadata`], [`Error::NoKeys`], [`Error::Selectors`],
+    /// [`Error::Time`].
+    pub fn load(input: &[u8], format: Format) -> Result<Self, Error> {
+        let (branches, metadata) = store::load_encrypted(input, format)?;
+        Ok(Self { branches, metadata })
+    }
+
+    /// Returns the metadata.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Returns the metadata, to wrap the data key for other master keys.
+    pub fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+
+    /// Returns the documents of the stream, still encrypted.
+    #[must_use]
+    pub fn branches(&self) -> &[Branch] {
+        &self.branches
+    }
+
+    /// Writes the document with its metadata.
+    ///
+    /// # Errors
+    /// [`Error::Emit`] when the format cannot hold it.
+    pub fn emit(&self, format: Format, options: &EmitOptions) -> Result<Vec<u8>, Error> {
+        store::emit_encrypted(&self.branches, &self.metadata, format, options)
+    }
+
+    /// Decrypts every selected leaf and checks the MAC.
+    ///
+    /// # Errors
+    /// [`Error::Decrypt`] and [`Error::NotCiphertext`] with the place in the tree, [`Error::MacDecrypt`],
+    /// [`Error::MacMismatch`], [`Error::Version`].
+    pub fn decrypt(mut self, key: &DataKey, check: MacCheck) -> Result<Decrypted, Error> {
+        if self.metadata.version.is_empty() {
+            return Err(Error::Version { message: "Version string empty".to_owned() });
+        }
+        let cipher = Cipher::new(key);
+        let mut opened = Opened { cipher: &cipher, nonces: Nonces::default(), clear_comments: Vec::new() };
+        let computed = opened.open(&mut self.branches, &self.metadata)?;
+        if check == MacCheck::Verify {
+            verify(&cipher, &self.metadata, computed)?;
+        }
+        let Opened { nonces, clear_comments, .. } = opened;
+        Ok(Decrypted { plain: Plain { branches: self.branches }, nonces, clear_comments })
+    }
+}
+
+fn verify(cipher: &Cipher, metadata: &Metadata, computed: String) -> Result<(), Error> {
+    let aad = metadata.last_modified.to_seconds();
+    let stored = cipher
+        .decrypt(metadata.mac.as_bytes(), &aad, &mut Nonces::default())
+        .map_err(|source| Error::MacDecrypt { source })?;
+    let stored = if let Value::Str(text) = stored { text } else { Text::default() };
+    if mac::agree(stored.as_bytes(), &computed) {
+        return Ok(());
+    }
+    Err(Error::MacMismatch { stored: stored.to_string_lossy().into_owned(), computed })
+}
+
+/// The state of one decryption.
+struct Opened<'c> {
+    cipher: &'c Cipher,
+    nonces: Nonces,
+    clear_comments: Vec<TreePath>,
+}
+
+impl Opened<'_> {
+    /// Returns the MAC of the tree.
+    fn open(&mut self, branches: &mut [Branch], metadata: &Metadata) -> Result<String, Error> {
+        let matcher = Matcher::new(metadata.selector.as_ref());
+        let mut mac = Mac::new(metadata.mac_only_encrypted);
+        for branch in branches {
+            walk::branch(branch, &matcher, &mut |leaf, place| {
+                let was_comment = matches!(leaf, Value::Comment(_));
+                let value = if place.selected { self.leaf(leaf, place)? } else { leaf };
+                if !was_comment && (!metadata.mac_only_encrypted || place.selected) {
+                    mac.add(&value);
+                }
+                Ok(value)
+            })?;
+        }
+        Ok(mac.finish())
+    }
+
+    fn leaf(&mut self, leaf: Value, place: &walk::Place<'_>) -> Result<Value, Error> {
+        match leaf {
+            Value::Comment(comment) => Ok(Value::Comment(self.comment(comment, place))),
+            Value::Str(text) => self
+                .cipher
+                .decrypt(text.as_bytes(), place.aad, &mut self.nonces)
+                .map_err(|source| Error::Decrypt { path: place.path(), source }),
+            other => Err(Error::NotCiphertext { path: place.path(), kind: other.type_name() }),
+        }
+    }
+
+    /// A comment that does not open is taken for one that was never encrypted. One that does loses its place behind
+    /// a value: it comes back on a line of its own.
+    fn comment(&mut self, comment: Comment, place: &walk::Place<'_>) -> Comment {
+        if comment.text.is_empty() {
+            return comment;
+        }
+        match self.cipher.decrypt(comment.text.as_bytes(), place.aad, &mut self.nonces) {
+            Ok(Value::Comment(opened)) => opened,
+            Ok(Value::Str(text)) => Comment { text, inline: comment.inline },
+            Ok(_) | Err(_) => {
+                self.clear_comments.push(place.path());
+                comment
+            }
+        }
+    }
+}
+
+/// Returns true when the input reads as an encrypted document with version and MAC.
+#[must_use]
+pub fn is_encrypted(input: &[u8], format: Format) -> bool {
+    Encrypted::load(input, format)
+        .is_ok_and(|document| !document.metadata.version.is_empty() && !document.metadata.mac.is_empty())
+}
+
+/// Returns true when an object carries a `sops` block with a MAC.
+#[must_use]
+pub fn is_encrypted_object(object: &serde_json::Value) -> bool {
+    object
+        .get("sops")
+        .and_then(|block| block.get("mac"))
+        .is_some_and(|mac| mac.as_str().is_some_and(|mac| !mac.is_empty()))
+}
+
+/// Reads an object (a built Kubernetes resource, say) as an encrypted document.
+///
+/// # Errors
+/// As [`Encrypted::load`].
+pub fn load_object(object: &serde_json::Value) -> Result<Encrypted, Error> {
+    let text = Zeroizing::new(
+        serde_json::to_vec(object).map_err(|wrong| Error::Parse { message: wrong.to_string() })?,
+    );
+    Encrypted::load(&text, Format::Json)
+}
+
+/// Decrypts an object in memory; the `sops` block is gone in the result.
+///
+/// # Errors
+/// As [`Encrypted::load`] and [`Encrypted::decrypt`].
+pub fn decrypt_object(
+    object: &serde_json::Value,
+    key: &DataKey,
+    check: MacCheck,
+) -> Result<serde_json::Value, Error> {
+    let decrypted = load_object(object)?.decrypt(key, check)?;
+    let text = decrypted.plain.emit(Format::Json, &EmitOptions::default())?;
+    serde_json::from_slice(text.expose()).map_err(|wrong| Error::Emit { message: wrong.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SecretBytes;
+
+    #[test]
+    fn plaintext_is_not_printed() {
+        assert_eq!(format!("{:?}", SecretBytes::new(b"hunter2".to_vec())), "SecretBytes(7 bytes, hidden)");
+    }
+}

@@ -1,0 +1,212 @@
+//! What can go wrong with a SOPS document, each with its place.
+
+use std::fmt;
+
+use crate::tree::Text;
+
+/// A place in the tree: the keys on the way, as `a.b.c`; list indexes are not part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TreePath(pub Vec<String>);
+
+impl fmt::Display for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("(top level)");
+        }
+        f.write_str(&self.0.join("."))
+    }
+}
+
+/// Why one value could not be decrypted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CipherError {
+    /// The text is no `ENC[AES256_GCM,…]`.
+    #[error("the value is not in the form `ENC[AES256_GCM,…]`")]
+    Format {
+        /// The text that was found, for presentations that show it.
+        found: Text,
+    },
+    /// A part is not base64.
+    #[error("the `{part}` part of the value is not base64")]
+    Base64 {
+        /// `data`, `iv` or `tag`.
+        part: &'static str,
+        /// Where the first bad byte is.
+        #[source]
+        source: base64::DecodeError,
+    },
+    /// The key does not fit, or the value, its key or its place was changed.
+    #[error("the value does not authenticate: it was changed or moved, or belongs to another data key")]
+    Authentication,
+    /// A nonce length that no known writer uses.
+    #[error("a nonce of {length} bytes is not supported")]
+    Nonce {
+        /// Bytes found.
+        length: usize,
+    },
+    /// The type label is not known.
+    #[error("unknown value type `{label}`")]
+    Type {
+        /// The label found.
+        label: String,
+    },
+    /// The plaintext does not fit the type label.
+    #[error("the decrypted value is not of its type `{label}`")]
+    Content {
+        /// The label found.
+        label: &'static str,
+    },
+}
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The input does not parse; the message is the format's own.
+    #[error("{message}")]
+    Parse {
+        /// What is wrong, with the line where known.
+        message: String,
+    },
+    /// The document cannot be written in this format.
+    #[error("{message}")]
+    Emit {
+        /// What does not fit.
+        message: String,
+    },
+    /// There is no `sops` block.
+    #[error("sops metadata not found")]
+    NoMetadata,
+    /// The `sops` block lists no key.
+    #[error("no keys found in the sops metadata")]
+    NoKeys,
+    /// The `sops` block has a field of the wrong shape.
+    #[error("sops metadata: {message}")]
+    Metadata {
+        /// Which field and why.
+        message: String,
+    },
+    /// More than one selector.
+    #[error("more than one of the encrypted and unencrypted suffix, regex and comment regex is set")]
+    Selectors,
+    /// The version of the metadata is empty or no version.
+    #[error("version of the sops metadata: {message}")]
+    Version {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Not an RFC 3339 time.
+    #[error("`{text}` is not an RFC 3339 time")]
+    Time {
+        /// The text found.
+        text: String,
+    },
+    /// The plain document already has a `sops` entry.
+    #[error("the document already has a top-level `sops` entry")]
+    AlreadyEncrypted,
+    /// A later document of the stream already has a `sops` entry.
+    #[error("document {index} already has a top-level `sops` entry")]
+    LaterAlreadyEncrypted {
+        /// The document, from 1.
+        index: usize,
+    },
+    /// A key that is not a string.
+    #[error("key `{text}` at `{path}` is not a string but of type {kind}")]
+    KeyType {
+        /// The mapping it is in.
+        path: TreePath,
+        /// Its type in the reference's words.
+        kind: &'static str,
+        /// The key as written.
+        text: String,
+    },
+    /// A value that has no encrypted form.
+    #[error("value at `{path}` of type {kind} cannot be encrypted")]
+    ValueType {
+        /// Where it is.
+        path: TreePath,
+        /// Its type in the reference's words.
+        kind: &'static str,
+    },
+    /// A value that should be ciphertext is not even a string.
+    #[error("value at `{path}` should be encrypted, but is of type {kind}")]
+    NotCiphertext {
+        /// Where it is.
+        path: TreePath,
+        /// Its type in the reference's words.
+        kind: &'static str,
+    },
+    /// A value could not be decrypted.
+    #[error("cannot decrypt the value at `{path}`")]
+    Decrypt {
+        /// Where it is.
+        path: TreePath,
+        /// Why.
+        #[source]
+        source: CipherError,
+    },
+    /// An encrypted comment looks like the comment that leaves values unencrypted.
+    #[error("an encrypted comment at `{path}` matches unencrypted_comment_regex, which could not be undone")]
+    CommentCollision {
+        /// The mapping or list it is in.
+        path: TreePath,
+    },
+    /// The MAC itself could not be decrypted.
+    #[error("cannot decrypt the MAC of the document")]
+    MacDecrypt {
+        /// Why.
+        #[source]
+        source: CipherError,
+    },
+    /// The MAC does not fit the document.
+    #[error("MAC mismatch: the document was changed since it was encrypted")]
+    MacMismatch {
+        /// The MAC in the file in hex; empty for none.
+        stored: String,
+        /// The MAC of the tree in hex.
+        computed: String,
+    },
+    /// A path component that is not in the tree.
+    #[error("`{component}` not found")]
+    NotFound {
+        /// The key or index.
+        component: String,
+    },
+    /// A path that does not fit the tree.
+    #[error("{message}")]
+    Path {
+        /// Which component and why.
+        message: String,
+    },
+    /// The `.sops.yaml` is wrong.
+    #[error("{message}")]
+    Rules {
+        /// Which field and why.
+        message: String,
+    },
+    /// Shares that do not fit together.
+    #[error("{message}")]
+    Shamir {
+        /// What does not fit.
+        message: &'static str,
+    },
+    /// A data key of the wrong length.
+    #[error("a data key has 32 bytes, not {length}")]
+    DataKey {
+        /// Bytes given.
+        length: usize,
+    },
+    /// Nested deeper than this program follows.
+    #[error("the document is nested deeper than {limit} levels")]
+    Depth {
+        /// The limit.
+        limit: usize,
+    },
+    /// Aliases that expand to more than this program follows.
+    #[error("the document's aliases expand to more than {limit} values")]
+    Expansion {
+        /// The limit.
+        limit: usize,
+    },
+}

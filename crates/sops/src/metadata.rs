@@ -1,0 +1,338 @@
+//! The `sops` block: key groups, selector, MAC, and its tree form.
+//!
+//! Written in alphabetical order at every level; read in any order and tolerantly (numbers and booleans as strings,
+//! null or empty lists, unknown fields).
+//!
+//! Follows: `stores/stores.go` and `stores/metadata.go` of sops 3.13.2.
+
+use std::collections::BTreeMap;
+
+use crate::error::Error;
+pub use crate::master_key::MasterKey;
+use crate::select::Selector;
+use crate::time::Time;
+use crate::tree::{Branch, Value};
+
+/// The suffix that leaves values in the clear when nothing else was chosen.
+pub const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
+
+/// The version of the format that is written.
+pub const FORMAT_VERSION: &str = "3.13.2";
+
+/// Master keys of which any one opens the group's share.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyGroup {
+    /// The keys in order.
+    pub keys: Vec<MasterKey>,
+}
+
+/// What a document says about its own encryption.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metadata {
+    /// Groups of master keys; with one group each key wraps the data key itself, with more a share of it.
+    pub key_groups: Vec<KeyGroup>,
+    /// How many groups must be opened; 0 for all of them.
+    pub shamir_threshold: usize,
+    /// When the document was last encrypted; part of the MAC's additional data.
+    pub last_modified: Time,
+    /// The encrypted MAC; empty for none.
+    pub mac: String,
+    /// Which leaves are encrypted; none means all.
+    pub selector: Option<Selector>,
+    /// True when the MAC covers encrypted values only.
+    pub mac_only_encrypted: bool,
+    /// Version of the program that wrote the document.
+    pub version: String,
+}
+
+impl Metadata {
+    /// Returns metadata of a new document for these keys, with the default selector.
+    #[must_use]
+    pub fn new(key_groups: Vec<KeyGroup>, now: Time) -> Self {
+        Self {
+            key_groups,
+            shamir_threshold: 0,
+            last_modified: now,
+            mac: String::new(),
+            selector: Some(Selector::UnencryptedSuffix(DEFAULT_UNENCRYPTED_SUFFIX.to_owned())),
+            mac_only_encrypted: false,
+            version: FORMAT_VERSION.to_owned(),
+        }
+    }
+
+    /// Iterates over all master keys.
+    pub fn master_keys(&self) -> impl Iterator<Item = &MasterKey> {
+        self.key_groups.iter().flat_map(|group| &group.keys)
+    }
+
+    /// Reads the block.
+    ///
+    /// # Errors
+    /// [`Error::Time`] for bad times, [`Error::NoKeys`], [`Error::Selectors`], [`Error::Metadata`] for wrong shapes.
+    pub fn from_branch(branch: &Branch) -> Result<Self, Error> {
+        let fields = Fields(branch);
+        let last_modified = Time::parse(&fields.text("lastmodified")?)?.without_fraction();
+        let mut key_groups = Vec::new();
+        let single = group_from(fields)?;
+        if !single.keys.is_empty() {
+            key_groups.push(single);
+        } else {
+            for group in fields.list("key_groups")? {
+                key_groups.push(group_from(group)?);
+            }
+        }
+        if key_groups.is_empty() {
+            return Err(Error::NoKeys);
+        }
+        let default = || Selector::UnencryptedSuffix(DEFAULT_UNENCRYPTED_SUFFIX.to_owned());
+        Ok(Self {
+            key_groups,
+            shamir_threshold: fields.count("shamir_threshold")?,
+            last_modified,
+            mac: fields.text("mac")?,
+            selector: Some(selector_from(fields)?.unwrap_or_else(default)),
+            mac_only_encrypted: fields.flag("mac_only_encrypted")?,
+            version: fields.text("version")?,
+        })
+    }
+
+    /// Writes the block.
+    #[must_use]
+    pub fn to_branch(&self) -> Branch {
+        let mut fields: BTreeMap<&str, Value> = BTreeMap::new();
+        if let [group] = self.key_groups.as_slice() {
+            fields
+                .extend(group_lists(group).into_iter().filter(|(_, list)| !list.is_empty()).map(list_value));
+        } else if !self.key_groups.is_empty() {
+            let groups = self.key_groups.iter().map(group_branch).collect();
+            fields.insert("key_groups", Value::List(groups));
+        }
+        if self.shamir_threshold != 0 {
+            fields.insert("shamir_threshold", Value::Int(self.shamir_threshold as i64));
+        }
+        fields.insert("lastmodified", self.last_modified.to_seconds().into());
+        fields.insert("mac", self.mac.as_str().into());
+        fields.insert("version", self.version.as_str().into());
+        if let Some(selector) = &self.selector {
+            fields.insert(selector.field(), selector.text().into());
+        }
+        if self.mac_only_encrypted {
+            fields.insert("mac_only_encrypted", true.into());
+        }
+        sorted(fields)
+    }
+}
+
+/// The lists of a group in alphabetical order.
+const LISTS: [&str; 7] = ["age", "azure_kv", "gcp_kms", "hc_vault", "hckms", "kms", "pgp"];
+
+fn group_lists(group: &KeyGroup) -> Vec<(&'static str, Vec<Value>)> {
+    let list = |name: &'static str| {
+        let keys = group.keys.iter().filter(|key| key.type_name() == name);
+        (name, keys.map(|key| Value::Branch(key_branch(key))).collect())
+    };
+    LISTS.into_iter().map(list).collect()
+}
+
+fn list_value((name, list): (&'static str, Vec<Value>)) -> (&'static str, Value) {
+    (name, Value::List(list))
+}
+
+/// Inside `key_groups` the lists `age` and `hc_vault` are always written.
+fn group_branch(group: &KeyGroup) -> Value {
+    let keep = |(name, list): &(&str, Vec<Value>)| !list.is_empty() || *name == "age" || *name == "hc_vault";
+    sorted(group_lists(group).into_iter().filter(keep).map(list_value).collect()).into()
+}
+
+fn sorted(fields: BTreeMap<&str, Value>) -> Branch {
+    let mut branch = Branch::new();
+    for (name, value) in fields {
+        branch.push(name, value);
+    }
+    branch
+}
+
+fn key_branch(key: &MasterKey) -> Branch {
+    let mut fields: BTreeMap<&str, Value> = BTreeMap::new();
+    let mut put = |name, text: &str| {
+        fields.insert(name, text.into());
+    };
+    put("enc", key.enc());
+    match key {
+        MasterKey::Age { recipient, .. } => put("recipient", recipient),
+        MasterKey::Pgp { fingerprint, .. } => put("fp", fingerprint),
+        MasterKey::Kms { arn, role, aws_profile, .. } => {
+            put("arn", arn);
+            put("aws_profile", aws_profile);
+            if !role.is_empty() {
+                put("role", role);
+            }
+        }
+        MasterKey::GcpKms { resource_id, .. } => put("resource_id", resource_id),
+        MasterKey::HuaweiKms { key_id, .. } => put("key_id", key_id),
+        MasterKey::AzureKv { vault_url, name, version, .. } => {
+            put("vault_url", vault_url);
+            put("name", name);
+            put("version", version);
+        }
+        MasterKey::Vault { vault_address, engine_path, key_name, .. } => {
+            put("vault_address", vault_address);
+            put("engine_path", engine_path);
+            put("key_name", key_name);
+        }
+    }
+    if let Some(created_at) = created_at(key) {
+        put("created_at", &created_at.to_seconds());
+    }
+    if let MasterKey::Kms { context, .. } = key
+        && !context.is_empty()
+    {
+        let pairs = context.iter().map(|(name, value)| (name.as_str(), value.as_str().into())).collect();
+        fields.insert("context", sorted(pairs).into());
+    }
+    sorted(fields)
+}
+
+fn created_at(key: &MasterKey) -> Option<Time> {
+    match key {
+        MasterKey::Age { .. } => None,
+        MasterKey::Pgp { created_at, .. }
+        | MasterKey::Kms { created_at, .. }
+        | MasterKey::GcpKms { created_at, .. }
+        | MasterKey::HuaweiKms { created_at, .. }
+        | MasterKey::AzureKv { created_at, .. }
+        | MasterKey::Vault { created_at, .. } => Some(*created_at),
+    }
+}
+
+/// Reads the seven lists in the order in which keys are tried when nothing else is asked for.
+fn group_from(fields: Fields<'_>) -> Result<KeyGroup, Error> {
+    let mut keys = Vec::new();
+    for key in fields.list("kms")? {
+        let mut context = BTreeMap::new();
+        if let Some(Value::Branch(pairs)) = key.0.get("context") {
+            for (name, _) in pairs.named() {
+                context.insert(name.to_owned(), Fields(pairs).text(name)?);
+            }
+        }
+        keys.push(MasterKey::Kms {
+            arn: key.text("arn")?,
+            role: key.text("role")?,
+            context,
+            aws_profile: key.text("aws_profile")?,
+            created_at: key.time("created_at")?,
+            enc: key.text("enc")?,
+        });
+    }
+    for key in fields.list("gcp_kms")? {
+        let (resource_id, created_at) = (key.text("resource_id")?, key.time("created_at")?);
+        keys.push(MasterKey::GcpKms { resource_id, created_at, enc: key.text("enc")? });
+    }
+    for key in fields.list("hckms")? {
+        let (key_id, created_at) = (key.text("key_id")?, key.time("created_at")?);
+        keys.push(MasterKey::HuaweiKms { key_id, created_at, enc: key.text("enc")? });
+    }
+    for key in fields.list("azure_kv")? {
+        keys.push(MasterKey::AzureKv {
+            vault_url: key.text("vault_url")?,
+            name: key.text("name")?,
+            version: key.text("version")?,
+            created_at: key.time("created_at")?,
+            enc: key.text("enc")?,
+        });
+    }
+    for key in fields.list("hc_vault")? {
+        keys.push(MasterKey::Vault {
+            vault_address: key.text("vault_address")?,
+            engine_path: key.text("engine_path")?,
+            key_name: key.text("key_name")?,
+            created_at: key.time("created_at")?,
+            enc: key.text("enc")?,
+        });
+    }
+    for key in fields.list("pgp")? {
+        let (fingerprint, created_at) = (key.text("fp")?, key.time("created_at")?);
+        keys.push(MasterKey::Pgp { fingerprint, created_at, enc: key.text("enc")? });
+    }
+    for key in fields.list("age")? {
+        keys.push(MasterKey::Age { recipient: key.text("recipient")?, enc: key.text("enc")? });
+    }
+    Ok(KeyGroup { keys })
+}
+
+fn selector_from(fields: Fields<'_>) -> Result<Option<Selector>, Error> {
+    let mut found = None;
+    for field in Selector::FIELDS {
+        let text = fields.text(field)?;
+        if !text.is_empty() && found.replace(Selector::of_field(field, text)).is_some() {
+            return Err(Error::Selectors);
+        }
+    }
+    Ok(found.flatten())
+}
+
+/// Tolerant access to the fields of a mapping.
+#[derive(Clone, Copy)]
+struct Fields<'b>(&'b Branch);
+
+impl<'b> Fields<'b> {
+    /// The last of repeated fields wins, as it does in a map.
+    fn get(self, name: &str) -> Option<&'b Value> {
+        self.0.named().filter(|(key, _)| *key == name).last().map(|(_, value)| value)
+    }
+
+    fn wrong(name: &str, value: &Value, wanted: &str) -> Error {
+        Error::Metadata { message: format!("`{name}` is of type {}, not {wanted}", value.type_name()) }
+    }
+
+    fn text(self, name: &str) -> Result<String, Error> {
+        Ok(match self.get(name) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::Str(text)) => text.to_string_lossy().into_owned(),
+            Some(Value::Int(int)) => int.to_string(),
+            Some(Value::Uint(int)) => int.to_string(),
+            Some(Value::Float(float)) => crate::number::positional(*float),
+            Some(Value::Bool(flag)) => if *flag { "1" } else { "0" }.to_owned(),
+            Some(Value::Time(time)) => time.to_string(),
+            Some(other) => return Err(Self::wrong(name, other, "a string")),
+        })
+    }
+
+    fn time(self, name: &str) -> Result<Time, Error> {
+        Ok(Time::parse(&self.text(name)?)?.without_fraction())
+    }
+
+    fn count(self, name: &str) -> Result<usize, Error> {
+        let text = self.text(name)?;
+        if text.is_empty() {
+            return Ok(0);
+        }
+        text.parse().map_err(|_| Error::Metadata { message: format!("`{name}` is `{text}`, not a count") })
+    }
+
+    fn flag(self, name: &str) -> Result<bool, Error> {
+        match self.text(name)?.as_str() {
+            "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+            text => Err(Error::Metadata { message: format!("`{name}` is `{text}`, neither true nor false") }),
+        }
+    }
+
+    /// A single mapping stands for a list of one.
+    fn list(self, name: &str) -> Result<Vec<Fields<'b>>, Error> {
+        let items: &[Value] = match self.get(name) {
+            None | Some(Value::Null) => &[],
+            Some(Value::Str(text)) if text.is_empty() => &[],
+            Some(Value::Branch(branch)) if branch.entries.is_empty() => &[],
+            Some(Value::List(items)) => items,
+            Some(single) => std::slice::from_ref(single),
+        };
+        items
+            .iter()
+            .filter(|item| !matches!(item, Value::Comment(_)))
+            .map(|item| {
+                item.as_branch().map(Fields).ok_or_else(|| Self::wrong(name, item, "a list of mappings"))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,352 @@
+//! `.sops.yaml`: which keys and which selector a new file gets, and how files are laid out.
+//!
+//! The first rule whose `path_regex` is empty or matches is taken; the path is given absolute and loses the
+//! directory of the configuration when it lies below it.
+//!
+//! Follows: `config/config.go` of sops 3.13.2.
+
+use std::collections::BTreeMap;
+
+use crate::error::Error;
+use crate::metadata::{KeyGroup, MasterKey};
+use crate::re2;
+use crate::select::Selector;
+use crate::store::{self, EmitOptions, Format};
+use crate::time::Time;
+use crate::tree::{Branch, Value};
+
+mod fields;
+
+use fields::Fields;
+
+/// A read configuration file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    dir: String,
+    creation_rules: Option<Vec<CreationRule>>,
+    destination_rules: Vec<DestinationRule>,
+    /// How files are laid out.
+    pub stores: EmitOptions,
+}
+
+/// One entry of `creation_rules`, or the `recreation_rule` of a destination.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreationRule {
+    /// Expression the path must match; empty for every path.
+    pub path_regex: String,
+    /// Groups needed to recover the data key; 0 for all of them.
+    pub shamir_threshold: usize,
+    /// True when the MAC is to cover encrypted values only.
+    pub mac_only_encrypted: bool,
+    selectors: Vec<Selector>,
+    block: Branch,
+}
+
+/// One entry of `destination_rules`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DestinationRule {
+    /// Expression the path must match; empty for every path.
+    pub path_regex: String,
+    /// Where files go; none when the rule names no place.
+    pub destination: Option<Destination>,
+    /// Keys and selector for what is published.
+    pub recreation_rule: CreationRule,
+    /// True when the file extension is left out of the name.
+    pub omit_extensions: bool,
+}
+
+/// Where files are published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A bucket of Amazon S3.
+    S3 {
+        /// Name of the bucket.
+        bucket: String,
+        /// Put before the file's name.
+        prefix: String,
+    },
+    /// A bucket of Google Cloud Storage.
+    Gcs {
+        /// Name of the bucket.
+        bucket: String,
+        /// Put before the file's name.
+        prefix: String,
+    },
+    /// A key-value engine of Vault; what it gets is decrypted.
+    Vault {
+        /// Address of the server; empty for the usual one.
+        address: String,
+        /// Path in the engine.
+        path: String,
+        /// Mount of the engine.
+        mount: String,
+        /// Version of the engine, 1 or 2.
+        version: u8,
+    },
+}
+
+impl Config {
+    /// Reads a configuration; `dir` is the absolute directory it lies in.
+    ///
+    /// # Errors
+    /// [`Error::Rules`] with the field that is wrong.
+    pub fn parse(input: &[u8], dir: &str) -> Result<Self, Error> {
+        let invalid = |message: String| Error::Rules {
+            message: format!("error loading config: Could not unmarshal config file: {message}"),
+        };
+        let branches = match store::load(input, Format::Yaml) {
+            Ok(branches) => branches,
+            Err(Error::Parse { message }) if message == "EOF" => Vec::new(),
+            Err(wrong) => return Err(invalid(wrong.to_string())),
+        };
+        let root = branches.into_iter().next().unwrap_or_default();
+        let root = Fields::new(&root);
+        let read = || -> Result<Self, Error> {
+            let creation_rules = match root.list("creation_rules")? {
+                None => None,
+                Some(rules) => Some(rules.into_iter().map(CreationRule::read).collect::<Result<_, _>>()?),
+            };
+            let destinations = root.list("destination_rules")?.unwrap_or_default();
+            Ok(Self {
+                dir: dir.trim_end_matches('/').to_owned(),
+                creation_rules,
+                destination_rules: destinations
+                    .into_iter()
+                    .map(DestinationRule::read)
+                    .collect::<Result<_, _>>()?,
+                stores: read_stores(root)?,
+            })
+        };
+        read().map_err(|wrong| invalid(wrong.to_string()))
+    }
+
+    /// Finds the creation rule for an absolute path; none when the configuration has no rules at all.
+    ///
+    /// # Errors
+    /// [`Error::Rules`] when an expression does not compile, no rule matches, or the rule has several selectors.
+    pub fn rule_for(&self, path: &str) -> Result<Option<&CreationRule>, Error> {
+        let Some(rules) = &self.creation_rules else { return Ok(None) };
+        let relative = path.strip_prefix(&self.dir).and_then(|path| path.strip_prefix('/')).unwrap_or(path);
+        for rule in rules {
+            if rule.path_regex.is_empty() {
+                return rule.checked().map(Some);
+            }
+            let regex = re2::compile(&rule.path_regex)
+                .map_err(|wrong| refuse(format!("can not compile regexp: error parsing regexp: {wrong}")))?;
+            if regex.is_match(relative) {
+                return rule.checked().map(Some);
+            }
+        }
+        Err(refuse("error loading config: no matching creation rules found".to_owned()))
+    }
+
+    /// Finds the destination rule for a path as it was given.
+    ///
+    /// # Errors
+    /// [`Error::Rules`] when none matches or its recreation rule has several selectors.
+    pub fn destination_for(&self, path: &str) -> Result<&DestinationRule, Error> {
+        let matches = |rule: &&DestinationRule| {
+            rule.path_regex.is_empty()
+                || re2::compile(&rule.path_regex).is_ok_and(|regex| regex.is_match(path))
+        };
+        let rule = self.destination_rules.iter().find(matches).ok_or_else(|| {
+            refuse("error loading config: no matching destination found in config".to_owned())
+        })?;
+        rule.recreation_rule.checked()?;
+        Ok(rule)
+    }
+}
+
+fn refuse(message: String) -> Error {
+    Error::Rules { message }
+}
+
+fn read_stores(root: Fields<'_>) -> Result<EmitOptions, Error> {
+    let mut options = EmitOptions::default();
+    if let Some(stores) = root.mapping("stores")? {
+        let read = |store: &str, indent: &mut i32| -> Result<(), Error> {
+            if let Some(found) =
+                stores.mapping(store)?.map(|store| store.int("indent")).transpose()?.flatten()
+            {
+                *indent = found;
+            }
+            Ok(())
+        };
+        read("yaml", &mut options.yaml_indent)?;
+        read("json", &mut options.json_indent)?;
+        read("json_binary", &mut options.binary_indent)?;
+    }
+    Ok(options)
+}
+
+impl CreationRule {
+    fn read(fields: Fields<'_>) -> Result<Self, Error> {
+        let mut selectors = Vec::new();
+        for field in Selector::FIELDS {
+            let text = fields.text(field)?;
+            if !text.is_empty() {
+                selectors.extend(Selector::of_field(field, text));
+            }
+        }
+        Ok(Self {
+            path_regex: fields.text("path_regex")?,
+            shamir_threshold: usize::try_from(fields.int("shamir_threshold")?.unwrap_or_default())
+                .unwrap_or_default(),
+            mac_only_encrypted: fields.flag("mac_only_encrypted")?,
+            selectors,
+            block: fields.merged(),
+        })
+    }
+
+    fn checked(&self) -> Result<&Self, Error> {
+        if self.selectors.len() > 1 {
+            return Err(refuse(
+                "error loading config: cannot use more than one of encrypted_suffix, unencrypted_suffix, \
+                 encrypted_regex, unencrypted_regex, encrypted_comment_regex, or unencrypted_comment_regex for the \
+                 same rule"
+                    .to_owned(),
+            ));
+        }
+        Ok(self)
+    }
+
+    /// Returns the selector, when the rule has one.
+    #[must_use]
+    pub fn selector(&self) -> Option<&Selector> {
+        self.selectors.first()
+    }
+
+    /// Returns the groups of master keys the rule asks for. `context` is the encryption context for the AWS keys of
+    /// rules without groups, which cannot say it themselves.
+    ///
+    /// # Errors
+    /// [`Error::Rules`] for keys of the wrong shape.
+    pub fn key_groups(&self, context: &BTreeMap<String, String>, now: Time) -> Result<Vec<KeyGroup>, Error> {
+        let fields = Fields::new(&self.block);
+        match fields.list("key_groups")? {
+            Some(groups) if !groups.is_empty() => {
+                groups.into_iter().map(|group| read_group(group, now)).collect()
+            }
+            _ => Ok(vec![read_flat(fields, context, now)?]),
+        }
+    }
+}
+
+/// The flat key fields, all of them one group.
+fn read_flat(fields: Fields<'_>, context: &BTreeMap<String, String>, now: Time) -> Result<KeyGroup, Error> {
+    let keys = |field, shown| fields.key_list(field, shown).map(|keys| keys.join(","));
+    let mut group = KeyGroup { keys: MasterKey::age_list(&keys("age", "age")?) };
+    group.keys.extend(MasterKey::pgp_list(&keys("pgp", "pgp")?, now));
+    let profile = fields.text("aws_profile")?;
+    group.keys.extend(MasterKey::kms_list(&keys("kms", "kms")?, context, &profile, now));
+    group.keys.extend(MasterKey::gcp_kms_list(&keys("gcp_kms", "gcpkms")?, now));
+    group.keys.extend(MasterKey::huawei_list(&fields.texts("hckms")?.join(","), now)?);
+    group.keys.extend(MasterKey::azure_list(&keys("azure_keyvault", "azure_keyvault")?, now)?);
+    group.keys.extend(MasterKey::vault_list(&keys("hc_vault_transit_uri", "vault")?, now)?);
+    Ok(group)
+}
+
+/// A group of `key_groups`: what it merges first, then its own keys, each key once.
+fn read_group(fields: Fields<'_>, now: Time) -> Result<KeyGroup, Error> {
+    let mut keys = Vec::new();
+    for group in fields.list("merge")?.unwrap_or_default() {
+        keys.extend(read_group(group, now)?.keys);
+    }
+    for recipients in fields.texts("age")? {
+        keys.extend(MasterKey::age_list(&recipients));
+    }
+    for fingerprint in fields.texts("pgp")? {
+        keys.push(MasterKey::Pgp {
+            fingerprint: fingerprint.replace(' ', ""),
+            created_at: now,
+            enc: String::new(),
+        });
+    }
+    for key in fields.list("kms")?.unwrap_or_default() {
+        keys.push(MasterKey::Kms {
+            arn: key.text("arn")?,
+            role: key.text("role")?,
+            context: read_context(key)?,
+            aws_profile: key.text("aws_profile")?,
+            created_at: now,
+            enc: String::new(),
+        });
+    }
+    for key in fields.list("gcp_kms")?.unwrap_or_default() {
+        keys.push(MasterKey::GcpKms {
+            resource_id: key.text("resource_id")?,
+            created_at: now,
+            enc: String::new(),
+        });
+    }
+    for key in fields.list("hckms")?.unwrap_or_default() {
+        keys.extend(MasterKey::huawei_list(&key.text("key_id")?, now)?);
+    }
+    for key in fields.list("azure_keyvault")?.unwrap_or_default() {
+        keys.push(MasterKey::AzureKv {
+            vault_url: key.text("vaultUrl")?,
+            name: key.text("key")?,
+            version: key.text("version")?,
+            created_at: now,
+            enc: String::new(),
+        });
+    }
+    for url in fields.texts("hc_vault")? {
+        keys.extend(MasterKey::vault_list(&url, now)?);
+    }
+    let mut unique: Vec<MasterKey> = Vec::new();
+    for key in keys {
+        if !unique.iter().any(|known| known.is_same_key(&key)) {
+            unique.push(key);
+        }
+    }
+    Ok(KeyGroup { keys: unique })
+}
+
+fn read_context(key: Fields<'_>) -> Result<BTreeMap<String, String>, Error> {
+    let Some(pairs) = key.mapping("context")? else { return Ok(BTreeMap::new()) };
+    pairs.names().map(|name| Ok((name.to_owned(), pairs.text(name)?))).collect()
+}
+
+impl DestinationRule {
+    fn read(fields: Fields<'_>) -> Result<Self, Error> {
+        let (s3, gcs, vault) =
+            (fields.text("s3_bucket")?, fields.text("gcs_bucket")?, fields.text("vault_path")?);
+        if [&s3, &gcs, &vault].into_iter().filter(|place| !place.is_empty()).count() > 1 {
+            return Err(refuse(
+                "more than one destinations were found in a single destination rule, you can only use one per rule"
+                    .to_owned(),
+            ));
+        }
+        let destination = if !s3.is_empty() {
+            Some(Destination::S3 { bucket: s3, prefix: fields.text("s3_prefix")? })
+        } else if !gcs.is_empty() {
+            Some(Destination::Gcs { bucket: gcs, prefix: fields.text("gcs_prefix")? })
+        } else if !vault.is_empty() {
+            let mount = fields.text("vault_kv_mount_name")?;
+            Some(Destination::Vault {
+                address: fields.text("vault_address")?,
+                path: vault,
+                mount: if mount.is_empty() { "secret/".to_owned() } else { mount },
+                version: if fields.int("vault_kv_version")? == Some(1) { 1 } else { 2 },
+            })
+        } else {
+            None
+        };
+        let recreation_rule = match fields.mapping("recreation_rule")? {
+            Some(rule) => CreationRule::read(rule)?,
+            None => CreationRule::default(),
+        };
+        Ok(Self {
+            path_regex: fields.text("path_regex")?,
+            destination,
+            recreation_rule,
+            omit_extensions: fields.flag("omit_extensions")?,
+        })
+    }
+}
+
+/// The name of a type as the reference's messages about configuration have it.
+fn type_name(value: &Value) -> &'static str {
+    if let Value::Branch(_) = value { "map[string]interface {}" } else { value.type_name() }
+}

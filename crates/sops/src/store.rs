@@ -1,0 +1,289 @@
+//! Formats: bytes <-> tree, and where the metadata lives in each.
+//!
+//! One file a format; this file picks. YAML, JSON and binary keep metadata under the key `sops`, INI flattened in a
+//! section `[sops]`, dotenv flattened under the prefix `sops_`.
+//!
+//! Follows: the stores of sops 3.13.2.
+
+use crate::error::Error;
+use crate::metadata::Metadata;
+use crate::tree::{Branch, Comment, Value};
+
+mod binary;
+mod dotenv;
+mod flatten;
+mod ini;
+mod json;
+mod json_text;
+mod scalar;
+
+pub use scalar::text_of;
+
+/// The format of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// YAML, one or more documents.
+    Yaml,
+    /// A JSON object.
+    Json,
+    /// `KEY=value` lines.
+    Dotenv,
+    /// Sections of keys.
+    Ini,
+    /// Anything else; encrypted it is a JSON object.
+    Binary,
+}
+
+impl Format {
+    /// Picks the format by the end of a path; binary for unknown ones.
+    #[must_use]
+    pub fn for_path(path: &str) -> Self {
+        const SUFFIXES: [(&str, Format); 5] = [
+            (".yaml", Format::Yaml),
+            (".yml", Format::Yaml),
+            (".json", Format::Json),
+            (".env", Format::Dotenv),
+            (".ini", Format::Ini),
+        ];
+        SUFFIXES
+            .into_iter()
+            .find(|(suffix, _)| path.ends_with(suffix))
+            .map_or(Self::Binary, |(_, format)| format)
+    }
+
+    /// Picks the format by its name; none for unknown ones.
+    #[must_use]
+    pub fn for_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "yaml" => Self::Yaml,
+            "json" => Self::Json,
+            "dotenv" => Self::Dotenv,
+            "ini" => Self::Ini,
+            "binary" => Self::Binary,
+            _ => return None,
+        })
+    }
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+            Self::Dotenv => "dotenv",
+            Self::Ini => "ini",
+            Self::Binary => "binary",
+        }
+    }
+}
+
+/// How documents are laid out; the numbers are those of `stores` in `.sops.yaml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmitOptions {
+    /// Blanks a level in YAML; 0 for the usual 4.
+    pub yaml_indent: i32,
+    /// Blanks a level in JSON; -1 for one tab.
+    pub json_indent: i32,
+    /// Blanks a level in the JSON of encrypted binary files; -1 for one tab.
+    pub binary_indent: i32,
+}
+
+impl Default for EmitOptions {
+    fn default() -> Self {
+        Self { yaml_indent: 0, json_indent: -1, binary_indent: -1 }
+    }
+}
+
+/// Reads a document without looking at metadata.
+pub(crate) fn load(input: &[u8], format: Format) -> Result<Vec<Branch>, Error> {
+    match format {
+        Format::Yaml => Err(no_yaml()),
+        Format::Json => json::load(input).map(|branch| vec![branch]),
+        Format::Dotenv => dotenv::load(input).map(|branch| vec![branch]),
+        Format::Ini => ini::load(input).map(|branch| vec![branch]),
+        Format::Binary => Ok(vec![binary::load(input)]),
+    }
+}
+
+/// Reads a document that should hold metadata, and takes the metadata out.
+pub(crate) fn load_encrypted(input: &[u8], format: Format) -> Result<(Vec<Branch>, Metadata), Error> {
+    let as_stored = if format == Format::Binary { Format::Json } else { format };
+    let mut branches = load(input, as_stored)?;
+    let metadata = take_metadata(&mut branches, format)?;
+    Ok((branches, metadata))
+}
+
+/// Writes a document without metadata.
+pub(crate) fn emit(branches: &[Branch], format: Format, options: &EmitOptions) -> Result<Vec<u8>, Error> {
+    let first =
+        || branches.first().ok_or_else(|| Error::Emit { message: "the document is empty".to_owned() });
+    match format {
+        Format::Yaml => Err(no_yaml()),
+        Format::Json => json::emit(first()?, options.json_indent),
+        Format::Dotenv => dotenv::emit(first()?),
+        Format::Ini => ini::emit(branches),
+        Format::Binary => binary::emit(branches),
+    }
+}
+
+/// Writes a document with its metadata.
+pub(crate) fn emit_encrypted(
+    branches: &[Branch],
+    metadata: &Metadata,
+    format: Format,
+    options: &EmitOptions,
+) -> Result<Vec<u8>, Error> {
+    let whole = put_metadata(branches, metadata, format)?;
+    if format == Format::Binary {
+        return emit(&whole, Format::Json, &EmitOptions { json_indent: options.binary_indent, ..*options });
+    }
+    emit(&whole, format, options)
+}
+
+/// Writes one value, as extracting it prints it.
+pub(crate) fn emit_value(value: &Value, format: Format, options: &EmitOptions) -> Result<Vec<u8>, Error> {
+    match format {
+        Format::Yaml => Err(no_yaml()),
+        Format::Json => json::emit_value(value, options.json_indent),
+        Format::Ini => json::emit_value_compact(value),
+        Format::Dotenv => Err(Error::Emit {
+            message: format!("the dotenv store only supports emitting strings, got {}", value.type_name()),
+        }),
+        Format::Binary => Err(Error::Emit {
+            message: "Binary files are not structured and extracting a single value is not possible"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Returns true when a plain document already holds what would be read as metadata.
+pub(crate) fn has_metadata_entry(branch: &Branch, format: Format) -> bool {
+    match format {
+        Format::Dotenv => branch.named().any(|(name, _)| name.starts_with(PREFIX)),
+        _ => branch.get(ENTRY).is_some(),
+    }
+}
+
+/// The document that a new file starts from in an editor.
+#[must_use]
+pub fn example(format: Format) -> Vec<Branch> {
+    const WELCOME: &str = "Welcome to SOPS! Edit this file as you please!";
+    let mut branch = Branch::new();
+    match format {
+        Format::Yaml | Format::Json => {
+            branch.push("hello", WELCOME);
+            branch.push("example_key", "example_value");
+            branch.push_comment(Comment::line(" Example comment"));
+            let texts: Vec<Value> = vec!["example_value1".into(), "example_value2".into()];
+            branch.push("example_array", texts);
+            branch.push("example_number", 1234.56789);
+            branch.push("example_booleans", vec![Value::Bool(true), Value::Bool(false)]);
+        }
+        Format::Dotenv => {
+            branch.push_comment(Comment::line(" This is an example file."));
+            branch.push("hello", WELCOME);
+            branch.push("example_key", "example_value");
+            branch.push("example_multiline", "foo\nbar\nbaz");
+        }
+        Format::Ini => {
+            let mut section = Branch::new();
+            section.push_comment(Comment::line(" This is an example file."));
+            section.push("hello", WELCOME);
+            section.push("example_key", "example_value");
+            branch.push("Welcome!", section);
+        }
+        Format::Binary => branch.push("data", WELCOME),
+    }
+    vec![branch]
+}
+
+const ENTRY: &str = "sops";
+const PREFIX: &str = "sops_";
+
+/// Only the first document's metadata is read; the entries of later documents are dropped unread.
+fn take_metadata(branches: &mut [Branch], format: Format) -> Result<Metadata, Error> {
+    let block = match format {
+        Format::Dotenv => take_prefixed(branches).map(flatten::unflatten).transpose()?,
+        Format::Ini => take_entry(branches)?.map(unescape).map(flatten::unflatten).transpose()?,
+        Format::Yaml | Format::Json | Format::Binary => take_entry(branches)?,
+    };
+    Metadata::from_branch(&block.ok_or(Error::NoMetadata)?)
+}
+
+fn take_entry(branches: &mut [Branch]) -> Result<Option<Branch>, Error> {
+    let mut found = Vec::new();
+    for (index, branch) in branches.iter_mut().enumerate() {
+        for entry in std::mem::take(&mut branch.entries) {
+            if entry.key.name() != Some(ENTRY) {
+                branch.entries.push(entry);
+            } else if index == 0 {
+                found.push(entry.value);
+            }
+        }
+    }
+    let refuse = |message: &str| Err(Error::Metadata { message: message.to_owned() });
+    if found.len() > 1 {
+        return refuse("Found duplicate sops entry");
+    }
+    match found.pop() {
+        None => Ok(None),
+        Some(Value::Branch(block)) => Ok(Some(block)),
+        Some(_) => refuse("Found sops entry that is not a mapping"),
+    }
+}
+
+fn take_prefixed(branches: &mut [Branch]) -> Option<Branch> {
+    let branch = branches.first_mut()?;
+    let mut block = Branch::new();
+    for entry in std::mem::take(&mut branch.entries) {
+        match entry.key.name().and_then(|name| name.strip_prefix(PREFIX)) {
+            Some(name) => block.push(name, entry.value),
+            None => branch.entries.push(entry),
+        }
+    }
+    (!block.entries.is_empty()).then_some(block)
+}
+
+/// INI has its metadata written with `\n` for line breaks by the metadata layer itself.
+fn unescape(mut block: Branch) -> Branch {
+    for entry in &mut block.entries {
+        if let Some(text) = entry.value.as_str().map(|text| text.replace("\\n", "\n")) {
+            entry.value = text.into();
+        }
+    }
+    block
+}
+
+fn escape(mut block: Branch) -> Branch {
+    for entry in &mut block.entries {
+        if let Some(text) = entry.value.as_str().map(|text| text.replace('\n', "\\n")) {
+            entry.value = text.into();
+        }
+    }
+    block
+}
+
+/// Every document gets the metadata, dotenv as prefixed keys.
+fn put_metadata(branches: &[Branch], metadata: &Metadata, format: Format) -> Result<Vec<Branch>, Error> {
+    let block = metadata.to_branch();
+    let block = match format {
+        Format::Dotenv => flatten::flatten(&block)?,
+        Format::Ini => escape(flatten::flatten(&block)?),
+        Format::Yaml | Format::Json | Format::Binary => block,
+    };
+    let mut branches = branches.to_vec();
+    for branch in &mut branches {
+        if format == Format::Dotenv {
+            for (name, value) in block.named() {
+                branch.push(format!("{PREFIX}{name}"), value.clone());
+            }
+        } else {
+            branch.push(ENTRY, block.clone());
+        }
+    }
+    Ok(branches)
+}
+
+fn no_yaml() -> Error {
+    Error::Parse { message: "the YAML reader is not part of this build".to_owned() }
+}

@@ -1,0 +1,173 @@
+//! JSON store: one object, written with one tab a level; comments are left out.
+//!
+//! `<`, `>`, `&`, U+2028 and U+2029 are escaped, other characters beyond ASCII are not.
+//!
+//! Follows: `stores/json/store.go` of sops 3.13.2 and Go's JSON encoder.
+
+use crate::error::Error;
+use crate::number;
+use crate::store::json_text;
+use crate::tree::{Branch, Key, Text, Value};
+
+pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
+    match json_text::value(input)? {
+        Value::Branch(branch) => Ok(branch),
+        Value::List(_) => Err(refuse(
+            "SOPS only supports JSON files with a top-level object (starting with '{'), not arrays or other \
+             types. Got delimiter [ instead. To encrypt this file, wrap it in an object, e.g., {\"data\": [...]}",
+        )),
+        other => Err(refuse(&format!(
+            "SOPS only supports JSON files with a top-level object (starting with '{{'), not other JSON types. \
+             Got {} instead",
+            other.type_name()
+        ))),
+    }
+}
+
+fn refuse(message: &str) -> Error {
+    Error::Parse { message: format!("Could not unmarshal input data: {message}") }
+}
+
+pub(super) fn emit(branch: &Branch, indent: i32) -> Result<Vec<u8>, Error> {
+    let mut writer = Writer::new(Some(indent))?;
+    writer.object(branch)?;
+    writer.out.push(b'\n');
+    Ok(writer.out)
+}
+
+/// One value, without a final line break.
+pub(super) fn emit_value(value: &Value, indent: i32) -> Result<Vec<u8>, Error> {
+    let mut writer = Writer::new(Some(indent))?;
+    writer.value(value)?;
+    Ok(writer.out)
+}
+
+/// One value on one line.
+pub(super) fn emit_value_compact(value: &Value) -> Result<Vec<u8>, Error> {
+    let mut writer = Writer::new(None)?;
+    writer.value(value)?;
+    Ok(writer.out)
+}
+
+struct Writer {
+    out: Vec<u8>,
+    /// What one level is indented by; none for everything on one line.
+    indent: Option<String>,
+    level: usize,
+}
+
+impl Writer {
+    fn new(indent: Option<i32>) -> Result<Self, Error> {
+        let indent = match indent {
+            None => None,
+            Some(-1) => Some("\t".to_owned()),
+            Some(blanks) => Some(" ".repeat(usize::try_from(blanks).map_err(|_| Error::Emit {
+                message: "JSON Indentation parameter smaller than -1 is not accepted".to_owned(),
+            })?)),
+        };
+        Ok(Self { out: Vec::new(), indent, level: 0 })
+    }
+
+    fn value(&mut self, value: &Value) -> Result<(), Error> {
+        match value {
+            Value::Null => self.out.extend(b"null"),
+            Value::Bool(flag) => self.out.extend(flag.to_string().bytes()),
+            Value::Int(int) => self.out.extend(int.to_string().bytes()),
+            Value::Uint(int) => self.out.extend(int.to_string().bytes()),
+            Value::Float(float) => {
+                let text = number::json(*float).ok_or_else(|| Error::Emit {
+                    message: format!("json: unsupported value: {}", number::positional(*float)),
+                })?;
+                self.out.extend(text.bytes());
+            }
+            Value::Time(time) => self.string(&Text::from(time.to_string())),
+            Value::Str(text) => self.string(text),
+            Value::Comment(comment) => self.string(&comment.text),
+            Value::List(items) => self.list(items)?,
+            Value::Branch(branch) => self.object(branch)?,
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, branch: &Branch) -> Result<(), Error> {
+        self.out.push(b'{');
+        let mut first = true;
+        for entry in &branch.entries {
+            let (Key::Name(name) | Key::Other { text: name, .. }) = &entry.key else { continue };
+            self.next(&mut first);
+            self.string(&Text::from(name.as_str()));
+            self.out.extend(if self.indent.is_some() { b": ".as_slice() } else { b":" });
+            self.value(&entry.value)?;
+        }
+        self.close(b'}', first);
+        Ok(())
+    }
+
+    fn list(&mut self, items: &[Value]) -> Result<(), Error> {
+        self.out.push(b'[');
+        let mut first = true;
+        for item in items.iter().filter(|item| !matches!(item, Value::Comment(_))) {
+            self.next(&mut first);
+            self.value(item)?;
+        }
+        self.close(b']', first);
+        Ok(())
+    }
+
+    fn next(&mut self, first: &mut bool) {
+        if *first {
+            self.level += 1;
+        } else {
+            self.out.push(b',');
+        }
+        *first = false;
+        self.line();
+    }
+
+    fn close(&mut self, bracket: u8, empty: bool) {
+        if !empty {
+            self.level -= 1;
+            self.line();
+        }
+        self.out.push(bracket);
+    }
+
+    fn line(&mut self) {
+        if let Some(indent) = &self.indent {
+            self.out.push(b'\n');
+            for _ in 0..self.level {
+                self.out.extend(indent.bytes());
+            }
+        }
+    }
+
+    fn string(&mut self, text: &Text) {
+        self.out.push(b'"');
+        for chunk in text.as_bytes().utf8_chunks() {
+            chunk.valid().chars().for_each(|character| self.character(character));
+            if !chunk.invalid().is_empty() {
+                // The reference replaces byte by byte.
+                chunk.invalid().iter().for_each(|_| self.out.extend(b"\\ufffd"));
+            }
+        }
+        self.out.push(b'"');
+    }
+
+    fn character(&mut self, character: char) {
+        match character {
+            '"' | '\\' => self.out.extend([b'\\', character as u8]),
+            '\n' => self.out.extend(b"\\n"),
+            '\r' => self.out.extend(b"\\r"),
+            '\t' => self.out.extend(b"\\t"),
+            '\x08' => self.out.extend(b"\\b"),
+            '\x0c' => self.out.extend(b"\\f"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => {
+                self.out.extend(format!("\\u{:04x}", u32::from(character)).bytes());
+            }
+            other => {
+                let mut buffer = [0; 4];
+                self.out.extend(other.encode_utf8(&mut buffer).bytes());
+            }
+        }
+    }
+}

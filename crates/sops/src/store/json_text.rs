@@ -1,0 +1,273 @@
+//! JSON text -> tree: order and duplicate keys kept, text behind the object ignored.
+//!
+//! Numbers are integers when they fit 64 signed bits, doubles otherwise; lone surrogates and bytes that are not UTF-8
+//! become U+FFFD.
+//!
+//! Follows: the token reader of Go's `encoding/json`. Differs: input that ends too early is an error everywhere.
+
+use crate::error::Error;
+use crate::tree::{Branch, Value};
+use crate::walk::MAX_DEPTH;
+
+/// Reads one value from the start of the text.
+pub(super) fn value(input: &[u8]) -> Result<Value, Error> {
+    Reader { input, at: 0, depth: 0 }.value()
+}
+
+struct Reader<'t> {
+    input: &'t [u8],
+    at: usize,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    fn value(&mut self) -> Result<Value, Error> {
+        match self.peek()? {
+            b'{' => self.nested(Self::object),
+            b'[' => self.nested(Self::array),
+            b'"' => Ok(Value::from(self.string()?)),
+            b't' => self.word("true", Value::Bool(true)),
+            b'f' => self.word("false", Value::Bool(false)),
+            b'n' => self.word("null", Value::Null),
+            b'-' | b'0'..=b'9' => self.number(),
+            _ => Err(self.unexpected("looking for beginning of value")),
+        }
+    }
+
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Value, Error>) -> Result<Value, Error> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Error::Depth { limit: MAX_DEPTH });
+        }
+        self.at += 1;
+        let value = read(self)?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn object(&mut self) -> Result<Value, Error> {
+        let mut branch = Branch::new();
+        if self.skip_if(b'}')? {
+            return Ok(branch.into());
+        }
+        loop {
+            if self.peek()? != b'"' {
+                return Err(self.unexpected("looking for beginning of object key string"));
+            }
+            let key = self.string()?;
+            if !self.skip_if(b':')? {
+                return Err(self.unexpected("after object key"));
+            }
+            let value = self.value()?;
+            branch.push(key, value);
+            if self.skip_if(b'}')? {
+                return Ok(branch.into());
+            }
+            if !self.skip_if(b',')? {
+                return Err(self.unexpected("after object key:value pair"));
+            }
+        }
+    }
+
+    fn array(&mut self) -> Result<Value, Error> {
+        let mut items = Vec::new();
+        if self.skip_if(b']')? {
+            return Ok(items.into());
+        }
+        loop {
+            items.push(self.value()?);
+            if self.skip_if(b']')? {
+                return Ok(items.into());
+            }
+            if !self.skip_if(b',')? {
+                return Err(self.unexpected("after array element"));
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, Error> {
+        for wanted in word.bytes() {
+            if self.byte()? != wanted {
+                self.at -= 1;
+                return Err(self.unexpected(&format!("in literal {word}")));
+            }
+        }
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<Value, Error> {
+        let start = self.at;
+        self.skip_byte(b'-');
+        if !self.skip_byte(b'0') {
+            self.digits("in numeric literal")?;
+        }
+        if self.skip_byte(b'.') {
+            self.digits("after decimal point in numeric literal")?;
+        }
+        if self.skip_byte(b'e') || self.skip_byte(b'E') {
+            let _ = self.skip_byte(b'+') || self.skip_byte(b'-');
+            self.digits("in exponent of numeric literal")?;
+        }
+        let text = String::from_utf8_lossy(&self.input[start..self.at]);
+        if let Ok(int) = text.parse::<i64>() {
+            return Ok(Value::Int(int));
+        }
+        match text.parse::<f64>() {
+            Ok(float) if float.is_finite() => Ok(Value::Float(float)),
+            _ => Err(wrong(&format!("strconv.ParseFloat: parsing \"{text}\": value out of range"))),
+        }
+    }
+
+    fn digits(&mut self, place: &str) -> Result<(), Error> {
+        let start = self.at;
+        while self.input.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at > start {
+            return Ok(());
+        }
+        Err(if self.at < self.input.len() { self.unexpected(place) } else { too_short() })
+    }
+
+    fn string(&mut self) -> Result<String, Error> {
+        self.at += 1;
+        let mut bytes = Vec::new();
+        loop {
+            match self.byte()? {
+                b'"' => break,
+                b'\\' => {
+                    let mut buffer = [0; 4];
+                    let character = self.escape()?;
+                    bytes.extend(character.encode_utf8(&mut buffer).as_bytes());
+                }
+                byte if byte < 0x20 => {
+                    self.at -= 1;
+                    return Err(self.unexpected("in string literal"));
+                }
+                byte => bytes.push(byte),
+            }
+        }
+        Ok(String::from_utf8(bytes)
+            .unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned()))
+    }
+
+    fn escape(&mut self) -> Result<char, Error> {
+        Ok(match self.byte()? {
+            b'b' => '\x08',
+            b'f' => '\x0c',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return self.unicode(),
+            byte @ (b'"' | b'\\' | b'/') => char::from(byte),
+            _ => {
+                self.at -= 1;
+                return Err(self.unexpected("in string escape code"));
+            }
+        })
+    }
+
+    /// A high surrogate takes the low one that follows; alone, either becomes U+FFFD.
+    fn unicode(&mut self) -> Result<char, Error> {
+        let first = self.code()?;
+        if let Some(character) = char::from_u32(first) {
+            return Ok(character);
+        }
+        if first < 0xdc00 && self.input[self.at..].starts_with(b"\\u") {
+            let mark = self.at;
+            self.at += 2;
+            let second = self.code()?;
+            if (0xdc00..0xe000).contains(&second) {
+                let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+                return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            self.at = mark;
+        }
+        Ok(char::REPLACEMENT_CHARACTER)
+    }
+
+    fn code(&mut self) -> Result<u32, Error> {
+        let mut code = 0;
+        for _ in 0..4 {
+            let digit = char::from(self.byte()?).to_digit(16);
+            code = code * 16
+                + digit.ok_or_else(|| {
+                    self.at -= 1;
+                    self.unexpected("in \\u hexadecimal character escape")
+                })?;
+        }
+        Ok(code)
+    }
+
+    fn byte(&mut self) -> Result<u8, Error> {
+        let byte = *self.input.get(self.at).ok_or_else(too_short)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    /// Skips white space and returns the byte behind it.
+    fn peek(&mut self) -> Result<u8, Error> {
+        while self.input.get(self.at).is_some_and(|byte| b" \t\r\n".contains(byte)) {
+            self.at += 1;
+        }
+        self.input.get(self.at).copied().ok_or_else(too_short)
+    }
+
+    fn skip_if(&mut self, wanted: u8) -> Result<bool, Error> {
+        let found = self.peek()? == wanted;
+        self.at += usize::from(found);
+        Ok(found)
+    }
+
+    fn skip_byte(&mut self, wanted: u8) -> bool {
+        let found = self.input.get(self.at) == Some(&wanted);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn unexpected(&self, place: &str) -> Error {
+        let character = String::from_utf8_lossy(&self.input[self.at..(self.at + 4).min(self.input.len())])
+            .chars()
+            .next()
+            .unwrap_or(char::REPLACEMENT_CHARACTER);
+        wrong(&format!("invalid character '{}' {place}", character.escape_default()))
+    }
+}
+
+fn too_short() -> Error {
+    wrong("unexpected EOF")
+}
+
+fn wrong(message: &str) -> Error {
+    Error::Parse { message: format!("Could not unmarshal input data: {message}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::value;
+    use crate::tree::Value;
+
+    #[test]
+    fn numbers_are_integers_where_they_fit() {
+        let read = |text: &str| value(text.as_bytes()).ok();
+        assert_eq!(read("9223372036854775807"), Some(Value::Int(i64::MAX)));
+        assert_eq!(read("9223372036854775808"), Some(Value::Float(9_223_372_036_854_775_808.0)));
+        assert_eq!(read("1.0"), Some(Value::Float(1.0)));
+        assert_eq!(read("1e999"), None);
+    }
+
+    #[test]
+    fn surrogates_pair_up_or_are_replaced() {
+        let read = |text: &str| value(text.as_bytes()).ok();
+        assert_eq!(read(r#""\ud83d\ude00\ud83dx\udc00""#), Some("😀\u{fffd}x\u{fffd}".into()));
+    }
+
+    #[test]
+    fn broken_text_is_refused() {
+        for text in ["{\"a\":1", "{\"a\" 1}", "[1,]", "{,}", "tru", "01x", "\"\n\"", "", "\"\\q\""] {
+            let is_prefix = text == "01x";
+            assert_eq!(value(text.as_bytes()).is_ok(), is_prefix, "{text}");
+        }
+        assert!(value("[".repeat(100_000).as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,492 @@
+//! YAML store: documents of nodes <-> branches, comments becoming entries.
+//!
+//! Aliases are expanded in place, merge keys stay ordinary keys, custom tags are dropped. Head and line comments of a
+//! key become entries before it, foot comments entries behind it; on the way out the leading comments of a mapping
+//! go to its head, trailing ones below its last key, inline ones behind their value.
+//!
+//! Follows: `stores/yaml/store.go` of sops 3.13.2. Differs: the expansion of aliases is bounded, and a scalar that does
+//! not fit its tag is an error in every document.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sealfast_yaml::node::{Comments, Kind, Node, Style};
+use sealfast_yaml::scalar::{self, Scalar};
+use sealfast_yaml::{emit, parse};
+
+use crate::error::Error;
+use crate::time::Time;
+use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
+use crate::walk::MAX_DEPTH;
+
+/// How many values aliases may expand to.
+const MAX_EXPANSION: usize = 500_000;
+
+pub(super) fn load(input: &[u8]) -> Result<Vec<Branch>, Error> {
+    if input.is_empty() {
+        return Ok(Vec::new());
+    }
+    let documents = parse::documents(input).map_err(|wrong| Error::Parse { message: wrong.to_string() })?;
+    let first = documents.first().ok_or_else(|| Error::Parse { message: "EOF".to_owned() })?;
+    check(first)?;
+    let mut aliases = Aliases::default();
+    documents.iter().for_each(|document| aliases.collect(document, &mut HashMap::new()));
+    documents
+        .iter()
+        .map(|document| {
+            let mut reader = Reader { aliases: &aliases, depth: 0, expanding: 0, expanded: 0 };
+            let mut branch = Branch::new();
+            reader.root(document, &mut branch)?;
+            Ok(branch)
+        })
+        .collect()
+}
+
+/// Only the first document must be a mapping without repeated keys.
+fn check(document: &Node) -> Result<(), Error> {
+    let mut complaints = Vec::new();
+    if let Some(root) = document.content.first() {
+        let shown = match root.kind {
+            Kind::Sequence => Some("!!seq".to_owned()),
+            Kind::Scalar if root.tag != "!!null" => {
+                let value: String = root.value.chars().take(10).collect();
+                let value = if value.len() < root.value.len() { format!("{value}...") } else { value };
+                Some(format!("{} `{value}`", root.tag))
+            }
+            _ => None,
+        };
+        if let Some(shown) = shown {
+            complaints.push(format!(
+                "  line {}: cannot unmarshal {shown} into map[string]interface {{}}",
+                root.start.line
+            ));
+        }
+        repeated_keys(root, &mut complaints);
+    }
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Parse { message: format!("yaml: unmarshal errors:\n{}", complaints.join("\n")) })
+}
+
+fn repeated_keys(node: &Node, complaints: &mut Vec<String>) {
+    let mut seen: HashMap<(Kind, &str), usize> = HashMap::new();
+    for (key, _) in node.pairs() {
+        match seen.get(&(key.kind, key.value.as_str())) {
+            Some(first) => complaints.push(format!(
+                "  line {}: mapping key {:?} already defined at line {first}",
+                key.start.line, key.value
+            )),
+            None => {
+                seen.insert((key.kind, &key.value), key.start.line);
+            }
+        }
+    }
+    node.content.iter().for_each(|child| repeated_keys(child, complaints));
+}
+
+/// What each alias stands for: the last node with its anchor before it.
+#[derive(Default)]
+struct Aliases<'n>(HashMap<*const Node, &'n Node>);
+
+impl<'n> Aliases<'n> {
+    fn collect(&mut self, node: &'n Node, anchors: &mut HashMap<&'n str, &'n Node>) {
+        if !node.anchor.is_empty() {
+            anchors.insert(&node.anchor, node);
+        }
+        if node.kind == Kind::Alias
+            && let Some(target) = anchors.get(node.value.as_str())
+        {
+            self.0.insert(std::ptr::from_ref(node), target);
+        }
+        node.content.iter().for_each(|child| self.collect(child, anchors));
+    }
+
+    fn target(&self, alias: &Node) -> Result<&'n Node, Error> {
+        let missing = || Error::Parse { message: format!("yaml: unknown anchor '{}' referenced", alias.value) };
+        self.0.get(&std::ptr::from_ref(alias)).copied().ok_or_else(missing)
+    }
+}
+
+/// Whether the comments around a node still have to be taken.
+#[derive(Clone, Copy, PartialEq)]
+enum Around {
+    Pending,
+    Taken,
+}
+
+struct Reader<'a, 'n> {
+    aliases: &'a Aliases<'n>,
+    depth: usize,
+    /// How many aliases are open.
+    expanding: usize,
+    expanded: usize,
+}
+
+impl Reader<'_, '_> {
+    /// A document or what it consists of, into its branch.
+    fn root(&mut self, node: &Node, branch: &mut Branch) -> Result<(), Error> {
+        let refuse = |what| {
+            let message = format!("Error unmarshaling input YAML: YAML documents that are {what} are not supported");
+            Err(Error::Parse { message })
+        };
+        match node.kind {
+            Kind::Document => {
+                before(node, &mut EntryList(branch));
+                for child in &node.content {
+                    self.root(child, branch)?;
+                }
+                after(node, &mut EntryList(branch));
+                Ok(())
+            }
+            Kind::Mapping => self.mapping(node, branch, Around::Pending),
+            Kind::Sequence => refuse("sequences"),
+            Kind::Scalar if node.tag == "!!null" => {
+                before(node, &mut EntryList(branch));
+                Ok(())
+            }
+            Kind::Scalar => refuse("values"),
+            Kind::Alias => {
+                let target = self.aliases.target(node)?;
+                self.nested(|reader| reader.root(target, branch))
+            }
+        }
+    }
+
+    fn mapping(&mut self, node: &Node, branch: &mut Branch, around: Around) -> Result<(), Error> {
+        if around == Around::Pending {
+            before(node, &mut EntryList(branch));
+        }
+        for (key, value) in node.pairs() {
+            self.count()?;
+            before(key, &mut EntryList(branch));
+            let is_leaf = matches!(value.kind, Kind::Scalar | Kind::Alias);
+            if is_leaf {
+                before_item(value, &mut EntryList(branch));
+            }
+            let key_value = self.key(key)?;
+            let around = if is_leaf { Around::Taken } else { Around::Pending };
+            let read = self.value(value, around)?;
+            branch.entries.push(Entry { key: key_value, value: read });
+            if is_leaf {
+                after(value, &mut EntryList(branch));
+            }
+            after(key, &mut EntryList(branch));
+        }
+        if around == Around::Pending {
+            after(node, &mut EntryList(branch));
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, node: &Node, around: Around) -> Result<Value, Error> {
+        match node.kind {
+            Kind::Document => Ok(Value::Null),
+            Kind::Mapping => self.nested(|reader| {
+                let mut branch = Branch::new();
+                reader.mapping(node, &mut branch, around)?;
+                Ok(branch.into())
+            }),
+            Kind::Sequence => self.nested(|reader| reader.sequence(node, around)),
+            Kind::Scalar => scalar_value(node),
+            Kind::Alias => {
+                let target = self.aliases.target(node)?;
+                self.expanding += 1;
+                let value = self.nested(|reader| reader.value(target, Around::Pending));
+                self.expanding -= 1;
+                value
+            }
+        }
+    }
+
+    fn sequence(&mut self, node: &Node, around: Around) -> Result<Value, Error> {
+        let mut items = Vec::new();
+        if around == Around::Pending {
+            before(node, &mut ItemList(&mut items));
+        }
+        for item in &node.content {
+            self.count()?;
+            before_item(item, &mut ItemList(&mut items));
+            let value = self.value(item, Around::Taken)?;
+            items.push(value);
+            after(item, &mut ItemList(&mut items));
+        }
+        if around == Around::Pending {
+            after(node, &mut ItemList(&mut items));
+        }
+        Ok(items.into())
+    }
+
+    fn key(&mut self, node: &Node) -> Result<Key, Error> {
+        let node = if node.kind == Kind::Alias { self.aliases.target(node)? } else { node };
+        let other = |kind| Key::Other { kind, text: node.value.clone() };
+        Ok(match node.kind {
+            Kind::Mapping => other("map[string]interface {}"),
+            Kind::Sequence => other("[]interface {}"),
+            _ => match scalar_value(node)? {
+                Value::Str(text) => match text.as_str() {
+                    Some(name) => Key::Name(name.to_owned()),
+                    None => other("string"),
+                },
+                value => other(value.type_name()),
+            },
+        })
+    }
+
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        if self.depth >= MAX_DEPTH {
+            return Err(Error::Depth { limit: MAX_DEPTH });
+        }
+        self.depth += 1;
+        let value = read(self);
+        self.depth -= 1;
+        value
+    }
+
+    fn count(&mut self) -> Result<(), Error> {
+        if self.expanding > 0 {
+            self.expanded += 1;
+            if self.expanded > MAX_EXPANSION {
+                return Err(Error::Expansion { limit: MAX_EXPANSION });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn scalar_value(node: &Node) -> Result<Value, Error> {
+    let resolved = scalar::resolve(node).map_err(|wrong| Error::Parse { message: wrong.to_string() })?;
+    Ok(match resolved {
+        Scalar::Null => Value::Null,
+        Scalar::Bool(flag) => Value::Bool(flag),
+        Scalar::Int(int) => Value::Int(int),
+        Scalar::Uint(int) => Value::Uint(int),
+        Scalar::Float(float) => Value::Float(float),
+        Scalar::Time(text) => match Time::from_yaml(&text) {
+            Some(time) => Value::Time(time),
+            None => Value::from(text),
+        },
+        Scalar::Str(text) => Value::from(text),
+        Scalar::Binary(bytes) => Value::Str(Text::new(bytes)),
+        Scalar::Merge => Value::from("<<"),
+    })
+}
+
+/// A place that comments can be appended to.
+trait CommentList {
+    fn comment(&mut self, comment: Comment);
+}
+
+struct EntryList<'b>(&'b mut Branch);
+
+impl CommentList for EntryList<'_> {
+    fn comment(&mut self, comment: Comment) {
+        self.0.push_comment(comment);
+    }
+}
+
+struct ItemList<'l>(&'l mut Vec<Value>);
+
+impl CommentList for ItemList<'_> {
+    fn comment(&mut self, comment: Comment) {
+        self.0.push(Value::Comment(comment));
+    }
+}
+
+/// Head and line comments of a key or container.
+fn before(node: &Node, list: &mut dyn CommentList) {
+    let Some(comments) = &node.comments else { return };
+    lines(&comments.head, false, list);
+    lines(&comments.line, false, list);
+}
+
+/// Head and line comments of an item or scalar: here the line comment is an inline one.
+fn before_item(node: &Node, list: &mut dyn CommentList) {
+    let Some(comments) = &node.comments else { return };
+    lines(&comments.head, false, list);
+    lines(&comments.line, true, list);
+}
+
+fn after(node: &Node, list: &mut dyn CommentList) {
+    if let Some(comments) = &node.comments {
+        lines(&comments.foot, false, list);
+    }
+}
+
+fn lines(text: &str, inline: bool, list: &mut dyn CommentList) {
+    for line in text.split('\n') {
+        let mut characters = line.chars();
+        if characters.next().is_some() {
+            list.comment(Comment { text: characters.as_str().into(), inline });
+        }
+    }
+}
+
+pub(super) fn emit(branches: &[Branch], indent: i32) -> Result<Vec<u8>, Error> {
+    let indent = usize::try_from(indent)
+        .map_err(|_| Error::Emit { message: "YAML Negative indentation not accepted".to_owned() })?;
+    let options = emit::Options { indent: if indent == 0 { 4 } else { indent }, ..emit::Options::default() };
+    let documents: Vec<Node> = branches.iter().map(|branch| Node::document(mapping_node(branch))).collect();
+    write(&documents, &options)
+}
+
+pub(super) fn emit_value(value: &Value) -> Result<Vec<u8>, Error> {
+    write(&[Node::document(value_node(value))], &emit::Options { indent: 4, ..emit::Options::default() })
+}
+
+fn write(documents: &[Node], options: &emit::Options) -> Result<Vec<u8>, Error> {
+    let text = emit::documents(documents, options)
+        .map_err(|wrong| Error::Emit { message: format!("Error marshaling to YAML: {wrong}") })?;
+    Ok(text.into_bytes())
+}
+
+fn mapping_node(branch: &Branch) -> Node {
+    let mut node = Node::mapping();
+    let mut pending = Pending::default();
+    for entry in &branch.entries {
+        let key = match &entry.key {
+            Key::Comment(comment) => {
+                pending.take(comment);
+                continue;
+            }
+            Key::Name(name) => scalar::string_node(name),
+            Key::Other { text, .. } => Node { value: text.clone(), ..Node::default() },
+        };
+        pending.head(&mut node);
+        let (mut key, mut value) = (key, value_node(&entry.value));
+        pending.item_head(&mut key);
+        pending.inline(&mut value);
+        node.content.extend([key, value]);
+    }
+    pending.rest(&mut node, 2);
+    node
+}
+
+fn sequence_node(items: &[Value]) -> Node {
+    let mut node = Node::sequence();
+    let mut pending = Pending::default();
+    for item in items {
+        if let Value::Comment(comment) = item {
+            pending.take(comment);
+            continue;
+        }
+        pending.head(&mut node);
+        let mut item = value_node(item);
+        pending.item_head(&mut item);
+        pending.inline(&mut item);
+        node.content.push(item);
+    }
+    pending.rest(&mut node, 1);
+    node
+}
+
+fn value_node(value: &Value) -> Node {
+    let plain = |tag: &str, text: String| Node::scalar(tag, text);
+    match value {
+        Value::Null => plain("!!null", "null".to_owned()),
+        Value::Bool(flag) => plain("!!bool", flag.to_string()),
+        Value::Int(int) => plain("!!int", int.to_string()),
+        Value::Uint(int) => plain("!!int", int.to_string()),
+        Value::Float(float) => {
+            let text = scalar::float_text(*float);
+            // A float without a point reads back as an integer; the tag stays out of the way of that.
+            let tag = if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') { "!!int" } else { "!!float" };
+            plain(tag, text)
+        }
+        Value::Time(time) => plain("!!timestamp", time.to_string()),
+        Value::Str(text) | Value::Comment(Comment { text, .. }) => match text.as_str() {
+            Some(text) => scalar::string_node(text),
+            None => binary_node(text.as_bytes()),
+        },
+        Value::List(items) => sequence_node(items),
+        Value::Branch(branch) => mapping_node(branch),
+    }
+}
+
+/// Base64, broken into lines of 70 characters when it is that long.
+fn binary_node(bytes: &[u8]) -> Node {
+    const LINE: usize = 70;
+    let encoded = STANDARD.encode(bytes);
+    let mut node = Node { tagged: true, ..Node::scalar("!!binary", encoded) };
+    if node.value.len() >= LINE {
+        let mut folded = String::with_capacity(node.value.len() + node.value.len() / LINE + 1);
+        let mut rest = node.value.as_str();
+        while !rest.is_empty() {
+            let (line, behind) = rest.split_at(rest.len().min(LINE));
+            folded.push_str(line);
+            folded.push('\n');
+            rest = behind;
+        }
+        (node.value, node.style) = (folded, Style::Literal);
+    }
+    node
+}
+
+/// Comments that wait for the node they belong to.
+#[derive(Default)]
+struct Pending {
+    head: Vec<String>,
+    inline: Vec<String>,
+    started: bool,
+}
+
+impl Pending {
+    fn take(&mut self, comment: &Comment) {
+        let text = comment.text.to_string_lossy().replace('\n', "\n#");
+        if comment.inline { self.inline.push(text) } else { self.head.push(text) }
+    }
+
+    /// Comments before the first entry belong to the container.
+    fn head(&mut self, container: &mut Node) {
+        if !self.started {
+            append(container, &mut self.head, |comments| &mut comments.head);
+            self.started = true;
+        }
+    }
+
+    fn item_head(&mut self, item: &mut Node) {
+        prepend_head(item, &mut self.head);
+    }
+
+    fn inline(&mut self, item: &mut Node) {
+        append(item, &mut self.inline, |comments| &mut comments.line);
+    }
+
+    /// What is left belongs below the last item or key, or to the container when it is empty.
+    fn rest(mut self, container: &mut Node, step: usize) {
+        self.head.append(&mut self.inline);
+        match container.content.len().checked_sub(step) {
+            Some(last) => append(&mut container.content[last], &mut self.head, |comments| &mut comments.foot),
+            None => append(container, &mut self.head, |comments| &mut comments.head),
+        }
+    }
+}
+
+/// An item that is a container has its own head already when its first entries are comments.
+fn prepend_head(node: &mut Node, texts: &mut Vec<String>) {
+    if texts.is_empty() {
+        return;
+    }
+    let head = &mut node.comments_mut().head;
+    let own = std::mem::take(head);
+    *head = format!("#{}", texts.join("\n#"));
+    if !own.is_empty() {
+        head.push('\n');
+        head.push_str(&own);
+    }
+    texts.clear();
+}
+
+fn append(node: &mut Node, texts: &mut Vec<String>, field: fn(&mut Comments) -> &mut String) {
+    if texts.is_empty() {
+        return;
+    }
+    let field = field(node.comments_mut());
+    if !field.is_empty() {
+        field.push('\n');
+    }
+    field.push('#');
+    field.push_str(&texts.join("\n#"));
+    texts.clear();
+}
