@@ -1,3 +1,16 @@
 //! Lossless YAML: bytes to a node tree with comments, styles and positions, and back.
+//!
+//! - [`parse::documents`] reads a stream into [`node::Node`] trees.
+//! - [`emit::documents`] writes trees as the library of `sops` and `kustomize` writes them.
+//! - [`json`] goes to and from JSON values, by the rules of Kubernetes' own YAML reader and printer.
+//! - [`scalar::resolve`] says what a plain scalar means.
 
+mod chars;
+pub mod emit;
+pub mod error;
+pub mod json;
 pub mod node;
+pub mod parse;
+mod read;
+pub mod scalar;
+mod scan;

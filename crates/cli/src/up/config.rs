@@ -1,0 +1,122 @@
+//! What `sealfast up` was asked for: flags, and what `.sealfast.yaml` says where no flag does.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::diagnostic::Failure;
+
+/// Name of the file beside a repository's own that holds defaults for `up`.
+pub(super) const FILE: &str = ".sealfast.yaml";
+
+/// Where the manifests come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Nowhere: an empty cluster with the controllers in it.
+    Nothing,
+    /// A folder of this machine, with everything that is saved in it.
+    Folder(PathBuf),
+    /// A Git repository.
+    Git(String),
+}
+
+impl Source {
+    /// Tells a URL from a folder.
+    pub(super) fn parse(word: Option<&str>) -> Result<Self, Failure> {
+        let Some(word) = word else { return Ok(Self::Nothing) };
+        if word.contains("://") {
+            return Ok(Self::Git(word.to_owned()));
+        }
+        let folder = Path::new(word);
+        match folder.canonicalize() {
+            Ok(folder) if folder.is_dir() => Ok(Self::Folder(folder)),
+            Ok(_) => Err(Failure::new(format!("`{word}` is not a folder")).hint("name the folder that holds the file")),
+            Err(error) => Err(Failure::because(format!("failed to open the folder `{word}`"), &error)
+                .hint("a Git repository is given as a URL: `sealfast up https://…`")),
+        }
+    }
+
+    /// Returns a name for the objects made for this source: the last part of the folder or URL.
+    pub(super) fn name(&self) -> String {
+        let last = match self {
+            Self::Nothing => String::new(),
+            Self::Folder(folder) => folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Self::Git(url) => url.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned(),
+        };
+        let name: String = last
+            .trim_end_matches(".git")
+            .to_lowercase()
+            .chars()
+            .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+            .take(40)
+            .collect();
+        let name = name.trim_matches('-');
+        if name.is_empty() { "up".to_owned() } else { name.to_owned() }
+    }
+}
+
+/// Defaults that a folder brings along.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Defaults {
+    /// Path of the kustomization below the folder.
+    pub(super) path: Option<String>,
+    /// Identity files, each below the folder.
+    pub(super) identities: Vec<PathBuf>,
+}
+
+impl Defaults {
+    /// Reads the folder's `.sealfast.yaml`; a missing file means no defaults.
+    pub(super) fn read(folder: &Path) -> Result<Self, Failure> {
+        let file = folder.join(FILE);
+        match std::fs::read(&file) {
+            Ok(bytes) => Self::parse(&bytes, folder),
+            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(Failure::because(format!("failed to read `{}`", file.display()), &error)),
+        }
+    }
+
+    fn parse(bytes: &[u8], folder: &Path) -> Result<Self, Failure> {
+        let file = folder.join(FILE);
+        let value = sealfast_yaml::json::from_yaml(bytes)
+            .map_err(|error| Failure::because(format!("failed to read `{}`", file.display()), &error))?;
+        let up = &value["up"];
+        let mut defaults = Self { path: up["path"].as_str().map(str::to_owned), identities: Vec::new() };
+        for identity in up["identities"].as_array().unwrap_or(&Vec::new()) {
+            defaults.identities.push(below(folder, identity, &file)?);
+        }
+        Ok(defaults)
+    }
+}
+
+/// Joins a name from the file to the folder; a repository may not point at files outside itself.
+fn below(folder: &Path, name: &Value, file: &Path) -> Result<PathBuf, Failure> {
+    let inside = name
+        .as_str()
+        .and_then(|name| folder.join(name).canonicalize().ok())
+        .filter(|path| path.starts_with(folder) && path.is_file());
+    inside.ok_or_else(|| {
+        Failure::new(format!("`{}`: up.identities: {name} is no file below this folder", file.display()))
+            .hint("give a key that lies elsewhere with `--identity FILE`")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_told_apart() {
+        let url = Source::parse(Some("https://example.com/team/my-secrets.git"));
+        assert!(matches!(&url, Ok(Source::Git(_))));
+        assert_eq!(url.map(|source| source.name()).ok().as_deref(), Some("my-secrets"));
+        assert_eq!(Source::parse(None).ok(), Some(Source::Nothing));
+        assert!(Source::parse(Some("no/such/folder")).is_err());
+    }
+
+    #[test]
+    fn a_repository_cannot_name_files_outside_itself() {
+        let folder = std::env::temp_dir().canonicalize().expect("a temporary folder exists");
+        let refused = Defaults::parse(b"up: {identities: [../../etc/hostname]}", &folder);
+        assert!(refused.is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! How far the Flux objects are: one line a change, and whether everything has come to rest.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// State of one GitRepository or Kustomization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// A run is under way, or none has begun.
+    Working(String),
+    /// Cannot go on before something else is there.
+    Waiting(String),
+    /// Ready for the current generation.
+    Ready(String),
+    /// Failed for the current generation.
+    Failed(String),
+    /// Suspended by its owner.
+    Suspended,
+}
+
+/// Reads the state from an object's conditions.
+pub(super) fn state(object: &Value) -> State {
+    if object["spec"]["suspend"] == true {
+        return State::Suspended;
+    }
+    let status = &object["status"];
+    let Some(ready) = condition(status, "Ready") else { return State::Working("waiting for its first run".into()) };
+    let message = ready["message"].as_str().unwrap_or_default().to_owned();
+    let current = ready["observedGeneration"] == object["metadata"]["generation"];
+    let running = condition(status, "Reconciling").is_some_and(|running| running["reason"] == "Progressing");
+    match (ready["status"].as_str(), ready["reason"].as_str()) {
+        (Some("True"), _) if current && !running => State::Ready(message),
+        (Some("False"), Some("DependencyNotReady" | "ArtifactFailed")) => State::Waiting(message),
+        (Some("False"), _) if current => State::Failed(message),
+        _ => State::Working(message),
+    }
+}
+
+fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
+    status["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)
+}
+
+/// Returns `kind/namespace/name` in the words of the command line.
+pub(super) fn label(object: &Value) -> String {
+    let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
+    let metadata = &object["metadata"];
+    let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
+    format!("{kind} {}/{}", text("namespace"), text("name"))
+}
+
+/// What was seen of every object so far.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    seen: BTreeMap<String, State>,
+}
+
+impl Progress {
+    /// Takes a fresh look; returns a line for each object whose state has changed.
+    pub(super) fn look(&mut self, objects: &[Value]) -> Vec<String> {
+        let now: BTreeMap<String, State> = objects.iter().map(|object| (label(object), state(object))).collect();
+        let lines = now
+            .iter()
+            .filter(|(label, state)| self.seen.get(*label) != Some(state))
+            .map(|(label, state)| format!("{} {label}: {}", sign(state), words(state)))
+            .collect();
+        self.seen = now;
+        lines
+    }
+
+    /// Returns true when no object has anything left to do by itself.
+    pub(super) fn at_rest(&self) -> bool {
+        !self.seen.values().any(|state| matches!(state, State::Working(_) | State::Waiting(_)))
+    }
+
+    /// Returns true when only objects that wait for a failed one are left.
+    pub(super) fn stuck(&self) -> bool {
+        self.failures().next().is_some() && !self.seen.values().any(|state| matches!(state, State::Working(_)))
+    }
+
+    /// Iterates over the objects that failed, wait or still work, with what they say.
+    pub(super) fn failures(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.seen.iter().filter_map(|(label, state)| match state {
+            State::Failed(why) | State::Waiting(why) => Some((label.as_str(), why.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Iterates over everything that is not Ready yet.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.seen.iter().filter_map(|(label, state)| match state {
+            State::Failed(why) | State::Waiting(why) | State::Working(why) => Some((label.as_str(), why.as_str())),
+            State::Ready(_) | State::Suspended => None,
+        })
+    }
+}
+
+fn sign(state: &State) -> char {
+    match state {
+        State::Ready(_) => '✔',
+        State::Failed(_) => '✗',
+        State::Working(_) | State::Waiting(_) => '◎',
+        State::Suspended => '‖',
+    }
+}
+
+fn words(state: &State) -> String {
+    match state {
+        State::Ready(message) => format!("ready: {message}"),
+        State::Failed(message) => format!("failed: {message}"),
+        State::Waiting(message) => format!("waiting: {message}"),
+        State::Working(message) if message.is_empty() => "working".to_owned(),
+        State::Working(message) => format!("working: {message}"),
+        State::Suspended => "suspended".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(status: &str, reason: &str, observed: i64) -> Value {
+        json!({
+            "kind": "Kustomization",
+            "metadata": { "namespace": "flux-system", "name": "a", "generation": 2 },
+            "status": { "conditions": [{
+                "type": "Ready", "status": status, "reason": reason, "message": "m", "observedGeneration": observed,
+            }] },
+        })
+    }
+
+    #[test]
+    fn ready_counts_only_for_the_current_generation() {
+        assert_eq!(state(&object("True", "ReconciliationSucceeded", 2)), State::Ready("m".into()));
+        assert_eq!(state(&object("True", "ReconciliationSucceeded", 1)), State::Working("m".into()));
+        assert_eq!(state(&object("False", "BuildFailed", 2)), State::Failed("m".into()));
+        assert_eq!(state(&object("False", "DependencyNotReady", 2)), State::Waiting("m".into()));
+    }
+
+    #[test]
+    fn a_line_for_each_change_and_none_without() {
+        let mut progress = Progress::default();
+        let ready = [object("True", "ReconciliationSucceeded", 2)];
+        assert_eq!(progress.look(&ready), ["✔ kustomization flux-system/a: ready: m"]);
+        assert!(progress.look(&ready).is_empty());
+        assert!(progress.at_rest());
+    }
+}

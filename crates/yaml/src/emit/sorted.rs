@@ -1,0 +1,156 @@
+//! JSON values as block YAML with sorted keys: what `sigs.k8s.io/yaml` prints.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value};
+
+use super::analysis::{Tabs, analyze};
+use super::writer::{Breaks, Habits, Writer};
+use crate::scalar::{Scalar, Words, float_text, is_base60, resolve_plain};
+
+const WIDTH: usize = 80;
+
+/// Returns the YAML text of a value.
+pub(crate) fn text(value: &Value) -> String {
+    let mut writer = Writer::new(2, WIDTH, Habits::V2);
+    node(&mut writer, value, Place::Root);
+    writer.indent = -1;
+    writer.write_indent();
+    String::from_utf8(writer.out)
+        .unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Root,
+    Item,
+    Value,
+    SimpleKey,
+    Key,
+}
+
+fn node(writer: &mut Writer, value: &Value, place: Place) {
+    match value {
+        Value::Null => writer.plain(b"null", Breaks::Allowed),
+        Value::Bool(truth) => writer.plain(if *truth { b"true" } else { b"false" }, Breaks::Allowed),
+        Value::Number(number) => writer.plain(number_text(number).as_bytes(), Breaks::Allowed),
+        Value::String(text) => string(writer, text, place),
+        Value::Array(items) if items.is_empty() => empty(writer, b"[", b"]"),
+        Value::Object(fields) if fields.is_empty() => empty(writer, b"{", b"}"),
+        Value::Array(items) => sequence(writer, items, place),
+        Value::Object(fields) => mapping(writer, fields),
+    }
+}
+
+fn empty(writer: &mut Writer, open: &[u8], close: &[u8]) {
+    writer.open_flow(open);
+    writer.tight_indicator(close);
+}
+
+fn deepen(writer: &mut Writer, indentless: bool) -> isize {
+    let outer = writer.indent;
+    if outer < 0 {
+        writer.indent = 0;
+    } else if !indentless {
+        writer.indent += 2;
+    }
+    outer
+}
+
+fn sequence(writer: &mut Writer, items: &[Value], place: Place) {
+    let outer = deepen(writer, place == Place::Value && !writer.indention);
+    for item in items {
+        writer.write_indent();
+        writer.block_indicator(b"-");
+        node(writer, item, Place::Item);
+    }
+    writer.indent = outer;
+}
+
+fn mapping(writer: &mut Writer, fields: &Map<String, Value>) {
+    let outer = deepen(writer, false);
+    let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
+    sorted.sort_by(|(left, _), (right, _)| natural(left, right));
+    for (key, value) in sorted {
+        writer.write_indent();
+        if key.len() <= 128 && !analyze(key.as_bytes(), Tabs::Quoted).multiline {
+            string(writer, key, Place::SimpleKey);
+            writer.tight_indicator(b":");
+        } else {
+            writer.block_indicator(b"?");
+            string(writer, key, Place::Key);
+            writer.write_indent();
+            writer.block_indicator(b":");
+        }
+        node(writer, value, Place::Value);
+    }
+    writer.indent = outer;
+}
+
+fn string(writer: &mut Writer, text: &str, place: Place) {
+    let bytes = text.as_bytes();
+    let analysis = analyze(bytes, Tabs::Quoted);
+    let key = place == Place::SimpleKey;
+    let breaks = if key { Breaks::Forbidden } else { Breaks::Allowed };
+    let outer = writer.indent;
+    // A scalar is written as if it were nested: its further lines are indented once more.
+    writer.indent = if outer < 0 { 2 } else { outer + 2 };
+    let is_string =
+        matches!(resolve_plain(text, Words::V2), Scalar::Str(_)) && text != "<<" && !is_base60(text);
+    if text.contains('\n') && analysis.block && !key {
+        writer.block_header(b"|", bytes);
+        writer.put_break();
+        writer.literal_body(bytes);
+    } else if text.contains('\n') || !is_string {
+        writer.double_quoted(bytes, breaks);
+    } else if analysis.block_plain && !(bytes.is_empty() && key) {
+        writer.plain(bytes, breaks);
+    } else if analysis.single_quoted {
+        writer.single_quoted(bytes, breaks);
+    } else {
+        writer.double_quoted(bytes, breaks);
+    }
+    writer.indent = outer;
+}
+
+/// Integers as they are; floats as Go prints a float that came from YAML.
+fn number_text(number: &serde_json::Number) -> String {
+    if number.is_f64() { float_text(number.as_f64().unwrap_or_default()) } else { number.to_string() }
+}
+
+/// Order of keys: letters after digits and signs, runs of digits by their value.
+pub(crate) fn natural(left: &str, right: &str) -> Ordering {
+    // Almost all keys of one mapping differ first in a letter.
+    let common = left.bytes().zip(right.bytes()).take_while(|(a, b)| a == b).count();
+    if left.is_ascii() && right.is_ascii() {
+        if let (Some(a), Some(b)) = (left.as_bytes().get(common), right.as_bytes().get(common)) {
+            if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() {
+                return a.cmp(b);
+            }
+        } else {
+            return left.len().cmp(&right.len());
+        }
+    }
+    let left: Vec<char> = left.chars().collect();
+    let right: Vec<char> = right.chars().collect();
+    let Some(at) = (0..left.len().min(right.len())).find(|at| left[*at] != right[*at]) else {
+        return left.len().cmp(&right.len());
+    };
+    let (a, b) = (left[at], right[at]);
+    match (a.is_alphabetic(), b.is_alphabetic()) {
+        (true, true) => return a.cmp(&b),
+        (true, false) => return Ordering::Greater,
+        (false, true) => return Ordering::Less,
+        (false, false) => {}
+    }
+    let leads = (a == '0' || b == '0')
+        && left[..at].iter().rev().take_while(|letter| letter.is_ascii_digit()).any(|letter| *letter != '0');
+    let run = |letters: &[char]| {
+        let digits = letters[at..].iter().take_while(|letter| letter.is_ascii_digit());
+        digits.fold((i64::from(leads), 0), |(value, count), digit| {
+            (value.wrapping_mul(10).wrapping_add(i64::from(u32::from(*digit) - u32::from('0'))), count + 1)
+        })
+    };
+    let ((a_value, a_count), (b_value, b_count)) = (run(&left), run(&right));
+    a_value.cmp(&b_value).then(a_count.cmp(&b_count)).then(a.cmp(&b))
+}

@@ -1,0 +1,74 @@
+//! Trees from text: the documents of a stream, as the reference reads them.
+//!
+//! Follows: `parserc.go` and the node half of `decode.go` of `go.yaml.in/yaml/v3` 3.0.4.
+//! Differs: nesting deeper than 1,000 is refused (there: 10,000), since trees are walked recursively.
+
+use crate::error::Error;
+use crate::node::Node;
+use crate::read;
+
+mod event;
+mod machine;
+mod tree;
+
+/// Bounds for reading text from strangers.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest input in bytes.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 512 << 20 }
+    }
+}
+
+/// Reads every document of a stream.
+///
+/// # Errors
+///
+/// The first mistake in the text, with its line.
+///
+/// ```
+/// let documents = sealfast_yaml::parse::documents(b"a: 1 # one\n---\nb: 2\n")?;
+/// assert_eq!(documents.len(), 2);
+/// assert_eq!(documents[0].content[0].field("a").map(|node| node.value.as_str()), Some("1"));
+/// # Ok::<(), sealfast_yaml::error::Error>(())
+/// ```
+pub fn documents(input: &[u8]) -> Result<Vec<Node>, Error> {
+    documents_with(input, &Limits::default())
+}
+
+/// Reads every document of a stream within bounds.
+///
+/// # Errors
+///
+/// The first mistake in the text, or a bound that it exceeds.
+pub fn documents_with(input: &[u8], limits: &Limits) -> Result<Vec<Node>, Error> {
+    if input.len() > limits.bytes {
+        return Err(Error::tree(format!("input has {} bytes, more than {}", input.len(), limits.bytes)));
+    }
+    match partial(input) {
+        (documents, None) => Ok(documents),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// Reads documents up to the first mistake; returns those before it, and the mistake.
+#[must_use]
+pub fn partial(input: &[u8]) -> (Vec<Node>, Option<Error>) {
+    let text = match read::text(input) {
+        Ok(text) => text,
+        Err(error) => return (Vec::new(), Some(error)),
+    };
+    let mut builder = tree::Builder::new(&text);
+    let mut documents = Vec::new();
+    loop {
+        match builder.document() {
+            Ok(Some(document)) => documents.push(document),
+            Ok(None) => return (documents, None),
+            Err(error) => return (documents, Some(error)),
+        }
+    }
+}

@@ -1,0 +1,586 @@
+//! The grammar as a state machine: tokens in, events out, comments attached on the way.
+
+use super::event::{Event, EventKind};
+use crate::error::Error;
+use crate::node::Style;
+use crate::scan::{Pos, Scanner, Token, TokenKind};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    StreamStart,
+    ImplicitDocumentStart,
+    DocumentStart,
+    DocumentContent,
+    DocumentEnd,
+    BlockNode,
+    BlockSequenceFirstEntry,
+    BlockSequenceEntry,
+    IndentlessSequenceEntry,
+    BlockMappingFirstKey,
+    BlockMappingKey,
+    BlockMappingValue,
+    FlowSequenceFirstEntry,
+    FlowSequenceEntry,
+    FlowSequenceEntryMappingKey,
+    FlowSequenceEntryMappingValue,
+    FlowSequenceEntryMappingEnd,
+    FlowMappingFirstKey,
+    FlowMappingKey,
+    FlowMappingValue,
+    FlowMappingEmptyValue,
+    End,
+}
+
+/// Whether a node may be a block collection, or even a sequence without indentation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Allows {
+    Flow,
+    Block,
+    Indentless,
+}
+
+/// The parser over one text.
+pub(super) struct Machine<'a> {
+    scanner: Scanner<'a>,
+    state: State,
+    states: Vec<State>,
+    marks: Vec<Pos>,
+    tag_directives: Vec<(Vec<u8>, Vec<u8>)>,
+    head: Vec<u8>,
+    line: Vec<u8>,
+    foot: Vec<u8>,
+    /// Head comment of a collection, split from that of its first entry.
+    stem: Vec<u8>,
+}
+
+impl<'a> Machine<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self {
+            scanner: Scanner::new(text),
+            state: State::StreamStart,
+            states: Vec::new(),
+            marks: Vec::new(),
+            tag_directives: Vec::new(),
+            head: Vec::new(),
+            line: Vec::new(),
+            foot: Vec::new(),
+            stem: Vec::new(),
+        }
+    }
+
+    /// Returns the next event; after the end of the stream, its end again.
+    pub(super) fn next(&mut self) -> Result<Event, Error> {
+        match self.state {
+            State::StreamStart => self.stream_start(),
+            State::ImplicitDocumentStart => self.document_start(true),
+            State::DocumentStart => self.document_start(false),
+            State::DocumentContent => self.document_content(),
+            State::DocumentEnd => self.document_end(),
+            State::BlockNode => self.node(Allows::Block),
+            State::BlockSequenceFirstEntry => self.block_sequence_entry(true),
+            State::BlockSequenceEntry => self.block_sequence_entry(false),
+            State::IndentlessSequenceEntry => self.indentless_sequence_entry(),
+            State::BlockMappingFirstKey => self.block_mapping_key(true),
+            State::BlockMappingKey => self.block_mapping_key(false),
+            State::BlockMappingValue => self.block_mapping_value(),
+            State::FlowSequenceFirstEntry => self.flow_sequence_entry(true),
+            State::FlowSequenceEntry => self.flow_sequence_entry(false),
+            State::FlowSequenceEntryMappingKey => self.flow_sequence_entry_mapping_key(),
+            State::FlowSequenceEntryMappingValue => self.flow_sequence_entry_mapping_value(),
+            State::FlowSequenceEntryMappingEnd => self.flow_sequence_entry_mapping_end(),
+            State::FlowMappingFirstKey => self.flow_mapping_key(true),
+            State::FlowMappingKey => self.flow_mapping_key(false),
+            State::FlowMappingValue => self.flow_mapping_value(false),
+            State::FlowMappingEmptyValue => self.flow_mapping_value(true),
+            State::End => Ok(Event::new(EventKind::StreamEnd, Pos::default(), Pos::default())),
+        }
+    }
+
+    // ---- tokens and comments
+
+    /// Returns kind and marks of the next token; comments that end before it are gathered.
+    fn peek(&mut self) -> Result<(TokenKind, Pos, Pos), Error> {
+        let token = self.scanner.peek()?;
+        let (kind, start, end) = (token.kind, token.start, token.end);
+        self.unfold_comments(kind, start);
+        Ok((kind, start, end))
+    }
+
+    fn take(&mut self) -> Token {
+        self.scanner.take()
+    }
+
+    fn unfold_comments(&mut self, kind: TokenKind, start: Pos) {
+        while let Some(comment) = self.scanner.comments.front() {
+            if start.index < comment.token.index {
+                return;
+            }
+            if !comment.head.is_empty() && kind == TokenKind::BlockEnd {
+                // A head comment before the end of a block belongs to what comes after it.
+                return;
+            }
+            let Some(comment) = self.scanner.comments.pop_front() else { return };
+            join(&mut self.head, comment.head);
+            join(&mut self.foot, comment.foot);
+            join(&mut self.line, comment.line);
+        }
+    }
+
+    fn set_comments(&mut self, event: &mut Event) {
+        event.head = std::mem::take(&mut self.head);
+        event.line = std::mem::take(&mut self.line);
+        event.foot = std::mem::take(&mut self.foot);
+        self.stem.clear();
+    }
+
+    fn pop_state(&mut self) {
+        self.state = self.states.pop().unwrap_or(State::End);
+    }
+
+    fn empty_scalar(mark: Pos) -> Event {
+        Event::new(EventKind::Scalar, mark, mark)
+    }
+
+    fn unexpected(&mut self, problem: &str, at: Pos) -> Error {
+        let context = self.marks.pop().unwrap_or_default();
+        error(problem, context, at)
+    }
+
+    // ---- documents
+
+    fn stream_start(&mut self) -> Result<Event, Error> {
+        let (_, start, end) = self.peek()?;
+        self.state = State::ImplicitDocumentStart;
+        self.take();
+        Ok(Event::new(EventKind::StreamStart, start, end))
+    }
+
+    fn document_start(&mut self, implicit: bool) -> Result<Event, Error> {
+        let (mut kind, mut start, mut end) = self.peek()?;
+        if !implicit {
+            while kind == TokenKind::DocumentEnd {
+                self.take();
+                (kind, start, end) = self.peek()?;
+            }
+        }
+        let explicit = matches!(
+            kind,
+            TokenKind::Version { .. }
+                | TokenKind::TagDirective
+                | TokenKind::DocumentStart
+                | TokenKind::StreamEnd
+        );
+        if implicit && !explicit {
+            self.directives()?;
+            self.states.push(State::DocumentEnd);
+            self.state = State::BlockNode;
+            let mut event = Event::new(EventKind::DocumentStart, start, end);
+            event.head = self.split_document_head();
+            return Ok(event);
+        }
+        if kind == TokenKind::StreamEnd {
+            self.state = State::End;
+            self.take();
+            return Ok(Event::new(EventKind::StreamEnd, start, end));
+        }
+        self.directives()?;
+        let (kind, at, end) = self.peek()?;
+        if kind != TokenKind::DocumentStart {
+            return Err(error("did not find expected <document start>", Pos::default(), at));
+        }
+        self.states.push(State::DocumentEnd);
+        self.state = State::DocumentContent;
+        self.take();
+        Ok(Event::new(EventKind::DocumentStart, start, end))
+    }
+
+    /// Splits the head comment at its last empty line: what is above belongs to the document.
+    fn split_document_head(&mut self) -> Vec<u8> {
+        for at in (1..self.head.len()).rev() {
+            if self.head[at] != b'\n' {
+                continue;
+            }
+            let cut = if at == self.head.len() - 1 {
+                at
+            } else if self.head[at - 1] == b'\n' {
+                at - 1
+            } else {
+                continue;
+            };
+            let rest = self.head.split_off(at + 1);
+            let mut head = std::mem::replace(&mut self.head, rest);
+            head.truncate(cut);
+            return head;
+        }
+        Vec::new()
+    }
+
+    fn document_content(&mut self) -> Result<Event, Error> {
+        let (kind, start, _) = self.peek()?;
+        match kind {
+            TokenKind::Version { .. }
+            | TokenKind::TagDirective
+            | TokenKind::DocumentStart
+            | TokenKind::DocumentEnd
+            | TokenKind::StreamEnd => {
+                self.pop_state();
+                Ok(Self::empty_scalar(start))
+            }
+            _ => self.node(Allows::Block),
+        }
+    }
+
+    fn document_end(&mut self) -> Result<Event, Error> {
+        let (kind, start, end) = self.peek()?;
+        let mut event = Event::new(EventKind::DocumentEnd, start, start);
+        if kind == TokenKind::DocumentEnd {
+            event.end = end;
+            self.take();
+        }
+        self.tag_directives.clear();
+        self.state = State::DocumentStart;
+        self.set_comments(&mut event);
+        if !event.head.is_empty() && event.foot.is_empty() {
+            event.foot = std::mem::take(&mut event.head);
+        }
+        Ok(event)
+    }
+
+    fn directives(&mut self) -> Result<(), Error> {
+        let mut version = false;
+        loop {
+            let (kind, start, _) = self.peek()?;
+            match kind {
+                TokenKind::Version { major, minor } => {
+                    if version {
+                        return Err(error("found duplicate %YAML directive", Pos::default(), start));
+                    }
+                    if (major, minor) != (1, 1) {
+                        return Err(error("found incompatible YAML document", Pos::default(), start));
+                    }
+                    version = true;
+                    self.take();
+                }
+                TokenKind::TagDirective => {
+                    let token = self.take();
+                    if self.tag_directives.iter().any(|(handle, _)| *handle == token.value) {
+                        return Err(error("found duplicate %TAG directive", Pos::default(), start));
+                    }
+                    self.tag_directives.push((token.value, token.suffix));
+                }
+                _ => break,
+            }
+        }
+        for (handle, prefix) in [("!", "!"), ("!!", "tag:yaml.org,2002:")] {
+            if !self.tag_directives.iter().any(|(known, _)| known == handle.as_bytes()) {
+                self.tag_directives.push((handle.into(), prefix.into()));
+            }
+        }
+        Ok(())
+    }
+
+    // ---- nodes
+
+    fn node(&mut self, allows: Allows) -> Result<Event, Error> {
+        let (mut kind, mut start, mut end) = self.peek()?;
+        if kind == TokenKind::Alias {
+            self.pop_state();
+            let mut event = Event::new(EventKind::Alias, start, end);
+            self.set_comments(&mut event);
+            event.anchor = self.take().value;
+            return Ok(event);
+        }
+        let node_start = start;
+        let mut node_end = start;
+        let mut anchor = Vec::new();
+        let mut tag_token = None;
+        for _ in 0..2 {
+            match kind {
+                TokenKind::Anchor if anchor.is_empty() => anchor = self.take().value,
+                TokenKind::Tag if tag_token.is_none() => tag_token = Some(self.take()),
+                _ => break,
+            }
+            node_end = end;
+            (kind, start, end) = self.peek()?;
+        }
+        let tag = match tag_token {
+            Some(token) => self.full_tag(token, node_start)?,
+            None => Vec::new(),
+        };
+        let properties = !anchor.is_empty() || !tag.is_empty();
+        let mut event = Event::new(EventKind::Scalar, node_start, node_end);
+        event.anchor = anchor;
+        event.tag = tag;
+        match kind {
+            TokenKind::BlockEntry if allows == Allows::Indentless => {
+                self.state = State::IndentlessSequenceEntry;
+                event.kind = EventKind::SequenceStart;
+                event.end = end;
+            }
+            TokenKind::Scalar => {
+                self.pop_state();
+                self.set_comments(&mut event);
+                let token = self.take();
+                event.end = token.end;
+                event.value = token.value;
+                event.style = token.style;
+            }
+            TokenKind::FlowSequenceStart | TokenKind::FlowMappingStart => {
+                let sequence = kind == TokenKind::FlowSequenceStart;
+                self.state =
+                    if sequence { State::FlowSequenceFirstEntry } else { State::FlowMappingFirstKey };
+                event.kind = if sequence { EventKind::SequenceStart } else { EventKind::MappingStart };
+                event.style = Style::Flow;
+                event.end = end;
+                self.set_comments(&mut event);
+            }
+            TokenKind::BlockSequenceStart | TokenKind::BlockMappingStart if allows != Allows::Flow => {
+                let sequence = kind == TokenKind::BlockSequenceStart;
+                self.state =
+                    if sequence { State::BlockSequenceFirstEntry } else { State::BlockMappingFirstKey };
+                event.kind = if sequence { EventKind::SequenceStart } else { EventKind::MappingStart };
+                event.end = end;
+                event.head = std::mem::take(&mut self.stem);
+            }
+            _ if properties => self.pop_state(),
+            _ => return Err(error("did not find expected node content", node_start, start)),
+        }
+        Ok(event)
+    }
+
+    fn full_tag(&self, token: Token, start: Pos) -> Result<Vec<u8>, Error> {
+        if token.value.is_empty() {
+            return Ok(token.suffix);
+        }
+        let Some((_, prefix)) = self.tag_directives.iter().find(|(handle, _)| *handle == token.value) else {
+            return Err(error("found undefined tag handle", start, token.start));
+        };
+        Ok([prefix.as_slice(), &token.suffix].concat())
+    }
+
+    fn first_token(&mut self, first: bool) -> Result<(), Error> {
+        if first {
+            let (_, start, _) = self.peek()?;
+            self.marks.push(start);
+            self.take();
+        }
+        Ok(())
+    }
+
+    fn end_collection(&mut self, kind: EventKind, start: Pos, end: Pos) -> Event {
+        self.pop_state();
+        self.marks.pop();
+        Event::new(kind, start, end)
+    }
+
+    /// Emits an empty scalar in `state`, or the node that begins here and then goes on in `state`.
+    fn entry(&mut self, empty: bool, at: Pos, state: State, allows: Allows) -> Result<Event, Error> {
+        if empty {
+            self.state = state;
+            return Ok(Self::empty_scalar(at));
+        }
+        self.states.push(state);
+        self.node(allows)
+    }
+
+    // ---- block collections
+
+    fn block_sequence_entry(&mut self, first: bool) -> Result<Event, Error> {
+        self.first_token(first)?;
+        let (kind, start, end) = self.peek()?;
+        if kind == TokenKind::BlockEntry {
+            self.take_dash()?;
+            let (next, ..) = self.peek()?;
+            let empty = matches!(next, TokenKind::BlockEntry | TokenKind::BlockEnd);
+            return self.entry(empty, end, State::BlockSequenceEntry, Allows::Block);
+        }
+        if kind == TokenKind::BlockEnd {
+            let event = self.end_collection(EventKind::SequenceEnd, start, end);
+            self.take();
+            return Ok(event);
+        }
+        Err(self.unexpected("did not find expected '-' indicator", start))
+    }
+
+    fn indentless_sequence_entry(&mut self) -> Result<Event, Error> {
+        let (kind, start, end) = self.peek()?;
+        if kind != TokenKind::BlockEntry {
+            self.pop_state();
+            return Ok(Event::new(EventKind::SequenceEnd, start, start));
+        }
+        self.take_dash()?;
+        let (next, ..) = self.peek()?;
+        let empty =
+            matches!(next, TokenKind::BlockEntry | TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd);
+        self.entry(empty, end, State::IndentlessSequenceEntry, Allows::Block)
+    }
+
+    /// Takes a dash; the head comment before it belongs to the collection that begins behind it.
+    fn take_dash(&mut self) -> Result<(), Error> {
+        let before = self.head.len();
+        self.take();
+        if before == 0 {
+            return Ok(());
+        }
+        let (next, ..) = self.peek()?;
+        if matches!(next, TokenKind::BlockSequenceStart | TokenKind::BlockMappingStart) {
+            let rest = if self.head.len() == before { Vec::new() } else { self.head[before + 1..].to_vec() };
+            self.head.truncate(before);
+            self.stem = std::mem::replace(&mut self.head, rest);
+        }
+        Ok(())
+    }
+
+    fn block_mapping_key(&mut self, first: bool) -> Result<Event, Error> {
+        self.first_token(first)?;
+        let (kind, start, end) = self.peek()?;
+        if kind == TokenKind::Key {
+            self.take();
+            let (next, ..) = self.peek()?;
+            let empty = matches!(next, TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd);
+            return self.entry(empty, end, State::BlockMappingValue, Allows::Indentless);
+        }
+        if kind == TokenKind::BlockEnd {
+            let mut event = self.end_collection(EventKind::MappingEnd, start, end);
+            self.set_comments(&mut event);
+            self.take();
+            return Ok(event);
+        }
+        Err(self.unexpected("did not find expected key", start))
+    }
+
+    fn block_mapping_value(&mut self) -> Result<Event, Error> {
+        let (kind, start, end) = self.peek()?;
+        if kind != TokenKind::Value {
+            self.state = State::BlockMappingKey;
+            return Ok(Self::empty_scalar(start));
+        }
+        self.take();
+        let (next, ..) = self.peek()?;
+        let empty = matches!(next, TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd);
+        self.entry(empty, end, State::BlockMappingKey, Allows::Indentless)
+    }
+
+    // ---- flow collections
+
+    fn flow_sequence_entry(&mut self, first: bool) -> Result<Event, Error> {
+        self.first_token(first)?;
+        let (mut kind, mut start, mut end) = self.peek()?;
+        if kind != TokenKind::FlowSequenceEnd {
+            if !first {
+                if kind != TokenKind::FlowEntry {
+                    return Err(self.unexpected("did not find expected ',' or ']'", start));
+                }
+                self.take();
+                (kind, start, end) = self.peek()?;
+            }
+            if kind == TokenKind::Key {
+                self.state = State::FlowSequenceEntryMappingKey;
+                let mut event = Event::new(EventKind::MappingStart, start, end);
+                event.style = Style::Flow;
+                self.take();
+                return Ok(event);
+            }
+            if kind != TokenKind::FlowSequenceEnd {
+                self.states.push(State::FlowSequenceEntry);
+                return self.node(Allows::Flow);
+            }
+        }
+        let mut event = self.end_collection(EventKind::SequenceEnd, start, end);
+        self.set_comments(&mut event);
+        self.take();
+        Ok(event)
+    }
+
+    fn flow_sequence_entry_mapping_key(&mut self) -> Result<Event, Error> {
+        let (kind, _, end) = self.peek()?;
+        if !matches!(kind, TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowSequenceEnd) {
+            self.states.push(State::FlowSequenceEntryMappingValue);
+            return self.node(Allows::Flow);
+        }
+        self.take();
+        self.state = State::FlowSequenceEntryMappingValue;
+        Ok(Self::empty_scalar(end))
+    }
+
+    fn flow_sequence_entry_mapping_value(&mut self) -> Result<Event, Error> {
+        let (kind, mut start, _) = self.peek()?;
+        if kind == TokenKind::Value {
+            self.take();
+            let (next, next_start, _) = self.peek()?;
+            if !matches!(next, TokenKind::FlowEntry | TokenKind::FlowSequenceEnd) {
+                self.states.push(State::FlowSequenceEntryMappingEnd);
+                return self.node(Allows::Flow);
+            }
+            start = next_start;
+        }
+        self.state = State::FlowSequenceEntryMappingEnd;
+        Ok(Self::empty_scalar(start))
+    }
+
+    fn flow_sequence_entry_mapping_end(&mut self) -> Result<Event, Error> {
+        let (_, start, _) = self.peek()?;
+        self.state = State::FlowSequenceEntry;
+        Ok(Event::new(EventKind::MappingEnd, start, start))
+    }
+
+    fn flow_mapping_key(&mut self, first: bool) -> Result<Event, Error> {
+        self.first_token(first)?;
+        let (mut kind, mut start, mut end) = self.peek()?;
+        if kind != TokenKind::FlowMappingEnd {
+            if !first {
+                if kind != TokenKind::FlowEntry {
+                    return Err(self.unexpected("did not find expected ',' or '}'", start));
+                }
+                self.take();
+                (kind, start, end) = self.peek()?;
+            }
+            if kind == TokenKind::Key {
+                self.take();
+                let (next, next_start, _) = self.peek()?;
+                let empty =
+                    matches!(next, TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowMappingEnd);
+                return self.entry(empty, next_start, State::FlowMappingValue, Allows::Flow);
+            }
+            if kind != TokenKind::FlowMappingEnd {
+                self.states.push(State::FlowMappingEmptyValue);
+                return self.node(Allows::Flow);
+            }
+        }
+        let mut event = self.end_collection(EventKind::MappingEnd, start, end);
+        self.set_comments(&mut event);
+        self.take();
+        Ok(event)
+    }
+
+    fn flow_mapping_value(&mut self, empty: bool) -> Result<Event, Error> {
+        let (kind, mut start, _) = self.peek()?;
+        if !empty && kind == TokenKind::Value {
+            self.take();
+            let (next, next_start, _) = self.peek()?;
+            if !matches!(next, TokenKind::FlowEntry | TokenKind::FlowMappingEnd) {
+                self.states.push(State::FlowMappingKey);
+                return self.node(Allows::Flow);
+            }
+            start = next_start;
+        }
+        self.state = State::FlowMappingKey;
+        Ok(Self::empty_scalar(start))
+    }
+}
+
+/// Joins comment texts by a line break.
+fn join(text: &mut Vec<u8>, mut more: Vec<u8>) {
+    if more.is_empty() {
+        return;
+    }
+    if !text.is_empty() {
+        text.push(b'\n');
+    }
+    text.append(&mut more);
+}
+
+/// The reference counts lines from 0 and leaves 0 out.
+fn error(problem: &str, context: Pos, at: Pos) -> Error {
+    Error::syntax(problem, if context.line != 0 { context.line } else { at.line })
+}

@@ -1,0 +1,234 @@
+//! What a scalar means, and how a value is best written.
+//!
+//! Follows: `resolve.go` and the scalar half of `encode.go` of `go.yaml.in/yaml/v3` 3.0.4; [`Words::V2`] is the
+//! older resolver that `sigs.k8s.io/yaml` still uses, with the booleans of YAML 1.1.
+
+use crate::error::Error;
+use crate::node::{Node, Style};
+
+mod number;
+mod time;
+
+pub use number::float_text;
+pub(crate) use time::is_timestamp;
+
+/// Which words are booleans, and which digits are numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// `true` and `false` only.
+    V3,
+    /// Also `yes`, `no`, `on`, `off`, `y` and `n`.
+    V2,
+}
+
+/// The value of a scalar.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scalar {
+    /// Nothing.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A signed integer.
+    Int(i64),
+    /// An integer above the signed range.
+    Uint(u64),
+    /// A floating point number.
+    Float(f64),
+    /// An instant; the text as written.
+    Time(String),
+    /// A string.
+    Str(String),
+    /// Bytes given as base64 (`!!binary`), decoded.
+    Binary(Vec<u8>),
+    /// The merge key `<<`.
+    Merge,
+}
+
+impl Scalar {
+    fn tag(&self) -> &'static str {
+        match self {
+            Self::Null => "!!null",
+            Self::Bool(_) => "!!bool",
+            Self::Int(_) | Self::Uint(_) => "!!int",
+            Self::Float(_) => "!!float",
+            Self::Time(_) => "!!timestamp",
+            Self::Str(_) => "!!str",
+            Self::Binary(_) => "!!binary",
+            Self::Merge => "!!merge",
+        }
+    }
+}
+
+const LONG_PREFIX: &str = "tag:yaml.org,2002:";
+
+/// Returns `!!x` for `tag:yaml.org,2002:x`, any other tag as it is.
+#[must_use]
+pub fn short_tag(tag: &str) -> String {
+    tag.strip_prefix(LONG_PREFIX).map_or_else(|| tag.to_owned(), |rest| format!("!!{rest}"))
+}
+
+/// Returns `tag:yaml.org,2002:x` for `!!x`, any other tag as it is.
+pub(crate) fn long_tag(tag: &str) -> String {
+    tag.strip_prefix("!!").map_or_else(|| tag.to_owned(), |rest| format!("{LONG_PREFIX}{rest}"))
+}
+
+/// Returns the tag that a plain scalar resolves to.
+#[must_use]
+pub fn plain_tag(text: &str) -> &'static str {
+    if text == "<<" { "!!merge" } else { resolved_tag(text) }
+}
+
+/// Returns the tag by which a writer decides about quotes: the merge key counts as a string.
+pub(crate) fn resolved_tag(text: &str) -> &'static str {
+    resolve_plain(text, Words::V3).tag()
+}
+
+/// Returns the value of a scalar node, by its tag and text.
+///
+/// # Errors
+///
+/// A tag that the text does not fit, or broken base64 under `!!binary`.
+pub fn resolve(node: &Node) -> Result<Scalar, Error> {
+    resolve_as(node, Words::V3)
+}
+
+pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
+    let text = node.value.as_str();
+    if node.tag == "!!merge" {
+        return Ok(Scalar::Merge);
+    }
+    let tag = if node.tagged || node.style != Style::Plain { node.tag.as_str() } else { "" };
+    match tag {
+        "!!str" => Ok(Scalar::Str(text.to_owned())),
+        "!!binary" => decode_base64(text)
+            .map(Scalar::Binary)
+            .ok_or_else(|| Error::tree("!!binary value contains invalid base64 data")),
+        "" | "!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp" => {
+            let value = resolve_plain(text, words);
+            match (tag, value) {
+                ("", value) => Ok(value),
+                ("!!float", Scalar::Int(number)) => Ok(Scalar::Float(number as f64)),
+                (tag, value) if value.tag() == tag => Ok(value),
+                (tag, value) => {
+                    let found = value.tag();
+                    Err(Error::tree(format!("cannot decode {found} `{text}` as a {tag}")))
+                }
+            }
+        }
+        _ => Ok(Scalar::Str(text.to_owned())),
+    }
+}
+
+/// Returns the value of a plain, untagged scalar.
+pub(crate) fn resolve_plain(text: &str, words: Words) -> Scalar {
+    let Some(first) = text.bytes().next() else { return Scalar::Null };
+    if let Some(word) = known_word(text, words) {
+        return word;
+    }
+    match first {
+        b'.' => number::float(text).map_or_else(|| Scalar::Str(text.to_owned()), Scalar::Float),
+        b'+' | b'-' | b'0'..=b'9' => {
+            if is_timestamp(text) {
+                return Scalar::Time(text.to_owned());
+            }
+            number::number(text, words).unwrap_or_else(|| Scalar::Str(text.to_owned()))
+        }
+        _ => Scalar::Str(text.to_owned()),
+    }
+}
+
+fn known_word(text: &str, words: Words) -> Option<Scalar> {
+    Some(match text {
+        "~" | "null" | "Null" | "NULL" => Scalar::Null,
+        "true" | "True" | "TRUE" => Scalar::Bool(true),
+        "false" | "False" | "FALSE" => Scalar::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => Scalar::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Scalar::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => Scalar::Float(f64::NEG_INFINITY),
+        _ if words == Words::V2 => return old_bool(text).map(Scalar::Bool),
+        _ => return None,
+    })
+}
+
+/// Returns the truth value of a word that YAML 1.1 took for one.
+pub(crate) fn old_bool(text: &str) -> Option<bool> {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
+    }
+}
+
+/// Tells numbers in base 60, as YAML 1.1 had them (`1:30`).
+pub(crate) fn is_base60(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (whole, fraction) =
+        digits.split_once('.').map_or((digits, None), |(whole, rest)| (whole, Some(rest)));
+    let mut parts = whole.split(':');
+    let head = parts.next().unwrap_or_default();
+    let mut places = 0;
+    let places_fit = parts.all(|place| {
+        places += 1;
+        match place.as_bytes() {
+            [digit] => digit.is_ascii_digit(),
+            [b'0'..=b'5', digit] => digit.is_ascii_digit(),
+            _ => false,
+        }
+    });
+    let is_digit_or_low_line = |byte: u8| byte.is_ascii_digit() || byte == b'_';
+    places_fit
+        && places > 0
+        && head.starts_with(|letter: char| letter.is_ascii_digit())
+        && head.bytes().all(is_digit_or_low_line)
+        && fraction.is_none_or(|rest| rest.bytes().all(is_digit_or_low_line))
+}
+
+/// Returns a node that reads back as the string `text`, written as Go's `Marshal` writes strings.
+///
+/// ```
+/// use sealfast_yaml::{node::Style, scalar};
+/// assert_eq!(scalar::string_node("yes").style, Style::DoubleQuoted);
+/// assert_eq!(scalar::string_node("maybe").style, Style::Plain);
+/// ```
+#[must_use]
+pub fn string_node(text: &str) -> Node {
+    let plain = matches!(resolve_plain(text, Words::V3), Scalar::Str(_))
+        && !is_base60(text)
+        && old_bool(text).is_none();
+    let style = match plain {
+        _ if text.contains('\n') => Style::Literal,
+        true => Style::Plain,
+        false => Style::DoubleQuoted,
+    };
+    Node { style, ..Node::scalar("!!str", text) }
+}
+
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let mut group = 0u32;
+    let (mut letters, mut padding) = (0, 0);
+    for letter in text.bytes().filter(|letter| !matches!(letter, b'\n' | b'\r')) {
+        let value = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'=' if letters >= 2 => {
+                padding += 1;
+                0
+            }
+            _ => return None,
+        };
+        if padding > 0 && letter != b'=' || padding > 2 {
+            return None;
+        }
+        group = group << 6 | u32::from(value);
+        letters += 1;
+        if letters == 4 {
+            bytes.extend_from_slice(&group.to_be_bytes()[1..4 - padding]);
+            (group, letters) = (0, 0);
+        }
+    }
+    (letters == 0).then_some(bytes)
+}

@@ -1,0 +1,650 @@
+//! Tokens from text, and beside them the queue of comments that belong to tokens.
+//!
+//! Whitespace decides where a comment belongs, and only the scanner sees whitespace: each comment is queued with
+//! the mark of the token it belongs to, and [`crate::parse`] attaches it when that token goes by.
+//!
+//! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4, its two-token look-ahead included.
+
+use crate::chars::{byte, is_alpha, is_blankz, is_bom, is_break, width};
+use crate::error::Error;
+use crate::node::Style;
+
+mod block;
+mod comment;
+mod flow;
+mod tag;
+
+pub(crate) use comment::Comment;
+
+/// A position while scanning, all parts from 0; `index` and `column` count characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pos {
+    pub(crate) index: usize,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) offset: usize,
+}
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    StreamStart,
+    StreamEnd,
+    Version { major: u8, minor: u8 },
+    TagDirective,
+    DocumentStart,
+    DocumentEnd,
+    BlockSequenceStart,
+    BlockMappingStart,
+    BlockEnd,
+    FlowSequenceStart,
+    FlowSequenceEnd,
+    FlowMappingStart,
+    FlowMappingEnd,
+    BlockEntry,
+    FlowEntry,
+    Key,
+    Value,
+    Alias,
+    Anchor,
+    Tag,
+    Scalar,
+}
+
+/// One token; `value` is its text, tag handle or anchor, `suffix` a tag's rest or a directive's prefix.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) start: Pos,
+    pub(crate) end: Pos,
+    pub(crate) value: Vec<u8>,
+    pub(crate) suffix: Vec<u8>,
+    pub(crate) style: Style,
+}
+
+impl Token {
+    fn new(kind: TokenKind, start: Pos, end: Pos) -> Self {
+        Self { kind, start, end, value: Vec::new(), suffix: Vec::new(), style: Style::Plain }
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct SimpleKey {
+    possible: bool,
+    required: bool,
+    token_number: usize,
+    mark: Pos,
+}
+
+/// The scanner: a text, a place in it, and what is open there.
+pub(crate) struct Scanner<'a> {
+    text: &'a [u8],
+    pos: Pos,
+    /// Line breaks passed since the last character that was neither blank nor break.
+    newlines: usize,
+    tokens: Vec<Token>,
+    /// First token in `tokens` that was not yet taken.
+    head: usize,
+    taken: usize,
+    started: bool,
+    ended: bool,
+    indent: isize,
+    indents: Vec<isize>,
+    flow_level: usize,
+    simple_key_allowed: bool,
+    simple_keys: Vec<SimpleKey>,
+    pub(crate) comments: std::collections::VecDeque<Comment>,
+}
+
+/// Nesting beyond this is refused: trees are walked recursively.
+pub(crate) const MAX_DEPTH: usize = 1_000;
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self {
+            text: text.as_bytes(),
+            pos: Pos::default(),
+            newlines: 0,
+            tokens: Vec::new(),
+            head: 0,
+            taken: 0,
+            started: false,
+            ended: false,
+            indent: -1,
+            indents: Vec::new(),
+            flow_level: 0,
+            simple_key_allowed: true,
+            simple_keys: vec![SimpleKey::default()],
+            comments: std::collections::VecDeque::new(),
+        }
+    }
+
+    /// Returns the next token without taking it.
+    pub(crate) fn peek(&mut self) -> Result<&mut Token, Error> {
+        while self.needs_more()? {
+            self.fetch()?;
+        }
+        Ok(&mut self.tokens[self.head])
+    }
+
+    /// Takes the next token; it must have been peeked at.
+    pub(crate) fn take(&mut self) -> Token {
+        let empty =
+            Token::new(self.tokens[self.head].kind, self.tokens[self.head].start, self.tokens[self.head].end);
+        let token = std::mem::replace(&mut self.tokens[self.head], empty);
+        self.head += 1;
+        self.taken += 1;
+        // The last two tokens stay: comments look back at them.
+        if self.head > 128 {
+            self.tokens.drain(..self.head - 2);
+            self.head = 2;
+        }
+        token
+    }
+
+    fn needs_more(&mut self) -> Result<bool, Error> {
+        if self.ended {
+            return Ok(self.head >= self.tokens.len());
+        }
+        if self.head + 2 < self.tokens.len() {
+            // A simple key that may begin at the next token must be settled first.
+            let found = self.simple_keys.partition_point(|key| key.token_number < self.taken);
+            let key = self.simple_keys[found..]
+                .iter()
+                .position(|key| key.token_number == self.taken && key.possible)
+                .map(|at| found + at);
+            let Some(at) = key else { return Ok(false) };
+            return self.key_is_valid(at);
+        }
+        Ok(true)
+    }
+
+    fn fetch(&mut self) -> Result<(), Error> {
+        if !self.started {
+            self.started = true;
+            self.push(Token::new(TokenKind::StreamStart, self.pos, self.pos));
+            return Ok(());
+        }
+        let scan_mark = self.pos;
+        self.to_next_token()?;
+        self.unroll_indent(isize_of(self.pos.column), scan_mark);
+        let (first, column) = (self.at(0), self.pos.column);
+        if first == 0 {
+            return self.fetch_stream_end();
+        }
+        if column == 0 && first == b'%' {
+            return self.fetch_directive();
+        }
+        if column == 0 && self.is_document_marker() {
+            let kind = if first == b'-' { TokenKind::DocumentStart } else { TokenKind::DocumentEnd };
+            return self.fetch_document_indicator(kind);
+        }
+        let mut comment_mark = self.pos;
+        if self.flow_level == 0 && first == b':' || self.flow_level > 0 && first == b',' {
+            // What follows on the line belongs to the token before.
+            if let Some(last) = self.tokens.last() {
+                comment_mark = last.start;
+            }
+        }
+        self.fetch_content(first)?;
+        if self.tokens.last().is_some_and(|token| token.kind == TokenKind::BlockEntry) {
+            return Ok(());
+        }
+        self.scan_line_comment(comment_mark);
+        Ok(())
+    }
+
+    fn fetch_content(&mut self, first: u8) -> Result<(), Error> {
+        let block = self.flow_level == 0;
+        let space_follows = is_blankz(self.text, self.pos.offset + 1);
+        match first {
+            b'[' => self.fetch_flow_start(TokenKind::FlowSequenceStart),
+            b'{' => self.fetch_flow_start(TokenKind::FlowMappingStart),
+            b']' => self.fetch_flow_end(TokenKind::FlowSequenceEnd),
+            b'}' => self.fetch_flow_end(TokenKind::FlowMappingEnd),
+            b',' => self.fetch_flow_entry(),
+            b'-' if space_follows => self.fetch_block_entry(),
+            b'?' if !block || space_follows => self.fetch_key(),
+            b':' if !block || space_follows => self.fetch_value(),
+            b'*' => self.fetch_anchor(TokenKind::Alias),
+            b'&' => self.fetch_anchor(TokenKind::Anchor),
+            b'!' => self.fetch_tag(),
+            b'|' if block => self.fetch_block_scalar(true),
+            b'>' if block => self.fetch_block_scalar(false),
+            b'\'' => self.fetch_quoted(true),
+            b'"' => self.fetch_quoted(false),
+            b'|' | b'>' | b'%' | b'@' | b'`' | b'#' | b'\t' => Err(self.no_token()),
+            _ if is_blankz(self.text, self.pos.offset) => Err(self.no_token()),
+            _ => self.fetch_plain(),
+        }
+    }
+
+    fn no_token(&self) -> Error {
+        self.error(
+            "while scanning for the next token",
+            self.pos,
+            "found character that cannot start any token",
+        )
+    }
+
+    // ---- the text
+
+    #[inline]
+    fn at(&self, ahead: usize) -> u8 {
+        byte(self.text, self.pos.offset + ahead)
+    }
+
+    /// Passes one character.
+    #[inline]
+    fn skip(&mut self) {
+        let first = self.at(0);
+        if !matches!(first, b' ' | b'\t') {
+            self.newlines = 0;
+        }
+        self.pos.index += 1;
+        self.pos.column += 1;
+        self.pos.offset += width(first);
+    }
+
+    /// Passes one line break, if there is one.
+    fn skip_line(&mut self) {
+        if self.at(0) == b'\r' && self.at(1) == b'\n' {
+            self.pos.index += 2;
+            self.pos.offset += 2;
+        } else if is_break(self.text, self.pos.offset) {
+            self.pos.index += 1;
+            self.pos.offset += width(self.at(0));
+        } else {
+            return;
+        }
+        self.pos.column = 0;
+        self.pos.line += 1;
+        self.newlines += 1;
+    }
+
+    /// Copies one character.
+    #[inline]
+    fn read(&mut self, out: &mut Vec<u8>) {
+        let offset = self.pos.offset;
+        self.skip();
+        out.extend_from_slice(&self.text[offset..self.pos.offset.min(self.text.len())]);
+    }
+
+    /// Copies one line break in its normal form: CR LF, CR, LF and NEL become LF.
+    fn read_line(&mut self, out: &mut Vec<u8>) {
+        match self.at(0) {
+            b'\r' if self.at(1) == b'\n' => {
+                out.push(b'\n');
+                self.pos.index += 2;
+                self.pos.offset += 2;
+            }
+            b'\r' | b'\n' => {
+                out.push(b'\n');
+                self.pos.index += 1;
+                self.pos.offset += 1;
+            }
+            0xc2 => {
+                out.push(b'\n');
+                self.pos.index += 1;
+                self.pos.offset += 2;
+            }
+            0xe2 => {
+                out.extend_from_slice(&self.text[self.pos.offset..self.pos.offset + 3]);
+                self.pos.index += 1;
+                self.pos.offset += 3;
+            }
+            _ => return,
+        }
+        self.pos.column = 0;
+        self.pos.line += 1;
+        self.newlines += 1;
+    }
+
+    fn is_document_marker(&self) -> bool {
+        let mark = [self.at(0), self.at(1), self.at(2)];
+        (mark == *b"---" || mark == *b"...") && is_blankz(self.text, self.pos.offset + 3)
+    }
+
+    fn error(&self, context: &str, context_mark: Pos, problem: &str) -> Error {
+        let _ = context;
+        // The reference counts from 0, leaves 0 out, and adds one for scanner errors.
+        let line = if context_mark.line != 0 { context_mark.line } else { self.pos.line };
+        Error::syntax(problem, if line == 0 { 0 } else { line + 1 })
+    }
+
+    // ---- tokens
+
+    fn push(&mut self, token: Token) {
+        self.tokens.push(token);
+    }
+
+    fn insert(&mut self, number: usize, token: Token) {
+        self.tokens.insert(self.head + number - self.taken, token);
+    }
+
+    fn one_character(&mut self, kind: TokenKind) {
+        let start = self.pos;
+        self.skip();
+        self.push(Token::new(kind, start, self.pos));
+    }
+
+    // ---- simple keys and indentation
+
+    /// Tells whether the key at this place of the stack can still be one.
+    fn key_is_valid(&mut self, at: usize) -> Result<bool, Error> {
+        let key = self.simple_keys[at];
+        if !key.possible {
+            return Ok(false);
+        }
+        if key.mark.line < self.pos.line || key.mark.index + 1024 < self.pos.index {
+            if key.required {
+                return Err(self.error(
+                    "while scanning a simple key",
+                    key.mark,
+                    "could not find expected ':'",
+                ));
+            }
+            self.simple_keys[at].possible = false;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn save_simple_key(&mut self) -> Result<(), Error> {
+        if self.simple_key_allowed {
+            let required = self.flow_level == 0 && self.indent == isize_of(self.pos.column);
+            let token_number = self.taken + (self.tokens.len() - self.head);
+            self.remove_simple_key()?;
+            let last = self.simple_keys.len() - 1;
+            self.simple_keys[last] = SimpleKey { possible: true, required, token_number, mark: self.pos };
+        }
+        Ok(())
+    }
+
+    fn remove_simple_key(&mut self) -> Result<(), Error> {
+        let last = self.simple_keys.len() - 1;
+        let key = self.simple_keys[last];
+        if key.possible {
+            if key.required {
+                return Err(self.error(
+                    "while scanning a simple key",
+                    key.mark,
+                    "could not find expected ':'",
+                ));
+            }
+            self.simple_keys[last].possible = false;
+        }
+        Ok(())
+    }
+
+    fn roll_indent(
+        &mut self,
+        column: usize,
+        number: Option<usize>,
+        kind: TokenKind,
+        mark: Pos,
+    ) -> Result<(), Error> {
+        if self.flow_level > 0 || self.indent >= isize_of(column) {
+            return Ok(());
+        }
+        self.indents.push(self.indent);
+        self.indent = isize_of(column);
+        if self.indents.len() > MAX_DEPTH {
+            let problem = format!("exceeded max depth of {MAX_DEPTH}");
+            return Err(self.error("while increasing indent level", self.pos, &problem));
+        }
+        let token = Token::new(kind, mark, mark);
+        match number {
+            Some(number) => self.insert(number, token),
+            None => self.push(token),
+        }
+        Ok(())
+    }
+
+    /// Closes the blocks that are deeper than `column`, each where its last comment ended.
+    fn unroll_indent(&mut self, column: isize, scan_mark: Pos) {
+        if self.flow_level > 0 {
+            return;
+        }
+        // One before the scan mark; -1 at the start of the text.
+        let mut block_mark = scan_mark;
+        let mut block_index = scan_mark.index as isize - 1;
+        while self.indent > column {
+            let mut stop = block_index;
+            for comment in self.comments.iter().rev() {
+                if (comment.end.index as isize) < stop {
+                    break;
+                }
+                if isize_of(comment.start.column) == self.indent + 1 {
+                    block_mark = comment.start;
+                    block_index = comment.start.index as isize;
+                }
+                stop = comment.scan.index as isize;
+            }
+            let mut at = block_mark;
+            at.index = block_index.max(0) as usize;
+            self.push(Token::new(TokenKind::BlockEnd, at, at));
+            self.indent = self.indents.pop().unwrap_or(-1);
+        }
+    }
+
+    // ---- fetchers
+
+    fn fetch_stream_end(&mut self) -> Result<(), Error> {
+        if self.pos.column != 0 {
+            self.pos.column = 0;
+            self.pos.line += 1;
+        }
+        self.unroll_indent(-1, self.pos);
+        self.remove_simple_key()?;
+        self.simple_key_allowed = false;
+        self.ended = true;
+        self.push(Token::new(TokenKind::StreamEnd, self.pos, self.pos));
+        Ok(())
+    }
+
+    fn fetch_directive(&mut self) -> Result<(), Error> {
+        self.unroll_indent(-1, self.pos);
+        self.remove_simple_key()?;
+        self.simple_key_allowed = false;
+        let token = self.scan_directive()?;
+        self.push(token);
+        Ok(())
+    }
+
+    fn fetch_document_indicator(&mut self, kind: TokenKind) -> Result<(), Error> {
+        self.unroll_indent(-1, self.pos);
+        self.remove_simple_key()?;
+        self.simple_key_allowed = false;
+        let start = self.pos;
+        for _ in 0..3 {
+            self.skip();
+        }
+        self.push(Token::new(kind, start, self.pos));
+        Ok(())
+    }
+
+    fn fetch_flow_start(&mut self, kind: TokenKind) -> Result<(), Error> {
+        self.save_simple_key()?;
+        let token_number = self.taken + (self.tokens.len() - self.head);
+        self.simple_keys.push(SimpleKey { token_number, mark: self.pos, ..SimpleKey::default() });
+        self.flow_level += 1;
+        if self.flow_level > MAX_DEPTH {
+            let problem = format!("exceeded max depth of {MAX_DEPTH}");
+            return Err(self.error("while increasing flow level", self.pos, &problem));
+        }
+        self.simple_key_allowed = true;
+        self.one_character(kind);
+        Ok(())
+    }
+
+    fn fetch_flow_end(&mut self, kind: TokenKind) -> Result<(), Error> {
+        self.remove_simple_key()?;
+        if self.flow_level > 0 {
+            self.flow_level -= 1;
+            self.simple_keys.pop();
+        }
+        self.simple_key_allowed = false;
+        self.one_character(kind);
+        Ok(())
+    }
+
+    fn fetch_flow_entry(&mut self) -> Result<(), Error> {
+        self.remove_simple_key()?;
+        self.simple_key_allowed = true;
+        self.one_character(TokenKind::FlowEntry);
+        Ok(())
+    }
+
+    fn fetch_block_entry(&mut self) -> Result<(), Error> {
+        if self.flow_level == 0 {
+            if !self.simple_key_allowed {
+                let problem = "block sequence entries are not allowed in this context";
+                return Err(self.error("", self.pos, problem));
+            }
+            self.roll_indent(self.pos.column, None, TokenKind::BlockSequenceStart, self.pos)?;
+        }
+        self.remove_simple_key()?;
+        self.simple_key_allowed = true;
+        self.one_character(TokenKind::BlockEntry);
+        Ok(())
+    }
+
+    fn fetch_key(&mut self) -> Result<(), Error> {
+        if self.flow_level == 0 {
+            if !self.simple_key_allowed {
+                return Err(self.error("", self.pos, "mapping keys are not allowed in this context"));
+            }
+            self.roll_indent(self.pos.column, None, TokenKind::BlockMappingStart, self.pos)?;
+        }
+        self.remove_simple_key()?;
+        self.simple_key_allowed = self.flow_level == 0;
+        self.one_character(TokenKind::Key);
+        Ok(())
+    }
+
+    fn fetch_value(&mut self) -> Result<(), Error> {
+        let last = self.simple_keys.len() - 1;
+        if self.key_is_valid(last)? {
+            let key = self.simple_keys[last];
+            self.insert(key.token_number, Token::new(TokenKind::Key, key.mark, key.mark));
+            self.roll_indent(
+                key.mark.column,
+                Some(key.token_number),
+                TokenKind::BlockMappingStart,
+                key.mark,
+            )?;
+            self.simple_keys[last].possible = false;
+            self.simple_key_allowed = false;
+        } else {
+            if self.flow_level == 0 {
+                if !self.simple_key_allowed {
+                    return Err(self.error("", self.pos, "mapping values are not allowed in this context"));
+                }
+                self.roll_indent(self.pos.column, None, TokenKind::BlockMappingStart, self.pos)?;
+            }
+            self.simple_key_allowed = self.flow_level == 0;
+        }
+        self.one_character(TokenKind::Value);
+        Ok(())
+    }
+
+    fn fetch_anchor(&mut self, kind: TokenKind) -> Result<(), Error> {
+        self.save_simple_key()?;
+        self.simple_key_allowed = false;
+        let start = self.pos;
+        self.skip();
+        let mut name = Vec::new();
+        while is_alpha(self.at(0)) {
+            self.read(&mut name);
+        }
+        let follows = is_blankz(self.text, self.pos.offset) || b"?:,]}%@`".contains(&self.at(0));
+        if name.is_empty() || !follows {
+            let problem = "did not find expected alphabetic or numeric character";
+            return Err(self.error("while scanning an anchor", start, problem));
+        }
+        let mut token = Token::new(kind, start, self.pos);
+        token.value = name;
+        self.push(token);
+        Ok(())
+    }
+
+    fn fetch_tag(&mut self) -> Result<(), Error> {
+        self.save_simple_key()?;
+        self.simple_key_allowed = false;
+        let token = self.scan_tag()?;
+        self.push(token);
+        Ok(())
+    }
+
+    fn fetch_block_scalar(&mut self, literal: bool) -> Result<(), Error> {
+        self.remove_simple_key()?;
+        self.simple_key_allowed = true;
+        let token = self.scan_block_scalar(literal)?;
+        self.push(token);
+        Ok(())
+    }
+
+    fn fetch_quoted(&mut self, single: bool) -> Result<(), Error> {
+        self.save_simple_key()?;
+        self.simple_key_allowed = false;
+        let token = self.scan_quoted(single)?;
+        self.push(token);
+        Ok(())
+    }
+
+    fn fetch_plain(&mut self) -> Result<(), Error> {
+        self.save_simple_key()?;
+        self.simple_key_allowed = false;
+        let token = self.scan_plain()?;
+        self.push(token);
+        Ok(())
+    }
+
+    /// Passes blanks, breaks and comments up to the next token.
+    fn to_next_token(&mut self) -> Result<(), Error> {
+        let scan_mark = self.pos;
+        loop {
+            if self.pos.column == 0 && is_bom(self.text, self.pos.offset) {
+                self.skip();
+            }
+            while self.at(0) == b' '
+                || self.at(0) == b'\t' && (self.flow_level > 0 || !self.simple_key_allowed)
+            {
+                self.skip();
+            }
+            self.dash_comment_to_head();
+            if self.at(0) == b'#' {
+                self.scan_comments(scan_mark);
+            }
+            if !is_break(self.text, self.pos.offset) {
+                return Ok(());
+            }
+            self.skip_line();
+            if self.flow_level == 0 {
+                self.simple_key_allowed = true;
+            }
+        }
+    }
+
+    /// Makes the comment behind the first dash of a sequence the head of what follows.
+    fn dash_comment_to_head(&mut self) {
+        let [.., before, last] = self.tokens.as_slice() else { return };
+        let first_dash = before.kind == TokenKind::BlockSequenceStart && last.kind == TokenKind::BlockEntry;
+        if !first_dash || is_break(self.text, self.pos.offset) {
+            return;
+        }
+        let here = self.pos;
+        let Some(comment) = self.comments.back_mut() else { return };
+        if !comment.line.is_empty() {
+            comment.head = std::mem::take(&mut comment.line);
+            if comment.start.line + 1 == here.line {
+                comment.token = here;
+            }
+        }
+    }
+}
+
+fn isize_of(column: usize) -> isize {
+    isize::try_from(column).unwrap_or(isize::MAX)
+}
