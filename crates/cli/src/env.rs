@@ -1,1 +1,87 @@
 //! The one place that reads environment variables.
+//!
+//! A variable is named here once, with what it is for; the rest of the program asks these names.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// An environment variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Variable(&'static str);
+
+impl Variable {
+    /// Returns the variable's name.
+    pub(crate) fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// Returns its value when it is set, not empty, and UTF-8.
+    pub(crate) fn text(self) -> Option<String> {
+        self.os().and_then(|value| value.into_string().ok())
+    }
+
+    /// Returns its value as a path when it is set and not empty.
+    pub(crate) fn path(self) -> Option<PathBuf> {
+        self.os().map(PathBuf::from)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    fn os(self) -> Option<OsString> {
+        std::env::var_os(self.0).filter(|value| !value.is_empty())
+    }
+}
+
+/// The person's home directory.
+pub(crate) const HOME: Variable = Variable("HOME");
+/// Where configuration lies instead of `~/.config`.
+pub(crate) const XDG_CONFIG_HOME: Variable = Variable("XDG_CONFIG_HOME");
+/// Clusters and credentials for `kubectl` and us.
+pub(crate) const KUBECONFIG: Variable = Variable("KUBECONFIG");
+
+/// age identities themselves.
+pub(crate) const SOPS_AGE_KEY: Variable = Variable("SOPS_AGE_KEY");
+/// A file of age identities.
+pub(crate) const SOPS_AGE_KEY_FILE: Variable = Variable("SOPS_AGE_KEY_FILE");
+/// A command that prints age identities.
+pub(crate) const SOPS_AGE_KEY_CMD: Variable = Variable("SOPS_AGE_KEY_CMD");
+/// A file with an SSH private key.
+pub(crate) const SOPS_AGE_SSH_PRIVATE_KEY_FILE: Variable = Variable("SOPS_AGE_SSH_PRIVATE_KEY_FILE");
+/// A command that prints an SSH private key.
+pub(crate) const SOPS_AGE_SSH_PRIVATE_KEY_CMD: Variable = Variable("SOPS_AGE_SSH_PRIVATE_KEY_CMD");
+/// The `gpg` program.
+pub(crate) const SOPS_GPG_EXEC: Variable = Variable("SOPS_GPG_EXEC");
+/// GnuPG's directory.
+pub(crate) const GNUPGHOME: Variable = Variable("GNUPGHOME");
+/// Token for Vault.
+pub(crate) const VAULT_TOKEN: Variable = Variable("VAULT_TOKEN");
+
+/// Recipients of new files, in the order of the flags.
+pub(crate) const SOPS_KMS_ARN: Variable = Variable("SOPS_KMS_ARN");
+/// Google Cloud KMS resource ids of new files.
+pub(crate) const SOPS_GCP_KMS_IDS: Variable = Variable("SOPS_GCP_KMS_IDS");
+/// Huawei Cloud KMS key ids of new files.
+pub(crate) const SOPS_HUAWEICLOUD_KMS_IDS: Variable = Variable("SOPS_HUAWEICLOUD_KMS_IDS");
+/// Azure Key Vault URLs of new files.
+pub(crate) const SOPS_AZURE_KEYVAULT_URLS: Variable = Variable("SOPS_AZURE_KEYVAULT_URLS");
+/// Vault transit URLs of new files.
+pub(crate) const SOPS_VAULT_URIS: Variable = Variable("SOPS_VAULT_URIS");
+/// OpenPGP fingerprints of new files.
+pub(crate) const SOPS_PGP_FP: Variable = Variable("SOPS_PGP_FP");
+/// age recipients of new files.
+pub(crate) const SOPS_AGE_RECIPIENTS: Variable = Variable("SOPS_AGE_RECIPIENTS");
+/// The configuration file, instead of a search.
+pub(crate) const SOPS_CONFIG: Variable = Variable("SOPS_CONFIG");
+/// Key types in the order in which they are tried.
+pub(crate) const SOPS_DECRYPTION_ORDER: Variable = Variable("SOPS_DECRYPTION_ORDER");
+/// Accepted; this program never asks for newer versions.
+pub(crate) const SOPS_DISABLE_VERSION_CHECK: Variable = Variable("SOPS_DISABLE_VERSION_CHECK");
+/// Whether keys are used in this process.
+pub(crate) const SOPS_ENABLE_LOCAL_KEYSERVICE: Variable = Variable("SOPS_ENABLE_LOCAL_KEYSERVICE");
+/// Key services to ask.
+pub(crate) const SOPS_KEYSERVICE: Variable = Variable("SOPS_KEYSERVICE");
+/// The editor of `edit`, before `EDITOR`.
+pub(crate) const SOPS_EDITOR: Variable = Variable("SOPS_EDITOR");
+/// The person's editor.
+pub(crate) const EDITOR: Variable = Variable("EDITOR");
+/// Directories with programs.
+pub(crate) const PATH: Variable = Variable("PATH");

@@ -145,6 +145,19 @@ impl Plain {
         store::emit(&self.branches, format, options).map(SecretBytes::new)
     }
 
+    /// Writes the document in the clear with metadata beside it, as an editor may show both.
+    ///
+    /// # Errors
+    /// [`Error::Emit`] when the format cannot hold it.
+    pub fn emit_with(
+        &self,
+        metadata: &Metadata,
+        format: Format,
+        options: &EmitOptions,
+    ) -> Result<SecretBytes, Error> {
+        store::emit_encrypted(&self.branches, metadata, format, options).map(SecretBytes::new)
+    }
+
     /// Encrypts every selected leaf; `mac` and `last_modified` of the metadata are set.
     ///
     /// # Errors

@@ -104,7 +104,8 @@ impl<'n> Aliases<'n> {
     }
 
     fn target(&self, alias: &Node) -> Result<&'n Node, Error> {
-        let missing = || Error::Parse { message: format!("yaml: unknown anchor '{}' referenced", alias.value) };
+        let missing =
+            || Error::Parse { message: format!("yaml: unknown anchor '{}' referenced", alias.value) };
         self.0.get(&std::ptr::from_ref(alias)).copied().ok_or_else(missing)
     }
 }
@@ -128,7 +129,8 @@ impl Reader<'_, '_> {
     /// A document or what it consists of, into its branch.
     fn root(&mut self, node: &Node, branch: &mut Branch) -> Result<(), Error> {
         let refuse = |what| {
-            let message = format!("Error unmarshaling input YAML: YAML documents that are {what} are not supported");
+            let message =
+                format!("Error unmarshaling input YAML: YAML documents that are {what} are not supported");
             Err(Error::Parse { message })
         };
         match node.kind {
@@ -391,7 +393,11 @@ fn value_node(value: &Value) -> Node {
         Value::Float(float) => {
             let text = scalar::float_text(*float);
             // A float without a point reads back as an integer; the tag stays out of the way of that.
-            let tag = if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') { "!!int" } else { "!!float" };
+            let tag = if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+                "!!int"
+            } else {
+                "!!float"
+            };
             plain(tag, text)
         }
         Value::Time(time) => plain("!!timestamp", time.to_string()),

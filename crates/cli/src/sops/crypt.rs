@@ -1,0 +1,115 @@
+//! The steps that commands share: unlock and decrypt, wrap and encrypt.
+
+use sealfast_sops::cipher::{DataKey, Nonces};
+use sealfast_sops::document::{Context, Decrypted, Encrypted, MacCheck, Plain};
+use sealfast_sops::metadata::Metadata;
+use sealfast_sops::store::{EmitOptions, Format};
+
+use crate::sops::call::Call;
+use crate::sops::stop::{Code, Stop};
+use crate::sops::{keyring, log, settings};
+
+/// A decrypted document with what is needed to encrypt it again.
+pub(super) struct Opened {
+    pub(super) metadata: Metadata,
+    pub(super) key: DataKey,
+    pub(super) plain: Plain,
+    pub(super) nonces: Nonces,
+}
+
+/// Reads an encrypted document and decrypts it.
+pub(super) fn open(call: &Call, bytes: &[u8], format: Format) -> Result<Opened, Stop> {
+    let document = load(bytes, format)?;
+    let key = unlock(call, document.metadata())?;
+    let metadata = document.metadata().clone();
+    let check = if call.is_set("ignore-mac") { MacCheck::Skip } else { MacCheck::Verify };
+    let Decrypted { plain, nonces, clear_comments } =
+        document.decrypt(&key, check).map_err(|wrong| Stop::decrypting(&wrong))?;
+    for place in clear_comments {
+        log::warn(
+            call.presentation,
+            &format!(
+                "Found possibly unencrypted comment in file at {place}. This is to be expected if the file being \
+                 decrypted was created with an older version of SOPS."
+            ),
+        );
+    }
+    Ok(Opened { metadata, key, plain, nonces })
+}
+
+/// Reads an encrypted document and checks that its version is one.
+pub(super) fn load(bytes: &[u8], format: Format) -> Result<Encrypted, Stop> {
+    let document = Encrypted::load(bytes, format).map_err(|wrong| Stop::loading(&wrong))?;
+    let version = &document.metadata().version;
+    if version.is_empty() {
+        return Err(Stop::new("Version string empty"));
+    }
+    if numbers(version).is_none() {
+        return Err(Stop::new(format!("version of the sops metadata: {version} is no version")));
+    }
+    Ok(document)
+}
+
+/// Recovers the data key with the keys at hand.
+pub(super) fn unlock(call: &Call, metadata: &Metadata) -> Result<DataKey, Stop> {
+    keyring::unlock(metadata, &decryption_order(call)?)
+}
+
+fn decryption_order(call: &Call) -> Result<Vec<String>, Stop> {
+    let text = call.text("decryption-order");
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let order: Vec<String> = text.split(',').map(str::to_owned).collect();
+    for (index, name) in order.iter().enumerate() {
+        if order[..index].contains(name) {
+            return Err(Stop::new(format!("Duplicate decryption key type: {name}"))
+                .code(Code::DuplicateKeyType)
+                .hint("name each key type once"));
+        }
+    }
+    Ok(order)
+}
+
+/// Draws a new data key and wraps it for every master key.
+pub(super) fn new_key(metadata: &mut Metadata) -> Result<DataKey, Stop> {
+    let key = DataKey::generate(&mut random());
+    keyring::wrap(metadata, &key, settings::now())?;
+    Ok(key)
+}
+
+/// Encrypts and writes a document.
+pub(super) fn seal(
+    plain: Plain,
+    metadata: Metadata,
+    key: &DataKey,
+    reuse: Option<&Nonces>,
+    format: Format,
+    layout: &EmitOptions,
+) -> Result<Vec<u8>, Stop> {
+    let mut rng = random();
+    let context = Context { now: settings::now(), rng: &mut rng, reuse };
+    let document = plain.encrypt(metadata, key, context).map_err(|wrong| Stop::encrypting(&wrong))?;
+    emit(&document, format, layout)
+}
+
+/// Writes an encrypted document.
+pub(super) fn emit(document: &Encrypted, format: Format, layout: &EmitOptions) -> Result<Vec<u8>, Stop> {
+    document.emit(format, layout).map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))
+}
+
+fn random() -> rand08::rngs::OsRng {
+    rand08::rngs::OsRng
+}
+
+/// The numbers of a version; versions that start with `1.` are old ones of any shape.
+pub(super) fn numbers(version: &str) -> Option<[u64; 3]> {
+    if version.starts_with("1.") {
+        return Some([1, 0, 0]);
+    }
+    let version = version.strip_prefix('v').unwrap_or(version);
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let mut parts = core.split('.').map(|part| part.parse().ok());
+    let numbers = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(numbers)
+}

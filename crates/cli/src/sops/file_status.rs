@@ -1,0 +1,26 @@
+//! `filestatus`: is a file encrypted?
+
+use sealfast_sops::document::Encrypted;
+use sealfast_sops::error::Error;
+
+use crate::sops::call::{Call, Done};
+use crate::sops::files;
+use crate::sops::stop::Stop;
+
+pub(super) fn run(call: &Call) -> Result<Done, Stop> {
+    let Some(file) = call.words().first() else { return Err(Stop::no_file()) };
+    let path = files::absolute(file)?;
+    let bytes = files::read(&path).map_err(|stop| {
+        Stop::fatal(format!("cannot check file status: cannot load encrypted file: {}", stop.message()))
+    })?;
+    let is_encrypted = match Encrypted::load(&bytes, call.format("input-type", &path.to_string_lossy())) {
+        Ok(document) => !document.metadata().version.is_empty() && !document.metadata().mac.is_empty(),
+        Err(Error::NoMetadata) => false,
+        Err(wrong) => {
+            let stop = Stop::loading(&wrong);
+            let message = format!("cannot check file status: cannot load encrypted file: {}", stop.message());
+            return Err(Stop::fatal(message));
+        }
+    };
+    Ok(Done::Print(format!("{{\"encrypted\":{is_encrypted}}}\n").into_bytes()))
+}

@@ -1,0 +1,89 @@
+//! `groups add` and `groups delete`: key groups of an encrypted file.
+
+use std::path::Path;
+
+use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
+
+use crate::sops::call::{Call, Done};
+use crate::sops::settings::{self, Settings};
+use crate::sops::stop::Stop;
+use crate::sops::{crypt, files, keyring, log};
+
+pub(super) fn run(call: &Call) -> Result<Done, Stop> {
+    match call.words() {
+        [action] if action == "add" => {
+            let group = group(call)?;
+            change(call, |metadata| {
+                metadata.key_groups.push(group);
+                Ok(())
+            })
+        }
+        [action, ..] if action == "add" => Err(Stop::new("error: no positional arguments allowed")),
+        [action, index] if action == "delete" => {
+            let number = index
+                .parse::<usize>()
+                .map_err(|wrong| Stop::fatal(format!("failed to parse [index] argument: {wrong}")))?;
+            change(call, |metadata| {
+                if number >= metadata.key_groups.len() {
+                    return Err(Stop::fatal(format!("there is no key group {number}")));
+                }
+                metadata.key_groups.remove(number);
+                Ok(())
+            })
+        }
+        [action, ..] if action == "delete" => {
+            Err(Stop::new("error: exactly one positional argument (index) required"))
+        }
+        _ => Err(Stop::new("say what to do: groups add, or groups delete INDEX")),
+    }
+}
+
+/// Changes the groups and wraps the data key again.
+fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -> Result<Done, Stop> {
+    let path = Path::new(call.text("file"));
+    let settings = Settings::load(call)?;
+    let format = call.format("input-type", call.text("file"));
+    let mut document = crypt::load(&files::read(path)?, format)?;
+    let key = crypt::unlock(call, document.metadata())?;
+    let metadata = document.metadata_mut();
+    change(metadata)?;
+    if let Some(threshold) = call.number("shamir-secret-sharing-threshold").filter(|number| *number != 0) {
+        metadata.shamir_threshold = usize::try_from(threshold).unwrap_or_default();
+    }
+    let (threshold, groups) = (metadata.shamir_threshold, metadata.key_groups.len());
+    if groups < threshold {
+        return Err(Stop::fatal(format!(
+            "removing this key group will make the Shamir threshold impossible to satisfy: Shamir threshold is \
+             {threshold}, but we only have {groups} key groups"
+        ))
+        .hint("lower it with --shamir-secret-sharing-threshold"));
+    }
+    keyring::wrap(metadata, &key, settings::now())?;
+    let bytes = crypt::emit(&document, format, &settings.layout(call))?;
+    if !call.is_set("in-place") {
+        return Ok(Done::Print(bytes));
+    }
+    files::replace(path, &bytes)?;
+    Ok(Done::Quietly)
+}
+
+/// The group that the flags describe; keys that do not parse are left out with a message.
+fn group(call: &Call) -> Result<KeyGroup, Stop> {
+    let now = settings::now();
+    let context = settings::encryption_context(call)?;
+    let mut keys = Vec::new();
+    let each = |flag: &str| call.list(flag).to_vec();
+    each("pgp").iter().for_each(|text| keys.extend(MasterKey::pgp_list(text, now)));
+    for text in each("kms") {
+        keys.extend(MasterKey::kms_list(&text, &context, call.text("aws-profile"), now));
+    }
+    each("gcp-kms").iter().for_each(|text| keys.extend(MasterKey::gcp_kms_list(text, now)));
+    let mut add = |parsed: Result<Vec<MasterKey>, sealfast_sops::error::Error>| match parsed {
+        Ok(parsed) => keys.extend(parsed),
+        Err(wrong) => log::error(call.presentation, &format!("Failed to add key: {wrong}")),
+    };
+    each("hc-vault-transit").iter().for_each(|text| add(MasterKey::vault_list(text, now)));
+    each("azure-kv").iter().for_each(|text| add(MasterKey::azure_list(text, now)));
+    each("age").iter().for_each(|text| keys.extend(MasterKey::age_list(text)));
+    Ok(KeyGroup { keys })
+}

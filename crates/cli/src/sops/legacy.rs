@@ -1,0 +1,72 @@
+//! The command line without a command: `-e`, `-d`, `-r`, `--set`, or edit.
+
+use std::path::Path;
+
+use crate::sops::call::{Call, Done};
+use crate::sops::encrypt::{Source, must_exist, warn_about_words};
+use crate::sops::settings::Settings;
+use crate::sops::stop::{Code, Stop};
+use crate::sops::{crypt, decrypt, edit, encrypt, files, log, rotate, set};
+
+pub(super) fn run(call: &Call) -> Result<Done, Stop> {
+    let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
+    warn_about_words(call, 1);
+    if call.is_set("in-place") && !call.text("output").is_empty() {
+        return Err(Stop::new("Error: cannot operate on both --output and --in-place").code(Code::Conflict));
+    }
+    let path = files::absolute(word)?;
+    let (encrypts, decrypts, rotates) =
+        (call.is_set("encrypt"), call.is_set("decrypt"), call.is_set("rotate"));
+    let sets = !call.text("set").is_empty();
+    if !files::exists(&path) {
+        if rotate::changes_keys(call) {
+            return Err(rotate::keys_of_missing_file(&path, "`--kms` and `--pgp`"));
+        }
+        if encrypts || decrypts || rotates {
+            must_exist(&path)?;
+        }
+    }
+    if [encrypts, decrypts, rotates, sets].into_iter().filter(|mode| *mode).count() > 1 {
+        log::warn(
+            call.presentation,
+            "More than one command (--encrypt, --decrypt, --rotate, --set) has been specified. Only the changes made \
+             by the last one will be visible.",
+        );
+    }
+    let known_as = match call.text("filename-override") {
+        "" => path.clone(),
+        name => files::absolute(name)?,
+    };
+    let source = Source { path: Some(path.clone()), known_as };
+    let settings = Settings::load(call)?;
+    if !decrypts || encrypts || rotates || sets {
+        // A configuration that is wrong for this file is an error even where its rule is not needed.
+        settings.rule(&source.known_as)?;
+    }
+    if sets {
+        files::replace(&path, &set::run_legacy(call, &path)?)?;
+        return Ok(Done::Quietly);
+    }
+    if !(encrypts || decrypts || rotates) {
+        return edit::run_on(call, &source);
+    }
+    let bytes = transform(call, &source, &settings, &path)?;
+    source.finish(call, bytes)
+}
+
+/// With several modes the last of decrypt and rotate counts.
+fn transform(call: &Call, source: &Source, settings: &Settings, path: &Path) -> Result<Vec<u8>, Stop> {
+    if call.is_set("rotate") {
+        return rotate::rotate(call, source);
+    }
+    let (input, output) =
+        (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
+    let layout = settings.layout(call);
+    if call.is_set("decrypt") {
+        let steps = decrypt::extract_path(call)?;
+        let opened = crypt::open(call, &files::read(path)?, input)?;
+        return Ok(decrypt::render(opened, steps.as_deref(), output, &layout)?.expose().to_vec());
+    }
+    let metadata = settings.metadata(call, &source.known_as, input)?;
+    encrypt::encrypt(&files::read(path)?, input, metadata, output, &layout)
+}

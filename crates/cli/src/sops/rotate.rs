@@ -1,0 +1,70 @@
+//! `rotate`: a new data key, and master keys added or removed on the way.
+
+use sealfast_sops::metadata::KeyGroup;
+
+use crate::sops::call::{Call, Done};
+use crate::sops::crypt::{self, Opened};
+use crate::sops::encrypt::{Source, must_exist, warn_about_words};
+use crate::sops::settings::{self, Settings};
+use crate::sops::stop::{Code, Stop};
+use crate::sops::{files, log};
+
+pub(super) fn run(call: &Call) -> Result<Done, Stop> {
+    let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
+    if call.is_set("in-place") && !call.text("output").is_empty() {
+        return Err(Stop::new("Error: cannot operate on both --output and --in-place").code(Code::Conflict));
+    }
+    warn_about_words(call, 1);
+    let path = files::absolute(word)?;
+    if !files::exists(&path) {
+        if changes_keys(call) {
+            return Err(keys_of_missing_file(&path, "the `edit` subcommand"));
+        }
+        must_exist(&path)?;
+    }
+    let known_as = match call.text("filename-override") {
+        "" => path.clone(),
+        name => files::absolute(name)?,
+    };
+    let source = Source { path: Some(path), known_as };
+    let bytes = rotate(call, &source)?;
+    source.finish(call, bytes)
+}
+
+/// Does a flag add or remove keys?
+pub(super) fn changes_keys(call: &Call) -> bool {
+    ["kms", "pgp", "gcp-kms", "hckms", "hc-vault-transit", "azure-kv", "age"].iter().any(|service| {
+        ["add", "rm"].iter().any(|change| !call.text(&format!("{change}-{service}")).is_empty())
+    })
+}
+
+pub(super) fn keys_of_missing_file(path: &std::path::Path, instead: &str) -> Stop {
+    Stop::new(format!(
+        "Error: cannot add or remove keys on non-existent file \"{}\", use {instead} instead.",
+        path.display()
+    ))
+    .code(Code::KeysOfMissingFile)
+}
+
+/// Encrypts a file under a new data key.
+pub(super) fn rotate(call: &Call, source: &Source) -> Result<Vec<u8>, Stop> {
+    let now = settings::now();
+    let (added, removed) =
+        (settings::keys_of_flags(call, "add-", now)?, settings::keys_of_flags(call, "rm-", now)?);
+    let settings = Settings::load(call)?;
+    let (input, output) =
+        (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
+    let Opened { mut metadata, plain, nonces, .. } = crypt::open(call, &source.read()?, input)?;
+    match metadata.key_groups.first_mut() {
+        Some(first) => first.keys.extend(added),
+        None => metadata.key_groups.push(KeyGroup { keys: added }),
+    }
+    for group in &mut metadata.key_groups {
+        group.keys.retain(|key| !removed.iter().any(|gone| gone.is_same_key(key)));
+    }
+    if metadata.key_groups.iter().any(|group| group.keys.is_empty()) {
+        log::warn(call.presentation, "a key group has no key left");
+    }
+    let key = crypt::new_key(&mut metadata)?;
+    crypt::seal(plain, metadata, &key, Some(&nonces), output, &settings.layout(call))
+}

@@ -1,0 +1,124 @@
+//! `set` and `unset`: one value of an encrypted file.
+
+use std::path::Path;
+
+use sealfast_sops::document::Plain;
+use sealfast_sops::error::Error;
+use sealfast_sops::path::{self, Change, Step};
+use sealfast_sops::store::Format;
+use sealfast_sops::tree::Value;
+
+use crate::sops::call::{Call, Done};
+use crate::sops::crypt::{self, Opened};
+use crate::sops::files;
+use crate::sops::settings::Settings;
+use crate::sops::stop::{Code, Stop};
+
+pub(super) fn run_set(call: &Call) -> Result<Done, Stop> {
+    let words = call.words();
+    let wanted = if call.is_set("value-stdin") { 2 } else { 3 };
+    if words.len() != wanted {
+        return Err(Stop::new(format!(
+            "Error: no file specified, or index and value are missing. Need precisely {wanted} positional arguments."
+        ))
+        .code(Code::NoFile)
+        .hint("as `set secret.yaml '[\"key\"]' '\"value\"'`"));
+    }
+    let steps = steps(&words[1], "Invalid set index format")?;
+    let text = if call.is_set("value-stdin") {
+        files::read_stdin()?
+    } else if call.is_set("value-file") {
+        files::read(Path::new(&words[2]))?
+    } else {
+        words[2].clone().into_bytes()
+    };
+    let value = json_value(&text)?;
+    let path = files::absolute(&words[0])?;
+    apply(call, &path, |plain| plain.set(&steps, value))?;
+    Ok(Done::Quietly)
+}
+
+pub(super) fn run_unset(call: &Call) -> Result<Done, Stop> {
+    let words = call.words();
+    let [file, index] = words else {
+        return Err(Stop::new("Error: no file specified, or index is missing").code(Code::NoFile));
+    };
+    let steps = steps(index, "Invalid unset index format")?;
+    let path = files::absolute(file)?;
+    let is_idempotent = call.is_set("idempotent");
+    apply(call, &path, |plain| match plain.unset(&steps) {
+        Err(Error::NotFound { .. }) if is_idempotent => Ok(Change::Unchanged),
+        Err(wrong) => Err(wrong),
+        Ok(()) => Ok(Change::Changed),
+    })?;
+    Ok(Done::Quietly)
+}
+
+/// The old spelling: path and value in one text.
+pub(super) fn run_legacy(call: &Call, path: &Path) -> Result<Vec<u8>, Stop> {
+    let invalid = || Stop::new("Invalid --set format").code(Code::InvalidSet);
+    let (index, value) = call.text("set").split_once("] ").ok_or_else(invalid)?;
+    let value = json_value(value.as_bytes())?;
+    let steps = steps(&format!("{}]", index.trim_end()), "Invalid --set format")?;
+    let (bytes, _) = changed(call, path, |plain| plain.set(&steps, value))?;
+    Ok(bytes)
+}
+
+/// Changes a file in place; with `--idempotent` nothing is written when nothing changed.
+fn apply(
+    call: &Call,
+    path: &Path,
+    change: impl FnOnce(&mut Plain) -> Result<Change, Error>,
+) -> Result<(), Stop> {
+    let (bytes, change) = changed(call, path, change)?;
+    if change == Change::Changed || !call.is_set("idempotent") {
+        files::replace(path, &bytes)?;
+    }
+    Ok(())
+}
+
+fn changed(
+    call: &Call,
+    path: &Path,
+    change: impl FnOnce(&mut Plain) -> Result<Change, Error>,
+) -> Result<(Vec<u8>, Change), Stop> {
+    let settings = Settings::load(call)?;
+    let name = path.to_string_lossy();
+    let (input, output) = (call.format("input-type", &name), call.format("output-type", &name));
+    let Opened { metadata, key, mut plain, nonces } = crypt::open(call, &files::read(path)?, input)?;
+    let change = change(&mut plain).map_err(|wrong| Stop::of(&wrong, ""))?;
+    let bytes = crypt::seal(plain, metadata, &key, Some(&nonces), output, &settings.layout(call))?;
+    Ok((bytes, change))
+}
+
+fn steps(text: &str, message: &str) -> Result<Vec<Step>, Stop> {
+    path::parse(text)
+        .ok()
+        .filter(|steps| !steps.is_empty())
+        .ok_or_else(|| Stop::new(message).code(Code::InvalidSet).hint("write the path as '[\"key\"][0]'"))
+}
+
+/// A JSON value as `sops` takes it: numbers are doubles unless they stand in an object, lists are refused.
+fn json_value(text: &[u8]) -> Result<Value, Stop> {
+    let invalid = || {
+        Stop::new("Value for --set is not valid JSON")
+            .code(Code::InvalidSet)
+            .hint("a string needs double quotes of its own, as '\"value\"'")
+    };
+    let value: serde_json::Value = serde_json::from_slice(text).map_err(|_| invalid())?;
+    Ok(match value {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(flag) => Value::Bool(flag),
+        serde_json::Value::Number(number) => Value::Float(number.as_f64().ok_or_else(invalid)?),
+        serde_json::Value::String(text) => Value::from(text),
+        serde_json::Value::Array(_) => {
+            return Err(Stop::new("Invalid --set value format")
+                .code(Code::InvalidSet)
+                .hint("a list cannot be set as a whole: set its items one by one, or an object around it"));
+        }
+        serde_json::Value::Object(_) => {
+            let plain = Plain::load(text, Format::Json).map_err(|_| invalid())?;
+            plain.branches().first().cloned().map(Value::Branch).ok_or_else(invalid)?
+        }
+    })
+}

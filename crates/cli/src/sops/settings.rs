@@ -1,0 +1,217 @@
+//! What a new or changed file is encrypted with: configuration, flags, and how they combine.
+//!
+//! `.sops.yaml` is searched from the working directory upwards. Keys on the command line replace the rule's as one
+//! group; the rule's selector still counts, and a second one is a conflict.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sealfast_sops::error::Error;
+use sealfast_sops::metadata::{DEFAULT_UNENCRYPTED_SUFFIX, KeyGroup, MasterKey, Metadata};
+use sealfast_sops::rules::{Config, CreationRule};
+use sealfast_sops::select::Selector;
+use sealfast_sops::store::{EmitOptions, Format};
+use sealfast_sops::time::Time;
+
+use crate::sops::call::Call;
+use crate::sops::stop::{Code, Stop};
+use crate::sops::{files, log};
+
+const CONFIG_NAME: &str = ".sops.yaml";
+const OTHER_NAME: &str = ".sops.yml";
+const MAX_LEVELS: usize = 100;
+
+/// The configuration that counts for a call.
+pub(super) struct Settings {
+    /// Where it was found; none when there is none.
+    pub(super) path: Option<PathBuf>,
+    config: Option<Config>,
+}
+
+impl Settings {
+    /// Finds and reads the configuration.
+    pub(super) fn load(call: &Call) -> Result<Self, Stop> {
+        let path = match call.text("config") {
+            "" => search(call)?,
+            given => Some(PathBuf::from(given)),
+        };
+        let Some(path) = path else { return Ok(Self { path: None, config: None }) };
+        let bytes = std::fs::read(&path).map_err(|wrong| {
+            let reason = files::reason(&wrong);
+            Stop::new(format!("could not read config file: open {}: {reason}", path.display()))
+        })?;
+        let whole = files::absolute(&path.to_string_lossy())?;
+        let dir = whole.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
+        let config = Config::parse(&bytes, &dir).map_err(|wrong| Stop::of(&wrong, ""))?;
+        Ok(Self { path: Some(path), config: Some(config) })
+    }
+
+    /// The creation rule for an absolute path; none without configuration or rules.
+    pub(super) fn rule(&self, path: &Path) -> Result<Option<&CreationRule>, Stop> {
+        let Some(config) = &self.config else { return Ok(None) };
+        config.rule_for(&path.to_string_lossy()).map_err(|wrong| {
+            let stop = Stop::of(&wrong, "");
+            match (&self.path, wrong) {
+                (Some(found), Error::Rules { message }) if message.contains("no matching") => stop.hint(
+                    format!("add a rule whose path_regex matches {} to {}", path.display(), found.display()),
+                ),
+                _ => stop,
+            }
+        })
+    }
+
+    /// The layout of what is written.
+    pub(super) fn layout(&self, call: &Call) -> EmitOptions {
+        let layout = self.config.as_ref().map(|config| config.stores).unwrap_or_default();
+        match call.number("indent") {
+            Some(indent) => EmitOptions { yaml_indent: indent, json_indent: indent, binary_indent: indent },
+            None => layout,
+        }
+    }
+
+    /// Metadata for a new file.
+    pub(super) fn metadata(&self, call: &Call, path: &Path, input: Format) -> Result<Metadata, Stop> {
+        let now = now();
+        let rule = self.rule(path)?;
+        let selector = selector(call, rule, input)?;
+        let key_groups = key_groups(call, rule, now)?;
+        let threshold = call.number("shamir-secret-sharing-threshold").filter(|threshold| *threshold != 0);
+        Ok(Metadata {
+            shamir_threshold: match threshold {
+                Some(threshold) => usize::try_from(threshold).unwrap_or_default(),
+                None => rule.map_or(0, |rule| rule.shamir_threshold),
+            },
+            mac_only_encrypted: input != Format::Binary
+                && (call.is_set("mac-only-encrypted") || rule.is_some_and(|rule| rule.mac_only_encrypted)),
+            selector,
+            ..Metadata::new(key_groups, now)
+        })
+    }
+}
+
+/// The time of this call.
+pub(super) fn now() -> Time {
+    Time::from(jiff::Timestamp::now())
+}
+
+/// Looks for the configuration from the working directory upwards.
+fn search(call: &Call) -> Result<Option<PathBuf>, Stop> {
+    let start = files::absolute(".")?;
+    let mut ignored: Option<PathBuf> = None;
+    for dir in start.ancestors().take(MAX_LEVELS) {
+        let path = dir.join(CONFIG_NAME);
+        if path.exists() {
+            if let Some(ignored) = &ignored {
+                warn_ignored(call, ignored, Some(&path));
+            }
+            return Ok(Some(path));
+        }
+        let other = dir.join(OTHER_NAME);
+        if ignored.is_none() && other.exists() {
+            ignored = Some(other);
+        }
+    }
+    if let Some(ignored) = ignored {
+        warn_ignored(call, &ignored, None);
+    }
+    Ok(None)
+}
+
+fn warn_ignored(call: &Call, ignored: &Path, used: Option<&Path>) {
+    let used = used.map(|used| format!("; using \"{}\" instead", used.display())).unwrap_or_default();
+    let message = format!(
+        "ignoring \"{}\" when searching for config file; the config file must be called \"{CONFIG_NAME}\"{used}",
+        ignored.display()
+    );
+    log::warn(call.presentation, &message);
+}
+
+/// A flag counts beside the rule's selector, so that two different ones are seen as a conflict.
+fn selector(call: &Call, rule: Option<&CreationRule>, input: Format) -> Result<Option<Selector>, Stop> {
+    let ruled = rule.and_then(CreationRule::selector);
+    let mut found: Vec<Selector> = Vec::new();
+    for field in Selector::FIELDS {
+        let flag = call.text(&field.replace('_', "-")).to_owned();
+        let text = match ruled {
+            Some(ruled) if flag.is_empty() && ruled.field() == field => ruled.text().to_owned(),
+            _ => flag,
+        };
+        if !text.is_empty() {
+            found.extend(Selector::of_field(field, text));
+        }
+    }
+    if input == Format::Binary {
+        for selector in found {
+            log::warn(
+                call.presentation,
+                &format!(
+                    "Using {} does not make sense with the input store (the binary store produces one key that \
+                     should always be encrypted) and will be ignored.",
+                    selector.field()
+                ),
+            );
+        }
+        return Ok(None);
+    }
+    if found.len() > 1 {
+        return Err(Stop::new(
+            "Error: cannot use more than one of encrypted_suffix, unencrypted_suffix, encrypted_regex, \
+             unencrypted_regex, encrypted_comment_regex, or unencrypted_comment_regex in the same file",
+        )
+        .code(Code::Conflict)
+        .hint("the creation rule in .sops.yaml has a selector already; drop the flag, or change the rule"));
+    }
+    Ok(found.pop().or_else(|| Some(Selector::UnencryptedSuffix(DEFAULT_UNENCRYPTED_SUFFIX.to_owned()))))
+}
+
+fn key_groups(call: &Call, rule: Option<&CreationRule>, now: Time) -> Result<Vec<KeyGroup>, Stop> {
+    let context = encryption_context(call)?;
+    let keys = keys_of_flags(call, "", now)?;
+    let asked = ["kms", "pgp", "gcp-kms", "hckms", "azure-kv", "hc-vault-transit", "age"]
+        .iter()
+        .any(|flag| !call.text(flag).is_empty());
+    if asked {
+        return Ok(vec![KeyGroup { keys }]);
+    }
+    let rule = rule.ok_or_else(|| {
+        Stop::new(
+            "config file not found, or has no creation rules, and no keys provided through command line options",
+        )
+        .hint("name a recipient, as `--age age1…` or `--pgp FINGERPRINT`, or write a .sops.yaml with creation_rules")
+    })?;
+    rule.key_groups(&context, now).map_err(|wrong| Stop::of(&wrong, ""))
+}
+
+/// The keys that the flags name, `prefix` being empty, `add-` or `rm-`.
+pub(super) fn keys_of_flags(call: &Call, prefix: &str, now: Time) -> Result<Vec<MasterKey>, Stop> {
+    let text = |flag: &str| call.text(&format!("{prefix}{flag}")).to_owned();
+    let refuse = |wrong: Error| Stop::of(&wrong, "");
+    let context = encryption_context(call)?;
+    let mut keys = MasterKey::kms_list(&text("kms"), &context, call.text("aws-profile"), now);
+    keys.extend(MasterKey::gcp_kms_list(&text("gcp-kms"), now));
+    keys.extend(MasterKey::huawei_list(&text("hckms"), now).map_err(refuse)?);
+    keys.extend(MasterKey::azure_list(&text("azure-kv"), now).map_err(refuse)?);
+    keys.extend(MasterKey::pgp_list(&text("pgp"), now));
+    keys.extend(MasterKey::vault_list(&text("hc-vault-transit"), now).map_err(refuse)?);
+    keys.extend(MasterKey::age_list(&text("age")));
+    Ok(keys)
+}
+
+/// `k:v,k2:v2`.
+pub(super) fn encryption_context(call: &Call) -> Result<BTreeMap<String, String>, Stop> {
+    let text = call.text("encryption-context");
+    if text.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    text.split(',')
+        .map(|pair| {
+            let (key, value) = pair.split_once(':')?;
+            (!value.contains(':')).then(|| (key.to_owned(), value.to_owned()))
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| {
+            Stop::new("Invalid KMS encryption context format")
+                .code(Code::EncryptionContext)
+                .hint("write it as key:value,key2:value2")
+        })
+}

@@ -1,0 +1,236 @@
+//! Why a command stopped: message, hints and exit code; the one table of codes.
+
+use std::error::Error as _;
+use std::process::ExitCode;
+
+use sealfast_sops::error::{CipherError, Error};
+
+use crate::diagnostic::Failure;
+use crate::output;
+use crate::sops::{Presentation, log};
+
+/// Exit codes, numbered as `sops` numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    Generic = 1,
+    CouldNotReadInput = 2,
+    CouldNotWriteOutput = 3,
+    DumpingTree = 4,
+    EncryptionContext = 6,
+    InvalidSet = 7,
+    Conflict = 8,
+    EncryptingTree = 23,
+    DecryptingTree = 25,
+    KeysOfMissingFile = 49,
+    MacMismatch = 51,
+    InvalidPath = 91,
+    EmptyDocument = 92,
+    NoFile = 100,
+    DuplicateKeyType = 112,
+    NoDataKey = 128,
+    NotModified = 200,
+    Editor = 201,
+    VersionComparison = 202,
+    AlreadyEncrypted = 203,
+}
+
+/// Why a command stopped.
+#[derive(Debug)]
+pub(super) struct Stop {
+    /// As `sops` says it.
+    message: String,
+    code: u8,
+    /// As we say it, when the message alone will not do.
+    plain: Option<(String, Vec<String>)>,
+    hints: Vec<String>,
+    /// Written as a log line by `sops`.
+    fatal: bool,
+}
+
+impl Stop {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            code: Code::Generic as u8,
+            plain: None,
+            hints: Vec::new(),
+            fatal: false,
+        }
+    }
+
+    /// A mistake on the command line, or an error that `sops` only logs.
+    pub(super) fn fatal(message: impl Into<String>) -> Self {
+        Self { fatal: true, ..Self::new(message) }
+    }
+
+    pub(super) fn code(mut self, code: Code) -> Self {
+        self.code = code as u8;
+        self
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The message, for a report about several files.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Nothing was given to work on.
+    pub(super) fn no_file() -> Self {
+        Self::new("Error: no file specified").code(Code::NoFile).hint("name the file to work on")
+    }
+
+    /// A plain document does not read.
+    pub(super) fn loading_plain(error: &Error) -> Self {
+        Self::of(error, "Error unmarshalling file: ").code(Code::CouldNotReadInput)
+    }
+
+    /// An encrypted document does not read.
+    pub(super) fn loading(error: &Error) -> Self {
+        Self::of(error, "")
+    }
+
+    /// A tree cannot be encrypted.
+    pub(super) fn encrypting(error: &Error) -> Self {
+        Self::of(error, "Error encrypting tree: ").code(Code::EncryptingTree)
+    }
+
+    /// A tree cannot be decrypted.
+    pub(super) fn decrypting(error: &Error) -> Self {
+        match error {
+            Error::MacDecrypt { .. } | Error::MacMismatch { .. } => {
+                Self::of(error, "").code(Code::MacMismatch)
+            }
+            Error::Version { .. } => Self::of(error, ""),
+            _ => Self::of(error, "Error decrypting tree: ").code(Code::DecryptingTree),
+        }
+    }
+
+    /// A tree cannot be written.
+    pub(super) fn dumping(error: &Error, prefix: &str) -> Self {
+        Self::of(error, prefix).code(Code::DumpingTree)
+    }
+
+    /// The document is encrypted already.
+    pub(super) fn already_encrypted() -> Self {
+        Self::of(&Error::AlreadyEncrypted, "").code(Code::AlreadyEncrypted)
+    }
+
+    /// A configuration, key or path is wrong.
+    pub(super) fn of(error: &Error, prefix: &str) -> Self {
+        let causes = std::iter::successors(error.source(), |cause: &&(dyn std::error::Error + 'static)| {
+            (*cause).source()
+        })
+        .map(ToString::to_string);
+        Self {
+            plain: Some((error.to_string(), causes.collect())),
+            hints: hints(error),
+            ..Self::new(format!("{prefix}{}", reference_words(error)))
+        }
+    }
+
+    /// Prints the report and returns the exit code.
+    pub(super) fn report(self, presentation: Presentation) -> ExitCode {
+        match presentation {
+            Presentation::AsSops => {
+                output::talk(&if self.fatal { log::line("fatal", &self.message) } else { self.message });
+                ExitCode::from(self.code)
+            }
+            Presentation::Native => {
+                let (message, causes) = self.plain.unwrap_or_else(|| {
+                    (self.message.strip_prefix("Error: ").unwrap_or(&self.message).to_owned(), Vec::new())
+                });
+                let message = causes.iter().fold(message, |whole, cause| format!("{whole}: {cause}"));
+                let failure = Failure::new(message).code(self.code);
+                self.hints.into_iter().fold(failure, Failure::hint).report()
+            }
+        }
+    }
+}
+
+/// What mends an error.
+fn hints(error: &Error) -> Vec<String> {
+    let hint = match error {
+        Error::NoMetadata => "the file is not encrypted; `encrypt` it first",
+        Error::AlreadyEncrypted | Error::LaterAlreadyEncrypted { .. } => {
+            "use `edit` to change an encrypted file, or rename the `sops` entry of a plain one"
+        }
+        Error::MacMismatch { .. } | Error::MacDecrypt { .. } => {
+            "find out who changed the file; if the change is meant, `decrypt --ignore-mac` and encrypt again"
+        }
+        Error::Decrypt { .. } => {
+            "the value was changed or moved by hand, or a merge mixed two versions of the file: restore it from history"
+        }
+        Error::NotCiphertext { .. } => {
+            "the value was added in the clear: restore the file, then add it with `set`"
+        }
+        Error::KeyType { .. } => "put the key in quotes",
+        Error::ValueType { .. } => "put the value in quotes",
+        _ => return Vec::new(),
+    };
+    vec![hint.to_owned()]
+}
+
+const SELECTORS: &str = "Cannot use more than one of encrypted_suffix, unencrypted_suffix, encrypted_regex, \
+    unencrypted_regex, encrypted_comment_regex, or unencrypted_comment_regex in the same file";
+
+const ALREADY_ENCRYPTED: &str = "\
+The file you have provided contains a top-level entry called 'sops', or for
+flat file formats top-level entries starting with 'sops_'. This is where the
+metadata of an encrypted file is kept, so most likely the file is encrypted
+already, and it cannot be encrypted as it is.
+
+If it is not encrypted, rename the 'sops' entry.
+
+If it is encrypted and you want to change it, edit it, for example with
+`sops edit my_file.yaml`";
+
+/// An error in the words that scripts may look for.
+fn reference_words(error: &Error) -> String {
+    const WALK: &str = "Error walking tree: ";
+    match error {
+        Error::NoKeys => "No keys found in file".to_owned(),
+        Error::Metadata { message } | Error::Version { message } => message.clone(),
+        Error::Selectors => SELECTORS.to_owned(),
+        Error::AlreadyEncrypted => ALREADY_ENCRYPTED.to_owned(),
+        Error::LaterAlreadyEncrypted { .. } => {
+            "Error marshaling metadata: Found sops entry in a later document".to_owned()
+        }
+        Error::Time { text } => format!(
+            "parsing time \"{text}\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"{text}\" as \"2006\""
+        ),
+        Error::KeyType { kind, text, .. } => format!(
+            "{WALK}Tree contains a non-string key (type {kind}): %!s({kind}={text}). Only string keys are supported"
+        ),
+        Error::ValueType { kind, .. } => format!("{WALK}Cannot walk value, unknown type: {kind}"),
+        Error::NotCiphertext { kind, .. } => {
+            format!("{WALK}Expected encrypted value as string, but got {kind}")
+        }
+        Error::Decrypt { source, .. } => format!("{WALK}Could not decrypt value: {}", cipher_words(source)),
+        Error::CommentCollision { .. } => format!("{WALK}{error}"),
+        Error::MacDecrypt { source } => format!("Cannot decrypt MAC: {}", cipher_words(source)),
+        Error::MacMismatch { stored, computed } => {
+            let stored = if stored.is_empty() { "no MAC" } else { stored };
+            format!("MAC mismatch. File has {stored}, computed {computed}")
+        }
+        Error::NotFound { component } => format!("Key not found: {component}"),
+        other => other.to_string(),
+    }
+}
+
+fn cipher_words(error: &CipherError) -> String {
+    match error {
+        CipherError::Format { found } => {
+            format!("Input string {} does not match sops' data format", found.to_string_lossy())
+        }
+        CipherError::Base64 { part, source } => format!("Error base64-decoding {part}: {source}"),
+        CipherError::Authentication => {
+            "Could not decrypt with AES_GCM: cipher: message authentication failed".to_owned()
+        }
+        CipherError::Type { label } => format!("Unknown datatype: {label}"),
+        other => other.to_string(),
+    }
+}
