@@ -1,1 +1,12 @@
-//! Golden walker, scratch folders, stand-ins and a git server for the tests.
+//! What the tests of every crate share; it imports none of the product's crates.
+//!
+//! [`golden`] walks recorded cases, one named test a folder. [`git`] serves bare repositories over HTTP and makes commits.
+//! [`gnupg`] keeps a fresh keyring for the real `gpg`. [`scratch`] gives folders that go away, [`program`] finds programs
+//! and says what to install when one is missing, [`place`] knows where the workspace lies.
+
+pub mod git;
+pub mod gnupg;
+pub mod golden;
+pub mod place;
+pub mod program;
+pub mod scratch;

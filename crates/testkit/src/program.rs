@@ -1,0 +1,72 @@
+//! Programs that tests call: where they are, and what to install when they are not there.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Programs and the Debian packages that hold them.
+const PACKAGES: [(&str, &str); 6] = [
+    ("git", "git"),
+    ("gpg", "gnupg"),
+    ("gpgconf", "gpgconf"),
+    ("kubectl", "kubernetes-client"),
+    ("python3", "python3"),
+    ("ssh-keygen", "openssh-client"),
+];
+
+/// Returns the path of a program on `PATH`.
+///
+/// # Errors
+/// When it is not there; the message names the Debian package.
+pub fn find(name: &str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    found.with_context(|| {
+        let package = PACKAGES.iter().find(|(program, _)| *program == name).map_or(name, |(_, package)| package);
+        format!("`{name}` is not on PATH, and this test needs it: apt-get install {package} (or run `cargo xtask test` as root)")
+    })
+}
+
+/// Returns a command with no environment but `PATH`, `TMPDIR` and a fixed locale and time zone.
+///
+/// # Errors
+/// When the program is not there.
+pub fn clean(name: &str) -> Result<Command> {
+    let mut command = Command::new(find(name)?);
+    command.env_clear().env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+    for kept in ["PATH", "TMPDIR"] {
+        if let Some(value) = env::var_os(kept) {
+            command.env(kept, value);
+        }
+    }
+    Ok(command)
+}
+
+/// Runs a command to its end and returns what it printed.
+///
+/// # Errors
+/// When it does not start or ends with a failure; the message carries both outputs.
+pub fn output(command: &mut Command) -> Result<Output> {
+    let line = format!("{command:?}");
+    let output = command.output().with_context(|| format!("starting {line}"))?;
+    if !output.status.success() {
+        bail!(
+            "{line} ended with {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(output)
+}
+
+/// Runs a command to its end and returns its standard output without the last line break.
+///
+/// # Errors
+/// As [`output`].
+pub fn text(command: &mut Command) -> Result<String> {
+    let text = String::from_utf8(output(command)?.stdout)?;
+    Ok(text.trim_end_matches('\n').to_owned())
+}
