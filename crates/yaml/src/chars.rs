@@ -67,8 +67,3 @@ pub(crate) fn is_printable(text: &[u8], at: usize) -> bool {
         _ => false,
     }
 }
-
-/// Byte order mark.
-pub(crate) fn is_bom(text: &[u8], at: usize) -> bool {
-    byte(text, at) == 0xef && byte(text, at + 1) == 0xbb && byte(text, at + 2) == 0xbf
-}

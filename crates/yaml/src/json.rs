@@ -141,6 +141,13 @@ fn collect_anchors<'a>(node: &'a Node, anchors: &mut HashMap<&'a str, Vec<&'a No
     }
 }
 
+/// Whose value counts when a field is both merged and present.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Precedence {
+    Present,
+    Merged,
+}
+
 struct Converter<'a> {
     anchors: HashMap<&'a str, Vec<&'a Node>>,
     words: Words,
@@ -218,7 +225,11 @@ impl<'a> Converter<'a> {
         let mut merges = Vec::new();
         for (key, value) in node.pairs() {
             if key.kind == Kind::Scalar && key.tag == "!!merge" {
-                merges.push(value);
+                match self.words {
+                    // The older reader merges where the key stands: over what came before, under what follows.
+                    Words::V2 => self.merge(value, &mut fields, Precedence::Merged)?,
+                    Words::V3 => merges.push(value),
+                }
                 continue;
             }
             let name = self.key(key)?;
@@ -230,23 +241,35 @@ impl<'a> Converter<'a> {
             fields.insert(name, value);
         }
         for merge in merges {
-            self.merge(merge, &mut fields)?;
+            self.merge(merge, &mut fields, Precedence::Present)?;
         }
         Ok(Value::Object(fields))
     }
 
-    /// Adds the fields of a merged mapping that are not there yet.
-    fn merge(&mut self, node: &'a Node, fields: &mut Map<String, Value>) -> Result<(), Error> {
+    /// Adds the fields of a merged mapping, or of several: earlier ones win over later ones.
+    fn merge(
+        &mut self,
+        node: &'a Node,
+        fields: &mut Map<String, Value>,
+        precedence: Precedence,
+    ) -> Result<(), Error> {
         let wanted = "map merge requires map or sequence of maps as the value";
         let items: Vec<&'a Node> = match node.kind {
             Kind::Sequence => node.content.iter().collect(),
             Kind::Mapping | Kind::Alias => vec![node],
             _ => return Err(Error::tree(wanted)),
         };
+        let mut all = Map::new();
         for item in items {
             let Value::Object(merged) = self.value(item)? else { return Err(Error::tree(wanted)) };
             for (name, value) in merged {
-                fields.entry(name).or_insert(value);
+                all.entry(name).or_insert(value);
+            }
+        }
+        for (name, value) in all {
+            match precedence {
+                Precedence::Merged => drop(fields.insert(name, value)),
+                Precedence::Present => drop(fields.entry(name).or_insert(value)),
             }
         }
         Ok(())
@@ -265,15 +288,14 @@ impl<'a> Converter<'a> {
             Scalar::Float(number) => float_key(number),
             Scalar::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Scalar::Merge => "<<".to_owned(),
-            Scalar::Null if self.words == Words::V2 => "null".to_owned(),
-            Scalar::Null => return Err(Error::tree_at("invalid map key: null", node.start.line)),
+            Scalar::Null => return Err(Error::tree_at("unsupported map key: null", node.start.line)),
         })
     }
 }
 
-/// An integral float is an integer in JSON.
+/// An integral float is an integer in JSON text, and one again when that text is read.
 fn float_value(number: f64) -> Result<Value, Error> {
-    if number.fract() == 0.0 && number.abs() < 1e15 {
+    if number.fract() == 0.0 && number.abs() < 9e18 {
         return Ok(Value::from(number as i64));
     }
     Number::from_f64(number)

@@ -5,7 +5,7 @@
 //!
 //! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4, its two-token look-ahead included.
 
-use crate::chars::{byte, is_alpha, is_blankz, is_bom, is_break, width};
+use crate::chars::{byte, is_alpha, is_blankz, is_break, width};
 use crate::error::Error;
 use crate::node::Style;
 
@@ -605,9 +605,6 @@ impl<'a> Scanner<'a> {
     fn to_next_token(&mut self) -> Result<(), Error> {
         let scan_mark = self.pos;
         loop {
-            if self.pos.column == 0 && is_bom(self.text, self.pos.offset) {
-                self.skip();
-            }
             while self.at(0) == b' '
                 || self.at(0) == b'\t' && (self.flow_level > 0 || !self.simple_key_allowed)
             {

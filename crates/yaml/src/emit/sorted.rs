@@ -1,5 +1,6 @@
 //! JSON values as block YAML with sorted keys: what `sigs.k8s.io/yaml` prints.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
@@ -88,6 +89,7 @@ fn mapping(writer: &mut Writer, fields: &Map<String, Value>) {
 }
 
 fn string(writer: &mut Writer, text: &str, place: Place) {
+    let text = &*without_nel(text);
     let bytes = text.as_bytes();
     let analysis = analyze(bytes, Tabs::Quoted);
     let key = place == Place::SimpleKey;
@@ -95,8 +97,7 @@ fn string(writer: &mut Writer, text: &str, place: Place) {
     let outer = writer.indent;
     // A scalar is written as if it were nested: its further lines are indented once more.
     writer.indent = if outer < 0 { 2 } else { outer + 2 };
-    let is_string =
-        matches!(resolve_plain(text, Words::V2), Scalar::Str(_)) && text != "<<" && !is_base60(text);
+    let is_string = matches!(resolve_plain(text, Words::V2), Scalar::Str(_)) && !is_base60(text);
     if text.contains('\n') && analysis.block && !key {
         writer.block_header(b"|", bytes);
         writer.put_break();
@@ -111,6 +112,26 @@ fn string(writer: &mut Writer, text: &str, place: Place) {
         writer.double_quoted(bytes, breaks);
     }
     writer.indent = outer;
+}
+
+/// The reference goes through JSON text, where its reader takes NEL for a line break and folds it.
+fn without_nel(text: &str) -> Cow<'_, str> {
+    const NEL: char = '\u{85}';
+    if !text.contains(NEL) {
+        return Cow::Borrowed(text);
+    }
+    let mut folded = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(NEL) {
+        folded.push_str(rest[..at].trim_end_matches([' ', '\t']));
+        let behind = rest[at..].trim_start_matches([NEL, ' ', '\t']);
+        let breaks = rest[at..rest.len() - behind.len()].matches(NEL).count();
+        folded.push_str(if breaks == 1 { " " } else { "" });
+        folded.extend(std::iter::repeat_n('\n', breaks - 1));
+        rest = behind;
+    }
+    folded.push_str(rest);
+    Cow::Owned(folded)
 }
 
 /// Integers as they are; floats as Go prints a float that came from YAML.

@@ -1,7 +1,7 @@
 //! Characters out: column, indentation, and the five scalar styles.
 
 use super::analysis::needs_indent_hint;
-use crate::chars::{byte, is_blank, is_blankz, is_bom, is_break, is_printable, width};
+use crate::chars::{byte, is_blank, is_blankz, is_break, is_printable, width};
 
 /// Which library's habits are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,10 +217,12 @@ impl Writer {
 
     pub(super) fn double_quoted(&mut self, text: &[u8], breaks: Breaks) {
         self.indicator(b"\"");
+        // The reference looks for the byte order mark at the start of the text only, and then escapes all of it.
+        let marked = text.starts_with("\u{feff}".as_bytes());
         let mut spaces = false;
         let mut at = 0;
         while at < text.len() {
-            let escapes = !is_printable(text, at) || is_bom(text, at) || is_break(text, at);
+            let escapes = marked || !is_printable(text, at) || is_break(text, at);
             if escapes || text[at] == b'"' || text[at] == b'\\' {
                 at += self.escape(text, at);
                 spaces = false;
