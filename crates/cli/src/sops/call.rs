@@ -38,6 +38,15 @@ impl Call {
     /// Reads the command line of `sops`: global flags, then a command with its flags, or a file.
     pub(super) fn as_sops(args: Vec<String>) -> Result<Self, Stop> {
         let presentation = Presentation::AsSops;
+        if args.last().is_some_and(|arg| arg == help::COMPLETE) {
+            let global = Given::of_words(args);
+            return Ok(Self {
+                presentation,
+                action: Action::Run(help::complete),
+                own: Given::default(),
+                global,
+            });
+        }
         let mut global = Given::leading(TOP, args)?;
         if given(&global, "help") || global.words.first().is_some_and(|word| word == "help" || word == "h") {
             return Ok(Self {

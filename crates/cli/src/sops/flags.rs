@@ -42,6 +42,11 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// Takes every word for what it is.
+    pub(super) fn of_words(words: Vec<String>) -> Self {
+        Self { words, ..Self::default() }
+    }
+
     /// Reads flags up to the first other word.
     pub(super) fn leading(flags: &[&'static [Flag]], args: Vec<String>) -> Result<Self, Stop> {
         let mut given = Self::of_environment(flags);

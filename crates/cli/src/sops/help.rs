@@ -3,7 +3,7 @@
 use crate::sops::call::{Call, Done};
 use crate::sops::flags::{Flag, Kind};
 use crate::sops::stop::Stop;
-use crate::sops::table::{COMMANDS, COMMON, Command, TOP};
+use crate::sops::table::{self, COMMANDS, COMMON, Command, TOP};
 
 /// The version of `sops` whose behaviour is shown.
 const VERSION: &str = sealfast_sops::metadata::FORMAT_VERSION;
@@ -59,22 +59,45 @@ fn push_flags(out: &mut String, flags: &[&[Flag]]) {
     }
 }
 
-/// Completes commands and file names.
-pub(super) fn print_completion(call: &Call) -> Result<Done, Stop> {
-    let names: Vec<_> = COMMANDS.iter().map(|command| command.name).collect();
-    let names = names.join(" ");
-    let script = match call.global_words().get(1).map(String::as_str) {
-        Some("bash") => format!(
-            "_sops_complete() {{\n    local word=\"${{COMP_WORDS[COMP_CWORD]}}\"\n    if [ \"$COMP_CWORD\" -eq 1 ]; \
-             then\n        COMPREPLY=($(compgen -W \"{names}\" -f -- \"$word\"))\n    else\n        \
-             COMPREPLY=($(compgen -f -- \"$word\"))\n    fi\n}}\ncomplete -o bashdefault -o default -F \
-             _sops_complete sops\n"
-        ),
-        Some("zsh") => format!(
-            "#compdef sops\n_sops_complete() {{\n    if (( CURRENT == 2 )); then\n        compadd {names}\n    \
-             fi\n    _files\n}}\ncompdef _sops_complete sops\n"
-        ),
-        _ => return Err(Stop::new("say which shell: completion bash, completion zsh")),
+/// Asks for what could stand in the place of the last word.
+pub(super) const COMPLETE: &str = "--generate-bash-completion";
+
+/// Lists commands, or the flags of the command that was named.
+pub(super) fn complete(call: &Call) -> Result<Done, Stop> {
+    let words = call.global_words();
+    let command = words.iter().find_map(|word| table::command(word));
+    let wants_flags = words.iter().rev().nth(1).is_some_and(|word| word.starts_with('-'));
+    let flags = command.map_or(TOP, |command| command.flags);
+    let names: Vec<String> = match command {
+        None if !wants_flags => COMMANDS.iter().map(|command| command.name.to_owned()).collect(),
+        _ if wants_flags => flags.iter().copied().flatten().map(|flag| format!("--{}", flag.name)).collect(),
+        _ => Vec::new(),
     };
-    Ok(Done::Print(script.into_bytes()))
+    Ok(Done::Print(names.iter().map(|name| format!("{name}\n")).collect::<String>().into_bytes()))
+}
+
+/// Scripts that ask the program itself, and complete file names besides.
+pub(super) fn print_completion(call: &Call) -> Result<Done, Stop> {
+    const BASH: &str = r#"_sops_complete() {
+    local word="${COMP_WORDS[COMP_CWORD]}" asked=("${COMP_WORDS[@]:0:COMP_CWORD}")
+    [[ $word == -* ]] && asked+=("$word")
+    mapfile -t COMPREPLY < <(compgen -W "$("${asked[@]}" --generate-bash-completion)" -- "$word")
+}
+complete -o bashdefault -o default -F _sops_complete sops
+"#;
+    const ZSH: &str = r#"#compdef sops
+_sops_complete() {
+    local -a asked found
+    asked=("${(@)words[1,CURRENT-1]}")
+    [[ ${words[CURRENT]} == -* ]] && asked+=("${words[CURRENT]}")
+    found=("${(@f)$("${asked[@]}" --generate-bash-completion)}")
+    [[ -n ${found[1]} ]] && compadd -a found || _files
+}
+compdef _sops_complete sops
+"#;
+    match call.global_words().get(1).map(String::as_str) {
+        Some("bash") => Ok(Done::Print(BASH.into())),
+        Some("zsh") => Ok(Done::Print(ZSH.into())),
+        _ => Err(Stop::new("say which shell: completion bash, completion zsh")),
+    }
 }

@@ -87,6 +87,7 @@ fn changed(
     let (input, output) = (call.format("input-type", &name), call.format("output-type", &name));
     let Opened { metadata, key, mut plain, nonces } = crypt::open(call, &files::read(path)?, input)?;
     let change = change(&mut plain).map_err(|wrong| Stop::of(&wrong, ""))?;
+    plain.check_unencrypted(output).map_err(|_| Stop::already_encrypted())?;
     let bytes = crypt::seal(plain, metadata, &key, Some(&nonces), output, &settings.layout(call))?;
     Ok((bytes, change))
 }

@@ -4,8 +4,9 @@
 //! key become entries before it, foot comments entries behind it; on the way out the leading comments of a mapping
 //! go to its head, trailing ones below its last key, inline ones behind their value.
 //!
-//! Follows: `stores/yaml/store.go` of sops 3.13.2. Differs: the expansion of aliases is bounded, and a scalar that does
-//! not fit its tag is an error in every document.
+//! Follows: `stores/yaml/store.go` of sops 3.13.2. Differs: the expansion of aliases is bounded, a scalar that does not
+//! fit its tag is an error in every document, and texts that the reference writes so that they cannot be read back
+//! are quoted.
 
 use std::collections::HashMap;
 
@@ -329,12 +330,16 @@ pub(super) fn emit(branches: &[Branch], indent: i32) -> Result<Vec<u8>, Error> {
     let indent = usize::try_from(indent)
         .map_err(|_| Error::Emit { message: "YAML Negative indentation not accepted".to_owned() })?;
     let options = emit::Options { indent: if indent == 0 { 4 } else { indent }, ..emit::Options::default() };
-    let documents: Vec<Node> = branches.iter().map(|branch| Node::document(mapping_node(branch))).collect();
+    let documents: Vec<Node> =
+        branches.iter().map(|branch| Node::document(mapping_node(branch, Column::Aligned))).collect();
     write(&documents, &options)
 }
 
 pub(super) fn emit_value(value: &Value) -> Result<Vec<u8>, Error> {
-    write(&[Node::document(value_node(value))], &emit::Options { indent: 4, ..emit::Options::default() })
+    write(
+        &[Node::document(value_node(value, Column::Aligned))],
+        &emit::Options { indent: 4, ..emit::Options::default() },
+    )
 }
 
 fn write(documents: &[Node], options: &emit::Options) -> Result<Vec<u8>, Error> {
@@ -343,7 +348,15 @@ fn write(documents: &[Node], options: &emit::Options) -> Result<Vec<u8>, Error> 
     Ok(text.into_bytes())
 }
 
-fn mapping_node(branch: &Branch) -> Node {
+/// Where a block text would stand. Behind a dash and in a mapping behind a dash its lines are indented by less than the
+/// hint says that the reference writes for a text with a leading blank, and could not be read back.
+#[derive(Clone, Copy, PartialEq)]
+enum Column {
+    Aligned,
+    BehindDash,
+}
+
+fn mapping_node(branch: &Branch, column: Column) -> Node {
     let mut node = Node::mapping();
     let mut pending = Pending::default();
     for entry in &branch.entries {
@@ -352,11 +365,11 @@ fn mapping_node(branch: &Branch) -> Node {
                 pending.take(comment);
                 continue;
             }
-            Key::Name(name) => scalar::string_node(name),
+            Key::Name(name) => text_node(name, Column::Aligned),
             Key::Other { text, .. } => Node { value: text.clone(), ..Node::default() },
         };
         pending.head(&mut node);
-        let (mut key, mut value) = (key, value_node(&entry.value));
+        let (mut key, mut value) = (key, value_node(&entry.value, column));
         pending.item_head(&mut key);
         pending.inline(&mut value);
         node.content.extend([key, value]);
@@ -374,7 +387,10 @@ fn sequence_node(items: &[Value]) -> Node {
             continue;
         }
         pending.head(&mut node);
-        let mut item = value_node(item);
+        let mut item = match item {
+            Value::Branch(branch) => mapping_node(branch, Column::BehindDash),
+            item => value_node(item, Column::BehindDash),
+        };
         pending.item_head(&mut item);
         pending.inline(&mut item);
         node.content.push(item);
@@ -383,7 +399,7 @@ fn sequence_node(items: &[Value]) -> Node {
     node
 }
 
-fn value_node(value: &Value) -> Node {
+fn value_node(value: &Value, column: Column) -> Node {
     let plain = |tag: &str, text: String| Node::scalar(tag, text);
     match value {
         Value::Null => plain("!!null", "null".to_owned()),
@@ -402,12 +418,24 @@ fn value_node(value: &Value) -> Node {
         }
         Value::Time(time) => plain("!!timestamp", time.to_string()),
         Value::Str(text) | Value::Comment(Comment { text, .. }) => match text.as_str() {
-            Some(text) => scalar::string_node(text),
+            Some(text) => text_node(text, column),
             None => binary_node(text.as_bytes()),
         },
         Value::List(items) => sequence_node(items),
-        Value::Branch(branch) => mapping_node(branch),
+        Value::Branch(branch) => mapping_node(branch, Column::Aligned),
     }
+}
+
+/// The merge key cannot be told from a string by its looks and keeps its tag.
+fn text_node(text: &str, column: Column) -> Node {
+    if text == "<<" {
+        return Node { tagged: true, ..Node::scalar("!!merge", text) };
+    }
+    let mut node = scalar::string_node(text);
+    if node.style == Style::Literal && column == Column::BehindDash && text.starts_with([' ', '\n']) {
+        node.style = Style::DoubleQuoted;
+    }
+    node
 }
 
 /// Base64, broken into lines of 70 characters when it is that long.

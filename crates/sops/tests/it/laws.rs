@@ -1,0 +1,204 @@
+//! Laws: what is encrypted comes back, unchanged values keep their ciphertext, shares give the secret.
+
+use proptest::prelude::*;
+use rand08::SeedableRng as _;
+use rand08::rngs::StdRng;
+use sealfast_sops::cipher::DataKey;
+use sealfast_sops::document::{Context, Encrypted, MacCheck, Plain};
+use sealfast_sops::error::Error;
+use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
+use sealfast_sops::select::Selector;
+use sealfast_sops::store::{EmitOptions, Format};
+use sealfast_sops::time::Time;
+use sealfast_sops::tree::{Branch, Comment, Value};
+use sealfast_sops::{path, shamir};
+
+fn now() -> Time {
+    Time::parse("2026-01-02T03:04:05Z").expect("a valid time")
+}
+
+fn metadata() -> Metadata {
+    Metadata::new(vec![KeyGroup { keys: MasterKey::age_list("age1test") }], now())
+}
+
+fn seal(plain: Plain, metadata: Metadata, key: &DataKey, seed: u64) -> Encrypted {
+    let mut rng = StdRng::seed_from_u64(seed);
+    plain.encrypt(metadata, key, Context { now: now(), rng: &mut rng, reuse: None }).expect("encrypts")
+}
+
+fn key() -> DataKey {
+    DataKey::generate(&mut StdRng::seed_from_u64(7))
+}
+
+/// Scalars that every format of nested values keeps apart.
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (-1e9..1e9f64).prop_filter("not whole", |float| float.fract() != 0.0).prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+        "(a|b|\n| |#|: ){0,12}".prop_map(Value::from),
+    ]
+}
+
+fn branch(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Branch> {
+    prop::collection::btree_map("[a-z_.#: ]{1,8}", value, 0..5).prop_map(|entries| {
+        let mut branch = Branch::new();
+        entries
+            .into_iter()
+            .filter(|(name, _)| name != "sops")
+            .for_each(|(name, value)| branch.push(name, value));
+        branch
+    })
+}
+
+fn tree() -> impl Strategy<Value = Branch> {
+    let value = scalar().prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            branch(inner).prop_map(Value::from),
+        ]
+    });
+    branch(value)
+}
+
+fn selector() -> impl Strategy<Value = Option<Selector>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(Selector::UnencryptedSuffix("a".into()))),
+        Just(Some(Selector::EncryptedSuffix("b".into()))),
+        Just(Some(Selector::EncryptedRegex("^[a-m]".into()))),
+        Just(Some(Selector::UnencryptedRegex("[x-z]$".into()))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn documents_come_back(tree in tree(), selector in selector(), only in any::<bool>(), seed in any::<u64>()) {
+        let key = key();
+        let metadata = Metadata { selector, mac_only_encrypted: only, ..metadata() };
+        let plain = Plain::from_branches(vec![tree]);
+        for format in [Format::Yaml, Format::Json] {
+            let options = EmitOptions::default();
+            let file = seal(plain.clone(), metadata.clone(), &key, seed).emit(format, &options).expect("writes");
+            let read = Encrypted::load(&file, format).expect("reads");
+            prop_assert_eq!(read.metadata().selector.is_some(), true);
+            let opened = read.decrypt(&key, MacCheck::Verify);
+            if metadata.selector.is_some() {
+                let opened = opened.expect("decrypts");
+                prop_assert_eq!(
+                    opened.plain.emit(format, &options).expect("writes"),
+                    plain.emit(format, &options).expect("writes")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn flat_files_come_back(lines in prop::collection::btree_map("[A-Z][A-Z0-9]{0,6}", "[ -~]{0,16}", 0..6)) {
+        let text: String = lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        let key = key();
+        let plain = Plain::load(text.as_bytes(), Format::Dotenv).expect("reads");
+        let options = EmitOptions::default();
+        let written = plain.emit(Format::Dotenv, &options).expect("writes");
+        let file = seal(plain, metadata(), &key, 1).emit(Format::Dotenv, &options).expect("writes");
+        let opened = Encrypted::load(&file, Format::Dotenv).expect("reads").decrypt(&key, MacCheck::Verify);
+        prop_assert_eq!(opened.expect("decrypts").plain.emit(Format::Dotenv, &options).expect("writes"), written);
+    }
+
+    #[test]
+    fn any_threshold_of_shares_is_enough(
+        secret in prop::collection::vec(any::<u8>(), 1..40), parts in 2..8usize, spare in 0..6usize, seed in any::<u64>(),
+    ) {
+        let threshold = parts.saturating_sub(spare).max(2);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut shares = shamir::split(&secret, parts, threshold, &mut rng).expect("splits");
+        shares.rotate_left(seed as usize % parts);
+        let taken: Vec<&[u8]> = shares[..threshold].iter().map(|share| share.as_slice()).collect();
+        let combined = shamir::combine(&taken).expect("combines");
+        prop_assert_eq!(combined.as_slice(), secret.as_slice());
+    }
+
+    #[test]
+    fn hostile_text_is_an_error_and_no_panic(text in ".{0,200}") {
+        for format in [Format::Yaml, Format::Json, Format::Dotenv, Format::Ini, Format::Binary] {
+            let _ = Plain::load(text.as_bytes(), format);
+            let _ = Encrypted::load(text.as_bytes(), format);
+        }
+        let _ = path::parse(&text);
+    }
+}
+
+#[test]
+fn unchanged_values_keep_their_ciphertext() {
+    let key = key();
+    let plain = Plain::load(b"a: one\nb: two\n", Format::Yaml).expect("reads");
+    let first = seal(plain, metadata(), &key, 1);
+    let opened = first.clone().decrypt(&key, MacCheck::Verify).expect("decrypts");
+    let mut plain = opened.plain;
+    plain.set(&path::parse("[\"b\"]").expect("a path"), "three".into()).expect("sets");
+    let mut rng = StdRng::seed_from_u64(2);
+    let context = Context { now: now(), rng: &mut rng, reuse: Some(&opened.nonces) };
+    let second = plain.encrypt(metadata(), &key, context).expect("encrypts");
+    let value = |document: &Encrypted, name: &str| document.branches()[0].get(name).cloned();
+    assert_eq!(value(&first, "a"), value(&second, "a"));
+    assert_ne!(value(&first, "b"), value(&second, "b"));
+}
+
+#[test]
+fn comments_in_lists_are_left_out_of_the_mac() {
+    let key = key();
+    let mut branch = Branch::new();
+    branch.push("list", vec![Value::Comment(Comment::line(" note")), Value::from("item")]);
+    let file = seal(Plain::from_branches(vec![branch]), metadata(), &key, 1)
+        .emit(Format::Yaml, &EmitOptions::default())
+        .expect("writes");
+    let opened = Encrypted::load(&file, Format::Yaml).expect("reads").decrypt(&key, MacCheck::Verify);
+    let text = opened.expect("decrypts").plain.emit(Format::Yaml, &EmitOptions::default()).expect("writes");
+    assert_eq!(text.expose(), b"list:\n    # note\n    - item\n");
+}
+
+#[test]
+fn a_moved_value_names_its_place() {
+    let key = key();
+    let plain = Plain::load(b"a:\n  b: one\n  c: two\n", Format::Yaml).expect("reads");
+    let file = seal(plain, metadata(), &key, 1).emit(Format::Yaml, &EmitOptions::default()).expect("writes");
+    let moved = String::from_utf8_lossy(&file).replace("    b: ", "    x: ");
+    let opened =
+        Encrypted::load(moved.as_bytes(), Format::Yaml).expect("reads").decrypt(&key, MacCheck::Skip);
+    match opened {
+        Err(Error::Decrypt { path, .. }) => assert_eq!(path.to_string(), "a.x"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn hostile_documents_are_bounded() {
+    let deep = [b"{\"a\":".repeat(5000), b"1".to_vec(), b"}".repeat(5000)].concat();
+    assert!(Plain::load(&deep, Format::Json).is_err());
+    assert!(Plain::load("[".repeat(50_000).as_bytes(), Format::Yaml).is_err());
+    let bomb: String = std::iter::once("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned())
+        .chain((1..12).map(|level| {
+            let items = vec![format!("*a{}", level - 1); 10].join(", ");
+            format!("a{level}: &a{level} [{items}]\n")
+        }))
+        .collect();
+    assert!(Plain::load(bomb.as_bytes(), Format::Yaml).is_err());
+}
+
+#[test]
+fn errors_and_values_do_not_print_plaintext() {
+    let plain = Plain::load(b"password: hunter2\n", Format::Yaml).expect("reads");
+    assert!(!format!("{plain:?}").contains("hunter2"));
+    let document = seal(plain, metadata(), &key(), 1);
+    let file = document.emit(Format::Yaml, &EmitOptions::default()).expect("writes");
+    let tampered = String::from_utf8_lossy(&file).replace("password: ENC", "password: hunter3 ENC");
+    let wrong = Encrypted::load(tampered.as_bytes(), Format::Yaml)
+        .expect("reads")
+        .decrypt(&key(), MacCheck::Verify)
+        .expect_err("is no ciphertext");
+    assert!(!format!("{wrong} {wrong:?}").contains("hunter3"));
+}

@@ -1,0 +1,4 @@
+//! Tests of the format through its front door.
+
+mod laws;
+mod recorded;
