@@ -1,1 +1,14 @@
 //! Kubernetes words as plain data: ids, objects, conditions, schema facts, Flux types.
+//!
+//! - [`id`] names kinds and objects; [`object`] reads and writes the common fields of a JSON object.
+//! - [`schema`] knows the built-in kinds: scope, merge keys, columns, protobuf fields.
+//! - [`flux`] holds Flux's kinds as Rust types and as CustomResourceDefinitions.
+//! - [`condition`] and [`duration`] follow the conventions that all of these share.
+
+pub mod condition;
+pub mod duration;
+pub mod error;
+pub mod flux;
+pub mod id;
+pub mod object;
+pub mod schema;
