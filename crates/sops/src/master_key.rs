@@ -286,7 +286,7 @@ fn vault(url: &str, now: Time) -> Result<MasterKey, Error> {
     let is_version = |step: &&str| {
         step.len() > 1 && step.starts_with('v') && step[1..].bytes().all(|b| b.is_ascii_digit())
     };
-    match steps.iter().position(|step| is_version(step)) {
+    match steps.iter().position(is_version) {
         Some(at) if steps.len() - at < 4 => {
             refuse(format!("vault path does not seem to be formatted correctly: (eg. {SHAPE})"))
         }

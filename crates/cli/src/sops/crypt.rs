@@ -1,5 +1,7 @@
 //! The steps that commands share: unlock and decrypt, wrap and encrypt.
 
+use std::path::Path;
+
 use sealfast_sops::cipher::{DataKey, Nonces};
 use sealfast_sops::document::{Context, Decrypted, Encrypted, MacCheck, Plain};
 use sealfast_sops::metadata::Metadata;
@@ -17,8 +19,12 @@ pub(super) struct Opened {
     pub(super) nonces: Nonces,
 }
 
-/// Reads an encrypted document and decrypts it.
-pub(super) fn open(call: &Call, bytes: &[u8], format: Format) -> Result<Opened, Stop> {
+/// Reads an encrypted document and decrypts it; `file` is for messages.
+pub(super) fn open(call: &Call, file: &Path, bytes: &[u8], format: Format) -> Result<Opened, Stop> {
+    open_unnamed(call, bytes, format).map_err(|stop| stop.in_file(&file.to_string_lossy()))
+}
+
+fn open_unnamed(call: &Call, bytes: &[u8], format: Format) -> Result<Opened, Stop> {
     let document = load(bytes, format)?;
     let key = unlock(call, document.metadata())?;
     let metadata = document.metadata().clone();

@@ -17,7 +17,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let path = extract_path(call)?;
     let (input, output) =
         (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
-    let opened = crypt::open(call, &source.read()?, input)?;
+    let opened = crypt::open(call, source.shown(), &source.read()?, input)?;
     let bytes = render(opened, path.as_deref(), output, &layout)?;
     source.finish(call, bytes.expose().to_vec())
 }

@@ -36,7 +36,7 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     let (input, output) =
         (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
     let mut session = if files::exists(path) {
-        let Opened { metadata, key, plain, nonces } = crypt::open(call, &files::read(path)?, input)?;
+        let Opened { metadata, key, plain, nonces } = crypt::open(call, path, &files::read(path)?, input)?;
         Session { metadata, key, plain, nonces, input, output, layout: settings.layout(call) }
     } else {
         let mut metadata = settings.metadata(call, &source.known_as, input)?;

@@ -23,7 +23,8 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let input = call.format("input-type", &source.name());
     let metadata = settings.metadata(call, &source.known_as, input)?;
     let output = call.format("output-type", &source.name());
-    let bytes = encrypt(&source.read()?, input, metadata, output, &settings.layout(call))?;
+    let bytes = encrypt(&source.read()?, input, metadata, output, &settings.layout(call))
+        .map_err(|stop| stop.in_file(&source.shown().to_string_lossy()))?;
     source.finish(call, bytes)
 }
 
@@ -85,6 +86,11 @@ impl Source {
 
     pub(super) fn name(&self) -> String {
         self.known_as.to_string_lossy().into_owned()
+    }
+
+    /// The file in messages.
+    pub(super) fn shown(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new(""))
     }
 
     pub(super) fn read(&self) -> Result<Vec<u8>, Stop> {

@@ -64,7 +64,7 @@ fn transform(call: &Call, source: &Source, settings: &Settings, path: &Path) -> 
     let layout = settings.layout(call);
     if call.is_set("decrypt") {
         let steps = decrypt::extract_path(call)?;
-        let opened = crypt::open(call, &files::read(path)?, input)?;
+        let opened = crypt::open(call, path, &files::read(path)?, input)?;
         return Ok(decrypt::render(opened, steps.as_deref(), output, &layout)?.expose().to_vec());
     }
     let metadata = settings.metadata(call, &source.known_as, input)?;

@@ -54,7 +54,8 @@ pub(super) fn rotate(call: &Call, source: &Source) -> Result<Vec<u8>, Stop> {
     let settings = Settings::load(call)?;
     let (input, output) =
         (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
-    let Opened { mut metadata, plain, nonces, .. } = crypt::open(call, &source.read()?, input)?;
+    let Opened { mut metadata, plain, nonces, .. } =
+        crypt::open(call, source.shown(), &source.read()?, input)?;
     match metadata.key_groups.first_mut() {
         Some(first) => first.keys.extend(added),
         None => metadata.key_groups.push(KeyGroup { keys: added }),

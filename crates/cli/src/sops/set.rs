@@ -85,7 +85,7 @@ fn changed(
     let settings = Settings::load(call)?;
     let name = path.to_string_lossy();
     let (input, output) = (call.format("input-type", &name), call.format("output-type", &name));
-    let Opened { metadata, key, mut plain, nonces } = crypt::open(call, &files::read(path)?, input)?;
+    let Opened { metadata, key, mut plain, nonces } = crypt::open(call, path, &files::read(path)?, input)?;
     let change = change(&mut plain).map_err(|wrong| Stop::of(&wrong, ""))?;
     plain.check_unencrypted(output).map_err(|_| Stop::already_encrypted())?;
     let bytes = crypt::seal(plain, metadata, &key, Some(&nonces), output, &settings.layout(call))?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::{DEFAULT_UNENCRYPTED_SUFFIX, KeyGroup, MasterKey, Metadata};
+use sealfast_sops::re2;
 use sealfast_sops::rules::{Config, CreationRule};
 use sealfast_sops::select::Selector;
 use sealfast_sops::store::{EmitOptions, Format};
@@ -161,7 +162,25 @@ fn selector(call: &Call, rule: Option<&CreationRule>, input: Format) -> Result<O
         .code(Code::Conflict)
         .hint("the creation rule in .sops.yaml has a selector already; drop the flag, or change the rule"));
     }
+    if let Some(selector) = found.first() {
+        check_expression(call, selector)?;
+    }
     Ok(found.pop().or_else(|| Some(Selector::UnencryptedSuffix(DEFAULT_UNENCRYPTED_SUFFIX.to_owned()))))
+}
+
+/// An expression that does not compile matches nothing, which is hardly meant: as `sops` that is only said.
+fn check_expression(call: &Call, selector: &Selector) -> Result<(), Stop> {
+    let Some(wrong) =
+        selector.field().ends_with("regex").then(|| re2::compile(selector.text()).err()).flatten()
+    else {
+        return Ok(());
+    };
+    let message = format!("{} does not compile and matches nothing: {wrong}", selector.field());
+    if call.is_native() {
+        return Err(Stop::new(message));
+    }
+    log::warn(call.presentation, &message);
+    Ok(())
 }
 
 fn key_groups(call: &Call, rule: Option<&CreationRule>, now: Time) -> Result<Vec<KeyGroup>, Stop> {

@@ -45,6 +45,8 @@ pub(super) struct Stop {
     hints: Vec<String>,
     /// Written as a log line by `sops`.
     fatal: bool,
+    /// The file it is about, which our own messages name first.
+    file: String,
 }
 
 impl Stop {
@@ -55,6 +57,7 @@ impl Stop {
             plain: None,
             hints: Vec::new(),
             fatal: false,
+            file: String::new(),
         }
     }
 
@@ -70,6 +73,12 @@ impl Stop {
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Says which file it is about.
+    pub(super) fn in_file(mut self, file: &str) -> Self {
+        file.clone_into(&mut self.file);
         self
     }
 
@@ -144,6 +153,8 @@ impl Stop {
                     (self.message.strip_prefix("Error: ").unwrap_or(&self.message).to_owned(), Vec::new())
                 });
                 let message = causes.iter().fold(message, |whole, cause| format!("{whole}: {cause}"));
+                let message =
+                    if self.file.is_empty() { message } else { format!("{}: {message}", self.file) };
                 let failure = Failure::new(message).code(self.code);
                 self.hints.into_iter().fold(failure, Failure::hint).report()
             }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rand08::SeedableRng as _;
 use rand08::rngs::StdRng;
 use sealfast_sops::cipher::DataKey;
-use sealfast_sops::document::{Context, Encrypted, MacCheck, Plain};
+use sealfast_sops::document::{self, Context, Encrypted, MacCheck, Plain};
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
 use sealfast_sops::select::Selector;
@@ -159,6 +159,22 @@ fn comments_in_lists_are_left_out_of_the_mac() {
     let opened = Encrypted::load(&file, Format::Yaml).expect("reads").decrypt(&key, MacCheck::Verify);
     let text = opened.expect("decrypts").plain.emit(Format::Yaml, &EmitOptions::default()).expect("writes");
     assert_eq!(text.expose(), b"list:\n    # note\n    - item\n");
+}
+
+#[test]
+fn objects_are_decrypted_in_memory() {
+    let key = key();
+    let text = br#"{"kind": "Secret", "stringData": {"port": 8080, "password": "hunter2"}}"#;
+    let selector = Some(Selector::EncryptedRegex("^(data|stringData)$".into()));
+    let file =
+        seal(Plain::load(text, Format::Json).expect("reads"), Metadata { selector, ..metadata() }, &key, 1)
+            .emit(Format::Json, &EmitOptions::default())
+            .expect("writes");
+    let object: serde_json::Value = serde_json::from_slice(&file).expect("is JSON");
+    assert!(document::is_encrypted_object(&object));
+    let opened = document::decrypt_object(&object, &key, MacCheck::Verify).expect("decrypts");
+    assert_eq!(opened, serde_json::from_slice::<serde_json::Value>(text).expect("is JSON"));
+    assert!(!document::is_encrypted_object(&opened));
 }
 
 #[test]
