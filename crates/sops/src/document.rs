@@ -358,6 +358,9 @@ impl Opened<'_> {
         for branch in branches {
             walk::branch(branch, &matcher, &mut |leaf, place| {
                 let was_comment = matches!(leaf, Value::Comment(_));
+                if matches!(leaf, Value::Uint(_)) {
+                    return Err(Error::ValueType { path: place.path(), kind: leaf.type_name() });
+                }
                 let value = if place.selected { self.leaf(leaf, place)? } else { leaf };
                 if !was_comment && (!metadata.mac_only_encrypted || place.selected) {
                     mac.add(&value);

@@ -272,6 +272,13 @@ fn put_metadata(branches: &[Branch], metadata: &Metadata, format: Format) -> Res
         Format::Ini => escape(flatten::flatten(&block)?),
         Format::Yaml | Format::Json | Format::Binary => block,
     };
+    if let Some(index) = branches.iter().position(|branch| has_metadata_entry(branch, format)) {
+        return Err(if index == 0 {
+            Error::AlreadyEncrypted
+        } else {
+            Error::LaterAlreadyEncrypted { index: index + 1 }
+        });
+    }
     let mut branches = branches.to_vec();
     for branch in &mut branches {
         if format == Format::Dotenv {

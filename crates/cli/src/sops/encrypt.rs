@@ -41,7 +41,7 @@ pub(super) fn encrypt(
         return Err(Stop::new("File cannot be completely empty, it must contain at least one document")
             .code(Code::EmptyDocument));
     }
-    match plain.check_unencrypted(input) {
+    match plain.check_unencrypted(output) {
         Err(Error::AlreadyEncrypted) => return Err(Stop::already_encrypted()),
         Err(later) => return Err(Stop::dumping(&later, "Could not marshal tree: ")),
         Ok(()) => {}

@@ -2,3 +2,5 @@
 
 mod laws;
 mod recorded;
+mod rules;
+mod stores;

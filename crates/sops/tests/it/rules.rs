@@ -1,0 +1,121 @@
+//! `.sops.yaml`: which rule is taken and what it asks for.
+
+use std::collections::BTreeMap;
+
+use sealfast_sops::error::Error;
+use sealfast_sops::metadata::MasterKey;
+use sealfast_sops::rules::{Config, Destination};
+use sealfast_sops::select::Selector;
+use sealfast_sops::time::Time;
+
+const CONFIG: &str = r"
+stores:
+  yaml: {indent: 2}
+  json: {indent: 3}
+creation_rules:
+  - path_regex: ^clusters/prod/.*\.yaml$
+    encrypted_regex: ^(data|stringData)$
+    age: &keys >-
+      age1a, age1b,
+    pgp: [AB CD, EF]
+  - path_regex: \.groups$
+    shamir_threshold: 2
+    key_groups:
+      - merge:
+          - age: [age1a]
+          - pgp: [AB CD]
+        age: [age1a, age1c]
+      - hc_vault: [https://v:8200/v1/transit/keys/k]
+      - kms:
+          - arn: arn:aws:kms:eu-central-1:1:key/x
+            context: {a: b}
+  - path_regex: two
+    encrypted_regex: a
+    unencrypted_suffix: b
+  - path_regex: wrong
+    age: [1]
+destination_rules:
+  - path_regex: s3/
+    s3_bucket: bucket
+    recreation_rule: {age: age1z}
+  - vault_path: secrets
+    vault_kv_version: 1
+";
+
+fn config() -> Config {
+    Config::parse(CONFIG.as_bytes(), "/repo").expect("a good configuration")
+}
+
+fn now() -> Time {
+    Time::parse("2026-01-02T03:04:05Z").expect("a valid time")
+}
+
+/// Names of the keys, group by group.
+fn groups(path: &str) -> Result<Vec<Vec<String>>, Error> {
+    let config = config();
+    let rule = config.rule_for(path)?.expect("there are rules");
+    let groups = rule.key_groups(&BTreeMap::new(), now())?;
+    Ok(groups.iter().map(|group| group.keys.iter().map(MasterKey::identity_string).collect()).collect())
+}
+
+#[test]
+fn the_first_rule_that_matches_below_the_configuration_is_taken() {
+    assert_eq!(groups("/repo/clusters/prod/a.yaml").expect("matches"), [["age1a", "age1b", "ABCD", "EF"]]);
+    assert!(groups("/elsewhere/clusters/prod/a.yaml").is_err());
+    let config = config();
+    let rule = config.rule_for("/repo/clusters/prod/a.yaml").expect("matches").expect("there are rules");
+    assert_eq!(rule.selector(), Some(&Selector::EncryptedRegex("^(data|stringData)$".into())));
+    assert_eq!(
+        (config.stores.yaml_indent, config.stores.json_indent, config.stores.binary_indent),
+        (2, 3, -1)
+    );
+}
+
+#[test]
+fn groups_are_merged_first_and_keys_are_unique() {
+    let names = groups("/repo/x.groups").expect("matches");
+    assert_eq!(names[0], ["age1a", "ABCD", "age1c"]);
+    assert_eq!(names[1], ["https://v:8200/v1/transit/keys/k"]);
+    assert_eq!(names[2], ["arn:aws:kms:eu-central-1:1:key/x|a:b"]);
+}
+
+#[test]
+fn mistakes_are_told() {
+    let message = |path: &str| groups(path).expect_err("is wrong").to_string();
+    assert!(message("/repo/none").contains("no matching creation rules found"));
+    assert!(message("/repo/two").contains("cannot use more than one of"));
+    assert!(message("/repo/wrong").contains("expected string in list, got int"));
+    assert!(Config::parse(b"creation_rules: 5", "/").is_err());
+    let broken = Config::parse(b"creation_rules: [{path_regex: '('}]", "/").expect("reads");
+    assert!(broken.rule_for("/x").expect_err("is wrong").to_string().contains("can not compile regexp"));
+}
+
+#[test]
+fn no_rules_at_all_is_no_configuration() {
+    for text in ["", "# nothing\n", "stores: {}\n", "creation_rules:\n"] {
+        let config = Config::parse(text.as_bytes(), "/").expect("reads");
+        assert_eq!(config.rule_for("/x").expect("is fine"), None, "{text:?}");
+    }
+}
+
+#[test]
+fn anchors_and_merge_keys_are_followed() {
+    let text =
+        "base: &base {age: age1a, encrypted_regex: x}\ncreation_rules:\n  - <<: *base\n    age: age1b\n";
+    let config = Config::parse(text.as_bytes(), "/").expect("reads");
+    let rule = config.rule_for("/x").expect("matches").expect("there are rules");
+    assert_eq!(rule.selector(), Some(&Selector::EncryptedRegex("x".into())));
+    let keys = rule.key_groups(&BTreeMap::new(), now()).expect("reads");
+    assert_eq!(keys[0].keys, MasterKey::age_list("age1b"));
+}
+
+#[test]
+fn destinations_are_found_by_the_path_as_given() {
+    let config = config();
+    let rule = config.destination_for("s3/a").expect("matches");
+    assert_eq!(rule.destination, Some(Destination::S3 { bucket: "bucket".into(), prefix: String::new() }));
+    let rule = config.destination_for("other").expect("matches");
+    assert!(
+        matches!(&rule.destination, Some(Destination::Vault { mount, version: 1, .. }) if mount == "secret/")
+    );
+}
