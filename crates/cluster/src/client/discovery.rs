@@ -1,0 +1,102 @@
+//! How the server serves each kind: one request per group and version, kept.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use sealfast_k8s::id::GroupVersionKind;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::client::Client;
+use crate::client::request::{Call, encode};
+use crate::error::Error;
+
+/// An answer younger than this is believed when it lacks a kind.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// How one kind is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// The plural in addresses.
+    pub plural: Arc<str>,
+    /// Whether objects live in namespaces.
+    pub namespaced: bool,
+}
+
+impl Resource {
+    /// The address of the collection, in one namespace or (empty) over all.
+    pub fn collection_path(&self, gvk: &GroupVersionKind, namespace: &str) -> String {
+        let base = version_path(&gvk.group, &gvk.version);
+        if self.namespaced && !namespace.is_empty() {
+            format!("{base}/namespaces/{}/{}", encode(namespace), self.plural)
+        } else {
+            format!("{base}/{}", self.plural)
+        }
+    }
+}
+
+fn version_path(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") }
+}
+
+type Kinds = HashMap<String, Resource>;
+
+/// What is known so far. Shared by all clones of a client, whoever they act as.
+#[derive(Default)]
+pub struct Discovery {
+    versions: Mutex<HashMap<(String, String), (Instant, Arc<Kinds>)>>,
+    outdated: std::sync::atomic::AtomicBool,
+}
+
+impl Discovery {
+    pub(crate) async fn resource(&self, client: &Client, gvk: &GroupVersionKind) -> Result<Resource, Error> {
+        let key = (gvk.group.clone(), gvk.version.clone());
+        let mut versions = self.versions.lock().await;
+        if self.outdated.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            versions.clear();
+        }
+        if let Some((at, kinds)) = versions.get(&key) {
+            match kinds.get(&gvk.kind) {
+                Some(resource) => return Ok(resource.clone()),
+                None if at.elapsed() < FRESH => return Err(no_match(gvk)),
+                None => {}
+            }
+        }
+        let kinds = Arc::new(ask(client, gvk).await?);
+        let found = kinds.get(&gvk.kind).cloned();
+        versions.insert(key, (Instant::now(), kinds));
+        found.ok_or_else(|| no_match(gvk))
+    }
+
+    pub(crate) fn clear(&self) {
+        self.outdated.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+fn no_match(gvk: &GroupVersionKind) -> Error {
+    let api_version =
+        if gvk.group.is_empty() { gvk.version.clone() } else { format!("{}/{}", gvk.group, gvk.version) };
+    Error::NoMatch { kind: gvk.kind.clone(), api_version }
+}
+
+async fn ask(client: &Client, gvk: &GroupVersionKind) -> Result<Kinds, Error> {
+    let call = Call::new(Method::GET, version_path(&encode(&gvk.group), &encode(&gvk.version)));
+    match client.call(call).await {
+        Ok(answer) => Ok(read(&answer)),
+        Err(e) if e.is_not_found() => Err(no_match(gvk)),
+        Err(e) => Err(e),
+    }
+}
+
+/// Kinds of an `APIResourceList`; subresources are left out.
+fn read(answer: &Value) -> Kinds {
+    let resources = answer["resources"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let one = |entry: &Value| {
+        let plural = entry["name"].as_str().filter(|name| !name.contains('/'))?;
+        let namespaced = entry["namespaced"].as_bool().unwrap_or_default();
+        Some((entry["kind"].as_str()?.to_owned(), Resource { plural: plural.into(), namespaced }))
+    };
+    resources.iter().filter_map(one).collect()
+}

@@ -1,0 +1,176 @@
+//! One request as data: path, query, body, and the options of each verb.
+
+use http::Method;
+use serde_json::{Value, json};
+
+/// A request about to be sent.
+#[derive(Debug)]
+pub struct Call {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) accept: &'static str,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Call {
+    /// A request without query or body; `path` starts with a slash and is already encoded.
+    pub fn new(method: Method, path: String) -> Call {
+        let (accept, content_type) = ("application/json", "application/json");
+        Call { method, path, accept, content_type, body: Vec::new() }
+    }
+
+    /// Adds a query parameter; an empty value adds nothing.
+    pub fn query(&mut self, key: &str, value: &str) {
+        if value.is_empty() {
+            return;
+        }
+        let sign = if self.path.contains('?') { '&' } else { '?' };
+        self.path = format!("{}{sign}{key}={}", self.path, encode(value));
+    }
+
+    /// Sets the body.
+    pub fn json(&mut self, body: &Value) {
+        self.body = body.to_string().into_bytes();
+    }
+}
+
+/// Percent-encodes all but the unreserved characters of RFC 3986.
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// Which objects a list or watch is about.
+#[derive(Debug, Clone, Default)]
+pub struct Select {
+    /// A label selector; empty for all.
+    pub labels: String,
+    /// A field selector; empty for all.
+    pub fields: String,
+    /// Only metadata is wanted, which keeps Secret values out of our memory.
+    pub metadata_only: bool,
+}
+
+impl Select {
+    pub(crate) fn accept(&self) -> &'static str {
+        if self.metadata_only {
+            "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+        } else {
+            "application/json"
+        }
+    }
+
+    pub(crate) fn accept_one(&self) -> &'static str {
+        if self.metadata_only {
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+        } else {
+            "application/json"
+        }
+    }
+
+    pub(crate) fn write(&self, call: &mut Call) {
+        call.query("labelSelector", &self.labels);
+        call.query("fieldSelector", &self.fields);
+    }
+}
+
+/// A patch and its kind.
+#[derive(Debug, Clone, Copy)]
+pub enum Patch<'a> {
+    /// JSON merge patch (RFC 7396).
+    Merge(&'a Value),
+    /// JSON patch (RFC 6902): an array of operations.
+    Json(&'a Value),
+    /// Strategic merge patch, for kinds that the server knows by type.
+    Strategic(&'a Value),
+}
+
+impl<'a> Patch<'a> {
+    pub(crate) fn content_type(&self) -> &'static str {
+        match self {
+            Patch::Merge(_) => "application/merge-patch+json",
+            Patch::Json(_) => "application/json-patch+json",
+            Patch::Strategic(_) => "application/strategic-merge-patch+json",
+        }
+    }
+
+    pub(crate) fn body(&self) -> &'a Value {
+        match self {
+            Patch::Merge(v) | Patch::Json(v) | Patch::Strategic(v) => v,
+        }
+    }
+}
+
+/// Whether a write is only tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DryRun {
+    /// The write is stored.
+    #[default]
+    No,
+    /// The server answers as if, and stores nothing.
+    Yes,
+}
+
+impl DryRun {
+    pub(crate) fn query(self) -> &'static str {
+        match self {
+            DryRun::No => "",
+            DryRun::Yes => "All",
+        }
+    }
+}
+
+/// How to apply.
+#[derive(Debug, Clone, Copy)]
+pub struct Apply<'a> {
+    /// The field manager.
+    pub manager: &'a str,
+    /// Take fields over from other managers.
+    pub force: bool,
+    /// Only try it.
+    pub dry_run: DryRun,
+}
+
+/// What happens to the objects that an object owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Propagation {
+    /// The server's collector takes them later.
+    #[default]
+    Background,
+    /// They go first.
+    Foreground,
+    /// They stay.
+    Orphan,
+}
+
+/// How to delete.
+#[derive(Debug, Clone, Default)]
+pub struct Delete {
+    /// What happens to dependants.
+    pub propagation: Propagation,
+    /// Only this very object (by uid), when given.
+    pub uid: Option<String>,
+}
+
+impl Delete {
+    pub(crate) fn body(&self) -> Value {
+        let policy = match self.propagation {
+            Propagation::Background => "Background",
+            Propagation::Foreground => "Foreground",
+            Propagation::Orphan => "Orphan",
+        };
+        let mut body = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy});
+        if let Some(uid) = &self.uid {
+            body["preconditions"] = json!({"uid": uid});
+        }
+        body
+    }
+}

@@ -1,0 +1,117 @@
+//! What can go wrong between us and an API server.
+//!
+//! The text of a refusal is the server's own, unchanged: people grep for it.
+
+use kube::core::response::Status;
+
+/// A request that did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kubeconfig, the in-cluster files or the address could not be used.
+    #[error("cannot use the cluster configuration{}", place(.path))]
+    Config {
+        /// The file, when there is one.
+        path: Option<String>,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server does not know the kind.
+    #[error("no matches for kind \"{kind}\" in version \"{api_version}\"")]
+    NoMatch {
+        /// The kind asked for.
+        kind: String,
+        /// Group and version asked for.
+        api_version: String,
+    },
+    /// The server answered with a refusal.
+    #[error("{}", .0.message)]
+    Refused(Box<Status>),
+    /// No answer, or one cut short.
+    #[error("cannot reach the API server")]
+    Transport(#[source] Box<kube::Error>),
+    /// An answer that is not the JSON it should be.
+    #[error("the API server's answer is not valid JSON")]
+    Answer(#[source] serde_json::Error),
+    /// A request that cannot be written down (an invalid header or address).
+    #[error("cannot form the request")]
+    Request(#[source] http::Error),
+    /// An object lacks something that a request needs.
+    #[error("object has no `{field}`")]
+    Incomplete {
+        /// The missing field.
+        field: &'static str,
+    },
+}
+
+fn place(path: &Option<String>) -> String {
+    path.as_ref().map(|p| format!(" in `{p}`")).unwrap_or_default()
+}
+
+impl Error {
+    /// The server's answer, when there is one.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Error::Refused(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The object does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.status().is_some_and(|s| s.code == 404 || s.reason == "NotFound")
+    }
+
+    /// The server does not know the kind.
+    pub fn is_no_match(&self) -> bool {
+        matches!(self, Error::NoMatch { .. })
+    }
+
+    /// Somebody else was faster (409 with reason Conflict).
+    pub fn is_conflict(&self) -> bool {
+        self.status().is_some_and(|s| s.reason == "Conflict" || (s.code == 409 && s.reason.is_empty()))
+    }
+
+    /// An object of that name is already there.
+    pub fn is_already_exists(&self) -> bool {
+        self.status().is_some_and(|s| s.reason == "AlreadyExists")
+    }
+
+    /// The server calls the object invalid (422).
+    pub fn is_invalid(&self) -> bool {
+        self.status().is_some_and(|s| s.reason == "Invalid" || s.code == 422)
+    }
+
+    /// The version to watch from is no longer kept (410).
+    pub fn is_gone(&self) -> bool {
+        self.status().is_some_and(|s| s.code == 410 || s.reason == "Expired" || s.reason == "Gone")
+    }
+
+    /// The machine-readable reason of a refusal; empty when there is none.
+    pub fn reason(&self) -> &str {
+        self.status().map(|s| s.reason.as_str()).unwrap_or_default()
+    }
+
+    /// The whole chain on one line: message, then each cause behind a colon.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(inner) = cause {
+            let more = inner.to_string();
+            if !text.ends_with(&more) {
+                text = format!("{text}: {more}");
+            }
+            cause = inner.source();
+        }
+        text
+    }
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Error::Refused(status),
+            other => Error::Transport(Box::new(other)),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! In which order objects are applied: four stages, and inside each a fixed order of kinds.
+
+use serde_json::Value;
+
+use crate::inventory::Owned;
+
+/// Kinds that go first, in this order. All others follow.
+const FIRST: [&str; 23] = [
+    "CustomResourceDefinition",
+    "Namespace",
+    "ClusterRole",
+    "ClusterClass",
+    "RuntimeClass",
+    "PriorityClass",
+    "StorageClass",
+    "VolumeSnapshotClass",
+    "IngressClass",
+    "GatewayClass",
+    "ClusterRoleBinding",
+    "ResourceQuota",
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
+    "ConfigMap",
+    "Secret",
+    "Service",
+    "LimitRange",
+    "Deployment",
+    "StatefulSet",
+    "CronJob",
+    "PodDisruptionBudget",
+];
+/// Kinds that go last.
+const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+
+/// What must be in place before the next may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Definitions, namespaces, cluster roles: waited for.
+    Definitions,
+    /// Kinds whose name ends in `Class`: waited for.
+    Classes,
+    /// Kinds that the operator put in front.
+    Custom,
+    /// All the rest.
+    Rest,
+}
+
+impl Stage {
+    /// All stages, in order.
+    pub const ALL: [Stage; 4] = [Stage::Definitions, Stage::Classes, Stage::Custom, Stage::Rest];
+
+    /// Whether the objects of this stage must be established before the next one.
+    pub fn waits(self) -> bool {
+        self <= Stage::Classes
+    }
+
+    /// The stage of an object; `custom` lists `group/Kind`.
+    pub fn of(object: &Value, custom: &[String]) -> Stage {
+        let owned = Owned::of(object);
+        match owned.kind.as_str() {
+            "CustomResourceDefinition" | "Namespace" | "ClusterRole" => Stage::Definitions,
+            kind if kind.ends_with("Class") => Stage::Classes,
+            kind if custom.contains(&format!("{}/{kind}", owned.group)) => Stage::Custom,
+            _ => Stage::Rest,
+        }
+    }
+}
+
+fn rank(kind: &str) -> usize {
+    let first = FIRST.iter().position(|k| *k == kind);
+    let last = || LAST.iter().position(|k| *k == kind).map(|at| FIRST.len() + 1 + at);
+    first.or_else(last).unwrap_or(FIRST.len())
+}
+
+fn key(owned: Owned) -> (usize, String, String, String, String) {
+    (rank(&owned.kind), owned.group, owned.kind, owned.namespace, owned.name)
+}
+
+/// Sorts objects into the order in which a stage applies them.
+pub fn sort(objects: &mut [Value]) {
+    objects.sort_by_cached_key(|object| key(Owned::of(object)));
+}
+
+/// Sorts what is to be deleted: the reverse of the order of application.
+pub fn sort_for_deletion(entries: &mut [Owned]) {
+    entries.sort_by_cached_key(|entry| std::cmp::Reverse(key(entry.clone())));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(api_version: &str, kind: &str, name: &str) -> Value {
+        json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}})
+    }
+
+    #[test]
+    fn kinds_have_their_place() {
+        let mut objects = vec![
+            object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "w"),
+            object("example.com/v1", "Widget", "b"),
+            object("v1", "Secret", "s"),
+            object("v1", "ConfigMap", "z"),
+            object("v1", "ConfigMap", "a"),
+            object("v1", "Namespace", "n"),
+        ];
+        sort(&mut objects);
+        let names: Vec<_> = objects.iter().map(|o| o["metadata"]["name"].as_str().unwrap_or("")).collect();
+        assert_eq!(names, ["n", "a", "z", "s", "b", "w"]);
+        assert_eq!(Stage::of(&object("storage.k8s.io/v1", "StorageClass", "x"), &[]), Stage::Classes);
+        assert_eq!(Stage::of(&object("example.com/v1", "Widget", "x"), &["example.com/Widget".into()]), Stage::Custom);
+        assert_eq!(Stage::of(&objects[0], &[]), Stage::Definitions);
+    }
+}

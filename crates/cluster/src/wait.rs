@@ -1,0 +1,110 @@
+//! Waiting until objects are what they should be.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::client::{Client, gvk};
+use crate::health::Status;
+use crate::inventory::Owned;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const AT_A_TIME: usize = 8;
+
+/// How a live object is judged. An error counts as "not known".
+pub type Judge = dyn Fn(&Value) -> Result<Status, String> + Send + Sync;
+
+/// How to wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Give up after this.
+    pub timeout: Duration,
+    /// Never ask less often than this.
+    pub longest_pause: Duration,
+    /// End at the first object that failed.
+    pub fail_fast: FailFast,
+}
+
+/// Whether one failed object ends the wait for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailFast {
+    /// The first failure ends it.
+    Yes,
+    /// All get their time.
+    No,
+}
+
+/// Waits until every object is current.
+///
+/// # Errors
+/// A message that lists the objects which are not, as Flux words it.
+pub async fn until_current(
+    client: &Client,
+    objects: &[Owned],
+    judge: &Judge,
+    options: Options,
+) -> Result<(), String> {
+    let until = Instant::now() + options.timeout;
+    let mut pause = FIRST_PAUSE;
+    let mut pending: Vec<Owned> = objects.to_vec();
+    let mut failed: Vec<(Owned, Status)> = Vec::new();
+    loop {
+        let seen = look(client, &pending, judge).await;
+        pending.clear();
+        let mut waiting = Vec::new();
+        for (object, status) in seen {
+            match status {
+                Ok(Status::Current) => {}
+                Ok(Status::Failed) => failed.push((object, Status::Failed)),
+                other => {
+                    pending.push(object.clone());
+                    waiting.push((object, other));
+                }
+            }
+        }
+        if !failed.is_empty() && (options.fail_fast == FailFast::Yes || pending.is_empty()) {
+            return Err(format!("failed early due to stalled resources: [{}]", listed(&failed)));
+        }
+        if pending.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() + pause > until {
+            tokio::time::sleep_until(until).await;
+            return Err(late(waiting, failed));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(options.longest_pause);
+    }
+}
+
+async fn look(client: &Client, objects: &[Owned], judge: &Judge) -> Vec<(Owned, Result<Status, String>)> {
+    let one = |object: Owned| async move {
+        let kind = gvk(&object.api_version(), &object.kind);
+        let status = match client.find(&kind, &object.namespace, &object.name).await {
+            Ok(Some(live)) => judge(&live),
+            Ok(None) => Ok(Status::NotFound),
+            Err(error) => Err(error.chain()),
+        };
+        (object, status)
+    };
+    futures::stream::iter(objects.to_vec()).map(one).buffered(AT_A_TIME).collect().await
+}
+
+fn late(waiting: Vec<(Owned, Result<Status, String>)>, failed: Vec<(Owned, Status)>) -> String {
+    let mut known = failed;
+    let mut unknown = Vec::new();
+    for (object, status) in waiting {
+        match status {
+            Ok(status) => known.push((object, status)),
+            Err(why) => unknown.push(format!("can't determine status for {}: {why}", object.subject())),
+        }
+    }
+    if known.is_empty() { unknown.join(", ") } else { format!("timeout waiting for: [{}]", listed(&known)) }
+}
+
+fn listed(objects: &[(Owned, Status)]) -> String {
+    let each = objects.iter().map(|(object, status)| format!("{} status: '{status}'", object.subject()));
+    each.collect::<Vec<_>>().join(", ")
+}
