@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::{Method, Request};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::object;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
@@ -384,19 +385,14 @@ impl Client {
 
 /// Kind, namespace and name of an object as it stands.
 fn identity(object: &Value) -> Result<(GroupVersionKind, &str, &str), Error> {
-    let text = |value: &'_ Value| value.as_str().map(str::to_owned);
-    let api_version = text(&object["apiVersion"]).ok_or(Error::Incomplete { field: "apiVersion" })?;
-    let kind = text(&object["kind"]).ok_or(Error::Incomplete { field: "kind" })?;
-    let metadata = &object["metadata"];
-    let name = metadata["name"].as_str().unwrap_or_default();
-    let namespace = metadata["namespace"].as_str().unwrap_or_default();
-    Ok((gvk(&api_version, &kind), namespace, name))
-}
-
-/// The kind that `apiVersion` and `kind` name.
-pub fn gvk(api_version: &str, kind: &str) -> GroupVersionKind {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    GroupVersionKind { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
+    let gvk = object::gvk(object);
+    if gvk.version.is_empty() {
+        return Err(Error::Incomplete { field: "apiVersion" });
+    }
+    if gvk.kind.is_empty() {
+        return Err(Error::Incomplete { field: "kind" });
+    }
+    Ok((gvk, object::namespace(object), object::name(object)))
 }
 
 /// Items of a list come without kind; give it back, in front.
@@ -405,10 +401,8 @@ fn with_kind(item: Value, gvk: &GroupVersionKind) -> Value {
     if fields.contains_key("kind") && fields.contains_key("apiVersion") {
         return Value::Object(fields);
     }
-    let api_version =
-        if gvk.group.is_empty() { gvk.version.clone() } else { format!("{}/{}", gvk.group, gvk.version) };
     let mut object = serde_json::Map::new();
-    object.insert("apiVersion".to_owned(), api_version.into());
+    object.insert("apiVersion".to_owned(), gvk.api_version().into());
     object.insert("kind".to_owned(), gvk.kind.clone().into());
     object.extend(fields);
     Value::Object(object)

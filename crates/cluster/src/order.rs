@@ -1,8 +1,8 @@
 //! In which order objects are applied: four stages, and inside each a fixed order of kinds.
 
+use sealfast_k8s::id::ObjectId;
+use sealfast_k8s::object;
 use serde_json::Value;
-
-use crate::inventory::Owned;
 
 /// Kinds that go first, in this order. All others follow.
 const FIRST: [&str; 23] = [
@@ -57,11 +57,11 @@ impl Stage {
 
     /// The stage of an object; `custom` lists `group/Kind`.
     pub fn of(object: &Value, custom: &[String]) -> Stage {
-        let owned = Owned::of(object);
-        match owned.kind.as_str() {
+        let gvk = object::gvk(object);
+        match gvk.kind.as_str() {
             "CustomResourceDefinition" | "Namespace" | "ClusterRole" => Stage::Definitions,
             kind if kind.ends_with("Class") => Stage::Classes,
-            kind if custom.contains(&format!("{}/{kind}", owned.group)) => Stage::Custom,
+            kind if custom.contains(&format!("{}/{kind}", gvk.group)) => Stage::Custom,
             _ => Stage::Rest,
         }
     }
@@ -73,17 +73,17 @@ fn rank(kind: &str) -> usize {
     first.or_else(last).unwrap_or(FIRST.len())
 }
 
-fn key(owned: Owned) -> (usize, String, String, String, String) {
-    (rank(&owned.kind), owned.group, owned.kind, owned.namespace, owned.name)
+fn key(id: ObjectId) -> (usize, String, String, String, String) {
+    (rank(&id.gvk.kind), id.gvk.group, id.gvk.kind, id.namespace, id.name)
 }
 
 /// Sorts objects into the order in which a stage applies them.
 pub fn sort(objects: &mut [Value]) {
-    objects.sort_by_cached_key(|object| key(Owned::of(object)));
+    objects.sort_by_cached_key(|object| key(object::id(object)));
 }
 
 /// Sorts what is to be deleted: the reverse of the order of application.
-pub fn sort_for_deletion(entries: &mut [Owned]) {
+pub fn sort_for_deletion(entries: &mut [ObjectId]) {
     entries.sort_by_cached_key(|entry| std::cmp::Reverse(key(entry.clone())));
 }
 
@@ -92,25 +92,25 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn object(api_version: &str, kind: &str, name: &str) -> Value {
+    fn made(api_version: &str, kind: &str, name: &str) -> Value {
         json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}})
     }
 
     #[test]
     fn kinds_have_their_place() {
         let mut objects = vec![
-            object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "w"),
-            object("example.com/v1", "Widget", "b"),
-            object("v1", "Secret", "s"),
-            object("v1", "ConfigMap", "z"),
-            object("v1", "ConfigMap", "a"),
-            object("v1", "Namespace", "n"),
+            made("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "w"),
+            made("example.com/v1", "Widget", "b"),
+            made("v1", "Secret", "s"),
+            made("v1", "ConfigMap", "z"),
+            made("v1", "ConfigMap", "a"),
+            made("v1", "Namespace", "n"),
         ];
         sort(&mut objects);
         let names: Vec<_> = objects.iter().map(|o| o["metadata"]["name"].as_str().unwrap_or("")).collect();
         assert_eq!(names, ["n", "a", "z", "s", "b", "w"]);
-        assert_eq!(Stage::of(&object("storage.k8s.io/v1", "StorageClass", "x"), &[]), Stage::Classes);
-        assert_eq!(Stage::of(&object("example.com/v1", "Widget", "x"), &["example.com/Widget".into()]), Stage::Custom);
+        assert_eq!(Stage::of(&made("storage.k8s.io/v1", "StorageClass", "x"), &[]), Stage::Classes);
+        assert_eq!(Stage::of(&made("example.com/v1", "Widget", "x"), &["example.com/Widget".into()]), Stage::Custom);
         assert_eq!(Stage::of(&objects[0], &[]), Stage::Definitions);
     }
 }

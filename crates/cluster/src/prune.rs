@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use sealfast_k8s::id::ObjectId;
+
 use crate::apply::{Action, Change, Owner};
-use crate::client::{Client, Delete, gvk};
-use crate::inventory::Owned;
+use crate::client::{Client, Delete};
 use crate::{order, switches};
 
 /// What came of pruning.
@@ -13,7 +14,7 @@ pub struct Pruned {
     /// Each entry, in the order tried: deleted or skipped.
     pub changes: Vec<Change>,
     /// Entries that could not be deleted, with the reason.
-    pub failed: Vec<(Owned, String)>,
+    pub failed: Vec<(ObjectId, String)>,
 }
 
 impl Pruned {
@@ -22,14 +23,14 @@ impl Pruned {
         if self.failed.is_empty() {
             return None;
         }
-        let each = self.failed.iter().map(|(e, why)| format!("{} delete failed: {why};", e.subject()));
+        let each = self.failed.iter().map(|(e, why)| format!("{} delete failed: {why};", e));
         Some(format!("delete failed, errors: {}", each.collect::<String>()))
     }
 }
 
 /// Deletes the entries in reverse order of application. An object without both owner labels, or
 /// one that asks to be kept, is skipped.
-pub async fn delete(client: &Client, entries: &[Owned], owner: &Owner) -> Pruned {
+pub async fn delete(client: &Client, entries: &[ObjectId], owner: &Owner) -> Pruned {
     let mut entries = entries.to_vec();
     order::sort_for_deletion(&mut entries);
     let mut pruned = Pruned::default();
@@ -42,28 +43,26 @@ pub async fn delete(client: &Client, entries: &[Owned], owner: &Owner) -> Pruned
     pruned
 }
 
-async fn delete_one(client: &Client, entry: &Owned, owner: &Owner) -> Result<Action, crate::error::Error> {
-    let kind = gvk(&entry.api_version(), &entry.kind);
-    let Some(live) = client.find(&kind, &entry.namespace, &entry.name).await? else {
+async fn delete_one(client: &Client, entry: &ObjectId, owner: &Owner) -> Result<Action, crate::error::Error> {
+    let Some(live) = client.find(&entry.gvk, &entry.namespace, &entry.name).await? else {
         return Ok(Action::Deleted);
     };
     if !owner.owns(&live) || switches::kept(&live) {
         return Ok(Action::Skipped);
     }
     let how = Delete { uid: live["metadata"]["uid"].as_str().map(str::to_owned), ..Delete::default() };
-    match client.delete(&kind, &entry.namespace, &entry.name, &how).await {
+    match client.delete(&entry.gvk, &entry.namespace, &entry.name, &how).await {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(Action::Deleted),
     }
 }
 
 /// Waits until all deleted entries are gone; false when the time was not enough.
-pub async fn gone(client: &Client, entries: &[Owned], timeout: Duration) -> bool {
+pub async fn gone(client: &Client, entries: &[ObjectId], timeout: Duration) -> bool {
     let until = tokio::time::Instant::now() + timeout;
     let mut pause = Duration::from_millis(50);
     for entry in entries {
-        let kind = gvk(&entry.api_version(), &entry.kind);
-        while !matches!(client.find(&kind, &entry.namespace, &entry.name).await, Ok(None)) {
+            while !matches!(client.find(&entry.gvk, &entry.namespace, &entry.name).await, Ok(None)) {
             if tokio::time::Instant::now() + pause > until {
                 return false;
             }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+use sealfast_k8s::id::ObjectId;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::client::{Client, gvk};
+use crate::client::Client;
 use crate::health::Status;
-use crate::inventory::Owned;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const AT_A_TIME: usize = 8;
@@ -42,14 +42,14 @@ pub enum FailFast {
 /// A message that lists the objects which are not, as Flux words it.
 pub async fn until_current(
     client: &Client,
-    objects: &[Owned],
+    objects: &[ObjectId],
     judge: &Judge,
     options: Options,
 ) -> Result<(), String> {
     let until = Instant::now() + options.timeout;
     let mut pause = FIRST_PAUSE;
-    let mut pending: Vec<Owned> = objects.to_vec();
-    let mut failed: Vec<(Owned, Status)> = Vec::new();
+    let mut pending: Vec<ObjectId> = objects.to_vec();
+    let mut failed: Vec<(ObjectId, Status)> = Vec::new();
     loop {
         let seen = look(client, &pending, judge).await;
         pending.clear();
@@ -79,10 +79,9 @@ pub async fn until_current(
     }
 }
 
-async fn look(client: &Client, objects: &[Owned], judge: &Judge) -> Vec<(Owned, Result<Status, String>)> {
-    let one = |object: Owned| async move {
-        let kind = gvk(&object.api_version(), &object.kind);
-        let status = match client.find(&kind, &object.namespace, &object.name).await {
+async fn look(client: &Client, objects: &[ObjectId], judge: &Judge) -> Vec<(ObjectId, Result<Status, String>)> {
+    let one = |object: ObjectId| async move {
+        let status = match client.find(&object.gvk, &object.namespace, &object.name).await {
             Ok(Some(live)) => judge(&live),
             Ok(None) => Ok(Status::NotFound),
             Err(error) => Err(error.chain()),
@@ -92,19 +91,19 @@ async fn look(client: &Client, objects: &[Owned], judge: &Judge) -> Vec<(Owned, 
     futures::stream::iter(objects.to_vec()).map(one).buffered(AT_A_TIME).collect().await
 }
 
-fn late(waiting: Vec<(Owned, Result<Status, String>)>, failed: Vec<(Owned, Status)>) -> String {
+fn late(waiting: Vec<(ObjectId, Result<Status, String>)>, failed: Vec<(ObjectId, Status)>) -> String {
     let mut known = failed;
     let mut unknown = Vec::new();
     for (object, status) in waiting {
         match status {
             Ok(status) => known.push((object, status)),
-            Err(why) => unknown.push(format!("can't determine status for {}: {why}", object.subject())),
+            Err(why) => unknown.push(format!("can't determine status for {}: {why}", object)),
         }
     }
     if known.is_empty() { unknown.join(", ") } else { format!("timeout waiting for: [{}]", listed(&known)) }
 }
 
-fn listed(objects: &[(Owned, Status)]) -> String {
-    let each = objects.iter().map(|(object, status)| format!("{} status: '{status}'", object.subject()));
+fn listed(objects: &[(ObjectId, Status)]) -> String {
+    let each = objects.iter().map(|(object, status)| format!("{} status: '{status}'", object));
     each.collect::<Vec<_>>().join(", ")
 }

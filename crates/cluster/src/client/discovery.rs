@@ -76,9 +76,7 @@ impl Discovery {
 }
 
 fn no_match(gvk: &GroupVersionKind) -> Error {
-    let api_version =
-        if gvk.group.is_empty() { gvk.version.clone() } else { format!("{}/{}", gvk.group, gvk.version) };
-    Error::NoMatch { kind: gvk.kind.clone(), api_version }
+    Error::NoMatch { kind: gvk.kind.clone(), api_version: gvk.api_version() }
 }
 
 async fn ask(client: &Client, gvk: &GroupVersionKind) -> Result<Kinds, Error> {
