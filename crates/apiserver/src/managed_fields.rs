@@ -1,0 +1,193 @@
+//! Server-side apply: who owns which fields, and what an apply or an update makes of that.
+//!
+//! Follows: structured-merge-diff and the field manager of kube-apiserver 1.36, as recorded. Pure: live object,
+//! configuration and time in; the new object, its `managedFields` included, out.
+
+mod compare;
+mod entries;
+mod merge;
+mod path;
+mod prune;
+mod shape;
+mod tree;
+
+use serde_json::Value;
+
+pub(crate) use entries::Operation;
+pub(crate) use shape::Shape;
+
+use compare::Difference;
+use entries::{Entry, Managers};
+use tree::Tree;
+
+/// Who writes, through which door, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer<'a> {
+    /// Field manager.
+    pub(crate) manager: &'a str,
+    /// `group/version` of the request.
+    pub(crate) api_version: &'a str,
+    /// `status`, `scale`, or empty for the object itself.
+    pub(crate) subresource: &'a str,
+    /// RFC 3339, whole seconds.
+    pub(crate) now: &'a str,
+    /// True when the kind has a status subresource: its fields are then owned through that door alone.
+    pub(crate) has_status: bool,
+}
+
+/// Why an apply was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    /// Other managers own fields that the configuration would change.
+    #[error("{}", conflict_message(.0))]
+    Conflicts(Vec<Conflict>),
+    /// The configuration does not fit the schema.
+    #[error("{0}")]
+    Shape(String),
+}
+
+/// One field that somebody else owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    /// The owner, quoted, with its door and version where that matters.
+    pub(crate) owner: String,
+    /// The field, such as `.data.a`.
+    pub(crate) path: String,
+}
+
+fn conflict_message(conflicts: &[Conflict]) -> String {
+    let count = conflicts.len();
+    if let [one] = conflicts {
+        return format!("Apply failed with 1 conflict: conflict with {}: {}", one.owner, one.path);
+    }
+    let mut owners: Vec<&str> = conflicts.iter().map(|conflict| conflict.owner.as_str()).collect();
+    owners.dedup();
+    let mut text = format!("Apply failed with {count} conflicts: ");
+    for (number, owner) in owners.iter().enumerate() {
+        let paths: Vec<&str> = conflicts
+            .iter()
+            .filter(|conflict| conflict.owner == *owner)
+            .map(|conflict| conflict.path.as_str())
+            .collect();
+        if number > 0 {
+            text.push('\n');
+        }
+        match paths.as_slice() {
+            [path] => text.push_str(&format!("conflict with {owner}: {path}")),
+            _ => {
+                text.push_str(&format!("conflicts with {owner}:"));
+                for path in paths {
+                    text.push_str(&format!("\n- {path}"));
+                }
+            }
+        }
+    }
+    text
+}
+
+/// Applies a configuration over the live object (or over nothing); returns the object to store.
+///
+/// The result equals the live object when nothing changes. `normalize` is what the server does to an object
+/// before it is stored: defaults, pruning.
+pub(crate) fn apply(
+    shape: &Shape<'_>,
+    live: Option<&Value>,
+    configuration: &Value,
+    force: bool,
+    writer: &Writer<'_>,
+) -> Result<Value, Error> {
+    let mut wanted = merge::tree_of(shape, configuration).map_err(Error::Shape)?;
+    strip(&mut wanted, writer);
+    let empty = Value::Object(serde_json::Map::new());
+    let mut managers = Managers::of(live.unwrap_or(&empty));
+    let bare_live = live.map_or_else(|| empty.clone(), entries::without_managed_fields);
+    if let (Some(live), true) = (live, managers.is_empty()) {
+        let mut all = compare::compare(shape, &empty, live).added;
+        strip_always(&mut all);
+        managers.entries.push(Entry::before_first_apply(all, writer.api_version));
+    }
+    let mut object = merge::merge(shape, &bare_live, configuration).map_err(Error::Shape)?;
+    let own = managers.apply_entry(writer);
+    let last = own.map(|at| managers.entries[at].set.clone()).unwrap_or_default();
+    let mut kept = wanted.clone();
+    for (at, entry) in managers.entries.iter().enumerate() {
+        if Some(at) != own {
+            kept.add(&entry.set);
+        }
+    }
+    prune::prune(shape, &mut object, &last, &kept);
+    let mut difference = compare::compare(shape, &bare_live, &object);
+    let same = difference.is_empty();
+    difference.strip(writer);
+    let changed = difference.changed();
+    let conflicts = managers.conflicts(&changed, own, writer);
+    if !conflicts.is_empty() && !force {
+        return Err(Error::Conflicts(conflicts));
+    }
+    managers.give_up(&changed, &difference.removed, own);
+    managers.set_applied(wanted, own, writer, !same);
+    managers.store(&mut object);
+    Ok(object)
+}
+
+/// Notes what a create, a replace or a patch changed; returns the object to store.
+///
+/// `new` may carry `managedFields` of its own: an empty list clears all, absent or unreadable ones keep the live ones.
+pub(crate) fn update(shape: &Shape<'_>, live: Option<&Value>, new: Value, writer: &Writer<'_>) -> Value {
+    let empty = Value::Object(serde_json::Map::new());
+    let mut managers = Managers::after(live.unwrap_or(&empty), &new);
+    let mut object = entries::without_managed_fields(&new);
+    let bare_live = live.map_or_else(|| empty.clone(), entries::without_managed_fields);
+    let mut difference = compare::compare(shape, &bare_live, &object);
+    difference.strip(writer);
+    let changed = difference.changed();
+    managers.give_up(&changed, &difference.removed, None);
+    managers.add_update(changed, writer);
+    managers.store(&mut object);
+    object
+}
+
+impl Difference {
+    /// Added and modified fields together.
+    fn changed(&self) -> Tree {
+        let mut changed = self.added.clone();
+        changed.add(&self.modified);
+        changed
+    }
+
+    fn strip(&mut self, writer: &Writer<'_>) {
+        for tree in [&mut self.added, &mut self.modified, &mut self.removed] {
+            strip(tree, writer);
+        }
+    }
+}
+
+/// Leaves out what is never owned, and what belongs to another door.
+fn strip(tree: &mut Tree, writer: &Writer<'_>) {
+    strip_always(tree);
+    if writer.subresource == "status" {
+        tree.remove_field(&["spec"]);
+    } else if writer.has_status {
+        tree.remove_field(&["status"]);
+    }
+}
+
+fn strip_always(tree: &mut Tree) {
+    for path in [
+        &["apiVersion"][..],
+        &["kind"],
+        &["metadata", "name"],
+        &["metadata", "namespace"],
+        &["metadata", "uid"],
+        &["metadata", "resourceVersion"],
+        &["metadata", "generation"],
+        &["metadata", "creationTimestamp"],
+        &["metadata", "deletionTimestamp"],
+        &["metadata", "deletionGracePeriodSeconds"],
+        &["metadata", "selfLink"],
+        &["metadata", "managedFields"],
+    ] {
+        tree.remove_field(path);
+    }
+    tree.disown_field("metadata");
+}

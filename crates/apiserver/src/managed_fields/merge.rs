@@ -1,0 +1,182 @@
+//! A configuration over a live object, and the set of fields that a configuration names.
+
+use serde_json::{Map, Value};
+
+use super::path::Step;
+use super::shape::{Parts, Shape};
+use super::tree::Tree;
+
+/// Returns the fields that a value names: leaves, list items, empty maps.
+///
+/// # Errors
+///
+/// A text that lists every field which the schema does not declare, and every doubled list item.
+pub(super) fn tree_of(shape: &Shape<'_>, value: &Value) -> Result<Tree, String> {
+    let mut problems = Vec::new();
+    let tree = walk(shape, value, "", &mut problems);
+    match problems.as_slice() {
+        [] => Ok(tree),
+        [one] => Err(one.clone()),
+        all => Err(format!(
+            "errors:\n{}",
+            all.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+        )),
+    }
+}
+
+fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>) -> Tree {
+    let parts = shape.parts(value);
+    match (value, &parts) {
+        (Value::Object(fields), Parts::Fields | Parts::DeducedFields) if !fields.is_empty() => {
+            let mut tree = Tree { member: parts == Parts::DeducedFields, ..Tree::default() };
+            for (name, value) in fields {
+                let below = format!("{path}.{name}");
+                match shape.field(name) {
+                    Some(shape) => tree.put(Step::Field(name.clone()), walk(&shape, value, &below, problems)),
+                    None => problems.push(format!("{below}: field not declared in schema")),
+                }
+            }
+            tree
+        }
+        (Value::Array(items), Parts::Set) if !items.is_empty() => {
+            let mut tree = Tree::default();
+            for item in items {
+                let step = Step::Item(item.clone());
+                if tree.below.contains_key(&step) {
+                    problems.push(format!("{path}: duplicate entries for key {}", step.show()));
+                }
+                tree.put(step, Tree::leaf());
+            }
+            tree
+        }
+        (Value::Array(items), Parts::Keyed(keys)) if !items.is_empty() => {
+            let mut tree = Tree::default();
+            for item in items {
+                let step = key_of(shape, keys, item);
+                if tree.below.contains_key(&step) {
+                    problems.push(format!("{path}: duplicate entries for key {}", step.show()));
+                }
+                let below = format!("{path}{}", step.show());
+                let mut node = walk(&shape.item(), item, &below, problems);
+                node.member = true;
+                tree.put(step, node);
+            }
+            tree
+        }
+        _ => Tree::leaf(),
+    }
+}
+
+/// Returns the step to an item of a keyed list; missing keys take their defaults.
+pub(super) fn key_of(shape: &Shape<'_>, keys: &[String], item: &Value) -> Step {
+    let mut values: Vec<(String, Value)> = keys
+        .iter()
+        .filter_map(|key| {
+            let value = item.get(key).filter(|value| !value.is_null()).cloned();
+            Some((key.clone(), value.or_else(|| shape.key_default(key))?))
+        })
+        .collect();
+    values.sort_by(|left, right| left.0.cmp(&right.0));
+    Step::Key(values)
+}
+
+/// Returns the steps to every item of a list.
+pub(super) fn steps(shape: &Shape<'_>, parts: &Parts, items: &[Value]) -> Vec<Step> {
+    items
+        .iter()
+        .map(|item| match parts {
+            Parts::Keyed(keys) => key_of(shape, keys, item),
+            _ => Step::Item(item.clone()),
+        })
+        .collect()
+}
+
+/// Merges a configuration over a live value.
+///
+/// # Errors
+///
+/// Never for configurations that [`tree_of`] took.
+pub(super) fn merge(shape: &Shape<'_>, live: &Value, configuration: &Value) -> Result<Value, String> {
+    let parts = shape.parts(configuration);
+    Ok(match (live, configuration, &parts) {
+        (Value::Object(live), Value::Object(wanted), Parts::Fields | Parts::DeducedFields) => {
+            Value::Object(merge_fields(shape, live, wanted)?)
+        }
+        (_, Value::Object(wanted), Parts::Fields | Parts::DeducedFields) => {
+            Value::Object(merge_fields(shape, &Map::new(), wanted)?)
+        }
+        (Value::Array(live), Value::Array(wanted), Parts::Set | Parts::Keyed(_)) => {
+            Value::Array(merge_items(shape, &parts, live, wanted)?)
+        }
+        (_, Value::Array(wanted), Parts::Keyed(_)) => Value::Array(merge_items(shape, &parts, &[], wanted)?),
+        _ => configuration.clone(),
+    })
+}
+
+fn merge_fields(
+    shape: &Shape<'_>,
+    live: &Map<String, Value>,
+    wanted: &Map<String, Value>,
+) -> Result<Map<String, Value>, String> {
+    let mut merged = live.clone();
+    for (name, value) in wanted {
+        let below = shape.field(name).unwrap_or(Shape::Deduced);
+        if value.is_null() {
+            match shape.empty_value() {
+                Some(empty) => drop(merged.insert(name.clone(), empty)),
+                None => drop(merged.shift_remove(name)),
+            }
+            continue;
+        }
+        let before = merged.get(name).unwrap_or(&Value::Null);
+        let value = merge(&below, before, value)?;
+        merged.insert(name.clone(), value);
+    }
+    Ok(merged)
+}
+
+/// Walks both lists together, so that each keeps its order as far as they agree.
+fn merge_items(
+    shape: &Shape<'_>,
+    parts: &Parts,
+    live: &[Value],
+    wanted: &[Value],
+) -> Result<Vec<Value>, String> {
+    let live_steps = steps(shape, parts, live);
+    let wanted_steps = steps(shape, parts, wanted);
+    let merged = |at: usize| -> Result<Value, String> {
+        match live_steps.iter().position(|step| *step == wanted_steps[at]) {
+            Some(twin) if matches!(parts, Parts::Keyed(_)) => merge(&shape.item(), &live[twin], &wanted[at]),
+            _ => merge(&shape.item(), &Value::Null, &wanted[at]),
+        }
+    };
+    let mut out = Vec::with_capacity(live.len() + wanted.len());
+    let (mut at_live, mut at_wanted) = (0, 0);
+    loop {
+        let live_step = live_steps.get(at_live);
+        if live_step.is_some() && live_step == wanted_steps.get(at_wanted) {
+            out.push(merged(at_wanted)?);
+            at_live += 1;
+            at_wanted += 1;
+            continue;
+        }
+        if let Some(step) = live_step {
+            if !wanted_steps.contains(step) {
+                out.push(live[at_live].clone());
+                at_live += 1;
+                continue;
+            }
+            let next_shared = wanted_steps[at_wanted..].iter().find(|step| live_steps.contains(step));
+            if next_shared != Some(step) {
+                at_live += 1;
+                continue;
+            }
+        }
+        if at_wanted < wanted.len() {
+            out.push(merged(at_wanted)?);
+            at_wanted += 1;
+            continue;
+        }
+        return Ok(out);
+    }
+}

@@ -1,0 +1,109 @@
+//! One step of a path: a field, a list item by key or value, an index.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value};
+
+/// A step from a value to a part of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// A field of a struct or map.
+    Field(String),
+    /// The item of a keyed list, by the values of its keys, sorted by name.
+    Key(Vec<(String, Value)>),
+    /// The item of a set, by its value.
+    Item(Value),
+    /// The item of a list, by its place.
+    Index(u64),
+}
+
+impl Step {
+    /// Returns the form in `fieldsV1`.
+    pub(super) fn encode(&self) -> String {
+        match self {
+            Self::Field(name) => format!("f:{name}"),
+            Self::Key(keys) => {
+                let keys: Map<String, Value> = keys.iter().cloned().collect();
+                format!("k:{}", Value::Object(keys))
+            }
+            Self::Item(value) => format!("v:{value}"),
+            Self::Index(index) => format!("i:{index}"),
+        }
+    }
+
+    /// Reads the form in `fieldsV1`.
+    pub(super) fn decode(text: &str) -> Option<Self> {
+        let (kind, rest) = text.split_once(':')?;
+        match kind {
+            "f" => Some(Self::Field(rest.to_owned())),
+            "k" => {
+                let keys: Map<String, Value> = serde_json::from_str(rest).ok()?;
+                let mut keys: Vec<(String, Value)> = keys.into_iter().collect();
+                keys.sort_by(|left, right| left.0.cmp(&right.0));
+                Some(Self::Key(keys))
+            }
+            "v" => serde_json::from_str(rest).ok().map(Self::Item),
+            "i" => rest.parse().ok().map(Self::Index),
+            _ => None,
+        }
+    }
+
+    /// Returns the form in messages: `.name`, `[name="a"]`, `[="v"]`, `[0]`.
+    pub(super) fn show(&self) -> String {
+        match self {
+            Self::Field(name) => format!(".{name}"),
+            Self::Key(keys) => {
+                let keys: Vec<String> = keys.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                format!("[{}]", keys.join(","))
+            }
+            Self::Item(value) => format!("[={value}]"),
+            Self::Index(index) => format!("[{index}]"),
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Field(_) => 0,
+            Self::Key(_) => 1,
+            Self::Item(_) => 2,
+            Self::Index(_) => 3,
+        }
+    }
+}
+
+impl Eq for Step {}
+
+impl PartialOrd for Step {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Step {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Field(left), Self::Field(right)) => left.cmp(right),
+            (Self::Key(left), Self::Key(right)) => {
+                let by_key = left
+                    .iter()
+                    .zip(right)
+                    .map(|(left, right)| left.0.cmp(&right.0).then_with(|| order(&left.1, &right.1)));
+                by_key.fold(Ordering::Equal, Ordering::then).then(left.len().cmp(&right.len()))
+            }
+            (Self::Item(left), Self::Item(right)) => order(left, right),
+            (Self::Index(left), Self::Index(right)) => left.cmp(right),
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+}
+
+fn order(left: &Value, right: &Value) -> Ordering {
+    match (left, right) {
+        (Value::String(left), Value::String(right)) => left.cmp(right),
+        (Value::Number(left), Value::Number(right)) => match (left.as_i64(), right.as_i64()) {
+            (Some(left), Some(right)) => left.cmp(&right),
+            _ => left.as_f64().partial_cmp(&right.as_f64()).unwrap_or(Ordering::Equal),
+        },
+        _ => left.to_string().cmp(&right.to_string()),
+    }
+}

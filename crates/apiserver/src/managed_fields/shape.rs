@@ -1,0 +1,168 @@
+//! How a value merges: the common view of built-in types, CRD schemas and values without schema.
+
+use sealfast_k8s::schema::{Field, ListKind, Type, builtin};
+use serde_json::{Value, json};
+
+/// The shape of one value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape<'a> {
+    /// A built-in struct.
+    Struct(&'a Type),
+    /// A field of a built-in struct, or an item of a list or map.
+    Field(&'a Field),
+    /// A structural schema of a CRD.
+    Schema(&'a Value),
+    /// The root of a custom object: like its schema, with Kubernetes' own `metadata`.
+    CustomRoot(&'a Value),
+    /// No schema: maps merge, lists are owned as a whole.
+    Deduced,
+    /// Owned as a whole.
+    Leaf,
+}
+
+/// What a value of some shape is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Parts {
+    /// Nothing that is owned apart.
+    Whole,
+    /// Named fields.
+    Fields,
+    /// Named fields of a map without schema: the map itself is a member too.
+    DeducedFields,
+    /// Items by value.
+    Set,
+    /// Items by the values of these keys.
+    Keyed(Vec<String>),
+}
+
+impl<'a> Shape<'a> {
+    /// Tells what a value of this shape is made of.
+    pub(super) fn parts(&self, value: &Value) -> Parts {
+        match value {
+            Value::Object(_) => self.map_parts(),
+            Value::Array(_) => self.list_parts(),
+            _ => Parts::Whole,
+        }
+    }
+
+    fn map_parts(&self) -> Parts {
+        match self {
+            Self::Struct(kind) if !kind.atomic => Parts::Fields,
+            Self::Field(field) if !field.atomic => match field.kind.as_str() {
+                "map" => Parts::Fields,
+                "any" => Parts::DeducedFields,
+                _ => builtin().type_of(field).map_or(Parts::Whole, |kind| Self::Struct(kind).map_parts()),
+            },
+            Self::CustomRoot(_) => Parts::Fields,
+            Self::Schema(schema) => {
+                if schema["x-kubernetes-map-type"] == "atomic" {
+                    Parts::Whole
+                } else if is_deduced(schema) {
+                    Parts::DeducedFields
+                } else {
+                    Parts::Fields
+                }
+            }
+            Self::Deduced => Parts::DeducedFields,
+            Self::Struct(_) | Self::Field(_) | Self::Leaf => Parts::Whole,
+        }
+    }
+
+    fn list_parts(&self) -> Parts {
+        match self {
+            Self::Field(field) if !field.atomic => match &field.list {
+                ListKind::Atomic => Parts::Whole,
+                ListKind::Set => Parts::Set,
+                ListKind::Map(keys) => Parts::Keyed(keys.clone()),
+            },
+            Self::Schema(schema) => match schema["x-kubernetes-list-type"].as_str() {
+                Some("set") => Parts::Set,
+                Some("map") => {
+                    let keys = schema["x-kubernetes-list-map-keys"].as_array();
+                    Parts::Keyed(
+                        keys.into_iter()
+                            .flatten()
+                            .filter_map(|key| key.as_str().map(str::to_owned))
+                            .collect(),
+                    )
+                }
+                _ => Parts::Whole,
+            },
+            _ => Parts::Whole,
+        }
+    }
+
+    /// Returns the shape of a field; `None` when the schema does not declare it.
+    pub(super) fn field(&self, name: &str) -> Option<Shape<'a>> {
+        match self {
+            Self::Struct(kind) => kind.fields.get(name).map(Self::Field),
+            Self::Field(field) => match field.kind.as_str() {
+                "map" => Some(field.of.as_deref().map_or(Self::Leaf, Self::Field)),
+                "any" => Some(Self::Deduced),
+                _ => builtin().type_of(field).and_then(|kind| Self::Struct(kind).field(name)),
+            },
+            Self::CustomRoot(schema) => match name {
+                "apiVersion" | "kind" => Some(Self::Leaf),
+                "metadata" => builtin().named("meta.ObjectMeta").map(Self::Struct),
+                _ => Self::Schema(schema).field(name),
+            },
+            Self::Schema(schema) => schema_field(schema, name),
+            Self::Deduced => Some(Self::Deduced),
+            Self::Leaf => Some(Self::Leaf),
+        }
+    }
+
+    /// Returns the shape of a list's items.
+    pub(super) fn item(&self) -> Shape<'a> {
+        match self {
+            Self::Field(field) => field.of.as_deref().map_or(Self::Leaf, Self::Field),
+            Self::Schema(schema) => schema.get("items").map_or(Self::Deduced, Self::Schema),
+            _ => Self::Deduced,
+        }
+    }
+
+    /// Returns the default of a key of a list's items.
+    pub(super) fn key_default(&self, key: &str) -> Option<Value> {
+        match self.item() {
+            Self::Field(item) => builtin().type_of(item)?.fields.get(key)?.default.clone(),
+            Self::Schema(item) => item["properties"][key].get("default").cloned(),
+            _ => None,
+        }
+    }
+
+    /// Returns what a `null` in a configuration is stored as: the empty value in maps, nothing in structs.
+    pub(super) fn empty_value(&self) -> Option<Value> {
+        match self {
+            Self::Field(field) if field.kind == "map" => match field.of.as_deref().map(|of| of.kind.as_str())
+            {
+                Some("string" | "bytes" | "quantity") => Some(json!("")),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+fn is_deduced(schema: &Value) -> bool {
+    let preserves = schema["x-kubernetes-preserve-unknown-fields"] == true;
+    preserves && schema.get("properties").is_none() && schema.get("additionalProperties").is_none()
+}
+
+fn schema_field<'a>(schema: &'a Value, name: &str) -> Option<Shape<'a>> {
+    if schema["x-kubernetes-embedded-resource"] == true {
+        match name {
+            "apiVersion" | "kind" => return Some(Shape::Leaf),
+            "metadata" => return builtin().named("meta.ObjectMeta").map(Shape::Struct),
+            _ => {}
+        }
+    }
+    if let Some(property) = schema.get("properties").and_then(|properties| properties.get(name)) {
+        return Some(Shape::Schema(property));
+    }
+    match schema.get("additionalProperties") {
+        Some(values @ Value::Object(_)) => return Some(Shape::Schema(values)),
+        Some(Value::Bool(true)) => return Some(Shape::Deduced),
+        _ => {}
+    }
+    (schema["x-kubernetes-preserve-unknown-fields"] == true).then_some(Shape::Deduced)
+}

@@ -1,0 +1,163 @@
+//! JSON patch, RFC 6902.
+//!
+//! Follows: `evanphx/json-patch` as kube-apiserver uses it: removing what is not there is an error, `-` appends.
+
+use serde_json::Value;
+
+use super::Error;
+
+/// Operations beyond this are refused.
+const MOST_OPERATIONS: usize = 10_000;
+
+/// Applies the operations in order.
+///
+/// # Errors
+///
+/// [`Error::Malformed`] when the patch is no list, [`Error::Rejected`] when an operation does not fit.
+pub(crate) fn json_patch(object: &Value, patch: &Value) -> Result<Value, Error> {
+    let Some(operations) = patch.as_array() else {
+        return Err(Error::Malformed(
+            "error decoding patch: a JSON patch is a list of operations".to_owned(),
+        ));
+    };
+    if operations.len() > MOST_OPERATIONS {
+        let count = operations.len();
+        return Err(Error::Malformed(format!(
+            "the allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {count}"
+        )));
+    }
+    let mut object = object.clone();
+    for operation in operations {
+        one(&mut object, operation).ok_or(Error::Rejected)?;
+    }
+    Ok(object)
+}
+
+fn one(object: &mut Value, operation: &Value) -> Option<()> {
+    let path = steps(operation.get("path")?.as_str()?)?;
+    let from = || steps(operation.get("from")?.as_str()?);
+    match operation.get("op")?.as_str()? {
+        "add" => add(object, &path, operation.get("value").cloned().unwrap_or(Value::Null)),
+        "remove" => remove(object, &path).map(drop),
+        "replace" => {
+            let value = operation.get("value").cloned().unwrap_or(Value::Null);
+            *find_mut(object, &path)? = value;
+            Some(())
+        }
+        "move" => {
+            let value = remove(object, &from()?)?;
+            add(object, &path, value)
+        }
+        "copy" => {
+            let value = find(object, &from()?)?.clone();
+            add(object, &path, value)
+        }
+        "test" => {
+            let wanted = operation.get("value").unwrap_or(&Value::Null);
+            let found = find(object, &path).unwrap_or(&Value::Null);
+            same(found, wanted).then_some(())
+        }
+        _ => None,
+    }
+}
+
+/// Numbers are the same by value.
+fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => left == right || left.as_f64() == right.as_f64(),
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() == right.len()
+                && left.iter().all(|(name, left)| right.get(name).is_some_and(|right| same(left, right)))
+        }
+        _ => left == right,
+    }
+}
+
+fn steps(pointer: &str) -> Option<Vec<String>> {
+    if pointer.is_empty() {
+        return Some(Vec::new());
+    }
+    let rest = pointer.strip_prefix('/')?;
+    Some(rest.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect())
+}
+
+/// An index into a list of some length; negative ones count from its end.
+fn index(step: &str, length: usize) -> Option<usize> {
+    let number: i64 = step.parse().ok()?;
+    let place = if number < 0 { number + i64::try_from(length).ok()? } else { number };
+    usize::try_from(place).ok()
+}
+
+fn find<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, step| match value {
+        Value::Object(fields) => fields.get(step),
+        Value::Array(items) => items.get(index(step, items.len())?),
+        _ => None,
+    })
+}
+
+fn find_mut<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
+    path.iter().try_fold(value, |value, step| match value {
+        Value::Object(fields) => fields.get_mut(step),
+        Value::Array(items) => {
+            let place = index(step, items.len())?;
+            items.get_mut(place)
+        }
+        _ => None,
+    })
+}
+
+fn add(object: &mut Value, path: &[String], value: Value) -> Option<()> {
+    let Some((last, parents)) = path.split_last() else {
+        *object = value;
+        return Some(());
+    };
+    match find_mut(object, parents)? {
+        Value::Object(fields) => {
+            fields.insert(last.clone(), value);
+        }
+        Value::Array(items) if last == "-" => items.push(value),
+        Value::Array(items) => {
+            let place = index(last, items.len() + 1).filter(|place| *place <= items.len())?;
+            items.insert(place, value);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn remove(object: &mut Value, path: &[String]) -> Option<Value> {
+    let (last, parents) = path.split_last()?;
+    match find_mut(object, parents)? {
+        Value::Object(fields) => fields.shift_remove(last),
+        Value::Array(items) => {
+            let place = index(last, items.len()).filter(|place| *place < items.len())?;
+            Some(items.remove(place))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn operations_in_order() {
+        let object = json!({ "a": [1, 2], "b": { "c": 3 } });
+        let patch = json!([
+            { "op": "test", "path": "/b/c", "value": 3 },
+            { "op": "add", "path": "/a/-", "value": 4 },
+            { "op": "remove", "path": "/a/0" },
+            { "op": "move", "from": "/b/c", "path": "/d" },
+        ]);
+        assert_eq!(json_patch(&object, &patch), Ok(json!({ "a": [2, 4], "b": {}, "d": 3 })));
+        let absent = json!([{ "op": "remove", "path": "/x" }]);
+        assert_eq!(json_patch(&object, &absent), Err(Error::Rejected));
+    }
+}
