@@ -348,10 +348,6 @@ impl Emitter {
     // ---- scalars, anchors, tags
 
     fn scalar(&mut self, node: &Node, place: Place) -> Result<(), Error> {
-        if *node == Node::default() {
-            self.writer.plain(b"null", Breaks::Allowed);
-            return Ok(());
-        }
         let (tag, style) = scalar_tag_and_style(node);
         let text = node.value.as_bytes();
         let analysis = analyze(text, Tabs::InBlocks);

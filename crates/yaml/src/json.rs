@@ -3,22 +3,18 @@
 //! [`from_yaml`] and [`to_yaml`] are the way of `sigs.k8s.io/yaml` 1.6: the words of YAML 1.1, integers exact, keys
 //! turned into strings, keys sorted when written. [`from_node`] is the way of `go.yaml.in/yaml/v3`.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Number, Value};
 
-use crate::emit::sorted;
+use crate::decode::{Decoder, Duplicates, Entries, Plain, go_syntax};
+use crate::emit::sorted::{self, Zero};
 use crate::error::Error;
 use crate::node::{Kind, Node, Style};
 use crate::parse;
-use crate::scalar::{self, Scalar, Words, float_text};
+use crate::scalar::{self, Words, float_text};
 
-/// What happens to a key that stands twice in a mapping.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Duplicates {
-    LastWins,
-    Refused,
-}
+mod text;
+
+pub use text::text;
 
 /// Reads the first document as a JSON value; no document at all is `null`.
 ///
@@ -32,24 +28,32 @@ enum Duplicates {
 /// # Ok::<(), sealfast_yaml::error::Error>(())
 /// ```
 pub fn from_yaml(input: &[u8]) -> Result<Value, Error> {
-    first(input, Duplicates::LastWins)
+    first(input, Duplicates::LastWins, Floats::AsJson)
 }
 
 /// Reads the first document as a JSON value, and refuses keys that stand twice.
 ///
 /// # Errors
 ///
-/// As [`from_yaml`]; also a duplicate key.
+/// As [`from_yaml`]; also duplicate keys, all of them with their lines.
 pub fn from_yaml_strict(input: &[u8]) -> Result<Value, Error> {
-    first(input, Duplicates::Refused)
+    first(input, Duplicates::Refused, Floats::AsJson)
 }
 
-fn first(input: &[u8], duplicates: Duplicates) -> Result<Value, Error> {
-    let (documents, error) = parse::partial(input);
-    match (documents.first(), error) {
-        (Some(document), _) => convert(document, Words::V2, duplicates),
-        (None, Some(error)) => Err(error),
-        (None, None) => Ok(Value::Null),
+/// Writes JSON text (or any YAML) as YAML with sorted keys: numbers keep their kind, so `1e10` stays a float.
+///
+/// # Errors
+///
+/// What the YAML reader does not take, some JSON escapes among them.
+pub fn text_to_yaml(input: &str) -> Result<String, Error> {
+    first(input.as_bytes(), Duplicates::LastWins, Floats::AsTheyAre)
+        .map(|value| sorted::text(&value, Zero::Signed))
+}
+
+fn first(input: &[u8], duplicates: Duplicates, floats: Floats) -> Result<Value, Error> {
+    match parse::first_older(input)? {
+        None => Ok(Value::Null),
+        Some(document) => convert(std::slice::from_ref(&document), &document, duplicates, floats),
     }
 }
 
@@ -59,9 +63,10 @@ fn first(input: &[u8], duplicates: Duplicates) -> Result<Value, Error> {
 ///
 /// The first mistake in the text, or a tree that has no JSON form.
 pub fn documents(input: &[u8]) -> Result<Vec<Value>, Error> {
-    let mut values = Vec::new();
-    for document in parse::documents(input)? {
-        let value = convert(&document, Words::V2, Duplicates::LastWins)?;
+    let documents = parse::documents(input)?;
+    let mut values = Vec::with_capacity(documents.len());
+    for document in &documents {
+        let value = convert(std::slice::from_ref(document), document, Duplicates::LastWins, Floats::AsJson)?;
         if !value.is_null() {
             values.push(value);
         }
@@ -75,16 +80,17 @@ pub fn documents(input: &[u8]) -> Result<Vec<Value>, Error> {
 ///
 /// Keys that are no scalars, duplicate keys, scalars that do not fit their tag, too many aliases.
 pub fn from_node(node: &Node) -> Result<Value, Error> {
-    convert(node, Words::V3, Duplicates::Refused)
+    let value = Decoder::new(std::slice::from_ref(node)).value(node)?;
+    to_value(value, Floats::AsJson, Words::V3)
 }
 
 /// Writes a value as YAML with sorted keys, long lines folded at 80.
 #[must_use]
 pub fn to_yaml(value: &Value) -> String {
-    sorted::text(value)
+    sorted::text(value, Zero::Plain)
 }
 
-/// Orders two keys as [`to_yaml`] orders them.
+/// Orders two keys as [`to_yaml`] orders them. This is no total order: `a01`, `a1`, `a1b` go in a circle.
 #[must_use]
 pub fn key_order(left: &str, right: &str) -> std::cmp::Ordering {
     sorted::natural(left, right)
@@ -96,10 +102,10 @@ pub fn node_from(value: &Value) -> Node {
     match value {
         Value::Null => Node::scalar("!!null", "null"),
         Value::Bool(truth) => Node::scalar("!!bool", truth.to_string()),
-        Value::Number(number) if number.is_f64() => {
-            Node::scalar("!!float", float_text(number.as_f64().unwrap_or_default()))
-        }
-        Value::Number(number) => Node::scalar("!!int", number.to_string()),
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() => scalar::float_node(float),
+            _ => Node::scalar("!!int", number.to_string()),
+        },
         Value::String(text) => scalar::string_node(text),
         Value::Array(items) => {
             let mut sequence = Node::sequence();
@@ -123,211 +129,98 @@ pub fn node_from(value: &Value) -> Node {
     }
 }
 
-fn convert(document: &Node, words: Words, duplicates: Duplicates) -> Result<Value, Error> {
-    let mut anchors = HashMap::new();
-    collect_anchors(document, &mut anchors);
-    let mut converter =
-        Converter { anchors, words, duplicates, values: 0, aliased: 0, alias_depth: 0, open: Vec::new() };
-    converter.value(document)
-}
-
-/// The last anchor of a name counts for aliases behind it; a document rarely uses a name twice.
-fn collect_anchors<'a>(node: &'a Node, anchors: &mut HashMap<&'a str, Vec<&'a Node>>) {
-    if !node.anchor.is_empty() {
-        anchors.entry(&node.anchor).or_default().push(node);
-    }
-    for child in &node.content {
-        collect_anchors(child, anchors);
-    }
-}
-
-/// Whose value counts when a field is both merged and present.
+/// What becomes of floats without a fraction.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Precedence {
-    Present,
-    Merged,
+enum Floats {
+    /// They go through JSON text, which writes them as integers.
+    AsJson,
+    /// They stay floats.
+    AsTheyAre,
 }
 
-struct Converter<'a> {
-    anchors: HashMap<&'a str, Vec<&'a Node>>,
-    words: Words,
-    duplicates: Duplicates,
-    values: usize,
-    aliased: usize,
-    alias_depth: usize,
-    open: Vec<*const Node>,
+fn convert(stream: &[Node], document: &Node, duplicates: Duplicates, floats: Floats) -> Result<Value, Error> {
+    debug_assert!(document.kind == Kind::Document);
+    let value = Decoder::with(stream, Words::V2, duplicates).value(document)?;
+    to_value(value, floats, Words::V2)
 }
 
-/// Values that a document may expand to before its share of aliases is looked at.
-const FREE_VALUES: usize = 100;
-
-impl<'a> Converter<'a> {
-    fn value(&mut self, node: &'a Node) -> Result<Value, Error> {
-        self.count()?;
-        match node.kind {
-            Kind::Document => node.content.first().map_or(Ok(Value::Null), |root| self.value(root)),
-            Kind::Alias => self.alias(node),
-            Kind::Scalar => self.scalar(node),
-            Kind::Sequence => node.content.iter().map(|item| self.value(item)).collect(),
-            Kind::Mapping => self.mapping(node),
+fn to_value(value: Plain, floats: Floats, words: Words) -> Result<Value, Error> {
+    Ok(match value {
+        Plain::Null => Value::Null,
+        Plain::Bool(truth) => Value::Bool(truth),
+        Plain::Int(number) => Value::from(number),
+        Plain::Uint(number) => Value::from(number),
+        Plain::Float(number) => float_value(number, floats)?,
+        Plain::Time(text) | Plain::Str(text) => Value::String(text),
+        Plain::Bytes(bytes) => Value::String(text::lossy(&bytes)),
+        Plain::List(items) => {
+            items.into_iter().map(|item| to_value(item, floats, words)).collect::<Result<_, _>>()?
         }
-    }
+        Plain::Map(entries) => Value::Object(fields(entries, floats, words)?),
+    })
+}
 
-    /// Refuses documents that are mostly made of aliases, as the reference does.
-    fn count(&mut self) -> Result<(), Error> {
-        self.values += 1;
-        if self.alias_depth > 0 {
-            self.aliased += 1;
-        }
-        let share = self.aliased as f64 / self.values as f64;
-        if self.aliased > FREE_VALUES && self.values > 1000 && share > allowed_alias_share(self.values) {
-            return Err(Error::tree("document contains excessive aliasing"));
-        }
-        Ok(())
-    }
-
-    fn target(&self, alias: &Node) -> Result<&'a Node, Error> {
-        let unknown = || Error::tree(format!("unknown anchor '{}' referenced", alias.value));
-        let nodes = self.anchors.get(alias.value.as_str()).ok_or_else(unknown)?;
-        let before = nodes.iter().rev().find(|node| node.start.offset <= alias.start.offset);
-        before.or(nodes.first()).copied().ok_or_else(unknown)
-    }
-
-    fn alias(&mut self, alias: &'a Node) -> Result<Value, Error> {
-        let target = self.target(alias)?;
-        let address: *const Node = target;
-        if self.open.contains(&address) || encloses(target, alias) {
-            return Err(Error::tree(format!("anchor '{}' value contains itself", alias.value)));
-        }
-        self.open.push(address);
-        self.alias_depth += 1;
-        let value = self.value(target);
-        self.alias_depth -= 1;
-        self.open.pop();
-        value
-    }
-
-    fn scalar(&self, node: &Node) -> Result<Value, Error> {
-        Ok(match scalar::resolve_as(node, self.words)? {
-            Scalar::Null => Value::Null,
-            Scalar::Bool(truth) => Value::Bool(truth),
-            Scalar::Int(number) => Value::from(number),
-            Scalar::Uint(number) => Value::from(number),
-            Scalar::Float(number) => float_value(number)?,
-            Scalar::Time(text) | Scalar::Str(text) => Value::String(text),
-            Scalar::Binary(bytes) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
-            Scalar::Merge => Value::String("<<".to_owned()),
-        })
-    }
-
-    fn mapping(&mut self, node: &'a Node) -> Result<Value, Error> {
-        let mut fields = Map::new();
-        let mut merges = Vec::new();
-        for (key, value) in node.pairs() {
-            if key.kind == Kind::Scalar && key.tag == "!!merge" {
-                match self.words {
-                    // The older reader merges where the key stands: over what came before, under what follows.
-                    Words::V2 => self.merge(value, &mut fields, Precedence::Merged)?,
-                    Words::V3 => merges.push(value),
-                }
-                continue;
-            }
-            let name = self.key(key)?;
-            if self.duplicates == Duplicates::Refused && fields.contains_key(&name) {
-                let message = format!("mapping key {name:?} already defined");
-                return Err(Error::tree_at(message, key.start.line));
-            }
-            let value = self.value(value)?;
-            fields.insert(name, value);
-        }
-        for merge in merges {
-            self.merge(merge, &mut fields, Precedence::Present)?;
-        }
-        Ok(Value::Object(fields))
-    }
-
-    /// Adds the fields of a merged mapping, or of several: earlier ones win over later ones.
-    fn merge(
-        &mut self,
-        node: &'a Node,
-        fields: &mut Map<String, Value>,
-        precedence: Precedence,
-    ) -> Result<(), Error> {
-        let wanted = "map merge requires map or sequence of maps as the value";
-        let items: Vec<&'a Node> = match node.kind {
-            Kind::Sequence => node.content.iter().collect(),
-            Kind::Mapping | Kind::Alias => vec![node],
-            _ => return Err(Error::tree(wanted)),
+fn fields(entries: Entries, floats: Floats, words: Words) -> Result<Map<String, Value>, Error> {
+    let mut fields = Map::with_capacity(entries.len());
+    for (key, value) in entries {
+        let name = match key {
+            Plain::Str(text) | Plain::Time(text) => text,
+            Plain::Bool(truth) => truth.to_string(),
+            Plain::Int(number) => number.to_string(),
+            Plain::Uint(number) if words == Words::V3 => number.to_string(),
+            Plain::Float(number) => float_key(number),
+            Plain::Bytes(bytes) => text::lossy(&bytes),
+            key => return Err(Error::bare(unsupported_key(&key, &value))),
         };
-        let mut all = Map::new();
-        for item in items {
-            let Value::Object(merged) = self.value(item)? else { return Err(Error::tree(wanted)) };
-            for (name, value) in merged {
-                all.entry(name).or_insert(value);
-            }
-        }
-        for (name, value) in all {
-            match precedence {
-                Precedence::Merged => drop(fields.insert(name, value)),
-                Precedence::Present => drop(fields.entry(name).or_insert(value)),
-            }
-        }
-        Ok(())
+        fields.insert(name, to_value(value, floats, words)?);
     }
-
-    fn key(&mut self, node: &'a Node) -> Result<String, Error> {
-        let node = if node.kind == Kind::Alias { self.target(node)? } else { node };
-        if node.kind != Kind::Scalar {
-            return Err(Error::tree_at("invalid map key: only scalars can be keys", node.start.line));
-        }
-        Ok(match scalar::resolve_as(node, self.words)? {
-            Scalar::Str(text) | Scalar::Time(text) => text,
-            Scalar::Bool(truth) => truth.to_string(),
-            Scalar::Int(number) => number.to_string(),
-            Scalar::Uint(number) => number.to_string(),
-            Scalar::Float(number) => float_key(number),
-            Scalar::Binary(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Scalar::Merge => "<<".to_owned(),
-            Scalar::Null => return Err(Error::tree_at("unsupported map key: null", node.start.line)),
-        })
-    }
+    Ok(fields)
 }
 
-/// An integral float is an integer in JSON text, and one again when that text is read.
-fn float_value(number: f64) -> Result<Value, Error> {
-    if number.fract() == 0.0 && number.abs() < 9e18 {
-        return Ok(Value::from(number as i64));
+fn unsupported_key(key: &Plain, value: &Plain) -> String {
+    let shown = |value: &Plain| match value {
+        Plain::Null => "<nil>".to_owned(),
+        value => go_syntax(value, Words::V2),
+    };
+    let kind = if *key == Plain::Null { "%!s(<nil>)" } else { "uint64" };
+    format!("unsupported map key of type: {kind}, key: {}, value: {}", shown(key), shown(value))
+}
+
+fn float_value(number: f64, floats: Floats) -> Result<Value, Error> {
+    // Negative zero stays a float: its JSON text has a sign.
+    let negative_zero = number == 0.0 && number.is_sign_negative();
+    if floats == Floats::AsJson && number.fract() == 0.0 && number.abs() < 1e21 && !negative_zero {
+        let digits = number.to_string();
+        if let Ok(whole) = digits.parse::<i64>() {
+            return Ok(Value::from(whole));
+        }
+        if let Ok(whole) = digits.parse::<u64>() {
+            return Ok(Value::from(whole));
+        }
     }
+    let name = || if number.is_nan() { "NaN" } else { ["-Inf", "+Inf"][usize::from(number > 0.0)] };
     Number::from_f64(number)
         .map(Value::Number)
-        .ok_or_else(|| Error::tree(format!("unsupported value: {number}")))
+        .ok_or_else(|| Error::bare(format!("json: unsupported value: {}", name())))
 }
 
-/// Keys that are floats keep at most 32 bits, as the reference's converter has it.
+/// Keys that are floats keep 32 bits, as the reference's converter has it.
 fn float_key(number: f64) -> String {
-    match float_text(f64::from(number as f32)) {
-        text if text == ".inf" => "+Inf".to_owned(),
-        text if text == "-.inf" => "-Inf".to_owned(),
-        text if text == ".nan" => "NaN".to_owned(),
-        _ => float_text(number),
+    scalar::float32_text(number as f32)
+}
+
+impl From<&Plain> for Value {
+    /// Floats that JSON has no form for become `null`.
+    fn from(value: &Plain) -> Self {
+        to_value(value.clone(), Floats::AsTheyAre, Words::V3).unwrap_or(Self::Null)
     }
 }
 
-/// An alias inside the node that its anchor marks.
-fn encloses(target: &Node, alias: &Node) -> bool {
-    target.start.offset < alias.start.offset && alias.end.offset < target.end.offset
-}
-
-/// From 99 % of a small document down to 10 % of one with four million values.
-fn allowed_alias_share(values: usize) -> f64 {
-    const LOW: f64 = 400_000.0;
-    const HIGH: f64 = 4_000_000.0;
-    let values = values as f64;
-    if values <= LOW {
-        0.99
-    } else if values >= HIGH {
-        0.10
-    } else {
-        0.99 - 0.89 * (values - LOW) / (HIGH - LOW)
+/// Returns a number as the printers of the reference write it.
+pub(crate) fn number_text(number: &Number, zero: Zero) -> String {
+    match number.as_f64() {
+        Some(0.0) if zero == Zero::Plain => "0".to_owned(),
+        Some(float) if number.is_f64() => float_text(float),
+        _ => number.to_string(),
     }
 }

@@ -5,6 +5,8 @@
 //!
 //! Follows: the node model of `go.yaml.in/yaml/v3` 3.0.4.
 
+use std::ops::Range;
+
 /// What a node is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -72,6 +74,8 @@ pub struct Node {
     pub tag: String,
     /// True when the tag was (or must be) written out.
     pub tagged: bool,
+    /// True when the tag `!` was written, which only the older readers heed: it makes any scalar a string.
+    pub nonspecific: bool,
     /// Scalar text after unescaping, or the anchor an alias refers to.
     pub value: String,
     /// Anchor name without `&`; empty for none.
@@ -84,6 +88,9 @@ pub struct Node {
     pub start: Mark,
     /// Position just behind the last character of the node.
     pub end: Mark,
+    /// Bytes of the source that hold a scalar's own text: with quotes or block header and everything up to the
+    /// end of its last line, without anchor and tag. Replacing just these bytes replaces just the value.
+    pub text: Range<usize>,
 }
 
 impl Node {

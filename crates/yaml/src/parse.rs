@@ -11,6 +11,9 @@ mod event;
 mod machine;
 mod tree;
 
+/// Levels that a tree may have; the text itself may nest deeper, up to the reference's own bound.
+pub(crate) const MAX_DEPTH: usize = 1_000;
+
 /// Bounds for reading text from strangers.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -58,11 +61,8 @@ pub fn documents_with(input: &[u8], limits: &Limits) -> Result<Vec<Node>, Error>
 /// Reads documents up to the first mistake; returns those before it, and the mistake.
 #[must_use]
 pub fn partial(input: &[u8]) -> (Vec<Node>, Option<Error>) {
-    let text = match read::text(input) {
-        Ok(text) => text,
-        Err(error) => return (Vec::new(), Some(error)),
-    };
-    let mut builder = tree::Builder::new(&text);
+    let source = read::source(input);
+    let mut builder = tree::Builder::new(&source);
     let mut documents = Vec::new();
     loop {
         match builder.document() {
@@ -71,4 +71,33 @@ pub fn partial(input: &[u8]) -> (Vec<Node>, Option<Error>) {
             Err(error) => return (documents, Some(error)),
         }
     }
+}
+
+/// Reads the first document, if there is one; what follows it is not looked at.
+///
+/// # Errors
+///
+/// The first mistake in that document.
+pub fn first(input: &[u8]) -> Result<Option<Node>, Error> {
+    tree::Builder::new(&read::source(input)).document()
+}
+
+/// Reads the first document as v2 does, with its lines of errors.
+pub(crate) fn first_older(input: &[u8]) -> Result<Option<Node>, Error> {
+    tree::Builder::new(&read::source(input)).look_less().document().map_err(Error::into_older)
+}
+
+/// Returns the parser's events in the form of [`crate::trace`].
+pub(crate) fn trace_events(input: &[u8]) -> Vec<serde_json::Value> {
+    let source = read::source(input);
+    let mut machine = machine::Machine::new(&source);
+    let mut events = Vec::new();
+    while let Ok(event) = machine.next() {
+        let ended = event.kind == event::EventKind::StreamEnd;
+        events.push(event.trace());
+        if ended {
+            break;
+        }
+    }
+    events
 }

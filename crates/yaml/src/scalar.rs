@@ -9,8 +9,9 @@ use crate::node::{Node, Style};
 mod number;
 mod time;
 
-pub use number::float_text;
+pub use number::{float_text, float32_text};
 pub(crate) use time::is_timestamp;
+pub use time::time_text;
 
 /// Which words are booleans, and which digits are numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,9 @@ pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
     if node.tag == "!!merge" {
         return Ok(Scalar::Merge);
     }
+    if node.nonspecific && words == Words::V2 {
+        return Ok(Scalar::Str(text.to_owned()));
+    }
     let tag = if node.tagged || node.style != Style::Plain { node.tag.as_str() } else { "" };
     match tag {
         "!!str" => Ok(Scalar::Str(text.to_owned())),
@@ -104,7 +108,11 @@ pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
             .map(Scalar::Binary)
             .ok_or_else(|| Error::tree("!!binary value contains invalid base64 data")),
         "" | "!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp" => {
-            let value = resolve_plain(text, words);
+            let mut value = resolve_plain(text, words);
+            if matches!(value, Scalar::Time(_)) && !tag.is_empty() && tag != "!!timestamp" {
+                // Instants are only looked for where one is wanted.
+                value = number::number(text, words).unwrap_or_else(|| Scalar::Str(text.to_owned()));
+            }
             match (tag, value) {
                 ("", value) => Ok(value),
                 ("!!float", Scalar::Int(number)) => Ok(Scalar::Float(number as f64)),
@@ -201,6 +209,40 @@ pub fn string_node(text: &str) -> Node {
         false => Style::DoubleQuoted,
     };
     Node { style, ..Node::scalar("!!str", text) }
+}
+
+/// Returns a node for a float, as `Marshal` writes it: `1.0` loses its fraction and is an integer from then on.
+#[must_use]
+pub fn float_node(value: f64) -> Node {
+    let text = float_text(value);
+    Node::scalar(resolved_tag(&text), text)
+}
+
+/// Returns a node for bytes that are no text: base64 under `!!binary`, in lines of 70.
+#[must_use]
+pub fn binary_node(bytes: &[u8]) -> Node {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut letters = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let all = [group[0], group.get(1).copied().unwrap_or(0), group.get(2).copied().unwrap_or(0)];
+        let bits = u32::from_be_bytes([0, all[0], all[1], all[2]]);
+        for place in 0..4 {
+            let index = (bits >> (18 - 6 * place)) as usize & 63;
+            letters.push(if place > group.len() { '=' } else { char::from(LETTERS[index]) });
+        }
+    }
+    const LINE: usize = 70;
+    let mut text = String::new();
+    if letters.len() < LINE {
+        text = letters;
+    } else {
+        for line in letters.as_bytes().chunks(LINE) {
+            text.extend(line.iter().map(|byte| char::from(*byte)));
+            text.push('\n');
+        }
+    }
+    let style = if text.contains('\n') { Style::Literal } else { Style::Plain };
+    Node { tagged: true, style, ..Node::scalar("!!binary", text) }
 }
 
 fn decode_base64(text: &str) -> Option<Vec<u8>> {

@@ -5,12 +5,14 @@
 //!
 //! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4, its two-token look-ahead included.
 
-use crate::chars::{byte, is_alpha, is_blankz, is_break, width};
+use crate::chars::{byte, is_blankz, is_break, width};
 use crate::error::Error;
 use crate::node::Style;
+use crate::read::Source;
 
 mod block;
 mod comment;
+mod fetch;
 mod flow;
 mod tag;
 
@@ -60,11 +62,14 @@ pub(crate) struct Token {
     pub(crate) value: Vec<u8>,
     pub(crate) suffix: Vec<u8>,
     pub(crate) style: Style,
+    /// Offset behind the last line of a scalar; `end` may count empty lines in that follow it.
+    pub(crate) text_end: usize,
 }
 
 impl Token {
     fn new(kind: TokenKind, start: Pos, end: Pos) -> Self {
-        Self { kind, start, end, value: Vec::new(), suffix: Vec::new(), style: Style::Plain }
+        let text_end = end.offset;
+        Self { kind, start, end, value: Vec::new(), suffix: Vec::new(), style: Style::Plain, text_end }
     }
 }
 
@@ -79,6 +84,8 @@ struct SimpleKey {
 /// The scanner: a text, a place in it, and what is open there.
 pub(crate) struct Scanner<'a> {
     text: &'a [u8],
+    /// What is wrong with the input behind the text.
+    broken: Option<&'a Error>,
     pos: Pos,
     /// Line breaks passed since the last character that was neither blank nor break.
     newlines: usize,
@@ -86,6 +93,8 @@ pub(crate) struct Scanner<'a> {
     /// First token in `tokens` that was not yet taken.
     head: usize,
     taken: usize,
+    /// Tokens that are fetched beyond the next one; comments look at them.
+    ahead: usize,
     started: bool,
     ended: bool,
     indent: isize,
@@ -96,18 +105,20 @@ pub(crate) struct Scanner<'a> {
     pub(crate) comments: std::collections::VecDeque<Comment>,
 }
 
-/// Nesting beyond this is refused: trees are walked recursively.
-pub(crate) const MAX_DEPTH: usize = 1_000;
+/// Nesting beyond this is refused, as the reference refuses it.
+const MAX_DEPTH: usize = 10_000;
 
 impl<'a> Scanner<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(source: &'a Source<'_>) -> Self {
         Self {
-            text: text.as_bytes(),
-            pos: Pos::default(),
+            text: source.text.as_bytes(),
+            broken: source.broken.as_ref(),
+            pos: Pos { offset: 0, ..Pos::default() },
             newlines: 0,
             tokens: Vec::new(),
             head: 0,
             taken: 0,
+            ahead: 2,
             started: false,
             ended: false,
             indent: -1,
@@ -117,6 +128,11 @@ impl<'a> Scanner<'a> {
             simple_keys: vec![SimpleKey::default()],
             comments: std::collections::VecDeque::new(),
         }
+    }
+
+    /// Looks no further than it must, as v2 does, so that mistakes further on are not met.
+    pub(crate) fn look_less(&mut self) {
+        self.ahead = 0;
     }
 
     /// Returns the next token without taking it.
@@ -146,7 +162,7 @@ impl<'a> Scanner<'a> {
         if self.ended {
             return Ok(self.head >= self.tokens.len());
         }
-        if self.head + 2 < self.tokens.len() {
+        if self.head + self.ahead < self.tokens.len() {
             // A simple key that may begin at the next token must be settled first.
             let found = self.simple_keys.partition_point(|key| key.token_number < self.taken);
             let key = self.simple_keys[found..]
@@ -159,14 +175,24 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
+    /// Fetches one more token, unless the input is broken so near that the reference would have run into it.
     fn fetch(&mut self) -> Result<(), Error> {
+        let Some(broken) = self.broken else { return self.fetch_token() };
+        if self.pos.offset + 4 > self.text.len() {
+            return Err(broken.clone());
+        }
+        let outcome = self.fetch_token();
+        if self.pos.offset + 2 > self.text.len() { Err(broken.clone()) } else { outcome }
+    }
+
+    fn fetch_token(&mut self) -> Result<(), Error> {
         if !self.started {
             self.started = true;
             self.push(Token::new(TokenKind::StreamStart, self.pos, self.pos));
             return Ok(());
         }
         let scan_mark = self.pos;
-        self.to_next_token()?;
+        self.skip_to_token()?;
         self.unroll_indent(isize_of(self.pos.column), scan_mark);
         let (first, column) = (self.at(0), self.pos.column);
         if first == 0 {
@@ -306,10 +332,16 @@ impl<'a> Scanner<'a> {
     }
 
     fn error(&self, context: &str, context_mark: Pos, problem: &str) -> Error {
-        let _ = context;
         // The reference counts from 0, leaves 0 out, and adds one for scanner errors.
-        let line = if context_mark.line != 0 { context_mark.line } else { self.pos.line };
-        Error::syntax(problem, if line == 0 { 0 } else { line + 1 })
+        let mut error = Error::marked(problem, context_mark.line, self.pos.line, 1);
+        error.column = Some(self.pos.column + 1);
+        let place = |pos: Pos| format!("{}:{}", pos.line + 1, pos.column + 1);
+        let mut detail = format!("{problem} | problem_mark {}", place(self.pos));
+        if !context.is_empty() {
+            detail = format!("{context} | context_mark {} | {detail}", place(context_mark));
+        }
+        error.detail = Some(detail.into());
+        error
     }
 
     // ---- tokens
@@ -391,7 +423,8 @@ impl<'a> Scanner<'a> {
         self.indent = isize_of(column);
         if self.indents.len() > MAX_DEPTH {
             let problem = format!("exceeded max depth of {MAX_DEPTH}");
-            return Err(self.error("while increasing indent level", self.pos, &problem));
+            let mark = self.simple_keys.last().map_or(self.pos, |key| key.mark);
+            return Err(self.error("while increasing indent level", mark, &problem));
         }
         let token = Token::new(kind, mark, mark);
         match number {
@@ -428,181 +461,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    // ---- fetchers
-
-    fn fetch_stream_end(&mut self) -> Result<(), Error> {
-        if self.pos.column != 0 {
-            self.pos.column = 0;
-            self.pos.line += 1;
-        }
-        self.unroll_indent(-1, self.pos);
-        self.remove_simple_key()?;
-        self.simple_key_allowed = false;
-        self.ended = true;
-        self.push(Token::new(TokenKind::StreamEnd, self.pos, self.pos));
-        Ok(())
-    }
-
-    fn fetch_directive(&mut self) -> Result<(), Error> {
-        self.unroll_indent(-1, self.pos);
-        self.remove_simple_key()?;
-        self.simple_key_allowed = false;
-        let token = self.scan_directive()?;
-        self.push(token);
-        Ok(())
-    }
-
-    fn fetch_document_indicator(&mut self, kind: TokenKind) -> Result<(), Error> {
-        self.unroll_indent(-1, self.pos);
-        self.remove_simple_key()?;
-        self.simple_key_allowed = false;
-        let start = self.pos;
-        for _ in 0..3 {
-            self.skip();
-        }
-        self.push(Token::new(kind, start, self.pos));
-        Ok(())
-    }
-
-    fn fetch_flow_start(&mut self, kind: TokenKind) -> Result<(), Error> {
-        self.save_simple_key()?;
-        let token_number = self.taken + (self.tokens.len() - self.head);
-        self.simple_keys.push(SimpleKey { token_number, mark: self.pos, ..SimpleKey::default() });
-        self.flow_level += 1;
-        if self.flow_level > MAX_DEPTH {
-            let problem = format!("exceeded max depth of {MAX_DEPTH}");
-            return Err(self.error("while increasing flow level", self.pos, &problem));
-        }
-        self.simple_key_allowed = true;
-        self.one_character(kind);
-        Ok(())
-    }
-
-    fn fetch_flow_end(&mut self, kind: TokenKind) -> Result<(), Error> {
-        self.remove_simple_key()?;
-        if self.flow_level > 0 {
-            self.flow_level -= 1;
-            self.simple_keys.pop();
-        }
-        self.simple_key_allowed = false;
-        self.one_character(kind);
-        Ok(())
-    }
-
-    fn fetch_flow_entry(&mut self) -> Result<(), Error> {
-        self.remove_simple_key()?;
-        self.simple_key_allowed = true;
-        self.one_character(TokenKind::FlowEntry);
-        Ok(())
-    }
-
-    fn fetch_block_entry(&mut self) -> Result<(), Error> {
-        if self.flow_level == 0 {
-            if !self.simple_key_allowed {
-                let problem = "block sequence entries are not allowed in this context";
-                return Err(self.error("", self.pos, problem));
-            }
-            self.roll_indent(self.pos.column, None, TokenKind::BlockSequenceStart, self.pos)?;
-        }
-        self.remove_simple_key()?;
-        self.simple_key_allowed = true;
-        self.one_character(TokenKind::BlockEntry);
-        Ok(())
-    }
-
-    fn fetch_key(&mut self) -> Result<(), Error> {
-        if self.flow_level == 0 {
-            if !self.simple_key_allowed {
-                return Err(self.error("", self.pos, "mapping keys are not allowed in this context"));
-            }
-            self.roll_indent(self.pos.column, None, TokenKind::BlockMappingStart, self.pos)?;
-        }
-        self.remove_simple_key()?;
-        self.simple_key_allowed = self.flow_level == 0;
-        self.one_character(TokenKind::Key);
-        Ok(())
-    }
-
-    fn fetch_value(&mut self) -> Result<(), Error> {
-        let last = self.simple_keys.len() - 1;
-        if self.key_is_valid(last)? {
-            let key = self.simple_keys[last];
-            self.insert(key.token_number, Token::new(TokenKind::Key, key.mark, key.mark));
-            self.roll_indent(
-                key.mark.column,
-                Some(key.token_number),
-                TokenKind::BlockMappingStart,
-                key.mark,
-            )?;
-            self.simple_keys[last].possible = false;
-            self.simple_key_allowed = false;
-        } else {
-            if self.flow_level == 0 {
-                if !self.simple_key_allowed {
-                    return Err(self.error("", self.pos, "mapping values are not allowed in this context"));
-                }
-                self.roll_indent(self.pos.column, None, TokenKind::BlockMappingStart, self.pos)?;
-            }
-            self.simple_key_allowed = self.flow_level == 0;
-        }
-        self.one_character(TokenKind::Value);
-        Ok(())
-    }
-
-    fn fetch_anchor(&mut self, kind: TokenKind) -> Result<(), Error> {
-        self.save_simple_key()?;
-        self.simple_key_allowed = false;
-        let start = self.pos;
-        self.skip();
-        let mut name = Vec::new();
-        while is_alpha(self.at(0)) {
-            self.read(&mut name);
-        }
-        let follows = is_blankz(self.text, self.pos.offset) || b"?:,]}%@`".contains(&self.at(0));
-        if name.is_empty() || !follows {
-            let problem = "did not find expected alphabetic or numeric character";
-            return Err(self.error("while scanning an anchor", start, problem));
-        }
-        let mut token = Token::new(kind, start, self.pos);
-        token.value = name;
-        self.push(token);
-        Ok(())
-    }
-
-    fn fetch_tag(&mut self) -> Result<(), Error> {
-        self.save_simple_key()?;
-        self.simple_key_allowed = false;
-        let token = self.scan_tag()?;
-        self.push(token);
-        Ok(())
-    }
-
-    fn fetch_block_scalar(&mut self, literal: bool) -> Result<(), Error> {
-        self.remove_simple_key()?;
-        self.simple_key_allowed = true;
-        let token = self.scan_block_scalar(literal)?;
-        self.push(token);
-        Ok(())
-    }
-
-    fn fetch_quoted(&mut self, single: bool) -> Result<(), Error> {
-        self.save_simple_key()?;
-        self.simple_key_allowed = false;
-        let token = self.scan_quoted(single)?;
-        self.push(token);
-        Ok(())
-    }
-
-    fn fetch_plain(&mut self) -> Result<(), Error> {
-        self.save_simple_key()?;
-        self.simple_key_allowed = false;
-        let token = self.scan_plain()?;
-        self.push(token);
-        Ok(())
-    }
-
     /// Passes blanks, breaks and comments up to the next token.
-    fn to_next_token(&mut self) -> Result<(), Error> {
+    fn skip_to_token(&mut self) -> Result<(), Error> {
         let scan_mark = self.pos;
         loop {
             while self.at(0) == b' '

@@ -7,13 +7,25 @@ use serde_json::{Map, Value};
 
 use super::analysis::{Tabs, analyze};
 use super::writer::{Breaks, Habits, Writer};
-use crate::scalar::{Scalar, Words, float_text, is_base60, resolve_plain};
+use crate::decode::{digit_runs, merge_sort};
+use crate::json::number_text;
+use crate::scalar::{Scalar, Words, is_base60, resolve_plain};
 
 const WIDTH: usize = 80;
 
+/// How a float that is negative zero is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Zero {
+    /// As it is read back from JSON text, where it is an integer.
+    Plain,
+    /// `-0`, as any float.
+    Signed,
+}
+
 /// Returns the YAML text of a value.
-pub(crate) fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value, zero: Zero) -> String {
     let mut writer = Writer::new(2, WIDTH, Habits::V2);
+    writer.zero = zero;
     node(&mut writer, value, Place::Root);
     writer.indent = -1;
     writer.write_indent();
@@ -34,7 +46,7 @@ fn node(writer: &mut Writer, value: &Value, place: Place) {
     match value {
         Value::Null => writer.plain(b"null", Breaks::Allowed),
         Value::Bool(truth) => writer.plain(if *truth { b"true" } else { b"false" }, Breaks::Allowed),
-        Value::Number(number) => writer.plain(number_text(number).as_bytes(), Breaks::Allowed),
+        Value::Number(number) => writer.plain(number_text(number, writer.zero).as_bytes(), Breaks::Allowed),
         Value::String(text) => string(writer, text, place),
         Value::Array(items) if items.is_empty() => empty(writer, b"[", b"]"),
         Value::Object(fields) if fields.is_empty() => empty(writer, b"{", b"}"),
@@ -71,7 +83,8 @@ fn sequence(writer: &mut Writer, items: &[Value], place: Place) {
 fn mapping(writer: &mut Writer, fields: &Map<String, Value>) {
     let outer = deepen(writer, false);
     let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
-    sorted.sort_by(|(left, _), (right, _)| natural(left, right));
+    // Not the standard sort: the order goes in circles for some keys.
+    merge_sort(&mut sorted, &|left, right| natural(left.0, right.0) == Ordering::Less);
     for (key, value) in sorted {
         writer.write_indent();
         if key.len() <= 128 && !analyze(key.as_bytes(), Tabs::Quoted).multiline {
@@ -134,11 +147,6 @@ fn without_nel(text: &str) -> Cow<'_, str> {
     Cow::Owned(folded)
 }
 
-/// Integers as they are; floats as Go prints a float that came from YAML.
-fn number_text(number: &serde_json::Number) -> String {
-    if number.is_f64() { float_text(number.as_f64().unwrap_or_default()) } else { number.to_string() }
-}
-
 /// Order of keys: letters after digits and signs, runs of digits by their value.
 pub(crate) fn natural(left: &str, right: &str) -> Ordering {
     // Almost all keys of one mapping differ first in a letter.
@@ -164,14 +172,5 @@ pub(crate) fn natural(left: &str, right: &str) -> Ordering {
         (false, true) => return Ordering::Less,
         (false, false) => {}
     }
-    let leads = (a == '0' || b == '0')
-        && left[..at].iter().rev().take_while(|letter| letter.is_ascii_digit()).any(|letter| *letter != '0');
-    let run = |letters: &[char]| {
-        let digits = letters[at..].iter().take_while(|letter| letter.is_ascii_digit());
-        digits.fold((i64::from(leads), 0), |(value, count), digit| {
-            (value.wrapping_mul(10).wrapping_add(i64::from(u32::from(*digit) - u32::from('0'))), count + 1)
-        })
-    };
-    let ((a_value, a_count), (b_value, b_count)) = (run(&left), run(&right));
-    a_value.cmp(&b_value).then(a_count.cmp(&b_count)).then(a.cmp(&b))
+    digit_runs(&left, &right, at)
 }

@@ -1,6 +1,7 @@
 //! Characters out: column, indentation, and the five scalar styles.
 
 use super::analysis::needs_indent_hint;
+use super::sorted::Zero;
 use crate::chars::{byte, is_blank, is_blankz, is_break, is_printable, width};
 
 /// Which library's habits are followed.
@@ -26,6 +27,7 @@ pub(super) struct Writer {
     pub(super) best_indent: usize,
     best_width: usize,
     habits: Habits,
+    pub(super) zero: Zero,
     /// The last thing written was a blank.
     pub(super) whitespace: bool,
     /// Nothing but indentation (and indicators that count as such) is on this line.
@@ -43,6 +45,7 @@ impl Writer {
             best_indent,
             best_width,
             habits,
+            zero: Zero::Signed,
             whitespace: true,
             indention: true,
             foot_indent: -1,
@@ -271,7 +274,7 @@ impl Writer {
         match code {
             _ if short != 0 => self.all(&[b'\\', short]),
             ..=0xff => self.all(format!("\\x{code:02X}").as_bytes()),
-            ..=0xffff => self.all(format!("\\u{code:04X}").as_bytes()),
+            0x100..=0xffff => self.all(format!("\\u{code:04X}").as_bytes()),
             _ => self.all(format!("\\U{code:08X}").as_bytes()),
         }
         wide

@@ -1,8 +1,9 @@
 //! The grammar as a state machine: tokens in, events out, comments attached on the way.
 
-use super::event::{Event, EventKind};
+use super::event::{Directives, Event, EventKind};
 use crate::error::Error;
 use crate::node::Style;
+use crate::read::Source;
 use crate::scan::{Pos, Scanner, Token, TokenKind};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +55,9 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(super) fn new(source: &'a Source<'_>) -> Self {
         Self {
-            scanner: Scanner::new(text),
+            scanner: Scanner::new(source),
             state: State::StreamStart,
             states: Vec::new(),
             marks: Vec::new(),
@@ -66,6 +67,11 @@ impl<'a> Machine<'a> {
             foot: Vec::new(),
             stem: Vec::new(),
         }
+    }
+
+    /// Reads as v2 does, which looks less far ahead.
+    pub(super) fn look_less(&mut self) {
+        self.scanner.look_less();
     }
 
     /// Returns the next event; after the end of the stream, its end again.
@@ -183,7 +189,7 @@ impl<'a> Machine<'a> {
             self.take();
             return Ok(Event::new(EventKind::StreamEnd, start, end));
         }
-        self.directives()?;
+        let directives = self.directives()?;
         let (kind, at, end) = self.peek()?;
         if kind != TokenKind::DocumentStart {
             return Err(error("did not find expected <document start>", Pos::default(), at));
@@ -191,7 +197,9 @@ impl<'a> Machine<'a> {
         self.states.push(State::DocumentEnd);
         self.state = State::DocumentContent;
         self.take();
-        Ok(Event::new(EventKind::DocumentStart, start, end))
+        let mut event = Event::new(EventKind::DocumentStart, start, end);
+        event.directives = directives.map(Box::new);
+        Ok(event)
     }
 
     /// Splits the head comment at its last empty line: what is above belongs to the document.
@@ -246,19 +254,19 @@ impl<'a> Machine<'a> {
         Ok(event)
     }
 
-    fn directives(&mut self) -> Result<(), Error> {
-        let mut version = false;
+    fn directives(&mut self) -> Result<Option<Directives>, Error> {
+        let mut found = Directives::default();
         loop {
             let (kind, start, _) = self.peek()?;
             match kind {
                 TokenKind::Version { major, minor } => {
-                    if version {
+                    if found.version {
                         return Err(error("found duplicate %YAML directive", Pos::default(), start));
                     }
                     if (major, minor) != (1, 1) {
                         return Err(error("found incompatible YAML document", Pos::default(), start));
                     }
-                    version = true;
+                    found.version = true;
                     self.take();
                 }
                 TokenKind::TagDirective => {
@@ -266,6 +274,7 @@ impl<'a> Machine<'a> {
                     if self.tag_directives.iter().any(|(handle, _)| *handle == token.value) {
                         return Err(error("found duplicate %TAG directive", Pos::default(), start));
                     }
+                    found.tags.push((token.value.clone(), token.suffix.clone()));
                     self.tag_directives.push((token.value, token.suffix));
                 }
                 _ => break,
@@ -276,7 +285,7 @@ impl<'a> Machine<'a> {
                 self.tag_directives.push((handle.into(), prefix.into()));
             }
         }
-        Ok(())
+        Ok((found.version || !found.tags.is_empty()).then_some(found))
     }
 
     // ---- nodes
@@ -323,6 +332,7 @@ impl<'a> Machine<'a> {
                 let token = self.take();
                 event.end = token.end;
                 event.value = token.value;
+                event.text = token.start.offset..token.text_end;
                 event.style = token.style;
             }
             TokenKind::FlowSequenceStart | TokenKind::FlowMappingStart => {
@@ -582,5 +592,5 @@ fn join(text: &mut Vec<u8>, mut more: Vec<u8>) {
 
 /// The reference counts lines from 0 and leaves 0 out.
 fn error(problem: &str, context: Pos, at: Pos) -> Error {
-    Error::syntax(problem, if context.line != 0 { context.line } else { at.line })
+    Error { column: Some(at.column + 1), ..Error::marked(problem, context.line, at.line, 0) }
 }

@@ -2,68 +2,97 @@
 
 use std::collections::HashSet;
 
+use super::MAX_DEPTH;
 use super::event::{Event, EventKind};
 use super::machine::Machine;
 use crate::error::Error;
 use crate::node::{Comments, Kind, Mark, Node, Style};
+use crate::read::Source;
 use crate::scalar;
 use crate::scan::Pos;
 
 /// Builds one document after the other.
 pub(super) struct Builder<'a> {
     machine: Machine<'a>,
-    next: Option<Event>,
     anchors: HashSet<String>,
+    /// Bytes of the input before the text.
+    skipped: usize,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { machine: Machine::new(text), next: None, anchors: HashSet::new() }
+    pub(super) fn new(source: &'a Source<'_>) -> Self {
+        Self { machine: Machine::new(source), anchors: HashSet::new(), skipped: source.skipped }
+    }
+
+    /// Reads as v2 does, which looks less far ahead.
+    pub(super) fn look_less(mut self) -> Self {
+        self.machine.look_less();
+        self
     }
 
     /// Returns the next document, or nothing at the end of the stream.
     pub(super) fn document(&mut self) -> Result<Option<Node>, Error> {
-        if self.peek()?.kind == EventKind::StreamStart {
-            self.take()?;
+        let mut start = self.take()?;
+        if start.kind == EventKind::StreamStart {
+            start = self.take()?;
         }
-        if self.peek()?.kind == EventKind::StreamEnd {
+        if start.kind == EventKind::StreamEnd {
             return Ok(None);
         }
-        let start = self.take()?;
-        let mut document = node(Kind::Document, start, String::new(), false);
-        let root = self.node()?;
+        let mut document = self.plain_node(Kind::Document, &mut start);
+        let root = self.root()?;
         document.content.push(root);
         let end = self.take()?;
-        document.end = mark(end.end);
+        document.end = self.mark(end.end);
         set_foot(&mut document, text(end.foot));
         Ok(Some(document))
     }
 
-    fn peek(&mut self) -> Result<&mut Event, Error> {
-        if self.next.is_none() {
-            self.next = Some(self.machine.next()?);
-        }
-        match &mut self.next {
-            Some(event) => Ok(event),
-            None => Err(Error::tree("attempted to go past the end of stream; corrupted value?")),
-        }
-    }
-
     fn take(&mut self) -> Result<Event, Error> {
-        match self.next.take() {
-            Some(event) => Ok(event),
-            None => self.machine.next(),
+        self.machine.next()
+    }
+
+    /// Reads the node of a document; collections wait on a stack of their own until they are complete.
+    fn root(&mut self) -> Result<Node, Error> {
+        let mut open: Vec<Node> = Vec::new();
+        loop {
+            let mut event = self.take()?;
+            let complete = match event.kind {
+                EventKind::Scalar => self.scalar(event),
+                EventKind::Alias => self.alias(event)?,
+                EventKind::SequenceStart | EventKind::MappingStart => {
+                    if open.len() == MAX_DEPTH {
+                        return Err(self.too_deep());
+                    }
+                    open.push(self.collection(&mut event));
+                    continue;
+                }
+                EventKind::SequenceEnd | EventKind::MappingEnd => match open.pop() {
+                    Some(mut collection) => {
+                        self.close(&mut collection, event);
+                        collection
+                    }
+                    None => return Err(Error::tree("attempted to parse unknown event")),
+                },
+                _ => return Err(Error::tree("attempted to parse unknown event")),
+            };
+            match open.last_mut() {
+                None => return Ok(complete),
+                Some(parent) => add(parent, complete),
+            }
         }
     }
 
-    fn node(&mut self) -> Result<Node, Error> {
-        let event = self.take()?;
-        match event.kind {
-            EventKind::Scalar => Ok(self.scalar(event)),
-            EventKind::Alias => self.alias(event),
-            EventKind::SequenceStart => self.sequence(event),
-            EventKind::MappingStart => self.mapping(event),
-            _ => Err(Error::tree("attempted to parse unknown event")),
+    /// A mistake further down in the text is reported before the depth of the tree.
+    fn too_deep(&mut self) -> Error {
+        loop {
+            match self.machine.next() {
+                Err(error) => return error,
+                Ok(event) if event.kind == EventKind::StreamEnd => {
+                    return Error::syntax(format!("exceeded max depth of {MAX_DEPTH}"), 0);
+                }
+                Ok(_) => {}
+            }
         }
     }
 
@@ -79,110 +108,101 @@ impl<'a> Builder<'a> {
         if !self.anchors.contains(&name) {
             return Err(Error::tree(format!("unknown anchor '{name}' referenced")));
         }
-        let mut alias = node(Kind::Alias, event, String::new(), false);
+        let mut alias = self.plain_node(Kind::Alias, &mut event);
         alias.value = name;
         Ok(alias)
     }
 
     fn scalar(&mut self, mut event: Event) -> Node {
-        let value = text(std::mem::take(&mut event.value));
-        let anchor = std::mem::take(&mut event.anchor);
-        let style = event.style;
-        let (tag, tagged) = match written_tag(&mut event) {
-            Some(tag) => (tag, true),
-            None if style != Style::Plain => ("!!str".to_owned(), false),
-            None => (scalar::plain_tag(&value).to_owned(), false),
-        };
-        let mut scalar = node(Kind::Scalar, event, tag, tagged);
-        scalar.style = style;
-        scalar.value = value;
-        self.anchor(&mut scalar, anchor);
+        let mut scalar = self.plain_node(Kind::Scalar, &mut event);
+        scalar.style = event.style;
+        scalar.value = text(event.value);
+        scalar.nonspecific = event.tag == b"!";
+        scalar.text = event.text.start + self.skipped..event.text.end + self.skipped;
+        match written_tag(event.tag) {
+            Some(tag) => {
+                scalar.tag = tag;
+                scalar.tagged = true;
+            }
+            None if scalar.style != Style::Plain => scalar.tag.push_str("!!str"),
+            None => scalar.tag.push_str(scalar::plain_tag(&scalar.value)),
+        }
+        self.anchor(&mut scalar, event.anchor);
         scalar
     }
 
-    fn sequence(&mut self, mut event: Event) -> Result<Node, Error> {
-        let mut sequence = self.collection(Kind::Sequence, &mut event, "!!seq");
-        while self.peek()?.kind != EventKind::SequenceEnd {
-            let item = self.node()?;
-            sequence.content.push(item);
-        }
-        let end = self.take()?;
-        close(&mut sequence, end);
-        Ok(sequence)
-    }
-
-    fn mapping(&mut self, mut event: Event) -> Result<Node, Error> {
-        let mut mapping = self.collection(Kind::Mapping, &mut event, "!!map");
-        let block = mapping.style != Style::Flow;
-        while self.peek()?.kind != EventKind::MappingEnd {
-            let mut key = self.node()?;
-            // A foot comment met at a key is the foot of the key before.
-            let before = mapping.content.len().checked_sub(2);
-            if let Some(before) = before.filter(|_| block && !foot(&key).is_empty()) {
-                let text = take_foot(&mut key);
-                set_foot(&mut mapping.content[before], text);
-            }
-            let mut value = self.node()?;
-            if foot(&key).is_empty() && !foot(&value).is_empty() {
-                let text = take_foot(&mut value);
-                set_foot(&mut key, text);
-            }
-            mapping.content.push(key);
-            mapping.content.push(value);
-        }
-        let end = self.take()?;
-        close(&mut mapping, end);
-        if let Some(last) =
-            mapping.content.len().checked_sub(2).filter(|_| block && !foot(&mapping).is_empty())
-        {
-            let text = take_foot(&mut mapping);
-            set_foot(&mut mapping.content[last], text);
-        }
-        Ok(mapping)
-    }
-
-    fn collection(&mut self, kind: Kind, event: &mut Event, default: &str) -> Node {
+    fn collection(&mut self, event: &mut Event) -> Node {
+        let (kind, default) = match event.kind {
+            EventKind::MappingStart => (Kind::Mapping, "!!map"),
+            _ => (Kind::Sequence, "!!seq"),
+        };
+        let mut collection = self.plain_node(kind, event);
+        let tag = written_tag(std::mem::take(&mut event.tag));
+        collection.tagged = tag.is_some();
+        collection.tag = tag.unwrap_or_else(|| default.to_owned());
+        collection.style = event.style;
         let anchor = std::mem::take(&mut event.anchor);
-        let style = event.style;
-        let tag = written_tag(event);
-        let tagged = tag.is_some();
-        let empty = Event::new(event.kind, event.start, event.end);
-        let event = std::mem::replace(event, empty);
-        let mut collection = node(kind, event, tag.unwrap_or_else(|| default.to_owned()), tagged);
-        collection.style = style;
         self.anchor(&mut collection, anchor);
         collection
     }
+
+    /// Takes over what the end of a collection carries.
+    fn close(&self, node: &mut Node, end: Event) {
+        node.end = self.mark(end.end);
+        if end.line.is_empty() && end.foot.is_empty() && node.comments.is_none() {
+            return;
+        }
+        let comments = node.comments_mut();
+        comments.line = text(end.line);
+        comments.foot = text(end.foot);
+        let block = node.kind == Kind::Mapping && node.style != Style::Flow && !foot(node).is_empty();
+        if let Some(last) = node.content.len().checked_sub(2).filter(|_| block) {
+            let text = take_foot(node);
+            set_foot(&mut node.content[last], text);
+        }
+    }
+
+    fn plain_node(&self, kind: Kind, event: &mut Event) -> Node {
+        let (start, end) = (self.mark(event.start), self.mark(event.end));
+        let mut node = Node { kind, start, end, ..Node::default() };
+        if !event.head.is_empty() || !event.line.is_empty() || !event.foot.is_empty() {
+            node.comments = Some(Box::new(Comments {
+                head: text(std::mem::take(&mut event.head)),
+                line: text(std::mem::take(&mut event.line)),
+                foot: text(std::mem::take(&mut event.foot)),
+            }));
+        }
+        node
+    }
+
+    fn mark(&self, pos: Pos) -> Mark {
+        Mark { offset: pos.offset + self.skipped, line: pos.line + 1, column: pos.column + 1 }
+    }
+}
+
+/// Adds an item, a key or a value; foot comments move to the key that they follow.
+fn add(parent: &mut Node, mut node: Node) {
+    let count = parent.content.len();
+    if parent.kind == Kind::Mapping && !foot(&node).is_empty() {
+        let is_key = count.is_multiple_of(2);
+        if is_key && count >= 2 && parent.style != Style::Flow {
+            // A foot comment met at a key is the foot of the key before.
+            let text = take_foot(&mut node);
+            set_foot(&mut parent.content[count - 2], text);
+        } else if !is_key && foot(&parent.content[count - 1]).is_empty() {
+            let text = take_foot(&mut node);
+            set_foot(&mut parent.content[count - 1], text);
+        }
+    }
+    parent.content.push(node);
 }
 
 /// Returns the short form of a tag that was written (`!` alone says nothing).
-fn written_tag(event: &mut Event) -> Option<String> {
-    let tag = text(std::mem::take(&mut event.tag));
-    (!tag.is_empty() && tag != "!").then(|| scalar::short_tag(&tag))
-}
-
-fn node(kind: Kind, event: Event, tag: String, tagged: bool) -> Node {
-    let mut node =
-        Node { kind, tag, tagged, start: mark(event.start), end: mark(event.end), ..Node::default() };
-    if !event.head.is_empty() || !event.line.is_empty() || !event.foot.is_empty() {
-        node.comments = Some(Box::new(Comments {
-            head: text(event.head),
-            line: text(event.line),
-            foot: text(event.foot),
-        }));
+fn written_tag(tag: Vec<u8>) -> Option<String> {
+    if tag.is_empty() || tag == b"!" {
+        return None;
     }
-    node
-}
-
-/// Takes over what the end of a collection carries.
-fn close(node: &mut Node, end: Event) {
-    node.end = mark(end.end);
-    if end.line.is_empty() && end.foot.is_empty() && node.comments.is_none() {
-        return;
-    }
-    let comments = node.comments_mut();
-    comments.line = text(end.line);
-    comments.foot = text(end.foot);
+    Some(scalar::short_tag(&text(tag)))
 }
 
 fn foot(node: &Node) -> &str {
@@ -197,10 +217,6 @@ fn set_foot(node: &mut Node, text: String) {
     if !text.is_empty() || node.comments.is_some() {
         node.comments_mut().foot = text;
     }
-}
-
-fn mark(pos: Pos) -> Mark {
-    Mark { offset: pos.offset, line: pos.line + 1, column: pos.column + 1 }
 }
 
 fn text(bytes: Vec<u8>) -> String {

@@ -107,11 +107,24 @@ pub fn float_text(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { ".inf".to_owned() } else { "-.inf".to_owned() };
     }
-    let scientific = format!("{value:e}");
+    short_text(format!("{value:e}"), || format!("{value}"))
+}
+
+/// Returns the shortest text that reads back as the same 32-bit float, in the form of [`float_text`].
+#[must_use]
+pub fn float32_text(value: f32) -> String {
+    if value.is_finite() {
+        return short_text(format!("{value:e}"), || format!("{value}"));
+    }
+    float_text(f64::from(value))
+}
+
+/// Digits alone as long as the exponent is small.
+fn short_text(scientific: String, digits: impl FnOnce() -> String) -> String {
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..6).contains(&exponent) || value == 0.0 {
-        return format!("{value}");
+    if (-4..6).contains(&exponent) {
+        return digits();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())

@@ -22,6 +22,7 @@ impl Scanner<'_> {
         let (chomp, increment) = self.block_header(start)?;
         self.block_header_end(start)?;
         let mut end = self.pos;
+        let mut text_end = self.pos.offset;
         let base = usize::try_from(self.indent).unwrap_or(0);
         let mut indent = if increment > 0 { base + increment } else { 0 };
         let mut text = Vec::new();
@@ -45,6 +46,7 @@ impl Scanner<'_> {
                 self.read(&mut text);
             }
             self.read_line(&mut leading_break);
+            text_end = self.pos.offset;
             self.block_breaks(&mut indent, &mut trailing_breaks, start, &mut end)?;
         }
         if chomp != Chomp::Strip {
@@ -55,6 +57,7 @@ impl Scanner<'_> {
         }
         let mut token = Token::new(TokenKind::Scalar, start, end);
         token.value = text;
+        token.text_end = if chomp == Chomp::Keep { end.offset } else { text_end };
         token.style = if literal { Style::Literal } else { Style::Folded };
         Ok(token)
     }

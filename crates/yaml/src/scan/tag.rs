@@ -5,6 +5,7 @@ use crate::chars::{is_alpha, is_blank, is_blankz, is_break, is_breakz, width};
 use crate::error::Error;
 
 const DIRECTIVE: &str = "while scanning a directive";
+const VERSION: &str = "while scanning a %YAML directive";
 const TAG: &str = "while parsing a tag";
 
 impl Scanner<'_> {
@@ -51,7 +52,7 @@ impl Scanner<'_> {
         self.skip_blanks();
         let major = self.version_number(start)?;
         if self.at(0) != b'.' {
-            return Err(self.error(DIRECTIVE, start, "did not find expected digit or '.' character"));
+            return Err(self.error(VERSION, start, "did not find expected digit or '.' character"));
         }
         self.skip();
         let minor = self.version_number(start)?;
@@ -64,13 +65,13 @@ impl Scanner<'_> {
         while self.at(0).is_ascii_digit() {
             length += 1;
             if length > 2 {
-                return Err(self.error(DIRECTIVE, start, "found extremely long version number"));
+                return Err(self.error(VERSION, start, "found extremely long version number"));
             }
             value = value * 10 + (self.at(0) - b'0');
             self.skip();
         }
         if length == 0 {
-            return Err(self.error(DIRECTIVE, start, "did not find expected version number"));
+            return Err(self.error(VERSION, start, "did not find expected version number"));
         }
         Ok(value)
     }
@@ -97,7 +98,11 @@ impl Scanner<'_> {
         let (handle, suffix) =
             if self.at(1) == b'<' { self.verbatim_tag(start)? } else { self.short_tag(start)? };
         if !is_blankz(self.text, self.pos.offset) {
-            return Err(self.error(TAG, start, "did not find expected whitespace or line break"));
+            return Err(self.error(
+                "while scanning a tag",
+                start,
+                "did not find expected whitespace or line break",
+            ));
         }
         let mut token = Token::new(TokenKind::Tag, start, self.pos);
         token.value = handle;

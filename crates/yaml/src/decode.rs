@@ -1,0 +1,424 @@
+//! Plain values from trees: aliases expanded within bounds, merge keys applied, duplicate keys refused.
+//!
+//! Follows: `decode.go` of `go.yaml.in/yaml/v3` 3.0.4, and of v2 2.4.4 for the way through `sigs.k8s.io/yaml`.
+
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+
+use crate::error::Error;
+use crate::node::{Kind, Node, Style};
+use crate::scalar::{self, Scalar, Words, time_text};
+
+mod plain;
+mod v2;
+
+pub use plain::{Plain, tree};
+pub(crate) use plain::{digit_runs, go_syntax, merge_sort};
+pub(crate) use v2::Duplicates;
+
+/// Entries of a decoded mapping, in the order of the text.
+pub type Entries = IndexMap<Plain, Plain>;
+
+/// Decodes trees of one stream; an alias may refer to any document before its own.
+pub struct Decoder<'a> {
+    anchors: HashMap<&'a str, Vec<&'a Node>>,
+    words: Words,
+    budget: Budget,
+    /// Aliases being expanded.
+    open: Vec<*const Node>,
+    /// What does not fit, gathered to be reported together.
+    problems: Vec<String>,
+    /// Keys that a mapping has of its own while another is merged into it.
+    merged: Option<Vec<Plain>>,
+    duplicates: Duplicates,
+    depth: usize,
+}
+
+/// What a value is decoded into.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// Whatever the node says.
+    Any,
+    /// A string: the key of a mapping with string keys.
+    Text,
+}
+
+/// Counts values, and refuses documents that are mostly made of aliases.
+#[derive(Default)]
+struct Budget {
+    values: usize,
+    aliased: usize,
+    alias_depth: usize,
+}
+
+/// Values that may come from aliases altogether, whatever their share.
+const MAX_ALIASED: usize = 10_000_000;
+
+impl Budget {
+    fn count(&mut self) -> Result<(), Error> {
+        self.values += 1;
+        if self.alias_depth > 0 {
+            self.aliased += 1;
+        }
+        if self.aliased > 100 && self.values > 1000 {
+            let share = self.aliased as f64 / self.values as f64;
+            if share > allowed_share(self.values) || self.aliased > MAX_ALIASED {
+                return Err(Error::tree("document contains excessive aliasing"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// From 99 % of a small document down to 10 % of one with four million values.
+fn allowed_share(values: usize) -> f64 {
+    const LOW: f64 = 400_000.0;
+    const HIGH: f64 = 4_000_000.0;
+    let values = values as f64;
+    if values <= LOW {
+        0.99
+    } else if values >= HIGH {
+        0.10
+    } else {
+        0.99 - 0.89 * (values - LOW) / (HIGH - LOW)
+    }
+}
+
+/// Aliases can nest values deeper than the text does.
+const MAX_DEPTH: usize = 2 * crate::parse::MAX_DEPTH;
+
+const WANT_MAP: &str = "map merge requires map or sequence of maps as the value";
+
+impl<'a> Decoder<'a> {
+    /// Returns a decoder for the documents of one stream, by v3's rules.
+    #[must_use]
+    pub fn new(documents: &'a [Node]) -> Self {
+        Self::with(documents, Words::V3, Duplicates::Refused)
+    }
+
+    pub(crate) fn with(documents: &'a [Node], words: Words, duplicates: Duplicates) -> Self {
+        let mut anchors = HashMap::new();
+        for document in documents {
+            collect_anchors(document, &mut anchors);
+        }
+        Self {
+            anchors,
+            words,
+            budget: Budget::default(),
+            open: Vec::new(),
+            problems: Vec::new(),
+            merged: None,
+            duplicates,
+            depth: 0,
+        }
+    }
+
+    /// Returns the value of a node.
+    ///
+    /// # Errors
+    ///
+    /// Duplicate keys, keys that are no scalars, scalars that do not fit their tag, too many aliases.
+    pub fn value(&mut self, node: &'a Node) -> Result<Plain, Error> {
+        self.budget = Budget::default();
+        self.problems.clear();
+        let value = self.node(node, Target::Any)?;
+        self.finish()?;
+        Ok(value.unwrap_or(Plain::Null))
+    }
+
+    /// Checks that a document is a mapping with string keys, as the reference checks it by decoding.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::value`]; also a root that is no mapping.
+    pub fn string_map(&mut self, document: &'a Node) -> Result<(), Error> {
+        self.budget = Budget::default();
+        self.problems.clear();
+        let mut root = match document.kind {
+            Kind::Document => document.content.first(),
+            _ => Some(document),
+        };
+        self.budget.count()?;
+        if let Some(alias) = root.filter(|root| root.kind == Kind::Alias) {
+            root = Some(self.target(alias)?);
+        }
+        let Some(root) = root else { return Ok(()) };
+        self.budget.count()?;
+        match root.kind {
+            Kind::Mapping => {
+                self.mapping_into(root, &mut Entries::new(), Target::Text)?;
+            }
+            Kind::Scalar => {
+                if self.scalar(root)? != Plain::Null {
+                    self.misfit(root, "map[string]interface {}");
+                }
+            }
+            _ => self.misfit(root, "map[string]interface {}"),
+        }
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        if self.problems.is_empty() { Ok(()) } else { Err(Error::unfit(&std::mem::take(&mut self.problems))) }
+    }
+
+    fn misfit(&mut self, node: &Node, wanted: &str) {
+        let tag = scalar::short_tag(&node.tag);
+        let value = if tag == "!!seq" || tag == "!!map" {
+            String::new()
+        } else if node.value.len() > 10 {
+            format!(" `{}...`", String::from_utf8_lossy(&node.value.as_bytes()[..7]))
+        } else {
+            format!(" `{}`", node.value)
+        };
+        self.problems.push(format!("line {}: cannot unmarshal {tag}{value} into {wanted}", node.start.line));
+    }
+
+    /// Returns nothing when the node does not fit; what was wrong has then been noted.
+    fn node(&mut self, node: &'a Node, target: Target) -> Result<Option<Plain>, Error> {
+        self.budget.count()?;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Error::tree(format!("exceeded max depth of {MAX_DEPTH}")));
+        }
+        let value = match node.kind {
+            Kind::Document => match node.content.first() {
+                Some(root) => self.node(root, target),
+                None => Ok(None),
+            },
+            Kind::Alias => self.alias(node, target),
+            Kind::Scalar if target == Target::Text => self.text(node),
+            Kind::Scalar => self.scalar(node).map(Some),
+            _ if target == Target::Text => {
+                self.misfit(node, "string");
+                Ok(None)
+            }
+            Kind::Sequence => self.sequence(node),
+            Kind::Mapping => self.mapping(node),
+        };
+        self.depth -= 1;
+        value
+    }
+
+    fn target(&self, alias: &Node) -> Result<&'a Node, Error> {
+        let unknown = || Error::tree(format!("unknown anchor '{}' referenced", alias.value));
+        let nodes = self.anchors.get(alias.value.as_str()).ok_or_else(unknown)?;
+        let before = nodes.iter().rev().find(|node| node.start.offset <= alias.start.offset);
+        before.or(nodes.first()).copied().ok_or_else(unknown)
+    }
+
+    fn alias(&mut self, alias: &'a Node, target: Target) -> Result<Option<Plain>, Error> {
+        let address: *const Node = alias;
+        if self.open.contains(&address) {
+            return Err(Error::tree(format!("anchor '{}' value contains itself", alias.value)));
+        }
+        let node = self.target(alias)?;
+        self.open.push(address);
+        self.budget.alias_depth += 1;
+        let value = self.node(node, target);
+        self.budget.alias_depth -= 1;
+        self.open.pop();
+        value
+    }
+
+    fn scalar(&self, node: &Node) -> Result<Plain, Error> {
+        Ok(match scalar::resolve_as(node, self.words)? {
+            Scalar::Null => Plain::Null,
+            Scalar::Bool(truth) => Plain::Bool(truth),
+            Scalar::Int(number) => Plain::Int(number),
+            Scalar::Uint(number) => Plain::Uint(number),
+            Scalar::Float(number) => Plain::Float(number),
+            Scalar::Time(text) if self.words == Words::V2 => Plain::Str(text),
+            Scalar::Time(text) => time_text(&text).map_or(Plain::Str(text), Plain::Time),
+            Scalar::Str(text) => Plain::Str(text),
+            Scalar::Binary(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Plain::Str(text),
+                Err(bytes) => Plain::Bytes(bytes.into_bytes()),
+            },
+            Scalar::Merge => Plain::Str(node.value.clone()),
+        })
+    }
+
+    /// A scalar wanted as a string is its own text; null is none.
+    fn text(&self, node: &Node) -> Result<Option<Plain>, Error> {
+        Ok(match scalar::resolve_as(node, self.words)? {
+            Scalar::Null => None,
+            Scalar::Binary(bytes) => Some(Plain::Str(String::from_utf8_lossy(&bytes).into_owned())),
+            _ => Some(Plain::Str(node.value.clone())),
+        })
+    }
+
+    fn sequence(&mut self, node: &'a Node) -> Result<Option<Plain>, Error> {
+        let mut items = Vec::with_capacity(node.content.len());
+        for item in &node.content {
+            items.extend(self.node(item, Target::Any)?);
+        }
+        Ok(Some(Plain::List(items)))
+    }
+
+    fn mapping(&mut self, node: &'a Node) -> Result<Option<Plain>, Error> {
+        let mut entries = Entries::with_capacity(node.content.len() / 2);
+        if self.words == Words::V2 {
+            self.mapping_v2(node, &mut entries)?;
+            return Ok(Some(Plain::Map(entries)));
+        }
+        let keys = if has_string_keys(node, self) { Target::Text } else { Target::Any };
+        let fits = self.mapping_into(node, &mut entries, keys)?;
+        Ok(fits.then_some(Plain::Map(entries)))
+    }
+
+    /// Adds a mapping's entries to those of its own or of the mapping it is merged into.
+    fn mapping_into(&mut self, node: &'a Node, entries: &mut Entries, keys: Target) -> Result<bool, Error> {
+        let before = self.problems.len();
+        duplicate_keys(node, &mut self.problems);
+        if self.problems.len() > before {
+            return Ok(false);
+        }
+        let mut merged = self.merged.take();
+        let mut merge = None;
+        for (key_node, value_node) in node.pairs() {
+            if is_merge(key_node) {
+                merge = Some(value_node);
+                continue;
+            }
+            let Some(key) = self.node(key_node, keys)? else { continue };
+            if let Some(merged) = &mut merged {
+                if merged.contains(&key) {
+                    continue;
+                }
+                merged.push(key.clone());
+            }
+            if matches!(key, Plain::List(_) | Plain::Map(_)) {
+                return Err(Error::tree(format!("invalid map key: {}", go_syntax(&key, self.words))));
+            }
+            if let Some(value) = self.node(value_node, Target::Any)? {
+                entries.insert(key, value);
+            }
+        }
+        self.merged = merged;
+        if let Some(merge) = merge {
+            self.merge(node, merge, entries, keys)?;
+        }
+        Ok(true)
+    }
+
+    fn merge(
+        &mut self,
+        parent: &'a Node,
+        merge: &'a Node,
+        entries: &mut Entries,
+        keys: Target,
+    ) -> Result<(), Error> {
+        let outer = self.merged.clone();
+        if outer.is_none() {
+            let mut own = Vec::new();
+            for (key, _) in parent.pairs() {
+                own.extend(self.node(key, Target::Any)?);
+            }
+            self.merged = Some(own);
+        }
+        if merge.kind == Kind::Sequence {
+            for item in &merge.content {
+                self.merge_one(item, entries, keys)?;
+            }
+        } else {
+            self.merge_one(merge, entries, keys)?;
+        }
+        self.merged = outer;
+        Ok(())
+    }
+
+    fn merge_one(&mut self, node: &'a Node, entries: &mut Entries, keys: Target) -> Result<(), Error> {
+        let mapping = if node.kind == Kind::Alias { self.target(node)? } else { node };
+        if mapping.kind != Kind::Mapping {
+            return Err(Error::tree(WANT_MAP));
+        }
+        self.within(node, mapping, |decoder| {
+            if decoder.words == Words::V2 {
+                return decoder.mapping_v2(mapping, entries);
+            }
+            decoder.mapping_into(mapping, entries, keys).map(|_| ())
+        })
+    }
+
+    /// Runs a step inside a mapping that may stand behind an alias, counting both.
+    fn within(
+        &mut self,
+        node: &'a Node,
+        mapping: &'a Node,
+        step: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let aliased = !std::ptr::eq(node, mapping);
+        let address: *const Node = node;
+        if aliased && self.open.contains(&address) {
+            return Err(Error::tree(format!("anchor '{}' value contains itself", node.value)));
+        }
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Error::tree(format!("exceeded max depth of {MAX_DEPTH}")));
+        }
+        self.budget.count()?;
+        if aliased {
+            self.open.push(address);
+            self.budget.alias_depth += 1;
+            self.budget.count()?;
+        }
+        let outcome = step(self);
+        if aliased {
+            self.budget.alias_depth -= 1;
+            self.open.pop();
+        }
+        self.depth -= 1;
+        outcome
+    }
+}
+
+/// Notes every pair of equal keys; the reference compares kind and text.
+fn duplicate_keys(node: &Node, problems: &mut Vec<String>) {
+    const LISTED: usize = 1_000;
+    let keys: Vec<&Node> = node.pairs().map(|(key, _)| key).collect();
+    let same = |a: &Node, b: &Node| a.kind == b.kind && a.value == b.value;
+    let doubled = if keys.len() < 12 {
+        keys.iter().enumerate().any(|(at, key)| keys[at + 1..].iter().any(|other| same(key, other)))
+    } else {
+        let mut seen = std::collections::HashSet::with_capacity(keys.len());
+        !keys.iter().all(|key| seen.insert((key.kind, key.value.as_str())))
+    };
+    if !doubled {
+        return;
+    }
+    let last = problems.len() + LISTED;
+    for (at, key) in keys.iter().enumerate() {
+        for other in keys[at + 1..].iter().filter(|other| same(key, other)) {
+            let (line, first) = (other.start.line, key.start.line);
+            let name = plain::go_quoted(&other.value);
+            problems.push(format!("line {line}: mapping key {name} already defined at line {first}"));
+            if problems.len() >= last {
+                return;
+            }
+        }
+    }
+}
+
+fn has_string_keys<'a>(node: &'a Node, decoder: &Decoder<'a>) -> bool {
+    node.pairs().all(|(key, _)| {
+        let key = if key.kind == Kind::Alias { decoder.target(key).unwrap_or(key) } else { key };
+        matches!(key.tag.as_str(), "!!str" | "!!merge") || key.tag.is_empty() && key.style != Style::Plain
+    })
+}
+
+fn is_merge(key: &Node) -> bool {
+    key.kind == Kind::Scalar && key.value == "<<" && (key.tag.is_empty() || key.tag == "!!merge")
+}
+
+/// Several nodes may bear a name; an alias means the last one before it.
+fn collect_anchors<'a>(root: &'a Node, anchors: &mut HashMap<&'a str, Vec<&'a Node>>) {
+    let mut waiting = vec![root];
+    while let Some(node) = waiting.pop() {
+        if !node.anchor.is_empty() {
+            anchors.entry(&node.anchor).or_default().push(node);
+        }
+        waiting.extend(node.content.iter().rev());
+    }
+}

@@ -1,0 +1,51 @@
+//! What v2 does otherwise: merges in place, later keys win, duplicates only matter to the strict reader.
+
+use super::{Decoder, Entries, Plain, Target, WANT_MAP, go_syntax, is_merge};
+use crate::error::Error;
+use crate::node::{Kind, Node};
+use crate::scalar::Words;
+
+/// What happens to a key that stands twice in a mapping (v2; v3 always refuses it).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duplicates {
+    /// The last value counts.
+    LastWins,
+    /// All of them are reported.
+    Refused,
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn mapping_v2(&mut self, node: &'a Node, entries: &mut Entries) -> Result<(), Error> {
+        for (key_node, value_node) in node.pairs() {
+            if is_merge(key_node) {
+                self.merge_v2(value_node, entries)?;
+                continue;
+            }
+            let Some(key) = self.node(key_node, Target::Any)? else { continue };
+            if matches!(key, Plain::List(_) | Plain::Map(_)) {
+                return Err(Error::tree(format!("invalid map key: {}", go_syntax(&key, Words::V2))));
+            }
+            let Some(value) = self.node(value_node, Target::Any)? else { continue };
+            if self.duplicates == Duplicates::Refused && entries.contains_key(&key) {
+                let name = match &key {
+                    Plain::Null => "<nil>".to_owned(),
+                    key => go_syntax(key, Words::V2),
+                };
+                self.problems.push(format!("line {}: key {name} already set in map", value_node.start.line));
+            } else {
+                entries.insert(key, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_v2(&mut self, merge: &'a Node, entries: &mut Entries) -> Result<(), Error> {
+        match merge.kind {
+            Kind::Mapping | Kind::Alias => self.merge_one(merge, entries, Target::Any),
+            Kind::Sequence => {
+                merge.content.iter().rev().try_for_each(|item| self.merge_one(item, entries, Target::Any))
+            }
+            _ => Err(Error::tree(WANT_MAP)),
+        }
+    }
+}
