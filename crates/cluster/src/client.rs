@@ -34,7 +34,10 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("address", &self.address).field("impersonate", &self.impersonate).finish()
+        f.debug_struct("Client")
+            .field("address", &self.address)
+            .field("impersonate", &self.impersonate)
+            .finish()
     }
 }
 
@@ -111,8 +114,8 @@ impl Client {
     /// # Errors
     /// [`Error::Config`].
     pub fn in_cluster() -> Result<Client, Error> {
-        let config = kube::Config::incluster()
-            .map_err(|e| Error::Config { path: None, source: Box::new(e) })?;
+        let config =
+            kube::Config::incluster().map_err(|e| Error::Config { path: None, source: Box::new(e) })?;
         Client::from_config(config, None)
     }
 
@@ -137,7 +140,11 @@ impl Client {
         let context = Context { cluster: name.clone(), user: Some(name.clone()), ..Default::default() };
         let kubeconfig = Kubeconfig {
             clusters: vec![NamedCluster { name: name.clone(), cluster: Some(cluster), ..Default::default() }],
-            auth_infos: vec![NamedAuthInfo { name: name.clone(), auth_info: Some(auth), ..Default::default() }],
+            auth_infos: vec![NamedAuthInfo {
+                name: name.clone(),
+                auth_info: Some(auth),
+                ..Default::default()
+            }],
             contexts: vec![NamedContext { name: name.clone(), context: Some(context), ..Default::default() }],
             current_context: Some(name),
             ..Default::default()
@@ -362,10 +369,8 @@ impl Client {
     }
 
     fn request(&self, call: Call) -> Result<Request<Vec<u8>>, Error> {
-        let mut request = Request::builder()
-            .method(call.method)
-            .uri(call.path)
-            .header(http::header::ACCEPT, call.accept);
+        let mut request =
+            Request::builder().method(call.method).uri(call.path).header(http::header::ACCEPT, call.accept);
         if !call.body.is_empty() {
             request = request.header(http::header::CONTENT_TYPE, call.content_type);
         }

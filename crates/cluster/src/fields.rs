@@ -49,14 +49,17 @@ fn is_taken(entry: &Value, also: &[String]) -> bool {
     let name = entry["manager"].as_str().unwrap_or_default();
     let apply = entry["operation"] == "Apply";
     let main = entry["subresource"].as_str().unwrap_or_default().is_empty();
-    let listed = TAKEN.iter().any(|t| name.starts_with(t.prefix) && if apply { t.applies } else { t.updates });
+    let listed =
+        TAKEN.iter().any(|t| name.starts_with(t.prefix) && if apply { t.applies } else { t.updates });
     main && (listed || also.iter().any(|prefix| name.starts_with(prefix.as_str())))
 }
 
 fn merged_entries(live: &Value, manager: &str, also: &[String]) -> Option<Vec<Value>> {
     let entries = live["metadata"]["managedFields"].as_array()?;
     let is_ours = |e: &Value| {
-        e["manager"] == manager && e["operation"] == "Apply" && e["subresource"].as_str().unwrap_or_default().is_empty()
+        e["manager"] == manager
+            && e["operation"] == "Apply"
+            && e["subresource"].as_str().unwrap_or_default().is_empty()
     };
     let (taken, mut kept): (Vec<Value>, Vec<Value>) =
         entries.iter().cloned().partition(|e| !is_ours(e) && is_taken(e, also));
@@ -103,7 +106,10 @@ mod tests {
                 {"manager": "other", "operation": "Update", "fieldsV1": {"f:data": {"f:x": {}}}},
                 {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}}]}});
         let patch = takeover(&live, "kustomize-controller", &[]).unwrap_or_default();
-        assert_eq!(patch[0]["path"], "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration");
+        assert_eq!(
+            patch[0]["path"],
+            "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"
+        );
         let entries = patch[1]["value"].as_array().cloned().unwrap_or_default();
         assert_eq!(entries.len(), 3);
         assert_eq!(entries[0]["fieldsV1"], json!({"f:data": {"f:key": {}, "f:mine": {}}}));

@@ -45,10 +45,13 @@ pub fn status(object: &Value, now: Timestamp) -> Status {
         ("batch", "Job") => job(object),
         ("", "PersistentVolumeClaim") => current(object["status"]["phase"] == "Bound"),
         ("", "Service") => current(
-            object["spec"]["type"] != "LoadBalancer" || object["spec"]["clusterIP"].as_str().is_some_and(|ip| !ip.is_empty()),
+            object["spec"]["type"] != "LoadBalancer"
+                || object["spec"]["clusterIP"].as_str().is_some_and(|ip| !ip.is_empty()),
         ),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(object),
-        ("policy", "PodDisruptionBudget") | ("", "ConfigMap" | "Secret") | ("batch", "CronJob") => Status::Current,
+        ("policy", "PodDisruptionBudget") | ("", "ConfigMap" | "Secret") | ("batch", "CronJob") => {
+            Status::Current
+        }
         _ => match condition(object, "Ready") {
             Some("False" | "Unknown") => Status::InProgress,
             _ => Status::Current,
@@ -123,14 +126,14 @@ fn stateful_set(object: &Value) -> bool {
         Some(partition) if partition > 0 => count(object, "updatedReplicas") >= wanted - partition,
         _ => {
             let status = &object["status"];
-            count(object, "currentReplicas") >= wanted && status["currentRevision"] == status["updateRevision"]
+            count(object, "currentReplicas") >= wanted
+                && status["currentRevision"] == status["updateRevision"]
         }
     }
 }
 
 fn daemon_set(object: &Value) -> bool {
-    let known =
-        object["metadata"]["generation"].is_i64() && object["status"]["observedGeneration"].is_i64();
+    let known = object["metadata"]["generation"].is_i64() && object["status"]["observedGeneration"].is_i64();
     let wanted = match object["status"]["desiredNumberScheduled"].as_i64() {
         Some(wanted) => wanted,
         None => return false,

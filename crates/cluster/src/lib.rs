@@ -1,16 +1,22 @@
 //! Talks to a Kubernetes API server: apply, inventory, prune, health.
 //!
 //! - [`client`] sends requests and follows kinds; objects are JSON values.
-//! - [`order`], [`switches`], [`fields`] know how objects want to be treated.
-//! - [`inventory`] names what is owned.
+//! - [`order`], [`normalize`], [`switches`] prepare objects; [`fields`], [`drift`], [`known`]
+//!   tell what would change; [`apply`] does it.
+//! - [`inventory`] names what is owned, [`prune`] deletes what left.
 //! - [`health`] judges one object, [`wait`] waits for many.
 //! - [`error`] says what the server or the way to it refused.
 
+pub mod apply;
 pub mod client;
+pub mod drift;
 pub mod error;
 pub mod fields;
 pub mod health;
 pub mod inventory;
+pub mod known;
+pub mod normalize;
 pub mod order;
+pub mod prune;
 pub mod switches;
 pub mod wait;

@@ -110,7 +110,10 @@ mod tests {
         let names: Vec<_> = objects.iter().map(|o| o["metadata"]["name"].as_str().unwrap_or("")).collect();
         assert_eq!(names, ["n", "a", "z", "s", "b", "w"]);
         assert_eq!(Stage::of(&made("storage.k8s.io/v1", "StorageClass", "x"), &[]), Stage::Classes);
-        assert_eq!(Stage::of(&made("example.com/v1", "Widget", "x"), &["example.com/Widget".into()]), Stage::Custom);
+        assert_eq!(
+            Stage::of(&made("example.com/v1", "Widget", "x"), &["example.com/Widget".into()]),
+            Stage::Custom
+        );
         assert_eq!(Stage::of(&objects[0], &[]), Stage::Definitions);
     }
 }

@@ -62,7 +62,7 @@ pub async fn gone(client: &Client, entries: &[ObjectId], timeout: Duration) -> b
     let until = tokio::time::Instant::now() + timeout;
     let mut pause = Duration::from_millis(50);
     for entry in entries {
-            while !matches!(client.find(&entry.gvk, &entry.namespace, &entry.name).await, Ok(None)) {
+        while !matches!(client.find(&entry.gvk, &entry.namespace, &entry.name).await, Ok(None)) {
             if tokio::time::Instant::now() + pause > until {
                 return false;
             }

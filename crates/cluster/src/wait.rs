@@ -79,7 +79,11 @@ pub async fn until_current(
     }
 }
 
-async fn look(client: &Client, objects: &[ObjectId], judge: &Judge) -> Vec<(ObjectId, Result<Status, String>)> {
+async fn look(
+    client: &Client,
+    objects: &[ObjectId],
+    judge: &Judge,
+) -> Vec<(ObjectId, Result<Status, String>)> {
     let one = |object: ObjectId| async move {
         let status = match client.find(&object.gvk, &object.namespace, &object.name).await {
             Ok(Some(live)) => judge(&live),

@@ -49,7 +49,16 @@ pub struct Watch {
 
 impl Watch {
     pub(crate) fn new(client: Client, gvk: GroupVersionKind, namespace: String, select: Select) -> Watch {
-        Watch { client, gvk, namespace, select, version: None, stream: None, opened: Instant::now(), pause: FIRST_PAUSE }
+        Watch {
+            client,
+            gvk,
+            namespace,
+            select,
+            version: None,
+            stream: None,
+            opened: Instant::now(),
+            pause: FIRST_PAUSE,
+        }
     }
 
     /// The next thing that happened. Failures are logged and tried again without end; cancel safe
@@ -91,7 +100,8 @@ impl Watch {
             return Ok(None);
         };
         let mut line = Vec::new();
-        let read = futures::AsyncReadExt::take(stream, LONGEST_LINE as u64).read_until(b'\n', &mut line).await;
+        let read =
+            futures::AsyncReadExt::take(stream, LONGEST_LINE as u64).read_until(b'\n', &mut line).await;
         if !matches!(read, Ok(n) if n > 0) || !line.ends_with(b"\n") {
             self.stream = None;
             if self.opened.elapsed() < SHORT_LIFE {

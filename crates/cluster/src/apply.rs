@@ -1,0 +1,357 @@
+//! Server-side apply: try everything of a stage, then write only what differs.
+//!
+//! An object costs one read and one dry run; a write only when the dry run differs from what is
+//! there. An object whose version is still the one that an identical payload left unchanged
+//! costs the read alone ([`Known`]).
+//!
+//! Follows: fluxcd/pkg/ssa. Differs: the first error in the order of application is reported,
+//! not the first in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use sealfast_k8s::id::ObjectId;
+use sealfast_k8s::object;
+use serde_json::Value;
+
+use crate::client::{Apply, Client, Delete, DryRun, Patch};
+use crate::drift::{self, Ignored};
+use crate::error::Error;
+use crate::known::Known;
+use crate::order::{self, Stage};
+use crate::wait::{self, FailFast};
+use crate::{fields, health, prune, switches};
+
+/// Longest wait for what a stage must establish.
+const STAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Who owns the objects: written as two labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Name of the Kustomization.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+impl Owner {
+    fn labels(&self) -> [(String, &str); 2] {
+        let key = |part: &str| format!("{}{part}", switches::PREFIX);
+        [(key("name"), &self.name), (key("namespace"), &self.namespace)]
+    }
+
+    /// Writes the labels.
+    pub fn mark(&self, object: &mut Value) {
+        for (key, value) in self.labels() {
+            object::set_label(object, &key, value);
+        }
+    }
+
+    /// Whether the object carries both labels with our values.
+    pub fn owns(&self, object: &Value) -> bool {
+        self.labels().iter().all(|(key, value)| object::label(object, key) == Some(*value))
+    }
+}
+
+/// What was done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// It is new (or was recreated).
+    Created,
+    /// It was changed.
+    Configured,
+    /// Nothing was written.
+    Unchanged,
+    /// It asked to be left alone.
+    Skipped,
+    /// It is gone.
+    Deleted,
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Action::Created => "created",
+            Action::Configured => "configured",
+            Action::Unchanged => "unchanged",
+            Action::Skipped => "skipped",
+            Action::Deleted => "deleted",
+        })
+    }
+}
+
+/// One object and what was done to it; prints as `Kind/namespace/name action`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The object.
+    pub object: ObjectId,
+    /// What was done.
+    pub action: Action,
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.object, self.action)
+    }
+}
+
+/// Whether objects may be deleted and created again when a field cannot be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recreate {
+    /// Only those that ask for it themselves.
+    #[default]
+    OnRequest,
+    /// All.
+    All,
+}
+
+/// How to apply.
+#[derive(Clone)]
+pub struct Options {
+    /// The field manager.
+    pub manager: String,
+    /// Whether to recreate.
+    pub recreate: Recreate,
+    /// How many dry runs at a time.
+    pub at_a_time: usize,
+    /// Prefixes of further managers whose fields are taken over.
+    pub also_take: Vec<String>,
+    /// `group/Kind` of objects that go before the rest.
+    pub custom_kinds: Vec<String>,
+    /// Which paths of an object are not compared.
+    pub ignored: Option<Arc<Ignored>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            manager: "kustomize-controller".to_owned(),
+            recreate: Recreate::OnRequest,
+            at_a_time: 4,
+            also_take: Vec::new(),
+            custom_kinds: Vec::new(),
+            ignored: None,
+        }
+    }
+}
+
+/// Why applying stopped, and what was done until then.
+#[derive(Debug)]
+pub struct Failure {
+    /// The reason, as Flux words it.
+    pub message: String,
+    /// Changes of the stages before.
+    pub done: Vec<Change>,
+}
+
+/// Applies all objects, stage by stage; the changes come in the order of application.
+///
+/// # Errors
+/// [`Failure`] with the first object that was refused.
+pub async fn stages(
+    client: &Client,
+    objects: Vec<Value>,
+    options: &Options,
+    known: &Known,
+) -> Result<Vec<Change>, Failure> {
+    let mut done = Vec::with_capacity(objects.len());
+    let mut objects = objects;
+    for stage in Stage::ALL {
+        let (mut now, later): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| Stage::of(object, &options.custom_kinds) == stage);
+        objects = later;
+        if now.is_empty() {
+            continue;
+        }
+        order::sort(&mut now);
+        match one_stage(client, &now, options, known, stage).await {
+            Ok(changes) => done.extend(changes),
+            Err(message) => return Err(Failure { message, done }),
+        }
+    }
+    Ok(done)
+}
+
+async fn one_stage(
+    client: &Client,
+    objects: &[Value],
+    options: &Options,
+    known: &Known,
+    stage: Stage,
+) -> Result<Vec<Change>, String> {
+    let run = Run { client, options, known };
+    let plans: Vec<_> = futures::stream::iter(objects)
+        .map(|object| run.plan(object))
+        .buffered(options.at_a_time.max(1))
+        .collect()
+        .await;
+    let mut changes = Vec::with_capacity(objects.len());
+    let plans: Vec<Plan> = plans.into_iter().collect::<Result<_, _>>()?;
+    for (object, plan) in objects.iter().zip(plans) {
+        let action = match plan {
+            Plan::Nothing(action) => action,
+            Plan::Write { payload, action } => {
+                run.write(object, &payload).await?;
+                action
+            }
+        };
+        changes.push(Change { object: object::id(object), action });
+    }
+    if stage.waits() {
+        established(client, &changes).await?;
+    }
+    Ok(changes)
+}
+
+/// Waits for what later stages build on.
+async fn established(client: &Client, changes: &[Change]) -> Result<(), String> {
+    let written: Vec<ObjectId> = changes
+        .iter()
+        .filter(|c| matches!(c.action, Action::Created | Action::Configured))
+        .map(|c| c.object.clone())
+        .collect();
+    if written.iter().any(|id| id.gvk.kind == "CustomResourceDefinition") {
+        client.forget_kinds();
+    }
+    let options = wait::Options {
+        timeout: STAGE_TIMEOUT,
+        longest_pause: Duration::from_secs(2),
+        fail_fast: FailFast::No,
+    };
+    let judge = |live: &Value| Ok(health::status(live, jiff::Timestamp::UNIX_EPOCH));
+    wait::until_current(client, &written, &judge, options).await
+}
+
+enum Plan {
+    Nothing(Action),
+    Write { payload: Value, action: Action },
+}
+
+struct Run<'a> {
+    client: &'a Client,
+    options: &'a Options,
+    known: &'a Known,
+}
+
+impl Run<'_> {
+    async fn plan(&self, object: &Value) -> Result<Plan, String> {
+        let id = object::id(object);
+        // Whatever the read says, the dry run says it better: its error is the one to report.
+        let live = self.client.get(&id.gvk, &id.namespace, &id.name).await.ok();
+        if switches::ignored(object) || live.as_ref().is_some_and(switches::ignored) {
+            return Ok(Plan::Nothing(Action::Skipped));
+        }
+        if live.is_some() && switches::only_if_absent(object) {
+            return Ok(Plan::Nothing(Action::Skipped));
+        }
+        if live.as_ref().is_some_and(|live| self.known.holds(object, live)) {
+            return Ok(Plan::Nothing(Action::Unchanged));
+        }
+        let object = drift::mended(object);
+        let tried = match self.send(&object, DryRun::Yes).await {
+            Ok(tried) => tried,
+            Err(error) => {
+                return match live {
+                    Some(live) if is_immutable(&error) && self.may_recreate(&object, &live) => {
+                        self.recreate(&object, &id).await
+                    }
+                    _ => Err(refusal(&object, &error)),
+                };
+            }
+        };
+        self.compare(object, live, tried).await
+    }
+
+    async fn compare(&self, object: Value, live: Option<Value>, tried: Value) -> Result<Plan, String> {
+        let Some(live) = live else {
+            let known = !object::metadata_text(&tried, "resourceVersion").is_empty();
+            let action = if known { Action::Configured } else { Action::Created };
+            return Ok(Plan::Write { payload: object, action });
+        };
+        let cleaned = !switches::merged(&object) && self.clean(&object, &live).await?;
+        let paths = self.options.ignored.as_ref().map(|ignored| ignored(&object)).unwrap_or_default();
+        if !cleaned && !drift::differs(&live, &tried, &paths) {
+            self.known.keep(&object, &live);
+            return Ok(Plan::Nothing(Action::Unchanged));
+        }
+        let payload = drift::without_ignored(object, &live, &tried, &paths);
+        Ok(Plan::Write { payload, action: Action::Configured })
+    }
+
+    /// Takes over the fields of earlier managers; true when there was something to take.
+    async fn clean(&self, object: &Value, live: &Value) -> Result<bool, String> {
+        let Some(patch) = fields::takeover(live, &self.options.manager, &self.options.also_take) else {
+            return Ok(false);
+        };
+        let id = object::id(object);
+        let patch = Patch::Json(&patch);
+        let sent = self.client.patch(&id.gvk, &id.namespace, &id.name, &patch, &self.options.manager).await;
+        sent.map(|_| true).map_err(|e| format!("{id} metadata.managedFields patch failed: {}", e.chain()))
+    }
+
+    fn may_recreate(&self, object: &Value, live: &Value) -> bool {
+        self.options.recreate == Recreate::All || switches::forced(object) || switches::forced(live)
+    }
+
+    async fn recreate(&self, object: &Value, id: &ObjectId) -> Result<Plan, String> {
+        let deleted = self.client.delete(&id.gvk, &id.namespace, &id.name, &Delete::default()).await;
+        if let Err(error) = deleted
+            && !error.is_not_found()
+        {
+            return Err(format!("{id} immutable field detected, failed to delete object: {}", error.chain()));
+        }
+        if !prune::gone(self.client, std::slice::from_ref(id), STAGE_TIMEOUT).await {
+            return Err(format!("{id} immutable field detected, object is still being deleted"));
+        }
+        self.send(object, DryRun::Yes).await.map_err(|error| refusal(object, &error))?;
+        Ok(Plan::Write { payload: object.clone(), action: Action::Created })
+    }
+
+    async fn write(&self, object: &Value, payload: &Value) -> Result<(), String> {
+        match self.send(payload, DryRun::No).await {
+            Ok(live) => {
+                if object == payload {
+                    self.known.keep(object, &live);
+                }
+                Ok(())
+            }
+            Err(error) => Err(format!("{} apply failed: {}", object::id(object), error.chain())),
+        }
+    }
+
+    async fn send(&self, object: &Value, dry_run: DryRun) -> Result<Value, Error> {
+        self.client.apply(object, &Apply { manager: &self.options.manager, force: true, dry_run }).await
+    }
+}
+
+fn is_immutable(error: &Error) -> bool {
+    let text = error.to_string();
+    error.is_conflict()
+        || error.is_invalid()
+        || text.contains("is immutable")
+        || text.contains("immutable field")
+}
+
+/// The text for a refused dry run.
+fn refusal(object: &Value, error: &Error) -> String {
+    let id = object::id(object);
+    if error.is_not_found() {
+        return match id.namespace.is_empty() {
+            true => format!("{id} namespace not specified: {error}"),
+            false => format!("{id} not found: {error}"),
+        };
+    }
+    let reason = match error.status() {
+        Some(status)
+            if status.details.iter().flat_map(|d| &d.causes).any(|c| c.reason == "FieldManagerConflict") =>
+        {
+            "FieldManagerConflict"
+        }
+        _ => error.reason(),
+    };
+    match reason {
+        "" => format!("{id} dry-run failed: {}", error.chain()),
+        reason => format!("{id} dry-run failed ({reason}): {}", error.chain()),
+    }
+}
