@@ -35,8 +35,6 @@ impl Variable {
 pub(crate) const HOME: Variable = Variable("HOME");
 /// Where configuration lies instead of `~/.config`.
 pub(crate) const XDG_CONFIG_HOME: Variable = Variable("XDG_CONFIG_HOME");
-/// Clusters and credentials for `kubectl` and us.
-pub(crate) const KUBECONFIG: Variable = Variable("KUBECONFIG");
 
 /// age identities themselves.
 pub(crate) const SOPS_AGE_KEY: Variable = Variable("SOPS_AGE_KEY");
@@ -52,6 +50,12 @@ pub(crate) const SOPS_AGE_SSH_PRIVATE_KEY_CMD: Variable = Variable("SOPS_AGE_SSH
 pub(crate) const SOPS_GPG_EXEC: Variable = Variable("SOPS_GPG_EXEC");
 /// GnuPG's directory.
 pub(crate) const GNUPGHOME: Variable = Variable("GNUPGHOME");
+/// The recipient at hand, for programs that print identities.
+pub(crate) const SOPS_AGE_RECIPIENT: Variable = Variable("SOPS_AGE_RECIPIENT");
+/// Vault addresses that may be asked.
+pub(crate) const SOPS_HC_VAULT_ALLOWLIST: Variable = Variable("SOPS_HC_VAULT_ALLOWLIST");
+/// Namespace in Vault.
+pub(crate) const VAULT_NAMESPACE: Variable = Variable("VAULT_NAMESPACE");
 /// Token for Vault.
 pub(crate) const VAULT_TOKEN: Variable = Variable("VAULT_TOKEN");
 

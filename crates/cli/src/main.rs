@@ -7,6 +7,7 @@ use std::process::ExitCode;
 mod diagnostic;
 mod env;
 mod flux;
+mod keys;
 mod kubectl;
 mod kustomize;
 mod native;

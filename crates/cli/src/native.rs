@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::output;
-use crate::{flux, kubectl, kustomize, sops};
+use crate::{flux, keys, kubectl, kustomize, sops};
 
 /// Runs `sealfast ARGS`.
 pub(crate) fn run(mut args: Vec<OsString>) -> ExitCode {
@@ -39,6 +39,10 @@ fn ours(args: Vec<OsString>) -> ExitCode {
             clap_complete::generate(shell, &mut Sealfast::command(), "sealfast", &mut text);
             output::data(&text)
         }
+        Ok(Sealfast { verb: Verb::Keys(args) }) => match keys::run(args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure.report(),
+        },
         Err(usage) => {
             let code = if usage.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
             output::usage(&usage);
@@ -57,6 +61,8 @@ struct Sealfast {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Make keys.
+    Keys(keys::KeysArgs),
     /// Print a completion script for a shell.
     Completion {
         /// The shell to complete for.

@@ -30,7 +30,8 @@ mod stop;
 mod table;
 mod update_keys;
 
-pub(crate) use keyring::default_keyring;
+#[expect(unused_imports, reason = "`up` takes the person's keys from here")]
+pub(crate) use keyring::{default_age_keys_file, default_keyring};
 
 use call::Call;
 use stop::Stop;

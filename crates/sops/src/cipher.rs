@@ -125,6 +125,11 @@ pub(crate) fn content(value: &Value) -> Option<(&'static str, Zeroizing<Vec<u8>>
     })
 }
 
+/// Does this text have the form of an encrypted value?
+pub(crate) fn is_sealed(text: &[u8]) -> bool {
+    Parts::split(text).is_some()
+}
+
 /// The cipher of one data key.
 pub(crate) struct Cipher {
     block: Aes256,

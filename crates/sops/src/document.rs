@@ -37,7 +37,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::cipher::{Cipher, DataKey, Nonces, Random};
+use crate::cipher::{self, Cipher, DataKey, Nonces, Random};
 use crate::error::{Error, TreePath};
 use crate::mac::{self, Mac};
 use crate::metadata::Metadata;
@@ -46,7 +46,7 @@ use crate::select::Matcher;
 use crate::store;
 pub use crate::store::{EmitOptions, Format};
 use crate::time::Time;
-use crate::tree::{Branch, Comment, Text, Value};
+use crate::tree::{Branch, Comment, Key, Text, Value};
 use crate::walk;
 
 /// Plaintext on its way out: wiped on drop, not printable.
@@ -303,6 +303,12 @@ impl Encrypted {
         &self.branches
     }
 
+    /// Counts the encrypted values and comments. None at all after encrypting means that the selector chose nothing.
+    #[must_use]
+    pub fn encrypted_values(&self) -> usize {
+        self.branches.iter().map(count_in_branch).sum()
+    }
+
     /// Writes the document with its metadata.
     ///
     /// # Errors
@@ -328,6 +334,22 @@ impl Encrypted {
         }
         let Opened { nonces, clear_comments, .. } = opened;
         Ok(Decrypted { plain: Plain { branches: self.branches }, nonces, clear_comments })
+    }
+}
+
+fn count_in_branch(branch: &Branch) -> usize {
+    let key = |key: &Key| matches!(key, Key::Comment(comment) if cipher::is_sealed(comment.text.as_bytes()));
+    branch.entries.iter().map(|entry| usize::from(key(&entry.key)) + count_in_value(&entry.value)).sum()
+}
+
+fn count_in_value(value: &Value) -> usize {
+    match value {
+        Value::Str(text) | Value::Comment(Comment { text, .. }) => {
+            usize::from(cipher::is_sealed(text.as_bytes()))
+        }
+        Value::List(items) => items.iter().map(count_in_value).sum(),
+        Value::Branch(branch) => count_in_branch(branch),
+        _ => 0,
     }
 }
 
@@ -402,6 +424,10 @@ impl Opened<'_> {
 /// Returns true when the input reads as an encrypted document with version and MAC.
 #[must_use]
 pub fn is_encrypted(input: &[u8], format: Format) -> bool {
+    // Most files are not, and need no parsing to tell.
+    if !input.windows(4).any(|text| text == b"sops") {
+        return false;
+    }
     Encrypted::load(input, format)
         .is_ok_and(|document| !document.metadata.version.is_empty() && !document.metadata.mac.is_empty())
 }

@@ -1,6 +1,7 @@
 //! Programs that tests call: where they are, and what to install when they are not there.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -21,12 +22,17 @@ const PACKAGES: [(&str, &str); 6] = [
 /// # Errors
 /// When it is not there; the message names the Debian package.
 pub fn find(name: &str) -> Result<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    let found = env::split_paths(&search_path()).map(|folder| folder.join(name)).find(|file| file.is_file());
     found.with_context(|| {
         let package = PACKAGES.iter().find(|(program, _)| *program == name).map_or(name, |(_, package)| package);
         format!("`{name}` is not on PATH, and this test needs it: apt-get install {package} (or run `cargo xtask test` as root)")
     })
+}
+
+/// Returns the value of `PATH`, for commands that get an environment of their own.
+#[must_use]
+pub fn search_path() -> OsString {
+    variable("PATH").unwrap_or_default()
 }
 
 /// Returns a command with no environment but `PATH`, `TMPDIR` and a fixed locale and time zone.
@@ -37,7 +43,7 @@ pub fn clean(name: &str) -> Result<Command> {
     let mut command = Command::new(find(name)?);
     command.env_clear().env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
     for kept in ["PATH", "TMPDIR"] {
-        if let Some(value) = env::var_os(kept) {
+        if let Some(value) = variable(kept) {
             command.env(kept, value);
         }
     }
@@ -69,4 +75,9 @@ pub fn output(command: &mut Command) -> Result<Output> {
 pub fn text(command: &mut Command) -> Result<String> {
     let text = String::from_utf8(output(command)?.stdout)?;
     Ok(text.trim_end_matches('\n').to_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests find their programs as a shell does")]
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name)
 }

@@ -1,38 +1,81 @@
-//! Programs that are run while something must be cleaned up after them, whatever ends us.
+//! Programs and questions with something to clean up behind them, whatever ends us.
+//!
+//! While a [`Watch`] is there, signals that would end this process end what it waits for instead, so that the caller
+//! comes to its clean-up.
 
+use std::io::{Error, ErrorKind};
 use std::process::{Command, ExitStatus};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How waiting for a program ended.
-pub(super) enum Ended {
-    /// The program ended by itself.
-    Exited(ExitStatus),
-    /// This process was asked to end; the program has been ended too.
+/// How waiting ended.
+pub(super) enum Ended<T> {
+    /// With what was waited for.
+    With(T),
+    /// This process was asked to end.
     Interrupted,
 }
 
-/// Runs a program in the foreground. Signals that would end this process end the wait instead, so that the caller
-/// can clean up.
-pub(super) fn wait(command: Command) -> std::io::Result<Ended> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut quit = signal(SignalKind::quit())?;
-        let mut child = tokio::process::Command::from(command).spawn()?;
-        tokio::select! {
-            status = child.wait() => return status.map(Ended::Exited),
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-            _ = quit.recv() => {}
+/// Listens for signals from its making on.
+pub(super) struct Watch {
+    runtime: Option<Runtime>,
+    signals: [Signal; 4],
+}
+
+impl Watch {
+    pub(super) fn new() -> Result<Self, Error> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let signals = [
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::quit())?,
+        ];
+        drop(entered);
+        Ok(Self { runtime: Some(runtime), signals })
+    }
+
+    /// Runs a program in the foreground; it is ended when this process is asked to end.
+    pub(super) fn run(&mut self, command: Command) -> Result<Ended<ExitStatus>, Error> {
+        self.wait(async {
+            let mut command = tokio::process::Command::from(command);
+            command.kill_on_drop(true).spawn()?.wait().await
+        })
+    }
+
+    /// Waits for a line on standard input; an error of kind `UnexpectedEof` at its end.
+    pub(super) fn line(&mut self) -> Result<Ended<()>, Error> {
+        self.wait(async {
+            let read = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+            match read.await {
+                Ok(Ok(0)) | Err(_) => Err(Error::from(ErrorKind::UnexpectedEof)),
+                Ok(read) => read.map(drop),
+            }
+        })
+    }
+
+    fn wait<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<Ended<T>, Error> {
+        let [interrupt, terminate, hangup, quit] = &mut self.signals;
+        let Some(runtime) = &self.runtime else { return Ok(Ended::Interrupted) };
+        runtime.block_on(async {
+            tokio::select! {
+                done = work => done.map(Ended::With),
+                _ = interrupt.recv() => Ok(Ended::Interrupted),
+                _ = terminate.recv() => Ok(Ended::Interrupted),
+                _ = hangup.recv() => Ok(Ended::Interrupted),
+                _ = quit.recv() => Ok(Ended::Interrupted),
+            }
+        })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // A read of standard input that never ends must not hold us.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
-        let _ = child.kill().await;
-        Ok(Ended::Interrupted)
-    });
-    // Nothing may wait for a reader that never came.
-    runtime.shutdown_background();
-    ended
+    }
 }

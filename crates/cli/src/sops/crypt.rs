@@ -84,6 +84,18 @@ pub(super) fn new_key(metadata: &mut Metadata) -> Result<DataKey, Stop> {
     Ok(key)
 }
 
+/// Encrypts a document.
+pub(super) fn encrypt(
+    plain: Plain,
+    metadata: Metadata,
+    key: &DataKey,
+    reuse: Option<&Nonces>,
+) -> Result<Encrypted, Stop> {
+    let mut rng = random();
+    let context = Context { now: settings::now(), rng: &mut rng, reuse };
+    plain.encrypt(metadata, key, context).map_err(|wrong| Stop::encrypting(&wrong))
+}
+
 /// Encrypts and writes a document.
 pub(super) fn seal(
     plain: Plain,
@@ -93,10 +105,7 @@ pub(super) fn seal(
     format: Format,
     layout: &EmitOptions,
 ) -> Result<Vec<u8>, Stop> {
-    let mut rng = random();
-    let context = Context { now: settings::now(), rng: &mut rng, reuse };
-    let document = plain.encrypt(metadata, key, context).map_err(|wrong| Stop::encrypting(&wrong))?;
-    emit(&document, format, layout)
+    emit(&encrypt(plain, metadata, key, reuse)?, format, layout)
 }
 
 /// Writes an encrypted document.

@@ -2,7 +2,7 @@
 //!
 //! The file lies in a private directory (0700, the file 0600) that is removed on every way out, signals included.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::env;
 use crate::sops::call::{Call, Done};
-use crate::sops::child::{self, Ended};
+use crate::sops::child::{Ended, Watch};
 use crate::sops::crypt::{self, Opened};
 use crate::sops::encrypt::{Source, warn_about_words};
 use crate::sops::settings::Settings;
@@ -76,6 +76,7 @@ impl Session {
         };
         let shows_keys = call.is_set("show-master-keys");
         let before = self.render(shows_keys)?;
+        let mut watch = Watch::new().map_err(|wrong| unwritable("watch for signals", wrong))?;
         let dir = tempfile::Builder::new()
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
             .tempdir()
@@ -90,14 +91,14 @@ impl Session {
             .and_then(|mut open| open.write_all(before.expose()))
             .map_err(|wrong| unwritable("create temporary file", wrong))?;
         let ended = loop {
-            let after = edited(&file)?;
+            let after = edited(&mut watch, &file)?;
             if after.as_slice() == before.expose() {
                 break Err(Stop::new("File has not changed, exiting.").code(Code::NotModified));
             }
             match self.take(&after, shows_keys) {
                 Ok(()) => break Ok(()),
                 Err(Refusal::Final(stop)) => break Err(stop),
-                Err(Refusal::Mendable(message)) => ask_again(call, &message)?,
+                Err(Refusal::Mendable(message)) => ask_again(&mut watch, call, &message)?,
             }
         };
         dir.close().map_err(|wrong| unwritable("remove temporary directory", wrong))?;
@@ -158,19 +159,17 @@ enum Refusal {
 }
 
 /// Runs the editor and reads what it leaves.
-fn edited(file: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
+fn edited(watch: &mut Watch, file: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
     let failed = |reason: String| Stop::new(format!("Could not run editor: {reason}")).code(Code::Editor);
     let mut words = editor().map_err(failed)?.into_iter();
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words).arg(file);
-    match child::wait(command).map_err(|wrong| failed(wrong.to_string()))? {
+    match watch.run(command).map_err(|wrong| failed(wrong.to_string()))? {
         Ended::Interrupted => Err(Stop::new("User canceled operation")),
-        Ended::Exited(status) if status.success() => {
-            std::fs::read(file).map(Zeroizing::new).map_err(|wrong| {
-                Stop::new(format!("Could not read edited file: {wrong}")).code(Code::CouldNotReadInput)
-            })
-        }
-        Ended::Exited(status) => Err(failed(match status.code() {
+        Ended::With(status) if status.success() => std::fs::read(file).map(Zeroizing::new).map_err(|wrong| {
+            Stop::new(format!("Could not read edited file: {wrong}")).code(Code::CouldNotReadInput)
+        }),
+        Ended::With(status) => Err(failed(match status.code() {
             Some(code) => format!("exit status {code}"),
             None => status.to_string(),
         })),
@@ -197,15 +196,14 @@ fn editor() -> Result<Vec<String>, String> {
         .ok_or_else(|| "no editor available: set SOPS_EDITOR or EDITOR".to_owned())
 }
 
-fn ask_again(call: &Call, message: &str) -> Result<(), Stop> {
+fn ask_again(watch: &mut Watch, call: &Call, message: &str) -> Result<(), Stop> {
     log::error(
         call.presentation,
         &format!("{message}. Press enter to return to the editor, or Ctrl+C to exit."),
     );
-    let mut line = String::new();
-    match std::io::stdin().lock().read_line(&mut line) {
-        // The reference would ask for ever.
-        Ok(0) => Err(Stop::new("User canceled operation")),
-        _ => Ok(()),
+    // At the end of standard input nobody is there who could mend it.
+    match watch.line() {
+        Ok(Ended::With(())) => Ok(()),
+        Ok(Ended::Interrupted) | Err(_) => Err(Stop::new("User canceled operation")),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sealfast_sops::document::Plain;
+use sealfast_sops::document::{self, Plain};
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::Metadata;
 use sealfast_sops::store::{EmitOptions, Format};
@@ -21,15 +21,20 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     }
     let settings = Settings::load(call)?;
     let input = call.format("input-type", &source.name());
+    let bytes = source.read()?;
+    if call.is_native() && document::is_encrypted(&bytes, input) {
+        return Err(Stop::already_encrypted().in_file(&source.shown().to_string_lossy()));
+    }
     let metadata = settings.metadata(call, &source.known_as, input)?;
     let output = call.format("output-type", &source.name());
-    let bytes = encrypt(&source.read()?, input, metadata, output, &settings.layout(call))
+    let bytes = encrypt(call, &bytes, input, metadata, output, &settings.layout(call))
         .map_err(|stop| stop.in_file(&source.shown().to_string_lossy()))?;
     source.finish(call, bytes)
 }
 
 /// Encrypts plain bytes for new metadata.
 pub(super) fn encrypt(
+    call: &Call,
     bytes: &[u8],
     input: Format,
     mut metadata: Metadata,
@@ -47,7 +52,14 @@ pub(super) fn encrypt(
         Ok(()) => {}
     }
     let key = crypt::new_key(&mut metadata)?;
-    crypt::seal(plain, metadata, &key, None, output, layout)
+    let document = crypt::encrypt(plain, metadata, &key, None)?;
+    if call.is_native() && document.encrypted_values() == 0 {
+        log::warn(
+            call.presentation,
+            "no value was encrypted: the selector chose none, or there was nothing to encrypt",
+        );
+    }
+    crypt::emit(&document, output, layout)
 }
 
 /// Where a command reads from and writes to.

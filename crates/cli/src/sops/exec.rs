@@ -12,7 +12,7 @@ use sealfast_sops::store::text_of;
 use sealfast_sops::tree::{Branch, Key};
 
 use crate::sops::call::{Call, Done};
-use crate::sops::child::{self, Ended};
+use crate::sops::child::{Ended, Watch};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{crypt, decrypt, files, log};
@@ -58,6 +58,7 @@ pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
         _ => return Err(Stop::new("The provided filename is not a local path.")),
     };
     let failed = |wrong: std::io::Error| Stop::new(format!("cannot hand out the decrypted file: {wrong}"));
+    let mut watch = Watch::new().map_err(failed)?;
     let dir = tempfile::Builder::new()
         .prefix(".sops")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
@@ -75,10 +76,10 @@ pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
             "exec-file's --background option is deprecated; waiting for the command",
         );
     }
-    let ended = child::wait(command).map_err(unstartable)?;
+    let ended = watch.run(command).map_err(unstartable)?;
     dir.close().map_err(failed)?;
     match ended {
-        Ended::Exited(status) => finish(status),
+        Ended::With(status) => finish(status),
         Ended::Interrupted => Err(Stop::new("interrupted")),
     }
 }

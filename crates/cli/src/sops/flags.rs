@@ -130,8 +130,7 @@ impl Given {
         body: &str,
         rest: &mut std::vec::IntoIter<String>,
     ) -> Result<(), Stop> {
-        let mut letters = body.char_indices();
-        while let Some((at, letter)) = letters.next() {
+        for (at, letter) in body.char_indices() {
             let behind = &body[at + letter.len_utf8()..];
             let name = letter.to_string();
             match find(flags, &name) {

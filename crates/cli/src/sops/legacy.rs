@@ -68,5 +68,5 @@ fn transform(call: &Call, source: &Source, settings: &Settings, path: &Path) -> 
         return Ok(decrypt::render(opened, steps.as_deref(), output, &layout)?.expose().to_vec());
     }
     let metadata = settings.metadata(call, &source.known_as, input)?;
-    encrypt::encrypt(&files::read(path)?, input, metadata, output, &layout)
+    encrypt::encrypt(call, &files::read(path)?, input, metadata, output, &layout)
 }

@@ -16,7 +16,7 @@ use sealfast_sops::time::Time;
 
 use crate::sops::call::Call;
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{files, log};
+use crate::sops::{files, keyring, log};
 
 const CONFIG_NAME: &str = ".sops.yaml";
 const OTHER_NAME: &str = ".sops.yml";
@@ -198,7 +198,18 @@ fn key_groups(call: &Call, rule: Option<&CreationRule>, now: Time) -> Result<Vec
         )
         .hint("name a recipient, as `--age age1…` or `--pgp FINGERPRINT`, or write a .sops.yaml with creation_rules")
     })?;
-    rule.key_groups(&context, now).map_err(|wrong| Stop::of(&wrong, ""))
+    groups_of_rule(rule, &context, now)
+}
+
+/// The groups that a rule asks for, its age recipients checked.
+pub(super) fn groups_of_rule(
+    rule: &CreationRule,
+    context: &BTreeMap<String, String>,
+    now: Time,
+) -> Result<Vec<KeyGroup>, Stop> {
+    let groups = rule.key_groups(context, now).map_err(|wrong| Stop::of(&wrong, ""))?;
+    groups.iter().try_for_each(|group| keyring::check(&group.keys))?;
+    Ok(groups)
 }
 
 /// The keys that the flags name, `prefix` being empty, `add-` or `rm-`.
@@ -213,6 +224,7 @@ pub(super) fn keys_of_flags(call: &Call, prefix: &str, now: Time) -> Result<Vec<
     keys.extend(MasterKey::pgp_list(&text("pgp"), now));
     keys.extend(MasterKey::vault_list(&text("hc-vault-transit"), now).map_err(refuse)?);
     keys.extend(MasterKey::age_list(&text("age")));
+    keyring::check(&keys)?;
     Ok(keys)
 }
 

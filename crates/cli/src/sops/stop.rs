@@ -34,9 +34,12 @@ pub(super) enum Code {
     AlreadyEncrypted = 203,
 }
 
-/// Why a command stopped.
+/// Why a command stopped. Boxed, because it travels through every result.
 #[derive(Debug)]
-pub(super) struct Stop {
+pub(super) struct Stop(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     /// As `sops` says it.
     message: String,
     code: u8,
@@ -51,40 +54,42 @@ pub(super) struct Stop {
 
 impl Stop {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             message: message.into(),
             code: Code::Generic as u8,
             plain: None,
             hints: Vec::new(),
             fatal: false,
             file: String::new(),
-        }
+        }))
     }
 
     /// A mistake on the command line, or an error that `sops` only logs.
     pub(super) fn fatal(message: impl Into<String>) -> Self {
-        Self { fatal: true, ..Self::new(message) }
+        let mut stop = Self::new(message);
+        stop.0.fatal = true;
+        stop
     }
 
     pub(super) fn code(mut self, code: Code) -> Self {
-        self.code = code as u8;
+        self.0.code = code as u8;
         self
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.0.hints.push(hint.into());
         self
     }
 
     /// Says which file it is about.
     pub(super) fn in_file(mut self, file: &str) -> Self {
-        file.clone_into(&mut self.file);
+        file.clone_into(&mut self.0.file);
         self
     }
 
     /// The message, for a report about several files.
     pub(super) fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// Nothing was given to work on.
@@ -134,31 +139,24 @@ impl Stop {
             (*cause).source()
         })
         .map(ToString::to_string);
-        Self {
-            plain: Some((error.to_string(), causes.collect())),
-            hints: hints(error),
-            ..Self::new(format!("{prefix}{}", reference_words(error)))
-        }
+        let mut stop = Self::new(format!("{prefix}{}", reference_words(error)));
+        stop.0.plain = Some((error.to_string(), causes.collect()));
+        stop.0.hints = hints(error);
+        stop
     }
 
     /// Prints the report and returns the exit code.
     pub(super) fn report(self, presentation: Presentation) -> ExitCode {
-        match presentation {
-            Presentation::AsSops => {
-                output::talk(&if self.fatal { log::line("fatal", &self.message) } else { self.message });
-                ExitCode::from(self.code)
-            }
-            Presentation::Native => {
-                let (message, causes) = self.plain.unwrap_or_else(|| {
-                    (self.message.strip_prefix("Error: ").unwrap_or(&self.message).to_owned(), Vec::new())
-                });
-                let message = causes.iter().fold(message, |whole, cause| format!("{whole}: {cause}"));
-                let message =
-                    if self.file.is_empty() { message } else { format!("{}: {message}", self.file) };
-                let failure = Failure::new(message).code(self.code);
-                self.hints.into_iter().fold(failure, Failure::hint).report()
-            }
+        let Parts { message, code, plain, hints, fatal, file } = *self.0;
+        if presentation == Presentation::AsSops {
+            output::talk(&if fatal { log::line("fatal", &message) } else { message });
+            return ExitCode::from(code);
         }
+        let (message, causes) = plain
+            .unwrap_or_else(|| (message.strip_prefix("Error: ").unwrap_or(&message).to_owned(), Vec::new()));
+        let message = causes.iter().fold(message, |whole, cause| format!("{whole}: {cause}"));
+        let message = if file.is_empty() { message } else { format!("{file}: {message}") };
+        hints.into_iter().fold(Failure::new(message).code(code), Failure::hint).report()
     }
 }
 

@@ -70,7 +70,7 @@ fn wanted_groups(settings: &Settings, path: &Path) -> Result<Vec<KeyGroup>, Stop
     let rule = settings
         .rule(path)?
         .ok_or_else(|| Stop::new(format!("The config file {config} does not contain any creation rule")))?;
-    rule.key_groups(&BTreeMap::new(), settings::now()).map_err(|wrong| Stop::of(&wrong, ""))
+    settings::groups_of_rule(rule, &BTreeMap::new(), settings::now())
 }
 
 /// How one group changes.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -86,12 +87,17 @@ impl Drop for Bench {
 
 fn run(case_dir: &Path) -> anyhow::Result<()> {
     let case: Value = serde_json::from_slice(&fs::read(case_dir.join("case.json"))?)?;
-    ensure!(case.get("mock").is_none(), "needs the stand-in for key services");
+    // The stand-in for key services has one port, so only one case at a time may use it.
+    static SERVICES: Mutex<()> = Mutex::new(());
+    let _turn = case.get("mock").map(|_| SERVICES.lock().unwrap_or_else(PoisonError::into_inner));
     let scratch = scratch_dir()?;
     let program = scratch.join("sops");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sealfast"), &program)?;
     let mut bench = Bench { case, case_dir: case_dir.to_owned(), scratch, program, background: Vec::new() };
     bench.set_up()?;
+    if bench.case.get("mock").is_some() {
+        bench.start_services()?;
+    }
     let mut problems = Vec::new();
     let steps = bench.case["steps"].as_array().cloned().unwrap_or_default();
     for (index, step) in steps.iter().enumerate() {
@@ -138,6 +144,7 @@ impl Bench {
     }
 
     /// A program with nothing in its environment but what every case has.
+    #[expect(clippy::disallowed_methods, reason = "a test hands its search path on")]
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -177,6 +184,20 @@ impl Bench {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         }
         Ok(())
+    }
+
+    /// Starts the stand-in for AWS KMS and Vault.
+    fn start_services(&mut self) -> anyhow::Result<()> {
+        let mut command = Command::new("python3");
+        command.arg(self.case_dir.join("../mock_server.py")).arg(self.work().join("mock.log"));
+        self.background.push(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+        for _ in 0..100 {
+            if std::net::TcpStream::connect("127.0.0.1:18231").is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("the stand-in for key services does not answer")
     }
 
     /// Runs a step and returns what is wrong with it.

@@ -5,3 +5,4 @@
 mod guide;
 mod kill;
 mod person;
+mod sops;

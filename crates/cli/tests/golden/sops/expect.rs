@@ -49,7 +49,7 @@ pub(crate) fn check(
     for (name, wanted) in expect["files"].as_object().into_iter().flatten() {
         let found = fs::read(work.join(name)).ok();
         let (Some(found), false) = (&found, wanted.is_null()) else {
-            if found.is_some() != !wanted.is_null() {
+            if found.is_some() == wanted.is_null() {
                 problems.push(format!("{name} is there: {}", found.is_some()));
             }
             continue;

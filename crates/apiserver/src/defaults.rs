@@ -1,0 +1,190 @@
+//! Defaults of the built-in kinds: what a person leaves out and the server fills in.
+//!
+//! Follows: kube-apiserver 1.36, as the pairs in `golden/data/defaults` show it. Pure; what needs other objects
+//! (addresses, ports, service accounts) is the server's business.
+
+mod quantity;
+mod workload;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sealfast_k8s::object;
+use serde_json::{Map, Value, json};
+
+/// Fills in the defaults of an object's kind; other kinds stay as they are.
+pub(crate) fn apply(object: &mut Value) {
+    let gvk = object::gvk(object);
+    let Some(root) = object.as_object_mut() else { return };
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "Secret") => secret(root),
+        ("", "Namespace") => namespace(root),
+        ("", "Service") => service(root),
+        ("", "Pod") => workload::pod(root),
+        ("", "PersistentVolumeClaim") => claim(root),
+        ("", "PersistentVolume") => volume(root),
+        ("", "Endpoints") => endpoints(root),
+        ("apps", kind) => workload::apps(kind, root),
+        ("batch", kind) => workload::batch(kind, root),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(root),
+        ("networking.k8s.io", "NetworkPolicy") => network_policy(root),
+        ("networking.k8s.io", "Ingress") => set(root, "status", json!({ "loadBalancer": {} })),
+        ("storage.k8s.io", "StorageClass") => {
+            set(root, "reclaimPolicy", json!("Delete"));
+            set(root, "volumeBindingMode", json!("Immediate"));
+        }
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(root),
+        _ => {}
+    }
+}
+
+/// Sets a field that is absent, or `null`.
+fn set(fields: &mut Map<String, Value>, name: &str, value: Value) {
+    match fields.get(name) {
+        None | Some(Value::Null) => drop(fields.insert(name.to_owned(), value)),
+        Some(_) => {}
+    }
+}
+
+/// Returns a field as a map, made when it is absent.
+fn map<'a>(fields: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Map<String, Value>> {
+    set(fields, name, json!({}));
+    fields.get_mut(name)?.as_object_mut()
+}
+
+/// Iterates over the maps in a list field.
+fn items<'a>(
+    fields: &'a mut Map<String, Value>,
+    name: &str,
+) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+    fields.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+/// Moves `stringData` into `data`; the plain form is never stored.
+fn secret(root: &mut Map<String, Value>) {
+    set(root, "type", json!("Opaque"));
+    let Some(Value::Object(plain)) = root.shift_remove("stringData") else { return };
+    if plain.is_empty() {
+        return;
+    }
+    let Some(data) = map(root, "data") else { return };
+    for (key, value) in plain {
+        let text = value.as_str().unwrap_or_default();
+        data.insert(key, Value::String(STANDARD.encode(text)));
+    }
+}
+
+fn namespace(root: &mut Map<String, Value>) {
+    let name =
+        root.get("metadata").and_then(|metadata| metadata["name"].as_str()).unwrap_or_default().to_owned();
+    if let Some(labels) = map(root, "metadata").and_then(|metadata| map(metadata, "labels")) {
+        labels.insert("kubernetes.io/metadata.name".to_owned(), Value::String(name));
+    }
+    if let Some(spec) = map(root, "spec") {
+        set(spec, "finalizers", json!(["kubernetes"]));
+    }
+    if let Some(status) = map(root, "status") {
+        set(status, "phase", json!("Active"));
+    }
+}
+
+fn service(root: &mut Map<String, Value>) {
+    let Some(spec) = map(root, "spec") else { return };
+    set(spec, "sessionAffinity", json!("None"));
+    set(spec, "type", json!("ClusterIP"));
+    let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if spec.get("sessionAffinity") == Some(&json!("ClientIP")) {
+        set(spec, "sessionAffinityConfig", json!({ "clientIP": { "timeoutSeconds": 10800 } }));
+    }
+    if kind != "ExternalName" {
+        set(spec, "internalTrafficPolicy", json!("Cluster"));
+    }
+    if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
+        set(spec, "externalTrafficPolicy", json!("Cluster"));
+    }
+    if kind == "LoadBalancer" {
+        set(spec, "allocateLoadBalancerNodePorts", json!(true));
+    }
+    for port in items(spec, "ports") {
+        set(port, "protocol", json!("TCP"));
+        let number = port.get("port").cloned().unwrap_or_default();
+        let target = port.get("targetPort");
+        if target.is_none_or(|target| target.is_null() || *target == json!(0) || *target == json!("")) {
+            port.insert("targetPort".to_owned(), number);
+        }
+    }
+    set(root, "status", json!({ "loadBalancer": {} }));
+}
+
+fn claim(root: &mut Map<String, Value>) {
+    if let Some(spec) = map(root, "spec") {
+        set(spec, "volumeMode", json!("Filesystem"));
+    }
+    set(root, "status", json!({ "phase": "Pending" }));
+}
+
+fn volume(root: &mut Map<String, Value>) {
+    if let Some(spec) = map(root, "spec") {
+        set(spec, "persistentVolumeReclaimPolicy", json!("Retain"));
+        set(spec, "volumeMode", json!("Filesystem"));
+        if let Some(path) = spec.get_mut("hostPath").and_then(Value::as_object_mut) {
+            set(path, "type", json!(""));
+        }
+    }
+    if let Some(status) = map(root, "status") {
+        set(status, "phase", json!("Pending"));
+    }
+}
+
+fn endpoints(root: &mut Map<String, Value>) {
+    for subset in items(root, "subsets") {
+        for port in items(subset, "ports") {
+            set(port, "protocol", json!("TCP"));
+        }
+    }
+}
+
+fn binding(root: &mut Map<String, Value>) {
+    const RBAC: &str = "rbac.authorization.k8s.io";
+    if let Some(role) = root.get_mut("roleRef").and_then(Value::as_object_mut) {
+        set(role, "apiGroup", json!(RBAC));
+    }
+    for subject in items(root, "subjects") {
+        if matches!(subject.get("kind").and_then(Value::as_str), Some("User" | "Group")) {
+            set(subject, "apiGroup", json!(RBAC));
+        }
+    }
+}
+
+fn network_policy(root: &mut Map<String, Value>) {
+    let Some(spec) = map(root, "spec") else { return };
+    set(spec, "podSelector", json!({}));
+    let egress = spec.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
+    set(spec, "policyTypes", if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) });
+    for direction in ["ingress", "egress"] {
+        for rule in items(spec, direction) {
+            for port in items(rule, "ports") {
+                set(port, "protocol", json!("TCP"));
+            }
+        }
+    }
+}
+
+fn autoscaler(root: &mut Map<String, Value>) {
+    let Some(spec) = map(root, "spec") else { return };
+    set(spec, "minReplicas", json!(1));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_secret_values_are_stored_encoded() {
+        let mut secret = json!({ "apiVersion": "v1", "kind": "Secret", "data": { "k": "dg==" }, "stringData": { "s": "text" } });
+        apply(&mut secret);
+        assert_eq!(
+            secret,
+            json!({ "apiVersion": "v1", "kind": "Secret", "data": { "k": "dg==", "s": "dGV4dA==" }, "type": "Opaque" })
+        );
+    }
+}

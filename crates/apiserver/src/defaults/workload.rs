@@ -1,0 +1,241 @@
+//! Defaults of pods, and of the kinds that make them.
+
+use serde_json::{Map, Value, json};
+
+use super::{items, map, quantity, set};
+
+/// Fills in a Pod.
+pub(super) fn pod(root: &mut Map<String, Value>) {
+    if let Some(spec) = map(root, "spec") {
+        pod_spec(spec);
+        set(spec, "enableServiceLinks", json!(true));
+    }
+    set(root, "status", json!({ "phase": "Pending" }));
+}
+
+/// Fills in a kind of the group `apps`.
+pub(super) fn apps(kind: &str, root: &mut Map<String, Value>) {
+    let generation = kind == "DaemonSet";
+    let Some(spec) = map(root, "spec") else { return };
+    template(spec);
+    match kind {
+        "Deployment" => {
+            set(spec, "progressDeadlineSeconds", json!(600));
+            set(spec, "replicas", json!(1));
+            set(spec, "revisionHistoryLimit", json!(10));
+            rolling(spec, "strategy", json!({ "maxSurge": "25%", "maxUnavailable": "25%" }));
+        }
+        "StatefulSet" => {
+            set(spec, "podManagementPolicy", json!("OrderedReady"));
+            set(spec, "replicas", json!(1));
+            set(spec, "revisionHistoryLimit", json!(10));
+            let retain = json!({ "whenDeleted": "Retain", "whenScaled": "Retain" });
+            set(spec, "persistentVolumeClaimRetentionPolicy", retain);
+            rolling(spec, "updateStrategy", json!({ "partition": 0 }));
+            for claim in items(spec, "volumeClaimTemplates") {
+                set(claim, "apiVersion", json!("v1"));
+                set(claim, "kind", json!("PersistentVolumeClaim"));
+                set(claim, "status", json!({ "phase": "Pending" }));
+                if let Some(spec) = map(claim, "spec") {
+                    set(spec, "volumeMode", json!("Filesystem"));
+                }
+            }
+        }
+        "DaemonSet" => {
+            set(spec, "revisionHistoryLimit", json!(10));
+            rolling(spec, "updateStrategy", json!({ "maxSurge": 0, "maxUnavailable": 1 }));
+        }
+        "ReplicaSet" => set(spec, "replicas", json!(1)),
+        _ => return,
+    }
+    if generation && let Some(notes) = map(root, "metadata").and_then(|metadata| map(metadata, "annotations"))
+    {
+        set(notes, "deprecated.daemonset.template.generation", json!("1"));
+    }
+    let status = match kind {
+        "StatefulSet" => json!({ "availableReplicas": 0, "replicas": 0 }),
+        "DaemonSet" => {
+            json!({ "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0, "numberReady": 0 })
+        }
+        "ReplicaSet" => json!({ "replicas": 0 }),
+        _ => json!({}),
+    };
+    set(root, "status", status);
+}
+
+/// The strategy by which pods are replaced: rolling, with these numbers.
+fn rolling(spec: &mut Map<String, Value>, field: &str, numbers: Value) {
+    let Some(strategy) = map(spec, field) else { return };
+    set(strategy, "type", json!("RollingUpdate"));
+    if strategy.get("type") != Some(&json!("RollingUpdate")) {
+        return;
+    }
+    if let (Some(rolling), Value::Object(numbers)) = (map(strategy, "rollingUpdate"), numbers) {
+        for (name, value) in numbers {
+            set(rolling, &name, value);
+        }
+    }
+}
+
+/// Fills in a kind of the group `batch`.
+pub(super) fn batch(kind: &str, root: &mut Map<String, Value>) {
+    let uid =
+        root.get("metadata").and_then(|metadata| metadata["uid"].as_str()).unwrap_or_default().to_owned();
+    let name =
+        root.get("metadata").and_then(|metadata| metadata["name"].as_str()).unwrap_or_default().to_owned();
+    let Some(spec) = map(root, "spec") else { return };
+    match kind {
+        "Job" => {
+            job(spec);
+            if !uid.is_empty() && spec.get("manualSelector") != Some(&json!(true)) {
+                job_labels(root, &uid, &name);
+            }
+        }
+        "CronJob" => {
+            set(spec, "concurrencyPolicy", json!("Allow"));
+            set(spec, "failedJobsHistoryLimit", json!(1));
+            set(spec, "successfulJobsHistoryLimit", json!(3));
+            set(spec, "suspend", json!(false));
+            if let Some(job) = map(spec, "jobTemplate") {
+                set(job, "metadata", json!({}));
+                if let Some(spec) = map(job, "spec") {
+                    template(spec);
+                }
+            }
+        }
+        _ => return,
+    }
+    set(root, "status", json!({}));
+}
+
+fn job(spec: &mut Map<String, Value>) {
+    set(spec, "backoffLimit", json!(6));
+    set(spec, "completionMode", json!("NonIndexed"));
+    if !spec.contains_key("completions") && !spec.contains_key("parallelism") {
+        set(spec, "completions", json!(1));
+    }
+    set(spec, "manualSelector", json!(false));
+    set(spec, "parallelism", json!(1));
+    set(spec, "podReplacementPolicy", json!("TerminatingOrFailed"));
+    set(spec, "suspend", json!(false));
+    template(spec);
+}
+
+/// The labels by which a Job finds its pods.
+fn job_labels(root: &mut Map<String, Value>, uid: &str, name: &str) {
+    let labels = [
+        ("batch.kubernetes.io/controller-uid", uid),
+        ("batch.kubernetes.io/job-name", name),
+        ("controller-uid", uid),
+        ("job-name", name),
+    ];
+    let put = |fields: &mut Map<String, Value>| {
+        if let Some(known) = map(fields, "metadata").and_then(|metadata| map(metadata, "labels")) {
+            for (label, value) in labels {
+                set(known, label, json!(value));
+            }
+        }
+    };
+    put(root);
+    let Some(spec) = map(root, "spec") else { return };
+    set(spec, "selector", json!({ "matchLabels": { "batch.kubernetes.io/controller-uid": uid } }));
+    if let Some(template) = map(spec, "template") {
+        put(template);
+    }
+}
+
+fn template(spec: &mut Map<String, Value>) {
+    let Some(template) = map(spec, "template") else { return };
+    set(template, "metadata", json!({}));
+    if let Some(spec) = map(template, "spec") {
+        pod_spec(spec);
+    }
+}
+
+fn pod_spec(spec: &mut Map<String, Value>) {
+    for field in ["initContainers", "containers"] {
+        for container in items(spec, field) {
+            self::container(container);
+        }
+    }
+    set(spec, "dnsPolicy", json!("ClusterFirst"));
+    set(spec, "restartPolicy", json!("Always"));
+    set(spec, "schedulerName", json!("default-scheduler"));
+    set(spec, "securityContext", json!({}));
+    set(spec, "terminationGracePeriodSeconds", json!(30));
+    if let Some(account) = spec.get("serviceAccountName").cloned() {
+        set(spec, "serviceAccount", account);
+    }
+    for volume in items(spec, "volumes") {
+        self::volume(volume);
+    }
+}
+
+fn container(container: &mut Map<String, Value>) {
+    let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
+    set(container, "imagePullPolicy", json!(pull_policy(image)));
+    set(container, "resources", json!({}));
+    set(container, "terminationMessagePath", json!("/dev/termination-log"));
+    set(container, "terminationMessagePolicy", json!("File"));
+    for port in items(container, "ports") {
+        set(port, "protocol", json!("TCP"));
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
+            self::probe(probe);
+        }
+    }
+    if let Some(resources) = container.get_mut("resources").and_then(Value::as_object_mut) {
+        for field in ["limits", "requests"] {
+            if let Some(amounts) = resources.get_mut(field).and_then(Value::as_object_mut) {
+                amounts.values_mut().for_each(quantity::normalize);
+            }
+        }
+        // What is limited is requested too.
+        if let Some(Value::Object(limits)) = resources.get("limits").cloned()
+            && let Some(requests) = map(resources, "requests")
+        {
+            for (name, amount) in limits {
+                set(requests, &name, amount);
+            }
+        }
+    }
+    for variable in items(container, "env") {
+        let field = variable.get_mut("valueFrom").and_then(|from| from.get_mut("fieldRef"));
+        if let Some(field) = field.and_then(Value::as_object_mut) {
+            set(field, "apiVersion", json!("v1"));
+        }
+    }
+}
+
+/// Images without a tag, or with `latest`, are pulled every time.
+fn pull_policy(image: &str) -> &'static str {
+    let name = image.rsplit('/').next().unwrap_or_default();
+    let pinned = image.contains('@') || name.split_once(':').is_some_and(|(_, tag)| tag != "latest");
+    if pinned { "IfNotPresent" } else { "Always" }
+}
+
+fn probe(probe: &mut Map<String, Value>) {
+    set(probe, "failureThreshold", json!(3));
+    set(probe, "periodSeconds", json!(10));
+    set(probe, "successThreshold", json!(1));
+    set(probe, "timeoutSeconds", json!(1));
+    if let Some(request) = probe.get_mut("httpGet").and_then(Value::as_object_mut) {
+        set(request, "path", json!("/"));
+        set(request, "scheme", json!("HTTP"));
+    }
+}
+
+fn volume(volume: &mut Map<String, Value>) {
+    for source in ["configMap", "secret", "projected", "downwardAPI"] {
+        if let Some(source) = volume.get_mut(source).and_then(Value::as_object_mut) {
+            set(source, "defaultMode", json!(420));
+        }
+    }
+    if let Some(path) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
+        set(path, "type", json!(""));
+    }
+    if volume.len() == 1 {
+        set(volume, "emptyDir", json!({}));
+    }
+}

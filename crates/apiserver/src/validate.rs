@@ -1,0 +1,386 @@
+//! Custom objects against their structural schema: pruned, defaulted, validated.
+//!
+//! Follows: the apiextensions part of kube-apiserver 1.36, its texts as recorded. Pure.
+
+mod format;
+mod prune;
+mod rules;
+
+use serde_json::Value;
+
+pub(crate) use prune::{default, prune};
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Problem {
+    /// Path such as `spec.list[1]`; `<nil>` for the object as a whole.
+    pub(crate) field: String,
+    /// What is wrong with it.
+    pub(crate) kind: Kind,
+}
+
+/// Kinds of problems; each has a reason and a text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Kind {
+    /// A value that is not allowed, and why.
+    Invalid(Value, String),
+    /// A value of the wrong type; the name of its type or its text, and why.
+    Type(String, String),
+    /// Missing.
+    Required,
+    /// Not one of these.
+    NotSupported(Value, Vec<Value>),
+    /// More bytes than these.
+    TooLong(u64),
+    /// So many, more than so many.
+    TooMany(usize, u64),
+    /// Twice the same.
+    Duplicate(Value),
+    /// Not allowed by a rule.
+    Forbidden(String),
+    /// A rule whose text says it all.
+    Rule(String),
+}
+
+impl Problem {
+    fn new(field: &str, kind: Kind) -> Self {
+        let field = if field.is_empty() { "<nil>" } else { field };
+        Self { field: field.to_owned(), kind }
+    }
+
+    /// Returns the machine-readable reason of a cause.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self.kind {
+            Kind::Invalid(..) | Kind::Rule(_) => "FieldValueInvalid",
+            Kind::Type(..) => "FieldValueTypeInvalid",
+            Kind::Required => "FieldValueRequired",
+            Kind::NotSupported(..) => "FieldValueNotSupported",
+            Kind::TooLong(_) => "FieldValueTooLong",
+            Kind::TooMany(..) => "FieldValueTooMany",
+            Kind::Duplicate(_) => "FieldValueDuplicate",
+            Kind::Forbidden(_) => "FieldValueForbidden",
+        }
+    }
+
+    /// Returns the text of a cause, without the field.
+    pub(crate) fn message(&self) -> String {
+        let items = |count: u64| if count == 1 { "item" } else { "items" };
+        match &self.kind {
+            Kind::Invalid(value, why) => format!("Invalid value: {value}: {why}"),
+            Kind::Rule(why) => format!("Invalid value: {why}"),
+            Kind::Type(found, why) => format!("Invalid value: {found:?}: {why}: {found:?}"),
+            Kind::Required => "Required value".to_owned(),
+            Kind::NotSupported(value, supported) => {
+                let supported: Vec<String> = supported.iter().map(Value::to_string).collect();
+                format!("Unsupported value: {value}: supported values: {}", supported.join(", "))
+            }
+            Kind::TooLong(most) => format!("Too long: may not be more than {most} bytes"),
+            Kind::TooMany(count, most) => {
+                format!("Too many: {count}: must have at most {most} {}", items(*most))
+            }
+            Kind::Duplicate(value) => format!("Duplicate value: {value}"),
+            Kind::Forbidden(why) => format!("Forbidden: {why}"),
+        }
+    }
+}
+
+/// Checks an object against its schema, then by its rules; what an update leaves as it was is let through.
+pub(crate) fn validate(schema: &Value, new: &Value, old: Option<&Value>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    walk(schema, new, old, "", &mut problems);
+    if problems.is_empty() {
+        rules::check(schema, new, old, "", &mut problems);
+    } else if rules::any(schema) {
+        let text = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+        problems.push(Problem::new("", Kind::Invalid(Value::Null, text.to_owned())));
+    }
+    problems
+}
+
+fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems: &mut Vec<Problem>) {
+    // Unchanged values were accepted once.
+    if old == Some(value) {
+        return;
+    }
+    if value.is_null() && schema["nullable"] == true {
+        return;
+    }
+    if !has_type(schema, value) {
+        let wanted = schema["type"].as_str().unwrap_or_default();
+        let found = type_name(value).to_owned();
+        problems
+            .push(Problem::new(path, Kind::Type(found, format!("{path} in body must be of type {wanted}"))));
+        if matches!(wanted, "integer" | "number") && !value.is_number() {
+            let text = format!("Checked value must be of type {wanted} (default format) in {path}");
+            problems.push(Problem::new("", Kind::Invalid(Value::from(""), text)));
+        }
+        return;
+    }
+    if let Some(allowed) = schema["enum"].as_array()
+        && !allowed.contains(value)
+    {
+        problems.push(Problem::new(path, Kind::NotSupported(value.clone(), allowed.clone())));
+    }
+    match value {
+        Value::String(text) => string(schema, text, path, problems),
+        Value::Number(number) => numeric(schema, number, path, problems),
+        Value::Array(items) => array(schema, items, old, path, problems),
+        Value::Object(fields) => object(schema, fields, value, old, path, problems),
+        _ => {}
+    }
+    combined(schema, value, path, problems);
+}
+
+fn has_type(schema: &Value, value: &Value) -> bool {
+    if schema["x-kubernetes-int-or-string"] == true {
+        return value.is_string() || is_integer(value);
+    }
+    match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => is_integer(value),
+        Some("number") => value.is_number(),
+        _ => true,
+    }
+}
+
+fn is_integer(value: &Value) -> bool {
+    value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn string(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem>) {
+    let invalid =
+        |why: String| Problem::new(path, Kind::Invalid(Value::from(text), format!("{path} in body {why}")));
+    let length = text.chars().count() as u64;
+    if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
+        problems.push(Problem::new(path, Kind::TooLong(most)));
+    }
+    if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
+        problems.push(invalid(format!("should be at least {least} chars long")));
+    }
+    if let Some(pattern) = schema["pattern"].as_str()
+        && regex::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
+    {
+        problems.push(invalid(format!("should match '{pattern}'")));
+    }
+    if let Some(format) = schema["format"].as_str().filter(|format| !format::is_valid(format, text)) {
+        problems.push(Problem::new(
+            path,
+            Kind::Type(text.to_owned(), format!("{path} in body must be of type {format}")),
+        ));
+    }
+}
+
+fn numeric(schema: &Value, number: &serde_json::Number, path: &str, problems: &mut Vec<Problem>) {
+    let Some(value) = number.as_f64() else { return };
+    let mut refuse = |why: String| {
+        let found = Value::Number(number.clone());
+        problems.push(Problem::new(path, Kind::Invalid(found, format!("{path} in body should be {why}"))));
+    };
+    if let Some(most) = schema["maximum"].as_f64() {
+        let shown = &schema["maximum"];
+        if schema["exclusiveMaximum"] == true && value >= most {
+            refuse(format!("less than {shown}"));
+        } else if value > most {
+            refuse(format!("less than or equal to {shown}"));
+        }
+    }
+    if let Some(least) = schema["minimum"].as_f64() {
+        let shown = &schema["minimum"];
+        if schema["exclusiveMinimum"] == true && value <= least {
+            refuse(format!("greater than {shown}"));
+        } else if value < least {
+            refuse(format!("greater than or equal to {shown}"));
+        }
+    }
+    if let Some(step) = schema["multipleOf"].as_f64()
+        && (value / step).fract().abs() > 1e-9
+    {
+        refuse(format!("a multiple of {}", schema["multipleOf"]));
+    }
+}
+
+fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &str, problems: &mut Vec<Problem>) {
+    let count = items.len();
+    if let Some(most) = schema["maxItems"].as_u64().filter(|most| count as u64 > *most) {
+        problems.push(Problem::new(path, Kind::TooMany(count, most)));
+    }
+    if let Some(least) = schema["minItems"].as_u64().filter(|least| (count as u64) < *least) {
+        let text = format!("{path} in body should have at least {least} items");
+        problems.push(Problem::new(path, Kind::Invalid(Value::from(count), text)));
+    }
+    let old = old.and_then(Value::as_array);
+    for (at, item) in items.iter().enumerate() {
+        let twin = old.and_then(|old| old.get(at));
+        walk(&schema["items"], item, twin, &format!("{path}[{at}]"), problems);
+    }
+    duplicates(schema, items, path, problems);
+}
+
+fn duplicates(schema: &Value, items: &[Value], path: &str, problems: &mut Vec<Problem>) {
+    let keys = schema["x-kubernetes-list-map-keys"].as_array();
+    let identity = |item: &Value| match (schema["x-kubernetes-list-type"].as_str(), keys) {
+        (Some("set"), _) => Some(item.clone()),
+        (Some("map"), Some(keys)) => Some(
+            keys.iter()
+                .filter_map(Value::as_str)
+                .map(|key| (key.to_owned(), item[key].clone()))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+        ),
+        _ => None,
+    };
+    let mut seen: Vec<Value> = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let Some(identity) = identity(item) else { return };
+        if seen.contains(&identity) {
+            problems.push(Problem::new(&format!("{path}[{at}]"), Kind::Duplicate(identity)));
+        } else {
+            seen.push(identity);
+        }
+    }
+}
+
+fn object(
+    schema: &Value,
+    fields: &serde_json::Map<String, Value>,
+    value: &Value,
+    old: Option<&Value>,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) {
+    if let Some(most) = schema["maxProperties"].as_u64().filter(|most| fields.len() as u64 > *most) {
+        problems.push(Problem::new(path, Kind::TooMany(fields.len(), most)));
+    }
+    if let Some(least) = schema["minProperties"].as_u64().filter(|least| (fields.len() as u64) < *least) {
+        let text = format!("{path} in body should have at least {least} properties");
+        problems.push(Problem::new(path, Kind::Invalid(value.clone(), text)));
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if fields.get(name).is_none_or(Value::is_null) {
+            problems.push(Problem::new(&join(path, name), Kind::Required));
+        }
+    }
+    for (name, value) in fields {
+        let known = schema.get("properties").and_then(|properties| properties.get(name));
+        let Some(known) =
+            known.or_else(|| schema.get("additionalProperties").filter(|values| values.is_object()))
+        else {
+            continue;
+        };
+        let required =
+            schema["required"].as_array().is_some_and(|required| required.iter().any(|known| known == name));
+        if value.is_null() && (required || known["nullable"] != true) {
+            continue;
+        }
+        let twin = old.and_then(|old| old.get(name));
+        walk(known, value, twin, &join(path, name), problems);
+    }
+}
+
+fn combined(schema: &Value, value: &Value, path: &str, problems: &mut Vec<Problem>) {
+    let fits = |schema: &Value| {
+        let mut inner = Vec::new();
+        walk(schema, value, None, path, &mut inner);
+        inner
+    };
+    let invalid = |text: String| Problem::new("", Kind::Invalid(Value::from(""), text));
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        problems.extend(fits(part));
+    }
+    if let Some(parts) = schema["anyOf"].as_array() {
+        let all: Vec<Vec<Problem>> = parts.iter().map(fits).collect();
+        if all.iter().all(|inner| !inner.is_empty()) {
+            problems.push(invalid(format!("{path:?} must validate at least one schema (anyOf)")));
+            problems.extend(all.into_iter().next().into_iter().flatten());
+        }
+    }
+    if let Some(parts) = schema["oneOf"].as_array() {
+        let all: Vec<Vec<Problem>> = parts.iter().map(fits).collect();
+        match all.iter().filter(|inner| inner.is_empty()).count() {
+            0 => {
+                problems.push(invalid(format!(
+                    "{path:?} must validate one and only one schema (oneOf). Found none valid"
+                )));
+                problems.extend(all.into_iter().next().into_iter().flatten());
+            }
+            1 => {}
+            valid => problems.push(invalid(format!(
+                "{path:?} must validate one and only one schema (oneOf). Found {valid} valid alternatives"
+            ))),
+        }
+    }
+    if let Some(part) = schema.get("not").filter(|part| part.is_object())
+        && fits(part).is_empty()
+    {
+        problems.push(invalid(format!("{path:?} must not validate the schema (not)")));
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_those_of_the_reference() {
+        let schema = json!({ "type": "object", "properties": { "spec": {
+            "type": "object", "required": ["name"], "properties": {
+                "name": { "type": "string" },
+                "size": { "type": "integer", "maximum": 10 },
+                "mode": { "type": "string", "enum": ["A", "B"] },
+            },
+            "x-kubernetes-validations": [{ "rule": "!has(self.size) || self.size != 7", "message": "not seven" }],
+        } } });
+        let lines = |object: Value| -> Vec<String> {
+            validate(&schema, &object, None)
+                .iter()
+                .map(|problem| format!("{}: {}", problem.field, problem.message()))
+                .collect()
+        };
+        assert_eq!(
+            lines(json!({ "spec": { "size": 11, "mode": "C" } }))[..3],
+            [
+                "spec.name: Required value",
+                "spec.size: Invalid value: 11: spec.size in body should be less than or equal to 10",
+                r#"spec.mode: Unsupported value: "C": supported values: "A", "B""#,
+            ]
+        );
+        assert_eq!(lines(json!({ "spec": { "name": "n", "size": 7 } })), ["spec: Invalid value: not seven"]);
+        assert!(lines(json!({ "spec": { "name": "n", "size": 8 } })).is_empty());
+    }
+
+    #[test]
+    fn unknown_fields_go_and_defaults_come() {
+        let schema = json!({ "type": "object", "properties": {
+            "spec": { "type": "object", "properties": { "timeout": { "type": "string", "default": "60s" } } },
+            "status": { "type": "object", "default": { "observedGeneration": -1 } },
+        } });
+        let mut object =
+            json!({ "apiVersion": "g/v1", "kind": "K", "metadata": { "name": "n" }, "spec": { "x": 1 } });
+        let gone = prune(&schema, &mut object);
+        default(&schema, &mut object);
+        assert_eq!(gone, ["spec.x"]);
+        assert_eq!(object["spec"], json!({ "timeout": "60s" }));
+        assert_eq!(object["status"], json!({ "observedGeneration": -1 }));
+    }
+}

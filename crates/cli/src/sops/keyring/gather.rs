@@ -1,0 +1,216 @@
+//! Where identities are looked for: variables, programs, and the usual files.
+//!
+//! A source that is wrong is noted and does not stop the others; the report of a failed recovery tells it.
+//!
+//! Follows: `age/keysource.go` of sops 3.13.2. Differs: SSH keys are read only when a recipient is one; programs are asked
+//! only when everything else failed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sealfast_keys::age;
+use sealfast_keys::keyring::Keyring;
+use sealfast_keys::pgp::GpgProgram;
+use sealfast_keys::vault::{Access, Allowed};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::env::{self, Variable};
+use crate::sops::files;
+use crate::sops::keyring::prompt;
+
+/// Whether the person may be asked for a passphrase.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Prompts {
+    Terminal,
+    Never,
+}
+
+/// What is worth looking for.
+pub(super) struct Wanted {
+    /// SSH keys.
+    pub(super) ssh: bool,
+    pub(super) prompts: Prompts,
+}
+
+/// Looks everywhere.
+pub(super) fn keyring(wanted: &Wanted) -> Keyring {
+    let mut keyring = for_wrapping();
+    ssh_keys(&mut keyring, wanted);
+    if let Some(text) = note_unset(&mut keyring, env::SOPS_AGE_KEY) {
+        let text = Zeroizing::new(text);
+        add(&mut keyring, env::SOPS_AGE_KEY.name(), text.as_bytes(), wanted.prompts);
+    }
+    if let Some(path) = note_unset(&mut keyring, env::SOPS_AGE_KEY_FILE) {
+        match read(Path::new(&path)) {
+            Ok(text) => add(&mut keyring, env::SOPS_AGE_KEY_FILE.name(), &text, wanted.prompts),
+            Err(reason) => {
+                keyring.note_age_problem(format!("failed to open SOPS_AGE_KEY_FILE file: {reason}"))
+            }
+        }
+    }
+    note_unset(&mut keyring, env::SOPS_AGE_KEY_CMD);
+    usual_file(&mut keyring, wanted.prompts);
+    keyring
+}
+
+/// What wrapping needs: programs and credentials, no identities.
+pub(super) fn for_wrapping() -> Keyring {
+    let program = env::SOPS_GPG_EXEC.path().unwrap_or_else(|| PathBuf::from("gpg"));
+    let gpg = GpgProgram { program, home: env::GNUPGHOME.path() };
+    let allowed = env::SOPS_HC_VAULT_ALLOWLIST.text().map(|text| Allowed::parse(&text));
+    let access = Access {
+        token: vault_token(),
+        namespace: env::VAULT_NAMESPACE.text(),
+        // A list that does not read allows nothing.
+        allowed: allowed.map_or(Allowed::All, |list| list.unwrap_or(Allowed::Prefixes(Vec::new()))),
+    };
+    Keyring::empty().with_age_plugins().with_gpg(gpg).with_vault(access)
+}
+
+/// Runs the programs that print identities for a recipient; true when something new was found.
+pub(super) fn ask_programs(keyring: &mut Keyring, recipient: &str) -> bool {
+    let mut found = false;
+    if let Some(line) = env::SOPS_AGE_SSH_PRIVATE_KEY_CMD.text() {
+        let added = output(&line, recipient)
+            .and_then(|pem| keyring.add_ssh_identity(&pem, None).map_err(|wrong| wrong.with_causes()));
+        found |= note(keyring, env::SOPS_AGE_SSH_PRIVATE_KEY_CMD.name(), added);
+    }
+    if let Some(line) = env::SOPS_AGE_KEY_CMD.text() {
+        let added = output(&line, recipient).and_then(|text| {
+            let text = std::str::from_utf8(&text).map_err(|_| "is not UTF-8".to_owned())?;
+            keyring.add_age_identities(text).map_err(|wrong| wrong.with_causes())
+        });
+        found |= note(keyring, env::SOPS_AGE_KEY_CMD.name(), added);
+    }
+    found
+}
+
+fn note(keyring: &mut Keyring, place: &str, added: Result<(), String>) -> bool {
+    if let Err(reason) = &added {
+        keyring.note_age_problem(format!("{place}: {reason}"));
+    }
+    added.is_ok()
+}
+
+/// Returns a variable's value, or notes that nothing was found there.
+fn note_unset(keyring: &mut Keyring, variable: Variable) -> Option<String> {
+    let value = variable.text();
+    if value.is_none() {
+        keyring.note_age_place(variable.name());
+    }
+    value
+}
+
+fn ssh_keys(keyring: &mut Keyring, wanted: &Wanted) {
+    if let Some(path) = note_unset(keyring, env::SOPS_AGE_SSH_PRIVATE_KEY_FILE) {
+        ssh_key(keyring, Path::new(&path), wanted);
+    }
+    note_unset(keyring, env::SOPS_AGE_SSH_PRIVATE_KEY_CMD);
+    let Some(home) = env::HOME.path() else { return };
+    for name in ["id_ed25519", "id_rsa"] {
+        let path = home.join(".ssh").join(name);
+        if path.exists() {
+            ssh_key(keyring, &path, wanted);
+        } else {
+            keyring.note_age_place(path.to_string_lossy());
+        }
+    }
+}
+
+fn ssh_key(keyring: &mut Keyring, path: &Path, wanted: &Wanted) {
+    if !wanted.ssh {
+        return;
+    }
+    let added = read(path).and_then(|pem| {
+        let open = keyring.add_ssh_identity(&pem, None);
+        let Err(sealfast_keys::error::Error::Passphrase { .. }) = open else {
+            return open.map_err(|wrong| wrong.with_causes());
+        };
+        let passphrase = ask(wanted.prompts, path)?;
+        keyring.add_ssh_identity(&pem, Some(passphrase)).map_err(|wrong| wrong.with_causes())
+    });
+    note(keyring, &path.to_string_lossy(), added);
+}
+
+/// `sops/age/keys.txt` in the configuration directory; missing it matters only when there is nothing else.
+fn usual_file(keyring: &mut Keyring, prompts: Prompts) {
+    let Some(path) = keys_file() else { return };
+    match std::fs::read(&path) {
+        Ok(text) => add(keyring, &path.to_string_lossy(), &Zeroizing::new(text), prompts),
+        Err(wrong) if wrong.kind() == std::io::ErrorKind::NotFound => {
+            if !keyring.has_age_identities() {
+                keyring.note_age_place(path.to_string_lossy());
+            }
+        }
+        Err(wrong) => keyring.note_age_problem(format!("failed to open file: {}", files::reason(&wrong))),
+    }
+}
+
+/// The file of age identities that everybody has.
+pub(super) fn keys_file() -> Option<PathBuf> {
+    let xdg = env::XDG_CONFIG_HOME.path();
+    let home = env::HOME.path();
+    let mac =
+        cfg!(target_os = "macos").then(|| home.as_ref().map(|home| home.join("Library/Application Support")));
+    let dir = xdg.or_else(|| mac.flatten()).or_else(|| home.map(|home| home.join(".config")))?;
+    Some(dir.join("sops/age/keys.txt"))
+}
+
+/// Adds an identity file, which may itself be encrypted under a passphrase.
+fn add(keyring: &mut Keyring, place: &str, bytes: &[u8], prompts: Prompts) {
+    let added = if age::is_encrypted(bytes) {
+        ask(prompts, Path::new(place)).and_then(|passphrase| {
+            keyring.add_encrypted_age_identities(bytes, passphrase).map_err(|wrong| wrong.with_causes())
+        })
+    } else {
+        std::str::from_utf8(bytes)
+            .map_err(|_| "is not UTF-8".to_owned())
+            .and_then(|text| keyring.add_age_identities(text).map_err(|wrong| wrong.with_causes()))
+    };
+    if let Err(reason) = added {
+        keyring.note_age_problem(format!("failed to parse '{place}' age identities: {reason}"));
+    }
+}
+
+fn ask(prompts: Prompts, path: &Path) -> Result<SecretString, String> {
+    if prompts == Prompts::Never {
+        return Err("it is protected by a passphrase".to_owned());
+    }
+    prompt::passphrase(&format!("Enter passphrase for identity {}: ", path.display()))
+        .map_err(|wrong| format!("it is protected by a passphrase, and none can be asked: {wrong}"))
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    std::fs::read(path)
+        .map(Zeroizing::new)
+        .map_err(|wrong| format!("open {}: {}", path.display(), files::reason(&wrong)))
+}
+
+/// Runs a program without a shell.
+fn output(line: &str, recipient: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    let words = shell_words::split(line).map_err(|wrong| wrong.to_string())?;
+    let (program, args) = words.split_first().ok_or("the command is empty")?;
+    let output = Command::new(program)
+        .args(args)
+        .env(env::SOPS_AGE_RECIPIENT.name(), recipient)
+        .stdin(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|wrong| format!("failed to execute command {program}: {}", files::reason(&wrong)))?;
+    let text = Zeroizing::new(output.stdout);
+    if output.status.success() {
+        Ok(text)
+    } else {
+        Err(format!("failed to execute command {program}: {}", output.status))
+    }
+}
+
+fn vault_token() -> Option<SecretString> {
+    if let Some(token) = env::VAULT_TOKEN.text() {
+        return Some(SecretString::from(token));
+    }
+    let file = env::HOME.path()?.join(".vault-token");
+    let text = Zeroizing::new(std::fs::read_to_string(file).ok()?);
+    Some(SecretString::from(text.trim()))
+}

@@ -1,0 +1,125 @@
+//! age: recipients and identities of every kind, and the armored file that holds one data key.
+//!
+//! A data key is wrapped as an armored age file for exactly one recipient, with a line break at its end.
+//!
+//! Follows: `age/keysource.go` of sops 3.13.2, `age-keygen` of age 1.3.
+
+use std::fmt;
+use std::io::Read as _;
+
+use ::age::armor::ArmoredReader;
+use ::age::{Decryptor, x25519};
+use sealfast_sops::time::Time;
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+mod file;
+mod identity;
+mod recipient;
+
+pub(crate) use identity::Identities;
+
+/// The most bytes that a wrapped data key or share may have.
+const MOST_KEY_BYTES: u64 = 1024;
+/// The most bytes of an identity file.
+const MOST_FILE_BYTES: u64 = 1 << 24;
+
+/// A fresh X25519 identity; only [`AgeIdentity::file_text`] and [`AgeIdentity::secret`] show it.
+pub struct AgeIdentity {
+    secret: SecretString,
+    recipient: String,
+}
+
+impl AgeIdentity {
+    /// Returns the identity, `AGE-SECRET-KEY-1…`.
+    #[must_use]
+    pub fn secret(&self) -> &SecretString {
+        &self.secret
+    }
+
+    /// Returns the recipient, `age1…`.
+    #[must_use]
+    pub fn recipient(&self) -> &str {
+        &self.recipient
+    }
+
+    /// Returns the text of the file that `age-keygen` writes.
+    #[must_use]
+    pub fn file_text(&self, created: Time) -> SecretString {
+        let (created, recipient, secret) =
+            (created.to_seconds(), &self.recipient, self.secret.expose_secret());
+        SecretString::from(format!("# created: {created}\n# public key: {recipient}\n{secret}\n"))
+    }
+}
+
+impl fmt::Debug for AgeIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AgeIdentity({})", self.recipient)
+    }
+}
+
+/// Draws a new X25519 identity.
+#[must_use]
+pub fn generate() -> AgeIdentity {
+    let identity = x25519::Identity::generate();
+    AgeIdentity { secret: identity.to_string(), recipient: identity.to_public().to_string() }
+}
+
+/// Tells whether an identity file is itself encrypted with age.
+#[must_use]
+pub fn is_encrypted(file: &[u8]) -> bool {
+    file.starts_with(b"age-encryption") || file.starts_with(b"-----BEGIN AGE")
+}
+
+/// Checks that a text is a recipient for which a data key can be wrapped.
+///
+/// # Errors
+/// [`Error::UnknownRecipient`] or [`Error::Recipient`], in the words of the reference.
+pub fn check_recipient(text: &str) -> Result<(), Error> {
+    recipient::Recipient::parse(text).map(drop)
+}
+
+/// Decrypts an identity file.
+pub(crate) fn open_identity_file(file: &[u8], passphrase: SecretString) -> Result<Zeroizing<String>, Error> {
+    let refuse = |reason| Error::Passphrase { what: "the identity file".to_owned(), reason };
+    let identity = ::age::scrypt::Identity::new(passphrase);
+    let decryptor =
+        Decryptor::new_buffered(ArmoredReader::new(file)).map_err(|_| refuse("it is no age file"))?;
+    let reader = decryptor
+        .decrypt(std::iter::once(&identity as &dyn ::age::Identity))
+        .map_err(|_| refuse("the one given does not open it"))?;
+    let mut text = Zeroizing::new(String::new());
+    reader
+        .take(MOST_FILE_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|_| refuse("its content is damaged or no text"))?;
+    Ok(text)
+}
+
+/// Wraps a data key or share for one recipient.
+pub(crate) fn wrap(recipient: &str, key: &[u8], identities: &Identities) -> Result<String, Error> {
+    let recipient = recipient::Recipient::parse(recipient)?;
+    file::write(&*recipient.stanzas(identities.plugins())?, key)
+}
+
+/// Opens a wrapped data key or share.
+pub(crate) fn unwrap(enc: &str, identities: &Identities) -> Result<Zeroizing<Vec<u8>>, Error> {
+    if identities.is_empty() {
+        return Err(Error::NoAgeIdentity { notes: identities.notes() });
+    }
+    let failed = |reason: String| Error::Age { reason, notes: identities.notes() };
+    let decryptor = Decryptor::new_buffered(ArmoredReader::new(enc.as_bytes()))
+        .map_err(|error| failed(format!("failed to read header: {}", identity::words(&error))))?;
+    let reader = decryptor.decrypt(identities.each()).map_err(|error| match error {
+        ::age::DecryptError::NoMatchingKeys => failed(identities.no_match().to_owned()),
+        error => failed(identity::words(&error)),
+    })?;
+    let mut key = Zeroizing::new(Vec::with_capacity(64));
+    reader
+        .take(MOST_KEY_BYTES)
+        .read_to_end(&mut key)
+        .map_err(|_| failed("the wrapped data key is damaged".to_owned()))?;
+    Ok(key)
+}

@@ -1,0 +1,184 @@
+//! age identities of every kind, and what people are told when none of them fits.
+
+use std::io::Cursor;
+
+use ::age::plugin::IdentityPluginV1;
+use ::age::{DecryptError, NoCallbacks, plugin, ssh, x25519};
+use age_core::format::{FileKey, Stanza};
+use secrecy::SecretString;
+
+use crate::error::Error;
+
+/// Identities in the order in which they were given, and notes on where others were looked for.
+#[derive(Clone, Default)]
+pub(crate) struct Identities {
+    list: Vec<Identity>,
+    places: Vec<String>,
+    problems: Vec<String>,
+    plugins: Plugins,
+}
+
+/// Whether programs may be run for recipients and identities that need one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Plugins {
+    Allowed,
+    #[default]
+    Refused,
+}
+
+#[derive(Clone)]
+enum Identity {
+    X25519(x25519::Identity),
+    Ssh(ssh::Identity),
+    Plugin(plugin::Identity),
+}
+
+impl Identities {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn each(&self) -> impl Iterator<Item = &dyn ::age::Identity> {
+        self.list.iter().map(|identity| identity as &dyn ::age::Identity)
+    }
+
+    pub(crate) fn plugins(&self) -> Plugins {
+        self.plugins
+    }
+
+    pub(crate) fn allow_plugins(&mut self) {
+        self.plugins = Plugins::Allowed;
+    }
+
+    pub(crate) fn note_place(&mut self, place: String) {
+        self.places.push(place);
+    }
+
+    pub(crate) fn note_problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+
+    pub(crate) fn add(&mut self, text: &str) -> Result<(), Error> {
+        let mut found = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line_number = index + 1;
+            if line.trim_start().starts_with('#') {
+                continue;
+            }
+            for word in line.split_whitespace() {
+                let identity = Identity::parse(word, self.plugins)
+                    .map_err(|reason| Error::Identity { line: line_number, reason })?;
+                found.push(identity);
+            }
+        }
+        self.list.append(&mut found);
+        Ok(())
+    }
+
+    pub(crate) fn add_ssh(&mut self, pem: &[u8], passphrase: Option<SecretString>) -> Result<(), Error> {
+        let refuse = |reason: String| Error::SshIdentity { reason };
+        let locked = |reason| Error::Passphrase { what: "the SSH key".to_owned(), reason };
+        let parsed =
+            ssh::Identity::from_buffer(Cursor::new(pem), None).map_err(|error| refuse(error.to_string()))?;
+        let open = match (parsed, passphrase) {
+            (open @ ssh::Identity::Unencrypted(_), _) => open,
+            (ssh::Identity::Encrypted(_), None) => return Err(locked("none was given")),
+            (ssh::Identity::Encrypted(key), Some(passphrase)) => {
+                key.decrypt(passphrase).map_err(|_| locked("the one given does not open it"))?.into()
+            }
+            (ssh::Identity::Unsupported(_), _) => {
+                return Err(refuse("a key of this kind is not supported".to_owned()));
+            }
+        };
+        self.list.push(Identity::Ssh(open));
+        Ok(())
+    }
+
+    /// Returns the recipients of the X25519 identities.
+    pub(crate) fn recipients(&self) -> Vec<String> {
+        let recipient = |identity: &Identity| match identity {
+            Identity::X25519(identity) => Some(identity.to_public().to_string()),
+            Identity::Ssh(_) | Identity::Plugin(_) => None,
+        };
+        self.list.iter().filter_map(recipient).collect()
+    }
+
+    /// Says that no identity fits, as the reference does for one and for several.
+    pub(crate) fn no_match(&self) -> &'static str {
+        match self.list.len() {
+            1 => "identity did not match any of the recipients: incorrect identity for recipient block",
+            _ => "no identity matched any of the recipients",
+        }
+    }
+
+    /// Says where else was looked, beginning with a full stop; empty when nothing was noted.
+    pub(crate) fn notes(&self) -> String {
+        let mut notes = String::new();
+        if !self.problems.is_empty() {
+            notes = format!(". Errors while loading age identities: {}", self.problems.join("; "));
+        }
+        let quoted: Vec<String> = self.places.iter().map(|place| format!("'{place}'")).collect();
+        match quoted.as_slice() {
+            [] => {}
+            [one] => notes.push_str(&format!(". Did not find keys in location {one}.")),
+            [one, two] => notes.push_str(&format!(". Did not find keys in locations {one} and {two}.")),
+            [first @ .., last] => {
+                notes
+                    .push_str(&format!(". Did not find keys in locations {}, and {last}.", first.join(", ")));
+            }
+        }
+        notes
+    }
+}
+
+impl Identity {
+    fn parse(word: &str, plugins: Plugins) -> Result<Self, String> {
+        if word.starts_with("AGE-PLUGIN-") {
+            if plugins == Plugins::Refused {
+                return Err("plugins are not used here".to_owned());
+            }
+            return word.parse().map(Self::Plugin).map_err(|reason: &str| reason.to_owned());
+        }
+        if word.starts_with("AGE-SECRET-KEY-PQ-1") {
+            return Err("post-quantum identities are not supported by this build".to_owned());
+        }
+        if word.starts_with("AGE-SECRET-KEY-1") {
+            let malformed = |reason: &str| format!("malformed secret key: {reason}");
+            return word.parse().map(Self::X25519).map_err(malformed);
+        }
+        Err("unknown identity type".to_owned())
+    }
+}
+
+impl ::age::Identity for Identity {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.unwrap_stanzas(std::slice::from_ref(stanza))
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        match self {
+            Self::X25519(identity) => identity.unwrap_stanzas(stanzas),
+            Self::Ssh(identity) => identity.unwrap_stanzas(stanzas),
+            Self::Plugin(identity) => {
+                let program =
+                    IdentityPluginV1::new(identity.plugin(), std::slice::from_ref(identity), NoCallbacks);
+                match program {
+                    Ok(program) => program.unwrap_stanzas(stanzas),
+                    Err(error) => Some(Err(DecryptError::PluginResolve(error))),
+                }
+            }
+        }
+    }
+}
+
+/// Says what is wrong with an age file in one line.
+pub(super) fn words(error: &DecryptError) -> String {
+    match error {
+        DecryptError::InvalidHeader => "parsing age header: the header is malformed".to_owned(),
+        DecryptError::InvalidMac => "bad header MAC: the header was changed".to_owned(),
+        DecryptError::UnknownFormat => "parsing age header: this is no age file of version 1".to_owned(),
+        DecryptError::DecryptionFailed => "the wrapped data key is damaged".to_owned(),
+        DecryptError::Io(error) => format!("parsing age header: {error}"),
+        error => error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "),
+    }
+}

@@ -1,0 +1,65 @@
+//! age recipients: X25519, SSH keys, plugins.
+
+use ::age::plugin::RecipientPluginV1;
+use ::age::ssh::ParseRecipientKeyError;
+use ::age::{NoCallbacks, plugin, ssh, x25519};
+
+use super::identity::Plugins;
+use crate::error::Error;
+
+/// A parsed recipient.
+pub(super) enum Recipient {
+    X25519(x25519::Recipient),
+    Ssh(ssh::Recipient),
+    Plugin(plugin::Recipient),
+}
+
+const NATIVE: &str = "Bech32-encoded age public key";
+
+impl Recipient {
+    pub(super) fn parse(text: &str) -> Result<Self, Error> {
+        let text = text.trim();
+        let malformed = |kind| move |reason: &str| Error::Recipient { kind, reason: reason.to_owned() };
+        if text.starts_with("age1pq1") {
+            return Err(malformed(NATIVE)("post-quantum recipients are not supported by this build"));
+        }
+        if text.starts_with("age1") && text.matches('1').count() > 1 {
+            return text.parse().map(Self::Plugin).map_err(malformed("age key from age plugin"));
+        }
+        if text.starts_with("age1") {
+            return text.parse().map(Self::X25519).map_err(malformed(NATIVE));
+        }
+        if text.starts_with("ssh-") {
+            let kind = "age-ssh public key";
+            return text.parse().map(Self::Ssh).map_err(|error| malformed(kind)(ssh_reason(&error)));
+        }
+        Err(Error::UnknownRecipient { recipient: text.to_owned() })
+    }
+
+    /// Returns what wraps a file key.
+    pub(super) fn stanzas(self, plugins: Plugins) -> Result<Box<dyn ::age::Recipient>, Error> {
+        Ok(match self {
+            Self::X25519(recipient) => Box::new(recipient),
+            Self::Ssh(recipient) => Box::new(recipient),
+            Self::Plugin(recipient) if plugins == Plugins::Allowed => {
+                let name = recipient.plugin().to_owned();
+                let program = RecipientPluginV1::new(&name, &[recipient], &[], NoCallbacks);
+                Box::new(program.map_err(|error| Error::AgeWrap { reason: error.to_string() })?)
+            }
+            Self::Plugin(_) => {
+                return Err(Error::AgeWrap { reason: "plugins are not used here".to_owned() });
+            }
+        })
+    }
+}
+
+fn ssh_reason(error: &ParseRecipientKeyError) -> &'static str {
+    match error {
+        ParseRecipientKeyError::RsaModulusTooLarge => "the RSA key is larger than is supported",
+        ParseRecipientKeyError::RsaModulusTooSmall => "RSA keys of less than 2048 bits are too weak",
+        ParseRecipientKeyError::Unsupported(_) | ParseRecipientKeyError::Ignore => {
+            "keys of this type are not supported"
+        }
+        _ => "malformed SSH public key",
+    }
+}

@@ -1,0 +1,157 @@
+//! What can go wrong with one master key or one identity.
+
+use std::io;
+
+/// An error of one key service or one identity.
+///
+/// No message contains key material; identities that do not parse are named by their line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is not a recipient of any known kind.
+    #[error("failed to parse input, unknown recipient type: {recipient:?}")]
+    UnknownRecipient {
+        /// The text.
+        recipient: String,
+    },
+    /// The text starts as a recipient of this kind, but is none.
+    #[error("failed to parse input as {kind}: {reason}")]
+    Recipient {
+        /// What it looks like, in the words of the reference.
+        kind: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A line of an identity file is no identity.
+    #[error("line {line} is no age identity: {reason}")]
+    Identity {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The SSH private key cannot be read.
+    #[error("malformed SSH identity: {reason}")]
+    SshIdentity {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The identity is protected by a passphrase that was not given or is wrong.
+    #[error("{what} is protected by a passphrase, and {reason}")]
+    Passphrase {
+        /// Which identity.
+        what: String,
+        /// Whether the passphrase is missing or wrong.
+        reason: &'static str,
+    },
+    /// There is no age identity to try.
+    #[error("failed to load age identities{notes}")]
+    NoAgeIdentity {
+        /// Where was looked and what went wrong there, as the caller told the keyring.
+        notes: String,
+    },
+    /// No identity opens the age file that holds the data key.
+    #[error("failed to create reader for decrypting sops data key with age: {reason}{notes}")]
+    Age {
+        /// Why.
+        reason: String,
+        /// Where was looked and what went wrong there, as the caller told the keyring.
+        notes: String,
+    },
+    /// The data key could not be encrypted to an age recipient.
+    #[error("failed to encrypt sops data key with age: {reason}")]
+    AgeWrap {
+        /// Why.
+        reason: String,
+    },
+    /// The bytes are no OpenPGP keys.
+    #[error("no OpenPGP keys: {reason}")]
+    PgpKeys {
+        /// Why.
+        reason: String,
+    },
+    /// The OpenPGP key cannot be used for encryption.
+    #[error("the OpenPGP key {fingerprint} {reason}")]
+    PgpKey {
+        /// Its fingerprint.
+        fingerprint: String,
+        /// `can only sign`, `expired on …`, `is revoked`.
+        reason: String,
+    },
+    /// The wrapped data key is no OpenPGP message, or not for a key at hand.
+    #[error("could not decrypt data key with PGP key: {reason}")]
+    PgpOpen {
+        /// Why, from each way that was tried.
+        reason: String,
+    },
+    /// The data key could not be encrypted to an OpenPGP key.
+    #[error("could not encrypt data key with PGP key: {reason}")]
+    PgpWrap {
+        /// Why, from each way that was tried.
+        reason: String,
+    },
+    /// An OpenPGP key could not be made.
+    #[error("no OpenPGP key could be made: {reason}")]
+    PgpGenerate {
+        /// Why.
+        reason: String,
+    },
+    /// A program could not be run.
+    #[error("the program `{program}` could not be run")]
+    Program {
+        /// Its name or path.
+        program: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The list of allowed Vault addresses has an empty entry.
+    #[error("entry {index} of the list of allowed Vault addresses is empty")]
+    VaultAllowList {
+        /// The entry, from 1.
+        index: usize,
+    },
+    /// The address of a Vault is not allowed.
+    #[error("Allowlist does not allow {address}")]
+    VaultAddress {
+        /// The address.
+        address: String,
+    },
+    /// Vault was not reached or refused.
+    #[error("failed to {action} sops data key with Vault transit key '{key}': {reason}")]
+    Vault {
+        /// `encrypt` or `decrypt`.
+        action: &'static str,
+        /// The URL of the key.
+        key: String,
+        /// What it answered.
+        reason: String,
+    },
+    /// Key services of this type are not part of this build.
+    #[error("keys of type {service} are not supported by this build")]
+    Unsupported {
+        /// The type as metadata name it.
+        service: &'static str,
+    },
+    /// The recovered shares do not make a data key.
+    #[error("the recovered parts do not make a data key")]
+    Combine(#[source] sealfast_sops::error::Error),
+    /// The data key could not be split.
+    #[error("could not split the data key into parts for Shamir")]
+    Split(#[source] sealfast_sops::error::Error),
+}
+
+impl Error {
+    /// Returns the message followed by those of its causes.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,77 @@
+//! OpenPGP: keys held in memory, and the person's own keyring through the `gpg` program.
+//!
+//! Keys held here are tried first, in this process; what they cannot do is asked of `gpg`, if the keyring was given one.
+//!
+//! Follows: `pgp/keysource.go` of sops 3.13.2.
+
+use sealfast_sops::time::Time;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+mod certificate;
+mod generate;
+mod message;
+mod program;
+mod ring;
+
+pub use generate::{GeneratedKey, PgpOptions, generate};
+pub use program::GpgProgram;
+pub(crate) use ring::Ring;
+
+/// Returns the fingerprints of the primary keys of a file, in capitals and in its order.
+///
+/// # Errors
+/// [`Error::PgpKeys`] when there is none or one cannot be read.
+pub fn fingerprints(keys: impl AsRef<[u8]>) -> Result<Vec<String>, Error> {
+    let mut ring = Ring::default();
+    ring.add(keys.as_ref())?;
+    Ok(ring.fingerprints())
+}
+
+/// Opens a wrapped data key or share.
+pub(crate) async fn unwrap(
+    enc: &str,
+    ring: &Ring,
+    program: Option<&GpgProgram>,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut reasons = Vec::new();
+    match message::decrypt(enc, ring) {
+        Ok(key) => return Ok(key),
+        Err(reason) if program.is_none() || !ring.is_empty() => reasons.push(reason),
+        Err(_) => {}
+    }
+    if let Some(program) = program {
+        match program.decrypt(enc).await {
+            Ok(key) => return Ok(key),
+            Err(error) => reasons.push(format!("GnuPG binary error: {}", error.with_causes())),
+        }
+    }
+    Err(Error::PgpOpen { reason: reasons.join("; ") })
+}
+
+/// Wraps a data key or share for the key with this fingerprint.
+pub(crate) async fn wrap(
+    fingerprint: &str,
+    secret: &[u8],
+    ring: &Ring,
+    program: Option<&GpgProgram>,
+    now: Time,
+) -> Result<String, Error> {
+    let mut reasons = Vec::new();
+    if let Some(found) = ring.find(fingerprint) {
+        match message::encrypt(&found, secret, now) {
+            Ok(text) => return Ok(text),
+            Err(error) => reasons.push(error.to_string()),
+        }
+    } else if program.is_none() {
+        reasons.push(format!("there is no key with fingerprint {fingerprint}"));
+    }
+    if let Some(program) = program {
+        match program.encrypt(fingerprint, secret).await {
+            Ok(text) => return Ok(text),
+            Err(error) => reasons.push(format!("GnuPG binary error: {}", error.with_causes())),
+        }
+    }
+    Err(Error::PgpWrap { reason: reasons.join("; ") })
+}

@@ -1,0 +1,114 @@
+//! The person's own keyring through the `gpg` program.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+/// The last digits of a fingerprint, as `--trusted-key` takes them.
+const SHORT: usize = 16;
+
+/// How `gpg` is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpgProgram {
+    /// The program: a name on the search path, or a path.
+    pub program: PathBuf,
+    /// Its home directory; none for its own choice.
+    pub home: Option<PathBuf>,
+}
+
+impl Default for GpgProgram {
+    fn default() -> Self {
+        Self { program: PathBuf::from("gpg"), home: None }
+    }
+}
+
+impl GpgProgram {
+    pub(super) async fn encrypt(&self, fingerprint: &str, secret: &[u8]) -> Result<String, Error> {
+        let trusted = shorten(fingerprint);
+        let args = [
+            "--no-default-recipient",
+            "--yes",
+            "--encrypt",
+            "-a",
+            "-r",
+            fingerprint,
+            "--trusted-key",
+            &trusted,
+            "--no-encrypt-to",
+        ];
+        let output = self.run(&args, secret).await?;
+        let output = output.map_err(|words| Error::PgpWrap {
+            reason: format!("failed to encrypt sops data key with pgp: {words}"),
+        })?;
+        Ok(String::from_utf8_lossy(&output).trim().to_owned())
+    }
+
+    pub(super) async fn decrypt(&self, enc: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let failed = |words: &str| Error::PgpOpen {
+            reason: format!("failed to decrypt sops data key with pgp: {words}"),
+        };
+        let output = self.run(&["-d"], enc.as_bytes()).await?.map_err(|words| failed(&words))?;
+        if output.is_empty() {
+            return Err(failed("zero bytes returned"));
+        }
+        Ok(output)
+    }
+
+    /// Runs the program over an input; the inner error is what it said.
+    async fn run(&self, args: &[&str], input: &[u8]) -> Result<Result<Zeroizing<Vec<u8>>, String>, Error> {
+        let broken = |source| Error::Program { program: self.program.display().to_string(), source };
+        let mut command = self.command();
+        let mut child = command.args(args).spawn().map_err(broken)?;
+        let stdin = child.stdin.take();
+        let feed = async move {
+            if let Some(mut stdin) = stdin {
+                // A program that refuses its input says why itself.
+                drop(stdin.write_all(input).await);
+            }
+        };
+        let ((), output) = tokio::join!(feed, child.wait_with_output());
+        let output = output.map_err(broken)?;
+        let stdout = Zeroizing::new(output.stdout);
+        if output.status.success() {
+            return Ok(Ok(stdout));
+        }
+        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Ok(Err(if words.is_empty() { output.status.to_string() } else { words }))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(home) = &self.home {
+            command.env("GNUPGHOME", home);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+}
+
+/// Returns the last 16 digits, and an exclamation mark if there was one.
+fn shorten(fingerprint: &str) -> String {
+    let (digits, mark) = match fingerprint.strip_suffix('!') {
+        Some(digits) => (digits, "!"),
+        None => (fingerprint, ""),
+    };
+    let start = digits.char_indices().rev().nth(SHORT - 1).map_or(0, |(index, _)| index);
+    format!("{}{mark}", &digits[start..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+
+    #[test]
+    fn trusted_keys_have_sixteen_digits() {
+        assert_eq!(shorten("405ADFC4109F70E146D9FA4B778097FBE71022BF"), "778097FBE71022BF");
+        assert_eq!(shorten("405ADFC4109F70E146D9FA4B778097FBE71022BF!"), "778097FBE71022BF!");
+        assert_eq!(shorten("E71022BF"), "E71022BF");
+    }
+}

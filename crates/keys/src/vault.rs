@@ -1,0 +1,190 @@
+//! The transit engine of HashiCorp Vault and OpenBao.
+//!
+//! `PUT ADDRESS/v1/ENGINE/encrypt/NAME` with the data key in base64 gives `vault:v1:…`, `…/decrypt/NAME` gives it back.
+//! The address comes from the key alone, the token from the keyring.
+//!
+//! Follows: `hcvault/keysource.go` of sops 3.13.2.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::http;
+
+/// What is needed to ask a Vault, whichever it is.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// The token.
+    pub token: Option<SecretString>,
+    /// The namespace of the enterprise edition and of OpenBao.
+    pub namespace: Option<String>,
+    /// Which addresses may be asked.
+    pub allowed: Allowed,
+}
+
+impl Access {
+    pub(crate) fn set_token(&mut self, token: &SecretString) {
+        self.token = Some(SecretString::from(token.expose_secret().trim()));
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+/// Which addresses may be asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Allowed {
+    /// Any address that a file names.
+    #[default]
+    All,
+    /// Addresses that begin with one of these URLs, each with a slash at its end.
+    Prefixes(Vec<String>),
+}
+
+impl Allowed {
+    /// Reads the list as `SOPS_HC_VAULT_ALLOWLIST` has it: `all`, `none`, or URLs with commas between them.
+    ///
+    /// # Errors
+    /// [`Error::VaultAllowList`] for an empty entry.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let prefixes = match text {
+            "" | "all" => return Ok(Self::All),
+            "none" => return Ok(Self::Prefixes(Vec::new())),
+            list => list.split(',').enumerate().map(|(index, entry)| match entry.trim_matches(' ') {
+                "" => Err(Error::VaultAllowList { index: index + 1 }),
+                entry => Ok(with_slash(entry)),
+            }),
+        };
+        prefixes.collect::<Result<_, _>>().map(Self::Prefixes)
+    }
+
+    fn allows(&self, address: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Prefixes(prefixes) => {
+                let address = with_slash(address);
+                prefixes.iter().any(|prefix| address.starts_with(prefix))
+            }
+        }
+    }
+}
+
+fn with_slash(address: &str) -> String {
+    format!("{}/", address.strip_suffix('/').unwrap_or(address))
+}
+
+/// A transit key.
+pub(crate) struct Key<'a> {
+    pub(crate) address: &'a str,
+    pub(crate) engine: &'a str,
+    pub(crate) name: &'a str,
+}
+
+impl Key<'_> {
+    /// Opens a wrapped data key or share.
+    pub(crate) async fn unwrap(&self, enc: &str, access: &Access) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let answer = self.ask("decrypt", json!({ "ciphertext": enc }), access).await?;
+        STANDARD
+            .decode(&*answer)
+            .map(Zeroizing::new)
+            .map_err(|_| self.failed("decrypt", "cannot decode base64 plaintext into data key bytes"))
+    }
+
+    /// Wraps a data key or share.
+    pub(crate) async fn wrap(&self, key: &[u8], access: &Access) -> Result<String, Error> {
+        let plaintext = Zeroizing::new(STANDARD.encode(key));
+        let answer = self.ask("encrypt", json!({ "plaintext": plaintext.as_str() }), access).await?;
+        Ok(answer.to_string())
+    }
+
+    async fn ask(
+        &self,
+        action: &'static str,
+        body: Value,
+        access: &Access,
+    ) -> Result<Zeroizing<String>, Error> {
+        if !access.allowed.allows(self.address) {
+            return Err(Error::VaultAddress { address: self.address.to_owned() });
+        }
+        let url = format!("{}/v1/{}/{action}/{}", self.address, self.engine, self.name);
+        let wire = |error: reqwest::Error| self.failed(action, &http::words(&error));
+        let mut request =
+            http::client().map_err(wire)?.put(url).header("X-Vault-Request", "true").json(&body);
+        if let Some(token) = &access.token {
+            request = request.header("X-Vault-Token", token.expose_secret());
+        }
+        if let Some(namespace) = &access.namespace {
+            request = request.header("X-Vault-Namespace", namespace);
+        }
+        let response = request.send().await.map_err(wire)?;
+        let status = response.status();
+        let body = http::body(response).await.map_err(|reason| self.failed(action, &reason))?;
+        if !status.is_success() {
+            return Err(self.failed(action, &format!("{status}{}", complaints(&body))));
+        }
+        let (field, missing) = match action {
+            "encrypt" => ("ciphertext", "no encrypted data"),
+            _ => ("plaintext", "no decrypted data"),
+        };
+        let answer: Answer = serde_json::from_slice(&body)
+            .map_err(|_| self.failed(action, "the answer is no JSON with a `data` object"))?;
+        answer.data.field(field).ok_or_else(|| self.failed(action, missing))
+    }
+
+    fn failed(&self, action: &'static str, reason: &str) -> Error {
+        let key = format!("{}/v1/{}/keys/{}", self.address, self.engine, self.name);
+        Error::Vault { action, key, reason: reason.to_owned() }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Answer {
+    data: Data,
+}
+
+#[derive(serde::Deserialize)]
+struct Data {
+    ciphertext: Option<String>,
+    plaintext: Option<String>,
+}
+
+impl Data {
+    fn field(self, name: &str) -> Option<Zeroizing<String>> {
+        let text = if name == "ciphertext" { self.ciphertext } else { self.plaintext };
+        text.map(Zeroizing::new)
+    }
+}
+
+/// Returns the `errors` of an answer, each after a colon or comma.
+fn complaints(body: &[u8]) -> String {
+    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else { return String::new() };
+    let Some(Value::Array(errors)) = answer.get("errors") else { return String::new() };
+    let texts: Vec<&str> = errors.iter().filter_map(Value::as_str).map(str::trim).collect();
+    if texts.is_empty() { String::new() } else { format!(": {}", texts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Allowed;
+
+    #[test]
+    fn prefixes_end_at_a_slash() {
+        let Ok(allowed) = Allowed::parse("https://vault.example.com, http://127.0.0.1:8200/") else {
+            unreachable!("the list is good");
+        };
+        assert!(allowed.allows("https://vault.example.com"));
+        assert!(allowed.allows("http://127.0.0.1:8200"));
+        assert!(!allowed.allows("https://vault.example.com.evil.org"));
+        assert!(Allowed::parse("all").is_ok_and(|allowed| allowed.allows("http://x")));
+        assert!(Allowed::parse("none").is_ok_and(|allowed| !allowed.allows("http://x")));
+        assert!(Allowed::parse("http://a,,http://b").is_err());
+    }
+}

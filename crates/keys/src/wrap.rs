@@ -1,0 +1,119 @@
+//! Data key -> wrapped for every master key of the metadata, shared out over key groups.
+//!
+//! With one group every key wraps the data key itself; with more, each group gets a share, and every key of the group
+//! wraps that share.
+//!
+//! Follows: `UpdateMasterKeysWithKeyServices` of sops 3.13.2. Differs: nothing is stored unless every key succeeded.
+
+use std::fmt;
+
+use sealfast_sops::cipher::{DataKey, Random};
+use sealfast_sops::metadata::Metadata;
+use sealfast_sops::shamir;
+use sealfast_sops::time::Time;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::keyring::Keyring;
+use crate::local;
+
+/// Why the data key was not wrapped: one entry a master key that refused, or a single one for all.
+#[derive(Debug)]
+pub struct Failure {
+    /// The master keys as people name them with what each of them said; the name is empty for a reason that is not about
+    /// one key.
+    pub reasons: Vec<(String, Reason)>,
+}
+
+/// What stands in the way of wrapping.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// There is no key group.
+    NoGroups,
+    /// A key group is empty.
+    EmptyGroup,
+    /// A key or the split of the data key failed.
+    Error(Error),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoGroups => f.write_str("no key groups provided"),
+            Self::EmptyGroup => f.write_str("empty key group provided"),
+            Self::Error(error) => f.write_str(&error.with_causes()),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (key, reason)) in self.reasons.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " " };
+            match key.as_str() {
+                "" => write!(f, "{separator}{reason}")?,
+                key => {
+                    write!(f, "{separator}failed to encrypt new data key with master key {key:?}: {reason}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self { reasons: vec![(String::new(), reason)] }
+    }
+}
+
+/// Wraps the data key for every master key and stores the results, with their time, in the metadata. Several groups
+/// without a threshold get one that needs all of them.
+///
+/// # Errors
+/// [`Failure`] with the keys that refused; the metadata is unchanged then.
+pub async fn data_key(
+    metadata: &mut Metadata,
+    key: &DataKey,
+    keyring: &Keyring,
+    now: Time,
+    rng: &mut (impl Random + ?Sized),
+) -> Result<(), Failure> {
+    let groups = &metadata.key_groups;
+    let threshold = match (groups.len(), metadata.shamir_threshold) {
+        (0, _) => return Err(Reason::NoGroups.into()),
+        (1, threshold) => threshold,
+        (count, 0) => count,
+        (_, threshold) => threshold,
+    };
+    if groups.iter().any(|group| group.keys.is_empty()) {
+        return Err(Reason::EmptyGroup.into());
+    }
+    let parts = match groups.len() {
+        1 => vec![Zeroizing::new(key.expose().to_vec())],
+        count => shamir::split(key.expose(), count, threshold, rng)
+            .map_err(|source| Reason::Error(Error::Split(source)))?,
+    };
+    let mut wrapped = Vec::new();
+    let mut reasons = Vec::new();
+    for (group, part) in groups.iter().zip(&parts) {
+        for key in &group.keys {
+            match local::wrap(key, part, keyring, now).await {
+                Ok(text) => wrapped.push(text),
+                Err(error) => reasons.push((key.identity_string(), Reason::Error(error))),
+            }
+        }
+    }
+    if !reasons.is_empty() {
+        return Err(Failure { reasons });
+    }
+    metadata.shamir_threshold = threshold;
+    let keys = metadata.key_groups.iter_mut().flat_map(|group| &mut group.keys);
+    for (key, text) in keys.zip(wrapped) {
+        key.set_enc(text, now);
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! OpenPGP in this process: keys of gpg, several in a file, keys that must not encrypt, new keys.
+
+use anyhow::Result;
+use sealfast_keys::keyring::Keyring;
+use sealfast_keys::pgp::{self, PgpOptions};
+use sealfast_keys::{unlock, wrap};
+use sealfast_testkit::gnupg::Home;
+use secrecy::ExposeSecret as _;
+
+use crate::{data_key, key_file, key_text, metadata, now, pgp_key, round_trip};
+
+const NAMES: [&str; 3] = ["gpg-rsa4096", "gpg-cv25519", "gpg-rsa2048"];
+
+#[tokio::test]
+async fn keys_of_gpg_wrap_with_the_public_and_open_with_the_secret_part() -> Result<()> {
+    for name in NAMES {
+        let (mut wraps, mut opens) = (Keyring::empty(), Keyring::empty());
+        wraps.add_pgp_armored(key_file(&format!("{name}.pub.asc"))?)?;
+        opens.add_pgp_armored(key_file(&format!("{name}.sec.asc"))?)?;
+        let fingerprint = key_text(&format!("{name}.fpr"))?;
+        assert_eq!(pgp::fingerprints(key_file(&format!("{name}.sec.asc"))?)?, [fingerprint.as_str()]);
+        round_trip(vec![pgp_key(&fingerprint)?], &wraps, &opens).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn several_keys_in_one_file() -> Result<()> {
+    let mut file = b"some words before\n".to_vec();
+    for name in NAMES {
+        file.extend(key_file(&format!("{name}.sec.asc"))?);
+        file.extend(b"\n");
+    }
+    let mut keyring = Keyring::empty();
+    keyring.add_pgp_armored(&file)?;
+    assert_eq!(keyring.pgp_fingerprints().len(), 3);
+    for name in NAMES {
+        round_trip(vec![pgp_key(&key_text(&format!("{name}.fpr"))?)?], &keyring, &keyring).await?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_no_key_is_refused() -> Result<()> {
+    let message = "-----BEGIN PGP MESSAGE-----\n\nAAAA\n-----END PGP MESSAGE-----\n";
+    let secret = String::from_utf8(key_file("gpg-rsa2048.sec.asc")?)?;
+    let cut = &secret[..secret.len() / 2];
+    for text in ["", "no key", message, cut] {
+        let mut keyring = Keyring::empty();
+        assert!(keyring.add_pgp_armored(text).is_err(), "{text:?} was taken");
+        assert!(keyring.pgp_fingerprints().is_empty());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_key_is_told_by_its_fingerprint() -> Result<()> {
+    let (mut wraps, mut opens) = (Keyring::empty(), Keyring::empty());
+    wraps.add_pgp_armored(key_file("gpg-rsa2048.pub.asc")?)?;
+    opens.add_pgp_armored(key_file("gpg-cv25519.sec.asc")?)?;
+    let mut document = metadata(vec![vec![pgp_key(&key_text("gpg-rsa2048.fpr")?)?]])?;
+    wrap::data_key(&mut document, &data_key(), &wraps, now()?, &mut rand08::rngs::OsRng).await?;
+    let Err(failure) = unlock::data_key(&document, &opens, &unlock::Options::default()).await else {
+        anyhow::bail!("it was opened")
+    };
+    let text = failure.to_string();
+    assert!(text.contains("is encrypted to key id"), "{text}");
+    assert!(text.contains(&key_text("gpg-cv25519.fpr")?), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_that_only_sign_or_have_expired_do_not_wrap() -> Result<()> {
+    let home = Home::new()?;
+    for (user, usage, expiry, reason) in
+        [("signer", "sign", "never", "can only sign"), ("old", "default", "seconds=1", "expired on ")]
+    {
+        let args = ["--passphrase", "", "--quick-generate-key", user, "rsa2048", usage, expiry];
+        home.run(
+            &["--faked-system-time", "20250101T000000!"].into_iter().chain(args).collect::<Vec<_>>(),
+            b"",
+        )?;
+        let public = home.run(&["--armor", "--export", user], b"")?;
+        let fingerprint = pgp::fingerprints(&public)?.remove(0);
+        let mut keyring = Keyring::empty();
+        keyring.add_pgp_armored(public)?;
+        let mut document = metadata(vec![vec![pgp_key(&fingerprint)?]])?;
+        let wrapped =
+            wrap::data_key(&mut document, &data_key(), &keyring, now()?, &mut rand08::rngs::OsRng).await;
+        let Err(failure) = wrapped else { anyhow::bail!("{user} wrapped") };
+        assert!(failure.to_string().contains(reason), "{failure}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_key_is_known_to_gpg_and_opens_what_gpg_wraps() -> Result<()> {
+    let options = PgpOptions {
+        comment: "flux secrets".to_owned(),
+        email: "ops@example.com".to_owned(),
+        bits: 2048,
+        ..PgpOptions::new("cluster0.example.com")
+    };
+    let key = pgp::generate(&options, now()?)?;
+    let home = Home::new()?;
+    home.import(key.armored_secret.expose_secret().as_bytes())?;
+    let list = String::from_utf8(home.run(&["--with-colons", "--list-secret-keys"], b"")?)?;
+    assert!(list.contains(&format!("fpr:::::::::{}:", key.fingerprint)), "{list}");
+    assert!(list.contains("cluster0.example.com (flux secrets) <ops@example.com>"), "{list}");
+    let primary = list.lines().find(|line| line.starts_with("sec:")).unwrap_or_default();
+    let fields: Vec<&str> = primary.split(':').collect();
+    assert_eq!((fields[2], fields[3], fields[6]), ("2048", "1", ""), "size, RSA, no end: {primary}");
+    assert!(fields[11].starts_with("sc") || fields[11].starts_with("cs"), "{primary}");
+    let exported = home.run(&["--armor", "--export-secret-keys", &key.fingerprint], b"")?;
+    for file in [exported, key.armored_secret.expose_secret().as_bytes().to_vec()] {
+        let mut keyring = Keyring::empty();
+        keyring.add_pgp_armored(&file)?;
+        round_trip(vec![pgp_key(&key.fingerprint)?], &keyring, &keyring).await?;
+    }
+    let public = home.run(&["--armor", "--export", &key.fingerprint], b"")?;
+    assert_eq!(pgp::fingerprints(public)?, pgp::fingerprints(&key.armored_public)?);
+    Ok(())
+}
+
+#[test]
+fn user_ids_cannot_be_broken_out_of() -> Result<()> {
+    for options in [
+        PgpOptions::new(""),
+        PgpOptions::new("a <b>"),
+        PgpOptions { comment: "x) <y>".to_owned(), ..PgpOptions::new("a") },
+        PgpOptions { bits: 1024, ..PgpOptions::new("a") },
+    ] {
+        assert!(pgp::generate(&options, now()?).is_err(), "{options:?}");
+    }
+    Ok(())
+}
