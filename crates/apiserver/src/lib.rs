@@ -1,1 +1,36 @@
-//! A small in-process Kubernetes API server.
+//! A small in-process Kubernetes API server, for laptops, CI and demonstrations: loopback only.
+//!
+//! [`server::start`] is the front door. A request goes through `server/listen.rs` (TLS, limits, login), `http.rs`
+//! (path, query, accepted types), `auth.rs` (may the user?), then to `request.rs` and one module per verb below it.
+//! Writes pass `objects.rs` (decode, default, check, managed fields) and `admit.rs` (what the server decides for
+//! single kinds) on their way into `storage.rs`; `watch.rs` replays the store's change log, and `gc.rs` follows it
+//! to do what nobody asks for: collect dependents, empty namespaces, mark workloads ready.
+//! `kinds.rs` knows what is served; `discovery.rs`, `openapi.rs` and `table.rs` show it.
+
+mod admit;
+mod auth;
+mod bootstrap;
+mod clock;
+mod convert;
+mod crds;
+mod discovery;
+pub mod error;
+mod fields;
+mod gc;
+mod http;
+mod kinds;
+mod managed_fields;
+mod namespaces;
+mod objects;
+mod openapi;
+mod patch;
+mod protobuf;
+mod request;
+mod reviews;
+mod select;
+pub mod server;
+pub mod status_error;
+mod storage;
+mod table;
+mod watch;
+mod workloads;

@@ -1,0 +1,19 @@
+//! Runs the server alone: `serve KUBECONFIG [STATE_DIR]`, until interrupted.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use sealfast_apiserver::server::{Options, State, start};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let kubeconfig = arguments.next().unwrap_or_else(|| "kubeconfig".into());
+    let state = arguments.next().map_or(State::Memory, |dir| State::Dir(dir.into()));
+    let running = start(Options::default().with_state(state)).await?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&kubeconfig)?;
+    file.write_all(running.kubeconfig().as_bytes())?;
+    std::future::pending::<()>().await;
+    Ok(())
+}

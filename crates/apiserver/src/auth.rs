@@ -1,0 +1,409 @@
+//! Who asks, and whether they may: bearer tokens, service account tokens, impersonation, RBAC.
+
+pub(crate) mod token;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use crate::fields;
+use crate::status_error::{Status, qualified};
+use crate::storage::{Key, Store};
+use token::{Claims, Signer};
+
+/// An authenticated (or anonymous) user.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct User {
+    pub name: String,
+    pub uid: String,
+    pub groups: Vec<String>,
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+impl User {
+    fn anonymous() -> Self {
+        Self {
+            name: "system:anonymous".into(),
+            groups: vec!["system:unauthenticated".into()],
+            ..Self::default()
+        }
+    }
+
+    /// A service account by name.
+    pub(crate) fn service_account(namespace: &str, name: &str) -> Self {
+        let groups = vec![
+            "system:serviceaccounts".into(),
+            format!("system:serviceaccounts:{namespace}"),
+            "system:authenticated".into(),
+        ];
+        Self { name: format!("system:serviceaccount:{namespace}:{name}"), groups, ..Self::default() }
+    }
+
+    fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|known| known == group)
+    }
+
+    /// The `userInfo` of reviews.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut out = json!({"username": self.name, "groups": self.groups});
+        if !self.uid.is_empty() {
+            out["uid"] = self.uid.as_str().into();
+        }
+        if !self.extra.is_empty() {
+            out["extra"] = json!(self.extra);
+        }
+        out
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Attributes {
+    pub verb: String,
+    pub group: String,
+    /// Plural, with `/sub` for subresources.
+    pub resource: String,
+    pub namespace: String,
+    pub name: String,
+    /// A path that is no resource; then the other fields are empty.
+    pub path: Option<String>,
+}
+
+/// The secrets that tell users apart.
+pub(crate) struct Auth {
+    token: secrecy::SecretString,
+    signer: Signer,
+}
+
+impl Auth {
+    pub(crate) fn new(token: secrecy::SecretString, signer: Signer) -> Self {
+        Self { token, signer }
+    }
+
+    /// The user of a request.
+    ///
+    /// # Errors
+    /// 401 for a token that is not ours, 403 and 400 for impersonation that is not allowed or not complete.
+    pub(crate) fn user(&self, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
+        let user = self.authenticate(headers, store)?;
+        impersonated(user, headers, store)
+    }
+
+    /// The user of a bearer token.
+    pub(crate) fn user_of(&self, token: &str, store: &Store) -> Option<User> {
+        use secrecy::ExposeSecret;
+        if bool::from(token.as_bytes().ct_eq(self.token.expose_secret().as_bytes())) {
+            let groups = vec!["system:masters".into(), "system:authenticated".into()];
+            return Some(User { name: "kubernetes-admin".into(), groups, ..User::default() });
+        }
+        let claims = self.signer.verify(token, crate::clock::unix())?;
+        let key = Key::new(&Arc::from("serviceaccounts"), &claims.namespace, &claims.name);
+        let account = store.get(&key)?.object();
+        if fields::uid(&account) != claims.uid {
+            return None;
+        }
+        let mut user = User::service_account(&claims.namespace, &claims.name);
+        user.uid.clone_from(&claims.uid);
+        user.extra
+            .insert("authentication.kubernetes.io/credential-id".into(), vec![format!("JTI={}", claims.id)]);
+        Some(user)
+    }
+
+    /// A token for a service account.
+    pub(crate) fn issue(&self, claims: &Claims) -> String {
+        self.signer.sign(claims)
+    }
+
+    fn authenticate(&self, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
+        let Some(value) = headers.get(http::header::AUTHORIZATION) else { return Ok(User::anonymous()) };
+        let text = value.to_str().unwrap_or_default();
+        let token = text
+            .split_once(' ')
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim());
+        token
+            .and_then(|token| self.user_of(token, store))
+            .ok_or_else(|| Status::plain(401, "Unauthorized", "Unauthorized"))
+    }
+}
+
+fn impersonated(user: User, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
+    let values = |name: &str| -> Vec<String> {
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+    };
+    let name = values("impersonate-user").into_iter().next().unwrap_or_default();
+    let mut groups = values("impersonate-group");
+    let uid = values("impersonate-uid").into_iter().next().unwrap_or_default();
+    let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (key, value) in headers {
+        if let Some(key) = key.as_str().strip_prefix("impersonate-extra-") {
+            extra.entry(key.replace("%2f", "/")).or_default().push(value.to_str().unwrap_or_default().into());
+        }
+    }
+    if name.is_empty() {
+        if groups.is_empty() && uid.is_empty() && extra.is_empty() {
+            return Ok(user);
+        }
+        return Err(Status::bad_request(
+            "impersonation of groups, a uid or extra fields needs a user to impersonate",
+        ));
+    }
+    let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+    let mut asked = match account {
+        Some((namespace, name)) => {
+            vec![("", "serviceaccounts".to_owned(), namespace.to_owned(), name.to_owned())]
+        }
+        None => vec![("", "users".to_owned(), String::new(), name.clone())],
+    };
+    asked.extend(groups.iter().map(|group| ("", "groups".to_owned(), String::new(), group.clone())));
+    asked.extend(
+        (!uid.is_empty()).then(|| ("authentication.k8s.io", "uids".to_owned(), String::new(), uid.clone())),
+    );
+    for (key, values) in &extra {
+        asked.extend(values.iter().map(|value| {
+            ("authentication.k8s.io", format!("userextras/{key}"), String::new(), value.clone())
+        }));
+    }
+    for (group, resource, namespace, name) in asked {
+        let wanted = Attributes {
+            verb: "impersonate".into(),
+            group: group.into(),
+            resource,
+            namespace,
+            name,
+            path: None,
+        };
+        require(&user, &wanted, store)?;
+    }
+    if let Some((namespace, name)) = account
+        && groups.is_empty()
+    {
+        groups = User::service_account(namespace, name).groups;
+    }
+    if name != "system:anonymous" && !groups.iter().any(|group| group == "system:authenticated") {
+        groups.push("system:authenticated".into());
+    }
+    Ok(User { name, uid, groups, extra })
+}
+
+/// 403 in the reference's words when the user may not.
+pub(crate) fn require(user: &User, wanted: &Attributes, store: &Store) -> Result<(), Status> {
+    if allowed(user, wanted, store) {
+        return Ok(());
+    }
+    let who = format!("User \"{}\" cannot {}", user.name, wanted.verb);
+    if let Some(path) = &wanted.path {
+        let mut status = Status::plain(403, "Forbidden", format!("forbidden: {who} path \"{path}\""));
+        status.details = Some(crate::status_error::Details::default());
+        return Err(status);
+    }
+    let place = if wanted.namespace.is_empty() {
+        "at the cluster scope".to_owned()
+    } else {
+        format!("in the namespace \"{}\"", wanted.namespace)
+    };
+    let why = format!("{who} resource \"{}\" in API group \"{}\" {place}", wanted.resource, wanted.group);
+    let plural = wanted.resource.split('/').next().unwrap_or_default();
+    Err(Status::forbidden(&wanted.group, plural, &wanted.name, &why))
+}
+
+/// Whether RBAC lets the user do it.
+pub(crate) fn allowed(user: &User, wanted: &Attributes, store: &Store) -> bool {
+    user.is_in("system:masters")
+        || rules(user, &wanted.namespace, store).iter().any(|rule| covers(rule, wanted))
+}
+
+/// Every rule that holds for a user in a namespace (cluster-wide ones when it is empty).
+pub(crate) fn rules(user: &User, namespace: &str, store: &Store) -> Vec<Value> {
+    let mut out =
+        if user.is_in("system:masters") { vec![everything(), every_path()] } else { open_to_all(user) };
+    for binding in store.list(&Arc::from(CLUSTER_BINDINGS), None).items {
+        out.extend(bound_rules(user, &binding.object(), "", store));
+    }
+    if !namespace.is_empty() {
+        for binding in store.list(&Arc::from(BINDINGS), Some(namespace)).items {
+            let mut found = bound_rules(user, &binding.object(), namespace, store);
+            found.retain(|rule| rule.get("nonResourceURLs").is_none());
+            out.extend(found);
+        }
+    }
+    out
+}
+
+fn bound_rules(user: &User, binding: &Value, namespace: &str, store: &Store) -> Vec<Value> {
+    let subjects = binding["subjects"].as_array().into_iter().flatten();
+    let named = subjects.into_iter().any(|subject| match subject["kind"].as_str().unwrap_or_default() {
+        "User" => subject["name"] == user.name.as_str(),
+        "Group" => user.is_in(fields::text(subject, &["name"])),
+        "ServiceAccount" => {
+            let home = Some(fields::text(subject, &["namespace"]))
+                .filter(|home| !home.is_empty())
+                .unwrap_or(namespace);
+            user.name == format!("system:serviceaccount:{home}:{}", fields::text(subject, &["name"]))
+        }
+        _ => false,
+    });
+    if !named {
+        return Vec::new();
+    }
+    let name = fields::text(binding, &["roleRef", "name"]);
+    let key = match fields::text(binding, &["roleRef", "kind"]) {
+        "ClusterRole" => Key::new(&Arc::from(CLUSTER_ROLES), "", name),
+        _ => Key::new(&Arc::from(ROLES), namespace, name),
+    };
+    store.get(&key).map(|role| rules_of(&role.object(), store)).unwrap_or_default()
+}
+
+/// The rules of a role, aggregated ones included.
+pub(crate) fn rules_of(role: &Value, store: &Store) -> Vec<Value> {
+    let mut out = role["rules"].as_array().cloned().unwrap_or_default();
+    let selectors = fields::get(role, &["aggregationRule", "clusterRoleSelectors"]).and_then(Value::as_array);
+    if let Some(selectors) = selectors {
+        for other in store.list(&Arc::from(CLUSTER_ROLES), None).items {
+            let other = other.object();
+            if fields::name(&other) != fields::name(role)
+                && selectors.iter().any(|selector| selects(selector, &other))
+            {
+                out.extend(other["rules"].as_array().cloned().unwrap_or_default());
+            }
+        }
+    }
+    out
+}
+
+fn selects(selector: &Value, object: &Value) -> bool {
+    let labels = &object["metadata"]["labels"];
+    selector["matchLabels"].as_object().is_some_and(|wanted| {
+        !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+    })
+}
+
+fn covers(rule: &Value, wanted: &Attributes) -> bool {
+    let list = |key: &str| -> Vec<&str> {
+        rule[key].as_array().map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
+    };
+    let has = |key: &str, word: &str| list(key).iter().any(|known| *known == "*" || *known == word);
+    if !has("verbs", &wanted.verb) {
+        return false;
+    }
+    if let Some(path) = &wanted.path {
+        return list("nonResourceURLs").iter().any(|known| match known.strip_suffix('*') {
+            Some(prefix) => path.starts_with(prefix),
+            None => path == known,
+        });
+    }
+    let subresource = wanted.resource.split_once('/').map(|(_, sub)| format!("*/{sub}"));
+    let resource = list("resources").iter().any(|known| {
+        *known == "*" || *known == wanted.resource || subresource.as_deref().is_some_and(|any| any == *known)
+    });
+    let names = list("resourceNames");
+    has("apiGroups", &wanted.group) && resource && (names.is_empty() || names.contains(&wanted.name.as_str()))
+}
+
+/// What the reference grants everybody by its own roles.
+fn open_to_all(user: &User) -> Vec<Value> {
+    let public = json!({"verbs": ["get"], "nonResourceURLs": ["/healthz", "/livez", "/readyz", "/version", "/version/"]});
+    if !user.is_in("system:authenticated") {
+        return vec![public];
+    }
+    let discovery = [
+        "/api",
+        "/api/*",
+        "/apis",
+        "/apis/*",
+        "/openapi",
+        "/openapi/*",
+        "/healthz",
+        "/livez",
+        "/readyz",
+        "/version",
+        "/version/",
+    ];
+    vec![
+        public,
+        json!({"verbs": ["get"], "nonResourceURLs": discovery}),
+        json!({"verbs": ["create"], "apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]}),
+        json!({"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]}),
+    ]
+}
+
+/// The rule of `cluster-admin`.
+pub(crate) fn everything() -> Value {
+    json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]})
+}
+
+/// The other rule of `cluster-admin`.
+pub(crate) fn every_path() -> Value {
+    json!({"verbs": ["*"], "nonResourceURLs": ["*"]})
+}
+
+/// The refusal to grant more than one has; `None` when the user may.
+pub(crate) fn escalation(
+    user: &User,
+    rules: &[Value],
+    namespace: &str,
+    group_resource: (&str, &str),
+    name: &str,
+    store: &Store,
+) -> Option<Status> {
+    if user.is_in("system:masters") {
+        return None;
+    }
+    let held = self::rules(user, namespace, store);
+    let missing = rules
+        .iter()
+        .find(|rule| !atoms(rule).iter().all(|atom| held.iter().any(|rule| covers(rule, atom))))?;
+    let (group, resource) = group_resource;
+    let why = format!(
+        "user \"{}\" (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
+        user.name,
+        json!(user.groups),
+        missing
+    );
+    Some(Status::about(
+        403,
+        "Forbidden",
+        format!("{} \"{name}\" is forbidden: {why}", qualified(resource, group)),
+        group,
+        resource,
+        name,
+    ))
+}
+
+/// A rule as single permissions.
+fn atoms(rule: &Value) -> Vec<Attributes> {
+    let list = |key: &str| -> Vec<String> {
+        rule[key]
+            .as_array()
+            .map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            .unwrap_or_default()
+    };
+    let mut out = Vec::new();
+    let names =
+        Some(list("resourceNames")).filter(|names| !names.is_empty()).unwrap_or_else(|| vec![String::new()]);
+    for verb in list("verbs") {
+        for path in list("nonResourceURLs") {
+            out.push(Attributes { verb: verb.clone(), path: Some(path), ..Attributes::default() });
+        }
+        for group in list("apiGroups") {
+            for resource in list("resources") {
+                out.extend(names.iter().map(|name| Attributes {
+                    verb: verb.clone(),
+                    group: group.clone(),
+                    resource: resource.clone(),
+                    name: name.clone(),
+                    ..Attributes::default()
+                }));
+            }
+        }
+    }
+    out
+}
+
+const ROLES: &str = "roles.rbac.authorization.k8s.io";
+const CLUSTER_ROLES: &str = "clusterroles.rbac.authorization.k8s.io";
+const BINDINGS: &str = "rolebindings.rbac.authorization.k8s.io";
+const CLUSTER_BINDINGS: &str = "clusterrolebindings.rbac.authorization.k8s.io";

@@ -1,0 +1,130 @@
+//! Kinds that are one store in two shapes: Events of two groups, autoscalers of two versions.
+
+use serde_json::{Map, Value, json};
+
+use crate::kinds::Resource;
+
+/// What a built-in resource is stored under.
+pub(crate) fn storage_key(group: &str, plural: &str) -> String {
+    match group {
+        "" | "events.k8s.io" => plural.into(),
+        _ => format!("{plural}.{group}"),
+    }
+}
+
+/// The apiVersion in which a built-in kind is stored.
+pub(crate) fn stored_api_version(resource: &Resource) -> String {
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("events.k8s.io", "Event") => "v1".into(),
+        ("autoscaling", "HorizontalPodAutoscaler") => "autoscaling/v2".into(),
+        _ => resource.api_version(),
+    }
+}
+
+/// Turns a stored object into the version that a request names.
+pub(crate) fn from_storage(mut object: Value, resource: &Resource) -> Value {
+    if resource.custom.is_some() {
+        object["apiVersion"] = resource.api_version().into();
+        return object;
+    }
+    match (resource.group.as_str(), resource.version.as_str(), resource.kind.as_str()) {
+        ("events.k8s.io", _, "Event") => renamed(object, "events.k8s.io/v1", EVENT_FIELDS, Direction::Out),
+        ("autoscaling", "v1", "HorizontalPodAutoscaler") => autoscaler_v1(object),
+        _ => object,
+    }
+}
+
+/// Turns an object of a request into the stored version.
+pub(crate) fn to_storage(mut object: Value, resource: &Resource) -> Value {
+    if resource.custom.is_some() {
+        object["apiVersion"] = resource.stored_api_version().into();
+        return object;
+    }
+    match (resource.group.as_str(), resource.version.as_str(), resource.kind.as_str()) {
+        ("events.k8s.io", _, "Event") => renamed(object, "v1", EVENT_FIELDS, Direction::In),
+        ("autoscaling", "v1", "HorizontalPodAutoscaler") => autoscaler_v2(object),
+        _ => object,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Direction {
+    In,
+    Out,
+}
+
+fn renamed(object: Value, api_version: &str, names: &[(&str, &str)], direction: Direction) -> Value {
+    let Value::Object(map) = object else { return object };
+    let renamed = |key: String| {
+        let found = names
+            .iter()
+            .find(|(stored, shown)| key == if direction == Direction::Out { *stored } else { *shown });
+        match (found, direction) {
+            (Some((_, shown)), Direction::Out) => (*shown).to_owned(),
+            (Some((stored, _)), Direction::In) => (*stored).to_owned(),
+            (None, _) => key,
+        }
+    };
+    let mut out: Map<String, Value> = map.into_iter().map(|(key, value)| (renamed(key), value)).collect();
+    out.insert("apiVersion".into(), api_version.into());
+    if direction == Direction::Out {
+        for key in ["reportingController", "reportingInstance"] {
+            if out.get(key) == Some(&json!("")) {
+                out.shift_remove(key);
+            }
+        }
+    }
+    Value::Object(out)
+}
+
+fn autoscaler_v1(mut object: Value) -> Value {
+    object["apiVersion"] = "autoscaling/v1".into();
+    let mut target = None;
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+        let metrics = spec.shift_remove("metrics");
+        spec.shift_remove("behavior");
+        let cpu = metrics
+            .as_ref()
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .find(|metric| metric["resource"]["name"] == "cpu");
+        target = cpu.and_then(|metric| metric["resource"]["target"]["averageUtilization"].as_i64());
+        if let Some(percent) = target {
+            spec.insert("targetCPUUtilizationPercentage".into(), percent.into());
+        }
+    }
+    let _ = target;
+    if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
+        status.shift_remove("currentMetrics");
+        status.shift_remove("conditions");
+        status.entry("currentReplicas").or_insert(json!(0));
+        status.entry("desiredReplicas").or_insert(json!(0));
+    }
+    object
+}
+
+fn autoscaler_v2(mut object: Value) -> Value {
+    object["apiVersion"] = "autoscaling/v2".into();
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut)
+        && let Some(percent) = spec.shift_remove("targetCPUUtilizationPercentage")
+    {
+        let target = json!({"type": "Utilization", "averageUtilization": percent});
+        spec.insert(
+            "metrics".into(),
+            json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]),
+        );
+    }
+    object
+}
+
+/// Stored name (core/v1) and the name in events.k8s.io/v1.
+const EVENT_FIELDS: &[(&str, &str)] = &[
+    ("message", "note"),
+    ("involvedObject", "regarding"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+    ("reportingComponent", "reportingController"),
+];

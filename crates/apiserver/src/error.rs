@@ -1,0 +1,75 @@
+//! What can go wrong before the server answers requests, and while it keeps its state.
+
+use std::path::PathBuf;
+
+/// A failure to start, or to keep state.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file of the state directory could not be read or written.
+    #[error("cannot {action} `{}`", path.display())]
+    File {
+        /// What was tried: "read", "write", "create", "lock".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process holds the state directory.
+    #[error("state directory `{}` is in use by another process", path.display())]
+    InUse {
+        /// The state directory.
+        path: PathBuf,
+    },
+    /// The journal starts with something this version cannot read.
+    #[error("`{}` is not a state file of this version", path.display())]
+    NotOurs {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The key does not open the journal.
+    #[error("the key in `{}` does not open the state beside it", path.display())]
+    WrongKey {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The address could not be bound.
+    #[error("cannot listen on `{address}`")]
+    Listen {
+        /// The address asked for.
+        address: std::net::SocketAddr,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Only loopback addresses are served.
+    #[error("`{address}` is not a loopback address")]
+    NotLoopback {
+        /// The address asked for.
+        address: std::net::SocketAddr,
+    },
+    /// The certificate could not be made.
+    #[error("cannot make a certificate")]
+    Certificate {
+        /// The cause.
+        #[source]
+        source: rcgen::Error,
+    },
+    /// TLS could not be set up with the certificate at hand.
+    #[error("cannot set up TLS")]
+    Tls {
+        /// The cause.
+        #[source]
+        source: rustls::Error,
+    },
+    /// A file of the state directory has the wrong content.
+    #[error("`{}` is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,103 @@
+//! Reading and writing the metadata of a JSON object.
+
+use serde_json::{Map, Value};
+
+/// The text at a path; empty when absent or of another type.
+pub(crate) fn text<'a>(object: &'a Value, path: &[&str]) -> &'a str {
+    get(object, path).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The value at a path of object keys.
+pub(crate) fn get<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(object, |value, key| value.get(key))
+}
+
+/// A text of `metadata`.
+pub(crate) fn meta<'a>(object: &'a Value, key: &str) -> &'a str {
+    text(object, &["metadata", key])
+}
+
+/// `metadata.name`.
+pub(crate) fn name(object: &Value) -> &str {
+    meta(object, "name")
+}
+
+/// `metadata.uid`.
+pub(crate) fn uid(object: &Value) -> &str {
+    meta(object, "uid")
+}
+
+/// True once the object has a deletionTimestamp.
+pub(crate) fn is_deleting(object: &Value) -> bool {
+    !meta(object, "deletionTimestamp").is_empty()
+}
+
+/// The finalizers, in order.
+pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
+    get(object, &["metadata", "finalizers"])
+        .and_then(Value::as_array)
+        .map(|list| list.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default()
+}
+
+/// Replaces the finalizers; an empty list removes the field.
+pub(crate) fn set_finalizers(object: &mut Value, list: Vec<String>) {
+    if list.is_empty() {
+        metadata(object).shift_remove("finalizers");
+    } else {
+        set_meta(object, "finalizers", list.into());
+    }
+}
+
+/// `metadata` as a map, made when absent or of another type.
+pub(crate) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
+    child(object, "metadata")
+}
+
+/// A map-valued field, made when absent or of another type.
+pub(crate) fn child<'a>(object: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
+    let map = as_map(object);
+    as_map(map.entry(key).or_insert_with(|| Value::Object(Map::new())))
+}
+
+/// Sets a field of `metadata`.
+pub(crate) fn set_meta(object: &mut Value, key: &str, value: Value) {
+    metadata(object).insert(key.into(), value);
+}
+
+/// Puts `metadata.KEY` to what `from` has there, or removes it.
+pub(crate) fn copy_meta(object: &mut Value, from: &Value, key: &str) {
+    match get(from, &["metadata", key]) {
+        Some(value) => set_meta(object, key, value.clone()),
+        None => {
+            metadata(object).shift_remove(key);
+        }
+    }
+}
+
+/// Puts a top-level field to what `from` has there, or removes it.
+pub(crate) fn copy_field(object: &mut Value, from: &Value, key: &str) {
+    match from.get(key) {
+        Some(value) => {
+            as_map(object).insert(key.into(), value.clone());
+        }
+        None => remove(object, key),
+    }
+}
+
+/// Removes a top-level field.
+pub(crate) fn remove(object: &mut Value, key: &str) {
+    if let Some(map) = object.as_object_mut() {
+        map.shift_remove(key);
+    }
+}
+
+fn as_map(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    match value {
+        Value::Object(map) => map,
+        _ => unreachable!("made an object above"),
+    }
+}

@@ -1,0 +1,345 @@
+//! The collector: what follows from a change without anybody asking.
+//!
+//! One task reads the change log and deletes dependents of what went, lets dependents go that are orphaned,
+//! empties namespaces and definitions that are on their way out, and (if wanted) marks workloads ready.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::fields;
+use crate::request::delete::{FOREGROUND, ORPHAN};
+use crate::request::update::mark_deleted;
+use crate::server::App;
+use crate::storage::{Change, Expect, Key, Stored};
+
+/// Runs until the server stops.
+pub(crate) async fn run(app: Arc<App>) {
+    let mut latest = app.store.subscribe();
+    let mut stopping = app.stopping.subscribe();
+    let mut collector = Collector::default();
+    let mut at = collector.begin(&app);
+    loop {
+        match app.store.all_changes(at) {
+            Some((reached, changes)) => {
+                for change in &changes {
+                    collector.take(&app, change);
+                }
+                at = reached;
+            }
+            None => {
+                collector = Collector::default();
+                at = collector.begin(&app);
+            }
+        }
+        tokio::select! {
+            changed = latest.changed() => if changed.is_err() { return },
+            () = crate::server::stopped(&mut stopping) => return,
+        }
+    }
+}
+
+/// Who owns whom, by uid.
+#[derive(Default)]
+struct Collector {
+    living: HashMap<String, Key>,
+    dependents: HashMap<String, HashSet<DependentKey>>,
+}
+
+type DependentKey = (Arc<str>, String, String);
+
+impl Collector {
+    fn begin(&mut self, app: &Arc<App>) -> u64 {
+        let (revision, objects) = app.store.everything();
+        for (key, stored) in &objects {
+            self.remember(key, &stored.object());
+        }
+        for (key, stored) in objects {
+            self.look_at(app, &key, &stored);
+        }
+        revision
+    }
+
+    fn take(&mut self, app: &Arc<App>, change: &Change) {
+        if let Some(previous) = &change.previous {
+            self.forget(&change.key, &previous.object(), change.value.is_none());
+        }
+        match &change.value {
+            Some(stored) => {
+                self.remember(&change.key, &stored.object());
+                self.look_at(app, &change.key, stored);
+            }
+            None => self.gone(app, change),
+        }
+    }
+
+    fn remember(&mut self, key: &Key, object: &Value) {
+        self.living.insert(fields::uid(object).to_owned(), key.clone());
+        for owner in owners(object) {
+            self.dependents.entry(owner).or_default().insert(flat(key));
+        }
+    }
+
+    fn forget(&mut self, key: &Key, object: &Value, gone: bool) {
+        if gone {
+            self.living.remove(fields::uid(object));
+        }
+        for owner in owners(object) {
+            if let Some(set) = self.dependents.get_mut(&owner) {
+                set.remove(&flat(key));
+                if set.is_empty() {
+                    self.dependents.remove(&owner);
+                }
+            }
+        }
+    }
+
+    /// Something was written (or found at the start).
+    fn look_at(&mut self, app: &Arc<App>, key: &Key, stored: &Stored) {
+        let object = stored.object();
+        if fields::is_deleting(&object) {
+            match &*key.resource {
+                "namespaces" => app.empty_namespace(&key.name),
+                crate::crds::KEY => app.empty_definition(&key.name),
+                _ => {}
+            }
+            let finalizers = fields::finalizers(&object);
+            if finalizers.contains(&ORPHAN) {
+                self.orphan(app, key, fields::uid(&object));
+            } else if finalizers.contains(&FOREGROUND) {
+                self.foreground(app, key, fields::uid(&object));
+            }
+        } else if !owners(&object).is_empty() {
+            self.check_owners(app, key);
+        }
+        if app.ready_workloads {
+            crate::workloads::settle(app, key, &object);
+        }
+    }
+
+    /// Something is gone.
+    fn gone(&mut self, app: &Arc<App>, change: &Change) {
+        let Some(previous) = &change.previous else { return };
+        let object = previous.object();
+        let dependents: Vec<DependentKey> =
+            self.dependents.get(fields::uid(&object)).into_iter().flatten().cloned().collect();
+        for dependent in dependents {
+            self.check_owners(app, &full(&dependent));
+        }
+        for owner in owners(&object) {
+            if let Some(key) = self.living.get(&owner).cloned()
+                && let Some(stored) = app.store.get(&key)
+                && fields::finalizers(&stored.object()).contains(&FOREGROUND)
+            {
+                self.foreground(app, &key, &owner);
+            }
+        }
+        if !change.key.namespace.is_empty() {
+            app.empty_namespace(&change.key.namespace);
+        }
+        if let Some(custom) = app
+            .kinds
+            .current()
+            .stored_under(&change.key.resource)
+            .and_then(|kind| kind.custom.as_ref().map(|custom| custom.definition.clone()))
+        {
+            app.empty_definition(&custom);
+        }
+    }
+
+    /// Deletes a dependent whose owners are all gone; drops references to some that are.
+    fn check_owners(&self, app: &Arc<App>, key: &Key) {
+        let Some(stored) = app.store.get(key) else { return };
+        let object = stored.object();
+        let references = references(&object);
+        let lives = |reference: &&Value| self.owner_lives(app, reference, key);
+        let (living, dead): (Vec<&Value>, Vec<&Value>) = references.iter().partition(lives);
+        if dead.is_empty() || references.is_empty() {
+            return;
+        }
+        let solid = living.iter().any(|reference| !self.is_foreground(app, reference));
+        if living.is_empty() || !solid {
+            app.delete_stored(key, &stored, if living.is_empty() { "Background" } else { "Foreground" });
+            return;
+        }
+        let kept: Vec<Value> = living.into_iter().cloned().collect();
+        set_references(app, key, &stored, kept);
+    }
+
+    fn owner_lives(&self, app: &Arc<App>, reference: &Value, dependent: &Key) -> bool {
+        let uid = fields::text(reference, &["uid"]);
+        match self.living.get(uid) {
+            Some(owner) => {
+                (owner.namespace.is_empty() || owner.namespace == dependent.namespace)
+                    && app.store.get(owner).is_some()
+            }
+            // Written after the change at hand: not known yet, so look for it by name.
+            None => {
+                let kinds = app.kinds.current();
+                let kind =
+                    kinds.kind(fields::text(reference, &["apiVersion"]), fields::text(reference, &["kind"]));
+                kind.is_some_and(|kind| {
+                    let namespace = if kind.namespaced { dependent.namespace.as_str() } else { "" };
+                    let key = Key::new(&kind.key, namespace, fields::text(reference, &["name"]));
+                    app.store.get(&key).is_some_and(|stored| fields::uid(&stored.object()) == uid)
+                })
+            }
+        }
+    }
+
+    fn is_foreground(&self, app: &Arc<App>, reference: &Value) -> bool {
+        let key = self.living.get(fields::text(reference, &["uid"]));
+        key.and_then(|key| app.store.get(key)).is_some_and(|stored| {
+            let owner = stored.object();
+            fields::is_deleting(&owner) && fields::finalizers(&owner).contains(&FOREGROUND)
+        })
+    }
+
+    fn orphan(&self, app: &Arc<App>, key: &Key, uid: &str) {
+        for dependent in self.dependents.get(uid).into_iter().flatten() {
+            let dependent = full(dependent);
+            if let Some(stored) = app.store.get(&dependent) {
+                let mut kept = references(&stored.object());
+                kept.retain(|reference| reference["uid"] != uid);
+                set_references(app, &dependent, &stored, kept);
+            }
+        }
+        app.drop_finalizer(key, ORPHAN);
+    }
+
+    fn foreground(&self, app: &Arc<App>, key: &Key, uid: &str) {
+        let mut blocked = false;
+        for dependent in self.dependents.get(uid).into_iter().flatten() {
+            let dependent = full(dependent);
+            let Some(stored) = app.store.get(&dependent) else { continue };
+            let object = stored.object();
+            let references = references(&object);
+            let Some(own) = references.iter().find(|reference| reference["uid"] == uid) else { continue };
+            let other = references.iter().any(|reference| {
+                reference["uid"] != uid
+                    && self.owner_lives(app, reference, &dependent)
+                    && !self.is_foreground(app, reference)
+            });
+            if other {
+                let kept = references.iter().filter(|reference| reference["uid"] != uid).cloned().collect();
+                set_references(app, &dependent, &stored, kept);
+                continue;
+            }
+            if !fields::is_deleting(&object) {
+                app.delete_stored(&dependent, &stored, "Foreground");
+            }
+            blocked |= own["blockOwnerDeletion"] == true && app.store.get(&dependent).is_some();
+        }
+        if !blocked {
+            app.drop_finalizer(key, FOREGROUND);
+        }
+    }
+}
+
+impl App {
+    /// Deletes an object on the server's own account; retried by the next change when another write came between.
+    pub(crate) fn delete_stored(&self, key: &Key, stored: &Stored, policy: &str) {
+        let mut stored = stored.clone();
+        for _ in 0..5 {
+            let mut object = stored.object();
+            let was_deleting = fields::is_deleting(&object);
+            let mut finalizers: Vec<String> =
+                fields::finalizers(&object).into_iter().map(str::to_owned).collect();
+            if policy == "Foreground" && !was_deleting && !finalizers.iter().any(|name| name == FOREGROUND) {
+                finalizers.push(FOREGROUND.into());
+            }
+            if finalizers.is_empty() {
+                if self.store.delete(key, stored.revision).is_ok() {
+                    return;
+                }
+            } else if was_deleting {
+                return;
+            } else {
+                let kind = self.kinds.current().stored_under(&key.resource).cloned();
+                fields::set_finalizers(&mut object, finalizers);
+                mark_deleted(&mut object, kind.is_some_and(|kind| kind.has_generation()));
+                if self.store.put(key, &object, Expect::Revision(stored.revision)).is_ok() {
+                    return;
+                }
+            }
+            let Some(current) = self.store.get(key) else { return };
+            stored = current;
+        }
+    }
+
+    /// Takes one finalizer off; the object goes with its last.
+    pub(crate) fn drop_finalizer(&self, key: &Key, finalizer: &str) {
+        for _ in 0..5 {
+            let Some(stored) = self.store.get(key) else { return };
+            let mut object = stored.object();
+            let kept: Vec<String> = fields::finalizers(&object)
+                .into_iter()
+                .filter(|name| *name != finalizer)
+                .map(str::to_owned)
+                .collect();
+            fields::set_finalizers(&mut object, kept);
+            let written = if crate::request::update::is_gone(&key.resource, &object) {
+                self.store.delete_with(key, &object, stored.revision).is_ok()
+            } else {
+                self.store.put(key, &object, Expect::Revision(stored.revision)).is_ok()
+            };
+            if written {
+                if &*key.resource == crate::crds::KEY {
+                    self.refresh_kinds();
+                }
+                return;
+            }
+        }
+    }
+
+    /// Deletes the objects of a definition that is on its way out, then lets it go.
+    pub(crate) fn empty_definition(&self, name: &str) {
+        let key = Key::new(&Arc::from(crate::crds::KEY), "", name);
+        let Some(stored) = self.store.get(&key) else { return };
+        let definition = stored.object();
+        if !fields::is_deleting(&definition)
+            || !fields::finalizers(&definition).contains(&crate::crds::CLEANUP)
+        {
+            return;
+        }
+        let resource: Arc<str> = name.into();
+        for stored in self.store.list(&resource, None).items {
+            let object = stored.object();
+            let key = Key::new(&resource, fields::meta(&object, "namespace"), fields::name(&object));
+            self.delete_stored(&key, &stored, "Background");
+        }
+        if self.store.list(&resource, None).items.is_empty() {
+            self.drop_finalizer(&key, crate::crds::CLEANUP);
+        }
+    }
+}
+
+fn references(object: &Value) -> Vec<Value> {
+    fields::get(object, &["metadata", "ownerReferences"])
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn owners(object: &Value) -> Vec<String> {
+    references(object).iter().map(|reference| fields::text(reference, &["uid"]).to_owned()).collect()
+}
+
+fn set_references(app: &Arc<App>, key: &Key, stored: &Stored, kept: Vec<Value>) {
+    let mut object = stored.object();
+    if kept.is_empty() {
+        fields::metadata(&mut object).shift_remove("ownerReferences");
+    } else {
+        fields::set_meta(&mut object, "ownerReferences", kept.into());
+    }
+    let _ = app.store.put(key, &object, Expect::Revision(stored.revision));
+}
+
+fn flat(key: &Key) -> DependentKey {
+    (Arc::clone(&key.resource), key.namespace.clone(), key.name.clone())
+}
+
+fn full(key: &DependentKey) -> Key {
+    Key::new(&key.0, &key.1, &key.2)
+}

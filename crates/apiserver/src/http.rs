@@ -1,0 +1,346 @@
+//! The wire: paths, queries, what a client accepts, and answers as bytes.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::auth::User;
+use crate::status_error::Status;
+
+/// The body of an answer.
+pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A request after its body was read and its user is known.
+pub(crate) struct Request {
+    pub method: Method,
+    pub path: String,
+    pub query: Query,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub user: User,
+}
+
+impl Request {
+    /// A header as text; empty when absent.
+    pub(crate) fn header(&self, name: &HeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The media type of the body, without parameters.
+    pub(crate) fn content_type(&self) -> String {
+        self.header(&CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// The name that writes are recorded under when the query has none.
+    pub(crate) fn agent(&self) -> String {
+        let agent = self.header(&http::header::USER_AGENT);
+        let name: String = agent
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .filter(|letter| !letter.is_control())
+            .take(128)
+            .collect();
+        if name.is_empty() { "unknown".into() } else { name }
+    }
+}
+
+/// The query of a request, decoded.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(text: &str) -> Self {
+        let pair = |part: &str| {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            (decode(key, Plus::Space), decode(value, Plus::Space))
+        };
+        Self(text.split('&').filter(|part| !part.is_empty()).map(pair).collect())
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn text(&self, key: &str) -> &str {
+        self.get(key).unwrap_or_default()
+    }
+
+    pub(crate) fn all(&self, key: &str) -> Vec<&str> {
+        self.0.iter().filter(|(known, _)| known == key).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// `true`, `1` and a bare key are yes.
+    pub(crate) fn flag(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|value| matches!(value, "" | "1" | "true" | "True" | "TRUE" | "t" | "T"))
+    }
+
+    pub(crate) fn number(&self, key: &str) -> Result<Option<i64>, Status> {
+        match self.get(key) {
+            None | Some("") => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|_| {
+                Status::bad_request(format!("strconv.ParseInt: parsing \"{text}\": invalid syntax"))
+            }),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Plus {
+    Space,
+    Plus,
+}
+
+fn decode(text: &str, plus: Plus) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (bytes[at], hex) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                at += 2;
+            }
+            (b'+', _) if plus == Plus::Space => out.push(b' '),
+            (byte, _) => out.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Where a path below `/api` or `/apis` points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResourcePath {
+    pub group: String,
+    pub version: String,
+    pub namespace: Option<String>,
+    pub resource: String,
+    pub name: Option<String>,
+    pub subresource: Option<String>,
+}
+
+/// What a path asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// A resource or a collection.
+    Resource(ResourcePath),
+    /// `/apis`, `/apis/G`, `/apis/G/V`, `/api`, `/api/V` with the parts after the root.
+    Discovery(Vec<String>),
+    /// Anything else.
+    Other,
+}
+
+/// Splits a path.
+pub(crate) fn route(path: &str) -> Route {
+    let parts: Vec<String> =
+        path.split('/').filter(|part| !part.is_empty()).map(|part| decode(part, Plus::Plus)).collect();
+    let words: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let (group, version, rest) = match words.as_slice() {
+        ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
+        ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
+        ["api", ..] | ["apis", ..] if words.len() <= 3 => return Route::Discovery(parts),
+        _ => return Route::Other,
+    };
+    let made = |namespace: Option<&str>, resource: &str, name: Option<&&str>, subresource: Option<&&str>| {
+        Route::Resource(ResourcePath {
+            group: group.into(),
+            version: version.into(),
+            namespace: namespace.map(str::to_owned),
+            resource: resource.into(),
+            name: name.map(|&name| name.to_owned()),
+            subresource: subresource.map(|&name| name.to_owned()),
+        })
+    };
+    match rest {
+        ["namespaces", name, sub @ ("status" | "finalize")] => {
+            made(None, "namespaces", Some(name), Some(sub))
+        }
+        ["namespaces", namespace, resource] => made(Some(namespace), resource, None, None),
+        ["namespaces", namespace, resource, name] => made(Some(namespace), resource, Some(name), None),
+        ["namespaces", namespace, resource, name, sub] => {
+            made(Some(namespace), resource, Some(name), Some(sub))
+        }
+        [resource] => made(None, resource, None, None),
+        [resource, name] => made(None, resource, Some(name), None),
+        [resource, name, sub] => made(None, resource, Some(name), Some(sub)),
+        _ => Route::Other,
+    }
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As stored.
+    Object,
+    /// A `meta.k8s.io/v1` or `v1beta1` Table.
+    Table(&'static str),
+    /// Metadata alone, of one object or a list.
+    Partial,
+    /// Aggregated discovery of this version.
+    Discovery(&'static str),
+}
+
+/// How the answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Json,
+    Yaml,
+}
+
+/// The first form of `Accept` that can be given.
+///
+/// # Errors
+/// 406 when none can.
+pub(crate) fn negotiate(headers: &HeaderMap) -> Result<(Form, Encoding), Status> {
+    let texts: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let text = texts.join(",");
+    if text.trim().is_empty() {
+        return Ok((Form::Object, Encoding::Json));
+    }
+    text.split(',').find_map(accepted).ok_or_else(|| {
+        Status::plain(
+            406,
+            "NotAcceptable",
+            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        )
+    })
+}
+
+fn accepted(range: &str) -> Option<(Form, Encoding)> {
+    let mut parts = range.split(';').map(str::trim);
+    let encoding = match parts.next()? {
+        "application/json" | "*/*" | "application/*" => Encoding::Json,
+        "application/yaml" => Encoding::Yaml,
+        _ => return None,
+    };
+    let (mut form, mut group, mut version) = ("", "", "");
+    for (key, value) in parts.filter_map(|part| part.split_once('=')) {
+        match key.trim() {
+            "as" => form = value.trim(),
+            "g" => group = value.trim(),
+            "v" => version = value.trim(),
+            _ => {}
+        }
+    }
+    let form = match (form, group, version) {
+        ("", ..) => Form::Object,
+        ("Table", "meta.k8s.io", "v1") => Form::Table("meta.k8s.io/v1"),
+        ("Table", "meta.k8s.io", "v1beta1") => Form::Table("meta.k8s.io/v1beta1"),
+        ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1" | "v1beta1") => {
+            Form::Partial
+        }
+        ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => Form::Discovery("v2"),
+        ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1") => Form::Discovery("v2beta1"),
+        _ => return None,
+    };
+    Some((form, encoding))
+}
+
+/// An answer before it is bytes.
+pub(crate) struct Answer {
+    pub code: u16,
+    pub content: Content,
+    pub warnings: Vec<String>,
+    pub headers: Vec<(HeaderName, String)>,
+}
+
+/// The content of an answer.
+pub(crate) enum Content {
+    Json(Value),
+    Yaml(String),
+    Bytes { content_type: String, bytes: Bytes },
+    Stream(mpsc::Receiver<Bytes>),
+}
+
+impl Answer {
+    pub(crate) fn json(code: u16, value: Value) -> Self {
+        Self { code, content: Content::Json(value), warnings: Vec::new(), headers: Vec::new() }
+    }
+
+    pub(crate) fn text(code: u16, text: &str) -> Self {
+        Self::bytes(code, "text/plain; charset=utf-8", Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    pub(crate) fn bytes(code: u16, content_type: &str, bytes: Bytes) -> Self {
+        let content = Content::Bytes { content_type: content_type.into(), bytes };
+        Self { code, content, warnings: Vec::new(), headers: Vec::new() }
+    }
+
+    /// The plain text of a path that is nowhere.
+    pub(crate) fn no_page() -> Self {
+        Self::text(404, "404 page not found\n")
+    }
+
+    pub(crate) fn warned(mut self, warnings: Vec<String>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let full = |bytes: Bytes| Full::new(bytes).boxed_unsync();
+        let (content_type, body) = match self.content {
+            Content::Json(value) => {
+                let mut bytes = serde_json::to_vec(&value).unwrap_or_default();
+                bytes.push(b'\n');
+                ("application/json".to_owned(), full(bytes.into()))
+            }
+            Content::Yaml(text) => ("application/yaml".to_owned(), full(text.into())),
+            Content::Bytes { content_type, bytes } => (content_type, full(bytes)),
+            Content::Stream(receiver) => ("application/json".to_owned(), streamed(receiver)),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&content_type)
+            && !content_type.is_empty()
+        {
+            headers.insert(CONTENT_TYPE, value);
+        }
+        headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        for warning in self.warnings {
+            if let Ok(value) = HeaderValue::from_str(&format!("299 - {}", quoted(&warning))) {
+                headers.append(HeaderName::from_static("warning"), value);
+            }
+        }
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+impl From<Status> for Answer {
+    fn from(status: Status) -> Self {
+        let mut answer = Self::json(status.code, status.to_json());
+        if let Some(seconds) =
+            status.details.map(|details| details.retry_after).filter(|&seconds| seconds > 0)
+        {
+            answer.headers.push((http::header::RETRY_AFTER, seconds.to_string()));
+        }
+        answer
+    }
+}
+
+fn streamed(receiver: mpsc::Receiver<Bytes>) -> Body {
+    let frames = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|bytes| (bytes, receiver))
+    });
+    StreamBody::new(frames.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)))).boxed_unsync()
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace(['\n', '\r'], " "))
+}

@@ -1,0 +1,417 @@
+//! Which kinds are served: the built-in ones, and those of custom resource definitions.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use sealfast_k8s::schema;
+use serde_json::Value;
+
+use crate::fields;
+use crate::objects::Shape;
+
+/// One resource in one version.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub group: String,
+    pub version: String,
+    pub plural: String,
+    pub singular: String,
+    pub kind: String,
+    pub list_kind: String,
+    pub namespaced: bool,
+    pub verbs: Vec<String>,
+    pub short_names: Vec<String>,
+    pub categories: Vec<String>,
+    pub subresources: Vec<Subresource>,
+    pub columns: Vec<Column>,
+    /// What the objects are stored under: `configmaps`, `deployments.apps`.
+    pub key: Arc<str>,
+    pub hash: String,
+    pub shape: Shape,
+    pub custom: Option<Custom>,
+}
+
+/// `status`, `scale` and the like.
+#[derive(Debug)]
+pub(crate) struct Subresource {
+    pub name: String,
+    pub kind: String,
+    pub verbs: Vec<String>,
+    /// Group and version, where they are not the parent's.
+    pub api: Option<(String, String)>,
+}
+
+/// A column of a Table.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    pub name: String,
+    pub kind: String,
+    pub priority: i64,
+    pub format: String,
+    pub description: String,
+    /// JSONPath of a custom column.
+    pub path: String,
+}
+
+/// What only custom kinds have.
+#[derive(Debug)]
+pub(crate) struct Custom {
+    /// The version that objects are stored in.
+    pub storage_version: String,
+    /// Schema of the storage version: values it does not know are not kept.
+    pub storage_shape: Shape,
+    pub scale: Option<Value>,
+    pub selectable: Vec<String>,
+    pub schema: Value,
+    /// The name of the definition.
+    pub definition: String,
+}
+
+/// A group with its versions, preferred first.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub name: String,
+    pub custom: bool,
+    pub versions: Vec<Version>,
+}
+
+/// A version of a group.
+#[derive(Debug, Clone)]
+pub(crate) struct Version {
+    pub name: String,
+    pub resources: Vec<Arc<Resource>>,
+}
+
+/// All that is served at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Kinds {
+    pub groups: Vec<Group>,
+}
+
+/// The kinds, replaced as a whole when a definition changes.
+pub(crate) struct Registry {
+    current: RwLock<Arc<Kinds>>,
+    builtin: Vec<Group>,
+}
+
+impl Resource {
+    pub(crate) fn api_version(&self) -> String {
+        api_version(&self.group, &self.version)
+    }
+
+    /// The apiVersion of stored objects.
+    pub(crate) fn stored_api_version(&self) -> String {
+        match &self.custom {
+            Some(custom) => api_version(&self.group, &custom.storage_version),
+            None => crate::convert::stored_api_version(self),
+        }
+    }
+
+    pub(crate) fn allows(&self, verb: &str) -> bool {
+        self.verbs.iter().any(|known| known == verb)
+    }
+
+    pub(crate) fn subresource(&self, name: &str) -> Option<&Subresource> {
+        self.subresources.iter().find(|subresource| subresource.name == name)
+    }
+
+    /// Kinds whose `metadata.generation` the server counts.
+    pub(crate) fn has_generation(&self) -> bool {
+        self.custom.is_some() || GENERATION.contains(&&*self.key)
+    }
+}
+
+impl Kinds {
+    pub(crate) fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+
+    pub(crate) fn resource(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        let version = self.group(group)?.versions.iter().find(|known| known.name == version)?;
+        version.resources.iter().find(|resource| resource.plural == plural)
+    }
+
+    /// A kind in any served version.
+    pub(crate) fn kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
+        let (group, version) = split_api_version(api_version);
+        let group = self.group(group)?;
+        let version = group.versions.iter().find(|known| known.name == version).or(group.versions.first())?;
+        version.resources.iter().find(|resource| resource.kind == kind)
+    }
+
+    /// The preferred version of what is stored under a key.
+    pub(crate) fn stored_under(&self, key: &str) -> Option<&Arc<Resource>> {
+        let versions = self.groups.iter().flat_map(|group| &group.versions);
+        versions.flat_map(|version| &version.resources).find(|resource| &*resource.key == key)
+    }
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        let builtin = builtin();
+        Self { current: RwLock::new(Arc::new(Kinds { groups: builtin.clone() })), builtin }
+    }
+
+    pub(crate) fn current(&self) -> Arc<Kinds> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// Serves exactly these definitions beside the built-in kinds.
+    pub(crate) fn define<'a>(&self, definitions: impl Iterator<Item = &'a Value>) {
+        let mut groups = self.builtin.clone();
+        for definition in definitions.filter(|definition| is_established(definition)) {
+            add(&mut groups, definition);
+        }
+        for group in groups.iter_mut().filter(|group| group.custom) {
+            group.versions.sort_by_key(|version| std::cmp::Reverse(priority(&version.name)));
+        }
+        *self.current.write() = Arc::new(Kinds { groups });
+    }
+}
+
+/// `v1` or `apps/v1`.
+pub(crate) fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.into() } else { format!("{group}/{version}") }
+}
+
+/// Group and version of an apiVersion.
+pub(crate) fn split_api_version(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
+/// Stable before beta before alpha, higher numbers first, other names last (alphabetical).
+pub(crate) fn priority(version: &str) -> (u8, u64, u64, std::cmp::Reverse<String>) {
+    let plain = (0, 0, 0, std::cmp::Reverse(version.to_owned()));
+    let Some(rest) = version.strip_prefix('v') else { return plain };
+    let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    let (major, rest) = rest.split_at(digits);
+    let Ok(major) = major.parse::<u64>() else { return plain };
+    let level = |level: u8, minor: &str| match minor.parse::<u64>() {
+        Ok(minor) => (level, major, minor, std::cmp::Reverse(String::new())),
+        Err(_) if minor.is_empty() => (level, major, 0, std::cmp::Reverse(String::new())),
+        Err(_) => plain.clone(),
+    };
+    if rest.is_empty() {
+        (3, major, 0, std::cmp::Reverse(String::new()))
+    } else if let Some(minor) = rest.strip_prefix("beta") {
+        level(2, minor)
+    } else if let Some(minor) = rest.strip_prefix("alpha") {
+        level(1, minor)
+    } else {
+        plain
+    }
+}
+
+fn is_established(definition: &Value) -> bool {
+    crate::crds::has_condition(definition, "Established")
+}
+
+fn add(groups: &mut Vec<Group>, definition: &Value) {
+    let group_name = fields::text(definition, &["spec", "group"]);
+    let versions = fields::get(definition, &["spec", "versions"]).and_then(Value::as_array);
+    let Some(versions) = versions else { return };
+    for version in versions.iter().filter(|version| version["served"] == true) {
+        let Some(resource) = custom(definition, version, versions) else { continue };
+        let position = groups.iter().position(|group| group.name == group_name).unwrap_or_else(|| {
+            groups.push(Group { name: group_name.into(), custom: true, versions: Vec::new() });
+            groups.len() - 1
+        });
+        let served = &mut groups[position].versions;
+        match served.iter_mut().find(|known| known.name == resource.version) {
+            Some(known) => known.resources.push(Arc::new(resource)),
+            None => {
+                served.push(Version { name: resource.version.clone(), resources: vec![Arc::new(resource)] })
+            }
+        }
+    }
+}
+
+fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Resource> {
+    let names = definition.get("status")?.get("acceptedNames")?;
+    let storage = versions.iter().find(|version| version["storage"] == true)?;
+    let spec = definition.get("spec")?;
+    let group = fields::text(spec, &["group"]).to_owned();
+    let plural = fields::text(names, &["plural"]).to_owned();
+    let kind = fields::text(names, &["kind"]).to_owned();
+    let strings = |value: &Value| -> Vec<String> {
+        value
+            .as_array()
+            .map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            .unwrap_or_default()
+    };
+    let schema_of = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
+    let has_status = version["subresources"].get("status").is_some();
+    let schema = schema_of(version);
+    Some(Resource {
+        version: fields::text(version, &["name"]).into(),
+        singular: fields::text(names, &["singular"]).into(),
+        list_kind: fields::text(names, &["listKind"]).into(),
+        namespaced: fields::text(spec, &["scope"]) == "Namespaced",
+        verbs: CUSTOM_VERBS.iter().map(|&verb| verb.into()).collect(),
+        short_names: strings(&names["shortNames"]),
+        categories: strings(&names["categories"]),
+        subresources: custom_subresources(version, &kind),
+        columns: custom_columns(version),
+        key: format!("{plural}.{group}").into(),
+        hash: String::new(),
+        shape: Shape::custom(&schema, has_status),
+        custom: Some(Custom {
+            storage_version: fields::text(storage, &["name"]).into(),
+            storage_shape: Shape::custom(
+                &schema_of(storage),
+                storage["subresources"].get("status").is_some(),
+            ),
+            scale: version["subresources"].get("scale").cloned(),
+            selectable: version["selectableFields"]
+                .as_array()
+                .map(|list| {
+                    list.iter()
+                        .map(|field| {
+                            field["jsonPath"].as_str().unwrap_or_default().trim_start_matches('.').to_owned()
+                        })
+                        .collect()
+                })
+                .unwrap_or_default(),
+            schema,
+            definition: fields::name(definition).into(),
+        }),
+        group,
+        plural,
+        kind,
+    })
+}
+
+fn custom_subresources(version: &Value, kind: &str) -> Vec<Subresource> {
+    let verbs = || ["get", "patch", "update"].map(str::to_owned).to_vec();
+    let mut out = Vec::new();
+    if version["subresources"].get("status").is_some() {
+        out.push(Subresource { name: "status".into(), kind: kind.into(), verbs: verbs(), api: None });
+    }
+    if version["subresources"].get("scale").is_some() {
+        let api = Some(("autoscaling".to_owned(), "v1".to_owned()));
+        out.push(Subresource { name: "scale".into(), kind: "Scale".into(), verbs: verbs(), api });
+    }
+    out
+}
+
+fn custom_columns(version: &Value) -> Vec<Column> {
+    let column = |name: &str, kind: &str, format: &str| Column {
+        name: name.into(),
+        kind: kind.into(),
+        priority: 0,
+        format: format.into(),
+        description: String::new(),
+        path: String::new(),
+    };
+    let mut out = vec![column("Name", "string", "name")];
+    out[0].description = "Name of the object, unique in its namespace.".into();
+    let stated = version["additionalPrinterColumns"].as_array().filter(|list| !list.is_empty());
+    let Some(stated) = stated else {
+        let mut age = column("Age", "date", "");
+        age.path = ".metadata.creationTimestamp".into();
+        age.description = "Time since the object was created.".into();
+        out.push(age);
+        return out;
+    };
+    for stated in stated {
+        let mut made = column(
+            fields::text(stated, &["name"]),
+            fields::text(stated, &["type"]),
+            fields::text(stated, &["format"]),
+        );
+        made.path = fields::text(stated, &["jsonPath"]).into();
+        made.priority = stated["priority"].as_i64().unwrap_or(0);
+        made.description = match fields::text(stated, &["description"]) {
+            "" => format!("Custom resource definition column (in JSONPath format): {}", made.path),
+            text => text.into(),
+        };
+        out.push(made);
+    }
+    out
+}
+
+fn builtin() -> Vec<Group> {
+    schema::groups().iter().map(group).filter(|group| !group.versions.is_empty()).collect()
+}
+
+fn group(group: &schema::Group) -> Group {
+    let version = |version: &schema::Version| {
+        let kept = version.resources.iter().filter(|resource| !LEFT_OUT.contains(&&*resource.name));
+        let resources: Vec<_> =
+            kept.map(|resource| Arc::new(built(resource, &group.group, &version.version))).collect();
+        Version { name: version.version.clone(), resources }
+    };
+    let versions: Vec<Version> =
+        group.versions.iter().map(version).filter(|version| !version.resources.is_empty()).collect();
+    Group { name: group.group.clone(), custom: false, versions }
+}
+
+fn built(fact: &schema::Resource, group: &str, version: &str) -> Resource {
+    let subresource = |(name, fact): (&String, &Value)| Subresource {
+        name: name.clone(),
+        kind: fields::text(fact, &["kind"]).into(),
+        verbs: fact["verbs"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        api: fact["gvk"].as_str().map(|gvk| {
+            let (group, version) = split_api_version(gvk);
+            (group.to_owned(), version.to_owned())
+        }),
+    };
+    let column = |(name, kind, priority, format): &(String, String, i32, String)| Column {
+        description: format!("{name} of the object."),
+        name: name.clone(),
+        kind: kind.clone(),
+        priority: i64::from(*priority),
+        format: format.clone(),
+        path: String::new(),
+    };
+    let kept = |(name, _): &(&String, &Value)| !SUBRESOURCES_LEFT_OUT.contains(&name.as_str());
+    Resource {
+        key: crate::convert::storage_key(group, &fact.name).into(),
+        group: group.into(),
+        version: version.into(),
+        list_kind: format!("{}List", fact.kind),
+        shape: Shape::builtin(group, version, &fact.kind),
+        plural: fact.name.clone(),
+        singular: fact.singular.clone(),
+        kind: fact.kind.clone(),
+        namespaced: fact.namespaced,
+        verbs: fact.verbs.clone(),
+        short_names: fact.short_names.clone(),
+        categories: fact.categories.clone(),
+        subresources: fact.subresources.iter().filter(kept).map(subresource).collect(),
+        columns: fact.columns.iter().map(column).collect(),
+        hash: fact.storage_version_hash.clone(),
+        custom: None,
+    }
+}
+
+/// Order as the reference lists the verbs of custom kinds.
+const CUSTOM_VERBS: [&str; 8] =
+    ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+/// Kinds that need a scheduler, a kubelet or an aggregator behind them.
+const LEFT_OUT: [&str; 2] = ["bindings", "componentstatuses"];
+const SUBRESOURCES_LEFT_OUT: [&str; 7] =
+    ["attach", "exec", "log", "portforward", "proxy", "binding", "ephemeralcontainers"];
+const GENERATION: [&str; 15] = [
+    "pods",
+    "replicationcontrollers",
+    "daemonsets.apps",
+    "deployments.apps",
+    "replicasets.apps",
+    "statefulsets.apps",
+    "cronjobs.batch",
+    "jobs.batch",
+    "ingresses.networking.k8s.io",
+    "ingressclasses.networking.k8s.io",
+    "networkpolicies.networking.k8s.io",
+    "poddisruptionbudgets.policy",
+    "customresourcedefinitions.apiextensions.k8s.io",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+];

@@ -1,0 +1,189 @@
+//! The life of a namespace: its marks at birth, and its emptying at the end.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::crds::set_condition;
+use crate::fields;
+use crate::request::Call;
+use crate::server::App;
+use crate::status_error::{Cause, Status};
+use crate::storage::{Expect, Key};
+
+/// What a new namespace gets.
+pub(crate) fn prepare(namespace: &mut Value) {
+    label(namespace);
+    namespace["spec"] = json!({"finalizers": ["kubernetes"]});
+    namespace["status"] = json!({"phase": "Active"});
+}
+
+/// The label with the name, whatever a client says.
+pub(crate) fn label(namespace: &mut Value) {
+    let name = fields::name(namespace).to_owned();
+    let labels = fields::metadata(namespace).entry("labels").or_insert_with(|| json!({}));
+    if !labels.is_object() {
+        *labels = json!({});
+    }
+    labels["kubernetes.io/metadata.name"] = name.into();
+}
+
+/// Marks of a namespace whose deletion was asked for.
+pub(crate) fn terminating(resource: &str, object: &mut Value) {
+    if resource == "namespaces" {
+        fields::metadata(object).shift_remove("deletionGracePeriodSeconds");
+        fields::child(object, "status").insert("phase".into(), "Terminating".into());
+    }
+}
+
+impl App {
+    /// Refuses new content where the namespace is absent or on its way out.
+    pub(crate) fn namespaces_take(&self, call: &Call<'_>, name: &str) -> Result<(), Status> {
+        if !call.resource.namespaced {
+            return Ok(());
+        }
+        let key = Key::new(&Arc::from("namespaces"), "", &call.namespace);
+        let namespace = &call.namespace;
+        let Some(stored) = self.store.get(&key) else {
+            return Err(Status::not_found("", "namespaces", namespace));
+        };
+        if !fields::is_deleting(&stored.object()) {
+            return Ok(());
+        }
+        let why =
+            format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let cause = Cause {
+            reason: "NamespaceTerminating",
+            message: format!("namespace {namespace} is being terminated"),
+            field: "metadata.namespace".into(),
+        };
+        let resource = &call.resource;
+        Err(Status::forbidden(&resource.group, &resource.plural, name, &why).with_causes(vec![cause]))
+    }
+
+    /// Creates a namespace with its default account unless it is there.
+    pub(crate) fn ensure_namespace(&self, name: &str) {
+        let mut namespace = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}});
+        self.stamp(&mut namespace);
+        prepare(&mut namespace);
+        let key = Key::new(&Arc::from("namespaces"), "", name);
+        let _ = self.store.put(&key, &namespace, Expect::Absent);
+        self.ensure_account(name);
+    }
+
+    /// The account that every namespace has.
+    pub(crate) fn ensure_account(&self, namespace: &str) {
+        let mut account = json!({
+            "kind": "ServiceAccount", "apiVersion": "v1",
+            "metadata": {"name": "default", "namespace": namespace},
+        });
+        self.stamp(&mut account);
+        let key = Key::new(&Arc::from("serviceaccounts"), namespace, "default");
+        let _ = self.store.put(&key, &account, Expect::Absent);
+    }
+
+    pub(crate) fn stamp(&self, object: &mut Value) {
+        fields::set_meta(object, "uid", clock::uuid().into());
+        fields::set_meta(object, "creationTimestamp", clock::now().into());
+    }
+
+    /// One round of emptying a namespace that is on its way out.
+    pub(crate) fn empty_namespace(&self, name: &str) {
+        let key = Key::new(&Arc::from("namespaces"), "", name);
+        let Some(stored) = self.store.get(&key) else { return };
+        if !fields::is_deleting(&stored.object()) {
+            return;
+        }
+        for resource in self.store.resources_in(name) {
+            for stored in self.store.list(&resource, Some(name)).items {
+                let object = stored.object();
+                self.delete_stored(&Key::new(&resource, name, fields::name(&object)), &stored, "Background");
+            }
+        }
+        if self.store.resources_in(name).is_empty() {
+            self.finish_namespace(&key);
+        } else {
+            self.report_rest(&key, name);
+        }
+    }
+
+    fn finish_namespace(&self, key: &Key) {
+        let Some(stored) = self.store.get(key) else { return };
+        let mut namespace = stored.object();
+        let finalizers =
+            fields::child(&mut namespace, "spec").entry("finalizers").or_insert_with(|| json!([]));
+        if let Some(list) = finalizers.as_array_mut() {
+            list.retain(|name| name != "kubernetes");
+        }
+        let others = namespace["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
+        if others || !fields::finalizers(&namespace).is_empty() {
+            if namespace != stored.object() {
+                let _ = self.store.put(key, &namespace, Expect::Revision(stored.revision));
+            }
+            return;
+        }
+        let _ = self.store.delete_namespace(key, stored.revision);
+    }
+
+    fn report_rest(&self, key: &Key, name: &str) {
+        let Some(stored) = self.store.get(key) else { return };
+        let mut namespace = stored.object();
+        let (mut kinds, mut held) = (Vec::new(), std::collections::BTreeMap::<String, usize>::new());
+        for resource in self.store.resources_in(name) {
+            let items = self.store.list(&resource, Some(name)).items;
+            let shown = if resource.contains('.') { resource.to_string() } else { format!("{resource}.") };
+            kinds.push(format!("{shown} has {} resource instances", items.len()));
+            for stored in items {
+                for finalizer in fields::finalizers(&stored.object()) {
+                    *held.entry(finalizer.to_owned()).or_default() += 1;
+                }
+            }
+        }
+        let now = clock::now();
+        let mut say = |kind: &str, status: &str, reason: &str, message: &str| {
+            set_condition(&mut namespace, kind, status, reason, message, &now);
+        };
+        say(
+            "NamespaceDeletionDiscoveryFailure",
+            "False",
+            "ResourcesDiscovered",
+            "All resources successfully discovered",
+        );
+        say(
+            "NamespaceDeletionGroupVersionParsingFailure",
+            "False",
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed",
+        );
+        say(
+            "NamespaceDeletionContentFailure",
+            "False",
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization",
+        );
+        let text = format!("Some resources are remaining: {}", kinds.join(", "));
+        say("NamespaceContentRemaining", "True", "SomeResourcesRemain", &text);
+        let list: Vec<String> =
+            held.iter().map(|(name, count)| format!("{name} in {count} resource instances")).collect();
+        if list.is_empty() {
+            say(
+                "NamespaceFinalizersRemaining",
+                "False",
+                "ContentHasNoFinalizers",
+                "All content-preserving finalizers finished",
+            );
+        } else {
+            let text = format!("Some content in the namespace has finalizers remaining: {}", list.join(", "));
+            say("NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", &text);
+        }
+        if namespace != stored.object() {
+            let _ = self.store.put(key, &namespace, Expect::Revision(stored.revision));
+        }
+    }
+}
+
+/// Namespaces that cannot be deleted.
+pub(crate) const PROTECTED: [&str; 3] = ["default", "kube-system", "kube-public"];
+/// Namespaces that are there from the start.
+pub(crate) const INITIAL: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];

@@ -1,0 +1,376 @@
+//! The steps of a write that are pure: decode, prune, default, patch, check, record owners.
+
+use std::sync::Arc;
+
+use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::schema;
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::fields;
+use crate::kinds::{Resource, api_version};
+use crate::managed_fields::{self, Shape as Merge, Writer};
+use crate::patch as patches;
+use crate::protobuf;
+use crate::request::patch::Kind;
+use crate::request::{Call, Options, Validation};
+use crate::status_error::{Cause, Status};
+
+pub(crate) use crate::managed_fields::Operation;
+
+/// Who writes, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Actor {
+    pub manager: String,
+    pub operation: Operation,
+}
+
+/// What is known about the fields of a kind.
+#[derive(Debug, Clone)]
+pub(crate) enum Shape {
+    /// A built-in kind.
+    Builtin(GroupVersionKind),
+    /// The structural schema of a custom kind.
+    Custom(Arc<Value>),
+}
+
+/// A body that was read.
+pub(crate) struct Decoded {
+    pub object: Value,
+    pub warnings: Vec<String>,
+}
+
+/// A patch that was read.
+pub(crate) struct Patch {
+    kind: Kind,
+    value: Value,
+    /// Complaints about the text of the patch: duplicate fields.
+    complaints: Vec<String>,
+}
+
+impl Patch {
+    /// True when the patch holds a resourceVersion, and so must not be tried again.
+    pub(crate) fn states_version(&self) -> bool {
+        self.kind != Kind::Json && !fields::meta(&self.value, "resourceVersion").is_empty()
+    }
+}
+
+impl Shape {
+    pub(crate) fn builtin(group: &str, version: &str, kind: &str) -> Self {
+        Self::Builtin(GroupVersionKind::new(group, version, kind))
+    }
+
+    pub(crate) fn custom(schema: &Value, _has_status: bool) -> Self {
+        Self::Custom(Arc::new(schema.clone()))
+    }
+
+    /// Drops what the schema does not know; says what it dropped.
+    pub(crate) fn prune(&self, _object: &mut Value) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Fills in defaults.
+    pub(crate) fn default(&self, _object: &mut Value) {}
+
+    fn merge(&self) -> Merge<'_> {
+        match self {
+            Self::Builtin(gvk) => schema::builtin().root(gvk).map_or(Merge::Deduced, Merge::Struct),
+            Self::Custom(schema) => Merge::CustomRoot(schema),
+        }
+    }
+}
+
+/// Reads the body of a POST or PUT.
+///
+/// # Errors
+/// 415 for other types, 400 for what cannot be read or is of another kind.
+pub(crate) fn decode(call: &Call<'_>, options: &Options) -> Result<Decoded, Status> {
+    let (mut object, mut complaints) = read(call)?;
+    check_kind(call, &mut object)?;
+    complaints.extend(call.resource.shape.prune(&mut object));
+    let warnings = judge(call, complaints, options)?;
+    Ok(Decoded { object, warnings })
+}
+
+/// Reads a body of another kind than the path's: Scale, TokenRequest.
+pub(crate) fn decode_plain(call: &Call<'_>) -> Result<Value, Status> {
+    read(call).map(|(object, _)| object)
+}
+
+/// Reads DeleteOptions.
+pub(crate) fn decode_options(call: &Call<'_>) -> Result<Value, Status> {
+    let body = &call.request.body;
+    match call.request.content_type().as_str() {
+        PROTOBUF => protobuf::decode(body).map_err(|error| Status::bad_request(error.to_string())),
+        YAML => yaml(body),
+        _ => serde_json::from_slice(body)
+            .map_err(|error| Status::bad_request(format!("the body of the request cannot be read: {error}"))),
+    }
+}
+
+fn read(call: &Call<'_>) -> Result<(Value, Vec<String>), Status> {
+    let body = &call.request.body;
+    let value = match call.request.content_type().as_str() {
+        "" | JSON => json_value(body)?,
+        YAML => yaml(body)?,
+        PROTOBUF => protobuf::decode(body).map_err(|error| Status::bad_request(error.to_string()))?,
+        _ => {
+            return Err(Status::plain(
+                415,
+                "UnsupportedMediaType",
+                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+            ));
+        }
+    };
+    if !value.is_object() {
+        return Err(Status::bad_request("the body of the request is not an object"));
+    }
+    Ok((value, Vec::new()))
+}
+
+fn json_value(body: &[u8]) -> Result<Value, Status> {
+    serde_json::from_slice(body)
+        .map_err(|error| Status::bad_request(format!("the body of the request cannot be read: {error}")))
+}
+
+fn yaml(body: &[u8]) -> Result<Value, Status> {
+    sealfast_yaml::json::from_yaml(body).map_err(|error| {
+        Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {error}"))
+    })
+}
+
+/// A value as YAML text.
+pub(crate) fn to_yaml(value: &Value) -> String {
+    sealfast_yaml::json::to_yaml(value)
+}
+
+fn check_kind(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
+    let resource = &call.resource;
+    let wanted = resource.api_version();
+    let (stated, kind) =
+        (fields::text(object, &["apiVersion"]).to_owned(), fields::text(object, &["kind"]).to_owned());
+    if resource.custom.is_some() {
+        if kind.is_empty() || stated.is_empty() {
+            return Err(Status::bad_request("Object 'Kind' is missing: apiVersion and kind must be stated"));
+        }
+        if stated != wanted
+            && crate::kinds::split_api_version(&stated).0 == resource.group
+            && kind == resource.kind
+        {
+            return Err(Status::bad_request(format!(
+                "the API version in the data ({stated}) does not match the expected API version ({wanted})"
+            )));
+        }
+    }
+    if (!kind.is_empty() && kind != resource.kind) || (!stated.is_empty() && stated != wanted) {
+        let shown = if kind.is_empty() { resource.kind.as_str() } else { &kind };
+        let version = if stated.is_empty() { wanted.as_str() } else { &stated };
+        let short = crate::kinds::split_api_version(version).1;
+        return Err(Status::bad_request(format!(
+            "{shown} in version \"{short}\" cannot be handled as a {}: converting ({short}.{shown}) to ({}.{}): unknown conversion",
+            resource.kind,
+            if resource.group.is_empty() {
+                "core"
+            } else {
+                resource.group.split('.').next().unwrap_or_default()
+            },
+            resource.kind,
+        )));
+    }
+    let Some(map) = object.as_object_mut() else { return Ok(()) };
+    map.insert("apiVersion".into(), wanted.into());
+    map.insert("kind".into(), resource.kind.as_str().into());
+    if !map.get("metadata").is_some_and(Value::is_object) {
+        map.insert("metadata".into(), json!({}));
+    }
+    Ok(())
+}
+
+/// What unknown and duplicate fields lead to.
+fn judge(call: &Call<'_>, complaints: Vec<String>, options: &Options) -> Result<Vec<String>, Status> {
+    match options.validation {
+        Validation::Ignore => Ok(Vec::new()),
+        Validation::Warn => Ok(complaints),
+        Validation::Strict if complaints.is_empty() => Ok(Vec::new()),
+        Validation::Strict => {
+            let resource = &call.resource;
+            let list = complaints.join(", ");
+            Err(Status::bad_request(if resource.custom.is_some() {
+                format!("strict decoding error: {list}")
+            } else {
+                format!(
+                    "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {list}",
+                    resource.kind, resource.version, resource.kind
+                )
+            }))
+        }
+    }
+}
+
+/// Reads the body of a PATCH that is no apply.
+pub(crate) fn decode_patch(call: &Call<'_>, kind: Kind) -> Result<Patch, Status> {
+    let value = json_value(&call.request.body)?;
+    let fits = if kind == Kind::Json { value.is_array() } else { value.is_object() };
+    if !fits {
+        return Err(Status::bad_request("the patch is not of the form that its type asks for"));
+    }
+    Ok(Patch { kind, value, complaints: Vec::new() })
+}
+
+/// Reads the configuration of an apply.
+pub(crate) fn decode_apply(call: &Call<'_>) -> Result<Value, Status> {
+    let body = &call.request.body;
+    let value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(_) => yaml(body)?,
+    };
+    if !matches!(value, Value::Object(_)) {
+        return Err(Status::bad_request("the configuration is not an object"));
+    }
+    Ok(value)
+}
+
+/// The object after a patch.
+pub(crate) fn patched(call: &Call<'_>, old: &Value, patch: &Patch) -> Result<Value, Status> {
+    let result = match patch.kind {
+        Kind::Json => patches::json_patch(old, &patch.value),
+        Kind::Strategic => {
+            let gvk =
+                GroupVersionKind::new(&*call.resource.group, &*call.resource.version, &*call.resource.kind);
+            match schema::builtin().root(&gvk) {
+                Some(kind) => patches::strategic_merge_patch(kind, old, &patch.value),
+                None => Ok(patches::merge_patch(old, &patch.value)),
+            }
+        }
+        Kind::Merge | Kind::Apply => Ok(patches::merge_patch(old, &patch.value)),
+    };
+    result.map_err(|error| match error {
+        patches::Error::Malformed(why) => Status::bad_request(why),
+        patches::Error::Rejected => Status::plain(422, "Invalid", error.to_string()),
+        patches::Error::Strategic(why) => Status::internal(why),
+    })
+}
+
+/// Unknown fields that a patch brought in.
+pub(crate) fn check_fields(
+    call: &Call<'_>,
+    new: &mut Value,
+    patch: &Patch,
+    options: &Options,
+) -> Result<Vec<String>, Status> {
+    let mut complaints = patch.complaints.clone();
+    complaints.extend(call.resource.shape.prune(new));
+    match options.validation {
+        Validation::Ignore => Ok(Vec::new()),
+        Validation::Strict if !complaints.is_empty() => {
+            let why = format!("strict decoding error: {}", complaints.join(", "));
+            let cause = Cause::invalid("patch", &patch.value, &why);
+            Err(Status::invalid("", "", "", vec![cause]))
+        }
+        _ => Ok(complaints),
+    }
+}
+
+/// The object after an apply, in the version of the request, with its owners.
+pub(crate) fn applied(
+    call: &Call<'_>,
+    live: Option<&Value>,
+    config: &Value,
+    options: &Options,
+    actor: &Actor,
+    _warnings: &mut Vec<String>,
+) -> Result<Value, Status> {
+    let resource = &call.resource;
+    let now = clock::now();
+    let api_version = resource.api_version();
+    let writer = Writer {
+        manager: &actor.manager,
+        api_version: &api_version,
+        subresource: &call.subresource,
+        now: &now,
+        has_status: resource.subresource("status").is_some(),
+    };
+    managed_fields::apply(&resource.shape.merge(), live, config, options.force, &writer).map_err(|error| {
+        match error {
+            managed_fields::Error::Conflicts(ref conflicts) => {
+                let causes = conflicts
+                    .iter()
+                    .map(|conflict| Cause {
+                        reason: "FieldManagerConflict",
+                        message: format!("conflict with {}", conflict.owner),
+                        field: conflict.path.clone(),
+                    })
+                    .collect();
+                Status::plain(409, "Conflict", error.to_string()).with_causes(causes)
+            }
+            managed_fields::Error::Shape(why) => {
+                let place = if call.namespace.is_empty() {
+                    call.name.clone()
+                } else {
+                    format!("{}/{}", call.namespace, call.name)
+                };
+                let kind = GroupVersionKind::new(&*resource.group, &*resource.version, &*resource.kind);
+                Status::internal(format!(
+                    "failed to create typed patch object ({place}; {}, Kind={}): {why}",
+                    api_version_of(&kind),
+                    kind.kind
+                ))
+            }
+        }
+    })
+}
+
+fn api_version_of(kind: &GroupVersionKind) -> String {
+    let text = api_version(&kind.group, &kind.version);
+    if kind.group.is_empty() { format!("/{text}") } else { text }
+}
+
+/// Fills in the defaults of a kind.
+pub(crate) fn default(resource: &Resource, object: &mut Value) {
+    resource.shape.default(object);
+}
+
+/// What is wrong with a new object.
+pub(crate) fn validate_create(_resource: &Resource, object: &Value) -> Vec<Cause> {
+    crate::request::create::check_name(object)
+}
+
+/// What is wrong with a change.
+pub(crate) fn validate_update(
+    _resource: &Resource,
+    _new: &Value,
+    _old: &Value,
+    _subresource: &str,
+) -> Vec<Cause> {
+    Vec::new()
+}
+
+/// Records in `new` who owns what after a write that was no apply; `live` and `sent` are in the request's version.
+pub(crate) fn track(
+    resource: &Resource,
+    live: Option<&Value>,
+    sent: &Value,
+    new: &mut Value,
+    actor: &Actor,
+    subresource: &str,
+) {
+    if actor.operation == Operation::Apply && live.is_none() {
+        fields::copy_meta(new, sent, "managedFields");
+        return;
+    }
+    let now = clock::now();
+    let api_version = resource.api_version();
+    let writer = Writer {
+        manager: &actor.manager,
+        api_version: &api_version,
+        subresource,
+        now: &now,
+        has_status: resource.subresource("status").is_some(),
+    };
+    let tracked = managed_fields::update(&resource.shape.merge(), live, sent.clone(), &writer);
+    fields::copy_meta(new, &tracked, "managedFields");
+}
+
+const JSON: &str = "application/json";
+const YAML: &str = "application/yaml";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";

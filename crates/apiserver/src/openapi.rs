@@ -1,0 +1,302 @@
+//! OpenAPI: what clients need to check fields and to merge, made from the facts about the kinds.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::schema::{self, Field, ListKind, Type};
+use serde_json::{Map, Value, json};
+
+use crate::http::Answer;
+use crate::kinds::{Group, Resource, Version};
+use crate::server::App;
+
+/// The index of the v3 documents.
+pub(crate) fn index(app: &Arc<App>) -> Answer {
+    let mut paths = Map::new();
+    for group in &app.kinds.current().groups {
+        for version in &group.versions {
+            let path = path(group, version);
+            let hash = hash(group, version);
+            paths.insert(
+                path.clone(),
+                json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")}),
+            );
+        }
+    }
+    let text = json!({"paths": paths}).to_string();
+    Answer::bytes(200, "text/plain; charset=utf-8", text.into())
+}
+
+/// The v3 document of one group version; `rest` is `api/v1` or `apis/G/V`.
+pub(crate) fn document(app: &Arc<App>, rest: &str) -> Answer {
+    let kinds = app.kinds.current();
+    for group in &kinds.groups {
+        if let Some(version) = group.versions.iter().find(|version| path(group, version) == rest) {
+            return Answer::json(200, v3(group, version));
+        }
+    }
+    Answer::no_page()
+}
+
+/// The v2 document: definitions of all kinds.
+pub(crate) fn v2(app: &Arc<App>) -> Answer {
+    let mut definitions = Definitions::new("#/definitions/");
+    for group in &app.kinds.current().groups {
+        for version in &group.versions {
+            version.resources.iter().for_each(|resource| definitions.add(resource));
+        }
+    }
+    Answer::json(
+        200,
+        json!({
+            "swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.0"},
+            "paths": {}, "definitions": definitions.finish(),
+        }),
+    )
+}
+
+fn path(group: &Group, version: &Version) -> String {
+    if group.name.is_empty() {
+        format!("api/{}", version.name)
+    } else {
+        format!("apis/{}/{}", group.name, version.name)
+    }
+}
+
+fn hash(group: &Group, version: &Version) -> String {
+    use sha2::{Digest, Sha256};
+    let mut digest = Sha256::new();
+    digest.update(env!("CARGO_PKG_VERSION"));
+    digest.update(path(group, version));
+    for resource in &version.resources {
+        digest.update(&*resource.key);
+        if let Some(custom) = &resource.custom {
+            digest.update(custom.schema.to_string());
+        }
+    }
+    crate::clock::hex(&digest.finalize()).to_uppercase()
+}
+
+fn v3(group: &Group, version: &Version) -> Value {
+    let mut definitions = Definitions::new("#/components/schemas/");
+    let mut paths = Map::new();
+    for resource in
+        version.resources.iter().filter(|resource| resource.allows("get") || resource.allows("create"))
+    {
+        definitions.add(resource);
+        add_paths(&mut paths, group, resource);
+    }
+    json!({
+        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.36.0"},
+        "paths": paths, "components": {"schemas": definitions.finish()},
+    })
+}
+
+fn add_paths(paths: &mut Map<String, Value>, group: &Group, resource: &Resource) {
+    let root = if group.name.is_empty() { "/api".to_owned() } else { format!("/apis/{}", group.name) };
+    let place = if resource.namespaced { "/namespaces/{namespace}" } else { "" };
+    let collection = format!("{root}/{}{place}/{}", resource.version, resource.plural);
+    let gvk = json!({"group": resource.group, "version": resource.version, "kind": resource.kind});
+    let operation = |action: &str| {
+        let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
+        let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"].map(parameter).to_vec();
+        json!({
+            "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk,
+            "parameters": parameters, "responses": {"200": {"description": "OK"}},
+        })
+    };
+    let plain = |action: &str| {
+        json!({
+            "x-kubernetes-action": action, "x-kubernetes-group-version-kind": gvk,
+            "responses": {"200": {"description": "OK"}},
+        })
+    };
+    let mut all = json!({"get": plain("list")});
+    if resource.allows("create") {
+        all["post"] = operation("post");
+    }
+    paths.insert(collection.clone(), all);
+    let mut one = json!({"get": plain("get"), "delete": plain("delete")});
+    for (verb, key, action) in [("update", "put", "put"), ("patch", "patch", "patch")] {
+        if resource.allows(verb) {
+            one[key] = operation(action);
+        }
+    }
+    paths.insert(format!("{collection}/{{name}}"), one);
+}
+
+/// Schemas by name, with what they refer to.
+struct Definitions {
+    prefix: &'static str,
+    done: Map<String, Value>,
+    wanted: BTreeSet<String>,
+}
+
+impl Definitions {
+    fn new(prefix: &'static str) -> Self {
+        Self { prefix, done: Map::new(), wanted: BTreeSet::new() }
+    }
+
+    fn add(&mut self, resource: &Resource) {
+        let gvk = json!([{"group": resource.group, "version": resource.version, "kind": resource.kind}]);
+        let (name, mut made) = match &resource.custom {
+            Some(custom) => (custom_name(resource), self.custom(&custom.schema)),
+            None => {
+                let id = GroupVersionKind::new(&*resource.group, &*resource.version, &*resource.kind);
+                let Some((name, kind)) = builtin_root(&id) else { return };
+                (name, self.made(kind))
+            }
+        };
+        made["x-kubernetes-group-version-kind"] = gvk.clone();
+        self.done.insert(name.clone(), made);
+        if resource.allows("list") {
+            let item = json!({"allOf": [{"$ref": format!("{}{name}", self.prefix)}], "default": {}});
+            let list_gvk =
+                json!([{"group": resource.group, "version": resource.version, "kind": resource.list_kind}]);
+            let list = json!({
+                "type": "object", "required": ["items"],
+                "properties": {
+                    "apiVersion": {"type": "string"}, "kind": {"type": "string"},
+                    "items": {"type": "array", "items": item}, "metadata": {"type": "object"},
+                },
+                "x-kubernetes-group-version-kind": list_gvk,
+            });
+            self.done.insert(format!("{name}List"), list);
+        }
+    }
+
+    fn finish(mut self) -> Value {
+        while let Some(name) = self.wanted.pop_first() {
+            let full = full_name(&name);
+            if self.done.contains_key(&full) {
+                continue;
+            }
+            let made = match schema::builtin().named(&name) {
+                Some(kind) => self.made(kind),
+                None => json!({"type": "object"}),
+            };
+            self.done.insert(full, made);
+        }
+        Value::Object(self.done)
+    }
+
+    fn made(&mut self, kind: &Type) -> Value {
+        let mut names: Vec<&String> = kind.fields.keys().collect();
+        names.sort();
+        let properties: Map<String, Value> =
+            names.into_iter().map(|name| (name.clone(), self.field(&kind.fields[name]))).collect();
+        let mut out = json!({"type": "object", "properties": properties});
+        if !kind.required.is_empty() {
+            out["required"] = json!(kind.required);
+        }
+        if kind.atomic {
+            out["x-kubernetes-map-type"] = "atomic".into();
+        }
+        out
+    }
+
+    fn field(&mut self, field: &Field) -> Value {
+        let mut out = self.kind(field);
+        match &field.list {
+            ListKind::Set => out["x-kubernetes-list-type"] = "set".into(),
+            ListKind::Map(keys) => {
+                out["x-kubernetes-list-type"] = "map".into();
+                out["x-kubernetes-list-map-keys"] = json!(keys);
+            }
+            ListKind::Atomic if field.kind == "list" => out["x-kubernetes-list-type"] = "atomic".into(),
+            ListKind::Atomic => {}
+        }
+        if field.atomic {
+            out["x-kubernetes-map-type"] = "atomic".into();
+        }
+        if !field.strategies.is_empty() {
+            out["x-kubernetes-patch-strategy"] = field.strategies.join(",").into();
+        }
+        if let Some(key) = &field.merge_key {
+            out["x-kubernetes-patch-merge-key"] = key.as_str().into();
+        }
+        if let Some(default) = &field.default {
+            out["default"] = default.clone();
+        }
+        out
+    }
+
+    fn kind(&mut self, field: &Field) -> Value {
+        if let Some(name) = field.type_name() {
+            self.wanted.insert(name.to_owned());
+            let reference = format!("{}{}", self.prefix, full_name(name));
+            return if self.prefix.starts_with("#/components") {
+                json!({"allOf": [{"$ref": reference}]})
+            } else {
+                json!({"$ref": reference})
+            };
+        }
+        let of =
+            |definitions: &mut Self| field.of.as_ref().map_or_else(|| json!({}), |of| definitions.field(of));
+        match field.kind.as_str() {
+            "int32" => json!({"type": "integer", "format": "int32"}),
+            "int64" => json!({"type": "integer", "format": "int64"}),
+            "float" => json!({"type": "number", "format": "double"}),
+            "bool" => json!({"type": "boolean"}),
+            "bytes" => json!({"type": "string", "format": "byte"}),
+            "time" | "microtime" => json!({"type": "string", "format": "date-time"}),
+            "int-or-string" => json!({"type": "string", "format": "int-or-string"}),
+            "list" => json!({"type": "array", "items": of(self)}),
+            "map" => json!({"type": "object", "additionalProperties": of(self)}),
+            "any" => json!({"type": "object"}),
+            _ => json!({"type": "string"}),
+        }
+    }
+
+    fn custom(&mut self, schema: &Value) -> Value {
+        let mut out = schema.clone();
+        if !out.is_object() {
+            out = json!({"type": "object"});
+        }
+        self.wanted.insert("meta.ObjectMeta".into());
+        let metadata =
+            json!({"allOf": [{"$ref": format!("{}{}", self.prefix, full_name("meta.ObjectMeta"))}]});
+        if !out["properties"].is_object() {
+            out["properties"] = json!({});
+        }
+        out["properties"]["apiVersion"] = json!({"type": "string"});
+        out["properties"]["kind"] = json!({"type": "string"});
+        out["properties"]["metadata"] = metadata;
+        out
+    }
+}
+
+fn builtin_root(id: &GroupVersionKind) -> Option<(String, &'static Type)> {
+    let kind = schema::builtin().root(id)?;
+    let folder = match id.group.as_str() {
+        "" => "core".to_owned(),
+        group => group.trim_end_matches(".k8s.io").split('.').next().unwrap_or_default().to_owned(),
+    };
+    let name = match id.group.as_str() {
+        "apiextensions.k8s.io" => {
+            format!("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{}.{}", id.version, id.kind)
+        }
+        "apiregistration.k8s.io" => {
+            format!("io.k8s.kube-aggregator.pkg.apis.apiregistration.{}.{}", id.version, id.kind)
+        }
+        _ => format!("io.k8s.api.{folder}.{}.{}", id.version, id.kind),
+    };
+    Some((name, kind))
+}
+
+/// `core.v1.X` and `meta.X` in full.
+fn full_name(name: &str) -> String {
+    match name.strip_prefix("meta.") {
+        Some(kind) => format!("io.k8s.apimachinery.pkg.apis.meta.v1.{kind}"),
+        None if name.starts_with("io.k8s.") => name.to_owned(),
+        None => format!("io.k8s.api.{name}"),
+    }
+}
+
+/// `com.example.v1.Widget`: the group turned round.
+fn custom_name(resource: &Resource) -> String {
+    let mut parts: Vec<&str> = resource.group.split('.').collect();
+    parts.reverse();
+    format!("{}.{}.{}", parts.join("."), resource.version, resource.kind)
+}

@@ -1,0 +1,354 @@
+//! One request for a resource: which object, under which options, and what kind of answer.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod patch;
+pub(crate) mod scale;
+pub(crate) mod update;
+
+use std::sync::Arc;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::auth::Attributes;
+use crate::convert;
+use crate::fields;
+use crate::http::{Answer, Content, Encoding, Form, Request, ResourcePath};
+use crate::kinds::Resource;
+use crate::server::App;
+use crate::status_error::{Cause, Status};
+use crate::storage::{Key, Refused, Stored};
+use crate::table;
+
+/// A request whose resource is known.
+pub(crate) struct Call<'a> {
+    pub app: &'a Arc<App>,
+    pub request: &'a Request,
+    pub resource: Arc<Resource>,
+    pub namespace: String,
+    pub name: String,
+    pub subresource: String,
+    pub form: Form,
+    pub encoding: Encoding,
+}
+
+/// Options that writes share.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub dry_run: bool,
+    pub manager: String,
+    pub validation: Validation,
+    pub force: bool,
+}
+
+/// What happens to unknown and duplicate fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Validation {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+/// The verb that RBAC knows a request by.
+pub(crate) fn verb(request: &Request, path: &ResourcePath) -> &'static str {
+    let named = path.name.is_some();
+    match request.method.as_str() {
+        "GET" | "HEAD" if request.query.flag("watch") => "watch",
+        "GET" | "HEAD" if named => "get",
+        "GET" | "HEAD" => "list",
+        "POST" => "create",
+        "PUT" => "update",
+        "PATCH" => "patch",
+        "DELETE" if named => "delete",
+        "DELETE" => "deletecollection",
+        _ => "",
+    }
+}
+
+/// What RBAC is asked about a request.
+pub(crate) fn attributes(request: &Request, path: &ResourcePath) -> Attributes {
+    let resource = match &path.subresource {
+        Some(sub) => format!("{}/{sub}", path.resource),
+        None => path.resource.clone(),
+    };
+    let namespace = match (&path.namespace, path.resource.as_str(), &path.name) {
+        (None, "namespaces", Some(name)) if path.group.is_empty() => name.clone(),
+        (namespace, ..) => namespace.clone().unwrap_or_default(),
+    };
+    Attributes {
+        verb: verb(request, path).into(),
+        group: path.group.clone(),
+        resource,
+        namespace,
+        name: path.name.clone().unwrap_or_default(),
+        path: None,
+    }
+}
+
+/// Answers a request for a resource.
+pub(crate) async fn serve(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Answer {
+    answer(app, request, path).await.unwrap_or_else(Answer::from)
+}
+
+async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Result<Answer, Status> {
+    let kinds = app.kinds.current();
+    let Some(group) = kinds.group(&path.group) else { return Ok(Answer::no_page()) };
+    let found = kinds.resource(&path.group, &path.version, &path.resource).cloned();
+    let resource = match found {
+        Some(resource) if resource.namespaced || path.namespace.is_none() => resource,
+        _ if group.custom => return Ok(Answer::no_page()),
+        _ => return Err(Status::no_resource()),
+    };
+    if resource.namespaced && path.namespace.is_none() && path.name.is_some() {
+        return if group.custom { Ok(Answer::no_page()) } else { Err(Status::no_resource()) };
+    }
+    let (form, encoding) = crate::http::negotiate(&request.headers)?;
+    let call = Call {
+        app,
+        request,
+        resource,
+        namespace: path.namespace.clone().unwrap_or_default(),
+        name: path.name.clone().unwrap_or_default(),
+        subresource: path.subresource.clone().unwrap_or_default(),
+        form,
+        encoding,
+    };
+    call.dispatch(path.namespace.is_some()).await
+}
+
+impl Call<'_> {
+    async fn dispatch(&self, in_namespace: bool) -> Result<Answer, Status> {
+        let verb = self.verb();
+        if !self.subresource.is_empty() {
+            return self.dispatch_subresource(verb).await;
+        }
+        if verb.is_empty() || !self.resource.allows(verb) {
+            return Err(Status::method_not_allowed());
+        }
+        let needs_namespace = matches!(verb, "create" | "deletecollection");
+        if self.resource.namespaced && !in_namespace && needs_namespace {
+            return Err(Status::method_not_allowed());
+        }
+        if verb == "create" && !self.name.is_empty() {
+            return Err(Status::method_not_allowed());
+        }
+        if matches!(verb, "update" | "patch") && self.name.is_empty() {
+            return Err(Status::method_not_allowed());
+        }
+        if crate::reviews::is_review(&self.resource) {
+            return crate::reviews::create(self);
+        }
+        match verb {
+            "get" => get::one(self),
+            "list" => list::all(self).await,
+            "watch" => crate::watch::start(self),
+            "create" => create::from_request(self),
+            "update" => update::from_request(self),
+            "patch" => patch::from_request(self),
+            "delete" => delete::one(self),
+            "deletecollection" => delete::collection(self),
+            _ => Err(Status::method_not_allowed()),
+        }
+    }
+
+    async fn dispatch_subresource(&self, verb: &str) -> Result<Answer, Status> {
+        let Some(subresource) = self.resource.subresource(&self.subresource) else {
+            if self.resource.custom.is_some() {
+                return Err(self.not_found());
+            }
+            return Err(Status::no_resource());
+        };
+        if !subresource.verbs.iter().any(|known| known == verb) {
+            return Err(Status::method_not_allowed());
+        }
+        match (self.subresource.as_str(), verb) {
+            ("scale", _) => scale::serve(self, verb),
+            ("token", "create") => crate::reviews::token(self),
+            ("eviction", "create") => delete::eviction(self),
+            ("finalize", "update") => update::from_request(self),
+            (_, "get") => get::one(self),
+            (_, "update") => update::from_request(self),
+            (_, "patch") => patch::from_request(self),
+            _ => Err(Status::method_not_allowed()),
+        }
+    }
+
+    fn verb(&self) -> &'static str {
+        let named = !self.name.is_empty();
+        match &self.request.method {
+            &Method::GET | &Method::HEAD if self.request.query.flag("watch") => "watch",
+            &Method::GET | &Method::HEAD if named => "get",
+            &Method::GET | &Method::HEAD => "list",
+            &Method::POST => "create",
+            &Method::PUT => "update",
+            &Method::PATCH => "patch",
+            &Method::DELETE if named => "delete",
+            &Method::DELETE => "deletecollection",
+            _ => "",
+        }
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        Key::new(&self.resource.key, &self.namespace, &self.name)
+    }
+
+    pub(crate) fn not_found(&self) -> Status {
+        Status::not_found(&self.resource.group, &self.resource.plural, &self.name)
+    }
+
+    pub(crate) fn invalid(&self, name: &str, causes: Vec<Cause>) -> Status {
+        Status::invalid(&self.resource.group, &self.resource.kind, name, causes)
+    }
+
+    pub(crate) fn conflict(&self, name: &str) -> Status {
+        Status::conflict(&self.resource.group, &self.resource.plural, name, MODIFIED)
+    }
+
+    /// The stored object of the path.
+    pub(crate) fn existing(&self) -> Result<Stored, Status> {
+        self.app.store.get(&self.key()).ok_or_else(|| self.not_found())
+    }
+
+    /// A refusal of the store in the words of an answer.
+    pub(crate) fn refused(&self, refused: Refused, name: &str) -> Status {
+        let resource = &self.resource;
+        match refused {
+            Refused::Exists(stored) => exists(resource, name, &stored),
+            Refused::Changed => self.conflict(name),
+            Refused::NoNamespace => Status::not_found("", "namespaces", &self.namespace),
+            Refused::Disk(error) => {
+                tracing::error!(%error, "cannot keep a write");
+                Status::internal("the state could not be written")
+            }
+        }
+    }
+
+    /// A stored object in the version and with the defaults of the request.
+    pub(crate) fn shown(&self, object: Value) -> Value {
+        shown(&self.resource, object)
+    }
+
+    /// An answer with one object, in the form that was asked for.
+    pub(crate) fn answer(&self, code: u16, object: Value) -> Answer {
+        let shown = match self.form {
+            Form::Object | Form::Discovery(_) => object,
+            Form::Partial => partial(&object),
+            Form::Table(version) => {
+                let policy = self.request.query.text("includeObject").to_owned();
+                table::of_one(&self.resource, version, &object, &policy)
+            }
+        };
+        self.encoded(code, shown)
+    }
+
+    pub(crate) fn encoded(&self, code: u16, value: Value) -> Answer {
+        let mut answer = Answer::json(code, value);
+        if self.encoding == Encoding::Yaml
+            && let Content::Json(value) = &answer.content
+        {
+            answer.content = Content::Yaml(crate::objects::to_yaml(value));
+        }
+        answer
+    }
+
+    /// The options of a write; `kind` is `CreateOptions`, `UpdateOptions` or `PatchOptions`.
+    pub(crate) fn options(&self, kind: &str) -> Result<Options, Status> {
+        let query = &self.request.query;
+        let mut causes = Vec::new();
+        let dry_run = dry_run(&query.all("dryRun"), &mut causes);
+        let validation = match query.text("fieldValidation") {
+            "Strict" => Validation::Strict,
+            "Ignore" => Validation::Ignore,
+            "" | "Warn" => Validation::Warn,
+            other => {
+                causes.push(Cause::not_supported(
+                    "fieldValidation",
+                    &json!(other),
+                    &["", "Ignore", "Strict", "Warn"],
+                ));
+                Validation::Warn
+            }
+        };
+        let manager = query.text("fieldManager");
+        check_manager(manager, &mut causes);
+        let applies = patch::is_apply(self.request);
+        if kind == "PatchOptions" && applies && manager.is_empty() {
+            causes.push(Cause::required("fieldManager", "is required for apply patch"));
+        }
+        let force = query.flag("force");
+        if kind == "PatchOptions" && !applies && query.get("force").is_some() {
+            causes.push(Cause::forbidden("force", "may not be specified for non-apply patch"));
+        }
+        if !causes.is_empty() {
+            return Err(Status::invalid("meta.k8s.io", kind, "", causes));
+        }
+        let manager = if manager.is_empty() { self.request.agent() } else { manager.to_owned() };
+        Ok(Options { dry_run, manager, validation, force })
+    }
+}
+
+/// A stored object as a version of its resource shows it.
+pub(crate) fn shown(resource: &Resource, object: Value) -> Value {
+    let mut object = object;
+    if let Some(custom) = &resource.custom {
+        custom.storage_shape.default(&mut object);
+    }
+    convert::from_storage(object, resource)
+}
+
+/// The refusal to create what is there.
+pub(crate) fn exists(resource: &Resource, name: &str, stored: &Stored) -> Status {
+    use crate::status_error::Deleting;
+    let deleting = if fields::is_deleting(&stored.object()) { Deleting::Yes } else { Deleting::No };
+    Status::already_exists(&resource.group, &resource.plural, name, deleting)
+}
+
+/// Kind, apiVersion and metadata alone.
+pub(crate) fn partial(object: &Value) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})),
+    })
+}
+
+/// Reads `dryRun`: only `All` is known.
+pub(crate) fn dry_run(values: &[&str], causes: &mut Vec<Cause>) -> bool {
+    if values.iter().any(|value| *value != "All" && !value.is_empty()) {
+        causes.push(Cause::not_supported("dryRun", &json!(values), &["All"]));
+    }
+    values.contains(&"All")
+}
+
+fn check_manager(manager: &str, causes: &mut Vec<Cause>) {
+    if manager.len() > 128 {
+        causes.push(Cause {
+            reason: "FieldValueTooLong",
+            message: "Too long: may not be more than 128 bytes".into(),
+            field: "fieldManager".into(),
+        });
+    }
+    if let Some((at, letter)) = manager.char_indices().find(|(_, letter)| letter.is_control()) {
+        let shown: String =
+            manager
+                .chars()
+                .map(|letter| {
+                    if letter.is_control() { format!("\\x{:02x}", letter as u32) } else { letter.to_string() }
+                })
+                .collect();
+        causes.push(Cause {
+            reason: "FieldValueInvalid",
+            message: format!(
+                "Invalid value: \"{shown}\": invalid character U+{:04X} (at position {at})",
+                letter as u32
+            ),
+            field: "fieldManager".into(),
+        });
+    }
+}
+
+const MODIFIED: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";

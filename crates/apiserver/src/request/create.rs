@@ -1,0 +1,143 @@
+//! POST: a new object, from the bytes of a request to the store.
+
+use serde_json::Value;
+
+use super::{Call, Options};
+use crate::clock;
+use crate::convert;
+use crate::fields;
+use crate::http::Answer;
+use crate::objects::{self, Actor, Operation};
+use crate::status_error::{Cause, Status};
+use crate::storage::{Expect, Refused, Stored};
+
+/// Creates what the body holds.
+pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
+    let options = call.options("CreateOptions")?;
+    let decoded = objects::decode(call, &options)?;
+    let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
+    let object = create(call, decoded.object, &options, &actor)?;
+    Ok(call.answer(201, object).warned(decoded.warnings))
+}
+
+/// Creates an object; the answer is in the version of the request.
+pub(crate) fn create(
+    call: &Call<'_>,
+    object: Value,
+    options: &Options,
+    actor: &Actor,
+) -> Result<Value, Status> {
+    let object = filled(call, object)?;
+    let object = prepared(call, object, actor)?;
+    check_rights(call, &object)?;
+    let stored = store(call, &object, options)?;
+    if options.dry_run {
+        let mut shown = stored.object();
+        fields::metadata(&mut shown).shift_remove("resourceVersion");
+        return Ok(call.shown(shown));
+    }
+    call.app.created(&call.resource, &stored.object());
+    Ok(call.shown(stored.object()))
+}
+
+/// Identity: namespace, name, uid and time.
+fn filled(call: &Call<'_>, mut object: Value) -> Result<Value, Status> {
+    check_namespace(call, &mut object)?;
+    if !fields::meta(&object, "resourceVersion").is_empty() {
+        return Err(Status::internal("resourceVersion should not be set on objects to be created"));
+    }
+    call.app.namespaces_take(call, fields::name(&object))?;
+    if fields::name(&object).is_empty() && !fields::meta(&object, "generateName").is_empty() {
+        let base: String = fields::meta(&object, "generateName").chars().take(NAME - SUFFIX).collect();
+        fields::set_meta(&mut object, "name", format!("{base}{}", clock::suffix(SUFFIX)).into());
+    }
+    for key in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        fields::metadata(&mut object).shift_remove(key);
+    }
+    fields::set_meta(&mut object, "uid", clock::uuid().into());
+    fields::set_meta(&mut object, "creationTimestamp", clock::now().into());
+    Ok(object)
+}
+
+/// An empty namespace is filled in; another one is refused.
+pub(crate) fn check_namespace(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
+    let stated = fields::meta(object, "namespace");
+    if !call.resource.namespaced {
+        fields::metadata(object).shift_remove("namespace");
+        return Ok(());
+    }
+    if stated.is_empty() {
+        fields::set_meta(object, "namespace", call.namespace.as_str().into());
+    } else if stated != call.namespace {
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    Ok(())
+}
+
+/// Defaults, generation, status, checks, managed fields; in the stored version.
+fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, Status> {
+    let resource = &call.resource;
+    if resource.subresource("status").is_some() {
+        fields::remove(&mut object, "status");
+    }
+    if resource.has_generation() {
+        fields::set_meta(&mut object, "generation", 1.into());
+    }
+    let name = fields::name(&object).to_owned();
+    objects::default(resource, &mut object);
+    let sent = object.clone();
+    crate::admit::create(call.app, resource, &mut object)?;
+    let causes = objects::validate_create(resource, &object);
+    if !causes.is_empty() {
+        return Err(call.invalid(&name, causes));
+    }
+    let mut object = convert::to_storage(object, resource);
+    if let Some(custom) = &resource.custom {
+        custom.storage_shape.prune(&mut object);
+        custom.storage_shape.default(&mut object);
+    }
+    objects::track(resource, None, &sent, &mut object, actor, "");
+    Ok(object)
+}
+
+fn check_rights(call: &Call<'_>, object: &Value) -> Result<(), Status> {
+    crate::admit::check_rights(call, object)
+}
+
+fn store(call: &Call<'_>, object: &Value, options: &Options) -> Result<Stored, Status> {
+    let name = fields::name(object);
+    let mut key = call.key();
+    key.name = name.into();
+    if options.dry_run {
+        return match call.app.store.get(&key) {
+            Some(stored) => Err(super::exists(&call.resource, name, &stored)),
+            None => Ok(call.app.store.unwritten(object)),
+        };
+    }
+    let written = call.app.store.put(&key, object, Expect::Absent);
+    written.map_err(|refused| match refused {
+        Refused::Exists(_) if !fields::meta(object, "generateName").is_empty() && was_generated(object) => {
+            let mut status = call.refused(refused, name);
+            status.reason = "AlreadyExists";
+            status
+        }
+        other => call.refused(other, name),
+    })
+}
+
+fn was_generated(object: &Value) -> bool {
+    fields::name(object).starts_with(fields::meta(object, "generateName"))
+}
+
+/// The causes for an object without a name.
+pub(crate) fn check_name(object: &Value) -> Vec<Cause> {
+    if fields::name(object).is_empty() {
+        return vec![Cause::required("metadata.name", "name or generateName is required")];
+    }
+    Vec::new()
+}
+
+const NAME: usize = 63;
+const SUFFIX: usize = 5;

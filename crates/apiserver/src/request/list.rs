@@ -1,0 +1,196 @@
+//! GET of a collection: selectors, pages, and lists of a given version.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::Call;
+use crate::http::{Answer, Form};
+use crate::select::Selection;
+use crate::status_error::{Cause, Details, Status};
+use crate::storage::Listing;
+use crate::table;
+
+/// The list of a collection.
+pub(crate) async fn all(call: &Call<'_>) -> Result<Answer, Status> {
+    let query = &call.request.query;
+    let selection =
+        Selection::parse(query.text("labelSelector"), query.text("fieldSelector"), &call.resource)?;
+    let limit = query.number("limit")?.filter(|&limit| limit > 0).map(|limit| limit as usize);
+    let _ = query.number("timeoutSeconds")?;
+    let page = Page::parse(query.text("continue"))?;
+    let listing = listing(call, page.as_ref()).await?;
+    let mut chosen: Vec<Value> = Vec::new();
+    let mut more = None;
+    let mut left = 0_u64;
+    for stored in &listing.items {
+        let object = stored.object();
+        let place =
+            (crate::fields::meta(&object, "namespace").to_owned(), crate::fields::name(&object).to_owned());
+        if page.as_ref().is_some_and(|page| place <= page.after) {
+            continue;
+        }
+        let object = call.shown(object);
+        if !selection.matches(&object) {
+            continue;
+        }
+        if limit.is_some_and(|limit| chosen.len() >= limit) {
+            left += 1;
+            continue;
+        }
+        more = Some(place);
+        chosen.push(object);
+    }
+    let mut metadata = json!({"resourceVersion": listing.revision.to_string()});
+    match more.filter(|_| left > 0) {
+        Some(after) => {
+            metadata["continue"] = Page { after, revision: listing.revision }.text().into();
+            if selection.is_empty() {
+                metadata["remainingItemCount"] = left.into();
+            }
+        }
+        None if call.resource.custom.is_some() => metadata["continue"] = "".into(),
+        None => {}
+    }
+    Ok(shaped(call, metadata, chosen))
+}
+
+/// A list answer in the form asked for.
+pub(crate) fn shaped(call: &Call<'_>, metadata: Value, items: Vec<Value>) -> Answer {
+    let resource = &call.resource;
+    let value = match call.form {
+        Form::Table(version) => {
+            let policy = call.request.query.text("includeObject");
+            table::of_list(resource, version, metadata, &items, policy)
+        }
+        Form::Partial => {
+            let mut metadata = metadata;
+            if let Some(map) = metadata.as_object_mut()
+                && map.get("continue") == Some(&json!(""))
+            {
+                map.shift_remove("continue");
+            }
+            let items: Vec<Value> = items.iter().map(super::partial).collect();
+            json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items})
+        }
+        Form::Object | Form::Discovery(_) => {
+            let items: Vec<Value> =
+                if resource.custom.is_some() { items } else { items.into_iter().map(bare).collect() };
+            json!({"kind": resource.list_kind, "apiVersion": resource.api_version(), "metadata": metadata, "items": items})
+        }
+    };
+    call.encoded(200, value)
+}
+
+/// Items of built-in lists state no kind.
+fn bare(mut item: Value) -> Value {
+    crate::fields::remove(&mut item, "kind");
+    crate::fields::remove(&mut item, "apiVersion");
+    item
+}
+
+/// Where a list goes on.
+struct Page {
+    after: (String, String),
+    revision: u64,
+}
+
+impl Page {
+    fn parse(text: &str) -> Result<Option<Self>, Status> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let read = || {
+            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+            let (revision, namespace, name): (u64, String, String) = serde_json::from_slice(&bytes).ok()?;
+            Some(Self { after: (namespace, name), revision })
+        };
+        read()
+            .map(Some)
+            .ok_or_else(|| Status::bad_request("the `continue` parameter is not one that this server gave"))
+    }
+
+    fn text(&self) -> String {
+        let text = json!([self.revision, self.after.0, self.after.1]).to_string();
+        URL_SAFE_NO_PAD.encode(text)
+    }
+}
+
+async fn listing(call: &Call<'_>, page: Option<&Page>) -> Result<Listing, Status> {
+    let query = &call.request.query;
+    let version = query.text("resourceVersion");
+    let exact = version_match(query.text("resourceVersionMatch"), version, page.is_some())?;
+    let store = &call.app.store;
+    let namespace = Some(call.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    let key = &call.resource.key;
+    if let Some(page) = page {
+        if !version.is_empty() && version != "0" {
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
+        return store.list_at(key, namespace, page.revision).ok_or_else(|| {
+            Status::plain(
+                410,
+                "Expired",
+                "the provided continue parameter is too old to display a consistent list result",
+            )
+        });
+    }
+    if version.is_empty() || version == "0" {
+        return Ok(store.list(key, namespace));
+    }
+    let wanted: u64 = version.parse().map_err(|_| {
+        Status::bad_request(format!("resourceVersion: Invalid value: \"{version}\": must be a number"))
+    })?;
+    reach(call, wanted).await?;
+    if !exact {
+        return Ok(store.list(key, namespace));
+    }
+    store.list_at(key, namespace, wanted).ok_or_else(|| {
+        Status::plain(410, "Expired", format!("too old resource version: {wanted} ({})", store.compacted()))
+    })
+}
+
+/// Waits up to three seconds until the store has reached a version.
+pub(crate) async fn reach(call: &Call<'_>, wanted: u64) -> Result<(), Status> {
+    let mut latest = call.app.store.subscribe();
+    let reached = latest.wait_for(|revision| *revision >= wanted);
+    let done = tokio::time::timeout(Duration::from_secs(3), reached).await.is_ok_and(|done| done.is_ok());
+    if done {
+        return Ok(());
+    }
+    let message =
+        format!("Timeout: Too large resource version: {wanted}, current: {}", call.app.store.revision());
+    let cause = Cause {
+        reason: "ResourceVersionTooLarge",
+        message: "Too large resource version".into(),
+        field: String::new(),
+    };
+    let details = Details { causes: vec![cause], retry_after: 1, ..Details::default() };
+    Err(Status { code: 504, reason: "Timeout", message, details: Some(details) })
+}
+
+fn version_match(text: &str, version: &str, continues: bool) -> Result<bool, Status> {
+    let refuse = |cause: Cause| Err(Status::invalid("meta.k8s.io", "ListOptions", "", vec![cause]));
+    let field = "resourceVersionMatch";
+    match text {
+        "" => Ok(false),
+        _ if version.is_empty() => refuse(Cause::forbidden(
+            field,
+            "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        )),
+        _ if continues => {
+            refuse(Cause::forbidden(field, "resourceVersionMatch is forbidden when continue is provided"))
+        }
+        "NotOlderThan" => Ok(false),
+        "Exact" if version == "0" => refuse(Cause::forbidden(
+            field,
+            "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
+        )),
+        "Exact" => Ok(true),
+        other => refuse(Cause::not_supported(field, &json!(other), &["Exact", "NotOlderThan", ""])),
+    }
+}

@@ -1,0 +1,140 @@
+//! PATCH: JSON, merge, strategic merge, and server-side apply.
+
+use serde_json::Value;
+
+use super::update::{self, By, Change, Outcome};
+use super::{Call, Options};
+use crate::fields;
+use crate::http::{Answer, Request};
+use crate::objects::{self, Actor, Operation, Patch};
+use crate::status_error::{Details, Status};
+use crate::storage::Stored;
+
+/// Patches the object of the path.
+pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
+    let media = call.request.content_type();
+    let patch = match media.as_str() {
+        JSON => Kind::Json,
+        MERGE => Kind::Merge,
+        STRATEGIC if call.resource.custom.is_none() => Kind::Strategic,
+        APPLY => Kind::Apply,
+        _ => {
+            let message = "415: Unsupported Media Type";
+            return Err(Status {
+                code: 415,
+                reason: "UnsupportedMediaType",
+                message: message.into(),
+                details: Some(Details::default()),
+            });
+        }
+    };
+    let options = call.options("PatchOptions")?;
+    if patch == Kind::Apply {
+        return apply(call, &options);
+    }
+    let patch = objects::decode_patch(call, patch)?;
+    let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
+    for _ in 0..update::RETRIES {
+        let stored = call.existing()?;
+        let (new, warnings) = patched(call, &stored, &patch, &options)?;
+        let change = Change { old: &stored, new, by: By::Patch };
+        if let Outcome::Done(object) = update::apply(call, change, &options, &actor)? {
+            return Ok(call.answer(200, object).warned(warnings));
+        }
+        if patch.states_version() {
+            break;
+        }
+    }
+    Err(call.conflict(&call.name))
+}
+
+/// The four kinds of patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Json,
+    Merge,
+    Strategic,
+    Apply,
+}
+
+/// True for a server-side apply.
+pub(crate) fn is_apply(request: &Request) -> bool {
+    request.content_type() == APPLY
+}
+
+fn patched(
+    call: &Call<'_>,
+    stored: &Stored,
+    patch: &Patch,
+    options: &Options,
+) -> Result<(Value, Vec<String>), Status> {
+    let old = call.shown(stored.object());
+    let mut new = objects::patched(call, &old, patch)?;
+    let warnings = objects::check_fields(call, &mut new, patch, options)?;
+    update::check_identity(call, &mut new)?;
+    Ok((new, warnings))
+}
+
+fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
+    let mut config = objects::decode_apply(call)?;
+    check_kind(call, &config)?;
+    update::check_identity(call, &mut config)?;
+    if fields::get(&config, &["metadata", "managedFields"]).is_some() {
+        return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    let actor = Actor { manager: options.manager.clone(), operation: Operation::Apply };
+    let mut warnings = Vec::new();
+    for _ in 0..update::RETRIES {
+        let Some(stored) = call.app.store.get(&call.key()) else {
+            if !call.subresource.is_empty() {
+                return Err(call.not_found());
+            }
+            let object = applied_new(call, &config, options, &actor, &mut warnings)?;
+            return Ok(call.answer(201, object).warned(warnings));
+        };
+        let old = call.shown(stored.object());
+        let new = objects::applied(call, Some(&old), &config, options, &actor, &mut warnings)?;
+        let change = Change { old: &stored, new, by: By::Apply };
+        if let Outcome::Done(object) = update::apply(call, change, options, &actor)? {
+            return Ok(call.answer(200, object).warned(warnings));
+        }
+    }
+    Err(call.conflict(&call.name))
+}
+
+fn applied_new(
+    call: &Call<'_>,
+    config: &Value,
+    options: &Options,
+    actor: &Actor,
+    warnings: &mut Vec<String>,
+) -> Result<Value, Status> {
+    let mut config = config.clone();
+    let uid = fields::uid(&config).to_owned();
+    if !uid.is_empty() {
+        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
+        return Err(Status::conflict(&call.resource.group, &call.resource.plural, &call.name, &why));
+    }
+    fields::metadata(&mut config).shift_remove("resourceVersion");
+    let object = objects::applied(call, None, &config, options, actor, warnings)?;
+    super::create::create(call, object, options, actor)
+}
+
+fn check_kind(call: &Call<'_>, config: &Value) -> Result<(), Status> {
+    let (api_version, kind) = (fields::text(config, &["apiVersion"]), fields::text(config, &["kind"]));
+    if api_version == call.resource.api_version() && kind == call.resource.kind {
+        return Ok(());
+    }
+    let shown = if api_version.is_empty() || api_version.contains('/') {
+        api_version.to_owned()
+    } else {
+        format!("/{api_version}")
+    };
+    let shown = if shown.is_empty() { "/".to_owned() } else { shown };
+    Err(Status::bad_request(format!("invalid object type: {shown}, Kind={kind}")))
+}
+
+const JSON: &str = "application/json-patch+json";
+const MERGE: &str = "application/merge-patch+json";
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+const APPLY: &str = "application/apply-patch+yaml";

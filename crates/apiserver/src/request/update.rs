@@ -1,0 +1,366 @@
+//! PUT, and what every change of an existing object has in common.
+
+use serde_json::{Value, json};
+
+use super::{Call, Options};
+use crate::clock;
+use crate::convert;
+use crate::fields;
+use crate::http::Answer;
+use crate::objects::{self, Actor, Operation};
+use crate::status_error::{Cause, Status};
+use crate::storage::{Expect, Refused, Stored};
+
+/// Replaces the object of the path.
+pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
+    let options = call.options("UpdateOptions")?;
+    let decoded = objects::decode(call, &options)?;
+    let mut object = decoded.object;
+    check_identity(call, &mut object)?;
+    let version = fields::meta(&object, "resourceVersion").to_owned();
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(Status::internal(format!("strconv.ParseUint: parsing \"{version}\": invalid syntax")));
+    }
+    let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
+    let Some(stored) = call.app.store.get(&call.key()) else {
+        return absent(call, object, &options, &actor)
+            .map(|object| call.answer(201, object).warned(decoded.warnings));
+    };
+    if version.is_empty() && needs_version(call) {
+        let cause = Cause {
+            reason: "FieldValueInvalid",
+            message: "Invalid value: 0: must be specified for an update".into(),
+            field: "metadata.resourceVersion".into(),
+        };
+        return Err(Status::invalid(&call.resource.group, &call.resource.plural, &call.name, vec![cause]));
+    }
+    let mut stored = stored;
+    for _ in 0..RETRIES {
+        let change = Change { old: &stored, new: object.clone(), by: By::Put };
+        match apply(call, change, &options, &actor)? {
+            Outcome::Done(object) => return Ok(call.answer(200, object).warned(decoded.warnings)),
+            Outcome::Raced if !version.is_empty() => return Err(call.conflict(&call.name)),
+            Outcome::Raced => stored = call.existing()?,
+        }
+    }
+    Err(call.conflict(&call.name))
+}
+
+/// A change that is about to be made.
+pub(crate) struct Change<'a> {
+    pub old: &'a Stored,
+    /// The wanted object, in the version of the request.
+    pub new: Value,
+    pub by: By,
+}
+
+/// How the change came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Put,
+    Patch,
+    Apply,
+}
+
+/// How the change went.
+pub(crate) enum Outcome {
+    /// The object after it, in the version of the request.
+    Done(Value),
+    /// Another write came between.
+    Raced,
+}
+
+/// Checks a change and writes it.
+///
+/// # Errors
+/// For whatever is wrong with it.
+pub(crate) fn apply(
+    call: &Call<'_>,
+    change: Change<'_>,
+    options: &Options,
+    actor: &Actor,
+) -> Result<Outcome, Status> {
+    let old = call.shown(change.old.object());
+    let mut new = change.new;
+    check_version(call, &old, &new)?;
+    keep_metadata(call, &old, &mut new, change.by)?;
+    keep_other_half(call, &old, &mut new);
+    let resource = &call.resource;
+    objects::default(resource, &mut new);
+    let sent = new.clone();
+    crate::admit::update(call, &old, &mut new)?;
+    let causes = objects::validate_update(resource, &new, &old, &call.subresource);
+    if !causes.is_empty() {
+        return Err(call.invalid(&call.name, causes));
+    }
+    crate::admit::check_rights(call, &new)?;
+    raise_generation(call, &old, &mut new);
+    let mut written = convert::to_storage(new, resource);
+    if let Some(custom) = &resource.custom {
+        custom.storage_shape.prune(&mut written);
+    }
+    let old_stored = change.old.object();
+    if change.by != By::Apply {
+        objects::track(resource, Some(&old), &sent, &mut written, actor, &call.subresource);
+    }
+    finish(call, change.old, &old_stored, written, options)
+}
+
+fn finish(
+    call: &Call<'_>,
+    stored: &Stored,
+    old: &Value,
+    new: Value,
+    options: &Options,
+) -> Result<Outcome, Status> {
+    if is_same(old, &new) {
+        return Ok(Outcome::Done(call.shown(old.clone())));
+    }
+    if options.dry_run {
+        let mut new = new;
+        fields::copy_meta(&mut new, old, "resourceVersion");
+        return Ok(Outcome::Done(call.shown(new)));
+    }
+    let store = &call.app.store;
+    let key = call.key();
+    if is_gone(&call.resource.key, &new) {
+        return match store.delete_with(&key, &new, stored.revision) {
+            Ok(revision) => {
+                call.app.deleted(&call.resource);
+                let mut shown = new;
+                fields::set_meta(&mut shown, "resourceVersion", revision.to_string().into());
+                Ok(Outcome::Done(call.shown(shown)))
+            }
+            Err(Refused::Changed) => Ok(Outcome::Raced),
+            Err(other) => Err(call.refused(other, &call.name)),
+        };
+    }
+    match store.put(&key, &new, Expect::Revision(stored.revision)) {
+        Ok(stored) => {
+            call.app.updated(&call.resource, &stored.object());
+            Ok(Outcome::Done(call.shown(stored.object())))
+        }
+        Err(Refused::Changed) => Ok(Outcome::Raced),
+        Err(other) => Err(call.refused(other, &call.name)),
+    }
+}
+
+/// True when nothing holds the object any more.
+pub(crate) fn is_gone(key: &str, object: &Value) -> bool {
+    let held = key == "namespaces"
+        && fields::get(object, &["spec", "finalizers"])
+            .and_then(Value::as_array)
+            .is_some_and(|list| !list.is_empty());
+    fields::is_deleting(object) && fields::finalizers(object).is_empty() && !held
+}
+
+/// Equal but for the times of managed fields.
+pub(crate) fn is_same(old: &Value, new: &Value) -> bool {
+    let stripped = |object: &Value| {
+        let mut object = object.clone();
+        let metadata = fields::metadata(&mut object);
+        metadata.shift_remove("resourceVersion");
+        if let Some(entries) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
+            for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+                entry.shift_remove("time");
+            }
+        }
+        object
+    };
+    stripped(old) == stripped(new)
+}
+
+/// Name and namespace of body and path agree.
+pub(crate) fn check_identity(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
+    let stated = fields::name(object);
+    if stated.is_empty() {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            call.name
+        )));
+    }
+    if stated != call.name {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({stated}) does not match the name on the URL ({})",
+            call.name
+        )));
+    }
+    super::create::check_namespace(call, object)
+}
+
+fn absent(call: &Call<'_>, object: Value, options: &Options, actor: &Actor) -> Result<Value, Status> {
+    if !CREATED_BY_PUT.contains(&&*call.resource.key) || !call.subresource.is_empty() {
+        return Err(call.not_found());
+    }
+    if !fields::meta(&object, "resourceVersion").is_empty() {
+        return Err(call.not_found());
+    }
+    super::create::create(call, object, options, actor)
+}
+
+fn needs_version(call: &Call<'_>) -> bool {
+    call.resource.custom.is_some() || NEED_VERSION.contains(&&*call.resource.key)
+}
+
+fn check_version(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status> {
+    let wanted = fields::meta(new, "resourceVersion");
+    if wanted.is_empty() || wanted == "0" || wanted == fields::meta(old, "resourceVersion") {
+        return Ok(());
+    }
+    if wanted.parse::<u64>().is_err() {
+        return Err(Status::internal(format!("strconv.ParseUint: parsing \"{wanted}\": invalid syntax")));
+    }
+    Err(call.conflict(&call.name))
+}
+
+/// Metadata that a client cannot set.
+fn keep_metadata(call: &Call<'_>, old: &Value, new: &mut Value, by: By) -> Result<(), Status> {
+    let stated = fields::uid(new).to_owned();
+    if !stated.is_empty() && stated != fields::uid(old) {
+        if by == By::Patch {
+            let cause = Cause::invalid("metadata.uid", &json!(stated), "field is immutable");
+            return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
+        }
+        let why = format!(
+            "Precondition failed: UID in precondition: {stated}, UID in object meta: {}",
+            fields::uid(old)
+        );
+        return Err(Status::conflict(&call.resource.group, &call.resource.plural, &call.name, &why));
+    }
+    let deletion = fields::meta(new, "deletionTimestamp").to_owned();
+    if !deletion.is_empty() && deletion != fields::meta(old, "deletionTimestamp") {
+        let cause = Cause::invalid("metadata.deletionTimestamp", &json!(deletion), "field is immutable");
+        return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
+    }
+    let kept = [
+        "uid",
+        "creationTimestamp",
+        "generation",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "resourceVersion",
+        "namespace",
+        "selfLink",
+    ];
+    for key in kept {
+        fields::copy_meta(new, old, key);
+    }
+    if fields::is_deleting(old) {
+        let held: Vec<String> = fields::finalizers(old).into_iter().map(str::to_owned).collect();
+        let fresh: Vec<String> = fields::finalizers(new)
+            .into_iter()
+            .map(str::to_owned)
+            .filter(|name| !held.contains(name))
+            .collect();
+        if !fresh.is_empty() {
+            let list: Vec<String> = fresh.iter().map(|name| format!("\"{name}\"")).collect();
+            let why = format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                list.join(", ")
+            );
+            let cause = Cause::forbidden("metadata.finalizers", &why);
+            return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
+        }
+    }
+    Ok(())
+}
+
+/// `/status` changes status alone, the object all but it.
+fn keep_other_half(call: &Call<'_>, old: &Value, new: &mut Value) {
+    let resource = &call.resource;
+    match call.subresource.as_str() {
+        "status" | "approval" => keep_but_status(call, old, new),
+        "finalize" => {
+            let finalizers = fields::get(new, &["spec", "finalizers"]).cloned();
+            *new = old.clone();
+            match finalizers.filter(|list| list.as_array().is_some_and(|list| !list.is_empty())) {
+                Some(list) => new["spec"]["finalizers"] = list,
+                None => {
+                    fields::child(new, "spec").shift_remove("finalizers");
+                }
+            }
+        }
+        _ => {
+            if resource.subresource("status").is_some() {
+                fields::copy_field(new, old, "status");
+            }
+            if &*resource.key == "namespaces" {
+                fields::copy_field(new, old, "spec");
+            }
+        }
+    }
+}
+
+fn keep_but_status(call: &Call<'_>, old: &Value, new: &mut Value) {
+    let status = new.get("status").cloned();
+    if call.resource.custom.is_some() {
+        let managed = fields::get(new, &["metadata", "managedFields"]).cloned();
+        *new = old.clone();
+        if let Some(managed) = managed {
+            fields::set_meta(new, "managedFields", managed);
+        }
+    } else {
+        let metadata = new.get("metadata").cloned();
+        *new = old.clone();
+        if let Some(metadata) = metadata {
+            new["metadata"] = metadata;
+        }
+    }
+    match status {
+        Some(status) => new["status"] = status,
+        None => fields::remove(new, "status"),
+    }
+}
+
+fn raise_generation(call: &Call<'_>, old: &Value, new: &mut Value) {
+    if !call.resource.has_generation() {
+        return;
+    }
+    let has_status = call.resource.subresource("status").is_some();
+    let counted = |object: &Value| {
+        let mut object = object.clone();
+        fields::remove(&mut object, "metadata");
+        fields::remove(&mut object, "apiVersion");
+        if has_status {
+            fields::remove(&mut object, "status");
+        }
+        object
+    };
+    if counted(old) != counted(new) {
+        bump_generation(new);
+    }
+}
+
+/// One more.
+pub(crate) fn bump_generation(object: &mut Value) {
+    let generation = fields::get(object, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0);
+    fields::set_meta(object, "generation", (generation + 1).into());
+}
+
+/// Marks an object as on its way out.
+pub(crate) fn mark_deleted(object: &mut Value, has_generation: bool) {
+    fields::set_meta(object, "deletionTimestamp", clock::now().into());
+    fields::set_meta(object, "deletionGracePeriodSeconds", 0.into());
+    if has_generation {
+        bump_generation(object);
+    }
+}
+
+pub(crate) const RETRIES: usize = 5;
+const CREATED_BY_PUT: [&str; 10] = [
+    "leases.coordination.k8s.io",
+    "events",
+    "roles.rbac.authorization.k8s.io",
+    "rolebindings.rbac.authorization.k8s.io",
+    "clusterroles.rbac.authorization.k8s.io",
+    "clusterrolebindings.rbac.authorization.k8s.io",
+    "endpoints",
+    "limitranges",
+    "runtimeclasses.node.k8s.io",
+    "podtemplates",
+];
+const NEED_VERSION: [&str; 3] = [
+    "customresourcedefinitions.apiextensions.k8s.io",
+    "apiservices.apiregistration.k8s.io",
+    "volumeattributesclasses.storage.k8s.io",
+];

@@ -1,0 +1,159 @@
+//! Kinds that are asked, not stored: access reviews, token reviews, token requests.
+
+use serde_json::{Value, json};
+
+use crate::auth::{self, Attributes, User, token};
+use crate::clock;
+use crate::fields::{self, text};
+use crate::http::Answer;
+use crate::kinds::Resource;
+use crate::objects;
+use crate::request::Call;
+use crate::status_error::{Cause, Status};
+
+/// Kinds that have no store behind them.
+pub(crate) fn is_review(resource: &Resource) -> bool {
+    matches!(resource.group.as_str(), "authorization.k8s.io" | "authentication.k8s.io")
+        && resource.custom.is_none()
+}
+
+/// Answers a review.
+pub(crate) fn create(call: &Call<'_>) -> Result<Answer, Status> {
+    let options = call.options("CreateOptions")?;
+    let decoded = objects::decode(call, &options)?;
+    let mut review = decoded.object;
+    let kind = call.resource.kind.as_str();
+    let mut out = json!({"kind": kind, "apiVersion": call.resource.api_version(), "metadata": {}});
+    if let Some(metadata) =
+        review.get("metadata").filter(|metadata| metadata.as_object().is_some_and(|map| !map.is_empty()))
+    {
+        out["metadata"] = metadata.clone();
+        fields::metadata(&mut out).retain(|_, value| !value.is_null());
+    }
+    let user = &call.request.user;
+    match kind {
+        "SelfSubjectReview" => {
+            fields::set_meta(&mut out, "creationTimestamp", clock::now().into());
+            out["status"] = json!({"userInfo": user.to_json()});
+        }
+        "SelfSubjectRulesReview" => {
+            let namespace = text(&review, &["spec", "namespace"]);
+            out["spec"] = json!({});
+            out["status"] = rules_status(&auth::rules(user, namespace, &call.app.store));
+        }
+        "TokenReview" => {
+            let found = call.app.auth.user_of(text(&review, &["spec", "token"]), &call.app.store);
+            out["spec"] = review["spec"].take();
+            out["status"] = match found {
+                Some(user) => {
+                    json!({"authenticated": true, "user": user.to_json(), "audiences": [token::ISSUER]})
+                }
+                None => json!({"user": {}}),
+            };
+        }
+        _ => {
+            let wanted = attributes(&review["spec"])?;
+            let named = user_of(&review["spec"]);
+            let who = if kind == "SelfSubjectAccessReview" { user } else { &named };
+            let allowed = auth::allowed(who, &wanted, &call.app.store);
+            out["spec"] = review["spec"].take();
+            out["status"] = json!({"allowed": allowed});
+        }
+    }
+    Ok(call.answer(201, out).warned(decoded.warnings))
+}
+
+fn attributes(spec: &Value) -> Result<Attributes, Status> {
+    let (resource, path) = (spec.get("resourceAttributes"), spec.get("nonResourceAttributes"));
+    match (resource.filter(|value| !value.is_null()), path.filter(|value| !value.is_null())) {
+        (Some(resource), None) => {
+            let name = match text(resource, &["subresource"]) {
+                "" => text(resource, &["resource"]).to_owned(),
+                sub => format!("{}/{sub}", text(resource, &["resource"])),
+            };
+            Ok(Attributes {
+                verb: text(resource, &["verb"]).into(),
+                group: text(resource, &["group"]).into(),
+                resource: name,
+                namespace: text(resource, &["namespace"]).into(),
+                name: text(resource, &["name"]).into(),
+                path: None,
+            })
+        }
+        (None, Some(path)) => Ok(Attributes {
+            verb: text(path, &["verb"]).into(),
+            path: Some(text(path, &["path"]).into()),
+            ..Attributes::default()
+        }),
+        (resource, _) => {
+            let value = resource.cloned().unwrap_or(Value::Null);
+            let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            Err(Status::invalid(
+                "authorization.k8s.io",
+                "",
+                "",
+                vec![Cause::invalid("spec.resourceAttributes", &value, why)],
+            ))
+        }
+    }
+}
+
+fn user_of(spec: &Value) -> User {
+    let groups = spec["groups"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    User { name: text(spec, &["user"]).into(), uid: text(spec, &["uid"]).into(), groups, ..User::default() }
+}
+
+fn rules_status(rules: &[Value]) -> Value {
+    let (paths, resources): (Vec<Value>, Vec<Value>) =
+        rules.iter().cloned().partition(|rule| rule.get("nonResourceURLs").is_some());
+    json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false})
+}
+
+/// A token for a service account.
+pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
+    let mut request = objects::decode_plain(call)?;
+    let account = call.existing()?.object();
+    let seconds =
+        fields::get(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64).unwrap_or(3600);
+    if seconds < 600 {
+        let why = "may not specify a duration less than 10 minutes";
+        let cause = Cause::invalid("spec.expirationSeconds", &json!(seconds), why);
+        return Err(Status::invalid("authentication.k8s.io", "TokenRequest", "", vec![cause]));
+    }
+    let stated =
+        fields::get(&request, &["spec", "audiences"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut audiences: Vec<String> = stated.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    if audiences.is_empty() {
+        audiences.push(token::ISSUER.into());
+    }
+    let issued = clock::unix();
+    let claims = token::Claims {
+        namespace: call.namespace.clone(),
+        name: call.name.clone(),
+        uid: fields::uid(&account).into(),
+        id: clock::uuid(),
+        audiences: audiences.clone(),
+        issued,
+        expires: issued + seconds,
+    };
+    let expires = jiff::Timestamp::from_second(claims.expires)
+        .unwrap_or_default()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    let bound = request["spec"]["boundObjectRef"].take();
+    Ok(Answer::json(
+        201,
+        json!({
+            "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {"name": call.name, "namespace": call.namespace, "uid": claims.uid, "creationTimestamp": clock::now()},
+            "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": bound},
+            "status": {"token": call.app.auth.issue(&claims), "expirationTimestamp": expires},
+        }),
+    ))
+}

@@ -1,0 +1,340 @@
+//! Label and field selectors.
+
+use serde_json::Value;
+
+use crate::fields;
+use crate::kinds::Resource;
+use crate::status_error::Status;
+
+/// Which objects a list, a watch or a collection deletion is about.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Selection {
+    labels: Vec<Requirement>,
+    fields: Vec<FieldTest>,
+}
+
+#[derive(Debug, Clone)]
+struct Requirement {
+    key: String,
+    test: Test,
+}
+
+#[derive(Debug, Clone)]
+enum Test {
+    In(Vec<String>),
+    NotIn(Vec<String>),
+    Exists,
+    Absent,
+    Above(i64),
+    Below(i64),
+}
+
+#[derive(Debug, Clone)]
+struct FieldTest {
+    path: String,
+    value: String,
+    equal: bool,
+}
+
+impl Selection {
+    /// Reads both selectors.
+    ///
+    /// # Errors
+    /// 400 for what cannot be parsed and for unknown fields.
+    pub(crate) fn parse(labels: &str, fields: &str, resource: &Resource) -> Result<Self, Status> {
+        let labels = Parser::new(labels)
+            .requirements()
+            .map_err(|why| Status::bad_request(format!("unable to parse requirement: {why}")))?;
+        Ok(Self { labels, fields: field_tests(fields, resource)? })
+    }
+
+    /// Only the object of this name.
+    pub(crate) fn named(name: &str) -> Self {
+        let test = FieldTest { path: "metadata.name".into(), value: name.into(), equal: true };
+        Self { labels: Vec::new(), fields: vec![test] }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    pub(crate) fn matches(&self, object: &Value) -> bool {
+        let labels = fields::get(object, &["metadata", "labels"]);
+        let label = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
+        self.labels.iter().all(|requirement| requirement.matches(label(&requirement.key)))
+            && self.fields.iter().all(|test| (field(object, &test.path) == test.value) == test.equal)
+    }
+}
+
+impl Requirement {
+    fn matches(&self, value: Option<&str>) -> bool {
+        let number = || value.and_then(|value| value.parse::<i64>().ok());
+        match &self.test {
+            Test::In(values) => value.is_some_and(|value| values.iter().any(|known| known == value)),
+            Test::NotIn(values) => value.is_none_or(|value| !values.iter().any(|known| known == value)),
+            Test::Exists => value.is_some(),
+            Test::Absent => value.is_none(),
+            Test::Above(limit) => number().is_some_and(|number| number > *limit),
+            Test::Below(limit) => number().is_some_and(|number| number < *limit),
+        }
+    }
+}
+
+fn field(object: &Value, path: &str) -> String {
+    let mut value = object;
+    for key in path.split('.') {
+        let (key, alias) = match (path, key) {
+            ("source", _) => ("source", Some("component")),
+            ("reportingComponent", _) => ("reportingComponent", None),
+            _ => (key, None),
+        };
+        let Some(found) = value.get(key) else { return default_field(path) };
+        value = alias.and_then(|alias| found.get(alias)).unwrap_or(found);
+    }
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(_) | Value::Bool(_) => value.to_string(),
+        _ => default_field(path),
+    }
+}
+
+fn default_field(path: &str) -> String {
+    match path {
+        "spec.unschedulable" | "spec.hostNetwork" => "false".into(),
+        _ => String::new(),
+    }
+}
+
+fn known_fields(resource: &Resource) -> Vec<String> {
+    let mut known = vec!["metadata.name".to_owned(), "metadata.namespace".to_owned()];
+    if let Some(custom) = &resource.custom {
+        known.extend(custom.selectable.iter().cloned());
+        return known;
+    }
+    let more: &[&str] = match &*resource.key {
+        "secrets" => &["type"],
+        "namespaces" => &["status.phase"],
+        "nodes" => &["spec.unschedulable"],
+        "replicationcontrollers" | "replicasets.apps" => &["status.replicas"],
+        "jobs.batch" => &["status.successful"],
+        "services" => &["spec.clusterIP", "spec.type"],
+        "certificatesigningrequests.certificates.k8s.io" => &["spec.signerName"],
+        "pods" => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+        "events" => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+        _ => &[],
+    };
+    known.extend(more.iter().map(|&path| path.to_owned()));
+    known
+}
+
+fn field_tests(text: &str, resource: &Resource) -> Result<Vec<FieldTest>, Status> {
+    let known = known_fields(resource);
+    let mut out = Vec::new();
+    for part in split_escaped(text) {
+        let found = ["!=", "==", "="]
+            .iter()
+            .find_map(|operator| part.split_once(operator).map(|pair| (pair, *operator)));
+        let Some(((path, value), operator)) = found else {
+            let why = format!("invalid selector: '{text}'; can't understand '{part}'");
+            return Err(Status::bad_request(why));
+        };
+        let path = if resource.group == "events.k8s.io" {
+            path.replace("regarding.", "involvedObject.")
+        } else {
+            path.to_owned()
+        };
+        if !known.contains(&path) {
+            let list: Vec<String> = known.iter().map(|path| format!("\"{path}\"")).collect();
+            let why = format!("\"{path}\" is not a known field selector: only {}", list.join(", "));
+            return Err(Status::bad_request(why));
+        }
+        let value = value.replace("\\,", ",").replace("\\=", "=").replace("\\\\", "\\");
+        out.push(FieldTest { path, value, equal: operator != "!=" });
+    }
+    Ok(out)
+}
+
+fn split_escaped(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut escaped = false;
+    for letter in text.chars() {
+        if letter == ',' && !escaped {
+            parts.push(String::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push(letter);
+        }
+        escaped = letter == '\\' && !escaped;
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+struct Parser<'a> {
+    tokens: Vec<&'a str>,
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Self {
+        let mut tokens = Vec::new();
+        let mut rest = text.trim_start();
+        while let Some(first) = rest.chars().next() {
+            let length = match first {
+                '(' | ')' | ',' => 1,
+                '=' | '!' | '<' | '>' => {
+                    rest.find(|letter| !matches!(letter, '=' | '!' | '<' | '>')).unwrap_or(rest.len())
+                }
+                _ => rest
+                    .find(|letter: char| "(),=!<>".contains(letter) || letter.is_whitespace())
+                    .unwrap_or(rest.len()),
+            };
+            tokens.extend(operators(&rest[..length]));
+            rest = rest[length..].trim_start();
+        }
+        Self { tokens, at: 0 }
+    }
+
+    fn peek(&self) -> &'a str {
+        self.tokens.get(self.at).copied().unwrap_or_default()
+    }
+
+    fn next(&mut self) -> &'a str {
+        let token = self.peek();
+        self.at += 1;
+        token
+    }
+
+    fn requirements(mut self) -> Result<Vec<Requirement>, String> {
+        let mut out = Vec::new();
+        while !self.peek().is_empty() {
+            out.push(self.requirement()?);
+            match self.next() {
+                "" => break,
+                "," if self.peek().is_empty() => {
+                    return Err("found '', expected: identifier after ','".into());
+                }
+                "," => {}
+                other => return Err(format!("found '{other}', expected: ',' or 'end of string'")),
+            }
+        }
+        Ok(out)
+    }
+
+    fn requirement(&mut self) -> Result<Requirement, String> {
+        if self.peek() == "!" {
+            self.next();
+            let key = self.identifier()?;
+            return Ok(Requirement { key, test: Test::Absent });
+        }
+        let key = self.identifier()?;
+        let test = match self.peek() {
+            "" | "," => return Ok(Requirement { key, test: Test::Exists }),
+            "=" | "==" => {
+                self.next();
+                Test::In(vec![self.value()?])
+            }
+            "!=" => {
+                self.next();
+                Test::NotIn(vec![self.value()?])
+            }
+            "in" => {
+                self.next();
+                Test::In(self.values()?)
+            }
+            "notin" => {
+                self.next();
+                Test::NotIn(self.values()?)
+            }
+            operator @ (">" | "gt" | "<" | "lt") => {
+                self.next();
+                let text = self.value()?;
+                let limit = text
+                    .parse()
+                    .map_err(|_| format!("for '>', '<' operators, the value must be an integer: {text}"))?;
+                if matches!(operator, ">" | "gt") { Test::Above(limit) } else { Test::Below(limit) }
+            }
+            other => return Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),
+        };
+        Ok(Requirement { key, test })
+    }
+
+    fn identifier(&mut self) -> Result<String, String> {
+        let token = self.next();
+        if token.is_empty() || is_operator(token) {
+            return Err(format!("found '{token}', expected: !, identifier, or 'end of string'"));
+        }
+        Ok(token.into())
+    }
+
+    fn value(&mut self) -> Result<String, String> {
+        match self.peek() {
+            "" | "," => Ok(String::new()),
+            token if is_operator(token) => Err(format!("found '{token}', expected: identifier")),
+            token => {
+                self.next();
+                Ok(token.into())
+            }
+        }
+    }
+
+    fn values(&mut self) -> Result<Vec<String>, String> {
+        let open = self.next();
+        if open != "(" {
+            return Err(format!("found '{open}' expected: '('"));
+        }
+        let mut out = Vec::new();
+        loop {
+            match self.next() {
+                ")" => break,
+                "," if matches!(self.peek(), ")" | ",") => out.push(String::new()),
+                "," => {}
+                "" => return Err("found '', expected: ',' or ')'".into()),
+                token => out.push(token.into()),
+            }
+        }
+        if out.is_empty() {
+            out.push(String::new());
+        }
+        Ok(out)
+    }
+}
+
+fn is_operator(token: &str) -> bool {
+    matches!(token, "(" | ")" | "," | "=" | "==" | "!=" | "!" | "<" | ">")
+}
+
+/// Splits a run of operator characters: `===` is `==` and `=`.
+fn operators(run: &str) -> Vec<&str> {
+    if !run.starts_with(['=', '!', '<', '>']) {
+        return vec![run];
+    }
+    let mut out = Vec::new();
+    let mut rest = run;
+    while !rest.is_empty() {
+        let length = if rest.starts_with("==") || rest.starts_with("!=") { 2 } else { 1 };
+        out.push(&rest[..length]);
+        rest = &rest[length..];
+    }
+    out
+}

@@ -1,0 +1,259 @@
+//! The front door: start a server, hand out its kubeconfig, stop it.
+//!
+//! ```no_run
+//! # async fn demo() -> Result<(), sealfast_apiserver::error::Error> {
+//! use sealfast_apiserver::server::{Options, start};
+//! let running = start(Options::default()).await?;
+//! let kubeconfig = running.kubeconfig();
+//! running.stop().await;
+//! # let _ = kubeconfig;
+//! # Ok(()) }
+//! ```
+
+mod identity;
+mod listen;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::auth::Auth;
+use crate::auth::token::Signer;
+use crate::error::Error;
+use crate::kinds::{Registry, Resource};
+use crate::storage::journal::Journal;
+use crate::storage::{Expect, Key, Store};
+use crate::{crds, fields, namespaces};
+use identity::Identity;
+
+/// How a server is started.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// A loopback address; port 0 picks one.
+    pub listen: SocketAddr,
+    /// Where objects are kept.
+    pub state: State,
+    /// Fills the status of workloads, so that health checks pass although no Pod runs.
+    pub ready_workloads: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), state: State::Memory, ready_workloads: true }
+    }
+}
+
+impl Options {
+    /// The same options with another state.
+    #[must_use]
+    pub fn with_state(mut self, state: State) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// The same options with another address.
+    #[must_use]
+    pub fn with_listen(mut self, listen: SocketAddr) -> Self {
+        self.listen = listen;
+        self
+    }
+
+    /// The same options with workloads marked ready or not.
+    #[must_use]
+    pub fn with_ready_workloads(mut self, ready: bool) -> Self {
+        self.ready_workloads = ready;
+        self
+    }
+}
+
+/// Where objects are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Nowhere but in memory.
+    Memory,
+    /// In a directory, which also keeps certificate, token and keys (mode 0600).
+    Dir(PathBuf),
+}
+
+/// A server that answers.
+pub struct Running {
+    addr: SocketAddr,
+    identity: Arc<Identity>,
+    app: Arc<App>,
+    tasks: Vec<JoinHandle<()>>,
+    _lock: Option<identity::Lock>,
+}
+
+/// What all requests share.
+pub(crate) struct App {
+    pub store: Store,
+    pub kinds: Registry,
+    pub auth: Auth,
+    pub stopping: watch::Sender<bool>,
+    pub ready_workloads: bool,
+    writes_to_kinds: parking_lot::Mutex<()>,
+}
+
+/// Starts a server.
+///
+/// # Errors
+/// When the address or the state directory cannot be used.
+pub async fn start(options: Options) -> Result<Running, Error> {
+    if !options.listen.ip().is_loopback() {
+        return Err(Error::NotLoopback { address: options.listen });
+    }
+    let (identity, lock, store) = match &options.state {
+        State::Memory => (Identity::fresh()?, None, Store::new(None)),
+        State::Dir(dir) => {
+            let lock = identity::Lock::take(dir)?;
+            let identity = Identity::load_or_make(dir)?;
+            let (key, key_path) = identity::state_key(dir)?;
+            let journal = Journal::open(&dir.join("state"), &key_path, &key)?;
+            (identity, Some(lock), Store::new(Some(journal)))
+        }
+    };
+    let identity = Arc::new(identity);
+    let listener = tokio::net::TcpListener::bind(options.listen)
+        .await
+        .map_err(|source| Error::Listen { address: options.listen, source })?;
+    let addr = listener.local_addr().map_err(|source| Error::Listen { address: options.listen, source })?;
+    let app = Arc::new(App {
+        store,
+        kinds: Registry::new(),
+        auth: Auth::new(identity.token(), Signer::new(identity.signing_key())),
+        stopping: watch::channel(false).0,
+        ready_workloads: options.ready_workloads,
+        writes_to_kinds: parking_lot::Mutex::new(()),
+    });
+    app.prepare();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(identity.tls()?));
+    let tasks = vec![
+        tokio::spawn(listen::run(Arc::clone(&app), listener, acceptor)),
+        tokio::spawn(crate::gc::run(Arc::clone(&app))),
+        tokio::spawn(flush(Arc::clone(&app))),
+    ];
+    Ok(Running { addr, identity, app, tasks, _lock: lock })
+}
+
+impl Running {
+    /// The address it listens on.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A kubeconfig with the certificate and the administrator's token. Write it with mode 0600.
+    #[must_use]
+    pub fn kubeconfig(&self) -> String {
+        self.identity.kubeconfig(self.addr)
+    }
+
+    /// Ends all watches and connections and hands the state to the disk.
+    pub async fn stop(self) {
+        self.app.stopping.send_replace(true);
+        for task in self.tasks {
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), task).await;
+        }
+        self.app.store.sync();
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    fn prepare(&self) {
+        for name in namespaces::INITIAL {
+            self.ensure_namespace(name);
+        }
+        crate::bootstrap::roles(self);
+        self.refresh_kinds();
+    }
+
+    /// Serves what the stored definitions say.
+    pub(crate) fn refresh_kinds(&self) {
+        let _guard = self.writes_to_kinds.lock();
+        let definitions: Vec<_> =
+            self.store.list(&Arc::from(crds::KEY), None).items.iter().map(|stored| stored.object()).collect();
+        self.kinds.define(definitions.iter());
+    }
+
+    /// Follows up on a new object.
+    pub(crate) fn created(&self, resource: &Resource, object: &serde_json::Value) {
+        match &*resource.key {
+            "namespaces" => self.ensure_account(fields::name(object)),
+            crds::KEY => self.establish(fields::name(object)),
+            _ => {}
+        }
+    }
+
+    /// Follows up on a changed object.
+    pub(crate) fn updated(&self, resource: &Resource, object: &serde_json::Value) {
+        if &*resource.key == crds::KEY {
+            self.establish(fields::name(object));
+        }
+    }
+
+    /// Follows up on a deleted object.
+    pub(crate) fn deleted(&self, resource: &Resource) {
+        if &*resource.key == crds::KEY {
+            self.refresh_kinds();
+        }
+    }
+
+    fn establish(&self, name: &str) {
+        let key = Key::new(&Arc::from(crds::KEY), "", name);
+        for _ in 0..5 {
+            let Some(stored) = self.store.get(&key) else { break };
+            let mut definition = stored.object();
+            let others: Vec<_> =
+                self.store.list(&key.resource, None).items.iter().map(|stored| stored.object()).collect();
+            let now = crate::clock::now();
+            crds::establish(&mut definition, &others, &now);
+            if fields::is_deleting(&definition) {
+                crds::set_condition(
+                    &mut definition,
+                    "Terminating",
+                    "True",
+                    "InstanceDeletionInProgress",
+                    "CustomResource deletion is in progress",
+                    &now,
+                );
+            }
+            if definition == stored.object()
+                || self.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok()
+            {
+                break;
+            }
+        }
+        self.refresh_kinds();
+    }
+}
+
+/// Returns when the server is to stop.
+pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await.map(|_| ());
+}
+
+/// Hands the journal to the disk once a second while there are writes.
+async fn flush(app: Arc<App>) {
+    let mut latest = app.store.subscribe();
+    let mut stopping = app.stopping.subscribe();
+    loop {
+        tokio::select! {
+            changed = latest.changed() => if changed.is_err() { return },
+            () = crate::server::stopped(&mut stopping) => return,
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let app = Arc::clone(&app);
+        let _ = tokio::task::spawn_blocking(move || app.store.sync()).await;
+    }
+}

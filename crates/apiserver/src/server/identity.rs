@@ -1,0 +1,218 @@
+//! Certificate, token and keys: fresh ones, or those of a state directory.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rand08::{RngCore, rngs::OsRng};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::error::Error;
+use crate::storage::journal::private;
+
+/// What proves who the server is, and who its administrator is.
+pub(crate) struct Identity {
+    authority: String,
+    certificate: String,
+    key: SecretString,
+    token: SecretString,
+    signing_key: Zeroizing<[u8; 32]>,
+}
+
+impl Identity {
+    /// A fresh authority, certificate, token and signing key.
+    pub(crate) fn fresh() -> Result<Self, Error> {
+        let made = make().map_err(|source| Error::Certificate { source })?;
+        Ok(Self {
+            authority: made.authority,
+            certificate: made.certificate,
+            key: made.key.into(),
+            token: clock::token().into(),
+            signing_key: random(),
+        })
+    }
+
+    /// What the directory keeps, made and kept when absent.
+    pub(crate) fn load_or_make(dir: &Path) -> Result<Self, Error> {
+        if let Some(identity) = Self::load(dir)? {
+            return Ok(identity);
+        }
+        let identity = Self::fresh()?;
+        let secret = Zeroizing::new(format!(
+            "{}\n{}\n{}",
+            identity.token.expose_secret(),
+            clock::hex(&*identity.signing_key),
+            identity.key.expose_secret()
+        ));
+        write(&dir.join("server.key"), secret.as_bytes())?;
+        write(&dir.join("server.crt"), format!("{}{}", identity.certificate, identity.authority).as_bytes())?;
+        Ok(identity)
+    }
+
+    fn load(dir: &Path) -> Result<Option<Self>, Error> {
+        let (key_path, certificate_path) = (dir.join("server.key"), dir.join("server.crt"));
+        if !key_path.exists() || !certificate_path.exists() {
+            return Ok(None);
+        }
+        let damaged =
+            || Error::Damaged { path: key_path.clone(), what: "it does not hold a token and two keys" };
+        let secret = Zeroizing::new(String::from_utf8(read(&key_path)?).map_err(|_| damaged())?);
+        let mut lines = secret.splitn(3, '\n');
+        let (Some(token), Some(signing), Some(key)) = (lines.next(), lines.next(), lines.next()) else {
+            return Err(damaged());
+        };
+        let mut signing_key = Zeroizing::new([0_u8; 32]);
+        for (at, byte) in signing_key.iter_mut().enumerate() {
+            let digits = signing.get(2 * at..2 * at + 2).ok_or_else(damaged)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| damaged())?;
+        }
+        let chain = String::from_utf8(read(&certificate_path)?).map_err(|_| damaged())?;
+        let end = "-----END CERTIFICATE-----\n";
+        let split = chain.find(end).map(|at| at + end.len()).ok_or_else(damaged)?;
+        let (certificate, authority) = chain.split_at(split);
+        Ok(Some(Self {
+            authority: authority.to_owned(),
+            certificate: certificate.to_owned(),
+            key: key.to_owned().into(),
+            token: token.to_owned().into(),
+            signing_key,
+        }))
+    }
+
+    pub(crate) fn token(&self) -> SecretString {
+        self.token.clone()
+    }
+
+    pub(crate) fn signing_key(&self) -> Zeroizing<[u8; 32]> {
+        self.signing_key.clone()
+    }
+
+    /// TLS settings with HTTP/2 and HTTP/1.1.
+    pub(crate) fn tls(&self) -> Result<rustls::ServerConfig, Error> {
+        let broken =
+            |_| Error::Tls { source: rustls::Error::General("the kept certificate cannot be read".into()) };
+        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(broken)?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.expose_secret().as_bytes()).map_err(broken)?;
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(|source| Error::Tls { source })?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    }
+
+    pub(crate) fn kubeconfig(&self, addr: SocketAddr) -> String {
+        format!(
+            "apiVersion: v1\nkind: Config\nclusters:\n- name: sealfast\n  cluster:\n    server: https://{addr}\n    certificate-authority-data: {}\n\
+             users:\n- name: sealfast\n  user:\n    token: {}\n\
+             contexts:\n- name: sealfast\n  context:\n    cluster: sealfast\n    user: sealfast\n\
+             current-context: sealfast\n",
+            STANDARD.encode(&self.authority),
+            self.token.expose_secret(),
+        )
+    }
+}
+
+/// Held while a process uses a state directory.
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the directory, made with mode 0700 when absent.
+    pub(crate) fn take(dir: &Path) -> Result<Self, Error> {
+        use std::os::unix::fs::DirBuilderExt;
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(dir).map_err(|source| Error::File {
+            action: "create",
+            path: dir.to_owned(),
+            source,
+        })?;
+        let file = private(&dir.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse { path: dir.to_owned() }),
+            Err(std::fs::TryLockError::Error(source)) => {
+                Err(Error::File { action: "lock", path: dir.join("lock"), source })
+            }
+        }
+    }
+}
+
+/// The key that seals the state, made when absent.
+pub(crate) fn state_key(dir: &Path) -> Result<(Zeroizing<[u8; 32]>, PathBuf), Error> {
+    let path = dir.join("state.key");
+    let kept = Zeroizing::new(if path.exists() { read(&path)? } else { Vec::new() });
+    if kept.is_empty() {
+        let key = random();
+        write(&path, &*key)?;
+        return Ok((key, path));
+    }
+    let bytes: [u8; 32] = kept
+        .as_slice()
+        .try_into()
+        .map_err(|_| Error::Damaged { path: path.clone(), what: "it is not 32 bytes long" })?;
+    Ok((Zeroizing::new(bytes), path))
+}
+
+fn random() -> Zeroizing<[u8; 32]> {
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    OsRng.fill_bytes(&mut *bytes);
+    bytes
+}
+
+struct Made {
+    authority: String,
+    certificate: String,
+    key: String,
+}
+
+fn make() -> Result<Made, rcgen::Error> {
+    let authority_key = KeyPair::generate()?;
+    let mut params = CertificateParams::new(Vec::<String>::new())?;
+    params.distinguished_name.push(DnType::CommonName, format!("sealfast authority {}", clock::suffix(8)));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    let authority = params.self_signed(&authority_key)?.pem();
+    let issuer = Issuer::new(params, authority_key);
+    let key = KeyPair::generate()?;
+    let names =
+        ["127.0.0.1", "::1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+    let mut params = CertificateParams::new(names.map(str::to_owned).to_vec())?;
+    params.distinguished_name.push(DnType::CommonName, "sealfast");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let certificate = params.signed_by(&key, &issuer)?.pem();
+    Ok(Made { authority, certificate, key: key.serialize_pem() })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let done = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    done.map_err(|source| Error::File { action: "read", path: path.to_owned(), source })?;
+    Ok(bytes)
+}
+
+/// Writes a file of mode 0600 whole: another name first, then in place.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let fresh = path.with_extension("tmp");
+    let failed = |source| Error::File { action: "write", path: path.to_owned(), source };
+    let mut file = private(&fresh)?;
+    file.set_len(0).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&fresh, path).map_err(failed)
+}

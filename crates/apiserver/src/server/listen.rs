@@ -1,0 +1,176 @@
+//! Connections: TLS, HTTP/1.1 and HTTP/2, limits, and the way of one request.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::App;
+use crate::auth::{self, Attributes};
+use crate::http::{Answer, Body, Query, Request, Route, route};
+use crate::status_error::{Details, Status};
+use crate::{discovery, openapi, request};
+
+/// Accepts connections until the server stops.
+pub(crate) async fn run(app: Arc<App>, listener: TcpListener, acceptor: TlsAcceptor) {
+    let mut stopping = app.stopping.subscribe();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() < CONNECTIONS => {
+                    connections.spawn(connection(Arc::clone(&app), stream, acceptor.clone()));
+                }
+                Ok(_) => {}
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            },
+            Some(_) = connections.join_next() => {}
+            () = crate::server::stopped(&mut stopping) => break,
+        }
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(Duration::from_millis(500), drained).await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor) {
+    let _ = stream.set_nodelay(true);
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
+    let mut stopping = app.stopping.subscribe();
+    let service = service_fn(move |request| {
+        let app = Arc::clone(&app);
+        async move { Ok::<_, Infallible>(serve(&app, request).await) }
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Some(Duration::from_secs(30)))
+        .max_buf_size(64 << 10);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(64 << 10).max_concurrent_streams(Some(250));
+    builder.http2().keep_alive_interval(Some(Duration::from_secs(30)));
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = crate::server::stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = tokio::time::timeout(Duration::from_millis(300), connection).await;
+}
+
+async fn serve(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> http::Response<Body> {
+    let head = incoming.method() == http::Method::HEAD;
+    let mut response = match take(app, incoming).await {
+        Ok(request) => answer(app, &request).await,
+        Err(status) => Answer::from(status),
+    }
+    .into_response();
+    if head {
+        *response.body_mut() = http_body_util::Full::new(Bytes::new()).boxed_unsync();
+    }
+    response
+}
+
+/// Reads a request whole, within the limits, and finds out who sent it.
+async fn take(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> Result<Request, Status> {
+    let (parts, body) = incoming.into_parts();
+    let user = app.auth.user(&parts.headers, &app.store)?;
+    let stated = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<u64>().ok());
+    if stated.is_some_and(|length| length > BODY as u64) {
+        return Err(too_large());
+    }
+    let read = tokio::time::timeout(Duration::from_secs(60), Limited::new(body, BODY).collect());
+    let body = match read.await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Ok(Err(_)) => return Err(Status::bad_request("the body of the request could not be read")),
+        Err(_) => {
+            return Err(Status::plain(408, "Timeout", "the body of the request did not arrive in time"));
+        }
+    };
+    let path = parts.uri.path().to_owned();
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    Ok(Request { method: parts.method, path, query, headers: parts.headers, body, user })
+}
+
+fn too_large() -> Status {
+    let message = "Request entity too large: limit is 3145728";
+    Status {
+        code: 413,
+        reason: "RequestEntityTooLarge",
+        message: message.into(),
+        details: Some(Details::default()),
+    }
+}
+
+async fn answer(app: &Arc<App>, request: &Request) -> Answer {
+    let route = route(&request.path);
+    if let Err(status) = authorize(app, request, &route) {
+        return status.into();
+    }
+    match &route {
+        Route::Resource(path) => request::serve(app, request, path).await,
+        Route::Discovery(parts) => discovery::serve(app, request, parts).unwrap_or_else(Answer::from),
+        Route::Other => other(app, request),
+    }
+}
+
+fn authorize(app: &Arc<App>, request: &Request, route: &Route) -> Result<(), Status> {
+    let wanted = match route {
+        Route::Resource(path) => request::attributes(request, path),
+        _ => Attributes {
+            verb: request.method.as_str().to_ascii_lowercase(),
+            path: Some(request.path.clone()),
+            ..Attributes::default()
+        },
+    };
+    if wanted.path.as_deref().is_some_and(is_public) {
+        return Ok(());
+    }
+    auth::require(&request.user, &wanted, &app.store)
+}
+
+fn is_public(path: &str) -> bool {
+    ["/healthz", "/livez", "/readyz", "/version"].contains(&path)
+}
+
+fn other(app: &Arc<App>, request: &Request) -> Answer {
+    let path = request.path.trim_end_matches('/');
+    let known = discovery::ROOT_PATHS.contains(&path) || path.is_empty() || path.starts_with("/openapi/");
+    if known && !matches!(request.method, http::Method::GET | http::Method::HEAD) {
+        return Status::method_not_allowed().into();
+    }
+    match path {
+        "" => discovery::root(app),
+        "/healthz" | "/livez" | "/readyz" | "/readyz/ping" | "/livez/ping" | "/healthz/ping" => {
+            Answer::text(200, "ok")
+        }
+        "/version" => discovery::version(),
+        "/openapi/v2" => openapi::v2(app),
+        "/openapi/v3" => openapi::index(app),
+        _ => match path.strip_prefix("/openapi/v3/") {
+            Some(rest) => openapi::document(app, rest),
+            None => Answer::no_page(),
+        },
+    }
+}
+
+const BODY: usize = 3 << 20;
+const CONNECTIONS: usize = 2000;
+const HANDSHAKE: Duration = Duration::from_secs(10);

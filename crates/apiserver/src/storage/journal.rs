@@ -1,0 +1,210 @@
+//! The state file: one sealed record per write, appended.
+//!
+//! Promise: a write is acknowledged once the operating system has it, so it survives the death of this process
+//! at any moment. It is flushed to the disk within a second and at shutdown: a power cut may lose that second.
+//! Every record is AES-256-GCM under the key file beside it, names and Secrets included, so the file tells
+//! nothing but sizes. A record cut short by a kill is dropped at the next start.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use rand08::{RngCore, rngs::OsRng};
+
+use crate::error::Error;
+
+/// One record: the revision, and which object it wrote or deleted (none for the head of a rewritten file).
+pub(crate) struct Record {
+    pub revision: u64,
+    pub key: Option<(String, String, String)>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// The open state file.
+pub(crate) struct Journal {
+    path: PathBuf,
+    file: Arc<File>,
+    cipher: Aes256Gcm,
+    length: u64,
+    length_when_rewritten: u64,
+}
+
+impl Journal {
+    /// Opens or creates the file and reads what it holds.
+    ///
+    /// # Errors
+    /// When it cannot be read, is of another version, or the key does not open it.
+    pub(crate) fn open(path: &Path, key_path: &Path, key: &[u8; 32]) -> Result<(Self, Vec<Record>), Error> {
+        let mut file = private(path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|source| failed("read", path, source))?;
+        let cipher = Aes256Gcm::new(key.into());
+        let (records, length) = if bytes.is_empty() {
+            (Vec::new(), 0)
+        } else {
+            let (records, good) = read_all(&cipher, &bytes, path)?;
+            if records.is_empty() && bytes.len() > HEADER.len() + FRAME {
+                return Err(Error::WrongKey { path: key_path.to_owned() });
+            }
+            (records, good as u64)
+        };
+        let mut journal = Self {
+            path: path.to_owned(),
+            file: Arc::new(file),
+            cipher,
+            length,
+            length_when_rewritten: length,
+        };
+        journal.prepare()?;
+        Ok((journal, records))
+    }
+
+    /// Appends a write (or, without a value, a deletion).
+    pub(crate) fn append(
+        &mut self,
+        revision: u64,
+        key: (&str, &str, &str),
+        value: Option<&[u8]>,
+    ) -> Result<(), Error> {
+        let record = seal(&self.cipher, revision, Some(key), value);
+        let done = (&*self.file).write_all(&record);
+        if let Err(source) = done {
+            // What was half written would hide everything after it.
+            let _ = self.file.set_len(self.length);
+            let _ = (&*self.file).seek(SeekFrom::End(0));
+            return Err(failed("write", &self.path, source));
+        }
+        self.length += record.len() as u64;
+        Ok(())
+    }
+
+    /// True when most of the file is history.
+    pub(crate) fn is_wasteful(&self) -> bool {
+        self.length > 4 << 20 && self.length > 3 * self.length_when_rewritten
+    }
+
+    /// Writes the live objects to a new file and puts it in place of the old one.
+    pub(crate) fn rewrite<'a>(
+        &mut self,
+        revision: u64,
+        live: impl Iterator<Item = (u64, (&'a str, &'a str, &'a str), &'a [u8])>,
+    ) -> Result<(), Error> {
+        let fresh = self.path.with_extension("new");
+        let mut out = HEADER.to_vec();
+        out.extend(seal(&self.cipher, revision, None, None));
+        for (revision, key, value) in live {
+            out.extend(seal(&self.cipher, revision, Some(key), Some(value)));
+        }
+        let mut file = private(&fresh)?;
+        let written = file.set_len(0).and_then(|()| file.write_all(&out)).and_then(|()| file.sync_data());
+        written
+            .and_then(|()| std::fs::rename(&fresh, &self.path))
+            .map_err(|source| failed("write", &fresh, source))?;
+        self.length = out.len() as u64;
+        self.length_when_rewritten = self.length;
+        self.file = Arc::new(file);
+        Ok(())
+    }
+
+    /// The file, to flush it outside the lock.
+    pub(crate) fn handle(&self) -> Option<Arc<File>> {
+        Some(Arc::clone(&self.file))
+    }
+
+    fn prepare(&mut self) -> Result<(), Error> {
+        let begin = |file: &File, length: u64| -> std::io::Result<()> {
+            let mut file = file;
+            file.set_len(length)?;
+            file.seek(SeekFrom::End(0))?;
+            if length == 0 { file.write_all(HEADER) } else { Ok(()) }
+        };
+        begin(&self.file, self.length).map_err(|source| failed("write", &self.path, source))?;
+        self.length = self.length.max(HEADER.len() as u64);
+        Ok(())
+    }
+}
+
+/// Opens a file of mode 0600 for reading and writing, created when absent.
+pub(crate) fn private(path: &Path) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(|source| failed("open", path, source))
+}
+
+fn read_all(cipher: &Aes256Gcm, bytes: &[u8], path: &Path) -> Result<(Vec<Record>, usize), Error> {
+    let Some(mut rest) = bytes.strip_prefix(HEADER) else {
+        return Err(Error::NotOurs { path: path.to_owned() });
+    };
+    let mut records = Vec::new();
+    let mut good = HEADER.len();
+    while let Some((record, size)) = unseal(cipher, rest) {
+        records.push(record);
+        good += size;
+        rest = &rest[size..];
+    }
+    Ok((records, good))
+}
+
+/// length (4, little endian) | nonce (12) | sealed bytes; sealed are revision (8), flags (1), key, value.
+fn seal(cipher: &Aes256Gcm, revision: u64, key: Option<(&str, &str, &str)>, value: Option<&[u8]>) -> Vec<u8> {
+    let mut plain = revision.to_le_bytes().to_vec();
+    plain.push(u8::from(key.is_some()) | (u8::from(value.is_some()) << 1));
+    if let Some((resource, namespace, name)) = key {
+        for part in [resource, namespace, name] {
+            plain.extend((part.len() as u32).to_le_bytes());
+            plain.extend(part.as_bytes());
+        }
+    }
+    plain.extend(value.unwrap_or_default());
+    let mut nonce = [0_u8; 12];
+    OsRng.fill_bytes(&mut nonce);
+    let payload = Payload { msg: &plain, aad: HEADER };
+    let sealed = cipher.encrypt(Nonce::from_slice(&nonce), payload).unwrap_or_default();
+    zeroize::Zeroize::zeroize(&mut plain);
+    let mut out = (sealed.len() as u32).to_le_bytes().to_vec();
+    out.extend(nonce);
+    out.extend(sealed);
+    out
+}
+
+fn unseal(cipher: &Aes256Gcm, bytes: &[u8]) -> Option<(Record, usize)> {
+    let (length, rest) = bytes.split_at_checked(4)?;
+    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+    let (nonce, rest) = rest.split_at_checked(12)?;
+    let (sealed, _) = rest.split_at_checked(length)?;
+    let plain = cipher.decrypt(Nonce::from_slice(nonce), Payload { msg: sealed, aad: HEADER }).ok()?;
+    Some((record(&plain)?, FRAME + length))
+}
+
+fn record(plain: &[u8]) -> Option<Record> {
+    let (revision, rest) = plain.split_at_checked(8)?;
+    let revision = u64::from_le_bytes(revision.try_into().ok()?);
+    let (&flags, mut rest) = rest.split_first()?;
+    let mut parts = Vec::new();
+    if flags & 1 != 0 {
+        for _ in 0..3 {
+            let (length, after) = rest.split_at_checked(4)?;
+            let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+            let (part, after) = after.split_at_checked(length)?;
+            parts.push(String::from_utf8(part.to_vec()).ok()?);
+            rest = after;
+        }
+    }
+    let mut parts = parts.into_iter();
+    let key = match (parts.next(), parts.next(), parts.next()) {
+        (Some(resource), Some(namespace), Some(name)) => Some((resource, namespace, name)),
+        _ => None,
+    };
+    Some(Record { revision, key, value: (flags & 2 != 0).then(|| rest.to_vec()) })
+}
+
+fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
+    Error::File { action, path: path.to_owned(), source }
+}
+
+const HEADER: &[u8] = b"sealfast state 1\n";
+const FRAME: usize = 16;

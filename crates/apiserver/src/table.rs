@@ -1,0 +1,98 @@
+//! Tables: the columns and cells that kubectl prints.
+
+mod builtin;
+pub(crate) mod jsonpath;
+
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::fields;
+use crate::kinds::Resource;
+
+/// The Table of one object.
+pub(crate) fn of_one(resource: &Resource, version: &str, object: &Value, policy: &str) -> Value {
+    let metadata = json!({"resourceVersion": fields::meta(object, "resourceVersion")});
+    of_list(resource, version, metadata, std::slice::from_ref(object), policy)
+}
+
+/// The Table of a list; `policy` is `includeObject`.
+pub(crate) fn of_list(
+    resource: &Resource,
+    version: &str,
+    metadata: Value,
+    items: &[Value],
+    policy: &str,
+) -> Value {
+    let rows: Vec<Value> = items.iter().map(|item| row(resource, version, item, policy)).collect();
+    let mut metadata = metadata;
+    if let Some(map) = metadata.as_object_mut()
+        && map.get("continue") == Some(&json!(""))
+    {
+        map.shift_remove("continue");
+    }
+    json!({
+        "kind": "Table", "apiVersion": version, "metadata": metadata,
+        "columnDefinitions": columns(resource), "rows": rows,
+    })
+}
+
+fn columns(resource: &Resource) -> Vec<Value> {
+    let column = |column: &crate::kinds::Column| {
+        json!({
+            "name": column.name, "type": column.kind, "format": column.format,
+            "description": column.description, "priority": column.priority,
+        })
+    };
+    if resource.columns.is_empty() {
+        return vec![
+            json!({"name": "Name", "type": "string", "format": "name", "description": "Name of the object.", "priority": 0}),
+            json!({"name": "Created At", "type": "date", "format": "", "description": "Time of creation.", "priority": 0}),
+        ];
+    }
+    resource.columns.iter().map(column).collect()
+}
+
+fn row(resource: &Resource, version: &str, item: &Value, policy: &str) -> Value {
+    let mut row = json!({"cells": cells(resource, item)});
+    match policy {
+        "None" => {}
+        "Object" => row["object"] = item.clone(),
+        _ => {
+            let mut partial = crate::request::partial(item);
+            partial["apiVersion"] = version.into();
+            row["object"] = partial;
+        }
+    }
+    row
+}
+
+fn cells(resource: &Resource, item: &Value) -> Vec<Value> {
+    if resource.columns.is_empty() {
+        return vec![fields::name(item).into(), fields::meta(item, "creationTimestamp").into()];
+    }
+    if resource.custom.is_none() {
+        return builtin::cells(resource, item);
+    }
+    resource.columns.iter().map(|column| custom_cell(column, item)).collect()
+}
+
+fn custom_cell(column: &crate::kinds::Column, item: &Value) -> Value {
+    if column.path.is_empty() {
+        return fields::name(item).into();
+    }
+    let found = jsonpath::find(item, &column.path);
+    let Some(first) = found.first() else { return Value::Null };
+    match (column.kind.as_str(), *first) {
+        ("integer", Value::Number(number)) => number
+            .as_i64()
+            .map_or_else(|| number.as_f64().map_or(Value::Null, |number| json!(number as i64)), Value::from),
+        ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) => (*first).clone(),
+        ("date", Value::String(text)) if text.parse::<jiff::Timestamp>().is_ok() => clock::age(text).into(),
+        ("date", Value::String(_)) => "<invalid>".into(),
+        ("string", Value::Null) => Value::Null,
+        ("string", Value::String(text)) => text.as_str().into(),
+        ("string", _) if found.len() > 1 => json!(found).to_string().into(),
+        ("string", other) => other.to_string().into(),
+        _ => Value::Null,
+    }
+}
