@@ -20,7 +20,7 @@ mod files;
 mod flags;
 mod groups;
 mod help;
-mod keyring;
+pub(crate) mod keyring;
 mod legacy;
 mod log;
 mod rotate;
@@ -29,9 +29,6 @@ mod settings;
 mod stop;
 mod table;
 mod update_keys;
-
-#[expect(unused_imports, reason = "`up` takes the person's keys from here")]
-pub(crate) use keyring::{default_age_keys_file, default_keyring};
 
 use call::Call;
 use stop::Stop;

@@ -14,7 +14,8 @@ use aes_gcm::aead::{AeadInPlace, KeyInit};
 use aes_gcm::aes::Aes256;
 use aes_gcm::{AesGcm, Tag};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use rand08::{CryptoRng, RngCore};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -225,8 +226,14 @@ fn open<N: ArrayLength<u8>>(
         .map_err(|_| CipherError::Authentication)
 }
 
+/// Bits behind the last byte are ignored, as the reference does.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
 fn decode(part: &'static str, text: &[u8]) -> Result<Vec<u8>, CipherError> {
-    STANDARD.decode(text).map_err(|source| CipherError::Base64 { part, source })
+    LENIENT.decode(text).map_err(|source| CipherError::Base64 { part, source })
 }
 
 /// The four parts of an encrypted value, still encoded.

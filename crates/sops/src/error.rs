@@ -173,6 +173,12 @@ pub enum Error {
         /// The key or index.
         component: String,
     },
+    /// An index behind the end of its list.
+    #[error("index {index} is out of bounds")]
+    OutOfBounds {
+        /// The index.
+        index: usize,
+    },
     /// A path that does not fit the tree.
     #[error("{message}")]
     Path {

@@ -169,7 +169,7 @@ fn grown(path: &[Step], value: Value) -> Value {
 /// Removes what a path leads to.
 ///
 /// # Errors
-/// [`Error::NotFound`] when a key or index is not there, [`Error::Path`] when a step goes into a scalar.
+/// [`Error::NotFound`] and [`Error::OutOfBounds`] when a key or index is not there, [`Error::Path`] when a step goes into a scalar.
 pub fn unset(branch: &mut Branch, path: &[Step]) -> Result<(), Error> {
     let Some((first, rest)) = path.split_first() else {
         return Err(Error::Path { message: "the path is empty".to_owned() });
@@ -195,7 +195,7 @@ fn unset_value(value: &mut Value, path: &[Step]) -> Result<(), Error> {
         (Value::Branch(branch), first) => unset_in_branch(branch, first, rest),
         (Value::List(items), Step::Index(index)) => {
             if *index >= items.len() {
-                return Err(Error::NotFound { component: first.to_string() });
+                return Err(Error::OutOfBounds { index: *index });
             }
             if rest.is_empty() {
                 items.remove(*index);

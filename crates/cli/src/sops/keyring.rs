@@ -23,7 +23,6 @@ pub(crate) fn default_keyring() -> Keyring {
 }
 
 /// Returns the file of age identities that everybody has, whether it is there or not.
-#[expect(dead_code, reason = "`up` makes its key Secret from it")]
 pub(crate) fn default_age_keys_file() -> Option<std::path::PathBuf> {
     gather::keys_file()
 }

@@ -226,6 +226,7 @@ fn reference_words(error: &Error) -> String {
             format!("MAC mismatch. File has {stored}, computed {computed}")
         }
         Error::NotFound { component } => format!("Key not found: {component}"),
+        Error::OutOfBounds { index } => format!("Index {index} out of bounds"),
         other => other.to_string(),
     }
 }
