@@ -1,1 +1,18 @@
 //! A git reference to a verified, content-addressed archive.
+//!
+//! - [`git`] resolves a reference of a remote and fetches the commit; [`url`] is an address that hides its credentials.
+//! - [`tree`] is what an archive is made from: a commit, a directory, or files in memory. [`ignore`] says what stays out.
+//! - [`archive`] packs a tree into a `.tar.gz` and unpacks one into memory, bounded.
+//! - [`storage`] keeps archives by content, serves their paths, and collects old ones.
+//! - [`version`] reads version ranges over tags.
+//!
+//! Everything here blocks; a caller with an event loop gives it a thread.
+
+pub mod archive;
+pub mod error;
+pub mod git;
+pub mod ignore;
+pub mod storage;
+pub mod tree;
+pub mod url;
+pub mod version;

@@ -1,0 +1,101 @@
+//! A tree <-> a `.tar.gz` whose bytes depend on the content alone.
+//!
+//! Follows: the archiver of source-controller: ustar with PAX where a name needs it, no times, no owners, modes 0750,
+//! 0700 and 0600, only directories and regular files. The deflate stream differs from Go's, which nobody compares.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::GzBuilder;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::Error;
+use crate::ignore::Rules;
+use crate::tree::{Kind, Tree};
+
+mod header;
+pub mod unpack;
+
+/// What was packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// `sha256:<hex>` of the compressed bytes.
+    pub digest: String,
+    /// Number of compressed bytes.
+    pub size: u64,
+}
+
+/// Packs a tree, without what its ignore files and `ignore` exclude, into a compressed archive.
+///
+/// # Errors
+/// When the tree cannot be read or the output not written.
+pub fn pack(tree: &dyn Tree, ignore: Option<&str>, output: impl Write) -> Result<Packed, Error> {
+    let mut counted = Counted { inner: output, hash: Sha256::new(), size: 0 };
+    // 255: an unknown operating system, as the reference writes.
+    let mut gzip =
+        GzBuilder::new().mtime(0).operating_system(255).write(&mut counted, Compression::default());
+    write_tar(tree, ignore, &mut gzip)?;
+    gzip.finish().map_err(Error::Archive)?;
+    let digest = format!("sha256:{}", hex(&counted.hash.finalize()));
+    counted.inner.flush().map_err(Error::Archive)?;
+    Ok(Packed { digest, size: counted.size })
+}
+
+/// Writes the uncompressed archive.
+///
+/// # Errors
+/// When the tree cannot be read or the output not written.
+pub fn write_tar(tree: &dyn Tree, ignore: Option<&str>, output: &mut impl Write) -> Result<(), Error> {
+    let items = tree.list()?;
+    let rules = Rules::collect(tree, &items, ignore)?;
+    let mut put = |bytes: &[u8]| output.write_all(bytes).map_err(Error::Archive);
+    put(&header::directory("."))?;
+    for item in &items {
+        if rules.excludes(&item.path, item.kind == Kind::Directory) {
+            continue;
+        }
+        match item.kind {
+            Kind::Directory => put(&header::directory(&item.path))?,
+            Kind::File { executable } => {
+                let bytes = match tree.read(&item.path) {
+                    Ok(bytes) => bytes,
+                    // Gone between the listing and now: a directory that somebody works in.
+                    Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                        continue;
+                    }
+                    Err(other) => return Err(other),
+                };
+                put(&header::file(&item.path, bytes.len(), executable))?;
+                put(&bytes)?;
+                put(&[0; header::BLOCK][..header::padding(bytes.len())])?;
+            }
+            Kind::Link => {}
+        }
+    }
+    put(&[0; 2 * header::BLOCK])
+}
+
+/// Writes bytes as lower-case hex digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct Counted<W> {
+    inner: W,
+    hash: Sha256,
+    size: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}

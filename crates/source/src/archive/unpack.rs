@@ -1,0 +1,77 @@
+//! A `.tar.gz` -> files in memory, within limits and without names that lead outside.
+
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+use tar::EntryType;
+
+use crate::error::Error;
+use crate::tree::{Entry, Memory};
+
+/// What an archive may hold at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Number of entries.
+    pub entries: u64,
+    /// Uncompressed bytes of all files.
+    pub bytes: u64,
+    /// Bytes of one path.
+    pub path: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries: 100_000, bytes: 1 << 30, path: 4096 }
+    }
+}
+
+/// Unpacks a compressed archive. Links and special files are left out, as no artifact of ours holds any.
+///
+/// # Errors
+/// [`Error::Archive`], [`Error::TooLarge`], [`Error::UnsafePath`].
+pub fn unpack(compressed: impl Read, limits: &Limits) -> Result<Memory, Error> {
+    // Headers and padding count too; they are at most a few blocks an entry.
+    let most = limits.bytes.saturating_add(limits.entries.saturating_mul(2048));
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(compressed).take(most));
+    let mut files = Memory::default();
+    let (mut count, mut size) = (0, 0);
+    for entry in archive.entries().map_err(Error::Archive)? {
+        let mut entry = entry.map_err(Error::Archive)?;
+        count += 1;
+        bound("entries", count, limits.entries)?;
+        let name = entry.path_bytes().into_owned();
+        bound("bytes in a path", name.len() as u64, limits.path)?;
+        let Some(path) = safe(&name)? else { continue };
+        match entry.header().entry_type() {
+            EntryType::Directory => files.add(&path, Entry::Directory),
+            EntryType::Regular | EntryType::Continuous => {
+                size += entry.size();
+                bound("bytes", size, limits.bytes)?;
+                let executable = entry.header().mode().map_err(Error::Archive)? & 0o111 != 0;
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes).map_err(Error::Archive)?;
+                files.add(&path, Entry::File { bytes, executable });
+            }
+            _ => {}
+        }
+    }
+    Ok(files)
+}
+
+fn bound(what: &'static str, found: u64, limit: u64) -> Result<(), Error> {
+    if found > limit { Err(Error::TooLarge { what, limit }) } else { Ok(()) }
+}
+
+/// Returns the path in its plain form; none for the root.
+fn safe(name: &[u8]) -> Result<Option<String>, Error> {
+    let unsafe_path = || Error::UnsafePath { path: String::from_utf8_lossy(name).into_owned() };
+    let text = std::str::from_utf8(name).map_err(|_| unsafe_path())?;
+    if text.starts_with('/') || text.contains(['\0', '\\']) {
+        return Err(unsafe_path());
+    }
+    let elements: Vec<&str> = text.split('/').filter(|element| !matches!(*element, "" | ".")).collect();
+    if elements.contains(&"..") {
+        return Err(unsafe_path());
+    }
+    Ok((!elements.is_empty()).then(|| elements.join("/")))
+}

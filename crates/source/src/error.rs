@@ -1,0 +1,191 @@
+//! What can go wrong between a reference and its archive.
+//!
+//! The texts about remotes are those that people know from Flux; [`Error::chain`] joins a message and its causes.
+
+use std::path::{Path, PathBuf};
+
+/// A failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file operation failed.
+    #[error("cannot {action} `{}`", path.display())]
+    File {
+        /// What was tried, as `read`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An address that is no `http` or `https` URL.
+    #[error("invalid repository address: {reason}")]
+    Url {
+        /// What is wrong with it; never the address itself.
+        reason: String,
+    },
+    /// Cloning failed.
+    #[error("unable to clone '{url}'")]
+    Clone {
+        /// The address without credentials.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+    /// Listing the references of the remote failed.
+    #[error("unable to list remote for '{url}'")]
+    List {
+        /// The address without credentials.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+    /// The remote has no reference at all.
+    #[error("git repository is empty")]
+    Empty,
+    /// The remote does not have the reference.
+    #[error("couldn't find remote ref \"{name}\"")]
+    NoReference {
+        /// Its full name.
+        name: String,
+    },
+    /// The named reference does not lead to a commit.
+    #[error("unable to resolve ref '{name}' to a specific commit")]
+    Unresolved {
+        /// Its full name.
+        name: String,
+    },
+    /// The wanted commit is not there, or not on the wanted branch.
+    #[error("unable to resolve commit object for '{commit}': object not found")]
+    NoCommit {
+        /// Its hash.
+        commit: String,
+    },
+    /// No tag is in the version range.
+    #[error("no match found for semver: {range}")]
+    NoVersion {
+        /// The range.
+        range: String,
+    },
+    /// The version range cannot be read.
+    #[error("semver parse error: improper constraint: {range}")]
+    Range {
+        /// The range.
+        range: String,
+    },
+    /// The remote wants other credentials.
+    #[error("authentication required")]
+    Authentication,
+    /// The remote refuses these credentials.
+    #[error("authorization failed")]
+    Forbidden,
+    /// The remote does not know the repository.
+    #[error("repository not found")]
+    NoRepository,
+    /// The time allowed is over.
+    #[error("context deadline exceeded")]
+    Deadline,
+    /// The remote answered otherwise than expected.
+    #[error("unexpected requesting \"{path}\" status code: {status}")]
+    Status {
+        /// The path asked for.
+        path: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The connection or the Git protocol failed.
+    #[error("{text}")]
+    Protocol {
+        /// What happened, all causes in one line.
+        text: String,
+    },
+    /// A CA, a client certificate or a proxy that cannot be used.
+    #[error("invalid transport setting `{setting}`")]
+    Setting {
+        /// Which one.
+        setting: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An object of the repository cannot be read.
+    #[error("cannot read `{path}` of commit {commit}")]
+    Object {
+        /// Path in the tree; empty for the tree itself.
+        path: String,
+        /// The commit.
+        commit: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A directory that sparse checkout asks for is not there.
+    #[error(
+        "failed to sparse checkout directories : sparse checkout dir '{path}' does not exist in repository"
+    )]
+    NoSparsePath {
+        /// The directory.
+        path: String,
+    },
+    /// A name that an archive must not hold.
+    #[error("unsafe path `{path}` in archive")]
+    UnsafePath {
+        /// The name.
+        path: String,
+    },
+    /// More than an archive may hold.
+    #[error("archive exceeds the limit of {limit} {what}")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much is allowed.
+        limit: u64,
+    },
+    /// Not a readable archive.
+    #[error("cannot read the archive")]
+    Archive(#[source] std::io::Error),
+    /// The stored file is not what was stored.
+    #[error("computed digest doesn't match '{expected}'")]
+    Digest {
+        /// The digest it should have.
+        expected: String,
+    },
+}
+
+impl Error {
+    /// Returns the whole chain on one line: the message, then each cause behind a colon.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+
+    /// Returns true when the failure, or what caused it, is an empty repository.
+    #[must_use]
+    pub fn is_empty_repository(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Clone { source, .. } | Self::List { source, .. } => source.is_empty_repository(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::File { action, path: path.to_owned(), source }
+    }
+}
+
+/// Joins an error and its causes with colons; a cause that the text before it already ends with is left out.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,307 @@
+//! A remote and a reference -> a commit and its tree, by Git's smart HTTP protocol.
+//!
+//! Credentials live in the transport alone: no configuration, helper or environment of the machine is asked.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use gix::remote::fetch::{Shallow, Tags};
+use secrecy::SecretString;
+
+use crate::error::Error;
+use crate::url::Address;
+
+pub mod commit;
+mod remote;
+mod transport;
+
+use commit::Commit;
+use remote::{Listed, Remote};
+
+/// Which commit is wanted. Of several fields the first in this order counts: commit, name, tag, semver, branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reference {
+    /// Branch name; `master` when nothing at all is given.
+    pub branch: Option<String>,
+    /// Tag name.
+    pub tag: Option<String>,
+    /// Version range over the tags.
+    pub semver: Option<String>,
+    /// Full reference name.
+    pub name: Option<String>,
+    /// Commit hash in hex.
+    pub commit: Option<String>,
+}
+
+/// How a request proves who it is from.
+#[derive(Clone, Debug, Default)]
+pub enum Auth {
+    /// Not at all, or by what the address holds.
+    #[default]
+    None,
+    /// User and password (RFC 7617).
+    Basic {
+        /// The user.
+        username: String,
+        /// The password.
+        password: SecretString,
+    },
+    /// A token (RFC 6750).
+    Bearer(SecretString),
+}
+
+/// A certificate of our own for TLS.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// PEM.
+    pub certificate: Vec<u8>,
+    /// PEM.
+    pub key: SecretString,
+}
+
+/// The way through a proxy.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// `http`, `https` or `socks5` address.
+    pub address: String,
+    /// User and password.
+    pub user: Option<(String, SecretString)>,
+}
+
+/// What is wanted from a remote.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The repository.
+    pub address: Address,
+    /// The commit.
+    pub reference: Reference,
+    /// Credentials.
+    pub auth: Auth,
+    /// PEM of authorities that are trusted beside the system's.
+    pub ca: Option<Vec<u8>>,
+    /// Our own certificate.
+    pub client_certificate: Option<ClientCertificate>,
+    /// The proxy.
+    pub proxy: Option<Proxy>,
+    /// Bounds the whole operation.
+    pub timeout: Duration,
+    /// With a revision the remote is asked first, and nothing is fetched when it still has it. Only for branch, tag and
+    /// name; the revision of the others cannot be told without their commits.
+    pub known_revision: Option<String>,
+}
+
+impl Request {
+    /// Returns a request without credentials for a reference.
+    #[must_use]
+    pub fn new(address: Address, reference: Reference) -> Self {
+        Self {
+            address,
+            reference,
+            auth: Auth::None,
+            ca: None,
+            client_certificate: None,
+            proxy: None,
+            timeout: Duration::from_secs(60),
+            known_revision: None,
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Fetched {
+    /// The remote still has the known revision.
+    Unchanged {
+        /// That revision.
+        revision: String,
+    },
+    /// The commit is here.
+    Commit(Box<Commit>),
+}
+
+/// Fetches the wanted commit. Blocks up to the request's timeout.
+///
+/// # Errors
+/// [`Error::List`] or [`Error::Clone`] with the reason beneath, [`Error::Empty`], [`Error::Unresolved`],
+/// [`Error::NoVersion`].
+pub fn fetch(request: &Request) -> Result<Fetched, Error> {
+    let deadline = Instant::now() + request.timeout;
+    let stop = Arc::new(AtomicBool::new(false));
+    let remote = Remote { request, deadline, stop };
+    let wanted = Wanted::of(&request.reference);
+    if let (Some(known), Some(full)) = (&request.known_revision, wanted.listable()) {
+        let listed = remote.list(&full).map_err(|error| error.in_list(request))?;
+        if let Some(revision) = listed.find(&full).map(|found| wanted.revision(&found.commit))
+            && *known == revision
+        {
+            return Ok(Fetched::Unchanged { revision });
+        }
+    }
+    wanted.fetch(&remote).map(|commit| Fetched::Commit(Box::new(commit)))
+}
+
+/// One of the five ways to name a commit.
+enum Wanted {
+    Branch(String),
+    Tag(String),
+    Semver(String),
+    Name(String),
+    Commit { hash: String, branch: Option<String> },
+}
+
+impl Wanted {
+    fn of(reference: &Reference) -> Self {
+        let given = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
+        let branch = given(&reference.branch);
+        if let Some(hash) = given(&reference.commit) {
+            return Self::Commit { hash, branch };
+        }
+        if let Some(name) = given(&reference.name) {
+            return Self::Name(name);
+        }
+        if let Some(tag) = given(&reference.tag) {
+            return Self::Tag(tag);
+        }
+        if let Some(range) = given(&reference.semver) {
+            return Self::Semver(range);
+        }
+        Self::Branch(branch.unwrap_or_else(|| "master".to_owned()))
+    }
+
+    /// Returns the full reference name when a listing alone tells the revision.
+    fn listable(&self) -> Option<String> {
+        match self {
+            Self::Branch(branch) => Some(format!("refs/heads/{branch}")),
+            Self::Tag(tag) => Some(format!("refs/tags/{tag}")),
+            Self::Name(name) => Some(name.trim_end_matches("^{}").to_owned()),
+            Self::Semver(_) | Self::Commit { .. } => None,
+        }
+    }
+
+    fn revision(&self, commit: &str) -> String {
+        match self {
+            Self::Branch(name)
+            | Self::Tag(name)
+            | Self::Name(name)
+            | Self::Commit { branch: Some(name), .. } => {
+                format!("{name}@sha1:{commit}")
+            }
+            Self::Commit { branch: None, .. } | Self::Semver(_) => format!("sha1:{commit}"),
+        }
+    }
+
+    fn fetch(&self, remote: &Remote<'_>) -> Result<Commit, Error> {
+        let request = remote.request;
+        match self {
+            Self::Branch(_) | Self::Tag(_) => {
+                let full = self.listable().unwrap_or_default();
+                let commit = remote.one(&full).map_err(|error| error.in_clone(request))?;
+                Ok(self.named(commit))
+            }
+            Self::Name(name) => self.fetch_name(name, remote),
+            Self::Semver(range) => fetch_version(range, remote),
+            Self::Commit { hash, branch } => {
+                let commit = fetch_commit(hash, branch.as_deref(), remote)?;
+                Ok(self.named(commit))
+            }
+        }
+    }
+
+    fn fetch_name(&self, name: &str, remote: &Remote<'_>) -> Result<Commit, Error> {
+        let full = name.trim_end_matches("^{}");
+        let unresolved = || Error::Unresolved { name: name.to_owned() };
+        if full.starts_with('/') || full.ends_with('/') || full.is_empty() {
+            return Err(unresolved());
+        }
+        match remote.one(full) {
+            Ok(commit) => Ok(self.named(commit)),
+            Err(Error::NoReference { .. }) => Err(unresolved()),
+            Err(error) => Err(error.in_clone(remote.request)),
+        }
+    }
+
+    fn named(&self, mut commit: Commit) -> Commit {
+        commit.revision = self.revision(&commit.hash);
+        commit
+    }
+}
+
+/// Takes the highest tag in the range; among equal versions the one that was committed last.
+fn fetch_version(range: &str, remote: &Remote<'_>) -> Result<Commit, Error> {
+    let request = remote.request;
+    let parsed =
+        crate::version::Range::parse(range).ok_or_else(|| Error::Range { range: range.to_owned() })?;
+    let listed = remote.list("refs/tags/*").map_err(|error| error.in_clone(request))?;
+    let mut tags: Vec<(semver::Version, &str)> = listed
+        .references
+        .iter()
+        .filter_map(|found| found.name.strip_prefix("refs/tags/"))
+        .filter_map(|tag| crate::version::of_tag(tag).map(|version| (version, tag)))
+        .filter(|(version, _)| parsed.contains(version))
+        .collect();
+    tags.sort_by(|left, right| right.0.cmp_precedence(&left.0));
+    let Some((highest, _)) = tags.first().cloned() else {
+        return Err(Error::NoVersion { range: range.to_owned() });
+    };
+    let mut newest: Option<Commit> = None;
+    for (_, tag) in tags.iter().take_while(|(version, _)| version.cmp_precedence(&highest).is_eq()) {
+        let wanted = Wanted::Tag((*tag).to_owned());
+        let commit = wanted.fetch(remote)?;
+        if newest.as_ref().is_none_or(|known| known.time < commit.time) {
+            newest = Some(commit);
+        }
+    }
+    newest.ok_or_else(|| Error::NoVersion { range: range.to_owned() })
+}
+
+/// A commit must be on the branch when one is given, so that its history is needed; else a remote that serves commits by
+/// hash is asked for this one alone, and the history of all branches is the last resort.
+fn fetch_commit(hash: &str, branch: Option<&str>, remote: &Remote<'_>) -> Result<Commit, Error> {
+    let request = remote.request;
+    let missing = || Error::NoCommit { commit: hash.to_owned() };
+    let id = gix::ObjectId::from_hex(hash.as_bytes()).map_err(|_| missing())?;
+    if branch.is_none()
+        && let Ok(commit) =
+            remote.fetch(&[format!("{hash}:refs/wanted")], Shallow::DepthAtRemote(one()), Tags::None, |_| {
+                Some(id)
+            })
+    {
+        return Ok(commit);
+    }
+    let specs = [branch.map_or_else(
+        || "+refs/heads/*:refs/heads/*".to_owned(),
+        |b| format!("+refs/heads/{b}:refs/heads/{b}"),
+    )];
+    let full = branch.map(|branch| format!("refs/heads/{branch}"));
+    let pick = |listed: &Listed| match &full {
+        Some(full) => listed.find(full).map(|_| id),
+        None => Some(id),
+    };
+    let commit = remote.fetch(&specs, Shallow::NoChange, Tags::None, pick);
+    match (commit, full) {
+        (Err(Error::NoCommit { .. }), Some(name)) => Err(Error::NoReference { name }.in_clone(request)),
+        (commit, _) => commit.map_err(|error| error.in_clone(request)),
+    }
+}
+
+const fn one() -> std::num::NonZeroU32 {
+    std::num::NonZeroU32::MIN
+}
+
+impl Error {
+    /// Says that it happened on the way to a clone; what needs no such introduction stays as it is.
+    fn in_clone(self, request: &Request) -> Self {
+        match self {
+            Self::Empty => self,
+            other => Self::Clone { url: request.address.shown().to_owned(), source: Box::new(other) },
+        }
+    }
+
+    fn in_list(self, request: &Request) -> Self {
+        match self {
+            Self::Empty => self,
+            other => Self::List { url: request.address.shown().to_owned(), source: Box::new(other) },
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Keeps archives on disk: by path, with digest, replaced by rename, old ones collected.
+//!
+//! A file of an object is never changed in place, so a reader sees the old archive or the new one. Nothing here is read
+//! back without its digest: a file that somebody changed is found out by [`Storage::verify`].
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufReader, BufWriter, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::archive::{self, Packed};
+use crate::error::Error;
+use crate::tree::Tree;
+
+/// A directory with archives.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    root: PathBuf,
+    retention: Retention,
+}
+
+/// How long archives stay that are no longer current.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Those older than this go.
+    pub age: Duration,
+    /// No more than this many stay, the current one included.
+    pub records: usize,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { age: Duration::from_secs(60), records: 2 }
+    }
+}
+
+/// At most this many files of an object are looked at in one collection.
+const MOST_FILES: usize = 1000;
+
+/// An archive in the storage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Relative to the storage's root, with `/`.
+    pub path: String,
+    /// `sha256:<hex>` of the file.
+    pub digest: String,
+    /// Bytes of the file.
+    pub size: u64,
+}
+
+impl Storage {
+    /// Opens a directory, made with mode 0700 when it is not there.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn open(root: impl Into<PathBuf>, retention: Retention) -> Result<Self, Error> {
+        let storage = Self { root: root.into(), retention };
+        make_directory(&storage.root)?;
+        Ok(storage)
+    }
+
+    /// Returns the directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the path of an object's archive: `kind/namespace/name/file`, the kind in lower case.
+    #[must_use]
+    pub fn path(kind: &str, namespace: &str, name: &str, file: &str) -> String {
+        format!("{}/{namespace}/{name}/{file}", kind.to_lowercase())
+    }
+
+    /// Packs a tree and keeps it under a path.
+    ///
+    /// # Errors
+    /// When the tree cannot be read or the file not written; the old file, if any, is then still there.
+    pub fn keep(&self, path: &str, tree: &dyn Tree, ignore: Option<&str>) -> Result<Stored, Error> {
+        let target = self.absolute(path)?;
+        let folder = target.parent().unwrap_or(&self.root);
+        make_directory(folder)?;
+        let _lock = lock(&target)?;
+        let mut scratch = tempfile::Builder::new()
+            .prefix(".new-")
+            .tempfile_in(folder)
+            .map_err(Error::file("make a file in", folder))?;
+        let Packed { digest, size } = archive::pack(tree, ignore, BufWriter::new(&mut scratch))?;
+        scratch.as_file_mut().flush().map_err(Error::file("write", &target))?;
+        scratch.as_file().sync_all().map_err(Error::file("write", &target))?;
+        scratch.persist(&target).map_err(|failed| Error::file("replace", &target)(failed.error))?;
+        Ok(Stored { path: path.to_owned(), digest, size })
+    }
+
+    /// Returns true when the file is there, as a regular file.
+    #[must_use]
+    pub fn holds(&self, path: &str) -> bool {
+        self.absolute(path)
+            .is_ok_and(|path| fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_file()))
+    }
+
+    /// Reads the whole file and compares its digest.
+    ///
+    /// # Errors
+    /// [`Error::Digest`] when it has another one, [`Error::File`] when it cannot be read.
+    pub fn verify(&self, path: &str, digest: &str) -> Result<(), Error> {
+        let absolute = self.absolute(path)?;
+        let mut file = BufReader::new(File::open(&absolute).map_err(Error::file("open", &absolute))?);
+        let mut hash = Sha256::new();
+        let mut part = [0; 16 << 10];
+        loop {
+            let count = file.read(&mut part).map_err(Error::file("read", &absolute))?;
+            if count == 0 {
+                break;
+            }
+            hash.update(&part[..count]);
+        }
+        if format!("sha256:{}", archive::hex(&hash.finalize())) == digest {
+            return Ok(());
+        }
+        Err(Error::Digest { expected: digest.to_owned() })
+    }
+
+    /// Reads a file whole.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let path = self.absolute(path)?;
+        fs::read(&path).map_err(Error::file("read", &path))
+    }
+
+    /// Removes a file; one that is not there is fine.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn remove(&self, path: &str) -> Result<(), Error> {
+        remove_file(&self.absolute(path)?)
+    }
+
+    /// Removes the files of an object that are too old or too many, never the current one; returns how many went.
+    ///
+    /// # Errors
+    /// When a directory cannot be listed or a file not removed.
+    pub fn collect(&self, current: &str, now: SystemTime) -> Result<usize, Error> {
+        let current = self.absolute(current)?;
+        let Some(folder) = current.parent() else { return Ok(0) };
+        let mut others = old_files(folder, &current)?;
+        others.sort();
+        let keep = self.retention.records.saturating_sub(1);
+        let too_many = others.len().saturating_sub(keep);
+        let mut removed = 0;
+        for (place, (changed, path)) in others.iter().enumerate() {
+            let age = now.duration_since(*changed).unwrap_or_default();
+            if place < too_many || age > self.retention.age {
+                remove_file(path)?;
+                remove_file(&lock_path(path))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes everything of an object.
+    ///
+    /// # Errors
+    /// When its directory is there and cannot be removed.
+    pub fn remove_all(&self, kind: &str, namespace: &str, name: &str) -> Result<(), Error> {
+        let folder = self.absolute(&format!("{}/{namespace}/{name}", kind.to_lowercase()))?;
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::file("remove", &folder)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns where a path lies on disk; it cannot lead outside.
+    fn absolute(&self, path: &str) -> Result<PathBuf, Error> {
+        let bad = |element: &str| matches!(element, "" | "." | "..") || element.contains(['\\', '\0']);
+        if path.split('/').any(bad) {
+            return Err(Error::UnsafePath { path: path.to_owned() });
+        }
+        Ok(self.root.join(path))
+    }
+}
+
+fn old_files(folder: &Path, current: &Path) -> Result<Vec<(SystemTime, PathBuf)>, Error> {
+    let listing = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::file("list", folder))?,
+    };
+    let mut files = Vec::new();
+    for entry in listing.take(MOST_FILES) {
+        let entry = entry.map_err(Error::file("list", folder))?;
+        let path = entry.path();
+        let about = entry.metadata().map_err(Error::file("read", &path))?;
+        let is_lock = path.extension().is_some_and(|extension| extension == "lock");
+        if about.is_file() && !is_lock && path != current {
+            files.push((about.modified().map_err(Error::file("read", &path))?, path));
+        }
+    }
+    Ok(files)
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// Holds others off until the file is dropped.
+fn lock(target: &Path) -> Result<File, Error> {
+    let path = lock_path(target);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(Error::file("open", &path))?;
+    file.lock().map_err(Error::file("lock", &path))?;
+    Ok(file)
+}
+
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn make_directory(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(Error::file("make directory", path))
+}
+
+#[cfg(not(unix))]
+fn make_directory(path: &Path) -> Result<(), Error> {
+    fs::create_dir_all(path).map_err(Error::file("make directory", path))
+}

@@ -1,0 +1,195 @@
+//! What an archive is made from: names with kinds, and the bytes of one file at a time.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// What lies at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File {
+        /// Whether it has an executable bit.
+        executable: bool,
+    },
+    /// A symbolic link.
+    Link,
+}
+
+/// One path of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Relative to the root, with `/` between its elements.
+    pub path: String,
+    /// What lies there.
+    pub kind: Kind,
+}
+
+/// A tree of files.
+pub trait Tree {
+    /// Lists everything but the root, each directory before its content, in byte order within a directory.
+    ///
+    /// # Errors
+    /// When the tree cannot be read.
+    fn list(&self) -> Result<Vec<Item>, Error>;
+
+    /// Reads the content of a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn read(&self, path: &str) -> Result<Vec<u8>, Error>;
+}
+
+/// Puts items into the order of a walk: a directory is followed by what is in it.
+pub(crate) fn sort(items: &mut [Item]) {
+    items.sort_by(|left, right| left.path.split('/').cmp(right.path.split('/')));
+}
+
+/// A directory on disk as it stands, without `.git`.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    /// Returns the tree below a directory.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn walk(&self, folder: &Path, prefix: &str, items: &mut Vec<Item>) -> Result<(), Error> {
+        for entry in std::fs::read_dir(folder).map_err(Error::file("list", folder))? {
+            let entry = entry.map_err(Error::file("list", folder))?;
+            let path = entry.path();
+            let name = entry.file_name();
+            if name == ".git" {
+                continue;
+            }
+            let Some(name) = name.to_str() else {
+                return Err(Error::UnsafePath { path: path.to_string_lossy().into_owned() });
+            };
+            let below = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+            let about = match entry.metadata() {
+                Ok(about) => about,
+                // Editors replace files all the time.
+                Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(other) => return Err(Error::file("read", &path)(other)),
+            };
+            let Some(kind) = kind(&about) else { continue };
+            items.push(Item { path: below.clone(), kind });
+            if kind == Kind::Directory {
+                self.walk(&path, &below, items)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kind(about: &std::fs::Metadata) -> Option<Kind> {
+    let sort = about.file_type();
+    if sort.is_dir() {
+        return Some(Kind::Directory);
+    }
+    if sort.is_symlink() {
+        return Some(Kind::Link);
+    }
+    sort.is_file().then(|| Kind::File { executable: executable(about) })
+}
+
+#[cfg(unix)]
+fn executable(about: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    about.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn executable(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+impl Tree for Directory {
+    fn list(&self) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::new();
+        self.walk(&self.root, "", &mut items)?;
+        sort(&mut items);
+        Ok(items)
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let path = self.root.join(path);
+        std::fs::read(&path).map_err(Error::file("read", &path))
+    }
+}
+
+/// A file or link in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File {
+        /// Its content.
+        bytes: Vec<u8>,
+        /// Whether it has an executable bit.
+        executable: bool,
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it leads, as written.
+        target: String,
+    },
+}
+
+/// Files in memory by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Relative paths with `/`; parents of files are there too.
+    pub entries: BTreeMap<String, Entry>,
+}
+
+impl Memory {
+    /// Adds an entry and the directories above it.
+    pub fn add(&mut self, path: &str, entry: Entry) {
+        for (at, _) in path.match_indices('/') {
+            self.entries.entry(path[..at].to_owned()).or_insert(Entry::Directory);
+        }
+        self.entries.insert(path.to_owned(), entry);
+    }
+
+    /// Returns the bytes of a regular file.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<&[u8]> {
+        match self.entries.get(path) {
+            Some(Entry::File { bytes, .. }) => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
+impl Tree for Memory {
+    fn list(&self) -> Result<Vec<Item>, Error> {
+        let kind = |entry: &Entry| match entry {
+            Entry::Directory => Kind::Directory,
+            Entry::File { executable, .. } => Kind::File { executable: *executable },
+            Entry::Link { .. } => Kind::Link,
+        };
+        let mut items: Vec<Item> =
+            self.entries.iter().map(|(path, entry)| Item { path: path.clone(), kind: kind(entry) }).collect();
+        sort(&mut items);
+        Ok(items)
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+        match self.entries.get(path) {
+            Some(Entry::File { bytes, .. }) => Ok(bytes.clone()),
+            Some(Entry::Link { target }) => Ok(target.clone().into_bytes()),
+            Some(Entry::Directory) | None => {
+                Err(Error::file("read", Path::new(path))(std::io::ErrorKind::NotFound.into()))
+            }
+        }
+    }
+}

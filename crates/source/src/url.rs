@@ -1,0 +1,96 @@
+//! The address of a repository, which never prints its credentials.
+
+use std::fmt;
+
+use secrecy::SecretString;
+
+use crate::error::Error;
+
+/// An `http` or `https` address.
+#[derive(Clone)]
+pub struct Address {
+    bare: url::Url,
+    written: String,
+    user: Option<(String, SecretString)>,
+}
+
+impl Address {
+    /// Reads an address; credentials in it are set aside.
+    ///
+    /// # Errors
+    /// [`Error::Url`] for anything but `http` and `https`, without repeating the address.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = |reason: &str| Error::Url { reason: reason.to_owned() };
+        let mut bare = url::Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
+        match bare.scheme() {
+            "http" | "https" => {}
+            "ssh" => return Err(invalid("the scheme `ssh` is not supported, use `https`")),
+            scheme => return Err(invalid(&format!("unsupported scheme `{scheme}`"))),
+        }
+        if bare.host_str().is_none_or(str::is_empty) {
+            return Err(invalid("it has no host"));
+        }
+        let user = credentials(&bare);
+        let mut written = text.to_owned();
+        if !bare.username().is_empty() || bare.password().is_some() {
+            // Both cannot fail: the address has a host.
+            let _ = bare.set_username("");
+            let _ = bare.set_password(None);
+            written = bare.to_string();
+        }
+        Ok(Self { bare, written, user })
+    }
+
+    /// Returns the address without credentials, as it was written when it had none.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.written
+    }
+
+    /// Returns the address without credentials.
+    #[must_use]
+    pub fn bare(&self) -> &url::Url {
+        &self.bare
+    }
+
+    /// Returns `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.bare.scheme()
+    }
+
+    /// Returns the user and password that were part of the address.
+    #[must_use]
+    pub fn user(&self) -> Option<&(String, SecretString)> {
+        self.user.as_ref()
+    }
+}
+
+fn credentials(url: &url::Url) -> Option<(String, SecretString)> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    Some((plain(url.username()), SecretString::from(plain(url.password().unwrap_or_default()))))
+}
+
+/// Undoes percent-encoding.
+fn plain(text: &str) -> String {
+    // `+` is no blank in userinfo, so it is protected from the form rules that are used here.
+    let query = format!("v={}", text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D"));
+    url::form_urlencoded::parse(query.as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({})", self.written)
+    }
+}

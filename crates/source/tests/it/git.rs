@@ -1,0 +1,172 @@
+//! Fetching from a real Git server over HTTP.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use sealfast_source::error::Error;
+use sealfast_source::git::commit::Commit;
+use sealfast_source::git::{Auth, Fetched, Reference, Request, fetch};
+use sealfast_source::tree::{Kind, Tree as _};
+use sealfast_source::url::Address;
+use sealfast_testkit::git::{Options, Server};
+use secrecy::SecretString;
+
+fn branch(name: &str) -> Reference {
+    Reference { branch: Some(name.to_owned()), ..Reference::default() }
+}
+
+fn request(url: &str, reference: Reference) -> Result<Request> {
+    Ok(Request { timeout: Duration::from_secs(20), ..Request::new(Address::parse(url)?, reference) })
+}
+
+fn commit(request: &Request) -> Result<Commit> {
+    match fetch(request)? {
+        Fetched::Commit(commit) => Ok(*commit),
+        Fetched::Unchanged { revision } => bail!("unchanged: {revision}"),
+    }
+}
+
+fn failure(request: &Request) -> Result<String> {
+    Ok(fetch(request).err().context("it must fail")?.chain())
+}
+
+#[test]
+fn every_kind_of_reference_finds_its_commit() -> Result<()> {
+    let server = Server::start()?;
+    let url = server.create("repo")?;
+    let first = server.commit("repo", "main", &[("a.yaml", b"a: 1\n")], "first words\n\nmore")?;
+    let second = server.commit("repo", "main", &[("b/c.yaml", b"c: 1\n")], "second")?;
+    server.tag("repo", "v1.0.0", &first, None)?;
+    server.tag("repo", "v1.2.0", &second, Some("a note"))?;
+    server.tag("repo", "other", &first, None)?;
+
+    let found = commit(&request(&url, branch("main"))?)?;
+    assert_eq!(
+        (found.revision.as_str(), found.subject.as_str()),
+        (&*format!("main@sha1:{second}"), "second")
+    );
+    let paths: Vec<(String, Kind)> = found.list()?.into_iter().map(|item| (item.path, item.kind)).collect();
+    let file = Kind::File { executable: false };
+    let expected = [("a.yaml", file), ("b", Kind::Directory), ("b/c.yaml", file)]
+        .map(|(path, kind)| (path.to_owned(), kind));
+    assert_eq!(paths, expected);
+    assert_eq!(found.read("b/c.yaml")?, b"c: 1\n");
+
+    let of = |reference: Reference| commit(&request(&url, reference)?).map(|found| found.revision);
+    let text = |text: &str| Some(text.to_owned());
+    let tag = of(Reference { tag: text("v1.2.0"), ..Reference::default() })?;
+    assert_eq!(tag, format!("v1.2.0@sha1:{second}"));
+    let version = of(Reference { semver: text("~1.0"), ..Reference::default() })?;
+    assert_eq!(version, format!("v1.0.0@sha1:{first}"));
+    let name = of(Reference { name: text("refs/tags/v1.0.0"), ..branch("main") })?;
+    assert_eq!(name, format!("refs/tags/v1.0.0@sha1:{first}"));
+    let alone = of(Reference { commit: text(&first), ..Reference::default() })?;
+    assert_eq!(alone, format!("sha1:{first}"));
+    let both = of(Reference { commit: text(&first), ..branch("main") })?;
+    assert_eq!(both, format!("main@sha1:{first}"));
+    Ok(())
+}
+
+#[test]
+fn nothing_is_fetched_when_nothing_moved() -> Result<()> {
+    let server = Server::start()?;
+    let url = server.create("repo")?;
+    let first = server.commit("repo", "main", &[("a", b"1")], "one")?;
+    let mut again = request(&url, branch("main"))?;
+    again.known_revision = Some(format!("main@sha1:{first}"));
+    let before = server.seen().len();
+    assert!(matches!(fetch(&again)?, Fetched::Unchanged { .. }));
+    assert!(server.seen().len() - before <= 2, "a listing takes two requests");
+    // History that was rewritten counts as new.
+    let folder = server.folder("repo");
+    server.run(&folder, &["update-ref", "-d", "refs/heads/main"])?;
+    let second = server.commit("repo", "main", &[("a", b"2")], "other")?;
+    assert_eq!(commit(&again)?.revision, format!("main@sha1:{second}"));
+    Ok(())
+}
+
+#[test]
+fn what_is_missing_is_named() -> Result<()> {
+    let server = Server::start()?;
+    let url = server.create("repo")?;
+    assert!(fetch(&request(&url, branch("main"))?).is_err_and(|error| error.is_empty_repository()));
+    server.commit("repo", "main", &[("a", b"1")], "one")?;
+    let missing = failure(&request(&url, branch("next"))?)?;
+    assert_eq!(missing, format!("unable to clone '{url}': couldn't find remote ref \"refs/heads/next\""));
+    let text = |text: &str| Some(text.to_owned());
+    let name = Reference { name: text("refs/pull/2/head"), ..Reference::default() };
+    assert_eq!(
+        failure(&request(&url, name)?)?,
+        "unable to resolve ref 'refs/pull/2/head' to a specific commit"
+    );
+    let range = Reference { semver: text(">=9"), ..Reference::default() };
+    assert_eq!(failure(&request(&url, range)?)?, "no match found for semver: >=9");
+    let other = Reference { commit: text(&"0123456789".repeat(4)), ..branch("main") };
+    assert!(failure(&request(&url, other)?)?.contains("unable to clone"));
+    let gone = server.url("nothing");
+    assert_eq!(
+        failure(&request(&gone, branch("main"))?)?,
+        format!("unable to clone '{gone}': repository not found")
+    );
+    Ok(())
+}
+
+#[test]
+fn credentials_are_sent_and_never_shown() -> Result<()> {
+    let basic_auth = Some(("user".to_owned(), "pa:ss+%".to_owned()));
+    let server = Server::start_with(Options { basic_auth })?;
+    let url = server.create("repo")?;
+    server.commit("repo", "main", &[("a", b"1")], "one")?;
+    let bare = request(&url, branch("main"))?;
+    assert_eq!(failure(&bare)?, format!("unable to clone '{url}': authentication required"));
+    let with =
+        |password: &str| Auth::Basic { username: "user".to_owned(), password: SecretString::from(password) };
+    commit(&Request { auth: with("pa:ss+%"), ..bare.clone() })?;
+    let wrong = Request { auth: with("hidden"), ..bare };
+    let text = format!("{} {wrong:?}", failure(&wrong)?);
+    assert!(!text.contains("hidden"), "{text}");
+
+    let written = url.replace("http://", "http://user:pa%3Ass+%25@");
+    let inside = request(&written, branch("main"))?;
+    commit(&inside)?;
+    let text = format!("{} {:?} {inside:?}", inside.address, inside.address);
+    assert!(!text.contains("pa%3A") && !text.contains("pa:ss"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_silent_server_is_left_in_time() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/repo.git", listener.local_addr()?);
+    let silent = Request { timeout: Duration::from_millis(400), ..request(&url, branch("main"))? };
+    let start = Instant::now();
+    assert_eq!(failure(&silent)?, format!("unable to clone '{url}': context deadline exceeded"));
+    assert!(start.elapsed() < Duration::from_secs(5));
+    // One that begins to answer and stops.
+    let dripping = std::thread::spawn(move || -> Result<()> {
+        for stream in listener.incoming().skip(1).take(1) {
+            let mut stream = stream?;
+            stream.write_all(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\n\r\n001e",
+            )?;
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        Ok(())
+    });
+    let error = fetch(&silent).err().context("it must fail")?;
+    assert!(error.chain().contains("context deadline exceeded"), "{}", error.chain());
+    assert!(start.elapsed() < Duration::from_secs(5));
+    drop(dripping);
+    Ok(())
+}
+
+#[test]
+fn addresses_of_other_kinds_are_refused_without_being_repeated() {
+    for text in ["ssh://git:secret@host/x", "file:///etc", "git@github.com:a/b", "https://"] {
+        let error = Address::parse(text).expect_err("no address for us");
+        assert!(matches!(error, Error::Url { .. }));
+        assert!(!error.chain().contains("secret"));
+    }
+}
