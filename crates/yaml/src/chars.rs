@@ -67,3 +67,42 @@ pub(crate) fn is_printable(text: &[u8], at: usize) -> bool {
         _ => false,
     }
 }
+
+/// Bytes that a plain scalar takes whatever follows them.
+pub(crate) const PLAIN: u8 = 1;
+/// Bytes between single quotes that stand for themselves, blanks aside.
+pub(crate) const SINGLE: u8 = 2;
+/// Bytes between double quotes that stand for themselves, blanks aside.
+pub(crate) const DOUBLE: u8 = 4;
+/// Bytes inside a line: ASCII, blanks too.
+pub(crate) const LINE: u8 = 8;
+
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    classes[b'\t' as usize] = LINE;
+    classes[b' ' as usize] = LINE;
+    let mut byte = 0x21;
+    while byte <= 0x7e {
+        classes[byte as usize] = PLAIN | SINGLE | DOUBLE | LINE;
+        byte += 1;
+    }
+    let mut at = 0;
+    let indicators = b":,?[]{}";
+    while at < indicators.len() {
+        classes[indicators[at] as usize] &= !PLAIN;
+        at += 1;
+    }
+    classes[b'\'' as usize] &= !SINGLE;
+    classes[b'"' as usize] &= !DOUBLE;
+    classes[b'\\' as usize] &= !DOUBLE;
+    classes
+}
+
+/// Counts the bytes of a class from `at` on; all are ASCII, so they are characters too.
+#[inline]
+pub(crate) fn run(text: &[u8], at: usize, class: u8) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    rest.iter().position(|byte| CLASSES[usize::from(*byte)] & class == 0).unwrap_or(rest.len())
+}

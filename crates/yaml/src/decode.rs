@@ -2,7 +2,8 @@
 //!
 //! Follows: `decode.go` of `go.yaml.in/yaml/v3` 3.0.4, and of v2 2.4.4 for the way through `sigs.k8s.io/yaml`.
 
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 
@@ -22,7 +23,9 @@ pub type Entries = IndexMap<Plain, Plain>;
 
 /// Decodes trees of one stream; an alias may refer to any document before its own.
 pub struct Decoder<'a> {
-    anchors: HashMap<&'a str, Vec<&'a Node>>,
+    documents: &'a [Node],
+    /// Named nodes; gathered when the first alias is met.
+    anchors: OnceCell<HashMap<&'a str, Vec<&'a Node>>>,
     words: Words,
     budget: Budget,
     /// Aliases being expanded.
@@ -30,7 +33,7 @@ pub struct Decoder<'a> {
     /// What does not fit, gathered to be reported together.
     problems: Vec<String>,
     /// Keys that a mapping has of its own while another is merged into it.
-    merged: Option<Vec<Plain>>,
+    merged: Option<HashSet<Plain>>,
     duplicates: Duplicates,
     depth: usize,
 }
@@ -50,12 +53,26 @@ struct Budget {
     values: usize,
     aliased: usize,
     alias_depth: usize,
+    copied: usize,
 }
 
 /// Values that may come from aliases altogether, whatever their share.
-const MAX_ALIASED: usize = 10_000_000;
+const MAX_ALIASED: usize = 2_000_000;
+
+/// Bytes of text that may be copied for aliases.
+const MAX_COPIED: usize = 256 << 20;
 
 impl Budget {
+    fn count_text(&mut self, text: &str) -> Result<(), Error> {
+        if self.alias_depth > 0 {
+            self.copied += text.len();
+            if self.copied > MAX_COPIED {
+                return Err(Error::tree("document contains excessive aliasing"));
+            }
+        }
+        Ok(())
+    }
+
     fn count(&mut self) -> Result<(), Error> {
         self.values += 1;
         if self.alias_depth > 0 {
@@ -85,8 +102,8 @@ fn allowed_share(values: usize) -> f64 {
     }
 }
 
-/// Aliases can nest values deeper than the text does.
-const MAX_DEPTH: usize = 2 * crate::parse::MAX_DEPTH;
+/// Aliases can nest values deeper than the text does; the document counts too.
+const MAX_DEPTH: usize = crate::parse::MAX_DEPTH + 2;
 
 const WANT_MAP: &str = "map merge requires map or sequence of maps as the value";
 
@@ -98,12 +115,9 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn with(documents: &'a [Node], words: Words, duplicates: Duplicates) -> Self {
-        let mut anchors = HashMap::new();
-        for document in documents {
-            collect_anchors(document, &mut anchors);
-        }
         Self {
-            anchors,
+            documents,
+            anchors: OnceCell::new(),
             words,
             budget: Budget::default(),
             open: Vec::new(),
@@ -178,6 +192,7 @@ impl<'a> Decoder<'a> {
     /// Returns nothing when the node does not fit; what was wrong has then been noted.
     fn node(&mut self, node: &'a Node, target: Target) -> Result<Option<Plain>, Error> {
         self.budget.count()?;
+        self.budget.count_text(&node.value)?;
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(Error::tree(format!("exceeded max depth of {MAX_DEPTH}")));
@@ -203,7 +218,12 @@ impl<'a> Decoder<'a> {
 
     fn target(&self, alias: &Node) -> Result<&'a Node, Error> {
         let unknown = || Error::tree(format!("unknown anchor '{}' referenced", alias.value));
-        let nodes = self.anchors.get(alias.value.as_str()).ok_or_else(unknown)?;
+        let anchors = self.anchors.get_or_init(|| {
+            let mut anchors = HashMap::new();
+            self.documents.iter().for_each(|document| collect_anchors(document, &mut anchors));
+            anchors
+        });
+        let nodes = anchors.get(alias.value.as_str()).ok_or_else(unknown)?;
         let before = nodes.iter().rev().find(|node| node.start.offset <= alias.start.offset);
         before.or(nodes.first()).copied().ok_or_else(unknown)
     }
@@ -283,11 +303,10 @@ impl<'a> Decoder<'a> {
                 continue;
             }
             let Some(key) = self.node(key_node, keys)? else { continue };
-            if let Some(merged) = &mut merged {
-                if merged.contains(&key) {
-                    continue;
-                }
-                merged.push(key.clone());
+            if let Some(merged) = &mut merged
+                && !merged.insert(key.clone())
+            {
+                continue;
             }
             if matches!(key, Plain::List(_) | Plain::Map(_)) {
                 return Err(Error::tree(format!("invalid map key: {}", go_syntax(&key, self.words))));
@@ -310,9 +329,10 @@ impl<'a> Decoder<'a> {
         entries: &mut Entries,
         keys: Target,
     ) -> Result<(), Error> {
-        let outer = self.merged.clone();
-        if outer.is_none() {
-            let mut own = Vec::new();
+        // Mappings merged into one that is itself merged share its set of keys.
+        let outermost = self.merged.is_none();
+        if outermost {
+            let mut own = HashSet::new();
             for (key, _) in parent.pairs() {
                 own.extend(self.node(key, Target::Any)?);
             }
@@ -325,7 +345,9 @@ impl<'a> Decoder<'a> {
         } else {
             self.merge_one(merge, entries, keys)?;
         }
-        self.merged = outer;
+        if outermost {
+            self.merged = None;
+        }
         Ok(())
     }
 
@@ -382,17 +404,22 @@ fn duplicate_keys(node: &Node, problems: &mut Vec<String>) {
     let doubled = if keys.len() < 12 {
         keys.iter().enumerate().any(|(at, key)| keys[at + 1..].iter().any(|other| same(key, other)))
     } else {
-        let mut seen = std::collections::HashSet::with_capacity(keys.len());
+        let mut seen = HashSet::with_capacity(keys.len());
         !keys.iter().all(|key| seen.insert((key.kind, key.value.as_str())))
     };
     if !doubled {
         return;
     }
+    let mut places: HashMap<(Kind, &str), Vec<usize>> = HashMap::new();
+    for (at, key) in keys.iter().enumerate() {
+        places.entry((key.kind, key.value.as_str())).or_default().push(at);
+    }
     let last = problems.len() + LISTED;
     for (at, key) in keys.iter().enumerate() {
-        for other in keys[at + 1..].iter().filter(|other| same(key, other)) {
-            let (line, first) = (other.start.line, key.start.line);
-            let name = plain::go_quoted(&other.value);
+        let all = places.get(&(key.kind, key.value.as_str())).map_or(&[][..], Vec::as_slice);
+        for other in &all[all.partition_point(|place| *place <= at)..] {
+            let (line, first) = (keys[*other].start.line, key.start.line);
+            let name = plain::go_quoted(&key.value);
             problems.push(format!("line {line}: mapping key {name} already defined at line {first}"));
             if problems.len() >= last {
                 return;
@@ -404,7 +431,7 @@ fn duplicate_keys(node: &Node, problems: &mut Vec<String>) {
 fn has_string_keys<'a>(node: &'a Node, decoder: &Decoder<'a>) -> bool {
     node.pairs().all(|(key, _)| {
         let key = if key.kind == Kind::Alias { decoder.target(key).unwrap_or(key) } else { key };
-        matches!(key.tag.as_str(), "!!str" | "!!merge") || key.tag.is_empty() && key.style != Style::Plain
+        matches!(&*key.tag, "!!str" | "!!merge") || key.tag.is_empty() && key.style != Style::Plain
     })
 }
 

@@ -492,7 +492,7 @@ fn set(waiting: &mut Vec<u8>, text: &str) {
 /// Returns the tag to write (empty for none) and the style wished for.
 fn scalar_tag_and_style(node: &Node) -> (String, Style) {
     let quoted = node.style != Style::Plain;
-    let mut tag = node.tag.as_str();
+    let mut tag = &*node.tag;
     let mut force_quotes = false;
     if !tag.is_empty() && !node.tagged {
         if tag == "!!str" && quoted {
@@ -517,7 +517,7 @@ fn scalar_tag_and_style(node: &Node) -> (String, Style) {
 
 fn collection_tag(node: &Node) -> String {
     let own = if node.kind == Kind::Mapping { "!!map" } else { "!!seq" };
-    if node.tagged || !node.tag.is_empty() && node.tag != own { node.tag.clone() } else { String::new() }
+    if node.tagged || !node.tag.is_empty() && node.tag != own { node.tag.to_string() } else { String::new() }
 }
 
 /// Tells keys that fit before a colon: one line, at most 128 bytes.

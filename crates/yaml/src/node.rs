@@ -5,6 +5,7 @@
 //!
 //! Follows: the node model of `go.yaml.in/yaml/v3` 3.0.4.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What a node is.
@@ -71,7 +72,7 @@ pub struct Node {
     /// How it is written.
     pub style: Style,
     /// Tag in its short form (`!!str`), resolved for plain scalars; empty when not yet resolved.
-    pub tag: String,
+    pub tag: Cow<'static, str>,
     /// True when the tag was (or must be) written out.
     pub tagged: bool,
     /// True when the tag `!` was written, which only the older readers heed: it makes any scalar a string.
@@ -97,19 +98,19 @@ impl Node {
     /// Returns a plain scalar node with the given tag and text.
     #[must_use]
     pub fn scalar(tag: &str, value: impl Into<String>) -> Self {
-        Self { tag: tag.to_owned(), value: value.into(), ..Self::default() }
+        Self { tag: known_tag(tag), value: value.into(), ..Self::default() }
     }
 
     /// Returns an empty block mapping.
     #[must_use]
     pub fn mapping() -> Self {
-        Self { kind: Kind::Mapping, tag: "!!map".to_owned(), ..Self::default() }
+        Self { kind: Kind::Mapping, tag: Cow::Borrowed("!!map"), ..Self::default() }
     }
 
     /// Returns an empty block sequence.
     #[must_use]
     pub fn sequence() -> Self {
-        Self { kind: Kind::Sequence, tag: "!!seq".to_owned(), ..Self::default() }
+        Self { kind: Kind::Sequence, tag: Cow::Borrowed("!!seq"), ..Self::default() }
     }
 
     /// Returns a document that holds `root`.
@@ -134,4 +135,22 @@ impl Node {
     pub fn field(&self, key: &str) -> Option<&Node> {
         self.pairs().find(|(k, _)| k.kind == Kind::Scalar && k.value == key).map(|(_, v)| v)
     }
+}
+
+/// Returns a tag without a copy when it is one of YAML's own.
+pub(crate) fn known_tag(tag: &str) -> Cow<'static, str> {
+    Cow::Borrowed(match tag {
+        "" => "",
+        "!!str" => "!!str",
+        "!!map" => "!!map",
+        "!!seq" => "!!seq",
+        "!!int" => "!!int",
+        "!!bool" => "!!bool",
+        "!!null" => "!!null",
+        "!!float" => "!!float",
+        "!!merge" => "!!merge",
+        "!!binary" => "!!binary",
+        "!!timestamp" => "!!timestamp",
+        tag => return Cow::Owned(tag.to_owned()),
+    })
 }

@@ -1,7 +1,7 @@
 //! Trees from text: the documents of a stream, as the reference reads them.
 //!
 //! Follows: `parserc.go` and the node half of `decode.go` of `go.yaml.in/yaml/v3` 3.0.4.
-//! Differs: nesting deeper than 1,000 is refused (there: 10,000), since trees are walked recursively.
+//! Differs: nesting deeper than 500 is refused (there: 10,000), since trees are walked recursively.
 
 use crate::error::Error;
 use crate::node::Node;
@@ -12,7 +12,7 @@ mod machine;
 mod tree;
 
 /// Levels that a tree may have; the text itself may nest deeper, up to the reference's own bound.
-pub(crate) const MAX_DEPTH: usize = 1_000;
+pub(crate) const MAX_DEPTH: usize = 500;
 
 /// Bounds for reading text from strangers.
 #[derive(Clone, Copy, Debug)]

@@ -81,7 +81,7 @@ pub fn plain_tag(text: &str) -> &'static str {
 
 /// Returns the tag by which a writer decides about quotes: the merge key counts as a string.
 pub(crate) fn resolved_tag(text: &str) -> &'static str {
-    resolve_plain(text, Words::V3).tag()
+    non_string(text, Words::V3).map_or("!!str", |value| value.tag())
 }
 
 /// Returns the value of a scalar node, by its tag and text.
@@ -101,7 +101,7 @@ pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
     if node.nonspecific && words == Words::V2 {
         return Ok(Scalar::Str(text.to_owned()));
     }
-    let tag = if node.tagged || node.style != Style::Plain { node.tag.as_str() } else { "" };
+    let tag = if node.tagged || node.style != Style::Plain { &*node.tag } else { "" };
     match tag {
         "!!str" => Ok(Scalar::Str(text.to_owned())),
         "!!binary" => decode_base64(text)
@@ -129,19 +129,29 @@ pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
 
 /// Returns the value of a plain, untagged scalar.
 pub(crate) fn resolve_plain(text: &str, words: Words) -> Scalar {
-    let Some(first) = text.bytes().next() else { return Scalar::Null };
-    if let Some(word) = known_word(text, words) {
-        return word;
-    }
+    non_string(text, words).unwrap_or_else(|| Scalar::Str(text.to_owned()))
+}
+
+/// Tells texts that are strings when they stand plain.
+pub(crate) fn is_string(text: &str, words: Words) -> bool {
+    non_string(text, words).is_none()
+}
+
+/// Returns what a plain scalar means when that is not a string.
+fn non_string(text: &str, words: Words) -> Option<Scalar> {
+    let Some(first) = text.bytes().next() else { return Some(Scalar::Null) };
     match first {
-        b'.' => number::float(text).map_or_else(|| Scalar::Str(text.to_owned()), Scalar::Float),
-        b'+' | b'-' | b'0'..=b'9' => {
-            if is_timestamp(text) {
-                return Scalar::Time(text.to_owned());
+        b'.' | b'+' | b'-' | b'0'..=b'9' => known_word(text, words).or_else(|| {
+            if first == b'.' {
+                return number::float(text).map(Scalar::Float);
             }
-            number::number(text, words).unwrap_or_else(|| Scalar::Str(text.to_owned()))
-        }
-        _ => Scalar::Str(text.to_owned()),
+            if is_timestamp(text) {
+                return Some(Scalar::Time(text.to_owned()));
+            }
+            number::number(text, words)
+        }),
+        b'~' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'y' | b'Y' | b'o' | b'O' => known_word(text, words),
+        _ => None,
     }
 }
 
@@ -200,9 +210,7 @@ pub(crate) fn is_base60(text: &str) -> bool {
 /// ```
 #[must_use]
 pub fn string_node(text: &str) -> Node {
-    let plain = matches!(resolve_plain(text, Words::V3), Scalar::Str(_))
-        && !is_base60(text)
-        && old_bool(text).is_none();
+    let plain = is_string(text, Words::V3) && !is_base60(text) && old_bool(text).is_none();
     let style = match plain {
         _ if text.contains('\n') => Style::Literal,
         true => Style::Plain,

@@ -5,7 +5,7 @@
 //!
 //! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4, its two-token look-ahead included.
 
-use crate::chars::{byte, is_blankz, is_break, width};
+use crate::chars::{LINE, byte, is_blankz, is_break, is_breakz, run, width};
 use crate::error::Error;
 use crate::node::Style;
 use crate::read::Source;
@@ -95,6 +95,8 @@ pub(crate) struct Scanner<'a> {
     taken: usize,
     /// Tokens that are fetched beyond the next one; comments look at them.
     ahead: usize,
+    /// The next token was looked at already.
+    ready: bool,
     started: bool,
     ended: bool,
     indent: isize,
@@ -119,6 +121,7 @@ impl<'a> Scanner<'a> {
             head: 0,
             taken: 0,
             ahead: 2,
+            ready: false,
             started: false,
             ended: false,
             indent: -1,
@@ -137,8 +140,11 @@ impl<'a> Scanner<'a> {
 
     /// Returns the next token without taking it.
     pub(crate) fn peek(&mut self) -> Result<&mut Token, Error> {
-        while self.needs_more()? {
-            self.fetch()?;
+        if !self.ready {
+            while self.needs_more()? {
+                self.fetch()?;
+            }
+            self.ready = true;
         }
         Ok(&mut self.tokens[self.head])
     }
@@ -148,6 +154,7 @@ impl<'a> Scanner<'a> {
         let empty =
             Token::new(self.tokens[self.head].kind, self.tokens[self.head].start, self.tokens[self.head].end);
         let token = std::mem::replace(&mut self.tokens[self.head], empty);
+        self.ready = false;
         self.head += 1;
         self.taken += 1;
         // The last two tokens stay: comments look back at them.
@@ -167,7 +174,8 @@ impl<'a> Scanner<'a> {
             let found = self.simple_keys.partition_point(|key| key.token_number < self.taken);
             let key = self.simple_keys[found..]
                 .iter()
-                .position(|key| key.token_number == self.taken && key.possible)
+                .take_while(|key| key.token_number == self.taken)
+                .position(|key| key.possible)
                 .map(|at| found + at);
             let Some(at) = key else { return Ok(false) };
             return self.key_is_valid(at);
@@ -294,6 +302,35 @@ impl<'a> Scanner<'a> {
         let offset = self.pos.offset;
         self.skip();
         out.extend_from_slice(&self.text[offset..self.pos.offset.min(self.text.len())]);
+    }
+
+    /// Copies the bytes of a class from here on.
+    #[inline]
+    fn read_run(&mut self, class: u8, out: &mut Vec<u8>) {
+        let offset = self.pos.offset;
+        let length = run(self.text, offset, class);
+        if length == 0 {
+            return;
+        }
+        let bytes = &self.text[offset..offset + length];
+        if !bytes.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
+            self.newlines = 0;
+        }
+        out.extend_from_slice(bytes);
+        self.pos.index += length;
+        self.pos.column += length;
+        self.pos.offset += length;
+    }
+
+    /// Copies the rest of the line.
+    fn read_to_break(&mut self, out: &mut Vec<u8>) {
+        loop {
+            self.read_run(LINE, out);
+            if is_breakz(self.text, self.pos.offset) {
+                return;
+            }
+            self.read(out);
+        }
     }
 
     /// Copies one line break in its normal form: CR LF, CR, LF and NEL become LF.

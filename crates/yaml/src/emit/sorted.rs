@@ -9,7 +9,7 @@ use super::analysis::{Tabs, analyze};
 use super::writer::{Breaks, Habits, Writer};
 use crate::decode::{digit_runs, merge_sort};
 use crate::json::number_text;
-use crate::scalar::{Scalar, Words, is_base60, resolve_plain};
+use crate::scalar::{Words, is_base60, is_string};
 
 const WIDTH: usize = 80;
 
@@ -110,12 +110,12 @@ fn string(writer: &mut Writer, text: &str, place: Place) {
     let outer = writer.indent;
     // A scalar is written as if it were nested: its further lines are indented once more.
     writer.indent = if outer < 0 { 2 } else { outer + 2 };
-    let is_string = matches!(resolve_plain(text, Words::V2), Scalar::Str(_)) && !is_base60(text);
+    let stays_string = is_string(text, Words::V2) && !is_base60(text);
     if text.contains('\n') && analysis.block && !key {
         writer.block_header(b"|", bytes);
         writer.put_break();
         writer.literal_body(bytes);
-    } else if text.contains('\n') || !is_string {
+    } else if text.contains('\n') || !stays_string {
         writer.double_quoted(bytes, breaks);
     } else if analysis.block_plain && !(bytes.is_empty() && key) {
         writer.plain(bytes, breaks);

@@ -1,6 +1,6 @@
 //! The grammar as a state machine: tokens in, events out, comments attached on the way.
 
-use super::event::{Directives, Event, EventKind};
+use super::event::{Directives, Event, EventKind, Notes, Properties};
 use crate::error::Error;
 use crate::node::Style;
 use crate::read::Source;
@@ -133,9 +133,10 @@ impl<'a> Machine<'a> {
     }
 
     fn set_comments(&mut self, event: &mut Event) {
-        event.head = std::mem::take(&mut self.head);
-        event.line = std::mem::take(&mut self.line);
-        event.foot = std::mem::take(&mut self.foot);
+        let head = std::mem::take(&mut self.head);
+        let line = std::mem::take(&mut self.line);
+        let foot = std::mem::take(&mut self.foot);
+        event.notes = Notes { head, line, foot }.boxed();
         self.stem.clear();
     }
 
@@ -181,7 +182,7 @@ impl<'a> Machine<'a> {
             self.states.push(State::DocumentEnd);
             self.state = State::BlockNode;
             let mut event = Event::new(EventKind::DocumentStart, start, end);
-            event.head = self.split_document_head();
+            event.notes = Notes { head: self.split_document_head(), ..Notes::default() }.boxed();
             return Ok(event);
         }
         if kind == TokenKind::StreamEnd {
@@ -248,8 +249,8 @@ impl<'a> Machine<'a> {
         self.tag_directives.clear();
         self.state = State::DocumentStart;
         self.set_comments(&mut event);
-        if !event.head.is_empty() && event.foot.is_empty() {
-            event.foot = std::mem::take(&mut event.head);
+        if let Some(notes) = event.notes.as_mut().filter(|notes| notes.foot.is_empty()) {
+            notes.foot = std::mem::take(&mut notes.head);
         }
         Ok(event)
     }
@@ -296,7 +297,8 @@ impl<'a> Machine<'a> {
             self.pop_state();
             let mut event = Event::new(EventKind::Alias, start, end);
             self.set_comments(&mut event);
-            event.anchor = self.take().value;
+            let anchor = self.take().value;
+            event.properties = Some(Box::new(Properties { anchor, tag: Vec::new() }));
             return Ok(event);
         }
         let node_start = start;
@@ -318,8 +320,9 @@ impl<'a> Machine<'a> {
         };
         let properties = !anchor.is_empty() || !tag.is_empty();
         let mut event = Event::new(EventKind::Scalar, node_start, node_end);
-        event.anchor = anchor;
-        event.tag = tag;
+        if properties {
+            event.properties = Some(Box::new(Properties { anchor, tag }));
+        }
         match kind {
             TokenKind::BlockEntry if allows == Allows::Indentless => {
                 self.state = State::IndentlessSequenceEntry;
@@ -350,7 +353,7 @@ impl<'a> Machine<'a> {
                     if sequence { State::BlockSequenceFirstEntry } else { State::BlockMappingFirstKey };
                 event.kind = if sequence { EventKind::SequenceStart } else { EventKind::MappingStart };
                 event.end = end;
-                event.head = std::mem::take(&mut self.stem);
+                event.notes = Notes { head: std::mem::take(&mut self.stem), ..Notes::default() }.boxed();
             }
             _ if properties => self.pop_state(),
             _ => return Err(error("did not find expected node content", node_start, start)),

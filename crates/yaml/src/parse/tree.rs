@@ -1,12 +1,13 @@
 //! Nodes from events; comments find their final node here.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::MAX_DEPTH;
-use super::event::{Event, EventKind};
+use super::event::{Event, EventKind, Properties, text};
 use super::machine::Machine;
 use crate::error::Error;
-use crate::node::{Comments, Kind, Mark, Node, Style};
+use crate::node::{Kind, Mark, Node, Style, known_tag};
 use crate::read::Source;
 use crate::scalar;
 use crate::scan::Pos;
@@ -44,7 +45,7 @@ impl<'a> Builder<'a> {
         document.content.push(root);
         let end = self.take()?;
         document.end = self.mark(end.end);
-        set_foot(&mut document, text(end.foot));
+        set_foot(&mut document, end.notes.map(|notes| notes.into_comments().foot).unwrap_or_default());
         Ok(Some(document))
     }
 
@@ -96,15 +97,15 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn anchor(&mut self, node: &mut Node, anchor: Vec<u8>) {
-        if !anchor.is_empty() {
-            node.anchor = text(anchor);
+    fn anchor(&mut self, node: &mut Node, properties: Option<Box<Properties>>) {
+        if let Some(properties) = properties.filter(|properties| !properties.anchor.is_empty()) {
+            node.anchor = text(properties.anchor);
             self.anchors.insert(node.anchor.clone());
         }
     }
 
     fn alias(&mut self, mut event: Event) -> Result<Node, Error> {
-        let name = text(std::mem::take(&mut event.anchor));
+        let name = event.properties.take().map_or_else(String::new, |properties| text(properties.anchor));
         if !self.anchors.contains(&name) {
             return Err(Error::tree(format!("unknown anchor '{name}' referenced")));
         }
@@ -116,18 +117,18 @@ impl<'a> Builder<'a> {
     fn scalar(&mut self, mut event: Event) -> Node {
         let mut scalar = self.plain_node(Kind::Scalar, &mut event);
         scalar.style = event.style;
-        scalar.value = text(event.value);
-        scalar.nonspecific = event.tag == b"!";
+        scalar.value = text(std::mem::take(&mut event.value));
+        scalar.nonspecific = event.tag() == b"!";
         scalar.text = event.text.start + self.skipped..event.text.end + self.skipped;
-        match written_tag(event.tag) {
+        match written_tag(event.tag()) {
             Some(tag) => {
                 scalar.tag = tag;
                 scalar.tagged = true;
             }
-            None if scalar.style != Style::Plain => scalar.tag.push_str("!!str"),
-            None => scalar.tag.push_str(scalar::plain_tag(&scalar.value)),
+            None if scalar.style != Style::Plain => scalar.tag = Cow::Borrowed("!!str"),
+            None => scalar.tag = Cow::Borrowed(scalar::plain_tag(&scalar.value)),
         }
-        self.anchor(&mut scalar, event.anchor);
+        self.anchor(&mut scalar, event.properties);
         scalar
     }
 
@@ -137,24 +138,24 @@ impl<'a> Builder<'a> {
             _ => (Kind::Sequence, "!!seq"),
         };
         let mut collection = self.plain_node(kind, event);
-        let tag = written_tag(std::mem::take(&mut event.tag));
+        let tag = written_tag(event.tag());
         collection.tagged = tag.is_some();
-        collection.tag = tag.unwrap_or_else(|| default.to_owned());
+        collection.tag = tag.unwrap_or(Cow::Borrowed(default));
         collection.style = event.style;
-        let anchor = std::mem::take(&mut event.anchor);
-        self.anchor(&mut collection, anchor);
+        self.anchor(&mut collection, event.properties.take());
         collection
     }
 
     /// Takes over what the end of a collection carries.
     fn close(&self, node: &mut Node, end: Event) {
         node.end = self.mark(end.end);
-        if end.line.is_empty() && end.foot.is_empty() && node.comments.is_none() {
+        let notes = end.notes.map(|notes| notes.into_comments()).unwrap_or_default();
+        if notes.line.is_empty() && notes.foot.is_empty() && node.comments.is_none() {
             return;
         }
         let comments = node.comments_mut();
-        comments.line = text(end.line);
-        comments.foot = text(end.foot);
+        comments.line = notes.line;
+        comments.foot = notes.foot;
         let block = node.kind == Kind::Mapping && node.style != Style::Flow && !foot(node).is_empty();
         if let Some(last) = node.content.len().checked_sub(2).filter(|_| block) {
             let text = take_foot(node);
@@ -165,12 +166,8 @@ impl<'a> Builder<'a> {
     fn plain_node(&self, kind: Kind, event: &mut Event) -> Node {
         let (start, end) = (self.mark(event.start), self.mark(event.end));
         let mut node = Node { kind, start, end, ..Node::default() };
-        if !event.head.is_empty() || !event.line.is_empty() || !event.foot.is_empty() {
-            node.comments = Some(Box::new(Comments {
-                head: text(std::mem::take(&mut event.head)),
-                line: text(std::mem::take(&mut event.line)),
-                foot: text(std::mem::take(&mut event.foot)),
-            }));
+        if let Some(notes) = event.notes.take() {
+            node.comments = Some(Box::new(notes.into_comments()));
         }
         node
     }
@@ -198,11 +195,11 @@ fn add(parent: &mut Node, mut node: Node) {
 }
 
 /// Returns the short form of a tag that was written (`!` alone says nothing).
-fn written_tag(tag: Vec<u8>) -> Option<String> {
+fn written_tag(tag: &[u8]) -> Option<Cow<'static, str>> {
     if tag.is_empty() || tag == b"!" {
         return None;
     }
-    Some(scalar::short_tag(&text(tag)))
+    Some(known_tag(&scalar::short_tag(&String::from_utf8_lossy(tag))))
 }
 
 fn foot(node: &Node) -> &str {
@@ -217,8 +214,4 @@ fn set_foot(node: &mut Node, text: String) {
     if !text.is_empty() || node.comments.is_some() {
         node.comments_mut().foot = text;
     }
-}
-
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned())
 }

@@ -42,9 +42,7 @@ impl Scanner<'_> {
             leading_break.clear();
             text.append(&mut trailing_breaks);
             leading_blank = is_blank(self.text, self.pos.offset);
-            while !is_breakz(self.text, self.pos.offset) {
-                self.read(&mut text);
-            }
+            self.read_to_break(&mut text);
             self.read_line(&mut leading_break);
             text_end = self.pos.offset;
             self.block_breaks(&mut indent, &mut trailing_breaks, start, &mut end)?;

@@ -42,9 +42,7 @@ impl Scanner<'_> {
 
     fn comment_text(&mut self) -> Vec<u8> {
         let mut text = Vec::new();
-        while !is_breakz(self.text, self.pos.offset) {
-            self.read(&mut text);
-        }
+        self.read_to_break(&mut text);
         text
     }
 
@@ -190,9 +188,7 @@ impl Block {
                 scanner.skip();
             }
         }
-        while !is_breakz(scanner.text, scanner.pos.offset) {
-            scanner.read(&mut self.text);
-        }
+        scanner.read_to_break(&mut self.text);
         self.line = scanner.pos.line;
         self.next_indent = usize::try_from(scanner.indent).unwrap_or(0);
     }

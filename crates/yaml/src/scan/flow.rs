@@ -1,24 +1,35 @@
 //! Quoted and plain scalars, which may go over several lines.
 
+use std::ops::Range;
+
 use super::{Pos, Scanner, Token, TokenKind};
-use crate::chars::{is_blank, is_blankz, is_break};
+use crate::chars::{DOUBLE, PLAIN, SINGLE, is_blank, is_blankz, is_break};
 use crate::error::Error;
 use crate::node::Style;
 
 /// Blanks and breaks between two words, not yet decided upon.
 #[derive(Default)]
 struct Gap {
-    blanks: Vec<u8>,
+    /// Where the blanks stand in the source.
+    blanks: Range<usize>,
     first_break: Vec<u8>,
     more_breaks: Vec<u8>,
     breaks: bool,
 }
 
 impl Gap {
+    fn add_blank(&mut self, at: usize) {
+        if self.blanks.is_empty() {
+            self.blanks = at..at;
+        }
+        self.blanks.end = at + 1;
+    }
+
     /// Writes what the gap means: the blanks, a folded space, or the breaks after the first.
-    fn fold_into(&mut self, text: &mut Vec<u8>) {
+    fn fold_into(&mut self, text: &mut Vec<u8>, source: &[u8]) {
         if !self.breaks {
-            text.append(&mut self.blanks);
+            text.extend_from_slice(&source[self.blanks.clone()]);
+            self.blanks = 0..0;
             return;
         }
         if self.first_break.first() == Some(&b'\n') {
@@ -30,7 +41,7 @@ impl Gap {
         }
         text.append(&mut self.more_breaks);
         self.first_break.clear();
-        self.blanks.clear();
+        self.blanks = 0..0;
         self.breaks = false;
     }
 }
@@ -57,7 +68,7 @@ impl Scanner<'_> {
                 break;
             }
             self.quoted_gap(&mut gap);
-            gap.fold_into(&mut text);
+            gap.fold_into(&mut text, self.text);
         }
         self.skip();
         let mut token = Token::new(TokenKind::Scalar, start, self.pos);
@@ -74,7 +85,12 @@ impl Scanner<'_> {
         text: &mut Vec<u8>,
         gap: &mut Gap,
     ) -> Result<(), Error> {
-        while !is_blankz(self.text, self.pos.offset) {
+        let class = if single { SINGLE } else { DOUBLE };
+        loop {
+            self.read_run(class, text);
+            if is_blankz(self.text, self.pos.offset) {
+                break;
+            }
             let letter = self.at(0);
             if single && letter == b'\'' && self.at(1) == b'\'' {
                 text.push(b'\'');
@@ -103,13 +119,14 @@ impl Scanner<'_> {
                 if gap.breaks {
                     self.skip();
                 } else {
-                    self.read(&mut gap.blanks);
+                    gap.add_blank(self.pos.offset);
+                    self.skip();
                 }
             } else if is_break(self.text, self.pos.offset) {
                 if gap.breaks {
                     self.read_line(&mut gap.more_breaks);
                 } else {
-                    gap.blanks.clear();
+                    gap.blanks = 0..0;
                     self.read_line(&mut gap.first_break);
                     gap.breaks = true;
                 }
@@ -181,9 +198,13 @@ impl Scanner<'_> {
             }
             while !is_blankz(self.text, self.pos.offset) && !self.ends_plain() {
                 if gap.breaks || !gap.blanks.is_empty() {
-                    gap.fold_into(&mut text);
+                    gap.fold_into(&mut text, self.text);
                 }
-                self.read(&mut text);
+                let before = text.len();
+                self.read_run(PLAIN, &mut text);
+                if text.len() == before {
+                    self.read(&mut text);
+                }
                 end = self.pos;
             }
             if !is_blank(self.text, self.pos.offset) && !is_break(self.text, self.pos.offset) {
@@ -220,13 +241,14 @@ impl Scanner<'_> {
                 if gap.breaks {
                     self.skip();
                 } else {
-                    self.read(&mut gap.blanks);
+                    gap.add_blank(self.pos.offset);
+                    self.skip();
                 }
             } else if is_break(self.text, self.pos.offset) {
                 if gap.breaks {
                     self.read_line(&mut gap.more_breaks);
                 } else {
-                    gap.blanks.clear();
+                    gap.blanks = 0..0;
                     self.read_line(&mut gap.first_break);
                     gap.breaks = true;
                 }

@@ -63,7 +63,7 @@ impl<'a> Dumper<'a> {
         }
         put(fields, "anchor", &node.anchor);
         if !node.anchor.is_empty() {
-            self.tags.insert(node.anchor.clone(), node.tag.clone());
+            self.tags.insert(node.anchor.clone(), node.tag.to_string());
         }
     }
 

@@ -1,0 +1,5 @@
+//! Laws, bounds and positions of the YAML crate.
+
+mod hostile;
+mod laws;
+mod positions;
