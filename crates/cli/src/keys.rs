@@ -1,4 +1,6 @@
-//! `sealfast keys`: new age identities and OpenPGP keys, so that no other program is needed for a start.
+//! `sealfast keys`: new age identities and OpenPGP keys.
+//!
+//! With them no other program is needed for a start.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -41,6 +43,9 @@ enum Generate {
 
 #[derive(Args)]
 struct AgeArgs {
+    /// Make a post-quantum identity (`age1pq1…`), as `age-keygen -pq` does: its recipient is long.
+    #[arg(long)]
+    post_quantum: bool,
     /// Write the identity to this new file (mode 0600) and print the recipient [default: print the identity].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -87,7 +92,7 @@ pub(crate) fn run(args: KeysArgs) -> Result<(), Failure> {
 }
 
 fn generate_age(args: &AgeArgs) -> Result<(), Failure> {
-    let identity = age::generate();
+    let identity = if args.post_quantum { age::generate_post_quantum() } else { age::generate() };
     let text = identity.file_text(now());
     hand_over(args.output.as_deref(), &text, "Public key", identity.recipient())
 }

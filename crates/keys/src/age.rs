@@ -1,4 +1,4 @@
-//! age: recipients and identities of every kind, and the armored file that holds one data key.
+//! age: recipients and identities of every kind, one data key a file.
 //!
 //! A data key is wrapped as an armored age file for exactly one recipient, with a line break at its end.
 //!
@@ -17,6 +17,7 @@ use crate::error::Error;
 
 mod file;
 mod identity;
+mod post_quantum;
 mod recipient;
 
 pub(crate) use identity::Identities;
@@ -26,7 +27,7 @@ const MOST_KEY_BYTES: u64 = 1024;
 /// The most bytes of an identity file.
 const MOST_FILE_BYTES: u64 = 1 << 24;
 
-/// A fresh X25519 identity; only [`AgeIdentity::file_text`] and [`AgeIdentity::secret`] show it.
+/// A fresh identity; only [`AgeIdentity::file_text`] and [`AgeIdentity::secret`] show it.
 pub struct AgeIdentity {
     secret: SecretString,
     recipient: String,
@@ -65,6 +66,14 @@ impl fmt::Debug for AgeIdentity {
 pub fn generate() -> AgeIdentity {
     let identity = x25519::Identity::generate();
     AgeIdentity { secret: identity.to_string(), recipient: identity.to_public().to_string() }
+}
+
+/// Draws a new post-quantum identity, `AGE-SECRET-KEY-PQ-1…`, whose recipient is `age1pq1…` and long.
+#[must_use]
+pub fn generate_post_quantum() -> AgeIdentity {
+    let identity = post_quantum::Identity::generate();
+    let secret = SecretString::from(identity.text().as_str());
+    AgeIdentity { secret, recipient: identity.recipient().to_string() }
 }
 
 /// Tells whether an identity file is itself encrypted with age.

@@ -7,6 +7,7 @@ use ::age::{DecryptError, NoCallbacks, plugin, ssh, x25519};
 use age_core::format::{FileKey, Stanza};
 use secrecy::SecretString;
 
+use super::post_quantum;
 use crate::error::Error;
 
 /// Identities in the order in which they were given, and notes on where others were looked for.
@@ -29,6 +30,7 @@ pub(crate) enum Plugins {
 #[derive(Clone)]
 enum Identity {
     X25519(x25519::Identity),
+    PostQuantum(post_quantum::Identity),
     Ssh(ssh::Identity),
     Plugin(plugin::Identity),
 }
@@ -94,10 +96,11 @@ impl Identities {
         Ok(())
     }
 
-    /// Returns the recipients of the X25519 identities.
+    /// Returns the recipients of the identities that are age's own.
     pub(crate) fn recipients(&self) -> Vec<String> {
         let recipient = |identity: &Identity| match identity {
             Identity::X25519(identity) => Some(identity.to_public().to_string()),
+            Identity::PostQuantum(identity) => Some(identity.recipient().to_string()),
             Identity::Ssh(_) | Identity::Plugin(_) => None,
         };
         self.list.iter().filter_map(recipient).collect()
@@ -140,7 +143,8 @@ impl Identity {
             return word.parse().map(Self::Plugin).map_err(|reason: &str| reason.to_owned());
         }
         if word.starts_with("AGE-SECRET-KEY-PQ-1") {
-            return Err("post-quantum identities are not supported by this build".to_owned());
+            let malformed = |reason: &str| format!("malformed secret key: {reason}");
+            return post_quantum::Identity::parse(word).map(Self::PostQuantum).map_err(malformed);
         }
         if word.starts_with("AGE-SECRET-KEY-1") {
             let malformed = |reason: &str| format!("malformed secret key: {reason}");
@@ -158,6 +162,7 @@ impl ::age::Identity for Identity {
     fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
         match self {
             Self::X25519(identity) => identity.unwrap_stanzas(stanzas),
+            Self::PostQuantum(identity) => identity.unwrap_stanzas(stanzas),
             Self::Ssh(identity) => identity.unwrap_stanzas(stanzas),
             Self::Plugin(identity) => {
                 let program =

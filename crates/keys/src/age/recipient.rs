@@ -1,15 +1,17 @@
-//! age recipients: X25519, SSH keys, plugins.
+//! age recipients: X25519, post-quantum, SSH keys, plugins.
 
 use ::age::plugin::RecipientPluginV1;
 use ::age::ssh::ParseRecipientKeyError;
 use ::age::{NoCallbacks, plugin, ssh, x25519};
 
 use super::identity::Plugins;
+use super::post_quantum;
 use crate::error::Error;
 
 /// A parsed recipient.
 pub(super) enum Recipient {
     X25519(x25519::Recipient),
+    PostQuantum(Box<post_quantum::Recipient>),
     Ssh(ssh::Recipient),
     Plugin(plugin::Recipient),
 }
@@ -21,7 +23,9 @@ impl Recipient {
         let text = text.trim();
         let malformed = |kind| move |reason: &str| Error::Recipient { kind, reason: reason.to_owned() };
         if text.starts_with("age1pq1") {
-            return Err(malformed(NATIVE)("post-quantum recipients are not supported by this build"));
+            return post_quantum::Recipient::parse(text)
+                .map(|recipient| Self::PostQuantum(Box::new(recipient)))
+                .map_err(malformed(NATIVE));
         }
         if text.starts_with("age1") && text.matches('1').count() > 1 {
             return text.parse().map(Self::Plugin).map_err(malformed("age key from age plugin"));
@@ -40,6 +44,7 @@ impl Recipient {
     pub(super) fn stanzas(self, plugins: Plugins) -> Result<Box<dyn ::age::Recipient>, Error> {
         Ok(match self {
             Self::X25519(recipient) => Box::new(recipient),
+            Self::PostQuantum(recipient) => recipient,
             Self::Ssh(recipient) => Box::new(recipient),
             Self::Plugin(recipient) if plugins == Plugins::Allowed => {
                 let name = recipient.plugin().to_owned();

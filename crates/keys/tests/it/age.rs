@@ -5,6 +5,7 @@ use sealfast_keys::age;
 use sealfast_keys::error::Error;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::{unlock, wrap};
+use sealfast_testkit::place;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{age_key, data_key, key_file, key_text, metadata, now, round_trip};
@@ -14,6 +15,20 @@ async fn x25519() -> Result<()> {
     let mut opens = Keyring::empty();
     opens.add_age_identities(&key_text("age1.agekey")?)?;
     round_trip(vec![age_key(&key_text("age1.pub")?)], &Keyring::empty(), &opens).await
+}
+
+#[tokio::test]
+async fn post_quantum() -> Result<()> {
+    let mut opens = Keyring::empty();
+    opens.add_age_identities(&key_text("age-pq.agekey")?)?;
+    assert_eq!(opens.age_recipients(), [key_text("age-pq.pub")?]);
+    round_trip(vec![age_key(&key_text("age-pq.pub")?)], &Keyring::empty(), &opens).await?;
+    let fresh = age::generate_post_quantum();
+    let mut other = Keyring::empty();
+    other.add_age_identities(fresh.secret().expose_secret())?;
+    round_trip(vec![age_key(fresh.recipient())], &Keyring::empty(), &other).await?;
+    assert!(round_trip(vec![age_key(fresh.recipient())], &Keyring::empty(), &opens).await.is_err());
+    Ok(())
 }
 
 #[tokio::test]
@@ -95,6 +110,14 @@ async fn the_file_has_one_recipient_and_ends_with_a_line_break() -> Result<()> {
     assert!(enc.starts_with("-----BEGIN AGE ENCRYPTED FILE-----\n"));
     assert!(enc.ends_with("\n-----END AGE ENCRYPTED FILE-----\n"));
     assert!(enc.lines().all(|line| line.len() <= 64));
+    // As long as what the reference writes for such a recipient.
+    let recorded = String::from_utf8(std::fs::read(place::golden("sops/yaml-age-basic/encrypted.yaml"))?)?;
+    let lines = recorded
+        .lines()
+        .skip_while(|line| !line.contains("BEGIN AGE"))
+        .take_while(|line| !line.contains("END AGE"));
+    let length: usize = lines.map(|line| line.trim().len() + 1).sum();
+    assert_eq!(enc.len(), length + "-----END AGE ENCRYPTED FILE-----\n".len());
     Ok(())
 }
 
