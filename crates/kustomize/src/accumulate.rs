@@ -1,0 +1,376 @@
+//! One root after another: resources, generators, components, transformers, into one accumulator.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::config::{self, Config};
+use crate::crds;
+use crate::error::Error;
+use crate::generate;
+use crate::loader::Loader;
+use crate::manifest;
+use crate::origin;
+use crate::patch::schema::Schema;
+use crate::plugin;
+use crate::resource::{Behavior, Resource};
+use crate::resources::Resources;
+use crate::spec::{COMPONENT, Kustomization};
+use crate::steps;
+use crate::transform::vars::{self, Bound};
+
+/// What has been gathered so far.
+#[derive(Default)]
+pub(crate) struct Accumulator {
+    pub(crate) resources: Resources,
+    pub(crate) config: SharedConfig,
+    pub(crate) vars: Vec<Bound>,
+}
+
+/// A transformer configuration that most accumulators share.
+#[derive(Clone)]
+pub(crate) struct SharedConfig(Arc<Config>);
+
+impl Default for SharedConfig {
+    fn default() -> Self {
+        Self(Config::builtin())
+    }
+}
+
+impl std::ops::Deref for SharedConfig {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.0
+    }
+}
+
+impl SharedConfig {
+    fn join(&mut self, other: &Arc<Config>) -> Result<(), Error> {
+        self.0 = config::join(&self.0, other)?;
+        Ok(())
+    }
+}
+
+/// What the whole build shares.
+pub(crate) struct Builder {
+    metadata: Vec<String>,
+    outermost: String,
+    warnings: Vec<String>,
+    schema: Arc<Schema>,
+    has_own_schema: bool,
+}
+
+impl Builder {
+    pub(crate) fn new(metadata: Vec<String>, outermost: String) -> Self {
+        Self { metadata, outermost, warnings: Vec::new(), schema: Schema::builtin(), has_own_schema: false }
+    }
+
+    /// Returns what `buildMetadata` of the outermost file asks for.
+    pub(crate) fn metadata(&self) -> &[String] {
+        &self.metadata
+    }
+
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Returns the root of the whole build.
+    pub(crate) fn outermost(&self) -> &str {
+        &self.outermost
+    }
+
+    /// Whether origins are recorded.
+    pub(crate) fn keeps_origins(&self) -> bool {
+        !self.metadata.is_empty()
+    }
+
+    /// Whether transformations are recorded.
+    pub(crate) fn keeps_transformations(&self) -> bool {
+        self.metadata.iter().any(|wanted| wanted == "transformerAnnotations")
+    }
+
+    /// Takes the schema that a file names; the first one, that of the outermost file, stays.
+    pub(crate) fn set_schema(&mut self, loader: &Loader<'_>, file: &Kustomization) -> Result<(), Error> {
+        if self.has_own_schema {
+            return Ok(());
+        }
+        if let Some(version) = file.openapi.get("version")
+            && version != "v1.21.2"
+        {
+            return Err(Error::Kustomization("the specified OpenAPI version is not built in".to_owned()));
+        }
+        if let Some(path) = file.openapi.get("path") {
+            self.schema = Arc::new(Schema::parse(&loader.read(path)?)?);
+            self.has_own_schema = true;
+        }
+        Ok(())
+    }
+
+    /// Works through one kustomization file.
+    pub(crate) fn target(
+        &mut self,
+        accumulator: &mut Accumulator,
+        loader: &Loader<'_>,
+        file: Kustomization,
+        file_name: &str,
+    ) -> Result<(), Error> {
+        self.resources(accumulator, loader, &file.resources)
+            .map_err(|error| error.within("accumulating resources"))?;
+        configure(accumulator, loader, &file)?;
+        self.generators(accumulator, loader, &file, file_name)?;
+        self.components(accumulator, loader, &file.components)
+            .map_err(|error| error.within("accumulating components"))?;
+        steps::run(self, accumulator, loader, &file, file_name)?;
+        plugin::validate(self, accumulator, loader, &file.validators)?;
+        vars::bind(&mut accumulator.vars, &file.vars, &accumulator.resources)
+    }
+
+    /// Adds files and roots.
+    pub(crate) fn resources(
+        &mut self,
+        accumulator: &mut Accumulator,
+        loader: &Loader<'_>,
+        paths: &[String],
+    ) -> Result<(), Error> {
+        for path in paths {
+            let Err(file_error) = self.file(accumulator, loader, path) else { continue };
+            let file_error = file_error.within(format!("accumulating resources from '{path}'"));
+            let below = match loader.descend(path) {
+                Ok(below) => below,
+                Err(_) if file_error.is_malformed_yaml() => return Err(file_error),
+                Err(error) => return Err(neither(&file_error, error)),
+            };
+            self.directory(accumulator, &below).map_err(|error| neither(&file_error, error))?;
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, accumulator: &mut Accumulator, loader: &Loader<'_>, path: &str) -> Result<(), Error> {
+        let content = loader.read(path)?;
+        let origin = self.keeps_origins().then(|| origin::of_file(&self.outermost, loader.root(), path));
+        for mut resource in manifest::objects(&content, path)? {
+            resource.origin.clone_from(&origin);
+            mark_hash(&mut resource);
+            accumulator.resources.append(resource)?;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, loader: &Loader<'_>) -> Result<(Kustomization, &'static str), Error> {
+        let read = |loader: &Loader<'_>| {
+            let (content, name) = loader.kustomization()?;
+            Kustomization::parse(&content, loader.root()).map(|(file, warnings)| (file, name, warnings))
+        };
+        let (file, name, warnings) = read(loader)
+            .map_err(|error| error.within(format!("couldn't make target for path '{}'", loader.root())))?;
+        self.warnings.extend(warnings);
+        self.set_schema(loader, &file)?;
+        Ok((file, name))
+    }
+
+    fn directory(&mut self, accumulator: &mut Accumulator, loader: &Loader<'_>) -> Result<(), Error> {
+        let (file, name) = self.open(loader)?;
+        if file.kind == COMPONENT {
+            return Err(Error::Root(format!("expected kind != '{COMPONENT}' for path '{}'", loader.root())));
+        }
+        let mut below = Accumulator::default();
+        self.target(&mut below, loader, file, name)
+            .map_err(|error| error.within(format!("recursed accumulation of path '{}'", loader.root())))?;
+        accumulator
+            .absorb(below)
+            .map_err(|error| error.within(format!("recursed merging from path '{}'", loader.root())))
+    }
+
+    fn components(
+        &mut self,
+        accumulator: &mut Accumulator,
+        loader: &Loader<'_>,
+        paths: &[String],
+    ) -> Result<(), Error> {
+        for path in paths {
+            let below = loader
+                .descend(path)
+                .map_err(|error| Error::Root(format!("loader.New {:?}", error.chain())))?;
+            self.component(accumulator, &below)
+                .map_err(|error| Error::Root(format!("accumulateDirectory: \"{}\"", error.chain())))?;
+        }
+        Ok(())
+    }
+
+    fn component(&mut self, accumulator: &mut Accumulator, loader: &Loader<'_>) -> Result<(), Error> {
+        let (file, name) = self.open(loader)?;
+        if file.kind != COMPONENT {
+            return Err(Error::Root(format!(
+                "expected kind '{COMPONENT}' for path '{}' but got '{}'",
+                loader.root(),
+                file.kind
+            )));
+        }
+        self.target(accumulator, loader, file, name)
+            .map_err(|error| error.within(format!("recursed accumulation of path '{}'", loader.root())))
+    }
+
+    fn generators(
+        &mut self,
+        accumulator: &mut Accumulator,
+        loader: &Loader<'_>,
+        file: &Kustomization,
+        file_name: &str,
+    ) -> Result<(), Error> {
+        let read = |path: &str| loader.read(path);
+        let defaults = file.generator_options.as_ref();
+        let mut generated = Vec::new();
+        for args in &file.config_map_generator {
+            generated.push((generate::config_map(args, defaults, &read)?, "ConfigMapGenerator"));
+        }
+        for args in &file.secret_generator {
+            generated.push((generate::secret(args, defaults, &read)?, "SecretGenerator"));
+        }
+        if !file.helm_charts.is_empty() || !file.helm_chart_inflation_generator.is_empty() {
+            return Err(Error::Plugin(
+                "trouble configuring builtin HelmChartInflationGenerator: must specify --enable-helm"
+                    .to_owned(),
+            ));
+        }
+        for (mut resource, kind) in generated {
+            if self.keeps_origins() {
+                resource.origin = Some(origin::of_plugin(&self.outermost, loader.root(), file_name, kind));
+            }
+            accumulator.take_generated(resource)?;
+        }
+        plugin::generate(self, accumulator, loader, &file.generators)
+    }
+}
+
+/// Says that an entry is neither a file with objects nor a root.
+fn neither(file: &Error, root: Error) -> Error {
+    Error::Neither { file: file.chain(), source: Box::new(root) }
+}
+
+/// Honours the note that asks for a hash, even in an object from a file.
+fn mark_hash(resource: &mut Resource) {
+    let note = resource.metadata_entry("annotations", "internal.config.kubernetes.io/needsHashSuffix");
+    if note == Some("enabled") {
+        resource.needs_hash = true;
+    }
+}
+
+/// Adds what the file configures to what its bases configured.
+fn configure(accumulator: &mut Accumulator, loader: &Loader<'_>, file: &Kustomization) -> Result<(), Error> {
+    if file.configurations.is_empty() && file.crds.is_empty() {
+        return Ok(());
+    }
+    let mut config = Config::clone(&Config::builtin());
+    for path in &file.configurations {
+        config.merge(Config::parse(&loader.read(path)?)?)?;
+    }
+    for path in &file.crds {
+        config.merge(crds::parse(&loader.read(path)?)?)?;
+    }
+    accumulator.config.join(&Arc::new(config))
+}
+
+impl Accumulator {
+    /// Takes over what another root gathered.
+    fn absorb(&mut self, other: Accumulator) -> Result<(), Error> {
+        self.resources.append_all(other.resources)?;
+        self.config.join(&other.config.0)?;
+        vars::append(&mut self.vars, other.vars)
+    }
+
+    /// Adds a generated object, or lets it take the place of the one with its id.
+    pub(crate) fn take_generated(&mut self, mut new: Resource) -> Result<(), Error> {
+        let id = new.id();
+        let told = |what: String| {
+            Error::Generator(format!(
+                "merging from generator: id resid.ResId{{Gvk:resid.Gvk{{Group:{:?}, Version:{:?}, Kind:{:?}, isClusterScoped:false}}, Name:{:?}, Namespace:{:?}}} {what}",
+                id.gvk.group, id.gvk.version, id.gvk.kind, id.name, id.namespace
+            ))
+        };
+        let found = self.resources.with_any_id(&id);
+        match found.as_slice() {
+            [] if matches!(new.behavior, Behavior::Merge | Behavior::Replace) => {
+                Err(told("does not exist; cannot merge or replace".to_owned()))
+            }
+            [] => self.resources.append(new),
+            [at] => {
+                let behavior = match new.behavior {
+                    Behavior::Merge | Behavior::Replace => new.behavior,
+                    Behavior::Create => {
+                        return Err(told(
+                            "exists; can not use behavior: 'create', behavior must be merge or replace"
+                                .to_owned(),
+                        ));
+                    }
+                    Behavior::Unspecified => {
+                        return Err(told(
+                            "exists; can not use behavior: 'unspecified', behavior must be merge or replace"
+                                .to_owned(),
+                        ));
+                    }
+                };
+                let old = &self.resources.items()[*at];
+                take_place(&mut new, old, behavior);
+                self.resources.replace(*at, new);
+                Ok(())
+            }
+            _ => {
+                let ids: Vec<String> =
+                    found.iter().map(|&at| self.resources.items()[at].id().to_string()).collect();
+                Err(Error::Generator(format!(
+                    "found multiple objects [{}] that could accept merge of {id}",
+                    ids.join(" ")
+                )))
+            }
+        }
+    }
+}
+
+/// Gives a generated object what it takes over from the one in whose place it comes.
+fn take_place(new: &mut Resource, old: &Resource, behavior: Behavior) {
+    let (name, namespace) = (old.name().to_owned(), old.namespace().to_owned());
+    for map in ["labels", "annotations"] {
+        let entries =
+            old.value.get("metadata").and_then(|metadata| metadata.get(map)).and_then(Value::as_object);
+        for (key, value) in entries.into_iter().flatten() {
+            if new.metadata_entry(map, key).is_none()
+                && let Some(text) = value.as_str()
+            {
+                new.set_metadata_entry(map, key, text);
+            }
+        }
+    }
+    if behavior == Behavior::Merge
+        && let Value::Object(object) = &mut new.value
+    {
+        for field in ["data", "binaryData"] {
+            let Some(Value::Object(before)) = old.value.get(field) else { continue };
+            let mut united = before.clone();
+            if let Some(Value::Object(own)) = object.get(field) {
+                united.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+            }
+            object.insert(field.to_owned(), Value::Object(united));
+        }
+    }
+    new.set_metadata("name", &name);
+    if namespace.is_empty() {
+        if let Some(metadata) = new.metadata_mut() {
+            metadata.shift_remove("namespace");
+        }
+    } else {
+        new.set_metadata("namespace", &namespace);
+    }
+    new.needs_hash = new.needs_hash && old.needs_hash;
+    new.former.clone_from(&old.former);
+    new.prefixes.clone_from(&old.prefixes);
+    new.suffixes.clone_from(&old.suffixes);
+    new.transformations.clone_from(&old.transformations);
+    if new.origin.is_none() {
+        new.origin.clone_from(&old.origin);
+    }
+}

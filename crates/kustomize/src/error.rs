@@ -1,0 +1,108 @@
+//! What can go wrong in a build, in the words users know from the original tool.
+//!
+//! Messages keep the stable cores of the reference, because people search for them and because
+//! they end up in the status of Flux objects. A chain of causes is joined by [`Error::chain`].
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+
+use thiserror::Error;
+
+use crate::files::FileError;
+
+/// A failed build.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A step failed because of another failure.
+    #[error("{context}")]
+    Within {
+        /// The step.
+        context: String,
+        /// What stopped it.
+        #[source]
+        source: Box<Error>,
+    },
+    /// An entry of `resources` is neither a file with objects nor a root.
+    #[error("accumulation err='{file}'")]
+    Neither {
+        /// Why it is not a file with objects.
+        file: String,
+        /// Why it is not a root.
+        #[source]
+        source: Box<Error>,
+    },
+    /// Text that is not YAML.
+    #[error("MalformedYAMLError: {message} in File: {file}")]
+    MalformedYaml {
+        /// The parser's words.
+        message: String,
+        /// The file as the kustomization names it.
+        file: String,
+    },
+    /// A file or directory could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A root, its file or an entry of it cannot be used.
+    #[error("{0}")]
+    Root(String),
+    /// The kustomization file does not have the right shape.
+    #[error("{0}")]
+    Kustomization(String),
+    /// An object cannot be read or does not fit beside the others.
+    #[error("{0}")]
+    Object(String),
+    /// A generator cannot make its object.
+    #[error("{0}")]
+    Generator(String),
+    /// A patch cannot be read or does not apply.
+    #[error("{0}")]
+    Patch(String),
+    /// A name, kind or label expression cannot be read.
+    #[error("{0}")]
+    Selector(String),
+    /// A transformer met a field that it cannot change, or is not configured properly.
+    #[error("{0}")]
+    Transform(String),
+    /// A replacement has no source, no target or no such field.
+    #[error("{0}")]
+    Replacement(String),
+    /// A variable of the kustomization cannot be resolved.
+    #[error("{0}")]
+    Variable(String),
+    /// A plugin is unknown or not allowed.
+    #[error("{0}")]
+    Plugin(String),
+    /// A `${…}` expansion is not well formed or names an unset variable.
+    #[error("{0}")]
+    Substitution(String),
+}
+
+impl Error {
+    /// Returns the message and those of all causes, joined by `: `.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(inner) = cause {
+            let _ = write!(text, ": {inner}");
+            cause = inner.source();
+        }
+        text
+    }
+
+    /// Puts the step that failed in front.
+    #[must_use]
+    pub(crate) fn within(self, context: impl Into<String>) -> Self {
+        Self::Within { context: context.into(), source: Box::new(self) }
+    }
+
+    /// Whether the failure is text that is no YAML at all.
+    #[must_use]
+    pub(crate) fn is_malformed_yaml(&self) -> bool {
+        match self {
+            Self::MalformedYaml { .. } => true,
+            Self::Within { source, .. } => source.is_malformed_yaml(),
+            _ => false,
+        }
+    }
+}

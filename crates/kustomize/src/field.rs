@@ -1,0 +1,143 @@
+//! Field specs: which field of which kind a transformer changes, and the walk to it.
+//!
+//! A path is written `spec/template/metadata/labels`; `\/` is a slash in a name, and `[]` behind a
+//! name says that a list is expected there. Lists are entered by themselves. Follows: the field
+//! spec filter of kustomize 5.8.1.
+
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::id::Gvk;
+use crate::resource::Resource;
+
+/// A field of some kinds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldSpec {
+    /// The kinds; empty parts stand for any.
+    pub gvk: Gvk,
+    /// The path as written.
+    pub path: String,
+    /// Whether the field is made where it is missing.
+    pub create: bool,
+    segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Segment {
+    name: String,
+    is_list: bool,
+}
+
+/// What a missing field is made as, where the spec says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaf {
+    /// It is not made, whatever the spec says.
+    Found,
+    /// A mapping.
+    Mapping,
+    /// A scalar.
+    Scalar,
+}
+
+impl FieldSpec {
+    /// Returns a spec.
+    #[must_use]
+    pub fn new(gvk: Gvk, path: &str, create: bool) -> Self {
+        let segments = split_path(path, '/')
+            .into_iter()
+            .map(|part| match part.strip_suffix("[]") {
+                Some(name) => Segment { name: name.to_owned(), is_list: true },
+                None => Segment { name: part, is_list: false },
+            })
+            .collect();
+        Self { gvk, path: path.to_owned(), create, segments }
+    }
+
+    /// Calls `change` on every place of an object that the spec names.
+    ///
+    /// # Errors
+    /// When the path leads through a scalar, or `change` fails.
+    pub fn visit(
+        &self,
+        resource: &mut Resource,
+        leaf: Leaf,
+        change: &mut dyn FnMut(&mut Value) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if !resource.gvk().is_selected_by(&self.gvk) {
+            return Ok(());
+        }
+        let walk = Walk { leaf: if self.create { leaf } else { Leaf::Found } };
+        walk.enter(&mut resource.value, &self.segments, change).map_err(|error| {
+            error.within(format!("considering field '{}' of object {}", self.path, resource.id()))
+        })
+    }
+}
+
+/// Splits a path; an escaped delimiter is part of a name, a leading one is ignored.
+#[must_use]
+pub fn split_path(path: &str, delimiter: char) -> Vec<String> {
+    let path = path.strip_prefix(delimiter).unwrap_or(path);
+    let mut parts = vec![String::new()];
+    let mut letters = path.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let last = parts.len() - 1;
+        if letter == '\\' && letters.peek() == Some(&delimiter) {
+            parts[last].push(delimiter);
+            letters.next();
+        } else if letter == delimiter {
+            parts.push(String::new());
+        } else {
+            parts[last].push(letter);
+        }
+    }
+    parts
+}
+
+struct Walk {
+    leaf: Leaf,
+}
+
+impl Walk {
+    fn enter(
+        &self,
+        value: &mut Value,
+        segments: &[Segment],
+        change: &mut dyn FnMut(&mut Value) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Some((segment, rest)) = segments.split_first() else {
+            return change(value);
+        };
+        match value {
+            Value::Null => Ok(()),
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.enter(item, segments, change)),
+            Value::Object(map) => match self.child(map, segment, rest.is_empty())? {
+                Some(child) => self.enter(child, rest, change),
+                None => Ok(()),
+            },
+            _ => Err(Error::Transform("expected sequence or mapping node".to_owned())),
+        }
+    }
+
+    fn child<'a>(
+        &self,
+        map: &'a mut Map<String, Value>,
+        segment: &Segment,
+        is_last: bool,
+    ) -> Result<Option<&'a mut Value>, Error> {
+        if segment.name.is_empty() {
+            return Err(Error::Transform("cannot set or create an empty field name".to_owned()));
+        }
+        if self.leaf == Leaf::Found || segment.is_list {
+            let Some(child) = map.get_mut(&segment.name) else { return Ok(None) };
+            if child.is_null() && segment.is_list {
+                *child = Value::Array(Vec::new());
+            }
+            return Ok(Some(child));
+        }
+        let child = map.entry(segment.name.clone()).or_insert(Value::Null);
+        if child.is_null() && !(is_last && self.leaf == Leaf::Scalar) {
+            *child = Value::Object(Map::new());
+        }
+        Ok(Some(child))
+    }
+}

@@ -1,0 +1,246 @@
+//! The view of files that a build reads: a trait, an in-memory tree, path arithmetic.
+//!
+//! Paths are absolute, `/` separates, and `..` is resolved before a view sees them. A view decides
+//! how far a symbolic link may lead; the in-memory tree lets none leave it.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+/// What is found under a path after links have been followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+}
+
+/// A failed look at the view.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum FileError {
+    /// Nothing is there.
+    #[error("evalsymlink failure on '{path}' : lstat {path}: no such file or directory")]
+    Missing {
+        /// The path asked for.
+        path: String,
+    },
+    /// A directory where a file is needed.
+    #[error("'{path}' must resolve to a file")]
+    IsDirectory {
+        /// The path asked for.
+        path: String,
+    },
+    /// The path leads out of the part of the tree that may be seen.
+    #[error("fs-security-constraint {operation} {path}: path '{path}' is not in or below '{root}'")]
+    Outside {
+        /// What was tried.
+        operation: &'static str,
+        /// The path asked for.
+        path: String,
+        /// The part that may be seen.
+        root: String,
+    },
+    /// Links lead in a circle.
+    #[error("evalsymlink failure on '{path}' : too many links")]
+    Loop {
+        /// The path asked for.
+        path: String,
+    },
+    /// The operating system refuses.
+    #[error("{path}: {reason}")]
+    Refused {
+        /// The path asked for.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+/// A tree of files, directories and symbolic links, read only.
+pub trait Files {
+    /// Returns the content of the file at `path`.
+    ///
+    /// # Errors
+    /// When there is no file or it may not be read.
+    fn read(&self, path: &str) -> Result<Vec<u8>, FileError>;
+
+    /// Returns the names in the directory at `path`, sorted by bytes.
+    ///
+    /// # Errors
+    /// When there is no directory or it may not be read.
+    fn list(&self, path: &str) -> Result<Vec<String>, FileError>;
+
+    /// Returns `path` with all links followed, and what is there.
+    ///
+    /// # Errors
+    /// When nothing is there, or a link leads out of the view.
+    fn resolve(&self, path: &str) -> Result<(String, Entry), FileError>;
+}
+
+/// Joins `path` to `base` (unless it is absolute) and removes `.`, `..` and doubled slashes.
+#[must_use]
+pub fn join(base: &str, path: &str) -> String {
+    let whole = if path.starts_with('/') { path.to_owned() } else { format!("{base}/{path}") };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in whole.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// Whether `path` is `root` or lies below it.
+#[must_use]
+pub fn is_within(path: &str, root: &str) -> bool {
+    root == "/" || path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Returns the last part of a path.
+#[must_use]
+pub fn base_name(path: &str) -> &str {
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
+}
+
+/// Returns `path` seen from the directory `base`; both absolute and clean.
+#[must_use]
+pub fn relative(base: &str, path: &str) -> String {
+    let from: Vec<&str> = base.split('/').filter(|part| !part.is_empty()).collect();
+    let to: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let mut parts = vec![".."; from.len() - shared];
+    parts.extend(&to[shared..]);
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+}
+
+/// What the in-memory tree holds under a path.
+#[derive(Clone, Debug)]
+enum Item {
+    /// A file's bytes.
+    File(Vec<u8>),
+    /// A symbolic link's target.
+    Link(String),
+}
+
+/// A tree in memory, rooted at `/`.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    items: BTreeMap<String, Item>,
+}
+
+/// How many links one path may lead through.
+const MAX_LINKS: usize = 40;
+
+impl Memory {
+    /// Returns an empty tree.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a file at `path`, in place of what was there.
+    pub fn insert(&mut self, path: &str, content: impl Into<Vec<u8>>) {
+        self.items.insert(join("/", path), Item::File(content.into()));
+    }
+
+    /// Puts a symbolic link at `path`; a relative target counts from the link's directory.
+    pub fn insert_link(&mut self, path: &str, target: impl Into<String>) {
+        self.items.insert(join("/", path), Item::Link(target.into()));
+    }
+
+    /// Whether `path` is a directory, that is, something lies below it.
+    fn is_directory(&self, path: &str) -> bool {
+        if path == "/" {
+            return true;
+        }
+        let below = format!("{path}/");
+        self.items.range(below.clone()..).next().is_some_and(|(key, _)| key.starts_with(&below))
+    }
+
+    /// Follows links part by part.
+    fn follow(&self, path: &str, links: &mut usize) -> Result<String, FileError> {
+        let mut done = String::from("/");
+        let mut rest: Vec<String> =
+            path.split('/').filter(|part| !part.is_empty()).rev().map(str::to_owned).collect();
+        while let Some(part) = rest.pop() {
+            if part == "." {
+                continue;
+            }
+            if part == ".." {
+                if done == "/" {
+                    return Err(FileError::Outside {
+                        operation: "read",
+                        path: path.to_owned(),
+                        root: "/".to_owned(),
+                    });
+                }
+                done = join(&done, "..");
+                continue;
+            }
+            let next = join(&done, &part);
+            let Some(Item::Link(target)) = self.items.get(&next) else {
+                done = next;
+                continue;
+            };
+            *links += 1;
+            if *links > MAX_LINKS {
+                return Err(FileError::Loop { path: path.to_owned() });
+            }
+            if target.starts_with('/') {
+                return Err(FileError::Outside {
+                    operation: "read",
+                    path: path.to_owned(),
+                    root: "/".to_owned(),
+                });
+            }
+            rest.extend(target.split('/').filter(|part| !part.is_empty()).rev().map(str::to_owned));
+        }
+        Ok(done)
+    }
+}
+
+impl Files for Memory {
+    fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
+        let real = self.follow(path, &mut 0)?;
+        match self.items.get(&real) {
+            Some(Item::File(content)) => Ok(content.clone()),
+            _ if self.is_directory(&real) => Err(FileError::IsDirectory { path: path.to_owned() }),
+            _ => Err(FileError::Missing { path: path.to_owned() }),
+        }
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
+        let real = self.follow(path, &mut 0)?;
+        if !self.is_directory(&real) {
+            return Err(FileError::Missing { path: path.to_owned() });
+        }
+        let below = if real == "/" { real } else { format!("{real}/") };
+        let mut names: Vec<String> = Vec::new();
+        for (key, _) in self.items.range(below.clone()..) {
+            let Some(rest) = key.strip_prefix(&below) else { break };
+            let name = rest.split('/').next().unwrap_or(rest);
+            if names.last().is_none_or(|last| last != name) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn resolve(&self, path: &str) -> Result<(String, Entry), FileError> {
+        let real = self.follow(path, &mut 0)?;
+        if let Some(Item::File(_)) = self.items.get(&real) {
+            return Ok((real, Entry::File));
+        }
+        if self.is_directory(&real) {
+            return Ok((real, Entry::Directory));
+        }
+        Err(FileError::Missing { path: path.to_owned() })
+    }
+}

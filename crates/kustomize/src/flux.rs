@@ -1,0 +1,187 @@
+//! What Flux does to a kustomization before the build: makes one, and lays fields of its own over it.
+
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+use crate::files::{Entry, Files, join};
+use crate::loader::is_remote;
+use crate::manifest;
+use crate::spec::FILE_NAMES;
+use crate::spec::decode;
+use crate::spec::records::KUSTOMIZATION;
+
+/// How deep directories are walked.
+const MAX_DEPTH: usize = 64;
+
+/// Returns a kustomization that lists every manifest below a directory that has none itself.
+///
+/// # Errors
+/// When a manifest does not hold Kubernetes objects.
+pub fn generate(files: &dyn Files, root: &str) -> Result<Value, Error> {
+    let mut resources = Vec::new();
+    walk(files, root, ".", 0, &mut resources)?;
+    let mut file = json!({ "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization" });
+    if resources.is_empty() {
+        file["namespace"] = Value::String("_placeholder".to_owned());
+    } else {
+        file["resources"] = Value::Array(resources);
+    }
+    Ok(file)
+}
+
+fn walk(
+    files: &dyn Files,
+    dir: &str,
+    shown: &str,
+    depth: usize,
+    found: &mut Vec<Value>,
+) -> Result<(), Error> {
+    if depth > MAX_DEPTH {
+        return Err(Error::Root(format!("directories below {dir} are nested too deep")));
+    }
+    for name in files.list(dir)? {
+        let path = join(dir, &name);
+        let shown = if shown == "." { format!("./{name}") } else { format!("{shown}/{name}") };
+        match files.resolve(&path)?.1 {
+            Entry::Directory if has_kustomization(files, &path) => {
+                found.push(Value::String(shown.trim_start_matches("./").to_owned()));
+            }
+            Entry::Directory => walk(files, &path, &shown, depth + 1, found)?,
+            Entry::File if name.ends_with(".yaml") || name.ends_with(".yml") => {
+                manifest::objects(&files.read(&path)?, &name)
+                    .map_err(|error| error.within(format!("failed to decode Kubernetes YAML from {path}")))?;
+                found.push(Value::String(shown));
+            }
+            Entry::File => {}
+        }
+    }
+    Ok(())
+}
+
+fn has_kustomization(files: &dyn Files, dir: &str) -> bool {
+    FILE_NAMES.iter().any(|name| matches!(files.resolve(&join(dir, name)), Ok((_, Entry::File))))
+}
+
+/// Lays the fields of a Flux Kustomization's `spec` over a kustomization.
+///
+/// # Errors
+/// When a field has another type, or a component is not a local path.
+pub fn merge_spec(file: Value, spec: &Value, files: &dyn Files, root: &str) -> Result<Value, Error> {
+    let wrong = |message: String| Error::Kustomization(format!("invalid Kustomization: {message}"));
+    let file = decode::lenient_record(file, &KUSTOMIZATION).map_err(wrong)?;
+    let Value::Object(mut file) = file else {
+        return Err(wrong("json: cannot unmarshal into Go value of type types.Kustomization".to_owned()));
+    };
+    take_old_names(&mut file);
+    let lists_nothing = file.get("resources").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    if lists_nothing && file.get("namespace").and_then(Value::as_str) != Some("_placeholder") {
+        file.insert("buildMetadata".to_owned(), json!(["originAnnotations"]));
+    }
+    for (from, to) in
+        [("targetNamespace", "namespace"), ("namePrefix", "namePrefix"), ("nameSuffix", "nameSuffix")]
+    {
+        if let Some(text) = spec.get(from).and_then(Value::as_str).filter(|text| !text.is_empty()) {
+            file.insert(to.to_owned(), Value::String(text.to_owned()));
+        }
+    }
+    for field in ["patches", "patchesJson6902"] {
+        let entries = list(spec, field).iter().map(plain_patch).collect();
+        append(&mut file, field, entries);
+    }
+    let merges = list(spec, "patchesStrategicMerge").iter().map(|patch| match patch {
+        Value::String(text) => Value::String(text.clone()),
+        object => Value::String(object.to_string()),
+    });
+    append(&mut file, "patchesStrategicMerge", merges.collect());
+    append(&mut file, "components", components(spec, files, root)?);
+    merge_images(&mut file, list(spec, "images"));
+    let metadata = list(spec, "buildMetadata");
+    if !metadata.is_empty() {
+        file.insert("buildMetadata".to_owned(), Value::Array(metadata.to_vec()));
+    }
+    Ok(Value::Object(file))
+}
+
+/// Moves the entries of fields under old names to where they belong now.
+fn take_old_names(file: &mut Map<String, Value>) {
+    for (old, new) in [("bases", "resources"), ("imageTags", "images")] {
+        if let Some(Value::Array(items)) = file.shift_remove(old) {
+            append(file, new, items);
+        }
+    }
+}
+
+fn list<'a>(spec: &'a Value, field: &str) -> &'a [Value] {
+    spec.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn append(file: &mut Map<String, Value>, field: &str, mut more: Vec<Value>) {
+    if more.is_empty() {
+        return;
+    }
+    match file.get_mut(field) {
+        Some(Value::Array(items)) => items.append(&mut more),
+        _ => {
+            file.insert(field.to_owned(), Value::Array(more));
+        }
+    }
+}
+
+/// Returns a patch entry of a spec as an entry of a file; operations given as objects become text.
+fn plain_patch(entry: &Value) -> Value {
+    let mut plain = Map::new();
+    for (key, value) in entry.as_object().into_iter().flatten() {
+        match (key.as_str(), value) {
+            ("patch", operations @ Value::Array(_)) => {
+                plain.insert(key.clone(), Value::String(operations.to_string()));
+            }
+            _ => {
+                plain.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    Value::Object(plain)
+}
+
+fn components(spec: &Value, files: &dyn Files, root: &str) -> Result<Vec<Value>, Error> {
+    let ignores_missing = spec.get("ignoreMissingComponents").and_then(Value::as_bool) == Some(true);
+    let mut found = Vec::new();
+    for component in list(spec, "components") {
+        let path = component.as_str().unwrap_or_default();
+        if path.starts_with('/') || is_remote(path) || path.is_empty() {
+            return Err(Error::Root(format!("component path '{path}' must be local and relative")));
+        }
+        if ignores_missing && files.resolve(&join(root, path)).is_err() {
+            continue;
+        }
+        found.push(component.clone());
+    }
+    Ok(found)
+}
+
+/// Merges images by name: a tag and a digest are one thing, so either replaces both.
+fn merge_images(file: &mut Map<String, Value>, images: &[Value]) {
+    for image in images {
+        let Some(fields) = image.as_object() else { continue };
+        let is_same = |other: &&mut Value| other.get("name") == image.get("name");
+        let entries = file.entry("images").or_insert_with(|| Value::Array(Vec::new()));
+        let Some(entries) = entries.as_array_mut() else { return };
+        let Some(Value::Object(own)) = entries.iter_mut().find(is_same) else {
+            entries.push(image.clone());
+            continue;
+        };
+        let given =
+            |key: &str| fields.get(key).filter(|value| value.as_str().is_some_and(|text| !text.is_empty()));
+        if let Some(name) = given("newName") {
+            own.insert("newName".to_owned(), name.clone());
+        }
+        if given("newTag").is_some() || given("digest").is_some() {
+            for key in ["newTag", "digest"] {
+                own.shift_remove(key);
+                if let Some(value) = given(key) {
+                    own.insert(key.to_owned(), value.clone());
+                }
+            }
+        }
+    }
+}

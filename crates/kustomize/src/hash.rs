@@ -1,0 +1,128 @@
+//! The suffix that a generated name gets: a digest of the object's content.
+//!
+//! Only data and type count, never name, labels or annotations. The digest is taken over JSON as
+//! Go writes it, so `<`, `>` and `&` are escaped.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::resource::{Resource, text};
+
+/// Returns the ten characters for an object.
+#[must_use]
+pub fn suffix(resource: &Resource) -> String {
+    let value = &resource.value;
+    let mut json = String::new();
+    match resource.kind() {
+        "ConfigMap" => {
+            json.push('{');
+            if let Some(binary) = value.get("binaryData").filter(|binary| binary.is_object()) {
+                json.push_str("\"binaryData\":");
+                write_json(binary, &mut json);
+                json.push(',');
+            }
+            json.push_str("\"data\":");
+            write_data(value, &mut json);
+            json.push_str(",\"kind\":\"ConfigMap\",\"name\":\"\"}");
+        }
+        "Secret" => {
+            json.push_str("{\"data\":");
+            write_data(value, &mut json);
+            json.push_str(",\"kind\":\"Secret\",\"name\":\"\"");
+            if let Some(plain) = value.get("stringData").filter(|plain| plain.is_object()) {
+                json.push_str(",\"stringData\":");
+                write_json(plain, &mut json);
+            }
+            json.push_str(",\"type\":");
+            write_text(text(value, "type"), &mut json);
+            json.push('}');
+        }
+        _ => {
+            write_json(value, &mut json);
+            json.push('\n');
+        }
+    }
+    encode(&json)
+}
+
+fn write_data(value: &Value, json: &mut String) {
+    match value.get("data") {
+        Some(data) if !data.is_null() => write_json(data, json),
+        _ => json.push_str("\"\""),
+    }
+}
+
+/// Hashes and spells the first digits so that they make no words.
+fn encode(json: &str) -> String {
+    let digest = Sha256::digest(json.as_bytes());
+    let mut hex = String::new();
+    for byte in &digest[..5] {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex.chars()
+        .map(|digit| match digit {
+            '0' => 'g',
+            '1' => 'h',
+            '3' => 'k',
+            'a' => 'm',
+            'e' => 't',
+            other => other,
+        })
+        .collect()
+}
+
+/// Writes JSON with sorted keys and no white space, escaped as Go's encoder does.
+pub(crate) fn write_json(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            out.push('{');
+            for (position, key) in keys.into_iter().enumerate() {
+                if position > 0 {
+                    out.push(',');
+                }
+                write_text(key, out);
+                out.push(':');
+                write_json(&map[key], out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (position, item) in items.iter().enumerate() {
+                if position > 0 {
+                    out.push(',');
+                }
+                write_json(item, out);
+            }
+            out.push(']');
+        }
+        Value::String(text) => write_text(text, out),
+        other => {
+            let _ = write!(out, "{other}");
+        }
+    }
+}
+
+fn write_text(text: &str, out: &mut String) {
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(letter));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+}

@@ -1,0 +1,125 @@
+//! One root and the way that led to it: reading its files, descending into other roots.
+
+use crate::error::Error;
+use crate::files::{Entry, FileError, Files, is_within, join};
+use crate::spec::FILE_NAMES;
+
+/// Which files a root may name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restriction {
+    /// Those in it or below it.
+    #[default]
+    RootOnly,
+    /// All that the view shows.
+    None,
+}
+
+/// A root.
+#[derive(Clone)]
+pub(crate) struct Loader<'a> {
+    files: &'a dyn Files,
+    restriction: Restriction,
+    /// The roots from the outermost to this one.
+    chain: Vec<String>,
+}
+
+impl<'a> Loader<'a> {
+    /// Opens the outermost root.
+    pub(crate) fn open(files: &'a dyn Files, restriction: Restriction, dir: &str) -> Result<Self, Error> {
+        let path = join("/", dir);
+        let root = directory(files, &path, dir)?;
+        Ok(Self { files, restriction, chain: vec![root] })
+    }
+
+    /// Returns the absolute path of the root.
+    pub(crate) fn root(&self) -> &str {
+        self.chain.last().map_or("/", String::as_str)
+    }
+
+    /// Returns the view.
+    pub(crate) fn files(&self) -> &'a dyn Files {
+        self.files
+    }
+
+    /// Opens a root that this one names.
+    pub(crate) fn descend(&self, path: &str) -> Result<Self, Error> {
+        if path.is_empty() {
+            return Err(Error::Root("new root cannot be empty".to_owned()));
+        }
+        if is_remote(path) {
+            return Err(Error::Root(format!(
+                "remote root '{path}' is not allowed: only local files are read"
+            )));
+        }
+        if path.starts_with('/') {
+            return Err(Error::Root(format!("new root '{path}' cannot be absolute")));
+        }
+        let joined = join(self.root(), path);
+        let root = directory(self.files, &joined, &joined)?;
+        if let Some(visited) = self.chain.iter().rev().find(|visited| is_within(visited, &root)) {
+            return Err(Error::Root(format!(
+                "cycle detected: candidate root '{root}' contains visited root '{visited}'"
+            )));
+        }
+        let mut chain = self.chain.clone();
+        chain.push(root);
+        Ok(Self { chain, ..self.clone() })
+    }
+
+    /// Reads a file that this root names.
+    pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+        if is_remote(path) && path.contains("://") {
+            return Err(Error::Root(format!(
+                "remote file '{path}' is not allowed: only local files are read"
+            )));
+        }
+        let joined = join(self.root(), path);
+        let (real, entry) = self.files.resolve(&joined)?;
+        if entry == Entry::Directory {
+            return Err(FileError::IsDirectory { path: joined }.into());
+        }
+        if self.restriction == Restriction::RootOnly && !is_within(&real, self.root()) {
+            return Err(Error::Root(format!(
+                "security; file '{joined}' is not in or below '{}'",
+                self.root()
+            )));
+        }
+        Ok(self.files.read(&joined)?)
+    }
+
+    /// Reads the kustomization file of the root; returns its content and its name.
+    pub(crate) fn kustomization(&self) -> Result<(Vec<u8>, &'static str), Error> {
+        let mut found =
+            FILE_NAMES.iter().filter_map(|name| self.read(name).ok().map(|content| (content, *name)));
+        let first = found.next();
+        if found.next().is_some() {
+            return Err(Error::Root(format!("Found multiple kustomization files under: {}\n", self.root())));
+        }
+        first.ok_or_else(|| {
+            Error::Root(format!(
+                "unable to find one of 'kustomization.yaml', 'kustomization.yml' or 'Kustomization' in directory '{}'",
+                self.root()
+            ))
+        })
+    }
+}
+
+/// Returns the real path of a directory; `shown` is the path as the user wrote it.
+fn directory(files: &dyn Files, path: &str, shown: &str) -> Result<String, Error> {
+    match files.resolve(path) {
+        Ok((real, Entry::Directory)) => Ok(real),
+        Ok((_, Entry::File)) => {
+            Err(Error::Root(format!("must build at directory: '{shown}': file is not directory")))
+        }
+        Err(error) => Err(Error::File(error).within("must build at directory: not a valid directory")),
+    }
+}
+
+/// Whether an entry names something on another host.
+pub(crate) fn is_remote(path: &str) -> bool {
+    let path = path.strip_prefix("git::").unwrap_or(path);
+    ["https://", "http://", "ssh://", "file://", "github.com/", "github.com:"]
+        .iter()
+        .any(|scheme| path.starts_with(scheme))
+        || path.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'))
+}

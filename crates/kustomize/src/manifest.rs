@@ -1,0 +1,384 @@
+//! Objects from the text of a manifest: documents, aliases and merges, nested lists of objects.
+//!
+//! Values are read by YAML 1.2-like rules and become plain JSON at once, because the original
+//! sends every object through JSON before it prints: whole floats turn into integers, dates into
+//! text. Follows: the byte reader and resource factory of kustomize 5.8.1.
+
+use std::collections::HashMap;
+
+use sealfast_yaml::node::{Kind, Node};
+use sealfast_yaml::scalar::{self, Scalar};
+use serde_json::{Map, Number, Value};
+
+use crate::error::Error;
+use crate::resource::{Resource, Step, text};
+
+/// How many nodes one document may have after its aliases have been expanded.
+const MAX_NODES: usize = 2_000_000;
+
+/// How deep values may be nested.
+const MAX_DEPTH: usize = 1_000;
+
+/// Reads all objects of a manifest; `file` is named when the text is no YAML.
+///
+/// # Errors
+/// When the text is no YAML, or a document in it is no object with kind and name.
+pub fn objects(input: &[u8], file: &str) -> Result<Vec<Resource>, Error> {
+    let documents = documents(input).map_err(|failure| match failure {
+        Failure::Syntax(message) => Error::MalformedYaml { message, file: file.to_owned() },
+        Failure::Content(message) => Error::Object(message),
+    })?;
+    expand_lists(documents)?.into_iter().map(|resource| check_object(&resource).map(|()| resource)).collect()
+}
+
+/// Why a text gave no documents.
+#[derive(Debug)]
+pub enum Failure {
+    /// It is no YAML.
+    Syntax(String),
+    /// It is YAML of a shape that no object has.
+    Content(String),
+}
+
+impl Failure {
+    /// Returns the words for it.
+    #[must_use]
+    pub fn message(self) -> String {
+        match self {
+            Self::Syntax(message) | Self::Content(message) => message,
+        }
+    }
+}
+
+/// Reads the documents of a text that are not empty.
+///
+/// # Errors
+/// When the text is no YAML.
+pub fn documents(input: &[u8]) -> Result<Vec<Resource>, Failure> {
+    let source = String::from_utf8_lossy(input).replace("\r\n", "\n");
+    let mut found = Vec::new();
+    for piece in split(&source)? {
+        if piece.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
+            continue;
+        }
+        let nodes = sealfast_yaml::parse::documents(piece.as_bytes())
+            .map_err(|error| Failure::Syntax(error.to_string()))?;
+        for node in &nodes {
+            let mut reader = Reader::default();
+            let value = reader.read(node)?;
+            let is_empty = value.as_object().is_some_and(Map::is_empty);
+            if !value.is_null() && !is_empty {
+                found.push(Resource { blanks: reader.blanks, ..Resource::new(value) });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Returns what a plain scalar with this text means.
+#[must_use]
+pub fn plain(text: &str) -> Value {
+    let node = Node::scalar(scalar::plain_tag(text), text);
+    Reader::default().read_scalar(&node).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// Splits at lines that begin with `---`.
+fn split(source: &str) -> Result<Vec<&str>, Failure> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    let mut position = 0;
+    for line in source.split_inclusive('\n') {
+        if let Some(rest) = line.strip_prefix("---") {
+            let rest = rest.trim();
+            if !rest.is_empty() && !rest.starts_with('#') {
+                return Err(Failure::Content(format!("invalid document separator: {}", line.trim_end())));
+            }
+            pieces.push(&source[start..position]);
+            start = position + line.len();
+        }
+        position += line.len();
+    }
+    pieces.push(&source[start..]);
+    Ok(pieces)
+}
+
+/// Replaces lists of objects by the objects: one that is alone in the text in its place, others at the end.
+fn expand_lists(mut documents: Vec<Resource>) -> Result<Vec<Resource>, Error> {
+    if let [only] = documents.as_slice()
+        && matches!(only.kind(), "List" | "ResourceList")
+        && only.value.get("items").is_some()
+    {
+        documents = items_of(&documents[0])?;
+    }
+    let mut queue: std::collections::VecDeque<Resource> = documents.into();
+    let mut expanded = Vec::new();
+    while let Some(next) = queue.pop_front() {
+        if next.value.is_null() {
+            continue;
+        }
+        if next.kind().ends_with("List") && next.value.get("items").is_some() {
+            queue.extend(items_of(&next)?);
+        } else {
+            expanded.push(next);
+        }
+    }
+    Ok(expanded)
+}
+
+/// Returns the items of a list object, with their share of the blank places.
+fn items_of(list: &Resource) -> Result<Vec<Resource>, Error> {
+    match list.value.get("items") {
+        Some(Value::Array(items)) => {
+            let mut found: Vec<Resource> = items.iter().cloned().map(Resource::new).collect();
+            for blank in &list.blanks {
+                if let [Step::Key(key), Step::Index(index), rest @ ..] = blank.as_slice()
+                    && key == "items"
+                    && !rest.is_empty()
+                {
+                    found[*index].blanks.push(rest.to_vec());
+                }
+            }
+            Ok(found)
+        }
+        Some(Value::Null) | None => Ok(Vec::new()),
+        Some(_) => Err(Error::Object(format!("items of {} is not a list", list.kind()))),
+    }
+}
+
+/// Checks that an object has a kind and, unless it is a list, a name.
+fn check_object(resource: &Resource) -> Result<(), Error> {
+    let value = &resource.value;
+    if !value.is_object() {
+        return Err(Error::Object(format!("expected an object but got {value}")));
+    }
+    if value.get("kind").and_then(Value::as_str).unwrap_or_default().is_empty() {
+        return Err(Error::Object(format!("missing kind in object {}", shape(value))));
+    }
+    if resource.name().is_empty() && !resource.kind().ends_with("List") {
+        return Err(Error::Object(format!("missing metadata.name in object {}", shape(value))));
+    }
+    Ok(())
+}
+
+/// Returns what the original shows of an object that it cannot take.
+fn shape(value: &Value) -> String {
+    let metadata = value.get("metadata").unwrap_or(&Value::Null);
+    let map = |field: &str| {
+        let mut pairs: Vec<String> = metadata
+            .get(field)
+            .and_then(Value::as_object)
+            .map(|entries| {
+                entries.iter().map(|(key, entry)| format!("{key}:{}", entry.as_str().unwrap_or(""))).collect()
+            })
+            .unwrap_or_default();
+        pairs.sort();
+        pairs.join(" ")
+    };
+    format!(
+        "{{{{{} {}}} {{{{{} {}}} map[{}] map[{}]}}}}",
+        text(value, "apiVersion"),
+        text(value, "kind"),
+        text(metadata, "name"),
+        text(metadata, "namespace"),
+        map("labels"),
+        map("annotations"),
+    )
+}
+
+/// Turns a node tree into JSON, noting the places of blank nulls.
+#[derive(Default)]
+struct Reader<'a> {
+    anchors: HashMap<&'a str, &'a Node>,
+    open: Vec<&'a str>,
+    path: Vec<Step>,
+    blanks: Vec<Vec<Step>>,
+    nodes: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn read(&mut self, node: &'a Node) -> Result<Value, Failure> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(Failure::Syntax("yaml: document contains excessive aliasing".to_owned()));
+        }
+        if self.path.len() > MAX_DEPTH {
+            return Err(Failure::Syntax("yaml: exceeded max depth".to_owned()));
+        }
+        if !node.anchor.is_empty() && node.kind != Kind::Alias {
+            self.anchors.insert(&node.anchor, node);
+        }
+        match node.kind {
+            Kind::Document => node.content.first().map_or(Ok(Value::Null), |root| self.read(root)),
+            Kind::Mapping => {
+                let mut map = Map::with_capacity(node.content.len() / 2);
+                self.read_mapping(node, &mut map)?;
+                Ok(Value::Object(map))
+            }
+            Kind::Sequence => {
+                let mut items = Vec::with_capacity(node.content.len());
+                for (index, item) in node.content.iter().enumerate() {
+                    self.path.push(Step::Index(index));
+                    let value = self.read(item);
+                    self.path.pop();
+                    items.push(value?);
+                }
+                Ok(Value::Array(items))
+            }
+            Kind::Scalar => self.read_scalar(node),
+            Kind::Alias => self.aliased(node, |reader, target| reader.read(target)),
+        }
+    }
+
+    /// Follows an alias, unless it is part of what it refers to.
+    fn aliased<T>(
+        &mut self,
+        alias: &'a Node,
+        visit: impl FnOnce(&mut Self, &'a Node) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let name = alias.value.as_str();
+        let target = self.anchors.get(name).copied();
+        let Some(target) = target else {
+            return Err(Failure::Syntax(format!("yaml: unknown anchor '{name}' referenced")));
+        };
+        if self.open.contains(&name) {
+            return Err(Failure::Syntax(format!("yaml: anchor '{name}' value contains itself")));
+        }
+        self.open.push(name);
+        let result = visit(self, target);
+        self.open.pop();
+        result
+    }
+
+    fn read_mapping(&mut self, node: &'a Node, map: &mut Map<String, Value>) -> Result<(), Failure> {
+        let mut lines: HashMap<&'a str, usize> = HashMap::new();
+        let mut merges = Vec::new();
+        for (key, value) in node.pairs() {
+            if is_merge(key) {
+                merges.push(value);
+                continue;
+            }
+            let name = self.read_key(key)?;
+            if let Some(line) = lines.insert(name, key.start.line) {
+                return Err(Failure::Syntax(format!(
+                    "yaml: unmarshal errors:\n  line {}: mapping key {name:?} already defined at line {line}",
+                    key.start.line
+                )));
+            }
+            self.path.push(Step::Key(name.to_owned()));
+            let value = self.read(value);
+            self.path.pop();
+            map.insert(name.to_owned(), value?);
+        }
+        merges.into_iter().try_for_each(|value| self.merge(value, map))
+    }
+
+    /// Adds what a `<<` entry brings and the mapping does not have.
+    fn merge(&mut self, value: &'a Node, map: &mut Map<String, Value>) -> Result<(), Failure> {
+        match value.kind {
+            Kind::Alias => self.aliased(value, |reader, target| reader.merge(target, map)),
+            Kind::Sequence => value.content.iter().try_for_each(|item| self.merge(item, map)),
+            Kind::Mapping => {
+                let mut other = Map::new();
+                self.read_mapping(value, &mut other)?;
+                for (key, value) in other {
+                    map.entry(key).or_insert(value);
+                }
+                Ok(())
+            }
+            _ => Err(Failure::Content("map merge requires map or sequence of maps as the value".to_owned())),
+        }
+    }
+
+    fn read_key(&mut self, key: &'a Node) -> Result<&'a str, Failure> {
+        let unsupported =
+            || Failure::Content("json: unsupported type: map[interface {}]interface {}".to_owned());
+        match key.kind {
+            Kind::Scalar if key.tag == "!!str" => Ok(&key.value),
+            Kind::Scalar => match scalar::resolve(key) {
+                Ok(Scalar::Str(_)) => Ok(&key.value),
+                _ => Err(unsupported()),
+            },
+            Kind::Alias => self.aliased(key, |reader, target| reader.read_key(target)),
+            _ => Err(unsupported()),
+        }
+    }
+
+    fn read_scalar(&mut self, node: &Node) -> Result<Value, Failure> {
+        if node.tag == "!!str" {
+            return Ok(Value::String(node.value.clone()));
+        }
+        let resolved = scalar::resolve(node).map_err(|error| Failure::Syntax(error.to_string()))?;
+        Ok(match resolved {
+            Scalar::Null => {
+                if node.value.is_empty() {
+                    self.blanks.push(self.path.clone());
+                }
+                Value::Null
+            }
+            Scalar::Bool(flag) => Value::Bool(flag),
+            Scalar::Int(number) => Value::Number(number.into()),
+            Scalar::Uint(number) => Value::Number(number.into()),
+            Scalar::Float(number) => float(number).map_err(Failure::Content)?,
+            Scalar::Time(source) => Value::String(timestamp(&source).unwrap_or(source)),
+            Scalar::Str(text) => Value::String(text),
+            Scalar::Binary(bytes) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
+            Scalar::Merge => Value::String(node.value.clone()),
+        })
+    }
+}
+
+fn is_merge(key: &Node) -> bool {
+    key.kind == Kind::Scalar
+        && key.value == "<<"
+        && key.style == sealfast_yaml::node::Style::Plain
+        && (key.tag.is_empty() || key.tag == "!!merge" || key.tag == "!!str" && !key.tagged)
+}
+
+/// Returns a float as JSON: whole numbers in the range of integers lose their point.
+fn float(number: f64) -> Result<Value, String> {
+    if !number.is_finite() {
+        return Err(format!("json: unsupported value: {number}"));
+    }
+    if number.fract() == 0.0 {
+        if (0.0..18_446_744_073_709_551_616.0).contains(&number) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "whole and in range"
+            )]
+            return Ok(Value::Number((number as u64).into()));
+        }
+        if (-9_223_372_036_854_775_808.0..0.0).contains(&number) {
+            #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
+            return Ok(Value::Number((number as i64).into()));
+        }
+    }
+    Number::from_f64(number).map(Value::Number).ok_or_else(|| format!("json: unsupported value: {number}"))
+}
+
+/// Returns a YAML timestamp as RFC 3339 text; none when it is not one.
+fn timestamp(source: &str) -> Option<String> {
+    let (date, rest) = source.split_at(source.find(['T', 't', ' ']).unwrap_or(source.len()));
+    let mut parts = date.splitn(3, '-');
+    let mut number = |width: usize| -> Option<String> {
+        let value: u32 = parts.next()?.parse().ok()?;
+        Some(format!("{value:0width$}"))
+    };
+    let day = format!("{}-{}-{}", number(4)?, number(2)?, number(2)?);
+    let rest = rest.trim_start_matches(['T', 't', ' ']);
+    if rest.is_empty() {
+        return Some(format!("{day}T00:00:00Z"));
+    }
+    let end = rest.find(['Z', '+', '-', ' ']).unwrap_or(rest.len());
+    let (clock, zone) = rest.split_at(end);
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let mut fields = Vec::new();
+    for field in clock.split(':') {
+        fields.push(format!("{:02}", field.parse::<u32>().ok()?));
+    }
+    let fraction = fraction.trim_end_matches('0');
+    let fraction = if fraction.is_empty() { String::new() } else { format!(".{fraction}") };
+    let zone = zone.trim();
+    let zone = if zone.is_empty() || zone == "+00:00" { "Z" } else { zone };
+    Some(format!("{day}T{}{fraction}{zone}", fields.join(":")))
+}

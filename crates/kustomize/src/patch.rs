@@ -1,0 +1,271 @@
+//! Patches: reading an entry, finding its targets, changing them.
+
+pub mod json6902;
+pub mod schema;
+pub mod strategic;
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::manifest;
+use crate::patch::json6902::Operation;
+use crate::patch::schema::Schema;
+use crate::resource::{Resource, child_map, text};
+use crate::resources::Resources;
+use crate::select::{Matcher, Selector};
+use crate::spec::PatchOptions;
+
+/// Where a patch comes from, as messages name it.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file.
+    Path(String),
+    /// The kustomization itself.
+    Inline,
+}
+
+/// A patch that was read and can be applied.
+#[derive(Debug)]
+pub struct Patch {
+    content: Content,
+    target: Option<(Selector, Matcher)>,
+    options: PatchOptions,
+    origin: String,
+}
+
+#[derive(Debug)]
+enum Content {
+    Strategic(Vec<Resource>),
+    Json(Vec<Operation>),
+}
+
+impl Patch {
+    /// Reads the text of a `patches` entry.
+    ///
+    /// # Errors
+    /// When it is neither a partial object nor a list of operations, or its target is not well formed.
+    pub fn parse(
+        content: &str,
+        source: &Source,
+        target: Option<&Selector>,
+        options: PatchOptions,
+    ) -> Result<Self, Error> {
+        let origin = match source {
+            Source::Path(path) => format!("[path: {path:?}]"),
+            Source::Inline => format!("[patch: {content:?}]"),
+        };
+        let strategic = manifest::objects(content.as_bytes(), "");
+        let json = json6902::parse(content);
+        let content = match (strategic, json) {
+            (Ok(objects), Ok(operations)) if !objects.is_empty() && !operations.is_empty() => {
+                return Err(Error::Patch(format!(
+                    "illegally qualifies as both an SM and JSON patch: {origin}"
+                )));
+            }
+            (Ok(objects), _) => Content::Strategic(objects),
+            (Err(_), Ok(operations)) => Content::Json(operations),
+            (Err(_), Err(_)) => {
+                return Err(Error::Patch(format!("unable to parse SM or JSON patch from {origin}")));
+            }
+        };
+        let target =
+            target.map(|target| Matcher::new(target).map(|matcher| (target.clone(), matcher))).transpose()?;
+        Ok(Self { content, target, options, origin })
+    }
+
+    /// Makes a patch of operations alone, as in `patchesJson6902`.
+    ///
+    /// # Errors
+    /// When the text is no list of operations, or the target is not well formed.
+    pub fn parse_json(content: &str, source: &Source, target: &Selector) -> Result<Self, Error> {
+        let content = content.trim();
+        let origin = match source {
+            Source::Path(path) => format!("[path: {path:?}]"),
+            Source::Inline => format!("[patch: {content:?}]"),
+        };
+        let operations = json6902::parse(content)?;
+        Ok(Self {
+            content: Content::Json(operations),
+            target: Some((target.clone(), Matcher::new(target)?)),
+            options: PatchOptions::default(),
+            origin,
+        })
+    }
+
+    /// Changes the objects that the patch is for.
+    ///
+    /// # Errors
+    /// When a strategic merge without target does not find exactly one object, or a change does not apply.
+    pub fn apply(&self, resources: &mut Resources, schema: &Schema, notes: Notes) -> Result<(), Error> {
+        match (&self.content, &self.target) {
+            (Content::Strategic(patches), None) => patches.iter().try_for_each(|patch| {
+                merge_into_one(resources, patch, self.options, schema).map_err(|error| {
+                    error.within(format!("no resource matches strategic merge patch \"{}\"", patch.id()))
+                })
+            }),
+            (Content::Strategic(patches), Some((_, matcher))) => {
+                if patches.len() > 1 {
+                    return Err(Error::Patch(format!(
+                        "Multiple Strategic-Merge Patches in one `patches` entry is not allowed to set `patches.target` field: {}",
+                        self.origin
+                    )));
+                }
+                let Some(patch) = patches.first() else { return Ok(()) };
+                let found = matcher.select(resources);
+                found.into_iter().try_for_each(|at| {
+                    let mut patch = patch.value.clone();
+                    copy_api_version(&resources.items()[at].value, &mut patch);
+                    merge_at(resources, at, &patch, self.options, schema)
+                })
+            }
+            (Content::Json(_), None) => {
+                Err(Error::Patch(format!("must specify a target for JSON patch {}", self.origin)))
+            }
+            (Content::Json(operations), Some((_, matcher))) => {
+                let found = matcher.select(resources);
+                found.into_iter().try_for_each(|at| operate_at(resources, at, operations, notes))
+            }
+        }
+    }
+}
+
+/// Whether the original would have written notes into the annotations before the patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notes {
+    /// There are annotations, whether the object had any or not.
+    Present,
+    /// Only the object's own.
+    Absent,
+}
+
+/// Merges a patch into the one object that has or had its id.
+///
+/// # Errors
+/// When there is none or more than one, or the merge fails.
+pub fn merge_into_one(
+    resources: &mut Resources,
+    patch: &Resource,
+    options: PatchOptions,
+    schema: &Schema,
+) -> Result<(), Lookup> {
+    let id = patch.id();
+    let found = resources.with_any_id(&id);
+    let [at] = found.as_slice() else {
+        let what = if found.is_empty() { "no matches" } else { "multiple matches" };
+        return Err(Lookup::NotOne(Error::Patch(format!(
+            "{what} for Id {id}; failed to find unique target for patch {id}"
+        ))));
+    };
+    merge_at(resources, *at, &patch.value, options, schema).map_err(Lookup::Merge)
+}
+
+/// Why a patch without target was not merged.
+#[derive(Debug)]
+pub enum Lookup {
+    /// Not exactly one object has its id.
+    NotOne(Error),
+    /// The merge failed.
+    Merge(Error),
+}
+
+impl Lookup {
+    /// Puts a context in front of a failed search; a failed merge speaks for itself.
+    fn within(self, context: String) -> Error {
+        match self {
+            Self::NotOne(error) => error.within(context),
+            Self::Merge(error) => error,
+        }
+    }
+
+    /// Returns the error alone.
+    #[must_use]
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::NotOne(error) | Self::Merge(error) => error,
+        }
+    }
+}
+
+/// A targeted patch takes part as if it had the version of its target.
+fn copy_api_version(from: &Value, patch: &mut Value) {
+    if let (Some(version), Value::Object(patch)) = (from.get("apiVersion"), patch) {
+        patch.insert("apiVersion".to_owned(), version.clone());
+    }
+}
+
+fn merge_at(
+    resources: &mut Resources,
+    at: usize,
+    patch: &Value,
+    options: PatchOptions,
+    schema: &Schema,
+) -> Result<(), Error> {
+    let resource = resources.at_mut(at);
+    if options.allow_name_change || options.allow_kind_change {
+        resource.remember_id();
+    }
+    let (name, kind, namespace) =
+        (resource.name().to_owned(), resource.kind().to_owned(), resource.namespace().to_owned());
+    strategic::merge(resource, patch, schema)?;
+    if resource.is_gone() {
+        return Ok(());
+    }
+    if !options.allow_kind_change
+        && resource.kind() != kind
+        && let Value::Object(object) = &mut resource.value
+    {
+        object.insert("kind".to_owned(), Value::String(kind));
+    }
+    if !options.allow_name_change && resource.name() != name {
+        resource.set_metadata("name", &name);
+    }
+    restore_namespace(resource, &namespace);
+    resources.note(at);
+    Ok(())
+}
+
+fn restore_namespace(resource: &mut Resource, namespace: &str) {
+    if resource.namespace() == namespace {
+        return;
+    }
+    if namespace.is_empty() {
+        if let Some(metadata) = resource.metadata_mut() {
+            metadata.shift_remove("namespace");
+        }
+    } else {
+        resource.set_metadata("namespace", namespace);
+    }
+}
+
+fn operate_at(
+    resources: &mut Resources,
+    at: usize,
+    operations: &[Operation],
+    notes: Notes,
+) -> Result<(), Error> {
+    let resource = resources.at_mut(at);
+    resource.remember_id();
+    if notes == Notes::Present
+        && let Some(metadata) = resource.metadata_mut()
+    {
+        child_map(metadata, "annotations");
+    }
+    json6902::apply(&mut resource.value, operations)?;
+    drop_empty_annotations(&mut resource.value);
+    if text(&resource.value, "kind").is_empty() && !resource.is_gone() {
+        return Err(Error::Patch("missing kind in object after JSON patch".to_owned()));
+    }
+    resources.note(at);
+    Ok(())
+}
+
+/// Removes an annotations mapping that has nothing in it.
+pub(crate) fn drop_empty_annotations(value: &mut Value) {
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
+        && metadata
+            .get("annotations")
+            .is_some_and(|map| map.as_object().is_some_and(serde_json::Map::is_empty))
+    {
+        metadata.shift_remove("annotations");
+    }
+}

@@ -1,0 +1,479 @@
+//! Strategic merge: a partial object laid over an object, lists merged where the schema says so.
+//!
+//! Follows: the two-way merge of kyaml 0.21.1, which is neither kubectl's nor the API server's:
+//! patched list elements come first, and only `$patch` is understood among the directives.
+
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::patch::schema::{Field, Schema, Type};
+use crate::resource::{Resource, Step, scalar_text, text};
+
+/// The directive's key.
+const DIRECTIVE: &str = "$patch";
+
+/// Lays a patch over an object. An object that the patch deletes becomes null.
+///
+/// # Errors
+/// When the two differ in shape, or a directive is unknown.
+pub fn merge(resource: &mut Resource, patch: &Value, schema: &Schema) -> Result<(), Error> {
+    let root = schema.root(text(&resource.value, "apiVersion"), resource.kind());
+    let merger = Merger { schema };
+    drop_blanks(resource, &merger, root);
+    let dest = std::mem::take(&mut resource.value);
+    let merged = merger.value(Some(dest), Some(patch), Known { of: root, keys: None })?;
+    resource.value = merged.unwrap_or(Value::Null);
+    Ok(())
+}
+
+/// Removes the blank nulls that a merge visits: those in mappings and in elements of merged lists.
+fn drop_blanks(resource: &mut Resource, merger: &Merger<'_>, root: Option<&Type>) {
+    let blanks = std::mem::take(&mut resource.blanks);
+    for blank in blanks {
+        if merger.visits(&blank, root) {
+            remove_null(&mut resource.value, &blank);
+        } else {
+            resource.blanks.push(blank);
+        }
+    }
+}
+
+fn remove_null(value: &mut Value, path: &[Step]) {
+    match (path, value) {
+        ([Step::Key(key)], Value::Object(map)) if map.get(key).is_some_and(Value::is_null) => {
+            map.shift_remove(key);
+        }
+        ([Step::Key(key), rest @ ..], Value::Object(map)) => {
+            if let Some(child) = map.get_mut(key) {
+                remove_null(child, rest);
+            }
+        }
+        ([Step::Index(index), rest @ ..], Value::Array(items)) => {
+            if let Some(child) = items.get_mut(*index) {
+                remove_null(child, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What the schema knows of a value.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    /// The type of the value, or of its elements.
+    of: Option<&'a Type>,
+    /// The keys by which it is merged, if it is a list that is.
+    keys: Option<&'a [String]>,
+}
+
+struct Merger<'a> {
+    schema: &'a Schema,
+}
+
+/// What a directive asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strategy {
+    Merge,
+    Replace,
+    Delete,
+}
+
+impl<'a> Merger<'a> {
+    fn known(&self, field: Option<&'a Field>) -> Known<'a> {
+        Known { of: self.schema.target(field), keys: field.and_then(Field::merge_keys) }
+    }
+
+    fn visits(&self, path: &[Step], root: Option<&Type>) -> bool {
+        let mut known = Known { of: root, keys: None };
+        for step in path {
+            match step {
+                Step::Key(key) => known = self.known(known.of.and_then(|of| of.field(key))),
+                Step::Index(_) if known.keys.is_none() => return false,
+                Step::Index(_) => known.keys = None,
+            }
+        }
+        true
+    }
+
+    /// Merges two values of which either may be missing; none means that the field goes away.
+    fn value(
+        &self,
+        dest: Option<Value>,
+        patch: Option<&Value>,
+        known: Known<'_>,
+    ) -> Result<Option<Value>, Error> {
+        let is_some = |value: &Value| !value.is_null();
+        let leader =
+            dest.as_ref().filter(|dest| is_some(dest)).or_else(|| patch.filter(|patch| is_some(patch)));
+        match leader {
+            None => Ok(if patch.is_some() { None } else { dest }),
+            Some(Value::Object(_)) => {
+                check(dest.as_ref(), patch, Value::is_object, "MappingNode")?;
+                self.mapping(dest, patch, known.of)
+            }
+            Some(Value::Array(_)) => {
+                check(dest.as_ref(), patch, Value::is_array, "SequenceNode")?;
+                match known.keys {
+                    Some(keys) => self.merged_list(dest, patch, keys, known.of),
+                    None => Ok(replaced(dest, patch)),
+                }
+            }
+            Some(_) => {
+                let is_scalar = |value: &Value| !value.is_object() && !value.is_array();
+                check(dest.as_ref(), patch, is_scalar, "ScalarNode")?;
+                Ok(replaced(dest, patch))
+            }
+        }
+    }
+
+    fn mapping(
+        &self,
+        dest: Option<Value>,
+        patch: Option<&Value>,
+        of: Option<&Type>,
+    ) -> Result<Option<Value>, Error> {
+        let dest = match dest {
+            Some(Value::Object(map)) => map,
+            _ => {
+                let Some(Value::Object(patch)) = patch else { return Ok(None) };
+                let (strategy, patch) = take_directive(patch)?;
+                if strategy == Strategy::Delete {
+                    return Ok(None);
+                }
+                return self.added(patch, of).map(|map| Some(Value::Object(map)));
+            }
+        };
+        match patch {
+            None => self.untouched(dest, of).map(|map| Some(Value::Object(map))),
+            Some(Value::Object(patch)) => {
+                let (strategy, patch) = take_directive(patch)?;
+                match strategy {
+                    Strategy::Delete => Ok(None),
+                    Strategy::Replace => self.added(patch, of).map(|map| Some(Value::Object(map))),
+                    Strategy::Merge => self.overlaid(dest, &patch, of).map(|map| Some(Value::Object(map))),
+                }
+            }
+            Some(_) => Ok(None),
+        }
+    }
+
+    /// Merges the fields of a patch into a mapping.
+    fn overlaid(
+        &self,
+        dest: Map<String, Value>,
+        patch: &Map<String, Value>,
+        of: Option<&Type>,
+    ) -> Result<Map<String, Value>, Error> {
+        let mut dest = self.untouched_except(dest, of, patch)?;
+        for (key, value) in patch {
+            let known = self.known(of.and_then(|of| of.field(key)));
+            let old = dest.get_mut(key).map(std::mem::take);
+            match self.value(old, Some(value), known)? {
+                Some(merged) => {
+                    dest.insert(key.clone(), merged);
+                }
+                None => {
+                    dest.shift_remove(key);
+                }
+            }
+        }
+        Ok(dest)
+    }
+
+    /// Returns what a patch adds where there was nothing: itself, without nulls and deleted parts.
+    fn added(&self, patch: Map<String, Value>, of: Option<&Type>) -> Result<Map<String, Value>, Error> {
+        let mut added = Map::with_capacity(patch.len());
+        for (key, value) in patch {
+            let known = self.known(of.and_then(|of| of.field(&key)));
+            if let Some(value) = self.value(None, Some(&value), known)? {
+                added.insert(key, value);
+            }
+        }
+        Ok(added)
+    }
+
+    fn untouched(&self, dest: Map<String, Value>, of: Option<&Type>) -> Result<Map<String, Value>, Error> {
+        self.untouched_except(dest, of, &Map::new())
+    }
+
+    /// Lets a merge pass over what a patch does not mention: merged lists lose doubled elements.
+    fn untouched_except(
+        &self,
+        mut dest: Map<String, Value>,
+        of: Option<&Type>,
+        patch: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, Error> {
+        let Some(of) = of else { return Ok(dest) };
+        let keys: Vec<String> = dest.keys().filter(|key| !patch.contains_key(*key)).cloned().collect();
+        for key in keys {
+            let known = self.known(of.field(&key));
+            if known.of.is_none() && known.keys.is_none() {
+                continue;
+            }
+            let old = dest.get_mut(&key).map(std::mem::take);
+            match self.value(old, None, known)? {
+                Some(value) => {
+                    dest.insert(key, value);
+                }
+                None => {
+                    dest.shift_remove(&key);
+                }
+            }
+        }
+        Ok(dest)
+    }
+
+    fn merged_list(
+        &self,
+        dest: Option<Value>,
+        patch: Option<&Value>,
+        keys: &[String],
+        of: Option<&Type>,
+    ) -> Result<Option<Value>, Error> {
+        let own = match dest {
+            Some(Value::Array(items)) => Some(items),
+            _ => None,
+        };
+        let (strategy, patch_items) = match patch {
+            Some(Value::Array(items)) => take_list_directive(items)?,
+            Some(_) => return Ok(None),
+            None => (Strategy::Merge, Vec::new()),
+        };
+        let own = match (strategy, own) {
+            (Strategy::Delete, Some(_)) => return Ok(None),
+            (Strategy::Merge, Some(own)) => own,
+            _ => patch_items.clone(),
+        };
+        let list = KeyedLists { merger: self, keys, of };
+        let merged = if keys == ["."] { scalars(&patch_items, own) } else { list.merge(&patch_items, own)? };
+        Ok(Some(Value::Array(merged)))
+    }
+}
+
+/// Returns the patch's value, or the old one when the patch has none.
+fn replaced(dest: Option<Value>, patch: Option<&Value>) -> Option<Value> {
+    match patch {
+        None => dest,
+        Some(Value::Null) => None,
+        Some(value) => Some(value.clone()),
+    }
+}
+
+fn check(
+    dest: Option<&Value>,
+    patch: Option<&Value>,
+    fits: impl Fn(&Value) -> bool,
+    wanted: &str,
+) -> Result<(), Error> {
+    let wrong = [dest, patch].into_iter().flatten().find(|value| !value.is_null() && !fits(value));
+    wrong.map_or(Ok(()), |value| {
+        let found = match value {
+            Value::Object(_) => "MappingNode",
+            Value::Array(_) => "SequenceNode",
+            _ => "ScalarNode",
+        };
+        Err(Error::Patch(format!("wrong node kind: expected {wanted} but got {found}")))
+    })
+}
+
+fn strategy_of(value: &Value) -> Result<Strategy, Error> {
+    match value.as_str() {
+        Some("merge") => Ok(Strategy::Merge),
+        Some("replace") => Ok(Strategy::Replace),
+        Some("delete") => Ok(Strategy::Delete),
+        _ => {
+            Err(Error::Patch(format!("unknown patch strategy '{}'", scalar_text(value).unwrap_or_default())))
+        }
+    }
+}
+
+/// Splits a mapping into its directive and the rest.
+fn take_directive(patch: &Map<String, Value>) -> Result<(Strategy, Map<String, Value>), Error> {
+    let mut rest = patch.clone();
+    match rest.shift_remove(DIRECTIVE) {
+        None => Ok((Strategy::Merge, rest)),
+        Some(value) => Ok((strategy_of(&value)?, rest)),
+    }
+}
+
+/// Splits a list into the directive that one of its elements is, and the other elements.
+fn take_list_directive(items: &[Value]) -> Result<(Strategy, Vec<Value>), Error> {
+    let marked = items.iter().find_map(|item| item.as_object().filter(|map| map.contains_key(DIRECTIVE)));
+    let Some(marked) = marked.filter(|map| map.len() == 1) else {
+        return Ok((Strategy::Merge, items.to_vec()));
+    };
+    let directive = &marked[DIRECTIVE];
+    let strategy = strategy_of(directive)?;
+    let rest = items.iter().filter(|item| item.get(DIRECTIVE) != Some(directive)).cloned().collect();
+    Ok((strategy, rest))
+}
+
+/// Unites two lists of scalars, the patch's first.
+fn scalars(patch: &[Value], own: Vec<Value>) -> Vec<Value> {
+    let mut seen = std::collections::HashSet::new();
+    let all = patch.iter().cloned().chain(own);
+    all.filter(|value| seen.insert(scalar_text(value))).collect()
+}
+
+/// Lists whose elements are told apart by some of their fields.
+struct KeyedLists<'a, 'b> {
+    merger: &'a Merger<'b>,
+    keys: &'a [String],
+    of: Option<&'a Type>,
+}
+
+/// The key fields of an element, empty where it has none.
+type Tuple = Vec<String>;
+
+impl KeyedLists<'_, '_> {
+    fn merge(&self, patch: &[Value], own: Vec<Value>) -> Result<Vec<Value>, Error> {
+        let mut tuples = self.tuples(patch.iter().chain(&own));
+        if self.keys.len() > 1 {
+            unify(&mut tuples);
+        }
+        let valid = self.valid_keys(&tuples);
+        let mut own = own;
+        let mut merged: Vec<Value> = Vec::new();
+        for tuple in &tuples {
+            let parts: Vec<(&str, &str)> =
+                valid.iter().map(|&at| (self.keys[at].as_str(), tuple[at].as_str())).collect();
+            let wanted: Vec<(&str, &str)> =
+                match parts.iter().filter(|(_, part)| !part.is_empty()).copied().collect() {
+                    found if Vec::is_empty(&found) => parts.clone(),
+                    found => found,
+                };
+            let known = Known { of: self.of, keys: None };
+            let position = own.iter().position(|item| has_parts(item, &wanted));
+            let old = position.map(|at| std::mem::take(&mut own[at]));
+            let new = patch.iter().find(|item| has_parts(item, &wanted));
+            let value = match (self.merged_element(old, new, known)?, position) {
+                (Some(Value::Object(map)), _) if map.is_empty() => None,
+                (value, _) => value,
+            };
+            match value {
+                None => {
+                    if let Some(at) = position {
+                        own.remove(at);
+                    }
+                }
+                Some(mut value) => {
+                    if let Value::Object(map) = &mut value {
+                        for (key, part) in parts.iter().filter(|(_, part)| !part.is_empty()) {
+                            map.entry((*key).to_owned()).or_insert_with(|| plain(part));
+                        }
+                    }
+                    if let Some(at) = position {
+                        own[at] = value.clone();
+                    }
+                    set_element(&mut merged, &parts, value);
+                }
+            }
+        }
+        self.append(merged, own, &valid)
+    }
+
+    /// Merges an element; `$patch: replace` in one that matches changes nothing but its place.
+    fn merged_element(
+        &self,
+        old: Option<Value>,
+        new: Option<&Value>,
+        known: Known<'_>,
+    ) -> Result<Option<Value>, Error> {
+        if let (Some(old), Some(Value::Object(patch))) = (&old, new)
+            && take_directive(patch)?.0 == Strategy::Replace
+        {
+            return Ok(Some(old.clone()));
+        }
+        self.merger.value(old, new, known)
+    }
+
+    /// Puts the old elements behind the merged ones, in their own places where they were merged.
+    fn append(&self, mut merged: Vec<Value>, own: Vec<Value>, valid: &[usize]) -> Result<Vec<Value>, Error> {
+        for item in own {
+            let mut parts: Vec<(&str, String)> = Vec::new();
+            let mut is_appended = false;
+            for &at in valid {
+                let key = self.keys[at].as_str();
+                match item.get(key).filter(|part| !part.is_null()).and_then(scalar_text) {
+                    Some(part) => parts.push((key, part)),
+                    None if !is_appended => {
+                        is_appended = true;
+                        merged.push(item.clone());
+                    }
+                    None => {}
+                }
+            }
+            if is_appended && parts.is_empty() {
+                continue;
+            }
+            let parts: Vec<(&str, &str)> = parts.iter().map(|(key, part)| (*key, part.as_str())).collect();
+            if valid.len() > 1 {
+                merged.retain(|other| !has_parts(other, &parts));
+            }
+            set_element(&mut merged, &parts, item);
+        }
+        Ok(merged)
+    }
+
+    fn tuples<'v>(&self, items: impl Iterator<Item = &'v Value>) -> Vec<Tuple> {
+        let mut seen = std::collections::HashSet::new();
+        let tuple = |item: &Value| -> Tuple {
+            let part = |key: &String| item.get(key).filter(|part| !part.is_null()).and_then(scalar_text);
+            self.keys.iter().map(|key| part(key).unwrap_or_default()).collect()
+        };
+        let is_known = |tuple: &Tuple| self.keys.len() > 1 || tuple.iter().any(|part| !part.is_empty());
+        items.map(tuple).filter(|tuple| is_known(tuple) && seen.insert(tuple.clone())).collect()
+    }
+
+    /// Returns the positions of the keys that any element has.
+    fn valid_keys(&self, tuples: &[Tuple]) -> Vec<usize> {
+        let all = 0..self.keys.len();
+        let used: Vec<usize> =
+            all.clone().filter(|&at| tuples.iter().any(|tuple| !tuple[at].is_empty())).collect();
+        if used.is_empty() { all.collect() } else { used }
+    }
+}
+
+/// Fills in key parts that only one of two matching tuples has.
+fn unify(tuples: &mut [Tuple]) {
+    for i in 0..tuples.len() {
+        let first = tuples[i].clone();
+        for j in 0..tuples.len() {
+            let second = &tuples[j];
+            let differ = first.iter().zip(second).any(|(a, b)| !a.is_empty() && !b.is_empty() && a != b);
+            let share = first.iter().zip(second).any(|(a, b)| a == b);
+            if differ || !share {
+                continue;
+            }
+            let union: Tuple =
+                first.iter().zip(second).map(|(a, b)| if a.is_empty() { b } else { a }.clone()).collect();
+            tuples[i].clone_from(&union);
+            tuples[j] = union;
+        }
+    }
+}
+
+/// Whether an element has the fields; an empty part asks only that the field is there.
+fn has_parts(item: &Value, parts: &[(&str, &str)]) -> bool {
+    item.is_object()
+        && parts.iter().all(|(key, part)| {
+            item.get(*key).is_some_and(|found| part.is_empty() || scalar_text(found).as_deref() == Some(part))
+        })
+}
+
+/// Replaces every element with the parts, or appends.
+fn set_element(list: &mut Vec<Value>, parts: &[(&str, &str)], element: Value) {
+    let mut is_found = false;
+    for item in list.iter_mut().filter(|item| has_parts(item, parts)) {
+        is_found = true;
+        item.clone_from(&element);
+    }
+    if !is_found {
+        list.push(element);
+    }
+}
+
+/// Returns a key part as a value again.
+fn plain(part: &str) -> Value {
+    part.parse::<i64>().map_or_else(|_| Value::String(part.to_owned()), Value::from)
+}

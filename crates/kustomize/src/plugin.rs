@@ -1,0 +1,349 @@
+//! Generators, transformers and validators configured by objects of their own.
+//!
+//! Only the built-in kinds exist; anything else would be a program to run, and fails.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::accumulate::{Accumulator, Builder};
+use crate::config::specs_from;
+use crate::error::Error;
+use crate::field::{FieldSpec, Leaf};
+use crate::generate;
+use crate::id::Gvk;
+use crate::loader::Loader;
+use crate::manifest;
+use crate::origin;
+use crate::resource::{Resource, text};
+use crate::resources::Resources;
+use crate::select::{Matcher, Selector};
+use crate::spec::decode;
+use crate::spec::records::{CONFIG_MAP_ARGS, IMAGE, REPLACEMENT, REPLICA, SECRET_ARGS};
+use crate::spec::{self, GeneratorArgs, typed};
+use crate::steps;
+use crate::transform::names::{self, End};
+use crate::transform::namespace::{Namespace, Subjects};
+use crate::transform::{images, labels, replacements, replicas};
+
+/// The version that marks a built-in plugin.
+const BUILTIN: &str = "builtin";
+
+/// Runs the generators that a file lists.
+pub(crate) fn generate(
+    builder: &mut Builder,
+    accumulator: &mut Accumulator,
+    loader: &Loader<'_>,
+    items: &[String],
+) -> Result<(), Error> {
+    let configs =
+        configs(builder, loader, items).map_err(|error| error.within("loading generator plugins"))?;
+    for config in configs {
+        for mut resource in generated(&config, loader)? {
+            if builder.keeps_origins() {
+                resource.origin = Some(origin::of_external(&configured_in(&config), &config));
+            }
+            accumulator.take_generated(resource)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs the transformers that a file lists.
+pub(crate) fn transform(
+    builder: &mut Builder,
+    accumulator: &mut Accumulator,
+    loader: &Loader<'_>,
+    items: &[String],
+) -> Result<(), Error> {
+    for config in configs(builder, loader, items)? {
+        transformed(builder, &mut accumulator.resources, loader, &config)?;
+        accumulator.resources.drop_gone();
+        if builder.keeps_transformations() {
+            let entry = origin::of_external(&configured_in(&config), &config);
+            for resource in accumulator.resources.iter_mut() {
+                resource.transformations.push(entry.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs validators, which must leave everything as it is.
+pub(crate) fn validate(
+    builder: &mut Builder,
+    accumulator: &mut Accumulator,
+    loader: &Loader<'_>,
+    items: &[String],
+) -> Result<(), Error> {
+    for config in configs(builder, loader, items)? {
+        let mut resources = accumulator.resources.clone();
+        transformed(builder, &mut resources, loader, &config)?;
+        for resource in resources.iter_mut() {
+            if let Some(labels) =
+                resource.value.pointer_mut("/metadata/labels").and_then(Value::as_object_mut)
+            {
+                labels.shift_remove("validated-by");
+            }
+        }
+        let before = accumulator.resources.items().iter().map(|item| &item.value);
+        if !before.eq(resources.items().iter().map(|item| &item.value)) {
+            return Err(Error::Plugin("validator shouldn't modify the resource map".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Reads the configuring objects: inline ones first, then those from files and roots.
+fn configs(builder: &mut Builder, loader: &Loader<'_>, items: &[String]) -> Result<Vec<Resource>, Error> {
+    let mut gathered = Accumulator::default();
+    let mut paths = Vec::new();
+    for item in items {
+        match manifest::objects(item.as_bytes(), "") {
+            Ok(objects) => objects.into_iter().try_for_each(|object| gathered.resources.append(object))?,
+            Err(_) => paths.push(item.clone()),
+        }
+    }
+    builder.resources(&mut gathered, loader, &paths)?;
+    Ok(gathered.resources.into_items())
+}
+
+/// Returns the file that configures a plugin, from the origin of its object.
+fn configured_in(config: &Resource) -> String {
+    let origin = config.origin.as_deref().unwrap_or_default();
+    let path = origin.lines().find_map(|line| line.strip_prefix("path: "));
+    path.unwrap_or("kustomization.yaml").to_owned()
+}
+
+/// Fails for what is not built in.
+fn refuse(config: &Resource) -> Error {
+    let gvk = config.gvk();
+    if text(&config.value, "apiVersion") == BUILTIN {
+        return Error::Plugin(format!("unable to load builtin {gvk}"));
+    }
+    Error::Plugin(format!("external plugins disabled; unable to load external plugin '{}'", gvk.kind))
+}
+
+/// Returns the fields of a configuring object besides those that every object has.
+fn fields(config: &Resource) -> BTreeMap<String, Value> {
+    let object = config.value.as_object().into_iter().flatten();
+    let own = object.filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind" | "metadata"));
+    own.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn generated(config: &Resource, loader: &Loader<'_>) -> Result<Vec<Resource>, Error> {
+    if text(&config.value, "apiVersion") != BUILTIN {
+        return Err(refuse(config));
+    }
+    let read = |path: &str| loader.read(path);
+    match config.kind() {
+        "ConfigMapGenerator" => {
+            generate::config_map(&generator_args(config, &CONFIG_MAP_ARGS)?, None, &read).map(|one| vec![one])
+        }
+        "SecretGenerator" => {
+            generate::secret(&generator_args(config, &SECRET_ARGS)?, None, &read).map(|one| vec![one])
+        }
+        "IAMPolicyGenerator" => Ok(vec![service_account(config)?]),
+        "HelmChartInflationGenerator" => Err(Error::Plugin("must specify --enable-helm".to_owned())),
+        _ => Err(refuse(config)),
+    }
+}
+
+fn generator_args(config: &Resource, record: &'static decode::Record) -> Result<GeneratorArgs, Error> {
+    let value = Value::Object(fields(config).into_iter().collect());
+    let mut args: GeneratorArgs =
+        typed(decode::lenient_record(value, record).map_err(Error::Plugin)?, config.kind())?;
+    if args.name.is_empty() {
+        config.name().clone_into(&mut args.name);
+    }
+    if args.namespace.is_empty() {
+        config.namespace().clone_into(&mut args.namespace);
+    }
+    Ok(args)
+}
+
+/// Makes the service account of an IAM policy on Google Cloud.
+fn service_account(config: &Resource) -> Result<Resource, Error> {
+    let at = |path: &str| config.value.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let cloud = at("/cloud");
+    if cloud != "gke" {
+        return Err(Error::Plugin(format!("cloud provider {cloud} not supported yet")));
+    }
+    let account =
+        format!("{}@{}.iam.gserviceaccount.com", at("/serviceAccount/name"), at("/serviceAccount/projectId"));
+    let mut resource = Resource::new(json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "annotations": { "iam.gke.io/gcp-service-account": account },
+            "name": at("/kubernetesService/name"),
+        },
+    }));
+    let namespace = at("/kubernetesService/namespace");
+    if !namespace.is_empty() {
+        resource.set_metadata("namespace", &namespace);
+    }
+    Ok(resource)
+}
+
+/// The fields that the built-in transformers are configured by.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Settings {
+    annotations: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+    unset_only: bool,
+    set_role_binding_subjects: String,
+    prefix: String,
+    suffix: String,
+    image_tag: Option<Value>,
+    replica: Option<Value>,
+    replacements: Vec<Value>,
+    path: String,
+    patch: String,
+    target: Option<Selector>,
+    options: Option<spec::PatchOptions>,
+    paths: Vec<String>,
+    patches: String,
+    json_op: String,
+    value: String,
+    targets: Vec<AddTarget>,
+    target_file_path: String,
+}
+
+/// A target of `ValueAddTransformer`.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct AddTarget {
+    selector: Option<Selector>,
+    field_path: String,
+    file_path_position: i64,
+}
+
+fn transformed(
+    builder: &Builder,
+    resources: &mut Resources,
+    loader: &Loader<'_>,
+    config: &Resource,
+) -> Result<(), Error> {
+    if text(&config.value, "apiVersion") != BUILTIN {
+        return Err(refuse(config));
+    }
+    let mut own = fields(config);
+    let field_specs = specs_from(own.remove("fieldSpecs").unwrap_or(Value::Null))?;
+    let settings: Settings = typed(Value::Object(own.into_iter().collect()), config.kind())?;
+    match config.kind() {
+        "AnnotationsTransformer" => labels::run(resources, &settings.annotations, &field_specs),
+        "LabelTransformer" => labels::run(resources, &settings.labels, &field_specs),
+        "NamespaceTransformer" => namespace(config, &settings, field_specs)?.run(resources),
+        "PrefixTransformer" => names::affix(resources, End::Prefix, &settings.prefix, &field_specs),
+        "SuffixTransformer" => names::affix(resources, End::Suffix, &settings.suffix, &field_specs),
+        "PrefixSuffixTransformer" => {
+            names::affix(resources, End::Prefix, &settings.prefix, &field_specs)?;
+            names::affix(resources, End::Suffix, &settings.suffix, &field_specs)
+        }
+        "ImageTagTransformer" => {
+            let image =
+                decode::record(settings.image_tag.unwrap_or(Value::Null), &IMAGE).map_err(Error::Plugin)?;
+            images::run(resources, &typed(image, "imageTag")?, &field_specs)
+        }
+        "ReplicaCountTransformer" => {
+            let replica =
+                decode::record(settings.replica.unwrap_or(Value::Null), &REPLICA).map_err(Error::Plugin)?;
+            replicas::run(resources, &typed(replica, "replica")?, &field_specs)
+        }
+        "ReplacementTransformer" => {
+            let entries: Result<Vec<spec::ReplacementEntry>, Error> = settings
+                .replacements
+                .into_iter()
+                .map(|entry| {
+                    typed(decode::record(entry, &REPLACEMENT).map_err(Error::Plugin)?, "replacements")
+                })
+                .collect();
+            replacements::run(resources, &entries?, &|path: &str| loader.read(path))
+        }
+        "PatchTransformer" => {
+            let entry = entry(settings.path, settings.patch, settings.target, settings.options);
+            let patch = steps::read_patch(loader, &entry)?;
+            patch.apply(resources, builder.schema(), crate::patch::Notes::Present)
+        }
+        "PatchStrategicMergeTransformer" => {
+            let mut items = settings.paths;
+            items.extend(Some(settings.patches).filter(|patches| !patches.is_empty()));
+            steps::old_strategic(builder, resources, loader, &items)
+        }
+        "PatchJson6902Transformer" => {
+            let entry = entry(settings.path, settings.json_op, settings.target, None);
+            steps::old_json(resources, builder, loader, &entry)
+        }
+        "ValueAddTransformer" => add_value(resources, loader, settings),
+        "HashTransformer" => {
+            names::add_hashes(resources);
+            Ok(())
+        }
+        _ => Err(refuse(config)),
+    }
+}
+
+fn entry(
+    path: String,
+    patch: String,
+    target: Option<Selector>,
+    options: Option<spec::PatchOptions>,
+) -> spec::Patch {
+    spec::Patch { path, patch, target, options }
+}
+
+fn namespace(config: &Resource, settings: &Settings, fields: Vec<FieldSpec>) -> Result<Namespace, Error> {
+    let subjects = match settings.set_role_binding_subjects.as_str() {
+        "" | "defaultOnly" => Subjects::DefaultOnly,
+        "allServiceAccounts" => Subjects::AllServiceAccounts,
+        "none" => Subjects::None,
+        other => {
+            return Err(Error::Plugin(format!("invalid value \"{other}\" for setRoleBindingSubjects")));
+        }
+    };
+    Ok(Namespace { name: config.namespace().to_owned(), fields, unset_only: settings.unset_only, subjects })
+}
+
+/// Sets a value, or inserts it into a value that is a path.
+fn add_value(resources: &mut Resources, loader: &Loader<'_>, mut settings: Settings) -> Result<(), Error> {
+    if settings.value.is_empty() {
+        settings.value = crate::files::base_name(loader.root()).to_owned();
+    }
+    if !settings.target_file_path.is_empty() {
+        let content = loader.read(&settings.target_file_path)?;
+        let value = sealfast_yaml::json::from_yaml(&content)
+            .map_err(|error| Error::Plugin(format!("{}: {error}", settings.target_file_path)))?;
+        let list = value.get("targets").cloned().unwrap_or(Value::Array(Vec::new()));
+        settings.targets = typed(list, "targets")?;
+    }
+    for target in &settings.targets {
+        let matcher = Matcher::new(&target.selector.clone().unwrap_or_default())?;
+        let spec = FieldSpec::new(Gvk::default(), &target.field_path, true);
+        for at in matcher.select(resources) {
+            let resource = resources.at_mut(at);
+            resource.remember_id();
+            spec.visit(resource, Leaf::Scalar, &mut |place| {
+                let present = place.as_str().unwrap_or_default();
+                *place = Value::String(inserted(present, &settings.value, target.file_path_position));
+                Ok(())
+            })?;
+            resources.note(at);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the value, or a path with it as the part at a position from 1.
+fn inserted(present: &str, value: &str, position: i64) -> String {
+    let Ok(position) = usize::try_from(position) else { return value.to_owned() };
+    if position == 0 {
+        return value.to_owned();
+    }
+    let root = if present.starts_with('/') { "/" } else { "" };
+    let mut parts: Vec<&str> = present.split('/').filter(|part| !part.is_empty()).collect();
+    parts.insert((position - 1).min(parts.len()), value);
+    format!("{root}{}", parts.join("/"))
+}

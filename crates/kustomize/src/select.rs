@@ -1,0 +1,270 @@
+//! Which objects a target means: expressions for the id, selectors for labels and annotations.
+
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::expression;
+use crate::id::{Gvk, Id};
+use crate::resource::Resource;
+use crate::resources::Resources;
+
+/// A target as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Selector {
+    /// Expression for the group.
+    pub group: String,
+    /// Expression for the version.
+    pub version: String,
+    /// Expression for the kind.
+    pub kind: String,
+    /// Expression for the name.
+    pub name: String,
+    /// Expression for the namespace.
+    pub namespace: String,
+    /// Label selector.
+    pub label_selector: String,
+    /// Label selector for annotations.
+    pub annotation_selector: String,
+}
+
+impl Selector {
+    /// Returns the id part as it stands in messages.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        Id {
+            gvk: Gvk { group: self.group.clone(), version: self.version.clone(), kind: self.kind.clone() },
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+        }
+    }
+
+    /// Whether nothing is asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A part of a target: anything, one text, or an expression for the whole of it.
+#[derive(Clone, Debug)]
+enum Part {
+    Any,
+    Text(String),
+    Expression(Regex),
+}
+
+impl Part {
+    fn compile(source: &str) -> Result<Self, Error> {
+        Ok(if source.is_empty() {
+            Self::Any
+        } else if expression::is_literal(source) {
+            Self::Text(source.to_owned())
+        } else {
+            Self::Expression(expression::compile_anchored(source)?)
+        })
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Text(wanted) => wanted == text,
+            Self::Expression(expression) => expression.is_match(text),
+        }
+    }
+}
+
+/// A target ready for matching.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    group: Part,
+    version: Part,
+    kind: Part,
+    name: Part,
+    namespace: Part,
+    labels: Vec<Requirement>,
+    annotations: Vec<Requirement>,
+}
+
+impl Matcher {
+    /// Compiles a target.
+    ///
+    /// # Errors
+    /// When an expression or selector is not well formed.
+    pub fn new(selector: &Selector) -> Result<Self, Error> {
+        Ok(Self {
+            group: Part::compile(&selector.group)?,
+            version: Part::compile(&selector.version)?,
+            kind: Part::compile(&selector.kind)?,
+            name: Part::compile(&selector.name)?,
+            namespace: Part::compile(&selector.namespace)?,
+            labels: parse_requirements(&selector.label_selector)?,
+            annotations: parse_requirements(&selector.annotation_selector)?,
+        })
+    }
+
+    /// Returns the positions of the objects that a patch with this target changes, in order.
+    #[must_use]
+    pub fn select(&self, resources: &Resources) -> Vec<usize> {
+        if let Part::Text(name) = &self.name {
+            let mut found = resources.ever_named(name);
+            found.retain(|&position| self.is_patch_target(&resources.items()[position]));
+            return found;
+        }
+        let all = resources.items().iter().enumerate();
+        all.filter(|(_, item)| !item.is_gone() && self.is_patch_target(item)).map(|(at, _)| at).collect()
+    }
+
+    /// Whether the group, version and kind fit.
+    #[must_use]
+    pub fn matches_gvk(&self, gvk: &Gvk) -> bool {
+        self.kind.matches(&gvk.kind) && self.group.matches(&gvk.group) && self.version.matches(&gvk.version)
+    }
+
+    /// Whether the parts of an id fit; the namespace counts as written.
+    #[must_use]
+    pub fn matches_id(&self, id: &Id) -> bool {
+        self.matches_gvk(&id.gvk) && self.name.matches(&id.name) && self.namespace.matches(&id.namespace)
+    }
+
+    /// Whether labels and annotations fit.
+    #[must_use]
+    pub fn matches_metadata(&self, resource: &Resource) -> bool {
+        let metadata = resource.value.get("metadata");
+        let map = |field: &str| metadata.and_then(|metadata| metadata.get(field));
+        all_hold(&self.labels, map("labels")) && all_hold(&self.annotations, map("annotations"))
+    }
+
+    /// Whether anything is asked of the id.
+    #[must_use]
+    pub fn asks_for_id(&self) -> bool {
+        [&self.group, &self.version, &self.kind, &self.name, &self.namespace]
+            .iter()
+            .any(|part| !matches!(part, Part::Any))
+    }
+
+    /// Whether anything is asked of labels or annotations.
+    #[must_use]
+    pub fn asks_for_metadata(&self) -> bool {
+        !self.labels.is_empty() || !self.annotations.is_empty()
+    }
+
+    fn is_patch_target(&self, item: &Resource) -> bool {
+        let gvk = item.gvk();
+        if !self.matches_gvk(&gvk) {
+            return false;
+        }
+        let first = item.former.first();
+        let has_name =
+            self.name.matches(item.name()) || first.is_some_and(|first| self.name.matches(&first.name));
+        if !has_name {
+            return false;
+        }
+        let original = item.original_id();
+        (self.namespace.matches(original.effective_namespace())
+            || self.namespace.matches(&item.effective_namespace()))
+            && self.matches_metadata(item)
+    }
+}
+
+/// One condition of a label selector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Requirement {
+    Exists(String),
+    Missing(String),
+    In(String, Vec<String>),
+    NotIn(String, Vec<String>),
+}
+
+impl Requirement {
+    fn holds(&self, entries: Option<&Value>) -> bool {
+        let entry = |key: &str| entries.and_then(|entries| entries.get(key)).and_then(Value::as_str);
+        match self {
+            Self::Exists(key) => entry(key).is_some(),
+            Self::Missing(key) => entry(key).is_none(),
+            Self::In(key, values) => {
+                entry(key).is_some_and(|found| values.iter().any(|value| value == found))
+            }
+            Self::NotIn(key, values) => {
+                entry(key).is_none_or(|found| values.iter().all(|value| value != found))
+            }
+        }
+    }
+}
+
+fn all_hold(requirements: &[Requirement], entries: Option<&Value>) -> bool {
+    requirements.iter().all(|requirement| requirement.holds(entries))
+}
+
+/// Parses a label selector: conditions joined by commas.
+fn parse_requirements(source: &str) -> Result<Vec<Requirement>, Error> {
+    if source.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    split_outside_parentheses(source)
+        .into_iter()
+        .map(|part| {
+            parse_requirement(part.trim()).ok_or_else(|| {
+                Error::Selector(format!("unable to parse requirement: found '{part}' in '{source}'"))
+            })
+        })
+        .collect()
+}
+
+fn split_outside_parentheses(source: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut depth, mut start) = (0_usize, 0);
+    for (position, letter) in source.char_indices() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&source[start..position]);
+                start = position + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&source[start..]);
+    parts
+}
+
+fn parse_requirement(part: &str) -> Option<Requirement> {
+    let key_of = |text: &str| {
+        let key = text.trim();
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
+        (!key.is_empty() && key.chars().all(fits)).then(|| key.to_owned())
+    };
+    let value_of = |text: &str| {
+        let value = text.trim();
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        value.chars().all(fits).then(|| value.to_owned())
+    };
+    if let Some(key) = part.strip_prefix('!') {
+        return Some(Requirement::Missing(key_of(key)?));
+    }
+    for (operator, negative) in [("!=", true), ("==", false), ("=", false)] {
+        if let Some((key, value)) = part.split_once(operator) {
+            let (key, values) = (key_of(key)?, vec![value_of(value)?]);
+            return Some(if negative {
+                Requirement::NotIn(key, values)
+            } else {
+                Requirement::In(key, values)
+            });
+        }
+    }
+    if let Some((head, list)) = part.split_once('(') {
+        let list = list.trim_end().strip_suffix(')')?;
+        let values: Option<Vec<String>> = list.split(',').map(value_of).collect();
+        let mut words = head.split_whitespace();
+        let (key, operator) = (key_of(words.next()?)?, words.next()?);
+        return match (operator, words.next()) {
+            ("in", None) => Some(Requirement::In(key, values?)),
+            ("notin", None) => Some(Requirement::NotIn(key, values?)),
+            _ => None,
+        };
+    }
+    Some(Requirement::Exists(key_of(part)?))
+}

@@ -1,0 +1,245 @@
+//! Post-build substitution: `${name}` and its operators in the rendered text of an object.
+//!
+//! Follows: the substitution library of Flux 2.9. It looks like a shell's, but is not: an empty
+//! variable counts as unset, `?` and `+` act as `-`, and offsets count bytes.
+
+mod operators;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::substitute::operators::{Operator, case, remove, replace, substring};
+
+/// The label or annotation by which an object is left alone.
+const SWITCH: &str = "kustomize.toolkit.fluxcd.io/substitute";
+
+/// Variables by name.
+pub type Variables = BTreeMap<String, String>;
+
+/// What an unset variable is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unset {
+    /// Empty text.
+    #[default]
+    Empty,
+    /// An error, unless the expansion has a default.
+    Refused,
+}
+
+/// Checks the names of variables and takes line breaks out of their values.
+///
+/// # Errors
+/// When a name is none.
+pub fn checked(variables: Variables) -> Result<Variables, Error> {
+    variables
+        .into_iter()
+        .map(|(name, value)| {
+            let mut letters = name.chars();
+            let starts_well = letters.next().is_some_and(|first| first == '_' || first.is_ascii_alphabetic());
+            if !starts_well || !letters.all(|letter| letter == '_' || letter.is_ascii_alphanumeric()) {
+                return Err(Error::Substitution(format!(
+                    "'{name}' var name is invalid, must match '^[_[:alpha:]][_[:alpha:][:digit:]]*$'"
+                )));
+            }
+            let value = value.replace('\n', "");
+            Ok((name, value))
+        })
+        .collect()
+}
+
+/// Whether an object asks to be left alone.
+#[must_use]
+pub fn is_disabled(object: &Value) -> bool {
+    ["labels", "annotations"].iter().any(|map| {
+        let metadata = object.get("metadata");
+        metadata.and_then(|metadata| metadata.get(map)?.get(SWITCH)?.as_str()) == Some("disabled")
+    })
+}
+
+/// Renders an object, expands the text and reads it again; types may change on the way.
+///
+/// # Errors
+/// When an expansion is not well formed, or the result is no YAML.
+pub fn object(object: &Value, variables: &Variables, unset: Unset) -> Result<Value, Error> {
+    if is_disabled(object) {
+        return Ok(object.clone());
+    }
+    let rendered = sealfast_yaml::json::to_yaml(object);
+    let expanded = text(&rendered, variables, unset)
+        .map_err(|error| error.within("envsubst error: variable substitution failed"))?;
+    sealfast_yaml::json::from_yaml(expanded.as_bytes())
+        .map_err(|error| Error::Substitution(format!("envsubst error: {error}")))
+}
+
+/// Expands a text.
+///
+/// # Errors
+/// When an expansion is not well formed, or an unset variable is refused.
+pub fn text(input: &str, variables: &Variables, unset: Unset) -> Result<String, Error> {
+    let mut parser = Parser { rest: input, variables, unset, depth: 0 };
+    let mut out = String::with_capacity(input.len());
+    while let Some(dollar) = parser.rest.find('$') {
+        out.push_str(&parser.rest[..dollar]);
+        parser.rest = &parser.rest[dollar..];
+        if let Some(after) = parser.rest.strip_prefix("$$") {
+            out.push('$');
+            parser.rest = after;
+        } else if let Some(after) = parser.rest.strip_prefix("${") {
+            parser.rest = after;
+            out.push_str(&parser.expansion()?);
+        } else {
+            out.push('$');
+            parser.rest = &parser.rest[1..];
+        }
+    }
+    out.push_str(parser.rest);
+    Ok(out)
+}
+
+/// How deep expansions may be nested.
+const MAX_DEPTH: usize = 100;
+
+struct Parser<'a> {
+    rest: &'a str,
+    variables: &'a Variables,
+    unset: Unset,
+    depth: usize,
+}
+
+fn missing_brace() -> Error {
+    Error::Substitution("missing closing brace".to_owned())
+}
+
+impl Parser<'_> {
+    /// Reads what follows `${` and returns what it stands for.
+    fn expansion(&mut self) -> Result<String, Error> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Error::Substitution("expansions are nested too deep".to_owned()));
+        }
+        let result = self.expansion_inside();
+        self.depth -= 1;
+        result
+    }
+
+    fn expansion_inside(&mut self) -> Result<String, Error> {
+        if let Some(after) = self.rest.strip_prefix('#') {
+            self.rest = after;
+            let name = self.name()?;
+            self.close()?;
+            return Ok(self.value(&name)?.len().to_string());
+        }
+        let name = self.name()?;
+        let Some(operator) = Operator::take(&mut self.rest) else {
+            self.close()?;
+            return self.value(&name);
+        };
+        match operator {
+            Operator::Default => {
+                let default = self.default_text()?;
+                self.close()?;
+                let value = self.variables.get(&name).map_or("", String::as_str);
+                Ok(if value.is_empty() { default } else { value.to_owned() })
+            }
+            Operator::Case(change) => {
+                self.close()?;
+                Ok(case(&self.value(&name)?, change))
+            }
+            Operator::Substring => {
+                let mut arguments = vec![self.argument(&[':', '}'])?];
+                if let Some(after) = self.rest.strip_prefix(':') {
+                    self.rest = after;
+                    arguments.push(self.argument(&['}'])?);
+                }
+                self.close()?;
+                substring(&self.value(&name)?, &arguments)
+            }
+            Operator::Remove(which) => {
+                let pattern = self.argument(&['}'])?;
+                self.close()?;
+                Ok(remove(&self.value(&name)?, &pattern, which))
+            }
+            Operator::Replace(which) => {
+                let pattern = self.argument(&['/', '}'])?;
+                let Some(after) = self.rest.strip_prefix('/') else {
+                    let reason =
+                        if self.rest.is_empty() { "missing closing brace" } else { "bad substitution" };
+                    return Err(Error::Substitution(reason.to_owned()));
+                };
+                self.rest = after;
+                let new = self.argument(&['}'])?;
+                self.close()?;
+                Ok(replace(&self.value(&name)?, &pattern, &new, which))
+            }
+        }
+    }
+
+    /// Reads a name: letters, digits and underscores.
+    fn name(&mut self) -> Result<String, Error> {
+        let end = self.rest.find(|letter: char| !(letter == '_' || letter.is_alphanumeric()));
+        let (name, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+        if name.is_empty() {
+            return Err(Error::Substitution("unable to parse variable name".to_owned()));
+        }
+        self.rest = rest;
+        Ok(name.to_owned())
+    }
+
+    fn value(&self, name: &str) -> Result<String, Error> {
+        match (self.variables.get(name), self.unset) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Unset::Empty) => Ok(String::new()),
+            (None, Unset::Refused) => {
+                Err(Error::Substitution(format!("variable not set (strict mode): \"{name}\"")))
+            }
+        }
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        self.rest = self.rest.strip_prefix('}').ok_or_else(missing_brace)?;
+        Ok(())
+    }
+
+    /// Reads a default: text and further expansions up to the brace.
+    fn default_text(&mut self) -> Result<String, Error> {
+        let mut text = String::new();
+        loop {
+            if let Some(after) = self.rest.strip_prefix("${") {
+                self.rest = after;
+                text.push_str(&self.expansion()?);
+                continue;
+            }
+            match self.rest.chars().next() {
+                None => return Err(missing_brace()),
+                Some('}') => return Ok(text),
+                Some(letter) => {
+                    text.push(letter);
+                    self.rest = &self.rest[letter.len_utf8()..];
+                }
+            }
+        }
+    }
+
+    /// Reads an argument up to one of the ends; it is text or one expansion.
+    fn argument(&mut self, ends: &[char]) -> Result<String, Error> {
+        if let Some(after) = self.rest.strip_prefix("${") {
+            self.rest = after;
+            return self.expansion();
+        }
+        let mut text = String::new();
+        loop {
+            let mut letters = self.rest.chars();
+            match letters.next() {
+                None => return Err(missing_brace()),
+                Some(letter) if ends.contains(&letter) => return Ok(text),
+                Some('\\') if matches!(letters.clone().next(), Some('/' | '\\')) => {
+                    text.extend(letters.next());
+                }
+                Some(letter) => text.push(letter),
+            }
+            self.rest = letters.as_str();
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Image names, tags and digests.
+//!
+//! Each entry runs twice over an object: once over every `containers` and `initContainers` list
+//! wherever it stands, once over the configured fields. So a tag suffix is added twice where both
+//! reach, as in the original.
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::expression;
+use crate::field::{FieldSpec, Leaf};
+use crate::resources::Resources;
+use crate::spec::Image;
+
+/// Changes images by one entry.
+///
+/// # Errors
+/// When an image is not a string.
+pub fn run(resources: &mut Resources, image: &Image, fields: &[FieldSpec]) -> Result<(), Error> {
+    let Some(rule) = Rule::new(image) else { return Ok(()) };
+    for resource in resources.iter_mut() {
+        if resource.kind() == "CustomResourceDefinition" {
+            continue;
+        }
+        rule.scan(&mut resource.value)?;
+        for spec in fields {
+            spec.visit(resource, Leaf::Found, &mut |value| rule.change(value))?;
+        }
+    }
+    Ok(())
+}
+
+struct Rule<'a> {
+    image: &'a Image,
+    expression: Regex,
+    literal: Option<&'a str>,
+}
+
+impl<'a> Rule<'a> {
+    /// Returns the rule of an entry; none when its name is an expression that matches nothing.
+    fn new(image: &'a Image) -> Option<Self> {
+        let pattern = format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name);
+        let expression = expression::compile(&pattern).ok()?;
+        let literal = expression::is_literal(&image.name).then_some(image.name.as_str());
+        Some(Self { image, expression, literal })
+    }
+
+    /// Changes the images of all container lists below a value.
+    fn scan(&self, value: &mut Value) -> Result<(), Error> {
+        match value {
+            Value::Object(map) => map.iter_mut().try_for_each(|(key, child)| {
+                if matches!(key.as_str(), "containers" | "initContainers") && child.is_array() {
+                    for item in child.as_array_mut().into_iter().flatten() {
+                        if let Some(image) = item.get_mut("image") {
+                            self.change(image)?;
+                        }
+                    }
+                }
+                self.scan(child)
+            }),
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.scan(item)),
+            _ => Ok(()),
+        }
+    }
+
+    fn change(&self, value: &mut Value) -> Result<(), Error> {
+        let Value::String(text) = value else {
+            if value.is_null() {
+                return Ok(());
+            }
+            return Err(Error::Transform(
+                "wrong node kind: expected ScalarNode with a string as image".to_owned(),
+            ));
+        };
+        let is_candidate = self.literal.is_none_or(|name| text.starts_with(name));
+        if is_candidate && self.expression.is_match(text) {
+            *text = self.changed(text);
+        }
+        Ok(())
+    }
+
+    fn changed(&self, text: &str) -> String {
+        let (name, tag, digest) = split(text);
+        let image = self.image;
+        let name = if image.new_name.is_empty() { name } else { &image.new_name };
+        let (tag, digest) = match (image.new_tag.as_str(), image.digest.as_str(), image.tag_suffix.as_str()) {
+            ("", "", "") => (tag.to_owned(), digest.to_owned()),
+            ("", "", suffix) => (format!("{tag}{suffix}"), String::new()),
+            (new_tag, new_digest, _) => (new_tag.to_owned(), new_digest.to_owned()),
+        };
+        let mut changed = name.to_owned();
+        if !tag.is_empty() {
+            changed.push(':');
+            changed.push_str(&tag);
+        }
+        if !digest.is_empty() {
+            changed.push('@');
+            changed.push_str(&digest);
+        }
+        changed
+    }
+}
+
+/// Splits an image into name, tag and digest; a port of the registry is part of the name.
+fn split(text: &str) -> (&str, &str, &str) {
+    let start = text.find('/').map_or(0, |slash| slash + 1);
+    let at = text[start..].find('@').map(|at| at + start);
+    let colon = text[start..].find(':').map(|colon| colon + start);
+    match (colon, at) {
+        (Some(colon), Some(at)) if colon < at => (&text[..colon], &text[colon + 1..at], &text[at + 1..]),
+        (_, Some(at)) => (&text[..at], "", &text[at + 1..]),
+        (Some(colon), None) => (&text[..colon], &text[colon + 1..], ""),
+        (None, None) => (text, "", ""),
+    }
+}

@@ -1,0 +1,42 @@
+//! Labels and annotations set on all objects, and where the tables say so, in what they make.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::field::{FieldSpec, Leaf};
+use crate::resources::Resources;
+
+/// Sets entries in every mapping that the field specs name.
+///
+/// # Errors
+/// When a path leads through a scalar.
+pub fn run(
+    resources: &mut Resources,
+    entries: &BTreeMap<String, String>,
+    fields: &[FieldSpec],
+) -> Result<(), Error> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    for resource in resources.iter_mut() {
+        for spec in fields {
+            spec.visit(resource, Leaf::Mapping, &mut |value| set(value, entries))?;
+        }
+    }
+    Ok(())
+}
+
+fn set(value: &mut Value, entries: &BTreeMap<String, String>) -> Result<(), Error> {
+    if value.is_null() {
+        *value = Value::Object(Map::new());
+    }
+    let Value::Object(map) = value else {
+        return Err(Error::Transform("wrong node kind: expected MappingNode".to_owned()));
+    };
+    for (key, entry) in entries {
+        map.insert(key.clone(), Value::String(entry.clone()));
+    }
+    Ok(())
+}

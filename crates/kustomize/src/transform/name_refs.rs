@@ -1,0 +1,296 @@
+//! References by name, repaired after names and namespaces have changed.
+//!
+//! Follows: the name reference transformer of kustomize 5.8.1. Candidates are found by their
+//! former names, so the cost grows with the references, not with the objects.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::field::{FieldSpec, Leaf};
+use crate::id::{Gvk, Id};
+use crate::resource::{Resource, text};
+use crate::resources::Resources;
+
+/// Repairs all references.
+///
+/// # Errors
+/// When a reference could mean several objects, or is not what the rule says.
+pub fn run(resources: &mut Resources, config: &Config) -> Result<(), Error> {
+    let rules = config.references_by_kind();
+    let index = Index::new(resources.items());
+    if index.by_name.is_empty() {
+        return Ok(());
+    }
+    for at in 0..resources.items().len() {
+        let referrer = Referrer::new(&resources.items()[at]);
+        let any = rules.get("").into_iter().flatten();
+        let mut own: Vec<_> =
+            rules.get(referrer.original_gvk.kind.as_str()).into_iter().flatten().chain(any).collect();
+        own.sort_by_key(|(position, ..)| *position);
+        for (_, to, spec) in own {
+            if !referrer.original_gvk.is_selected_by(&spec.gvk) {
+                continue;
+            }
+            let search = Search { index: &index, referrer: &referrer, to, path: &spec.path };
+            repair(resources.at_mut(at), spec, &search)?;
+        }
+    }
+    Ok(())
+}
+
+fn repair(resource: &mut Resource, spec: &FieldSpec, search: &Search<'_>) -> Result<(), Error> {
+    let any_kind = FieldSpec::new(Gvk::default(), &spec.path, false);
+    any_kind.visit(resource, Leaf::Found, &mut |value| search.set(value)).map_err(|error| {
+        error.within(format!("updating name reference in '{}' field of '{}'", spec.path, search.referrer.id))
+    })
+}
+
+/// What the search needs of an object that may be referred to.
+struct Candidate {
+    /// Position in the list.
+    at: usize,
+    id: Id,
+    former: Vec<Id>,
+    original_namespace: String,
+    namespace: String,
+    is_cluster_scoped: bool,
+    prefixes: Vec<String>,
+    suffixes: Vec<String>,
+}
+
+/// All renamed objects by their former names.
+struct Index {
+    candidates: Vec<Candidate>,
+    by_name: HashMap<String, Vec<usize>>,
+    /// By former name and present namespace that counts.
+    by_namespace: HashMap<(String, String), Vec<usize>>,
+    /// Former names of cluster-scoped objects and service accounts, which are seen from anywhere.
+    everywhere: HashMap<String, Vec<usize>>,
+}
+
+impl Index {
+    fn new(items: &[Resource]) -> Self {
+        let mut index = Self {
+            candidates: Vec::new(),
+            by_name: HashMap::new(),
+            by_namespace: HashMap::new(),
+            everywhere: HashMap::new(),
+        };
+        for (at, item) in items.iter().enumerate() {
+            if !item.former.is_empty() && !item.is_gone() {
+                index.add(at, item);
+            }
+        }
+        index
+    }
+
+    fn add(&mut self, at: usize, item: &Resource) {
+        let id = item.id();
+        let former = item.former_ids();
+        let position = self.candidates.len();
+        let mut names: Vec<&String> = former.iter().map(|id| &id.name).collect();
+        names.sort();
+        names.dedup();
+        let is_cluster_scoped = id.gvk.is_cluster_scoped();
+        let namespace = id.effective_namespace().to_owned();
+        for name in names {
+            self.by_name.entry(name.clone()).or_default().push(position);
+            self.by_namespace.entry((name.clone(), namespace.clone())).or_default().push(position);
+            if is_cluster_scoped || id.gvk.kind == "ServiceAccount" {
+                self.everywhere.entry(name.clone()).or_default().push(position);
+            }
+        }
+        self.candidates.push(Candidate {
+            at,
+            original_namespace: former[0].effective_namespace().to_owned(),
+            namespace,
+            is_cluster_scoped,
+            prefixes: item.prefixes.clone(),
+            suffixes: item.suffixes.clone(),
+            id,
+            former,
+        });
+    }
+}
+
+/// What the search needs of the object that refers.
+struct Referrer {
+    id: Id,
+    original_gvk: Gvk,
+    namespace: String,
+    is_cluster_scoped: bool,
+    prefixes: Vec<String>,
+    suffixes: Vec<String>,
+    /// Group and kind of the `roleRef`.
+    role: Option<Gvk>,
+    /// Namespaces of the service accounts among the subjects of a role binding.
+    subject_namespaces: Vec<String>,
+}
+
+impl Referrer {
+    fn new(item: &Resource) -> Self {
+        let id = item.id();
+        let role = item.value.get("roleRef").and_then(|role| {
+            let part = |name: &str| role.get(name).and_then(Value::as_str);
+            Some(Gvk {
+                group: part("apiGroup")?.to_owned(),
+                version: String::new(),
+                kind: part("kind")?.to_owned(),
+            })
+        });
+        let mut subject_namespaces = Vec::new();
+        if id.gvk.kind == "RoleBinding" {
+            let subjects = item.value.get("subjects").and_then(Value::as_array).into_iter().flatten();
+            let accounts = subjects.filter(|subject| text(subject, "kind") == "ServiceAccount");
+            subject_namespaces.extend(accounts.map(|subject| text(subject, "namespace").to_owned()));
+        }
+        Self {
+            original_gvk: item.original_id().gvk,
+            namespace: id.effective_namespace().to_owned(),
+            is_cluster_scoped: id.gvk.is_cluster_scoped(),
+            prefixes: item.prefixes.clone(),
+            suffixes: item.suffixes.clone(),
+            role,
+            subject_namespaces,
+            id,
+        }
+    }
+}
+
+struct Search<'a> {
+    index: &'a Index,
+    referrer: &'a Referrer,
+    to: &'a Gvk,
+    path: &'a str,
+}
+
+impl Search<'_> {
+    fn set(&self, value: &mut Value) -> Result<(), Error> {
+        match value {
+            Value::Null => Ok(()),
+            Value::Array(items) => items.iter_mut().try_for_each(|item| match item {
+                Value::Object(_) | Value::String(_) | Value::Number(_) | Value::Bool(_) => self.set(item),
+                _ => Ok(()),
+            }),
+            Value::Object(_) => self.set_mapping(value),
+            scalar => self.set_scalar(scalar),
+        }
+    }
+
+    fn set_scalar(&self, value: &mut Value) -> Result<(), Error> {
+        let Some(old) = crate::resource::scalar_text(value) else { return Ok(()) };
+        let Some(found) = self.find(&old, None)? else { return Ok(()) };
+        if found.id.name != old {
+            *value = Value::String(found.id.name.clone());
+        }
+        Ok(())
+    }
+
+    fn set_mapping(&self, value: &mut Value) -> Result<(), Error> {
+        let Value::Object(map) = value else { return Ok(()) };
+        let Some(name) = map.get("name") else {
+            return Err(Error::Transform("path config error; no 'name' field in node".to_owned()));
+        };
+        let old = crate::resource::scalar_text(name).unwrap_or_default();
+        let namespace =
+            map.get("namespace").map(|namespace| namespace.as_str().unwrap_or_default().to_owned());
+        let Some(found) = self.find(&old, Some(namespace.as_deref()))? else { return Ok(()) };
+        let (name, namespace) = (found.id.name.clone(), found.id.namespace.clone());
+        if name == old && namespace.is_empty() {
+            return Ok(());
+        }
+        map.insert("name".to_owned(), Value::String(name));
+        if !namespace.is_empty() {
+            map.insert("namespace".to_owned(), Value::String(namespace));
+        }
+        Ok(())
+    }
+
+    /// Returns the candidates that have had the name and can be seen from the referrer.
+    fn visible(&self, old: &str) -> Vec<&Candidate> {
+        let index = self.index;
+        let referrer = self.referrer;
+        let mut positions: Vec<usize> = Vec::new();
+        if referrer.is_cluster_scoped {
+            positions.extend(index.by_name.get(old).into_iter().flatten());
+        } else {
+            let key = (old.to_owned(), referrer.namespace.clone());
+            positions.extend(index.by_namespace.get(&key).into_iter().flatten());
+            positions.extend(index.everywhere.get(old).into_iter().flatten());
+            positions.sort_unstable();
+            positions.dedup();
+        }
+        let is_seen = |candidate: &&Candidate| {
+            referrer.is_cluster_scoped
+                || candidate.is_cluster_scoped
+                || candidate.namespace == referrer.namespace
+                || referrer.subject_namespaces.contains(&candidate.id.namespace)
+                || referrer.subject_namespaces.contains(&candidate.namespace)
+        };
+        positions.into_iter().map(|at| &index.candidates[at]).filter(is_seen).collect()
+    }
+
+    /// Returns the object that a name refers to. A mapping may have said in which namespace.
+    fn find(&self, old: &str, mapping: Option<Option<&str>>) -> Result<Option<&Candidate>, Error> {
+        let mut found = self.visible(old);
+        if let Some(Some(namespace)) = mapping {
+            let original: Vec<&Candidate> =
+                found.iter().copied().filter(|candidate| candidate.original_namespace == namespace).collect();
+            found = if original.is_empty() {
+                found.into_iter().filter(|candidate| candidate.namespace == namespace).collect()
+            } else {
+                original
+            };
+        }
+        found.retain(|candidate| candidate.former.iter().any(|id| id.gvk.is_selected_by(self.to)));
+        if self.path.ends_with("roleRef/name")
+            && let Some(role) = &self.referrer.role
+        {
+            found.retain(|candidate| candidate.former.iter().any(|id| id.gvk.is_selected_by(role)));
+        }
+        if found.len() <= 1 {
+            return Ok(found.pop());
+        }
+        found.retain(|candidate| self.is_akin(candidate, Empty::Fits));
+        if found.len() > 1 {
+            found.retain(|candidate| self.is_akin(candidate, Empty::IsItself));
+        }
+        let Some(first) = found.first() else { return Ok(None) };
+        let is_one = found.iter().all(|candidate| {
+            candidate.id.name == first.id.name
+                && (mapping.is_none() || candidate.id.namespace == first.id.namespace)
+        });
+        if found.len() == 1 || is_one {
+            return Ok(Some(first));
+        }
+        found.sort_by_key(|candidate| candidate.at);
+        let ids: Vec<String> = found.iter().map(|candidate| candidate.id.to_string()).collect();
+        Err(Error::Transform(format!("found multiple possible referrals: {}", ids.join(", "))))
+    }
+
+    fn is_akin(&self, candidate: &Candidate, empty: Empty) -> bool {
+        ends_alike(&self.referrer.prefixes, &candidate.prefixes, empty)
+            && ends_alike(&self.referrer.suffixes, &candidate.suffixes, empty)
+    }
+}
+
+/// What a list without entries is compared as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    /// It goes with every other.
+    Fits,
+    /// It goes with another one without entries.
+    IsItself,
+}
+
+/// Whether the shorter list is the end of the longer one.
+fn ends_alike(a: &[String], b: &[String], empty: Empty) -> bool {
+    if a.is_empty() || b.is_empty() {
+        return empty == Empty::Fits || a.len() == b.len();
+    }
+    let shorter = a.len().min(b.len());
+    a[a.len() - shorter..] == b[b.len() - shorter..]
+}

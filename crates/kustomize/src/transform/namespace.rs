@@ -1,0 +1,111 @@
+//! The namespace transformer: every object moves, and what names its namespace follows.
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::field::{FieldSpec, Leaf};
+use crate::resource::Resource;
+use crate::resources::Resources;
+
+/// Which subjects of role bindings are moved at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subjects {
+    /// Those with the name `default`.
+    #[default]
+    DefaultOnly,
+    /// All service accounts.
+    AllServiceAccounts,
+    /// None.
+    None,
+}
+
+/// A namespace transformer.
+#[derive(Clone, Debug, Default)]
+pub struct Namespace {
+    /// The namespace.
+    pub name: String,
+    /// Fields beside `metadata.namespace`.
+    pub fields: Vec<FieldSpec>,
+    /// Whether present values stay.
+    pub unset_only: bool,
+    /// What happens to subjects.
+    pub subjects: Subjects,
+}
+
+impl Namespace {
+    /// Moves all objects.
+    ///
+    /// # Errors
+    /// When two objects then have one id, or a field cannot be set.
+    pub fn run(&self, resources: &mut Resources) -> Result<(), Error> {
+        if self.name.is_empty() {
+            return Ok(());
+        }
+        for at in 0..resources.items().len() {
+            let resource = resources.at_mut(at);
+            if resource.is_gone() {
+                continue;
+            }
+            resource.remember_id();
+            self.change(resource)?;
+            resources.note(at);
+            let id = resources.items()[at].id();
+            let holders = resources.with_present_id(&id);
+            if holders.len() > 1 {
+                let objects: Vec<String> =
+                    holders.iter().map(|&holder| resources.items()[holder].value.to_string()).collect();
+                return Err(Error::Transform(format!(
+                    "namespace transformation produces ID conflict: [{}]",
+                    objects.join(" ")
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&self, resource: &mut Resource) -> Result<(), Error> {
+        let gvk = resource.gvk();
+        if !gvk.is_cluster_scoped() && (!self.unset_only || resource.namespace().is_empty()) {
+            resource.set_metadata("namespace", &self.name);
+        }
+        if matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding") {
+            self.change_subjects(resource);
+        }
+        for spec in &self.fields {
+            let is_built_in = spec.path == "metadata/namespace";
+            let is_foreign_name =
+                spec.path == "metadata/name" && !(gvk.group.is_empty() && gvk.version == "v1");
+            if is_built_in || is_foreign_name {
+                continue;
+            }
+            spec.visit(resource, Leaf::Scalar, &mut |value| {
+                self.set(value);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn set(&self, value: &mut Value) {
+        let is_unset = value.is_null() || value.as_str() == Some("");
+        if !self.unset_only || is_unset {
+            *value = Value::String(self.name.clone());
+        }
+    }
+
+    fn change_subjects(&self, resource: &mut Resource) {
+        let Some(Value::Array(subjects)) = resource.value.get_mut("subjects") else { return };
+        for subject in subjects.iter_mut().filter_map(Value::as_object_mut) {
+            let is_meant = match self.subjects {
+                Subjects::DefaultOnly => subject.get("name").and_then(Value::as_str) == Some("default"),
+                Subjects::AllServiceAccounts => {
+                    subject.get("kind").and_then(Value::as_str) == Some("ServiceAccount")
+                }
+                Subjects::None => false,
+            };
+            if is_meant {
+                self.set(subject.entry("namespace").or_insert(Value::Null));
+            }
+        }
+    }
+}

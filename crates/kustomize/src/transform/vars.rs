@@ -1,0 +1,188 @@
+//! Variables of the old kind: `$(NAME)` in some fields stands for a field of an object.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::field::{FieldSpec, Leaf};
+use crate::id::{Gvk, Id};
+use crate::resource::scalar_text;
+use crate::resources::Resources;
+use crate::spec::Var;
+use crate::transform::replacements::path::{Segment, find};
+
+/// A variable with the object that it was found to mean.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    var: Var,
+    /// The id of the object when the variable was declared.
+    id: Option<Id>,
+}
+
+/// Declares variables, looking up their objects among what there is now.
+///
+/// # Errors
+/// When a name is declared twice, or an object is ambiguous.
+pub fn bind(bound: &mut Vec<Bound>, vars: &[Var], resources: &Resources) -> Result<(), Error> {
+    let mut new = Vec::with_capacity(vars.len());
+    for var in vars {
+        let wanted = reference(var);
+        let fits = |id: &Id| {
+            id.gvk.is_selected_by(&wanted.gvk)
+                && id.name == wanted.name
+                && (wanted.namespace.is_empty() || id.effective_namespace() == wanted.effective_namespace())
+        };
+        let items = resources.items();
+        let mut found = resources.ever_named(&wanted.name);
+        found.retain(|&at| items[at].ids().iter().any(fits));
+        if found.len() > 1 {
+            return Err(Error::Variable(format!(
+                "found {} resId matches for var {} (unable to disambiguate)",
+                found.len(),
+                var.name
+            )));
+        }
+        new.push(Bound { var: var.clone(), id: found.first().map(|&at| items[at].id()) });
+    }
+    append(bound, new)
+}
+
+/// Adds variables to others.
+///
+/// # Errors
+/// When a name is among both.
+pub fn append(bound: &mut Vec<Bound>, more: Vec<Bound>) -> Result<(), Error> {
+    for one in more {
+        if bound.iter().any(|known| known.var.name == one.var.name) {
+            return Err(Error::Variable(format!("var '{}' already encountered", one.var.name)));
+        }
+        bound.push(one);
+    }
+    Ok(())
+}
+
+fn reference(var: &Var) -> Id {
+    let target = &var.objref;
+    let gvk = if target.api_version.is_empty() {
+        Gvk { group: target.group.clone(), version: target.version.clone(), kind: target.kind.clone() }
+    } else {
+        Gvk::parse(&target.api_version, &target.kind)
+    };
+    Id { gvk, name: target.name.clone(), namespace: target.namespace.clone() }
+}
+
+/// Replaces all variables at the fields that may hold them.
+///
+/// # Errors
+/// When a variable has no value, or a field is not what the rules say.
+pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> Result<(), Error> {
+    if bound.is_empty() {
+        return Ok(());
+    }
+    let mut values = HashMap::new();
+    for one in bound {
+        values.insert(one.var.name.as_str(), value(resources, one)?);
+    }
+    for resource in resources.iter_mut() {
+        for spec in fields {
+            spec.visit(resource, Leaf::Found, &mut |place| expand_place(place, &values))?;
+        }
+    }
+    Ok(())
+}
+
+fn value(resources: &Resources, bound: &Bound) -> Result<Value, Error> {
+    let var = &bound.var;
+    let field_path =
+        if var.fieldref.field_path.is_empty() { "metadata.name" } else { &var.fieldref.field_path };
+    let unknown = || {
+        Error::Variable(format!(
+            "var '{{{} {} {{{field_path}}}}}' cannot be mapped to a field in the set of known resources",
+            var.name,
+            reference(var)
+        ))
+    };
+    let id = bound.id.as_ref().ok_or_else(unknown)?;
+    let found = resources.with_any_id(id);
+    let item = found.first().map(|&at| &resources.items()[at]).ok_or_else(unknown)?;
+    let value = find(&item.value, &field_parts(field_path)).ok_or_else(unknown)?;
+    if value.is_array() || value.is_object() { Err(unknown()) } else { Ok(value.clone()) }
+}
+
+/// Splits `spec.ports[0].port`; `\.` is a dot in a name.
+fn field_parts(path: &str) -> Vec<Segment> {
+    let mut parts = Vec::new();
+    for part in crate::field::split_path(path, '.') {
+        let mut rest = part.as_str();
+        if let Some((name, brackets)) = part.split_once('[') {
+            if !name.is_empty() {
+                parts.push(Segment::Key(name.to_owned()));
+            }
+            parts.extend(
+                brackets.split('[').map(|index| Segment::Key(index.trim_end_matches(']').to_owned())),
+            );
+            rest = "";
+        }
+        if !rest.is_empty() {
+            parts.push(Segment::Key(rest.to_owned()));
+        }
+    }
+    parts
+}
+
+fn expand_place(place: &mut Value, values: &HashMap<&str, Value>) -> Result<(), Error> {
+    match place {
+        Value::String(text) => *place = expand(text, values),
+        Value::Array(items) => {
+            for item in items {
+                let Value::String(text) = item else {
+                    return Err(Error::Variable("invalid value type expect a string".to_owned()));
+                };
+                *item = expand(text, values);
+            }
+        }
+        Value::Object(map) => {
+            for child in map.values_mut() {
+                if let Value::String(text) = child {
+                    *child = expand(text, values);
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Expands a text; one that is a single variable takes on the variable's type.
+fn expand(text: &str, values: &HashMap<&str, Value>) -> Value {
+    let alone = text.strip_prefix("$(").and_then(|rest| rest.strip_suffix(')'));
+    if let Some(value) = alone.and_then(|name| values.get(name)) {
+        return value.clone();
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        out.push_str(&rest[..dollar]);
+        let after = &rest[dollar + 1..];
+        if let Some(next) = after.strip_prefix('$') {
+            out.push('$');
+            rest = next;
+        } else if let Some((name, next)) = after.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
+            match values.get(name) {
+                Some(value) => out.push_str(&scalar_text(value).unwrap_or_default()),
+                None => {
+                    out.push_str("$(");
+                    out.push_str(name);
+                    out.push(')');
+                }
+            }
+            rest = next;
+        } else {
+            out.push('$');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    Value::String(out)
+}

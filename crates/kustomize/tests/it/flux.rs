@@ -1,0 +1,118 @@
+//! What Flux adds: generated kustomizations and the fields of a spec.
+
+use sealfast_kustomize::engine::{Options, Restriction, build};
+use sealfast_kustomize::error::Error;
+use sealfast_kustomize::files::Memory;
+use sealfast_kustomize::flux;
+use sealfast_kustomize::spec::referenced_inputs;
+use serde_json::{Value, json};
+
+const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+
+fn flux_options(spec: Value) -> Options {
+    Options { load: Restriction::None, overlay: Some(spec), ..Options::default() }
+}
+
+fn yaml(files: &Memory, dir: &str, spec: Value) -> Result<String, String> {
+    build(files, dir, &flux_options(spec)).map(|built| built.to_yaml()).map_err(|error: Error| error.chain())
+}
+
+#[test]
+fn a_kustomization_is_generated() {
+    let mut files = Memory::new();
+    files.insert("/app/z.yaml", MAP);
+    files.insert("/app/b/kustomization.yaml", "resources: [m.yml]\n");
+    files.insert("/app/b/m.yml", MAP.replace("name: a", "name: b"));
+    files.insert("/app/c/d/e.yml", MAP.replace("name: a", "name: c"));
+    files.insert("/app/readme.md", "no object");
+    let generated = flux::generate(&files, "/app").unwrap();
+    assert_eq!(generated["resources"], json!(["b", "./c/d/e.yml", "./z.yaml"]));
+    let built = yaml(&files, "/app", json!({})).unwrap();
+    let names: Vec<&str> = built.lines().filter_map(|line| line.strip_prefix("  name: ")).collect();
+    assert_eq!(names, ["b", "c", "a"]);
+}
+
+#[test]
+fn nothing_to_build_is_no_error() {
+    let mut files = Memory::new();
+    files.insert("/app/readme.md", "no object");
+    assert_eq!(yaml(&files, "/app", json!({})).unwrap(), "");
+    files.insert("/empty/kustomization.yaml", "kind: Kustomization\n");
+    assert_eq!(yaml(&files, "/empty", json!({})).unwrap(), "");
+}
+
+#[test]
+fn a_file_without_objects_is_named() {
+    let mut files = Memory::new();
+    files.insert("/app/bad.yaml", "a: 1\n");
+    let error = yaml(&files, "/app", json!({})).unwrap_err();
+    assert!(
+        error.starts_with("failed to decode Kubernetes YAML from /app/bad.yaml: missing kind"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_spec_lies_over_the_file() {
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "namespace: old\nresources: [m.yaml]\nunknown: 1\n");
+    files.insert("/app/m.yaml", MAP);
+    let spec = json!({
+        "targetNamespace": "new",
+        "namePrefix": "p-",
+        "nameSuffix": "-s",
+        "patches": [{ "patch": "- {op: add, path: /data, value: {k: v}}", "target": { "kind": "ConfigMap" } }],
+    });
+    let built = yaml(&files, "/app", spec).unwrap();
+    assert_eq!(
+        built,
+        "apiVersion: v1\ndata:\n  k: v\nkind: ConfigMap\nmetadata:\n  name: p-a-s\n  namespace: new\n"
+    );
+}
+
+#[test]
+fn images_merge_by_name() {
+    let files = Memory::new();
+    let file = json!({
+        "resources": ["x"],
+        "images": [{ "name": "a", "newName": "b", "digest": "sha256:1" }],
+    });
+    let spec = json!({ "images": [{ "name": "a", "newTag": "2" }, { "name": "c", "newTag": "3" }] });
+    let merged = flux::merge_spec(file, &spec, &files, "/").unwrap();
+    assert_eq!(
+        merged["images"],
+        json!([{ "name": "a", "newName": "b", "newTag": "2" }, { "name": "c", "newTag": "3" }])
+    );
+}
+
+#[test]
+fn components_are_local() {
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "resources: [m.yaml]\n");
+    files.insert("/app/m.yaml", MAP);
+    let error = yaml(&files, "/app", json!({ "components": ["https://example.com/x"] })).unwrap_err();
+    assert_eq!(error, "component path 'https://example.com/x' must be local and relative");
+    let lenient = json!({ "components": ["gone"], "ignoreMissingComponents": true });
+    assert!(yaml(&files, "/app", lenient).is_ok());
+}
+
+#[test]
+fn inputs_that_may_be_encrypted_are_listed() {
+    let file = "\
+secretGenerator:
+- name: s
+  files: [k.yaml=enc/a.yaml, enc/b.json]
+  envs: [x.env]
+  env: y.env
+patches: [{path: p.yaml}, {patch: 'a: b'}]
+resources: [base]
+components: [../c]
+namespace: [wrong type, but of no interest]
+";
+    let inputs = referenced_inputs(file.as_bytes()).unwrap();
+    let pair = |key: &str, path: &str| (key.to_owned(), path.to_owned());
+    assert_eq!(inputs.secret_files, [pair("k.yaml", "enc/a.yaml"), pair("b.json", "enc/b.json")]);
+    assert_eq!(inputs.secret_envs, ["x.env", "y.env"]);
+    assert_eq!(inputs.patches, ["p.yaml"]);
+    assert_eq!(inputs.roots, ["base", "../c"]);
+}

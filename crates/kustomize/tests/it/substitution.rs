@@ -1,0 +1,63 @@
+//! The recorded substitution cases, and what happens to whole objects.
+
+use std::path::Path;
+
+use sealfast_kustomize::substitute::{self, Unset, Variables};
+use serde_json::{Value, json};
+
+#[test]
+fn recorded_cases_agree() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/kustomize-substitution/cases.json");
+    let recorded: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let variables: Variables = serde_json::from_value(recorded["variables"].clone()).unwrap();
+    let mut wrong = Vec::new();
+    let cases = recorded["cases"].as_array().unwrap();
+    for case in cases {
+        let input = case["input"].as_str().unwrap();
+        let unset = if case["strict"] == json!(true) { Unset::Refused } else { Unset::Empty };
+        let found = substitute::text(input, &variables, unset).map_err(|error| error.chain());
+        let wanted = match case["error"].as_str() {
+            Some(reason) => Err(reason.to_owned()),
+            None => Ok(case["output"].as_str().unwrap_or_default().to_owned()),
+        };
+        if found != wanted {
+            wrong.push(format!("{input:?}: wanted {wanted:?}, found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn values_change_types_through_the_text() {
+    let object = json!({ "spec": { "replicas": "${n}", "name": "a${n}" } });
+    let found = substitute::object(&object, &variables(&[("n", "3")]), Unset::Empty).unwrap();
+    assert_eq!(found, json!({ "spec": { "replicas": 3, "name": "a3" } }));
+}
+
+#[test]
+fn a_switched_off_object_stays() {
+    let object = json!({
+        "metadata": { "labels": { "kustomize.toolkit.fluxcd.io/substitute": "disabled" } },
+        "data": { "a": "${n}" },
+    });
+    let found = substitute::object(&object, &variables(&[("n", "3")]), Unset::Empty).unwrap();
+    assert_eq!(found, object);
+}
+
+#[test]
+fn names_are_checked_and_line_breaks_go() {
+    assert_eq!(substitute::checked(variables(&[("_a1", "x\ny\n")])).unwrap(), variables(&[("_a1", "xy")]));
+    let error = substitute::checked(variables(&[("1a", "x")])).unwrap_err();
+    assert!(error.to_string().starts_with("'1a' var name is invalid"), "{error}");
+}
+
+#[test]
+fn failures_name_the_reason() {
+    let object = json!({ "data": { "a": "${a-b}" } });
+    let error = substitute::object(&object, &variables(&[("n", "3")]), Unset::Empty).unwrap_err();
+    assert_eq!(error.chain(), "envsubst error: variable substitution failed: missing closing brace");
+}
