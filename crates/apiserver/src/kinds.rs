@@ -240,7 +240,6 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
             .unwrap_or_default()
     };
     let schema_of = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
-    let has_status = version["subresources"].get("status").is_some();
     let schema = schema_of(version);
     Some(Resource {
         version: fields::text(version, &["name"]).into(),
@@ -254,13 +253,10 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
         columns: custom_columns(version),
         key: format!("{plural}.{group}").into(),
         hash: String::new(),
-        shape: Shape::custom(&schema, has_status),
+        shape: Shape::custom(&schema),
         custom: Some(Custom {
             storage_version: fields::text(storage, &["name"]).into(),
-            storage_shape: Shape::custom(
-                &schema_of(storage),
-                storage["subresources"].get("status").is_some(),
-            ),
+            storage_shape: Shape::custom(&schema_of(storage)),
             scale: version["subresources"].get("scale").cloned(),
             selectable: version["selectableFields"]
                 .as_array()

@@ -1,12 +1,16 @@
 //! The steps of a write that are pure: decode, prune, default, patch, check, record owners.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema;
 use serde_json::{Value, json};
 
+use crate::checks;
 use crate::clock;
+use crate::defaults;
+use crate::doubled;
 use crate::fields;
 use crate::kinds::{Resource, api_version};
 use crate::managed_fields::{self, Shape as Merge, Writer};
@@ -15,6 +19,8 @@ use crate::protobuf;
 use crate::request::patch::Kind;
 use crate::request::{Call, Options, Validation};
 use crate::status_error::{Cause, Status};
+use crate::typed;
+use crate::validate;
 
 pub(crate) use crate::managed_fields::Operation;
 
@@ -44,8 +50,8 @@ pub(crate) struct Decoded {
 pub(crate) struct Patch {
     kind: Kind,
     value: Value,
-    /// Complaints about the text of the patch: duplicate fields.
-    complaints: Vec<String>,
+    /// Fields that stand twice in its text.
+    doubled: HashSet<String>,
 }
 
 impl Patch {
@@ -60,17 +66,57 @@ impl Shape {
         Self::Builtin(GroupVersionKind::new(group, version, kind))
     }
 
-    pub(crate) fn custom(schema: &Value, _has_status: bool) -> Self {
+    pub(crate) fn custom(schema: &Value) -> Self {
         Self::Custom(Arc::new(schema.clone()))
     }
 
-    /// Drops what the schema does not know; says what it dropped.
-    pub(crate) fn prune(&self, _object: &mut Value) -> Vec<String> {
-        Vec::new()
+    /// Drops what the schema does not know and empty values of built-in kinds; says what was wrong with fields.
+    ///
+    /// # Errors
+    /// The first value whose type is wrong.
+    pub(crate) fn prune(&self, object: &mut Value, doubled: &HashSet<String>) -> Result<Vec<String>, String> {
+        match self {
+            Self::Builtin(gvk) => match schema::builtin().root(gvk) {
+                Some(kind) => typed::check(kind, object, doubled),
+                None => Ok(Vec::new()),
+            },
+            Self::Custom(known) => {
+                let mut complaints = match object.get_mut("metadata") {
+                    Some(metadata) => typed::check_metadata(metadata, "metadata")?,
+                    None => Vec::new(),
+                };
+                complaints.extend(
+                    validate::prune(known, object).iter().map(|path| format!("unknown field \"{path}\"")),
+                );
+                let mut twice: Vec<&String> = doubled.iter().collect();
+                twice.sort();
+                complaints.extend(twice.into_iter().map(|path| format!("duplicate field \"{path}\"")));
+                Ok(complaints)
+            }
+        }
     }
 
     /// Fills in defaults.
-    pub(crate) fn default(&self, _object: &mut Value) {}
+    pub(crate) fn default(&self, object: &mut Value) {
+        match self {
+            Self::Builtin(_) => defaults::apply(object),
+            Self::Custom(known) => validate::default(known, object),
+        }
+    }
+
+    /// What a custom object breaks of its schema.
+    fn problems(&self, new: &Value, old: Option<&Value>) -> Vec<Cause> {
+        let Self::Custom(known) = self else { return Vec::new() };
+        let problems = validate::validate(known, new, old);
+        problems
+            .into_iter()
+            .map(|problem| Cause {
+                reason: problem.reason(),
+                message: problem.message(),
+                field: problem.field,
+            })
+            .collect()
+    }
 
     fn merge(&self) -> Merge<'_> {
         match self {
@@ -85,9 +131,13 @@ impl Shape {
 /// # Errors
 /// 415 for other types, 400 for what cannot be read or is of another kind.
 pub(crate) fn decode(call: &Call<'_>, options: &Options) -> Result<Decoded, Status> {
-    let (mut object, mut complaints) = read(call)?;
+    let (mut object, doubled) = read(call)?;
     check_kind(call, &mut object)?;
-    complaints.extend(call.resource.shape.prune(&mut object));
+    let resource = &call.resource;
+    let complaints = resource.shape.prune(&mut object, &doubled).map_err(|why| {
+        let (kind, version) = (&resource.kind, &resource.version);
+        Status::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
+    })?;
     let warnings = judge(call, complaints, options)?;
     Ok(Decoded { object, warnings })
 }
@@ -108,7 +158,7 @@ pub(crate) fn decode_options(call: &Call<'_>) -> Result<Value, Status> {
     }
 }
 
-fn read(call: &Call<'_>) -> Result<(Value, Vec<String>), Status> {
+fn read(call: &Call<'_>) -> Result<(Value, HashSet<String>), Status> {
     let body = &call.request.body;
     let value = match call.request.content_type().as_str() {
         "" | JSON => json_value(body)?,
@@ -125,7 +175,8 @@ fn read(call: &Call<'_>) -> Result<(Value, Vec<String>), Status> {
     if !value.is_object() {
         return Err(Status::bad_request("the body of the request is not an object"));
     }
-    Ok((value, Vec::new()))
+    let json = matches!(call.request.content_type().as_str(), "" | JSON);
+    Ok((value, if json { doubled::find(body) } else { HashSet::new() }))
 }
 
 fn json_value(body: &[u8]) -> Result<Value, Status> {
@@ -195,14 +246,10 @@ fn judge(call: &Call<'_>, complaints: Vec<String>, options: &Options) -> Result<
         Validation::Strict => {
             let resource = &call.resource;
             let list = complaints.join(", ");
-            Err(Status::bad_request(if resource.custom.is_some() {
-                format!("strict decoding error: {list}")
-            } else {
-                format!(
-                    "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {list}",
-                    resource.kind, resource.version, resource.kind
-                )
-            }))
+            Err(Status::bad_request(format!(
+                "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {list}",
+                resource.kind, resource.version, resource.kind
+            )))
         }
     }
 }
@@ -214,7 +261,8 @@ pub(crate) fn decode_patch(call: &Call<'_>, kind: Kind) -> Result<Patch, Status>
     if !fits {
         return Err(Status::bad_request("the patch is not of the form that its type asks for"));
     }
-    Ok(Patch { kind, value, complaints: Vec::new() })
+    let doubled = if kind == Kind::Json { HashSet::new() } else { doubled::find(&call.request.body) };
+    Ok(Patch { kind, value, doubled })
 }
 
 /// Reads the configuration of an apply.
@@ -246,7 +294,10 @@ pub(crate) fn patched(call: &Call<'_>, old: &Value, patch: &Patch) -> Result<Val
     };
     result.map_err(|error| match error {
         patches::Error::Malformed(why) => Status::bad_request(why),
-        patches::Error::Rejected => Status::plain(422, "Invalid", error.to_string()),
+        patches::Error::Rejected => {
+            let details = Some(crate::status_error::Details::default());
+            Status { code: 422, reason: "Invalid", message: error.to_string(), details }
+        }
         patches::Error::Strategic(why) => Status::internal(why),
     })
 }
@@ -258,14 +309,18 @@ pub(crate) fn check_fields(
     patch: &Patch,
     options: &Options,
 ) -> Result<Vec<String>, Status> {
-    let mut complaints = patch.complaints.clone();
-    complaints.extend(call.resource.shape.prune(new));
+    let invalid = |why: &str| {
+        let cause = Cause::invalid("patch", &patch.value, why);
+        Status::invalid("", "", "", vec![cause])
+    };
+    let mut complaints: Vec<String> =
+        patch.doubled.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
+    complaints.sort();
+    complaints.extend(call.resource.shape.prune(new, &HashSet::new()).map_err(|why| invalid(&why))?);
     match options.validation {
         Validation::Ignore => Ok(Vec::new()),
         Validation::Strict if !complaints.is_empty() => {
-            let why = format!("strict decoding error: {}", complaints.join(", "));
-            let cause = Cause::invalid("patch", &patch.value, &why);
-            Err(Status::invalid("", "", "", vec![cause]))
+            Err(invalid(&format!("strict decoding error: {}", complaints.join(", "))))
         }
         _ => Ok(complaints),
     }
@@ -304,11 +359,7 @@ pub(crate) fn applied(
                 Status::plain(409, "Conflict", error.to_string()).with_causes(causes)
             }
             managed_fields::Error::Shape(why) => {
-                let place = if call.namespace.is_empty() {
-                    call.name.clone()
-                } else {
-                    format!("{}/{}", call.namespace, call.name)
-                };
+                let place = format!("{}/{}", fields::meta(config, "namespace"), call.name);
                 let kind = GroupVersionKind::new(&*resource.group, &*resource.version, &*resource.kind);
                 Status::internal(format!(
                     "failed to create typed patch object ({place}; {}, Kind={}): {why}",
@@ -331,18 +382,17 @@ pub(crate) fn default(resource: &Resource, object: &mut Value) {
 }
 
 /// What is wrong with a new object.
-pub(crate) fn validate_create(_resource: &Resource, object: &Value) -> Vec<Cause> {
-    crate::request::create::check_name(object)
+pub(crate) fn validate_create(resource: &Resource, object: &Value) -> Vec<Cause> {
+    let mut causes = checks::create(resource, object);
+    causes.extend(resource.shape.problems(object, None));
+    causes
 }
 
 /// What is wrong with a change.
-pub(crate) fn validate_update(
-    _resource: &Resource,
-    _new: &Value,
-    _old: &Value,
-    _subresource: &str,
-) -> Vec<Cause> {
-    Vec::new()
+pub(crate) fn validate_update(resource: &Resource, new: &Value, old: &Value) -> Vec<Cause> {
+    let mut causes = checks::update(resource, new, old);
+    causes.extend(resource.shape.problems(new, Some(old)));
+    causes
 }
 
 /// Records in `new` who owns what after a write that was no apply; `live` and `sent` are in the request's version.

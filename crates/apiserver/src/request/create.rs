@@ -8,7 +8,7 @@ use crate::convert;
 use crate::fields;
 use crate::http::Answer;
 use crate::objects::{self, Actor, Operation};
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 use crate::storage::{Expect, Refused, Stored};
 
 /// Creates what the body holds.
@@ -95,7 +95,7 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     }
     let mut object = convert::to_storage(object, resource);
     if let Some(custom) = &resource.custom {
-        custom.storage_shape.prune(&mut object);
+        let _ = custom.storage_shape.prune(&mut object, &Default::default());
         custom.storage_shape.default(&mut object);
     }
     objects::track(resource, None, &sent, &mut object, actor, "");
@@ -129,14 +129,6 @@ fn store(call: &Call<'_>, object: &Value, options: &Options) -> Result<Stored, S
 
 fn was_generated(object: &Value) -> bool {
     fields::name(object).starts_with(fields::meta(object, "generateName"))
-}
-
-/// The causes for an object without a name.
-pub(crate) fn check_name(object: &Value) -> Vec<Cause> {
-    if fields::name(object).is_empty() {
-        return vec![Cause::required("metadata.name", "name or generateName is required")];
-    }
-    Vec::new()
 }
 
 const NAME: usize = 63;

@@ -112,8 +112,8 @@ fn applied_new(
     let mut config = config.clone();
     let uid = fields::uid(&config).to_owned();
     if !uid.is_empty() {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
-        return Err(Status::conflict(&call.resource.group, &call.resource.plural, &call.name, &why));
+        let cause = crate::status_error::Cause::invalid("metadata.uid", &uid.into(), "field is immutable");
+        return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
     }
     fields::metadata(&mut config).shift_remove("resourceVersion");
     let object = objects::applied(call, None, &config, options, actor, warnings)?;

@@ -89,7 +89,7 @@ pub(crate) fn apply(
     objects::default(resource, &mut new);
     let sent = new.clone();
     crate::admit::update(call, &old, &mut new)?;
-    let causes = objects::validate_update(resource, &new, &old, &call.subresource);
+    let causes = objects::validate_update(resource, &new, &old);
     if !causes.is_empty() {
         return Err(call.invalid(&call.name, causes));
     }
@@ -97,7 +97,7 @@ pub(crate) fn apply(
     raise_generation(call, &old, &mut new);
     let mut written = convert::to_storage(new, resource);
     if let Some(custom) = &resource.custom {
-        custom.storage_shape.prune(&mut written);
+        let _ = custom.storage_shape.prune(&mut written, &Default::default());
     }
     let old_stored = change.old.object();
     if change.by != By::Apply {

@@ -39,6 +39,9 @@ fn prune_fields(
     fields.retain(|name, value| {
         let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         if resource && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+            if name == "metadata" && !path.is_empty() {
+                let _ = crate::typed::check_metadata(value, &below);
+            }
             return true;
         }
         if let Some(known) = properties.and_then(|properties| properties.get(name)) {

@@ -1,0 +1,156 @@
+//! Custom resource definitions: names, versions, and structural schemas.
+
+use serde_json::{Value, json};
+
+use crate::fields::{self, get, text};
+use crate::status_error::Cause;
+
+/// What is wrong with a definition.
+pub(super) fn check(definition: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let spec = &definition["spec"];
+    let (plural, group) = (text(spec, &["names", "plural"]), text(spec, &["group"]));
+    names(definition, plural, group, &mut causes);
+    if !["Cluster", "Namespaced"].contains(&text(spec, &["scope"])) {
+        causes.push(Cause::not_supported(
+            "spec.scope",
+            &json!(text(spec, &["scope"])),
+            &["Cluster", "Namespaced"],
+        ));
+    }
+    if spec["preserveUnknownFields"] == true {
+        let why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+        causes.push(Cause::invalid("spec.preserveUnknownFields", &json!(true), why));
+    }
+    let versions = spec["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if versions.is_empty() {
+        causes.push(Cause::required("spec.versions", ""));
+    }
+    schemas(versions, &mut causes);
+    if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
+        let why = "must have exactly one version marked as storage version";
+        causes.push(Cause::invalid("spec.versions", &spec["versions"], why));
+        causes.push(Cause::invalid(
+            "status.storedVersions",
+            &Value::Null,
+            "must have at least one stored version",
+        ));
+    }
+    causes
+}
+
+fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>) {
+    let name = fields::name(definition);
+    if name != format!("{plural}.{group}") {
+        causes.push(Cause::invalid(
+            "metadata.name",
+            &json!(name),
+            "must be spec.names.plural+\".\"+spec.group",
+        ));
+    }
+    for (key, value) in [("plural", plural), ("singular", text(definition, &["spec", "names", "singular"]))] {
+        if value.is_empty() && key == "plural" {
+            causes.push(Cause::required("spec.names.plural", ""));
+        } else if !value.is_empty() && !is_dns_1035(value) {
+            causes.push(Cause::invalid(format!("spec.names.{key}"), &json!(value), DNS_1035));
+        }
+    }
+    if text(definition, &["spec", "names", "kind"]).is_empty() {
+        causes.push(Cause::required("spec.names.kind", ""));
+    }
+    let protected = group == "k8s.io"
+        || group == "kubernetes.io"
+        || group.ends_with(".k8s.io")
+        || group.ends_with(".kubernetes.io");
+    let approved = get(definition, &["metadata", "annotations", "api-approved.kubernetes.io"]);
+    if protected && approved.and_then(Value::as_str).unwrap_or_default().is_empty() {
+        let why = "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111";
+        causes.push(Cause::required("metadata.annotations[api-approved.kubernetes.io]", why));
+    }
+}
+
+fn schemas(versions: &[Value], causes: &mut Vec<Cause>) {
+    let of = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
+    let same = versions.iter().all(|version| of(version) == of(&versions[0]));
+    for (at, version) in versions.iter().enumerate() {
+        let schema = of(version);
+        if !schema.is_object() {
+            causes.push(Cause::required(format!("spec.versions[{at}].schema.openAPIV3Schema"), ""));
+            continue;
+        }
+        if same && at > 0 {
+            continue;
+        }
+        let path = if same {
+            "spec.validation.openAPIV3Schema".to_owned()
+        } else {
+            format!("spec.versions[{at}].schema.openAPIV3Schema")
+        };
+        let kind = text(&schema, &["type"]);
+        if kind.is_empty() {
+            causes.push(Cause::required(format!("{path}.type"), "must not be empty at the root"));
+        } else if kind != "object" {
+            causes.push(Cause::invalid(format!("{path}.type"), &json!(kind), "must be object at the root"));
+        }
+        structural(&schema, &path, Place::Root, causes);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Root,
+    Field,
+    Item,
+}
+
+fn structural(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>) {
+    let free = schema["x-kubernetes-int-or-string"] == true
+        || schema["x-kubernetes-preserve-unknown-fields"] == true;
+    let kind = text(schema, &["type"]);
+    if kind.is_empty() && !free && place != Place::Root {
+        let what = if place == Place::Item { "array items" } else { "object fields" };
+        causes.push(Cause::required(
+            format!("{path}.type"),
+            &format!("must not be empty for specified {what}"),
+        ));
+    }
+    if kind == "array" && schema.get("items").is_none_or(Value::is_null) {
+        causes.push(Cause::required(format!("{path}.items"), "must be specified"));
+    }
+    let keys = schema["x-kubernetes-list-map-keys"].as_array();
+    if schema["x-kubernetes-list-type"] == "map" && keys.is_none_or(Vec::is_empty) {
+        let why = "must not be empty if x-kubernetes-list-type is map";
+        causes.push(Cause::required(format!("{path}.x-kubernetes-list-map-keys"), why));
+    }
+    if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
+        let field = format!("{path}.default");
+        for problem in crate::validate::validate(schema, default, None) {
+            // The place of a problem inside the default follows the place of the default.
+            let inner = if problem.field == "<nil>" { String::new() } else { format!(".{}", problem.field) };
+            causes.push(Cause {
+                reason: problem.reason(),
+                message: problem.message(),
+                field: format!("{field}{inner}"),
+            });
+        }
+    }
+    for (name, known) in schema["properties"].as_object().into_iter().flatten() {
+        structural(known, &format!("{path}.properties[{name}]"), Place::Field, causes);
+    }
+    if let Some(known) = schema.get("additionalProperties").filter(|known| known.is_object()) {
+        structural(known, &format!("{path}.additionalProperties"), Place::Field, causes);
+    }
+    if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
+        structural(items, &format!("{path}.items"), Place::Item, causes);
+    }
+}
+
+fn is_dns_1035(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes.last().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        && bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+        && bytes.len() <= 63
+}
+
+const DNS_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";

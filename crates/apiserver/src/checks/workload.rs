@@ -1,0 +1,128 @@
+//! Workloads: selectors that fit, containers that are there, fields that never change.
+
+use serde_json::{Value, json};
+
+use crate::fields::{get, text};
+use crate::status_error::Cause;
+
+/// Deployments, StatefulSets and their like.
+pub(super) fn controller(object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let spec = &object["spec"];
+    if spec["replicas"].as_i64().is_some_and(|count| count < 0) {
+        causes.push(Cause::invalid("spec.replicas", &spec["replicas"], "must be greater than or equal to 0"));
+    }
+    let selector = &spec["selector"];
+    if selector.is_null() {
+        causes.push(Cause::required("spec.selector", ""));
+    } else if is_empty(selector) {
+        causes.push(Cause::invalid("spec.selector", &json!({}), "empty selector is invalid for deployment"));
+    }
+    let labels = get(spec, &["template", "metadata", "labels"]);
+    let wanted = selector.get("matchLabels").and_then(Value::as_object);
+    let fits = wanted.is_some_and(|wanted| {
+        wanted.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
+    });
+    let by_expression = selector.get("matchExpressions").is_some_and(|list| !list.is_null());
+    if !fits && !by_expression {
+        let shown = labels.cloned().unwrap_or(Value::Null);
+        causes.push(Cause::invalid(
+            "spec.template.metadata.labels",
+            &shown,
+            "`selector` does not match template `labels`",
+        ));
+    }
+    causes.extend(pod(&spec["template"]["spec"], "spec.template.spec"));
+    causes
+}
+
+/// The containers of a pod.
+pub(super) fn pod(spec: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let containers = spec["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if containers.is_empty() {
+        causes.push(Cause::required(format!("{path}.containers"), ""));
+    }
+    for (at, container) in containers.iter().enumerate() {
+        let name = text(container, &["name"]);
+        if name.is_empty() {
+            causes.push(Cause::required(format!("{path}.containers[{at}].name"), ""));
+        } else if containers[..at].iter().any(|other| other["name"] == name) {
+            causes.push(Cause {
+                reason: "FieldValueDuplicate",
+                message: format!("Duplicate value: \"{name}\""),
+                field: format!("{path}.containers[{at}].name"),
+            });
+        } else {
+            let whys = super::metadata::label(name);
+            causes.extend(
+                whys.iter()
+                    .map(|why| Cause::invalid(format!("{path}.containers[{at}].name"), &json!(name), why)),
+            );
+        }
+        if text(container, &["image"]).is_empty() && path != "spec" {
+            causes.push(Cause::required(format!("{path}.containers[{at}].image"), ""));
+        }
+    }
+    causes
+}
+
+/// What may not change.
+pub(super) fn changed(key: &str, new: &Value, old: &Value) -> Vec<Cause> {
+    match key {
+        "statefulsets.apps" => {
+            let fixed = |object: &Value| {
+                let mut spec = object["spec"].clone();
+                if let Some(map) = spec.as_object_mut() {
+                    map.retain(|name, _| !FREE.contains(&name.as_str()));
+                }
+                spec
+            };
+            if fixed(new) == fixed(old) { Vec::new() } else { vec![Cause::forbidden("spec", STATEFUL)] }
+        }
+        "jobs.batch" => {
+            let fields = ["completions", "selector", "template", "completionMode"];
+            let moved = fields.iter().filter(|field| new["spec"][**field] != old["spec"][**field]);
+            moved
+                .map(|field| {
+                    Cause::invalid(format!("spec.{field}"), &new["spec"][*field], "field is immutable")
+                })
+                .collect()
+        }
+        "pods" => {
+            let names = |object: &Value| -> Vec<String> {
+                let list = object["spec"]["containers"].as_array().into_iter().flatten();
+                list.map(|container| text(container, &["name"]).to_owned()).collect()
+            };
+            if names(new) == names(old) {
+                return Vec::new();
+            }
+            let why = "pod updates may not add or remove containers";
+            vec![Cause::forbidden("spec.containers", why)]
+        }
+        _ if new["spec"]["selector"] != old["spec"]["selector"] => {
+            vec![Cause::invalid("spec.selector", &new["spec"]["selector"], "field is immutable")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn is_empty(selector: &Value) -> bool {
+    let empty = |key: &str| match &selector[key] {
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => true,
+    };
+    empty("matchLabels") && empty("matchExpressions")
+}
+
+const FREE: [&str; 7] = [
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+];
+const STATEFUL: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
