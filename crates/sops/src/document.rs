@@ -317,6 +317,21 @@ impl Encrypted {
         store::emit_encrypted(&self.branches, &self.metadata, format, options)
     }
 
+    /// Writes the document into the text it was read from, encrypted or plain: comments, blank lines, indentation and
+    /// quoting stay, only values that differ are replaced. Where the structure changed, and in formats other than YAML,
+    /// it is written anew.
+    ///
+    /// # Errors
+    /// [`Error::Emit`] when the format cannot hold it.
+    pub fn emit_over(
+        &self,
+        original: &[u8],
+        format: Format,
+        options: &EmitOptions,
+    ) -> Result<Vec<u8>, Error> {
+        store::emit_over(original, &self.branches, &self.metadata, format, options)
+    }
+
     /// Decrypts every selected leaf and checks the MAC.
     ///
     /// # Errors

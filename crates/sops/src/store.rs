@@ -141,6 +141,23 @@ pub(crate) fn emit_encrypted(
     emit(&whole, format, options)
 }
 
+/// Writes a document with its metadata into its former text where the format can: only what differs is replaced.
+pub(crate) fn emit_over(
+    original: &[u8],
+    branches: &[Branch],
+    metadata: &Metadata,
+    format: Format,
+    options: &EmitOptions,
+) -> Result<Vec<u8>, Error> {
+    if format == Format::Yaml {
+        let whole = put_metadata(branches, metadata, format)?;
+        if let Some(text) = yaml::splice(original, &whole, yaml::indentation(options.yaml_indent)?) {
+            return Ok(text);
+        }
+    }
+    emit_encrypted(branches, metadata, format, options)
+}
+
 /// Writes one value, as extracting it prints it.
 pub(crate) fn emit_value(value: &Value, format: Format, options: &EmitOptions) -> Result<Vec<u8>, Error> {
     match format {

@@ -77,6 +77,22 @@ fn decryption_order(call: &Call) -> Result<Vec<String>, Stop> {
     Ok(order)
 }
 
+/// Writes an encrypted document; under our own verbs into the text it comes from, which keeps its looks.
+pub(super) fn emit_over(
+    call: &Call,
+    document: &Encrypted,
+    original: &[u8],
+    [input, output]: [Format; 2],
+    layout: &EmitOptions,
+) -> Result<Vec<u8>, Stop> {
+    if !call.is_native() || input != output {
+        return emit(document, output, layout);
+    }
+    document
+        .emit_over(original, output, layout)
+        .map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))
+}
+
 /// Draws a new data key and wraps it for every master key.
 pub(super) fn new_key(metadata: &mut Metadata) -> Result<DataKey, Stop> {
     let key = DataKey::generate(&mut random());

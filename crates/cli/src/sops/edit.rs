@@ -35,8 +35,10 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     let settings = Settings::load(call)?;
     let (input, output) =
         (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
+    let mut original = Vec::new();
     let mut session = if files::exists(path) {
-        let Opened { metadata, key, plain, nonces } = crypt::open(call, path, &files::read(path)?, input)?;
+        original = files::read(path)?;
+        let Opened { metadata, key, plain, nonces } = crypt::open(call, path, &original, input)?;
         Session { metadata, key, plain, nonces, input, output, layout: settings.layout(call) }
     } else {
         let mut metadata = settings.metadata(call, &source.known_as, input)?;
@@ -54,7 +56,8 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     };
     session.edit(call, path)?;
     let Session { metadata, key, plain, nonces, output, layout, .. } = session;
-    files::replace(path, &crypt::seal(plain, metadata, &key, Some(&nonces), output, &layout)?)?;
+    let document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
+    files::replace(path, &crypt::emit_over(call, &document, &original, [input, output], &layout)?)?;
     Ok(Done::Quietly)
 }
 

@@ -59,7 +59,7 @@ pub(super) fn encrypt(
             "no value was encrypted: the selector chose none, or there was nothing to encrypt",
         );
     }
-    crypt::emit(&document, output, layout)
+    crypt::emit_over(call, &document, bytes, [input, output], layout)
 }
 
 /// Where a command reads from and writes to.

@@ -85,10 +85,12 @@ fn changed(
     let settings = Settings::load(call)?;
     let name = path.to_string_lossy();
     let (input, output) = (call.format("input-type", &name), call.format("output-type", &name));
-    let Opened { metadata, key, mut plain, nonces } = crypt::open(call, path, &files::read(path)?, input)?;
+    let original = files::read(path)?;
+    let Opened { metadata, key, mut plain, nonces } = crypt::open(call, path, &original, input)?;
     let change = change(&mut plain).map_err(|wrong| Stop::of(&wrong, ""))?;
     plain.check_unencrypted(output).map_err(|_| Stop::already_encrypted())?;
-    let bytes = crypt::seal(plain, metadata, &key, Some(&nonces), output, &settings.layout(call))?;
+    let document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
+    let bytes = crypt::emit_over(call, &document, &original, [input, output], &settings.layout(call))?;
     Ok((bytes, change))
 }
 

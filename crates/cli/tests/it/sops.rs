@@ -73,6 +73,24 @@ fn replacing_keeps_mode_and_follows_links() {
 }
 
 #[test]
+fn our_own_verbs_keep_the_looks_of_a_file() {
+    let desk = Desk::new();
+    let plain = "# kept\nkind:   'Secret'\n\nstringData:\n  a: \"one\"  # who\n\n  b: two\n";
+    fs::write(desk.path("a.yaml"), plain).unwrap();
+    let args = ["encrypt", "-i", "a.yaml", "--age", &desk.recipient, "--encrypted-regex", "^[ab]$"];
+    desk.text(&args);
+    let first = fs::read_to_string(desk.path("a.yaml")).unwrap();
+    assert!(first.starts_with("# kept\nkind:   'Secret'\n\nstringData:\n  a: \"ENC["), "{first}");
+    desk.text(&["set", "a.yaml", "[\"stringData\"][\"b\"]", "\"three\""]);
+    let second = fs::read_to_string(desk.path("a.yaml")).unwrap();
+    assert_eq!(first.lines().count(), second.lines().count());
+    // The value, the MAC, and the time unless both happened in one second.
+    let changed = first.lines().zip(second.lines()).filter(|(old, new)| old != new).count();
+    assert!((2..=3).contains(&changed), "{second}");
+    assert_eq!(desk.text(&["decrypt", "a.yaml", "--extract", "[\"stringData\"][\"b\"]"]), "three");
+}
+
+#[test]
 fn flags_may_stand_behind_the_file() {
     let desk = Desk::new();
     desk.encrypted("a.yaml", "a: one\nb: two\n");

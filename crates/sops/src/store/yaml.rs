@@ -21,6 +21,10 @@ use crate::time::Time;
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 use crate::walk::MAX_DEPTH;
 
+mod splice;
+
+pub(super) use splice::splice;
+
 /// How many values aliases may expand to.
 const MAX_EXPANSION: usize = 500_000;
 
@@ -326,10 +330,17 @@ fn lines(text: &str, inline: bool, list: &mut dyn CommentList) {
     }
 }
 
+/// The indentation that is meant: 0 stands for the usual one.
+pub(super) fn indentation(indent: i32) -> Result<usize, Error> {
+    match usize::try_from(indent) {
+        Ok(0) => Ok(4),
+        Ok(indent) => Ok(indent),
+        Err(_) => Err(Error::Emit { message: "YAML Negative indentation not accepted".to_owned() }),
+    }
+}
+
 pub(super) fn emit(branches: &[Branch], indent: i32) -> Result<Vec<u8>, Error> {
-    let indent = usize::try_from(indent)
-        .map_err(|_| Error::Emit { message: "YAML Negative indentation not accepted".to_owned() })?;
-    let options = emit::Options { indent: if indent == 0 { 4 } else { indent }, ..emit::Options::default() };
+    let options = emit::Options { indent: indentation(indent)?, ..emit::Options::default() };
     let documents: Vec<Node> =
         branches.iter().map(|branch| Node::document(mapping_node(branch, Column::Aligned))).collect();
     write(&documents, &options)

@@ -83,8 +83,13 @@ proptest! {
         let plain = Plain::from_branches(vec![tree]);
         for format in [Format::Yaml, Format::Json] {
             let options = EmitOptions::default();
-            let file = seal(plain.clone(), metadata.clone(), &key, seed).emit(format, &options).expect("writes");
+            let sealed = seal(plain.clone(), metadata.clone(), &key, seed);
+            let original = plain.emit(format, &options).expect("writes");
+            let over = sealed.emit_over(original.expose(), format, &options).expect("writes");
+            let file = sealed.emit(format, &options).expect("writes");
+            let over = Encrypted::load(&over, format).expect("reads");
             let read = Encrypted::load(&file, format).expect("reads");
+            prop_assert_eq!(over.branches(), read.branches());
             prop_assert_eq!(read.metadata().selector.is_some(), true);
             let opened = read.decrypt(&key, MacCheck::Verify);
             if metadata.selector.is_some() {

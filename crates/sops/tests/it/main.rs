@@ -3,4 +3,5 @@
 mod laws;
 mod recorded;
 mod rules;
+mod splice;
 mod stores;
