@@ -129,10 +129,13 @@ impl Emitter {
     }
 
     /// Takes up the comments that go with a collection's end.
-    fn take_up_end(&mut self, comments: Option<&Comments>, tail: &str) {
+    fn take_up_end(&mut self, comments: Option<&Comments>, tail: &str, place: Place) {
         set(&mut self.tail, tail);
         set(&mut self.line, comments.map_or("", |comments| &comments.line));
-        set(&mut self.foot, comments.map_or("", |comments| &comments.foot));
+        // The foot of a key waits for the next key.
+        if !matches!(place, Place::SimpleKey | Place::Key) {
+            set(&mut self.foot, comments.map_or("", |comments| &comments.foot));
+        }
     }
 
     /// Writes a node whose comments were taken up.
@@ -195,7 +198,7 @@ impl Emitter {
             self.writer.block_indicator(b"-");
             self.node(item, Place::BlockItem)?;
         }
-        self.take_up_end(node.comments.as_deref(), "");
+        self.take_up_end(node.comments.as_deref(), "", place);
         self.writer.indent = outer;
         Ok(())
     }
@@ -226,7 +229,7 @@ impl Emitter {
             self.key_line_comment(value);
             self.node(value, Place::BlockValue)?;
         }
-        self.take_up_end(node.comments.as_deref(), tail);
+        self.take_up_end(node.comments.as_deref(), tail, place);
         self.head_comment();
         self.writer.indent = outer;
         Ok(())
@@ -265,7 +268,7 @@ impl Emitter {
             comma_is_written = self.comments_wait();
             self.node(item, Place::FlowItem)?;
         }
-        self.take_up_end(node.comments.as_deref(), "");
+        self.take_up_end(node.comments.as_deref(), "", place);
         self.flow_level -= 1;
         self.writer.indent = outer;
         if self.writer.column == 0 {
@@ -305,7 +308,7 @@ impl Emitter {
             comma_is_written = self.comments_wait();
             self.node(value, Place::FlowValue)?;
         }
-        self.take_up_end(node.comments.as_deref(), tail);
+        self.take_up_end(node.comments.as_deref(), tail, place);
         let comments_wait = !self.head.is_empty() || !self.foot.is_empty() || !self.tail.is_empty();
         if comments_wait && !comma_is_written {
             self.writer.tight_indicator(b",");

@@ -8,10 +8,12 @@ use serde_json::{Map, Number, Value};
 use crate::decode::{Decoder, Duplicates, Entries, Plain, go_syntax};
 use crate::emit::sorted::{self, Zero};
 use crate::error::Error;
-use crate::node::{Kind, Node, Style};
+use crate::node::{Node, Style};
 use crate::parse;
+use crate::read;
 use crate::scalar::{self, Words, float_text};
 
+mod owned;
 mod text;
 
 pub use text::text;
@@ -53,7 +55,7 @@ pub fn text_to_yaml(input: &str) -> Result<String, Error> {
 fn first(input: &[u8], duplicates: Duplicates, floats: Floats) -> Result<Value, Error> {
     match parse::first_older(input)? {
         None => Ok(Value::Null),
-        Some(document) => convert(std::slice::from_ref(&document), &document, duplicates, floats),
+        Some(document) => convert(document, duplicates, floats),
     }
 }
 
@@ -63,10 +65,9 @@ fn first(input: &[u8], duplicates: Duplicates, floats: Floats) -> Result<Value, 
 ///
 /// The first mistake in the text, or a tree that has no JSON form.
 pub fn documents(input: &[u8]) -> Result<Vec<Value>, Error> {
-    let documents = parse::documents(input)?;
-    let mut values = Vec::with_capacity(documents.len());
-    for document in &documents {
-        let value = convert(std::slice::from_ref(document), document, Duplicates::LastWins, Floats::AsJson)?;
+    let mut values = Vec::new();
+    for document in parse::stream(&read::source(input)) {
+        let value = convert(document?, Duplicates::LastWins, Floats::AsJson)?;
         if !value.is_null() {
             values.push(value);
         }
@@ -138,9 +139,12 @@ enum Floats {
     AsTheyAre,
 }
 
-fn convert(stream: &[Node], document: &Node, duplicates: Duplicates, floats: Floats) -> Result<Value, Error> {
-    debug_assert!(document.kind == Kind::Document);
-    let value = Decoder::with(stream, Words::V2, duplicates).value(document)?;
+fn convert(document: Node, duplicates: Duplicates, floats: Floats) -> Result<Value, Error> {
+    if duplicates == Duplicates::LastWins && owned::fits(&document) {
+        return owned::value(document, floats);
+    }
+    let stream = std::slice::from_ref(&document);
+    let value = Decoder::with(stream, Words::V2, duplicates).value(&document)?;
     to_value(value, floats, Words::V2)
 }
 

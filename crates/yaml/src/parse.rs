@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::node::Node;
-use crate::read;
+use crate::read::{self, Source};
 
 mod event;
 mod machine;
@@ -61,16 +61,26 @@ pub fn documents_with(input: &[u8], limits: &Limits) -> Result<Vec<Node>, Error>
 /// Reads documents up to the first mistake; returns those before it, and the mistake.
 #[must_use]
 pub fn partial(input: &[u8]) -> (Vec<Node>, Option<Error>) {
-    let source = read::source(input);
-    let mut builder = tree::Builder::new(&source);
     let mut documents = Vec::new();
-    loop {
-        match builder.document() {
-            Ok(Some(document)) => documents.push(document),
-            Ok(None) => return (documents, None),
+    for document in stream(&read::source(input)) {
+        match document {
+            Ok(document) => documents.push(document),
             Err(error) => return (documents, Some(error)),
         }
     }
+    (documents, None)
+}
+
+/// Reads documents one by one; the first mistake is the last item.
+pub(crate) fn stream<'a>(source: &'a Source<'_>) -> impl Iterator<Item = Result<Node, Error>> + 'a {
+    let mut builder = Some(tree::Builder::new(source));
+    std::iter::from_fn(move || {
+        let document = builder.as_mut()?.document().transpose();
+        if !matches!(document, Some(Ok(_))) {
+            builder = None;
+        }
+        document
+    })
 }
 
 /// Reads the first document, if there is one; what follows it is not looked at.

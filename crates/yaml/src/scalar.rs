@@ -93,6 +93,17 @@ pub fn resolve(node: &Node) -> Result<Scalar, Error> {
     resolve_as(node, Words::V3)
 }
 
+/// Tells scalars that are their own text as a value.
+pub(crate) fn is_text(node: &Node, words: Words) -> bool {
+    match (&*node.tag, node.tagged) {
+        ("!!str", true) => true,
+        (_, true) => false,
+        (_, false) if node.style != Style::Plain => node.tag == "!!str",
+        ("!!str", false) => !(words == Words::V2 && old_bool(&node.value).is_some()),
+        _ => false,
+    }
+}
+
 pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
     let text = node.value.as_str();
     if node.tag == "!!merge" {
