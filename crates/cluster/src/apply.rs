@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
 use serde_json::Value;
@@ -181,11 +181,9 @@ async fn one_stage(
     stage: Stage,
 ) -> Result<Vec<Change>, String> {
     let run = Run { client, options, known };
-    let plans: Vec<_> = futures::stream::iter(objects)
-        .map(|object| run.plan(object))
-        .buffered(options.at_a_time.max(1))
-        .collect()
-        .await;
+    // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
+    let tries: Vec<_> = objects.iter().map(|object| run.plan(object).boxed()).collect();
+    let plans: Vec<_> = futures::stream::iter(tries).buffered(options.at_a_time.max(1)).collect().await;
     let mut changes = Vec::with_capacity(objects.len());
     let plans: Vec<Plan> = plans.into_iter().collect::<Result<_, _>>()?;
     for (object, plan) in objects.iter().zip(plans) {

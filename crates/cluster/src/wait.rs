@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use sealfast_k8s::id::ObjectId;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -84,15 +84,18 @@ async fn look(
     objects: &[ObjectId],
     judge: &Judge,
 ) -> Vec<(ObjectId, Result<Status, String>)> {
-    let one = |object: ObjectId| async move {
-        let status = match client.find(&object.gvk, &object.namespace, &object.name).await {
-            Ok(Some(live)) => judge(&live),
-            Ok(None) => Ok(Status::NotFound),
-            Err(error) => Err(error.chain()),
-        };
-        (object, status)
+    // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
+    let looks: Vec<_> = objects.iter().map(|object| look_at(client, object, judge).boxed()).collect();
+    futures::stream::iter(looks).buffered(AT_A_TIME).collect().await
+}
+
+async fn look_at(client: &Client, object: &ObjectId, judge: &Judge) -> (ObjectId, Result<Status, String>) {
+    let status = match client.find(&object.gvk, &object.namespace, &object.name).await {
+        Ok(Some(live)) => judge(&live),
+        Ok(None) => Ok(Status::NotFound),
+        Err(error) => Err(error.chain()),
     };
-    futures::stream::iter(objects.to_vec()).map(one).buffered(AT_A_TIME).collect().await
+    (object.clone(), status)
 }
 
 fn late(waiting: Vec<(ObjectId, Result<Status, String>)>, failed: Vec<(ObjectId, Status)>) -> String {

@@ -42,7 +42,7 @@ pub struct Watch {
     namespace: String,
     select: Select,
     version: Option<String>,
-    stream: Option<Pin<Box<dyn AsyncBufRead + Send>>>,
+    stream: Option<Lines>,
     opened: Instant,
     pause: Duration,
 }
@@ -95,7 +95,7 @@ impl Watch {
             return Ok(Some(Event::Listed(listed.items)));
         };
         let Some(stream) = &mut self.stream else {
-            self.stream = Some(self.open(&version).await?);
+            self.stream = Some(open(&self.client, &self.gvk, &self.namespace, &self.select, &version).await?);
             self.opened = Instant::now();
             return Ok(None);
         };
@@ -111,18 +111,6 @@ impl Watch {
             return Ok(None);
         }
         self.understand(&line)
-    }
-
-    async fn open(&self, version: &str) -> Result<Pin<Box<dyn AsyncBufRead + Send>>, Error> {
-        let path = self.client.resource(&self.gvk).await?.collection_path(&self.gvk, &self.namespace);
-        let mut call = Call::new(Method::GET, path);
-        call.accept = self.select.accept_one();
-        call.query("watch", "true");
-        call.query("resourceVersion", version);
-        call.query("allowWatchBookmarks", "true");
-        call.query("timeoutSeconds", WATCH_SECONDS);
-        self.select.write(&mut call);
-        self.client.lines(call).await
     }
 
     fn understand(&mut self, line: &[u8]) -> Result<Option<Event>, Error> {
@@ -143,4 +131,24 @@ impl Watch {
             _ => None,
         })
     }
+}
+
+type Lines = Pin<Box<dyn AsyncBufRead + Send>>;
+
+async fn open(
+    client: &Client,
+    gvk: &GroupVersionKind,
+    namespace: &str,
+    select: &Select,
+    version: &str,
+) -> Result<Lines, Error> {
+    let path = client.resource(gvk).await?.collection_path(gvk, namespace);
+    let mut call = Call::new(Method::GET, path);
+    call.accept = select.accept_one();
+    call.query("watch", "true");
+    call.query("resourceVersion", version);
+    call.query("allowWatchBookmarks", "true");
+    call.query("timeoutSeconds", WATCH_SECONDS);
+    select.write(&mut call);
+    client.lines(call).await
 }

@@ -1,0 +1,27 @@
+//! What can keep the controllers from starting.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A failed start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The artifact server cannot listen.
+    #[error("cannot serve artifacts on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The storage cannot be used.
+    #[error("cannot keep artifacts in `{}`", path.display())]
+    Storage {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,193 @@
+//! What is known about Kustomizations without reading them: who waits for what.
+
+use std::collections::{BTreeMap, HashMap};
+
+use parking_lot::Mutex;
+use sealfast_k8s::flux::REQUESTED_AT;
+use sealfast_k8s::flux::kustomization::Kustomization;
+use sealfast_k8s::{condition, object};
+use serde_json::Value;
+
+use crate::queue::Key;
+
+/// A source: kind, namespace, name.
+pub type Source = (String, String, String);
+
+/// The part of a Kustomization that decides whether it has to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Seen {
+    generation: i64,
+    token: Option<String>,
+    deleting: bool,
+    source: Source,
+    configs: Vec<(String, String)>,
+    depends_on: Vec<Key>,
+    waits_for_dependency: bool,
+    ready: bool,
+    in_flight: bool,
+    attempted: String,
+    applied: String,
+}
+
+impl Seen {
+    fn of(object: &Value) -> Seen {
+        let typed: Kustomization = serde_json::from_value(object.clone()).unwrap_or_default();
+        let own = typed.metadata.namespace.clone();
+        let spec = &typed.spec;
+        let conditions = &typed.status.conditions;
+        let mut configs = Vec::new();
+        let mut secret = |name: &str| configs.push(("Secret".to_owned(), name.to_owned()));
+        spec.decryption.iter().filter_map(|d| d.secret_ref.as_ref()).for_each(|r| secret(&r.name));
+        spec.kube_config.iter().filter_map(|k| k.secret_ref.as_ref()).for_each(|r| secret(&r.name));
+        let variables = spec.post_build.iter().flat_map(|p| &p.substitute_from);
+        configs.extend(variables.map(|r| (r.kind.clone(), r.name.clone())));
+        let dependency = |d: &sealfast_k8s::flux::kustomization::Dependency| Key {
+            namespace: d.namespace.clone().unwrap_or_else(|| own.clone()),
+            name: d.name.clone(),
+        };
+        Seen {
+            generation: typed.metadata.generation,
+            token: typed.metadata.annotations.get(REQUESTED_AT).cloned(),
+            deleting: typed.metadata.deletion_timestamp.is_some(),
+            source: (
+                spec.source_ref.kind.clone(),
+                spec.source_ref.namespace.clone().unwrap_or_else(|| own.clone()),
+                spec.source_ref.name.clone(),
+            ),
+            configs,
+            depends_on: spec.depends_on.iter().map(dependency).collect(),
+            waits_for_dependency: condition::find(conditions, "Ready")
+                .is_some_and(|c| c.reason == "DependencyNotReady"),
+            ready: condition::is_true(conditions, "Ready"),
+            in_flight: condition::is_true(conditions, "Reconciling"),
+            attempted: typed.status.last_attempted_revision,
+            applied: typed.status.last_applied_revision,
+        }
+    }
+
+    /// Whether the change from `before` asks for a run.
+    fn asks(&self, before: &Seen) -> bool {
+        self.generation != before.generation || self.token != before.token || self.deleting != before.deleting
+    }
+}
+
+/// All Kustomizations, and the last revision of each source.
+#[derive(Default)]
+pub struct Index {
+    seen: Mutex<BTreeMap<Key, Seen>>,
+    revisions: Mutex<HashMap<Source, String>>,
+}
+
+impl Index {
+    /// Notes an object; returns the keys that have to be looked at because of it.
+    pub fn applied(&self, object: &Value) -> Vec<Key> {
+        let key = Key::of(object);
+        let now = Seen::of(object);
+        let mut seen = self.seen.lock();
+        let before = seen.insert(key.clone(), now.clone());
+        let mut keys = Vec::new();
+        let news = match &before {
+            Some(before) => now.ready && (!before.ready || before.applied != now.applied),
+            None => false,
+        };
+        if before.is_none_or(|before| now.asks(&before)) {
+            keys.push(key.clone());
+        }
+        if news {
+            let waiting = seen.iter().filter(|(_, s)| s.waits_for_dependency && s.depends_on.contains(&key));
+            keys.extend(waiting.map(|(key, _)| key.clone()));
+        }
+        keys
+    }
+
+    /// Forgets an object.
+    pub fn deleted(&self, object: &Value) {
+        self.seen.lock().remove(&Key::of(object));
+    }
+
+    /// Keeps only these objects.
+    pub fn retain(&self, objects: &[Value]) {
+        let keys: std::collections::HashSet<Key> = objects.iter().map(Key::of).collect();
+        self.seen.lock().retain(|key, _| keys.contains(key));
+    }
+
+    /// Notes a source; returns the Kustomizations that have not tried its revision.
+    pub fn source_changed(&self, kind: &str, object: &Value) -> Vec<Key> {
+        let source = (kind.to_owned(), object::namespace(object).to_owned(), object::name(object).to_owned());
+        let Some(revision) = object.pointer("/status/artifact/revision").and_then(Value::as_str) else {
+            self.revisions.lock().remove(&source);
+            return Vec::new();
+        };
+        let before = self.revisions.lock().insert(source.clone(), revision.to_owned());
+        if before.as_deref() == Some(revision) {
+            return Vec::new();
+        }
+        let tried = |s: &Seen| (s.ready || s.in_flight) && s.attempted == revision;
+        let seen = self.seen.lock();
+        seen.iter().filter(|(_, s)| s.source == source && !tried(s)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The Kustomizations that read a Secret or ConfigMap.
+    pub fn config_changed(&self, kind: &str, object: &Value) -> Vec<Key> {
+        let (namespace, name) = (object::namespace(object), object::name(object));
+        let reads = |s: &Seen| s.configs.iter().any(|(k, n)| k == kind && n == name);
+        let seen = self.seen.lock();
+        seen.iter()
+            .filter(|(key, s)| key.namespace == namespace && reads(s))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(name: &str, more: Value) -> Value {
+        let mut object = json!({"metadata": {"namespace": "ns", "name": name, "generation": 1},
+            "spec": {"sourceRef": {"kind": "GitRepository", "name": "repo"}}, "status": {}});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            object[key] = value.clone();
+        }
+        object
+    }
+
+    fn key(name: &str) -> Key {
+        Key { namespace: "ns".into(), name: name.into() }
+    }
+
+    #[test]
+    fn status_alone_asks_for_nothing() {
+        let index = Index::default();
+        assert_eq!(index.applied(&object("a", json!({}))), [key("a")]);
+        assert!(index.applied(&object("a", json!({"status": {"lastAppliedRevision": "x"}}))).is_empty());
+        let asked = json!({"metadata": {"namespace": "ns", "name": "a", "generation": 1, "annotations": {REQUESTED_AT: "1"}}});
+        assert_eq!(index.applied(&object("a", asked)), [key("a")]);
+    }
+
+    #[test]
+    fn a_new_revision_wakes_those_who_have_not_tried_it() {
+        let index = Index::default();
+        index.applied(&object("a", json!({})));
+        index.applied(&object("b", json!({"status": {"lastAttemptedRevision": "r1", "conditions": [{"type": "Ready", "status": "True"}]}})));
+        let source = |revision: &str| json!({"metadata": {"namespace": "ns", "name": "repo"}, "status": {"artifact": {"revision": revision}}});
+        assert_eq!(index.source_changed("GitRepository", &source("r1")), [key("a")]);
+        assert!(index.source_changed("GitRepository", &source("r1")).is_empty());
+        assert_eq!(index.source_changed("GitRepository", &source("r2")), [key("a"), key("b")]);
+    }
+
+    #[test]
+    fn ready_dependencies_wake_who_waits() {
+        let index = Index::default();
+        let mut waiting = object(
+            "b",
+            json!({"status": {"conditions": [{"type": "Ready", "status": "False", "reason": "DependencyNotReady"}]}}),
+        );
+        waiting["spec"]["dependsOn"] = json!([{"name": "a"}]);
+        index.applied(&object("a", json!({})));
+        index.applied(&waiting);
+        let ready = object("a", json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}));
+        assert_eq!(index.applied(&ready), [key("b")]);
+    }
+}

@@ -1,0 +1,348 @@
+//! One run over a Kustomization: the stages, in order.
+//!
+//! Each stage's output is the next one's input, so none can be skipped. Sources, keys and
+//! variables are read with our own identity; objects are written as the identity asked for.
+//!
+//! Follows: kustomize-controller 1.9.
+
+use std::time::{Duration, Instant};
+
+use sealfast_cluster::client::{Client, Patch};
+use sealfast_cluster::{inventory, prune};
+use sealfast_k8s::duration;
+use sealfast_k8s::flux::artifact::Artifact;
+use sealfast_k8s::flux::inventory::Entry;
+use sealfast_k8s::flux::kustomization::Kustomization;
+use sealfast_k8s::flux::{FINALIZER, REQUESTED_AT};
+use sealfast_k8s::id::{GroupVersionKind, ObjectId};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::events::{Recorder, Severity};
+use crate::expression::Health;
+use crate::kustomization::apply::{Acting, Applied, Memories};
+use crate::kustomization::gather::Artifacts;
+use crate::kustomization::render::Rendered;
+use crate::options::Options;
+use crate::queue::{Key, Next};
+use crate::report::{Failure, Report, Retry, Times};
+
+pub mod apply;
+pub mod check;
+pub mod decrypt;
+pub mod finalize;
+pub mod gather;
+pub mod health;
+pub mod render;
+pub mod substitute;
+pub mod view;
+
+/// The field manager of what we write about Kustomizations themselves.
+const MANAGER: &str = "gotk-kustomize-controller";
+/// A phase that is over before this is not shown.
+const SHOWN_AFTER: Duration = Duration::from_millis(400);
+
+/// The kind that is worked on.
+pub fn kind() -> GroupVersionKind {
+    GroupVersionKind::new("kustomize.toolkit.fluxcd.io", "v1", "Kustomization")
+}
+
+/// All that runs share.
+pub struct Shared {
+    /// The API server.
+    pub client: Client,
+    /// How the controllers are run.
+    pub options: Options,
+    /// Takes events.
+    pub recorder: Recorder,
+    /// Fetches artifacts.
+    pub artifacts: Artifacts,
+    /// What earlier runs left behind.
+    pub memories: Memories,
+    /// How many builds at a time.
+    pub builds: Semaphore,
+}
+
+/// One object on its way through the stages.
+pub(crate) struct Run<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) object: Value,
+    pub(crate) typed: Kustomization,
+    pub(crate) report: Report,
+    pub(crate) times: Times,
+}
+
+/// Works on one object.
+pub async fn reconcile(shared: &Shared, key: &Key) -> Next {
+    let began = Instant::now();
+    let mut object = match shared.client.find(&kind(), &key.namespace, &key.name).await {
+        Ok(Some(object)) => object,
+        Ok(None) => return Next::WhenAdded,
+        Err(error) => return back_off(key, &error),
+    };
+    if object["metadata"]["deletionTimestamp"].is_null() && !has_finalizer(&object) {
+        object = match add_finalizer(shared, key, &object).await {
+            Ok(object) => object,
+            Err(error) => return back_off(key, &error),
+        };
+    }
+    let typed: Kustomization = match serde_json::from_value(object.clone()) {
+        Ok(typed) => typed,
+        Err(error) => {
+            tracing::error!(kustomization = %key, %error, "the object does not have the shape of its kind");
+            return Next::WhenAdded;
+        }
+    };
+    let report = Report::new(&object, &typed, shared.recorder.clone(), shared.options.hints);
+    let times = Times::of(&typed.spec);
+    let mut run = Run { shared, object, typed, report, times };
+    if run.typed.metadata.deletion_timestamp.is_some() {
+        return finalize::finalize(&mut run).await;
+    }
+    if run.typed.spec.suspend {
+        return run.suspended().await;
+    }
+    let result = run.stages(began).await;
+    let next = run.next(result.as_ref().err());
+    run.handled();
+    if let Err(error) = run.write().await {
+        return back_off(key, &error);
+    }
+    next
+}
+
+fn back_off(key: &Key, error: &sealfast_cluster::error::Error) -> Next {
+    tracing::warn!(kustomization = %key, error = %error.chain(), "will try again");
+    Next::BackOff
+}
+
+fn has_finalizer(object: &Value) -> bool {
+    object["metadata"]["finalizers"].as_array().is_some_and(|all| all.iter().any(|f| f == FINALIZER))
+}
+
+async fn add_finalizer(
+    shared: &Shared,
+    key: &Key,
+    object: &Value,
+) -> Result<Value, sealfast_cluster::error::Error> {
+    let mut finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    finalizers.push(FINALIZER.into());
+    let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": object["metadata"]["resourceVersion"]}});
+    shared.client.patch(&kind(), &key.namespace, &key.name, &Patch::Merge(&body), MANAGER).await
+}
+
+impl Run<'_> {
+    /// The trip, each step marked by what it does.
+    async fn stages(&mut self, began: Instant) -> Result<(), Failure> {
+        // Reads: configuration, source, dependencies.
+        let early = self.early().await;
+        let (health, artifact) = match early {
+            Ok(found) => found,
+            Err(failure) => {
+                match failure.retry {
+                    Retry::Terminal => self.report.stalled(&failure),
+                    _ => self.report.waits(&failure),
+                }
+                return Err(failure);
+            }
+        };
+        let revision = artifact.revision.clone();
+        let origin = artifact.metadata.get("org.opencontainers.image.revision").cloned();
+        let done = self.reconcile(&health, &artifact, origin.as_deref(), began).await;
+        if let Err(failure) = &done {
+            self.report.failed(failure);
+            return done;
+        }
+        self.report.status.last_applied_revision = revision;
+        self.report.status.last_applied_origin_revision = origin.unwrap_or_default();
+        self.report.finished(began.elapsed(), self.times.interval);
+        done
+    }
+
+    async fn early(&mut self) -> Result<(Health, Artifact), Failure> {
+        let health = check::expressions(&self.typed)?;
+        check::account(&self.typed)?;
+        let source = check::source(self.shared, &self.typed, self.times.retry).await?;
+        let artifact = check::artifact(&source, self.shared.options.requeue_dependency)?;
+        let origin = artifact.metadata.get("org.opencontainers.image.revision");
+        self.report.about_revision(&artifact.revision, origin.map(String::as_str));
+        check::dependencies(self.shared, &self.object, &self.typed, &artifact.revision).await?;
+        Ok((health, artifact))
+    }
+
+    async fn reconcile(
+        &mut self,
+        health: &Health,
+        artifact: &Artifact,
+        origin: Option<&str>,
+        began: Instant,
+    ) -> Result<(), Failure> {
+        let revision = artifact.revision.as_str();
+        let was_healthy = self.report.is_true("Healthy");
+        let timeout = duration::format(self.times.timeout);
+        let of_revision = format!("for revision {revision} with a timeout of {timeout}");
+
+        // Reads: the artifact, then keys and variables.
+        self.report.phase(&format!("Fetching manifests {of_revision}"));
+        let shared = self.shared;
+        let path = self.typed.spec.path.clone();
+        let fetch = shared.artifacts.fetch(artifact, &path, shared.options.requeue_dependency);
+        let fetched = self.shown(fetch).await?;
+        self.report.phase(&format!("Building manifests {of_revision}"));
+        self.report.status.last_attempted_revision = revision.to_owned();
+        let typed = self.typed.clone();
+        let spec = self.object["spec"].clone();
+        let rendering = async {
+            let gathered = gather::inputs(&shared.client, &typed, fetched).await?;
+            // Pure: nothing is written.
+            render::render(gathered, &typed, &spec, shared.options.sops_mac, &shared.builds).await
+        };
+        let Rendered { objects, digest, warnings } = self.shown(rendering).await?;
+
+        // Writes: objects, inventory, what left.
+        let account = shared.options.default_service_account.as_deref();
+        let acting = apply::acting(&shared.client, &typed, account).await?;
+        let result = self.write_objects(&acting, objects, health, &of_revision, was_healthy, revision).await;
+        let outcome = result.as_ref().err().map_or("ReconciliationSucceeded", |failure| failure.reason);
+        self.report.remember(&digest, outcome, began.elapsed(), revision, origin);
+        result?;
+        self.report.succeeded(&applied_message(revision, &warnings));
+        for warning in &warnings {
+            self.report.event(Severity::Error, warning, &[]);
+        }
+        Ok(())
+    }
+
+    async fn write_objects(
+        &mut self,
+        acting: &Acting,
+        objects: Vec<Value>,
+        health: &Health,
+        of_revision: &str,
+        was_healthy: bool,
+        revision: &str,
+    ) -> Result<(), Failure> {
+        self.report.phase(&format!("Detecting drift {of_revision}"));
+        let typed = self.typed.clone();
+        let objects = apply::prepared(objects, &typed)?;
+        let known = self.shared.memories.of(&acting.identity);
+        let Applied { changes } = self.shown(apply::apply(acting, objects, &typed, &known)).await?;
+        let lines = apply::change_lines(&changes);
+        if !lines.is_empty() {
+            self.report.event(Severity::Info, &lines, &[]);
+        }
+        let owned: Vec<ObjectId> = changes.iter().map(|c| c.object.clone()).collect();
+        self.prune(acting, &owned).await?;
+        let to_check = health::wanted(&typed, &changes);
+        if to_check.is_empty() {
+            self.report.no_health();
+            return Ok(());
+        }
+        self.report.checking_health(&format!("Running health checks {of_revision}"));
+        self.write_or_log().await;
+        let new_revision = self.typed.status.last_applied_revision != revision && !lines.is_empty();
+        health::check(self, acting, &to_check, health, was_healthy, new_revision).await
+    }
+
+    /// Writes the new inventory and deletes what is no longer in it.
+    async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
+        let before = inventory::objects(self.typed.status.inventory.as_ref());
+        let stale = inventory::stale(&before, owned);
+        self.report.status.inventory = Some(inventory::of(owned));
+        if stale.is_empty() {
+            return Ok(());
+        }
+        self.write_or_log().await;
+        if !self.typed.spec.prune {
+            return Ok(());
+        }
+        let pruned = prune::delete(&acting.client, &stale, &apply::owner(&self.typed)).await;
+        match pruned.message() {
+            None => {
+                self.report.event(Severity::Info, &apply::all_lines(&pruned.changes), &[]);
+                Ok(())
+            }
+            Some(message) => {
+                if let Some(inventory) = &mut self.report.status.inventory {
+                    inventory.entries.extend(pruned.failed.iter().map(|(id, _)| Entry::of(id)));
+                }
+                Err(Failure::new("PruneFailed", message))
+            }
+        }
+    }
+
+    /// Does something; when it takes long, the status says what.
+    async fn shown<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(SHOWN_AFTER) => {}
+        }
+        self.write_or_log().await;
+        work.await
+    }
+
+    async fn suspended(&mut self) -> Next {
+        if self.report.is_true("Ready") {
+            self.report.status.observed_generation = self.typed.metadata.generation;
+        }
+        self.handled();
+        self.write_or_log().await;
+        Next::WhenAdded
+    }
+
+    /// Notes that the request in the annotation was handled.
+    fn handled(&mut self) {
+        if let Some(token) = self.typed.metadata.annotations.get(REQUESTED_AT) {
+            self.report.status.last_handled_reconcile_at = token.clone();
+        }
+    }
+
+    /// Writes what changed in the status.
+    pub(crate) async fn write(&mut self) -> Result<(), sealfast_cluster::error::Error> {
+        let Some(patch) = self.report.patch() else { return Ok(()) };
+        let metadata = &self.typed.metadata;
+        let client = &self.shared.client;
+        let sent = client
+            .patch_status(&kind(), &metadata.namespace, &metadata.name, &Patch::Merge(&patch), MANAGER)
+            .await;
+        match sent {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn write_or_log(&mut self) {
+        if let Err(error) = self.write().await {
+            tracing::warn!(kustomization = %self.typed.metadata.name, error = %error.chain(), "cannot write the status");
+        }
+    }
+
+    fn next(&self, failure: Option<&Failure>) -> Next {
+        match failure.map(|failure| failure.retry) {
+            None => Next::After(jittered(self.times.interval, self.shared.options.jitter_percent)),
+            Some(Retry::Interval) => Next::After(self.times.retry),
+            Some(Retry::Dependency) => Next::After(self.shared.options.requeue_dependency),
+            Some(Retry::Terminal) => Next::WhenAdded,
+            Some(Retry::BackOff) => Next::BackOff,
+        }
+    }
+}
+
+fn applied_message(revision: &str, warnings: &[String]) -> String {
+    let mut message = format!("Applied revision: {revision}");
+    for warning in warnings {
+        message = format!("{message}\nwarning: {warning}");
+    }
+    message
+}
+
+/// The interval, more or less so many percent.
+pub(crate) fn jittered(interval: Duration, percent: u8) -> Duration {
+    use rand08::Rng;
+    if percent == 0 {
+        return interval;
+    }
+    let share = f64::from(percent.min(99)) / 100.0;
+    interval.mul_f64(1.0 + rand08::thread_rng().gen_range(-share..=share))
+}

@@ -1,0 +1,295 @@
+//! Objects -> cluster: marked, normalised, applied in stages.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
+use regex::Regex;
+use sealfast_cluster::apply::{self, Change, Owner, Recreate};
+use sealfast_cluster::client::Client;
+use sealfast_cluster::drift::Ignored;
+use sealfast_cluster::known::Known;
+use sealfast_cluster::normalize;
+use sealfast_k8s::flux::kustomization::{CommonMetadata, IgnoreRule, Kustomization, Selector};
+use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::object;
+use serde_json::Value;
+
+use crate::kustomization::decrypt;
+use crate::report::Failure;
+
+/// What was applied.
+pub struct Applied {
+    /// Every object, in the order of application.
+    pub changes: Vec<Change>,
+}
+
+/// Who owns the objects of a Kustomization.
+pub fn owner(typed: &Kustomization) -> Owner {
+    Owner { name: typed.metadata.name.clone(), namespace: typed.metadata.namespace.clone() }
+}
+
+/// Marks, checks and normalises the objects.
+///
+/// # Errors
+/// ReconciliationFailed for an object that is still encrypted.
+pub fn prepared(objects: Vec<Value>, typed: &Kustomization) -> Result<Vec<Value>, Failure> {
+    let owner = owner(typed);
+    let mut objects = objects;
+    for built in &mut objects {
+        owner.mark(built);
+        refuse_encrypted(built, typed.spec.decryption.is_some())?;
+        normalize::normalize(built);
+        if let Some(common) = &typed.spec.common_metadata {
+            add_common(built, common);
+        }
+    }
+    Ok(objects)
+}
+
+/// Looks before normalising, because a type forgets fields that it does not know.
+fn refuse_encrypted(built: &Value, has_decryption: bool) -> Result<(), Failure> {
+    let encrypted = sealfast_sops::document::is_encrypted_object(built)
+        || (object::kind(built) == "Secret" && built.get("sops").is_some());
+    if !encrypted || decrypt::is_disabled(built) {
+        return Ok(());
+    }
+    let what = if object::kind(built) == "Secret" { "secret" } else { "object" };
+    let id = object::id(built);
+    let remedy = match has_decryption {
+        true => "its `sops` block has no MAC: encrypt the file again".to_owned(),
+        false => "add spec.decryption with provider `sops` and a secretRef to the Kustomization".to_owned(),
+    };
+    Err(Failure::new(
+        "ReconciliationFailed",
+        format!(
+            "{id} is SOPS encrypted, configuring decryption is required for this {what} to be reconciled"
+        ),
+    )
+    .hint(format!("{id}, path `sops`: {remedy}")))
+}
+
+fn add_common(built: &mut Value, common: &CommonMetadata) {
+    for (key, value) in &common.labels {
+        object::set_label(built, key, value);
+    }
+    for (key, value) in &common.annotations {
+        object::set_annotation(built, key, value);
+    }
+}
+
+/// What earlier runs left behind, by the identity they acted as.
+#[derive(Default)]
+pub struct Memories {
+    by_identity: Mutex<HashMap<String, Arc<Known>>>,
+}
+
+impl Memories {
+    /// The memory of one identity on one server.
+    pub fn of(&self, identity: &str) -> Arc<Known> {
+        self.by_identity.lock().entry(identity.to_owned()).or_default().clone()
+    }
+}
+
+/// The connection through which a Kustomization acts, and a name for it.
+pub struct Acting {
+    /// The connection.
+    pub client: Client,
+    /// Server and user, for [`Memories`].
+    pub identity: String,
+}
+
+/// Finds the connection: another cluster when asked for, and an account on top of it.
+///
+/// # Errors
+/// ReconciliationFailed with what is wrong with the kubeconfig.
+pub async fn acting(
+    client: &Client,
+    typed: &Kustomization,
+    default_account: Option<&str>,
+) -> Result<Acting, Failure> {
+    let namespace = &typed.metadata.namespace;
+    let mut acting = Acting { client: client.clone(), identity: client.address().to_owned() };
+    if let Some(kube_config) = &typed.spec.kube_config {
+        let failure = |message: String| Failure {
+            event_prefix: "failed to build kube client: ",
+            ..Failure::new("ReconciliationFailed", message)
+        };
+        let Some(reference) = &kube_config.secret_ref else {
+            return Err(failure(
+                "spec.kubeConfig.configMapRef is not supported, use spec.kubeConfig.secretRef".into(),
+            ));
+        };
+        let name = &reference.name;
+        let secret =
+            client.get(&GroupVersionKind::new("", "v1", "Secret"), namespace, name).await.map_err(|e| {
+                failure(format!("unable to read KubeConfig secret '{namespace}/{name}' error: {}", e.chain()))
+            })?;
+        let text = kubeconfig_text(&secret, reference.key.as_deref()).ok_or_else(|| {
+            let key = reference.key.as_deref().unwrap_or("value");
+            failure(format!(
+                "KubeConfig secret '{namespace}/{name}' does not contain a '{key}' key with a kubeconfig"
+            ))
+        })?;
+        acting.client = Client::from_foreign_kubeconfig(&text).await.map_err(|e| failure(e.chain()))?;
+        acting.identity =
+            format!("{}#{}", acting.client.address(), object::metadata_text(&secret, "resourceVersion"));
+    }
+    if let Some(account) = typed.spec.service_account_name.as_deref().or(default_account) {
+        let user = format!("system:serviceaccount:{namespace}:{account}");
+        acting.client = acting.client.impersonating(&user);
+        acting.identity = format!("{}@{}", user, acting.identity);
+    }
+    Ok(acting)
+}
+
+fn kubeconfig_text(secret: &Value, key: Option<&str>) -> Option<zeroize::Zeroizing<String>> {
+    let keys = match key {
+        Some(key) => vec![key],
+        None => vec!["value", "value.yaml"],
+    };
+    let encoded = keys.iter().find_map(|key| secret["data"][*key].as_str())?;
+    let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    (!text.is_empty()).then(|| zeroize::Zeroizing::new(text))
+}
+
+/// Applies prepared objects.
+///
+/// # Errors
+/// ReconciliationFailed; the message ends with what was done before.
+pub async fn apply(
+    acting: &Acting,
+    objects: Vec<Value>,
+    typed: &Kustomization,
+    known: &Known,
+) -> Result<Applied, Failure> {
+    let options = apply::Options {
+        recreate: if typed.spec.force { Recreate::All } else { Recreate::OnRequest },
+        ignored: ignored(&typed.spec.ignore).map_err(|why| Failure::new("ReconciliationFailed", why))?,
+        ..apply::Options::default()
+    };
+    match apply::stages(&acting.client, objects, &options, known).await {
+        Ok(changes) => Ok(Applied { changes }),
+        Err(failed) => {
+            let lines = change_lines(&failed.done);
+            let done = if lines.is_empty() { lines } else { format!("{lines}\n") };
+            let message = format!("{}\n{done}", failed.message);
+            let hint = "nothing of the failed stage was written; mend the object in the source, or the right to write it";
+            Err(Failure::new("ReconciliationFailed", message).hint(hint))
+        }
+    }
+}
+
+/// One line for each object that was created, configured or deleted; empty when none was.
+pub fn change_lines(changes: &[Change]) -> String {
+    use apply::Action;
+    let counts = |c: &&Change| matches!(c.action, Action::Created | Action::Configured | Action::Deleted);
+    changes.iter().filter(counts).map(Change::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// One line for each object that pruning looked at.
+pub fn all_lines(changes: &[Change]) -> String {
+    changes.iter().map(Change::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The drift rules as one function from an object to its ignored paths.
+fn ignored(rules: &[IgnoreRule]) -> Result<Option<Arc<Ignored>>, String> {
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    let mut compiled = Vec::new();
+    for rule in rules {
+        let target = rule.target.as_ref().map(Target::compile).transpose()?;
+        compiled.push((target, rule.paths.clone()));
+    }
+    Ok(Some(Arc::new(move |object: &Value| {
+        let fits = |target: &Option<Target>| target.as_ref().is_none_or(|t| t.fits(object));
+        compiled.iter().filter(|(t, _)| fits(t)).flat_map(|(_, paths)| paths.clone()).collect()
+    })))
+}
+
+/// A selector, compiled; an empty expression fits all.
+struct Target {
+    expressions: [(Part, Option<Regex>); 5],
+    labels: Vec<Requirement>,
+    annotations: Vec<Requirement>,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Group,
+    Version,
+    Kind,
+    Name,
+    Namespace,
+}
+
+impl Target {
+    fn compile(selector: &Selector) -> Result<Target, String> {
+        let expression = |text: &str| match text {
+            "" => Ok(None),
+            text => Regex::new(&format!("^(?:{text})$"))
+                .map(Some)
+                .map_err(|e| format!("invalid drift ignore rule: {e}")),
+        };
+        Ok(Target {
+            expressions: [
+                (Part::Group, expression(&selector.group)?),
+                (Part::Version, expression(&selector.version)?),
+                (Part::Kind, expression(&selector.kind)?),
+                (Part::Name, expression(&selector.name)?),
+                (Part::Namespace, expression(&selector.namespace)?),
+            ],
+            labels: requirements(&selector.label_selector),
+            annotations: requirements(&selector.annotation_selector),
+        })
+    }
+
+    fn fits(&self, object: &Value) -> bool {
+        let id = object::id(object);
+        let text = |part: Part| match part {
+            Part::Group => &id.gvk.group,
+            Part::Version => &id.gvk.version,
+            Part::Kind => &id.gvk.kind,
+            Part::Name => &id.name,
+            Part::Namespace => &id.namespace,
+        };
+        self.expressions.iter().all(|(part, e)| e.as_ref().is_none_or(|e| e.is_match(text(*part))))
+            && self.labels.iter().all(|r| r.holds(&object["metadata"]["labels"]))
+            && self.annotations.iter().all(|r| r.holds(&object["metadata"]["annotations"]))
+    }
+}
+
+/// One term of a selector in label selector syntax.
+enum Requirement {
+    Is(String, String),
+    IsNot(String, String),
+    Exists(String),
+    Absent(String),
+}
+
+impl Requirement {
+    fn holds(&self, map: &Value) -> bool {
+        match self {
+            Requirement::Is(key, value) => map[key] == **value,
+            Requirement::IsNot(key, value) => map[key] != **value,
+            Requirement::Exists(key) => map.get(key).is_some(),
+            Requirement::Absent(key) => map.get(key).is_none(),
+        }
+    }
+}
+
+fn requirements(text: &str) -> Vec<Requirement> {
+    let own = |text: &str| text.trim().to_owned();
+    let one = |term: &str| match (term.split_once("!="), term.split_once('=')) {
+        (Some((key, value)), _) => Requirement::IsNot(own(key), own(value)),
+        (None, Some((key, value))) => Requirement::Is(own(key), own(value.trim_start_matches('='))),
+        (None, None) => match term.trim().strip_prefix('!') {
+            Some(key) => Requirement::Absent(own(key)),
+            None => Requirement::Exists(own(term)),
+        },
+    };
+    text.split(',').filter(|term| !term.trim().is_empty()).map(one).collect()
+}

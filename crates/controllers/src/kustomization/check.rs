@@ -1,0 +1,151 @@
+//! What has to be in order before a run begins: expressions, source, dependencies. Only reads.
+
+use std::time::Duration;
+
+use sealfast_k8s::flux::artifact::Artifact;
+use sealfast_k8s::flux::kustomization::{Dependency, Kustomization};
+use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::{condition, duration, object};
+use serde_json::Value;
+
+use crate::expression::{self, Health};
+use crate::kustomization::{Shared, kind};
+use crate::options::CrossNamespace;
+use crate::report::{EventText, Failure, Retry};
+
+const SOURCES: &str = "source.toolkit.fluxcd.io";
+const TERMINAL: &str = "Reconciliation failed terminally due to configuration error";
+
+/// Compiles the health check expressions.
+///
+/// # Errors
+/// InvalidCELExpression, until the object changes.
+pub fn expressions(typed: &Kustomization) -> Result<Health, Failure> {
+    Health::compile(&typed.spec.health_check_exprs)
+        .map_err(|why| Failure::terminal("InvalidCELExpression", format!("{TERMINAL}: {why}")))
+}
+
+/// Refuses what needs an identity that we cannot give.
+///
+/// # Errors
+/// FeatureGateDisabled, until the object changes.
+pub fn account(typed: &Kustomization) -> Result<(), Failure> {
+    let asked = typed.spec.decryption.as_ref().and_then(|d| d.service_account_name.as_deref());
+    match asked {
+        Some(name) if !name.is_empty() => Err(Failure::terminal(
+            "FeatureGateDisabled",
+            "to use spec.decryption.serviceAccountName for decryption authentication please enable the ObjectLevelWorkloadIdentity feature gate in the controller",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the source.
+///
+/// # Errors
+/// ArtifactFailed when it does not exist, AccessDenied when it may not be used.
+pub async fn source(shared: &Shared, typed: &Kustomization, retry: Duration) -> Result<Value, Failure> {
+    let reference = &typed.spec.source_ref;
+    let namespace = reference.namespace.as_deref().unwrap_or(&typed.metadata.namespace);
+    let shown = format!("{}/{namespace}/{}", reference.kind, reference.name);
+    let foreign = namespace != typed.metadata.namespace;
+    if foreign && shared.options.cross_namespace == CrossNamespace::Blocked {
+        return Err(Failure::terminal(
+            "AccessDenied",
+            format!("can't access '{shown}', cross-namespace references have been blocked"),
+        ));
+    }
+    let gvk = GroupVersionKind::new(SOURCES, "v1", reference.kind.clone());
+    shared.client.get(&gvk, namespace, &reference.name).await.map_err(|error| {
+        if error.is_not_found() || error.is_no_match() {
+            let _ = retry;
+            let message = format!("{}.{SOURCES} \"{}\" not found", reference.kind, reference.name);
+            Failure { event: EventText::None, ..Failure::new("ArtifactFailed", message) }
+        } else {
+            Failure {
+                retry: Retry::BackOff,
+                event: EventText::None,
+                ..Failure::new("ArtifactFailed", error.chain())
+            }
+        }
+    })
+}
+
+/// The artifact of a source.
+///
+/// # Errors
+/// ArtifactFailed when there is none yet.
+pub fn artifact(source: &Value, retry: Duration) -> Result<Artifact, Failure> {
+    let artifact = source.pointer("/status/artifact").cloned().and_then(|a| serde_json::from_value(a).ok());
+    artifact.filter(|artifact: &Artifact| !artifact.url.is_empty()).ok_or_else(|| {
+        let message = format!("Source artifact not found, retrying in {}", duration::format(retry));
+        Failure::waiting("ArtifactFailed", message, EventText::None)
+    })
+}
+
+/// Looks at each dependency.
+///
+/// # Errors
+/// DependencyNotReady with the first that is not ready; InvalidCELExpression for what is no expression.
+pub async fn dependencies(
+    shared: &Shared,
+    own: &Value,
+    typed: &Kustomization,
+    revision: &str,
+) -> Result<(), Failure> {
+    for dependency in &typed.spec.depends_on {
+        one(shared, own, typed, revision, dependency).await?;
+    }
+    Ok(())
+}
+
+async fn one(
+    shared: &Shared,
+    own: &Value,
+    typed: &Kustomization,
+    revision: &str,
+    dependency: &Dependency,
+) -> Result<(), Failure> {
+    let namespace = dependency.namespace.as_deref().unwrap_or(&typed.metadata.namespace);
+    let shown = format!("'{namespace}/{}'", dependency.name);
+    let retry = duration::format(shared.options.requeue_dependency);
+    let not_ready = |why: String| {
+        let notice = format!("Dependencies do not meet ready condition, retrying in {retry}");
+        Failure::waiting("DependencyNotReady", format!("dependency {why}"), EventText::Notice(notice))
+    };
+    let live = match shared.client.get(&kind(), namespace, &dependency.name).await {
+        Ok(live) => live,
+        Err(error) => return Err(not_ready(format!("{shown} not found: {}", error.chain()))),
+    };
+    if let Some(expression) = dependency.ready_expr.as_deref().filter(|e| !e.is_empty()) {
+        return match expression::dependency_ready(expression, own, &live) {
+            Ok(Ok(true)) => Ok(()),
+            Ok(_) => Err(not_ready(format!("{shown} is not ready according to readyExpr eval"))),
+            Err(why) => Err(Failure::terminal(
+                "InvalidCELExpression",
+                format!(
+                    "{TERMINAL}: terminal error: failed to evaluate dependency {}: {why}",
+                    dependency.name
+                ),
+            )),
+        };
+    }
+    let other: Kustomization = serde_json::from_value(live.clone()).unwrap_or_default();
+    let observed = other.status.observed_generation == object::generation(&live);
+    if !observed || !condition::is_true(&other.status.conditions, "Ready") {
+        return Err(not_ready(format!("{shown} is not ready")));
+    }
+    if same_source(typed, &other) && other.status.last_applied_revision != revision {
+        return Err(not_ready(format!("{shown} revision is not up to date")));
+    }
+    Ok(())
+}
+
+fn same_source(one: &Kustomization, other: &Kustomization) -> bool {
+    let resolved = |k: &Kustomization| {
+        let reference = &k.spec.source_ref;
+        let namespace = reference.namespace.clone().unwrap_or_else(|| k.metadata.namespace.clone());
+        (reference.kind.clone(), reference.name.clone(), namespace)
+    };
+    resolved(one) == resolved(other)
+}

@@ -1,0 +1,422 @@
+//! Opening what is encrypted: generator inputs and patches before the build, objects after it.
+//!
+//! Only the keys of the object's own Secret are used, never those of our environment.
+//!
+//! Follows: spec of kustomize-controller 1.9. Differs: `stringData` and kinds other than Secret
+//! are refused when nothing opens them; the MAC of a file is checked as it was committed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sealfast_k8s::object;
+use sealfast_keys::keyring::Keyring;
+use sealfast_keys::unlock;
+use sealfast_kustomize::files::{Entry, Files, base_name, is_within, join};
+use sealfast_kustomize::spec::{ReferencedInputs, referenced_inputs};
+use sealfast_sops::cipher::DataKey;
+use sealfast_sops::document::{self, EmitOptions, Encrypted, MacCheck};
+use sealfast_sops::error::{CipherError, Error as SopsError};
+use sealfast_sops::metadata::Metadata;
+use sealfast_sops::store::Format;
+use secrecy::SecretString;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::kustomization::view::View;
+use crate::report::Failure;
+
+const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+const SWITCH: &str = "kustomize.toolkit.fluxcd.io/decrypt";
+/// The largest file that is opened, in bytes.
+const LARGEST: usize = 5 << 20;
+/// Directories deeper than this are not followed.
+const DEEPEST: usize = 64;
+
+/// What an encrypted text is recognised by.
+fn marker(format: Format) -> &'static [u8] {
+    match format {
+        Format::Binary | Format::Json => b"\"mac\": \"ENC[",
+        Format::Dotenv => b"sops_mac=ENC[",
+        Format::Ini => b"[sops]",
+        Format::Yaml => b"mac: ENC[",
+    }
+}
+
+fn holds(content: &[u8], marker: &[u8]) -> bool {
+    content.windows(marker.len()).any(|window| window == marker)
+}
+
+fn format_of(name: &str) -> Format {
+    if name.ends_with(".dockerconfigjson") { Format::Json } else { Format::for_path(name) }
+}
+
+/// Reads the keys of a decryption Secret. Entries with other names mean nothing to us.
+///
+/// # Errors
+/// The first entry that cannot be read.
+pub fn keyring(secret: &Value) -> Result<Keyring, Failure> {
+    let mut keyring = Keyring::empty();
+    let id = format!("{}/{}", object::namespace(secret), object::name(secret));
+    for (entry, value) in secret["data"].as_object().into_iter().flatten() {
+        let Ok(bytes) = STANDARD.decode(value.as_str().unwrap_or_default()).map(Zeroizing::new) else {
+            continue;
+        };
+        let added = if entry.ends_with(".asc") {
+            keyring.add_pgp_armored(bytes.as_slice())
+        } else if entry.ends_with(".agekey") {
+            keyring.add_age_identities(&Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+        } else if entry == "sops.vault-token" {
+            let token = SecretString::from(String::from_utf8_lossy(&bytes).trim().to_owned());
+            keyring = keyring.with_vault_token(&token);
+            Ok(())
+        } else {
+            Ok(())
+        };
+        added.map_err(|error| {
+            let why = error.with_causes();
+            Failure::new("BuildFailed", format!("failed to import '{entry}' data from sops decryption Secret '{id}': {why}"))
+                .hint(format!("the entry `{entry}` of Secret `{id}` is not a usable private key; an age key is the text of a file from `sealfast keys generate age`"))
+        })?;
+    }
+    Ok(keyring)
+}
+
+/// Opens documents with one keyring; each data key is unwrapped once.
+pub struct Opener {
+    keyring: Keyring,
+    keys: HashMap<String, Arc<DataKey>>,
+}
+
+/// Why a document did not open.
+#[derive(Debug)]
+pub struct Refused {
+    /// As the reference words it.
+    pub message: String,
+    /// The place in the document, and what to do.
+    pub hint: String,
+}
+
+impl Opener {
+    /// An opener with these keys.
+    pub fn new(keyring: Keyring) -> Opener {
+        Opener { keyring, keys: HashMap::new() }
+    }
+
+    async fn key(&mut self, metadata: &Metadata) -> Result<Arc<DataKey>, Refused> {
+        let wrapped = format!("{:?}", metadata.key_groups);
+        if let Some(key) = self.keys.get(&wrapped) {
+            return Ok(key.clone());
+        }
+        match unlock::data_key(metadata, &self.keyring, &unlock::Options::default()).await {
+            Ok(key) => {
+                let key = Arc::new(key);
+                self.keys.insert(wrapped, key.clone());
+                Ok(key)
+            }
+            Err(failure) => Err(Refused {
+                message: format!("cannot get sops data key: {}", failure.report()),
+                hint: format!(
+                    "none of the keys in the decryption Secret opens it; add the private key of one of: {}",
+                    metadata.master_keys().map(|key| key.identity_string()).collect::<Vec<_>>().join(", ")
+                ),
+            }),
+        }
+    }
+
+    /// Opens text from one format into another.
+    async fn text(
+        &mut self,
+        content: &[u8],
+        from: Format,
+        to: Format,
+        check: MacCheck,
+    ) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        let encrypted = Encrypted::load(content, from).map_err(|e| unreadable(from, &e))?;
+        let key = self.key(encrypted.metadata()).await?;
+        let decrypted = encrypted.decrypt(&key, check).map_err(|e| unopened(&e))?;
+        let out = decrypted.plain.emit(to, &EmitOptions::default()).map_err(|e| Refused {
+            message: format!("failed to emit encrypted {} file as decrypted {}: {e}", name(from), name(to)),
+            hint: "give the data key an ending that fits its content".to_owned(),
+        })?;
+        Ok(Zeroizing::new(out.expose().to_vec()))
+    }
+}
+
+fn name(format: Format) -> &'static str {
+    match format {
+        Format::Binary => "binary",
+        Format::Dotenv => "dotenv",
+        Format::Ini => "INI",
+        Format::Json => "JSON",
+        Format::Yaml => "YAML",
+    }
+}
+
+fn unreadable(format: Format, error: &SopsError) -> Refused {
+    Refused {
+        message: format!("failed to load encrypted {} data: {error}", name(format)),
+        hint: "the `sops` block is damaged: encrypt the file again".to_owned(),
+    }
+}
+
+/// The reference's words for a value that does not open, and ours for where it is.
+fn unopened(error: &SopsError) -> Refused {
+    let (cause, hint) = match error {
+        SopsError::Decrypt { path, source: CipherError::Authentication } => (
+            "Could not decrypt value: Could not decrypt with AES_GCM: cipher: message authentication failed"
+                .to_owned(),
+            format!(
+                "the value at `{path}` was changed, moved or renamed after encryption: restore it from Git or encrypt it again"
+            ),
+        ),
+        SopsError::Decrypt { path, source: CipherError::Format { .. } } => (
+            "Could not decrypt value: Input string <redacted> does not match sops' data format".to_owned(),
+            format!(
+                "the value at `{path}` is in the clear, but the document's encrypted_regex says it should be encrypted: encrypt the file again, narrow encrypted_regex, or bring the value in by an encrypted patch"
+            ),
+        ),
+        SopsError::Decrypt { path, source } => {
+            (format!("Could not decrypt value: {source}"), format!("look at the value at `{path}`"))
+        }
+        SopsError::NotCiphertext { path, kind } => (
+            format!("Cannot decrypt value of type {kind}"),
+            format!(
+                "the value at `{path}` is in the clear, but encrypted_regex says it should be encrypted: encrypt the file again or narrow encrypted_regex"
+            ),
+        ),
+        SopsError::MacMismatch { .. } | SopsError::MacDecrypt { .. } => (
+            "MAC mismatch".to_owned(),
+            "the file was changed after encryption: open it with `sealfast edit`, look at it, and save it"
+                .to_owned(),
+        ),
+        other => (other.to_string(), "encrypt the file again".to_owned()),
+    };
+    Refused { message: format!("error decrypting sops tree: Error walking tree: {cause}"), hint }
+}
+
+/// Opens the generator inputs and patches that the build at `path` will read.
+///
+/// # Errors
+/// BuildFailed with the file that did not open.
+pub async fn sources(
+    view: &mut View,
+    root: &str,
+    path: &str,
+    components: &[String],
+    opener: &mut Opener,
+) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    visit(view, root, path, components, &mut seen, &mut found, 0)
+        .map_err(|why| source_failure(&why, None))?;
+    for (file, format, to) in found {
+        if view.is_open(&file) {
+            continue;
+        }
+        let Some(content) = view.committed(&file).map(<[u8]>::to_vec) else { continue };
+        if !holds(&content, marker(format)) {
+            continue;
+        }
+        let place = view.relative(&file).to_owned();
+        if content.len() > LARGEST {
+            let why = format!(
+                "cannot decrypt file with size ({} bytes) exceeding limit ({LARGEST})",
+                content.len()
+            );
+            return Err(source_failure(&why, None));
+        }
+        let opened = opener.text(&content, format, to, MacCheck::Skip).await.map_err(|refused| {
+            source_failure(
+                &format!("failed to decrypt file '{place}': {}", refused.message),
+                Some(format!("`{place}`: {}", refused.hint)),
+            )
+        })?;
+        view.open(&file, opened);
+    }
+    Ok(())
+}
+
+fn source_failure(why: &str, hint: Option<String>) -> Failure {
+    let failure = Failure::new("BuildFailed", format!("error decrypting sources: {why}"));
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+type Found = Vec<(String, Format, Format)>;
+
+fn visit(
+    view: &View,
+    root: &str,
+    dir: &str,
+    more: &[String],
+    seen: &mut BTreeSet<String>,
+    found: &mut Found,
+    depth: usize,
+) -> Result<(), String> {
+    if depth > DEEPEST || !seen.insert(dir.to_owned()) {
+        return Ok(());
+    }
+    let files: Vec<String> = FILE_NAMES
+        .iter()
+        .map(|name| join(dir, name))
+        .filter(|path| matches!(view.resolve(path), Ok((_, Entry::File))))
+        .collect();
+    let inputs = match files.as_slice() {
+        [] => generated(view, dir, depth),
+        [file] => {
+            let content = view.committed(file).unwrap_or_default();
+            referenced_inputs(content).map_err(|error| error.chain())?
+        }
+        _ => return Err("found multiple kustomization files".to_owned()),
+    };
+    let at = |path: &str| Some(join(dir, path)).filter(|path| is_within(path, root));
+    for (key, path) in &inputs.secret_files {
+        let key = if key.is_empty() { base_name(path) } else { key };
+        found.extend(at(path).map(|path| (path, format_of(key), format_of(key))));
+    }
+    for path in &inputs.secret_envs {
+        let format = match format_of(path) {
+            Format::Binary => Format::Dotenv,
+            other => other,
+        };
+        found.extend(at(path).map(|path| (path, format, format)));
+    }
+    for path in &inputs.patches {
+        found.extend(at(path).map(|full| (full, format_of(path), format_of(path))));
+    }
+    for entry in inputs.roots.iter().chain(more) {
+        let Some(path) = at(entry) else { continue };
+        if matches!(view.resolve(&path), Ok((_, Entry::Directory))) {
+            visit(view, root, &path, &[], seen, found, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+/// The roots of a directory without a kustomization file: those directories below that have one.
+fn generated(view: &View, dir: &str, depth: usize) -> ReferencedInputs {
+    let mut inputs = ReferencedInputs::default();
+    let mut open = vec![(String::new(), depth)];
+    while let Some((below, depth)) = open.pop() {
+        let here = join(dir, &below);
+        for name in view.list(&here).unwrap_or_default() {
+            let path = join(&here, &name);
+            if depth > DEEPEST || !matches!(view.resolve(&path), Ok((_, Entry::Directory))) {
+                continue;
+            }
+            let inside = if below.is_empty() { name } else { format!("{below}/{name}") };
+            let has_file = FILE_NAMES
+                .iter()
+                .any(|file| matches!(view.resolve(&join(&path, file)), Ok((_, Entry::File))));
+            if has_file {
+                inputs.roots.push(inside);
+            } else {
+                open.push((inside, depth + 1));
+            }
+        }
+    }
+    inputs
+}
+
+/// Checks the MAC of each encrypted file that the build read, as it was committed. The result
+/// names those that do not fit.
+pub async fn check_macs(view: &View, opener: &mut Opener) -> Vec<Refused> {
+    let mut wrong = Vec::new();
+    for file in view.files_read() {
+        let Some(content) = view.committed(&file) else { continue };
+        let format = format_of(&file);
+        if content.len() > LARGEST || !holds(content, marker(format)) {
+            continue;
+        }
+        let Ok(encrypted) = Encrypted::load(content, format) else { continue };
+        let Ok(key) = opener.key(encrypted.metadata()).await else { continue };
+        if let Err(error) = encrypted.decrypt(&key, MacCheck::Verify) {
+            let place = view.relative(&file);
+            let refused = unopened(&error);
+            wrong.push(Refused {
+                message: format!("failed to decrypt file '{place}': {}", refused.message),
+                hint: format!("`{place}`: {}", refused.hint),
+            });
+        }
+    }
+    wrong
+}
+
+/// Whether the object asks to be left encrypted.
+pub fn is_disabled(built: &Value) -> bool {
+    object::annotation(built, SWITCH).is_some_and(|value| value.eq_ignore_ascii_case("disabled"))
+}
+
+/// Opens one built object in place.
+///
+/// # Errors
+/// BuildFailed with the object and what did not open.
+pub async fn resource(built: &mut Value, opener: &mut Opener) -> Result<(), Failure> {
+    if is_disabled(built) {
+        return Ok(());
+    }
+    if document::is_encrypted_object(built) {
+        return match whole(built, opener).await {
+            Ok(opened) => {
+                *built = opened;
+                Ok(())
+            }
+            Err(refused) => Err(resource_failure(built, &format!("{} data", object::kind(built)), refused)),
+        };
+    }
+    if object::kind(built) == "Secret" && built["apiVersion"] == "v1" {
+        return values(built, opener).await;
+    }
+    Ok(())
+}
+
+async fn whole(built: &Value, opener: &mut Opener) -> Result<Value, Refused> {
+    let encrypted = document::load_object(built).map_err(|e| unreadable(Format::Json, &e))?;
+    let key = opener.key(encrypted.metadata()).await?;
+    document::decrypt_object(built, &key, MacCheck::Skip).map_err(|e| unopened(&e))
+}
+
+/// Data values that are encrypted files themselves.
+async fn values(secret: &mut Value, opener: &mut Opener) -> Result<(), Failure> {
+    let entries: Vec<(String, Vec<u8>)> = secret["data"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), STANDARD.decode(value.as_str()?).ok()?)))
+        .collect();
+    for (key, content) in entries {
+        let formats = [Format::Dotenv, Format::Ini, Format::Json, Format::Yaml];
+        let Some(found) = formats.into_iter().find(|f| holds(&content, marker(*f))) else { continue };
+        let to = format_of(&key);
+        let from = if found == Format::Json && to == Format::Binary { Format::Binary } else { found };
+        match opener.text(&content, from, to, MacCheck::Skip).await {
+            Ok(opened) => secret["data"][&key] = STANDARD.encode(opened.as_slice()).into(),
+            Err(refused) => return Err(resource_failure(secret, &format!("Secret field '{key}'"), refused)),
+        }
+    }
+    Ok(())
+}
+
+fn resource_failure(built: &Value, what: &str, refused: Refused) -> Failure {
+    let (namespace, name) = (object::namespace(built), object::name(built));
+    Failure::new(
+        "BuildFailed",
+        format!(
+            "decryption failed for '{}': failed to decrypt and format '{namespace}/{name}' {what}: {}",
+            resource_name(built),
+            refused.message
+        ),
+    )
+    .hint(format!("{}: {}", object::id(built), refused.hint))
+}
+
+/// The name that kustomize prints: `Kind.version.group/name`.
+pub fn resource_name(built: &Value) -> String {
+    let gvk = object::gvk(built);
+    let group = if gvk.group.is_empty() { "[noGrp]" } else { &gvk.group };
+    format!("{}.{}.{group}/{}", gvk.kind, gvk.version, object::name(built))
+}

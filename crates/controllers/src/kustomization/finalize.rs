@@ -1,0 +1,102 @@
+//! The end of a Kustomization: its objects go when it says so, then it goes itself.
+
+use sealfast_cluster::client::Patch;
+use sealfast_cluster::{inventory, prune};
+use sealfast_k8s::flux::FINALIZER;
+use sealfast_k8s::id::{GroupVersionKind, ObjectId};
+use serde_json::{Value, json};
+
+use crate::events::Severity;
+use crate::kustomization::{MANAGER, Run, apply, kind};
+use crate::queue::Next;
+
+/// Deletes what is to be deleted and removes the finalizer.
+pub(crate) async fn finalize(run: &mut Run<'_>) -> Next {
+    let revision = run.typed.status.last_applied_revision.clone();
+    if !revision.is_empty() {
+        run.report.about_revision(&revision, None);
+    }
+    let owned = inventory::objects(run.typed.status.inventory.as_ref());
+    if wants_deletion(run) && !owned.is_empty() && delete(run, &owned).await.is_err() {
+        return Next::BackOff;
+    }
+    match remove_finalizer(run).await {
+        Ok(()) => Next::WhenAdded,
+        Err(error) => {
+            tracing::warn!(error = %error.chain(), "cannot remove the finalizer");
+            Next::BackOff
+        }
+    }
+}
+
+fn wants_deletion(run: &Run<'_>) -> bool {
+    let spec = &run.typed.spec;
+    !spec.suspend
+        && match spec.deletion_policy.as_deref() {
+            Some("Delete" | "WaitForTermination") => true,
+            Some("Orphan") => false,
+            _ => spec.prune,
+        }
+}
+
+async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
+    let account = run.shared.options.default_service_account.as_deref();
+    let acting = match apply::acting(&run.shared.client, &run.typed, account).await {
+        Ok(acting) if account_exists(run).await => acting,
+        _ => {
+            let lines: Vec<String> = owned.iter().map(ToString::to_string).collect();
+            run.report.event(
+                Severity::Error,
+                &format!("unable to prune objects: \n{}", lines.join("\n")),
+                &[],
+            );
+            return Ok(());
+        }
+    };
+    let pruned = prune::delete(&acting.client, owned, &apply::owner(&run.typed)).await;
+    if let Some(message) = pruned.message() {
+        tracing::warn!(error = %message, "pruning for deleted resource failed");
+        run.report.event(Severity::Error, "pruning for deleted resource failed", &[]);
+        return Err(());
+    }
+    run.report.event(Severity::Info, &apply::all_lines(&pruned.changes), &[]);
+    if run.typed.spec.deletion_policy.as_deref() == Some("WaitForTermination") {
+        let deleted: Vec<ObjectId> = pruned
+            .changes
+            .iter()
+            .filter(|c| c.action == sealfast_cluster::apply::Action::Deleted)
+            .map(|c| c.object.clone())
+            .collect();
+        if !prune::gone(&acting.client, &deleted, run.times.timeout).await {
+            run.report.event(Severity::Error, "failed to wait for resources termination", &[]);
+        }
+    }
+    Ok(())
+}
+
+/// An account that is gone cannot delete anything, and must not hold the object back.
+async fn account_exists(run: &Run<'_>) -> bool {
+    let default = run.shared.options.default_service_account.as_deref();
+    let Some(account) = run.typed.spec.service_account_name.as_deref().or(default) else { return true };
+    if run.typed.spec.kube_config.is_some() {
+        return true;
+    }
+    let accounts = GroupVersionKind::new("", "v1", "ServiceAccount");
+    let found = run.shared.client.find(&accounts, &run.typed.metadata.namespace, account).await;
+    !matches!(found, Ok(None))
+}
+
+async fn remove_finalizer(run: &Run<'_>) -> Result<(), sealfast_cluster::error::Error> {
+    let metadata = &run.typed.metadata;
+    let kept: Vec<Value> =
+        metadata.finalizers.iter().filter(|f| *f != FINALIZER).map(|f| f.clone().into()).collect();
+    if kept.len() == metadata.finalizers.len() {
+        return Ok(());
+    }
+    let body = json!({"metadata": {"finalizers": kept, "resourceVersion": metadata.resource_version}});
+    let client = &run.shared.client;
+    match client.patch(&kind(), &metadata.namespace, &metadata.name, &Patch::Merge(&body), MANAGER).await {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,154 @@
+//! From files to objects: open, build, open again, substitute. From here nothing is encrypted,
+//! and nothing has yet been written.
+
+use std::sync::Arc;
+
+use sealfast_k8s::flux::kustomization::Kustomization;
+use sealfast_k8s::object;
+use sealfast_kustomize::engine;
+use serde_json::Value;
+use sha2::Digest;
+use tokio::sync::Semaphore;
+
+use crate::kustomization::decrypt::{self, Opener};
+use crate::kustomization::gather::Gathered;
+use crate::kustomization::substitute::{self, Strategy};
+use crate::kustomization::view::View;
+use crate::options::SopsMac;
+use crate::report::Failure;
+
+/// Objects ready to be applied.
+pub struct Rendered {
+    /// The objects, in the order of the build.
+    pub objects: Vec<Value>,
+    /// `sha256:` and the digest of all of them.
+    pub digest: String,
+    /// What was wrong with MACs, when that is no failure.
+    pub warnings: Vec<String>,
+}
+
+/// Renders what was gathered. `spec` is the object's spec as it was written.
+///
+/// # Errors
+/// BuildFailed with the file or object.
+pub async fn render(
+    gathered: Gathered,
+    typed: &Kustomization,
+    spec: &Value,
+    mac: SopsMac,
+    builds: &Semaphore,
+) -> Result<Rendered, Failure> {
+    let Gathered { fetched, keyring, variables } = gathered;
+    let mut view = View::new(fetched.tree, fetched.root.clone());
+    let mut opener = keyring.map(Opener::new);
+    if let Some(opener) = &mut opener {
+        let components = &typed.spec.components;
+        decrypt::sources(&mut view, &fetched.root, &fetched.path, components, opener).await?;
+    }
+    let view = Arc::new(view);
+    let built = build(view.clone(), fetched.path, spec.clone(), builds).await?;
+    let mut warnings = Vec::new();
+    if let Some(opener) = opener.as_mut().filter(|_| mac != SopsMac::Ignore) {
+        for refused in decrypt::check_macs(&view, opener).await {
+            if mac == SopsMac::Enforce {
+                return Err(Failure::new("BuildFailed", refused.message).hint(refused.hint));
+            }
+            warnings.push(refused.message);
+        }
+    }
+    let strategy =
+        Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
+    let mut objects = Vec::with_capacity(built.len());
+    for mut built in built {
+        identified(&built)?;
+        if let Some(opener) = &mut opener {
+            decrypt::resource(&mut built, opener).await?;
+        }
+        if let Some(variables) = &variables {
+            substitute::object(&mut built, variables, strategy)?;
+        }
+        flatten(built, &mut objects);
+    }
+    let digest = digest(&objects);
+    Ok(Rendered { objects, digest, warnings })
+}
+
+async fn build(
+    view: Arc<View>,
+    path: String,
+    spec: Value,
+    builds: &Semaphore,
+) -> Result<Vec<Value>, Failure> {
+    let _turn = builds.acquire().await;
+    let options = engine::Options {
+        load: engine::Restriction::None,
+        overlay: Some(spec),
+        ..engine::Options::default()
+    };
+    let shown = view.clone();
+    let done =
+        tokio::task::spawn_blocking(move || engine::build(&*view, &path, &options).map(|b| b.objects()))
+            .await;
+    match done {
+        Ok(Ok(objects)) => Ok(objects),
+        Ok(Err(error)) => Err(build_failure(&error.chain(), &shown)),
+        Err(_) => Err(Failure::new("BuildFailed", "kustomize build failed: the build stopped unexpectedly")),
+    }
+}
+
+/// Errors of generating and changing the outermost file stand alone, those of the build have a prefix.
+fn build_failure(why: &str, view: &View) -> Failure {
+    let alone = ["failed to decode Kubernetes YAML", "component path '", "kustomize build failed: "];
+    let message = match alone.iter().any(|start| why.starts_with(start)) {
+        true => why.to_owned(),
+        false => format!("kustomize build failed: {why}"),
+    };
+    let read = view.files_read();
+    let hint = match read.iter().rev().find(|file| why.contains(file.rsplit('/').next().unwrap_or(file))) {
+        Some(file) => format!(
+            "look at `{}`; `sealfast kustomize build` shows the same error offline",
+            view.relative(file)
+        ),
+        None => "`sealfast kustomize build` on this path shows the same error offline".to_owned(),
+    };
+    Failure::new("BuildFailed", message).hint(hint)
+}
+
+fn identified(built: &Value) -> Result<(), Failure> {
+    let gvk = object::gvk(built);
+    let missing = [("kind", gvk.kind.is_empty()), ("apiVersion", gvk.version.is_empty())];
+    match missing.iter().find(|(_, is_missing)| *is_missing) {
+        Some((field, _)) => Err(Failure::new(
+            "BuildFailed",
+            format!("failed to decode Kubernetes apiVersion, kind and name from: {field} is missing"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Lists become their items, and configuration of the build itself is left out.
+fn flatten(built: Value, objects: &mut Vec<Value>) {
+    let gvk = object::gvk(&built);
+    if gvk.kind.ends_with("List")
+        && let Some(items) = built["items"].as_array()
+    {
+        objects.extend(items.iter().filter(|item| item.is_object()).cloned());
+        return;
+    }
+    let configuration =
+        matches!(gvk.kind.as_str(), "Kustomization" | "Component") && gvk.group == "kustomize.config.k8s.io";
+    if !configuration {
+        objects.push(built);
+    }
+}
+
+fn digest(objects: &[Value]) -> String {
+    let mut hash = sha2::Sha256::new();
+    for object in objects {
+        let text = zeroize::Zeroizing::new(object.to_string());
+        hash.update(text.as_bytes());
+        hash.update(b"\n---\n");
+    }
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}

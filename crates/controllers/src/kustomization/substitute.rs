@@ -1,0 +1,63 @@
+//! Variables in built objects, after decryption.
+//!
+//! The object is written as YAML, expanded as text and read again, so that values become typed.
+//!
+//! Follows: fluxcd/pkg/envsubst through kustomize-controller 1.9, strict by default.
+
+use std::collections::BTreeMap;
+
+use sealfast_kustomize::substitute;
+use serde_json::Value;
+
+use crate::kustomization::decrypt::resource_name;
+use crate::report::Failure;
+
+/// When text is expanded at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// Only when there is a variable.
+    WithVariables,
+    /// In any case.
+    Always,
+}
+
+impl Strategy {
+    /// Reads the field; anything unknown is the default.
+    pub fn parse(text: Option<&str>) -> Strategy {
+        if text == Some("Always") { Strategy::Always } else { Strategy::WithVariables }
+    }
+}
+
+/// Expands one object in place.
+///
+/// # Errors
+/// BuildFailed with the object and what cannot be expanded.
+pub fn object(
+    built: &mut Value,
+    variables: &Result<BTreeMap<String, String>, String>,
+    strategy: Strategy,
+) -> Result<(), Failure> {
+    if substitute::is_disabled(built) {
+        return Ok(());
+    }
+    let failure = |why: String| {
+        Failure::new("BuildFailed", format!("post build failed for '{}': {why}", resource_name(built)))
+            .hint("look at spec.postBuild and at `${…}` in this object; `$${` writes a plain `${`")
+    };
+    let variables = variables.as_ref().map_err(|why| failure(why.clone()))?;
+    if variables.is_empty() && strategy == Strategy::WithVariables {
+        return Ok(());
+    }
+    let checked =
+        substitute::checked(variables.clone()).map_err(|e| failure(format!("envsubst error: {e}")))?;
+    let text = sealfast_yaml::json::to_yaml(built);
+    if !text.contains('$') {
+        return Ok(());
+    }
+    let expanded = substitute::text(&text, &checked, substitute::Unset::Refused)
+        .map_err(|e| failure(format!("envsubst error: variable substitution failed: {}", e.chain())))?;
+    let read = sealfast_yaml::json::from_yaml(expanded.as_bytes())
+        .map_err(|e| failure(format!("envsubst error: YAMLToJSON: {e}")))?;
+    *built = read;
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! The files of an artifact as a build sees them: opened ones in place of encrypted ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sealfast_kustomize::files::{Entry, FileError, Files, join};
+use sealfast_source::tree::{Entry as Item, Memory};
+use zeroize::Zeroizing;
+
+/// A tree mounted at a virtual root, read only, with some files replaced.
+pub struct View {
+    tree: Arc<Memory>,
+    root: String,
+    opened: BTreeMap<String, Zeroizing<Vec<u8>>>,
+    read: Mutex<BTreeSet<String>>,
+}
+
+impl View {
+    /// Mounts the tree at `root` (absolute, without a slash at the end).
+    pub fn new(tree: Arc<Memory>, root: String) -> View {
+        View { tree, root, opened: BTreeMap::new(), read: Mutex::default() }
+    }
+
+    /// Puts other content in the place of a file.
+    pub fn open(&mut self, path: &str, content: Zeroizing<Vec<u8>>) {
+        self.opened.insert(path.to_owned(), content);
+    }
+
+    /// Whether a file's content was replaced.
+    pub fn is_open(&self, path: &str) -> bool {
+        self.opened.contains_key(path)
+    }
+
+    /// The files that were read so far.
+    pub fn files_read(&self) -> Vec<String> {
+        self.read.lock().iter().cloned().collect()
+    }
+
+    /// The file as it was committed.
+    pub fn committed(&self, path: &str) -> Option<&[u8]> {
+        self.tree.file(&self.inside(path, "read").ok()?)
+    }
+
+    /// A path below the root, without the root.
+    pub fn relative<'p>(&self, path: &'p str) -> &'p str {
+        path.strip_prefix(self.root.as_str()).map_or(path, |p| p.trim_start_matches('/'))
+    }
+
+    fn inside(&self, path: &str, operation: &'static str) -> Result<String, FileError> {
+        let clean = join("/", path);
+        match clean.strip_prefix(self.root.as_str()) {
+            Some("") => Ok(String::new()),
+            Some(rest) if rest.starts_with('/') => Ok(rest[1..].to_owned()),
+            _ => Err(FileError::Outside { operation, path: path.to_owned(), root: self.root.clone() }),
+        }
+    }
+
+    fn missing(path: &str) -> FileError {
+        FileError::Missing { path: path.to_owned() }
+    }
+}
+
+impl Files for View {
+    fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
+        let inside = self.inside(path, "read")?;
+        let full = join("/", path);
+        if let Some(content) = self.opened.get(&full) {
+            return Ok(content.to_vec());
+        }
+        match self.tree.entries.get(&inside) {
+            Some(Item::File { bytes, .. }) => {
+                self.read.lock().insert(full);
+                Ok(bytes.clone())
+            }
+            Some(Item::Directory) => Err(FileError::IsDirectory { path: path.to_owned() }),
+            _ => Err(View::missing(path)),
+        }
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
+        let inside = self.inside(path, "read")?;
+        let below = if inside.is_empty() { String::new() } else { format!("{inside}/") };
+        if !inside.is_empty() && !matches!(self.tree.entries.get(&inside), Some(Item::Directory)) {
+            return Err(View::missing(path));
+        }
+        let names = self.tree.entries.range(below.clone()..).take_while(|(key, _)| key.starts_with(&below));
+        Ok(names
+            .filter_map(|(key, _)| key.strip_prefix(&below))
+            .filter(|name| !name.is_empty() && !name.contains('/'))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    fn resolve(&self, path: &str) -> Result<(String, Entry), FileError> {
+        let inside = self.inside(path, "read")?;
+        let full = join("/", path);
+        if inside.is_empty() {
+            return Ok((full, Entry::Directory));
+        }
+        match self.tree.entries.get(&inside) {
+            Some(Item::File { .. }) => Ok((full, Entry::File)),
+            Some(Item::Directory) => Ok((full, Entry::Directory)),
+            _ => Err(View::missing(path)),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Which object to look at next: a queue by key with delays, without doubles.
+//!
+//! A key waits at most once and runs at most once at a time; a key added while it runs comes
+//! again right after. Waiting costs one timer, whatever is in the queue.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The namespace and name of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl Key {
+    /// The key of an object.
+    pub fn of(object: &serde_json::Value) -> Key {
+        use sealfast_k8s::object;
+        Key { namespace: object::namespace(object).to_owned(), name: object::name(object).to_owned() }
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// When a key is to come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// When somebody adds it.
+    WhenAdded,
+    /// After this time, unless it is added before.
+    After(Duration),
+    /// After a pause that doubles from failure to failure.
+    BackOff,
+}
+
+/// The pauses after failures.
+#[derive(Debug, Clone, Copy)]
+pub struct Pauses {
+    /// After the first failure.
+    pub first: Duration,
+    /// The longest.
+    pub longest: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Pauses { first: Duration::from_millis(750), longest: Duration::from_secs(15 * 60) }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    due: HashMap<Key, Instant>,
+    order: BTreeSet<(Instant, Key)>,
+    running: HashSet<Key>,
+    again: HashSet<Key>,
+    failures: HashMap<Key, u32>,
+}
+
+impl State {
+    fn add(&mut self, key: Key, at: Instant) {
+        if let Some(known) = self.due.get(&key) {
+            if *known <= at {
+                return;
+            }
+            self.order.remove(&(*known, key.clone()));
+        }
+        self.due.insert(key.clone(), at);
+        self.order.insert((at, key));
+    }
+}
+
+/// The queue; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Queue {
+    state: Arc<Mutex<State>>,
+    changed: Arc<Notify>,
+    pauses: Pauses,
+}
+
+impl Queue {
+    /// An empty queue with these pauses.
+    pub fn new(pauses: Pauses) -> Queue {
+        Queue { pauses, ..Queue::default() }
+    }
+
+    /// Puts a key first in line.
+    pub fn add(&self, key: Key) {
+        self.add_after(key, Duration::ZERO);
+    }
+
+    /// Puts a key in line for later; an earlier time that is already noted stays.
+    pub fn add_after(&self, key: Key, delay: Duration) {
+        let mut state = self.state.lock();
+        if delay.is_zero() && state.running.contains(&key) {
+            state.again.insert(key);
+            return;
+        }
+        state.add(key, Instant::now() + delay);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Waits for the next key that is due and marks it as running.
+    pub async fn next(&self) -> Key {
+        loop {
+            let sleep = {
+                let mut state = self.state.lock();
+                let now = Instant::now();
+                let first = state.order.iter().find(|(_, key)| !state.running.contains(key)).cloned();
+                match first {
+                    Some((at, key)) if at <= now => {
+                        state.order.remove(&(at, key.clone()));
+                        state.due.remove(&key);
+                        state.running.insert(key.clone());
+                        return key;
+                    }
+                    Some((at, _)) => Some(at),
+                    None => None,
+                }
+            };
+            match sleep {
+                Some(at) => tokio::select! {
+                    () = tokio::time::sleep_until(at) => {}
+                    () = self.changed.notified() => {}
+                },
+                None => self.changed.notified().await,
+            }
+        }
+    }
+
+    /// Notes that a key's run is over, and when it comes again.
+    pub fn done(&self, key: &Key, next: Next) {
+        let mut state = self.state.lock();
+        state.running.remove(key);
+        let delay = match next {
+            Next::BackOff => {
+                let failures = state.failures.entry(key.clone()).or_default();
+                *failures = failures.saturating_add(1);
+                let factor = 1u32 << (*failures - 1).min(20);
+                Some(self.pauses.first.saturating_mul(factor).min(self.pauses.longest))
+            }
+            Next::After(delay) => {
+                state.failures.remove(key);
+                Some(delay)
+            }
+            Next::WhenAdded => {
+                state.failures.remove(key);
+                None
+            }
+        };
+        let delay = if state.again.remove(key) { Some(Duration::ZERO) } else { delay };
+        if let Some(delay) = delay {
+            state.add(key.clone(), Instant::now() + delay);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key { namespace: "ns".into(), name: name.into() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn doubles_fold_and_earlier_wins() {
+        let queue = Queue::default();
+        queue.add_after(key("a"), Duration::from_secs(60));
+        queue.add(key("b"));
+        queue.add(key("b"));
+        assert_eq!(queue.next().await, key("b"));
+        queue.add(key("b"));
+        queue.done(&key("b"), Next::After(Duration::from_secs(600)));
+        assert_eq!(queue.next().await, key("b"));
+        queue.done(&key("b"), Next::WhenAdded);
+        let before = Instant::now();
+        assert_eq!(queue.next().await, key("a"));
+        assert_eq!(before.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_double_the_pause() {
+        let queue = Queue::default();
+        queue.add(key("a"));
+        let mut pauses = Vec::new();
+        for _ in 0..4 {
+            let before = Instant::now();
+            let due = queue.next().await;
+            pauses.push(before.elapsed().as_millis() / 10 * 10);
+            queue.done(&due, Next::BackOff);
+        }
+        assert_eq!(pauses, [0, 750, 1500, 3000]);
+    }
+}

@@ -1,0 +1,338 @@
+//! Error or result of a run -> conditions, status patch, events, and when to come again.
+//!
+//! Follows: the conditions and texts of kustomize-controller 1.9. Differs: a phase that is over
+//! quickly is never written; only its message stays when the run fails in it.
+
+use std::time::Duration;
+
+use sealfast_k8s::condition::{self, Condition};
+use sealfast_k8s::flux::kustomization::{Kustomization, Snapshot, Status};
+use sealfast_k8s::{duration, flux};
+use serde_json::{Map, Value, json};
+
+use crate::events::{Event, Recorder, Severity};
+use crate::options::Hints;
+
+/// Prefix of the annotations on events.
+const PREFIX: &str = "kustomize.toolkit.fluxcd.io/";
+/// How many outcomes a status remembers.
+const LONGEST_HISTORY: usize = 5;
+/// The shortest budget of a phase.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// When a failed run is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// After the object's retry interval.
+    Interval,
+    /// After the wait for dependencies.
+    Dependency,
+    /// Not before the object changes.
+    Terminal,
+    /// After a pause that doubles.
+    BackOff,
+}
+
+/// Why a run ended early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// One word for the Ready condition.
+    pub reason: &'static str,
+    /// For people, as the reference words it.
+    pub message: String,
+    /// The place and the remedy, in our words.
+    pub hint: Option<String>,
+    /// When it is tried again.
+    pub retry: Retry,
+    /// What the event says in front of the message.
+    pub event_prefix: &'static str,
+    /// Whether an event is worth it; the message of the event when it is another one.
+    pub event: EventText,
+}
+
+/// What the event of a failure says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventText {
+    /// The message, as a warning.
+    Message,
+    /// This text, as a notice.
+    Notice(String),
+    /// Nothing.
+    None,
+}
+
+impl Failure {
+    /// A failure that is tried again after the retry interval.
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure {
+            reason,
+            message: message.into(),
+            hint: None,
+            retry: Retry::Interval,
+            event_prefix: "",
+            event: EventText::Message,
+        }
+    }
+
+    /// Adds the place and the remedy.
+    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// A failure that stays until somebody changes the object.
+    pub fn terminal(reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure { retry: Retry::Terminal, ..Failure::new(reason, message) }
+    }
+
+    /// Something that is not there yet.
+    pub fn waiting(reason: &'static str, message: impl Into<String>, event: EventText) -> Failure {
+        Failure { retry: Retry::Dependency, event, ..Failure::new(reason, message) }
+    }
+}
+
+/// The durations of a Kustomization.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Between successful runs.
+    pub interval: Duration,
+    /// After a failed run.
+    pub retry: Duration,
+    /// Budget of a phase.
+    pub timeout: Duration,
+}
+
+impl Times {
+    /// Reads the durations; what is not said follows from the interval.
+    pub fn of(spec: &flux::kustomization::Spec) -> Times {
+        let read = |text: &Option<String>| text.as_deref().and_then(|t| duration::parse(t).ok());
+        let interval = duration::parse(&spec.interval).unwrap_or(Duration::from_secs(60));
+        let timeout = read(&spec.timeout).unwrap_or(interval.saturating_sub(Duration::from_secs(30)));
+        Times {
+            interval,
+            retry: read(&spec.retry_interval).unwrap_or(interval),
+            timeout: timeout.max(LEAST_TIMEOUT),
+        }
+    }
+}
+
+/// The state of one run as others will see it.
+pub struct Report {
+    /// The status as it will be written.
+    pub status: Status,
+    written: Status,
+    generation: i64,
+    about: Value,
+    recorder: Recorder,
+    hints: Hints,
+    annotations: Vec<(String, String)>,
+}
+
+impl Report {
+    /// A report that starts from what the object says.
+    pub fn new(object: &Value, typed: &Kustomization, recorder: Recorder, hints: Hints) -> Report {
+        Report {
+            status: typed.status.clone(),
+            written: typed.status.clone(),
+            generation: typed.metadata.generation,
+            about: crate::events::reference(object),
+            recorder,
+            hints,
+            annotations: Vec::new(),
+        }
+    }
+
+    /// Notes the revision that events are about.
+    pub fn about_revision(&mut self, revision: &str, origin: Option<&str>) {
+        self.annotations = vec![(format!("{PREFIX}revision"), revision.to_owned())];
+        if let Some(origin) = origin {
+            self.annotations.push((format!("{PREFIX}originRevision"), origin.to_owned()));
+        }
+    }
+
+    fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str) {
+        condition::set(
+            &mut self.status.conditions,
+            Condition {
+                kind: kind.to_owned(),
+                status: status.to_owned(),
+                reason: reason.to_owned(),
+                message: message.to_owned(),
+                observed_generation: self.generation,
+                last_transition_time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            },
+        );
+    }
+
+    /// A phase begins.
+    pub fn phase(&mut self, message: &str) {
+        self.set("Reconciling", "True", "Progressing", message);
+        self.set("Ready", "Unknown", "Progressing", "Reconciliation in progress");
+    }
+
+    /// Health checks begin.
+    pub fn checking_health(&mut self, message: &str) {
+        self.phase(message);
+        self.set("Healthy", "Unknown", "Progressing", message);
+    }
+
+    /// Health checks are over; true when that is news.
+    pub fn healthy(&mut self, message: &str, was_healthy: bool, new_revision: bool) {
+        self.set("Healthy", "True", "Succeeded", message);
+        if !was_healthy || new_revision {
+            self.event(Severity::Info, message, &[]);
+        }
+    }
+
+    /// Health checks failed.
+    pub fn unhealthy(&mut self, message: &str) {
+        self.set("Healthy", "False", "HealthCheckFailed", message);
+    }
+
+    /// No health checks are asked for.
+    pub fn no_health(&mut self) {
+        condition::remove(&mut self.status.conditions, "Healthy");
+    }
+
+    /// Whether a condition is true.
+    pub fn is_true(&self, kind: &str) -> bool {
+        condition::is_true(&self.status.conditions, kind)
+    }
+
+    /// The run failed after it had begun.
+    pub fn failed(&mut self, failure: &Failure) {
+        self.ready_false(failure);
+        if let Some(now) = condition::find(&self.status.conditions, "Reconciling").cloned() {
+            self.set("Reconciling", "True", "ProgressingWithRetry", &now.message);
+        }
+        self.failure_event(failure);
+    }
+
+    /// The run never began, because something is not there.
+    pub fn waits(&mut self, failure: &Failure) {
+        condition::remove(&mut self.status.conditions, "Reconciling");
+        condition::remove(&mut self.status.conditions, "Stalled");
+        self.ready_false(failure);
+        self.failure_event(failure);
+    }
+
+    /// The object is wrong and has to be changed.
+    pub fn stalled(&mut self, failure: &Failure) {
+        self.set("Stalled", "True", failure.reason, &failure.message);
+        self.ready_false(failure);
+        self.status.observed_generation = self.generation;
+        self.failure_event(failure);
+    }
+
+    fn ready_false(&mut self, failure: &Failure) {
+        let text = self.with_hint(failure, "");
+        self.set("Ready", "False", failure.reason, &text);
+    }
+
+    fn with_hint(&self, failure: &Failure, prefix: &str) -> String {
+        match (&failure.hint, self.hints) {
+            (Some(hint), Hints::Append) => {
+                format!("{prefix}{}\nhint: {hint}", failure.message.trim_end_matches('\n'))
+            }
+            _ => format!("{prefix}{}", failure.message),
+        }
+    }
+
+    fn failure_event(&mut self, failure: &Failure) {
+        match &failure.event {
+            EventText::Message => {
+                let text = self.with_hint(failure, failure.event_prefix);
+                self.event(Severity::Error, &text, &[]);
+            }
+            EventText::Notice(text) => self.event(Severity::Info, text, &[]),
+            EventText::None => {}
+        }
+    }
+
+    /// The run succeeded.
+    pub fn succeeded(&mut self, message: &str) {
+        condition::remove(&mut self.status.conditions, "Reconciling");
+        condition::remove(&mut self.status.conditions, "Stalled");
+        self.set("Ready", "True", "ReconciliationSucceeded", message);
+        self.status.observed_generation = self.generation;
+    }
+
+    /// Tells that a run is over and when the next one is.
+    pub fn finished(&mut self, took: Duration, interval: Duration) {
+        let message = format!(
+            "Reconciliation finished in {}, next run in {}",
+            duration::format(took),
+            duration::format(interval)
+        );
+        let update = (format!("{PREFIX}commit_status"), "update".to_owned());
+        self.event(Severity::Info, &message, &[update]);
+    }
+
+    /// Says something about the object.
+    pub fn event(&self, severity: Severity, message: &str, more: &[(String, String)]) {
+        let ready = condition::find(&self.status.conditions, "Ready");
+        let fallback = if severity == Severity::Info { "info" } else { "error" };
+        self.recorder.record(Event {
+            about: self.about.clone(),
+            severity,
+            reason: ready.map_or(fallback, |c| c.reason.as_str()).to_owned(),
+            message: message.to_owned(),
+            annotations: self.annotations.iter().chain(more).cloned().collect(),
+        });
+    }
+
+    /// Notes an outcome in the history.
+    pub fn remember(
+        &mut self,
+        digest: &str,
+        outcome: &str,
+        took: Duration,
+        revision: &str,
+        origin: Option<&str>,
+    ) {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let history = &mut self.status.history;
+        let known = history.iter().position(|h| h.digest == digest && h.last_reconciled_status == outcome);
+        let mut entry = match known {
+            Some(at) => history.remove(at),
+            None => Snapshot {
+                digest: digest.to_owned(),
+                first_reconciled: now.clone(),
+                last_reconciled_status: outcome.to_owned(),
+                ..Snapshot::default()
+            },
+        };
+        entry.last_reconciled = now;
+        entry.last_reconciled_duration = duration::format(took);
+        entry.total_reconciliations += 1;
+        entry.metadata = [("revision".to_owned(), revision.to_owned())].into();
+        if let Some(origin) = origin {
+            entry.metadata.insert("originRevision".to_owned(), origin.to_owned());
+        }
+        history.insert(0, entry);
+        history.truncate(LONGEST_HISTORY);
+    }
+
+    /// The patch that brings the written status up to date; none when it is.
+    pub fn patch(&mut self) -> Option<Value> {
+        let (old, new) = (fields(&self.written), fields(&self.status));
+        let mut changed = Map::new();
+        for (key, value) in &new {
+            if old.get(key) != Some(value) {
+                changed.insert(key.clone(), value.clone());
+            }
+        }
+        for key in old.keys().filter(|key| !new.contains_key(*key)) {
+            changed.insert(key.clone(), Value::Null);
+        }
+        self.written = self.status.clone();
+        (!changed.is_empty()).then(|| json!({"status": changed}))
+    }
+}
+
+fn fields(status: &Status) -> Map<String, Value> {
+    match serde_json::to_value(status) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
+}
