@@ -1,4 +1,4 @@
-//! Reads any bytes as YAML, writes what was read, reads that, and takes the JSON way too.
+//! Reads any bytes as YAML, writes what was read, and reads that.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What the server decides for single kinds: namespaces, addresses, rights, protected objects.
+//! What the server decides for single kinds: namespaces, addresses, rights.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Who asks, and whether they may: bearer tokens, service account tokens, impersonation, RBAC.
+//! Who asks, and whether they may: tokens, impersonation, RBAC.
 
 pub(crate) mod token;
 

@@ -1,4 +1,4 @@
-//! What is wrong with an object, in the reference's words: metadata of all kinds, and the rules of single kinds.
+//! What is wrong with an object, in the reference's words.
 
 mod definition;
 mod metadata;

@@ -1,4 +1,4 @@
-//! Kinds that are one store in two shapes: Events of two groups, autoscalers of two versions.
+//! Kinds that are one store in two shapes: Events and autoscalers.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! The life of a custom resource definition: names accepted, established, emptied, gone.
+//! The life of a CRD: names accepted, established, emptied, gone.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! Defaults of the built-in kinds: what a person leaves out and the server fills in.
+//! Defaults of the built-in kinds: what the server fills in.
 //!
 //! Follows: kube-apiserver 1.36, as the pairs in `golden/data/defaults` show it. Pure; what needs other objects
 //! (addresses, ports, service accounts) is the server's business.

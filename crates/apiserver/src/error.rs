@@ -1,4 +1,4 @@
-//! What can go wrong before the server answers requests, and while it keeps its state.
+//! What can go wrong while the server starts and keeps its state.
 
 use std::path::PathBuf;
 

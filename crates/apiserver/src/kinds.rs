@@ -1,4 +1,4 @@
-//! Which kinds are served: the built-in ones, and those of custom resource definitions.
+//! Which kinds are served: the built-in ones and those of CRDs.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A small in-process Kubernetes API server, for laptops, CI and demonstrations: loopback only.
+//! A small in-process Kubernetes API server, on loopback only.
 //!
 //! [`server::start`] is the front door. A request goes through `server/listen.rs` (TLS, limits, login), `http.rs`
 //! (path, query, accepted types), `auth.rs` (may the user?), then to `request.rs` and one module per verb below it.

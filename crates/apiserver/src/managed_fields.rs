@@ -1,4 +1,4 @@
-//! Server-side apply: who owns which fields, and what an apply or an update makes of that.
+//! Server-side apply: who owns which fields.
 //!
 //! Follows: structured-merge-diff and the field manager of kube-apiserver 1.36, as recorded. Pure: live object,
 //! configuration and time in; the new object, its `managedFields` included, out.

@@ -1,4 +1,4 @@
-//! The steps of a write that are pure: decode, prune, default, patch, check, record owners.
+//! The pure steps of a write: decode, prune, default, patch, check.
 
 use std::collections::HashSet;
 use std::sync::Arc;

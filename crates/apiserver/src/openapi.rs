@@ -1,4 +1,4 @@
-//! OpenAPI: what clients need to check fields and to merge, made from the facts about the kinds.
+//! OpenAPI: what clients need to check fields and to merge.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The three patches that change a live object: JSON patch, JSON merge patch, strategic merge patch.
+//! The three patches: JSON patch, merge patch, strategic merge patch.
 //!
 //! Pure: object and patch in, changed object out. Server-side apply is in [`crate::managed_fields`].
 

@@ -1,4 +1,4 @@
-//! One request for a resource: which object, under which options, and what kind of answer.
+//! One request for a resource: its object, options and kind of answer.
 
 pub(crate) mod create;
 pub(crate) mod delete;

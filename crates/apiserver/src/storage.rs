@@ -1,4 +1,4 @@
-//! Versions and history: every object of the server, ordered, with its recent changes.
+//! Versions and history: every object, with its recent changes.
 //!
 //! Objects are kept as compact JSON bytes, because an idle server should be small. One counter numbers all
 //! writes. The recent changes stay in a log from which watches replay and old lists are rebuilt.

@@ -1,4 +1,4 @@
-//! Built-in objects against the facts about their kinds: unknown fields go, types are checked, empty values vanish.
+//! Built-in objects against the facts about their kinds.
 
 use std::collections::HashSet;
 

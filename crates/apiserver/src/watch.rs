@@ -1,4 +1,4 @@
-//! Watches: what changed since a version, line by line, and what changes from now on.
+//! Watches: what changed since a version, and what changes from now on.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Marks workloads ready: nothing runs here, but health checks should be able to pass.
+//! Marks workloads ready: nothing runs here.
 
 use std::sync::Arc;
 

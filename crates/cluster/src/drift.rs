@@ -1,4 +1,4 @@
-//! Does what is there differ from what a dry run gives, and what of it may be left alone.
+//! Does what is there differ from what a dry run gives.
 
 use sealfast_k8s::object;
 use serde_json::Value;

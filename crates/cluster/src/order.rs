@@ -1,4 +1,4 @@
-//! In which order objects are applied: four stages, and inside each a fixed order of kinds.
+//! In which order objects are applied: four stages, sorted inside.
 
 use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;

@@ -1,4 +1,4 @@
-//! The labels and annotations by which an object steers how it is applied and pruned.
+//! The labels and annotations by which an object steers its apply.
 //!
 //! Each may be a label or an annotation with the prefix `kustomize.toolkit.fluxcd.io/`; values
 //! are compared without regard to case.

@@ -1,4 +1,4 @@
-//! Error or result of a run -> conditions, status patch, events, and when to come again.
+//! Error or result of a run -> conditions, status, events, delay.
 //!
 //! Follows: the conditions and texts of kustomize-controller 1.9. Differs: a phase that is over
 //! quickly is never written; only its message stays when the run fails in it.

@@ -1,4 +1,4 @@
-//! Flux's kinds: Rust types for what the controllers read and write, and their CustomResourceDefinitions.
+//! Flux's kinds: Rust types, and their CustomResourceDefinitions.
 //!
 //! Follows: source.toolkit.fluxcd.io/v1 and kustomize.toolkit.fluxcd.io/v1 of Flux 2.9.
 

@@ -1,4 +1,4 @@
-//! Kubernetes words as plain data: ids, objects, conditions, schema facts, Flux types.
+//! Kubernetes words as plain data: ids, objects, schema facts, Flux types.
 //!
 //! - [`id`] names kinds and objects; [`object`] reads and writes the common fields of a JSON object.
 //! - [`schema`] knows the built-in kinds: scope, merge keys, columns, protobuf fields.

@@ -1,4 +1,4 @@
-//! Facts about the built-in kinds: which fields merge by key, which kinds there are, how they look in tables.
+//! Facts about the built-in kinds: merge keys, scopes, table columns.
 //!
 //! The tables are the JSON files below `data/`, read from a kube-apiserver 1.36; each is parsed at its first use.
 

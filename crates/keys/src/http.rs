@@ -1,4 +1,4 @@
-//! The one HTTP client of the key services: TLS by ring, no redirects, bounded answers.
+//! The one HTTP client of the key services.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The identities at hand, given by the caller: this process' secrets and where else to ask.
+//! The identities at hand, as the caller gives them.
 
 use std::fmt;
 

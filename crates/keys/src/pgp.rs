@@ -1,4 +1,4 @@
-//! OpenPGP: keys held in memory, and the person's own keyring through the `gpg` program.
+//! OpenPGP: keys held in memory, and the `gpg` program.
 //!
 //! Keys held here are tried first, in this process; what they cannot do is asked of `gpg`, if the keyring was given one.
 //!

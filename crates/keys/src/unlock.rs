@@ -1,4 +1,4 @@
-//! Metadata and keyring -> data key: groups, the order in which keys are tried, the threshold.
+//! Metadata and keyring -> data key: groups, order, threshold.
 //!
 //! In each group the first key that opens gives the group's share; all groups are tried, so that a failure can tell
 //! everything at once.

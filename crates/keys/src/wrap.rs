@@ -1,4 +1,4 @@
-//! Data key -> wrapped for every master key of the metadata, shared out over key groups.
+//! Data key -> wrapped for every master key, shared out over key groups.
 //!
 //! With one group every key wraps the data key itself; with more, each group gets a share, and every key of the group
 //! wraps that share.

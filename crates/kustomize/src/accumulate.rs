@@ -1,4 +1,4 @@
-//! One root after another: resources, generators, components, transformers, into one accumulator.
+//! One root after another, into one accumulator.
 
 use std::sync::Arc;
 

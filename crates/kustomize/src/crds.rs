@@ -1,4 +1,4 @@
-//! Type definitions named by `crds`: which fields of custom kinds hold names, labels, annotations.
+//! Type definitions named by `crds`: which fields hold names and labels.
 
 use serde_json::{Map, Value};
 

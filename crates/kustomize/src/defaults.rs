@@ -1,4 +1,4 @@
-//! Built-in tables: which fields of which kinds carry labels, names, references, variables.
+//! Built-in tables: which fields carry labels, names, references.
 //!
 //! One line a field: `path create|find kinds`, a kind as `group/version/kind` with empty parts for
 //! "any" and `*` for every kind. Follows: the default transformer configuration of kustomize 5.8.1.

@@ -1,4 +1,4 @@
-//! Regular expressions in RE2 syntax, as users write them in targets and image names.
+//! Regular expressions in RE2 syntax, as users write them.
 //!
 //! The engine behind it reads a syntax that is nearly the same; this file rewrites the rest:
 //! classes such as `\d` mean ASCII, a bracket inside a class is a plain character, a brace that

@@ -1,4 +1,4 @@
-//! Field specs: which field of which kind a transformer changes, and the walk to it.
+//! Field specs: which field a transformer changes, and the walk to it.
 //!
 //! A path is written `spec/template/metadata/labels`; `\/` is a slash in a name, and `[]` behind a
 //! name says that a list is expected there. Lists are entered by themselves. Follows: the field

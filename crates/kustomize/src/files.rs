@@ -1,4 +1,4 @@
-//! The view of files that a build reads: a trait, an in-memory tree, path arithmetic.
+//! The view of files that a build reads: a trait and an in-memory tree.
 //!
 //! Paths are absolute, `/` separates, and `..` is resolved before a view sees them. A view decides
 //! how far a symbolic link may lead; the in-memory tree lets none leave it.

@@ -1,4 +1,4 @@
-//! What Flux does to a kustomization before the build: makes one, and lays fields of its own over it.
+//! What Flux does to a kustomization before the build.
 
 use serde_json::{Map, Value, json};
 

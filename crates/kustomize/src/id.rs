@@ -1,4 +1,4 @@
-//! Group, version, kind and the identity of an object, with the scope of built-in kinds.
+//! Group, version, kind and the identity of an object, with its scope.
 //!
 //! Follows: `resid` of kustomize 5.8.1. The scope is known only from the embedded list; every
 //! other kind counts as namespaced.

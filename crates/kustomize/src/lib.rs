@@ -1,4 +1,4 @@
-//! A view of files to the list of objects that `kustomize build` prints, without any side effect.
+//! A view of files -> the objects that `kustomize build` prints.
 //!
 //! [`engine::build`] is the front door; it reads through [`files::Files`] and fetches nothing.
 //! The way through the house: [`spec`] reads the kustomization file, `accumulate` walks the roots

@@ -1,4 +1,4 @@
-//! One root and the way that led to it: reading its files, descending into other roots.
+//! One root and the way that led to it.
 
 use crate::error::Error;
 use crate::files::{Entry, FileError, Files, is_within, join};

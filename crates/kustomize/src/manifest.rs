@@ -1,4 +1,4 @@
-//! Objects from the text of a manifest: documents, aliases and merges, nested lists of objects.
+//! Objects from the text of a manifest: documents, aliases, lists.
 //!
 //! Values are read by YAML 1.2-like rules and become plain JSON at once, because the original
 //! sends every object through JSON before it prints: whole floats turn into integers, dates into

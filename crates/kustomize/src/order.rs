@@ -1,4 +1,4 @@
-//! The order of the output: as accumulated, or by kind as the original has always sorted.
+//! The order of the output: as accumulated, or by kind.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;

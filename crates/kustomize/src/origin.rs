@@ -1,4 +1,4 @@
-//! Where objects come from and what changed them, as `buildMetadata` asks to have it annotated.
+//! Where objects come from, as `buildMetadata` asks to have it annotated.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! One object on its way through a build: its JSON tree and what the build remembers about it.
+//! One object on its way through a build.
 //!
 //! The original keeps its notes in annotations of the object; here they stand beside the tree, so
 //! nothing has to be cleaned away and an annotation of the user cannot be mistaken for a note.

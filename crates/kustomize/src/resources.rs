@@ -1,4 +1,4 @@
-//! The ordered list of objects of a build, with an index by everything they were ever called.
+//! The ordered objects of a build, found by all they were ever called.
 //!
 //! The index holds positions by name and by (kind, name, namespace), for present and former ids.
 //! It may hold more than is true (an id that a merge took away again); whoever asks compares the

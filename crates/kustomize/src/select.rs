@@ -1,4 +1,4 @@
-//! Which objects a target means: expressions for the id, selectors for labels and annotations.
+//! Which objects a target means: ids, labels and annotations.
 
 use regex::Regex;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Post-build substitution: `${name}` and its operators in the rendered text of an object.
+//! Post-build substitution: `${name}` and its operators.
 //!
 //! Follows: the substitution library of Flux 2.9. It looks like a shell's, but is not: an empty
 //! variable counts as unset, `?` and `+` act as `-`, and offsets count bytes.

@@ -1,4 +1,4 @@
-//! The digest over the tree: SHA-512 over all leaves in walk order, in upper-case hex.
+//! The digest over the tree: SHA-512 over all leaves in walk order.
 //!
 //! Comments and nulls are left out, keys are covered by the additional data of each value.
 //!

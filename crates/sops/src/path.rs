@@ -1,4 +1,4 @@
-//! Paths into a tree: `["key"][0]`, and reading, setting and removing what they lead to.
+//! Paths into a tree: `["key"][0]`, to read, set and remove.
 //!
 //! Follows: `parseTreePath` and `Truncate`, `Set`, `Unset` of sops 3.13.2.
 

@@ -1,4 +1,4 @@
-//! `.sops.yaml`: which keys and which selector a new file gets, and how files are laid out.
+//! `.sops.yaml`: which keys and which selector a new file gets.
 //!
 //! The first rule whose `path_regex` is empty or matches is taken; the path is given absolute and loses the
 //! directory of the configuration when it lies below it.

@@ -1,4 +1,4 @@
-//! The one walk over a tree: every leaf in order, with its place and whether it is selected.
+//! The one walk over a tree: every leaf in order, selected or not.
 //!
 //! The order of this walk is the order of the MAC.
 //!

@@ -1,4 +1,4 @@
-//! What stays out of an archive: `.sourceignore` files, `spec.ignore`, and lists that hold by default.
+//! What stays out of an archive: ignore files and default lists.
 //!
 //! Follows: `fluxcd/pkg/sourceignore` over go-git's gitignore matcher. The last pattern that matches decides, and a later
 //! `!` pattern brings files back even below an excluded directory, which Git itself would not do.

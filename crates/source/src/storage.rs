@@ -1,4 +1,4 @@
-//! Keeps archives on disk: by path, with digest, replaced by rename, old ones collected.
+//! Keeps archives on disk: by path, with digest, old ones collected.
 //!
 //! A file of an object is never changed in place, so a reader sees the old archive or the new one. Nothing here is read
 //! back without its digest: a file that somebody changed is found out by [`Storage::verify`].

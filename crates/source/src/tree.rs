@@ -1,4 +1,4 @@
-//! What an archive is made from: names with kinds, and the bytes of one file at a time.
+//! What an archive is made from: names with kinds, bytes on demand.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

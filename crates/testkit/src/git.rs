@@ -1,4 +1,4 @@
-//! Git for tests: a smart HTTP server over bare repositories, and commits made with a clean environment.
+//! Git for tests: a smart HTTP server, and commits made cleanly.
 //!
 //! The server runs on a thread of its own and calls `git http-backend` for each request, so that what a client meets is
 //! the real thing: protocol versions 0 to 2, shallow fetches, pushes.

@@ -1,4 +1,4 @@
-//! Walks folders of recorded cases: one named test a case, and an honest list of what does not pass yet.
+//! Walks folders of recorded cases: one named test a case.
 //!
 //! A walker is a test target with `harness = false`:
 //!

@@ -1,4 +1,4 @@
-//! Programs that tests call: where they are, and what to install when they are not there.
+//! Programs that tests call, and what to install when they are missing.
 
 use std::env;
 use std::ffi::OsString;

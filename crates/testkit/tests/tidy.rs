@@ -1,4 +1,4 @@
-//! House rules that a machine can see: each test is one rule, and says which file breaks it.
+//! House rules that a machine can see, one test a rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Plain values from trees: aliases expanded within bounds, merge keys applied, duplicate keys refused.
+//! Plain values from trees: aliases expanded, merge keys applied.
 //!
 //! Follows: `decode.go` of `go.yaml.in/yaml/v3` 3.0.4, and of v2 2.4.4 for the way through `sigs.k8s.io/yaml`.
 

@@ -1,4 +1,4 @@
-//! Lossless YAML: bytes to a node tree with comments, styles and positions, and back.
+//! Lossless YAML: bytes <-> a tree with comments, styles, positions.
 //!
 //! - [`parse::documents`] reads a stream into [`node::Node`] trees.
 //! - [`emit::documents`] writes trees as the library of `sops` and `kustomize` writes them.

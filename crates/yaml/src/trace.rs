@@ -1,4 +1,4 @@
-//! What the scanner and the parser see, step by step, for those who look for the cause of a difference.
+//! What the scanner and the parser see, step by step.
 //!
 //! The shape is that of the recordings in `golden/yaml`: places count from 1.
 

@@ -1,4 +1,4 @@
-//! Workloads: selectors that fit, containers that are there, fields that never change.
+//! Workloads: selectors that fit, containers, fields that never change.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Quantities in the form in which the server shows them: `0.5` -> `500m`, `1024Mi` -> `1Gi`.
+//! Quantities as the server shows them: `0.5` -> `500m`.
 
 use serde_json::Value;
 

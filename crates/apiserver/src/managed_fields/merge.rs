@@ -1,4 +1,4 @@
-//! A configuration over a live object, and the set of fields that a configuration names.
+//! A configuration laid over a live object, and the fields it names.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Removes what a manager owned by its last apply, names no longer, and nobody else owns.
+//! Removes what a manager owned, names no longer, and nobody else owns.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! How a value merges: the common view of built-in types, CRD schemas and values without schema.
+//! How a value merges: one view of built-in types, CRDs and neither.
 
 use sealfast_k8s::schema::{Field, ListKind, Type, builtin};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The `scale` subresource: a small object that stands for the replicas of a bigger one.
+//! The `scale` subresource: the replicas of a bigger object.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The identities at hand, and the two things done with them: recover a data key, wrap one.
+//! The identities at hand: recover a data key, wrap one.
 
 use sealfast_keys::age;
 use sealfast_keys::keyring::Keyring;

@@ -1,4 +1,4 @@
-//! Talk on standard error: warnings and progress, in the manner of either presentation.
+//! Talk on standard error, in the manner of either presentation.
 
 use jiff::{Timestamp, Zoned};
 

@@ -1,4 +1,4 @@
-//! What a new or changed file is encrypted with: configuration, flags, and how they combine.
+//! What a file is encrypted with: configuration, flags, both together.
 //!
 //! `.sops.yaml` is searched from the working directory upwards. Keys on the command line replace the rule's as one
 //! group; the rule's selector still counts, and a second one is a conflict.

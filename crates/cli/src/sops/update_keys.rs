@@ -1,4 +1,4 @@
-//! `updatekeys`: wraps the data key of files for the keys that their creation rule asks for now.
+//! `updatekeys`: wraps data keys for what the creation rule asks now.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};

@@ -1,4 +1,4 @@
-//! What `sealfast up` was asked for: flags, and what `.sealfast.yaml` says where no flag does.
+//! What `sealfast up` was asked for: flags, then `.sealfast.yaml`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The objects that `up` puts into the cluster: namespaces, the key Secret, source and Kustomization.
+//! The objects that `up` puts into the cluster.
 
 use std::path::{Path, PathBuf};
 

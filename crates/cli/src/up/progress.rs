@@ -1,4 +1,4 @@
-//! How far the Flux objects are: one line a change, and whether everything has come to rest.
+//! How far the Flux objects are: one line a change.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Walks `golden/sops` against the built program, called through a link named `sops`.
+//! Walks `golden/sops` through a link named `sops`.
 //!
 //! One test a case. `sops-not-yet.txt` beside this file names the cases that do not pass yet, each with its reason;
 //! a case that is named there and passes fails the run, so that the list stays true.

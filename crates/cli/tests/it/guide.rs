@@ -1,4 +1,4 @@
-//! The guide's commands as written, for OpenPGP and for age, and what goes wrong when they go wrong.
+//! The guide's commands as written, for OpenPGP and for age.
 
 use std::time::Duration;
 

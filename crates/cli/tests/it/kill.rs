@@ -1,4 +1,4 @@
-//! Ten ends without warning while a fleet is applied: afterwards everything is there, once.
+//! Ten ends without warning: afterwards everything is there, once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

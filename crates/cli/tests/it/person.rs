@@ -1,4 +1,4 @@
-//! A person at a shell: a home of their own, links named like the tools, a keyring, a cluster.
+//! A person at a shell: a home, links, a keyring, a cluster.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

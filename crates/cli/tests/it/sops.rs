@@ -1,4 +1,4 @@
-//! What the recorded cases of `sops` do not show: files, signals, and our own manner.
+//! What the recorded cases of `sops` do not show.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -1,4 +1,4 @@
-//! What has to be in order before a run begins: expressions, source, dependencies. Only reads.
+//! What has to be in order before a run begins. Only reads.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Opening what is encrypted: generator inputs and patches before the build, objects after it.
+//! Opening what is encrypted, before the build and after it.
 //!
 //! Only the keys of the object's own Secret are used, never those of our environment.
 //!

@@ -1,5 +1,4 @@
-//! From files to objects: open, build, open again, substitute. From here nothing is encrypted,
-//! and nothing has yet been written.
+//! From files to objects: open, build, open again, substitute.
 
 use std::sync::Arc;
 

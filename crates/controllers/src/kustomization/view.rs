@@ -1,4 +1,4 @@
-//! The files of an artifact as a build sees them: opened ones in place of encrypted ones.
+//! The files of an artifact as a build sees them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A new OpenPGP key pair: RSA that signs and certifies, with a subkey that encrypts.
+//! A new OpenPGP key pair: RSA to sign, a subkey to encrypt.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Key groups: shares, thresholds, the order in which keys are tried, and the report of a failure.
+//! Key groups: shares, thresholds, order, and the report of a failure.
 
 use anyhow::Result;
 use sealfast_keys::keyring::Keyring;

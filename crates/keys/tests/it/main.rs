@@ -1,4 +1,4 @@
-//! Tests of the master keys at their front doors, with files that the original tools wrote.
+//! Tests of the master keys at their front doors, with recorded files.
 
 mod age;
 mod gpg;

@@ -1,4 +1,4 @@
-//! OpenPGP in this process: keys of gpg, several in a file, keys that must not encrypt, new keys.
+//! OpenPGP in this process: keys of gpg, refused keys, new keys.
 
 use anyhow::Result;
 use sealfast_keys::keyring::Keyring;

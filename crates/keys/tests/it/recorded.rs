@@ -1,4 +1,4 @@
-//! Every encrypted file of the recorded sops cases opens with the recorded test keys, in this process.
+//! Every encrypted file of the recorded sops cases opens.
 
 use anyhow::{Context as _, Result};
 use sealfast_keys::keyring::Keyring;

@@ -1,4 +1,4 @@
-//! No identity, data key or generated secret shows in what is printed for debugging or as an error.
+//! No secret shows in what is printed for debugging or as an error.
 
 use anyhow::Result;
 use sealfast_keys::age;

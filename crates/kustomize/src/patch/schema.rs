@@ -1,4 +1,4 @@
-//! Which lists are merged element by element: the built-in table, or a user's OpenAPI document.
+//! Which lists are merged element by element.
 //!
 //! Follows: the Kubernetes 1.21.2 document embedded in kustomize. Kinds outside it have no schema,
 //! so their lists are replaced as a whole.

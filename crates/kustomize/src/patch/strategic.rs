@@ -1,4 +1,4 @@
-//! Strategic merge: a partial object laid over an object, lists merged where the schema says so.
+//! Strategic merge: a partial object laid over an object.
 //!
 //! Follows: the two-way merge of kyaml 0.21.1, which is neither kubectl's nor the API server's:
 //! patched list elements come first, and only `$patch` is understood among the directives.

@@ -1,4 +1,4 @@
-//! The strict reading of a kustomization: field names, types, and the words for what is wrong.
+//! The strict reading of a kustomization: field names and types.
 //!
 //! Field names match without regard to case; the messages are those of Go's JSON decoder, because
 //! users search for them.

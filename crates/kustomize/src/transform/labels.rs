@@ -1,4 +1,4 @@
-//! Labels and annotations set on all objects, and where the tables say so, in what they make.
+//! Labels and annotations set on all objects and what they make.
 
 use std::collections::BTreeMap;
 

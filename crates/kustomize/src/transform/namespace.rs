@@ -1,4 +1,4 @@
-//! The namespace transformer: every object moves, and what names its namespace follows.
+//! The namespace transformer: every object moves, references follow.
 
 use serde_json::Value;
 

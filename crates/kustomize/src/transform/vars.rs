@@ -1,4 +1,4 @@
-//! Variables of the old kind: `$(NAME)` in some fields stands for a field of an object.
+//! Variables of the old kind: `$(NAME)` stands for a field.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Laws that hold for every tree: the same bytes each time, and nothing from patches that say nothing.
+//! Laws that hold for every tree: the same bytes each time.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Nested mappings and lists <-> one level of keys, as dotenv and INI hold metadata.
+//! Nested mappings and lists <-> one level of keys.
 //!
 //! A step into a mapping is written `__map_`, into a list `__list_` with the index; the first step is bare.
 //!

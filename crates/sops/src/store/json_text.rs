@@ -1,4 +1,4 @@
-//! JSON text -> tree: order and duplicate keys kept, text behind the object ignored.
+//! JSON text -> tree, order and duplicate keys kept.
 //!
 //! Numbers are integers when they fit 64 signed bits, doubles otherwise; lone surrogates and bytes that are not UTF-8
 //! become U+FFFD.

@@ -1,4 +1,4 @@
-//! Laws: what is encrypted comes back, unchanged values keep their ciphertext, shares give the secret.
+//! Laws: what is encrypted comes back, unchanged values keep their text.
 
 use proptest::prelude::*;
 use rand08::SeedableRng as _;

@@ -1,4 +1,4 @@
-//! Files that the reference wrote: every one reads, and is written again with its metadata as it was.
+//! Files that the reference wrote: every one reads and is written again.
 
 use std::io::Read as _;
 use std::path::Path;

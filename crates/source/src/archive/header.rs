@@ -1,4 +1,4 @@
-//! The headers of a tar archive: ustar (POSIX.1-1988), with a PAX record where the name does not fit.
+//! The headers of a tar archive: ustar, with PAX records for long names.
 //!
 //! Follows: Go's archive/tar, which chooses the plain form whenever it can.
 

@@ -1,4 +1,4 @@
-//! A `.tar.gz` -> files in memory, within limits and without names that lead outside.
+//! A `.tar.gz` -> files in memory, within limits.
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! A fetched commit: its facts, and its tree read object by object without a work tree.
+//! A fetched commit: its facts, and its tree without a work tree.
 
 use std::collections::BTreeMap;
 

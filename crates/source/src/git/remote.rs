@@ -1,4 +1,4 @@
-//! One conversation with a remote: list its references, or fetch objects into a fresh bare repository.
+//! One conversation with a remote: list references, fetch objects.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,4 +1,4 @@
-//! The HTTP side: a loopback port, basic authentication, a record of what was asked.
+//! The HTTP side: a loopback port, basic authentication, a record.
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! The Git server serves clones, takes pushes, asks for credentials and remembers what was asked.
+//! The Git server serves clones, takes pushes, asks for credentials.
 
 use anyhow::Result;
 use sealfast_testkit::git::{Options, Server, git};

@@ -1,4 +1,4 @@
-//! `golden/` holds what was recorded, unchanged; compared with the recordings where they lie beside the workspace.
+//! `golden/` holds what was recorded, unchanged.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Values without comments, styles or tags, and the trees that Go's `Marshal` makes of them.
+//! Values without comments, styles or tags, and trees made of them.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};

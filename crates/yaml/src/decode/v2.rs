@@ -1,4 +1,4 @@
-//! What v2 does otherwise: merges in place, later keys win, duplicates only matter to the strict reader.
+//! What v2 does otherwise: merges in place, later keys win.
 
 use super::{Decoder, Entries, Plain, Target, WANT_MAP, go_syntax, is_merge};
 use crate::error::Error;

@@ -1,4 +1,4 @@
-//! JSON text as Go's `encoding/json` writes it: keys sorted, `<`, `>` and `&` escaped.
+//! JSON text as Go's `encoding/json` writes it.
 
 use std::fmt::Write as _;
 

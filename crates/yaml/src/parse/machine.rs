@@ -1,4 +1,4 @@
-//! The grammar as a state machine: tokens in, events out, comments attached on the way.
+//! The grammar as a state machine: tokens in, events out.
 
 use super::event::{Directives, Event, EventKind, Notes, Properties};
 use crate::error::Error;

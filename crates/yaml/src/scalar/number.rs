@@ -1,4 +1,4 @@
-//! Numbers in all the spellings that the resolver takes, and floats as Go prints them.
+//! Numbers in all spellings, and floats as Go prints them.
 
 use super::{Scalar, Words};
 

@@ -1,4 +1,4 @@
-//! `matrix.jsonl`, `refs.jsonl` and `json2yaml.jsonl`: one recording a line, checked in named batches.
+//! The recordings of one line a case, checked in named batches.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! `scalars.json`: what a text means as a plain scalar, and how it is written as a string everywhere.
+//! `scalars.json`: what a text means, and how it is written.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Where nodes stand in their source, exactly enough to replace one value and nothing else.
+//! Where nodes stand in their source.
 
 use anyhow::{Context, Result};
 use sealfast_yaml::node::Node;

@@ -1,4 +1,4 @@
-//! Values inside a string that is itself YAML or JSON, such as a configuration file in a ConfigMap.
+//! Values inside a string that is itself YAML or JSON.
 //!
 //! The text is parsed with its comments, changed, and written again: JSON as JSON, else as YAML.
 

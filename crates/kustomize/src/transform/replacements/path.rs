@@ -1,4 +1,4 @@
-//! Field paths of replacements: `spec.containers.[name=web].env.0.value`, and the walk along them.
+//! Field paths of replacements, and the walk along them.
 
 use regex::Regex;
 use serde_json::{Map, Value};

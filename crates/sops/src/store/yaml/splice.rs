@@ -1,4 +1,4 @@
-//! Writes a changed document into its former text: only scalars that differ are replaced.
+//! Writes a changed document into its former text, value by value.
 //!
 //! Comments, blank lines, indentation and quoting stay. What comes out is read again and must be the wanted tree; when it
 //! is not, or when the structure itself changed, there is no splice and the caller writes the document anew.
