@@ -4,7 +4,7 @@
 //! back without its digest: a file that somebody changed is found out by [`Storage::verify`].
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, BufWriter, Read, Write as _};
+use std::io::{BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -82,15 +82,34 @@ impl Storage {
         let folder = target.parent().unwrap_or(&self.root);
         make_directory(folder)?;
         let _lock = lock(&target)?;
-        let mut scratch = tempfile::Builder::new()
-            .prefix(".new-")
-            .tempfile_in(folder)
-            .map_err(Error::file("make a file in", folder))?;
+        let mut scratch = scratch(folder)?;
         let Packed { digest, size } = archive::pack(tree, ignore, BufWriter::new(&mut scratch))?;
-        scratch.as_file_mut().flush().map_err(Error::file("write", &target))?;
-        scratch.as_file().sync_all().map_err(Error::file("write", &target))?;
-        scratch.persist(&target).map_err(|failed| Error::file("replace", &target)(failed.error))?;
+        persist(scratch, &target)?;
         Ok(Stored { path: path.to_owned(), digest, size })
+    }
+
+    /// Packs a tree and keeps it under its own digest, `kind/namespace/name/<hex>.tar.gz`; one that is there stays.
+    ///
+    /// # Errors
+    /// As for [`Storage::keep`].
+    pub fn keep_by_digest(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        tree: &dyn Tree,
+    ) -> Result<Stored, Error> {
+        let folder = self.absolute(&format!("{}/{namespace}/{name}", kind.to_lowercase()))?;
+        make_directory(&folder)?;
+        let mut scratch = scratch(&folder)?;
+        let Packed { digest, size } = archive::pack(tree, None, BufWriter::new(&mut scratch))?;
+        let hash = digest.trim_start_matches("sha256:");
+        let path = Self::path(kind, namespace, name, &format!("{hash}.tar.gz"));
+        let target = self.absolute(&path)?;
+        if self.verify(&path, &digest).is_err() {
+            persist(scratch, &target)?;
+        }
+        Ok(Stored { path, digest, size })
     }
 
     /// Returns true when the file is there, as a regular file.
@@ -184,6 +203,18 @@ impl Storage {
         }
         Ok(self.root.join(path))
     }
+}
+
+fn scratch(folder: &Path) -> Result<tempfile::NamedTempFile, Error> {
+    let made = tempfile::Builder::new().prefix(".new-").tempfile_in(folder);
+    made.map_err(Error::file("make a file in", folder))
+}
+
+/// Puts a written file into its place; it is on the disk before it has its name.
+fn persist(scratch: tempfile::NamedTempFile, target: &Path) -> Result<(), Error> {
+    scratch.as_file().sync_all().map_err(Error::file("write", target))?;
+    scratch.persist(target).map_err(|failed| Error::file("replace", target)(failed.error))?;
+    Ok(())
 }
 
 fn old_files(folder: &Path, current: &Path) -> Result<Vec<(SystemTime, PathBuf)>, Error> {

@@ -1,0 +1,253 @@
+//! One run over a GitRepository: look at the storage, gather, fetch, keep, report.
+//!
+//! Follows: source-controller 1.9. Differs: a phase that is over quickly is never written to the status.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use sealfast_cluster::client::{Client, Patch};
+use sealfast_cluster::error::Error as ClusterError;
+use sealfast_k8s::duration;
+use sealfast_k8s::flux::git_repository::GitRepository;
+use sealfast_k8s::flux::{FINALIZER, REQUESTED_AT};
+use sealfast_k8s::id::GroupVersionKind;
+use sealfast_source::storage::Storage;
+use serde_json::{Value, json};
+
+use crate::events::Recorder;
+use crate::options::Options;
+use crate::queue::{Key, Next};
+use crate::source::fetch::Fetched;
+use crate::source::report::{Failure, Report, Retry};
+
+pub mod fetch;
+pub mod gather;
+pub mod report;
+
+/// The field manager of what we write about sources.
+const MANAGER: &str = "source-controller";
+/// A run that is over before this does not show itself as under way.
+const SHOWN_AFTER: Duration = Duration::from_millis(400);
+
+/// The kind that is worked on.
+pub fn kind() -> GroupVersionKind {
+    GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", "GitRepository")
+}
+
+/// All that runs share.
+pub struct Shared {
+    /// The API server.
+    pub client: Client,
+    /// How the controllers are run.
+    pub options: Options,
+    /// Takes events.
+    pub recorder: Recorder,
+    /// Where artifacts are kept.
+    pub storage: Arc<Storage>,
+    /// Where others find them: `host:port`, or an address with scheme.
+    pub host: String,
+}
+
+/// One object on its way through the stages.
+pub(crate) struct Run<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) typed: GitRepository,
+    pub(crate) report: Report,
+}
+
+/// Works on one object.
+pub async fn reconcile(shared: &Shared, key: &Key) -> Next {
+    match work(shared, key).await {
+        Ok(next) => next,
+        Err(error) => {
+            tracing::warn!(source = %key, error = %error.chain(), "will try again");
+            Next::BackOff
+        }
+    }
+}
+
+async fn work(shared: &Shared, key: &Key) -> Result<Next, ClusterError> {
+    let Some(mut object) = shared.client.find(&kind(), &key.namespace, &key.name).await? else {
+        return Ok(Next::WhenAdded);
+    };
+    let deleting = !object["metadata"]["deletionTimestamp"].is_null();
+    let finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let ours = finalizers.iter().any(|name| name == FINALIZER);
+    if deleting {
+        return remove(shared, key, finalizers, ours).await;
+    }
+    if !ours {
+        let with = finalizers.into_iter().chain([FINALIZER.into()]).collect();
+        object = set_finalizers(shared, key, with, &object["metadata"]["resourceVersion"]).await?;
+    }
+    let typed: GitRepository = match serde_json::from_value(object.clone()) {
+        Ok(typed) => typed,
+        Err(error) => {
+            tracing::error!(source = %key, %error, "the object does not have the shape of its kind");
+            return Ok(Next::WhenAdded);
+        }
+    };
+    let report = Report::new(&object, &typed, shared.recorder.clone());
+    let mut run = Run { shared, typed, report };
+    if run.typed.spec.suspend {
+        run.report.suspended();
+        run.handled();
+        run.write().await?;
+        return Ok(Next::WhenAdded);
+    }
+    let result = run.stages().await?;
+    run.report.summary(result.as_ref().err());
+    run.handled();
+    run.write().await?;
+    run.report.tell(result.as_ref());
+    Ok(run.next(result.as_ref().err()))
+}
+
+/// Removes the artifacts of an object that is being deleted, then lets it go.
+async fn remove(
+    shared: &Shared,
+    key: &Key,
+    finalizers: Vec<Value>,
+    ours: bool,
+) -> Result<Next, ClusterError> {
+    if !ours {
+        return Ok(Next::WhenAdded);
+    }
+    if let Err(error) = shared.storage.remove_all("GitRepository", &key.namespace, &key.name) {
+        tracing::warn!(source = %key, error = %error.chain(), "cannot remove the artifacts");
+        return Ok(Next::BackOff);
+    }
+    let others = finalizers.into_iter().filter(|name| name != FINALIZER).collect();
+    match set_finalizers(shared, key, others, &Value::Null).await {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(Next::WhenAdded),
+    }
+}
+
+async fn set_finalizers(
+    shared: &Shared,
+    key: &Key,
+    finalizers: Vec<Value>,
+    version: &Value,
+) -> Result<Value, ClusterError> {
+    let mut body = json!({"metadata": {"finalizers": finalizers}});
+    if !version.is_null() {
+        body["metadata"]["resourceVersion"] = version.clone();
+    }
+    shared.client.patch(&kind(), &key.namespace, &key.name, &Patch::Merge(&body), MANAGER).await
+}
+
+impl Run<'_> {
+    /// The trip, each step marked by what it does. The outer error is about the API server and leaves no trace in the
+    /// status; the inner one is for people.
+    async fn stages(&mut self) -> Result<Result<Fetched, Failure>, ClusterError> {
+        let announced = self.report.begin(self.typed.metadata.annotations.get(REQUESTED_AT));
+        if announced {
+            self.write().await?;
+        }
+        // Reads and cleans: the storage.
+        self.check_storage().await;
+        let (shared, typed, artifact) =
+            (self.shared, self.typed.clone(), self.report.status.artifact.clone());
+        let settled = self.report.is_settled();
+        let work = async {
+            // Reads: credentials, included repositories.
+            let wanted = gather::gather(&shared.client, &typed, artifact, settled).await?;
+            // Reads the remote, writes the storage.
+            fetch::fetch(shared, &typed, wanted).await
+        };
+        let done = self.shown(work).await?;
+        if let Ok(fetched) = &done {
+            self.report.keep(&self.typed.spec, fetched);
+        }
+        Ok(done)
+    }
+
+    /// Collects old files, and makes sure that the artifact of the status is what it was.
+    async fn check_storage(&mut self) {
+        let Some(artifact) = self.report.status.artifact.clone() else {
+            self.report.no_artifact("building artifact");
+            return;
+        };
+        let storage = Arc::clone(&self.shared.storage);
+        let (path, digest) = (artifact.path.clone(), artifact.digest.clone());
+        let checked = tokio::task::spawn_blocking(move || {
+            if let Err(error) = storage.collect(&path, SystemTime::now()) {
+                tracing::warn!(error = %error.chain(), "cannot collect old artifacts");
+            }
+            if !storage.holds(&path) {
+                return None;
+            }
+            let verdict = storage.verify(&path, &digest).map_err(|error| error.chain());
+            if verdict.is_err()
+                && let Err(error) = storage.remove(&path)
+            {
+                tracing::warn!(error = %error.chain(), "cannot remove an artifact that was changed");
+            }
+            Some(verdict)
+        });
+        match checked.await {
+            Ok(Some(Ok(()))) => {
+                let url = address(&self.shared.host, &artifact.path);
+                self.report.served_at(url);
+                return;
+            }
+            Ok(Some(Err(text))) => {
+                let message = format!("failed to verify integrity of artifact in storage: {text}");
+                self.report.warn("ArtifactVerificationFailed", &message);
+            }
+            Ok(None) | Err(_) => {}
+        }
+        self.report.status.artifact = None;
+        self.report.no_artifact("building artifact: disappeared from storage");
+    }
+
+    /// Does something; when it takes long, the status says that a run is under way.
+    async fn shown<T>(&mut self, work: impl Future<Output = T>) -> Result<T, ClusterError> {
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            () = tokio::time::sleep(SHOWN_AFTER) => {}
+        }
+        self.write().await?;
+        Ok(work.await)
+    }
+
+    /// Notes that the request in the annotation was handled.
+    fn handled(&mut self) {
+        if let Some(token) = self.typed.metadata.annotations.get(REQUESTED_AT) {
+            self.report.status.last_handled_reconcile_at.clone_from(token);
+        }
+    }
+
+    async fn write(&mut self) -> Result<(), ClusterError> {
+        let Some(patch) = self.report.patch() else { return Ok(()) };
+        let about = &self.typed.metadata;
+        let client = &self.shared.client;
+        let sent =
+            client.patch_status(&kind(), &about.namespace, &about.name, &Patch::Merge(&patch), MANAGER).await;
+        match sent {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn next(&self, failure: Option<&Failure>) -> Next {
+        let interval = duration::parse(&self.typed.spec.interval).unwrap_or(Duration::from_secs(60));
+        match failure.map(|failure| failure.retry) {
+            None => Next::After(crate::kustomization::jittered(interval, self.shared.options.jitter_percent)),
+            Some(Retry::Dependency) => Next::After(self.shared.options.requeue_dependency),
+            Some(Retry::Terminal) => Next::WhenAdded,
+            Some(Retry::BackOff) => Next::BackOff,
+        }
+    }
+}
+
+/// Returns the HTTP address of a stored file.
+pub(crate) fn address(host: &str, path: &str) -> String {
+    if host.contains("://") {
+        format!("{}/{path}", host.trim_end_matches('/'))
+    } else {
+        format!("http://{host}/{path}")
+    }
+}

@@ -1,0 +1,313 @@
+//! Result of a run over a source -> conditions, status patch, events.
+//!
+//! Follows: the summary of source-controller: Ready is derived from the other conditions, the worst first.
+
+use sealfast_k8s::condition::{self, Condition};
+use sealfast_k8s::flux::artifact::Artifact;
+use sealfast_k8s::flux::git_repository::{GitRepository, Spec, Status};
+use serde_json::{Map, Value, json};
+
+use crate::events::{Event, Recorder, Severity};
+use crate::source::fetch::Fetched;
+
+/// Prefix of the annotations on events.
+const PREFIX: &str = "source.toolkit.fluxcd.io/";
+/// The longest subject of a commit in an event, in characters.
+const LONGEST_SUBJECT: usize = 50;
+
+/// Conditions that Ready is made from, the most telling first; true when `True` is good.
+const DEPENDENCIES: [(&str, bool); 8] = [
+    ("StorageOperationFailed", false),
+    ("FetchFailed", false),
+    ("IncludeUnavailable", false),
+    ("ArtifactOutdated", false),
+    ("ArtifactInStorage", true),
+    ("SourceVerified", true),
+    ("Stalled", false),
+    ("Reconciling", false),
+];
+
+/// Those that a failure sets.
+const FAILURES: [&str; 3] = ["StorageOperationFailed", "FetchFailed", "IncludeUnavailable"];
+
+/// When a failed run is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// After a pause that doubles.
+    BackOff,
+    /// After the wait for dependencies.
+    Dependency,
+    /// Not before the object changes.
+    Terminal,
+}
+
+/// Why a run ended early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The condition that it sets.
+    pub condition: &'static str,
+    /// One word.
+    pub reason: &'static str,
+    /// For people, as the reference words it.
+    pub message: String,
+    /// When it is tried again.
+    pub retry: Retry,
+}
+
+impl Failure {
+    /// Something about the fetch that may pass.
+    pub fn fetch(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { condition: "FetchFailed", reason, message: message.into(), retry: Retry::BackOff }
+    }
+
+    /// Something about our own disk.
+    pub fn storage(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { condition: "StorageOperationFailed", reason, message: message.into(), retry: Retry::BackOff }
+    }
+
+    /// Somebody has to change the object.
+    pub fn stalled(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { retry: Retry::Terminal, ..Self::fetch(reason, message) }
+    }
+}
+
+/// The state of one run as others will see it.
+pub struct Report {
+    /// The status as it will be written.
+    pub status: Status,
+    written: Status,
+    generation: i64,
+    about: Value,
+    recorder: Recorder,
+    failed_before: bool,
+    before: Option<Artifact>,
+}
+
+impl Report {
+    /// A report that starts from what the object says.
+    pub fn new(object: &Value, typed: &GitRepository, recorder: Recorder) -> Self {
+        let conditions = &typed.status.conditions;
+        Self {
+            status: typed.status.clone(),
+            written: typed.status.clone(),
+            generation: typed.metadata.generation,
+            about: crate::events::reference(object),
+            recorder,
+            before: typed.status.artifact.clone(),
+            failed_before: FAILURES.iter().any(|kind| condition::is_true(conditions, kind)),
+        }
+    }
+
+    fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str) {
+        let found = Condition {
+            kind: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            observed_generation: self.generation,
+            last_transition_time: now(),
+        };
+        condition::set(&mut self.status.conditions, found);
+    }
+
+    fn remove(&mut self, kind: &str) {
+        condition::remove(&mut self.status.conditions, kind);
+    }
+
+    /// The run begins; true when that is to be shown at once: for a new generation or a new request.
+    pub fn begin(&mut self, token: Option<&String>) -> bool {
+        let (old, new) = (self.status.observed_generation, self.generation);
+        let changed = old > 0 && old != new;
+        let asked = token.is_some_and(|token| *token != self.status.last_handled_reconcile_at);
+        let message = if changed {
+            format!("processing object: new generation {old} -> {new}")
+        } else {
+            "reconciliation in progress".to_owned()
+        };
+        self.set("Reconciling", "True", "Progressing", &message);
+        let known = condition::find(&self.status.conditions, "Ready").map(|ready| ready.status.as_str());
+        if !matches!(known, Some("True" | "False")) {
+            self.set("Ready", "Unknown", "Progressing", &message);
+        }
+        changed || asked
+    }
+
+    /// There is no artifact, or no longer.
+    pub fn no_artifact(&mut self, message: &str) {
+        self.remove("ArtifactInStorage");
+        let changed = condition::find(&self.status.conditions, "Reconciling")
+            .is_some_and(|now| now.message.starts_with("processing object"));
+        if !changed {
+            self.set("Reconciling", "True", "Progressing", message);
+        }
+        self.set("Ready", "Unknown", "Progressing", message);
+    }
+
+    /// The artifact is there, under this address.
+    pub fn served_at(&mut self, url: String) {
+        if let Some(artifact) = &mut self.status.artifact {
+            artifact.url = url;
+        }
+    }
+
+    /// Returns true when the last run stored what the status says.
+    pub fn is_settled(&self) -> bool {
+        condition::is_true(&self.status.conditions, "ArtifactInStorage")
+    }
+
+    /// A run has its artifact: new, or the one that was there.
+    pub fn keep(&mut self, spec: &Spec, fetched: &Fetched) {
+        for kind in FAILURES.iter().chain(&["ArtifactOutdated"]) {
+            self.remove(kind);
+        }
+        self.status.artifact = Some(fetched.artifact.clone());
+        self.status.included_artifacts.clone_from(&fetched.included);
+        self.status.observed_ignore.clone_from(&spec.ignore);
+        self.status.observed_include.clone_from(&spec.include);
+        self.status.observed_sparse_checkout.clone_from(&spec.sparse_checkout);
+        self.status.observed_recurse_submodules = spec.recurse_submodules;
+        let message = format!("stored artifact for revision '{}'", fetched.artifact.revision);
+        self.set("ArtifactInStorage", "True", "Succeeded", &message);
+    }
+
+    /// Derives what the outcome means for Reconciling, Stalled and Ready.
+    pub fn summary(&mut self, failure: Option<&Failure>) {
+        match failure {
+            None => {
+                self.remove("Reconciling");
+                self.remove("Stalled");
+                self.status.observed_generation = self.generation;
+            }
+            Some(failure) => {
+                for kind in FAILURES {
+                    self.remove(kind);
+                }
+                self.set(failure.condition, "True", failure.reason, &failure.message);
+                if failure.retry == Retry::Terminal {
+                    self.set("Stalled", "True", failure.reason, &failure.message);
+                    self.status.observed_generation = self.generation;
+                } else if let Some(now) = condition::find(&self.status.conditions, "Reconciling").cloned() {
+                    self.set("Reconciling", "True", "ProgressingWithRetry", &now.message);
+                }
+            }
+        }
+        if let Some((status, reason, message)) = self.ready() {
+            self.set("Ready", status, &reason, &message);
+        }
+    }
+
+    /// The first condition of the best group decides: bad things that are, good things that are not, good things that
+    /// are, bad things that are not.
+    fn ready(&self) -> Option<(&'static str, String, String)> {
+        let found: Vec<(&Condition, bool)> = DEPENDENCIES
+            .iter()
+            .filter_map(|(kind, good)| {
+                condition::find(&self.status.conditions, kind).map(|found| (found, *good))
+            })
+            .collect();
+        let groups = [
+            ("True", false, "False"),
+            ("False", true, "False"),
+            ("True", true, "True"),
+            ("False", false, "True"),
+        ];
+        groups.iter().find_map(|(status, good, ready)| {
+            let (first, _) =
+                found.iter().find(|(found, is_good)| found.status == *status && is_good == good)?;
+            Some((*ready, first.reason.clone(), first.message.clone()))
+        })
+    }
+
+    /// Nothing is done, only the generation is taken note of.
+    pub fn suspended(&mut self) {
+        let Some(mut ready) = condition::find(&self.status.conditions, "Ready").cloned() else { return };
+        if ready.status == "True" {
+            ready.observed_generation = self.generation;
+            self.status.observed_generation = self.generation;
+            condition::set(&mut self.status.conditions, ready);
+        }
+    }
+
+    /// Records the event of an outcome.
+    pub fn tell(&self, result: Result<&Fetched, &Failure>) {
+        match result {
+            Err(failure) => {
+                let severity = match failure.retry {
+                    Retry::Dependency => Severity::Info,
+                    Retry::BackOff | Retry::Terminal => Severity::Error,
+                };
+                self.event(severity, failure.reason, &failure.message, Vec::new());
+            }
+            Ok(fetched) => self.tell_success(fetched),
+        }
+    }
+
+    fn tell_success(&self, fetched: &Fetched) {
+        let Some(subject) = &fetched.subject else { return };
+        let artifact = &fetched.artifact;
+        let is_new = self.status_before().is_none_or(|known| known != artifact.digest);
+        if !is_new && !self.failed_before {
+            return;
+        }
+        let annotations = [("revision", &artifact.revision), ("digest", &artifact.digest)];
+        let annotations = annotations.map(|(key, value)| (format!("{PREFIX}{key}"), value.clone())).to_vec();
+        let reason = if is_new { "NewArtifact" } else { "Succeeded" };
+        let message = format!("stored artifact for commit '{}'", shortened(subject));
+        self.event(Severity::Info, reason, &message, annotations);
+    }
+
+    fn status_before(&self) -> Option<&str> {
+        self.before.as_ref().map(|artifact| artifact.digest.as_str())
+    }
+
+    /// Says at once that something is wrong.
+    pub fn warn(&self, reason: &str, message: &str) {
+        self.event(Severity::Error, reason, message, Vec::new());
+    }
+
+    fn event(&self, severity: Severity, reason: &str, message: &str, annotations: Vec<(String, String)>) {
+        self.recorder.record(Event {
+            about: self.about.clone(),
+            severity,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            annotations,
+        });
+    }
+
+    /// The patch that brings the written status up to date; none when it is.
+    pub fn patch(&mut self) -> Option<Value> {
+        let (old, new) = (fields(&self.written), fields(&self.status));
+        let mut changed = Map::new();
+        for (key, value) in &new {
+            if old.get(key) != Some(value) {
+                changed.insert(key.clone(), value.clone());
+            }
+        }
+        for key in old.keys().filter(|key| !new.contains_key(*key)) {
+            changed.insert(key.clone(), Value::Null);
+        }
+        self.written = self.status.clone();
+        (!changed.is_empty()).then(|| json!({"status": changed}))
+    }
+}
+
+fn fields(status: &Status) -> Map<String, Value> {
+    match serde_json::to_value(status) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// The time as conditions and artifacts hold it.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn shortened(subject: &str) -> String {
+    if subject.chars().count() <= LONGEST_SUBJECT {
+        return subject.to_owned();
+    }
+    let head: String = subject.chars().take(LONGEST_SUBJECT).collect();
+    format!("{head}...")
+}
