@@ -493,6 +493,10 @@ impl<'a> Scanner<'a> {
             }
             let mut at = block_mark;
             at.index = block_index.max(0) as usize;
+            if self.ahead == 0 {
+                // v2 knows no comments: the block ends where the next token begins.
+                at = self.pos;
+            }
             self.push(Token::new(TokenKind::BlockEnd, at, at));
             self.indent = self.indents.pop().unwrap_or(-1);
         }

@@ -153,3 +153,13 @@ fn every_order_of_keys_is_sorted_without_a_panic() {
     let text = json::to_yaml(&Value::Object(fields.clone()));
     assert_eq!(json::from_yaml(text.as_bytes()), Ok(Value::Object(fields)));
 }
+
+#[test]
+fn strict_lines_are_those_of_the_older_reader() {
+    let error = |text: &str| json::from_yaml_strict(text.as_bytes()).err().map(|error| error.to_string());
+    let doubled = error("? a\n? a\n# c\n\nb: 1\n");
+    assert_eq!(doubled.as_deref(), Some("yaml: unmarshal errors:\n  line 5: key \"a\" already set in map"));
+    assert_eq!(error("a: 1\nb: 2\n"), None);
+    let open = error("a: [1\nb: 2\n");
+    assert_eq!(open.as_deref(), Some("yaml: line 1: did not find expected ',' or ']'"));
+}
