@@ -76,6 +76,8 @@ pub(crate) const SINGLE: u8 = 2;
 pub(crate) const DOUBLE: u8 = 4;
 /// Bytes inside a line: ASCII, blanks too.
 pub(crate) const LINE: u8 = 8;
+/// Bytes that may stand anywhere in a plain scalar but at its start.
+pub(crate) const SIMPLE: u8 = 16;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -87,6 +89,12 @@ const fn classes() -> [u8; 256] {
     while byte <= 0x7e {
         classes[byte as usize] = PLAIN | SINGLE | DOUBLE | LINE;
         byte += 1;
+    }
+    let mut simple = 0;
+    let simple_bytes = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./";
+    while simple < simple_bytes.len() {
+        classes[simple_bytes[simple] as usize] |= SIMPLE;
+        simple += 1;
     }
     let mut at = 0;
     let indicators = b":,?[]{}";

@@ -1,6 +1,6 @@
 //! In which styles a text can be written.
 
-use crate::chars::{byte, is_blank, is_blankz, is_break, is_printable, width};
+use crate::chars::{SIMPLE, byte, is_blank, is_blankz, is_break, is_printable, run, width};
 
 /// Where tabs are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,15 @@ struct Seen {
 pub(super) fn analyze(text: &[u8], tabs: Tabs) -> Analysis {
     if text.is_empty() {
         return Analysis { block_plain: true, single_quoted: true, ..Analysis::default() };
+    }
+    if text[0].is_ascii_alphanumeric() && run(text, 0, SIMPLE) == text.len() {
+        return Analysis {
+            multiline: false,
+            flow_plain: true,
+            block_plain: true,
+            single_quoted: true,
+            block: true,
+        };
     }
     let seen = look(text, tabs);
     let outer_blank = seen.leading_space || seen.leading_break || seen.trailing_space || seen.trailing_break;

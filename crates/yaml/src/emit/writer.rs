@@ -2,7 +2,7 @@
 
 use super::analysis::needs_indent_hint;
 use super::sorted::Zero;
-use crate::chars::{byte, is_blank, is_blankz, is_break, is_printable, width};
+use crate::chars::{LINE, SINGLE, byte, is_blank, is_blankz, is_break, is_printable, run, width};
 
 /// Which library's habits are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,14 @@ impl Writer {
         self.out.extend_from_slice(&text[at..at + wide]);
         self.column += 1;
         wide
+    }
+
+    /// Copies the bytes of a class from `at` on; returns how many there are.
+    fn copy_run(&mut self, text: &[u8], at: usize, class: u8) -> usize {
+        let length = run(text, at, class);
+        self.out.extend_from_slice(&text[at..at + length]);
+        self.column += length;
+        length
     }
 
     /// Copies one line break.
@@ -208,10 +216,15 @@ impl Writer {
                 if broken {
                     self.write_indent();
                 }
-                if ends == Ends::Quoted && text[at] == b'\'' {
-                    self.put(b'\'');
-                }
-                at += self.copy(text, at);
+                at += match self.copy_run(text, at, SINGLE) {
+                    0 => {
+                        if ends == Ends::Quoted && text[at] == b'\'' {
+                            self.put(b'\'');
+                        }
+                        self.copy(text, at)
+                    }
+                    length => length,
+                };
                 self.indention = false;
                 (spaces, broken) = (false, false);
             }
@@ -303,7 +316,10 @@ impl Writer {
                 if broken {
                     self.write_indent();
                 }
-                at += self.copy(text, at);
+                at += match self.copy_run(text, at, LINE) {
+                    0 => self.copy(text, at),
+                    length => length,
+                };
                 self.indention = false;
                 broken = false;
             }
