@@ -242,7 +242,7 @@ pub(super) fn emit(branches: &[Branch]) -> Result<Vec<u8>, Error> {
             return Err(refuse("Error encoding section : empty section name"));
         }
         let (comment, keys) = arrange(section)?;
-        write_comment(&mut out, comment);
+        write_comment(&mut out, comment, str::to_owned);
         if index > 0 || !name.eq_ignore_ascii_case(DEFAULT) {
             out.extend(format!("[{name}]\n").bytes());
         } else if keys.is_empty() {
@@ -299,12 +299,13 @@ fn arrange(section: &Branch) -> Result<(Option<&Text>, Vec<Line<'_>>), Error> {
     Ok((own, lines))
 }
 
-fn write_comment(out: &mut Vec<u8>, comment: Option<&Text>) {
+/// Lines without a comment character get one; those of keys lose the blanks around them.
+fn write_comment(out: &mut Vec<u8>, comment: Option<&Text>, shape: fn(&str) -> String) {
     let Some(comment) = comment.filter(|comment| !comment.is_empty()) else { return };
     for line in comment.to_string_lossy().split('\n') {
         match line.strip_prefix(['#', ';']) {
             Some(rest) => out.extend(format!("{} {}\n", &line[..1], rest.trim()).bytes()),
-            None => out.extend(format!("; {line}\n").bytes()),
+            None => out.extend(format!("; {}\n", shape(line)).bytes()),
         }
     }
 }
@@ -313,7 +314,7 @@ fn write_keys(out: &mut Vec<u8>, keys: &[Line<'_>]) {
     let names: Vec<String> = keys.iter().map(|key| quote_name(key.name)).collect();
     let width = names.iter().map(String::len).max().unwrap_or_default();
     for (key, name) in keys.iter().zip(names) {
-        write_comment(out, key.comment);
+        write_comment(out, key.comment, |line| line.trim().to_owned());
         out.extend(name.bytes());
         out.extend(std::iter::repeat_n(b' ', width - name.len()));
         out.extend(b" = ");

@@ -68,6 +68,7 @@ fn check(document: &Node) -> Result<(), Error> {
             ));
         }
         repeated_keys(root, &mut complaints);
+        merges(root)?;
     }
     if complaints.is_empty() {
         return Ok(());
@@ -89,6 +90,20 @@ fn repeated_keys(node: &Node, complaints: &mut Vec<String>) {
         }
     }
     node.content.iter().for_each(|child| repeated_keys(child, complaints));
+}
+
+/// Only a mapping, an alias, or a list of these can be merged.
+fn merges(node: &Node) -> Result<(), Error> {
+    let is_source = |node: &Node| matches!(node.kind, Kind::Mapping | Kind::Alias);
+    for (key, value) in node.pairs() {
+        let is_merge = key.kind == Kind::Scalar && matches!(scalar::resolve(key), Ok(Scalar::Merge));
+        let fits = is_source(value) || (value.kind == Kind::Sequence && value.content.iter().all(is_source));
+        if is_merge && !fits {
+            let message = "yaml: map merge requires map or sequence of maps as the value".to_owned();
+            return Err(Error::Parse { message });
+        }
+    }
+    node.content.iter().try_for_each(merges)
 }
 
 /// What each alias stands for: the last node with its anchor before it.
