@@ -129,8 +129,8 @@ impl Client {
         ca_pem: Option<&str>,
     ) -> Result<Client, Error> {
         use kube::config::{Cluster, Context, NamedAuthInfo, NamedCluster, NamedContext};
-        let mut auth = AuthInfo::default();
-        auth.token = token.map(|t| t.expose_secret().to_owned().into());
+        let token = token.map(|t| t.expose_secret().to_owned().into());
+        let auth = AuthInfo { token, ..AuthInfo::default() };
         let cluster = Cluster {
             server: Some(url.to_owned()),
             certificate_authority_data: ca_pem.map(base64_text),

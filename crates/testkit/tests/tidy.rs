@@ -39,9 +39,9 @@ const IMPURE: [&str; 9] = [
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 9] =
     ["utils", "util", "common", "helpers", "helper", "types", "core", "misc", "mod"];
-/// Folders that readers and tools pass over.
-const HIDDEN_FOLDERS: [&str; 9] =
-    ["build", "dist", "out", "target", "vendor", "generated", "examples", "docs", "fixtures"];
+/// Folders that readers and tools pass over; `examples` is left to cargo's own use.
+const HIDDEN_FOLDERS: [&str; 8] =
+    ["build", "dist", "out", "target", "vendor", "generated", "docs", "fixtures"];
 
 const FIRST_LINE_MOST: usize = 80;
 const CODE_LINES_MOST: usize = 900;

@@ -144,12 +144,11 @@ impl Bench {
     }
 
     /// A program with nothing in its environment but what every case has.
-    #[expect(clippy::disallowed_methods, reason = "a test hands its search path on")]
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", sealfast_testkit::program::search_path())
             .env("HOME", self.scratch.join("home"))
             .env("GNUPGHOME", self.scratch.join("g"))
             .env("TZ", "UTC")

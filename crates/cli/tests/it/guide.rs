@@ -241,11 +241,11 @@ fn nothing_decrypted_lies_about(person: &Person, log: &str, values: &[&str]) -> 
     Ok(())
 }
 
-fn git_server() -> Result<sealfast_testkit::git_server::GitServer> {
-    sealfast_testkit::git_server::GitServer::start()
+fn git_server() -> Result<sealfast_testkit::git::Server> {
+    sealfast_testkit::git::Server::start()
 }
 
-fn new_repository(server: &sealfast_testkit::git_server::GitServer, name: &str) -> Result<String> {
+fn new_repository(server: &sealfast_testkit::git::Server, name: &str) -> Result<String> {
     server.create(name)?;
     Ok(server.url(name))
 }

@@ -18,7 +18,7 @@ fn nothing_is_lost_or_applied_twice() -> Result<()> {
         return Ok(());
     }
     let mut person = Person::new()?;
-    let server = sealfast_testkit::git_server::GitServer::start()?;
+    let server = sealfast_testkit::git::Server::start()?;
     server.create("fleet")?;
     person.set("REPOSITORY_URL", server.url("fleet"));
     person.set("FLEET", FLEET.to_string());

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use sealfast_testkit::program::search_path;
 use tempfile::TempDir;
 
 /// The program under test.
@@ -29,7 +30,7 @@ impl Person {
             symlink(SEALFAST, root.path().join("bin").join(link))?;
         }
         let mut person = Self { root, variables: Vec::new() };
-        let path = format!("{}:{}", person.path("bin").display(), std::env::var("PATH").unwrap_or_default());
+        let path = format!("{}:{}", person.path("bin").display(), search_path().display());
         person.set("PATH", path);
         for (name, folder) in [("HOME", "home"), ("GNUPGHOME", "gnupg"), ("TMPDIR", "tmp")] {
             let folder = person.path(folder).display().to_string();
@@ -168,10 +169,7 @@ pub(crate) fn have(programs: &[&str]) -> bool {
     let missing: Vec<&str> = programs
         .iter()
         .copied()
-        .filter(|program| {
-            !std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-                .any(|folder| folder.join(program).is_file())
-        })
+        .filter(|program| !std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file()))
         .collect();
     if !missing.is_empty() {
         eprintln!("not run: {} missing (cargo xtask test installs what it can)", missing.join(", "));

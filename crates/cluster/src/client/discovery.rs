@@ -42,11 +42,13 @@ fn version_path(group: &str, version: &str) -> String {
 }
 
 type Kinds = HashMap<String, Resource>;
+/// By group and version: when it was read, and what was found.
+type Versions = HashMap<(String, String), (Instant, Arc<Kinds>)>;
 
 /// What is known so far. Shared by all clones of a client, whoever they act as.
 #[derive(Default)]
 pub struct Discovery {
-    versions: Mutex<HashMap<(String, String), (Instant, Arc<Kinds>)>>,
+    versions: Mutex<Versions>,
     outdated: std::sync::atomic::AtomicBool,
 }
 
