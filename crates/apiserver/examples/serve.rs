@@ -10,7 +10,8 @@ async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let kubeconfig = arguments.next().unwrap_or_else(|| "kubeconfig".into());
     let state = arguments.next().map_or(State::Memory, |dir| State::Dir(dir.into()));
-    let running = start(Options::default().with_state(state)).await?;
+    let ready = std::env::var_os("READY_WORKLOADS").is_some();
+    let running = start(Options::default().with_state(state).with_ready_workloads(ready)).await?;
     let mut file =
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&kubeconfig)?;
     file.write_all(running.kubeconfig().as_bytes())?;

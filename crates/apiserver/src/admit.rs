@@ -18,7 +18,10 @@ pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) ->
     match &*resource.key {
         "namespaces" => crate::namespaces::prepare(object),
         "services" => addresses(app, None, object)?,
-        "pods" => account(object),
+        "pods" => {
+            account(object);
+            object["status"] = json!({"phase": "Pending", "qosClass": quality(&object["spec"])});
+        }
         crate::crds::KEY => crate::crds::prepare(object),
         _ => {}
     }
@@ -126,6 +129,31 @@ fn account(pod: &mut Value) {
     spec.entry("priority").or_insert(json!(0));
     spec.entry("enableServiceLinks").or_insert(json!(true));
     spec.entry("preemptionPolicy").or_insert(json!("PreemptLowerPriority"));
+}
+
+/// The class that a pod's requests and limits put it in.
+fn quality(spec: &Value) -> &'static str {
+    let containers = spec["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let part = |container: &Value, key: &str, resource: &str| container["resources"][key][resource].clone();
+    let stated = |container: &Value| {
+        ["cpu", "memory"].iter().any(|resource| {
+            ["requests", "limits"].iter().any(|key| !part(container, key, resource).is_null())
+        })
+    };
+    let bound = |container: &Value| {
+        ["cpu", "memory"].iter().all(|resource| {
+            let limit = part(container, "limits", resource);
+            let request = part(container, "requests", resource);
+            !limit.is_null() && (request.is_null() || request == limit)
+        })
+    };
+    if !containers.iter().any(stated) {
+        "BestEffort"
+    } else if containers.iter().all(bound) {
+        "Guaranteed"
+    } else {
+        "Burstable"
+    }
 }
 
 /// Addresses and ports stay with a Service that does not state them.

@@ -41,10 +41,27 @@ pub(crate) fn to_storage(mut object: Value, resource: &Resource) -> Value {
         return object;
     }
     match (resource.group.as_str(), resource.version.as_str(), resource.kind.as_str()) {
-        ("events.k8s.io", _, "Event") => renamed(object, "v1", EVENT_FIELDS, Direction::In),
+        ("events.k8s.io", _, "Event") => event_in_full(renamed(object, "v1", EVENT_FIELDS, Direction::In)),
+        ("", _, "Event") => event_in_full(object),
         ("autoscaling", "v1", "HorizontalPodAutoscaler") => autoscaler_v2(object),
         _ => object,
     }
+}
+
+/// Fields that an Event always shows.
+fn event_in_full(mut object: Value) -> Value {
+    if let Some(map) = object.as_object_mut() {
+        for key in ["firstTimestamp", "lastTimestamp", "eventTime"] {
+            map.entry(key).or_insert(Value::Null);
+        }
+        for key in ["source", "involvedObject"] {
+            map.entry(key).or_insert_with(|| json!({}));
+        }
+        for key in ["reportingComponent", "reportingInstance"] {
+            map.entry(key).or_insert_with(|| json!(""));
+        }
+    }
+    object
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -72,14 +72,9 @@ fn conflict_message(conflicts: &[Conflict]) -> String {
         if number > 0 {
             text.push('\n');
         }
-        match paths.as_slice() {
-            [path] => text.push_str(&format!("conflict with {owner}: {path}")),
-            _ => {
-                text.push_str(&format!("conflicts with {owner}:"));
-                for path in paths {
-                    text.push_str(&format!("\n- {path}"));
-                }
-            }
+        text.push_str(&format!("conflicts with {owner}:"));
+        for path in paths {
+            text.push_str(&format!("\n- {path}"));
         }
     }
     text

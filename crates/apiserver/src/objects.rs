@@ -12,7 +12,7 @@ use crate::clock;
 use crate::defaults;
 use crate::doubled;
 use crate::fields;
-use crate::kinds::{Resource, api_version};
+use crate::kinds::Resource;
 use crate::managed_fields::{self, Shape as Merge, Writer};
 use crate::patch as patches;
 use crate::protobuf;
@@ -326,54 +326,81 @@ pub(crate) fn check_fields(
     }
 }
 
-/// The object after an apply, in the version of the request, with its owners.
+/// The object after an apply, in the version of the request, with its owners; `stated` is the configuration as sent.
 pub(crate) fn applied(
     call: &Call<'_>,
     live: Option<&Value>,
     config: &Value,
     options: &Options,
     actor: &Actor,
-    _warnings: &mut Vec<String>,
+    stated: &Value,
 ) -> Result<Value, Status> {
     let resource = &call.resource;
+    let misfit = |why: String| {
+        let home = fields::meta(stated, "namespace");
+        let version = shown_version(resource);
+        let (name, kind) = (&call.name, &resource.kind);
+        Status::internal(format!(
+            "failed to create typed patch object ({home}/{name}; {version}, Kind={kind}): {why}"
+        ))
+    };
     let now = clock::now();
     let api_version = resource.api_version();
-    let writer = Writer {
-        manager: &actor.manager,
-        api_version: &api_version,
-        subresource: &call.subresource,
-        now: &now,
-        has_status: resource.subresource("status").is_some(),
-    };
-    managed_fields::apply(&resource.shape.merge(), live, config, options.force, &writer).map_err(|error| {
-        match error {
-            managed_fields::Error::Conflicts(ref conflicts) => {
-                let causes = conflicts
-                    .iter()
-                    .map(|conflict| Cause {
-                        reason: "FieldManagerConflict",
-                        message: format!("conflict with {}", conflict.owner),
-                        field: conflict.path.clone(),
-                    })
-                    .collect();
-                Status::plain(409, "Conflict", error.to_string()).with_causes(causes)
-            }
-            managed_fields::Error::Shape(why) => {
-                let place = format!("{}/{}", fields::meta(config, "namespace"), call.name);
-                let kind = GroupVersionKind::new(&*resource.group, &*resource.version, &*resource.kind);
-                Status::internal(format!(
-                    "failed to create typed patch object ({place}; {}, Kind={}): {why}",
-                    api_version_of(&kind),
-                    kind.kind
-                ))
-            }
-        }
-    })
+    let writer = writer(resource, actor, &api_version, &call.subresource, &now);
+    let applied = managed_fields::apply(&resource.shape.merge(), live, config, options.force, &writer);
+    let mut object = applied.map_err(|error| match error {
+        managed_fields::Error::Conflicts(ref conflicts) => conflict_status(error.to_string(), conflicts),
+        managed_fields::Error::Shape(why) => misfit(why),
+    })?;
+    if resource.custom.is_none() {
+        resource.shape.prune(&mut config.clone(), &HashSet::new()).map_err(misfit)?;
+    }
+    resource.shape.prune(&mut object, &HashSet::new()).map_err(misfit)?;
+    let before = ["metadata", "annotations", LAST_APPLIED];
+    if actor.manager == "kubectl" && live.is_some_and(|live| fields::get(live, &before).is_some()) {
+        // Kept in step for those who go back to client-side apply.
+        object["metadata"]["annotations"][LAST_APPLIED] = format!("{}\n", sorted(stated)).into();
+    }
+    Ok(object)
 }
 
-fn api_version_of(kind: &GroupVersionKind) -> String {
-    let text = api_version(&kind.group, &kind.version);
-    if kind.group.is_empty() { format!("/{text}") } else { text }
+fn writer<'a>(
+    resource: &Resource,
+    actor: &'a Actor,
+    api_version: &'a str,
+    subresource: &'a str,
+    now: &'a str,
+) -> Writer<'a> {
+    let has_status = resource.subresource("status").is_some();
+    Writer { manager: &actor.manager, api_version, subresource, now, has_status }
+}
+
+fn conflict_status(message: String, conflicts: &[managed_fields::Conflict]) -> Status {
+    let cause = |conflict: &managed_fields::Conflict| Cause {
+        reason: "FieldManagerConflict",
+        message: format!("conflict with {}", conflict.owner),
+        field: conflict.path.clone(),
+    };
+    Status::plain(409, "Conflict", message).with_causes(conflicts.iter().map(cause).collect())
+}
+
+/// `/v1` or `apps/v1`.
+fn shown_version(resource: &Resource) -> String {
+    let text = resource.api_version();
+    if resource.group.is_empty() { format!("/{text}") } else { text }
+}
+
+/// The same value with its keys in order.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            Value::Object(keys.into_iter().map(|key| (key.clone(), sorted(&map[key]))).collect())
+        }
+        Value::Array(list) => list.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
 }
 
 /// Fills in the defaults of a kind.
@@ -389,9 +416,19 @@ pub(crate) fn validate_create(resource: &Resource, object: &Value) -> Vec<Cause>
 }
 
 /// What is wrong with a change.
-pub(crate) fn validate_update(resource: &Resource, new: &Value, old: &Value) -> Vec<Cause> {
+pub(crate) fn validate_update(
+    resource: &Resource,
+    new: &Value,
+    old: &Value,
+    subresource: &str,
+) -> Vec<Cause> {
     let mut causes = checks::update(resource, new, old);
-    causes.extend(resource.shape.problems(new, Some(old)));
+    let mut problems = resource.shape.problems(new, Some(old));
+    if subresource == "status" {
+        // The status is checked as a value of its own: texts name places inside it.
+        problems.iter_mut().for_each(|cause| cause.message = cause.message.replacen(": status.", ": ", 1));
+    }
+    causes.extend(problems);
     causes
 }
 
@@ -410,17 +447,12 @@ pub(crate) fn track(
     }
     let now = clock::now();
     let api_version = resource.api_version();
-    let writer = Writer {
-        manager: &actor.manager,
-        api_version: &api_version,
-        subresource,
-        now: &now,
-        has_status: resource.subresource("status").is_some(),
-    };
+    let writer = writer(resource, actor, &api_version, subresource, &now);
     let tracked = managed_fields::update(&resource.shape.merge(), live, sent.clone(), &writer);
     fields::copy_meta(new, &tracked, "managedFields");
 }
 
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";

@@ -171,7 +171,7 @@ fn message(name: &str, bytes: &[u8], depth: usize) -> Result<Value, Error> {
                 .unwrap_or_default();
         } else if is_inlined(field, kind) {
             object.extend(value.as_object().cloned().unwrap_or_default());
-        } else if !is_zero(&value) {
+        } else if !is_zero(&value) || POINTERS.contains(&field) {
             object.insert(field.to_owned(), value);
         }
     }
@@ -194,6 +194,22 @@ fn is_inlined(field: &str, kind: &str) -> bool {
     ) && kind.starts_with('#')
         && !matches!(kind, "#core.v1.PersistentVolumeClaim")
 }
+
+/// Fields for which zero is not the same as absence.
+const POINTERS: [&str; 12] = [
+    "replicas",
+    "parallelism",
+    "completions",
+    "backoffLimit",
+    "terminationGracePeriodSeconds",
+    "revisionHistoryLimit",
+    "minReplicas",
+    "immutable",
+    "automountServiceAccountToken",
+    "successfulJobsHistoryLimit",
+    "failedJobsHistoryLimit",
+    "ttlSecondsAfterFinished",
+];
 
 /// The zero value of a field means the same as its absence.
 fn is_zero(value: &Value) -> bool {

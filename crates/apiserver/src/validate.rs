@@ -110,7 +110,7 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
         let found = type_name(value).to_owned();
         problems
             .push(Problem::new(path, Kind::Type(found, format!("{path} in body must be of type {wanted}"))));
-        if matches!(wanted, "integer" | "number") && !value.is_number() {
+        if wanted == "integer" && value.is_number() {
             let text = format!("Checked value must be of type {wanted} (default format) in {path}");
             problems.push(Problem::new("", Kind::Invalid(Value::from(""), text)));
         }
@@ -263,6 +263,11 @@ fn object(
     path: &str,
     problems: &mut Vec<Problem>,
 ) {
+    if schema["x-kubernetes-embedded-resource"] == true {
+        for name in ["apiVersion", "kind"].iter().filter(|name| !fields.contains_key(**name)) {
+            problems.push(Problem::new(&format!("{path}.{name}"), Kind::Required));
+        }
+    }
     if let Some(most) = schema["maxProperties"].as_u64().filter(|most| fields.len() as u64 > *most) {
         problems.push(Problem::new(path, Kind::TooMany(fields.len(), most)));
     }

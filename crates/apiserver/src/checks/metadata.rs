@@ -132,7 +132,8 @@ pub(super) fn label(name: &str) -> Vec<String> {
 pub(super) fn subdomain(name: &str) -> Vec<String> {
     let mut whys = Vec::new();
     if name.len() > 253 {
-        whys.push("must be no more than 253 bytes".into());
+        whys.push("must be no more than 253 characters".into());
+        return whys;
     }
     if !name.split('.').all(is_label) {
         whys.push(SUBDOMAIN.into());

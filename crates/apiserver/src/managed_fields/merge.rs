@@ -28,7 +28,7 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
     let parts = shape.parts(value);
     match (value, &parts) {
         (Value::Object(fields), Parts::Fields | Parts::DeducedFields) if !fields.is_empty() => {
-            let mut tree = Tree { member: parts == Parts::DeducedFields, ..Tree::default() };
+            let mut tree = Tree { member: matches!(shape, Shape::Deduced), ..Tree::default() };
             for (name, value) in fields {
                 let below = format!("{path}.{name}");
                 match shape.field(name) {

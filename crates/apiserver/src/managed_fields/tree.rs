@@ -93,10 +93,10 @@ impl Tree {
     }
 
     fn collect(&self, prefix: &str, paths: &mut Vec<String>) {
-        if self.member {
-            paths.push(prefix.to_owned());
-        }
-        for (step, tree) in &self.below {
+        // Members of one level come before what is below any of them.
+        let members = self.below.iter().filter(|(_, tree)| tree.member);
+        paths.extend(members.map(|(step, _)| format!("{prefix}{}", step.show())));
+        for (step, tree) in self.below.iter().filter(|(_, tree)| !tree.below.is_empty()) {
             tree.collect(&format!("{prefix}{}", step.show()), paths);
         }
     }

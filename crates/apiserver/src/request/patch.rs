@@ -78,25 +78,25 @@ fn patched(
 fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
     let mut config = objects::decode_apply(call)?;
     check_kind(call, &config)?;
+    let stated = config.clone();
     update::check_identity(call, &mut config)?;
     if fields::get(&config, &["metadata", "managedFields"]).is_some() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Apply };
-    let mut warnings = Vec::new();
     for _ in 0..update::RETRIES {
         let Some(stored) = call.app.store.get(&call.key()) else {
             if !call.subresource.is_empty() {
                 return Err(call.not_found());
             }
-            let object = applied_new(call, &config, options, &actor, &mut warnings)?;
-            return Ok(call.answer(201, object).warned(warnings));
+            let object = applied_new(call, &config, options, &actor, &stated)?;
+            return Ok(call.answer(201, object));
         };
         let old = call.shown(stored.object());
-        let new = objects::applied(call, Some(&old), &config, options, &actor, &mut warnings)?;
+        let new = objects::applied(call, Some(&old), &config, options, &actor, &stated)?;
         let change = Change { old: &stored, new, by: By::Apply };
         if let Outcome::Done(object) = update::apply(call, change, options, &actor)? {
-            return Ok(call.answer(200, object).warned(warnings));
+            return Ok(call.answer(200, object));
         }
     }
     Err(call.conflict(&call.name))
@@ -107,7 +107,7 @@ fn applied_new(
     config: &Value,
     options: &Options,
     actor: &Actor,
-    warnings: &mut Vec<String>,
+    stated: &Value,
 ) -> Result<Value, Status> {
     let mut config = config.clone();
     let uid = fields::uid(&config).to_owned();
@@ -116,7 +116,7 @@ fn applied_new(
         return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
     }
     fields::metadata(&mut config).shift_remove("resourceVersion");
-    let object = objects::applied(call, None, &config, options, actor, warnings)?;
+    let object = objects::applied(call, None, &config, options, actor, stated)?;
     super::create::create(call, object, options, actor)
 }
 

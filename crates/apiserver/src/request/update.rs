@@ -89,7 +89,7 @@ pub(crate) fn apply(
     objects::default(resource, &mut new);
     let sent = new.clone();
     crate::admit::update(call, &old, &mut new)?;
-    let causes = objects::validate_update(resource, &new, &old);
+    let causes = objects::validate_update(resource, &new, &old, &call.subresource);
     if !causes.is_empty() {
         return Err(call.invalid(&call.name, causes));
     }
@@ -217,7 +217,7 @@ fn check_version(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status
 fn keep_metadata(call: &Call<'_>, old: &Value, new: &mut Value, by: By) -> Result<(), Status> {
     let stated = fields::uid(new).to_owned();
     if !stated.is_empty() && stated != fields::uid(old) {
-        if by == By::Patch {
+        if by != By::Put {
             let cause = Cause::invalid("metadata.uid", &json!(stated), "field is immutable");
             return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
         }

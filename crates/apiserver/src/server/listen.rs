@@ -93,6 +93,7 @@ async fn take(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> Result<Requ
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<u64>().ok());
     if stated.is_some_and(|length| length > BODY as u64) {
+        drain(body).await;
         return Err(too_large());
     }
     let read = tokio::time::timeout(Duration::from_secs(60), Limited::new(body, BODY).collect());
@@ -107,6 +108,11 @@ async fn take(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> Result<Requ
     let path = parts.uri.path().to_owned();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     Ok(Request { method: parts.method, path, query, headers: parts.headers, body, user })
+}
+
+/// Reads on for a while, so that a client that sends first and reads later gets its answer.
+async fn drain(body: Incoming) {
+    let _ = tokio::time::timeout(Duration::from_secs(5), Limited::new(body, 8 * BODY).collect()).await;
 }
 
 fn too_large() -> Status {
