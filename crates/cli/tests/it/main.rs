@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod guide;
+mod keys;
 mod kill;
 mod person;
 mod sops;
