@@ -1,4 +1,4 @@
-//! `keys generate`: files that other programs take, names on standard output, nothing overwritten.
+//! `keys generate`: files that other programs take, nothing overwritten.
 
 use std::os::unix::fs::PermissionsExt as _;
 

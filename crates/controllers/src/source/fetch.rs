@@ -1,4 +1,4 @@
-//! Clone, copy in what is included, pack and keep: an artifact, or the news that nothing moved.
+//! Clone, include, pack and keep: an artifact, or that nothing moved.
 
 use std::sync::Arc;
 

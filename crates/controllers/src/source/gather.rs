@@ -1,4 +1,4 @@
-//! Reading all that a fetch needs: credentials, proxy, included repositories. Nothing is written.
+//! Reading all that a fetch needs. Nothing is written.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
