@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use sealfast_apiserver::server::{Options, State, start};
 
 #[tokio::main]
+#[expect(clippy::disallowed_methods, reason = "an example has no place of its own for settings")]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let kubeconfig = arguments.next().unwrap_or_else(|| "kubeconfig".into());
