@@ -1,7 +1,5 @@
 //! What can go wrong with one master key or one identity.
 
-use std::io;
-
 /// An error of one key service or one identity.
 ///
 /// No message contains key material; identities that do not parse are named by their line.
@@ -95,15 +93,6 @@ pub enum Error {
     PgpGenerate {
         /// Why.
         reason: String,
-    },
-    /// A program could not be run.
-    #[error("the program `{program}` could not be run")]
-    Program {
-        /// Its name or path.
-        program: String,
-        /// Why.
-        #[source]
-        source: io::Error,
     },
     /// The list of allowed Vault addresses has an empty entry.
     #[error("entry {index} of the list of allowed Vault addresses is empty")]

@@ -44,7 +44,7 @@ pub(crate) async fn unwrap(
     if let Some(program) = program {
         match program.decrypt(enc).await {
             Ok(key) => return Ok(key),
-            Err(error) => reasons.push(format!("GnuPG binary error: {}", error.with_causes())),
+            Err(words) => reasons.push(format!("GnuPG binary error: {words}")),
         }
     }
     Err(Error::PgpOpen { reason: reasons.join("; ") })
@@ -62,7 +62,7 @@ pub(crate) async fn wrap(
     if let Some(found) = ring.find(fingerprint) {
         match message::encrypt(&found, secret, now) {
             Ok(text) => return Ok(text),
-            Err(error) => reasons.push(error.to_string()),
+            Err(reason) => reasons.push(reason),
         }
     } else if program.is_none() {
         reasons.push(format!("there is no key with fingerprint {fingerprint}"));
@@ -70,7 +70,7 @@ pub(crate) async fn wrap(
     if let Some(program) = program {
         match program.encrypt(fingerprint, secret).await {
             Ok(text) => return Ok(text),
-            Err(error) => reasons.push(format!("GnuPG binary error: {}", error.with_causes())),
+            Err(words) => reasons.push(format!("GnuPG binary error: {words}")),
         }
     }
     Err(Error::PgpWrap { reason: reasons.join("; ") })

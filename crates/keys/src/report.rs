@@ -42,7 +42,9 @@ fn group_text(index: usize, group: &GroupResult) -> String {
 fn key_text(failure: &KeyFailure) -> String {
     let reason = |error: &crate::error::Error| {
         let mut lines = prefix(&wrap(&error.with_causes(), REASON_COLUMNS), "  | ");
-        lines.replace_range(..1, "-");
+        if !lines.is_empty() {
+            lines.replace_range(..1, "-");
+        }
         lines
     };
     let reasons: Vec<String> = failure.reasons.iter().map(reason).collect();

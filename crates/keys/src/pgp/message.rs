@@ -13,16 +13,16 @@ use zeroize::Zeroizing;
 
 use super::certificate::{Part, choose};
 use super::ring::{Found, Ring, digits};
-use crate::error::Error;
 
 /// The most bytes that a wrapped data key or share may have.
 const MOST_KEY_BYTES: u64 = 1024;
 
-/// Encrypts to the part of the key that may, as an armored message without a line break at its end.
-pub(super) fn encrypt(found: &Found<'_>, secret: &[u8], now: Time) -> Result<String, Error> {
-    let failed = |error: ::pgp::errors::Error| Error::PgpWrap { reason: error.to_string() };
+/// Encrypts to the part of the key that may, as an armored message without a line break at its end, or says in one line why
+/// that is not possible.
+pub(super) fn encrypt(found: &Found<'_>, secret: &[u8], now: Time) -> Result<String, String> {
+    let failed = |error: ::pgp::errors::Error| error.to_string();
     let seconds = now.to_string().parse().map(jiff::Timestamp::as_second).unwrap_or(i64::MAX);
-    let part = choose(found, seconds)?;
+    let part = choose(found, seconds).map_err(|error| error.to_string())?;
     let mut builder =
         MessageBuilder::from_bytes("", secret.to_vec()).seipd_v1(OsRng, SymmetricKeyAlgorithm::AES256);
     match part {

@@ -1,13 +1,12 @@
 //! The person's own keyring through the `gpg` program.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use zeroize::Zeroizing;
-
-use crate::error::Error;
 
 /// The last digits of a fingerprint, as `--trusted-key` takes them.
 const SHORT: usize = 16;
@@ -28,7 +27,8 @@ impl Default for GpgProgram {
 }
 
 impl GpgProgram {
-    pub(super) async fn encrypt(&self, fingerprint: &str, secret: &[u8]) -> Result<String, Error> {
+    /// Encrypts, or says why `gpg` did not.
+    pub(super) async fn encrypt(&self, fingerprint: &str, secret: &[u8]) -> Result<String, String> {
         let trusted = shorten(fingerprint);
         let args = [
             "--no-default-recipient",
@@ -41,29 +41,26 @@ impl GpgProgram {
             &trusted,
             "--no-encrypt-to",
         ];
-        let output = self.run(&args, secret).await?;
-        let output = output.map_err(|words| Error::PgpWrap {
-            reason: format!("failed to encrypt sops data key with pgp: {words}"),
-        })?;
+        let output = self.run(&args, secret).await;
+        let output = output.map_err(|words| format!("failed to encrypt sops data key with pgp: {words}"))?;
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
     }
 
-    pub(super) async fn decrypt(&self, enc: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let failed = |words: &str| Error::PgpOpen {
-            reason: format!("failed to decrypt sops data key with pgp: {words}"),
-        };
-        let output = self.run(&["-d"], enc.as_bytes()).await?.map_err(|words| failed(&words))?;
-        if output.is_empty() {
-            return Err(failed("zero bytes returned"));
+    /// Decrypts, or says why `gpg` did not.
+    pub(super) async fn decrypt(&self, enc: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+        let failed = |words: &str| format!("failed to decrypt sops data key with pgp: {words}");
+        match self.run(&["-d"], enc.as_bytes()).await {
+            Ok(output) if output.is_empty() => Err(failed("zero bytes returned")),
+            Ok(output) => Ok(output),
+            Err(words) => Err(failed(&words)),
         }
-        Ok(output)
     }
 
-    /// Runs the program over an input; the inner error is what it said.
-    async fn run(&self, args: &[&str], input: &[u8]) -> Result<Result<Zeroizing<Vec<u8>>, String>, Error> {
-        let broken = |source| Error::Program { program: self.program.display().to_string(), source };
-        let mut command = self.command();
-        let mut child = command.args(args).spawn().map_err(broken)?;
+    /// Runs the program over an input; an error is what it said, or why it was not run.
+    async fn run(&self, args: &[&str], input: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+        let broken =
+            |error: io::Error| format!("the program `{}` could not be run: {error}", self.program.display());
+        let mut child = self.command().args(args).spawn().map_err(broken)?;
         let stdin = child.stdin.take();
         let feed = async move {
             if let Some(mut stdin) = stdin {
@@ -75,10 +72,10 @@ impl GpgProgram {
         let output = output.map_err(broken)?;
         let stdout = Zeroizing::new(output.stdout);
         if output.status.success() {
-            return Ok(Ok(stdout));
+            return Ok(stdout);
         }
         let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Ok(Err(if words.is_empty() { output.status.to_string() } else { words }))
+        Err(if words.is_empty() { output.status.to_string() } else { words })
     }
 
     fn command(&self) -> Command {

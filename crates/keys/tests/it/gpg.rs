@@ -46,6 +46,11 @@ async fn what_gpg_says_is_carried() -> Result<()> {
         anyhow::bail!("it was opened")
     };
     assert!(failure.to_string().contains("No secret key"), "{failure}");
+    assert_eq!(
+        failure.to_string().matches("could not decrypt data key with PGP key").count(),
+        1,
+        "{failure}"
+    );
     assert!(
         failure.report().contains("    - | could not decrypt data key with PGP key: "),
         "{}",
