@@ -55,7 +55,10 @@ impl Walk<'_> {
             let Some(value) = map.get_mut(&name) else { continue };
             self.value(field, value, &place)?;
             let required = kind.required.contains(&name);
-            if vanishes(&name, field, value, required) {
+            if path.is_empty() && name == "rules" && field.kind == "list" && is_empty(value) {
+                // RBAC states that there are none.
+                *value = Value::Null;
+            } else if vanishes(&name, field, value, required) {
                 map.shift_remove(&name);
             } else if required && field.kind == "list" && is_empty(value) {
                 *value = Value::Null;

@@ -157,6 +157,9 @@ pub(crate) fn selector_text(selector: Option<&Value>) -> String {
 }
 
 fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    if path.is_empty() {
+        return None;
+    }
     path.split('.').filter(|key| !key.is_empty()).try_fold(object, |value, key| value.get(key))
 }
 

@@ -1,0 +1,50 @@
+//! A client for the tests.
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sealfast_apiserver::server::Running;
+use serde_json::Value;
+
+/// Talks to a running server as its administrator.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    server: String,
+    token: String,
+}
+
+impl Client {
+    pub(crate) fn of(running: &Running) -> anyhow::Result<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let kubeconfig = running.kubeconfig();
+        let line = |key: &str| {
+            let found = kubeconfig.lines().find_map(|line| line.trim().strip_prefix(key));
+            found.map(|text| text.trim().to_owned()).context("the kubeconfig is whole")
+        };
+        let ca = STANDARD.decode(line("certificate-authority-data:")?)?;
+        let certificate = reqwest::Certificate::from_pem(&ca)?;
+        let http = reqwest::Client::builder().tls_certs_only([certificate]).no_proxy().build()?;
+        Ok(Self { http, server: line("server:")?, token: line("token:")? })
+    }
+
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<(u16, Value)> {
+        let mut request =
+            self.http.request(method.parse()?, format!("{}{path}", self.server)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.header("Content-Type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or_default()))
+    }
+
+    pub(crate) async fn open(&self, path: &str) -> anyhow::Result<reqwest::Response> {
+        Ok(self.http.get(format!("{}{path}", self.server)).bearer_auth(&self.token).send().await?)
+    }
+}

@@ -1,0 +1,83 @@
+//! A state directory: kept over restarts, locked, and unreadable without its key.
+
+use std::os::unix::fs::PermissionsExt;
+
+use base64::Engine;
+use sealfast_apiserver::error::Error;
+use sealfast_apiserver::server::{Options, State, start};
+use serde_json::json;
+
+use crate::client::Client;
+
+const PLAIN: &str = "correct-horse-battery-staple";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_keeps_objects_token_and_certificate() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let options = Options::default().with_state(State::Dir(dir.path().join("state")));
+    let running = start(options.clone()).await?;
+    let client = Client::of(&running)?;
+    let secret = json!({"metadata": {"name": "s"}, "stringData": {"password": PLAIN}});
+    let (status, first) = client.call("POST", "/api/v1/namespaces/default/secrets", Some(secret)).await?;
+    assert_eq!(status, 201);
+    assert!(matches!(start(options.clone()).await, Err(Error::InUse { .. })), "a second server is refused");
+    let before = running.kubeconfig();
+    let addr = running.addr();
+    running.stop().await;
+
+    let running = start(options.with_listen(addr)).await?;
+    assert_eq!(running.kubeconfig(), before);
+    let (_, again) = client.call("GET", "/api/v1/namespaces/default/secrets/s", None).await?;
+    assert_eq!(again["data"], first["data"]);
+    assert_eq!(again["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_values_are_in_no_state_file() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let running = start(Options::default().with_state(State::Dir(dir.path().to_owned()))).await?;
+    let client = Client::of(&running)?;
+    let secret = json!({"metadata": {"name": "s"}, "stringData": {"password": PLAIN}});
+    client.call("POST", "/api/v1/namespaces/default/secrets", Some(secret)).await?;
+    client.call("DELETE", "/api/v1/namespaces/default/secrets/s", None).await?;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(PLAIN);
+    for entry in std::fs::read_dir(dir.path())? {
+        let path = entry?.path();
+        let bytes = std::fs::read(&path)?;
+        for wanted in [PLAIN.as_bytes(), encoded.as_bytes()] {
+            assert!(
+                !bytes.windows(wanted.len()).any(|part| part == wanted),
+                "{} holds the value",
+                path.display()
+            );
+        }
+        let mode = std::fs::metadata(&path)?.permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} is open to others", path.display());
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_cut_short_costs_only_itself() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let options = Options::default().with_state(State::Dir(dir.path().to_owned()));
+    let running = start(options.clone()).await?;
+    let client = Client::of(&running)?;
+    for name in ["a", "b"] {
+        let body = json!({"metadata": {"name": name}});
+        client.call("POST", "/api/v1/namespaces/default/configmaps", Some(body)).await?;
+    }
+    running.stop().await;
+    let path = dir.path().join("state");
+    let bytes = std::fs::read(&path)?;
+    std::fs::write(&path, &bytes[..bytes.len() - 5])?;
+    let running = start(options).await?;
+    let client = Client::of(&running)?;
+    assert_eq!(client.call("GET", "/api/v1/namespaces/default/configmaps/a", None).await?.0, 200);
+    assert_eq!(client.call("GET", "/api/v1/namespaces/default/configmaps/b", None).await?.0, 404);
+    running.stop().await;
+    Ok(())
+}
