@@ -191,6 +191,7 @@ fn is_inlined(field: &str, kind: &str) -> bool {
             | "handler"
             | "ephemeralContainerCommon"
             | "localObjectReference"
+            | "ingressRuleValue"
     ) && kind.starts_with('#')
         && !matches!(kind, "#core.v1.PersistentVolumeClaim")
 }

@@ -41,13 +41,12 @@ fn session(server: &Server, folder: &Path, run: &str, namespace: &str) -> Result
         copy(&folder.join("files"), work.path(), run).map_err(text)?;
     }
     let script = std::fs::read_to_string(folder.join("cmd.txt")).map_err(text)?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
     let output = Command::new("bash")
         .arg("-c")
         .arg(script)
         .current_dir(work.path())
-        .env_clear()
-        .env("PATH", path)
+        .env_remove("http_proxy")
+        .env_remove("https_proxy")
         .env("HOME", home.path())
         .env("KUBECONFIG", &kubeconfig)
         .env("TZ", "UTC")
