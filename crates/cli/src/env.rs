@@ -31,6 +31,12 @@ impl Variable {
     }
 }
 
+/// Returns the value of a variable that an env file names without a value.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub(crate) fn named(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// The person's home directory.
 pub(crate) const HOME: Variable = Variable("HOME");
 /// Where configuration lies instead of `~/.config`.
@@ -89,3 +95,6 @@ pub(crate) const SOPS_EDITOR: Variable = Variable("SOPS_EDITOR");
 pub(crate) const EDITOR: Variable = Variable("EDITOR");
 /// Directories with programs.
 pub(crate) const PATH: Variable = Variable("PATH");
+
+/// Namespace of Flux's objects when no flag names one.
+pub(crate) const FLUX_SYSTEM_NAMESPACE: Variable = Variable("FLUX_SYSTEM_NAMESPACE");

@@ -1,15 +1,216 @@
-//! The `flux` command line.
+//! The `flux` command line: the verbs of the guide.
+//!
+//! Follows: `flux` 2.9. Data goes to standard output; each step is one line on standard error with its sign.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::diagnostic::Failure;
+use crate::output;
+use args::{Args, Flag, Kind};
+
+mod args;
+mod connect;
+mod create_kustomization;
+mod create_source;
+mod get;
+mod reconcile;
+mod wait;
+
+/// Why a command ended early; printed behind `✗`.
+#[derive(Debug)]
+pub(super) struct Failed(String);
+
+impl<T: Into<String>> From<T> for Failed {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Failed {
+    /// Returns an error's text with those of its causes, as Go wraps them.
+    pub(super) fn from_error(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let more = error.to_string();
+            if !text.contains(&more) {
+                text = format!("{text}: {more}");
+            }
+            cause = error.source();
+        }
+        Self(text)
+    }
+}
 
 /// Runs `flux ARGS`.
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
-    Failure::new(format!(
-        "unknown command `{}`",
-        args.first().map_or("".into(), |word| word.to_string_lossy())
-    ))
-    .report()
+    let words: Vec<String> = args.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    match dispatch(&words) {
+        Ok(code) => code,
+        Err(Failed(text)) => {
+            output::talk(&format!("✗ {text}"));
+            ExitCode::FAILURE
+        }
+    }
 }
+
+fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
+    let (path, rest) = command_path(words);
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    match path.as_slice() {
+        [] | ["help", ..] if rest.iter().any(|word| word == "--version" || word == "-v") => Ok(version()),
+        [] | ["help", ..] => Ok(help(HELP)),
+        ["version"] => Ok(version()),
+        ["create"] | ["create", "source"] => Ok(help(create_source::HELP)),
+        ["create", "source", "git"] => create_source::run(&parse(rest, create_source::FLAGS)?, rest),
+        ["create", "kustomization" | "ks"] => {
+            create_kustomization::run(&parse(rest, create_kustomization::FLAGS)?, rest)
+        }
+        ["get"] => Ok(help(get::HELP)),
+        ["get", "sources" | "source"] => Ok(help(get::HELP)),
+        ["get", "sources" | "source", kind] => get::run(kind, &parse(rest, get::FLAGS)?, rest),
+        ["get", kind] => get::run(kind, &parse(rest, get::FLAGS)?, rest),
+        ["reconcile"] | ["reconcile", "source" | "sources"] => Ok(help(reconcile::HELP)),
+        ["reconcile", "source" | "sources", kind] => reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest),
+        ["reconcile", kind] => reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest),
+        [verb, ..] => Err(format!("unknown command {verb:?} for \"flux\"").into()),
+    }
+}
+
+/// Splits the command's words from its arguments: up to three words before the first flag, by the verb.
+fn command_path(words: &[String]) -> (&[String], &[String]) {
+    let depth = match words.first().map(String::as_str) {
+        Some("create" | "get" | "reconcile") => {
+            let grouped = matches!(words.get(1).map(String::as_str), Some("source" | "sources"));
+            if grouped { 3 } else { 2 }
+        }
+        Some(_) => 1,
+        None => 0,
+    };
+    let plain = words.iter().take(depth).take_while(|word| !word.starts_with('-')).count();
+    words.split_at(plain)
+}
+
+fn parse(words: &[String], flags: &[Flag]) -> Result<Args, Failed> {
+    let mut all = flags.to_vec();
+    all.extend_from_slice(GLOBAL);
+    Args::parse(words, &all)
+}
+
+fn help(text: &str) -> ExitCode {
+    output::data(text.as_bytes())
+}
+
+fn version() -> ExitCode {
+    output::data(format!("flux version {} (sealfast)\n", env!("CARGO_PKG_VERSION")).as_bytes())
+}
+
+/// Asked for help?
+fn wants_help(words: &[String]) -> bool {
+    words.iter().any(|word| word == "--help" || word == "-h")
+}
+
+/// The namespace of the command.
+fn namespace(args: &Args) -> String {
+    let from_environment = || {
+        let wanted = crate::env::FLUX_SYSTEM_NAMESPACE.text()?;
+        if is_dns_label(&wanted) {
+            return Some(wanted);
+        }
+        output::talk(&format!("⚠️ ignoring invalid FLUX_SYSTEM_NAMESPACE: {wanted:?}"));
+        None
+    };
+    args.text("namespace").map(str::to_owned).or_else(from_environment).unwrap_or_else(|| "flux-system".to_owned())
+}
+
+fn is_dns_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(|byte| inner(byte) || byte == b'-')
+        && text.bytes().next().is_some_and(inner)
+        && text.bytes().last().is_some_and(inner)
+}
+
+/// The one name of a `create` command.
+fn new_name(args: &Args) -> Result<&str, Failed> {
+    let Some(name) = args.names.first() else { return Err("name is required".into()) };
+    if name.len() < 2 || !is_dns_label(name) {
+        return Err(format!(
+            "name '{name}' is invalid, it should adhere to standard defined in RFC 1123, the name can only contain alphanumeric characters or '-'"
+        )
+        .into());
+    }
+    Ok(name)
+}
+
+/// `--label k=v` as a map.
+fn labels(args: &Args) -> Result<serde_json::Map<String, serde_json::Value>, Failed> {
+    let mut labels = serde_json::Map::new();
+    for label in args.list("label") {
+        let parts: Vec<&str> = label.split('=').collect();
+        let [key, value] = parts.as_slice() else {
+            return Err(format!("invalid label format '{label}', must be key=value").into());
+        };
+        let named = key.rsplit('/').next().unwrap_or_default();
+        if !is_label_value(named) || named.is_empty() {
+            return Err(format!("invalid label '{key}': name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character").into());
+        }
+        if !is_label_value(value) {
+            return Err(format!("invalid label value '{value}': a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'").into());
+        }
+        labels.insert((*key).to_owned(), (*value).into());
+    }
+    Ok(labels)
+}
+
+fn is_label_value(text: &str) -> bool {
+    let ends = |byte: Option<u8>| byte.is_none_or(|byte| byte.is_ascii_alphanumeric());
+    text.len() <= 63
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && ends(text.bytes().next())
+        && ends(text.bytes().last())
+}
+
+/// A `--export`ed object.
+fn export(object: &serde_json::Value) -> ExitCode {
+    output::data(format!("---\n{}\n", sealfast_yaml::json::to_yaml(object).trim()).as_bytes())
+}
+
+const GLOBAL: &[Flag] = &[
+    Flag::short("namespace", 'n', Kind::Text),
+    Flag::long("ns-follows-kube-context", Kind::Switch),
+    Flag::long("kubeconfig", Kind::Text),
+    Flag::long("context", Kind::Text),
+    Flag::long("cluster", Kind::Text),
+    Flag::long("user", Kind::Text),
+    Flag::long("server", Kind::Text),
+    Flag::long("token", Kind::Text),
+    Flag::long("as", Kind::Text),
+    Flag::long("as-group", Kind::List),
+    Flag::long("cache-dir", Kind::Text),
+    Flag::long("kube-api-qps", Kind::Text),
+    Flag::long("kube-api-burst", Kind::Text),
+    Flag::long("timeout", Kind::Duration),
+    Flag::long("verbose", Kind::Switch),
+    Flag::short("help", 'h', Kind::Switch),
+];
+
+const HELP: &str = "\
+The verbs of flux that Sealfast stands in for.
+
+Usage:
+  flux create source git NAME --url URL --branch BRANCH [flags]
+  flux create kustomization NAME --source NAME [flags]
+  flux get sources git [NAME] [flags]
+  flux get kustomizations [NAME] [flags]
+  flux reconcile source git NAME [flags]
+  flux reconcile kustomization NAME [--with-source] [flags]
+  flux version
+
+Flags of every command:
+  -n, --namespace NAME   namespace of the objects (default flux-system)
+      --kubeconfig FILE  kubeconfig of the cluster (default $KUBECONFIG, then ~/.kube/config)
+      --context NAME     context of the kubeconfig
+      --timeout DURATION limit for the whole command (default 5m)
+";

@@ -18,6 +18,8 @@ mod sops;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The one TLS provider; a second installation cannot happen here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut args: Vec<OsString> = std::env::args_os().collect();
     let name = if args.is_empty() { OsString::from("sealfast") } else { args.remove(0) };
     let called = Path::new(&name).file_name().map(|name| name.to_string_lossy().into_owned());

@@ -1,0 +1,39 @@
+//! A client for the cluster that the flags and the kubeconfig name.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sealfast_cluster::client::Client;
+
+use super::Failed;
+use super::args::Args;
+
+/// Runs a command against the cluster, within `--timeout`.
+pub(super) fn with_client<F, T>(args: &Args, command: impl FnOnce(Client) -> F) -> Result<T, Failed>
+where
+    F: Future<Output = Result<T, Failed>>,
+{
+    let limit = args.duration("timeout").unwrap_or(Duration::from_secs(300));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::from_error(&error))?;
+    runtime.block_on(async {
+        let work = async {
+            let client = client(args).await?;
+            command(client).await
+        };
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err("context deadline exceeded".into()))
+    })
+}
+
+async fn client(args: &Args) -> Result<Client, Failed> {
+    if let Some(server) = args.filled("server") {
+        let token = args.filled("token").map(secrecy::SecretString::from);
+        let client = Client::from_url(server, token.as_ref(), None).await;
+        return client.map_err(|error| Failed::from_error(&error));
+    }
+    let file = args.filled("kubeconfig").map(PathBuf::from);
+    let client = Client::from_kubeconfig(file.as_deref(), args.filled("context")).await;
+    client.map_err(|error| Failed::from_error(&error))
+}

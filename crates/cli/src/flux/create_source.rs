@@ -1,0 +1,226 @@
+//! `flux create source git`.
+
+use std::process::ExitCode;
+
+use sealfast_k8s::duration;
+use sealfast_k8s::id::GroupVersionKind;
+use serde_json::{Map, Value, json};
+
+use super::args::{Args, Flag, Kind};
+use super::{Failed, connect, export, help, labels, namespace, new_name, wait, wants_help};
+use crate::output;
+
+pub(super) const FLAGS: &[Flag] = &[
+    Flag::long("url", Kind::Text),
+    Flag::long("branch", Kind::Text),
+    Flag::long("tag", Kind::Text),
+    Flag::long("tag-semver", Kind::Text),
+    Flag::long("ref-name", Kind::Text),
+    Flag::long("commit", Kind::Text),
+    Flag::long("interval", Kind::Duration),
+    Flag::long("fetch-timeout", Kind::Duration),
+    Flag::long("secret-ref", Kind::Text),
+    Flag::long("proxy-secret-ref", Kind::Text),
+    Flag::long("provider", Kind::Checked(provider)),
+    Flag::long("recurse-submodules", Kind::Switch),
+    Flag::long("ignore-paths", Kind::List),
+    Flag::long("sparse-checkout-paths", Kind::List),
+    Flag::long("label", Kind::List),
+    Flag::long("export", Kind::Switch),
+    Flag::short("username", 'u', Kind::Text),
+    Flag::short("password", 'p', Kind::Text),
+    Flag::long("ca-file", Kind::Text),
+    Flag::long("private-key-file", Kind::Text),
+    Flag::long("ssh-key-algorithm", Kind::Checked(key_algorithm)),
+    Flag::long("ssh-rsa-bits", Kind::Checked(rsa_bits)),
+    Flag::long("ssh-ecdsa-curve", Kind::Checked(curve)),
+    Flag::short("silent", 's', Kind::Switch),
+];
+
+pub(super) const HELP: &str = "\
+Create a GitRepository, and wait until its first artifact is there.
+
+Usage:
+  flux create source git NAME --url URL (--branch|--tag|--tag-semver|--ref-name|--commit) REF [flags]
+
+Examples:
+  flux create source git my-secrets --url=https://github.com/my-org/my-secrets --branch=main
+  flux create source git my-secrets --url=https://github.com/my-org/my-secrets --branch=main --export > source.yaml
+
+Flags:
+      --url URL                    ssh, http or https address
+      --branch, --tag, --tag-semver, --ref-name, --commit
+                                   which commit; commit wins over ref-name, semver, tag, branch
+      --interval DURATION          between polls (default 1m)
+      --fetch-timeout DURATION     bounds one remote operation
+      --secret-ref NAME            Secret with credentials
+  -u, --username, -p, --password   credentials for https: kept in a Secret of the source's name
+      --ca-file FILE               certificate authority for https
+      --ignore-paths, --sparse-checkout-paths, --recurse-submodules, --provider, --proxy-secret-ref, --label
+      --export                     print the object instead of creating it
+";
+
+fn provider(text: &str) -> Result<(), String> {
+    let known = ["generic", "github", "aws", "azure"];
+    if known.contains(&text) {
+        return Ok(());
+    }
+    Err(format!("source Git provider '{text}' is not supported, must be one of: {}", known.join("|")))
+}
+
+fn key_algorithm(text: &str) -> Result<(), String> {
+    if ["rsa", "ecdsa", "ed25519"].contains(&text) {
+        return Ok(());
+    }
+    Err(format!("unsupported public key algorithm '{text}', must be one of: rsa, ecdsa, ed25519"))
+}
+
+fn rsa_bits(text: &str) -> Result<(), String> {
+    match text.parse::<u32>() {
+        Err(_) => Err(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")),
+        Ok(..1024) => Err("RSA key bit size must be at least 1024".to_owned()),
+        Ok(bits) if bits % 8 != 0 => Err("RSA key bit size must be a multiples of 8".to_owned()),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn curve(text: &str) -> Result<(), String> {
+    if ["p256", "p384", "p521"].contains(&text) {
+        return Ok(());
+    }
+    Err(format!("unsupported curve '{text}', must be one of: p256, p384, p521"))
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
+    if wants_help(words) {
+        return Ok(help(HELP));
+    }
+    let name = new_name(args)?;
+    let url = args.filled("url").ok_or("url is required")?;
+    let scheme = scheme(url)?;
+    let reference = reference(args)?;
+    if args.filled("ca-file").is_some() && scheme == "ssh" {
+        return Err("specifying a CA file is not supported for Git over SSH".into());
+    }
+    let object = object(args, name, url, reference)?;
+    if args.is_on("export") {
+        return Ok(export(&object));
+    }
+    if scheme == "ssh" && args.filled("secret-ref").is_none() {
+        return Err("SSH keys are not made here: put the identity and known_hosts into a Secret and name it with --secret-ref".into());
+    }
+    output::talk("✚ generating GitRepository source");
+    connect::with_client(args, |client| async move {
+        let mut object = object;
+        if let Some(secret) = credentials(args, name, &namespace(args), &scheme)? {
+            wait::create_or_update(&client, &secret).await?;
+            object["spec"]["secretRef"] = json!({ "name": name });
+        }
+        output::talk("► applying GitRepository source");
+        let done = wait::create_or_update(&client, &object).await?;
+        output::talk(&format!("✔ GitRepository source {done}"));
+        output::talk("◎ waiting for GitRepository source reconciliation");
+        let gvk = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", "GitRepository");
+        let ready = wait::until_ready(&client, &gvk, &namespace(args), name).await?;
+        output::talk("✔ GitRepository source reconciliation completed");
+        let revision = ready["status"]["artifact"]["revision"].as_str().ok_or("GitRepository source reconciliation completed but no artifact was found")?;
+        output::talk(&format!("✔ fetched revision: {revision}"));
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn scheme(url: &str) -> Result<String, Failed> {
+    // A colon in the first path segment makes a URL that nobody can parse.
+    let first = url.split('/').next().unwrap_or_default();
+    match url.split_once("://") {
+        Some((scheme @ ("ssh" | "http" | "https"), _)) => Ok(scheme.to_owned()),
+        Some((scheme, _)) => Err(format!("git URL scheme '{scheme}' not supported, can be: ssh, http and https").into()),
+        None if first.contains(':') => {
+            Err(format!("git URL parse failed: parse {url:?}: first path segment in URL cannot contain colon").into())
+        }
+        None => Err("git URL scheme '' not supported, can be: ssh, http and https".into()),
+    }
+}
+
+fn reference(args: &Args) -> Result<Value, Failed> {
+    let mut reference = Map::new();
+    if let Some(commit) = args.filled("commit") {
+        reference.insert("commit".into(), commit.into());
+        if let Some(branch) = args.filled("branch") {
+            reference.insert("branch".into(), branch.into());
+        }
+        return Ok(Value::Object(reference));
+    }
+    for (flag, field) in [("ref-name", "name"), ("tag-semver", "semver"), ("tag", "tag"), ("branch", "branch")] {
+        if let Some(wanted) = args.filled(flag) {
+            reference.insert(field.into(), wanted.into());
+            return Ok(Value::Object(reference));
+        }
+    }
+    Err("a Git ref is required, use one of the following: --branch, --tag, --commit, --ref-name or --tag-semver".into())
+}
+
+fn object(args: &Args, name: &str, url: &str, reference: Value) -> Result<Value, Failed> {
+    let labels = labels(args)?;
+    let interval = args.duration("interval").map_or_else(|| "1m0s".to_owned(), duration::format);
+    let mut spec = json!({ "interval": interval, "ref": reference, "url": url });
+    if let Some(timeout) = args.duration("fetch-timeout") {
+        spec["timeout"] = duration::format(timeout).into();
+    }
+    for (flag, field) in [("secret-ref", "secretRef"), ("proxy-secret-ref", "proxySecretRef")] {
+        if let Some(secret) = args.filled(flag) {
+            spec[field] = json!({ "name": secret });
+        }
+    }
+    if let Some(provider) = args.filled("provider") {
+        spec["provider"] = provider.into();
+    }
+    if args.is_on("recurse-submodules") {
+        spec["recurseSubmodules"] = true.into();
+    }
+    if !args.list("ignore-paths").is_empty() {
+        spec["ignore"] = args.list("ignore-paths").join("\n").into();
+    }
+    if !args.list("sparse-checkout-paths").is_empty() {
+        spec["sparseCheckout"] = args.list("sparse-checkout-paths").into();
+    }
+    let mut metadata = json!({ "name": name, "namespace": namespace(args) });
+    if !labels.is_empty() {
+        metadata["labels"] = Value::Object(labels);
+    }
+    Ok(json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "GitRepository",
+        "metadata": metadata,
+        "spec": spec,
+    }))
+}
+
+/// The Secret of the source's own name, when credentials were given by flag.
+fn credentials(args: &Args, name: &str, namespace: &str, scheme: &str) -> Result<Option<Value>, Failed> {
+    if args.filled("secret-ref").is_some() || scheme == "ssh" {
+        return Ok(None);
+    }
+    let mut data = Map::new();
+    for field in ["username", "password"] {
+        if let Some(text) = args.filled(field) {
+            data.insert(field.into(), text.into());
+        }
+    }
+    if let Some(file) = args.filled("ca-file") {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("unable to read TLS CA file: {error}"))?;
+        data.insert("ca.crt".into(), text.into());
+    }
+    if scheme == "http" && !data.is_empty() {
+        output::talk("⚠️ insecure configuration: credentials configured for an HTTP URL");
+    }
+    Ok((!data.is_empty()).then(|| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": name, "namespace": namespace },
+            "stringData": data,
+        })
+    }))
+}

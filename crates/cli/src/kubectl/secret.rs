@@ -1,0 +1,168 @@
+//! The Secret that `create secret generic` makes from files, literals and env files.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize as _;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::{Failed, empty};
+
+/// Where values come from, in the order of the command line.
+#[derive(Default)]
+pub(super) struct Sources<'a> {
+    pub(super) literals: Vec<&'a str>,
+    pub(super) files: Vec<&'a str>,
+    pub(super) env_files: Vec<&'a str>,
+}
+
+/// Returns the Secret.
+pub(super) fn object(name: &str, sources: &Sources<'_>, kind: Option<&str>) -> Result<Value, Failed> {
+    if !sources.env_files.is_empty() && !(sources.files.is_empty() && sources.literals.is_empty()) {
+        return Err("from-env-file cannot be combined with from-file or from-literal".into());
+    }
+    let mut data = Data::default();
+    for source in &sources.files {
+        data.file(source)?;
+    }
+    for literal in &sources.literals {
+        let (key, value) = literal
+            .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| format!("invalid literal source {literal}, expected key=value"))?;
+        data.add(key, value.as_bytes())?;
+    }
+    for file in &sources.env_files {
+        data.env_file(file)?;
+    }
+    let mut secret = empty(name);
+    if !data.0.is_empty() {
+        data.0.sort_keys();
+        secret["data"] = Value::Object(data.0);
+    }
+    if let Some(kind) = kind.filter(|kind| !kind.is_empty()) {
+        secret["type"] = kind.into();
+    }
+    Ok(secret)
+}
+
+/// Keys with their values, encoded.
+#[derive(Default)]
+struct Data(Map<String, Value>);
+
+impl Data {
+    fn add(&mut self, key: &str, value: &[u8]) -> Result<(), Failed> {
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if key.is_empty() || key.len() > 253 || !key.bytes().all(valid) || key == "." || key == ".." {
+            return Err(format!(
+                "{key:?} is not valid key name for a Secret a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
+            )
+            .into());
+        }
+        if self.0.contains_key(key) {
+            return Err(format!("cannot add key {key}, another key by that name already exists").into());
+        }
+        self.0.insert(key.to_owned(), Value::String(STANDARD.encode(value)));
+        Ok(())
+    }
+
+    fn file(&mut self, source: &str) -> Result<(), Failed> {
+        let (key, path) = match source.split_once('=') {
+            Some((key, path)) => (Some(key), path),
+            None => (None, source),
+        };
+        let failed = |error: std::io::Error| Failed(format!("error reading {path}: {error}"));
+        let facts = std::fs::metadata(path).map_err(failed)?;
+        if facts.is_dir() {
+            if key.is_some() {
+                return Err("cannot give a key name for a directory path".into());
+            }
+            return self.folder(Path::new(path));
+        }
+        let base = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let bytes = zeroize::Zeroizing::new(std::fs::read(path).map_err(failed)?);
+        self.add(key.unwrap_or(&base), &bytes)
+    }
+
+    /// Takes every file directly in a folder whose name is a key.
+    fn folder(&mut self, folder: &Path) -> Result<(), Failed> {
+        let failed = |error: std::io::Error| Failed(format!("error reading {}: {error}", folder.display()));
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let valid = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+            if entry.file_type().map_err(failed)?.is_file() && valid {
+                files.push((name, entry.path()));
+            }
+        }
+        files.sort();
+        for (name, path) in files {
+            let bytes = zeroize::Zeroizing::new(std::fs::read(path).map_err(failed)?);
+            self.add(&name, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn env_file(&mut self, file: &str) -> Result<(), Failed> {
+        let text = std::fs::read_to_string(file).map_err(|error| format!("error reading {file}: {error}"))?;
+        for line in text.trim_start_matches('\u{feff}').lines() {
+            let line = line.trim_start();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (key, value) = match line.split_once('=') {
+                Some((key, value)) => (key, Some(value.to_owned())),
+                None => (line, crate::env::named(line)),
+            };
+            let starts = key.starts_with(|letter: char| letter.is_ascii_alphabetic() || "-._".contains(letter));
+            if !starts || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+                return Err(format!("{key:?} is not a valid key name: a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit").into());
+            }
+            if let Some(value) = value {
+                self.add(key, value.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds the hash of name, type and data to the name, as kustomize would.
+pub(super) fn append_hash(secret: &mut Value) {
+    let name = secret["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let data = secret.get("data").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    let mut content = Map::new();
+    content.insert("data".to_owned(), data);
+    content.insert("kind".to_owned(), "Secret".into());
+    content.insert("name".to_owned(), name.as_str().into());
+    content.insert("type".to_owned(), secret.get("type").cloned().unwrap_or_else(|| "".into()));
+    let digest = Sha256::digest(Value::Object(content).to_string());
+    let hexadecimal: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    // Letters that could spell words are replaced.
+    let hash: String = hexadecimal
+        .chars()
+        .map(|digit| match digit {
+            '0' => 'g',
+            '1' => 'h',
+            '3' => 'k',
+            'a' => 'm',
+            'e' => 't',
+            other => other,
+        })
+        .collect();
+    secret["metadata"]["name"] = format!("{name}-{hash}").into();
+}
+
+/// Returns JSON with four blanks a level and a final line break.
+pub(super) fn pretty(object: &Value) -> String {
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    if object.serialize(&mut serializer).is_err() {
+        return String::new();
+    }
+    bytes.push(b'\n');
+    String::from_utf8(bytes).unwrap_or_default()
+}

@@ -1,0 +1,244 @@
+//! `sealfast up`: the embedded server and both controllers over a folder or a Git repository.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use sealfast_apiserver::server::{self, Running, State};
+use sealfast_cluster::client::Client;
+use sealfast_controllers::options::{Hints, Options, SopsMac};
+use sealfast_controllers::run::{self, Handle};
+use tempfile::TempDir;
+
+use crate::diagnostic::Failure;
+use crate::output;
+use crate::private_file;
+use config::{Defaults, Source};
+
+mod bootstrap;
+mod config;
+mod folder;
+mod follow;
+mod objects;
+mod progress;
+mod table;
+
+/// What `up` takes.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct UpArgs {
+    /// Folder or Git URL with the manifests; without one, an empty cluster with the controllers in it.
+    #[arg(value_name = "DIR|URL")]
+    source: Option<String>,
+    /// Branch to follow (with a URL) [default: master].
+    #[arg(long, value_name = "BRANCH")]
+    branch: Option<String>,
+    /// Path of the kustomization below the source [default: ./, or what `.sealfast.yaml` says].
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// File with an age identity or an armored OpenPGP secret key; may be repeated [default: the person's age keys].
+    #[arg(long, value_name = "FILE")]
+    identity: Vec<PathBuf>,
+    /// Where the kubeconfig is written, with mode 0600 [default: a private temporary file].
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Where the cluster is kept: a folder, or `memory`.
+    #[arg(long, value_name = "DIR|memory", default_value = "memory")]
+    state: String,
+    /// Loopback address of the server; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Ends when everything is Ready (exit code 0) or cannot become so (exit code 1).
+    #[arg(long)]
+    once: bool,
+    /// How long to wait for everything to become Ready.
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = go_duration)]
+    timeout: Duration,
+    /// Format of the closing table.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+/// How the closing table is written.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sealfast up examples/guide --once
+  sealfast up . --path ./clusters/staging --identity ~/.config/sops/age/keys.txt
+  sealfast up https://github.com/my-org/my-secrets --branch main --identity cluster.agekey
+  sealfast up --state ./cluster --kubeconfig ./kubeconfig";
+
+/// Reads a Go duration such as `90s`.
+pub(crate) fn go_duration(text: &str) -> Result<Duration, String> {
+    sealfast_k8s::duration::parse(text).map_err(|error| error.to_string())
+}
+
+/// Runs `sealfast up`.
+pub(crate) fn run(args: UpArgs) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::because("failed to start", &error).report(),
+    };
+    match runtime.block_on(up(args)) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Everything that runs, in the order in which it is stopped.
+struct Cluster {
+    controllers: Handle,
+    server: Running,
+    client: Client,
+    kubeconfig: PathBuf,
+    /// Files that go with the process.
+    _scratch: TempDir,
+}
+
+async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
+    let source = Source::parse(args.source.as_deref())?;
+    let defaults = match &source {
+        Source::Folder(folder) => Defaults::read(folder)?,
+        Source::Git(_) | Source::Nothing => Defaults::default(),
+    };
+    let identities = identities(&args, &defaults, &source)?;
+    let cluster = start(&args).await?;
+    let outcome = serve(&args, &source, &defaults, &identities, &cluster).await;
+    cluster.controllers.stop().await;
+    cluster.server.stop().await;
+    outcome
+}
+
+/// The files named by flag, else by the folder, else the person's own age keys file.
+fn identities(args: &UpArgs, defaults: &Defaults, source: &Source) -> Result<Vec<PathBuf>, Failure> {
+    if !args.identity.is_empty() || *source == Source::Nothing {
+        return Ok(args.identity.clone());
+    }
+    if !defaults.identities.is_empty() {
+        for file in &defaults.identities {
+            output::talk(&format!("using the identity `{}` that the folder brings along: fine for a demo, and for nothing else", file.display()));
+        }
+        return Ok(defaults.identities.clone());
+    }
+    Ok(crate::sops::keyring::default_age_keys_file().filter(|file| file.is_file()).into_iter().collect())
+}
+
+async fn start(args: &UpArgs) -> Result<Cluster, Failure> {
+    let scratch = TempDir::with_prefix("sealfast-")
+        .map_err(|error| Failure::because("failed to make a temporary folder", &error))?;
+    let (state, artifacts) = places(&args.state, scratch.path());
+    let options = server::Options::default().with_state(state).with_listen(args.listen);
+    let server = server::start(options).await.map_err(|error| {
+        Failure::because("failed to start the embedded server", &error)
+            .hint("another `sealfast up` may be using this folder or address: give --state or --listen")
+    })?;
+    let kubeconfig = args.kubeconfig.clone().unwrap_or_else(|| scratch.path().join("kubeconfig"));
+    let text = server.kubeconfig();
+    let client = Client::from_kubeconfig_text(&text, None)
+        .await
+        .map_err(|error| Failure::because("failed to connect to the embedded server", &error))?;
+    bootstrap::cluster(&client).await?;
+    let options = Options {
+        storage_dir: artifacts,
+        sops_mac: SopsMac::Enforce,
+        hints: Hints::Append,
+        requeue_dependency: Duration::from_secs(1),
+        ..Options::default()
+    };
+    let controllers = run::start(client.clone(), options)
+        .await
+        .map_err(|error| Failure::because("failed to start the controllers", &error))?;
+    // Written last: who sees the file finds everything running.
+    private_file::write(&kubeconfig, text.as_bytes())?;
+    Ok(Cluster { controllers, server, client, kubeconfig, _scratch: scratch })
+}
+
+/// Where the cluster and the artifacts are kept.
+fn places(state: &str, scratch: &Path) -> (State, PathBuf) {
+    if state == "memory" {
+        return (State::Memory, scratch.join("artifacts"));
+    }
+    let folder = PathBuf::from(state);
+    (State::Dir(folder.join("cluster")), folder.join("artifacts"))
+}
+
+async fn serve(
+    args: &UpArgs,
+    source: &Source,
+    defaults: &Defaults,
+    identities: &[PathBuf],
+    cluster: &Cluster,
+) -> Result<ExitCode, Failure> {
+    let path = args.path.clone().or_else(|| defaults.path.clone()).unwrap_or_else(|| "./".to_owned());
+    let name = source.name();
+    if *source != Source::Nothing {
+        bootstrap::identities(&cluster.client, identities).await?;
+    }
+    match source {
+        Source::Nothing => {}
+        Source::Folder(folder) => {
+            folder::publish(&cluster.controllers, &cluster.client, folder, &name).await?;
+            let kustomization = objects::kustomization(&name, "ExternalArtifact", &path, !identities.is_empty());
+            bootstrap::apply(&cluster.client, &kustomization).await?;
+        }
+        Source::Git(url) => {
+            bootstrap::apply(&cluster.client, &objects::git_repository(&name, url, args.branch.as_deref())).await?;
+            let kustomization = objects::kustomization(&name, "GitRepository", &path, !identities.is_empty());
+            bootstrap::apply(&cluster.client, &kustomization).await?;
+        }
+    }
+    if *source == Source::Nothing {
+        if args.once {
+            return Ok(ExitCode::SUCCESS);
+        }
+    } else {
+        let ready = follow::until_rest(&cluster.client, args.timeout).await;
+        let applied = follow::applied(&cluster.client).await?;
+        show(args.output, &applied);
+        match ready {
+            Err(failure) if args.once => return Err(failure),
+            Ok(()) if args.once => return Ok(ExitCode::SUCCESS),
+            Err(failure) => drop(failure.report()),
+            Ok(()) => {}
+        }
+    }
+    output::talk(&format!(
+        "the cluster runs until Ctrl-C; use it with\n  kubectl --kubeconfig {} get all --all-namespaces",
+        cluster.kubeconfig.display()
+    ));
+    tokio::select! {
+        () = follow::changes(&cluster.client) => {}
+        result = folder::watch(source, &cluster.controllers, &cluster.client, &name) => result?,
+        () = stopped() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(format: Format, applied: &[serde_json::Value]) {
+    let text = match format {
+        Format::Table => table::render(applied),
+        Format::Json => format!("{:#}", table::to_json(applied)),
+    };
+    let _ = output::data(format!("{text}\n").as_bytes());
+}
+
+/// Waits for Ctrl-C or the wish to end from outside.
+pub(crate) async fn stopped() {
+    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
