@@ -39,6 +39,8 @@ pub(crate) fn named(name: &str) -> Option<String> {
 
 /// The person's home directory.
 pub(crate) const HOME: Variable = Variable("HOME");
+/// Kubeconfig files, separated by colons.
+pub(crate) const KUBECONFIG: Variable = Variable("KUBECONFIG");
 /// Where configuration lies instead of `~/.config`.
 pub(crate) const XDG_CONFIG_HOME: Variable = Variable("XDG_CONFIG_HOME");
 

@@ -71,7 +71,9 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
         ["get", "sources" | "source", kind] => get::run(kind, &parse(rest, get::FLAGS)?, rest),
         ["get", kind] => get::run(kind, &parse(rest, get::FLAGS)?, rest),
         ["reconcile"] | ["reconcile", "source" | "sources"] => Ok(help(reconcile::HELP)),
-        ["reconcile", "source" | "sources", kind] => reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest),
+        ["reconcile", "source" | "sources", kind] => {
+            reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest)
+        }
         ["reconcile", kind] => reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest),
         [verb, ..] => Err(format!("unknown command {verb:?} for \"flux\"").into()),
     }
@@ -117,10 +119,22 @@ fn namespace(args: &Args) -> String {
         if is_dns_label(&wanted) {
             return Some(wanted);
         }
-        output::talk(&format!("⚠️ ignoring invalid FLUX_SYSTEM_NAMESPACE: {wanted:?}"));
+        output::talk(&format!("⚠️  ignoring invalid FLUX_SYSTEM_NAMESPACE: {wanted:?}"));
         None
     };
-    args.text("namespace").map(str::to_owned).or_else(from_environment).unwrap_or_else(|| "flux-system".to_owned())
+    args.text("namespace")
+        .map(str::to_owned)
+        .or_else(from_environment)
+        .unwrap_or_else(|| "flux-system".to_owned())
+}
+
+/// The namespace of a command that asks the cluster, checked before it does.
+fn checked_namespace(args: &Args) -> Result<String, Failed> {
+    let namespace = namespace(args);
+    if is_dns_label(&namespace) {
+        return Ok(namespace);
+    }
+    Err(format!("namespace must be a valid DNS label: {namespace:?}").into())
 }
 
 fn is_dns_label(text: &str) -> bool {

@@ -27,7 +27,9 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     let words: Vec<String> = args.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        ["create", "secret", "generic", rest @ ..] if !rest.iter().any(|word| matches!(*word, "-h" | "--help")) => {
+        ["create", "secret", "generic", rest @ ..]
+            if !rest.iter().any(|word| matches!(*word, "-h" | "--help")) =>
+        {
             create(rest)
         }
         _ => return output::data(HELP.as_bytes()),
@@ -66,7 +68,9 @@ fn parse<'a>(words: &[&'a str]) -> Result<Wanted<'a>, Failed> {
         }
         let (flag, given) = match word.split_once('=') {
             Some((flag, value)) if word.starts_with("--") => (flag, Some(value)),
-            _ if word.len() > 2 && !word.starts_with("--") => (&word[..2], Some(word[2..].trim_start_matches('='))),
+            _ if word.len() > 2 && !word.starts_with("--") => {
+                (&word[..2], Some(word[2..].trim_start_matches('=')))
+            }
             _ => (word, None),
         };
         match flag {
@@ -82,13 +86,24 @@ fn parse<'a>(words: &[&'a str]) -> Result<Wanted<'a>, Failed> {
             _ => {}
         }
         let known = [
-            "--from-literal", "--from-file", "--from-env-file", "--type", "--namespace", "-n", "--output", "-o",
-            "--kubeconfig", "--context", "--field-manager", "--validate",
+            "--from-literal",
+            "--from-file",
+            "--from-env-file",
+            "--type",
+            "--namespace",
+            "-n",
+            "--output",
+            "-o",
+            "--kubeconfig",
+            "--context",
+            "--field-manager",
+            "--validate",
         ];
         if !known.contains(&flag) {
             return Err(format!("unknown flag: {flag}").into());
         }
-        let value = given.or_else(|| words.next()).ok_or_else(|| format!("flag needs an argument: {flag}"))?;
+        let value =
+            given.or_else(|| words.next()).ok_or_else(|| format!("flag needs an argument: {flag}"))?;
         match flag {
             "--from-literal" => wanted.sources.literals.push(value),
             "--from-file" => wanted.sources.files.push(value),
@@ -116,7 +131,9 @@ fn create(words: &[&str]) -> Result<ExitCode, Failed> {
     };
     if !["none", "client", "server"].contains(&wanted.dry_run) {
         let given = wanted.dry_run;
-        return Err(format!("Invalid dry-run value ({given}). Must be \"none\", \"server\", or \"client\".").into());
+        return Err(
+            format!("Invalid dry-run value ({given}). Must be \"none\", \"server\", or \"client\".").into()
+        );
     }
     if !["", "yaml", "json", "name"].contains(&wanted.output) {
         return Err(format!(
@@ -146,11 +163,13 @@ fn send(wanted: &Wanted<'_>, object: &mut Value) -> Result<Value, Failed> {
     let manager = wanted.manager.unwrap_or("kubectl-create");
     runtime.block_on(async {
         let file = wanted.kubeconfig.map(std::path::Path::new);
-        let client = Client::from_kubeconfig(file, wanted.context).await.map_err(|error| error.to_string())?;
+        let client =
+            Client::from_kubeconfig(file, wanted.context).await.map_err(|error| error.to_string())?;
         if wanted.namespace.is_none() {
             object["metadata"]["namespace"] = "default".into();
         }
-        let mut call = Call::new(http::Method::POST, format!("/api/v1/namespaces/{}/secrets", namespace_of(object)));
+        let mut call =
+            Call::new(http::Method::POST, format!("/api/v1/namespaces/{}/secrets", namespace_of(object)));
         call.query("fieldManager", manager);
         call.query("dryRun", if wanted.dry_run == "server" { "All" } else { "" });
         call.json(object);

@@ -1,4 +1,4 @@
-//! The `sealfast` program: the first word, or the name it is called under, picks the tool.
+//! The `sealfast` program: its name or first word picks the tool.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,7 +12,10 @@ mod kubectl;
 mod kustomize;
 mod native;
 mod output;
+mod private_file;
+mod run;
 mod sops;
+mod up;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -27,6 +30,6 @@ fn main() -> ExitCode {
         Some("sops") => sops::run(args, sops::Presentation::AsSops),
         Some("flux") => flux::run(args),
         Some("kustomize") => kustomize::run(args),
-        _ => native::run(args),
+        _ => native::start(args),
     }
 }

@@ -9,10 +9,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::output;
-use crate::{flux, keys, kubectl, kustomize, sops};
+use crate::{flux, keys, kubectl, kustomize, run, sops, up};
 
 /// Runs `sealfast ARGS`.
-pub(crate) fn run(mut args: Vec<OsString>) -> ExitCode {
+pub(crate) fn start(mut args: Vec<OsString>) -> ExitCode {
     let verb = args.first().and_then(|verb| verb.to_str()).unwrap_or_default().to_owned();
     match verb.as_str() {
         "sops" => sops::run(args.split_off(1), sops::Presentation::AsSops),
@@ -39,6 +39,8 @@ fn ours(args: Vec<OsString>) -> ExitCode {
             clap_complete::generate(shell, &mut Sealfast::command(), "sealfast", &mut text);
             output::data(&text)
         }
+        Ok(Sealfast { verb: Verb::Up(args) }) => up::run(args),
+        Ok(Sealfast { verb: Verb::Run(args) }) => run::run(args),
         Ok(Sealfast { verb: Verb::Keys(args) }) => match keys::run(args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),
@@ -61,6 +63,10 @@ struct Sealfast {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Run an embedded cluster and both controllers over a folder or a Git repository.
+    Up(up::UpArgs),
+    /// Run both controllers against a cluster.
+    Run(run::RunArgs),
     /// Make keys.
     Keys(keys::KeysArgs),
     /// Print a completion script for a shell.

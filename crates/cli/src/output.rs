@@ -2,6 +2,9 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
 
 /// Writes data to standard output; the exit code is success, also when the reader has gone.
 pub(crate) fn data(bytes: &[u8]) -> ExitCode {
@@ -24,7 +27,40 @@ pub(crate) fn usage(usage: &clap::Error) {
     let _ = usage.print();
 }
 
-/// Returns true when progress may be drawn over and over: standard error is a terminal.
-pub(crate) fn shows_progress() -> bool {
-    std::io::stderr().is_terminal()
+/// One line that is drawn over and over on a terminal; elsewhere only its lasting lines are printed.
+pub(crate) struct Spinner(Option<ProgressBar>);
+
+impl Spinner {
+    /// Starts the line; it goes away on drop.
+    pub(crate) fn start() -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self(Some(bar))
+    }
+
+    /// Says what is being waited for.
+    pub(crate) fn waits_for(&self, what: &str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(what.to_owned());
+        }
+    }
+
+    /// Prints a line that stays.
+    pub(crate) fn talk(&self, line: &str) {
+        match &self.0 {
+            Some(bar) => bar.println(line),
+            None => talk(line),
+        }
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
 }

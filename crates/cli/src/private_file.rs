@@ -7,7 +7,8 @@ use crate::diagnostic::Failure;
 
 /// Writes a file with mode 0600, replacing an older one by rename.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed = |error: &std::io::Error| Failure::because(format!("failed to write `{}`", path.display()), error);
+    let failed =
+        |error: &std::io::Error| Failure::because(format!("failed to write `{}`", path.display()), error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Temporary files have mode 0600 from the start.
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;

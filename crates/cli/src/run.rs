@@ -1,4 +1,4 @@
-//! `sealfast run`: both controllers against the cluster of a kubeconfig, or the one they run in.
+//! `sealfast run`: both controllers against a cluster.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -128,7 +128,11 @@ fn options(args: RunArgs) -> Options {
             Mac::Warn => SopsMac::Warn,
             Mac::Ignore => SopsMac::Ignore,
         },
-        cross_namespace: if args.no_cross_namespace_refs { CrossNamespace::Blocked } else { CrossNamespace::Allowed },
+        cross_namespace: if args.no_cross_namespace_refs {
+            CrossNamespace::Blocked
+        } else {
+            CrossNamespace::Allowed
+        },
         default_service_account: args.default_service_account,
         requeue_dependency: args.requeue_dependency,
         ..Options::default()

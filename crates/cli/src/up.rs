@@ -1,4 +1,4 @@
-//! `sealfast up`: the embedded server and both controllers over a folder or a Git repository.
+//! `sealfast up`: embedded server and controllers over a folder or repository.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -125,7 +125,10 @@ fn identities(args: &UpArgs, defaults: &Defaults, source: &Source) -> Result<Vec
     }
     if !defaults.identities.is_empty() {
         for file in &defaults.identities {
-            output::talk(&format!("using the identity `{}` that the folder brings along: fine for a demo, and for nothing else", file.display()));
+            output::talk(&format!(
+                "using the identity `{}` that the folder brings along: fine for a demo, and for nothing else",
+                file.display()
+            ));
         }
         return Ok(defaults.identities.clone());
     }
@@ -187,11 +190,13 @@ async fn serve(
         Source::Nothing => {}
         Source::Folder(folder) => {
             folder::publish(&cluster.controllers, &cluster.client, folder, &name).await?;
-            let kustomization = objects::kustomization(&name, "ExternalArtifact", &path, !identities.is_empty());
+            let kustomization =
+                objects::kustomization(&name, "ExternalArtifact", &path, !identities.is_empty());
             bootstrap::apply(&cluster.client, &kustomization).await?;
         }
         Source::Git(url) => {
-            bootstrap::apply(&cluster.client, &objects::git_repository(&name, url, args.branch.as_deref())).await?;
+            bootstrap::apply(&cluster.client, &objects::git_repository(&name, url, args.branch.as_deref()))
+                .await?;
             let kustomization = objects::kustomization(&name, "GitRepository", &path, !identities.is_empty());
             bootstrap::apply(&cluster.client, &kustomization).await?;
         }

@@ -3,25 +3,27 @@
 //! Nothing runs while nothing happens: watches sleep on their connections, queues on one timer.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sealfast_cluster::client::watch::Event as Seen;
 use sealfast_cluster::client::{Client, Select};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
+use sealfast_source::storage::{Retention, Storage};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::artifacts::{self, Server};
 use crate::error::Error;
 use crate::events::Recorder;
 use crate::index::Index;
 use crate::kustomization::apply::Memories;
-use crate::kustomization::gather::Artifacts;
+use crate::kustomization::gather::Artifacts as Unpacked;
 use crate::kustomization::{self, Shared};
 use crate::options::{Only, Options};
 use crate::queue::{Key, Next, Queue};
+use crate::source;
 
 /// Kinds whose artifacts are built.
 const SOURCE_KINDS: [&str; 4] = ["GitRepository", "OCIRepository", "Bucket", "ExternalArtifact"];
@@ -31,13 +33,22 @@ const WATCHED: &str = "reconcile.fluxcd.io/watch=Enabled";
 /// Running controllers. Dropping it stops them at once, [`Handle::stop`] in order.
 pub struct Handle {
     tasks: Vec<JoinHandle<()>>,
-    artifacts: Option<SocketAddr>,
+    artifacts: Option<Artifacts>,
+}
+
+/// Where the source controller keeps its artifacts, and how others find them.
+pub struct Artifacts {
+    /// The files.
+    pub storage: Arc<Storage>,
+    /// `host:port`, or an address with scheme.
+    pub host: String,
+    _server: Server,
 }
 
 impl Handle {
-    /// Where artifacts are served; none when sources are left to another controller.
-    pub fn artifact_address(&self) -> Option<SocketAddr> {
-        self.artifacts
+    /// Returns the artifacts; none when sources are left to another controller.
+    pub fn artifacts(&self) -> Option<&Artifacts> {
+        self.artifacts.as_ref()
     }
 
     /// Stops all tasks and waits for them. What a run has begun is cut off between requests; the
@@ -69,10 +80,44 @@ pub async fn start(client: Client, options: Options) -> Result<Handle, Error> {
     // Another part of the process may have chosen its cryptography already; then that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut handle = Handle { tasks: Vec::new(), artifacts: None };
+    if options.only != Only::Kustomize {
+        let artifacts = serve_artifacts(&options).await?;
+        start_sources(&client, &options, &artifacts, &mut handle);
+        handle.artifacts = Some(artifacts);
+    }
     if options.only != Only::Source {
         start_kustomizations(&client, &options, &mut handle);
     }
     Ok(handle)
+}
+
+async fn serve_artifacts(options: &Options) -> Result<Artifacts, Error> {
+    let path = options.storage_dir.clone();
+    let storage = Storage::open(&path, Retention::default())
+        .map_err(|error| Error::Storage { path, source: Box::new(error) })?;
+    let storage = Arc::new(storage);
+    let address = options.listen;
+    let server = artifacts::serve(Arc::clone(&storage), address)
+        .await
+        .map_err(|source| Error::Listen { address, source })?;
+    let host = options.advertise.clone().unwrap_or_else(|| server.address.to_string());
+    Ok(Artifacts { storage, host, _server: server })
+}
+
+fn start_sources(client: &Client, options: &Options, artifacts: &Artifacts, handle: &mut Handle) {
+    let queue = Queue::new(options.pauses);
+    let shared = Arc::new(source::Shared {
+        client: client.clone(),
+        options: options.clone(),
+        recorder: Recorder::start(client.clone(), "source-controller"),
+        storage: Arc::clone(&artifacts.storage),
+        host: artifacts.host.clone(),
+    });
+    handle.tasks.push(tokio::spawn(source::follow::follow(client.clone(), queue.clone())));
+    handle.tasks.extend(workers(&queue, options.concurrency, move |key| {
+        let shared = Arc::clone(&shared);
+        async move { source::reconcile(&shared, &key).await }
+    }));
 }
 
 fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle) {
@@ -83,7 +128,7 @@ fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle)
         client: client.clone(),
         options: options.clone(),
         recorder: Recorder::start(client.clone(), "kustomize-controller"),
-        artifacts: Artifacts::new(options.storage_dir.clone()),
+        artifacts: Unpacked::new(options.storage_dir.clone()),
         memories: Memories::default(),
         builds: Semaphore::new(builds),
     });

@@ -21,6 +21,7 @@ use crate::source::fetch::Fetched;
 use crate::source::report::{Failure, Report, Retry};
 
 pub mod fetch;
+pub(crate) mod follow;
 pub mod gather;
 pub mod report;
 

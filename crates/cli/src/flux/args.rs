@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Failed;
 
 /// What a flag takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     /// Nothing, or `=true` and `=false`.
     Switch,
@@ -55,7 +55,8 @@ impl Args {
             if word == "--" {
                 args.names.extend(words.by_ref().cloned());
             } else if let Some(long) = word.strip_prefix("--") {
-                let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+                let (name, value) =
+                    long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
                 let flag = flags.iter().find(|flag| flag.name == name);
                 let flag = flag.ok_or_else(|| format!("unknown flag: --{name}"))?;
                 args.take(*flag, value, &mut words, &format!("--{name}"))?;
@@ -79,7 +80,7 @@ impl Args {
         while let Some(letter) = rest.next() {
             let flag = flags.iter().find(|flag| flag.short == Some(letter));
             let flag = flag.ok_or_else(|| format!("unknown shorthand flag: {letter:?} in {word}"))?;
-            if flag.kind == Kind::Switch {
+            if matches!(flag.kind, Kind::Switch) {
                 self.take(*flag, None, words, word)?;
                 continue;
             }

@@ -34,6 +34,19 @@ async fn client(args: &Args) -> Result<Client, Failed> {
         return client.map_err(|error| Failed::from_error(&error));
     }
     let file = args.filled("kubeconfig").map(PathBuf::from);
+    if file.is_none() && !has_kubeconfig() {
+        let client = Client::in_cluster().or(Client::from_url(NO_CONFIGURATION, None, None).await);
+        return client.map_err(|error| Failed::from_error(&error));
+    }
     let client = Client::from_kubeconfig(file.as_deref(), args.filled("context")).await;
     client.map_err(|error| Failed::from_error(&error))
 }
+
+fn has_kubeconfig() -> bool {
+    let home =
+        || crate::env::HOME.text().is_some_and(|home| PathBuf::from(home).join(".kube/config").is_file());
+    crate::env::KUBECONFIG.text().is_some() || home()
+}
+
+/// Where kubectl and flux look when nothing names a cluster.
+const NO_CONFIGURATION: &str = "http://localhost:8080";

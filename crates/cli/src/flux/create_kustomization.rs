@@ -70,13 +70,14 @@ fn source(text: &str) -> Result<Source, String> {
     let kinds = SOURCES.join(", ");
     if text.is_empty() {
         return Err(format!(
-            "no Kustomization source given, please specify source that contains the Kubernetes manifests in the format '[<kind>/]<name>.<namespace>', where kind must be one of: {kinds}"
+            "no Kustomization source given, please specify source that contains the Kubernetes manifests in the format '[<kind>/]<name>.<namespace>', where kind must be one of: ({kinds}), if kind is not specified it defaults to GitRepository"
         ));
     }
     let known = |kind: &str| SOURCES.into_iter().find(|known| known.eq_ignore_ascii_case(kind));
     let (kind, name) = match text.split_once('/') {
         Some((kind, name)) => {
-            let known = known(kind).ok_or_else(|| format!("source kind '{kind}' is not supported, must be one of: {kinds}"))?;
+            let known = known(kind)
+                .ok_or_else(|| format!("source kind '{kind}' is not supported, must be one of: {kinds}"))?;
             (known, name)
         }
         None if known(text).is_some() => return Err(format!("no kind specified for source '{text}'")),
@@ -105,7 +106,9 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
         return Ok(help(HELP));
     }
     if args.text("validation").is_some() {
-        output::talk("Flag --validation has been deprecated, this arg is no longer used, all resources are validated using server-side apply dry-run");
+        output::talk(
+            "Flag --validation has been deprecated, this arg is no longer used, all resources are validated using server-side apply dry-run",
+        );
     }
     let name = new_name(args)?;
     let source = source(args.text("source").ok_or("source is required")?)?;
@@ -213,13 +216,21 @@ fn health(args: &Args, spec: &mut Value) -> Result<(), Failed> {
 
 fn health_check(text: &str) -> Result<Value, Failed> {
     let Some((kind, object)) = text.split_once('/') else {
-        return Err(format!("invalid health check '{text}' must be in the format 'kind/name.namespace' [{text}]").into());
+        return Err(format!(
+            "invalid health check '{text}' must be in the format 'kind/name.namespace' [{text}]"
+        )
+        .into());
     };
     if !["HelmRelease", "Deployment", "DaemonSet", "StatefulSet"].contains(&kind) {
-        return Err(format!("invalid health check kind '{kind}' can be HelmRelease, Deployment, DaemonSet or StatefulSet").into());
+        return Err(format!(
+            "invalid health check kind '{kind}' can be HelmRelease, Deployment, DaemonSet or StatefulSet"
+        )
+        .into());
     }
     let Some((name, namespace)) = object.split_once('.') else {
-        return Err(format!("invalid health check '{text}' must be in the format 'kind/name.namespace'").into());
+        return Err(
+            format!("invalid health check '{text}' must be in the format 'kind/name.namespace'").into()
+        );
     };
     let mut check = json!({ "kind": kind, "name": name, "namespace": namespace });
     if kind == "HelmRelease" {

@@ -124,7 +124,9 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
         let gvk = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", "GitRepository");
         let ready = wait::until_ready(&client, &gvk, &namespace(args), name).await?;
         output::talk("✔ GitRepository source reconciliation completed");
-        let revision = ready["status"]["artifact"]["revision"].as_str().ok_or("GitRepository source reconciliation completed but no artifact was found")?;
+        let revision = ready["status"]["artifact"]["revision"]
+            .as_str()
+            .ok_or("GitRepository source reconciliation completed but no artifact was found")?;
         output::talk(&format!("✔ fetched revision: {revision}"));
         Ok(ExitCode::SUCCESS)
     })
@@ -135,10 +137,13 @@ fn scheme(url: &str) -> Result<String, Failed> {
     let first = url.split('/').next().unwrap_or_default();
     match url.split_once("://") {
         Some((scheme @ ("ssh" | "http" | "https"), _)) => Ok(scheme.to_owned()),
-        Some((scheme, _)) => Err(format!("git URL scheme '{scheme}' not supported, can be: ssh, http and https").into()),
-        None if first.contains(':') => {
-            Err(format!("git URL parse failed: parse {url:?}: first path segment in URL cannot contain colon").into())
+        Some((scheme, _)) => {
+            Err(format!("git URL scheme '{scheme}' not supported, can be: ssh, http and https").into())
         }
+        None if first.contains(':') => Err(format!(
+            "git URL parse failed: parse {url:?}: first path segment in URL cannot contain colon"
+        )
+        .into()),
         None => Err("git URL scheme '' not supported, can be: ssh, http and https".into()),
     }
 }
@@ -152,7 +157,9 @@ fn reference(args: &Args) -> Result<Value, Failed> {
         }
         return Ok(Value::Object(reference));
     }
-    for (flag, field) in [("ref-name", "name"), ("tag-semver", "semver"), ("tag", "tag"), ("branch", "branch")] {
+    for (flag, field) in
+        [("ref-name", "name"), ("tag-semver", "semver"), ("tag", "tag"), ("branch", "branch")]
+    {
         if let Some(wanted) = args.filled(flag) {
             reference.insert(field.into(), wanted.into());
             return Ok(Value::Object(reference));
@@ -209,7 +216,8 @@ fn credentials(args: &Args, name: &str, namespace: &str, scheme: &str) -> Result
         }
     }
     if let Some(file) = args.filled("ca-file") {
-        let text = std::fs::read_to_string(file).map_err(|error| format!("unable to read TLS CA file: {error}"))?;
+        let text =
+            std::fs::read_to_string(file).map_err(|error| format!("unable to read TLS CA file: {error}"))?;
         data.insert("ca.crt".into(), text.into());
     }
     if scheme == "http" && !data.is_empty() {

@@ -8,7 +8,7 @@ use sealfast_k8s::object;
 use serde_json::Value;
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, connect, help, namespace, wait, wants_help};
+use super::{Failed, checked_namespace, connect, help, wait, wants_help};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -47,16 +47,25 @@ pub(super) fn run(kind: &str, args: &Args, words: &[String]) -> Result<ExitCode,
         other => return Err(format!("unknown command {other:?} for \"flux get\"").into()),
     };
     let gvk = GroupVersionKind::new(group, "v1", kind);
-    let rows = connect::with_client(args, |client| async move { gather(&client, &gvk, args).await })?;
+    let namespace = checked_namespace(args)?;
+    let rows =
+        connect::with_client(args, |client| async move { gather(&client, &gvk, &namespace, args).await })?;
     Ok(output::data(rows.as_bytes()))
 }
 
-async fn gather(client: &Client, gvk: &GroupVersionKind, args: &Args) -> Result<String, Failed> {
+async fn gather(
+    client: &Client,
+    gvk: &GroupVersionKind,
+    namespace: &str,
+    args: &Args,
+) -> Result<String, Failed> {
     let all = args.is_on("all-namespaces");
-    let namespace = if all { String::new() } else { namespace(args) };
+    let namespace = if all { "" } else { namespace };
+
     let place = if all { "any namespace".to_owned() } else { format!("{namespace:?} namespace") };
-    let select = Select { labels: args.text("label-selector").unwrap_or_default().to_owned(), ..Select::default() };
-    let listed = client.list(gvk, &namespace, &select).await.map_err(|error| Failed::from_error(&error))?;
+    let select =
+        Select { labels: args.text("label-selector").unwrap_or_default().to_owned(), ..Select::default() };
+    let listed = client.list(gvk, namespace, &select).await.map_err(|error| Failed::from_error(&error))?;
     let mut objects = listed.items;
     if let Some(name) = args.names.first() {
         objects.retain(|object| object::name(object) == name);
@@ -87,16 +96,25 @@ struct StatusSelector {
 
 impl StatusSelector {
     fn parse(text: &str) -> Result<Self, Failed> {
-        let parts = text.split_once("!=").map(|parts| (parts, false)).or_else(|| text.split_once('=').map(|parts| (parts, true)));
+        let parts = text
+            .split_once("!=")
+            .map(|parts| (parts, false))
+            .or_else(|| text.split_once('=').map(|parts| (parts, true)));
         let Some(((kind, status), equal)) = parts else {
-            return Err(format!("expected status selector in type=status or type!=status format, but found: {text}").into());
+            return Err(format!(
+                "expected status selector in type=status or type!=status format, but found: {text}"
+            )
+            .into());
         };
         Ok(Self { kind: kind.to_lowercase(), status: status.to_lowercase(), equal })
     }
 
     fn fits(&self, object: &Value) -> bool {
         let conditions = object["status"]["conditions"].as_array();
-        let found = conditions.into_iter().flatten().find(|condition| text(&condition["type"]).to_lowercase() == self.kind);
+        let found = conditions
+            .into_iter()
+            .flatten()
+            .find(|condition| text(&condition["type"]).to_lowercase() == self.kind);
         let same = found.is_some_and(|condition| text(&condition["status"]).to_lowercase() == self.status);
         found.is_some() && same == self.equal
     }
@@ -125,7 +143,11 @@ fn table(args: &Args, gvk: &GroupVersionKind, all: bool, objects: &[Value]) -> S
             None => ("False", "waiting to be reconciled"),
         };
         let status = &object["status"];
-        let revision = if gvk.kind == "Kustomization" { &status["lastAppliedRevision"] } else { &status["artifact"]["revision"] };
+        let revision = if gvk.kind == "Kustomization" {
+            &status["lastAppliedRevision"]
+        } else {
+            &status["artifact"]["revision"]
+        };
         let suspended = if object["spec"]["suspend"] == true { "True" } else { "False" };
         let mut row = vec![
             object::name(object).to_owned(),
@@ -149,7 +171,8 @@ fn table(args: &Args, gvk: &GroupVersionKind, all: bool, objects: &[Value]) -> S
 
 /// Each cell padded to its column, with a tab behind it.
 fn padded(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let mut out = String::new();
     for row in rows {
         for (column, cell) in row.iter().enumerate() {

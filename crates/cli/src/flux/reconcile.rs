@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::{Args, Flag, Kind};
 use super::wait::{self, Outcome};
-use super::{Failed, connect, help, namespace, wants_help};
+use super::{Failed, checked_namespace, connect, help, wants_help};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] = &[Flag::long("with-source", Kind::Switch)];
@@ -39,7 +39,7 @@ pub(super) fn run(kind: &str, args: &Args, words: &[String]) -> Result<ExitCode,
         _ => return Err(format!("unknown command {kind:?} for \"flux reconcile\"").into()),
     };
     let name = args.names.first().ok_or_else(|| format!("{} name is required", gvk.kind))?;
-    let namespace = namespace(args);
+    let namespace = checked_namespace(args)?;
     connect::with_client(args, |client| async move {
         if args.is_on("with-source") {
             source(&client, &gvk, &namespace, name).await?;
@@ -105,6 +105,9 @@ async fn one(client: &Client, gvk: &GroupVersionKind, namespace: &str, name: &st
 fn revision(object: &Value) -> String {
     match object["status"]["artifact"]["revision"].as_str() {
         Some(revision) => format!("fetched revision {revision}"),
-        None => format!("applied revision {}", object["status"]["lastAppliedRevision"].as_str().unwrap_or_default()),
+        None => format!(
+            "applied revision {}",
+            object["status"]["lastAppliedRevision"].as_str().unwrap_or_default()
+        ),
     }
 }

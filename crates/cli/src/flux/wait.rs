@@ -18,7 +18,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Writes an object: labels and spec are replaced whole, annotations stay. Returns `created` or `updated`.
 pub(super) async fn create_or_update(client: &Client, wanted: &Value) -> Result<&'static str, Failed> {
     let id = object::id(wanted);
-    let found = client.find(&id.gvk, &id.namespace, &id.name).await.map_err(|error| Failed::from_error(&error))?;
+    let found =
+        client.find(&id.gvk, &id.namespace, &id.name).await.map_err(|error| Failed::from_error(&error))?;
     let Some(mut live) = found else {
         client.create(wanted, MANAGER).await.map_err(|error| Failed::from_error(&error))?;
         return Ok("created");

@@ -1,4 +1,4 @@
-//! The Secret that `create secret generic` makes from files, literals and env files.
+//! The Secret that `create secret generic` makes of its sources.
 
 use std::path::Path;
 
@@ -114,16 +114,15 @@ impl Data {
                 continue;
             }
             let (key, value) = match line.split_once('=') {
-                Some((key, value)) => (key, Some(value.to_owned())),
-                None => (line, crate::env::named(line)),
+                Some((key, value)) => (key, value.to_owned()),
+                None => (line, crate::env::named(line).unwrap_or_default()),
             };
-            let starts = key.starts_with(|letter: char| letter.is_ascii_alphabetic() || "-._".contains(letter));
+            let starts =
+                key.starts_with(|letter: char| letter.is_ascii_alphabetic() || "-._".contains(letter));
             if !starts || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
                 return Err(format!("{key:?} is not a valid key name: a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit").into());
             }
-            if let Some(value) = value {
-                self.add(key, value.as_bytes())?;
-            }
+            self.add(key, value.as_bytes())?;
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! What must be in the cluster before anything else: namespaces, definitions, the key Secret.
+//! What the cluster holds first: namespaces, definitions, the key Secret.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sealfast_cluster::client::{Apply, Client};
+use sealfast_cluster::client::{Apply, Client, DryRun};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::{flux, object};
 use serde_json::Value;
@@ -41,7 +41,10 @@ async fn served(client: &Client, definition: &Value) -> Result<(), Failure> {
         client.forget_kinds();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Err(Failure::new(format!("the server does not serve the kind {} two seconds after it was defined", gvk.kind)))
+    Err(Failure::new(format!(
+        "the server does not serve the kind {} two seconds after it was defined",
+        gvk.kind
+    )))
 }
 
 /// Puts the identities into the key Secret; without any there is no Secret.
@@ -54,7 +57,7 @@ pub(super) async fn identities(client: &Client, files: &[PathBuf]) -> Result<(),
 
 /// Applies an object, whoever else owns parts of it.
 pub(super) async fn apply(client: &Client, wanted: &Value) -> Result<(), Failure> {
-    let how = Apply { manager: MANAGER, force: true, ..Apply::default() };
+    let how = Apply { manager: MANAGER, force: true, dry_run: DryRun::No };
     match client.apply(wanted, &how).await {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::because(format!("failed to apply {}", object::id(wanted)), &error)),

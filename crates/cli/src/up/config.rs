@@ -30,7 +30,10 @@ impl Source {
         let folder = Path::new(word);
         match folder.canonicalize() {
             Ok(folder) if folder.is_dir() => Ok(Self::Folder(folder)),
-            Ok(_) => Err(Failure::new(format!("`{word}` is not a folder")).hint("name the folder that holds the file")),
+            Ok(_) => {
+                Err(Failure::new(format!("`{word}` is not a folder"))
+                    .hint("name the folder that holds the file"))
+            }
             Err(error) => Err(Failure::because(format!("failed to open the folder `{word}`"), &error)
                 .hint("a Git repository is given as a URL: `sealfast up https://…`")),
         }

@@ -1,4 +1,4 @@
-//! A folder of this machine as a source: offered as it stands, and again whenever something is saved.
+//! A folder of this machine as a source, offered again on every save.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,19 +18,28 @@ use crate::output;
 const SETTLE: Duration = Duration::from_millis(120);
 
 /// Offers the folder's content as the ExternalArtifact `name`.
-pub(super) async fn publish(handle: &Handle, client: &Client, folder: &Path, name: &str) -> Result<(), Failure> {
-    let (Some(storage), Some(host)) = (handle.storage(), handle.artifact_host()) else {
+pub(super) async fn publish(
+    handle: &Handle,
+    client: &Client,
+    folder: &Path,
+    name: &str,
+) -> Result<(), Failure> {
+    let Some(artifacts) = handle.artifacts() else {
         return Err(Failure::new("the artifact server does not run"));
     };
-    let offer = Offer { namespace: NAMESPACE, name, label: "local", host };
-    publish_directory(client, &storage, folder, &offer)
-        .await
-        .map(drop)
-        .map_err(|error| Failure::because(format!("failed to offer the folder `{}`", folder.display()), &error))
+    let offer = Offer { namespace: NAMESPACE, name, label: "local", host: &artifacts.host };
+    publish_directory(client, &artifacts.storage, folder, &offer).await.map(drop).map_err(|error| {
+        Failure::because(format!("failed to offer the folder `{}`", folder.display()), &error)
+    })
 }
 
 /// Offers the folder again after each change; other sources watch themselves.
-pub(super) async fn watch(source: &Source, handle: &Handle, client: &Client, name: &str) -> Result<(), Failure> {
+pub(super) async fn watch(
+    source: &Source,
+    handle: &Handle,
+    client: &Client,
+    name: &str,
+) -> Result<(), Failure> {
     let Source::Folder(folder) = source else { return std::future::pending().await };
     let (changed, mut changes) = mpsc::unbounded_channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -48,7 +57,7 @@ pub(super) async fn watch(source: &Source, handle: &Handle, client: &Client, nam
         while tokio::time::timeout(SETTLE, changes.recv()).await.is_ok() {}
         if let Err(failure) = publish(handle, client, folder, name).await {
             // A file may be gone between two looks; the next change brings another.
-            drop(failure.report());
+            let _ = failure.report();
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::progress::Progress;
 use crate::diagnostic::Failure;
-use crate::output;
+use crate::output::{self, Spinner};
 
 /// How often the objects are looked at.
 const PAUSE: Duration = Duration::from_millis(40);
@@ -29,12 +29,14 @@ fn kustomizations() -> GroupVersionKind {
 pub(super) async fn until_rest(client: &Client, limit: Duration) -> Result<(), Failure> {
     let start = Instant::now();
     let mut progress = Progress::default();
+    let spinner = Spinner::start();
     let mut stuck_since: Option<Instant> = None;
     loop {
         let objects = look(client).await?;
         for line in progress.look(&objects) {
-            output::talk(&line);
+            spinner.talk(&line);
         }
+        spinner.waits_for(&progress.summary());
         if progress.at_rest() {
             break;
         }
@@ -82,7 +84,8 @@ async fn look(client: &Client) -> Result<Vec<Value>, Failure> {
     let mut objects = Vec::new();
     for kind in [sources(), kustomizations()] {
         let listed = client.list(&kind, "", &Default::default()).await;
-        let listed = listed.map_err(|error| Failure::because(format!("failed to list {}", kind.kind), &error))?;
+        let listed =
+            listed.map_err(|error| Failure::because(format!("failed to list {}", kind.kind), &error))?;
         objects.extend(listed.items);
     }
     Ok(objects)

@@ -47,8 +47,11 @@ fn ending_of(bytes: &[u8], file: &Path) -> Result<&'static str, Failure> {
     if text.contains("AGE-SECRET-KEY-") || text.contains("AGE-PLUGIN-") {
         return Ok("agekey");
     }
-    Err(Failure::new(format!("`{}` holds neither an age identity nor an armored OpenPGP secret key", file.display()))
-        .hint("make one with `sealfast keys generate age --output cluster.agekey`"))
+    Err(Failure::new(format!(
+        "`{}` holds neither an age identity nor an armored OpenPGP secret key",
+        file.display()
+    ))
+    .hint("make one with `sealfast keys generate age --output cluster.agekey`"))
 }
 
 /// Returns a GitRepository that follows a branch (the repository's own `master` when none is named).

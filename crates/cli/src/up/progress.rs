@@ -25,7 +25,9 @@ pub(super) fn state(object: &Value) -> State {
         return State::Suspended;
     }
     let status = &object["status"];
-    let Some(ready) = condition(status, "Ready") else { return State::Working("waiting for its first run".into()) };
+    let Some(ready) = condition(status, "Ready") else {
+        return State::Working("waiting for its first run".into());
+    };
     let message = ready["message"].as_str().unwrap_or_default().to_owned();
     let current = ready["observedGeneration"] == object["metadata"]["generation"];
     let running = condition(status, "Reconciling").is_some_and(|running| running["reason"] == "Progressing");
@@ -58,7 +60,8 @@ pub(super) struct Progress {
 impl Progress {
     /// Takes a fresh look; returns a line for each object whose state has changed.
     pub(super) fn look(&mut self, objects: &[Value]) -> Vec<String> {
-        let now: BTreeMap<String, State> = objects.iter().map(|object| (label(object), state(object))).collect();
+        let now: BTreeMap<String, State> =
+            objects.iter().map(|object| (label(object), state(object))).collect();
         let lines = now
             .iter()
             .filter(|(label, state)| self.seen.get(*label) != Some(state))
@@ -75,7 +78,18 @@ impl Progress {
 
     /// Returns true when only objects that wait for a failed one are left.
     pub(super) fn stuck(&self) -> bool {
-        self.failures().next().is_some() && !self.seen.values().any(|state| matches!(state, State::Working(_)))
+        self.failures().next().is_some()
+            && !self.seen.values().any(|state| matches!(state, State::Working(_)))
+    }
+
+    /// Says how many objects are ready, and names one that is not.
+    pub(super) fn summary(&self) -> String {
+        let ready = self.seen.values().filter(|state| matches!(state, State::Ready(_))).count();
+        let count = format!("{ready} of {} ready", self.seen.len());
+        match self.unfinished().next() {
+            Some((label, _)) => format!("{count}, next {label}"),
+            None => count,
+        }
     }
 
     /// Iterates over the objects that failed, wait or still work, with what they say.
@@ -89,7 +103,9 @@ impl Progress {
     /// Iterates over everything that is not Ready yet.
     pub(super) fn unfinished(&self) -> impl Iterator<Item = (&str, &str)> {
         self.seen.iter().filter_map(|(label, state)| match state {
-            State::Failed(why) | State::Waiting(why) | State::Working(why) => Some((label.as_str(), why.as_str())),
+            State::Failed(why) | State::Waiting(why) | State::Working(why) => {
+                Some((label.as_str(), why.as_str()))
+            }
             State::Ready(_) | State::Suspended => None,
         })
     }
@@ -146,5 +162,6 @@ mod tests {
         assert_eq!(progress.look(&ready), ["✔ kustomization flux-system/a: ready: m"]);
         assert!(progress.look(&ready).is_empty());
         assert!(progress.at_rest());
+        assert_eq!(progress.summary(), "1 of 1 ready");
     }
 }

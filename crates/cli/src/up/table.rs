@@ -10,7 +10,7 @@ pub(super) const MASK: &str = "••••••";
 /// Returns one row per object for people.
 pub(super) fn render(objects: &[Value]) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["KIND", "NAMESPACE", "NAME", "DETAILS"]);
     for object in objects {
         let metadata = &object["metadata"];
@@ -54,7 +54,10 @@ fn details(object: &Value) -> String {
 }
 
 fn keys(object: &Value) -> impl Iterator<Item = String> + '_ {
-    ["data", "binaryData"].into_iter().filter_map(|field| object[field].as_object()).flat_map(|map| map.keys().cloned())
+    ["data", "binaryData"]
+        .into_iter()
+        .filter_map(|field| object[field].as_object())
+        .flat_map(|map| map.keys().cloned())
 }
 
 #[cfg(test)]

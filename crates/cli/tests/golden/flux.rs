@@ -11,7 +11,10 @@ use regex::Regex;
 use sealfast_testkit::golden::{Case, Walk};
 
 fn main() -> ExitCode {
-    Walk::area("flux-cli").only(|case| case.has("cmd.txt")).not_yet(include_str!("flux-not-yet.txt")).run(check)
+    Walk::area("flux-cli")
+        .only(|case| case.has("cmd.txt"))
+        .not_yet(include_str!("flux-not-yet.txt"))
+        .run(check)
 }
 
 fn check(case: &Case) -> Result<()> {
@@ -59,7 +62,12 @@ fn stdout_fits(case: &Case, stdout: &str) -> Result<()> {
         }
     }
     // A warning that the reference puts among the data belongs to standard error.
-    let fits = |text: &String| text == stdout || text.split_once('\n').is_some_and(|(first, rest)| first.starts_with("Flag --") && rest == stdout);
+    let fits = |text: &String| {
+        text == stdout
+            || text
+                .split_once('\n')
+                .is_some_and(|(first, rest)| first.starts_with("Flag --") && rest == stdout)
+    };
     if recorded.iter().any(fits) {
         return Ok(());
     }
@@ -67,7 +75,10 @@ fn stdout_fits(case: &Case, stdout: &str) -> Result<()> {
 }
 
 fn pattern_fits(what: &str, pattern: &str, text: &str) -> Result<()> {
-    let text: Vec<&str> = text.lines().filter(|line| !line.starts_with("Flag --") && !line.starts_with("⚠️ --decryption-secret")).collect();
+    let text: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("Flag --") && !line.starts_with("⚠️ --decryption-secret"))
+        .collect();
     let text = text.join("\n");
     let regex = Regex::new(&format!("(?s)^(?:{})$", pattern.trim_end_matches('\n')))?;
     ensure!(regex.is_match(text.trim_end_matches('\n')), "{what}\n{text}\ndoes not match\n{pattern}");
