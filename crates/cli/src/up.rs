@@ -181,40 +181,51 @@ async fn serve(
     identities: &[PathBuf],
     cluster: &Cluster,
 ) -> Result<ExitCode, Failure> {
+    let Cluster { client, controllers, .. } = cluster;
     let path = args.path.clone().or_else(|| defaults.path.clone()).unwrap_or_else(|| "./".to_owned());
     let name = source.name();
-    if *source != Source::Nothing {
-        bootstrap::identities(&cluster.client, identities).await?;
-    }
+    let kustomization = |kind: &str| objects::kustomization(&name, kind, &path, !identities.is_empty());
     match source {
-        Source::Nothing => {}
+        Source::Nothing => tell(args, cluster, None).await,
         Source::Folder(folder) => {
-            folder::publish(&cluster.controllers, &cluster.client, folder, &name).await?;
-            let kustomization =
-                objects::kustomization(&name, "ExternalArtifact", &path, !identities.is_empty());
-            bootstrap::apply(&cluster.client, &kustomization).await?;
+            bootstrap::identities(client, identities).await?;
+            // Watched before it is first read: what is saved in between is seen.
+            let watch = folder::Watch::start(folder)?;
+            folder::publish(controllers, client, folder, &name).await?;
+            bootstrap::apply(client, &kustomization("ExternalArtifact")).await?;
+            tokio::select! {
+                done = tell(args, cluster, Some(folder)) => done,
+                () = folder::follow(watch, folder, controllers, client, &name) => Ok(ExitCode::SUCCESS),
+            }
         }
         Source::Git(url) => {
-            bootstrap::apply(&cluster.client, &objects::git_repository(&name, url, args.branch.as_deref()))
-                .await?;
-            let kustomization = objects::kustomization(&name, "GitRepository", &path, !identities.is_empty());
-            bootstrap::apply(&cluster.client, &kustomization).await?;
+            bootstrap::identities(client, identities).await?;
+            let repository = objects::git_repository(&name, url, args.branch.as_deref());
+            bootstrap::apply(client, &repository).await?;
+            bootstrap::apply(client, &kustomization("GitRepository")).await?;
+            tell(args, cluster, None).await
         }
     }
-    if *source == Source::Nothing {
-        if args.once {
-            return Ok(ExitCode::SUCCESS);
-        }
-    } else {
+}
+
+/// Shows what happens until everything has come to rest, then (unless `--once`) until the end.
+async fn tell(args: &UpArgs, cluster: &Cluster, folder: Option<&Path>) -> Result<ExitCode, Failure> {
+    if args.source.is_some() {
         let ready = follow::until_rest(&cluster.client, args.timeout).await;
-        let applied = follow::applied(&cluster.client).await?;
-        show(args.output, &applied);
+        show(args.output, &follow::applied(&cluster.client).await?);
         match ready {
             Err(failure) if args.once => return Err(failure),
-            Ok(()) if args.once => return Ok(ExitCode::SUCCESS),
-            Err(failure) => drop(failure.report()),
+            Err(failure) => {
+                let _ = failure.report();
+            }
             Ok(()) => {}
         }
+    }
+    if args.once {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(folder) = folder {
+        output::talk(&format!("watching `{}`: save a file to apply it", folder.display()));
     }
     output::talk(&format!(
         "the cluster runs until Ctrl-C; use it with\n  kubectl --kubeconfig {} get all --all-namespaces",
@@ -222,7 +233,6 @@ async fn serve(
     ));
     tokio::select! {
         () = follow::changes(&cluster.client) => {}
-        result = folder::watch(source, &cluster.controllers, &cluster.client, &name) => result?,
         () = stopped() => {}
     }
     Ok(ExitCode::SUCCESS)

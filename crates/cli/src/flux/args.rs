@@ -1,4 +1,4 @@
-//! Flags as the `flux` command reads them: anywhere, `--flag v` or `--flag=v`, lists by comma or repetition.
+//! Flags as `flux` reads them: anywhere, with `=` or a blank, lists by comma.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -9,10 +9,8 @@ use sealfast_controllers::artifacts::{Offer, publish_directory};
 use sealfast_controllers::run::Handle;
 use tokio::sync::mpsc;
 
-use super::config::Source;
 use super::objects::NAMESPACE;
 use crate::diagnostic::Failure;
-use crate::output;
 
 /// Changes that come together are offered together.
 const SETTLE: Duration = Duration::from_millis(120);
@@ -33,34 +31,47 @@ pub(super) async fn publish(
     })
 }
 
-/// Offers the folder again after each change; other sources watch themselves.
-pub(super) async fn watch(
-    source: &Source,
-    handle: &Handle,
-    client: &Client,
-    name: &str,
-) -> Result<(), Failure> {
-    let Source::Folder(folder) = source else { return std::future::pending().await };
-    let (changed, mut changes) = mpsc::unbounded_channel();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| concerns_content(&event)) {
-            // The receiver is gone only when the program ends.
-            let _ = changed.send(());
+/// Notes every change below a folder from its start on, so that none falls between two looks.
+pub(super) struct Watch {
+    changes: mpsc::UnboundedReceiver<()>,
+    _watcher: notify::RecommendedWatcher,
+}
+
+impl Watch {
+    /// Begins to watch.
+    pub(super) fn start(folder: &Path) -> Result<Self, Failure> {
+        let (changed, changes) = mpsc::unbounded_channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| concerns_content(&event)) {
+                // The receiver is gone only when the program ends.
+                let _ = changed.send(());
+            }
+        })
+        .map_err(|error| Failure::because("failed to watch for changes", &error))?;
+        watcher
+            .watch(folder, RecursiveMode::Recursive)
+            .map_err(|error| Failure::because(format!("failed to watch `{}`", folder.display()), &error))?;
+        Ok(Self { changes, _watcher: watcher })
+    }
+
+    /// Waits for a change and the ones that come with it.
+    async fn changed(&mut self) {
+        if self.changes.recv().await.is_none() {
+            std::future::pending::<()>().await;
         }
-    })
-    .map_err(|error| Failure::because("failed to watch for changes", &error))?;
-    watcher
-        .watch(folder, RecursiveMode::Recursive)
-        .map_err(|error| Failure::because(format!("failed to watch `{}`", folder.display()), &error))?;
-    output::talk(&format!("watching `{}`: save a file to apply it", folder.display()));
-    while changes.recv().await.is_some() {
-        while tokio::time::timeout(SETTLE, changes.recv()).await.is_ok() {}
+        while tokio::time::timeout(SETTLE, self.changes.recv()).await.is_ok() {}
+    }
+}
+
+/// Offers the folder again after each change, without end.
+pub(super) async fn follow(mut watch: Watch, folder: &Path, handle: &Handle, client: &Client, name: &str) {
+    loop {
+        watch.changed().await;
         if let Err(failure) = publish(handle, client, folder, name).await {
             // A file may be gone between two looks; the next change brings another.
             let _ = failure.report();
         }
     }
-    Ok(())
 }
 
 /// Reading is no change, and Git's own folder is not offered.

@@ -1,4 +1,4 @@
-//! Walks `golden/flux-cli` against the built program: `flux …` and `kubectl create secret …`.
+//! Walks `golden/flux-cli`: `flux …` and `kubectl create secret …`.
 //!
 //! Cases that need a cluster run without one here, and so are on the list of those that do not pass yet.
 

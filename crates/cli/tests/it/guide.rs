@@ -6,16 +6,14 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::person::{Person, files_with, have};
+use crate::person::{Person, files_with, need};
 
 const SOON: Duration = Duration::from_secs(30);
 
 /// Runs the guide's way from a fresh key to a Secret in the cluster with OpenPGP.
 #[test]
 fn openpgp() -> Result<()> {
-    if !have(&["gpg", "git", "kubectl", "bash"]) {
-        return Ok(());
-    }
+    need(&["gpg", "git", "kubectl", "bash"])?;
     let mut person = Person::new()?;
     let server = git_server()?;
     person.set("REPOSITORY_URL", new_repository(&server, "my-secrets")?);
@@ -52,9 +50,7 @@ fn openpgp() -> Result<()> {
 /// Runs the guide's way with age, then the ways in which it can fail.
 #[test]
 fn age() -> Result<()> {
-    if !have(&["git", "kubectl", "bash"]) {
-        return Ok(());
-    }
+    need(&["git", "kubectl", "bash"])?;
     let mut person = Person::new()?;
     let server = git_server()?;
     person.set("REPOSITORY_URL", new_repository(&server, "my-secrets")?);
@@ -89,9 +85,7 @@ fn age() -> Result<()> {
 /// Runs the guide's three-file merge: encrypted patches are opened before the build.
 #[test]
 fn encrypted_patches_are_merged() -> Result<()> {
-    if !have(&["git", "kubectl", "bash"]) {
-        return Ok(());
-    }
+    need(&["git", "kubectl", "bash"])?;
     let mut person = Person::new()?;
     let server = git_server()?;
     person.set("REPOSITORY_URL", new_repository(&server, "my-secrets")?);
@@ -119,9 +113,7 @@ fn encrypted_patches_are_merged() -> Result<()> {
 /// Runs the guide's conflict: a patch brings a plain value under a path that `encrypted_regex` covers.
 #[test]
 fn regex_conflict_names_the_place() -> Result<()> {
-    if !have(&["git", "kubectl", "bash"]) {
-        return Ok(());
-    }
+    need(&["git", "kubectl", "bash"])?;
     let mut person = Person::new()?;
     let server = git_server()?;
     person.set("REPOSITORY_URL", new_repository(&server, "my-secrets")?);

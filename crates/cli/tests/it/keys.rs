@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::Result;
 
-use crate::person::{Person, have};
+use crate::person::{Person, need};
 
 #[test]
 fn age_identity_in_a_file_of_its_own() -> Result<()> {
@@ -37,9 +37,7 @@ fn post_quantum_identity_encrypts_and_decrypts() -> Result<()> {
 
 #[test]
 fn openpgp_key_is_taken_by_gpg() -> Result<()> {
-    if !have(&["gpg"]) {
-        return Ok(());
-    }
+    need(&["gpg"])?;
     let person = Person::new()?;
     let fingerprint = person.sh(
         "sealfast keys generate pgp --name cluster0 --comment 'flux secrets' --rsa-bits 2048 --output sops.asc \

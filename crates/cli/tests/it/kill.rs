@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use crate::person::{Person, files_with, have};
+use crate::person::{Person, files_with, need};
 
 const FLEET: usize = 20;
 const KILLS: u64 = 10;
@@ -14,9 +14,7 @@ const KILLS: u64 = 10;
 /// Kills the process at ten moments; what was seen before a kill is the same object after it.
 #[test]
 fn nothing_is_lost_or_applied_twice() -> Result<()> {
-    if !have(&["git", "kubectl", "bash"]) {
-        return Ok(());
-    }
+    need(&["git", "kubectl", "bash"])?;
     let mut person = Person::new()?;
     let server = sealfast_testkit::git::Server::start()?;
     server.create("fleet")?;

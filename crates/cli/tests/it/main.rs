@@ -1,9 +1,10 @@
 //! The whole trip, driven as a person drives it.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod guide;
 mod keys;
 mod kill;
 mod person;
 mod sops;
+mod up;

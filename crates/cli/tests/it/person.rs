@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use sealfast_testkit::program::search_path;
+use sealfast_testkit::program::{self, search_path};
 use tempfile::TempDir;
 
 /// The program under test.
@@ -164,17 +164,9 @@ impl Drop for Up {
     }
 }
 
-/// Returns true when a program is there to be called; says so once when it is not.
-pub(crate) fn have(programs: &[&str]) -> bool {
-    let missing: Vec<&str> = programs
-        .iter()
-        .copied()
-        .filter(|program| !std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file()))
-        .collect();
-    if !missing.is_empty() {
-        eprintln!("not run: {} missing (cargo xtask test installs what it can)", missing.join(", "));
-    }
-    missing.is_empty()
+/// Fails with the package to install when a program is missing.
+pub(crate) fn need(programs: &[&str]) -> Result<()> {
+    programs.iter().try_for_each(|name| program::find(name).map(drop))
 }
 
 /// Returns every file below a folder that contains one of the texts, with the text's position in the list.

@@ -1,4 +1,4 @@
-//! Which GitRepositories a change concerns: the changed one, and those that include it.
+//! Which GitRepositories a change concerns: itself, and its includers.
 
 use std::collections::BTreeMap;
 

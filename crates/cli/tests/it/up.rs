@@ -1,0 +1,139 @@
+//! `sealfast up` over a folder: the sample, saving, and what it refuses.
+
+use std::process::Output;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::person::{Person, need};
+
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/guide");
+const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn the_sample_becomes_ready() -> Result<()> {
+    let person = Person::new()?;
+    let done = up_once(&person, &[SAMPLE])?;
+    let (table, talk) = texts(&done);
+    assert_eq!(done.status.code(), Some(0), "{talk}");
+    assert!(table.contains("basic-auth") && table.contains("password=••••••"), "{table}");
+    assert!(table.contains("api-token") && table.contains("token=••••••"), "{table}");
+    assert!(table.contains("1/1 ready"), "the Deployment counts as ready: {table}");
+    assert!(talk.contains("✔ kustomization flux-system/guide: ready"), "{talk}");
+    assert!(talk.contains("demo.agekey"), "says that the sample brings its identity: {talk}");
+    let said = table + &talk;
+    assert!(!said.contains("correct-horse") && !said.contains("demo-token"), "nothing decrypted: {said}");
+    Ok(())
+}
+
+#[test]
+fn the_table_is_also_json() -> Result<()> {
+    let person = Person::new()?;
+    let done = up_once(&person, &[SAMPLE, "--output", "json"])?;
+    let rows: Value = serde_json::from_slice(&done.stdout)?;
+    let names: Vec<&str> =
+        rows.as_array().into_iter().flatten().filter_map(|row| row["name"].as_str()).collect();
+    assert!(names.contains(&"basic-auth") && names.contains(&"web"), "{names:?}");
+    Ok(())
+}
+
+#[test]
+fn saving_a_file_applies_it() -> Result<()> {
+    need(&["kubectl", "bash"])?;
+    let mut person = Person::new()?;
+    person.sh(&format!("cp -r {SAMPLE} guide"))?;
+    let _up = person.up(&["guide"])?;
+    let greeting = "kubectl -n demo get configmaps -o jsonpath='{range .items[*]}{.data.GREETING}{end}'";
+    person.until(SOON, greeting, "hello")?;
+    person.sh("sed -i s/GREETING=hello/GREETING=again/ guide/base/kustomization.yaml")?;
+    person.until(SOON, greeting, "again")?;
+    Ok(())
+}
+
+#[test]
+fn broken_yaml_names_file_and_line() -> Result<()> {
+    let person = Person::new()?;
+    person.sh("mkdir app && printf 'kind: ConfigMap\\nmetadata: {name: [\\n' > app/settings.yaml")?;
+    let talk = refused(&person, &["app"])?;
+    assert!(talk.contains("settings.yaml") && talk.contains("line 2"), "{talk}");
+    Ok(())
+}
+
+#[test]
+fn an_encrypted_resource_without_decryption_is_refused() -> Result<()> {
+    let person = Person::new()?;
+    let talk = refused(&person, &[&format!("{SAMPLE}/base")])?;
+    assert!(talk.contains("Secret") && talk.contains("basic-auth"), "names the object: {talk}");
+    assert!(talk.contains("hint: ") && talk.contains("spec.decryption"), "says what to do: {talk}");
+    Ok(())
+}
+
+#[test]
+fn a_wrong_identity_names_the_recipient() -> Result<()> {
+    let person = Person::new()?;
+    person.sh("sealfast keys generate age --output other.agekey")?;
+    let talk = refused(&person, &[SAMPLE, "--identity", "other.agekey"])?;
+    assert!(
+        talk.contains("api-token.yaml") || talk.contains("basic-auth"),
+        "names the file or object: {talk}"
+    );
+    assert!(talk.contains("age1y7ah2kuph0lrj5gyursqfaz6f7qe7fgjv9eltug2hmla5kx4uaqs4dfgf2"), "{talk}");
+    assert!(talk.contains("hint: "), "says what to do: {talk}");
+    Ok(())
+}
+
+#[test]
+fn a_missing_key_secret_is_named() -> Result<()> {
+    need(&["kubectl", "bash"])?;
+    let mut person = Person::new()?;
+    person.sh(&format!("cp -r {SAMPLE} guide"))?;
+    let _up = person.up(&["guide"])?;
+    person.until(SOON, READY, "True")?;
+    person.sh("kubectl -n flux-system delete secret sealfast-identities >/dev/null && flux reconcile ks guide || true")?;
+    let message = person.until(SOON, READY, "False")?;
+    assert!(message.contains("sealfast-identities"), "names the Secret: {message}");
+    assert!(message.contains("hint: ") && message.contains("create the decryption Secret"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn a_changed_value_is_noticed() -> Result<()> {
+    let person = Person::new()?;
+    person.sh(&format!("cp -r {SAMPLE} guide"))?;
+    // A value in the clear that the MAC covers: the ciphertexts stay whole.
+    person.sh("sed -i 's/^kind: Secret/&\\ntype: Opaque/' guide/base/basic-auth.yaml")?;
+    let talk = refused(&person, &["guide"])?;
+    assert!(talk.contains("basic-auth.yaml") && talk.contains("MAC"), "{talk}");
+    Ok(())
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_refused_at_once() -> Result<()> {
+    let person = Person::new()?;
+    let done = up_once(&person, &["no-such-folder"])?;
+    let (_, talk) = texts(&done);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(talk.contains("error: failed to open the folder `no-such-folder`"), "{talk}");
+    assert!(talk.contains("hint: "), "{talk}");
+    Ok(())
+}
+
+fn up_once(person: &Person, args: &[&str]) -> Result<Output> {
+    person.command("sealfast").arg("up").args(args).arg("--once").output().context("running `sealfast up`")
+}
+
+/// Runs `up --once`, which must fail; returns what it said.
+fn refused(person: &Person, args: &[&str]) -> Result<String> {
+    let done = up_once(person, args)?;
+    let (table, talk) = texts(&done);
+    assert_eq!(done.status.code(), Some(1), "{table}\n{talk}");
+    Ok(talk)
+}
+
+fn texts(done: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&done.stdout), text(&done.stderr))
+}
+
+const READY: &str = "kubectl -n flux-system get kustomization guide -o jsonpath='{range .status.conditions[?(@.type==\"Ready\")]}{.status} {.message}{end}'";
