@@ -100,3 +100,5 @@ pub(crate) const PATH: Variable = Variable("PATH");
 
 /// Namespace of Flux's objects when no flag names one.
 pub(crate) const FLUX_SYSTEM_NAMESPACE: Variable = Variable("FLUX_SYSTEM_NAMESPACE");
+/// Any value: the namespace is that of the kubeconfig's context.
+pub(crate) const FLUX_NS_FOLLOWS_KUBE_CONTEXT: Variable = Variable("FLUX_NS_FOLLOWS_KUBE_CONTEXT");

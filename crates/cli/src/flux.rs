@@ -68,8 +68,7 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
         }
         ["get"] => Ok(help(get::HELP)),
         ["get", "sources" | "source"] => Ok(help(get::HELP)),
-        ["get", "sources" | "source", kind] => get::run(kind, &parse(rest, get::FLAGS)?, rest),
-        ["get", kind] => get::run(kind, &parse(rest, get::FLAGS)?, rest),
+        ["get", words @ ..] => get::run(words, &parse(rest, get::FLAGS)?, rest),
         ["reconcile"] | ["reconcile", "source" | "sources"] => Ok(help(reconcile::HELP)),
         ["reconcile", "source" | "sources", kind] => {
             reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest)
@@ -112,30 +111,36 @@ fn wants_help(words: &[String]) -> bool {
     words.iter().any(|word| word == "--help" || word == "-h")
 }
 
-/// The namespace of the command.
+/// The namespace that a `create` command writes; as in flux, neither checked nor taken from the kubeconfig.
 fn namespace(args: &Args) -> String {
-    let from_environment = || {
-        let wanted = crate::env::FLUX_SYSTEM_NAMESPACE.text()?;
-        if is_dns_label(&wanted) {
-            return Some(wanted);
-        }
-        output::talk(&format!("⚠️  ignoring invalid FLUX_SYSTEM_NAMESPACE: {wanted:?}"));
-        None
-    };
-    args.text("namespace")
-        .map(str::to_owned)
-        .or_else(from_environment)
-        .unwrap_or_else(|| "flux-system".to_owned())
+    args.text("namespace").map(str::to_owned).unwrap_or_else(default_namespace)
 }
 
 /// The namespace of a command that asks the cluster, checked before it does.
 fn checked_namespace(args: &Args) -> Result<String, Failed> {
-    let namespace = namespace(args);
+    let follows =
+        args.is_on("ns-follows-kube-context") || crate::env::FLUX_NS_FOLLOWS_KUBE_CONTEXT.text().is_some();
+    let from_context = || follows.then(|| connect::context_namespace(args)).flatten();
+    let chosen = args.text("namespace").map(str::to_owned);
+    let namespace = chosen.or_else(from_context).unwrap_or_else(default_namespace);
     if is_dns_label(&namespace) {
         return Ok(namespace);
     }
     Err(format!("namespace must be a valid DNS label: {namespace:?}").into())
 }
+
+fn default_namespace() -> String {
+    match crate::env::FLUX_SYSTEM_NAMESPACE.text() {
+        Some(wanted) if is_dns_label(&wanted) => wanted,
+        Some(wanted) => {
+            output::talk(&format!("⚠️  ignoring invalid FLUX_SYSTEM_NAMESPACE: {wanted:?}"));
+            DEFAULT_NAMESPACE.to_owned()
+        }
+        None => DEFAULT_NAMESPACE.to_owned(),
+    }
+}
+
+const DEFAULT_NAMESPACE: &str = "flux-system";
 
 fn is_dns_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();

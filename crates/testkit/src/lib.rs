@@ -2,8 +2,10 @@
 //!
 //! [`golden`] walks recorded cases, one named test a folder. [`git`] serves bare repositories over HTTP and makes commits.
 //! [`gnupg`] keeps a fresh keyring for the real `gpg`. [`scratch`] gives folders that go away, [`program`] finds programs
-//! and says what to install when one is missing, [`place`] knows where the workspace lies.
+//! and says what to install when one is missing, [`place`] knows where the workspace lies, [`cluster`] plays a cluster with Flux in it
+//! for command lines.
 
+pub mod cluster;
 pub mod git;
 pub mod gnupg;
 pub mod golden;

@@ -1,7 +1,8 @@
-//! `flux get sources git` and `flux get kustomizations`: tables of what there is.
+//! `flux get`: tables of sources and Kustomizations.
 
 use std::process::ExitCode;
 
+use sealfast_cluster::client::watch::Event;
 use sealfast_cluster::client::{Client, Select};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
@@ -13,6 +14,7 @@ use crate::output;
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag::short("all-namespaces", 'A', Kind::Switch),
+    Flag::short("watch", 'w', Kind::Switch),
     Flag::long("no-header", Kind::Switch),
     Flag::long("status-selector", Kind::Text),
     Flag::short("label-selector", 'l', Kind::Text),
@@ -23,68 +25,189 @@ pub(super) const HELP: &str = "\
 List objects with revision and readiness.
 
 Usage:
-  flux get sources git [NAME] [flags]
+  flux get sources git|oci|bucket|helm|chart|external|all [NAME] [flags]
   flux get kustomizations [NAME] [flags]
+  flux get all [flags]
 
 Flags:
   -A, --all-namespaces           every namespace
+  -w, --watch                    a row for every change, until Ctrl-C
       --no-header                rows only
       --status-selector T=S      rows whose condition T has (or, with !=, has not) the status S
   -l, --label-selector SELECTOR
       --show-source              the source of each Kustomization
 ";
 
-/// Runs the command for one kind.
-pub(super) fn run(kind: &str, args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(words) {
+/// Runs the command for one kind, or for `all` of them.
+pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
+    if wants_help(rest) {
         return Ok(help(HELP));
     }
-    let (group, kind) = match kind {
-        "git" => ("source.toolkit.fluxcd.io", "GitRepository"),
-        "oci" => ("source.toolkit.fluxcd.io", "OCIRepository"),
-        "bucket" => ("source.toolkit.fluxcd.io", "Bucket"),
-        "kustomizations" | "kustomization" | "ks" => ("kustomize.toolkit.fluxcd.io", "Kustomization"),
-        other => return Err(format!("unknown command {other:?} for \"flux get\"").into()),
+    let kinds = kinds(words)?;
+    let single = matches!(kinds, Kinds::One(_));
+    if args.is_on("watch") && !single {
+        return Err("expected a single resource type, but found all".into());
+    }
+    let asked = Asked {
+        namespace: if args.is_on("all-namespaces") { String::new() } else { checked_namespace(args)? },
+        name: args.names.first().cloned(),
+        labels: args.text("label-selector").unwrap_or_default().to_owned(),
+        status: args.filled("status-selector").map(StatusSelector::parse).transpose()?,
+        header: !args.is_on("no-header"),
+        show_source: args.is_on("show-source"),
     };
-    let gvk = GroupVersionKind::new(group, "v1", kind);
-    let namespace = checked_namespace(args)?;
-    let rows =
-        connect::with_client(args, |client| async move { gather(&client, &gvk, &namespace, args).await })?;
-    Ok(output::data(rows.as_bytes()))
+    match kinds {
+        Kinds::One(kind) if args.is_on("watch") => {
+            connect::forever(args, |client| watch(client, kind.gvk(), asked))?
+        }
+        Kinds::One(kind) => {
+            let rows =
+                connect::with_client(args, |client| async move { one(&client, &kind.gvk(), &asked).await })?;
+            return Ok(output::data(rows.as_bytes()));
+        }
+        Kinds::All(kinds) => {
+            let rows = connect::with_client(args, |client| async move { all(&client, kinds, &asked).await })?;
+            return Ok(output::data(rows.as_bytes()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn gather(
-    client: &Client,
-    gvk: &GroupVersionKind,
-    namespace: &str,
-    args: &Args,
-) -> Result<String, Failed> {
-    let all = args.is_on("all-namespaces");
-    let namespace = if all { "" } else { namespace };
+/// A kind as the command line and the API know it.
+#[derive(Clone, Copy)]
+struct Shown {
+    words: &'static [&'static str],
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+}
 
-    let place = if all { "any namespace".to_owned() } else { format!("{namespace:?} namespace") };
-    let select =
-        Select { labels: args.text("label-selector").unwrap_or_default().to_owned(), ..Select::default() };
-    let listed = client.list(gvk, namespace, &select).await.map_err(|error| Failed::from_error(&error))?;
-    let mut objects = listed.items;
-    if let Some(name) = args.names.first() {
+impl Shown {
+    fn gvk(self) -> GroupVersionKind {
+        GroupVersionKind::new(self.group, self.version, self.kind)
+    }
+}
+
+const fn source(words: &'static [&'static str], kind: &'static str) -> Shown {
+    Shown { words, group: "source.toolkit.fluxcd.io", version: "v1", kind }
+}
+
+/// In the order of `get sources all`.
+const SOURCES: [Shown; 6] = [
+    source(&["oci"], "OCIRepository"),
+    source(&["bucket"], "Bucket"),
+    source(&["git"], "GitRepository"),
+    source(&["helm"], "HelmRepository"),
+    source(&["chart"], "HelmChart"),
+    source(&["external"], "ExternalArtifact"),
+];
+
+const APPLIED: [Shown; 2] = [
+    Shown {
+        words: &["helmreleases", "helmrelease", "hr"],
+        group: "helm.toolkit.fluxcd.io",
+        version: "v2",
+        kind: "HelmRelease",
+    },
+    Shown {
+        words: &["kustomizations", "kustomization", "ks"],
+        group: "kustomize.toolkit.fluxcd.io",
+        version: "v1",
+        kind: "Kustomization",
+    },
+];
+
+enum Kinds {
+    One(Shown),
+    All(Vec<Shown>),
+}
+
+fn kinds(words: &[&str]) -> Result<Kinds, Failed> {
+    let find = |known: &[Shown], word: &str| known.iter().find(|kind| kind.words.contains(&word)).copied();
+    let unknown = |word: &str| Failed::from(format!("unknown command {word:?} for \"flux get\""));
+    match words {
+        ["sources" | "source", "all"] => Ok(Kinds::All(SOURCES.to_vec())),
+        ["sources" | "source", word] => find(&SOURCES, word).map(Kinds::One).ok_or_else(|| unknown(word)),
+        ["all"] => Ok(Kinds::All(SOURCES.into_iter().chain(APPLIED).collect())),
+        [word, ..] => find(&APPLIED, word).map(Kinds::One).ok_or_else(|| unknown(word)),
+        [] => Err(unknown("")),
+    }
+}
+
+/// What the flags ask for.
+struct Asked {
+    /// Empty for all.
+    namespace: String,
+    name: Option<String>,
+    labels: String,
+    status: Option<StatusSelector>,
+    header: bool,
+    show_source: bool,
+}
+
+impl Asked {
+    fn select(&self) -> Select {
+        Select { labels: self.labels.clone(), ..Select::default() }
+    }
+
+    fn keeps(&self, object: &Value) -> bool {
+        self.name.as_deref().is_none_or(|name| object::name(object) == name)
+            && self.status.as_ref().is_none_or(|status| status.fits(object))
+    }
+}
+
+async fn one(client: &Client, gvk: &GroupVersionKind, asked: &Asked) -> Result<String, Failed> {
+    let listed = client.list(gvk, &asked.namespace, &asked.select()).await;
+    let mut objects = listed.map_err(|error| Failed::from_error(&error))?.items;
+    let all = asked.namespace.is_empty();
+    if let Some(name) = &asked.name {
         objects.retain(|object| object::name(object) == name);
         if objects.is_empty() {
+            let place =
+                if all { "any namespace".to_owned() } else { format!("{:?} namespace", asked.namespace) };
             return Err(format!("{} object '{name}' not found in {place}", gvk.kind).into());
         }
     }
     if objects.is_empty() {
-        let place = if all { "\"any\" namespace".to_owned() } else { place };
-        return Err(format!("no {} objects found in {place}", gvk.kind).into());
+        let place = if all { "any" } else { &asked.namespace };
+        return Err(format!("no {} objects found in {place:?} namespace", gvk.kind).into());
     }
-    if let Some(selector) = args.filled("status-selector") {
-        let selector = StatusSelector::parse(selector)?;
-        objects.retain(|object| selector.fits(object));
+    Ok(table(asked, gvk, "", objects))
+}
+
+/// Every kind that is served and of which there is something.
+async fn all(client: &Client, kinds: Vec<Shown>, asked: &Asked) -> Result<String, Failed> {
+    let mut tables = String::new();
+    for kind in kinds {
+        let gvk = kind.gvk();
+        let objects = match client.list(&gvk, &asked.namespace, &asked.select()).await {
+            Ok(listed) => listed.items,
+            Err(error) if error.is_not_found() || error.is_no_match() => continue,
+            Err(error) => return Err(Failed::from_error(&error)),
+        };
+        if objects.iter().any(|object| asked.keeps(object)) {
+            let prefix = format!("{}/", kind.kind.to_lowercase());
+            tables.push_str(&table(asked, &gvk, &prefix, objects));
+            tables.push('\n');
+        }
     }
-    objects.sort_by(|left, right| {
-        (object::namespace(left), object::name(left)).cmp(&(object::namespace(right), object::name(right)))
-    });
-    Ok(table(args, gvk, all, &objects))
+    Ok(tables)
+}
+
+/// Prints a row for every change until the person ends it.
+async fn watch(client: Client, gvk: GroupVersionKind, mut asked: Asked) {
+    let mut watch = client.watch(&gvk, &asked.namespace, asked.select());
+    loop {
+        let objects = match watch.next().await {
+            Event::Listed(objects) => objects,
+            Event::Applied(object) => vec![object],
+            Event::Deleted(_) => continue,
+        };
+        if objects.iter().any(|object| asked.keeps(object)) {
+            let _ = output::data(table(&asked, &gvk, "", objects).as_bytes());
+            asked.header = false;
+        }
+    }
 }
 
 /// `type=status` or `type!=status`, without case.
@@ -116,7 +239,7 @@ impl StatusSelector {
             .flatten()
             .find(|condition| text(&condition["type"]).to_lowercase() == self.kind);
         let same = found.is_some_and(|condition| text(&condition["status"]).to_lowercase() == self.status);
-        found.is_some() && same == self.equal
+        same == self.equal
     }
 }
 
@@ -124,38 +247,21 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn table(args: &Args, gvk: &GroupVersionKind, all: bool, objects: &[Value]) -> String {
-    let show_source = args.is_on("show-source") && gvk.kind == "Kustomization";
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    if !args.is_on("no-header") {
-        let mut header = vec!["NAME", "REVISION", "SUSPENDED", "READY", "MESSAGE"];
-        if show_source {
-            header.insert(1, "SOURCE");
-        }
-        if all {
-            header.insert(0, "NAMESPACE");
-        }
-        rows.push(header.into_iter().map(str::to_owned).collect());
+fn table(asked: &Asked, gvk: &GroupVersionKind, prefix: &str, mut objects: Vec<Value>) -> String {
+    objects.retain(|object| asked.keeps(object));
+    objects.sort_by(|left, right| {
+        (object::namespace(left), object::name(left)).cmp(&(object::namespace(right), object::name(right)))
+    });
+    let show_source = asked.show_source && gvk.kind == "Kustomization";
+    let all = asked.namespace.is_empty();
+    let mut header: Vec<String> = Vec::new();
+    if asked.header {
+        let columns = ["NAMESPACE", "NAME", "SOURCE", "REVISION", "SUSPENDED", "READY", "MESSAGE"];
+        let shown = |column: &&str| (all || *column != "NAMESPACE") && (show_source || *column != "SOURCE");
+        header = columns.into_iter().filter(shown).map(str::to_owned).collect();
     }
-    for object in objects {
-        let (ready, message) = match wait::condition(object, "Ready") {
-            Some(ready) => (text(&ready["status"]), text(&ready["message"])),
-            None => ("False", "waiting to be reconciled"),
-        };
-        let status = &object["status"];
-        let revision = if gvk.kind == "Kustomization" {
-            &status["lastAppliedRevision"]
-        } else {
-            &status["artifact"]["revision"]
-        };
-        let suspended = if object["spec"]["suspend"] == true { "True" } else { "False" };
-        let mut row = vec![
-            object::name(object).to_owned(),
-            shortened(text(revision)),
-            suspended.to_owned(),
-            ready.to_owned(),
-            shortened(message),
-        ];
+    let rows = objects.iter().map(|object| {
+        let mut row = row(gvk, prefix, object);
         if show_source {
             let reference = &object["spec"]["sourceRef"];
             let namespace = reference["namespace"].as_str().unwrap_or(object::namespace(object));
@@ -164,22 +270,45 @@ fn table(args: &Args, gvk: &GroupVersionKind, all: bool, objects: &[Value]) -> S
         if all {
             row.insert(0, object::namespace(object).to_owned());
         }
-        rows.push(row);
-    }
-    padded(&rows)
+        row
+    });
+    padded(&header, &rows.collect::<Vec<_>>())
 }
 
-/// Each cell padded to its column, with a tab behind it.
-fn padded(rows: &[Vec<String>]) -> String {
+fn row(gvk: &GroupVersionKind, prefix: &str, object: &Value) -> Vec<String> {
+    let (ready, message) = match wait::condition(object, "Ready") {
+        Some(ready) => (text(&ready["status"]), text(&ready["message"])),
+        None => ("False", "waiting to be reconciled"),
+    };
+    let status = &object["status"];
+    let revision = match gvk.kind.as_str() {
+        "Kustomization" | "HelmRelease" => &status["lastAppliedRevision"],
+        _ => &status["artifact"]["revision"],
+    };
+    let suspended = if object["spec"]["suspend"] == true { "True" } else { "False" };
+    vec![
+        format!("{prefix}{}", object::name(object)),
+        shortened(text(revision)),
+        suspended.to_owned(),
+        ready.to_owned(),
+        shortened(message),
+    ]
+}
+
+/// Each cell padded to its column, with a tab behind it; the header ends with a blank.
+fn padded(header: &[String], rows: &[Vec<String>]) -> String {
+    let lines =
+        || std::iter::once(header).chain(rows.iter().map(Vec::as_slice)).filter(|line| !line.is_empty());
     let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+        |column: usize| lines().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
     let mut out = String::new();
-    for row in rows {
-        for (column, cell) in row.iter().enumerate() {
+    for line in lines() {
+        for (column, cell) in line.iter().enumerate() {
             let blanks = width(column).unwrap_or_default().saturating_sub(cell.chars().count());
             out.push_str(cell);
             out.extend(std::iter::repeat_n(' ', blanks));
-            out.push('\t');
+            let ends_header = std::ptr::eq(line, header) && column + 1 == line.len();
+            out.push(if ends_header { ' ' } else { '\t' });
         }
         out.push('\n');
     }

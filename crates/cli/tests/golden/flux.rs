@@ -1,14 +1,15 @@
 //! Walks `golden/flux-cli`: `flux …` and `kubectl create secret …`.
-//!
-//! Cases that need a cluster run without one here, and so are on the list of those that do not pass yet.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use regex::Regex;
+use sealfast_testkit::cluster::{Cluster, difference, facts};
 use sealfast_testkit::golden::{Case, Walk};
+use sealfast_testkit::place;
 
 fn main() -> ExitCode {
     Walk::area("flux-cli")
@@ -18,13 +19,14 @@ fn main() -> ExitCode {
 }
 
 fn check(case: &Case) -> Result<()> {
-    ensure!(!case.has("cluster.txt"), "needs the recorded cluster");
     let mut words = shell_words::split(&case.read("cmd.txt")?)?;
     let scratch = tempfile::TempDir::with_prefix("flux-case-")?;
     let work = scratch.path().join("work");
     let home = scratch.path().join("home");
     fs::create_dir_all(&home)?;
     copy(&case.dir.join("files"), &work)?;
+    let cluster = cluster(case, &home)?;
+    let before = cluster.as_ref().map(|cluster| facts(&cluster.objects()));
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealfast"));
     command.env_clear().current_dir(&work);
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", &home);
@@ -38,6 +40,7 @@ fn check(case: &Case) -> Result<()> {
         Ok(file) => Stdio::from(file),
         Err(_) => Stdio::null(),
     };
+    let files = tree(&work)?;
     let output = command.stdin(stdin).output().context("running the program")?;
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let wanted: i32 = case.read("expected.exit").unwrap_or_else(|_| "0".to_owned()).trim().parse()?;
@@ -46,7 +49,43 @@ fn check(case: &Case) -> Result<()> {
     if case.has("expected.stderr-pattern") {
         pattern_fits("stderr", &case.read("expected.stderr-pattern")?, &stderr)?;
     }
+    if let (Some(cluster), Some(before)) = (cluster, before) {
+        let changed = difference(&before, &facts(&cluster.objects()));
+        let wanted = case.read("expected.state-diff")?;
+        ensure!(changed == wanted, "the cluster changed\n{changed}\nexpected\n{wanted}");
+    }
+    ensure!(case.has("tree-changes") || files == tree(&work)?, "the working folder was changed");
     Ok(())
+}
+
+/// The cluster that the case was recorded against, in the kubeconfig of the home directory.
+fn cluster(case: &Case, home: &Path) -> Result<Option<Cluster>> {
+    if !case.has("cluster.txt") {
+        return Ok(None);
+    }
+    let name = case.read("cluster.txt")?;
+    let recorded = fs::read(place::golden("flux-cli/_clusters").join(format!("{}.yaml", name.trim())))?;
+    let cluster = Cluster::start(sealfast_yaml::json::documents(&recorded)?)?;
+    fs::create_dir_all(home.join(".kube"))?;
+    fs::write(home.join(".kube/config"), cluster.kubeconfig().to_string())?;
+    Ok(Some(cluster))
+}
+
+/// Every file below a folder with its content.
+fn tree(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else if entry.file_type()?.is_file() {
+                files.insert(entry.path(), fs::read(entry.path())?);
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// One of the recorded texts, or the pattern.
