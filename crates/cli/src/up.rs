@@ -16,6 +16,7 @@ use crate::diagnostic::Failure;
 use crate::output;
 use crate::private_file;
 use config::{Defaults, Source};
+use follow::Followed;
 
 mod bootstrap;
 mod config;
@@ -210,8 +211,9 @@ async fn serve(
 
 /// Shows what happens until everything has come to rest, then (unless `--once`) until the end.
 async fn tell(args: &UpArgs, cluster: &Cluster, folder: Option<&Path>) -> Result<ExitCode, Failure> {
+    let mut followed = Followed::start(&cluster.client);
     if args.source.is_some() {
-        let ready = follow::until_rest(&cluster.client, args.timeout).await;
+        let ready = followed.until_rest(args.timeout).await;
         show(args.output, &follow::applied(&cluster.client).await?);
         match ready {
             Err(failure) if args.once => return Err(failure),
@@ -232,7 +234,7 @@ async fn tell(args: &UpArgs, cluster: &Cluster, folder: Option<&Path>) -> Result
         cluster.kubeconfig.display()
     ));
     tokio::select! {
-        () = follow::changes(&cluster.client) => {}
+        () = followed.tell() => {}
         () = stopped() => {}
     }
     Ok(ExitCode::SUCCESS)

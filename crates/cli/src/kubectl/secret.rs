@@ -20,7 +20,8 @@ pub(super) struct Sources<'a> {
 
 /// Returns the Secret.
 pub(super) fn object(name: &str, sources: &Sources<'_>, kind: Option<&str>) -> Result<Value, Failed> {
-    if !sources.env_files.is_empty() && !(sources.files.is_empty() && sources.literals.is_empty()) {
+    let has_others = !sources.files.is_empty() || !sources.literals.is_empty();
+    if has_others && !sources.env_files.is_empty() {
         return Err("from-env-file cannot be combined with from-file or from-literal".into());
     }
     let mut data = Data::default();

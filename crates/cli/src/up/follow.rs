@@ -1,18 +1,21 @@
 //! Watches the Flux objects until they come to rest, and tells what was applied.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sealfast_cluster::client::Client;
+use sealfast_cluster::client::watch::Event;
 use sealfast_k8s::flux::inventory::Entry;
 use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::object;
 use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use super::progress::Progress;
 use crate::diagnostic::Failure;
 use crate::output::{self, Spinner};
-
-/// How often the objects are looked at.
-const PAUSE: Duration = Duration::from_millis(40);
 
 /// Objects that wait for a failed one are given up after this.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -25,76 +28,111 @@ fn kustomizations() -> GroupVersionKind {
     GroupVersionKind::new("kustomize.toolkit.fluxcd.io", "v1", "Kustomization")
 }
 
-/// Waits until every source and Kustomization is Ready; fails with the reasons when that cannot be.
-pub(super) async fn until_rest(client: &Client, limit: Duration) -> Result<(), Failure> {
-    let start = Instant::now();
-    let mut progress = Progress::default();
-    let spinner = Spinner::start();
-    let mut stuck_since: Option<Instant> = None;
-    loop {
-        let objects = look(client).await?;
-        for line in progress.look(&objects) {
-            spinner.talk(&line);
-        }
-        spinner.waits_for(&progress.summary());
-        if progress.at_rest() {
-            break;
-        }
-        let stuck = if progress.stuck() { stuck_since.or(Some(Instant::now())) } else { None };
-        stuck_since = stuck;
-        if stuck.is_some_and(|since| since.elapsed() > PATIENCE) {
-            break;
-        }
-        if start.elapsed() > limit {
-            let mut failure = Failure::new(format!("not everything is ready after {limit:?}"));
-            for (label, why) in progress.unfinished() {
-                failure = failure.cause(format!("{label}: {why}"));
+/// The Flux objects as they are now, kept by watches.
+pub(super) struct Followed {
+    seen: mpsc::UnboundedReceiver<(usize, Event)>,
+    objects: [BTreeMap<(String, String), Value>; 2],
+    listed: [bool; 2],
+    progress: Progress,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Followed {
+    /// Begins to watch.
+    pub(super) fn start(client: &Client) -> Self {
+        let (sender, seen) = mpsc::unbounded_channel();
+        let mut number = 0;
+        let tasks = [sources(), kustomizations()].map(|kind| {
+            let mut watch = client.watch(&kind, "", Default::default());
+            let (sender, index) = (sender.clone(), number);
+            number += 1;
+            tokio::spawn(async move { while sender.send((index, watch.next().await)).is_ok() {} })
+        });
+        Self { seen, objects: Default::default(), listed: [false; 2], progress: Progress::default(), tasks }
+    }
+
+    /// Waits until every source and Kustomization is Ready; fails with the reasons when that cannot be.
+    pub(super) async fn until_rest(&mut self, limit: Duration) -> Result<(), Failure> {
+        let spinner = Spinner::start();
+        let end = Instant::now() + limit;
+        let mut stuck_since: Option<Instant> = None;
+        loop {
+            let patience = stuck_since.map_or(end, |since| end.min(since + PATIENCE));
+            let Ok(lines) = timeout_at(patience, self.change()).await else { break };
+            for line in lines {
+                spinner.talk(&line);
             }
-            return Err(failure.hint("wait longer with `--timeout 10m`"));
+            spinner.waits_for(&self.progress.summary());
+            if self.listed == [true; 2] && self.progress.at_rest() {
+                return self.verdict();
+            }
+            stuck_since =
+                if self.progress.stuck() { stuck_since.or_else(|| Some(Instant::now())) } else { None };
         }
-        tokio::time::sleep(PAUSE).await;
-    }
-    let failures: Vec<String> = progress.failures().map(|(label, why)| format!("{label}: {why}")).collect();
-    if failures.is_empty() {
-        return Ok(());
-    }
-    let mut failure = Failure::new("not everything could be applied");
-    for why in failures {
-        failure = failure.cause(why);
-    }
-    Err(failure)
-}
-
-/// Prints each change until the end of the process.
-pub(super) async fn changes(client: &Client) {
-    let mut progress = Progress::default();
-    if let Ok(objects) = look(client).await {
-        progress.look(&objects);
-    }
-    loop {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let Ok(objects) = look(client).await else { continue };
-        for line in progress.look(&objects) {
-            output::talk(&line);
+        match Instant::now() < end {
+            true => self.verdict(),
+            false => Err(self.late(limit)),
         }
     }
+
+    /// Prints each change, without end.
+    pub(super) async fn tell(&mut self) {
+        loop {
+            for line in self.change().await {
+                output::talk(&line);
+            }
+        }
+    }
+
+    /// Waits for something to change; returns a line for each object whose state is another.
+    async fn change(&mut self) -> Vec<String> {
+        let Some((index, event)) = self.seen.recv().await else { return std::future::pending().await };
+        let key = |object: &Value| (object::namespace(object).to_owned(), object::name(object).to_owned());
+        let known = &mut self.objects[index];
+        match event {
+            Event::Listed(objects) => {
+                *known = objects.into_iter().map(|object| (key(&object), object)).collect();
+                self.listed[index] = true;
+            }
+            Event::Applied(object) => drop(known.insert(key(&object), object)),
+            Event::Deleted(object) => drop(known.remove(&key(&object))),
+        }
+        self.progress.look(self.objects.iter().flat_map(BTreeMap::values))
+    }
+
+    fn verdict(&self) -> Result<(), Failure> {
+        let mut failures = self.progress.failures().peekable();
+        if failures.peek().is_none() {
+            return Ok(());
+        }
+        let failure = Failure::new("not everything could be applied");
+        Err(failures.fold(failure, |failure, (label, why)| failure.cause(format!("{label}: {why}"))))
+    }
+
+    fn late(&self, limit: Duration) -> Failure {
+        let failure = Failure::new(format!("not everything is ready after {limit:?}"));
+        let causes = self.progress.unfinished();
+        causes
+            .fold(failure, |failure, (label, why)| failure.cause(format!("{label}: {why}")))
+            .hint("wait longer with `--timeout 10m`")
+    }
 }
 
-async fn look(client: &Client) -> Result<Vec<Value>, Failure> {
-    let mut objects = Vec::new();
-    for kind in [sources(), kustomizations()] {
-        let listed = client.list(&kind, "", &Default::default()).await;
-        let listed =
-            listed.map_err(|error| Failure::because(format!("failed to list {}", kind.kind), &error))?;
-        objects.extend(listed.items);
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
-    Ok(objects)
+}
+
+async fn kustomizations_now(client: &Client) -> Result<Vec<Value>, Failure> {
+    let listed = client.list(&kustomizations(), "", &Default::default()).await;
+    Ok(listed.map_err(|error| Failure::because("failed to list Kustomizations", &error))?.items)
 }
 
 /// Returns every object of every inventory, as it is in the cluster.
 pub(super) async fn applied(client: &Client) -> Result<Vec<Value>, Failure> {
     let mut applied = Vec::new();
-    for kustomization in look(client).await? {
+    for kustomization in kustomizations_now(client).await? {
         let entries = kustomization["status"]["inventory"]["entries"].as_array().cloned().unwrap_or_default();
         for entry in entries {
             let Ok(entry) = serde_json::from_value::<Entry>(entry) else { continue };

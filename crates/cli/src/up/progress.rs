@@ -59,9 +59,8 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Takes a fresh look; returns a line for each object whose state has changed.
-    pub(super) fn look(&mut self, objects: &[Value]) -> Vec<String> {
-        let now: BTreeMap<String, State> =
-            objects.iter().map(|object| (label(object), state(object))).collect();
+    pub(super) fn look<'a>(&mut self, objects: impl Iterator<Item = &'a Value>) -> Vec<String> {
+        let now: BTreeMap<String, State> = objects.map(|object| (label(object), state(object))).collect();
         let lines = now
             .iter()
             .filter(|(label, state)| self.seen.get(*label) != Some(state))
@@ -159,8 +158,8 @@ mod tests {
     fn a_line_for_each_change_and_none_without() {
         let mut progress = Progress::default();
         let ready = [object("True", "ReconciliationSucceeded", 2)];
-        assert_eq!(progress.look(&ready), ["✔ kustomization flux-system/a: ready: m"]);
-        assert!(progress.look(&ready).is_empty());
+        assert_eq!(progress.look(ready.iter()), ["✔ kustomization flux-system/a: ready: m"]);
+        assert!(progress.look(ready.iter()).is_empty());
         assert!(progress.at_rest());
         assert_eq!(progress.summary(), "1 of 1 ready");
     }

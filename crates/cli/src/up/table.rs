@@ -21,6 +21,9 @@ pub(super) fn render(objects: &[Value]) -> String {
             details(object),
         ]);
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 

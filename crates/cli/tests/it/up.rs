@@ -52,6 +52,27 @@ fn saving_a_file_applies_it() -> Result<()> {
 }
 
 #[test]
+fn a_repository_is_followed_by_its_url() -> Result<()> {
+    need(&["git", "bash"])?;
+    let mut person = Person::new()?;
+    let server = sealfast_testkit::git::Server::start()?;
+    server.create("sample")?;
+    person.set("REPOSITORY_URL", server.url("sample"));
+    person.sh(&format!(
+        "git init -q sample && cp -r {SAMPLE}/. sample && cd sample && git add -A && git commit -qm sample
+         git push -q \"$REPOSITORY_URL\" HEAD:refs/heads/main 2>&1"
+    ))?;
+    let path = ["--branch", "main", "--path", "overlays/demo", "--identity", "sample/demo.agekey"];
+    let done = up_once(&person, &[&[server.url("sample").as_str()], &path[..]].concat())?;
+    let (table, talk) = texts(&done);
+    assert_eq!(done.status.code(), Some(0), "{talk}");
+    assert!(talk.contains("✔ gitrepository flux-system/sample: ready: stored artifact"), "{talk}");
+    assert!(talk.contains("Applied revision: main@sha1:"), "{talk}");
+    assert!(table.contains("password=••••••"), "{table}");
+    Ok(())
+}
+
+#[test]
 fn broken_yaml_names_file_and_line() -> Result<()> {
     let person = Person::new()?;
     person.sh("mkdir app && printf 'kind: ConfigMap\\nmetadata: {name: [\\n' > app/settings.yaml")?;

@@ -33,7 +33,7 @@ pub fn facts(objects: &BTreeMap<Place, Value>) -> Facts {
 }
 
 fn parts(object: &Value) -> BTreeMap<String, Value> {
-    let counts = |value: &&Value| !value.is_null() && **value != Value::from("");
+    let counts = |value: &&Value| !value.is_null() && value.as_str() != Some("");
     KEPT.iter()
         .filter_map(|path| {
             let value = object.pointer(path).filter(counts)?;
