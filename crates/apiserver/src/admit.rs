@@ -19,13 +19,27 @@ pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) ->
         "namespaces" => crate::namespaces::prepare(object),
         "services" => addresses(app, None, object)?,
         "pods" => {
-            account(object);
+            account(app, object)?;
             object["status"] = json!({"phase": "Pending", "qosClass": quality(&object["spec"])});
         }
         crate::crds::KEY => crate::crds::prepare(object),
+        "persistentvolumeclaims" => protect(object, PROTECTED_CLAIM),
+        "persistentvolumes" => {
+            protect(object, PROTECTED_VOLUME);
+            object["status"]["lastPhaseTransitionTime"] = clock::now().into();
+        }
         _ => {}
     }
     Ok(())
+}
+
+/// Storage goes only when nobody uses it, which a finalizer stands for.
+fn protect(object: &mut Value, finalizer: &str) {
+    let mut finalizers: Vec<String> = fields::finalizers(object).into_iter().map(str::to_owned).collect();
+    if !finalizers.iter().any(|known| known == finalizer) {
+        finalizers.push(finalizer.into());
+        fields::set_finalizers(object, finalizers);
+    }
 }
 
 /// The same for a change.
@@ -105,8 +119,10 @@ pub(crate) fn check_rights(call: &Call<'_>, object: &Value) -> Result<(), Status
     }
 }
 
-/// Pods run under an account.
-fn account(pod: &mut Value) {
+/// Pods run under an account, whose token they find in a volume.
+fn account(app: &App, pod: &mut Value) -> Result<(), Status> {
+    let namespace = fields::meta(pod, "namespace").to_owned();
+    let pod_name = fields::name(pod).to_owned();
     let spec = fields::child(pod, "spec");
     let stated = spec
         .get("serviceAccountName")
@@ -115,7 +131,19 @@ fn account(pod: &mut Value) {
         .unwrap_or_default();
     let name = if stated.is_empty() { "default" } else { stated }.to_owned();
     spec.insert("serviceAccountName".into(), name.as_str().into());
-    spec.insert("serviceAccount".into(), name.into());
+    spec.insert("serviceAccount".into(), name.as_str().into());
+    let key = crate::storage::Key::new(&Arc::from("serviceaccounts"), &namespace, &name);
+    let Some(account) = app.store.get(&key) else {
+        let why = format!(
+            "error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found"
+        );
+        return Err(Status::forbidden("", "pods", &pod_name, &why));
+    };
+    let wish = |object: &Value| object["automountServiceAccountToken"].as_bool();
+    let pod_wish = spec.get("automountServiceAccountToken").and_then(Value::as_bool);
+    if pod_wish.or_else(|| wish(&account.object())).unwrap_or(true) {
+        mount_token(spec);
+    }
     let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         if let Some(list) = tolerations.as_array_mut()
@@ -129,6 +157,41 @@ fn account(pod: &mut Value) {
     spec.entry("priority").or_insert(json!(0));
     spec.entry("enableServiceLinks").or_insert(json!(true));
     spec.entry("preemptionPolicy").or_insert(json!("PreemptLowerPriority"));
+    Ok(())
+}
+
+/// Mounts the account's token into every container that has nothing in its place.
+fn mount_token(spec: &mut serde_json::Map<String, Value>) {
+    let volume = format!("kube-api-access-{}", clock::suffix(5));
+    let mut mounted = false;
+    for list in ["initContainers", "containers"] {
+        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
+            let mounts = container.entry("volumeMounts").or_insert_with(|| json!([]));
+            let Some(mounts) = mounts.as_array_mut() else { continue };
+            if mounts.iter().all(|mount| mount["mountPath"] != TOKEN_PATH) {
+                mounts.push(json!({"name": volume, "readOnly": true, "mountPath": TOKEN_PATH}));
+                mounted = true;
+            }
+        }
+    }
+    if !mounted {
+        return;
+    }
+    let authority =
+        |name: &str, file: &str| json!({"configMap": {"name": name, "items": [{"key": file, "path": file}]}});
+    let namespace =
+        json!({"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}});
+    let sources = json!([
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        authority("kube-root-ca.crt", "ca.crt"),
+        {"downwardAPI": {"items": [namespace]}},
+        authority("openshift-service-ca.crt", "service-ca.crt"),
+    ]);
+    let volumes = spec.entry("volumes").or_insert_with(|| json!([]));
+    if let Some(volumes) = volumes.as_array_mut() {
+        volumes.push(json!({"name": volume, "projected": {"sources": sources, "defaultMode": 420}}));
+    }
 }
 
 /// The class that a pod's requests and limits put it in.
@@ -274,3 +337,8 @@ impl Used {
 const ADDRESSES: u32 = 255 * 256;
 /// Ports from 30000 up to 32767.
 const PORTS: u32 = 2768;
+/// Where a pod finds its account's token.
+const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// Finalizers of storage that is asked for and of storage that is there.
+pub(crate) const PROTECTED_CLAIM: &str = "kubernetes.io/pvc-protection";
+pub(crate) const PROTECTED_VOLUME: &str = "kubernetes.io/pv-protection";

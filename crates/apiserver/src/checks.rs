@@ -151,40 +151,12 @@ fn json_in(object: &Value, key: &str) -> Option<Cause> {
     use base64::Engine;
     let text = get(object, &["data", key])?.as_str()?;
     let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
-    if serde_json::from_slice::<Value>(&bytes).is_ok() {
-        return None;
-    }
+    let why = crate::json_fault::describe(&bytes)?;
     Some(Cause {
         reason: "FieldValueInvalid",
-        message: format!("Invalid value: \"<secret contents redacted>\": {}", why_no_json(&bytes)),
+        message: format!("Invalid value: \"<secret contents redacted>\": {why}"),
         field: format!("data[{key}]"),
     })
-}
-
-/// What the reference's JSON reader says about the first byte that does not fit.
-fn why_no_json(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let trimmed = text.trim_start();
-    if trimmed.is_empty() {
-        return "unexpected end of JSON input".into();
-    }
-    for word in ["null", "true", "false"] {
-        if trimmed.starts_with(&word[..1]) {
-            let wrong = trimmed.chars().zip(word.chars()).find(|(found, wanted)| found != wanted);
-            return match wrong {
-                Some((found, wanted)) => {
-                    format!("invalid character '{found}' in literal {word} (expecting '{wanted}')")
-                }
-                None => "unexpected end of JSON input".into(),
-            };
-        }
-    }
-    match trimmed.chars().next() {
-        Some(found) if !"{[\"-0123456789".contains(found) => {
-            format!("invalid character '{found}' looking for beginning of value")
-        }
-        _ => "it is not JSON".into(),
-    }
 }
 
 fn data_keys(object: &Value, field: &str) -> Vec<Cause> {

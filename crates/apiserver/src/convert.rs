@@ -96,7 +96,6 @@ fn renamed(object: Value, api_version: &str, names: &[(&str, &str)], direction: 
 
 fn autoscaler_v1(mut object: Value) -> Value {
     object["apiVersion"] = "autoscaling/v1".into();
-    let mut target = None;
     if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
         let metrics = spec.shift_remove("metrics");
         spec.shift_remove("behavior");
@@ -106,12 +105,11 @@ fn autoscaler_v1(mut object: Value) -> Value {
             .into_iter()
             .flatten()
             .find(|metric| metric["resource"]["name"] == "cpu");
-        target = cpu.and_then(|metric| metric["resource"]["target"]["averageUtilization"].as_i64());
-        if let Some(percent) = target {
+        let target = cpu.map(|metric| &metric["resource"]["target"]["averageUtilization"]);
+        if let Some(percent) = target.and_then(Value::as_i64) {
             spec.insert("targetCPUUtilizationPercentage".into(), percent.into());
         }
     }
-    let _ = target;
     if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
         status.shift_remove("currentMetrics");
         status.shift_remove("conditions");
@@ -131,6 +129,12 @@ fn autoscaler_v2(mut object: Value) -> Value {
             "metrics".into(),
             json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]),
         );
+    }
+    if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
+        status.entry("currentMetrics").or_insert(Value::Null);
+        if status.get("currentReplicas") == Some(&json!(0)) {
+            status.shift_remove("currentReplicas");
+        }
     }
     object
 }

@@ -3,7 +3,8 @@
 //! Follows: kube-apiserver 1.36, as the pairs in `golden/data/defaults` show it. Pure; what needs other objects
 //! (addresses, ports, service accounts) is the server's business.
 
-mod quantity;
+mod admission;
+mod autoscaler;
 mod workload;
 
 use base64::Engine as _;
@@ -32,7 +33,19 @@ pub(crate) fn apply(object: &mut Value) {
             set(root, "reclaimPolicy", json!("Delete"));
             set(root, "volumeBindingMode", json!("Immediate"));
         }
-        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(root),
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler::autoscaler(&gvk.version, root),
+        ("", "LimitRange") => limit_range(root),
+        ("", "ResourceQuota") => set(root, "status", json!({})),
+        ("", "ReplicationController") => workload::replication(root),
+        ("", "PodTemplate") => workload::template(root),
+        ("policy", "PodDisruptionBudget") => {
+            fill(root, "status", BUDGET.iter().map(|&name| (name.to_owned(), json!(0))).collect())
+        }
+        ("scheduling.k8s.io", "PriorityClass") => {
+            set(root, "preemptionPolicy", json!("PreemptLowerPriority"));
+        }
+        ("discovery.k8s.io", "EndpointSlice") => endpoint_slice(root),
+        ("admissionregistration.k8s.io", kind) => admission::webhooks(kind, root),
         _ => {}
     }
 }
@@ -49,6 +62,15 @@ fn set(fields: &mut Map<String, Value>, name: &str, value: Value) {
 fn map<'a>(fields: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Map<String, Value>> {
     set(fields, name, json!({}));
     fields.get_mut(name)?.as_object_mut()
+}
+
+/// Fills in the fields of a map that are absent.
+fn fill(fields: &mut Map<String, Value>, name: &str, wanted: Value) {
+    if let (Some(fields), Value::Object(wanted)) = (map(fields, name), wanted) {
+        for (name, value) in wanted {
+            set(fields, &name, value);
+        }
+    }
 }
 
 /// Iterates over the maps in a list field.
@@ -169,10 +191,29 @@ fn network_policy(root: &mut Map<String, Value>) {
     }
 }
 
-fn autoscaler(root: &mut Map<String, Value>) {
+/// Containers: what is missing follows from the maximum, the default limit, the minimum.
+fn limit_range(root: &mut Map<String, Value>) {
     let Some(spec) = map(root, "spec") else { return };
-    set(spec, "minReplicas", json!(1));
+    for limit in items(spec, "limits").filter(|limit| limit.get("type") == Some(&json!("Container"))) {
+        for (from, to) in [("max", "default"), ("default", "defaultRequest"), ("min", "defaultRequest")] {
+            if let Some(amounts @ Value::Object(_)) = limit.get(from).cloned() {
+                fill(limit, to, amounts);
+            }
+        }
+    }
 }
+
+fn endpoint_slice(root: &mut Map<String, Value>) {
+    for endpoint in items(root, "endpoints") {
+        set(endpoint, "conditions", json!({}));
+    }
+    for port in items(root, "ports") {
+        set(port, "name", json!(""));
+        set(port, "protocol", json!("TCP"));
+    }
+}
+
+const BUDGET: [&str; 4] = ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"];
 
 #[cfg(test)]
 mod tests {

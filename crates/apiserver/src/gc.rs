@@ -3,7 +3,8 @@
 //! One task reads the change log and deletes dependents of what went, lets dependents go that are orphaned,
 //! empties namespaces and definitions that are on their way out, and (if wanted) marks workloads ready.
 
-use std::collections::{HashMap, HashSet};
+pub(crate) mod kin;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -13,6 +14,8 @@ use crate::request::delete::{FOREGROUND, ORPHAN};
 use crate::request::update::mark_deleted;
 use crate::server::App;
 use crate::storage::{Change, Expect, Key, Stored};
+use crate::workloads;
+use kin::{Kin, owners, references};
 
 /// Runs until the server stops.
 pub(crate) async fn run(app: Arc<App>) {
@@ -40,20 +43,16 @@ pub(crate) async fn run(app: Arc<App>) {
     }
 }
 
-/// Who owns whom, by uid.
 #[derive(Default)]
 struct Collector {
-    living: HashMap<String, Key>,
-    dependents: HashMap<String, HashSet<DependentKey>>,
+    kin: Kin,
 }
-
-type DependentKey = (Arc<str>, String, String);
 
 impl Collector {
     fn begin(&mut self, app: &Arc<App>) -> u64 {
         let (revision, objects) = app.store.everything();
         for (key, stored) in &objects {
-            self.remember(key, &stored.object());
+            self.kin.remember(key, &stored.object());
         }
         for (key, stored) in objects {
             self.look_at(app, &key, &stored);
@@ -63,35 +62,14 @@ impl Collector {
 
     fn take(&mut self, app: &Arc<App>, change: &Change) {
         if let Some(previous) = &change.previous {
-            self.forget(&change.key, &previous.object(), change.value.is_none());
+            self.kin.forget(&change.key, &previous.object(), change.value.is_none());
         }
         match &change.value {
             Some(stored) => {
-                self.remember(&change.key, &stored.object());
+                self.kin.remember(&change.key, &stored.object());
                 self.look_at(app, &change.key, stored);
             }
             None => self.gone(app, change),
-        }
-    }
-
-    fn remember(&mut self, key: &Key, object: &Value) {
-        self.living.insert(fields::uid(object).to_owned(), key.clone());
-        for owner in owners(object) {
-            self.dependents.entry(owner).or_default().insert(flat(key));
-        }
-    }
-
-    fn forget(&mut self, key: &Key, object: &Value, gone: bool) {
-        if gone {
-            self.living.remove(fields::uid(object));
-        }
-        for owner in owners(object) {
-            if let Some(set) = self.dependents.get_mut(&owner) {
-                set.remove(&flat(key));
-                if set.is_empty() {
-                    self.dependents.remove(&owner);
-                }
-            }
         }
     }
 
@@ -102,6 +80,9 @@ impl Collector {
             match &*key.resource {
                 "namespaces" => app.empty_namespace(&key.name),
                 crate::crds::KEY => app.empty_definition(&key.name),
+                // Nothing runs here that could use it.
+                "persistentvolumeclaims" => app.drop_finalizer(key, crate::admit::PROTECTED_CLAIM),
+                "persistentvolumes" => app.drop_finalizer(key, crate::admit::PROTECTED_VOLUME),
                 _ => {}
             }
             let finalizers = fields::finalizers(&object);
@@ -113,26 +94,24 @@ impl Collector {
         } else if !owners(&object).is_empty() {
             self.check_owners(app, key);
         }
-        if app.ready_workloads {
-            crate::workloads::settle(app, key, &object);
-        }
+        workloads::settle(app, &mut self.kin, key, &object);
     }
 
     /// Something is gone.
     fn gone(&mut self, app: &Arc<App>, change: &Change) {
         let Some(previous) = &change.previous else { return };
         let object = previous.object();
-        let dependents: Vec<DependentKey> =
-            self.dependents.get(fields::uid(&object)).into_iter().flatten().cloned().collect();
-        for dependent in dependents {
-            self.check_owners(app, &full(&dependent));
+        for dependent in self.kin.dependents(fields::uid(&object)) {
+            self.check_owners(app, &dependent);
         }
         for owner in owners(&object) {
-            if let Some(key) = self.living.get(&owner).cloned()
-                && let Some(stored) = app.store.get(&key)
-                && fields::finalizers(&stored.object()).contains(&FOREGROUND)
-            {
+            let Some(key) = self.kin.living(&owner).cloned() else { continue };
+            let Some(stored) = app.store.get(&key) else { continue };
+            let owner_object = stored.object();
+            if fields::finalizers(&owner_object).contains(&FOREGROUND) {
                 self.foreground(app, &key, &owner);
+            } else {
+                workloads::settle(app, &mut self.kin, &key, &owner_object);
             }
         }
         if !change.key.namespace.is_empty() {
@@ -169,7 +148,7 @@ impl Collector {
 
     fn owner_lives(&self, app: &Arc<App>, reference: &Value, dependent: &Key) -> bool {
         let uid = fields::text(reference, &["uid"]);
-        match self.living.get(uid) {
+        match self.kin.living(uid) {
             Some(owner) => {
                 (owner.namespace.is_empty() || owner.namespace == dependent.namespace)
                     && app.store.get(owner).is_some()
@@ -189,7 +168,7 @@ impl Collector {
     }
 
     fn is_foreground(&self, app: &Arc<App>, reference: &Value) -> bool {
-        let key = self.living.get(fields::text(reference, &["uid"]));
+        let key = self.kin.living(fields::text(reference, &["uid"]));
         key.and_then(|key| app.store.get(key)).is_some_and(|stored| {
             let owner = stored.object();
             fields::is_deleting(&owner) && fields::finalizers(&owner).contains(&FOREGROUND)
@@ -197,8 +176,7 @@ impl Collector {
     }
 
     fn orphan(&self, app: &Arc<App>, key: &Key, uid: &str) {
-        for dependent in self.dependents.get(uid).into_iter().flatten() {
-            let dependent = full(dependent);
+        for dependent in self.kin.dependents(uid) {
             if let Some(stored) = app.store.get(&dependent) {
                 let mut kept = references(&stored.object());
                 kept.retain(|reference| reference["uid"] != uid);
@@ -210,8 +188,7 @@ impl Collector {
 
     fn foreground(&self, app: &Arc<App>, key: &Key, uid: &str) {
         let mut blocked = false;
-        for dependent in self.dependents.get(uid).into_iter().flatten() {
-            let dependent = full(dependent);
+        for dependent in self.kin.dependents(uid) {
             let Some(stored) = app.store.get(&dependent) else { continue };
             let object = stored.object();
             let references = references(&object);
@@ -273,6 +250,9 @@ impl App {
         for _ in 0..5 {
             let Some(stored) = self.store.get(key) else { return };
             let mut object = stored.object();
+            if !fields::finalizers(&object).contains(&finalizer) {
+                return;
+            }
             let kept: Vec<String> = fields::finalizers(&object)
                 .into_iter()
                 .filter(|name| *name != finalizer)
@@ -315,17 +295,6 @@ impl App {
     }
 }
 
-fn references(object: &Value) -> Vec<Value> {
-    fields::get(object, &["metadata", "ownerReferences"])
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default()
-}
-
-fn owners(object: &Value) -> Vec<String> {
-    references(object).iter().map(|reference| fields::text(reference, &["uid"]).to_owned()).collect()
-}
-
 fn set_references(app: &Arc<App>, key: &Key, stored: &Stored, kept: Vec<Value>) {
     let mut object = stored.object();
     if kept.is_empty() {
@@ -334,12 +303,4 @@ fn set_references(app: &Arc<App>, key: &Key, stored: &Stored, kept: Vec<Value>) 
         fields::set_meta(&mut object, "ownerReferences", kept.into());
     }
     let _ = app.store.put(key, &object, Expect::Revision(stored.revision));
-}
-
-fn flat(key: &Key) -> DependentKey {
-    (Arc::clone(&key.resource), key.namespace.clone(), key.name.clone())
-}
-
-fn full(key: &DependentKey) -> Key {
-    Key::new(&key.0, &key.1, &key.2)
 }

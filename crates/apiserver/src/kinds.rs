@@ -394,7 +394,9 @@ const CUSTOM_VERBS: [&str; 8] =
 const LEFT_OUT: [&str; 2] = ["bindings", "componentstatuses"];
 const SUBRESOURCES_LEFT_OUT: [&str; 6] =
     ["attach", "exec", "log", "portforward", "binding", "ephemeralcontainers"];
-const GENERATION: [&str; 15] = [
+const GENERATION: [&str; 17] = [
+    "endpointslices.discovery.k8s.io",
+    "priorityclasses.scheduling.k8s.io",
     "pods",
     "replicationcontrollers",
     "daemonsets.apps",

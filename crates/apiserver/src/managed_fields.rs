@@ -35,6 +35,17 @@ pub(crate) struct Writer<'a> {
     pub(crate) has_status: bool,
 }
 
+/// Which fields an apply may take from other managers.
+#[derive(Clone, Debug)]
+pub(crate) enum Force {
+    /// None.
+    Never,
+    /// Those that this configuration, applied by the client itself at an earlier time, still holds.
+    WhereApplied(Value),
+    /// All.
+    Always,
+}
+
 /// Why an apply was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
@@ -82,13 +93,12 @@ fn conflict_message(conflicts: &[Conflict]) -> String {
 
 /// Applies a configuration over the live object (or over nothing); returns the object to store.
 ///
-/// The result equals the live object when nothing changes. `normalize` is what the server does to an object
-/// before it is stored: defaults, pruning.
+/// The result equals the live object when nothing changes.
 pub(crate) fn apply(
     shape: &Shape<'_>,
     live: Option<&Value>,
     configuration: &Value,
-    force: bool,
+    force: &Force,
     writer: &Writer<'_>,
 ) -> Result<Value, Error> {
     let mut wanted = merge::tree_of(shape, configuration).map_err(Error::Shape)?;
@@ -115,14 +125,33 @@ pub(crate) fn apply(
     let same = difference.is_empty();
     difference.strip(writer);
     let changed = difference.changed();
-    let conflicts = managers.conflicts(&changed, own, writer);
-    if !conflicts.is_empty() && !force {
+    let contested = match force {
+        Force::Never => changed.clone(),
+        Force::WhereApplied(before) => {
+            let mut contested = changed.clone();
+            contested.subtract(&held_since(shape, before, &bare_live));
+            contested
+        }
+        Force::Always => Tree::default(),
+    };
+    let conflicts = managers.conflicts(&contested, own);
+    if !conflicts.is_empty() {
         return Err(Error::Conflicts(conflicts));
     }
     managers.give_up(&changed, &difference.removed, own);
     managers.set_applied(wanted, own, writer, !same);
     managers.store(&mut object);
     Ok(object)
+}
+
+/// Fields of an earlier configuration that the live object still has as it stated them.
+fn held_since(shape: &Shape<'_>, before: &Value, live: &Value) -> Tree {
+    let mut held = merge::tree_of(shape, before).unwrap_or_default();
+    let difference = compare::compare(shape, before, live);
+    for tree in [&difference.added, &difference.modified, &difference.removed] {
+        held.subtract(tree);
+    }
+    held
 }
 
 /// Notes what a create, a replace or a patch changed; returns the object to store.

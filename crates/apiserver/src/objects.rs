@@ -12,8 +12,10 @@ use crate::clock;
 use crate::defaults;
 use crate::doubled;
 use crate::fields;
+use crate::go_text;
+use crate::json_fault;
 use crate::kinds::Resource;
-use crate::managed_fields::{self, Shape as Merge, Writer};
+use crate::managed_fields::{self, Force, Shape as Merge, Writer};
 use crate::patch as patches;
 use crate::protobuf;
 use crate::request::patch::Kind;
@@ -134,10 +136,16 @@ pub(crate) fn decode(call: &Call<'_>, options: &Options) -> Result<Decoded, Stat
     let (mut object, doubled) = read(call)?;
     check_kind(call, &mut object)?;
     let resource = &call.resource;
-    let complaints = resource.shape.prune(&mut object, &doubled).map_err(|why| {
+    let mut complaints = resource.shape.prune(&mut object, &doubled).map_err(|why| {
         let (kind, version) = (&resource.kind, &resource.version);
         Status::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
     })?;
+    if call.request.content_type() == YAML
+        && let Some(why) = doubled_in_yaml(&call.request.body)
+    {
+        let strict = options.validation == Validation::Strict;
+        complaints.splice(0..0, if strict { vec![why] } else { yaml_warnings(&why) });
+    }
     let warnings = judge(call, complaints, options)?;
     Ok(Decoded { object, warnings })
 }
@@ -179,9 +187,21 @@ fn read(call: &Call<'_>) -> Result<(Value, HashSet<String>), Status> {
     Ok((value, if json { doubled::find(body) } else { HashSet::new() }))
 }
 
+/// Keys that stand twice in a YAML text, in the words of its reader.
+fn doubled_in_yaml(body: &[u8]) -> Option<String> {
+    sealfast_yaml::json::from_yaml_strict(body).err().map(|error| error.to_string())
+}
+
+/// The lines of such a text, a warning each.
+fn yaml_warnings(text: &str) -> Vec<String> {
+    text.trim_start_matches("yaml: unmarshal errors:\n").lines().map(|line| line.trim().to_owned()).collect()
+}
+
 fn json_value(body: &[u8]) -> Result<Value, Status> {
-    serde_json::from_slice(body)
-        .map_err(|error| Status::bad_request(format!("the body of the request cannot be read: {error}")))
+    serde_json::from_slice(body).map_err(|error| {
+        let why = json_fault::describe(body).unwrap_or_else(|| error.to_string());
+        Status::bad_request(format!("the body of the request cannot be read: {why}"))
+    })
 }
 
 fn yaml(body: &[u8]) -> Result<Value, Status> {
@@ -256,10 +276,15 @@ fn judge(call: &Call<'_>, complaints: Vec<String>, options: &Options) -> Result<
 
 /// Reads the body of a PATCH that is no apply.
 pub(crate) fn decode_patch(call: &Call<'_>, kind: Kind) -> Result<Patch, Status> {
-    let value = json_value(&call.request.body)?;
+    let body = &call.request.body;
+    let value: Value = serde_json::from_slice(body).map_err(|error| {
+        let why = json_fault::describe(body).unwrap_or_else(|| error.to_string());
+        Status::bad_request(format!("error decoding patch: {why}"))
+    })?;
     let fits = if kind == Kind::Json { value.is_array() } else { value.is_object() };
     if !fits {
-        return Err(Status::bad_request("the patch is not of the form that its type asks for"));
+        let wanted = if kind == Kind::Json { "a list of operations" } else { "an object" };
+        return Err(Status::bad_request(format!("error decoding patch: it must be {wanted}")));
     }
     let doubled = if kind == Kind::Json { HashSet::new() } else { doubled::find(&call.request.body) };
     Ok(Patch { kind, value, doubled })
@@ -276,6 +301,17 @@ pub(crate) fn decode_apply(call: &Call<'_>) -> Result<Value, Status> {
         return Err(Status::bad_request("the configuration is not an object"));
     }
     Ok(value)
+}
+
+/// What keys that stand twice in a configuration lead to.
+pub(crate) fn judge_apply(call: &Call<'_>, options: &Options) -> Result<Vec<String>, Status> {
+    match doubled_in_yaml(&call.request.body) {
+        Some(why) if options.validation == Validation::Strict => Err(Status::bad_request(format!(
+            "error strict decoding YAML: error converting YAML to JSON: {why}"
+        ))),
+        Some(why) if options.validation == Validation::Warn => Ok(yaml_warnings(&why)),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// The object after a patch.
@@ -302,6 +338,31 @@ pub(crate) fn patched(call: &Call<'_>, old: &Value, patch: &Patch) -> Result<Val
     })
 }
 
+/// A patch makes no other kind of an object.
+pub(crate) fn check_same_kind(call: &Call<'_>, new: &Value) -> Result<(), Status> {
+    let resource = &call.resource;
+    let (version, kind) = (fields::text(new, &["apiVersion"]), fields::text(new, &["kind"]));
+    let wanted = resource.api_version();
+    if version == wanted && kind == resource.kind {
+        return Ok(());
+    }
+    if resource.custom.is_none() {
+        let why =
+            format!("converting ({version}.{kind}) to ({wanted}.{}): unknown conversion", resource.kind);
+        return Err(Status::invalid(
+            "",
+            "",
+            "",
+            vec![Cause::invalid("patch", &new.to_string().into(), &why)],
+        ));
+    }
+    let pairs = [("apiVersion", version, wanted.as_str()), ("kind", kind, resource.kind.as_str())];
+    let wrong = pairs.into_iter().filter(|(_, found, wanted)| found != wanted);
+    let causes = wrong
+        .map(|(field, found, wanted)| Cause::invalid(field, &found.into(), &format!("must be {wanted}")));
+    Err(call.invalid(&call.name, causes.collect()))
+}
+
 /// Unknown fields that a patch brought in.
 pub(crate) fn check_fields(
     call: &Call<'_>,
@@ -309,8 +370,14 @@ pub(crate) fn check_fields(
     patch: &Patch,
     options: &Options,
 ) -> Result<Vec<String>, Status> {
+    // A strategic patch is shown itself, of the others what they lead to.
+    let shown = |new: &Value| match patch.kind {
+        Kind::Strategic => go_text::of(&patch.value),
+        _ => new.to_string(),
+    };
+    let before = new.clone();
     let invalid = |why: &str| {
-        let cause = Cause::invalid("patch", &patch.value, why);
+        let cause = Cause::invalid("patch", &shown(&before).into(), why);
         Status::invalid("", "", "", vec![cause])
     };
     let mut complaints: Vec<String> =
@@ -347,7 +414,13 @@ pub(crate) fn applied(
     let now = clock::now();
     let api_version = resource.api_version();
     let writer = writer(resource, actor, &api_version, &call.subresource, &now);
-    let applied = managed_fields::apply(&resource.shape.merge(), live, config, options.force, &writer);
+    let last = (actor.manager == "kubectl").then(|| live.and_then(last_applied)).flatten();
+    let force = match &last {
+        _ if options.force => Force::Always,
+        Some(before) => Force::WhereApplied(before.clone()),
+        None => Force::Never,
+    };
+    let applied = managed_fields::apply(&resource.shape.merge(), live, config, &force, &writer);
     let mut object = applied.map_err(|error| match error {
         managed_fields::Error::Conflicts(ref conflicts) => conflict_status(error.to_string(), conflicts),
         managed_fields::Error::Shape(why) => misfit(why),
@@ -356,12 +429,17 @@ pub(crate) fn applied(
         resource.shape.prune(&mut config.clone(), &HashSet::new()).map_err(misfit)?;
     }
     resource.shape.prune(&mut object, &HashSet::new()).map_err(misfit)?;
-    let before = ["metadata", "annotations", LAST_APPLIED];
-    if actor.manager == "kubectl" && live.is_some_and(|live| fields::get(live, &before).is_some()) {
+    if last.is_some() {
         // Kept in step for those who go back to client-side apply.
         object["metadata"]["annotations"][LAST_APPLIED] = format!("{}\n", sorted(stated)).into();
     }
     Ok(object)
+}
+
+/// What kubectl's client-side apply noted on the object.
+fn last_applied(live: &Value) -> Option<Value> {
+    let text = fields::text(live, &["metadata", "annotations", LAST_APPLIED]);
+    serde_json::from_str(text).ok().filter(Value::is_object)
 }
 
 fn writer<'a>(

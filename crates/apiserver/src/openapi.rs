@@ -1,5 +1,7 @@
 //! OpenAPI: what clients need to check fields and to merge.
 
+mod protobuf;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema::{self, Field, ListKind, Type};
 use serde_json::{Map, Value, json};
 
-use crate::http::Answer;
+use crate::http::{Answer, Request};
 use crate::kinds::{Group, Resource, Version};
 use crate::server::App;
 
@@ -39,22 +41,26 @@ pub(crate) fn document(app: &Arc<App>, rest: &str) -> Answer {
     Answer::no_page()
 }
 
-/// The v2 document: definitions of all kinds.
-pub(crate) fn v2(app: &Arc<App>) -> Answer {
+/// The v2 document: definitions of all kinds; in protobuf for clients that take nothing else.
+pub(crate) fn v2(app: &Arc<App>, request: &Request) -> Answer {
     let mut definitions = Definitions::new("#/definitions/");
     for group in &app.kinds.current().groups {
         for version in &group.versions {
             version.resources.iter().for_each(|resource| definitions.add(resource));
         }
     }
-    Answer::json(
-        200,
-        json!({
-            "swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.0"},
-            "paths": {}, "definitions": definitions.finish(),
-        }),
-    )
+    let document = json!({
+        "swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.0"},
+        "paths": {}, "definitions": definitions.finish(),
+    });
+    let accepted = request.header(&http::header::ACCEPT);
+    if accepted.contains("proto-openapi.spec.v2") && !accepted.contains("application/json") {
+        return Answer::bytes(200, V2_PROTOBUF, protobuf::document(&document).into());
+    }
+    Answer::json(200, document)
 }
+
+const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 fn path(group: &Group, version: &Version) -> String {
     if group.name.is_empty() {

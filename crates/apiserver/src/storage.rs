@@ -19,7 +19,7 @@ use crate::fields;
 use journal::{Journal, Record};
 
 /// Which object: resource (`deployments.apps`), namespace (empty for cluster scope), name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     pub resource: Arc<str>,
     pub namespace: String,

@@ -15,6 +15,27 @@ pub(crate) fn of_one(resource: &Resource, version: &str, object: &Value, policy:
     of_list(resource, version, metadata, std::slice::from_ref(object), policy)
 }
 
+/// The Table of a Scale, which is the same for every kind that has one.
+pub(crate) fn of_scale(version: &str, scale: &Value) -> Value {
+    let columns: Vec<Value> = [("Name", "string"), ("Desired", "integer"), ("Available", "integer"), ("Age", "string")]
+        .iter()
+        .map(|(name, kind)| {
+            let format = if *name == "Name" { "name" } else { "" };
+            json!({"name": name, "type": kind, "format": format, "description": format!("{name} of the scale."), "priority": 0})
+        })
+        .collect();
+    let count = |part: &str| scale[part]["replicas"].as_i64().unwrap_or(0);
+    let age = clock::age(fields::meta(scale, "creationTimestamp"));
+    let mut object = crate::request::partial(scale);
+    object["apiVersion"] = version.into();
+    let cells = json!([fields::name(scale), count("spec"), count("status"), age]);
+    json!({
+        "kind": "Table", "apiVersion": version,
+        "metadata": {"resourceVersion": fields::meta(scale, "resourceVersion")},
+        "columnDefinitions": columns, "rows": [{"cells": cells, "object": object}],
+    })
+}
+
 /// The Table of a list; `policy` is `includeObject`.
 pub(crate) fn of_list(
     resource: &Resource,

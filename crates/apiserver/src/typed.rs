@@ -1,4 +1,6 @@
 //! Built-in objects against the facts about their kinds.
+//!
+//! Follows: the JSON decoder of kube-apiserver 1.36, its words for wrong types included.
 
 use std::collections::HashSet;
 
@@ -6,6 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealfast_k8s::schema::{Field, Type, builtin};
 use serde_json::{Map, Value, json};
+
+use crate::quantity;
 
 /// Checks a whole object and drops what is unknown or empty; says what was unknown or stood twice, in order.
 ///
@@ -16,9 +20,10 @@ pub(crate) fn check(
     object: &mut Value,
     doubled: &HashSet<String>,
 ) -> Result<Vec<String>, String> {
+    let name = object["kind"].as_str().unwrap_or_default().to_owned();
     let mut walk = Walk { doubled, complaints: Vec::new() };
     if let Some(map) = object.as_object_mut() {
-        walk.fields(kind, map, "")?;
+        walk.fields(kind, &name, map, None)?;
     }
     Ok(walk.complaints)
 }
@@ -27,9 +32,65 @@ pub(crate) fn check(
 pub(crate) fn check_metadata(metadata: &mut Value, path: &str) -> Result<Vec<String>, String> {
     let mut walk = Walk { doubled: &HashSet::new(), complaints: Vec::new() };
     if let (Some(kind), Some(map)) = (builtin().named("meta.ObjectMeta"), metadata.as_object_mut()) {
-        walk.fields(kind, map, path)?;
+        let place = Place { above: None, step: Step::Field { owner: "", name: path } };
+        walk.fields(kind, "ObjectMeta", map, Some(&place))?;
     }
     Ok(walk.complaints)
+}
+
+/// Where a value stands; put into words only when something is wrong with it.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    above: Option<&'a Place<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Field { owner: &'a str, name: &'a str },
+    Key(&'a str),
+    Item(usize),
+}
+
+impl Place<'_> {
+    /// `spec.ports[0].name`.
+    fn path(&self) -> String {
+        let mut text = self.above.map(Place::path).unwrap_or_default();
+        match self.step {
+            Step::Item(at) => text.push_str(&format!("[{at}]")),
+            Step::Field { name, .. } | Step::Key(name) => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                text.push_str(name);
+            }
+        }
+        text
+    }
+
+    /// `ServicePort.spec.ports.name`: the innermost struct, and the fields that lead to the value.
+    fn go_field(&self) -> String {
+        let (mut owner, mut names) = (None, Vec::new());
+        let mut at = Some(self);
+        while let Some(place) = at {
+            if let Step::Field { owner: own, name } = place.step {
+                owner = owner.or(Some(own));
+                names.push(name);
+            }
+            at = place.above;
+        }
+        names.extend(owner);
+        names.reverse();
+        names.join(".")
+    }
+
+    fn wrong(&self, value: &Value, go_type: &str) -> String {
+        format!(
+            "json: cannot unmarshal {} into Go struct field {} of type {go_type}",
+            go_word(value),
+            self.go_field()
+        )
+    }
 }
 
 struct Walk<'a> {
@@ -38,65 +99,91 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn fields(&mut self, kind: &Type, map: &mut Map<String, Value>, path: &str) -> Result<(), String> {
-        let names: Vec<String> = map.keys().cloned().collect();
-        for name in names {
-            let place = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            if self.doubled.contains(&place) {
-                self.complaints.push(format!("duplicate field \"{place}\""));
+    fn fields(
+        &mut self,
+        kind: &Type,
+        owner: &str,
+        map: &mut Map<String, Value>,
+        above: Option<&Place<'_>>,
+    ) -> Result<(), String> {
+        let mut wrong = None;
+        map.retain(|name, value| {
+            if wrong.is_some() {
+                return true;
             }
-            let Some(field) = kind.fields.get(&name) else {
-                if !(path.is_empty() && matches!(name.as_str(), "apiVersion" | "kind")) {
-                    self.complaints.push(format!("unknown field \"{place}\""));
-                    map.shift_remove(&name);
-                }
-                continue;
-            };
-            let Some(value) = map.get_mut(&name) else { continue };
-            self.value(field, value, &place)?;
-            let required = kind.required.contains(&name);
-            if path.is_empty() && name == "rules" && field.kind == "list" && is_empty(value) {
-                // RBAC states that there are none.
-                *value = Value::Null;
-            } else if vanishes(&name, field, value, required) {
-                map.shift_remove(&name);
-            } else if required && field.kind == "list" && is_empty(value) {
-                *value = Value::Null;
-            }
+            self.field(kind, Place { above, step: Step::Field { owner, name } }, value).unwrap_or_else(
+                |why| {
+                    wrong = Some(why);
+                    true
+                },
+            )
+        });
+        if let Some(why) = wrong {
+            return Err(why);
         }
+        always_there(kind, owner, map);
         Ok(())
     }
 
-    fn value(&mut self, field: &Field, value: &mut Value, path: &str) -> Result<(), String> {
+    /// Checks one field; the answer is whether it stays.
+    fn field(&mut self, kind: &Type, place: Place<'_>, value: &mut Value) -> Result<bool, String> {
+        let Step::Field { name, .. } = place.step else { return Ok(true) };
+        self.complain_if_doubled(&place);
+        let at_root = place.above.is_none();
+        let Some(field) = kind.fields.get(name) else {
+            let known = at_root && matches!(name, "apiVersion" | "kind");
+            if !known {
+                self.complaints.push(format!("unknown field \"{}\"", place.path()));
+            }
+            return Ok(known);
+        };
+        self.value(field, value, &place)?;
+        let required = kind.required.iter().any(|known| known == name);
+        if field.kind == "list" && is_empty(value) && (required || (at_root && name == "rules")) {
+            // Some lists state that there are none.
+            *value = Value::Null;
+            return Ok(true);
+        }
+        Ok(!vanishes(name, field, value, required))
+    }
+
+    fn complain_if_doubled(&mut self, place: &Place<'_>) {
+        if !self.doubled.is_empty() && self.doubled.contains(&place.path()) {
+            self.complaints.push(format!("duplicate field \"{}\"", place.path()));
+        }
+    }
+
+    fn value(&mut self, field: &Field, value: &mut Value, place: &Place<'_>) -> Result<(), String> {
         if value.is_null() {
             return Ok(());
         }
         if let Some(kind) = builtin().type_of(field) {
-            let map = value.as_object_mut().ok_or_else(|| wrong(path, "an object"))?;
-            return self.fields(kind, map, path);
+            let owner = field.type_name().and_then(|name| name.rsplit('.').next()).unwrap_or_default();
+            let Value::Object(map) = value else { return Err(place.wrong(value, &go_type(field))) };
+            return self.fields(kind, owner, map, Some(place));
         }
         match field.kind.as_str() {
-            "list" => {
-                let items = value.as_array_mut().ok_or_else(|| wrong(path, "a list"))?;
-                let Some(of) = &field.of else { return Ok(()) };
-                for (at, item) in items.iter_mut().enumerate() {
-                    self.value(of, item, &format!("{path}[{at}]"))?;
-                }
-                Ok(())
-            }
-            "map" => self.map(field, value, path),
-            kind => scalar(kind, value, path),
+            "list" => self.list(field, value, place),
+            "map" => self.map(field, value, place),
+            kind => scalar(kind, value, place),
         }
     }
 
-    fn map(&mut self, field: &Field, value: &mut Value, path: &str) -> Result<(), String> {
-        let map = value.as_object_mut().ok_or_else(|| wrong(path, "an object"))?;
+    fn list(&mut self, field: &Field, value: &mut Value, place: &Place<'_>) -> Result<(), String> {
+        let Value::Array(items) = value else { return Err(place.wrong(value, &go_type(field))) };
+        let Some(of) = &field.of else { return Ok(()) };
+        for (at, item) in items.iter_mut().enumerate() {
+            self.value(of, item, &Place { above: Some(place), step: Step::Item(at) })?;
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, field: &Field, value: &mut Value, place: &Place<'_>) -> Result<(), String> {
+        let Value::Object(map) = value else { return Err(place.wrong(value, &go_type(field))) };
         let Some(of) = &field.of else { return Ok(()) };
         for (name, value) in map {
-            let place = format!("{path}.{name}");
-            if self.doubled.contains(&place) {
-                self.complaints.push(format!("duplicate field \"{place}\""));
-            }
+            let place = Place { above: Some(place), step: Step::Key(name) };
+            self.complain_if_doubled(&place);
             if value.is_null() && matches!(of.kind.as_str(), "string" | "bytes") {
                 *value = json!("");
             }
@@ -106,43 +193,56 @@ impl Walk<'_> {
     }
 }
 
-fn scalar(kind: &str, value: &mut Value, path: &str) -> Result<(), String> {
-    let fits = match kind {
-        "string" => value.is_string(),
-        "bool" => value.is_boolean(),
-        "int32" | "int64" => return whole(kind, value, path),
-        "float" => value.is_number(),
-        "quantity" => {
-            if value.is_number() {
-                *value = value.to_string().into();
-            }
-            value.is_string()
+/// Times that the reference writes even when they are not set, as `null`.
+fn always_there(kind: &Type, owner: &str, map: &mut Map<String, Value>) {
+    if !owner.ends_with("Condition") {
+        return;
+    }
+    for (name, field) in &kind.fields {
+        if field.kind == "time" && !map.contains_key(name) {
+            map.insert(name.clone(), Value::Null);
         }
-        "int-or-string" => value.is_string() || value.is_i64() || value.is_u64(),
-        "bytes" => return bytes(value, path),
-        "time" => return time(value, path),
-        "microtime" => return micro_time(value, path),
-        _ => true,
-    };
-    if fits { Ok(()) } else { Err(wrong(path, kind)) }
+    }
 }
 
-fn whole(kind: &str, value: &mut Value, path: &str) -> Result<(), String> {
-    if let Some(number) = value.as_f64().filter(|_| value.is_f64()) {
-        if number.fract() != 0.0 || number.abs() >= 9.0e15 {
-            return Err(wrong(path, kind));
+fn scalar(kind: &str, value: &mut Value, place: &Place<'_>) -> Result<(), String> {
+    match kind {
+        "string" if !value.is_string() => Err(place.wrong(value, "string")),
+        "bool" if !value.is_boolean() => Err(place.wrong(value, "bool")),
+        "float" if !value.is_number() => Err(place.wrong(value, "float64")),
+        "int32" | "int64" => whole(kind, value, place),
+        "quantity" => quantity::canonical(value),
+        "int-or-string" if !(value.is_string() || value.is_i64() || value.is_u64()) => {
+            Err(format!("json: cannot unmarshal {} into Go value of type int32", go_word(value)))
         }
+        "bytes" => bytes(value, place),
+        "time" => time(value, place),
+        "microtime" => micro_time(value, place),
+        _ => Ok(()),
+    }
+}
+
+fn whole(kind: &str, value: &mut Value, place: &Place<'_>) -> Result<(), String> {
+    let stated = value.clone();
+    if let Some(number) = value.as_f64().filter(|_| value.is_f64())
+        && number.fract() == 0.0
+        && number.abs() < 9.0e15
+    {
         *value = json!(number as i64);
     }
-    let number = value.as_i64().ok_or_else(|| wrong(path, kind))?;
-    if kind == "int32" && i32::try_from(number).is_err() {
-        return Err(wrong(path, kind));
+    let fits = |number: i64| kind == "int64" || i32::try_from(number).is_ok();
+    match value.as_i64().filter(|number| fits(*number)) {
+        Some(_) => Ok(()),
+        None if stated.is_number() => Err(format!(
+            "json: cannot unmarshal number {stated} into Go struct field {} of type {kind}",
+            place.go_field()
+        )),
+        None => Err(place.wrong(&stated, kind)),
     }
-    Ok(())
 }
 
-fn bytes(value: &Value, path: &str) -> Result<(), String> {
-    let text = value.as_str().ok_or_else(|| wrong(path, "string"))?;
+fn bytes(value: &Value, place: &Place<'_>) -> Result<(), String> {
+    let text = value.as_str().ok_or_else(|| place.wrong(value, "[]uint8"))?;
     let plain: String = text.chars().filter(|letter| !matches!(letter, '\n' | '\r')).collect();
     if STANDARD.decode(&plain).is_ok() {
         return Ok(());
@@ -152,21 +252,20 @@ fn bytes(value: &Value, path: &str) -> Result<(), String> {
     Err(format!("illegal base64 data at input byte {at}"))
 }
 
-fn time(value: &mut Value, path: &str) -> Result<(), String> {
-    let text = value.as_str().ok_or_else(|| wrong(path, "a time"))?;
+fn time(value: &mut Value, place: &Place<'_>) -> Result<(), String> {
+    let text = time_text(value)?;
     if text.is_empty() {
         *value = Value::Null;
         return Ok(());
     }
-    let parsed: jiff::Timestamp =
-        text.parse().map_err(|_| format!("{path}: \"{text}\" is not a time of RFC 3339"))?;
+    let parsed = instant(text, place)?;
     *value = parsed.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into();
     Ok(())
 }
 
 /// Exactly six digits after the point.
-fn micro_time(value: &mut Value, path: &str) -> Result<(), String> {
-    let text = value.as_str().ok_or_else(|| wrong(path, "a time"))?;
+fn micro_time(value: &mut Value, place: &Place<'_>) -> Result<(), String> {
+    let text = time_text(value)?;
     if text.is_empty() {
         *value = Value::Null;
         return Ok(());
@@ -179,14 +278,49 @@ fn micro_time(value: &mut Value, path: &str) -> Result<(), String> {
             "parsing time \"{text}\" as \"{layout}\": cannot parse \"{tail}\" as \".000000\""
         ));
     }
-    let parsed: jiff::Timestamp =
-        text.parse().map_err(|_| format!("{path}: \"{text}\" is not a time of RFC 3339"))?;
+    let parsed = instant(text, place)?;
     *value = parsed.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string().into();
     Ok(())
 }
 
-fn wrong(path: &str, wanted: &str) -> String {
-    format!("{path} must be of type {wanted}")
+fn time_text(value: &Value) -> Result<&str, String> {
+    value
+        .as_str()
+        .ok_or_else(|| format!("json: cannot unmarshal {} into Go value of type string", go_word(value)))
+}
+
+fn instant(text: &str, place: &Place<'_>) -> Result<jiff::Timestamp, String> {
+    text.parse().map_err(|_| format!("{}: \"{text}\" is not a time of RFC 3339", place.path()))
+}
+
+/// What Go's decoder calls a JSON value.
+fn go_word(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// The Go type of a field: `[]v1.Container`, `map[string]string`.
+fn go_type(field: &Field) -> String {
+    let of = || field.of.as_deref().map_or_else(|| "interface {}".to_owned(), go_type);
+    if let Some(name) = field.type_name() {
+        let mut parts = name.rsplit('.');
+        let (kind, version) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let package = if version == "meta" { "v1" } else { version };
+        return format!("{package}.{kind}");
+    }
+    match field.kind.as_str() {
+        "list" => format!("[]{}", of()),
+        "map" => format!("map[string]{}", of()),
+        "bytes" => "[]uint8".to_owned(),
+        "float" => "float64".to_owned(),
+        kind => kind.to_owned(),
+    }
 }
 
 /// Empty values that the server does not write back.

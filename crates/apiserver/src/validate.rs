@@ -106,7 +106,8 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
         return;
     }
     if !has_type(schema, value) {
-        let wanted = schema["type"].as_str().unwrap_or_default();
+        let mixed = schema["x-kubernetes-int-or-string"] == true;
+        let wanted = if mixed { "integer,string" } else { schema["type"].as_str().unwrap_or_default() };
         let found = type_name(value).to_owned();
         problems
             .push(Problem::new(path, Kind::Type(found, format!("{path} in body must be of type {wanted}"))));
@@ -114,13 +115,10 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
             let text = format!("Checked value must be of type {wanted} (default format) in {path}");
             problems.push(Problem::new("", Kind::Invalid(Value::from(""), text)));
         }
+        listed(schema, value, path, problems);
         return;
     }
-    if let Some(allowed) = schema["enum"].as_array()
-        && !allowed.contains(value)
-    {
-        problems.push(Problem::new(path, Kind::NotSupported(value.clone(), allowed.clone())));
-    }
+    listed(schema, value, path, problems);
     match value {
         Value::String(text) => string(schema, text, path, problems),
         Value::Number(number) => numeric(schema, number, path, problems),
@@ -129,6 +127,14 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
         _ => {}
     }
     combined(schema, value, path, problems);
+}
+
+fn listed(schema: &Value, value: &Value, path: &str, problems: &mut Vec<Problem>) {
+    if let Some(allowed) = schema["enum"].as_array()
+        && !allowed.contains(value)
+    {
+        problems.push(Problem::new(path, Kind::NotSupported(value.clone(), allowed.clone())));
+    }
 }
 
 fn has_type(schema: &Value, value: &Value) -> bool {
@@ -166,13 +172,12 @@ fn string(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem>) {
     let invalid =
         |why: String| Problem::new(path, Kind::Invalid(Value::from(text), format!("{path} in body {why}")));
     let length = text.chars().count() as u64;
+    // One problem of length and pattern at a time, as the reference tells them.
     if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
         problems.push(Problem::new(path, Kind::TooLong(most)));
-    }
-    if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
+    } else if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
         problems.push(invalid(format!("should be at least {least} chars long")));
-    }
-    if let Some(pattern) = schema["pattern"].as_str()
+    } else if let Some(pattern) = schema["pattern"].as_str()
         && regex::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
     {
         problems.push(invalid(format!("should match '{pattern}'")));

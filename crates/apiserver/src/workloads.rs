@@ -1,107 +1,144 @@
-//! Marks workloads ready: nothing runs here.
+//! What follows from a workload: ReplicaSets of Deployments, Pods of ReplicaSets, and their status.
+//!
+//! Nothing runs here. With `ready_workloads` the status says that everything does, and no Pods are made; without,
+//! Pods stay pending until somebody writes their status.
+
+mod deployment;
+mod ready;
+mod replica_set;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::fields::{self, get};
+use crate::fields;
+use crate::gc::kin::{self, Kin};
+use crate::kinds::Resource;
+use crate::objects::{self, Actor, Operation};
 use crate::server::App;
-use crate::storage::{Expect, Key};
+use crate::storage::{Expect, Key, Stored};
 
-/// Fills the status of a workload whose status is behind.
-pub(crate) fn settle(app: &Arc<App>, key: &Key, object: &Value) {
-    let Some(status) = wanted(&key.resource, object) else { return };
-    if fields::is_deleting(object) || object.get("status") == Some(&status) {
+/// Brings what belongs to a changed object into line with it.
+pub(crate) fn settle(app: &Arc<App>, kin: &mut Kin, key: &Key, object: &Value) {
+    match &*key.resource {
+        DEPLOYMENTS => deployment::settle(app, kin, key),
+        REPLICA_SETS => {
+            replica_set::settle(app, kin, key);
+            owner_of(kin, object, DEPLOYMENTS, |owner, kin| deployment::settle(app, kin, owner));
+        }
+        PODS => owner_of(kin, object, REPLICA_SETS, |owner, kin| replica_set::settle(app, kin, owner)),
+        "statefulsets.apps" | "daemonsets.apps" if app.ready_workloads => {
+            let Some((stored, object)) = alive(app, key) else { return };
+            if let Some(status) = ready::status(&key.resource, &object) {
+                write_status(app, key, &stored, status);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn owner_of(kin: &mut Kin, object: &Value, resource: &str, then: impl FnOnce(&Key, &mut Kin)) {
+    let owner = kin::owners(object).iter().find_map(|uid| kin.living(uid).cloned());
+    if let Some(owner) = owner.filter(|owner| &*owner.resource == resource) {
+        then(&owner, kin);
+    }
+}
+
+/// The current state of an object that is not on its way out.
+fn alive(app: &App, key: &Key) -> Option<(Stored, Value)> {
+    let stored = app.store.get(key)?;
+    let object = stored.object();
+    (!fields::is_deleting(&object)).then_some((stored, object))
+}
+
+/// The dependents of one kind that a workload controls.
+fn children(app: &App, kin: &Kin, owner: &Value, resource: &str) -> Vec<(Key, Value)> {
+    let keys = kin.dependents(fields::uid(owner)).into_iter().filter(|key| &*key.resource == resource);
+    keys.filter_map(|key| alive(app, &key).map(|(_, object)| (key, object))).collect()
+}
+
+/// Makes a dependent, with the defaults of its kind.
+fn make(app: &Arc<App>, kin: &mut Kin, resource: &str, mut object: Value) {
+    let Some(resource) = app.kinds.current().stored_under(resource).cloned() else { return };
+    app.stamp(&mut object);
+    fields::set_meta(&mut object, "generation", 1.into());
+    objects::default(&resource, &mut object);
+    if crate::admit::create(app, &resource, &mut object).is_err() {
         return;
     }
-    let Some(stored) = app.store.get(key) else { return };
-    let mut current = stored.object();
-    if fields::meta(&current, "resourceVersion") != fields::meta(object, "resourceVersion") {
-        // A later change comes by here as well.
+    let sent = object.clone();
+    objects::track(&resource, None, &sent, &mut object, &controller(), "");
+    let key = Key::new(&resource.key, fields::meta(&object, "namespace"), fields::name(&object));
+    if let Ok(stored) = app.store.put(&key, &object, Expect::Absent) {
+        // The change comes by later; what follows now must know of it already.
+        kin.remember(&key, &stored.object());
+    }
+}
+
+/// Writes a changed object, unless another write came between.
+fn write(app: &App, key: &Key, stored: &Stored, mut new: Value, subresource: &str) {
+    let old = stored.object();
+    if old == new {
         return;
     }
-    current["status"] = status;
-    let _ = app.store.put(key, &current, Expect::Revision(stored.revision));
-}
-
-fn wanted(resource: &str, object: &Value) -> Option<Value> {
-    let generation = get(object, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(1);
-    let replicas = get(object, &["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(1);
-    let old = &object["status"];
-    let mut status = match resource {
-        "deployments.apps" => {
-            let mut status = json!({"observedGeneration": generation});
-            counts(
-                &mut status,
-                &["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"],
-                replicas,
-            );
-            let name = fields::name(object);
-            let progress = format!("Deployment \"{name}\" has successfully progressed.");
-            status["conditions"] = json!([
-                condition(
-                    old,
-                    "Available",
-                    "MinimumReplicasAvailable",
-                    "Deployment has minimum availability."
-                ),
-                condition(old, "Progressing", "NewReplicaSetAvailable", &progress),
-            ]);
-            status
-        }
-        "statefulsets.apps" => {
-            let revision = format!("{}-{}", fields::name(object), short_hash(&object["spec"]["template"]));
-            let mut status = json!({"observedGeneration": generation, "replicas": replicas});
-            counts(&mut status, &["readyReplicas", "currentReplicas", "updatedReplicas"], replicas);
-            status["currentRevision"] = revision.as_str().into();
-            status["updateRevision"] = revision.into();
-            status["collisionCount"] = 0.into();
-            status["availableReplicas"] = replicas.into();
-            status
-        }
-        "daemonsets.apps" => json!({
-            "currentNumberScheduled": 1, "numberMisscheduled": 0, "desiredNumberScheduled": 1, "numberReady": 1,
-            "observedGeneration": generation, "updatedNumberScheduled": 1, "numberAvailable": 1,
-        }),
-        "replicasets.apps" => {
-            let mut status = json!({"replicas": replicas, "observedGeneration": generation});
-            counts(&mut status, &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"], replicas);
-            status
-        }
-        _ => return None,
-    };
-    if resource == "deployments.apps"
-        && let Some(collisions) = old.get("collisionCount")
-    {
-        status["collisionCount"] = collisions.clone();
+    if let Some(resource) = app.kinds.current().stored_under(&key.resource) {
+        track(resource, &old, &mut new, subresource);
     }
-    Some(status)
+    let _ = app.store.put(key, &new, Expect::Revision(stored.revision));
 }
 
-/// Counts of zero are left out.
-fn counts(status: &mut Value, keys: &[&str], count: i64) {
-    for key in keys.iter().filter(|_| count > 0) {
-        status[*key] = count.into();
-    }
+fn write_status(app: &App, key: &Key, stored: &Stored, status: Value) {
+    let mut new = stored.object();
+    new["status"] = status;
+    write(app, key, stored, new, "status");
 }
 
-fn condition(old: &Value, kind: &str, reason: &str, message: &str) -> Value {
+fn track(resource: &Resource, old: &Value, new: &mut Value, subresource: &str) {
+    let sent = new.clone();
+    objects::track(resource, Some(old), &sent, new, &controller(), subresource);
+}
+
+fn controller() -> Actor {
+    Actor { manager: "kube-controller-manager".into(), operation: Operation::Update }
+}
+
+/// A reference by which a workload controls what it makes.
+fn reference(kind: &str, owner: &Value) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": kind, "name": fields::name(owner), "uid": fields::uid(owner),
+        "controller": true, "blockOwnerDeletion": true,
+    })
+}
+
+/// A condition whose times move only when it changes.
+fn condition(old: &Value, kind: &str, status: &str, reason: &str, message: &str) -> Value {
     let known =
         old["conditions"].as_array().into_iter().flatten().find(|condition| condition["type"] == kind);
-    if let Some(known) = known.filter(|known| known["status"] == "True" && known["reason"] == reason) {
+    let same = |known: &&Value| {
+        known["status"] == status && known["reason"] == reason && known["message"] == message
+    };
+    if let Some(known) = known.filter(same) {
         return known.clone();
     }
     let now = clock::now();
+    let since = known.filter(|known| known["status"] == status).map(|known| &known["lastTransitionTime"]);
+    let since = since.and_then(Value::as_str).unwrap_or(&now);
     json!({
-        "type": kind, "status": "True", "lastUpdateTime": now, "lastTransitionTime": now,
+        "type": kind, "status": status, "lastUpdateTime": now, "lastTransitionTime": since,
         "reason": reason, "message": message,
     })
 }
 
 /// Ten letters that stand for a pod template.
-fn short_hash(template: &Value) -> String {
+fn template_hash(template: &Value) -> String {
     use sha2::{Digest, Sha256};
+    const LETTERS: &[u8] = b"456789bcdf";
     let digest = Sha256::digest(template.to_string());
-    clock::hex(&digest[..5])
+    digest[..10].iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect()
 }
+
+const DEPLOYMENTS: &str = "deployments.apps";
+const REPLICA_SETS: &str = "replicasets.apps";
+const PODS: &str = "pods";
+const AVAILABLE: &str = "Deployment has minimum availability.";

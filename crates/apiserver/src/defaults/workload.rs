@@ -2,15 +2,30 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{items, map, quantity, set};
+use super::{fill, items, map, set};
 
 /// Fills in a Pod.
 pub(super) fn pod(root: &mut Map<String, Value>) {
     if let Some(spec) = map(root, "spec") {
         pod_spec(spec);
         set(spec, "enableServiceLinks", json!(true));
+        for field in ["initContainers", "containers"] {
+            items(spec, field).for_each(request_limits);
+        }
     }
     set(root, "status", json!({ "phase": "Pending" }));
+}
+
+/// What a running container is limited to, it requests too; templates of pods stay as they are.
+fn request_limits(container: &mut Map<String, Value>) {
+    let Some(resources) = container.get_mut("resources").and_then(Value::as_object_mut) else { return };
+    if let Some(Value::Object(limits)) = resources.get("limits").cloned()
+        && let Some(requests) = map(resources, "requests")
+    {
+        for (name, amount) in limits {
+            set(requests, &name, amount);
+        }
+    }
 }
 
 /// Fills in a kind of the group `apps`.
@@ -60,7 +75,7 @@ pub(super) fn apps(kind: &str, root: &mut Map<String, Value>) {
         "ReplicaSet" => json!({ "replicas": 0 }),
         _ => json!({}),
     };
-    set(root, "status", status);
+    fill(root, "status", status);
 }
 
 /// The strategy by which pods are replaced: rolling, with these numbers.
@@ -70,11 +85,7 @@ fn rolling(spec: &mut Map<String, Value>, field: &str, numbers: Value) {
     if strategy.get("type") != Some(&json!("RollingUpdate")) {
         return;
     }
-    if let (Some(rolling), Value::Object(numbers)) = (map(strategy, "rollingUpdate"), numbers) {
-        for (name, value) in numbers {
-            set(rolling, &name, value);
-        }
-    }
+    fill(strategy, "rollingUpdate", numbers);
 }
 
 /// Fills in a kind of the group `batch`.
@@ -144,7 +155,24 @@ fn job_labels(root: &mut Map<String, Value>, uid: &str, name: &str) {
     }
 }
 
-fn template(spec: &mut Map<String, Value>) {
+/// Fills in a ReplicationController: labels and selector follow the template.
+pub(super) fn replication(root: &mut Map<String, Value>) {
+    let labels = root.get("spec").map(|spec| spec["template"]["metadata"]["labels"].clone());
+    let labels = labels.filter(Value::is_object);
+    let Some(spec) = map(root, "spec") else { return };
+    template(spec);
+    set(spec, "replicas", json!(1));
+    if let Some(labels) = labels {
+        set(spec, "selector", labels.clone());
+        if let Some(metadata) = map(root, "metadata") {
+            set(metadata, "labels", labels);
+        }
+    }
+    fill(root, "status", json!({ "replicas": 0 }));
+}
+
+/// Fills in the pod template of a map that has one.
+pub(super) fn template(spec: &mut Map<String, Value>) {
     let Some(template) = map(spec, "template") else { return };
     set(template, "metadata", json!({}));
     if let Some(spec) = map(template, "spec") {
@@ -183,21 +211,6 @@ fn container(container: &mut Map<String, Value>) {
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
             self::probe(probe);
-        }
-    }
-    if let Some(resources) = container.get_mut("resources").and_then(Value::as_object_mut) {
-        for field in ["limits", "requests"] {
-            if let Some(amounts) = resources.get_mut(field).and_then(Value::as_object_mut) {
-                amounts.values_mut().for_each(quantity::normalize);
-            }
-        }
-        // What is limited is requested too.
-        if let Some(Value::Object(limits)) = resources.get("limits").cloned()
-            && let Some(requests) = map(resources, "requests")
-        {
-            for (name, amount) in limits {
-                set(requests, &name, amount);
-            }
         }
     }
     for variable in items(container, "env") {

@@ -155,8 +155,7 @@ impl Managers {
     }
 
     /// Returns the changed fields that others own.
-    pub(super) fn conflicts(&self, changed: &Tree, own: Option<usize>, writer: &Writer<'_>) -> Vec<Conflict> {
-        let _ = writer;
+    pub(super) fn conflicts(&self, changed: &Tree, own: Option<usize>) -> Vec<Conflict> {
         let mut conflicts: Vec<Conflict> = Vec::new();
         for (at, entry) in self.entries.iter().enumerate() {
             if Some(at) != own {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::path::Step;
-use super::shape::{Parts, Shape};
+use super::shape::{Expected, Parts, Shape};
 use super::tree::Tree;
 
 /// Returns the fields that a value names: leaves, list items, empty maps.
@@ -63,8 +63,32 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
             }
             tree
         }
-        _ => Tree::leaf(),
+        _ => {
+            problems.extend(misfit(shape, value).map(|why| format!("{path}: {why}")));
+            Tree::leaf()
+        }
     }
+}
+
+/// What is wrong with the type of a value; `null` fits everywhere.
+fn misfit(shape: &Shape<'_>, value: &Value) -> Option<String> {
+    let got = match value {
+        Value::Null => return None,
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    };
+    let (fits, wanted) = match shape.expected()? {
+        Expected::Map => (value.is_object(), "map"),
+        Expected::List => (value.is_array(), "list"),
+        Expected::Text => (value.is_string(), "string"),
+        Expected::Truth => (value.is_boolean(), "boolean"),
+        Expected::Number => (value.is_number(), "numeric (int or float)"),
+    };
+    (!fits).then(|| format!("expected {wanted}, got {got}"))
 }
 
 /// Returns the step to an item of a keyed list; missing keys take their defaults.

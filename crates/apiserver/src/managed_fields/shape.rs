@@ -35,7 +35,42 @@ pub(super) enum Parts {
     Keyed(Vec<String>),
 }
 
+/// The type that a schema asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    Map,
+    List,
+    Text,
+    Truth,
+    Number,
+}
+
 impl<'a> Shape<'a> {
+    /// Returns the type of the values of this shape, where there is only one.
+    pub(super) fn expected(&self) -> Option<Expected> {
+        match self {
+            Self::Struct(_) | Self::CustomRoot(_) => Some(Expected::Map),
+            Self::Field(field) => match field.kind.as_str() {
+                "map" => Some(Expected::Map),
+                "list" => Some(Expected::List),
+                "string" | "bytes" | "time" | "microtime" => Some(Expected::Text),
+                "bool" => Some(Expected::Truth),
+                "int32" | "int64" | "float" => Some(Expected::Number),
+                _ => builtin().type_of(field).map(|_| Expected::Map),
+            },
+            Self::Schema(schema) if schema["x-kubernetes-int-or-string"] == true => None,
+            Self::Schema(schema) => match schema["type"].as_str()? {
+                "object" => Some(Expected::Map),
+                "array" => Some(Expected::List),
+                "string" => Some(Expected::Text),
+                "boolean" => Some(Expected::Truth),
+                "integer" | "number" => Some(Expected::Number),
+                _ => None,
+            },
+            Self::Deduced | Self::Leaf => None,
+        }
+    }
+
     /// Tells what a value of this shape is made of.
     pub(super) fn parts(&self, value: &Value) -> Parts {
         match value {

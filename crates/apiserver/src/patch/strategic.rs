@@ -78,66 +78,63 @@ fn merge_map(known: Known<'_>, live: &Value, patch: &Value) -> Result<Value, Err
             merged.shift_remove(name);
             continue;
         }
-        let below = known.field(name);
-        let order = patch.get(&format!("{ORDER}{name}")).and_then(Value::as_array);
-        let before = merged.get(name);
-        let value = merge_value(below, before, value, order)?;
-        merged.insert(name.clone(), value);
+        let value = match merged.get(name) {
+            Some(before) => Some(merge_value(known.field(name), before, value)?),
+            None => fresh(value),
+        };
+        if let Some(value) = value {
+            merged.insert(name.clone(), value);
+        }
     }
     // An order may come without items: the live ones are put into it.
     for (name, order) in patch {
         let Some(field) = name.strip_prefix(ORDER) else { continue };
-        if let (None, Some(order), Some(Value::Array(items))) =
-            (patch.get(field), order.as_array(), merged.get_mut(field))
-        {
+        if let (Some(order), Some(Value::Array(items))) = (order.as_array(), merged.get_mut(field)) {
             let key = known.field(field).merge_key();
-            let live = items.clone();
-            *items = ordered(std::mem::take(items), &live, order, key);
+            let before = live.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            *items = ordered(std::mem::take(items), order, before, key);
         }
     }
     Ok(Value::Object(merged))
 }
 
-fn merge_value(
-    known: Known<'_>,
-    live: Option<&Value>,
-    patch: &Value,
-    order: Option<&Vec<Value>>,
-) -> Result<Value, Error> {
+/// What a patch brings where nothing was: directives go, and with `$patch` the whole map; so do nulls.
+fn fresh(patch: &Value) -> Option<Value> {
     match patch {
+        Value::Null => None,
+        Value::Object(fields) if fields.contains_key(PATCH) => None,
         Value::Object(fields) => {
-            if known.has_strategy("replace") && !fields.contains_key(PATCH) {
-                return Ok(patch.clone());
-            }
-            let empty = nothing();
-            let live = live.filter(|live| live.is_object()).unwrap_or(&empty);
-            merge_map(known, live, patch)
+            let kept = fields.iter().filter(|(name, _)| !name.starts_with('$'));
+            let kept = kept.filter_map(|(name, value)| Some((name.clone(), fresh(value)?)));
+            Some(Value::Object(kept.collect()))
         }
-        Value::Array(items) if known.has_strategy("merge") => {
-            let live = live.and_then(Value::as_array).cloned().unwrap_or_default();
-            merge_list(known, live, items, order).map(Value::Array)
-        }
-        Value::Array(items) => {
-            Ok(Value::Array(items.iter().filter(|item| item.get(PATCH).is_none()).cloned().collect()))
-        }
-        _ => Ok(patch.clone()),
+        Value::Array(items) => Some(items.iter().filter_map(fresh).collect()),
+        other => Some(other.clone()),
     }
 }
 
-fn merge_list(
-    known: Known<'_>,
-    live: Vec<Value>,
-    patch: &[Value],
-    order: Option<&Vec<Value>>,
-) -> Result<Vec<Value>, Error> {
+fn merge_value(known: Known<'_>, live: &Value, patch: &Value) -> Result<Value, Error> {
+    match (live, patch) {
+        (Value::Object(_), Value::Object(fields)) => {
+            if known.has_strategy("replace") && !fields.contains_key(PATCH) {
+                return Ok(patch.clone());
+            }
+            merge_map(known, live, patch)
+        }
+        (Value::Array(live), Value::Array(items)) if known.has_strategy("merge") => {
+            merge_list(known, live, items).map(Value::Array)
+        }
+        _ => Ok(fresh(patch).unwrap_or(Value::Null)),
+    }
+}
+
+fn merge_list(known: Known<'_>, live: &[Value], patch: &[Value]) -> Result<Vec<Value>, Error> {
     let key = known.merge_key();
     let merged = match key {
-        Some(key) if patch.iter().chain(&live).all(Value::is_object) => {
-            merge_keyed(known, &live, patch, key)?
-        }
+        Some(key) if patch.iter().chain(live).all(Value::is_object) => merge_keyed(known, live, patch, key)?,
         _ => {
-            let mut merged = live.clone();
-            for item in patch {
+            let mut merged: Vec<Value> = Vec::new();
+            for item in live.iter().chain(patch) {
                 if !merged.contains(item) {
                     merged.push(item.clone());
                 }
@@ -145,24 +142,18 @@ fn merge_list(
             merged
         }
     };
-    Ok(match order {
-        Some(order) => ordered(merged, &live, order, key),
-        None => merged,
-    })
+    Ok(ordered(merged, patch, live, key))
 }
 
 fn merge_keyed(known: Known<'_>, live: &[Value], patch: &[Value], key: &str) -> Result<Vec<Value>, Error> {
-    let item_directive = |item: &Value| {
-        item.as_object().map_or(Ok(None), |item| directive(item).map(|d| d.map(str::to_owned)))
-    };
     let mut replaces = false;
     for item in patch {
-        replaces |= item_directive(item)?.as_deref() == Some("replace");
+        replaces |= item_directive(item)? == Some("replace");
     }
     let mut merged = if replaces { Vec::new() } else { live.to_vec() };
     for item in patch {
         let named = item.get(key);
-        match item_directive(item)?.as_deref() {
+        match item_directive(item)? {
             Some("replace") => {
                 // An item that is more than the directive is the first of the new list.
                 if let Some(fields) =
@@ -182,10 +173,14 @@ fn merge_keyed(known: Known<'_>, live: &[Value], patch: &[Value], key: &str) -> 
         let named = named.ok_or_else(|| without_key(item, key))?;
         match merged.iter().position(|known| known.get(key) == Some(named)) {
             Some(twin) => merged[twin] = merge_map(known.item(), &merged[twin], item)?,
-            None => merged.push(merge_map(known.item(), &nothing(), item)?),
+            None => merged.extend(fresh(item)),
         }
     }
     Ok(merged)
+}
+
+fn item_directive(item: &Value) -> Result<Option<&str>, Error> {
+    item.as_object().map_or(Ok(None), directive)
 }
 
 fn without_key(item: &Value, key: &str) -> Error {
@@ -202,27 +197,30 @@ fn delete_primitives(fields: &mut Map<String, Value>, name: &str, gone: &Value) 
     items.retain(|item| !gone.contains(item));
 }
 
-/// Puts items into a wanted order; those that it does not name keep their place in the live list as far as they can.
-fn ordered(items: Vec<Value>, live: &[Value], order: &[Value], key: Option<&str>) -> Vec<Value> {
-    let name =
-        |item: &Value| key.map_or_else(|| item.clone(), |key| item.get(key).cloned().unwrap_or(Value::Null));
-    let wanted: Vec<Value> = order.iter().map(name).collect();
-    let live: Vec<Value> = live.iter().map(name).collect();
-    let place = |list: &[Value], item: &Value| list.iter().position(|known| *known == name(item));
-    let (mut named, others): (Vec<Value>, Vec<Value>) =
-        items.into_iter().partition(|item| place(&wanted, item).is_some());
-    named.sort_by_key(|item| place(&wanted, item));
+/// Puts items into a wanted order. Items that the order does not name keep theirs, and each stands before the
+/// first named one that it preceded in the live list.
+fn ordered(items: Vec<Value>, order: &[Value], live: &[Value], key: Option<&str>) -> Vec<Value> {
+    let same = |left: &Value, right: &Value| match key {
+        Some(key) => left.get(key) == right.get(key),
+        None => left == right,
+    };
+    let place = |list: &[Value], item: &Value| list.iter().position(|known| same(known, item));
+    let (mut named, mut others): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
+    others.sort_by_key(|item| place(live, item));
     let mut out = Vec::with_capacity(named.len() + others.len());
-    let mut named = named.into_iter().peekable();
-    for other in others {
-        let own = place(&live, &other);
-        while let Some(next) = named.next_if(|next| place(&live, next).is_none_or(|place| Some(place) < own))
+    let mut others = others.into_iter().peekable();
+    for item in named {
+        let limit = place(live, &item);
+        while let Some(other) =
+            others.next_if(|other| limit.is_some_and(|limit| place(live, other).is_some_and(|at| at < limit)))
         {
-            out.push(next);
+            out.push(other);
         }
-        out.push(other);
+        out.push(item);
     }
-    out.extend(named);
+    out.extend(others);
     out
 }
 
@@ -267,6 +265,11 @@ mod tests {
         assert_eq!(
             pod_patch(&live, &patch),
             Ok(json!([{ "name": "a", "image": "1" }, { "name": "b", "image": "3" }, { "name": "c" }]))
+        );
+        let new = json!({ "spec": { "containers": [{ "name": "new" }] } });
+        assert_eq!(
+            pod_patch(&live, &new),
+            Ok(json!([{ "name": "new" }, { "name": "a", "image": "1" }, { "name": "b", "image": "2" }]))
         );
         let delete = json!({ "spec": { "containers": [{ "name": "a", "$patch": "delete" }] } });
         assert_eq!(pod_patch(&live, &delete), Ok(json!([{ "name": "b", "image": "2" }])));

@@ -70,6 +70,7 @@ fn patched(
 ) -> Result<(Value, Vec<String>), Status> {
     let old = call.shown(stored.object());
     let mut new = objects::patched(call, &old, patch)?;
+    objects::check_same_kind(call, &new)?;
     let warnings = objects::check_fields(call, &mut new, patch, options)?;
     update::check_identity(call, &mut new)?;
     Ok((new, warnings))
@@ -83,6 +84,7 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
     if fields::get(&config, &["metadata", "managedFields"]).is_some() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
+    let warnings = objects::judge_apply(call, options)?;
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Apply };
     for _ in 0..update::RETRIES {
         let Some(stored) = call.app.store.get(&call.key()) else {
@@ -90,13 +92,13 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
                 return Err(call.not_found());
             }
             let object = applied_new(call, &config, options, &actor, &stated)?;
-            return Ok(call.answer(201, object));
+            return Ok(call.answer(201, object).warned(warnings));
         };
         let old = call.shown(stored.object());
         let new = objects::applied(call, Some(&old), &config, options, &actor, &stated)?;
         let change = Change { old: &stored, new, by: By::Apply };
         if let Outcome::Done(object) = update::apply(call, change, options, &actor)? {
-            return Ok(call.answer(200, object));
+            return Ok(call.answer(200, object).warned(warnings));
         }
     }
     Err(call.conflict(&call.name))

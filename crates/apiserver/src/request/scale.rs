@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::update::{self, By, Change, Outcome};
 use super::{Call, Options, patch};
 use crate::fields;
-use crate::http::Answer;
+use crate::http::{Answer, Form};
 use crate::objects::{self, Actor, Operation};
 use crate::status_error::{Cause, Status};
 
@@ -13,7 +13,7 @@ use crate::status_error::{Cause, Status};
 pub(crate) fn serve(call: &Call<'_>, verb: &str) -> Result<Answer, Status> {
     if verb == "get" {
         let object = call.shown(call.existing()?.object());
-        return Ok(call.answer(200, scale_of(call, &object)?));
+        return answer(call, &object);
     }
     let kind = if verb == "update" { "UpdateOptions" } else { "PatchOptions" };
     let options = call.options(kind)?;
@@ -24,10 +24,18 @@ pub(crate) fn serve(call: &Call<'_>, verb: &str) -> Result<Answer, Status> {
         let wanted = wanted(call, &scale, verb)?;
         check(call, &scale, &wanted)?;
         if let Outcome::Done(object) = write(call, &stored, object, &wanted, &options)? {
-            return Ok(call.answer(200, scale_of(call, &object)?));
+            return answer(call, &object);
         }
     }
     Err(call.conflict(&call.name))
+}
+
+fn answer(call: &Call<'_>, object: &Value) -> Result<Answer, Status> {
+    let scale = scale_of(call, object)?;
+    Ok(match call.form {
+        Form::Table(version) => call.encoded(200, crate::table::of_scale(version, &scale)),
+        _ => call.answer(200, scale),
+    })
 }
 
 fn write(

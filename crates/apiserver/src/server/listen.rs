@@ -168,7 +168,7 @@ fn other(app: &Arc<App>, request: &Request) -> Answer {
             Answer::text(200, "ok")
         }
         "/version" => discovery::version(),
-        "/openapi/v2" => openapi::v2(app),
+        "/openapi/v2" => openapi::v2(app, request),
         "/openapi/v3" => openapi::index(app),
         _ => match path.strip_prefix("/openapi/v3/") {
             Some(rest) => openapi::document(app, rest),

@@ -1,6 +1,7 @@
-//! Recorded cases of golden/apiserver and golden/apiserver-kubectl, played against one server in this process.
+//! Recorded cases of golden/apiserver, golden/apiserver-kubectl and golden/data, played against one server.
 
 mod compare;
+mod defaults;
 mod kubectl;
 mod normal;
 mod transcript;
@@ -21,7 +22,9 @@ pub(crate) struct Server {
 }
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Every case has its own namespaces and groups, and spends its time waiting.
+    arguments.test_threads.get_or_insert(CASES_AT_ONCE);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
     let options = Options::default().with_ready_workloads(false);
     let running = runtime.block_on(start(options)).expect("the server starts");
@@ -30,10 +33,24 @@ fn main() {
     let server = Arc::new(Server { kubeconfig, client, runtime });
     let not_yet = not_yet();
     let mut trials = Vec::new();
-    for (area, marker) in [("apiserver", "case.json"), ("apiserver-kubectl", "cmd.txt")] {
-        for folder in folders(area, marker) {
-            trials.push(trial(&server, area, folder, &not_yet));
-        }
+    let kubectl = kubectl::is_there();
+    for folder in cases("apiserver", "case.json") {
+        let server = Arc::clone(&server);
+        let play = move |folder: &Path| transcript::play(&server, folder);
+        trials.push(trial("apiserver", folder, &not_yet, play));
+    }
+    for folder in cases("apiserver-kubectl", "cmd.txt") {
+        let server = Arc::clone(&server);
+        let play = move |folder: &Path| kubectl::play(&server, folder);
+        trials.push(trial("apiserver-kubectl", folder, &not_yet, play).with_ignored_flag(!kubectl));
+    }
+    for input in entries("data/defaults", |path| path.to_string_lossy().ends_with(".in.yaml")) {
+        let server = Arc::clone(&server);
+        trials.push(trial("defaults", input, &not_yet, move |input| defaults::play(&server, input)));
+    }
+    if !kubectl {
+        let text = "kubectl is not on PATH: the sessions of golden/apiserver-kubectl are left out";
+        trials.push(Trial::test("kubectl", move || Err(Failed::from(text))));
     }
     let known: Vec<String> = trials.iter().map(|trial| trial.name().to_owned()).collect();
     for name in not_yet.keys().filter(|name| !known.contains(name)) {
@@ -44,45 +61,42 @@ fn main() {
 }
 
 fn trial(
-    server: &Arc<Server>,
-    area: &'static str,
-    folder: PathBuf,
+    area: &str,
+    path: PathBuf,
     not_yet: &BTreeMap<String, String>,
+    play: impl FnOnce(&Path) -> Result<(), String> + Send + 'static,
 ) -> Trial {
-    let name = format!("{area}/{}", folder.file_name().and_then(|name| name.to_str()).unwrap_or_default());
-    let missing = area == "apiserver-kubectl" && !kubectl::is_there();
+    let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = format!("{area}/{}", file.trim_end_matches(".in.yaml"));
     let reason = not_yet.get(&name).cloned();
-    let server = Arc::clone(server);
-    let shown = if missing { format!("{name} (kubectl is not on PATH)") } else { name };
-    Trial::test(shown, move || {
-        let outcome = if area == "apiserver" {
-            transcript::play(&server, &folder)
-        } else {
-            kubectl::play(&server, &folder)
-        };
-        match (outcome, reason) {
-            (Ok(()), Some(_)) => Err("passes: take it out of not-yet.txt".into()),
-            (Ok(()), None) | (Err(_), Some(_)) => Ok(()),
-            (Err(why), None) => Err(why.into()),
-        }
+    Trial::test(name, move || match (play(&path), reason) {
+        (Ok(()), Some(_)) => Err("passes: take it out of not-yet.txt".into()),
+        (Ok(()), None) | (Err(_), Some(_)) => Ok(()),
+        (Err(why), None) => Err(why.into()),
     })
-    .with_ignored_flag(missing)
 }
 
-fn folders(area: &str, marker: &str) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden").join(area);
+fn cases(area: &str, marker: &str) -> Vec<PathBuf> {
+    entries(area, |path| path.join(marker).is_file())
+}
+
+fn entries(folder: &str, wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden").join(folder);
     let entries = std::fs::read_dir(&root).expect("the golden folder is there");
     let mut out: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.join(marker).is_file()).collect();
+        entries.flatten().map(|entry| entry.path()).filter(|path| wanted(path)).collect();
     out.sort();
     out
 }
 
 fn not_yet() -> BTreeMap<String, String> {
-    let text = include_str!("not-yet.txt");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/not-yet.txt");
+    let text = std::fs::read_to_string(path).expect("the list lies beside the walker");
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, why)| (name.to_owned(), why.to_owned()))
         .collect()
 }
+
+const CASES_AT_ONCE: usize = 16;

@@ -1,0 +1,61 @@
+//! Who owns whom, by uid.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use crate::fields;
+use crate::storage::Key;
+
+/// Owners and dependents of everything that is stored.
+#[derive(Default)]
+pub(crate) struct Kin {
+    living: HashMap<String, Key>,
+    dependents: HashMap<String, HashSet<Key>>,
+}
+
+impl Kin {
+    pub(crate) fn remember(&mut self, key: &Key, object: &Value) {
+        self.living.insert(fields::uid(object).to_owned(), key.clone());
+        for owner in owners(object) {
+            self.dependents.entry(owner).or_default().insert(key.clone());
+        }
+    }
+
+    pub(crate) fn forget(&mut self, key: &Key, object: &Value, gone: bool) {
+        if gone {
+            self.living.remove(fields::uid(object));
+        }
+        for owner in owners(object) {
+            if let Some(set) = self.dependents.get_mut(&owner) {
+                set.remove(key);
+                if set.is_empty() {
+                    self.dependents.remove(&owner);
+                }
+            }
+        }
+    }
+
+    /// What names this uid as an owner.
+    pub(crate) fn dependents(&self, uid: &str) -> Vec<Key> {
+        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+    }
+
+    /// The object of this uid.
+    pub(crate) fn living(&self, uid: &str) -> Option<&Key> {
+        self.living.get(uid)
+    }
+}
+
+/// The owner references of an object.
+pub(crate) fn references(object: &Value) -> Vec<Value> {
+    fields::get(object, &["metadata", "ownerReferences"])
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// The uids of an object's owners.
+pub(crate) fn owners(object: &Value) -> Vec<String> {
+    references(object).iter().map(|reference| fields::text(reference, &["uid"]).to_owned()).collect()
+}

@@ -1,0 +1,63 @@
+//! The status of workloads that are said to be ready although nothing runs.
+
+use serde_json::{Value, json};
+
+use super::{AVAILABLE, condition, template_hash};
+use crate::fields::{self, get};
+
+/// The status that a ready workload has; `None` for kinds that have none.
+pub(super) fn status(resource: &str, object: &Value) -> Option<Value> {
+    let generation = get(object, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(1);
+    let replicas = get(object, &["spec", "replicas"]).and_then(Value::as_i64).unwrap_or(1);
+    let old = &object["status"];
+    let mut status = match resource {
+        "deployments.apps" => {
+            let mut status = json!({"observedGeneration": generation});
+            counts(
+                &mut status,
+                &["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"],
+                replicas,
+            );
+            let name = fields::name(object);
+            let progress = format!("Deployment \"{name}\" has successfully progressed.");
+            status["conditions"] = json!([
+                condition(old, "Available", "True", "MinimumReplicasAvailable", AVAILABLE),
+                condition(old, "Progressing", "True", "NewReplicaSetAvailable", &progress),
+            ]);
+            status
+        }
+        "statefulsets.apps" => {
+            let revision = format!("{}-{}", fields::name(object), template_hash(&object["spec"]["template"]));
+            let mut status = json!({"observedGeneration": generation, "replicas": replicas});
+            counts(&mut status, &["readyReplicas", "currentReplicas", "updatedReplicas"], replicas);
+            status["currentRevision"] = revision.as_str().into();
+            status["updateRevision"] = revision.into();
+            status["collisionCount"] = 0.into();
+            status["availableReplicas"] = replicas.into();
+            status
+        }
+        "daemonsets.apps" => json!({
+            "currentNumberScheduled": 1, "numberMisscheduled": 0, "desiredNumberScheduled": 1, "numberReady": 1,
+            "observedGeneration": generation, "updatedNumberScheduled": 1, "numberAvailable": 1,
+        }),
+        "replicasets.apps" => {
+            let mut status = json!({"replicas": replicas, "observedGeneration": generation});
+            counts(&mut status, &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"], replicas);
+            status
+        }
+        _ => return None,
+    };
+    if resource == "deployments.apps"
+        && let Some(collisions) = old.get("collisionCount")
+    {
+        status["collisionCount"] = collisions.clone();
+    }
+    Some(status)
+}
+
+/// Counts of zero are left out.
+fn counts(status: &mut Value, keys: &[&str], count: i64) {
+    for key in keys.iter().filter(|_| count > 0) {
+        status[*key] = count.into();
+    }
+}
