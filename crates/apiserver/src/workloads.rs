@@ -1,4 +1,4 @@
-//! What follows from a workload: ReplicaSets of Deployments, Pods of ReplicaSets, and their status.
+//! What follows from a workload: ReplicaSets, Pods, and its status.
 //!
 //! Nothing runs here. With `ready_workloads` the status says that everything does, and no Pods are made; without,
 //! Pods stay pending until somebody writes their status.

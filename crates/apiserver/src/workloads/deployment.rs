@@ -1,4 +1,4 @@
-//! A Deployment and its ReplicaSets: one for each pod template it had, the current one scaled up.
+//! A Deployment and its ReplicaSets, one for each pod template it had.
 
 use std::sync::Arc;
 

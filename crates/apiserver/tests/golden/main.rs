@@ -1,4 +1,4 @@
-//! Recorded cases of golden/apiserver, golden/apiserver-kubectl and golden/data, played against one server.
+//! Recorded cases and pairs, played against one server in this process.
 
 mod compare;
 mod defaults;

@@ -1,4 +1,4 @@
-//! A list and a watch from its version lose nothing, however many writes come between.
+//! A list and a watch from its version lose no write that comes between.
 
 use sealfast_apiserver::server::{Options, start};
 use serde_json::{Value, json};
