@@ -74,6 +74,7 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
             reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest)
         }
         ["reconcile", kind] => reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest),
+        ["create", kind] => Err(format!("unknown command {kind:?} for \"flux create\"").into()),
         [verb, ..] => Err(format!("unknown command {verb:?} for \"flux\"").into()),
     }
 }

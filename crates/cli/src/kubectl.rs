@@ -1,4 +1,4 @@
-//! The `kubectl` commands of the guide: `create secret generic`.
+//! The `kubectl` commands that stand beside the guide's: `create secret`.
 //!
 //! Follows: kubectl 1.32 and 1.36; `metadata.creationTimestamp: null` of the older one is left out.
 
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use sealfast_cluster::client::Client;
 use sealfast_cluster::client::request::Call;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::output;
 
@@ -26,13 +26,17 @@ impl<T: Into<String>> From<T> for Failed {
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     let words: Vec<String> = args.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let asks_help = words.iter().any(|word| matches!(*word, "-h" | "--help"));
     let result = match words.as_slice() {
-        ["create", "secret", "generic", rest @ ..]
-            if !rest.iter().any(|word| matches!(*word, "-h" | "--help")) =>
-        {
-            create(rest)
+        ["create", "secret", kind, rest @ ..] if !asks_help => match Kind::parse(kind) {
+            Some(kind) => create(kind, rest),
+            None => Err(format!("unknown command {kind:?} for \"kubectl create secret\"").into()),
+        },
+        [] | ["create" | "help"] | ["create", "secret"] => return output::data(HELP.as_bytes()),
+        _ if asks_help => return output::data(HELP.as_bytes()),
+        [verb, ..] => {
+            Err(format!("unknown command {verb:?}: of kubectl only `create secret` is here").into())
         }
-        _ => return output::data(HELP.as_bytes()),
     };
     match result {
         Ok(code) => code,
@@ -43,23 +47,73 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     }
 }
 
-/// What the command line asks for.
-#[derive(Default)]
-struct Wanted<'a> {
-    names: Vec<&'a str>,
-    sources: secret::Sources<'a>,
-    kind: Option<&'a str>,
-    namespace: Option<&'a str>,
-    output: &'a str,
-    dry_run: &'a str,
-    append_hash: bool,
-    kubeconfig: Option<&'a str>,
-    context: Option<&'a str>,
-    manager: Option<&'a str>,
+/// A kind of Secret with its own sources.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Generic,
+    Tls,
+    DockerRegistry,
 }
 
-fn parse<'a>(words: &[&'a str]) -> Result<Wanted<'a>, Failed> {
-    let mut wanted = Wanted { dry_run: "none", ..Wanted::default() };
+impl Kind {
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Generic, Self::Tls, Self::DockerRegistry].into_iter().find(|kind| kind.word() == word)
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Generic => "generic",
+            Self::Tls => "tls",
+            Self::DockerRegistry => "docker-registry",
+        }
+    }
+
+    /// Its own flags, beside [`FLAGS`].
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Generic => &["--from-literal", "--from-file", "--from-env-file", "--type"],
+            Self::Tls => &["--cert", "--key"],
+            Self::DockerRegistry => &[
+                "--docker-username",
+                "--docker-password",
+                "--docker-email",
+                "--docker-server",
+                "--from-file",
+            ],
+        }
+    }
+}
+
+/// Flags with a value that every kind takes.
+const FLAGS: [&str; 8] =
+    ["--namespace", "-n", "--output", "-o", "--kubeconfig", "--context", "--field-manager", "--validate"];
+
+/// What the command line asks for.
+struct Wanted<'a> {
+    names: Vec<&'a str>,
+    values: Vec<(&'a str, &'a str)>,
+    dry_run: &'a str,
+    append_hash: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// The last value of a flag, by any of its names.
+    fn last(&self, flags: &[&str]) -> Option<&'a str> {
+        self.values.iter().rev().find(|(flag, _)| flags.contains(flag)).map(|(_, value)| *value)
+    }
+
+    /// Every value of a flag.
+    fn all(&self, flag: &str) -> Vec<&'a str> {
+        self.values.iter().filter(|(name, _)| *name == flag).map(|(_, value)| *value).collect()
+    }
+
+    fn output(&self) -> &'a str {
+        self.last(&["--output", "-o"]).unwrap_or_default()
+    }
+}
+
+fn parse<'a>(kind: Kind, words: &[&'a str]) -> Result<Wanted<'a>, Failed> {
+    let mut wanted = Wanted { names: Vec::new(), values: Vec::new(), dry_run: "none", append_hash: false };
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
         if !word.starts_with('-') || word == "-" {
@@ -74,58 +128,25 @@ fn parse<'a>(words: &[&'a str]) -> Result<Wanted<'a>, Failed> {
             _ => (word, None),
         };
         match flag {
-            "--append-hash" => {
-                wanted.append_hash = given.unwrap_or("true") == "true";
-                continue;
+            "--append-hash" => wanted.append_hash = given.unwrap_or("true") == "true",
+            "--save-config" => {}
+            "--dry-run" => wanted.dry_run = given.unwrap_or("client"),
+            _ if FLAGS.contains(&flag) || kind.flags().contains(&flag) => {
+                let value = given.or_else(|| words.next());
+                wanted.values.push((flag, value.ok_or_else(|| format!("flag needs an argument: {flag}"))?));
             }
-            "--save-config" => continue,
-            "--dry-run" => {
-                wanted.dry_run = given.unwrap_or("client");
-                continue;
-            }
-            _ => {}
-        }
-        let known = [
-            "--from-literal",
-            "--from-file",
-            "--from-env-file",
-            "--type",
-            "--namespace",
-            "-n",
-            "--output",
-            "-o",
-            "--kubeconfig",
-            "--context",
-            "--field-manager",
-            "--validate",
-        ];
-        if !known.contains(&flag) {
-            return Err(format!("unknown flag: {flag}").into());
-        }
-        let value =
-            given.or_else(|| words.next()).ok_or_else(|| format!("flag needs an argument: {flag}"))?;
-        match flag {
-            "--from-literal" => wanted.sources.literals.push(value),
-            "--from-file" => wanted.sources.files.push(value),
-            "--from-env-file" => wanted.sources.env_files.push(value),
-            "--type" => wanted.kind = Some(value),
-            "--namespace" | "-n" => wanted.namespace = Some(value),
-            "--output" | "-o" => wanted.output = value,
-            "--kubeconfig" => wanted.kubeconfig = Some(value),
-            "--context" => wanted.context = Some(value),
-            "--field-manager" => wanted.manager = Some(value),
-            _ => {}
+            _ => return Err(format!("unknown flag: {flag}").into()),
         }
     }
     Ok(wanted)
 }
 
-fn create(words: &[&str]) -> Result<ExitCode, Failed> {
-    let wanted = parse(words)?;
+fn create(kind: Kind, words: &[&str]) -> Result<ExitCode, Failed> {
+    let wanted = parse(kind, words)?;
     let [name] = wanted.names.as_slice() else {
-        let count = wanted.names.len();
+        let (count, word) = (wanted.names.len(), kind.word());
         return Err(format!(
-            "exactly one NAME is required, got {count}\nSee 'kubectl create secret generic -h' for help and examples"
+            "exactly one NAME is required, got {count}\nSee 'kubectl create secret {word} -h' for help and examples"
         )
         .into());
     };
@@ -135,18 +156,22 @@ fn create(words: &[&str]) -> Result<ExitCode, Failed> {
             format!("Invalid dry-run value ({given}). Must be \"none\", \"server\", or \"client\".").into()
         );
     }
-    if !["", "yaml", "json", "name"].contains(&wanted.output) {
+    if !["", "yaml", "json", "name"].contains(&wanted.output()) {
         return Err(format!(
             "unable to match a printer suitable for the output format {:?}, allowed formats are: json,name,yaml",
-            wanted.output
+            wanted.output()
         )
         .into());
     }
-    let mut object = secret::object(name, &wanted.sources, wanted.kind)?;
+    let mut object = match kind {
+        Kind::Generic => secret::generic(name, &wanted)?,
+        Kind::Tls => secret::tls(name, &wanted)?,
+        Kind::DockerRegistry => secret::docker_registry(name, &wanted)?,
+    };
     if wanted.append_hash {
         secret::append_hash(&mut object);
     }
-    if let Some(namespace) = wanted.namespace {
+    if let Some(namespace) = wanted.last(&["--namespace", "-n"]) {
         object["metadata"]["namespace"] = namespace.into();
     }
     if wanted.dry_run == "client" {
@@ -160,12 +185,12 @@ fn create(words: &[&str]) -> Result<ExitCode, Failed> {
 fn send(wanted: &Wanted<'_>, object: &mut Value) -> Result<Value, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    let manager = wanted.manager.unwrap_or("kubectl-create");
+    let manager = wanted.last(&["--field-manager"]).unwrap_or("kubectl-create");
     runtime.block_on(async {
-        let file = wanted.kubeconfig.map(std::path::Path::new);
-        let client =
-            Client::from_kubeconfig(file, wanted.context).await.map_err(|error| error.to_string())?;
-        if wanted.namespace.is_none() {
+        let file = wanted.last(&["--kubeconfig"]).map(std::path::Path::new);
+        let client = Client::from_kubeconfig(file, wanted.last(&["--context"])).await;
+        let client = client.map_err(|error| error.to_string())?;
+        if object["metadata"].get("namespace").is_none() {
             object["metadata"]["namespace"] = "default".into();
         }
         let mut call =
@@ -183,7 +208,7 @@ fn namespace_of(object: &Value) -> &str {
 
 fn show(wanted: &Wanted<'_>, object: &Value, note: &str) -> ExitCode {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let text = match wanted.output {
+    let text = match wanted.output() {
         "yaml" => sealfast_yaml::json::to_yaml(object),
         "json" => secret::pretty(object),
         "name" => format!("secret/{name}\n"),
@@ -192,17 +217,18 @@ fn show(wanted: &Wanted<'_>, object: &Value, note: &str) -> ExitCode {
     output::data(text.as_bytes())
 }
 
-/// An empty Secret, for the fields that all of them have.
-fn empty(name: &str) -> Value {
-    json!({ "kind": "Secret", "apiVersion": "v1", "metadata": { "name": name } })
-}
-
 const HELP: &str = "\
 Create a Secret from files and literals, as kubectl does.
 
 Usage:
   kubectl create secret generic NAME [--type TYPE] [--from-file [KEY=]PATH]… [--from-literal KEY=VALUE]…
-    [--from-env-file PATH]… [--dry-run=client|server|none] [-o yaml|json|name] [-n NAMESPACE] [--append-hash]
+    [--from-env-file PATH]…
+  kubectl create secret tls NAME --cert PATH --key PATH
+  kubectl create secret docker-registry NAME --docker-username USER --docker-password PASSWORD
+    [--docker-email EMAIL] [--docker-server URL] | --from-file [.dockerconfigjson=]PATH
+
+Flags of all of them:
+  [--dry-run=client|server|none] [-o yaml|json|name] [-n NAMESPACE] [--append-hash]
 
 Examples:
   kubectl create secret generic sops-age --namespace=flux-system --from-file=age.agekey=/dev/stdin < age.agekey

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::output;
 use crate::{flux, keys, kubectl, kustomize, run, sops, up};
@@ -19,24 +19,29 @@ pub(crate) fn start(mut args: Vec<OsString>) -> ExitCode {
         "flux" => flux::run(args.split_off(1)),
         "kustomize" => kustomize::run(args.split_off(1)),
         "kubectl" => kubectl::run(args.split_off(1)),
-        "create" if is_generic_secret(&args) => kubectl::run(args),
+        "create" if is_kubectl_secret(&args) => kubectl::run(args),
         verb if SECRET_VERBS.contains(&verb) => sops::run(args, sops::Presentation::Native),
         verb if CLUSTER_VERBS.contains(&verb) => flux::run(args),
         _ => ours(args),
     }
 }
 
-/// `create secret generic` is kubectl's; every other `create` is Flux's.
-fn is_generic_secret(args: &[OsString]) -> bool {
-    args.get(1).is_some_and(|word| word == "secret") && args.get(2).is_some_and(|word| word == "generic")
+/// `create secret` with one of kubectl's kinds, or none, is kubectl's; every other `create` is Flux's.
+fn is_kubectl_secret(args: &[OsString]) -> bool {
+    let kind = args.get(2).and_then(|word| word.to_str()).unwrap_or_default();
+    args.get(1).is_some_and(|word| word == "secret")
+        && (kind.is_empty() || kind.starts_with('-') || KUBECTL_SECRETS.contains(&kind))
 }
 
 fn ours(args: Vec<OsString>) -> ExitCode {
     let words = std::iter::once(OsString::from("sealfast")).chain(args);
-    match Sealfast::try_parse_from(words) {
+    // The other tools' verbs are known here only so that a slip of the finger finds them.
+    let matches = with_all_verbs(Sealfast::command(), Listed::No).try_get_matches_from(words);
+    match matches.and_then(|matches| Sealfast::from_arg_matches(&matches)) {
         Ok(Sealfast { verb: Verb::Completion { shell } }) => {
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Sealfast::command(), "sealfast", &mut text);
+            let mut command = with_all_verbs(Sealfast::command(), Listed::Yes);
+            clap_complete::generate(shell, &mut command, "sealfast", &mut text);
             output::data(&text)
         }
         Ok(Sealfast { verb: Verb::Up(args) }) => up::run(args),
@@ -51,6 +56,19 @@ fn ours(args: Vec<OsString>) -> ExitCode {
             code
         }
     }
+}
+
+/// Whether the other tools' verbs are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    Yes,
+    No,
+}
+
+fn with_all_verbs(command: Command, listed: Listed) -> Command {
+    let tools = ["sops", "flux", "kustomize"];
+    let verbs = SECRET_VERBS.into_iter().chain(CLUSTER_VERBS).chain(tools);
+    command.subcommands(verbs.map(|verb| Command::new(verb).hide(listed == Listed::No)))
 }
 
 /// Keeps Kubernetes secrets encrypted in Git and delivers them, decrypted, to clusters.
@@ -75,6 +93,9 @@ enum Verb {
         shell: clap_complete::Shell,
     },
 }
+
+/// Kinds of Secret that `kubectl create secret` makes.
+const KUBECTL_SECRETS: [&str; 3] = ["generic", "tls", "docker-registry"];
 
 const SECRET_VERBS: [&str; 13] = [
     "encrypt",

@@ -1,52 +1,101 @@
-//! The Secret that `create secret generic` makes of its sources.
+//! The Secrets that `create secret` makes of files, literals and flags.
 
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize as _;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
-use super::{Failed, empty};
+use super::{Failed, Wanted};
 
-/// Where values come from, in the order of the command line.
-#[derive(Default)]
-pub(super) struct Sources<'a> {
-    pub(super) literals: Vec<&'a str>,
-    pub(super) files: Vec<&'a str>,
-    pub(super) env_files: Vec<&'a str>,
-}
-
-/// Returns the Secret.
-pub(super) fn object(name: &str, sources: &Sources<'_>, kind: Option<&str>) -> Result<Value, Failed> {
-    let has_others = !sources.files.is_empty() || !sources.literals.is_empty();
-    if has_others && !sources.env_files.is_empty() {
+/// Returns the Secret of `generic`.
+pub(super) fn generic(name: &str, wanted: &Wanted<'_>) -> Result<Value, Failed> {
+    let [literals, files, env_files] =
+        ["--from-literal", "--from-file", "--from-env-file"].map(|flag| wanted.all(flag));
+    let has_others = !files.is_empty() || !literals.is_empty();
+    if has_others && !env_files.is_empty() {
         return Err("from-env-file cannot be combined with from-file or from-literal".into());
     }
     let mut data = Data::default();
-    for source in &sources.files {
+    for source in files {
         data.file(source)?;
     }
-    for literal in &sources.literals {
+    for literal in literals {
         let (key, value) = literal
             .split_once('=')
             .filter(|(key, _)| !key.is_empty())
             .ok_or_else(|| format!("invalid literal source {literal}, expected key=value"))?;
         data.add(key, value.as_bytes())?;
     }
-    for file in &sources.env_files {
+    for file in env_files {
         data.env_file(file)?;
     }
-    let mut secret = empty(name);
-    if !data.0.is_empty() {
-        data.0.sort_keys();
-        secret["data"] = Value::Object(data.0);
+    Ok(data.into_secret(name, wanted.last(&["--type"]).unwrap_or_default()))
+}
+
+/// Returns the Secret of `tls`; certificate and key must belong together.
+pub(super) fn tls(name: &str, wanted: &Wanted<'_>) -> Result<Value, Failed> {
+    let given = |flag| wanted.last(&[flag]).filter(|path| !path.is_empty());
+    let (Some(certificate), Some(key)) = (given("--cert"), given("--key")) else {
+        return Err("key and cert must be specified".into());
+    };
+    let certificate = read(certificate)?;
+    let key = read(key)?;
+    check_pair(&certificate, &key)?;
+    let mut data = Data::default();
+    data.add("tls.crt", &certificate)?;
+    data.add("tls.key", &key)?;
+    Ok(data.into_secret(name, "kubernetes.io/tls"))
+}
+
+fn check_pair(certificate: &[u8], key: &[u8]) -> Result<(), Failed> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let chain: Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(certificate).collect();
+    let chain =
+        chain.map_err(|error| format!("tls: failed to find any PEM data in certificate input: {error}"))?;
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|error| format!("tls: failed to find any PEM data in key input: {error}"))?;
+    let provider = rustls::crypto::ring::default_provider();
+    match rustls::sign::CertifiedKey::from_der(chain, key, &provider) {
+        Ok(_) => Ok(()),
+        Err(rustls::Error::InconsistentKeys(_)) => Err("tls: private key does not match public key".into()),
+        Err(error) => Err(format!("tls: {error}").into()),
     }
-    if let Some(kind) = kind.filter(|kind| !kind.is_empty()) {
-        secret["type"] = kind.into();
+}
+
+/// Returns the Secret of `docker-registry`.
+pub(super) fn docker_registry(name: &str, wanted: &Wanted<'_>) -> Result<Value, Failed> {
+    const KEY: &str = ".dockerconfigjson";
+    let mut data = Data::default();
+    let files = wanted.all("--from-file");
+    if let [file] = files.as_slice() {
+        let path = file.strip_prefix(".dockerconfigjson=").unwrap_or(file);
+        data.add(KEY, &read(path)?)?;
+        return Ok(data.into_secret(name, "kubernetes.io/dockerconfigjson"));
     }
-    Ok(secret)
+    let given = |flag| wanted.last(&[flag]).filter(|text| !text.is_empty());
+    let (Some(user), Some(password)) = (given("--docker-username"), given("--docker-password")) else {
+        return Err("either --from-file or the combination of --docker-username, --docker-password and --docker-server is required".into());
+    };
+    let server = given("--docker-server").unwrap_or("https://index.docker.io/v1/");
+    let mut entry = json!({ "username": user, "password": password });
+    if let Some(email) = given("--docker-email") {
+        entry["email"] = email.into();
+    }
+    entry["auth"] = STANDARD.encode(format!("{user}:{password}")).into();
+    // As Go writes it: what means something in HTML is escaped.
+    let text = json!({ "auths": { server: entry } }).to_string();
+    let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+    data.add(KEY, Zeroizing::new(text).as_bytes())?;
+    Ok(data.into_secret(name, "kubernetes.io/dockerconfigjson"))
+}
+
+fn read(path: &str) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    std::fs::read(path).map(Zeroizing::new).map_err(|error| Failed(format!("error reading {path}: {error}")))
 }
 
 /// Keys with their values, encoded.
@@ -54,6 +103,18 @@ pub(super) fn object(name: &str, sources: &Sources<'_>, kind: Option<&str>) -> R
 struct Data(Map<String, Value>);
 
 impl Data {
+    fn into_secret(mut self, name: &str, kind: &str) -> Value {
+        let mut secret = json!({ "kind": "Secret", "apiVersion": "v1", "metadata": { "name": name } });
+        if !self.0.is_empty() {
+            self.0.sort_keys();
+            secret["data"] = Value::Object(self.0);
+        }
+        if !kind.is_empty() {
+            secret["type"] = kind.into();
+        }
+        secret
+    }
+
     fn add(&mut self, key: &str, value: &[u8]) -> Result<(), Failed> {
         let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if key.is_empty() || key.len() > 253 || !key.bytes().all(valid) || key == "." || key == ".." {
@@ -83,7 +144,7 @@ impl Data {
             return self.folder(Path::new(path));
         }
         let base = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let bytes = zeroize::Zeroizing::new(std::fs::read(path).map_err(failed)?);
+        let bytes = Zeroizing::new(std::fs::read(path).map_err(failed)?);
         self.add(key.unwrap_or(&base), &bytes)
     }
 
@@ -101,7 +162,7 @@ impl Data {
         }
         files.sort();
         for (name, path) in files {
-            let bytes = zeroize::Zeroizing::new(std::fs::read(path).map_err(failed)?);
+            let bytes = Zeroizing::new(std::fs::read(path).map_err(failed)?);
             self.add(&name, &bytes)?;
         }
         Ok(())
