@@ -139,7 +139,6 @@ impl Builder {
     ) -> Result<(), Error> {
         for path in paths {
             let Err(file_error) = self.file(accumulator, loader, path) else { continue };
-            let file_error = file_error.within(format!("accumulating resources from '{path}'"));
             let below = match loader.descend(path) {
                 Ok(below) => below,
                 Err(_) if file_error.is_malformed_yaml() => return Err(file_error),
@@ -151,12 +150,14 @@ impl Builder {
     }
 
     fn file(&mut self, accumulator: &mut Accumulator, loader: &Loader<'_>, path: &str) -> Result<(), Error> {
-        let content = loader.read(path)?;
+        let accumulating = |error: Error| error.within(format!("accumulating resources from '{path}'"));
+        let content = loader.read(path).map_err(accumulating)?;
         let origin = self.keeps_origins().then(|| origin::of_file(&self.outermost, loader.root(), path));
-        for mut resource in manifest::objects(&content, path)? {
+        for mut resource in manifest::objects(&content, path).map_err(accumulating)? {
             resource.origin.clone_from(&origin);
             mark_hash(&mut resource);
-            accumulator.resources.append(resource)?;
+            let merging = |error: Error| error.within(format!("merging resources from '{path}'"));
+            accumulator.resources.append(resource).map_err(merging)?;
         }
         Ok(())
     }
