@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use sealfast_apiserver::server::{self, Running, State};
 use sealfast_cluster::client::Client;
+use sealfast_controllers::gates::{Gate, Gates};
 use sealfast_controllers::options::{Hints, Options, SopsMac};
 use sealfast_controllers::run::{self, Handle};
 use tempfile::TempDir;
@@ -156,6 +157,7 @@ async fn start(args: &UpArgs) -> Result<Cluster, Failure> {
         sops_mac: SopsMac::Enforce,
         hints: Hints::Append,
         requeue_dependency: Duration::from_secs(1),
+        gates: Gates::default().with(Gate::ExternalArtifact),
         ..Options::default()
     };
     let controllers = run::start(client.clone(), options)

@@ -121,6 +121,18 @@ pub struct Options {
     pub custom_kinds: Vec<String>,
     /// Which paths of an object are not compared.
     pub ignored: Option<Arc<Ignored>>,
+    /// Whether fields that were applied in another version move to this one first.
+    pub migrate: Migrate,
+}
+
+/// Whether the entries of field managers move to the version that is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Migrate {
+    /// They stay as they are.
+    #[default]
+    No,
+    /// They move.
+    Yes,
 }
 
 impl Default for Options {
@@ -132,6 +144,7 @@ impl Default for Options {
             also_take: Vec::new(),
             custom_kinds: Vec::new(),
             ignored: None,
+            migrate: Migrate::No,
         }
     }
 }
@@ -143,6 +156,26 @@ pub struct Failure {
     pub message: String,
     /// Changes of the stages before.
     pub done: Vec<Change>,
+    /// Whether the server may answer otherwise in a moment.
+    pub transient: bool,
+}
+
+/// One refusal inside a stage.
+struct Refusal {
+    message: String,
+    transient: bool,
+}
+
+impl Refusal {
+    fn new(message: String, error: &Error) -> Refusal {
+        Refusal { message, transient: error.is_transient() }
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Refusal { message, transient: false }
+    }
 }
 
 /// Applies all objects, stage by stage; the changes come in the order of application.
@@ -167,7 +200,7 @@ pub async fn stages(
         order::sort(&mut now);
         match one_stage(client, &now, options, known, stage).await {
             Ok(changes) => done.extend(changes),
-            Err(message) => return Err(Failure { message, done }),
+            Err(Refusal { message, transient }) => return Err(Failure { message, done, transient }),
         }
     }
     Ok(done)
@@ -179,7 +212,7 @@ async fn one_stage(
     options: &Options,
     known: &Known,
     stage: Stage,
-) -> Result<Vec<Change>, String> {
+) -> Result<Vec<Change>, Refusal> {
     let run = Run { client, options, known };
     // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
     let tries: Vec<_> = objects.iter().map(|object| run.plan(object).boxed()).collect();
@@ -197,7 +230,7 @@ async fn one_stage(
         changes.push(Change { object: object::id(object), action });
     }
     if stage.waits() {
-        established(client, &changes).await?;
+        established(client, &changes).await.map_err(Refusal::from)?;
     }
     Ok(changes)
 }
@@ -233,7 +266,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn plan(&self, object: &Value) -> Result<Plan, String> {
+    async fn plan(&self, object: &Value) -> Result<Plan, Refusal> {
         let id = object::id(object);
         // Whatever the read says, the dry run says it better: its error is the one to report.
         let live = self.client.get(&id.gvk, &id.namespace, &id.name).await.ok();
@@ -247,6 +280,10 @@ impl Run<'_> {
             return Ok(Plan::Nothing(Action::Unchanged));
         }
         let object = drift::mended(object);
+        let live = match live {
+            Some(live) => Some(self.migrated(&id, live).await?),
+            None => None,
+        };
         let tried = match self.send(&object, DryRun::Yes).await {
             Ok(tried) => tried,
             Err(error) => {
@@ -254,14 +291,25 @@ impl Run<'_> {
                     Some(live) if is_immutable(&error) && self.may_recreate(&object, &live) => {
                         self.recreate(&object, &id).await
                     }
-                    _ => Err(refusal(&object, &error)),
+                    _ => Err(Refusal::new(refusal(&object, &error), &error)),
                 };
             }
         };
         self.compare(object, live, tried).await
     }
 
-    async fn compare(&self, object: Value, live: Option<Value>, tried: Value) -> Result<Plan, String> {
+    async fn migrated(&self, id: &ObjectId, live: Value) -> Result<Value, Refusal> {
+        let patch = match self.options.migrate {
+            Migrate::Yes => fields::migration(&live, &id.gvk.api_version()),
+            Migrate::No => None,
+        };
+        let Some(patch) = patch else { return Ok(live) };
+        let patch = Patch::Json(&patch);
+        let sent = self.client.patch(&id.gvk, &id.namespace, &id.name, &patch, &self.options.manager).await;
+        sent.map_err(|e| Refusal::new(format!("{id} metadata.managedFields patch failed: {}", e.chain()), &e))
+    }
+
+    async fn compare(&self, object: Value, live: Option<Value>, tried: Value) -> Result<Plan, Refusal> {
         let Some(live) = live else {
             let known = !object::metadata_text(&tried, "resourceVersion").is_empty();
             let action = if known { Action::Configured } else { Action::Created };
@@ -278,35 +326,40 @@ impl Run<'_> {
     }
 
     /// Takes over the fields of earlier managers; true when there was something to take.
-    async fn clean(&self, object: &Value, live: &Value) -> Result<bool, String> {
+    async fn clean(&self, object: &Value, live: &Value) -> Result<bool, Refusal> {
         let Some(patch) = fields::takeover(live, &self.options.manager, &self.options.also_take) else {
             return Ok(false);
         };
         let id = object::id(object);
         let patch = Patch::Json(&patch);
         let sent = self.client.patch(&id.gvk, &id.namespace, &id.name, &patch, &self.options.manager).await;
-        sent.map(|_| true).map_err(|e| format!("{id} metadata.managedFields patch failed: {}", e.chain()))
+        sent.map(|_| true)
+            .map_err(|e| Refusal::new(format!("{id} metadata.managedFields patch failed: {}", e.chain()), &e))
     }
 
     fn may_recreate(&self, object: &Value, live: &Value) -> bool {
         self.options.recreate == Recreate::All || switches::forced(object) || switches::forced(live)
     }
 
-    async fn recreate(&self, object: &Value, id: &ObjectId) -> Result<Plan, String> {
+    async fn recreate(&self, object: &Value, id: &ObjectId) -> Result<Plan, Refusal> {
         let deleted = self.client.delete(&id.gvk, &id.namespace, &id.name, &Delete::default()).await;
         if let Err(error) = deleted
             && !error.is_not_found()
         {
-            return Err(format!("{id} immutable field detected, failed to delete object: {}", error.chain()));
+            let message =
+                format!("{id} immutable field detected, failed to delete object: {}", error.chain());
+            return Err(Refusal::new(message, &error));
         }
         if !prune::gone(self.client, std::slice::from_ref(id), STAGE_TIMEOUT).await {
-            return Err(format!("{id} immutable field detected, object is still being deleted"));
+            return Err(format!("{id} immutable field detected, object is still being deleted").into());
         }
-        self.send(object, DryRun::Yes).await.map_err(|error| refusal(object, &error))?;
+        self.send(object, DryRun::Yes)
+            .await
+            .map_err(|error| Refusal::new(refusal(object, &error), &error))?;
         Ok(Plan::Write { payload: object.clone(), action: Action::Created })
     }
 
-    async fn write(&self, object: &Value, payload: &Value) -> Result<(), String> {
+    async fn write(&self, object: &Value, payload: &Value) -> Result<(), Refusal> {
         match self.send(payload, DryRun::No).await {
             Ok(live) => {
                 if object == payload {
@@ -314,7 +367,9 @@ impl Run<'_> {
                 }
                 Ok(())
             }
-            Err(error) => Err(format!("{} apply failed: {}", object::id(object), error.chain())),
+            Err(error) => {
+                Err(Refusal::new(format!("{} apply failed: {}", object::id(object), error.chain()), &error))
+            }
         }
     }
 

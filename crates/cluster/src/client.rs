@@ -3,8 +3,10 @@
 //! Connection, TLS and credentials are the `kube` crate's; the requests are our own, because
 //! objects stay JSON values here. A namespace is a `&str`, empty for none.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::{Method, Request};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
@@ -29,8 +31,36 @@ pub struct Client {
     http: kube::Client,
     address: Arc<str>,
     discovery: Arc<Discovery>,
+    requests: Arc<Requests>,
     impersonate: Option<Arc<str>>,
 }
+
+/// How many requests were answered, by method and status code.
+type Requests = Mutex<BTreeMap<(&'static str, u16), u64>>;
+
+/// What is honoured in a kubeconfig that a tenant wrote. Files are never read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Foreign {
+    /// Programs that give credentials.
+    pub programs: Honoured,
+    /// TLS without a check of the server.
+    pub unchecked_tls: Honoured,
+}
+
+/// Whether something that a stranger wrote is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Honoured {
+    /// It is left out.
+    #[default]
+    No,
+    /// It is done.
+    Yes,
+}
+
+/// How often a busy server is asked.
+const TRIES: u32 = 6;
+/// The longest pause that a server may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -76,23 +106,28 @@ impl Client {
         Client::from_parsed(kubeconfig, context, None).await
     }
 
-    /// From a kubeconfig that a tenant wrote: programs, files and unchecked TLS in it are not honoured.
+    /// From a kubeconfig that a tenant wrote: files in it are not read, and programs and unchecked TLS only honoured
+    /// when that is allowed.
     ///
     /// # Errors
     /// [`Error::Config`].
-    pub async fn from_foreign_kubeconfig(text: &str) -> Result<Client, Error> {
+    pub async fn from_foreign_kubeconfig(text: &str, allowed: Foreign) -> Result<Client, Error> {
         let mut kubeconfig =
             Kubeconfig::from_yaml(text).map_err(|e| Error::Config { path: None, source: Box::new(e) })?;
         for user in kubeconfig.auth_infos.iter_mut().filter_map(|u| u.auth_info.as_mut()) {
-            user.exec = None;
-            user.auth_provider = None;
+            if allowed.programs == Honoured::No {
+                user.exec = None;
+                user.auth_provider = None;
+            }
             user.token_file = None;
             user.client_certificate = None;
             user.client_key = None;
         }
         for cluster in kubeconfig.clusters.iter_mut().filter_map(|c| c.cluster.as_mut()) {
             cluster.certificate_authority = None;
-            cluster.insecure_skip_tls_verify = None;
+            if allowed.unchecked_tls == Honoured::No {
+                cluster.insecure_skip_tls_verify = None;
+            }
         }
         Client::from_parsed(kubeconfig, None, None).await
     }
@@ -157,7 +192,7 @@ impl Client {
         let loopback = matches!(config.cluster_url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
         config.disable_compression |= loopback;
         let http = kube::Client::try_from(config).map_err(|e| Error::Config { path, source: Box::new(e) })?;
-        Ok(Client { http, address, discovery: Arc::default(), impersonate: None })
+        Ok(Client { http, address, discovery: Arc::default(), requests: Arc::default(), impersonate: None })
     }
 
     /// The same connection acting as another user (`Impersonate-User`).
@@ -168,6 +203,12 @@ impl Client {
     /// The server's address, without a trailing slash.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// How many requests were answered so far, by method and status code.
+    pub fn requests(&self) -> Vec<((&'static str, u16), u64)> {
+        let counts = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|(key, count)| (*key, *count)).collect()
     }
 
     /// How the server serves a kind: plural and scope. Asked once per group and version, and again
@@ -349,6 +390,28 @@ impl Client {
         self.call(call).await
     }
 
+    /// A token of a service account for these audiences, good for an hour.
+    ///
+    /// # Errors
+    /// What a request can raise.
+    pub async fn account_token(
+        &self,
+        namespace: &str,
+        account: &str,
+        audiences: &[&str],
+    ) -> Result<secrecy::SecretString, Error> {
+        let accounts = GroupVersionKind::new("", "v1", "ServiceAccount");
+        let path = self.object_path(&accounts, namespace, account).await? + "/token";
+        let mut call = Call::new(Method::POST, path);
+        call.json(&serde_json::json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": {"audiences": audiences, "expirationSeconds": 3600},
+        }));
+        let answer = self.call(call).await?;
+        let token = answer["status"]["token"].as_str().ok_or(Error::Incomplete { field: "status.token" })?;
+        Ok(token.to_owned().into())
+    }
+
     async fn object_path(
         &self,
         gvk: &GroupVersionKind,
@@ -359,32 +422,87 @@ impl Client {
         Ok(format!("{}/{}", resource.collection_path(gvk, namespace), encode(name)))
     }
 
-    /// Sends any request and reads the JSON answer: for what the other calls do not cover.
+    /// Sends any request and reads the JSON answer: for what the other calls do not cover. A server that is busy and says
+    /// for how long is asked again.
     ///
     /// # Errors
     /// What a request can raise.
     pub async fn call(&self, call: Call) -> Result<Value, Error> {
-        let text = self.http.request_text(self.request(call)?).await?;
-        serde_json::from_str(&text).map_err(Error::Answer)
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let answer = match self.send(&call).await {
+                // A connection that the server closed meanwhile; whatever may be done twice is tried on a fresh one.
+                Err(Error::Transport(_)) if tries == 1 && call.method != Method::POST => continue,
+                sent => sent?,
+            };
+            let pause = busy_for(&answer).filter(|_| tries < TRIES);
+            let code = answer.status();
+            let bytes = answer.into_body().collect_bytes().await?;
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None if code.is_success() => return serde_json::from_slice(&bytes).map_err(Error::Answer),
+                None => return Err(refusal(code, &bytes)),
+            }
+        }
     }
 
-    fn request(&self, call: Call) -> Result<Request<Vec<u8>>, Error> {
+    async fn send(&self, call: &Call) -> Result<Answer, Error> {
+        let answer = self.http.send(self.request(call)?.map(Into::into)).await?;
+        let mut counts = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry((word(&call.method), answer.status().as_u16())).or_default() += 1;
+        drop(counts);
+        Ok(answer)
+    }
+
+    fn request(&self, call: &Call) -> Result<Request<Vec<u8>>, Error> {
         let mut request =
-            Request::builder().method(call.method).uri(call.path).header(http::header::ACCEPT, call.accept);
+            Request::builder().method(&call.method).uri(&call.path).header(http::header::ACCEPT, call.accept);
         if !call.body.is_empty() {
             request = request.header(http::header::CONTENT_TYPE, call.content_type);
         }
         if let Some(user) = &self.impersonate {
             request = request.header("Impersonate-User", &**user);
         }
-        request.body(call.body).map_err(Error::Request)
+        request.body(call.body.clone()).map_err(Error::Request)
     }
 
     pub(crate) async fn lines(
         &self,
         call: Call,
     ) -> Result<std::pin::Pin<Box<dyn futures::AsyncBufRead + Send>>, Error> {
-        Ok(Box::pin(self.http.request_stream(self.request(call)?).await?))
+        Ok(Box::pin(self.http.request_stream(self.request(&call)?).await?))
+    }
+}
+
+type Answer = http::Response<kube::client::Body>;
+
+/// How long a server that refuses for now asks to be left alone; none for any other answer.
+fn busy_for(answer: &Answer) -> Option<Duration> {
+    if !matches!(answer.status().as_u16(), 429 | 503) {
+        return None;
+    }
+    let seconds = answer.headers().get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+}
+
+/// The server's own words, or those of whatever stands before it.
+fn refusal(code: http::StatusCode, body: &[u8]) -> Error {
+    let said = serde_json::from_slice(body).unwrap_or_else(|_| {
+        let text = String::from_utf8_lossy(body);
+        kube::core::response::Status::failure(text.trim(), "").with_code(code.as_u16())
+    });
+    Error::Refused(Box::new(said))
+}
+
+fn word(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "OTHER",
     }
 }
 

@@ -87,6 +87,15 @@ impl Error {
         self.status().is_some_and(|s| s.code == 410 || s.reason == "Expired" || s.reason == "Gone")
     }
 
+    /// The server may answer otherwise in a moment: it was not reached, was busy, or had a fault of its own.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Transport(_) | Error::Answer(_) => true,
+            Error::Refused(status) => status.code == 429 || (status.code >= 500 && status.code != 501),
+            _ => false,
+        }
+    }
+
     /// The machine-readable reason of a refusal; empty when there is none.
     pub fn reason(&self) -> &str {
         self.status().map(|s| s.reason.as_str()).unwrap_or_default()

@@ -45,6 +45,21 @@ pub fn takeover(live: &Value, manager: &str, also: &[String]) -> Option<Value> {
     Some(Value::Array(operations))
 }
 
+/// The JSON patch that moves all entries to another version of the kind; none when they are there.
+pub fn migration(live: &Value, api_version: &str) -> Option<Value> {
+    let mut entries = live["metadata"]["managedFields"].as_array()?.clone();
+    if entries.iter().all(|entry| entry["apiVersion"] == api_version) {
+        return None;
+    }
+    for entry in &mut entries {
+        entry["apiVersion"] = api_version.into();
+    }
+    Some(json!([
+        {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
+    ]))
+}
+
 fn is_taken(entry: &Value, also: &[String]) -> bool {
     let name = entry["manager"].as_str().unwrap_or_default();
     let apply = entry["operation"] == "Apply";
@@ -114,6 +129,18 @@ mod tests {
         assert_eq!(entries.len(), 3);
         assert_eq!(entries[0]["fieldsV1"], json!({"f:data": {"f:key": {}, "f:mine": {}}}));
         assert_eq!(patch[2]["value"], "7");
+    }
+
+    #[test]
+    fn entries_move_to_the_applied_version() {
+        let live = json!({"metadata": {"resourceVersion": "3", "managedFields": [
+            {"manager": "a", "apiVersion": "x/v1beta1"}, {"manager": "b", "apiVersion": "x/v1"}]}});
+        let patch = migration(&live, "x/v1").unwrap_or_default();
+        assert_eq!(patch[0]["value"][0]["apiVersion"], "x/v1");
+        assert_eq!(
+            migration(&json!({"metadata": {"managedFields": [{"apiVersion": "x/v1"}]}}), "x/v1"),
+            None
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use sealfast_k8s::schema::{self, Field, Schema, Type};
 use serde_json::{Map, Value};
 
 /// Structs without pointer in the reference: present even when empty. Type, field.
-const ALWAYS: [(&str, &str); 7] = [
+const ALWAYS: [(&str, &str); 18] = [
     ("apps.v1.DeploymentSpec", "strategy"),
     ("apps.v1.DaemonSetSpec", "updateStrategy"),
     ("apps.v1.StatefulSetSpec", "updateStrategy"),
@@ -23,7 +23,21 @@ const ALWAYS: [(&str, &str); 7] = [
     ("core.v1.EphemeralContainer", "resources"),
     ("core.v1.PersistentVolumeClaimSpec", "resources"),
     ("networking.v1.NetworkPolicySpec", "podSelector"),
+    ("networking.v1.IngressServiceBackend", "port"),
+    ("core.v1.PodTemplateSpec", "metadata"),
+    ("core.v1.PodTemplateSpec", "spec"),
+    ("batch.v1.JobTemplateSpec", "metadata"),
+    ("batch.v1.JobTemplateSpec", "spec"),
+    ("core.v1.PersistentVolumeClaim", "metadata"),
+    ("core.v1.PersistentVolumeClaim", "spec"),
+    ("core.v1.PersistentVolumeClaim", "status"),
+    ("core.v1.PersistentVolumeClaimTemplate", "metadata"),
+    ("core.v1.PersistentVolumeClaimTemplate", "spec"),
+    ("batch.v1.CronJobSpec", "jobTemplate"),
 ];
+/// Values without pointer in the reference that are no structs: their zero is written. Type, field.
+const TARGET_PORT: (&str, &str) = ("core.v1.ServicePort", "targetPort");
+const DIVISOR: (&str, &str) = ("core.v1.ResourceFieldSelector", "divisor");
 /// Types whose `protocol` is TCP when not said.
 const PORTS: [&str; 2] = ["core.v1.ContainerPort", "core.v1.ServicePort"];
 /// Groups that have a schema but no type in the reference's set.
@@ -90,8 +104,18 @@ fn through_struct(schema: &Schema, value: &Value, of: &Type, name: &str, depth: 
     for (_, key) in ALWAYS.iter().filter(|(in_type, _)| *in_type == name) {
         out.entry(*key).or_insert_with(|| Value::Object(Map::new()));
     }
+    // The specification of an object itself is such a struct too.
+    if name.is_empty() && of.fields.get("spec").is_some_and(|spec| spec.type_name().is_some()) {
+        out.entry("spec").or_insert_with(|| Value::Object(Map::new()));
+    }
     if PORTS.contains(&name) {
         out.entry("protocol").or_insert_with(|| "TCP".into());
+    }
+    if name == TARGET_PORT.0 {
+        out.entry(TARGET_PORT.1).or_insert_with(|| 0.into());
+    }
+    if name == DIVISOR.0 {
+        out.entry(DIVISOR.1).or_insert_with(|| "0".into());
     }
     Some(Value::Object(out))
 }
@@ -108,7 +132,13 @@ fn through_field(schema: &Schema, value: &Value, field: &Field, depth: usize) ->
     }
     let fits = match field.kind.as_str() {
         "string" | "time" | "microtime" => value.is_string(),
-        "bytes" => value.as_str().is_some_and(|text| STANDARD.decode(text.replace(['\n', '\r'], "")).is_ok()),
+        // Line breaks in the encoded text are left out, as a round trip through the type does.
+        "bytes" => {
+            return STANDARD
+                .decode(value.as_str()?.replace(['\n', '\r'], ""))
+                .ok()
+                .map(|raw| STANDARD.encode(raw).into());
+        }
         "int32" | "int64" => value.is_i64() || value.is_u64(),
         "float" => value.is_number(),
         "bool" => value.is_boolean(),
@@ -165,6 +195,23 @@ mod tests {
     }
 
     #[test]
+    fn wrapped_base64_becomes_one_line() {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": {"a": "eHh4\neHh4\n"}});
+        assert_eq!(normal(secret)["data"]["a"], "eHh4eHh4");
+    }
+
+    #[test]
+    fn what_the_type_always_has_is_written() {
+        let normal = |object| normal(object)["spec"].clone();
+        assert_eq!(
+            normal(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})),
+            json!({})
+        );
+        let service = json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}});
+        assert_eq!(normal(service)["ports"][0], json!({"port": 80, "protocol": "TCP", "targetPort": 0}));
+    }
+
+    #[test]
     fn what_does_not_fit_is_left_to_the_server() {
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": {"a": 1}, "dta": {}});
         assert_eq!(normal(map.clone()), map);
@@ -180,7 +227,7 @@ mod tests {
         assert_eq!(
             normal(deployment),
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
-                "spec": {"replicas": 0, "strategy": {}, "template": {"spec": {"volumes": [{"name": "v", "emptyDir": {}}],
+                "spec": {"replicas": 0, "strategy": {}, "template": {"metadata": {}, "spec": {"volumes": [{"name": "v", "emptyDir": {}}],
                 "containers": [{"name": "c", "ports": [{"containerPort": 80, "protocol": "TCP"}], "resources": {}}]}}}})
         );
     }

@@ -24,4 +24,19 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The endpoint for metrics or health cannot listen.
+    #[error("cannot answer probes on {address}")]
+    Probe {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A feature gate that does not exist, or a value that is none.
+    #[error("`{text}` is no feature gate with `=true` or `=false`")]
+    Gate {
+        /// The text as given.
+        text: String,
+    },
 }

@@ -2,16 +2,21 @@
 //!
 //! They are written by a task of their own, so that no run waits for them. A text that was said
 //! about the same object before is counted up, not written again, and keeps its annotations.
+//! Another task forwards them to the address that was given, if any.
 //!
 //! Follows: the recorder of client-go with the annotations of fluxcd/pkg/runtime.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::options::Options;
 
 /// How many different events are remembered for counting.
 const REMEMBERED: usize = 4096;
@@ -19,6 +24,16 @@ const REMEMBERED: usize = 4096;
 const WAITING: usize = 1024;
 /// The longest text that the server takes, in bytes.
 const LONGEST: usize = 32 << 10;
+
+/// The longest text that is forwarded, in characters.
+const LONGEST_FORWARDED: usize = 39_000;
+/// How long the receiver may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often somebody who does not answer is asked, and the first pause, which doubles.
+const TRIES: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Annotations of an object that go along with each of its events.
+const OWN_ANNOTATIONS: &str = "event.toolkit.fluxcd.io/";
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,15 +76,24 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts the task; it ends with the last recorder. `component` is the controller's name.
-    pub fn start(client: Client, component: &'static str) -> Recorder {
-        let (queue, mut events) = mpsc::channel(WAITING);
-        tokio::spawn(async move {
-            let mut writer = Writer { client, component, said: HashMap::new() };
+    pub fn start(client: Client, component: &'static str, options: &Options) -> (Recorder, JoinHandle<()>) {
+        let (queue, mut events) = mpsc::channel::<Event>(WAITING);
+        let instance = options.instance.clone();
+        let mut receiver =
+            options.events_address.clone().map(|address| Receiver::start(address, component, &instance));
+        let task = tokio::spawn(async move {
+            let mut writer = Writer { client, component, instance, said: HashMap::new() };
             while let Some(event) = events.recv().await {
+                if let Some(receiver) = &receiver {
+                    receiver.forward(&event);
+                }
                 writer.write(event).await;
             }
+            if let Some(receiver) = receiver.take() {
+                receiver.flush().await;
+            }
         });
-        Recorder { queue }
+        (Recorder { queue }, task)
     }
 
     /// Records an event.
@@ -85,6 +109,7 @@ type Said = (String, Severity, String, String);
 struct Writer {
     client: Client,
     component: &'static str,
+    instance: String,
     said: HashMap<Said, (String, u64)>,
 }
 
@@ -107,10 +132,29 @@ impl Writer {
         }
         let name = format!("{}.{:x}", event.about["name"].as_str().unwrap_or_default(), now.as_nanosecond());
         let body = self.body(&event, &namespace, &name, &stamp);
-        match self.client.create(&body, self.component).await {
-            Ok(_) => self.remember(said, name),
-            Err(error) => tracing::debug!(error = %error.chain(), "cannot record an event"),
+        if self.create(&body).await {
+            self.remember(said, name);
         }
+    }
+
+    /// Creates an event; a server that is away for a moment is asked again.
+    async fn create(&self, body: &Value) -> bool {
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..TRIES {
+            match self.client.create(body, self.component).await {
+                Ok(_) => return true,
+                // The answer to the first try was lost.
+                Err(error) if error.is_already_exists() => return true,
+                Err(error) if error.is_transient() => tokio::time::sleep(pause).await,
+                Err(error) => {
+                    tracing::debug!(error = %error.chain(), "an event is refused");
+                    return false;
+                }
+            }
+            pause *= 2;
+        }
+        tracing::warn!("an event could not be recorded");
+        false
     }
 
     fn remember(&mut self, said: Said, name: String) {
@@ -130,7 +174,7 @@ impl Writer {
             "type": match event.severity { Severity::Info => "Normal", Severity::Error => "Warning" },
             "source": {"component": self.component},
             "reportingComponent": self.component,
-            "reportingInstance": "",
+            "reportingInstance": self.instance,
             "count": 1, "firstTimestamp": stamp, "lastTimestamp": stamp,
         });
         for (key, value) in &event.annotations {
@@ -138,6 +182,85 @@ impl Writer {
         }
         body
     }
+}
+
+/// Forwards events to a notification controller, one after the other.
+struct Receiver {
+    queue: mpsc::Sender<Value>,
+    task: JoinHandle<()>,
+    component: &'static str,
+    instance: String,
+}
+
+impl Receiver {
+    fn start(address: String, component: &'static str, instance: &str) -> Receiver {
+        let (queue, mut events) = mpsc::channel::<Value>(WAITING);
+        let http = reqwest::Client::builder().timeout(PATIENCE).build();
+        let task = tokio::spawn(async move {
+            let Ok(http) = http else { return };
+            while let Some(event) = events.recv().await {
+                post(&http, &address, &event).await;
+            }
+        });
+        Receiver { queue, task, component, instance: instance.to_owned() }
+    }
+
+    fn forward(&self, event: &Event) {
+        let message: String = event.message.chars().take(LONGEST_FORWARDED).collect();
+        let metadata: serde_json::Map<String, Value> =
+            event.annotations.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+        let body = json!({
+            "involvedObject": event.about,
+            "severity": match event.severity { Severity::Info => "info", Severity::Error => "error" },
+            "timestamp": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "message": message,
+            "reason": event.reason,
+            "metadata": metadata,
+            "reportingController": self.component,
+            "reportingInstance": self.instance,
+        });
+        if self.queue.try_send(body).is_err() {
+            tracing::warn!("too many events wait for their receiver: one is dropped");
+        }
+    }
+
+    async fn flush(self) {
+        drop(self.queue);
+        // A task that was cut off has nothing left to say.
+        let _ = self.task.await;
+    }
+}
+
+/// Sends one event; a receiver that is busy or away is asked again, one that knows the event already is not.
+async fn post(http: &reqwest::Client, address: &str, event: &Value) {
+    let mut pause = FIRST_PAUSE;
+    for _ in 0..TRIES {
+        let why = match http.post(address).json(event).send().await {
+            Ok(answer) if answer.status().is_server_error() => answer.status().to_string(),
+            Ok(answer) => {
+                if answer.status().is_client_error()
+                    && answer.status() != reqwest::StatusCode::TOO_MANY_REQUESTS
+                {
+                    tracing::warn!(status = %answer.status(), "the receiver of events refuses one");
+                }
+                return;
+            }
+            Err(error) => error.without_url().to_string(),
+        };
+        tracing::debug!(error = %why, "cannot forward an event");
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    tracing::warn!("an event could not be forwarded");
+}
+
+/// Those annotations of an object that go along with each of its events.
+pub fn own_annotations(object: &Value) -> Vec<(String, String)> {
+    let annotations = object["metadata"]["annotations"].as_object().into_iter().flatten();
+    annotations
+        .filter(|(key, _)| key.starts_with(OWN_ANNOTATIONS))
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
 }
 
 fn shortened(message: &str) -> String {

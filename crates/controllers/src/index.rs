@@ -1,6 +1,7 @@
 //! What is known about Kustomizations without reading them: who waits for what.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sealfast_k8s::flux::REQUESTED_AT;
@@ -71,11 +72,34 @@ impl Seen {
     }
 }
 
+/// A change this young may have been missed by a run that is only now over.
+const RECENT: Duration = Duration::from_secs(10);
+
+/// Brings keys into an order in which dependencies come first; none at all when some depend on each other.
+fn dependencies_first(seen: &BTreeMap<Key, Seen>, keys: &[&Key]) -> Vec<Key> {
+    let wanted: BTreeSet<&Key> = keys.iter().copied().collect();
+    let (mut placed, mut order) = (BTreeSet::new(), Vec::new());
+    while order.len() < wanted.len() {
+        let open = |other: &Key| wanted.contains(&other) && !placed.contains(other);
+        let is_free = |key: &&Key| open(key) && !seen[*key].depends_on.iter().any(open);
+        let free: Vec<Key> = wanted.iter().copied().filter(is_free).cloned().collect();
+        if free.is_empty() {
+            tracing::error!("Kustomizations depend on each other in a circle: none of them is looked at");
+            return Vec::new();
+        }
+        placed.extend(free.iter().cloned());
+        order.extend(free);
+    }
+    order
+}
+
 /// All Kustomizations, and the last revision of each source.
 #[derive(Default)]
 pub struct Index {
     seen: Mutex<BTreeMap<Key, Seen>>,
     revisions: Mutex<HashMap<Source, String>>,
+    /// When a Kustomization last became what others may wait for.
+    news: Mutex<HashMap<Key, Instant>>,
 }
 
 impl Index {
@@ -90,19 +114,30 @@ impl Index {
             Some(before) => now.ready && (!before.ready || before.applied != now.applied),
             None => false,
         };
-        if before.is_none_or(|before| now.asks(&before)) {
+        // Its dependency may have become ready between the look at it and the word about that.
+        let waits_anew = now.waits_for_dependency && before.as_ref().is_some_and(|b| !b.waits_for_dependency);
+        let missed = waits_anew && self.any_recent(&now.depends_on);
+        if missed || before.is_none_or(|before| now.asks(&before)) {
             keys.push(key.clone());
         }
         if news {
+            self.news.lock().insert(key.clone(), Instant::now());
             let waiting = seen.iter().filter(|(_, s)| s.waits_for_dependency && s.depends_on.contains(&key));
             keys.extend(waiting.map(|(key, _)| key.clone()));
         }
         keys
     }
 
+    fn any_recent(&self, keys: &[Key]) -> bool {
+        let news = self.news.lock();
+        keys.iter().any(|key| news.get(key).is_some_and(|at| at.elapsed() < RECENT))
+    }
+
     /// Forgets an object.
     pub fn deleted(&self, object: &Value) {
-        self.seen.lock().remove(&Key::of(object));
+        let key = Key::of(object);
+        self.seen.lock().remove(&key);
+        self.news.lock().remove(&key);
     }
 
     /// Keeps only these objects.
@@ -124,7 +159,9 @@ impl Index {
         }
         let tried = |s: &Seen| (s.ready || s.in_flight) && s.attempted == revision;
         let seen = self.seen.lock();
-        seen.iter().filter(|(_, s)| s.source == source && !tried(s)).map(|(key, _)| key.clone()).collect()
+        let concerned: Vec<&Key> =
+            seen.iter().filter(|(_, s)| s.source == source && !tried(s)).map(|(key, _)| key).collect();
+        dependencies_first(&seen, &concerned)
     }
 
     /// The Kustomizations that read a Secret or ConfigMap.

@@ -5,6 +5,7 @@
 //!
 //! Follows: kustomize-controller 1.9.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sealfast_cluster::client::{Client, Patch};
@@ -21,11 +22,13 @@ use tokio::sync::Semaphore;
 use crate::events::{Recorder, Severity};
 use crate::expression::Health;
 use crate::kustomization::apply::{Acting, Applied, Memories};
+use crate::kustomization::decrypt::DataKeys;
 use crate::kustomization::gather::Artifacts;
 use crate::kustomization::render::Rendered;
 use crate::options::Options;
-use crate::queue::{Key, Next};
+use crate::queue::{Key, Next, Queue};
 use crate::report::{Failure, Report, Retry, Times};
+use crate::workers::Turn;
 
 pub mod apply;
 pub mod check;
@@ -59,8 +62,12 @@ pub struct Shared {
     pub artifacts: Artifacts,
     /// What earlier runs left behind.
     pub memories: Memories,
+    /// Unwrapped data keys.
+    pub data_keys: Arc<DataKeys>,
     /// How many builds at a time.
     pub builds: Semaphore,
+    /// Where the next runs wait.
+    pub queue: Queue,
 }
 
 /// One object on its way through the stages.
@@ -70,10 +77,11 @@ pub(crate) struct Run<'a> {
     pub(crate) typed: Kustomization,
     pub(crate) report: Report,
     pub(crate) times: Times,
+    pub(crate) turn: Turn,
 }
 
 /// Works on one object.
-pub async fn reconcile(shared: &Shared, key: &Key) -> Next {
+pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
     let began = Instant::now();
     let mut object = match shared.client.find(&kind(), &key.namespace, &key.name).await {
         Ok(Some(object)) => object,
@@ -95,7 +103,7 @@ pub async fn reconcile(shared: &Shared, key: &Key) -> Next {
     };
     let report = Report::new(&object, &typed, shared.recorder.clone(), shared.options.hints);
     let times = Times::of(&typed.spec);
-    let mut run = Run { shared, object, typed, report, times };
+    let mut run = Run { shared, object, typed, report, times, turn };
     if run.typed.metadata.deletion_timestamp.is_some() {
         return finalize::finalize(&mut run).await;
     }
@@ -161,8 +169,8 @@ impl Run<'_> {
 
     async fn early(&mut self) -> Result<(Health, Artifact), Failure> {
         let health = check::expressions(&self.typed)?;
-        check::account(&self.typed)?;
-        let source = check::source(self.shared, &self.typed, self.times.retry).await?;
+        check::account(&self.typed, &self.shared.options.gates)?;
+        let source = check::source(self.shared, &self.typed).await?;
         let artifact = check::artifact(&source, self.shared.options.requeue_dependency)?;
         let origin = artifact.metadata.get("org.opencontainers.image.revision");
         self.report.about_revision(&artifact.revision, origin.map(String::as_str));
@@ -193,15 +201,14 @@ impl Run<'_> {
         let typed = self.typed.clone();
         let spec = self.object["spec"].clone();
         let rendering = async {
-            let gathered = gather::inputs(&shared.client, &typed, fetched).await?;
+            let gathered = gather::inputs(shared, &typed, fetched).await?;
             // Pure: nothing is written.
-            render::render(gathered, &typed, &spec, shared.options.sops_mac, &shared.builds).await
+            render::render(gathered, &typed, &spec, shared).await
         };
         let Rendered { objects, digest, warnings } = self.shown(rendering).await?;
 
         // Writes: objects, inventory, what left.
-        let account = shared.options.default_service_account.as_deref();
-        let acting = apply::acting(&shared.client, &typed, account).await?;
+        let acting = apply::acting(&shared.client, &typed, &shared.options).await?;
         let result = self.write_objects(&acting, objects, health, &of_revision, was_healthy, revision).await;
         let outcome = result.as_ref().err().map_or("ReconciliationSucceeded", |failure| failure.reason);
         self.report.remember(&digest, outcome, began.elapsed(), revision, origin);
@@ -226,7 +233,8 @@ impl Run<'_> {
         let typed = self.typed.clone();
         let objects = apply::prepared(objects, &typed)?;
         let known = self.shared.memories.of(&acting.identity);
-        let Applied { changes } = self.shown(apply::apply(acting, objects, &typed, &known)).await?;
+        let Applied { changes } =
+            self.shown(apply::apply(acting, objects, &typed, &known, &self.shared.options)).await?;
         let lines = apply::change_lines(&changes);
         if !lines.is_empty() {
             self.report.event(Severity::Info, &lines, &[]);

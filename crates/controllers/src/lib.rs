@@ -1,20 +1,26 @@
 //! Reconcilers compatible with Flux.
 //!
-//! - [`run`] starts the controllers: watches feed a [`queue`], workers empty it; [`index`] knows
+//! - [`run`] starts the controllers: watches feed a [`queue`], [`workers`] empty it; [`index`] knows
 //!   whom a change concerns; [`options`] says how.
 //! - [`kustomization`] is the trip of one Kustomization: gather, decrypt, build, substitute, apply.
 //! - [`source`] is the trip of one GitRepository: gather, fetch; [`artifacts`] serves what it keeps.
 //! - [`report`] turns outcomes into conditions and retry delays, [`events`] tells people.
-//! - [`expression`] evaluates CEL; [`error`] is what can keep us from starting.
+//! - [`lease`] lets one replica work while others wait; [`metrics`] counts, [`probes`] answers those who look after us.
+//! - [`gates`] names what can be switched; [`expression`] evaluates CEL; [`error`] is what can keep us from starting.
 
 pub mod artifacts;
 pub mod error;
 pub mod events;
 pub mod expression;
+pub mod gates;
 pub mod index;
 pub mod kustomization;
+pub mod lease;
+pub mod metrics;
 pub mod options;
+pub mod probes;
 pub mod queue;
 pub mod report;
 pub mod run;
 pub mod source;
+pub mod workers;

@@ -4,6 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sealfast_cluster::client::Foreign;
+use sealfast_source::storage::Retention;
+
+use crate::gates::Gates;
 use crate::queue::Pauses;
 
 /// Which controllers run.
@@ -61,8 +65,44 @@ pub struct Options {
     pub advertise: Option<String>,
     /// Which controllers run.
     pub only: Only,
-    /// How many objects of a kind are worked on at a time.
+    /// How many Kustomizations are worked on at a time; those that wait for health do not count.
     pub concurrency: usize,
+    /// How many sources are worked on at a time.
+    pub source_concurrency: usize,
+    /// How many objects of a Kustomization are tried at a time.
+    pub concurrent_ssa: usize,
+    /// Works on the objects of this namespace alone; on those of all when none.
+    pub namespace: Option<String>,
+    /// Works on the objects that these labels select (a shard); empty for all.
+    pub labels: String,
+    /// Which Secrets and ConfigMaps are watched for changes.
+    pub config_labels: String,
+    /// The namespace that the program runs in, where its own Secrets are.
+    pub own_namespace: String,
+    /// What is switched on.
+    pub gates: Gates,
+    /// How often an artifact server that does not answer is asked again.
+    pub http_retry: u32,
+    /// Prefixes of further field managers whose fields are taken over.
+    pub override_managers: Vec<String>,
+    /// `group/Kind` of objects that go before the rest.
+    pub custom_stage_kinds: Vec<String>,
+    /// What is honoured in the kubeconfigs of remote clusters.
+    pub foreign: Foreign,
+    /// Secret in our own namespace with age identities for objects that name no Secret.
+    pub sops_age_secret: Option<String>,
+    /// Account for key services when an object names none.
+    pub default_decryption_account: Option<String>,
+    /// Account for remote clusters when a ConfigMap names none.
+    pub default_kubeconfig_account: Option<String>,
+    /// How long artifacts are kept.
+    pub retention: Retention,
+    /// Where events are forwarded to.
+    pub events_address: Option<String>,
+    /// The name of this replica: its host.
+    pub instance: String,
+    /// Bytes of artifacts that are kept unpacked at a time.
+    pub unpacked_bytes: u64,
     /// What a MAC that does not fit means.
     pub sops_mac: SopsMac,
     /// Whether messages say what to do.
@@ -87,6 +127,24 @@ impl Default for Options {
             advertise: None,
             only: Only::Both,
             concurrency: 8,
+            source_concurrency: 4,
+            concurrent_ssa: 4,
+            namespace: None,
+            labels: String::new(),
+            config_labels: "reconcile.fluxcd.io/watch=Enabled".to_owned(),
+            own_namespace: "flux-system".to_owned(),
+            gates: Gates::default(),
+            http_retry: 9,
+            override_managers: Vec::new(),
+            custom_stage_kinds: Vec::new(),
+            foreign: Foreign::default(),
+            sops_age_secret: None,
+            default_decryption_account: None,
+            default_kubeconfig_account: None,
+            retention: Retention::default(),
+            events_address: None,
+            instance: String::new(),
+            unpacked_bytes: 256 << 20,
             sops_mac: SopsMac::Warn,
             hints: Hints::Omit,
             cross_namespace: CrossNamespace::Allowed,

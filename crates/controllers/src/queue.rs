@@ -65,8 +65,21 @@ struct State {
     due: HashMap<Key, Instant>,
     order: BTreeSet<(Instant, Key)>,
     running: HashSet<Key>,
-    again: HashSet<Key>,
+    again: HashMap<Key, String>,
     failures: HashMap<Key, u32>,
+    added: u64,
+    retried: u64,
+}
+
+/// What a queue has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Keys that are due and wait for a worker.
+    pub waiting: usize,
+    /// How often a key was put in line.
+    pub added: u64,
+    /// How often after a failure.
+    pub retried: u64,
 }
 
 impl State {
@@ -87,6 +100,7 @@ impl State {
 pub struct Queue {
     state: Arc<Mutex<State>>,
     changed: Arc<Notify>,
+    again: Arc<Notify>,
     pauses: Pauses,
 }
 
@@ -96,18 +110,49 @@ impl Queue {
         Queue { pauses, ..Queue::default() }
     }
 
-    /// Puts a key first in line.
+    /// What was seen until now.
+    pub fn counts(&self) -> Counts {
+        let state = self.state.lock();
+        let now = Instant::now();
+        let due = state.order.iter().take_while(|(at, _)| *at <= now);
+        let waiting = due.filter(|(_, key)| !state.running.contains(key)).count();
+        Counts { waiting, added: state.added, retried: state.retried }
+    }
+
+    /// Forgets a key that is gone.
+    pub fn forget(&self, key: &Key) {
+        let mut state = self.state.lock();
+        state.failures.remove(key);
+        state.again.remove(key);
+        if let Some(at) = state.due.remove(key) {
+            state.order.remove(&(at, key.clone()));
+        }
+    }
+
+    /// Puts a key first in line because of its own object.
     pub fn add(&self, key: Key) {
-        self.add_after(key, Duration::ZERO);
+        self.add_because(key, "");
+    }
+
+    /// Puts a key first in line because of another object, `Kind/namespace/name`; empty for its own.
+    pub fn add_because(&self, key: Key, cause: &str) {
+        let mut state = self.state.lock();
+        state.added += 1;
+        if state.running.contains(&key) {
+            state.again.insert(key, cause.to_owned());
+            drop(state);
+            self.again.notify_waiters();
+            return;
+        }
+        state.add(key, Instant::now());
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// Puts a key in line for later; an earlier time that is already noted stays.
     pub fn add_after(&self, key: Key, delay: Duration) {
         let mut state = self.state.lock();
-        if delay.is_zero() && state.running.contains(&key) {
-            state.again.insert(key);
-            return;
-        }
+        state.added += 1;
         state.add(key, Instant::now() + delay);
         drop(state);
         self.changed.notify_one();
@@ -141,12 +186,24 @@ impl Queue {
         }
     }
 
+    /// Waits until a key that runs is put first in line once more; returns because of which object, empty for its own.
+    pub async fn asked_again(&self, key: &Key) -> String {
+        loop {
+            let notified = self.again.notified();
+            if let Some(cause) = self.state.lock().again.get(key) {
+                return cause.clone();
+            }
+            notified.await;
+        }
+    }
+
     /// Notes that a key's run is over, and when it comes again.
     pub fn done(&self, key: &Key, next: Next) {
         let mut state = self.state.lock();
         state.running.remove(key);
         let delay = match next {
             Next::BackOff => {
+                state.retried += 1;
                 let failures = state.failures.entry(key.clone()).or_default();
                 *failures = failures.saturating_add(1);
                 let factor = 1u32 << (*failures - 1).min(20);
@@ -161,7 +218,7 @@ impl Queue {
                 None
             }
         };
-        let delay = if state.again.remove(key) { Some(Duration::ZERO) } else { delay };
+        let delay = if state.again.remove(key).is_some() { Some(Duration::ZERO) } else { delay };
         if let Some(delay) = delay {
             state.add(key.clone(), Instant::now() + delay);
         }

@@ -85,6 +85,11 @@ impl Failure {
         Failure { retry: Retry::Terminal, ..Failure::new(reason, message) }
     }
 
+    /// The same, tried again soon when the API server alone is to blame.
+    pub fn blame(self, error: &sealfast_cluster::error::Error) -> Failure {
+        if error.is_transient() { Failure { retry: Retry::BackOff, ..self } } else { self }
+    }
+
     /// Something that is not there yet.
     pub fn waiting(reason: &'static str, message: impl Into<String>, event: EventText) -> Failure {
         Failure { retry: Retry::Dependency, event, ..Failure::new(reason, message) }
@@ -125,6 +130,7 @@ pub struct Report {
     about: Value,
     recorder: Recorder,
     hints: Hints,
+    own: Vec<(String, String)>,
     annotations: Vec<(String, String)>,
 }
 
@@ -138,6 +144,7 @@ impl Report {
             about: crate::events::reference(object),
             recorder,
             hints,
+            own: crate::events::own_annotations(object),
             annotations: Vec::new(),
         }
     }
@@ -182,6 +189,11 @@ impl Report {
         if !was_healthy || new_revision {
             self.event(Severity::Info, message, &[]);
         }
+    }
+
+    /// Health checks were given up because there is something new to apply.
+    pub fn cancelled(&mut self, message: &str) {
+        self.set("Healthy", "False", "HealthCheckCanceled", message);
     }
 
     /// Health checks failed.
@@ -277,7 +289,7 @@ impl Report {
             severity,
             reason: ready.map_or(fallback, |c| c.reason.as_str()).to_owned(),
             message: message.to_owned(),
-            annotations: self.annotations.iter().chain(more).cloned().collect(),
+            annotations: self.own.iter().chain(&self.annotations).chain(more).cloned().collect(),
         });
     }
 

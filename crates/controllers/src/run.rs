@@ -4,35 +4,47 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sealfast_cluster::client::watch::Event as Seen;
 use sealfast_cluster::client::{Client, Select};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
-use sealfast_source::storage::{Retention, Storage};
+use sealfast_source::storage::Storage;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::{self, Server};
 use crate::error::Error;
 use crate::events::Recorder;
+use crate::gates::Gate;
 use crate::index::Index;
 use crate::kustomization::apply::Memories;
 use crate::kustomization::gather::Artifacts as Unpacked;
 use crate::kustomization::{self, Shared};
+use crate::metrics::{Controller, Metrics};
 use crate::options::{Only, Options};
-use crate::queue::{Key, Next, Queue};
+use crate::queue::{Key, Queue};
 use crate::source;
+use crate::workers::Crew;
 
 /// Kinds whose artifacts are built.
 const SOURCE_KINDS: [&str; 4] = ["GitRepository", "OCIRepository", "Bucket", "ExternalArtifact"];
-/// Secrets and ConfigMaps with this label are watched.
-const WATCHED: &str = "reconcile.fluxcd.io/watch=Enabled";
+/// How long a stop waits for runs in progress before it cuts them off.
+const GRACE: Duration = Duration::from_secs(20);
+
+const KUSTOMIZATION: Controller = Controller { name: "kustomization", kind: "Kustomization" };
+const GIT_REPOSITORY: Controller = Controller { name: "gitrepository", kind: "GitRepository" };
 
 /// Running controllers. Dropping it stops them at once, [`Handle::stop`] in order.
 pub struct Handle {
-    tasks: Vec<JoinHandle<()>>,
+    watches: Vec<JoinHandle<()>>,
+    crews: Vec<JoinHandle<()>>,
+    recorders: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+    metrics: Arc<Metrics>,
     artifacts: Option<Artifacts>,
 }
 
@@ -51,22 +63,32 @@ impl Handle {
         self.artifacts.as_ref()
     }
 
-    /// Stops all tasks and waits for them. What a run has begun is cut off between requests; the
-    /// next start takes it up again.
+    /// What the controllers count.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// Stops: no new runs are begun, those in progress are finished (or cut off when they take too long), those that
+    /// only wait for health are given up, and what is to be said is said.
     pub async fn stop(mut self) {
-        let tasks = std::mem::take(&mut self.tasks);
-        for task in &tasks {
-            task.abort();
-        }
-        for task in tasks {
-            let _ = task.await;
-        }
+        self.stop.cancel();
+        self.watches.iter().for_each(JoinHandle::abort);
+        let over = |tasks: Vec<JoinHandle<()>>| async move {
+            let finish: Vec<_> = tasks.iter().map(JoinHandle::abort_handle).collect();
+            if tokio::time::timeout(GRACE, futures::future::join_all(tasks)).await.is_err() {
+                finish.iter().for_each(tokio::task::AbortHandle::abort);
+            }
+        };
+        over(std::mem::take(&mut self.crews)).await;
+        // They end by themselves once nobody is left who could say something.
+        over(std::mem::take(&mut self.recorders)).await;
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        for task in &self.tasks {
+        self.stop.cancel();
+        for task in self.watches.iter().chain(&self.crews).chain(&self.recorders) {
             task.abort();
         }
     }
@@ -79,7 +101,15 @@ impl Drop for Handle {
 pub async fn start(client: Client, options: Options) -> Result<Handle, Error> {
     // Another part of the process may have chosen its cryptography already; then that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut handle = Handle { tasks: Vec::new(), artifacts: None };
+    let mut handle = Handle {
+        watches: Vec::new(),
+        crews: Vec::new(),
+        recorders: Vec::new(),
+        stop: CancellationToken::new(),
+        metrics: Arc::default(),
+        artifacts: None,
+    };
+    handle.metrics.follow_client(&client);
     if options.only != Only::Kustomize {
         let artifacts = serve_artifacts(&options).await?;
         start_sources(&client, &options, &artifacts, &mut handle);
@@ -93,7 +123,7 @@ pub async fn start(client: Client, options: Options) -> Result<Handle, Error> {
 
 async fn serve_artifacts(options: &Options) -> Result<Artifacts, Error> {
     let path = options.storage_dir.clone();
-    let storage = Storage::open(&path, Retention::default())
+    let storage = Storage::open(&path, options.retention)
         .map_err(|error| Error::Storage { path, source: Box::new(error) })?;
     let storage = Arc::new(storage);
     let address = options.listen;
@@ -104,131 +134,169 @@ async fn serve_artifacts(options: &Options) -> Result<Artifacts, Error> {
     Ok(Artifacts { storage, host, _server: server })
 }
 
+/// Which objects of a kind are ours to work on.
+fn shard(options: &Options) -> Select {
+    Select { labels: options.labels.clone(), ..Select::default() }
+}
+
+impl Handle {
+    fn recorder(&mut self, client: &Client, options: &Options, component: &'static str) -> Recorder {
+        let (recorder, task) = Recorder::start(client.clone(), component, options);
+        self.recorders.push(task);
+        recorder
+    }
+
+    fn crew(&self, controller: Controller, queue: &Queue, count: usize) -> Crew {
+        let (queue, stop, metrics) = (queue.clone(), self.stop.clone(), Arc::clone(&self.metrics));
+        Crew { controller, queue, count, stop, metrics }
+    }
+}
+
 fn start_sources(client: &Client, options: &Options, artifacts: &Artifacts, handle: &mut Handle) {
     let queue = Queue::new(options.pauses);
     let shared = Arc::new(source::Shared {
         client: client.clone(),
         options: options.clone(),
-        recorder: Recorder::start(client.clone(), "source-controller"),
+        recorder: handle.recorder(client, options, "source-controller"),
         storage: Arc::clone(&artifacts.storage),
         host: artifacts.host.clone(),
     });
-    handle.tasks.push(tokio::spawn(source::follow::follow(client.clone(), queue.clone())));
-    handle.tasks.extend(workers(&queue, options.concurrency, move |key| {
+    let watch =
+        client.watch(&source::kind(), options.namespace.as_deref().unwrap_or_default(), shard(options));
+    handle.watches.push(tokio::spawn(source::follow::follow(watch, queue.clone())));
+    let crew = handle.crew(GIT_REPOSITORY, &queue, options.source_concurrency);
+    handle.crews.push(tokio::spawn(crew.work(move |key, _turn| {
         let shared = Arc::clone(&shared);
         async move { source::reconcile(&shared, &key).await }
-    }));
+    })));
 }
 
 fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle) {
     let queue = Queue::new(options.pauses);
-    let index = Arc::new(Index::default());
     let builds = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let shared = Arc::new(Shared {
         client: client.clone(),
         options: options.clone(),
-        recorder: Recorder::start(client.clone(), "kustomize-controller"),
-        artifacts: Unpacked::new(options.storage_dir.clone()),
+        recorder: handle.recorder(client, options, "kustomize-controller"),
+        artifacts: Unpacked::new(options),
         memories: Memories::default(),
+        data_keys: Arc::default(),
         builds: Semaphore::new(builds),
+        queue: queue.clone(),
     });
-    handle.tasks.push(tokio::spawn(follow_kustomizations(client.clone(), queue.clone(), index.clone())));
-    for kind in SOURCE_KINDS {
-        handle.tasks.push(tokio::spawn(follow_sources(client.clone(), kind, queue.clone(), index.clone())));
-    }
-    for kind in ["Secret", "ConfigMap"] {
-        handle.tasks.push(tokio::spawn(follow_configs(client.clone(), kind, queue.clone(), index.clone())));
-    }
-    handle.tasks.extend(workers(&queue, options.concurrency, move |key| {
-        let shared = shared.clone();
-        async move { kustomization::reconcile(&shared, &key).await }
-    }));
-}
-
-/// Starts workers that empty a queue. A run that panics counts as a failure.
-pub fn workers<F, W>(queue: &Queue, count: usize, work: F) -> Vec<JoinHandle<()>>
-where
-    F: Fn(Key) -> W + Clone + Send + 'static,
-    W: Future<Output = Next> + Send + 'static,
-{
-    let worker = |_| {
-        let (queue, work) = (queue.clone(), work.clone());
-        tokio::spawn(async move {
-            loop {
-                let key = queue.next().await;
-                let mut run = AbortOnDrop(tokio::spawn(work(key.clone())));
-                let next = match (&mut run.0).await {
-                    Ok(next) => next,
-                    Err(error) => {
-                        tracing::error!(object = %key, %error, "a run stopped unexpectedly");
-                        Next::BackOff
-                    }
-                };
-                queue.done(&key, next);
-            }
-        })
+    let follower = Follower {
+        client: client.clone(),
+        namespace: options.namespace.clone().unwrap_or_default(),
+        queue: queue.clone(),
+        index: Arc::default(),
     };
-    (0..count.max(1)).map(worker).collect()
-}
-
-struct AbortOnDrop(JoinHandle<Next>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+    let metrics = handle.metrics();
+    handle.watches.push(tokio::spawn(follower.clone().kustomizations(shard(options), metrics)));
+    for kind in SOURCE_KINDS {
+        handle.watches.push(tokio::spawn(follower.clone().sources(kind)));
     }
-}
-
-async fn follow_kustomizations(client: Client, queue: Queue, index: Arc<Index>) {
-    let mut watch = client.watch(&kustomization::kind(), "", Select::default());
-    loop {
-        match watch.next().await {
-            Seen::Listed(objects) => {
-                index.retain(&objects);
-                objects.iter().flat_map(|object| index.applied(object)).for_each(|key| queue.add(key));
-            }
-            Seen::Applied(object) => index.applied(&object).into_iter().for_each(|key| queue.add(key)),
-            Seen::Deleted(object) => index.deleted(&object),
+    if !options.gates.has(Gate::DisableConfigWatchers) {
+        for kind in ["Secret", "ConfigMap"] {
+            let labels = options.config_labels.clone();
+            handle.watches.push(tokio::spawn(follower.clone().configs(kind, labels)));
         }
     }
+    let crew = handle.crew(KUSTOMIZATION, &queue, options.concurrency);
+    handle.crews.push(tokio::spawn(crew.work(move |key, turn| {
+        let shared = Arc::clone(&shared);
+        async move { kustomization::reconcile(&shared, &key, turn).await }
+    })));
 }
 
-async fn follow_sources(client: Client, kind: &'static str, queue: Queue, index: Arc<Index>) {
-    let gvk = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", kind);
-    let mut watch = client.watch(&gvk, "", Select::default());
-    loop {
-        let objects = match watch.next().await {
-            Seen::Listed(objects) => objects,
-            Seen::Applied(object) => vec![object],
-            Seen::Deleted(_) => continue,
-        };
-        objects.iter().flat_map(|object| index.source_changed(kind, object)).for_each(|key| queue.add(key));
-    }
+/// Feeds the queue of Kustomizations from watches.
+#[derive(Clone)]
+struct Follower {
+    client: Client,
+    namespace: String,
+    queue: Queue,
+    index: Arc<Index>,
 }
 
-async fn follow_configs(client: Client, kind: &'static str, queue: Queue, index: Arc<Index>) {
-    let select = Select { labels: WATCHED.to_owned(), metadata_only: true, ..Select::default() };
-    let gvk = GroupVersionKind::new("", "v1", kind);
-    let mut watch = client.watch(&gvk, "", select);
-    let mut versions: HashMap<Key, String> = HashMap::new();
-    let mut first = true;
-    loop {
-        let changed: Vec<Value> = match watch.next().await {
-            Seen::Listed(objects) => objects,
-            Seen::Applied(object) => vec![object],
-            Seen::Deleted(object) => {
-                versions.remove(&Key::of(&object));
-                index.config_changed(kind, &object).into_iter().for_each(|key| queue.add(key));
-                continue;
-            }
-        };
-        for object in changed {
-            let version = object::metadata_text(&object, "resourceVersion").to_owned();
-            let news = versions.insert(Key::of(&object), version.clone()).as_ref() != Some(&version);
-            if news && !first {
-                index.config_changed(kind, &object).into_iter().for_each(|key| queue.add(key));
+impl Follower {
+    async fn kustomizations(self, select: Select, metrics: Arc<Metrics>) {
+        let mut watch = self.client.watch(&kustomization::kind(), &self.namespace, select);
+        loop {
+            match watch.next().await {
+                Seen::Listed(objects) => {
+                    self.index.retain(&objects);
+                    objects.iter().for_each(|object| self.applied(object));
+                }
+                Seen::Applied(object) => self.applied(&object),
+                Seen::Deleted(object) => {
+                    self.index.deleted(&object);
+                    let key = Key::of(&object);
+                    self.queue.forget(&key);
+                    metrics.forget(KUSTOMIZATION, &key);
+                }
             }
         }
-        first = false;
+    }
+
+    fn applied(&self, object: &Value) {
+        let own = Key::of(object);
+        for key in self.index.applied(object) {
+            let cause = if key == own { String::new() } else { format!("Kustomization/{own}") };
+            self.queue.add_because(key, &cause);
+        }
+    }
+
+    async fn sources(self, kind: &'static str) {
+        let gvk = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", kind);
+        // A source may live in another namespace than those who build from it.
+        let mut watch = self.client.watch(&gvk, "", Select::default());
+        loop {
+            let objects = match watch.next().await {
+                Seen::Listed(objects) => objects,
+                Seen::Applied(object) => vec![object],
+                Seen::Deleted(_) => continue,
+            };
+            for object in &objects {
+                let cause = format!("{kind}/{}", Key::of(object));
+                self.index
+                    .source_changed(kind, object)
+                    .into_iter()
+                    .for_each(|key| self.queue.add_because(key, &cause));
+            }
+        }
+    }
+
+    async fn configs(self, kind: &'static str, labels: String) {
+        let select = Select { labels, metadata_only: true, ..Select::default() };
+        let gvk = GroupVersionKind::new("", "v1", kind);
+        let mut watch = self.client.watch(&gvk, &self.namespace, select);
+        let mut versions: HashMap<Key, String> = HashMap::new();
+        let mut first = true;
+        loop {
+            let changed: Vec<Value> = match watch.next().await {
+                Seen::Listed(objects) => objects,
+                Seen::Applied(object) => vec![object],
+                Seen::Deleted(object) => {
+                    versions.remove(&Key::of(&object));
+                    self.config_changed(kind, &object);
+                    continue;
+                }
+            };
+            for object in changed {
+                let version = object::metadata_text(&object, "resourceVersion").to_owned();
+                let news = versions.insert(Key::of(&object), version.clone()).as_ref() != Some(&version);
+                if news && !first {
+                    self.config_changed(kind, &object);
+                }
+            }
+            first = false;
+        }
+    }
+
+    fn config_changed(&self, kind: &str, object: &Value) {
+        let cause = format!("{kind}/{}", Key::of(object));
+        self.index
+            .config_changed(kind, object)
+            .into_iter()
+            .for_each(|key| self.queue.add_because(key, &cause));
     }
 }

@@ -29,6 +29,12 @@ impl Call {
         self.path = format!("{}{sign}{key}={}", self.path, encode(value));
     }
 
+    /// Sets the body and says what it is.
+    pub fn body(&mut self, body: &Value, content_type: &'static str) {
+        self.json(body);
+        self.content_type = content_type;
+    }
+
     /// Sets the body.
     pub fn json(&mut self, body: &Value) {
         self.body = body.to_string().into_bytes();

@@ -7,18 +7,22 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use regex::Regex;
-use sealfast_cluster::apply::{self, Change, Owner, Recreate};
+use sealfast_cluster::apply::{self, Change, Migrate, Owner, Recreate};
 use sealfast_cluster::client::Client;
 use sealfast_cluster::drift::Ignored;
 use sealfast_cluster::known::Known;
 use sealfast_cluster::normalize;
-use sealfast_k8s::flux::kustomization::{CommonMetadata, IgnoreRule, Kustomization, Selector};
+use sealfast_k8s::flux::kustomization::{
+    CommonMetadata, IgnoreRule, Kustomization, SecretKeyReference, Selector,
+};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::Value;
 
+use crate::gates::Gate;
 use crate::kustomization::decrypt;
-use crate::report::Failure;
+use crate::options::Options;
+use crate::report::{Failure, Retry};
 
 /// What was applied.
 pub struct Applied {
@@ -105,44 +109,92 @@ pub struct Acting {
 ///
 /// # Errors
 /// ReconciliationFailed with what is wrong with the kubeconfig.
-pub async fn acting(
-    client: &Client,
-    typed: &Kustomization,
-    default_account: Option<&str>,
-) -> Result<Acting, Failure> {
+pub async fn acting(client: &Client, typed: &Kustomization, options: &Options) -> Result<Acting, Failure> {
     let namespace = &typed.metadata.namespace;
     let mut acting = Acting { client: client.clone(), identity: client.address().to_owned() };
     if let Some(kube_config) = &typed.spec.kube_config {
-        let failure = |message: String| Failure {
-            event_prefix: "failed to build kube client: ",
-            ..Failure::new("ReconciliationFailed", message)
+        acting = match (&kube_config.secret_ref, &kube_config.config_map_ref) {
+            (Some(reference), _) => by_kubeconfig(client, namespace, reference, options).await?,
+            (None, Some(reference)) => by_address(client, namespace, &reference.name, options).await?,
+            (None, None) => {
+                return Err(no_client("spec.kubeConfig names neither a Secret nor a ConfigMap".into()));
+            }
         };
-        let Some(reference) = &kube_config.secret_ref else {
-            return Err(failure(
-                "spec.kubeConfig.configMapRef is not supported, use spec.kubeConfig.secretRef".into(),
-            ));
-        };
-        let name = &reference.name;
-        let secret =
-            client.get(&GroupVersionKind::new("", "v1", "Secret"), namespace, name).await.map_err(|e| {
-                failure(format!("unable to read KubeConfig secret '{namespace}/{name}' error: {}", e.chain()))
-            })?;
-        let text = kubeconfig_text(&secret, reference.key.as_deref()).ok_or_else(|| {
-            let key = reference.key.as_deref().unwrap_or("value");
-            failure(format!(
-                "KubeConfig secret '{namespace}/{name}' does not contain a '{key}' key with a kubeconfig"
-            ))
-        })?;
-        acting.client = Client::from_foreign_kubeconfig(&text).await.map_err(|e| failure(e.chain()))?;
-        acting.identity =
-            format!("{}#{}", acting.client.address(), object::metadata_text(&secret, "resourceVersion"));
     }
-    if let Some(account) = typed.spec.service_account_name.as_deref().or(default_account) {
+    let account = typed.spec.service_account_name.as_deref().or(options.default_service_account.as_deref());
+    if let Some(account) = account.filter(|account| !account.is_empty()) {
         let user = format!("system:serviceaccount:{namespace}:{account}");
         acting.client = acting.client.impersonating(&user);
         acting.identity = format!("{}@{}", user, acting.identity);
     }
     Ok(acting)
+}
+
+fn no_client(message: String) -> Failure {
+    Failure { event_prefix: "failed to build kube client: ", ..Failure::new("ReconciliationFailed", message) }
+}
+
+async fn by_kubeconfig(
+    client: &Client,
+    namespace: &str,
+    reference: &SecretKeyReference,
+    options: &Options,
+) -> Result<Acting, Failure> {
+    let name = &reference.name;
+    let secrets = GroupVersionKind::new("", "v1", "Secret");
+    let secret = client.get(&secrets, namespace, name).await.map_err(|e| {
+        no_client(format!("unable to read KubeConfig secret '{namespace}/{name}' error: {}", e.chain()))
+            .blame(&e)
+    })?;
+    let text = kubeconfig_text(&secret, reference.key.as_deref()).ok_or_else(|| {
+        let key = reference.key.as_deref().unwrap_or("value");
+        no_client(format!(
+            "KubeConfig secret '{namespace}/{name}' does not contain a '{key}' key with a kubeconfig"
+        ))
+    })?;
+    let client =
+        Client::from_foreign_kubeconfig(&text, options.foreign).await.map_err(|e| no_client(e.chain()))?;
+    let identity = format!("{}#{}", client.address(), object::metadata_text(&secret, "resourceVersion"));
+    Ok(Acting { client, identity })
+}
+
+/// A cluster by its address, reached with a token that our own cluster gives an account for it.
+async fn by_address(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    options: &Options,
+) -> Result<Acting, Failure> {
+    let maps = GroupVersionKind::new("", "v1", "ConfigMap");
+    let map = client.get(&maps, namespace, name).await.map_err(|e| {
+        no_client(format!("unable to read KubeConfig configmap '{namespace}/{name}' error: {}", e.chain()))
+            .blame(&e)
+    })?;
+    let entry = |key: &str| map["data"][key].as_str().map(str::trim).filter(|text| !text.is_empty());
+    let wrong = |what: String| no_client(format!("KubeConfig configmap '{namespace}/{name}': {what}"));
+    match entry("provider") {
+        Some("generic") => {}
+        Some(other) => {
+            return Err(wrong(format!("the provider '{other}' is not supported, only 'generic' is")));
+        }
+        None => return Err(wrong("it does not contain a 'provider' key".into())),
+    }
+    let address = entry("address").ok_or_else(|| wrong("it does not contain an 'address' key".into()))?;
+    let account = entry("serviceAccountName")
+        .or(options.default_kubeconfig_account.as_deref())
+        .ok_or_else(|| wrong("it does not contain a 'serviceAccountName' key".into()))?;
+    let audiences: Vec<&str> = match entry("audiences") {
+        Some(lines) => lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
+        None => vec![address],
+    };
+    let token = client.account_token(namespace, account, &audiences).await.map_err(|e| {
+        no_client(format!("unable to get a token for ServiceAccount '{namespace}/{account}': {}", e.chain()))
+            .blame(&e)
+    })?;
+    let remote =
+        Client::from_url(address, Some(&token), entry("ca.crt")).await.map_err(|e| no_client(e.chain()))?;
+    let identity = format!("{address}#{}", object::metadata_text(&map, "resourceVersion"));
+    Ok(Acting { client: remote, identity })
 }
 
 fn kubeconfig_text(secret: &Value, key: Option<&str>) -> Option<zeroize::Zeroizing<String>> {
@@ -164,8 +216,13 @@ pub async fn apply(
     objects: Vec<Value>,
     typed: &Kustomization,
     known: &Known,
+    how: &Options,
 ) -> Result<Applied, Failure> {
     let options = apply::Options {
+        at_a_time: how.concurrent_ssa,
+        also_take: how.override_managers.clone(),
+        custom_kinds: how.custom_stage_kinds.clone(),
+        migrate: if how.gates.has(Gate::MigrateAPIVersion) { Migrate::Yes } else { Migrate::No },
         recreate: if typed.spec.force { Recreate::All } else { Recreate::OnRequest },
         ignored: ignored(&typed.spec.ignore).map_err(|why| Failure::new("ReconciliationFailed", why))?,
         ..apply::Options::default()
@@ -177,7 +234,8 @@ pub async fn apply(
             let done = if lines.is_empty() { lines } else { format!("{lines}\n") };
             let message = format!("{}\n{done}", failed.message);
             let hint = "nothing of the failed stage was written; mend the object in the source, or the right to write it";
-            Err(Failure::new("ReconciliationFailed", message).hint(hint))
+            let failure = Failure::new("ReconciliationFailed", message).hint(hint);
+            Err(if failed.transient { Failure { retry: Retry::BackOff, ..failure } } else { failure })
         }
     }
 }

@@ -9,6 +9,7 @@ use sealfast_k8s::{condition, duration, object};
 use serde_json::Value;
 
 use crate::expression::{self, Health};
+use crate::gates::{Gate, Gates};
 use crate::kustomization::{Shared, kind};
 use crate::options::CrossNamespace;
 use crate::report::{EventText, Failure, Retry};
@@ -29,7 +30,10 @@ pub fn expressions(typed: &Kustomization) -> Result<Health, Failure> {
 ///
 /// # Errors
 /// FeatureGateDisabled, until the object changes.
-pub fn account(typed: &Kustomization) -> Result<(), Failure> {
+pub fn account(typed: &Kustomization, gates: &Gates) -> Result<(), Failure> {
+    if gates.has(Gate::ObjectLevelWorkloadIdentity) {
+        return Ok(());
+    }
     let asked = typed.spec.decryption.as_ref().and_then(|d| d.service_account_name.as_deref());
     match asked {
         Some(name) if !name.is_empty() => Err(Failure::terminal(
@@ -44,7 +48,7 @@ pub fn account(typed: &Kustomization) -> Result<(), Failure> {
 ///
 /// # Errors
 /// ArtifactFailed when it does not exist, AccessDenied when it may not be used.
-pub async fn source(shared: &Shared, typed: &Kustomization, retry: Duration) -> Result<Value, Failure> {
+pub async fn source(shared: &Shared, typed: &Kustomization) -> Result<Value, Failure> {
     let reference = &typed.spec.source_ref;
     let namespace = reference.namespace.as_deref().unwrap_or(&typed.metadata.namespace);
     let shown = format!("{}/{namespace}/{}", reference.kind, reference.name);
@@ -55,10 +59,15 @@ pub async fn source(shared: &Shared, typed: &Kustomization, retry: Duration) -> 
             format!("can't access '{shown}', cross-namespace references have been blocked"),
         ));
     }
+    if reference.kind == "ExternalArtifact" && !shared.options.gates.has(Gate::ExternalArtifact) {
+        return Err(Failure::terminal(
+            "AccessDenied",
+            format!("can't access '{shown}', ExternalArtifact feature gate is disabled"),
+        ));
+    }
     let gvk = GroupVersionKind::new(SOURCES, "v1", reference.kind.clone());
     shared.client.get(&gvk, namespace, &reference.name).await.map_err(|error| {
         if error.is_not_found() || error.is_no_match() {
-            let _ = retry;
             let message = format!("{}.{SOURCES} \"{}\" not found", reference.kind, reference.name);
             Failure { event: EventText::None, ..Failure::new("ArtifactFailed", message) }
         } else {
@@ -115,20 +124,23 @@ async fn one(
     };
     let live = match shared.client.get(&kind(), namespace, &dependency.name).await {
         Ok(live) => live,
-        Err(error) => return Err(not_ready(format!("{shown} not found: {}", error.chain()))),
+        Err(error) => return Err(not_ready(format!("{shown} not found: {}", error.chain())).blame(&error)),
     };
     if let Some(expression) = dependency.ready_expr.as_deref().filter(|e| !e.is_empty()) {
-        return match expression::dependency_ready(expression, own, &live) {
-            Ok(Ok(true)) => Ok(()),
-            Ok(_) => Err(not_ready(format!("{shown} is not ready according to readyExpr eval"))),
-            Err(why) => Err(Failure::terminal(
-                "InvalidCELExpression",
-                format!(
-                    "{TERMINAL}: terminal error: failed to evaluate dependency {}: {why}",
-                    dependency.name
-                ),
-            )),
-        };
+        match expression::dependency_ready(expression, own, &live) {
+            Ok(Ok(true)) if shared.options.gates.has(Gate::AdditiveCELDependencyCheck) => {}
+            Ok(Ok(true)) => return Ok(()),
+            Ok(_) => return Err(not_ready(format!("{shown} is not ready according to readyExpr eval"))),
+            Err(why) => {
+                return Err(Failure::terminal(
+                    "InvalidCELExpression",
+                    format!(
+                        "{TERMINAL}: terminal error: failed to evaluate dependency {}: {why}",
+                        dependency.name
+                    ),
+                ));
+            }
+        }
     }
     let other: Kustomization = serde_json::from_value(live.clone()).unwrap_or_default();
     let observed = other.status.observed_generation == object::generation(&live);

@@ -7,9 +7,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 use sealfast_k8s::object;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::unlock;
@@ -22,6 +24,7 @@ use sealfast_sops::metadata::Metadata;
 use sealfast_sops::store::Format;
 use secrecy::SecretString;
 use serde_json::Value;
+use sha2::Digest;
 use zeroize::Zeroizing;
 
 use crate::kustomization::view::View;
@@ -31,6 +34,10 @@ const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kusto
 const SWITCH: &str = "kustomize.toolkit.fluxcd.io/decrypt";
 /// The largest file that is opened, in bytes.
 const LARGEST: usize = 5 << 20;
+/// How long an unwrapped data key may be used again.
+const KEPT: Duration = Duration::from_secs(10 * 60);
+/// How many of them at most.
+const MOST_KEPT: usize = 4096;
 /// Directories deeper than this are not followed.
 const DEEPEST: usize = 64;
 
@@ -52,17 +59,29 @@ fn format_of(name: &str) -> Format {
     if name.ends_with(".dockerconfigjson") { Format::Json } else { Format::for_path(name) }
 }
 
+/// Which entries of a Secret hold keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entries {
+    /// Those of every kind.
+    All,
+    /// age identities alone.
+    Age,
+}
+
 /// Reads the keys of a decryption Secret. Entries with other names mean nothing to us.
 ///
 /// # Errors
 /// The first entry that cannot be read.
-pub fn keyring(secret: &Value) -> Result<Keyring, Failure> {
+pub fn keyring(secret: &Value, entries: Entries) -> Result<Keyring, Failure> {
     let mut keyring = Keyring::empty();
     let id = format!("{}/{}", object::namespace(secret), object::name(secret));
     for (entry, value) in secret["data"].as_object().into_iter().flatten() {
         let Ok(bytes) = STANDARD.decode(value.as_str().unwrap_or_default()).map(Zeroizing::new) else {
             continue;
         };
+        if entries == Entries::Age && !entry.ends_with(".agekey") {
+            continue;
+        }
         let added = if entry.ends_with(".asc") {
             keyring.add_pgp_armored(bytes.as_slice())
         } else if entry.ends_with(".agekey") {
@@ -80,13 +99,58 @@ pub fn keyring(secret: &Value) -> Result<Keyring, Failure> {
                 .hint(format!("the entry `{entry}` of Secret `{id}` is not a usable private key; an age key is the text of a file from `sealfast keys generate age`"))
         })?;
     }
+    if !keyring.has_age_identities() {
+        keyring.note_age_place(format!("Secret {id}"));
+    }
     Ok(keyring)
+}
+
+/// Unwrapped data keys, each with those who may use it. A key is wiped when its time is over.
+#[derive(Default)]
+pub struct DataKeys {
+    known: Mutex<HashMap<Lock, (Arc<DataKey>, Instant)>>,
+}
+
+/// Who may use a data key, and the digest of its wrapped forms.
+type Lock = (String, [u8; 32]);
+
+impl DataKeys {
+    fn find(&self, identity: &str, wrapped: [u8; 32]) -> Option<Arc<DataKey>> {
+        let known = self.known.lock();
+        let (key, since) = known.get(&(identity.to_owned(), wrapped))?;
+        (since.elapsed() < KEPT).then(|| key.clone())
+    }
+
+    fn keep(self: &Arc<Self>, identity: &str, wrapped: [u8; 32], key: Arc<DataKey>) {
+        let mut known = self.known.lock();
+        if known.is_empty() {
+            tokio::spawn(Arc::clone(self).wipe());
+        }
+        if known.len() >= MOST_KEPT {
+            known.clear();
+        }
+        known.insert((identity.to_owned(), wrapped), (key, Instant::now()));
+    }
+
+    /// Lets keys go whose time is over, until there are none.
+    async fn wipe(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(KEPT / 4).await;
+            let mut known = self.known.lock();
+            known.retain(|_, (_, since)| since.elapsed() < KEPT);
+            if known.is_empty() {
+                return;
+            }
+        }
+    }
 }
 
 /// Opens documents with one keyring; each data key is unwrapped once.
 pub struct Opener {
     keyring: Keyring,
-    keys: HashMap<String, Arc<DataKey>>,
+    keys: HashMap<[u8; 32], Arc<DataKey>>,
+    /// What earlier runs unwrapped, and who we are there.
+    known: Option<(Arc<DataKeys>, String)>,
 }
 
 /// Why a document did not open.
@@ -99,20 +163,32 @@ pub struct Refused {
 }
 
 impl Opener {
-    /// An opener with these keys.
-    pub fn new(keyring: Keyring) -> Opener {
-        Opener { keyring, keys: HashMap::new() }
+    /// An opener with these keys. `known` is what runs with the very same keys unwrapped before, under their name.
+    pub fn new(keyring: Keyring, known: Option<(Arc<DataKeys>, String)>) -> Opener {
+        Opener { keyring, keys: HashMap::new(), known }
     }
 
     async fn key(&mut self, metadata: &Metadata) -> Result<Arc<DataKey>, Refused> {
-        let wrapped = format!("{:?}", metadata.key_groups);
+        let wrapped: [u8; 32] = sha2::Sha256::digest(format!("{:?}", metadata.key_groups)).into();
         if let Some(key) = self.keys.get(&wrapped) {
             return Ok(key.clone());
         }
+        let known = self.known.as_ref().and_then(|(keys, identity)| keys.find(identity, wrapped));
+        let key = match known {
+            Some(key) => key,
+            None => self.unwrap(metadata, wrapped).await?,
+        };
+        self.keys.insert(wrapped, key.clone());
+        Ok(key)
+    }
+
+    async fn unwrap(&self, metadata: &Metadata, wrapped: [u8; 32]) -> Result<Arc<DataKey>, Refused> {
         match unlock::data_key(metadata, &self.keyring, &unlock::Options::default()).await {
             Ok(key) => {
                 let key = Arc::new(key);
-                self.keys.insert(wrapped, key.clone());
+                if let Some((keys, identity)) = &self.known {
+                    keys.keep(identity, wrapped, key.clone());
+                }
                 Ok(key)
             }
             Err(failure) => Err(Refused {
@@ -386,7 +462,7 @@ async fn values(secret: &mut Value, opener: &mut Opener) -> Result<(), Failure> 
         .as_object()
         .into_iter()
         .flatten()
-        .filter_map(|(key, value)| Some((key.clone(), STANDARD.decode(value.as_str()?).ok()?)))
+        .filter_map(|(key, value)| Some((key.clone(), decoded(value)?)))
         .collect();
     for (key, content) in entries {
         let formats = [Format::Dotenv, Format::Ini, Format::Json, Format::Yaml];
@@ -399,6 +475,11 @@ async fn values(secret: &mut Value, opener: &mut Opener) -> Result<(), Failure> 
         }
     }
     Ok(())
+}
+
+/// The bytes of a data value; generators break long ones into lines.
+fn decoded(value: &Value) -> Option<Vec<u8>> {
+    STANDARD.decode(value.as_str()?.replace(['\n', '\r'], "")).ok()
 }
 
 fn resource_failure(built: &Value, what: &str, refused: Refused) -> Failure {

@@ -40,8 +40,7 @@ fn wants_deletion(run: &Run<'_>) -> bool {
 }
 
 async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
-    let account = run.shared.options.default_service_account.as_deref();
-    let acting = match apply::acting(&run.shared.client, &run.typed, account).await {
+    let acting = match apply::acting(&run.shared.client, &run.typed, &run.shared.options).await {
         Ok(acting) if account_exists(run).await => acting,
         _ => {
             let lines: Vec<String> = owned.iter().map(ToString::to_string).collect();
@@ -67,7 +66,8 @@ async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
             .filter(|c| c.action == sealfast_cluster::apply::Action::Deleted)
             .map(|c| c.object.clone())
             .collect();
-        if !prune::gone(&acting.client, &deleted, run.times.timeout).await {
+        let gone = run.turn.aside(prune::gone(&acting.client, &deleted, run.times.timeout)).await;
+        if !gone {
             run.report.event(Severity::Error, "failed to wait for resources termination", &[]);
         }
     }

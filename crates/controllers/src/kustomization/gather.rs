@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,8 +11,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use sealfast_cluster::client::Client;
 use sealfast_k8s::flux::artifact::Artifact;
-use sealfast_k8s::flux::kustomization::{Kustomization, PostBuild};
+use sealfast_k8s::flux::kustomization::{Decryption, Kustomization, PostBuild};
 use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::object;
 use sealfast_keys::keyring::Keyring;
 use sealfast_kustomize::files::join;
 use sealfast_source::archive::unpack::{Limits, unpack};
@@ -20,11 +21,13 @@ use sealfast_source::tree::{Entry, Memory};
 use serde_json::Value;
 use sha2::Digest;
 
-use crate::kustomization::decrypt;
+use crate::kustomization::Shared;
+use crate::kustomization::decrypt::{self, Entries, Opener};
+use crate::options::Options;
 use crate::report::{EventText, Failure};
 
-/// How often an address that does not answer is asked.
-const TRIES: u32 = 10;
+/// Unpacked artifacts that nobody used for this long are let go.
+const UNUSED: Duration = Duration::from_secs(60);
 
 /// An artifact, unpacked.
 pub struct Fetched {
@@ -41,23 +44,90 @@ pub struct Gathered {
     /// The artifact.
     pub fetched: Fetched,
     /// Keys that open what is encrypted; none when the object does not ask for decryption.
-    pub keyring: Option<Keyring>,
+    pub opener: Option<Opener>,
     /// Variables for the substitution; none when the object does not ask for it. An error is
     /// only one when an object is to be substituted.
     pub variables: Option<Result<BTreeMap<String, String>, String>>,
 }
 
-/// Fetches artifacts and keeps those in use unpacked, once for all who build from them.
+/// Fetches artifacts and keeps those that were used lately unpacked, once for all who build from them.
 pub struct Artifacts {
     storage: PathBuf,
     http: reqwest::Client,
-    trees: Mutex<HashMap<String, Weak<Memory>>>,
+    tries: u32,
+    trees: Arc<Trees>,
+}
+
+/// Unpacked artifacts by digest, and those that somebody is unpacking.
+struct Trees {
+    most_bytes: u64,
+    kept: Mutex<HashMap<String, Kept>>,
+    under_way: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+struct Kept {
+    tree: Arc<Memory>,
+    bytes: u64,
+    used: Instant,
+}
+
+impl Trees {
+    fn find(&self, digest: &str) -> Option<Arc<Memory>> {
+        let mut kept = self.kept.lock();
+        let found = kept.get_mut(digest)?;
+        found.used = Instant::now();
+        Some(found.tree.clone())
+    }
+
+    /// Keeps a tree; the ones used least lately go when there are too many bytes. One that is in use goes on living with
+    /// those who use it.
+    fn keep(self: &Arc<Self>, digest: &str, tree: &Arc<Memory>) {
+        let mut kept = self.kept.lock();
+        if kept.is_empty() {
+            tokio::spawn(Arc::clone(self).forget());
+        }
+        kept.insert(digest.to_owned(), Kept { tree: tree.clone(), bytes: size(tree), used: Instant::now() });
+        while kept.values().map(|k| k.bytes).sum::<u64>() > self.most_bytes {
+            let oldest = kept.iter().min_by_key(|(_, k)| k.used).map(|(digest, _)| digest.clone());
+            let Some(oldest) = oldest else { return };
+            kept.remove(&oldest);
+        }
+    }
+
+    /// Lets trees go that nobody used for a while, until there are none.
+    async fn forget(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(UNUSED).await;
+            let mut kept = self.kept.lock();
+            kept.retain(|_, k| k.used.elapsed() < UNUSED);
+            if kept.is_empty() {
+                kept.shrink_to_fit();
+                return;
+            }
+        }
+    }
+}
+
+fn size(tree: &Memory) -> u64 {
+    let one = |entry: &Entry| match entry {
+        Entry::File { bytes, .. } => bytes.len() as u64,
+        _ => 0,
+    };
+    tree.entries.iter().map(|(path, entry)| path.len() as u64 + one(entry)).sum()
 }
 
 impl Artifacts {
-    /// Artifacts that lie below `storage` are read there, all others from their address.
-    pub fn new(storage: PathBuf) -> Artifacts {
-        Artifacts { storage, http: reqwest::Client::new(), trees: Mutex::default() }
+    /// Artifacts that lie below our own storage are read there, all others from their address.
+    pub fn new(options: &Options) -> Artifacts {
+        let trees =
+            Trees { most_bytes: options.unpacked_bytes, kept: Mutex::default(), under_way: Mutex::default() };
+        let storage = options.storage_dir.clone();
+        Artifacts {
+            storage,
+            http: reqwest::Client::new(),
+            tries: options.http_retry + 1,
+            trees: Arc::new(trees),
+        }
     }
 
     /// Fetches, checks and unpacks an artifact and finds the path in it.
@@ -93,21 +163,30 @@ impl Artifacts {
     }
 
     async fn tree(&self, artifact: &Artifact, retry: Duration) -> Result<Arc<Memory>, Failure> {
-        if let Some(tree) = self.trees.lock().get(&artifact.digest).and_then(Weak::upgrade) {
+        if let Some(tree) = self.trees.find(&artifact.digest) {
             return Ok(tree);
         }
+        let turn = self.trees.under_way.lock().entry(artifact.digest.clone()).or_default().clone();
+        let _turn = turn.lock().await;
+        if let Some(tree) = self.trees.find(&artifact.digest) {
+            return Ok(tree);
+        }
+        let unpacked = self.unpacked(artifact, retry).await;
+        if let Ok(tree) = &unpacked {
+            self.trees.keep(&artifact.digest, tree);
+        }
+        self.trees.under_way.lock().remove(&artifact.digest);
+        unpacked
+    }
+
+    async fn unpacked(&self, artifact: &Artifact, retry: Duration) -> Result<Arc<Memory>, Failure> {
         let bytes = match self.local(artifact).await {
             Some(bytes) => bytes,
             None => self.remote(artifact, retry).await?,
         };
         let unpacked = tokio::task::spawn_blocking(move || unpack(&bytes[..], &Limits::default())).await;
         let broken = |why: String| Failure::new("ArtifactFailed", format!("failed to untar artifact: {why}"));
-        let tree = unpacked.map_err(|e| broken(e.to_string()))?.map_err(|e| broken(e.chain()))?;
-        let tree = Arc::new(tree);
-        let mut trees = self.trees.lock();
-        trees.retain(|_, tree| tree.strong_count() > 0);
-        trees.insert(artifact.digest.clone(), Arc::downgrade(&tree));
-        Ok(tree)
+        unpacked.map_err(|e| broken(e.to_string()))?.map_err(|e| broken(e.chain())).map(Arc::new)
     }
 
     /// The archive from our own storage, when it is there and is the right one.
@@ -142,7 +221,7 @@ impl Artifacts {
                 Ok(answer) => answer.status().to_string(),
                 Err(error) => error.without_url().to_string(),
             };
-            if attempt >= TRIES {
+            if attempt >= self.tries {
                 return Err(download_failed(&why));
             }
             tokio::time::sleep(pause).await;
@@ -191,22 +270,42 @@ fn hex(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// BuildFailed when the decryption Secret is missing or holds what is no key.
-pub async fn inputs(client: &Client, typed: &Kustomization, fetched: Fetched) -> Result<Gathered, Failure> {
-    let namespace = &typed.metadata.namespace;
-    let keyring = match &typed.spec.decryption {
-        Some(decryption) => Some(match &decryption.secret_ref {
-            Some(reference) => {
-                decrypt::keyring(&decryption_secret(client, namespace, &reference.name).await?)?
-            }
-            None => Keyring::empty(),
-        }),
+pub async fn inputs(shared: &Shared, typed: &Kustomization, fetched: Fetched) -> Result<Gathered, Failure> {
+    let (client, namespace) = (&shared.client, &typed.metadata.namespace);
+    let opener = match &typed.spec.decryption {
+        Some(decryption) => Some(opener(shared, namespace, decryption).await?),
         None => None,
     };
     let variables = match &typed.spec.post_build {
-        Some(post_build) => Some(variables(client, namespace, post_build).await),
+        Some(post_build) => Some(variables(client, namespace, post_build).await?),
         None => None,
     };
-    Ok(Gathered { fetched, keyring, variables })
+    Ok(Gathered { fetched, opener, variables })
+}
+
+/// The keys that an object may use: those of its own Secret, else those that the operator gave for all.
+async fn opener(shared: &Shared, namespace: &str, decryption: &Decryption) -> Result<Opener, Failure> {
+    let (secret, entries) = match (&decryption.secret_ref, &shared.options.sops_age_secret) {
+        (Some(reference), _) => {
+            let secret = decryption_secret(&shared.client, namespace, &reference.name).await?;
+            (Some(secret), Entries::All)
+        }
+        (None, Some(name)) => {
+            let secret = decryption_secret(&shared.client, &shared.options.own_namespace, name).await?;
+            (Some(secret), Entries::Age)
+        }
+        (None, None) => (None, Entries::All),
+    };
+    let Some(secret) = secret else {
+        let mut keyring = Keyring::empty();
+        keyring.note_age_place("spec.decryption.secretRef");
+        return Ok(Opener::new(keyring, None));
+    };
+    let text = |field| object::metadata_text(&secret, field);
+    // A Secret that changes is another identity: what its former keys opened is asked anew.
+    let identity = format!("{namespace}/{}/{}", text("uid"), text("resourceVersion"));
+    let known = Some((Arc::clone(&shared.data_keys), identity));
+    Ok(Opener::new(decrypt::keyring(&secret, entries)?, known))
 }
 
 async fn decryption_secret(client: &Client, namespace: &str, name: &str) -> Result<Value, Failure> {
@@ -217,19 +316,18 @@ async fn decryption_secret(client: &Client, namespace: &str, name: &str) -> Resu
                 "create the decryption Secret `{namespace}/{name}` with the private key in an entry that ends in `.agekey` or `.asc`"
             ))
         } else {
-            Failure::new(
-                "BuildFailed",
-                format!("cannot get sops decryption Secret '{namespace}/{name}': {}", error.chain()),
-            )
+            let message = format!("cannot get sops decryption Secret '{namespace}/{name}': {}", error.chain());
+            Failure::new("BuildFailed", message).blame(&error)
         }
     })
 }
 
+/// The outer error is the API server's; the inner one only counts when an object is to be substituted.
 async fn variables(
     client: &Client,
     namespace: &str,
     post_build: &PostBuild,
-) -> Result<BTreeMap<String, String>, String> {
+) -> Result<Result<BTreeMap<String, String>, String>, Failure> {
     let mut variables = BTreeMap::new();
     for reference in &post_build.substitute_from {
         let kind = GroupVersionKind::new("", "v1", reference.kind.clone());
@@ -237,12 +335,12 @@ async fn variables(
             Ok(object) => object,
             Err(error) if error.is_not_found() && reference.optional => continue,
             Err(error) => {
-                return Err(format!(
-                    "substitute from '{}/{}' error: {}",
-                    reference.kind,
-                    reference.name,
-                    error.chain()
-                ));
+                let (kind, name) = (&reference.kind, &reference.name);
+                let message = format!("substitute from '{kind}/{name}' error: {}", error.chain());
+                if error.is_transient() {
+                    return Err(Failure::new("BuildFailed", message).blame(&error));
+                }
+                return Ok(Err(message));
             }
         };
         for (key, value) in object["data"].as_object().into_iter().flatten() {
@@ -257,5 +355,5 @@ async fn variables(
     for (key, value) in &post_build.substitute {
         variables.insert(key.clone(), value.replace('\n', ""));
     }
-    Ok(variables)
+    Ok(Ok(variables))
 }

@@ -9,9 +9,11 @@ use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 
 use crate::expression::Health;
+use crate::gates::Gate;
 use crate::kustomization::Run;
 use crate::kustomization::apply::Acting;
-use crate::report::Failure;
+use crate::queue::Key;
+use crate::report::{EventText, Failure};
 
 /// The objects whose health counts: all that were applied, or those listed.
 pub fn wanted(typed: &Kustomization, changes: &[Change]) -> Vec<ObjectId> {
@@ -49,12 +51,29 @@ pub(crate) async fn check(
     let began = Instant::now();
     let health = health.clone();
     let judge = move |live: &serde_json::Value| health.judge(live);
+    let gates = &run.shared.options.gates;
     let options = wait::Options {
         timeout: run.times.timeout,
         longest_pause: Duration::from_secs(5),
-        fail_fast: FailFast::Yes,
+        fail_fast: if gates.has(Gate::DisableFailFastBehavior) { FailFast::No } else { FailFast::Yes },
     };
-    let result = wait::until_current(&acting.client, objects, &judge, options).await;
+    let (queue, key) = (run.shared.queue.clone(), Key::of(&run.object));
+    let asked_again = async {
+        match gates.has(Gate::CancelHealthCheckOnNewRevision) {
+            true => queue.asked_again(&key).await,
+            false => std::future::pending().await,
+        }
+    };
+    let waiting = async {
+        tokio::select! {
+            result = wait::until_current(&acting.client, objects, &judge, options) => Ok(result),
+            cause = asked_again => Err(cause),
+        }
+    };
+    let result = match run.turn.aside(waiting).await {
+        Ok(result) => result,
+        Err(cause) => return Err(cancelled(run, &key, &cause)),
+    };
     let took = duration::format(began.elapsed());
     match result {
         Ok(()) => {
@@ -67,4 +86,13 @@ pub(crate) async fn check(
                 .hint("`kubectl describe` on the objects named here tells what they wait for"))
         }
     }
+}
+
+/// The wait ended because there is something new; the next run begins at once.
+fn cancelled(run: &mut Run<'_>, key: &Key, cause: &str) -> Failure {
+    let cause = if cause.is_empty() { format!("Kustomization/{key}") } else { cause.to_owned() };
+    let message = format!("New reconciliation triggered by {cause}");
+    run.report.cancelled(&message);
+    let notice = format!("Health checks canceled due to new reconciliation triggered by {cause}");
+    Failure { event: EventText::Notice(notice), ..Failure::new("HealthCheckCanceled", message) }
 }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::object;
 use sealfast_kustomize::engine;
+use sealfast_kustomize::substitute::Unset;
 use serde_json::Value;
 use sha2::Digest;
 use tokio::sync::Semaphore;
 
-use crate::kustomization::decrypt::{self, Opener};
+use crate::gates::Gate;
+use crate::kustomization::Shared;
+use crate::kustomization::decrypt;
 use crate::kustomization::gather::Gathered;
 use crate::kustomization::substitute::{self, Strategy};
 use crate::kustomization::view::View;
@@ -34,18 +37,17 @@ pub async fn render(
     gathered: Gathered,
     typed: &Kustomization,
     spec: &Value,
-    mac: SopsMac,
-    builds: &Semaphore,
+    shared: &Shared,
 ) -> Result<Rendered, Failure> {
-    let Gathered { fetched, keyring, variables } = gathered;
+    let Gathered { fetched, mut opener, variables } = gathered;
+    let mac = shared.options.sops_mac;
     let mut view = View::new(fetched.tree, fetched.root.clone());
-    let mut opener = keyring.map(Opener::new);
     if let Some(opener) = &mut opener {
         let components = &typed.spec.components;
         decrypt::sources(&mut view, &fetched.root, &fetched.path, components, opener).await?;
     }
     let view = Arc::new(view);
-    let built = build(view.clone(), fetched.path, spec.clone(), builds).await?;
+    let built = build(view.clone(), fetched.path, spec.clone(), &shared.builds).await?;
     let mut warnings = Vec::new();
     if let Some(opener) = opener.as_mut().filter(|_| mac != SopsMac::Ignore) {
         for refused in decrypt::check_macs(&view, opener).await {
@@ -55,6 +57,8 @@ pub async fn render(
             warnings.push(refused.message);
         }
     }
+    let strict = shared.options.gates.has(Gate::StrictPostBuildSubstitutions);
+    let unset = if strict { Unset::Refused } else { Unset::Empty };
     let strategy =
         Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
     let mut objects = Vec::with_capacity(built.len());
@@ -64,7 +68,7 @@ pub async fn render(
             decrypt::resource(&mut built, opener).await?;
         }
         if let Some(variables) = &variables {
-            substitute::object(&mut built, variables, strategy)?;
+            substitute::object(&mut built, variables, strategy, unset)?;
         }
         flatten(built, &mut objects);
     }

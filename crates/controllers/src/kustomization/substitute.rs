@@ -2,11 +2,11 @@
 //!
 //! The object is written as YAML, expanded as text and read again, so that values become typed.
 //!
-//! Follows: fluxcd/pkg/envsubst through kustomize-controller 1.9, strict by default.
+//! Follows: fluxcd/pkg/envsubst through kustomize-controller 1.9, strict unless the gate StrictPostBuildSubstitutions is off.
 
 use std::collections::BTreeMap;
 
-use sealfast_kustomize::substitute;
+use sealfast_kustomize::substitute::{self, Unset};
 use serde_json::Value;
 
 use crate::kustomization::decrypt::resource_name;
@@ -36,6 +36,7 @@ pub fn object(
     built: &mut Value,
     variables: &Result<BTreeMap<String, String>, String>,
     strategy: Strategy,
+    unset: Unset,
 ) -> Result<(), Failure> {
     if substitute::is_disabled(built) {
         return Ok(());
@@ -54,7 +55,7 @@ pub fn object(
     if !text.contains('$') {
         return Ok(());
     }
-    let expanded = substitute::text(&text, &checked, substitute::Unset::Refused)
+    let expanded = substitute::text(&text, &checked, unset)
         .map_err(|e| failure(format!("envsubst error: variable substitution failed: {}", e.chain())))?;
     let read = sealfast_yaml::json::from_yaml(expanded.as_bytes())
         .map_err(|e| failure(format!("envsubst error: YAMLToJSON: {e}")))?;

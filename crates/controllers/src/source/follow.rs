@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use sealfast_cluster::client::watch::Event;
-use sealfast_cluster::client::{Client, Select};
+use sealfast_cluster::client::watch::{Event, Watch};
 use sealfast_k8s::flux::REQUESTED_AT;
 use serde_json::Value;
 
 use crate::queue::{Key, Queue};
 
 /// Feeds the queue from a watch, for as long as the task lives.
-pub(crate) async fn follow(client: Client, queue: Queue) {
-    let mut watch = client.watch(&super::kind(), "", Select::default());
+pub(crate) async fn follow(mut watch: Watch, queue: Queue) {
     let mut known = Known::default();
     loop {
         match watch.next().await {

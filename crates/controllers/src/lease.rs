@@ -1,0 +1,189 @@
+//! Leader election: one replica works, the others wait for its Lease to run out.
+//!
+//! A replica believes a Lease for as long as it has seen no change in it, by its own clock, so that clocks of
+//! different machines need not agree.
+//!
+//! Follows: the leader election of client-go with Leases.
+
+use std::time::{Duration, Instant};
+
+use sealfast_cluster::client::Client;
+use sealfast_cluster::error::Error;
+use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::object;
+use serde_json::{Value, json};
+
+/// How a replica stands for election.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// Name of the Lease.
+    pub name: String,
+    /// Who we are; no two replicas may have the same.
+    pub identity: String,
+    /// A Lease that was not renewed for this long is free.
+    pub duration: Duration,
+    /// A leader that could not renew for this long gives up.
+    pub renew_deadline: Duration,
+    /// Pause between two looks.
+    pub retry_period: Duration,
+    /// Whether a leader that stops frees the Lease at once.
+    pub release: Release,
+}
+
+/// What a leader that stops does with its Lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// It frees it, so that another may take over at once.
+    AtOnce,
+    /// It lets it run out.
+    Never,
+}
+
+/// What was last seen of the Lease, and when.
+#[derive(Default)]
+struct Seen {
+    record: Value,
+    at: Option<Instant>,
+}
+
+impl Seen {
+    fn note(&mut self, record: &Value) {
+        if self.record != *record {
+            self.record = record.clone();
+            self.at = Some(Instant::now());
+        }
+    }
+
+    fn is_free(&self, duration: Duration) -> bool {
+        let nobody = self.record["holderIdentity"].as_str().unwrap_or_default().is_empty();
+        nobody || self.at.is_none_or(|at| at.elapsed() >= duration)
+    }
+}
+
+/// A held Lease.
+pub struct Leadership {
+    client: Client,
+    candidate: Candidate,
+    seen: Seen,
+}
+
+impl Candidate {
+    /// Waits until this replica leads.
+    pub async fn elected(self, client: Client) -> Leadership {
+        let mut leadership = Leadership { client, candidate: self, seen: Seen::default() };
+        loop {
+            match leadership.acquire().await {
+                Ok(true) => return leadership,
+                Ok(false) => {}
+                Err(error) => tracing::warn!(error = %error.chain(), "cannot look at the lease"),
+            }
+            tokio::time::sleep(leadership.candidate.retry_period).await;
+        }
+    }
+}
+
+impl Leadership {
+    /// Renews the Lease until that fails for too long; then somebody else may lead.
+    pub async fn lost(&mut self) {
+        let mut renewed = Instant::now();
+        loop {
+            tokio::time::sleep(self.candidate.retry_period).await;
+            let left = self.candidate.renew_deadline.saturating_sub(renewed.elapsed());
+            match tokio::time::timeout(left.max(Duration::from_millis(1)), self.acquire()).await {
+                Ok(Ok(true)) => renewed = Instant::now(),
+                Ok(Ok(false)) => return,
+                Ok(Err(error)) => tracing::warn!(error = %error.chain(), "cannot renew the lease"),
+                Err(_) => tracing::warn!("renewing the lease takes too long"),
+            }
+            if renewed.elapsed() >= self.candidate.renew_deadline {
+                return;
+            }
+        }
+    }
+
+    /// Frees the Lease when that is asked for.
+    pub async fn release(mut self) {
+        if self.candidate.release == Release::Never {
+            return;
+        }
+        let Ok(Some(mut lease)) = self.read().await else { return };
+        if lease["spec"]["holderIdentity"] != *self.candidate.identity {
+            return;
+        }
+        lease["spec"]["holderIdentity"] = "".into();
+        lease["spec"]["leaseDurationSeconds"] = 1.into();
+        lease["spec"]["renewTime"] = micro_time().into();
+        if let Err(error) = self.client.update(&lease, &self.candidate.identity).await {
+            tracing::debug!(error = %error.chain(), "cannot free the lease");
+        }
+    }
+
+    async fn read(&mut self) -> Result<Option<Value>, Error> {
+        self.client.find(&kind(), &self.candidate.namespace, &self.candidate.name).await
+    }
+
+    /// Takes or renews the Lease; false when somebody else holds it.
+    async fn acquire(&mut self) -> Result<bool, Error> {
+        let written = match self.read().await? {
+            None => self.client.create(&self.fresh(), &self.candidate.identity).await,
+            Some(lease) => {
+                self.seen.note(&lease["spec"]);
+                let ours = lease["spec"]["holderIdentity"] == *self.candidate.identity;
+                if !ours && !self.seen.is_free(self.candidate.duration) {
+                    return Ok(false);
+                }
+                self.client.update(&self.renewed(lease, ours), &self.candidate.identity).await
+            }
+        };
+        match written {
+            Ok(lease) => {
+                self.seen.note(&lease["spec"]);
+                Ok(true)
+            }
+            // Another replica was faster.
+            Err(error) if error.is_conflict() || error.is_already_exists() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn fresh(&self) -> Value {
+        let now = micro_time();
+        json!({
+            "apiVersion": kind().api_version(), "kind": kind().kind,
+            "metadata": {"name": self.candidate.name, "namespace": self.candidate.namespace},
+            "spec": {
+                "holderIdentity": self.candidate.identity,
+                "leaseDurationSeconds": self.candidate.duration.as_secs(),
+                "acquireTime": now, "renewTime": now, "leaseTransitions": 0,
+            },
+        })
+    }
+
+    fn renewed(&self, lease: Value, ours: bool) -> Value {
+        let mut lease = lease;
+        let now = micro_time();
+        let spec = &mut lease["spec"];
+        if !ours {
+            let changes = spec["leaseTransitions"].as_i64().unwrap_or_default();
+            spec["leaseTransitions"] = (changes + 1).into();
+            spec["acquireTime"] = now.clone().into();
+        }
+        spec["holderIdentity"] = self.candidate.identity.clone().into();
+        spec["leaseDurationSeconds"] = self.candidate.duration.as_secs().into();
+        spec["renewTime"] = now.into();
+        if let Some(metadata) = object::metadata_mut(&mut lease) {
+            metadata.remove("managedFields");
+        }
+        lease
+    }
+}
+
+fn kind() -> GroupVersionKind {
+    GroupVersionKind::new("coordination.k8s.io", "v1", "Lease")
+}
+
+fn micro_time() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}

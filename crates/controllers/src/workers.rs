@@ -1,0 +1,167 @@
+//! Workers: so many runs at a time, those that only wait not counted.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::{Controller, Metrics};
+use crate::queue::{Key, Next, Queue};
+
+/// How often a stopping crew looks whether a run has begun to wait.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The right of a run to work.
+pub struct Turn {
+    turns: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+    waits: Arc<AtomicBool>,
+}
+
+impl Turn {
+    /// Waits for something without keeping others from working.
+    pub async fn aside<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        self.permit = None;
+        self.waits.store(true, Ordering::Relaxed);
+        let done = wait.await;
+        // Never closed: the crew that owns it outlives its runs.
+        self.permit = Arc::clone(&self.turns).acquire_owned().await.ok();
+        self.waits.store(false, Ordering::Relaxed);
+        done
+    }
+}
+
+/// Those who empty one queue.
+pub struct Crew {
+    /// What they work on.
+    pub controller: Controller,
+    /// Where keys come from.
+    pub queue: Queue,
+    /// How many runs at a time.
+    pub count: usize,
+    /// Tells them to stop.
+    pub stop: CancellationToken,
+    /// Counts the runs.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Crew {
+    /// Works until told to stop, then until the runs in progress are over; those that only wait are given up. A run
+    /// that panics counts as a failure. Dropping the future gives up all runs.
+    pub async fn work<F, W>(self, work: F)
+    where
+        F: Fn(Key, Turn) -> W + Clone + Send + 'static,
+        W: Future<Output = Next> + Send + 'static,
+    {
+        let turns = Arc::new(Semaphore::new(self.count.max(1)));
+        self.metrics.follow(self.controller, &self.queue, self.count.max(1));
+        let mut runs = JoinSet::new();
+        loop {
+            let next = async {
+                let permit = Arc::clone(&turns).acquire_owned().await.ok();
+                (self.queue.next().await, permit)
+            };
+            let (key, permit) = tokio::select! {
+                next = next => next,
+                () = self.stop.cancelled() => break,
+            };
+            while runs.try_join_next().is_some() {}
+            let turn = Turn { turns: Arc::clone(&turns), permit, waits: Arc::default() };
+            runs.spawn(self.run(key, turn, work.clone()));
+        }
+        while runs.join_next().await.is_some() {}
+    }
+
+    fn run<F, W>(&self, key: Key, turn: Turn, work: F) -> impl Future<Output = ()> + use<F, W>
+    where
+        F: Fn(Key, Turn) -> W + Send + 'static,
+        W: Future<Output = Next> + Send + 'static,
+    {
+        let (controller, queue) = (self.controller, self.queue.clone());
+        let (stop, metrics, waits) = (self.stop.clone(), Arc::clone(&self.metrics), Arc::clone(&turn.waits));
+        async move {
+            let began = Instant::now();
+            metrics.begun(controller);
+            let next = tokio::select! {
+                next = AssertUnwindSafe(work(key.clone(), turn)).catch_unwind() => next.ok(),
+                () = only_waits(&stop, &waits) => return,
+            };
+            if next.is_none() {
+                tracing::error!(controller = controller.name, object = %key, "a run stopped unexpectedly");
+            }
+            metrics.done(controller, &key, next, began.elapsed());
+            queue.done(&key, next.unwrap_or(Next::BackOff));
+        }
+    }
+}
+
+/// Returns once all are to stop and this run does nothing but wait.
+async fn only_waits(stop: &CancellationToken, waits: &AtomicBool) {
+    stop.cancelled().await;
+    while !waits.load(Ordering::Relaxed) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOMETHING: Controller = Controller { name: "something", kind: "Something" };
+
+    fn crew(queue: &Queue, stop: &CancellationToken) -> Crew {
+        let (queue, stop) = (queue.clone(), stop.clone());
+        Crew { controller: SOMETHING, queue, count: 1, stop, metrics: Arc::default() }
+    }
+
+    fn key(name: &str) -> Key {
+        Key { namespace: "ns".into(), name: name.into() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_runs_hold_no_worker_and_are_given_up() {
+        let (queue, stop) = (Queue::default(), CancellationToken::new());
+        let (done, mut names) = tokio::sync::mpsc::unbounded_channel();
+        for name in ["waits", "works"] {
+            queue.add(key(name));
+        }
+        let crew = tokio::spawn(crew(&queue, &stop).work(move |key, mut turn: Turn| {
+            let done = done.clone();
+            async move {
+                if key.name == "waits" {
+                    turn.aside(std::future::pending::<()>()).await;
+                }
+                // The test ends when nobody listens any more.
+                let _ = done.send(key.name);
+                Next::WhenAdded
+            }
+        }));
+        assert_eq!(names.recv().await.as_deref(), Some("works"));
+        stop.cancel();
+        assert!(tokio::time::timeout(Duration::from_secs(5), crew).await.is_ok());
+        assert_eq!(names.recv().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_a_failure() {
+        let (queue, stop) = (Queue::default(), CancellationToken::new());
+        let crew = crew(&queue, &stop);
+        let metrics = Arc::clone(&crew.metrics);
+        queue.add(key("a"));
+        let work = tokio::spawn(crew.work(|_, _| async { panic!("on purpose") }));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        stop.cancel();
+        assert!(work.await.is_ok());
+        assert_eq!(queue.counts().retried, 2);
+        assert!(
+            metrics
+                .render()
+                .contains("controller_runtime_reconcile_panics_total{controller=\"something\"} 2")
+        );
+    }
+}
