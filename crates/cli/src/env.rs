@@ -102,3 +102,18 @@ pub(crate) const PATH: Variable = Variable("PATH");
 pub(crate) const FLUX_SYSTEM_NAMESPACE: Variable = Variable("FLUX_SYSTEM_NAMESPACE");
 /// Any value: the namespace is that of the kubeconfig's context.
 pub(crate) const FLUX_NS_FOLLOWS_KUBE_CONTEXT: Variable = Variable("FLUX_NS_FOLLOWS_KUBE_CONTEXT");
+
+/// Address of the metrics of `run`.
+pub(crate) const METRICS_ADDR: Variable = Variable("METRICS_ADDR");
+/// Where `run` forwards events to.
+pub(crate) const EVENTS_ADDR: Variable = Variable("EVENTS_ADDR");
+/// Where `run` keeps artifacts.
+pub(crate) const STORAGE_PATH: Variable = Variable("STORAGE_PATH");
+/// Where `run` serves artifacts.
+pub(crate) const STORAGE_ADDRESS: Variable = Variable("STORAGE_ADDRESS");
+/// Under which host others find the artifacts of `run`.
+pub(crate) const STORAGE_ADV_ADDR: Variable = Variable("STORAGE_ADV_ADDR");
+/// The namespace that `run` runs in.
+pub(crate) const RUNTIME_NAMESPACE: Variable = Variable("RUNTIME_NAMESPACE");
+/// The name of the machine or pod.
+pub(crate) const HOSTNAME: Variable = Variable("HOSTNAME");

@@ -10,6 +10,7 @@ mod flux;
 mod keys;
 mod kubectl;
 mod kustomize;
+mod manifests;
 mod native;
 mod output;
 mod private_file;

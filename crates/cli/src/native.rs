@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::output;
-use crate::{flux, keys, kubectl, kustomize, run, sops, up};
+use crate::{flux, keys, kubectl, kustomize, manifests, run, sops, up};
 
 /// Runs `sealfast ARGS`.
 pub(crate) fn start(mut args: Vec<OsString>) -> ExitCode {
@@ -45,7 +45,8 @@ fn ours(args: Vec<OsString>) -> ExitCode {
             output::data(&text)
         }
         Ok(Sealfast { verb: Verb::Up(args) }) => up::run(args),
-        Ok(Sealfast { verb: Verb::Run(args) }) => run::run(args),
+        Ok(Sealfast { verb: Verb::Run(args) }) => run::run(*args),
+        Ok(Sealfast { verb: Verb::Manifests(args) }) => manifests::run(&args),
         Ok(Sealfast { verb: Verb::Keys(args) }) => match keys::run(args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),
@@ -84,7 +85,9 @@ enum Verb {
     /// Run an embedded cluster and both controllers over a folder or a Git repository.
     Up(up::UpArgs),
     /// Run both controllers against a cluster.
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
+    /// Print what a cluster needs to run the controllers.
+    Manifests(manifests::ManifestsArgs),
     /// Make keys.
     Keys(keys::KeysArgs),
     /// Print a completion script for a shell.

@@ -1,83 +1,27 @@
-//! `sealfast run`: both controllers against a cluster.
+//! `sealfast run`: both controllers, or one of them, against a cluster.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::Args;
 use sealfast_cluster::client::Client;
-use sealfast_controllers::options::{CrossNamespace, Only, Options, SopsMac};
-use sealfast_controllers::run;
+use sealfast_controllers::lease::{Candidate, Leadership};
+use sealfast_controllers::options::Options;
+use sealfast_controllers::probes::{self, Health, Ready, Server};
+use sealfast_controllers::run::{self, Handle};
 
 use crate::diagnostic::Failure;
 use crate::output;
-use crate::up::{go_duration, stopped};
+use crate::up::stopped;
 
-/// What `run` takes.
-#[derive(Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct RunArgs {
-    /// Kubeconfig of the cluster [default: the cluster that the program runs in, else the person's kubeconfig].
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig.
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
-    /// Where artifacts are kept.
-    #[arg(long, value_name = "DIR", default_value = "/data")]
-    storage_path: PathBuf,
-    /// Address at which artifacts are served.
-    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9090")]
-    storage_addr: SocketAddr,
-    /// Host (and port) under which other programs reach the artifacts.
-    #[arg(long, value_name = "HOST")]
-    storage_adv_addr: Option<String>,
-    /// Runs one half only.
-    #[arg(long, value_name = "HALF")]
-    controllers: Option<Half>,
-    /// How many objects of a kind are worked on at a time.
-    #[arg(long, value_name = "NUMBER", default_value_t = 4)]
-    concurrent: usize,
-    /// What a MAC that does not fit its file means.
-    #[arg(long, value_name = "MODE", default_value = "warn")]
-    sops_mac: Mac,
-    /// Refuses references to other namespaces.
-    #[arg(long)]
-    no_cross_namespace_refs: bool,
-    /// Account that applies when an object names none.
-    #[arg(long, value_name = "NAME")]
-    default_service_account: Option<String>,
-    /// Wait before a dependency is looked at again.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = go_duration)]
-    requeue_dependency: Duration,
-}
+mod flags;
+mod log;
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Half {
-    /// Sources alone.
-    Source,
-    /// Kustomizations alone.
-    Kustomize,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Mac {
-    /// The run fails.
-    Enforce,
-    /// The run goes on with an event.
-    Warn,
-    /// Nobody looks.
-    Ignore,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  sealfast run --kubeconfig ~/.kube/config --storage-path ./artifacts --storage-addr 127.0.0.1:0
-  sealfast run --controllers kustomize --sops-mac enforce";
+pub(crate) use flags::RunArgs;
 
 /// Runs `sealfast run`.
 pub(crate) fn run(args: RunArgs) -> ExitCode {
+    let (level, encoding) = args.logs();
+    log::start(level, encoding);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::because("failed to start", &error).report(),
@@ -89,14 +33,84 @@ pub(crate) fn run(args: RunArgs) -> ExitCode {
 }
 
 async fn serve(args: RunArgs) -> Result<(), Failure> {
+    let (metrics, health) = args.probes().map_err(Failure::new)?;
     let client = connect(&args).await?;
+    let leases = args.leases();
+    let options = args.options().map_err(Failure::new)?;
+    let state = Health::default();
+    let _health = match health {
+        Some(address) => Some(started(probes::serve_health(address, state.clone()).await)?),
+        None => None,
+    };
+    state.set_ready(Ready::Yes);
+    let led = tokio::select! {
+        led = elected(leases, &client) => led,
+        () = stopped() => return Ok(()),
+    };
+    let Some(mut led) = led else { return Err(lost_lease()) };
     output::talk(&format!("controllers run against {} until Ctrl-C", client.address()));
-    let handle = run::start(client, options(args))
-        .await
-        .map_err(|error| Failure::because("failed to start the controllers", &error))?;
-    stopped().await;
+    let (handle, _metrics) = begin(client, options, metrics).await?;
+    let lost = tokio::select! {
+        () = stopped() => false,
+        () = any_lost(&mut led) => true,
+    };
+    state.set_ready(Ready::No);
+    if lost {
+        // Somebody else may work already: nothing is finished, and nothing freed.
+        drop(handle);
+        return Err(lost_lease());
+    }
     handle.stop().await;
+    for leadership in led {
+        leadership.release().await;
+    }
     Ok(())
+}
+
+fn lost_lease() -> Failure {
+    Failure::new("leader election lost")
+        .hint("another replica took over; this one ends so that it is started anew")
+}
+
+async fn begin(
+    client: Client,
+    options: Options,
+    metrics: Option<SocketAddr>,
+) -> Result<(Handle, Option<Server>), Failure> {
+    let handle = started(run::start(client, options).await)?;
+    let server = match metrics {
+        Some(address) => Some(started(probes::serve_metrics(address, handle.metrics()).await)?),
+        None => None,
+    };
+    Ok((handle, server))
+}
+
+fn started<T>(result: Result<T, sealfast_controllers::error::Error>) -> Result<T, Failure> {
+    result.map_err(|error| Failure::because("failed to start the controllers", &error))
+}
+
+/// Waits until all Leases are held, one after the other; none when one of them was lost again meanwhile.
+async fn elected(leases: Vec<Candidate>, client: &Client) -> Option<Vec<Leadership>> {
+    let mut led: Vec<Leadership> = Vec::new();
+    for candidate in leases {
+        tracing::info!(lease = candidate.name, "waiting for the lease");
+        let next = candidate.elected(client.clone());
+        tokio::pin!(next);
+        tokio::select! {
+            leadership = &mut next => led.push(leadership),
+            () = any_lost(&mut led) => return None,
+        }
+    }
+    Some(led)
+}
+
+/// Returns when one of the Leases is lost; never without any.
+async fn any_lost(led: &mut [Leadership]) {
+    if led.is_empty() {
+        return std::future::pending().await;
+    }
+    let each = led.iter_mut().map(|leadership| Box::pin(leadership.lost()));
+    futures::future::select_all(each).await;
 }
 
 async fn connect(args: &RunArgs) -> Result<Client, Failure> {
@@ -110,31 +124,4 @@ async fn connect(args: &RunArgs) -> Result<Client, Failure> {
         Failure::because("failed to connect to a cluster", &error)
             .hint("name a kubeconfig with `--kubeconfig FILE`, or try `sealfast up` without a cluster")
     })
-}
-
-fn options(args: RunArgs) -> Options {
-    Options {
-        storage_dir: args.storage_path,
-        listen: args.storage_addr,
-        advertise: args.storage_adv_addr,
-        only: match args.controllers {
-            None => Only::Both,
-            Some(Half::Source) => Only::Source,
-            Some(Half::Kustomize) => Only::Kustomize,
-        },
-        concurrency: args.concurrent,
-        sops_mac: match args.sops_mac {
-            Mac::Enforce => SopsMac::Enforce,
-            Mac::Warn => SopsMac::Warn,
-            Mac::Ignore => SopsMac::Ignore,
-        },
-        cross_namespace: if args.no_cross_namespace_refs {
-            CrossNamespace::Blocked
-        } else {
-            CrossNamespace::Allowed
-        },
-        default_service_account: args.default_service_account,
-        requeue_dependency: args.requeue_dependency,
-        ..Options::default()
-    }
 }

@@ -1,0 +1,456 @@
+//! The flags of `run`: those of both Flux controllers, and a few of ours.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+use sealfast_cluster::client::{Foreign, Honoured};
+use sealfast_controllers::gates::Gates;
+use sealfast_controllers::lease::{Candidate, Release};
+use sealfast_controllers::options::{CrossNamespace, Only, Options, SopsMac};
+use sealfast_controllers::queue::Pauses;
+use sealfast_source::storage::Retention;
+use sha2::{Digest, Sha256};
+
+use crate::env;
+use crate::up::go_duration;
+
+/// Ports of addresses that are not given.
+const METRICS: &str = ":8080";
+const HEALTH: &str = ":9440";
+const STORAGE: &str = ":9090";
+
+/// What `run` takes.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// Kubeconfig of the cluster [default: the cluster that the program runs in, else the person's kubeconfig].
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig.
+    #[arg(long, value_name = "NAME")]
+    pub(super) context: Option<String>,
+    /// Runs one half only, beside Flux's other half.
+    #[arg(long, value_name = "HALF")]
+    controllers: Option<Half>,
+    /// What a MAC that does not fit its file means.
+    #[arg(long, value_name = "MODE", default_value = "warn")]
+    sops_mac: Mac,
+    /// Bytes of artifacts that are kept unpacked at a time, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    max_unpacked: u64,
+    #[command(flatten)]
+    shared: SharedArgs,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    kustomize: KustomizeArgs,
+}
+
+/// Flags that both controllers know.
+#[derive(Args)]
+#[command(next_help_heading = "Both controllers")]
+struct SharedArgs {
+    /// Address of /metrics; 0 for none [default: :8080, or METRICS_ADDR].
+    #[arg(long, value_name = "ADDR")]
+    metrics_addr: Option<String>,
+    /// Address of /healthz and /readyz; 0 for none.
+    #[arg(long, value_name = "ADDR", default_value = HEALTH)]
+    health_addr: String,
+    /// Address that events are forwarded to [default: EVENTS_ADDR, or none].
+    #[arg(long, value_name = "URL")]
+    events_addr: Option<String>,
+    /// How many objects of a kind are worked on at a time [default: 4 Kustomizations, 2 sources].
+    #[arg(long, value_name = "NUMBER")]
+    concurrent: Option<usize>,
+    /// Wait before a dependency is looked at again.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = go_duration)]
+    requeue_dependency: Duration,
+    /// Works on objects of all namespaces, not only of the one that the program runs in.
+    #[arg(long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    watch_all_namespaces: bool,
+    /// Works on objects with these labels alone, as `sharding.fluxcd.io/key=shard1`.
+    #[arg(long, value_name = "SELECTOR", default_value = "")]
+    watch_label_selector: String,
+    /// Successful runs come again after their interval, more or less so many percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..100))]
+    interval_jitter_percentage: u8,
+    /// Pause after a first failure; it doubles from failure to failure.
+    #[arg(long, value_name = "DURATION", default_value = "750ms", value_parser = go_duration)]
+    min_retry_delay: Duration,
+    /// Longest pause after a failure.
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = go_duration)]
+    max_retry_delay: Duration,
+    /// Works only while it holds the controllers' Leases.
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    enable_leader_election: bool,
+    /// Frees the Leases when it stops.
+    #[arg(long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    leader_election_release_on_cancel: bool,
+    /// A Lease that was not renewed for this long is free.
+    #[arg(long, value_name = "DURATION", default_value = "35s", value_parser = go_duration)]
+    leader_election_lease_duration: Duration,
+    /// A leader that could not renew for this long gives up.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = go_duration)]
+    leader_election_renew_deadline: Duration,
+    /// Pause between two looks at a Lease.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = go_duration)]
+    leader_election_retry_period: Duration,
+    /// What is logged: trace, debug, info, error.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub(super) log_level: super::log::Level,
+    /// How it is logged.
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    pub(super) log_encoding: super::log::Encoding,
+    /// Switches, as `Name=true,Other=false`.
+    #[arg(long, value_name = "GATES", value_delimiter = ',')]
+    feature_gates: Vec<String>,
+    /// Account that applies when an object names none.
+    #[arg(long, value_name = "NAME")]
+    default_service_account: Option<String>,
+    /// Taken for compatibility: the client is not throttled.
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    kube_api_qps: Option<f32>,
+    /// Taken for compatibility: the client is not throttled.
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    kube_api_burst: Option<u32>,
+    /// Taken for compatibility.
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    token_cache_max_size: Option<u32>,
+    /// Taken for compatibility.
+    #[arg(long, value_name = "DURATION", hide = true, value_parser = go_duration)]
+    token_cache_max_duration: Option<Duration>,
+}
+
+/// Flags of the source controller.
+#[derive(Args)]
+#[command(next_help_heading = "Sources")]
+struct SourceArgs {
+    /// Where artifacts are kept [default: /data, or STORAGE_PATH].
+    #[arg(long, value_name = "DIR")]
+    storage_path: Option<PathBuf>,
+    /// Address at which artifacts are served [default: :9090, or STORAGE_ADDRESS].
+    #[arg(long, value_name = "ADDR")]
+    storage_addr: Option<String>,
+    /// Host (and port) under which other programs reach the artifacts [default: STORAGE_ADV_ADDR, else from --storage-addr].
+    #[arg(long, value_name = "HOST")]
+    storage_adv_addr: Option<String>,
+    /// Artifacts that are no longer current go when they are older than this.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = go_duration)]
+    artifact_retention_ttl: Duration,
+    /// No more artifacts of an object than this are kept.
+    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
+    artifact_retention_records: usize,
+    /// Digest of artifacts.
+    #[arg(long, value_name = "NAME", default_value = "sha256", value_parser = ["sha256"])]
+    artifact_digest_algo: String,
+    /// Taken for compatibility: what the SSH client offers is fixed.
+    #[arg(long, value_name = "NAMES", hide = true)]
+    ssh_kex_algos: Option<String>,
+    /// Taken for compatibility: what the SSH client offers is fixed.
+    #[arg(long, value_name = "NAMES", hide = true)]
+    ssh_hostkey_algos: Option<String>,
+    #[command(flatten)]
+    helm: HelmArgs,
+}
+
+/// Flags about Helm charts, which are left to other controllers.
+#[derive(Args)]
+struct HelmArgs {
+    #[arg(long, hide = true)]
+    helm_index_max_size: Option<i64>,
+    #[arg(long, hide = true)]
+    helm_chart_max_size: Option<i64>,
+    #[arg(long, hide = true)]
+    helm_chart_file_max_size: Option<i64>,
+    #[arg(long, hide = true)]
+    helm_cache_max_size: Option<i64>,
+    #[arg(long, hide = true)]
+    helm_cache_ttl: Option<String>,
+    #[arg(long, hide = true)]
+    helm_cache_purge_interval: Option<String>,
+}
+
+/// Flags of the kustomize controller.
+#[derive(Args)]
+#[command(next_help_heading = "Kustomizations")]
+struct KustomizeArgs {
+    /// How many objects of a Kustomization are tried at a time.
+    #[arg(long, value_name = "NUMBER", default_value_t = 4)]
+    concurrent_ssa: usize,
+    /// Taken for compatibility: remote bases are never fetched.
+    #[arg(long, value_name = "BOOL", hide = true, default_missing_value = "true", num_args = 0..=1, require_equals = true)]
+    no_remote_bases: Option<bool>,
+    /// Refuses references to other namespaces.
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    no_cross_namespace_refs: bool,
+    /// How often an artifact server that does not answer is asked again.
+    #[arg(long, value_name = "NUMBER", default_value_t = 9)]
+    http_retry: u32,
+    /// Account for key services when an object names none.
+    #[arg(long, value_name = "NAME")]
+    default_decryption_service_account: Option<String>,
+    /// Account for remote clusters when a ConfigMap names none.
+    #[arg(long, value_name = "NAME")]
+    default_kubeconfig_service_account: Option<String>,
+    /// Secret in the program's namespace with age identities for objects that name no Secret.
+    #[arg(long, value_name = "NAME")]
+    sops_age_secret: Option<String>,
+    /// ConfigMap in the program's namespace that says how accounts log in to Vault.
+    #[arg(long, value_name = "NAME", hide = true)]
+    sops_vault_configmap: Option<String>,
+    /// Field managers whose fields are taken over, by prefix; may be repeated.
+    #[arg(long, value_name = "PREFIX")]
+    override_manager: Vec<String>,
+    /// Kinds that are applied before the rest, as `group/Kind`.
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    custom_apply_stage_kinds: Vec<String>,
+    /// Secrets and ConfigMaps whose changes are watched for.
+    #[arg(long, value_name = "SELECTOR", default_value = "reconcile.fluxcd.io/watch=Enabled")]
+    watch_configs_label_selector: String,
+    /// Honours programs in the kubeconfigs of remote clusters.
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    insecure_kubeconfig_exec: bool,
+    /// Honours unchecked TLS in the kubeconfigs of remote clusters.
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    insecure_kubeconfig_tls: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Half {
+    /// Sources alone.
+    Source,
+    /// Kustomizations alone.
+    Kustomize,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Mac {
+    /// The run fails.
+    Enforce,
+    /// The run goes on with an event.
+    Warn,
+    /// Nobody looks.
+    Ignore,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sealfast run --kubeconfig ~/.kube/config --storage-path ./artifacts --storage-addr 127.0.0.1:0
+  sealfast run --controllers kustomize --sops-mac enforce --enable-leader-election";
+
+/// What an address stands for: `:8080` is port 8080 of every interface, `0` or nothing is no address.
+fn address(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text.is_empty() || text == "0" {
+        return Ok(None);
+    }
+    let wrong = || format!("`{text}` is no address such as `:8080` or `127.0.0.1:8080`");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    let ip = match host {
+        "" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        host => host.trim_matches(['[', ']']).parse().map_err(|_| wrong())?,
+    };
+    Ok(Some(SocketAddr::new(ip, port)))
+}
+
+impl RunArgs {
+    /// Where metrics and health are served.
+    pub(super) fn probes(&self) -> Result<(Option<SocketAddr>, Option<SocketAddr>), String> {
+        let metrics = self.shared.metrics_addr.clone().or_else(|| env::METRICS_ADDR.text());
+        Ok((address(metrics.as_deref().unwrap_or(METRICS))?, address(&self.shared.health_addr)?))
+    }
+
+    /// How it logs.
+    pub(super) fn logs(&self) -> (super::log::Level, super::log::Encoding) {
+        (self.shared.log_level, self.shared.log_encoding)
+    }
+
+    fn only(&self) -> Only {
+        match self.controllers {
+            None => Only::Both,
+            Some(Half::Source) => Only::Source,
+            Some(Half::Kustomize) => Only::Kustomize,
+        }
+    }
+
+    /// The Leases that have to be held before anything is done; none when nobody is elected.
+    pub(super) fn leases(&self) -> Vec<Candidate> {
+        let shared = &self.shared;
+        if !shared.enable_leader_election {
+            return Vec::new();
+        }
+        let halves: &[&str] = match self.only() {
+            Only::Both => &["source-controller", "kustomize-controller"],
+            Only::Source => &["source-controller"],
+            Only::Kustomize => &["kustomize-controller"],
+        };
+        let shard = match shared.watch_label_selector.as_str() {
+            "" => String::new(),
+            selector => {
+                let digest = Sha256::digest(selector);
+                format!("-{}", digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>())
+            }
+        };
+        let identity = format!("{}_{:016x}", instance(), rand08::random::<u64>());
+        let candidate = |half: &&str| Candidate {
+            namespace: own_namespace(),
+            name: format!("{half}-leader-election{shard}"),
+            identity: identity.clone(),
+            duration: shared.leader_election_lease_duration,
+            renew_deadline: shared.leader_election_renew_deadline,
+            retry_period: shared.leader_election_retry_period,
+            release: if shared.leader_election_release_on_cancel { Release::AtOnce } else { Release::Never },
+        };
+        halves.iter().map(candidate).collect()
+    }
+
+    /// How the controllers are run.
+    pub(super) fn options(self) -> Result<Options, String> {
+        let only = self.only();
+        let RunArgs { sops_mac, max_unpacked, shared, source, kustomize, .. } = self;
+        let honoured = |flag: bool| if flag { Honoured::Yes } else { Honoured::No };
+        let listen_text =
+            source.storage_addr.or_else(|| env::STORAGE_ADDRESS.text()).unwrap_or(STORAGE.into());
+        let listen = address(&listen_text)?.ok_or("`--storage-addr` needs an address")?;
+        // An unspecified address that was written out means the host's name, an empty one this machine.
+        let by_name =
+            listen_text.starts_with("0.0.0.0:").then(|| format!("{}:{}", instance(), listen.port()));
+        Ok(Options {
+            storage_dir: source.storage_path.or_else(|| env::STORAGE_PATH.path()).unwrap_or("/data".into()),
+            listen,
+            advertise: source.storage_adv_addr.or_else(|| env::STORAGE_ADV_ADDR.text()).or(by_name),
+            only,
+            concurrency: shared.concurrent.unwrap_or(4),
+            source_concurrency: shared.concurrent.unwrap_or(2),
+            concurrent_ssa: kustomize.concurrent_ssa,
+            namespace: (!shared.watch_all_namespaces).then(own_namespace),
+            labels: shared.watch_label_selector,
+            config_labels: kustomize.watch_configs_label_selector,
+            own_namespace: own_namespace(),
+            gates: shared.feature_gates.join(",").parse::<Gates>().map_err(|error| error.to_string())?,
+            http_retry: kustomize.http_retry,
+            override_managers: kustomize.override_manager,
+            custom_stage_kinds: kustomize.custom_apply_stage_kinds,
+            foreign: Foreign {
+                programs: honoured(kustomize.insecure_kubeconfig_exec),
+                unchecked_tls: honoured(kustomize.insecure_kubeconfig_tls),
+            },
+            sops_age_secret: kustomize.sops_age_secret,
+            default_decryption_account: kustomize.default_decryption_service_account,
+            default_kubeconfig_account: kustomize.default_kubeconfig_service_account,
+            retention: Retention {
+                age: source.artifact_retention_ttl,
+                records: source.artifact_retention_records,
+            },
+            events_address: shared
+                .events_addr
+                .or_else(|| env::EVENTS_ADDR.text())
+                .filter(|text| !text.is_empty()),
+            instance: instance(),
+            unpacked_bytes: max_unpacked << 20,
+            sops_mac: match sops_mac {
+                Mac::Enforce => SopsMac::Enforce,
+                Mac::Warn => SopsMac::Warn,
+                Mac::Ignore => SopsMac::Ignore,
+            },
+            cross_namespace: match kustomize.no_cross_namespace_refs {
+                true => CrossNamespace::Blocked,
+                false => CrossNamespace::Allowed,
+            },
+            default_service_account: shared.default_service_account,
+            requeue_dependency: shared.requeue_dependency,
+            jitter_percent: shared.interval_jitter_percentage,
+            pauses: Pauses { first: shared.min_retry_delay, longest: shared.max_retry_delay },
+            ..Options::default()
+        })
+    }
+}
+
+/// The namespace that the program runs in.
+fn own_namespace() -> String {
+    env::RUNTIME_NAMESPACE.text().unwrap_or_else(|| "flux-system".to_owned())
+}
+
+/// The name of this replica.
+fn instance() -> String {
+    env::HOSTNAME.text().unwrap_or_else(|| "localhost".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: RunArgs,
+    }
+
+    fn parsed(words: &[&str]) -> Result<RunArgs, String> {
+        let words = std::iter::once("run").chain(words.iter().copied());
+        Line::try_parse_from(words).map(|line| line.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_lines_of_both_controllers_are_understood() -> Result<(), String> {
+        let words = [
+            "--events-addr=http://notification-controller.flux-system.svc.cluster.local./",
+            "--watch-all-namespaces=true",
+            "--log-level=info",
+            "--log-encoding=json",
+            "--enable-leader-election",
+            "--storage-path=/data",
+            "--storage-adv-addr=source-controller.flux-system.svc.cluster.local.",
+            "--concurrent=10",
+            "--requeue-dependency=5s",
+            "--no-cross-namespace-refs=true",
+            "--no-remote-bases=true",
+            "--default-service-account=default",
+            "--kube-api-qps=500",
+            "--kube-api-burst=1000",
+            "--feature-gates=ExternalArtifact=true,GroupChangeLog=true",
+            "--helm-cache-max-size=10",
+            "--override-manager=a",
+            "--override-manager",
+            "b",
+            "--interval-jitter-percentage=0",
+            "--token-cache-max-duration=1h",
+            "--watch-label-selector=sharding.fluxcd.io/key=shard1",
+        ];
+        let args = parsed(&words)?;
+        assert_eq!(args.leases().len(), 2);
+        assert!(args.leases()[0].name.starts_with("source-controller-leader-election-"));
+        let options = args.options()?;
+        assert_eq!((options.concurrency, options.source_concurrency, options.jitter_percent), (10, 10, 0));
+        assert_eq!(options.override_managers, ["a", "b"]);
+        assert_eq!(options.labels, "sharding.fluxcd.io/key=shard1");
+        assert_eq!(options.cross_namespace, CrossNamespace::Blocked);
+        Ok(())
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_controllers() -> Result<(), String> {
+        let args = parsed(&[])?;
+        assert!(args.leases().is_empty());
+        assert_eq!(args.probes()?.1.map(|a| a.port()), Some(9440));
+        let options = args.options()?;
+        assert_eq!((options.concurrency, options.source_concurrency, options.concurrent_ssa), (4, 2, 4));
+        assert_eq!((options.http_retry, options.jitter_percent), (9, 5));
+        assert_eq!(options.namespace, None);
+        Ok(())
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for words in [["--metrics-addr=8080x"].as_slice(), &["--feature-gates=Nonsense=true"]] {
+            let wrong = parsed(words).and_then(|args| args.probes().and_then(|_| args.options().map(drop)));
+            assert!(wrong.is_err(), "{words:?}");
+        }
+        assert!(parsed(&["--interval-jitter-percentage=100"]).is_err());
+        assert!(parsed(&["--no-such-flag"]).is_err());
+    }
+}
