@@ -131,6 +131,23 @@ pub(crate) fn is_sealed(text: &[u8]) -> bool {
     Parts::split(text).is_some()
 }
 
+/// The start of the tag of an encrypted value, which tells it from others.
+pub(crate) fn mark(text: &[u8]) -> Option<String> {
+    const LENGTH: usize = 10;
+    let tag = Parts::split(text)?.tag;
+    Some(String::from_utf8_lossy(&tag[..tag.len().min(LENGTH)]).into_owned())
+}
+
+/// Is this an encrypted comment?
+pub(crate) fn is_sealed_comment(text: &[u8]) -> bool {
+    Parts::split(text).is_some_and(|parts| parts.label == b"comment")
+}
+
+/// The nonce of an encrypted value, still encoded.
+pub(crate) fn nonce_of(text: &[u8]) -> Option<&[u8]> {
+    Parts::split(text).map(|parts| parts.nonce)
+}
+
 /// The cipher of one data key.
 pub(crate) struct Cipher {
     block: Aes256,

@@ -39,6 +39,7 @@ use zeroize::Zeroizing;
 
 use crate::cipher::{self, Cipher, DataKey, Nonces, Random};
 use crate::error::{Error, TreePath};
+use crate::layout::Layout;
 use crate::mac::{self, Mac};
 use crate::metadata::Metadata;
 use crate::path::{self, Change, Found, Step};
@@ -158,6 +159,24 @@ impl Plain {
         store::emit_encrypted(&self.branches, metadata, format, options).map(SecretBytes::new)
     }
 
+    /// Writes the document into the encrypted text it was read from: comments, blank lines, indentation and quoting
+    /// stay, and a text that [`Encrypted::emit_over_plain`] wrote becomes the plain text again, byte for byte. In formats
+    /// other than YAML it is written anew.
+    ///
+    /// # Errors
+    /// [`Error::Emit`] when the format cannot hold it.
+    pub fn emit_over(
+        &self,
+        encrypted: &[u8],
+        metadata: &Metadata,
+        key: &DataKey,
+        format: Format,
+        options: &EmitOptions,
+    ) -> Result<SecretBytes, Error> {
+        let layout = Layout::open(&metadata.layout, &Cipher::new(key));
+        store::open_over(encrypted, &self.branches, &layout, format, options).map(SecretBytes::new)
+    }
+
     /// Encrypts every selected leaf; `mac` and `last_modified` of the metadata are set.
     ///
     /// # Errors
@@ -194,6 +213,7 @@ impl Plain {
                 Ok(text.into())
             })?;
         }
+        metadata.layout = Layout::renew(&metadata.layout, &self.branches, &cipher, rng);
         metadata.last_modified = now.without_fraction();
         let digest = Value::from(mac.finish());
         metadata.mac = cipher
@@ -317,9 +337,8 @@ impl Encrypted {
         store::emit_encrypted(&self.branches, &self.metadata, format, options)
     }
 
-    /// Writes the document into the text it was read from, encrypted or plain: comments, blank lines, indentation and
-    /// quoting stay, only values that differ are replaced. Where the structure changed, and in formats other than YAML,
-    /// it is written anew.
+    /// Writes the document into the encrypted text it was read from: only what differs is replaced. Where that cannot
+    /// be, and in formats other than YAML, it is written anew.
     ///
     /// # Errors
     /// [`Error::Emit`] when the format cannot hold it.
@@ -330,6 +349,30 @@ impl Encrypted {
         options: &EmitOptions,
     ) -> Result<Vec<u8>, Error> {
         store::emit_over(original, &self.branches, &self.metadata, format, options)
+    }
+
+    /// Writes the document into its plain text: comments, blank lines, indentation, quoting and line ends stay, values
+    /// are replaced by their ciphertext and the metadata are added. What the ciphertext cannot tell of the text is kept
+    /// encrypted in the metadata, so that decrypting gives the same bytes. In formats other than YAML the document is
+    /// written anew.
+    ///
+    /// `former` is an encrypted text of the same document from before, whose quoting unchanged values keep.
+    ///
+    /// # Errors
+    /// [`Error::Emit`] when the format cannot hold it.
+    pub fn emit_over_plain(
+        &mut self,
+        plain: &[u8],
+        former: Option<&[u8]>,
+        key: &DataKey,
+        rng: &mut dyn Random,
+        format: Format,
+        options: &EmitOptions,
+    ) -> Result<Vec<u8>, Error> {
+        let cipher = Cipher::new(key);
+        store::seal_over(plain, former, &self.branches, &mut self.metadata, format, options, &mut |layout| {
+            layout.seal(&cipher, rng)
+        })
     }
 
     /// Decrypts every selected leaf and checks the MAC.

@@ -20,6 +20,7 @@ pub mod store;
 pub mod time;
 pub mod tree;
 
+mod layout;
 mod mac;
 mod number;
 mod walk;

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Error;
+use crate::layout;
 pub use crate::master_key::MasterKey;
 use crate::select::Selector;
 use crate::time::Time;
@@ -43,6 +44,8 @@ pub struct Metadata {
     pub mac_only_encrypted: bool,
     /// Version of the program that wrote the document.
     pub version: String,
+    /// The encrypted record of how values looked, in documents that keep their layout; empty for none.
+    pub layout: String,
 }
 
 impl Metadata {
@@ -57,6 +60,7 @@ impl Metadata {
             selector: Some(Selector::UnencryptedSuffix(DEFAULT_UNENCRYPTED_SUFFIX.to_owned())),
             mac_only_encrypted: false,
             version: FORMAT_VERSION.to_owned(),
+            layout: String::new(),
         }
     }
 
@@ -93,6 +97,8 @@ impl Metadata {
             selector: Some(selector_from(fields)?.unwrap_or_else(default)),
             mac_only_encrypted: fields.flag("mac_only_encrypted")?,
             version: fields.text("version")?,
+            // A field of ours alone, so whatever else stands there is none.
+            layout: fields.text(layout::FIELD).unwrap_or_default(),
         })
     }
 
@@ -115,6 +121,9 @@ impl Metadata {
         fields.insert("version", self.version.as_str().into());
         if let Some(selector) = &self.selector {
             fields.insert(selector.field(), selector.text().into());
+        }
+        if !self.layout.is_empty() {
+            fields.insert(layout::FIELD, self.layout.as_str().into());
         }
         if self.mac_only_encrypted {
             fields.insert("mac_only_encrypted", true.into());

@@ -6,6 +6,7 @@
 //! Follows: the stores of sops 3.13.2.
 
 use crate::error::Error;
+use crate::layout::Layout;
 use crate::metadata::Metadata;
 use crate::tree::{Branch, Comment, Value};
 
@@ -141,7 +142,7 @@ pub(crate) fn emit_encrypted(
     emit(&whole, format, options)
 }
 
-/// Writes a document with its metadata into its former text where the format can: only what differs is replaced.
+/// Writes a document with its metadata into its former, encrypted text where the format can.
 pub(crate) fn emit_over(
     original: &[u8],
     branches: &[Branch],
@@ -151,11 +152,78 @@ pub(crate) fn emit_over(
 ) -> Result<Vec<u8>, Error> {
     if format == Format::Yaml {
         let whole = put_metadata(branches, metadata, format)?;
-        if let Some(text) = yaml::splice(original, &whole, yaml::indentation(options.yaml_indent)?) {
+        let layout = Layout::default();
+        let how = yaml::How::new(&layout, chosen_indent(options)?);
+        let spliced = yaml::Source::read(original).and_then(|source| yaml::splice(&source, &whole, &how));
+        if let Some(text) = spliced {
             return Ok(text);
         }
     }
     emit_encrypted(branches, metadata, format, options)
+}
+
+/// Writes an encrypted document into its plain text where the format can, and puts into the metadata what is needed to
+/// get that text back. `former` is an older encrypted text of the same file.
+pub(crate) fn seal_over(
+    original: &[u8],
+    former: Option<&[u8]>,
+    branches: &[Branch],
+    metadata: &mut Metadata,
+    format: Format,
+    options: &EmitOptions,
+    seal_layout: &mut dyn FnMut(&Layout) -> String,
+) -> Result<Vec<u8>, Error> {
+    metadata.layout.clear();
+    if format != Format::Yaml {
+        return emit_encrypted(branches, metadata, format, options);
+    }
+    let former = former.and_then(yaml::Former::of);
+    let none = Layout::default();
+    let how = yaml::How { former: former.as_ref(), ..yaml::How::new(&none, chosen_indent(options)?) };
+    let sealed = yaml::seal(original, &put_metadata(branches, metadata, format)?, &how);
+    let layout = match sealed {
+        Some((text, layout)) if layout.is_empty() => return Ok(text),
+        Some((_, layout)) => layout,
+        // Written anew, but decrypting still gives what was there.
+        None => Layout::of_whole(original),
+    };
+    metadata.layout = seal_layout(&layout);
+    let whole = put_metadata(branches, metadata, format)?;
+    let spliced = yaml::Source::read(original).and_then(|source| yaml::splice(&source, &whole, &how));
+    match spliced {
+        Some(text) => Ok(text),
+        None => emit_encrypted(branches, metadata, format, options),
+    }
+}
+
+/// Writes a decrypted document into its encrypted text where the format can.
+pub(crate) fn open_over(
+    encrypted: &[u8],
+    plain: &[Branch],
+    layout: &Layout,
+    format: Format,
+    options: &EmitOptions,
+) -> Result<Vec<u8>, Error> {
+    if format != Format::Yaml {
+        return emit(plain, format, options);
+    }
+    if let Some(text) = layout.whole().filter(|text| yaml::is_text_of(text, plain)) {
+        return Ok(text.to_vec());
+    }
+    let none = Layout::default();
+    let indent = chosen_indent(options)?;
+    let spliced = yaml::Source::read(encrypted).and_then(|source| {
+        [layout, &none]
+            .into_iter()
+            .find_map(|layout| yaml::splice(&source, plain, &yaml::How::new(layout, indent)))
+    });
+    spliced.map_or_else(|| emit(plain, format, options), Ok)
+}
+
+/// None where the text itself shall tell.
+fn chosen_indent(options: &EmitOptions) -> Result<Option<usize>, Error> {
+    let indent = yaml::indentation(options.yaml_indent)?;
+    Ok((options.yaml_indent != 0).then_some(indent))
 }
 
 /// Writes one value, as extracting it prints it.

@@ -3,6 +3,8 @@
 //! Follows: `parserc.go` and the node half of `decode.go` of `go.yaml.in/yaml/v3` 3.0.4.
 //! Differs: nesting deeper than 500 is refused (there: 10,000), since trees are walked recursively.
 
+use std::ops::Range;
+
 use crate::error::Error;
 use crate::node::Node;
 use crate::read::{self, Source};
@@ -56,6 +58,21 @@ pub fn documents_with(input: &[u8], limits: &Limits) -> Result<Vec<Node>, Error>
         (documents, None) => Ok(documents),
         (_, Some(error)) => Err(error),
     }
+}
+
+/// Reads every document of a stream, and where its comment lines stand: bytes from `#` to the end of the line.
+///
+/// # Errors
+///
+/// The first mistake in the text, with its line.
+pub fn documents_and_comments(input: &[u8]) -> Result<(Vec<Node>, Vec<Range<usize>>), Error> {
+    let source = read::source(input);
+    let mut builder = tree::Builder::new(&source);
+    let mut documents = Vec::new();
+    while let Some(document) = builder.document()? {
+        documents.push(document);
+    }
+    Ok((documents, builder.into_comment_places()))
 }
 
 /// Reads documents up to the first mistake; returns those before it, and the mistake.

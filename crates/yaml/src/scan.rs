@@ -105,6 +105,8 @@ pub(crate) struct Scanner<'a> {
     simple_key_allowed: bool,
     simple_keys: Vec<SimpleKey>,
     pub(crate) comments: std::collections::VecDeque<Comment>,
+    /// Bytes of every comment line met, from its `#` to its end.
+    pub(crate) places: Vec<std::ops::Range<usize>>,
 }
 
 /// Nesting beyond this is refused, as the reference refuses it.
@@ -130,6 +132,7 @@ impl<'a> Scanner<'a> {
             simple_key_allowed: true,
             simple_keys: vec![SimpleKey::default()],
             comments: std::collections::VecDeque::new(),
+            places: Vec::new(),
         }
     }
 

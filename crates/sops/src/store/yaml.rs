@@ -23,7 +23,7 @@ use crate::walk::MAX_DEPTH;
 
 mod splice;
 
-pub(super) use splice::splice;
+pub(super) use splice::{Former, How, Source, is_text_of, seal, splice};
 
 /// How many values aliases may expand to.
 const MAX_EXPANSION: usize = 500_000;
@@ -35,12 +35,24 @@ pub(super) fn load(input: &[u8]) -> Result<Vec<Branch>, Error> {
     let documents = parse::documents(input).map_err(|wrong| Error::Parse { message: wrong.to_string() })?;
     let first = documents.first().ok_or_else(|| Error::Parse { message: "EOF".to_owned() })?;
     check(first)?;
+    branches(&documents, AliasComments::Kept)
+}
+
+/// What becomes of comments inside what an alias stands for.
+#[derive(Clone, Copy, PartialEq)]
+enum AliasComments {
+    Kept,
+    Dropped,
+}
+
+fn branches(documents: &[Node], alias_comments: AliasComments) -> Result<Vec<Branch>, Error> {
     let mut aliases = Aliases::default();
     documents.iter().for_each(|document| aliases.collect(document, &mut HashMap::new()));
     documents
         .iter()
         .map(|document| {
-            let mut reader = Reader { aliases: &aliases, depth: 0, expanding: 0, expanded: 0 };
+            let mut reader =
+                Reader { aliases: &aliases, alias_comments, depth: 0, expanding: 0, expanded: 0 };
             let mut branch = Branch::new();
             reader.root(document, &mut branch)?;
             Ok(branch)
@@ -139,6 +151,7 @@ enum Around {
 
 struct Reader<'a, 'n> {
     aliases: &'a Aliases<'n>,
+    alias_comments: AliasComments,
     depth: usize,
     /// How many aliases are open.
     expanding: usize,
@@ -155,17 +168,17 @@ impl Reader<'_, '_> {
         };
         match node.kind {
             Kind::Document => {
-                before(node, &mut EntryList(branch));
+                self.before(node, &mut EntryList(branch));
                 for child in &node.content {
                     self.root(child, branch)?;
                 }
-                after(node, &mut EntryList(branch));
+                self.after(node, &mut EntryList(branch));
                 Ok(())
             }
             Kind::Mapping => self.mapping(node, branch, Around::Pending),
             Kind::Sequence => refuse("sequences"),
             Kind::Scalar if node.tag == "!!null" => {
-                before(node, &mut EntryList(branch));
+                self.before(node, &mut EntryList(branch));
                 Ok(())
             }
             Kind::Scalar => refuse("values"),
@@ -178,26 +191,26 @@ impl Reader<'_, '_> {
 
     fn mapping(&mut self, node: &Node, branch: &mut Branch, around: Around) -> Result<(), Error> {
         if around == Around::Pending {
-            before(node, &mut EntryList(branch));
+            self.before(node, &mut EntryList(branch));
         }
         for (key, value) in node.pairs() {
             self.count()?;
-            before(key, &mut EntryList(branch));
+            self.before(key, &mut EntryList(branch));
             let is_leaf = matches!(value.kind, Kind::Scalar | Kind::Alias);
             if is_leaf {
-                before_item(value, &mut EntryList(branch));
+                self.before_item(value, &mut EntryList(branch));
             }
             let key_value = self.key(key)?;
             let around = if is_leaf { Around::Taken } else { Around::Pending };
             let read = self.value(value, around)?;
             branch.entries.push(Entry { key: key_value, value: read });
             if is_leaf {
-                after(value, &mut EntryList(branch));
+                self.after(value, &mut EntryList(branch));
             }
-            after(key, &mut EntryList(branch));
+            self.after(key, &mut EntryList(branch));
         }
         if around == Around::Pending {
-            after(node, &mut EntryList(branch));
+            self.after(node, &mut EntryList(branch));
         }
         Ok(())
     }
@@ -225,17 +238,17 @@ impl Reader<'_, '_> {
     fn sequence(&mut self, node: &Node, around: Around) -> Result<Value, Error> {
         let mut items = Vec::new();
         if around == Around::Pending {
-            before(node, &mut ItemList(&mut items));
+            self.before(node, &mut ItemList(&mut items));
         }
         for item in &node.content {
             self.count()?;
-            before_item(item, &mut ItemList(&mut items));
+            self.before_item(item, &mut ItemList(&mut items));
             let value = self.value(item, Around::Taken)?;
             items.push(value);
-            after(item, &mut ItemList(&mut items));
+            self.after(item, &mut ItemList(&mut items));
         }
         if around == Around::Pending {
-            after(node, &mut ItemList(&mut items));
+            self.after(node, &mut ItemList(&mut items));
         }
         Ok(items.into())
     }
@@ -254,6 +267,28 @@ impl Reader<'_, '_> {
                 value => other(value.type_name()),
             },
         })
+    }
+
+    fn before(&self, node: &Node, list: &mut dyn CommentList) {
+        if self.takes_comments() {
+            before(node, list);
+        }
+    }
+
+    fn before_item(&self, node: &Node, list: &mut dyn CommentList) {
+        if self.takes_comments() {
+            before_item(node, list);
+        }
+    }
+
+    fn after(&self, node: &Node, list: &mut dyn CommentList) {
+        if self.takes_comments() {
+            after(node, list);
+        }
+    }
+
+    fn takes_comments(&self) -> bool {
+        self.expanding == 0 || self.alias_comments == AliasComments::Kept
     }
 
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {

@@ -1,5 +1,6 @@
 //! Tests of the format through its front door.
 
+mod identity;
 mod laws;
 mod recorded;
 mod rules;

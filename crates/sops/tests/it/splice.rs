@@ -9,6 +9,7 @@ use sealfast_sops::path;
 use sealfast_sops::select::Selector;
 use sealfast_sops::store::{EmitOptions, Format};
 use sealfast_sops::time::Time;
+use sealfast_sops::tree::Value;
 
 const TEXT: &str = "\
 # A secret.
@@ -41,6 +42,26 @@ fn seal(plain: Plain, metadata: Metadata, now: &str, reuse: Option<&Nonces>) -> 
     plain.encrypt(metadata, &key(), context).expect("encrypts")
 }
 
+/// Encrypts a text, keeping its looks.
+fn sealed(text: &str, metadata: Metadata) -> String {
+    let plain = Plain::load(text.as_bytes(), Format::Yaml).expect("reads");
+    let mut document = seal(plain, metadata, "2026-01-02T03:04:05Z", None);
+    let mut rng = StdRng::seed_from_u64(2);
+    let options = EmitOptions::default();
+    let bytes = document.emit_over_plain(text.as_bytes(), None, &key(), &mut rng, Format::Yaml, &options);
+    String::from_utf8(bytes.expect("writes")).expect("is UTF-8")
+}
+
+/// Decrypts a text, keeping its looks.
+fn opened(text: &str) -> String {
+    let read = Encrypted::load(text.as_bytes(), Format::Yaml).expect("reads");
+    let metadata = read.metadata().clone();
+    let decrypted = read.decrypt(&key(), MacCheck::Verify).expect("decrypts");
+    let options = EmitOptions::default();
+    let plain = decrypted.plain.emit_over(text.as_bytes(), &metadata, &key(), Format::Yaml, &options);
+    String::from_utf8(plain.expect("writes").expose().to_vec()).expect("is UTF-8")
+}
+
 fn over(document: &Encrypted, original: &str) -> String {
     let options = EmitOptions { yaml_indent: 2, ..EmitOptions::default() };
     let bytes = document.emit_over(original.as_bytes(), Format::Yaml, &options).expect("writes");
@@ -53,7 +74,7 @@ fn plain_text_keeps_its_looks_when_values_are_encrypted() {
     let text = over(&seal(plain, metadata("^(note|list)$"), "2026-01-02T03:04:05Z", None), TEXT);
     let head = TEXT.split("|").next().expect("has a note");
     assert!(text.starts_with(head), "{text}");
-    assert!(text.contains("\n  note: ENC[") && text.contains("\n  list: [\"ENC["), "{text}");
+    assert!(text.contains("\n  note: |-\n    ENC[") && text.contains("\n  list: ['ENC["), "{text}");
     assert!(text.contains("\n  empty:\nsops:\n  age:\n"), "{text}");
     let read = Encrypted::load(text.as_bytes(), Format::Yaml).expect("reads");
     assert!(read.decrypt(&key(), MacCheck::Verify).is_ok());
@@ -91,19 +112,114 @@ fn metadata_may_stand_anywhere_and_in_any_order() {
 }
 
 #[test]
-fn another_structure_is_written_anew() {
-    let mut plain = Plain::load(TEXT.as_bytes(), Format::Yaml).expect("reads");
-    plain.set(&path::parse("[\"new\"]").expect("a path"), "x".into()).expect("sets");
-    let document = seal(plain, metadata("^user$"), "2026-01-02T03:04:05Z", None);
-    let options = EmitOptions { yaml_indent: 2, ..EmitOptions::default() };
-    let anew = document.emit(Format::Yaml, &options).expect("writes");
-    assert_eq!(over(&document, TEXT).into_bytes(), anew);
-}
-
-#[test]
 fn texts_of_several_lines_stay_blocks() {
     let text = "a: one\nb: |\n   x\n   y\nc: |-\n  z\n  w\n";
     let plain = Plain::load(text.replace('y', "long\n\n   tail").as_bytes(), Format::Yaml).expect("reads");
     let document = seal(plain, metadata("^a$"), "2026-01-02T03:04:05Z", None);
     assert!(over(&document, text).contains("b: |\n   x\n   long\n\n   tail\nc: |-\n  z\n  w\nsops:\n"));
+}
+
+/// Sets (or, without a value, unsets) one path of an encrypted text, and returns the lines that went and came.
+fn change(text: &str, path: &str, value: Option<Value>) -> (Vec<String>, Vec<String>) {
+    let read = Encrypted::load(text.as_bytes(), Format::Yaml).expect("reads");
+    let metadata = read.metadata().clone();
+    let mut opened = read.decrypt(&key(), MacCheck::Verify).expect("decrypts");
+    let path = path::parse(path).expect("a path");
+    match value {
+        Some(value) => drop(opened.plain.set(&path, value).expect("sets")),
+        None => opened.plain.unset(&path).expect("unsets"),
+    }
+    let document = seal(opened.plain, metadata, "2027-01-02T03:04:05Z", Some(&opened.nonces));
+    let bytes = document.emit_over(text.as_bytes(), Format::Yaml, &EmitOptions::default()).expect("writes");
+    let after = String::from_utf8(bytes).expect("is UTF-8");
+    assert_eq!(opened_values(&after), opened_values(&document_text(&document)), "{after}");
+    let is_metadata =
+        |line: &&str| line.trim().starts_with("lastmodified") || line.trim().starts_with("mac:");
+    let lines = |one: &str, other: &str| -> Vec<String> {
+        let other: Vec<&str> = other.lines().collect();
+        one.lines().filter(|line| !is_metadata(line) && !other.contains(line)).map(str::to_owned).collect()
+    };
+    (lines(text, &after), lines(&after, text))
+}
+
+fn document_text(document: &Encrypted) -> String {
+    let bytes = document.emit(Format::Yaml, &EmitOptions::default()).expect("writes");
+    String::from_utf8(bytes).expect("is UTF-8")
+}
+
+/// The decrypted values as JSON.
+fn opened_values(text: &str) -> String {
+    let read = Encrypted::load(text.as_bytes(), Format::Yaml).expect("reads");
+    let plain = read.decrypt(&key(), MacCheck::Verify).expect("decrypts").plain;
+    let json = plain.emit(Format::Json, &EmitOptions::default()).expect("writes");
+    String::from_utf8(json.expose().to_vec()).expect("is UTF-8")
+}
+
+const NESTED: &str = "\
+# top
+data:
+  # first
+  a:   1 # one
+
+  b: 'two'
+  # last
+list:
+- x # ex
+- y
+flow: {p: 1, q: [1, 2]}
+last: z
+";
+
+#[test]
+fn entries_come_and_go_line_by_line() {
+    let text = sealed(NESTED, metadata("^(data|list|flow|last)$"));
+    assert_eq!(opened(&text), NESTED);
+    let keys = |lines: &[String]| -> Vec<String> {
+        lines.iter().map(|line| line.split("ENC[").next().unwrap_or_default().to_owned()).collect()
+    };
+    let cases: [(&str, Option<Value>, &[&str], &[&str]); 11] = [
+        (r#"["data"]["c"]"#, Some("three".into()), &[], &["  c: "]),
+        (r#"["data"]["a"]"#, None, &["  a:   "], &[]),
+        (r#"["data"]["b"]"#, Some("2".into()), &["  b: '"], &["  b: '"]),
+        (r#"["list"][9]"#, Some("z".into()), &[], &["- "]),
+        // Comments count: the first one is ` ex`.
+        (r#"["list"][0]"#, None, &["- "], &["- "]),
+        (r#"["list"][1]"#, None, &["- "], &[]),
+        (r#"["new"]["deep"]"#, Some("v".into()), &[], &["new:", "  deep: v"]),
+        (r#"["flow"]["r"]"#, Some("v".into()), &["flow: {p: '"], &["flow: {p: '"]),
+        (r#"["flow"]["p"]"#, None, &["flow: {p: '"], &["flow: {q: ['"]),
+        (r#"["data"]["b"]["in"]"#, Some("v".into()), &["  b: '"], &["  b: {\"in\": \""]),
+        (r#"["last"]["in"]"#, Some("v".into()), &["last: "], &["last:", "  in: "]),
+    ];
+    for (path, value, gone, come) in cases {
+        let (old, new) = change(&text, path, value);
+        assert_eq!(
+            (keys(&old), keys(&new)),
+            (gone.iter().map(ToString::to_string).collect(), come.iter().map(ToString::to_string).collect()),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn line_ends_and_a_missing_last_one_stay() {
+    for text in
+        ["a: 1", "a: x\r\nb:\r\n  - y\r\n", "a: 1\n\n\n", "---\na: 1\n---\nb: 2\n...\n", "{\"a\": 1}"]
+    {
+        let file = sealed(text, metadata("^[ab]$"));
+        assert_eq!(opened(&file), text, "{file}");
+        assert!(!file.contains("sealfast_layout"), "{file}");
+        assert_eq!(file.ends_with('\n'), text.ends_with('\n'));
+        assert_eq!(file.contains("\r\nsops:\r\n"), text.contains('\r'));
+    }
+}
+
+#[test]
+fn a_record_goes_when_its_value_does() {
+    let text = sealed("a: 0x1F\nb: 2\n", metadata("^[ab]$"));
+    assert!(text.contains("sealfast_layout") && opened(&text) == "a: 0x1F\nb: 2\n");
+    let (gone, _) = change(&text, r#"["a"]"#, Some(Value::Int(5)));
+    assert!(gone.iter().any(|line| line.contains("sealfast_layout")), "{gone:?}");
+    let (gone, _) = change(&text, r#"["b"]"#, Some(Value::Int(5)));
+    assert_eq!(gone.len(), 1, "{gone:?}");
 }

@@ -102,6 +102,10 @@ impl<'a> Machine<'a> {
         }
     }
 
+    pub(super) fn into_comment_places(self) -> Vec<std::ops::Range<usize>> {
+        self.scanner.places
+    }
+
     // ---- tokens and comments
 
     /// Returns kind and marks of the next token; comments that end before it are gathered.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::MAX_DEPTH;
 use super::event::{Event, EventKind, Properties, text};
@@ -29,6 +30,14 @@ impl<'a> Builder<'a> {
     pub(super) fn look_less(mut self) -> Self {
         self.machine.look_less();
         self
+    }
+
+    /// Returns where comment lines stand in the input, in order.
+    pub(super) fn into_comment_places(self) -> Vec<Range<usize>> {
+        let skipped = self.skipped;
+        let mut places: Vec<_> = self.machine.into_comment_places();
+        places.sort_by_key(|place| place.start);
+        places.into_iter().map(|place| place.start + skipped..place.end + skipped).collect()
     }
 
     /// Returns the next document, or nothing at the end of the stream.

@@ -86,9 +86,7 @@ impl Scanner<'_> {
         }
         if self.at(0) == b'#' {
             self.scan_line_comment(start);
-            while !is_breakz(self.text, self.pos.offset) {
-                self.skip();
-            }
+            self.pass_comment();
         }
         if !is_breakz(self.text, self.pos.offset) {
             return Err(self.error(CONTEXT, start, "did not find expected comment or line break"));

@@ -40,9 +40,22 @@ impl Scanner<'_> {
         self.comments.push_back(Comment { token, start, line, ..Comment::default() });
     }
 
+    /// Passes a comment that no node gets.
+    pub(super) fn pass_comment(&mut self) {
+        let start = self.pos.offset;
+        while !is_breakz(self.text, self.pos.offset) {
+            self.skip();
+        }
+        if start < self.pos.offset {
+            self.places.push(start..self.pos.offset);
+        }
+    }
+
     fn comment_text(&mut self) -> Vec<u8> {
         let mut text = Vec::new();
+        let start = self.pos.offset;
         self.read_to_break(&mut text);
+        self.places.push(start..self.pos.offset);
         text
     }
 
@@ -188,7 +201,9 @@ impl Block {
                 scanner.skip();
             }
         }
+        let start = scanner.pos.offset;
         scanner.read_to_break(&mut self.text);
+        scanner.places.push(start..scanner.pos.offset);
         self.line = scanner.pos.line;
         self.next_indent = usize::try_from(scanner.indent).unwrap_or(0);
     }

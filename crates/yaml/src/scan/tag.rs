@@ -30,9 +30,7 @@ impl Scanner<'_> {
         };
         self.skip_blanks();
         if self.at(0) == b'#' {
-            while !is_breakz(self.text, self.pos.offset) {
-                self.skip();
-            }
+            self.pass_comment();
         }
         if !is_breakz(self.text, self.pos.offset) {
             return Err(self.error(DIRECTIVE, start, "did not find expected comment or line break"));

@@ -1,255 +1,158 @@
-//! Writes a changed document into its former text, value by value.
+//! Writes a changed document into its former text.
 //!
-//! Comments, blank lines, indentation and quoting stay. What comes out is read again and must be the wanted tree; when it
-//! is not, or when the structure itself changed, there is no splice and the caller writes the document anew.
+//! Comments, blank lines, indentation, quoting, flow style and line ends stay; values, comments and entries that
+//! differ are replaced, taken out or put in. What comes out is read again and must be the wanted tree; when it is not,
+//! or when a change does not fit into the text, there is no splice and the caller writes the document anew.
 
-use std::ops::Range;
+use std::collections::HashMap;
 
-use sealfast_yaml::node::{Kind, Node, Style};
-use sealfast_yaml::parse;
+use sealfast_yaml::node::{Kind, Node};
 
-use crate::store::yaml::{load, mapping_node, scalar_value, write};
-use crate::store::{ENTRY, yaml::Column};
-use crate::tree::{Branch, Entry, Key, Value};
+use crate::cipher;
+use crate::layout::Layout;
+use crate::store::yaml::scalar_value;
+use crate::tree::{Branch, Text, Value};
 
-/// Returns the new text, or nothing when it cannot be had by replacing scalars and appending metadata.
-pub(in crate::store) fn splice(original: &[u8], wanted: &[Branch], indent: usize) -> Option<Vec<u8>> {
-    let documents = parse::documents(original).ok()?;
-    if documents.len() != wanted.len() {
+mod edits;
+mod same;
+mod scalar;
+mod source;
+
+use edits::{Edits, Replaced};
+pub(in crate::store) use source::Source;
+
+/// How a document is written into a text.
+#[derive(Clone, Copy)]
+pub(in crate::store) struct How<'h> {
+    /// Former texts of decrypted values.
+    pub(in crate::store) layout: &'h Layout,
+    /// How encrypted values looked before.
+    pub(in crate::store) former: Option<&'h Former>,
+    /// Blanks a level for what is put in; none to do as the text does.
+    pub(in crate::store) indent: Option<usize>,
+    /// How a container is written where a scalar was.
+    pub(in crate::store) growth: Growth,
+}
+
+impl<'h> How<'h> {
+    pub(in crate::store) fn new(layout: &'h Layout, indent: Option<usize>) -> Self {
+        Self { layout, former: None, indent, growth: Growth::Lines }
+    }
+}
+
+/// How a container is written where a scalar was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Growth {
+    Lines,
+    /// On one line, which never changes whose the comments below are.
+    Brackets,
+}
+
+/// Returns the new text, or nothing when it cannot be had.
+pub(in crate::store) fn splice(source: &Source, wanted: &[Branch], how: &How<'_>) -> Option<Vec<u8>> {
+    [Growth::Lines, Growth::Brackets].into_iter().find_map(|growth| {
+        let (text, _, adjusted) = edited(source, wanted, &How { growth, ..*how })?;
+        same::is_same(&Source::read(&text)?, &adjusted).then_some(text)
+    })
+}
+
+/// The text with its edits, not checked; what was replaced; and the tree without the comments that went on the way.
+fn edited(
+    source: &Source,
+    wanted: &[Branch],
+    how: &How<'_>,
+) -> Option<(Vec<u8>, Vec<Replaced>, Vec<Branch>)> {
+    if source.documents.len() != wanted.len() {
         return None;
     }
-    let mut edits = Edits { original, list: Vec::new() };
-    let mut appended = None;
-    for (document, branch) in documents.iter().zip(wanted) {
-        let root = document.content.first()?;
-        edits.mapping(root, branch, Order::Kept)?;
-        if root.field(ENTRY).is_none() && branch.get(ENTRY).is_some() {
-            // Behind the last document only the end of the text follows.
-            appended = (documents.len() == 1 && root.style != Style::Flow).then_some(branch)?.get(ENTRY);
+    let mut adjusted = wanted.to_vec();
+    let mut edits = Edits::new(source, how);
+    for (index, branch) in adjusted.iter_mut().enumerate() {
+        edits.document(index, branch)?;
+    }
+    let (text, replaced) = edits.apply()?;
+    Some((text, replaced, adjusted))
+}
+
+/// Writes an encrypted document into its plain text, and finds what must be kept so that decrypting gives that text
+/// again.
+pub(in crate::store) fn seal(original: &[u8], wanted: &[Branch], how: &How<'_>) -> Option<(Vec<u8>, Layout)> {
+    let source = Source::read(original)?;
+    let spaced = Layout::with_blank_line();
+    // A comment at the end may need an empty line behind it to stay where it belongs.
+    [how.layout, &spaced].into_iter().find_map(|layout| {
+        let (text, replaced, adjusted) = edited(&source, wanted, &How { layout, ..*how })?;
+        let sealed = Source::read(&text).filter(|sealed| same::is_same(sealed, &adjusted))?;
+        Some((text, record(&source, &sealed, replaced, original, layout, how.indent)))
+    })
+}
+
+/// What the encrypted text cannot tell of the original.
+fn record(
+    source: &Source,
+    sealed: &Source,
+    replaced: Vec<Replaced>,
+    original: &[u8],
+    layout: &Layout,
+    indent: Option<usize>,
+) -> Layout {
+    let plain = source.tree();
+    let opened = |layout: &Layout| edited(sealed, &plain, &How::new(layout, indent));
+    let mut layout = layout.clone();
+    let Some((first, back, _)) = opened(&layout) else { return Layout::of_whole(original) };
+    if first == original {
+        return layout;
+    }
+    let back: HashMap<_, _> = back.into_iter().map(|item| (item.place, item.new)).collect();
+    for Replaced { place, old, .. } in replaced {
+        if back.get(&place) != Some(&old) {
+            layout.keep(place, old);
         }
     }
-    let mut text = edits.apply();
-    if let Some(block) = appended {
-        append(&mut text, block, indent)?;
+    let is_enough = opened(&layout).is_some_and(|(second, ..)| second == original);
+    if is_enough { layout } else { Layout::of_whole(original) }
+}
+
+/// Is this the text of these documents?
+pub(in crate::store) fn is_text_of(text: &[u8], plain: &[Branch]) -> bool {
+    super::load(text).is_ok_and(|read| {
+        read.len() == plain.len()
+            && read.iter().zip(plain).all(|(read, plain)| same::is_same_branch(read, plain))
+    })
+}
+
+/// How the values of an encrypted text are quoted, by their nonces, which stay with unchanged values.
+pub(in crate::store) struct Former(HashMap<Vec<u8>, &'static str>);
+
+impl Former {
+    pub(in crate::store) fn of(text: &[u8]) -> Option<Self> {
+        let source = Source::read(text)?;
+        let mut found = HashMap::new();
+        source.documents.iter().for_each(|document| note_quotes(&source.base, document, &mut found));
+        Some(Self(found))
     }
-    let read = load(&text).ok()?;
-    (read.len() == wanted.len() && read.iter().zip(wanted).all(|(read, wanted)| same(read, wanted)))
-        .then_some(text)
-}
 
-/// Puts the metadata behind the document.
-fn append(text: &mut Vec<u8>, block: &Value, indent: usize) -> Option<()> {
-    let mut branch = Branch::new();
-    branch.push(ENTRY, block.clone());
-    let options = sealfast_yaml::emit::Options { indent, ..sealfast_yaml::emit::Options::default() };
-    let emitted = write(&[Node::document(mapping_node(&branch, Column::Aligned))], &options).ok()?;
-    if !text.ends_with(b"\n") {
-        text.push(b'\n');
-    }
-    text.extend(emitted);
-    Some(())
-}
-
-/// Equal but for where comments stand: an encrypted one loses its place behind a value when it is opened.
-fn same(left: &Branch, right: &Branch) -> bool {
-    let is_metadata = |entry: &&Entry| entry.key.name() == Some(ENTRY);
-    let content = |branch: &Branch| Branch {
-        entries: branch.entries.iter().filter(|entry| !is_metadata(entry)).cloned().collect(),
-    };
-    same_entries(&content(left), &content(right))
-        && same_fields(left.get(ENTRY).unwrap_or(&Value::Null), right.get(ENTRY).unwrap_or(&Value::Null))
-}
-
-/// Equal metadata, in whatever order; comments in it do not count.
-fn same_fields(left: &Value, right: &Value) -> bool {
-    let items = |value: &Value| match value {
-        Value::List(items) => {
-            items.iter().filter(|item| !matches!(item, Value::Comment(_))).cloned().collect()
-        }
-        other => vec![other.clone()],
-    };
-    match (left, right) {
-        (Value::Branch(left), Value::Branch(right)) => {
-            left.named().count() == right.named().count()
-                && left
-                    .named()
-                    .all(|(name, value)| right.get(name).is_some_and(|other| same_fields(value, other)))
-        }
-        (Value::List(_), Value::List(_)) => {
-            let (left, right) = (items(left), items(right));
-            left.len() == right.len() && left.iter().zip(&right).all(|(left, right)| same_fields(left, right))
-        }
-        (left, right) => left == right,
-    }
-}
-
-fn same_entries(left: &Branch, right: &Branch) -> bool {
-    let entry = |(left, right): (&Entry, &Entry)| match (&left.key, &right.key) {
-        (Key::Comment(left), Key::Comment(right)) => left.text == right.text,
-        (left_key, right_key) => left_key == right_key && same_value(&left.value, &right.value),
-    };
-    left.entries.len() == right.entries.len() && left.entries.iter().zip(&right.entries).all(entry)
-}
-
-fn same_value(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Branch(left), Value::Branch(right)) => same_entries(left, right),
-        (Value::List(left), Value::List(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same_value(left, right))
-        }
-        (Value::Comment(left), Value::Comment(right)) => left.text == right.text,
-        (left, right) => left == right,
+    /// The text of an encrypted value as it was quoted before.
+    fn looks(&self, text: &Text, flow: bool) -> Option<String> {
+        let quote = *self.0.get(cipher::nonce_of(text.as_bytes())?)?;
+        (!flow || !quote.is_empty())
+            .then(|| text.as_str().map(|text| format!("{quote}{text}{quote}")))
+            .flatten()
     }
 }
 
-/// Whether the entries of a mapping must stand in the wanted order.
-#[derive(Clone, Copy, PartialEq)]
-enum Order {
-    Kept,
-    Any,
-}
-
-struct Edits<'t> {
-    original: &'t [u8],
-    list: Vec<(Range<usize>, Vec<u8>)>,
-}
-
-impl Edits<'_> {
-    /// Metadata may stand anywhere, its fields in any order.
-    fn mapping(&mut self, node: &Node, branch: &Branch, order: Order) -> Option<()> {
-        if node.kind != Kind::Mapping {
-            return None;
-        }
-        if order == Order::Any {
-            return node
-                .pairs()
-                .try_for_each(|(key, value)| self.value(value, branch.get(&key.value)?, order));
-        }
-        let mut wanted = branch.named().filter(|(name, _)| *name != ENTRY);
-        for (key, value) in node.pairs() {
-            if key.value == ENTRY {
-                self.value(value, branch.get(ENTRY)?, Order::Any)?;
-                continue;
-            }
-            let (name, new) = wanted.next()?;
-            if key.kind != Kind::Scalar || key.value != name {
-                return None;
-            }
-            self.value(value, new, order)?;
-        }
-        wanted.next().is_none().then_some(())
-    }
-
-    fn value(&mut self, node: &Node, new: &Value, order: Order) -> Option<()> {
-        match (node.kind, new) {
-            (Kind::Mapping, Value::Branch(branch)) => self.nested_mapping(node, branch, order),
-            (Kind::Sequence, Value::List(items)) => {
-                let mut items = items.iter().filter(|item| !matches!(item, Value::Comment(_)));
-                node.content.iter().try_for_each(|node| self.value(node, items.next()?, order))?;
-                items.next().is_none().then_some(())
-            }
-            (Kind::Scalar, Value::Branch(_) | Value::List(_)) => None,
-            (Kind::Scalar, new) => {
-                if scalar_value(node).ok()? != *new {
-                    let text = self.replacement(node, new)?;
-                    self.list.push((self.without_breaks(&node.text), text));
-                }
-                Some(())
-            }
-            // What an alias stands for is changed where it is, or the check at the end fails.
-            (Kind::Alias, _) => Some(()),
+fn note_quotes(base: &[u8], node: &Node, found: &mut HashMap<Vec<u8>, &'static str>) {
+    if node.kind == Kind::Scalar
+        && let Ok(Value::Str(text)) = scalar_value(node)
+        && let Some(nonce) = cipher::nonce_of(text.as_bytes())
+    {
+        let quote = match base.get(node.text.start) {
+            Some(b'"') => Some("\""),
+            Some(b'\'') => Some("'"),
+            Some(b'E') => Some(""),
             _ => None,
-        }
-    }
-
-    /// Below the top, `sops` is a key like any other.
-    fn nested_mapping(&mut self, node: &Node, branch: &Branch, order: Order) -> Option<()> {
-        if order == Order::Any {
-            return self.mapping(node, branch, order);
-        }
-        let mut wanted = branch.named();
-        for (key, value) in node.pairs() {
-            let (name, new) = wanted.next()?;
-            if key.kind != Kind::Scalar || key.value != name {
-                return None;
-            }
-            self.value(value, new, order)?;
-        }
-        wanted.next().is_none().then_some(())
-    }
-
-    /// A block text reaches to the end of its last line; that line break and blank lines behind it stay.
-    fn without_breaks(&self, range: &Range<usize>) -> Range<usize> {
-        let kept = self.original[range.clone()].iter().rposition(|byte| !matches!(byte, b'\n' | b'\r'));
-        range.start..range.start + kept.map_or(0, |at| at + 1)
-    }
-
-    fn replacement(&self, node: &Node, new: &Value) -> Option<Vec<u8>> {
-        let text = match new {
-            Value::Str(text) => self.string(node, text.as_str()?)?,
-            Value::Null => "null".to_owned(),
-            Value::Bool(flag) => flag.to_string(),
-            Value::Int(int) => int.to_string(),
-            Value::Float(float) => sealfast_yaml::scalar::float_text(*float),
-            Value::Time(time) => time.to_string(),
-            _ => return None,
         };
-        // A value that was left out has no blank before it.
-        let is_bare = node.text.is_empty() && node.text.start > 0;
-        let needs_blank = is_bare && matches!(self.original[node.text.start - 1], b':' | b'-');
-        Some(if needs_blank { format!(" {text}").into_bytes() } else { text.into_bytes() })
+        found.extend(quote.map(|quote| (nonce.to_vec(), quote)));
     }
-
-    /// Ciphertext stands as it is, other strings in the quotes they had, or in double quotes.
-    fn string(&self, node: &Node, text: &str) -> Option<String> {
-        let is_simple = !text.contains(['"', '\'', '\\']) && text.chars().all(|letter| !letter.is_control());
-        match node.style {
-            Style::Literal if text.contains('\n') => self.block(node, text),
-            Style::SingleQuoted if is_simple => Some(format!("'{text}'")),
-            Style::DoubleQuoted if is_simple => Some(format!("\"{text}\"")),
-            _ if text.starts_with("ENC[AES256_GCM,") && !self.is_in_flow(node) => Some(text.to_owned()),
-            _ => serde_json::to_string(text).ok(),
-        }
-    }
-
-    /// A text in the block of the old one: same header, same indentation.
-    fn block(&self, node: &Node, text: &str) -> Option<String> {
-        let old = std::str::from_utf8(self.original.get(node.text.clone())?).ok()?;
-        let (header, lines) = old.split_once('\n')?;
-        let indent = lines.len() - lines.trim_start_matches(' ').len();
-        let body = match header.trim_end() {
-            "|" => text.strip_suffix('\n')?,
-            "|-" => text,
-            _ => return None,
-        };
-        if body.starts_with([' ', '\n']) || body.ends_with('\n') {
-            return None;
-        }
-        let lines: Vec<String> = body
-            .split('\n')
-            .map(|line| if line.is_empty() { String::new() } else { format!("{}{line}", " ".repeat(indent)) })
-            .collect();
-        Some(format!("{}\n{}", header.trim_end(), lines.join("\n")))
-    }
-
-    /// Inside brackets a comma ends a plain text; the byte before on the same line tells well enough, and the check
-    /// at the end tells for sure.
-    fn is_in_flow(&self, node: &Node) -> bool {
-        let line_start =
-            self.original[..node.text.start].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        self.original[line_start..node.text.start].iter().any(|byte| matches!(byte, b'{' | b'['))
-    }
-
-    fn apply(mut self) -> Vec<u8> {
-        self.list.sort_by_key(|(range, _)| range.start);
-        let mut out = Vec::with_capacity(self.original.len());
-        let mut done = 0;
-        for (range, text) in self.list {
-            out.extend(&self.original[done..range.start.max(done)]);
-            out.extend(text);
-            done = range.end.max(done);
-        }
-        out.extend(&self.original[done..]);
-        out
-    }
+    node.content.iter().for_each(|child| note_quotes(base, child, found));
 }
