@@ -14,6 +14,10 @@ use crate::store::yaml::scalar_value;
 use crate::tree::{Branch, Text, Value};
 
 mod edits;
+mod entries;
+mod fields;
+mod notes;
+mod places;
 mod same;
 mod scalar;
 mod source;

@@ -4,13 +4,17 @@ use std::ops::Range;
 
 use sealfast_yaml::node::{Kind, Node, Style};
 
-use crate::cipher;
 use crate::layout::{self, Place};
 use crate::store::ENTRY;
-use crate::store::yaml::splice::scalar::{At, Manner, flow_entries, flow_text, scalar_text};
+use crate::store::yaml::scalar_value;
+use crate::store::yaml::splice::fields::{arrange, place_metadata};
+use crate::store::yaml::splice::notes::{
+    Note, comments_in, comments_of, drop_comments, is_dropped, is_note, strip_comments,
+};
+use crate::store::yaml::splice::places::{content_end, key_end, line_end, line_start, trimmed};
+use crate::store::yaml::splice::scalar::{At, Manner, flow_text, scalar_text};
 use crate::store::yaml::splice::source::Source;
 use crate::store::yaml::splice::{Growth, How, same};
-use crate::store::yaml::{Column, mapping_node, scalar_value, sequence_node, write};
 use crate::tree::{Branch, Comment, Entry, Key, Value};
 
 /// An encrypted value that took the place of a text, or the other way round.
@@ -18,23 +22,6 @@ pub(super) struct Replaced {
     pub(super) place: Place,
     pub(super) old: String,
     pub(super) new: String,
-}
-
-/// A comment of the text.
-struct Note {
-    place: Range<usize>,
-    /// It is an item of its list.
-    is_item: bool,
-    words: Vec<u8>,
-}
-
-/// Is this a comment, perhaps one that was encrypted into an item?
-fn is_note(value: &Value) -> bool {
-    match value {
-        Value::Comment(_) => true,
-        Value::Str(text) => cipher::is_sealed_comment(text.as_bytes()),
-        _ => false,
-    }
 }
 
 /// Whose fields a mapping has.
@@ -47,11 +34,10 @@ enum Fields {
 }
 
 pub(super) struct Edits<'s> {
-    source: &'s Source,
-    how: &'s How<'s>,
-    manner: Manner,
-    list: Vec<(Range<usize>, Vec<u8>)>,
-    gone: Vec<Range<usize>>,
+    pub(super) source: &'s Source,
+    pub(super) how: &'s How<'s>,
+    pub(super) manner: Manner,
+    pub(super) list: Vec<(Range<usize>, Vec<u8>)>,
     pub(super) replaced: Vec<Replaced>,
 }
 
@@ -61,7 +47,7 @@ impl<'s> Edits<'s> {
         let ends_with_return = line.is_some_and(|at| at > 0 && source.base[at - 1] == b'\r');
         let step = how.indent.or_else(|| source.documents.iter().find_map(own_step)).unwrap_or(4);
         let manner = Manner { newline: if ends_with_return { "\r\n" } else { "\n" }, step };
-        Self { source, how, manner, list: Vec::new(), gone: Vec::new(), replaced: Vec::new() }
+        Self { source, how, manner, list: Vec::new(), replaced: Vec::new() }
     }
 
     /// One document; comments that go with what is removed are taken out of the wanted tree too.
@@ -81,7 +67,7 @@ impl<'s> Edits<'s> {
 
     /// A document without anything but comments gets its first entries.
     fn empty_document(&mut self, document: &Node, have: &Branch, wanted: &mut Branch) -> Option<()> {
-        self.comments(&comments_of(have), comments_in(wanted), &[])?;
+        self.comments(&comments_of(have), comments_in(wanted), &(0..0))?;
         if wanted.named().next().is_none() {
             return Some(());
         }
@@ -134,7 +120,7 @@ impl<'s> Edits<'s> {
         let mut places = comments_of(have)
             .into_iter()
             .filter_map(|comment| self.place(comment))
-            .filter(|place| !removed.iter().any(|range| range.contains(&place.start)))
+            .filter(|place| !removed.contains(&place.start))
             .collect::<Vec<_>>()
             .into_iter();
         for entry in &mut wanted.entries {
@@ -231,7 +217,7 @@ impl<'s> Edits<'s> {
         );
         let (mut index, mut end) = (0, None);
         let mut fresh = Vec::new();
-        let stays = |note: &&Note| !removed.iter().any(|range| range.contains(&note.place.start));
+        let stays = |note: &&Note| !removed.contains(&note.place.start);
         let mut ends = notes.iter().filter(stays).map(|note| note.place.end);
         for value in wanted {
             if is_note(value) {
@@ -264,7 +250,7 @@ impl<'s> Edits<'s> {
     }
 
     /// The dash before an item.
-    fn dash(&self, item: &Node) -> Option<usize> {
+    pub(super) fn dash(&self, item: &Node) -> Option<usize> {
         let before = &self.source.base[..item.start.offset];
         let at = before.iter().rposition(|byte| !byte.is_ascii_whitespace())?;
         (before[at] == b'-').then_some(at)
@@ -395,281 +381,6 @@ impl<'s> Edits<'s> {
         self.replaced.push(Replaced { place, old, new: new.to_owned() });
     }
 
-    // ---- comments
-
-    fn place(&self, comment: &Comment) -> Option<Range<usize>> {
-        self.source.places.get(Source::number(comment)?).cloned()
-    }
-
-    fn note_of(&self, comment: &Comment) -> Option<Note> {
-        let words = self.source.words(comment)?.as_bytes().to_vec();
-        Some(Note { place: self.place(comment)?, is_item: false, words })
-    }
-
-    /// Comments of a mapping.
-    fn comments(&mut self, old: &[&Comment], new: Vec<&mut Comment>, removed: &[Range<usize>]) -> Option<()> {
-        let notes: Vec<Note> = old.iter().map(|comment| self.note_of(comment)).collect::<Option<_>>()?;
-        let mut texts: Vec<Value> = new.iter().map(|comment| Value::Comment((**comment).clone())).collect();
-        self.notes(&notes, texts.iter_mut().collect(), removed)?;
-        for (comment, text) in new.into_iter().zip(texts) {
-            if let Value::Comment(text) = text {
-                *comment = text;
-            }
-        }
-        Some(())
-    }
-
-    /// Comments of one container, in order. Those that go with a removed range get the number of their place.
-    fn notes(&mut self, old: &[Note], new: Vec<&mut Value>, removed: &[Range<usize>]) -> Option<()> {
-        let stays = |note: &Note| !removed.iter().any(|range| range.contains(&note.place.start));
-        let all = new.len() == old.len();
-        if !all && new.len() != old.iter().filter(|note| stays(note)).count() {
-            return self.drop_notes(old, &new);
-        }
-        let mut new = new.into_iter();
-        for note in old {
-            if !stays(note) {
-                if all {
-                    let number = self.source.places.iter().position(|place| *place == note.place)?;
-                    *new.next()? = Value::Comment(Comment::line(number.to_string()));
-                }
-                continue;
-            }
-            let (text, is_item) = match new.next()? {
-                Value::Comment(comment) => (comment.text.as_bytes().to_vec(), false),
-                Value::Str(text) => (text.as_bytes().to_vec(), true),
-                _ => return None,
-            };
-            if note.words == text && note.is_item == is_item {
-                continue;
-            }
-            if text.contains(&b'\n') || text.contains(&b'\r') {
-                return None;
-            }
-            let mark: &[u8] = if is_item { b"- " } else { b"#" };
-            self.list.push((note.place.clone(), [mark, &text].concat()));
-        }
-        Some(())
-    }
-
-    /// Takes out comments that are wanted no more; all others must be as they were.
-    fn drop_notes(&mut self, old: &[Note], new: &[&mut Value]) -> Option<()> {
-        let mut wanted = new.iter().map(|value| match &**value {
-            Value::Comment(comment) => comment.text.as_bytes(),
-            Value::Str(text) => text.as_bytes(),
-            _ => &[],
-        });
-        let mut next = wanted.next();
-        for note in old {
-            if next == Some(&note.words) {
-                next = wanted.next();
-                continue;
-            }
-            let base = &self.source.base;
-            let first = line_start(base, note.place.start);
-            let before =
-                base[first..note.place.start].iter().rposition(|&byte| byte != b' ' && byte != b'\t');
-            let range = match before {
-                Some(at) => first + at + 1..note.place.end,
-                None => first..after_break(base, line_end(base, note.place.end)),
-            };
-            self.list.push((range, Vec::new()));
-        }
-        next.is_none().then_some(())
-    }
-
-    // ---- entries that go or come
-
-    fn remove_entries(
-        &mut self,
-        node: &Node,
-        pairs: &[(&Node, &Node)],
-        gone: Range<usize>,
-        no_others: bool,
-        at: At,
-    ) -> Option<Vec<Range<usize>>> {
-        if gone.is_empty() {
-            return Some(Vec::new());
-        }
-        let base = &self.source.base;
-        let start = pairs[gone.start].0.start.offset;
-        let end = content_end(base, pairs[gone.end - 1].1);
-        let next = pairs.get(gone.end).map(|(key, _)| key.start.offset);
-        let before = gone.start.checked_sub(1).map(|before| content_end(base, pairs[before].1));
-        let is_all = gone.len() == pairs.len();
-        if is_all && (at.flow || !at.is_root()) {
-            if !no_others {
-                return None;
-            }
-            if node.style != Style::Flow {
-                self.list.push((start..end, b"{}".to_vec()));
-                self.gone.push(start..end);
-                return Some(vec![start..end]);
-            }
-        }
-        if node.style == Style::Flow {
-            return self.cut(flow_range(start, end, before, next));
-        }
-        let mut range = self.lines(start, end, next)?;
-        if self.how.layout.has_blank_line() && at.is_root() {
-            range.start = before_break(base, range.start);
-        }
-        self.cut(range)
-    }
-
-    fn remove_items(
-        &mut self,
-        items: &[&Node],
-        gone: Range<usize>,
-        no_others: bool,
-        at: At,
-    ) -> Option<Vec<Range<usize>>> {
-        if gone.is_empty() {
-            return Some(Vec::new());
-        }
-        let base = &self.source.base;
-        let (first, last) = (items[gone.start], items[gone.end - 1]);
-        let end = content_end(base, last);
-        if at.flow {
-            let before = gone.start.checked_sub(1).map(|before| content_end(base, items[before]));
-            let next = items.get(gone.end).map(|item| item.start.offset);
-            return self.cut(flow_range(first.start.offset, end, before, next));
-        }
-        let start = self.dash(first)?;
-        if gone.len() == items.len() {
-            if !no_others {
-                return None;
-            }
-            self.list.push((start..end, b"[]".to_vec()));
-            self.gone.push(start..end);
-            return Some(vec![start..end]);
-        }
-        let next = match items.get(gone.end) {
-            Some(item) => Some(self.dash(item)?),
-            None => None,
-        };
-        let range = self.lines(start, end, next)?;
-        self.cut(range)
-    }
-
-    fn cut(&mut self, range: Range<usize>) -> Option<Vec<Range<usize>>> {
-        self.gone.push(range.clone());
-        self.list.push((range.clone(), Vec::new()));
-        Some(vec![range])
-    }
-
-    /// Whole lines where nothing else stands on the first; else up to what follows.
-    fn lines(&self, start: usize, end: usize, next: Option<usize>) -> Option<Range<usize>> {
-        let base = &self.source.base;
-        let first = line_start(base, start);
-        if !base[first..start].iter().all(|&byte| byte == b' ') {
-            return next.map(|next| start..next);
-        }
-        let last = line_end(base, end);
-        let behind = after_break(base, last);
-        if behind == last {
-            // The text ends here without a line break, and shall go on doing so.
-            return Some(before_break(base, first)..last);
-        }
-        Some(first..behind)
-    }
-
-    fn insert_entries(
-        &mut self,
-        node: &Node,
-        before: Option<&Node>,
-        end: Option<usize>,
-        pairs: &[(&Node, &Node)],
-        fresh: &Branch,
-        gone: usize,
-    ) -> Option<()> {
-        if node.style == Style::Flow {
-            return self.insert_in_flow(node, before, pairs.len() > gone, &flow_entries(fresh)?, b'{');
-        }
-        let (first, _) = pairs.first()?;
-        let column = first.start.column.checked_sub(1)?;
-        let text = self.block_entries(fresh, column)?;
-        self.insert_lines(text, before, end, first.start.offset, column)
-    }
-
-    fn insert_items(
-        &mut self,
-        node: &Node,
-        before: Option<&Node>,
-        end: Option<usize>,
-        fresh: &[Value],
-        at: At,
-    ) -> Option<()> {
-        if at.flow {
-            let texts = fresh.iter().map(flow_text).collect::<Option<Vec<_>>>()?.join(", ");
-            return self.insert_in_flow(node, before, !node.content.is_empty(), &texts, b'[');
-        }
-        let first = self.dash(node.content.first()?)?;
-        let column = first - line_start(&self.source.base, first);
-        let text = self.block_items(fresh, column)?;
-        self.insert_lines(text, before, end, first, column)
-    }
-
-    fn insert_lines(
-        &mut self,
-        text: String,
-        before: Option<&Node>,
-        end: Option<usize>,
-        first: usize,
-        column: usize,
-    ) -> Option<()> {
-        let newline = self.manner.newline;
-        let Some(end) = end.filter(|_| before.is_some()) else {
-            let text = format!("{}{newline}{}", text.trim_start_matches(' '), " ".repeat(column));
-            self.list.push((first..first, text.into_bytes()));
-            return Some(());
-        };
-        let at = line_end(&self.source.base, end);
-        let blank = if self.how.layout.has_blank_line() && column == 0 { newline } else { "" };
-        self.list.push((at..at, format!("{blank}{newline}{text}").into_bytes()));
-        Some(())
-    }
-
-    fn insert_in_flow(
-        &mut self,
-        node: &Node,
-        before: Option<&Node>,
-        has_others: bool,
-        text: &str,
-        bracket: u8,
-    ) -> Option<()> {
-        if let Some(before) = before {
-            let at = content_end(&self.source.base, before);
-            self.list.push((at..at, format!(", {text}").into_bytes()));
-            return Some(());
-        }
-        let open = self.source.base[node.start.offset..].iter().position(|&byte| byte == bracket)?;
-        let at = node.start.offset + open + 1;
-        let text = if has_others { format!("{text}, ") } else { text.to_owned() };
-        self.list.push((at..at, text.into_bytes()));
-        Some(())
-    }
-
-    fn block_entries(&self, branch: &Branch, column: usize) -> Option<String> {
-        self.block(mapping_node(branch, Column::Aligned), column)
-    }
-
-    fn block_items(&self, items: &[Value], column: usize) -> Option<String> {
-        self.block(sequence_node(items), column)
-    }
-
-    /// Lines of a container at a column, without the last line break.
-    fn block(&self, node: Node, column: usize) -> Option<String> {
-        let options = sealfast_yaml::emit::Options {
-            indent: self.manner.step,
-            ..sealfast_yaml::emit::Options::default()
-        };
-        let text = String::from_utf8(write(&[Node::document(node)], &options).ok()?).ok()?;
-        let indent = " ".repeat(column);
-        let line = |line: &str| if line.is_empty() { String::new() } else { format!("{indent}{line}") };
-        Some(text.trim_end_matches('\n').split('\n').map(line).collect::<Vec<_>>().join(self.manner.newline))
-    }
-
     /// The text with its edits, comments with their words again.
     pub(super) fn apply(mut self) -> Option<(Vec<u8>, Vec<Replaced>)> {
         let touched: std::collections::HashSet<usize> =
@@ -715,115 +426,8 @@ fn difference(old: usize, new: usize, same: impl Fn(usize, usize) -> bool) -> (R
     (head..old - tail, head..new - tail)
 }
 
-/// Puts the metadata where the text has them.
-fn place_metadata(have: &Branch, wanted: &mut Branch) {
-    let is_it = |entry: &Entry| entry.key.name() == Some(ENTRY);
-    let (Some(old), Some(new)) = (have.entries.iter().position(is_it), wanted.entries.iter().position(is_it))
-    else {
-        return;
-    };
-    let behind = |branch: &Branch, at: usize| {
-        branch.entries[at..].iter().skip(1).filter_map(|entry| entry.key.name().map(str::to_owned)).next()
-    };
-    let (next, now) = (behind(have, old), behind(wanted, new));
-    if next == now {
-        return;
-    }
-    let block = wanted.entries.remove(new);
-    let before =
-        wanted.entries.iter().position(|entry| entry.key.name() == next.as_deref() && next.is_some());
-    wanted.entries.insert(before.unwrap_or(wanted.entries.len()), block);
-}
-
-/// Metadata in the order of the text; empty fields of the text stay.
-fn arrange(have: &Branch, wanted: &mut Branch) {
-    let mut rest: Vec<Entry> = std::mem::take(&mut wanted.entries);
-    for entry in &have.entries {
-        let Some(name) = entry.key.name() else {
-            wanted.entries.push(entry.clone());
-            continue;
-        };
-        if let Some(at) = rest.iter().position(|new| new.key.name() == Some(name)) {
-            wanted.entries.push(rest.remove(at));
-        } else if is_empty(&entry.value) {
-            wanted.entries.push(entry.clone());
-        }
-    }
-    for entry in rest {
-        let name = entry.key.name().unwrap_or_default();
-        let after =
-            wanted.entries.iter().rposition(|other| other.key.name().is_some_and(|other| other < name));
-        wanted.entries.insert(after.map_or(0, |after| after + 1), entry);
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) | Value::Int(0) => true,
-        Value::Str(text) => text.is_empty(),
-        Value::List(items) => items.is_empty(),
-        Value::Branch(branch) => branch.entries.is_empty(),
-        _ => false,
-    }
-}
-
 fn named(branch: &Branch) -> impl Iterator<Item = &Entry> {
     branch.entries.iter().filter(|entry| !matches!(entry.key, Key::Comment(_)))
-}
-
-fn comments_of(branch: &Branch) -> Vec<&Comment> {
-    let comment = |entry: &'_ Entry| matches!(entry.key, Key::Comment(_));
-    branch
-        .entries
-        .iter()
-        .filter(|entry| comment(entry))
-        .filter_map(|entry| if let Key::Comment(comment) = &entry.key { Some(comment) } else { None })
-        .collect()
-}
-
-fn comments_in(branch: &mut Branch) -> Vec<&mut Comment> {
-    branch
-        .entries
-        .iter_mut()
-        .filter_map(|entry| if let Key::Comment(comment) = &mut entry.key { Some(comment) } else { None })
-        .collect()
-}
-
-fn drop_comments(branch: &mut Branch, removed: &[Range<usize>], source: &Source) {
-    branch
-        .entries
-        .retain(|entry| !matches!(&entry.key, Key::Comment(comment) if is_dropped(comment, removed, source)));
-}
-
-/// Is this the number of a comment in a removed range?
-fn is_dropped(comment: &Comment, removed: &[Range<usize>], source: &Source) -> bool {
-    !removed.is_empty()
-        && Source::number(comment)
-            .and_then(|number| source.places.get(number))
-            .is_some_and(|place| removed.iter().any(|range| range.contains(&place.start)))
-}
-
-fn strip_comments(value: &mut Value) {
-    match value {
-        Value::Branch(branch) => {
-            branch.entries.retain(|entry| !matches!(entry.key, Key::Comment(_)));
-            branch.entries.iter_mut().for_each(|entry| strip_comments(&mut entry.value));
-        }
-        Value::List(items) => {
-            items.retain(|item| !matches!(item, Value::Comment(_)));
-            items.iter_mut().for_each(strip_comments);
-        }
-        _ => {}
-    }
-}
-
-/// From an entry to the next, with the comma between them.
-fn flow_range(start: usize, end: usize, before: Option<usize>, next: Option<usize>) -> Range<usize> {
-    match (next, before) {
-        (Some(next), _) => start..next,
-        (None, Some(before)) => before..end,
-        (None, None) => start..end,
-    }
 }
 
 /// The blanks a level that a document uses.
@@ -834,50 +438,4 @@ fn own_step(document: &Node) -> Option<usize> {
         let is_below = value.style != Style::Flow && child.start.line > key.start.line;
         is_below.then(|| child.start.column.checked_sub(key.start.column)).flatten().filter(|step| *step > 0)
     })
-}
-
-fn key_end(key: &Node) -> usize {
-    if key.kind == Kind::Scalar { key.text.end } else { key.end.offset }
-}
-
-/// The end of a node's last value.
-fn content_end(base: &[u8], node: &Node) -> usize {
-    match node.kind {
-        Kind::Scalar => trimmed(base, &node.text),
-        Kind::Alias => node.end.offset,
-        _ if node.style == Style::Flow => node.end.offset,
-        _ => node.content.last().map_or(node.end.offset, |last| content_end(base, last)),
-    }
-}
-
-/// A block text reaches to the end of its last line; that line break and blank lines behind it stay.
-fn trimmed(base: &[u8], range: &Range<usize>) -> usize {
-    let kept = base[range.clone()].iter().rposition(|byte| !matches!(byte, b'\n' | b'\r'));
-    range.start + kept.map_or(0, |at| at + 1)
-}
-
-fn line_start(base: &[u8], at: usize) -> usize {
-    base[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |found| found + 1)
-}
-
-/// The end of the line, before its break.
-fn line_end(base: &[u8], at: usize) -> usize {
-    let end = base[at..].iter().position(|&byte| byte == b'\n').map_or(base.len(), |found| at + found);
-    if end > at && end < base.len() && base[end - 1] == b'\r' { end - 1 } else { end }
-}
-
-fn after_break(base: &[u8], at: usize) -> usize {
-    match &base[at..] {
-        [b'\r', b'\n', ..] => at + 2,
-        [b'\n', ..] => at + 1,
-        _ => at,
-    }
-}
-
-fn before_break(base: &[u8], at: usize) -> usize {
-    match &base[..at] {
-        [.., b'\r', b'\n'] => at - 2,
-        [.., b'\n'] => at - 1,
-        _ => at,
-    }
 }

@@ -1,0 +1,159 @@
+//! Comments of the text, and what becomes of them.
+
+use std::ops::Range;
+
+use crate::cipher;
+use crate::store::yaml::splice::edits::Edits;
+use crate::store::yaml::splice::places::{after_break, line_end, line_start};
+use crate::store::yaml::splice::source::Source;
+use crate::tree::{Branch, Comment, Entry, Key, Value};
+
+/// A comment of the text.
+pub(super) struct Note {
+    pub(super) place: Range<usize>,
+    /// It is an item of its list.
+    pub(super) is_item: bool,
+    pub(super) words: Vec<u8>,
+}
+
+/// Is this a comment, perhaps one that was encrypted into an item?
+pub(super) fn is_note(value: &Value) -> bool {
+    match value {
+        Value::Comment(_) => true,
+        Value::Str(text) => cipher::is_sealed_comment(text.as_bytes()),
+        _ => false,
+    }
+}
+
+impl Edits<'_> {
+    pub(super) fn place(&self, comment: &Comment) -> Option<Range<usize>> {
+        self.source.places.get(Source::number(comment)?).cloned()
+    }
+
+    pub(super) fn note_of(&self, comment: &Comment) -> Option<Note> {
+        let words = self.source.words(comment)?.as_bytes().to_vec();
+        Some(Note { place: self.place(comment)?, is_item: false, words })
+    }
+
+    /// Comments of a mapping.
+    pub(super) fn comments(
+        &mut self,
+        old: &[&Comment],
+        new: Vec<&mut Comment>,
+        removed: &Range<usize>,
+    ) -> Option<()> {
+        let notes: Vec<Note> = old.iter().map(|comment| self.note_of(comment)).collect::<Option<_>>()?;
+        let mut texts: Vec<Value> = new.iter().map(|comment| Value::Comment((**comment).clone())).collect();
+        self.notes(&notes, texts.iter_mut().collect(), removed)?;
+        for (comment, text) in new.into_iter().zip(texts) {
+            if let Value::Comment(text) = text {
+                *comment = text;
+            }
+        }
+        Some(())
+    }
+
+    /// Comments of one container, in order. Those that go with a removed range get the number of their place.
+    pub(super) fn notes(&mut self, old: &[Note], new: Vec<&mut Value>, removed: &Range<usize>) -> Option<()> {
+        let stays = |note: &Note| !removed.contains(&note.place.start);
+        let all = new.len() == old.len();
+        if !all && new.len() != old.iter().filter(|note| stays(note)).count() {
+            return self.drop_notes(old, &new);
+        }
+        let mut new = new.into_iter();
+        for note in old {
+            if !stays(note) {
+                if all {
+                    let number = self.source.places.iter().position(|place| *place == note.place)?;
+                    *new.next()? = Value::Comment(Comment::line(number.to_string()));
+                }
+                continue;
+            }
+            let (text, is_item) = match new.next()? {
+                Value::Comment(comment) => (comment.text.as_bytes().to_vec(), false),
+                Value::Str(text) => (text.as_bytes().to_vec(), true),
+                _ => return None,
+            };
+            if note.words == text && note.is_item == is_item {
+                continue;
+            }
+            if text.contains(&b'\n') || text.contains(&b'\r') {
+                return None;
+            }
+            let mark: &[u8] = if is_item { b"- " } else { b"#" };
+            self.list.push((note.place.clone(), [mark, &text].concat()));
+        }
+        Some(())
+    }
+
+    /// Takes out comments that are wanted no more; all others must be as they were.
+    pub(super) fn drop_notes(&mut self, old: &[Note], new: &[&mut Value]) -> Option<()> {
+        let mut wanted = new.iter().map(|value| match &**value {
+            Value::Comment(comment) => comment.text.as_bytes(),
+            Value::Str(text) => text.as_bytes(),
+            _ => &[],
+        });
+        let mut next = wanted.next();
+        for note in old {
+            if next == Some(&note.words) {
+                next = wanted.next();
+                continue;
+            }
+            let base = &self.source.base;
+            let first = line_start(base, note.place.start);
+            let before =
+                base[first..note.place.start].iter().rposition(|&byte| byte != b' ' && byte != b'\t');
+            let range = match before {
+                Some(at) => first + at + 1..note.place.end,
+                None => first..after_break(base, line_end(base, note.place.end)),
+            };
+            self.list.push((range, Vec::new()));
+        }
+        next.is_none().then_some(())
+    }
+}
+
+pub(super) fn comments_of(branch: &Branch) -> Vec<&Comment> {
+    let comment = |entry: &'_ Entry| matches!(entry.key, Key::Comment(_));
+    branch
+        .entries
+        .iter()
+        .filter(|entry| comment(entry))
+        .filter_map(|entry| if let Key::Comment(comment) = &entry.key { Some(comment) } else { None })
+        .collect()
+}
+
+pub(super) fn comments_in(branch: &mut Branch) -> Vec<&mut Comment> {
+    branch
+        .entries
+        .iter_mut()
+        .filter_map(|entry| if let Key::Comment(comment) = &mut entry.key { Some(comment) } else { None })
+        .collect()
+}
+
+pub(super) fn drop_comments(branch: &mut Branch, removed: &Range<usize>, source: &Source) {
+    branch
+        .entries
+        .retain(|entry| !matches!(&entry.key, Key::Comment(comment) if is_dropped(comment, removed, source)));
+}
+
+/// Is this the number of a comment in a removed range?
+pub(super) fn is_dropped(comment: &Comment, removed: &Range<usize>, source: &Source) -> bool {
+    Source::number(comment)
+        .and_then(|number| source.places.get(number))
+        .is_some_and(|place| removed.contains(&place.start))
+}
+
+pub(super) fn strip_comments(value: &mut Value) {
+    match value {
+        Value::Branch(branch) => {
+            branch.entries.retain(|entry| !matches!(entry.key, Key::Comment(_)));
+            branch.entries.iter_mut().for_each(|entry| strip_comments(&mut entry.value));
+        }
+        Value::List(items) => {
+            items.retain(|item| !matches!(item, Value::Comment(_)));
+            items.iter_mut().for_each(strip_comments);
+        }
+        _ => {}
+    }
+}

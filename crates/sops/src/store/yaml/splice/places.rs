@@ -1,0 +1,51 @@
+//! Where things begin and end in the bytes of a text.
+
+use std::ops::Range;
+
+use sealfast_yaml::node::{Kind, Node, Style};
+
+pub(super) fn key_end(key: &Node) -> usize {
+    if key.kind == Kind::Scalar { key.text.end } else { key.end.offset }
+}
+
+/// The end of a node's last value.
+pub(super) fn content_end(base: &[u8], node: &Node) -> usize {
+    match node.kind {
+        Kind::Scalar => trimmed(base, &node.text),
+        Kind::Alias => node.end.offset,
+        _ if node.style == Style::Flow => node.end.offset,
+        _ => node.content.last().map_or(node.end.offset, |last| content_end(base, last)),
+    }
+}
+
+/// A block text reaches to the end of its last line; that line break and blank lines behind it stay.
+pub(super) fn trimmed(base: &[u8], range: &Range<usize>) -> usize {
+    let kept = base[range.clone()].iter().rposition(|byte| !matches!(byte, b'\n' | b'\r'));
+    range.start + kept.map_or(0, |at| at + 1)
+}
+
+pub(super) fn line_start(base: &[u8], at: usize) -> usize {
+    base[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |found| found + 1)
+}
+
+/// The end of the line, before its break.
+pub(super) fn line_end(base: &[u8], at: usize) -> usize {
+    let end = base[at..].iter().position(|&byte| byte == b'\n').map_or(base.len(), |found| at + found);
+    if end > at && end < base.len() && base[end - 1] == b'\r' { end - 1 } else { end }
+}
+
+pub(super) fn after_break(base: &[u8], at: usize) -> usize {
+    match &base[at..] {
+        [b'\r', b'\n', ..] => at + 2,
+        [b'\n', ..] => at + 1,
+        _ => at,
+    }
+}
+
+pub(super) fn before_break(base: &[u8], at: usize) -> usize {
+    match &base[..at] {
+        [.., b'\r', b'\n'] => at - 2,
+        [.., b'\n'] => at - 1,
+        _ => at,
+    }
+}
