@@ -62,7 +62,7 @@ impl Query {
     pub(crate) fn parse(text: &str) -> Self {
         let pair = |part: &str| {
             let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            (decode(key, Plus::Space), decode(value, Plus::Space))
+            (decoded(key), decoded(value))
         };
         Self(text.split('&').filter(|part| !part.is_empty()).map(pair).collect())
     }
@@ -92,6 +92,11 @@ impl Query {
             }),
         }
     }
+}
+
+/// A part of a query without its escapes.
+pub(crate) fn decoded(text: &str) -> String {
+    decode(text, Plus::Space)
 }
 
 #[derive(Clone, Copy, PartialEq)]

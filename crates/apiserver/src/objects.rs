@@ -469,7 +469,7 @@ fn shown_version(resource: &Resource) -> String {
 }
 
 /// The same value with its keys in order.
-fn sorted(value: &Value) -> Value {
+pub(crate) fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let mut keys: Vec<&String> = map.keys().collect();

@@ -18,6 +18,11 @@ pub(crate) fn canonical(value: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
+/// The value of a quantity in nanos; `None` for what is none.
+pub(crate) fn nanos(text: &str) -> Option<i128> {
+    parse(text).ok().map(|(nanos, _)| nanos)
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Format {
     Binary,

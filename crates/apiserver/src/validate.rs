@@ -3,12 +3,14 @@
 //! Follows: the apiextensions part of kube-apiserver 1.36, its texts as recorded. Pure.
 
 mod format;
+mod functions;
 mod prune;
 mod rules;
 
 use serde_json::Value;
 
 pub(crate) use prune::{default, prune};
+pub(crate) use rules::compile_error;
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,8 @@ pub(crate) enum Kind {
     Type(String, String),
     /// Missing.
     Required,
+    /// Missing, as a rule says in these words.
+    Missing(String),
     /// Not one of these.
     NotSupported(Value, Vec<Value>),
     /// More bytes than these.
@@ -53,7 +57,7 @@ impl Problem {
         match self.kind {
             Kind::Invalid(..) | Kind::Rule(_) => "FieldValueInvalid",
             Kind::Type(..) => "FieldValueTypeInvalid",
-            Kind::Required => "FieldValueRequired",
+            Kind::Required | Kind::Missing(_) => "FieldValueRequired",
             Kind::NotSupported(..) => "FieldValueNotSupported",
             Kind::TooLong(_) => "FieldValueTooLong",
             Kind::TooMany(..) => "FieldValueTooMany",
@@ -70,6 +74,7 @@ impl Problem {
             Kind::Rule(why) => format!("Invalid value: {why}"),
             Kind::Type(found, why) => format!("Invalid value: {found:?}: {why}: {found:?}"),
             Kind::Required => "Required value".to_owned(),
+            Kind::Missing(why) => format!("Required value: {why}"),
             Kind::NotSupported(value, supported) => {
                 let supported: Vec<String> = supported.iter().map(Value::to_string).collect();
                 format!("Unsupported value: {value}: supported values: {}", supported.join(", "))
@@ -228,12 +233,22 @@ fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &str, probl
         let text = format!("{path} in body should have at least {least} items");
         problems.push(Problem::new(path, Kind::Invalid(Value::from(count), text)));
     }
-    let old = old.and_then(Value::as_array);
+    let keyed = schema["x-kubernetes-list-type"] == "map";
     for (at, item) in items.iter().enumerate() {
-        let twin = old.and_then(|old| old.get(at));
+        let twin = if keyed { twin_in(schema, old, item) } else { old.and_then(|old| old.get(at)) };
         walk(&schema["items"], item, twin, &format!("{path}[{at}]"), problems);
     }
     duplicates(schema, items, path, problems);
+}
+
+/// The item of the same keys in the list as it was; lists without keys have no such items.
+fn twin_in<'a>(schema: &Value, old: Option<&'a Value>, item: &Value) -> Option<&'a Value> {
+    if schema["x-kubernetes-list-type"] != "map" {
+        return None;
+    }
+    let keys: Vec<&str> =
+        schema["x-kubernetes-list-map-keys"].as_array()?.iter().filter_map(Value::as_str).collect();
+    old?.as_array()?.iter().find(|twin| keys.iter().all(|key| twin.get(*key) == item.get(*key)))
 }
 
 fn duplicates(schema: &Value, items: &[Value], path: &str, problems: &mut Vec<Problem>) {

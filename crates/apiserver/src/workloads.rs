@@ -134,7 +134,7 @@ fn condition(old: &Value, kind: &str, status: &str, reason: &str, message: &str)
 fn template_hash(template: &Value) -> String {
     use sha2::{Digest, Sha256};
     const LETTERS: &[u8] = b"456789bcdf";
-    let digest = Sha256::digest(template.to_string());
+    let digest = Sha256::digest(objects::sorted(template).to_string());
     digest[..10].iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect()
 }
 

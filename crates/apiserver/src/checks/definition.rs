@@ -134,6 +134,7 @@ fn structural(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>)
             });
         }
     }
+    rules(schema, path, causes);
     for (name, known) in schema["properties"].as_object().into_iter().flatten() {
         structural(known, &format!("{path}.properties[{name}]"), Place::Field, causes);
     }
@@ -142,6 +143,23 @@ fn structural(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>)
     }
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
         structural(items, &format!("{path}.items"), Place::Item, causes);
+    }
+}
+
+/// Rules that cannot be compiled.
+fn rules(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
+    for (at, rule) in schema["x-kubernetes-validations"].as_array().into_iter().flatten().enumerate() {
+        let place = format!("{path}.x-kubernetes-validations[{at}]");
+        if text(rule, &["rule"]).trim().is_empty() {
+            causes.push(Cause::required(format!("{place}.rule"), "rule is not specified"));
+        }
+        for key in ["rule", "messageExpression"] {
+            let stated = text(rule, &[key]);
+            if let Some(why) = crate::validate::compile_error(stated).filter(|_| !stated.trim().is_empty()) {
+                let why = format!("compilation failed: {why}");
+                causes.push(Cause::invalid(format!("{place}.{key}"), &json!(stated), &why));
+            }
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Validation rules in CEL (`x-kubernetes-validations`).
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cel::{Context, Program, Value as Cel};
+use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::{Kind, Problem, join};
+use super::{Kind, Problem, functions, join, twin_in};
 
 const RULES: &str = "x-kubernetes-validations";
 
@@ -18,6 +19,11 @@ pub(super) fn any(schema: &Value) -> bool {
         || schema.get("properties").and_then(Value::as_object).is_some_and(|fields| fields.values().any(any))
 }
 
+/// Why a rule cannot be compiled; `None` when it can.
+pub(crate) fn compile_error(rule: &str) -> Option<String> {
+    functions::ENVIRONMENT.compile(rule).err().map(|error| error.to_string())
+}
+
 /// Checks every rule that applies to the value and its parts.
 pub(super) fn check(
     schema: &Value,
@@ -26,8 +32,21 @@ pub(super) fn check(
     path: &str,
     problems: &mut Vec<Problem>,
 ) {
+    if any(schema) {
+        let context = functions::context();
+        walk(&context, schema, (new, old), path, problems);
+    }
+}
+
+fn walk(
+    context: &Context<'_, '_>,
+    schema: &Value,
+    (new, old): (&Value, Option<&Value>),
+    path: &str,
+    problems: &mut Vec<Problem>,
+) {
     for rule in schema.get(RULES).and_then(Value::as_array).into_iter().flatten() {
-        problems.extend(one(rule, new, old, path));
+        problems.extend(one(context, schema, rule, (new, old), path));
     }
     match new {
         Value::Object(fields) => {
@@ -35,72 +54,268 @@ pub(super) fn check(
                 let known = schema.get("properties").and_then(|properties| properties.get(name));
                 if let Some(known) = known.or_else(|| schema.get("additionalProperties")) {
                     let twin = old.and_then(|old| old.get(name));
-                    check(known, value, twin, &join(path, name), problems);
+                    walk(context, known, (value, twin), &join(path, name), problems);
                 }
             }
         }
         Value::Array(items) if schema.get("items").is_some_and(any) => {
             for (at, item) in items.iter().enumerate() {
-                check(&schema["items"], item, None, &format!("{path}[{at}]"), problems);
+                let twin = twin_in(schema, old, item);
+                walk(context, &schema["items"], (item, twin), &format!("{path}[{at}]"), problems);
             }
         }
         _ => {}
     }
 }
 
-fn one(rule: &Value, new: &Value, old: Option<&Value>, path: &str) -> Option<Problem> {
+fn one(
+    context: &Context<'_, '_>,
+    schema: &Value,
+    rule: &Value,
+    (new, old): (&Value, Option<&Value>),
+    path: &str,
+) -> Option<Problem> {
     let text = rule["rule"].as_str()?;
-    let compares = text.contains("oldSelf");
-    if compares && old.is_none() {
+    let optional = rule["optionalOldSelf"] == true;
+    if text.contains("oldSelf") && old.is_none() && !optional {
         return None;
     }
-    let mut context = Context::default();
-    context.add_variable_from_value("self", to_cel(new));
-    if let Some(old) = old {
-        context.add_variable_from_value("oldSelf", to_cel(old));
+    let mut context = context.new_inner_scope();
+    context.add_variable_from_value("self", to_cel(schema, new));
+    match old.map(|old| to_cel(schema, old)) {
+        old if optional => context.add_variable_from_value("oldSelf", functions::optional(old)),
+        Some(old) => context.add_variable_from_value("oldSelf", old),
+        None => {}
     }
-    let holds = Program::compile(text).ok().and_then(|program| program.execute(&context).ok());
-    if holds == Some(Cel::Bool(true)) {
-        return None;
-    }
-    let message = message(rule, &context).unwrap_or_else(|| format!("failed rule: {text}"));
+    let outcome = match compiled(text) {
+        Some(program) => program.execute(&context),
+        None => return Some(Problem::new(path, Kind::Rule(format!("rule compile error: {text}")))),
+    };
+    let message = match outcome {
+        Ok(Cel::Bool(true)) => return None,
+        Ok(_) => message(rule, &context).unwrap_or_else(|| format!("failed rule: {text}")),
+        Err(error) => format!("{} evaluating rule: {text}", lower(&error.to_string())),
+    };
     let field = match rule["fieldPath"].as_str() {
         Some(below) => format!("{path}{below}"),
         None => path.to_owned(),
     };
     let kind = match rule["reason"].as_str() {
         Some("FieldValueForbidden") => Kind::Forbidden(message),
-        Some("FieldValueRequired") => Kind::Required,
+        Some("FieldValueRequired") => Kind::Missing(message),
+        Some("FieldValueDuplicate") => Kind::Duplicate(new.clone()),
         _ if new.is_object() || new.is_array() => Kind::Rule(message),
         _ => Kind::Invalid(new.clone(), message),
     };
     Some(Problem::new(&field, kind))
 }
 
+/// A text that goes on in a sentence.
+fn lower(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + letters.as_str())
+}
+
 fn message(rule: &Value, context: &Context<'_, '_>) -> Option<String> {
     if let Some(expression) = rule["messageExpression"].as_str()
-        && let Some(Cel::String(text)) = Program::compile(expression).ok()?.execute(context).ok()
+        && let Some(Cel::String(text)) = compiled(expression)?.execute(context).ok()
+        && !text.trim().is_empty()
+        && !text.contains('\n')
     {
         return Some(text.to_string());
     }
-    rule["message"].as_str().map(str::to_owned)
+    rule["message"].as_str().filter(|text| !text.is_empty()).map(|text| text.trim().to_owned())
 }
 
-/// Whole numbers are signed: rules compare them with literals.
-fn to_cel(value: &Value) -> Cel {
+/// A program, kept for the next object.
+fn compiled(text: &str) -> Option<Arc<Program>> {
+    static KEPT: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
+    if let Some(program) = KEPT.lock().get(text) {
+        return Some(Arc::clone(program));
+    }
+    let program = Arc::new(functions::ENVIRONMENT.compile(text).ok()?);
+    let mut kept = KEPT.lock();
+    if kept.len() >= MOST_PROGRAMS {
+        kept.clear();
+    }
+    kept.insert(text.to_owned(), Arc::clone(&program));
+    Some(program)
+}
+
+/// A value as rules see it: whole numbers are signed, times and durations are what their format says.
+fn to_cel(schema: &Value, value: &Value) -> Cel {
     match value {
         Value::Null => Cel::Null,
         Value::Bool(truth) => Cel::Bool(*truth),
+        Value::Number(number) if schema["type"] == "number" => {
+            Cel::Float(number.as_f64().unwrap_or_default())
+        }
         Value::Number(number) => match number.as_i64() {
             Some(number) => Cel::Int(number),
             None => Cel::Float(number.as_f64().unwrap_or_default()),
         },
-        Value::String(text) => Cel::String(Arc::new(text.clone())),
-        Value::Array(items) => Cel::List(Arc::new(items.iter().map(to_cel).collect())),
+        Value::String(text) => text_to_cel(schema["format"].as_str().unwrap_or_default(), text),
+        Value::Array(items) => {
+            Cel::List(Arc::new(items.iter().map(|item| to_cel(&schema["items"], item)).collect()))
+        }
         Value::Object(fields) => {
-            let map: HashMap<String, Cel> =
-                fields.iter().map(|(name, value)| (name.clone(), to_cel(value))).collect();
+            let known = |name: &String| schema["properties"].get(name);
+            let map: HashMap<String, Cel> = fields
+                .iter()
+                .map(|(name, value)| match known(name) {
+                    Some(known) => (escaped(name), to_cel(known, value)),
+                    None => (name.clone(), to_cel(&schema["additionalProperties"], value)),
+                })
+                .collect();
             Cel::Map(map.into())
         }
+    }
+}
+
+fn text_to_cel(format: &str, text: &str) -> Cel {
+    let plain = || Cel::String(Arc::new(text.to_owned()));
+    match format {
+        "date-time" => chrono::DateTime::parse_from_rfc3339(text).map_or_else(|_| plain(), Cel::Timestamp),
+        "date" => chrono::DateTime::parse_from_rfc3339(&format!("{text}T00:00:00Z"))
+            .map_or_else(|_| plain(), Cel::Timestamp),
+        "duration" => {
+            let (negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
+            let parsed = sealfast_k8s::duration::parse(text).ok();
+            let parsed = parsed.and_then(|duration| chrono::Duration::from_std(duration).ok());
+            parsed.map_or_else(plain, |duration| Cel::Duration(if negative { -duration } else { duration }))
+        }
+        _ => plain(),
+    }
+}
+
+/// The name by which rules reach a field whose own name is no identifier.
+fn escaped(name: &str) -> String {
+    if KEYWORDS.contains(&name) {
+        return format!("__{name}__");
+    }
+    if !name.contains(['.', '-', '/']) && !name.contains("__") {
+        return name.to_owned();
+    }
+    let name = name.replace("__", "__underscores__");
+    name.replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__")
+}
+
+const MOST_PROGRAMS: usize = 1000;
+const KEYWORDS: [&str; 21] = [
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The problems of an object by one rule.
+    fn told(rule: &Value, new: &Value, old: Option<&Value>) -> Vec<String> {
+        let text = json!({"type": "string"});
+        let schema = json!({
+            "type": "object", "x-kubernetes-validations": [rule],
+            "properties": {
+                "s": text, "a": {"type": "integer"}, "n": {"type": "number"}, "l": {"type": "array", "items": text},
+                "i": {"type": "array", "items": {"type": "integer"}}, "d": {"type": "string", "format": "date-time"},
+                "u": {"type": "string", "format": "duration"}, "m": {"type": "object", "additionalProperties": text},
+                "a-b": text, "x": {"x-kubernetes-int-or-string": true},
+            },
+        });
+        let mut problems = Vec::new();
+        check(&schema, new, old, "spec", &mut problems);
+        problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message())).collect()
+    }
+
+    #[test]
+    fn rules_hold_with_every_library() {
+        let object = json!({
+            "s": "a-b", "a": 2, "n": 2, "l": ["a", "b"], "i": [1, 2, 3], "d": "2024-01-02T00:00:00Z", "u": "1h",
+            "m": {"k": "v"}, "a-b": "dashed", "x": 5,
+        });
+        for rule in [
+            "self.s.upperAscii() == 'A-B' && 'X'.lowerAscii() == 'x' && self.s.charAt(1) == '-'",
+            "self.s.indexOf('b') == 2 && self.s.lastIndexOf('a') == 0 && self.s.indexOf('z') == -1",
+            "self.s.replace('a', 'x') == 'x-b' && self.s.substring(2) == 'b' && self.s.substring(0, 1) == 'a'",
+            "self.s.split('-') == ['a', 'b'] && ' a '.trim() == 'a' && self.l.join('+') == 'a+b'",
+            "'abc'.reverse() == 'cba' && 'abc'.split('') == ['a', 'b', 'c'] && 'a,b,c'.split(',', 2) == ['a', 'b,c']",
+            "'%s is %d, %.2f, %x %b'.format([self.s, self.a, 1.5, 255, 5]) == 'a-b is 2, 1.50, ff 101'",
+            "self.i.isSorted() && self.i.sum() == 6 && self.i.min() == 1 && self.i.max() == 3",
+            "self.i.indexOf(2) == 1 && self.i.slice(0, 2) == [1, 2] && [[1], [2]].flatten() == [1, 2]",
+            "[1, 1, 2].distinct() == [1, 2] && [2, 1].sort() == [1, 2] && self.i.reverse() == [3, 2, 1]",
+            "'a12b3'.find('[0-9]+') == '12' && 'a12b3'.findAll('[0-9]+') == ['12', '3']",
+            "isURL('https://a.b:8/p?q=1') && url('https://a.b:8/p?q=1').getHost() == 'a.b:8' && !isURL('no')",
+            "url('https://[::1]:8/p?q=1&q=2').getPort() == '8' && url('https://a/?q=1&q=2').getQuery() == {'q': ['1', '2']}",
+            "isQuantity('2Gi') && quantity('2Gi').isGreaterThan(quantity('1Gi')) && !isQuantity('x')",
+            "quantity('1').add(quantity('500m')).compareTo(quantity('1.5')) == 0 && quantity('1k').asInteger() == 1000",
+            "isIP('127.0.0.1') && ip('127.0.0.1').isLoopback() && ip('::1').family() == 6 && !isIP('1.2.3')",
+            "cidr('10.0.0.0/8').containsIP('10.1.1.1') && !cidr('10.0.0.0/8').containsIP('11.0.0.1')",
+            "cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16') && cidr('10.1.2.3/8').masked() == cidr('10.0.0.0/8')",
+            "self.?none.orValue(5) == 5 && !self.?none.hasValue() && self.m[?'k'].orValue('d') == 'v'",
+            "self.u > duration('1m') && self.d > timestamp('2020-01-01T00:00:00Z') && self.d.getFullYear() == 2024",
+            "sets.contains(self.i, [1]) && math.greatest(self.a, 1) == 2 && sets.equivalent([1, 2], [2, 1])",
+            "semver('1.2.3').isGreaterThan(semver('1.2.3-rc.1')) && semver('1.2.3').minor() == 2 && !isSemver('1.2')",
+            "self.a__dash__b == 'dashed' && self.n == 2.0 && self.x == 5 && type(self.a) == int",
+            "self.m.all(k, self.m[k] == 'v') && self.l.exists_one(x, x == 'a') && self.l.map(x, x + '1') == ['a1', 'b1']",
+        ] {
+            assert_eq!(told(&json!({"rule": rule}), &object, None), Vec::<String>::new(), "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_broken_rule_says_so_in_its_own_way() {
+        let object = json!({"a": 1});
+        let rule = |more: Value| {
+            let mut rule = json!({"rule": "self.a > 5"});
+            rule.as_object_mut()
+                .into_iter()
+                .for_each(|map| map.extend(more.as_object().cloned().unwrap_or_default()));
+            told(&rule, &object, None)
+        };
+        assert_eq!(rule(json!({})), ["spec: Invalid value: failed rule: self.a > 5"]);
+        assert_eq!(rule(json!({"message": "m"})), ["spec: Invalid value: m"]);
+        assert_eq!(
+            rule(json!({"messageExpression": "'a is ' + string(self.a)"})),
+            ["spec: Invalid value: a is 1"]
+        );
+        let forbidden = json!({"reason": "FieldValueForbidden", "fieldPath": ".a"});
+        assert_eq!(rule(forbidden), ["spec.a: Forbidden: failed rule: self.a > 5"]);
+        let required = json!({"reason": "FieldValueRequired", "message": "need"});
+        assert_eq!(rule(required), ["spec: Required value: need"]);
+        let missing = told(&json!({"rule": "self.zz > 5"}), &object, None);
+        assert_eq!(missing, ["spec: Invalid value: no such key: zz evaluating rule: self.zz > 5"]);
+    }
+
+    #[test]
+    fn transition_rules_wait_for_an_old_value_unless_they_take_none() {
+        let (old, new) = (json!({"a": 1}), json!({"a": 2}));
+        let fixed = json!({"rule": "self.a == oldSelf.a", "message": "fixed"});
+        assert!(told(&fixed, &new, None).is_empty());
+        assert_eq!(told(&fixed, &new, Some(&old)), ["spec: Invalid value: fixed"]);
+        let optional = json!({"rule": "!oldSelf.hasValue() || oldSelf.value().a == self.a", "optionalOldSelf": true, "message": "fixed"});
+        assert!(told(&optional, &new, None).is_empty());
+        assert_eq!(told(&optional, &new, Some(&old)), ["spec: Invalid value: fixed"]);
+        assert!(compile_error("self.a >").is_some() && compile_error("self.a > 1").is_none());
     }
 }

@@ -1,0 +1,130 @@
+//! Quantities and versions.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use cel::Value;
+use cel::objects::Opaque;
+
+use super::{Function, text_of};
+use crate::quantity;
+
+/// A quantity in nanos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Quantity(i128);
+
+/// A version of semver.org without its build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Version {
+    numbers: [u64; 3],
+    /// What follows the dash; a release has none and is the greatest.
+    pre: Vec<String>,
+}
+
+impl Opaque for Quantity {
+    fn runtime_type_name(&self) -> &str {
+        "kubernetes.Quantity"
+    }
+}
+
+impl Opaque for Version {
+    fn runtime_type_name(&self) -> &str {
+        "kubernetes.Semver"
+    }
+}
+
+pub(super) const FUNCTIONS: &[(&str, Function)] = &[
+    ("quantity", |values| Some(wrapped(parsed(values.first()?)?))),
+    ("isQuantity", |values| {
+        text_of(values.first()?)?;
+        Some(parsed(&values[0]).is_some().into())
+    }),
+    ("sign", |values| Some(Value::Int(held(values.first()?)?.0.signum() as i64))),
+    ("isInteger", |values| {
+        let nanos = held(values.first()?)?.0;
+        Some((nanos % NANO == 0 && i64::try_from(nanos / NANO).is_ok()).into())
+    }),
+    ("asInteger", |values| {
+        let nanos = held(values.first()?)?.0;
+        (nanos % NANO == 0).then(|| i64::try_from(nanos / NANO).ok().map(Value::Int)).flatten()
+    }),
+    ("asApproximateFloat", |values| Some(Value::Float(held(values.first()?)?.0 as f64 / NANO as f64))),
+    ("add", |values| Some(wrapped(Quantity(held(values.first()?)?.0.checked_add(number(values.get(1)?)?)?)))),
+    ("sub", |values| Some(wrapped(Quantity(held(values.first()?)?.0.checked_sub(number(values.get(1)?)?)?)))),
+    ("semver", |values| Some(Value::Opaque(Arc::new(version(text_of(values.first()?)?)?)))),
+    ("isSemver", |values| Some(version(text_of(values.first()?)?).is_some().into())),
+    ("major", |values| part(values, 0)),
+    ("minor", |values| part(values, 1)),
+    ("patch", |values| part(values, 2)),
+    ("isGreaterThan", |values| Some((compared(values)? == Ordering::Greater).into())),
+    ("isLessThan", |values| Some((compared(values)? == Ordering::Less).into())),
+    ("compareTo", |values| Some(Value::Int(compared(values)? as i64))),
+];
+
+fn parsed(value: &Value) -> Option<Quantity> {
+    quantity::nanos(text_of(value)?).map(Quantity)
+}
+
+fn wrapped(quantity: Quantity) -> Value {
+    Value::Opaque(Arc::new(quantity))
+}
+
+fn held(value: &Value) -> Option<Quantity> {
+    match value {
+        Value::Opaque(opaque) => opaque.downcast_ref::<Quantity>().copied(),
+        _ => None,
+    }
+}
+
+/// The nanos of a quantity or a whole number.
+fn number(value: &Value) -> Option<i128> {
+    match value {
+        Value::Int(number) => Some(i128::from(*number) * NANO),
+        other => held(other).map(|quantity| quantity.0),
+    }
+}
+
+fn compared(values: &[Value]) -> Option<Ordering> {
+    let [Value::Opaque(left), Value::Opaque(right)] = values else { return None };
+    if let (Some(left), Some(right)) = (left.downcast_ref::<Quantity>(), right.downcast_ref::<Quantity>()) {
+        return Some(left.cmp(right));
+    }
+    let (left, right) = (left.downcast_ref::<Version>()?, right.downcast_ref::<Version>()?);
+    Some(left.numbers.cmp(&right.numbers).then_with(|| precedence(&left.pre, &right.pre)))
+}
+
+fn precedence(left: &[String], right: &[String]) -> Ordering {
+    match (left.is_empty(), right.is_empty()) {
+        (true, true) => return Ordering::Equal,
+        (true, false) => return Ordering::Greater,
+        (false, true) => return Ordering::Less,
+        (false, false) => {}
+    }
+    let pairs =
+        left.iter().zip(right).map(|(left, right)| match (left.parse::<u64>(), right.parse::<u64>()) {
+            (Ok(left), Ok(right)) => left.cmp(&right),
+            (Ok(_), Err(_)) => Ordering::Less,
+            (Err(_), Ok(_)) => Ordering::Greater,
+            (Err(_), Err(_)) => left.cmp(right),
+        });
+    pairs.fold(Ordering::Equal, Ordering::then).then(left.len().cmp(&right.len()))
+}
+
+fn part(values: &[Value], at: usize) -> Option<Value> {
+    let Value::Opaque(opaque) = values.first()? else { return None };
+    i64::try_from(opaque.downcast_ref::<Version>()?.numbers[at]).ok().map(Value::Int)
+}
+
+fn version(text: &str) -> Option<Version> {
+    let text = text.split_once('+').map_or(text, |(version, _)| version);
+    let (core, pre) = text.split_once('-').unwrap_or((text, ""));
+    let mut numbers = core.split('.').map(|part| {
+        let plain = part == "0" || !part.starts_with('0');
+        part.parse::<u64>().ok().filter(|_| plain && part.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    let found = [numbers.next()??, numbers.next()??, numbers.next()??];
+    let pre: Vec<String> = pre.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    numbers.next().is_none().then_some(Version { numbers: found, pre })
+}
+
+const NANO: i128 = 1_000_000_000;

@@ -1,0 +1,231 @@
+//! URLs, addresses and networks.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use cel::Value;
+use cel::objects::{Key, Opaque};
+
+use super::{Function, listed, text_of, texted};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Url {
+    scheme: String,
+    host: String,
+    path: String,
+    query: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Address(IpAddr);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Opaque for Url {
+    fn runtime_type_name(&self) -> &str {
+        "kubernetes.URL"
+    }
+}
+
+impl Opaque for Address {
+    fn runtime_type_name(&self) -> &str {
+        "net.IP"
+    }
+}
+
+impl Opaque for Network {
+    fn runtime_type_name(&self) -> &str {
+        "net.CIDR"
+    }
+}
+
+pub(super) const FUNCTIONS: &[(&str, Function)] = &[
+    ("url", |values| Some(Value::Opaque(Arc::new(url(text_of(values.first()?)?)?)))),
+    ("isURL", |values| Some(url(text_of(values.first()?)?).is_some().into())),
+    ("getScheme", |values| of_url(values, |url| texted(url.scheme.as_str()))),
+    ("getHost", |values| of_url(values, |url| texted(url.host.as_str()))),
+    ("getHostname", |values| of_url(values, |url| texted(split_host(&url.host).0))),
+    ("getPort", |values| of_url(values, |url| texted(split_host(&url.host).1))),
+    ("getEscapedPath", |values| of_url(values, |url| texted(url.path.as_str()))),
+    ("getQuery", |values| of_url(values, query)),
+    ("ip", |values| match values.first()? {
+        Value::String(text) => Some(Value::Opaque(Arc::new(Address(address(text)?)))),
+        network => network_of(network).map(|network| Value::Opaque(Arc::new(Address(network.address)))),
+    }),
+    ("isIP", |values| Some(address(text_of(values.first()?)?).is_some().into())),
+    ("ip.isCanonical", |values| {
+        let text = text_of(values.first()?)?;
+        Some((address(text)?.to_string() == text).into())
+    }),
+    ("family", |values| Some(Value::Int(if address_of(values.first()?)?.is_ipv4() { 4 } else { 6 }))),
+    ("isUnspecified", |values| Some(address_of(values.first()?)?.is_unspecified().into())),
+    ("isLoopback", |values| Some(address_of(values.first()?)?.is_loopback().into())),
+    ("isLinkLocalMulticast", |values| {
+        Some(
+            match address_of(values.first()?)? {
+                IpAddr::V4(address) => address.octets()[..3] == [224, 0, 0],
+                IpAddr::V6(address) => address.segments()[0] & 0xff0f == 0xff02,
+            }
+            .into(),
+        )
+    }),
+    ("isLinkLocalUnicast", |values| {
+        Some(
+            match address_of(values.first()?)? {
+                IpAddr::V4(address) => address.is_link_local(),
+                IpAddr::V6(address) => address.segments()[0] & 0xffc0 == 0xfe80,
+            }
+            .into(),
+        )
+    }),
+    ("isGlobalUnicast", |values| {
+        let address = address_of(values.first()?)?;
+        let linked = match address {
+            IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+            IpAddr::V6(address) => address.segments()[0] & 0xffc0 == 0xfe80,
+        };
+        let other = address.is_unspecified() || address.is_loopback() || address.is_multicast() || linked;
+        Some((!other).into())
+    }),
+    ("cidr", |values| Some(Value::Opaque(Arc::new(network(text_of(values.first()?)?)?)))),
+    ("isCIDR", |values| Some(network(text_of(values.first()?)?).is_some().into())),
+    ("prefixLength", |values| Some(Value::Int(i64::from(network_of(values.first()?)?.bits)))),
+    ("masked", |values| {
+        let network = network_of(values.first()?)?;
+        let address = from_bits(masked(network.address, network.bits), network.address);
+        Some(Value::Opaque(Arc::new(Network { address, bits: network.bits })))
+    }),
+    ("containsIP", |values| {
+        let network = network_of(values.first()?)?;
+        let inner = match values.get(1)? {
+            Value::String(text) => address(text)?,
+            other => address_of(other)?,
+        };
+        Some(holds(network, inner).into())
+    }),
+    ("containsCIDR", |values| {
+        let network = network_of(values.first()?)?;
+        let inner = match values.get(1)? {
+            Value::String(text) => self::network(text)?,
+            other => network_of(other)?,
+        };
+        Some((inner.bits >= network.bits && holds(network, inner.address)).into())
+    }),
+];
+
+/// An absolute URL, or an absolute path.
+fn url(text: &str) -> Option<Url> {
+    if text.is_empty() || text.chars().any(|letter| letter.is_control() || letter == ' ') {
+        return None;
+    }
+    let text = text.split_once('#').map_or(text, |(before, _)| before);
+    let (before, query) = text.split_once('?').unwrap_or((text, ""));
+    let url = |scheme: &str, host: &str, path: &str| Url {
+        scheme: scheme.to_lowercase(),
+        host: host.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+    };
+    if before.starts_with('/') {
+        return Some(url("", "", before));
+    }
+    let (scheme, rest) = before.split_once(':')?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    if !scheme.starts_with(|letter: char| letter.is_ascii_alphabetic()) || !scheme.bytes().all(plain) {
+        return None;
+    }
+    let Some(rest) = rest.strip_prefix("//") else { return Some(url(scheme, "", rest)) };
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let port = split_host(host).1;
+    port.bytes().all(|byte| byte.is_ascii_digit()).then(|| url(scheme, host, path))
+}
+
+/// Host name without brackets, and port.
+fn split_host(host: &str) -> (&str, &str) {
+    if let Some((name, rest)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (name, rest.strip_prefix(':').unwrap_or_default());
+    }
+    host.rsplit_once(':').unwrap_or((host, ""))
+}
+
+fn query(url: &Url) -> Value {
+    let mut all: std::collections::HashMap<Key, Value> = std::collections::HashMap::new();
+    for part in url.query.split('&').filter(|part| !part.is_empty()) {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let name = Key::from(crate::http::decoded(name));
+        let before = match all.get(&name) {
+            Some(Value::List(items)) => items.to_vec(),
+            _ => Vec::new(),
+        };
+        all.insert(name, listed([before, vec![texted(crate::http::decoded(value))]].concat()));
+    }
+    Value::Map(all.into())
+}
+
+fn of_url(values: &[Value], part: impl FnOnce(&Url) -> Value) -> Option<Value> {
+    match values.first()? {
+        Value::Opaque(opaque) => opaque.downcast_ref::<Url>().map(part),
+        _ => None,
+    }
+}
+
+/// No zone, and no IPv4 address in the clothes of IPv6.
+fn address(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text.parse().ok()?;
+    match address {
+        IpAddr::V6(inner) if inner.to_ipv4_mapped().is_some() => None,
+        other => Some(other),
+    }
+}
+
+fn address_of(value: &Value) -> Option<IpAddr> {
+    match value {
+        Value::Opaque(opaque) => opaque.downcast_ref::<Address>().map(|address| address.0),
+        _ => None,
+    }
+}
+
+fn network(text: &str) -> Option<Network> {
+    let (address, bits) = text.split_once('/')?;
+    let address = self::address(address)?;
+    let bits: u8 = bits.parse().ok()?;
+    (bits <= width(address)).then_some(Network { address, bits })
+}
+
+fn network_of(value: &Value) -> Option<Network> {
+    match value {
+        Value::Opaque(opaque) => opaque.downcast_ref::<Network>().copied(),
+        _ => None,
+    }
+}
+
+fn width(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+fn holds(network: Network, address: IpAddr) -> bool {
+    network.address.is_ipv4() == address.is_ipv4()
+        && masked(network.address, network.bits) == masked(address, network.bits)
+}
+
+/// The leading bits of an address, the rest zero.
+fn masked(address: IpAddr, bits: u8) -> u128 {
+    let rest = u32::from(width(address) - bits);
+    let number = match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
+    };
+    number.checked_shr(rest).and_then(|number| number.checked_shl(rest)).unwrap_or(0)
+}
+
+fn from_bits(bits: u128, like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => IpAddr::V4((bits as u32).into()),
+        IpAddr::V6(_) => IpAddr::V6(bits.into()),
+    }
+}
