@@ -35,6 +35,31 @@ pub enum Error {
         /// The key file.
         path: PathBuf,
     },
+    /// There is a journal, but the key file beside it is gone.
+    #[error("`{}` is missing, and the state beside it cannot be opened without it", path.display())]
+    NoKey {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// A file that holds a key may be read by others.
+    #[error("`{}` may be read by other users (mode {mode:03o}, 600 is wanted)", path.display())]
+    OpenToOthers {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A record of the journal cannot be read although others follow it.
+    #[error("`{}` is damaged at byte {offset}", path.display())]
+    DamagedRecord {
+        /// The journal.
+        path: PathBuf,
+        /// Where the record starts.
+        offset: usize,
+    },
+    /// A record could not be encrypted.
+    #[error("cannot seal a record of the state")]
+    Seal,
     /// The address could not be bound.
     #[error("cannot listen on `{address}`")]
     Listen {

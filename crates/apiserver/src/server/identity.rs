@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::error::Error;
-use crate::storage::journal::private;
+use crate::storage::journal::{private, sync_folder};
 
 /// What proves who the server is, and who its administrator is.
 pub(crate) struct Identity {
@@ -67,7 +67,7 @@ impl Identity {
         }
         let damaged =
             || Error::Damaged { path: key_path.clone(), what: "it does not hold a token and two keys" };
-        let secret = Zeroizing::new(String::from_utf8(read(&key_path)?).map_err(|_| damaged())?);
+        let secret = Zeroizing::new(String::from_utf8(read_key(&key_path)?).map_err(|_| damaged())?);
         let mut lines = secret.splitn(3, '\n');
         let (Some(token), Some(signing), Some(key)) = (lines.next(), lines.next(), lines.next()) else {
             return Err(damaged());
@@ -157,8 +157,11 @@ impl Lock {
 /// The key that seals the state, made when absent.
 pub(crate) fn state_key(dir: &Path) -> Result<(Zeroizing<[u8; 32]>, PathBuf), Error> {
     let path = dir.join("state.key");
-    let kept = Zeroizing::new(if path.exists() { read(&path)? } else { Vec::new() });
+    let kept = Zeroizing::new(if path.exists() { read_key(&path)? } else { Vec::new() });
     if kept.is_empty() {
+        if std::fs::metadata(dir.join("state")).is_ok_and(|state| state.len() > 0) {
+            return Err(Error::NoKey { path });
+        }
         let key = random();
         write(&path, &*key)?;
         return Ok((key, path));
@@ -208,11 +211,23 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// Reads a file that nobody else may read.
+fn read_key(path: &Path) -> Result<Vec<u8>, Error> {
+    use std::os::unix::fs::PermissionsExt;
+    let about = std::fs::metadata(path);
+    let about = about.map_err(|source| Error::File { action: "read", path: path.to_owned(), source })?;
+    let mode = about.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(Error::OpenToOthers { path: path.to_owned(), mode });
+    }
+    read(path)
+}
+
 /// Writes a file of mode 0600 whole: another name first, then in place.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let fresh = path.with_extension("tmp");
     let failed = |source| Error::File { action: "write", path: path.to_owned(), source };
     let mut file = private(&fresh)?;
     file.set_len(0).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&fresh, path).map_err(failed)
+    std::fs::rename(&fresh, path).and_then(|()| sync_folder(path)).map_err(failed)
 }

@@ -3,7 +3,8 @@
 //! Promise: a write is acknowledged once the operating system has it, so it survives the death of this process
 //! at any moment. It is flushed to the disk within a second and at shutdown: a power cut may lose that second.
 //! Every record is AES-256-GCM under the key file beside it, names and Secrets included, so the file tells
-//! nothing but sizes. A record cut short by a kill is dropped at the next start.
+//! nothing but sizes. A record cut short by a kill or a power cut is dropped at the next start; a record that
+//! cannot be read although others follow it is damage, and the server does not start over it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -31,6 +32,8 @@ pub(crate) struct Journal {
     cipher: Aes256Gcm,
     length: u64,
     length_when_rewritten: u64,
+    /// Half a record stands at the end and could not be cut off.
+    unusable: bool,
 }
 
 impl Journal {
@@ -46,10 +49,11 @@ impl Journal {
         let (records, length) = if bytes.is_empty() {
             (Vec::new(), 0)
         } else {
-            let (records, good) = read_all(&cipher, &bytes, path)?;
-            if records.is_empty() && bytes.len() > HEADER.len() + FRAME {
-                return Err(Error::WrongKey { path: key_path.to_owned() });
-            }
+            let (records, good) = read_all(&cipher, &bytes).map_err(|broken| match broken {
+                Broken::Header => Error::NotOurs { path: path.to_owned() },
+                Broken::First => Error::WrongKey { path: key_path.to_owned() },
+                Broken::At(offset) => Error::DamagedRecord { path: path.to_owned(), offset },
+            })?;
             (records, good as u64)
         };
         let mut journal = Self {
@@ -58,6 +62,7 @@ impl Journal {
             cipher,
             length,
             length_when_rewritten: length,
+            unusable: false,
         };
         journal.prepare()?;
         Ok((journal, records))
@@ -70,12 +75,16 @@ impl Journal {
         key: (&str, &str, &str),
         value: Option<&[u8]>,
     ) -> Result<(), Error> {
-        let record = seal(&self.cipher, revision, Some(key), value);
+        if self.unusable {
+            let source = std::io::Error::other("an earlier write was cut short");
+            return Err(failed("write", &self.path, source));
+        }
+        let record = seal(&self.cipher, revision, Some(key), value)?;
         let done = (&*self.file).write_all(&record);
         if let Err(source) = done {
             // What was half written would hide everything after it.
-            let _ = self.file.set_len(self.length);
-            let _ = (&*self.file).seek(SeekFrom::End(0));
+            let cut = self.file.set_len(self.length).and_then(|()| (&*self.file).seek(SeekFrom::End(0)));
+            self.unusable = cut.is_err();
             return Err(failed("write", &self.path, source));
         }
         self.length += record.len() as u64;
@@ -95,18 +104,20 @@ impl Journal {
     ) -> Result<(), Error> {
         let fresh = self.path.with_extension("new");
         let mut out = HEADER.to_vec();
-        out.extend(seal(&self.cipher, revision, None, None));
+        out.extend(seal(&self.cipher, revision, None, None)?);
         for (revision, key, value) in live {
-            out.extend(seal(&self.cipher, revision, Some(key), Some(value)));
+            out.extend(seal(&self.cipher, revision, Some(key), Some(value))?);
         }
         let mut file = private(&fresh)?;
         let written = file.set_len(0).and_then(|()| file.write_all(&out)).and_then(|()| file.sync_data());
         written
             .and_then(|()| std::fs::rename(&fresh, &self.path))
+            .and_then(|()| sync_folder(&self.path))
             .map_err(|source| failed("write", &fresh, source))?;
         self.length = out.len() as u64;
         self.length_when_rewritten = self.length;
         self.file = Arc::new(file);
+        self.unusable = false;
         Ok(())
     }
 
@@ -135,22 +146,58 @@ pub(crate) fn private(path: &Path) -> Result<File, Error> {
     options.open(path).map_err(|source| failed("open", path, source))
 }
 
-fn read_all(cipher: &Aes256Gcm, bytes: &[u8], path: &Path) -> Result<(Vec<Record>, usize), Error> {
+/// Hands a new name in a folder to the disk.
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+/// Why a file cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+enum Broken {
+    /// It is no state file of this version.
+    Header,
+    /// Its first record does not open.
+    First,
+    /// A record does not open although something follows it; its place in bytes.
+    At(usize),
+}
+
+/// Returns the records and the length of what they fill; a torn end is left out.
+fn read_all(cipher: &Aes256Gcm, bytes: &[u8]) -> Result<(Vec<Record>, usize), Broken> {
     let Some(mut rest) = bytes.strip_prefix(HEADER) else {
-        return Err(Error::NotOurs { path: path.to_owned() });
+        // Killed while the very first bytes were written.
+        return if HEADER.starts_with(bytes) { Ok((Vec::new(), 0)) } else { Err(Broken::Header) };
     };
     let mut records = Vec::new();
     let mut good = HEADER.len();
-    while let Some((record, size)) = unseal(cipher, rest) {
-        records.push(record);
-        good += size;
-        rest = &rest[size..];
+    while let Some((frame, behind)) = frame(rest) {
+        match unseal(cipher, frame) {
+            Some(record) => records.push(record),
+            // Blocks that a power cut kept from the disk read as zeros.
+            None if frame.iter().chain(behind).all(|byte| *byte == 0) => break,
+            None if records.is_empty() => return Err(Broken::First),
+            None if behind.is_empty() => break,
+            None => return Err(Broken::At(good)),
+        }
+        good = bytes.len() - behind.len();
+        rest = behind;
     }
     Ok((records, good))
 }
 
+/// The next whole record and what follows it.
+fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
+    bytes.split_at_checked(FRAME.checked_add(length)?)
+}
+
 /// length (4, little endian) | nonce (12) | sealed bytes; sealed are revision (8), flags (1), key, value.
-fn seal(cipher: &Aes256Gcm, revision: u64, key: Option<(&str, &str, &str)>, value: Option<&[u8]>) -> Vec<u8> {
+fn seal(
+    cipher: &Aes256Gcm,
+    revision: u64,
+    key: Option<(&str, &str, &str)>,
+    value: Option<&[u8]>,
+) -> Result<Vec<u8>, Error> {
     let mut plain = revision.to_le_bytes().to_vec();
     plain.push(u8::from(key.is_some()) | (u8::from(value.is_some()) << 1));
     if let Some((resource, namespace, name)) = key {
@@ -163,21 +210,20 @@ fn seal(cipher: &Aes256Gcm, revision: u64, key: Option<(&str, &str, &str)>, valu
     let mut nonce = [0_u8; 12];
     OsRng.fill_bytes(&mut nonce);
     let payload = Payload { msg: &plain, aad: HEADER };
-    let sealed = cipher.encrypt(Nonce::from_slice(&nonce), payload).unwrap_or_default();
+    let sealed = cipher.encrypt(Nonce::from_slice(&nonce), payload);
     zeroize::Zeroize::zeroize(&mut plain);
+    let sealed = sealed.map_err(|_| Error::Seal)?;
     let mut out = (sealed.len() as u32).to_le_bytes().to_vec();
     out.extend(nonce);
     out.extend(sealed);
-    out
+    Ok(out)
 }
 
-fn unseal(cipher: &Aes256Gcm, bytes: &[u8]) -> Option<(Record, usize)> {
-    let (length, rest) = bytes.split_at_checked(4)?;
-    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
-    let (nonce, rest) = rest.split_at_checked(12)?;
-    let (sealed, _) = rest.split_at_checked(length)?;
-    let plain = cipher.decrypt(Nonce::from_slice(nonce), Payload { msg: sealed, aad: HEADER }).ok()?;
-    Some((record(&plain)?, FRAME + length))
+fn unseal(cipher: &Aes256Gcm, frame: &[u8]) -> Option<Record> {
+    let (nonce, sealed) = frame.get(4..)?.split_at_checked(12)?;
+    let payload = Payload { msg: sealed, aad: HEADER };
+    let plain = zeroize::Zeroizing::new(cipher.decrypt(Nonce::from_slice(nonce), payload).ok()?);
+    record(&plain)
 }
 
 fn record(plain: &[u8]) -> Option<Record> {
@@ -208,3 +254,69 @@ fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
 
 const HEADER: &[u8] = b"sealfast state 1\n";
 const FRAME: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cipher() -> Aes256Gcm {
+        Aes256Gcm::new(&[7; 32].into())
+    }
+
+    fn file(records: u64) -> Vec<u8> {
+        let mut bytes = HEADER.to_vec();
+        for number in 1..=records {
+            let record = seal(&cipher(), number, Some(("configmaps", "n", "c")), Some(b"{}"));
+            bytes.extend(record.expect("a short record is sealed"));
+        }
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<usize, Broken> {
+        read_all(&cipher(), bytes).map(|(records, _)| records.len())
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_keeps_its_whole_records() {
+        let whole = file(3);
+        let size = (whole.len() - HEADER.len()) / 3;
+        for length in 0..=whole.len() {
+            let kept = length.saturating_sub(HEADER.len()) / size;
+            assert_eq!(read(&whole[..length]), Ok(kept), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn damage_before_other_records_is_told() {
+        let whole = file(3);
+        let size = (whole.len() - HEADER.len()) / 3;
+        let second = HEADER.len() + size;
+        let flipped = |at: usize| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            read(&bytes)
+        };
+        assert_eq!(flipped(0), Err(Broken::Header));
+        assert_eq!(flipped(HEADER.len() + 20), Err(Broken::First));
+        assert_eq!(flipped(second + 20), Err(Broken::At(second)));
+        assert_eq!(flipped(whole.len() - 1), Ok(2), "the last record may be torn");
+    }
+
+    #[test]
+    fn blocks_that_never_reached_the_disk_are_a_torn_end() {
+        let mut bytes = file(2);
+        bytes.extend([0; 4096]);
+        assert_eq!(read(&bytes), Ok(2));
+    }
+
+    #[test]
+    fn hostile_lengths_and_noise_are_survived() {
+        let mut bytes = file(1);
+        bytes.extend(u32::MAX.to_le_bytes());
+        bytes.extend([9; 40]);
+        assert_eq!(read(&bytes), Ok(1));
+        assert_eq!(read(b"some other file of a person"), Err(Broken::Header));
+        let sealed = [&b"1234567\x00"[..], &[3], &u32::MAX.to_le_bytes(), b"x"].concat();
+        assert!(record(&sealed).is_none());
+    }
+}

@@ -16,8 +16,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn of(running: &Running) -> anyhow::Result<Self> {
+        Self::by(&running.kubeconfig())
+    }
+
+    pub(crate) fn by(kubeconfig: &str) -> anyhow::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let kubeconfig = running.kubeconfig();
         let line = |key: &str| {
             let found = kubeconfig.lines().find_map(|line| line.trim().strip_prefix(key));
             found.map(|text| text.trim().to_owned()).context("the kubeconfig is whole")

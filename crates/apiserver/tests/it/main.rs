@@ -1,5 +1,6 @@
 //! Races, restarts and what is on the disk.
 
 mod client;
+mod killed;
 mod state;
 mod watching;

@@ -81,3 +81,66 @@ async fn a_record_cut_short_costs_only_itself() -> anyhow::Result<()> {
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_state_of_ours_is_refused_by_name() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let options = Options::default().with_state(State::Dir(dir.path().to_owned()));
+    let running = start(options.clone()).await?;
+    let client = Client::of(&running)?;
+    for number in 0..3 {
+        let body = json!({"metadata": {"name": format!("c{number}")}});
+        client.call("POST", "/api/v1/namespaces/default/configmaps", Some(body)).await?;
+    }
+    running.stop().await;
+    let (state, key) = (dir.path().join("state"), dir.path().join("state.key"));
+    let (kept, kept_key) = (std::fs::read(&state)?, std::fs::read(&key)?);
+
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640))?;
+    assert!(matches!(start(options.clone()).await, Err(Error::OpenToOthers { mode: 0o640, .. })));
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
+
+    std::fs::write(&key, [1; 32])?;
+    assert!(matches!(start(options.clone()).await, Err(Error::WrongKey { .. })));
+    std::fs::write(&key, [1; 31])?;
+    assert!(matches!(start(options.clone()).await, Err(Error::Damaged { .. })));
+    std::fs::remove_file(&key)?;
+    assert!(matches!(start(options.clone()).await, Err(Error::NoKey { .. })));
+    assert!(!key.exists(), "no key is made for a state that has lost its own");
+    std::fs::write(&key, kept_key)?;
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
+
+    let mut broken = kept.clone();
+    broken[kept.len() / 2] ^= 1;
+    std::fs::write(&state, broken)?;
+    assert!(matches!(start(options.clone()).await, Err(Error::DamagedRecord { .. })));
+    std::fs::write(&state, "something else")?;
+    assert!(matches!(start(options.clone()).await, Err(Error::NotOurs { .. })));
+    std::fs::write(&state, kept)?;
+    start(options).await?.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_written_out_of_the_file() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let options = Options::default().with_state(State::Dir(dir.path().to_owned()));
+    let running = start(options.clone()).await?;
+    let client = Client::of(&running)?;
+    let object = |number: usize| json!({"metadata": {"name": "c"}, "data": {"n": number.to_string(), "x": "x".repeat(500_000)}});
+    client.call("POST", "/api/v1/namespaces/default/configmaps", Some(object(0))).await?;
+    for number in 1..20 {
+        let path = "/api/v1/namespaces/default/configmaps/c";
+        assert_eq!(client.call("PUT", path, Some(object(number))).await?.0, 200);
+    }
+    let length = std::fs::metadata(dir.path().join("state"))?.len();
+    assert!(length < 8_000_000, "{length} bytes are kept for one object");
+    let (_, before) = client.call("GET", "/api/v1/namespaces/default/configmaps/c", None).await?;
+    running.stop().await;
+    let running = start(options).await?;
+    let client = Client::of(&running)?;
+    let (_, after) = client.call("GET", "/api/v1/namespaces/default/configmaps/c", None).await?;
+    assert_eq!(before, after);
+    running.stop().await;
+    Ok(())
+}
