@@ -7,6 +7,19 @@ pub(crate) fn text<'a>(object: &'a Value, path: &[&str]) -> &'a str {
     get(object, path).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// How many maps and lists stand inside each other.
+pub(crate) fn depth(value: &Value) -> usize {
+    let below = match value {
+        Value::Object(fields) => fields.values().map(depth).max(),
+        Value::Array(items) => items.iter().map(depth).max(),
+        _ => return 0,
+    };
+    1 + below.unwrap_or(0)
+}
+
+/// The deepest objects that are kept; the reader of the store stops a little below.
+pub(crate) const MOST_LEVELS: usize = 120;
+
 /// The value at a path of object keys.
 pub(crate) fn get<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(object, |value, key| value.get(key))

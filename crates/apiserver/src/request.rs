@@ -218,6 +218,8 @@ impl Call<'_> {
         match refused {
             Refused::Exists(stored) => exists(resource, name, &stored),
             Refused::Changed => self.conflict(name),
+            Refused::TooLarge => Status::too_large("the object is larger than 3145728 bytes"),
+            Refused::TooDeep => Status::bad_request("the object is nested too deeply"),
             Refused::NoNamespace => Status::not_found("", "namespaces", &self.namespace),
             Refused::Disk(error) => {
                 tracing::error!(%error, "cannot keep a write");

@@ -16,8 +16,9 @@ mod listen;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::auth::Auth;
@@ -39,11 +40,46 @@ pub struct Options {
     pub state: State,
     /// Fills the status of workloads, so that health checks pass although no Pod runs.
     pub ready_workloads: bool,
+    /// What clients may ask of the server.
+    pub limits: Limits,
+}
+
+/// What clients may ask of the server; what is beyond is refused or cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Time in which the head of a request must arrive.
+    pub head: Duration,
+    /// Time in which the body of a request must arrive.
+    pub body: Duration,
+    /// Time in which a watching client must take an event.
+    pub event: Duration,
+    /// Watches at the same time.
+    pub watches: usize,
+    /// Connections at the same time.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            body: Duration::from_secs(60),
+            event: Duration::from_secs(60),
+            watches: 5000,
+            connections: 2000,
+        }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), state: State::Memory, ready_workloads: true }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            state: State::Memory,
+            ready_workloads: true,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -59,6 +95,13 @@ impl Options {
     #[must_use]
     pub fn with_listen(mut self, listen: SocketAddr) -> Self {
         self.listen = listen;
+        self
+    }
+
+    /// The same options with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -96,6 +139,10 @@ pub(crate) struct App {
     pub auth: Auth,
     pub stopping: watch::Sender<bool>,
     pub ready_workloads: bool,
+    pub limits: Limits,
+    pub watches: Arc<Semaphore>,
+    /// Bodies that are being read, in units of 64 KiB.
+    pub bodies: Semaphore,
     writes_to_kinds: parking_lot::Mutex<()>,
 }
 
@@ -128,6 +175,9 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         auth: Auth::new(identity.token(), Signer::new(identity.signing_key())),
         stopping: watch::channel(false).0,
         ready_workloads: options.ready_workloads,
+        watches: Arc::new(Semaphore::new(options.limits.watches)),
+        bodies: Semaphore::new(listen::BODIES),
+        limits: options.limits,
         writes_to_kinds: parking_lot::Mutex::new(()),
     });
     app.prepare();
@@ -157,7 +207,7 @@ impl Running {
     pub async fn stop(self) {
         self.app.stopping.send_replace(true);
         for task in self.tasks {
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), task).await;
+            let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
         }
         self.app.store.sync();
     }
@@ -252,7 +302,7 @@ async fn flush(app: Arc<App>) {
             changed = latest.changed() => if changed.is_err() { return },
             () = crate::server::stopped(&mut stopping) => return,
         }
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let app = Arc::clone(&app);
         let _ = tokio::task::spawn_blocking(move || app.store.sync()).await;
     }

@@ -137,6 +137,20 @@ impl Status {
         }
     }
 
+    /// 413.
+    #[must_use]
+    pub fn too_large(message: &str) -> Self {
+        let details = Some(Details::default());
+        Self { code: 413, reason: "RequestEntityTooLarge", message: message.into(), details }
+    }
+
+    /// 429: the client may come again in a second.
+    #[must_use]
+    pub fn too_many(message: &str) -> Self {
+        let details = Some(Details { retry_after: 1, ..Details::default() });
+        Self { code: 429, reason: "TooManyRequests", message: message.into(), details }
+    }
+
     /// 409 for a second object of the same name.
     #[must_use]
     pub fn already_exists(group: &str, resource: &str, name: &str, deleting: Deleting) -> Self {

@@ -80,6 +80,10 @@ pub(crate) enum Refused {
     Changed,
     /// The namespace is not there.
     NoNamespace,
+    /// The object is larger than what is kept.
+    TooLarge,
+    /// The object is nested deeper than what is kept.
+    TooDeep,
     /// The state could not be kept.
     Disk(Error),
 }
@@ -227,7 +231,7 @@ impl Store {
 
     /// Writes an object. A namespaced object needs its namespace.
     pub(crate) fn put(&self, key: &Key, object: &Value, expect: Expect) -> Result<Stored, Refused> {
-        let bytes = serialized(object);
+        let bytes = serialized(object)?;
         let mut inner = self.inner.write();
         if !key.namespace.is_empty() && !inner.has_namespace(&key.namespace) {
             return Err(Refused::NoNamespace);
@@ -248,8 +252,8 @@ impl Store {
     }
 
     /// An object as it would be stored, for dry runs.
-    pub(crate) fn unwritten(&self, object: &Value) -> Stored {
-        Stored { revision: self.revision(), bytes: serialized(object) }
+    pub(crate) fn unwritten(&self, object: &Value) -> Result<Stored, Refused> {
+        Ok(Stored { revision: self.revision(), bytes: serialized(object)? })
     }
 
     /// Deletes an object at a version; the answer is the revision of the deletion.
@@ -272,7 +276,7 @@ impl Store {
         if previous.as_ref().map(|stored| stored.revision) != Some(expect) {
             return Err(Refused::Changed);
         }
-        let last = Stored { revision: expect, bytes: serialized(last) };
+        let last = Stored { revision: expect, bytes: serialized(last)? };
         inner.commit(key, None, Some(last)).map_err(Refused::Disk)?;
         let revision = inner.revision;
         self.latest.send_replace(revision);
@@ -390,10 +394,14 @@ impl Inner {
 }
 
 /// The object without its resourceVersion, which the store numbers itself.
-fn serialized(object: &Value) -> Arc<[u8]> {
+fn serialized(object: &Value) -> Result<Arc<[u8]>, Refused> {
+    if fields::depth(object) > fields::MOST_LEVELS {
+        return Err(Refused::TooDeep);
+    }
     let mut object = object.clone();
     fields::metadata(&mut object).shift_remove("resourceVersion");
-    serde_json::to_vec(&object).unwrap_or_default().into()
+    let bytes = serde_json::to_vec(&object).map_err(|_| Refused::TooDeep)?;
+    if bytes.len() > LARGEST { Err(Refused::TooLarge) } else { Ok(bytes.into()) }
 }
 
 fn weight(change: &Change) -> usize {
@@ -402,5 +410,7 @@ fn weight(change: &Change) -> usize {
 
 /// Version 1 must be an old one.
 const FIRST_REVISION: u64 = 100;
+/// Bytes of the largest object.
+const LARGEST: usize = 3 << 20;
 const LOG_EVENTS: usize = 10_000;
 const LOG_BYTES: usize = 12 << 20;

@@ -55,8 +55,15 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
         columns_sent: false,
     };
     let listed = initial || version == 0;
+    let permit = Arc::clone(&call.app.watches)
+        .try_acquire_owned()
+        .map_err(|_| Status::too_many("there are too many watches, please try again later"))?;
     let (sender, receiver) = mpsc::channel(64);
-    tokio::spawn(watch.run(sender, version, listed, Instant::now() + Duration::from_secs(seconds)));
+    let end = Instant::now() + Duration::from_secs(seconds);
+    tokio::spawn(async move {
+        watch.run(sender, version, listed, end).await;
+        drop(permit);
+    });
     let mut answer = Answer::json(200, Value::Null);
     answer.content = Content::Stream(receiver);
     Ok(answer)
@@ -212,7 +219,12 @@ impl Watch {
             }
             Form::Object | Form::Discovery(_) => object.clone(),
         };
-        sender.send(line(event, &object)).await.map_err(|_| Gone)
+        let sent = sender.send(line(event, &object));
+        // A client that takes nothing for so long would keep its part of the history in memory.
+        match tokio::time::timeout(self.app.limits.event, sent).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Gone),
+        }
     }
 }
 

@@ -5,9 +5,12 @@
 use serde_json::Value;
 
 use super::Error;
+use crate::fields;
 
 /// Operations beyond this are refused.
 const MOST_OPERATIONS: usize = 10_000;
+/// Bytes that the copies of one patch may add up to.
+const MOST_COPIED: usize = 3 << 20;
 
 /// Applies the operations in order.
 ///
@@ -27,13 +30,14 @@ pub(crate) fn json_patch(object: &Value, patch: &Value) -> Result<Value, Error> 
         )));
     }
     let mut object = object.clone();
+    let mut left_to_copy = MOST_COPIED;
     for operation in operations {
-        one(&mut object, operation).ok_or(Error::Rejected)?;
+        one(&mut object, operation, &mut left_to_copy).ok_or(Error::Rejected)?;
     }
     Ok(object)
 }
 
-fn one(object: &mut Value, operation: &Value) -> Option<()> {
+fn one(object: &mut Value, operation: &Value, left_to_copy: &mut usize) -> Option<()> {
     let path = steps(operation.get("path")?.as_str()?)?;
     let from = || steps(operation.get("from")?.as_str()?);
     match operation.get("op")?.as_str()? {
@@ -49,7 +53,13 @@ fn one(object: &mut Value, operation: &Value) -> Option<()> {
             add(object, &path, value)
         }
         "copy" => {
-            let value = find(object, &from()?)?.clone();
+            let value = find(object, &from()?)?;
+            // Copies of copies grow and nest without end.
+            *left_to_copy = left_to_copy.checked_sub(value.to_string().len())?;
+            if path.len() + fields::depth(value) > fields::MOST_LEVELS {
+                return None;
+            }
+            let value = value.clone();
             add(object, &path, value)
         }
         "test" => {

@@ -113,7 +113,7 @@ fn store(call: &Call<'_>, object: &Value, options: &Options) -> Result<Stored, S
     if options.dry_run {
         return match call.app.store.get(&key) {
             Some(stored) => Err(super::exists(&call.resource, name, &stored)),
-            None => Ok(call.app.store.unwritten(object)),
+            None => call.app.store.unwritten(object).map_err(|refused| call.refused(refused, name)),
         };
     }
     let written = call.app.store.put(&key, object, Expect::Absent);

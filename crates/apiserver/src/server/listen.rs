@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::App;
 use crate::auth::{self, Attributes};
 use crate::http::{Answer, Body, Query, Request, Route, route};
-use crate::status_error::{Details, Status};
+use crate::status_error::Status;
 use crate::{discovery, openapi, request};
 
 /// Accepts connections until the server stops.
@@ -28,7 +28,7 @@ pub(crate) async fn run(app: Arc<App>, listener: TcpListener, acceptor: TlsAccep
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < CONNECTIONS => {
+                Ok((stream, _)) if connections.len() < app.limits.connections => {
                     connections.spawn(connection(Arc::clone(&app), stream, acceptor.clone()));
                 }
                 Ok(_) => {}
@@ -49,17 +49,18 @@ async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor) {
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
     let mut stopping = app.stopping.subscribe();
+    let limits = app.limits.clone();
     let service = service_fn(move |request| {
         let app = Arc::clone(&app);
         async move { Ok::<_, Infallible>(serve(&app, request).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(Some(limits.head)).max_buf_size(64 << 10);
     builder
-        .http1()
+        .http2()
         .timer(TokioTimer::new())
-        .header_read_timeout(Some(Duration::from_secs(30)))
-        .max_buf_size(64 << 10);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(64 << 10).max_concurrent_streams(Some(250));
+        .max_header_list_size(64 << 10)
+        .max_concurrent_streams(Some(1000));
     builder.http2().keep_alive_interval(Some(Duration::from_secs(30)));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
@@ -72,69 +73,62 @@ async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor) {
 
 async fn serve(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> http::Response<Body> {
     let head = incoming.method() == http::Method::HEAD;
-    let mut response = match take(app, incoming).await {
-        Ok(request) => answer(app, &request).await,
-        Err(status) => Answer::from(status),
-    }
-    .into_response();
+    let mut response = answer(app, incoming).await.unwrap_or_else(Answer::from).into_response();
     if head {
         *response.body_mut() = http_body_util::Full::new(Bytes::new()).boxed_unsync();
     }
     response
 }
 
-/// Reads a request whole, within the limits, and finds out who sent it.
-async fn take(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> Result<Request, Status> {
+/// Nobody's body is read before he is known and may do what he asks for.
+async fn answer(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> Result<Answer, Status> {
     let (parts, body) = incoming.into_parts();
     let user = app.auth.user(&parts.headers, &app.store)?;
-    let stated = parts
-        .headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<u64>().ok());
+    let mut request = Request {
+        path: parts.uri.path().to_owned(),
+        query: Query::parse(parts.uri.query().unwrap_or_default()),
+        method: parts.method,
+        headers: parts.headers,
+        body: Bytes::new(),
+        user,
+    };
+    let route = route(&request.path);
+    authorize(app, &request, &route)?;
+    let length = request.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    request.body = read(app, body, length).await?;
+    match &route {
+        Route::Resource(path) => Ok(request::serve(app, &request, path).await),
+        Route::Discovery(parts) => discovery::serve(app, &request, parts),
+        Route::Other => Ok(other(app, &request)),
+    }
+}
+
+/// Reads a body whole, within the limits.
+async fn read(app: &Arc<App>, body: Incoming, stated: Option<u64>) -> Result<Bytes, Status> {
     if stated.is_some_and(|length| length > BODY as u64) {
         drain(body).await;
-        return Err(too_large());
+        return Err(Status::too_large(TOO_LARGE));
     }
-    let read = tokio::time::timeout(Duration::from_secs(60), Limited::new(body, BODY).collect());
-    let body = match read.await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Ok(Err(_)) => return Err(Status::bad_request("the body of the request could not be read")),
-        Err(_) => {
-            return Err(Status::plain(408, "Timeout", "the body of the request did not arrive in time"));
-        }
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let late = || Status::plain(408, "Timeout", "the body of the request did not arrive in time");
+    let units = stated.unwrap_or(BODY as u64).div_ceil(UNIT).max(1);
+    let reading = async {
+        let _room = app.bodies.acquire_many(u32::try_from(units).unwrap_or(1)).await;
+        Limited::new(body, BODY).collect().await
     };
-    let path = parts.uri.path().to_owned();
-    let query = Query::parse(parts.uri.query().unwrap_or_default());
-    Ok(Request { method: parts.method, path, query, headers: parts.headers, body, user })
+    match tokio::time::timeout(app.limits.body, reading).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Status::too_large(TOO_LARGE)),
+        Ok(Err(_)) => Err(Status::bad_request("the body of the request could not be read")),
+        Err(_) => Err(late()),
+    }
 }
 
 /// Reads on for a while, so that a client that sends first and reads later gets its answer.
 async fn drain(body: Incoming) {
     let _ = tokio::time::timeout(Duration::from_secs(5), Limited::new(body, 8 * BODY).collect()).await;
-}
-
-fn too_large() -> Status {
-    let message = "Request entity too large: limit is 3145728";
-    Status {
-        code: 413,
-        reason: "RequestEntityTooLarge",
-        message: message.into(),
-        details: Some(Details::default()),
-    }
-}
-
-async fn answer(app: &Arc<App>, request: &Request) -> Answer {
-    let route = route(&request.path);
-    if let Err(status) = authorize(app, request, &route) {
-        return status.into();
-    }
-    match &route {
-        Route::Resource(path) => request::serve(app, request, path).await,
-        Route::Discovery(parts) => discovery::serve(app, request, parts).unwrap_or_else(Answer::from),
-        Route::Other => other(app, request),
-    }
 }
 
 fn authorize(app: &Arc<App>, request: &Request, route: &Route) -> Result<(), Status> {
@@ -178,5 +172,9 @@ fn other(app: &Arc<App>, request: &Request) -> Answer {
 }
 
 const BODY: usize = 3 << 20;
-const CONNECTIONS: usize = 2000;
+const TOO_LARGE: &str = "Request entity too large: limit is 3145728";
+/// Bytes of one unit of the room for bodies.
+const UNIT: u64 = 64 << 10;
+/// Room for 128 MiB.
+pub(super) const BODIES: usize = 2048;
 const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -20,8 +20,10 @@ pub(crate) fn is_there() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// Plays a session.
+/// Plays a session. Some of them wait for a second and expect that something came; too many at once are too slow.
 pub(crate) fn play(server: &Arc<Server>, folder: &Path) -> Result<(), String> {
+    static AT_ONCE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(3);
+    let _turn = server.runtime.block_on(AT_ONCE.acquire()).map_err(|error| error.to_string())?;
     let run = transcript::letters();
     let namespace = format!("k-{run}");
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});

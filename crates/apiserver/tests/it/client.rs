@@ -37,10 +37,23 @@ impl Client {
         path: &str,
         body: Option<Value>,
     ) -> anyhow::Result<(u16, Value)> {
+        match body {
+            Some(body) => self.send(method, path, "application/json", body.to_string()).await,
+            None => self.send(method, path, "", String::new()).await,
+        }
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        media: &str,
+        body: String,
+    ) -> anyhow::Result<(u16, Value)> {
         let mut request =
             self.http.request(method.parse()?, format!("{}{path}", self.server)).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.header("Content-Type", "application/json").body(body.to_string());
+        if !media.is_empty() {
+            request = request.header("Content-Type", media).body(body);
         }
         let response = request.send().await?;
         let status = response.status().as_u16();

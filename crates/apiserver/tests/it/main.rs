@@ -1,5 +1,6 @@
 //! Races, restarts and what is on the disk.
 
+mod bounds;
 mod client;
 mod killed;
 mod state;

@@ -1,0 +1,219 @@
+//! Hostile clients: what they send is bounded, and others are served meanwhile.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sealfast_apiserver::server::{Limits, Options, Running, start};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::client::Client;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_that_do_not_end_are_cut_off() -> anyhow::Result<()> {
+    let running = start(Options::default().with_limits(quick())).await?;
+    let mut endless = connect(&running).await?;
+    endless.write_all(b"GET /version HTTP/1.1\r\nHost: x\r\n").await?;
+    let line = [b"X-Filler: ".as_slice(), &[b'x'; 1000], b"\r\n"].concat();
+    let mut sent = 0;
+    while sent < 10_000_000 && endless.write_all(&line).await.is_ok() {
+        sent += line.len();
+    }
+    let answer = rest(&mut endless).await;
+    assert!(sent < 2_000_000, "{sent} bytes of headers were taken");
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+
+    let started = Instant::now();
+    let mut slow = connect(&running).await?;
+    slow.write_all(b"GET /version HTTP/1.1\r\nHost:").await?;
+    rest(&mut slow).await;
+    assert!(started.elapsed() < Duration::from_secs(20), "a slow head is cut off");
+    assert_eq!(Client::of(&running)?.call("GET", "/version", None).await?.0, 200);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_bounded_in_size_and_time() -> anyhow::Result<()> {
+    let running = start(Options::default().with_limits(quick())).await?;
+    let client = Client::of(&running)?;
+    let large = json!({"metadata": {"name": "c"}, "data": {"a": "x".repeat(4 << 20)}});
+    assert_eq!(client.call("POST", COLLECTION, Some(large)).await?.0, 413);
+
+    let token = token(&running)?;
+    let mut slow = connect(&running).await?;
+    let head = format!(
+        "POST {COLLECTION} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    slow.write_all(head.as_bytes()).await?;
+    let mut answer = vec![0; 64];
+    let read = tokio::time::timeout(Duration::from_secs(20), slow.read(&mut answer)).await??;
+    assert!(String::from_utf8_lossy(&answer[..read]).starts_with("HTTP/1.1 408"));
+
+    // Nobody's body is read: the answer comes before it.
+    let mut nobody = connect(&running).await?;
+    let head = format!(
+        "POST {COLLECTION} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n"
+    );
+    nobody.write_all(head.as_bytes()).await?;
+    let read = tokio::time::timeout(Duration::from_secs(20), nobody.read(&mut answer)).await??;
+    assert!(String::from_utf8_lossy(&answer[..read]).starts_with("HTTP/1.1 403"));
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deep_trees_are_refused_and_harm_nobody() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    client.call("POST", DEFINITIONS, Some(free_form())).await?;
+    let deep = |levels: usize, open: &str, close: &str| {
+        format!(
+            "{{\"apiVersion\":\"deep.example.com/v1\",\"kind\":\"Free\",\"metadata\":{{\"name\":\"d{levels}\"}},\"spec\":{{\"a\":{}1{}}}}}",
+            open.repeat(levels),
+            close.repeat(levels)
+        )
+    };
+    for (levels, media, wanted) in [
+        (90, "application/json", 201),
+        (125, "application/json", 400),
+        (50_000, "application/json", 400),
+        (140, "application/yaml", 400),
+        (50_000, "application/yaml", 400),
+    ] {
+        let body = deep(levels, "[", "]");
+        assert_eq!(client.send("POST", FREE, media, body).await?.0, wanted, "{levels} levels of {media}");
+    }
+    let (_, kept) = client.call("GET", &format!("{FREE}/d90"), None).await?;
+    assert_eq!(kept["metadata"]["name"], "d90");
+
+    // Copies of copies grow without end, in size and in depth.
+    let mut copies = vec![json!({"op": "add", "path": "/spec/a", "value": [1]})];
+    copies.extend((0..40).map(|_| json!({"op": "copy", "from": "/spec/a", "path": "/spec/a/-"})));
+    let patch = Value::from(copies).to_string();
+    let path = format!("{FREE}/d90");
+    assert_eq!(client.send("PATCH", &path, "application/json-patch+json", patch).await?.0, 422);
+    let filler = json!([
+        {"op": "add", "path": "/spec/a", "value": "x".repeat(1 << 20)},
+        {"op": "copy", "from": "/spec/a", "path": "/spec/b"}, {"op": "copy", "from": "/spec/a", "path": "/spec/c"},
+    ]);
+    let status = client.send("PATCH", &path, "application/json-patch+json", filler.to_string()).await?.0;
+    assert_eq!(status, 413);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watches_are_counted() -> anyhow::Result<()> {
+    let mut limits = Limits::default();
+    limits.watches = 3;
+    let running = start(Options::default().with_limits(limits)).await?;
+    let client = Client::of(&running)?;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(client.open(&format!("{COLLECTION}?watch=1")).await?);
+    }
+    let refused = client.open(&format!("{COLLECTION}?watch=1")).await?;
+    assert_eq!(refused.status().as_u16(), 429);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    open.clear();
+    let end = Instant::now() + Duration::from_secs(20);
+    while client.open(&format!("{COLLECTION}?watch=1")).await?.status().as_u16() != 200 {
+        anyhow::ensure!(Instant::now() < end, "closed watches still count");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_objects_and_two_hundred_watches() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    for number in 0..400 {
+        let body = json!({"metadata": {"name": format!("c{number}"), "labels": {"shard": (number % 200).to_string()}}});
+        anyhow::ensure!(client.call("POST", COLLECTION, Some(body)).await?.0 == 201);
+    }
+    let (_, list) = client.call("GET", &format!("{COLLECTION}?limit=1"), None).await?;
+    let version = list["metadata"]["resourceVersion"].as_str().context("a version")?.to_owned();
+    let mut watches = Vec::new();
+    for shard in 0..200 {
+        let path = format!("{COLLECTION}?watch=1&resourceVersion={version}&labelSelector=shard%3D{shard}");
+        watches.push(client.open(&path).await?);
+    }
+    for number in 0..200 {
+        let patch = json!({"data": {"n": number.to_string()}}).to_string();
+        let path = format!("{COLLECTION}/c{number}");
+        anyhow::ensure!(client.send("PATCH", &path, "application/merge-patch+json", patch).await?.0 == 200);
+    }
+    for (shard, watch) in watches.iter_mut().enumerate() {
+        let chunk = tokio::time::timeout(Duration::from_secs(60), watch.chunk()).await??;
+        let event: Value = serde_json::from_slice(&chunk.context("the watch ended")?)?;
+        assert_eq!(event["type"], "MODIFIED");
+        assert_eq!(event["object"]["metadata"]["name"], format!("c{shard}"));
+    }
+    running.stop().await;
+    Ok(())
+}
+
+fn quick() -> Limits {
+    let mut limits = Limits::default();
+    limits.head = Duration::from_secs(1);
+    limits.body = Duration::from_secs(1);
+    limits
+}
+
+fn free_form() -> Value {
+    let spec = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "frees.deep.example.com"},
+        "spec": {
+            "group": "deep.example.com", "scope": "Namespaced", "names": {"plural": "frees", "kind": "Free"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
+            }],
+        },
+    })
+}
+
+fn line(running: &Running, key: &str) -> anyhow::Result<String> {
+    let kubeconfig = running.kubeconfig();
+    let found = kubeconfig.lines().find_map(|line| line.trim().strip_prefix(key));
+    found.map(|text| text.trim().to_owned()).context("the kubeconfig is whole")
+}
+
+fn token(running: &Running) -> anyhow::Result<String> {
+    line(running, "token:")
+}
+
+async fn connect(running: &Running) -> anyhow::Result<TlsStream<TcpStream>> {
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    let authority = STANDARD.decode(line(running, "certificate-authority-data:")?)?;
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&authority)?)?;
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let stream = TcpStream::connect(running.addr()).await?;
+    Ok(TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost")?, stream).await?)
+}
+
+/// What the server still says until it closes.
+async fn rest(stream: &mut TlsStream<TcpStream>) -> String {
+    let mut text = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text)).await;
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const FREE: &str = "/apis/deep.example.com/v1/namespaces/default/frees";
