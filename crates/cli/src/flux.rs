@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use crate::output;
 use args::{Args, Flag, Kind};
 
-mod args;
+pub(crate) mod args;
 mod connect;
 mod create_kustomization;
 mod create_source;
@@ -18,7 +18,7 @@ mod wait;
 
 /// Why a command ended early; printed behind `✗`.
 #[derive(Debug)]
-pub(super) struct Failed(String);
+pub(crate) struct Failed(pub(crate) String);
 
 impl<T: Into<String>> From<T> for Failed {
     fn from(text: T) -> Self {

@@ -16,7 +16,7 @@ mod edit;
 mod encrypt;
 mod exec;
 mod file_status;
-mod files;
+pub(crate) mod files;
 mod flags;
 mod groups;
 mod help;

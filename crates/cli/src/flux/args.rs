@@ -7,7 +7,7 @@ use super::Failed;
 
 /// What a flag takes.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Nothing, or `=true` and `=false`.
     Switch,
     /// One text; the last one counts.
@@ -22,33 +22,33 @@ pub(super) enum Kind {
 
 /// One flag of a command.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Flag {
+pub(crate) struct Flag {
     name: &'static str,
     short: Option<char>,
     kind: Kind,
 }
 
 impl Flag {
-    pub(super) const fn long(name: &'static str, kind: Kind) -> Self {
+    pub(crate) const fn long(name: &'static str, kind: Kind) -> Self {
         Self { name, short: None, kind }
     }
 
-    pub(super) const fn short(name: &'static str, short: char, kind: Kind) -> Self {
+    pub(crate) const fn short(name: &'static str, short: char, kind: Kind) -> Self {
         Self { name, short: Some(short), kind }
     }
 }
 
 /// A parsed command line.
 #[derive(Debug, Default)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Words that are no flags.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
     values: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Args {
     /// Parses words by the flags of a command.
-    pub(super) fn parse(words: &[String], flags: &[Flag]) -> Result<Self, Failed> {
+    pub(crate) fn parse(words: &[String], flags: &[Flag]) -> Result<Self, Failed> {
         let mut args = Self::default();
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -126,27 +126,27 @@ impl Args {
     }
 
     /// Returns the last value of a flag.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name)?.last().map(String::as_str)
     }
 
     /// Returns the last value of a flag unless it is empty.
-    pub(super) fn filled(&self, name: &str) -> Option<&str> {
+    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
         self.text(name).filter(|text| !text.is_empty())
     }
 
     /// Returns every value of a list flag.
-    pub(super) fn list(&self, name: &str) -> &[String] {
+    pub(crate) fn list(&self, name: &str) -> &[String] {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Tells whether a switch is on.
-    pub(super) fn is_on(&self, name: &str) -> bool {
+    pub(crate) fn is_on(&self, name: &str) -> bool {
         self.text(name) == Some("true")
     }
 
     /// Returns a duration flag; `None` when it is absent, zero or negative.
-    pub(super) fn duration(&self, name: &str) -> Option<Duration> {
+    pub(crate) fn duration(&self, name: &str) -> Option<Duration> {
         sealfast_k8s::duration::parse(self.text(name)?).ok().filter(|duration| !duration.is_zero())
     }
 }

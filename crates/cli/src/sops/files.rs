@@ -63,7 +63,8 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
     })
 }
 
-fn try_replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Replaces a file, with the system's own error.
+pub(crate) fn try_replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let old = std::fs::metadata(&target).ok();
     if old.as_ref().is_some_and(|old| !old.is_file()) {
