@@ -27,28 +27,27 @@ pub(crate) struct Accumulator {
     pub(crate) vars: Vec<Bound>,
 }
 
-/// A transformer configuration that most accumulators share.
-#[derive(Clone)]
-pub(crate) struct SharedConfig(Arc<Config>);
-
-impl Default for SharedConfig {
-    fn default() -> Self {
-        Self(Config::builtin())
-    }
-}
+/// A transformer configuration that most accumulators share; none before the first root.
+#[derive(Clone, Default)]
+pub(crate) struct SharedConfig(Option<Arc<Config>>);
 
 impl std::ops::Deref for SharedConfig {
     type Target = Config;
 
     fn deref(&self) -> &Config {
-        &self.0
+        self.0.as_ref().unwrap_or(Config::builtin())
     }
 }
 
 impl SharedConfig {
     fn join(&mut self, other: &Arc<Config>) -> Result<(), Error> {
-        self.0 = config::join(&self.0, other)?;
+        self.0 = Some(config::join(self.0.as_ref(), other)?);
         Ok(())
+    }
+
+    /// Takes over the configuration of another accumulator.
+    fn absorb(&mut self, other: Self) -> Result<(), Error> {
+        other.0.map_or(Ok(()), |config| self.join(&config))
     }
 }
 
@@ -59,11 +58,37 @@ pub(crate) struct Builder {
     warnings: Vec<String>,
     schema: Arc<Schema>,
     has_own_schema: bool,
+    /// Whether the built-in schema was needed already; a schema named later then adds to it.
+    has_looked: bool,
+    /// How many roots were opened, and how many objects were read or made.
+    roots: usize,
+    objects: usize,
 }
+
+/// How many roots one build may open; a base that many name counts each time.
+const MAX_ROOTS: usize = 50_000;
+/// How many objects one build may read or make.
+const MAX_OBJECTS: usize = 500_000;
+/// How many roots may lie on the way to one.
+const MAX_CHAIN: usize = 100;
 
 impl Builder {
     pub(crate) fn new(metadata: Vec<String>, outermost: String) -> Self {
-        Self { metadata, outermost, warnings: Vec::new(), schema: Schema::builtin(), has_own_schema: false }
+        Self {
+            metadata,
+            outermost,
+            warnings: Vec::new(),
+            schema: Schema::builtin(),
+            has_own_schema: false,
+            has_looked: false,
+            roots: 0,
+            objects: 0,
+        }
+    }
+
+    /// Says that the built-in schema was needed.
+    pub(crate) fn note_look(&mut self) {
+        self.has_looked = true;
     }
 
     /// Returns what `buildMetadata` of the outermost file asks for.
@@ -94,21 +119,31 @@ impl Builder {
         self.metadata.iter().any(|wanted| wanted == "transformerAnnotations")
     }
 
-    /// Takes the schema that a file names; the first one, that of the outermost file, stays.
+    /// Takes the schema that a file names; the first one that is named, outermost file first, stays.
     pub(crate) fn set_schema(&mut self, loader: &Loader<'_>, file: &Kustomization) -> Result<(), Error> {
         if self.has_own_schema {
             return Ok(());
         }
-        if let Some(version) = file.openapi.get("version")
-            && version != "v1.21.2"
-        {
-            return Err(Error::Kustomization("the specified OpenAPI version is not built in".to_owned()));
+        match (file.openapi.get("version").map(String::as_str), file.openapi.get("path")) {
+            (Some(_), Some(_)) => Err(Error::Kustomization(
+                "builtin version and custom schema provided, cannot use both".to_owned(),
+            )),
+            (Some("") | None, None) => Ok(()),
+            (Some(version), None) => {
+                self.has_own_schema = true;
+                if version == "v1.21.2" {
+                    return Ok(());
+                }
+                Err(Error::Kustomization("the specified OpenAPI version is not built in".to_owned()))
+            }
+            (None, Some(path)) => {
+                let read = loader.read(path).and_then(|content| Schema::parse(&content));
+                let own = read.map_err(|error| error.within(format!("openapi: '{path}'")))?;
+                self.schema = Arc::new(if self.has_looked { own.over_builtin() } else { own });
+                self.has_own_schema = true;
+                Ok(())
+            }
         }
-        if let Some(path) = file.openapi.get("path") {
-            self.schema = Arc::new(Schema::parse(&loader.read(path)?)?);
-            self.has_own_schema = true;
-        }
-        Ok(())
     }
 
     /// Works through one kustomization file.
@@ -139,12 +174,18 @@ impl Builder {
     ) -> Result<(), Error> {
         for path in paths {
             let Err(file_error) = self.file(accumulator, loader, path) else { continue };
+            if file_error.is_limit() {
+                return Err(file_error);
+            }
             let below = match loader.descend(path) {
                 Ok(below) => below,
                 Err(_) if file_error.is_malformed_yaml() => return Err(file_error),
                 Err(error) => return Err(neither(&file_error, error)),
             };
-            self.directory(accumulator, &below).map_err(|error| neither(&file_error, error))?;
+            self.directory(accumulator, &below).map_err(|error| match error.is_limit() {
+                true => error,
+                false => neither(&file_error, error),
+            })?;
         }
         Ok(())
     }
@@ -153,16 +194,40 @@ impl Builder {
         let accumulating = |error: Error| error.within(format!("accumulating resources from '{path}'"));
         let content = loader.read(path).map_err(accumulating)?;
         let origin = self.keeps_origins().then(|| origin::of_file(&self.outermost, loader.root(), path));
-        for mut resource in manifest::objects(&content, path).map_err(accumulating)? {
+        // Documents are counted before they are read, so that too many cost no memory.
+        let separators = content.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"---")).count();
+        self.check_count(separators).map_err(accumulating)?;
+        let objects = manifest::objects(&content, path).map_err(accumulating)?;
+        drop(content);
+        self.check_count(objects.len()).map_err(accumulating)?;
+        self.objects += objects.len();
+        for mut resource in objects {
             resource.origin.clone_from(&origin);
             mark_hash(&mut resource);
+            self.has_looked |= !resource.gvk().has_known_scope();
             let merging = |error: Error| error.within(format!("merging resources from '{path}'"));
             accumulator.resources.append(resource).map_err(merging)?;
         }
         Ok(())
     }
 
+    fn check_count(&self, more: usize) -> Result<(), Error> {
+        if self.objects + more > MAX_OBJECTS {
+            return Err(Error::Limit(format!("the build has more than {MAX_OBJECTS} objects")));
+        }
+        Ok(())
+    }
+
     fn open(&mut self, loader: &Loader<'_>) -> Result<(Kustomization, &'static str), Error> {
+        self.roots += 1;
+        if self.roots > MAX_ROOTS || loader.depth() > MAX_CHAIN {
+            let limit = if self.roots > MAX_ROOTS {
+                format!("more than {MAX_ROOTS} roots are opened")
+            } else {
+                format!("more than {MAX_CHAIN} roots lie on the way to this one")
+            };
+            return Err(Error::Limit(format!("{}: {limit}", loader.root())));
+        }
         let read = |loader: &Loader<'_>| {
             let (content, name) = loader.kustomization()?;
             Kustomization::parse(&content, loader.root()).map(|(file, warnings)| (file, name, warnings))
@@ -213,7 +278,10 @@ impl Builder {
             )));
         }
         self.target(accumulator, loader, file, name)
-            .map_err(|error| error.within(format!("recursed accumulation of path '{}'", loader.root())))
+            .map_err(|error| error.within(format!("recursed accumulation of path '{}'", loader.root())))?;
+        // The original goes on with a fresh accumulator, which changes what later rules find.
+        let config = std::mem::take(&mut accumulator.config);
+        accumulator.config.absorb(config)
     }
 
     fn generators(
@@ -263,24 +331,34 @@ fn mark_hash(resource: &mut Resource) {
 
 /// Adds what the file configures to what its bases configured.
 fn configure(accumulator: &mut Accumulator, loader: &Loader<'_>, file: &Kustomization) -> Result<(), Error> {
-    if file.configurations.is_empty() && file.crds.is_empty() {
-        return Ok(());
+    if file.configurations.is_empty() {
+        accumulator.config.join(Config::builtin())?;
+    } else {
+        let mut own = Config::default();
+        for path in &file.configurations {
+            let read = loader.read(path).and_then(|content| Config::parse(&content));
+            own.merge(read.map_err(|error| error.within(format!("configurations: '{path}'")))?)?;
+        }
+        let mut config = Config::clone(Config::builtin());
+        config.merge(own)?;
+        accumulator.config.join(&Arc::new(config))?;
     }
-    let mut config = Config::clone(&Config::builtin());
-    for path in &file.configurations {
-        config.merge(Config::parse(&loader.read(path)?)?)?;
+    if !file.crds.is_empty() {
+        let mut rules = Config::default();
+        for path in &file.crds {
+            let read = loader.read(path).and_then(|content| crds::parse(&content));
+            rules.merge(read.map_err(|error| error.within(format!("crds: '{path}'")))?)?;
+        }
+        accumulator.config.join(&Arc::new(rules))?;
     }
-    for path in &file.crds {
-        config.merge(crds::parse(&loader.read(path)?)?)?;
-    }
-    accumulator.config.join(&Arc::new(config))
+    Ok(())
 }
 
 impl Accumulator {
     /// Takes over what another root gathered.
     fn absorb(&mut self, other: Accumulator) -> Result<(), Error> {
         self.resources.append_all(other.resources)?;
-        self.config.join(&other.config.0)?;
+        self.config.absorb(other.config)?;
         vars::append(&mut self.vars, other.vars)
     }
 
@@ -371,7 +449,7 @@ fn take_place(new: &mut Resource, old: &Resource, behavior: Behavior) {
     new.prefixes.clone_from(&old.prefixes);
     new.suffixes.clone_from(&old.suffixes);
     new.transformations.clone_from(&old.transformations);
-    if new.origin.is_none() {
+    if new.origin.is_none() || behavior == Behavior::Merge && old.origin.is_some() {
         new.origin.clone_from(&old.origin);
     }
 }

@@ -12,6 +12,7 @@ use crate::defaults;
 use crate::error::Error;
 use crate::field::FieldSpec;
 use crate::id::Gvk;
+use crate::order::by_kind;
 use crate::spec::decode::{self, Record, Shape};
 use crate::spec::records::FIELD_SPEC;
 use crate::spec::{FieldSpecEntry, typed};
@@ -45,9 +46,9 @@ pub struct Config {
 impl Config {
     /// Returns the built-in configuration.
     #[must_use]
-    pub fn builtin() -> Arc<Self> {
+    pub fn builtin() -> &'static Arc<Self> {
         static BUILTIN: OnceLock<Arc<Config>> = OnceLock::new();
-        Arc::clone(BUILTIN.get_or_init(|| Arc::new(Self::from_tables())))
+        BUILTIN.get_or_init(|| Arc::new(Self::from_tables()))
     }
 
     fn from_tables() -> Self {
@@ -112,7 +113,28 @@ impl Config {
                 None => self.name_reference.push(references),
             }
         }
+        self.sort();
         Ok(())
+    }
+
+    /// Brings every table into the order in which a later merge compares its rules.
+    fn sort(&mut self) {
+        let tables = [
+            &mut self.name_prefix,
+            &mut self.name_suffix,
+            &mut self.namespace,
+            &mut self.common_annotations,
+            &mut self.common_labels,
+            &mut self.labels,
+            &mut self.template_labels,
+            &mut self.var_reference,
+            &mut self.images,
+            &mut self.replicas,
+        ];
+        for table in tables {
+            table.sort_by(|a, b| by_kind(&a.gvk, &b.gvk));
+        }
+        self.name_reference.sort_by(|a, b| by_kind(&a.to, &b.to));
     }
 
     /// Returns the reference rules by the kind of the referrer; those for any kind under the empty text.
@@ -128,32 +150,32 @@ impl Config {
     }
 }
 
-/// Joins two configurations of which most often both are the built-in one.
+/// Adds a configuration to what was gathered so far; most often both are the built-in one.
 ///
 /// # Errors
 /// When both name the same field and only one makes it where it is missing.
-pub fn join(a: &Arc<Config>, b: &Arc<Config>) -> Result<Arc<Config>, Error> {
-    let builtin = Config::builtin();
-    if Arc::ptr_eq(a, b) || Arc::ptr_eq(b, &builtin) {
-        return Ok(Arc::clone(a));
-    }
-    if Arc::ptr_eq(a, &builtin) {
-        return Ok(Arc::clone(b));
-    }
-    let mut joined = Config::clone(a);
-    joined.merge(Config::clone(b))?;
+pub fn join(gathered: Option<&Arc<Config>>, more: &Arc<Config>) -> Result<Arc<Config>, Error> {
+    let mut joined = match gathered {
+        None if Arc::ptr_eq(more, Config::builtin()) => return Ok(Arc::clone(more)),
+        None => Config::default(),
+        Some(gathered) if Arc::ptr_eq(gathered, more) => return Ok(Arc::clone(gathered)),
+        Some(gathered) => Config::clone(gathered),
+    };
+    joined.merge(Config::clone(more))?;
     Ok(Arc::new(joined))
 }
 
 /// Adds specs that are not there yet.
 ///
+/// A spec counts as there when one for the same path fits its kind: one for every kind adds nothing
+/// behind one for a single kind, but not the other way round. So the order of a merge shows, and the
+/// tables are merged and sorted exactly as often as the original does it.
+///
 /// # Errors
 /// When one is there that differs in whether it makes the field.
 pub fn merge_specs(mine: &mut Vec<FieldSpec>, theirs: Vec<FieldSpec>) -> Result<(), Error> {
     for spec in theirs {
-        let same = mine.iter().find(|own| {
-            own.path == spec.path && (own.gvk.is_selected_by(&spec.gvk) && spec.gvk.is_selected_by(&own.gvk))
-        });
+        let same = mine.iter().find(|own| own.path == spec.path && own.gvk.is_selected_by(&spec.gvk));
         match same {
             Some(own) if own.create != spec.create => {
                 return Err(Error::Kustomization("conflicting fieldspecs".to_owned()));
@@ -305,6 +327,6 @@ pub fn specs_from(value: Value) -> Result<Vec<FieldSpec>, Error> {
         field_specs: Vec<FieldSpecEntry>,
     }
     let wrapped = serde_json::json!({ "fieldSpecs": value });
-    let wrapped = decode::record(wrapped, &WRAPPER).map_err(Error::Plugin)?;
+    let wrapped = decode::lenient_record(wrapped, &WRAPPER).map_err(Error::Plugin)?;
     Ok(specs(typed::<Wrapper>(wrapped, "fieldSpecs")?.field_specs))
 }

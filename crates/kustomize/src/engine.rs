@@ -14,7 +14,7 @@ pub use crate::loader::Restriction;
 use crate::order::{self, Order};
 use crate::origin;
 use crate::patch::drop_empty_annotations;
-use crate::resource::Resource;
+use crate::resource::{Resource, Step, scalar_text};
 use crate::spec::{Kustomization, SortOptions};
 use crate::transform::{name_refs, names, vars};
 
@@ -23,6 +23,8 @@ use crate::transform::{name_refs, names, vars};
 pub struct Options {
     /// Which files a root may name.
     pub load: Restriction,
+    /// Whether every object gets the label that names the tool, also where no file asks for it.
+    pub adds_managed_by: bool,
     /// The order of the output where the kustomization does not say one.
     pub order: Order,
     /// Fields of the `spec` of a Flux Kustomization that change the outermost file before the build.
@@ -81,6 +83,10 @@ pub fn build(files: &dyn Files, dir: &str, options: &Options) -> Result<Build, E
     let loader = Loader::open(files, options.load, dir)?;
     let (file, file_name, mut warnings) = outermost(&loader, options)?;
     let mut builder = Builder::new(file.build_metadata.clone(), loader.root().to_owned());
+    if options.overlay.is_some() {
+        // Flux has the built-in schema loaded before it builds.
+        builder.note_look();
+    }
     builder.set_schema(&loader, &file)?;
     let order = output_order(file.sort_options.as_ref(), &options.order)?;
     let mut accumulator = Accumulator::default();
@@ -93,8 +99,12 @@ pub fn build(files: &dyn Files, dir: &str, options: &Options) -> Result<Build, E
     vars::run(&mut resources, &vars, &config.var_reference)?;
     resources.retain(|resource| !is_local_config(resource));
     let mut resources = order::sort(resources.into_items(), &order);
+    let mut metadata = builder.metadata().to_vec();
+    if options.adds_managed_by {
+        metadata.push("managedByLabel".to_owned());
+    }
     for resource in &mut resources {
-        finish(resource, builder.metadata());
+        finish(resource, &metadata);
     }
     Ok(Build { resources, warnings })
 }
@@ -175,6 +185,16 @@ const NOTES: [&str; 18] = [
     "config.kubernetes.io/index",
 ];
 
+/// Whether an annotation was written as nothing at all.
+fn is_blank(blanks: &[Vec<Step>], annotation: &str) -> bool {
+    blanks.iter().any(|place| match place.as_slice() {
+        [Step::Key(metadata), Step::Key(annotations), Step::Key(key)] => {
+            metadata == "metadata" && annotations == "annotations" && key == annotation
+        }
+        _ => false,
+    })
+}
+
 /// Adds and removes the annotations and labels that belong to the build.
 fn finish(resource: &mut Resource, metadata: &[String]) {
     let is_noted = !resource.former.is_empty() || resource.needs_hash;
@@ -187,6 +207,10 @@ fn finish(resource: &mut Resource, metadata: &[String]) {
     if let Some(annotations) = annotations {
         let before = annotations.len();
         annotations.retain(|key, _| !NOTES.contains(&key.as_str()) && key != "config.k8s.io/id");
+        for (key, value) in annotations.iter_mut().filter(|(_, value)| !value.is_string()) {
+            let text = scalar_text(value).filter(|_| !is_blank(&resource.blanks, key));
+            *value = Value::String(text.unwrap_or_default());
+        }
         is_stripped = annotations.len() != before;
     }
     origin::annotate(resource, metadata);

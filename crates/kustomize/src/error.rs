@@ -72,6 +72,9 @@ pub enum Error {
     /// A plugin is unknown or not allowed.
     #[error("{0}")]
     Plugin(String),
+    /// The build is larger than is good for anyone.
+    #[error("{0}")]
+    Limit(String),
     /// A `${…}` expansion is not well formed or names an unset variable.
     #[error("{0}")]
     Substitution(String),
@@ -94,6 +97,16 @@ impl Error {
     #[must_use]
     pub(crate) fn within(self, context: impl Into<String>) -> Self {
         Self::Within { context: context.into(), source: Box::new(self) }
+    }
+
+    /// Whether a limit was reached, which no other reading of an entry can mend.
+    #[must_use]
+    pub(crate) fn is_limit(&self) -> bool {
+        match self {
+            Self::Limit(_) => true,
+            Self::Within { source, .. } | Self::Neither { source, .. } => source.is_limit(),
+            _ => false,
+        }
     }
 
     /// Whether the failure is text that is no YAML at all.

@@ -76,6 +76,23 @@ pub trait Files {
     /// # Errors
     /// When nothing is there, or a link leads out of the view.
     fn resolve(&self, path: &str) -> Result<(String, Entry), FileError>;
+
+    /// Returns where the view shows a directory of another host; none when it shows nothing of the kind.
+    ///
+    /// # Errors
+    /// When the address may not be used or nothing could be had from it.
+    fn remote(&self, _address: &str) -> Option<Result<Fetched, FileError>> {
+        None
+    }
+}
+
+/// Where a view shows what came from another host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The directory that the address names.
+    pub directory: String,
+    /// The top of what came with it; nothing below it may lead out of it.
+    pub top: String,
 }
 
 /// Joins `path` to `base` (unless it is absolute) and removes `.`, `..` and doubled slashes.

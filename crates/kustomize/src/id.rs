@@ -26,6 +26,24 @@ flowcontrol.apiserver.k8s.io/v1beta1: FlowSchema PriorityLevelConfiguration
 policy/v1beta1: PodSecurityPolicy
 ";
 
+/// The kinds that are known to live in namespaces, as `apiVersion: kinds`.
+const NAMESPACED: &str = "\
+apps/v1: ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet
+autoscaling/v1: HorizontalPodAutoscaler Scale
+autoscaling/v2beta1 autoscaling/v2beta2: HorizontalPodAutoscaler
+batch/v1: CronJob Job
+batch/v1beta1: CronJob
+coordination.k8s.io/v1 coordination.k8s.io/v1beta1: Lease
+discovery.k8s.io/v1 discovery.k8s.io/v1beta1: EndpointSlice
+events.k8s.io/v1 events.k8s.io/v1beta1: Event
+extensions/v1beta1 networking.k8s.io/v1beta1: Ingress
+networking.k8s.io/v1: Ingress NetworkPolicy
+policy/v1 policy/v1beta1: PodDisruptionBudget
+rbac.authorization.k8s.io/v1 rbac.authorization.k8s.io/v1beta1: Role RoleBinding
+storage.k8s.io/v1beta1: CSIStorageCapacity
+v1: ConfigMap Endpoints Event LimitRange PersistentVolumeClaim Pod PodAttachOptions PodExecOptions PodPortForwardOptions PodProxyOptions PodTemplate ReplicationController ResourceQuota Secret Service ServiceAccount ServiceProxyOptions
+";
+
 /// Group, version and kind; an empty part means "none", or "any" in a selector.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Gvk {
@@ -62,19 +80,19 @@ impl Gvk {
     /// Whether objects of the kind are known to live outside namespaces.
     #[must_use]
     pub fn is_cluster_scoped(&self) -> bool {
-        static KINDS: OnceLock<HashSet<(&str, &str, &str)>> = OnceLock::new();
-        let kinds = KINDS.get_or_init(|| {
-            let mut kinds = HashSet::new();
-            for line in CLUSTER_SCOPED.lines() {
-                let (versions, names) = line.split_once(": ").unwrap_or((line, ""));
-                for api_version in versions.split(' ') {
-                    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-                    kinds.extend(names.split(' ').map(|name| (group, version, name)));
-                }
-            }
-            kinds
-        });
-        kinds.contains(&(self.group.as_str(), self.version.as_str(), self.kind.as_str()))
+        static KINDS: OnceLock<Kinds> = OnceLock::new();
+        KINDS.get_or_init(|| kinds(CLUSTER_SCOPED)).contains(&self.parts())
+    }
+
+    /// Whether the scope of the kind is known without a look into a schema.
+    #[must_use]
+    pub(crate) fn has_known_scope(&self) -> bool {
+        static KINDS: OnceLock<Kinds> = OnceLock::new();
+        self.is_cluster_scoped() || KINDS.get_or_init(|| kinds(NAMESPACED)).contains(&self.parts())
+    }
+
+    fn parts(&self) -> (&str, &str, &str) {
+        (&self.group, &self.version, &self.kind)
     }
 
     /// Returns `group_version_kind` with `~G`, `~V`, `~K` for empty parts: the text that sorts.
@@ -85,6 +103,21 @@ impl Gvk {
         };
         format!("{}_{}_{}", part(&self.group, "~G"), part(&self.version, "~V"), part(&self.kind, "~K"))
     }
+}
+
+/// Group, version and kind of each entry of a table.
+type Kinds = HashSet<(&'static str, &'static str, &'static str)>;
+
+fn kinds(table: &'static str) -> Kinds {
+    let mut kinds = HashSet::new();
+    for line in table.lines() {
+        let (versions, names) = line.split_once(": ").unwrap_or((line, ""));
+        for api_version in versions.split(' ') {
+            let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+            kinds.extend(names.split(' ').map(|name| (group, version, name)));
+        }
+    }
+    kinds
 }
 
 impl fmt::Display for Gvk {

@@ -21,19 +21,30 @@ pub(crate) struct Loader<'a> {
     restriction: Restriction,
     /// The roots from the outermost to this one.
     chain: Vec<String>,
+    /// The directory that nothing may leave, for what came from another host.
+    fence: Option<String>,
 }
 
 impl<'a> Loader<'a> {
     /// Opens the outermost root.
     pub(crate) fn open(files: &'a dyn Files, restriction: Restriction, dir: &str) -> Result<Self, Error> {
-        let path = join("/", dir);
-        let root = directory(files, &path, dir)?;
-        Ok(Self { files, restriction, chain: vec![root] })
+        let mut loader = Self { files, restriction, chain: Vec::new(), fence: None };
+        if is_remote(dir) {
+            return loader.descend(dir);
+        }
+        let root = directory(files, &join("/", dir), dir)?;
+        loader.chain.push(root);
+        Ok(loader)
     }
 
     /// Returns the absolute path of the root.
     pub(crate) fn root(&self) -> &str {
         self.chain.last().map_or("/", String::as_str)
+    }
+
+    /// Returns how many roots lie on the way to this one.
+    pub(crate) fn depth(&self) -> usize {
+        self.chain.len()
     }
 
     /// Returns the view.
@@ -47,9 +58,7 @@ impl<'a> Loader<'a> {
             return Err(Error::Root("new root cannot be empty".to_owned()));
         }
         if is_remote(path) {
-            return Err(Error::Root(format!(
-                "remote root '{path}' is not allowed: only local files are read"
-            )));
+            return self.fetched(path);
         }
         if path.starts_with('/') {
             return Err(Error::Root(format!("new root '{path}' cannot be absolute")));
@@ -61,9 +70,37 @@ impl<'a> Loader<'a> {
                 "cycle detected: candidate root '{root}' contains visited root '{visited}'"
             )));
         }
+        self.check_fence(&joined, &root)?;
         let mut chain = self.chain.clone();
         chain.push(root);
         Ok(Self { chain, ..self.clone() })
+    }
+
+    /// Opens a root on another host that the view has.
+    fn fetched(&self, address: &str) -> Result<Self, Error> {
+        let Some(fetched) = self.files.remote(address) else {
+            return Err(Error::Root(format!(
+                "remote root '{address}' is not allowed: only local files are read"
+            )));
+        };
+        let fetched = fetched?;
+        let root = directory(self.files, &fetched.directory, address)?;
+        if self.chain.contains(&root) {
+            return Err(Error::Root(format!("cycle detected: root '{address}' is visited already")));
+        }
+        let mut chain = self.chain.clone();
+        chain.push(root);
+        Ok(Self { chain, fence: Some(fetched.top), ..self.clone() })
+    }
+
+    /// Refuses what leads out of the tree that came from another host.
+    fn check_fence(&self, path: &str, real: &str) -> Result<(), Error> {
+        match &self.fence {
+            Some(top) if !is_within(real, top) => {
+                Err(Error::Root(format!("security; '{path}' is not in or below '{top}'")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads a file that this root names.
@@ -78,6 +115,7 @@ impl<'a> Loader<'a> {
         if entry == Entry::Directory {
             return Err(FileError::IsDirectory { path: joined }.into());
         }
+        self.check_fence(&joined, &real)?;
         if self.restriction == Restriction::RootOnly && !is_within(&real, self.root()) {
             return Err(Error::Root(format!(
                 "security; file '{joined}' is not in or below '{}'",

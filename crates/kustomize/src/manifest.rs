@@ -12,9 +12,10 @@ use serde_json::{Map, Number, Value};
 
 use crate::error::Error;
 use crate::resource::{Resource, Step, text};
+use crate::spec::decode;
 
-/// How many nodes one document may have after its aliases have been expanded.
-const MAX_NODES: usize = 2_000_000;
+/// How many nodes aliases may bring into one text altogether.
+const MAX_ALIASED: usize = 2_000_000;
 
 /// How deep values may be nested.
 const MAX_DEPTH: usize = 1_000;
@@ -57,6 +58,7 @@ impl Failure {
 pub fn documents(input: &[u8]) -> Result<Vec<Resource>, Failure> {
     let source = String::from_utf8_lossy(input).replace("\r\n", "\n");
     let mut found = Vec::new();
+    let mut aliased = 0;
     for piece in split(&source)? {
         if piece.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
             continue;
@@ -64,8 +66,9 @@ pub fn documents(input: &[u8]) -> Result<Vec<Resource>, Failure> {
         let nodes = sealfast_yaml::parse::documents(piece.as_bytes())
             .map_err(|error| Failure::Syntax(error.to_string()))?;
         for node in &nodes {
-            let mut reader = Reader::default();
+            let mut reader = Reader { aliased, ..Reader::default() };
             let value = reader.read(node)?;
+            aliased = reader.aliased;
             let is_empty = value.as_object().is_some_and(Map::is_empty);
             if !value.is_null() && !is_empty {
                 found.push(Resource { blanks: reader.blanks, ..Resource::new(value) });
@@ -149,7 +152,7 @@ fn items_of(list: &Resource) -> Result<Vec<Resource>, Error> {
 fn check_object(resource: &Resource) -> Result<(), Error> {
     let value = &resource.value;
     if !value.is_object() {
-        return Err(Error::Object(format!("expected an object but got {value}")));
+        return Err(Error::Object(format!("expected an object but got {}", decode::kind(value))));
     }
     if value.get("kind").and_then(Value::as_str).unwrap_or_default().is_empty() {
         return Err(Error::Object(format!("missing kind in object {}", shape(value))));
@@ -192,13 +195,14 @@ struct Reader<'a> {
     open: Vec<&'a str>,
     path: Vec<Step>,
     blanks: Vec<Vec<Step>>,
-    nodes: usize,
+    /// How many nodes aliases have brought.
+    aliased: usize,
 }
 
 impl<'a> Reader<'a> {
     fn read(&mut self, node: &'a Node) -> Result<Value, Failure> {
-        self.nodes += 1;
-        if self.nodes > MAX_NODES {
+        self.aliased += usize::from(!self.open.is_empty());
+        if self.aliased > MAX_ALIASED {
             return Err(Failure::Syntax("yaml: document contains excessive aliasing".to_owned()));
         }
         if self.path.len() > MAX_DEPTH {
@@ -303,11 +307,26 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether the place is an annotation of the object or of an item of a list: always text, as written.
+    fn is_annotation(&self) -> bool {
+        let is_key = |step: &Step, name: &str| matches!(step, Step::Key(key) if key == name);
+        match self.path.as_slice() {
+            [metadata, annotations, _] => is_key(metadata, "metadata") && is_key(annotations, "annotations"),
+            [items, Step::Index(_), metadata, annotations, _] => {
+                is_key(items, "items") && is_key(metadata, "metadata") && is_key(annotations, "annotations")
+            }
+            _ => false,
+        }
+    }
+
     fn read_scalar(&mut self, node: &Node) -> Result<Value, Failure> {
         if node.tag == "!!str" {
             return Ok(Value::String(node.value.clone()));
         }
         let resolved = scalar::resolve(node).map_err(|error| Failure::Syntax(error.to_string()))?;
+        if self.is_annotation() && !matches!(resolved, Scalar::Null) {
+            return Ok(Value::String(node.value.clone()));
+        }
         Ok(match resolved {
             Scalar::Null => {
                 if node.value.is_empty() {

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use crate::id::Gvk;
 use crate::resource::Resource;
 
 /// Kinds that come first, in this order.
@@ -68,6 +69,18 @@ pub fn sort(resources: Vec<Resource>, order: &Order) -> Vec<Resource> {
         resources.into_iter().map(|resource| (key(&resource, &ranks), resource)).collect();
     keyed.sort_by(|(a, _), (b, _)| compare(a, b));
     keyed.into_iter().map(|(_, resource)| resource).collect()
+}
+
+/// Compares kinds as rules of the transformer configuration are sorted: by rank, then by text.
+#[must_use]
+pub(crate) fn by_kind(a: &Gvk, b: &Gvk) -> Ordering {
+    fn rank(kind: &str) -> i64 {
+        let at = |list: &[&str]| {
+            list.iter().position(|listed| *listed == kind).and_then(|at| i64::try_from(at).ok())
+        };
+        at(&FIRST).map(|at| at - 22).or(at(&LAST).map(|at| at + 1)).unwrap_or(0)
+    }
+    rank(&a.kind).cmp(&rank(&b.kind)).then_with(|| a.sort_text().cmp(&b.sort_text()))
 }
 
 fn ranks(first: &[String], last: &[String]) -> HashMap<String, i64> {

@@ -244,13 +244,13 @@ fn transformed(
             names::affix(resources, End::Suffix, &settings.suffix, &field_specs)
         }
         "ImageTagTransformer" => {
-            let image =
-                decode::record(settings.image_tag.unwrap_or(Value::Null), &IMAGE).map_err(Error::Plugin)?;
+            let image = decode::lenient_record(settings.image_tag.unwrap_or(Value::Null), &IMAGE)
+                .map_err(Error::Plugin)?;
             images::run(resources, &typed(image, "imageTag")?, &field_specs)
         }
         "ReplicaCountTransformer" => {
-            let replica =
-                decode::record(settings.replica.unwrap_or(Value::Null), &REPLICA).map_err(Error::Plugin)?;
+            let replica = decode::lenient_record(settings.replica.unwrap_or(Value::Null), &REPLICA)
+                .map_err(Error::Plugin)?;
             replicas::run(resources, &typed(replica, "replica")?, &field_specs)
         }
         "ReplacementTransformer" => {
@@ -258,7 +258,7 @@ fn transformed(
                 .replacements
                 .into_iter()
                 .map(|entry| {
-                    typed(decode::record(entry, &REPLACEMENT).map_err(Error::Plugin)?, "replacements")
+                    typed(decode::lenient_record(entry, &REPLACEMENT).map_err(Error::Plugin)?, "replacements")
                 })
                 .collect();
             replacements::run(resources, &entries?, &|path: &str| loader.read(path))

@@ -25,6 +25,9 @@ pub(crate) fn run(
     file_name: &str,
 ) -> Result<(), Error> {
     let config = accumulator.config.clone();
+    if !file.patches.is_empty() || !file.patches_strategic_merge.is_empty() {
+        builder.note_look();
+    }
     let done = |builder: &Builder, resources: &mut Resources, kind: &str| {
         resources.drop_gone();
         if builder.keeps_transformations() {

@@ -70,6 +70,7 @@ fn operation(item: &Value) -> Result<Operation, Error> {
 /// # Errors
 /// When one does not apply.
 pub fn apply(document: &mut Value, operations: &[Operation]) -> Result<(), Error> {
+    let mut copied = 0;
     operations.iter().try_for_each(|operation| match operation.kind {
         Kind::Add => add(document, &operation.path, operation.value.clone().unwrap_or(Value::Null), "add"),
         Kind::Remove => remove(document, &operation.path, "remove").map(drop),
@@ -80,10 +81,32 @@ pub fn apply(document: &mut Value, operations: &[Operation]) -> Result<(), Error
         }
         Kind::Copy => {
             let value = get(document, &operation.from, "copy")?.clone();
+            copied += weight(&value);
+            if copied > MAX_COPIED {
+                return Err(Error::Patch(format!(
+                    "copy operations from '{}' make the object larger than {MAX_COPIED} bytes",
+                    operation.from
+                )));
+            }
             add(document, &operation.path, value, "copy")
         }
         Kind::Test => test(document, operation),
     })
+}
+
+/// How much the copies of one patch may add to an object, in bytes: each could double it.
+pub(crate) const MAX_COPIED: usize = 64 << 20;
+
+/// Returns about how many bytes a value takes.
+pub(crate) fn weight(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| 32 + key.len() + weight(value)).sum::<usize>() + 32
+        }
+        Value::Array(items) => items.iter().map(weight).sum::<usize>() + 32,
+        Value::String(text) => 32 + text.len(),
+        _ => 32,
+    }
 }
 
 fn missing(operation: &str, what: &str) -> Error {

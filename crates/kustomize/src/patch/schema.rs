@@ -217,16 +217,13 @@ impl Schema {
         Ok(schema)
     }
 
-    /// Adds what another schema knows.
-    pub fn extend(&mut self, other: Self) {
-        self.types.extend(other.types);
-        self.roots.extend(other.roots);
-    }
-
-    /// Returns a schema of its own that knows what the built-in one knows.
+    /// Returns this schema with the built-in one behind it.
     #[must_use]
-    pub fn builtin_copy() -> Self {
-        Self::from_tables()
+    pub fn over_builtin(self) -> Self {
+        let mut joined = Self::from_tables();
+        joined.types.extend(self.types);
+        joined.roots.extend(self.roots);
+        joined
     }
 
     /// Returns the type of a whole object.
@@ -240,7 +237,8 @@ impl Schema {
     /// Returns the type that a field leads to.
     #[must_use]
     pub fn target(&self, field: Option<&Field>) -> Option<&Type> {
-        self.types.get(field?.target.as_deref()?)
+        let name = field?.target.as_deref()?;
+        self.types.get(name).or_else(|| self.types.get(short_name(name)?))
     }
 
     fn read_type(&mut self, name: &str, definition: &Value) {
@@ -282,6 +280,16 @@ impl Schema {
             return Some(path.to_owned());
         }
         None
+    }
+}
+
+/// Returns the name in our tables of a type that other documents refer to by its full name.
+fn short_name(name: &str) -> Option<&str> {
+    match name.rsplit_once(".v1.")? {
+        ("io.k8s.apimachinery.pkg.apis.meta", "ObjectMeta") => Some("Meta"),
+        ("io.k8s.api.core", short) => Some(short),
+        ("io.k8s.api.batch", "JobSpec") => Some("WorkloadSpec"),
+        _ => None,
     }
 }
 

@@ -148,7 +148,8 @@ impl Decoder {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+/// Returns the name of a value's type.
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

@@ -16,9 +16,9 @@ use crate::spec::Image;
 /// Changes images by one entry.
 ///
 /// # Errors
-/// When an image is not a string.
+/// When an image is not a string, or the entry's name is no well-formed expression.
 pub fn run(resources: &mut Resources, image: &Image, fields: &[FieldSpec]) -> Result<(), Error> {
-    let Some(rule) = Rule::new(image) else { return Ok(()) };
+    let rule = Rule::new(image)?;
     for resource in resources.iter_mut() {
         if resource.kind() == "CustomResourceDefinition" {
             continue;
@@ -38,12 +38,13 @@ struct Rule<'a> {
 }
 
 impl<'a> Rule<'a> {
-    /// Returns the rule of an entry; none when its name is an expression that matches nothing.
-    fn new(image: &'a Image) -> Option<Self> {
+    /// Returns the rule of an entry; its name is an expression.
+    fn new(image: &'a Image) -> Result<Self, Error> {
         let pattern = format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name);
-        let expression = expression::compile(&pattern).ok()?;
+        let expression = expression::compile(&pattern)
+            .map_err(|error| error.within(format!("images: name '{}'", image.name)))?;
         let literal = expression::is_literal(&image.name).then_some(image.name.as_str());
-        Some(Self { image, expression, literal })
+        Ok(Self { image, expression, literal })
     }
 
     /// Changes the images of all container lists below a value.

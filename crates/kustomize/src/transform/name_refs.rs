@@ -21,6 +21,7 @@ use crate::resources::Resources;
 pub fn run(resources: &mut Resources, config: &Config) -> Result<(), Error> {
     let rules = config.references_by_kind();
     let index = Index::new(resources.items());
+    resources.items().iter().try_for_each(check_subjects)?;
     if index.by_name.is_empty() {
         return Ok(());
     }
@@ -37,6 +38,24 @@ pub fn run(resources: &mut Resources, config: &Config) -> Result<(), Error> {
             let search = Search { index: &index, referrer: &referrer, to, path: &spec.path };
             repair(resources.at_mut(at), spec, &search)?;
         }
+    }
+    Ok(())
+}
+
+/// Refuses role bindings with a service account whose namespace is there but no text.
+fn check_subjects(item: &Resource) -> Result<(), Error> {
+    if item.kind() != "RoleBinding"
+        || !text(&item.value, "apiVersion").starts_with("rbac.authorization.k8s.io/")
+    {
+        return Ok(());
+    }
+    let subjects = item.value.get("subjects").and_then(Value::as_array).into_iter().flatten();
+    let mut accounts = subjects.filter(|subject| text(subject, "kind") == "ServiceAccount");
+    if accounts.any(|account| account.get("namespace").is_some_and(|namespace| !namespace.is_string())) {
+        return Err(Error::Transform(format!(
+            "Invalid Input: namespace is blank for resource \"{}\"",
+            item.id()
+        )));
     }
     Ok(())
 }

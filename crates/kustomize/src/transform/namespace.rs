@@ -52,11 +52,13 @@ impl Namespace {
             let id = resources.items()[at].id();
             let holders = resources.with_present_id(&id);
             if holders.len() > 1 {
-                let objects: Vec<String> =
-                    holders.iter().map(|&holder| resources.items()[holder].value.to_string()).collect();
+                // The original shows the objects whole; their values may be secrets.
+                let items = holders.iter().map(|&holder| &resources.items()[holder]);
+                let ids: Vec<String> =
+                    items.map(|item| format!("{} (was {})", item.id(), item.original_id())).collect();
                 return Err(Error::Transform(format!(
                     "namespace transformation produces ID conflict: [{}]",
-                    objects.join(" ")
+                    ids.join(" ")
                 )));
             }
         }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::manifest;
+use crate::patch::json6902::{MAX_COPIED, weight};
 use crate::resource::{Resource, scalar_text};
 use crate::resources::Resources;
 use crate::select::Matcher;
@@ -198,8 +199,14 @@ fn copy(
     let not_found =
         || Error::Replacement(format!("unable to {create} field \"{text}\" in replacement target"));
     let mut count = 0;
+    let weight = weight(value);
     visit(&mut resource.value, path, missing, &mut |place, is_new| {
         count += 1;
+        if weight.saturating_mul(count) > MAX_COPIED {
+            return Err(Error::Replacement(format!(
+                "field \"{text}\" in replacement target grows by more than {MAX_COPIED} bytes"
+            )));
+        }
         *place = written(place, is_new, value, options)?;
         Ok(())
     })?;

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod files;
+mod finer_points;
 mod flux;
 mod laws;
+mod refusals;
 mod substitution;
