@@ -98,6 +98,9 @@ pub(crate) const EDITOR: Variable = Variable("EDITOR");
 /// Directories with programs.
 pub(crate) const PATH: Variable = Variable("PATH");
 
+/// Whether `kustomize build` labels every object with the tool's name: `on`.
+pub(crate) const KUSTOMIZE_ENABLE_MANAGEDBY_LABEL: Variable = Variable("KUSTOMIZE_ENABLE_MANAGEDBY_LABEL");
+
 /// Namespace of Flux's objects when no flag names one.
 pub(crate) const FLUX_SYSTEM_NAMESPACE: Variable = Variable("FLUX_SYSTEM_NAMESPACE");
 /// Any value: the namespace is that of the kubeconfig's context.

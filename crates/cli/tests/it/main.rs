@@ -5,6 +5,7 @@
 mod guide;
 mod keys;
 mod kill;
+mod kustomize;
 mod person;
 mod sops;
 mod up;

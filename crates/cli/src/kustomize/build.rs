@@ -1,0 +1,192 @@
+//! `kustomize build`: a directory -> its objects as YAML, printed or written to files.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use sealfast_kustomize::engine::{self, Build, Options, Restriction};
+use sealfast_kustomize::id::{Gvk, NOT_NAMESPACED, effective_namespace};
+use sealfast_kustomize::order::Order;
+use serde_json::Value;
+
+use super::disk::Disk;
+use super::parse;
+use super::remote::{Allowed, Remote};
+use crate::env;
+use crate::flux::Failed;
+use crate::flux::args::{Flag, Kind};
+use crate::output;
+use crate::sops::files;
+
+const FLAGS: &[Flag] = &[
+    Flag::short("output", 'o', Kind::Text),
+    Flag::long("load-restrictor", Kind::Text),
+    Flag::long("reorder", Kind::Text),
+    Flag::long("enable-managedby-label", Kind::Switch),
+    Flag::long("enable-helm", Kind::Switch),
+    Flag::long("enable-alpha-plugins", Kind::Switch),
+    Flag::long("enable-exec", Kind::Switch),
+    Flag::long("network", Kind::Switch),
+    Flag::long("network-name", Kind::Text),
+    Flag::long("mount", Kind::Text),
+    Flag::short("env", 'e', Kind::Text),
+    Flag::long("as-current-user", Kind::Switch),
+    Flag::long("helm-command", Kind::Text),
+    Flag::long("helm-api-versions", Kind::Text),
+    Flag::long("helm-kube-version", Kind::Text),
+    Flag::long("helm-debug", Kind::Switch),
+    Flag::long("allow-remote", Kind::Text),
+];
+
+/// Switches for what this build does not do, each with the reason.
+const REFUSED: [(&str, &str); 4] = [
+    (
+        "enable-helm",
+        "Helm charts are not inflated here: render the chart first and list the result under `resources`",
+    ),
+    ("enable-alpha-plugins", "plugins are programs, and a build runs none"),
+    ("enable-exec", "functions are programs, and a build runs none"),
+    ("network", "functions are containers, and a build runs none"),
+];
+
+/// Runs `build ARGS`.
+pub(super) fn run(words: &[String]) -> Result<ExitCode, Failed> {
+    let (args, wants_help) = parse(words, FLAGS)?;
+    if wants_help {
+        return Ok(output::data(HELP.as_bytes()));
+    }
+    if args.text("reorder").is_some() {
+        output::talk(
+            "Flag --reorder has been deprecated, use the new 'sortOptions' field in kustomization.yaml instead.",
+        );
+    }
+    if args.is_on("enable-managedby-label") {
+        output::talk(
+            "Flag --enable-managedby-label has been deprecated, The flag `enable-managedby-label` has been deprecated. Use the `managedByLabel` option in the `buildMetadata` field instead.",
+        );
+    }
+    let dir = match args.names.as_slice() {
+        [] => ".",
+        [dir] => dir,
+        _ => return Err("specify one path to kustomization.yaml".into()),
+    };
+    if let Some((flag, why)) = REFUSED.iter().find(|(flag, _)| args.is_on(flag)) {
+        return Err(format!("--{flag} is not supported: {why}").into());
+    }
+    let options = Options {
+        load: restriction(args.text("load-restrictor"))?,
+        order: order(args.text("reorder"))?,
+        adds_managed_by: args.is_on("enable-managedby-label")
+            || env::KUSTOMIZE_ENABLE_MANAGEDBY_LABEL.text().as_deref() == Some("on"),
+        ..Options::default()
+    };
+    let disk = Disk::new(Remote::new(Allowed::parse(args.list("allow-remote"))?));
+    let built = engine::build(&disk, &disk.root(dir)?, &options).map_err(|error| Failed(error.chain()))?;
+    for warning in &built.warnings {
+        output::talk(warning);
+    }
+    write(built, args.filled("output"))
+}
+
+fn restriction(given: Option<&str>) -> Result<Restriction, Failed> {
+    match given {
+        None | Some("" | "LoadRestrictionsRootOnly") => Ok(Restriction::RootOnly),
+        Some("LoadRestrictionsNone") => Ok(Restriction::None),
+        Some(other) => Err(format!(
+            "illegal flag value --load-restrictor {other}; legal values: [LoadRestrictionsRootOnly LoadRestrictionsNone]"
+        )
+        .into()),
+    }
+}
+
+fn order(given: Option<&str>) -> Result<Order, Failed> {
+    match given {
+        None | Some("legacy") => Ok(Order::Legacy { kinds: None }),
+        Some("none") => Ok(Order::Fifo),
+        Some(other) => {
+            Err(format!("illegal flag value --reorder {other}; legal values: [legacy none]").into())
+        }
+    }
+}
+
+fn write(built: Build, target: Option<&str>) -> Result<ExitCode, Failed> {
+    match target {
+        None => Ok(output::data(built.to_yaml().as_bytes())),
+        Some(target) if Path::new(target).is_dir() => write_each(built, Path::new(target)),
+        Some(target) => write_file(Path::new(target), &built.to_yaml()),
+    }
+}
+
+fn write_file(path: &Path, text: &str) -> Result<ExitCode, Failed> {
+    files::try_replace(path, text.as_bytes())
+        .map_err(|error| format!("failed to write '{}': {error}", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file an object; objects of several namespaces have the namespace in front of the name.
+fn write_each(built: Build, dir: &Path) -> Result<ExitCode, Failed> {
+    let objects = built.objects();
+    let mut namespaces: Vec<String> = objects.iter().filter_map(namespace).collect();
+    namespaces.sort();
+    namespaces.dedup();
+    for object in &objects {
+        let name = file_name(object);
+        let name = match namespace(object) {
+            Some(namespace) if namespaces.len() > 1 => format!("{}_{name}", namespace.to_lowercase()),
+            _ => name,
+        };
+        // Names come from the objects; one with a separator would lead out of the directory.
+        if name.contains('/') {
+            return Err(format!("an object's name cannot be part of a file name: {name}").into());
+        }
+        write_file(&dir.join(name), &sealfast_yaml::json::to_yaml(object))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn gvk(object: &Value) -> Gvk {
+    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    Gvk::parse(text("apiVersion"), text("kind"))
+}
+
+/// The namespace that counts; none for what lives outside namespaces.
+fn namespace(object: &Value) -> Option<String> {
+    let written = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+    let namespace = effective_namespace(&gvk(object), written);
+    (namespace != NOT_NAMESPACED).then(|| namespace.to_owned())
+}
+
+fn file_name(object: &Value) -> String {
+    let gvk = gvk(object);
+    let parts: Vec<&str> =
+        [gvk.group.as_str(), &gvk.version, &gvk.kind].into_iter().filter(|part| !part.is_empty()).collect();
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    format!("{}_{}.yaml", parts.join("_").to_lowercase(), name.to_lowercase())
+}
+
+const HELP: &str = "\
+Builds the objects of a directory that holds a kustomization.yaml and prints them.
+Without DIR the current directory is built.
+
+Usage:
+  kustomize build [DIR] [flags]
+
+Flags:
+  -o, --output PATH             write to this file, or a file an object to this directory
+      --load-restrictor NAME    LoadRestrictionsNone lets files outside a root be loaded [default: LoadRestrictionsRootOnly]
+      --reorder ORDER           legacy or none; old, the field sortOptions takes its place
+      --enable-managedby-label  add the label app.kubernetes.io/managed-by; old, buildMetadata takes its place
+      --allow-remote PREFIX     fetch remote bases whose address starts with this (https:// only); may be repeated
+  -h, --help                    print this text
+
+Refused, because a build runs no other program:
+      --enable-helm --enable-alpha-plugins --enable-exec --network
+
+Without effect:
+  -e, --env, --mount, --network-name, --as-current-user, --helm-command, --helm-api-versions, --helm-kube-version,
+      --helm-debug
+
+Examples:
+  kustomize build
+  kustomize build overlays/production
+  kustomize build overlays/production -o production.yaml
+";

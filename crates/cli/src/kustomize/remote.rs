@@ -1,0 +1,240 @@
+//! Bases of other hosts: only from addresses that were allowed, fetched once, shown as a tree of their own.
+//!
+//! An address is a Git repository, a directory in it and a reference: `https://host/org/repo//dir?ref=v1`.
+//! The directory follows `//` or `.git/`, else the first two parts of the path are the repository.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sealfast_controllers::kustomization::view::View;
+use sealfast_kustomize::files::{Fetched, FileError, is_within, join};
+use sealfast_source::git::{self, Reference, Request};
+use sealfast_source::tree::{Entry, Kind, Memory, Tree};
+use sealfast_source::url::Address;
+
+use crate::flux::Failed;
+
+/// How long one repository may take, unless its address says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(27);
+/// The largest tree that is taken, in bytes.
+const LARGEST: usize = 256 << 20;
+
+/// What addresses may begin with; nothing at first.
+#[derive(Debug, Default)]
+pub(super) struct Allowed(Vec<String>);
+
+impl Allowed {
+    /// Reads the values of `--allow-remote`.
+    pub(super) fn parse(prefixes: &[String]) -> Result<Self, Failed> {
+        let local = ["http://127.0.0.1:", "http://localhost:"];
+        for prefix in prefixes {
+            let is_local = local.iter().any(|local| prefix.starts_with(local));
+            let host = prefix.strip_prefix("https://").unwrap_or_default();
+            if !is_local && !host.contains('/') {
+                return Err(format!(
+                    "--allow-remote {prefix}: give the start of an address with its whole host, as https://github.com/org/"
+                )
+                .into());
+            }
+        }
+        Ok(Self(prefixes.to_vec()))
+    }
+
+    fn allows(&self, address: &str) -> bool {
+        self.0.iter().any(|prefix| address.starts_with(prefix.as_str()))
+    }
+}
+
+/// What was fetched so far.
+pub(super) struct Remote {
+    allowed: Allowed,
+    trees: Mutex<BTreeMap<String, Arc<View>>>,
+}
+
+impl Remote {
+    pub(super) fn new(allowed: Allowed) -> Self {
+        Self { allowed, trees: Mutex::default() }
+    }
+
+    /// Whether a text is the address of a repository rather than a path.
+    pub(super) fn is_address(text: &str) -> bool {
+        text.contains("://") || text.starts_with("github.com/") || text.starts_with("git@")
+    }
+
+    /// Returns the fetched tree that a path lies in.
+    pub(super) fn view(&self, path: &str) -> Option<Arc<View>> {
+        let trees = self.trees.lock().ok()?;
+        trees.iter().find(|(top, _)| is_within(path, top)).map(|(_, view)| Arc::clone(view))
+    }
+
+    /// Fetches the repository of an address; none when nothing at all may be fetched.
+    pub(super) fn fetched(&self, address: &str) -> Option<Result<Fetched, FileError>> {
+        (!self.allowed.0.is_empty()).then(|| self.fetch(address))
+    }
+
+    fn fetch(&self, address: &str) -> Result<Fetched, FileError> {
+        let refused = |reason: String| FileError::Refused { path: address.to_owned(), reason };
+        let place = Place::parse(address).map_err(refused)?;
+        if !self.allowed.allows(&place.repository) {
+            return Err(refused("--allow-remote does not name the start of this address".to_owned()));
+        }
+        let top = place.top();
+        let mut trees = self.trees.lock().map_err(|_| refused("an earlier fetch failed".to_owned()))?;
+        if !trees.contains_key(&top) {
+            let tree = place.tree().map_err(refused)?;
+            trees.insert(top.clone(), Arc::new(View::new(Arc::new(tree), top.clone())));
+        }
+        Ok(Fetched { directory: join(&top, &format!("./{}", place.directory)), top })
+    }
+}
+
+/// The parts of an address.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    repository: String,
+    directory: String,
+    reference: String,
+    timeout: Duration,
+}
+
+impl Place {
+    fn parse(address: &str) -> Result<Self, String> {
+        let address = address.strip_prefix("git::").unwrap_or(address);
+        let address = match address.strip_prefix("github.com") {
+            Some(rest) => format!("https://github.com/{}", &rest[1..]),
+            None => address.to_owned(),
+        };
+        let (path, query) = address.split_once('?').unwrap_or((&address, ""));
+        let Some((scheme, rest)) =
+            path.split_once("://").filter(|(scheme, _)| matches!(*scheme, "https" | "http"))
+        else {
+            return Err("only https addresses are fetched".to_owned());
+        };
+        let (repository, directory) = split(rest);
+        let mut place = Self {
+            repository: format!("{scheme}://{repository}"),
+            directory: directory.trim_matches('/').to_owned(),
+            reference: String::new(),
+            timeout: TIMEOUT,
+        };
+        for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            match key {
+                "ref" => value.clone_into(&mut place.reference),
+                "version" if place.reference.is_empty() => value.clone_into(&mut place.reference),
+                "timeout" => place.timeout = timeout(value)?,
+                _ => {}
+            }
+        }
+        Ok(place)
+    }
+
+    /// The directory under which the tree is shown: no real one has such a name.
+    fn top(&self) -> String {
+        let plain: String =
+            format!("{}@{}", self.repository, self.reference).replace("://", ":").replace("..", "_");
+        format!("/{plain}")
+    }
+
+    fn tree(&self) -> Result<Memory, String> {
+        let address = Address::parse(&self.repository).map_err(|error| error.chain())?;
+        let is_hash =
+            self.reference.len() == 40 && self.reference.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let named = |name: String| Reference { name: Some(name), ..Reference::default() };
+        let wanted = match self.reference.as_str() {
+            "" => vec![named("HEAD".to_owned())],
+            hash if is_hash => vec![Reference { commit: Some(hash.to_owned()), ..Reference::default() }],
+            name => vec![named(format!("refs/tags/{name}")), named(format!("refs/heads/{name}"))],
+        };
+        let mut failure = String::new();
+        for reference in wanted {
+            let mut request = Request::new(address.clone(), reference);
+            request.timeout = self.timeout;
+            match git::fetch(&request) {
+                Ok(git::Fetched::Commit(commit)) => return in_memory(commit.as_ref()),
+                Ok(git::Fetched::Unchanged { .. }) => {}
+                Err(error) => failure = error.chain(),
+            }
+        }
+        Err(failure)
+    }
+}
+
+/// Splits an address without its scheme into the repository and the directory in it.
+fn split(rest: &str) -> (String, &str) {
+    if let Some((repository, directory)) = rest.split_once("//") {
+        return (repository.to_owned(), directory);
+    }
+    if let Some(at) = rest.find(".git/") {
+        return (rest[..at + 4].to_owned(), &rest[at + 5..]);
+    }
+    if rest.ends_with(".git") {
+        return (rest.to_owned(), "");
+    }
+    let cut = rest.match_indices('/').nth(2).map_or(rest.len(), |(at, _)| at);
+    (rest[..cut].to_owned(), &rest[cut..])
+}
+
+fn timeout(value: &str) -> Result<Duration, String> {
+    let seconds = value.parse().ok().map(Duration::from_secs);
+    let found = seconds.or_else(|| sealfast_k8s::duration::parse(value).ok());
+    found.filter(|timeout| !timeout.is_zero()).ok_or_else(|| format!("the timeout `{value}` is no duration"))
+}
+
+fn in_memory(tree: &dyn Tree) -> Result<Memory, String> {
+    let mut files = Memory::default();
+    let mut size = 0;
+    for item in tree.list().map_err(|error| error.chain())? {
+        match item.kind {
+            Kind::Directory => files.add(&item.path, Entry::Directory),
+            Kind::File { executable } => {
+                let bytes = tree.read(&item.path).map_err(|error| error.chain())?;
+                size += bytes.len();
+                if size > LARGEST {
+                    return Err(format!("the repository is larger than {LARGEST} bytes"));
+                }
+                files.add(&item.path, Entry::File { bytes, executable });
+            }
+            _ => {}
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Allowed, Place};
+
+    fn parts(address: &str) -> (String, String, String) {
+        let place = Place::parse(address).expect("an address of a repository");
+        (place.repository, place.directory, place.reference)
+    }
+
+    #[test]
+    fn addresses_split_into_repository_directory_and_reference() {
+        let expect = |repository: &str, directory: &str, reference: &str| {
+            (repository.to_owned(), directory.to_owned(), reference.to_owned())
+        };
+        let repository = "https://example.com/org/app";
+        assert_eq!(parts("https://example.com/org/app"), expect(repository, "", ""));
+        assert_eq!(parts("https://example.com/org/app/a/b?ref=v1"), expect(repository, "a/b", "v1"));
+        assert_eq!(parts("https://example.com/org/app//a?version=v2&ref=v1"), expect(repository, "a", "v1"));
+        assert_eq!(
+            parts("https://example.com/x/org/app.git/a"),
+            expect("https://example.com/x/org/app.git", "a", "")
+        );
+        assert_eq!(parts("github.com/org/app/a"), expect("https://github.com/org/app", "a", ""));
+        assert!(Place::parse("ssh://git@example.com/org/app").is_err());
+        assert!(Place::parse("https://example.com/org/app?timeout=soon").is_err());
+    }
+
+    #[test]
+    fn an_allowed_start_names_a_whole_host() {
+        let allowed = |prefix: &str| Allowed::parse(&[prefix.to_owned()]);
+        assert!(allowed("https://example.com").is_err(), "example.com.evil.example would begin like it");
+        assert!(allowed("http://example.com/").is_err());
+        let org = allowed("https://example.com/org/").unwrap_or_else(|failed| panic!("{failed:?}"));
+        assert!(org.allows("https://example.com/org/app"));
+        assert!(!org.allows("https://example.com/other/app"));
+    }
+}
