@@ -1,4 +1,4 @@
-//! `kustomize build`: a directory -> its objects as YAML, printed or written to files.
+//! `kustomize build`: a directory -> its objects, printed or written.
 
 use std::path::Path;
 use std::process::ExitCode;

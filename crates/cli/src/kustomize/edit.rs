@@ -1,4 +1,4 @@
-//! `kustomize edit`: changes to the kustomization file of the current directory.
+//! `kustomize edit`: changes to the kustomization file at hand.
 //!
 //! Differs: only the bytes of what changes are written anew; comments, order and quoting of the rest stay.
 

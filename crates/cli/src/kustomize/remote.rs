@@ -1,4 +1,6 @@
-//! Bases of other hosts: only from addresses that were allowed, fetched once, shown as a tree of their own.
+//! Bases of other hosts: fetched once, from allowed addresses alone.
+//!
+//! Each is shown as a tree of its own.
 //!
 //! An address is a Git repository, a directory in it and a reference: `https://host/org/repo//dir?ref=v1`.
 //! The directory follows `//` or `.git/`, else the first two parts of the path are the repository.

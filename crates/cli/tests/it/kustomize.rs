@@ -1,4 +1,4 @@
-//! `kustomize` as a person calls it: each flag once, and edits that keep the file.
+//! `kustomize` as a person calls it: each flag once, and edits.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Bad input: an error that names the file and the field, in bounded time and memory.
+//! Bad input: an error with file and field, in bounded time and memory.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};

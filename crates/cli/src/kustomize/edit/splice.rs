@@ -1,4 +1,6 @@
-//! A changed value written over the text it was read from: only the bytes of what changed are new.
+//! A changed value over the text that it was read from.
+//!
+//! Only the bytes of what changed are new.
 //!
 //! The text is compared with the value entry by entry. What cannot be changed in place (flow style, aliases, a first
 //! entry beside its dash) is written anew from the nearest entry above. The result is read back before it counts.
