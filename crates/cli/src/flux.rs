@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::output;
+use crate::{kubeconfig, output};
 use args::{Args, Flag, Kind};
 
 pub(crate) mod args;
@@ -121,7 +121,11 @@ fn namespace(args: &Args) -> String {
 fn checked_namespace(args: &Args) -> Result<String, Failed> {
     let follows =
         args.is_on("ns-follows-kube-context") || crate::env::FLUX_NS_FOLLOWS_KUBE_CONTEXT.text().is_some();
-    let from_context = || follows.then(|| connect::context_namespace(args)).flatten();
+    let from_context = || {
+        follows
+            .then(|| kubeconfig::context_namespace(args.filled("kubeconfig"), args.filled("context")))
+            .flatten()
+    };
     let chosen = args.text("namespace").map(str::to_owned);
     let namespace = chosen.or_else(from_context).unwrap_or_else(default_namespace);
     if is_dns_label(&namespace) {

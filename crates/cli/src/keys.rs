@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use sealfast_keys::age;
@@ -84,20 +85,20 @@ Examples:
   sealfast create secret generic sops-gpg --namespace=flux-system --from-file=sops.asc";
 
 /// Runs `sealfast keys`.
-pub(crate) fn run(args: KeysArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: KeysArgs) -> Result<ExitCode, Failure> {
     match args.action {
         Action::Generate(Generate::Age(args)) => generate_age(&args),
         Action::Generate(Generate::Pgp(args)) => generate_pgp(args),
     }
 }
 
-fn generate_age(args: &AgeArgs) -> Result<(), Failure> {
+fn generate_age(args: &AgeArgs) -> Result<ExitCode, Failure> {
     let identity = if args.post_quantum { age::generate_post_quantum() } else { age::generate() };
     let text = identity.file_text(now());
     hand_over(args.output.as_deref(), &text, "Public key", identity.recipient())
 }
 
-fn generate_pgp(args: PgpArgs) -> Result<(), Failure> {
+fn generate_pgp(args: PgpArgs) -> Result<ExitCode, Failure> {
     // Before the seconds that a key takes.
     for path in args.output.iter().chain(&args.public) {
         if fs::symlink_metadata(path).is_ok() {
@@ -115,19 +116,23 @@ fn generate_pgp(args: PgpArgs) -> Result<(), Failure> {
 
 /// The secret goes to the file and the public name to standard output; without a file the secret goes to standard output
 /// and the public name to standard error.
-fn hand_over(path: Option<&Path>, secret: &SecretString, label: &str, name: &str) -> Result<(), Failure> {
+fn hand_over(
+    path: Option<&Path>,
+    secret: &SecretString,
+    label: &str,
+    name: &str,
+) -> Result<ExitCode, Failure> {
     match path {
         Some(path) => {
             write_new(path, secret.expose_secret().as_bytes(), 0o600)?;
             output::talk(&format!("wrote `{}`; {}:", path.display(), label.to_lowercase()));
-            output::data(format!("{name}\n").as_bytes());
+            Ok(output::data(format!("{name}\n").as_bytes()))
         }
         None => {
             output::talk(&format!("{label}: {name}"));
-            output::data(secret.expose_secret().as_bytes());
+            Ok(output::data(secret.expose_secret().as_bytes()))
         }
     }
-    Ok(())
 }
 
 fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {

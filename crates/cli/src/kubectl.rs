@@ -9,7 +9,7 @@ use sealfast_cluster::client::Client;
 use sealfast_cluster::client::request::Call;
 use serde_json::Value;
 
-use crate::output;
+use crate::{kubeconfig, output};
 
 mod secret;
 
@@ -129,11 +129,18 @@ fn parse<'a>(kind: Kind, words: &[&'a str]) -> Result<Wanted<'a>, Failed> {
         };
         match flag {
             "--append-hash" => wanted.append_hash = given.unwrap_or("true") == "true",
-            "--save-config" => {}
+            "--save-config" => return Err("--save-config is not supported: use `kubectl apply`".into()),
             "--dry-run" => wanted.dry_run = given.unwrap_or("client"),
             _ if FLAGS.contains(&flag) || kind.flags().contains(&flag) => {
                 let value = given.or_else(|| words.next());
-                wanted.values.push((flag, value.ok_or_else(|| format!("flag needs an argument: {flag}"))?));
+                let value = value.ok_or_else(|| format!("flag needs an argument: {flag}"))?;
+                match flag {
+                    // Lists of files may be given at once.
+                    "--from-file" | "--from-env-file" => {
+                        wanted.values.extend(value.split(',').map(|value| (flag, value)));
+                    }
+                    _ => wanted.values.push((flag, value)),
+                }
             }
             _ => return Err(format!("unknown flag: {flag}").into()),
         }
@@ -191,7 +198,9 @@ fn send(wanted: &Wanted<'_>, object: &mut Value) -> Result<Value, Failed> {
         let client = Client::from_kubeconfig(file, wanted.last(&["--context"])).await;
         let client = client.map_err(|error| error.to_string())?;
         if object["metadata"].get("namespace").is_none() {
-            object["metadata"]["namespace"] = "default".into();
+            let context = wanted.last(&["--context"]);
+            let namespace = kubeconfig::context_namespace(wanted.last(&["--kubeconfig"]), context);
+            object["metadata"]["namespace"] = namespace.unwrap_or_else(|| "default".to_owned()).into();
         }
         let mut call =
             Call::new(http::Method::POST, format!("/api/v1/namespaces/{}/secrets", namespace_of(object)));

@@ -19,6 +19,7 @@ pub(crate) fn start(mut args: Vec<OsString>) -> ExitCode {
         "flux" => flux::run(args.split_off(1)),
         "kustomize" => kustomize::run(args.split_off(1)),
         "kubectl" => kubectl::run(args.split_off(1)),
+        "help" => ours(vec!["--help".into()]),
         "create" if is_kubectl_secret(&args) => kubectl::run(args),
         verb if SECRET_VERBS.contains(&verb) => sops::run(args, sops::Presentation::Native),
         verb if CLUSTER_VERBS.contains(&verb) => flux::run(args),
@@ -48,7 +49,7 @@ fn ours(args: Vec<OsString>) -> ExitCode {
         Ok(Sealfast { verb: Verb::Run(args) }) => run::run(*args),
         Ok(Sealfast { verb: Verb::Manifests(args) }) => manifests::run(&args),
         Ok(Sealfast { verb: Verb::Keys(args) }) => match keys::run(args) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(failure) => failure.report(),
         },
         Err(usage) => {

@@ -12,7 +12,10 @@ pub(crate) fn data(bytes: &[u8]) -> ExitCode {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(gone) if gone.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Err(error) => {
+            talk(&format!("error: failed to write to standard output\n  because: {error}"));
+            ExitCode::FAILURE
+        }
     }
 }
 

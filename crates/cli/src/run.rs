@@ -10,11 +10,10 @@ use sealfast_controllers::probes::{self, Health, Ready, Server};
 use sealfast_controllers::run::{self, Handle};
 
 use crate::diagnostic::Failure;
-use crate::output;
-use crate::up::stopped;
+use crate::up::Stop;
+use crate::{log, output};
 
 mod flags;
-mod log;
 
 pub(crate) use flags::RunArgs;
 
@@ -33,6 +32,7 @@ pub(crate) fn run(args: RunArgs) -> ExitCode {
 }
 
 async fn serve(args: RunArgs) -> Result<(), Failure> {
+    let mut stop = Stop::listen()?;
     let (metrics, health) = args.probes().map_err(Failure::new)?;
     let client = connect(&args).await?;
     let leases = args.leases();
@@ -45,13 +45,13 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     state.set_ready(Ready::Yes);
     let led = tokio::select! {
         led = elected(leases, &client) => led,
-        () = stopped() => return Ok(()),
+        _ = stop.asked() => return Ok(()),
     };
     let Some(mut led) = led else { return Err(lost_lease()) };
     output::talk(&format!("controllers run against {} until Ctrl-C", client.address()));
     let (handle, _metrics) = begin(client, options, metrics).await?;
     let lost = tokio::select! {
-        () = stopped() => false,
+        _ = stop.asked() => false,
         () = any_lost(&mut led) => true,
     };
     state.set_ready(Ready::No);

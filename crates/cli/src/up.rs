@@ -12,10 +12,10 @@ use sealfast_controllers::gates::{Gate, Gates};
 use sealfast_controllers::options::{Hints, Options, SopsMac};
 use sealfast_controllers::run::{self, Handle};
 use tempfile::TempDir;
+use tokio::signal::unix::{self, Signal, SignalKind};
 
 use crate::diagnostic::Failure;
-use crate::output;
-use crate::private_file;
+use crate::{log, output, private_file};
 use config::{Defaults, Source};
 use follow::Followed;
 
@@ -61,6 +61,9 @@ pub(crate) struct UpArgs {
     /// Format of the closing table.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
+    /// What server and controllers log to standard error.
+    #[arg(long, value_name = "LEVEL", default_value = "error")]
+    log_level: log::Level,
 }
 
 /// How the closing table is written.
@@ -86,6 +89,7 @@ pub(crate) fn go_duration(text: &str) -> Result<Duration, String> {
 
 /// Runs `sealfast up`.
 pub(crate) fn run(args: UpArgs) -> ExitCode {
+    log::start(args.log_level, log::Encoding::Console);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::because("failed to start", &error).report(),
@@ -113,8 +117,16 @@ async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
         Source::Git(_) | Source::Nothing => Defaults::default(),
     };
     let identities = identities(&args, &defaults, &source)?;
-    let cluster = start(&args).await?;
-    let outcome = serve(&args, &source, &defaults, &identities, &cluster).await;
+    // From here on the end is orderly, whenever it comes.
+    let mut stop = Stop::listen()?;
+    let cluster = tokio::select! {
+        cluster = start(&args) => cluster?,
+        code = stop.asked() => return Ok(code),
+    };
+    let outcome = tokio::select! {
+        outcome = serve(&args, &source, &defaults, &identities, &cluster) => outcome,
+        code = stop.asked() => Ok(code),
+    };
     cluster.controllers.stop().await;
     cluster.server.stop().await;
     outcome
@@ -144,7 +156,7 @@ async fn start(args: &UpArgs) -> Result<Cluster, Failure> {
     let options = server::Options::default().with_state(state).with_listen(args.listen);
     let server = server::start(options).await.map_err(|error| {
         Failure::because("failed to start the embedded server", &error)
-            .hint("another `sealfast up` may be using this folder or address: give --state or --listen")
+            .hint("--state takes a folder of your own that no other `sealfast up` uses, --listen a free loopback address such as 127.0.0.1:0")
     })?;
     let kubeconfig = args.kubeconfig.clone().unwrap_or_else(|| scratch.path().join("kubeconfig"));
     let text = server.kubeconfig();
@@ -216,9 +228,10 @@ async fn tell(args: &UpArgs, cluster: &Cluster, folder: Option<&Path>) -> Result
     let mut followed = Followed::start(&cluster.client);
     if args.source.is_some() {
         let ready = followed.until_rest(args.timeout).await;
-        show(args.output, &follow::applied(&cluster.client).await?);
+        let shown = show(args.output, &follow::applied(&cluster.client).await?);
         match ready {
             Err(failure) if args.once => return Err(failure),
+            Ok(()) if args.once => return Ok(shown),
             Err(failure) => {
                 let _ = failure.report();
             }
@@ -235,29 +248,45 @@ async fn tell(args: &UpArgs, cluster: &Cluster, folder: Option<&Path>) -> Result
         "the cluster runs until Ctrl-C; use it with\n  kubectl --kubeconfig {} get all --all-namespaces",
         cluster.kubeconfig.display()
     ));
-    tokio::select! {
-        () = followed.tell() => {}
-        () = stopped() => {}
-    }
-    Ok(ExitCode::SUCCESS)
+    followed.tell().await
 }
 
-fn show(format: Format, applied: &[serde_json::Value]) {
+fn show(format: Format, applied: &[serde_json::Value]) -> ExitCode {
     let text = match format {
         Format::Table => table::render(applied),
         Format::Json => format!("{:#}", table::to_json(applied)),
     };
-    let _ = output::data(format!("{text}\n").as_bytes());
+    output::data(format!("{text}\n").as_bytes())
 }
 
-/// Waits for Ctrl-C or the wish to end from outside.
-pub(crate) async fn stopped() {
-    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// The ways in which a process is asked to end: Ctrl-C, `kill`, a closed terminal.
+pub(crate) struct Stop {
+    signals: [Signal; 3],
+}
+
+impl Stop {
+    /// Begins to listen; from now on these signals end the process through [`Stop::asked`] alone.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            unix::signal(kind).map_err(|error| Failure::because("failed to listen for signals", &error))
+        };
+        Ok(Self {
+            signals: [
+                listen(SignalKind::interrupt())?,
+                listen(SignalKind::terminate())?,
+                listen(SignalKind::hangup())?,
+            ],
+        })
+    }
+
+    /// Waits until the process is asked to end: in order, so the code is that of success.
+    pub(crate) async fn asked(&mut self) -> ExitCode {
+        let [interrupt, terminate, hangup] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        ExitCode::SUCCESS
     }
 }

@@ -7,6 +7,7 @@ use sealfast_cluster::client::Client;
 
 use super::Failed;
 use super::args::Args;
+use crate::kubeconfig;
 
 /// Runs a command against the cluster, within `--timeout`.
 pub(super) fn with_client<F, T>(args: &Args, command: impl FnOnce(Client) -> F) -> Result<T, Failed>
@@ -30,10 +31,7 @@ where
 {
     runtime()?.block_on(async {
         let client = client(args).await?;
-        tokio::select! {
-            () = command(client) => {}
-            () = crate::up::stopped() => {}
-        }
+        command(client).await;
         Ok(())
     })
 }
@@ -50,41 +48,12 @@ async fn client(args: &Args) -> Result<Client, Failed> {
         return client.map_err(|error| Failed::from_error(&error));
     }
     let file = args.filled("kubeconfig").map(PathBuf::from);
-    if file.is_none() && !has_kubeconfig() {
+    if file.is_none() && !kubeconfig::is_there() {
         let client = Client::in_cluster().or(Client::from_url(NO_CONFIGURATION, None, None).await);
         return client.map_err(|error| Failed::from_error(&error));
     }
     let client = Client::from_kubeconfig(file.as_deref(), args.filled("context")).await;
     client.map_err(|error| Failed::from_error(&error))
-}
-
-fn has_kubeconfig() -> bool {
-    kubeconfig_files(None).iter().any(|file| file.is_file())
-}
-
-/// The files that kubectl would read, in order.
-fn kubeconfig_files(flag: Option<&str>) -> Vec<PathBuf> {
-    if let Some(file) = flag {
-        return vec![PathBuf::from(file)];
-    }
-    match crate::env::KUBECONFIG.text() {
-        Some(list) => std::env::split_paths(&list).collect(),
-        None => {
-            crate::env::HOME.text().map(|home| PathBuf::from(home).join(".kube/config")).into_iter().collect()
-        }
-    }
-}
-
-/// Returns the namespace of the chosen context; none when the kubeconfig names none.
-pub(super) fn context_namespace(args: &Args) -> Option<String> {
-    let files = kubeconfig_files(args.filled("kubeconfig"));
-    let read = |file: &PathBuf| sealfast_yaml::json::from_yaml(&std::fs::read(file).ok()?).ok();
-    let configs: Vec<serde_json::Value> = files.iter().filter_map(read).collect();
-    let current = || configs.iter().find_map(|config| config["current-context"].as_str());
-    let wanted = args.filled("context").or_else(current)?;
-    let contexts = configs.iter().filter_map(|config| config["contexts"].as_array()).flatten();
-    let context = contexts.into_iter().find(|context| context["name"] == wanted)?;
-    context["context"]["namespace"].as_str().filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 /// Where kubectl and flux look when nothing names a cluster.

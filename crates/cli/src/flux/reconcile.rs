@@ -57,6 +57,10 @@ async fn source(client: &Client, gvk: &GroupVersionKind, namespace: &str, name: 
     let object = get(client, gvk, namespace, name).await?;
     let reference = &object["spec"]["sourceRef"];
     let text = |field: &str| reference[field].as_str();
+    if text("kind") == Some("ExternalArtifact") {
+        output::talk("⚠️ an ExternalArtifact is written by others: there is nothing to reconcile");
+        return Ok(());
+    }
     let kind = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", text("kind").unwrap_or_default());
     one(client, &kind, text("namespace").unwrap_or(namespace), text("name").unwrap_or_default()).await
 }

@@ -99,10 +99,10 @@ struct SharedArgs {
     leader_election_retry_period: Duration,
     /// What is logged: trace, debug, info, error.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
-    pub(super) log_level: super::log::Level,
+    pub(super) log_level: crate::log::Level,
     /// How it is logged.
     #[arg(long, value_name = "FORMAT", default_value = "json")]
-    pub(super) log_encoding: super::log::Encoding,
+    pub(super) log_encoding: crate::log::Encoding,
     /// Switches, as `Name=true,Other=false`.
     #[arg(long, value_name = "GATES", value_delimiter = ',')]
     feature_gates: Vec<String>,
@@ -264,7 +264,7 @@ impl RunArgs {
     }
 
     /// How it logs.
-    pub(super) fn logs(&self) -> (super::log::Level, super::log::Encoding) {
+    pub(super) fn logs(&self) -> (crate::log::Level, crate::log::Encoding) {
         (self.shared.log_level, self.shared.log_encoding)
     }
 

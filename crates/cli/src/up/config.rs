@@ -82,12 +82,40 @@ impl Defaults {
         let file = folder.join(FILE);
         let value = sealfast_yaml::json::from_yaml(bytes)
             .map_err(|error| Failure::because(format!("failed to read `{}`", file.display()), &error))?;
-        let up = &value["up"];
-        let mut defaults = Self { path: up["path"].as_str().map(str::to_owned), identities: Vec::new() };
-        for identity in up["identities"].as_array().unwrap_or(&Vec::new()) {
-            defaults.identities.push(below(folder, identity, &file)?);
+        let wrong = |place: &str, wanted: &str| {
+            Failure::new(format!("`{}`: {place} is not {wanted}", file.display())).hint(
+                "it holds `up: {path: ./overlays/demo, identities: [demo.agekey]}`, each of them optional",
+            )
+        };
+        let mut defaults = Self::default();
+        for (key, value) in map(&value).ok_or_else(|| wrong("the document", "a mapping"))? {
+            let "up" = key.as_str() else { return Err(wrong(&format!("`{key}`"), "a known field")) };
+            for (key, value) in map(value).ok_or_else(|| wrong("`up`", "a mapping"))? {
+                match key.as_str() {
+                    "path" => {
+                        let path = value.as_str().ok_or_else(|| wrong("`up.path`", "a text"))?;
+                        defaults.path = Some(path.to_owned());
+                    }
+                    "identities" => {
+                        let names = value.as_array().ok_or_else(|| wrong("`up.identities`", "a list"))?;
+                        for name in names {
+                            defaults.identities.push(below(folder, name, &file)?);
+                        }
+                    }
+                    other => return Err(wrong(&format!("`up.{other}`"), "a known field")),
+                }
+            }
         }
         Ok(defaults)
+    }
+}
+
+/// An empty place is an empty mapping.
+fn map(value: &Value) -> Option<impl Iterator<Item = (&String, &Value)>> {
+    match value {
+        Value::Null => Some(None.into_iter().flatten()),
+        Value::Object(map) => Some(Some(map.iter()).into_iter().flatten()),
+        _ => None,
     }
 }
 
@@ -121,5 +149,21 @@ mod tests {
         let folder = std::env::temp_dir().canonicalize().expect("a temporary folder exists");
         let refused = Defaults::parse(b"up: {identities: [../../etc/hostname]}", &folder);
         assert!(refused.is_err());
+    }
+
+    #[test]
+    fn slips_of_the_finger_are_named() {
+        for (text, place) in [
+            ("up: {paht: x}", "`up.paht`"),
+            ("up: {identities: demo.agekey}", "`up.identities`"),
+            ("down: {}", "`down`"),
+            ("[up]", "the document"),
+        ] {
+            let refused = Defaults::parse(text.as_bytes(), Path::new("."));
+            let said =
+                refused.map_err(|failure| format!("{failure:?}")).expect_err("it is not as it should be");
+            assert!(said.contains(place), "{said}");
+        }
+        assert_eq!(Defaults::parse(b"", Path::new(".")).ok(), Some(Defaults::default()));
     }
 }

@@ -76,7 +76,7 @@ impl Followed {
     }
 
     /// Prints each change, without end.
-    pub(super) async fn tell(&mut self) {
+    pub(super) async fn tell(&mut self) -> ! {
         loop {
             for line in self.change().await {
                 output::talk(&line);
@@ -129,17 +129,22 @@ async fn kustomizations_now(client: &Client) -> Result<Vec<Value>, Failure> {
     Ok(listed.map_err(|error| Failure::because("failed to list Kustomizations", &error))?.items)
 }
 
-/// Returns every object of every inventory, as it is in the cluster.
+/// Returns every object of every inventory, as it is in the cluster; what has gone since is left out.
 pub(super) async fn applied(client: &Client) -> Result<Vec<Value>, Failure> {
     let mut applied = Vec::new();
     for kustomization in kustomizations_now(client).await? {
         let entries = kustomization["status"]["inventory"]["entries"].as_array().cloned().unwrap_or_default();
         for entry in entries {
-            let Ok(entry) = serde_json::from_value::<Entry>(entry) else { continue };
-            let Ok(id) = entry.object_id() else { continue };
-            if let Ok(Some(object)) = client.find(&id.gvk, &id.namespace, &id.name).await {
-                applied.push(object);
-            }
+            let failed = |error: &(dyn std::error::Error + 'static)| {
+                Failure::because(
+                    format!("failed to read the object `{}` of an inventory", entry["id"]),
+                    error,
+                )
+            };
+            let entry = serde_json::from_value::<Entry>(entry.clone()).map_err(|error| failed(&error))?;
+            let id = entry.object_id().map_err(|error| failed(&error))?;
+            let object = client.find(&id.gvk, &id.namespace, &id.name).await;
+            applied.extend(object.map_err(|error| failed(&error))?);
         }
     }
     Ok(applied)

@@ -34,6 +34,8 @@ pub(super) fn state(object: &Value) -> State {
     match (ready["status"].as_str(), ready["reason"].as_str()) {
         (Some("True"), _) if current && !running => State::Ready(message),
         (Some("False"), Some("DependencyNotReady" | "ArtifactFailed")) => State::Waiting(message),
+        // Everything is applied; the rest lies with the objects that it waits for.
+        (Some("Unknown"), _) if message.starts_with("Running health checks") => State::Waiting(message),
         (Some("False"), _) if current => State::Failed(message),
         _ => State::Working(message),
     }
@@ -75,10 +77,12 @@ impl Progress {
         !self.seen.values().any(|state| matches!(state, State::Working(_) | State::Waiting(_)))
     }
 
-    /// Returns true when only objects that wait for a failed one are left.
+    /// Returns true when only objects are left that wait for a failed or suspended one.
     pub(super) fn stuck(&self) -> bool {
-        self.failures().next().is_some()
-            && !self.seen.values().any(|state| matches!(state, State::Working(_)))
+        let any = |wanted: fn(&State) -> bool| self.seen.values().any(wanted);
+        any(|state| matches!(state, State::Failed(_) | State::Suspended))
+            && any(|state| matches!(state, State::Waiting(_)))
+            && !any(|state| matches!(state, State::Working(_)))
     }
 
     /// Says how many objects are ready, and names one that is not.

@@ -11,7 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// What is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Level {
+pub(crate) enum Level {
     /// Everything.
     Trace,
     /// What helps to find a mistake.
@@ -24,7 +24,7 @@ pub(super) enum Level {
 
 /// How it is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     /// One JSON object a line.
     Json,
     /// Lines for people.
@@ -32,14 +32,14 @@ pub(super) enum Encoding {
 }
 
 /// Starts logging to standard error. Our own crates alone have a say: others log what they receive.
-pub(super) fn start(level: Level, encoding: Encoding) {
+pub(crate) fn start(level: Level, encoding: Encoding) {
     let level = match level {
         Level::Trace => "trace",
         Level::Debug => "debug",
         Level::Info => "info",
         Level::Error => "error",
     };
-    let ours = ["controllers", "cluster", "source", "keys", "kustomize"];
+    let ours = ["apiserver", "controllers", "cluster", "source", "keys", "kustomize"];
     let filter = ours.map(|name| format!("sealfast_{name}={level}")).join(",");
     let builder = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
