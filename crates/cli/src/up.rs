@@ -206,11 +206,14 @@ async fn serve(
             bootstrap::identities(client, identities).await?;
             // Watched before it is first read: what is saved in between is seen.
             let watch = folder::Watch::start(folder)?;
-            folder::publish(controllers, client, folder, &name).await?;
+            let left_out = identities.iter().filter_map(|file| file.canonicalize().ok());
+            let left_out = left_out.chain([folder.join(config::FILE)]).collect();
+            let offered = folder::Offered { handle: controllers, client, folder, name: &name, left_out };
+            offered.publish().await?;
             bootstrap::apply(client, &kustomization("ExternalArtifact")).await?;
             tokio::select! {
                 done = tell(args, cluster, Some(folder)) => done,
-                () = folder::follow(watch, folder, controllers, client, &name) => Ok(ExitCode::SUCCESS),
+                never = offered.follow(watch) => never,
             }
         }
         Source::Git(url) => {

@@ -175,7 +175,7 @@ pub struct Offer<'a> {
 pub async fn publish_directory(
     client: &Client,
     storage: &Arc<Storage>,
-    directory: &std::path::Path,
+    directory: Directory,
     offer: &Offer<'_>,
 ) -> Result<Artifact, PublishError> {
     let kind = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", "ExternalArtifact");
@@ -222,13 +222,13 @@ pub async fn publish_directory(
 /// Packs the directory under the name of its digest.
 async fn keep(
     storage: &Arc<Storage>,
-    directory: &std::path::Path,
+    directory: Directory,
     offer: &Offer<'_>,
 ) -> Result<Artifact, PublishError> {
-    let (storage, directory) = (Arc::clone(storage), directory.to_owned());
+    let storage = Arc::clone(storage);
     let (namespace, name) = (offer.namespace.to_owned(), offer.name.to_owned());
     let stored = tokio::task::spawn_blocking(move || {
-        storage.keep_by_digest("ExternalArtifact", &namespace, &name, &Directory::new(directory))
+        storage.keep_by_digest("ExternalArtifact", &namespace, &name, &directory)
     });
     let stored = stored.await.unwrap_or_else(|panic| {
         Err(sealfast_source::error::Error::Archive(std::io::Error::other(panic.to_string())))

@@ -52,13 +52,21 @@ pub(crate) fn sort(items: &mut [Item]) {
 #[derive(Clone, Debug)]
 pub struct Directory {
     root: PathBuf,
+    left_out: Vec<PathBuf>,
 }
 
 impl Directory {
     /// Returns the tree below a directory.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), left_out: Vec::new() }
+    }
+
+    /// Leaves these files out; each is named as the directory itself is, absolute or not.
+    #[must_use]
+    pub fn without(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.left_out.extend(files);
+        self
     }
 
     fn walk(&self, folder: &Path, prefix: &str, items: &mut Vec<Item>) -> Result<(), Error> {
@@ -66,7 +74,7 @@ impl Directory {
             let entry = entry.map_err(Error::file("list", folder))?;
             let path = entry.path();
             let name = entry.file_name();
-            if name == ".git" {
+            if name == ".git" || self.left_out.contains(&path) {
                 continue;
             }
             let Some(name) = name.to_str() else {

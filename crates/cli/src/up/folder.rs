@@ -1,12 +1,13 @@
 //! A folder of this machine as a source, offered again on every save.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{EventKind, RecursiveMode, Watcher};
 use sealfast_cluster::client::Client;
 use sealfast_controllers::artifacts::{Offer, publish_directory};
 use sealfast_controllers::run::Handle;
+use sealfast_source::tree::Directory;
 use tokio::sync::mpsc;
 
 use super::objects::NAMESPACE;
@@ -15,20 +16,44 @@ use crate::diagnostic::Failure;
 /// Changes that come together are offered together.
 const SETTLE: Duration = Duration::from_millis(120);
 
-/// Offers the folder's content as the ExternalArtifact `name`.
-pub(super) async fn publish(
-    handle: &Handle,
-    client: &Client,
-    folder: &Path,
-    name: &str,
-) -> Result<(), Failure> {
-    let Some(artifacts) = handle.artifacts() else {
-        return Err(Failure::new("the artifact server does not run"));
-    };
-    let offer = Offer { namespace: NAMESPACE, name, label: "local", host: &artifacts.host };
-    publish_directory(client, &artifacts.storage, folder, &offer).await.map(drop).map_err(|error| {
-        Failure::because(format!("failed to offer the folder `{}`", folder.display()), &error)
-    })
+/// A folder on its way into the cluster.
+pub(super) struct Offered<'a> {
+    /// The controllers that keep and serve it.
+    pub(super) handle: &'a Handle,
+    /// The cluster.
+    pub(super) client: &'a Client,
+    /// The folder.
+    pub(super) folder: &'a Path,
+    /// Name of the ExternalArtifact.
+    pub(super) name: &'a str,
+    /// Files that never leave the folder: identities, our own settings.
+    pub(super) left_out: Vec<PathBuf>,
+}
+
+impl Offered<'_> {
+    /// Offers the content as it is now.
+    pub(super) async fn publish(&self) -> Result<(), Failure> {
+        let Some(artifacts) = self.handle.artifacts() else {
+            return Err(Failure::new("the artifact server does not run"));
+        };
+        let offer = Offer { namespace: NAMESPACE, name: self.name, label: "local", host: &artifacts.host };
+        let content = Directory::new(self.folder).without(self.left_out.iter().cloned());
+        let published = publish_directory(self.client, &artifacts.storage, content, &offer).await;
+        published.map(drop).map_err(|error| {
+            Failure::because(format!("failed to offer the folder `{}`", self.folder.display()), &error)
+        })
+    }
+
+    /// Offers it again after each change, without end.
+    pub(super) async fn follow(&self, mut watch: Watch) -> ! {
+        loop {
+            watch.changed().await;
+            if let Err(failure) = self.publish().await {
+                // A file may be gone between two looks; the next change brings another.
+                let _ = failure.report();
+            }
+        }
+    }
 }
 
 /// Notes every change below a folder from its start on, so that none falls between two looks.
@@ -60,17 +85,6 @@ impl Watch {
             std::future::pending::<()>().await;
         }
         while tokio::time::timeout(SETTLE, self.changes.recv()).await.is_ok() {}
-    }
-}
-
-/// Offers the folder again after each change, without end.
-pub(super) async fn follow(mut watch: Watch, folder: &Path, handle: &Handle, client: &Client, name: &str) {
-    loop {
-        watch.changed().await;
-        if let Err(failure) = publish(handle, client, folder, name).await {
-            // A file may be gone between two looks; the next change brings another.
-            let _ = failure.report();
-        }
     }
 }
 

@@ -30,12 +30,15 @@ pub(super) fn state(object: &Value) -> State {
     };
     let message = ready["message"].as_str().unwrap_or_default().to_owned();
     let current = ready["observedGeneration"] == object["metadata"]["generation"];
-    let running = condition(status, "Reconciling").is_some_and(|running| running["reason"] == "Progressing");
+    let running = condition(status, "Reconciling").filter(|running| running["reason"] == "Progressing");
+    let doing = running.and_then(|running| running["message"].as_str()).unwrap_or_default();
     match (ready["status"].as_str(), ready["reason"].as_str()) {
-        (Some("True"), _) if current && !running => State::Ready(message),
+        (Some("True"), _) if current && running.is_none() => State::Ready(message),
         (Some("False"), Some("DependencyNotReady" | "ArtifactFailed")) => State::Waiting(message),
         // Everything is applied; the rest lies with the objects that it waits for.
-        (Some("Unknown"), _) if message.starts_with("Running health checks") => State::Waiting(message),
+        (Some("Unknown"), _) if doing.starts_with("Running health checks") => {
+            State::Waiting(doing.to_owned())
+        }
         (Some("False"), _) if current => State::Failed(message),
         _ => State::Working(message),
     }

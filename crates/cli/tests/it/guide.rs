@@ -129,8 +129,8 @@ fn regex_conflict_names_the_place() -> Result<()> {
     let failed = person.try_sh(&CREATE_KUSTOMIZATION.replace("sops-gpg", "sops-age"))?;
     assert!(!failed.status.success(), "the conflict must not pass");
     let message = ready_message(&person)?;
-    assert!(message.contains("Pod/") && message.contains("pod"), "names the object: {message}");
-    assert!(message.contains("env"), "names the path in the document: {message}");
+    assert!(message.contains("Pod/default/pod"), "names the object: {message}");
+    assert!(message.contains("`spec.containers.env.name`"), "names the path in the document: {message}");
     assert!(!message.contains("this one is not"), "says nothing of the value: {message}");
     assert_eq!(person.sh("kubectl get pods --ignore-not-found")?.trim(), "");
     Ok(())
@@ -194,7 +194,7 @@ fn tampered_value(person: &Person) -> Result<()> {
     assert!(!failed.status.success(), "a changed ciphertext must not pass");
     let message = ready_message(person)?;
     assert!(message.contains("basic-auth"), "names the object: {message}");
-    assert!(message.contains("data") && message.contains("password"), "names the path: {message}");
+    assert!(message.contains("`data.password`"), "names the path: {message}");
     assert_eq!(secret_value(person, "basic-auth", "password")?, "change-me");
     person.sh("cp kept.yaml my-secrets/clusters/cluster0/basic-auth.yaml")?;
     person.sh(PUSH)?;
@@ -225,7 +225,9 @@ fn nothing_decrypted_lies_about(person: &Person, log: &str, values: &[&str]) -> 
         assert!(!log.contains(text), "`{text}` is in the log:\n{log}");
         assert!(!events.contains(text), "`{text}` is in an event:\n{events}");
     }
-    for folder in ["state", "tmp"] {
+    let archives = person.sh("find ../state/artifacts -name '*.tar.gz' | wc -l")?;
+    assert_ne!(archives.trim(), "0", "there are artifacts to look into");
+    for folder in ["state", "tmp", "home", "gnupg"] {
         let found = files_with(&person.path(folder), &texts)?;
         assert!(found.is_empty(), "decrypted values in files: {found:?}");
     }

@@ -122,7 +122,7 @@ impl Person {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let child = self
             .command(SEALFAST)
-            .arg("up")
+            .args(["up", "--log-level", "debug"])
             .args(args)
             .arg("--kubeconfig")
             .arg(&kubeconfig)
@@ -180,7 +180,7 @@ pub(crate) fn files_with(folder: &Path, texts: &[&str]) -> Result<Vec<(PathBuf, 
             if kind.is_dir() {
                 folders.push(entry.path());
             } else if kind.is_file() {
-                let bytes = std::fs::read(entry.path())?;
+                let bytes = content(&entry.path())?;
                 for (index, text) in texts.iter().enumerate() {
                     if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
                         found.push((entry.path(), index));
@@ -190,4 +190,15 @@ pub(crate) fn files_with(folder: &Path, texts: &[&str]) -> Result<Vec<(PathBuf, 
         }
     }
     Ok(found)
+}
+
+/// The bytes of a file, unpacked when it is an archive.
+fn content(path: &Path) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path)?;
+    if path.extension().is_none_or(|ending| ending != "gz") {
+        return Ok(bytes);
+    }
+    let mut unpacked = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(bytes.as_slice()), &mut unpacked)?;
+    Ok(unpacked)
 }

@@ -1,7 +1,7 @@
 //! `sealfast up` over a folder: the sample, saving, and what it refuses.
 
 use std::process::Output;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -130,6 +130,54 @@ fn a_changed_value_is_noticed() -> Result<()> {
 }
 
 #[test]
+fn a_failing_child_ends_the_wait() -> Result<()> {
+    let person = Person::new()?;
+    person.sh(NESTED)?;
+    let start = Instant::now();
+    let talk = refused(&person, &["fleet", "--timeout", "100s"])?;
+    assert!(talk.contains("kustomization flux-system/child: failed to decode"), "names the child: {talk}");
+    assert!(talk.contains("broken.yaml"), "and its file: {talk}");
+    assert!(start.elapsed() < Duration::from_secs(60), "the parent's health check is not waited for");
+    Ok(())
+}
+
+#[test]
+fn identities_and_settings_stay_in_the_folder() -> Result<()> {
+    let person = Person::new()?;
+    person.sh(&format!("cp -r {SAMPLE} guide"))?;
+    let done = up_once(&person, &["guide", "--state", "state"])?;
+    assert_eq!(done.status.code(), Some(0), "{}", texts(&done).1);
+    let packed = person.sh("cat state/artifacts/externalartifact/flux-system/guide/*.tar.gz | tar tz")?;
+    assert!(packed.contains("overlays/demo/kustomization.yaml"), "{packed}");
+    assert!(!packed.contains("agekey") && !packed.contains(".sealfast.yaml"), "{packed}");
+    Ok(())
+}
+
+#[test]
+fn every_end_is_orderly() -> Result<()> {
+    for signal in ["INT", "TERM", "HUP"] {
+        let person = Person::new()?;
+        person.sh(WAITS_FOR_EVER)?;
+        let left = person.sh(&format!(
+            "sealfast up app --timeout 60s >up.out 2>up.err & pid=$!
+             until grep -q waiting: up.err; do sleep 0.05; done
+             kill -{signal} $pid; wait $pid; ls $TMPDIR | wc -l"
+        ))?;
+        assert_eq!(left.trim(), "0", "SIG{signal} leaves nothing in the temporary folder");
+    }
+    Ok(())
+}
+
+#[test]
+fn lost_output_is_no_success() -> Result<()> {
+    let person = Person::new()?;
+    let failed = person.try_sh("sealfast keys generate age > /dev/full")?;
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("standard output"));
+    Ok(())
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_refused_at_once() -> Result<()> {
     let person = Person::new()?;
     let done = up_once(&person, &["no-such-folder"])?;
@@ -158,3 +206,32 @@ fn texts(done: &Output) -> (String, String) {
 }
 
 const READY: &str = "kubectl -n flux-system get kustomization guide -o jsonpath='{range .status.conditions[?(@.type==\"Ready\")]}{.status} {.message}{end}'";
+
+const NESTED: &str = r#"
+mkdir -p fleet/child
+cat > fleet/child.yaml <<'END'
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: child, namespace: flux-system}
+spec:
+  interval: 10m
+  path: ./child
+  prune: true
+  sourceRef: {kind: ExternalArtifact, name: fleet}
+END
+printf 'resources: [child.yaml]\n' > fleet/kustomization.yaml
+printf 'kind: ConfigMap\nmetadata: {name: [\n' > fleet/child/broken.yaml
+"#;
+
+const WAITS_FOR_EVER: &str = r#"
+mkdir app
+cat > app/child.yaml <<'END'
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: child, namespace: flux-system}
+spec:
+  interval: 10m
+  prune: true
+  sourceRef: {kind: GitRepository, name: none}
+END
+"#;
