@@ -1,7 +1,11 @@
 //! What is wrong with an object, in the reference's words.
 
+mod batch;
 mod definition;
 mod metadata;
+mod pod;
+mod rights;
+mod small;
 mod workload;
 
 use serde_json::{Value, json};
@@ -9,6 +13,8 @@ use serde_json::{Value, json};
 use crate::fields::{self, get, text};
 use crate::kinds::Resource;
 use crate::status_error::Cause;
+
+pub(crate) use metadata::{label_value, qualified as label_key};
 
 /// What is wrong with a new object.
 pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<Cause> {
@@ -38,10 +44,22 @@ fn of_kind(resource: &Resource, object: &Value) -> Vec<Cause> {
         "secrets" => secret(object),
         "services" => service(object),
         "events" => event(object),
+        "leases.coordination.k8s.io" => small::lease(object),
+        "ingresses.networking.k8s.io" => small::ingress(object),
+        "persistentvolumeclaims" => small::claim(object),
+        "poddisruptionbudgets.policy" => small::budget(object),
+        "horizontalpodautoscalers.autoscaling" => small::autoscaler(object),
+        "storageclasses.storage.k8s.io" => small::storage_class(object),
+        "jobs.batch" => batch::job(&object["spec"], "spec"),
+        "cronjobs.batch" => batch::cron_job(object),
+        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => rights::role(object),
+        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
+            rights::binding(object)
+        }
         "deployments.apps" | "statefulsets.apps" | "daemonsets.apps" | "replicasets.apps" => {
             workload::controller(object)
         }
-        "pods" => workload::pod(&object["spec"], "spec"),
+        "pods" => pod::spec(&object["spec"], "spec"),
         crate::crds::KEY => definition::check(object),
         _ => Vec::new(),
     }
@@ -214,11 +232,19 @@ fn service(object: &Value) -> Vec<Cause> {
             .iter()
             .any(|other| other["port"] == port["port"] && other["protocol"] == port["protocol"])
         {
-            causes.push(Cause {
-                reason: "FieldValueDuplicate",
-                message: format!("Duplicate value: {port}"),
-                field: format!("spec.ports[{at}]"),
-            });
+            causes.push(Cause::duplicate(format!("spec.ports[{at}]"), port));
+        }
+        let name = text(port, &["name"]);
+        let whys = if name.is_empty() { Vec::new() } else { metadata::label(name) };
+        causes.extend(
+            whys.iter().map(|why| Cause::invalid(format!("spec.ports[{at}].name"), &json!(name), why)),
+        );
+        if !name.is_empty() && ports[..at].iter().any(|other| other["name"] == name) {
+            causes.push(Cause::duplicate(format!("spec.ports[{at}].name"), &json!(name)));
+        }
+        if port["nodePort"].as_i64().is_some_and(|number| number != 0 && !(30000..=32767).contains(&number)) {
+            let why = "provided port is not in the valid range. The range of valid ports is 30000-32767";
+            causes.push(Cause::invalid(format!("spec.ports[{at}].nodePort"), &port["nodePort"], why));
         }
     }
     if external && text(spec, &["externalName"]).is_empty() {
@@ -243,6 +269,11 @@ fn event(object: &Value) -> Vec<Cause> {
         return Vec::new();
     }
     vec![Cause::invalid("involvedObject.namespace", &json!(stated), "does not match event.namespace")]
+}
+
+/// The items of a list field.
+fn list<'a>(object: &'a Value, key: &str) -> &'a [Value] {
+    object.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 fn size_of(map: Option<&serde_json::Map<String, Value>>, size: fn(&str) -> usize) -> usize {

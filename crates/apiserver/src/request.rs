@@ -142,7 +142,7 @@ impl Call<'_> {
             return crate::reviews::create(self);
         }
         match verb {
-            "get" => get::one(self),
+            "get" => get::one(self).await,
             "list" => list::all(self).await,
             "watch" => crate::watch::start(self),
             "create" => create::from_request(self),
@@ -169,7 +169,7 @@ impl Call<'_> {
             ("token", "create") => crate::reviews::token(self),
             ("eviction", "create") => delete::eviction(self),
             ("finalize", "update") => update::from_request(self),
-            (_, "get") => get::one(self),
+            (_, "get") => get::one(self).await,
             (_, "update") => update::from_request(self),
             (_, "patch") => patch::from_request(self),
             _ => Err(Status::method_not_allowed()),

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::checks;
 use crate::fields;
 use crate::kinds::Resource;
 use crate::status_error::Status;
@@ -67,6 +68,19 @@ impl Selection {
 }
 
 impl Requirement {
+    /// Why no label can be meant by it.
+    fn fault(&self) -> Option<String> {
+        let key = &self.key;
+        if let Some(why) = checks::label_key(key).first() {
+            return Some(format!("<nil>: Invalid value: {key:?}: {why}"));
+        }
+        let (Test::In(values) | Test::NotIn(values)) = &self.test else { return None };
+        values.iter().enumerate().find_map(|(at, value)| {
+            let why = checks::label_value(value).into_iter().next()?;
+            Some(format!("values[{at}][{key}]: Invalid value: {value:?}: {why}"))
+        })
+    }
+
     fn matches(&self, value: Option<&str>) -> bool {
         let number = || value.and_then(|value| value.parse::<i64>().ok());
         match &self.test {
@@ -276,7 +290,8 @@ impl<'a> Parser<'a> {
             }
             other => return Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),
         };
-        Ok(Requirement { key, test })
+        let requirement = Requirement { key, test };
+        requirement.fault().map_or(Ok(requirement), Err)
     }
 
     fn identifier(&mut self) -> Result<String, String> {

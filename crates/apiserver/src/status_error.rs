@@ -78,6 +78,20 @@ impl Cause {
         }
     }
 
+    /// A value that stands twice.
+    #[must_use]
+    pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+        let message = format!("Duplicate value: {}", shown(value));
+        Self { reason: "FieldValueDuplicate", message, field: field.into() }
+    }
+
+    /// A name of nothing.
+    #[must_use]
+    pub fn not_found(field: impl Into<String>, value: &Value) -> Self {
+        let message = format!("Not found: {}", shown(value));
+        Self { reason: "FieldValueNotFound", message, field: field.into() }
+    }
+
     fn line(&self) -> String {
         format!("{}: {}", self.field, self.message)
     }

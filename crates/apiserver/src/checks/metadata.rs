@@ -156,7 +156,8 @@ fn is_word(text: &str) -> bool {
         && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-fn qualified(key: &str) -> Vec<String> {
+/// What is wrong with the key of a label or annotation, or the name of a finalizer.
+pub(crate) fn qualified(key: &str) -> Vec<String> {
     let mut whys = Vec::new();
     let parts: Vec<&str> = key.split('/').collect();
     let name = match parts.as_slice() {
@@ -186,7 +187,8 @@ fn qualified(key: &str) -> Vec<String> {
     whys
 }
 
-fn label_value(value: &str) -> Vec<String> {
+/// What is wrong with the value of a label.
+pub(crate) fn label_value(value: &str) -> Vec<String> {
     let mut whys = Vec::new();
     if value.len() > 63 {
         whys.push("must be no more than 63 bytes".into());

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::pod;
 use crate::fields::{get, text};
 use crate::status_error::Cause;
 
@@ -32,39 +33,47 @@ pub(super) fn controller(object: &Value) -> Vec<Cause> {
             "`selector` does not match template `labels`",
         ));
     }
-    causes.extend(pod(&spec["template"]["spec"], "spec.template.spec"));
+    let mut template = spec["template"]["spec"].clone();
+    if let (Some(template), Some(claims)) = (template.as_object_mut(), spec.get("volumeClaimTemplates")) {
+        // Mounts may name these too.
+        template.insert("volumeClaimTemplates".into(), claims.clone());
+    }
+    causes.extend(pod::spec(&template, "spec.template.spec"));
+    if template["restartPolicy"].as_str().is_some_and(|policy| ["Never", "OnFailure"].contains(&policy)) {
+        let field = "spec.template.spec.restartPolicy";
+        causes.push(Cause::not_supported(field, &template["restartPolicy"], &["Always"]));
+    }
+    if object["kind"] == "Deployment" {
+        causes.extend(strategy(spec));
+    }
     causes
 }
 
-/// The containers of a pod.
-pub(super) fn pod(spec: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let containers = spec["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if containers.is_empty() {
-        causes.push(Cause::required(format!("{path}.containers"), ""));
-    }
-    for (at, container) in containers.iter().enumerate() {
-        let name = text(container, &["name"]);
-        if name.is_empty() {
-            causes.push(Cause::required(format!("{path}.containers[{at}].name"), ""));
-        } else if containers[..at].iter().any(|other| other["name"] == name) {
-            causes.push(Cause {
-                reason: "FieldValueDuplicate",
-                message: format!("Duplicate value: \"{name}\""),
-                field: format!("{path}.containers[{at}].name"),
-            });
-        } else {
-            let whys = super::metadata::label(name);
-            causes.extend(
-                whys.iter()
-                    .map(|why| Cause::invalid(format!("{path}.containers[{at}].name"), &json!(name), why)),
-            );
+/// The strategy of a Deployment.
+fn strategy(spec: &Value) -> Vec<Cause> {
+    let strategy = &spec["strategy"];
+    let rolling = strategy.get("rollingUpdate").filter(|rolling| !rolling.is_null());
+    match (text(strategy, &["type"]), rolling) {
+        ("Recreate", Some(_)) => {
+            let why = "may not be specified when strategy `type` is 'Recreate'";
+            vec![Cause::forbidden("spec.strategy.rollingUpdate", why)]
         }
-        if text(container, &["image"]).is_empty() && path != "spec" {
-            causes.push(Cause::required(format!("{path}.containers[{at}].image"), ""));
+        ("RollingUpdate", Some(rolling)) => {
+            let none = |key: &str| rolling[key] == 0 || rolling[key] == "0%";
+            if !(none("maxSurge") && none("maxUnavailable")) {
+                return Vec::new();
+            }
+            let why = "may not be 0 when `maxSurge` is 0";
+            let field = "spec.strategy.rollingUpdate.maxUnavailable";
+            vec![Cause::invalid(field, &rolling["maxUnavailable"], why)]
         }
+        ("Recreate" | "RollingUpdate" | "", _) => Vec::new(),
+        _ => vec![Cause::not_supported(
+            "spec.strategy.type",
+            &strategy["type"],
+            &["Recreate", "RollingUpdate"],
+        )],
     }
-    causes
 }
 
 /// What may not change.

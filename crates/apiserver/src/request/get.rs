@@ -4,8 +4,12 @@ use super::Call;
 use crate::http::Answer;
 use crate::status_error::Status;
 
-/// The object, in the form asked for.
-pub(crate) fn one(call: &Call<'_>) -> Result<Answer, Status> {
+/// The object, in the form asked for, once the store has reached the version asked for.
+pub(crate) async fn one(call: &Call<'_>) -> Result<Answer, Status> {
+    let version = call.request.query.text("resourceVersion");
+    if !version.is_empty() && version != "0" {
+        super::list::reach(call, super::list::version_number(version)?).await?;
+    }
     let stored = call.existing()?;
     Ok(call.answer(200, call.shown(stored.object())))
 }

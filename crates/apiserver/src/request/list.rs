@@ -142,15 +142,20 @@ async fn listing(call: &Call<'_>, page: Option<&Page>) -> Result<Listing, Status
     if version.is_empty() || version == "0" {
         return Ok(store.list(key, namespace));
     }
-    let wanted: u64 = version.parse().map_err(|_| {
-        Status::bad_request(format!("resourceVersion: Invalid value: \"{version}\": must be a number"))
-    })?;
+    let wanted = version_number(version)?;
     reach(call, wanted).await?;
     if !exact {
         return Ok(store.list(key, namespace));
     }
     store.list_at(key, namespace, wanted).ok_or_else(|| {
         Status::plain(410, "Expired", format!("too old resource version: {wanted} ({})", store.compacted()))
+    })
+}
+
+/// A stated resourceVersion as a number.
+pub(crate) fn version_number(version: &str) -> Result<u64, Status> {
+    version.parse().map_err(|_| {
+        Status::bad_request(format!("resourceVersion: Invalid value: \"{version}\": must be a number"))
     })
 }
 

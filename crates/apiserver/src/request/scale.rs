@@ -17,6 +17,9 @@ pub(crate) fn serve(call: &Call<'_>, verb: &str) -> Result<Answer, Status> {
     }
     let kind = if verb == "update" { "UpdateOptions" } else { "PatchOptions" };
     let options = call.options(kind)?;
+    if patch::is_apply(call.request) {
+        return apply(call, &options);
+    }
     for _ in 0..update::RETRIES {
         let stored = call.existing()?;
         let object = call.shown(stored.object());
@@ -24,6 +27,36 @@ pub(crate) fn serve(call: &Call<'_>, verb: &str) -> Result<Answer, Status> {
         let wanted = wanted(call, &scale, verb)?;
         check(call, &scale, &wanted)?;
         if let Outcome::Done(object) = write(call, &stored, object, &wanted, &options)? {
+            return answer(call, &object);
+        }
+    }
+    Err(call.conflict(&call.name))
+}
+
+/// An apply to a Scale owns the replicas of the bigger object.
+fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
+    let wanted = objects::decode_apply(call)?;
+    if wanted["apiVersion"] != "autoscaling/v1" || wanted["kind"] != "Scale" {
+        return Err(Status::bad_request("the configuration is not a Scale of autoscaling/v1"));
+    }
+    let resource = &call.resource;
+    let mut config = json!({
+        "apiVersion": resource.api_version(), "kind": resource.kind, "metadata": {"name": call.name},
+    });
+    if let Some(replicas) = wanted["spec"].get("replicas").filter(|replicas| !replicas.is_null()) {
+        set(&mut config, &paths(call).spec, replicas.clone());
+    }
+    if resource.namespaced {
+        fields::set_meta(&mut config, "namespace", call.namespace.as_str().into());
+    }
+    let actor = Actor { manager: options.manager.clone(), operation: Operation::Apply };
+    for _ in 0..update::RETRIES {
+        let stored = call.existing()?;
+        let object = call.shown(stored.object());
+        check(call, &scale_of(call, &object)?, &wanted)?;
+        let new = objects::applied(call, Some(&object), &config, options, &actor, &config)?;
+        let change = Change { old: &stored, new, by: By::Apply };
+        if let Outcome::Done(object) = update::apply(call, change, options, &actor)? {
             return answer(call, &object);
         }
     }
@@ -49,8 +82,7 @@ fn write(
     let replicas = wanted["spec"]["replicas"].clone();
     let replicas = if replicas.is_null() { json!(0) } else { replicas };
     set(&mut new, &paths(call).spec, replicas);
-    let operation = if patch::is_apply(call.request) { Operation::Apply } else { Operation::Update };
-    let actor = Actor { manager: options.manager.clone(), operation };
+    let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
     update::apply(call, Change { old: stored, new, by: By::Patch }, options, &actor)
 }
 
@@ -61,9 +93,6 @@ fn wanted(call: &Call<'_>, scale: &Value, verb: &str) -> Result<Value, Status> {
             return Err(Status::bad_request("the body is not a Scale"));
         }
         return Ok(body);
-    }
-    if patch::is_apply(call.request) {
-        return objects::decode_apply(call);
     }
     let kind = match call.request.content_type().as_str() {
         "application/json-patch+json" => patch::Kind::Json,

@@ -3,5 +3,6 @@
 mod bounds;
 mod client;
 mod killed;
+mod refusals;
 mod state;
 mod watching;
