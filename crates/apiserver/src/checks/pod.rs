@@ -1,4 +1,4 @@
-//! Pods and pod templates: containers, ports, variables, mounts, volumes, resources.
+//! Pods and their templates: containers, ports, mounts, volumes, resources.
 
 use serde_json::{Value, json};
 
