@@ -116,6 +116,57 @@ pub enum Error {
         /// What it answered.
         reason: String,
     },
+    /// The name of a cloud key has not the shape that its service asks for.
+    #[error("no valid {wanted} found in {text:?}")]
+    KeyId {
+        /// `ARN`, `resource ID`, `key ID`.
+        wanted: &'static str,
+        /// What was given.
+        text: String,
+    },
+    /// There are no credentials for a cloud key service, or none of them was taken.
+    #[error("no credentials for {service}: {reason}")]
+    Credentials {
+        /// The service as people name it.
+        service: &'static str,
+        /// Where was looked and what happened there.
+        reason: String,
+    },
+    /// A cloud key service was not reached or refused.
+    #[error("failed to {action} sops data key with {service}: {reason}")]
+    Cloud {
+        /// `encrypt`, `decrypt` or `find`.
+        action: &'static str,
+        /// The service, and for some the key, as people name them.
+        service: String,
+        /// What it answered.
+        reason: String,
+    },
+    /// The certificates that were given for the way to a service cannot be used.
+    #[error("no service can be reached: {reason}")]
+    Network {
+        /// Why.
+        reason: String,
+    },
+    /// The address of a remote key service is none.
+    #[error("`{address}` is no address of a key service: {reason}")]
+    ServiceAddress {
+        /// The address.
+        address: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A remote key service was not reached or refused.
+    #[error("key service {address}: {reason}")]
+    Service {
+        /// Its address.
+        address: String,
+        /// What it answered.
+        reason: String,
+    },
+    /// The keyring neither uses keys in this process nor knows a remote key service.
+    #[error("keys are not used in this process, and no key service is given")]
+    NoService,
     /// Key services of this type are not part of this build.
     #[error("keys of type {service} are not supported by this build")]
     Unsupported {

@@ -1,19 +1,67 @@
-//! The one HTTP client of the key services.
+//! The one HTTP client of the key services, and how it reaches them.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder};
+use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 /// No key service answers with more bytes.
 const MOST_BYTES: usize = 1 << 20;
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// A longer complaint of a service is cut.
+const MOST_WORDS: usize = 1000;
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Returns a client; redirects are not followed, because they would carry a token away.
-pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
-    // The process may have chosen already; both choices are ring.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().redirect(Policy::none()).timeout(TIMEOUT).build()
+/// How key services are reached over HTTP: nothing in it is needed unless the machine's own settings do not do.
+#[derive(Clone, Default)]
+pub struct Network {
+    /// Certificates, PEM, that are trusted beside those of the machine.
+    pub roots: Vec<Vec<u8>>,
+    /// Addresses of host names that the name service does not know; the port comes from the URL.
+    pub addresses: Vec<(String, SocketAddr)>,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let roots = self.roots.len();
+        f.debug_struct("Network").field("roots", &roots).field("addresses", &self.addresses).finish()
+    }
+}
+
+impl Network {
+    /// Returns the beginning of a client; redirects are not followed, because they would carry a token away.
+    pub(crate) fn builder(&self) -> Result<ClientBuilder, String> {
+        // The process may have chosen already; both choices are ring.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let mut builder =
+            Client::builder().redirect(Policy::none()).timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+        for pem in &self.roots {
+            builder = builder.tls_certs_merge(certificates(pem)?);
+        }
+        for (name, address) in &self.addresses {
+            builder = builder.resolve(name, *address);
+        }
+        Ok(builder)
+    }
+}
+
+/// A secret text in an answer.
+pub(crate) struct Secret(pub(crate) SecretString);
+
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(SecretString::from(text)))
+    }
+}
+
+/// Reads the certificates of a PEM file.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, String> {
+    let found = Certificate::from_pem_bundle(pem).map_err(|error| words(&error))?;
+    if found.is_empty() { Err("there is no certificate in the PEM file".to_owned()) } else { Ok(found) }
 }
 
 /// Reads an answer whole.
@@ -30,14 +78,44 @@ pub(crate) async fn body(mut response: reqwest::Response) -> Result<Zeroizing<Ve
 
 /// Says what went wrong with a request, with its causes but without its URL.
 pub(crate) fn words(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
+    let text = std::error::Error::source(error).map(chain).unwrap_or_default();
     if text.is_empty() { "the request failed".to_owned() } else { text }
+}
+
+/// Joins an error and its causes, each said once.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&words);
+        }
+        next = error.source();
+    }
+    clean(&text)
+}
+
+/// Makes one line of a text that a service sent, of a length to read.
+pub(crate) fn clean(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line: String = line.chars().filter(|char| !char.is_control()).collect();
+    match line.char_indices().nth(MOST_WORDS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn foreign_texts_become_one_line_of_bounded_length() {
+        assert_eq!(clean("a\n\t b\u{1b}[0m"), "a b[0m");
+        assert_eq!(clean(&"x".repeat(5000)).chars().count(), 1001);
+    }
 }

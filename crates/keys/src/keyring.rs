@@ -1,21 +1,46 @@
 //! The identities at hand, as the caller gives them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use crate::age::{self, Identities};
 use crate::error::Error;
+use crate::http::Network;
 use crate::pgp::{GpgProgram, Ring};
-use crate::vault;
+use crate::run::Run;
+use crate::service::Service;
+use crate::{aws_kms, azure_kv, gcp_kms, huawei_kms, vault};
 
 /// Identities and credentials that open master keys; it cannot be printed and is wiped on drop.
+///
+/// Its clones share what was opened, so that a data key is asked for once however many documents have it. The network is
+/// used from the runtime in which a question is asked first: keep to one.
 #[derive(Clone, Default)]
 pub struct Keyring {
     pub(crate) age: Identities,
     pub(crate) pgp: Ring,
     pub(crate) gpg: Option<GpgProgram>,
     pub(crate) vault: vault::Access,
+    pub(crate) aws: aws_kms::Access,
+    pub(crate) gcp: gcp_kms::Access,
+    pub(crate) azure: azure_kv::Access,
+    pub(crate) huawei: huawei_kms::Access,
+    pub(crate) network: Network,
+    pub(crate) services: Vec<Service>,
+    pub(crate) own: Own,
+    pub(crate) run: Arc<Run>,
+}
+
+/// Whether keys are used in this process, or by remote key services alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Own {
+    /// In this process first, then by the key services.
+    #[default]
+    Used,
+    /// By key services alone.
+    Unused,
 }
 
 impl Keyring {
@@ -92,13 +117,62 @@ impl Keyring {
     #[must_use]
     pub fn with_vault_token(mut self, token: &SecretString) -> Self {
         self.vault.set_token(token);
-        self
+        self.begin_again()
     }
 
     /// Uses these settings for every Vault.
     #[must_use]
     pub fn with_vault(mut self, access: vault::Access) -> Self {
         self.vault = access;
+        self.begin_again()
+    }
+
+    /// Uses these settings for keys of AWS KMS.
+    #[must_use]
+    pub fn with_aws_kms(mut self, access: aws_kms::Access) -> Self {
+        self.aws = access;
+        self.begin_again()
+    }
+
+    /// Uses these settings for keys of Google Cloud KMS.
+    #[must_use]
+    pub fn with_gcp_kms(mut self, access: gcp_kms::Access) -> Self {
+        self.gcp = access;
+        self.begin_again()
+    }
+
+    /// Uses these settings for keys of Azure Key Vault.
+    #[must_use]
+    pub fn with_azure_kv(mut self, access: azure_kv::Access) -> Self {
+        self.azure = access;
+        self.begin_again()
+    }
+
+    /// Uses these settings for keys of Huawei Cloud KMS.
+    #[must_use]
+    pub fn with_huawei_kms(mut self, access: huawei_kms::Access) -> Self {
+        self.huawei = access;
+        self.begin_again()
+    }
+
+    /// Reaches Vault, Google, Azure and Huawei in this way.
+    #[must_use]
+    pub fn with_network(mut self, network: Network) -> Self {
+        self.network = network;
+        self.begin_again()
+    }
+
+    /// Asks remote key services, in this order, for what this process cannot do; with [`Own::Unused`] they do everything.
+    #[must_use]
+    pub fn with_services(mut self, services: Vec<Service>, own: Own) -> Self {
+        self.services = services;
+        self.own = own;
+        self
+    }
+
+    /// Clients that were made for other settings are not used again.
+    fn begin_again(mut self) -> Self {
+        self.run = Arc::default();
         self
     }
 

@@ -19,13 +19,21 @@
 //! used only for key services that a document names, a program only when the keyring was given one.
 
 pub mod age;
+pub mod aws_kms;
+pub mod azure_kv;
 pub mod error;
+pub mod gcp_kms;
+pub mod http;
+pub mod huawei_kms;
 pub mod keyring;
 pub mod pgp;
+pub mod service;
 pub mod unlock;
 pub mod vault;
 pub mod wrap;
 
-mod http;
+mod cache;
 mod local;
+mod place;
 mod report;
+mod run;

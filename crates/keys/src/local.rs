@@ -6,39 +6,102 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::keyring::Keyring;
-use crate::{age, pgp, vault};
+use crate::{age, aws_kms, azure_kv, gcp_kms, huawei_kms, pgp, vault};
+
+/// A wrapped data key or share, as it is stored.
+pub(crate) struct Wrapped {
+    pub(crate) enc: String,
+    /// The version of the key that wrapped it, for services whose keys have some.
+    pub(crate) version: Option<String>,
+}
+
+impl From<String> for Wrapped {
+    fn from(enc: String) -> Self {
+        Self { enc, version: None }
+    }
+}
+
+/// Tells whether the key is used without a service: nothing is waited for but a program of this machine.
+pub(crate) fn is_at_hand(key: &MasterKey) -> bool {
+    matches!(key, MasterKey::Age { .. } | MasterKey::Pgp { .. })
+}
 
 /// Opens the wrapped data key, or share of it.
 pub(crate) async fn open(key: &MasterKey, keyring: &Keyring) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let run = &keyring.run;
     match key {
         MasterKey::Age { enc, .. } => age::unwrap(enc, &keyring.age),
         MasterKey::Pgp { enc, .. } => pgp::unwrap(enc, &keyring.pgp, keyring.gpg.as_ref()).await,
         MasterKey::Vault { vault_address, engine_path, key_name, enc, .. } => {
-            vault::Key { address: vault_address, engine: engine_path, name: key_name }
-                .unwrap(enc, &keyring.vault)
-                .await
+            let key = vault::Key { address: vault_address, engine: engine_path, name: key_name };
+            key.unwrap(enc, &keyring.vault, keyring.vault_http()?).await
         }
+        MasterKey::HuaweiKms { key_id, enc, .. } => {
+            let http = keyring.http()?;
+            huawei_kms::Key::parse(key_id)?.unwrap(enc, &keyring.huawei, &run.huawei, http).await
+        }
+        #[cfg(feature = "aws")]
+        MasterKey::Kms { arn, role, context, aws_profile, enc, .. } => {
+            let key = aws_kms::Key { arn, role, context, profile: aws_profile };
+            key.unwrap(enc, &keyring.aws, &run.aws).await
+        }
+        #[cfg(feature = "gcp")]
+        MasterKey::GcpKms { resource_id, enc, .. } => {
+            let http = keyring.http()?;
+            gcp_kms::unwrap(resource_id, enc, &keyring.gcp, &run.gcp, http).await
+        }
+        #[cfg(feature = "azure")]
+        MasterKey::AzureKv { vault_url, name, version, enc, .. } => {
+            let http = keyring.http()?;
+            let key = azure_kv::Key { vault: vault_url, name, version };
+            key.unwrap(enc, &keyring.azure, &run.azure, http).await
+        }
+        #[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp")))]
         other => Err(Error::Unsupported { service: other.type_name() }),
     }
 }
 
-/// Wraps a data key, or a share of it, and returns the text for the metadata.
+/// Wraps a data key, or a share of it, for the metadata.
 pub(crate) async fn wrap(
     key: &MasterKey,
     secret: &[u8],
     keyring: &Keyring,
     now: Time,
-) -> Result<String, Error> {
-    match key {
-        MasterKey::Age { recipient, .. } => age::wrap(recipient, secret, &keyring.age),
+) -> Result<Wrapped, Error> {
+    let run = &keyring.run;
+    let enc = match key {
+        MasterKey::Age { recipient, .. } => age::wrap(recipient, secret, &keyring.age)?,
         MasterKey::Pgp { fingerprint, .. } => {
-            pgp::wrap(fingerprint, secret, &keyring.pgp, keyring.gpg.as_ref(), now).await
+            pgp::wrap(fingerprint, secret, &keyring.pgp, keyring.gpg.as_ref(), now).await?
         }
         MasterKey::Vault { vault_address, engine_path, key_name, .. } => {
-            vault::Key { address: vault_address, engine: engine_path, name: key_name }
-                .wrap(secret, &keyring.vault)
-                .await
+            let key = vault::Key { address: vault_address, engine: engine_path, name: key_name };
+            key.wrap(secret, &keyring.vault, keyring.vault_http()?).await?
         }
-        other => Err(Error::Unsupported { service: other.type_name() }),
-    }
+        MasterKey::HuaweiKms { key_id, .. } => {
+            let http = keyring.http()?;
+            huawei_kms::Key::parse(key_id)?.wrap(secret, &keyring.huawei, &run.huawei, http).await?
+        }
+        #[cfg(feature = "aws")]
+        MasterKey::Kms { arn, role, context, aws_profile, .. } => {
+            let key = aws_kms::Key { arn, role, context, profile: aws_profile };
+            key.wrap(secret, &keyring.aws, &run.aws).await?
+        }
+        #[cfg(feature = "gcp")]
+        MasterKey::GcpKms { resource_id, .. } => {
+            let http = keyring.http()?;
+            gcp_kms::wrap(resource_id, secret, &keyring.gcp, &run.gcp, http).await?
+        }
+        #[cfg(feature = "azure")]
+        MasterKey::AzureKv { vault_url, name, version, .. } => {
+            let http = keyring.http()?;
+            let key = azure_kv::Key { vault: vault_url, name, version };
+            let azure_kv::Wrapped { enc, version } =
+                key.wrap(secret, &keyring.azure, &run.azure, http).await?;
+            return Ok(Wrapped { enc, version: Some(version) });
+        }
+        #[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp")))]
+        other => return Err(Error::Unsupported { service: other.type_name() }),
+    };
+    Ok(enc.into())
 }

@@ -1,20 +1,26 @@
 //! Metadata and keyring -> data key: groups, order, threshold.
 //!
-//! In each group the first key that opens gives the group's share; all groups are tried, so that a failure can tell
-//! everything at once.
+//! In each group the first key that opens gives the group's share. Groups that need a service are opened at the same time,
+//! after those that need none, and only as many as the threshold asks for; a failure tells about all of them.
 //!
-//! Follows: `GetDataKeyWithKeyServices` of sops 3.13.2. Differs: several groups without a threshold need all groups.
+//! Follows: `GetDataKeyWithKeyServices` of sops 3.13.2. Differs: several groups without a threshold need all groups;
+//! services that are not needed are not asked.
 
+use std::collections::VecDeque;
 use std::fmt;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use sealfast_sops::cipher::DataKey;
+use sealfast_sops::master_key::MasterKey;
 use sealfast_sops::metadata::{KeyGroup, Metadata};
 use sealfast_sops::shamir;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::keyring::Keyring;
-use crate::{local, report};
+use crate::place::{Place, places};
+use crate::report;
 
 /// The types of keys that are tried before others when nothing else was chosen.
 pub const DEFAULT_ORDER: [&str; 2] = ["age", "pgp"];
@@ -88,33 +94,64 @@ impl std::error::Error for Failure {}
 
 /// Recovers the data key of a document.
 ///
+/// ```
+/// # use sealfast_sops::{cipher::DataKey, master_key::MasterKey, metadata::{KeyGroup, Metadata}, time::Time};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use sealfast_keys::{age, keyring::Keyring, unlock, wrap};
+/// use secrecy::ExposeSecret as _;
+///
+/// # let now = Time::parse("2026-01-02T03:04:05Z")?;
+/// let identity = age::generate();
+/// let group = KeyGroup { keys: MasterKey::age_list(identity.recipient()) };
+/// let mut metadata = Metadata::new(vec![group], now);
+/// let key = DataKey::generate(&mut rand08::rngs::OsRng);
+/// wrap::data_key(&mut metadata, &key, &Keyring::empty(), now, &mut rand08::rngs::OsRng).await?;
+///
+/// let mut keyring = Keyring::empty();
+/// let refused = unlock::data_key(&metadata, &keyring, &unlock::Options::default()).await;
+/// assert!(refused.is_err_and(|failure| failure.groups[0].failed[0].key == identity.recipient()));
+///
+/// keyring.add_age_identities(identity.secret().expose_secret())?;
+/// let found = unlock::data_key(&metadata, &keyring, &unlock::Options::default()).await?;
+/// assert_eq!(found.expose(), key.expose());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`Failure`], which tells what happened with each key.
 pub async fn data_key(metadata: &Metadata, keyring: &Keyring, options: &Options) -> Result<DataKey, Failure> {
-    let mut parts = Vec::new();
-    let mut groups = Vec::new();
-    for group in &metadata.key_groups {
-        let mut result = GroupResult::default();
-        for key in in_order(group, options) {
-            match local::open(key, keyring).await {
-                Ok(part) => {
-                    parts.push(part);
-                    result.is_open = true;
-                    break;
-                }
-                Err(error) => {
-                    result.failed.push(KeyFailure { key: key.identity_string(), reasons: vec![error] })
-                }
-            }
-        }
-        groups.push(result);
-    }
     let required = match (metadata.key_groups.len(), metadata.shamir_threshold) {
         (0 | 1, _) => 0,
         (count, 0) => count,
         (_, threshold) => threshold,
     };
-    if parts.is_empty() || parts.len() < required {
+    let wanted = required.max(1);
+    let mut groups: Vec<Opening<'_>> =
+        metadata.key_groups.iter().map(|group| Opening::new(group, keyring, options)).collect();
+    let mut open = 0;
+    // What needs no service first, one after the other, because a program may ask the person.
+    for group in &mut groups {
+        if open < wanted {
+            open += usize::from(group.run(keyring, Reach::AtHand).await);
+        }
+    }
+    let mut waiting: FuturesUnordered<_> = groups
+        .iter_mut()
+        .filter(|group| group.part.is_none())
+        .map(|group| group.run(keyring, Reach::Everything))
+        .collect();
+    while open < wanted
+        && let Some(is_open) = waiting.next().await
+    {
+        open += usize::from(is_open);
+    }
+    // Nobody waits for what is still under way.
+    drop(waiting);
+    let (parts, groups): (Vec<_>, Vec<_>) = groups.into_iter().map(Opening::end).unzip();
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.len() < wanted {
         return Err(Failure { groups, required, combining: None });
     }
     assemble(parts, required).map_err(|source| Failure {
@@ -122,6 +159,58 @@ pub async fn data_key(metadata: &Metadata, keyring: &Keyring, options: &Options)
         required,
         combining: Some(Error::Combine(source)),
     })
+}
+
+/// How far an attempt may reach.
+#[derive(Clone, Copy, PartialEq)]
+enum Reach {
+    /// Not beyond this machine.
+    AtHand,
+    Everything,
+}
+
+/// A group that is being opened: its attempts in order, and what came of them.
+struct Opening<'a> {
+    attempts: VecDeque<(&'a MasterKey, Place<'a>)>,
+    part: Option<Zeroizing<Vec<u8>>>,
+    failed: Vec<KeyFailure>,
+}
+
+impl<'a> Opening<'a> {
+    fn new(group: &'a KeyGroup, keyring: &'a Keyring, options: &Options) -> Self {
+        let keys = in_order(group, options).into_iter();
+        let attempts = keys.flat_map(|key| places(keyring).map(move |place| (key, place))).collect();
+        Self { attempts, part: None, failed: Vec::new() }
+    }
+
+    /// Makes the next attempts until one succeeds, none is left or the next one reaches too far; true when it is open.
+    async fn run(&mut self, keyring: &Keyring, reach: Reach) -> bool {
+        while let Some((key, place)) = self.attempts.front() {
+            if reach == Reach::AtHand && !place.is_at_hand(key) {
+                return false;
+            }
+            match place.open(key, keyring).await {
+                Ok(part) => {
+                    self.part = Some(part);
+                    return true;
+                }
+                Err(error) => self.note(key.identity_string(), error),
+            }
+            self.attempts.pop_front();
+        }
+        false
+    }
+
+    fn note(&mut self, key: String, error: Error) {
+        match self.failed.last_mut() {
+            Some(failure) if failure.key == key => failure.reasons.push(error),
+            _ => self.failed.push(KeyFailure { key, reasons: vec![error] }),
+        }
+    }
+
+    fn end(self) -> (Option<Zeroizing<Vec<u8>>>, GroupResult) {
+        (self.part.clone(), GroupResult { is_open: self.part.is_some(), failed: self.failed })
+    }
 }
 
 fn assemble(
@@ -136,7 +225,7 @@ fn assemble(
 }
 
 /// Sorts the keys of a group: types that were named first, in their order, then the others as stored.
-fn in_order<'a>(group: &'a KeyGroup, options: &Options) -> Vec<&'a sealfast_sops::master_key::MasterKey> {
+fn in_order<'a>(group: &'a KeyGroup, options: &Options) -> Vec<&'a MasterKey> {
     let place = |name: &str| match options.order.as_slice() {
         [] => DEFAULT_ORDER.iter().position(|known| *known == name),
         order => order.iter().position(|known| known == name),

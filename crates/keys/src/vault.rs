@@ -6,18 +6,24 @@
 //! Follows: `hcvault/keysource.go` of sops 3.13.2.
 
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::http;
+use crate::http::{self, Network, TIMEOUT};
+
+/// As the client library of the service has it.
+const RETRIES: u32 = 2;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is needed to ask a Vault, whichever it is.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Access {
     /// The token.
     pub token: Option<SecretString>,
@@ -25,17 +31,82 @@ pub struct Access {
     pub namespace: Option<String>,
     /// Which addresses may be asked.
     pub allowed: Allowed,
+    /// How often a request that met a server in trouble is sent again.
+    pub retries: u32,
+    /// How long is waited before the first of them; the next ones wait half as long again.
+    pub pause: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How the server is known, and how it knows us.
+    pub tls: Tls,
+}
+
+/// Certificates on the way to a Vault.
+#[derive(Clone, Default)]
+pub struct Tls {
+    /// Certificates, PEM, that are trusted instead of those of the machine.
+    pub roots: Option<Vec<u8>>,
+    /// The client's certificate and its private key, both PEM.
+    pub identity: Option<SecretString>,
+    /// Whether the server has to show who it is.
+    pub verify: Verify,
+}
+
+/// Whether a server has to show who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// By a certificate that is trusted.
+    #[default]
+    Certificate,
+    /// Not at all.
+    Nothing,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            token: None,
+            namespace: None,
+            allowed: Allowed::All,
+            retries: RETRIES,
+            pause: PAUSE,
+            timeout: TIMEOUT,
+            tls: Tls::default(),
+        }
+    }
 }
 
 impl Access {
     pub(crate) fn set_token(&mut self, token: &SecretString) {
         self.token = Some(SecretString::from(token.expose_secret().trim()));
     }
+
+    /// Makes the client for every Vault.
+    pub(crate) fn client(&self, network: &Network) -> Result<reqwest::Client, String> {
+        let mut builder = network.builder()?.timeout(self.timeout);
+        if let Some(pem) = &self.tls.roots {
+            builder = builder.tls_certs_only(http::certificates(pem)?);
+        }
+        if let Some(pem) = &self.tls.identity {
+            let identity = reqwest::Identity::from_pem(pem.expose_secret().as_bytes());
+            builder = builder.identity(identity.map_err(|_| "the client certificate cannot be read")?);
+        }
+        if self.tls.verify == Verify::Nothing {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        builder.build().map_err(|error| http::words(&error))
+    }
 }
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("verify", &self.verify).finish_non_exhaustive()
     }
 }
 
@@ -90,8 +161,13 @@ pub(crate) struct Key<'a> {
 
 impl Key<'_> {
     /// Opens a wrapped data key or share.
-    pub(crate) async fn unwrap(&self, enc: &str, access: &Access) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let answer = self.ask("decrypt", json!({ "ciphertext": enc }), access).await?;
+    pub(crate) async fn unwrap(
+        &self,
+        enc: &str,
+        access: &Access,
+        client: &reqwest::Client,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let answer = self.ask("decrypt", json!({ "ciphertext": enc }), access, client).await?;
         STANDARD
             .decode(&*answer)
             .map(Zeroizing::new)
@@ -99,9 +175,14 @@ impl Key<'_> {
     }
 
     /// Wraps a data key or share.
-    pub(crate) async fn wrap(&self, key: &[u8], access: &Access) -> Result<String, Error> {
+    pub(crate) async fn wrap(
+        &self,
+        key: &[u8],
+        access: &Access,
+        client: &reqwest::Client,
+    ) -> Result<String, Error> {
         let plaintext = Zeroizing::new(STANDARD.encode(key));
-        let answer = self.ask("encrypt", json!({ "plaintext": plaintext.as_str() }), access).await?;
+        let answer = self.ask("encrypt", json!({ "plaintext": plaintext.as_str() }), access, client).await?;
         Ok(answer.to_string())
     }
 
@@ -110,25 +191,14 @@ impl Key<'_> {
         action: &'static str,
         body: Value,
         access: &Access,
+        client: &reqwest::Client,
     ) -> Result<Zeroizing<String>, Error> {
         if !access.allowed.allows(self.address) {
             return Err(Error::VaultAddress { address: self.address.to_owned() });
         }
-        let url = format!("{}/v1/{}/{action}/{}", self.address, self.engine, self.name);
-        let wire = |error: reqwest::Error| self.failed(action, &http::words(&error));
-        let mut request =
-            http::client().map_err(wire)?.put(url).header("X-Vault-Request", "true").json(&body);
-        if let Some(token) = &access.token {
-            request = request.header("X-Vault-Token", token.expose_secret());
-        }
-        if let Some(namespace) = &access.namespace {
-            request = request.header("X-Vault-Namespace", namespace);
-        }
-        let response = request.send().await.map_err(wire)?;
-        let status = response.status();
-        let body = http::body(response).await.map_err(|reason| self.failed(action, &reason))?;
+        let (status, body) = self.send(action, &body, access, client).await?;
         if !status.is_success() {
-            return Err(self.failed(action, &format!("{status}{}", complaints(&body))));
+            return Err(self.failed(action, &http::clean(&format!("{status}{}", complaints(&body)))));
         }
         let (field, missing) = match action {
             "encrypt" => ("ciphertext", "no encrypted data"),
@@ -139,10 +209,52 @@ impl Key<'_> {
         answer.data.field(field).ok_or_else(|| self.failed(action, missing))
     }
 
+    /// Sends a request, again while the server is in trouble.
+    async fn send(
+        &self,
+        action: &'static str,
+        body: &Value,
+        access: &Access,
+        client: &reqwest::Client,
+    ) -> Result<(StatusCode, Zeroizing<Vec<u8>>), Error> {
+        let url = format!("{}/v1/{}/{action}/{}", self.address, self.engine, self.name);
+        let mut pause = access.pause;
+        let mut left = access.retries;
+        loop {
+            let mut request = client.put(&url).header("X-Vault-Request", "true").json(body);
+            if let Some(token) = &access.token {
+                request = request.header("X-Vault-Token", token.expose_secret());
+            }
+            if let Some(namespace) = &access.namespace {
+                request = request.header("X-Vault-Namespace", namespace);
+            }
+            let answer = request.send().await;
+            let is_in_trouble = match &answer {
+                Ok(response) => is_trouble(response.status()),
+                Err(error) => error.is_connect() || error.is_request(),
+            };
+            if !is_in_trouble || left == 0 {
+                let response = answer.map_err(|error| self.failed(action, &http::words(&error)))?;
+                let status = response.status();
+                let body = http::body(response).await.map_err(|reason| self.failed(action, &reason))?;
+                return Ok((status, body));
+            }
+            left -= 1;
+            tokio::time::sleep(pause).await;
+            pause += pause / 2;
+        }
+    }
+
     fn failed(&self, action: &'static str, reason: &str) -> Error {
         let key = format!("{}/v1/{}/keys/{}", self.address, self.engine, self.name);
         Error::Vault { action, key, reason: reason.to_owned() }
     }
+}
+
+/// A standby that lags behind, too many requests, or a server in trouble; one that does not know the method will not learn it.
+fn is_trouble(status: StatusCode) -> bool {
+    let is_passing = matches!(status, StatusCode::PRECONDITION_FAILED | StatusCode::TOO_MANY_REQUESTS);
+    is_passing || status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
 }
 
 #[derive(serde::Deserialize)]

@@ -1,13 +1,15 @@
 //! Data key -> wrapped for every master key, shared out over key groups.
 //!
 //! With one group every key wraps the data key itself; with more, each group gets a share, and every key of the group
-//! wraps that share.
+//! wraps that share. Services are asked at the same time.
 //!
 //! Follows: `UpdateMasterKeysWithKeyServices` of sops 3.13.2. Differs: nothing is stored unless every key succeeded.
 
 use std::fmt;
 
+use futures::future::join_all;
 use sealfast_sops::cipher::{DataKey, Random};
+use sealfast_sops::master_key::MasterKey;
 use sealfast_sops::metadata::Metadata;
 use sealfast_sops::shamir;
 use sealfast_sops::time::Time;
@@ -15,7 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::keyring::Keyring;
-use crate::local;
+use crate::local::Wrapped;
+use crate::place::places;
 
 /// Why the data key was not wrapped: one entry a master key that refused, or a single one for all.
 #[derive(Debug)]
@@ -97,13 +100,15 @@ pub async fn data_key(
         count => shamir::split(key.expose(), count, threshold, rng)
             .map_err(|source| Reason::Error(Error::Split(source)))?,
     };
-    let mut wrapped = Vec::new();
-    let mut reasons = Vec::new();
-    for (group, part) in groups.iter().zip(&parts) {
-        for key in &group.keys {
-            match local::wrap(key, part, keyring, now).await {
-                Ok(text) => wrapped.push(text),
-                Err(error) => reasons.push((key.identity_string(), Reason::Error(error))),
+    let keyed =
+        groups.iter().zip(&parts).flat_map(|(group, part)| group.keys.iter().map(move |key| (key, part)));
+    let all = keyed.map(|(key, part)| async move { (key, wrap_somewhere(key, part, keyring, now).await) });
+    let (mut wrapped, mut reasons) = (Vec::new(), Vec::new());
+    for (key, result) in join_all(all).await {
+        match result {
+            Ok(one) => wrapped.push(one),
+            Err(errors) => {
+                reasons.extend(errors.into_iter().map(|error| (key.identity_string(), Reason::Error(error))));
             }
         }
     }
@@ -112,8 +117,49 @@ pub async fn data_key(
     }
     metadata.shamir_threshold = threshold;
     let keys = metadata.key_groups.iter_mut().flat_map(|group| &mut group.keys);
-    for (key, text) in keys.zip(wrapped) {
-        key.set_enc(text, now);
+    for (key, Wrapped { enc, version: used }) in keys.zip(wrapped) {
+        key.set_enc(enc, now);
+        if let (MasterKey::AzureKv { version, .. }, Some(used)) = (key, used) {
+            *version = used;
+        }
     }
     Ok(())
+}
+
+/// Looks up what keys leave out: the version of a key of Azure Key Vault that names none. Keys that are compared with
+/// those of a document need it.
+///
+/// # Errors
+/// [`Error::Cloud`] and [`Error::Credentials`] when the vault does not tell.
+#[cfg_attr(not(feature = "azure"), expect(clippy::unused_async, reason = "only Azure is asked"))]
+pub async fn complete(keys: &mut [MasterKey], keyring: &Keyring) -> Result<(), Error> {
+    #[cfg(feature = "azure")]
+    for key in keys {
+        if let MasterKey::AzureKv { vault_url, name, version, .. } = key
+            && version.is_empty()
+        {
+            let named = crate::azure_kv::Key { vault: vault_url, name, version };
+            *version = named.known_version(&keyring.azure, &keyring.run.azure, keyring.http()?).await?;
+        }
+    }
+    #[cfg(not(feature = "azure"))]
+    let _ = (keys, keyring);
+    Ok(())
+}
+
+/// Wraps with the first that can: this process, then the key services in their order.
+async fn wrap_somewhere(
+    key: &MasterKey,
+    secret: &[u8],
+    keyring: &Keyring,
+    now: Time,
+) -> Result<Wrapped, Vec<Error>> {
+    let mut errors = Vec::new();
+    for place in places(keyring) {
+        match place.wrap(key, secret, keyring, now).await {
+            Ok(wrapped) => return Ok(wrapped),
+            Err(error) => errors.push(error),
+        }
+    }
+    Err(errors)
 }

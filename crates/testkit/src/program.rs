@@ -29,6 +29,15 @@ pub fn find(name: &str) -> Result<PathBuf> {
     })
 }
 
+/// Returns the path of a program that `cargo xtask test` got beside the build, or that is on `PATH`.
+#[must_use]
+pub fn find_packaged(name: &str) -> Option<PathBuf> {
+    let here = env::current_exe().unwrap_or_default();
+    let beside = here.ancestors().map(|folder| folder.join("programs/bin").join(name));
+    let on_path: Vec<PathBuf> = env::split_paths(&search_path()).map(|folder| folder.join(name)).collect();
+    beside.chain(on_path).find(|file| file.is_file())
+}
+
 /// Returns the value of `PATH`, for commands that get an environment of their own.
 #[must_use]
 pub fn search_path() -> OsString {

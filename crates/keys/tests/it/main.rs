@@ -1,11 +1,19 @@
 //! Tests of the master keys at their front doors, with recorded files.
 
 mod age;
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(feature = "gcp")]
+mod gcp;
 mod gpg;
 mod groups;
+mod huawei;
 mod pgp;
 mod recorded;
 mod secrets;
+mod service;
 mod vault;
 
 use std::fs;
@@ -58,4 +66,12 @@ async fn round_trip(keys: Vec<MasterKey>, wraps: &Keyring, opens: &Keyring) -> R
     let found = unlock::data_key(&metadata, opens, &unlock::Options::default()).await?;
     anyhow::ensure!(found.expose() == key.expose(), "another data key came back");
     Ok(())
+}
+
+/// Tries to open what cannot be opened, and returns what is said about it.
+async fn refused(metadata: &Metadata, keyring: &Keyring) -> Result<String> {
+    match unlock::data_key(metadata, keyring, &unlock::Options::default()).await {
+        Ok(_) => anyhow::bail!("it was opened"),
+        Err(failure) => Ok(format!("{failure}\n{failure:?}")),
+    }
 }

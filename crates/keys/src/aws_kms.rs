@@ -1,0 +1,113 @@
+//! AWS KMS: keys and aliases by ARN, roles, profiles, encryption contexts.
+//!
+//! The region comes from the ARN. A key that names a role is used after taking on that role (STS `AssumeRole`).
+//!
+//! Follows: `kms/keysource.go` of sops 3.13.2. Differs: with credentials that were given, profiles and the environment
+//! are not looked at.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrecy::SecretString;
+
+use crate::error::Error;
+
+#[cfg(feature = "aws")]
+mod call;
+
+#[cfg(feature = "aws")]
+pub(crate) use call::Clients;
+
+/// As people name the service.
+const SERVICE: &str = "AWS KMS";
+
+/// What is needed to ask AWS KMS.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Who asks.
+    pub credentials: Credentials,
+    /// A URL instead of the region's own, for stand-ins; none to ask the region, or what the chain of the SDK finds.
+    pub endpoint: Option<String>,
+    /// The name of this machine; it becomes part of the name of sessions when a role is taken on.
+    pub host: String,
+}
+
+/// Who asks AWS KMS.
+#[derive(Clone, Debug, Default)]
+pub enum Credentials {
+    /// Nobody: AWS is not asked.
+    #[default]
+    None,
+    /// An access key.
+    Keys(Keys),
+    /// Whoever the chain of the SDK finds: environment, profiles, SSO, web identity, container and instance metadata.
+    Chain,
+}
+
+/// An access key.
+#[derive(Clone)]
+pub struct Keys {
+    /// Its id, `AKIA…` or `ASIA…`.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: SecretString,
+    /// The token of a session.
+    pub session_token: Option<SecretString>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+/// A key as a document names it.
+#[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only read where AWS is part of the build"))]
+pub(crate) struct Key<'a> {
+    pub(crate) arn: &'a str,
+    pub(crate) role: &'a str,
+    pub(crate) context: &'a BTreeMap<String, String>,
+    pub(crate) profile: &'a str,
+}
+
+/// Returns the region of the ARN of a key or an alias.
+///
+/// # Errors
+/// [`Error::KeyId`] when it is no such ARN.
+pub fn region(arn: &str) -> Result<&str, Error> {
+    let find = || {
+        let rest = arn.strip_prefix("arn:aws")?;
+        let (partition, rest) = rest.split_once(":kms:")?;
+        let is_word = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
+        let (rest, name) = [":key/", ":alias/"].iter().find_map(|mark| rest.split_once(mark))?;
+        let (region, account) = rest.rsplit_once(':')?;
+        let is_account = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
+        let is_host = !region.is_empty() && region.chars().all(is_word);
+        (partition.chars().all(is_word) && is_host && is_account && !name.is_empty()).then_some(region)
+    };
+    find().ok_or_else(|| Error::KeyId { wanted: "ARN", text: arn.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::region;
+
+    #[test]
+    fn regions_come_from_keys_and_aliases_of_every_partition() {
+        let found = |arn| region(arn).unwrap_or_default();
+        assert_eq!(found("arn:aws:kms:eu-west-1:123:key/1234abcd"), "eu-west-1");
+        assert_eq!(found("arn:aws-us-gov:kms:us-gov-west-1:123:alias/a/b"), "us-gov-west-1");
+        assert_eq!(found("arn:aws-cn:kms:cn-north-1:123:key/mrk-1"), "cn-north-1");
+        for wrong in [
+            "arn:aws:sqs:x",
+            "arn:aws:kms:eu-west-1:123:key/",
+            "arn:aws:kms::123:key/a",
+            "arn:aws:kms:eu-west-1:acc:key/a",
+            "arn:aws:kms:evil.example/:123:key/a",
+            " arn:aws:kms:eu-west-1:123:key/a",
+            "",
+        ] {
+            assert!(region(wrong).is_err(), "{wrong}");
+        }
+    }
+}

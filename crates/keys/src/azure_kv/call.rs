@@ -1,0 +1,237 @@
+//! The calls to Azure Key Vault, one client for each vault and login.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use azure_core::Error as AzureError;
+use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
+use azure_core::credentials::{Secret, TokenCredential};
+use azure_core::error::ErrorKind;
+use azure_core::http::{ClientOptions, RequestContent, Transport};
+use azure_identity::{
+    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
+    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+};
+use azure_security_keyvault_keys::models::{
+    EncryptionAlgorithm, KeyClientEncryptOptions, KeyOperationParameters,
+};
+use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::ExposeSecret as _;
+use zeroize::Zeroizing;
+
+use super::{Access, Key, Login, Wrapped};
+use crate::error::Error;
+use crate::http::chain;
+
+const SERVICE: &str = "Azure Key Vault";
+/// A machine without an identity does not answer at all, and the next login waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The clients of this run by vault and login.
+#[derive(Default)]
+pub(crate) struct Clients(Mutex<HashMap<(String, usize), Arc<KeyClient>>>);
+
+impl Clients {
+    fn of(
+        &self,
+        vault: &str,
+        index: usize,
+        access: &Access,
+        http: &reqwest::Client,
+    ) -> Result<Arc<KeyClient>, AzureError> {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&(vault.to_owned(), index)) {
+            return Ok(Arc::clone(client));
+        }
+        let options = options(access, http);
+        let credential = credential(&access.logins[index], &options)?;
+        let options = KeyClientOptions { client_options: options, ..KeyClientOptions::default() };
+        let client = Arc::new(KeyClient::new(vault, credential, Some(options))?);
+        clients.insert((vault.to_owned(), index), Arc::clone(&client));
+        Ok(client)
+    }
+}
+
+/// What is asked of a vault.
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    Version,
+    Encrypt { version: &'a str, secret: &'a [u8] },
+    Decrypt { enc: &'a [u8] },
+}
+
+impl Question<'_> {
+    fn action(self) -> &'static str {
+        match self {
+            Self::Version => "find",
+            Self::Encrypt { .. } => "encrypt",
+            Self::Decrypt { .. } => "decrypt",
+        }
+    }
+}
+
+impl Key<'_> {
+    /// Opens a wrapped data key or share.
+    pub(crate) async fn unwrap(
+        &self,
+        enc: &str,
+        access: &Access,
+        clients: &Clients,
+        http: &reqwest::Client,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let enc = URL_SAFE_NO_PAD
+            .decode(enc)
+            .map_err(|_| self.failed("decrypt", "the wrapped data key is no base64url"))?;
+        self.ask(Question::Decrypt { enc: &enc }, access, clients, http).await
+    }
+
+    /// Wraps a data key or share.
+    pub(crate) async fn wrap(
+        &self,
+        secret: &[u8],
+        access: &Access,
+        clients: &Clients,
+        http: &reqwest::Client,
+    ) -> Result<Wrapped, Error> {
+        let version = self.known_version(access, clients, http).await?;
+        let question = Question::Encrypt { version: &version, secret };
+        let enc = self.ask(question, access, clients, http).await?;
+        Ok(Wrapped { enc: URL_SAFE_NO_PAD.encode(&*enc), version })
+    }
+
+    /// Returns the version of the key, the newest when the key names none.
+    pub(crate) async fn known_version(
+        &self,
+        access: &Access,
+        clients: &Clients,
+        http: &reqwest::Client,
+    ) -> Result<String, Error> {
+        if !self.version.is_empty() {
+            return Ok(self.version.to_owned());
+        }
+        let id = self.ask(Question::Version, access, clients, http).await?;
+        match std::str::from_utf8(&id).unwrap_or_default().rsplit_once('/') {
+            Some((_, version)) if !version.is_empty() && version != self.name => Ok(version.to_owned()),
+            _ => Err(self.failed("find", "the answer names no version of the key")),
+        }
+    }
+
+    /// Makes a call with the first login that gets a token.
+    async fn ask(
+        &self,
+        question: Question<'_>,
+        access: &Access,
+        clients: &Clients,
+        http: &reqwest::Client,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let mut reasons = Vec::new();
+        for (index, login) in access.logins.iter().enumerate() {
+            let attempt = self.ask_as(index, question, access, clients, http);
+            let is_last = index + 1 == access.logins.len();
+            let answer = match login {
+                Login::ManagedIdentity { .. } if !is_last => tokio::time::timeout(PATIENCE, attempt).await,
+                _ => Ok(attempt.await),
+            };
+            match answer {
+                Ok(Ok(Some(answer))) => return Ok(answer),
+                Ok(Ok(None)) => return Err(self.failed(question.action(), "the answer is empty")),
+                Ok(Err(error)) if matches!(error.kind(), ErrorKind::Credential) => {
+                    reasons.push(format!("{}: {}", login.words(), chain(&error)));
+                }
+                Ok(Err(error)) => return Err(self.failed(question.action(), &chain(&error))),
+                Err(_) => reasons.push(format!("{}: nothing answered in time", login.words())),
+            }
+        }
+        let reason = if reasons.is_empty() { "none were given".to_owned() } else { reasons.join("; ") };
+        Err(Error::Credentials { service: SERVICE, reason })
+    }
+
+    async fn ask_as(
+        &self,
+        login: usize,
+        question: Question<'_>,
+        access: &Access,
+        clients: &Clients,
+        http: &reqwest::Client,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, AzureError> {
+        let client = clients.of(self.vault, login, access, http)?;
+        let answer = match question {
+            Question::Version => {
+                let key = client.get_key(self.name, None).await?.into_model()?.key;
+                key.and_then(|key| key.kid).map(String::into_bytes)
+            }
+            Question::Encrypt { version, secret } => {
+                let options = KeyClientEncryptOptions {
+                    key_version: Some(version.to_owned()),
+                    ..KeyClientEncryptOptions::default()
+                };
+                client.encrypt(self.name, operation(secret)?, Some(options)).await?.into_model()?.result
+            }
+            Question::Decrypt { enc } => {
+                client.decrypt(self.name, self.version, operation(enc)?, None).await?.into_model()?.result
+            }
+        };
+        Ok(answer.map(Zeroizing::new))
+    }
+
+    fn failed(&self, action: &'static str, reason: &str) -> Error {
+        let Self { vault, name, version } = self;
+        let service = format!("{SERVICE} key '{vault}/keys/{name}/{version}'");
+        Error::Cloud { action, service, reason: reason.to_owned() }
+    }
+}
+
+fn operation(value: &[u8]) -> Result<RequestContent<KeyOperationParameters>, AzureError> {
+    let parameters = KeyOperationParameters {
+        algorithm: Some(EncryptionAlgorithm::RsaOaep256),
+        value: Some(value.to_vec()),
+        ..KeyOperationParameters::default()
+    };
+    parameters.try_into()
+}
+
+fn options(access: &Access, http: &reqwest::Client) -> ClientOptions {
+    let cloud = access.authority.as_ref().map(|authority| {
+        let mut custom = CustomConfiguration::default();
+        custom.authority_host.clone_from(authority);
+        Arc::new(CloudConfiguration::Custom(custom))
+    });
+    ClientOptions {
+        transport: Some(Transport::new(Arc::new(http.clone()))),
+        cloud,
+        ..ClientOptions::default()
+    }
+}
+
+fn credential(login: &Login, options: &ClientOptions) -> Result<Arc<dyn TokenCredential>, AzureError> {
+    let client_options = options.clone();
+    Ok(match login {
+        Login::ClientSecret { tenant, client, secret } => {
+            let secret = Secret::new(secret.expose_secret().to_owned());
+            let options = ClientSecretCredentialOptions { client_options };
+            ClientSecretCredential::new(tenant, client.clone(), secret, Some(options))?
+        }
+        Login::WorkloadIdentity { tenant, client, token_file } => {
+            WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
+                credential_options: ClientAssertionCredentialOptions { client_options },
+                client_id: Some(client.clone()),
+                tenant_id: Some(tenant.clone()),
+                token_file_path: Some(token_file.clone()),
+            }))?
+        }
+        Login::ManagedIdentity { client } => {
+            ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
+                user_assigned_id: client.clone().map(UserAssignedId::ClientId),
+                client_options,
+            }))?
+        }
+        Login::AzureCli { tenant } => AzureCliCredential::new(Some(AzureCliCredentialOptions {
+            tenant_id: tenant.clone(),
+            ..AzureCliCredentialOptions::default()
+        }))?,
+    })
+}
