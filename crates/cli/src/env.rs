@@ -66,6 +66,49 @@ pub(crate) const SOPS_HC_VAULT_ALLOWLIST: Variable = Variable("SOPS_HC_VAULT_ALL
 pub(crate) const VAULT_NAMESPACE: Variable = Variable("VAULT_NAMESPACE");
 /// Token for Vault.
 pub(crate) const VAULT_TOKEN: Variable = Variable("VAULT_TOKEN");
+/// A file of certificates to trust on the way to Vault.
+pub(crate) const VAULT_CACERT: Variable = Variable("VAULT_CACERT");
+/// A file with a certificate to show to Vault.
+pub(crate) const VAULT_CLIENT_CERT: Variable = Variable("VAULT_CLIENT_CERT");
+/// A file with the private key of that certificate.
+pub(crate) const VAULT_CLIENT_KEY: Variable = Variable("VAULT_CLIENT_KEY");
+/// Whether Vault need not show who it is.
+pub(crate) const VAULT_SKIP_VERIFY: Variable = Variable("VAULT_SKIP_VERIFY");
+/// How often a request to Vault is sent again.
+pub(crate) const VAULT_MAX_RETRIES: Variable = Variable("VAULT_MAX_RETRIES");
+/// How many seconds Vault has for an answer.
+pub(crate) const VAULT_CLIENT_TIMEOUT: Variable = Variable("VAULT_CLIENT_TIMEOUT");
+
+/// Credentials for Google Cloud, as JSON or as the name of a file with it.
+pub(crate) const GOOGLE_CREDENTIALS: Variable = Variable("GOOGLE_CREDENTIALS");
+/// An access token for Google Cloud.
+pub(crate) const GOOGLE_OAUTH_ACCESS_TOKEN: Variable = Variable("GOOGLE_OAUTH_ACCESS_TOKEN");
+/// Another endpoint of Google Cloud KMS.
+pub(crate) const SOPS_GCP_KMS_ENDPOINT: Variable = Variable("SOPS_GCP_KMS_ENDPOINT");
+/// Another universe of Google Cloud.
+pub(crate) const SOPS_GCP_KMS_UNIVERSE_DOMAIN: Variable = Variable("SOPS_GCP_KMS_UNIVERSE_DOMAIN");
+
+/// Directory in Microsoft Entra.
+pub(crate) const AZURE_TENANT_ID: Variable = Variable("AZURE_TENANT_ID");
+/// Application, or user-assigned identity of the machine, in Microsoft Entra.
+pub(crate) const AZURE_CLIENT_ID: Variable = Variable("AZURE_CLIENT_ID");
+/// Secret of the application.
+pub(crate) const AZURE_CLIENT_SECRET: Variable = Variable("AZURE_CLIENT_SECRET");
+/// A file with the token of a Kubernetes service account that the application trusts.
+pub(crate) const AZURE_FEDERATED_TOKEN_FILE: Variable = Variable("AZURE_FEDERATED_TOKEN_FILE");
+/// Another login host than that of the public cloud.
+pub(crate) const AZURE_AUTHORITY_HOST: Variable = Variable("AZURE_AUTHORITY_HOST");
+
+/// Access key for Huawei Cloud.
+pub(crate) const HUAWEICLOUD_SDK_AK: Variable = Variable("HUAWEICLOUD_SDK_AK");
+/// Secret of the access key.
+pub(crate) const HUAWEICLOUD_SDK_SK: Variable = Variable("HUAWEICLOUD_SDK_SK");
+/// Token of a temporary access key.
+pub(crate) const HUAWEICLOUD_SDK_SECURITY_TOKEN: Variable = Variable("HUAWEICLOUD_SDK_SECURITY_TOKEN");
+/// Project in Huawei Cloud.
+pub(crate) const HUAWEICLOUD_SDK_PROJECT_ID: Variable = Variable("HUAWEICLOUD_SDK_PROJECT_ID");
+/// A file with an access key for Huawei Cloud.
+pub(crate) const HUAWEICLOUD_SDK_CREDENTIALS_FILE: Variable = Variable("HUAWEICLOUD_SDK_CREDENTIALS_FILE");
 
 /// Recipients of new files, in the order of the flags.
 pub(crate) const SOPS_KMS_ARN: Variable = Variable("SOPS_KMS_ARN");

@@ -20,6 +20,7 @@ pub(crate) mod files;
 mod flags;
 mod groups;
 mod help;
+mod key_service;
 pub(crate) mod keyring;
 mod legacy;
 mod log;

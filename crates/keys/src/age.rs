@@ -18,9 +18,11 @@ use crate::error::Error;
 mod file;
 mod identity;
 mod post_quantum;
+mod prompts;
 mod recipient;
 
 pub(crate) use identity::Identities;
+pub use prompts::{Nobody, Prompts};
 
 /// The most bytes that a wrapped data key or share may have.
 const MOST_KEY_BYTES: u64 = 1024;

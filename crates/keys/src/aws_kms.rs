@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::SecretString;
+use serde_json::Value;
 
 use crate::error::Error;
 
@@ -58,6 +59,27 @@ pub struct Keys {
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// Reads the fields that Flux's Secrets have: `aws_access_key_id`, `aws_secret_access_key`, `aws_session_token`.
+    ///
+    /// # Errors
+    /// [`Error::Credentials`] when one of the first two is missing.
+    pub fn from_fields(fields: &Value) -> Result<Self, Error> {
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let needed = |name: &'static str| {
+            text(name).ok_or_else(|| Error::Credentials {
+                service: SERVICE,
+                reason: format!("`{name}` is missing"),
+            })
+        };
+        Ok(Self {
+            access_key_id: needed("aws_access_key_id")?.to_owned(),
+            secret_access_key: SecretString::from(needed("aws_secret_access_key")?),
+            session_token: text("aws_session_token").map(SecretString::from),
+        })
     }
 }
 

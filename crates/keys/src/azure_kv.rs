@@ -9,12 +9,18 @@ use std::fmt;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::error::Error;
 
 #[cfg(feature = "azure")]
 mod call;
 
 #[cfg(feature = "azure")]
 pub(crate) use call::Clients;
+
+/// As people name the service.
+const SERVICE: &str = "Azure Key Vault";
 
 /// What is needed to ask Azure Key Vault.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +83,39 @@ impl Login {
     }
 }
 
+impl Access {
+    /// Reads the fields that Flux's Secrets have, in the forms of the Azure SDK (`tenantId`, `clientId`, `clientSecret`) and
+    /// of the `az` program (`tenant`, `appId`, `password`); `clientId` alone is a managed identity. `authorityHost` is the
+    /// login host.
+    ///
+    /// # Errors
+    /// [`Error::Credentials`] when the fields are none of these forms, or hold a client certificate.
+    pub fn from_fields(fields: &Value) -> Result<Self, Error> {
+        let text = |name: &str| {
+            fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let secret = |[tenant, client, secret]: [&str; 3]| {
+            let (tenant, client, secret) = (text(tenant)?, text(client)?, SecretString::from(text(secret)?));
+            Some(Login::ClientSecret { tenant, client, secret })
+        };
+        let refuse = |reason: &str| Error::Credentials { service: SERVICE, reason: reason.to_owned() };
+        let login = match secret(["tenantId", "clientId", "clientSecret"]) {
+            Some(login) => login,
+            None if text("clientCertificate").is_some() => {
+                return Err(refuse("client certificates are not supported"));
+            }
+            None => match (secret(["tenant", "appId", "password"]), text("clientId")) {
+                (Some(login), _) => login,
+                (None, Some(client)) => Login::ManagedIdentity { client: Some(client) },
+                (None, None) => {
+                    return Err(refuse("there is neither a secret of an application nor a `clientId`"));
+                }
+            },
+        };
+        Ok(Self { logins: vec![login], authority: text("authorityHost") })
+    }
+}
+
 /// A key as a document names it.
 #[cfg_attr(not(feature = "azure"), expect(dead_code, reason = "only read where Azure is part of the build"))]
 pub(crate) struct Key<'a> {
@@ -89,4 +128,37 @@ pub(crate) struct Key<'a> {
 pub(crate) struct Wrapped {
     pub(crate) enc: String,
     pub(crate) version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Access, Login};
+
+    #[test]
+    fn fields_of_every_form_are_read() {
+        let read = |fields| Access::from_fields(&fields).map(|access| access.logins);
+        let sdk = json!({ "tenantId": "t", "clientId": "c", "clientSecret": "s", "tenant": "x" });
+        let az = json!({ "tenant": "t", "appId": "c", "password": "s", "displayName": "d" });
+        for fields in [sdk, az] {
+            let logins = read(fields).unwrap_or_default();
+            let is_right = |login: &Login| matches!(login, Login::ClientSecret { tenant, client, .. } if tenant == "t" && client == "c");
+            assert!(logins.len() == 1 && logins.iter().all(is_right), "{logins:?}");
+        }
+        let machine = read(json!({ "clientId": "c" })).unwrap_or_default();
+        assert!(
+            matches!(machine.as_slice(), [Login::ManagedIdentity { client: Some(client) }] if client == "c")
+        );
+        for fields in [
+            json!({ "tenantId": "t", "clientId": "c", "clientCertificate": "-----BEGIN" }),
+            json!({ "tenantId": "t" }),
+            json!([]),
+            json!(null),
+        ] {
+            assert!(read(fields.clone()).is_err(), "{fields}");
+        }
+        let host = Access::from_fields(&json!({ "clientId": "c", "authorityHost": "https://login.example" }));
+        assert!(host.is_ok_and(|access| access.authority.as_deref() == Some("https://login.example")));
+    }
 }

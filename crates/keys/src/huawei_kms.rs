@@ -140,6 +140,14 @@ struct MachineKey {
     securitytoken: Secret,
 }
 
+/// Checks that a text is the id of a key.
+///
+/// # Errors
+/// [`Error::KeyId`] when it is not `region:uuid`.
+pub fn check_key_id(text: &str) -> Result<(), Error> {
+    Key::parse(text).map(drop)
+}
+
 /// A call that goes out: what to do is the last step of its path.
 struct Call<'a> {
     access: &'a Access,

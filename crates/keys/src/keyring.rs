@@ -91,10 +91,11 @@ impl Keyring {
         self.age.note_problem(problem.into());
     }
 
-    /// Allows `age-plugin-NAME` programs on the search path for identities and recipients that need them.
+    /// Allows `age-plugin-NAME` programs on the search path for identities and recipients that need them; their questions go
+    /// to `prompts`, or to [`age::Nobody`].
     #[must_use]
-    pub fn with_age_plugins(mut self) -> Self {
-        self.age.allow_plugins();
+    pub fn with_age_plugins(mut self, prompts: Arc<dyn age::Prompts>) -> Self {
+        self.age.allow_plugins(prompts);
         self
     }
 

@@ -29,6 +29,11 @@ pub fn fingerprints(keys: impl AsRef<[u8]>) -> Result<Vec<String>, Error> {
     Ok(ring.fingerprints())
 }
 
+/// Opens a wrapped data key or share with the keys of the ring alone.
+pub(crate) fn open_here(enc: &str, ring: &Ring) -> Result<Zeroizing<Vec<u8>>, Error> {
+    message::decrypt(enc, ring).map_err(|reason| Error::PgpOpen { reason })
+}
+
 /// Opens a wrapped data key or share.
 pub(crate) async fn unwrap(
     enc: &str,

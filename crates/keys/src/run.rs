@@ -59,15 +59,19 @@ impl Keyring {
     /// Returns the client of the cloud services.
     pub(crate) fn http(&self) -> Result<&reqwest::Client, Error> {
         let make = || self.network.builder()?.build().map_err(|error| words(&error));
-        self.run.http.get_or_init(make).as_ref().map_err(unusable)
+        self.run.http.get_or_init(make).as_ref().map_err(|reason| unusable(reason))
     }
 
     /// Returns the client of every Vault.
     pub(crate) fn vault_http(&self) -> Result<&reqwest::Client, Error> {
-        self.run.vault.get_or_init(|| self.vault.client(&self.network)).as_ref().map_err(unusable)
+        self.run
+            .vault
+            .get_or_init(|| self.vault.client(&self.network))
+            .as_ref()
+            .map_err(|reason| unusable(reason))
     }
 }
 
-fn unusable(reason: &String) -> Error {
-    Error::Network { reason: reason.clone() }
+fn unusable(reason: &str) -> Error {
+    Error::Network { reason: reason.to_owned() }
 }

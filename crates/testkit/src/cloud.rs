@@ -8,6 +8,7 @@ pub mod aws;
 pub mod azure;
 pub mod google;
 pub mod huawei;
+pub mod proxy;
 pub mod real;
 pub mod wire;
 

@@ -73,7 +73,7 @@ impl Call {
                 global,
             });
         }
-        if matches!(verb, "publish" | "keyservice") {
+        if verb == "publish" {
             return Err(Stop::new(format!("the command `{verb}` is not part of this version")));
         }
         let Some(command) = table::command(verb) else {
@@ -105,9 +105,6 @@ impl Call {
     }
 
     pub(super) fn run(&self) -> Result<ExitCode, Stop> {
-        if !self.list("keyservice").is_empty() {
-            return Err(Stop::new("remote key services are not part of this version"));
-        }
         let done = match self.action {
             Action::Run(run) => run(self)?,
             Action::Help(command) => help::print_command(self, command),

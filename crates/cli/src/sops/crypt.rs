@@ -58,7 +58,7 @@ pub(super) fn load(bytes: &[u8], format: Format) -> Result<Encrypted, Stop> {
 
 /// Recovers the data key with the keys at hand.
 pub(super) fn unlock(call: &Call, metadata: &Metadata) -> Result<DataKey, Stop> {
-    keyring::unlock(metadata, &decryption_order(call)?)
+    keyring::unlock(call, metadata, &decryption_order(call)?)
 }
 
 fn decryption_order(call: &Call) -> Result<Vec<String>, Stop> {
@@ -94,9 +94,9 @@ pub(super) fn emit_over(
 }
 
 /// Draws a new data key and wraps it for every master key.
-pub(super) fn new_key(metadata: &mut Metadata) -> Result<DataKey, Stop> {
+pub(super) fn new_key(call: &Call, metadata: &mut Metadata) -> Result<DataKey, Stop> {
     let key = DataKey::generate(&mut random());
-    keyring::wrap(metadata, &key, settings::now())?;
+    keyring::wrap(call, metadata, &key, settings::now())?;
     Ok(key)
 }
 

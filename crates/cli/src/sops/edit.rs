@@ -42,7 +42,7 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
         Session { metadata, key, plain, nonces, input, output, layout: settings.layout(call) }
     } else {
         let mut metadata = settings.metadata(call, &source.known_as, input)?;
-        let key = crypt::new_key(&mut metadata).map_err(|stop| stop.code(Code::NoDataKey))?;
+        let key = crypt::new_key(call, &mut metadata).map_err(|stop| stop.code(Code::NoDataKey))?;
         let plain = Plain::from_branches(store::example(input));
         Session {
             metadata,

@@ -51,7 +51,7 @@ pub(super) fn encrypt(
         Err(later) => return Err(Stop::dumping(&later, "Could not marshal tree: ")),
         Ok(()) => {}
     }
-    let key = crypt::new_key(&mut metadata)?;
+    let key = crypt::new_key(call, &mut metadata)?;
     let document = crypt::encrypt(plain, metadata, &key, None)?;
     if call.is_native() && document.encrypted_values() == 0 {
         log::warn(

@@ -58,7 +58,7 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
         ))
         .hint("lower it with --shamir-secret-sharing-threshold"));
     }
-    keyring::wrap(metadata, &key, settings::now())?;
+    keyring::wrap(call, metadata, &key, settings::now())?;
     let bytes = crypt::emit(&document, format, &settings.layout(call))?;
     if !call.is_set("in-place") {
         return Ok(Done::Print(bytes));

@@ -1,19 +1,32 @@
 //! The identities at hand: recover a data key, wrap one.
 
+use std::sync::LazyLock;
+
 use sealfast_keys::age;
 use sealfast_keys::keyring::Keyring;
+use sealfast_keys::service::{Approve, Listener};
 use sealfast_keys::unlock::{self, Options};
 use sealfast_keys::wrap;
 use sealfast_sops::cipher::DataKey;
 use sealfast_sops::metadata::{MasterKey, Metadata};
 use sealfast_sops::time::Time;
+use tokio::runtime::{self, Runtime};
 
+use crate::sops::call::Call;
+use crate::sops::settings;
 use crate::sops::stop::{Code, Stop};
 
+mod cloud;
 mod gather;
+mod hints;
 mod prompt;
+mod services;
 
 use gather::{Prompts, Wanted};
+use services::Services;
+
+/// Threads that carry connections; the work itself is done where it was called.
+const WORKERS: usize = 2;
 
 /// Returns the person's own keyring: age identities of the environment and of the usual places, SSH keys without
 /// passphrase, GnuPG, Vault's token. Programs that print identities are not run and nothing is asked.
@@ -28,12 +41,14 @@ pub(crate) fn default_age_keys_file() -> Option<std::path::PathBuf> {
 }
 
 /// Recovers the data key. Programs that print identities are asked last, for one recipient after the other.
-pub(super) fn unlock(metadata: &Metadata, order: &[String]) -> Result<DataKey, Stop> {
+pub(super) fn unlock(call: &Call, metadata: &Metadata, order: &[String]) -> Result<DataKey, Stop> {
+    let services = Services::of(call)?;
     let options = Options { order: order.to_vec() };
     let recipients: Vec<&str> = metadata.master_keys().filter_map(age_recipient).collect();
     let ssh = recipients.iter().any(|recipient| recipient.starts_with("ssh-"));
-    let mut keyring = gather::keyring(&Wanted { ssh, prompts: Prompts::Terminal });
-    let mut failure = match run(metadata, unlock::data_key(metadata, &keyring, &options)) {
+    let mut keyring = services.add_to(gather::keyring(&Wanted { ssh, prompts: Prompts::Terminal }));
+    let is_local = services.is_empty() && is_only_age(metadata);
+    let mut failure = match block_on(is_local, unlock::data_key(metadata, &keyring, &options)) {
         Ok(key) => return Ok(key),
         Err(failure) => failure,
     };
@@ -41,26 +56,42 @@ pub(super) fn unlock(metadata: &Metadata, order: &[String]) -> Result<DataKey, S
         if !gather::ask_programs(&mut keyring, recipient) {
             continue;
         }
-        match run(metadata, unlock::data_key(metadata, &keyring, &options)) {
+        match block_on(is_local, unlock::data_key(metadata, &keyring, &options)) {
             Ok(key) => return Ok(key),
             Err(again) => failure = again,
         }
     }
-    Err(Stop::new(failure.report()).code(Code::NoDataKey).hint(
-        "name a file with an identity of one of these keys in SOPS_AGE_KEY_FILE, or import its OpenPGP key",
-    ))
+    let stop = Stop::new(failure.report()).code(Code::NoDataKey);
+    Err(hints::of(&failure).into_iter().fold(stop, Stop::hint))
 }
 
 /// Wraps the data key for every master key.
-pub(super) fn wrap(metadata: &mut Metadata, key: &DataKey, now: Time) -> Result<(), Stop> {
-    let keyring = gather::for_wrapping();
-    let only_age = is_only_age(metadata);
+pub(super) fn wrap(call: &Call, metadata: &mut Metadata, key: &DataKey, now: Time) -> Result<(), Stop> {
+    let services = Services::of(call)?;
+    let keyring = services.add_to(gather::for_wrapping());
+    let is_local = services.is_empty() && is_only_age(metadata);
     let mut rng = rand08::rngs::OsRng;
     let wrapping = wrap::data_key(metadata, key, &keyring, now, &mut rng);
-    block_on(only_age, wrapping).map_err(|failure| {
+    block_on(is_local, wrapping).map_err(|failure| {
         Stop::new(format!("Could not generate data key: [{failure}]"))
             .hint("check the recipients, and for OpenPGP that `gpg --list-keys` shows the key")
     })
+}
+
+/// Looks up what keys leave out before they are compared with those of a file: versions of keys of Azure Key Vault.
+pub(super) fn complete(keys: &mut [MasterKey]) -> Result<(), Stop> {
+    let is_whole = |key: &MasterKey| !matches!(key, MasterKey::AzureKv { version, .. } if version.is_empty());
+    if keys.iter().all(is_whole) {
+        return Ok(());
+    }
+    block_on(false, wrap::complete(keys, &gather::for_wrapping()))
+        .map_err(|wrong| Stop::new(wrong.with_causes()))
+}
+
+/// Answers the questions that come to a key service with this person's keys, until it is dropped.
+pub(super) async fn serve(listener: Listener, approve: Option<Approve>) {
+    let keyring = gather::keyring(&Wanted { ssh: true, prompts: Prompts::Terminal });
+    listener.serve(keyring, settings::now, approve).await;
 }
 
 /// Fails for an age recipient that is none.
@@ -79,13 +110,12 @@ fn is_only_age(metadata: &Metadata) -> bool {
     metadata.master_keys().all(|key| matches!(key, MasterKey::Age { .. }))
 }
 
-fn run<T>(metadata: &Metadata, work: impl Future<Output = T>) -> T {
-    block_on(is_only_age(metadata), work)
-}
-
-/// age needs neither network nor programs, so nothing is started for it.
-fn block_on<T>(is_local: bool, work: impl Future<Output = T>) -> T {
-    if !is_local && let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+/// age needs neither network nor programs, so nothing is started for it. Everything else shares one runtime, and with it
+/// the connections to services.
+pub(super) fn block_on<T>(is_local: bool, work: impl Future<Output = T>) -> T {
+    static RUNTIME: LazyLock<std::io::Result<Runtime>> =
+        LazyLock::new(|| runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build());
+    if !is_local && let Ok(runtime) = &*RUNTIME {
         return runtime.block_on(work);
     }
     futures::executor::block_on(work)

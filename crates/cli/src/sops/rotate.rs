@@ -7,7 +7,7 @@ use crate::sops::crypt::{self, Opened};
 use crate::sops::encrypt::{Source, must_exist, warn_about_words};
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{files, log};
+use crate::sops::{files, keyring, log};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
@@ -49,8 +49,9 @@ pub(super) fn keys_of_missing_file(path: &std::path::Path, instead: &str) -> Sto
 /// Encrypts a file under a new data key.
 pub(super) fn rotate(call: &Call, source: &Source) -> Result<Vec<u8>, Stop> {
     let now = settings::now();
-    let (added, removed) =
+    let (added, mut removed) =
         (settings::keys_of_flags(call, "add-", now)?, settings::keys_of_flags(call, "rm-", now)?);
+    keyring::complete(&mut removed)?;
     let settings = Settings::load(call)?;
     let (input, output) =
         (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
@@ -66,6 +67,6 @@ pub(super) fn rotate(call: &Call, source: &Source) -> Result<Vec<u8>, Stop> {
     if metadata.key_groups.iter().any(|group| group.keys.is_empty()) {
         log::warn(call.presentation, "a key group has no key left");
     }
-    let key = crypt::new_key(&mut metadata)?;
+    let key = crypt::new_key(call, &mut metadata)?;
     crypt::seal(plain, metadata, &key, Some(&nonces), output, &settings.layout(call))
 }

@@ -4,7 +4,7 @@ use crate::env;
 use crate::sops::call::{Call, Done};
 use crate::sops::flags::{Flag, Kind};
 use crate::sops::stop::Stop;
-use crate::sops::{decrypt, edit, encrypt, exec, file_status, groups, rotate, set, update_keys};
+use crate::sops::{decrypt, edit, encrypt, exec, file_status, groups, key_service, rotate, set, update_keys};
 
 /// One command.
 pub(super) struct Command {
@@ -131,6 +131,14 @@ const EXEC_ENV: &[Flag] = &[
 const EXEC_FILE: &[Flag] = &[
     switch("no-fifo", "", "use a regular file instead of a pipe"),
     text("filename", "name of the file the command sees"),
+];
+const KEY_SERVICE: &[Flag] = &[
+    text("network", "network to listen on: tcp (the default) or unix"),
+    text("net", "the same as --network"),
+    text("address", "address to listen on, or path of the socket [127.0.0.1:5000]"),
+    text("addr", "the same as --address"),
+    switch("prompt", "", "ask before each answer"),
+    switch("verbose", "", "say more"),
 ];
 const GROUP_FILE: &[Flag] = &[Flag {
     name: "file",
@@ -282,6 +290,14 @@ pub(super) const COMMANDS: &[Command] = &[
         flags: &[EXEC, EXEC_FILE, TYPES, ORDER, SERVICES, HELP],
         examples: &["exec-file kubeconfig.yaml 'kubectl --kubeconfig {} get pods'"],
         run: exec::run_file,
+    },
+    Command {
+        name: "keyservice",
+        about: "let other processes use this person's keys over a socket",
+        arguments: "",
+        flags: &[KEY_SERVICE, HELP],
+        examples: &["keyservice --network unix --address /run/user/1000/keys.sock"],
+        run: key_service::run,
     },
     Command {
         name: "filestatus",

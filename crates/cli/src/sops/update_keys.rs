@@ -43,7 +43,8 @@ fn update(call: &Call, settings: &Settings, file: &str) -> Result<(), Stop> {
     log::progress(call.presentation, &format!("Syncing keys for file {shown}"));
     let format = call.format("input-type", &path.to_string_lossy());
     let mut document = crypt::load(&files::read(&path)?, format)?;
-    let wanted = wanted_groups(settings, &path)?;
+    let mut wanted = wanted_groups(settings, &path)?;
+    wanted.iter_mut().try_for_each(|group| keyring::complete(&mut group.keys))?;
     let metadata = document.metadata_mut();
     let (old, new) = (metadata.shamir_threshold, metadata.shamir_threshold.min(wanted.len()));
     let differences = compare(&metadata.key_groups, &wanted);
@@ -59,7 +60,7 @@ fn update(call: &Call, settings: &Settings, file: &str) -> Result<(), Stop> {
     let key = crypt::unlock(call, metadata)?;
     metadata.key_groups = wanted;
     metadata.shamir_threshold = new;
-    keyring::wrap(metadata, &key, settings::now())?;
+    keyring::wrap(call, metadata, &key, settings::now())?;
     files::replace(&path, &crypt::emit(&document, format, &settings.layout(call))?)?;
     log::progress(call.presentation, &format!("File {shown} synced with new keys"));
     Ok(())

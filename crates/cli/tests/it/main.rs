@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod cloud;
 mod guide;
 mod keys;
 mod kill;

@@ -1,13 +1,15 @@
 //! age identities of every kind, and what people are told when none of them fits.
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use ::age::plugin::IdentityPluginV1;
-use ::age::{DecryptError, NoCallbacks, plugin, ssh, x25519};
+use ::age::{DecryptError, plugin, ssh, x25519};
 use age_core::format::{FileKey, Stanza};
 use secrecy::SecretString;
 
 use super::post_quantum;
+use super::prompts::{Person, Plugins, Prompts};
 use crate::error::Error;
 
 /// Identities in the order in which they were given, and notes on where others were looked for.
@@ -19,20 +21,12 @@ pub(crate) struct Identities {
     plugins: Plugins,
 }
 
-/// Whether programs may be run for recipients and identities that need one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Plugins {
-    Allowed,
-    #[default]
-    Refused,
-}
-
 #[derive(Clone)]
 enum Identity {
     X25519(x25519::Identity),
     PostQuantum(post_quantum::Identity),
     Ssh(ssh::Identity),
-    Plugin(plugin::Identity),
+    Plugin(plugin::Identity, Person),
 }
 
 impl Identities {
@@ -44,12 +38,12 @@ impl Identities {
         self.list.iter().map(|identity| identity as &dyn ::age::Identity)
     }
 
-    pub(crate) fn plugins(&self) -> Plugins {
-        self.plugins
+    pub(crate) fn plugins(&self) -> &Plugins {
+        &self.plugins
     }
 
-    pub(crate) fn allow_plugins(&mut self) {
-        self.plugins = Plugins::Allowed;
+    pub(crate) fn allow_plugins(&mut self, prompts: Arc<dyn Prompts>) {
+        self.plugins = Plugins::Allowed(Person(prompts));
     }
 
     pub(crate) fn note_place(&mut self, place: String) {
@@ -68,7 +62,7 @@ impl Identities {
                 continue;
             }
             for word in line.split_whitespace() {
-                let identity = Identity::parse(word, self.plugins)
+                let identity = Identity::parse(word, &self.plugins)
                     .map_err(|reason| Error::Identity { line: line_number, reason })?;
                 found.push(identity);
             }
@@ -101,7 +95,7 @@ impl Identities {
         let recipient = |identity: &Identity| match identity {
             Identity::X25519(identity) => Some(identity.to_public().to_string()),
             Identity::PostQuantum(identity) => Some(identity.recipient().to_string()),
-            Identity::Ssh(_) | Identity::Plugin(_) => None,
+            Identity::Ssh(_) | Identity::Plugin(..) => None,
         };
         self.list.iter().filter_map(recipient).collect()
     }
@@ -135,12 +129,13 @@ impl Identities {
 }
 
 impl Identity {
-    fn parse(word: &str, plugins: Plugins) -> Result<Self, String> {
+    fn parse(word: &str, plugins: &Plugins) -> Result<Self, String> {
         if word.starts_with("AGE-PLUGIN-") {
-            if plugins == Plugins::Refused {
+            let Plugins::Allowed(person) = plugins else {
                 return Err("plugins are not used here".to_owned());
-            }
-            return word.parse().map(Self::Plugin).map_err(|reason: &str| reason.to_owned());
+            };
+            let identity = word.parse().map_err(|reason: &str| reason.to_owned())?;
+            return Ok(Self::Plugin(identity, person.clone()));
         }
         if word.starts_with("AGE-SECRET-KEY-PQ-1") {
             let malformed = |reason: &str| format!("malformed secret key: {reason}");
@@ -164,9 +159,9 @@ impl ::age::Identity for Identity {
             Self::X25519(identity) => identity.unwrap_stanzas(stanzas),
             Self::PostQuantum(identity) => identity.unwrap_stanzas(stanzas),
             Self::Ssh(identity) => identity.unwrap_stanzas(stanzas),
-            Self::Plugin(identity) => {
-                let program =
-                    IdentityPluginV1::new(identity.plugin(), std::slice::from_ref(identity), NoCallbacks);
+            Self::Plugin(identity, person) => {
+                let identities = std::slice::from_ref(identity);
+                let program = IdentityPluginV1::new(identity.plugin(), identities, person.clone());
                 match program {
                     Ok(program) => program.unwrap_stanzas(stanzas),
                     Err(error) => Some(Err(DecryptError::PluginResolve(error))),

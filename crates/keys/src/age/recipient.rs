@@ -2,10 +2,10 @@
 
 use ::age::plugin::RecipientPluginV1;
 use ::age::ssh::ParseRecipientKeyError;
-use ::age::{NoCallbacks, plugin, ssh, x25519};
+use ::age::{plugin, ssh, x25519};
 
-use super::identity::Plugins;
 use super::post_quantum;
+use super::prompts::Plugins;
 use crate::error::Error;
 
 /// A parsed recipient.
@@ -41,21 +41,26 @@ impl Recipient {
     }
 
     /// Returns what wraps a file key.
-    pub(super) fn stanzas(self, plugins: Plugins) -> Result<Box<dyn ::age::Recipient>, Error> {
+    pub(super) fn stanzas(self, plugins: &Plugins) -> Result<Box<dyn ::age::Recipient>, Error> {
         Ok(match self {
             Self::X25519(recipient) => Box::new(recipient),
             Self::PostQuantum(recipient) => recipient,
             Self::Ssh(recipient) => Box::new(recipient),
-            Self::Plugin(recipient) if plugins == Plugins::Allowed => {
+            Self::Plugin(recipient) => {
+                let Plugins::Allowed(person) = plugins else {
+                    return Err(Error::AgeWrap { reason: "plugins are not used here".to_owned() });
+                };
                 let name = recipient.plugin().to_owned();
-                let program = RecipientPluginV1::new(&name, &[recipient], &[], NoCallbacks);
-                Box::new(program.map_err(|error| Error::AgeWrap { reason: error.to_string() })?)
-            }
-            Self::Plugin(_) => {
-                return Err(Error::AgeWrap { reason: "plugins are not used here".to_owned() });
+                let program = RecipientPluginV1::new(&name, &[recipient], &[], person.clone());
+                Box::new(program.map_err(|error| Error::AgeWrap { reason: one_line(&error.to_string()) })?)
             }
         })
     }
+}
+
+/// The age crate's words may be several lines.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 fn ssh_reason(error: &ParseRecipientKeyError) -> &'static str {

@@ -23,11 +23,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use super::{Access, Key, Login, Wrapped};
+use super::{Access, Key, Login, SERVICE, Wrapped};
 use crate::error::Error;
 use crate::http::chain;
 
-const SERVICE: &str = "Azure Key Vault";
+const AUTHORITY: &str = "https://login.microsoftonline.com";
 /// A machine without an identity does not answer at all, and the next login waits.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -195,11 +195,10 @@ fn operation(value: &[u8]) -> Result<RequestContent<KeyOperationParameters>, Azu
 }
 
 fn options(access: &Access, http: &reqwest::Client) -> ClientOptions {
-    let cloud = access.authority.as_ref().map(|authority| {
-        let mut custom = CustomConfiguration::default();
-        custom.authority_host.clone_from(authority);
-        Arc::new(CloudConfiguration::Custom(custom))
-    });
+    // Always told, because the SDK would look into the environment.
+    let mut custom = CustomConfiguration::default();
+    custom.authority_host = access.authority.as_deref().unwrap_or(AUTHORITY).to_owned();
+    let cloud = Some(Arc::new(CloudConfiguration::Custom(custom)));
     ClientOptions {
         transport: Some(Transport::new(Arc::new(http.clone()))),
         cloud,

@@ -9,11 +9,13 @@ mod azure;
 mod gcp;
 mod gpg;
 mod groups;
+mod hostile;
 mod huawei;
 mod pgp;
 mod recorded;
 mod secrets;
 mod service;
+mod sharing;
 mod vault;
 
 use std::fs;

@@ -94,6 +94,25 @@ async fn keys_that_only_sign_or_have_expired_do_not_wrap() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_revoked_key_does_not_wrap() -> Result<()> {
+    let home = Home::new()?;
+    home.run(&["--passphrase", "", "--quick-generate-key", "gone", "rsa2048", "default", "never"], b"")?;
+    let fingerprint = pgp::fingerprints(home.run(&["--armor", "--export", "gone"], b"")?)?.remove(0);
+    // gpg keeps a revocation for later, with a colon that has to be taken away on purpose.
+    let file = home.path().join("openpgp-revocs.d").join(format!("{fingerprint}.rev"));
+    let revocation = std::fs::read_to_string(file)?.replace(":-----BEGIN", "-----BEGIN");
+    home.import(revocation.as_bytes())?;
+    let mut keyring = Keyring::empty();
+    keyring.add_pgp_armored(home.run(&["--armor", "--export", "gone"], b"")?)?;
+    let mut document = metadata(vec![vec![pgp_key(&fingerprint)?]])?;
+    let wrapped =
+        wrap::data_key(&mut document, &data_key(), &keyring, now()?, &mut rand08::rngs::OsRng).await;
+    let Err(failure) = wrapped else { anyhow::bail!("a revoked key wrapped") };
+    assert!(failure.to_string().contains(&format!("the OpenPGP key {fingerprint} is revoked")), "{failure}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_new_key_is_known_to_gpg_and_opens_what_gpg_wraps() -> Result<()> {
     let options = PgpOptions {
         comment: "flux secrets".to_owned(),

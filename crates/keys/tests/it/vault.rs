@@ -7,6 +7,7 @@ use sealfast_keys::keyring::Keyring;
 use sealfast_keys::vault::{Access, Allowed};
 use sealfast_keys::{unlock, wrap};
 use sealfast_sops::master_key::MasterKey;
+use sealfast_testkit::cloud::real::Real;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -117,5 +118,21 @@ async fn addresses_that_are_not_allowed_are_not_asked() -> Result<()> {
     };
     assert!(failure.to_string().contains(&format!("Allowlist does not allow {address}")), "{failure}");
     assert!(seen.lock().ok().context("poisoned")?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn openbao_opens_what_it_wrapped() -> Result<()> {
+    let Some(bao) = Real::openbao()? else { return Ok(()) };
+    let root = [("x-vault-token", "root")];
+    bao.call("POST", "/v1/sys/mounts/deep/engine", &root, "{\"type\":\"transit\"}")?;
+    bao.call("POST", "/v1/deep/engine/keys/k2", &root, "{\"type\":\"rsa-4096\"}")?;
+    let keyring = Keyring::empty().with_vault_token(&SecretString::from("root\n"));
+    crate::round_trip(vec![key(&bao.url())?], &keyring, &keyring).await?;
+    let document = metadata(vec![vec![key(&bao.url())?]])?;
+    let access = Access { token: Some(SecretString::from("wrong-token")), ..Access::default() };
+    let words = crate::refused(&document, &Keyring::empty().with_vault(access)).await?;
+    assert!(words.contains("403 Forbidden: ") && words.contains("permission denied"), "{words}");
+    assert!(!words.contains("wrong-token"));
     Ok(())
 }

@@ -13,6 +13,7 @@ use rsa::{Oaep, RsaPrivateKey};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use super::proxy::Proxy;
 use super::wire::{Answer, Asked, Server, Wire};
 
 /// The host of the vault; its port is the server's.
@@ -39,10 +40,11 @@ const TOKEN: &str = "token-of-an-application";
 const MACHINE_TOKEN: &str = "token-of-a-machine";
 const VECTORS: &str = include_str!("../../vectors/azure.json");
 
-/// Key Vault and Entra on one loopback port, over TLS.
+/// Key Vault and Entra on one loopback port, over TLS, and the metadata of a machine without.
 #[derive(Debug)]
 pub struct Azure {
     server: Server,
+    machine: Server,
 }
 
 impl Azure {
@@ -51,10 +53,19 @@ impl Azure {
     /// # Errors
     /// When no port is free or the vectors are broken.
     pub fn start() -> Result<Self> {
-        let key = private_key()?;
+        let (key, other) = (private_key()?, private_key()?);
         let names = [VAULT, LOGIN, "localhost"].map(str::to_owned).to_vec();
         let server = Server::start(&Wire::Tls(names), move |asked| answer(asked, &key))?;
-        Ok(Self { server })
+        let machine = Server::start(&Wire::Plain, move |asked| answer(asked, &other))?;
+        Ok(Self { server, machine })
+    }
+
+    /// Starts a proxy through which every host is Azure.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn proxy(&self) -> Result<Proxy> {
+        Proxy::start(self.server.address(), self.machine.address())
     }
 
     /// Returns the address of both hosts.

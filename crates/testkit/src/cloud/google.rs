@@ -29,7 +29,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 const VECTORS: &str = include_str!("../../vectors/google.json");
 
-/// Google's services on loopback, over plain HTTP.
+/// Google's services on loopback.
 #[derive(Debug)]
 pub struct Google {
     server: Server,
@@ -41,15 +41,36 @@ impl Google {
     /// # Errors
     /// When no port is free.
     pub fn start(is_open: Open) -> Result<Self> {
+        Self::start_over(&Wire::Plain, is_open)
+    }
+
+    /// Starts them over TLS, as `localhost`.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn start_with_tls(is_open: Open) -> Result<Self> {
+        Self::start_over(&Wire::Tls(vec!["localhost".to_owned()]), is_open)
+    }
+
+    fn start_over(wire: &Wire, is_open: Open) -> Result<Self> {
         let account = public_key()?;
-        let server = Server::start(&Wire::Plain, move |asked| answer(asked, is_open, &account))?;
+        let server = Server::start(wire, move |asked| answer(asked, is_open, &account))?;
         Ok(Self { server })
     }
 
     /// Returns the URL in front of every path.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.server.address())
+        match self.server.certificate() {
+            "" => format!("http://{}", self.server.address()),
+            _ => format!("https://localhost:{}", self.server.address().port()),
+        }
+    }
+
+    /// Returns the certificate to trust; empty without TLS.
+    #[must_use]
+    pub fn certificate(&self) -> &str {
+        self.server.certificate()
     }
 
     /// Returns `host:port`, as the metadata server is named.

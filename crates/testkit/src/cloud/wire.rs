@@ -139,7 +139,7 @@ impl Server {
         let router =
             Router::new().fallback(move |request| handle(request, Arc::clone(&log), Arc::clone(&answer)));
         let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let thread = std::thread::spawn(move || {
             runtime.block_on(async move {
                 let Ok(socket) = tokio::net::TcpListener::from_std(socket) else { return };
@@ -230,8 +230,11 @@ async fn handle(
         headers: parts.headers,
         body,
     };
-    let Answer { status, headers, body } = answer(&asked);
+    // An answer may wait for other questions.
+    let question = asked.clone();
+    let answer = tokio::task::spawn_blocking(move || answer(&question)).await;
     log.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+    let Answer { status, headers, body } = answer.unwrap_or_else(|_| Answer::with(500, &Value::Null));
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in headers {

@@ -7,17 +7,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, LazyLock};
 
 use sealfast_keys::age;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::pgp::GpgProgram;
-use sealfast_keys::vault::{Access, Allowed};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::env::{self, Variable};
 use crate::sops::files;
-use crate::sops::keyring::prompt;
+use crate::sops::keyring::{cloud, prompt};
 
 /// Whether the person may be asked for a passphrase.
 #[derive(Clone, Copy, PartialEq)]
@@ -54,18 +54,15 @@ pub(super) fn keyring(wanted: &Wanted) -> Keyring {
     keyring
 }
 
-/// What wrapping needs: programs and credentials, no identities.
+/// What wrapping needs: programs and credentials, no identities. It is made once, so that everything of this run shares
+/// clients, tokens and opened data keys.
 pub(super) fn for_wrapping() -> Keyring {
-    let program = env::SOPS_GPG_EXEC.path().unwrap_or_else(|| PathBuf::from("gpg"));
-    let gpg = GpgProgram { program, home: env::GNUPGHOME.path() };
-    let allowed = env::SOPS_HC_VAULT_ALLOWLIST.text().map(|text| Allowed::parse(&text));
-    let access = Access {
-        token: vault_token(),
-        namespace: env::VAULT_NAMESPACE.text(),
-        // A list that does not read allows nothing.
-        allowed: allowed.map_or(Allowed::All, |list| list.unwrap_or(Allowed::Prefixes(Vec::new()))),
-    };
-    Keyring::empty().with_age_plugins().with_gpg(gpg).with_vault(access)
+    static MADE: LazyLock<Keyring> = LazyLock::new(|| {
+        let program = env::SOPS_GPG_EXEC.path().unwrap_or_else(|| PathBuf::from("gpg"));
+        let gpg = GpgProgram { program, home: env::GNUPGHOME.path() };
+        cloud::add(Keyring::empty().with_age_plugins(Arc::new(prompt::Terminal)).with_gpg(gpg))
+    });
+    MADE.clone()
 }
 
 /// Runs the programs that print identities for a recipient; true when something new was found.
@@ -204,13 +201,4 @@ fn output(line: &str, recipient: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     } else {
         Err(format!("failed to execute command {program}: {}", output.status))
     }
-}
-
-fn vault_token() -> Option<SecretString> {
-    if let Some(token) = env::VAULT_TOKEN.text() {
-        return Some(SecretString::from(token));
-    }
-    let file = env::HOME.path()?.join(".vault-token");
-    let text = Zeroizing::new(std::fs::read_to_string(file).ok()?);
-    Some(SecretString::from(text.trim()))
 }

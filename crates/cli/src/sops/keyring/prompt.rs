@@ -1,28 +1,78 @@
-//! Asks for a passphrase on the terminal, without showing what is typed.
+//! Asks the person at the terminal; what is secret is not shown while it is typed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Error, Write as _};
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use sealfast_keys::age::Prompts;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-/// Asks on the controlling terminal, whatever the standard streams are.
-pub(super) fn passphrase(question: &str) -> Result<SecretString, Error> {
-    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-    terminal.write_all(question.as_bytes())?;
-    let line = silently(&terminal);
-    terminal.write_all(b"\n")?;
-    line.map(|line| SecretString::from(line.trim_end_matches(['\r', '\n'])))
+/// The person at the controlling terminal, whatever the standard streams are; age plugins ask there too.
+pub(super) struct Terminal;
+
+impl Prompts for Terminal {
+    fn message(&self, text: &str) {
+        // Without a terminal nobody would read it.
+        drop(open().and_then(|mut terminal| writeln!(terminal, "{text}")));
+    }
+
+    fn confirm(&self, question: &str, first: &str, second: Option<&str>) -> Option<bool> {
+        let choice = match second {
+            Some(second) => format!("{question} [y: {first}, n: {second}] "),
+            None => format!("{question} [Enter: {first}] "),
+        };
+        let answer = line(&choice, shown).ok()?;
+        match (answer.trim(), second) {
+            ("y" | "Y", _) | (_, None) => Some(true),
+            ("n" | "N", Some(_)) => Some(false),
+            _ => None,
+        }
+    }
+
+    fn text(&self, question: &str) -> Option<String> {
+        line(&format!("{question} "), shown).ok().map(|line| line.to_string())
+    }
+
+    fn secret(&self, question: &str) -> Option<SecretString> {
+        passphrase(&format!("{question} ")).ok()
+    }
 }
 
-fn silently(terminal: &File) -> Result<Zeroizing<String>, Error> {
+/// Asks for a passphrase.
+pub(super) fn passphrase(question: &str) -> Result<SecretString, Error> {
+    line(question, silently).map(|line| SecretString::from(line.as_str()))
+}
+
+fn open() -> Result<File, Error> {
+    OpenOptions::new().read(true).write(true).open("/dev/tty")
+}
+
+/// Asks and reads a line, without its end.
+fn line(
+    question: &str,
+    read: fn(&File) -> Result<Zeroizing<String>, Error>,
+) -> Result<Zeroizing<String>, Error> {
+    let mut terminal = open()?;
+    terminal.write_all(question.as_bytes())?;
+    let mut line = read(&terminal)?;
+    let length = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(length);
+    Ok(line)
+}
+
+fn shown(terminal: &File) -> Result<Zeroizing<String>, Error> {
+    let mut line = Zeroizing::new(String::new());
+    BufReader::new(terminal).read_line(&mut line).map(|_| line)
+}
+
+fn silently(mut terminal: &File) -> Result<Zeroizing<String>, Error> {
     let before = tcgetattr(terminal)?;
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
     tcsetattr(terminal, OptionalActions::Flush, &silent)?;
-    let mut line = Zeroizing::new(String::new());
-    let read = BufReader::new(terminal).read_line(&mut line);
+    let line = shown(terminal);
     tcsetattr(terminal, OptionalActions::Flush, &before)?;
-    read.map(|_| line)
+    terminal.write_all(b"\n")?;
+    line
 }

@@ -1,0 +1,46 @@
+//! What to do about a key that does not open, by the kind of its failure.
+
+use sealfast_keys::error::Error;
+use sealfast_keys::unlock::Failure;
+
+/// Returns a hint for each kind of failure, in the order in which the keys were tried.
+pub(super) fn of(failure: &Failure) -> Vec<&'static str> {
+    let mut hints = Vec::new();
+    let reasons = failure.groups.iter().filter(|group| !group.is_open).flat_map(|group| &group.failed);
+    for error in reasons.flat_map(|failure| &failure.reasons) {
+        if let Some(hint) = hint(error)
+            && !hints.contains(&hint)
+        {
+            hints.push(hint);
+        }
+    }
+    hints
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    Some(match error {
+        Error::NoAgeIdentity { .. } | Error::Age { .. } => {
+            "name a file with an identity of one of these age keys in SOPS_AGE_KEY_FILE"
+        }
+        Error::PgpOpen { .. } => "import the OpenPGP secret key: gpg --import FILE",
+        Error::Credentials { service: "AWS KMS", .. } => {
+            "log in with `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        }
+        Error::Credentials { service: "GCP KMS", .. } => {
+            "run `gcloud auth application-default login`, or name a key file in GOOGLE_APPLICATION_CREDENTIALS"
+        }
+        Error::Credentials { service: "Azure Key Vault", .. } => {
+            "run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+        }
+        Error::Credentials { service: "HuaweiCloud KMS", .. } => {
+            "set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+        }
+        Error::Vault { reason, .. } if reason.contains("permission denied") => {
+            "set VAULT_TOKEN, or run `vault login`"
+        }
+        Error::VaultAddress { .. } => "add the address to SOPS_HC_VAULT_ALLOWLIST if it is yours",
+        Error::Service { .. } => "start the key service with `sealfast keyservice`, or drop --keyservice",
+        Error::NoService => "drop --enable-local-keyservice=false, or name a key service with --keyservice",
+        _ => return None,
+    })
+}
