@@ -1,4 +1,4 @@
-//! The programs that tests call, and how a Debian machine gets them: from apt, servers from PyPI.
+//! The programs that tests call: from apt, and servers from PyPI.
 
 use std::env;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Azure Key Vault: RSA-OAEP-256 under a key of a vault or a managed HSM, with the credentials of the official SDK.
+//! Azure Key Vault: RSA-OAEP-256 under a key of a vault or a managed HSM.
 //!
 //! A key without a version is looked up when it wraps; the version it had then is part of the metadata.
 //!

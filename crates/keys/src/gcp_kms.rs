@@ -1,4 +1,6 @@
-//! Google Cloud KMS: two calls of its REST interface, with the credentials of the official SDK.
+//! Google Cloud KMS: two calls of its REST interface.
+//!
+//! Credentials are those of the official SDK.
 //!
 //! Follows: `gcpkms/keysource.go` of sops 3.13.2. Differs: REST alone, no gRPC; an endpoint that begins with `http://` is
 //! an emulator and is asked without credentials unless some were given.

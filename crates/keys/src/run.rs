@@ -1,4 +1,4 @@
-//! What the clones of a keyring share while they are used: clients, tokens, opened data keys, a bound on calls.
+//! What the clones of a keyring share: clients, tokens, opened data keys.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! The remote key service: the same two questions as in this process, asked over gRPC.
+//! The remote key service: wrapping and opening, asked over gRPC.
 //!
 //! [`Service`] is the side that asks. [`Listener`] is the side that answers with a keyring. There is neither
 //! encryption nor authentication on the way: whoever reaches the socket may use its keys.

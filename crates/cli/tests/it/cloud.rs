@@ -1,4 +1,4 @@
-//! Key services as a person reaches them: every place where credentials may lie, on the command line.
+//! Key services on the command line, with every kind of credentials.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -8,5 +8,6 @@ mod keys;
 mod kill;
 mod kustomize;
 mod person;
+mod plugin;
 mod sops;
 mod up;

@@ -1,7 +1,7 @@
 //! An age plugin that asks for a PIN, on a terminal and without one.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
@@ -74,17 +74,28 @@ fn a_pin_is_asked_on_the_terminal() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     folder.write("a.yaml", "a: one\n").unwrap();
     let sealfast = env!("CARGO_BIN_EXE_sealfast");
-    let encrypt = command(&folder, sealfast, &["encrypt", "-i", "--age", RECIPIENT, "a.yaml"]).output().unwrap();
+    let encrypt =
+        command(&folder, sealfast, &["encrypt", "-i", "--age", RECIPIENT, "a.yaml"]).output().unwrap();
     assert!(encrypt.status.success(), "{}", String::from_utf8_lossy(&encrypt.stderr));
 
     for (pin, opens) in [("1234", true), ("9999", false)] {
-        let line = format!("{sealfast} decrypt --output {pin}.out a.yaml");
+        let line = format!("{sealfast} decrypt --output out.{opens} a.yaml");
         let mut child = command(&folder, "script", &["-qec", &line, "/dev/null"]).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(format!("{pin}\n").as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(shown.contains("hold still") && shown.contains("PIN of the test key:"), "{shown}");
-        assert_eq!(output.status.success(), opens, "{shown}");
-        assert_eq!(folder.join(format!("{pin}.out")).exists(), opens);
+        let (mut typing, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        // What was typed before the question does not count.
+        let mut shown = Vec::new();
+        while !shown.ends_with(b"PIN of the test key: ") {
+            let mut byte = [0];
+            screen.read_exact(&mut byte).unwrap();
+            shown.push(byte[0]);
+        }
+        typing.write_all(format!("{pin}\n").as_bytes()).unwrap();
+        screen.read_to_end(&mut shown).unwrap();
+        let status = child.wait().unwrap();
+        let shown = String::from_utf8_lossy(&shown).into_owned();
+        assert!(shown.contains("hold still"), "{shown}");
+        assert!(!shown.contains(pin), "what is secret is not shown: {shown}");
+        assert_eq!(status.success(), opens, "{shown}");
+        assert_eq!(folder.join(format!("out.{opens}")).exists(), opens);
     }
 }

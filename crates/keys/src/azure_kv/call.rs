@@ -1,12 +1,13 @@
 //! The calls to Azure Key Vault, one client for each vault and login.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use azure_core::Error as AzureError;
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
-use azure_core::credentials::{Secret, TokenCredential};
+use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, RequestContent, Transport};
 use azure_identity::{
@@ -29,11 +30,14 @@ use crate::http::chain;
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 /// A machine without an identity does not answer at all, and the next login waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The clients of this run by vault and login.
+/// The clients of this run by vault and login, and the first login that got a token.
 #[derive(Default)]
-pub(crate) struct Clients(Mutex<HashMap<(String, usize), Arc<KeyClient>>>);
+pub(crate) struct Clients {
+    clients: Mutex<HashMap<(String, usize), Arc<KeyClient>>>,
+    first: AtomicUsize,
+}
 
 impl Clients {
     fn of(
@@ -43,12 +47,16 @@ impl Clients {
         access: &Access,
         http: &reqwest::Client,
     ) -> Result<Arc<KeyClient>, AzureError> {
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&(vault.to_owned(), index)) {
             return Ok(Arc::clone(client));
         }
         let options = options(access, http);
-        let credential = credential(&access.logins[index], &options)?;
+        let mut credential = credential(&access.logins[index], &options)?;
+        let is_last = index + 1 == access.logins.len();
+        if matches!(access.logins[index], Login::ManagedIdentity { .. }) && !is_last {
+            credential = Arc::new(Impatient(credential));
+        }
         let options = KeyClientOptions { client_options: options, ..KeyClientOptions::default() };
         let client = Arc::new(KeyClient::new(vault, credential, Some(options))?);
         clients.insert((vault.to_owned(), index), Arc::clone(&client));
@@ -129,21 +137,18 @@ impl Key<'_> {
         http: &reqwest::Client,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut reasons = Vec::new();
-        for (index, login) in access.logins.iter().enumerate() {
-            let attempt = self.ask_as(index, question, access, clients, http);
-            let is_last = index + 1 == access.logins.len();
-            let answer = match login {
-                Login::ManagedIdentity { .. } if !is_last => tokio::time::timeout(PATIENCE, attempt).await,
-                _ => Ok(attempt.await),
-            };
-            match answer {
-                Ok(Ok(Some(answer))) => return Ok(answer),
-                Ok(Ok(None)) => return Err(self.failed(question.action(), "the answer is empty")),
-                Ok(Err(error)) if matches!(error.kind(), ErrorKind::Credential) => {
+        let first = clients.first.load(Ordering::Relaxed);
+        for (index, login) in access.logins.iter().enumerate().skip(first) {
+            match self.ask_as(index, question, access, clients, http).await {
+                Ok(Some(answer)) => {
+                    clients.first.store(index, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Ok(None) => return Err(self.failed(question.action(), "the answer is empty")),
+                Err(error) if matches!(error.kind(), ErrorKind::Credential) => {
                     reasons.push(format!("{}: {}", login.words(), chain(&error)));
                 }
-                Ok(Err(error)) => return Err(self.failed(question.action(), &chain(&error))),
-                Err(_) => reasons.push(format!("{}: nothing answered in time", login.words())),
+                Err(error) => return Err(self.failed(question.action(), &chain(&error))),
             }
         }
         let reason = if reasons.is_empty() { "none were given".to_owned() } else { reasons.join("; ") };
@@ -182,6 +187,24 @@ impl Key<'_> {
         let Self { vault, name, version } = self;
         let service = format!("{SERVICE} key '{vault}/keys/{name}/{version}'");
         Error::Cloud { action, service, reason: reason.to_owned() }
+    }
+}
+
+/// Credentials of which nobody knows whether there are any.
+#[derive(Debug)]
+struct Impatient(Arc<dyn TokenCredential>);
+
+#[async_trait::async_trait]
+impl TokenCredential for Impatient {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        options: Option<TokenRequestOptions<'_>>,
+    ) -> Result<AccessToken, AzureError> {
+        let answer = tokio::time::timeout(PATIENCE, self.0.get_token(scopes, options)).await;
+        answer.unwrap_or_else(|_| {
+            Err(AzureError::with_message(ErrorKind::Credential, "nothing gives this machine an identity"))
+        })
     }
 }
 

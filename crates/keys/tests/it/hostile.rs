@@ -1,4 +1,4 @@
-//! Foreign text and bytes: the corpus of the fuzzer, and what is changed on the way to us.
+//! Foreign text and bytes: the corpus of the fuzzer, also changed a little.
 
 use std::fs;
 

@@ -73,7 +73,9 @@ async fn a_data_key_is_asked_for_once_whoever_shares_it() -> Result<()> {
 async fn groups_are_wrapped_and_opened_side_by_side() -> Result<()> {
     // Nobody gets an answer before three have asked.
     let meeting = Arc::new(Barrier::new(3));
-    let server = vault(move |_| drop(meeting.wait()))?;
+    let server = vault(move |_| {
+        meeting.wait();
+    })?;
     let groups = ["a", "b", "c"].map(|name| key(&server, name).map(|key| vec![key]));
     let mut document = metadata(groups.into_iter().collect::<Result<_>>()?)?;
     let (data_key, keyring) = (data_key(), Keyring::empty());

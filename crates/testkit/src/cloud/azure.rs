@@ -1,4 +1,4 @@
-//! Azure Key Vault with one RSA key, and Microsoft Entra, which gives tokens for it.
+//! Azure Key Vault with one RSA key, and Entra, which gives tokens for it.
 //!
 //! Follows: the REST references of Key Vault 7.x (`encrypt`, `decrypt`, `getKey`), of the OAuth 2.0 client credentials flow
 //! of Entra, and of the instance metadata service.

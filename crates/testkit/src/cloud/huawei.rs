@@ -1,4 +1,4 @@
-//! Huawei Cloud: its key service, the service that knows projects, and a machine's metadata, on one port.
+//! Huawei Cloud: key service, projects and a machine's metadata on one port.
 //!
 //! Follows: the API references of KMS (`encrypt-data`, `decrypt-data`) and IAM (`projects`), and "Signing API requests with
 //! AK/SK".

@@ -1,4 +1,6 @@
-//! A proxy that takes every host for one of two servers: that with TLS behind `CONNECT`, the plain one otherwise.
+//! A proxy that takes every host for one of two servers.
+//!
+//! Behind `CONNECT` it is the one with TLS, otherwise the plain one.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

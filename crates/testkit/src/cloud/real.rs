@@ -1,4 +1,4 @@
-//! The real servers that Python packages carry: `moto` for AWS KMS and STS, OpenBao for Vault's transit engine.
+//! Real servers that Python packages carry: `moto` (AWS) and OpenBao (Vault).
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

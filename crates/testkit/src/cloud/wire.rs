@@ -1,4 +1,4 @@
-//! A loopback server on a thread of its own, over HTTP or TLS, with a record of what it was asked.
+//! A loopback server on its own thread, over HTTP or TLS, with a record.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
