@@ -77,12 +77,46 @@ fn put(value: &mut Value, pointer: &str, new: &Value) {
 /// Whether an Apply manager other than ours owns the field.
 fn others_own(live: &Value, pointer: &str) -> bool {
     let entries = live["metadata"]["managedFields"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let path: String =
-        pointer.split('/').skip(1).map(|part| format!("/f:{part}")).collect::<Vec<_>>().concat();
     entries.iter().any(|entry| {
         entry["operation"] == "Apply"
             && entry["manager"] != "kustomize-controller"
-            && entry["fieldsV1"].pointer(&path).is_some()
+            && owns(&entry["fieldsV1"], live, pointer)
+    })
+}
+
+/// Follows a pointer through the object and through a set of fields, in which list items stand under their keys.
+fn owns(fields: &Value, live: &Value, pointer: &str) -> bool {
+    let (mut fields, mut live) = (fields, live);
+    for part in pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")) {
+        let (inner, next) = match live {
+            Value::Array(items) => {
+                let Some(item) = part.parse::<usize>().ok().and_then(|at| items.get(at)) else {
+                    return false;
+                };
+                (item_fields(fields, item), Some(item))
+            }
+            _ => (fields.get(format!("f:{part}")), live.get(&part)),
+        };
+        match (inner, next) {
+            (Some(inner), Some(next)) => (fields, live) = (inner, next),
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// The fields of a list item: under its key fields, or under its value.
+fn item_fields<'a>(fields: &'a Value, item: &Value) -> Option<&'a Value> {
+    fields.as_object()?.iter().find_map(|(name, inner)| {
+        let fits = match name.split_once(':')? {
+            ("k", keys) => {
+                let keys: Value = serde_json::from_str(keys).ok()?;
+                keys.as_object()?.iter().all(|(key, value)| item.get(key) == Some(value))
+            }
+            ("v", value) => serde_json::from_str::<Value>(value).is_ok_and(|value| value == *item),
+            _ => false,
+        };
+        fits.then_some(inner)
     })
 }
 
@@ -135,5 +169,15 @@ mod tests {
             {"manager": "hpa", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}]}});
         let sent = without_ignored(payload.clone(), &owned, &payload, &["/spec/replicas".into()]);
         assert_eq!(sent, json!({"spec": {"other": 2}}));
+    }
+
+    #[test]
+    fn list_items_are_found_by_their_keys() {
+        let owned = json!({"spec": {"containers": [{"name": "a", "image": "x:2"}]}, "metadata": {"managedFields": [
+            {"manager": "updater", "operation": "Apply", "fieldsV1":
+                {"f:spec": {"f:containers": {"k:{\"name\":\"a\"}": {"f:image": {}}}}}}]}});
+        let payload = json!({"spec": {"containers": [{"name": "a", "image": "x:1"}]}});
+        let sent = without_ignored(payload.clone(), &owned, &payload, &["/spec/containers/0/image".into()]);
+        assert_eq!(sent, json!({"spec": {"containers": [{"name": "a"}]}}));
     }
 }

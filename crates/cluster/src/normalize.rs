@@ -6,7 +6,7 @@
 //! server to refuse. In each kind `status` goes (not in definitions) and an empty creation time.
 //!
 //! Follows: the normalisation of fluxcd/pkg/ssa. Differs: zero numbers, `false` and empty texts
-//! stay where they were written.
+//! stay where they were written, but for the fields that people write most.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -38,6 +38,45 @@ const ALWAYS: [(&str, &str); 18] = [
 /// Values without pointer in the reference that are no structs: their zero is written. Type, field.
 const TARGET_PORT: (&str, &str) = ("core.v1.ServicePort", "targetPort");
 const DIVISOR: (&str, &str) = ("core.v1.ResourceFieldSelector", "divisor");
+/// Fields without pointer in the reference whose zero is not written: written out, they are left out again.
+const NO_ZERO: [&str; 34] = [
+    "clusterIP",
+    "externalName",
+    "failureThreshold",
+    "healthCheckNodePort",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostPort",
+    "hostname",
+    "imagePullPolicy",
+    "initialDelaySeconds",
+    "loadBalancerIP",
+    "medium",
+    "minReadySeconds",
+    "nodeName",
+    "nodePort",
+    "paused",
+    "periodSeconds",
+    "priorityClassName",
+    "publishNotReadyAddresses",
+    "readOnly",
+    "schedulerName",
+    "serviceAccount",
+    "serviceAccountName",
+    "sessionAffinity",
+    "stdin",
+    "stdinOnce",
+    "subPath",
+    "subdomain",
+    "successThreshold",
+    "terminationMessagePath",
+    "timeoutSeconds",
+    "tty",
+    "workingDir",
+];
+/// An environment variable without a value and one with an empty value are the same.
+const ENVIRONMENT: &str = "core.v1.EnvVar";
 /// Types whose `protocol` is TCP when not said.
 const PORTS: [&str; 2] = ["core.v1.ContainerPort", "core.v1.ServicePort"];
 /// Groups that have a schema but no type in the reference's set.
@@ -97,6 +136,11 @@ fn through_struct(schema: &Schema, value: &Value, of: &Type, name: &str, depth: 
         let inner = through_field(schema, inner, field, depth + 1)?;
         let empty_collection = field.type_name().is_none()
             && (inner.as_object().is_some_and(Map::is_empty) || inner.as_array().is_some_and(Vec::is_empty));
+        let is_zero = inner == 0 || inner == false || inner == "";
+        let unwritten = NO_ZERO.contains(&key.as_str()) || (name == ENVIRONMENT && key == "value");
+        if is_zero && unwritten {
+            continue;
+        }
         if !empty_collection || field.kind == "any" {
             out.insert(key.clone(), inner);
         }
@@ -198,6 +242,18 @@ mod tests {
     fn wrapped_base64_becomes_one_line() {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "data": {"a": "eHh4\neHh4\n"}});
         assert_eq!(normal(secret)["data"]["a"], "eHh4eHh4");
+    }
+
+    #[test]
+    fn zeros_of_common_fields_go() {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"hostNetwork": false,
+            "terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "env": [{"name": "E", "value": ""}],
+            "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": false}]}]}});
+        assert_eq!(
+            normal(pod)["spec"],
+            json!({"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "env": [{"name": "E"}],
+                "volumeMounts": [{"name": "v", "mountPath": "/v"}], "resources": {}}]})
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Waiting until objects are what they should be.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
@@ -50,8 +52,9 @@ pub async fn until_current(
     let mut pause = FIRST_PAUSE;
     let mut pending: Vec<ObjectId> = objects.to_vec();
     let mut failed: Vec<(ObjectId, Status)> = Vec::new();
+    let passing = Passing::default();
     loop {
-        let seen = look(client, &pending, judge).await;
+        let seen = look(client, &pending, judge, &passing).await;
         pending.clear();
         let mut waiting = Vec::new();
         for (object, status) in seen {
@@ -83,15 +86,32 @@ async fn look(
     client: &Client,
     objects: &[ObjectId],
     judge: &Judge,
+    passing: &Passing,
 ) -> Vec<(ObjectId, Result<Status, String>)> {
     // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
-    let looks: Vec<_> = objects.iter().map(|object| look_at(client, object, judge).boxed()).collect();
+    let looks: Vec<_> =
+        objects.iter().map(|object| look_at(client, object, judge, passing).boxed()).collect();
     futures::stream::iter(looks).buffered(AT_A_TIME).collect().await
 }
 
-async fn look_at(client: &Client, object: &ObjectId, judge: &Judge) -> (ObjectId, Result<Status, String>) {
+/// Jobs that were seen and go away by themselves once they are done.
+type Passing = Mutex<HashSet<ObjectId>>;
+
+async fn look_at(
+    client: &Client,
+    object: &ObjectId,
+    judge: &Judge,
+    passing: &Passing,
+) -> (ObjectId, Result<Status, String>) {
+    let passing = || passing.lock().unwrap_or_else(PoisonError::into_inner);
     let status = match client.find(&object.gvk, &object.namespace, &object.name).await {
-        Ok(Some(live)) => judge(&live),
+        Ok(Some(live)) => {
+            if object.gvk.kind == "Job" && !live["spec"]["ttlSecondsAfterFinished"].is_null() {
+                passing().insert(object.clone());
+            }
+            judge(&live)
+        }
+        Ok(None) if passing().contains(object) => Ok(Status::Current),
         Ok(None) => Ok(Status::NotFound),
         Err(error) => Err(error.chain()),
     };

@@ -40,6 +40,8 @@ impl Seen {
         let mut secret = |name: &str| configs.push(("Secret".to_owned(), name.to_owned()));
         spec.decryption.iter().filter_map(|d| d.secret_ref.as_ref()).for_each(|r| secret(&r.name));
         spec.kube_config.iter().filter_map(|k| k.secret_ref.as_ref()).for_each(|r| secret(&r.name));
+        let clusters = spec.kube_config.iter().filter_map(|k| k.config_map_ref.as_ref());
+        configs.extend(clusters.map(|r| ("ConfigMap".to_owned(), r.name.clone())));
         let variables = spec.post_build.iter().flat_map(|p| &p.substitute_from);
         configs.extend(variables.map(|r| (r.kind.clone(), r.name.clone())));
         let dependency = |d: &sealfast_k8s::flux::kustomization::Dependency| Key {

@@ -37,6 +37,7 @@ pub mod finalize;
 pub mod gather;
 pub mod health;
 pub mod render;
+pub mod select;
 pub mod substitute;
 pub mod view;
 

@@ -6,21 +6,17 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
-use regex::Regex;
 use sealfast_cluster::apply::{self, Change, Migrate, Owner, Recreate};
 use sealfast_cluster::client::Client;
-use sealfast_cluster::drift::Ignored;
 use sealfast_cluster::known::Known;
 use sealfast_cluster::normalize;
-use sealfast_k8s::flux::kustomization::{
-    CommonMetadata, IgnoreRule, Kustomization, SecretKeyReference, Selector,
-};
+use sealfast_k8s::flux::kustomization::{CommonMetadata, Kustomization, SecretKeyReference};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::Value;
 
 use crate::gates::Gate;
-use crate::kustomization::decrypt;
+use crate::kustomization::{decrypt, select};
 use crate::options::Options;
 use crate::report::{Failure, Retry};
 
@@ -224,7 +220,8 @@ pub async fn apply(
         custom_kinds: how.custom_stage_kinds.clone(),
         migrate: if how.gates.has(Gate::MigrateAPIVersion) { Migrate::Yes } else { Migrate::No },
         recreate: if typed.spec.force { Recreate::All } else { Recreate::OnRequest },
-        ignored: ignored(&typed.spec.ignore).map_err(|why| Failure::new("ReconciliationFailed", why))?,
+        ignored: select::ignored(&typed.spec.ignore)
+            .map_err(|why| Failure::new("ReconciliationFailed", why))?,
         ..apply::Options::default()
     };
     match apply::stages(&acting.client, objects, &options, known).await {
@@ -250,104 +247,4 @@ pub fn change_lines(changes: &[Change]) -> String {
 /// One line for each object that pruning looked at.
 pub fn all_lines(changes: &[Change]) -> String {
     changes.iter().map(Change::to_string).collect::<Vec<_>>().join("\n")
-}
-
-/// The drift rules as one function from an object to its ignored paths.
-fn ignored(rules: &[IgnoreRule]) -> Result<Option<Arc<Ignored>>, String> {
-    if rules.is_empty() {
-        return Ok(None);
-    }
-    let mut compiled = Vec::new();
-    for rule in rules {
-        let target = rule.target.as_ref().map(Target::compile).transpose()?;
-        compiled.push((target, rule.paths.clone()));
-    }
-    Ok(Some(Arc::new(move |object: &Value| {
-        let fits = |target: &Option<Target>| target.as_ref().is_none_or(|t| t.fits(object));
-        compiled.iter().filter(|(t, _)| fits(t)).flat_map(|(_, paths)| paths.clone()).collect()
-    })))
-}
-
-/// A selector, compiled; an empty expression fits all.
-struct Target {
-    expressions: [(Part, Option<Regex>); 5],
-    labels: Vec<Requirement>,
-    annotations: Vec<Requirement>,
-}
-
-#[derive(Clone, Copy)]
-enum Part {
-    Group,
-    Version,
-    Kind,
-    Name,
-    Namespace,
-}
-
-impl Target {
-    fn compile(selector: &Selector) -> Result<Target, String> {
-        let expression = |text: &str| match text {
-            "" => Ok(None),
-            text => Regex::new(&format!("^(?:{text})$"))
-                .map(Some)
-                .map_err(|e| format!("invalid drift ignore rule: {e}")),
-        };
-        Ok(Target {
-            expressions: [
-                (Part::Group, expression(&selector.group)?),
-                (Part::Version, expression(&selector.version)?),
-                (Part::Kind, expression(&selector.kind)?),
-                (Part::Name, expression(&selector.name)?),
-                (Part::Namespace, expression(&selector.namespace)?),
-            ],
-            labels: requirements(&selector.label_selector),
-            annotations: requirements(&selector.annotation_selector),
-        })
-    }
-
-    fn fits(&self, object: &Value) -> bool {
-        let id = object::id(object);
-        let text = |part: Part| match part {
-            Part::Group => &id.gvk.group,
-            Part::Version => &id.gvk.version,
-            Part::Kind => &id.gvk.kind,
-            Part::Name => &id.name,
-            Part::Namespace => &id.namespace,
-        };
-        self.expressions.iter().all(|(part, e)| e.as_ref().is_none_or(|e| e.is_match(text(*part))))
-            && self.labels.iter().all(|r| r.holds(&object["metadata"]["labels"]))
-            && self.annotations.iter().all(|r| r.holds(&object["metadata"]["annotations"]))
-    }
-}
-
-/// One term of a selector in label selector syntax.
-enum Requirement {
-    Is(String, String),
-    IsNot(String, String),
-    Exists(String),
-    Absent(String),
-}
-
-impl Requirement {
-    fn holds(&self, map: &Value) -> bool {
-        match self {
-            Requirement::Is(key, value) => map[key] == **value,
-            Requirement::IsNot(key, value) => map[key] != **value,
-            Requirement::Exists(key) => map.get(key).is_some(),
-            Requirement::Absent(key) => map.get(key).is_none(),
-        }
-    }
-}
-
-fn requirements(text: &str) -> Vec<Requirement> {
-    let own = |text: &str| text.trim().to_owned();
-    let one = |term: &str| match (term.split_once("!="), term.split_once('=')) {
-        (Some((key, value)), _) => Requirement::IsNot(own(key), own(value)),
-        (None, Some((key, value))) => Requirement::Is(own(key), own(value.trim_start_matches('='))),
-        (None, None) => match term.trim().strip_prefix('!') {
-            Some(key) => Requirement::Absent(own(key)),
-            None => Requirement::Exists(own(term)),
-        },
-    };
-    text.split(',').filter(|term| !term.trim().is_empty()).map(one).collect()
 }

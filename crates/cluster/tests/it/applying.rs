@@ -1,0 +1,250 @@
+//! Apply, drift, ownership, prune, health.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, ensure};
+use sealfast_cluster::apply::{self, Action, Change, Options, Owner, Recreate};
+use sealfast_cluster::client::Client;
+use sealfast_cluster::known::Known;
+use sealfast_cluster::wait::{self, FailFast};
+use sealfast_cluster::{health, prune};
+use sealfast_k8s::object;
+use serde_json::{Value, json};
+
+use crate::house::{House, config_map, core};
+
+async fn apply(client: &Client, objects: Vec<Value>, options: &Options) -> Result<Vec<Change>> {
+    apply::stages(client, objects, options, &Known::default())
+        .await
+        .map_err(|failure| anyhow!(failure.message))
+}
+
+fn actions(changes: &[Change]) -> Vec<Action> {
+    changes.iter().map(|change| change.action).collect()
+}
+
+fn definition() -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced",
+            "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                "type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}}}],
+        },
+    })
+}
+
+#[tokio::test]
+async fn definitions_namespaces_and_what_builds_on_them_go_in_one_run() -> Result<()> {
+    let house = House::new().await?;
+    let objects = vec![
+        json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": "fresh"}, "spec": {"size": 1}}),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fresh"}}),
+        definition(),
+    ];
+    let changes = apply(&house.client, objects, &Options::default()).await?;
+    let names: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    ensure!(
+        names
+            == [
+                "CustomResourceDefinition/widgets.example.com created",
+                "Namespace/fresh created",
+                "Widget/fresh/w created"
+            ],
+        "{names:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_second_time_nothing_is_written() -> Result<()> {
+    let house = House::new().await?;
+    let objects = || vec![config_map("a", json!({"k": "1"})), config_map("b", json!({}))];
+    let options = Options::default();
+    ensure!(actions(&apply(&house.client, objects(), &options).await?) == [Action::Created; 2]);
+    let before = house.client.get(&core("ConfigMap"), "default", "a").await?;
+    ensure!(actions(&apply(&house.client, objects(), &options).await?) == [Action::Unchanged; 2]);
+    let after = house.client.get(&core("ConfigMap"), "default", "a").await?;
+    ensure!(
+        object::metadata_text(&before, "resourceVersion") == object::metadata_text(&after, "resourceVersion")
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn fields_that_kubectl_added_go_and_those_of_others_stay() -> Result<()> {
+    let house = House::new().await?;
+    let wanted = || vec![config_map("a", json!({"k": "1"}))];
+    apply(&house.client, wanted(), &Options::default()).await?;
+    for (manager, key) in [("kubectl-edit", "edited"), ("autoscaler", "scaled")] {
+        house.patch(&core("ConfigMap"), "a", json!({"data": {key: "x"}}), manager).await?;
+    }
+    ensure!(actions(&apply(&house.client, wanted(), &Options::default()).await?) == [Action::Configured]);
+    let live = house.client.get(&core("ConfigMap"), "default", "a").await?;
+    ensure!(live["data"] == json!({"k": "1", "scaled": "x"}), "{}", live["data"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_changed_value_is_put_back_unless_it_is_ignored() -> Result<()> {
+    let house = House::new().await?;
+    let wanted = || vec![config_map("a", json!({"k": "1", "other": "1"}))];
+    apply(&house.client, wanted(), &Options::default()).await?;
+    let ignored =
+        Options { ignored: Some(Arc::new(|_: &Value| vec!["/data/k".to_owned()])), ..Options::default() };
+    house.patch(&core("ConfigMap"), "a", json!({"data": {"k": "2"}}), "somebody").await?;
+    ensure!(actions(&apply(&house.client, wanted(), &ignored).await?) == [Action::Unchanged]);
+    // Another field has to be written; the ignored one keeps what is there.
+    house.patch(&core("ConfigMap"), "a", json!({"data": {"other": "2"}}), "somebody").await?;
+    ensure!(actions(&apply(&house.client, wanted(), &ignored).await?) == [Action::Configured]);
+    let live = house.client.get(&core("ConfigMap"), "default", "a").await?;
+    ensure!(live["data"] == json!({"k": "2", "other": "1"}), "{}", live["data"]);
+    ensure!(actions(&apply(&house.client, wanted(), &Options::default()).await?) == [Action::Configured]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_change_is_recreated_when_that_is_asked_for() -> Result<()> {
+    let house = House::new().await?;
+    let fixed = |value: &str, more: Value| {
+        let mut map = config_map("a", json!({"k": value}));
+        map["immutable"] = true.into();
+        map["metadata"]["annotations"] = more;
+        map
+    };
+    apply(&house.client, vec![fixed("1", Value::Null)], &Options::default()).await?;
+    let refused = apply(&house.client, vec![fixed("2", Value::Null)], &Options::default()).await;
+    ensure!(
+        refused.is_err_and(|error| error
+            .to_string()
+            .starts_with("ConfigMap/default/a dry-run failed (Invalid)"))
+    );
+    let asked = json!({"kustomize.toolkit.fluxcd.io/force": "enabled"});
+    ensure!(
+        actions(&apply(&house.client, vec![fixed("2", asked)], &Options::default()).await?)
+            == [Action::Created]
+    );
+    let all = Options { recreate: Recreate::All, ..Options::default() };
+    ensure!(actions(&apply(&house.client, vec![fixed("3", Value::Null)], &all).await?) == [Action::Created]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_refused_object_keeps_its_stage_from_being_written() -> Result<()> {
+    let house = House::new().await?;
+    let objects = vec![config_map("good", json!({})), config_map("Bad_Name", json!({}))];
+    ensure!(apply(&house.client, objects, &Options::default()).await.is_err());
+    ensure!(house.client.find(&core("ConfigMap"), "default", "good").await?.is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn switches_leave_objects_alone() -> Result<()> {
+    let house = House::new().await?;
+    let switched = |name: &str, value: &str| {
+        let mut map = config_map(name, json!({"k": "1"}));
+        map["metadata"]["annotations"] = json!({"kustomize.toolkit.fluxcd.io/ssa": value});
+        map
+    };
+    let wanted = || vec![switched("absent", "IfNotPresent"), switched("left", "Ignore")];
+    ensure!(
+        actions(&apply(&house.client, wanted(), &Options::default()).await?)
+            == [Action::Created, Action::Skipped]
+    );
+    house.patch(&core("ConfigMap"), "absent", json!({"data": {"k": "2"}}), "somebody").await?;
+    ensure!(actions(&apply(&house.client, wanted(), &Options::default()).await?) == [Action::Skipped; 2]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn pruning_takes_what_is_ours_and_not_kept() -> Result<()> {
+    let house = House::new().await?;
+    let owner = Owner { name: "app".into(), namespace: "default".into() };
+    let stranger = Owner { name: "other".into(), namespace: "default".into() };
+    let mut objects =
+        vec![config_map("ours", json!({})), config_map("kept", json!({})), config_map("theirs", json!({}))];
+    owner.mark(&mut objects[0]);
+    owner.mark(&mut objects[1]);
+    stranger.mark(&mut objects[2]);
+    object::set_annotation(&mut objects[1], "kustomize.toolkit.fluxcd.io/prune", "disabled");
+    let ids: Vec<_> = objects.iter().map(object::id).collect();
+    apply(&house.client, objects, &Options::default()).await?;
+    let pruned = prune::delete(&house.client, &ids, &owner).await;
+    ensure!(pruned.message().is_none());
+    let told: Vec<String> = pruned.changes.iter().map(ToString::to_string).collect();
+    ensure!(
+        told == [
+            "ConfigMap/default/theirs skipped",
+            "ConfigMap/default/ours deleted",
+            "ConfigMap/default/kept skipped"
+        ],
+        "{told:?}"
+    );
+    ensure!(prune::gone(&house.client, &ids[..1], Duration::from_secs(10)).await);
+    ensure!(!prune::gone(&house.client, &ids[1..2], Duration::from_millis(100)).await);
+    Ok(())
+}
+
+#[tokio::test]
+async fn waiting_ends_with_those_that_are_not_current() -> Result<()> {
+    let house = House::new().await?;
+    let job = |name: &str| {
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": "default"}, "spec": {
+            "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}}})
+    };
+    let objects = vec![job("slow"), job("broken"), config_map("fine", json!({}))];
+    let ids: Vec<_> = objects.iter().map(object::id).collect();
+    apply(&house.client, objects, &Options::default()).await?;
+    let judge = |live: &Value| Ok(health::status(live, jiff::Timestamp::UNIX_EPOCH));
+    let options = |fail_fast| wait::Options {
+        timeout: Duration::from_millis(700),
+        longest_pause: Duration::from_millis(100),
+        fail_fast,
+    };
+    wait::until_current(&house.client, &ids[2..], &judge, options(FailFast::Yes))
+        .await
+        .map_err(|why| anyhow!(why))?;
+    let late = wait::until_current(&house.client, &ids[..1], &judge, options(FailFast::Yes)).await;
+    ensure!(
+        late == Err("timeout waiting for: [Job/default/slow status: 'InProgress']".to_owned()),
+        "{late:?}"
+    );
+    let status = json!({"status": {"conditions": [{"type": "Failed", "status": "True"}]}});
+    let patch = sealfast_cluster::client::Patch::Merge(&status);
+    house.client.patch_status(&ids[1].gvk, "default", "broken", &patch, "test").await?;
+    let early = wait::until_current(&house.client, &ids, &judge, options(FailFast::Yes)).await;
+    ensure!(
+        early
+            == Err("failed early due to stalled resources: [Job/default/broken status: 'Failed']".to_owned()),
+        "{early:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_removes_itself_was_done() -> Result<()> {
+    let house = House::new().await?;
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once", "namespace": "default"}, "spec": {
+        "ttlSecondsAfterFinished": 0,
+        "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}}});
+    let ids = [object::id(&job)];
+    apply(&house.client, vec![job], &Options::default()).await?;
+    let client = house.client.clone();
+    let id = ids[0].clone();
+    let remover = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        client.delete(&id.gvk, "default", "once", &Default::default()).await
+    });
+    let judge = |live: &Value| Ok(health::status(live, jiff::Timestamp::UNIX_EPOCH));
+    let options = wait::Options {
+        timeout: Duration::from_secs(20),
+        longest_pause: Duration::from_millis(100),
+        fail_fast: FailFast::Yes,
+    };
+    let done = wait::until_current(&house.client, &ids, &judge, options).await;
+    remover.await??;
+    ensure!(done == Ok(()), "{done:?}");
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! The crate's front doors against an embedded server.
+
+mod applying;
+mod following;
+mod house;

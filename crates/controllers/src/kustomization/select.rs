@@ -1,0 +1,187 @@
+//! Selectors over objects, and the drift rules that use them.
+//!
+//! Follows: selectors of kustomize (expressions anchored at both ends) and label selectors of Kubernetes.
+
+use std::sync::Arc;
+
+use regex::Regex;
+use sealfast_cluster::drift::Ignored;
+use sealfast_k8s::flux::kustomization::{IgnoreRule, Selector};
+use sealfast_k8s::object;
+use serde_json::Value;
+
+/// The drift rules as one function from an object to its ignored paths; none without rules.
+///
+/// # Errors
+/// A selector that is none.
+pub fn ignored(rules: &[IgnoreRule]) -> Result<Option<Arc<Ignored>>, String> {
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    let mut compiled = Vec::new();
+    for rule in rules {
+        let target = rule.target.as_ref().map(Target::compile).transpose()?;
+        compiled.push((target, rule.paths.clone()));
+    }
+    Ok(Some(Arc::new(move |object: &Value| {
+        let fits = |target: &Option<Target>| target.as_ref().is_none_or(|t| t.fits(object));
+        compiled.iter().filter(|(t, _)| fits(t)).flat_map(|(_, paths)| paths.clone()).collect()
+    })))
+}
+
+/// A selector, compiled; an empty expression fits all.
+struct Target {
+    expressions: [(Part, Option<Regex>); 5],
+    labels: Vec<Requirement>,
+    annotations: Vec<Requirement>,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Group,
+    Version,
+    Kind,
+    Name,
+    Namespace,
+}
+
+impl Target {
+    fn compile(selector: &Selector) -> Result<Target, String> {
+        let expression = |text: &str| match text {
+            "" => Ok(None),
+            text => Regex::new(&format!("^(?:{text})$"))
+                .map(Some)
+                .map_err(|e| format!("invalid drift ignore rule: {e}")),
+        };
+        Ok(Target {
+            expressions: [
+                (Part::Group, expression(&selector.group)?),
+                (Part::Version, expression(&selector.version)?),
+                (Part::Kind, expression(&selector.kind)?),
+                (Part::Name, expression(&selector.name)?),
+                (Part::Namespace, expression(&selector.namespace)?),
+            ],
+            labels: requirements(&selector.label_selector)?,
+            annotations: requirements(&selector.annotation_selector)?,
+        })
+    }
+
+    fn fits(&self, object: &Value) -> bool {
+        let id = object::id(object);
+        let text = |part: Part| match part {
+            Part::Group => &id.gvk.group,
+            Part::Version => &id.gvk.version,
+            Part::Kind => &id.gvk.kind,
+            Part::Name => &id.name,
+            Part::Namespace => &id.namespace,
+        };
+        self.expressions.iter().all(|(part, e)| e.as_ref().is_none_or(|e| e.is_match(text(*part))))
+            && self.labels.iter().all(|r| r.holds(&object["metadata"]["labels"]))
+            && self.annotations.iter().all(|r| r.holds(&object["metadata"]["annotations"]))
+    }
+}
+
+/// One term of a selector in label selector syntax.
+#[derive(Debug, PartialEq, Eq)]
+enum Requirement {
+    In(String, Vec<String>),
+    NotIn(String, Vec<String>),
+    Exists(String),
+    Absent(String),
+}
+
+impl Requirement {
+    fn holds(&self, map: &Value) -> bool {
+        let is_in =
+            |key: &str, values: &[String]| map[key].as_str().is_some_and(|v| values.iter().any(|w| w == v));
+        match self {
+            Requirement::In(key, values) => is_in(key, values),
+            // As for labels of Kubernetes, what is not there is not in the set either.
+            Requirement::NotIn(key, values) => !is_in(key, values),
+            Requirement::Exists(key) => map.get(key).is_some(),
+            Requirement::Absent(key) => map.get(key).is_none(),
+        }
+    }
+}
+
+fn requirements(text: &str) -> Result<Vec<Requirement>, String> {
+    let mut found = Vec::new();
+    let (mut depth, mut start) = (0, 0);
+    // Commas inside parentheses separate values, not terms.
+    for (at, letter) in text.char_indices().chain([(text.len(), ',')]) {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ',' if depth == 0 => {
+                let term = text[start..at].trim();
+                start = (at + 1).min(text.len());
+                if !term.is_empty() {
+                    found.push(
+                        requirement(term)
+                            .ok_or_else(|| format!("invalid drift ignore rule: `{term}` is no selector"))?,
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+    if depth == 0 { Ok(found) } else { Err(format!("invalid drift ignore rule: `{text}` is no selector")) }
+}
+
+fn requirement(term: &str) -> Option<Requirement> {
+    let own = |text: &str| text.trim().to_owned();
+    if let Some((head, values)) = term.strip_suffix(')').and_then(|rest| rest.split_once('(')) {
+        let values = values.split(',').map(own).collect();
+        let (key, word) = head.trim().rsplit_once(char::is_whitespace)?;
+        return match word {
+            "in" => Some(Requirement::In(own(key), values)),
+            "notin" => Some(Requirement::NotIn(own(key), values)),
+            _ => None,
+        };
+    }
+    let requirement = match (term.split_once("!="), term.split_once('=')) {
+        (Some((key, value)), _) => Requirement::NotIn(own(key), vec![own(value)]),
+        (None, Some((key, value))) => {
+            Requirement::In(own(key), vec![own(value.strip_prefix('=').unwrap_or(value))])
+        }
+        (None, None) => match term.strip_prefix('!') {
+            Some(key) => Requirement::Absent(own(key)),
+            None => Requirement::Exists(own(term)),
+        },
+    };
+    Some(requirement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn selectors_pick_objects() {
+        let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {
+            "name": "web-1", "namespace": "apps", "labels": {"tier": "front", "app": "web"}}});
+        let fits = |name: &str, labels: &str| {
+            let target = Selector {
+                kind: "Deployment".into(),
+                name: name.into(),
+                label_selector: labels.into(),
+                ..Selector::default()
+            };
+            let rule = IgnoreRule { paths: vec!["/spec/replicas".into()], target: Some(target) };
+            ignored(&[rule]).map(|found| found.is_some_and(|paths| !paths(&object).is_empty()))
+        };
+        for labels in
+            ["", "app=web", "app == web", "tier in (front, back)", "tier notin (x),app", "!other", "app!=x"]
+        {
+            assert_eq!(fits("web-.*", labels), Ok(true), "{labels}");
+        }
+        for labels in ["app=x", "tier in (back)", "tier notin (front)", "other", "!app", "app!=web"] {
+            assert_eq!(fits("web-.*", labels), Ok(false), "{labels}");
+        }
+        assert_eq!(fits("web", ""), Ok(false));
+        assert!(
+            fits("(", "").is_err() && fits("", "app in (a").is_err() && fits("", "app within (a)").is_err()
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! Two replicas and one Lease.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use sealfast_controllers::lease::{Candidate, Leadership, Release};
+
+use crate::house::{House, kind};
+
+fn candidate(identity: &str) -> Candidate {
+    Candidate {
+        namespace: "default".into(),
+        name: "leader".into(),
+        identity: identity.into(),
+        duration: Duration::from_secs(2),
+        renew_deadline: Duration::from_millis(1500),
+        retry_period: Duration::from_millis(200),
+        release: Release::AtOnce,
+    }
+}
+
+async fn holder(house: &House) -> Result<String> {
+    let lease = house.client.get(&kind("coordination.k8s.io", "Lease"), "default", "leader").await?;
+    Ok(lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Waits for an election that must not come within a time.
+async fn not_elected(house: &House, identity: &str, within: Duration) -> bool {
+    tokio::time::timeout(within, candidate(identity).elected(house.client.clone())).await.is_err()
+}
+
+fn renews(mut leadership: Leadership) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move { leadership.lost().await })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_leads_until_it_stops_renewing() -> Result<()> {
+    let house = House::new().await?;
+    let first = renews(candidate("first").elected(house.client.clone()).await);
+    ensure!(not_elected(&house, "second", Duration::from_secs(4)).await, "two replicas lead");
+    ensure!(holder(&house).await? == "first");
+    first.abort();
+    let _ = tokio::time::timeout(Duration::from_secs(30), candidate("second").elected(house.client.clone()))
+        .await?;
+    ensure!(holder(&house).await? == "second");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_is_freed_is_taken_at_once() -> Result<()> {
+    let house = House::new().await?;
+    let patient = |identity: &str| Candidate { duration: Duration::from_secs(3600), ..candidate(identity) };
+    let first = patient("first").elected(house.client.clone()).await;
+    first.release().await;
+    let second = patient("second").elected(house.client.clone());
+    let _ = tokio::time::timeout(Duration::from_secs(30), second).await?;
+    ensure!(holder(&house).await? == "second");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_replaced_notices() -> Result<()> {
+    let house = House::new().await?;
+    let first = renews(candidate("first").elected(house.client.clone()).await);
+    let gvk = kind("coordination.k8s.io", "Lease");
+    let mut lease = house.client.get(&gvk, "default", "leader").await?;
+    // Renewals in between make the write fail; then it is read again.
+    loop {
+        lease["spec"]["holderIdentity"] = "stranger".into();
+        match house.client.update(&lease, "test").await {
+            Ok(_) => break,
+            Err(error) if error.is_conflict() => lease = house.client.get(&gvk, "default", "leader").await?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    tokio::time::timeout(Duration::from_secs(30), first).await??;
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The controllers against an embedded server: faults, tenants, elections, MACs.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod election;
+mod faults;
+mod house;
+mod macs;
+mod relay;
+mod tenants;

@@ -1,0 +1,146 @@
+//! What one tenant cannot do to another, and what nobody gets to read.
+
+use anyhow::{Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sealfast_controllers::options::{CrossNamespace, Options};
+use sealfast_testkit::place;
+use serde_json::json;
+
+use crate::house::{House, config_map, is_applied, kind, kustomization, ready};
+
+/// An identity and a Secret that it opens, from the recorded cases.
+fn recorded(case: &str) -> Result<(String, String)> {
+    let folder = place::golden("controllers").join(case);
+    let objects = std::fs::read_to_string(folder.join("objects.yaml"))?;
+    let secret = std::fs::read_to_string(folder.join("repo/s.yaml"))?;
+    Ok((objects, secret))
+}
+
+fn identity(objects: &str) -> Result<String> {
+    let line = objects.lines().find(|line| line.contains("AGE-SECRET-KEY-"));
+    Ok(line.map(str::trim).unwrap_or_default().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_of_other_namespaces_can_be_blocked() -> Result<()> {
+    let house = House::new().await?;
+    let options = Options { cross_namespace: CrossNamespace::Blocked, ..house.options() };
+    let handle = house.start(&house.client, options).await?;
+    house.namespace("tenant").await?;
+    house.write("cm.yaml", &config_map("stolen", "x"))?;
+    house.publish(&handle, "default").await?;
+    let source = json!({"sourceRef": {"kind": "ExternalArtifact", "name": "repo", "namespace": "default"}});
+    house.apply(kustomization("tenant", "thief", source)).await?;
+    let refused = house.until("tenant", "thief", |object| ready(object)["status"] == "False").await?;
+    ensure!(ready(&refused)["reason"] == "AccessDenied", "{}", ready(&refused));
+    let message =
+        "can't access 'ExternalArtifact/default/repo', cross-namespace references have been blocked";
+    ensure!(ready(&refused)["message"] == message);
+    ensure!(house.client.find(&kind("", "ConfigMap"), "default", "stolen").await?.is_none());
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_writes_only_where_it_may() -> Result<()> {
+    let house = House::new().await?;
+    let options = Options { default_service_account: Some("tenant".to_owned()), ..house.options() };
+    let handle = house.start(&house.client, options).await?;
+    house.namespace("tenant").await?;
+    house.apply(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "tenant", "namespace": "tenant"}})).await?;
+    house.write("cm.yaml", &config_map("foreign", "x"))?;
+    house.publish(&handle, "tenant").await?;
+    house.apply(kustomization("tenant", "app", json!({}))).await?;
+    let refused = house.until("tenant", "app", |object| ready(object)["status"] == "False").await?;
+    let message = ready(&refused)["message"].as_str().unwrap_or_default();
+    ensure!(
+        message.contains("(Forbidden)") && message.contains("system:serviceaccount:tenant:tenant"),
+        "{message}"
+    );
+    ensure!(house.client.find(&kind("", "ConfigMap"), "default", "foreign").await?.is_none());
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_another_namespace_opens_nothing() -> Result<()> {
+    let house = House::new().await?;
+    let handle = house.start(&house.client, house.options()).await?;
+    house.namespace("tenant").await?;
+    let (objects, secret) = recorded("sops-age-data")?;
+    house.write("s.yaml", &secret.replace("${NS}", "default"))?;
+    let keys = |namespace: &str, identity: &str| {
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys", "namespace": namespace},
+            "data": {"age.agekey": STANDARD.encode(identity)}})
+    };
+    let decryption = json!({"decryption": {"provider": "sops", "secretRef": {"name": "keys"}}});
+    house.apply(keys("default", &identity(&objects)?)).await?;
+    house.publish(&handle, "default").await?;
+    house.publish(&handle, "tenant").await?;
+    house.apply(kustomization("tenant", "thief", decryption.clone())).await?;
+    let refused = house.until("tenant", "thief", |object| ready(object)["status"] == "False").await?;
+    ensure!(ready(&refused)["message"] == "secrets \"keys\" not found", "{}", ready(&refused));
+    // The owner of the key is not affected, and the data key that it unwrapped is of no use to the other.
+    let mut owner = kustomization("default", "owner", decryption);
+    owner["spec"]["targetNamespace"] = "default".into();
+    house.apply(owner).await?;
+    let owned = house
+        .until("default", "owner", |object| !ready(object).is_null() && ready(object)["status"] != "Unknown")
+        .await?;
+    ensure!(ready(&owned)["status"] == "True", "{}", ready(&owned));
+    house.apply(keys("tenant", "# no key in here\n")).await?;
+    let token = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "again"}}});
+    let patch = sealfast_cluster::client::Patch::Merge(&token);
+    house.client.patch(&crate::house::kustomizations(), "tenant", "thief", &patch, "test").await?;
+    let again = house
+        .until("tenant", "thief", |object| object["status"]["lastHandledReconcileAt"] == "again")
+        .await?;
+    ensure!(ready(&again)["status"] == "False", "{}", ready(&again));
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plaintext_reaches_neither_status_nor_events() -> Result<()> {
+    let house = House::new().await?;
+    let handle = house.start(&house.client, house.options()).await?;
+    let (objects, secret) = recorded("sops-age-data")?;
+    house.write("s.yaml", &secret.replace("${NS}", "default"))?;
+    // A second object that the server refuses, so that the run fails with the decrypted one at hand.
+    house.write(
+        "bad.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: Bad_Name\n  namespace: default\n",
+    )?;
+    house
+        .apply(
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys", "namespace": "default"},
+        "data": {"age.agekey": STANDARD.encode(identity(&objects)?)}}),
+        )
+        .await?;
+    house.publish(&handle, "default").await?;
+    let decryption = json!({"provider": "sops", "secretRef": {"name": "keys"}});
+    let more = json!({"targetNamespace": "default", "decryption": decryption});
+    house.apply(kustomization("default", "app", more)).await?;
+    house.until("default", "app", |object| ready(object)["status"] == "False").await?;
+    std::fs::remove_file(house.scratch.join("tree/bad.yaml"))?;
+    let revision = house.publish(&handle, "default").await?;
+    let done = house.until("default", "app", |object| is_applied(object, &revision)).await?;
+    let mut values = Vec::new();
+    let secrets = house.client.list(&kind("", "Secret"), "default", &Default::default()).await?;
+    for applied in secrets.items.iter().filter(|s| s["metadata"]["name"] != "keys") {
+        for value in applied["data"].as_object().into_iter().flat_map(|data| data.values()) {
+            values.push(value.as_str().unwrap_or_default().to_owned());
+            values.push(String::from_utf8(STANDARD.decode(value.as_str().unwrap_or_default())?)?);
+        }
+    }
+    values.retain(|value| value.len() > 3);
+    ensure!(!values.is_empty(), "nothing was decrypted");
+    let told =
+        format!("{} {:?} {}", done["status"], house.events("default").await?, handle.metrics().render());
+    for value in values {
+        ensure!(!told.contains(&value), "a decrypted value is told");
+    }
+    handle.stop().await;
+    Ok(())
+}
