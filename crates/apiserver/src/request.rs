@@ -297,6 +297,9 @@ pub(crate) fn shown(resource: &Resource, object: Value) -> Value {
     let mut object = object;
     if let Some(custom) = &resource.custom {
         custom.storage_shape.default(&mut object);
+        if custom.storage_version != resource.version {
+            let _ = resource.shape.prune(&mut object, &Default::default());
+        }
     }
     convert::from_storage(object, resource)
 }

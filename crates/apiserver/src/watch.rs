@@ -54,7 +54,9 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
         mark: initial,
         columns_sent: false,
     };
-    let listed = initial || version == 0;
+    let unwanted = query.get("sendInitialEvents").is_some() && !initial;
+    let listed = initial || (version == 0 && !unwanted);
+    let version = if version == 0 { call.app.store.revision() } else { version };
     let permit = Arc::clone(&call.app.watches)
         .try_acquire_owned()
         .map_err(|_| Status::too_many("there are too many watches, please try again later"))?;

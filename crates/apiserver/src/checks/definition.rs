@@ -22,9 +22,16 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
         let why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
         causes.push(Cause::invalid("spec.preserveUnknownFields", &json!(true), why));
     }
-    let versions = spec["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let versions = super::list(spec, "versions");
     if versions.is_empty() {
         causes.push(Cause::required("spec.versions", ""));
+    }
+    for (at, version) in versions.iter().enumerate() {
+        causes.extend(self::version(version, &versions[..at], at));
+    }
+    if spec["conversion"]["strategy"] == "Webhook" && spec["conversion"].get("webhook").is_none() {
+        let why = "required when strategy is set to Webhook";
+        causes.push(Cause::required("spec.conversion.webhookClientConfig", why));
     }
     schemas(versions, &mut causes);
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
@@ -67,6 +74,44 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
         let why = "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111";
         causes.push(Cause::required("metadata.annotations[api-approved.kubernetes.io]", why));
     }
+}
+
+/// Name, columns and scale of one version.
+fn version(version: &Value, before: &[Value], at: usize) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let place = format!("spec.versions[{at}]");
+    let name = text(version, &["name"]);
+    if !is_dns_1035(name) {
+        causes.push(Cause::invalid(format!("{place}.name"), &json!(name), DNS_1035));
+    }
+    if before.iter().any(|other| other["name"] == name) {
+        causes.push(Cause::invalid("spec.versions", &json!(name), "must contain unique version names"));
+    }
+    let kinds = ["boolean", "date", "integer", "number", "string"];
+    for (number, column) in super::list(version, "additionalPrinterColumns").iter().enumerate() {
+        let place = format!("{place}.additionalPrinterColumns[{number}]");
+        for key in ["name", "type", "jsonPath"] {
+            if text(column, &[key]).is_empty() {
+                causes.push(Cause::required(format!("{place}.{key}"), ""));
+            }
+        }
+        let kind = text(column, &["type"]);
+        if !kind.is_empty() && !kinds.contains(&kind) {
+            let why = format!("must be one of {}", kinds.join(","));
+            causes.push(Cause::invalid(format!("{place}.type"), &json!(kind), &why));
+        }
+    }
+    let Some(scale) = get(version, &["subresources", "scale"]) else { return causes };
+    for (key, root) in [("specReplicasPath", ".spec"), ("statusReplicasPath", ".status")] {
+        let path = text(scale, &[key]);
+        let field = format!("{place}.subresources.scale.{key}");
+        if path.is_empty() {
+            causes.push(Cause::required(field, ""));
+        } else if !path.starts_with(&format!("{root}.")) {
+            causes.push(Cause::invalid(field, &json!(path), &format!("should be a json path under {root}")));
+        }
+    }
+    causes
 }
 
 fn schemas(versions: &[Value], causes: &mut Vec<Cause>) {
@@ -117,6 +162,8 @@ fn structural(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>)
     if kind == "array" && schema.get("items").is_none_or(Value::is_null) {
         causes.push(Cause::required(format!("{path}.items"), "must be specified"));
     }
+    causes.extend(forbidden(schema, path));
+    causes.extend(list_keys(schema, path));
     let keys = schema["x-kubernetes-list-map-keys"].as_array();
     if schema["x-kubernetes-list-type"] == "map" && keys.is_none_or(Vec::is_empty) {
         let why = "must not be empty if x-kubernetes-list-type is map";
@@ -144,6 +191,74 @@ fn structural(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>)
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
         structural(items, &format!("{path}.items"), Place::Item, causes);
     }
+}
+
+/// Words that a structural schema may not hold, or not together.
+fn forbidden(schema: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let kind = text(schema, &["type"]);
+    let mut forbid = |key: &str, why: &str| causes.push(Cause::forbidden(format!("{path}.{key}"), why));
+    if schema["x-kubernetes-int-or-string"] == true && !kind.is_empty() {
+        forbid("type", "must be empty if x-kubernetes-int-or-string is true");
+    }
+    let closed = schema["properties"].as_object().is_some_and(|properties| !properties.is_empty());
+    let open = schema.get("additionalProperties").is_some_and(|values| values.is_object() || *values == true);
+    if closed && open {
+        forbid("additionalProperties", "additionalProperties and properties are mutual exclusive");
+    }
+    if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+        forbid("additionalProperties", "additionalProperties cannot be set to false");
+    }
+    if schema["uniqueItems"] == true {
+        let why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
+        forbid("uniqueItems", why);
+    }
+    for key in
+        ["$ref", "definitions", "dependencies", "deprecated", "id", "patternProperties", "readOnly", "xml"]
+    {
+        if schema.get(key).is_some_and(|value| !value.is_null() && *value != false && *value != "") {
+            forbid(key, &format!("{key} is not supported"));
+        }
+    }
+    let kinds = ["array", "boolean", "integer", "number", "object", "string"];
+    if !kind.is_empty() && !kinds.contains(&kind) {
+        causes.push(Cause::not_supported(format!("{path}.type"), &json!(kind), &kinds));
+    }
+    let pattern = text(schema, &["pattern"]);
+    if matches!(regex::Regex::new(pattern), Err(regex::Error::Syntax(_))) {
+        let why = "must be a valid regular expression, but it cannot be parsed";
+        causes.push(Cause::invalid(format!("{path}.pattern"), &json!(pattern), why));
+    }
+    causes
+}
+
+/// The keys of a list of type `map` are fields of its items, and always there.
+fn list_keys(schema: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let kind = text(schema, &["x-kubernetes-list-type"]);
+    if !["", "atomic", "map", "set"].contains(&kind) {
+        let field = format!("{path}.x-kubernetes-list-type");
+        causes.push(Cause::not_supported(field, &json!(kind), &["atomic", "map", "set"]));
+    }
+    if !kind.is_empty() && schema["type"] != "array" {
+        let why = "must be array if x-kubernetes-list-type is specified";
+        causes.push(Cause::invalid(format!("{path}.type"), &schema["type"], why));
+    }
+    let items = &schema["items"];
+    for (at, key) in super::list(schema, "x-kubernetes-list-map-keys").iter().enumerate() {
+        let name = key.as_str().unwrap_or_default();
+        let Some(field) = items["properties"].get(name) else {
+            let place = format!("{path}.x-kubernetes-list-map-keys[{at}]");
+            causes.push(Cause::invalid(place, key, "entries must all be names of item properties"));
+            continue;
+        };
+        let required = super::list(items, "required").contains(key);
+        if !required && field.get("default").is_none() {
+            let why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
+            causes.push(Cause::required(format!("{path}.items.properties[{name}].default"), why));
+        }
+    }
+    causes
 }
 
 /// Rules that cannot be compiled.

@@ -105,3 +105,46 @@ fn cases() -> Vec<(&'static str, Value, &'static str)> {
         (leases, json!({"spec": {"leaseDurationSeconds": 0}}), "must be greater than 0"),
     ]
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_definitions_of_flux_are_taken_and_broken_ones_are_not() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    for definition in sealfast_k8s::flux::crds() {
+        let (status, answer) = client.call("POST", definitions, Some(definition)).await?;
+        assert_eq!(status, 201, "{answer}");
+    }
+    let text = json!({"type": "string"});
+    let keyed = |key: &str| {
+        json!({
+            "type": "array", "items": {"type": "object", "properties": {"k": text}},
+            "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key],
+        })
+    };
+    for (field, wanted) in [
+        (json!({"type": "foo"}), "properties[a].type: Unsupported value: \"foo\""),
+        (
+            json!({"type": "string", "x-kubernetes-int-or-string": true}),
+            "must be empty if x-kubernetes-int-or-string is true",
+        ),
+        (keyed("k"), "items.properties[k].default: Required value"),
+        (keyed("z"), "entries must all be names of item properties"),
+        (json!({"type": "array", "items": text, "uniqueItems": true}), "uniqueItems: Forbidden"),
+        (json!({"type": "string", "pattern": "("}), "properties[a].pattern: Invalid value: \"(\""),
+        (json!({"type": "string", "x-kubernetes-validations": [{"rule": "self >"}]}), "compilation failed"),
+    ] {
+        let schema = json!({"type": "object", "properties": {"a": field}});
+        let version =
+            json!({"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}});
+        let names = json!({"plural": "broken", "kind": "Broken"});
+        let spec =
+            json!({"group": "b.example.com", "scope": "Namespaced", "names": names, "versions": [version]});
+        let object = json!({"metadata": {"name": "broken.b.example.com"}, "spec": spec});
+        let (status, answer) = client.call("POST", definitions, Some(object)).await?;
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(status == 422 && message.contains(wanted), "{status} {message}, want {wanted}");
+    }
+    running.stop().await;
+    Ok(())
+}
