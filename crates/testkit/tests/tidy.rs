@@ -1,27 +1,14 @@
 //! House rules that a machine can see, one test a rule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use sealfast_testkit::place::root;
 
-/// Which of our crates each crate may use; the table of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 11] = [
-    ("yaml", &[]),
-    ("k8s", &[]),
-    ("sops", &["yaml"]),
-    ("kustomize", &["yaml", "k8s"]),
-    ("source", &["k8s"]),
-    ("cluster", &["k8s"]),
-    ("apiserver", &["k8s", "yaml"]),
-    ("keys", &["sops"]),
-    ("controllers", &["keys", "kustomize", "sops", "source", "cluster", "yaml", "k8s"]),
-    ("cli", &["controllers", "apiserver", "keys", "kustomize", "sops", "source", "cluster", "yaml", "k8s"]),
-    ("testkit", &[]),
-];
-
+/// Crates whose tests may reach over to what they are tested against.
+const TESTED_TOGETHER: [&str; 2] = ["cluster", "controllers"];
 /// Crates that take time, randomness, files and settings from their callers.
 const PURE: [&str; 4] = ["yaml", "k8s", "sops", "kustomize"];
 const IMPURE: [&str; 9] = [
@@ -77,18 +64,17 @@ fn files_are_of_a_size_to_read() -> Result<()> {
 
 #[test]
 fn crates_depend_downwards_only() -> Result<()> {
+    let arrows = arrows()?;
     let mut wrong = Vec::new();
-    let mut known = BTreeSet::new();
-    for (name, allowed) in ARROWS {
-        known.insert(name.to_owned());
-        let manifest = read(&root().join("crates").join(name).join("Cargo.toml"))?;
-        for (section, line) in sections(&manifest) {
+    for (name, allowed) in &arrows {
+        for (section, line) in sections(&read(&manifest(name))?) {
             let Some(used) = line.strip_prefix("sealfast-") else { continue };
             let used = used.split(['.', ' ', '=']).next().unwrap_or_default();
             let is_fine = match section {
-                "dependencies" => allowed.contains(&used),
-                // Tests may reach over to what they test against.
-                "dev-dependencies" => used == "testkit" || name == "cluster" || name == "controllers",
+                _ if section.ends_with("dev-dependencies") => {
+                    used == "testkit" || TESTED_TOGETHER.contains(&&**name)
+                }
+                _ if section.ends_with("dependencies") => allowed.iter().any(|other| other == used),
                 _ => true,
             };
             if !is_fine {
@@ -98,19 +84,40 @@ fn crates_depend_downwards_only() -> Result<()> {
     }
     for entry in fs::read_dir(root().join("crates"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if !known.contains(&name) {
-            wrong.push(format!("crates/{name} has no place on a floor: draw it in ARCHITECTURE.md and here"));
+        if !arrows.contains_key(&name) {
+            wrong.push(format!("crates/{name} has no place on a floor: draw it in ARCHITECTURE.md"));
         }
     }
     verdict(wrong)
 }
 
+/// Reads from ARCHITECTURE.md which of our crates each crate may use.
+fn arrows() -> Result<BTreeMap<String, Vec<String>>> {
+    let page = read(&root().join("ARCHITECTURE.md"))?;
+    let drawing = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
+    let words = |text: &str| text.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>();
+    let mut arrows = BTreeMap::new();
+    for line in drawing.context("ARCHITECTURE.md has no drawing of the crates")?.lines() {
+        let line = line.get(10..).unwrap_or_default();
+        match line.split_once("->") {
+            Some((name, used)) => drop(arrows.insert(name.trim().to_owned(), words(used))),
+            None => arrows.extend(
+                words(line).into_iter().filter(|name| !name.contains(' ')).map(|name| (name, vec![])),
+            ),
+        }
+    }
+    Ok(arrows)
+}
+
+fn manifest(name: &str) -> PathBuf {
+    root().join("crates").join(name).join("Cargo.toml")
+}
+
 #[test]
 fn manifests_inherit_from_the_workspace() -> Result<()> {
     let mut wrong = Vec::new();
-    for (name, _) in ARROWS {
-        let path = root().join("crates").join(name).join("Cargo.toml");
-        let manifest = read(&path)?;
+    for name in arrows()?.into_keys() {
+        let manifest = read(&manifest(&name))?;
         if !manifest.contains("[lints]\nworkspace = true") {
             wrong.push(format!("crates/{name}/Cargo.toml does not take the lints of the workspace"));
         }
@@ -262,15 +269,55 @@ fn recorded_facts_that_are_compiled_in_are_the_recorded_ones() -> Result<()> {
 }
 
 #[test]
-fn tls_is_ring_alone() -> Result<()> {
+fn banned_crates_stay_out() -> Result<()> {
     let lock = read(&root().join("Cargo.lock"))?;
-    let banned = ["aws-lc-sys", "aws-lc-rs", "openssl-sys", "native-tls", "libgit2-sys"];
+    let rules = read(&root().join("deny.toml"))?;
+    let banned: Vec<&str> = quoted_after(&rules, "{ crate = ").collect();
+    anyhow::ensure!(banned.contains(&"openssl-sys"), "deny.toml names no banned crates: {banned:?}");
     let found = banned.iter().filter(|name| lock.contains(&format!("name = \"{name}\"\n")));
     verdict(
         found
             .map(|name| format!("Cargo.lock: `{name}` came in: `cargo tree -i {name}` says through whom"))
             .collect(),
     )
+}
+
+#[test]
+fn licences_are_those_that_deny_toml_allows() -> Result<()> {
+    let rules = read(&root().join("deny.toml"))?;
+    let allowed = rules.split("allow = [").nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_default();
+    let allowed: Vec<&str> = allowed.split('"').skip(1).step_by(2).collect();
+    let excepted: Vec<&str> = quoted_after(&rules, "\ncrate = ").collect();
+    let metadata: serde_json::Value = serde_json::from_slice(&cargo_metadata()?)?;
+    let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
+    let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let wrong = packages
+        .iter()
+        .map(|package| (word(&package["name"]), word(&package["license"])))
+        .filter(|(name, licence)| !excepted.contains(&&**name) && !is_allowed(licence, &allowed))
+        .map(|(name, licence)| format!("{name} is under `{licence}`, which deny.toml does not allow"));
+    verdict(wrong.collect())
+}
+
+/// `A OR (B AND C)`, with the older `A/B`: one alternative must be allowed in all its parts.
+fn is_allowed(licence: &str, allowed: &[&str]) -> bool {
+    let licence = licence.replace(['(', ')'], "").replace('/', " OR ");
+    licence.split(" OR ").any(|choice| choice.split(" AND ").all(|part| allowed.contains(&part.trim())))
+}
+
+fn cargo_metadata() -> Result<Vec<u8>> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .context("running cargo metadata")?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
+}
+
+/// The quoted texts that stand behind a mark.
+fn quoted_after<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(mark).skip(1).filter_map(|rest| rest.trim_start_matches('"').split('"').next())
 }
 
 #[test]

@@ -36,6 +36,10 @@ Flags:
       --status-selector T=S      rows whose condition T has (or, with !=, has not) the status S
   -l, --label-selector SELECTOR
       --show-source              the source of each Kustomization
+
+Examples:
+  flux get kustomizations --watch
+  flux get sources git -A --status-selector ready=false
 ";
 
 /// Runs the command for one kind, or for `all` of them.

@@ -345,7 +345,8 @@ fn visit(
         [] => generated(view, dir, depth),
         [file] => {
             let content = view.committed(file).unwrap_or_default();
-            referenced_inputs(content).map_err(|error| error.chain())?
+            referenced_inputs(content)
+                .map_err(|error| format!("`{}`: {}", view.relative(file), error.chain()))?
         }
         _ => return Err("found multiple kustomization files".to_owned()),
     };
