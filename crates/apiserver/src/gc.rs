@@ -117,6 +117,9 @@ impl Collector {
         if !change.key.namespace.is_empty() {
             app.empty_namespace(&change.key.namespace);
         }
+        if &*change.key.resource == "serviceaccounts" && change.key.name == "default" {
+            app.restore_account(&change.key.namespace);
+        }
         if let Some(custom) = app
             .kinds
             .current()

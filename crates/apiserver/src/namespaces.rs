@@ -83,6 +83,14 @@ impl App {
         let _ = self.store.put(&key, &account, Expect::Absent);
     }
 
+    /// The same account again, where the namespace stays.
+    pub(crate) fn restore_account(&self, namespace: &str) {
+        let home = self.store.get(&Key::new(&Arc::from("namespaces"), "", namespace));
+        if home.is_some_and(|home| !fields::is_deleting(&home.object())) {
+            self.ensure_account(namespace);
+        }
+    }
+
     pub(crate) fn stamp(&self, object: &mut Value) {
         fields::set_meta(object, "uid", clock::uuid().into());
         fields::set_meta(object, "creationTimestamp", clock::now().into());

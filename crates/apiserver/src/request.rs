@@ -83,9 +83,16 @@ pub(crate) fn attributes(request: &Request, path: &ResourcePath) -> Attributes {
         group: path.group.clone(),
         resource,
         namespace,
-        name: path.name.clone().unwrap_or_default(),
+        name: path.name.clone().or_else(|| selected_name(request)).unwrap_or_default(),
         path: None,
     }
+}
+
+/// A list or watch of one name is asked about like that name.
+fn selected_name(request: &Request) -> Option<String> {
+    let selector = request.query.text("fieldSelector");
+    let name = selector.split(',').find_map(|part| part.strip_prefix("metadata.name="))?;
+    Some(name.trim_start_matches('=').to_owned())
 }
 
 /// Answers a request for a resource.

@@ -80,11 +80,32 @@ async fn serve(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> http::Resp
     response
 }
 
-/// Nobody's body is read before he is known and may do what he asks for.
+/// Nobody's body is kept before he is known and may do what he asks for.
 async fn answer(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> Result<Answer, Status> {
     let (parts, body) = incoming.into_parts();
+    let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let (mut request, route) = match admitted(app, parts) {
+        Ok(admitted) => admitted,
+        Err(status) => {
+            // A connection can be used again only when the body is out of the way.
+            if length.is_none_or(|length| length <= UNIT) {
+                drain(body, UNIT).await;
+            }
+            return Err(status);
+        }
+    };
+    request.body = read(app, body, length).await?;
+    match &route {
+        Route::Resource(path) => Ok(request::serve(app, &request, path).await),
+        Route::Discovery(parts) => discovery::serve(app, &request, parts),
+        Route::Other => Ok(other(app, &request)),
+    }
+}
+
+/// Who sends the request, where it goes, and that it may.
+fn admitted(app: &Arc<App>, parts: http::request::Parts) -> Result<(Request, Route), Status> {
     let user = app.auth.user(&parts.headers, &app.store)?;
-    let mut request = Request {
+    let request = Request {
         path: parts.uri.path().to_owned(),
         query: Query::parse(parts.uri.query().unwrap_or_default()),
         method: parts.method,
@@ -94,19 +115,13 @@ async fn answer(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> Result<An
     };
     let route = route(&request.path);
     authorize(app, &request, &route)?;
-    let length = request.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    request.body = read(app, body, length).await?;
-    match &route {
-        Route::Resource(path) => Ok(request::serve(app, &request, path).await),
-        Route::Discovery(parts) => discovery::serve(app, &request, parts),
-        Route::Other => Ok(other(app, &request)),
-    }
+    Ok((request, route))
 }
 
 /// Reads a body whole, within the limits.
 async fn read(app: &Arc<App>, body: Incoming, stated: Option<u64>) -> Result<Bytes, Status> {
     if stated.is_some_and(|length| length > BODY as u64) {
-        drain(body).await;
+        drain(body, 8 * BODY as u64).await;
         return Err(Status::too_large(TOO_LARGE));
     }
     if body.is_end_stream() {
@@ -127,8 +142,9 @@ async fn read(app: &Arc<App>, body: Incoming, stated: Option<u64>) -> Result<Byt
 }
 
 /// Reads on for a while, so that a client that sends first and reads later gets its answer.
-async fn drain(body: Incoming) {
-    let _ = tokio::time::timeout(Duration::from_secs(5), Limited::new(body, 8 * BODY).collect()).await;
+async fn drain(body: Incoming, most: u64) {
+    let most = usize::try_from(most).unwrap_or(BODY);
+    let _ = tokio::time::timeout(Duration::from_secs(5), Limited::new(body, most).collect()).await;
 }
 
 fn authorize(app: &Arc<App>, request: &Request, route: &Route) -> Result<(), Status> {

@@ -59,6 +59,18 @@ async fn bodies_are_bounded_in_size_and_time() -> anyhow::Result<()> {
     let read = tokio::time::timeout(Duration::from_secs(20), slow.read(&mut answer)).await??;
     assert!(String::from_utf8_lossy(&answer[..read]).starts_with("HTTP/1.1 408"));
 
+    // A refused request leaves its connection fit for the next one.
+    let mut reused = connect(&running).await?;
+    for _ in 0..2 {
+        let head = format!(
+            "POST {COLLECTION} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+        );
+        reused.write_all(head.as_bytes()).await?;
+        let mut answer = vec![0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(20), reused.read(&mut answer)).await??;
+        assert!(String::from_utf8_lossy(&answer[..read]).starts_with("HTTP/1.1 403"));
+    }
+
     // Nobody's body is read: the answer comes before it.
     let mut nobody = connect(&running).await?;
     let head = format!(
