@@ -10,7 +10,6 @@ pub(crate) mod update;
 
 use std::sync::Arc;
 
-use http::Method;
 use serde_json::{Value, json};
 
 use crate::auth::Attributes;
@@ -52,9 +51,9 @@ pub(crate) enum Validation {
     Strict,
 }
 
-/// The verb that RBAC knows a request by.
-pub(crate) fn verb(request: &Request, path: &ResourcePath) -> &'static str {
-    let named = path.name.is_some();
+/// The verb that RBAC knows a request by; `name` is empty for collections.
+fn verb(request: &Request, name: &str) -> &'static str {
+    let named = !name.is_empty();
     match request.method.as_str() {
         "GET" | "HEAD" if request.query.flag("watch") => "watch",
         "GET" | "HEAD" if named => "get",
@@ -79,7 +78,7 @@ pub(crate) fn attributes(request: &Request, path: &ResourcePath) -> Attributes {
         (namespace, ..) => namespace.clone().unwrap_or_default(),
     };
     Attributes {
-        verb: verb(request, path).into(),
+        verb: verb(request, path.name.as_deref().unwrap_or_default()).into(),
         group: path.group.clone(),
         resource,
         namespace,
@@ -128,7 +127,7 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
 
 impl Call<'_> {
     async fn dispatch(&self, in_namespace: bool) -> Result<Answer, Status> {
-        let verb = self.verb();
+        let verb = verb(self.request, &self.name);
         if !self.subresource.is_empty() {
             return self.dispatch_subresource(verb).await;
         }
@@ -180,21 +179,6 @@ impl Call<'_> {
             (_, "update") => update::from_request(self),
             (_, "patch") => patch::from_request(self),
             _ => Err(Status::method_not_allowed()),
-        }
-    }
-
-    fn verb(&self) -> &'static str {
-        let named = !self.name.is_empty();
-        match &self.request.method {
-            &Method::GET | &Method::HEAD if self.request.query.flag("watch") => "watch",
-            &Method::GET | &Method::HEAD if named => "get",
-            &Method::GET | &Method::HEAD => "list",
-            &Method::POST => "create",
-            &Method::PUT => "update",
-            &Method::PATCH => "patch",
-            &Method::DELETE if named => "delete",
-            &Method::DELETE => "deletecollection",
-            _ => "",
         }
     }
 

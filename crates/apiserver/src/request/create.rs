@@ -9,7 +9,7 @@ use crate::fields;
 use crate::http::Answer;
 use crate::objects::{self, Actor, Operation};
 use crate::status_error::Status;
-use crate::storage::{Expect, Refused, Stored};
+use crate::storage::{Expect, Stored};
 
 /// Creates what the body holds.
 pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
@@ -29,7 +29,7 @@ pub(crate) fn create(
 ) -> Result<Value, Status> {
     let object = filled(call, object)?;
     let object = prepared(call, object, actor)?;
-    check_rights(call, &object)?;
+    crate::admit::check_rights(call, &object)?;
     let stored = store(call, &object, options)?;
     if options.dry_run {
         let mut shown = stored.object();
@@ -102,10 +102,6 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     Ok(object)
 }
 
-fn check_rights(call: &Call<'_>, object: &Value) -> Result<(), Status> {
-    crate::admit::check_rights(call, object)
-}
-
 fn store(call: &Call<'_>, object: &Value, options: &Options) -> Result<Stored, Status> {
     let name = fields::name(object);
     let mut key = call.key();
@@ -116,19 +112,7 @@ fn store(call: &Call<'_>, object: &Value, options: &Options) -> Result<Stored, S
             None => call.app.store.unwritten(object).map_err(|refused| call.refused(refused, name)),
         };
     }
-    let written = call.app.store.put(&key, object, Expect::Absent);
-    written.map_err(|refused| match refused {
-        Refused::Exists(_) if !fields::meta(object, "generateName").is_empty() && was_generated(object) => {
-            let mut status = call.refused(refused, name);
-            status.reason = "AlreadyExists";
-            status
-        }
-        other => call.refused(other, name),
-    })
-}
-
-fn was_generated(object: &Value) -> bool {
-    fields::name(object).starts_with(fields::meta(object, "generateName"))
+    call.app.store.put(&key, object, Expect::Absent).map_err(|refused| call.refused(refused, name))
 }
 
 const NAME: usize = 63;
