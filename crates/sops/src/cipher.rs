@@ -74,19 +74,38 @@ impl<R: RngCore + CryptoRng + ?Sized> Random for R {}
 
 /// Nonces of a decrypted document, so that unchanged values keep their ciphertext when it is encrypted again.
 ///
-/// Values are filed under a digest of type, content and place: no plaintext is kept.
+/// Values are filed under a digest of type, content and place: no plaintext is kept. Equal values in one list have one
+/// place, and keep their nonces in order.
 #[derive(Clone, Default)]
-pub struct Nonces(HashMap<[u8; 32], [u8; NONCE_LENGTH]>);
+pub struct Nonces(HashMap<[u8; 32], Vec<[u8; NONCE_LENGTH]>>);
+
+/// Nonces that are given out, each value's in order.
+pub(crate) struct Reuse<'n> {
+    nonces: &'n Nonces,
+    given: HashMap<[u8; 32], usize>,
+}
+
+impl<'n> Reuse<'n> {
+    pub(crate) fn new(nonces: &'n Nonces) -> Self {
+        Self { nonces, given: HashMap::new() }
+    }
+
+    /// The last one serves all that follow: the same value in the same place gives the same ciphertext.
+    fn find(&mut self, value: &Value, aad: &str) -> Option<[u8; NONCE_LENGTH]> {
+        let place = place_of(value, aad)?;
+        let kept = self.nonces.0.get(&place)?;
+        let given = self.given.entry(place).or_default();
+        let nonce = kept.get(*given).or(kept.last()).copied();
+        *given += 1;
+        nonce
+    }
+}
 
 impl Nonces {
     fn keep(&mut self, value: &Value, aad: &str, nonce: &[u8]) {
         if let (Some(place), Ok(nonce)) = (place_of(value, aad), nonce.try_into()) {
-            self.0.insert(place, nonce);
+            self.0.entry(place).or_default().push(nonce);
         }
-    }
-
-    fn find(&self, value: &Value, aad: &str) -> Option<[u8; NONCE_LENGTH]> {
-        self.0.get(&place_of(value, aad)?).copied()
     }
 }
 
@@ -166,13 +185,13 @@ impl Cipher {
         value: &Value,
         aad: &str,
         rng: &mut dyn Random,
-        reuse: Option<&Nonces>,
+        reuse: Option<&mut Reuse<'_>>,
     ) -> Option<String> {
         let (label, mut buffer) = content(value)?;
         if buffer.is_empty() {
             return Some(String::new());
         }
-        let nonce = reuse.and_then(|nonces| nonces.find(value, aad)).unwrap_or_else(|| {
+        let nonce = reuse.and_then(|reuse| reuse.find(value, aad)).unwrap_or_else(|| {
             let mut nonce = [0; NONCE_LENGTH];
             rng.fill_bytes(&mut nonce);
             nonce
@@ -302,7 +321,7 @@ fn typed(label: &[u8], content: &[u8]) -> Result<Value, CipherError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cipher, DataKey, Nonces, Parts};
+    use super::{Cipher, DataKey, Nonces, Parts, Reuse};
     use crate::tree::Value;
 
     #[test]
@@ -325,7 +344,7 @@ mod tests {
         let mut nonces = Nonces::default();
         assert_eq!(cipher.decrypt(text.as_bytes(), "a:b:", &mut nonces).ok(), Some(value.clone()));
         assert!(cipher.decrypt(text.as_bytes(), "a:c:", &mut nonces).is_err());
-        assert_eq!(cipher.encrypt(&value, "a:b:", &mut rng, Some(&nonces)), Some(text));
+        assert_eq!(cipher.encrypt(&value, "a:b:", &mut rng, Some(&mut Reuse::new(&nonces))), Some(text));
     }
 
     #[test]

@@ -37,7 +37,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::cipher::{self, Cipher, DataKey, Nonces, Random};
+use crate::cipher::{self, Cipher, DataKey, Nonces, Random, Reuse};
 use crate::error::{Error, TreePath};
 use crate::layout::Layout;
 use crate::mac::{self, Mac};
@@ -188,6 +188,7 @@ impl Plain {
         context: Context<'_>,
     ) -> Result<Encrypted, Error> {
         let Context { now, rng, reuse } = context;
+        let mut reuse = reuse.map(Reuse::new);
         let cipher = Cipher::new(key);
         let matcher = Matcher::new(metadata.selector.as_ref());
         let mut mac = Mac::new(metadata.mac_only_encrypted);
@@ -205,7 +206,7 @@ impl Plain {
                     return Ok(leaf);
                 }
                 let text = cipher
-                    .encrypt(&leaf, place.aad, rng, reuse)
+                    .encrypt(&leaf, place.aad, rng, reuse.as_mut())
                     .ok_or_else(|| Error::ValueType { path: place.path(), kind: leaf.type_name() })?;
                 if is_comment && matcher.is_undone_by(&text) {
                     return Err(Error::CommentCollision { path: place.path() });
@@ -217,7 +218,7 @@ impl Plain {
         metadata.last_modified = now.without_fraction();
         let digest = Value::from(mac.finish());
         metadata.mac = cipher
-            .encrypt(&digest, &metadata.last_modified.to_seconds(), rng, reuse)
+            .encrypt(&digest, &metadata.last_modified.to_seconds(), rng, reuse.as_mut())
             .ok_or_else(|| Error::ValueType { path: TreePath::default(), kind: "string" })?;
         Ok(Encrypted { branches: self.branches, metadata })
     }
@@ -477,6 +478,12 @@ impl Opened<'_> {
             }
         }
     }
+}
+
+/// Returns the line, from 1, of a place in a text: that of its last key. Items of lists are not told apart.
+#[must_use]
+pub fn line_of(input: &[u8], format: Format, path: &TreePath) -> Option<usize> {
+    store::line_of(input, format, &path.0)
 }
 
 /// Returns true when the input reads as an encrypted document with version and MAC.

@@ -216,3 +216,18 @@ pub enum Error {
         limit: usize,
     },
 }
+
+impl Error {
+    /// Returns the place in the tree that the error is about, where it is about one.
+    #[must_use]
+    pub fn path(&self) -> Option<&TreePath> {
+        match self {
+            Self::KeyType { path, .. }
+            | Self::ValueType { path, .. }
+            | Self::NotCiphertext { path, .. }
+            | Self::Decrypt { path, .. }
+            | Self::CommentCollision { path } => Some(path),
+            _ => None,
+        }
+    }
+}

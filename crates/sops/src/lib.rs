@@ -4,6 +4,46 @@
 //! [`cipher::DataKey`]. Where the data key comes from is not known here: [`metadata`] holds the master keys as plain
 //! data, and another crate unwraps them. [`rules`] reads `.sops.yaml`, [`shamir`] splits data keys for key groups.
 //!
+//! Setting one value of an encrypted file changes the line of that value and the metadata:
+//!
+//! ```
+//! # use sealfast_sops::cipher::DataKey;
+//! # use sealfast_sops::document::{Context, Encrypted, MacCheck, Plain};
+//! # use sealfast_sops::error::Error;
+//! # use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
+//! # use sealfast_sops::store::{EmitOptions, Format};
+//! # use sealfast_sops::{path, time::Time};
+//! fn set(file: &[u8], key: &DataKey, now: Time) -> Result<Vec<u8>, Error> {
+//!     let document = Encrypted::load(file, Format::Yaml)?;
+//!     let metadata = document.metadata().clone();
+//!     let mut opened = document.decrypt(key, MacCheck::Verify)?;
+//!     opened.plain.set(&path::parse(r#"["password"]"#)?, "hunter3".into())?;
+//!     let mut rng = rand08::thread_rng();
+//!     let context = Context { now, rng: &mut rng, reuse: Some(&opened.nonces) };
+//!     opened.plain.encrypt(metadata, key, context)?.emit_over(file, Format::Yaml, &EmitOptions::default())
+//! }
+//!
+//! # fn main() -> Result<(), Error> {
+//! let now = Time::parse("2026-01-02T03:04:05Z")?;
+//! # let mut rng = rand08::thread_rng();
+//! # let key = DataKey::generate(&mut rng);
+//! # let groups = vec![KeyGroup { keys: MasterKey::age_list("age1example") }];
+//! # let text = b"user: admin # a person\npassword: hunter2\n";
+//! # let context = Context { now, rng: &mut rng, reuse: None };
+//! # let mut document = Plain::load(text, Format::Yaml)?.encrypt(Metadata::new(groups, now), &key, context)?;
+//! # let file = document.emit_over_plain(text, None, &key, &mut rng, Format::Yaml, &EmitOptions::default())?;
+//! let changed = set(&file, &key, now)?;
+//! let lines = |file: &[u8]| -> Vec<String> { String::from_utf8_lossy(file).lines().map(str::to_owned).collect() };
+//! assert_eq!(lines(&file)[0], lines(&changed)[0]);
+//! assert_ne!(lines(&file)[1], lines(&changed)[1]);
+//!
+//! let recipients: Vec<String> =
+//!     Encrypted::load(&changed, Format::Yaml)?.metadata().master_keys().map(MasterKey::identity_string).collect();
+//! assert_eq!(recipients, ["age1example"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Nothing here reads files, the clock, the environment or the network.
 
 pub mod cipher;

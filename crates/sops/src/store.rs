@@ -242,6 +242,19 @@ pub(crate) fn emit_value(value: &Value, format: Format, options: &EmitOptions) -
     }
 }
 
+/// The line of the last key on a way through the document.
+pub(crate) fn line_of(input: &[u8], format: Format, path: &[String]) -> Option<usize> {
+    match format {
+        // JSON is YAML as far as positions go.
+        Format::Yaml | Format::Json | Format::Binary => yaml::line_of(input, path),
+        Format::Dotenv | Format::Ini => {
+            let name = path.last()?;
+            let text = String::from_utf8_lossy(input);
+            text.lines().position(|line| line.trim_start().starts_with(name.as_str())).map(|at| at + 1)
+        }
+    }
+}
+
 /// Returns true when a plain document already holds what would be read as metadata.
 pub(crate) fn has_metadata_entry(branch: &Branch, format: Format) -> bool {
     match format {

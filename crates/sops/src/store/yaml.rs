@@ -142,6 +142,21 @@ impl<'n> Aliases<'n> {
     }
 }
 
+/// The line of the last key on a way through the first document that has it.
+pub(super) fn line_of(input: &[u8], path: &[String]) -> Option<usize> {
+    let documents = parse::documents(input).ok()?;
+    documents.iter().filter_map(|document| document.content.first()).find_map(|root| key_line(root, path))
+}
+
+fn key_line(node: &Node, path: &[String]) -> Option<usize> {
+    let (first, rest) = path.split_first()?;
+    if node.kind == Kind::Sequence {
+        return node.content.iter().find_map(|item| key_line(item, path));
+    }
+    let (key, value) = node.pairs().find(|(key, _)| key.value == *first)?;
+    if rest.is_empty() { Some(key.start.line) } else { key_line(value, rest) }
+}
+
 /// Whether the comments around a node still have to be taken.
 #[derive(Clone, Copy, PartialEq)]
 enum Around {

@@ -1,5 +1,8 @@
 //! Tests of the format through its front door.
 
+mod corpus;
+mod corrupt;
+mod hostile;
 mod identity;
 mod laws;
 mod recorded;
