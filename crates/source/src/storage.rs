@@ -3,9 +3,11 @@
 //! A file of an object is never changed in place, so a reader sees the old archive or the new one. Nothing here is read
 //! back without its digest: a file that somebody changed is found out by [`Storage::verify`].
 
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
@@ -15,10 +17,21 @@ use crate::error::Error;
 use crate::tree::Tree;
 
 /// A directory with archives.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Storage {
     root: PathBuf,
     retention: Retention,
+    /// Files whose digest was found right, as they were then.
+    verified: Mutex<HashMap<String, (String, Looks)>>,
+}
+
+/// What a file system tells about a file, and changes whenever somebody writes to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Looks {
+    file: u64,
+    size: u64,
+    modified: SystemTime,
+    changed: (i64, i64),
 }
 
 /// How long archives stay that are no longer current.
@@ -38,6 +51,8 @@ impl Default for Retention {
 
 /// At most this many files of an object are looked at in one collection.
 const MOST_FILES: usize = 1000;
+/// So many files are remembered as verified.
+const MOST_VERIFIED: usize = 10_000;
 
 /// An archive in the storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +71,7 @@ impl Storage {
     /// # Errors
     /// When the directory cannot be made.
     pub fn open(root: impl Into<PathBuf>, retention: Retention) -> Result<Self, Error> {
-        let storage = Self { root: root.into(), retention };
+        let storage = Self { root: root.into(), retention, verified: Mutex::default() };
         make_directory(&storage.root)?;
         Ok(storage)
     }
@@ -141,6 +156,44 @@ impl Storage {
         Err(Error::Digest { expected: digest.to_owned() })
     }
 
+    /// Does what [`Storage::verify`] does, unless the file was found right before and still looks as it did.
+    ///
+    /// # Errors
+    /// As for [`Storage::verify`].
+    pub fn verify_once(&self, path: &str, digest: &str) -> Result<(), Error> {
+        let absolute = self.absolute(path)?;
+        let looks = looks(&fs::symlink_metadata(&absolute).map_err(Error::file("read", &absolute))?);
+        let known = |all: &HashMap<String, (String, Looks)>| {
+            looks
+                .is_some_and(|looks| all.get(path).is_some_and(|known| known.0 == digest && known.1 == looks))
+        };
+        if known(&self.verified()) {
+            return Ok(());
+        }
+        self.verify(path, digest)?;
+        let mut all = self.verified();
+        if all.len() >= MOST_VERIFIED {
+            all.clear();
+        }
+        if let Some(looks) = looks {
+            all.insert(path.to_owned(), (digest.to_owned(), looks));
+        }
+        Ok(())
+    }
+
+    fn verified(&self) -> MutexGuard<'_, HashMap<String, (String, Looks)>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open_file(&self, path: &str) -> Result<File, Error> {
+        let path = self.absolute(path)?;
+        File::open(&path).map_err(Error::file("open", &path))
+    }
+
     /// Reads a file whole.
     ///
     /// # Errors
@@ -203,6 +256,19 @@ impl Storage {
         }
         Ok(self.root.join(path))
     }
+}
+
+#[cfg(unix)]
+fn looks(about: &fs::Metadata) -> Option<Looks> {
+    use std::os::unix::fs::MetadataExt as _;
+    let changed = (about.ctime(), about.ctime_nsec());
+    Some(Looks { file: about.ino(), size: about.len(), modified: about.modified().ok()?, changed })
+}
+
+/// Elsewhere the file system tells too little.
+#[cfg(not(unix))]
+fn looks(_: &fs::Metadata) -> Option<Looks> {
+    None
 }
 
 fn scratch(folder: &Path) -> Result<tempfile::NamedTempFile, Error> {

@@ -201,3 +201,38 @@ impl Tree for Memory {
         }
     }
 }
+
+/// Files in memory over another tree.
+#[derive(Debug)]
+pub struct Over<'a, T> {
+    /// What lies below.
+    pub base: &'a T,
+    /// What lies above, and counts where both have something.
+    pub top: Memory,
+}
+
+impl<T: Tree> Tree for Over<'_, T> {
+    fn list(&self) -> Result<Vec<Item>, Error> {
+        let mut items = self.base.list()?;
+        if self.top.entries.is_empty() {
+            return Ok(items);
+        }
+        items.retain(|item| !self.hides(&item.path));
+        items.extend(self.top.list()?);
+        sort(&mut items);
+        Ok(items)
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+        if self.top.entries.contains_key(path) { self.top.read(path) } else { self.base.read(path) }
+    }
+}
+
+impl<T> Over<'_, T> {
+    /// A file above hides all that lies below its own path, too.
+    fn hides(&self, path: &str) -> bool {
+        let above =
+            |(at, _)| self.top.entries.get(&path[..at]).is_some_and(|entry| *entry != Entry::Directory);
+        self.top.entries.contains_key(path) || path.match_indices('/').any(above)
+    }
+}

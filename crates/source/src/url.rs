@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use crate::error::Error;
 
-/// An `http` or `https` address.
+/// An `http`, `https` or `ssh` address.
 #[derive(Clone)]
 pub struct Address {
     bare: url::Url,
@@ -18,24 +18,26 @@ impl Address {
     /// Reads an address; credentials in it are set aside.
     ///
     /// # Errors
-    /// [`Error::Url`] for anything but `http` and `https`, without repeating the address.
+    /// [`Error::Url`] for anything but `http`, `https` and `ssh`, without repeating the address.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |reason: &str| Error::Url { reason: reason.to_owned() };
         let mut bare = url::Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
-        match bare.scheme() {
-            "http" | "https" => {}
-            "ssh" => return Err(invalid("the scheme `ssh` is not supported, use `https`")),
-            scheme => return Err(invalid(&format!("unsupported scheme `{scheme}`"))),
+        if !matches!(bare.scheme(), "http" | "https" | "ssh") {
+            return Err(invalid(&format!("unsupported scheme `{}`", bare.scheme())));
         }
         if bare.host_str().is_none_or(str::is_empty) {
             return Err(invalid("it has no host"));
         }
         let user = credentials(&bare);
         let mut written = text.to_owned();
-        if !bare.username().is_empty() || bare.password().is_some() {
+        // The user of an SSH address is no secret: it is `git` nearly everywhere.
+        let shows_user = bare.scheme() == "ssh";
+        if bare.password().is_some() || (!shows_user && !bare.username().is_empty()) {
             // Both cannot fail: the address has a host.
-            let _ = bare.set_username("");
             let _ = bare.set_password(None);
+            if !shows_user {
+                let _ = bare.set_username("");
+            }
             written = bare.to_string();
         }
         Ok(Self { bare, written, user })
@@ -53,16 +55,37 @@ impl Address {
         &self.bare
     }
 
-    /// Returns `http` or `https`.
+    /// Returns `http`, `https` or `ssh`.
     #[must_use]
     pub fn scheme(&self) -> &str {
         self.bare.scheme()
+    }
+
+    /// Returns true for an `ssh` address.
+    #[must_use]
+    pub fn is_ssh(&self) -> bool {
+        self.scheme() == "ssh"
+    }
+
+    /// Returns the host without the brackets of an IPv6 address, and the port.
+    #[must_use]
+    pub fn host_and_port(&self) -> (&str, u16) {
+        let host = self.bare.host_str().unwrap_or_default();
+        let port = self.bare.port_or_known_default().unwrap_or(22);
+        (host.trim_start_matches('[').trim_end_matches(']'), port)
     }
 
     /// Returns the user and password that were part of the address.
     #[must_use]
     pub fn user(&self) -> Option<&(String, SecretString)> {
         self.user.as_ref()
+    }
+
+    /// Returns the address with the user and password of another one, unless it has its own.
+    #[must_use]
+    pub(crate) fn with_user_of(mut self, other: &Self) -> Self {
+        self.user = self.user.or_else(|| other.user.clone());
+        self
     }
 }
 
@@ -74,7 +97,7 @@ fn credentials(url: &url::Url) -> Option<(String, SecretString)> {
 }
 
 /// Undoes percent-encoding.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     // `+` is no blank in userinfo, so it is protected from the form rules that are used here.
     let query = format!("v={}", text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D"));
     url::form_urlencoded::parse(query.as_bytes())

@@ -13,8 +13,12 @@ use crate::program;
 use crate::scratch::{self, Scratch};
 
 mod backend;
+mod fault;
 mod http;
+pub mod sshd;
+pub mod tls;
 
+pub use fault::Fault;
 pub use http::Seen;
 
 /// How a server is set up.
@@ -22,6 +26,10 @@ pub use http::Seen;
 pub struct Options {
     /// User and password that every request must bring.
     pub basic_auth: Option<(String, String)>,
+    /// Token that every request must bring.
+    pub bearer: Option<String>,
+    /// With certificates it speaks HTTPS.
+    pub tls: Option<tls::Certificates>,
 }
 
 /// A Git server over HTTP on loopback with bare repositories; it ends, and they go, on drop.
@@ -51,23 +59,22 @@ impl Server {
         std::fs::create_dir_all(folder.join("repos"))?;
         std::fs::create_dir_all(folder.join("work"))?;
         let backend = backend::Backend::new(&folder.join("repos"), folder.path())?;
-        let listener = http::Listener::start(backend, options.basic_auth.clone())?;
+        let listener = http::Listener::start(backend, &options)?;
         Ok(Self { options, folder, listener, commits: AtomicU64::new(0) })
     }
 
     /// Returns the URL of a repository, without credentials: `http://127.0.0.1:PORT/NAME.git`.
     #[must_use]
     pub fn url(&self, name: &str) -> String {
-        format!("http://127.0.0.1:{}/{name}.git", self.listener.port())
+        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}/{name}.git", self.listener.port())
     }
 
     /// Returns the URL of a repository with the credentials in it.
     #[must_use]
     pub fn url_with_credentials(&self, name: &str) -> String {
         match &self.options.basic_auth {
-            Some((user, password)) => {
-                format!("http://{user}:{password}@127.0.0.1:{}/{name}.git", self.listener.port())
-            }
+            Some((user, password)) => self.url(name).replacen("://", &format!("://{user}:{password}@"), 1),
             None => self.url(name),
         }
     }
@@ -76,6 +83,17 @@ impl Server {
     #[must_use]
     pub fn folder(&self, name: &str) -> PathBuf {
         self.folder.join("repos").join(format!("{name}.git"))
+    }
+
+    /// Makes every answer go wrong in one way, or right again.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.listener.set_fault(fault);
+    }
+
+    /// Returns the folder that holds the repositories.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.folder.join("repos")
     }
 
     /// Returns what was asked so far, oldest first.

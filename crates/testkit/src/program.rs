@@ -8,21 +8,23 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, Result, bail};
 
 /// Programs and the Debian packages that hold them.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 7] = [
     ("git", "git"),
     ("gpg", "gnupg"),
     ("gpgconf", "gpgconf"),
     ("kubectl", "kubernetes-client"),
     ("python3", "python3"),
     ("ssh-keygen", "openssh-client"),
+    ("sshd", "openssh-server"),
 ];
 
-/// Returns the path of a program on `PATH`.
+/// Returns the path of a program on `PATH`, or where servers lie, which is not on everybody's.
 ///
 /// # Errors
 /// When it is not there; the message names the Debian package.
 pub fn find(name: &str) -> Result<PathBuf> {
-    let found = env::split_paths(&search_path()).map(|folder| folder.join(name)).find(|file| file.is_file());
+    let folders = env::split_paths(&search_path()).chain([PathBuf::from("/usr/sbin")]).collect::<Vec<_>>();
+    let found = folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file());
     found.with_context(|| {
         let package = PACKAGES.iter().find(|(program, _)| *program == name).map_or(name, |(_, package)| package);
         format!("`{name}` is not on PATH, and this test needs it: apt-get install {package} (or run `cargo xtask test` as root)")

@@ -1,7 +1,10 @@
 //! A fetched commit: its facts, and its tree without a work tree.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use gix::ObjectId;
+use gix::objs::Kind as ObjectKind;
 use gix::objs::tree::EntryKind;
 use gix::prelude::FindExt as _;
 use jiff::Timestamp;
@@ -11,6 +14,10 @@ use crate::tree::{Item, Kind, Tree, sort};
 
 /// A tree may not be deeper than this.
 const DEEPEST: usize = 128;
+/// A tree, submodules included, may not have more paths than this.
+const MOST_PATHS: usize = 200_000;
+/// Tags may lead to tags, but not for ever.
+const LONGEST_TAG_CHAIN: usize = 8;
 
 /// A commit whose objects lie in a folder of its own, which goes with it.
 pub struct Commit {
@@ -22,41 +29,90 @@ pub struct Commit {
     pub subject: String,
     /// When it was committed.
     pub time: Timestamp,
-    /// The annotated tag that led to it, in hex.
-    pub tag: Option<String>,
-    paths: BTreeMap<String, (Kind, gix::ObjectId)>,
+    /// The tag that led to it.
+    pub tag: Option<Tag>,
+    /// The object as it is stored, which is what a signature is about.
+    pub raw: Vec<u8>,
+    pub(super) nodes: BTreeMap<String, Node>,
+    pub(super) sources: Vec<Source>,
+}
+
+/// A tag on the way to a commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tag {
+    /// Its name without `refs/tags/`.
+    pub name: String,
+    /// The hash of the tag object in hex; none for a lightweight tag.
+    pub hash: Option<String>,
+    /// The tag object as it is stored; empty for a lightweight tag.
+    pub raw: Vec<u8>,
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hash {
+            Some(hash) => write!(f, "{}@{hash}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// What lies at a path, and where its bytes are.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) kind: Kind,
+    pub(super) content: Content,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// An object of one of the sources.
+    Object { source: usize, id: ObjectId },
+    /// A commit of another repository.
+    Submodule(ObjectId),
+    /// Bytes of our own.
+    Made(Vec<u8>),
+}
+
+/// A repository with objects, which goes when it is dropped.
+pub(super) struct Source {
     repository: gix::ThreadSafeRepository,
     _folder: tempfile::TempDir,
 }
 
-impl std::fmt::Debug for Commit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Commit({})", self.revision)
     }
 }
 
 impl Commit {
+    /// Opens the commit that an object is, or leads to when it is a tag.
     pub(super) fn open(
         repository: gix::Repository,
         folder: tempfile::TempDir,
-        id: gix::ObjectId,
+        id: ObjectId,
     ) -> Result<Self, Error> {
-        let missing = |_| Error::NoCommit { commit: id.to_string() };
+        let (id, tag) = peel(&repository, id)?;
+        let hash = id.to_string();
         let mut buffer = Vec::new();
-        let commit = repository.objects.find_commit(&id, &mut buffer).map_err(missing)?;
+        let found = repository.objects.find_commit(&id, &mut buffer);
+        let commit = found.map_err(|_| Error::NoCommit { commit: hash.clone() })?;
         let (tree, subject) = (commit.tree(), commit.message().summary().to_string());
         let seconds = commit.time().map_or(0, |time| time.seconds);
-        let mut paths = BTreeMap::new();
-        walk(&repository, &id.to_string(), tree, "", 0, &mut paths)?;
+        drop(commit);
+        let mut walk = Walk { repository: &repository, commit: &hash, source: 0, nodes: BTreeMap::new() };
+        walk.tree(tree, "", 0)?;
+        let nodes = walk.nodes;
         Ok(Self {
-            revision: format!("sha1:{id}"),
-            hash: id.to_string(),
+            raw: buffer,
+            revision: format!("sha1:{hash}"),
+            hash,
             subject,
             time: Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH),
-            tag: None,
-            paths,
-            repository: repository.into_sync(),
-            _folder: folder,
+            tag,
+            nodes,
+            sources: vec![Source { repository: repository.into_sync(), _folder: folder }],
         })
     }
 
@@ -67,64 +123,116 @@ impl Commit {
     /// # Errors
     /// [`Error::NoSparsePath`] when one of them is not there.
     pub fn keep_only(&mut self, wanted: &[String]) -> Result<(), Error> {
-        let wanted: Vec<&str> =
-            wanted.iter().map(|path| path.trim_start_matches("./").trim_end_matches('/')).collect();
-        if let Some(path) = wanted.iter().find(|path| !self.paths.contains_key(**path)) {
-            return Err(Error::NoSparsePath { path: (*path).to_owned() });
+        let plain = |path: &str| path.trim_start_matches("./").trim_end_matches('/').to_owned();
+        if let Some(path) = wanted.iter().find(|path| !self.nodes.contains_key(&plain(path))) {
+            return Err(Error::NoSparsePath { path: path.clone() });
         }
+        let wanted: Vec<String> = wanted.iter().map(|path| plain(path)).collect();
         let is_above =
             |folder: &str, path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-        self.paths.retain(|path, (kind, _)| {
+        self.nodes.retain(|path, node| {
             wanted.iter().any(|wanted| {
-                path.starts_with(wanted) || (*kind == Kind::Directory && is_above(path, wanted))
+                path.starts_with(wanted.as_str()) || (node.kind == Kind::Directory && is_above(path, wanted))
             })
         });
         Ok(())
     }
 
-    /// Returns true when the tree has a list of submodules.
-    #[must_use]
-    pub fn has_submodules(&self) -> bool {
-        self.paths.contains_key(".gitmodules")
+    /// Lists the submodules: path and commit.
+    pub(super) fn submodules(&self) -> Vec<(String, ObjectId)> {
+        let submodule = |(path, node): (&String, &Node)| match node.content {
+            Content::Submodule(id) => Some((path.clone(), id)),
+            Content::Object { .. } | Content::Made(_) => None,
+        };
+        self.nodes.iter().filter_map(submodule).collect()
+    }
+
+    /// Puts the content of another commit into a directory, with a `.git` file that names where its repository would be.
+    pub(super) fn attach(&mut self, folder: &str, other: Self, git_directory: &str) -> Result<(), Error> {
+        let shift = self.sources.len();
+        self.sources.extend(other.sources);
+        for (path, mut node) in other.nodes {
+            if let Content::Object { source, .. } = &mut node.content {
+                *source += shift;
+            }
+            self.nodes.insert(format!("{folder}/{path}"), node);
+        }
+        let text = format!("gitdir: {git_directory}\n").into_bytes();
+        let file = Node { kind: Kind::File { executable: false }, content: Content::Made(text) };
+        self.nodes.insert(format!("{folder}/.git"), file);
+        bounded(self.nodes.len())
     }
 }
 
-fn walk(
-    repository: &gix::Repository,
-    commit: &str,
-    tree: gix::ObjectId,
-    folder: &str,
-    depth: usize,
-    paths: &mut BTreeMap<String, (Kind, gix::ObjectId)>,
-) -> Result<(), Error> {
-    if depth > DEEPEST {
-        return Err(Error::TooLarge { what: "nested directories", limit: DEEPEST as u64 });
-    }
-    let mut buffer = Vec::new();
-    let found = repository
-        .objects
-        .find_tree(&tree, &mut buffer)
-        .map_err(|error| unreadable(folder, commit, error))?;
-    for entry in found.entries {
-        let name = std::str::from_utf8(entry.filename).unwrap_or("");
-        if matches!(name, "" | "." | ".." | ".git") || name.contains(['/', '\0']) {
-            return Err(Error::UnsafePath { path: format!("{folder}/{}", entry.filename) });
+/// Follows tags to a commit by what the objects say, whatever the remote told about them.
+fn peel(repository: &gix::Repository, mut id: ObjectId) -> Result<(ObjectId, Option<Tag>), Error> {
+    let mut first = None;
+    for _ in 0..LONGEST_TAG_CHAIN {
+        let mut raw = Vec::new();
+        let missing = |_| Error::NoCommit { commit: id.to_string() };
+        let found = repository.objects.find(&id, &mut raw).map_err(missing)?;
+        if found.kind != ObjectKind::Tag {
+            return Ok((id, first));
         }
-        let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-        let kind = match entry.mode.kind() {
-            EntryKind::Tree => {
-                walk(repository, commit, entry.oid.to_owned(), &path, depth + 1, paths)?;
-                Kind::Directory
+        let tag = gix::objs::TagRef::from_bytes(found.data, gix::hash::Kind::Sha1);
+        let tag = tag.map_err(|_| Error::NoCommit { commit: id.to_string() })?;
+        let (name, target) = (tag.name.to_string(), tag.target());
+        first.get_or_insert(Tag { name, hash: Some(id.to_string()), raw });
+        id = target;
+    }
+    Err(Error::NoCommit { commit: id.to_string() })
+}
+
+struct Walk<'a> {
+    repository: &'a gix::Repository,
+    commit: &'a str,
+    source: usize,
+    nodes: BTreeMap<String, Node>,
+}
+
+impl Walk<'_> {
+    fn tree(&mut self, tree: ObjectId, folder: &str, depth: usize) -> Result<(), Error> {
+        if depth > DEEPEST {
+            return Err(Error::TooLarge { what: "nested directories", limit: DEEPEST as u64 });
+        }
+        let mut buffer = Vec::new();
+        let found = self.repository.objects.find_tree(&tree, &mut buffer);
+        for entry in found.map_err(|error| unreadable(folder, self.commit, error))?.entries {
+            let name = std::str::from_utf8(entry.filename).unwrap_or("");
+            if is_unsafe(name) {
+                return Err(Error::UnsafePath { path: format!("{folder}/{}", entry.filename) });
             }
-            // A submodule that nobody asked for is an empty directory.
-            EntryKind::Commit => Kind::Directory,
-            EntryKind::Blob => Kind::File { executable: false },
-            EntryKind::BlobExecutable => Kind::File { executable: true },
-            EntryKind::Link => Kind::Link,
-        };
-        paths.insert(path, (kind, entry.oid.to_owned()));
+            let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+            let id = entry.oid.to_owned();
+            let object = Content::Object { source: self.source, id };
+            let (kind, content) = match entry.mode.kind() {
+                EntryKind::Tree => {
+                    self.tree(id, &path, depth + 1)?;
+                    (Kind::Directory, object)
+                }
+                // A submodule that nobody asked for is an empty directory.
+                EntryKind::Commit => (Kind::Directory, Content::Submodule(id)),
+                EntryKind::Blob => (Kind::File { executable: false }, object),
+                EntryKind::BlobExecutable => (Kind::File { executable: true }, object),
+                EntryKind::Link => (Kind::Link, object),
+            };
+            self.nodes.insert(path, Node { kind, content });
+            bounded(self.nodes.len())?;
+        }
+        Ok(())
+    }
+}
+
+fn bounded(paths: usize) -> Result<(), Error> {
+    if paths > MOST_PATHS {
+        return Err(Error::TooLarge { what: "paths", limit: MOST_PATHS as u64 });
     }
     Ok(())
+}
+
+/// `.git` in any spelling that a file system may take for it does not come from a tree.
+fn is_unsafe(name: &str) -> bool {
+    matches!(name, "" | "." | "..") || name.eq_ignore_ascii_case(".git") || name.contains(['/', '\0'])
 }
 
 fn unreadable(path: &str, commit: &str, error: impl Into<gix::Error>) -> Error {
@@ -135,19 +243,24 @@ fn unreadable(path: &str, commit: &str, error: impl Into<gix::Error>) -> Error {
 impl Tree for Commit {
     fn list(&self) -> Result<Vec<Item>, Error> {
         let mut items: Vec<Item> =
-            self.paths.iter().map(|(path, (kind, _))| Item { path: path.clone(), kind: *kind }).collect();
+            self.nodes.iter().map(|(path, node)| Item { path: path.clone(), kind: node.kind }).collect();
         sort(&mut items);
         Ok(items)
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
-        let Some((_, id)) = self.paths.get(path) else {
-            return Err(Error::file("read", std::path::Path::new(path))(std::io::ErrorKind::NotFound.into()));
-        };
-        let mut buffer = Vec::new();
-        let repository = self.repository.to_thread_local();
-        let blob = repository.objects.find_blob(id, &mut buffer);
-        blob.map_err(|error| unreadable(path, &self.hash, error))?;
-        Ok(buffer)
+        let absent = || Error::file("read", std::path::Path::new(path))(std::io::ErrorKind::NotFound.into());
+        match self.nodes.get(path).map(|node| &node.content) {
+            Some(Content::Made(bytes)) => Ok(bytes.clone()),
+            Some(Content::Object { source, id }) => {
+                let source = self.sources.get(*source).ok_or_else(absent)?;
+                let mut buffer = Vec::new();
+                let repository = source.repository.to_thread_local();
+                let blob = repository.objects.find_blob(id, &mut buffer);
+                blob.map_err(|error| unreadable(path, &self.hash, error))?;
+                Ok(buffer)
+            }
+            Some(Content::Submodule(_)) | None => Err(absent()),
+        }
     }
 }

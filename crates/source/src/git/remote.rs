@@ -1,20 +1,25 @@
 //! One conversation with a remote: list references, fetch objects.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use gix::progress::Discard;
 use gix::protocol::handshake::Ref;
-use gix::protocol::transport::Protocol;
-use gix::protocol::transport::client::blocking_io::http::Transport;
+use gix::protocol::transport::client::blocking_io::Transport;
 use gix::remote::fetch::{Shallow, Tags};
 use gix::remote::{Direction, ref_map};
 
-use super::Request;
-use super::commit::Commit;
-use super::transport::{Client, Verdict};
+use super::commit::{Commit, Tag};
+use super::verdict::Verdict;
+use super::{Request, http, ssh};
 use crate::error::{Error, chain};
+
+/// Bytes that the list of a remote's references may take.
+const LARGEST_LISTING: u64 = 64 << 20;
+
+/// What speaks the protocol, whichever way it goes.
+pub(super) type Way = Box<dyn Transport + Send>;
 
 /// The remote of a request.
 pub(super) struct Remote<'a> {
@@ -35,8 +40,8 @@ pub(super) struct Found {
     pub(super) name: String,
     /// The commit it leads to, in hex.
     pub(super) commit: String,
-    /// The annotated tag on the way, in hex.
-    pub(super) tag: Option<String>,
+    /// What it names: the annotated tag on the way, or the commit itself.
+    pub(super) direct: gix::ObjectId,
 }
 
 impl Listed {
@@ -53,9 +58,9 @@ impl Listed {
 impl Found {
     fn of(reference: &Ref) -> Option<Self> {
         let (name, target, peeled) = reference.unpack();
-        let (target, peeled) = (target?, peeled);
-        let commit = peeled.unwrap_or(target).to_string();
-        Some(Self { name: name.to_string(), commit, tag: peeled.map(|_| target.to_string()) })
+        let direct = target?.to_owned();
+        let commit = peeled.map_or(direct, ToOwned::to_owned);
+        Some(Self { name: name.to_string(), commit: commit.to_string(), direct })
     }
 }
 
@@ -63,7 +68,7 @@ impl Remote<'_> {
     /// Lists the references that a full name or a pattern with `*` selects.
     pub(super) fn list(&self, select: &str) -> Result<Listed, Error> {
         let folder = scratch()?;
-        let repository = empty(&folder)?;
+        let repository = empty(&folder, self.request.limits.object)?;
         let (transport, verdict) = self.transport()?;
         let explain = |error: gix::Error| verdict.explain(&chain(&error));
         let spec =
@@ -80,25 +85,23 @@ impl Remote<'_> {
 
     /// Fetches the commit that a full reference name leads to, without history.
     pub(super) fn one(&self, full: &str) -> Result<Commit, Error> {
-        let tags = Tags::None;
-        let mut tag = None;
-        let pick = |listed: &Listed| {
-            let found = listed.find(full)?;
-            tag.clone_from(&found.tag);
-            gix::ObjectId::from_hex(found.commit.as_bytes()).ok()
-        };
+        let pick = |listed: &Listed| listed.find(full).map(|found| found.direct);
         let depth = Shallow::DepthAtRemote(super::one());
-        let mut commit = self.fetch(&[format!("+{full}:refs/wanted")], depth, tags, pick).map_err(
-            |error| match error {
-                Error::NoCommit { .. } => Error::NoReference { name: full.to_owned() },
-                other => other,
-            },
-        )?;
-        commit.tag = tag;
+        let missing = |error| match error {
+            Error::NoCommit { .. } => Error::NoReference { name: full.to_owned() },
+            other => other,
+        };
+        let mut commit =
+            self.fetch(&[format!("+{full}:refs/wanted")], depth, Tags::None, pick).map_err(missing)?;
+        if let Some(name) = full.strip_prefix("refs/tags/") {
+            commit.tag.get_or_insert_with(Tag::default).name = name.to_owned();
+        }
         Ok(commit)
     }
 
     /// Fetches what the refspecs select; the commit is picked from the references.
+    ///
+    /// The listing is held in memory, so that it may be much smaller than what is fetched then.
     pub(super) fn fetch(
         &self,
         specs: &[String],
@@ -107,7 +110,7 @@ impl Remote<'_> {
         pick: impl FnOnce(&Listed) -> Option<gix::ObjectId>,
     ) -> Result<Commit, Error> {
         let folder = scratch()?;
-        let repository = empty(&folder)?;
+        let repository = empty(&folder, self.request.limits.object)?;
         let (transport, verdict) = self.transport()?;
         let explain = |error: gix::Error| verdict.explain(&chain(&error));
         let remote = self.remote(&repository, specs, tags)?;
@@ -121,10 +124,14 @@ impl Remote<'_> {
             }
         };
         let listed = Listed::of(&prepared.ref_map().remote_refs);
+        verdict.allow(self.request.limits.received);
         let Some(id) = pick(&listed) else {
             return Err(self.missing_or(Error::NoCommit { commit: String::new() }));
         };
         let done = prepared.with_shallow(depth).receive(Discard, &self.stop);
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Error::Deadline);
+        }
         done.map_err(|error| self.missing_or(verdict.explain(&chain(&error))))?;
         Commit::open(repository, folder, id)
     }
@@ -142,12 +149,13 @@ impl Remote<'_> {
         }
     }
 
-    fn transport(&self) -> Result<(Transport<Client>, Verdict), Error> {
-        let verdict = Verdict::default();
-        let client = Client::new(self.request, self.deadline, verdict.clone())?;
-        let url = gix::url::parse(self.request.address.bare().as_str())
-            .map_err(|error| Error::Url { reason: chain(&error) })?;
-        Ok((Transport::new_http(client, url, Protocol::V2, false), verdict))
+    fn transport(&self) -> Result<(Way, Verdict), Error> {
+        let verdict = Verdict::new(self.request.limits.received.min(LARGEST_LISTING));
+        let way = match self.request.address.is_ssh() {
+            true => ssh::connect(self.request, self.deadline, &verdict)?,
+            false => http::connect(self.request, self.deadline, &verdict)?,
+        };
+        Ok((way, verdict))
     }
 
     fn remote<'r>(
@@ -168,13 +176,15 @@ fn scratch() -> Result<tempfile::TempDir, Error> {
     made.map_err(|error| Error::file("make a folder in", &std::env::temp_dir())(error))
 }
 
-/// Makes a bare repository that reads no configuration but its own.
-fn empty(folder: &tempfile::TempDir) -> Result<gix::Repository, Error> {
+/// Makes a bare repository that reads no configuration but ours; no object of it may take more bytes than `most`.
+fn empty(folder: &tempfile::TempDir, most: u64) -> Result<gix::Repository, Error> {
+    let options =
+        gix::open::Options::isolated().config_overrides([format!("gitoxide.objects.allocLimit={most}")]);
     let made = gix::ThreadSafeRepository::init_opts(
         folder.path(),
         gix::create::Kind::Bare,
         gix::create::Options::default(),
-        gix::open::Options::isolated(),
+        options,
     );
     made.map(Into::into).map_err(|error| Error::Protocol { text: chain(&error) })
 }

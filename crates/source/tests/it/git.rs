@@ -88,6 +88,87 @@ fn nothing_is_fetched_when_nothing_moved() -> Result<()> {
 }
 
 #[test]
+fn versions_and_commits_are_known_without_a_fetch() -> Result<()> {
+    let server = Server::start()?;
+    let url = server.create("repo")?;
+    let first = server.commit("repo", "main", &[("a", b"1")], "one")?;
+    server.tag("repo", "v1.0.0", &first, Some("a note"))?;
+    let text = |text: &str| Some(text.to_owned());
+    let version = Reference { semver: text(">=1"), ..Reference::default() };
+    let alone = Reference { commit: text(&first), ..Reference::default() };
+    let both = Reference { commit: text(&first), ..branch("main") };
+    let revisions = [format!("v1.0.0@sha1:{first}"), format!("sha1:{first}"), format!("main@sha1:{first}")];
+    for (reference, revision) in [version.clone(), alone, both.clone()].into_iter().zip(revisions) {
+        let mut again = request(&url, reference)?;
+        assert_eq!(commit(&again)?.revision, revision);
+        again.known_revision = Some(revision);
+        assert!(matches!(fetch(&again)?, Fetched::Unchanged { .. }), "{again:?}");
+    }
+    // Two tags of one version: the commits tell which is the newer.
+    let second = server.commit("repo", "main", &[("a", b"2")], "two")?;
+    server.tag("repo", "v1.0.0+build2", &second, None)?;
+    let mut again = request(&url, version)?;
+    again.known_revision = Some(format!("v1.0.0@sha1:{first}"));
+    assert_eq!(commit(&again)?.revision, format!("v1.0.0+build2@sha1:{second}"));
+    // A branch that is gone is noticed although the commit is known.
+    let folder = server.folder("repo");
+    server.run(&folder, &["update-ref", "-d", "refs/heads/main"])?;
+    let mut gone = request(&url, both)?;
+    gone.known_revision = Some(format!("main@sha1:{first}"));
+    assert!(failure(&gone)?.contains("couldn't find remote ref"));
+    Ok(())
+}
+
+#[test]
+fn submodules_are_fetched_when_asked_for() -> Result<()> {
+    let server = Server::start()?;
+    for name in ["inner", "lib", "repo"] {
+        server.create(name)?;
+    }
+    let link = |name: &str, path: &str, of: &str, commit: &str| -> Result<String> {
+        let list = format!("[submodule \"{of}\"]\n\tpath = {path}\n\turl = ../{of}.git\n");
+        let parent = server.commit(name, "main", &[(".gitmodules", list.as_bytes()), ("a", b"1")], "list")?;
+        let folder = server.folder(name);
+        let index = folder.join("index").display().to_string();
+        let git = |args: &[&str]| server.run(&folder, args);
+        git(&["read-tree", &format!("--index-output={index}"), &parent])?;
+        git(&["update-index", "--add", "--cacheinfo", &format!("160000,{commit},{path}")])?;
+        let tree = git(&["write-tree"])?;
+        let commit = git(&["commit-tree", &tree, "-p", &parent, "-m", "link"])?;
+        git(&["update-ref", "refs/heads/main", &commit])?;
+        Ok(commit)
+    };
+    let inner = server.commit("inner", "main", &[("z.yaml", b"z: 1\n")], "inner")?;
+    let lib = link("lib", "deep", "inner", &inner)?;
+    // The submodule's branch moves on; its parent names the older commit.
+    server.commit("lib", "main", &[("new", b"2")], "moved on")?;
+    link("repo", "libs/one", "lib", &lib)?;
+
+    let plain = request(&server.url("repo"), branch("main"))?;
+    let paths = |commit: &Commit| -> Result<Vec<String>> {
+        Ok(commit.list()?.into_iter().map(|item| item.path).collect())
+    };
+    assert_eq!(paths(&commit(&plain)?)?, [".gitmodules", "a", "libs", "libs/one"]);
+    let all = commit(&Request { submodules: true, ..plain })?;
+    let expected = [
+        ".gitmodules",
+        "a",
+        "libs",
+        "libs/one",
+        "libs/one/.git",
+        "libs/one/.gitmodules",
+        "libs/one/a",
+        "libs/one/deep",
+        "libs/one/deep/.git",
+        "libs/one/deep/z.yaml",
+    ];
+    assert_eq!(paths(&all)?, expected);
+    assert_eq!(all.read("libs/one/deep/z.yaml")?, b"z: 1\n");
+    assert_eq!(all.read("libs/one/.git")?, b"gitdir: ../../.git/modules/lib\n");
+    Ok(())
+}
+
+#[test]
 fn what_is_missing_is_named() -> Result<()> {
     let server = Server::start()?;
     let url = server.create("repo")?;
@@ -116,7 +197,7 @@ fn what_is_missing_is_named() -> Result<()> {
 #[test]
 fn credentials_are_sent_and_never_shown() -> Result<()> {
     let basic_auth = Some(("user".to_owned(), "pa:ss+%".to_owned()));
-    let server = Server::start_with(Options { basic_auth })?;
+    let server = Server::start_with(Options { basic_auth, ..Options::default() })?;
     let url = server.create("repo")?;
     server.commit("repo", "main", &[("a", b"1")], "one")?;
     let bare = request(&url, branch("main"))?;
@@ -164,7 +245,7 @@ fn a_silent_server_is_left_in_time() -> Result<()> {
 
 #[test]
 fn addresses_of_other_kinds_are_refused_without_being_repeated() {
-    for text in ["ssh://git:secret@host/x", "file:///etc", "git@github.com:a/b", "https://"] {
+    for text in ["ftp://git:secret@host/x", "file:///etc", "git@github.com:a/b", "https://"] {
         let error = Address::parse(text).expect_err("no address for us");
         assert!(matches!(error, Error::Url { .. }));
         assert!(!error.chain().contains("secret"));

@@ -1,5 +1,10 @@
 //! Tests of the source crate through its front doors.
 
 mod archive;
+mod corpus;
+mod faults;
 mod git;
+mod github;
+mod ssh;
 mod storage;
+mod verify;

@@ -1,11 +1,12 @@
 //! The storage: keep, find out tampering, collect, stay inside.
 
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use sealfast_source::archive::pack;
 use sealfast_source::error::Error;
 use sealfast_source::storage::{Retention, Storage};
-use sealfast_source::tree::{Entry, Memory};
+use sealfast_source::tree::{Entry, Item, Memory, Tree};
 use sealfast_testkit::scratch::Scratch;
 
 fn files(content: &str) -> Memory {
@@ -15,7 +16,7 @@ fn files(content: &str) -> Memory {
 }
 
 #[test]
-fn a_kept_file_verifies_until_it_is_changed() -> Result<()> {
+fn a_kept_file_verifies_until_it_is_changed() -> anyhow::Result<()> {
     let folder = Scratch::new()?;
     let storage = Storage::open(folder.join("data"), Retention::default())?;
     let path = Storage::path("GitRepository", "apps", "repo", "abc.tar.gz");
@@ -32,7 +33,7 @@ fn a_kept_file_verifies_until_it_is_changed() -> Result<()> {
 }
 
 #[test]
-fn old_files_go_and_the_current_one_stays() -> Result<()> {
+fn old_files_go_and_the_current_one_stays() -> anyhow::Result<()> {
     let folder = Scratch::new()?;
     let storage = Storage::open(folder.join("data"), Retention { age: Duration::from_secs(60), records: 2 })?;
     let path = |file: &str| Storage::path("GitRepository", "apps", "repo", file);
@@ -51,10 +52,88 @@ fn old_files_go_and_the_current_one_stays() -> Result<()> {
 }
 
 #[test]
-fn no_path_leads_outside() -> Result<()> {
+fn no_path_leads_outside() -> anyhow::Result<()> {
     let folder = Scratch::new()?;
     let storage = Storage::open(folder.join("data"), Retention::default())?;
     assert!(matches!(storage.read("../secret"), Err(Error::UnsafePath { .. })));
     assert!(matches!(storage.keep("/a", &files(""), None), Err(Error::UnsafePath { .. })));
+    Ok(())
+}
+
+/// A tree whose second file cannot be read, as when a disk is full or broken.
+struct Broken(Memory);
+
+impl Tree for Broken {
+    fn list(&self) -> Result<Vec<Item>, Error> {
+        self.0.list()
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+        if path == "b.yaml" {
+            let source = std::io::ErrorKind::StorageFull.into();
+            return Err(Error::File { action: "read", path: path.into(), source });
+        }
+        self.0.read(path)
+    }
+}
+
+#[test]
+fn a_failure_half_way_leaves_the_old_file_and_nothing_else() -> anyhow::Result<()> {
+    let folder = Scratch::new()?;
+    let storage = Storage::open(folder.join("data"), Retention::default())?;
+    let path = Storage::path("GitRepository", "apps", "repo", "abc.tar.gz");
+    let old = storage.keep(&path, &files("a: 1\n"), None)?;
+    let mut more = files("a: 2\n");
+    more.add("b.yaml", Entry::File { bytes: Vec::new(), executable: false });
+    assert!(storage.keep(&path, &Broken(more), None).is_err());
+    storage.verify(&path, &old.digest)?;
+    let left = std::fs::read_dir(folder.join("data/gitrepository/apps/repo"))?;
+    let names: Vec<_> = left.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<_, _>>()?;
+    assert!(names.iter().all(|name| name == "abc.tar.gz" || name == "abc.tar.gz.lock"), "{names:?}");
+    Ok(())
+}
+
+/// Takes so many bytes and no more.
+struct Full(usize);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = bytes.len().min(self.0);
+        self.0 -= count;
+        if count == 0 { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(count) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_at_every_byte() -> anyhow::Result<()> {
+    let tree = files("a: 1\n");
+    let mut whole = Vec::new();
+    let size = pack(&tree, None, &mut whole)?.size;
+    for room in 0..usize::try_from(size)? {
+        let found = pack(&tree, None, Full(room)).err().map(|error| error.chain());
+        assert!(found.is_some_and(|text| text.contains("no storage space")), "room for {room} of {size}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_verified_is_verified_again_when_it_looks_otherwise() -> anyhow::Result<()> {
+    let folder = Scratch::new()?;
+    let storage = Storage::open(folder.join("data"), Retention::default())?;
+    let path = Storage::path("GitRepository", "apps", "repo", "abc.tar.gz");
+    let stored = storage.keep(&path, &files("a: 1\n"), None)?;
+    storage.verify_once(&path, &stored.digest)?;
+    storage.verify_once(&path, &stored.digest)?;
+    assert!(storage.verify_once(&path, "sha256:00").is_err(), "another digest is another question");
+    let absolute = folder.join("data").join(&path);
+    let mut bytes = std::fs::read(&absolute)?;
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&absolute, bytes)?;
+    assert!(matches!(storage.verify_once(&path, &stored.digest), Err(Error::Digest { .. })));
     Ok(())
 }

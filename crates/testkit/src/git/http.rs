@@ -1,4 +1,4 @@
-//! The HTTP side: a loopback port, basic authentication, a record.
+//! The HTTP side: a loopback port, credentials, faults, a record.
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use tokio::sync::oneshot;
 
 use super::backend::Backend;
+use super::{Fault, Options, tls};
 
 /// Requests with more bytes than this are refused.
 const MOST_BYTES: usize = 256 << 20;
@@ -25,11 +26,15 @@ pub struct Seen {
     pub target: String,
     /// The status it was answered with.
     pub status: u16,
+    /// Whether it brought credentials.
+    pub authorized: bool,
 }
 
 struct Shared {
     backend: Backend,
     basic_auth: Option<(String, String)>,
+    bearer: Option<String>,
+    fault: Mutex<Option<Fault>>,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -48,19 +53,32 @@ impl std::fmt::Debug for Listener {
 }
 
 impl Listener {
-    pub(super) fn start(backend: Backend, basic_auth: Option<(String, String)>) -> Result<Self> {
+    pub(super) fn start(backend: Backend, options: &Options) -> Result<Self> {
         let socket = TcpListener::bind(("127.0.0.1", 0)).context("no loopback port is free")?;
         socket.set_nonblocking(true)?;
         let port = socket.local_addr()?.port();
-        let shared = Arc::new(Shared { backend, basic_auth, seen: Mutex::new(Vec::new()) });
+        let shared = Arc::new(Shared {
+            backend,
+            basic_auth: options.basic_auth.clone(),
+            bearer: options.bearer.clone(),
+            fault: Mutex::default(),
+            seen: Mutex::default(),
+        });
+        let tls = options.tls.as_ref().map(tls::Certificates::acceptor).transpose()?;
         let (stop, stopped) = oneshot::channel();
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let thread = std::thread::spawn(move || {
             runtime.block_on(async move {
                 let Ok(socket) = tokio::net::TcpListener::from_std(socket) else { return };
+                let serving = async {
+                    match tls {
+                        Some(acceptor) => axum::serve(tls::Listener { socket, acceptor }, router).await,
+                        None => axum::serve(socket, router).await,
+                    }
+                };
                 tokio::select! {
-                    _ = async { axum::serve(socket, router).await } => {}
+                    _ = serving => {}
                     _ = stopped => {}
                 }
             });
@@ -71,6 +89,10 @@ impl Listener {
 
     pub(super) fn port(&self) -> u16 {
         self.port
+    }
+
+    pub(super) fn set_fault(&self, fault: Option<Fault>) {
+        *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
     pub(super) fn seen(&self) -> Vec<Seen> {
@@ -89,15 +111,24 @@ impl Drop for Listener {
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (method, target) = (request.method().to_string(), request.uri().to_string());
-    let response = match authenticate(&shared, request.headers()) {
-        Ok(user) => match forward(&shared, request, user.as_deref()).await {
+    let authorized = request.headers().contains_key("authorization");
+    let fault = shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let response = match (fault, authenticate(&shared, request.headers())) {
+        (Some(fault), _) => {
+            let whole = match fault.needs_answer() {
+                true => forward(&shared, request, None).await.ok(),
+                false => None,
+            };
+            fault.answer(&target, whole).await
+        }
+        (None, Ok(user)) => match forward(&shared, request, user.as_deref()).await {
             Ok(response) => response,
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}")),
         },
-        Err(refusal) => *refusal,
+        (None, Err(refusal)) => *refusal,
     };
-    let status = response.status().as_u16();
-    shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(Seen { method, target, status });
+    let seen = Seen { method, target, status: response.status().as_u16(), authorized };
+    shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
     response
 }
 
@@ -109,11 +140,16 @@ async fn forward(shared: &Shared, request: Request, user: Option<&str>) -> Resul
 
 /// Returns the user, or the refusal.
 fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Option<String>, Box<Response<Body>>> {
-    let Some((user, password)) = &shared.basic_auth else { return Ok(None) };
     let given = headers.get("authorization").and_then(|value| value.to_str().ok());
-    let expected = format!("Basic {}", base64(format!("{user}:{password}").as_bytes()));
+    let (user, expected) = match (&shared.basic_auth, &shared.bearer) {
+        (Some((user, password)), _) => {
+            (user.clone(), format!("Basic {}", base64(format!("{user}:{password}").as_bytes())))
+        }
+        (None, Some(token)) => ("bearer".to_owned(), format!("Bearer {token}")),
+        (None, None) => return Ok(None),
+    };
     if given == Some(&expected) {
-        return Ok(Some(user.clone()));
+        return Ok(Some(user));
     }
     let mut refusal = plain(StatusCode::UNAUTHORIZED, "credentials are needed\n");
     refusal
@@ -122,7 +158,7 @@ fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Option<String>, 
     Err(Box::new(refusal))
 }
 
-fn plain(status: StatusCode, text: &str) -> Response<Body> {
+pub(super) fn plain(status: StatusCode, text: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(text.to_owned()));
     *response.status_mut() = status;
     response

@@ -6,50 +6,31 @@ use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gix::protocol::transport::Protocol;
 use gix::protocol::transport::client::blocking_io::http::{
-    GetResponse, Http, PostBodyDataKind, PostResponse,
+    GetResponse, Http, PostBodyDataKind, PostResponse, Transport,
 };
 use reqwest::StatusCode;
 use reqwest::blocking::{self, RequestBuilder, Response};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret as _;
 
-use super::{Auth, Proxy, Request};
+use super::remote::Way;
+use super::verdict::{Said, Verdict};
+use super::{Auth, Proxy, Request, trust};
 use crate::error::{Error, chain};
 
-/// What the remote said last, kept aside because the protocol layers above wrap it in words of their own.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Verdict(Arc<Mutex<Option<Said>>>);
-
-#[derive(Clone, Debug)]
-enum Said {
-    Status(u16, String),
-    Deadline,
-    Failed(String),
-}
-
-impl Verdict {
-    fn say(&self, said: Said) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
-    }
-
-    /// Returns the error for a failure whose text is known.
-    pub(super) fn explain(&self, text: &str) -> Error {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).clone() {
-            Some(Said::Status(401, _)) => Error::Authentication,
-            Some(Said::Status(403, _)) => Error::Forbidden,
-            Some(Said::Status(404, _)) => Error::NoRepository,
-            Some(Said::Status(status, path)) => Error::Status { path, status },
-            Some(Said::Deadline) => Error::Deadline,
-            Some(Said::Failed(text)) => Error::Protocol { text },
-            None => Error::Protocol { text: text.to_owned() },
-        }
-    }
+/// Makes the way to the remote of a request.
+pub(super) fn connect(request: &Request, deadline: Instant, verdict: &Verdict) -> Result<Way, Error> {
+    let client = Client::new(request, deadline, verdict.clone())?;
+    let url = gix::url::parse(request.address.bare().as_str())
+        .map_err(|error| Error::Url { reason: chain(&error) })?;
+    Ok(Box::new(Transport::new_http(client, url, Protocol::V2, false)))
 }
 
 /// The HTTP client of one conversation.
 #[derive(Clone)]
-pub(super) struct Client {
+struct Client {
     http: blocking::Client,
     /// Sent only to the origin that the address names.
     authorization: Option<HeaderValue>,
@@ -60,27 +41,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(request: &Request, deadline: Instant, verdict: Verdict) -> Result<Self, Error> {
-        // Fails when a provider is there already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = blocking::Client::builder()
-            .user_agent("git/sealfast")
+    fn new(request: &Request, deadline: Instant, verdict: Verdict) -> Result<Self, Error> {
+        let builder = builder(request)?
             .connect_timeout(remaining(deadline).min(Duration::from_secs(30)))
             .timeout(None)
             .redirect(redirects());
-        if let Some(ca) = &request.ca {
-            let found = reqwest::Certificate::from_pem_bundle(ca).map_err(setting("ca.crt"))?;
-            builder = builder.tls_certs_merge(found);
-        }
-        if let Some(own) = &request.client_certificate {
-            let mut pem = zeroize::Zeroizing::new(own.key.expose_secret().as_bytes().to_vec());
-            pem.push(b'\n');
-            pem.extend_from_slice(&own.certificate);
-            builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(setting("tls.crt"))?);
-        }
-        if let Some(proxy) = &request.proxy {
-            builder = builder.proxy(through(proxy)?);
-        }
         Ok(Self {
             http: builder.build().map_err(setting("tls"))?,
             authorization: authorization(request)?,
@@ -186,7 +151,7 @@ impl Http for Client {
 }
 
 /// A request that is sent when its answer is first read.
-pub(super) struct Exchange {
+struct Exchange {
     client: Client,
     url: String,
     headers: HeaderMap,
@@ -206,7 +171,7 @@ impl Exchange {
 }
 
 /// Takes the body of a request.
-pub(super) struct Upload(Arc<Mutex<Exchange>>);
+struct Upload(Arc<Mutex<Exchange>>);
 
 impl Write for Upload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -220,7 +185,7 @@ impl Write for Upload {
 }
 
 /// The headers of an answer, a line each.
-pub(super) enum Headers {
+enum Headers {
     Known(Cursor<Vec<u8>>),
     Later(Arc<Mutex<Exchange>>),
 }
@@ -261,7 +226,7 @@ impl BufRead for Headers {
 }
 
 /// The body of an answer.
-pub(super) struct Body {
+struct Body {
     inner: Option<BufReader<Answer>>,
     later: Option<Arc<Mutex<Exchange>>>,
 }
@@ -277,11 +242,13 @@ impl Read for Answer {
             self.client.verdict.say(Said::Deadline);
             return Err(io::ErrorKind::TimedOut.into());
         }
-        self.response.read(buffer).inspect_err(|_| {
+        let count = self.response.read(buffer).inspect_err(|_| {
             if remaining(self.client.deadline).is_zero() {
                 self.client.verdict.say(Said::Deadline);
             }
-        })
+        })?;
+        self.client.verdict.received(count)?;
+        Ok(count)
     }
 }
 
@@ -321,6 +288,25 @@ fn remaining(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
+/// Returns a client that trusts, shows and goes through what the request says.
+pub(crate) fn builder(request: &Request) -> Result<blocking::ClientBuilder, Error> {
+    // Fails when a provider is there already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = blocking::Client::builder().user_agent("git/sealfast");
+    if let Some(ca) = &request.ca {
+        builder = builder.tls_backend_preconfigured(trust::config(ca, request.client_certificate.as_ref())?);
+    } else if let Some(own) = &request.client_certificate {
+        let mut pem = zeroize::Zeroizing::new(own.key.expose_secret().as_bytes().to_vec());
+        pem.push(b'\n');
+        pem.extend_from_slice(&own.certificate);
+        builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(setting("tls.crt"))?);
+    }
+    if let Some(proxy) = &request.proxy {
+        builder = builder.proxy(through(proxy)?);
+    }
+    Ok(builder)
+}
+
 /// At most ten, and never from `https` to `http`.
 fn redirects() -> reqwest::redirect::Policy {
     reqwest::redirect::Policy::custom(|attempt| {
@@ -343,7 +329,7 @@ fn authorization(request: &Request) -> Result<Option<HeaderValue>, Error> {
         (Auth::Basic { username, password }, _) => basic(username, password.expose_secret()),
         (Auth::Bearer(token), _) => zeroize::Zeroizing::new(format!("Bearer {}", token.expose_secret())),
         (Auth::None, Some((user, password))) => basic(user, password.expose_secret()),
-        (Auth::None, None) => return Ok(None),
+        (Auth::None, None) | (Auth::Ssh(_), _) => return Ok(None),
     };
     let mut value = HeaderValue::from_str(&text).map_err(setting("credentials"))?;
     value.set_sensitive(true);

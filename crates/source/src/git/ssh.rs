@@ -1,0 +1,255 @@
+//! Git over SSH, in this process.
+//!
+//! No program, no file, no agent: only the key and the hosts that are given. A thread of its own drives the connection; it ends with the conversation or at the deadline.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use gix::protocol::transport::Protocol;
+use gix::protocol::transport::client::git::ConnectMode;
+use gix::protocol::transport::client::git::blocking_io::Connection;
+use russh::client::{self, AuthResult, Handle};
+use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKey, decode_secret_key};
+use russh::{Channel, ChannelMsg, Preferred};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::known_hosts::{Doubt, HostKeys};
+use super::pipe::{self, Task};
+use super::remote::Way;
+use super::verdict::{Said, Verdict};
+use super::{Auth, Proxy, Request, proxy};
+use crate::error::{Error, chain};
+
+/// The user when the address names none.
+const DEFAULT_USER: &str = "git";
+/// Bytes of the remote's complaints that are kept.
+const LONGEST_COMPLAINT: usize = 4 << 10;
+
+/// An SSH key, and the host keys that are trusted.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Private key: OpenSSH, PKCS #1 or PKCS #8, PEM.
+    pub identity: SecretString,
+    /// Opens the key.
+    pub password: Option<SecretString>,
+    /// Text of a `known_hosts` file.
+    pub known_hosts: String,
+}
+
+/// Whether a private key can be used as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It can.
+    Open,
+    /// It needs a password.
+    Locked,
+    /// It is no key that is understood.
+    Unreadable,
+}
+
+/// Looks at a private key in PEM.
+#[must_use]
+pub fn key_state(identity: &SecretString) -> KeyState {
+    match decode_secret_key(identity.expose_secret(), None) {
+        Ok(key) if key.is_encrypted() => KeyState::Locked,
+        Ok(_) => KeyState::Open,
+        Err(russh::keys::Error::KeyIsEncrypted) => KeyState::Locked,
+        Err(_) if identity.expose_secret().contains("ENCRYPTED") => KeyState::Locked,
+        Err(_) => KeyState::Unreadable,
+    }
+}
+
+/// Makes the way to the remote of a request. What goes wrong later is told by the verdict.
+pub(super) fn connect(request: &Request, deadline: Instant, verdict: &Verdict) -> Result<Way, Error> {
+    let job = Job::new(request, verdict)?;
+    let (blocking, task) = pipe::pair();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::Protocol { text: error.to_string() })?;
+    let path = job.path.clone();
+    let verdict = verdict.clone();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let talk = tokio::time::timeout_at(deadline.into(), job.run(task));
+            match talk.await {
+                Ok(Ok(())) => {}
+                Ok(Err(said)) => verdict.say(said),
+                Err(_) => verdict.say(Said::Deadline),
+            }
+        });
+    });
+    let url = request.address.bare().as_str().into();
+    let connection = Connection::new(
+        blocking.reader,
+        blocking.writer,
+        Protocol::V2,
+        path,
+        None::<(&str, _)>,
+        ConnectMode::Process,
+        false,
+    );
+    Ok(Box::new(connection.custom_url(Some(url))))
+}
+
+/// All that a connection needs.
+struct Job {
+    host: String,
+    port: u16,
+    user: String,
+    path: String,
+    key: Arc<PrivateKey>,
+    hosts: HostKeys,
+    proxy: Option<Proxy>,
+    verdict: Verdict,
+}
+
+impl Job {
+    fn new(request: &Request, verdict: &Verdict) -> Result<Self, Error> {
+        let Auth::Ssh(login) = &request.auth else { return Err(Error::Authentication) };
+        let (host, port) = request.address.host_and_port();
+        let hosts = HostKeys::of(&login.known_hosts, host, port);
+        if hosts.is_empty() {
+            return Err(Error::Protocol { text: doubted(Doubt::Unknown) });
+        }
+        let password = login.password.as_ref().map(|password| password.expose_secret());
+        let key = decode_secret_key(login.identity.expose_secret(), password);
+        let key = key.map_err(|error| Error::Setting { setting: "identity", source: Box::new(error) })?;
+        let user = request.address.user().map(|(user, _)| user.clone()).filter(|user| !user.is_empty());
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            user: user.unwrap_or_else(|| DEFAULT_USER.to_owned()),
+            path: crate::url::plain(request.address.bare().path()),
+            key: Arc::new(key),
+            hosts,
+            proxy: request.proxy.clone(),
+            verdict: verdict.clone(),
+        })
+    }
+
+    async fn run(&self, task: Task) -> Result<(), Said> {
+        let stream = proxy::connect(&self.host, self.port, self.proxy.as_ref()).await;
+        let stream =
+            stream.map_err(|error| Said::Failed(format!("dial tcp {}:{}: {error}", self.host, self.port)))?;
+        let doubt = Arc::new(Mutex::new(None));
+        let guard = Guard { hosts: self.hosts.clone(), doubt: Arc::clone(&doubt) };
+        let connected = client::connect_stream(Arc::new(self.config()), stream, guard).await;
+        let mut session =
+            connected.map_err(|error| match *doubt.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(doubt) => Said::Failed(doubted(doubt)),
+                None => Said::Failed(format!("ssh: handshake failed: {}", chain(&error))),
+            })?;
+        self.log_in(&mut session).await?;
+        let channel = session.channel_open_session().await.map_err(failed)?;
+        self.talk(channel, task).await
+    }
+
+    fn config(&self) -> client::Config {
+        let preferred = Preferred { key: Cow::Owned(self.hosts.algorithms()), ..Preferred::DEFAULT };
+        client::Config { preferred, nodelay: true, ..client::Config::default() }
+    }
+
+    async fn log_in(&self, session: &mut Handle<Guard>) -> Result<(), Said> {
+        let hash = session.best_supported_rsa_hash().await.map_err(failed)?.flatten();
+        let key = PrivateKeyWithHashAlg::new(Arc::clone(&self.key), hash);
+        match session.authenticate_publickey(&self.user, key).await.map_err(failed)? {
+            AuthResult::Success => Ok(()),
+            AuthResult::Failure { .. } => Err(Said::Failed(
+                "ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported methods remain"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Runs the remote's program and moves bytes until one side has enough.
+    async fn talk(&self, channel: Channel<client::Msg>, task: Task) -> Result<(), Said> {
+        // Servers that do not take the variable speak an older protocol, which is understood too.
+        channel.set_env(false, "GIT_PROTOCOL", "version=2").await.map_err(failed)?;
+        let command = format!("git-upload-pack '{}'", self.path.replace('\'', "'\\''"));
+        channel.exec(true, command).await.map_err(failed)?;
+        let (mut incoming, outgoing) = channel.split();
+        let Task { answers, mut requests } = task;
+        let feed = async {
+            while let Some(chunk) = requests.recv().await {
+                outgoing.data(chunk.as_ref()).await.map_err(failed)?;
+            }
+            Ok(())
+        };
+        let drain = async {
+            let (mut complaint, mut status) = (Vec::new(), None);
+            while let Some(message) = incoming.wait().await {
+                match message {
+                    ChannelMsg::Data { data } => {
+                        // The verdict knows why when there is too much.
+                        if self.verdict.received(data.len()).is_err()
+                            || answers.send(Bytes::copy_from_slice(&data)).await.is_err()
+                        {
+                            return Ok(());
+                        }
+                    }
+                    ChannelMsg::ExtendedData { data, .. } => {
+                        let room = LONGEST_COMPLAINT.saturating_sub(complaint.len());
+                        complaint.extend_from_slice(&data[..data.len().min(room)]);
+                    }
+                    ChannelMsg::ExitStatus { exit_status } => status = Some(exit_status),
+                    ChannelMsg::Failure => return Err(Said::Failed("the remote runs no Git".to_owned())),
+                    _ => {}
+                }
+            }
+            judge(status, &complaint)
+        };
+        tokio::select! {
+            done = feed => done,
+            done = drain => done,
+        }
+    }
+}
+
+/// Says what an end of the remote's program means.
+fn judge(status: Option<u32>, complaint: &[u8]) -> Result<(), Said> {
+    if status == Some(0) {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(complaint);
+    let text = text.trim();
+    let lower = text.to_lowercase();
+    let unknown =
+        ["not found", "does not appear to be a git repository", "does not exist", "no such repository"];
+    if unknown.iter().any(|words| lower.contains(words)) {
+        return Err(Said::NoRepository);
+    }
+    match text.lines().next() {
+        Some(line) => Err(Said::Failed(line.to_owned())),
+        None => Err(Said::Failed("unexpected EOF".to_owned())),
+    }
+}
+
+/// Lets in only hosts that are known.
+struct Guard {
+    hosts: HostKeys,
+    doubt: Arc<Mutex<Option<Doubt>>>,
+}
+
+impl client::Handler for Guard {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKey) -> Result<bool, Self::Error> {
+        let verdict = self.hosts.check(shown);
+        *self.doubt.lock().unwrap_or_else(PoisonError::into_inner) = verdict.err();
+        Ok(verdict.is_ok())
+    }
+}
+
+fn doubted(doubt: Doubt) -> String {
+    let what = match doubt {
+        Doubt::Unknown => "key is unknown",
+        Doubt::Mismatch => "key mismatch",
+        Doubt::Revoked => "key is revoked",
+    };
+    format!("ssh: handshake failed: knownhosts: {what}")
+}
+
+fn failed(error: russh::Error) -> Said {
+    Said::Failed(chain(&error))
+}

@@ -1,0 +1,112 @@
+//! AWS credentials and a CodeCommit address -> user and password for Git.
+//!
+//! Follows: AWS Signature Version 4, with the method `GIT`, the host as the only header and nothing for a body.
+
+use hmac::{Hmac, Mac as _};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+
+use crate::archive::hex;
+use crate::error::Error;
+use crate::url::Address;
+
+const SERVICE: &str = "codecommit";
+
+/// Credentials of AWS.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Access key id.
+    pub id: String,
+    /// Secret access key.
+    pub secret: SecretString,
+    /// Token of a session.
+    pub session: Option<SecretString>,
+}
+
+/// Returns the region of a CodeCommit address.
+///
+/// # Errors
+/// [`Error::Url`] when it is none.
+pub fn region(address: &Address) -> Result<String, Error> {
+    let invalid = |reason: String| Error::Url { reason };
+    if address.scheme() != "https" {
+        return Err(invalid("AWS CodeCommit authentication requires an HTTPS Git URL".to_owned()));
+    }
+    let (host, _) = address.host_and_port();
+    let parts: Vec<&str> = host.split('.').collect();
+    let ends = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
+    if parts.len() < 4 || !matches!(parts[0], "git-codecommit" | "git-codecommit-fips") || !ends {
+        return Err(invalid(format!("invalid AWS CodeCommit Git URL: {host}")));
+    }
+    Ok(parts[1].to_owned())
+}
+
+/// Returns user and password, which hold for a quarter of an hour.
+///
+/// # Errors
+/// As for [`region`].
+pub fn sign(
+    address: &Address,
+    credentials: &Credentials,
+    now: Timestamp,
+) -> Result<(String, SecretString), Error> {
+    let region = region(address)?;
+    let (host, _) = address.host_and_port();
+    let (day, time) = (now.strftime("%Y%m%d").to_string(), now.strftime("%Y%m%dT%H%M%S").to_string());
+    let canonical = format!("GIT\n{}\n\nhost:{host}\n\nhost\n", address.bare().path());
+    let scope = format!("{day}/{region}/{SERVICE}/aws4_request");
+    let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
+    let first = zeroize::Zeroizing::new(format!("AWS4{}", credentials.secret.expose_secret()));
+    let parts = [day.as_str(), region.as_str(), SERVICE, "aws4_request", text.as_str()];
+    let signature = parts.iter().fold(first.as_bytes().to_vec(), |key, part| mac(&key, part));
+    let user = match &credentials.session {
+        Some(token) => format!("{}%{}", credentials.id, token.expose_secret()),
+        None => credentials.id.clone(),
+    };
+    Ok((user, SecretString::from(format!("{time}Z{}", hex(&signature)))))
+}
+
+fn mac(key: &[u8], text: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        Address::parse(text).expect("an address")
+    }
+
+    #[test]
+    fn only_addresses_of_the_service_are_signed() {
+        let good = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/app";
+        assert_eq!(region(&address(good)).ok().as_deref(), Some("eu-west-1"));
+        for bad in [
+            "http://git-codecommit.eu-west-1.amazonaws.com/v1/repos/app",
+            "https://git-codecommit.eu-west-1.amazonaws.com.evil.example/v1/repos/app",
+            "https://example.com/app",
+        ] {
+            assert!(region(&address(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_password_is_a_time_and_a_signature() {
+        let now: Timestamp = "2026-02-03T04:05:06Z".parse().expect("a time");
+        let session = Some(SecretString::from("token"));
+        let credentials =
+            Credentials { id: "AKID".to_owned(), secret: SecretString::from("secret"), session };
+        let good = address("https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/app");
+        let (user, password) = sign(&good, &credentials, now).expect("a signature");
+        assert_eq!(user, "AKID%token");
+        let text = password.expose_secret();
+        assert_eq!((&text[..16], text.len()), ("20260203T040506Z", 80));
+        let other = address("https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/other");
+        let (_, changed) = sign(&other, &credentials, now).expect("a signature");
+        assert_ne!(changed.expose_secret(), text);
+    }
+}

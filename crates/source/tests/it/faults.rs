@@ -1,0 +1,150 @@
+//! Remotes that go wrong in every way, or want certificates and tokens.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use sealfast_source::git::{Auth, ClientCertificate, Fetched, Limits, Reference, Request, fetch};
+use sealfast_source::url::Address;
+use sealfast_testkit::git::tls::Certificates;
+use sealfast_testkit::git::{Fault, Options, Server};
+use secrecy::SecretString;
+
+fn request(url: &str) -> Result<Request> {
+    let reference = Reference { branch: Some("main".to_owned()), ..Reference::default() };
+    Ok(Request { timeout: Duration::from_secs(20), ..Request::new(Address::parse(url)?, reference) })
+}
+
+fn revision(request: &Request) -> Result<String> {
+    match fetch(request)? {
+        Fetched::Commit(commit) => Ok(commit.revision.clone()),
+        Fetched::Unchanged { revision } => bail!("unchanged: {revision}"),
+    }
+}
+
+fn failure(request: &Request) -> Result<String> {
+    Ok(fetch(request).err().context("it must fail")?.chain())
+}
+
+/// A server with one commit that no compression makes small.
+fn server(options: Options) -> Result<(Server, String)> {
+    let server = Server::start_with(options)?;
+    let url = server.create("repo")?;
+    let mut noise = Vec::new();
+    let mut state = 1_u32;
+    for _ in 0..200_000 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        noise.push((state >> 24) as u8);
+    }
+    server.commit("repo", "main", &[("noise", &noise)], "one")?;
+    Ok((server, url))
+}
+
+#[test]
+fn faults_end_in_time_with_their_reason_and_pass() -> Result<()> {
+    let (server, url) = server(Options::default())?;
+    let long = request(&url)?;
+    let short = Request { timeout: Duration::from_millis(700), ..long.clone() };
+    let start = Instant::now();
+    for fault in [Fault::Hang, Fault::Stall(40), Fault::Stall(4)] {
+        server.set_fault(Some(fault.clone()));
+        let text = failure(&short)?;
+        assert_eq!(text, format!("unable to clone '{url}': context deadline exceeded"), "{fault:?}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(15));
+    server.set_fault(Some(Fault::Status(500)));
+    assert!(failure(&long)?.ends_with("status code: 500"));
+    server.set_fault(Some(Fault::Truncate(60)));
+    assert!(failure(&long)?.starts_with(&format!("unable to clone '{url}': ")));
+    server.set_fault(None);
+    revision(&long)?;
+    Ok(())
+}
+
+#[test]
+fn a_pack_that_stalls_or_breaks_off_is_no_commit() -> Result<()> {
+    let (server, url) = server(Options::default())?;
+    let short = Request { timeout: Duration::from_millis(1500), ..request(&url)? };
+    // The first two answers are smaller, the pack is larger.
+    server.set_fault(Some(Fault::Stall(50_000)));
+    assert!(failure(&short)?.ends_with("context deadline exceeded"));
+    server.set_fault(Some(Fault::Truncate(50_000)));
+    let text = failure(&request(&url)?)?;
+    assert!(text.starts_with(&format!("unable to clone '{url}': ")), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_redirect_takes_no_credentials_along() -> Result<()> {
+    let basic_auth = Some(("user".to_owned(), "pass".to_owned()));
+    let (server, url) = server(Options { basic_auth: basic_auth.clone(), ..Options::default() })?;
+    let (other, _) = self::server(Options::default())?;
+    let origin = other.url("x").trim_end_matches("/x.git").to_owned();
+    let auth = Auth::Basic { username: "user".to_owned(), password: SecretString::from("pass") };
+    let wanted = Request { auth, ..request(&url)? };
+    revision(&wanted)?;
+    assert!(server.seen().iter().all(|seen| seen.authorized));
+    server.set_fault(Some(Fault::Redirect(origin)));
+    revision(&wanted)?;
+    assert!(!other.seen().is_empty());
+    assert!(other.seen().iter().all(|seen| !seen.authorized), "{:?}", other.seen());
+    Ok(())
+}
+
+#[test]
+fn what_a_remote_may_send_is_bounded() -> Result<()> {
+    let (server, url) = server(Options::default())?;
+    let with = |received, object| -> Result<Request> {
+        Ok(Request { limits: Limits { received, object }, ..request(&url)? })
+    };
+    revision(&with(1 << 20, 1 << 20)?)?;
+    let text = failure(&with(20_000, 1 << 20)?)?;
+    assert!(text.contains("more than the limit of 20000 bytes from the remote"), "{text}");
+    failure(&with(1 << 20, 20_000)?)?;
+    server.set_fault(Some(Fault::Flood));
+    let text = failure(&with(1 << 20, 1 << 20)?)?;
+    assert!(text.contains("more than the limit of 1048576 bytes from the remote"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn certificates_of_both_sides_are_checked() -> Result<()> {
+    let certificates = Certificates::new()?.with_clients();
+    let (ca, (certificate, key)) = (certificates.ca.clone(), certificates.client()?);
+    let (_server, url) = server(Options { tls: Some(certificates.clone()), ..Options::default() })?;
+    let bare = request(&url)?;
+    assert!(failure(&bare)?.starts_with(&format!("unable to clone '{url}': ")));
+    let trusting = Request { ca: Some(ca.into_bytes()), ..bare.clone() };
+    failure(&trusting)?;
+    let own = ClientCertificate { certificate: certificate.into_bytes(), key: SecretString::from(key) };
+    let both = Request { client_certificate: Some(own), ..trusting.clone() };
+    revision(&both)?;
+    let other = Certificates::new()?.ca.into_bytes();
+    failure(&Request { ca: Some(other), ..both })?;
+    Ok(())
+}
+
+#[test]
+fn a_server_may_show_the_authority_itself_when_it_is_trusted() -> Result<()> {
+    let certificates = Certificates::in_one()?;
+    let ca = certificates.ca.clone().into_bytes();
+    let (_server, url) = server(Options { tls: Some(certificates), ..Options::default() })?;
+    failure(&request(&url)?)?;
+    revision(&Request { ca: Some(ca.clone()), ..request(&url)? })?;
+    // The name must still be right, and another certificate is another certificate.
+    failure(&Request { ca: Some(ca), ..request(&url.replace("127.0.0.1", "localhost"))? })?;
+    let other = Certificates::in_one()?.ca.into_bytes();
+    failure(&Request { ca: Some(other), ..request(&url)? })?;
+    failure(&Request { ca: Some(b"bogus".to_vec()), ..request(&url)? })?;
+    Ok(())
+}
+
+#[test]
+fn a_token_opens_the_way() -> Result<()> {
+    let (_server, url) = server(Options { bearer: Some("token-1".to_owned()), ..Options::default() })?;
+    let bare = request(&url)?;
+    assert!(failure(&bare)?.ends_with("authentication required"));
+    let with = Request { auth: Auth::Bearer(SecretString::from("token-1")), ..bare };
+    revision(&with)?;
+    assert!(!format!("{with:?}").contains("token-1"));
+    Ok(())
+}

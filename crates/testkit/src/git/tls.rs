@@ -1,0 +1,129 @@
+//! TLS for the Git server: an authority and certificates by it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Result;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// An authority, and a certificate for 127.0.0.1 and `localhost` by it.
+#[derive(Clone, Debug)]
+pub struct Certificates {
+    /// The authority's certificate, PEM.
+    pub ca: String,
+    ca_der: CertificateDer<'static>,
+    ca_key: String,
+    server: (CertificateDer<'static>, Vec<u8>),
+    wants_client: bool,
+}
+
+impl Certificates {
+    /// Makes an authority and a server certificate.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn new() -> Result<Self> {
+        let ca_key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&ca_key)?;
+        let issuer = Issuer::new(params, &ca_key);
+        let key = KeyPair::generate()?;
+        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let server = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
+        Ok(Self {
+            ca: ca.pem(),
+            ca_der: ca.der().clone(),
+            ca_key: ca_key.serialize_pem(),
+            server: (server.der().clone(), key.serialize_der()),
+            wants_client: false,
+        })
+    }
+
+    /// Makes an authority that is the server, too, as people make them in one step.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn in_one() -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()])?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&key)?;
+        let server = (ca.der().clone(), key.serialize_der());
+        Ok(Self {
+            ca: ca.pem(),
+            ca_der: ca.der().clone(),
+            ca_key: key.serialize_pem(),
+            server,
+            wants_client: false,
+        })
+    }
+
+    /// Makes the server refuse clients without a certificate of the authority.
+    #[must_use]
+    pub fn with_clients(mut self) -> Self {
+        self.wants_client = true;
+        self
+    }
+
+    /// Makes a client's certificate and key, PEM.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn client(&self) -> Result<(String, String)> {
+        let ca_key = KeyPair::from_pem(&self.ca_key)?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = Issuer::new(params, &ca_key);
+        let key = KeyPair::generate()?;
+        let client = CertificateParams::new(vec!["client".to_owned()])?.signed_by(&key, &issuer)?;
+        Ok((client.pem(), key.serialize_pem()))
+    }
+
+    pub(super) fn acceptor(&self) -> Result<TlsAcceptor> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
+        let builder = if self.wants_client {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.ca_der.clone())?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
+            builder.with_client_cert_verifier(verifier)
+        } else {
+            builder.with_no_client_auth()
+        };
+        let (certificate, key) = self.server.clone();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
+        Ok(TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate], key)?)))
+    }
+}
+
+/// Accepts connections and shakes hands.
+pub(super) struct Listener {
+    pub(super) socket: TcpListener,
+    pub(super) acceptor: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Listener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let Ok((stream, address)) = self.socket.accept().await else { continue };
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.socket.local_addr()
+    }
+}
