@@ -39,7 +39,7 @@ pub(crate) fn start(level: Level, encoding: Encoding) {
         Level::Info => "info",
         Level::Error => "error",
     };
-    let ours = ["apiserver", "controllers", "cluster", "source", "keys", "kustomize"];
+    let ours = ["cli", "apiserver", "controllers", "cluster", "source", "keys", "kustomize"];
     let filter = ours.map(|name| format!("sealfast_{name}={level}")).join(",");
     let builder = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))

@@ -10,8 +10,8 @@ use sealfast_controllers::probes::{self, Health, Ready, Server};
 use sealfast_controllers::run::{self, Handle};
 
 use crate::diagnostic::Failure;
+use crate::log;
 use crate::up::Stop;
-use crate::{log, output};
 
 mod flags;
 
@@ -48,7 +48,7 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
         _ = stop.asked() => return Ok(()),
     };
     let Some(mut led) = led else { return Err(lost_lease()) };
-    output::talk(&format!("controllers run against {} until Ctrl-C", client.address()));
+    tracing::info!(target: "sealfast_cli", server = client.address(), "the controllers run until they are told to end");
     let (handle, _metrics) = begin(client, options, metrics).await?;
     let lost = tokio::select! {
         _ = stop.asked() => false,
@@ -93,7 +93,7 @@ fn started<T>(result: Result<T, sealfast_controllers::error::Error>) -> Result<T
 async fn elected(leases: Vec<Candidate>, client: &Client) -> Option<Vec<Leadership>> {
     let mut led: Vec<Leadership> = Vec::new();
     for candidate in leases {
-        tracing::info!(lease = candidate.name, "waiting for the lease");
+        tracing::info!(target: "sealfast_cli", lease = candidate.name, "waiting for the lease");
         let next = candidate.elected(client.clone());
         tokio::pin!(next);
         tokio::select! {

@@ -72,6 +72,7 @@ pub fn reference(object: &Value) -> Value {
 #[derive(Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<Event>,
+    component: &'static str,
 }
 
 impl Recorder {
@@ -93,11 +94,34 @@ impl Recorder {
                 receiver.flush().await;
             }
         });
-        (Recorder { queue }, task)
+        (Recorder { queue, component }, task)
     }
 
-    /// Records an event.
+    /// Records an event, and logs it.
     pub fn record(&self, event: Event) {
+        let about = |field: &str| event.about[field].as_str().unwrap_or_default().to_owned();
+        let (kind, namespace, name) = (about("kind"), about("namespace"), about("name"));
+        let (controller, reason) = (self.component, &event.reason);
+        match event.severity {
+            Severity::Info => tracing::info!(
+                controller,
+                controllerKind = kind,
+                namespace,
+                name,
+                reason,
+                "{}",
+                event.message
+            ),
+            Severity::Error => tracing::warn!(
+                controller,
+                controllerKind = kind,
+                namespace,
+                name,
+                reason,
+                "{}",
+                event.message
+            ),
+        }
         if self.queue.try_send(event).is_err() {
             tracing::warn!("too many events waiting: one is dropped");
         }

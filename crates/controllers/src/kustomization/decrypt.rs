@@ -13,8 +13,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use sealfast_k8s::object;
+use sealfast_keys::error::Error as KeysError;
 use sealfast_keys::keyring::Keyring;
-use sealfast_keys::unlock;
+use sealfast_keys::{aws_kms, azure_kv, gcp_kms, unlock};
 use sealfast_kustomize::files::{Entry, Files, base_name, is_within, join};
 use sealfast_kustomize::spec::{ReferencedInputs, referenced_inputs};
 use sealfast_sops::cipher::DataKey;
@@ -82,18 +83,7 @@ pub fn keyring(secret: &Value, entries: Entries) -> Result<Keyring, Failure> {
         if entries == Entries::Age && !entry.ends_with(".agekey") {
             continue;
         }
-        let added = if entry.ends_with(".asc") {
-            keyring.add_pgp_armored(bytes.as_slice())
-        } else if entry.ends_with(".agekey") {
-            keyring.add_age_identities(&Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
-        } else if entry == "sops.vault-token" {
-            let token = SecretString::from(String::from_utf8_lossy(&bytes).trim().to_owned());
-            keyring = keyring.with_vault_token(&token);
-            Ok(())
-        } else {
-            Ok(())
-        };
-        added.map_err(|error| {
+        keyring = with_entry(keyring, entry, bytes.as_slice()).map_err(|error| {
             let why = error.with_causes();
             Failure::new("BuildFailed", format!("failed to import '{entry}' data from sops decryption Secret '{id}': {why}"))
                 .hint(format!("the entry `{entry}` of Secret `{id}` is not a usable private key; an age key is the text of a file from `sealfast keys generate age`"))
@@ -103,6 +93,56 @@ pub fn keyring(secret: &Value, entries: Entries) -> Result<Keyring, Failure> {
         keyring.note_age_place(format!("Secret {id}"));
     }
     Ok(keyring)
+}
+
+/// The keyring with one more entry of a Secret.
+fn with_entry(mut keyring: Keyring, entry: &str, bytes: &[u8]) -> Result<Keyring, KeysError> {
+    if entry.ends_with(".asc") {
+        keyring.add_pgp_armored(bytes)?;
+        return Ok(keyring);
+    }
+    if entry.ends_with(".agekey") {
+        keyring.add_age_identities(&Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))?;
+        return Ok(keyring);
+    }
+    Ok(match entry {
+        "sops.vault-token" => {
+            let token = SecretString::from(String::from_utf8_lossy(bytes).trim().to_owned());
+            keyring.with_vault_token(&token)
+        }
+        "sops.aws-kms" => {
+            let credentials =
+                aws_kms::Credentials::Keys(aws_kms::Keys::from_fields(&fields("AWS KMS", bytes)?)?);
+            keyring.with_aws_kms(aws_kms::Access { credentials, ..aws_kms::Access::default() })
+        }
+        "sops.azure-kv" => {
+            keyring.with_azure_kv(azure_kv::Access::from_fields(&fields("Azure Key Vault", bytes)?)?)
+        }
+        "sops.gcp-kms" => {
+            let json = SecretString::from(String::from_utf8_lossy(bytes).into_owned());
+            let credentials = gcp_kms::Credentials::ServiceAccount(json);
+            keyring.with_gcp_kms(gcp_kms::Access { credentials, ..gcp_kms::Access::default() })
+        }
+        _ => keyring,
+    })
+}
+
+/// The fields of credentials that are written as YAML or JSON, in UTF-8 or in UTF-16 with its mark.
+fn fields(service: &'static str, bytes: &[u8]) -> Result<Value, KeysError> {
+    let wide = |read: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes[2..].chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
+        Zeroizing::new(String::from_utf16_lossy(&units))
+    };
+    let text = match bytes {
+        [0xFF, 0xFE, ..] => wide(u16::from_le_bytes),
+        [0xFE, 0xFF, ..] => wide(u16::from_be_bytes),
+        _ => Zeroizing::new(String::from_utf8_lossy(bytes).trim_start_matches('\u{feff}').to_owned()),
+    };
+    // The parser's own words could show a part of the text.
+    sealfast_yaml::json::from_yaml(text.as_bytes()).map_err(|_| KeysError::Credentials {
+        service,
+        reason: "the entry is neither YAML nor JSON".to_owned(),
+    })
 }
 
 /// Unwrapped data keys, each with those who may use it. A key is wiped when its time is over.
@@ -501,4 +541,41 @@ pub fn resource_name(built: &Value) -> String {
     let gvk = object::gvk(built);
     let group = if gvk.group.is_empty() { "[noGrp]" } else { &gvk.group };
     format!("{}.{}.{group}/{}", gvk.kind, gvk.version, object::name(built))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(entry: &str, content: &[u8]) -> Result<Keyring, Failure> {
+        let secret = json!({"metadata": {"namespace": "ns", "name": "keys"}, "data": {entry: STANDARD.encode(content)}});
+        keyring(&secret, Entries::All)
+    }
+
+    #[test]
+    fn credentials_of_clouds_are_read_in_the_forms_that_flux_reads() {
+        assert!(read("sops.aws-kms", b"aws_access_key_id: a\naws_secret_access_key: b\n").is_ok());
+        assert!(read("sops.gcp-kms", b"{\"type\": \"service_account\"}").is_ok());
+        let azure = "{\"tenantId\": \"t\", \"clientId\": \"c\", \"clientSecret\": \"s\"}";
+        assert!(read("sops.azure-kv", azure.as_bytes()).is_ok());
+        let wide: Vec<u8> =
+            [0xFEFF].into_iter().chain(azure.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        assert!(read("sops.azure-kv", &wide).is_ok());
+        assert!(read("other", b"anything").is_ok());
+    }
+
+    #[test]
+    fn one_bad_entry_is_named_without_its_content() {
+        for (entry, content) in [
+            ("sops.aws-kms", "aws_access_key_id: hunter2"),
+            ("sops.azure-kv", "{hunter2"),
+            ("k.agekey", "hunter2"),
+        ] {
+            let failure =
+                read(entry, content.as_bytes()).err().map(|failure| failure.message).unwrap_or_default();
+            let start = format!("failed to import '{entry}' data from sops decryption Secret 'ns/keys': ");
+            assert!(failure.starts_with(&start) && !failure.contains("hunter2"), "{failure}");
+        }
+    }
 }
