@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Measures a fleet of Kustomizations from scratch to Ready, after commits, and idle.
+
+    cargo build --release && python3 bench/fleet.py [-n 100] [--rounds 5] [--binary target/release/sealfast]
+    cargo build --release -p sealfast-apiserver --example serve && \\
+        python3 bench/fleet.py --server target/release/examples/serve     # controllers and server in processes of their own
+
+It makes the fleet with gen_fleet.py, serves it over HTTP on loopback, starts `sealfast up` (or the server alone and `sealfast run`),
+and hands over to measure_fleet.py, whose JSON it prints. Needs Python 3, git and kubectl.
+"""
+
+import argparse, http.server, os, pathlib, shutil, subprocess, sys, tempfile, threading, time, urllib.parse
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+
+
+class Git(http.server.BaseHTTPRequestHandler):
+    """Smart HTTP through `git http-backend`."""
+
+    root = ""
+
+    def log_message(self, *_):
+        pass
+
+    def body(self):
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        out = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            out += self.rfile.read(size)
+            self.rfile.readline()
+        return out
+
+    def answer(self):
+        path, _, query = self.path.partition("?")
+        body = self.body()
+        env = {"PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": self.root, "GIT_HTTP_EXPORT_ALL": "1",
+               "PATH_INFO": urllib.parse.unquote(path), "QUERY_STRING": query, "REQUEST_METHOD": self.command,
+               "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)), "REMOTE_ADDR": "127.0.0.1",
+               "REMOTE_USER": "fleet"}
+        for header, name in (("Git-Protocol", "GIT_PROTOCOL"), ("Content-Encoding", "HTTP_CONTENT_ENCODING")):
+            if self.headers.get(header):
+                env[name] = self.headers[header]
+        out = subprocess.run(["git", "http-backend"], input=body, env=env, capture_output=True).stdout
+        head, _, rest = out.partition(b"\r\n\r\n")
+        fields = [line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line]
+        self.send_response(next((int(v.split()[0]) for k, v in fields if k == "Status"), 200))
+        for key, value in fields:
+            if key != "Status":
+                self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(rest)
+
+    do_GET = do_POST = answer
+
+
+def serve_git(root):
+    handler = type("Fleet", (Git,), {"root": str(root)})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def wait_for(path, what):
+    for _ in range(600):
+        if path.exists() and path.stat().st_size:
+            return
+        time.sleep(0.05)
+    sys.exit(f"{what} did not come up")
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("-n", type=int, default=100, help="Kustomizations")
+    a.add_argument("-o", type=int, default=11, help="objects in each, one encrypted Secret among them")
+    a.add_argument("--rounds", type=int, default=5)
+    a.add_argument("--settle", type=float, default=10)
+    a.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/sealfast")
+    a.add_argument("--server", type=pathlib.Path, help="the server as a program of its own")
+    a = a.parse_args()
+    binary = a.binary.resolve()
+    work = pathlib.Path(tempfile.mkdtemp(prefix="sealfast-fleet-"))
+    processes = []
+    try:
+        tools = work / "bin"
+        tools.mkdir()
+        (tools / "sops").symlink_to(binary)
+        keygen = tools / "age-keygen"
+        keygen.write_text(f'#!/bin/sh\ncase "$1" in\n-o) exec {binary} keys generate age --output "$2" ;;\n'
+                          "-y) sed -n 's/^# public key: //p' \"$2\" ;;\nesac\n")
+        keygen.chmod(0o755)
+        env = dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}", HOME=str(work), GIT_CONFIG_GLOBAL="/dev/null")
+        fleet = work / "fleet"
+        url = serve_git(fleet)
+        subprocess.run([sys.executable, HERE / "gen_fleet.py", "--out", fleet, "-n", str(a.n), "-o", str(a.o),
+                        "--repo-url", f"{url}/fleet.git", "--sops", tools / "sops"], env=env, check=True)
+        kubeconfig = work / "kubeconfig"
+        env["KUBECONFIG"] = str(kubeconfig)
+
+        def start(*command):
+            # Alone it may write to a file; nothing of it is part of the figures.
+            log = open(work / f"log-{len(processes)}", "wb")
+            processes.append(subprocess.Popen([str(word) for word in command], env=env, stdout=log, stderr=log))
+            return processes[-1].pid
+
+        if a.server:
+            pids = [f"server={start(a.server.resolve(), kubeconfig)}"]
+            wait_for(kubeconfig, "the server")
+            crds = subprocess.run([binary, "manifests", "--components", "definitions"], env=env, capture_output=True, check=True).stdout
+            subprocess.run(["kubectl", "apply", "--server-side", "-f", "-"], env=env, input=crds, check=True, stdout=subprocess.DEVNULL)
+            pids.append("controllers=%d" % start(binary, "run", "--kubeconfig", kubeconfig, "--storage-path", work / "artifacts",
+                                                 "--storage-addr", "127.0.0.1:0", "--metrics-addr", "0", "--health-addr", "0"))
+        else:
+            pids = [f"all={start(binary, 'up', '--kubeconfig', kubeconfig)}"]
+            wait_for(kubeconfig, "up")
+        time.sleep(2)
+        command = [sys.executable, HERE / "measure_fleet.py", "--fleet", fleet, "--rounds", str(a.rounds), "--settle", str(a.settle)]
+        for pid in pids:
+            command += ["--pid", pid]
+        code = subprocess.run(command, env=env).returncode
+        for process in processes:
+            if process.poll() is not None:
+                sys.exit(f"{process.args} ended with {process.returncode}")
+        sys.exit(code)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(30)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+main()
