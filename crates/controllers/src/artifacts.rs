@@ -3,8 +3,10 @@
 //! `http://HOST/<path>` is the file at `<path>` below the storage's root; nothing is decrypted in there, so nobody has to
 //! prove anything, as with the reference.
 
+use std::io::SeekFrom;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,11 +16,12 @@ use sealfast_cluster::client::{Apply, Client, DryRun, Patch};
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::id::GroupVersionKind;
-use sealfast_source::archive::hex;
 use sealfast_source::storage::Storage;
 use sealfast_source::tree::Directory;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::sync::oneshot;
+use tokio_util::io::ReaderStream;
 
 use crate::source::address;
 use crate::source::report::now;
@@ -72,60 +75,95 @@ async fn answer(
     if !path.ends_with(".tar.gz") {
         return plain(StatusCode::NOT_FOUND, "404 page not found\n");
     }
-    let read =
-        tokio::task::spawn_blocking(move || storage.holds(&path).then(|| storage.read(&path).ok()).flatten());
-    let Ok(Some(bytes)) = read.await else {
+    let opened = tokio::task::spawn_blocking(move || {
+        let file = storage.holds(&path).then(|| storage.open_file(&path).ok()).flatten()?;
+        let about = file.metadata().ok()?;
+        Some((file, about.len(), about.modified().ok()?))
+    });
+    let Ok(Some((file, size, modified))) = opened.await else {
         return plain(StatusCode::NOT_FOUND, "404 page not found\n");
     };
-    let tag = etag(&bytes);
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+    let modified = http_date(modified);
+    let is = |name, value: &str| headers.get(name).is_some_and(|given| given.as_bytes() == value.as_bytes());
+    if is(header::IF_MODIFIED_SINCE, &modified) {
         return plain(StatusCode::NOT_MODIFIED, "");
     }
-    file(bytes, &tag, headers.get(header::RANGE), method == Method::HEAD)
-}
-
-fn file(bytes: Vec<u8>, tag: &str, range: Option<&HeaderValue>, head: bool) -> Response<Body> {
-    let whole = bytes.len();
-    let part = range.and_then(|range| span(range.to_str().ok()?, whole));
-    let (status, bytes) = match part {
-        Some((from, to)) => (StatusCode::PARTIAL_CONTENT, bytes[from..=to].to_vec()),
-        None => (StatusCode::OK, bytes),
-    };
-    let length = bytes.len();
-    let mut response = Response::new(if head { Body::empty() } else { Body::from(bytes) });
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    if let Ok(tag) = HeaderValue::from_str(tag) {
-        headers.insert(header::ETAG, tag);
+    // A part of another file would be of no use.
+    let may_range = !headers.contains_key(header::IF_RANGE) || is(header::IF_RANGE, &modified);
+    let range = headers.get(header::RANGE).filter(|_| may_range).and_then(|range| range.to_str().ok());
+    let mut answer = file_answer(file, size, range, method == Method::HEAD).await;
+    if let Ok(modified) = HeaderValue::from_str(&modified) {
+        answer.headers_mut().insert(header::LAST_MODIFIED, modified);
     }
-    if let Some((from, to)) = part
-        && let Ok(value) = HeaderValue::from_str(&format!("bytes {from}-{to}/{whole}"))
-    {
-        headers.insert(header::CONTENT_RANGE, value);
-    }
-    response
+    answer
 }
 
-/// Reads `bytes=from-to`; none for anything that is answered with the whole file.
-fn span(range: &str, whole: usize) -> Option<(usize, usize)> {
-    let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
-    let last = whole.checked_sub(1)?;
-    let from: usize =
-        if from.is_empty() { whole.checked_sub(to.parse().ok()?)? } else { from.parse().ok()? };
-    let to = if to.is_empty() || range.starts_with("bytes=-") {
-        last
-    } else {
-        to.parse::<usize>().ok()?.min(last)
+/// The file goes out as it is read; nothing is held in memory.
+async fn file_answer(file: std::fs::File, whole: u64, range: Option<&str>, head: bool) -> Response<Body> {
+    let part = match range.map(|range| span(range, whole)) {
+        Some(Span::Part(from, to)) => Some((from, to)),
+        Some(Span::Nowhere) => {
+            let mut answer = plain(StatusCode::RANGE_NOT_SATISFIABLE, "");
+            insert(&mut answer, header::CONTENT_RANGE, &format!("bytes */{whole}"));
+            return answer;
+        }
+        Some(Span::Whole) | None => None,
     };
-    (from <= to).then_some((from, to))
+    let (from, length) = part.map_or((0, whole), |(from, to)| (from, to - from + 1));
+    let mut file = tokio::fs::File::from_std(file);
+    if file.seek(SeekFrom::Start(from)).await.is_err() {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "");
+    }
+    let body = if head { Body::empty() } else { Body::from_stream(ReaderStream::new(file.take(length))) };
+    let mut answer = Response::new(body);
+    insert(&mut answer, header::CONTENT_TYPE, "application/gzip");
+    insert(&mut answer, header::ACCEPT_RANGES, "bytes");
+    insert(&mut answer, header::CONTENT_LENGTH, &length.to_string());
+    if let Some((from, to)) = part {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        insert(&mut answer, header::CONTENT_RANGE, &format!("bytes {from}-{to}/{whole}"));
+    }
+    answer
 }
 
-fn etag(bytes: &[u8]) -> String {
-    use sha2::{Digest as _, Sha256};
-    format!("\"{}\"", hex(&Sha256::digest(bytes)))
+fn insert(answer: &mut Response<Body>, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+/// Which part of a file a range means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Span {
+    /// First and last byte.
+    Part(u64, u64),
+    /// Behind the end.
+    Nowhere,
+    /// What is not understood is answered with everything.
+    Whole,
+}
+
+/// Reads `bytes=from-to`, `bytes=from-` and `bytes=-count`.
+fn span(range: &str, whole: u64) -> Span {
+    let Some((from, to)) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+        return Span::Whole;
+    };
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let last = whole.saturating_sub(1);
+    match (number(from), number(to)) {
+        (None, Some(0)) => Span::Nowhere,
+        (None, Some(count)) if from.is_empty() && whole > 0 => Span::Part(whole.saturating_sub(count), last),
+        (Some(from), _) if from >= whole => Span::Nowhere,
+        (Some(from), None) if to.is_empty() => Span::Part(from, last),
+        (Some(from), Some(to)) if from <= to => Span::Part(from, to.min(last)),
+        _ => Span::Whole,
+    }
+}
+
+/// A time as HTTP writes it, in whole seconds.
+fn http_date(time: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
@@ -211,8 +249,7 @@ pub async fn publish_directory(
         .await
         .map_err(failed)?;
     let (storage, path) = (Arc::clone(storage), artifact.path.clone());
-    let collected =
-        tokio::task::spawn_blocking(move || storage.collect(&path, std::time::SystemTime::now())).await;
+    let collected = tokio::task::spawn_blocking(move || storage.collect(&path, SystemTime::now())).await;
     if let Ok(Err(error)) = collected {
         tracing::warn!(error = %error.chain(), "cannot collect old artifacts");
     }
@@ -243,4 +280,34 @@ async fn keep(
         path: stored.path,
         ..Artifact::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_files_are_served() {
+        for (range, meant) in [
+            ("bytes=0-3", Span::Part(0, 3)),
+            ("bytes=4-", Span::Part(4, 9)),
+            ("bytes=-3", Span::Part(7, 9)),
+            ("bytes=-30", Span::Part(0, 9)),
+            ("bytes=5-99", Span::Part(5, 9)),
+            ("bytes=10-", Span::Nowhere),
+            ("bytes=-0", Span::Nowhere),
+            ("bytes=5-2", Span::Whole),
+            ("bytes=0-1,3-4", Span::Whole),
+            ("lines=1-2", Span::Whole),
+        ] {
+            assert_eq!(span(range, 10), meant, "{range}");
+        }
+        assert_eq!(span("bytes=0-", 0), Span::Nowhere);
+    }
+
+    #[test]
+    fn dates_are_those_of_http() {
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777);
+        assert_eq!(http_date(time), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
 }

@@ -38,6 +38,8 @@ const OWN_ANNOTATIONS: &str = "event.toolkit.fluxcd.io/";
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
+    /// Known to the cluster (`Normal`), and worth no notification.
+    Trace,
     /// Good to know (`Normal`).
     Info,
     /// Somebody has to look at it (`Warning`).
@@ -195,7 +197,7 @@ impl Writer {
             "involvedObject": event.about,
             "reason": event.reason,
             "message": shortened(&event.message),
-            "type": match event.severity { Severity::Info => "Normal", Severity::Error => "Warning" },
+            "type": match event.severity { Severity::Trace | Severity::Info => "Normal", Severity::Error => "Warning" },
             "source": {"component": self.component},
             "reportingComponent": self.component,
             "reportingInstance": self.instance,
@@ -230,12 +232,17 @@ impl Receiver {
     }
 
     fn forward(&self, event: &Event) {
+        let severity = match event.severity {
+            Severity::Trace => return,
+            Severity::Info => "info",
+            Severity::Error => "error",
+        };
         let message: String = event.message.chars().take(LONGEST_FORWARDED).collect();
         let metadata: serde_json::Map<String, Value> =
             event.annotations.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
         let body = json!({
             "involvedObject": event.about,
-            "severity": match event.severity { Severity::Info => "info", Severity::Error => "error" },
+            "severity": severity,
             "timestamp": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             "message": message,
             "reason": event.reason,

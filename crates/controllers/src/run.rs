@@ -160,6 +160,7 @@ fn start_sources(client: &Client, options: &Options, artifacts: &Artifacts, hand
         recorder: handle.recorder(client, options, "source-controller"),
         storage: Arc::clone(&artifacts.storage),
         host: artifacts.host.clone(),
+        tokens: source::credentials::Tokens::default(),
     });
     let watch =
         client.watch(&source::kind(), options.namespace.as_deref().unwrap_or_default(), shard(options));

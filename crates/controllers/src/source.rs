@@ -17,13 +17,16 @@ use serde_json::{Value, json};
 use crate::events::Recorder;
 use crate::options::Options;
 use crate::queue::{Key, Next};
+use crate::source::credentials::Tokens;
 use crate::source::fetch::Fetched;
 use crate::source::report::{Failure, Report, Retry};
 
+pub mod credentials;
 pub mod fetch;
 pub(crate) mod follow;
 pub mod gather;
 pub mod report;
+mod secret;
 
 /// The field manager of what we write about sources.
 const MANAGER: &str = "source-controller";
@@ -47,6 +50,8 @@ pub struct Shared {
     pub storage: Arc<Storage>,
     /// Where others find them: `host:port`, or an address with scheme.
     pub host: String,
+    /// Tokens that were bought and still hold.
+    pub tokens: Tokens,
 }
 
 /// One object on its way through the stages.
@@ -153,7 +158,7 @@ impl Run<'_> {
         let settled = self.report.is_settled();
         let work = async {
             // Reads: credentials, included repositories.
-            let wanted = gather::gather(&shared.client, &typed, artifact, settled).await?;
+            let wanted = gather::gather(&shared.client, &shared.tokens, &typed, artifact, settled).await?;
             // Reads the remote, writes the storage.
             fetch::fetch(shared, &typed, wanted).await
         };
@@ -173,31 +178,34 @@ impl Run<'_> {
         let storage = Arc::clone(&self.shared.storage);
         let (path, digest) = (artifact.path.clone(), artifact.digest.clone());
         let checked = tokio::task::spawn_blocking(move || {
-            if let Err(error) = storage.collect(&path, SystemTime::now()) {
+            let collected = storage.collect(&path, SystemTime::now()).unwrap_or_else(|error| {
                 tracing::warn!(error = %error.chain(), "cannot collect old artifacts");
-            }
+                0
+            });
             if !storage.holds(&path) {
-                return None;
+                return (collected, None);
             }
-            let verdict = storage.verify(&path, &digest).map_err(|error| error.chain());
+            let verdict = storage.verify_once(&path, &digest).map_err(|error| error.chain());
             if verdict.is_err()
                 && let Err(error) = storage.remove(&path)
             {
                 tracing::warn!(error = %error.chain(), "cannot remove an artifact that was changed");
             }
-            Some(verdict)
+            (collected, Some(verdict))
         });
-        match checked.await {
-            Ok(Some(Ok(()))) => {
+        let (collected, verdict) = checked.await.unwrap_or_default();
+        self.report.collected(collected);
+        match verdict {
+            Some(Ok(())) => {
                 let url = address(&self.shared.host, &artifact.path);
                 self.report.served_at(url);
                 return;
             }
-            Ok(Some(Err(text))) => {
-                let message = format!("failed to verify integrity of artifact in storage: {text}");
+            Some(Err(text)) => {
+                let message = format!("failed to verify integrity of artifact: {text}");
                 self.report.warn("ArtifactVerificationFailed", &message);
             }
-            Ok(None) | Err(_) => {}
+            None => {}
         }
         self.report.status.artifact = None;
         self.report.no_artifact("building artifact: disappeared from storage");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::git_repository::{GitRepository, Include};
 use sealfast_source::archive::unpack::{Limits, unpack};
@@ -9,10 +10,11 @@ use sealfast_source::error::Error;
 use sealfast_source::git;
 use sealfast_source::git::commit::Commit;
 use sealfast_source::storage::Storage;
-use sealfast_source::tree::{Entry, Kind, Memory, Tree};
+use sealfast_source::tree::{Memory, Over};
+use sealfast_source::verify::{Keys, Mode, verify};
 
 use crate::source::gather::Wanted;
-use crate::source::report::{Failure, now};
+use crate::source::report::{Failure, Retry, now};
 use crate::source::{Shared, address};
 
 /// What a run has: an artifact that is stored.
@@ -24,6 +26,8 @@ pub struct Fetched {
     pub included: Vec<Artifact>,
     /// The first line of the commit's message; none when nothing was fetched.
     pub subject: Option<String>,
+    /// What was verified by which key; none when nothing was.
+    pub verified: Option<String>,
 }
 
 /// Fetches and stores what is wanted, unless the remote has nothing new.
@@ -50,7 +54,7 @@ fn blocking(
     let mut fetched = git::fetch(&request).map_err(|error| clone_failed(&error))?;
     if let git::Fetched::Unchanged { .. } = &fetched {
         match wanted.stored.clone().filter(|_| wanted.same_rules) {
-            Some(artifact) => return Ok(Fetched { artifact, included, subject: None }),
+            Some(artifact) => return Ok(Fetched { artifact, included, subject: None, verified: None }),
             None => {
                 request.known_revision = None;
                 fetched = git::fetch(&request).map_err(|error| clone_failed(&error))?;
@@ -66,33 +70,46 @@ fn blocking(
             .keep_only(&spec.sparse_checkout)
             .map_err(|error| Failure::fetch("GitOperationFailed", error.chain()))?;
     }
+    let verified = wanted.signatures.map(|(mode, keys)| verified(&commit, mode, &keys?)).transpose()?;
     let subject = Some(commit.subject.clone());
     let as_before = wanted.stored.clone().filter(|old| wanted.same_rules && old.revision == commit.revision);
     if let Some(artifact) = as_before {
-        return Ok(Fetched { artifact, included, subject });
+        return Ok(Fetched { artifact, included, subject, verified });
     }
-    let tree: Box<dyn Tree> = if wanted.included.is_empty() {
-        Box::new(Reader(&commit))
-    } else {
-        Box::new(with_included(storage, &commit, &wanted.included)?)
-    };
+    let revision = commit.revision.clone();
+    let top = included_files(storage, &revision, &wanted.included)?;
+    let tree = Over { base: &*commit, top };
     let about = &typed.metadata;
     let path =
         Storage::path("GitRepository", &about.namespace, &about.name, &format!("{}.tar.gz", commit.hash));
-    let stored = storage.keep(&path, &*tree, spec.ignore.as_deref()).map_err(|error| {
+    let stored = storage.keep(&path, &tree, spec.ignore.as_deref()).map_err(|error| {
         let text = format!("unable to archive artifact to storage: {}", error.chain());
-        Failure::storage("ArchiveOperationFailed", text)
+        Failure::storage("ArchiveOperationFailed", text, &revision)
     })?;
     let artifact = Artifact {
         digest: stored.digest,
         last_update_time: now(),
-        revision: commit.revision.clone(),
+        revision,
         size: i64::try_from(stored.size).ok(),
         url: address(host, &stored.path),
         path: stored.path,
         ..Artifact::default()
     };
-    Ok(Fetched { artifact, included, subject })
+    Ok(Fetched { artifact, included, subject, verified })
+}
+
+fn verified(commit: &Commit, mode: Mode, keys: &Keys) -> Result<String, Failure> {
+    verify(commit, mode, keys, Timestamp::now()).map_err(|error| {
+        let text = error.to_string();
+        match error {
+            Error::NoTag => {
+                Failure { retry: Retry::Terminal, ..Failure::signature("InvalidVerificationMode", text) }
+            }
+            Error::UnsignedTag { .. } => Failure::signature("InvalidGitObject", text),
+            Error::TagSignature { .. } => Failure::signature("InvalidTagSignature", text),
+            _ => Failure::signature("InvalidCommitSignature", text),
+        }
+    })
 }
 
 fn clone_failed(error: &Error) -> Failure {
@@ -103,59 +120,42 @@ fn clone_failed(error: &Error) -> Failure {
     Failure::fetch("GitOperationFailed", text)
 }
 
-struct Reader<'a>(&'a Commit);
-
-impl Tree for Reader<'_> {
-    fn list(&self) -> Result<Vec<sealfast_source::tree::Item>, Error> {
-        self.0.list()
-    }
-
-    fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
-        self.0.read(path)
-    }
-}
-
-/// Puts the content of other artifacts over that of the commit.
-fn with_included(
+/// Reads what other artifacts put over the content of a commit.
+fn included_files(
     storage: &Storage,
-    commit: &Commit,
+    revision: &str,
     included: &[(Include, Artifact)],
 ) -> Result<Memory, Failure> {
-    let failed = |error: &Error| Failure::storage("CopyFailure", error.chain());
-    let mut files = in_memory(commit).map_err(|error| failed(&error))?;
+    let mut files = Memory::default();
     for (include, artifact) in included {
         let name = &include.repository.name;
-        let from = inside(include.from_path.as_deref().unwrap_or_default())?;
-        let to = inside(include.to_path.as_deref().filter(|path| !path.is_empty()).unwrap_or(name))?;
-        let bytes = storage.read(&artifact.path).map_err(|error| failed(&error))?;
-        let other = unpack(bytes.as_slice(), &Limits::default()).map_err(|error| failed(&error))?;
+        let (from, to) = (include.from_path.as_deref().unwrap_or_default(), include.to_path.as_deref());
+        let to = to.filter(|path| !path.is_empty()).unwrap_or(name);
+        let (below_from, below_to) = (inside(from, revision)?, inside(to, revision)?);
+        let other = unpacked(storage, artifact).map_err(|error| {
+            let text = format!("failed to copy '{name}' include from {from} to {to}: {}", error.chain());
+            Failure::storage("CopyFailure", text, revision)
+        })?;
         for (path, entry) in other.entries {
-            let Some(rest) = below(&path, &from) else { continue };
-            let target = if to.is_empty() { rest.to_owned() } else { format!("{to}/{rest}") };
+            let Some(rest) = below(&path, &below_from) else { continue };
+            let target = if below_to.is_empty() { rest.to_owned() } else { format!("{below_to}/{rest}") };
             files.add(&target, entry);
         }
     }
     Ok(files)
 }
 
-fn in_memory(commit: &Commit) -> Result<Memory, Error> {
-    let mut files = Memory::default();
-    for item in commit.list()? {
-        let entry = match item.kind {
-            Kind::Directory => Entry::Directory,
-            Kind::File { executable } => Entry::File { bytes: commit.read(&item.path)?, executable },
-            Kind::Link => continue,
-        };
-        files.add(&item.path, entry);
-    }
-    Ok(files)
+fn unpacked(storage: &Storage, artifact: &Artifact) -> Result<Memory, Error> {
+    storage.verify(&artifact.path, &artifact.digest)?;
+    unpack(storage.open_file(&artifact.path)?, &Limits::default())
 }
 
 /// Returns the plain form of a path that stays inside.
-fn inside(path: &str) -> Result<String, Failure> {
+fn inside(path: &str, revision: &str) -> Result<String, Failure> {
     let elements: Vec<&str> = path.split('/').filter(|element| !matches!(*element, "" | ".")).collect();
     if elements.contains(&"..") {
-        return Err(Failure::storage("IllegalPath", format!("path '{path}' leads out of the repository")));
+        let text = format!("path '{path}' leads out of the repository");
+        return Err(Failure::storage("IllegalPath", text, revision));
     }
     Ok(elements.join("/"))
 }

@@ -1,21 +1,18 @@
 //! Reading all that a fetch needs. Nothing is written.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use sealfast_cluster::client::Client;
 use sealfast_k8s::duration;
 use sealfast_k8s::flux::artifact::Artifact;
-use sealfast_k8s::flux::git_repository::{GitRepository, Include, Spec, Status};
-use sealfast_k8s::id::GroupVersionKind;
-use sealfast_source::git::{Auth, ClientCertificate, Proxy, Reference, Request};
+use sealfast_k8s::flux::git_repository::{GitRepository, Include, Spec, Status, Verify};
+use sealfast_source::git::{Reference, Request};
 use sealfast_source::url::Address;
-use secrecy::{ExposeSecret as _, SecretString};
-use zeroize::Zeroizing;
+use sealfast_source::verify::{Keys, Mode};
 
+use crate::source::credentials::{self, Tokens};
 use crate::source::report::{Failure, Retry};
+use crate::source::secret::Secret;
 
 /// What a fetch is to bring.
 pub struct Wanted {
@@ -27,9 +24,9 @@ pub struct Wanted {
     pub same_rules: bool,
     /// Artifacts whose content is copied in.
     pub included: Vec<(Include, Artifact)>,
+    /// What must be signed, and by whom. Missing keys fail a run only once there is a commit to check.
+    pub signatures: Option<(Mode, Result<Keys, Failure>)>,
 }
-
-type Keys = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
 /// Reads what a run needs.
 ///
@@ -37,51 +34,43 @@ type Keys = BTreeMap<String, Zeroizing<Vec<u8>>>;
 /// What the person has to mend, or what is not there yet.
 pub async fn gather(
     client: &Client,
+    tokens: &Tokens,
     typed: &GitRepository,
     stored: Option<Artifact>,
     settled: bool,
 ) -> Result<Wanted, Failure> {
     let spec = &typed.spec;
-    refuse_unsupported(spec)?;
+    let namespace = &typed.metadata.namespace;
+    let proxy = match &spec.proxy_secret_ref {
+        Some(name) => Some(credentials::proxy(&proxy_secret(client, namespace, &name.name).await?)?),
+        None => None,
+    };
     let address = Address::parse(&spec.url).map_err(|error| {
         Failure::stalled("URLInvalid", format!("failed to parse url '{}': {error}", bare(&spec.url)))
     })?;
-    let mut request = Request::new(address, reference(spec));
+    let mut request = Request { proxy, ..Request::new(address, reference(spec)) };
+    request.submodules = spec.recurse_submodules;
     request.timeout = spec
         .timeout
         .as_deref()
         .and_then(|text| duration::parse(text).ok())
         .unwrap_or(Duration::from_secs(60));
-    let namespace = &typed.metadata.namespace;
-    if let Some(name) = &spec.secret_ref {
-        let keys = secret(client, namespace, &name.name).await?;
-        authenticate(&mut request, &keys)?;
-    }
-    if let Some(name) = &spec.proxy_secret_ref {
-        let keys = secret(client, namespace, &name.name).await?;
-        request.proxy = Some(proxy(&keys, namespace, &name.name)?);
-    }
+    let secret = match &spec.secret_ref {
+        Some(name) => Some(secret(client, namespace, &name.name).await?),
+        None => None,
+    };
+    credentials::authenticate(&mut request, secret.as_ref())?;
+    credentials::provide(&mut request, spec, secret.as_ref(), tokens).await?;
     let included = included(client, namespace, &spec.include).await?;
+    let signatures = match spec.verify.as_ref().and_then(|verify| Some((mode(verify)?, verify))) {
+        Some((mode, verify)) => Some((mode, keys(client, namespace, verify).await)),
+        None => None,
+    };
     if settled {
         request.known_revision = stored.as_ref().map(|artifact| modern(&artifact.revision));
     }
     let same_rules = same_rules(spec, &typed.status, &included);
-    Ok(Wanted { request, stored, same_rules, included })
-}
-
-fn refuse_unsupported(spec: &Spec) -> Result<(), Failure> {
-    let not_yet = |what: &str| Failure::stalled("FeatureGateDisabled", format!("{what} is not supported"));
-    match spec.provider.as_deref() {
-        None | Some("" | "generic") => {}
-        Some(provider) => return Err(not_yet(&format!("spec.provider '{provider}'"))),
-    }
-    if spec.verify.is_some() {
-        return Err(not_yet("spec.verify"));
-    }
-    if spec.recurse_submodules {
-        return Err(not_yet("spec.recurseSubmodules"));
-    }
-    Ok(())
+    Ok(Wanted { request, stored, same_rules, included, signatures })
 }
 
 /// Returns the address without anything between `//` and `@`.
@@ -112,9 +101,19 @@ fn modern(revision: &str) -> String {
     }
 }
 
+/// None without a mode: then nothing is checked.
+fn mode(verify: &Verify) -> Option<Mode> {
+    Mode::parse(verify.mode.as_deref().unwrap_or("HEAD"))
+}
+
 fn same_rules(spec: &Spec, status: &Status, included: &[(Include, Artifact)]) -> bool {
     let content = |artifact: &Artifact| (artifact.revision.clone(), artifact.digest.clone());
-    spec.ignore == status.observed_ignore
+    let verified = spec.verify.as_ref().and_then(mode).is_none_or(|wanted| {
+        let observed = status.source_verification_mode.as_deref().and_then(Mode::parse);
+        observed.is_some_and(|observed| observed.covers(wanted))
+    });
+    verified
+        && spec.ignore == status.observed_ignore
         && spec.include == status.observed_include
         && spec.sparse_checkout == status.observed_sparse_checkout
         && spec.recurse_submodules == status.observed_recurse_submodules
@@ -122,63 +121,30 @@ fn same_rules(spec: &Spec, status: &Status, included: &[(Include, Artifact)]) ->
         && included.iter().zip(&status.included_artifacts).all(|((_, new), old)| content(new) == content(old))
 }
 
-async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Keys, Failure> {
-    let found = client.get(&GroupVersionKind::new("", "v1", "Secret"), namespace, name).await;
-    let object = found.map_err(|error| {
+async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Secret, Failure> {
+    Secret::read(client, namespace, name).await.map_err(|error| {
         // The reference says it twice.
         let place = format!("failed to get secret '{namespace}/{name}'");
-        Failure::fetch("AuthenticationFailed", format!("{place}: {place}: {}", error.chain()))
+        Failure::authentication(format!("{place}: {place}: {}", error.chain()))
+    })
+}
+
+async fn proxy_secret(client: &Client, namespace: &str, name: &str) -> Result<Secret, Failure> {
+    Secret::read(client, namespace, name).await.map_err(|error| {
+        Failure::authentication(format!(
+            "failed to configure proxy options: failed to get secret '{namespace}/{name}': {}",
+            error.chain()
+        ))
+    })
+}
+
+async fn keys(client: &Client, namespace: &str, verify: &Verify) -> Result<Keys, Failure> {
+    let secret = Secret::read(client, namespace, &verify.secret_ref.name).await.map_err(|error| {
+        Failure::signature("VerificationError", format!("public keys secret error: {}", error.chain()))
     })?;
-    let data = object["data"].as_object().cloned().unwrap_or_default();
-    let decode = |value: &serde_json::Value| STANDARD.decode(value.as_str().unwrap_or_default()).ok();
-    Ok(data.iter().filter_map(|(key, value)| Some((key.clone(), Zeroizing::new(decode(value)?)))).collect())
-}
-
-fn text(keys: &Keys, key: &str) -> Option<SecretString> {
-    let bytes = keys.get(key).filter(|bytes| !bytes.is_empty())?;
-    Some(SecretString::from(String::from_utf8_lossy(bytes).into_owned()))
-}
-
-fn authenticate(request: &mut Request, keys: &Keys) -> Result<(), Failure> {
-    let scheme = request.address.scheme().to_owned();
-    let invalid = |what: &str| {
-        let message = format!("failed to configure authentication options: {what}");
-        Failure::fetch("AuthenticationFailed", message)
-    };
-    request.ca = keys.get("ca.crt").or_else(|| keys.get("caFile")).map(|pem| pem.to_vec());
-    if let (Some(certificate), Some(key)) = (keys.get("tls.crt"), text(keys, "tls.key")) {
-        request.client_certificate = Some(ClientCertificate { certificate: certificate.to_vec(), key });
-    }
-    if let Some(token) = text(keys, "bearerToken") {
-        if request.address.user().is_some() {
-            return Err(invalid(&format!(
-                "invalid '{scheme}' auth option: basic auth and bearer token cannot be set at the same time"
-            )));
-        }
-        request.auth = Auth::Bearer(token);
-        return Ok(());
-    }
-    match (text(keys, "username"), text(keys, "password")) {
-        (Some(username), password) => {
-            let username = username.expose_secret().to_owned();
-            request.auth = Auth::Basic { username, password: password.unwrap_or_default() };
-            Ok(())
-        }
-        (None, Some(_)) => {
-            Err(invalid(&format!("invalid '{scheme}' auth option: 'password' requires 'username' to be set")))
-        }
-        (None, None) => Ok(()),
-    }
-}
-
-fn proxy(keys: &Keys, namespace: &str, name: &str) -> Result<Proxy, Failure> {
-    let Some(address) = text(keys, "address") else {
-        let message = format!("invalid proxy secret '{namespace}/{name}': key 'address' is missing");
-        return Err(Failure::fetch("AuthenticationFailed", message));
-    };
-    let user = text(keys, "username")
-        .map(|user| (user.expose_secret().to_owned(), text(keys, "password").unwrap_or_default()));
-    Ok(Proxy { address: address.expose_secret().to_owned(), user })
+    let mut keys = Keys::default();
+    secret.entries().for_each(|(name, content)| keys.add(name, content));
+    Ok(keys)
 }
 
 async fn included(
@@ -190,10 +156,8 @@ async fn included(
     for include in wanted {
         let name = &include.repository.name;
         let unavailable = |reason: &'static str, message: String| Failure {
-            condition: "IncludeUnavailable",
-            reason,
-            message,
             retry: Retry::Dependency,
+            ..Failure::new("IncludeUnavailable", reason, message)
         };
         let object = client.get(&crate::source::kind(), namespace, name).await.map_err(|error| {
             let text = error.chain().replace(

@@ -5,6 +5,7 @@
 use sealfast_k8s::condition::{self, Condition};
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::git_repository::{GitRepository, Spec, Status};
+use sealfast_source::verify::Mode;
 use serde_json::{Map, Value, json};
 
 use crate::events::{Event, Recorder, Severity};
@@ -26,6 +27,9 @@ const DEPENDENCIES: [(&str, bool); 8] = [
     ("Stalled", false),
     ("Reconciling", false),
 ];
+
+/// True when a signature is good, False when it is not.
+const VERIFIED: &str = "SourceVerified";
 
 /// Those that a failure sets.
 const FAILURES: [&str; 3] = ["StorageOperationFailed", "FetchFailed", "IncludeUnavailable"];
@@ -52,17 +56,34 @@ pub struct Failure {
     pub message: String,
     /// When it is tried again.
     pub retry: Retry,
+    /// The revision that was found, when it got that far.
+    pub revision: Option<String>,
 }
 
 impl Failure {
-    /// Something about the fetch that may pass.
-    pub fn fetch(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { condition: "FetchFailed", reason, message: message.into(), retry: Retry::BackOff }
+    /// Something that may pass.
+    pub fn new(condition: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { condition, reason, message: message.into(), retry: Retry::BackOff, revision: None }
     }
 
-    /// Something about our own disk.
-    pub fn storage(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { condition: "StorageOperationFailed", reason, message: message.into(), retry: Retry::BackOff }
+    /// Something about the fetch that may pass.
+    pub fn fetch(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new("FetchFailed", reason, message)
+    }
+
+    /// Something about credentials that may pass.
+    pub fn authentication(message: impl Into<String>) -> Self {
+        Self::fetch("AuthenticationFailed", message)
+    }
+
+    /// Something about our own disk, after a revision was found.
+    pub fn storage(reason: &'static str, message: impl Into<String>, revision: &str) -> Self {
+        Self { revision: Some(revision.to_owned()), ..Self::new("StorageOperationFailed", reason, message) }
+    }
+
+    /// A signature that is missing or not trusted.
+    pub fn signature(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(VERIFIED, reason, message)
     }
 
     /// Somebody has to change the object.
@@ -125,6 +146,10 @@ impl Report {
             "reconciliation in progress".to_owned()
         };
         self.set("Reconciling", "True", "Progressing", &message);
+        // A signature that was good stays so for what is stored; a bad one is looked at again.
+        if condition::find(&self.status.conditions, VERIFIED).is_some_and(|known| known.status == "False") {
+            self.remove(VERIFIED);
+        }
         let known = condition::find(&self.status.conditions, "Ready").map(|ready| ready.status.as_str());
         if !matches!(known, Some("True" | "False")) {
             self.set("Ready", "Unknown", "Progressing", &message);
@@ -166,8 +191,22 @@ impl Report {
         self.status.observed_include.clone_from(&spec.include);
         self.status.observed_sparse_checkout.clone_from(&spec.sparse_checkout);
         self.status.observed_recurse_submodules = spec.recurse_submodules;
+        self.keep_verified(spec, fetched);
         let message = format!("stored artifact for revision '{}'", fetched.artifact.revision);
         self.set("ArtifactInStorage", "True", "Succeeded", &message);
+    }
+
+    fn keep_verified(&mut self, spec: &Spec, fetched: &Fetched) {
+        let mode = spec.verify.as_ref().map(|verify| verify.mode.as_deref().unwrap_or("HEAD"));
+        let Some(mode) = mode.and_then(Mode::parse) else {
+            self.status.source_verification_mode = None;
+            self.remove(VERIFIED);
+            return;
+        };
+        if let Some(message) = &fetched.verified {
+            self.status.source_verification_mode = Some(mode.name().to_owned());
+            self.set(VERIFIED, "True", "Succeeded", message);
+        }
     }
 
     /// Derives what the outcome means for Reconciling, Stalled and Ready.
@@ -178,27 +217,47 @@ impl Report {
                 self.remove("Stalled");
                 self.status.observed_generation = self.generation;
             }
-            Some(failure) => {
-                for kind in FAILURES {
-                    self.remove(kind);
-                }
-                self.set(failure.condition, "True", failure.reason, &failure.message);
-                if failure.retry == Retry::Terminal {
-                    self.set("Stalled", "True", failure.reason, &failure.message);
-                    self.status.observed_generation = self.generation;
-                } else if let Some(now) = condition::find(&self.status.conditions, "Reconciling").cloned() {
-                    self.set("Reconciling", "True", "ProgressingWithRetry", &now.message);
-                }
-            }
+            Some(failure) => self.failed(failure),
         }
         if let Some((status, reason, message)) = self.ready() {
             self.set("Ready", status, &reason, &message);
         }
     }
 
+    fn failed(&mut self, failure: &Failure) {
+        for kind in FAILURES {
+            self.remove(kind);
+        }
+        let status = if failure.condition == VERIFIED { "False" } else { "True" };
+        self.set(failure.condition, status, failure.reason, &failure.message);
+        if failure.retry == Retry::Terminal {
+            self.set("Stalled", "True", failure.reason, &failure.message);
+            self.status.observed_generation = self.generation;
+            return;
+        }
+        let stored = self.status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
+        let news = failure.revision.as_ref().filter(|revision| stored != Some(revision.as_str()));
+        let news = news.map(|revision| format!("new upstream revision '{revision}'"));
+        if let Some(news) = news.as_ref().filter(|_| self.status.artifact.is_some()) {
+            self.set("ArtifactOutdated", "True", "NewRevision", news);
+        }
+        let under_way =
+            condition::find(&self.status.conditions, "Reconciling").map(|now| now.message.clone());
+        let under_way = news.map(|news| format!("building artifact: {news}")).or(under_way);
+        if let Some(message) = under_way {
+            self.set("Reconciling", "True", "ProgressingWithRetry", &message);
+        }
+    }
+
     /// The first condition of the best group decides: bad things that are, good things that are not, good things that
     /// are, bad things that are not.
+    ///
+    /// But what is stored is not ready when a signature is bad, whatever else there is.
     fn ready(&self) -> Option<(&'static str, String, String)> {
+        let verified = condition::find(&self.status.conditions, VERIFIED);
+        if let Some(bad) = verified.filter(|known| known.status == "False") {
+            return Some(("False", bad.reason.clone(), bad.message.clone()));
+        }
         let found: Vec<(&Condition, bool)> = DEPENDENCIES
             .iter()
             .filter_map(|(kind, good)| {
@@ -243,17 +302,36 @@ impl Report {
     }
 
     fn tell_success(&self, fetched: &Fetched) {
-        let Some(subject) = &fetched.subject else { return };
+        if let Some(message) = &fetched.verified {
+            self.event(Severity::Trace, "Succeeded", message, Vec::new());
+        }
         let artifact = &fetched.artifact;
         let is_new = self.status_before().is_none_or(|known| known != artifact.digest);
-        if !is_new && !self.failed_before {
-            return;
+        if is_new || self.failed_before {
+            let annotations = [("revision", &artifact.revision), ("digest", &artifact.digest)];
+            let annotations =
+                annotations.map(|(key, value)| (format!("{PREFIX}{key}"), value.clone())).to_vec();
+            let reason = if is_new { "NewArtifact" } else { "Succeeded" };
+            let what = fetched.subject.as_deref().map_or(artifact.revision.clone(), shortened);
+            let message = format!("stored artifact for commit '{what}'");
+            self.event(Severity::Info, reason, &message, annotations);
         }
-        let annotations = [("revision", &artifact.revision), ("digest", &artifact.digest)];
-        let annotations = annotations.map(|(key, value)| (format!("{PREFIX}{key}"), value.clone())).to_vec();
-        let reason = if is_new { "NewArtifact" } else { "Succeeded" };
-        let message = format!("stored artifact for commit '{}'", shortened(subject));
-        self.event(Severity::Info, reason, &message, annotations);
+        if !is_new {
+            let (reason, message) = match fetched.subject {
+                Some(_) => ("ArtifactUpToDate", "artifact up-to-date with remote revision:"),
+                None => ("GitOperationSucceeded", "no changes since last reconciliation: observed revision"),
+            };
+            let message = format!("{message} '{}'", artifact.revision);
+            self.event(Severity::Trace, reason, &message, Vec::new());
+        }
+    }
+
+    /// Says that old files were removed.
+    pub fn collected(&self, count: usize) {
+        if count > 0 {
+            let message = format!("garbage collected {count} artifacts");
+            self.event(Severity::Trace, "GarbageCollectionSucceeded", &message, Vec::new());
+        }
     }
 
     fn status_before(&self) -> Option<&str> {
