@@ -31,7 +31,10 @@ fn clone_and_push_over_http() -> Result<()> {
 
 #[test]
 fn basic_auth_is_asked_for() -> Result<()> {
-    let server = Server::start_with(Options { basic_auth: Some(("git".to_owned(), "s3cret".to_owned())) })?;
+    let server = Server::start_with(Options {
+        basic_auth: Some(("git".to_owned(), "s3cret".to_owned())),
+        ..Options::default()
+    })?;
     server.create("closed")?;
     server.commit("closed", "main", &[("x", b"1")], "Add x")?;
     let place = Scratch::new()?;
