@@ -105,7 +105,7 @@ impl Recorder {
         let (kind, namespace, name) = (about("kind"), about("namespace"), about("name"));
         let (controller, reason) = (self.component, &event.reason);
         match event.severity {
-            Severity::Info => tracing::info!(
+            Severity::Trace | Severity::Info => tracing::info!(
                 controller,
                 controllerKind = kind,
                 namespace,
