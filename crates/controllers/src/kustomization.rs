@@ -40,6 +40,7 @@ pub mod render;
 pub mod select;
 pub mod substitute;
 pub mod view;
+pub mod witness;
 
 /// The field manager of what we write about Kustomizations themselves.
 const MANAGER: &str = "gotk-kustomize-controller";
@@ -204,7 +205,7 @@ impl Run<'_> {
         let rendering = async {
             let gathered = gather::inputs(shared, &typed, fetched).await?;
             // Pure: nothing is written.
-            render::render(gathered, &typed, &spec, shared).await
+            render::render(gathered, &typed, &spec, &render::Rules::of(shared)).await
         };
         let Rendered { objects, digest, warnings } = self.shown(rendering).await?;
 

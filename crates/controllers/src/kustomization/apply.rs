@@ -50,7 +50,10 @@ pub fn prepared(objects: Vec<Value>, typed: &Kustomization) -> Result<Vec<Value>
 }
 
 /// Looks before normalising, because a type forgets fields that it does not know.
-fn refuse_encrypted(built: &Value, has_decryption: bool) -> Result<(), Failure> {
+///
+/// # Errors
+/// ReconciliationFailed with the object and what opens it.
+pub fn refuse_encrypted(built: &Value, has_decryption: bool) -> Result<(), Failure> {
     let encrypted = sealfast_sops::document::is_encrypted_object(built)
         || (object::kind(built) == "Secret" && built.get("sops").is_some());
     if !encrypted || decrypt::is_disabled(built) {
@@ -71,7 +74,8 @@ fn refuse_encrypted(built: &Value, has_decryption: bool) -> Result<(), Failure> 
     .hint(format!("{id}, path `sops`: {remedy}")))
 }
 
-fn add_common(built: &mut Value, common: &CommonMetadata) {
+/// Sets the labels and annotations that all objects get.
+pub fn add_common(built: &mut Value, common: &CommonMetadata) {
     for (key, value) in &common.labels {
         object::set_label(built, key, value);
     }

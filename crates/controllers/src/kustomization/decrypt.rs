@@ -29,6 +29,7 @@ use sha2::Digest;
 use zeroize::Zeroizing;
 
 use crate::kustomization::view::View;
+use crate::kustomization::witness::Witness;
 use crate::report::Failure;
 
 const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -191,6 +192,8 @@ pub struct Opener {
     keys: HashMap<[u8; 32], Arc<DataKey>>,
     /// What earlier runs unwrapped, and who we are there.
     known: Option<(Arc<DataKeys>, String)>,
+    /// Who takes note of what is opened.
+    witness: Option<Arc<Mutex<Witness>>>,
 }
 
 /// Why a document did not open.
@@ -205,7 +208,12 @@ pub struct Refused {
 impl Opener {
     /// An opener with these keys. `known` is what runs with the very same keys unwrapped before, under their name.
     pub fn new(keyring: Keyring, known: Option<(Arc<DataKeys>, String)>) -> Opener {
-        Opener { keyring, keys: HashMap::new(), known }
+        Opener { keyring, keys: HashMap::new(), known, witness: None }
+    }
+
+    /// The same opener, with somebody who takes note of what it opens.
+    pub fn watched(self, witness: Arc<Mutex<Witness>>) -> Opener {
+        Opener { witness: Some(witness), ..self }
     }
 
     async fn key(&mut self, metadata: &Metadata) -> Result<Arc<DataKey>, Refused> {
@@ -251,7 +259,11 @@ impl Opener {
     ) -> Result<Zeroizing<Vec<u8>>, Refused> {
         let encrypted = Encrypted::load(content, from).map_err(|e| unreadable(from, &e))?;
         let key = self.key(encrypted.metadata()).await?;
+        let sealed = self.witness.is_some().then(|| encrypted.branches().to_vec());
         let decrypted = encrypted.decrypt(&key, check).map_err(|e| unopened(&e))?;
+        if let (Some(witness), Some(sealed)) = (&self.witness, sealed) {
+            witness.lock().compare_trees(&sealed, decrypted.plain.branches());
+        }
         let out = decrypted.plain.emit(to, &EmitOptions::default()).map_err(|e| Refused {
             message: format!("failed to emit encrypted {} file as decrypted {}: {e}", name(from), name(to)),
             hint: "give the data key an ending that fits its content".to_owned(),
@@ -494,7 +506,11 @@ pub async fn resource(built: &mut Value, opener: &mut Opener) -> Result<(), Fail
 async fn whole(built: &Value, opener: &mut Opener) -> Result<Value, Refused> {
     let encrypted = document::load_object(built).map_err(|e| unreadable(Format::Json, &e))?;
     let key = opener.key(encrypted.metadata()).await?;
-    document::decrypt_object(built, &key, MacCheck::Skip).map_err(|e| unopened(&e))
+    let opened = document::decrypt_object(built, &key, MacCheck::Skip).map_err(|e| unopened(&e))?;
+    if let Some(witness) = &opener.witness {
+        witness.lock().compare(built, &opened);
+    }
+    Ok(opened)
 }
 
 /// Data values that are encrypted files themselves.

@@ -29,6 +29,25 @@ pub struct Rendered {
     pub warnings: Vec<String>,
 }
 
+/// What a render leaves to its caller.
+pub struct Rules<'a> {
+    /// What a MAC that does not fit means.
+    pub mac: SopsMac,
+    /// What an unset variable means.
+    pub unset: Unset,
+    /// How many builds at a time.
+    pub builds: &'a Semaphore,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules that the controllers are run with.
+    pub fn of(shared: &'a Shared) -> Self {
+        let is_strict = shared.options.gates.has(Gate::StrictPostBuildSubstitutions);
+        let unset = if is_strict { Unset::Refused } else { Unset::Empty };
+        Self { mac: shared.options.sops_mac, unset, builds: &shared.builds }
+    }
+}
+
 /// Renders what was gathered. `spec` is the object's spec as it was written.
 ///
 /// # Errors
@@ -37,17 +56,17 @@ pub async fn render(
     gathered: Gathered,
     typed: &Kustomization,
     spec: &Value,
-    shared: &Shared,
+    rules: &Rules<'_>,
 ) -> Result<Rendered, Failure> {
     let Gathered { fetched, mut opener, variables } = gathered;
-    let mac = shared.options.sops_mac;
+    let mac = rules.mac;
     let mut view = View::new(fetched.tree, fetched.root.clone());
     if let Some(opener) = &mut opener {
         let components = &typed.spec.components;
         decrypt::sources(&mut view, &fetched.root, &fetched.path, components, opener).await?;
     }
     let view = Arc::new(view);
-    let built = build(view.clone(), fetched.path, spec.clone(), &shared.builds).await?;
+    let built = build(view.clone(), fetched.path, spec.clone(), rules.builds).await?;
     let mut warnings = Vec::new();
     if let Some(opener) = opener.as_mut().filter(|_| mac != SopsMac::Ignore) {
         for refused in decrypt::check_macs(&view, opener).await {
@@ -57,8 +76,6 @@ pub async fn render(
             warnings.push(refused.message);
         }
     }
-    let strict = shared.options.gates.has(Gate::StrictPostBuildSubstitutions);
-    let unset = if strict { Unset::Refused } else { Unset::Empty };
     let strategy =
         Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
     let mut objects = Vec::with_capacity(built.len());
@@ -68,7 +85,7 @@ pub async fn render(
             decrypt::resource(&mut built, opener).await?;
         }
         if let Some(variables) = &variables {
-            substitute::object(&mut built, variables, strategy, unset)?;
+            substitute::object(&mut built, variables, strategy, rules.unset)?;
         }
         flatten(built, &mut objects);
     }

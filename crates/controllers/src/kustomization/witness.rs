@@ -1,0 +1,94 @@
+//! What was decrypted on the way, for those who must not show it.
+//!
+//! A witness is only there when somebody asks; controllers show no objects and have none.
+
+use sealfast_sops::tree::{Branch, Key, Value as Plain};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+/// How an encrypted value begins.
+const SEALED: &str = "ENC[";
+
+/// The decrypted values, each as the text that it is. They are wiped when the witness goes.
+#[derive(Default)]
+pub struct Witness {
+    values: Vec<Zeroizing<String>>,
+}
+
+impl Witness {
+    /// The values, in the order in which they were opened.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|value| value.as_str())
+    }
+
+    /// Takes a value that is secret for another reason.
+    pub fn add(&mut self, value: &str) {
+        self.values.push(Zeroizing::new(value.to_owned()));
+    }
+
+    /// Takes what is encrypted in one tree and open in the other.
+    pub(crate) fn compare_trees(&mut self, sealed: &[Branch], open: &[Branch]) {
+        for (sealed, open) in sealed.iter().zip(open) {
+            self.branches(sealed, open);
+        }
+    }
+
+    fn branches(&mut self, sealed: &Branch, open: &Branch) {
+        for entry in &open.entries {
+            let Key::Name(name) = &entry.key else { continue };
+            let same =
+                |other: &&sealfast_sops::tree::Entry| matches!(&other.key, Key::Name(other) if other == name);
+            if let Some(before) = sealed.entries.iter().find(same) {
+                self.trees(&before.value, &entry.value);
+            }
+        }
+    }
+
+    fn trees(&mut self, sealed: &Plain, open: &Plain) {
+        match (sealed, open) {
+            (Plain::Branch(sealed), Plain::Branch(open)) => self.branches(sealed, open),
+            (Plain::List(sealed), Plain::List(open)) => {
+                sealed.iter().zip(open).for_each(|(sealed, open)| self.trees(sealed, open));
+            }
+            (Plain::Str(text), open) if text.as_str().is_some_and(|text| text.starts_with(SEALED)) => {
+                match open {
+                    Plain::Str(text) => self.add(&String::from_utf8_lossy(text.as_bytes())),
+                    Plain::Bool(flag) => self.add(&flag.to_string()),
+                    Plain::Int(number) => self.add(&number.to_string()),
+                    Plain::Uint(number) => self.add(&number.to_string()),
+                    Plain::Float(number) => self.add(&number.to_string()),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes what is encrypted in one object and open in the other.
+    pub(crate) fn compare(&mut self, sealed: &Value, open: &Value) {
+        match (sealed, open) {
+            (Value::Object(sealed), Value::Object(open)) => {
+                for (key, open) in open {
+                    if let Some(sealed) = sealed.get(key) {
+                        self.compare(sealed, open);
+                    }
+                }
+            }
+            (Value::Array(sealed), Value::Array(open)) => {
+                sealed.iter().zip(open).for_each(|(sealed, open)| self.compare(sealed, open));
+            }
+            (Value::String(text), open) if text.starts_with(SEALED) => match open {
+                Value::String(text) => self.add(text),
+                Value::Bool(_) | Value::Number(_) => self.add(&open.to_string()),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+impl std::fmt::Debug for Witness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Witness({} values)", self.values.len())
+    }
+}
