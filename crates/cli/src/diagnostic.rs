@@ -37,6 +37,24 @@ impl Failure {
         failure
     }
 
+    /// Puts what was being done in front; the message becomes a cause.
+    #[must_use]
+    pub(crate) fn within(mut self, message: impl Into<String>) -> Self {
+        let inner = std::mem::replace(&mut self.message, message.into());
+        self.causes.insert(0, inner);
+        self
+    }
+
+    /// Changes every text, to cover what must not be shown.
+    #[must_use]
+    pub(crate) fn masked(mut self, mask: impl Fn(&str) -> String) -> Self {
+        self.message = mask(&self.message);
+        for text in self.causes.iter_mut().chain(&mut self.hints) {
+            *text = mask(text);
+        }
+        self
+    }
+
     /// Adds a cause.
     #[must_use]
     pub(crate) fn cause(mut self, cause: impl Into<String>) -> Self {

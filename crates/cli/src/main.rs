@@ -16,6 +16,7 @@ mod manifests;
 mod native;
 mod output;
 mod private_file;
+mod render;
 mod run;
 mod sops;
 mod up;

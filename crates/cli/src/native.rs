@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::output;
-use crate::{flux, keys, kubectl, kustomize, manifests, run, sops, up};
+use crate::{flux, keys, kubectl, kustomize, manifests, render, run, sops, up};
 
 /// Runs `sealfast ARGS`.
 pub(crate) fn start(mut args: Vec<OsString>) -> ExitCode {
@@ -47,6 +47,7 @@ fn ours(args: Vec<OsString>) -> ExitCode {
         }
         Ok(Sealfast { verb: Verb::Up(args) }) => up::run(args),
         Ok(Sealfast { verb: Verb::Run(args) }) => run::run(*args),
+        Ok(Sealfast { verb: Verb::Render(args) }) => render::run(args),
         Ok(Sealfast { verb: Verb::Manifests(args) }) => manifests::run(&args),
         Ok(Sealfast { verb: Verb::Keys(args) }) => match keys::run(args) {
             Ok(code) => code,
@@ -87,6 +88,8 @@ enum Verb {
     Up(up::UpArgs),
     /// Run both controllers against a cluster.
     Run(Box<run::RunArgs>),
+    /// Print what a cluster would get from a directory, decrypted and masked.
+    Render(render::RenderArgs),
     /// Print what a cluster needs to run the controllers.
     Manifests(manifests::ManifestsArgs),
     /// Make keys.

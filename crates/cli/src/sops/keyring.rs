@@ -30,7 +30,6 @@ const WORKERS: usize = 2;
 
 /// Returns the person's own keyring: age identities of the environment and of the usual places, SSH keys without
 /// passphrase, GnuPG, Vault's token. Programs that print identities are not run and nothing is asked.
-#[expect(dead_code, reason = "`up` takes the person's keys from here")]
 pub(crate) fn default_keyring() -> Keyring {
     gather::keyring(&Wanted { ssh: true, prompts: Prompts::Never })
 }

@@ -9,5 +9,6 @@ mod kill;
 mod kustomize;
 mod person;
 mod plugin;
+mod render;
 mod sops;
 mod up;

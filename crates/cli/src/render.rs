@@ -1,0 +1,112 @@
+//! `sealfast render`: what a cluster would get from a directory, masked.
+//!
+//! The directory is built and opened by the controllers' own stages. Flux Kustomizations among the objects are followed
+//! with their own path, patches and variables; what was decrypted is masked wherever it lands.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use crate::diagnostic::Failure;
+use crate::output;
+
+mod follow;
+mod keys;
+mod mask;
+mod print;
+mod repository;
+
+/// Flags of `render`.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RenderArgs {
+    /// Directories to render, each as a cluster would [default: the current one]
+    #[arg(value_name = "DIR")]
+    directories: Vec<PathBuf>,
+    /// File with keys that open what is encrypted: age identities or an armored OpenPGP key; may be repeated
+    #[arg(long, value_name = "FILE")]
+    identity: Vec<PathBuf>,
+    /// Show decrypted values instead of masks
+    #[arg(long)]
+    show_secrets: bool,
+    /// How the objects are printed
+    #[arg(short, long, value_enum, default_value = "yaml")]
+    output: Format,
+    /// Root of the source, which nothing may leave [default: the Git repository around DIR, else DIR]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Do not follow the Flux Kustomizations among the objects
+    #[arg(long)]
+    no_follow: bool,
+}
+
+/// How objects are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Documents.
+    Yaml,
+    /// One list.
+    Json,
+    /// One line an object: kind, namespace, name.
+    Names,
+    /// A table.
+    Table,
+}
+
+/// Runs `render ARGS`.
+pub(crate) fn run(args: RenderArgs) -> ExitCode {
+    match try_run(&args) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn try_run(args: &RenderArgs) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because("failed to start", &error))?;
+    let here = [PathBuf::from(".")];
+    let directories = if args.directories.is_empty() { here.as_slice() } else { &args.directories };
+    let mut rendered = follow::Rendered::default();
+    for directory in directories {
+        let repository = repository::Repository::read(directory, args.root.as_deref())?;
+        let follow = if args.no_follow { follow::Follow::No } else { follow::Follow::Yes };
+        let done = runtime.block_on(follow::directory(&repository, &args.identity, follow, &mut rendered));
+        done.map_err(|failure| {
+            let masks = mask::Masks::of(&rendered.witness.lock());
+            failure.masked(|text| masks.text(text))
+        })?;
+    }
+    let masks = mask::Masks::of(&rendered.witness.lock());
+    if !args.show_secrets {
+        for part in &mut rendered.parts {
+            part.objects.iter_mut().for_each(|object| masks.object(object));
+        }
+    }
+    for line in &rendered.not_followed {
+        output::talk(&format!("not followed: {}", masks.text(line)));
+    }
+    let code = print::parts(&rendered.parts, args.output);
+    if rendered.failures.is_empty() {
+        return Ok(code);
+    }
+    let mut last = code;
+    for failure in rendered.failures {
+        last = failure.masked(|text| masks.text(text)).report();
+    }
+    Ok(last)
+}
+
+/// Returns a path without `.` and links.
+fn real(path: &Path) -> Result<PathBuf, Failure> {
+    path.canonicalize()
+        .map_err(|error| Failure::because(format!("failed to read `{}`", path.display()), &error))
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sealfast render clusters/production
+  sealfast render clusters/production --identity production.agekey --output table
+  sealfast render overlays/production --show-secrets";

@@ -1,0 +1,183 @@
+//! Masks: decrypted values are covered wherever they land.
+//!
+//! Every value of a Secret is covered. Elsewhere a text is searched for each decrypted value, as it is, line by line, as
+//! JSON writes it and in base64; a text that is base64 of something with a decrypted value in it is covered whole.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use sealfast_controllers::kustomization::witness::Witness;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+/// What stands in the place of a secret value.
+const MASK: &str = "**SOPS**";
+/// Shorter values are only covered where they are the whole text: inside of others they would be everywhere.
+const SHORTEST_PART: usize = 4;
+/// Lines shorter than this are no secrets of their own.
+const SHORTEST_LINE: usize = 8;
+
+/// The texts that are covered.
+pub(super) struct Masks {
+    /// Longest first, so that no part is left of a longer one.
+    texts: Vec<Zeroizing<String>>,
+}
+
+impl Masks {
+    /// Returns the masks for what was decrypted.
+    pub(super) fn of(witness: &Witness) -> Self {
+        let mut texts = Vec::new();
+        let mut add = |text: String| texts.push(Zeroizing::new(text));
+        for value in witness.values() {
+            let trimmed = value.trim_matches('\n');
+            add(trimmed.to_owned());
+            add(trimmed.replace('\n', ""));
+            add(quoted(trimmed));
+            for text in [value, trimmed] {
+                add(STANDARD.encode(text));
+                add(STANDARD_NO_PAD.encode(text));
+                add(URL_SAFE.encode(text));
+                add(URL_SAFE_NO_PAD.encode(text));
+            }
+            trimmed
+                .lines()
+                .filter(|line| line.trim().len() >= SHORTEST_LINE)
+                .for_each(|line| add(line.trim().to_owned()));
+        }
+        texts.retain(|text| !text.is_empty());
+        texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        texts.dedup();
+        Self { texts }
+    }
+
+    /// Covers an object.
+    pub(super) fn object(&self, object: &mut Value) {
+        if object.get("kind").and_then(Value::as_str) == Some("Secret") {
+            for field in ["data", "stringData"] {
+                for (_, value) in object.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
+                    *value = MASK.into();
+                }
+            }
+        }
+        self.value(object);
+    }
+
+    fn value(&self, value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                if map.keys().any(|key| self.text(key) != *key) {
+                    let plain = std::mem::take(map);
+                    *map =
+                        plain.into_iter().map(|(key, value)| (self.text(&key), value)).collect::<Map<_, _>>();
+                }
+                map.iter_mut().for_each(|(_, value)| self.value(value));
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::String(text) => *text = self.text(text),
+            Value::Number(number) => {
+                let text = number.to_string();
+                if text.len() >= SHORTEST_PART && self.is_secret(&text) {
+                    *value = MASK.into();
+                }
+            }
+            Value::Bool(_) | Value::Null => {}
+        }
+    }
+
+    /// Returns a text with masks in it.
+    pub(super) fn text(&self, text: &str) -> String {
+        if self.is_secret(text) || self.hides_secret(text) {
+            return MASK.to_owned();
+        }
+        let mut covered = text.to_owned();
+        for secret in self.texts.iter().filter(|secret| secret.len() >= SHORTEST_PART) {
+            if covered.contains(secret.as_str()) {
+                covered = covered.replace(secret.as_str(), MASK);
+            }
+        }
+        covered
+    }
+
+    fn is_secret(&self, text: &str) -> bool {
+        self.texts.iter().any(|secret| secret.as_str() == text)
+    }
+
+    /// Whether a text is base64 of something that holds a secret.
+    fn hides_secret(&self, text: &str) -> bool {
+        let plain: String = text.chars().filter(|letter| !letter.is_ascii_whitespace()).collect();
+        if plain.len() < SHORTEST_PART {
+            return false;
+        }
+        let ways = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
+        let decoded = ways.iter().find_map(|way| way.decode(&plain).ok()).map(Zeroizing::new);
+        let Some(decoded) = decoded else { return false };
+        self.texts.iter().any(|secret| {
+            let secret = secret.as_bytes();
+            decoded.as_slice() == secret
+                || secret.len() >= SHORTEST_PART
+                    && decoded.windows(secret.len()).any(|window| window == secret)
+        })
+    }
+}
+
+/// A text as JSON writes it, without the quotes.
+fn quoted(text: &str) -> String {
+    let json = Value::from(text).to_string();
+    json[1..json.len() - 1].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use sealfast_controllers::kustomization::witness::Witness;
+    use serde_json::json;
+
+    use super::{MASK, Masks};
+
+    fn masks(values: &[&str]) -> Masks {
+        let mut witness = Witness::default();
+        values.iter().for_each(|value| witness.add(value));
+        Masks::of(&witness)
+    }
+
+    #[test]
+    fn values_are_covered_wherever_they_land() {
+        let masks = masks(&["hunter2", "a\"b\nsecond-line", "5432", "no"]);
+        let mut object = json!({
+            "kind": "ConfigMap",
+            "data": {
+                "whole": "hunter2",
+                "inside": "postgres://me:hunter2@db:5432/x",
+                "base64": STANDARD.encode("hunter2"),
+                "composed": STANDARD.encode("me:hunter2"),
+                "json": "{\"p\": \"a\\\"b\\nsecond-line\"}",
+                "line": "x: |\n  second-line\n",
+                "short": "no",
+                "hunter2": "as a key",
+                "plain": "nothing here",
+            },
+            "port": 5432,
+            "replicas": 3,
+        });
+        masks.object(&mut object);
+        let text = object.to_string();
+        for secret in ["hunter2", "5432", "second-line", &STANDARD.encode("me:hunter2")] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+        assert_eq!(object["data"]["inside"], "postgres://me:**SOPS**@db:**SOPS**/x");
+        assert_eq!(object["data"]["short"], MASK);
+        assert_eq!(object["data"]["plain"], "nothing here");
+        assert_eq!(object["replicas"], 3);
+    }
+
+    #[test]
+    fn every_value_of_a_secret_is_covered() {
+        let mut object =
+            json!({"kind": "Secret", "data": {"a": "eA=="}, "stringData": {"b": "x"}, "type": "Opaque"});
+        masks(&[]).object(&mut object);
+        assert_eq!(
+            object,
+            json!({"kind": "Secret", "data": {"a": MASK}, "stringData": {"b": MASK}, "type": "Opaque"})
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! The files of a source in memory, as an artifact would hold them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sealfast_source::tree::{Directory, Entry, Kind, Memory, Tree};
+
+use super::real;
+use crate::diagnostic::Failure;
+
+/// The largest source that is taken, in bytes.
+const LARGEST: usize = 1 << 30;
+
+/// A source, and the directory in it that is asked for.
+pub(super) struct Repository {
+    /// The files.
+    pub(super) tree: Arc<Memory>,
+    /// The absolute path of the source.
+    pub(super) root: String,
+    /// The directory, relative to the root; empty for the root itself.
+    pub(super) start: String,
+}
+
+impl Repository {
+    /// Reads the source around a directory.
+    pub(super) fn read(directory: &Path, root: Option<&Path>) -> Result<Self, Failure> {
+        let directory = real(directory)?;
+        if !directory.is_dir() {
+            return Err(Failure::new(format!("`{}` is no directory", directory.display())));
+        }
+        let root = match root {
+            Some(root) => real(root)?,
+            None => repository_around(&directory).unwrap_or_else(|| directory.clone()),
+        };
+        let start = directory.strip_prefix(&root).map_err(|_| {
+            Failure::new(format!("`{}` is not below the root `{}`", directory.display(), root.display()))
+        })?;
+        let start = start.to_string_lossy().into_owned();
+        let tree = in_memory(&Directory::new(&root))
+            .map_err(|why| Failure::new(format!("failed to read `{}`", root.display())).cause(why))?;
+        Ok(Self { tree: Arc::new(tree), root: root.to_string_lossy().into_owned(), start })
+    }
+
+    /// Whether a relative path is a directory of the source.
+    pub(super) fn has_directory(&self, path: &str) -> bool {
+        path.is_empty() || matches!(self.tree.entries.get(path), Some(Entry::Directory))
+    }
+}
+
+fn repository_around(directory: &Path) -> Option<PathBuf> {
+    directory.ancestors().find(|ancestor| ancestor.join(".git").exists()).map(Path::to_owned)
+}
+
+fn in_memory(tree: &dyn Tree) -> Result<Memory, String> {
+    let mut files = Memory::default();
+    let mut size = 0;
+    for item in tree.list().map_err(|error| error.chain())? {
+        match item.kind {
+            Kind::Directory => files.add(&item.path, Entry::Directory),
+            Kind::File { executable } => {
+                let bytes = tree.read(&item.path).map_err(|error| error.chain())?;
+                size += bytes.len();
+                if size > LARGEST {
+                    return Err(format!(
+                        "it holds more than {LARGEST} bytes; name a smaller directory with --root"
+                    ));
+                }
+                files.add(&item.path, Entry::File { bytes, executable });
+            }
+            Kind::Link => {}
+        }
+    }
+    Ok(files)
+}
