@@ -1,9 +1,10 @@
-//! From one directory to all objects: each Flux Kustomization that is found leads further.
+//! From one directory to all objects, from one Kustomization to the next.
 //!
 //! A Kustomization waits for those it depends on, and for the ConfigMaps and Secrets that its variables come from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -210,7 +211,9 @@ impl Trip<'_> {
         };
         let gathered = Gathered { fetched, opener, variables };
         let rules = Rules { mac: SopsMac::Enforce, unset: Unset::Empty, builds: &Semaphore::new(1) };
-        let built = render(gathered, typed, spec, &rules).await.map_err(shown)?;
+        // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
+        let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render(gathered, typed, spec, &rules));
+        let built = work.await.map_err(shown)?;
         let mut objects = built.objects;
         for built in &mut objects {
             apply::refuse_encrypted(built, typed.spec.decryption.is_some()).map_err(shown)?;

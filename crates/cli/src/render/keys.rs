@@ -1,4 +1,4 @@
-//! The keys that `render` opens files with: those that are given, else the person's own.
+//! The keys that `render` opens files with: those given, else one's own.
 
 use std::path::PathBuf;
 
