@@ -63,9 +63,16 @@ impl FieldSpec {
         leaf: Leaf,
         change: &mut dyn FnMut(&mut Value) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if !resource.gvk().is_selected_by(&self.gvk) {
-            return Ok(());
-        }
+        if resource.is_selected_by(&self.gvk) { self.visit_any(resource, leaf, change) } else { Ok(()) }
+    }
+
+    /// As [`FieldSpec::visit`], whatever the kind of the object is.
+    pub(crate) fn visit_any(
+        &self,
+        resource: &mut Resource,
+        leaf: Leaf,
+        change: &mut dyn FnMut(&mut Value) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let walk = Walk { leaf: if self.create { leaf } else { Leaf::Found } };
         walk.enter(&mut resource.value, &self.segments, change).map_err(|error| {
             error.within(format!("considering field '{}' of object {}", self.path, resource.id()))

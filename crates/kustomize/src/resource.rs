@@ -77,6 +77,21 @@ impl Resource {
         Gvk::parse(text(&self.value, "apiVersion"), self.kind())
     }
 
+    /// Whether every non-empty part of `selector` is that of the object, as it is now.
+    #[must_use]
+    pub fn is_selected_by(&self, selector: &Gvk) -> bool {
+        if !selector.kind.is_empty() && selector.kind != self.kind() {
+            return false;
+        }
+        if selector.group.is_empty() && selector.version.is_empty() {
+            return true;
+        }
+        let api_version = text(&self.value, "apiVersion");
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        (selector.group.is_empty() || selector.group == group)
+            && (selector.version.is_empty() || selector.version == version)
+    }
+
     /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> &str {

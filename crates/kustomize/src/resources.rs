@@ -6,18 +6,41 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use crate::error::Error;
 use crate::id::{Id, effective_namespace};
 use crate::resource::Resource;
 
+/// Positions by a hash.
+type Index = HashMap<u64, Vec<usize>, BuildHasherDefault<Hashed>>;
+
+/// The hasher of keys that are hashes already.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
 /// Objects in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
     items: Vec<Resource>,
-    by_id: HashMap<u64, Vec<usize>>,
-    by_name: HashMap<u64, Vec<usize>>,
+    by_id: Index,
+    by_name: Index,
 }
 
 impl Resources {
@@ -156,7 +179,7 @@ impl Resources {
     }
 }
 
-fn add(index: &mut HashMap<u64, Vec<usize>>, key: u64, position: usize) {
+fn add(index: &mut Index, key: u64, position: usize) {
     let list = index.entry(key).or_default();
     if list.last() != Some(&position) {
         list.push(position);

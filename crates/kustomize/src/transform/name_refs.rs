@@ -61,8 +61,7 @@ fn check_subjects(item: &Resource) -> Result<(), Error> {
 }
 
 fn repair(resource: &mut Resource, spec: &FieldSpec, search: &Search<'_>) -> Result<(), Error> {
-    let any_kind = FieldSpec::new(Gvk::default(), &spec.path, false);
-    any_kind.visit(resource, Leaf::Found, &mut |value| search.set(value)).map_err(|error| {
+    spec.visit_any(resource, Leaf::Found, &mut |value| search.set(value)).map_err(|error| {
         error.within(format!("updating name reference in '{}' field of '{}'", spec.path, search.referrer.id))
     })
 }

@@ -30,7 +30,7 @@ pub fn affix(resources: &mut Resources, end: End, affix: &str, fields: &[FieldSp
             continue;
         }
         for spec in fields {
-            if spec.path == "metadata/name" && resource.gvk().is_selected_by(&spec.gvk) {
+            if spec.path == "metadata/name" && resource.is_selected_by(&spec.gvk) {
                 match end {
                     End::Prefix => resource.prefixes.push(affix.to_owned()),
                     End::Suffix => resource.suffixes.push(affix.to_owned()),
