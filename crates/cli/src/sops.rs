@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+mod batch;
 mod call;
 mod child;
 mod crypt;
@@ -24,6 +25,7 @@ mod key_service;
 pub(crate) mod keyring;
 mod legacy;
 mod log;
+mod publish;
 mod rotate;
 mod set;
 mod settings;

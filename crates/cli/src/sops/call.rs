@@ -73,9 +73,6 @@ impl Call {
                 global,
             });
         }
-        if verb == "publish" {
-            return Err(Stop::new(format!("the command `{verb}` is not part of this version")));
-        }
         let Some(command) = table::command(verb) else {
             return Ok(Self { presentation, action: Action::Run(legacy::run), own: global.clone(), global });
         };
@@ -93,7 +90,7 @@ impl Call {
         let Some(command) = table::command(&verb) else {
             return Err(Stop::new(format!("the command `{verb}` is not part of this version")));
         };
-        let flags: Vec<_> = command.flags.iter().copied().chain([COMMON]).collect();
+        let flags: Vec<_> = command.flags.iter().chain(command.own).copied().chain([COMMON]).collect();
         let own = Given::anywhere(&flags, args.collect())
             .map_err(|stop| stop.hint(format!("see `sealfast {verb} --help`")))?;
         Ok(Self {

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use sealfast_sops::cipher::{DataKey, Nonces};
-use sealfast_sops::document::{Context, Decrypted, Encrypted, MacCheck, Plain};
+use sealfast_sops::document::{Context, Decrypted, Encrypted, MacCheck, Plain, SecretBytes};
 use sealfast_sops::metadata::Metadata;
 use sealfast_sops::store::{EmitOptions, Format};
 
 use crate::sops::call::Call;
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{keyring, log, settings};
+
+mod old_context;
 
 /// A decrypted document with what is needed to encrypt it again.
 pub(super) struct Opened {
@@ -21,13 +23,18 @@ pub(super) struct Opened {
 
 /// Reads an encrypted document and decrypts it; `file` is for messages.
 pub(super) fn open(call: &Call, file: &Path, bytes: &[u8], format: Format) -> Result<Opened, Stop> {
-    open_unnamed(call, bytes, format).map_err(|stop| stop.in_file(&file.to_string_lossy()))
+    open_unnamed(call, bytes, format)
+        .map_err(|stop| stop.locate(bytes, format).in_file(&file.to_string_lossy()))
 }
 
 fn open_unnamed(call: &Call, bytes: &[u8], format: Format) -> Result<Opened, Stop> {
     let document = load(bytes, format)?;
     let key = unlock(call, document.metadata())?;
-    let metadata = document.metadata().clone();
+    let mut metadata = document.metadata().clone();
+    if !call.is_native() {
+        // `sops` lays out anew.
+        metadata.layout.clear();
+    }
     let check = if call.is_set("ignore-mac") { MacCheck::Skip } else { MacCheck::Verify };
     let Decrypted { plain, nonces, clear_comments } =
         document.decrypt(&key, check).map_err(|wrong| Stop::decrypting(&wrong))?;
@@ -58,7 +65,15 @@ pub(super) fn load(bytes: &[u8], format: Format) -> Result<Encrypted, Stop> {
 
 /// Recovers the data key with the keys at hand.
 pub(super) fn unlock(call: &Call, metadata: &Metadata) -> Result<DataKey, Stop> {
-    keyring::unlock(call, metadata, &decryption_order(call)?)
+    let order = decryption_order(call)?;
+    if !old_context::is_suspect(metadata, numbers(&metadata.version)) {
+        return keyring::unlock(call, metadata, &order);
+    }
+    log::warn(call.presentation, old_context::EXPLANATION);
+    keyring::unlock(call, metadata, &order).or_else(|stop| {
+        let variants = old_context::variants(metadata);
+        variants.iter().find_map(|variant| keyring::unlock(call, variant, &order).ok()).ok_or(stop)
+    })
 }
 
 fn decryption_order(call: &Call) -> Result<Vec<String>, Stop> {
@@ -77,20 +92,73 @@ fn decryption_order(call: &Call) -> Result<Vec<String>, Stop> {
     Ok(order)
 }
 
-/// Writes an encrypted document; under our own verbs into the text it comes from, which keeps its looks.
+/// How a file is read and written.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) input: Format,
+    pub(super) output: Format,
+    pub(super) layout: EmitOptions,
+}
+
+impl Shape {
+    /// The formats of a file by flags and name.
+    pub(super) fn of(call: &Call, name: &str, layout: EmitOptions) -> Self {
+        Self { input: call.format("input-type", name), output: call.format("output-type", name), layout }
+    }
+
+    /// Under our own verbs what is written keeps the looks of what was read.
+    fn keeps_looks(&self, call: &Call) -> bool {
+        call.is_native() && self.input == self.output
+    }
+}
+
+fn unwritable(wrong: sealfast_sops::error::Error) -> Stop {
+    Stop::dumping(&wrong, "Could not marshal tree: ")
+}
+
+/// Writes an encrypted document, under our own verbs into the encrypted text it comes from.
 pub(super) fn emit_over(
     call: &Call,
     document: &Encrypted,
     original: &[u8],
-    [input, output]: [Format; 2],
-    layout: &EmitOptions,
+    shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
-    if !call.is_native() || input != output {
-        return emit(document, output, layout);
+    if !shape.keeps_looks(call) {
+        return emit(document, shape.output, &shape.layout);
+    }
+    document.emit_over(original, shape.output, &shape.layout).map_err(unwritable)
+}
+
+/// Writes an encrypted document, under our own verbs into the plain text it comes from; `former` is an encrypted text
+/// from before.
+pub(super) fn emit_over_plain(
+    call: &Call,
+    document: &mut Encrypted,
+    plain: &[u8],
+    former: Option<&[u8]>,
+    key: &DataKey,
+    shape: &Shape,
+) -> Result<Vec<u8>, Stop> {
+    if !shape.keeps_looks(call) {
+        return emit(document, shape.output, &shape.layout);
     }
     document
-        .emit_over(original, output, layout)
-        .map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))
+        .emit_over_plain(plain, former, key, &mut random(), shape.output, &shape.layout)
+        .map_err(unwritable)
+}
+
+/// Writes a decrypted document, under our own verbs into the encrypted text it comes from.
+pub(super) fn plain_text(
+    call: &Call,
+    opened: &Opened,
+    encrypted: &[u8],
+    shape: &Shape,
+) -> Result<SecretBytes, sealfast_sops::error::Error> {
+    let Opened { plain, metadata, key, .. } = opened;
+    if !shape.keeps_looks(call) {
+        return plain.emit(shape.output, &shape.layout);
+    }
+    plain.emit_over(encrypted, metadata, key, shape.output, &shape.layout)
 }
 
 /// Draws a new data key and wraps it for every master key.
@@ -110,18 +178,6 @@ pub(super) fn encrypt(
     let mut rng = random();
     let context = Context { now: settings::now(), rng: &mut rng, reuse };
     plain.encrypt(metadata, key, context).map_err(|wrong| Stop::encrypting(&wrong))
-}
-
-/// Encrypts and writes a document.
-pub(super) fn seal(
-    plain: Plain,
-    metadata: Metadata,
-    key: &DataKey,
-    reuse: Option<&Nonces>,
-    format: Format,
-    layout: &EmitOptions,
-) -> Result<Vec<u8>, Stop> {
-    emit(&encrypt(plain, metadata, key, reuse)?, format, layout)
 }
 
 /// Writes an encrypted document.

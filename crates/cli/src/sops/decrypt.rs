@@ -1,25 +1,51 @@
 //! `decrypt`: an encrypted file, or a part of it, in the clear.
 
 use sealfast_sops::document::{self, SecretBytes};
+use sealfast_sops::error::Error;
 use sealfast_sops::path::{self, Step};
 use sealfast_sops::store::{EmitOptions, Format};
 use sealfast_sops::tree::Value;
 
+use crate::sops::batch;
 use crate::sops::call::{Call, Done};
-use crate::sops::crypt::{self, Opened};
+use crate::sops::crypt::{self, Shape};
 use crate::sops::encrypt::Source;
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
+    if let Some(done) = batch::run(call, batch::Work::Decrypt)? {
+        return Ok(done);
+    }
     let source = Source::of(call)?;
     let layout = Settings::load(call)?.layout(call);
     let path = extract_path(call)?;
-    let (input, output) =
-        (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
-    let opened = crypt::open(call, source.shown(), &source.read()?, input)?;
-    let bytes = render(opened, path.as_deref(), output, &layout)?;
+    let bytes = decrypt(call, &source, path.as_deref(), layout)?;
     source.finish(call, bytes.expose().to_vec())
+}
+
+/// Decrypts a file, or a part of it.
+pub(super) fn decrypt(
+    call: &Call,
+    source: &Source,
+    path: Option<&[Step]>,
+    layout: EmitOptions,
+) -> Result<SecretBytes, Stop> {
+    let shape = Shape::of(call, &source.name(), layout);
+    let encrypted = source.read()?;
+    let mut opened = crypt::open(call, source.shown(), &encrypted, shape.input)?;
+    if let Some(path) = path {
+        let part = opened.plain.extract(path).map_err(|wrong| Stop::of(&wrong, "error truncating tree: "))?;
+        return match part {
+            Value::Branch(branch) => {
+                opened.plain.replace_first(branch);
+                render(opened.plain.emit(shape.output, &shape.layout), shape.output)
+            }
+            part => document::emit_value(&part, shape.output, &shape.layout)
+                .map_err(|wrong| Stop::dumping(&wrong, "Error dumping tree: ")),
+        };
+    }
+    render(crypt::plain_text(call, &opened, &encrypted, &shape), shape.output)
 }
 
 /// The path of `--extract`; none when nothing is extracted.
@@ -35,24 +61,9 @@ pub(super) fn extract_path(call: &Call) -> Result<Option<Vec<Step>>, Stop> {
     })
 }
 
-/// Writes the document or the part that a path leads to.
-pub(super) fn render(
-    mut opened: Opened,
-    path: Option<&[Step]>,
-    format: Format,
-    layout: &EmitOptions,
-) -> Result<SecretBytes, Stop> {
-    if let Some(path) = path {
-        let part = opened.plain.extract(path).map_err(|wrong| Stop::of(&wrong, "error truncating tree: "))?;
-        match part {
-            Value::Branch(branch) => opened.plain.replace_first(branch),
-            part => {
-                return document::emit_value(&part, format, layout)
-                    .map_err(|wrong| Stop::dumping(&wrong, "Error dumping tree: "));
-            }
-        }
-    }
-    opened.plain.emit(format, layout).map_err(|wrong| {
+/// Says what to do about a document that its format cannot hold.
+pub(super) fn render(written: Result<SecretBytes, Error>, format: Format) -> Result<SecretBytes, Stop> {
+    written.map_err(|wrong| {
         let stop = Stop::dumping(&wrong, "Error dumping file: ");
         if format == Format::Binary {
             stop.hint("the file is not binary: say its format with --output-type json or yaml")

@@ -10,13 +10,13 @@ use std::process::Command;
 use sealfast_sops::cipher::{DataKey, Nonces};
 use sealfast_sops::document::{Encrypted, Plain, SecretBytes};
 use sealfast_sops::metadata::{FORMAT_VERSION, Metadata};
-use sealfast_sops::store::{self, EmitOptions, Format};
+use sealfast_sops::store;
 use zeroize::Zeroizing;
 
 use crate::env;
 use crate::sops::call::{Call, Done};
 use crate::sops::child::{Ended, Watch};
-use crate::sops::crypt::{self, Opened};
+use crate::sops::crypt::{self, Opened, Shape};
 use crate::sops::encrypt::{Source, warn_about_words};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
@@ -35,29 +35,38 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     let settings = Settings::load(call)?;
     let (input, output) =
         (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
-    let mut original = Vec::new();
+    let shape = Shape { input, output, layout: settings.layout(call) };
+    let mut original = None;
     let mut session = if files::exists(path) {
-        original = files::read(path)?;
-        let Opened { metadata, key, plain, nonces } = crypt::open(call, path, &original, input)?;
-        Session { metadata, key, plain, nonces, input, output, layout: settings.layout(call) }
+        let encrypted = files::read(path)?;
+        let opened = crypt::open(call, path, &encrypted, input)?;
+        let text = crypt::plain_text(call, &opened, &encrypted, &shape);
+        let text = text.map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))?;
+        original = Some(encrypted);
+        let Opened { metadata, key, plain, nonces } = opened;
+        Session { metadata, key, plain, nonces, text, shape }
     } else {
         let mut metadata = settings.metadata(call, &source.known_as, input)?;
         let key = crypt::new_key(call, &mut metadata).map_err(|stop| stop.code(Code::NoDataKey))?;
         let plain = Plain::from_branches(store::example(input));
-        Session {
-            metadata,
-            key,
-            plain,
-            nonces: Nonces::default(),
-            input,
-            output,
-            layout: settings.layout(call),
-        }
+        let text = plain.emit(output, &shape.layout);
+        let text = text.map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))?;
+        Session { metadata, key, plain, nonces: Nonces::default(), text, shape }
     };
     session.edit(call, path)?;
-    let Session { metadata, key, plain, nonces, output, layout, .. } = session;
-    let document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
-    files::replace(path, &crypt::emit_over(call, &document, &original, [input, output], &layout)?)?;
+    let Session { metadata, key, plain, nonces, text, shape } = session;
+    let mut document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
+    let bytes = match &original {
+        // The text that was edited has the keys in it, so it is no plain text.
+        Some(original) if call.is_set("show-master-keys") => {
+            crypt::emit_over(call, &document, original, &shape)?
+        }
+        original => {
+            let original = original.as_deref();
+            crypt::emit_over_plain(call, &mut document, text.expose(), original, &key, &shape)?
+        }
+    };
+    files::replace(path, &bytes)?;
     Ok(Done::Quietly)
 }
 
@@ -66,9 +75,9 @@ struct Session {
     key: DataKey,
     plain: Plain,
     nonces: Nonces,
-    input: Format,
-    output: Format,
-    layout: EmitOptions,
+    /// The document in the clear, as it was handed out and then as it came back.
+    text: SecretBytes,
+    shape: Shape,
 }
 
 impl Session {
@@ -99,7 +108,10 @@ impl Session {
                 break Err(Stop::new("File has not changed, exiting.").code(Code::NotModified));
             }
             match self.take(&after, shows_keys) {
-                Ok(()) => break Ok(()),
+                Ok(()) => {
+                    self.text = SecretBytes::new(after.to_vec());
+                    break Ok(());
+                }
                 Err(Refusal::Final(stop)) => break Err(stop),
                 Err(Refusal::Mendable(message)) => ask_again(&mut watch, call, &message)?,
             }
@@ -109,26 +121,26 @@ impl Session {
     }
 
     fn render(&self, shows_keys: bool) -> Result<SecretBytes, Stop> {
-        let refuse = |wrong| Stop::dumping(&wrong, "Could not marshal tree: ");
-        if shows_keys {
-            self.plain.emit_with(&self.metadata, self.output, &self.layout).map_err(refuse)
-        } else {
-            self.plain.emit(self.output, &self.layout).map_err(refuse)
+        if !shows_keys {
+            return Ok(self.text.clone());
         }
+        self.plain
+            .emit_with(&self.metadata, self.shape.output, &self.shape.layout)
+            .map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))
     }
 
     fn take(&mut self, edited: &[u8], shows_keys: bool) -> Result<(), Refusal> {
         if shows_keys {
-            let document = Encrypted::load(edited, self.input)
+            let document = Encrypted::load(edited, self.shape.input)
                 .map_err(|wrong| Refusal::Mendable(format!("SOPS metadata is invalid: {wrong}")))?;
             self.metadata = document.metadata().clone();
             self.plain = Plain::from_branches(document.branches().to_vec());
         } else {
-            let plain = Plain::load(edited, self.input).map_err(|wrong| {
+            let plain = Plain::load(edited, self.shape.input).map_err(|wrong| {
                 Refusal::Mendable(format!("Could not load tree, probably due to invalid syntax: {wrong}"))
             })?;
             plain
-                .check_unencrypted(self.output)
+                .check_unencrypted(self.shape.output)
                 .map_err(|wrong| Refusal::Mendable(format!("Tree not valid for encryption: {wrong}")))?;
             if plain.is_empty() {
                 return Err(Refusal::Mendable("Tree not valid for encryption: the file is empty".to_owned()));

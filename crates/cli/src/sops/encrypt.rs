@@ -2,17 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use sealfast_sops::document::{self, Plain};
+use sealfast_sops::document::{self, Encrypted, Plain};
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::Metadata;
-use sealfast_sops::store::{EmitOptions, Format};
 
 use crate::sops::call::{Call, Done};
+use crate::sops::crypt::{self, Shape};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{crypt, files, log};
+use crate::sops::{batch, files, log, update_keys};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
+    if let Some(done) = batch::run(call, batch::Work::Encrypt)? {
+        return Ok(done);
+    }
     let source = Source::of(call)?;
     if source.path.is_none() && call.text("filename-override").is_empty() {
         return Err(Stop::new("Error: must specify --filename-override when reading from stdin")
@@ -20,15 +23,19 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
             .hint("name the file, or add --filename-override NAME, from which format and rule are chosen"));
     }
     let settings = Settings::load(call)?;
-    let input = call.format("input-type", &source.name());
+    let shape = Shape::of(call, &source.name(), settings.layout(call));
     let bytes = source.read()?;
-    if call.is_native() && document::is_encrypted(&bytes, input) {
-        return Err(Stop::already_encrypted().in_file(&source.shown().to_string_lossy()));
+    let in_file = |stop: Stop| stop.in_file(&source.shown().to_string_lossy());
+    if call.is_native() && document::is_encrypted(&bytes, shape.input) {
+        return Err(in_file(Stop::already_encrypted()));
     }
-    let metadata = settings.metadata(call, &source.known_as, input)?;
-    let output = call.format("output-type", &source.name());
-    let bytes = encrypt(call, &bytes, input, metadata, output, &settings.layout(call))
-        .map_err(|stop| stop.in_file(&source.shown().to_string_lossy()))?;
+    let former = call.text("reuse");
+    if call.is_native() && !former.is_empty() {
+        let bytes = encrypt_again(call, &bytes, Path::new(former), &source, &settings, &shape);
+        return source.finish(call, bytes.map_err(in_file)?);
+    }
+    let metadata = settings.metadata(call, &source.known_as, shape.input)?;
+    let bytes = encrypt(call, &bytes, metadata, &shape).map_err(in_file)?;
     source.finish(call, bytes)
 }
 
@@ -36,30 +43,75 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
 pub(super) fn encrypt(
     call: &Call,
     bytes: &[u8],
-    input: Format,
     mut metadata: Metadata,
-    output: Format,
-    layout: &EmitOptions,
+    shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
-    let plain = Plain::load(bytes, input).map_err(|wrong| Stop::loading_plain(&wrong))?;
+    let plain = load(bytes, shape)?;
+    let key = crypt::new_key(call, &mut metadata)?;
+    let mut document =
+        crypt::encrypt(plain, metadata, &key, None).map_err(|stop| stop.locate(bytes, shape.input))?;
+    warn_about_nothing(call, &document)?;
+    crypt::emit_over_plain(call, &mut document, bytes, None, &key, shape)
+}
+
+fn load(bytes: &[u8], shape: &Shape) -> Result<Plain, Stop> {
+    let plain = Plain::load(bytes, shape.input).map_err(|wrong| Stop::loading_plain(&wrong))?;
     if plain.is_empty() {
         return Err(Stop::new("File cannot be completely empty, it must contain at least one document")
             .code(Code::EmptyDocument));
     }
-    match plain.check_unencrypted(output) {
-        Err(Error::AlreadyEncrypted) => return Err(Stop::already_encrypted()),
-        Err(later) => return Err(Stop::dumping(&later, "Could not marshal tree: ")),
-        Ok(()) => {}
+    match plain.check_unencrypted(shape.output) {
+        Err(Error::AlreadyEncrypted) => Err(Stop::already_encrypted()),
+        Err(later) => Err(Stop::dumping(&later, "Could not marshal tree: ")),
+        Ok(()) => Ok(plain),
     }
-    let key = crypt::new_key(call, &mut metadata)?;
-    let document = crypt::encrypt(plain, metadata, &key, None)?;
-    if call.is_native() && document.encrypted_values() == 0 {
-        log::warn(
-            call.presentation,
-            "no value was encrypted: the selector chose none, or there was nothing to encrypt",
-        );
+}
+
+/// Encrypts plain bytes over an encrypted version from before: same data key, same ciphertext for what did not change.
+fn encrypt_again(
+    call: &Call,
+    bytes: &[u8],
+    former: &Path,
+    source: &Source,
+    settings: &Settings,
+    shape: &Shape,
+) -> Result<Vec<u8>, Stop> {
+    let encrypted = files::read(former)?;
+    let opened = crypt::open(call, former, &encrypted, shape.input)?;
+    let plain = load(bytes, shape)?;
+    let mut metadata = opened.metadata.clone();
+    if settings.says_keys(call) {
+        let wanted = settings.metadata(call, &source.known_as, shape.input)?;
+        metadata.selector = wanted.selector;
+        metadata.mac_only_encrypted = wanted.mac_only_encrypted;
+        update_keys::rewrap(call, &mut metadata, &opened.key, wanted.key_groups, wanted.shamir_threshold)?;
     }
-    crypt::emit_over(call, &document, bytes, [input, output], layout)
+    let is_same_text =
+        crypt::plain_text(call, &opened, &encrypted, shape).is_ok_and(|text| text.expose() == bytes);
+    if is_same_text && metadata == opened.metadata {
+        return Ok(encrypted);
+    }
+    let mut document = crypt::encrypt(plain, metadata, &opened.key, Some(&opened.nonces))?;
+    warn_about_nothing(call, &document)?;
+    crypt::emit_over_plain(call, &mut document, bytes, Some(&encrypted), &opened.key, shape)
+}
+
+/// An encrypted file without an encrypted value is hardly meant.
+fn warn_about_nothing(call: &Call, document: &Encrypted) -> Result<(), Stop> {
+    if !call.is_native() || document.encrypted_values() > 0 {
+        return Ok(());
+    }
+    let selector = document.metadata().selector.as_ref();
+    let shown = selector.map_or_else(
+        || "there was nothing to encrypt".to_owned(),
+        |selector| format!("`{}: {}` chose none", selector.field(), selector.text()),
+    );
+    let message = format!("no value was encrypted: {shown}");
+    if call.is_set("strict") {
+        return Err(Stop::new(message).hint("change the selector in .sops.yaml, or drop --strict"));
+    }
+    log::warn(call.presentation, &message);
+    Ok(())
 }
 
 /// Where a command reads from and writes to.
@@ -134,14 +186,19 @@ pub(super) fn must_exist(path: &Path) -> Result<(), Stop> {
 
 /// Flags behind a file name are words; that is seldom meant.
 pub(super) fn warn_about_words(call: &Call, wanted: usize) {
-    if call.words().len() > wanted {
-        log::warn(
-            call.presentation,
-            &format!(
-                "More than {wanted} positional argument(s) provided. Only the first is used, and flags after it are \
-                 ignored: {}",
-                call.words()[wanted..].join(" ")
-            ),
+    let ignored = call.words().get(wanted..).unwrap_or_default();
+    if ignored.is_empty() {
+        return;
+    }
+    log::warn(
+        call.presentation,
+        "More than one positional argument provided. Only the first one will be used!",
+    );
+    if let Some(flag) = ignored.iter().rfind(|word| word.starts_with('-')) {
+        let message = format!(
+            "Note that one of the ignored positional argument is {flag:?}, which looks like a flag. Flags must always be \
+             provided before the first positional argument!"
         );
+        log::warn(call.presentation, &message);
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::fs::{CWD, FileType, Mode};
 use sealfast_sops::document::SecretBytes;
@@ -23,7 +23,10 @@ pub(super) fn run_env(call: &Call) -> Result<Done, Stop> {
     let (file, line) = words(call)?;
     let format = call.format("input-type", file);
     if call.is_set("background") {
-        log::warn(call.presentation, "exec-env's --background option is deprecated");
+        log::warn(
+            call.presentation,
+            "exec-env's --background option is deprecated and will be removed in a future version of sops",
+        );
         if call.is_set("same-process") {
             let message = "Error: The --same-process flag cannot be used with --background";
             return Err(Stop::new(message).code(Code::Conflict));
@@ -51,7 +54,7 @@ pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
     let layout = Settings::load(call)?.layout(call);
     let (input, output) = (call.format("input-type", file), call.format("output-type", file));
     let opened = crypt::open(call, Path::new(file), &files::read(Path::new(file))?, input)?;
-    let plain = decrypt::render(opened, None, output, &layout)?;
+    let plain = decrypt::render(opened.plain.emit(output, &layout), output)?;
     let name = match call.text("filename") {
         "" => None,
         name if is_local(name) => Some(name),
@@ -64,24 +67,59 @@ pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .tempdir()
         .map_err(failed)?;
+    if call.is_set("background") {
+        return in_background(call, dir, name, &plain, line).map_err(failed);
+    }
     let path = if call.is_set("no-fifo") {
         regular(dir.path(), name, &plain).map_err(failed)?
     } else {
         pipe(dir.path(), name.unwrap_or(DEFAULT_NAME), plain).map_err(failed)?
     };
     let command = shell(call, &line.replace("{}", &path.to_string_lossy()))?;
-    if call.is_set("background") {
-        log::warn(
-            call.presentation,
-            "exec-file's --background option is deprecated; waiting for the command",
-        );
-    }
     let ended = watch.run(command).map_err(unstartable)?;
     dir.close().map_err(failed)?;
     match ended {
         Ended::With(status) => finish(status),
         Ended::Interrupted => Err(Stop::new("interrupted")),
     }
+}
+
+/// Leaves a shell behind that runs the command and then removes the directory. With a pipe it holds the plaintext in a
+/// pipe of its own, so that nothing reaches the disk.
+fn in_background(
+    call: &Call,
+    dir: tempfile::TempDir,
+    name: Option<&str>,
+    plain: &SecretBytes,
+    line: &str,
+) -> std::io::Result<Done> {
+    log::warn(
+        call.presentation,
+        "exec-file's --background option is deprecated and will be removed in a future version of sops",
+    );
+    const WITH_FILE: &str = r#"/bin/sh -c "$2"; rm -rf "$0""#;
+    const WITH_PIPE: &str = r#"exec 3<&0; cat <&3 > "$1" 3<&- & exec 3<&-; /bin/sh -c "$2" < /dev/null; kill $! 2> /dev/null; rm -rf "$0""#;
+    let has_pipe = !call.is_set("no-fifo");
+    let path = if has_pipe {
+        let path = dir.path().join(name.unwrap_or(DEFAULT_NAME));
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+        path
+    } else {
+        regular(dir.path(), name, plain)?
+    };
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(if has_pipe { WITH_PIPE } else { WITH_FILE }).arg(dir.path()).arg(&path);
+    command.arg(line.replace("{}", &path.to_string_lossy())).process_group(0);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(if has_pipe { Stdio::piped() } else { Stdio::null() });
+    let mut child = command.spawn()?;
+    // From here on the shell cleans up.
+    let _ = dir.keep();
+    if let Some(mut input) = child.stdin.take() {
+        // A command that never reads the file closes its end early.
+        let _ = input.write_all(plain.expose());
+    }
+    Ok(Done::Quietly)
 }
 
 fn words(call: &Call) -> Result<(&str, &str), Stop> {

@@ -4,10 +4,13 @@ use sealfast_sops::document::Encrypted;
 use sealfast_sops::error::Error;
 
 use crate::sops::call::{Call, Done};
-use crate::sops::files;
 use crate::sops::stop::Stop;
+use crate::sops::{batch, files};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
+    if let Some(done) = batch::run(call, batch::Work::Status)? {
+        return Ok(done);
+    }
     let Some(file) = call.words().first() else { return Err(Stop::no_file()) };
     let path = files::absolute(file)?;
     let bytes = files::read(&path).map_err(|stop| {

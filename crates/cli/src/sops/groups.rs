@@ -5,9 +5,10 @@ use std::path::Path;
 use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
 
 use crate::sops::call::{Call, Done};
+use crate::sops::crypt::{self, Shape};
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::Stop;
-use crate::sops::{crypt, files, keyring, log};
+use crate::sops::{files, keyring, log};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     match call.words() {
@@ -43,7 +44,8 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
     let path = Path::new(call.text("file"));
     let settings = Settings::load(call)?;
     let format = call.format("input-type", call.text("file"));
-    let mut document = crypt::load(&files::read(path)?, format)?;
+    let original = files::read(path)?;
+    let mut document = crypt::load(&original, format)?;
     let key = crypt::unlock(call, document.metadata())?;
     let metadata = document.metadata_mut();
     change(metadata)?;
@@ -59,7 +61,8 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
         .hint("lower it with --shamir-secret-sharing-threshold"));
     }
     keyring::wrap(call, metadata, &key, settings::now())?;
-    let bytes = crypt::emit(&document, format, &settings.layout(call))?;
+    let shape = Shape { input: format, output: format, layout: settings.layout(call) };
+    let bytes = crypt::emit_over(call, &document, &original, &shape)?;
     if !call.is_set("in-place") {
         return Ok(Done::Print(bytes));
     }

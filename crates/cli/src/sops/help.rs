@@ -37,6 +37,7 @@ pub(super) fn print_command(call: &Call, command: &Command) -> Done {
     );
     push_flags(&mut out, command.flags);
     if call.is_native() {
+        push_flags(&mut out, command.own);
         push_flags(&mut out, &[COMMON]);
     }
     out.push_str("\nExamples:\n");

@@ -57,16 +57,14 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
 /// With several modes the last of decrypt and rotate counts.
 fn transform(call: &Call, source: &Source, settings: &Settings, path: &Path) -> Result<Vec<u8>, Stop> {
     if call.is_set("rotate") {
-        return rotate::rotate(call, source);
+        return rotate::rotate(call, source, settings);
     }
-    let (input, output) =
-        (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
     let layout = settings.layout(call);
     if call.is_set("decrypt") {
         let steps = decrypt::extract_path(call)?;
-        let opened = crypt::open(call, path, &files::read(path)?, input)?;
-        return Ok(decrypt::render(opened, steps.as_deref(), output, &layout)?.expose().to_vec());
+        return Ok(decrypt::decrypt(call, source, steps.as_deref(), layout)?.expose().to_vec());
     }
-    let metadata = settings.metadata(call, &source.known_as, input)?;
-    encrypt::encrypt(call, &files::read(path)?, input, metadata, output, &layout)
+    let shape = crypt::Shape::of(call, &source.name(), layout);
+    let metadata = settings.metadata(call, &source.known_as, shape.input)?;
+    encrypt::encrypt(call, &files::read(path)?, metadata, &shape)
 }

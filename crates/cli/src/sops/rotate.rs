@@ -3,13 +3,16 @@
 use sealfast_sops::metadata::KeyGroup;
 
 use crate::sops::call::{Call, Done};
-use crate::sops::crypt::{self, Opened};
+use crate::sops::crypt::{self, Opened, Shape};
 use crate::sops::encrypt::{Source, must_exist, warn_about_words};
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{files, keyring, log};
+use crate::sops::{batch, files, keyring, log};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
+    if let Some(done) = batch::run(call, batch::Work::Rotate)? {
+        return Ok(done);
+    }
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
     if call.is_set("in-place") && !call.text("output").is_empty() {
         return Err(Stop::new("Error: cannot operate on both --output and --in-place").code(Code::Conflict));
@@ -27,7 +30,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         name => files::absolute(name)?,
     };
     let source = Source { path: Some(path), known_as };
-    let bytes = rotate(call, &source)?;
+    let bytes = rotate(call, &source, &Settings::load(call)?)?;
     source.finish(call, bytes)
 }
 
@@ -47,16 +50,17 @@ pub(super) fn keys_of_missing_file(path: &std::path::Path, instead: &str) -> Sto
 }
 
 /// Encrypts a file under a new data key.
-pub(super) fn rotate(call: &Call, source: &Source) -> Result<Vec<u8>, Stop> {
+pub(super) fn rotate(call: &Call, source: &Source, settings: &Settings) -> Result<Vec<u8>, Stop> {
     let now = settings::now();
     let (added, mut removed) =
         (settings::keys_of_flags(call, "add-", now)?, settings::keys_of_flags(call, "rm-", now)?);
     keyring::complete(&mut removed)?;
-    let settings = Settings::load(call)?;
-    let (input, output) =
-        (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
-    let Opened { mut metadata, plain, nonces, .. } =
-        crypt::open(call, source.shown(), &source.read()?, input)?;
+    let shape = Shape::of(call, &source.name(), settings.layout(call));
+    let encrypted = source.read()?;
+    let opened = crypt::open(call, source.shown(), &encrypted, shape.input)?;
+    let text =
+        if call.is_native() { crypt::plain_text(call, &opened, &encrypted, &shape).ok() } else { None };
+    let Opened { mut metadata, plain, nonces, .. } = opened;
     match metadata.key_groups.first_mut() {
         Some(first) => first.keys.extend(added),
         None => metadata.key_groups.push(KeyGroup { keys: added }),
@@ -68,5 +72,11 @@ pub(super) fn rotate(call: &Call, source: &Source) -> Result<Vec<u8>, Stop> {
         log::warn(call.presentation, "a key group has no key left");
     }
     let key = crypt::new_key(call, &mut metadata)?;
-    crypt::seal(plain, metadata, &key, Some(&nonces), output, &settings.layout(call))
+    let mut document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
+    match text {
+        Some(text) => {
+            crypt::emit_over_plain(call, &mut document, text.expose(), Some(&encrypted), &key, &shape)
+        }
+        None => crypt::emit(&document, shape.output, &shape.layout),
+    }
 }

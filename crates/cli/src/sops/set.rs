@@ -9,30 +9,42 @@ use sealfast_sops::store::Format;
 use sealfast_sops::tree::Value;
 
 use crate::sops::call::{Call, Done};
-use crate::sops::crypt::{self, Opened};
-use crate::sops::files;
+use crate::sops::crypt::{self, Opened, Shape};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
+use crate::sops::{batch, files};
 
 pub(super) fn run_set(call: &Call) -> Result<Done, Stop> {
     let words = call.words();
-    let wanted = if call.is_set("value-stdin") { 2 } else { 3 };
-    if words.len() != wanted {
-        return Err(Stop::new(format!(
-            "Error: no file specified, or index and value are missing. Need precisely {wanted} positional arguments."
-        ))
-        .code(Code::NoFile)
-        .hint("as `set secret.yaml '[\"key\"]' '\"value\"'`"));
+    if call.is_set("value-file") && call.is_set("value-stdin") {
+        return Err(Stop::new("Error: cannot use both --value-file and --value-stdin"));
     }
-    let steps = steps(&words[1], "Invalid set index format")?;
+    let wanted = if call.is_set("value-stdin") { 2 } else { 3 };
+    let behind = wanted - 1;
+    if words.len() < wanted || words.len() > wanted && !call.is_native() {
+        let message = if call.is_set("value-stdin") {
+            "Error: file specified, or index and value are missing. Need precisely 2 positional arguments since \
+             --value-stdin is used."
+        } else {
+            "Error: no file specified, or index and value are missing. Need precisely 3 positional arguments."
+        };
+        return Err(Stop::new(message)
+            .code(Code::NoFile)
+            .hint("as `set secret.yaml '[\"key\"]' '\"value\"'`"));
+    }
+    let steps = steps(&words[words.len() - behind], "Invalid set index format")?;
     let text = if call.is_set("value-stdin") {
         files::read_stdin()?
     } else if call.is_set("value-file") {
-        files::read(Path::new(&words[2]))?
+        files::read(Path::new(&words[words.len() - 1]))?
     } else {
-        words[2].clone().into_bytes()
+        words[words.len() - 1].clone().into_bytes()
     };
     let value = json_value(&text)?;
+    let work = batch::Work::Set { steps: steps.clone(), value: value.clone() };
+    if let Some(done) = batch::run_on(call, &words[..words.len() - behind], work)? {
+        return Ok(done);
+    }
     let path = files::absolute(&words[0])?;
     apply(call, &path, |plain| plain.set(&steps, value))?;
     Ok(Done::Quietly)
@@ -60,8 +72,7 @@ pub(super) fn run_legacy(call: &Call, path: &Path) -> Result<Vec<u8>, Stop> {
     let (index, value) = call.text("set").split_once("] ").ok_or_else(invalid)?;
     let value = json_value(value.as_bytes())?;
     let steps = steps(&format!("{}]", index.trim_end()), "Invalid --set format")?;
-    let (bytes, _) = changed(call, path, |plain| plain.set(&steps, value))?;
-    Ok(bytes)
+    changed(call, path, &Settings::load(call)?, |plain| plain.set(&steps, value)).map(|(bytes, _)| bytes)
 }
 
 /// Changes a file in place; with `--idempotent` nothing is written when nothing changed.
@@ -70,28 +81,28 @@ fn apply(
     path: &Path,
     change: impl FnOnce(&mut Plain) -> Result<Change, Error>,
 ) -> Result<(), Stop> {
-    let (bytes, change) = changed(call, path, change)?;
+    let (bytes, change) = changed(call, path, &Settings::load(call)?, change)?;
     if change == Change::Changed || !call.is_set("idempotent") {
         files::replace(path, &bytes)?;
     }
     Ok(())
 }
 
-fn changed(
+/// Changes an encrypted file's text.
+pub(super) fn changed(
     call: &Call,
     path: &Path,
+    settings: &Settings,
     change: impl FnOnce(&mut Plain) -> Result<Change, Error>,
 ) -> Result<(Vec<u8>, Change), Stop> {
-    let settings = Settings::load(call)?;
-    let name = path.to_string_lossy();
-    let (input, output) = (call.format("input-type", &name), call.format("output-type", &name));
+    let shape = Shape::of(call, &path.to_string_lossy(), settings.layout(call));
     let original = files::read(path)?;
-    let Opened { metadata, key, mut plain, nonces } = crypt::open(call, path, &original, input)?;
-    let change = change(&mut plain).map_err(|wrong| Stop::of(&wrong, ""))?;
-    plain.check_unencrypted(output).map_err(|_| Stop::already_encrypted())?;
-    let document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
-    let bytes = crypt::emit_over(call, &document, &original, [input, output], &settings.layout(call))?;
-    Ok((bytes, change))
+    let Opened { metadata, key, mut plain, nonces } = crypt::open(call, path, &original, shape.input)?;
+    let in_file = |stop: Stop| stop.in_file(&path.to_string_lossy());
+    let change = change(&mut plain).map_err(|wrong| in_file(Stop::of(&wrong, "")))?;
+    plain.check_unencrypted(shape.output).map_err(|_| Stop::already_encrypted())?;
+    let document = crypt::encrypt(plain, metadata, &key, Some(&nonces)).map_err(in_file)?;
+    Ok((crypt::emit_over(call, &document, &original, &shape)?, change))
 }
 
 fn steps(text: &str, message: &str) -> Result<Vec<Step>, Stop> {

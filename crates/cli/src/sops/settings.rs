@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::{DEFAULT_UNENCRYPTED_SUFFIX, KeyGroup, MasterKey, Metadata};
 use sealfast_sops::re2;
-use sealfast_sops::rules::{Config, CreationRule};
+use sealfast_sops::rules::{Config, CreationRule, DestinationRule};
 use sealfast_sops::select::Selector;
 use sealfast_sops::store::{EmitOptions, Format};
 use sealfast_sops::time::Time;
@@ -59,6 +59,32 @@ impl Settings {
                 _ => stop,
             }
         })
+    }
+
+    /// The destination rule for a path as it was given.
+    pub(super) fn destination(&self, path: &str) -> Result<&DestinationRule, Stop> {
+        let config = self.config.as_ref().ok_or_else(|| Stop::new("config file not found"))?;
+        config.destination_for(path).map_err(|wrong| Stop::of(&wrong, ""))
+    }
+
+    /// Does a creation rule ask that a file of a directory be encrypted? A rule for every path means only formats that
+    /// are known; so do keys on the command line without a configuration.
+    pub(super) fn asks_for(&self, call: &Call, path: &Path, format: Format) -> Result<bool, Stop> {
+        if path.file_name().is_some_and(|name| name == CONFIG_NAME) {
+            return Ok(false);
+        }
+        let Some(config) = &self.config else { return Ok(names_keys(call) && format != Format::Binary) };
+        match config.rule_for(&path.to_string_lossy()) {
+            Ok(Some(rule)) => Ok(!rule.path_regex.is_empty() || format != Format::Binary),
+            Ok(None) => Ok(names_keys(call) && format != Format::Binary),
+            Err(Error::Rules { message }) if message.contains("no matching") => Ok(false),
+            Err(wrong) => Err(Stop::of(&wrong, "")),
+        }
+    }
+
+    /// Do a configuration or flags say which keys a file gets?
+    pub(super) fn says_keys(&self, call: &Call) -> bool {
+        self.config.is_some() || names_keys(call)
     }
 
     /// The layout of what is written.
@@ -146,9 +172,13 @@ fn selector(call: &Call, rule: Option<&CreationRule>, input: Format) -> Result<O
             log::warn(
                 call.presentation,
                 &format!(
-                    "Using {} does not make sense with the input store (the binary store produces one key that \
-                     should always be encrypted) and will be ignored.",
-                    selector.field()
+                    "Using an {} does not make sense with the input store (the binary store {}) and will be ignored.",
+                    selector.field().replace('_', " "),
+                    if selector.field().contains("comment") {
+                        "never produces comments"
+                    } else {
+                        "produces one key that should always be encrypted"
+                    }
                 ),
             );
         }
@@ -183,13 +213,16 @@ fn check_expression(call: &Call, selector: &Selector) -> Result<(), Stop> {
     Ok(())
 }
 
+fn names_keys(call: &Call) -> bool {
+    ["kms", "pgp", "gcp-kms", "hckms", "azure-kv", "hc-vault-transit", "age"]
+        .iter()
+        .any(|flag| !call.text(flag).is_empty())
+}
+
 fn key_groups(call: &Call, rule: Option<&CreationRule>, now: Time) -> Result<Vec<KeyGroup>, Stop> {
     let context = encryption_context(call)?;
     let keys = keys_of_flags(call, "", now)?;
-    let asked = ["kms", "pgp", "gcp-kms", "hckms", "azure-kv", "hc-vault-transit", "age"]
-        .iter()
-        .any(|flag| !call.text(flag).is_empty());
-    if asked {
+    if names_keys(call) {
         return Ok(vec![KeyGroup { keys }]);
     }
     let rule = rule.ok_or_else(|| {

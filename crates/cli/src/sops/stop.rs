@@ -3,7 +3,9 @@
 use std::error::Error as _;
 use std::process::ExitCode;
 
-use sealfast_sops::error::{CipherError, Error};
+use sealfast_sops::document;
+use sealfast_sops::error::{CipherError, Error, TreePath};
+use sealfast_sops::store::Format;
 
 use crate::diagnostic::Failure;
 use crate::output;
@@ -50,6 +52,9 @@ struct Parts {
     fatal: bool,
     /// The file it is about, which our own messages name first.
     file: String,
+    /// The place in the document it is about, and its line in the file.
+    place: Option<TreePath>,
+    line: Option<usize>,
 }
 
 impl Stop {
@@ -61,6 +66,8 @@ impl Stop {
             hints: Vec::new(),
             fatal: false,
             file: String::new(),
+            place: None,
+            line: None,
         }))
     }
 
@@ -84,6 +91,12 @@ impl Stop {
     /// Says which file it is about.
     pub(super) fn in_file(mut self, file: &str) -> Self {
         file.clone_into(&mut self.0.file);
+        self
+    }
+
+    /// Finds the line it is about in the text that was read.
+    pub(super) fn locate(mut self, text: &[u8], format: Format) -> Self {
+        self.0.line = self.0.place.as_ref().and_then(|place| document::line_of(text, format, place));
         self
     }
 
@@ -142,12 +155,13 @@ impl Stop {
         let mut stop = Self::new(format!("{prefix}{}", reference_words(error)));
         stop.0.plain = Some((error.to_string(), causes.collect()));
         stop.0.hints = hints(error);
+        stop.0.place = error.path().cloned();
         stop
     }
 
     /// Prints the report and returns the exit code.
     pub(super) fn report(self, presentation: Presentation) -> ExitCode {
-        let Parts { message, code, plain, hints, fatal, file } = *self.0;
+        let Parts { message, code, plain, hints, fatal, file, line, place: _ } = *self.0;
         if presentation == Presentation::AsSops {
             output::talk(&if fatal { log::line("fatal", &message) } else { message });
             return ExitCode::from(code);
@@ -155,7 +169,11 @@ impl Stop {
         let (message, causes) = plain
             .unwrap_or_else(|| (message.strip_prefix("Error: ").unwrap_or(&message).to_owned(), Vec::new()));
         let message = causes.iter().fold(message, |whole, cause| format!("{whole}: {cause}"));
-        let message = if file.is_empty() { message } else { format!("{file}: {message}") };
+        let message = match line {
+            _ if file.is_empty() => message,
+            Some(line) => format!("{file}:{line}: {message}"),
+            None => format!("{file}: {message}"),
+        };
         hints.into_iter().fold(Failure::new(message).code(code), Failure::hint).report()
     }
 }

@@ -4,7 +4,9 @@ use crate::env;
 use crate::sops::call::{Call, Done};
 use crate::sops::flags::{Flag, Kind};
 use crate::sops::stop::Stop;
-use crate::sops::{decrypt, edit, encrypt, exec, file_status, groups, key_service, rotate, set, update_keys};
+use crate::sops::{
+    decrypt, edit, encrypt, exec, file_status, groups, key_service, publish, rotate, set, update_keys,
+};
 
 /// One command.
 pub(super) struct Command {
@@ -12,6 +14,8 @@ pub(super) struct Command {
     pub(super) about: &'static str,
     pub(super) arguments: &'static str,
     pub(super) flags: &'static [&'static [Flag]],
+    /// What our own verb has besides.
+    pub(super) own: &'static [&'static [Flag]],
     pub(super) examples: &'static [&'static str],
     pub(super) run: fn(&Call) -> Result<Done, Stop>,
 }
@@ -140,6 +144,18 @@ const KEY_SERVICE: &[Flag] = &[
     switch("prompt", "", "ask before each answer"),
     switch("verbose", "", "say more"),
 ];
+const PUBLISH: &[Flag] = &[
+    switch("omit-extensions", "", "leave the file extension out of the name there"),
+    switch("recursive", "", "publish every file of a directory"),
+    switch("verbose", "", "say more"),
+];
+const REUSE: &[Flag] =
+    &[text("reuse", "keep data key and ciphertext of this encrypted version where values are the same")];
+const STRICT: &[Flag] = &[switch("strict", "", "fail when no value is encrypted")];
+const MANY: &[Flag] = &[
+    switch("recursive", "", "go through directories, by the rules of .sops.yaml and .gitignore"),
+    switch("check", "", "change nothing; exit with 1 when something would change"),
+];
 const GROUP_FILE: &[Flag] = &[Flag {
     name: "file",
     short: "f",
@@ -213,6 +229,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "encrypt a file",
         arguments: "[file]",
         flags: &[IN_PLACE, OUTPUT, KEYS, TYPES, SELECTORS, CONTEXT, THRESHOLD, OVERRIDE, SERVICES, HELP],
+        own: &[REUSE, STRICT, MANY],
         examples: &[
             "encrypt --age age1… --encrypted-regex '^(data|stringData)$' --in-place secret.yaml",
             "encrypt secret.yaml > secret.enc.yaml      # keys from .sops.yaml",
@@ -224,6 +241,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "decrypt a file, or standard input",
         arguments: "[file]",
         flags: &[IN_PLACE, EXTRACT, OUTPUT, TYPES, IGNORE_MAC, OVERRIDE, ORDER, SERVICES, HELP],
+        own: &[MANY],
         examples: &["decrypt secret.yaml", "decrypt --extract '[\"stringData\"][\"password\"]' secret.yaml"],
         run: decrypt::run,
     },
@@ -232,6 +250,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "edit a file in the clear, or make a new one",
         arguments: "file",
         flags: &[KEYS, TYPES, SELECTORS, CONTEXT, THRESHOLD, SHOW_KEYS, IGNORE_MAC, ORDER, SERVICES, HELP],
+        own: &[STRICT],
         examples: &["edit secret.yaml"],
         run: edit::run,
     },
@@ -240,6 +259,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "set one value of an encrypted file",
         arguments: "file path value",
         flags: &[TYPES, VALUES, THRESHOLD, IGNORE_MAC, ORDER, IDEMPOTENT, SERVICES, HELP],
+        own: &[MANY, OUTPUT],
         examples: &["set secret.yaml '[\"stringData\"][\"password\"]' '\"hunter3\"'"],
         run: set::run_set,
     },
@@ -248,6 +268,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "remove one value from an encrypted file",
         arguments: "file path",
         flags: &[TYPES, THRESHOLD, IGNORE_MAC, ORDER, IDEMPOTENT, SERVICES, HELP],
+        own: &[],
         examples: &["unset secret.yaml '[\"stringData\"][\"old\"]'"],
         run: set::run_unset,
     },
@@ -256,6 +277,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "encrypt a file under a new data key, and add or remove master keys",
         arguments: "file",
         flags: &[IN_PLACE, OUTPUT, TYPES, CONTEXT, CHANGES, OVERRIDE, ORDER, SERVICES, HELP],
+        own: &[MANY],
         examples: &["rotate --in-place secret.yaml", "rotate -i --add-age age1… --rm-age age1… secret.yaml"],
         run: rotate::run,
     },
@@ -264,6 +286,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "wrap the data key of files for the keys that .sops.yaml asks for",
         arguments: "file…",
         flags: &[YES, INPUT_TYPE, SERVICES, HELP],
+        own: &[MANY, OUTPUT],
         examples: &["updatekeys --yes secret.yaml"],
         run: update_keys::run,
     },
@@ -272,6 +295,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "add or delete a key group: groups add, groups delete INDEX",
         arguments: "add|delete",
         flags: &[GROUP_FILE, IN_PLACE, GROUP_KEYS, THRESHOLD, CONTEXT, SERVICES, HELP],
+        own: &[],
         examples: &["groups add -f secret.yaml -i --age age1… --shamir-secret-sharing-threshold 2"],
         run: groups::run,
     },
@@ -280,6 +304,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "run a command with decrypted values as environment variables",
         arguments: "file command",
         flags: &[EXEC, EXEC_ENV, ORDER, SERVICES, HELP],
+        own: &[],
         examples: &["exec-env secret.env 'psql $URL'"],
         run: exec::run_env,
     },
@@ -288,6 +313,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "run a command that reads the decrypted file in the place of {}",
         arguments: "file command",
         flags: &[EXEC, EXEC_FILE, TYPES, ORDER, SERVICES, HELP],
+        own: &[],
         examples: &["exec-file kubeconfig.yaml 'kubectl --kubeconfig {} get pods'"],
         run: exec::run_file,
     },
@@ -296,14 +322,25 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "let other processes use this person's keys over a socket",
         arguments: "",
         flags: &[KEY_SERVICE, HELP],
+        own: &[],
         examples: &["keyservice --network unix --address /run/user/1000/keys.sock"],
         run: key_service::run,
+    },
+    Command {
+        name: "publish",
+        about: "put a file where the destination rules of .sops.yaml say: a bucket, or decrypted into Vault",
+        arguments: "path",
+        flags: &[YES, PUBLISH, ORDER, SERVICES, HELP],
+        own: &[],
+        examples: &["publish secret.yaml", "publish --yes --recursive secrets"],
+        run: publish::run,
     },
     Command {
         name: "filestatus",
         about: "say whether a file is encrypted",
         arguments: "file",
         flags: &[INPUT_TYPE, HELP],
+        own: &[MANY, OUTPUT],
         examples: &["filestatus secret.yaml"],
         run: file_status::run,
     },

@@ -4,17 +4,24 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 
-use sealfast_sops::metadata::{KeyGroup, MasterKey};
+use sealfast_sops::cipher::DataKey;
+use sealfast_sops::document::Encrypted;
+use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
+use sealfast_sops::store::Format;
 
 use crate::sops::call::{Call, Done};
+use crate::sops::crypt::{self, Shape};
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{crypt, files, keyring, log};
+use crate::sops::{batch, files, keyring, log};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let settings = Settings::load(call)?;
     if settings.path.is_none() {
         return Err(Stop::new("config file not found").hint("write a .sops.yaml with creation_rules"));
+    }
+    if let Some(done) = batch::run(call, batch::Work::UpdateKeys)? {
+        return Ok(done);
     }
     match call.words() {
         [] => Err(Stop::no_file()),
@@ -41,29 +48,102 @@ fn update(call: &Call, settings: &Settings, file: &str) -> Result<(), Stop> {
     }
     let shown = path.display();
     log::progress(call.presentation, &format!("Syncing keys for file {shown}"));
-    let format = call.format("input-type", &path.to_string_lossy());
-    let mut document = crypt::load(&files::read(&path)?, format)?;
-    let mut wanted = wanted_groups(settings, &path)?;
-    wanted.iter_mut().try_for_each(|group| keyring::complete(&mut group.keys))?;
-    let metadata = document.metadata_mut();
-    let (old, new) = (metadata.shamir_threshold, metadata.shamir_threshold.min(wanted.len()));
-    let differences = compare(&metadata.key_groups, &wanted);
-    if old == new && differences.iter().all(Difference::is_empty) {
+    let Some(plan) = Plan::of(call, settings, &path)? else {
         log::progress(call.presentation, &format!("File {shown} already up to date"));
         return Ok(());
-    }
-    let report = report(&differences, old, new);
-    if !confirmed(call, &report)? {
+    };
+    if !confirmed(call, &plan.report)? {
         log::progress(call.presentation, &format!("File {shown} left unchanged"));
         return Ok(());
     }
-    let key = crypt::unlock(call, metadata)?;
-    metadata.key_groups = wanted;
-    metadata.shamir_threshold = new;
-    keyring::wrap(call, metadata, &key, settings::now())?;
-    files::replace(&path, &crypt::emit(&document, format, &settings.layout(call))?)?;
+    files::replace(&path, &plan.carry_out(call, settings)?)?;
     log::progress(call.presentation, &format!("File {shown} synced with new keys"));
     Ok(())
+}
+
+/// The file with the keys that its rule asks for; nothing when it has them.
+pub(super) fn updated(call: &Call, settings: &Settings, path: &Path) -> Result<Option<Vec<u8>>, Stop> {
+    match Plan::of(call, settings, path)? {
+        None => Ok(None),
+        // To tell that something would change no key is needed.
+        Some(_) if call.is_set("check") => Ok(Some(Vec::new())),
+        Some(plan) => plan.carry_out(call, settings).map(Some),
+    }
+}
+
+/// How the keys of a file are to change.
+struct Plan {
+    document: Encrypted,
+    original: Vec<u8>,
+    format: Format,
+    wanted: Vec<KeyGroup>,
+    threshold: usize,
+    report: String,
+}
+
+impl Plan {
+    /// Compares a file with its rule; nothing when they agree.
+    fn of(call: &Call, settings: &Settings, path: &Path) -> Result<Option<Self>, Stop> {
+        let format = call.format("input-type", &path.to_string_lossy());
+        let original = files::read(path)?;
+        let document = crypt::load(&original, format)?;
+        let mut wanted = wanted_groups(settings, path)?;
+        wanted.iter_mut().try_for_each(|group| keyring::complete(&mut group.keys))?;
+        let metadata = document.metadata();
+        let (old, new) = (metadata.shamir_threshold, metadata.shamir_threshold.min(wanted.len()));
+        let differences = compare(&metadata.key_groups, &wanted);
+        if old == new && differences.iter().all(Difference::is_empty) {
+            return Ok(None);
+        }
+        let report = report(&differences, old, new);
+        Ok(Some(Self { document, original, format, wanted, threshold: new, report }))
+    }
+
+    fn carry_out(self, call: &Call, settings: &Settings) -> Result<Vec<u8>, Stop> {
+        let Self { mut document, original, format, wanted, threshold, .. } = self;
+        let key = crypt::unlock(call, document.metadata())?;
+        let metadata = document.metadata_mut();
+        if !call.is_native() {
+            metadata.layout.clear();
+        }
+        rewrap(call, metadata, &key, wanted, threshold)?;
+        let shape = Shape { input: format, output: format, layout: settings.layout(call) };
+        crypt::emit_over(call, &document, &original, &shape)
+    }
+}
+
+/// Wraps a data key for other groups. Under our own verbs a key that was there keeps what it has; that cannot be where
+/// there are several groups, because each of them holds a part.
+pub(super) fn rewrap(
+    call: &Call,
+    metadata: &mut Metadata,
+    key: &DataKey,
+    wanted: Vec<KeyGroup>,
+    threshold: usize,
+) -> Result<(), Stop> {
+    let now = settings::now();
+    if let ([old], [new], true) = (metadata.key_groups.as_slice(), wanted.as_slice(), call.is_native()) {
+        let kept =
+            |key: &MasterKey| old.keys.iter().find(|old| old.is_same_key(key) && !old.enc().is_empty());
+        let fresh: Vec<MasterKey> = new.keys.iter().filter(|key| kept(key).is_none()).cloned().collect();
+        let mut fresh =
+            Metadata { key_groups: vec![KeyGroup { keys: fresh }], ..Metadata::new(Vec::new(), now) };
+        if fresh.master_keys().next().is_some() {
+            keyring::wrap(call, &mut fresh, key, now)?;
+        }
+        let mut wrapped = fresh.key_groups.into_iter().flat_map(|group| group.keys);
+        let keys = new.keys.iter().filter_map(|key| kept(key).cloned().or_else(|| wrapped.next())).collect();
+        metadata.key_groups = vec![KeyGroup { keys }];
+        metadata.shamir_threshold = threshold;
+        return if metadata.master_keys().next().is_some() {
+            Ok(())
+        } else {
+            keyring::wrap(call, metadata, key, now)
+        };
+    }
+    metadata.key_groups = wanted;
+    metadata.shamir_threshold = threshold;
+    keyring::wrap(call, metadata, key, now)
 }
 
 fn wanted_groups(settings: &Settings, path: &Path) -> Result<Vec<KeyGroup>, Stop> {
@@ -119,6 +199,21 @@ fn report(differences: &[Difference], old: usize, new: usize) -> String {
             out.push_str(&format!("--- shamir_threshold: {old}\n"));
         }
     }
+    push_groups(&mut out, differences);
+    out
+}
+
+/// How groups change, in lines; empty when they do not.
+pub(super) fn changes(old: &[KeyGroup], new: &[KeyGroup]) -> String {
+    let differences = compare(old, new);
+    let mut out = String::new();
+    if !differences.iter().all(Difference::is_empty) {
+        push_groups(&mut out, &differences);
+    }
+    out
+}
+
+fn push_groups(out: &mut String, differences: &[Difference]) {
     for (index, difference) in differences.iter().enumerate() {
         out.push_str(&format!("Group {}\n", index + 1));
         let sides =
@@ -127,7 +222,6 @@ fn report(differences: &[Difference], old: usize, new: usize) -> String {
             names.iter().for_each(|name| out.push_str(&format!("{mark}{name}\n")));
         }
     }
-    out
 }
 
 /// Shows the report and asks until the answer is y or n.

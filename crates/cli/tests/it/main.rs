@@ -7,6 +7,7 @@ mod guide;
 mod keys;
 mod kill;
 mod kustomize;
+mod many;
 mod person;
 mod plugin;
 mod render;

@@ -140,7 +140,7 @@ fn errors_name_file_and_place_and_say_what_to_do() {
     let output = desk.run(&["decrypt", "a.yaml"]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(25));
-    assert!(text.contains("a.yaml: cannot decrypt the value at `outer.word`"), "{text}");
+    assert!(text.contains("a.yaml:2: cannot decrypt the value at `outer.word`"), "{text}");
     assert!(text.contains("hint: "), "{text}");
 
     let output = desk.run(&["encrypt", "a.yaml"]);

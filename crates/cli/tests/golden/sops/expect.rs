@@ -20,10 +20,7 @@ pub(crate) fn check(
     let mut problems = Vec::new();
     let code = output.status.code().unwrap_or(-1);
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let allowed: Vec<i64> = match &step["exit"] {
-        Value::Array(codes) => codes.iter().filter_map(Value::as_i64).collect(),
-        code => vec![code.as_i64().unwrap_or(0)],
-    };
+    let allowed = allowed_codes(step);
     if !allowed.contains(&i64::from(code)) {
         problems.push(format!("exit {code}, expected {allowed:?}; stderr: {stderr}"));
     }
@@ -74,6 +71,14 @@ pub(crate) fn check(
         }
     }
     Ok(problems)
+}
+
+/// The exit codes that a step may end with.
+pub(crate) fn allowed_codes(step: &Value) -> Vec<i64> {
+    match &step["exit"] {
+        Value::Array(codes) => codes.iter().filter_map(Value::as_i64).collect(),
+        code => vec![code.as_i64().unwrap_or(0)],
+    }
 }
 
 fn compare(problems: &mut Vec<String>, what: &str, wanted: &[u8], found: &[u8]) {

@@ -1,0 +1,218 @@
+//! Many files at once, in parallel, every file whole or not at all.
+//!
+//! Differs: `sops` has nothing like it but `updatekeys` with several names.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use sealfast_sops::document;
+use sealfast_sops::path::{Change, Step};
+use sealfast_sops::tree::Value;
+use serde_json::json;
+
+use crate::output::{self, Spinner};
+use crate::sops::call::{Call, Done};
+use crate::sops::encrypt::Source;
+use crate::sops::settings::Settings;
+use crate::sops::stop::{Code, Stop};
+use crate::sops::{crypt, decrypt, encrypt, files, rotate, set, update_keys};
+
+mod select;
+
+/// Most of these wait for a key service or a disk, so there may be more of them than cores.
+const WORKERS: usize = 48;
+
+/// What is done with each file.
+pub(super) enum Work {
+    Encrypt,
+    Decrypt,
+    Rotate,
+    UpdateKeys,
+    Status,
+    Set { steps: Vec<Step>, value: Value },
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, PartialEq)]
+enum Outcome {
+    /// It was changed, or would be.
+    Changed,
+    /// It is as it should be.
+    Unchanged,
+    /// It is encrypted.
+    Encrypted,
+    /// It is in the clear.
+    Clear,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+            Self::Encrypted => "encrypted",
+            Self::Clear => "not encrypted",
+        }
+    }
+}
+
+/// Does the work when the call is about several files; nothing when it names a single one.
+pub(super) fn run(call: &Call, work: Work) -> Result<Option<Done>, Stop> {
+    run_on(call, call.words(), work)
+}
+
+/// The same for the words that name files.
+pub(super) fn run_on(call: &Call, words: &[String], work: Work) -> Result<Option<Done>, Stop> {
+    let is_many = words.len() > 1 || call.is_set("recursive") || call.is_set("check");
+    if !call.is_native()
+        || words.is_empty()
+        || !(is_many || words.iter().any(|word| select::is_several(word)))
+    {
+        return Ok(None);
+    }
+    if matches!(work, Work::UpdateKeys) && !call.is_set("yes") && !call.is_set("check") {
+        // One question after the other.
+        return if is_many && !call.is_set("recursive") {
+            Ok(None)
+        } else {
+            Err(Stop::new("several files need a decision beforehand")
+                .hint("add --yes, or --check to only look"))
+        };
+    }
+    refuse_flags_of_one_file(call, &work)?;
+    let settings = Settings::load(call)?;
+    let files = select::files(call, &settings, words, &work)?;
+    let results = in_parallel(&files, |path| one(call, &settings, path, &work));
+    Ok(Some(report(call, &files, results)))
+}
+
+fn refuse_flags_of_one_file(call: &Call, work: &Work) -> Result<(), Stop> {
+    let output = call.text("output");
+    if !matches!(output, "" | "json" | "text") {
+        return Err(Stop::new("Error: --output names one file, but there are several")
+            .code(Code::Conflict)
+            .hint("use --in-place; --output json prints the summary as JSON"));
+    }
+    for flag in ["filename-override", "extract", "reuse"] {
+        if !call.text(flag).is_empty() {
+            return Err(Stop::new(format!("Error: --{flag} is about one file, but there are several"))
+                .code(Code::Conflict));
+        }
+    }
+    let writes = matches!(work, Work::Encrypt | Work::Decrypt | Work::Rotate);
+    if writes && !call.is_set("in-place") && !call.is_set("check") {
+        return Err(Stop::new("Error: several files can only be changed in place")
+            .code(Code::Conflict)
+            .hint("add --in-place, or --check to only look"));
+    }
+    Ok(())
+}
+
+/// Works on all files at once; results in the order of the files.
+fn in_parallel(
+    files: &[PathBuf],
+    work: impl Fn(&Path) -> Result<Outcome, Stop> + Sync,
+) -> Vec<Result<Outcome, Stop>> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(files.len()));
+    let spinner = Spinner::start();
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS.min(files.len()) {
+            scope.spawn(|| {
+                while let Some((index, path)) = take(&next, files) {
+                    let result = work(path);
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    results.push((index, result));
+                    spinner.waits_for(&format!("{} of {} files", results.len(), files.len()));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn take<'f>(next: &AtomicUsize, files: &'f [PathBuf]) -> Option<(usize, &'f PathBuf)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    files.get(index).map(|path| (index, path))
+}
+
+fn one(call: &Call, settings: &Settings, path: &Path, work: &Work) -> Result<Outcome, Stop> {
+    let source = Source { path: Some(path.to_owned()), known_as: path.to_owned() };
+    let written = match work {
+        Work::Encrypt => encrypted(call, settings, &source),
+        Work::Decrypt => decrypt::decrypt(call, &source, None, settings.layout(call))
+            .map(|bytes| Some(bytes.expose().to_vec())),
+        Work::Rotate => rotate::rotate(call, &source, settings).map(Some),
+        Work::UpdateKeys => update_keys::updated(call, settings, path),
+        Work::Set { steps, value } => {
+            set::changed(call, path, settings, |plain| plain.set(steps, value.clone()))
+                .map(|(bytes, change)| (change == Change::Changed).then_some(bytes))
+        }
+        Work::Status => {
+            let bytes = files::read(path)?;
+            let is_encrypted = document::is_encrypted(&bytes, call.format("input-type", &source.name()));
+            return Ok(if is_encrypted { Outcome::Encrypted } else { Outcome::Clear });
+        }
+    };
+    match written.map_err(|stop| stop.in_file(&source.name()))? {
+        None => Ok(Outcome::Unchanged),
+        Some(_) if call.is_set("check") => Ok(Outcome::Changed),
+        Some(bytes) => files::replace(path, &bytes).map(|()| Outcome::Changed),
+    }
+}
+
+/// What is encrypted already stays.
+fn encrypted(call: &Call, settings: &Settings, source: &Source) -> Result<Option<Vec<u8>>, Stop> {
+    let shape = crypt::Shape::of(call, &source.name(), settings.layout(call));
+    let bytes = source.read()?;
+    if document::is_encrypted(&bytes, shape.input) {
+        return Ok(None);
+    }
+    let metadata = settings.metadata(call, &source.known_as, shape.input)?;
+    encrypt::encrypt(call, &bytes, metadata, &shape).map(Some)
+}
+
+/// Prints what became of each file; one failure, or one change that `--check` finds, makes the exit code 1.
+fn report(call: &Call, files: &[PathBuf], results: Vec<Result<Outcome, Stop>>) -> Done {
+    let is_check = call.is_set("check");
+    let here = std::env::current_dir().unwrap_or_default();
+    let (mut lines, mut entries, mut code) = (String::new(), Vec::new(), 0);
+    let (mut changed, mut unchanged, mut failed) = (0, 0, 0);
+    for (path, result) in files.iter().zip(results) {
+        let shown = path.strip_prefix(&here).unwrap_or(path).display().to_string();
+        match result {
+            Ok(outcome) => {
+                changed += usize::from(outcome == Outcome::Changed);
+                unchanged += usize::from(outcome != Outcome::Changed);
+                if matches!(outcome, Outcome::Encrypted | Outcome::Clear) {
+                    lines.push_str(&format!("{shown}: {}\n", outcome.word()));
+                } else if is_check && outcome == Outcome::Changed {
+                    lines.push_str(&format!("{shown}: would be changed\n"));
+                }
+                entries.push(json!({ "path": shown, "result": outcome.word() }));
+            }
+            Err(stop) => {
+                failed += 1;
+                entries.push(json!({ "path": shown, "result": "failed", "error": stop.message() }));
+                code = 1;
+                stop.report(call.presentation);
+            }
+        }
+    }
+    if code == 0 && is_check && changed > 0 {
+        code = 1;
+    }
+    if call.text("output") == "json" {
+        let summary =
+            json!({ "files": entries, "changed": changed, "unchanged": unchanged, "failed": failed });
+        lines = format!("{summary:#}\n");
+    } else {
+        let would = if is_check { "would be changed" } else { "changed" };
+        output::talk(&format!("{} files: {changed} {would}, {unchanged} not, {failed} failed", files.len()));
+    }
+    output::data(lines.as_bytes());
+    Done::Code(code)
+}

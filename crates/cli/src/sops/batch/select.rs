@@ -1,0 +1,103 @@
+//! Which files are meant: names, patterns, and directories.
+//!
+//! Rules and `.gitignore` say which files of a directory count.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use globset::GlobBuilder;
+use ignore::WalkBuilder;
+use sealfast_sops::document;
+use sealfast_sops::store::Format;
+
+use crate::sops::batch::Work;
+use crate::sops::call::Call;
+use crate::sops::files;
+use crate::sops::settings::Settings;
+use crate::sops::stop::Stop;
+
+/// Does a word stand for more than one file?
+pub(super) fn is_several(word: &str) -> bool {
+    let path = Path::new(word);
+    path.is_dir() || is_pattern(word) && !path.exists()
+}
+
+fn is_pattern(word: &str) -> bool {
+    word.contains(['*', '?', '[', '{'])
+}
+
+/// The files, each once, in the order of the words.
+pub(super) fn files(
+    call: &Call,
+    settings: &Settings,
+    words: &[String],
+    work: &Work,
+) -> Result<Vec<PathBuf>, Stop> {
+    let mut found = Vec::new();
+    for word in words {
+        let path = files::absolute(word)?;
+        if path.is_dir() {
+            if !call.is_set("recursive") {
+                return Err(
+                    Stop::new(format!("`{word}` is a directory")).hint("add --recursive to go through it")
+                );
+            }
+            for file in walk(&path) {
+                if belongs(call, settings, &file, work)? {
+                    found.push(file);
+                }
+            }
+        } else if is_several(word) {
+            found.extend(matches(word, &path)?);
+        } else {
+            // One that is missing fails on its own.
+            found.push(path);
+        }
+    }
+    let mut seen = HashSet::new();
+    found.retain(|path| seen.insert(path.clone()));
+    if found.is_empty() {
+        return Err(Stop::new("no file is meant")
+            .hint("directories are gone through by the creation rules of .sops.yaml and by .gitignore"));
+    }
+    Ok(found)
+}
+
+/// All files below a directory that Git would not ignore, in order.
+fn walk(dir: &Path) -> Vec<PathBuf> {
+    let mut builder = WalkBuilder::new(dir);
+    builder.hidden(false).git_global(false).require_git(false);
+    builder.filter_entry(|entry| entry.file_name() != ".git");
+    let files =
+        builder.build().flatten().filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
+    let mut found: Vec<PathBuf> = files.map(ignore::DirEntry::into_path).collect();
+    found.sort();
+    found
+}
+
+fn matches(word: &str, path: &Path) -> Result<Vec<PathBuf>, Stop> {
+    let pattern = path.to_string_lossy();
+    let glob = GlobBuilder::new(&pattern)
+        .literal_separator(true)
+        .build()
+        .map_err(|wrong| Stop::new(format!("`{word}` is no pattern: {wrong}")))?
+        .compile_matcher();
+    let base: PathBuf =
+        path.components().take_while(|part| !is_pattern(&part.as_os_str().to_string_lossy())).collect();
+    let found: Vec<PathBuf> = walk(&base).into_iter().filter(|file| glob.is_match(file)).collect();
+    if found.is_empty() {
+        return Err(Stop::new(format!("no file matches `{word}`")));
+    }
+    Ok(found)
+}
+
+/// Is a file of a directory meant? To encrypt, when a creation rule asks for it; else when it is encrypted.
+fn belongs(call: &Call, settings: &Settings, path: &Path, work: &Work) -> Result<bool, Stop> {
+    let format = call.format("input-type", &path.to_string_lossy());
+    match work {
+        Work::Encrypt => settings.asks_for(call, path, format),
+        _ if format == Format::Binary && matches!(work, Work::Status) => Ok(false),
+        Work::Status => Ok(true),
+        _ => Ok(document::is_encrypted(&files::read(path)?, format)),
+    }
+}
