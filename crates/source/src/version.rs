@@ -149,8 +149,7 @@ impl Parts {
         let (text, build) = tail(text, '+')?;
         let (text, pre) = tail(text, '-')?;
         let mut numbers = [None; 3];
-        let mut count = 0;
-        for part in text.split('.') {
+        for (count, part) in text.split('.').enumerate() {
             let number = match part {
                 "x" | "X" | "*" => None,
                 digits if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -159,7 +158,6 @@ impl Parts {
                 _ => return None,
             };
             *numbers.get_mut(count)? = Some(number);
-            count += 1;
         }
         Some(Self { numbers, pre: Prerelease::new(pre).ok()?, build: BuildMetadata::new(build).ok()? })
     }

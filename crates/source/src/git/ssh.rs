@@ -182,9 +182,8 @@ impl Job {
                 match message {
                     ChannelMsg::Data { data } => {
                         // The verdict knows why when there is too much.
-                        if self.verdict.received(data.len()).is_err()
-                            || answers.send(Bytes::copy_from_slice(&data)).await.is_err()
-                        {
+                        let has_room = self.verdict.received(data.len()).is_ok();
+                        if !has_room || answers.send(Bytes::copy_from_slice(&data)).await.is_err() {
                             return Ok(());
                         }
                     }
