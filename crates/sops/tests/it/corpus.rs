@@ -6,7 +6,8 @@ use crate::hostile;
 
 #[test]
 fn corpora_are_read_without_panics() {
-    let targets: [(&str, fn(&[u8])); 4] = [
+    type Target = fn(&[u8]);
+    let targets: [(&str, Target); 4] = [
         ("sops_stores", hostile::stores),
         ("sops_metadata", hostile::metadata),
         ("sops_rules", hostile::rules),
