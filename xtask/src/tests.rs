@@ -39,6 +39,16 @@ pub(crate) fn run(args: &[OsString], missing: &[String]) -> ExitCode {
 fn cargo(args: &[OsString], tally: &mut Tally) -> std::io::Result<bool> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
+    // What cargo tells this errand about itself would make build scripts run again.
+    let about_us = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_")
+            || name.starts_with("CARGO_MANIFEST_")
+            || name.starts_with("CARGO_BIN_")
+    };
+    for (name, _) in env::vars_os().filter(|(name, _)| about_us(name)) {
+        command.env_remove(name);
+    }
     command.args(["test", "--no-fail-fast"]);
     let names_package = args.iter().any(|arg| arg == "-p" || arg.to_string_lossy().starts_with("--package"));
     if !names_package {

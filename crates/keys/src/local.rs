@@ -27,34 +27,36 @@ pub(crate) fn is_at_hand(key: &MasterKey) -> bool {
 }
 
 /// Opens the wrapped data key, or share of it.
+///
+/// The calls are boxed: those of the cloud libraries are large, and would be part of every future around them.
 pub(crate) async fn open(key: &MasterKey, keyring: &Keyring) -> Result<Zeroizing<Vec<u8>>, Error> {
     let run = &keyring.run;
     match key {
         MasterKey::Age { enc, .. } => age::unwrap(enc, &keyring.age),
-        MasterKey::Pgp { enc, .. } => pgp::unwrap(enc, &keyring.pgp, keyring.gpg.as_ref()).await,
+        MasterKey::Pgp { enc, .. } => Box::pin(pgp::unwrap(enc, &keyring.pgp, keyring.gpg.as_ref())).await,
         MasterKey::Vault { vault_address, engine_path, key_name, enc, .. } => {
             let key = vault::Key { address: vault_address, engine: engine_path, name: key_name };
-            key.unwrap(enc, &keyring.vault, keyring.vault_http()?).await
+            Box::pin(key.unwrap(enc, &keyring.vault, keyring.vault_http()?)).await
         }
         MasterKey::HuaweiKms { key_id, enc, .. } => {
             let http = keyring.http()?;
-            huawei_kms::Key::parse(key_id)?.unwrap(enc, &keyring.huawei, &run.huawei, http).await
+            Box::pin(huawei_kms::Key::parse(key_id)?.unwrap(enc, &keyring.huawei, &run.huawei, http)).await
         }
         #[cfg(feature = "aws")]
         MasterKey::Kms { arn, role, context, aws_profile, enc, .. } => {
             let key = aws_kms::Key { arn, role, context, profile: aws_profile };
-            key.unwrap(enc, &keyring.aws, &run.aws).await
+            Box::pin(key.unwrap(enc, &keyring.aws, &run.aws)).await
         }
         #[cfg(feature = "gcp")]
         MasterKey::GcpKms { resource_id, enc, .. } => {
             let http = keyring.http()?;
-            gcp_kms::unwrap(resource_id, enc, &keyring.gcp, &run.gcp, http).await
+            Box::pin(gcp_kms::unwrap(resource_id, enc, &keyring.gcp, &run.gcp, http)).await
         }
         #[cfg(feature = "azure")]
         MasterKey::AzureKv { vault_url, name, version, enc, .. } => {
             let http = keyring.http()?;
             let key = azure_kv::Key { vault: vault_url, name, version };
-            key.unwrap(enc, &keyring.azure, &run.azure, http).await
+            Box::pin(key.unwrap(enc, &keyring.azure, &run.azure, http)).await
         }
         #[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp")))]
         other => Err(Error::Unsupported { service: other.type_name() }),
@@ -72,32 +74,32 @@ pub(crate) async fn wrap(
     let enc = match key {
         MasterKey::Age { recipient, .. } => age::wrap(recipient, secret, &keyring.age)?,
         MasterKey::Pgp { fingerprint, .. } => {
-            pgp::wrap(fingerprint, secret, &keyring.pgp, keyring.gpg.as_ref(), now).await?
+            Box::pin(pgp::wrap(fingerprint, secret, &keyring.pgp, keyring.gpg.as_ref(), now)).await?
         }
         MasterKey::Vault { vault_address, engine_path, key_name, .. } => {
             let key = vault::Key { address: vault_address, engine: engine_path, name: key_name };
-            key.wrap(secret, &keyring.vault, keyring.vault_http()?).await?
+            Box::pin(key.wrap(secret, &keyring.vault, keyring.vault_http()?)).await?
         }
         MasterKey::HuaweiKms { key_id, .. } => {
             let http = keyring.http()?;
-            huawei_kms::Key::parse(key_id)?.wrap(secret, &keyring.huawei, &run.huawei, http).await?
+            Box::pin(huawei_kms::Key::parse(key_id)?.wrap(secret, &keyring.huawei, &run.huawei, http)).await?
         }
         #[cfg(feature = "aws")]
         MasterKey::Kms { arn, role, context, aws_profile, .. } => {
             let key = aws_kms::Key { arn, role, context, profile: aws_profile };
-            key.wrap(secret, &keyring.aws, &run.aws).await?
+            Box::pin(key.wrap(secret, &keyring.aws, &run.aws)).await?
         }
         #[cfg(feature = "gcp")]
         MasterKey::GcpKms { resource_id, .. } => {
             let http = keyring.http()?;
-            gcp_kms::wrap(resource_id, secret, &keyring.gcp, &run.gcp, http).await?
+            Box::pin(gcp_kms::wrap(resource_id, secret, &keyring.gcp, &run.gcp, http)).await?
         }
         #[cfg(feature = "azure")]
         MasterKey::AzureKv { vault_url, name, version, .. } => {
             let http = keyring.http()?;
             let key = azure_kv::Key { vault: vault_url, name, version };
             let azure_kv::Wrapped { enc, version } =
-                key.wrap(secret, &keyring.azure, &run.azure, http).await?;
+                Box::pin(key.wrap(secret, &keyring.azure, &run.azure, http)).await?;
             return Ok(Wrapped { enc, version: Some(version) });
         }
         #[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp")))]
