@@ -64,19 +64,21 @@ pub fn key_state(identity: &SecretString) -> KeyState {
 /// Makes the way to the remote of a request. What goes wrong later is told by the verdict.
 pub(super) fn connect(request: &Request, deadline: Instant, verdict: &Verdict) -> Result<Way, Error> {
     let job = Job::new(request, verdict)?;
-    let (blocking, task) = pipe::pair();
+    let (blocking, mut task) = pipe::pair();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Protocol { text: error.to_string() })?;
     let path = job.path.clone();
     let verdict = verdict.clone();
     std::thread::spawn(move || {
         runtime.block_on(async {
-            let talk = tokio::time::timeout_at(deadline.into(), job.run(task));
+            let talk = tokio::time::timeout_at(deadline.into(), job.run(&mut task));
             match talk.await {
                 Ok(Ok(())) => {}
                 Ok(Err(said)) => verdict.say(said),
                 Err(_) => verdict.say(Said::Deadline),
             }
+            // Only now: the end of the pipe is when the other side asks for the verdict.
+            drop(task);
         });
     });
     let url = request.address.bare().as_str().into();
@@ -128,7 +130,7 @@ impl Job {
         })
     }
 
-    async fn run(&self, task: Task) -> Result<(), Said> {
+    async fn run(&self, task: &mut Task) -> Result<(), Said> {
         let stream = proxy::connect(&self.host, self.port, self.proxy.as_ref()).await;
         let stream =
             stream.map_err(|error| Said::Failed(format!("dial tcp {}:{}: {error}", self.host, self.port)))?;
@@ -163,13 +165,13 @@ impl Job {
     }
 
     /// Runs the remote's program and moves bytes until one side has enough.
-    async fn talk(&self, channel: Channel<client::Msg>, task: Task) -> Result<(), Said> {
+    async fn talk(&self, channel: Channel<client::Msg>, task: &mut Task) -> Result<(), Said> {
         // Servers that do not take the variable speak an older protocol, which is understood too.
         channel.set_env(false, "GIT_PROTOCOL", "version=2").await.map_err(failed)?;
         let command = format!("git-upload-pack '{}'", self.path.replace('\'', "'\\''"));
         channel.exec(true, command).await.map_err(failed)?;
         let (mut incoming, outgoing) = channel.split();
-        let Task { answers, mut requests } = task;
+        let Task { answers, requests } = task;
         let feed = async {
             while let Some(chunk) = requests.recv().await {
                 outgoing.data(chunk.as_ref()).await.map_err(failed)?;
