@@ -5,14 +5,14 @@
     cargo build --release -p sealfast-apiserver --example serve && \\
         python3 bench/fleet.py --server target/release/examples/serve     # controllers and server in processes of their own
 
-It makes the fleet with gen_fleet.py, serves it over HTTP on loopback, starts `sealfast up` (or the server alone and `sealfast run`),
-and hands over to measure_fleet.py, whose JSON it prints. Needs Python 3, git and kubectl.
+It makes the fleet with golden/bench/gen_fleet.py, serves it over HTTP on loopback, starts `sealfast up` (or the server alone and `sealfast run`),
+and hands over to golden/bench/measure_fleet.py, whose JSON it prints. Needs Python 3, git and kubectl.
 """
 
 import argparse, http.server, os, pathlib, shutil, subprocess, sys, tempfile, threading, time, urllib.parse
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RECORDED = ROOT / "golden/bench"
 
 
 class Git(http.server.BaseHTTPRequestHandler):
@@ -93,7 +93,7 @@ def main():
         env = dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}", HOME=str(work), GIT_CONFIG_GLOBAL="/dev/null")
         fleet = work / "fleet"
         url = serve_git(fleet)
-        subprocess.run([sys.executable, HERE / "gen_fleet.py", "--out", fleet, "-n", str(a.n), "-o", str(a.o),
+        subprocess.run([sys.executable, RECORDED / "gen_fleet.py", "--out", fleet, "-n", str(a.n), "-o", str(a.o),
                         "--repo-url", f"{url}/fleet.git", "--sops", tools / "sops"], env=env, check=True)
         kubeconfig = work / "kubeconfig"
         env["KUBECONFIG"] = str(kubeconfig)
@@ -115,7 +115,7 @@ def main():
             pids = [f"all={start(binary, 'up', '--kubeconfig', kubeconfig)}"]
             wait_for(kubeconfig, "up")
         time.sleep(2)
-        command = [sys.executable, HERE / "measure_fleet.py", "--fleet", fleet, "--rounds", str(a.rounds), "--settle", str(a.settle)]
+        command = [sys.executable, RECORDED / "measure_fleet.py", "--fleet", fleet, "--rounds", str(a.rounds), "--settle", str(a.settle)]
         for pid in pids:
             command += ["--pid", pid]
         code = subprocess.run(command, env=env).returncode
