@@ -10,11 +10,15 @@ use crate::relay::Relay;
 
 const FLEET: usize = 8;
 
+/// What fails tries again soon: a refusal in the middle of a run is a failed run, not a lost request.
 async fn fleet(house: &House) -> Result<()> {
     for number in 0..FLEET {
-        let more = if number == 0 { json!({}) } else { json!({"dependsOn": [{"name": "k0"}], "wait": true}) };
-        let mut object = kustomization("default", &format!("k{number}"), more);
-        object["spec"]["path"] = format!("./app-{number}").into();
+        let mut more = json!({"path": format!("./app-{number}"), "retryInterval": "1s"});
+        if number > 0 {
+            more["dependsOn"] = json!([{"name": "k0"}]);
+            more["wait"] = true.into();
+        }
+        let object = kustomization("default", &format!("k{number}"), more);
         house.apply(object).await?;
     }
     Ok(())
@@ -81,7 +85,6 @@ async fn a_server_that_refuses_for_a_while() -> Result<()> {
         tokio::time::sleep(Duration::from_secs(2)).await;
         ensure!(relay.relent() > 0, "no request came while {code} was answered");
         relay.cut_watches();
-        // What gave up until its next interval is asked to try at once, as a person would.
         all_at(&house, &revision, &value, &mut uids).await?;
     }
     handle.stop().await;
