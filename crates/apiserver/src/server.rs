@@ -30,6 +30,9 @@ use crate::storage::{Expect, Key, Store};
 use crate::{crds, fields, namespaces};
 use identity::Identity;
 
+/// How long writes may wait until they are handed to the disk.
+const FLUSH: Duration = Duration::from_secs(1);
+
 /// How a server is started.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -302,7 +305,10 @@ async fn flush(app: Arc<App>) {
             changed = latest.changed() => if changed.is_err() { return },
             () = crate::server::stopped(&mut stopping) => return,
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // What comes after the stop is handed over by the one who stops.
+        if tokio::time::timeout(FLUSH, crate::server::stopped(&mut stopping)).await.is_ok() {
+            return;
+        }
         let app = Arc::clone(&app);
         let _ = tokio::task::spawn_blocking(move || app.store.sync()).await;
     }
