@@ -18,6 +18,7 @@ use crate::diagnostic::Failure;
 use crate::{log, output, private_file};
 use config::{Defaults, Source};
 use follow::Followed;
+use objects::SourceRef;
 
 mod bootstrap;
 mod config;
@@ -40,6 +41,9 @@ pub(crate) struct UpArgs {
     /// Path of the kustomization below the source [default: ./, or what `.sealfast.yaml` says].
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
+    /// GitRepository that the folder stands in for: what names it as its source builds from the folder.
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
+    stands_for: Option<String>,
     /// File with an age identity or an armored OpenPGP secret key; may be repeated [default: the person's age keys].
     #[arg(long, value_name = "FILE")]
     identity: Vec<PathBuf>,
@@ -79,6 +83,7 @@ const EXAMPLES: &str = "\
 Examples:
   sealfast up examples/guide --once
   sealfast up . --path ./clusters/staging --identity ~/.config/sops/age/keys.txt
+  sealfast up fleet --path ./clusters/staging --stands-for flux-system --identity staging.agekey
   sealfast up https://github.com/my-org/my-secrets --branch main --identity cluster.agekey
   sealfast up --state ./cluster --kubeconfig ./kubeconfig";
 
@@ -198,8 +203,7 @@ async fn serve(
 ) -> Result<ExitCode, Failure> {
     let Cluster { client, controllers, .. } = cluster;
     let path = args.path.clone().or_else(|| defaults.path.clone()).unwrap_or_else(|| "./".to_owned());
-    let name = source.name();
-    let kustomization = |kind: &str| objects::kustomization(&name, kind, &path, !identities.is_empty());
+    let kustomization = |source: &SourceRef| objects::kustomization(source, &path, !identities.is_empty());
     match source {
         Source::Nothing => tell(args, cluster, None).await,
         Source::Folder(folder) => {
@@ -208,9 +212,12 @@ async fn serve(
             let watch = folder::Watch::start(folder)?;
             let left_out = identities.iter().filter_map(|file| file.canonicalize().ok());
             let left_out = left_out.chain([folder.join(config::FILE)]).collect();
-            let offered = folder::Offered { handle: controllers, client, folder, name: &name, left_out };
+            let stands_for = args.stands_for.as_deref().or(defaults.stands_for.as_deref());
+            let source = SourceRef::folder(source.name(), stands_for);
+            bootstrap::apply(client, &objects::namespace(&source.namespace)).await?;
+            let offered = folder::Offered { handle: controllers, client, folder, source: &source, left_out };
             offered.publish().await?;
-            bootstrap::apply(client, &kustomization("ExternalArtifact")).await?;
+            bootstrap::apply(client, &kustomization(&source)).await?;
             tokio::select! {
                 done = tell(args, cluster, Some(folder)) => done,
                 never = offered.follow(watch) => never,
@@ -218,9 +225,10 @@ async fn serve(
         }
         Source::Git(url) => {
             bootstrap::identities(client, identities).await?;
-            let repository = objects::git_repository(&name, url, args.branch.as_deref());
+            let source = SourceRef::git(source.name());
+            let repository = objects::git_repository(&source.name, url, args.branch.as_deref());
             bootstrap::apply(client, &repository).await?;
-            bootstrap::apply(client, &kustomization("GitRepository")).await?;
+            bootstrap::apply(client, &kustomization(&source)).await?;
             tell(args, cluster, None).await
         }
     }

@@ -18,7 +18,7 @@ use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_source::storage::Storage;
 use sealfast_source::tree::Directory;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::sync::oneshot;
 use tokio_util::io::ReaderStream;
@@ -179,8 +179,10 @@ pub enum PublishError {
     #[error("cannot pack the directory")]
     Pack(#[source] sealfast_source::error::Error),
     /// The API server refuses the object.
-    #[error("cannot write ExternalArtifact `{namespace}/{name}`")]
+    #[error("cannot write {kind} `{namespace}/{name}`")]
     Write {
+        /// Its kind.
+        kind: &'static str,
         /// Its namespace.
         namespace: String,
         /// Its name.
@@ -191,12 +193,44 @@ pub enum PublishError {
     },
 }
 
+/// What a directory is offered as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OfferedAs {
+    /// An ExternalArtifact, the kind made for sources that others write.
+    ExternalArtifact,
+    /// A GitRepository that is suspended from its birth: nobody fetches, and what names it builds from the directory.
+    GitRepository,
+}
+
+impl OfferedAs {
+    /// The kind.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::ExternalArtifact => "ExternalArtifact",
+            Self::GitRepository => "GitRepository",
+        }
+    }
+
+    /// A GitRepository needs an address. No host has this one, should somebody resume the object.
+    fn spec(self) -> Value {
+        match self {
+            Self::ExternalArtifact => json!({}),
+            Self::GitRepository => {
+                json!({"interval": "1h", "url": "https://folder.invalid/", "suspend": true})
+            }
+        }
+    }
+}
+
 /// Where a directory is offered.
 #[derive(Clone, Debug)]
 pub struct Offer<'a> {
-    /// Namespace of the ExternalArtifact.
+    /// The kind of the object.
+    pub offered_as: OfferedAs,
+    /// Namespace of the object.
     pub namespace: &'a str,
-    /// Name of the ExternalArtifact.
+    /// Name of the object.
     pub name: &'a str,
     /// What stands before the `@` of the revision, as `local`.
     pub label: &'a str,
@@ -204,9 +238,9 @@ pub struct Offer<'a> {
     pub host: &'a str,
 }
 
-/// Packs a directory as it stands, without `.git` and what its `.sourceignore` names, and offers it as an
-/// ExternalArtifact, which a Kustomization may name as its source. The revision is `LABEL@sha256:…` of the content;
-/// when it is the one already offered, nothing is written.
+/// Packs a directory as it stands, without `.git` and what its `.sourceignore` names, and offers it as a source that
+/// Kustomizations may name. The revision is `LABEL@sha256:…` of the content; when it is the one already offered, nothing
+/// is written.
 ///
 /// # Errors
 /// [`PublishError`].
@@ -216,8 +250,9 @@ pub async fn publish_directory(
     directory: Directory,
     offer: &Offer<'_>,
 ) -> Result<Artifact, PublishError> {
-    let kind = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", "ExternalArtifact");
+    let kind = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", offer.offered_as.kind());
     let failed = |source| PublishError::Write {
+        kind: offer.offered_as.kind(),
         namespace: offer.namespace.to_owned(),
         name: offer.name.to_owned(),
         source,
@@ -234,7 +269,8 @@ pub async fn publish_directory(
     if known.is_none() {
         let object = json!({
             "apiVersion": kind.api_version(), "kind": kind.kind,
-            "metadata": {"name": offer.name, "namespace": offer.namespace}, "spec": {},
+            "metadata": {"name": offer.name, "namespace": offer.namespace},
+            "spec": offer.offered_as.spec(),
         });
         let how = Apply { manager: MANAGER, force: true, dry_run: DryRun::No };
         client.apply(&object, &how).await.map_err(failed)?;
@@ -263,10 +299,10 @@ async fn keep(
     offer: &Offer<'_>,
 ) -> Result<Artifact, PublishError> {
     let storage = Arc::clone(storage);
-    let (namespace, name) = (offer.namespace.to_owned(), offer.name.to_owned());
-    let stored = tokio::task::spawn_blocking(move || {
-        storage.keep_by_digest("ExternalArtifact", &namespace, &name, &directory)
-    });
+    let (kind, namespace, name) =
+        (offer.offered_as.kind(), offer.namespace.to_owned(), offer.name.to_owned());
+    let stored =
+        tokio::task::spawn_blocking(move || storage.keep_by_digest(kind, &namespace, &name, &directory));
     let stored = stored.await.unwrap_or_else(|panic| {
         Err(sealfast_source::error::Error::Archive(std::io::Error::other(panic.to_string())))
     });

@@ -63,6 +63,8 @@ impl Source {
 pub(super) struct Defaults {
     /// Path of the kustomization below the folder.
     pub(super) path: Option<String>,
+    /// GitRepository that the folder stands in for.
+    pub(super) stands_for: Option<String>,
     /// Identity files, each below the folder.
     pub(super) identities: Vec<PathBuf>,
 }
@@ -84,18 +86,20 @@ impl Defaults {
             .map_err(|error| Failure::because(format!("failed to read `{}`", file.display()), &error))?;
         let wrong = |place: &str, wanted: &str| {
             Failure::new(format!("`{}`: {place} is not {wanted}", file.display())).hint(
-                "it holds `up: {path: ./overlays/demo, identities: [demo.agekey]}`, each of them optional",
+                "it holds `up: {path: ./overlays/demo, standsFor: flux-system, identities: [demo.agekey]}`, each of them optional",
             )
         };
         let mut defaults = Self::default();
         for (key, value) in map(&value).ok_or_else(|| wrong("the document", "a mapping"))? {
             let "up" = key.as_str() else { return Err(wrong(&format!("`{key}`"), "a known field")) };
             for (key, value) in map(value).ok_or_else(|| wrong("`up`", "a mapping"))? {
+                let text = || {
+                    let text = value.as_str().ok_or_else(|| wrong(&format!("`up.{key}`"), "a text"))?;
+                    Ok::<_, Failure>(Some(text.to_owned()))
+                };
                 match key.as_str() {
-                    "path" => {
-                        let path = value.as_str().ok_or_else(|| wrong("`up.path`", "a text"))?;
-                        defaults.path = Some(path.to_owned());
-                    }
+                    "path" => defaults.path = text()?,
+                    "standsFor" => defaults.stands_for = text()?,
                     "identities" => {
                         let names = value.as_array().ok_or_else(|| wrong("`up.identities`", "a list"))?;
                         for name in names {

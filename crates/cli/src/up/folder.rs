@@ -10,7 +10,7 @@ use sealfast_controllers::run::Handle;
 use sealfast_source::tree::Directory;
 use tokio::sync::mpsc;
 
-use super::objects::NAMESPACE;
+use super::objects::SourceRef;
 use crate::diagnostic::Failure;
 
 /// Changes that come together are offered together.
@@ -24,8 +24,8 @@ pub(super) struct Offered<'a> {
     pub(super) client: &'a Client,
     /// The folder.
     pub(super) folder: &'a Path,
-    /// Name of the ExternalArtifact.
-    pub(super) name: &'a str,
+    /// What it is offered as.
+    pub(super) source: &'a SourceRef,
     /// Files that never leave the folder: identities, our own settings.
     pub(super) left_out: Vec<PathBuf>,
 }
@@ -36,7 +36,13 @@ impl Offered<'_> {
         let Some(artifacts) = self.handle.artifacts() else {
             return Err(Failure::new("the artifact server does not run"));
         };
-        let offer = Offer { namespace: NAMESPACE, name: self.name, label: "local", host: &artifacts.host };
+        let offer = Offer {
+            offered_as: self.source.offered_as,
+            namespace: &self.source.namespace,
+            name: &self.source.name,
+            label: "local",
+            host: &artifacts.host,
+        };
         let content = Directory::new(self.folder).without(self.left_out.iter().cloned());
         let published = publish_directory(self.client, &artifacts.storage, content, &offer).await;
         published.map(drop).map_err(|error| {

@@ -106,7 +106,14 @@ impl Followed {
             return Ok(());
         }
         let failure = Failure::new("not everything could be applied");
-        Err(failures.fold(failure, |failure, (label, why)| failure.cause(format!("{label}: {why}"))))
+        let failure =
+            failures.fold(failure, |failure, (label, why)| failure.cause(format!("{label}: {why}")));
+        Err(match self.progress.missing_repository() {
+            Some(name) => failure.hint(format!(
+                "a folder can stand in for the GitRepository: `sealfast up DIR --stands-for {name}`"
+            )),
+            None => failure,
+        })
     }
 
     fn late(&self, limit: Duration) -> Failure {

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// How a Kustomization begins to say that its source does not exist.
+const MISSING_REPOSITORY: &str = "GitRepository.source.toolkit.fluxcd.io \"";
+
 /// State of one GitRepository or Kustomization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -21,10 +24,14 @@ pub(super) enum State {
 
 /// Reads the state from an object's conditions.
 pub(super) fn state(object: &Value) -> State {
-    if object["spec"]["suspend"] == true {
-        return State::Suspended;
-    }
     let status = &object["status"];
+    if object["spec"]["suspend"] == true {
+        // Nothing waits in vain for a source that stands still but has something to build from.
+        return match status["artifact"]["revision"].as_str() {
+            Some(revision) => State::Ready(format!("suspended at {revision}")),
+            None => State::Suspended,
+        };
+    }
     let Some(ready) = condition(status, "Ready") else {
         return State::Working("waiting for its first run".into());
     };
@@ -80,12 +87,20 @@ impl Progress {
         !self.seen.values().any(|state| matches!(state, State::Working(_) | State::Waiting(_)))
     }
 
-    /// Returns true when only objects are left that wait for a failed or suspended one.
+    /// Returns true when only objects are left that wait for a failed, suspended or missing one.
     pub(super) fn stuck(&self) -> bool {
         let any = |wanted: fn(&State) -> bool| self.seen.values().any(wanted);
-        any(|state| matches!(state, State::Failed(_) | State::Suspended))
+        let in_the_way = any(|state| matches!(state, State::Failed(_) | State::Suspended))
+            || self.missing_repository().is_some();
+        in_the_way
             && any(|state| matches!(state, State::Waiting(_)))
             && !any(|state| matches!(state, State::Working(_)))
+    }
+
+    /// Returns the name of a GitRepository that is waited for and does not exist.
+    pub(super) fn missing_repository(&self) -> Option<&str> {
+        self.failures()
+            .find_map(|(_, why)| why.strip_prefix(MISSING_REPOSITORY)?.strip_suffix("\" not found"))
     }
 
     /// Says how many objects are ready, and names one that is not.
@@ -159,6 +174,28 @@ mod tests {
         assert_eq!(state(&object("True", "ReconciliationSucceeded", 1)), State::Working("m".into()));
         assert_eq!(state(&object("False", "BuildFailed", 2)), State::Failed("m".into()));
         assert_eq!(state(&object("False", "DependencyNotReady", 2)), State::Waiting("m".into()));
+    }
+
+    #[test]
+    fn a_missing_repository_is_named_and_not_waited_for_long() {
+        let mut waits = object("False", "ArtifactFailed", 2);
+        waits["status"]["conditions"][0]["message"] =
+            "GitRepository.source.toolkit.fluxcd.io \"fleet\" not found".into();
+        let mut progress = Progress::default();
+        progress.look([waits].iter());
+        assert_eq!(progress.missing_repository(), Some("fleet"));
+        assert!(progress.stuck() && !progress.at_rest());
+    }
+
+    #[test]
+    fn a_suspended_source_with_something_to_build_from_is_ready() {
+        let mut source = json!({
+            "kind": "GitRepository", "metadata": { "namespace": "flux-system", "name": "fleet" },
+            "spec": { "suspend": true }, "status": { "artifact": { "revision": "local@sha256:0" } },
+        });
+        assert!(matches!(state(&source), State::Ready(_)));
+        source["status"] = json!({});
+        assert_eq!(state(&source), State::Suspended);
     }
 
     #[test]

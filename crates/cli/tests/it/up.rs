@@ -72,6 +72,68 @@ fn a_repository_is_followed_by_its_url() -> Result<()> {
     Ok(())
 }
 
+/// What Flux's bootstrap leaves in a repository: its own source, whose address nobody here can reach, and a
+/// Kustomization for the very path that it lies in.
+const FLEET: &str = r"
+mkdir -p fleet/clusters/staging/flux-system fleet/apps
+cat > fleet/clusters/staging/flux-system/gotk-sync.yaml <<'END'
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 1m0s, ref: {branch: main}, secretRef: {name: flux-system}, url: 'ssh://git@nowhere.invalid/fleet'}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 10m0s, path: ./clusters/staging, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+END
+cat > fleet/clusters/staging/apps.yaml <<'END'
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: flux-system}
+spec: {interval: 10m0s, path: ./apps, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+END
+cat > fleet/apps/settings.yaml <<'END'
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: default}
+data: {a: b}
+END
+";
+
+#[test]
+fn a_folder_stands_in_for_the_repository_of_a_fleet() -> Result<()> {
+    let person = Person::new()?;
+    person.sh(FLEET)?;
+    let staging = ["fleet", "--path", "./clusters/staging"];
+    let done = up_once(&person, &[&staging[..], &["--stands-for", "flux-system"]].concat())?;
+    let (table, talk) = texts(&done);
+    assert_eq!(done.status.code(), Some(0), "{talk}");
+    assert!(table.contains("settings"), "{table}");
+    assert!(
+        talk.contains("gitrepository flux-system/flux-system: ready: suspended at local@sha256:"),
+        "{talk}"
+    );
+    assert!(
+        talk.contains("kustomization flux-system/apps: ready: Applied revision: local@sha256:"),
+        "{talk}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_repository_that_nobody_made_is_named_with_the_mend() -> Result<()> {
+    let person = Person::new()?;
+    person.sh(FLEET)?;
+    person.sh("rm -r fleet/clusters/staging/flux-system")?;
+    let talk = refused(&person, &["fleet", "--path", "./clusters/staging"])?;
+    assert!(
+        talk.contains("kustomization flux-system/apps") && talk.contains("--stands-for flux-system"),
+        "{talk}"
+    );
+    Ok(())
+}
+
 #[test]
 fn broken_yaml_names_file_and_line() -> Result<()> {
     let person = Person::new()?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use sealfast_apiserver::server::{self, Running, State};
 use sealfast_cluster::client::{Apply, Client, DryRun, Select};
-use sealfast_controllers::artifacts::{Offer, publish_directory};
+use sealfast_controllers::artifacts::{Offer, OfferedAs, publish_directory};
 use sealfast_controllers::gates::{Gate, Gates};
 use sealfast_controllers::options::Options;
 use sealfast_controllers::queue::Pauses;
@@ -91,7 +91,13 @@ impl House {
     /// Offers what was written as the ExternalArtifact `repo` of a namespace; returns its revision.
     pub(crate) async fn publish(&self, handle: &Handle, namespace: &str) -> Result<String> {
         let artifacts = handle.artifacts().context("artifacts are served")?;
-        let offer = Offer { namespace, name: "repo", label: "local", host: &artifacts.host };
+        let offer = Offer {
+            offered_as: OfferedAs::ExternalArtifact,
+            namespace,
+            name: "repo",
+            label: "local",
+            host: &artifacts.host,
+        };
         let folder = self.scratch.join("tree");
         Ok(publish_directory(&self.client, &artifacts.storage, Directory::new(folder), &offer)
             .await?
