@@ -190,6 +190,9 @@ pub(crate) fn old_bool(text: &str) -> Option<bool> {
 
 /// Tells numbers in base 60, as YAML 1.1 had them (`1:30`).
 pub(crate) fn is_base60(text: &str) -> bool {
+    if !text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-')) {
+        return false;
+    }
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (whole, fraction) =
         digits.split_once('.').map_or((digits, None), |(whole, rest)| (whole, Some(rest)));

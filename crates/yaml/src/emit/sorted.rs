@@ -111,11 +111,12 @@ fn string(writer: &mut Writer, text: &str, place: Place) {
     // A scalar is written as if it were nested: its further lines are indented once more.
     writer.indent = if outer < 0 { 2 } else { outer + 2 };
     let stays_string = is_string(text, Words::V2) && !is_base60(text);
-    if text.contains('\n') && analysis.block && !key {
+    let has_break = analysis.multiline && text.contains('\n');
+    if has_break && analysis.block && !key {
         writer.block_header(b"|", bytes);
         writer.put_break();
         writer.literal_body(bytes);
-    } else if text.contains('\n') || !stays_string {
+    } else if has_break || !stays_string {
         writer.double_quoted(bytes, breaks);
     } else if analysis.block_plain && !(bytes.is_empty() && key) {
         writer.plain(bytes, breaks);
@@ -130,7 +131,7 @@ fn string(writer: &mut Writer, text: &str, place: Place) {
 /// The reference goes through JSON text, where its reader takes NEL for a line break and folds it.
 fn without_nel(text: &str) -> Cow<'_, str> {
     const NEL: char = '\u{85}';
-    if !text.contains(NEL) {
+    if text.is_ascii() || !text.contains(NEL) {
         return Cow::Borrowed(text);
     }
     let mut folded = String::new();
