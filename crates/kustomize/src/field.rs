@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::id::Gvk;
-use crate::resource::Resource;
+use crate::resource::{Resource, entry, entry_mut};
 
 /// A field of some kinds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,13 +135,16 @@ impl Walk {
             return Err(Error::Transform("cannot set or create an empty field name".to_owned()));
         }
         if self.leaf == Leaf::Found || segment.is_list {
-            let Some(child) = map.get_mut(&segment.name) else { return Ok(None) };
+            let Some(child) = entry_mut(map, &segment.name) else { return Ok(None) };
             if child.is_null() && segment.is_list {
                 *child = Value::Array(Vec::new());
             }
             return Ok(Some(child));
         }
-        let child = map.entry(segment.name.clone()).or_insert(Value::Null);
+        if entry(map, &segment.name).is_none() {
+            map.insert(segment.name.clone(), Value::Null);
+        }
+        let Some(child) = entry_mut(map, &segment.name) else { return Ok(None) };
         if child.is_null() && !(is_last && self.leaf == Leaf::Scalar) {
             *child = Value::Object(Map::new());
         }

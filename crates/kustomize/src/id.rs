@@ -3,9 +3,11 @@
 //! Follows: `resid` of kustomize 5.8.1. The scope is known only from the embedded list; every
 //! other kind counts as namespaced.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::OnceLock;
+
+use foldhash::fast::RandomState;
 
 /// The namespace that stands for "has none" when cluster-scoped objects are compared.
 pub const NOT_NAMESPACED: &str = "_non_namespaceable_";
@@ -72,27 +74,19 @@ impl Gvk {
     /// Whether every non-empty part of `selector` is equal here.
     #[must_use]
     pub fn is_selected_by(&self, selector: &Gvk) -> bool {
-        (selector.kind.is_empty() || selector.kind == self.kind)
-            && (selector.group.is_empty() || selector.group == self.group)
-            && (selector.version.is_empty() || selector.version == self.version)
+        self.borrowed().is_selected_by(selector)
     }
 
     /// Whether objects of the kind are known to live outside namespaces.
     #[must_use]
     pub fn is_cluster_scoped(&self) -> bool {
-        static KINDS: OnceLock<Kinds> = OnceLock::new();
-        KINDS.get_or_init(|| kinds(CLUSTER_SCOPED)).contains(&self.parts())
+        self.borrowed().is_cluster_scoped()
     }
 
-    /// Whether the scope of the kind is known without a look into a schema.
+    /// Returns the same, borrowed.
     #[must_use]
-    pub(crate) fn has_known_scope(&self) -> bool {
-        static KINDS: OnceLock<Kinds> = OnceLock::new();
-        self.is_cluster_scoped() || KINDS.get_or_init(|| kinds(NAMESPACED)).contains(&self.parts())
-    }
-
-    fn parts(&self) -> (&str, &str, &str) {
-        (&self.group, &self.version, &self.kind)
+    pub fn borrowed(&self) -> GvkRef<'_> {
+        GvkRef { group: &self.group, version: &self.version, kind: &self.kind }
     }
 
     /// Returns `group_version_kind` with `~G`, `~V`, `~K` for empty parts: the text that sorts.
@@ -105,16 +99,85 @@ impl Gvk {
     }
 }
 
-/// Group, version and kind of each entry of a table.
-type Kinds = HashSet<(&'static str, &'static str, &'static str)>;
+/// Group, version and kind as they stand in an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GvkRef<'a> {
+    /// The API group, empty for the core group.
+    pub group: &'a str,
+    /// The version.
+    pub version: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+}
+
+impl<'a> GvkRef<'a> {
+    /// Returns the parts of an `apiVersion`, split at the first slash, with a kind.
+    #[must_use]
+    pub fn parse(api_version: &'a str, kind: &'a str) -> Self {
+        // Counted by bytes: a search for a letter costs more than so short a text is worth.
+        match api_version.bytes().position(|byte| byte == b'/') {
+            Some(slash) => Self { group: &api_version[..slash], version: &api_version[slash + 1..], kind },
+            None => Self { group: "", version: api_version, kind },
+        }
+    }
+
+    /// Returns a copy that stands alone.
+    #[must_use]
+    pub fn to_gvk(self) -> Gvk {
+        Gvk { group: self.group.to_owned(), version: self.version.to_owned(), kind: self.kind.to_owned() }
+    }
+
+    /// Whether every non-empty part of `selector` is equal here.
+    #[must_use]
+    pub fn is_selected_by(self, selector: &Gvk) -> bool {
+        (selector.kind.is_empty() || selector.kind == self.kind)
+            && (selector.group.is_empty() || selector.group == self.group)
+            && (selector.version.is_empty() || selector.version == self.version)
+    }
+
+    /// Whether objects of the kind are known to live outside namespaces.
+    #[must_use]
+    pub fn is_cluster_scoped(self) -> bool {
+        static KINDS: OnceLock<Kinds> = OnceLock::new();
+        self.is_in(KINDS.get_or_init(|| kinds(CLUSTER_SCOPED)))
+    }
+
+    /// Whether the scope of the kind is known without a look into a schema.
+    #[must_use]
+    pub(crate) fn has_known_scope(self) -> bool {
+        static KINDS: OnceLock<Kinds> = OnceLock::new();
+        self.is_cluster_scoped() || self.is_in(KINDS.get_or_init(|| kinds(NAMESPACED)))
+    }
+
+    /// Returns the namespace that counts for an object of the kind: one for all without namespaces.
+    #[must_use]
+    pub fn effective_namespace(self, namespace: &'a str) -> &'a str {
+        if self.is_cluster_scoped() {
+            NOT_NAMESPACED
+        } else if namespace.is_empty() {
+            "default"
+        } else {
+            namespace
+        }
+    }
+
+    fn is_in(self, kinds: &Kinds) -> bool {
+        kinds.get(self.kind).is_some_and(|versions| versions.contains(&(self.group, self.version)))
+    }
+}
+
+/// Groups and versions by kind.
+type Kinds = HashMap<&'static str, Vec<(&'static str, &'static str)>, RandomState>;
 
 fn kinds(table: &'static str) -> Kinds {
-    let mut kinds = HashSet::new();
+    let mut kinds = Kinds::default();
     for line in table.lines() {
         let (versions, names) = line.split_once(": ").unwrap_or((line, ""));
         for api_version in versions.split(' ') {
             let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-            kinds.extend(names.split(' ').map(|name| (group, version, name)));
+            for name in names.split(' ') {
+                kinds.entry(name).or_default().push((group, version));
+            }
         }
     }
     kinds
@@ -150,7 +213,7 @@ impl Id {
     /// Returns the namespace that counts in comparisons.
     #[must_use]
     pub fn effective_namespace(&self) -> &str {
-        effective_namespace(&self.gvk, &self.namespace)
+        self.gvk.borrowed().effective_namespace(&self.namespace)
     }
 
     /// Whether both name one object: the namespaces need only count as the same.
@@ -167,17 +230,5 @@ impl fmt::Display for Id {
         let name = if self.name.is_empty() { "[noName]" } else { &self.name };
         let namespace = if self.namespace.is_empty() { "[noNs]" } else { &self.namespace };
         write!(out, "{}/{name}.{namespace}", self.gvk)
-    }
-}
-
-/// Returns the namespace that counts for an object of a kind: one for all without namespaces.
-#[must_use]
-pub fn effective_namespace<'a>(gvk: &Gvk, namespace: &'a str) -> &'a str {
-    if gvk.is_cluster_scoped() {
-        NOT_NAMESPACED
-    } else if namespace.is_empty() {
-        "default"
-    } else {
-        namespace
     }
 }

@@ -188,12 +188,28 @@ fn shape(value: &Value) -> String {
     )
 }
 
+/// One step on the way to the node that is being read.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl Place<'_> {
+    fn to_step(self) -> Step {
+        match self {
+            Self::Key(key) => Step::Key(key.to_owned()),
+            Self::Index(index) => Step::Index(index),
+        }
+    }
+}
+
 /// Turns a node tree into JSON, noting the places of blank nulls.
 #[derive(Default)]
 struct Reader<'a> {
     anchors: HashMap<&'a str, &'a Node>,
     open: Vec<&'a str>,
-    path: Vec<Step>,
+    path: Vec<Place<'a>>,
     blanks: Vec<Vec<Step>>,
     /// How many nodes aliases have brought.
     aliased: usize,
@@ -221,7 +237,7 @@ impl<'a> Reader<'a> {
             Kind::Sequence => {
                 let mut items = Vec::with_capacity(node.content.len());
                 for (index, item) in node.content.iter().enumerate() {
-                    self.path.push(Step::Index(index));
+                    self.path.push(Place::Index(index));
                     let value = self.read(item);
                     self.path.pop();
                     items.push(value?);
@@ -254,7 +270,6 @@ impl<'a> Reader<'a> {
     }
 
     fn read_mapping(&mut self, node: &'a Node, map: &mut Map<String, Value>) -> Result<(), Failure> {
-        let mut lines: HashMap<&'a str, usize> = HashMap::new();
         let mut merges = Vec::new();
         for (key, value) in node.pairs() {
             if is_merge(key) {
@@ -262,18 +277,26 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let name = self.read_key(key)?;
-            if let Some(line) = lines.insert(name, key.start.line) {
-                return Err(Failure::Syntax(format!(
-                    "yaml: unmarshal errors:\n  line {}: mapping key {name:?} already defined at line {line}",
-                    key.start.line
-                )));
-            }
-            self.path.push(Step::Key(name.to_owned()));
+            self.path.push(Place::Key(name));
             let value = self.read(value);
             self.path.pop();
-            map.insert(name.to_owned(), value?);
+            if map.insert(name.to_owned(), value?).is_some() {
+                return Err(self.doubled(node, key, name));
+            }
         }
         merges.into_iter().try_for_each(|value| self.merge(value, map))
+    }
+
+    /// Says where a key was written that is there a second time.
+    fn doubled(&mut self, node: &'a Node, again: &Node, name: &str) -> Failure {
+        let mut earlier = node.pairs().take_while(|(key, _)| key.start != again.start);
+        let first =
+            earlier.find(|(key, _)| !is_merge(key) && self.read_key(key).is_ok_and(|key| key == name));
+        let line = first.map_or(again.start.line, |(key, _)| key.start.line);
+        Failure::Syntax(format!(
+            "yaml: unmarshal errors:\n  line {}: mapping key {name:?} already defined at line {line}",
+            again.start.line
+        ))
     }
 
     /// Adds what a `<<` entry brings and the mapping does not have.
@@ -309,10 +332,10 @@ impl<'a> Reader<'a> {
 
     /// Whether the place is an annotation of the object or of an item of a list: always text, as written.
     fn is_annotation(&self) -> bool {
-        let is_key = |step: &Step, name: &str| matches!(step, Step::Key(key) if key == name);
+        let is_key = |step: &Place<'_>, name: &str| matches!(step, Place::Key(key) if *key == name);
         match self.path.as_slice() {
             [metadata, annotations, _] => is_key(metadata, "metadata") && is_key(annotations, "annotations"),
-            [items, Step::Index(_), metadata, annotations, _] => {
+            [items, Place::Index(_), metadata, annotations, _] => {
                 is_key(items, "items") && is_key(metadata, "metadata") && is_key(annotations, "annotations")
             }
             _ => false,
@@ -330,7 +353,7 @@ impl<'a> Reader<'a> {
         Ok(match resolved {
             Scalar::Null => {
                 if node.value.is_empty() {
-                    self.blanks.push(self.path.clone());
+                    self.blanks.push(self.path.iter().map(|place| place.to_step()).collect());
                 }
                 Value::Null
             }

@@ -120,7 +120,7 @@ fn configured_in(config: &Resource) -> String {
 fn refuse(config: &Resource) -> Error {
     let gvk = config.gvk();
     if text(&config.value, "apiVersion") == BUILTIN {
-        return Error::Plugin(format!("unable to load builtin {gvk}"));
+        return Error::Plugin(format!("unable to load builtin {}", gvk.to_gvk()));
     }
     Error::Plugin(format!("external plugins disabled; unable to load external plugin '{}'", gvk.kind))
 }

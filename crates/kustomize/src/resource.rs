@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::id::{Gvk, Id, effective_namespace};
+use crate::id::{Gvk, GvkRef, Id};
 
 /// One step from a value to a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +73,15 @@ impl Resource {
 
     /// Returns group, version and kind as they are now.
     #[must_use]
-    pub fn gvk(&self) -> Gvk {
-        Gvk::parse(text(&self.value, "apiVersion"), self.kind())
+    pub fn gvk(&self) -> GvkRef<'_> {
+        GvkRef::parse(text(&self.value, "apiVersion"), self.kind())
+    }
+
+    /// Returns group, version and kind that the object came with.
+    #[must_use]
+    pub fn original_gvk(&self) -> GvkRef<'_> {
+        let now = self.gvk();
+        GvkRef { kind: self.former.first().map_or(now.kind, |former| &former.kind), ..now }
     }
 
     /// Whether every non-empty part of `selector` is that of the object, as it is now.
@@ -83,13 +90,7 @@ impl Resource {
         if !selector.kind.is_empty() && selector.kind != self.kind() {
             return false;
         }
-        if selector.group.is_empty() && selector.version.is_empty() {
-            return true;
-        }
-        let api_version = text(&self.value, "apiVersion");
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        (selector.group.is_empty() || selector.group == group)
-            && (selector.version.is_empty() || selector.version == version)
+        selector.group.is_empty() && selector.version.is_empty() || self.gvk().is_selected_by(selector)
     }
 
     /// Returns the kind.
@@ -101,19 +102,19 @@ impl Resource {
     /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.value.get("metadata").map_or("", |metadata| text(metadata, "name"))
+        field(&self.value, "metadata").map_or("", |metadata| text(metadata, "name"))
     }
 
     /// Returns the namespace as written.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        self.value.get("metadata").map_or("", |metadata| text(metadata, "namespace"))
+        field(&self.value, "metadata").map_or("", |metadata| text(metadata, "namespace"))
     }
 
     /// Returns the id as it is now.
     #[must_use]
     pub fn id(&self) -> Id {
-        Id { gvk: self.gvk(), name: self.name().to_owned(), namespace: self.namespace().to_owned() }
+        Id { gvk: self.gvk().to_gvk(), name: self.name().to_owned(), namespace: self.namespace().to_owned() }
     }
 
     /// Returns the id that the object came with.
@@ -139,20 +140,23 @@ impl Resource {
     /// Whether the object has or ever had the id.
     #[must_use]
     pub fn was_ever(&self, id: &Id) -> bool {
-        self.ids().iter().any(|own| own.is_same(id))
+        if self.gvk() == id.gvk.borrowed() && self.name() == id.name {
+            return self.effective_namespace() == id.effective_namespace() || self.was_once(id);
+        }
+        self.was_once(id)
     }
 
     /// Returns the namespace that counts.
     #[must_use]
-    pub fn effective_namespace(&self) -> String {
-        effective_namespace(&self.gvk(), self.namespace()).to_owned()
+    pub fn effective_namespace(&self) -> &str {
+        self.gvk().effective_namespace(self.namespace())
     }
 
     /// Notes the present id as a former one.
     pub fn remember_id(&mut self) {
         let former = Former {
             name: self.name().to_owned(),
-            namespace: self.effective_namespace(),
+            namespace: self.effective_namespace().to_owned(),
             kind: self.kind().to_owned(),
         };
         self.former.push(former);
@@ -172,33 +176,76 @@ impl Resource {
     /// Sets a field of `metadata`.
     pub fn set_metadata(&mut self, field: &str, value: &str) {
         if let Some(metadata) = self.metadata_mut() {
-            metadata.insert(field.to_owned(), Value::String(value.to_owned()));
+            set(metadata, field, Value::String(value.to_owned()));
         }
     }
 
     /// Sets an entry of `metadata.labels` or `metadata.annotations`.
     pub fn set_metadata_entry(&mut self, map: &str, key: &str, value: &str) {
         if let Some(entries) = self.metadata_mut().and_then(|metadata| child_map(metadata, map)) {
-            entries.insert(key.to_owned(), Value::String(value.to_owned()));
+            set(entries, key, Value::String(value.to_owned()));
         }
     }
 
     /// Returns an entry of `metadata.labels` or `metadata.annotations`.
     #[must_use]
     pub fn metadata_entry(&self, map: &str, key: &str) -> Option<&str> {
-        self.value.get("metadata")?.get(map)?.get(key)?.as_str()
+        field(field(field(&self.value, "metadata")?, map)?, key)?.as_str()
+    }
+
+    /// Whether the object had the id before a transformer changed it.
+    fn was_once(&self, id: &Id) -> bool {
+        self.former.iter().any(|former| {
+            let gvk = GvkRef { kind: &former.kind, ..self.gvk() };
+            former.name == id.name
+                && gvk == id.gvk.borrowed()
+                && gvk.effective_namespace(&former.namespace) == id.effective_namespace()
+        })
     }
 
     fn former_id(&self, former: &Former) -> Id {
-        let mut gvk = self.gvk();
-        gvk.kind.clone_from(&former.kind);
-        Id { gvk, name: former.name.clone(), namespace: former.namespace.clone() }
+        let gvk = GvkRef { kind: &former.kind, ..self.gvk() };
+        Id { gvk: gvk.to_gvk(), name: former.name.clone(), namespace: former.namespace.clone() }
     }
 }
 
 /// Returns the text of a string field, or nothing.
-pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    field(value, name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// How many keys are compared in less time than one of them is hashed.
+const FEW: usize = 8;
+
+/// Returns a field of a mapping.
+pub(crate) fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    entry(value.as_object()?, name)
+}
+
+/// Returns an entry of a mapping.
+pub(crate) fn entry<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    if map.len() > FEW {
+        return map.get(key);
+    }
+    map.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+}
+
+/// Returns an entry of a mapping, to be changed.
+pub(crate) fn entry_mut<'a>(map: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Value> {
+    if map.len() > FEW {
+        return map.get_mut(key);
+    }
+    map.iter_mut().find(|(name, _)| *name == key).map(|(_, value)| value)
+}
+
+/// Sets an entry of a mapping; a new one comes last.
+pub(crate) fn set(map: &mut Map<String, Value>, key: &str, value: Value) {
+    match entry_mut(map, key) {
+        Some(place) => *place = value,
+        None => {
+            map.insert(key.to_owned(), value);
+        }
+    }
 }
 
 /// Returns the mapping under a key, made when it is missing or null; none when it is of another kind.
@@ -206,11 +253,11 @@ pub(crate) fn child_map<'a>(
     parent: &'a mut Map<String, Value>,
     key: &str,
 ) -> Option<&'a mut Map<String, Value>> {
-    let child = parent.entry(key.to_owned()).or_insert(Value::Null);
-    if child.is_null() {
-        *child = Value::Object(Map::new());
+    // Looked for first, because an entry would be hashed and its key copied.
+    if entry(parent, key).is_none_or(Value::is_null) {
+        parent.insert(key.to_owned(), Value::Object(Map::new()));
     }
-    child.as_object_mut()
+    entry_mut(parent, key)?.as_object_mut()
 }
 
 /// Returns the text of a scalar as it stands in YAML, or none for mappings and lists.

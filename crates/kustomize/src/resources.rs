@@ -5,33 +5,53 @@
 //! real ids of what is found. So each question costs as much as its answer is long.
 
 use std::collections::HashMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
 
 use crate::error::Error;
-use crate::id::{Id, effective_namespace};
+use crate::id::{GvkRef, Id};
 use crate::resource::Resource;
 
-/// Positions by a hash.
-type Index = HashMap<u64, Vec<usize>, BuildHasherDefault<Hashed>>;
+/// Positions by the hash of what they were noted under.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    positions: HashMap<u64, Positions, RandomState>,
+}
 
-/// The hasher of keys that are hashes already.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hashed(u64);
+/// Most often there is one, which needs no list.
+#[derive(Clone, Debug)]
+enum Positions {
+    One(usize),
+    Many(Vec<usize>),
+}
 
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+impl Index {
+    fn add(&mut self, key: u64, position: usize) {
+        let Some(found) = self.positions.get_mut(&key) else {
+            self.positions.insert(key, Positions::One(position));
+            return;
+        };
+        match found {
+            Positions::One(only) if *only == position => {}
+            Positions::One(only) => *found = Positions::Many(vec![*only, position]),
+            Positions::Many(all) if all.last() == Some(&position) => {}
+            Positions::Many(all) => all.push(position),
         }
     }
 
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+    /// Returns the positions in order, each once.
+    fn get(&self, key: u64) -> Vec<usize> {
+        match self.positions.get(&key) {
+            None => Vec::new(),
+            Some(Positions::One(only)) => vec![*only],
+            Some(Positions::Many(all)) => {
+                let mut all = all.clone();
+                all.sort_unstable();
+                all.dedup();
+                all
+            }
+        }
     }
 }
 
@@ -41,6 +61,7 @@ pub struct Resources {
     items: Vec<Resource>,
     by_id: Index,
     by_name: Index,
+    hasher: RandomState,
 }
 
 impl Resources {
@@ -77,8 +98,8 @@ impl Resources {
     /// # Errors
     /// When one with its id is there already.
     pub fn append(&mut self, resource: Resource) -> Result<(), Error> {
-        let id = resource.id();
-        if !self.with_present_id(&id).is_empty() {
+        if self.has(&resource) {
+            let id = resource.id();
             return Err(Error::Object(format!("may not add resource with an already registered id: {id}")));
         }
         self.items.push(resource);
@@ -95,6 +116,7 @@ impl Resources {
             *self = others;
             return Ok(());
         }
+        self.items.reserve(others.items.len());
         others.items.into_iter().try_for_each(|item| self.append(item))
     }
 
@@ -123,9 +145,7 @@ impl Resources {
     /// Returns the positions of the objects that have or had this name, in order.
     #[must_use]
     pub fn ever_named(&self, name: &str) -> Vec<usize> {
-        let mut found = self.by_name.get(&hash(name)).cloned().unwrap_or_default();
-        found.sort_unstable();
-        found.dedup();
+        let mut found = self.by_name.get(self.hasher.hash_one(name));
         found.retain(|&position| {
             let item = &self.items[position];
             !item.is_gone() && (item.name() == name || item.former.iter().any(|former| former.name == name))
@@ -133,23 +153,30 @@ impl Resources {
         found
     }
 
-    /// Takes the ids of an object into the index; to be called after any of them has changed.
+    /// Takes all ids of an object into the index; to be called after any of them has changed.
     pub fn note(&mut self, position: usize) {
+        self.note_present(position);
         let item = &self.items[position];
         if item.is_gone() {
             return;
         }
-        let gvk = item.gvk();
-        let mut push = |kind: &str, name: &str, namespace: &str| {
-            add(&mut self.by_id, hash(&(kind, name, namespace)), position);
-            add(&mut self.by_name, hash(name), position);
-        };
-        push(&gvk.kind, item.name(), effective_namespace(&gvk, item.namespace()));
         for former in &item.former {
-            let mut gvk = gvk.clone();
-            gvk.kind.clone_from(&former.kind);
-            push(&former.kind, &former.name, effective_namespace(&gvk, &former.namespace));
+            let gvk = GvkRef { kind: &former.kind, ..item.gvk() };
+            let key = self.key(gvk, &former.name, &former.namespace);
+            self.by_id.add(key, position);
+            self.by_name.add(self.hasher.hash_one(former.name.as_str()), position);
         }
+    }
+
+    /// Takes the present id of an object into the index, when the former ones are there already.
+    pub fn note_present(&mut self, position: usize) {
+        let item = &self.items[position];
+        if item.is_gone() {
+            return;
+        }
+        let key = self.key(item.gvk(), item.name(), item.namespace());
+        self.by_id.add(key, position);
+        self.by_name.add(self.hasher.hash_one(item.name()), position);
     }
 
     /// Removes the objects of which nothing is left.
@@ -162,32 +189,34 @@ impl Resources {
     /// Keeps only what the test accepts.
     pub fn retain(&mut self, keep: impl Fn(&Resource) -> bool) {
         self.items.retain(keep);
-        self.by_id.clear();
-        self.by_name.clear();
+        self.by_id.positions.clear();
+        self.by_name.positions.clear();
         for position in 0..self.items.len() {
             self.note(position);
         }
     }
 
+    /// Whether an object with the present id of this one is there.
+    fn has(&self, resource: &Resource) -> bool {
+        let gvk = resource.gvk();
+        let key = self.key(gvk, resource.name(), resource.namespace());
+        self.by_id.get(key).into_iter().any(|position| {
+            let item = &self.items[position];
+            !item.is_gone()
+                && item.name() == resource.name()
+                && item.gvk() == gvk
+                && item.effective_namespace() == resource.effective_namespace()
+        })
+    }
+
     fn candidates(&self, id: &Id) -> Vec<usize> {
-        let key = hash(&(id.gvk.kind.as_str(), id.name.as_str(), id.effective_namespace()));
-        let mut found = self.by_id.get(&key).cloned().unwrap_or_default();
-        found.sort_unstable();
-        found.dedup();
+        let mut found = self.by_id.get(self.key(id.gvk.borrowed(), &id.name, &id.namespace));
         found.retain(|&position| !self.items[position].is_gone());
         found
     }
-}
 
-fn add(index: &mut Index, key: u64, position: usize) {
-    let list = index.entry(key).or_default();
-    if list.last() != Some(&position) {
-        list.push(position);
+    /// Returns what an id is noted under.
+    fn key(&self, gvk: GvkRef<'_>, name: &str, namespace: &str) -> u64 {
+        self.hasher.hash_one((gvk.kind, name, gvk.effective_namespace(namespace)))
     }
-}
-
-fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::expression;
-use crate::id::{Gvk, Id};
-use crate::resource::Resource;
+use crate::id::{Gvk, GvkRef, Id};
+use crate::resource::{Resource, field};
 use crate::resources::Resources;
 
 /// A target as written.
@@ -119,21 +119,26 @@ impl Matcher {
 
     /// Whether the group, version and kind fit.
     #[must_use]
-    pub fn matches_gvk(&self, gvk: &Gvk) -> bool {
-        self.kind.matches(&gvk.kind) && self.group.matches(&gvk.group) && self.version.matches(&gvk.version)
+    pub fn matches_gvk(&self, gvk: GvkRef<'_>) -> bool {
+        self.kind.matches(gvk.kind) && self.group.matches(gvk.group) && self.version.matches(gvk.version)
     }
 
     /// Whether the parts of an id fit; the namespace counts as written.
     #[must_use]
     pub fn matches_id(&self, id: &Id) -> bool {
-        self.matches_gvk(&id.gvk) && self.name.matches(&id.name) && self.namespace.matches(&id.namespace)
+        self.matches_gvk(id.gvk.borrowed())
+            && self.name.matches(&id.name)
+            && self.namespace.matches(&id.namespace)
     }
 
     /// Whether labels and annotations fit.
     #[must_use]
     pub fn matches_metadata(&self, resource: &Resource) -> bool {
-        let metadata = resource.value.get("metadata");
-        let map = |field: &str| metadata.and_then(|metadata| metadata.get(field));
+        if !self.asks_for_metadata() {
+            return true;
+        }
+        let metadata = field(&resource.value, "metadata");
+        let map = |name: &str| metadata.and_then(|metadata| field(metadata, name));
         all_hold(&self.labels, map("labels")) && all_hold(&self.annotations, map("annotations"))
     }
 
@@ -152,8 +157,7 @@ impl Matcher {
     }
 
     fn is_patch_target(&self, item: &Resource) -> bool {
-        let gvk = item.gvk();
-        if !self.matches_gvk(&gvk) {
+        if !self.matches_gvk(item.gvk()) {
             return false;
         }
         let first = item.former.first();
@@ -162,9 +166,9 @@ impl Matcher {
         if !has_name {
             return false;
         }
-        let original = item.original_id();
-        (self.namespace.matches(original.effective_namespace())
-            || self.namespace.matches(&item.effective_namespace()))
+        let original = first.map_or(item.namespace(), |first| &first.namespace);
+        (self.namespace.matches(item.original_gvk().effective_namespace(original))
+            || self.namespace.matches(item.effective_namespace()))
             && self.matches_metadata(item)
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::patch::schema::{Field, Schema, Type};
-use crate::resource::{Resource, Step, scalar_text, text};
+use crate::resource::{Resource, Step, entry, entry_mut, scalar_text, set, text};
 
 /// The directive's key.
 const DIRECTIVE: &str = "$patch";
@@ -136,8 +136,7 @@ impl<'a> Merger<'a> {
             Some(Value::Object(map)) => map,
             _ => {
                 let Some(Value::Object(patch)) = patch else { return Ok(None) };
-                let (strategy, patch) = take_directive(patch)?;
-                if strategy == Strategy::Delete {
+                if strategy_in(patch)? == Strategy::Delete {
                     return Ok(None);
                 }
                 return self.added(patch, of).map(|map| Some(Value::Object(map)));
@@ -145,14 +144,11 @@ impl<'a> Merger<'a> {
         };
         match patch {
             None => self.untouched(dest, of).map(|map| Some(Value::Object(map))),
-            Some(Value::Object(patch)) => {
-                let (strategy, patch) = take_directive(patch)?;
-                match strategy {
-                    Strategy::Delete => Ok(None),
-                    Strategy::Replace => self.added(patch, of).map(|map| Some(Value::Object(map))),
-                    Strategy::Merge => self.overlaid(dest, &patch, of).map(|map| Some(Value::Object(map))),
-                }
-            }
+            Some(Value::Object(patch)) => match strategy_in(patch)? {
+                Strategy::Delete => Ok(None),
+                Strategy::Replace => self.added(patch, of).map(|map| Some(Value::Object(map))),
+                Strategy::Merge => self.overlaid(dest, patch, of).map(|map| Some(Value::Object(map))),
+            },
             Some(_) => Ok(None),
         }
     }
@@ -165,13 +161,11 @@ impl<'a> Merger<'a> {
         of: Option<&Type>,
     ) -> Result<Map<String, Value>, Error> {
         let mut dest = self.untouched_except(dest, of, patch)?;
-        for (key, value) in patch {
+        for (key, value) in without_directive(patch) {
             let known = self.known(of.and_then(|of| of.field(key)));
-            let old = dest.get_mut(key).map(std::mem::take);
+            let old = entry_mut(&mut dest, key).map(std::mem::take);
             match self.value(old, Some(value), known)? {
-                Some(merged) => {
-                    dest.insert(key.clone(), merged);
-                }
+                Some(merged) => set(&mut dest, key, merged),
                 None => {
                     dest.shift_remove(key);
                 }
@@ -181,12 +175,12 @@ impl<'a> Merger<'a> {
     }
 
     /// Returns what a patch adds where there was nothing: itself, without nulls and deleted parts.
-    fn added(&self, patch: Map<String, Value>, of: Option<&Type>) -> Result<Map<String, Value>, Error> {
+    fn added(&self, patch: &Map<String, Value>, of: Option<&Type>) -> Result<Map<String, Value>, Error> {
         let mut added = Map::with_capacity(patch.len());
-        for (key, value) in patch {
-            let known = self.known(of.and_then(|of| of.field(&key)));
-            if let Some(value) = self.value(None, Some(&value), known)? {
-                added.insert(key, value);
+        for (key, value) in without_directive(patch) {
+            let known = self.known(of.and_then(|of| of.field(key)));
+            if let Some(value) = self.value(None, Some(value), known)? {
+                added.insert(key.clone(), value);
             }
         }
         Ok(added)
@@ -204,12 +198,13 @@ impl<'a> Merger<'a> {
         patch: &Map<String, Value>,
     ) -> Result<Map<String, Value>, Error> {
         let Some(of) = of else { return Ok(dest) };
-        let keys: Vec<String> = dest.keys().filter(|key| !patch.contains_key(*key)).cloned().collect();
+        let is_passed = |key: &&String| {
+            let known = self.known(of.field(key));
+            (known.of.is_some() || known.keys.is_some()) && entry(patch, key).is_none()
+        };
+        let keys: Vec<String> = dest.keys().filter(is_passed).cloned().collect();
         for key in keys {
             let known = self.known(of.field(&key));
-            if known.of.is_none() && known.keys.is_none() {
-                continue;
-            }
             let old = dest.get_mut(&key).map(std::mem::take);
             match self.value(old, None, known)? {
                 Some(value) => {
@@ -287,13 +282,14 @@ fn strategy_of(value: &Value) -> Result<Strategy, Error> {
     }
 }
 
-/// Splits a mapping into its directive and the rest.
-fn take_directive(patch: &Map<String, Value>) -> Result<(Strategy, Map<String, Value>), Error> {
-    let mut rest = patch.clone();
-    match rest.shift_remove(DIRECTIVE) {
-        None => Ok((Strategy::Merge, rest)),
-        Some(value) => Ok((strategy_of(&value)?, rest)),
-    }
+/// Returns what the directive of a mapping asks for; one without is merged.
+fn strategy_in(patch: &Map<String, Value>) -> Result<Strategy, Error> {
+    entry(patch, DIRECTIVE).map_or(Ok(Strategy::Merge), strategy_of)
+}
+
+/// Returns the fields of a mapping that are no directive.
+fn without_directive(patch: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    patch.iter().filter(|(key, _)| *key != DIRECTIVE)
 }
 
 /// Splits a list into the directive that one of its elements is, and the other elements.
@@ -380,7 +376,7 @@ impl KeyedLists<'_, '_> {
         known: Known<'_>,
     ) -> Result<Option<Value>, Error> {
         if let (Some(old), Some(Value::Object(patch))) = (&old, new)
-            && take_directive(patch)?.0 == Strategy::Replace
+            && strategy_in(patch)? == Strategy::Replace
         {
             return Ok(Some(old.clone()));
         }

@@ -33,18 +33,34 @@ pub fn run(resources: &mut Resources, image: &Image, fields: &[FieldSpec]) -> Re
 
 struct Rule<'a> {
     image: &'a Image,
-    expression: Regex,
-    literal: Option<&'a str>,
+    name: Name<'a>,
+}
+
+/// What the name of an entry means.
+enum Name<'a> {
+    /// Itself; almost all do, and need no expression.
+    Literal(&'a str),
+    /// An expression, here already with what may follow it.
+    Expression(Regex),
 }
 
 impl<'a> Rule<'a> {
     /// Returns the rule of an entry; its name is an expression.
     fn new(image: &'a Image) -> Result<Self, Error> {
+        if is_plain(&image.name) {
+            return Ok(Self { image, name: Name::Literal(&image.name) });
+        }
         let pattern = format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name);
         let expression = expression::compile(&pattern)
             .map_err(|error| error.within(format!("images: name '{}'", image.name)))?;
-        let literal = expression::is_literal(&image.name).then_some(image.name.as_str());
-        Ok(Self { image, expression, literal })
+        Ok(Self { image, name: Name::Expression(expression) })
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match &self.name {
+            Name::Literal(name) => fits_plain(name, text),
+            Name::Expression(expression) => expression.is_match(text),
+        }
     }
 
     /// Changes the images of all container lists below a value.
@@ -74,8 +90,7 @@ impl<'a> Rule<'a> {
                 "wrong node kind: expected ScalarNode with a string as image".to_owned(),
             ));
         };
-        let is_candidate = self.literal.is_none_or(|name| text.starts_with(name));
-        if is_candidate && self.expression.is_match(text) {
+        if self.matches(text) {
             *text = self.changed(text);
         }
         Ok(())
@@ -101,6 +116,29 @@ impl<'a> Rule<'a> {
         }
         changed
     }
+}
+
+/// Whether a name has no special character but dots.
+fn is_plain(name: &str) -> bool {
+    name.split('.').all(expression::is_literal) && !name.contains('\n')
+}
+
+/// Whether a text is the name, in which a dot stands for any character, with a tag or digest or without.
+fn fits_plain(name: &str, text: &str) -> bool {
+    let mut rest = text.chars();
+    let begins_alike = name.chars().all(|wanted| match rest.next() {
+        Some(found) => found == wanted || wanted == '.' && found != '\n',
+        None => false,
+    });
+    let of_tag = |letter: char| letter.is_ascii_alphanumeric() || "_.{}-".contains(letter);
+    let mut rest = rest.as_str();
+    if let Some(tag) = rest.strip_prefix(':') {
+        rest = tag.trim_start_matches(of_tag);
+    }
+    if let Some(digest) = rest.strip_prefix("@sha256:") {
+        rest = digest.trim_start_matches(of_tag);
+    }
+    begins_alike && rest.is_empty()
 }
 
 /// Splits an image into name, tag and digest; a port of the registry is part of the name.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
+use crate::resource;
 use crate::resources::Resources;
 
 /// Sets entries in every mapping that the field specs name.
@@ -36,7 +37,7 @@ fn set(value: &mut Value, entries: &BTreeMap<String, String>) -> Result<(), Erro
         return Err(Error::Transform("wrong node kind: expected MappingNode".to_owned()));
     };
     for (key, entry) in entries {
-        map.insert(key.clone(), Value::String(entry.clone()));
+        resource::set(map, key, Value::String(entry.clone()));
     }
     Ok(())
 }

@@ -166,7 +166,7 @@ impl Referrer {
             subject_namespaces.extend(accounts.map(|subject| text(subject, "namespace").to_owned()));
         }
         Self {
-            original_gvk: item.original_id().gvk,
+            original_gvk: item.original_gvk().to_gvk(),
             namespace: id.effective_namespace().to_owned(),
             is_cluster_scoped: id.gvk.is_cluster_scoped(),
             prefixes: item.prefixes.clone(),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
 use crate::hash;
+use crate::id::GvkRef;
 use crate::resources::Resources;
 
 /// Which end of the name is changed.
@@ -26,7 +27,7 @@ pub fn affix(resources: &mut Resources, end: End, affix: &str, fields: &[FieldSp
     }
     for at in 0..resources.items().len() {
         let resource = resources.at_mut(at);
-        if resource.is_gone() || is_kept(&resource.original_id().gvk) {
+        if resource.is_gone() || is_kept(resource.original_gvk()) {
             continue;
         }
         for spec in fields {
@@ -50,14 +51,14 @@ pub fn affix(resources: &mut Resources, end: End, affix: &str, fields: &[FieldSp
                 Ok(())
             })?;
         }
-        resources.note(at);
+        resources.note_present(at);
     }
     Ok(())
 }
 
 /// Whether objects of a kind keep their names, because the name is their meaning.
-fn is_kept(gvk: &crate::id::Gvk) -> bool {
-    matches!(gvk.kind.as_str(), "CustomResourceDefinition" | "Namespace")
+fn is_kept(gvk: GvkRef<'_>) -> bool {
+    matches!(gvk.kind, "CustomResourceDefinition" | "Namespace")
         || gvk.kind == "APIService" && gvk.group == "apiregistration.k8s.io"
 }
 
@@ -71,6 +72,6 @@ pub fn add_hashes(resources: &mut Resources) {
         resource.remember_id();
         let name = format!("{}-{}", resource.name(), hash::suffix(resource));
         resource.set_metadata("name", &name);
-        resources.note(at);
+        resources.note_present(at);
     }
 }

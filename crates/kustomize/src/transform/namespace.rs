@@ -48,7 +48,7 @@ impl Namespace {
             }
             resource.remember_id();
             self.change(resource)?;
-            resources.note(at);
+            resources.note_present(at);
             let id = resources.items()[at].id();
             let holders = resources.with_present_id(&id);
             if holders.len() > 1 {
@@ -67,16 +67,17 @@ impl Namespace {
 
     fn change(&self, resource: &mut Resource) -> Result<(), Error> {
         let gvk = resource.gvk();
+        let has_renamed_kind = gvk.group.is_empty() && gvk.version == "v1";
+        let is_binding = matches!(gvk.kind, "RoleBinding" | "ClusterRoleBinding");
         if !gvk.is_cluster_scoped() && (!self.unset_only || resource.namespace().is_empty()) {
             resource.set_metadata("namespace", &self.name);
         }
-        if matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding") {
+        if is_binding {
             self.change_subjects(resource);
         }
         for spec in &self.fields {
             let is_built_in = spec.path == "metadata/namespace";
-            let is_foreign_name =
-                spec.path == "metadata/name" && !(gvk.group.is_empty() && gvk.version == "v1");
+            let is_foreign_name = spec.path == "metadata/name" && !has_renamed_kind;
             if is_built_in || is_foreign_name {
                 continue;
             }
