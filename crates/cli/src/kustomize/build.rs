@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use sealfast_kustomize::engine::{self, Build, Options, Restriction};
-use sealfast_kustomize::id::{Gvk, NOT_NAMESPACED, effective_namespace};
+use sealfast_kustomize::id::{GvkRef, NOT_NAMESPACED};
 use sealfast_kustomize::order::Order;
 use serde_json::Value;
 
@@ -143,22 +143,22 @@ fn write_each(built: Build, dir: &Path) -> Result<ExitCode, Failed> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn gvk(object: &Value) -> Gvk {
+fn gvk(object: &Value) -> GvkRef<'_> {
     let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
-    Gvk::parse(text("apiVersion"), text("kind"))
+    GvkRef::parse(text("apiVersion"), text("kind"))
 }
 
 /// The namespace that counts; none for what lives outside namespaces.
 fn namespace(object: &Value) -> Option<String> {
     let written = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
-    let namespace = effective_namespace(&gvk(object), written);
+    let namespace = gvk(object).effective_namespace(written);
     (namespace != NOT_NAMESPACED).then(|| namespace.to_owned())
 }
 
 fn file_name(object: &Value) -> String {
     let gvk = gvk(object);
     let parts: Vec<&str> =
-        [gvk.group.as_str(), &gvk.version, &gvk.kind].into_iter().filter(|part| !part.is_empty()).collect();
+        [gvk.group, gvk.version, gvk.kind].into_iter().filter(|part| !part.is_empty()).collect();
     let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     format!("{}_{}.yaml", parts.join("_").to_lowercase(), name.to_lowercase())
 }

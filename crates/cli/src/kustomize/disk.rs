@@ -1,7 +1,9 @@
 //! The files of this machine as a build sees them.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use sealfast_kustomize::files::{Entry, Fetched, FileError, Files};
 
@@ -14,11 +16,13 @@ const LARGEST: u64 = 256 << 20;
 /// All files of the machine, and what was fetched from elsewhere.
 pub(crate) struct Disk {
     remote: Remote,
+    /// Directories that were asked for, and where their links lead.
+    directories: Mutex<HashMap<String, String>>,
 }
 
 impl Disk {
     pub(super) fn new(remote: Remote) -> Self {
-        Self { remote }
+        Self { remote, directories: Mutex::default() }
     }
 
     /// Returns where the build starts: an absolute directory, or the address as it stands.
@@ -29,6 +33,37 @@ impl Disk {
         let path = std::path::absolute(dir).map_err(|error| format!("{dir}: {error}"))?;
         Ok(path.to_string_lossy().into_owned())
     }
+
+    /// Returns a directory with all links followed. A build asks for the same ones again and again.
+    fn real_directory(&self, path: &str) -> std::io::Result<String> {
+        let mut known = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(real) = known.get(path) {
+            return Ok(real.clone());
+        }
+        let real = real(Path::new(path))?;
+        known.insert(path.to_owned(), real.clone());
+        Ok(real)
+    }
+
+    /// Returns a path with all links followed, and what is there.
+    fn follow(&self, path: &str) -> std::io::Result<(String, Entry)> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let parent = self.real_directory(if parent.is_empty() { "/" } else { parent })?;
+        let inside = if parent == "/" { format!("/{name}") } else { format!("{parent}/{name}") };
+        let metadata = std::fs::symlink_metadata(&inside)?;
+        let (real, is_directory) = if metadata.is_symlink() {
+            let real = real(Path::new(path))?;
+            let is_directory = Path::new(&real).is_dir();
+            (real, is_directory)
+        } else {
+            (inside, metadata.is_dir())
+        };
+        Ok((real, if is_directory { Entry::Directory } else { Entry::File }))
+    }
+}
+
+fn real(path: &Path) -> std::io::Result<String> {
+    Ok(path.canonicalize()?.to_string_lossy().into_owned())
 }
 
 impl Files for Disk {
@@ -66,9 +101,7 @@ impl Files for Disk {
         if let Some(fetched) = self.remote.view(path) {
             return fetched.resolve(path);
         }
-        let real = Path::new(path).canonicalize().map_err(|error| failed(path, &error))?;
-        let entry = if real.is_dir() { Entry::Directory } else { Entry::File };
-        Ok((real.to_string_lossy().into_owned(), entry))
+        self.follow(path).map_err(|error| failed(path, &error))
     }
 
     fn remote(&self, address: &str) -> Option<Result<Fetched, FileError>> {
