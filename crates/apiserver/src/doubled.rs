@@ -13,6 +13,14 @@ pub(crate) fn find(text: &[u8]) -> HashSet<String> {
     found
 }
 
+/// True for a text that is JSON and holds no key twice.
+pub(crate) fn is_clean(text: &[u8]) -> bool {
+    let mut found = HashSet::new();
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let read = Place { path: String::new(), found: &mut found }.deserialize(&mut reader);
+    read.is_ok() && reader.end().is_ok() && found.is_empty()
+}
+
 struct Place<'a> {
     path: String,
     found: &'a mut HashSet<String>,

@@ -40,6 +40,19 @@ pub(crate) fn uid(object: &Value) -> &str {
     meta(object, "uid")
 }
 
+/// True when two maps have the same fields, some of them left aside; other values are equal or not.
+pub(crate) fn equal_but(left: &Value, right: &Value, skipped: &[&str]) -> bool {
+    let (Value::Object(left), Value::Object(right)) = (left, right) else { return left == right };
+    let counted = |fields: &Map<String, Value>| {
+        fields.len() - skipped.iter().filter(|&&key| fields.contains_key(key)).count()
+    };
+    counted(left) == counted(right)
+        && left
+            .iter()
+            .filter(|(key, _)| !skipped.contains(&key.as_str()))
+            .all(|(key, value)| right.get(key) == Some(value))
+}
+
 /// True once the object has a deletionTimestamp.
 pub(crate) fn is_deleting(object: &Value) -> bool {
     !meta(object, "deletionTimestamp").is_empty()

@@ -273,6 +273,12 @@ impl Answer {
         Self { code, content: Content::Json(value), warnings: Vec::new(), headers: Vec::new() }
     }
 
+    /// JSON that is text already, with the line end that answers have.
+    pub(crate) fn json_text(code: u16, mut text: Vec<u8>) -> Self {
+        text.push(b'\n');
+        Self::bytes(code, "application/json", text.into())
+    }
+
     pub(crate) fn text(code: u16, text: &str) -> Self {
         Self::bytes(code, "text/plain; charset=utf-8", Bytes::copy_from_slice(text.as_bytes()))
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::fields;
 use crate::objects::Shape;
+use crate::storage;
 
 /// One resource in one version.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Resource {
     pub hash: String,
     pub shape: Shape,
     pub custom: Option<Custom>,
+    /// How the text of stored objects begins that are shown as they are kept.
+    pub shown_as_kept: Option<String>,
 }
 
 /// `status`, `scale` and the like.
@@ -241,7 +244,11 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
     };
     let schema_of = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
     let schema = schema_of(version);
+    let (kept, api) =
+        (fields::text(storage, &["name"]), api_version(&group, fields::text(version, &["name"])));
+    let unchanged = version["name"] == storage["name"] && !crate::validate::has_defaults(&schema);
     Some(Resource {
+        shown_as_kept: unchanged.then(|| storage::head(&api, &kind)),
         version: fields::text(version, &["name"]).into(),
         singular: fields::text(names, &["singular"]).into(),
         list_kind: fields::text(names, &["listKind"]).into(),
@@ -255,7 +262,7 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
         hash: String::new(),
         shape: Shape::custom(&schema),
         custom: Some(Custom {
-            storage_version: fields::text(storage, &["name"]).into(),
+            storage_version: kept.into(),
             storage_shape: Shape::custom(&schema_of(storage)),
             scale: version["subresources"].get("scale").cloned(),
             selectable: version["selectableFields"]
@@ -384,6 +391,7 @@ fn built(fact: &schema::Resource, group: &str, version: &str) -> Resource {
         columns: fact.columns.iter().map(column).collect(),
         hash: fact.storage_version_hash.clone(),
         custom: None,
+        shown_as_kept: Some(storage::head(&api_version(group, version), &fact.kind)),
     }
 }
 

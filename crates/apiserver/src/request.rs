@@ -6,6 +6,7 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod patch;
 pub(crate) mod scale;
+mod show;
 pub(crate) mod update;
 
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::auth::Attributes;
-use crate::convert;
 use crate::fields;
 use crate::http::{Answer, Content, Encoding, Form, Request, ResourcePath};
 use crate::kinds::Resource;
@@ -21,6 +21,8 @@ use crate::server::App;
 use crate::status_error::{Cause, Status};
 use crate::storage::{Key, Refused, Stored};
 use crate::table;
+
+pub(crate) use show::{Place, partial, selects, shown, write, write_json, write_partial};
 
 /// A request whose resource is known.
 pub(crate) struct Call<'a> {
@@ -41,6 +43,14 @@ pub(crate) struct Options {
     pub manager: String,
     pub validation: Validation,
     pub force: bool,
+}
+
+/// What a write left behind.
+pub(crate) enum Written {
+    /// A version of the object that is kept.
+    Kept(Stored),
+    /// An object that is not kept (any more), in the version of the request.
+    Unkept(Value),
 }
 
 /// What happens to unknown and duplicate fields.
@@ -224,6 +234,35 @@ impl Call<'_> {
         shown(&self.resource, object)
     }
 
+    /// An answer with one stored object, in the form that was asked for.
+    pub(crate) fn answer_stored(&self, code: u16, stored: &Stored) -> Answer {
+        if self.encoding == Encoding::Yaml || matches!(self.form, Form::Table(_)) {
+            return self.answer(code, self.shown(stored.object()));
+        }
+        let mut text = Vec::new();
+        match self.form {
+            Form::Partial => show::write_partial(stored, &mut text),
+            _ => show::write(&self.resource, stored, Place::Alone, &mut text),
+        }
+        Answer::json_text(code, text)
+    }
+
+    /// What a write left behind, in the version of the request.
+    pub(crate) fn written(&self, written: Written) -> Value {
+        match written {
+            Written::Kept(stored) => self.shown(stored.object()),
+            Written::Unkept(object) => object,
+        }
+    }
+
+    /// An answer with what a write left behind.
+    pub(crate) fn answer_written(&self, code: u16, written: Written) -> Answer {
+        match written {
+            Written::Kept(stored) => self.answer_stored(code, &stored),
+            Written::Unkept(object) => self.answer(code, object),
+        }
+    }
+
     /// An answer with one object, in the form that was asked for.
     pub(crate) fn answer(&self, code: u16, object: Value) -> Answer {
         let shown = match self.form {
@@ -283,32 +322,11 @@ impl Call<'_> {
     }
 }
 
-/// A stored object as a version of its resource shows it.
-pub(crate) fn shown(resource: &Resource, object: Value) -> Value {
-    let mut object = object;
-    if let Some(custom) = &resource.custom {
-        custom.storage_shape.default(&mut object);
-        if custom.storage_version != resource.version {
-            let _ = resource.shape.prune(&mut object, &Default::default());
-        }
-    }
-    convert::from_storage(object, resource)
-}
-
 /// The refusal to create what is there.
 pub(crate) fn exists(resource: &Resource, name: &str, stored: &Stored) -> Status {
     use crate::status_error::Deleting;
     let deleting = if fields::is_deleting(&stored.object()) { Deleting::Yes } else { Deleting::No };
     Status::already_exists(&resource.group, &resource.plural, name, deleting)
-}
-
-/// Kind, apiVersion and metadata alone.
-pub(crate) fn partial(object: &Value) -> Value {
-    json!({
-        "kind": "PartialObjectMetadata",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})),
-    })
 }
 
 /// Reads `dryRun`: only `All` is known.

@@ -6,6 +6,7 @@ use crate::checks;
 use crate::fields;
 use crate::kinds::Resource;
 use crate::status_error::Status;
+use crate::storage::Marks;
 
 /// Which objects a list, a watch or a collection deletion is about.
 #[derive(Debug, Default, Clone)]
@@ -57,6 +58,20 @@ impl Selection {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    /// True when name, namespace and labels decide.
+    pub(crate) fn looks_at_marks_alone(&self) -> bool {
+        self.fields.iter().all(|test| matches!(test.path.as_str(), "metadata.name" | "metadata.namespace"))
+    }
+
+    /// Decides by name, namespace and labels.
+    pub(crate) fn matches_marks(&self, marks: &Marks) -> bool {
+        let label = |key: &str| marks.labels.get(key).map(String::as_str);
+        let field =
+            |path: &str| -> &str { if path == "metadata.name" { &marks.name } else { &marks.namespace } };
+        self.labels.iter().all(|requirement| requirement.matches(label(&requirement.key)))
+            && self.fields.iter().all(|test| (field(&test.path) == test.value) == test.equal)
     }
 
     pub(crate) fn matches(&self, object: &Value) -> bool {

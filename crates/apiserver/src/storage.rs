@@ -1,22 +1,24 @@
 //! Versions and history: every object, with its recent changes.
 //!
-//! Objects are kept as compact JSON bytes, because an idle server should be small. One counter numbers all
-//! writes. The recent changes stay in a log from which watches replay and old lists are rebuilt.
+//! Objects are kept as compact JSON text (`storage/stored.rs`), because an idle server should be small. One counter
+//! numbers all writes. The recent changes stay in a log from which watches replay and old lists are rebuilt.
 //! A write is acknowledged after it was handed to the operating system (see `storage/journal.rs`).
 
 pub(crate) mod journal;
+mod stored;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::error::Error;
-use crate::fields;
 use journal::{Journal, Record};
+
+pub(crate) use stored::{Marks, Stored, head};
 
 /// Which object: resource (`deployments.apps`), namespace (empty for cluster scope), name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,27 +31,6 @@ pub(crate) struct Key {
 impl Key {
     pub(crate) fn new(resource: &Arc<str>, namespace: &str, name: &str) -> Self {
         Self { resource: Arc::clone(resource), namespace: namespace.into(), name: name.into() }
-    }
-}
-
-/// One version of an object.
-#[derive(Debug, Clone)]
-pub(crate) struct Stored {
-    pub revision: u64,
-    bytes: Arc<[u8]>,
-}
-
-impl Stored {
-    /// The object, with its resourceVersion.
-    pub(crate) fn object(&self) -> Value {
-        self.object_at(self.revision)
-    }
-
-    /// The object with another resourceVersion (that of its deletion, for instance).
-    pub(crate) fn object_at(&self, revision: u64) -> Value {
-        let mut object = serde_json::from_slice(&self.bytes).unwrap_or(Value::Null);
-        fields::set_meta(&mut object, "resourceVersion", revision.to_string().into());
-        object
     }
 }
 
@@ -98,6 +79,8 @@ pub(crate) struct Listing {
 pub(crate) struct Store {
     inner: RwLock<Inner>,
     latest: watch::Sender<u64>,
+    /// The same for each resource that is watched.
+    topics: Mutex<HashMap<Arc<str>, watch::Sender<u64>>>,
 }
 
 struct Inner {
@@ -128,7 +111,7 @@ impl Store {
             inner.journal = Some(journal);
         }
         let (latest, _) = watch::channel(inner.revision);
-        Self { inner: RwLock::new(inner), latest }
+        Self { inner: RwLock::new(inner), latest, topics: Mutex::default() }
     }
 
     /// The revision of the last write.
@@ -141,6 +124,24 @@ impl Store {
         self.latest.subscribe()
     }
 
+    /// Told of each new revision of a resource's objects.
+    pub(crate) fn subscribe_to(&self, resource: &Arc<str>) -> watch::Receiver<u64> {
+        let mut topics = self.topics.lock();
+        topics.entry(Arc::clone(resource)).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+
+    fn tell(&self, resource: &Arc<str>, revision: u64) {
+        self.latest.send_replace(revision);
+        let mut topics = self.topics.lock();
+        if let Some(topic) = topics.get(resource) {
+            if topic.receiver_count() == 0 {
+                topics.remove(resource);
+            } else {
+                topic.send_replace(revision);
+            }
+        }
+    }
+
     /// One object.
     pub(crate) fn get(&self, key: &Key) -> Option<Stored> {
         let inner = self.inner.read();
@@ -150,47 +151,57 @@ impl Store {
     /// All objects of a resource, of one namespace when given, by namespace and name.
     pub(crate) fn list(&self, resource: &Arc<str>, namespace: Option<&str>) -> Listing {
         let inner = self.inner.read();
-        let items = inner.range(resource, namespace).map(|(_, stored)| stored.clone()).collect();
+        let items = inner.range(resource, namespace, None).map(|(_, stored)| stored.clone()).collect();
         Listing { revision: inner.revision, items }
     }
 
-    /// The same as it was at `revision`; `None` when that is too long ago.
+    /// The same behind `after` as it was at `revision`; `None` when that is too long ago.
     pub(crate) fn list_at(
         &self,
         resource: &Arc<str>,
         namespace: Option<&str>,
+        after: Option<&(String, String)>,
         revision: u64,
     ) -> Option<Listing> {
         let inner = self.inner.read();
         if revision < inner.compacted {
             return None;
         }
-        let mut items: BTreeMap<(String, String), Stored> =
-            inner.range(resource, namespace).map(|(key, stored)| (key.clone(), stored.clone())).collect();
         let wanted = |change: &&Change| {
             &change.key.resource == resource
                 && namespace.is_none_or(|namespace| namespace == change.key.namespace)
         };
-        for change in inner.log.iter().rev().take_while(|change| change.revision > revision).filter(wanted) {
+        let mut since =
+            inner.log.iter().rev().take_while(|change| change.revision > revision).filter(wanted).peekable();
+        let present = inner.range(resource, namespace, after);
+        if since.peek().is_none() {
+            return Some(Listing { revision, items: present.map(|(_, stored)| stored.clone()).collect() });
+        }
+        let mut items: BTreeMap<(String, String), Stored> =
+            present.map(|(key, stored)| (key.clone(), stored.clone())).collect();
+        for change in since {
             let key = (change.key.namespace.clone(), change.key.name.clone());
             match &change.previous {
-                Some(stored) => items.insert(key, stored.clone()),
-                None => items.remove(&key),
+                Some(stored) if after.is_none_or(|after| *after < key) => items.insert(key, stored.clone()),
+                _ => items.remove(&key),
             };
         }
         Some(Listing { revision, items: items.into_values().collect() })
     }
 
-    /// Changes of a resource after `revision` and the revision they reach; `None` when some are forgotten.
-    pub(crate) fn changes(&self, resource: &Arc<str>, after: u64) -> Option<(u64, Vec<Change>)> {
+    /// The next changes of a resource after a revision, at most so many, and the revision they reach; `None` when
+    /// some are forgotten.
+    pub(crate) fn changes(&self, resource: &Arc<str>, after: u64, most: usize) -> Option<(u64, Vec<Change>)> {
         let inner = self.inner.read();
         if after < inner.compacted {
             return None;
         }
         let start = inner.log.partition_point(|change| change.revision <= after);
-        let found =
-            inner.log.range(start..).filter(|change| &change.key.resource == resource).cloned().collect();
-        Some((inner.revision, found))
+        let found = inner.log.range(start..).filter(|change| &change.key.resource == resource);
+        let found: Vec<Change> = found.take(most).cloned().collect();
+        let reached =
+            found.last().filter(|_| found.len() == most).map_or(inner.revision, |last| last.revision);
+        Some((reached, found))
     }
 
     /// Changes of all resources after `revision`; `None` when some are forgotten.
@@ -211,7 +222,7 @@ impl Store {
     /// Every resource that has objects in a namespace.
     pub(crate) fn resources_in(&self, namespace: &str) -> Vec<Arc<str>> {
         let inner = self.inner.read();
-        let held = |resource: &&Arc<str>| inner.range(resource, Some(namespace)).next().is_some();
+        let held = |resource: &&Arc<str>| inner.range(resource, Some(namespace), None).next().is_some();
         inner.objects.keys().filter(held).cloned().collect()
     }
 
@@ -231,7 +242,7 @@ impl Store {
 
     /// Writes an object. A namespaced object needs its namespace.
     pub(crate) fn put(&self, key: &Key, object: &Value, expect: Expect) -> Result<Stored, Refused> {
-        let bytes = serialized(object)?;
+        let stored = Stored::of(object, 0)?;
         let mut inner = self.inner.write();
         if !key.namespace.is_empty() && !inner.has_namespace(&key.namespace) {
             return Err(Refused::NoNamespace);
@@ -245,15 +256,16 @@ impl Store {
             }
             _ => {}
         }
-        let stored = Stored { revision: inner.revision + 1, bytes };
+        let stored = stored.at(inner.revision + 1);
         inner.commit(key, Some(stored.clone()), previous).map_err(Refused::Disk)?;
-        self.latest.send_replace(stored.revision);
+        drop(inner);
+        self.tell(&key.resource, stored.revision);
         Ok(stored)
     }
 
     /// An object as it would be stored, for dry runs.
     pub(crate) fn unwritten(&self, object: &Value) -> Result<Stored, Refused> {
-        Ok(Stored { revision: self.revision(), bytes: serialized(object)? })
+        Stored::of(object, self.revision())
     }
 
     /// Deletes an object at a version; the answer is the revision of the deletion.
@@ -265,7 +277,8 @@ impl Store {
         }
         inner.commit(key, None, previous).map_err(Refused::Disk)?;
         let revision = inner.revision;
-        self.latest.send_replace(revision);
+        drop(inner);
+        self.tell(&key.resource, revision);
         Ok(revision)
     }
 
@@ -276,10 +289,11 @@ impl Store {
         if previous.as_ref().map(|stored| stored.revision) != Some(expect) {
             return Err(Refused::Changed);
         }
-        let last = Stored { revision: expect, bytes: serialized(last)? };
+        let last = Stored::of(last, expect)?;
         inner.commit(key, None, Some(last)).map_err(Refused::Disk)?;
         let revision = inner.revision;
-        self.latest.send_replace(revision);
+        drop(inner);
+        self.tell(&key.resource, revision);
         Ok(revision)
     }
 
@@ -287,8 +301,10 @@ impl Store {
     pub(crate) fn delete_namespace(&self, key: &Key, expect: u64) -> Result<u64, Refused> {
         {
             let inner = self.inner.read();
-            let held =
-                inner.objects.keys().any(|resource| inner.range(resource, Some(&key.name)).next().is_some());
+            let held = inner
+                .objects
+                .keys()
+                .any(|resource| inner.range(resource, Some(&key.name), None).next().is_some());
             if held {
                 return Err(Refused::Changed);
             }
@@ -314,9 +330,7 @@ impl Inner {
         let resource: Arc<str> = self.known(&resource);
         let objects = self.objects.entry(resource).or_default();
         match record.value {
-            Some(bytes) => {
-                objects.insert((namespace, name), Stored { revision: record.revision, bytes: bytes.into() })
-            }
+            Some(bytes) => objects.insert((namespace, name), Stored::restored(bytes, record.revision)),
             None => objects.remove(&(namespace, name)),
         };
     }
@@ -329,10 +343,14 @@ impl Inner {
         &'a self,
         resource: &Arc<str>,
         namespace: Option<&str>,
+        after: Option<&(String, String)>,
     ) -> impl Iterator<Item = (&'a (String, String), &'a Stored)> + use<'a> {
         let wanted = namespace.map(str::to_owned);
-        let from = namespace
-            .map_or(Bound::Unbounded, |namespace| Bound::Included((namespace.to_owned(), String::new())));
+        let from = match (after, namespace) {
+            (Some(after), _) => Bound::Excluded(after.clone()),
+            (None, Some(namespace)) => Bound::Included((namespace.to_owned(), String::new())),
+            (None, None) => Bound::Unbounded,
+        };
         self.objects
             .get(resource)
             .into_iter()
@@ -352,7 +370,7 @@ impl Inner {
     fn commit(&mut self, key: &Key, value: Option<Stored>, previous: Option<Stored>) -> Result<(), Error> {
         let revision = self.revision + 1;
         if let Some(journal) = &mut self.journal {
-            let bytes = value.as_ref().map(|stored| &*stored.bytes);
+            let bytes = value.as_ref().map(|stored| stored.bytes());
             journal.append(revision, (&key.resource, &key.namespace, &key.name), bytes)?;
         }
         self.revision = revision;
@@ -384,7 +402,7 @@ impl Inner {
         }
         let live = self.objects.iter().flat_map(|(resource, objects)| {
             objects.iter().map(move |((namespace, name), stored)| {
-                (stored.revision, (&**resource, namespace.as_str(), name.as_str()), &*stored.bytes)
+                (stored.revision, (&**resource, namespace.as_str(), name.as_str()), stored.bytes())
             })
         });
         if let Err(error) = journal.rewrite(self.revision, live) {
@@ -393,24 +411,11 @@ impl Inner {
     }
 }
 
-/// The object without its resourceVersion, which the store numbers itself.
-fn serialized(object: &Value) -> Result<Arc<[u8]>, Refused> {
-    if fields::depth(object) > fields::MOST_LEVELS {
-        return Err(Refused::TooDeep);
-    }
-    let mut object = object.clone();
-    fields::metadata(&mut object).shift_remove("resourceVersion");
-    let bytes = serde_json::to_vec(&object).map_err(|_| Refused::TooDeep)?;
-    if bytes.len() > LARGEST { Err(Refused::TooLarge) } else { Ok(bytes.into()) }
-}
-
 fn weight(change: &Change) -> usize {
-    256 + change.value.as_ref().or(change.previous.as_ref()).map_or(0, |stored| stored.bytes.len())
+    256 + change.value.as_ref().or(change.previous.as_ref()).map_or(0, Stored::size)
 }
 
 /// Version 1 must be an old one.
 const FIRST_REVISION: u64 = 100;
-/// Bytes of the largest object.
-const LARGEST: usize = 3 << 20;
 const LOG_EVENTS: usize = 10_000;
 const LOG_BYTES: usize = 12 << 20;

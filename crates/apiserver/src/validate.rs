@@ -9,7 +9,7 @@ mod rules;
 
 use serde_json::Value;
 
-pub(crate) use prune::{default, prune};
+pub(crate) use prune::{default, has_defaults, prune};
 pub(crate) use rules::compile_error;
 
 /// What is wrong with one field.

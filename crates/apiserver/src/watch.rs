@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use crate::fields;
 use crate::http::{Answer, Content, Form};
 use crate::kinds::Resource;
-use crate::request::{Call, partial, shown};
+use crate::request::{Call, Place, partial, selects, shown, write, write_json, write_partial};
 use crate::select::Selection;
 use crate::server::App;
 use crate::status_error::{Cause, Status};
-use crate::storage::Change;
+use crate::storage::{Change, Stored};
 use crate::table;
 
 /// Starts a watch.
@@ -53,6 +53,7 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
         bookmarks: query.flag("allowWatchBookmarks"),
         mark: initial,
         columns_sent: false,
+        unsent: Vec::new(),
     };
     let unwanted = query.get("sendInitialEvents").is_some() && !initial;
     let listed = initial || (version == 0 && !unwanted);
@@ -60,7 +61,7 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
     let permit = Arc::clone(&call.app.watches)
         .try_acquire_owned()
         .map_err(|_| Status::too_many("there are too many watches, please try again later"))?;
-    let (sender, receiver) = mpsc::channel(64);
+    let (sender, receiver) = mpsc::channel(PARCELS);
     let end = Instant::now() + Duration::from_secs(seconds);
     tokio::spawn(async move {
         watch.run(sender, version, listed, end).await;
@@ -94,6 +95,8 @@ struct Watch {
     bookmarks: bool,
     mark: bool,
     columns_sent: bool,
+    /// Events that were not sent yet.
+    unsent: Vec<u8>,
 }
 
 /// The client is gone or the server stops.
@@ -111,14 +114,11 @@ impl Watch {
         listed: bool,
         end: Instant,
     ) -> Result<(), Gone> {
-        let mut latest = self.app.store.subscribe();
+        let mut latest = self.app.store.subscribe_to(&self.resource.key);
         let mut stopping = self.app.stopping.subscribe();
         let mut at = version;
         if listed {
             at = self.existing(sender).await?;
-        } else if version > self.app.store.revision() {
-            // A version from the future: wait for it.
-            at = version;
         }
         let mut next_bookmark = Instant::now() + BOOKMARK_EVERY;
         loop {
@@ -126,12 +126,15 @@ impl Watch {
             tokio::select! {
                 changed = latest.changed() => if changed.is_err() { return Err(Gone) },
                 () = tokio::time::sleep_until(end) => {
-                    self.bookmark(sender, at, false).await?;
-                    return Ok(());
+                    at = self.catch_up(sender, at).await?;
+                    self.bookmark(at, false);
+                    return self.send(sender).await;
                 }
                 () = tokio::time::sleep_until(next_bookmark) => {
                     next_bookmark = Instant::now() + BOOKMARK_EVERY;
-                    self.bookmark(sender, at, false).await?;
+                    at = self.catch_up(sender, at).await?;
+                    self.bookmark(at, false);
+                    self.send(sender).await?;
                 }
                 () = crate::server::stopped(&mut stopping) => return Ok(()),
                 () = sender.closed() => return Err(Gone),
@@ -143,60 +146,62 @@ impl Watch {
         let namespace = Some(self.namespace.as_str()).filter(|namespace| !namespace.is_empty());
         let listing = self.app.store.list(&self.resource.key, namespace);
         for stored in listing.items {
-            let object = shown(&self.resource, stored.object());
-            if self.selection.matches(&object) {
-                self.send(sender, "ADDED", &object).await?;
+            if selects(&self.selection, &self.resource, &stored) {
+                self.add("ADDED", &stored);
+                self.send_if_full(sender).await?;
             }
         }
         if self.mark {
-            self.bookmark(sender, listing.revision, true).await?;
+            self.bookmark(listing.revision, true);
         }
+        self.send(sender).await?;
         Ok(listing.revision)
     }
 
     async fn catch_up(&mut self, sender: &mpsc::Sender<Bytes>, at: u64) -> Result<u64, Gone> {
-        let Some((reached, changes)) = self.app.store.changes(&self.resource.key, at) else {
-            let compacted = self.app.store.compacted();
-            let status =
-                Status::plain(410, "Expired", format!("too old resource version: {at} ({compacted})"));
-            let line = line("ERROR", &status.to_json());
-            let _ = sender.send(line).await;
-            return Err(Gone);
-        };
-        for change in changes {
-            if !self.namespace.is_empty() && self.namespace != change.key.namespace {
-                continue;
+        let mut at = at;
+        loop {
+            let Some((reached, changes)) = self.app.store.changes(&self.resource.key, at, AT_ONCE) else {
+                let compacted = self.app.store.compacted();
+                let status =
+                    Status::plain(410, "Expired", format!("too old resource version: {at} ({compacted})"));
+                self.add_value("ERROR", &status.to_json());
+                self.send(sender).await?;
+                return Err(Gone);
+            };
+            let more = changes.len() == AT_ONCE;
+            for change in changes {
+                if !self.namespace.is_empty() && self.namespace != change.key.namespace {
+                    continue;
+                }
+                if let Some((event, stored)) = self.event(change) {
+                    self.add(event, &stored);
+                    self.send_if_full(sender).await?;
+                }
             }
-            if let Some((event, object)) = self.event(&change) {
-                self.send(sender, event, &object).await?;
+            self.send(sender).await?;
+            at = at.max(reached);
+            if !more {
+                return Ok(at);
             }
         }
-        Ok(reached.max(at))
     }
 
     /// What a change means for this selection.
-    fn event(&self, change: &Change) -> Option<(&'static str, Value)> {
-        let now = change.value.as_ref().map(|stored| shown(&self.resource, stored.object()));
-        let now = now.filter(|object| self.selection.matches(object));
-        let before =
-            change.previous.as_ref().map(|stored| shown(&self.resource, stored.object_at(change.revision)));
-        let before = before.filter(|object| self.selection.matches(object));
-        match (before, now) {
-            (None, Some(object)) => Some(("ADDED", object)),
-            (Some(_), Some(object)) => Some(("MODIFIED", object)),
-            (Some(object), None) => Some(("DELETED", object)),
+    fn event(&self, change: Change) -> Option<(&'static str, Stored)> {
+        let chosen = |stored: &Stored| selects(&self.selection, &self.resource, stored);
+        let before = change.previous.map(|stored| stored.numbered(change.revision)).filter(chosen);
+        match (before, change.value.filter(chosen)) {
+            (None, Some(stored)) => Some(("ADDED", stored)),
+            (Some(_), Some(stored)) => Some(("MODIFIED", stored)),
+            (Some(stored), None) => Some(("DELETED", stored)),
             (None, None) => None,
         }
     }
 
-    async fn bookmark(
-        &mut self,
-        sender: &mpsc::Sender<Bytes>,
-        revision: u64,
-        initial: bool,
-    ) -> Result<(), Gone> {
+    fn bookmark(&mut self, revision: u64, initial: bool) {
         if !self.bookmarks {
-            return Ok(());
+            return;
         }
         let mut object = json!({
             "kind": self.resource.kind,
@@ -206,22 +211,55 @@ impl Watch {
         if initial {
             fields::set_meta(&mut object, "annotations", json!({"k8s.io/initial-events-end": "true"}));
         }
-        self.send(sender, "BOOKMARK", &object).await
+        let object = match self.form {
+            Form::Partial => partial(&object),
+            Form::Table(version) => self.table(version, &object),
+            Form::Object | Form::Discovery(_) => object,
+        };
+        self.add_value("BOOKMARK", &object);
     }
 
-    async fn send(&mut self, sender: &mpsc::Sender<Bytes>, event: &str, object: &Value) -> Result<(), Gone> {
-        let object = match self.form {
-            Form::Partial => partial(object),
-            Form::Table(version) => {
-                let mut table = table::of_one(&self.resource, version, object, &self.policy);
-                if std::mem::replace(&mut self.columns_sent, true) {
-                    table["columnDefinitions"] = Value::Null;
-                }
-                table
-            }
-            Form::Object | Form::Discovery(_) => object.clone(),
-        };
-        let sent = sender.send(line(event, &object));
+    /// Puts an event about a stored object behind what waits to be sent.
+    fn add(&mut self, event: &str, stored: &Stored) {
+        if let Form::Table(version) = self.form {
+            let table = self.table(version, &shown(&self.resource, stored.object()));
+            return self.add_value(event, &table);
+        }
+        self.begin(event);
+        match self.form {
+            Form::Partial => write_partial(stored, &mut self.unsent),
+            _ => write(&self.resource, stored, Place::Alone, &mut self.unsent),
+        }
+        self.unsent.extend_from_slice(b"}\n");
+    }
+
+    fn add_value(&mut self, event: &str, object: &Value) {
+        self.begin(event);
+        write_json(object, &mut self.unsent);
+        self.unsent.extend_from_slice(b"}\n");
+    }
+
+    fn begin(&mut self, event: &str) {
+        self.unsent.extend_from_slice(format!("{{\"type\":\"{event}\",\"object\":").as_bytes());
+    }
+
+    fn table(&mut self, version: &'static str, object: &Value) -> Value {
+        let mut table = table::of_one(&self.resource, version, object, &self.policy);
+        if std::mem::replace(&mut self.columns_sent, true) {
+            table["columnDefinitions"] = Value::Null;
+        }
+        table
+    }
+
+    async fn send_if_full(&mut self, sender: &mpsc::Sender<Bytes>) -> Result<(), Gone> {
+        if self.unsent.len() < FULL { Ok(()) } else { self.send(sender).await }
+    }
+
+    async fn send(&mut self, sender: &mpsc::Sender<Bytes>) -> Result<(), Gone> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let sent = sender.send(std::mem::take(&mut self.unsent).into());
         // A client that takes nothing for so long would keep its part of the history in memory.
         match tokio::time::timeout(self.app.limits.event, sent).await {
             Ok(Ok(())) => Ok(()),
@@ -230,10 +268,10 @@ impl Watch {
     }
 }
 
-fn line(event: &str, object: &Value) -> Bytes {
-    let mut bytes = serde_json::to_vec(&json!({"type": event, "object": object})).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes.into()
-}
-
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// Changes that are taken out of the history in one go.
+const AT_ONCE: usize = 256;
+/// Bytes of events that are sent together at most, but for the last of them.
+const FULL: usize = 32 << 10;
+/// Such parcels that may wait for one client.
+const PARCELS: usize = 4;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::merge::steps;
+use super::merge::{places, steps};
 use super::path::Step;
 use super::shape::{Parts, Shape};
 use super::tree::Tree;
@@ -93,17 +93,20 @@ fn items(
     new: Option<&Value>,
     difference: &mut Difference,
 ) {
-    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let (old, new) = (list(old), list(new));
-    let (old_steps, new_steps) = (steps(shape, parts, &old), steps(shape, parts, &new));
-    let find = |steps: &[Step], wanted: &Step| steps.iter().position(|step| step == wanted);
+    let (old_steps, new_steps) = (steps(shape, parts, old), steps(shape, parts, new));
+    let (old_places, new_places) = (places(&old_steps), places(&new_steps));
     for (at, step) in old_steps.iter().enumerate() {
-        let twin = find(&new_steps, step).map(|at| &new[at]);
+        let twin = new_places.get(step).map(|&at| &new[at]);
         difference.put(step.clone(), walk(&shape.item(), Some(&old[at]), twin));
     }
     for (at, step) in new_steps.iter().enumerate() {
-        if find(&old_steps, step).is_none() {
+        if !old_places.contains_key(step) {
             difference.put(step.clone(), walk(&shape.item(), None, Some(&new[at])));
         }
     }
+}
+
+fn list(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }

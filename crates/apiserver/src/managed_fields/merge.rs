@@ -1,5 +1,7 @@
 //! A configuration laid over a live object, and the fields it names.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::path::Step;
@@ -115,6 +117,15 @@ pub(super) fn steps(shape: &Shape<'_>, parts: &Parts, items: &[Value]) -> Vec<St
         .collect()
 }
 
+/// Where each step first stands in its list.
+pub(super) fn places(steps: &[Step]) -> BTreeMap<&Step, usize> {
+    let mut places = BTreeMap::new();
+    for (at, step) in steps.iter().enumerate() {
+        places.entry(step).or_insert(at);
+    }
+    places
+}
+
 /// Merges a configuration over a live value.
 ///
 /// # Errors
@@ -168,14 +179,15 @@ fn merge_items(
 ) -> Result<Vec<Value>, String> {
     let live_steps = steps(shape, parts, live);
     let wanted_steps = steps(shape, parts, wanted);
+    let (in_live, in_wanted) = (places(&live_steps), places(&wanted_steps));
     let merged = |at: usize| -> Result<Value, String> {
-        match live_steps.iter().position(|step| *step == wanted_steps[at]) {
-            Some(twin) if matches!(parts, Parts::Keyed(_)) => merge(&shape.item(), &live[twin], &wanted[at]),
+        match in_live.get(&wanted_steps[at]) {
+            Some(&twin) if matches!(parts, Parts::Keyed(_)) => merge(&shape.item(), &live[twin], &wanted[at]),
             _ => merge(&shape.item(), &Value::Null, &wanted[at]),
         }
     };
     let mut out = Vec::with_capacity(live.len() + wanted.len());
-    let (mut at_live, mut at_wanted) = (0, 0);
+    let (mut at_live, mut at_wanted, mut next_shared) = (0, 0, 0);
     loop {
         let live_step = live_steps.get(at_live);
         if live_step.is_some() && live_step == wanted_steps.get(at_wanted) {
@@ -185,13 +197,16 @@ fn merge_items(
             continue;
         }
         if let Some(step) = live_step {
-            if !wanted_steps.contains(step) {
+            if !in_wanted.contains_key(step) {
                 out.push(live[at_live].clone());
                 at_live += 1;
                 continue;
             }
-            let next_shared = wanted_steps[at_wanted..].iter().find(|step| live_steps.contains(step));
-            if next_shared != Some(step) {
+            next_shared = next_shared.max(at_wanted);
+            while wanted_steps.get(next_shared).is_some_and(|step| !in_live.contains_key(step)) {
+                next_shared += 1;
+            }
+            if wanted_steps.get(next_shared) != Some(step) {
                 at_live += 1;
                 continue;
             }

@@ -1,6 +1,7 @@
 //! Sets of field paths, kept as the tree that `fieldsV1` is.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::{Map, Value};
 
@@ -25,8 +26,12 @@ impl Tree {
 
     /// Puts a tree below a step, unless it is empty.
     pub(super) fn put(&mut self, step: Step, tree: Tree) {
-        if !tree.is_empty() {
-            self.below.entry(step).or_default().add(&tree);
+        if tree.is_empty() {
+            return;
+        }
+        match self.below.entry(step) {
+            Entry::Vacant(place) => drop(place.insert(tree)),
+            Entry::Occupied(mut place) => place.get_mut().add(&tree),
         }
     }
 

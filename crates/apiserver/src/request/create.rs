@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Call, Options};
+use super::{Call, Options, Written};
 use crate::clock;
 use crate::convert;
 use crate::fields;
@@ -16,17 +16,17 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     let options = call.options("CreateOptions")?;
     let decoded = objects::decode(call, &options)?;
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
-    let object = create(call, decoded.object, &options, &actor)?;
-    Ok(call.answer(201, object).warned(decoded.warnings))
+    let written = create(call, decoded.object, &options, &actor)?;
+    Ok(call.answer_written(201, written).warned(decoded.warnings))
 }
 
-/// Creates an object; the answer is in the version of the request.
+/// Creates an object.
 pub(crate) fn create(
     call: &Call<'_>,
     object: Value,
     options: &Options,
     actor: &Actor,
-) -> Result<Value, Status> {
+) -> Result<Written, Status> {
     let object = filled(call, object)?;
     let object = prepared(call, object, actor)?;
     crate::admit::check_rights(call, &object)?;
@@ -34,10 +34,10 @@ pub(crate) fn create(
     if options.dry_run {
         let mut shown = stored.object();
         fields::metadata(&mut shown).shift_remove("resourceVersion");
-        return Ok(call.shown(shown));
+        return Ok(Written::Unkept(call.shown(shown)));
     }
-    call.app.created(&call.resource, &stored.object());
-    Ok(call.shown(stored.object()))
+    call.app.created(&call.resource, &object);
+    Ok(Written::Kept(stored))
 }
 
 /// Identity: namespace, name, uid and time.

@@ -10,6 +10,5 @@ pub(crate) async fn one(call: &Call<'_>) -> Result<Answer, Status> {
     if !version.is_empty() && version != "0" {
         super::list::reach(call, super::list::version_number(version)?).await?;
     }
-    let stored = call.existing()?;
-    Ok(call.answer(200, call.shown(stored.object())))
+    Ok(call.answer_stored(200, &call.existing()?))
 }

@@ -6,11 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::Call;
-use crate::http::{Answer, Form};
+use super::{Call, Place, selects, write, write_json, write_partial};
+use crate::fields;
+use crate::http::{Answer, Encoding, Form};
 use crate::select::Selection;
 use crate::status_error::{Cause, Details, Status};
-use crate::storage::Listing;
+use crate::storage::{Listing, Stored};
 use crate::table;
 
 /// The list of a collection.
@@ -22,30 +23,15 @@ pub(crate) async fn all(call: &Call<'_>) -> Result<Answer, Status> {
     let _ = query.number("timeoutSeconds")?;
     let page = Page::parse(query.text("continue"))?;
     let listing = listing(call, page.as_ref()).await?;
-    let mut chosen: Vec<Value> = Vec::new();
-    let mut more = None;
-    let mut left = 0_u64;
-    for stored in &listing.items {
-        let object = stored.object();
-        let place =
-            (crate::fields::meta(&object, "namespace").to_owned(), crate::fields::name(&object).to_owned());
-        if page.as_ref().is_some_and(|page| place <= page.after) {
-            continue;
-        }
-        let object = call.shown(object);
-        if !selection.matches(&object) {
-            continue;
-        }
-        if limit.is_some_and(|limit| chosen.len() >= limit) {
-            left += 1;
-            continue;
-        }
-        more = Some(place);
-        chosen.push(object);
-    }
+    let mut chosen = listing.items;
+    chosen.retain(|stored| selects(&selection, &call.resource, stored));
+    let left = limit.map_or(0, |limit| chosen.len().saturating_sub(limit));
+    chosen.truncate(chosen.len() - left);
     let mut metadata = json!({"resourceVersion": listing.revision.to_string()});
-    match more.filter(|_| left > 0) {
-        Some(after) => {
+    match chosen.last().filter(|_| left > 0) {
+        Some(last) => {
+            let marks = last.marks();
+            let after = (marks.namespace.clone(), marks.name.clone());
             metadata["continue"] = Page { after, revision: listing.revision }.text().into();
             if selection.is_empty() {
                 metadata["remainingItemCount"] = left.into();
@@ -54,7 +40,36 @@ pub(crate) async fn all(call: &Call<'_>) -> Result<Answer, Status> {
         None if call.resource.custom.is_some() => metadata["continue"] = "".into(),
         None => {}
     }
-    Ok(shaped(call, metadata, chosen))
+    Ok(listed(call, metadata, &chosen))
+}
+
+/// A list of stored objects, in the form asked for.
+fn listed(call: &Call<'_>, metadata: Value, chosen: &[Stored]) -> Answer {
+    let resource = &call.resource;
+    if call.encoding == Encoding::Yaml || matches!(call.form, Form::Table(_)) {
+        return shaped(call, metadata, chosen.iter().map(|stored| call.shown(stored.object())).collect());
+    }
+    let partial = call.form == Form::Partial;
+    let (kind, version, metadata) = if partial {
+        (PARTIAL_LIST, PARTIAL_VERSION.to_owned(), without_empty_continue(metadata))
+    } else {
+        (&*resource.list_kind, resource.api_version(), metadata)
+    };
+    let mut text = Vec::with_capacity(256 + chosen.iter().map(Stored::size).sum::<usize>());
+    write_json(&json!({"kind": kind, "apiVersion": version, "metadata": metadata, "items": []}), &mut text);
+    text.truncate(text.len() - "]}".len());
+    for (at, stored) in chosen.iter().enumerate() {
+        if at > 0 {
+            text.push(b',');
+        }
+        if partial {
+            write_partial(stored, &mut text);
+        } else {
+            write(resource, stored, Place::List, &mut text);
+        }
+    }
+    text.extend_from_slice(b"]}");
+    Answer::json_text(200, text)
 }
 
 /// A list answer in the form asked for.
@@ -66,14 +81,9 @@ pub(crate) fn shaped(call: &Call<'_>, metadata: Value, items: Vec<Value>) -> Ans
             table::of_list(resource, version, metadata, &items, policy)
         }
         Form::Partial => {
-            let mut metadata = metadata;
-            if let Some(map) = metadata.as_object_mut()
-                && map.get("continue") == Some(&json!(""))
-            {
-                map.shift_remove("continue");
-            }
+            let metadata = without_empty_continue(metadata);
             let items: Vec<Value> = items.iter().map(super::partial).collect();
-            json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items})
+            json!({"kind": PARTIAL_LIST, "apiVersion": PARTIAL_VERSION, "metadata": metadata, "items": items})
         }
         Form::Object | Form::Discovery(_) => {
             let items: Vec<Value> =
@@ -84,10 +94,17 @@ pub(crate) fn shaped(call: &Call<'_>, metadata: Value, items: Vec<Value>) -> Ans
     call.encoded(200, value)
 }
 
+fn without_empty_continue(mut metadata: Value) -> Value {
+    if metadata["continue"] == "" {
+        fields::remove(&mut metadata, "continue");
+    }
+    metadata
+}
+
 /// Items of built-in lists state no kind.
 fn bare(mut item: Value) -> Value {
-    crate::fields::remove(&mut item, "kind");
-    crate::fields::remove(&mut item, "apiVersion");
+    fields::remove(&mut item, "kind");
+    fields::remove(&mut item, "apiVersion");
     item
 }
 
@@ -131,7 +148,7 @@ async fn listing(call: &Call<'_>, page: Option<&Page>) -> Result<Listing, Status
                 "specifying resource version is not allowed when using continue",
             ));
         }
-        return store.list_at(key, namespace, page.revision).ok_or_else(|| {
+        return store.list_at(key, namespace, Some(&page.after), page.revision).ok_or_else(|| {
             Status::plain(
                 410,
                 "Expired",
@@ -147,7 +164,7 @@ async fn listing(call: &Call<'_>, page: Option<&Page>) -> Result<Listing, Status
     if !exact {
         return Ok(store.list(key, namespace));
     }
-    store.list_at(key, namespace, wanted).ok_or_else(|| {
+    store.list_at(key, namespace, None, wanted).ok_or_else(|| {
         Status::plain(410, "Expired", format!("too old resource version: {wanted} ({})", store.compacted()))
     })
 }
@@ -199,3 +216,6 @@ fn version_match(text: &str, version: &str, continues: bool) -> Result<bool, Sta
         other => refuse(Cause::not_supported(field, &json!(other), &["Exact", "NotOlderThan", ""])),
     }
 }
+
+const PARTIAL_LIST: &str = "PartialObjectMetadataList";
+const PARTIAL_VERSION: &str = "meta.k8s.io/v1";

@@ -3,12 +3,11 @@
 use serde_json::Value;
 
 use super::update::{self, By, Change, Outcome};
-use super::{Call, Options};
+use super::{Call, Options, Written};
 use crate::fields;
 use crate::http::{Answer, Request};
 use crate::objects::{self, Actor, Operation, Patch};
 use crate::status_error::{Details, Status};
-use crate::storage::Stored;
 
 /// Patches the object of the path.
 pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
@@ -36,10 +35,11 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
     for _ in 0..update::RETRIES {
         let stored = call.existing()?;
-        let (new, warnings) = patched(call, &stored, &patch, &options)?;
-        let change = Change { old: &stored, new, by: By::Patch };
-        if let Outcome::Done(object) = update::apply(call, change, &options, &actor)? {
-            return Ok(call.answer(200, object).warned(warnings));
+        let old = call.shown(stored.object());
+        let (new, warnings) = patched(call, &old, &patch, &options)?;
+        let change = Change { stored: &stored, old: &old, new, by: By::Patch };
+        if let Outcome::Done(written) = update::apply(call, change, &options, &actor)? {
+            return Ok(call.answer_written(200, written).warned(warnings));
         }
         if patch.states_version() {
             break;
@@ -64,12 +64,11 @@ pub(crate) fn is_apply(request: &Request) -> bool {
 
 fn patched(
     call: &Call<'_>,
-    stored: &Stored,
+    old: &Value,
     patch: &Patch,
     options: &Options,
 ) -> Result<(Value, Vec<String>), Status> {
-    let old = call.shown(stored.object());
-    let mut new = objects::patched(call, &old, patch)?;
+    let mut new = objects::patched(call, old, patch)?;
     objects::check_same_kind(call, &new)?;
     let warnings = objects::check_fields(call, &mut new, patch, options)?;
     update::check_identity(call, &mut new)?;
@@ -91,14 +90,14 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
             if !call.subresource.is_empty() {
                 return Err(call.not_found());
             }
-            let object = applied_new(call, &config, options, &actor, &stated)?;
-            return Ok(call.answer(201, object).warned(warnings));
+            let written = applied_new(call, &config, options, &actor, &stated)?;
+            return Ok(call.answer_written(201, written).warned(warnings));
         };
         let old = call.shown(stored.object());
         let new = objects::applied(call, Some(&old), &config, options, &actor, &stated)?;
-        let change = Change { old: &stored, new, by: By::Apply };
-        if let Outcome::Done(object) = update::apply(call, change, options, &actor)? {
-            return Ok(call.answer(200, object).warned(warnings));
+        let change = Change { stored: &stored, old: &old, new, by: By::Apply };
+        if let Outcome::Done(written) = update::apply(call, change, options, &actor)? {
+            return Ok(call.answer_written(200, written).warned(warnings));
         }
     }
     Err(call.conflict(&call.name))
@@ -110,7 +109,7 @@ fn applied_new(
     options: &Options,
     actor: &Actor,
     stated: &Value,
-) -> Result<Value, Status> {
+) -> Result<Written, Status> {
     let mut config = config.clone();
     let uid = fields::uid(&config).to_owned();
     if !uid.is_empty() {

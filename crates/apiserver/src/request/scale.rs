@@ -26,8 +26,8 @@ pub(crate) fn serve(call: &Call<'_>, verb: &str) -> Result<Answer, Status> {
         let scale = scale_of(call, &object)?;
         let wanted = wanted(call, &scale, verb)?;
         check(call, &scale, &wanted)?;
-        if let Outcome::Done(object) = write(call, &stored, object, &wanted, &options)? {
-            return answer(call, &object);
+        if let Outcome::Done(written) = write(call, &stored, object, &wanted, &options)? {
+            return answer(call, &call.written(written));
         }
     }
     Err(call.conflict(&call.name))
@@ -55,9 +55,9 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
         let object = call.shown(stored.object());
         check(call, &scale_of(call, &object)?, &wanted)?;
         let new = objects::applied(call, Some(&object), &config, options, &actor, &config)?;
-        let change = Change { old: &stored, new, by: By::Apply };
-        if let Outcome::Done(object) = update::apply(call, change, options, &actor)? {
-            return answer(call, &object);
+        let change = Change { stored: &stored, old: &object, new, by: By::Apply };
+        if let Outcome::Done(written) = update::apply(call, change, options, &actor)? {
+            return answer(call, &call.written(written));
         }
     }
     Err(call.conflict(&call.name))
@@ -78,12 +78,12 @@ fn write(
     wanted: &Value,
     options: &Options,
 ) -> Result<Outcome, Status> {
-    let mut new = object;
+    let mut new = object.clone();
     let replicas = wanted["spec"]["replicas"].clone();
     let replicas = if replicas.is_null() { json!(0) } else { replicas };
     set(&mut new, &paths(call).spec, replicas);
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
-    update::apply(call, Change { old: stored, new, by: By::Patch }, options, &actor)
+    update::apply(call, Change { stored, old: &object, new, by: By::Patch }, options, &actor)
 }
 
 fn wanted(call: &Call<'_>, scale: &Value, verb: &str) -> Result<Value, Status> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, Options};
+use super::{Call, Options, Written};
 use crate::clock;
 use crate::convert;
 use crate::fields;
@@ -24,7 +24,7 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
     let Some(stored) = call.app.store.get(&call.key()) else {
         return absent(call, object, &options, &actor)
-            .map(|object| call.answer(201, object).warned(decoded.warnings));
+            .map(|written| call.answer_written(201, written).warned(decoded.warnings));
     };
     if version.is_empty() && needs_version(call) {
         let cause = Cause {
@@ -36,9 +36,12 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     }
     let mut stored = stored;
     for _ in 0..RETRIES {
-        let change = Change { old: &stored, new: object.clone(), by: By::Put };
+        let old = call.shown(stored.object());
+        let change = Change { stored: &stored, old: &old, new: object.clone(), by: By::Put };
         match apply(call, change, &options, &actor)? {
-            Outcome::Done(object) => return Ok(call.answer(200, object).warned(decoded.warnings)),
+            Outcome::Done(written) => {
+                return Ok(call.answer_written(200, written).warned(decoded.warnings));
+            }
             Outcome::Raced if !version.is_empty() => return Err(call.conflict(&call.name)),
             Outcome::Raced => stored = call.existing()?,
         }
@@ -48,7 +51,9 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
 
 /// A change that is about to be made.
 pub(crate) struct Change<'a> {
-    pub old: &'a Stored,
+    pub stored: &'a Stored,
+    /// What is stored, in the version of the request.
+    pub old: &'a Value,
     /// The wanted object, in the version of the request.
     pub new: Value,
     pub by: By,
@@ -64,8 +69,8 @@ pub(crate) enum By {
 
 /// How the change went.
 pub(crate) enum Outcome {
-    /// The object after it, in the version of the request.
-    Done(Value),
+    /// It is made.
+    Done(Written),
     /// Another write came between.
     Raced,
 }
@@ -80,68 +85,66 @@ pub(crate) fn apply(
     options: &Options,
     actor: &Actor,
 ) -> Result<Outcome, Status> {
-    let old = call.shown(change.old.object());
+    let old = change.old;
     let mut new = change.new;
-    check_version(call, &old, &new)?;
-    keep_metadata(call, &old, &mut new, change.by)?;
-    keep_other_half(call, &old, &mut new);
+    check_version(call, old, &new)?;
+    keep_metadata(call, old, &mut new, change.by)?;
+    keep_other_half(call, old, &mut new);
     let resource = &call.resource;
     objects::default(resource, &mut new);
-    let sent = new.clone();
-    crate::admit::update(call, &old, &mut new)?;
-    let causes = objects::validate_update(resource, &new, &old, &call.subresource);
+    let sent = (change.by != By::Apply).then(|| new.clone());
+    crate::admit::update(call, old, &mut new)?;
+    let causes = objects::validate_update(resource, &new, old, &call.subresource);
     if !causes.is_empty() {
         return Err(call.invalid(&call.name, causes));
     }
     crate::admit::check_rights(call, &new)?;
-    raise_generation(call, &old, &mut new);
+    raise_generation(call, old, &mut new);
     let mut written = convert::to_storage(new, resource);
     if let Some(custom) = &resource.custom {
         let _ = custom.storage_shape.prune(&mut written, &Default::default());
     }
-    let old_stored = change.old.object();
-    if change.by != By::Apply {
-        objects::track(resource, Some(&old), &sent, &mut written, actor, &call.subresource);
+    if let Some(sent) = sent {
+        objects::track(resource, Some(old), &sent, &mut written, actor, &call.subresource);
     }
-    finish(call, change.old, &old_stored, written, options)
+    let same = match &resource.shown_as_kept {
+        Some(_) => is_same(old, &written),
+        None => is_same(&change.stored.object(), &written),
+    };
+    if same {
+        return Ok(Outcome::Done(Written::Kept(change.stored.clone())));
+    }
+    finish(call, change.stored, written, options)
 }
 
-fn finish(
-    call: &Call<'_>,
-    stored: &Stored,
-    old: &Value,
-    new: Value,
-    options: &Options,
-) -> Result<Outcome, Status> {
-    if is_same(old, &new) {
-        return Ok(Outcome::Done(call.shown(old.clone())));
-    }
+fn finish(call: &Call<'_>, stored: &Stored, new: Value, options: &Options) -> Result<Outcome, Status> {
+    let unkept = |mut object: Value, revision: u64| {
+        fields::set_meta(&mut object, "resourceVersion", revision.to_string().into());
+        Outcome::Done(Written::Unkept(call.shown(object)))
+    };
     if options.dry_run {
-        let mut new = new;
-        fields::copy_meta(&mut new, old, "resourceVersion");
-        return Ok(Outcome::Done(call.shown(new)));
+        return Ok(unkept(new, stored.revision));
     }
     let store = &call.app.store;
     let key = call.key();
+    let raced = |refused: Refused| match refused {
+        Refused::Changed => Ok(Outcome::Raced),
+        other => Err(call.refused(other, &call.name)),
+    };
     if is_gone(&call.resource.key, &new) {
-        return match store.delete_with(&key, &new, stored.revision) {
-            Ok(revision) => {
-                call.app.deleted(&call.resource);
-                let mut shown = new;
-                fields::set_meta(&mut shown, "resourceVersion", revision.to_string().into());
-                Ok(Outcome::Done(call.shown(shown)))
-            }
-            Err(Refused::Changed) => Ok(Outcome::Raced),
-            Err(other) => Err(call.refused(other, &call.name)),
+        let revision = match store.delete_with(&key, &new, stored.revision) {
+            Ok(revision) => revision,
+            Err(refused) => return raced(refused),
         };
+        call.app.deleted(&call.resource);
+        return Ok(unkept(new, revision));
     }
     match store.put(&key, &new, Expect::Revision(stored.revision)) {
         Ok(stored) => {
-            call.app.updated(&call.resource, &stored.object());
-            Ok(Outcome::Done(call.shown(stored.object())))
+            call.app.updated(&call.resource, &new);
+            Ok(Outcome::Done(Written::Kept(stored)))
         }
-        Err(Refused::Changed) => Ok(Outcome::Raced),
-        Err(other) => Err(call.refused(other, &call.name)),
+        Err(refused) => raced(refused),
     }
 }
 
@@ -154,20 +157,22 @@ pub(crate) fn is_gone(key: &str, object: &Value) -> bool {
     fields::is_deleting(object) && fields::finalizers(object).is_empty() && !held
 }
 
-/// Equal but for the times of managed fields.
+/// Equal but for resourceVersions and the times of managed fields.
 pub(crate) fn is_same(old: &Value, new: &Value) -> bool {
-    let stripped = |object: &Value| {
-        let mut object = object.clone();
-        let metadata = fields::metadata(&mut object);
-        metadata.shift_remove("resourceVersion");
-        if let Some(entries) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
-            for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
-                entry.shift_remove("time");
-            }
+    let (before, after) = (&old["metadata"], &new["metadata"]);
+    fields::equal_but(old, new, &["metadata"])
+        && fields::equal_but(before, after, &["resourceVersion", "managedFields"])
+        && same_entries(&before["managedFields"], &after["managedFields"])
+}
+
+fn same_entries(old: &Value, new: &Value) -> bool {
+    match (old, new) {
+        (Value::Array(old), Value::Array(new)) => {
+            old.len() == new.len()
+                && old.iter().zip(new).all(|(old, new)| fields::equal_but(old, new, &["time"]))
         }
-        object
-    };
-    stripped(old) == stripped(new)
+        _ => old == new,
+    }
 }
 
 /// Name and namespace of body and path agree.
@@ -188,7 +193,7 @@ pub(crate) fn check_identity(call: &Call<'_>, object: &mut Value) -> Result<(), 
     super::create::check_namespace(call, object)
 }
 
-fn absent(call: &Call<'_>, object: Value, options: &Options, actor: &Actor) -> Result<Value, Status> {
+fn absent(call: &Call<'_>, object: Value, options: &Options, actor: &Actor) -> Result<Written, Status> {
     if !CREATED_BY_PUT.contains(&&*call.resource.key) || !call.subresource.is_empty() {
         return Err(call.not_found());
     }
@@ -316,17 +321,9 @@ fn raise_generation(call: &Call<'_>, old: &Value, new: &mut Value) {
     if !call.resource.has_generation() {
         return;
     }
+    let skipped = ["metadata", "apiVersion", "status"];
     let has_status = call.resource.subresource("status").is_some();
-    let counted = |object: &Value| {
-        let mut object = object.clone();
-        fields::remove(&mut object, "metadata");
-        fields::remove(&mut object, "apiVersion");
-        if has_status {
-            fields::remove(&mut object, "status");
-        }
-        object
-    };
-    if counted(old) != counted(new) {
+    if !fields::equal_but(old, new, if has_status { &skipped } else { &skipped[..2] }) {
         bump_generation(new);
     }
 }

@@ -63,6 +63,15 @@ fn prune_fields(
     });
 }
 
+/// True when some value of a schema may have a default.
+pub(crate) fn has_defaults(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => fields.contains_key("default") || fields.values().any(has_defaults),
+        Value::Array(items) => items.iter().any(has_defaults),
+        _ => false,
+    }
+}
+
 /// Fills in defaults for fields that are absent, or `null` where that is not allowed.
 pub(crate) fn default(schema: &Value, value: &mut Value) {
     match value {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use sealfast_apiserver::server::{Limits, Options, Running, start};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -147,36 +147,6 @@ async fn watches_are_counted() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn many_objects_and_two_hundred_watches() -> anyhow::Result<()> {
-    let running = start(Options::default()).await?;
-    let client = Client::of(&running)?;
-    for number in 0..400 {
-        let body = json!({"metadata": {"name": format!("c{number}"), "labels": {"shard": (number % 200).to_string()}}});
-        anyhow::ensure!(client.call("POST", COLLECTION, Some(body)).await?.0 == 201);
-    }
-    let (_, list) = client.call("GET", &format!("{COLLECTION}?limit=1"), None).await?;
-    let version = list["metadata"]["resourceVersion"].as_str().context("a version")?.to_owned();
-    let mut watches = Vec::new();
-    for shard in 0..200 {
-        let path = format!("{COLLECTION}?watch=1&resourceVersion={version}&labelSelector=shard%3D{shard}");
-        watches.push(client.open(&path).await?);
-    }
-    for number in 0..200 {
-        let patch = json!({"data": {"n": number.to_string()}}).to_string();
-        let path = format!("{COLLECTION}/c{number}");
-        anyhow::ensure!(client.send("PATCH", &path, "application/merge-patch+json", patch).await?.0 == 200);
-    }
-    for (shard, watch) in watches.iter_mut().enumerate() {
-        let chunk = tokio::time::timeout(Duration::from_secs(60), watch.chunk()).await??;
-        let event: Value = serde_json::from_slice(&chunk.context("the watch ended")?)?;
-        assert_eq!(event["type"], "MODIFIED");
-        assert_eq!(event["object"]["metadata"]["name"], format!("c{shard}"));
-    }
-    running.stop().await;
-    Ok(())
-}
-
 fn quick() -> Limits {
     let mut limits = Limits::default();
     limits.head = Duration::from_secs(1);
@@ -205,22 +175,32 @@ fn line(running: &Running, key: &str) -> anyhow::Result<String> {
     found.map(|text| text.trim().to_owned()).context("the kubeconfig is whole")
 }
 
-fn token(running: &Running) -> anyhow::Result<String> {
+pub(crate) fn token(running: &Running) -> anyhow::Result<String> {
     line(running, "token:")
 }
 
 async fn connect(running: &Running) -> anyhow::Result<TlsStream<TcpStream>> {
+    secured(running, TcpStream::connect(running.addr()).await?).await
+}
+
+/// A connection that holds little of what its client does not take.
+pub(crate) async fn connect_narrowly(running: &Running) -> anyhow::Result<TlsStream<TcpStream>> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(8 << 10)?;
+    secured(running, socket.connect(running.addr()).await?).await
+}
+
+async fn secured(running: &Running, stream: TcpStream) -> anyhow::Result<TlsStream<TcpStream>> {
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let authority = STANDARD.decode(line(running, "certificate-authority-data:")?)?;
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&authority)?)?;
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let stream = TcpStream::connect(running.addr()).await?;
     Ok(TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost")?, stream).await?)
 }
 
 /// What the server still says until it closes.
-async fn rest(stream: &mut TlsStream<TcpStream>) -> String {
+pub(crate) async fn rest(stream: &mut TlsStream<TcpStream>) -> String {
     let mut text = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text)).await;
     String::from_utf8_lossy(&text).into_owned()

@@ -3,6 +3,7 @@
 mod bounds;
 mod client;
 mod killed;
+mod load;
 mod refusals;
 mod state;
 mod watching;
