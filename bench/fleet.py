@@ -9,57 +9,12 @@ It makes the fleet with golden/bench/gen_fleet.py, serves it over HTTP on loopba
 and hands over to golden/bench/measure_fleet.py, whose JSON it prints. Needs Python 3, git and kubectl.
 """
 
-import argparse, http.server, os, pathlib, shutil, subprocess, sys, tempfile, threading, time, urllib.parse
+import argparse, os, pathlib, shutil, subprocess, sys, tempfile, time
+
+import git_http
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECORDED = ROOT / "golden/bench"
-
-
-class Git(http.server.BaseHTTPRequestHandler):
-    """Smart HTTP through `git http-backend`."""
-
-    root = ""
-
-    def log_message(self, *_):
-        pass
-
-    def body(self):
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        out = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            out += self.rfile.read(size)
-            self.rfile.readline()
-        return out
-
-    def answer(self):
-        path, _, query = self.path.partition("?")
-        body = self.body()
-        env = {"PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": self.root, "GIT_HTTP_EXPORT_ALL": "1",
-               "PATH_INFO": urllib.parse.unquote(path), "QUERY_STRING": query, "REQUEST_METHOD": self.command,
-               "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)), "REMOTE_ADDR": "127.0.0.1",
-               "REMOTE_USER": "fleet"}
-        for header, name in (("Git-Protocol", "GIT_PROTOCOL"), ("Content-Encoding", "HTTP_CONTENT_ENCODING")):
-            if self.headers.get(header):
-                env[name] = self.headers[header]
-        out = subprocess.run(["git", "http-backend"], input=body, env=env, capture_output=True).stdout
-        head, _, rest = out.partition(b"\r\n\r\n")
-        fields = [line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line]
-        self.send_response(next((int(v.split()[0]) for k, v in fields if k == "Status"), 200))
-        for key, value in fields:
-            if key != "Status":
-                self.send_header(key, value)
-        self.end_headers()
-        self.wfile.write(rest)
-
-    do_GET = do_POST = answer
-
-
-def serve_git(root):
-    handler = type("Fleet", (Git,), {"root": str(root)})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_address[1]}"
 
 
 def wait_for(path, what):
@@ -92,7 +47,7 @@ def main():
         keygen.chmod(0o755)
         env = dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}", HOME=str(work), GIT_CONFIG_GLOBAL="/dev/null")
         fleet = work / "fleet"
-        url = serve_git(fleet)
+        url = git_http.serve(fleet)
         subprocess.run([sys.executable, RECORDED / "gen_fleet.py", "--out", fleet, "-n", str(a.n), "-o", str(a.o),
                         "--repo-url", f"{url}/fleet.git", "--sops", tools / "sops"], env=env, check=True)
         kubeconfig = work / "kubeconfig"

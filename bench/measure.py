@@ -8,7 +8,9 @@ Every figure stands beside a reference that is measured in the same run: the too
 `kubectl kustomize`, `gpg --version`). Prints a Markdown table; times are medians in milliseconds, memory is peak RSS in MiB.
 """
 
-import argparse, os, pathlib, resource, shutil, signal, statistics, subprocess, sys, tempfile, time
+import argparse, os, pathlib, shutil, signal, statistics, subprocess, sys, tempfile, time
+
+import git_http
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -68,6 +70,67 @@ def wait_for(what, limit=30):
     sys.exit("did not happen within the limit")
 
 
+def greeting(env, work):
+    """The ConfigMap of the sample, whose name holds a hash of its content."""
+    command = ["kubectl", "-n", "demo", "get", "configmaps", "-o", "name"]
+    return subprocess.run(command, env=env, cwd=work, capture_output=True, text=True).stdout
+
+
+def change(sample, old, new):
+    file = sample / "base/kustomization.yaml"
+    file.write_text(file.read_text().replace(f"GREETING={old}", f"GREETING={new}"))
+
+
+def end(up):
+    up.send_signal(signal.SIGINT)
+    up.wait(20)
+
+
+def saved_and_idle(binary, env, work, sample):
+    up, started = serve(binary, env, work, [str(sample)])
+    try:
+        print(f"| `up` to kubeconfig written | {started:.1f} | – | – | – |")
+        wait_for(lambda: "web-settings" in greeting(env, work))
+        before = greeting(env, work)
+        change(sample, "hello", "again")
+        saved = wait_for(lambda: greeting(env, work) not in ("", before))
+        probe = timed(["kubectl", "version"], env, 5, work)[0]
+        print(f"| save to applied, seen by kubectl (one kubectl call is {probe:.1f} ms of it) | {saved:.1f} | – | – | – |")
+        time.sleep(10)
+        print(f"| idle `up` after the sample, RSS | – | {rss(up.pid):.0f} | – | – |")
+    finally:
+        end(up)
+
+
+def pushed(binary, env, work, sample):
+    """A push, then `flux reconcile … --with-source` as a webhook would ask for it, until the command says it is applied."""
+    git = lambda *args: subprocess.run(["git", "-c", "user.name=bench", "-c", "user.email=bench@example.invalid", *args],
+                                       env=env, cwd=sample, check=True, capture_output=True)
+    served = work / "served"
+    served.mkdir()
+    git("init", "-q", "-b", "main")
+    git("add", "-A")
+    git("commit", "-qm", "sample")
+    subprocess.run(["git", "clone", "-q", "--bare", sample, served / "sample.git"], env=env, check=True)
+    subprocess.run(["git", "-C", served / "sample.git", "config", "http.receivepack", "true"], env=env, check=True)
+    url = f"{git_http.serve(served)}/sample.git"
+    up, _ = serve(binary, env, work, [url, "--branch", "main", "--path", "overlays/demo", "--identity", str(sample / "demo.agekey")])
+    try:
+        wait_for(lambda: "web-settings" in greeting(env, work))
+        laps = []
+        for number in range(5):
+            change(sample, ["again", 0, 1, 2, 3][number], number)
+            git("commit", "-qam", f"change {number}")
+            git("push", "-q", url, "HEAD:main")
+            start = time.perf_counter()
+            subprocess.run([binary, "flux", "reconcile", "kustomization", "sample", "--with-source"], env=env, cwd=work, check=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            laps.append((time.perf_counter() - start) * 1000)
+        print(f"| push to applied: `flux reconcile kustomization --with-source` after it | {statistics.median(laps):.1f} | – | – | – |")
+    finally:
+        end(up)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=ROOT / "target/release/sealfast", type=pathlib.Path)
@@ -103,24 +166,9 @@ def main():
         row("`up examples/guide --once`", timed([binary, "up", str(sample), "--once"], env, max(3, runs // 4), work),
             reference if have("kubectl") else None, "kubectl version --client")
 
-        up, started = serve(binary, env, work, [str(sample)])
-        try:
-            kubectl = ["kubectl", "--kubeconfig", str(work / "kubeconfig")]
-            password = lambda: subprocess.run([*kubectl, "-n", "demo", "get", "configmaps", "-o", "name"], env=env, cwd=work,
-                                              capture_output=True, text=True).stdout
-            wait_for(lambda: "web-settings" in password())
-            before = password()
-            file = sample / "base/kustomization.yaml"
-            file.write_text(file.read_text().replace("GREETING=hello", "GREETING=again"))
-            saved = wait_for(lambda: password() not in ("", before))
-            probe = timed([*kubectl, "version"], env, 5, work)[0]
-            print(f"| `up` to kubeconfig written | {started:.1f} | – | – | – |")
-            print(f"| save to applied, seen by kubectl (one kubectl call is {probe:.1f} ms of it) | {saved:.1f} | – | – | – |")
-            time.sleep(3)
-            print(f"| idle `up` after the sample, RSS | – | {rss(up.pid):.0f} | – | – |")
-        finally:
-            up.send_signal(signal.SIGINT)
-            up.wait(20)
+        if have("kubectl"):
+            saved_and_idle(binary, env, work, sample)
+            pushed(binary, env, work, sample)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

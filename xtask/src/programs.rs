@@ -11,17 +11,13 @@ struct Program {
     purpose: &'static str,
 }
 
-const PROGRAMS: [Program; 5] = [
-    Program { name: "git", package: "git", purpose: "repositories to fetch from" },
-    Program { name: "gpg", package: "gnupg", purpose: "OpenPGP keyrings to agree with" },
-    Program {
-        name: "kubectl",
-        package: "kubernetes-client",
-        purpose: "the client that talks to the embedded server",
-    },
-    Program { name: "python3", package: "python3", purpose: "servers that come as Python packages" },
-    Program { name: "sshd", package: "openssh-server", purpose: "a server to fetch from over SSH" },
-];
+/// The programs of Debian's packages, as the test kit names them too: program, package and purpose in a line.
+fn programs() -> impl Iterator<Item = Program> {
+    include_str!("../../crates/testkit/programs.tsv").lines().filter_map(|line| {
+        let mut columns = line.split('\t');
+        Some(Program { name: columns.next()?, package: columns.next()?, purpose: columns.next()? })
+    })
+}
 
 /// Servers that come as Python packages; they are installed beside the build, where the tests look for them.
 const SERVERS: [Program; 2] = [
@@ -69,7 +65,7 @@ fn build_folder() -> PathBuf {
 }
 
 fn provide_programs() -> Vec<String> {
-    let missing: Vec<&Program> = PROGRAMS.iter().filter(|program| !is_there(program.name)).collect();
+    let missing: Vec<Program> = programs().filter(|program| !is_there(program.name)).collect();
     if missing.is_empty() {
         return Vec::new();
     }

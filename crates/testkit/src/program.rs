@@ -7,16 +7,8 @@ use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, bail};
 
-/// Programs and the Debian packages that hold them.
-const PACKAGES: [(&str, &str); 7] = [
-    ("git", "git"),
-    ("gpg", "gnupg"),
-    ("gpgconf", "gpgconf"),
-    ("kubectl", "kubernetes-client"),
-    ("python3", "python3"),
-    ("ssh-keygen", "openssh-client"),
-    ("sshd", "openssh-server"),
-];
+/// Program, Debian package and purpose in a line.
+const PROGRAMS: &str = include_str!("../programs.tsv");
 
 /// Returns the path of a program on `PATH`, or where servers lie, which is not on everybody's.
 ///
@@ -26,9 +18,15 @@ pub fn find(name: &str) -> Result<PathBuf> {
     let folders = env::split_paths(&search_path()).chain([PathBuf::from("/usr/sbin")]).collect::<Vec<_>>();
     let found = folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file());
     found.with_context(|| {
-        let package = PACKAGES.iter().find(|(program, _)| *program == name).map_or(name, |(_, package)| package);
+        let package = package(name);
         format!("`{name}` is not on PATH, and this test needs it: apt-get install {package} (or run `cargo xtask test` as root)")
     })
+}
+
+fn package(program: &str) -> &str {
+    let mut lines = PROGRAMS.lines().map(|line| line.split('\t'));
+    let line = lines.find_map(|mut columns| (columns.next() == Some(program)).then_some(columns));
+    line.and_then(|mut columns| columns.next()).unwrap_or(program)
 }
 
 /// Returns the path of a program that `cargo xtask test` got beside the build, or that is on `PATH`.
