@@ -15,6 +15,7 @@ mod state;
 
 pub use state::{Facts, difference, facts};
 
+use crate::loopback::Loopback;
 use kinds::Kind;
 
 /// Where an object lies: group, plural, namespace, name.
@@ -23,7 +24,7 @@ pub(crate) type Place = (String, String, String, String);
 /// A served cluster; it ends on drop.
 pub struct Cluster {
     objects: Arc<Mutex<Objects>>,
-    listener: http::Listener,
+    loopback: Loopback,
 }
 
 impl Cluster {
@@ -38,14 +39,14 @@ impl Cluster {
             objects.put(kind, document);
         }
         let objects = Arc::new(Mutex::new(objects));
-        let listener = http::Listener::start(Arc::clone(&objects))?;
-        Ok(Self { objects, listener })
+        let loopback = http::serve(Arc::clone(&objects))?;
+        Ok(Self { objects, loopback })
     }
 
     /// Returns its address, `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.listener.port())
+        format!("http://{}", self.loopback.address())
     }
 
     /// Returns a kubeconfig with the contexts `demo` (current, namespace `team-b`) and `plain` (no namespace).

@@ -1,6 +1,5 @@
 //! A stand-in for GitHub's REST API: tokens for an app that proves who it is.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,8 +14,8 @@ use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, Unpa
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
+use crate::loopback::Loopback;
 use crate::program;
 use crate::scratch::Scratch;
 
@@ -32,9 +31,8 @@ pub const OWNER: &str = "sample-owner";
 pub struct GitHub {
     /// The app's private key, PEM.
     pub key: String,
-    address: SocketAddr,
+    loopback: Loopback,
     seen: Arc<Mutex<Vec<String>>>,
-    _stop: oneshot::Sender<()>,
 }
 
 struct Shared {
@@ -54,28 +52,14 @@ impl GitHub {
         let key = key(&scratch.join("key"))?;
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
         let shared = Shared { app: app.to_string(), public: public(&key)?, now, seen: Arc::clone(&seen) };
-        let socket = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-        socket.set_nonblocking(true)?;
-        let address = socket.local_addr()?;
-        let (stop, stopped) = oneshot::channel::<()>();
         let router = Router::new().fallback(answer).with_state(Arc::new(shared));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::spawn(move || {
-            runtime.block_on(async move {
-                let Ok(socket) = tokio::net::TcpListener::from_std(socket) else { return };
-                tokio::select! {
-                    _ = async { axum::serve(socket, router).await } => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Ok(Self { key, address, seen, _stop: stop })
+        Ok(Self { key, loopback: Loopback::start(router, None)?, seen })
     }
 
     /// Returns the address of the API, below a path as in an enterprise.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/api/v3", self.address)
+        format!("http://{}/api/v3", self.loopback.address())
     }
 
     /// Returns what was asked so far: method and path.

@@ -11,6 +11,7 @@ pub mod git;
 pub mod github;
 pub mod gnupg;
 pub mod golden;
+mod loopback;
 pub mod place;
 pub mod program;
 pub mod scratch;

@@ -1,23 +1,19 @@
 //! A loopback server on its own thread, over HTTP or TLS, with a record.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use crate::loopback::Loopback;
 
 const MOST_BYTES: usize = 1 << 20;
 
@@ -104,18 +100,11 @@ pub enum Wire {
 type Handler = Arc<dyn Fn(&Asked) -> Answer + Send + Sync>;
 
 /// A running server; it ends on drop.
+#[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    loopback: Loopback,
     certificate: Option<String>,
     asked: Arc<Mutex<Vec<Asked>>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl std::fmt::Debug for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Server({})", self.address)
-    }
 }
 
 impl Server {
@@ -124,9 +113,6 @@ impl Server {
     /// # Errors
     /// When no port is free.
     pub fn start(wire: &Wire, answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Result<Self> {
-        let socket = TcpListener::bind(("127.0.0.1", 0)).context("no loopback port is free")?;
-        socket.set_nonblocking(true)?;
-        let address = socket.local_addr()?;
         let (tls, certificate) = match wire {
             Wire::Plain => (None, None),
             Wire::Tls(names) => {
@@ -138,25 +124,13 @@ impl Server {
         let (log, answer) = (Arc::clone(&asked), Arc::new(answer) as Handler);
         let router =
             Router::new().fallback(move |request| handle(request, Arc::clone(&log), Arc::clone(&answer)));
-        let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async move {
-                let Ok(socket) = tokio::net::TcpListener::from_std(socket) else { return };
-                tokio::select! {
-                    () = accept(socket, tls, router) => {}
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
-        });
-        Ok(Self { address, certificate, asked, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { loopback: Loopback::start(router, tls)?, certificate, asked })
     }
 
     /// Returns the address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.loopback.address()
     }
 
     /// Returns the PEM of the certificate to trust; empty without TLS.
@@ -172,15 +146,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
-    }
-}
-
 fn acceptor(names: &[String]) -> Result<(TlsAcceptor, String)> {
     let key = KeyPair::generate()?;
     let certificate = CertificateParams::new(names.to_vec())?.self_signed(&key)?;
@@ -191,29 +156,6 @@ fn acceptor(names: &[String]) -> Result<(TlsAcceptor, String)> {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], private)?;
     Ok((TlsAcceptor::from(Arc::new(config)), pem))
-}
-
-async fn accept(socket: tokio::net::TcpListener, tls: Option<TlsAcceptor>, router: Router) {
-    loop {
-        let Ok((stream, _)) = socket.accept().await else { continue };
-        let (tls, router) = (tls.clone(), router.clone());
-        tokio::spawn(async move {
-            match tls {
-                None => serve(stream, router).await,
-                Some(tls) => {
-                    if let Ok(stream) = tls.accept(stream).await {
-                        serve(stream, router).await;
-                    }
-                }
-            }
-        });
-    }
-}
-
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router) {
-    let service = TowerToHyperService::new(router);
-    // Whatever breaks a connection, the client's test says so.
-    drop(auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await);
 }
 
 async fn handle(

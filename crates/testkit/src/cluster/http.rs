@@ -1,63 +1,22 @@
 //! The wire of the stand-in cluster: discovery, lists, single objects, patches.
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::kinds::{self, Kind};
 use super::{Objects, Place, entry, group_versions};
+use crate::loopback::Loopback;
 
-/// A running server; it ends on drop.
-pub(super) struct Listener {
-    port: u16,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Listener {
-    pub(super) fn start(objects: Arc<Mutex<Objects>>) -> Result<Self> {
-        let socket = TcpListener::bind(("127.0.0.1", 0)).context("no loopback port is free")?;
-        socket.set_nonblocking(true)?;
-        let port = socket.local_addr()?.port();
-        let (stop, stopped) = oneshot::channel();
-        let router = Router::new().fallback(answer).with_state(objects);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async move {
-                let Ok(socket) = tokio::net::TcpListener::from_std(socket) else { return };
-                tokio::select! {
-                    _ = async { axum::serve(socket, router).await } => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Ok(Self { port, stop: Some(stop), thread: Some(thread) })
-    }
-
-    pub(super) fn port(&self) -> u16 {
-        self.port
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // An error means that the server has ended already.
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+/// Starts to serve the objects.
+pub(super) fn serve(objects: Arc<Mutex<Objects>>) -> Result<Loopback> {
+    Loopback::start(Router::new().fallback(answer).with_state(objects), None)
 }
 
 async fn answer(

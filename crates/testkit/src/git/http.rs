@@ -1,18 +1,16 @@
 //! The HTTP side: a loopback port, credentials, faults, a record.
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, StatusCode};
-use tokio::sync::oneshot;
 
 use super::backend::Backend;
 use super::{Fault, Options, tls};
+use crate::loopback::Loopback;
 
 /// Requests with more bytes than this are refused.
 const MOST_BYTES: usize = 256 << 20;
@@ -30,6 +28,7 @@ pub struct Seen {
     pub authorized: bool,
 }
 
+#[derive(Debug)]
 struct Shared {
     backend: Backend,
     basic_auth: Option<(String, String)>,
@@ -39,24 +38,14 @@ struct Shared {
 }
 
 /// A running server; it ends on drop.
+#[derive(Debug)]
 pub(super) struct Listener {
-    port: u16,
+    loopback: Loopback,
     shared: Arc<Shared>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl std::fmt::Debug for Listener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Listener({})", self.port)
-    }
 }
 
 impl Listener {
     pub(super) fn start(backend: Backend, options: &Options) -> Result<Self> {
-        let socket = TcpListener::bind(("127.0.0.1", 0)).context("no loopback port is free")?;
-        socket.set_nonblocking(true)?;
-        let port = socket.local_addr()?.port();
         let shared = Arc::new(Shared {
             backend,
             basic_auth: options.basic_auth.clone(),
@@ -65,30 +54,12 @@ impl Listener {
             seen: Mutex::default(),
         });
         let tls = options.tls.as_ref().map(tls::Certificates::acceptor).transpose()?;
-        let (stop, stopped) = oneshot::channel();
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async move {
-                let Ok(socket) = tokio::net::TcpListener::from_std(socket) else { return };
-                let serving = async {
-                    match tls {
-                        Some(acceptor) => axum::serve(tls::Listener { socket, acceptor }, router).await,
-                        None => axum::serve(socket, router).await,
-                    }
-                };
-                tokio::select! {
-                    _ = serving => {}
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
-        });
-        Ok(Self { port, shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { loopback: Loopback::start(router, tls)?, shared })
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.port
+        self.loopback.address().port()
     }
 
     pub(super) fn set_fault(&self, fault: Option<Fault>) {
@@ -97,15 +68,6 @@ impl Listener {
 
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
     }
 }
 

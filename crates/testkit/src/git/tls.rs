@@ -1,6 +1,5 @@
 //! TLS for the Git server: an authority and certificates by it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -8,9 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 /// An authority, and a certificate for 127.0.0.1 and `localhost` by it.
 #[derive(Clone, Debug)]
@@ -101,29 +98,5 @@ impl Certificates {
         let (certificate, key) = self.server.clone();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
         Ok(TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate], key)?)))
-    }
-}
-
-/// Accepts connections and shakes hands.
-pub(super) struct Listener {
-    pub(super) socket: TcpListener,
-    pub(super) acceptor: TlsAcceptor,
-}
-
-impl axum::serve::Listener for Listener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let Ok((stream, address)) = self.socket.accept().await else { continue };
-            if let Ok(stream) = self.acceptor.accept(stream).await {
-                return (stream, address);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.socket.local_addr()
     }
 }
