@@ -6,11 +6,11 @@ mod format;
 mod functions;
 mod prune;
 mod rules;
+pub(crate) mod types;
 
 use serde_json::Value;
 
 pub(crate) use prune::{default, has_defaults, prune};
-pub(crate) use rules::compile_error;
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fields::{self, get, text};
 use crate::status_error::Cause;
+use crate::validate::types::{self, Wanted};
 
 /// What is wrong with a definition.
 pub(super) fn check(definition: &Value) -> Vec<Cause> {
@@ -181,7 +182,7 @@ fn structural(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>)
             });
         }
     }
-    rules(schema, path, causes);
+    rules(schema, path, place, causes);
     for (name, known) in schema["properties"].as_object().into_iter().flatten() {
         structural(known, &format!("{path}.properties[{name}]"), Place::Field, causes);
     }
@@ -261,21 +262,81 @@ fn list_keys(schema: &Value, path: &str) -> Vec<Cause> {
     causes
 }
 
-/// Rules that cannot be compiled.
-fn rules(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
-    for (at, rule) in schema["x-kubernetes-validations"].as_array().into_iter().flatten().enumerate() {
-        let place = format!("{path}.x-kubernetes-validations[{at}]");
-        if text(rule, &["rule"]).trim().is_empty() {
-            causes.push(Cause::required(format!("{place}.rule"), "rule is not specified"));
+/// What is wrong with the rules of one schema.
+fn rules(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>) {
+    for (at, rule) in super::list(schema, "x-kubernetes-validations").iter().enumerate() {
+        let path = format!("{path}.x-kubernetes-validations[{at}]");
+        causes.extend(rule_words(rule, &path));
+        let below = text(rule, &["fieldPath"]);
+        if !below.is_empty() && !leads_somewhere(schema, below) {
+            let why = "fieldPath must be a valid path: does not refer to a valid field";
+            causes.push(Cause::invalid(format!("{path}.fieldPath"), &json!(below), why));
         }
-        for key in ["rule", "messageExpression"] {
+        let place =
+            types::Place { root: place == Place::Root, optional_old: rule["optionalOldSelf"] == true };
+        for (key, wanted) in [("rule", Wanted::Truth), ("messageExpression", Wanted::Text)] {
             let stated = text(rule, &[key]);
-            if let Some(why) = crate::validate::compile_error(stated).filter(|_| !stated.trim().is_empty()) {
-                let why = format!("compilation failed: {why}");
-                causes.push(Cause::invalid(format!("{place}.{key}"), &json!(stated), &why));
+            if stated.trim().is_empty() {
+                continue;
+            }
+            if let Some(why) = types::fault(stated, schema, place, wanted) {
+                let why = if key == "rule" { why } else { format!("messageExpression {why}") };
+                causes.push(Cause::invalid(format!("{path}.{key}"), rule, &why));
             }
         }
     }
+}
+
+/// The words of a rule, whatever they mean.
+fn rule_words(rule: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let [stated, message, expression, reason] =
+        ["rule", "message", "messageExpression", "reason"].map(|key| text(rule, &[key]));
+    if stated.trim().is_empty() {
+        causes.push(Cause::required(format!("{path}.rule"), "rule is not specified"));
+    }
+    if !message.is_empty() && message.trim().is_empty() {
+        let why = "message must be non-empty if specified";
+        causes.push(Cause::invalid(format!("{path}.message"), &json!(message), why));
+    } else if message.trim().contains('\n') {
+        let why = "message must not contain line breaks";
+        causes.push(Cause::invalid(format!("{path}.message"), &json!(message), why));
+    } else if stated.trim().contains('\n') && message.is_empty() {
+        let why = "message must be specified if rule contains line breaks";
+        causes.push(Cause::required(format!("{path}.message"), why));
+    }
+    if !expression.is_empty() && expression.trim().is_empty() {
+        let why = "messageExpression must be non-empty if specified";
+        causes.push(Cause::required(format!("{path}.messageExpression"), why));
+    }
+    if !reason.is_empty() && !REASONS.contains(&reason) {
+        causes.push(Cause::not_supported(format!("{path}.reason"), &json!(reason), &REASONS));
+    }
+    causes
+}
+
+/// True when a path such as `.a['b-c'].d` names a field of a schema.
+fn leads_somewhere(schema: &Value, path: &str) -> bool {
+    let mut at = schema;
+    let mut rest = path;
+    while !rest.is_empty() {
+        let (name, behind) = if let Some(quoted) = rest.strip_prefix("['") {
+            let Some((name, behind)) = quoted.split_once("']") else { return false };
+            (name, behind)
+        } else if let Some(plain) = rest.strip_prefix('.') {
+            plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()))
+        } else {
+            return false;
+        };
+        let known = at["properties"].get(name);
+        let Some(below) =
+            known.or_else(|| at.get("additionalProperties").filter(|values| values.is_object()))
+        else {
+            return false;
+        };
+        (at, rest) = (below, behind);
+    }
+    true
 }
 
 fn is_dns_1035(text: &str) -> bool {
@@ -286,4 +347,7 @@ fn is_dns_1035(text: &str) -> bool {
         && bytes.len() <= 63
 }
 
+/// What a broken rule may be reported as, sorted.
+const REASONS: [&str; 4] =
+    ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 const DNS_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";

@@ -1,0 +1,382 @@
+//! Types of rules: what a rule may ask of the values that its schema describes.
+//!
+//! Follows: the checker of CEL as kube-apiserver 1.36 sets it up, its texts included. Differs: where the reference
+//! tells apart what only costs type parameters (the items of a mixed list, `null` beside a plain value), anything
+//! goes here; a rule that is taken may then still fail when it runs.
+
+mod calls;
+
+use cel::Program;
+use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
+use serde_json::Value;
+
+use super::functions;
+use super::rules::escaped;
+
+/// What an expression must give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A rule.
+    Truth,
+    /// The text of a message.
+    Text,
+}
+
+/// Why a rule of a schema cannot be taken; `None` when it can.
+pub(crate) fn fault(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Option<String> {
+    let program = match functions::ENVIRONMENT.compile(rule) {
+        Ok(program) => program,
+        Err(error) => return Some(format!("compilation failed: {error}")),
+    };
+    let own = of_schema(schema, place.root).unwrap_or(Type::Dyn);
+    let old = if place.optional_old { Type::Optional(Box::new(own.clone())) } else { own.clone() };
+    let mut checker =
+        Checker { program: &program, variables: vec![("self".into(), own), ("oldSelf".into(), old)] };
+    match checker.check(program.expression()) {
+        Err(fault) => Some(format!("compilation failed: {}", shown(rule, &fault))),
+        Ok(Type::Bool | Type::Dyn) if wanted == Wanted::Truth => None,
+        Ok(Type::String | Type::Dyn) if wanted == Wanted::Text => None,
+        Ok(_) if wanted == Wanted::Truth => Some("cel expression must evaluate to a bool".into()),
+        Ok(_) => Some("must evaluate to a string".into()),
+    }
+}
+
+/// Where a rule stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// At the root of the object, whose kind and name every rule knows.
+    pub(crate) root: bool,
+    /// `oldSelf` is an optional value.
+    pub(crate) optional_old: bool,
+}
+
+/// The type of a value.
+#[derive(Debug, Clone, PartialEq)]
+enum Type {
+    /// Anything.
+    Dyn,
+    Bool,
+    Int,
+    UInt,
+    Double,
+    String,
+    Bytes,
+    Null,
+    Duration,
+    Timestamp,
+    /// A type as a value.
+    Kind,
+    List(Box<Type>),
+    Map(Box<Type>, Box<Type>),
+    Optional(Box<Type>),
+    Object(Vec<(String, Type)>),
+    /// A value of a library, such as `kubernetes.Quantity`.
+    Library(&'static str),
+}
+
+impl Type {
+    fn name(&self) -> String {
+        match self {
+            Self::Dyn => "dyn".into(),
+            Self::Bool => "bool".into(),
+            Self::Int => "int".into(),
+            Self::UInt => "uint".into(),
+            Self::Double => "double".into(),
+            Self::String => "string".into(),
+            Self::Bytes => "bytes".into(),
+            Self::Null => "null".into(),
+            Self::Duration => "google.protobuf.Duration".into(),
+            Self::Timestamp => "google.protobuf.Timestamp".into(),
+            Self::Kind => "type".into(),
+            Self::List(of) => format!("list({})", of.name()),
+            Self::Map(key, of) => format!("map({}, {})", key.name(), of.name()),
+            Self::Optional(of) => format!("optional_type({})", of.name()),
+            Self::Object(_) => "object".into(),
+            Self::Library(name) => (*name).into(),
+        }
+    }
+
+    /// True when a value of one type may stand where the other is wanted.
+    fn fits(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Dyn | Self::Null, _) | (_, Self::Dyn | Self::Null) => true,
+            (Self::List(left), Self::List(right)) | (Self::Optional(left), Self::Optional(right)) => {
+                left.fits(right)
+            }
+            (Self::Map(key, of), Self::Map(other_key, other)) => key.fits(other_key) && of.fits(other),
+            // An object is compared with a map that is written down.
+            (Self::Object(_), Self::Map(..) | Self::Object(_)) | (Self::Map(..), Self::Object(_)) => true,
+            _ => self == other,
+        }
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self, Self::Int | Self::UInt | Self::Double)
+    }
+
+    /// The more telling of two types that fit.
+    fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Dyn | Self::Null, other) => other,
+            (Self::List(left), Self::List(right)) => Self::List(Box::new(left.join(*right))),
+            (left, right) if left.fits(&right) => left,
+            _ => Self::Dyn,
+        }
+    }
+}
+
+/// The type that a schema describes; `None` for values that rules cannot reach.
+fn of_schema(schema: &Value, root: bool) -> Option<Type> {
+    if schema["x-kubernetes-int-or-string"] == true {
+        return Some(Type::Dyn);
+    }
+    Some(match schema["type"].as_str()? {
+        "array" => Type::List(Box::new(of_schema(&schema["items"], false)?)),
+        "object" => return of_object(schema, root || schema["x-kubernetes-embedded-resource"] == true),
+        "boolean" => Type::Bool,
+        "integer" => Type::Int,
+        "number" => Type::Double,
+        "string" => match schema["format"].as_str().unwrap_or_default() {
+            "byte" => Type::Bytes,
+            "duration" => Type::Duration,
+            "date" | "date-time" => Type::Timestamp,
+            _ => Type::String,
+        },
+        _ => return None,
+    })
+}
+
+fn of_object(schema: &Value, resource: bool) -> Option<Type> {
+    if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
+        return Some(Type::Map(Box::new(Type::String), Box::new(of_schema(values, false)?)));
+    }
+    let known = schema["properties"].as_object().into_iter().flatten();
+    let mut fields: Vec<(String, Type)> =
+        known.filter_map(|(name, schema)| Some((escaped(name), of_schema(schema, false)?))).collect();
+    if resource {
+        let text = |name: &str| (name.to_owned(), Type::String);
+        fields.retain(|(name, _)| !["apiVersion", "kind", "metadata"].contains(&name.as_str()));
+        fields.extend([text("apiVersion"), text("kind")]);
+        fields.push(("metadata".into(), Type::Object(vec![text("name"), text("generateName")])));
+    }
+    Some(Type::Object(fields))
+}
+
+/// What is wrong, and with which part.
+struct Fault {
+    /// Bytes from the beginning of the rule.
+    offset: usize,
+    message: String,
+}
+
+/// The fault with its line and a mark under it.
+fn shown(rule: &str, fault: &Fault) -> String {
+    let before = rule.get(..fault.offset).unwrap_or_default();
+    let number = before.matches('\n').count();
+    let column = before.rsplit('\n').next().map_or(0, |text| text.chars().count());
+    let line = rule.lines().nth(number).unwrap_or_default();
+    let dots = ".".repeat(column);
+    format!("ERROR: <input>:{}:{}: {}\n | {line}\n | {dots}^", number + 1, column + 1, fault.message)
+}
+
+struct Checker<'a> {
+    program: &'a Program,
+    variables: Vec<(String, Type)>,
+}
+
+impl Checker<'_> {
+    fn fault<T>(&self, at: &IdedExpr, message: String) -> Result<T, Fault> {
+        let offset = self.program.source_info().offset_for(at.id).map_or(0, |(start, _)| start as usize);
+        Err(Fault { offset, message })
+    }
+
+    fn variable(&self, name: &str) -> Option<&Type> {
+        self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, found)| found)
+    }
+
+    fn check(&mut self, at: &IdedExpr) -> Result<Type, Fault> {
+        match &at.expr {
+            Expr::Unspecified => Ok(Type::Dyn),
+            Expr::Literal(literal) => Ok(of_literal(literal)),
+            Expr::Ident(name) => match self.variable(name) {
+                Some(found) => Ok(found.clone()),
+                None if KINDS.contains(&name.as_str()) => Ok(Type::Kind),
+                None => self.fault(at, format!("undeclared reference to '{name}' (in container '')")),
+            },
+            Expr::List(list) => {
+                let mut of = Type::Dyn;
+                for item in &list.elements {
+                    of = of.join(self.check(item)?);
+                }
+                Ok(Type::List(Box::new(of)))
+            }
+            Expr::Map(map) => {
+                let (mut key, mut of) = (Type::Dyn, Type::Dyn);
+                for entry in &map.entries {
+                    if let EntryExpr::MapEntry(entry) = &entry.expr {
+                        key = key.join(self.check(&entry.key)?);
+                        of = of.join(self.check(&entry.value)?);
+                    }
+                }
+                Ok(Type::Map(Box::new(key), Box::new(of)))
+            }
+            Expr::Struct(made) => {
+                let name = &made.type_name;
+                self.fault(at, format!("undeclared reference to '{name}' (in container '')"))
+            }
+            Expr::Select(select) => self.select(at, select),
+            Expr::Call(call) => calls::check(self, at, call),
+            Expr::Comprehension(made) => self.comprehension(made),
+        }
+    }
+
+    fn select(&mut self, at: &IdedExpr, select: &SelectExpr) -> Result<Type, Fault> {
+        let operand = self.check(&select.operand)?;
+        let found = self.field(at, &operand, &select.field)?;
+        Ok(if select.test { Type::Bool } else { found })
+    }
+
+    fn field(&self, at: &IdedExpr, operand: &Type, field: &str) -> Result<Type, Fault> {
+        match operand {
+            Type::Dyn => Ok(Type::Dyn),
+            Type::Map(_, of) => Ok((**of).clone()),
+            Type::Optional(of) => Ok(Type::Optional(Box::new(self.field(at, of, field)?))),
+            Type::Object(fields) => match fields.iter().find(|(name, _)| name == field) {
+                Some((_, found)) => Ok(found.clone()),
+                None => self.fault(at, format!("undefined field '{field}'")),
+            },
+            other => {
+                let name = other.name();
+                self.fault(at, format!("type '{name}' does not support field selection"))
+            }
+        }
+    }
+
+    /// A loop that a macro such as `all` stands for.
+    fn comprehension(&mut self, made: &ComprehensionExpr) -> Result<Type, Fault> {
+        let range = self.check(&made.iter_range)?;
+        let (first, second) = match range {
+            Type::List(of) => (*of, None),
+            Type::Map(key, of) => (*key, Some(*of)),
+            Type::Object(_) | Type::Dyn => (Type::Dyn, None),
+            other => {
+                let name = other.name();
+                let why = format!(
+                    "expression of type '{name}' cannot be range of a comprehension (must be list, map, or dynamic)"
+                );
+                return self.fault(&made.iter_range, why);
+            }
+        };
+        let gathered = self.check(&made.accu_init)?;
+        let outside = self.variables.len();
+        self.variables.push((made.accu_var.clone(), gathered.clone()));
+        match &made.iter_var2 {
+            Some(name) => {
+                let (key, value) = second.map_or((Type::Int, first.clone()), |of| (first.clone(), of));
+                self.variables.push((made.iter_var.clone(), key));
+                self.variables.push((name.clone(), value));
+            }
+            None => self.variables.push((made.iter_var.clone(), first)),
+        }
+        self.check(&made.loop_cond)?;
+        let step = self.check(&made.loop_step)?;
+        self.variables.truncate(outside);
+        self.variables.push((made.accu_var.clone(), gathered.join(step)));
+        let result = self.check(&made.result);
+        self.variables.truncate(outside);
+        result
+    }
+}
+
+fn of_literal(literal: &LiteralValue) -> Type {
+    match literal {
+        LiteralValue::Boolean(_) => Type::Bool,
+        LiteralValue::Bytes(_) => Type::Bytes,
+        LiteralValue::Double(_) => Type::Double,
+        LiteralValue::Int(_) => Type::Int,
+        LiteralValue::Null => Type::Null,
+        LiteralValue::String(_) => Type::String,
+        LiteralValue::UInt(_) => Type::UInt,
+    }
+}
+
+const KINDS: [&str; 12] = [
+    "bool",
+    "bytes",
+    "double",
+    "dyn",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+    "uint",
+    "optional_type",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(rule: &str) -> Option<String> {
+        let text = json!({"type": "string"});
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "s": text, "a": {"type": "integer"}, "n": {"type": "number"}, "l": {"type": "array", "items": text},
+                "m": {"type": "object", "additionalProperties": text}, "a-b": text,
+                "x": {"x-kubernetes-int-or-string": true}, "free": {"x-kubernetes-preserve-unknown-fields": true},
+                "o": {"type": "object", "properties": {"in": text}},
+            },
+        });
+        fault(rule, &schema, Place { root: true, optional_old: false }, Wanted::Truth)
+    }
+
+    #[test]
+    fn rules_that_fit_are_taken() {
+        for rule in [
+            "self.a > 1 && self.n > 1 && self.s != '' && self.x == 5 && self.x == 'a'",
+            "self.l.all(x, x.startsWith('a')) && self.m.exists(k, self.m[k] == 'v') && 'k' in self.m",
+            "self.l.map(x, size(x)).sum() > 3 && self.l.filter(x, x != '')[0] == 'a' && self.a__dash__b == ''",
+            "has(self.s) && !has(self.o.__in__) && self.?s.orValue('') == '' && self.metadata.name.size() < 5",
+            "quantity('1').isLessThan(quantity(self.s)) && ip(self.s).family() == 4 && isURL(self.s)",
+            "self.a == oldSelf.a || (self.a > 3 ? true : self.s == oldSelf.s)",
+            "type(self.a) == int && int(self.s) == 4 && string(self.a) + self.s == '4' && self.l + ['a'] == []",
+            "duration('1h') < duration('2h') && timestamp('2020-01-01T00:00:00Z').getFullYear() == 2020",
+            "sets.contains(self.l, ['a']) && math.greatest(1, self.a) == 2 && self.s.matches('^a$')",
+            "'%s'.format([self.s]) == '' && self.l.join(',').split(',').size() > 0 && self.kind == 'X'",
+        ] {
+            assert_eq!(told(rule), None, "{rule}");
+        }
+    }
+
+    #[test]
+    fn faults_are_told_with_their_place() {
+        let compiled = |text: &str| Some(format!("compilation failed: ERROR: <input>:{text}"));
+        assert_eq!(
+            told("self.nope > 1"),
+            compiled("1:5: undefined field 'nope'\n | self.nope > 1\n | ....^")
+        );
+        let mixed = "found no matching overload for '_>_' applied to '(string, int)'";
+        assert_eq!(told("self.s > 1"), compiled(&format!("1:8: {mixed}\n | self.s > 1\n | .......^")));
+        for (rule, why) in [
+            ("self.free == 1", "undefined field 'free'"),
+            ("other == 1", "undeclared reference to 'other' (in container '')"),
+            ("self.s.nope()", "undeclared reference to 'nope' (in container '')"),
+            (
+                "self.a.startsWith('a')",
+                "found no matching overload for 'startsWith' applied to 'int.(string)'",
+            ),
+            ("self.a + 1.5 > 2", "found no matching overload for '_+_' applied to '(int, double)'"),
+            ("self.s.b == 1", "type 'string' does not support field selection"),
+            ("self.s.all(x, true)", "cannot be range of a comprehension"),
+            ("self.l.all(x, x > 1)", "found no matching overload for '_>_' applied to '(string, int)'"),
+        ] {
+            assert!(told(rule).is_some_and(|text| text.contains(why)), "{rule}: {:?}", told(rule));
+        }
+        assert_eq!(told("self.a + 1").as_deref(), Some("cel expression must evaluate to a bool"));
+    }
+}

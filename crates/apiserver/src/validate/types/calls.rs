@@ -1,0 +1,411 @@
+//! Calls: operators, and what each function takes and gives.
+
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
+
+use super::{Checker, Fault, Type, operators};
+
+/// The type of a call.
+pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -> Result<Type, Fault> {
+    let name = call.func_name.as_str();
+    if let Some(text) = namespaced(checker, call) {
+        let arguments = all(checker, &call.args)?;
+        return overload(checker, at, &text, None, arguments);
+    }
+    if let (operators::OPT_SELECT, [operand, field]) = (name, call.args.as_slice()) {
+        return optional_field(checker, at, operand, field);
+    }
+    let receiver = call.target.as_ref().map(|target| checker.check(target)).transpose()?;
+    let arguments = all(checker, &call.args)?;
+    if receiver.is_none()
+        && let Some(result) = operator(name, &arguments)
+    {
+        return match result {
+            Some(found) => Ok(found),
+            None => mismatch(checker, at, name, None, &arguments),
+        };
+    }
+    overload(checker, at, name, receiver, arguments)
+}
+
+fn all(checker: &mut Checker<'_>, arguments: &[IdedExpr]) -> Result<Vec<Type>, Fault> {
+    arguments.iter().map(|argument| checker.check(argument)).collect()
+}
+
+/// `math.greatest` and the like: a name with a point in it, not a call on a value.
+fn namespaced(checker: &Checker<'_>, call: &CallExpr) -> Option<String> {
+    let Expr::Ident(space) = &call.target.as_ref()?.expr else { return None };
+    let text = format!("{space}.{}", call.func_name);
+    (checker.variable(space).is_none() && FUNCTIONS.iter().any(|(name, ..)| *name == text)).then_some(text)
+}
+
+fn optional_field(
+    checker: &mut Checker<'_>,
+    at: &IdedExpr,
+    operand: &IdedExpr,
+    field: &IdedExpr,
+) -> Result<Type, Fault> {
+    let operand = checker.check(operand)?;
+    let Expr::Literal(LiteralValue::String(name)) = &field.expr else { return Ok(Type::Dyn) };
+    Ok(match checker.field(at, &operand, name.inner())? {
+        found @ Type::Optional(_) => found,
+        found => Type::Optional(Box::new(found)),
+    })
+}
+
+/// The result of an operator; `None` inside when it does not take such values, outside when it is none.
+fn operator(name: &str, arguments: &[Type]) -> Option<Option<Type>> {
+    use Type::{Bool, Bytes, Double, Duration, Dyn, Int, List, Map, Optional, String, Timestamp, UInt};
+    let known = |found: Type| Some(Some(found));
+    Some(match (name, arguments) {
+        (operators::CONDITIONAL, [test, yes, no]) => {
+            (test.fits(&Bool) && yes.fits(no)).then(|| yes.clone().join(no.clone()))
+        }
+        (operators::LOGICAL_AND | operators::LOGICAL_OR, sides) => {
+            sides.iter().all(|side| side.fits(&Bool)).then_some(Bool)
+        }
+        (operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE, [one]) => one.fits(&Bool).then_some(Bool),
+        (operators::NEGATE, [one]) => match one {
+            Dyn | Int | Double => Some(one.clone()),
+            _ => None,
+        },
+        (operators::EQUALS | operators::NOT_EQUALS, [left, right]) => left.fits(right).then_some(Bool),
+        (
+            operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
+            [left, right],
+        ) => {
+            let ordered = |one: &Type| {
+                one.is_number() || matches!(one, Dyn | Bool | String | Bytes | Timestamp | Duration)
+            };
+            let fits = left.fits(right) || (left.is_number() && right.is_number());
+            (ordered(left) && ordered(right) && fits).then_some(Bool)
+        }
+        (_, [Dyn, _] | [_, Dyn]) if ARITHMETIC.contains(&name) => Some(Dyn),
+        (operators::ADD, [left, right]) => match (left, right) {
+            (Timestamp, Duration) | (Duration, Timestamp) => Some(Timestamp),
+            (Int | UInt | Double | String | Bytes | Duration | List(_), _) if left.fits(right) => {
+                Some(left.clone().join(right.clone()))
+            }
+            _ => None,
+        },
+        (operators::SUBSTRACT, [left, right]) => match (left, right) {
+            (Timestamp, Timestamp) => Some(Duration),
+            (Timestamp, Duration) => Some(Timestamp),
+            (Int | UInt | Double | Duration, _) if left == right => Some(left.clone()),
+            _ => None,
+        },
+        (operators::MULTIPLY | operators::DIVIDE, [left, right]) => {
+            (left.is_number() && left == right).then(|| left.clone())
+        }
+        (operators::MODULO, [left @ (Int | UInt), right]) => (left == right).then(|| left.clone()),
+        (operators::MODULO, _) => None,
+        (operators::IN, [value, range]) => match range {
+            Dyn | Type::Object(_) => Some(Bool),
+            List(of) | Map(of, _) => value.fits(of).then_some(Bool),
+            _ => None,
+        },
+        (operators::INDEX, [range, at]) => indexed(range, at),
+        (operators::OPT_INDEX, [range, at]) => match range {
+            Optional(range) => indexed(range, at).map(|found| Optional(Box::new(found))),
+            range => indexed(range, at).map(|found| Optional(Box::new(found))),
+        },
+        ("size", [one]) => matches!(one, Dyn | String | Bytes | List(_) | Map(..)).then_some(Int),
+        ("dyn", [_]) => return known(Dyn),
+        ("type", [_]) => return known(Type::Kind),
+        _ => return None,
+    })
+}
+
+fn indexed(range: &Type, at: &Type) -> Option<Type> {
+    match range {
+        Type::Dyn => Some(Type::Dyn),
+        Type::List(of) => (at.fits(&Type::Int) || at.is_number()).then(|| (**of).clone()),
+        Type::Map(key, of) => at.fits(key).then(|| (**of).clone()),
+        Type::Optional(range) => indexed(range, at).map(|found| Type::Optional(Box::new(found))),
+        _ => None,
+    }
+}
+
+fn overload(
+    checker: &Checker<'_>,
+    at: &IdedExpr,
+    name: &str,
+    receiver: Option<Type>,
+    arguments: Vec<Type>,
+) -> Result<Type, Fault> {
+    if !FUNCTIONS.iter().any(|(known, ..)| *known == name) && name != "size" {
+        return checker.fault(at, format!("undeclared reference to '{name}' (in container '')"));
+    }
+    let values: Vec<&Type> = receiver.iter().chain(&arguments).collect();
+    let fits = |(known, of, wanted, _): &&(&str, Of, &str, Gives)| {
+        *known == name
+            && (*of == Of::Value) == receiver.is_some()
+            && wanted.len() == values.len()
+            && wanted.chars().zip(&values).all(|(letter, value)| takes(letter, value))
+    };
+    match FUNCTIONS.iter().find(fits) {
+        Some((.., gives)) => Ok(given(*gives, &values)),
+        None => mismatch(checker, at, name, receiver.as_ref(), &arguments),
+    }
+}
+
+fn mismatch<T>(
+    checker: &Checker<'_>,
+    at: &IdedExpr,
+    name: &str,
+    receiver: Option<&Type>,
+    arguments: &[Type],
+) -> Result<T, Fault> {
+    let names: Vec<String> = arguments.iter().map(Type::name).collect();
+    let receiver = receiver.map(|receiver| format!("{}.", receiver.name())).unwrap_or_default();
+    let values = names.join(", ");
+    checker.fault(at, format!("found no matching overload for '{name}' applied to '{receiver}({values})'"))
+}
+
+/// Whether a value may stand where a letter of a signature stands.
+fn takes(letter: char, value: &Type) -> bool {
+    use Type::{
+        Bool, Bytes, Double, Duration, Dyn, Int, Library, List, Map, Null, Optional, String, Timestamp,
+    };
+    if matches!(value, Dyn | Null) {
+        return true;
+    }
+    match letter {
+        's' => value == &String,
+        'i' => value == &Int,
+        'd' => value == &Double,
+        'b' => value == &Bool,
+        'y' => value == &Bytes,
+        'D' => value == &Duration,
+        'T' => value == &Timestamp,
+        'n' => value.is_number(),
+        'l' => matches!(value, List(_)),
+        'm' => matches!(value, Map(..)),
+        'o' => matches!(value, Optional(_)),
+        'U' => value == &Library(URL),
+        'I' => value == &Library(IP),
+        'C' => value == &Library(CIDR),
+        'Q' => value == &Library(QUANTITY),
+        'V' => value == &Library(SEMVER),
+        _ => true,
+    }
+}
+
+fn given(gives: Gives, values: &[&Type]) -> Type {
+    use Type::{Bool, Bytes, Double, Duration, Dyn, Int, Library, List, Optional, String, Timestamp, UInt};
+    let list = |of: Type| List(Box::new(of));
+    match gives {
+        Gives::Anything => Dyn,
+        Gives::Truth => Bool,
+        Gives::Int => Int,
+        Gives::UInt => UInt,
+        Gives::Double => Double,
+        Gives::Text => String,
+        Gives::Bytes => Bytes,
+        Gives::Duration => Duration,
+        Gives::Timestamp => Timestamp,
+        Gives::Texts => list(String),
+        Gives::Query => Type::Map(Box::new(String), Box::new(list(String))),
+        Gives::Same => values.first().map_or(Dyn, |value| (*value).clone()),
+        Gives::Item => match values.first() {
+            Some(List(of) | Optional(of)) => (**of).clone(),
+            _ => Dyn,
+        },
+        Gives::Optional => Optional(Box::new(values.first().map_or(Dyn, |value| (*value).clone()))),
+        Gives::Library(name) => Library(name),
+    }
+}
+
+/// How a function is called.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    /// `f(a)`.
+    Nothing,
+    /// `a.f()`; the receiver is the first letter of the signature.
+    Value,
+}
+
+/// What a function gives.
+#[derive(Clone, Copy)]
+enum Gives {
+    Anything,
+    Truth,
+    Int,
+    UInt,
+    Double,
+    Text,
+    Bytes,
+    Duration,
+    Timestamp,
+    Texts,
+    Query,
+    /// What the first value is.
+    Same,
+    /// What the first value holds.
+    Item,
+    /// The first value, perhaps.
+    Optional,
+    Library(&'static str),
+}
+
+const URL: &str = "kubernetes.URL";
+const IP: &str = "net.IP";
+const CIDR: &str = "net.CIDR";
+const QUANTITY: &str = "kubernetes.Quantity";
+const SEMVER: &str = "kubernetes.Semver";
+const ARITHMETIC: [&str; 5] =
+    [operators::ADD, operators::SUBSTRACT, operators::MULTIPLY, operators::DIVIDE, operators::MODULO];
+
+/// Name, how it is called, a letter for each value it takes (see [`takes`], `a` is anything), and what it gives.
+const FUNCTIONS: &[(&str, Of, &str, Gives)] = &[
+    // Conversions.
+    ("int", Of::Nothing, "a", Gives::Int),
+    ("uint", Of::Nothing, "a", Gives::UInt),
+    ("double", Of::Nothing, "a", Gives::Double),
+    ("string", Of::Nothing, "a", Gives::Text),
+    ("bytes", Of::Nothing, "a", Gives::Bytes),
+    ("bool", Of::Nothing, "a", Gives::Truth),
+    ("duration", Of::Nothing, "a", Gives::Duration),
+    ("timestamp", Of::Nothing, "a", Gives::Timestamp),
+    ("size", Of::Value, "s", Gives::Int),
+    ("size", Of::Value, "y", Gives::Int),
+    ("size", Of::Value, "l", Gives::Int),
+    ("size", Of::Value, "m", Gives::Int),
+    // Texts.
+    ("startsWith", Of::Value, "ss", Gives::Truth),
+    ("endsWith", Of::Value, "ss", Gives::Truth),
+    ("contains", Of::Value, "ss", Gives::Truth),
+    ("matches", Of::Value, "ss", Gives::Truth),
+    ("matches", Of::Nothing, "ss", Gives::Truth),
+    ("charAt", Of::Value, "si", Gives::Text),
+    ("indexOf", Of::Value, "ss", Gives::Int),
+    ("indexOf", Of::Value, "ssi", Gives::Int),
+    ("lastIndexOf", Of::Value, "ss", Gives::Int),
+    ("lastIndexOf", Of::Value, "ssi", Gives::Int),
+    ("lowerAscii", Of::Value, "s", Gives::Text),
+    ("upperAscii", Of::Value, "s", Gives::Text),
+    ("replace", Of::Value, "sss", Gives::Text),
+    ("replace", Of::Value, "sssi", Gives::Text),
+    ("split", Of::Value, "ss", Gives::Texts),
+    ("split", Of::Value, "ssi", Gives::Texts),
+    ("substring", Of::Value, "si", Gives::Text),
+    ("substring", Of::Value, "sii", Gives::Text),
+    ("trim", Of::Value, "s", Gives::Text),
+    ("format", Of::Value, "sl", Gives::Text),
+    ("join", Of::Value, "l", Gives::Text),
+    ("join", Of::Value, "ls", Gives::Text),
+    ("reverse", Of::Value, "s", Gives::Text),
+    ("strings.quote", Of::Nothing, "s", Gives::Text),
+    ("find", Of::Value, "ss", Gives::Text),
+    ("findAll", Of::Value, "ss", Gives::Texts),
+    ("findAll", Of::Value, "ssi", Gives::Texts),
+    ("base64.encode", Of::Nothing, "y", Gives::Text),
+    ("base64.decode", Of::Nothing, "s", Gives::Bytes),
+    // Lists and sets.
+    ("isSorted", Of::Value, "l", Gives::Truth),
+    ("sum", Of::Value, "l", Gives::Item),
+    ("min", Of::Value, "l", Gives::Item),
+    ("max", Of::Value, "l", Gives::Item),
+    ("indexOf", Of::Value, "la", Gives::Int),
+    ("lastIndexOf", Of::Value, "la", Gives::Int),
+    ("reverse", Of::Value, "l", Gives::Same),
+    ("slice", Of::Value, "lii", Gives::Same),
+    ("flatten", Of::Value, "l", Gives::Anything),
+    ("flatten", Of::Value, "li", Gives::Anything),
+    ("distinct", Of::Value, "l", Gives::Same),
+    ("sort", Of::Value, "l", Gives::Same),
+    ("first", Of::Value, "l", Gives::Anything),
+    ("last", Of::Value, "l", Gives::Anything),
+    ("sets.contains", Of::Nothing, "ll", Gives::Truth),
+    ("sets.intersects", Of::Nothing, "ll", Gives::Truth),
+    ("sets.equivalent", Of::Nothing, "ll", Gives::Truth),
+    ("math.least", Of::Nothing, "n", Gives::Same),
+    ("math.least", Of::Nothing, "nn", Gives::Same),
+    ("math.least", Of::Nothing, "nnn", Gives::Same),
+    ("math.least", Of::Nothing, "l", Gives::Item),
+    ("math.greatest", Of::Nothing, "n", Gives::Same),
+    ("math.greatest", Of::Nothing, "nn", Gives::Same),
+    ("math.greatest", Of::Nothing, "nnn", Gives::Same),
+    ("math.greatest", Of::Nothing, "l", Gives::Item),
+    // Addresses.
+    ("url", Of::Nothing, "s", Gives::Library(URL)),
+    ("isURL", Of::Nothing, "s", Gives::Truth),
+    ("getScheme", Of::Value, "U", Gives::Text),
+    ("getHost", Of::Value, "U", Gives::Text),
+    ("getHostname", Of::Value, "U", Gives::Text),
+    ("getPort", Of::Value, "U", Gives::Text),
+    ("getEscapedPath", Of::Value, "U", Gives::Text),
+    ("getQuery", Of::Value, "U", Gives::Query),
+    ("ip", Of::Nothing, "s", Gives::Library(IP)),
+    ("ip", Of::Value, "C", Gives::Library(IP)),
+    ("isIP", Of::Nothing, "s", Gives::Truth),
+    ("ip.isCanonical", Of::Nothing, "s", Gives::Truth),
+    ("family", Of::Value, "I", Gives::Int),
+    ("isUnspecified", Of::Value, "I", Gives::Truth),
+    ("isLoopback", Of::Value, "I", Gives::Truth),
+    ("isLinkLocalMulticast", Of::Value, "I", Gives::Truth),
+    ("isLinkLocalUnicast", Of::Value, "I", Gives::Truth),
+    ("isGlobalUnicast", Of::Value, "I", Gives::Truth),
+    ("cidr", Of::Nothing, "s", Gives::Library(CIDR)),
+    ("isCIDR", Of::Nothing, "s", Gives::Truth),
+    ("prefixLength", Of::Value, "C", Gives::Int),
+    ("masked", Of::Value, "C", Gives::Same),
+    ("containsIP", Of::Value, "Cs", Gives::Truth),
+    ("containsIP", Of::Value, "CI", Gives::Truth),
+    ("containsCIDR", Of::Value, "Cs", Gives::Truth),
+    ("containsCIDR", Of::Value, "CC", Gives::Truth),
+    // Amounts and versions.
+    ("quantity", Of::Nothing, "s", Gives::Library(QUANTITY)),
+    ("isQuantity", Of::Nothing, "s", Gives::Truth),
+    ("sign", Of::Value, "Q", Gives::Int),
+    ("isInteger", Of::Value, "Q", Gives::Truth),
+    ("asInteger", Of::Value, "Q", Gives::Int),
+    ("asApproximateFloat", Of::Value, "Q", Gives::Double),
+    ("add", Of::Value, "QQ", Gives::Same),
+    ("add", Of::Value, "Qi", Gives::Same),
+    ("sub", Of::Value, "QQ", Gives::Same),
+    ("sub", Of::Value, "Qi", Gives::Same),
+    ("semver", Of::Nothing, "s", Gives::Library(SEMVER)),
+    ("isSemver", Of::Nothing, "s", Gives::Truth),
+    ("major", Of::Value, "V", Gives::Int),
+    ("minor", Of::Value, "V", Gives::Int),
+    ("patch", Of::Value, "V", Gives::Int),
+    ("isGreaterThan", Of::Value, "QQ", Gives::Truth),
+    ("isGreaterThan", Of::Value, "VV", Gives::Truth),
+    ("isLessThan", Of::Value, "QQ", Gives::Truth),
+    ("isLessThan", Of::Value, "VV", Gives::Truth),
+    ("compareTo", Of::Value, "QQ", Gives::Int),
+    ("compareTo", Of::Value, "VV", Gives::Int),
+    // Optional values.
+    ("optional.of", Of::Nothing, "a", Gives::Optional),
+    ("optional.ofNonZeroValue", Of::Nothing, "a", Gives::Optional),
+    ("optional.none", Of::Nothing, "", Gives::Anything),
+    ("hasValue", Of::Value, "o", Gives::Truth),
+    ("value", Of::Value, "o", Gives::Item),
+    ("or", Of::Value, "oo", Gives::Same),
+    ("orValue", Of::Value, "oa", Gives::Item),
+    // Times.
+    ("getFullYear", Of::Value, "T", Gives::Int),
+    ("getFullYear", Of::Value, "Ts", Gives::Int),
+    ("getMonth", Of::Value, "T", Gives::Int),
+    ("getMonth", Of::Value, "Ts", Gives::Int),
+    ("getDayOfYear", Of::Value, "T", Gives::Int),
+    ("getDayOfYear", Of::Value, "Ts", Gives::Int),
+    ("getDayOfMonth", Of::Value, "T", Gives::Int),
+    ("getDayOfMonth", Of::Value, "Ts", Gives::Int),
+    ("getDate", Of::Value, "T", Gives::Int),
+    ("getDate", Of::Value, "Ts", Gives::Int),
+    ("getDayOfWeek", Of::Value, "T", Gives::Int),
+    ("getDayOfWeek", Of::Value, "Ts", Gives::Int),
+    ("getHours", Of::Value, "T", Gives::Int),
+    ("getHours", Of::Value, "Ts", Gives::Int),
+    ("getHours", Of::Value, "D", Gives::Int),
+    ("getMinutes", Of::Value, "T", Gives::Int),
+    ("getMinutes", Of::Value, "Ts", Gives::Int),
+    ("getMinutes", Of::Value, "D", Gives::Int),
+    ("getSeconds", Of::Value, "T", Gives::Int),
+    ("getSeconds", Of::Value, "Ts", Gives::Int),
+    ("getSeconds", Of::Value, "D", Gives::Int),
+    ("getMilliseconds", Of::Value, "T", Gives::Int),
+    ("getMilliseconds", Of::Value, "Ts", Gives::Int),
+    ("getMilliseconds", Of::Value, "D", Gives::Int),
+];
