@@ -1,6 +1,7 @@
 //! OpenAPI: what clients need to check fields and to merge.
 
 mod protobuf;
+mod words;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -154,6 +155,7 @@ impl Definitions {
                 (name, self.made(kind))
             }
         };
+        describe(&mut made, words::of_root);
         made["x-kubernetes-group-version-kind"] = gvk.clone();
         self.done.insert(name.clone(), made);
         if resource.allows("list") {
@@ -178,10 +180,13 @@ impl Definitions {
             if self.done.contains_key(&full) {
                 continue;
             }
-            let made = match schema::builtin().named(&name) {
+            let mut made = match schema::builtin().named(&name) {
                 Some(kind) => self.made(kind),
                 None => json!({"type": "object"}),
             };
+            if name == "meta.ObjectMeta" {
+                describe(&mut made, words::of_metadata);
+            }
             self.done.insert(full, made);
         }
         Value::Object(self.done)
@@ -270,6 +275,15 @@ impl Definitions {
         out["properties"]["kind"] = json!({"type": "string"});
         out["properties"]["metadata"] = metadata;
         out
+    }
+}
+
+/// Describes the fields that have no description of their own.
+fn describe(schema: &mut Value, words: fn(&str) -> Option<&'static str>) {
+    for (name, field) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        if let Some(text) = words(name).filter(|_| field.get("description").is_none()) {
+            field["description"] = text.into();
+        }
     }
 }
 

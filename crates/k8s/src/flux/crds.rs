@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::words;
+
 /// Returns the definitions of GitRepository, ExternalArtifact, OCIRepository, Bucket and Kustomization.
 #[must_use]
 pub fn crds() -> Vec<Value> {
@@ -35,6 +37,17 @@ impl Kind<'_> {
         if !self.short_names.is_empty() {
             names["shortNames"] = json!(self.short_names);
         }
+        let mut schema = json!({
+            "type": "object",
+            "properties": {
+                "apiVersion": string(),
+                "kind": string(),
+                "metadata": { "type": "object" },
+                "spec": self.spec,
+                "status": self.status,
+            },
+        });
+        words::describe(self.kind, &mut schema);
         json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
@@ -52,16 +65,7 @@ impl Kind<'_> {
                     "storage": true,
                     "subresources": { "status": {} },
                     "additionalPrinterColumns": self.columns,
-                    "schema": { "openAPIV3Schema": {
-                        "type": "object",
-                        "properties": {
-                            "apiVersion": string(),
-                            "kind": string(),
-                            "metadata": { "type": "object" },
-                            "spec": self.spec,
-                            "status": self.status,
-                        },
-                    } },
+                    "schema": { "openAPIV3Schema": schema },
                 }],
             },
         })
