@@ -85,6 +85,13 @@ impl Cause {
         Self { reason: "FieldValueDuplicate", message, field: field.into() }
     }
 
+    /// More items than there may be.
+    #[must_use]
+    pub fn too_many(field: impl Into<String>, count: usize, most: usize) -> Self {
+        let message = format!("Too many: {count}: must have at most {most} items");
+        Self { reason: "FieldValueTooMany", message, field: field.into() }
+    }
+
     /// A name of nothing.
     #[must_use]
     pub fn not_found(field: impl Into<String>, value: &Value) -> Self {

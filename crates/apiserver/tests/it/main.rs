@@ -2,6 +2,7 @@
 
 mod bounds;
 mod client;
+mod definitions;
 mod killed;
 mod load;
 mod refusals;

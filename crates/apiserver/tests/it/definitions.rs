@@ -1,0 +1,160 @@
+//! Definitions of custom kinds: which are taken, what is wrong with the others, what they explain.
+
+use std::process::Command;
+
+use anyhow::Context;
+use sealfast_apiserver::server::{Options, start};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_definitions_of_flux_are_taken_and_explain_themselves() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    for definition in sealfast_k8s::flux::crds() {
+        let (status, answer) = client.call("POST", DEFINITIONS, Some(definition)).await?;
+        assert_eq!(status, 201, "{answer}");
+    }
+    let home = tempfile::tempdir()?;
+    let kubeconfig = home.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, running.kubeconfig())?;
+    let explain = move |field: &str| -> anyhow::Result<String> {
+        let mut kubectl = Command::new("kubectl");
+        let output = kubectl
+            .args(["explain", field])
+            .env("HOME", home.path())
+            .env("KUBECONFIG", &kubeconfig)
+            .env_remove("https_proxy")
+            .output()
+            .context("kubectl is needed: apt-get install kubernetes-client")?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let texts = tokio::task::spawn_blocking(move || {
+        let fields = ["gitrepository.spec.ref", "kustomization.spec.decryption", "configmap.metadata"];
+        fields.into_iter().map(explain).collect::<anyhow::Result<Vec<_>>>()
+    });
+    let texts = texts.await??;
+    assert!(
+        texts[0].contains("A range of versions"),
+        "{}",
+        texts[0]
+    );
+    assert!(texts[1].contains("The format of encrypted files"), "{}", texts[1]);
+    assert!(texts[2].contains("Objects without which this one goes too"), "{}", texts[2]);
+    for text in texts {
+        assert!(!text.contains("<no description>") && !text.contains("<empty>"), "{text}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_that_are_not_structural_are_refused() -> anyhow::Result<()> {
+    let text = json!({"type": "string"});
+    let keyed = |key: &str| {
+        json!({
+            "type": "array", "items": {"type": "object", "properties": {"k": text}},
+            "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key],
+        })
+    };
+    let rule = |rule: Value| json!({"type": "string", "x-kubernetes-validations": [rule]});
+    let set = |items: Value| json!({"type": "array", "items": items, "x-kubernetes-list-type": "set"});
+    let cases = [
+        (json!({"type": "foo"}), "properties[a].type: Unsupported value: \"foo\""),
+        (
+            json!({"type": "string", "x-kubernetes-int-or-string": true}),
+            "must be empty if x-kubernetes-int-or-string is true",
+        ),
+        (keyed("k"), "items.properties[k].default: Required value"),
+        (keyed("z"), "entries must all be names of item properties"),
+        (json!({"type": "array", "items": text, "uniqueItems": true}), "uniqueItems: Forbidden"),
+        (json!({"type": "string", "pattern": "("}), "properties[a].pattern: Invalid value: \"(\""),
+        (rule(json!({"rule": "self >"})), "compilation failed"),
+        (rule(json!({"rule": "self.b == 1"})), "type 'string' does not support field selection"),
+        (rule(json!({"rule": "size(self)"})), "cel expression must evaluate to a bool"),
+        (rule(json!({"rule": "true", "reason": "No"})), "reason: Unsupported value: \"No\""),
+        (rule(json!({"rule": "true", "message": " "})), "message must be non-empty if specified"),
+        (rule(json!({"rule": "true\n&& true"})), "message must be specified if rule contains line breaks"),
+        (rule(json!({"rule": "true", "fieldPath": ".x"})), "fieldPath must be a valid path"),
+        (rule(json!({"rule": "true", "messageExpression": "1"})), "must evaluate to a string"),
+        (
+            json!({"type": "object", "x-kubernetes-map-type": "x"}),
+            "supported values: \"atomic\", \"granular\"",
+        ),
+        (json!({"type": "string", "anyOf": [{"type": "string"}]}), "anyOf[0].type: Forbidden: must be empty"),
+        (
+            json!({"type": "object", "oneOf": [{"properties": {"b": {"minLength": 1}}}]}),
+            "properties[a].properties[b]: Required value: because it is defined in",
+        ),
+        (
+            json!({"type": "object", "x-kubernetes-embedded-resource": true}),
+            "properties: Required value: must not be empty if x-kubernetes-embedded-resource is true",
+        ),
+        (set(json!({"type": "object"})), "must be atomic as item of a list with x-kubernetes-list-type=set"),
+        (
+            set(json!({"type": "string", "nullable": true})),
+            "cannot be nullable when x-kubernetes-list-type is set",
+        ),
+    ];
+    let schemas = cases.map(|(field, wanted)| {
+        (json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": field}}}}), wanted)
+    });
+    refused(&schemas).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_a_version_is_checked_too() -> anyhow::Result<()> {
+    let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {
+        "spec": {"type": "object", "properties": {"s": {"type": "string"}, "l": {"type": "array", "items": {"type": "string"}}}},
+    }}});
+    let with = |key: &str, value: Value| json!({"schema": schema, key: value});
+    let root = |schema: Value| json!({"schema": {"openAPIV3Schema": schema}});
+    let paths = |spec: &str, selector: &str| {
+        let paths = json!({"specReplicasPath": spec, "statusReplicasPath": ".status.r", "labelSelectorPath": selector});
+        with("subresources", json!({"scale": paths}))
+    };
+    let column = |kind: &str, path: &str| {
+        with("additionalPrinterColumns", json!([{"name": "c", "type": kind, "jsonPath": path}]))
+    };
+    refused(&[
+        (column("x", ".spec.s"), "spec.additionalPrinterColumns[0].type: Invalid value: \"x\": must be one of"),
+        (column("string", "spec.s"), "must be a simple json path starting with ."),
+        (paths(".x", ""), "spec.subresources.scale.specReplicasPath: Invalid value: \".x\": should be a json path under .spec"),
+        (paths(".spec.r", ".x"), "should be a json path under either .status or .spec"),
+        (with("selectableFields", json!([{"jsonPath": ".spec.x"}])), "does not refer to a valid field"),
+        (with("selectableFields", json!([{"jsonPath": ".spec.l"}])), "must point to a field of type string, boolean or integer"),
+        (with("selectableFields", json!([{"jsonPath": ".metadata.name"}])), "must not point to fields in metadata"),
+        (root(json!({"type": "object", "nullable": true})), "nullable cannot be true at the root"),
+        (root(json!({"type": "object", "additionalProperties": true})), "must not be used at the root"),
+        (
+            root(json!({"type": "object", "properties": {"metadata": {"type": "object", "maxProperties": 1}}})),
+            "must not specify anything other than name and generateName",
+        ),
+    ])
+    .await
+}
+
+/// Posts definitions of one version each and looks for a text in each refusal.
+async fn refused(versions: &[(Value, &str)]) -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    for (version, wanted) in versions {
+        let mut version = version.clone();
+        version["name"] = json!("v1");
+        version["served"] = json!(true);
+        version["storage"] = json!(true);
+        let names = json!({"plural": "broken", "kind": "Broken"});
+        let spec =
+            json!({"group": "b.example.com", "scope": "Namespaced", "names": names, "versions": [version]});
+        let object = json!({"metadata": {"name": "broken.b.example.com"}, "spec": spec});
+        let (status, answer) = client.call("POST", DEFINITIONS, Some(object)).await?;
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(status == 422 && message.contains(wanted), "{status} {message}, want {wanted}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
