@@ -2,11 +2,11 @@
 //!
 //! Follows: the apiextensions part of kube-apiserver 1.36, its texts as recorded. Pure.
 
+pub(crate) mod checker;
 mod format;
 mod functions;
 mod prune;
 mod rules;
-pub(crate) mod types;
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Definitions of custom kinds: which are taken, what is wrong with the others, what they explain.
+//! Definitions of custom kinds: taken, refused, explained.
 
 use std::process::Command;
 
@@ -36,11 +36,7 @@ async fn the_definitions_of_flux_are_taken_and_explain_themselves() -> anyhow::R
         fields.into_iter().map(explain).collect::<anyhow::Result<Vec<_>>>()
     });
     let texts = texts.await??;
-    assert!(
-        texts[0].contains("A range of versions"),
-        "{}",
-        texts[0]
-    );
+    assert!(texts[0].contains("A range of versions"), "{}", texts[0]);
     assert!(texts[1].contains("The format of encrypted files"), "{}", texts[1]);
     assert!(texts[2].contains("Objects without which this one goes too"), "{}", texts[2]);
     for text in texts {

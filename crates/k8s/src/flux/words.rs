@@ -1,4 +1,4 @@
-//! What each field of the definitions is for, in one sentence for `kubectl explain`.
+//! What each field of the definitions is for, for `kubectl explain`.
 
 use serde_json::Value;
 

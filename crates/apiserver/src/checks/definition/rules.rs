@@ -1,4 +1,4 @@
-//! The rules of a schema in CEL: their words, and whether they fit what they are about.
+//! The rules of a schema in CEL: their words, and whether they fit it.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::structural::Place;
 use crate::checks::list;
 use crate::fields::text;
 use crate::status_error::Cause;
-use crate::validate::types::{self, Wanted};
+use crate::validate::checker::{self, Wanted};
 
 /// What is wrong with the rules of one schema.
 pub(super) fn check(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>) {
@@ -19,13 +19,13 @@ pub(super) fn check(schema: &Value, path: &str, place: Place, causes: &mut Vec<C
             causes.push(Cause::invalid(format!("{path}.fieldPath"), &json!(below), why));
         }
         let place =
-            types::Place { root: place == Place::Root, optional_old: rule["optionalOldSelf"] == true };
+            checker::Place { root: place == Place::Root, optional_old: rule["optionalOldSelf"] == true };
         for (key, wanted) in [("rule", Wanted::Truth), ("messageExpression", Wanted::Text)] {
             let stated = text(rule, &[key]);
             if stated.trim().is_empty() {
                 continue;
             }
-            if let Some(why) = types::fault(stated, schema, place, wanted) {
+            if let Some(why) = checker::fault(stated, schema, place, wanted) {
                 let why = if key == "rule" { why } else { format!("messageExpression {why}") };
                 causes.push(Cause::invalid(format!("{path}.{key}"), rule, &why));
             }

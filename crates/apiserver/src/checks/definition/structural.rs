@@ -1,4 +1,4 @@
-//! Structural schemas: what they must say about every value, and what they may not say.
+//! Structural schemas: what they must say and what they may not.
 //!
 //! Follows: the structural checks of the apiextensions part of kube-apiserver 1.36.
 
