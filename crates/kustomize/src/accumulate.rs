@@ -263,7 +263,7 @@ impl Builder {
                 .descend(path)
                 .map_err(|error| Error::Root(format!("loader.New {:?}", error.chain())))?;
             self.component(accumulator, &below)
-                .map_err(|error| Error::Root(format!("accumulateDirectory: \"{}\"", error.chain())))?;
+                .map_err(|error| Error::Root(format!("accumulateDirectory: {:?}", error.chain())))?;
         }
         Ok(())
     }

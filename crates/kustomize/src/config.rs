@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::defaults;
 use crate::error::Error;
@@ -313,20 +312,4 @@ pub fn specs(entries: Vec<FieldSpecEntry>) -> Vec<FieldSpec> {
             FieldSpec::new(gvk, &entry.path, entry.create)
         })
         .collect()
-}
-
-/// Reads a list of field specs of a plugin.
-///
-/// # Errors
-/// When a field is unknown or of another type.
-pub fn specs_from(value: Value) -> Result<Vec<FieldSpec>, Error> {
-    static WRAPPER: Record = Record { name: "Plugin", fields: &[("fieldSpecs", SPECS)] };
-    #[derive(Deserialize, Default)]
-    #[serde(default, rename_all = "camelCase")]
-    struct Wrapper {
-        field_specs: Vec<FieldSpecEntry>,
-    }
-    let wrapped = serde_json::json!({ "fieldSpecs": value });
-    let wrapped = decode::lenient_record(wrapped, &WRAPPER).map_err(Error::Plugin)?;
-    Ok(specs(typed::<Wrapper>(wrapped, "fieldSpecs")?.field_specs))
 }

@@ -197,7 +197,7 @@ fn is_blank(blanks: &[Vec<Step>], annotation: &str) -> bool {
 
 /// Adds and removes the annotations and labels that belong to the build.
 fn finish(resource: &mut Resource, metadata: &[String]) {
-    let is_noted = !resource.former.is_empty() || resource.needs_hash;
+    let is_noted = resource.is_noted();
     let annotations = resource
         .value
         .get_mut("metadata")

@@ -149,7 +149,7 @@ fn items_of(list: &Resource) -> Result<Vec<Resource>, Error> {
 }
 
 /// Checks that an object has a kind and, unless it is a list, a name.
-fn check_object(resource: &Resource) -> Result<(), Error> {
+pub(crate) fn check_object(resource: &Resource) -> Result<(), Error> {
     let value = &resource.value;
     if !value.is_object() {
         return Err(Error::Object(format!("expected an object but got {}", decode::kind(value))));
@@ -377,22 +377,20 @@ fn is_merge(key: &Node) -> bool {
 }
 
 /// Returns a float as JSON: whole numbers in the range of integers lose their point.
-fn float(number: f64) -> Result<Value, String> {
+pub(crate) fn float(number: f64) -> Result<Value, String> {
     if !number.is_finite() {
         return Err(format!("json: unsupported value: {number}"));
     }
     if number.fract() == 0.0 {
-        if (0.0..18_446_744_073_709_551_616.0).contains(&number) {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "whole and in range"
-            )]
-            return Ok(Value::Number((number as u64).into()));
-        }
-        if (-9_223_372_036_854_775_808.0..0.0).contains(&number) {
-            #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
-            return Ok(Value::Number((number as i64).into()));
+        // By its digits: those that tell a large float from its neighbours, and zeros behind them.
+        let digits = number.abs().to_string();
+        let whole = if number < 0.0 {
+            format!("-{digits}").parse::<i64>().map(Number::from)
+        } else {
+            digits.parse::<u64>().map(Number::from)
+        };
+        if let Ok(whole) = whole {
+            return Ok(Value::Number(whole));
         }
     }
     Number::from_f64(number).map(Value::Number).ok_or_else(|| format!("json: unsupported value: {number}"))

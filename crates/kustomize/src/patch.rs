@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::manifest;
 use crate::patch::json6902::Operation;
 use crate::patch::schema::Schema;
-use crate::resource::{Resource, child_map, text};
+use crate::resource::{Resource, child_map};
 use crate::resources::Resources;
 use crate::select::{Matcher, Selector};
 use crate::spec::PatchOptions;
@@ -83,7 +83,16 @@ impl Patch {
             Source::Path(path) => format!("[path: {path:?}]"),
             Source::Inline => format!("[patch: {content:?}]"),
         };
-        let operations = json6902::parse(content)?;
+        let operations = json6902::parse(content).map_err(|error| match source {
+            Source::Path(path) if content.is_empty() => {
+                Error::Patch(format!("patch file '{path}' empty seems to be empty"))
+            }
+            _ => error.within(format!("decoding {content}")),
+        })?;
+        if operations.is_empty() {
+            let file = if let Source::Path(path) = source { path.as_str() } else { "" };
+            return Err(Error::Patch(format!("patch appears to be empty; file={file}, JsonOp={content}")));
+        }
         Ok(Self {
             content: Content::Json(operations),
             target: Some((target.clone(), Matcher::new(target)?)),
@@ -129,13 +138,13 @@ impl Patch {
     }
 }
 
-/// Whether the original would have written notes into the annotations before the patch.
+/// Whether operations remember the id that an object has before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notes {
-    /// There are annotations, whether the object had any or not.
-    Present,
-    /// Only the object's own.
-    Absent,
+    /// References follow where they change the name.
+    Taken,
+    /// Of `patchesJson6902`: nothing is noted.
+    Omitted,
 }
 
 /// Merges a patch into the one object that has or had its id.
@@ -244,16 +253,20 @@ fn operate_at(
     notes: Notes,
 ) -> Result<(), Error> {
     let resource = resources.at_mut(at);
-    resource.remember_id();
-    if notes == Notes::Present
+    if notes == Notes::Taken {
+        resource.remember_id();
+    }
+    if resource.is_noted()
         && let Some(metadata) = resource.metadata_mut()
     {
         child_map(metadata, "annotations");
     }
     json6902::apply(&mut resource.value, operations)?;
+    // Null is written out by then, which a merge no longer takes for a blank.
+    resource.blanks.clear();
     drop_empty_annotations(&mut resource.value);
-    if text(&resource.value, "kind").is_empty() && !resource.is_gone() {
-        return Err(Error::Patch("missing kind in object after JSON patch".to_owned()));
+    if !resource.is_gone() {
+        manifest::check_object(resource)?;
     }
     resources.note(at);
     Ok(())

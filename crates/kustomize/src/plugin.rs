@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::accumulate::{Accumulator, Builder};
-use crate::config::specs_from;
+use crate::config::specs;
 use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
 use crate::generate;
@@ -20,7 +20,7 @@ use crate::resource::{Resource, text};
 use crate::resources::Resources;
 use crate::select::{Matcher, Selector};
 use crate::spec::decode;
-use crate::spec::records::{CONFIG_MAP_ARGS, IMAGE, REPLACEMENT, REPLICA, SECRET_ARGS};
+use crate::spec::records::{ADD_TARGET_FILE, CONFIG_MAP_ARGS, SECRET_ARGS, SETTINGS};
 use crate::spec::{self, GeneratorArgs, typed};
 use crate::steps;
 use crate::transform::names::{self, End};
@@ -40,7 +40,8 @@ pub(crate) fn generate(
     let configs =
         configs(builder, loader, items).map_err(|error| error.within("loading generator plugins"))?;
     for config in configs {
-        for mut resource in generated(&config, loader)? {
+        let made = generated(&config, loader).map_err(|error| error.within("loading generator plugins"))?;
+        for mut resource in made {
             if builder.keeps_origins() {
                 resource.origin = Some(origin::of_external(&configured_in(&config), &config));
             }
@@ -197,9 +198,10 @@ struct Settings {
     set_role_binding_subjects: String,
     prefix: String,
     suffix: String,
-    image_tag: Option<Value>,
-    replica: Option<Value>,
-    replacements: Vec<Value>,
+    field_specs: Vec<spec::FieldSpecEntry>,
+    image_tag: spec::Image,
+    replica: spec::Replica,
+    replacements: Vec<spec::ReplacementEntry>,
     path: String,
     patch: String,
     target: Option<Selector>,
@@ -230,9 +232,9 @@ fn transformed(
     if text(&config.value, "apiVersion") != BUILTIN {
         return Err(refuse(config));
     }
-    let mut own = fields(config);
-    let field_specs = specs_from(own.remove("fieldSpecs").unwrap_or(Value::Null))?;
-    let settings: Settings = typed(Value::Object(own.into_iter().collect()), config.kind())?;
+    let own = decode::lenient_record(Value::Object(fields(config).into_iter().collect()), &SETTINGS);
+    let mut settings: Settings = typed(own.map_err(Error::Plugin)?, config.kind())?;
+    let field_specs = specs(std::mem::take(&mut settings.field_specs));
     match config.kind() {
         "AnnotationsTransformer" => labels::run(resources, &settings.annotations, &field_specs),
         "LabelTransformer" => labels::run(resources, &settings.labels, &field_specs),
@@ -243,30 +245,15 @@ fn transformed(
             names::affix(resources, End::Prefix, &settings.prefix, &field_specs)?;
             names::affix(resources, End::Suffix, &settings.suffix, &field_specs)
         }
-        "ImageTagTransformer" => {
-            let image = decode::lenient_record(settings.image_tag.unwrap_or(Value::Null), &IMAGE)
-                .map_err(Error::Plugin)?;
-            images::run(resources, &typed(image, "imageTag")?, &field_specs)
-        }
-        "ReplicaCountTransformer" => {
-            let replica = decode::lenient_record(settings.replica.unwrap_or(Value::Null), &REPLICA)
-                .map_err(Error::Plugin)?;
-            replicas::run(resources, &typed(replica, "replica")?, &field_specs)
-        }
+        "ImageTagTransformer" => images::run(resources, &settings.image_tag, &field_specs),
+        "ReplicaCountTransformer" => replicas::run(resources, &settings.replica, &field_specs),
         "ReplacementTransformer" => {
-            let entries: Result<Vec<spec::ReplacementEntry>, Error> = settings
-                .replacements
-                .into_iter()
-                .map(|entry| {
-                    typed(decode::lenient_record(entry, &REPLACEMENT).map_err(Error::Plugin)?, "replacements")
-                })
-                .collect();
-            replacements::run(resources, &entries?, &|path: &str| loader.read(path))
+            replacements::run(resources, &settings.replacements, &|path: &str| loader.read(path))
         }
         "PatchTransformer" => {
             let entry = entry(settings.path, settings.patch, settings.target, settings.options);
             let patch = steps::read_patch(loader, &entry)?;
-            patch.apply(resources, builder.schema(), crate::patch::Notes::Present)
+            patch.apply(resources, builder.schema(), crate::patch::Notes::Taken)
         }
         "PatchStrategicMergeTransformer" => {
             let mut items = settings.paths;
@@ -301,7 +288,9 @@ fn namespace(config: &Resource, settings: &Settings, fields: Vec<FieldSpec>) -> 
         "allServiceAccounts" => Subjects::AllServiceAccounts,
         "none" => Subjects::None,
         other => {
-            return Err(Error::Plugin(format!("invalid value \"{other}\" for setRoleBindingSubjects")));
+            return Err(Error::Plugin(format!(
+                "invalid value \"{other}\" for setRoleBindingSubjects: must be one of \"defaultOnly\", \"none\" or \"allServiceAccounts\""
+            )));
         }
     };
     Ok(Namespace { name: config.namespace().to_owned(), fields, unset_only: settings.unset_only, subjects })
@@ -316,8 +305,9 @@ fn add_value(resources: &mut Resources, loader: &Loader<'_>, mut settings: Setti
         let content = loader.read(&settings.target_file_path)?;
         let value = sealfast_yaml::json::from_yaml(&content)
             .map_err(|error| Error::Plugin(format!("{}: {error}", settings.target_file_path)))?;
-        let list = value.get("targets").cloned().unwrap_or(Value::Array(Vec::new()));
-        settings.targets = typed(list, "targets")?;
+        let file = decode::lenient_record(value, &ADD_TARGET_FILE).map_err(Error::Plugin)?;
+        settings.targets =
+            typed(file.get("targets").cloned().unwrap_or(Value::Array(Vec::new())), "targets")?;
     }
     for target in &settings.targets {
         let matcher = Matcher::new(&target.selector.clone().unwrap_or_default())?;

@@ -168,6 +168,12 @@ impl Resource {
         self.value.as_object().is_none_or(Map::is_empty)
     }
 
+    /// Whether the original would keep notes in annotations, so that the object had some.
+    #[must_use]
+    pub(crate) fn is_noted(&self) -> bool {
+        !self.former.is_empty() || self.needs_hash
+    }
+
     /// Returns the `metadata` mapping, made when it is missing.
     pub fn metadata_mut(&mut self) -> Option<&mut Map<String, Value>> {
         child_map(self.value.as_object_mut()?, "metadata")

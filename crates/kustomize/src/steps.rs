@@ -46,7 +46,7 @@ pub(crate) fn run(
     let patches: Result<Vec<Patch>, Error> =
         file.patches.iter().map(|entry| read_patch(loader, entry)).collect();
     for patch in patches? {
-        patch.apply(resources, builder.schema(), Notes::Present)?;
+        patch.apply(resources, builder.schema(), Notes::Taken)?;
         if builder.keeps_transformations() {
             done(builder, resources, "PatchTransformer");
         }
@@ -69,12 +69,13 @@ pub(crate) fn run(
         names::affix(resources, End::Suffix, &file.name_suffix, &config.name_suffix)?;
         done(builder, resources, "SuffixTransformer");
     }
-    for label in file.labels.iter().filter(|label| !label.pairs.is_empty()) {
+    for label in &file.labels {
         let fields = label_fields(label, &config)?;
         labels::run(resources, &label.pairs, &fields)?;
         done(builder, resources, "LabelTransformer");
     }
-    if !file.common_labels.is_empty() {
+    // The original runs it for either field, and notes that it did.
+    if !file.common_labels.is_empty() || !file.labels.is_empty() {
         labels::run(resources, &file.common_labels, &config.common_labels)?;
         done(builder, resources, "LabelTransformer");
     }
@@ -122,13 +123,18 @@ fn label_fields(label: &Label, config: &crate::config::Config) -> Result<Vec<Fie
     Ok(fields)
 }
 
+/// Says, as the original does, which fields of a file made trouble.
+fn configuring(transformer: &str, config: &serde_json::Value) -> String {
+    let config = sealfast_yaml::json::to_yaml(config);
+    format!("trouble configuring builtin {transformer} with config: `\n{config}`")
+}
+
 /// Reads an entry of `patches`.
 pub(crate) fn read_patch(loader: &Loader<'_>, entry: &spec::Patch) -> Result<Patch, Error> {
     let inline = entry.patch.trim();
-    let shown = shown(entry);
-    let wrong = |error: Error| {
-        error.within(format!("trouble configuring builtin PatchTransformer with config: `\n{shown}`"))
-    };
+    let config = shown(entry, "patch");
+    let wrong = |error: Error| error.within(configuring("PatchTransformer", &config));
+    let shown = sealfast_yaml::json::to_yaml(&config);
     let (text, source) = match (inline.is_empty(), entry.path.is_empty()) {
         (true, true) => {
             return Err(wrong(Error::Patch(format!("must specify one of patch and path in\n{shown}"))));
@@ -154,15 +160,15 @@ pub(crate) fn read_patch(loader: &Loader<'_>, entry: &spec::Patch) -> Result<Pat
     })
 }
 
-/// Returns an entry as the original shows it in messages.
-fn shown(entry: &spec::Patch) -> String {
+/// Returns an entry as the original shows it in messages, the inline patch under the name it has there.
+fn shown(entry: &spec::Patch, patch: &str) -> serde_json::Value {
     let mut map = serde_json::Map::new();
     let put = |map: &mut serde_json::Map<String, serde_json::Value>, key: &str, text: &str| {
         if !text.is_empty() {
             map.insert(key.to_owned(), serde_json::Value::String(text.to_owned()));
         }
     };
-    put(&mut map, "patch", &entry.patch);
+    put(&mut map, patch, &entry.patch);
     put(&mut map, "path", &entry.path);
     if let Some(target) = &entry.target {
         let mut fields = serde_json::Map::new();
@@ -179,7 +185,7 @@ fn shown(entry: &spec::Patch) -> String {
         }
         map.insert("target".to_owned(), serde_json::Value::Object(fields));
     }
-    sealfast_yaml::json::to_yaml(&serde_json::Value::Object(map))
+    serde_json::Value::Object(map)
 }
 
 /// Applies `patchesStrategicMerge`: each item is tried as YAML, then as a file.
@@ -189,18 +195,19 @@ pub(crate) fn old_strategic(
     loader: &Loader<'_>,
     items: &[String],
 ) -> Result<(), Error> {
+    let wrong = |error: Error| {
+        let config = serde_json::json!({ "paths": items });
+        error.within(configuring("PatchStrategicMergeTransformer", &config))
+    };
     let mut patches = Vec::new();
     for item in items {
-        match manifest::objects(item.as_bytes(), "") {
-            Ok(objects) if !objects.is_empty() => patches.extend(objects),
-            _ => {
-                let objects = loader.read(item).and_then(|content| manifest::objects(&content, item));
-                patches.extend(objects?);
-            }
-        }
+        let inline = manifest::objects(item.as_bytes(), "");
+        let read = || loader.read(item).and_then(|content| manifest::objects(&content, item));
+        patches.extend(inline.or_else(|_| read()).map_err(wrong)?);
     }
     if patches.is_empty() {
-        return Err(Error::Patch("patches file is empty".to_owned()));
+        let listed = items.join(" ");
+        return Err(wrong(Error::Patch(format!("patch appears to be empty; files=[{listed}], Patch="))));
     }
     patches.iter().try_for_each(|patch| {
         patch::merge_into_one(resources, patch, PatchOptions::default(), builder.schema())
@@ -215,19 +222,24 @@ pub(crate) fn old_json(
     loader: &Loader<'_>,
     entry: &spec::Patch,
 ) -> Result<(), Error> {
+    let wrong = |error: Error| error.within(configuring("PatchJson6902Transformer", &shown(entry, "jsonOp")));
+    let patch = read_old_json(loader, entry).map_err(wrong)?;
+    patch.apply(resources, builder.schema(), Notes::Omitted)
+}
+
+fn read_old_json(loader: &Loader<'_>, entry: &spec::Patch) -> Result<Patch, Error> {
+    let wrong = |what: &str| Err(Error::Patch(what.to_owned()));
     let Some(target) = entry.target.as_ref().filter(|target| !target.name.is_empty()) else {
-        return Err(Error::Patch("must specify the target name".to_owned()));
+        return wrong("must specify the target name");
     };
     let (text, source) = match (entry.patch.is_empty(), entry.path.is_empty()) {
-        (true, true) => return Err(Error::Patch("must specify a file path or a jsonOp".to_owned())),
-        (false, false) => {
-            return Err(Error::Patch("must specify a file path or jsonOp, not both".to_owned()));
-        }
+        (true, true) => return wrong("empty file path and empty jsonOp"),
+        (false, false) => return wrong("must specify a file path or jsonOp, not both"),
         (false, true) => (entry.patch.clone(), Source::Inline),
         (true, false) => {
             let content = loader.read(&entry.path)?;
             (String::from_utf8_lossy(&content).into_owned(), Source::Path(entry.path.clone()))
         }
     };
-    Patch::parse_json(&text, &source, target)?.apply(resources, builder.schema(), Notes::Absent)
+    Patch::parse_json(&text, &source, target)
 }

@@ -1,28 +1,20 @@
 //! JSON patch (RFC 6902) with the habits of the library that the original uses.
 //!
-//! Negative indexes count from the end, `add` needs a parent, and the messages are the library's.
+//! Negative indexes count from the end, `add` needs a parent, `replace` needs none of what it
+//! replaces in a mapping, a null is the same as nothing, and the messages are the library's.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::manifest;
 
 /// One operation.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    kind: Kind,
-    path: String,
-    from: String,
-    value: Option<Value>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Add,
-    Remove,
-    Replace,
-    Move,
-    Copy,
-    Test,
+    kind: String,
+    path: Option<String>,
+    from: Option<String>,
+    value: Value,
 }
 
 /// Reads a patch: JSON when it begins with a bracket, else YAML.
@@ -52,46 +44,28 @@ fn operation(item: &Value) -> Result<Operation, Error> {
             "json: cannot unmarshal value into Go value of type jsonpatch.Operation".to_owned(),
         ));
     };
-    let part = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let kind = match part("op").as_str() {
-        "add" => Kind::Add,
-        "remove" => Kind::Remove,
-        "replace" => Kind::Replace,
-        "move" => Kind::Move,
-        "copy" => Kind::Copy,
-        "test" => Kind::Test,
-        other => return Err(Error::Patch(format!("Unexpected kind: {other}"))),
-    };
-    Ok(Operation { kind, path: part("path"), from: part("from"), value: fields.get("value").cloned() })
+    let part = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+    Ok(Operation {
+        kind: part("op").unwrap_or_else(|| "unknown".to_owned()),
+        path: part("path"),
+        from: part("from"),
+        value: fields.get("value").cloned().unwrap_or(Value::Null),
+    })
 }
 
 /// Applies all operations in order.
+///
+/// All numbers of the document become floating point numbers on the way, so large ones lose digits.
 ///
 /// # Errors
 /// When one does not apply.
 pub fn apply(document: &mut Value, operations: &[Operation]) -> Result<(), Error> {
     let mut copied = 0;
-    operations.iter().try_for_each(|operation| match operation.kind {
-        Kind::Add => add(document, &operation.path, operation.value.clone().unwrap_or(Value::Null), "add"),
-        Kind::Remove => remove(document, &operation.path, "remove").map(drop),
-        Kind::Replace => replace(document, &operation.path, operation.value.clone().unwrap_or(Value::Null)),
-        Kind::Move => {
-            let value = remove(document, &operation.from, "move")?;
-            add(document, &operation.path, value, "move")
-        }
-        Kind::Copy => {
-            let value = get(document, &operation.from, "copy")?.clone();
-            copied += weight(&value);
-            if copied > MAX_COPIED {
-                return Err(Error::Patch(format!(
-                    "copy operations from '{}' make the object larger than {MAX_COPIED} bytes",
-                    operation.from
-                )));
-            }
-            add(document, &operation.path, value, "copy")
-        }
-        Kind::Test => test(document, operation),
-    })
+    for operation in operations {
+        operation.apply(document, &mut copied).map_err(Error::Patch)?;
+    }
+    round(document);
+    Ok(())
 }
 
 /// How much the copies of one patch may add to an object, in bytes: each could double it.
@@ -109,141 +83,219 @@ pub(crate) fn weight(value: &Value) -> usize {
     }
 }
 
-fn missing(operation: &str, what: &str) -> Error {
-    Error::Patch(format!("{operation} operation does not apply: doc is missing {what}: missing value"))
+/// Gives numbers the precision that they have as floating point numbers.
+fn round(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(round),
+        Value::Array(items) => items.iter_mut().for_each(round),
+        Value::Number(number) => {
+            const EXACT: u64 = 1 << 53;
+            let is_exact = number.as_i64().is_some_and(|whole| whole.unsigned_abs() <= EXACT);
+            let rounded = number.as_f64().filter(|_| !is_exact).map(manifest::float);
+            if let Some(Ok(rounded)) = rounded {
+                *value = rounded;
+            }
+        }
+        _ => {}
+    }
 }
 
-/// Splits a pointer into its parent and its last part.
-fn split(path: &str) -> (&str, String) {
-    let (parent, last) = path.rsplit_once('/').unwrap_or(("", path));
-    (parent, unescape(last))
+impl Operation {
+    fn apply(&self, document: &mut Value, copied: &mut usize) -> Result<(), String> {
+        match self.kind.as_str() {
+            "add" => self.add(document),
+            "remove" => self.remove(document),
+            "replace" => self.replace(document),
+            "move" => self.move_value(document),
+            "copy" => self.copy(document, copied),
+            "test" => self.test(document),
+            other => Err(format!("Unexpected kind: {other}")),
+        }
+    }
+
+    fn path(&self) -> Result<&str, String> {
+        let missing = || format!("{} operation failed to decode path: missing value", self.kind);
+        self.path.as_deref().ok_or_else(missing)
+    }
+
+    fn from(&self) -> Result<&str, String> {
+        let missing = || {
+            format!(
+                "{} operation failed to decode from: operation, missing from field: missing value",
+                self.kind
+            )
+        };
+        self.from.as_deref().ok_or_else(missing)
+    }
+
+    /// Says that there is nothing that could hold what a path names.
+    fn no_parent(&self, what: &str, path: &str) -> String {
+        format!("{} operation does not apply: {what}: {path}: missing value", self.kind)
+    }
+
+    fn add(&self, document: &mut Value) -> Result<(), String> {
+        let path = self.path()?;
+        let quoted = format!("\"{path}\"");
+        let (parent, key) =
+            parent(document, path).ok_or_else(|| self.no_parent("doc is missing path", &quoted))?;
+        insert(parent, &key, self.value.clone())
+            .map_err(|why| format!("error in add for path: '{path}': {why}"))
+    }
+
+    fn remove(&self, document: &mut Value) -> Result<(), String> {
+        let path = self.path()?;
+        let quoted = format!("\"{path}\"");
+        let (parent, key) =
+            parent(document, path).ok_or_else(|| self.no_parent("doc is missing path", &quoted))?;
+        take(parent, &key).map(drop).map_err(|why| format!("error in remove for path: '{path}': {why}"))
+    }
+
+    fn replace(&self, document: &mut Value) -> Result<(), String> {
+        let path = self.path()?;
+        if path.is_empty() {
+            if !self.value.is_object() && !self.value.is_array() {
+                return Err("replace operation value must be object or array".to_owned());
+            }
+            *document = self.value.clone();
+            return Ok(());
+        }
+        let (parent, key) =
+            parent(document, path).ok_or_else(|| self.no_parent("doc is missing path", path))?;
+        match parent {
+            Value::Array(items) => match index(&key, items.len()).ok().and_then(|at| items.get_mut(at)) {
+                Some(place) => *place = self.value.clone(),
+                None => return Err(self.no_parent("doc is missing key", path)),
+            },
+            _ => insert(parent, &key, self.value.clone())?,
+        }
+        Ok(())
+    }
+
+    fn move_value(&self, document: &mut Value) -> Result<(), String> {
+        let from = self.from()?;
+        let (old, key) =
+            parent(document, from).ok_or_else(|| self.no_parent("doc is missing from path", from))?;
+        let value = take(old, &key).map_err(|why| format!("error in move for path: '{key}': {why}"))?;
+        let path = self.path()?;
+        let (new, key) =
+            parent(document, path).ok_or_else(|| self.no_parent("doc is missing destination path", path))?;
+        insert(new, &key, value).map_err(|why| format!("error in move for path: '{path}': {why}"))
+    }
+
+    fn copy(&self, document: &mut Value, copied: &mut usize) -> Result<(), String> {
+        let from = self.from()?;
+        let (old, key) =
+            parent(document, from).ok_or_else(|| self.no_parent("doc is missing from path", from))?;
+        let value = get(old, &key).map_err(|why| format!("error in copy for from: '{from}': {why}"))?.clone();
+        *copied += weight(&value);
+        if *copied > MAX_COPIED {
+            return Err(format!(
+                "copy operations from '{from}' make the object larger than {MAX_COPIED} bytes"
+            ));
+        }
+        let path = self.path()?;
+        let (new, key) =
+            parent(document, path).ok_or_else(|| self.no_parent("doc is missing destination path", path))?;
+        insert(new, &key, value).map_err(|why| format!("error while adding value during copy: {why}"))
+    }
+
+    fn test(&self, document: &mut Value) -> Result<(), String> {
+        let path = self.path()?;
+        let is_as_wanted = if path.is_empty() {
+            is_equal(document, &self.value)
+        } else {
+            let (parent, key) =
+                parent(document, path).ok_or_else(|| self.no_parent("is missing path", path))?;
+            let found =
+                get(parent, &key).map_err(|why| format!("error in test for path: '{path}': {why}"))?;
+            is_equal(found, &self.value)
+        };
+        if is_as_wanted { Ok(()) } else { Err(format!("testing value {path} failed: test failed")) }
+    }
+}
+
+/// Returns what holds the place that a pointer names, and the place's key in it.
+///
+/// What stands before the first slash counts for nothing.
+fn parent<'a>(document: &'a mut Value, path: &str) -> Option<(&'a mut Value, String)> {
+    let (_, rest) = path.split_once('/')?;
+    let (way, key) = match rest.rsplit_once('/') {
+        Some((way, key)) => (way.split('/').map(unescape).collect(), key),
+        None => (Vec::new(), rest),
+    };
+    let mut value = document;
+    for part in way {
+        value = match value {
+            Value::Object(map) => map.get_mut(&part)?,
+            Value::Array(items) => {
+                let at = index(&part, items.len()).ok()?;
+                items.get_mut(at)?
+            }
+            _ => return None,
+        };
+    }
+    (value.is_object() || value.is_array()).then(|| (value, unescape(key)))
 }
 
 fn unescape(part: &str) -> String {
     part.replace("~1", "/").replace("~0", "~")
 }
 
-fn parent_mut<'a>(
-    document: &'a mut Value,
-    path: &str,
-    operation: &str,
-) -> Result<(&'a mut Value, String), Error> {
-    let (parent, last) = split(path);
-    let mut value = document;
-    for part in parent.split('/').skip(1).map(unescape) {
-        let next = match value {
-            Value::Object(map) => map.get_mut(&part),
-            Value::Array(items) => index(&part, items.len()).and_then(|at| items.get_mut(at)),
-            _ => None,
-        };
-        value = next.ok_or_else(|| missing(operation, &format!("path: {path}")))?;
-    }
-    if !value.is_object() && !value.is_array() {
-        return Err(missing(operation, &format!("path: {path}")));
-    }
-    Ok((value, last))
+/// Reads the index of a place in a list of a length; negative ones count from the end.
+fn index(key: &str, len: usize) -> Result<usize, String> {
+    let number: i64 = key.parse().map_err(|_| format!("strconv.Atoi: parsing \"{key}\": invalid syntax"))?;
+    let from_start =
+        if number < 0 { number.saturating_add(i64::try_from(len).unwrap_or(i64::MAX)) } else { number };
+    let at = usize::try_from(from_start).ok().filter(|&at| at < len);
+    at.ok_or_else(|| format!("Unable to access invalid index: {number}: invalid index referenced"))
 }
 
-/// Reads a list index; negative ones count from the end.
-fn index(part: &str, len: usize) -> Option<usize> {
-    let number: i64 = part.parse().ok()?;
-    let len = i64::try_from(len).ok()?;
-    usize::try_from(if number < 0 { number + len } else { number }).ok()
-}
-
-fn add(document: &mut Value, path: &str, value: Value, operation: &str) -> Result<(), Error> {
-    if path.is_empty() {
-        *document = value;
-        return Ok(());
-    }
-    let (parent, last) = parent_mut(document, path, operation)?;
+fn get<'a>(parent: &'a Value, key: &str) -> Result<&'a Value, String> {
     match parent {
-        Value::Object(map) => {
-            map.insert(last, value);
-        }
-        Value::Array(items) if last == "-" => items.push(value),
+        Value::Array(items) => index(key, items.len()).map(|at| &items[at]),
+        _ => Ok(parent.get(key).unwrap_or(&Value::Null)),
+    }
+}
+
+fn insert(parent: &mut Value, key: &str, value: Value) -> Result<(), String> {
+    match parent {
+        Value::Array(items) if key == "-" => items.push(value),
         Value::Array(items) => {
-            let at = index(&last, items.len() + 1).filter(|&at| at <= items.len()).ok_or_else(|| {
-                Error::Patch(format!(
-                    "error in {operation} for path: '{path}': Unable to access invalid index: {last}: invalid index referenced"
-                ))
-            })?;
-            items.insert(at, value);
+            if key.parse::<i64>().is_err() {
+                return Err(format!(
+                    "value was not a proper array index: '{key}': strconv.Atoi: parsing \"{key}\": invalid syntax"
+                ));
+            }
+            items.insert(index(key, items.len() + 1)?, value);
+        }
+        Value::Object(map) => {
+            map.insert(key.to_owned(), value);
         }
         _ => {}
     }
     Ok(())
 }
 
-fn remove(document: &mut Value, path: &str, operation: &str) -> Result<Value, Error> {
-    let (parent, last) = parent_mut(document, path, operation)?;
-    let removed = match parent {
-        Value::Object(map) => map.shift_remove(&last).ok_or("key"),
-        Value::Array(items) => match index(&last, items.len()).filter(|&at| at < items.len()) {
-            Some(at) => Ok(items.remove(at)),
-            None => Err("index"),
-        },
-        _ => Err("key"),
-    };
-    removed.map_err(|what| {
-        let reason = if what == "key" {
-            format!("Unable to remove nonexistent key: {last}: missing value")
-        } else {
-            format!("Unable to access invalid index: {last}: invalid index referenced")
-        };
-        Error::Patch(format!(
-            "{operation} operation does not apply: error in remove for path: '{path}': {reason}"
-        ))
-    })
-}
-
-fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), Error> {
-    if path.is_empty() {
-        *document = value;
-        return Ok(());
+fn take(parent: &mut Value, key: &str) -> Result<Value, String> {
+    let missing = || format!("Unable to remove nonexistent key: {key}: missing value");
+    match parent {
+        Value::Array(items) => index(key, items.len()).map(|at| items.remove(at)),
+        Value::Object(map) => map.shift_remove(key).ok_or_else(missing),
+        _ => Err(missing()),
     }
-    let (parent, last) = parent_mut(document, path, "replace")?;
-    let place = match parent {
-        Value::Object(map) => map.get_mut(&last),
-        Value::Array(items) => index(&last, items.len()).and_then(|at| items.get_mut(at)),
-        _ => None,
-    };
-    *place.ok_or_else(|| missing("replace", &format!("key: {path}")))? = value;
-    Ok(())
-}
-
-fn get<'a>(document: &'a Value, path: &str, operation: &str) -> Result<&'a Value, Error> {
-    find(document, path).ok_or_else(|| missing(operation, &format!("path: {path}")))
-}
-
-fn find<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('/').skip(1).map(unescape).try_fold(document, |value, part| match value {
-        Value::Object(map) => map.get(&part),
-        Value::Array(items) => index(&part, items.len()).and_then(|at| items.get(at)),
-        _ => None,
-    })
-}
-
-fn test(document: &Value, operation: &Operation) -> Result<(), Error> {
-    let found = find(document, &operation.path).unwrap_or(&Value::Null);
-    let wanted = operation.value.as_ref().unwrap_or(&Value::Null);
-    if is_equal(found, wanted) {
-        return Ok(());
-    }
-    Err(Error::Patch(format!("testing value {} failed: test failed", operation.path)))
 }
 
 /// Compares values; numbers by what they are worth.
 fn is_equal(a: &Value, b: &Value) -> bool {
+    let all = |a: &Map<String, Value>, b: &Map<String, Value>| {
+        a.iter().all(|(key, value)| b.get(key).is_some_and(|other| is_equal(value, other)))
+    };
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_equal(a, b))
         }
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| is_equal(value, other)))
-        }
+        (Value::Object(a), Value::Object(b)) => a.len() == b.len() && all(a, b),
         _ => a == b,
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::id::GvkRef;
 
 /// Fields of built-in types that lead to a merged list, as `Type field Target keys`.
 ///
@@ -104,39 +105,6 @@ admissionregistration.k8s.io/v1beta1/MutatingWebhookConfiguration Webhooks
 admissionregistration.k8s.io/v1beta1/ValidatingWebhookConfiguration Webhooks
 ";
 
-/// Versions whose other kinds have a schema that knows the metadata.
-const PLAIN: [&str; 29] = [
-    "v1",
-    "apps/v1",
-    "autoscaling/v1",
-    "autoscaling/v2beta1",
-    "autoscaling/v2beta2",
-    "batch/v1",
-    "networking.k8s.io/v1",
-    "networking.k8s.io/v1beta1",
-    "policy/v1",
-    "policy/v1beta1",
-    "rbac.authorization.k8s.io/v1",
-    "rbac.authorization.k8s.io/v1beta1",
-    "storage.k8s.io/v1",
-    "storage.k8s.io/v1beta1",
-    "scheduling.k8s.io/v1",
-    "scheduling.k8s.io/v1beta1",
-    "node.k8s.io/v1",
-    "node.k8s.io/v1beta1",
-    "discovery.k8s.io/v1",
-    "discovery.k8s.io/v1beta1",
-    "events.k8s.io/v1",
-    "events.k8s.io/v1beta1",
-    "coordination.k8s.io/v1",
-    "coordination.k8s.io/v1beta1",
-    "certificates.k8s.io/v1",
-    "certificates.k8s.io/v1beta1",
-    "apiextensions.k8s.io/v1",
-    "apiregistration.k8s.io/v1",
-    "flowcontrol.apiserver.k8s.io/v1beta1",
-];
-
 /// What is known of a type.
 #[derive(Debug, Default)]
 pub struct Type {
@@ -159,6 +127,8 @@ pub struct Field {
 pub struct Schema {
     types: HashMap<String, Type>,
     roots: HashMap<(String, String), String>,
+    /// Whether the other kinds of the built-in document are known, of which only the metadata is merged.
+    is_builtin: bool,
 }
 
 impl Schema {
@@ -170,7 +140,7 @@ impl Schema {
     }
 
     fn from_tables() -> Self {
-        let mut schema = Self::default();
+        let mut schema = Self { is_builtin: true, ..Self::default() };
         for line in FIELDS.lines() {
             let mut words = line.split(' ');
             let mut word = || words.next().unwrap_or_default();
@@ -187,10 +157,6 @@ impl Schema {
             let (version, kind) = path.rsplit_once('/').unwrap_or(("", path));
             schema.roots.insert((version.to_owned(), kind.to_owned()), target.to_owned());
         }
-        for version in PLAIN {
-            schema.roots.insert((version.to_owned(), String::new()), "Object".to_owned());
-        }
-        schema.roots.insert(("extensions/v1beta1".to_owned(), "Ingress".to_owned()), "Object".to_owned());
         schema
     }
 
@@ -229,8 +195,12 @@ impl Schema {
     /// Returns the type of a whole object.
     #[must_use]
     pub fn root(&self, api_version: &str, kind: &str) -> Option<&Type> {
-        let find = |kind: &str| self.roots.get(&(api_version.to_owned(), kind.to_owned()));
-        let name = find(kind).or_else(|| find(""))?;
+        let is_plain = || self.is_builtin && GvkRef::parse(api_version, kind).has_known_scope();
+        let name = match self.roots.get(&(api_version.to_owned(), kind.to_owned())) {
+            Some(name) => name,
+            None if is_plain() => "Object",
+            None => return None,
+        };
         self.types.get(name)
     }
 

@@ -17,8 +17,8 @@ const DIRECTIVE: &str = "$patch";
 /// # Errors
 /// When the two differ in shape, or a directive is unknown.
 pub fn merge(resource: &mut Resource, patch: &Value, schema: &Schema) -> Result<(), Error> {
-    let root = schema.root(text(&resource.value, "apiVersion"), resource.kind());
     let merger = Merger { schema };
+    let root = merger.type_of(Some(&resource.value), Some(patch));
     drop_blanks(resource, &merger, root);
     let dest = std::mem::take(&mut resource.value);
     let merged = merger.value(Some(dest), Some(patch), Known { of: root, keys: None })?;
@@ -83,6 +83,14 @@ impl<'a> Merger<'a> {
         Known { of: self.schema.target(field), keys: field.and_then(Field::merge_keys) }
     }
 
+    /// Returns the type that an object names itself: a whole one, or one that lies in a field of no known type.
+    fn type_of(&self, dest: Option<&Value>, patch: Option<&Value>) -> Option<&'a Type> {
+        [dest, patch].into_iter().flatten().find_map(|object| {
+            let (version, kind) = (text(object, "apiVersion"), text(object, "kind"));
+            if version.is_empty() || kind.is_empty() { None } else { self.schema.root(version, kind) }
+        })
+    }
+
     fn visits(&self, path: &[Step], root: Option<&Type>) -> bool {
         let mut known = Known { of: root, keys: None };
         for step in path {
@@ -109,7 +117,8 @@ impl<'a> Merger<'a> {
             None => Ok(if patch.is_some() { None } else { dest }),
             Some(Value::Object(_)) => {
                 check(dest.as_ref(), patch, Value::is_object, "MappingNode")?;
-                self.mapping(dest, patch, known.of)
+                let of = known.of.or_else(|| self.type_of(dest.as_ref(), patch));
+                self.mapping(dest, patch, of)
             }
             Some(Value::Array(_)) => {
                 check(dest.as_ref(), patch, Value::is_array, "SequenceNode")?;

@@ -52,7 +52,7 @@ pub(crate) fn record(value: Value, record: &'static Record) -> Result<Value, Str
     Decoder { owner: record.name, path: Vec::new(), unknown: Unknown::Refused }.whole(value, record)
 }
 
-/// As [`record`], but leaves unknown fields out instead of refusing them.
+/// As [`record`], but leaves unknown fields out instead of refusing them, and takes numbers and truth values for text.
 pub(crate) fn lenient_record(value: Value, record: &'static Record) -> Result<Value, String> {
     Decoder { owner: record.name, path: Vec::new(), unknown: Unknown::Dropped }.whole(value, record)
 }
@@ -89,6 +89,11 @@ impl Decoder {
             (Shape::Any, value)
             | (Shape::Text, value @ Value::String(_))
             | (Shape::Flag, value @ Value::Bool(_)) => Ok(value),
+            (Shape::Text, value @ (Value::Number(_) | Value::Bool(_)))
+                if self.unknown == Unknown::Dropped =>
+            {
+                Ok(Value::String(sealfast_yaml::json::to_yaml(&value).trim_end().to_owned()))
+            }
             (Shape::Whole(_), value @ Value::Number(_)) if value.is_i64() || value.is_u64() => Ok(value),
             (Shape::Whole(name), Value::Number(number)) => {
                 Err(self.mismatch(&format!("number {number}"), &Shape::Whole(name)))

@@ -199,6 +199,48 @@ static SORT_OPTIONS: Record = Record {
 static LEGACY_SORT_OPTIONS: Record =
     Record { name: "LegacySortOptions", fields: &[("orderFirst", TEXT_LIST), ("orderLast", TEXT_LIST)] };
 
+/// The fields that the built-in transformers are configured by.
+pub(crate) static SETTINGS: Record = Record {
+    name: "Settings",
+    fields: &[
+        ("annotations", Shape::Texts),
+        ("labels", Shape::Texts),
+        ("fieldSpecs", Shape::List(&Shape::Record(&FIELD_SPEC))),
+        ("unsetOnly", Shape::Flag),
+        ("setRoleBindingSubjects", Shape::Text),
+        ("prefix", Shape::Text),
+        ("suffix", Shape::Text),
+        ("imageTag", Shape::Record(&IMAGE)),
+        ("replica", Shape::Record(&REPLICA)),
+        ("replacements", Shape::List(&Shape::Record(&REPLACEMENT))),
+        ("path", Shape::Text),
+        ("patch", Shape::Text),
+        ("target", Shape::Record(&SELECTOR)),
+        ("options", Shape::Record(&PATCH_OPTIONS)),
+        ("paths", TEXT_LIST),
+        ("patches", Shape::Text),
+        ("jsonOp", Shape::Text),
+        ("value", Shape::Text),
+        ("targets", ADD_TARGETS),
+        ("targetFilePath", Shape::Text),
+    ],
+};
+
+/// The file that `targetFilePath` of a `ValueAddTransformer` names.
+pub(crate) static ADD_TARGET_FILE: Record =
+    Record { name: "TargetFile", fields: &[("targets", ADD_TARGETS)] };
+
+const ADD_TARGETS: Shape = Shape::List(&Shape::Record(&ADD_TARGET));
+
+static ADD_TARGET: Record = Record {
+    name: "Target",
+    fields: &[
+        ("selector", Shape::Record(&SELECTOR)),
+        ("fieldPath", Shape::Text),
+        ("filePathPosition", Shape::Whole("int")),
+    ],
+};
+
 /// One entry of `configMapGenerator`.
 pub(crate) static CONFIG_MAP_ARGS: Record = Record {
     name: "ConfigMapArgs",

@@ -19,6 +19,11 @@ pub enum Subjects {
     None,
 }
 
+/// Whether the subjects of objects of a kind have rules of their own.
+fn is_binding_kind(kind: &str) -> bool {
+    matches!(kind, "RoleBinding" | "ClusterRoleBinding")
+}
+
 /// A namespace transformer.
 #[derive(Clone, Debug, Default)]
 pub struct Namespace {
@@ -68,7 +73,7 @@ impl Namespace {
     fn change(&self, resource: &mut Resource) -> Result<(), Error> {
         let gvk = resource.gvk();
         let has_renamed_kind = gvk.group.is_empty() && gvk.version == "v1";
-        let is_binding = matches!(gvk.kind, "RoleBinding" | "ClusterRoleBinding");
+        let is_binding = is_binding_kind(gvk.kind);
         if !gvk.is_cluster_scoped() && (!self.unset_only || resource.namespace().is_empty()) {
             resource.set_metadata("namespace", &self.name);
         }
@@ -78,15 +83,28 @@ impl Namespace {
         for spec in &self.fields {
             let is_built_in = spec.path == "metadata/namespace";
             let is_foreign_name = spec.path == "metadata/name" && !has_renamed_kind;
-            if is_built_in || is_foreign_name {
+            let is_subject =
+                is_binding && is_binding_kind(&spec.gvk.kind) && spec.path == "subjects/namespace";
+            if is_built_in || is_foreign_name || is_subject {
                 continue;
             }
-            spec.visit(resource, Leaf::Scalar, &mut |value| {
-                self.set(value);
-                Ok(())
-            })?;
+            let set = &mut |value: &mut Value| self.set_scalar(value);
+            spec.visit(resource, Leaf::Scalar, set)
+                .map_err(|error| error.within("namespace field specs must target scalar nodes"))?;
         }
         Ok(())
+    }
+
+    fn set_scalar(&self, value: &mut Value) -> Result<(), Error> {
+        let found = match value {
+            Value::Array(_) => "SequenceNode",
+            Value::Object(_) => "MappingNode",
+            _ => {
+                self.set(value);
+                return Ok(());
+            }
+        };
+        Err(Error::Transform(format!("wrong node kind: expected ScalarNode but got {found}")))
     }
 
     fn set(&self, value: &mut Value) {

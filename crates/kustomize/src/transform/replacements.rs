@@ -196,21 +196,19 @@ fn copy(
         return Ok(());
     }
     let create = if options.create { "find or create" } else { "find" };
-    let not_found =
-        || Error::Replacement(format!("unable to {create} field \"{text}\" in replacement target"));
+    let not_found = format!("unable to {create} field \"{text}\" in replacement target");
     let mut count = 0;
     let weight = weight(value);
-    visit(&mut resource.value, path, missing, &mut |place, is_new| {
+    let visited = visit(&mut resource.value, path, missing, &mut |place, is_new| {
         count += 1;
         if weight.saturating_mul(count) > MAX_COPIED {
-            return Err(Error::Replacement(format!(
-                "field \"{text}\" in replacement target grows by more than {MAX_COPIED} bytes"
-            )));
+            return Err(Error::Limit(format!("the copies are larger than {MAX_COPIED} bytes")));
         }
         *place = written(place, is_new, value, options)?;
         Ok(())
-    })?;
-    if count == 0 { Err(not_found()) } else { Ok(()) }
+    });
+    visited.map_err(|error| error.within(not_found.clone()))?;
+    if count == 0 { Err(Error::Replacement(not_found)) } else { Ok(()) }
 }
 
 /// Returns what a place holds after the value has been written there.

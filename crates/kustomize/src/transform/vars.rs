@@ -29,9 +29,10 @@ pub fn bind(bound: &mut Vec<Bound>, vars: &[Var], resources: &Resources) -> Resu
     for var in vars {
         let wanted = reference(var);
         let fits = |id: &Id| {
-            id.gvk.is_selected_by(&wanted.gvk)
+            id.gvk == wanted.gvk
                 && id.name == wanted.name
-                && (wanted.namespace.is_empty() || id.effective_namespace() == wanted.effective_namespace())
+                && (wanted.namespace.is_empty() && !wanted.gvk.is_cluster_scoped()
+                    || id.effective_namespace() == wanted.effective_namespace())
         };
         let items = resources.items();
         let mut found = resources.ever_named(&wanted.name);
@@ -40,7 +41,7 @@ pub fn bind(bound: &mut Vec<Bound>, vars: &[Var], resources: &Resources) -> Resu
             return Err(Error::Variable(format!(
                 "found {} resId matches for var {} (unable to disambiguate)",
                 found.len(),
-                var.name
+                shown(var)
             )));
         }
         new.push(Bound { var: var.clone(), id: found.first().map(|&at| items[at].id()) });
@@ -60,6 +61,15 @@ pub fn append(bound: &mut Vec<Bound>, more: Vec<Bound>) -> Result<(), Error> {
         bound.push(one);
     }
     Ok(())
+}
+
+/// Returns a variable as messages name it.
+fn shown(var: &Var) -> String {
+    format!("{{{} {} {{{}}}}}", var.name, reference(var).gvk, field_path(var))
+}
+
+fn field_path(var: &Var) -> &str {
+    if var.fieldref.field_path.is_empty() { "metadata.name" } else { &var.fieldref.field_path }
 }
 
 fn reference(var: &Var) -> Id {
@@ -94,19 +104,21 @@ pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> 
 
 fn value(resources: &Resources, bound: &Bound) -> Result<Value, Error> {
     let var = &bound.var;
-    let field_path =
-        if var.fieldref.field_path.is_empty() { "metadata.name" } else { &var.fieldref.field_path };
     let unknown = || {
         Error::Variable(format!(
-            "var '{{{} {} {{{field_path}}}}}' cannot be mapped to a field in the set of known resources",
-            var.name,
-            reference(var)
+            "var '{}' cannot be mapped to a field in the set of known resources",
+            shown(var)
         ))
     };
     let id = bound.id.as_ref().ok_or_else(unknown)?;
     let found = resources.with_any_id(id);
     let item = found.first().map(|&at| &resources.items()[at]).ok_or_else(unknown)?;
-    let value = find(&item.value, &field_parts(field_path)).ok_or_else(unknown)?;
+    let value = find(&item.value, &field_parts(field_path(var))).ok_or_else(|| {
+        Error::Variable(format!(
+            "field specified in var '{}' not found in corresponding resource",
+            shown(var)
+        ))
+    })?;
     if value.is_array() || value.is_object() { Err(unknown()) } else { Ok(value.clone()) }
 }
 

@@ -6,5 +6,6 @@ mod files;
 mod finer_points;
 mod flux;
 mod laws;
+mod patches;
 mod refusals;
 mod substitution;

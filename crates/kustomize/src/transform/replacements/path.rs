@@ -10,7 +10,7 @@ use crate::resource::scalar_text;
 /// One part of a path.
 #[derive(Clone, Debug)]
 pub(crate) enum Segment {
-    /// A key of a mapping, or an index of a list.
+    /// A key of a mapping, or an index of a list; in a target a number is only ever an index.
     Key(String),
     /// Elements of a list with a field like this, or scalars like this when there is no field.
     Match {
@@ -162,6 +162,10 @@ fn in_mapping(
     missing: Missing,
     change: &mut dyn FnMut(&mut Value, bool) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    if key.parse::<usize>().is_ok() {
+        let what = "wrong node kind: expected SequenceNode but got MappingNode";
+        return Err(Error::Replacement(what.to_owned()));
+    }
     let is_missing = map.get(key).is_none_or(Value::is_null);
     if !is_missing {
         return map.get_mut(key).map_or(Ok(()), |child| visit(child, rest, missing, change));

@@ -1,0 +1,176 @@
+//! Patches and plugins where the original has habits of its own.
+
+use sealfast_kustomize::engine::{Options, build};
+use sealfast_kustomize::files::Memory;
+
+const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cfg}\ndata: {a: \"1\"}\n";
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, envFrom: [{configMapRef: {name: cfg}}]}]}\n";
+
+/// Builds a kustomization over a config map and a pod that uses it.
+fn outcome(file: &str, more: &[(&str, &str)]) -> Result<String, String> {
+    let mut files = Memory::new();
+    files.insert("/app/map.yaml", MAP);
+    files.insert("/app/pod.yaml", POD);
+    files.insert("/app/kustomization.yaml", file);
+    for (path, content) in more {
+        files.insert(path, *content);
+    }
+    build(&files, "/app", &Options::default()).map(|built| built.to_yaml()).map_err(|error| error.chain())
+}
+
+/// Applies one operation to the config map.
+fn operated(operation: &str) -> Result<String, String> {
+    let patch = format!("patches:\n- target: {{kind: ConfigMap}}\n  patch: '[{operation}]'\n");
+    outcome(&format!("resources: [map.yaml]\n{patch}"), &[])
+}
+
+#[test]
+fn an_operation_may_replace_what_a_mapping_does_not_have() {
+    let built = operated(r#"{"op": "replace", "path": "/data/b", "value": "2"}"#).unwrap();
+    assert!(built.contains("data:\n  a: \"1\"\n  b: \"2\"\n"), "{built}");
+}
+
+#[test]
+fn an_operation_copies_nothing_as_null() {
+    let built = operated(r#"{"op": "copy", "from": "/none", "path": "/data/b"}"#).unwrap();
+    assert!(built.contains("  b: null\n"), "{built}");
+}
+
+#[test]
+fn operations_say_why_they_do_not_apply() {
+    let refusals = [
+        (
+            r#"{"op": "remove", "path": "/data/b"}"#,
+            "error in remove for path: '/data/b': Unable to remove nonexistent key: b: missing value",
+        ),
+        (
+            r#"{"op": "add", "path": "/x/y", "value": 1}"#,
+            "add operation does not apply: doc is missing path: \"/x/y\": missing value",
+        ),
+        (r#"{"op": "add", "value": 1}"#, "add operation failed to decode path: missing value"),
+        (
+            r#"{"op": "move", "from": "/q", "path": "/r"}"#,
+            "error in move for path: 'q': Unable to remove nonexistent key: q: missing value",
+        ),
+        (r#"{"op": "test", "path": "/data/a", "value": 1}"#, "testing value /data/a failed: test failed"),
+        (r#"{"op": "twist", "path": "/data/a"}"#, "Unexpected kind: twist"),
+        (
+            r#"{"op": "remove", "path": "/metadata/name"}"#,
+            "missing metadata.name in object {{v1 ConfigMap} {{ } map[] map[]}}",
+        ),
+        (
+            r#"{"op": "replace", "path": "", "value": {"kind": "X"}}"#,
+            "missing metadata.name in object {{ X} {{ } map[] map[]}}",
+        ),
+    ];
+    for (operation, expected) in refusals {
+        assert_eq!(operated(operation).unwrap_err(), expected, "{operation}");
+    }
+}
+
+#[test]
+fn operations_take_numbers_for_floating_point_numbers() {
+    let built = operated(r#"{"op": "add", "path": "/data/n", "value": 12345678901234567890}"#).unwrap();
+    assert!(built.contains("\"n\": 12345678901234567000\n"), "{built}");
+}
+
+#[test]
+fn references_follow_names_of_patches_but_not_of_the_old_field() {
+    let patch = "  target: {version: v1, kind: ConfigMap, name: cfg}\n  patch: '[{\"op\": \"replace\", \"path\": \"/metadata/name\", \"value\": \"new\"}]'\n";
+    let resources = "resources: [map.yaml, pod.yaml]\n";
+    let new = outcome(&format!("{resources}patches:\n-{}", &patch[1..]), &[]).unwrap();
+    assert!(new.contains("configMapRef:\n        name: new\n"), "{new}");
+    let old = outcome(&format!("{resources}patchesJson6902:\n-{}", &patch[1..]), &[]).unwrap();
+    assert!(old.contains("configMapRef:\n        name: cfg\n"), "{old}");
+}
+
+#[test]
+fn the_old_field_finds_annotations_only_where_something_was_noted() {
+    let patch = "patchesJson6902:\n- target: {kind: ConfigMap, name: cfg}\n  patch: '[{\"op\": \"add\", \"path\": \"/metadata/annotations/a\", \"value\": \"b\"}]'\n";
+    let refused = outcome(&format!("resources: [map.yaml]\n{patch}"), &[]).unwrap_err();
+    assert!(refused.contains("doc is missing path"), "{refused}");
+    let built = outcome(&format!("resources: [map.yaml]\nnamePrefix: x-\n{patch}"), &[]).unwrap();
+    assert!(built.contains("  annotations:\n    a: b\n"), "{built}");
+}
+
+#[test]
+fn a_patch_brings_its_own_schema_to_an_unknown_kind() {
+    let own = "apiVersion: apps/v1\nkind: Mine\nmetadata: {name: m}\nspec: {template: {spec: {containers: [{name: a, image: x}]}}}\n";
+    let file = "resources: [own.yaml]\npatches:\n- target: {name: m}\n  patch: |-\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: any}\n    spec: {template: {spec: {containers: [{name: b}]}}}\n";
+    let built = outcome(file, &[("/app/own.yaml", own)]).unwrap();
+    assert!(built.contains("      - name: b\n      - image: x\n        name: a\n"), "{built}");
+}
+
+#[test]
+fn an_object_in_a_field_of_an_unknown_kind_is_merged_by_its_own_schema() {
+    let own = "apiVersion: x/v1\nkind: Mine\nmetadata: {name: m}\nspec: {pod: {apiVersion: v1, kind: Pod, spec: {containers: [{name: a, image: x}]}}}\n";
+    let file = "resources: [own.yaml]\npatches:\n- patch: |-\n    apiVersion: x/v1\n    kind: Mine\n    metadata: {name: m}\n    spec: {pod: {spec: {containers: [{name: b}]}}}\n";
+    let built = outcome(file, &[("/app/own.yaml", own)]).unwrap();
+    assert!(built.contains("      - name: b\n      - image: x\n        name: a\n"), "{built}");
+}
+
+#[test]
+fn fields_that_could_not_be_read_are_shown_with_the_step() {
+    let refused = outcome("resources: [map.yaml]\npatchesStrategicMerge: [none.yaml]\n", &[]).unwrap_err();
+    let begin =
+        "trouble configuring builtin PatchStrategicMergeTransformer with config: `\npaths:\n- none.yaml\n`: ";
+    assert!(refused.starts_with(begin), "{refused}");
+    let empty = outcome("resources: [map.yaml]\npatchesStrategicMerge: [\"# nothing\"]\n", &[]).unwrap_err();
+    assert!(empty.ends_with("patch appears to be empty; files=[# nothing], Patch="), "{empty}");
+}
+
+#[test]
+fn plugins_take_numbers_and_truth_values_for_text() {
+    let plugin = "apiVersion: builtin\nkind: AnnotationsTransformer\nmetadata: {name: n}\nannotations: {on: true, n: 12, f: 1.5}\nfieldSpecs: [{path: metadata/annotations, create: true}]\n";
+    let built =
+        outcome("resources: [map.yaml]\ntransformers: [p.yaml]\n", &[("/app/p.yaml", plugin)]).unwrap();
+    assert!(
+        built.contains("  annotations:\n    f: \"1.5\"\n    \"n\": \"12\"\n    \"on\": \"true\"\n"),
+        "{built}"
+    );
+}
+
+#[test]
+fn names_of_plugin_fields_may_be_written_in_any_case() {
+    let plugin = "apiVersion: builtin\nkind: PatchTransformer\nmetadata: {name: n}\nPath: patch.yaml\n";
+    let patch = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cfg}\ndata: {b: \"2\"}\n";
+    let more = [("/app/p.yaml", plugin), ("/app/patch.yaml", patch)];
+    let built = outcome("resources: [map.yaml]\ntransformers: [p.yaml]\n", &more).unwrap();
+    assert!(built.contains("  b: \"2\"\n"), "{built}");
+}
+
+#[test]
+fn the_namespace_of_subjects_is_no_field_of_the_namespace_plugin() {
+    let binding = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: b}\nsubjects: [{kind: User, name: u, namespace: own}]\n";
+    let plugin = |path: &str| {
+        format!(
+            "apiVersion: builtin\nkind: NamespaceTransformer\nmetadata: {{name: n, namespace: new}}\nfieldSpecs: [{{path: {path}, kind: ClusterRoleBinding}}]\n"
+        )
+    };
+    let build = |path: &str| {
+        let more = [("/app/b.yaml", binding), ("/app/p.yaml", &*plugin(path))];
+        outcome("resources: [b.yaml]\ntransformers: [p.yaml]\n", &more)
+    };
+    assert!(build("subjects/namespace").unwrap().contains("namespace: own\n"));
+    let refused = build("subjects").unwrap_err();
+    assert!(refused.contains("namespace field specs must target scalar nodes"), "{refused}");
+}
+
+#[test]
+fn variables_name_their_objects_whole() {
+    let vars = "vars:\n- name: X\n  objref: {kind: ConfigMap, name: cfg}\n";
+    let refused = outcome(&format!("resources: [map.yaml]\n{vars}"), &[]).unwrap_err();
+    let expected = "var '{X ConfigMap.[noVer].[noGrp] {metadata.name}}' cannot be mapped to a field in the set of known resources";
+    assert_eq!(refused, expected);
+    let vars = "vars:\n- name: X\n  objref: {apiVersion: v1, kind: ConfigMap, name: cfg}\n  fieldref: {fieldPath: data.none}\n";
+    let refused = outcome(&format!("resources: [map.yaml]\n{vars}"), &[]).unwrap_err();
+    assert!(refused.contains("not found in corresponding resource"), "{refused}");
+}
+
+#[test]
+fn a_number_in_the_path_of_a_replacement_is_an_index() {
+    let file = "resources: [map.yaml]\nreplacements:\n- sourceValue: x\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [data.5], options: {create: true}}]\n";
+    let refused = outcome(file, &[]).unwrap_err();
+    let expected = "unable to find or create field \"data.5\" in replacement target: wrong node kind: expected SequenceNode but got MappingNode";
+    assert_eq!(refused, expected);
+}
