@@ -14,6 +14,7 @@ use crate::fields::{self, get, text};
 use crate::kinds::Resource;
 use crate::status_error::Cause;
 
+pub(crate) use definition::schemas_of;
 pub(crate) use metadata::{label_value, qualified as label_key};
 
 /// What is wrong with a new object.

@@ -79,9 +79,9 @@ impl Query {
         self.0.iter().filter(|(known, _)| known == key).map(|(_, value)| value.as_str()).collect()
     }
 
-    /// `true`, `1` and a bare key are yes.
+    /// Everything but `false`, `0` and nothing at all is yes.
     pub(crate) fn flag(&self, key: &str) -> bool {
-        self.get(key).is_some_and(|value| matches!(value, "" | "1" | "true" | "True" | "TRUE" | "t" | "T"))
+        self.get(key).is_some_and(|value| !value.eq_ignore_ascii_case("false") && value != "0")
     }
 
     pub(crate) fn number(&self, key: &str) -> Result<Option<i64>, Status> {

@@ -17,6 +17,7 @@ mod crds;
 mod defaults;
 mod discovery;
 mod doubled;
+pub mod engine;
 pub mod error;
 mod fields;
 mod gc;

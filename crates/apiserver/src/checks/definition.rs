@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::fields::{self, get, text};
 use crate::status_error::Cause;
-use structural::Place;
 
 /// What is wrong with a definition.
 pub(super) fn check(definition: &Value) -> Vec<Cause> {
@@ -46,7 +45,7 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
     for_each(versions, "selectableFields", "selectableFields", |version, part, path| {
         causes.extend(selectable(version, part, &path));
     });
-    schemas(versions, &mut causes);
+    causes.extend(schemas_of(versions));
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
         let why = "must have exactly one version marked as storage version";
         causes.push(Cause::invalid("spec.versions", &spec["versions"], why));
@@ -234,7 +233,9 @@ fn selectable(version: &Value, stated: &Value, path: &str) -> Vec<Cause> {
     causes
 }
 
-fn schemas(versions: &[Value], causes: &mut Vec<Cause>) {
+/// What is wrong with the schemas of the versions of a definition.
+pub(crate) fn schemas_of(versions: &[Value]) -> Vec<Cause> {
+    let mut causes = Vec::new();
     let of = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
     let same = versions.iter().all(|version| of(version) == of(&versions[0]));
     for (at, version) in versions.iter().enumerate() {
@@ -254,8 +255,9 @@ fn schemas(versions: &[Value], causes: &mut Vec<Cause>) {
         if schema["nullable"] == true {
             causes.push(Cause::forbidden(format!("{path}.nullable"), "nullable cannot be true at the root"));
         }
-        structural::check(&schema, &path, Place::Root, causes);
+        structural::check(&schema, &path, &mut causes);
     }
+    causes
 }
 
 fn is_dns_1035(text: &str) -> bool {

@@ -5,6 +5,9 @@
 //! Every record is AES-256-GCM under the key file beside it, names and Secrets included, so the file tells
 //! nothing but sizes. A record cut short by a kill or a power cut is dropped at the next start; a record that
 //! cannot be read although others follow it is damage, and the server does not start over it.
+//! Where the disk is full a write is refused and nothing of it is kept; reads go on, and so do writes once there is
+//! room. The file is written anew, beside the old one and renamed over it, when most of it is history: a kill leaves
+//! the old or the new one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -108,12 +111,11 @@ impl Journal {
         for (revision, key, value) in live {
             out.extend(seal(&self.cipher, revision, Some(key), Some(value))?);
         }
-        let mut file = private(&fresh)?;
-        let written = file.set_len(0).and_then(|()| file.write_all(&out)).and_then(|()| file.sync_data());
-        written
-            .and_then(|()| std::fs::rename(&fresh, &self.path))
-            .and_then(|()| sync_folder(&self.path))
-            .map_err(|source| failed("write", &fresh, source))?;
+        let file = put_in_place(&fresh, &self.path, &out).inspect_err(|_| {
+            // What there is of it takes room that the next writes need, and another try so soon would fail as well.
+            let _ = std::fs::remove_file(&fresh);
+            self.length_when_rewritten = self.length;
+        })?;
         self.length = out.len() as u64;
         self.length_when_rewritten = self.length;
         self.file = Arc::new(file);
@@ -137,6 +139,17 @@ impl Journal {
         self.length = self.length.max(HEADER.len() as u64);
         Ok(())
     }
+}
+
+/// Writes a file beside another one, hands it to the disk and renames it over that one.
+fn put_in_place(fresh: &Path, path: &Path, content: &[u8]) -> Result<File, Error> {
+    let mut file = private(fresh)?;
+    let written = file.set_len(0).and_then(|()| file.write_all(content)).and_then(|()| file.sync_data());
+    written
+        .and_then(|()| std::fs::rename(fresh, path))
+        .and_then(|()| sync_folder(path))
+        .map_err(|source| failed("write", fresh, source))?;
+    Ok(file)
 }
 
 /// Opens a file of mode 0600 for reading and writing, created when absent.
@@ -307,6 +320,57 @@ mod tests {
         let mut bytes = file(2);
         bytes.extend([0; 4096]);
         assert_eq!(read(&bytes), Ok(2));
+    }
+
+    /// A journal in a folder of its own, with one object in it.
+    fn journal(dir: &Path) -> Journal {
+        let path = dir.join("state");
+        let (mut journal, records) = Journal::open(&path, &dir.join("key"), &[7; 32]).expect("it is opened");
+        assert!(records.is_empty());
+        journal.append(1, ("configmaps", "n", "c"), Some(b"{}")).expect("it is written");
+        journal
+    }
+
+    fn kept(dir: &Path) -> usize {
+        let opened = Journal::open(&dir.join("state"), &dir.join("key"), &[7; 32]);
+        opened.expect("it is opened").1.len()
+    }
+
+    #[test]
+    fn a_full_disk_refuses_writes_and_keeps_what_was_acknowledged() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = journal(dir.path());
+        let file = std::mem::replace(
+            &mut journal.file,
+            Arc::new(OpenOptions::new().write(true).open("/dev/full").expect("it is there")),
+        );
+        let second = ("configmaps", "n", "d");
+        assert!(matches!(journal.append(2, second, Some(b"{}")), Err(Error::File { .. })));
+        // Half a record may stand in the file, and nobody can cut it off: nothing may follow it.
+        journal.file = file;
+        assert!(matches!(journal.append(2, second, Some(b"{}")), Err(Error::File { .. })));
+        assert_eq!(kept(dir.path()), 1);
+        let live = [(1, ("configmaps", "n", "c"), &b"{}"[..])];
+        journal.rewrite(2, live.into_iter()).expect("a whole new file is written");
+        journal.append(3, second, Some(b"{}")).expect("and goes on");
+        assert_eq!(kept(dir.path()), 3, "the head and two objects");
+    }
+
+    #[test]
+    fn a_rewriting_that_fails_leaves_the_old_file_in_use() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = journal(dir.path());
+        let fresh = dir.path().join("state.new");
+        std::fs::create_dir(&fresh).expect("something is in its way");
+        assert!(journal.rewrite(2, std::iter::empty()).is_err());
+        journal.append(2, ("configmaps", "n", "d"), Some(b"{}")).expect("the old file is in use");
+        assert_eq!(kept(dir.path()), 2);
+        std::fs::remove_dir(&fresh).expect("it goes");
+        // What a kill left of an earlier rewriting is written over.
+        std::fs::write(&fresh, [9; 5000]).expect("it is written");
+        assert_eq!(kept(dir.path()), 2);
+        journal.rewrite(2, std::iter::empty()).expect("it is written over");
+        assert_eq!((kept(dir.path()), fresh.exists()), (1, false));
     }
 
     #[test]

@@ -23,22 +23,49 @@ pub(crate) enum Wanted {
 }
 
 /// Why a rule of a schema cannot be taken; `None` when it can.
-pub(crate) fn fault(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Option<String> {
-    let program = match functions::ENVIRONMENT.compile(rule) {
+pub(crate) fn fault(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Option<Fault> {
+    functions::on_deep_stack(|| fault_below(rule, schema, place, wanted))
+        .unwrap_or_else(|| Some(Fault::Invalid(functions::NO_THREAD.to_owned())))
+}
+
+fn fault_below(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Option<Fault> {
+    let program = match functions::compile(rule) {
         Ok(program) => program,
-        Err(error) => return Some(format!("compilation failed: {error}")),
+        Err(why) => return Some(Fault::Invalid(format!("compilation failed: {why}"))),
     };
     let own = of_schema(schema, place.root).unwrap_or(Type::Dyn);
     let old = if place.optional_old { Type::Optional(Box::new(own.clone())) } else { own.clone() };
-    let mut checker =
-        Checker { program: &program, variables: vec![("self".into(), own), ("oldSelf".into(), old)] };
-    match checker.check(program.expression()) {
-        Err(fault) => Some(format!("compilation failed: {}", shown(rule, &fault))),
-        Ok(Type::Bool | Type::Dyn) if wanted == Wanted::Truth => None,
-        Ok(Type::String | Type::Dyn) if wanted == Wanted::Text => None,
-        Ok(_) if wanted == Wanted::Truth => Some("cel expression must evaluate to a bool".into()),
-        Ok(_) => Some("must evaluate to a string".into()),
+    let variables = vec![("self".into(), own), ("oldSelf".into(), old)];
+    let mut checker = Checker { program: &program, variables, times: place.times, most: place.times };
+    let found = match checker.check(program.expression()) {
+        Ok(found) => found,
+        Err(misfit) => return Some(Fault::Invalid(format!("compilation failed: {}", shown(rule, &misfit)))),
+    };
+    if checker.most > MOST_STEPS {
+        return Some(Fault::Costly(costly(checker.most)));
     }
+    match (found, wanted) {
+        (Type::Bool | Type::Dyn, Wanted::Truth) | (Type::String | Type::Dyn, Wanted::Text) => None,
+        (_, Wanted::Truth) => Some(Fault::Invalid("cel expression must evaluate to a bool".into())),
+        (_, Wanted::Text) => Some(Fault::Invalid("must evaluate to a string".into())),
+    }
+}
+
+/// Why a rule is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It does not fit.
+    Invalid(String),
+    /// It may take too long.
+    Costly(String),
+}
+
+fn costly(steps: u64) -> String {
+    let factor = steps as f64 / MOST_STEPS as f64;
+    let factor = if factor > 100.0 { "more than 100".to_owned() } else { format!("{factor:.1}") };
+    format!(
+        "estimated rule cost exceeds budget by factor of {factor}x (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
+    )
 }
 
 /// Where a rule stands.
@@ -48,6 +75,26 @@ pub(crate) struct Place {
     pub(crate) root: bool,
     /// `oldSelf` is an optional value.
     pub(crate) optional_old: bool,
+    /// How often the rule may run for one object: once for each item of the lists it stands in.
+    pub(crate) times: u64,
+}
+
+/// How many items a list or map of a schema may have.
+pub(crate) fn most_items(schema: &Value) -> u64 {
+    let stated = if schema["type"] == "array" { &schema["maxItems"] } else { &schema["maxProperties"] };
+    stated.as_u64().unwrap_or_else(|| {
+        let (item, around) = match schema["type"].as_str() {
+            Some("array") => (&schema["items"], 1),
+            _ => (&schema["additionalProperties"], 6),
+        };
+        // As many as a request has room for.
+        let least = match item["type"].as_str() {
+            Some("integer" | "number") => 1,
+            Some("boolean") => 4,
+            _ => 2,
+        };
+        LARGEST_REQUEST / (least + around)
+    })
 }
 
 /// The type of a value.
@@ -66,8 +113,9 @@ enum Type {
     Timestamp,
     /// A type as a value.
     Kind,
-    List(Box<Type>),
-    Map(Box<Type>, Box<Type>),
+    // Lists and maps say how many items they may have; 0 is not known.
+    List(Box<Type>, u64),
+    Map(Box<Type>, Box<Type>, u64),
     Optional(Box<Type>),
     Object(Vec<(String, Type)>),
     /// A value of a library, such as `kubernetes.Quantity`.
@@ -88,8 +136,8 @@ impl Type {
             Self::Duration => "google.protobuf.Duration".into(),
             Self::Timestamp => "google.protobuf.Timestamp".into(),
             Self::Kind => "type".into(),
-            Self::List(of) => format!("list({})", of.name()),
-            Self::Map(key, of) => format!("map({}, {})", key.name(), of.name()),
+            Self::List(of, _) => format!("list({})", of.name()),
+            Self::Map(key, of, _) => format!("map({}, {})", key.name(), of.name()),
             Self::Optional(of) => format!("optional_type({})", of.name()),
             Self::Object(_) => "object".into(),
             Self::Library(name) => (*name).into(),
@@ -100,10 +148,10 @@ impl Type {
     fn fits(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Dyn | Self::Null, _) | (_, Self::Dyn | Self::Null) => true,
-            (Self::List(left), Self::List(right)) | (Self::Optional(left), Self::Optional(right)) => {
+            (Self::List(left, _), Self::List(right, _)) | (Self::Optional(left), Self::Optional(right)) => {
                 left.fits(right)
             }
-            (Self::Map(key, of), Self::Map(other_key, other)) => key.fits(other_key) && of.fits(other),
+            (Self::Map(key, of, _), Self::Map(other_key, other, _)) => key.fits(other_key) && of.fits(other),
             // An object is compared with a map that is written down.
             (Self::Object(_), Self::Map(..) | Self::Object(_)) | (Self::Map(..), Self::Object(_)) => true,
             _ => self == other,
@@ -118,7 +166,7 @@ impl Type {
     fn join(self, other: Self) -> Self {
         match (self, other) {
             (Self::Dyn | Self::Null, other) => other,
-            (Self::List(left), Self::List(right)) => Self::List(Box::new(left.join(*right))),
+            (Self::List(left, size), Self::List(right, _)) => Self::List(Box::new(left.join(*right)), size),
             (left, right) if left.fits(&right) => left,
             _ => Self::Dyn,
         }
@@ -131,7 +179,7 @@ fn of_schema(schema: &Value, root: bool) -> Option<Type> {
         return Some(Type::Dyn);
     }
     Some(match schema["type"].as_str()? {
-        "array" => Type::List(Box::new(of_schema(&schema["items"], false)?)),
+        "array" => Type::List(Box::new(of_schema(&schema["items"], false)?), most_items(schema)),
         "object" => return of_object(schema, root || schema["x-kubernetes-embedded-resource"] == true),
         "boolean" => Type::Bool,
         "integer" => Type::Int,
@@ -148,7 +196,8 @@ fn of_schema(schema: &Value, root: bool) -> Option<Type> {
 
 fn of_object(schema: &Value, resource: bool) -> Option<Type> {
     if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
-        return Some(Type::Map(Box::new(Type::String), Box::new(of_schema(values, false)?)));
+        let values = of_schema(values, false)?;
+        return Some(Type::Map(Box::new(Type::String), Box::new(values), most_items(schema)));
     }
     let known = schema["properties"].as_object().into_iter().flatten();
     let mut fields: Vec<(String, Type)> =
@@ -163,14 +212,14 @@ fn of_object(schema: &Value, resource: bool) -> Option<Type> {
 }
 
 /// What is wrong, and with which part.
-struct Fault {
+struct Misfit {
     /// Bytes from the beginning of the rule.
     offset: usize,
     message: String,
 }
 
 /// The fault with its line and a mark under it.
-fn shown(rule: &str, fault: &Fault) -> String {
+fn shown(rule: &str, fault: &Misfit) -> String {
     let before = rule.get(..fault.offset).unwrap_or_default();
     let number = before.matches('\n').count();
     let column = before.rsplit('\n').next().map_or(0, |text| text.chars().count());
@@ -182,19 +231,22 @@ fn shown(rule: &str, fault: &Fault) -> String {
 struct Checker<'a> {
     program: &'a Program,
     variables: Vec<(String, Type)>,
+    /// How often the expression at hand may run for one object, and the most of all.
+    times: u64,
+    most: u64,
 }
 
 impl Checker<'_> {
-    fn fault<T>(&self, at: &IdedExpr, message: String) -> Result<T, Fault> {
+    fn fault<T>(&self, at: &IdedExpr, message: String) -> Result<T, Misfit> {
         let offset = self.program.source_info().offset_for(at.id).map_or(0, |(start, _)| start as usize);
-        Err(Fault { offset, message })
+        Err(Misfit { offset, message })
     }
 
     fn variable(&self, name: &str) -> Option<&Type> {
         self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, found)| found)
     }
 
-    fn check(&mut self, at: &IdedExpr) -> Result<Type, Fault> {
+    fn check(&mut self, at: &IdedExpr) -> Result<Type, Misfit> {
         match &at.expr {
             Expr::Unspecified => Ok(Type::Dyn),
             Expr::Literal(literal) => Ok(of_literal(literal)),
@@ -208,7 +260,7 @@ impl Checker<'_> {
                 for item in &list.elements {
                     of = of.join(self.check(item)?);
                 }
-                Ok(Type::List(Box::new(of)))
+                Ok(Type::List(Box::new(of), 0))
             }
             Expr::Map(map) => {
                 let (mut key, mut of) = (Type::Dyn, Type::Dyn);
@@ -218,7 +270,7 @@ impl Checker<'_> {
                         of = of.join(self.check(&entry.value)?);
                     }
                 }
-                Ok(Type::Map(Box::new(key), Box::new(of)))
+                Ok(Type::Map(Box::new(key), Box::new(of), 0))
             }
             Expr::Struct(made) => {
                 let name = &made.type_name;
@@ -230,16 +282,16 @@ impl Checker<'_> {
         }
     }
 
-    fn select(&mut self, at: &IdedExpr, select: &SelectExpr) -> Result<Type, Fault> {
+    fn select(&mut self, at: &IdedExpr, select: &SelectExpr) -> Result<Type, Misfit> {
         let operand = self.check(&select.operand)?;
         let found = self.field(at, &operand, &select.field)?;
         Ok(if select.test { Type::Bool } else { found })
     }
 
-    fn field(&self, at: &IdedExpr, operand: &Type, field: &str) -> Result<Type, Fault> {
+    fn field(&self, at: &IdedExpr, operand: &Type, field: &str) -> Result<Type, Misfit> {
         match operand {
             Type::Dyn => Ok(Type::Dyn),
-            Type::Map(_, of) => Ok((**of).clone()),
+            Type::Map(_, of, _) => Ok((**of).clone()),
             Type::Optional(of) => Ok(Type::Optional(Box::new(self.field(at, of, field)?))),
             Type::Object(fields) => match fields.iter().find(|(name, _)| name == field) {
                 Some((_, found)) => Ok(found.clone()),
@@ -253,12 +305,12 @@ impl Checker<'_> {
     }
 
     /// A loop that a macro such as `all` stands for.
-    fn comprehension(&mut self, made: &ComprehensionExpr) -> Result<Type, Fault> {
+    fn comprehension(&mut self, made: &ComprehensionExpr) -> Result<Type, Misfit> {
         let range = self.check(&made.iter_range)?;
-        let (first, second) = match range {
-            Type::List(of) => (*of, None),
-            Type::Map(key, of) => (*key, Some(*of)),
-            Type::Object(_) | Type::Dyn => (Type::Dyn, None),
+        let (first, second, size) = match range {
+            Type::List(of, size) => (*of, None, size),
+            Type::Map(key, of, size) => (*key, Some(*of), size),
+            Type::Object(_) | Type::Dyn => (Type::Dyn, None, 0),
             other => {
                 let name = other.name();
                 let why = format!(
@@ -278,8 +330,12 @@ impl Checker<'_> {
             }
             None => self.variables.push((made.iter_var.clone(), first)),
         }
+        let times = self.times;
+        self.times = times.saturating_mul(size.max(1));
+        self.most = self.most.max(self.times);
         self.check(&made.loop_cond)?;
         let step = self.check(&made.loop_step)?;
+        self.times = times;
         self.variables.truncate(outside);
         self.variables.push((made.accu_var.clone(), gathered.join(step)));
         let result = self.check(&made.result);
@@ -300,6 +356,9 @@ fn of_literal(literal: &LiteralValue) -> Type {
     }
 }
 
+/// Steps that a rule may take for one object.
+const MOST_STEPS: u64 = 10_000_000;
+const LARGEST_REQUEST: u64 = 3 << 20;
 const KINDS: [&str; 12] = [
     "bool",
     "bytes",
@@ -332,7 +391,10 @@ mod tests {
                 "o": {"type": "object", "properties": {"in": text}},
             },
         });
-        fault(rule, &schema, Place { root: true, optional_old: false }, Wanted::Truth)
+        let place = Place { root: true, optional_old: false, times: 1 };
+        fault(rule, &schema, place, Wanted::Truth).map(|fault| match fault {
+            Fault::Invalid(text) | Fault::Costly(text) => text,
+        })
     }
 
     #[test]
@@ -376,6 +438,14 @@ mod tests {
             ("self.l.all(x, x > 1)", "found no matching overload for '_>_' applied to '(string, int)'"),
         ] {
             assert!(told(rule).is_some_and(|text| text.contains(why)), "{rule}: {:?}", told(rule));
+        }
+        for costly in ["self.l.all(a, self.l.all(b, a == b))", "self.m.all(a, self.l.exists(b, a == b))"] {
+            assert!(told(costly).is_some_and(|text| text.contains("exceeds budget")), "{costly}");
+        }
+        for nested in
+            ["(".repeat(60_000), format!("{}true", "!".repeat(1000)), "[".repeat(70) + &"]".repeat(70)]
+        {
+            assert!(told(&nested).is_some_and(|text| text.contains("nested too deeply")));
         }
         assert_eq!(told("self.a + 1").as_deref(), Some("cel expression must evaluate to a bool"));
     }

@@ -10,13 +10,92 @@ mod text;
 
 use std::sync::{Arc, LazyLock};
 
-use cel::{Context, Env, ExecutionError, FunctionContext, Value};
+use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr};
+use cel::{Context, Env, ExecutionError, FunctionContext, IdedExpr, Program, Value};
 
 /// What the functions of a library look like.
 type Function = fn(&[Value]) -> Option<Value>;
 
 /// The environment in which rules are compiled: with optional values.
-pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// Compiles a rule.
+///
+/// Rules are read, checked and run by recursion, so what nests deeply would end the process. Reading goes on a stack
+/// of its own, because one bracket takes it a dozen steps down; what is deeper than a worker's stack is refused.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(super) fn compile(text: &str) -> Result<Program, String> {
+    if text.len() > MOST_BYTES {
+        return Err(format!("a rule may not be longer than {MOST_BYTES} bytes"));
+    }
+    if brackets(text) > MOST_BRACKETS {
+        return Err(TOO_DEEP.to_owned());
+    }
+    on_deep_stack(|| {
+        let program = ENVIRONMENT.compile(text).map_err(|error| error.to_string())?;
+        if depth(program.expression()) > MOST_LEVELS { Err(TOO_DEEP.to_owned()) } else { Ok(program) }
+    })
+    .unwrap_or_else(|| Err(NO_THREAD.to_owned()))
+}
+
+/// Does something that goes down far; `None` when there is no thread to be had for it.
+pub(super) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let worker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        worker.ok().and_then(|worker| worker.join().ok())
+    })
+}
+
+/// How far a reader must at least go down: open brackets, branches and signs in a row.
+fn brackets(text: &str) -> usize {
+    let (mut open, mut deepest, mut branches, mut signs, mut most_signs) = (0_usize, 0, 0, 0, 0);
+    for letter in text.chars() {
+        match letter {
+            '(' | '[' | '{' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            '?' => branches += 1,
+            _ => {}
+        }
+        signs = if matches!(letter, '!' | '-') { signs + 1 } else { 0 };
+        most_signs = most_signs.max(signs);
+        deepest = deepest.max(open);
+    }
+    deepest.max(branches).max(most_signs)
+}
+
+/// How many expressions stand inside each other.
+pub(super) fn depth(at: &IdedExpr) -> usize {
+    let entries = |entries: &[IdedEntryExpr]| {
+        let below = entries.iter().map(|entry| match &entry.expr {
+            EntryExpr::StructField(field) => depth(&field.value),
+            EntryExpr::MapEntry(entry) => depth(&entry.key).max(depth(&entry.value)),
+        });
+        below.max().unwrap_or(0)
+    };
+    let below = match &at.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => 0,
+        Expr::Call(call) => call.args.iter().chain(call.target.as_deref()).map(depth).max().unwrap_or(0),
+        Expr::List(list) => list.elements.iter().map(depth).max().unwrap_or(0),
+        Expr::Map(map) => entries(&map.entries),
+        Expr::Struct(made) => entries(&made.entries),
+        Expr::Select(select) => depth(&select.operand),
+        Expr::Comprehension(made) => {
+            let parts = [&made.iter_range, &made.accu_init, &made.loop_cond, &made.loop_step, &made.result];
+            parts.into_iter().map(depth).max().unwrap_or(0)
+        }
+    };
+    1 + below
+}
+
+pub(super) const NO_THREAD: &str = "the rule cannot be read now";
+const TOO_DEEP: &str = "the rule is nested too deeply";
+const MOST_BYTES: usize = 64 << 10;
+const MOST_BRACKETS: usize = 64;
+const MOST_LEVELS: usize = 100;
+/// Bytes of the stack on which rules are read; only what is used of it is ever taken.
+const STACK: usize = 64 << 20;
 
 /// A context with every function; variables go into inner scopes.
 pub(super) fn context() -> Context<'static, 'static> {

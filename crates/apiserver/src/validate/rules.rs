@@ -29,10 +29,30 @@ pub(super) fn check(
     path: &str,
     problems: &mut Vec<Problem>,
 ) {
-    if any(schema) {
-        let context = functions::context();
-        walk(&context, schema, (new, old), path, problems);
-    }
+    let run = || {
+        let mut found = Vec::new();
+        walk(&functions::context(), schema, (new, old), path, &mut found);
+        found
+    };
+    let found = match deepest(schema) {
+        None => return,
+        Some(levels) if levels <= SHALLOW => Some(run()),
+        Some(_) => functions::on_deep_stack(run),
+    };
+    let none = || vec![Problem::new(path, Kind::Rule(functions::NO_THREAD.to_owned()))];
+    problems.extend(found.unwrap_or_else(none));
+}
+
+/// How many expressions stand inside each other in the rules of a schema; `None` when it has no rules.
+fn deepest(schema: &Value) -> Option<usize> {
+    let own = schema.get(RULES).and_then(Value::as_array).into_iter().flatten().map(|rule| {
+        let texts = ["rule", "messageExpression"].map(|key| rule[key].as_str().and_then(compiled));
+        texts.into_iter().flatten().map(|program| functions::depth(program.expression())).max().unwrap_or(0)
+    });
+    let fields =
+        schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|fields| fields.values());
+    let parts = ["items", "additionalProperties"].into_iter().filter_map(|key| schema.get(key));
+    own.chain(fields.chain(parts).filter_map(deepest)).max()
 }
 
 fn walk(
@@ -130,7 +150,7 @@ fn compiled(text: &str) -> Option<Arc<Program>> {
     if let Some(program) = KEPT.lock().get(text) {
         return Some(Arc::clone(program));
     }
-    let program = Arc::new(functions::ENVIRONMENT.compile(text).ok()?);
+    let program = Arc::new(functions::compile(text).ok()?);
     let mut kept = KEPT.lock();
     if kept.len() >= MOST_PROGRAMS {
         kept.clear();
@@ -199,6 +219,8 @@ pub(super) fn escaped(name: &str) -> String {
 }
 
 const MOST_PROGRAMS: usize = 1000;
+/// Levels that the stack of a worker has room for.
+const SHALLOW: usize = 20;
 const KEYWORDS: [&str; 21] = [
     "true",
     "false",
@@ -278,6 +300,21 @@ mod tests {
             "self.m.all(k, self.m[k] == 'v') && self.l.exists_one(x, x == 'a') && self.l.map(x, x + '1') == ['a1', 'b1']",
         ] {
             assert_eq!(told(&json!({"rule": rule}), &object, None), Vec::<String>::new(), "{rule}");
+        }
+    }
+
+    #[test]
+    fn the_deepest_rules_run_on_the_stack_of_a_worker() {
+        let sum = format!("{} == 90", ["1"; 90].join(" + "));
+        let calls = format!("{}'1'{} == '1'", "string(".repeat(60), ")".repeat(60));
+        let loops = format!("{}true{}", "self.l.all(x, ".repeat(15), ")".repeat(15));
+        let shallow = format!("{} == 19", ["1"; 19].join(" + "));
+        for rule in [sum, calls, loops, shallow] {
+            assert_eq!(
+                told(&json!({"rule": rule}), &json!({"l": ["a"]}), None),
+                Vec::<String>::new(),
+                "{rule}"
+            );
         }
     }
 

@@ -55,6 +55,82 @@ async fn acknowledged_writes_survive_sigkill() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rewritings_of_the_file_survive_sigkill() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let object = |number: u64| json!({"metadata": {"name": "c"}, "data": {"n": number.to_string(), "x": "x".repeat(400_000)}});
+    let one = format!("{COLLECTION}/c");
+    let (mut number, mut acknowledged) = (0, 0);
+    for round in 0..4_u64 {
+        let mut server = Server::spawn(dir.path())?;
+        let client = Client::by(&server.kubeconfig().await?)?;
+        if round == 0 {
+            anyhow::ensure!(client.call("POST", COLLECTION, Some(object(0))).await?.0 == 201);
+        }
+        let (_, found) = client.call("GET", &one, None).await?;
+        let found: u64 = found["data"]["n"].as_str().context("a number")?.parse()?;
+        anyhow::ensure!(found >= acknowledged, "{acknowledged} was acknowledged, {found} is there");
+        // The file is written anew every ten writes or so; the kill comes at another one each time.
+        let writer = client.clone();
+        let path = one.clone();
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let writes = tokio::spawn(async move {
+            for number in number + 1.. {
+                match writer.call("PUT", &path, Some(object(number))).await {
+                    Ok((200, _)) => drop(sender.send(number)),
+                    _ => return,
+                }
+            }
+        });
+        for _ in 0..12 + 5 * round {
+            acknowledged = tokio::time::timeout(Duration::from_secs(60), receiver.recv())
+                .await?
+                .context("the writer stopped")?;
+        }
+        server.kill()?;
+        writes.await?;
+        while let Ok(number) = receiver.try_recv() {
+            acknowledged = number;
+        }
+        number = acknowledged + 1;
+    }
+    let length = std::fs::metadata(dir.path().join("state/state"))?.len();
+    assert!(length < 10_000_000, "{length} bytes: the file was written anew");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_nothing_that_was_acknowledged() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let server = Server::spawn_with_files_of(dir.path(), 300)?;
+    let client = Client::by(&server.kubeconfig().await?)?;
+    let mut kept = 0;
+    let refused = loop {
+        let name = format!("c{kept}");
+        let body = json!({"metadata": {"name": name}, "data": {"filler": "x".repeat(20_000)}});
+        match client.call("POST", COLLECTION, Some(body)).await? {
+            (201, _) => kept += 1,
+            (status, answer) => {
+                assert_eq!((status, &answer["message"]), (500, &json!("the state could not be written")));
+                break name;
+            }
+        }
+        anyhow::ensure!(kept < 100, "the file grows beyond its limit");
+    };
+    assert!(kept > 3, "{kept} objects fit");
+    assert_eq!(client.call("GET", &format!("{COLLECTION}/c0"), None).await?.0, 200, "reads go on");
+    assert_eq!(client.call("GET", &format!("{COLLECTION}/{refused}"), None).await?.0, 404);
+    drop(server);
+    let running = start(Options::default().with_state(State::Dir(dir.path().join("state")))).await?;
+    let client = Client::of(&running)?;
+    for number in 0..kept {
+        assert_eq!(client.call("GET", &format!("{COLLECTION}/c{number}"), None).await?.0, 200);
+    }
+    assert_eq!(client.call("GET", &format!("{COLLECTION}/{refused}"), None).await?.0, 404);
+    running.stop().await;
+    Ok(())
+}
+
 /// The server in a process of its own: this test program, told to run the test below.
 struct Server<'a> {
     child: Child,
@@ -65,6 +141,19 @@ impl<'a> Server<'a> {
     fn spawn(dir: &'a Path) -> anyhow::Result<Self> {
         let _ = std::fs::remove_file(dir.join("kubeconfig"));
         let child = Command::new(std::env::current_exe()?)
+            .args(["killed::serves_until_it_is_killed", "--exact", "--ignored"])
+            .current_dir(dir)
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Self { child, dir })
+    }
+
+    /// The same where no file may be larger than so many KiB: a write beyond it fails as on a full disk.
+    fn spawn_with_files_of(dir: &'a Path, kib: u32) -> anyhow::Result<Self> {
+        let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
+        let child = Command::new("bash")
+            .args(["-c", &script])
+            .arg(std::env::current_exe()?)
             .args(["killed::serves_until_it_is_killed", "--exact", "--ignored"])
             .current_dir(dir)
             .stdout(Stdio::null())

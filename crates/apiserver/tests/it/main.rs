@@ -2,7 +2,9 @@
 
 mod bounds;
 mod client;
+mod corpus;
 mod definitions;
+mod hostile;
 mod killed;
 mod load;
 mod refusals;

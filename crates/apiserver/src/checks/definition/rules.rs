@@ -6,10 +6,10 @@ use super::structural::Place;
 use crate::checks::list;
 use crate::fields::text;
 use crate::status_error::Cause;
-use crate::validate::checker::{self, Wanted};
+use crate::validate::checker::{self, Fault, Wanted};
 
 /// What is wrong with the rules of one schema.
-pub(super) fn check(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>) {
+pub(super) fn check(schema: &Value, path: &str, place: Place, times: u64, causes: &mut Vec<Cause>) {
     for (at, rule) in list(schema, "x-kubernetes-validations").iter().enumerate() {
         let path = format!("{path}.x-kubernetes-validations[{at}]");
         causes.extend(rule_words(rule, &path));
@@ -18,16 +18,21 @@ pub(super) fn check(schema: &Value, path: &str, place: Place, causes: &mut Vec<C
             let why = "fieldPath must be a valid path: does not refer to a valid field";
             causes.push(Cause::invalid(format!("{path}.fieldPath"), &json!(below), why));
         }
-        let place =
-            checker::Place { root: place == Place::Root, optional_old: rule["optionalOldSelf"] == true };
+        let optional_old = rule["optionalOldSelf"] == true;
+        let place = checker::Place { root: place == Place::Root, optional_old, times };
         for (key, wanted) in [("rule", Wanted::Truth), ("messageExpression", Wanted::Text)] {
             let stated = text(rule, &[key]);
             if stated.trim().is_empty() {
                 continue;
             }
-            if let Some(why) = checker::fault(stated, schema, place, wanted) {
-                let why = if key == "rule" { why } else { format!("messageExpression {why}") };
-                causes.push(Cause::invalid(format!("{path}.{key}"), rule, &why));
+            let field = format!("{path}.{key}");
+            match checker::fault(stated, schema, place, wanted) {
+                Some(Fault::Invalid(why)) if key == "rule" => causes.push(Cause::invalid(field, rule, &why)),
+                Some(Fault::Invalid(why)) => {
+                    causes.push(Cause::invalid(field, rule, &format!("messageExpression {why}")));
+                }
+                Some(Fault::Costly(why)) => causes.push(Cause::forbidden(field, &why)),
+                None => {}
             }
         }
     }

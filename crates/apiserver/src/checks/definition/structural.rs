@@ -8,6 +8,7 @@ use super::rules;
 use crate::checks::list;
 use crate::fields::text;
 use crate::status_error::Cause;
+use crate::validate::checker;
 
 /// Where a schema stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,12 @@ pub(super) enum Place {
 }
 
 /// Gathers what is wrong with a schema and all below it.
-pub(super) fn check(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>) {
+pub(super) fn check(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
+    below(schema, path, Place::Root, 1, causes);
+}
+
+/// `times` is how many such values one object may have.
+fn below(schema: &Value, path: &str, place: Place, times: u64, causes: &mut Vec<Cause>) {
     causes.extend(kind(schema, path, place));
     if place == Place::Root || schema[EMBEDDED] == true {
         causes.extend(resource(schema, path, place));
@@ -42,15 +48,16 @@ pub(super) fn check(schema: &Value, path: &str, place: Place, causes: &mut Vec<C
             });
         }
     }
-    rules::check(schema, path, place, causes);
+    rules::check(schema, path, place, times, causes);
+    let many = times.saturating_mul(checker::most_items(schema));
     for (name, known) in schema["properties"].as_object().into_iter().flatten() {
-        check(known, &format!("{path}.properties[{name}]"), Place::Field, causes);
+        below(known, &format!("{path}.properties[{name}]"), Place::Field, times, causes);
     }
     if let Some(known) = schema.get("additionalProperties").filter(|known| known.is_object()) {
-        check(known, &format!("{path}.additionalProperties"), Place::Field, causes);
+        below(known, &format!("{path}.additionalProperties"), Place::Field, many, causes);
     }
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
-        check(items, &format!("{path}.items"), Place::Item, causes);
+        below(items, &format!("{path}.items"), Place::Item, many, causes);
     }
 }
 

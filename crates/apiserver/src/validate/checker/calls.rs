@@ -2,10 +2,10 @@
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
-use super::{Checker, Fault, Type, operators};
+use super::{Checker, Misfit, Type, operators};
 
 /// The type of a call.
-pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -> Result<Type, Fault> {
+pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -> Result<Type, Misfit> {
     let name = call.func_name.as_str();
     if let Some(text) = namespaced(checker, call) {
         let arguments = all(checker, &call.args)?;
@@ -27,7 +27,7 @@ pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -
     overload(checker, at, name, receiver, arguments)
 }
 
-fn all(checker: &mut Checker<'_>, arguments: &[IdedExpr]) -> Result<Vec<Type>, Fault> {
+fn all(checker: &mut Checker<'_>, arguments: &[IdedExpr]) -> Result<Vec<Type>, Misfit> {
     arguments.iter().map(|argument| checker.check(argument)).collect()
 }
 
@@ -43,7 +43,7 @@ fn optional_field(
     at: &IdedExpr,
     operand: &IdedExpr,
     field: &IdedExpr,
-) -> Result<Type, Fault> {
+) -> Result<Type, Misfit> {
     let operand = checker.check(operand)?;
     let Expr::Literal(LiteralValue::String(name)) = &field.expr else { return Ok(Type::Dyn) };
     Ok(match checker.field(at, &operand, name.inner())? {
@@ -82,7 +82,7 @@ fn operator(name: &str, arguments: &[Type]) -> Option<Option<Type>> {
         (_, [Dyn, _] | [_, Dyn]) if ARITHMETIC.contains(&name) => Some(Dyn),
         (operators::ADD, [left, right]) => match (left, right) {
             (Timestamp, Duration) | (Duration, Timestamp) => Some(Timestamp),
-            (Int | UInt | Double | String | Bytes | Duration | List(_), _) if left.fits(right) => {
+            (Int | UInt | Double | String | Bytes | Duration | List(..), _) if left.fits(right) => {
                 Some(left.clone().join(right.clone()))
             }
             _ => None,
@@ -100,7 +100,7 @@ fn operator(name: &str, arguments: &[Type]) -> Option<Option<Type>> {
         (operators::MODULO, _) => None,
         (operators::IN, [value, range]) => match range {
             Dyn | Type::Object(_) => Some(Bool),
-            List(of) | Map(of, _) => value.fits(of).then_some(Bool),
+            List(of, _) | Map(of, ..) => value.fits(of).then_some(Bool),
             _ => None,
         },
         (operators::INDEX, [range, at]) => indexed(range, at),
@@ -108,7 +108,7 @@ fn operator(name: &str, arguments: &[Type]) -> Option<Option<Type>> {
             Optional(range) => indexed(range, at).map(|found| Optional(Box::new(found))),
             range => indexed(range, at).map(|found| Optional(Box::new(found))),
         },
-        ("size", [one]) => matches!(one, Dyn | String | Bytes | List(_) | Map(..)).then_some(Int),
+        ("size", [one]) => matches!(one, Dyn | String | Bytes | List(..) | Map(..)).then_some(Int),
         ("dyn", [_]) => return known(Dyn),
         ("type", [_]) => return known(Type::Kind),
         _ => return None,
@@ -118,8 +118,8 @@ fn operator(name: &str, arguments: &[Type]) -> Option<Option<Type>> {
 fn indexed(range: &Type, at: &Type) -> Option<Type> {
     match range {
         Type::Dyn => Some(Type::Dyn),
-        Type::List(of) => (at.fits(&Type::Int) || at.is_number()).then(|| (**of).clone()),
-        Type::Map(key, of) => at.fits(key).then(|| (**of).clone()),
+        Type::List(of, _) => (at.fits(&Type::Int) || at.is_number()).then(|| (**of).clone()),
+        Type::Map(key, of, _) => at.fits(key).then(|| (**of).clone()),
         Type::Optional(range) => indexed(range, at).map(|found| Type::Optional(Box::new(found))),
         _ => None,
     }
@@ -131,7 +131,7 @@ fn overload(
     name: &str,
     receiver: Option<Type>,
     arguments: Vec<Type>,
-) -> Result<Type, Fault> {
+) -> Result<Type, Misfit> {
     if !FUNCTIONS.iter().any(|(known, ..)| *known == name) && name != "size" {
         return checker.fault(at, format!("undeclared reference to '{name}' (in container '')"));
     }
@@ -154,7 +154,7 @@ fn mismatch<T>(
     name: &str,
     receiver: Option<&Type>,
     arguments: &[Type],
-) -> Result<T, Fault> {
+) -> Result<T, Misfit> {
     let names: Vec<String> = arguments.iter().map(Type::name).collect();
     let receiver = receiver.map(|receiver| format!("{}.", receiver.name())).unwrap_or_default();
     let values = names.join(", ");
@@ -178,7 +178,7 @@ fn takes(letter: char, value: &Type) -> bool {
         'D' => value == &Duration,
         'T' => value == &Timestamp,
         'n' => value.is_number(),
-        'l' => matches!(value, List(_)),
+        'l' => matches!(value, List(..)),
         'm' => matches!(value, Map(..)),
         'o' => matches!(value, Optional(_)),
         'U' => value == &Library(URL),
@@ -192,7 +192,7 @@ fn takes(letter: char, value: &Type) -> bool {
 
 fn given(gives: Gives, values: &[&Type]) -> Type {
     use Type::{Bool, Bytes, Double, Duration, Dyn, Int, Library, List, Optional, String, Timestamp, UInt};
-    let list = |of: Type| List(Box::new(of));
+    let list = |of: Type| List(Box::new(of), 0);
     match gives {
         Gives::Anything => Dyn,
         Gives::Truth => Bool,
@@ -204,10 +204,10 @@ fn given(gives: Gives, values: &[&Type]) -> Type {
         Gives::Duration => Duration,
         Gives::Timestamp => Timestamp,
         Gives::Texts => list(String),
-        Gives::Query => Type::Map(Box::new(String), Box::new(list(String))),
+        Gives::Query => Type::Map(Box::new(String), Box::new(list(String)), 0),
         Gives::Same => values.first().map_or(Dyn, |value| (*value).clone()),
         Gives::Item => match values.first() {
-            Some(List(of) | Optional(of)) => (**of).clone(),
+            Some(List(of, _) | Optional(of)) => (**of).clone(),
             _ => Dyn,
         },
         Gives::Optional => Optional(Box::new(values.first().map_or(Dyn, |value| (*value).clone()))),

@@ -1,0 +1,11 @@
+//! Reads label and field selectors and asks them about an object.
+
+#![no_main]
+#![expect(dead_code, reason = "the file that the tests share has the other targets too")]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../crates/apiserver/tests/it/hostile.rs"]
+mod hostile;
+
+fuzz_target!(|input: &[u8]| hostile::selectors(input));
