@@ -1,4 +1,4 @@
-//! The corpus of the fuzzer, with the laws of its targets; each input also cut and changed a little.
+//! The corpus of the fuzzer, also cut and changed a little.
 
 use std::path::Path;
 
