@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use sealfast_kustomize::engine::{Options, build};
 use sealfast_kustomize::files::Memory;
+use sealfast_kustomize::order::Order;
 
 /// Returns a tree of config maps and deployments with these names.
 fn tree(names: &[String], extra: &str) -> Memory {
@@ -42,6 +43,40 @@ proptest! {
         prop_assert_eq!(yaml(&tree(&names, "")), yaml(&tree(&names, patch)));
         let operations = "patches:\n- target: {kind: Deployment}\n  patch: '[]'\n";
         prop_assert_eq!(yaml(&tree(&names, "")), yaml(&tree(&names, operations)));
+    }
+
+    #[test]
+    fn patches_that_repeat_what_is_there_change_nothing(names in prop::collection::vec("[a-z]{1,8}", 1..8)) {
+        let same = "patches:\n- target: {kind: ConfigMap}\n  patch: '[{\"op\": \"replace\", \"path\": \"/kind\", \"value\": \"ConfigMap\"}]'\n\
+                    - target: {kind: Deployment}\n  patch: '{apiVersion: apps/v1, kind: Deployment, metadata: {name: any}, spec: {template: {spec: {containers: [{name: c}]}}}}'\n";
+        prop_assert_eq!(yaml(&tree(&names, "")), yaml(&tree(&names, same)));
+    }
+
+    #[test]
+    fn the_order_of_files_does_not_show_in_the_order_by_kind(
+        names in prop::collection::vec("[a-z]{1,8}", 2..8),
+        turn in 0_usize..8,
+    ) {
+        let mut files = Memory::new();
+        let mut listed: Vec<String> = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            let kind = ["ConfigMap", "Service", "Namespace", "Custom"][at % 4];
+            let object = format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}{at}}}\n");
+            files.insert(&format!("/app/{at}.yaml"), object);
+            listed.push(format!("{at}.yaml"));
+        }
+        let legacy = Options { order: Order::Legacy { kinds: None }, ..Options::default() };
+        let mut built = |listed: &[String]| {
+            let file = format!("namePrefix: a-\nlabels: [{{pairs: {{l: v}}}}]\nresources: [{}]\n", listed.join(", "));
+            files.insert("/app/kustomization.yaml", file);
+            build(&files, "/app", &legacy).unwrap().to_yaml()
+        };
+        let first = built(&listed);
+        let turn = turn % listed.len();
+        listed.rotate_left(turn);
+        prop_assert_eq!(&built(&listed), &first);
+        listed.reverse();
+        prop_assert_eq!(&built(&listed), &first);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod corpus;
 mod files;
 mod finer_points;
 mod flux;
