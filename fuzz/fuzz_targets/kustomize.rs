@@ -1,4 +1,4 @@
-//! Builds small directories: no panic, no hang, the same bytes twice, as the command and as Flux would.
+//! Builds small directories: no panic, no hang, the same bytes twice.
 
 #![no_main]
 
