@@ -94,12 +94,23 @@ impl Auth {
 
     /// The user of a bearer token.
     pub(crate) fn user_of(&self, token: &str, store: &Store) -> Option<User> {
+        self.user_for(token, &[token::ISSUER.to_owned()], store).map(|(user, _)| user)
+    }
+
+    /// Whose token it is, when it is meant for one of these audiences, and which of them it is meant for.
+    pub(crate) fn user_for(
+        &self,
+        token: &str,
+        audiences: &[String],
+        store: &Store,
+    ) -> Option<(User, Vec<String>)> {
         use secrecy::ExposeSecret;
         if bool::from(token.as_bytes().ct_eq(self.token.expose_secret().as_bytes())) {
             let groups = vec!["system:masters".into(), "system:authenticated".into()];
-            return Some(User { name: "kubernetes-admin".into(), groups, ..User::default() });
+            let user = User { name: "kubernetes-admin".into(), groups, ..User::default() };
+            return Some((user, audiences.to_vec()));
         }
-        let claims = self.signer.verify(token, crate::clock::unix())?;
+        let claims = self.signer.verify(token, crate::clock::unix(), audiences)?;
         let key = Key::new(&Arc::from("serviceaccounts"), &claims.namespace, &claims.name);
         let account = store.get(&key)?.object();
         if fields::uid(&account) != claims.uid {
@@ -109,7 +120,8 @@ impl Auth {
         user.uid.clone_from(&claims.uid);
         user.extra
             .insert("authentication.kubernetes.io/credential-id".into(), vec![format!("JTI={}", claims.id)]);
-        Some(user)
+        let meant = claims.audiences.into_iter().filter(|known| audiences.contains(known)).collect();
+        Some((user, meant))
     }
 
     /// A token for a service account.

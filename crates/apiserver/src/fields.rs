@@ -40,6 +40,22 @@ pub(crate) fn uid(object: &Value) -> &str {
     meta(object, "uid")
 }
 
+/// Writes numbers such as `1.0` and `1e3` as the whole numbers that they are.
+pub(crate) fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Number(number) if number.is_f64() => {
+            // Up to here every whole number of this type is one of the other too.
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 9.0e18);
+            if let Some(whole) = whole {
+                *value = (whole as i64).into();
+            }
+        }
+        _ => {}
+    }
+}
+
 /// True when two maps have the same fields, some of them left aside; other values are equal or not.
 pub(crate) fn equal_but(left: &Value, right: &Value, skipped: &[&str]) -> bool {
     let (Value::Object(left), Value::Object(right)) = (left, right) else { return left == right };

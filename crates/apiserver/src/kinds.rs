@@ -30,6 +30,8 @@ pub(crate) struct Resource {
     pub hash: String,
     pub shape: Shape,
     pub custom: Option<Custom>,
+    /// What every request is told about a version that is on its way out.
+    pub deprecation: Option<String>,
     /// How the text of stored objects begins that are shown as they are kept.
     pub shown_as_kept: Option<String>,
 }
@@ -247,7 +249,12 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
     let (kept, api) =
         (fields::text(storage, &["name"]), api_version(&group, fields::text(version, &["name"])));
     let unchanged = version["name"] == storage["name"] && !crate::validate::has_defaults(&schema);
+    let warning = match fields::text(version, &["deprecationWarning"]) {
+        "" => format!("{api} {kind} is deprecated"),
+        stated => stated.to_owned(),
+    };
     Some(Resource {
+        deprecation: (version["deprecated"] == true).then_some(warning),
         shown_as_kept: unchanged.then(|| storage::head(&api, &kind)),
         version: fields::text(version, &["name"]).into(),
         singular: fields::text(names, &["singular"]).into(),
@@ -391,10 +398,12 @@ fn built(fact: &schema::Resource, group: &str, version: &str) -> Resource {
         columns: fact.columns.iter().map(column).collect(),
         hash: fact.storage_version_hash.clone(),
         custom: None,
+        deprecation: (fact.kind == "Endpoints").then(|| ENDPOINTS.to_owned()),
         shown_as_kept: Some(storage::head(&api_version(group, version), &fact.kind)),
     }
 }
 
+const ENDPOINTS: &str = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
 /// Order as the reference lists the verbs of custom kinds.
 const CUSTOM_VERBS: [&str; 8] =
     ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];

@@ -83,6 +83,7 @@ impl Shape {
                 None => Ok(Vec::new()),
             },
             Self::Custom(known) => {
+                fields::whole_numbers(object);
                 let mut complaints = match object.get_mut("metadata") {
                     Some(metadata) => typed::check_metadata(metadata, "metadata")?,
                     None => Vec::new(),

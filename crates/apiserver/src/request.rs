@@ -132,7 +132,9 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
         form,
         encoding,
     };
-    call.dispatch(path.namespace.is_some()).await
+    let mut answer = call.dispatch(path.namespace.is_some()).await.unwrap_or_else(Answer::from);
+    answer.warnings.splice(0..0, call.resource.deprecation.clone());
+    Ok(answer)
 }
 
 impl Call<'_> {

@@ -23,6 +23,9 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Answer, Status> {
     let decoded = objects::decode(call, &options)?;
     let mut review = decoded.object;
     let kind = call.resource.kind.as_str();
+    if call.resource.namespaced && fields::meta(&review, "namespace").is_empty() {
+        fields::set_meta(&mut review, "namespace", call.namespace.as_str().into());
+    }
     let mut out = json!({"kind": kind, "apiVersion": call.resource.api_version(), "metadata": {}});
     if let Some(metadata) =
         review.get("metadata").filter(|metadata| metadata.as_object().is_some_and(|map| !map.is_empty()))
@@ -38,21 +41,19 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Answer, Status> {
         }
         "SelfSubjectRulesReview" => {
             let namespace = text(&review, &["spec", "namespace"]);
+            if namespace.is_empty() {
+                return Err(Status::bad_request("no namespace on request"));
+            }
             out["spec"] = json!({});
             out["status"] = rules_status(&auth::rules(user, namespace, &call.app.store));
         }
         "TokenReview" => {
-            let found = call.app.auth.user_of(text(&review, &["spec", "token"]), &call.app.store);
+            out["status"] = token_status(call, &review["spec"])?;
             out["spec"] = review["spec"].take();
-            out["status"] = match found {
-                Some(user) => {
-                    json!({"authenticated": true, "user": user.to_json(), "audiences": [token::ISSUER]})
-                }
-                None => json!({"user": {}}),
-            };
         }
         _ => {
-            let wanted = attributes(&review["spec"])?;
+            check(call, &review)?;
+            let wanted = attributes(&review["spec"]);
             let named = user_of(&review["spec"]);
             let who = if kind == "SelfSubjectAccessReview" { user } else { &named };
             let allowed = auth::allowed(who, &wanted, &call.app.store);
@@ -63,49 +64,89 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Answer, Status> {
     Ok(call.answer(201, out).warned(decoded.warnings))
 }
 
-fn attributes(spec: &Value) -> Result<Attributes, Status> {
-    let (resource, path) = (spec.get("resourceAttributes"), spec.get("nonResourceAttributes"));
-    match (resource.filter(|value| !value.is_null()), path.filter(|value| !value.is_null())) {
-        (Some(resource), None) => {
-            let name = match text(resource, &["subresource"]) {
-                "" => text(resource, &["resource"]).to_owned(),
-                sub => format!("{}/{sub}", text(resource, &["resource"])),
-            };
-            Ok(Attributes {
-                verb: text(resource, &["verb"]).into(),
-                group: text(resource, &["group"]).into(),
-                resource: name,
-                namespace: text(resource, &["namespace"]).into(),
-                name: text(resource, &["name"]).into(),
-                path: None,
-            })
+/// Whose token it is.
+fn token_status(call: &Call<'_>, spec: &Value) -> Result<Value, Status> {
+    let token = text(spec, &["token"]);
+    if token.is_empty() {
+        return Err(Status::bad_request("token is required for TokenReview in authentication"));
+    }
+    let mut audiences = texts(&spec["audiences"]);
+    if audiences.is_empty() {
+        audiences.push(token::ISSUER.into());
+    }
+    Ok(match call.app.auth.user_for(token, &audiences, &call.app.store) {
+        Some((user, meant)) => json!({"authenticated": true, "user": user.to_json(), "audiences": meant}),
+        None => json!({"user": {}, "error": "invalid bearer token"}),
+    })
+}
+
+/// What is wrong with an access review.
+fn check(call: &Call<'_>, review: &Value) -> Result<(), Status> {
+    let (kind, spec) = (call.resource.kind.as_str(), &review["spec"]);
+    let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+    let mut causes = Vec::new();
+    if resource.is_null() && path.is_null() {
+        let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+        causes.push(Cause::invalid("spec.resourceAttributes", &Value::Null, why));
+    } else if !resource.is_null() && !path.is_null() {
+        let why = "cannot be specified in combination with resourceAttributes";
+        causes.push(Cause::invalid("spec.nonResourceAttributes", path, why));
+    }
+    let nobody = text(spec, &["user"]).is_empty() && texts(&spec["groups"]).is_empty();
+    if kind != "SelfSubjectAccessReview" && nobody {
+        causes.push(Cause::invalid(
+            "spec.user",
+            &json!(""),
+            "at least one of user or group must be specified",
+        ));
+    }
+    if kind == "LocalSubjectAccessReview" {
+        let home = fields::meta(review, "namespace");
+        let stated = text(resource, &["namespace"]);
+        if !resource.is_null() && stated != home {
+            let why = "must match metadata.namespace";
+            causes.push(Cause::invalid("spec.resourceAttributes.namespace", &json!(stated), why));
         }
-        (None, Some(path)) => Ok(Attributes {
-            verb: text(path, &["verb"]).into(),
-            path: Some(text(path, &["path"]).into()),
-            ..Attributes::default()
-        }),
-        (resource, _) => {
-            let value = resource.cloned().unwrap_or(Value::Null);
-            let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-            Err(Status::invalid(
-                "authorization.k8s.io",
-                "",
-                "",
-                vec![Cause::invalid("spec.resourceAttributes", &value, why)],
-            ))
+        if !path.is_null() {
+            let why = "disallowed on this kind of request";
+            causes.push(Cause::invalid("spec.nonResourceAttributes", path, why));
         }
+        if causes.is_empty() && home != call.namespace {
+            let home = &call.namespace;
+            return Err(Status::bad_request(format!(
+                "spec.resourceAttributes.namespace must match namespace: {home}"
+            )));
+        }
+    }
+    if causes.is_empty() { Ok(()) } else { Err(Status::invalid("authorization.k8s.io", "", "", causes)) }
+}
+
+fn attributes(spec: &Value) -> Attributes {
+    let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+    if resource.is_null() {
+        let (verb, path) = (text(path, &["verb"]).into(), text(path, &["path"]).into());
+        return Attributes { verb, path: Some(path), ..Attributes::default() };
+    }
+    let name = match text(resource, &["subresource"]) {
+        "" => text(resource, &["resource"]).to_owned(),
+        sub => format!("{}/{sub}", text(resource, &["resource"])),
+    };
+    Attributes {
+        verb: text(resource, &["verb"]).into(),
+        group: text(resource, &["group"]).into(),
+        resource: name,
+        namespace: text(resource, &["namespace"]).into(),
+        name: text(resource, &["name"]).into(),
+        path: None,
     }
 }
 
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 fn user_of(spec: &Value) -> User {
-    let groups = spec["groups"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect();
+    let groups = texts(&spec["groups"]);
     User { name: text(spec, &["user"]).into(), uid: text(spec, &["uid"]).into(), groups, ..User::default() }
 }
 
@@ -126,9 +167,7 @@ pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
         let cause = Cause::invalid("spec.expirationSeconds", &json!(seconds), why);
         return Err(Status::invalid("authentication.k8s.io", "TokenRequest", "", vec![cause]));
     }
-    let stated =
-        fields::get(&request, &["spec", "audiences"]).and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut audiences: Vec<String> = stated.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let mut audiences = texts(&request["spec"]["audiences"]);
     if audiences.is_empty() {
         audiences.push(token::ISSUER.into());
     }

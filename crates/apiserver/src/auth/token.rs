@@ -51,8 +51,8 @@ impl Signer {
         format!("{signed}.{signature}")
     }
 
-    /// The claims of a token that is ours and holds at `now`.
-    pub(crate) fn verify(&self, token: &str, now: i64) -> Option<Claims> {
+    /// The claims of a token that is ours, holds at `now`, and is meant for one of these audiences.
+    pub(crate) fn verify(&self, token: &str, now: i64, wanted: &[String]) -> Option<Claims> {
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         self.mac(signed.as_bytes()).verify_slice(&signature).ok()?;
@@ -69,7 +69,8 @@ impl Signer {
             issued: payload["iat"].as_i64()?,
             expires: payload["exp"].as_i64()?,
         };
-        (claims.expires > now && claims.audiences.iter().any(|audience| audience == ISSUER)).then_some(claims)
+        (claims.expires > now && claims.audiences.iter().any(|known| wanted.contains(known)))
+            .then_some(claims)
     }
 
     fn mac(&self, bytes: &[u8]) -> Hmac<Sha256> {

@@ -42,7 +42,11 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
         }
         (Value::Array(items), Parts::Set) if !items.is_empty() => {
             let mut tree = Tree::default();
-            for item in items {
+            for (at, item) in items.iter().enumerate() {
+                if let Some(why) = no_member(item) {
+                    problems.push(format!("{path}: element {at}: {why}"));
+                    continue;
+                }
                 let step = Step::Item(item.clone());
                 if tree.below.contains_key(&step) {
                     problems.push(format!("{path}: duplicate entries for key {}", step.show()));
@@ -53,7 +57,11 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
         }
         (Value::Array(items), Parts::Keyed(keys)) if !items.is_empty() => {
             let mut tree = Tree::default();
-            for item in items {
+            for (at, item) in items.iter().enumerate() {
+                if let Some(why) = no_item(item) {
+                    problems.push(format!("{path}: element {at}: {why}"));
+                    continue;
+                }
                 let step = key_of(shape, keys, item);
                 if tree.below.contains_key(&step) {
                     problems.push(format!("{path}: duplicate entries for key {}", step.show()));
@@ -69,6 +77,25 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
             problems.extend(misfit(shape, value).map(|why| format!("{path}: {why}")));
             Tree::leaf()
         }
+    }
+}
+
+/// Why a value cannot be a member of a set.
+fn no_member(item: &Value) -> Option<&'static str> {
+    match item {
+        Value::Null => Some("associative list without keys has an element that's an explicit null"),
+        Value::Object(_) => Some("associative list without keys has an element that's a map type"),
+        Value::Array(_) => Some("not supported: associative list with lists as elements"),
+        _ => None,
+    }
+}
+
+/// Why a value cannot be an item of a keyed list; one without its keys can, and is refused later.
+fn no_item(item: &Value) -> Option<&'static str> {
+    match item {
+        Value::Null => Some("associative list with keys may not have a null element"),
+        Value::Object(_) => None,
+        _ => Some("associative list with keys may not have non-map elements"),
     }
 }
 

@@ -105,3 +105,95 @@ fn cases() -> Vec<(&'static str, Value, &'static str)> {
         (leases, json!({"spec": {"leaseDurationSeconds": 0}}), "must be greater than 0"),
     ]
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reviews_say_what_they_miss_and_tokens_whom_they_are_for() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let rights = "/apis/authorization.k8s.io/v1";
+    let pods = json!({"verb": "get", "resource": "pods", "namespace": "other"});
+    for (path, spec, wanted) in [
+        (
+            "subjectaccessreviews",
+            json!({"resourceAttributes": pods}),
+            "at least one of user or group must be specified",
+        ),
+        (
+            "subjectaccessreviews",
+            json!({"user": "a", "resourceAttributes": pods, "nonResourceAttributes": {"path": "/"}}),
+            "cannot be specified in combination with resourceAttributes",
+        ),
+        (
+            "namespaces/default/localsubjectaccessreviews",
+            json!({"user": "a", "resourceAttributes": pods}),
+            "spec.resourceAttributes.namespace: Invalid value: \"other\": must match metadata.namespace",
+        ),
+        ("selfsubjectrulesreviews", json!({}), "no namespace on request"),
+    ] {
+        let (status, answer) =
+            client.call("POST", &format!("{rights}/{path}"), Some(json!({"spec": spec}))).await?;
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(matches!(status, 400 | 422) && message.contains(wanted), "{status} {message}, want {wanted}");
+    }
+    let account = json!({"metadata": {"name": "s"}});
+    client.call("POST", "/api/v1/namespaces/default/serviceaccounts", Some(account)).await?;
+    let path = "/api/v1/namespaces/default/serviceaccounts/s/token";
+    let (_, made) = client.call("POST", path, Some(json!({"spec": {"audiences": ["vault"]}}))).await?;
+    let review =
+        |audiences: &[&str]| json!({"spec": {"token": made["status"]["token"], "audiences": audiences}});
+    let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let (_, meant) = client.call("POST", reviews, Some(review(&["vault", "more"]))).await?;
+    assert_eq!(meant["status"]["authenticated"], true);
+    assert_eq!(meant["status"]["audiences"], json!(["vault"]));
+    let (_, not_meant) = client.call("POST", reviews, Some(review(&[]))).await?;
+    assert_eq!(not_meant["status"]["authenticated"], json!(null), "a token for others is nothing to us");
+    assert_eq!(client.call("POST", reviews, Some(json!({"spec": {}}))).await?.0, 400);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn custom_kinds_warn_of_old_versions_and_keep_whole_numbers() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    let version = |name: &str, storage: bool| json!({"name": name, "served": true, "storage": storage, "deprecated": !storage, "schema": schema});
+    let names = json!({"plural": "olds", "kind": "Old"});
+    let spec = json!({"group": "o.example.com", "scope": "Namespaced", "names": names, "versions": [version("v1", true), version("v1beta1", false)]});
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    client
+        .call("POST", definitions, Some(json!({"metadata": {"name": "olds.o.example.com"}, "spec": spec})))
+        .await?;
+    let collection = |version: &str| format!("/apis/o.example.com/{version}/namespaces/default/olds");
+    let warnings =
+        |answer: &reqwest::Response| answer.headers().get("warning").map(|text| text.as_bytes().to_vec());
+    assert_eq!(warnings(&client.open(&collection("v1")).await?), None);
+    let told = warnings(&client.open(&collection("v1beta1")).await?);
+    assert_eq!(told.as_deref(), Some(&b"299 - \"o.example.com/v1beta1 Old is deprecated\""[..]));
+    let body = r#"{"apiVersion": "o.example.com/v1", "kind": "Old", "metadata": {"name": "n"}, "a": 1.0, "b": 1e3, "c": 1.5}"#;
+    let (_, made) = client.send("POST", &collection("v1"), "application/json", body.into()).await?;
+    assert_eq!((&made["a"], &made["b"], &made["c"]), (&json!(1), &json!(1000), &json!(1.5)));
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn applied_lists_hold_items_alone() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let path = "/apis/apps/v1/namespaces/default/deployments/d?fieldManager=m";
+    for (containers, wanted) in [
+        (json!([{"name": "a"}, null]), "element 1: associative list with keys may not have a null element"),
+        (json!(["a"]), "element 0: associative list with keys may not have non-map elements"),
+    ] {
+        let body = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+            "spec": {"template": {"spec": {"containers": containers}}},
+        });
+        let answer = client.send("PATCH", path, "application/apply-patch+yaml", body.to_string()).await?;
+        let message = answer.1["message"].as_str().unwrap_or_default();
+        assert!(answer.0 == 500 && message.contains(wanted), "{message}, want {wanted}");
+    }
+    running.stop().await;
+    Ok(())
+}
