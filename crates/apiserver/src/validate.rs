@@ -5,8 +5,11 @@
 pub(crate) mod checker;
 mod format;
 mod functions;
+mod pattern;
 mod prune;
 mod rules;
+
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -183,7 +186,7 @@ fn string(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem>) {
     } else if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
         problems.push(invalid(format!("should be at least {least} chars long")));
     } else if let Some(pattern) = schema["pattern"].as_str()
-        && regex::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
+        && pattern::compiled(pattern).is_some_and(|pattern| !pattern.is_match(text))
     {
         problems.push(invalid(format!("should match '{pattern}'")));
     }
@@ -234,21 +237,41 @@ fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &str, probl
         problems.push(Problem::new(path, Kind::Invalid(Value::from(count), text)));
     }
     let keyed = schema["x-kubernetes-list-type"] == "map";
+    let twins = Twins::of(schema, old);
     for (at, item) in items.iter().enumerate() {
-        let twin = if keyed { twin_in(schema, old, item) } else { old.and_then(|old| old.get(at)) };
+        let twin = if keyed { twins.get(item) } else { old.and_then(|old| old.get(at)) };
         walk(&schema["items"], item, twin, &format!("{path}[{at}]"), problems);
     }
     duplicates(schema, items, path, problems);
 }
 
-/// The item of the same keys in the list as it was; lists without keys have no such items.
-fn twin_in<'a>(schema: &Value, old: Option<&'a Value>, item: &Value) -> Option<&'a Value> {
-    if schema["x-kubernetes-list-type"] != "map" {
-        return None;
+/// The items of a list as it was, by their keys; lists without keys have none.
+struct Twins<'a> {
+    keys: Vec<&'a str>,
+    by_keys: HashMap<String, &'a Value>,
+}
+
+impl<'a> Twins<'a> {
+    fn of(schema: &'a Value, old: Option<&'a Value>) -> Self {
+        let keyed = schema["x-kubernetes-list-type"] == "map";
+        let keys = schema["x-kubernetes-list-map-keys"].as_array().filter(|_| keyed);
+        let keys: Vec<&str> = keys.into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut twins = Self { keys, by_keys: HashMap::new() };
+        let items = old.and_then(Value::as_array).filter(|_| keyed);
+        for item in items.into_iter().flatten() {
+            let text = twins.text(item);
+            twins.by_keys.entry(text).or_insert(item);
+        }
+        twins
     }
-    let keys: Vec<&str> =
-        schema["x-kubernetes-list-map-keys"].as_array()?.iter().filter_map(Value::as_str).collect();
-    old?.as_array()?.iter().find(|twin| keys.iter().all(|key| twin.get(*key) == item.get(*key)))
+
+    fn text(&self, item: &Value) -> String {
+        self.keys.iter().map(|key| item[*key].to_string()).collect::<Vec<_>>().join(",")
+    }
+
+    fn get(&self, item: &Value) -> Option<&'a Value> {
+        self.by_keys.get(&self.text(item)).copied()
+    }
 }
 
 fn duplicates(schema: &Value, items: &[Value], path: &str, problems: &mut Vec<Problem>) {
@@ -264,13 +287,11 @@ fn duplicates(schema: &Value, items: &[Value], path: &str, problems: &mut Vec<Pr
         ),
         _ => None,
     };
-    let mut seen: Vec<Value> = Vec::new();
+    let mut seen = HashSet::new();
     for (at, item) in items.iter().enumerate() {
         let Some(identity) = identity(item) else { return };
-        if seen.contains(&identity) {
+        if !seen.insert(identity.to_string()) {
             problems.push(Problem::new(&format!("{path}[{at}]"), Kind::Duplicate(identity)));
-        } else {
-            seen.push(identity);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Strategic merge patch: lists of the built-in kinds merge by their keys.
 
+use std::collections::{HashMap, HashSet};
+
 use sealfast_k8s::schema::{Field, Type, builtin};
 use serde_json::{Map, Value};
 
@@ -133,13 +135,8 @@ fn merge_list(known: Known<'_>, live: &[Value], patch: &[Value]) -> Result<Vec<V
     let merged = match key {
         Some(key) if patch.iter().chain(live).all(Value::is_object) => merge_keyed(known, live, patch, key)?,
         _ => {
-            let mut merged: Vec<Value> = Vec::new();
-            for item in live.iter().chain(patch) {
-                if !merged.contains(item) {
-                    merged.push(item.clone());
-                }
-            }
-            merged
+            let mut seen = HashSet::new();
+            live.iter().chain(patch).filter(|item| seen.insert(item.to_string())).cloned().collect()
         }
     };
     Ok(ordered(merged, patch, live, key))
@@ -200,27 +197,30 @@ fn delete_primitives(fields: &mut Map<String, Value>, name: &str, gone: &Value) 
 /// Puts items into a wanted order. Items that the order does not name keep theirs, and each stands before the
 /// first named one that it preceded in the live list.
 fn ordered(items: Vec<Value>, order: &[Value], live: &[Value], key: Option<&str>) -> Vec<Value> {
-    let same = |left: &Value, right: &Value| match key {
-        Some(key) => left.get(key) == right.get(key),
-        None => left == right,
+    let text = |item: &Value| key.map_or_else(|| item.to_string(), |key| item[key].to_string());
+    let places = |list: &[Value]| {
+        let mut places = HashMap::new();
+        for (at, item) in list.iter().enumerate() {
+            places.entry(text(item)).or_insert(at);
+        }
+        places
     };
-    let place = |list: &[Value], item: &Value| list.iter().position(|known| same(known, item));
-    let (mut named, mut others): (Vec<Value>, Vec<Value>) =
-        items.into_iter().partition(|item| place(order, item).is_some());
-    named.sort_by_key(|item| place(order, item));
-    others.sort_by_key(|item| place(live, item));
+    let (in_order, in_live) = (places(order), places(live));
+    let marked = items.into_iter().map(|item| (text(&item), item));
+    let (mut named, mut others): (Vec<_>, Vec<_>) = marked.partition(|(text, _)| in_order.contains_key(text));
+    named.sort_by_key(|(text, _)| in_order.get(text));
+    others.sort_by_key(|(text, _)| in_live.get(text));
     let mut out = Vec::with_capacity(named.len() + others.len());
     let mut others = others.into_iter().peekable();
-    for item in named {
-        let limit = place(live, &item);
-        while let Some(other) =
-            others.next_if(|other| limit.is_some_and(|limit| place(live, other).is_some_and(|at| at < limit)))
-        {
+    for (text, item) in named {
+        let limit = in_live.get(&text);
+        let before = |place: Option<&usize>| limit.is_some_and(|limit| place.is_some_and(|at| at < limit));
+        while let Some((_, other)) = others.next_if(|(text, _)| before(in_live.get(text))) {
             out.push(other);
         }
         out.push(item);
     }
-    out.extend(others);
+    out.extend(others.map(|(_, other)| other));
     out
 }
 

@@ -9,7 +9,7 @@ use cel::{Context, Program, Value as Cel};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::{Kind, Problem, functions, join, twin_in};
+use super::{Kind, Problem, Twins, functions, join};
 
 const RULES: &str = "x-kubernetes-validations";
 
@@ -76,8 +76,9 @@ fn walk(
             }
         }
         Value::Array(items) if schema.get("items").is_some_and(any) => {
+            let twins = Twins::of(schema, old);
             for (at, item) in items.iter().enumerate() {
-                let twin = twin_in(schema, old, item);
+                let twin = twins.get(item);
                 walk(context, &schema["items"], (item, twin), &format!("{path}[{at}]"), problems);
             }
         }

@@ -3,6 +3,7 @@
 use cel::Value;
 
 use super::{Function, listed, text_of, texted};
+use crate::validate::pattern;
 
 pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("charAt", |values| match values {
@@ -23,7 +24,7 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("format", format),
     ("find", |values| match values {
         [Value::String(text), Value::String(pattern)] => {
-            let found = regex::Regex::new(pattern).ok()?.find(text).map(|found| found.as_str().to_owned());
+            let found = pattern::compiled(pattern)?.find(text).map(|found| found.as_str().to_owned());
             Some(texted(found.unwrap_or_default()))
         }
         _ => None,
@@ -31,7 +32,7 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("findAll", |values| {
         let (text, pattern) = (text_of(values.first()?)?, text_of(values.get(1)?)?);
         let most = limit(values.get(2))?;
-        let pattern = regex::Regex::new(pattern).ok()?;
+        let pattern = pattern::compiled(pattern)?;
         Some(listed(pattern.find_iter(text).take(most).map(|found| texted(found.as_str())).collect()))
     }),
     ("strings.quote", |values| Some(texted(format!("{:?}", text_of(values.first()?)?)))),
