@@ -3,6 +3,8 @@
 //! A server is reached over HTTP alone ([`crate::server`]). These doors lead to what needs no server: patches,
 //! applies, selectors, protobuf bodies, schemas and their rules.
 
+use std::sync::LazyLock;
+
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema;
 use serde_json::Value;
@@ -53,7 +55,8 @@ pub fn applied(live: Option<&Value>, configuration: &Value, manager: &str) -> Re
 /// # Errors
 /// Why they cannot be read.
 pub fn selects(labels: &str, fields: &str, object: &Value) -> Result<bool, String> {
-    let kinds = Registry::new().current();
+    static KINDS: LazyLock<Registry> = LazyLock::new(Registry::new);
+    let kinds = KINDS.current();
     let pods = kinds.resource("", "v1", "pods").ok_or("there are no Pods")?;
     let selection = Selection::parse(labels, fields, pods).map_err(|status| status.message)?;
     Ok(selection.matches(object))

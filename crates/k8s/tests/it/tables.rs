@@ -1,4 +1,4 @@
-//! The tables of built-in kinds: nothing in one of them points to nothing in another.
+//! The tables of built-in kinds: nothing in them points to nothing.
 
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema::{Field, ListKind, Type, builtin, groups, is_namespaced, protobuf_fields};
