@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -50,7 +51,10 @@ async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor) {
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
     let mut stopping = app.stopping.subscribe();
     let limits = app.limits.clone();
+    let asked = Arc::new(AtomicBool::new(false));
+    let asks = Arc::clone(&asked);
     let service = service_fn(move |request| {
+        asks.store(true, Ordering::Relaxed);
         let app = Arc::clone(&app);
         async move { Ok::<_, Infallible>(serve(&app, request).await) }
     });
@@ -66,9 +70,18 @@ async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor) {
     tokio::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
+        () = silence(&asked, limits.head) => return,
         () = crate::server::stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
     }
     let _ = tokio::time::timeout(Duration::from_millis(300), connection).await;
+}
+
+/// Returns when nothing was asked in all the time that a head may take; such a client keeps a place from others.
+async fn silence(asked: &AtomicBool, time: Duration) {
+    tokio::time::sleep(time).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn serve(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> http::Response<Body> {

@@ -43,6 +43,55 @@ async fn heads_that_do_not_end_are_cut_off() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_says_nothing_keeps_no_place() -> anyhow::Result<()> {
+    let mut limits = quick();
+    limits.connections = 4;
+    let running = start(Options::default().with_limits(limits)).await?;
+    // All places are taken: by who says nothing, by half a preface of HTTP/2, by a head without end.
+    let mut taken = Vec::new();
+    for text in ["", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nHost:"] {
+        let mut stream = connect(&running).await?;
+        stream.write_all(text.as_bytes()).await?;
+        taken.push(stream);
+    }
+    for mut stream in taken {
+        let mut text = Vec::new();
+        let end = stream.read_to_end(&mut text);
+        let _ = tokio::time::timeout(Duration::from_secs(60), end).await.context("it is not cut off")?;
+    }
+    assert_eq!(Client::of(&running)?.call("GET", "/version", None).await?.0, 200, "there is room again");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn selectors_and_packed_bodies_are_bounded() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let many = vec!["a!=b"; 5_000].join(",");
+    assert_eq!(client.open(&format!("{COLLECTION}?labelSelector={many}")).await?.status().as_u16(), 200);
+    let more = "a!=b,".repeat(30_000);
+    let refused = client.open(&format!("{COLLECTION}?labelSelector={more}")).await;
+    assert!(
+        refused.map_or(true, |answer| matches!(answer.status().as_u16(), 414 | 431)),
+        "a head has its bounds"
+    );
+    // Packed bodies are not unpacked: what looks small cannot grow.
+    let mut packed = connect(&running).await?;
+    let head = format!(
+        "POST {COLLECTION} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n",
+        token(&running)?
+    );
+    packed.write_all(head.as_bytes()).await?;
+    packed.write_all(&[0x1f, 0x8b, 8, 0]).await?;
+    let mut answer = vec![0; 64];
+    let read = tokio::time::timeout(Duration::from_secs(60), packed.read(&mut answer)).await??;
+    assert!(String::from_utf8_lossy(&answer[..read]).starts_with("HTTP/1.1 400"));
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bodies_are_bounded_in_size_and_time() -> anyhow::Result<()> {
     let running = start(Options::default().with_limits(quick())).await?;
     let client = Client::of(&running)?;
