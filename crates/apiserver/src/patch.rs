@@ -27,16 +27,17 @@ pub(crate) enum Error {
 /// Merges by RFC 7386: `null` removes, objects merge, all else replaces.
 pub(crate) fn merge_patch(target: &Value, patch: &Value) -> Value {
     let Value::Object(fields) = patch else { return patch.clone() };
-    let mut merged = target.as_object().cloned().unwrap_or_default();
-    for (name, value) in fields {
-        if value.is_null() {
-            merged.shift_remove(name);
-            continue;
-        }
-        let value = merge_patch(merged.get(name).unwrap_or(&Value::Null), value);
-        merged.insert(name.clone(), value);
-    }
-    Value::Object(merged)
+    let nothing = Map::new();
+    let live = target.as_object().unwrap_or(&nothing);
+    let untouched = live.iter().map(|(name, value)| match fields.get(name) {
+        None => (name.clone(), value.clone()),
+        Some(patch) => (name.clone(), merge_patch(value, patch)),
+    });
+    let fresh = fields.iter().filter(|(name, _)| !live.contains_key(*name));
+    let fresh = fresh.map(|(name, patch)| (name.clone(), merge_patch(&Value::Null, patch)));
+    // A `null` at the top of a patch is what it patches to; in a map it takes the field away.
+    let kept = |name: &String| fields.get(name).is_none_or(|patch| !patch.is_null());
+    Value::Object(untouched.chain(fresh).filter(|(name, _)| kept(name)).collect())
 }
 
 /// An empty map, for values that are not there yet.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::pod;
-use crate::fields::{get, text};
+use crate::fields::{self, get, text};
 use crate::status_error::Cause;
 
 /// Deployments, StatefulSets and their like.
@@ -104,7 +104,8 @@ pub(super) fn changed(key: &str, new: &Value, old: &Value) -> Vec<Cause> {
                 list.map(|container| text(container, &["name"]).to_owned()).collect()
             };
             if names(new) == names(old) {
-                return Vec::new();
+                let same = free_of_changes(new) == free_of_changes(old);
+                return if same { Vec::new() } else { vec![Cause::forbidden("spec", POD_UPDATE)] };
             }
             let why = "pod updates may not add or remove containers";
             vec![Cause::forbidden("spec.containers", why)]
@@ -115,6 +116,23 @@ pub(super) fn changed(key: &str, new: &Value, old: &Value) -> Vec<Cause> {
         _ => Vec::new(),
     }
 }
+
+/// The spec of a Pod without what may change.
+fn free_of_changes(pod: &Value) -> Value {
+    let mut spec = pod["spec"].clone();
+    for field in ["activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates"]
+    {
+        fields::remove(&mut spec, field);
+    }
+    for list in ["containers", "initContainers"] {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            fields::remove(container, "image");
+        }
+    }
+    spec
+}
+
+const POD_UPDATE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
 fn is_empty(selector: &Value) -> bool {
     let empty = |key: &str| match &selector[key] {

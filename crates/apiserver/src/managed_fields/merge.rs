@@ -180,21 +180,36 @@ fn merge_fields(
     live: &Map<String, Value>,
     wanted: &Map<String, Value>,
 ) -> Result<Map<String, Value>, String> {
-    let mut merged = live.clone();
-    for (name, value) in wanted {
-        let below = shape.field(name).unwrap_or(Shape::Deduced);
-        if value.is_null() {
-            match shape.empty_value() {
-                Some(empty) => drop(merged.insert(name.clone(), empty)),
-                None => drop(merged.shift_remove(name)),
-            }
-            continue;
+    let mut merged = Map::with_capacity(live.len() + wanted.len());
+    // What is merged below is not copied here first: that would copy it again at every level.
+    for (name, value) in live {
+        match wanted.get(name) {
+            None => drop(merged.insert(name.clone(), value.clone())),
+            Some(wanted) => merge_field(shape, name, value, wanted, &mut merged)?,
         }
-        let before = merged.get(name).unwrap_or(&Value::Null);
-        let value = merge(&below, before, value)?;
-        merged.insert(name.clone(), value);
+    }
+    for (name, wanted) in wanted.iter().filter(|(name, _)| !live.contains_key(*name)) {
+        merge_field(shape, name, &Value::Null, wanted, &mut merged)?;
     }
     Ok(merged)
+}
+
+fn merge_field(
+    shape: &Shape<'_>,
+    name: &str,
+    live: &Value,
+    wanted: &Value,
+    merged: &mut Map<String, Value>,
+) -> Result<(), String> {
+    let below = shape.field(name).unwrap_or(Shape::Deduced);
+    let value = match wanted {
+        Value::Null => shape.empty_value(),
+        wanted => Some(merge(&below, live, wanted)?),
+    };
+    if let Some(value) = value {
+        merged.insert(name.to_owned(), value);
+    }
+    Ok(())
 }
 
 /// Walks both lists together, so that each keeps its order as far as they agree.

@@ -197,3 +197,26 @@ async fn applied_lists_hold_items_alone() -> anyhow::Result<()> {
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn little_of_a_pod_may_change() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "x"}]}});
+    assert_eq!(client.call("POST", pods, Some(pod)).await?.0, 201);
+    let media = "application/strategic-merge-patch+json";
+    for (spec, wanted) in [
+        (json!({"containers": [{"name": "a", "image": "y"}]}), 200),
+        (json!({"activeDeadlineSeconds": 5}), 200),
+        (json!({"restartPolicy": "Never"}), 422),
+        (json!({"containers": [{"name": "a", "command": ["x"]}]}), 422),
+        (json!({"containers": [{"name": "b", "image": "y"}]}), 422),
+    ] {
+        let patch = json!({"spec": spec}).to_string();
+        let (status, answer) = client.send("PATCH", &format!("{pods}/p"), media, patch).await?;
+        assert_eq!(status, wanted, "{spec}: {answer}");
+    }
+    running.stop().await;
+    Ok(())
+}
