@@ -18,25 +18,25 @@ fn metadata() -> Option<(Metadata, Time)> {
 
 /// Encrypts a text, laid out anew or into the text itself.
 fn encrypted(text: &[u8], key: &DataKey, keeps_looks: bool) -> Option<Vec<u8>> {
-    let plain = Plain::load(text, Format::Yaml).ok()?;
+    let (plain, original) = Plain::read(text, Format::Yaml).ok()?;
     let (metadata, now) = metadata()?;
     let mut rng = StdRng::seed_from_u64(1);
-    let mut document = plain.encrypt(metadata, key, Context { now, rng: &mut rng, reuse: None }).ok()?;
+    let document = plain.encrypt(metadata, key, Context { now, rng: &mut rng, reuse: None }).ok()?;
     let options = EmitOptions::default();
     if keeps_looks {
-        document.emit_over_plain(text, None, key, &mut rng, Format::Yaml, &options).ok()
+        document.emit_over_plain(&original, None, key, &mut rng, &options).ok()
     } else {
         document.emit(Format::Yaml, &options).ok()
     }
 }
 
 fn decrypted(file: &[u8], key: &DataKey, keeps_looks: bool) -> Option<usize> {
-    let document = Encrypted::load(file, Format::Yaml).ok()?;
+    let (document, original) = Encrypted::read(file, Format::Yaml).ok()?;
     let metadata = document.metadata().clone();
     let plain = document.decrypt(key, MacCheck::Verify).ok()?.plain;
     let options = EmitOptions::default();
     let text = if keeps_looks {
-        plain.emit_over(file, &metadata, key, Format::Yaml, &options).ok()?
+        plain.emit_over(&original, &metadata, key, &options).ok()?
     } else {
         plain.emit(Format::Yaml, &options).ok()?
     };

@@ -213,8 +213,13 @@ impl Cipher {
         Some(text)
     }
 
-    /// Decrypts one string and notes its nonce. The empty string stays empty.
-    pub(crate) fn decrypt(&self, text: &[u8], aad: &str, nonces: &mut Nonces) -> Result<Value, CipherError> {
+    /// Decrypts one string and notes its nonce where that is asked for. The empty string stays empty.
+    pub(crate) fn decrypt(
+        &self,
+        text: &[u8],
+        aad: &str,
+        nonces: Option<&mut Nonces>,
+    ) -> Result<Value, CipherError> {
         if text.is_empty() {
             return Ok(Value::Str(Text::default()));
         }
@@ -223,8 +228,10 @@ impl Cipher {
         let nonce = decode("iv", parts.nonce)?;
         let tag = decode("tag", parts.tag)?;
         self.open(&mut buffer, &nonce, &tag, aad)?;
-        let value = typed(parts.label, &buffer)?;
-        nonces.keep(&value, aad, &nonce);
+        let value = typed(parts.label, buffer)?;
+        if let Some(nonces) = nonces {
+            nonces.keep(&value, aad, &nonce);
+        }
         Ok(value)
     }
 
@@ -301,15 +308,15 @@ fn split_last<'t>(text: &'t [u8], separator: &[u8]) -> Option<(&'t [u8], &'t [u8
     Some((&text[..at], &text[at + separator.len()..]))
 }
 
-fn typed(label: &[u8], content: &[u8]) -> Result<Value, CipherError> {
+fn typed(label: &[u8], content: Zeroizing<Vec<u8>>) -> Result<Value, CipherError> {
     let wrong = |label| CipherError::Content { label };
-    let text = || std::str::from_utf8(content).ok();
+    let text = || std::str::from_utf8(&content).ok();
     Ok(match label {
-        b"str" | b"bytes" => Value::Str(Text::new(content)),
-        b"comment" => Value::Comment(Comment::line(Text::new(content))),
+        b"str" | b"bytes" => Value::Str(Text::from(content)),
+        b"comment" => Value::Comment(Comment::line(Text::from(content))),
         b"int" => Value::Int(text().and_then(|text| text.parse().ok()).ok_or_else(|| wrong("int"))?),
         b"float" => Value::Float(text().and_then(number::parse).ok_or_else(|| wrong("float"))?),
-        b"bool" => match content {
+        b"bool" => match content.as_slice() {
             b"1" | b"t" | b"T" | b"true" | b"True" | b"TRUE" => Value::Bool(true),
             b"0" | b"f" | b"F" | b"false" | b"False" | b"FALSE" => Value::Bool(false),
             _ => return Err(wrong("bool")),
@@ -342,8 +349,8 @@ mod tests {
         let value = Value::from("secret");
         let text = cipher.encrypt(&value, "a:b:", &mut rng, None).unwrap_or_default();
         let mut nonces = Nonces::default();
-        assert_eq!(cipher.decrypt(text.as_bytes(), "a:b:", &mut nonces).ok(), Some(value.clone()));
-        assert!(cipher.decrypt(text.as_bytes(), "a:c:", &mut nonces).is_err());
+        assert_eq!(cipher.decrypt(text.as_bytes(), "a:b:", Some(&mut nonces)).ok(), Some(value.clone()));
+        assert!(cipher.decrypt(text.as_bytes(), "a:c:", Some(&mut nonces)).is_err());
         assert_eq!(cipher.encrypt(&value, "a:b:", &mut rng, Some(&mut Reuse::new(&nonces))), Some(text));
     }
 

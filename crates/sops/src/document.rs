@@ -44,7 +44,7 @@ use crate::mac::{self, Mac};
 use crate::metadata::Metadata;
 use crate::path::{self, Change, Found, Step};
 use crate::select::Matcher;
-use crate::store;
+use crate::store::{self, over};
 pub use crate::store::{EmitOptions, Format};
 use crate::time::Time;
 use crate::tree::{Branch, Comment, Key, Text, Value};
@@ -93,6 +93,23 @@ pub enum MacCheck {
     Skip,
 }
 
+/// A text as it was read, into which a changed document can be written: what did not change keeps its bytes.
+pub struct Original<'t>(over::Original<'t>);
+
+impl<'t> Original<'t> {
+    /// Looks at a text that was read before. [`Plain::read`] and [`Encrypted::read`] give one without reading twice.
+    #[must_use]
+    pub fn of(text: &'t [u8], format: Format) -> Self {
+        Self(over::Original::of(text, format))
+    }
+}
+
+impl fmt::Debug for Original<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Original(hidden)")
+    }
+}
+
 /// A document in the clear.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plain {
@@ -106,6 +123,15 @@ impl Plain {
     /// [`Error::Parse`] in the format's words, [`Error::Depth`] and [`Error::Expansion`] for hostile input.
     pub fn load(input: &[u8], format: Format) -> Result<Self, Error> {
         Ok(Self { branches: store::load(input, format)? })
+    }
+
+    /// Reads a plain document and keeps its text in mind, to write the encrypted document into it.
+    ///
+    /// # Errors
+    /// As [`Plain::load`].
+    pub fn read(input: &[u8], format: Format) -> Result<(Self, Original<'_>), Error> {
+        let (branches, original) = over::Original::read(input, format)?;
+        Ok((Self { branches }, Original(original)))
     }
 
     /// Takes a tree made elsewhere.
@@ -160,21 +186,19 @@ impl Plain {
     }
 
     /// Writes the document into the encrypted text it was read from: comments, blank lines, indentation and quoting
-    /// stay, and a text that [`Encrypted::emit_over_plain`] wrote becomes the plain text again, byte for byte. In formats
-    /// other than YAML it is written anew.
+    /// stay, and a text that [`Encrypted::emit_over_plain`] wrote becomes the plain text again, byte for byte.
     ///
     /// # Errors
     /// [`Error::Emit`] when the format cannot hold it.
     pub fn emit_over(
         &self,
-        encrypted: &[u8],
+        encrypted: &Original<'_>,
         metadata: &Metadata,
         key: &DataKey,
-        format: Format,
         options: &EmitOptions,
     ) -> Result<SecretBytes, Error> {
         let layout = Layout::open(&metadata.layout, &Cipher::new(key));
-        store::open_over(encrypted, &self.branches, &layout, format, options).map(SecretBytes::new)
+        over::open(&encrypted.0, &self.branches, &layout, options).map(SecretBytes::new)
     }
 
     /// Encrypts every selected leaf; `mac` and `last_modified` of the metadata are set.
@@ -285,13 +309,11 @@ pub struct Encrypted {
     metadata: Metadata,
 }
 
-/// A decrypted document and what is needed to encrypt it again with little change.
+/// A decrypted document.
 #[derive(Debug)]
 pub struct Decrypted {
     /// The document.
     pub plain: Plain,
-    /// Its nonces.
-    pub nonces: Nonces,
     /// Places of comments that were not encrypted although they should have been.
     pub clear_comments: Vec<TreePath>,
 }
@@ -305,6 +327,16 @@ impl Encrypted {
     pub fn load(input: &[u8], format: Format) -> Result<Self, Error> {
         let (branches, metadata) = store::load_encrypted(input, format)?;
         Ok(Self { branches, metadata })
+    }
+
+    /// Reads an encrypted document and keeps its text in mind, to write a changed document into it.
+    ///
+    /// # Errors
+    /// As [`Encrypted::load`].
+    pub fn read(input: &[u8], format: Format) -> Result<(Self, Original<'_>), Error> {
+        let (mut branches, original) = over::Original::read_encrypted(input, format)?;
+        let metadata = store::take_metadata(&mut branches, format)?;
+        Ok((Self { branches, metadata }, Original(original)))
     }
 
     /// Returns the metadata.
@@ -324,10 +356,10 @@ impl Encrypted {
         &self.branches
     }
 
-    /// Counts the encrypted values and comments. None at all after encrypting means that the selector chose nothing.
+    /// Returns true when a value or comment is encrypted. After encrypting, false means that the selector chose nothing.
     #[must_use]
-    pub fn encrypted_values(&self) -> usize {
-        self.branches.iter().map(count_in_branch).sum()
+    pub fn has_encrypted_values(&self) -> bool {
+        self.branches.iter().any(is_sealed_branch)
     }
 
     /// Writes the document with its metadata.
@@ -339,39 +371,33 @@ impl Encrypted {
     }
 
     /// Writes the document into the encrypted text it was read from: only what differs is replaced. Where that cannot
-    /// be, and in formats other than YAML, it is written anew.
+    /// be it is written anew.
     ///
     /// # Errors
     /// [`Error::Emit`] when the format cannot hold it.
-    pub fn emit_over(
-        &self,
-        original: &[u8],
-        format: Format,
-        options: &EmitOptions,
-    ) -> Result<Vec<u8>, Error> {
-        store::emit_over(original, &self.branches, &self.metadata, format, options)
+    pub fn emit_over(self, original: &Original<'_>, options: &EmitOptions) -> Result<Vec<u8>, Error> {
+        over::emit_encrypted(&original.0, self.branches, &self.metadata, options)
     }
 
     /// Writes the document into its plain text: comments, blank lines, indentation, quoting and line ends stay, values
     /// are replaced by their ciphertext and the metadata are added. What the ciphertext cannot tell of the text is kept
-    /// encrypted in the metadata, so that decrypting gives the same bytes. In formats other than YAML the document is
-    /// written anew.
+    /// encrypted in the metadata, so that decrypting gives the same bytes.
     ///
     /// `former` is an encrypted text of the same document from before, whose quoting unchanged values keep.
     ///
     /// # Errors
     /// [`Error::Emit`] when the format cannot hold it.
     pub fn emit_over_plain(
-        &mut self,
-        plain: &[u8],
-        former: Option<&[u8]>,
+        mut self,
+        plain: &Original<'_>,
+        former: Option<&Original<'_>>,
         key: &DataKey,
         rng: &mut dyn Random,
-        format: Format,
         options: &EmitOptions,
     ) -> Result<Vec<u8>, Error> {
         let cipher = Cipher::new(key);
-        store::seal_over(plain, former, &self.branches, &mut self.metadata, format, options, &mut |layout| {
+        let former = former.map(|former| &former.0);
+        over::seal(&plain.0, former, self.branches, &mut self.metadata, options, &mut |layout| {
             layout.seal(&cipher, rng)
         })
     }
@@ -381,42 +407,59 @@ impl Encrypted {
     /// # Errors
     /// [`Error::Decrypt`] and [`Error::NotCiphertext`] with the place in the tree, [`Error::MacDecrypt`],
     /// [`Error::MacMismatch`], [`Error::Version`].
-    pub fn decrypt(mut self, key: &DataKey, check: MacCheck) -> Result<Decrypted, Error> {
+    pub fn decrypt(self, key: &DataKey, check: MacCheck) -> Result<Decrypted, Error> {
+        self.decrypt_noting(key, check, None)
+    }
+
+    /// Decrypts, and notes the nonces, so that values that stay the same keep their ciphertext when the document is
+    /// encrypted again.
+    ///
+    /// # Errors
+    /// As [`Encrypted::decrypt`].
+    pub fn decrypt_to_change(self, key: &DataKey, check: MacCheck) -> Result<(Decrypted, Nonces), Error> {
+        let mut nonces = Nonces::default();
+        let decrypted = self.decrypt_noting(key, check, Some(&mut nonces))?;
+        Ok((decrypted, nonces))
+    }
+
+    fn decrypt_noting(
+        mut self,
+        key: &DataKey,
+        check: MacCheck,
+        nonces: Option<&mut Nonces>,
+    ) -> Result<Decrypted, Error> {
         if self.metadata.version.is_empty() {
             return Err(Error::Version { message: "Version string empty".to_owned() });
         }
         let cipher = Cipher::new(key);
-        let mut opened = Opened { cipher: &cipher, nonces: Nonces::default(), clear_comments: Vec::new() };
+        let mut opened = Opened { cipher: &cipher, nonces, clear_comments: Vec::new() };
         let computed = opened.open(&mut self.branches, &self.metadata)?;
         if check == MacCheck::Verify {
             verify(&cipher, &self.metadata, computed)?;
         }
-        let Opened { nonces, clear_comments, .. } = opened;
-        Ok(Decrypted { plain: Plain { branches: self.branches }, nonces, clear_comments })
+        let clear_comments = opened.clear_comments;
+        Ok(Decrypted { plain: Plain { branches: self.branches }, clear_comments })
     }
 }
 
-fn count_in_branch(branch: &Branch) -> usize {
+fn is_sealed_branch(branch: &Branch) -> bool {
     let key = |key: &Key| matches!(key, Key::Comment(comment) if cipher::is_sealed(comment.text.as_bytes()));
-    branch.entries.iter().map(|entry| usize::from(key(&entry.key)) + count_in_value(&entry.value)).sum()
+    branch.entries.iter().any(|entry| key(&entry.key) || is_sealed_value(&entry.value))
 }
 
-fn count_in_value(value: &Value) -> usize {
+fn is_sealed_value(value: &Value) -> bool {
     match value {
-        Value::Str(text) | Value::Comment(Comment { text, .. }) => {
-            usize::from(cipher::is_sealed(text.as_bytes()))
-        }
-        Value::List(items) => items.iter().map(count_in_value).sum(),
-        Value::Branch(branch) => count_in_branch(branch),
-        _ => 0,
+        Value::Str(text) | Value::Comment(Comment { text, .. }) => cipher::is_sealed(text.as_bytes()),
+        Value::List(items) => items.iter().any(is_sealed_value),
+        Value::Branch(branch) => is_sealed_branch(branch),
+        _ => false,
     }
 }
 
 fn verify(cipher: &Cipher, metadata: &Metadata, computed: String) -> Result<(), Error> {
     let aad = metadata.last_modified.to_seconds();
-    let stored = cipher
-        .decrypt(metadata.mac.as_bytes(), &aad, &mut Nonces::default())
-        .map_err(|source| Error::MacDecrypt { source })?;
+    let stored =
+        cipher.decrypt(metadata.mac.as_bytes(), &aad, None).map_err(|source| Error::MacDecrypt { source })?;
     let stored = if let Value::Str(text) = stored { text } else { Text::default() };
     if mac::agree(stored.as_bytes(), &computed) {
         return Ok(());
@@ -427,7 +470,7 @@ fn verify(cipher: &Cipher, metadata: &Metadata, computed: String) -> Result<(), 
 /// The state of one decryption.
 struct Opened<'c> {
     cipher: &'c Cipher,
-    nonces: Nonces,
+    nonces: Option<&'c mut Nonces>,
     clear_comments: Vec<TreePath>,
 }
 
@@ -457,7 +500,7 @@ impl Opened<'_> {
             Value::Comment(comment) => Ok(Value::Comment(self.comment(comment, place))),
             Value::Str(text) => self
                 .cipher
-                .decrypt(text.as_bytes(), place.aad, &mut self.nonces)
+                .decrypt(text.as_bytes(), place.aad, self.nonces.as_deref_mut())
                 .map_err(|source| Error::Decrypt { path: place.path(), source }),
             other => Err(Error::NotCiphertext { path: place.path(), kind: other.type_name() }),
         }
@@ -469,7 +512,7 @@ impl Opened<'_> {
         if comment.text.is_empty() {
             return comment;
         }
-        match self.cipher.decrypt(comment.text.as_bytes(), place.aad, &mut self.nonces) {
+        match self.cipher.decrypt(comment.text.as_bytes(), place.aad, self.nonces.as_deref_mut()) {
             Ok(Value::Comment(opened)) => opened,
             Ok(Value::Str(text)) => Comment { text, inline: comment.inline },
             Ok(_) | Err(_) => {

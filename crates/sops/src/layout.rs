@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 use zeroize::Zeroizing;
 
-use crate::cipher::{self, Cipher, Nonces, Random};
+use crate::cipher::{self, Cipher, Random};
 use crate::tree::{Branch, Comment, Key, Value};
 
 /// The name of the field and the additional data of its ciphertext.
@@ -93,7 +93,7 @@ impl Layout {
         if sealed.is_empty() {
             return layout;
         }
-        let Ok(opened) = cipher.decrypt(sealed.as_bytes(), FIELD, &mut Nonces::default()) else {
+        let Ok(opened) = cipher.decrypt(sealed.as_bytes(), FIELD, None) else {
             return layout;
         };
         let Some(Ok(Json::Array(entries))) = opened.as_str().map(serde_json::from_str) else { return layout };
@@ -116,6 +116,9 @@ impl Layout {
 
     /// Brings a sealed record up to date with the values there are; another data key gives none.
     pub(crate) fn renew(sealed: &str, branches: &[Branch], cipher: &Cipher, rng: &mut dyn Random) -> String {
+        if sealed.is_empty() {
+            return String::new();
+        }
         let mut layout = Self::open(sealed, cipher);
         if layout.prune(branches) { layout.seal(cipher, rng) } else { sealed_if(sealed, &layout) }
     }

@@ -14,13 +14,13 @@
 //! # use sealfast_sops::store::{EmitOptions, Format};
 //! # use sealfast_sops::{path, time::Time};
 //! fn set(file: &[u8], key: &DataKey, now: Time) -> Result<Vec<u8>, Error> {
-//!     let document = Encrypted::load(file, Format::Yaml)?;
+//!     let (document, original) = Encrypted::read(file, Format::Yaml)?;
 //!     let metadata = document.metadata().clone();
-//!     let mut opened = document.decrypt(key, MacCheck::Verify)?;
+//!     let (mut opened, nonces) = document.decrypt_to_change(key, MacCheck::Verify)?;
 //!     opened.plain.set(&path::parse(r#"["password"]"#)?, "hunter3".into())?;
 //!     let mut rng = rand08::thread_rng();
-//!     let context = Context { now, rng: &mut rng, reuse: Some(&opened.nonces) };
-//!     opened.plain.encrypt(metadata, key, context)?.emit_over(file, Format::Yaml, &EmitOptions::default())
+//!     let context = Context { now, rng: &mut rng, reuse: Some(&nonces) };
+//!     opened.plain.encrypt(metadata, key, context)?.emit_over(&original, &EmitOptions::default())
 //! }
 //!
 //! # fn main() -> Result<(), Error> {
@@ -30,8 +30,9 @@
 //! # let groups = vec![KeyGroup { keys: MasterKey::age_list("age1example") }];
 //! # let text = b"user: admin # a person\npassword: hunter2\n";
 //! # let context = Context { now, rng: &mut rng, reuse: None };
-//! # let mut document = Plain::load(text, Format::Yaml)?.encrypt(Metadata::new(groups, now), &key, context)?;
-//! # let file = document.emit_over_plain(text, None, &key, &mut rng, Format::Yaml, &EmitOptions::default())?;
+//! # let (plain, original) = Plain::read(text, Format::Yaml)?;
+//! # let document = plain.encrypt(Metadata::new(groups, now), &key, context)?;
+//! # let file = document.emit_over_plain(&original, None, &key, &mut rng, &EmitOptions::default())?;
 //! let changed = set(&file, &key, now)?;
 //! let lines = |file: &[u8]| -> Vec<String> { String::from_utf8_lossy(file).lines().map(str::to_owned).collect() };
 //! assert_eq!(lines(&file)[0], lines(&changed)[0]);

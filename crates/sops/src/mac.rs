@@ -27,7 +27,9 @@ impl Mac {
     }
 
     pub(crate) fn add(&mut self, leaf: &Value) {
-        if !matches!(leaf, Value::Comment(_))
+        if let Value::Str(text) = leaf {
+            self.0.update(text.as_bytes());
+        } else if !matches!(leaf, Value::Comment(_))
             && let Some((_, content)) = cipher::content(leaf)
         {
             self.0.update(&*content);

@@ -6,9 +6,8 @@
 //! Follows: the stores of sops 3.13.2.
 
 use crate::error::Error;
-use crate::layout::Layout;
 use crate::metadata::Metadata;
-use crate::tree::{Branch, Comment, Value};
+use crate::tree::{Branch, Comment, Entry, Value};
 
 mod binary;
 mod dotenv;
@@ -16,6 +15,7 @@ mod flatten;
 mod ini;
 mod json;
 mod json_text;
+pub(crate) mod over;
 mod scalar;
 mod yaml;
 
@@ -109,8 +109,9 @@ pub(crate) fn load(input: &[u8], format: Format) -> Result<Vec<Branch>, Error> {
 
 /// Reads a document that should hold metadata, and takes the metadata out.
 pub(crate) fn load_encrypted(input: &[u8], format: Format) -> Result<(Vec<Branch>, Metadata), Error> {
-    let as_stored = if format == Format::Binary { Format::Json } else { format };
-    let mut branches = load(input, as_stored)?;
+    // Encrypted binary files are JSON.
+    let stored = if format == Format::Binary { Format::Json } else { format };
+    let mut branches = load(input, stored)?;
     let metadata = take_metadata(&mut branches, format)?;
     Ok((branches, metadata))
 }
@@ -135,95 +136,15 @@ pub(crate) fn emit_encrypted(
     format: Format,
     options: &EmitOptions,
 ) -> Result<Vec<u8>, Error> {
-    let whole = put_metadata(branches, metadata, format)?;
+    with_metadata(&mut branches.to_vec(), metadata, format, |whole| emit_stored(whole, format, options))?
+}
+
+/// Writes a document that has its metadata.
+fn emit_stored(whole: &[Branch], format: Format, options: &EmitOptions) -> Result<Vec<u8>, Error> {
     if format == Format::Binary {
-        return emit(&whole, Format::Json, &EmitOptions { json_indent: options.binary_indent, ..*options });
+        return emit(whole, Format::Json, &EmitOptions { json_indent: options.binary_indent, ..*options });
     }
-    emit(&whole, format, options)
-}
-
-/// Writes a document with its metadata into its former, encrypted text where the format can.
-pub(crate) fn emit_over(
-    original: &[u8],
-    branches: &[Branch],
-    metadata: &Metadata,
-    format: Format,
-    options: &EmitOptions,
-) -> Result<Vec<u8>, Error> {
-    if format == Format::Yaml {
-        let whole = put_metadata(branches, metadata, format)?;
-        let layout = Layout::default();
-        let how = yaml::How::new(&layout, chosen_indent(options)?);
-        let spliced = yaml::Source::read(original).and_then(|source| yaml::splice(&source, &whole, &how));
-        if let Some(text) = spliced {
-            return Ok(text);
-        }
-    }
-    emit_encrypted(branches, metadata, format, options)
-}
-
-/// Writes an encrypted document into its plain text where the format can, and puts into the metadata what is needed to
-/// get that text back. `former` is an older encrypted text of the same file.
-pub(crate) fn seal_over(
-    original: &[u8],
-    former: Option<&[u8]>,
-    branches: &[Branch],
-    metadata: &mut Metadata,
-    format: Format,
-    options: &EmitOptions,
-    seal_layout: &mut dyn FnMut(&Layout) -> String,
-) -> Result<Vec<u8>, Error> {
-    metadata.layout.clear();
-    if format != Format::Yaml {
-        return emit_encrypted(branches, metadata, format, options);
-    }
-    let former = former.and_then(yaml::Former::of);
-    let none = Layout::default();
-    let how = yaml::How { former: former.as_ref(), ..yaml::How::new(&none, chosen_indent(options)?) };
-    let sealed = yaml::seal(original, &put_metadata(branches, metadata, format)?, &how);
-    let layout = match sealed {
-        Some((text, layout)) if layout.is_empty() => return Ok(text),
-        Some((_, layout)) => layout,
-        // Written anew, but decrypting still gives what was there.
-        None => Layout::of_whole(original),
-    };
-    metadata.layout = seal_layout(&layout);
-    let whole = put_metadata(branches, metadata, format)?;
-    let spliced = yaml::Source::read(original).and_then(|source| yaml::splice(&source, &whole, &how));
-    match spliced {
-        Some(text) => Ok(text),
-        None => emit_encrypted(branches, metadata, format, options),
-    }
-}
-
-/// Writes a decrypted document into its encrypted text where the format can.
-pub(crate) fn open_over(
-    encrypted: &[u8],
-    plain: &[Branch],
-    layout: &Layout,
-    format: Format,
-    options: &EmitOptions,
-) -> Result<Vec<u8>, Error> {
-    if format != Format::Yaml {
-        return emit(plain, format, options);
-    }
-    if let Some(text) = layout.whole().filter(|text| yaml::is_text_of(text, plain)) {
-        return Ok(text.to_vec());
-    }
-    let none = Layout::default();
-    let indent = chosen_indent(options)?;
-    let spliced = yaml::Source::read(encrypted).and_then(|source| {
-        [layout, &none]
-            .into_iter()
-            .find_map(|layout| yaml::splice(&source, plain, &yaml::How::new(layout, indent)))
-    });
-    spliced.map_or_else(|| emit(plain, format, options), Ok)
-}
-
-/// None where the text itself shall tell.
-fn chosen_indent(options: &EmitOptions) -> Result<Option<usize>, Error> {
-    let indent = yaml::indentation(options.yaml_indent)?;
-    Ok((options.yaml_indent != 0).then_some(indent))
+    emit(whole, format, options)
 }
 
 /// Writes one value, as extracting it prints it.
@@ -257,10 +178,7 @@ pub(crate) fn line_of(input: &[u8], format: Format, path: &[String]) -> Option<u
 
 /// Returns true when a plain document already holds what would be read as metadata.
 pub(crate) fn has_metadata_entry(branch: &Branch, format: Format) -> bool {
-    match format {
-        Format::Dotenv => branch.named().any(|(name, _)| name.starts_with(PREFIX)),
-        _ => branch.get(ENTRY).is_some(),
-    }
+    branch.entries.iter().any(|entry| is_metadata(entry, format))
 }
 
 /// The document that a new file starts from in an editor.
@@ -300,7 +218,7 @@ const ENTRY: &str = "sops";
 const PREFIX: &str = "sops_";
 
 /// Only the first document's metadata is read; the entries of later documents are dropped unread.
-fn take_metadata(branches: &mut [Branch], format: Format) -> Result<Metadata, Error> {
+pub(crate) fn take_metadata(branches: &mut [Branch], format: Format) -> Result<Metadata, Error> {
     let block = match format {
         Format::Dotenv => take_prefixed(branches).map(flatten::unflatten).transpose()?,
         Format::Ini => take_entry(branches)?.map(unescape).map(flatten::unflatten).transpose()?,
@@ -362,8 +280,13 @@ fn escape(mut block: Branch) -> Branch {
     block
 }
 
-/// Every document gets the metadata, dotenv as prefixed keys.
-fn put_metadata(branches: &[Branch], metadata: &Metadata, format: Format) -> Result<Vec<Branch>, Error> {
+/// Does something with a document that has its metadata: every branch gets them, dotenv as prefixed keys.
+fn with_metadata<T>(
+    branches: &mut [Branch],
+    metadata: &Metadata,
+    format: Format,
+    act: impl FnOnce(&mut [Branch]) -> T,
+) -> Result<T, Error> {
     let block = metadata.to_branch();
     let block = match format {
         Format::Dotenv => flatten::flatten(&block)?,
@@ -377,8 +300,7 @@ fn put_metadata(branches: &[Branch], metadata: &Metadata, format: Format) -> Res
             Error::LaterAlreadyEncrypted { index: index + 1 }
         });
     }
-    let mut branches = branches.to_vec();
-    for branch in &mut branches {
+    for branch in &mut *branches {
         if format == Format::Dotenv {
             for (name, value) in block.named() {
                 branch.push(format!("{PREFIX}{name}"), value.clone());
@@ -387,5 +309,14 @@ fn put_metadata(branches: &[Branch], metadata: &Metadata, format: Format) -> Res
             branch.push(ENTRY, block.clone());
         }
     }
-    Ok(branches)
+    let done = act(branches);
+    branches.iter_mut().for_each(|branch| branch.entries.retain(|entry| !is_metadata(entry, format)));
+    Ok(done)
+}
+
+fn is_metadata(entry: &Entry, format: Format) -> bool {
+    entry.key.name().is_some_and(|name| match format {
+        Format::Dotenv => name.starts_with(PREFIX),
+        _ => name == ENTRY,
+    })
 }

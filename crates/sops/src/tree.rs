@@ -54,6 +54,12 @@ impl fmt::Debug for Text {
     }
 }
 
+impl From<Zeroizing<Vec<u8>>> for Text {
+    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+}
+
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
         Self::new(text.as_bytes())

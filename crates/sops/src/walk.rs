@@ -17,12 +17,13 @@ pub(crate) struct Place<'w> {
     pub(crate) aad: &'w str,
     /// The selector chose this leaf to be encrypted.
     pub(crate) selected: bool,
-    path: &'w [String],
+    /// Where each key ends in `aad`.
+    ends: &'w [usize],
 }
 
 impl Place<'_> {
     pub(crate) fn path(&self) -> TreePath {
-        TreePath(self.path.to_vec())
+        path(self.aad, self.ends)
     }
 }
 
@@ -32,15 +33,15 @@ pub(crate) type Visit<'v> = dyn FnMut(Value, &Place<'_>) -> Result<Value, Error>
 /// Walks one branch and replaces its leaves.
 pub(crate) fn branch(branch: &mut Branch, matcher: &Matcher, visit: &mut Visit<'_>) -> Result<(), Error> {
     let mut walk =
-        Walk { matcher, visit, path: Vec::new(), aad: String::new(), hits: 0, comments: Vec::new() };
+        Walk { matcher, visit, ends: Vec::new(), aad: String::new(), hits: 0, comments: Vec::new() };
     walk.branch(branch)
 }
 
 struct Walk<'m, 'v, 'f> {
     matcher: &'m Matcher,
     visit: &'v mut Visit<'f>,
-    path: Vec<String>,
     aad: String,
+    ends: Vec<usize>,
     /// How many keys on the way match.
     hits: usize,
     /// For each level, whether each comment that is active there matches.
@@ -57,17 +58,17 @@ impl Walk<'_, '_, '_> {
                     let hit = usize::from(self.matcher.key(name));
                     let length = self.aad.len();
                     self.aad.push_str(name);
+                    self.ends.push(self.aad.len());
                     self.aad.push(':');
-                    self.path.push(name.clone());
                     self.hits += hit;
                     self.value(&mut entry.value)?;
                     self.hits -= hit;
-                    self.path.pop();
+                    self.ends.pop();
                     self.aad.truncate(length);
                 }
                 Key::Other { kind, text } => {
                     return Err(Error::KeyType {
-                        path: TreePath(self.path.clone()),
+                        path: path(&self.aad, &self.ends),
                         kind,
                         text: text.clone(),
                     });
@@ -133,7 +134,7 @@ impl Walk<'_, '_, '_> {
     fn leaf(&mut self, leaf: Value) -> Result<Value, Error> {
         let selected = self.is_selected(matches!(leaf, Value::Comment(_)));
         let aad = if self.aad.is_empty() { ":" } else { &self.aad };
-        (self.visit)(leaf, &Place { aad, selected, path: &self.path })
+        (self.visit)(leaf, &Place { aad, selected, ends: &self.ends })
     }
 
     fn is_selected(&self, is_comment: bool) -> bool {
@@ -153,4 +154,10 @@ impl Walk<'_, '_, '_> {
             }
         }
     }
+}
+
+/// The keys on the way.
+fn path(aad: &str, ends: &[usize]) -> TreePath {
+    let starts = std::iter::once(0).chain(ends.iter().map(|end| end + 1));
+    TreePath(starts.zip(ends).map(|(start, &end)| aad[start..end].to_owned()).collect())
 }

@@ -60,14 +60,17 @@ pub fn documents_with(input: &[u8], limits: &Limits) -> Result<Vec<Node>, Error>
     }
 }
 
-/// Reads every document of a stream, and where its comment lines stand: bytes from `#` to the end of the line.
+/// Reads every document of a stream with a number, `#0`, `#1` and so on, for the words of each comment line, and where
+/// those lines stand, by their numbers: bytes from `#` to the end of the line.
+///
+/// A tree does not say where in the text its comments are; so it does.
 ///
 /// # Errors
 ///
 /// The first mistake in the text, with its line.
-pub fn documents_and_comments(input: &[u8]) -> Result<(Vec<Node>, Vec<Range<usize>>), Error> {
+pub fn documents_with_numbered_comments(input: &[u8]) -> Result<(Vec<Node>, Vec<Range<usize>>), Error> {
     let source = read::source(input);
-    let mut builder = tree::Builder::new(&source);
+    let mut builder = tree::Builder::new(&source).number_comments();
     let mut documents = Vec::new();
     while let Some(document) = builder.document()? {
         documents.push(document);

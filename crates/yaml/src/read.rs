@@ -96,8 +96,19 @@ fn problem(rest: &[u8]) -> &'static str {
 
 /// Finds the first character that may not stand in YAML.
 fn first_control(text: &[u8]) -> Option<usize> {
+    const STEP: usize = 64;
+    // Most blocks hold nothing but letters, which is told without looking at them one by one.
+    let is_harmless = |byte: &u8| matches!(byte, 0x20..=0x7e | b'\n');
+    let blocks = text.chunks(STEP).enumerate();
+    let suspects = blocks.filter(|(_, block)| !block.iter().fold(true, |all, byte| all & is_harmless(byte)));
+    suspects
+        .map(|(number, block)| number * STEP..number * STEP + block.len())
+        .find_map(|block| control_in(text, block))
+}
+
+fn control_in(text: &[u8], mut block: std::ops::Range<usize>) -> Option<usize> {
     let follows = |at: usize, bytes: &[u8]| text[at + 1..].starts_with(bytes);
-    (0..text.len()).find(|at| match text[*at] {
+    block.find(|at| match text[*at] {
         b'\t' | b'\n' | b'\r' | 0x20..=0x7e => false,
         0x00..=0x1f | 0x7f => true,
         0xc2 => text.get(at + 1).is_some_and(|second| (0x80..0xa0).contains(second) && *second != 0x85),

@@ -105,6 +105,8 @@ pub(crate) struct Scanner<'a> {
     simple_key_allowed: bool,
     simple_keys: Vec<SimpleKey>,
     pub(crate) comments: std::collections::VecDeque<Comment>,
+    /// Comments get their numbers for words.
+    pub(crate) numbers_comments: bool,
     /// Bytes of every comment line met, from its `#` to its end.
     pub(crate) places: Vec<std::ops::Range<usize>>,
 }
@@ -132,6 +134,7 @@ impl<'a> Scanner<'a> {
             simple_key_allowed: true,
             simple_keys: vec![SimpleKey::default()],
             comments: std::collections::VecDeque::new(),
+            numbers_comments: false,
             places: Vec::new(),
         }
     }

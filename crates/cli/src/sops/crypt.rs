@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sealfast_sops::cipher::{DataKey, Nonces};
-use sealfast_sops::document::{Context, Decrypted, Encrypted, MacCheck, Plain, SecretBytes};
+use sealfast_sops::document::{Context, Decrypted, Encrypted, MacCheck, Original, Plain, SecretBytes};
 use sealfast_sops::metadata::Metadata;
 use sealfast_sops::store::{EmitOptions, Format};
 
@@ -14,21 +14,60 @@ use crate::sops::{keyring, log, settings};
 mod old_context;
 
 /// A decrypted document with what is needed to encrypt it again.
-pub(super) struct Opened {
+pub(super) struct Opened<'b> {
     pub(super) metadata: Metadata,
     pub(super) key: DataKey,
     pub(super) plain: Plain,
+    /// None in documents that were opened to be read.
     pub(super) nonces: Nonces,
+    /// The text it was read from; under the name `sops` nothing is written into it.
+    pub(super) original: Option<Original<'b>>,
 }
 
 /// Reads an encrypted document and decrypts it; `file` is for messages.
-pub(super) fn open(call: &Call, file: &Path, bytes: &[u8], format: Format) -> Result<Opened, Stop> {
-    open_unnamed(call, bytes, format)
+pub(super) fn open<'b>(
+    call: &Call,
+    file: &Path,
+    bytes: &'b [u8],
+    format: Format,
+) -> Result<Opened<'b>, Stop> {
+    open_noting(call, file, bytes, format, Noting::Nothing)
+}
+
+/// Does the same with a document that is encrypted again afterwards.
+pub(super) fn open_to_change<'b>(
+    call: &Call,
+    file: &Path,
+    bytes: &'b [u8],
+    format: Format,
+) -> Result<Opened<'b>, Stop> {
+    open_noting(call, file, bytes, format, Noting::Nonces)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Noting {
+    Nothing,
+    Nonces,
+}
+
+fn open_noting<'b>(
+    call: &Call,
+    file: &Path,
+    bytes: &'b [u8],
+    format: Format,
+    noting: Noting,
+) -> Result<Opened<'b>, Stop> {
+    open_unnamed(call, bytes, format, noting)
         .map_err(|stop| stop.locate(bytes, format).in_file(&file.to_string_lossy()))
 }
 
-fn open_unnamed(call: &Call, bytes: &[u8], format: Format) -> Result<Opened, Stop> {
-    let document = load(bytes, format)?;
+fn open_unnamed<'b>(
+    call: &Call,
+    bytes: &'b [u8],
+    format: Format,
+    noting: Noting,
+) -> Result<Opened<'b>, Stop> {
+    let (document, original) = load(call, bytes, format)?;
     let key = unlock(call, document.metadata())?;
     let mut metadata = document.metadata().clone();
     if !call.is_native() {
@@ -36,8 +75,12 @@ fn open_unnamed(call: &Call, bytes: &[u8], format: Format) -> Result<Opened, Sto
         metadata.layout.clear();
     }
     let check = if call.is_set("ignore-mac") { MacCheck::Skip } else { MacCheck::Verify };
-    let Decrypted { plain, nonces, clear_comments } =
-        document.decrypt(&key, check).map_err(|wrong| Stop::decrypting(&wrong))?;
+    let decrypted = match noting {
+        Noting::Nothing => document.decrypt(&key, check).map(|decrypted| (decrypted, Nonces::default())),
+        Noting::Nonces => document.decrypt_to_change(&key, check),
+    };
+    let (Decrypted { plain, clear_comments }, nonces) =
+        decrypted.map_err(|wrong| Stop::decrypting(&wrong))?;
     for place in clear_comments {
         log::warn(
             call.presentation,
@@ -47,12 +90,21 @@ fn open_unnamed(call: &Call, bytes: &[u8], format: Format) -> Result<Opened, Sto
             ),
         );
     }
-    Ok(Opened { metadata, key, plain, nonces })
+    Ok(Opened { metadata, key, plain, nonces, original })
 }
 
 /// Reads an encrypted document and checks that its version is one.
-pub(super) fn load(bytes: &[u8], format: Format) -> Result<Encrypted, Stop> {
-    let document = Encrypted::load(bytes, format).map_err(|wrong| Stop::loading(&wrong))?;
+pub(super) fn load<'b>(
+    call: &Call,
+    bytes: &'b [u8],
+    format: Format,
+) -> Result<(Encrypted, Option<Original<'b>>), Stop> {
+    let read = if call.is_native() {
+        Encrypted::read(bytes, format).map(|(document, original)| (document, Some(original)))
+    } else {
+        Encrypted::load(bytes, format).map(|document| (document, None))
+    };
+    let (document, original) = read.map_err(|wrong| Stop::loading(&wrong))?;
     let version = &document.metadata().version;
     if version.is_empty() {
         return Err(Stop::new("Version string empty"));
@@ -60,7 +112,7 @@ pub(super) fn load(bytes: &[u8], format: Format) -> Result<Encrypted, Stop> {
     if numbers(version).is_none() {
         return Err(Stop::new(format!("version of the sops metadata: {version} is no version")));
     }
-    Ok(document)
+    Ok((document, original))
 }
 
 /// Recovers the data key with the keys at hand.
@@ -106,9 +158,9 @@ impl Shape {
         Self { input: call.format("input-type", name), output: call.format("output-type", name), layout }
     }
 
-    /// Under our own verbs what is written keeps the looks of what was read.
-    fn keeps_looks(&self, call: &Call) -> bool {
-        call.is_native() && self.input == self.output
+    /// What is written can keep the looks of what was read.
+    fn is_same(&self) -> bool {
+        self.input == self.output
     }
 }
 
@@ -118,52 +170,48 @@ fn unwritable(wrong: sealfast_sops::error::Error) -> Stop {
 
 /// Writes an encrypted document, under our own verbs into the encrypted text it comes from.
 pub(super) fn emit_over(
-    call: &Call,
-    document: &Encrypted,
-    original: &[u8],
+    document: Encrypted,
+    original: Option<&Original<'_>>,
     shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
-    if !shape.keeps_looks(call) {
-        return emit(document, shape.output, &shape.layout);
+    match original.filter(|_| shape.is_same()) {
+        Some(original) => document.emit_over(original, &shape.layout).map_err(unwritable),
+        None => emit(&document, shape.output, &shape.layout),
     }
-    document.emit_over(original, shape.output, &shape.layout).map_err(unwritable)
 }
 
 /// Writes an encrypted document, under our own verbs into the plain text it comes from; `former` is an encrypted text
 /// from before.
 pub(super) fn emit_over_plain(
-    call: &Call,
-    document: &mut Encrypted,
-    plain: &[u8],
-    former: Option<&[u8]>,
+    document: Encrypted,
+    plain: Option<&Original<'_>>,
+    former: Option<&Original<'_>>,
     key: &DataKey,
     shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
-    if !shape.keeps_looks(call) {
-        return emit(document, shape.output, &shape.layout);
+    match plain.filter(|_| shape.is_same()) {
+        Some(plain) => {
+            document.emit_over_plain(plain, former, key, &mut random(), &shape.layout).map_err(unwritable)
+        }
+        None => emit(&document, shape.output, &shape.layout),
     }
-    document
-        .emit_over_plain(plain, former, key, &mut random(), shape.output, &shape.layout)
-        .map_err(unwritable)
 }
 
 /// Writes a decrypted document, under our own verbs into the encrypted text it comes from.
 pub(super) fn plain_text(
-    call: &Call,
-    opened: &Opened,
-    encrypted: &[u8],
+    opened: &Opened<'_>,
     shape: &Shape,
 ) -> Result<SecretBytes, sealfast_sops::error::Error> {
-    let Opened { plain, metadata, key, .. } = opened;
-    if !shape.keeps_looks(call) {
-        return plain.emit(shape.output, &shape.layout);
+    let Opened { plain, metadata, key, original, .. } = opened;
+    match original.as_ref().filter(|_| shape.is_same()) {
+        Some(original) => plain.emit_over(original, metadata, key, &shape.layout),
+        None => plain.emit(shape.output, &shape.layout),
     }
-    plain.emit_over(encrypted, metadata, key, shape.output, &shape.layout)
 }
 
 /// Draws a new data key and wraps it for every master key.
 pub(super) fn new_key(call: &Call, metadata: &mut Metadata) -> Result<DataKey, Stop> {
-    let key = DataKey::generate(&mut random());
+    let key = DataKey::generate(&mut rand08::rngs::OsRng);
     keyring::wrap(call, metadata, &key, settings::now())?;
     Ok(key)
 }
@@ -185,8 +233,9 @@ pub(super) fn emit(document: &Encrypted, format: Format, layout: &EmitOptions) -
     document.emit(format, layout).map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))
 }
 
-fn random() -> rand08::rngs::OsRng {
-    rand08::rngs::OsRng
+/// Asking the system for each nonce would take longer than the encryption.
+fn random() -> rand08::rngs::ThreadRng {
+    rand08::thread_rng()
 }
 
 /// The numbers of a version; versions that start with `1.` are old ones of any shape.

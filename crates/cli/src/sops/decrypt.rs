@@ -45,7 +45,7 @@ pub(super) fn decrypt(
                 .map_err(|wrong| Stop::dumping(&wrong, "Error dumping tree: ")),
         };
     }
-    render(crypt::plain_text(call, &opened, &encrypted, &shape), shape.output)
+    render(crypt::plain_text(&opened, &shape), shape.output)
 }
 
 /// The path of `--extract`; none when nothing is extracted.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sealfast_sops::cipher::{DataKey, Nonces};
-use sealfast_sops::document::{Encrypted, Plain, SecretBytes};
+use sealfast_sops::document::{Encrypted, Original, Plain, SecretBytes};
 use sealfast_sops::metadata::{FORMAT_VERSION, Metadata};
 use sealfast_sops::store;
 use zeroize::Zeroizing;
@@ -36,14 +36,14 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     let (input, output) =
         (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
     let shape = Shape { input, output, layout: settings.layout(call) };
-    let mut original = None;
-    let mut session = if files::exists(path) {
-        let encrypted = files::read(path)?;
-        let opened = crypt::open(call, path, &encrypted, input)?;
-        let text = crypt::plain_text(call, &opened, &encrypted, &shape);
+    let encrypted = if files::exists(path) { Some(files::read(path)?) } else { None };
+    let mut former = None;
+    let mut session = if let Some(encrypted) = &encrypted {
+        let opened = crypt::open_to_change(call, path, encrypted, input)?;
+        let text = crypt::plain_text(&opened, &shape);
         let text = text.map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))?;
-        original = Some(encrypted);
-        let Opened { metadata, key, plain, nonces } = opened;
+        let Opened { metadata, key, plain, nonces, original } = opened;
+        former = original;
         Session { metadata, key, plain, nonces, text, shape }
     } else {
         let mut metadata = settings.metadata(call, &source.known_as, input)?;
@@ -55,16 +55,13 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     };
     session.edit(call, path)?;
     let Session { metadata, key, plain, nonces, text, shape } = session;
-    let mut document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
-    let bytes = match &original {
-        // The text that was edited has the keys in it, so it is no plain text.
-        Some(original) if call.is_set("show-master-keys") => {
-            crypt::emit_over(call, &document, original, &shape)?
-        }
-        original => {
-            let original = original.as_deref();
-            crypt::emit_over_plain(call, &mut document, text.expose(), original, &key, &shape)?
-        }
+    let document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
+    // Where the keys were edited too, the text that was edited is no plain text.
+    let bytes = if encrypted.is_some() && call.is_set("show-master-keys") {
+        crypt::emit_over(document, former.as_ref(), &shape)?
+    } else {
+        let edited = call.is_native().then(|| Original::of(text.expose(), input));
+        crypt::emit_over_plain(document, edited.as_ref(), former.as_ref(), &key, &shape)?
     };
     files::replace(path, &bytes)?;
     Ok(Done::Quietly)

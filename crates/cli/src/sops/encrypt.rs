@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sealfast_sops::document::{self, Encrypted, Plain};
+use sealfast_sops::document::{self, Encrypted, Original, Plain};
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::Metadata;
 
@@ -46,16 +46,21 @@ pub(super) fn encrypt(
     mut metadata: Metadata,
     shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
-    let plain = load(bytes, shape)?;
+    let (plain, original) = load(call, bytes, shape)?;
     let key = crypt::new_key(call, &mut metadata)?;
-    let mut document =
+    let document =
         crypt::encrypt(plain, metadata, &key, None).map_err(|stop| stop.locate(bytes, shape.input))?;
     warn_about_nothing(call, &document)?;
-    crypt::emit_over_plain(call, &mut document, bytes, None, &key, shape)
+    crypt::emit_over_plain(document, original.as_ref(), None, &key, shape)
 }
 
-fn load(bytes: &[u8], shape: &Shape) -> Result<Plain, Stop> {
-    let plain = Plain::load(bytes, shape.input).map_err(|wrong| Stop::loading_plain(&wrong))?;
+fn load<'b>(call: &Call, bytes: &'b [u8], shape: &Shape) -> Result<(Plain, Option<Original<'b>>), Stop> {
+    let read = if call.is_native() {
+        Plain::read(bytes, shape.input).map(|(plain, original)| (plain, Some(original)))
+    } else {
+        Plain::load(bytes, shape.input).map(|plain| (plain, None))
+    };
+    let (plain, original) = read.map_err(|wrong| Stop::loading_plain(&wrong))?;
     if plain.is_empty() {
         return Err(Stop::new("File cannot be completely empty, it must contain at least one document")
             .code(Code::EmptyDocument));
@@ -63,7 +68,7 @@ fn load(bytes: &[u8], shape: &Shape) -> Result<Plain, Stop> {
     match plain.check_unencrypted(shape.output) {
         Err(Error::AlreadyEncrypted) => Err(Stop::already_encrypted()),
         Err(later) => Err(Stop::dumping(&later, "Could not marshal tree: ")),
-        Ok(()) => Ok(plain),
+        Ok(()) => Ok((plain, original)),
     }
 }
 
@@ -77,8 +82,8 @@ fn encrypt_again(
     shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
     let encrypted = files::read(former)?;
-    let opened = crypt::open(call, former, &encrypted, shape.input)?;
-    let plain = load(bytes, shape)?;
+    let opened = crypt::open_to_change(call, former, &encrypted, shape.input)?;
+    let (plain, original) = load(call, bytes, shape)?;
     let mut metadata = opened.metadata.clone();
     if settings.says_keys(call) {
         let wanted = settings.metadata(call, &source.known_as, shape.input)?;
@@ -86,19 +91,18 @@ fn encrypt_again(
         metadata.mac_only_encrypted = wanted.mac_only_encrypted;
         update_keys::rewrap(call, &mut metadata, &opened.key, wanted.key_groups, wanted.shamir_threshold)?;
     }
-    let is_same_text =
-        crypt::plain_text(call, &opened, &encrypted, shape).is_ok_and(|text| text.expose() == bytes);
+    let is_same_text = crypt::plain_text(&opened, shape).is_ok_and(|text| text.expose() == bytes);
     if is_same_text && metadata == opened.metadata {
         return Ok(encrypted);
     }
-    let mut document = crypt::encrypt(plain, metadata, &opened.key, Some(&opened.nonces))?;
+    let document = crypt::encrypt(plain, metadata, &opened.key, Some(&opened.nonces))?;
     warn_about_nothing(call, &document)?;
-    crypt::emit_over_plain(call, &mut document, bytes, Some(&encrypted), &opened.key, shape)
+    crypt::emit_over_plain(document, original.as_ref(), opened.original.as_ref(), &opened.key, shape)
 }
 
 /// An encrypted file without an encrypted value is hardly meant.
 fn warn_about_nothing(call: &Call, document: &Encrypted) -> Result<(), Stop> {
-    if !call.is_native() || document.encrypted_values() > 0 {
+    if !call.is_native() || document.has_encrypted_values() {
         return Ok(());
     }
     let selector = document.metadata().selector.as_ref();

@@ -32,7 +32,8 @@ pub(super) fn run_env(call: &Call) -> Result<Done, Stop> {
             return Err(Stop::new(message).code(Code::Conflict));
         }
     }
-    let opened = crypt::open(call, Path::new(file), &files::read(Path::new(file))?, format)?;
+    let encrypted = files::read(Path::new(file))?;
+    let opened = crypt::open(call, Path::new(file), &encrypted, format)?;
     let mut command = shell(call, line)?;
     if call.is_set("pristine") {
         command.env_clear();
@@ -53,7 +54,8 @@ pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
     let (file, line) = words(call)?;
     let layout = Settings::load(call)?.layout(call);
     let (input, output) = (call.format("input-type", file), call.format("output-type", file));
-    let opened = crypt::open(call, Path::new(file), &files::read(Path::new(file))?, input)?;
+    let encrypted = files::read(Path::new(file))?;
+    let opened = crypt::open(call, Path::new(file), &encrypted, input)?;
     let plain = decrypt::render(opened.plain.emit(output, &layout), output)?;
     let name = match call.text("filename") {
         "" => None,

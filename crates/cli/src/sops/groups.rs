@@ -44,8 +44,8 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
     let path = Path::new(call.text("file"));
     let settings = Settings::load(call)?;
     let format = call.format("input-type", call.text("file"));
-    let original = files::read(path)?;
-    let mut document = crypt::load(&original, format)?;
+    let encrypted = files::read(path)?;
+    let (mut document, original) = crypt::load(call, &encrypted, format)?;
     let key = crypt::unlock(call, document.metadata())?;
     let metadata = document.metadata_mut();
     change(metadata)?;
@@ -62,7 +62,7 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
     }
     keyring::wrap(call, metadata, &key, settings::now())?;
     let shape = Shape { input: format, output: format, layout: settings.layout(call) };
-    let bytes = crypt::emit_over(call, &document, &original, &shape)?;
+    let bytes = crypt::emit_over(document, original.as_ref(), &shape)?;
     if !call.is_set("in-place") {
         return Ok(Done::Print(bytes));
     }

@@ -62,7 +62,7 @@ fn publish(call: &Call, settings: &Settings, file: &Path, root: Option<&Path>) -
     let name = name_there(call, rule, file, root);
     let format = call.format("input-type", &file.to_string_lossy());
     let bytes = files::read(file)?;
-    crypt::load(&bytes, format).map_err(|stop| stop.in_file(&file.to_string_lossy()))?;
+    crypt::load(call, &bytes, format).map_err(|stop| stop.in_file(&file.to_string_lossy()))?;
     let shown = files::absolute(&file.to_string_lossy())?;
     let shown = shown.display();
     match destination {
@@ -115,7 +115,7 @@ fn for_bucket(
     if groups.iter().all(|group| group.keys.is_empty()) {
         return Ok(bytes);
     }
-    let Opened { metadata: old, plain, .. } = crypt::open(call, file, &bytes, format)?;
+    let Opened { metadata: old, plain, original, .. } = crypt::open(call, file, &bytes, format)?;
     let changes = update_keys::changes(&old.key_groups, &groups);
     if !changes.is_empty() {
         let text = format!("The following changes will be made to the file's key groups:\n{changes}");
@@ -127,7 +127,7 @@ fn for_bucket(
     let key = crypt::new_key(call, &mut metadata)?;
     let document = crypt::encrypt(plain, metadata, &key, None)?;
     let shape = Shape { input: format, output: format, layout: settings.layout(call) };
-    crypt::emit_over(call, &document, &bytes, &shape)
+    crypt::emit_over(document, original.as_ref(), &shape)
 }
 
 /// Asks until the answer is y or n. In a directory a file that is not wanted is passed over.

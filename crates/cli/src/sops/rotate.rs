@@ -1,5 +1,6 @@
 //! `rotate`: a new data key, and master keys added or removed on the way.
 
+use sealfast_sops::document::Original;
 use sealfast_sops::metadata::KeyGroup;
 
 use crate::sops::call::{Call, Done};
@@ -57,10 +58,9 @@ pub(super) fn rotate(call: &Call, source: &Source, settings: &Settings) -> Resul
     keyring::complete(&mut removed)?;
     let shape = Shape::of(call, &source.name(), settings.layout(call));
     let encrypted = source.read()?;
-    let opened = crypt::open(call, source.shown(), &encrypted, shape.input)?;
-    let text =
-        if call.is_native() { crypt::plain_text(call, &opened, &encrypted, &shape).ok() } else { None };
-    let Opened { mut metadata, plain, nonces, .. } = opened;
+    let opened = crypt::open_to_change(call, source.shown(), &encrypted, shape.input)?;
+    let text = if call.is_native() { crypt::plain_text(&opened, &shape).ok() } else { None };
+    let Opened { mut metadata, plain, nonces, original, .. } = opened;
     match metadata.key_groups.first_mut() {
         Some(first) => first.keys.extend(added),
         None => metadata.key_groups.push(KeyGroup { keys: added }),
@@ -72,11 +72,7 @@ pub(super) fn rotate(call: &Call, source: &Source, settings: &Settings) -> Resul
         log::warn(call.presentation, "a key group has no key left");
     }
     let key = crypt::new_key(call, &mut metadata)?;
-    let mut document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
-    match text {
-        Some(text) => {
-            crypt::emit_over_plain(call, &mut document, text.expose(), Some(&encrypted), &key, &shape)
-        }
-        None => crypt::emit(&document, shape.output, &shape.layout),
-    }
+    let document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
+    let text = text.as_ref().map(|text| Original::of(text.expose(), shape.input));
+    crypt::emit_over_plain(document, text.as_ref(), original.as_ref(), &key, &shape)
 }

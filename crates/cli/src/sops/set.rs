@@ -96,13 +96,14 @@ pub(super) fn changed(
     change: impl FnOnce(&mut Plain) -> Result<Change, Error>,
 ) -> Result<(Vec<u8>, Change), Stop> {
     let shape = Shape::of(call, &path.to_string_lossy(), settings.layout(call));
-    let original = files::read(path)?;
-    let Opened { metadata, key, mut plain, nonces } = crypt::open(call, path, &original, shape.input)?;
+    let encrypted = files::read(path)?;
+    let Opened { metadata, key, mut plain, nonces, original } =
+        crypt::open_to_change(call, path, &encrypted, shape.input)?;
     let in_file = |stop: Stop| stop.in_file(&path.to_string_lossy());
     let change = change(&mut plain).map_err(|wrong| in_file(Stop::of(&wrong, "")))?;
     plain.check_unencrypted(shape.output).map_err(|_| Stop::already_encrypted())?;
     let document = crypt::encrypt(plain, metadata, &key, Some(&nonces)).map_err(in_file)?;
-    Ok((crypt::emit_over(call, &document, &original, &shape)?, change))
+    Ok((crypt::emit_over(document, original.as_ref(), &shape)?, change))
 }
 
 fn steps(text: &str, message: &str) -> Result<Vec<Step>, Stop> {

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 
 use sealfast_sops::cipher::DataKey;
-use sealfast_sops::document::Encrypted;
+use sealfast_sops::document::{Encrypted, Original};
 use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
 use sealfast_sops::store::Format;
 
@@ -86,7 +86,7 @@ impl Plan {
     fn of(call: &Call, settings: &Settings, path: &Path) -> Result<Option<Self>, Stop> {
         let format = call.format("input-type", &path.to_string_lossy());
         let original = files::read(path)?;
-        let document = crypt::load(&original, format)?;
+        let document = crypt::load(call, &original, format)?.0;
         let mut wanted = wanted_groups(settings, path)?;
         wanted.iter_mut().try_for_each(|group| keyring::complete(&mut group.keys))?;
         let metadata = document.metadata();
@@ -108,7 +108,8 @@ impl Plan {
         }
         rewrap(call, metadata, &key, wanted, threshold)?;
         let shape = Shape { input: format, output: format, layout: settings.layout(call) };
-        crypt::emit_over(call, &document, &original, &shape)
+        let original = call.is_native().then(|| Original::of(&original, format));
+        crypt::emit_over(document, original.as_ref(), &shape)
     }
 }
 

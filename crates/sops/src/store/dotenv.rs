@@ -5,14 +5,26 @@
 //! Follows: `stores/dotenv/store.go` of sops 3.13.2. Differs: keys that are not UTF-8 are refused.
 
 use crate::error::Error;
+use crate::store::over::lines::Slot;
 use crate::store::scalar::text_of;
 use crate::tree::{Branch, Comment, Key, Text, Value};
 
 pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
-    let mut branch = Branch::new();
-    for line in input.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+    load_with_places(input).map(|(branch, _)| branch)
+}
+
+/// Reads the lines, and where each of them stands.
+pub(super) fn load_with_places(input: &[u8]) -> Result<(Branch, Vec<Slot>), Error> {
+    let (mut branch, mut slots, mut start) = (Branch::new(), Vec::new(), 0);
+    for line in input.split(|&byte| byte == b'\n') {
+        let whole = start..start + line.len();
+        start = whole.end + 1;
+        if line.is_empty() {
+            continue;
+        }
         if let Some(text) = line.strip_prefix(b"#") {
             branch.push_comment(Comment::line(Text::new(text)));
+            slots.push(Slot { value: whole.clone(), whole });
             continue;
         }
         let shown = String::from_utf8_lossy(line);
@@ -20,8 +32,15 @@ pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
         let at = line.iter().position(|&byte| byte == b'=').ok_or_else(refuse)?;
         let key = std::str::from_utf8(&line[..at]).map_err(|_| refuse())?;
         branch.push(key, Text::new(replace(&line[at + 1..], b"\\n", b"\n")));
+        slots.push(Slot { value: whole.start + at + 1..whole.end, whole });
     }
-    Ok(branch)
+    Ok((branch, slots))
+}
+
+/// A value as it stands behind its `=`; none for lists and mappings.
+pub(super) fn value_text(value: &Value) -> Option<Vec<u8>> {
+    let text = text_of(value)?;
+    Some(if matches!(value, Value::Str(_)) { replace(&text, b"\n", b"\\n") } else { text.into_owned() })
 }
 
 pub(super) fn emit(branch: &Branch) -> Result<Vec<u8>, Error> {
@@ -33,16 +52,12 @@ pub(super) fn emit(branch: &Branch) -> Result<Vec<u8>, Error> {
                 out.extend(comment.text.as_bytes());
             }
             Key::Name(text) | Key::Other { text, .. } => {
-                let value = text_of(&entry.value).ok_or_else(|| Error::Emit {
+                let value = value_text(&entry.value).ok_or_else(|| Error::Emit {
                     message: format!("cannot use complex value in dotenv file; offending key {text}"),
                 })?;
                 out.extend(text.as_bytes());
                 out.push(b'=');
-                if matches!(entry.value, Value::Str(_)) {
-                    out.extend(replace(&value, b"\n", b"\\n"));
-                } else {
-                    out.extend(value.iter());
-                }
+                out.extend(value);
             }
         }
         out.push(b'\n');

@@ -5,21 +5,17 @@
 //!
 //! Follows: `stores/ini/store.go` of sops 3.13.2 and go-ini v1. Differs: bytes that are not UTF-8 are refused in names.
 
+use std::ops::Range;
+
 use crate::error::Error;
+use crate::store::over::lines::{self, Slot};
 use crate::store::scalar::text_of;
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
 const DEFAULT: &str = "DEFAULT";
 
 pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
-    let text = std::str::from_utf8(input).map_err(|_| wrong("the file is not UTF-8".to_owned()))?;
-    let mut reader = Reader {
-        lines: text.strip_prefix('\u{feff}').unwrap_or(text).split_inclusive('\n'),
-        sections: vec![Section { name: DEFAULT.to_owned(), ..Section::default() }],
-        comment: String::new(),
-        count: 1,
-    };
-    reader.read()?;
+    let reader = read(input)?;
     let mut branch = Branch::new();
     for section in reader.sections {
         branch.push(section.name.clone(), section.into_branch());
@@ -27,39 +23,107 @@ pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
     Ok(branch)
 }
 
+/// Reads the sections, and where each of them stands; nothing where the text says more than the tree.
+pub(super) fn load_with_places(input: &[u8]) -> Option<(Branch, Vec<lines::Section>)> {
+    let reader = read(input).ok()?;
+    if reader.says_more || !reader.comment.pieces.is_empty() {
+        return None;
+    }
+    let (mut branch, mut places) = (Branch::new(), Vec::new());
+    for section in reader.sections {
+        places.push(section.places()?);
+        branch.push(section.name.clone(), section.into_branch());
+    }
+    Some((branch, places))
+}
+
+fn read(input: &[u8]) -> Result<Reader<'_>, Error> {
+    let text = std::str::from_utf8(input).map_err(|_| wrong("the file is not UTF-8".to_owned()))?;
+    let mut reader = Reader {
+        text,
+        at: if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 },
+        sections: vec![Section { name: DEFAULT.to_owned(), ..Section::default() }],
+        comment: Note::default(),
+        count: 1,
+        says_more: false,
+    };
+    reader.read()?;
+    Ok(reader)
+}
+
 fn wrong(message: String) -> Error {
     Error::Parse { message: format!("Could not unmarshal input data: {message}") }
+}
+
+/// A comment as it is gathered, and where its pieces stand.
+#[derive(Default)]
+struct Note {
+    text: String,
+    pieces: Vec<Range<usize>>,
+}
+
+impl Note {
+    /// Lines below each other are one place; a comment that is also behind something has none.
+    fn place(&self, text: &str) -> Option<Slot> {
+        let starts_line = |piece: &Range<usize>| {
+            text[..piece.start].chars().rev().take_while(|letter| *letter != '\n').all(char::is_whitespace)
+        };
+        let (first, last) = (self.pieces.first()?, self.pieces.last()?);
+        let is_one = self.pieces.len() == 1 || self.pieces.iter().all(starts_line);
+        let whole = first.start..last.end;
+        is_one.then(|| Slot { value: whole.clone(), whole })
+    }
+}
+
+/// A key with its comment.
+struct Item {
+    name: String,
+    value: String,
+    comment: Note,
+    place: Slot,
+    /// Where the comment stands; none too where it has several places.
+    comment_place: Option<Slot>,
 }
 
 #[derive(Default)]
 struct Section {
     name: String,
-    comment: String,
-    /// Name, value, comment.
-    keys: Vec<(String, String, String)>,
+    comment: Note,
+    comment_place: Option<Slot>,
+    header: Option<Range<usize>>,
+    items: Vec<Item>,
 }
 
 impl Section {
     fn into_branch(self) -> Branch {
         let mut branch = Branch::new();
-        if !self.comment.is_empty() {
-            branch.push_comment(Comment::line(strip(&self.comment)));
+        if !self.comment.text.is_empty() {
+            branch.push_comment(Comment::line(strip(&self.comment.text)));
         }
-        for (name, value, comment) in self.keys {
+        for Item { name, value, comment, .. } in self.items {
             branch.push(name, value);
-            if !comment.is_empty() {
-                branch.push_comment(Comment::line(strip(&comment)));
+            if !comment.text.is_empty() {
+                branch.push_comment(Comment::line(strip(&comment.text)));
             }
         }
         branch
     }
 
-    /// A repeated key keeps its place and takes the new value.
-    fn set(&mut self, name: String, value: String, comment: String) {
-        match self.keys.iter_mut().find(|key| key.0 == name) {
-            Some(key) => (key.1, key.2) = (value, comment),
-            None => self.keys.push((name, value, comment)),
+    /// The places in the order of the entries of the tree.
+    fn places(&self) -> Option<lines::Section> {
+        let mut slots = Vec::new();
+        let comment = |slots: &mut Vec<Slot>, note: &Note, place: &Option<Slot>| {
+            if !note.text.is_empty() {
+                slots.push(place.clone()?);
+            }
+            Some(())
+        };
+        comment(&mut slots, &self.comment, &self.comment_place)?;
+        for item in &self.items {
+            slots.push(item.place.clone());
+            comment(&mut slots, &item.comment, &item.comment_place)?;
         }
+        Some(lines::Section { header: self.header.clone(), slots })
     }
 }
 
@@ -73,21 +137,25 @@ fn strip(comment: &str) -> &str {
 }
 
 struct Reader<'t> {
-    lines: std::str::SplitInclusive<'t, char>,
+    text: &'t str,
+    /// Start of the next line.
+    at: usize,
     sections: Vec<Section>,
     /// Comments that wait for the key or section they belong to.
-    comment: String,
+    comment: Note,
     /// Number of the next key that is written `-`.
     count: usize,
+    /// Something was passed over that is no part of the tree.
+    says_more: bool,
 }
 
 impl<'t> Reader<'t> {
     fn read(&mut self) -> Result<(), Error> {
-        while let Some(line) = self.lines.next() {
+        while let Some(line) = self.line() {
             let line = line.trim_start();
             match line.chars().next() {
                 None => {}
-                Some('#' | ';') => self.comment.push_str(line),
+                Some('#' | ';') => self.note(line),
                 Some('[') => self.header(line)?,
                 Some(_) => self.key(line)?,
             }
@@ -95,45 +163,102 @@ impl<'t> Reader<'t> {
         Ok(())
     }
 
-    fn header(&mut self, line: &str) -> Result<(), Error> {
+    /// Takes the next line, its break included.
+    fn line(&mut self) -> Option<&'t str> {
+        let rest = &self.text[self.at..];
+        let line = rest.split_inclusive('\n').next()?;
+        self.at += line.len();
+        Some(line)
+    }
+
+    /// Where a part of the text begins.
+    fn start(&self, part: &str) -> usize {
+        part.as_ptr() as usize - self.text.as_ptr() as usize
+    }
+
+    fn place(&self, part: &str) -> Range<usize> {
+        let start = self.start(part);
+        start..start + part.trim_end().len()
+    }
+
+    fn note(&mut self, comment: &str) {
+        self.comment.pieces.push(self.place(comment));
+        self.comment.text.push_str(comment);
+    }
+
+    fn header(&mut self, line: &'t str) -> Result<(), Error> {
         let end = line.rfind(']').ok_or_else(|| wrong(format!("unclosed section: {line}")))?;
         let name = line[1..end].to_owned();
         if name.is_empty() {
             return Err(wrong("empty section name".to_owned()));
         }
+        let mut behind = &line[end + 1..];
         if let Some(at) = line[end..].find(['#', ';']) {
-            self.comment.push_str(&line[end + at..]);
+            behind = &line[end + 1..end + at];
+            self.note(&line[end + at..]);
         }
-        let comment = self.take_comment();
+        self.says_more |= !behind.trim().is_empty();
+        let (comment, comment_place) = self.take_comment();
         self.count = 1;
-        self.sections.push(Section { name, comment, keys: Vec::new() });
+        let header = Some(self.place(line));
+        self.sections.push(Section { name, comment, comment_place, header, items: Vec::new() });
         Ok(())
     }
 
     fn key(&mut self, line: &'t str) -> Result<(), Error> {
         let (name, rest) = key_name(line)?;
+        self.says_more |= line[..line.len() - rest.len() - 1].trim_end().len() > self.end_of_name(line, name);
         let name = if name == "-" {
             self.count += 1;
             format!("#{}", self.count - 1)
         } else {
             name.to_owned()
         };
-        let value = self.value(rest)?;
+        let (value, place) = self.value(rest)?;
         if name.is_empty() {
             return Err(wrong("error creating new key: empty key name".to_owned()));
         }
-        let comment = self.take_comment();
+        let start = self.start(line);
+        // A comment behind the value belongs to the lines of the key.
+        let end = self.comment.pieces.last().map_or(place.end, |piece| piece.end.max(place.end));
+        let (comment, comment_place) = self.take_comment();
+        let place = Slot { whole: start..end, value: place };
+        let item = Item { name, value, comment, place, comment_place };
         if let Some(section) = self.sections.last_mut() {
-            section.set(name, value, comment);
+            // A repeated key keeps its place and takes the new value.
+            match section.items.iter_mut().find(|known| known.name == item.name) {
+                Some(known) => {
+                    self.says_more = true;
+                    *known = item;
+                }
+                None => section.items.push(item),
+            }
         }
         Ok(())
     }
 
-    fn take_comment(&mut self) -> String {
-        std::mem::take(&mut self.comment).trim().to_owned()
+    /// Where the name ends in its line, a quote behind it included.
+    fn end_of_name(&self, line: &str, name: &str) -> usize {
+        let end = self.start(name) - self.start(line) + name.len();
+        let quote = line[end..].trim_start_matches([' ', '\t']);
+        let blanks = line.len() - end - quote.len();
+        let quotes = quote.len() - quote.trim_start_matches(['"', '`']).len();
+        if quotes > 0 { end + blanks + quotes } else { end }
     }
 
-    fn value(&mut self, text: &'t str) -> Result<String, Error> {
+    fn take_comment(&mut self) -> (Note, Option<Slot>) {
+        let mut note = std::mem::take(&mut self.comment);
+        note.text = note.text.trim().to_owned();
+        let place = note.place(self.text);
+        (note, place)
+    }
+
+    /// The value, and where it stands, its quotes included.
+    fn value(&mut self, text: &'t str) -> Result<(String, Range<usize>), Error> {
+        if text.trim().is_empty() {
+            let start = self.start(text);
+            return Ok((String::new(), start..start));
+        }
         let text = text.trim_start();
         let quote = if text.len() > 3 && text.starts_with("\"\"\"") {
             "\"\"\""
@@ -142,34 +267,45 @@ impl<'t> Reader<'t> {
         } else {
             ""
         };
+        let start = self.start(text);
         if !quote.is_empty() {
             let inner = &text[quote.len()..];
             return match inner.rfind(quote) {
-                Some(end) => Ok(inner[..end].to_owned()),
-                None => self.spanning(inner, quote),
+                Some(end) => {
+                    self.says_more |= !inner[end + quote.len()..].trim().is_empty();
+                    Ok((inner[..end].to_owned(), self.place(text)))
+                }
+                None => self.spanning(inner, quote).map(|(value, end)| (value, start..end)),
             };
         }
         let mut text = text.trim();
-        if let Some(start) = text.strip_suffix('\\') {
-            return Ok(self.continued(start));
+        if let Some(begin) = text.strip_suffix('\\') {
+            let value = self.continued(begin);
+            return Ok((
+                value,
+                start..self.at - (self.text[..self.at].len() - self.text[..self.at].trim_end().len()),
+            ));
         }
         if let Some(at) = text.find(['#', ';']) {
-            self.comment.push_str(&text[at..]);
+            self.note(&text[at..]);
             text = text[..at].trim();
         }
-        Ok(unquote(text).to_owned())
+        Ok((unquote(text).to_owned(), start..start + text.len()))
     }
 
-    /// A quoted value that goes on over several lines.
-    fn spanning(&mut self, start: &str, quote: &str) -> Result<String, Error> {
+    /// A quoted value that goes on over several lines, and where it ends.
+    fn spanning(&mut self, start: &str, quote: &str) -> Result<(String, usize), Error> {
         let mut value = start.to_owned();
-        for line in self.lines.by_ref() {
+        while let Some(line) = self.line() {
             if let Some(end) = line.rfind(quote) {
                 value.push_str(&line[..end]);
+                let mut behind = &line[end + quote.len()..];
                 if let Some(at) = line[end..].find(['#', ';']) {
-                    self.comment.push_str(line[end + at..].trim());
+                    behind = line.get(end + quote.len()..end + at).unwrap_or_default();
+                    self.note(line[end + at..].trim());
                 }
-                return Ok(value);
+                self.says_more |= !behind.trim().is_empty();
+                return Ok((value, self.start(line) + end + quote.len()));
             }
             value.push_str(line);
         }
@@ -179,7 +315,7 @@ impl<'t> Reader<'t> {
     /// A value whose lines end with a backslash.
     fn continued(&mut self, start: &str) -> String {
         let mut value = start.to_owned();
-        for line in self.lines.by_ref() {
+        while let Some(line) = self.line() {
             let line = line.trim();
             if line.is_empty() {
                 break;
@@ -310,6 +446,20 @@ fn write_comment(out: &mut Vec<u8>, comment: Option<&Text>, shape: fn(&str) -> S
     }
 }
 
+/// A comment of a key as it is written: its lines, each with a mark and a line break.
+pub(super) fn comment_lines(comment: &Text) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_comment(&mut out, Some(comment), |line| line.trim().to_owned());
+    out
+}
+
+/// A value as it stands behind its delimiter; none for lists and mappings.
+pub(super) fn value_text(value: &Value) -> Option<Vec<u8>> {
+    let text = text_of(value)?;
+    let quote = quote_for(&text).as_bytes();
+    Some([quote, &text, quote].concat())
+}
+
 fn write_keys(out: &mut Vec<u8>, keys: &[Line<'_>]) {
     let names: Vec<String> = keys.iter().map(|key| quote_name(key.name)).collect();
     let width = names.iter().map(String::len).max().unwrap_or_default();
@@ -326,7 +476,7 @@ fn write_keys(out: &mut Vec<u8>, keys: &[Line<'_>]) {
     }
 }
 
-fn quote_name(name: &str) -> String {
+pub(super) fn quote_name(name: &str) -> String {
     if name.contains(['"', '=', ':']) {
         format!("`{name}`")
     } else if name.contains('`') {

@@ -42,6 +42,15 @@ pub(super) fn emit_value(value: &Value, indent: i32) -> Result<Vec<u8>, Error> {
     Ok(writer.out)
 }
 
+/// One value that goes on, in lines of their own, at a level that is indented by `margin`.
+pub(super) fn emit_value_at(value: &Value, step: &str, margin: &str) -> Result<Vec<u8>, Error> {
+    let mut writer = Writer { out: Vec::new(), indent: Some(step.to_owned()), level: 0 };
+    writer.value(value)?;
+    // A line break inside a string is written in another way.
+    let text = String::from_utf8_lossy(&writer.out).replace('\n', margin);
+    Ok(text.into_bytes())
+}
+
 /// One value on one line.
 pub(super) fn emit_value_compact(value: &Value) -> Result<Vec<u8>, Error> {
     let mut writer = Writer::new(None)?;

@@ -1,30 +1,124 @@
-//! JSON text -> tree, order and duplicate keys kept.
+//! JSON text -> tree, order and duplicate keys kept, and where each value stands.
 //!
 //! Numbers are integers when they fit 64 signed bits, doubles otherwise; lone surrogates and bytes that are not UTF-8
 //! become U+FFFD.
 //!
 //! Follows: the token reader of Go's `encoding/json`. Differs: input that ends too early is an error everywhere.
 
+use std::ops::Range;
+
 use crate::error::Error;
 use crate::tree::{Branch, Value};
 use crate::walk::MAX_DEPTH;
 
+/// Where a value stands in the text.
+pub(in crate::store) struct Place {
+    /// All its bytes.
+    pub(in crate::store) range: Range<usize>,
+    /// Keys (in an object) and values of what it contains.
+    pub(in crate::store) content: Vec<(Range<usize>, Place)>,
+}
+
 /// Reads one value from the start of the text.
 pub(super) fn value(input: &[u8]) -> Result<Value, Error> {
-    Reader { input, at: 0, depth: 0 }.value()
+    value_and_place(input).map(|(value, _)| value)
+}
+
+pub(in crate::store) fn value_and_place(input: &[u8]) -> Result<(Value, Place), Error> {
+    Reader { input, at: 0 }.value()
+}
+
+/// An object or list whose end was not seen yet.
+struct Container {
+    /// The bracket that ends it.
+    bracket: u8,
+    start: usize,
+    /// Name and place of the key whose value comes next.
+    key: (String, Range<usize>),
+    branch: Branch,
+    items: Vec<Value>,
+    content: Vec<(Range<usize>, Place)>,
+}
+
+impl Container {
+    fn new(first: u8, start: usize) -> Self {
+        let bracket = if first == b'{' { b'}' } else { b']' };
+        let key = (String::new(), 0..0);
+        Self { bracket, start, key, branch: Branch::new(), items: Vec::new(), content: Vec::new() }
+    }
+
+    fn is_object(&self) -> bool {
+        self.bracket == b'}'
+    }
+
+    fn add(&mut self, (value, place): (Value, Place)) {
+        let (name, key) = std::mem::take(&mut self.key);
+        if self.is_object() {
+            self.branch.push(name, value);
+            self.content.push((key, place));
+        } else {
+            self.items.push(value);
+            self.content.push((place.range.start..place.range.start, place));
+        }
+    }
+
+    /// What stands before the comma that is missing.
+    fn after(&self) -> &'static str {
+        if self.is_object() { "after object key:value pair" } else { "after array element" }
+    }
+
+    fn close(self, end: usize) -> (Value, Place) {
+        let value = if self.is_object() { self.branch.into() } else { self.items.into() };
+        (value, Place { range: self.start..end, content: self.content })
+    }
 }
 
 struct Reader<'t> {
     input: &'t [u8],
     at: usize,
-    depth: usize,
 }
 
 impl Reader<'_> {
-    fn value(&mut self) -> Result<Value, Error> {
-        match self.peek()? {
-            b'{' => self.nested(Self::object),
-            b'[' => self.nested(Self::array),
+    /// Reads a value; what it is in waits on a stack of its own, so that depth costs no calls.
+    fn value(&mut self) -> Result<(Value, Place), Error> {
+        let mut open: Vec<Container> = Vec::new();
+        loop {
+            let first = self.peek()?;
+            let start = self.at;
+            let mut complete = if matches!(first, b'{' | b'[') {
+                if open.len() == MAX_DEPTH {
+                    return Err(Error::Depth { limit: MAX_DEPTH });
+                }
+                self.at += 1;
+                let mut container = Container::new(first, start);
+                if !self.skip_if(container.bracket)? {
+                    container.key = self.key(&container)?;
+                    open.push(container);
+                    continue;
+                }
+                container.close(self.at)
+            } else {
+                (self.scalar(first)?, Place { range: start..self.at, content: Vec::new() })
+            };
+            loop {
+                let Some(mut container) = open.pop() else { return Ok(complete) };
+                container.add(complete);
+                if self.skip_if(container.bracket)? {
+                    complete = container.close(self.at);
+                    continue;
+                }
+                if !self.skip_if(b',')? {
+                    return Err(self.unexpected(container.after()));
+                }
+                container.key = self.key(&container)?;
+                open.push(container);
+                break;
+            }
+        }
+    }
+
+    fn scalar(&mut self, first: u8) -> Result<Value, Error> {
+        match first {
             b'"' => Ok(Value::from(self.string()?)),
             b't' => self.word("true", Value::Bool(true)),
             b'f' => self.word("false", Value::Bool(false)),
@@ -34,55 +128,19 @@ impl Reader<'_> {
         }
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Result<Value, Error>) -> Result<Value, Error> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(Error::Depth { limit: MAX_DEPTH });
+    /// Reads the key and colon before a value of an object.
+    fn key(&mut self, container: &Container) -> Result<(String, Range<usize>), Error> {
+        let first = if container.is_object() { self.peek()? } else { return Ok((String::new(), 0..0)) };
+        if first != b'"' {
+            return Err(self.unexpected("looking for beginning of object key string"));
         }
-        self.at += 1;
-        let value = read(self)?;
-        self.depth -= 1;
-        Ok(value)
-    }
-
-    fn object(&mut self) -> Result<Value, Error> {
-        let mut branch = Branch::new();
-        if self.skip_if(b'}')? {
-            return Ok(branch.into());
+        let start = self.at;
+        let name = self.string()?;
+        let place = start..self.at;
+        if !self.skip_if(b':')? {
+            return Err(self.unexpected("after object key"));
         }
-        loop {
-            if self.peek()? != b'"' {
-                return Err(self.unexpected("looking for beginning of object key string"));
-            }
-            let key = self.string()?;
-            if !self.skip_if(b':')? {
-                return Err(self.unexpected("after object key"));
-            }
-            let value = self.value()?;
-            branch.push(key, value);
-            if self.skip_if(b'}')? {
-                return Ok(branch.into());
-            }
-            if !self.skip_if(b',')? {
-                return Err(self.unexpected("after object key:value pair"));
-            }
-        }
-    }
-
-    fn array(&mut self) -> Result<Value, Error> {
-        let mut items = Vec::new();
-        if self.skip_if(b']')? {
-            return Ok(items.into());
-        }
-        loop {
-            items.push(self.value()?);
-            if self.skip_if(b']')? {
-                return Ok(items.into());
-            }
-            if !self.skip_if(b',')? {
-                return Err(self.unexpected("after array element"));
-            }
-        }
+        Ok((name, place))
     }
 
     fn word(&mut self, word: &str, value: Value) -> Result<Value, Error> {

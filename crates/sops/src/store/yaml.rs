@@ -23,7 +23,7 @@ use crate::walk::MAX_DEPTH;
 
 mod splice;
 
-pub(super) use splice::{Former, How, Source, is_text_of, seal, splice};
+pub(super) use splice::{Former, Source, edited, is_same};
 
 /// How many values aliases may expand to.
 const MAX_EXPANSION: usize = 500_000;
@@ -32,10 +32,30 @@ pub(super) fn load(input: &[u8]) -> Result<Vec<Branch>, Error> {
     if input.is_empty() {
         return Ok(Vec::new());
     }
-    let documents = parse::documents(input).map_err(|wrong| Error::Parse { message: wrong.to_string() })?;
-    let first = documents.first().ok_or_else(|| Error::Parse { message: "EOF".to_owned() })?;
-    check(first)?;
+    let documents = parse::documents(input).map_err(unreadable)?;
+    check_first(&documents)?;
     branches(&documents, AliasComments::Kept)
+}
+
+/// Reads documents and, where later changes can be written into the text, what is needed to do so.
+pub(super) fn load_with_source(input: &[u8]) -> Result<(Vec<Branch>, Option<Source<'_>>), Error> {
+    if input.is_empty() || Source::is_encoded(input) {
+        return Ok((load(input)?, None));
+    }
+    let (documents, places) = parse::documents_with_numbered_comments(input).map_err(unreadable)?;
+    check_first(&documents)?;
+    let mut kept = branches(&documents, AliasComments::Kept)?;
+    let source = Source::new(input, documents, places)?;
+    kept.iter_mut().for_each(|branch| source.speak(branch));
+    Ok((kept, source.complete()))
+}
+
+fn unreadable(wrong: sealfast_yaml::error::Error) -> Error {
+    Error::Parse { message: wrong.to_string() }
+}
+
+fn check_first(documents: &[Node]) -> Result<(), Error> {
+    check(documents.first().ok_or_else(|| Error::Parse { message: "EOF".to_owned() })?)
 }
 
 /// What becomes of comments inside what an alias stands for.
@@ -543,7 +563,8 @@ struct Pending {
 
 impl Pending {
     fn take(&mut self, comment: &Comment) {
-        let text = comment.text.to_string_lossy().replace('\n', "\n#");
+        // What is missing before later lines is put there by the emitter.
+        let text = comment.text.to_string_lossy().into_owned();
         if comment.inline { self.inline.push(text) } else { self.head.push(text) }
     }
 

@@ -1,4 +1,4 @@
-//! Decrypting what was encrypted gives the same bytes, for every YAML there is.
+//! Decrypting what was encrypted gives the same bytes, for every file there is.
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,14 @@ use sealfast_sops::select::Selector;
 use sealfast_sops::store::{EmitOptions, Format};
 use sealfast_sops::time::Time;
 
-fn yaml_files(dir: &Path, found: &mut Vec<PathBuf>) {
+fn files_below(dir: &Path, found: &mut Vec<(PathBuf, Format)>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
+        let format = Format::for_path(&path.to_string_lossy());
         if path.is_dir() {
-            yaml_files(&path, found);
-        } else if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
-            found.push(path);
+            files_below(&path, found);
+        } else if format != Format::Binary {
+            found.push((path, format));
         }
     }
 }
@@ -34,25 +35,25 @@ enum Outcome {
     Differs(String),
 }
 
-fn there_and_back(text: &[u8], selector: Option<Selector>) -> Outcome {
+fn there_and_back(text: &[u8], format: Format, selector: Option<Selector>) -> Outcome {
     let key = DataKey::generate(&mut StdRng::seed_from_u64(7));
     let now = Time::parse("2026-01-02T03:04:05Z").expect("a valid time");
     let groups = vec![KeyGroup { keys: MasterKey::age_list("age1test") }];
     let metadata = Metadata { selector, ..Metadata::new(groups, now) };
     let options = EmitOptions::default();
-    let Ok(plain) = Plain::load(text, Format::Yaml) else { return Outcome::Refused };
-    if plain.is_empty() || plain.check_unencrypted(Format::Yaml).is_err() {
+    let Ok((plain, original)) = Plain::read(text, format) else { return Outcome::Refused };
+    if plain.is_empty() || plain.check_unencrypted(format).is_err() {
         return Outcome::Refused;
     }
     let mut rng = StdRng::seed_from_u64(1);
-    let Ok(mut document) = plain.encrypt(metadata, &key, Context { now, rng: &mut rng, reuse: None }) else {
+    let Ok(document) = plain.encrypt(metadata, &key, Context { now, rng: &mut rng, reuse: None }) else {
         return Outcome::Refused;
     };
-    let Ok(file) = document.emit_over_plain(text, None, &key, &mut rng, Format::Yaml, &options) else {
+    let Ok(file) = document.emit_over_plain(&original, None, &key, &mut rng, &options) else {
         return Outcome::Refused;
     };
     let differs = |what: String| Outcome::Differs(format!("{what}\n{}", String::from_utf8_lossy(&file)));
-    let read = match Encrypted::load(&file, Format::Yaml) {
+    let (read, encrypted) = match Encrypted::read(&file, format) {
         Ok(read) => read,
         Err(wrong) => return differs(format!("does not read: {wrong}")),
     };
@@ -61,7 +62,7 @@ fn there_and_back(text: &[u8], selector: Option<Selector>) -> Outcome {
         Ok(opened) => opened.plain,
         Err(wrong) => return differs(format!("does not open: {wrong}")),
     };
-    match opened.emit_over(&file, &metadata, &key, Format::Yaml, &options) {
+    match opened.emit_over(&encrypted, &metadata, &key, &options) {
         Ok(back) if back.expose() == text => Outcome::Same { record: metadata.layout.len() },
         Ok(back) => differs(format!("became:\n{}\nfrom", String::from_utf8_lossy(back.expose()))),
         Err(wrong) => differs(wrong.to_string()),
@@ -69,26 +70,32 @@ fn there_and_back(text: &[u8], selector: Option<Selector>) -> Outcome {
 }
 
 #[test]
-fn every_yaml_of_the_recordings_comes_back() {
+fn every_file_of_the_recordings_comes_back() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden");
     let mut files = Vec::new();
-    yaml_files(&root, &mut files);
+    files_below(&root, &mut files);
     let selectors = [
         Some(Selector::UnencryptedSuffix("_unencrypted".into())),
         Some(Selector::EncryptedRegex("^(data|stringData|password|a|b)$".into())),
         Some(Selector::UnencryptedRegex("^(apiVersion|kind|metadata)$".into())),
     ];
     let (mut same, mut refused, mut recorded, mut size, mut wrong) = (0, 0, 0, 0, Vec::new());
-    for (number, file) in files.iter().enumerate() {
+    for (number, (file, format)) in files.iter().enumerate() {
+        // There are many JSON files and they differ little.
+        if *format == Format::Json && number % 4 != 0 {
+            continue;
+        }
         let text = std::fs::read(file).expect("is there");
         // Every file in one way, every sixth in all.
         for selector in &selectors[..if number % 6 == 0 { 3 } else { 1 }] {
-            match there_and_back(&text, selector.clone()) {
+            match there_and_back(&text, *format, selector.clone()) {
                 Outcome::Refused => refused += 1,
                 Outcome::Same { record } => {
                     same += 1;
-                    recorded += usize::from(record > 0);
-                    size += record;
+                    if *format == Format::Yaml {
+                        recorded += usize::from(record > 0);
+                        size += record;
+                    }
                 }
                 Outcome::Differs(what) => wrong.push(format!("{} {selector:?}: {what}", file.display())),
             }

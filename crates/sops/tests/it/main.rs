@@ -5,6 +5,7 @@ mod corrupt;
 mod hostile;
 mod identity;
 mod laws;
+mod looks;
 mod recorded;
 mod rules;
 mod splice;

@@ -3,7 +3,7 @@
 use rand08::SeedableRng as _;
 use rand08::rngs::StdRng;
 use sealfast_sops::cipher::{DataKey, Nonces};
-use sealfast_sops::document::{Context, Encrypted, MacCheck, Plain};
+use sealfast_sops::document::{Context, Encrypted, MacCheck, Original, Plain};
 use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
 use sealfast_sops::path;
 use sealfast_sops::select::Selector;
@@ -44,27 +44,28 @@ fn seal(plain: Plain, metadata: Metadata, now: &str, reuse: Option<&Nonces>) -> 
 
 /// Encrypts a text, keeping its looks.
 fn sealed(text: &str, metadata: Metadata) -> String {
-    let plain = Plain::load(text.as_bytes(), Format::Yaml).expect("reads");
-    let mut document = seal(plain, metadata, "2026-01-02T03:04:05Z", None);
+    let (plain, original) = Plain::read(text.as_bytes(), Format::Yaml).expect("reads");
+    let document = seal(plain, metadata, "2026-01-02T03:04:05Z", None);
     let mut rng = StdRng::seed_from_u64(2);
     let options = EmitOptions::default();
-    let bytes = document.emit_over_plain(text.as_bytes(), None, &key(), &mut rng, Format::Yaml, &options);
+    let bytes = document.emit_over_plain(&original, None, &key(), &mut rng, &options);
     String::from_utf8(bytes.expect("writes")).expect("is UTF-8")
 }
 
 /// Decrypts a text, keeping its looks.
 fn opened(text: &str) -> String {
-    let read = Encrypted::load(text.as_bytes(), Format::Yaml).expect("reads");
+    let (read, original) = Encrypted::read(text.as_bytes(), Format::Yaml).expect("reads");
     let metadata = read.metadata().clone();
     let decrypted = read.decrypt(&key(), MacCheck::Verify).expect("decrypts");
     let options = EmitOptions::default();
-    let plain = decrypted.plain.emit_over(text.as_bytes(), &metadata, &key(), Format::Yaml, &options);
+    let plain = decrypted.plain.emit_over(&original, &metadata, &key(), &options);
     String::from_utf8(plain.expect("writes").expose().to_vec()).expect("is UTF-8")
 }
 
 fn over(document: &Encrypted, original: &str) -> String {
     let options = EmitOptions { yaml_indent: 2, ..EmitOptions::default() };
-    let bytes = document.emit_over(original.as_bytes(), Format::Yaml, &options).expect("writes");
+    let original = Original::of(original.as_bytes(), Format::Yaml);
+    let bytes = document.clone().emit_over(&original, &options).expect("writes");
     String::from_utf8(bytes).expect("is UTF-8")
 }
 
@@ -86,10 +87,10 @@ fn one_changed_value_changes_one_line_and_the_metadata() {
     let before = over(&seal(plain, metadata("^(user|note)$"), "2026-01-02T03:04:05Z", None), TEXT);
     let read = Encrypted::load(before.as_bytes(), Format::Yaml).expect("reads");
     let metadata = read.metadata().clone();
-    let mut opened = read.decrypt(&key(), MacCheck::Verify).expect("decrypts");
+    let (mut opened, nonces) = read.decrypt_to_change(&key(), MacCheck::Verify).expect("decrypts");
     let user = path::parse("[\"stringData\"][\"user\"]").expect("a path");
     opened.plain.set(&user, "root".into()).expect("sets");
-    let after = over(&seal(opened.plain, metadata, "2027-01-02T03:04:05Z", Some(&opened.nonces)), &before);
+    let after = over(&seal(opened.plain, metadata, "2027-01-02T03:04:05Z", Some(&nonces)), &before);
     let changed: Vec<_> = before
         .lines()
         .zip(after.lines())
@@ -121,16 +122,16 @@ fn texts_of_several_lines_stay_blocks() {
 
 /// Sets (or, without a value, unsets) one path of an encrypted text, and returns the lines that went and came.
 fn change(text: &str, path: &str, value: Option<Value>) -> (Vec<String>, Vec<String>) {
-    let read = Encrypted::load(text.as_bytes(), Format::Yaml).expect("reads");
+    let (read, original) = Encrypted::read(text.as_bytes(), Format::Yaml).expect("reads");
     let metadata = read.metadata().clone();
-    let mut opened = read.decrypt(&key(), MacCheck::Verify).expect("decrypts");
+    let (mut opened, nonces) = read.decrypt_to_change(&key(), MacCheck::Verify).expect("decrypts");
     let path = path::parse(path).expect("a path");
     match value {
         Some(value) => drop(opened.plain.set(&path, value).expect("sets")),
         None => opened.plain.unset(&path).expect("unsets"),
     }
-    let document = seal(opened.plain, metadata, "2027-01-02T03:04:05Z", Some(&opened.nonces));
-    let bytes = document.emit_over(text.as_bytes(), Format::Yaml, &EmitOptions::default()).expect("writes");
+    let document = seal(opened.plain, metadata, "2027-01-02T03:04:05Z", Some(&nonces));
+    let bytes = document.clone().emit_over(&original, &EmitOptions::default()).expect("writes");
     let after = String::from_utf8(bytes).expect("is UTF-8");
     assert_eq!(opened_values(&after), opened_values(&document_text(&document)), "{after}");
     let is_metadata =

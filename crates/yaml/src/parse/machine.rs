@@ -102,6 +102,10 @@ impl<'a> Machine<'a> {
         }
     }
 
+    pub(super) fn number_comments(&mut self) {
+        self.scanner.numbers_comments = true;
+    }
+
     pub(super) fn into_comment_places(self) -> Vec<std::ops::Range<usize>> {
         self.scanner.places
     }

@@ -32,12 +32,20 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Returns where comment lines stand in the input, in order.
+    /// Gives comments their numbers for words.
+    pub(super) fn number_comments(mut self) -> Self {
+        self.machine.number_comments();
+        self
+    }
+
+    /// Returns where comment lines stand in the input, by their numbers.
     pub(super) fn into_comment_places(self) -> Vec<Range<usize>> {
         let skipped = self.skipped;
-        let mut places: Vec<_> = self.machine.into_comment_places();
-        places.sort_by_key(|place| place.start);
-        places.into_iter().map(|place| place.start + skipped..place.end + skipped).collect()
+        self.machine
+            .into_comment_places()
+            .into_iter()
+            .map(|place| place.start + skipped..place.end + skipped)
+            .collect()
     }
 
     /// Returns the next document, or nothing at the end of the stream.

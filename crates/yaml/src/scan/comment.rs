@@ -53,10 +53,19 @@ impl Scanner<'_> {
 
     fn comment_text(&mut self) -> Vec<u8> {
         let mut text = Vec::new();
-        let start = self.pos.offset;
-        self.read_to_break(&mut text);
-        self.places.push(start..self.pos.offset);
+        self.read_comment(&mut text);
         text
+    }
+
+    /// Copies a comment from its `#` to the end of its line, or writes its number.
+    fn read_comment(&mut self, out: &mut Vec<u8>) {
+        let (start, before) = (self.pos.offset, out.len());
+        self.read_to_break(out);
+        if self.numbers_comments {
+            out.truncate(before);
+            out.extend_from_slice(format!("#{}", self.places.len()).as_bytes());
+        }
+        self.places.push(start..self.pos.offset);
     }
 
     /// Takes the whole-line comments from here to the next token, split where they change sides.
@@ -201,9 +210,7 @@ impl Block {
                 scanner.skip();
             }
         }
-        let start = scanner.pos.offset;
-        scanner.read_to_break(&mut self.text);
-        scanner.places.push(start..scanner.pos.offset);
+        scanner.read_comment(&mut self.text);
         self.line = scanner.pos.line;
         self.next_indent = usize::try_from(scanner.indent).unwrap_or(0);
     }

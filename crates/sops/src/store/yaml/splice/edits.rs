@@ -6,35 +6,21 @@ use sealfast_yaml::node::{Kind, Node, Style};
 
 use crate::layout::{self, Place};
 use crate::store::ENTRY;
-use crate::store::yaml::scalar_value;
-use crate::store::yaml::splice::fields::{arrange, place_metadata};
+use crate::store::over::change::{Fields, Growth, How, Replaced, apply, difference};
+use crate::store::over::fields::{arrange, place_metadata};
+use crate::store::over::places::{line_end, line_start};
+use crate::store::over::same;
 use crate::store::yaml::splice::notes::{
     Note, comments_in, comments_of, drop_comments, is_dropped, is_note, strip_comments,
 };
-use crate::store::yaml::splice::places::{content_end, key_end, line_end, line_start, trimmed};
+use crate::store::yaml::splice::places::{content_end, key_end, trimmed};
 use crate::store::yaml::splice::scalar::{At, Manner, flow_text, scalar_text};
 use crate::store::yaml::splice::source::Source;
-use crate::store::yaml::splice::{Growth, How, same};
+
 use crate::tree::{Branch, Comment, Entry, Key, Value};
 
-/// An encrypted value that took the place of a text, or the other way round.
-pub(super) struct Replaced {
-    pub(super) place: Place,
-    pub(super) old: String,
-    pub(super) new: String,
-}
-
-/// Whose fields a mapping has.
-#[derive(Clone, Copy, PartialEq)]
-enum Fields {
-    /// The document's: order counts.
-    Document,
-    /// The metadata's: order and empty fields do not count.
-    Metadata,
-}
-
 pub(super) struct Edits<'s> {
-    pub(super) source: &'s Source,
+    pub(super) source: &'s Source<'s>,
     pub(super) how: &'s How<'s>,
     pub(super) manner: Manner,
     pub(super) list: Vec<(Range<usize>, Vec<u8>)>,
@@ -42,7 +28,7 @@ pub(super) struct Edits<'s> {
 }
 
 impl<'s> Edits<'s> {
-    pub(super) fn new(source: &'s Source, how: &'s How<'s>) -> Self {
+    pub(super) fn new(source: &'s Source<'s>, how: &'s How<'s>) -> Self {
         let line = source.base.iter().position(|&byte| byte == b'\n');
         let ends_with_return = line.is_some_and(|at| at > 0 && source.base[at - 1] == b'\r');
         let step = how.indent.or_else(|| source.documents.iter().find_map(own_step)).unwrap_or(4);
@@ -76,7 +62,7 @@ impl<'s> Edits<'s> {
         let end = last.unwrap_or(document.start.offset);
         let mut named = wanted.clone();
         named.entries.retain(|entry| entry.key.name().is_some());
-        let at = line_end(&self.source.base, end);
+        let at = line_end(self.source.base, end);
         let mut text = self.block_entries(&named, 0)?;
         if at > 0 {
             text.insert_str(0, self.manner.newline);
@@ -106,9 +92,9 @@ impl<'s> Edits<'s> {
             return None;
         }
         let old: Vec<&str> = values.iter().map(|entry| entry.key.name()).collect::<Option<_>>()?;
-        let new: Vec<String> = wanted.named().map(|(name, _)| name.to_owned()).collect();
+        let new: Vec<&str> = wanted.named().map(|(name, _)| name).collect();
         let (gone, added) = difference(old.len(), new.len(), |left, right| old[left] == new[right]);
-        if new[added.clone()].iter().any(|name| old[gone.clone()].contains(&name.as_str())) {
+        if new[added.clone()].iter().any(|name| old[gone.clone()].contains(name)) {
             return None;
         }
         let removed = self.remove_entries(node, &pairs, gone.clone(), added.is_empty(), at)?;
@@ -151,7 +137,7 @@ impl<'s> Edits<'s> {
                     Fields::Document
                 };
                 self.value(value, &values[shift(index)].value, &mut entry.value, below, fields)?;
-                end = Some(content_end(&self.source.base, value)).max(end);
+                end = Some(content_end(self.source.base, value)).max(end);
             }
             index += 1;
         }
@@ -184,7 +170,7 @@ impl<'s> Edits<'s> {
                 value if is_note(value) => {
                     let item = nodes.next()?;
                     let start = if at.flow { item.start.offset } else { self.dash(item)? };
-                    let place = start..content_end(&self.source.base, item);
+                    let place = start..content_end(self.source.base, item);
                     notes.push(Note { place, is_item: true, words: value.as_str()?.as_bytes().to_vec() });
                 }
                 value => items.push((nodes.next()?, value)),
@@ -236,7 +222,7 @@ impl<'s> Edits<'s> {
                 let (item, old) = items[from];
                 let below = if at.flow { at } else { self.behind_dash(item)? };
                 self.value(item, old, value, below, fields)?;
-                end = Some(content_end(&self.source.base, item)).max(end);
+                end = Some(content_end(self.source.base, item)).max(end);
             }
             index += 1;
         }
@@ -245,7 +231,7 @@ impl<'s> Edits<'s> {
 
     fn behind_dash(&self, item: &Node) -> Option<At> {
         let dash = self.dash(item)?;
-        let column = dash - line_start(&self.source.base, dash);
+        let column = dash - line_start(self.source.base, dash);
         Some(At { flow: false, column, from: dash + 1 })
     }
 
@@ -266,7 +252,7 @@ impl<'s> Edits<'s> {
             && let Some(text) = self.how.layout.text(&place)
         {
             strip_comments(wanted);
-            let range = node.start.offset..content_end(&self.source.base, node);
+            let range = node.start.offset..content_end(self.source.base, node);
             self.note(place, &range, text);
             self.list.push((range, text.as_bytes().to_vec()));
             return Some(());
@@ -289,11 +275,11 @@ impl<'s> Edits<'s> {
                 self.sequence(node, have, wanted, at, fields)
             }
             (Kind::Scalar, _, Value::Branch(_) | Value::List(_)) => self.grow(node, wanted, at),
-            (Kind::Scalar, _, new) => self.scalar(node, new, at),
+            (Kind::Scalar, have, new) => self.scalar(node, have, new, at),
             (_, _, Value::Branch(_) | Value::List(_)) => None,
             (_, _, new) => {
                 let text = scalar_text(Style::Plain, "", new, At { flow: true, ..at }, self.manner)?;
-                let range = at.from..content_end(&self.source.base, node);
+                let range = at.from..content_end(self.source.base, node);
                 self.list.push((range, format!(" {text}").into_bytes()));
                 Some(())
             }
@@ -307,25 +293,25 @@ impl<'s> Edits<'s> {
             Value::List(_) | Value::Branch(_) => flow_text(wanted)?,
             scalar => scalar_text(Style::Plain, "", scalar, At { flow: true, ..at }, self.manner)?,
         };
-        if let Some(place) = layout::place_of(wanted) {
+        if self.how.records
+            && let Some(place) = layout::place_of(wanted)
+        {
             self.note(place, &range, &text);
         }
         self.list.push((range, text.into_bytes()));
         Some(())
     }
 
-    fn scalar(&mut self, node: &Node, new: &Value, at: At) -> Option<()> {
-        if scalar_value(node).ok()? == *new {
+    fn scalar(&mut self, node: &Node, have: &Value, new: &Value, at: At) -> Option<()> {
+        if have == new {
             return Some(());
         }
-        let base = &self.source.base;
+        let base = self.source.base;
         let range = node.start.offset.min(node.text.start)..trimmed(base, &node.text);
         let old = std::str::from_utf8(base.get(range.clone())?).ok()?;
         let own = std::str::from_utf8(&base[node.text.start..range.end]).ok()?;
-        let place = match layout::place_of(new) {
-            Some(place) => Some(place),
-            None => scalar_value(node).ok().as_ref().and_then(layout::place_of),
-        };
+        let is_asked = self.how.records || !self.how.layout.is_empty();
+        let place = is_asked.then(|| layout::place_of(new).or_else(|| layout::place_of(have))).flatten();
         let kept = place.as_ref().and_then(|place| self.how.layout.text(place));
         let former = || if let Value::Str(text) = new { self.how.former?.looks(text, at.flow) } else { None };
         let text = match kept {
@@ -351,7 +337,7 @@ impl<'s> Edits<'s> {
 
     /// A container in the place of a scalar.
     fn grow(&mut self, node: &Node, wanted: &Value, at: At) -> Option<()> {
-        let range = at.from..trimmed(&self.source.base, &node.text).max(at.from);
+        let range = at.from..trimmed(self.source.base, &node.text).max(at.from);
         let is_empty = match wanted {
             Value::Branch(branch) => branch.entries.is_empty(),
             Value::List(items) => items.is_empty(),
@@ -377,34 +363,16 @@ impl<'s> Edits<'s> {
     }
 
     fn note(&mut self, place: Place, range: &Range<usize>, new: &str) {
+        if !self.how.records {
+            return;
+        }
         let old = String::from_utf8_lossy(&self.source.base[range.clone()]).into_owned();
         self.replaced.push(Replaced { place, old, new: new.to_owned() });
     }
 
-    /// The text with its edits, comments with their words again.
-    pub(super) fn apply(mut self) -> Option<(Vec<u8>, Vec<Replaced>)> {
-        let touched: std::collections::HashSet<usize> =
-            self.list.iter().map(|(range, _)| range.start).collect();
-        for (number, place) in self.source.places.iter().enumerate() {
-            if !touched.contains(&place.start) {
-                let words = self.source.words_of(number)?;
-                self.list.push((place.clone(), [b"#", words.as_bytes()].concat()));
-            }
-        }
-        self.list.sort_by_key(|(range, _)| (range.start, range.end));
-        let base = &self.source.base;
-        let mut out = Vec::with_capacity(base.len() * 2);
-        let mut done = 0;
-        for (range, text) in self.list {
-            if range.start < done {
-                continue;
-            }
-            out.extend_from_slice(&base[done..range.start]);
-            out.extend(text);
-            done = range.end;
-        }
-        out.extend_from_slice(&base[done..]);
-        Some((out, self.replaced))
+    /// The text with its edits, and what was replaced.
+    pub(super) fn apply(self) -> (Vec<u8>, Vec<Replaced>) {
+        (apply(self.source.base, self.list), self.replaced)
     }
 }
 
@@ -417,13 +385,6 @@ fn properties(old: &str, node: &Node, new: &Value) -> String {
     }
     let anchors = old.split_whitespace().filter(|word| word.starts_with('&'));
     anchors.map(|word| format!("{word} ")).collect()
-}
-
-/// What goes and what comes between a common start and a common end.
-fn difference(old: usize, new: usize, same: impl Fn(usize, usize) -> bool) -> (Range<usize>, Range<usize>) {
-    let head = (0..old.min(new)).take_while(|&at| same(at, at)).count();
-    let tail = (1..=old.min(new) - head).take_while(|&back| same(old - back, new - back)).count();
-    (head..old - tail, head..new - tail)
 }
 
 fn named(branch: &Branch) -> impl Iterator<Item = &Entry> {

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use sealfast_yaml::node::{Node, Style};
 
+use crate::store::over::places::{after_break, before_break, line_end, line_start};
 use crate::store::yaml::splice::edits::Edits;
-use crate::store::yaml::splice::places::{after_break, before_break, content_end, line_end, line_start};
+use crate::store::yaml::splice::places::content_end;
 use crate::store::yaml::splice::scalar::{At, flow_entries, flow_text};
 use crate::store::yaml::{Column, mapping_node, sequence_node, write};
 use crate::tree::{Branch, Value};
@@ -22,7 +23,7 @@ impl Edits<'_> {
         if gone.is_empty() {
             return Some(0..0);
         }
-        let base = &self.source.base;
+        let base = self.source.base;
         let start = pairs[gone.start].0.start.offset;
         let end = content_end(base, pairs[gone.end - 1].1);
         let next = pairs.get(gone.end).map(|(key, _)| key.start.offset);
@@ -57,7 +58,7 @@ impl Edits<'_> {
         if gone.is_empty() {
             return Some(0..0);
         }
-        let base = &self.source.base;
+        let base = self.source.base;
         let (first, last) = (items[gone.start], items[gone.end - 1]);
         let end = content_end(base, last);
         if at.flow {
@@ -88,7 +89,7 @@ impl Edits<'_> {
 
     /// Whole lines where nothing else stands on the first; else up to what follows.
     pub(super) fn lines(&self, start: usize, end: usize, next: Option<usize>) -> Option<Range<usize>> {
-        let base = &self.source.base;
+        let base = self.source.base;
         let first = line_start(base, start);
         if !base[first..start].iter().all(|&byte| byte == b' ') {
             return next.map(|next| start..next);
@@ -133,7 +134,7 @@ impl Edits<'_> {
             return self.insert_in_flow(node, before, !node.content.is_empty(), &texts, b'[');
         }
         let first = self.dash(node.content.first()?)?;
-        let column = first - line_start(&self.source.base, first);
+        let column = first - line_start(self.source.base, first);
         let text = self.block_items(fresh, column)?;
         self.insert_lines(text, before, end, first, column)
     }
@@ -152,7 +153,7 @@ impl Edits<'_> {
             self.list.push((first..first, text.into_bytes()));
             return Some(());
         };
-        let at = line_end(&self.source.base, end);
+        let at = line_end(self.source.base, end);
         let blank = if self.how.layout.has_blank_line() && column == 0 { newline } else { "" };
         self.list.push((at..at, format!("{blank}{newline}{text}").into_bytes()));
         Some(())
@@ -167,7 +168,7 @@ impl Edits<'_> {
         bracket: u8,
     ) -> Option<()> {
         if let Some(before) = before {
-            let at = content_end(&self.source.base, before);
+            let at = content_end(self.source.base, before);
             self.list.push((at..at, format!(", {text}").into_bytes()));
             return Some(());
         }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::cipher;
+use crate::store::over::places::{after_break, line_end, line_start};
 use crate::store::yaml::splice::edits::Edits;
-use crate::store::yaml::splice::places::{after_break, line_end, line_start};
 use crate::store::yaml::splice::source::Source;
 use crate::tree::{Branch, Comment, Entry, Key, Value};
 
@@ -31,7 +31,7 @@ impl Edits<'_> {
     }
 
     pub(super) fn note_of(&self, comment: &Comment) -> Option<Note> {
-        let words = self.source.words(comment)?.as_bytes().to_vec();
+        let words = self.source.words(comment)?.to_vec();
         Some(Note { place: self.place(comment)?, is_item: false, words })
     }
 
@@ -99,7 +99,7 @@ impl Edits<'_> {
                 next = wanted.next();
                 continue;
             }
-            let base = &self.source.base;
+            let base = self.source.base;
             let first = line_start(base, note.place.start);
             let before =
                 base[first..note.place.start].iter().rposition(|&byte| byte != b' ' && byte != b'\t');
@@ -131,14 +131,14 @@ pub(super) fn comments_in(branch: &mut Branch) -> Vec<&mut Comment> {
         .collect()
 }
 
-pub(super) fn drop_comments(branch: &mut Branch, removed: &Range<usize>, source: &Source) {
+pub(super) fn drop_comments(branch: &mut Branch, removed: &Range<usize>, source: &Source<'_>) {
     branch
         .entries
         .retain(|entry| !matches!(&entry.key, Key::Comment(comment) if is_dropped(comment, removed, source)));
 }
 
 /// Is this the number of a comment in a removed range?
-pub(super) fn is_dropped(comment: &Comment, removed: &Range<usize>, source: &Source) -> bool {
+pub(super) fn is_dropped(comment: &Comment, removed: &Range<usize>, source: &Source<'_>) -> bool {
     Source::number(comment)
         .and_then(|number| source.places.get(number))
         .is_some_and(|place| removed.contains(&place.start))

@@ -1,4 +1,4 @@
-//! Where things begin and end in the bytes of a text.
+//! Where nodes end in the bytes of a text.
 
 use std::ops::Range;
 
@@ -22,30 +22,4 @@ pub(super) fn content_end(base: &[u8], node: &Node) -> usize {
 pub(super) fn trimmed(base: &[u8], range: &Range<usize>) -> usize {
     let kept = base[range.clone()].iter().rposition(|byte| !matches!(byte, b'\n' | b'\r'));
     range.start + kept.map_or(0, |at| at + 1)
-}
-
-pub(super) fn line_start(base: &[u8], at: usize) -> usize {
-    base[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |found| found + 1)
-}
-
-/// The end of the line, before its break.
-pub(super) fn line_end(base: &[u8], at: usize) -> usize {
-    let end = base[at..].iter().position(|&byte| byte == b'\n').map_or(base.len(), |found| at + found);
-    if end > at && end < base.len() && base[end - 1] == b'\r' { end - 1 } else { end }
-}
-
-pub(super) fn after_break(base: &[u8], at: usize) -> usize {
-    match &base[at..] {
-        [b'\r', b'\n', ..] => at + 2,
-        [b'\n', ..] => at + 1,
-        _ => at,
-    }
-}
-
-pub(super) fn before_break(base: &[u8], at: usize) -> usize {
-    match &base[..at] {
-        [.., b'\r', b'\n'] => at - 2,
-        [.., b'\n'] => at - 1,
-        _ => at,
-    }
 }

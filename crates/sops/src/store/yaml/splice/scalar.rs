@@ -77,11 +77,13 @@ fn plain(text: &str, flow: bool) -> String {
     if cipher::is_sealed(text.as_bytes()) && !text.contains('\n') {
         return text.to_owned();
     }
-    let is_word = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/');
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b' ');
     let node = text_node(text, Column::Aligned);
+    // What the emitter would say of words is told without asking it.
     if node.style == Style::Plain
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && text.chars().all(is_word)
+        && !text.ends_with(' ')
+        && text.bytes().all(is_safe)
     {
         return text.to_owned();
     }

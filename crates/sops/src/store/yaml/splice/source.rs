@@ -1,55 +1,64 @@
 //! A text made ready for splicing: its nodes, its tree, and where comments stand.
 //!
-//! Comments have no place in the tree that leads back to the text. So each comment's words are replaced by its number
-//! before the text is read: the tree then says which comment is which.
+//! Comments have no place in the tree that leads back to the text. So the text is read with a number for the words of
+//! each comment: the tree then says which comment is which.
 
 use std::ops::Range;
 
 use sealfast_yaml::node::Node;
 use sealfast_yaml::parse;
 
-use crate::store::yaml::{AliasComments, branches, check};
+use crate::error::Error;
+use crate::store::yaml::{AliasComments, branches, check_first};
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
 /// A read text.
-pub(in crate::store) struct Source {
-    /// The text, each comment being `#` and its number.
-    pub(super) base: Vec<u8>,
-    /// What stood behind each `#`.
-    words: Vec<Text>,
-    /// Where each comment stands in `base`, from `#` to the end of its line.
+pub(in crate::store) struct Source<'t> {
+    pub(super) base: &'t [u8],
+    /// Where each comment stands, from `#` to the end of its line.
     pub(super) places: Vec<Range<usize>>,
     pub(super) documents: Vec<Node>,
     /// The tree of each document, numbers for comments; comments behind aliases are left out.
     pub(super) branches: Vec<Branch>,
 }
 
-impl Source {
+impl<'t> Source<'t> {
+    /// Positions in other encodings are not positions in the bytes.
+    pub(in crate::store) fn is_encoded(text: &[u8]) -> bool {
+        text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff])
+    }
+
     /// Reads a text; nothing when it does not read, or when it has comments that are not in its tree.
-    pub(in crate::store) fn read(text: &[u8]) -> Option<Self> {
-        // Positions in other encodings are not positions in the bytes.
-        if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
+    pub(in crate::store) fn read(text: &'t [u8]) -> Option<Self> {
+        if Self::is_encoded(text) {
             return None;
         }
-        let (mut documents, found) = parse::documents_and_comments(text).ok()?;
-        check(documents.first()?).ok()?;
-        let (mut base, mut words, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        let mut done = 0;
-        for (number, place) in found.into_iter().enumerate() {
-            base.extend_from_slice(&text[done..place.start]);
-            let start = base.len();
-            base.extend_from_slice(format!("#{number}").as_bytes());
-            places.push(start..base.len());
-            words.push(Text::new(&text[place.start + 1..place.end]));
-            done = place.end;
-        }
-        base.extend_from_slice(&text[done..]);
-        if !places.is_empty() {
-            documents = parse::documents(&base).ok()?;
-        }
-        let branches = branches(&documents, AliasComments::Dropped).ok()?;
-        let source = Self { base, words, places, documents, branches };
-        source.has_every_comment().then_some(source)
+        let (documents, places) = parse::documents_with_numbered_comments(text).ok()?;
+        check_first(&documents).ok()?;
+        Self::new(text, documents, places).ok()?.complete()
+    }
+
+    /// Takes documents whose comments are numbers.
+    pub(in crate::store) fn new(
+        text: &'t [u8],
+        documents: Vec<Node>,
+        places: Vec<Range<usize>>,
+    ) -> Result<Self, Error> {
+        let branches = branches(&documents, AliasComments::Dropped)?;
+        Ok(Self { base: text, places, documents, branches })
+    }
+
+    /// Nothing when a comment is not in the tree.
+    pub(in crate::store) fn complete(self) -> Option<Self> {
+        self.has_every_comment().then_some(self)
+    }
+
+    pub(in crate::store) fn has_comments(&self) -> bool {
+        !self.places.is_empty()
+    }
+
+    pub(in crate::store) fn base(&self) -> &'t [u8] {
+        self.base
     }
 
     /// The number of a comment of the tree.
@@ -57,13 +66,10 @@ impl Source {
         comment.text.as_str()?.parse().ok()
     }
 
-    /// What stood behind the `#` of a comment.
-    pub(super) fn words(&self, comment: &Comment) -> Option<&Text> {
-        self.words.get(Self::number(comment)?)
-    }
-
-    pub(super) fn words_of(&self, number: usize) -> Option<&Text> {
-        self.words.get(number)
+    /// What stands behind the `#` of a comment.
+    pub(super) fn words(&self, comment: &Comment) -> Option<&[u8]> {
+        let place = self.places.get(Self::number(comment)?)?;
+        self.base.get(place.start + 1..place.end)
     }
 
     /// The documents with the words of their comments.
@@ -73,13 +79,14 @@ impl Source {
         branches
     }
 
-    fn speak(&self, branch: &mut Branch) {
-        if self.words.is_empty() {
+    /// Gives comments their words back.
+    pub(in crate::store) fn speak(&self, branch: &mut Branch) {
+        if self.places.is_empty() {
             return;
         }
         for entry in &mut branch.entries {
             if let Key::Comment(comment) = &mut entry.key {
-                comment.text = self.words(comment).cloned().unwrap_or_default();
+                comment.text = Text::new(self.words(comment).unwrap_or_default());
             }
             self.speak_in(&mut entry.value);
         }
@@ -87,7 +94,7 @@ impl Source {
 
     fn speak_in(&self, value: &mut Value) {
         match value {
-            Value::Comment(comment) => comment.text = self.words(comment).cloned().unwrap_or_default(),
+            Value::Comment(comment) => comment.text = Text::new(self.words(comment).unwrap_or_default()),
             Value::List(items) => items.iter_mut().for_each(|item| self.speak_in(item)),
             Value::Branch(branch) => self.speak(branch),
             _ => {}

@@ -4,7 +4,7 @@ use crate::store::ENTRY;
 use crate::tree::{Branch, Entry, Value};
 
 /// Puts the metadata where the text has them.
-pub(super) fn place_metadata(have: &Branch, wanted: &mut Branch) {
+pub(in crate::store) fn place_metadata(have: &Branch, wanted: &mut Branch) {
     let is_it = |entry: &Entry| entry.key.name() == Some(ENTRY);
     let (Some(old), Some(new)) = (have.entries.iter().position(is_it), wanted.entries.iter().position(is_it))
     else {
@@ -24,7 +24,7 @@ pub(super) fn place_metadata(have: &Branch, wanted: &mut Branch) {
 }
 
 /// Metadata in the order of the text; empty fields of the text stay.
-pub(super) fn arrange(have: &Branch, wanted: &mut Branch) {
+pub(in crate::store) fn arrange(have: &Branch, wanted: &mut Branch) {
     let mut rest: Vec<Entry> = std::mem::take(&mut wanted.entries);
     for entry in &have.entries {
         let Some(name) = entry.key.name() else {
@@ -45,7 +45,7 @@ pub(super) fn arrange(have: &Branch, wanted: &mut Branch) {
     }
 }
 
-pub(super) fn is_empty(value: &Value) -> bool {
+pub(in crate::store) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) | Value::Int(0) => true,
         Value::Str(text) => text.is_empty(),

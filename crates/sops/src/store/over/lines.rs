@@ -1,0 +1,367 @@
+//! Changed dotenv and INI files written into their former text.
+//!
+//! Empty lines, alignment, quotes and line ends stay. Both formats are lines of keys and comments, in one section or several.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::cipher;
+use crate::layout;
+use crate::store::over::change::{How, Replaced, apply};
+use crate::store::over::fields::arrange;
+use crate::store::over::places::{after_break, before_break, line_end, line_start};
+use crate::store::scalar::text_of;
+use crate::store::{self, ENTRY, Format, dotenv, ini};
+use crate::tree::{Branch, Entry, Key, Value};
+
+/// Where a key or comment stands.
+#[derive(Clone)]
+pub(in crate::store) struct Slot {
+    /// All its lines, from its first character to its last; a comment behind a value begins at its mark.
+    pub(in crate::store) whole: Range<usize>,
+    /// What changes with the value: quotes count, blanks around do not. All of a comment.
+    pub(in crate::store) value: Range<usize>,
+}
+
+/// Where a section stands; the slots in the order of its entries in the tree.
+#[derive(Clone, Default)]
+pub(in crate::store) struct Section {
+    /// The line of its name.
+    pub(in crate::store) header: Option<Range<usize>>,
+    pub(in crate::store) slots: Vec<Slot>,
+}
+
+impl Section {
+    fn start(&self) -> Option<usize> {
+        self.header.iter().chain(self.slots.iter().map(|slot| &slot.whole)).map(|range| range.start).min()
+    }
+
+    fn end(&self) -> Option<usize> {
+        self.header.iter().chain(self.slots.iter().map(|slot| &slot.whole)).map(|range| range.end).max()
+    }
+}
+
+/// A read text.
+pub(super) struct Source<'t> {
+    pub(super) base: &'t [u8],
+    pub(super) branch: Branch,
+    sections: Vec<Section>,
+    format: Format,
+}
+
+impl<'t> Source<'t> {
+    pub(super) fn dotenv(base: &'t [u8]) -> Option<Self> {
+        let (branch, slots) = dotenv::load_with_places(base).ok()?;
+        let sections = vec![Section { header: None, slots }];
+        Some(Self { base, branch, sections, format: Format::Dotenv })
+    }
+
+    /// Nothing when the text has something that is not in its tree, which would stay in the clear.
+    pub(super) fn ini(base: &'t [u8]) -> Option<Self> {
+        let (branch, sections) = ini::load_with_places(base)?;
+        Some(Self { base, branch, sections, format: Format::Ini })
+    }
+
+    pub(super) fn again<'a>(&self, text: &'a [u8]) -> Option<Source<'a>> {
+        if self.format == Format::Dotenv { Source::dotenv(text) } else { Source::ini(text) }
+    }
+
+    /// Equal values, comments and metadata; the metadata may stand in any order.
+    pub(super) fn is_same(&self, wanted: &Branch) -> bool {
+        let split = |branch: &Branch| {
+            let mut branches = [branch.clone()];
+            let metadata = store::take_metadata(&mut branches, self.format).ok();
+            (branches, metadata)
+        };
+        let ((read, ours), (wanted, theirs)) = (split(&self.branch), split(wanted));
+        ours == theirs && is_same_section(&read[0], &wanted[0])
+    }
+
+    /// The text with its edits, not checked, and what was replaced.
+    pub(super) fn edited(&self, wanted: &mut Branch, how: &How<'_>) -> Option<(Vec<u8>, Vec<Replaced>)> {
+        let crlf = self.base.windows(2).any(|pair| pair == b"\r\n") && self.format == Format::Ini;
+        let mut edits = Edits {
+            base: self.base,
+            how,
+            format: self.format,
+            newline: if crlf { "\r\n" } else { "\n" },
+            list: Vec::new(),
+            replaced: Vec::new(),
+        };
+        match self.format {
+            Format::Dotenv => {
+                edits.section(&self.sections[0], &self.branch, &mut flat_metadata(&self.branch, wanted)?)?
+            }
+            _ => edits.sections(self, wanted)?,
+        }
+        Some((apply(self.base, edits.list), edits.replaced))
+    }
+}
+
+fn is_same_section(left: &Branch, right: &Branch) -> bool {
+    left.entries.len() == right.entries.len()
+        && left.entries.iter().zip(&right.entries).all(|(left, right)| match (&left.key, &right.key) {
+            (Key::Comment(left), Key::Comment(right)) => left.text == right.text,
+            (Key::Name(name), Key::Name(other)) => {
+                name == other
+                    && match (&left.value, &right.value) {
+                        (Value::Branch(left), Value::Branch(right)) => is_same_section(left, right),
+                        // The MAC must come out the same.
+                        (left, right) => {
+                            let text = |value| cipher::content(value).map(|(_, text)| text);
+                            text(left) == text(right) && text(left).is_some()
+                        }
+                    }
+            }
+            _ => false,
+        })
+}
+
+/// The wanted entries, those of the metadata in the order of the text, where they must stand at the end.
+fn flat_metadata(have: &Branch, wanted: &Branch) -> Option<Branch> {
+    let split = |branch: &Branch| {
+        let is_metadata = |entry: &Entry| store::is_metadata(entry, Format::Dotenv);
+        let at = branch.entries.iter().position(is_metadata).unwrap_or(branch.entries.len());
+        let (content, metadata) = branch.entries.split_at(at);
+        let is_tail = metadata.iter().all(is_metadata);
+        is_tail.then(|| (content.to_vec(), Branch { entries: metadata.to_vec() }))
+    };
+    let ((_, have), (mut entries, mut metadata)) = (split(have)?, split(wanted)?);
+    if !metadata.entries.is_empty() {
+        arrange(&have, &mut metadata);
+    }
+    entries.append(&mut metadata.entries);
+    Some(Branch { entries })
+}
+
+/// How an entry of the text and a wanted one go together.
+enum Step {
+    Both(usize, usize),
+    Gone(usize),
+    Came(usize),
+}
+
+/// Brings two orders together; nothing when entries changed places.
+fn steps<'e>(have: &'e [Entry], wanted: &'e [Entry]) -> Option<Vec<Step>> {
+    let count = |entries: &'e [Entry]| {
+        let mut counts: HashMap<Option<&'e str>, usize> = HashMap::new();
+        entries.iter().for_each(|entry| *counts.entry(entry.key.name()).or_default() += 1);
+        counts
+    };
+    let (mut old, mut new) = (count(have), count(wanted));
+    let (mut left, mut right, mut steps) = (0, 0, Vec::new());
+    let take = |counts: &mut HashMap<_, usize>, name| {
+        if let Some(rest) = counts.get_mut(&name) {
+            *rest = rest.saturating_sub(1);
+        }
+    };
+    let rest = |counts: &HashMap<_, usize>, name| counts.get(&name).copied().unwrap_or_default();
+    while left < have.len() || right < wanted.len() {
+        let (ours, theirs) =
+            (have.get(left).map(|entry| entry.key.name()), wanted.get(right).map(|entry| entry.key.name()));
+        match (ours, theirs) {
+            (Some(ours), Some(theirs)) if ours == theirs => {
+                steps.push(Step::Both(left, right));
+                take(&mut old, ours);
+                take(&mut new, theirs);
+                (left, right) = (left + 1, right + 1);
+            }
+            (Some(ours), theirs) if rest(&new, ours) == 0 || theirs.is_none() || ours.is_none() => {
+                steps.push(Step::Gone(left));
+                take(&mut old, ours);
+                left += 1;
+            }
+            (ours, Some(theirs)) if rest(&old, theirs) == 0 || ours.is_none() => {
+                steps.push(Step::Came(right));
+                take(&mut new, theirs);
+                right += 1;
+            }
+            _ => return None,
+        }
+    }
+    Some(steps)
+}
+
+struct Edits<'s> {
+    base: &'s [u8],
+    how: &'s How<'s>,
+    format: Format,
+    newline: &'static str,
+    list: Vec<(Range<usize>, Vec<u8>)>,
+    replaced: Vec<Replaced>,
+}
+
+impl Edits<'_> {
+    fn sections(&mut self, source: &Source<'_>, wanted: &mut Branch) -> Option<()> {
+        let have = &source.branch;
+        let mut end = None;
+        for step in steps(&have.entries, &wanted.entries)? {
+            match step {
+                Step::Both(left, right) => {
+                    let (entry, wanted) = (&have.entries[left], &mut wanted.entries[right]);
+                    let (Value::Branch(have), Value::Branch(wanted)) = (&entry.value, &mut wanted.value)
+                    else {
+                        return None;
+                    };
+                    if entry.key.name() == Some(ENTRY) {
+                        arrange(have, wanted);
+                    }
+                    self.section(&source.sections[left], have, wanted)?;
+                    end = source.sections[left].end().or(end);
+                }
+                Step::Gone(left) => {
+                    let section = &source.sections[left];
+                    let (Some(start), Some(last)) = (section.start(), section.end()) else { continue };
+                    let next = source.sections[left + 1..].iter().find_map(Section::start);
+                    let range = match end {
+                        Some(end) => line_end(self.base, end)..line_end(self.base, last),
+                        None => line_start(self.base, start)..next.unwrap_or(self.base.len()),
+                    };
+                    self.list.push((range, Vec::new()));
+                }
+                Step::Came(right) => {
+                    let mut alone = Branch::new();
+                    alone.entries.push(wanted.entries[right].clone());
+                    let text = String::from_utf8(ini::emit(&[alone]).ok()?).ok()?;
+                    let text = text.trim_end_matches('\n').replace('\n', self.newline);
+                    let newline = self.newline;
+                    match end {
+                        Some(end) => {
+                            let at = line_end(self.base, end);
+                            self.list.push((at..at, format!("{newline}{newline}{text}").into_bytes()));
+                        }
+                        None => self.list.push((0..0, format!("{text}{newline}").into_bytes())),
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn section(&mut self, place: &Section, have: &Branch, wanted: &mut Branch) -> Option<()> {
+        let mut end = place.header.as_ref().map(|header| header.end);
+        let mut gone: Vec<usize> = Vec::new();
+        let mut fresh = String::new();
+        for step in steps(&have.entries, &wanted.entries)? {
+            if !matches!(step, Step::Gone(_)) {
+                self.remove(place, &std::mem::take(&mut gone));
+            }
+            if !matches!(step, Step::Came(_)) {
+                self.insert(end, &std::mem::take(&mut fresh));
+            }
+            match step {
+                Step::Both(left, right) => {
+                    let slot = &place.slots[left];
+                    self.entry(slot, &have.entries[left], &wanted.entries[right])?;
+                    end = end.max(Some(slot.whole.end));
+                }
+                Step::Gone(left) => gone.push(left),
+                Step::Came(right) => {
+                    fresh.push_str(self.newline);
+                    fresh.push_str(&self.line(&wanted.entries[right])?);
+                }
+            }
+        }
+        self.remove(place, &gone);
+        self.insert(end, &fresh);
+        Some(())
+    }
+
+    fn entry(&mut self, slot: &Slot, have: &Entry, wanted: &Entry) -> Option<()> {
+        let value = |entry: &Entry| match &entry.key {
+            Key::Comment(comment) => Value::Comment(comment.clone()),
+            _ => entry.value.clone(),
+        };
+        let (have, wanted) = (value(have), value(wanted));
+        if text_of(&have)? == text_of(&wanted)? {
+            return Some(());
+        }
+        let is_asked = self.how.records || !self.how.layout.is_empty();
+        let leads = is_asked.then(|| place_of(&wanted).or_else(|| place_of(&have))).flatten();
+        let kept = leads.as_ref().and_then(|leads| self.how.layout.text(leads));
+        let new = match kept {
+            Some(text) => text.to_owned(),
+            None => self.text(&wanted)?,
+        };
+        let is_inline = slot.whole.start > line_start(self.base, slot.whole.start)
+            && !self.base[line_start(self.base, slot.whole.start)..slot.whole.start].trim_ascii().is_empty();
+        if is_inline && new.contains('\n') {
+            return None;
+        }
+        // A value that was left out has no blank before it.
+        let is_bare = self.format == Format::Ini && slot.value.is_empty();
+        let new = if is_bare && !new.starts_with(' ') { format!(" {new}") } else { new };
+        if let Some(leads) = leads.filter(|_| self.how.records) {
+            let old = String::from_utf8_lossy(&self.base[slot.value.clone()]).into_owned();
+            self.replaced.push(Replaced { place: leads, old, new: new.clone() });
+        }
+        self.list.push((slot.value.clone(), new.into_bytes()));
+        Some(())
+    }
+
+    /// A value, or a comment with its mark.
+    fn text(&self, value: &Value) -> Option<String> {
+        let bytes = match (value, self.format) {
+            (Value::Comment(comment), Format::Dotenv) => [b"#", comment.text.as_bytes()].concat(),
+            (Value::Comment(comment), _) => ini::comment_lines(&comment.text),
+            (value, Format::Dotenv) => dotenv::value_text(value)?,
+            (value, _) => ini::value_text(value)?,
+        };
+        let text = String::from_utf8(bytes).ok()?;
+        Some(if self.format == Format::Ini {
+            text.trim_end_matches('\n').replace('\n', self.newline)
+        } else {
+            text
+        })
+    }
+
+    fn line(&self, entry: &Entry) -> Option<String> {
+        match (&entry.key, self.format) {
+            (Key::Comment(comment), Format::Dotenv) => self.text(&Value::Comment(comment.clone())),
+            (Key::Name(name), Format::Dotenv) => Some(format!("{name}={}", self.text(&entry.value)?)),
+            (Key::Name(name), _) => Some(format!("{} = {}", ini::quote_name(name), self.text(&entry.value)?)),
+            _ => None,
+        }
+    }
+
+    /// Takes out neighbours, whole lines where nothing else stands on them.
+    fn remove(&mut self, place: &Section, gone: &[usize]) {
+        let slots = || gone.iter().map(|&index| &place.slots[index].whole);
+        let (Some(start), Some(end)) =
+            (slots().map(|range| range.start).min(), slots().map(|range| range.end).max())
+        else {
+            return;
+        };
+        let first = line_start(self.base, start);
+        if !self.base[first..start].trim_ascii().is_empty() {
+            let blanks = self.base[first..start].trim_ascii_end().len();
+            self.list.push((first + blanks..end, Vec::new()));
+            return;
+        }
+        let last = line_end(self.base, end);
+        let behind = after_break(self.base, last);
+        // Where the text ends without a line break, it shall go on doing so.
+        let range = if behind == last { before_break(self.base, first)..last } else { first..behind };
+        self.list.push((range, Vec::new()));
+    }
+
+    /// Puts lines in behind a place, each with a line break before it.
+    fn insert(&mut self, end: Option<usize>, lines: &str) {
+        if lines.is_empty() {
+            return;
+        }
+        let (at, text) = match end {
+            Some(end) => (line_end(self.base, end), lines.to_owned()),
+            None => (0, format!("{}{}", &lines[self.newline.len()..], self.newline)),
+        };
+        self.list.push((at..at, text.into_bytes()));
+    }
+}
+
+/// Comments lead to their ciphertext as values do.
+fn place_of(value: &Value) -> Option<layout::Place> {
+    match value {
+        Value::Comment(comment) => layout::place_of(&Value::Str(comment.text.clone())),
+        value => layout::place_of(value),
+    }
+}
