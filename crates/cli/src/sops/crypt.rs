@@ -9,7 +9,7 @@ use sealfast_sops::store::{EmitOptions, Format};
 
 use crate::sops::call::Call;
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{keyring, log, settings};
+use crate::sops::{audit, keyring, log, settings};
 
 mod old_context;
 
@@ -117,6 +117,7 @@ pub(super) fn load<'b>(
 
 /// Recovers the data key with the keys at hand.
 pub(super) fn unlock(call: &Call, metadata: &Metadata) -> Result<DataKey, Stop> {
+    audit::refuse()?;
     let order = decryption_order(call)?;
     if !old_context::is_suspect(metadata, numbers(&metadata.version)) {
         return keyring::unlock(call, metadata, &order);
@@ -211,6 +212,7 @@ pub(super) fn plain_text(
 
 /// Draws a new data key and wraps it for every master key.
 pub(super) fn new_key(call: &Call, metadata: &mut Metadata) -> Result<DataKey, Stop> {
+    audit::refuse()?;
     let key = DataKey::generate(&mut rand08::rngs::OsRng);
     keyring::wrap(call, metadata, &key, settings::now())?;
     Ok(key)
