@@ -71,15 +71,16 @@ pub(crate) fn try_replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         return std::fs::OpenOptions::new().write(true).open(&target)?.write_all(bytes);
     }
     let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut new = match tempfile::Builder::new().prefix(".sealfast-").tempfile_in(dir) {
+    // A new file gets what the person's mask leaves of these; an old one keeps its own.
+    let fresh = std::fs::Permissions::from_mode(if old.is_some() { 0o600 } else { 0o666 });
+    let mut new = match tempfile::Builder::new().prefix(".sealfast-").permissions(fresh).tempfile_in(dir) {
         Ok(new) => new,
         // A directory that takes no new files may still let this one be written.
         Err(_) if old.is_some() => return std::fs::write(&target, bytes),
         Err(wrong) => return Err(wrong),
     };
-    let mode = old.as_ref().map_or_else(fresh_mode, |old| old.permissions().mode() & 0o7777);
-    new.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
     if let Some(old) = &old {
+        new.as_file().set_permissions(std::fs::Permissions::from_mode(old.permissions().mode() & 0o7777))?;
         // Only the owner of a file, or root, can give it away: failing to is no error.
         let _ = std::os::unix::fs::fchown(new.as_file(), Some(old.uid()), Some(old.gid()));
     }
@@ -87,13 +88,6 @@ pub(crate) fn try_replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     new.as_file().sync_all()?;
     new.persist(&target).map_err(|wrong| wrong.error)?;
     Ok(())
-}
-
-/// The mode a new file gets from the person's mask.
-fn fresh_mode() -> u32 {
-    let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    rustix::process::umask(mask);
-    0o666 & !mask.as_raw_mode()
 }
 
 /// The system's words for an error, without the number.
