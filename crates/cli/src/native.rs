@@ -70,8 +70,9 @@ enum Listed {
 
 fn with_all_verbs(command: Command, listed: Listed) -> Command {
     let tools = ["sops", "flux", "kustomize"];
-    let verbs = SECRET_VERBS.into_iter().chain(CLUSTER_VERBS).chain(tools);
-    command.subcommands(verbs.map(|verb| Command::new(verb).hide(listed == Listed::No)))
+    let secrets = SECRET_VERBS.into_iter().map(sops::help::described);
+    let others = CLUSTER_VERBS.into_iter().chain(tools).map(Command::new);
+    command.subcommands(secrets.chain(others).map(|verb| verb.hide(listed == Listed::No)))
 }
 
 /// Keeps Kubernetes secrets encrypted in Git and delivers them, decrypted, to clusters.

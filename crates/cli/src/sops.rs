@@ -21,7 +21,7 @@ mod file_status;
 pub(crate) mod files;
 mod flags;
 mod groups;
-mod help;
+pub(crate) mod help;
 mod key_service;
 pub(crate) mod keyring;
 mod legacy;

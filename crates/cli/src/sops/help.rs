@@ -1,5 +1,7 @@
 //! Help, version and completion, made from the table.
 
+use clap::{Arg, ArgAction};
+
 use crate::sops::call::{Call, Done};
 use crate::sops::flags::{Flag, Kind};
 use crate::sops::stop::Stop;
@@ -45,6 +47,39 @@ pub(super) fn print_command(call: &Call, command: &Command) -> Done {
         out.push_str(&format!("  {program} {example}\n"));
     }
     Done::Print(out.into_bytes())
+}
+
+/// A verb of ours with its flags, for completion scripts.
+pub(crate) fn described(verb: &'static str) -> clap::Command {
+    let described = clap::Command::new(verb);
+    let Some(command) = table::command(verb) else { return described };
+    let flags = command.flags.iter().chain(command.own).copied().chain([COMMON]).flatten();
+    // Some flags are in more than one set, and clap has its own `--help`.
+    let mut names = vec!["help"];
+    let mut args = Vec::new();
+    for flag in flags {
+        if names.contains(&flag.name) {
+            continue;
+        }
+        names.push(flag.name);
+        args.push(described_flag(flag));
+    }
+    described.about(command.about).args(args)
+}
+
+fn described_flag(flag: &Flag) -> Arg {
+    let action = match flag.kind {
+        Kind::Switch => ArgAction::SetTrue,
+        Kind::Text | Kind::Number => ArgAction::Set,
+        Kind::List => ArgAction::Append,
+    };
+    let arg = Arg::new(flag.name).long(flag.name).help(flag.about).action(action);
+    let mut letters = flag.short.chars();
+    match (letters.next(), letters.next()) {
+        (Some(letter), None) => arg.short(letter),
+        (Some(_), Some(_)) => arg.alias(flag.short),
+        _ => arg,
+    }
 }
 
 fn push_flags(out: &mut String, flags: &[&[Flag]]) {
