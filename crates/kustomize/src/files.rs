@@ -77,6 +77,14 @@ pub trait Files {
     /// When nothing is there, or a link leads out of the view.
     fn resolve(&self, path: &str) -> Result<(String, Entry), FileError>;
 
+    /// Returns the content of a file of another host; none when the view has nothing of the kind.
+    ///
+    /// # Errors
+    /// When the address may not be used or nothing could be had from it.
+    fn remote_file(&self, _address: &str) -> Option<Result<Vec<u8>, FileError>> {
+        None
+    }
+
     /// Returns where the view shows a directory of another host; none when it shows nothing of the kind.
     ///
     /// # Errors

@@ -106,9 +106,12 @@ impl<'a> Loader<'a> {
     /// Reads a file that this root names.
     pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
         if is_remote(path) && path.contains("://") {
-            return Err(Error::Root(format!(
-                "remote file '{path}' is not allowed: only local files are read"
-            )));
+            return match self.files.remote_file(path) {
+                Some(content) => Ok(content?),
+                None => Err(Error::Root(format!(
+                    "remote file '{path}' is not allowed: only local files are read"
+                ))),
+            };
         }
         let joined = join(self.root(), path);
         let (real, entry) = self.files.resolve(&joined)?;

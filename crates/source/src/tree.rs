@@ -160,6 +160,29 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Reads a whole tree, but for its links.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or all of them have more than `largest` bytes.
+    pub fn read_all(tree: &dyn Tree, largest: usize) -> Result<Self, Error> {
+        let mut files = Self::default();
+        let mut left = largest;
+        for item in tree.list()? {
+            match item.kind {
+                Kind::Directory => files.add(&item.path, Entry::Directory),
+                Kind::File { executable } => {
+                    let bytes = tree.read(&item.path)?;
+                    left = left
+                        .checked_sub(bytes.len())
+                        .ok_or(Error::TooLarge { what: "bytes of files", limit: largest as u64 })?;
+                    files.add(&item.path, Entry::File { bytes, executable });
+                }
+                Kind::Link => {}
+            }
+        }
+        Ok(files)
+    }
+
     /// Adds an entry and the directories above it.
     pub fn add(&mut self, path: &str, entry: Entry) {
         for (at, _) in path.match_indices('/') {

@@ -175,7 +175,7 @@ Flags:
       --load-restrictor NAME    LoadRestrictionsNone lets files outside a root be loaded [default: LoadRestrictionsRootOnly]
       --reorder ORDER           legacy or none; old, the field sortOptions takes its place
       --enable-managedby-label  add the label app.kubernetes.io/managed-by; old, buildMetadata takes its place
-      --allow-remote PREFIX     fetch remote bases whose address starts with this (https:// only); may be repeated
+      --allow-remote PREFIX     fetch bases and files whose address starts with this (https:// only); may be repeated
   -h, --help                    print this text
 
 Refused, because a build runs no other program:

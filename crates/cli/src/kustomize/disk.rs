@@ -104,6 +104,10 @@ impl Files for Disk {
         self.follow(path).map_err(|error| failed(path, &error))
     }
 
+    fn remote_file(&self, address: &str) -> Option<Result<Vec<u8>, FileError>> {
+        self.remote.file(address)
+    }
+
     fn remote(&self, address: &str) -> Option<Result<Fetched, FileError>> {
         self.remote.fetched(address)
     }

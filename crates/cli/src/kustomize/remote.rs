@@ -1,18 +1,22 @@
-//! Bases of other hosts: fetched once, from allowed addresses alone.
+//! Bases and files of other hosts: fetched once, from allowed addresses alone.
 //!
-//! Each is shown as a tree of its own.
-//!
-//! An address is a Git repository, a directory in it and a reference: `https://host/org/repo//dir?ref=v1`.
-//! The directory follows `//` or `.git/`, else the first two parts of the path are the repository.
+//! Each base is shown as a tree of its own. Its address is a Git repository, a directory in it and a reference:
+//! `https://host/org/repo//dir?ref=v1`. The directory follows `_git/repo/`, `//` or `.git/`, else the first two parts of
+//! the path are the repository. Any address over HTTP may be that of a single file, too.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::blocking::Client;
+use reqwest::redirect::Policy;
 
 use sealfast_controllers::kustomization::view::View;
 use sealfast_kustomize::files::{Fetched, FileError, is_within, join};
 use sealfast_source::git::{self, Reference, Request};
-use sealfast_source::tree::{Entry, Kind, Memory, Tree};
+use sealfast_source::tree::Memory;
 use sealfast_source::url::Address;
 
 use crate::flux::Failed;
@@ -22,8 +26,13 @@ const TIMEOUT: Duration = Duration::from_secs(27);
 /// The largest tree that is taken, in bytes.
 const LARGEST: usize = 256 << 20;
 
+/// The largest file that is taken, in bytes.
+const LARGEST_FILE: u64 = 64 << 20;
+/// How often one file may be said to lie elsewhere.
+const REDIRECTS: usize = 10;
+
 /// What addresses may begin with; nothing at first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Allowed(Vec<String>);
 
 impl Allowed {
@@ -75,11 +84,47 @@ impl Remote {
         (!self.allowed.0.is_empty()).then(|| self.fetch(address))
     }
 
+    /// Fetches a single file; none when nothing at all may be fetched.
+    pub(super) fn file(&self, address: &str) -> Option<Result<Vec<u8>, FileError>> {
+        let is_http = address.starts_with("https://") || address.starts_with("http://");
+        (!self.allowed.0.is_empty() && is_http).then(|| {
+            self.get(address).map_err(|reason| FileError::Refused { path: address.to_owned(), reason })
+        })
+    }
+
+    fn get(&self, address: &str) -> Result<Vec<u8>, String> {
+        if !self.allowed.allows(address) {
+            return Err(NOT_ALLOWED.to_owned());
+        }
+        let allowed = self.allowed.clone();
+        let policy = Policy::custom(move |attempt| {
+            if attempt.previous().len() > REDIRECTS {
+                attempt.error("it is said to lie elsewhere too often")
+            } else if allowed.allows(attempt.url().as_str()) {
+                attempt.follow()
+            } else {
+                attempt.error("it is said to lie where --allow-remote does not allow it")
+            }
+        });
+        let client = Client::builder().timeout(TIMEOUT).redirect(policy).build();
+        let answer = client.and_then(|client| client.get(address).send()).map_err(|error| words(&error))?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(format!("the server answers with status {}", status.as_u16()));
+        }
+        let mut content = Vec::new();
+        answer.take(LARGEST_FILE + 1).read_to_end(&mut content).map_err(|error| error.to_string())?;
+        if content.len() as u64 > LARGEST_FILE {
+            return Err(format!("it has more than {LARGEST_FILE} bytes"));
+        }
+        Ok(content)
+    }
+
     fn fetch(&self, address: &str) -> Result<Fetched, FileError> {
         let refused = |reason: String| FileError::Refused { path: address.to_owned(), reason };
         let place = Place::parse(address).map_err(refused)?;
         if !self.allowed.allows(&place.repository) {
-            return Err(refused("--allow-remote does not name the start of this address".to_owned()));
+            return Err(refused(NOT_ALLOWED.to_owned()));
         }
         let top = place.top();
         let mut trees = self.trees.lock().map_err(|_| refused("an earlier fetch failed".to_owned()))?;
@@ -89,6 +134,19 @@ impl Remote {
         }
         Ok(Fetched { directory: join(&top, &format!("./{}", place.directory)), top })
     }
+}
+
+const NOT_ALLOWED: &str = "--allow-remote does not name the start of this address";
+
+/// Returns an error and its causes, without the address, which may hold a password.
+fn words(error: &reqwest::Error) -> String {
+    let mut words = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        words.push(inner.to_string());
+        cause = inner.source();
+    }
+    if words.is_empty() { "it could not be fetched".to_owned() } else { words.join(": ") }
 }
 
 /// The parts of an address.
@@ -120,11 +178,17 @@ impl Place {
             reference: String::new(),
             timeout: TIMEOUT,
         };
-        for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            match key {
-                "ref" => value.clone_into(&mut place.reference),
-                "version" if place.reference.is_empty() => value.clone_into(&mut place.reference),
-                "timeout" => place.timeout = timeout(value)?,
+        let query = Url::parse(&format!("query:?{query}")).map_err(|error| error.to_string())?;
+        for (key, value) in query.query_pairs() {
+            match &*key {
+                "ref" => place.reference = value.into_owned(),
+                "version" if place.reference.is_empty() => place.reference = value.into_owned(),
+                "timeout" => place.timeout = timeout(&value)?,
+                "submodules" if matches!(&*value, "1" | "t" | "T" | "true" | "TRUE" | "True") => {
+                    return Err(
+                        "submodules are not fetched: no --allow-remote names their addresses".to_owned()
+                    );
+                }
                 _ => {}
             }
         }
@@ -133,8 +197,9 @@ impl Place {
 
     /// The directory under which the tree is shown: no real one has such a name.
     fn top(&self) -> String {
-        let plain: String =
-            format!("{}@{}", self.repository, self.reference).replace("://", ":").replace("..", "_");
+        let plain: String = format!("{}@{}", self.repository, self.reference.replace('/', ":"))
+            .replace("://", ":")
+            .replace("..", "_");
         format!("/{plain}")
     }
 
@@ -153,7 +218,9 @@ impl Place {
             let mut request = Request::new(address.clone(), reference);
             request.timeout = self.timeout;
             match git::fetch(&request) {
-                Ok(git::Fetched::Commit(commit)) => return in_memory(commit.as_ref()),
+                Ok(git::Fetched::Commit(commit)) => {
+                    return Memory::read_all(commit.as_ref(), LARGEST).map_err(|error| error.chain());
+                }
                 Ok(git::Fetched::Unchanged { .. }) => {}
                 Err(error) => failure = error.chain(),
             }
@@ -164,6 +231,10 @@ impl Place {
 
 /// Splits an address without its scheme into the repository and the directory in it.
 fn split(rest: &str) -> (String, &str) {
+    if let Some((host, path)) = rest.split_once("_git/") {
+        let (name, directory) = path.split_once('/').unwrap_or((path, ""));
+        return (format!("{host}_git/{name}"), directory);
+    }
     if let Some((repository, directory)) = rest.split_once("//") {
         return (repository.to_owned(), directory);
     }
@@ -181,26 +252,6 @@ fn timeout(value: &str) -> Result<Duration, String> {
     let seconds = value.parse().ok().map(Duration::from_secs);
     let found = seconds.or_else(|| sealfast_k8s::duration::parse(value).ok());
     found.filter(|timeout| !timeout.is_zero()).ok_or_else(|| format!("the timeout `{value}` is no duration"))
-}
-
-fn in_memory(tree: &dyn Tree) -> Result<Memory, String> {
-    let mut files = Memory::default();
-    let mut size = 0;
-    for item in tree.list().map_err(|error| error.chain())? {
-        match item.kind {
-            Kind::Directory => files.add(&item.path, Entry::Directory),
-            Kind::File { executable } => {
-                let bytes = tree.read(&item.path).map_err(|error| error.chain())?;
-                size += bytes.len();
-                if size > LARGEST {
-                    return Err(format!("the repository is larger than {LARGEST} bytes"));
-                }
-                files.add(&item.path, Entry::File { bytes, executable });
-            }
-            _ => {}
-        }
-    }
-    Ok(files)
 }
 
 #[cfg(test)]
@@ -225,9 +276,15 @@ mod tests {
             parts("https://example.com/x/org/app.git/a"),
             expect("https://example.com/x/org/app.git", "a", "")
         );
+        assert_eq!(
+            parts("https://example.com/org/team/_git/app/a/b?ref=release%2Fv1"),
+            expect("https://example.com/org/team/_git/app", "a/b", "release/v1")
+        );
         assert_eq!(parts("github.com/org/app/a"), expect("https://github.com/org/app", "a", ""));
         assert!(Place::parse("ssh://git@example.com/org/app").is_err());
         assert!(Place::parse("https://example.com/org/app?timeout=soon").is_err());
+        assert!(Place::parse("https://example.com/org/app?submodules=false").is_ok());
+        assert!(Place::parse("https://example.com/org/app?submodules=true").is_err());
     }
 
     #[test]

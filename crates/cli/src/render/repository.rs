@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealfast_source::tree::{Directory, Entry, Kind, Memory, Tree};
+use sealfast_source::error::Error;
+use sealfast_source::tree::{Directory, Entry, Memory};
 
 use super::real;
 use crate::diagnostic::Failure;
@@ -36,8 +37,13 @@ impl Repository {
             Failure::new(format!("`{}` is not below the root `{}`", directory.display(), root.display()))
         })?;
         let start = start.to_string_lossy().into_owned();
-        let tree = in_memory(&Directory::new(&root))
-            .map_err(|why| Failure::new(format!("failed to read `{}`", root.display())).cause(why))?;
+        let tree = Memory::read_all(&Directory::new(&root), LARGEST).map_err(|error| {
+            let failure = Failure::because(format!("failed to read `{}`", root.display()), &error);
+            match error {
+                Error::TooLarge { .. } => failure.hint("name a smaller directory with --root"),
+                _ => failure,
+            }
+        })?;
         Ok(Self { tree: Arc::new(tree), root: root.to_string_lossy().into_owned(), start })
     }
 
@@ -49,26 +55,4 @@ impl Repository {
 
 fn repository_around(directory: &Path) -> Option<PathBuf> {
     directory.ancestors().find(|ancestor| ancestor.join(".git").exists()).map(Path::to_owned)
-}
-
-fn in_memory(tree: &dyn Tree) -> Result<Memory, String> {
-    let mut files = Memory::default();
-    let mut size = 0;
-    for item in tree.list().map_err(|error| error.chain())? {
-        match item.kind {
-            Kind::Directory => files.add(&item.path, Entry::Directory),
-            Kind::File { executable } => {
-                let bytes = tree.read(&item.path).map_err(|error| error.chain())?;
-                size += bytes.len();
-                if size > LARGEST {
-                    return Err(format!(
-                        "it holds more than {LARGEST} bytes; name a smaller directory with --root"
-                    ));
-                }
-                files.add(&item.path, Entry::File { bytes, executable });
-            }
-            Kind::Link => {}
-        }
-    }
-    Ok(files)
 }

@@ -10,6 +10,7 @@ mod kustomize;
 mod many;
 mod person;
 mod plugin;
+mod remote;
 mod render;
 mod sops;
 mod up;
