@@ -11,9 +11,11 @@ use clap::{Args, ValueEnum};
 use crate::diagnostic::Failure;
 use crate::output;
 
+mod clusters;
 mod follow;
 mod keys;
 mod mask;
+mod origin;
 mod print;
 mod repository;
 
@@ -21,7 +23,7 @@ mod repository;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RenderArgs {
-    /// Directories to render, each as a cluster would [default: the current one]
+    /// Directories to render, each as a cluster would, or one with a directory a cluster [default: the current one]
     #[arg(value_name = "DIR")]
     directories: Vec<PathBuf>,
     /// File with keys that open what is encrypted: age identities or an armored OpenPGP key; may be repeated
@@ -73,11 +75,17 @@ fn try_run(args: &RenderArgs) -> Result<ExitCode, Failure> {
     for directory in directories {
         let repository = repository::Repository::read(directory, args.root.as_deref())?;
         let follow = if args.no_follow { follow::Follow::No } else { follow::Follow::Yes };
-        let done = runtime.block_on(follow::directory(&repository, &args.identity, follow, &mut rendered));
-        done.map_err(|failure| {
-            let masks = mask::Masks::of(&rendered.witness.lock());
-            failure.masked(|text| masks.text(text))
-        })?;
+        let starts = match follow {
+            follow::Follow::Yes => clusters::below(&repository.tree, &repository.start),
+            follow::Follow::No => vec![repository.start.clone()],
+        };
+        for start in starts {
+            let work = follow::directory(&repository, &start, &args.identity, follow, &mut rendered);
+            runtime.block_on(work).map_err(|failure| {
+                let masks = mask::Masks::of(&rendered.witness.lock());
+                failure.masked(|text| masks.text(text))
+            })?;
+        }
     }
     let masks = mask::Masks::of(&rendered.witness.lock());
     if !args.show_secrets {
@@ -108,5 +116,6 @@ fn real(path: &Path) -> Result<PathBuf, Failure> {
 const EXAMPLES: &str = "\
 Examples:
   sealfast render clusters/production
+  sealfast render clusters --output names
   sealfast render clusters/production --identity production.agekey --output table
   sealfast render overlays/production --show-secrets";

@@ -3,7 +3,7 @@
 //! A Kustomization waits for those it depends on, and for the ConfigMaps and Secrets that its variables come from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::keys;
+use super::origin::{Own, is_kustomization, source};
 use super::repository::Repository;
 use crate::diagnostic::Failure;
 
@@ -57,33 +58,43 @@ pub(super) struct Rendered {
     pub(super) failures: Vec<Failure>,
     /// What was decrypted.
     pub(super) witness: Arc<Mutex<Witness>>,
+    /// Where the parts of the present cluster begin: another one's objects are not there for it.
+    cluster: usize,
 }
 
 impl Rendered {
     /// Returns an object that was rendered already, or comes with none of it.
     fn find(&self, kind: &str, namespace: &str, name: &str) -> Option<&Value> {
-        self.parts.iter().flat_map(|part| &part.objects).rev().find(|found| {
+        self.objects().rev().find(|found| {
             object::kind(found) == kind
                 && object::namespace(found) == namespace
                 && object::name(found) == name
         })
+    }
+
+    /// Returns the objects of the present cluster so far.
+    fn objects(&self) -> impl DoubleEndedIterator<Item = &Value> {
+        self.parts[self.cluster..].iter().flat_map(|part| &part.objects)
     }
 }
 
 /// Renders a directory and what it leads to.
 pub(super) async fn directory(
     repository: &Repository,
+    start: &str,
     identities: &[PathBuf],
     follow: Follow,
     rendered: &mut Rendered,
 ) -> Result<(), Failure> {
+    rendered.cluster = rendered.parts.len();
     let typed = Kustomization {
         spec: serde_json::from_value(json!({ "decryption": { "provider": "sops" } })).unwrap_or_default(),
         ..Kustomization::default()
     };
-    let trip = Trip { repository, identities };
-    let shown = if repository.start.is_empty() { "." } else { &repository.start };
-    let objects = trip.render(&typed, &json!({}), &repository.start, None, rendered).await?;
+    let mut trip = Trip { repository, identities, own: Own::default() };
+    let shown = if start.is_empty() { "." } else { start };
+    let objects = trip.render(&typed, &json!({}), start, None, rendered).await?;
+    trip.own = Own::of(Path::new(&repository.root), start, &objects);
     let mut waiting = kustomizations(&objects);
     rendered.parts.push(Part { origin: format!("./{}", shown.trim_start_matches("./")), objects });
     if follow == Follow::No {
@@ -123,11 +134,7 @@ fn next(waiting: &[Value], seen: &BTreeSet<String>, done: &BTreeSet<String>) -> 
 }
 
 fn kustomizations(objects: &[Value]) -> Vec<Value> {
-    let is_one = |found: &&Value| {
-        let gvk = object::gvk(found);
-        gvk.kind == "Kustomization" && gvk.group == "kustomize.toolkit.fluxcd.io"
-    };
-    objects.iter().filter(is_one).cloned().collect()
+    objects.iter().filter(|found| is_kustomization(found)).cloned().collect()
 }
 
 fn id(found: &Value) -> String {
@@ -137,6 +144,7 @@ fn id(found: &Value) -> String {
 struct Trip<'a> {
     repository: &'a Repository,
     identities: &'a [PathBuf],
+    own: Own,
 }
 
 /// Variables, as the stage that substitutes takes them.
@@ -161,11 +169,15 @@ impl Trip<'_> {
             rendered.not_followed.push(format!("Kustomization {name}: it is suspended"));
             return Vec::new();
         }
+        let is_here = self.own.is_here(&source(found), rendered.objects());
+        if let Err(why) = is_here {
+            rendered.not_followed.push(format!("Kustomization {name}: {why}"));
+            return Vec::new();
+        }
         if !self.repository.has_directory(path) {
-            let source = format!("{} {}", typed.spec.source_ref.kind, typed.spec.source_ref.name);
-            rendered.not_followed.push(format!(
-                "Kustomization {name}: `{path}` is no directory of this source; its own source is {source}"
-            ));
+            rendered
+                .not_followed
+                .push(format!("Kustomization {name}: `{path}` is no directory of this source"));
             return Vec::new();
         }
         let variables = typed

@@ -187,3 +187,82 @@ fn what_is_encrypted_for_nobody_is_refused() {
     assert!(talk.contains("failed to render Kustomization flux-system/apps"), "{talk}");
     assert!(talk.contains("configuring decryption is required"), "{talk}");
 }
+
+fn repository(name: &str, url: &str) -> String {
+    format!(
+        "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: {name}, namespace: flux-system}}\nspec: {{interval: 1m, url: \"{url}\"}}\n"
+    )
+}
+
+#[test]
+fn every_cluster_is_rendered_for_itself() {
+    let desk = Desk::new();
+    for (cluster, color) in [("east", "red"), ("west", "blue")] {
+        let sync = kustomization("flux-system", &format!("./clusters/{cluster}"), "");
+        desk.write(&format!("clusters/{cluster}/flux-system/gotk-sync.yaml"), &sync);
+        let variables = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: cluster, namespace: flux-system}}\ndata: {{color: {color}}}\n"
+        );
+        desk.write(&format!("clusters/{cluster}/variables.yaml"), &variables);
+        let more = "  postBuild: {substituteFrom: [{kind: ConfigMap, name: cluster}]}\n";
+        desk.write(&format!("clusters/{cluster}/apps.yaml"), &kustomization("apps", "./apps", more));
+    }
+    desk.write(
+        "apps/all.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop}\ndata: {color: \"${color}\"}\n",
+    );
+    desk.write("apps/more.yaml", &kustomization("more", "./more", ""));
+    desk.write("more/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: shop}\n");
+    for directory in ["clusters", "."] {
+        let (all, talk, success) = desk.render(&[directory]);
+        assert!(success, "{talk}");
+        let (east, west) = all.split_once("# ./clusters/west").expect("both clusters are there");
+        assert!(
+            east.contains("# ./clusters/east") && east.contains("  color: red") && !east.contains("blue"),
+            "{east}"
+        );
+        assert!(west.contains("  color: blue") && !west.contains("red"), "{west}");
+        assert!(east.contains("kind: Pod") && west.contains("kind: Pod"), "{all}");
+        assert!(!talk.contains("not followed"), "{talk}");
+    }
+    let (one, _, _) = desk.render(&["clusters/west", "-o", "names"]);
+    assert_eq!(one.matches("ConfigMap/shop/a").count(), 1, "{one}");
+}
+
+#[test]
+fn kustomizations_of_other_sources_are_named_and_not_followed() {
+    let desk = Desk::new();
+    fs::write(
+        desk.path("repo/.git/config"),
+        "[remote \"origin\"]\n\turl = git@git.example.com:org/fleet.git\n",
+    )
+    .unwrap();
+    let of = |name: &str, source: &str| {
+        kustomization(name, "./apps", "").replace("name: flux-system}\n", &format!("name: {source}}}\n"))
+    };
+    desk.write(
+        "clusters/one/all.yaml",
+        &[
+            of("mine", "fleet"),
+            format!("---\n{}", of("bootstrapped", "flux-system")),
+            format!("---\n{}", of("theirs", "other")),
+            format!("---\n{}", of("unknown", "nowhere")),
+            repository("fleet", "https://git.example.com/org/fleet"),
+            repository("other", "https://me:hunter2@git.example.com/org/other.git"),
+        ]
+        .concat(),
+    );
+    desk.write("apps/map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop}\n");
+    let (all, talk, success) = desk.render(&["clusters/one"]);
+    assert!(success, "{talk}");
+    assert!(all.contains("# Kustomization flux-system/mine, ./apps"), "{all}");
+    assert!(all.contains("# Kustomization flux-system/bootstrapped, ./apps"), "{all}");
+    assert!(
+        !all.contains("flux-system/theirs, ./apps") && !all.contains("flux-system/unknown, ./apps"),
+        "{all}"
+    );
+    let theirs = "not followed: Kustomization flux-system/theirs: its source is GitRepository flux-system/other, another one than this repository: git.example.com/org/other";
+    assert!(talk.contains(theirs) && !talk.contains("hunter2"), "{talk}");
+    let unknown = "not followed: Kustomization flux-system/unknown: its source is GitRepository flux-system/nowhere, of which nothing says";
+    assert!(talk.contains(unknown), "{talk}");
+}
