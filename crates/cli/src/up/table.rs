@@ -1,16 +1,16 @@
 //! The closing table: what was applied, values of Secrets masked.
 
+use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
 use serde_json::{Value, json};
 
 /// What stands in for each value of a Secret.
 pub(super) const MASK: &str = "••••••";
 
-/// Returns one row per object for people.
+/// Returns one row per object for people. Names are never broken, however narrow the terminal is: they are for copying.
 pub(super) fn render(objects: &[Value]) -> String {
     let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(NOTHING);
     table.set_header(["KIND", "NAMESPACE", "NAME", "DETAILS"]);
     for object in objects {
         let metadata = &object["metadata"];
@@ -77,5 +77,13 @@ mod tests {
         let text = render(std::slice::from_ref(&secret)) + &to_json(&[secret]).to_string();
         assert!(text.contains("password="), "{text}");
         assert!(!text.contains("Y2hhbmdlLW1l"), "{text}");
+    }
+
+    #[test]
+    fn names_are_never_broken() {
+        let name = "settings-".repeat(30);
+        let text = render(&[json!({ "kind": "ConfigMap", "metadata": { "name": name, "namespace": "n" } })]);
+        assert!(text.contains(&name), "{text}");
+        assert_eq!(text.lines().count(), 2);
     }
 }
