@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::auth::Attributes;
+use crate::auth::{self, Attributes};
 use crate::fields;
 use crate::http::{Answer, Content, Encoding, Form, Request, ResourcePath};
 use crate::kinds::Resource;
@@ -87,15 +87,20 @@ pub(crate) fn attributes(request: &Request, path: &ResourcePath) -> Attributes {
         (None, "namespaces", Some(name)) if path.group.is_empty() => name.clone(),
         (namespace, ..) => namespace.clone().unwrap_or_default(),
     };
+    let verb = verb(request, path.name.as_deref().unwrap_or_default());
+    let selected = || SELECTING.contains(&verb).then(|| selected_name(request)).flatten();
     Attributes {
-        verb: verb(request, path.name.as_deref().unwrap_or_default()).into(),
+        verb: verb.into(),
         group: path.group.clone(),
         resource,
         namespace,
-        name: path.name.clone().or_else(|| selected_name(request)).unwrap_or_default(),
+        name: path.name.clone().or_else(selected).unwrap_or_default(),
         path: None,
     }
 }
+
+/// Verbs over a collection that a field selector can narrow to one name.
+const SELECTING: [&str; 3] = ["list", "watch", "deletecollection"];
 
 /// A list or watch of one name is asked about like that name.
 fn selected_name(request: &Request) -> Option<String> {
@@ -138,6 +143,19 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
 }
 
 impl Call<'_> {
+    /// A PUT or an apply that would make an object needs the right to create it as well.
+    pub(crate) fn require_create(&self) -> Result<(), Status> {
+        let wanted = Attributes {
+            verb: "create".into(),
+            group: self.resource.group.to_string(),
+            resource: self.resource.plural.to_string(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            path: None,
+        };
+        auth::require(&self.request.user, &wanted, &self.app.store)
+    }
+
     async fn dispatch(&self, in_namespace: bool) -> Result<Answer, Status> {
         let verb = verb(self.request, &self.name);
         if !self.subresource.is_empty() {

@@ -207,12 +207,20 @@ impl Running {
     }
 
     /// Ends all watches and connections and hands the state to the disk.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.app.stopping.send_replace(true);
-        for task in self.tasks {
+        for task in &mut self.tasks {
             let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
         }
         self.app.store.sync();
+    }
+}
+
+impl Drop for Running {
+    /// Whoever drops it without a stop leaves nothing behind that could write once the directory is free for another.
+    fn drop(&mut self) {
+        self.app.stopping.send_replace(true);
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

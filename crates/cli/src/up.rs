@@ -87,6 +87,9 @@ Examples:
   sealfast up https://github.com/my-org/my-secrets --branch main --identity cluster.agekey
   sealfast up --state ./cluster --kubeconfig ./kubeconfig";
 
+/// How long work that cannot be cut off may hold up the end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Reads a Go duration such as `90s`.
 pub(crate) fn go_duration(text: &str) -> Result<Duration, String> {
     sealfast_k8s::duration::parse(text).map_err(|error| error.to_string())
@@ -99,10 +102,10 @@ pub(crate) fn run(args: UpArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::because("failed to start", &error).report(),
     };
-    match runtime.block_on(up(args)) {
-        Ok(code) => code,
-        Err(failure) => failure.report(),
-    }
+    let ended = runtime.block_on(up(args));
+    // A remote that hangs is not waited for.
+    runtime.shutdown_timeout(PATIENCE);
+    ended.unwrap_or_else(Failure::report)
 }
 
 /// Everything that runs, in the order in which it is stopped.
@@ -112,7 +115,7 @@ struct Cluster {
     client: Client,
     kubeconfig: PathBuf,
     /// Files that go with the process.
-    _scratch: TempDir,
+    scratch: TempDir,
 }
 
 async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
@@ -182,7 +185,7 @@ async fn start(args: &UpArgs) -> Result<Cluster, Failure> {
         .map_err(|error| Failure::because("failed to start the controllers", &error))?;
     // Written last: who sees the file finds everything running.
     private_file::write(&kubeconfig, text.as_bytes())?;
-    Ok(Cluster { controllers, server, client, kubeconfig, _scratch: scratch })
+    Ok(Cluster { controllers, server, client, kubeconfig, scratch })
 }
 
 /// Where the cluster and the artifacts are kept.
@@ -208,10 +211,9 @@ async fn serve(
         Source::Nothing => tell(args, cluster, None).await,
         Source::Folder(folder) => {
             bootstrap::identities(client, identities).await?;
+            let left_out = left_out(args, folder, identities, cluster);
             // Watched before it is first read: what is saved in between is seen.
-            let watch = folder::Watch::start(folder)?;
-            let left_out = identities.iter().filter_map(|file| file.canonicalize().ok());
-            let left_out = left_out.chain([folder.join(config::FILE)]).collect();
+            let watch = folder::Watch::start(folder, left_out.clone())?;
             let stands_for = args.stands_for.as_deref().or(defaults.stands_for.as_deref());
             let source = SourceRef::folder(source.name(), stands_for);
             bootstrap::apply(client, &objects::namespace(&source.namespace)).await?;
@@ -232,6 +234,14 @@ async fn serve(
             tell(args, cluster, None).await
         }
     }
+}
+
+/// What is no part of the content though it may lie in the folder: keys, and what `up` itself keeps and writes.
+fn left_out(args: &UpArgs, folder: &Path, identities: &[PathBuf], cluster: &Cluster) -> Vec<PathBuf> {
+    let state = (args.state != "memory").then(|| PathBuf::from(&args.state));
+    let own = [cluster.kubeconfig.clone(), cluster.scratch.path().to_owned()];
+    let kept = identities.iter().cloned().chain(own).chain(state);
+    kept.filter_map(|path| path.canonicalize().ok()).chain([folder.join(config::FILE)]).collect()
 }
 
 /// Shows what happens until everything has come to rest, then (unless `--once`) until the end.

@@ -28,6 +28,7 @@ use crate::kustomization::render::Rendered;
 use crate::options::Options;
 use crate::queue::{Key, Next, Queue};
 use crate::report::{Failure, Report, Retry, Times};
+use crate::status::Target;
 use crate::workers::Turn;
 
 pub mod apply;
@@ -310,16 +311,15 @@ impl Run<'_> {
 
     /// Writes what changed in the status.
     pub(crate) async fn write(&mut self) -> Result<(), sealfast_cluster::error::Error> {
-        let Some(patch) = self.report.patch() else { return Ok(()) };
         let metadata = &self.typed.metadata;
-        let client = &self.shared.client;
-        let sent = client
-            .patch_status(&kind(), &metadata.namespace, &metadata.name, &Patch::Merge(&patch), MANAGER)
-            .await;
-        match sent {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        }
+        let target = Target {
+            client: &self.shared.client,
+            kind: kind(),
+            namespace: &metadata.namespace,
+            name: &metadata.name,
+            manager: MANAGER,
+        };
+        self.report.write(&target).await
     }
 
     pub(crate) async fn write_or_log(&mut self) {

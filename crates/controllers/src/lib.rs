@@ -4,7 +4,7 @@
 //!   whom a change concerns; [`options`] says how.
 //! - [`kustomization`] is the trip of one Kustomization: gather, decrypt, build, substitute, apply.
 //! - [`source`] is the trip of one GitRepository: gather, fetch; [`artifacts`] serves what it keeps.
-//! - [`report`] turns outcomes into conditions and retry delays, [`events`] tells people.
+//! - [`report`] turns outcomes into conditions and retry delays, `status` brings them to the server, [`events`] tells people.
 //! - [`lease`] lets one replica work while others wait; [`metrics`] counts, [`probes`] answers those who look after us.
 //! - [`gates`] names what can be switched; [`expression`] evaluates CEL; [`error`] is what can keep us from starting.
 
@@ -23,4 +23,5 @@ pub mod queue;
 pub mod report;
 pub mod run;
 pub mod source;
+mod status;
 pub mod workers;

@@ -20,6 +20,7 @@ use crate::queue::{Key, Next};
 use crate::source::credentials::Tokens;
 use crate::source::fetch::Fetched;
 use crate::source::report::{Failure, Report, Retry};
+use crate::status::Target;
 
 pub mod credentials;
 pub mod fetch;
@@ -230,15 +231,15 @@ impl Run<'_> {
     }
 
     async fn write(&mut self) -> Result<(), ClusterError> {
-        let Some(patch) = self.report.patch() else { return Ok(()) };
         let about = &self.typed.metadata;
-        let client = &self.shared.client;
-        let sent =
-            client.patch_status(&kind(), &about.namespace, &about.name, &Patch::Merge(&patch), MANAGER).await;
-        match sent {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        }
+        let target = Target {
+            client: &self.shared.client,
+            kind: kind(),
+            namespace: &about.namespace,
+            name: &about.name,
+            manager: MANAGER,
+        };
+        self.report.write(&target).await
     }
 
     fn next(&self, failure: Option<&Failure>) -> Next {

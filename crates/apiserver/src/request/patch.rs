@@ -90,6 +90,7 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
             if !call.subresource.is_empty() {
                 return Err(call.not_found());
             }
+            call.require_create()?;
             let written = applied_new(call, &config, options, &actor, &stated)?;
             return Ok(call.answer_written(201, written).warned(warnings));
         };

@@ -200,6 +200,7 @@ fn absent(call: &Call<'_>, object: Value, options: &Options, actor: &Actor) -> R
     if !fields::meta(&object, "resourceVersion").is_empty() {
         return Err(call.not_found());
     }
+    call.require_create()?;
     super::create::create(call, object, options, actor)
 }
 

@@ -12,6 +12,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     server: String,
     token: String,
+    user: Option<&'static str>,
 }
 
 impl Client {
@@ -28,7 +29,12 @@ impl Client {
         let ca = STANDARD.decode(line("certificate-authority-data:")?)?;
         let certificate = reqwest::Certificate::from_pem(&ca)?;
         let http = reqwest::Client::builder().tls_certs_only([certificate]).no_proxy().build()?;
-        Ok(Self { http, server: line("server:")?, token: line("token:")? })
+        Ok(Self { http, server: line("server:")?, token: line("token:")?, user: None })
+    }
+
+    /// The same client in the name of somebody else.
+    pub(crate) fn acting_as(&self, user: &'static str) -> Self {
+        Self { user: Some(user), ..self.clone() }
     }
 
     pub(crate) async fn call(
@@ -52,6 +58,9 @@ impl Client {
     ) -> anyhow::Result<(u16, Value)> {
         let mut request =
             self.http.request(method.parse()?, format!("{}{path}", self.server)).bearer_auth(&self.token);
+        if let Some(user) = self.user {
+            request = request.header("Impersonate-User", user);
+        }
         if !media.is_empty() {
             request = request.header("Content-Type", media).body(body);
         }

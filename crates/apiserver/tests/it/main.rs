@@ -8,5 +8,6 @@ mod hostile;
 mod killed;
 mod load;
 mod refusals;
+mod rights;
 mod state;
 mod watching;

@@ -41,7 +41,17 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
     runtime.map_err(|error| Failed::from_error(&error))
 }
 
+/// Connects as the person that `--as` names.
 async fn client(args: &Args) -> Result<Client, Failed> {
+    if let Some(flag) = ["as-group", "cluster", "user"].into_iter().find(|flag| args.filled(flag).is_some()) {
+        let mend = "name a context of the kubeconfig with --context, or a person with --as";
+        return Err(format!("--{flag} is not supported: {mend}").into());
+    }
+    let client = connected(args).await?;
+    Ok(args.filled("as").map_or_else(|| client.clone(), |user| client.impersonating(user)))
+}
+
+async fn connected(args: &Args) -> Result<Client, Failed> {
     if let Some(server) = args.filled("server") {
         let token = args.filled("token").map(secrecy::SecretString::from);
         let client = Client::from_url(server, token.as_ref(), None).await;

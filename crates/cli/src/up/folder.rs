@@ -26,7 +26,7 @@ pub(super) struct Offered<'a> {
     pub(super) folder: &'a Path,
     /// What it is offered as.
     pub(super) source: &'a SourceRef,
-    /// Files that never leave the folder: identities, our own settings.
+    /// Files and folders that are never offered: identities, our own settings and state.
     pub(super) left_out: Vec<PathBuf>,
 }
 
@@ -69,11 +69,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch.
-    pub(super) fn start(folder: &Path) -> Result<Self, Failure> {
+    /// Begins to watch; what happens to the paths that are left out is no change.
+    pub(super) fn start(folder: &Path, left_out: Vec<PathBuf>) -> Result<Self, Failure> {
         let (changed, changes) = mpsc::unbounded_channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| concerns_content(&event)) {
+            if event.is_ok_and(|event| concerns_content(&event, &left_out)) {
                 // The receiver is gone only when the program ends.
                 let _ = changed.send(());
             }
@@ -95,7 +95,27 @@ impl Watch {
 }
 
 /// Reading is no change, and Git's own folder is not offered.
-fn concerns_content(event: &notify::Event) -> bool {
-    !matches!(event.kind, EventKind::Access(_))
-        && event.paths.iter().any(|path| !path.components().any(|part| part.as_os_str() == ".git"))
+fn concerns_content(event: &notify::Event, left_out: &[PathBuf]) -> bool {
+    let offered = |path: &PathBuf| {
+        !path.components().any(|part| part.as_os_str() == ".git")
+            && !left_out.iter().any(|out| path.starts_with(out))
+    };
+    !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(offered)
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, Event};
+
+    use super::*;
+
+    #[test]
+    fn what_up_writes_itself_is_no_change() {
+        let out = [PathBuf::from("/fleet/state")];
+        let created = |path: &str| Event::new(EventKind::Create(CreateKind::File)).add_path(path.into());
+        assert!(concerns_content(&created("/fleet/apps/a.yaml"), &out));
+        assert!(concerns_content(&created("/fleet/statement.yaml"), &out));
+        assert!(!concerns_content(&created("/fleet/state/artifacts/a.tar.gz"), &out));
+        assert!(!concerns_content(&created("/fleet/.git/index"), &out));
+    }
 }

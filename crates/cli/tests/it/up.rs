@@ -167,6 +167,22 @@ fn a_wrong_identity_names_the_recipient() -> Result<()> {
 }
 
 #[test]
+fn flux_acts_for_whom_it_is_told_to() -> Result<()> {
+    need(&["kubectl", "bash"])?;
+    let mut person = Person::new()?;
+    let _up = person.up(&[])?;
+    let nothing = person.try_sh("flux get kustomizations --all-namespaces")?;
+    assert!(texts(&nothing).1.contains("no Kustomization objects found"), "the administrator may look");
+    let refused = person.try_sh("flux get kustomizations --all-namespaces --as alice")?;
+    let (_, talk) = texts(&refused);
+    assert!(!refused.status.success() && talk.contains("User \"alice\" cannot list"), "{talk}");
+    let refused = person.try_sh("flux get kustomizations --user alice")?;
+    let (_, talk) = texts(&refused);
+    assert!(!refused.status.success() && talk.contains("--user is not supported"), "{talk}");
+    Ok(())
+}
+
+#[test]
 fn a_missing_key_secret_is_named() -> Result<()> {
     need(&["kubectl", "bash"])?;
     let mut person = Person::new()?;
@@ -204,14 +220,18 @@ fn a_failing_child_ends_the_wait() -> Result<()> {
 }
 
 #[test]
-fn identities_and_settings_stay_in_the_folder() -> Result<()> {
+fn identities_settings_and_state_stay_in_the_folder() -> Result<()> {
     let person = Person::new()?;
     person.sh(&format!("cp -r {SAMPLE} guide"))?;
-    let done = up_once(&person, &["guide", "--state", "state"])?;
+    let kept = ["--state", "guide/state", "--kubeconfig", "guide/kubeconfig"];
+    let done = up_once(&person, &[&["guide"][..], &kept].concat())?;
     assert_eq!(done.status.code(), Some(0), "{}", texts(&done).1);
-    let packed = person.sh("cat state/artifacts/externalartifact/flux-system/guide/*.tar.gz | tar tz")?;
+    let packed =
+        person.sh("cat guide/state/artifacts/externalartifact/flux-system/guide/*.tar.gz | tar tz")?;
     assert!(packed.contains("overlays/demo/kustomization.yaml"), "{packed}");
-    assert!(!packed.contains("agekey") && !packed.contains(".sealfast.yaml"), "{packed}");
+    for out in ["agekey", ".sealfast.yaml", "kubeconfig", "state"] {
+        assert!(!packed.contains(out), "{out} is offered: {packed}");
+    }
     Ok(())
 }
 

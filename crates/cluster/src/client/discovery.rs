@@ -1,13 +1,12 @@
 //! How the server serves each kind: one request per group and version, kept.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Method;
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::Value;
-use tokio::sync::Mutex;
 
 use crate::client::Client;
 use crate::client::request::{Call, encode};
@@ -42,38 +41,42 @@ fn version_path(group: &str, version: &str) -> String {
 }
 
 type Kinds = HashMap<String, Resource>;
-/// By group and version: when it was read, and what was found.
-type Versions = HashMap<(String, String), (Instant, Arc<Kinds>)>;
+/// When it was read, and what was found. Who asks holds it, so that nobody else asks for the same; other groups and
+/// versions do not wait for one whose server is slow.
+type Version = tokio::sync::Mutex<Option<(Instant, Kinds)>>;
+/// By group and version.
+type Versions = HashMap<(String, String), Arc<Version>>;
 
 /// What is known so far. Shared by all clones of a client, whoever they act as.
 #[derive(Default)]
 pub struct Discovery {
     versions: Mutex<Versions>,
-    outdated: std::sync::atomic::AtomicBool,
 }
 
 impl Discovery {
     pub(crate) async fn resource(&self, client: &Client, gvk: &GroupVersionKind) -> Result<Resource, Error> {
-        let key = (gvk.group.clone(), gvk.version.clone());
-        let mut versions = self.versions.lock().await;
-        if self.outdated.swap(false, std::sync::atomic::Ordering::Relaxed) {
-            versions.clear();
-        }
-        if let Some((at, kinds)) = versions.get(&key) {
+        let version = self.version(gvk);
+        let mut known = version.lock().await;
+        if let Some((at, kinds)) = &*known {
             match kinds.get(&gvk.kind) {
                 Some(resource) => return Ok(resource.clone()),
                 None if at.elapsed() < FRESH => return Err(no_match(gvk)),
                 None => {}
             }
         }
-        let kinds = Arc::new(ask(client, gvk).await?);
+        let kinds = ask(client, gvk).await?;
         let found = kinds.get(&gvk.kind).cloned();
-        versions.insert(key, (Instant::now(), kinds));
+        *known = Some((Instant::now(), kinds));
         found.ok_or_else(|| no_match(gvk))
     }
 
+    fn version(&self, gvk: &GroupVersionKind) -> Arc<Version> {
+        let key = (gvk.group.clone(), gvk.version.clone());
+        Arc::clone(self.versions.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
+    }
+
     pub(crate) fn clear(&self) {
-        self.outdated.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -21,6 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SHORT_LIFE: Duration = Duration::from_secs(5);
 /// The server ends a watch after this many seconds; a new one starts where it ended.
 const WATCH_SECONDS: &str = "290";
+/// A watch that says nothing for longer than the server may keep it open is dead, whatever the connection looks like.
+const SILENCE: Duration = Duration::from_secs(320);
 /// Longer lines than any server sends are an error, not a reason to grow (16 MiB).
 const LONGEST_LINE: usize = 16 << 20;
 
@@ -71,7 +73,8 @@ impl Watch {
                     return event;
                 }
                 Ok(None) => {}
-                Err(error) if error.is_gone() => self.version = None,
+                // A list that is refused as too old is a fault like any other.
+                Err(error) if error.is_gone() && self.version.is_some() => self.version = None,
                 Err(error) => self.rest(&error).await,
             }
         }
@@ -100,9 +103,9 @@ impl Watch {
             return Ok(None);
         };
         let mut line = Vec::new();
-        let read =
-            futures::AsyncReadExt::take(stream, LONGEST_LINE as u64).read_until(b'\n', &mut line).await;
-        if !matches!(read, Ok(n) if n > 0) || !line.ends_with(b"\n") {
+        let mut stream = futures::AsyncReadExt::take(stream, LONGEST_LINE as u64);
+        let read = tokio::time::timeout(SILENCE, stream.read_until(b'\n', &mut line)).await;
+        if !matches!(read, Ok(Ok(n)) if n > 0) || !line.ends_with(b"\n") {
             self.stream = None;
             if self.opened.elapsed() < SHORT_LIFE {
                 tokio::time::sleep(self.pause).await;

@@ -40,16 +40,17 @@ fn wants_deletion(run: &Run<'_>) -> bool {
 }
 
 async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
+    if !account_exists(run).await {
+        let lines: Vec<String> = owned.iter().map(ToString::to_string).collect();
+        let message = format!("unable to prune objects: \n{}", lines.join("\n"));
+        run.report.event(Severity::Error, &message, &[]);
+        return Ok(());
+    }
     let acting = match apply::acting(&run.shared.client, &run.typed, &run.shared.options).await {
-        Ok(acting) if account_exists(run).await => acting,
-        _ => {
-            let lines: Vec<String> = owned.iter().map(ToString::to_string).collect();
-            run.report.event(
-                Severity::Error,
-                &format!("unable to prune objects: \n{}", lines.join("\n")),
-                &[],
-            );
-            return Ok(());
+        Ok(acting) => acting,
+        Err(failure) => {
+            tracing::warn!(error = %failure.message, "cannot act for a deleted Kustomization yet");
+            return Err(());
         }
     };
     let pruned = prune::delete(&acting.client, owned, &apply::owner(&run.typed)).await;

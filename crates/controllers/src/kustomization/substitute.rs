@@ -58,7 +58,13 @@ pub fn object(
     let expanded = substitute::text(&text, &checked, unset)
         .map_err(|e| failure(format!("envsubst error: variable substitution failed: {}", e.chain())))?;
     let read = sealfast_yaml::json::from_yaml(expanded.as_bytes())
-        .map_err(|e| failure(format!("envsubst error: YAMLToJSON: {e}")))?;
+        .map_err(|e| failure(format!("envsubst error: YAMLToJSON: {}", no_yaml(&e))))?;
     *built = read;
     Ok(())
+}
+
+/// The parser's own words could show a part of a value that came from a Secret.
+fn no_yaml(error: &sealfast_yaml::error::Error) -> String {
+    let place = error.line.map(|line| format!(", at line {line}")).unwrap_or_default();
+    format!("the object is no YAML any more with the values put in{place}")
 }

@@ -2,14 +2,16 @@
 //!
 //! Follows: the summary of source-controller: Ready is derived from the other conditions, the worst first.
 
+use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::condition::{self, Condition};
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::git_repository::{GitRepository, Spec, Status};
 use sealfast_source::verify::Mode;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::events::{Event, Recorder, Severity};
 use crate::source::fetch::Fetched;
+use crate::status::Target;
 
 /// Prefix of the annotations on events.
 const PREFIX: &str = "source.toolkit.fluxcd.io/";
@@ -353,27 +355,9 @@ impl Report {
         });
     }
 
-    /// The patch that brings the written status up to date; none when it is.
-    pub fn patch(&mut self) -> Option<Value> {
-        let (old, new) = (fields(&self.written), fields(&self.status));
-        let mut changed = Map::new();
-        for (key, value) in &new {
-            if old.get(key) != Some(value) {
-                changed.insert(key.clone(), value.clone());
-            }
-        }
-        for key in old.keys().filter(|key| !new.contains_key(*key)) {
-            changed.insert(key.clone(), Value::Null);
-        }
-        self.written = self.status.clone();
-        (!changed.is_empty()).then(|| json!({"status": changed}))
-    }
-}
-
-fn fields(status: &Status) -> Map<String, Value> {
-    match serde_json::to_value(status) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
+    /// Brings the server up to date with the status.
+    pub(crate) async fn write(&mut self, target: &Target<'_>) -> Result<(), ClusterError> {
+        target.write(&mut self.written, &self.status).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Submodules: other repositories at a commit that the tree names.
 //!
-//! Follows: go-git. Differs: the credentials of the parent go to its own host alone, and a submodule that the list of
+//! Follows: go-git. Differs: passwords and tokens of the parent go to its own host alone, and a submodule that the list of
 //! submodules does not name stays an empty directory.
 
 use gix::bstr::ByteSlice as _;
@@ -145,6 +145,7 @@ fn with_scheme(url: &str) -> String {
 }
 
 fn request(address: Address, parent: &Request) -> Request {
+    // An SSH key tells nobody anything, and goes only to hosts whose keys are known.
     let same_host = address.bare().origin() == parent.address.bare().origin()
         || (address.is_ssh() && parent.address.is_ssh());
     let (auth, address) = match same_host {
