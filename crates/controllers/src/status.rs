@@ -1,4 +1,4 @@
-//! A status on its way to the server: only what differs from what the server has taken is sent.
+//! A status on its way to the server: only what differs is sent.
 
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_cluster::error::Error;
