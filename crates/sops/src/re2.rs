@@ -11,6 +11,9 @@ use std::str::Chars;
 
 use regex::{Regex, bytes};
 
+/// Bytes of the longest expression that is read; the original has no such limit.
+const MAX_PATTERN: usize = 64 << 10;
+
 /// Compiles a Go expression for text.
 ///
 /// # Errors
@@ -37,6 +40,9 @@ fn complaint(pattern: &str) -> String {
 }
 
 fn translate(pattern: &str) -> Result<String, String> {
+    if pattern.len() > MAX_PATTERN {
+        return Err(format!("expression of {} bytes is longer than {MAX_PATTERN} bytes", pattern.len()));
+    }
     let mut translation = Translation {
         rest: pattern.chars().peekable(),
         out: String::with_capacity(pattern.len() + 16),
@@ -107,9 +113,11 @@ impl Translation<'_> {
         Ok(())
     }
 
-    /// Reads `n}`, `n,}` or `n,m}` behind a brace; none when it is not one of them.
+    /// Reads `n}`, `n,}` or `n,m}` behind a brace; none when it is not one of them. Looks no further than a count can
+    /// reach, so that many braces do not each read the rest.
     fn counted(&mut self) -> Option<Result<String, String>> {
-        let ahead: String = self.rest.clone().take_while(|character| *character != '}').collect();
+        let is_part = |character: &char| character.is_ascii_digit() || *character == ',';
+        let ahead: String = self.rest.clone().take_while(is_part).collect();
         let (low, high) = ahead.split_once(',').unwrap_or((&ahead, &ahead));
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let closed = self.rest.clone().nth(ahead.chars().count()) == Some('}');
@@ -276,8 +284,10 @@ impl Translation<'_> {
     /// One character of a class; none when a whole class (`\d`, `[:alpha:]`, `\pL`) was written instead.
     fn class_item(&mut self, character: char) -> Result<Option<char>, String> {
         if character == '[' && self.rest.peek() == Some(&':') {
-            let ahead: String = self.rest.clone().take_while(|character| *character != ']').collect();
-            if ahead.len() > 2 && ahead.ends_with(':') {
+            let is_part = |character: &char| !matches!(character, '[' | ']');
+            let ahead: String = self.rest.clone().take_while(is_part).collect();
+            let closed = self.rest.clone().nth(ahead.chars().count()) == Some(']');
+            if closed && ahead.len() > 2 && ahead.ends_with(':') {
                 self.out.push_str(&format!("[{ahead}]"));
                 self.rest.nth(ahead.chars().count());
                 return Ok(None);
@@ -317,7 +327,7 @@ fn push_literal(out: &mut String, character: char) {
 
 #[cfg(test)]
 mod tests {
-    use super::compile;
+    use super::{MAX_PATTERN, compile, translate};
 
     fn matches(pattern: &str, text: &str) -> bool {
         compile(pattern).is_ok_and(|regex| regex.is_match(text))
@@ -341,6 +351,26 @@ mod tests {
     fn braces_that_count_nothing_are_literal() {
         assert!(matches("^{$", "{") && matches("^a{$", "a{") && matches("^a{,5}$", "a{,5}"));
         assert!(matches("^a{2,3}$", "aaa") && !matches("^a{2}$", "aaa"));
+    }
+
+    #[test]
+    fn many_braces_and_brackets_are_read_once() {
+        let started = std::time::Instant::now();
+        for pattern in ["{", "a{1", "a{1,"] {
+            let pattern = pattern.repeat((MAX_PATTERN - 1) / pattern.len()) + "}";
+            assert!(translate(&pattern).is_ok_and(|text| text.starts_with(['a', '\\'])));
+        }
+        assert!(translate(&format!("[{}]", "[:".repeat(MAX_PATTERN / 2 - 1))).is_ok());
+        // A bound that only reading the rest anew for each brace would break.
+        assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+        assert!(matches("^a{1{1}$", "a{1") && matches("^[[:a[:]+$", "[:a"));
+    }
+
+    #[test]
+    fn long_expressions_are_refused() {
+        let refused = compile(&"{".repeat(1 << 20)).expect_err("is too long");
+        assert_eq!(refused, "expression of 1048576 bytes is longer than 65536 bytes");
+        assert_eq!(compile("a{99999999999}").expect_err("counts"), "invalid repeat count: `{99999999999}`");
     }
 
     #[test]
