@@ -92,7 +92,11 @@ fn class_start<'a>(mut rest: &'a str, out: &mut String) -> &'a str {
 
 /// Whether what follows a brace is a repetition count.
 fn counts(rest: &str) -> bool {
-    let Some(end) = rest.find('}') else { return false };
+    let is_part = |character: char| character.is_ascii_digit() || character == ',';
+    let Some(end) = rest.find(|character| !is_part(character)) else { return false };
+    if !rest[end..].starts_with('}') {
+        return false;
+    }
     let (low, high) = rest[..end].split_once(',').unwrap_or((&rest[..end], ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     !low.is_empty() && digits(low) && digits(high)
