@@ -163,8 +163,8 @@ impl Branch {
     }
 }
 
-/// A value of the tree.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A value of the tree; `Debug` names the kinds of leaves, never what they hold.
+#[derive(Clone, Default, PartialEq)]
 pub enum Value {
     /// Nothing. Never encrypted and not part of the MAC.
     #[default]
@@ -223,6 +223,16 @@ impl Value {
     #[must_use]
     pub fn is_complex(&self) -> bool {
         matches!(self, Self::List(_) | Self::Branch(_))
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List(items) => f.debug_list().entries(items).finish(),
+            Self::Branch(branch) => branch.fmt(f),
+            leaf => f.write_str(leaf.type_name()),
+        }
     }
 }
 
