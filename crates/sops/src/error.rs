@@ -210,10 +210,14 @@ pub enum Error {
         limit: usize,
     },
     /// Aliases that expand to more than this program follows.
-    #[error("the document's aliases expand to more than {limit} values")]
+    #[error("line {line}: the document's aliases expand to more than {limit} {unit}")]
     Expansion {
+        /// Where the alias stands that was too much.
+        line: usize,
         /// The limit.
         limit: usize,
+        /// What is limited: `values` or `bytes`.
+        unit: &'static str,
     },
 }
 

@@ -28,13 +28,17 @@ pub(super) use splice::{Former, Source, edited, is_same};
 /// How many values aliases may expand to.
 const MAX_EXPANSION: usize = 500_000;
 
+/// Bytes of text that aliases of any stream may copy, and how many times its own length those of a long one may.
+const MAX_COPIED: usize = 64 << 20;
+const MAX_COPIES: usize = 16;
+
 pub(super) fn load(input: &[u8]) -> Result<Vec<Branch>, Error> {
     if input.is_empty() {
         return Ok(Vec::new());
     }
     let documents = parse::documents(input).map_err(unreadable)?;
     check_first(&documents)?;
-    branches(&documents, AliasComments::Kept)
+    branches(&documents, AliasComments::Kept, input.len())
 }
 
 /// Reads documents and, where later changes can be written into the text, what is needed to do so.
@@ -44,10 +48,18 @@ pub(super) fn load_with_source(input: &[u8]) -> Result<(Vec<Branch>, Option<Sour
     }
     let (documents, places) = parse::documents_with_numbered_comments(input).map_err(unreadable)?;
     check_first(&documents)?;
-    let mut kept = branches(&documents, AliasComments::Kept)?;
+    if !places.is_empty() && documents.iter().any(has_alias) {
+        // Numbers are shorter than the comments they stand for, so that only these tell what aliases copy.
+        load(input)?;
+    }
+    let mut kept = branches(&documents, AliasComments::Kept, input.len())?;
     let source = Source::new(input, documents, places)?;
     kept.iter_mut().for_each(|branch| source.speak(branch));
     Ok((kept, source.complete()))
+}
+
+fn has_alias(node: &Node) -> bool {
+    node.kind == Kind::Alias || node.content.iter().any(has_alias)
 }
 
 fn unreadable(wrong: sealfast_yaml::error::Error) -> Error {
@@ -65,14 +77,23 @@ enum AliasComments {
     Dropped,
 }
 
-fn branches(documents: &[Node], alias_comments: AliasComments) -> Result<Vec<Branch>, Error> {
+/// Takes the length of the text, by which the bytes that aliases may copy grow.
+fn branches(documents: &[Node], alias_comments: AliasComments, length: usize) -> Result<Vec<Branch>, Error> {
     let mut aliases = Aliases::default();
     documents.iter().for_each(|document| aliases.collect(document, &mut HashMap::new()));
+    let mut reader = Reader {
+        aliases: &aliases,
+        alias_comments,
+        depth: 0,
+        expanding: 0,
+        line: 0,
+        expanded: 0,
+        copied: 0,
+        copied_limit: MAX_COPIED.max(length.saturating_mul(MAX_COPIES)),
+    };
     documents
         .iter()
         .map(|document| {
-            let mut reader =
-                Reader { aliases: &aliases, alias_comments, depth: 0, expanding: 0, expanded: 0 };
             let mut branch = Branch::new();
             reader.root(document, &mut branch)?;
             Ok(branch)
@@ -190,7 +211,12 @@ struct Reader<'a, 'n> {
     depth: usize,
     /// How many aliases are open.
     expanding: usize,
+    /// Where the outermost of them stands.
+    line: usize,
+    /// Values and bytes that aliases of the stream have brought.
     expanded: usize,
+    copied: usize,
+    copied_limit: usize,
 }
 
 impl Reader<'_, '_> {
@@ -219,7 +245,7 @@ impl Reader<'_, '_> {
             Kind::Scalar => refuse("values"),
             Kind::Alias => {
                 let target = self.aliases.target(node)?;
-                self.nested(|reader| reader.root(target, branch))
+                self.alias(node, |reader| reader.root(target, branch))
             }
         }
     }
@@ -251,6 +277,7 @@ impl Reader<'_, '_> {
     }
 
     fn value(&mut self, node: &Node, around: Around) -> Result<Value, Error> {
+        self.count_copy(node)?;
         match node.kind {
             Kind::Document => Ok(Value::Null),
             Kind::Mapping => self.nested(|reader| {
@@ -262,10 +289,10 @@ impl Reader<'_, '_> {
             Kind::Scalar => scalar_value(node),
             Kind::Alias => {
                 let target = self.aliases.target(node)?;
-                self.expanding += 1;
-                let value = self.nested(|reader| reader.value(target, Around::Pending));
-                self.expanding -= 1;
-                value
+                self.alias(node, |reader| {
+                    reader.count()?;
+                    reader.value(target, Around::Pending)
+                })
             }
         }
     }
@@ -288,8 +315,31 @@ impl Reader<'_, '_> {
         Ok(items.into())
     }
 
+    /// Reads what an alias stands for, at whose expense what is read counts.
+    fn alias<T>(
+        &mut self,
+        alias: &Node,
+        read: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if self.expanding == 0 {
+            self.line = alias.start.line;
+        }
+        self.expanding += 1;
+        let value = self.nested(read);
+        self.expanding -= 1;
+        value
+    }
+
     fn key(&mut self, node: &Node) -> Result<Key, Error> {
-        let node = if node.kind == Kind::Alias { self.aliases.target(node)? } else { node };
+        if node.kind == Kind::Alias {
+            let target = self.aliases.target(node)?;
+            return self.alias(node, |reader| reader.plain_key(target));
+        }
+        self.plain_key(node)
+    }
+
+    fn plain_key(&mut self, node: &Node) -> Result<Key, Error> {
+        self.count_copy(node)?;
         let other = |kind| Key::Other { kind, text: node.value.clone() };
         Ok(match node.kind {
             Kind::Mapping => other("map[string]interface {}"),
@@ -340,7 +390,21 @@ impl Reader<'_, '_> {
         if self.expanding > 0 {
             self.expanded += 1;
             if self.expanded > MAX_EXPANSION {
-                return Err(Error::Expansion { limit: MAX_EXPANSION });
+                return Err(Error::Expansion { line: self.line, limit: MAX_EXPANSION, unit: "values" });
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the text of a node and of its comments.
+    fn count_copy(&mut self, node: &Node) -> Result<(), Error> {
+        if self.expanding > 0 {
+            let comments = node.comments.as_ref();
+            let comments = comments.map_or(0, |all| all.head.len() + all.line.len() + all.foot.len());
+            self.copied = self.copied.saturating_add(node.value.len() + comments);
+            if self.copied > self.copied_limit {
+                let limit = self.copied_limit;
+                return Err(Error::Expansion { line: self.line, limit, unit: "bytes" });
             }
         }
         Ok(())

@@ -213,8 +213,16 @@ fn hostile_documents_are_bounded() {
 
 #[test]
 fn errors_and_values_do_not_print_plaintext() {
+    let input = b"password: hunter2\npin: 4711\nrate: 0.815\nbig: 18446744073709551557\nyes: true\nborn: 2019-07-13\n";
+    let plain = Plain::load(input, Format::Yaml).expect("reads");
+    let shown = format!("{plain:?}");
+    for secret in ["hunter2", "4711", "815", "18446744073709551557", "true", "2019", "1562976000"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+    for kind in ["string", "int", "float64", "uint64", "bool", "time.Time", "born"] {
+        assert!(shown.contains(kind), "no {kind} in {shown}");
+    }
     let plain = Plain::load(b"password: hunter2\n", Format::Yaml).expect("reads");
-    assert!(!format!("{plain:?}").contains("hunter2"));
     let document = seal(plain, metadata(), &key(), 1);
     let file = document.emit(Format::Yaml, &EmitOptions::default()).expect("writes");
     let tampered = String::from_utf8_lossy(&file).replace("password: ENC", "password: hunter3 ENC");
@@ -223,4 +231,28 @@ fn errors_and_values_do_not_print_plaintext() {
         .decrypt(&key(), MacCheck::Verify)
         .expect_err("is no ciphertext");
     assert!(!format!("{wrong} {wrong:?}").contains("hunter3"));
+}
+
+#[test]
+fn aliases_copy_a_bounded_number_of_bytes() {
+    let long = format!("'{}'", "x".repeat(1 << 20));
+    let many = |item: &str, times: usize| vec![item; times].join(", ");
+    let bombs = [
+        format!("a: &a {long}\nb: [{}]\n", many("*a", 200_000)),
+        format!("a: &a {long}\nb: {{{}}}\n", (0..200).map(|at| format!("k{at}: *a, ")).collect::<String>()),
+        format!("a: &a {long}\nb: [{}]\n", many("{? *a : 1}", 200)),
+        format!("a: &a\n  # {long}\n  b: 1\nb: [{}]\n", many("*a", 200)),
+        format!("a: &a {long}\nb: [{0}]\n", many("*a", 40))
+            + &format!("---\na: &a {long}\nb: [{0}]\n", many("*a", 40)),
+    ];
+    let lines = [2, 2, 2, 4, 5];
+    for (bomb, line) in bombs.iter().zip(lines) {
+        let refused = Plain::load(bomb.as_bytes(), Format::Yaml).expect_err("copies too much");
+        let wanted = format!("line {line}: the document's aliases expand to more than 67108864 bytes");
+        assert_eq!(refused.to_string(), wanted);
+    }
+    let comments = Plain::read(bombs[3].as_bytes(), Format::Yaml);
+    assert!(comments.is_err(), "comments that are read as numbers copy too much");
+    let few = format!("a: &a {long}\nb: [{}]\n", many("*a", 60));
+    assert!(Plain::load(few.as_bytes(), Format::Yaml).is_ok());
 }

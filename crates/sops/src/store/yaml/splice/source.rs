@@ -44,7 +44,7 @@ impl<'t> Source<'t> {
         documents: Vec<Node>,
         places: Vec<Range<usize>>,
     ) -> Result<Self, Error> {
-        let branches = branches(&documents, AliasComments::Dropped)?;
+        let branches = branches(&documents, AliasComments::Dropped, text.len())?;
         Ok(Self { base: text, places, documents, branches })
     }
 
