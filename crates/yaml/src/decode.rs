@@ -53,6 +53,7 @@ struct Budget {
     values: usize,
     aliased: usize,
     alias_depth: usize,
+    /// Bytes, of all documents of the stream.
     copied: usize,
 }
 
@@ -134,7 +135,7 @@ impl<'a> Decoder<'a> {
     ///
     /// Duplicate keys, keys that are no scalars, scalars that do not fit their tag, too many aliases.
     pub fn value(&mut self, node: &'a Node) -> Result<Plain, Error> {
-        self.budget = Budget::default();
+        self.budget = Budget { copied: self.budget.copied, ..Budget::default() };
         self.problems.clear();
         let value = self.node(node, Target::Any)?;
         self.finish()?;
@@ -147,7 +148,7 @@ impl<'a> Decoder<'a> {
     ///
     /// As [`Decoder::value`]; also a root that is no mapping.
     pub fn string_map(&mut self, document: &'a Node) -> Result<(), Error> {
-        self.budget = Budget::default();
+        self.budget = Budget { copied: self.budget.copied, ..Budget::default() };
         self.problems.clear();
         let mut root = match document.kind {
             Kind::Document => document.content.first(),

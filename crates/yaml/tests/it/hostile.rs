@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use proptest::prelude::*;
+use sealfast_yaml::decode::Decoder;
 use sealfast_yaml::node::{Kind, Node};
 use sealfast_yaml::{emit, json, parse, trace};
 
@@ -159,6 +160,18 @@ fn aliases_do_not_explode() {
     let error = json::from_yaml(long.as_bytes()).err().map(|error| error.to_string());
     assert_eq!(error.as_deref(), Some("yaml: document contains excessive aliasing"));
     assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn what_aliases_copy_counts_over_the_whole_stream() -> Result<()> {
+    let document =
+        |copies| format!("a: &a '{}'\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; copies].join(", "));
+    let stream = parse::documents(format!("{}---\n{}", document(140), document(140)).as_bytes())?;
+    let mut decoder = Decoder::new(&stream);
+    decoder.value(&stream[0])?;
+    let error = decoder.value(&stream[1]).err().map(|error| error.to_string());
+    assert_eq!(error.as_deref(), Some("yaml: document contains excessive aliasing"));
+    Ok(())
 }
 
 #[test]
