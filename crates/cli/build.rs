@@ -1,0 +1,16 @@
+//! How the program is linked: little to read at each start.
+
+#![expect(clippy::disallowed_methods, reason = "cargo tells a build script what is built in its environment")]
+
+use std::env;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if env::var("TARGET").is_ok_and(|target| target.ends_with("linux-gnu")) {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        // A profile of its own for a package takes no part in the stripping that the profile around it asks for.
+        if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+            println!("cargo::rustc-link-arg-bins=-Wl,--strip-all");
+        }
+    }
+}
