@@ -182,6 +182,24 @@ pub(crate) const STORAGE_PATH: Variable = Variable("STORAGE_PATH");
 pub(crate) const STORAGE_ADDRESS: Variable = Variable("STORAGE_ADDRESS");
 /// Under which host others find the artifacts of `run`.
 pub(crate) const STORAGE_ADV_ADDR: Variable = Variable("STORAGE_ADV_ADDR");
+/// Set in every pod: where its API server is.
+pub(crate) const KUBERNETES_SERVICE_HOST: Variable = Variable("KUBERNETES_SERVICE_HOST");
+/// The role that AWS binds to the pod's service account.
+pub(crate) const AWS_ROLE_ARN: Variable = Variable("AWS_ROLE_ARN");
+/// A file with the service account's token for that role.
+pub(crate) const AWS_WEB_IDENTITY_TOKEN_FILE: Variable = Variable("AWS_WEB_IDENTITY_TOKEN_FILE");
+/// The agent of EKS that gives pods credentials.
+pub(crate) const AWS_CONTAINER_CREDENTIALS_FULL_URI: Variable =
+    Variable("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+/// A file with the service account's token for that agent.
+pub(crate) const AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: Variable =
+    Variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+/// Another endpoint of STS.
+pub(crate) const AWS_ENDPOINT_URL_STS: Variable = Variable("AWS_ENDPOINT_URL_STS");
+/// Another endpoint of AWS KMS.
+pub(crate) const AWS_ENDPOINT_URL_KMS: Variable = Variable("AWS_ENDPOINT_URL_KMS");
+/// Host and port of Google's metadata server.
+pub(crate) const GCE_METADATA_HOST: Variable = Variable("GCE_METADATA_HOST");
 /// The namespace that `run` runs in.
 pub(crate) const RUNTIME_NAMESPACE: Variable = Variable("RUNTIME_NAMESPACE");
 /// The name of the machine or pod.

@@ -13,6 +13,7 @@ use crate::diagnostic::Failure;
 use crate::log;
 use crate::up::Stop;
 
+mod clouds;
 mod flags;
 
 pub(crate) use flags::RunArgs;
@@ -34,7 +35,7 @@ pub(crate) fn run(args: RunArgs) -> ExitCode {
 async fn serve(args: RunArgs) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let (metrics, health) = args.probes().map_err(Failure::new)?;
-    let client = connect(&args).await?;
+    let client = args.throttled(connect(&args).await?);
     let leases = args.leases();
     let options = args.options().map_err(Failure::new)?;
     let state = Health::default();

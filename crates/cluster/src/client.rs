@@ -17,10 +17,12 @@ use serde_json::Value;
 
 use crate::client::discovery::{Discovery, Resource};
 use crate::client::request::{Call, encode};
+use crate::client::throttle::Throttle;
 use crate::error::Error;
 
 pub mod discovery;
 pub mod request;
+mod throttle;
 pub mod watch;
 
 pub use crate::client::request::{Apply, Delete, DryRun, Patch, Propagation, Select};
@@ -32,6 +34,7 @@ pub struct Client {
     address: Arc<str>,
     discovery: Arc<Discovery>,
     requests: Arc<Requests>,
+    throttle: Arc<Throttle>,
     impersonate: Option<Arc<str>>,
 }
 
@@ -192,7 +195,20 @@ impl Client {
         let loopback = matches!(config.cluster_url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
         config.disable_compression |= loopback;
         let http = kube::Client::try_from(config).map_err(|e| Error::Config { path, source: Box::new(e) })?;
-        Ok(Client { http, address, discovery: Arc::default(), requests: Arc::default(), impersonate: None })
+        Ok(Client {
+            http,
+            address,
+            discovery: Arc::default(),
+            requests: Arc::default(),
+            throttle: Arc::default(),
+            impersonate: None,
+        })
+    }
+
+    /// The same connection that sends so many requests a second on average, and so many at once. A server that says that it
+    /// shares out its own time is sent as many as there are.
+    pub fn throttled(&self, per_second: f64, at_once: f64) -> Client {
+        Client { throttle: Arc::new(Throttle::new(per_second, at_once)), ..self.clone() }
     }
 
     /// The same connection acting as another user (`Impersonate-User`).
@@ -433,12 +449,12 @@ impl Client {
             tries += 1;
             let answer = match self.send(&call).await {
                 // A connection that the server closed meanwhile; whatever may be done twice is tried on a fresh one.
-                Err(Error::Transport(_)) if tries == 1 && call.method != Method::POST => continue,
+                Err(Error::Transport { .. }) if tries == 1 && call.method != Method::POST => continue,
                 sent => sent?,
             };
             let pause = busy_for(&answer).filter(|_| tries < TRIES);
             let code = answer.status();
-            let bytes = answer.into_body().collect_bytes().await?;
+            let bytes = answer.into_body().collect_bytes().await.map_err(|error| self.unanswered(error))?;
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None if code.is_success() => return serde_json::from_slice(&bytes).map_err(Error::Answer),
@@ -448,7 +464,10 @@ impl Client {
     }
 
     async fn send(&self, call: &Call) -> Result<Answer, Error> {
-        let answer = self.http.send(self.request(call)?.map(Into::into)).await?;
+        self.throttle.turn().await;
+        let answer = self.http.send(self.request(call)?.map(Into::into)).await;
+        let answer = answer.map_err(|error| self.unanswered(error))?;
+        self.throttle.look(answer.headers());
         let mut counts = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry((word(&call.method), answer.status().as_u16())).or_default() += 1;
         drop(counts);
@@ -467,11 +486,20 @@ impl Client {
         request.body(call.body.clone()).map_err(Error::Request)
     }
 
+    fn unanswered(&self, error: kube::Error) -> Error {
+        match error {
+            kube::Error::Api(status) => Error::Refused(status),
+            other => Error::Transport { address: self.address.to_string(), source: Box::new(other) },
+        }
+    }
+
     pub(crate) async fn lines(
         &self,
         call: Call,
     ) -> Result<std::pin::Pin<Box<dyn futures::AsyncBufRead + Send>>, Error> {
-        Ok(Box::pin(self.http.request_stream(self.request(&call)?).await?))
+        self.throttle.turn().await;
+        let lines = self.http.request_stream(self.request(&call)?).await;
+        Ok(Box::pin(lines.map_err(|error| self.unanswered(error))?))
     }
 }
 

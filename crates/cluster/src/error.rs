@@ -28,8 +28,14 @@ pub enum Error {
     #[error("{}", .0.message)]
     Refused(Box<Status>),
     /// No answer, or one cut short.
-    #[error("cannot reach the API server")]
-    Transport(#[source] Box<kube::Error>),
+    #[error("cannot reach the API server at `{address}`")]
+    Transport {
+        /// The server's address.
+        address: String,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
     /// An answer that is not the JSON it should be.
     #[error("the API server's answer is not valid JSON")]
     Answer(#[source] serde_json::Error),
@@ -90,7 +96,7 @@ impl Error {
     /// The server may answer otherwise in a moment: it was not reached, was busy, or had a fault of its own.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Transport(_) | Error::Answer(_) => true,
+            Error::Transport { .. } | Error::Answer(_) => true,
             Error::Refused(status) => status.code == 429 || (status.code >= 500 && status.code != 501),
             _ => false,
         }
@@ -113,14 +119,5 @@ impl Error {
             cause = inner.source();
         }
         text
-    }
-}
-
-impl From<kube::Error> for Error {
-    fn from(error: kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) => Error::Refused(status),
-            other => Error::Transport(Box::new(other)),
-        }
     }
 }

@@ -21,10 +21,11 @@ use tokio::sync::Semaphore;
 
 use crate::events::{Recorder, Severity};
 use crate::expression::Health;
+use crate::identity::Identities;
 use crate::kustomization::apply::{Acting, Applied, Memories};
-use crate::kustomization::decrypt::DataKeys;
-use crate::kustomization::gather::Artifacts;
+use crate::kustomization::opener::DataKeys;
 use crate::kustomization::render::Rendered;
+use crate::kustomization::unpacked::{Artifacts, Source};
 use crate::options::Options;
 use crate::queue::{Key, Next, Queue};
 use crate::report::{Failure, Report, Retry, Times};
@@ -37,9 +38,13 @@ pub mod decrypt;
 pub mod finalize;
 pub mod gather;
 pub mod health;
+pub mod import;
+pub mod lending;
+pub mod opener;
 pub mod render;
 pub mod select;
 pub mod substitute;
+pub mod unpacked;
 pub mod view;
 pub mod witness;
 
@@ -65,6 +70,8 @@ pub struct Shared {
     pub artifacts: Artifacts,
     /// What earlier runs left behind.
     pub memories: Memories,
+    /// Who objects are to clouds.
+    pub identities: Arc<Identities>,
     /// Unwrapped data keys.
     pub data_keys: Arc<DataKeys>,
     /// How many builds at a time.
@@ -197,7 +204,15 @@ impl Run<'_> {
         self.report.phase(&format!("Fetching manifests {of_revision}"));
         let shared = self.shared;
         let path = self.typed.spec.path.clone();
-        let fetch = shared.artifacts.fetch(artifact, &path, shared.options.requeue_dependency);
+        let reference = self.typed.spec.source_ref.clone();
+        let own = self.typed.metadata.namespace.clone();
+        let source = Source {
+            client: &shared.client,
+            kind: &reference.kind,
+            namespace: reference.namespace.as_deref().unwrap_or(&own),
+            name: &reference.name,
+        };
+        let fetch = shared.artifacts.fetch(artifact, &path, &source, shared.options.requeue_dependency);
         let fetched = self.shown(fetch).await?;
         self.report.phase(&format!("Building manifests {of_revision}"));
         self.report.status.last_attempted_revision = revision.to_owned();

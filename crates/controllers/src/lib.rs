@@ -13,6 +13,7 @@ pub mod error;
 pub mod events;
 pub mod expression;
 pub mod gates;
+pub mod identity;
 pub mod index;
 pub mod kustomization;
 pub mod lease;

@@ -44,7 +44,7 @@ const RUN: [f64; 37] = [
     1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 30.0, 60.0,
 ];
 
-const FAMILIES: [Family; 14] = [
+const FAMILIES: [Family; 17] = [
     Family {
         name: "controller_runtime_active_workers",
         help: "Number of currently used workers per controller",
@@ -84,6 +84,21 @@ const FAMILIES: [Family; 14] = [
         name: "gotk_token_cache_events_total",
         help: "Total number of cache retrieval events for a GitOps Toolkit resource reconciliation.",
         shape: Shape::Counter,
+    },
+    Family {
+        name: "gotk_token_cache_evictions_total",
+        help: "Total number of cache evictions.",
+        shape: Shape::Counter,
+    },
+    Family {
+        name: "gotk_token_cache_requests_total",
+        help: "Total number of cache requests partitioned by success or failure.",
+        shape: Shape::Counter,
+    },
+    Family {
+        name: "gotk_token_cached_items",
+        help: "Total number of items in the cache.",
+        shape: Shape::Gauge,
     },
     Family {
         name: "leader_election_master_status",

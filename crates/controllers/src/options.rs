@@ -5,9 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sealfast_cluster::client::Foreign;
+use sealfast_source::digest::Algorithm;
+use sealfast_source::git::ssh::Algorithms;
 use sealfast_source::storage::Retention;
 
 use crate::gates::Gates;
+use crate::identity::Clouds;
+use crate::identity::cache::Size;
 use crate::queue::Pauses;
 
 /// Which controllers run.
@@ -93,10 +97,20 @@ pub struct Options {
     pub sops_age_secret: Option<String>,
     /// Account for key services when an object names none.
     pub default_decryption_account: Option<String>,
+    /// ConfigMap in our own namespace with the Vaults that accounts log in to.
+    pub vault_map: Option<String>,
+    /// How clouds are reached.
+    pub clouds: Clouds,
+    /// How many tokens of clouds are remembered.
+    pub token_cache: Size,
     /// Account for remote clusters when a ConfigMap names none.
     pub default_kubeconfig_account: Option<String>,
     /// How long artifacts are kept.
     pub retention: Retention,
+    /// How artifacts are digested.
+    pub digest: Algorithm,
+    /// What is offered over SSH.
+    pub ssh: Algorithms,
     /// Where events are forwarded to.
     pub events_address: Option<String>,
     /// The name of this replica: its host.
@@ -140,8 +154,13 @@ impl Default for Options {
             foreign: Foreign::default(),
             sops_age_secret: None,
             default_decryption_account: None,
+            vault_map: None,
+            clouds: Clouds::default(),
+            token_cache: Size::default(),
             default_kubeconfig_account: None,
             retention: Retention::default(),
+            digest: Algorithm::default(),
+            ssh: Algorithms::default(),
             events_address: None,
             instance: String::new(),
             unpacked_bytes: 256 << 20,

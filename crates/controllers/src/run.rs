@@ -20,9 +20,10 @@ use crate::artifacts::{self, Server};
 use crate::error::Error;
 use crate::events::Recorder;
 use crate::gates::Gate;
+use crate::identity::Identities;
 use crate::index::Index;
 use crate::kustomization::apply::Memories;
-use crate::kustomization::gather::Artifacts as Unpacked;
+use crate::kustomization::unpacked::Artifacts as Unpacked;
 use crate::kustomization::{self, Shared};
 use crate::metrics::{Controller, Metrics};
 use crate::options::{Only, Options};
@@ -124,7 +125,8 @@ pub async fn start(client: Client, options: Options) -> Result<Handle, Error> {
 async fn serve_artifacts(options: &Options) -> Result<Artifacts, Error> {
     let path = options.storage_dir.clone();
     let storage = Storage::open(&path, options.retention)
-        .map_err(|error| Error::Storage { path, source: Box::new(error) })?;
+        .map_err(|error| Error::Storage { path, source: Box::new(error) })?
+        .digesting(options.digest);
     let storage = Arc::new(storage);
     let address = options.listen;
     let server = artifacts::serve(Arc::clone(&storage), address)
@@ -160,7 +162,7 @@ fn start_sources(client: &Client, options: &Options, artifacts: &Artifacts, hand
         recorder: handle.recorder(client, options, "source-controller"),
         storage: Arc::clone(&artifacts.storage),
         host: artifacts.host.clone(),
-        tokens: source::credentials::Tokens::default(),
+        identities: identities(client, options, handle),
     });
     let watch =
         client.watch(&source::kind(), options.namespace.as_deref().unwrap_or_default(), shard(options));
@@ -172,6 +174,13 @@ fn start_sources(client: &Client, options: &Options, artifacts: &Artifacts, hand
     })));
 }
 
+/// Who objects are to clouds.
+fn identities(client: &Client, options: &Options, handle: &Handle) -> Arc<Identities> {
+    let vault_map = options.vault_map.clone().map(|name| (options.own_namespace.clone(), name));
+    let (clouds, gates) = (options.clouds.clone(), options.gates.clone());
+    Arc::new(Identities::new(client.clone(), clouds, gates, options.token_cache, handle.metrics(), vault_map))
+}
+
 fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle) {
     let queue = Queue::new(options.pauses);
     let builds = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -181,6 +190,7 @@ fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle)
         recorder: handle.recorder(client, options, "kustomize-controller"),
         artifacts: Unpacked::new(options),
         memories: Memories::default(),
+        identities: identities(client, options, handle),
         data_keys: Arc::default(),
         builds: Semaphore::new(builds),
         queue: queue.clone(),

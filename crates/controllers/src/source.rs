@@ -15,9 +15,9 @@ use sealfast_source::storage::Storage;
 use serde_json::{Value, json};
 
 use crate::events::Recorder;
+use crate::identity::Identities;
 use crate::options::Options;
 use crate::queue::{Key, Next};
-use crate::source::credentials::Tokens;
 use crate::source::fetch::Fetched;
 use crate::source::report::{Failure, Report, Retry};
 use crate::status::Target;
@@ -51,8 +51,8 @@ pub struct Shared {
     pub storage: Arc<Storage>,
     /// Where others find them: `host:port`, or an address with scheme.
     pub host: String,
-    /// Tokens that were bought and still hold.
-    pub tokens: Tokens,
+    /// Who objects are to clouds.
+    pub identities: Arc<Identities>,
 }
 
 /// One object on its way through the stages.
@@ -159,7 +159,7 @@ impl Run<'_> {
         let settled = self.report.is_settled();
         let work = async {
             // Reads: credentials, included repositories.
-            let wanted = gather::gather(&shared.client, &shared.tokens, &typed, artifact, settled).await?;
+            let wanted = gather::gather(shared, &typed, artifact, settled).await?;
             // Reads the remote, writes the storage.
             fetch::fetch(shared, &typed, wanted).await
         };

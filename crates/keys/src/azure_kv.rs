@@ -63,6 +63,8 @@ pub enum Login {
         /// The directory, when it is not the default one.
         tenant: Option<String>,
     },
+    /// A token that somebody got for the vaults already.
+    Token(SecretString),
 }
 
 impl fmt::Debug for Login {
@@ -79,6 +81,7 @@ impl Login {
             Self::WorkloadIdentity { .. } => "workload identity",
             Self::ManagedIdentity { .. } => "managed identity",
             Self::AzureCli { .. } => "Azure CLI",
+            Self::Token(_) => "token",
         }
     }
 }

@@ -34,7 +34,10 @@ impl fmt::Debug for Network {
 
 impl Network {
     /// Returns the beginning of a client; redirects are not followed, because they would carry a token away.
-    pub(crate) fn builder(&self) -> Result<ClientBuilder, String> {
+    ///
+    /// # Errors
+    /// What is wrong with a certificate.
+    pub fn builder(&self) -> Result<ClientBuilder, String> {
         // The process may have chosen already; both choices are ring.
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut builder =
@@ -65,7 +68,10 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, String> {
 }
 
 /// Reads an answer whole.
-pub(crate) async fn body(mut response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, String> {
+///
+/// # Errors
+/// What broke it off, or that it is too long.
+pub async fn body(mut response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, String> {
     let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = response.chunk().await.map_err(|error| words(&error))? {
         if body.len() + chunk.len() > MOST_BYTES {
@@ -77,7 +83,8 @@ pub(crate) async fn body(mut response: reqwest::Response) -> Result<Zeroizing<Ve
 }
 
 /// Says what went wrong with a request, with its causes but without its URL.
-pub(crate) fn words(error: &reqwest::Error) -> String {
+#[must_use]
+pub fn words(error: &reqwest::Error) -> String {
     let text = std::error::Error::source(error).map(chain).unwrap_or_default();
     if text.is_empty() { "the request failed".to_owned() } else { text }
 }
@@ -100,7 +107,8 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Makes one line of a text that a service sent, of a length to read.
-pub(crate) fn clean(text: &str) -> String {
+#[must_use]
+pub fn clean(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line: String = line.chars().filter(|char| !char.is_control()).collect();
     match line.char_indices().nth(MOST_WORDS) {

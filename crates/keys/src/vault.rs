@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Access {
     /// The token.
     pub token: Option<SecretString>,
+    /// Tokens for single addresses, before the one for all.
+    pub tokens: Vec<(String, SecretString)>,
     /// The namespace of the enterprise edition and of OpenBao.
     pub namespace: Option<String>,
     /// Which addresses may be asked.
@@ -66,6 +68,7 @@ impl Default for Access {
     fn default() -> Self {
         Self {
             token: None,
+            tokens: Vec::new(),
             namespace: None,
             allowed: Allowed::All,
             retries: RETRIES,
@@ -81,8 +84,16 @@ impl Access {
         self.token = Some(SecretString::from(token.expose_secret().trim()));
     }
 
+    fn token_for(&self, address: &str) -> Option<&SecretString> {
+        let own = self.tokens.iter().find(|(known, _)| known == address);
+        own.map(|(_, token)| token).or(self.token.as_ref())
+    }
+
     /// Makes the client for every Vault.
-    pub(crate) fn client(&self, network: &Network) -> Result<reqwest::Client, String> {
+    ///
+    /// # Errors
+    /// What is wrong with a certificate.
+    pub fn client(&self, network: &Network) -> Result<reqwest::Client, String> {
         let mut builder = network.builder()?.timeout(self.timeout);
         if let Some(pem) = &self.tls.roots {
             builder = builder.tls_certs_only(http::certificates(pem)?);
@@ -222,7 +233,7 @@ impl Key<'_> {
         let mut left = access.retries;
         loop {
             let mut request = client.put(&url).header("X-Vault-Request", "true").json(body);
-            if let Some(token) = &access.token {
+            if let Some(token) = access.token_for(self.address) {
                 request = request.header("X-Vault-Token", token.expose_secret());
             }
             if let Some(namespace) = &access.namespace {

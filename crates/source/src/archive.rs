@@ -7,8 +7,8 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::GzBuilder;
-use sha2::{Digest as _, Sha256};
 
+use crate::digest::{Algorithm, Hasher};
 use crate::error::Error;
 use crate::ignore::Rules;
 use crate::tree::{Kind, Tree};
@@ -19,7 +19,7 @@ pub mod unpack;
 /// What was packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
-    /// `sha256:<hex>` of the compressed bytes.
+    /// `<algorithm>:<hex>` of the compressed bytes.
     pub digest: String,
     /// Number of compressed bytes.
     pub size: u64,
@@ -29,16 +29,20 @@ pub struct Packed {
 ///
 /// # Errors
 /// When the tree cannot be read or the output not written.
-pub fn pack(tree: &dyn Tree, ignore: Option<&str>, output: impl Write) -> Result<Packed, Error> {
-    let mut counted = Counted { inner: output, hash: Sha256::new(), size: 0 };
+pub fn pack(
+    tree: &dyn Tree,
+    ignore: Option<&str>,
+    output: impl Write,
+    algorithm: Algorithm,
+) -> Result<Packed, Error> {
+    let mut counted = Counted { inner: output, hash: Hasher::new(algorithm), size: 0 };
     // 255: an unknown operating system, as the reference writes.
     let mut gzip =
         GzBuilder::new().mtime(0).operating_system(255).write(&mut counted, Compression::default());
     write_tar(tree, ignore, &mut gzip)?;
     gzip.finish().map_err(Error::Archive)?;
-    let digest = format!("sha256:{}", hex(&counted.hash.finalize()));
     counted.inner.flush().map_err(Error::Archive)?;
-    Ok(Packed { digest, size: counted.size })
+    Ok(Packed { digest: counted.hash.finish(), size: counted.size })
 }
 
 /// Writes the uncompressed archive.
@@ -83,7 +87,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 struct Counted<W> {
     inner: W,
-    hash: Sha256,
+    hash: Hasher,
     size: u64,
 }
 

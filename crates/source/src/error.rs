@@ -186,6 +186,20 @@ pub enum Error {
     /// Not a readable archive.
     #[error("cannot read the archive")]
     Archive(#[source] std::io::Error),
+    /// An SSH algorithm that is not known.
+    #[error("`{name}` is no {what} that is known")]
+    SshAlgorithm {
+        /// What it was to be.
+        what: &'static str,
+        /// The name as given.
+        name: String,
+    },
+    /// No digest is made so.
+    #[error("`{name}` is no digest algorithm that is known: sha256, sha384, sha512, blake3")]
+    DigestAlgorithm {
+        /// The name as given.
+        name: String,
+    },
     /// The stored file is not what was stored.
     #[error("computed digest doesn't match '{expected}'")]
     Digest {

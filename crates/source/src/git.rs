@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use gix::remote::fetch::{Shallow, Tags};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::Error;
 use crate::url::Address;
@@ -78,6 +78,20 @@ pub struct Proxy {
     pub user: Option<(String, SecretString)>,
 }
 
+impl Proxy {
+    /// The proxy as an HTTP client takes it.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn for_clients(&self) -> Result<reqwest::Proxy, reqwest::Error> {
+        let all = reqwest::Proxy::all(&self.address)?;
+        Ok(match &self.user {
+            Some((user, password)) => all.basic_auth(user, password.expose_secret()),
+            None => all,
+        })
+    }
+}
+
 /// What is wanted from a remote.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -101,6 +115,8 @@ pub struct Request {
     pub submodules: bool,
     /// What the remote may send at most.
     pub limits: Limits,
+    /// What is offered over SSH.
+    pub ssh: ssh::Algorithms,
 }
 
 /// What a remote may send at most.
@@ -133,6 +149,7 @@ impl Request {
             known_revision: None,
             submodules: false,
             limits: Limits::default(),
+            ssh: ssh::Algorithms::default(),
         }
     }
 }

@@ -4,13 +4,14 @@
 //! - [`provider`] makes credentials of services that have their own ways.
 //! - [`tree`] is what an archive is made from: a commit, a directory, or files in memory. [`ignore`] says what stays out.
 //! - [`archive`] packs a tree into a `.tar.gz` and unpacks one into memory, bounded.
-//! - [`storage`] keeps archives by content, serves their paths, and collects old ones.
+//! - [`storage`] keeps archives by content ([`digest`]), serves their paths, and collects old ones.
 //! - [`verify`] checks signatures of commits and tags.
 //! - [`version`] reads version ranges over tags.
 //!
 //! Everything here blocks; a caller with an event loop gives it a thread.
 
 pub mod archive;
+pub mod digest;
 pub mod error;
 pub mod git;
 pub mod ignore;

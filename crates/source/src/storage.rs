@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::archive::{self, Packed};
+use crate::digest::{self, Algorithm};
 use crate::error::Error;
 use crate::tree::Tree;
 
@@ -21,6 +20,7 @@ use crate::tree::Tree;
 pub struct Storage {
     root: PathBuf,
     retention: Retention,
+    algorithm: Algorithm,
     /// Files whose digest was found right, as they were then.
     verified: Mutex<HashMap<String, (String, Looks)>>,
 }
@@ -59,7 +59,7 @@ const MOST_VERIFIED: usize = 10_000;
 pub struct Stored {
     /// Relative to the storage's root, with `/`.
     pub path: String,
-    /// `sha256:<hex>` of the file.
+    /// `<algorithm>:<hex>` of the file.
     pub digest: String,
     /// Bytes of the file.
     pub size: u64,
@@ -71,9 +71,16 @@ impl Storage {
     /// # Errors
     /// When the directory cannot be made.
     pub fn open(root: impl Into<PathBuf>, retention: Retention) -> Result<Self, Error> {
-        let storage = Self { root: root.into(), retention, verified: Mutex::default() };
+        let (algorithm, verified) = (Algorithm::default(), Mutex::default());
+        let storage = Self { root: root.into(), retention, algorithm, verified };
         make_directory(&storage.root)?;
         Ok(storage)
+    }
+
+    /// The same, with digests by another algorithm.
+    #[must_use]
+    pub fn digesting(self, algorithm: Algorithm) -> Self {
+        Self { algorithm, ..self }
     }
 
     /// Returns the directory.
@@ -98,7 +105,8 @@ impl Storage {
         make_directory(folder)?;
         let _lock = lock(&target)?;
         let mut scratch = scratch(folder)?;
-        let Packed { digest, size } = archive::pack(tree, ignore, BufWriter::new(&mut scratch))?;
+        let Packed { digest, size } =
+            archive::pack(tree, ignore, BufWriter::new(&mut scratch), self.algorithm)?;
         persist(scratch, &target)?;
         Ok(Stored { path: path.to_owned(), digest, size })
     }
@@ -117,8 +125,9 @@ impl Storage {
         let folder = self.absolute(&format!("{}/{namespace}/{name}", kind.to_lowercase()))?;
         make_directory(&folder)?;
         let mut scratch = scratch(&folder)?;
-        let Packed { digest, size } = archive::pack(tree, None, BufWriter::new(&mut scratch))?;
-        let hash = digest.trim_start_matches("sha256:");
+        let Packed { digest, size } =
+            archive::pack(tree, None, BufWriter::new(&mut scratch), self.algorithm)?;
+        let hash = digest.rsplit(':').next().unwrap_or_default();
         let path = Self::path(kind, namespace, name, &format!("{hash}.tar.gz"));
         let target = self.absolute(&path)?;
         if self.verify(&path, &digest).is_err() {
@@ -141,7 +150,7 @@ impl Storage {
     pub fn verify(&self, path: &str, digest: &str) -> Result<(), Error> {
         let absolute = self.absolute(path)?;
         let mut file = BufReader::new(File::open(&absolute).map_err(Error::file("open", &absolute))?);
-        let mut hash = Sha256::new();
+        let mut hash = digest::like(digest)?;
         let mut part = [0; 16 << 10];
         loop {
             let count = file.read(&mut part).map_err(Error::file("read", &absolute))?;
@@ -150,7 +159,7 @@ impl Storage {
             }
             hash.update(&part[..count]);
         }
-        if format!("sha256:{}", archive::hex(&hash.finalize())) == digest {
+        if hash.finish() == digest {
             return Ok(());
         }
         Err(Error::Digest { expected: digest.to_owned() })

@@ -11,9 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use sealfast_controllers::kustomization::apply;
-use sealfast_controllers::kustomization::decrypt::Opener;
 use sealfast_controllers::kustomization::gather::{Fetched, Gathered};
+use sealfast_controllers::kustomization::opener::Opener;
 use sealfast_controllers::kustomization::render::{Rules, render};
+use sealfast_controllers::kustomization::unpacked::Room;
 use sealfast_controllers::kustomization::witness::Witness;
 use sealfast_controllers::options::SopsMac;
 use sealfast_controllers::report;
@@ -218,6 +219,7 @@ impl Trip<'_> {
         let root = &self.repository.root;
         let fetched = Fetched {
             tree: Arc::clone(&self.repository.tree),
+            room: Room::default(),
             root: root.clone(),
             path: join(root, &format!("./{path}")),
         };

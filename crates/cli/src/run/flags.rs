@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use sealfast_cluster::client::{Foreign, Honoured};
-use sealfast_controllers::gates::Gates;
+use sealfast_cluster::client::{Client, Foreign, Honoured};
+use sealfast_controllers::gates::{Gate, Gates};
+use sealfast_controllers::identity::cache::Size;
 use sealfast_controllers::lease::{Candidate, Release};
 use sealfast_controllers::options::{CrossNamespace, Only, Options, SopsMac};
 use sealfast_controllers::queue::Pauses;
+use sealfast_source::digest::Algorithm;
+use sealfast_source::git::ssh::Algorithms;
 use sealfast_source::storage::Retention;
 use sha2::{Digest, Sha256};
 
 use crate::env;
+use crate::run::clouds::{self, CloudIdentity};
 use crate::up::go_duration;
 
 /// Ports of addresses that are not given.
@@ -40,6 +44,9 @@ pub(crate) struct RunArgs {
     /// Bytes of artifacts that are kept unpacked at a time, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     max_unpacked: u64,
+    /// Who asks clouds for an object that names no service account.
+    #[arg(long, value_name = "WHO", default_value = "pod")]
+    cloud_identity: CloudIdentity,
     #[command(flatten)]
     shared: SharedArgs,
     #[command(flatten)]
@@ -109,18 +116,18 @@ struct SharedArgs {
     /// Account that applies when an object names none.
     #[arg(long, value_name = "NAME")]
     default_service_account: Option<String>,
-    /// Taken for compatibility: the client is not throttled.
-    #[arg(long, value_name = "NUMBER", hide = true)]
-    kube_api_qps: Option<f32>,
-    /// Taken for compatibility: the client is not throttled.
-    #[arg(long, value_name = "NUMBER", hide = true)]
-    kube_api_burst: Option<u32>,
-    /// Taken for compatibility.
-    #[arg(long, value_name = "NUMBER", hide = true)]
-    token_cache_max_size: Option<u32>,
-    /// Taken for compatibility.
-    #[arg(long, value_name = "DURATION", hide = true, value_parser = go_duration)]
-    token_cache_max_duration: Option<Duration>,
+    /// Requests a second, on average, to an API server without priority and fairness [default: no limit].
+    #[arg(long, value_name = "NUMBER")]
+    kube_api_qps: Option<f64>,
+    /// How many of them may go at once.
+    #[arg(long, value_name = "NUMBER", default_value_t = 300)]
+    kube_api_burst: u32,
+    /// How many tokens of clouds are remembered; 0 for none.
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    token_cache_max_size: usize,
+    /// For how long, an hour at most.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = go_duration)]
+    token_cache_max_duration: Duration,
 }
 
 /// Flags of the source controller.
@@ -143,14 +150,14 @@ struct SourceArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     artifact_retention_records: usize,
     /// Digest of artifacts.
-    #[arg(long, value_name = "NAME", default_value = "sha256", value_parser = ["sha256"])]
-    artifact_digest_algo: String,
-    /// Taken for compatibility: what the SSH client offers is fixed.
-    #[arg(long, value_name = "NAMES", hide = true)]
-    ssh_kex_algos: Option<String>,
-    /// Taken for compatibility: what the SSH client offers is fixed.
-    #[arg(long, value_name = "NAMES", hide = true)]
-    ssh_hostkey_algos: Option<String>,
+    #[arg(long, value_name = "NAME", default_value = "sha256", value_parser = str::parse::<Algorithm>)]
+    artifact_digest_algo: Algorithm,
+    /// Key exchanges that are offered over SSH, the best first.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    ssh_kex_algos: Vec<String>,
+    /// Host key algorithms that are taken over SSH, the best first [default: those of the keys in known_hosts].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    ssh_hostkey_algos: Vec<String>,
     #[command(flatten)]
     helm: HelmArgs,
 }
@@ -197,8 +204,8 @@ struct KustomizeArgs {
     /// Secret in the program's namespace with age identities for objects that name no Secret.
     #[arg(long, value_name = "NAME")]
     sops_age_secret: Option<String>,
-    /// ConfigMap in the program's namespace that says how accounts log in to Vault.
-    #[arg(long, value_name = "NAME", hide = true)]
+    /// ConfigMap in the program's namespace that says at which Vaults accounts log in, and how.
+    #[arg(long, value_name = "NAME")]
     sops_vault_configmap: Option<String>,
     /// Field managers whose fields are taken over, by prefix; may be repeated.
     #[arg(long, value_name = "PREFIX")]
@@ -307,10 +314,24 @@ impl RunArgs {
         halves.iter().map(candidate).collect()
     }
 
+    /// The connection with its limits.
+    pub(super) fn throttled(&self, client: Client) -> Client {
+        match self.shared.kube_api_qps {
+            Some(per_second) => client.throttled(per_second, f64::from(self.shared.kube_api_burst)),
+            None => client,
+        }
+    }
+
     /// How the controllers are run.
     pub(super) fn options(self) -> Result<Options, String> {
         let only = self.only();
-        let RunArgs { sops_mac, max_unpacked, shared, source, kustomize, .. } = self;
+        let RunArgs { sops_mac, max_unpacked, cloud_identity, shared, source, kustomize, .. } = self;
+        let gates = shared.feature_gates.join(",").parse::<Gates>().map_err(|error| error.to_string())?;
+        let has_default = kustomize.default_decryption_service_account.is_some()
+            || kustomize.default_kubeconfig_service_account.is_some();
+        if has_default && !gates.has(Gate::ObjectLevelWorkloadIdentity) {
+            return Err("default service accounts for decryption and kubeconfigs need `--feature-gates ObjectLevelWorkloadIdentity=true`".to_owned());
+        }
         let honoured = |flag: bool| if flag { Honoured::Yes } else { Honoured::No };
         let listen_text =
             source.storage_addr.or_else(|| env::STORAGE_ADDRESS.text()).unwrap_or(STORAGE.into());
@@ -330,7 +351,7 @@ impl RunArgs {
             labels: shared.watch_label_selector,
             config_labels: kustomize.watch_configs_label_selector,
             own_namespace: own_namespace(),
-            gates: shared.feature_gates.join(",").parse::<Gates>().map_err(|error| error.to_string())?,
+            gates,
             http_retry: kustomize.http_retry,
             override_managers: kustomize.override_manager,
             custom_stage_kinds: kustomize.custom_apply_stage_kinds,
@@ -339,12 +360,21 @@ impl RunArgs {
                 unchecked_tls: honoured(kustomize.insecure_kubeconfig_tls),
             },
             sops_age_secret: kustomize.sops_age_secret,
+            vault_map: kustomize.sops_vault_configmap,
+            clouds: clouds::clouds(cloud_identity),
+            token_cache: Size {
+                most: shared.token_cache_max_size,
+                longest: shared.token_cache_max_duration.min(Size::default().longest),
+            },
             default_decryption_account: kustomize.default_decryption_service_account,
             default_kubeconfig_account: kustomize.default_kubeconfig_service_account,
             retention: Retention {
                 age: source.artifact_retention_ttl,
                 records: source.artifact_retention_records,
             },
+            digest: source.artifact_digest_algo,
+            ssh: Algorithms::parse(&source.ssh_kex_algos, &source.ssh_hostkey_algos)
+                .map_err(|error| error.to_string())?,
             events_address: shared
                 .events_addr
                 .or_else(|| env::EVENTS_ADDR.text())

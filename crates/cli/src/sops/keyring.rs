@@ -16,7 +16,7 @@ use crate::sops::call::Call;
 use crate::sops::settings;
 use crate::sops::stop::{Code, Stop};
 
-mod cloud;
+pub(crate) mod cloud;
 mod gather;
 mod hints;
 mod prompt;

@@ -2,46 +2,31 @@
 //!
 //! Follows: the authentication options of source-controller, in their order and words.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use sealfast_k8s::flux::git_repository::Spec;
+use jiff::Timestamp;
+use sealfast_k8s::flux::git_repository::GitRepository;
 use sealfast_source::git::ssh::{KeyState, Login, key_state};
 use sealfast_source::git::{Auth, ClientCertificate, Proxy, Request};
-use sealfast_source::provider::github::{self, App, Token};
+use sealfast_source::provider::codecommit;
+use sealfast_source::provider::github::{self, App};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::gates::Gate;
+use crate::identity::cache::{Lent, Token};
+use crate::identity::{Account, Error as Unknown, Identities, Who};
+use crate::source::Shared;
 use crate::source::report::Failure;
 use crate::source::secret::Secret;
 
-/// A token is bought anew so long before it ends.
-const MARGIN: SignedDuration = SignedDuration::from_mins(5);
-/// Tokens that are remembered.
-const REMEMBERED: usize = 100;
+/// What metrics call the purpose of a token.
+const OPERATION: &str = "reconcile";
+/// What a token for Azure DevOps is asked for.
+const DEV_OPS: &str = "499b84ac-1321-427f-aa17-267ca6975798/.default";
 /// Characters of a proxy's address.
 const LONGEST_PROXY: usize = 2048;
 /// What marks the Secret of a GitHub App.
 const APP: &str = "githubAppID";
-
-/// Tokens that were bought, by the Secret (with its version) that bought them.
-#[derive(Debug, Default)]
-pub struct Tokens(Mutex<HashMap<String, Token>>);
-
-impl Tokens {
-    fn find(&self, key: &str, now: Timestamp) -> Option<Token> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).filter(|token| token.expires.duration_since(now) > MARGIN).cloned()
-    }
-
-    fn keep(&self, key: String, token: Token) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(key, token);
-    }
-}
 
 /// Sets what the entries of a Secret say about authentication.
 ///
@@ -116,22 +101,36 @@ fn ssh(
 /// InvalidProviderConfiguration, FeatureGateDisabled, or AuthenticationFailed when no token can be had.
 pub(super) async fn provide(
     request: &mut Request,
-    spec: &Spec,
+    typed: &GitRepository,
     secret: Option<&Secret>,
-    tokens: &Tokens,
+    shared: &Shared,
 ) -> Result<(), Failure> {
     let misconfigured = "InvalidProviderConfiguration";
     let no_app = "secretRef with github app data must be specified when provider is set to github";
     let has_app = secret.is_some_and(|secret| secret.bytes(APP).is_some());
-    match (spec.provider.as_deref(), secret) {
+    let not_configured = |error: Unknown| {
+        Failure::authentication(format!("failed to configure authentication options: {}", error.chain()))
+    };
+    match (typed.spec.provider.as_deref(), secret) {
         (Some("github"), None) => Err(Failure::stalled(misconfigured, no_app)),
         (Some("github"), Some(_)) if !has_app => Err(Failure::fetch(misconfigured, no_app)),
         (Some("github"), Some(secret)) => {
-            let token = token(request, secret, tokens).await?;
-            request.auth = Auth::Basic { username: github::USER.to_owned(), password: token.secret };
+            let bought = app_token(request, secret, &asker(typed, request, None), &shared.identities).await;
+            let password = bought.map_err(not_configured)?;
+            request.auth = Auth::Basic { username: github::USER.to_owned(), password };
             Ok(())
         }
-        (Some(provider @ ("azure" | "aws")), _) => Err(unavailable(provider, spec)),
+        (Some(provider @ ("azure" | "aws")), _) => {
+            let account = account(typed, shared).await?.map_err(not_configured)?;
+            let who = asker(typed, request, account);
+            let cloud = if provider == "aws" {
+                code_commit(request, &who, &shared.identities).await
+            } else {
+                dev_ops(&who, &shared.identities).await
+            };
+            request.auth = cloud.map_err(not_configured)?;
+            Ok(())
+        }
         (_, Some(secret)) if has_app => Err(Failure::fetch(
             misconfigured,
             format!("secretRef '{}' has github app data but provider is not set to github", secret.place),
@@ -140,29 +139,71 @@ pub(super) async fn provide(
     }
 }
 
-fn unavailable(provider: &str, spec: &Spec) -> Failure {
-    if spec.service_account_name.as_deref().is_some_and(|name| !name.is_empty()) {
-        let text = "to use spec.serviceAccountName for provider authentication please enable the ObjectLevelWorkloadIdentity feature gate in the controller";
-        return Failure::stalled("FeatureGateDisabled", text);
-    }
-    Failure::authentication(format!(
-        "failed to configure authentication options: this build has no credentials for provider '{provider}'"
-    ))
+fn asker(typed: &GitRepository, request: &Request, account: Option<Account>) -> Who {
+    let (namespace, name) = (typed.metadata.namespace.clone(), typed.metadata.name.clone());
+    Who { kind: "GitRepository", namespace, name, account, proxy: request.proxy.clone() }
 }
 
-async fn token(request: &Request, secret: &Secret, tokens: &Tokens) -> Result<Token, Failure> {
+/// The account that a source names, else the one that the operator gave for all. The outer error is about the gate.
+async fn account(
+    typed: &GitRepository,
+    shared: &Shared,
+) -> Result<Result<Option<Account>, Unknown>, Failure> {
+    let named = typed.spec.service_account_name.as_deref().filter(|name| !name.is_empty());
+    let gate = shared.options.gates.has(Gate::ObjectLevelWorkloadIdentity);
+    let name = match (named, &shared.options.default_service_account) {
+        (Some(_), _) if !gate => {
+            let text = "to use spec.serviceAccountName for provider authentication please enable the ObjectLevelWorkloadIdentity feature gate in the controller";
+            return Err(Failure::stalled("FeatureGateDisabled", text));
+        }
+        (Some(name), _) => name,
+        (None, Some(name)) if gate => name,
+        (None, _) => return Ok(Ok(None)),
+    };
+    Ok(shared.identities.account(&typed.metadata.namespace, name).await.map(Some))
+}
+
+/// Signs the address with credentials of AWS.
+async fn code_commit(request: &Request, who: &Who, identities: &Identities) -> Result<Auth, Unknown> {
+    let other = |error: sealfast_source::error::Error| Unknown::Other { reason: error.chain() };
+    let region = codecommit::region(&request.address).map_err(other)?;
+    let keys = identities.aws(who, &region, OPERATION).await.map_err(|error| Unknown::Other {
+        reason: format!("failed to get access token for Git repository: {}", error.chain()),
+    })?;
+    let credentials = codecommit::Credentials {
+        id: keys.access_key_id,
+        secret: keys.secret_access_key,
+        session: keys.session_token,
+    };
+    let signed = codecommit::sign(&request.address, &credentials, Timestamp::now()).map_err(other)?;
+    Ok(Auth::Basic { username: signed.0, password: signed.1 })
+}
+
+async fn dev_ops(who: &Who, identities: &Identities) -> Result<Auth, Unknown> {
+    let token = identities.azure(who, DEV_OPS, OPERATION).await.map_err(|error| Unknown::Other {
+        reason: format!("failed to get access token for Git repository: {}", error.chain()),
+    })?;
+    Ok(Auth::Bearer(token))
+}
+
+async fn app_token(
+    request: &Request,
+    secret: &Secret,
+    who: &Who,
+    identities: &Identities,
+) -> Result<SecretString, Unknown> {
     let now = Timestamp::now();
-    if let Some(token) = tokens.find(&secret.version, now) {
-        return Ok(token);
-    }
-    let failed =
-        |text: String| Failure::authentication(format!("failed to configure authentication options: {text}"));
+    let failed = |reason: String| Unknown::Other { reason };
     let app = App::read(|key| secret.text(key)).map_err(|error| failed(error.chain()))?;
     let request = request.clone();
-    let bought = tokio::task::spawn_blocking(move || app.token(&request, now)).await;
-    let token = bought.map_err(|panic| failed(panic.to_string()))?.map_err(|error| failed(error.chain()))?;
-    tokens.keep(secret.version.clone(), token.clone());
-    Ok(token)
+    let buy = async {
+        let bought = tokio::task::spawn_blocking(move || app.token(&request, now)).await;
+        let token =
+            bought.map_err(|panic| failed(panic.to_string()))?.map_err(|error| failed(error.chain()))?;
+        let left = u64::try_from(token.expires.duration_since(now).as_secs()).unwrap_or_default();
+        Ok(Lent { token: Token::Text(token.secret), lasts: Duration::from_secs(left) })
+    };
+    identities.remembered(who, &secret.version, OPERATION, buy).await
 }
 
 /// Reads the way through a proxy.

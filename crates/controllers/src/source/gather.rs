@@ -10,9 +10,9 @@ use sealfast_source::git::{Reference, Request};
 use sealfast_source::url::Address;
 use sealfast_source::verify::{Keys, Mode};
 
-use crate::source::credentials::{self, Tokens};
 use crate::source::report::{Failure, Retry};
 use crate::source::secret::Secret;
+use crate::source::{Shared, credentials};
 
 /// What a fetch is to bring.
 pub struct Wanted {
@@ -33,13 +33,12 @@ pub struct Wanted {
 /// # Errors
 /// What the person has to mend, or what is not there yet.
 pub async fn gather(
-    client: &Client,
-    tokens: &Tokens,
+    shared: &Shared,
     typed: &GitRepository,
     stored: Option<Artifact>,
     settled: bool,
 ) -> Result<Wanted, Failure> {
-    let spec = &typed.spec;
+    let (client, spec) = (&shared.client, &typed.spec);
     let namespace = &typed.metadata.namespace;
     let proxy = match &spec.proxy_secret_ref {
         Some(name) => Some(credentials::proxy(&proxy_secret(client, namespace, &name.name).await?)?),
@@ -48,7 +47,8 @@ pub async fn gather(
     let address = Address::parse(&spec.url).map_err(|error| {
         Failure::stalled("URLInvalid", format!("failed to parse url '{}': {error}", bare(&spec.url)))
     })?;
-    let mut request = Request { proxy, ..Request::new(address, reference(spec)) };
+    let ssh = shared.options.ssh.clone();
+    let mut request = Request { proxy, ssh, ..Request::new(address, reference(spec)) };
     request.submodules = spec.recurse_submodules;
     request.timeout = spec
         .timeout
@@ -60,7 +60,7 @@ pub async fn gather(
         None => None,
     };
     credentials::authenticate(&mut request, secret.as_ref())?;
-    credentials::provide(&mut request, spec, secret.as_ref(), tokens).await?;
+    credentials::provide(&mut request, typed, secret.as_ref(), shared).await?;
     let included = included(client, namespace, &spec.include).await?;
     let signatures = match spec.verify.as_ref().and_then(|verify| Some((mode(verify)?, verify))) {
         Some((mode, verify)) => Some((mode, keys(client, namespace, verify).await)),

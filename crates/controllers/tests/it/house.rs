@@ -122,11 +122,22 @@ impl House {
         name: &str,
         holds: impl Fn(&Value) -> bool,
     ) -> Result<Value> {
+        self.until_any(&kustomizations(), namespace, name, holds).await
+    }
+
+    /// Waits until an object satisfies a condition, and returns it.
+    pub(crate) async fn until_any(
+        &self,
+        gvk: &GroupVersionKind,
+        namespace: &str,
+        name: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
         let began = Instant::now();
         let mut last = Value::Null;
         while began.elapsed() < PATIENCE {
             // The server may be away just now.
-            if let Ok(Some(object)) = self.client.find(&kustomizations(), namespace, name).await {
+            if let Ok(Some(object)) = self.client.find(gvk, namespace, name).await {
                 if holds(&object) {
                     return Ok(object);
                 }

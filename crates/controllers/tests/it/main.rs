@@ -5,6 +5,9 @@
 mod election;
 mod faults;
 mod house;
+mod identities;
+mod kills;
 mod macs;
 mod relay;
+mod replica;
 mod tenants;

@@ -10,6 +10,7 @@ use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, RequestContent, Transport};
+use azure_core::time::OffsetDateTime;
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
     ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
@@ -21,7 +22,7 @@ use azure_security_keyvault_keys::models::{
 use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::{Access, Key, Login, SERVICE, Wrapped};
@@ -190,6 +191,23 @@ impl Key<'_> {
     }
 }
 
+/// A token that is there.
+#[derive(Debug)]
+struct Given(SecretString);
+
+#[async_trait::async_trait]
+impl TokenCredential for Given {
+    async fn get_token(
+        &self,
+        _scopes: &[&str],
+        _options: Option<TokenRequestOptions<'_>>,
+    ) -> Result<AccessToken, AzureError> {
+        // When it ends is known to who got it; a client lives for less than that.
+        let soon = OffsetDateTime::now_utc() + Duration::from_secs(3600);
+        Ok(AccessToken::new(self.0.expose_secret().to_owned(), soon))
+    }
+}
+
 /// Credentials of which nobody knows whether there are any.
 #[derive(Debug)]
 struct Impatient(Arc<dyn TokenCredential>);
@@ -255,5 +273,6 @@ fn credential(login: &Login, options: &ClientOptions) -> Result<Arc<dyn TokenCre
             tenant_id: tenant.clone(),
             ..AzureCliCredentialOptions::default()
         }))?,
+        Login::Token(token) => Arc::new(Given(token.clone())),
     })
 }

@@ -17,7 +17,7 @@ use secrecy::ExposeSecret as _;
 
 use super::remote::Way;
 use super::verdict::{Said, Verdict};
-use super::{Auth, Proxy, Request, trust};
+use super::{Auth, Request, trust};
 use crate::error::{Error, chain};
 
 /// Makes the way to the remote of a request.
@@ -302,7 +302,7 @@ pub(crate) fn builder(request: &Request) -> Result<blocking::ClientBuilder, Erro
         builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(setting("tls.crt"))?);
     }
     if let Some(proxy) = &request.proxy {
-        builder = builder.proxy(through(proxy)?);
+        builder = builder.proxy(proxy.for_clients().map_err(setting("proxy"))?);
     }
     Ok(builder)
 }
@@ -334,14 +334,6 @@ fn authorization(request: &Request) -> Result<Option<HeaderValue>, Error> {
     let mut value = HeaderValue::from_str(&text).map_err(setting("credentials"))?;
     value.set_sensitive(true);
     Ok(Some(value))
-}
-
-fn through(proxy: &Proxy) -> Result<reqwest::Proxy, Error> {
-    let mut all = reqwest::Proxy::all(&proxy.address).map_err(setting("proxy"))?;
-    if let Some((user, password)) = &proxy.user {
-        all = all.basic_auth(user, password.expose_secret());
-    }
-    Ok(all)
 }
 
 fn setting<E: std::error::Error + Send + Sync + 'static>(setting: &'static str) -> impl FnOnce(E) -> Error {

@@ -11,6 +11,8 @@ use gix::protocol::transport::Protocol;
 use gix::protocol::transport::client::git::ConnectMode;
 use gix::protocol::transport::client::git::blocking_io::Connection;
 use russh::client::{self, AuthResult, Handle};
+use russh::kex;
+use russh::keys::ssh_key::Algorithm;
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKey, decode_secret_key};
 use russh::{Channel, ChannelMsg, Preferred};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -36,6 +38,36 @@ pub struct Login {
     pub password: Option<SecretString>,
     /// Text of a `known_hosts` file.
     pub known_hosts: String,
+}
+
+/// What an SSH client offers, the best first; what is usual when a list is empty.
+#[derive(Clone, Debug, Default)]
+pub struct Algorithms {
+    exchange: Vec<kex::Name>,
+    host_keys: Vec<Algorithm>,
+}
+
+impl Algorithms {
+    /// Reads the names of key exchanges and of host key algorithms.
+    ///
+    /// # Errors
+    /// [`Error::SshAlgorithm`] with the first that is not known.
+    pub fn parse(exchange: &[String], host_keys: &[String]) -> Result<Self, Error> {
+        let unknown = |what, name: &str| Error::SshAlgorithm { what, name: name.to_owned() };
+        let exchange = exchange.iter().map(|name| {
+            // Without an exchange there is no secret.
+            let known = kex::Name::try_from(name.as_str()).ok().filter(|known| *known != kex::NONE);
+            known.ok_or_else(|| unknown("key exchange", name))
+        });
+        let host_keys = host_keys.iter().map(|name| {
+            let known = Algorithm::new(name).ok().filter(|known| !matches!(known, Algorithm::Other(_)));
+            known.ok_or_else(|| unknown("host key algorithm", name))
+        });
+        Ok(Self {
+            exchange: exchange.collect::<Result<_, _>>()?,
+            host_keys: host_keys.collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 /// Whether a private key can be used as it is.
@@ -102,6 +134,7 @@ struct Job {
     path: String,
     key: Arc<PrivateKey>,
     hosts: HostKeys,
+    algorithms: Algorithms,
     proxy: Option<Proxy>,
     verdict: Verdict,
 }
@@ -125,6 +158,7 @@ impl Job {
             path: crate::url::plain(request.address.bare().path()),
             key: Arc::new(key),
             hosts,
+            algorithms: request.ssh.clone(),
             proxy: request.proxy.clone(),
             verdict: verdict.clone(),
         })
@@ -148,7 +182,14 @@ impl Job {
     }
 
     fn config(&self) -> client::Config {
-        let preferred = Preferred { key: Cow::Owned(self.hosts.algorithms()), ..Preferred::DEFAULT };
+        let mut preferred = Preferred { key: Cow::Owned(self.hosts.algorithms()), ..Preferred::DEFAULT };
+        if !self.algorithms.host_keys.is_empty() {
+            preferred.key = Cow::Owned(self.algorithms.host_keys.clone());
+        }
+        if !self.algorithms.exchange.is_empty() {
+            let extensions = [kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
+            preferred.kex = Cow::Owned([self.algorithms.exchange.as_slice(), &extensions].concat());
+        }
         client::Config { preferred, nodelay: true, ..client::Config::default() }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use sealfast_source::archive::unpack::{Limits, unpack};
 use sealfast_source::archive::{hex, pack, write_tar};
+use sealfast_source::digest::Algorithm;
 use sealfast_source::error::Error;
 use sealfast_source::tree::{Directory, Entry, Memory};
 use sealfast_testkit::place;
@@ -46,7 +47,7 @@ fn what_was_packed_comes_back() -> Result<()> {
     files.add("run", Entry::File { bytes: b"#!/bin/sh\n".to_vec(), executable: true });
     files.add("link", Entry::Link { target: "run".to_owned() });
     let mut packed = Vec::new();
-    let facts = pack(&files, None, &mut packed)?;
+    let facts = pack(&files, None, &mut packed, Algorithm::Sha256)?;
     assert_eq!(facts.size, packed.len() as u64);
     assert_eq!(packed[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
     let back = unpack(packed.as_slice(), &Limits::default())?;
@@ -60,7 +61,7 @@ fn limits_and_paths_are_kept() -> Result<()> {
     let mut files = Memory::default();
     files.add("big", Entry::File { bytes: vec![0; 100_000], executable: false });
     let mut packed = Vec::new();
-    pack(&files, None, &mut packed)?;
+    pack(&files, None, &mut packed, Algorithm::Sha256)?;
     let few = Limits { bytes: 1000, ..Limits::default() };
     assert!(matches!(unpack(packed.as_slice(), &few), Err(Error::TooLarge { .. })));
     let none = Limits { entries: 1, ..Limits::default() };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use sealfast_source::archive::pack;
 use sealfast_source::archive::unpack::{Limits, unpack};
+use sealfast_source::digest::Algorithm;
 use sealfast_source::ignore::{FILE, Rules};
 use sealfast_source::tree::{Entry, Memory, Tree as _};
 use sealfast_source::url::Address;
@@ -45,7 +46,7 @@ fn archives_are_bounded_safe_and_survive_a_round_trip() -> Result<()> {
         let safe = |path: &String| path.split('/').all(|part| !matches!(part, "" | "." | ".."));
         assert!(files.entries.keys().all(safe), "{}", path.display());
         let mut packed = Vec::new();
-        pack(&files, Some("!*"), &mut packed)?;
+        pack(&files, Some("!*"), &mut packed, Algorithm::Sha256)?;
         assert_eq!(unpack(packed.as_slice(), &Limits::default())?, files, "{}", path.display());
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use sealfast_source::git::ssh::{KeyState, Login, key_state};
+use sealfast_source::git::ssh::{Algorithms, KeyState, Login, key_state};
 use sealfast_source::git::{Auth, Fetched, Reference, Request, fetch};
 use sealfast_source::url::Address;
 use sealfast_testkit::git::Server;
@@ -120,5 +120,40 @@ fn a_silent_host_is_left_in_time() -> Result<()> {
     let start = Instant::now();
     assert!(failure(&wanted)?.ends_with("context deadline exceeded"));
     assert!(start.elapsed() < Duration::from_secs(10));
+    Ok(())
+}
+
+#[test]
+fn algorithms_are_offered_as_they_are_listed() -> Result<()> {
+    let server = Server::start()?;
+    server.create("repo")?;
+    server.commit("repo", "main", &[("a", b"1")], "one")?;
+    let sshd = Sshd::start(&server, &["ed25519", "ecdsa-256"])?;
+    let identity = sshd.identity("ed25519", "", "OPENSSH")?;
+    let known = format!("{}{}", sshd.known_hosts("ed25519")?, sshd.known_hosts("ecdsa-256")?);
+    let offer = |exchange: &[&str], keys: &[&str]| {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        Algorithms::parse(&owned(exchange), &owned(keys))
+    };
+    let mut wanted = request(&sshd.url("repo"), login(&identity, &known))?;
+    for (exchange, keys) in [
+        (["ecdh-sha2-nistp384"].as_slice(), [].as_slice()),
+        (&["curve25519-sha256", "diffie-hellman-group14-sha256"], &["ecdsa-sha2-nistp256"]),
+        (&[], &["ssh-ed25519"]),
+    ] {
+        wanted.ssh = offer(exchange, keys)?;
+        revision(&wanted)?;
+    }
+    // What the server lacks is not replaced by something that was not listed.
+    for (exchange, keys) in
+        [(["diffie-hellman-group1-sha1"].as_slice(), [].as_slice()), (&[], &["rsa-sha2-512"])]
+    {
+        wanted.ssh = offer(exchange, keys)?;
+        let text = failure(&wanted)?;
+        assert!(text.contains("ssh: handshake failed"), "{text}");
+    }
+    for (exchange, keys) in [(["none"].as_slice(), [].as_slice()), (&["x"], &[]), (&[], &["ssh-x"])] {
+        assert!(offer(exchange, keys).is_err(), "{exchange:?} {keys:?}");
+    }
     Ok(())
 }

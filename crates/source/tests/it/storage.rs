@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use sealfast_source::archive::pack;
+use sealfast_source::digest::Algorithm;
 use sealfast_source::error::Error;
 use sealfast_source::storage::{Retention, Storage};
 use sealfast_source::tree::{Entry, Item, Memory, Tree};
@@ -112,9 +113,9 @@ impl Write for Full {
 fn a_full_disk_is_an_error_at_every_byte() -> anyhow::Result<()> {
     let tree = files("a: 1\n");
     let mut whole = Vec::new();
-    let size = pack(&tree, None, &mut whole)?.size;
+    let size = pack(&tree, None, &mut whole, Algorithm::Sha256)?.size;
     for room in 0..usize::try_from(size)? {
-        let found = pack(&tree, None, Full(room)).err().map(|error| error.chain());
+        let found = pack(&tree, None, Full(room), Algorithm::Sha256).err().map(|error| error.chain());
         assert!(found.is_some_and(|text| text.contains("no storage space")), "room for {room} of {size}");
     }
     Ok(())
@@ -135,5 +136,25 @@ fn what_was_verified_is_verified_again_when_it_looks_otherwise() -> anyhow::Resu
     bytes[last] ^= 1;
     std::fs::write(&absolute, bytes)?;
     assert!(matches!(storage.verify_once(&path, &stored.digest), Err(Error::Digest { .. })));
+    Ok(())
+}
+
+#[test]
+fn every_algorithm_is_kept_and_verified() -> anyhow::Result<()> {
+    let folder = Scratch::new()?;
+    let tree = files("a: 1\n");
+    for algorithm in Algorithm::ALL {
+        let root = folder.join(algorithm.name());
+        let storage = Storage::open(&root, Retention::default())?.digesting(algorithm);
+        let stored = storage.keep("gitrepository/a/b/c.tar.gz", &tree, None)?;
+        assert!(stored.digest.starts_with(&format!("{algorithm}:")), "{}", stored.digest);
+        // Another algorithm later does not make old files wrong.
+        let later = Storage::open(&root, Retention::default())?;
+        later.verify(&stored.path, &stored.digest)?;
+        std::fs::write(root.join(&stored.path), b"other")?;
+        assert!(later.verify(&stored.path, &stored.digest).is_err(), "{algorithm}");
+        let named = storage.keep_by_digest("ExternalArtifact", "a", "b", &tree)?;
+        assert!(named.path.contains(named.digest.rsplit(':').next().unwrap_or_default()));
+    }
     Ok(())
 }

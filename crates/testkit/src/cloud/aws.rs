@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::wire::{Answer, Asked, Server, Wire};
-use super::{hide, show};
+use super::{hide, is_account, show};
 
 /// The id of the access key that may use the key and take on the role.
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
@@ -123,7 +123,10 @@ fn sts(asked: &Asked) -> Result<String> {
     let action = field("Action");
     match action.as_str() {
         "AssumeRole" => authenticate(asked, "sts")?,
-        "AssumeRoleWithWebIdentity" => ensure!(field("WebIdentityToken") == WORKLOAD, "InvalidIdentityToken"),
+        "AssumeRoleWithWebIdentity" => {
+            let token = field("WebIdentityToken");
+            ensure!(token == WORKLOAD || is_account(&token, "sts.amazonaws.com"), "InvalidIdentityToken");
+        }
         action => bail!("there is no action {action}"),
     }
     Ok(format!(

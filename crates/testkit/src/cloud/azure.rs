@@ -13,6 +13,7 @@ use rsa::{Oaep, RsaPrivateKey};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use super::is_account;
 use super::proxy::Proxy;
 use super::wire::{Answer, Asked, Server, Wire};
 
@@ -35,7 +36,11 @@ pub const KEY: &str = "sops";
 /// The newest version.
 pub const VERSION: &str = "0123456789abcdef0123456789abcdef";
 
+/// What repositories of Azure DevOps take.
+pub const DEV_OPS_TOKEN: &str = "token-for-repositories";
+
 const SCOPE: &str = "https://vault.azure.net/.default";
+const DEV_OPS: &str = "499b84ac-1321-427f-aa17-267ca6975798/.default";
 const TOKEN: &str = "token-of-an-application";
 const MACHINE_TOKEN: &str = "token-of-a-machine";
 const VECTORS: &str = include_str!("../../vectors/azure.json");
@@ -165,18 +170,23 @@ fn token(asked: &Asked) -> Result<Value> {
     ensure!(asked.method == "POST", "another method");
     ensure!(asked.form("grant_type").as_deref() == Some("client_credentials"), "AADSTS70003: grant type");
     ensure!(asked.form("client_id").as_deref() == Some(CLIENT), "AADSTS700016: no such application");
-    ensure!(asked.form("scope").as_deref() == Some(SCOPE), "AADSTS70011: scope {:?}", asked.form("scope"));
+    let given = match asked.form("scope").as_deref() {
+        Some(SCOPE) => TOKEN,
+        Some(DEV_OPS) => DEV_OPS_TOKEN,
+        scope => bail!("AADSTS70011: scope {scope:?}"),
+    };
     match (asked.form("client_secret"), asked.form("client_assertion")) {
         (Some(secret), None) => ensure!(secret == SECRET, "AADSTS7000215: Invalid client secret provided"),
         (None, Some(assertion)) => {
             let kind = asked.form("client_assertion_type");
             let wanted = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
             ensure!(kind.as_deref() == Some(wanted), "AADSTS50027: assertion type");
-            ensure!(assertion == ASSERTION, "AADSTS70021: No matching federated identity record");
+            let is_known = assertion == ASSERTION || is_account(&assertion, "api://AzureADTokenExchange");
+            ensure!(is_known, "AADSTS70021: No matching federated identity record");
         }
         _ => bail!("AADSTS7000218: the request has neither secret nor assertion"),
     }
-    Ok(json!({ "token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": TOKEN }))
+    Ok(json!({ "token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": given }))
 }
 
 fn machine(asked: &Asked) -> Result<Value> {

@@ -14,12 +14,18 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::wire::{Answer, Asked, Server, Wire};
-use super::{hide, show};
+use super::{hide, is_account, show};
 
 /// The token that a refresh token of `gcloud` is good for.
 const USER_TOKEN: &str = "token-of-a-user";
 const EXCHANGED_TOKEN: &str = "token-of-a-workload";
 const MACHINE_TOKEN: &str = "token-of-a-machine";
+const FEDERATED_TOKEN: &str = "token-of-an-account-of-a-cluster";
+const IMPERSONATED_TOKEN: &str = "token-of-an-account-of-google";
+/// The account of Google that an account of the cluster may be.
+pub const EMAIL: &str = "keys@example.iam.gserviceaccount.com";
+/// The workload identity provider.
+pub const PROVIDER: &str = "projects/1/locations/global/workloadIdentityPools/p/providers/q";
 /// A token that the service takes from whoever has it.
 pub const PLAIN_TOKEN: &str = "token-of-somebody";
 /// What a workload shows to get a token.
@@ -141,6 +147,7 @@ fn answer(asked: &Asked, open: Open, account: &RsaPublicKey) -> Answer {
     let result = match asked.path.as_str() {
         "/token" => refresh(asked),
         "/sts/v1/token" => exchange(asked),
+        path if path.starts_with("/v1/projects/-/serviceAccounts/") => impersonate(asked),
         path if path.starts_with("/computeMetadata/v1/") => metadata(asked),
         _ => {
             let who = if open == Open::ToAll { Ok(()) } else { authenticate(asked, account) };
@@ -151,6 +158,10 @@ fn answer(asked: &Asked, open: Open, account: &RsaPublicKey) -> Answer {
         }
     };
     match result {
+        // The metadata server has plain texts.
+        Ok(Value::String(body)) => {
+            Answer { status: 200, headers: vec![("content-type", "application/text".to_owned())], body }
+        }
         Ok(body) => Answer::ok(&body),
         Err(error) => refusal(400, "INVALID_ARGUMENT", &error),
     }
@@ -181,17 +192,35 @@ fn refresh(asked: &Asked) -> Result<Value> {
 fn exchange(asked: &Asked) -> Result<Value> {
     for (name, wanted) in [
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-        ("audience", AUDIENCE),
         ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
         ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
-        ("subject_token", WORKLOAD),
         ("scope", SCOPE),
     ] {
         ensure!(asked.form(name).as_deref() == Some(wanted), "invalid_request: {name}");
     }
-    let mut token = token(EXCHANGED_TOKEN);
+    let proof = asked.form("subject_token").unwrap_or_default();
+    let pool = "example.svc.id.goog";
+    let cluster = "https://container.googleapis.com/v1/projects/example/locations/europe-west1/clusters/one";
+    let given = match asked.form("audience").as_deref() {
+        Some(AUDIENCE) if proof == WORKLOAD => EXCHANGED_TOKEN,
+        Some(AUDIENCE) if is_account(&proof, AUDIENCE) => FEDERATED_TOKEN,
+        Some(audience) if audience == format!("identitynamespace:{pool}:{cluster}") => {
+            ensure!(is_account(&proof, pool), "invalid_grant: another account");
+            FEDERATED_TOKEN
+        }
+        audience => bail!("invalid_grant: audience {audience:?}"),
+    };
+    let mut token = token(given);
     token["issued_token_type"] = "urn:ietf:params:oauth:token-type:access_token".into();
     Ok(token)
+}
+
+fn impersonate(asked: &Asked) -> Result<Value> {
+    ensure!(asked.path.ends_with(&format!("/{EMAIL}:generateAccessToken")), "there is no {}", asked.path);
+    let token = asked.header("authorization").strip_prefix("Bearer ");
+    ensure!(token == Some(FEDERATED_TOKEN), "PERMISSION_DENIED: iam.serviceAccounts.getAccessToken");
+    ensure!(asked.json()?["scope"] == json!([SCOPE]), "another scope");
+    Ok(json!({ "accessToken": IMPERSONATED_TOKEN, "expireTime": "2100-01-01T00:00:00Z" }))
 }
 
 fn metadata(asked: &Asked) -> Result<Value> {
@@ -199,6 +228,9 @@ fn metadata(asked: &Asked) -> Result<Value> {
     match asked.path.trim_start_matches("/computeMetadata/v1/") {
         "instance/service-accounts/default/token" => Ok(token(MACHINE_TOKEN)),
         "universe/universe-domain" => Ok("googleapis.com".into()),
+        "project/project-id" => Ok("example".into()),
+        "instance/attributes/cluster-location" => Ok("europe-west1".into()),
+        "instance/attributes/cluster-name" => Ok("one".into()),
         path => bail!("there is no {path}"),
     }
 }
@@ -209,7 +241,7 @@ fn token(text: &str) -> Value {
 
 fn authenticate(asked: &Asked, account: &RsaPublicKey) -> Result<()> {
     let token = asked.header("authorization").strip_prefix("Bearer ").context("there is no token")?;
-    if [USER_TOKEN, EXCHANGED_TOKEN, MACHINE_TOKEN, PLAIN_TOKEN].contains(&token) {
+    if [USER_TOKEN, EXCHANGED_TOKEN, IMPERSONATED_TOKEN, MACHINE_TOKEN, PLAIN_TOKEN].contains(&token) {
         return Ok(());
     }
     let claims = verified(token, account)?;

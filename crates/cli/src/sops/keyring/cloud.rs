@@ -19,7 +19,7 @@ use crate::sops::settings;
 /// Adds what opens and wraps keys of every service.
 pub(super) fn add(keyring: Keyring) -> Keyring {
     keyring
-        .with_vault(vault_access())
+        .with_vault(vault::Access { token: vault_token(), ..vault_way() })
         .with_aws_kms(aws_kms::Access {
             credentials: aws_kms::Credentials::Chain,
             endpoint: None,
@@ -30,7 +30,8 @@ pub(super) fn add(keyring: Keyring) -> Keyring {
         .with_huawei_kms(huawei())
 }
 
-fn vault_access() -> vault::Access {
+/// How every Vault is reached; without a token.
+pub(crate) fn vault_way() -> vault::Access {
     let usual = vault::Access::default();
     let allowed = env::SOPS_HC_VAULT_ALLOWLIST.text().map(|text| Allowed::parse(&text));
     let read = |path: PathBuf| std::fs::read(path).ok();
@@ -44,7 +45,6 @@ fn vault_access() -> vault::Access {
         _ => Verify::Certificate,
     };
     vault::Access {
-        token: vault_token(),
         namespace: env::VAULT_NAMESPACE.text(),
         // A list that does not read allows nothing.
         allowed: allowed.map_or(Allowed::All, |list| list.unwrap_or(Allowed::Prefixes(Vec::new()))),

@@ -1,0 +1,203 @@
+//! Tokens that were got, by who got them: a bounded number, for a bounded time.
+//!
+//! Follows: the token cache of fluxcd/pkg: a token is got anew after four fifths of its time.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use sealfast_keys::aws_kms::Keys;
+use secrecy::SecretString;
+
+use crate::identity::{Error, Who};
+use crate::metrics::{Metrics, labels};
+
+/// How much is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// So many tokens; none are remembered with 0.
+    pub most: usize,
+    /// No token for longer.
+    pub longest: Duration,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Size { most: 100, longest: Duration::from_secs(3600) }
+    }
+}
+
+/// What a cloud gave.
+#[derive(Clone)]
+pub enum Token {
+    /// An access key with its session.
+    Aws(Keys),
+    /// A token to show.
+    Text(SecretString),
+}
+
+/// A token, and for how long it holds.
+pub struct Lent {
+    /// The token.
+    pub token: Token,
+    /// From now on.
+    pub lasts: Duration,
+}
+
+struct Entry {
+    token: Token,
+    until: Instant,
+    used: Instant,
+}
+
+/// The tokens.
+pub struct Cache {
+    size: Size,
+    metrics: Arc<Metrics>,
+    entries: Mutex<HashMap<String, Entry>>,
+    /// Those that somebody is getting just now.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Cache {
+    /// A cache that counts what it does.
+    pub fn new(size: Size, metrics: Arc<Metrics>) -> Cache {
+        Cache { size, metrics, entries: Mutex::default(), turns: Mutex::default() }
+    }
+
+    /// A token that is remembered under the key, or a new one.
+    ///
+    /// # Errors
+    /// What getting a new one raises.
+    pub async fn get(
+        &self,
+        key: String,
+        who: &Who,
+        operation: &'static str,
+        make: impl Future<Output = Result<Lent, Error>>,
+    ) -> Result<Token, Error> {
+        if self.size.most == 0 {
+            return make.await.map(|lent| lent.token);
+        }
+        let turn = self.turns.lock().entry(key.clone()).or_default().clone();
+        let _turn = turn.lock().await;
+        if let Some(token) = self.find(&key) {
+            self.turns.lock().remove(&key);
+            self.count("cache_hit", who, operation, "success");
+            return Ok(token);
+        }
+        let made = make.await;
+        self.turns.lock().remove(&key);
+        self.count("cache_miss", who, operation, if made.is_ok() { "success" } else { "failure" });
+        let lent = made?;
+        self.keep(key, &lent);
+        Ok(lent.token)
+    }
+
+    /// The same, for tokens that are texts.
+    ///
+    /// # Errors
+    /// What getting a new one raises.
+    pub async fn text(
+        &self,
+        key: String,
+        who: &Who,
+        operation: &'static str,
+        make: impl Future<Output = Result<Lent, Error>>,
+    ) -> Result<SecretString, Error> {
+        match self.get(key, who, operation, make).await? {
+            Token::Text(text) => Ok(text),
+            Token::Aws(_) => Err(who.refused("these are credentials of AWS".to_owned())),
+        }
+    }
+
+    fn find(&self, key: &str) -> Option<Token> {
+        let mut entries = self.entries.lock();
+        let now = Instant::now();
+        entries.retain(|_, entry| entry.until > now);
+        self.show(entries.len());
+        let entry = entries.get_mut(key)?;
+        entry.used = now;
+        Some(entry.token.clone())
+    }
+
+    fn keep(&self, key: String, lent: &Lent) {
+        let mut entries = self.entries.lock();
+        if entries.len() >= self.size.most {
+            let oldest = entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
+            oldest.and_then(|key| entries.remove(&key));
+            self.metrics.add("gotk_token_cache_evictions_total", String::new(), 1.0);
+        }
+        let now = Instant::now();
+        let until = now + (lent.lasts.mul_f64(0.8)).min(self.size.longest);
+        entries.insert(key, Entry { token: lent.token.clone(), until, used: now });
+        self.show(entries.len());
+    }
+
+    fn show(&self, count: usize) {
+        self.metrics.set("gotk_token_cached_items", String::new(), count as f64);
+    }
+
+    fn count(&self, event: &str, who: &Who, operation: &str, status: &str) {
+        let by = labels(&[
+            ("event_type", event),
+            ("kind", who.kind),
+            ("name", &who.name),
+            ("namespace", &who.namespace),
+            ("operation", operation),
+        ]);
+        self.metrics.add("gotk_token_cache_events_total", by, 1.0);
+        self.metrics.add("gotk_token_cache_requests_total", labels(&[("status", status)]), 1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret as _;
+
+    fn who() -> Who {
+        Who { kind: "Kustomization", namespace: "ns".into(), name: "app".into(), account: None, proxy: None }
+    }
+
+    async fn get(cache: &Cache, key: &str, text: &str, seconds: u64) -> String {
+        let lent = Lent { token: Token::Text(text.to_owned().into()), lasts: Duration::from_secs(seconds) };
+        let got = cache.text(key.to_owned(), &who(), "decrypt_with_aws", async { Ok(lent) }).await;
+        got.map(|token| token.expose_secret().to_owned()).unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn the_one_used_least_lately_goes_and_everything_is_counted() {
+        let metrics = Arc::new(Metrics::default());
+        let cache = Cache::new(Size { most: 2, ..Size::default() }, Arc::clone(&metrics));
+        for (key, text, wanted) in
+            [("a", "1", "1"), ("b", "2", "2"), ("a", "3", "1"), ("c", "4", "4"), ("b", "5", "5")]
+        {
+            assert_eq!(get(&cache, key, text, 3600).await, wanted, "{key}");
+        }
+        let text = metrics.render();
+        for line in [
+            "gotk_token_cache_events_total{event_type=\"cache_hit\",kind=\"Kustomization\",name=\"app\",namespace=\"ns\",operation=\"decrypt_with_aws\"} 1",
+            "gotk_token_cache_requests_total{status=\"success\"} 5",
+            "gotk_token_cache_evictions_total 2",
+            "gotk_token_cached_items 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_remembered_beyond_its_time_or_without_room() {
+        let cache = Cache::new(Size::default(), Arc::default());
+        assert_eq!(get(&cache, "a", "1", 0).await, "1");
+        assert_eq!(get(&cache, "a", "2", 3600).await, "2");
+        let none = Cache::new(Size { most: 0, ..Size::default() }, Arc::default());
+        assert_eq!(get(&none, "a", "1", 3600).await, "1");
+        assert_eq!(get(&none, "a", "2", 3600).await, "2");
+        let short = Cache::new(Size { longest: Duration::ZERO, ..Size::default() }, Arc::default());
+        assert_eq!(get(&short, "a", "1", 3600).await, "1");
+        assert_eq!(get(&short, "a", "2", 3600).await, "2");
+    }
+}

@@ -1,0 +1,232 @@
+//! Opens documents with the keys of one object, and remembers unwrapped data keys.
+//!
+//! Follows: the words of kustomize-controller 1.9 for what does not open.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use sealfast_keys::keyring::Keyring;
+use sealfast_keys::unlock;
+use sealfast_sops::cipher::DataKey;
+use sealfast_sops::document::{EmitOptions, Encrypted, MacCheck};
+use sealfast_sops::error::{CipherError, Error as SopsError};
+use sealfast_sops::metadata::Metadata;
+use sealfast_sops::store::Format;
+use sha2::Digest;
+use zeroize::Zeroizing;
+
+use crate::kustomization::lending::Lending;
+use crate::kustomization::witness::Witness;
+
+/// How long an unwrapped data key may be used again.
+const KEPT: Duration = Duration::from_secs(10 * 60);
+/// How many of them at most.
+const MOST_KEPT: usize = 4096;
+
+/// Unwrapped data keys, each with those who may use it. A key is wiped when its time is over.
+#[derive(Default)]
+pub struct DataKeys {
+    known: Mutex<HashMap<Lock, (Arc<DataKey>, Instant)>>,
+}
+
+/// Who may use a data key, and the digest of its wrapped forms.
+type Lock = (String, [u8; 32]);
+
+impl DataKeys {
+    fn find(&self, identity: &str, wrapped: [u8; 32]) -> Option<Arc<DataKey>> {
+        let known = self.known.lock();
+        let (key, since) = known.get(&(identity.to_owned(), wrapped))?;
+        (since.elapsed() < KEPT).then(|| key.clone())
+    }
+
+    fn keep(self: &Arc<Self>, identity: &str, wrapped: [u8; 32], key: Arc<DataKey>) {
+        let mut known = self.known.lock();
+        if known.is_empty() {
+            tokio::spawn(Arc::clone(self).wipe());
+        }
+        if known.len() >= MOST_KEPT {
+            known.clear();
+        }
+        known.insert((identity.to_owned(), wrapped), (key, Instant::now()));
+    }
+
+    /// Lets keys go whose time is over, until there are none.
+    async fn wipe(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(KEPT / 4).await;
+            let mut known = self.known.lock();
+            known.retain(|_, (_, since)| since.elapsed() < KEPT);
+            if known.is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+/// Opens documents with one keyring; each data key is unwrapped once.
+pub struct Opener {
+    keyring: Keyring,
+    /// Who gives credentials that the keyring lacks.
+    lending: Option<Lending>,
+    keys: HashMap<[u8; 32], Arc<DataKey>>,
+    /// What earlier runs unwrapped, and who we are there.
+    known: Option<(Arc<DataKeys>, String)>,
+    /// Who takes note of what is opened.
+    pub(super) witness: Option<Arc<Mutex<Witness>>>,
+}
+
+/// Why a document did not open.
+#[derive(Debug)]
+pub struct Refused {
+    /// As the reference words it.
+    pub message: String,
+    /// The place in the document, and what to do.
+    pub hint: String,
+}
+
+impl Opener {
+    /// An opener with these keys. `known` is what runs with the very same keys unwrapped before, under their name.
+    pub fn new(keyring: Keyring, known: Option<(Arc<DataKeys>, String)>) -> Opener {
+        Opener { keyring, lending: None, keys: HashMap::new(), known, witness: None }
+    }
+
+    /// The same opener, with somebody who gives credentials of clouds.
+    pub fn lent(self, lending: Lending) -> Opener {
+        Opener { lending: Some(lending), ..self }
+    }
+
+    /// The same opener, with somebody who takes note of what it opens.
+    pub fn watched(self, witness: Arc<Mutex<Witness>>) -> Opener {
+        Opener { witness: Some(witness), ..self }
+    }
+
+    /// The data key of a document.
+    ///
+    /// # Errors
+    /// Why none of the keys opens it.
+    pub async fn key(&mut self, metadata: &Metadata) -> Result<Arc<DataKey>, Refused> {
+        let wrapped: [u8; 32] = sha2::Sha256::digest(format!("{:?}", metadata.key_groups)).into();
+        if let Some(key) = self.keys.get(&wrapped) {
+            return Ok(key.clone());
+        }
+        let known = self.known.as_ref().and_then(|(keys, identity)| keys.find(identity, wrapped));
+        let key = match known {
+            Some(key) => key,
+            None => self.unwrap(metadata, wrapped).await?,
+        };
+        self.keys.insert(wrapped, key.clone());
+        Ok(key)
+    }
+
+    async fn unwrap(&self, metadata: &Metadata, wrapped: [u8; 32]) -> Result<Arc<DataKey>, Refused> {
+        let key = Arc::new(self.unlocked(metadata).await.map_err(|why| Refused {
+            message: format!("cannot get sops data key: {why}"),
+            hint: format!(
+                "none of the keys in the decryption Secret opens it; add the private key of one of: {}",
+                metadata.master_keys().map(|key| key.identity_string()).collect::<Vec<_>>().join(", ")
+            ),
+        })?);
+        if let Some((keys, identity)) = &self.known {
+            keys.keep(identity, wrapped, key.clone());
+        }
+        Ok(key)
+    }
+
+    /// With what is at hand first, then with what is lent.
+    async fn unlocked(&self, metadata: &Metadata) -> Result<DataKey, String> {
+        let options = unlock::Options::default();
+        let first = match unlock::data_key(metadata, &self.keyring, &options).await {
+            Ok(key) => return Ok(key),
+            Err(failure) => failure,
+        };
+        let lent = match &self.lending {
+            Some(lending) => lending.lend(&self.keyring, metadata).await,
+            None => None,
+        };
+        let Some((keyring, problems)) = lent else { return Err(first.report()) };
+        unlock::data_key(metadata, &keyring, &options).await.map_err(|failure| {
+            let why = problems.iter().map(|problem| format!("\n\n{problem}")).collect::<String>();
+            format!("{}{why}", failure.report())
+        })
+    }
+
+    /// Opens text from one format into another.
+    ///
+    /// # Errors
+    /// What did not open, and where.
+    pub async fn text(
+        &mut self,
+        content: &[u8],
+        from: Format,
+        to: Format,
+        check: MacCheck,
+    ) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        let encrypted = Encrypted::load(content, from).map_err(|e| unreadable(from, &e))?;
+        let key = self.key(encrypted.metadata()).await?;
+        let sealed = self.witness.is_some().then(|| encrypted.branches().to_vec());
+        let decrypted = encrypted.decrypt(&key, check).map_err(|e| unopened(&e))?;
+        if let (Some(witness), Some(sealed)) = (&self.witness, sealed) {
+            witness.lock().compare_trees(&sealed, decrypted.plain.branches());
+        }
+        let out = decrypted.plain.emit(to, &EmitOptions::default()).map_err(|e| Refused {
+            message: format!("failed to emit encrypted {} file as decrypted {}: {e}", name(from), name(to)),
+            hint: "give the data key an ending that fits its content".to_owned(),
+        })?;
+        Ok(Zeroizing::new(out.expose().to_vec()))
+    }
+}
+
+fn name(format: Format) -> &'static str {
+    match format {
+        Format::Binary => "binary",
+        Format::Dotenv => "dotenv",
+        Format::Ini => "INI",
+        Format::Json => "JSON",
+        Format::Yaml => "YAML",
+    }
+}
+
+/// The reference's words for a document that cannot be read.
+pub(super) fn unreadable(format: Format, error: &SopsError) -> Refused {
+    Refused {
+        message: format!("failed to load encrypted {} data: {error}", name(format)),
+        hint: "the `sops` block is damaged: encrypt the file again".to_owned(),
+    }
+}
+
+/// The reference's words for a value that does not open, and ours for where it is.
+pub(super) fn unopened(error: &SopsError) -> Refused {
+    let (cause, hint) = match error {
+        SopsError::Decrypt { path, source: CipherError::Authentication } => (
+            "Could not decrypt value: Could not decrypt with AES_GCM: cipher: message authentication failed"
+                .to_owned(),
+            format!(
+                "the value at `{path}` was changed, moved or renamed after encryption: restore it from Git or encrypt it again"
+            ),
+        ),
+        SopsError::Decrypt { path, source: CipherError::Format { .. } } => (
+            "Could not decrypt value: Input string <redacted> does not match sops' data format".to_owned(),
+            format!(
+                "the value at `{path}` is in the clear, but the document's encrypted_regex says it should be encrypted: encrypt the file again, narrow encrypted_regex, or bring the value in by an encrypted patch"
+            ),
+        ),
+        SopsError::Decrypt { path, source } => {
+            (format!("Could not decrypt value: {source}"), format!("look at the value at `{path}`"))
+        }
+        SopsError::NotCiphertext { path, kind } => (
+            format!("Cannot decrypt value of type {kind}"),
+            format!(
+                "the value at `{path}` is in the clear, but encrypted_regex says it should be encrypted: encrypt the file again or narrow encrypted_regex"
+            ),
+        ),
+        SopsError::MacMismatch { .. } | SopsError::MacDecrypt { .. } => (
+            "MAC mismatch".to_owned(),
+            "the file was changed after encryption: open it with `sealfast edit`, look at it, and save it"
+                .to_owned(),
+        ),
+        other => (other.to_string(), "encrypt the file again".to_owned()),
+    };
+    Refused { message: format!("error decrypting sops tree: Error walking tree: {cause}"), hint }
+}

@@ -1,0 +1,339 @@
+//! Artifacts, fetched, checked and unpacked once, in bounded memory.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use sealfast_cluster::client::Client;
+use sealfast_k8s::flux::artifact::Artifact;
+use sealfast_k8s::id::GroupVersionKind;
+use sealfast_kustomize::files::join;
+use sealfast_source::archive::unpack::{Limits, unpack};
+use sealfast_source::digest;
+use sealfast_source::tree::{Entry, Memory};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::kustomization::gather::Fetched;
+use crate::options::Options;
+use crate::report::{EventText, Failure, Retry};
+
+/// Unpacked artifacts that nobody used for this long are let go.
+const UNUSED: Duration = Duration::from_secs(60);
+
+/// Fetches artifacts and keeps those that were used lately unpacked, once for all who build from them.
+pub struct Artifacts {
+    storage: PathBuf,
+    http: reqwest::Client,
+    tries: u32,
+    trees: Arc<Trees>,
+}
+
+/// Memory that an unpacked artifact takes; it is free again once the last one lets go.
+#[derive(Clone, Default)]
+pub struct Room(#[expect(dead_code, reason = "held, not read")] Option<Arc<OwnedSemaphorePermit>>);
+
+/// Unpacked artifacts by digest, and those that somebody is unpacking.
+struct Trees {
+    /// Room for all of them, in KiB.
+    room: Arc<Semaphore>,
+    /// How much there is in all.
+    most: u32,
+    kept: Mutex<HashMap<String, Kept>>,
+    under_way: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+struct Kept {
+    tree: Arc<Memory>,
+    room: Room,
+    used: Instant,
+}
+
+impl Trees {
+    fn new(bytes: u64) -> Trees {
+        let most = u32::try_from(bytes >> 10).unwrap_or(u32::MAX >> 4).clamp(1, u32::MAX >> 4);
+        let room = Arc::new(Semaphore::new(most as usize));
+        Trees { room, most, kept: Mutex::default(), under_way: Mutex::default() }
+    }
+
+    fn find(&self, digest: &str) -> Option<(Arc<Memory>, Room)> {
+        let mut kept = self.kept.lock();
+        let found = kept.get_mut(digest)?;
+        found.used = Instant::now();
+        Some((found.tree.clone(), found.room.clone()))
+    }
+
+    /// Waits for room. Trees that nobody uses make place, the one used least lately first; what is larger than all the
+    /// room there is waits until it is alone.
+    async fn room(&self, bytes: u64) -> Room {
+        let wanted = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, self.most);
+        loop {
+            if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(wanted) {
+                return Room(Some(Arc::new(room)));
+            }
+            let mut kept = self.kept.lock();
+            let oldest = kept.iter().min_by_key(|(_, k)| k.used).map(|(digest, _)| digest.clone());
+            let Some(oldest) = oldest else { break };
+            kept.remove(&oldest);
+        }
+        // Those who build hold the rest. The semaphore is never closed.
+        let room = Arc::clone(&self.room).acquire_many_owned(wanted).await;
+        Room(room.ok().map(Arc::new))
+    }
+
+    /// Keeps a tree for the next ones.
+    fn keep(self: &Arc<Self>, digest: &str, tree: &Arc<Memory>, room: &Room) {
+        let mut kept = self.kept.lock();
+        if kept.is_empty() {
+            tokio::spawn(Arc::clone(self).forget());
+        }
+        kept.insert(digest.to_owned(), Kept { tree: tree.clone(), room: room.clone(), used: Instant::now() });
+    }
+
+    /// Lets trees go that nobody used for a while, until there are none.
+    async fn forget(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(UNUSED).await;
+            let mut kept = self.kept.lock();
+            kept.retain(|_, k| k.used.elapsed() < UNUSED);
+            if kept.is_empty() {
+                kept.shrink_to_fit();
+                return;
+            }
+        }
+    }
+}
+
+/// How many bytes an archive has unpacked, as its last four say. Who lies here takes more than was set aside for it, up
+/// to the bound of one archive.
+fn unpacked_size(archive: &[u8]) -> u64 {
+    archive.last_chunk().map_or(0, |size| u64::from(u32::from_le_bytes(*size)))
+}
+
+impl Artifacts {
+    /// Artifacts that lie below our own storage are read there, all others from their address.
+    pub fn new(options: &Options) -> Artifacts {
+        let trees = Trees::new(options.unpacked_bytes);
+        let storage = options.storage_dir.clone();
+        Artifacts {
+            storage,
+            http: reqwest::Client::new(),
+            tries: options.http_retry + 1,
+            trees: Arc::new(trees),
+        }
+    }
+
+    /// Fetches, checks and unpacks an artifact and finds the path in it.
+    ///
+    /// # Errors
+    /// ArtifactFailed with the reason; a missing artifact is waited for.
+    pub async fn fetch(
+        &self,
+        artifact: &Artifact,
+        path: &str,
+        source: &Source<'_>,
+        retry: Duration,
+    ) -> Result<Fetched, Failure> {
+        let (tree, room) = self.tree(artifact, source, retry).await?;
+        let digest = artifact.digest.rsplit(':').next().unwrap_or_default();
+        let root = format!("/kustomization-{}", digest.get(..12).unwrap_or(digest));
+        let dir = join("/", path);
+        let inside = dir.trim_start_matches('/');
+        let full = format!("{root}{}", if inside.is_empty() { "" } else { &dir });
+        match tree.entries.get(inside) {
+            _ if inside.is_empty() => {}
+            Some(Entry::Directory) => {}
+            Some(_) => {
+                return Err(Failure::new(
+                    "ArtifactFailed",
+                    format!("kustomization path not found: {full} is not a directory"),
+                )
+                .hint(format!("spec.path `{path}` is a file of the source; name its directory")));
+            }
+            None => {
+                return Err(Failure::new(
+                    "ArtifactFailed",
+                    format!("kustomization path not found: stat {full}: no such file or directory"),
+                )
+                .hint(format!("spec.path `{path}` does not exist in revision {}", artifact.revision)));
+            }
+        }
+        Ok(Fetched { tree, room, root, path: full })
+    }
+
+    async fn tree(
+        &self,
+        artifact: &Artifact,
+        source: &Source<'_>,
+        retry: Duration,
+    ) -> Result<(Arc<Memory>, Room), Failure> {
+        if let Some(found) = self.trees.find(&artifact.digest) {
+            return Ok(found);
+        }
+        let turn = self.trees.under_way.lock().entry(artifact.digest.clone()).or_default().clone();
+        let _turn = turn.lock().await;
+        if let Some(found) = self.trees.find(&artifact.digest) {
+            return Ok(found);
+        }
+        let unpacked = self.unpacked(artifact, source, retry).await;
+        if let Ok((tree, room)) = &unpacked {
+            self.trees.keep(&artifact.digest, tree, room);
+        }
+        self.trees.under_way.lock().remove(&artifact.digest);
+        unpacked
+    }
+
+    async fn unpacked(
+        &self,
+        artifact: &Artifact,
+        source: &Source<'_>,
+        retry: Duration,
+    ) -> Result<(Arc<Memory>, Room), Failure> {
+        let bytes = match self.local(artifact).await {
+            Some(bytes) => bytes,
+            None => self.remote(artifact, source, retry).await?,
+        };
+        let room = self.trees.room(unpacked_size(&bytes)).await;
+        let unpacked = tokio::task::spawn_blocking(move || unpack(&bytes[..], &Limits::default())).await;
+        let broken = |why: String| Failure::new("ArtifactFailed", format!("failed to untar artifact: {why}"));
+        let tree = unpacked.map_err(|e| broken(e.to_string()))?.map_err(|e| broken(e.chain()))?;
+        Ok((Arc::new(tree), room))
+    }
+
+    /// The archive from our own storage, when it is there and is the right one.
+    async fn local(&self, artifact: &Artifact) -> Option<Bytes> {
+        let relative = Path::new(&artifact.path);
+        let safe = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        if self.storage.as_os_str().is_empty() || !safe {
+            return None;
+        }
+        let bytes = tokio::fs::read(self.storage.join(relative)).await.ok()?;
+        check(artifact, &bytes).ok()?;
+        Some(bytes.into())
+    }
+
+    async fn remote(
+        &self,
+        artifact: &Artifact,
+        source: &Source<'_>,
+        retry: Duration,
+    ) -> Result<Bytes, Failure> {
+        let mut pause = Duration::from_millis(500);
+        let mut url = artifact.url.clone();
+        for attempt in 1.. {
+            let why = match self.http.get(&url).send().await {
+                Ok(answer) if answer.status() == reqwest::StatusCode::NOT_FOUND => {
+                    return Err(not_there(retry));
+                }
+                Ok(answer) if answer.status().is_success() => match answer.bytes().await {
+                    Ok(bytes) => {
+                        check(artifact, &bytes)?;
+                        return Ok(bytes);
+                    }
+                    Err(error) => error.without_url().to_string(),
+                },
+                Ok(answer) if !answer.status().is_server_error() => {
+                    return Err(download_failed(&answer.status().to_string()));
+                }
+                Ok(answer) => answer.status().to_string(),
+                Err(error) => error.without_url().to_string(),
+            };
+            if attempt >= self.tries {
+                return Err(download_failed(&why));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(30));
+            // Another replica may serve it meanwhile, or something newer.
+            match source.artifact().await {
+                Some(now) if now.digest == artifact.digest => url = now.url,
+                Some(_) => return Err(Failure { retry: Retry::BackOff, ..download_failed(&why) }),
+                None => {}
+            }
+        }
+        Err(download_failed("no answer"))
+    }
+}
+
+/// The source that an artifact is of.
+pub struct Source<'a> {
+    /// Where it is read.
+    pub client: &'a Client,
+    /// Its kind.
+    pub kind: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+}
+
+impl Source<'_> {
+    /// The artifact that it has now.
+    async fn artifact(&self) -> Option<Artifact> {
+        let gvk = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", self.kind);
+        let mut object = self.client.find(&gvk, self.namespace, self.name).await.ok()??;
+        serde_json::from_value(object["status"]["artifact"].take()).ok()
+    }
+}
+
+fn not_there(retry: Duration) -> Failure {
+    let text = format!(
+        "Source is not ready, artifact not found, retrying in {}",
+        sealfast_k8s::duration::format(retry)
+    );
+    Failure::waiting("ArtifactFailed", text.clone(), EventText::Notice(text))
+}
+
+fn download_failed(why: &str) -> Failure {
+    Failure::new("ArtifactFailed", format!("failed to download archive: {why}")).hint(
+        "the artifact's address has to be reachable from here; look at the source's status.artifact.url",
+    )
+}
+
+fn check(artifact: &Artifact, bytes: &[u8]) -> Result<(), Failure> {
+    let broken = |why: String| Failure::new("ArtifactFailed", format!("failed to verify archive: {why}"));
+    let mut hash = digest::like(&artifact.digest).map_err(|error| broken(error.chain()))?;
+    hash.update(bytes);
+    if hash.finish() == artifact.digest {
+        return Ok(());
+    }
+    Err(broken(format!("computed digest doesn't match provided '{}'", artifact.digest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_unpacked_waits_for_room() {
+        let trees = Arc::new(Trees::new(100 << 10));
+        let tree = Arc::new(Memory::default());
+        let first = trees.room(60 << 10).await;
+        trees.keep("first", &tree, &first);
+        // In use: whoever comes next has to wait until it is let go, though it is no longer kept.
+        let second = tokio::spawn({
+            let trees = Arc::clone(&trees);
+            async move { trees.room(60 << 10).await }
+        });
+        while trees.find("first").is_some() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!second.is_finished());
+        drop(first);
+        let second = second.await.expect("there is room");
+        trees.keep("second", &tree, &second);
+        drop(second);
+        // Unused ones make place at once, also for what is larger than everything.
+        let all = trees.room(1 << 30).await;
+        assert!(trees.find("second").is_none() && trees.room.available_permits() == 0);
+        drop(all);
+        assert_eq!(trees.room.available_permits(), 100);
+    }
+
+    #[test]
+    fn an_archive_says_how_large_it_is() {
+        assert_eq!(unpacked_size(&[1, 2, 3, 0, 4, 0, 0]), 1024);
+        assert_eq!(unpacked_size(&[1]), 0);
+    }
+}

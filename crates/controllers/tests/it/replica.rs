@@ -1,0 +1,122 @@
+//! Controllers as a process that can be killed: this test program, called again.
+
+use std::io::{BufRead as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use sealfast_cluster::client::Client;
+use sealfast_controllers::lease::{Candidate, Release};
+use sealfast_controllers::options::Options;
+use sealfast_controllers::queue::Pauses;
+use sealfast_controllers::run;
+use serde_json::{Value, json};
+
+/// A running replica; it ends on drop, and when this process does.
+pub(crate) struct Replica {
+    child: Child,
+}
+
+/// What a replica may not do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disk {
+    /// It may write what it likes.
+    Roomy,
+    /// No file may be larger than 64 KiB (128 KiB by another shell).
+    Full,
+}
+
+impl Replica {
+    /// Starts a replica that stands for election.
+    pub(crate) fn start(kubeconfig: &str, storage: &Path, name: &str, disk: Disk) -> Result<Replica> {
+        let own = std::env::current_exe()?;
+        let mut command = match disk {
+            Disk::Roomy => Command::new(&own),
+            Disk::Full => {
+                // The signal of the limit would end the process; ignored, the write fails as on a full disk.
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "ulimit -f 128; trap '' XFSZ; exec \"$0\" \"$@\""]).arg(&own);
+                shell
+            }
+        };
+        command.args(["--ignored", "--exact", "replica::process", "--nocapture"]);
+        // What keeps it from working is said where everybody sees it.
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        let order = json!({"kubeconfig": kubeconfig, "storage": storage, "name": name});
+        writeln!(child.stdin.as_mut().context("a pipe")?, "{order}")?;
+        Ok(Replica { child })
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The process. Without an order on standard input it has nothing to do.
+#[test]
+#[ignore = "other tests call it"]
+fn process() -> Result<()> {
+    let mut input = std::io::stdin().lock();
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    if line.is_empty() {
+        return Ok(());
+    }
+    let order: Value = serde_json::from_str(&line)?;
+    let (orphaned, parent_is_gone) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.spawn_blocking(move || {
+        let mut rest = String::new();
+        // The pipe ends with the process that holds it.
+        drop(std::io::stdin().lock().read_line(&mut rest));
+        let _ = orphaned.send(());
+    });
+    drop(input);
+    runtime.block_on(async {
+        tokio::select! {
+            done = work(&order) => done,
+            _ = parent_is_gone => Ok(()),
+        }
+    })?;
+    runtime.shutdown_background();
+    Ok(())
+}
+
+async fn work(order: &Value) -> Result<()> {
+    let text = |key: &str| order[key].as_str().unwrap_or_default();
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = Client::from_kubeconfig_text(text("kubeconfig"), None).await?;
+    let candidate = Candidate {
+        namespace: "default".into(),
+        name: "controllers".into(),
+        identity: text("name").to_owned(),
+        duration: Duration::from_secs(2),
+        renew_deadline: Duration::from_millis(1500),
+        retry_period: Duration::from_millis(100),
+        release: Release::AtOnce,
+    };
+    let options = Options {
+        storage_dir: text("storage").into(),
+        requeue_dependency: Duration::from_secs(1),
+        pauses: Pauses { first: Duration::from_millis(200), longest: Duration::from_secs(2) },
+        jitter_percent: 0,
+        ..Options::default()
+    };
+    loop {
+        let mut leadership = candidate.clone().elected(client.clone()).await;
+        let handle = run::start(client.clone(), options.clone()).await?;
+        leadership.lost().await;
+        drop(handle);
+    }
+}
