@@ -314,11 +314,12 @@ impl Store {
 
     /// Hands the journal to the disk.
     pub(crate) fn sync(&self) {
-        let file = self.inner.read().journal.as_ref().and_then(Journal::handle);
-        if let Some(file) = file
-            && let Err(error) = file.sync_data()
-        {
-            tracing::warn!(%error, "cannot flush the state file");
+        let Some(file) = self.inner.read().journal.as_ref().map(Journal::handle) else { return };
+        if let Err(error) = file.sync_data() {
+            tracing::error!(%error, "cannot flush the state file, and no write is taken any more");
+            if let Some(journal) = &mut self.inner.write().journal {
+                journal.refuse_unflushed(&file);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Promise: a write is acknowledged once the operating system has it, so it survives the death of this process
 //! at any moment. It is flushed to the disk within a second and at shutdown: a power cut may lose that second.
+//! When the disk refuses a flush nobody knows what it holds, and writes are refused until the server starts anew.
 //! Every record is AES-256-GCM under the key file beside it, names and Secrets included, so the file tells
 //! nothing but sizes. A record cut short by a kill or a power cut is dropped at the next start; a record that
 //! cannot be read although others follow it is damage, and the server does not start over it.
@@ -32,11 +33,12 @@ pub(crate) struct Record {
 pub(crate) struct Journal {
     path: PathBuf,
     file: Arc<File>,
+    folder: File,
     cipher: Aes256Gcm,
     length: u64,
     length_when_rewritten: u64,
-    /// Half a record stands at the end and could not be cut off.
-    unusable: bool,
+    /// Why nothing may be written any more.
+    unusable: Option<&'static str>,
 }
 
 impl Journal {
@@ -46,6 +48,7 @@ impl Journal {
     /// When it cannot be read, is of another version, or the key does not open it.
     pub(crate) fn open(path: &Path, key_path: &Path, key: &[u8; 32]) -> Result<(Self, Vec<Record>), Error> {
         let mut file = private(path)?;
+        let folder = folder(path).map_err(|source| failed("open the folder of", path, source))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|source| failed("read", path, source))?;
         let cipher = Aes256Gcm::new(key.into());
@@ -62,10 +65,11 @@ impl Journal {
         let mut journal = Self {
             path: path.to_owned(),
             file: Arc::new(file),
+            folder,
             cipher,
             length,
             length_when_rewritten: length,
-            unusable: false,
+            unusable: None,
         };
         journal.prepare()?;
         Ok((journal, records))
@@ -78,16 +82,15 @@ impl Journal {
         key: (&str, &str, &str),
         value: Option<&[u8]>,
     ) -> Result<(), Error> {
-        if self.unusable {
-            let source = std::io::Error::other("an earlier write was cut short");
-            return Err(failed("write", &self.path, source));
+        if let Some(why) = self.unusable {
+            return Err(failed("write", &self.path, std::io::Error::other(why)));
         }
         let record = seal(&self.cipher, revision, Some(key), value)?;
         let done = (&*self.file).write_all(&record);
         if let Err(source) = done {
             // What was half written would hide everything after it.
             let cut = self.file.set_len(self.length).and_then(|()| (&*self.file).seek(SeekFrom::End(0)));
-            self.unusable = cut.is_err();
+            self.unusable = cut.is_err().then_some(CUT_SHORT);
             return Err(failed("write", &self.path, source));
         }
         self.length += record.len() as u64;
@@ -118,14 +121,25 @@ impl Journal {
         })?;
         self.length = out.len() as u64;
         self.length_when_rewritten = self.length;
+        // The old file has no name any more: what follows belongs in this one, whatever the disk says next.
         self.file = Arc::new(file);
-        self.unusable = false;
-        Ok(())
+        self.unusable = None;
+        self.folder.sync_all().map_err(|source| {
+            self.unusable = Some(NOT_FLUSHED);
+            failed("flush the folder of", &self.path, source)
+        })
     }
 
     /// The file, to flush it outside the lock.
-    pub(crate) fn handle(&self) -> Option<Arc<File>> {
-        Some(Arc::clone(&self.file))
+    pub(crate) fn handle(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Takes no more writes when it is still this file that could not be flushed.
+    pub(crate) fn refuse_unflushed(&mut self, file: &Arc<File>) {
+        if Arc::ptr_eq(file, &self.file) {
+            self.unusable = Some(NOT_FLUSHED);
+        }
     }
 
     fn prepare(&mut self) -> Result<(), Error> {
@@ -137,7 +151,7 @@ impl Journal {
         };
         begin(&self.file, self.length).map_err(|source| failed("write", &self.path, source))?;
         self.length = self.length.max(HEADER.len() as u64);
-        Ok(())
+        self.folder.sync_all().map_err(|source| failed("flush the folder of", &self.path, source))
     }
 }
 
@@ -145,10 +159,7 @@ impl Journal {
 fn put_in_place(fresh: &Path, path: &Path, content: &[u8]) -> Result<File, Error> {
     let mut file = private(fresh)?;
     let written = file.set_len(0).and_then(|()| file.write_all(content)).and_then(|()| file.sync_data());
-    written
-        .and_then(|()| std::fs::rename(fresh, path))
-        .and_then(|()| sync_folder(path))
-        .map_err(|source| failed("write", fresh, source))?;
+    written.and_then(|()| std::fs::rename(fresh, path)).map_err(|source| failed("write", fresh, source))?;
     Ok(file)
 }
 
@@ -161,7 +172,12 @@ pub(crate) fn private(path: &Path) -> Result<File, Error> {
 
 /// Hands a new name in a folder to the disk.
 pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    folder(path)?.sync_all()
+}
+
+fn folder(path: &Path) -> std::io::Result<File> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))
 }
 
 /// Why a file cannot be read.
@@ -265,12 +281,15 @@ fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
     Error::File { action, path: path.to_owned(), source }
 }
 
+const CUT_SHORT: &str = "an earlier write was cut short";
+const NOT_FLUSHED: &str = "the disk did not take an earlier write; start the server anew";
 const HEADER: &[u8] = b"sealfast state 1\n";
 const FRAME: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::{Expect, Key, Refused, Store};
 
     fn cipher() -> Aes256Gcm {
         Aes256Gcm::new(&[7; 32].into())
@@ -371,6 +390,39 @@ mod tests {
         assert_eq!(kept(dir.path()), 2);
         journal.rewrite(2, std::iter::empty()).expect("it is written over");
         assert_eq!((kept(dir.path()), fresh.exists()), (1, false));
+    }
+
+    fn that_cannot_be_flushed() -> File {
+        OpenOptions::new().write(true).open("/dev/null").expect("it is there")
+    }
+
+    #[test]
+    fn a_new_file_whose_folder_cannot_be_flushed_is_the_one_in_use() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = journal(dir.path());
+        journal.folder = that_cannot_be_flushed();
+        assert!(journal.rewrite(2, std::iter::empty()).is_err());
+        assert_eq!(kept(dir.path()), 1, "the head");
+        let second = ("configmaps", "n", "d");
+        assert!(journal.append(3, second, Some(b"{}")).is_err(), "the new name may not be on the disk");
+        journal.folder = folder(&journal.path).expect("it is there");
+        journal.rewrite(2, std::iter::empty()).expect("it is written");
+        journal.append(3, second, Some(b"{}")).expect("it goes on");
+        assert_eq!(kept(dir.path()), 2, "what is acknowledged stands in the file of that name");
+    }
+
+    #[test]
+    fn nothing_is_acknowledged_after_a_flush_that_failed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = journal(dir.path());
+        journal.file = Arc::new(that_cannot_be_flushed());
+        let store = Store::new(Some((journal, Vec::new())));
+        let object = serde_json::json!({"apiVersion": "v1", "kind": "Namespace"});
+        let put = |name: &str| store.put(&Key::new(&"namespaces".into(), "", name), &object, Expect::Absent);
+        assert!(put("a").is_ok());
+        store.sync();
+        assert!(matches!(put("b"), Err(Refused::Disk(Error::File { .. }))));
+        assert_eq!(store.list(&"namespaces".into(), None).items.len(), 1, "reads go on");
     }
 
     #[test]
