@@ -5,7 +5,7 @@
 //! When the disk refuses a flush nobody knows what it holds, and writes are refused until the server starts anew.
 //! Every record is AES-256-GCM under the key file beside it, names and Secrets included, so the file tells
 //! nothing but sizes. A record cut short by a kill or a power cut is dropped at the next start; a record that
-//! cannot be read although others follow it is damage, and the server does not start over it.
+//! cannot be read although others follow it, or that says it is longer than any can be, is damage, and the server does not start over it.
 //! Where the disk is full a write is refused and nothing of it is kept; reads go on, and so do writes once there is
 //! room. The file is written anew, beside the old one and renamed over it, when most of it is history: a kill leaves
 //! the old or the new one.
@@ -211,13 +211,30 @@ fn read_all(cipher: &Aes256Gcm, bytes: &[u8]) -> Result<(Vec<Record>, usize), Br
         good = bytes.len() - behind.len();
         rest = behind;
     }
-    Ok((records, good))
+    let damaged = stated(rest).is_some_and(|length| length > LARGEST_SEALED) || holds_a_record(cipher, rest);
+    if damaged { Err(Broken::At(good)) } else { Ok((records, good)) }
+}
+
+/// The length that the next record says it has.
+fn stated(bytes: &[u8]) -> Option<usize> {
+    Some(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?) as usize)
 }
 
 /// The next whole record and what follows it.
 fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
-    bytes.split_at_checked(FRAME.checked_add(length)?)
+    let length = stated(bytes).filter(|length| *length <= LARGEST_SEALED)?;
+    bytes.split_at_checked(FRAME + length)
+}
+
+/// True when a whole record stands somewhere in what looks like a torn one: then its length is wrong.
+fn holds_a_record(cipher: &Aes256Gcm, bytes: &[u8]) -> bool {
+    let likely = |bytes: &[u8]| stated(bytes).is_none_or(|length| length <= LARGEST_SEALED);
+    (1..bytes.len()).any(|at| match frame(&bytes[at..]) {
+        Some((whole, behind)) if whole.len() > FRAME + TAG && likely(behind) => {
+            unseal(cipher, whole).is_some()
+        }
+        _ => false,
+    })
 }
 
 /// length (4, little endian) | nonce (12) | sealed bytes; sealed are revision (8), flags (1), key, value.
@@ -241,7 +258,7 @@ fn seal(
     let payload = Payload { msg: &plain, aad: HEADER };
     let sealed = cipher.encrypt(Nonce::from_slice(&nonce), payload);
     zeroize::Zeroize::zeroize(&mut plain);
-    let sealed = sealed.map_err(|_| Error::Seal)?;
+    let sealed = sealed.ok().filter(|sealed| sealed.len() <= LARGEST_SEALED).ok_or(Error::Seal)?;
     let mut out = (sealed.len() as u32).to_le_bytes().to_vec();
     out.extend(nonce);
     out.extend(sealed);
@@ -285,6 +302,9 @@ const CUT_SHORT: &str = "an earlier write was cut short";
 const NOT_FLUSHED: &str = "the disk did not take an earlier write; start the server anew";
 const HEADER: &[u8] = b"sealfast state 1\n";
 const FRAME: usize = 16;
+const TAG: usize = 16;
+/// Bytes of the longest record: the largest object, and more than its names can take.
+const LARGEST_SEALED: usize = super::stored::LARGEST + (64 << 10);
 
 #[cfg(test)]
 mod tests {
@@ -332,6 +352,24 @@ mod tests {
         assert_eq!(flipped(HEADER.len() + 20), Err(Broken::First));
         assert_eq!(flipped(second + 20), Err(Broken::At(second)));
         assert_eq!(flipped(whole.len() - 1), Ok(2), "the last record may be torn");
+    }
+
+    #[test]
+    fn a_damaged_length_is_no_torn_end() {
+        let whole = file(3);
+        let size = (whole.len() - HEADER.len()) / 3;
+        for (record, bit) in (0..3).flat_map(|record| (0..32).map(move |bit| (record, bit))) {
+            let at = HEADER.len() + record * size;
+            let mut bytes = whole.clone();
+            bytes[at + bit / 8] ^= 1 << (bit % 8);
+            let long = bit >= 22;
+            match read(&bytes) {
+                Err(Broken::At(told)) => assert_eq!(told, at, "bit {bit}"),
+                Err(Broken::First) => assert!(record == 0 && !long, "bit {bit} of record {record}"),
+                // Nothing tells a longer length of the last record from a write that was cut short.
+                other => assert!(other == Ok(2) && record == 2 && !long, "{other:?}, bit {bit} of {record}"),
+            }
+        }
     }
 
     #[test]
@@ -428,9 +466,10 @@ mod tests {
     #[test]
     fn hostile_lengths_and_noise_are_survived() {
         let mut bytes = file(1);
+        let end = bytes.len();
         bytes.extend(u32::MAX.to_le_bytes());
         bytes.extend([9; 40]);
-        assert_eq!(read(&bytes), Ok(1));
+        assert_eq!(read(&bytes), Err(Broken::At(end)));
         assert_eq!(read(b"some other file of a person"), Err(Broken::Header));
         let sealed = [&b"1234567\x00"[..], &[3], &u32::MAX.to_le_bytes(), b"x"].concat();
         assert!(record(&sealed).is_none());

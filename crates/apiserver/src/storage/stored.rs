@@ -169,7 +169,7 @@ impl Serialize for Metadata<'_> {
 
 const HEAD: [&str; 3] = ["apiVersion", "kind", "metadata"];
 /// Bytes of the largest object.
-const LARGEST: usize = 3 << 20;
+pub(super) const LARGEST: usize = 3 << 20;
 
 #[cfg(test)]
 mod tests {
