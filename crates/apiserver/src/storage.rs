@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -270,46 +270,40 @@ impl Store {
 
     /// Deletes an object at a version; the answer is the revision of the deletion.
     pub(crate) fn delete(&self, key: &Key, expect: u64) -> Result<u64, Refused> {
-        let mut inner = self.inner.write();
-        let previous = inner.current(key);
-        if previous.as_ref().map(|stored| stored.revision) != Some(expect) {
-            return Err(Refused::Changed);
-        }
-        inner.commit(key, None, previous).map_err(Refused::Disk)?;
-        let revision = inner.revision;
-        drop(inner);
-        self.tell(&key.resource, revision);
-        Ok(revision)
+        self.remove(self.inner.write(), key, expect, None)
     }
 
     /// Deletes an object whose last state before the deletion differs from the stored one.
     pub(crate) fn delete_with(&self, key: &Key, last: &Value, expect: u64) -> Result<u64, Refused> {
-        let mut inner = self.inner.write();
-        let previous = inner.current(key);
-        if previous.as_ref().map(|stored| stored.revision) != Some(expect) {
-            return Err(Refused::Changed);
-        }
         let last = Stored::of(last, expect)?;
-        inner.commit(key, None, Some(last)).map_err(Refused::Disk)?;
-        let revision = inner.revision;
-        drop(inner);
-        self.tell(&key.resource, revision);
-        Ok(revision)
+        self.remove(self.inner.write(), key, expect, Some(last))
     }
 
     /// Deletes a namespace object if nothing is left in the namespace.
     pub(crate) fn delete_namespace(&self, key: &Key, expect: u64) -> Result<u64, Refused> {
-        {
-            let inner = self.inner.read();
-            let held = inner
-                .objects
-                .keys()
-                .any(|resource| inner.range(resource, Some(&key.name), None).next().is_some());
-            if held {
-                return Err(Refused::Changed);
-            }
+        // One lock for the look and the deletion: nothing can be put in between.
+        let inner = self.inner.write();
+        let holds = |resource| inner.range(resource, Some(&key.name), None).next().is_some();
+        if inner.objects.keys().any(holds) {
+            return Err(Refused::Changed);
         }
-        self.delete(key, expect)
+        self.remove(inner, key, expect, None)
+    }
+
+    fn remove(
+        &self,
+        mut inner: RwLockWriteGuard<'_, Inner>,
+        key: &Key,
+        expect: u64,
+        last: Option<Stored>,
+    ) -> Result<u64, Refused> {
+        let previous = inner.current(key).filter(|stored| stored.revision == expect);
+        let previous = previous.ok_or(Refused::Changed)?;
+        inner.commit(key, None, Some(last.unwrap_or(previous))).map_err(Refused::Disk)?;
+        let revision = inner.revision;
+        drop(inner);
+        self.tell(&key.resource, revision);
+        Ok(revision)
     }
 
     /// Hands the journal to the disk.
