@@ -6,8 +6,10 @@
 pub(crate) mod kin;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use crate::fields;
 use crate::request::delete::{FOREGROUND, ORPHAN};
@@ -17,8 +19,25 @@ use crate::storage::{Change, Expect, Key, Stored};
 use crate::workloads;
 use kin::{Kin, owners, references};
 
-/// Runs until the server stops.
+/// Runs until the server stops. A panic about one object must not end it for all others.
 pub(crate) async fn run(app: Arc<App>) {
+    let mut stopping = app.stopping.subscribe();
+    loop {
+        let mut task = JoinSet::new();
+        task.spawn(follow(Arc::clone(&app)));
+        if !task.join_next().await.is_some_and(|done| done.is_err_and(|error| error.is_panic())) {
+            return;
+        }
+        // What it panicked with may tell of the object, and is not told.
+        tracing::error!("the collector panicked and is started again");
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = crate::server::stopped(&mut stopping) => return,
+        }
+    }
+}
+
+async fn follow(app: Arc<App>) {
     let mut latest = app.store.subscribe();
     let mut stopping = app.stopping.subscribe();
     let mut collector = Collector::default();
@@ -42,6 +61,9 @@ pub(crate) async fn run(app: Arc<App>) {
         }
     }
 }
+
+/// Time before the next try after a panic.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 struct Collector {

@@ -19,7 +19,7 @@ pub(super) fn settle(app: &Arc<App>, kin: &mut Kin, key: &Key) {
     let name = format!("{}-{}", key.name, template_hash(&deployment["spec"]["template"]));
     let sets = children(app, kin, &deployment, REPLICA_SETS);
     let (current, others): (Vec<_>, Vec<_>) = sets.into_iter().partition(|(set, _)| set.name == name);
-    let revision = others.iter().map(|(_, set)| revision(set)).max().unwrap_or(0) + 1;
+    let revision = others.iter().map(|(_, set)| revision(set)).max().unwrap_or(0).saturating_add(1);
     let paused = deployment["spec"]["paused"] == true;
     match current.first() {
         Some((set, _)) => bring_up(app, set, &deployment, revision),
@@ -62,7 +62,7 @@ fn annotations(deployment: &Value, revision: i64) -> Value {
     let mut out: Map<String, Value> = stated.cloned().unwrap_or_default();
     out.shift_remove("kubectl.kubernetes.io/last-applied-configuration");
     let replicas = deployment["spec"]["replicas"].as_i64().unwrap_or(1);
-    let surge = replicas + surge(&deployment["spec"]["strategy"], replicas);
+    let surge = replicas.saturating_add(surge(&deployment["spec"]["strategy"], replicas));
     out.insert(REVISION.into(), revision.to_string().into());
     out.insert("deployment.kubernetes.io/desired-replicas".into(), replicas.to_string().into());
     out.insert("deployment.kubernetes.io/max-replicas".into(), surge.to_string().into());
@@ -75,7 +75,7 @@ fn surge(strategy: &Value, replicas: i64) -> i64 {
         Value::Number(number) => number.as_i64().unwrap_or(0),
         Value::String(text) => {
             let percent: i64 = text.trim_end_matches('%').parse().unwrap_or(0);
-            (replicas * percent + 99) / 100
+            replicas.saturating_mul(percent).saturating_add(99) / 100
         }
         _ => 0,
     }
@@ -163,7 +163,7 @@ fn status(deployment: &Value, sets: &[(Key, Value)], current: &str) -> Value {
             status[name] = number.into();
         }
     }
-    let least = wanted - unavailable(&deployment["spec"]["strategy"], wanted);
+    let least = wanted.saturating_sub(unavailable(&deployment["spec"]["strategy"], wanted));
     let enough = match available >= least {
         true => condition(old, "Available", "True", "MinimumReplicasAvailable", AVAILABLE),
         false => condition(old, "Available", "False", "MinimumReplicasUnavailable", UNAVAILABLE),
@@ -184,7 +184,7 @@ fn status(deployment: &Value, sets: &[(Key, Value)], current: &str) -> Value {
 fn unavailable(strategy: &Value, replicas: i64) -> i64 {
     match &strategy["rollingUpdate"]["maxUnavailable"] {
         Value::Number(number) => number.as_i64().unwrap_or(0),
-        Value::String(text) => replicas * text.trim_end_matches('%').parse::<i64>().unwrap_or(0) / 100,
+        Value::String(text) => replicas.saturating_mul(text.trim_end_matches('%').parse().unwrap_or(0)) / 100,
         _ => 0,
     }
 }
@@ -197,3 +197,20 @@ fn revision(object: &Value) -> i64 {
 const HASH: &str = "pod-template-hash";
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const UNAVAILABLE: &str = "Deployment does not have minimum availability.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn huge_numbers_are_no_panic() {
+        for much in [json!(i64::MAX), json!(format!("{}%", i64::MAX))] {
+            let strategy = json!({"rollingUpdate": {"maxSurge": much, "maxUnavailable": much}});
+            let deployment = json!({"spec": {"replicas": 3, "strategy": strategy}});
+            let most = annotations(&deployment, 1)["deployment.kubernetes.io/max-replicas"].clone();
+            let most: i64 = most.as_str().and_then(|text| text.parse().ok()).expect("a number");
+            assert!(most >= i64::MAX / 100, "{most}");
+            assert_eq!(status(&deployment, &[], "x")["conditions"][0]["status"], "True");
+        }
+    }
+}
