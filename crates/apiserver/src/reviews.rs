@@ -156,14 +156,21 @@ fn rules_status(rules: &[Value]) -> Value {
     json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false})
 }
 
+/// Seconds that a token may be good for.
+const LONGEST: i64 = 1 << 32;
+
 /// A token for a service account.
 pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
     let mut request = objects::decode_plain(call)?;
     let account = call.existing()?.object();
     let seconds =
         fields::get(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64).unwrap_or(3600);
-    if seconds < 600 {
-        let why = "may not specify a duration less than 10 minutes";
+    let wrong = match seconds {
+        ..600 => Some("may not specify a duration less than 10 minutes"),
+        600..=LONGEST => None,
+        _ => Some("may not specify a duration larger than 2^32 seconds"),
+    };
+    if let Some(why) = wrong {
         let cause = Cause::invalid("spec.expirationSeconds", &json!(seconds), why);
         return Err(Status::invalid("authentication.k8s.io", "TokenRequest", "", vec![cause]));
     }

@@ -220,3 +220,21 @@ async fn little_of_a_pod_may_change() -> anyhow::Result<()> {
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_have_a_bounded_life() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+    for (seconds, wanted) in
+        [(599, 422), (600, 201), (1_i64 << 32, 201), ((1 << 32) + 1, 422), (i64::MAX, 422)]
+    {
+        let request = json!({
+            "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {"expirationSeconds": seconds},
+        });
+        let (status, answer) = client.call("POST", path, Some(request)).await?;
+        assert_eq!(status, wanted, "{seconds}: {answer}");
+    }
+    running.stop().await;
+    Ok(())
+}
