@@ -3,6 +3,7 @@
 //! Follows: the substitution library of Flux 2.9. It looks like a shell's, but is not: an empty
 //! variable counts as unset, `?` and `+` act as `-`, and offsets count bytes.
 
+mod glob;
 mod operators;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::substitute::operators::{Operator, case, remove, replace, substring};
+use crate::substitute::operators::{Operator, case, remove, replace, replaced_len, substring};
 
 /// The label or annotation by which an object is left alone.
 const SWITCH: &str = "kustomize.toolkit.fluxcd.io/substitute";
@@ -76,9 +77,9 @@ pub fn object(object: &Value, variables: &Variables, unset: Unset) -> Result<Val
 /// Expands a text.
 ///
 /// # Errors
-/// When an expansion is not well formed, or an unset variable is refused.
+/// When an expansion is not well formed, an unset variable is refused, or the expansions are too large.
 pub fn text(input: &str, variables: &Variables, unset: Unset) -> Result<String, Error> {
-    let mut parser = Parser { rest: input, variables, unset, depth: 0 };
+    let mut parser = Parser { rest: input, variables, unset, depth: 0, made: 0, matched: 0 };
     let mut out = String::with_capacity(input.len());
     while let Some(dollar) = parser.rest.find('$') {
         out.push_str(&parser.rest[..dollar]);
@@ -100,19 +101,27 @@ pub fn text(input: &str, variables: &Variables, unset: Unset) -> Result<String, 
 
 /// How deep expansions may be nested.
 const MAX_DEPTH: usize = 100;
+/// How many bytes of values the expansions of one text may take and make.
+const MAX_MADE: usize = 16 << 20;
+/// How much matching the expansions of one text may do: lengths of values times those of patterns.
+const MAX_MATCHED: usize = 64 << 20;
 
 struct Parser<'a> {
     rest: &'a str,
     variables: &'a Variables,
     unset: Unset,
     depth: usize,
+    /// How many bytes of values were taken and made.
+    made: usize,
+    /// How much was matched.
+    matched: usize,
 }
 
 fn missing_brace() -> Error {
     Error::Substitution("missing closing brace".to_owned())
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// Reads what follows `${` and returns what it stands for.
     fn expansion(&mut self) -> Result<String, Error> {
         self.depth += 1;
@@ -134,18 +143,19 @@ impl Parser<'_> {
         let name = self.name()?;
         let Some(operator) = Operator::take(&mut self.rest) else {
             self.close()?;
-            return self.value(&name);
+            return Ok(self.value(&name)?.to_owned());
         };
         match operator {
             Operator::Default => {
                 let default = self.default_text()?;
                 self.close()?;
                 let value = self.variables.get(&name).map_or("", String::as_str);
+                self.count_made(&name, value.len())?;
                 Ok(if value.is_empty() { default } else { value.to_owned() })
             }
             Operator::Case(change) => {
                 self.close()?;
-                Ok(case(&self.value(&name)?, change))
+                Ok(case(self.value(&name)?, change))
             }
             Operator::Substring => {
                 let mut arguments = vec![self.argument(&[':', '}'])?];
@@ -154,12 +164,14 @@ impl Parser<'_> {
                     arguments.push(self.argument(&['}'])?);
                 }
                 self.close()?;
-                substring(&self.value(&name)?, &arguments)
+                substring(self.value(&name)?, &arguments)
             }
             Operator::Remove(which) => {
                 let pattern = self.argument(&['}'])?;
                 self.close()?;
-                Ok(remove(&self.value(&name)?, &pattern, which))
+                let value = self.value(&name)?;
+                self.count_matched(&name, value, &pattern)?;
+                Ok(remove(value, &pattern, which).to_owned())
             }
             Operator::Replace(which) => {
                 let pattern = self.argument(&['/', '}'])?;
@@ -171,7 +183,9 @@ impl Parser<'_> {
                 self.rest = after;
                 let new = self.argument(&['}'])?;
                 self.close()?;
-                Ok(replace(&self.value(&name)?, &pattern, &new, which))
+                let value = self.value(&name)?;
+                self.count_made(&name, replaced_len(value, &pattern, &new, which))?;
+                Ok(replace(value, &pattern, &new, which))
             }
         }
     }
@@ -187,14 +201,40 @@ impl Parser<'_> {
         Ok(name.to_owned())
     }
 
-    fn value(&self, name: &str) -> Result<String, Error> {
-        match (self.variables.get(name), self.unset) {
-            (Some(value), _) => Ok(value.clone()),
-            (None, Unset::Empty) => Ok(String::new()),
+    /// Takes a value; each taking counts, so that no short text makes much work.
+    fn value(&mut self, name: &str) -> Result<&'a str, Error> {
+        let value = match (self.variables.get(name), self.unset) {
+            (Some(value), _) => value,
+            (None, Unset::Empty) => "",
             (None, Unset::Refused) => {
-                Err(Error::Substitution(format!("variable not set (strict mode): \"{name}\"")))
+                return Err(Error::Substitution(format!("variable not set (strict mode): \"{name}\"")));
             }
+        };
+        self.count_made(name, value.len())?;
+        Ok(value)
+    }
+
+    fn count_made(&mut self, name: &str, more: usize) -> Result<(), Error> {
+        self.made = self.made.saturating_add(more);
+        if self.made > MAX_MADE {
+            return Err(Error::Limit(format!(
+                "the expansion of '{name}' brings the expanded values to {} bytes; at most {MAX_MADE} are allowed in one object",
+                self.made
+            )));
         }
+        Ok(())
+    }
+
+    fn count_matched(&mut self, name: &str, value: &str, pattern: &str) -> Result<(), Error> {
+        self.matched = self.matched.saturating_add(value.len().saturating_mul(pattern.len()));
+        if self.matched > MAX_MATCHED {
+            return Err(Error::Limit(format!(
+                "the value of '{name}' has {} bytes and its pattern {}: the product of both, over all patterns of one object, may be {MAX_MATCHED} at most",
+                value.len(),
+                pattern.len()
+            )));
+        }
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The operators of expansions: case, substring, removal by pattern, replacement.
 
 use crate::error::Error;
+use crate::substitute::glob::Glob;
 
 /// An operator behind a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,77 +116,39 @@ pub(super) fn substring(value: &str, arguments: &[String]) -> Result<String, Err
 }
 
 /// Removes a prefix or suffix that matches a glob.
-pub(super) fn remove(value: &str, pattern: &str, which: Remove) -> String {
-    let cuts: Vec<usize> = (0..=value.len()).filter(|&at| value.is_char_boundary(at)).collect();
-    let prefix = |at: &usize| matches(pattern.as_bytes(), &value.as_bytes()[..*at]);
-    let suffix = |at: &usize| matches(pattern.as_bytes(), &value.as_bytes()[*at..]);
-    let cut = match which {
-        Remove::ShortestPrefix => cuts.iter().find(|at| prefix(at)),
-        Remove::LongestPrefix => cuts.iter().rev().find(|at| prefix(at)),
-        Remove::ShortestSuffix => cuts.iter().rev().find(|at| suffix(at)),
-        Remove::LongestSuffix => cuts.iter().find(|at| suffix(at)),
-    };
-    match (cut, which) {
-        (None, _) => value.to_owned(),
-        (Some(&at), Remove::ShortestPrefix | Remove::LongestPrefix) => value[at..].to_owned(),
-        (Some(&at), Remove::ShortestSuffix | Remove::LongestSuffix) => value[..at].to_owned(),
-    }
-}
-
-/// Whether a whole text matches a glob: `*`, `?`, `[…]`, and `\` before a special character.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    loop {
-        if pattern.get(p) == Some(&b'*') {
-            star = Some((p + 1, t));
-            p += 1;
-            continue;
+pub(super) fn remove<'a>(value: &'a str, pattern: &str, which: Remove) -> &'a str {
+    let is_suffix = matches!(which, Remove::ShortestSuffix | Remove::LongestSuffix);
+    let is_shortest = matches!(which, Remove::ShortestPrefix | Remove::ShortestSuffix);
+    let Some(mut glob) = Glob::new(pattern.as_bytes(), is_suffix) else { return value };
+    let bytes = value.as_bytes();
+    let mut found = None;
+    for taken in 0..=bytes.len() {
+        let cut = if is_suffix { bytes.len() - taken } else { taken };
+        if taken > 0 {
+            glob.read(if is_suffix { bytes[cut] } else { bytes[cut - 1] });
         }
-        if t == text.len() {
-            return p == pattern.len();
-        }
-        match one(&pattern[p..], text[t]) {
-            Some(width) => {
-                p += width;
-                t += 1;
+        if value.is_char_boundary(cut) && glob.is_match() {
+            found = Some(cut);
+            if is_shortest {
+                break;
             }
-            None => match star {
-                Some((after, from)) => {
-                    p = after;
-                    t = from + 1;
-                    star = Some((after, from + 1));
-                }
-                None => return false,
-            },
         }
+    }
+    match found {
+        None => value,
+        Some(cut) if is_suffix => &value[..cut],
+        Some(cut) => &value[cut..],
     }
 }
 
-/// Matches one byte against the front of a pattern; returns how much of the pattern that took.
-fn one(pattern: &[u8], byte: u8) -> Option<usize> {
-    match pattern {
-        [] => None,
-        [b'?', ..] => Some(1),
-        [b'\\', literal, ..] => (*literal == byte).then_some(2),
-        [b'[', rest @ ..] => {
-            let end = rest.iter().skip(1).position(|&letter| letter == b']')? + 1;
-            let (set, is_negated) = match &rest[..end] {
-                [b'!' | b'^', set @ ..] => (set, true),
-                set => (set, false),
-            };
-            (in_set(set, byte) != is_negated).then_some(end + 2)
-        }
-        [literal, ..] => (*literal == byte).then_some(1),
-    }
-}
-
-fn in_set(set: &[u8], byte: u8) -> bool {
-    match set {
-        [low, b'-', high, rest @ ..] => (*low..=*high).contains(&byte) || in_set(rest, byte),
-        [literal, rest @ ..] => *literal == byte || in_set(rest, byte),
-        [] => false,
-    }
+/// Returns how long a text will be once text in it has been replaced, at most.
+pub(super) fn replaced_len(value: &str, pattern: &str, new: &str, which: Replace) -> usize {
+    let count = match which {
+        Replace::All => value.matches(pattern).count(),
+        Replace::First | Replace::Start | Replace::End => 1,
+    };
+    let gone = pattern.len().saturating_mul(count);
+    value.len().saturating_sub(gone).saturating_add(new.len().saturating_mul(count))
 }
 
 /// Replaces text.

@@ -61,3 +61,59 @@ fn failures_name_the_reason() {
     let error = substitute::object(&object, &variables(&[("n", "3")]), Unset::Empty).unwrap_err();
     assert_eq!(error.chain(), "envsubst error: variable substitution failed: missing closing brace");
 }
+
+fn expanded(text: &str, pairs: &[(&str, &str)]) -> Result<String, String> {
+    substitute::text(text, &variables(pairs), Unset::Empty).map_err(|error| error.chain())
+}
+
+#[test]
+fn expansions_that_multiply_are_refused_before_they_are_made() {
+    let (xs, ys) = ("x".repeat(1 << 20), "y".repeat(1 << 20));
+    let pairs = [("a", xs.as_str()), ("b", ys.as_str())];
+    for text in ["${a//x/${b}}", &"${a}".repeat(17), &"${a:0:1}".repeat(17), &"${a:-z}".repeat(17)] {
+        let message = expanded(text, &pairs).unwrap_err();
+        assert!(message.contains("the expansion of 'a' brings the expanded values to"), "{message}");
+        assert!(message.contains("at most 16777216 are allowed in one object"), "{message}");
+    }
+    assert_eq!(expanded(&"${a}".repeat(16), &pairs).unwrap().len(), 16 << 20);
+}
+
+#[test]
+fn a_pattern_costs_no_more_than_its_length_times_that_of_the_value() {
+    let xs = "x".repeat(1 << 20);
+    let pairs = [("a", xs.as_str()), ("b", xs.as_str())];
+    for text in ["${a##*y}", "${a#*y}", "${a%%y*}", "${a%y*}"] {
+        assert_eq!(expanded(text, &pairs).unwrap(), xs, "{text}");
+    }
+    let message = expanded("${a##${b}}", &pairs).unwrap_err();
+    let parts = ["the value of 'a' has 1048576 bytes and its pattern 1048576", "may be 67108864 at most"];
+    assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+}
+
+#[test]
+fn patterns_cut_where_they_fit() {
+    let pairs = [("a", "one.two.three"), ("b", "ä-b]")];
+    for (text, wanted) in [
+        ("${a#*.}", "two.three"),
+        ("${a##*.}", "three"),
+        ("${a%.*}", "one.two"),
+        ("${a%%.*}", "one"),
+        ("${a#?[!x]e}", ".two.three"),
+        ("${a%[a-f][e]}", "one.two.thr"),
+        ("${a#*[}", "one.two.three"),
+        ("${a##o*e}", ""),
+        ("${a%\\*}", "one.two.three"),
+        ("${b%%?}", "ä-b"),
+        ("${b#?}", "ä-b]"),
+        ("${b%[]]}", "ä-b"),
+    ] {
+        assert_eq!(expanded(text, &pairs).unwrap(), wanted, "{text}");
+    }
+}
+
+#[test]
+fn a_long_set_of_a_pattern_is_no_deep_stack() {
+    let text = format!("${{a#[{}]}}", "b".repeat(1 << 20));
+    assert_eq!(expanded(&text, &[("a", "ab")]).unwrap(), "ab");
+    assert_eq!(expanded(&text.replace("b]", "a]"), &[("a", "ab")]).unwrap(), "b");
+}
