@@ -51,27 +51,27 @@ fn open() -> Result<File, Error> {
 /// Asks and reads a line, without its end.
 fn line(
     question: &str,
-    read: fn(&File) -> Result<Zeroizing<String>, Error>,
+    ask: fn(&File, &str) -> Result<Zeroizing<String>, Error>,
 ) -> Result<Zeroizing<String>, Error> {
-    let mut terminal = open()?;
-    terminal.write_all(question.as_bytes())?;
-    let mut line = read(&terminal)?;
+    let mut line = ask(&open()?, question)?;
     let length = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(length);
     Ok(line)
 }
 
-fn shown(terminal: &File) -> Result<Zeroizing<String>, Error> {
+fn shown(mut terminal: &File, question: &str) -> Result<Zeroizing<String>, Error> {
+    terminal.write_all(question.as_bytes())?;
     let mut line = Zeroizing::new(String::new());
     BufReader::new(terminal).read_line(&mut line).map(|_| line)
 }
 
-fn silently(mut terminal: &File) -> Result<Zeroizing<String>, Error> {
+/// The terminal is silent before the question is seen: an answer that comes at once is neither shown nor lost.
+fn silently(mut terminal: &File, question: &str) -> Result<Zeroizing<String>, Error> {
     let before = tcgetattr(terminal)?;
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
     tcsetattr(terminal, OptionalActions::Flush, &silent)?;
-    let line = shown(terminal);
+    let line = shown(terminal, question);
     tcsetattr(terminal, OptionalActions::Flush, &before)?;
     terminal.write_all(b"\n")?;
     line
