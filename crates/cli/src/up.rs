@@ -98,7 +98,12 @@ pub(crate) fn go_duration(text: &str) -> Result<Duration, String> {
 /// Runs `sealfast up`.
 pub(crate) fn run(args: UpArgs) -> ExitCode {
     log::start(args.log_level, log::Encoding::Console);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_keep_alive(Duration::from_secs(1))
+        .enable_all()
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return Failure::because("failed to start", &error).report(),
     };
