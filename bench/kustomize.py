@@ -9,7 +9,9 @@ patch, a generator and a replacement. CPU time is user and system time of the pr
 because other work on the machine can only add to it. Prints a Markdown table.
 """
 
-import argparse, os, pathlib, subprocess, sys, tempfile
+import argparse, pathlib, tempfile
+
+import process
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SIZES = [100, 1_000, 5_000, 20_000]
@@ -126,17 +128,8 @@ def tree(folder, size):
 
 def measured(command, runs):
     """The least CPU time in ms and the largest peak RSS in MiB over `runs` runs that must succeed."""
-    least, peak = float("inf"), 0
-    for _ in range(runs):
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        talk = child.stderr.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode != 0:
-            sys.exit(f"{command} failed with {child.returncode}:\n{talk.decode(errors='replace')}")
-        least = min(least, (usage.ru_utime + usage.ru_stime) * 1000)
-        peak = max(peak, usage.ru_maxrss / 1024)
-    return least, peak
+    taken = [process.run(command) for _ in range(runs)]
+    return min(run.cpu for run in taken) * 1000, max(run.peak for run in taken)
 
 
 def main():

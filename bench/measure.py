@@ -5,36 +5,21 @@
 
 Every figure stands beside a reference that is measured in the same run: the tool whose place we take when it is on the PATH
 (`sops`, `flux` cannot be installed from Debian), else one that every machine has (`git --version`, `kubectl version --client`,
-`kubectl kustomize`, `gpg --version`). Prints a Markdown table; times are medians in milliseconds, memory is peak RSS in MiB (needs
-Debian's package `time`; 0 without it).
+`kubectl kustomize`, `gpg --version`). Prints a Markdown table; times are medians in milliseconds, memory is peak RSS in MiB.
 """
 
 import argparse, os, pathlib, shutil, signal, statistics, subprocess, sys, tempfile, time
 
 import git_http
+import process
 
-TIME = "/usr/bin/time"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def timed(args, env, runs, cwd):
     """Median wall time in ms and the largest peak RSS in MiB over `runs` runs of a command that must succeed."""
-    walls = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        done = subprocess.run(args, env=env, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        walls.append((time.perf_counter() - start) * 1000)
-        if done.returncode != 0:
-            sys.exit(f"{args} failed with {done.returncode}:\n{done.stderr.decode(errors='replace')}")
-    return statistics.median(walls), peak(args, env, cwd)
-
-
-def peak(args, env, cwd):
-    """Peak RSS in MiB. A process inherits the figure of the one that starts it, so a small one stands between; without it, 0."""
-    if not pathlib.Path(TIME).exists():
-        return 0
-    done = subprocess.run([TIME, "-f", "%M", *args], env=env, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    return int(done.stderr.split()[-1]) / 1024
+    taken = [process.run(args, env, cwd) for _ in range(runs)]
+    return statistics.median(run.wall for run in taken) * 1000, max(run.peak for run in taken)
 
 
 def row(what, ours, reference=None, name=""):

@@ -7,28 +7,20 @@ One Secret, a YAML of five megabytes with every value encrypted, many small file
 one AWS KMS key whose stand-in takes 50 ms for a call. Where `sops` is on the PATH it is measured beside. Prints a Markdown table.
 """
 
-import argparse, base64, ctypes, http.server, json, os, pathlib, shutil, statistics, subprocess, sys, tempfile, threading, time
+import argparse, base64, http.server, json, os, pathlib, shutil, statistics, subprocess, sys, tempfile, threading, time
+
+import process
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def measured(args, env, cwd, runs, before=lambda: None):
     """Medians of CPU and wall seconds, and the largest peak RSS, of a command that must succeed."""
-    cpu, wall, peak = [], [], 0
+    taken = []
     for _ in range(runs):
         before()
-        start = time.perf_counter()
-        # A process begins with the peak of what it was forked from, so a small shell starts it and leaves it to us.
-        words = ["/bin/sh", "-c", '"$@" >/dev/null 2>talk & echo $!', "sh", *args]
-        shell = subprocess.run(words, env=env, cwd=cwd, stdout=subprocess.PIPE, check=True)
-        _, status, usage = os.wait4(int(shell.stdout), 0)
-        wall.append(time.perf_counter() - start)
-        cpu.append(usage.ru_utime + usage.ru_stime)
-        peak = max(peak, usage.ru_maxrss / 1024)
-        code = os.waitstatus_to_exitcode(status)
-        if code != 0:
-            sys.exit(f"{args} failed with {code}:\n{(pathlib.Path(cwd) / 'talk').read_text(errors='replace')}")
-    return statistics.median(cpu), statistics.median(wall), peak
+        taken.append(process.run(args, env, cwd))
+    return statistics.median(run.cpu for run in taken), statistics.median(run.wall for run in taken), max(run.peak for run in taken)
 
 
 def row(what, figures):
@@ -81,8 +73,6 @@ def main():
     parser.add_argument("--runs", default=5, type=int)
     parser.add_argument("--files", default=1000, type=int)
     options = parser.parse_args()
-    # Orphans become our children.
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
     binary, runs = str(options.binary.resolve()), options.runs
     work = pathlib.Path(tempfile.mkdtemp(prefix="sealfast-bench-"))
     env = {"PATH": os.environ["PATH"], "HOME": str(work), "SOPS_AGE_KEY_FILE": str(work / "key.txt")}

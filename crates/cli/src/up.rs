@@ -221,7 +221,9 @@ async fn serve(
             let watch = folder::Watch::start(folder, left_out.clone())?;
             let stands_for = args.stands_for.as_deref().or(defaults.stands_for.as_deref());
             let source = SourceRef::folder(source.name(), stands_for);
-            bootstrap::apply(client, &objects::namespace(&source.namespace)).await?;
+            if source.namespace != objects::NAMESPACE {
+                bootstrap::apply(client, &objects::namespace(&source.namespace)).await?;
+            }
             let offered = folder::Offered { handle: controllers, client, folder, source: &source, left_out };
             offered.publish().await?;
             bootstrap::apply(client, &kustomization(&source)).await?;

@@ -48,7 +48,10 @@ async fn client(args: &Args) -> Result<Client, Failed> {
         return Err(format!("--{flag} is not supported: {mend}").into());
     }
     let client = connected(args).await?;
-    Ok(args.filled("as").map_or_else(|| client.clone(), |user| client.impersonating(user)))
+    Ok(match args.filled("as") {
+        Some(user) => client.impersonating(user),
+        None => client,
+    })
 }
 
 async fn connected(args: &Args) -> Result<Client, Failed> {
