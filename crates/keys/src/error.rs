@@ -106,6 +106,16 @@ pub enum Error {
         /// The address.
         address: String,
     },
+    /// A part of the name of a Vault key would lead elsewhere.
+    #[error("the {part} of the Vault key, {text:?}, {reason}")]
+    VaultKey {
+        /// `address`, `engine path` or `key name`.
+        part: &'static str,
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// Vault was not reached or refused.
     #[error("failed to {action} sops data key with Vault transit key '{key}': {reason}")]
     Vault {

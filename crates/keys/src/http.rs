@@ -4,13 +4,18 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder};
 use secrecy::SecretString;
+use serde::Serialize;
+use serde::de::{self, Deserialize, Deserializer, Visitor};
 use zeroize::Zeroizing;
 
 /// No key service answers with more bytes.
 const MOST_BYTES: usize = 1 << 20;
+/// A question about a data key is shorter, so that nothing of it is left behind in a buffer that had to grow.
+const USUAL_BYTES: usize = 4096;
 /// A longer complaint of a service is cut.
 const MOST_WORDS: usize = 1000;
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
@@ -52,13 +57,47 @@ impl Network {
     }
 }
 
-/// A secret text in an answer.
+/// What is asked of a service that names both texts so.
+#[derive(Serialize)]
+pub(crate) enum Question<'a> {
+    /// To open a wrapped data key.
+    #[serde(rename = "ciphertext")]
+    Unwrap(&'a str),
+    /// To wrap one, in base64.
+    #[serde(rename = "plaintext")]
+    Wrap(&'a str),
+}
+
+/// A secret text in an answer; it is copied out of the answer once.
 pub(crate) struct Secret(pub(crate) SecretString);
 
-impl<'de> serde::Deserialize<'de> for Secret {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(SecretString::from(text)))
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+                Ok(Secret(SecretString::from(text)))
+            }
+
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Secret, E> {
+                self.visit_str(&Zeroizing::new(text))
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
+}
+
+/// Writes a question as JSON into memory that is wiped when it was sent.
+pub(crate) fn secret_json(question: &impl Serialize) -> Result<Bytes, String> {
+    let mut json = Zeroizing::new(Vec::with_capacity(USUAL_BYTES));
+    serde_json::to_writer(&mut *json, question).map_err(|error| error.to_string())?;
+    Ok(Bytes::from_owner(json))
 }
 
 /// Reads the certificates of a PEM file.
@@ -72,7 +111,8 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, String> {
 /// # Errors
 /// What broke it off, or that it is too long.
 pub async fn body(mut response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut body = Zeroizing::new(Vec::new());
+    let expected = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(USUAL_BYTES).min(MOST_BYTES)));
     while let Some(chunk) = response.chunk().await.map_err(|error| words(&error))? {
         if body.len() + chunk.len() > MOST_BYTES {
             return Err("the answer is too long".to_owned());

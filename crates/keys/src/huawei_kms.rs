@@ -10,6 +10,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use reqwest::{Client, Method};
 use sealfast_sops::time::Time;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -221,11 +222,9 @@ impl Call<'_> {
         let endpoints = self.access.endpoints.clone().unwrap_or_else(|| Endpoints::of(region));
         let keys = self.keys(&endpoints).await?;
         let project = self.project(region, &endpoints, &keys).await?;
-        let body =
-            Zeroizing::new(serde_json::to_vec(question).map_err(|error| self.failed(&error.to_string()))?);
+        let body = http::secret_json(question).map_err(|reason| self.failed(&reason))?;
         let path = format!("/v1.0/{project}/kms/{}-data", self.action);
-        let unsigned =
-            Unsigned { method: Method::POST, base: &endpoints.kms, path: &path, query: "", body: &body };
+        let unsigned = Unsigned { method: Method::POST, base: &endpoints.kms, path: &path, query: "", body };
         self.ask(&unsigned, Some(&project), &keys).await
     }
 
@@ -267,7 +266,7 @@ impl Call<'_> {
             base: &endpoints.iam,
             path: "/v3/projects",
             query: &query,
-            body: b"",
+            body: Bytes::new(),
         };
         let list: ProjectList = self.ask(&unsigned, None, keys).await?;
         let project = list.projects.into_iter().next().map(|project| project.id);
@@ -285,7 +284,7 @@ impl Call<'_> {
         let now = self.access.clock.ok_or_else(|| self.failed("there is no clock to sign with"))?();
         let headers = sign::headers(unsigned, project, keys, now).map_err(|reason| self.failed(reason))?;
         let mut request =
-            self.client.request(unsigned.method.clone(), unsigned.url()).body(unsigned.body.to_vec());
+            self.client.request(unsigned.method.clone(), unsigned.url()).body(unsigned.body.clone());
         for (name, value) in headers {
             request = request.header(name, value);
         }

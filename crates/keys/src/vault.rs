@@ -3,20 +3,24 @@
 //! `PUT ADDRESS/v1/ENGINE/encrypt/NAME` with the data key in base64 gives `vault:v1:…`, `…/decrypt/NAME` gives it back.
 //! The address comes from the key alone, the token from the keyring.
 //!
-//! Follows: `hcvault/keysource.go` of sops 3.13.2.
+//! Follows: `hcvault/keysource.go` of sops 3.13.2. Differs: what leads to another path of the server is refused.
 
 use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::http::{self, Network, TIMEOUT};
+use crate::http::{self, Network, Question, Secret, TIMEOUT};
+
+mod url;
 
 /// As the client library of the service has it.
 const RETRIES: u32 = 2;
@@ -178,9 +182,13 @@ impl Key<'_> {
         access: &Access,
         client: &reqwest::Client,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let answer = self.ask("decrypt", json!({ "ciphertext": enc }), access, client).await?;
+        let question = Question::Unwrap(enc);
+        let answer = self.ask("decrypt", &question, access, client).await?;
+        let Some(Secret(plaintext)) = answer.plaintext else {
+            return Err(self.failed("decrypt", "no decrypted data"));
+        };
         STANDARD
-            .decode(&*answer)
+            .decode(plaintext.expose_secret())
             .map(Zeroizing::new)
             .map_err(|_| self.failed("decrypt", "cannot decode base64 plaintext into data key bytes"))
     }
@@ -193,46 +201,48 @@ impl Key<'_> {
         client: &reqwest::Client,
     ) -> Result<String, Error> {
         let plaintext = Zeroizing::new(STANDARD.encode(key));
-        let answer = self.ask("encrypt", json!({ "plaintext": plaintext.as_str() }), access, client).await?;
-        Ok(answer.to_string())
+        let question = Question::Wrap(&plaintext);
+        let answer = self.ask("encrypt", &question, access, client).await?;
+        answer.ciphertext.ok_or_else(|| self.failed("encrypt", "no encrypted data"))
     }
 
     async fn ask(
         &self,
         action: &'static str,
-        body: Value,
+        question: &Question<'_>,
         access: &Access,
         client: &reqwest::Client,
-    ) -> Result<Zeroizing<String>, Error> {
+    ) -> Result<Data, Error> {
         if !access.allowed.allows(self.address) {
             return Err(Error::VaultAddress { address: self.address.to_owned() });
         }
-        let (status, body) = self.send(action, &body, access, client).await?;
+        let body = http::secret_json(question).map_err(|reason| self.failed(action, &reason))?;
+        let (status, body) = self.send(action, body, access, client).await?;
         if !status.is_success() {
             return Err(self.failed(action, &http::clean(&format!("{status}{}", complaints(&body)))));
         }
-        let (field, missing) = match action {
-            "encrypt" => ("ciphertext", "no encrypted data"),
-            _ => ("plaintext", "no decrypted data"),
-        };
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|_| self.failed(action, "the answer is no JSON with a `data` object"))?;
-        answer.data.field(field).ok_or_else(|| self.failed(action, missing))
+        Ok(answer.data)
     }
 
     /// Sends a request, again while the server is in trouble.
     async fn send(
         &self,
         action: &'static str,
-        body: &Value,
+        body: Bytes,
         access: &Access,
         client: &reqwest::Client,
     ) -> Result<(StatusCode, Zeroizing<Vec<u8>>), Error> {
-        let url = format!("{}/v1/{}/{action}/{}", self.address, self.engine, self.name);
+        let url = url::of(self.address, self.engine, action, self.name)?;
         let mut pause = access.pause;
         let mut left = access.retries;
         loop {
-            let mut request = client.put(&url).header("X-Vault-Request", "true").json(body);
+            let mut request = client
+                .put(url.clone())
+                .header("X-Vault-Request", "true")
+                .header("content-type", "application/json")
+                .body(body.clone());
             if let Some(token) = access.token_for(self.address) {
                 request = request.header("X-Vault-Token", token.expose_secret());
             }
@@ -268,22 +278,15 @@ fn is_trouble(status: StatusCode) -> bool {
     is_passing || status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Answer {
     data: Data,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Data {
     ciphertext: Option<String>,
-    plaintext: Option<String>,
-}
-
-impl Data {
-    fn field(self, name: &str) -> Option<Zeroizing<String>> {
-        let text = if name == "ciphertext" { self.ciphertext } else { self.plaintext };
-        text.map(Zeroizing::new)
-    }
+    plaintext: Option<Secret>,
 }
 
 /// Returns the `errors` of an answer, each after a colon or comma.

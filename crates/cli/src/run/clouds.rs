@@ -7,10 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sealfast_controllers::identity::own::{Aws, Azure, Google, Own};
 use sealfast_controllers::identity::{Clouds, Places};
+use sealfast_keys::vault;
 use serde_json::Value;
 
 use crate::env;
-use crate::sops::keyring::cloud::vault_way;
+use crate::sops::keyring::cloud::{vault_allowed, vault_way};
 
 /// Where every pod finds the token of its own service account.
 const OWN_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -25,7 +26,8 @@ pub(super) enum CloudIdentity {
 }
 
 /// How clouds are reached, and as whom.
-pub(super) fn clouds(identity: CloudIdentity) -> Clouds {
+pub(super) fn clouds(identity: CloudIdentity, vaults: Option<&str>) -> Result<Clouds, String> {
+    let allowed = vault_allowed(vaults).map_err(|error| error.to_string())?;
     let everything = env::AWS_ENDPOINT_URL;
     let endpoint = |own: env::Variable| own.text().or_else(|| everything.text()).map(without_slash);
     let usual = Places::default();
@@ -36,14 +38,14 @@ pub(super) fn clouds(identity: CloudIdentity) -> Clouds {
         google_machine: machine.map_or(usual.google_machine, |host| format!("http://{host}")),
         ..usual
     };
-    Clouds {
+    Ok(Clouds {
         places,
         own: if identity == CloudIdentity::Pod { own() } else { Own::default() },
-        vault: vault_way(),
+        vault: vault::Access { allowed, ..vault_way() },
         aws_kms: endpoint(env::AWS_ENDPOINT_URL_KMS),
         google_kms: env::SOPS_GCP_KMS_ENDPOINT.text(),
         ..Clouds::default()
-    }
+    })
 }
 
 fn without_slash(url: String) -> String {

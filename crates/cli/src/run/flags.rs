@@ -207,6 +207,10 @@ struct KustomizeArgs {
     /// ConfigMap in the program's namespace that says at which Vaults accounts log in, and how.
     #[arg(long, value_name = "NAME")]
     sops_vault_configmap: Option<String>,
+    /// Vaults that may be asked for keys of encrypted files: `all`, `none`, or URLs with commas between them
+    /// [default: SOPS_HC_VAULT_ALLOWLIST, else all].
+    #[arg(long, value_name = "URLS")]
+    sops_vault_allowlist: Option<String>,
     /// Field managers whose fields are taken over, by prefix; may be repeated.
     #[arg(long, value_name = "PREFIX")]
     override_manager: Vec<String>,
@@ -361,7 +365,7 @@ impl RunArgs {
             },
             sops_age_secret: kustomize.sops_age_secret,
             vault_map: kustomize.sops_vault_configmap,
-            clouds: clouds::clouds(cloud_identity),
+            clouds: clouds::clouds(cloud_identity, kustomize.sops_vault_allowlist.as_deref())?,
             token_cache: Size {
                 most: shared.token_cache_max_size,
                 longest: shared.token_cache_max_duration.min(Size::default().longest),
@@ -413,6 +417,7 @@ fn instance() -> String {
 mod tests {
     use super::*;
     use clap::Parser;
+    use sealfast_keys::vault::Allowed;
 
     #[derive(Parser)]
     struct Line {
@@ -450,6 +455,7 @@ mod tests {
             "--interval-jitter-percentage=0",
             "--token-cache-max-duration=1h",
             "--watch-label-selector=sharding.fluxcd.io/key=shard1",
+            "--sops-vault-allowlist=https://vault.example.com",
         ];
         let args = parsed(&words)?;
         assert_eq!(args.leases().len(), 2);
@@ -459,6 +465,8 @@ mod tests {
         assert_eq!(options.override_managers, ["a", "b"]);
         assert_eq!(options.labels, "sharding.fluxcd.io/key=shard1");
         assert_eq!(options.cross_namespace, CrossNamespace::Blocked);
+        let vaults = Allowed::Prefixes(vec!["https://vault.example.com/".to_owned()]);
+        assert_eq!(options.clouds.vault.allowed, vaults);
         Ok(())
     }
 
@@ -476,7 +484,11 @@ mod tests {
 
     #[test]
     fn mistakes_are_told() {
-        for words in [["--metrics-addr=8080x"].as_slice(), &["--feature-gates=Nonsense=true"]] {
+        for words in [
+            ["--metrics-addr=8080x"].as_slice(),
+            &["--feature-gates=Nonsense=true"],
+            &["--sops-vault-allowlist=https://vault.example.com,,"],
+        ] {
             let wrong = parsed(words).and_then(|args| args.probes().and_then(|_| args.options().map(drop)));
             assert!(wrong.is_err(), "{words:?}");
         }

@@ -293,6 +293,26 @@ async fn vault_logs_an_account_in_where_the_operator_says() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_names_no_vault_that_the_operator_does_not_allow() -> Result<()> {
+    let (server, mut case) = vault_case().await?;
+    case.clouds.vault.allowed = vault::Allowed::parse("https://vault.example.com")?;
+    let tenant = Tenant::new(&case, |options| options).await?;
+    let token = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys", "namespace": "tenant"},
+        "stringData": {"sops.vault-token": vault_server::ROOT}});
+    tenant.house.apply(token).await?;
+    let before = server.asked().len();
+    let decryption = json!({"provider": "sops", "secretRef": {"name": "keys"}});
+    tenant.house.apply(kustomization("tenant", "app", json!({"decryption": decryption}))).await?;
+    let over = |object: &Value| ["True", "False"].iter().any(|status| ready(object)["status"] == *status);
+    let end = ready(&tenant.house.until("tenant", "app", over).await?).clone();
+    let message = end["message"].as_str().unwrap_or_default();
+    ensure!(message.contains(&format!("Allowlist does not allow {}", server.url())), "{message}");
+    ensure!(server.asked().len() == before, "the token went where the file said");
+    tenant.handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn annotations_are_checked_before_anybody_is_asked() -> Result<()> {
     let (server, case) = aws_case().await?;
     let tenant = Tenant::new(&case, |options| options).await?;

@@ -4,13 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Client;
 use secrecy::ExposeSecret as _;
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize as _, Zeroizing};
+use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::token::Tokens;
 use super::{Access, SERVICE, check_resource_id};
 use crate::error::Error;
-use crate::http::{self, Secret, clean};
+use crate::http::{self, Question, Secret, clean};
 
 /// Opens a wrapped data key or share.
 pub(crate) async fn unwrap(
@@ -23,7 +23,7 @@ pub(crate) async fn unwrap(
     if STANDARD.decode(enc).is_err() {
         return Err(failed("decrypt", "the wrapped data key is no base64"));
     }
-    let question = Question { ciphertext: Some(enc), plaintext: None };
+    let question = Question::Unwrap(enc);
     let answer = ask(resource_id, "decrypt", &question, access, tokens, client).await?;
     let plaintext = answer.plaintext.as_ref().map(|text| STANDARD.decode(text.0.expose_secret()));
     match plaintext {
@@ -42,17 +42,9 @@ pub(crate) async fn wrap(
     client: &Client,
 ) -> Result<String, Error> {
     let plaintext = Zeroizing::new(STANDARD.encode(secret));
-    let question = Question { ciphertext: None, plaintext: Some(&plaintext) };
+    let question = Question::Wrap(&plaintext);
     let answer = ask(resource_id, "encrypt", &question, access, tokens, client).await?;
     answer.ciphertext.ok_or_else(|| failed("encrypt", "the answer has no ciphertext"))
-}
-
-#[derive(Serialize)]
-struct Question<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ciphertext: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plaintext: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -85,13 +77,12 @@ async fn ask(
 ) -> Result<Answer, Error> {
     check_resource_id(resource_id)?;
     let headers = tokens.headers(access).await?;
-    let mut body = serde_json::to_vec(question).map_err(|error| failed(action, &error.to_string()))?;
+    let body = http::secret_json(question).map_err(|reason| failed(action, &reason))?;
     let request = client
         .post(format!("{}/v1/{resource_id}:{action}", access.base()))
         .headers(headers)
         .header("content-type", "application/json")
-        .body(body.clone());
-    body.zeroize();
+        .body(body);
     let response = request.send().await.map_err(|error| failed(action, &http::words(&error)))?;
     let status = response.status();
     let body = http::body(response).await.map_err(|reason| failed(action, &reason))?;

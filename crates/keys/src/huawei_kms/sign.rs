@@ -2,6 +2,7 @@
 //!
 //! Follows: "Signing API requests with AK/SK" of the cloud's developer guide.
 
+use bytes::Bytes;
 use hmac::{Hmac, Mac as _};
 use reqwest::Method;
 use sealfast_sops::time::Time;
@@ -21,7 +22,7 @@ pub(super) struct Unsigned<'a> {
     pub(super) path: &'a str,
     /// Sorted and escaped.
     pub(super) query: &'a str,
-    pub(super) body: &'a [u8],
+    pub(super) body: Bytes,
 }
 
 impl Unsigned<'_> {
@@ -73,7 +74,7 @@ fn authorization(
         request.method,
         request.path,
         request.query,
-        hex(&Sha256::digest(request.body))
+        hex(&Sha256::digest(&request.body))
     );
     let to_sign = format!("{ALGORITHM}\n{date}\n{}", hex(&Sha256::digest(canonical)));
     let mut mac = Hmac::<Sha256>::new_from_slice(keys.secret_key.expose_secret().as_bytes())
@@ -89,6 +90,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use reqwest::Method;
     use sealfast_sops::time::Time;
     use secrecy::SecretString;
@@ -103,7 +105,7 @@ mod tests {
             base: "https://service.region.example.com",
             path: "/v1/77b6a44cba5143ab91d13ab9a8ff44fd/vpcs",
             query: "limit=2&marker=13551d6b-755d-4757-b956-536f674975c0",
-            body: b"",
+            body: Bytes::new(),
         };
         let keys = Keys {
             access_key: "QTWAOYTTINDUT2QVKYUC".to_owned(),

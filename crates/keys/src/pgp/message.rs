@@ -7,6 +7,7 @@ use ::pgp::composed::{
 };
 use ::pgp::crypto::sym::SymmetricKeyAlgorithm;
 use ::pgp::types::Password;
+use bytes::Bytes;
 use rand08::rngs::OsRng;
 use sealfast_sops::time::Time;
 use zeroize::Zeroizing;
@@ -23,8 +24,8 @@ pub(super) fn encrypt(found: &Found<'_>, secret: &[u8], now: Time) -> Result<Str
     let failed = |error: ::pgp::errors::Error| error.to_string();
     let seconds = now.to_string().parse().map(jiff::Timestamp::as_second).unwrap_or(i64::MAX);
     let part = choose(found, seconds).map_err(|error| error.to_string())?;
-    let mut builder =
-        MessageBuilder::from_bytes("", secret.to_vec()).seipd_v1(OsRng, SymmetricKeyAlgorithm::AES256);
+    let content = Bytes::from_owner(Zeroizing::new(secret.to_vec()));
+    let mut builder = MessageBuilder::from_bytes("", content).seipd_v1(OsRng, SymmetricKeyAlgorithm::AES256);
     match part {
         Part::Primary(key) => builder.encrypt_to_key(OsRng, &key),
         Part::Subkey(key) => builder.encrypt_to_key(OsRng, &key),

@@ -4,12 +4,16 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
 /// The last digits of a fingerprint, as `--trusted-key` takes them.
 const SHORT: usize = 16;
+/// What the program writes about one data key is shorter.
+const USUAL_BYTES: usize = 16 << 10;
+/// Nothing that it writes about one data key is longer.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// How `gpg` is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,14 +72,15 @@ impl GpgProgram {
                 drop(stdin.write_all(input).await);
             }
         };
-        let ((), output) = tokio::join!(feed, child.wait_with_output());
-        let output = output.map_err(broken)?;
-        let stdout = Zeroizing::new(output.stdout);
-        if output.status.success() {
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let ((), stdout, stderr, status) = tokio::join!(feed, all(stdout), all(stderr), child.wait());
+        let (stdout, stderr, status) =
+            (stdout.map_err(broken)?, stderr.map_err(broken)?, status.map_err(broken)?);
+        if status.success() {
             return Ok(stdout);
         }
-        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(if words.is_empty() { output.status.to_string() } else { words })
+        let words = String::from_utf8_lossy(&stderr).trim().to_owned();
+        Err(if words.is_empty() { status.to_string() } else { words })
     }
 
     fn command(&self) -> Command {
@@ -86,6 +91,15 @@ impl GpgProgram {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }
+}
+
+/// Reads to the end, into memory that is wiped and large enough not to move.
+async fn all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL_BYTES));
+    if let Some(pipe) = pipe {
+        pipe.take(MOST_BYTES).read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
 }
 
 /// Returns the last 16 digits, and an exclamation mark if there was one.

@@ -122,6 +122,25 @@ async fn addresses_that_are_not_allowed_are_not_asked() -> Result<()> {
 }
 
 #[tokio::test]
+async fn names_that_lead_elsewhere_are_not_asked() -> Result<()> {
+    let (address, seen) = serve().await?;
+    let keyring = Keyring::empty().with_vault_token(&SecretString::from("good"));
+    for (engine, name) in
+        [("deep/../../v1/sys", "k2"), ("deep/engine", "../../sys/seal"), ("deep/engine", "k2?x=#")]
+    {
+        let mut hostile = key(&address)?;
+        if let MasterKey::Vault { engine_path, key_name, enc, .. } = &mut hostile {
+            (*engine_path, *key_name, *enc) =
+                (engine.to_owned(), name.to_owned(), "vault:v1:AAAA".to_owned());
+        }
+        let words = crate::refused(&metadata(vec![vec![hostile]])?, &keyring).await?;
+        assert!(words.contains("of the Vault key, \""), "{words}");
+    }
+    assert!(seen.lock().ok().context("poisoned")?.is_empty(), "it was asked");
+    Ok(())
+}
+
+#[tokio::test]
 async fn openbao_opens_what_it_wrapped() -> Result<()> {
     let Some(bao) = Real::openbao()? else { return Ok(()) };
     let root = [("x-vault-token", "root")];

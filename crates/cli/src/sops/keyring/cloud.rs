@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sealfast_keys::azure_kv::Login;
+use sealfast_keys::error::Error;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::vault::{Allowed, Tls, Verify};
 use sealfast_keys::{aws_kms, azure_kv, gcp_kms, huawei_kms, vault};
@@ -33,7 +34,6 @@ pub(super) fn add(keyring: Keyring) -> Keyring {
 /// How every Vault is reached; without a token.
 pub(crate) fn vault_way() -> vault::Access {
     let usual = vault::Access::default();
-    let allowed = env::SOPS_HC_VAULT_ALLOWLIST.text().map(|text| Allowed::parse(&text));
     let read = |path: PathBuf| std::fs::read(path).ok();
     let identity = || {
         let [certificate, key] =
@@ -47,13 +47,21 @@ pub(crate) fn vault_way() -> vault::Access {
     vault::Access {
         namespace: env::VAULT_NAMESPACE.text(),
         // A list that does not read allows nothing.
-        allowed: allowed.map_or(Allowed::All, |list| list.unwrap_or(Allowed::Prefixes(Vec::new()))),
+        allowed: vault_allowed(None).unwrap_or(Allowed::Prefixes(Vec::new())),
         retries: number(env::VAULT_MAX_RETRIES)
             .and_then(|count| u32::try_from(count).ok())
             .unwrap_or(usual.retries),
         timeout: number(env::VAULT_CLIENT_TIMEOUT).map_or(usual.timeout, Duration::from_secs),
         tls: Tls { roots: env::VAULT_CACERT.path().and_then(read), identity: identity(), verify },
         ..usual
+    }
+}
+
+/// Which Vaults may be asked: as given, or as the environment says.
+pub(crate) fn vault_allowed(given: Option<&str>) -> Result<Allowed, Error> {
+    match given {
+        Some(list) => Allowed::parse(list),
+        None => Allowed::parse(&env::SOPS_HC_VAULT_ALLOWLIST.text().unwrap_or_default()),
     }
 }
 
