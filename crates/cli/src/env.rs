@@ -94,6 +94,13 @@ pub(crate) const AZURE_TENANT_ID: Variable = Variable("AZURE_TENANT_ID");
 pub(crate) const AZURE_CLIENT_ID: Variable = Variable("AZURE_CLIENT_ID");
 /// Secret of the application.
 pub(crate) const AZURE_CLIENT_SECRET: Variable = Variable("AZURE_CLIENT_SECRET");
+/// The certificate of an application, with its private key.
+pub(crate) const AZURE_CLIENT_CERTIFICATE_PATH: Variable = Variable("AZURE_CLIENT_CERTIFICATE_PATH");
+/// What opens that private key.
+pub(crate) const AZURE_CLIENT_CERTIFICATE_PASSWORD: Variable = Variable("AZURE_CLIENT_CERTIFICATE_PASSWORD");
+/// Whether the certificates go along.
+pub(crate) const AZURE_CLIENT_SEND_CERTIFICATE_CHAIN: Variable =
+    Variable("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN");
 /// A file with the token of a Kubernetes service account that the application trusts.
 pub(crate) const AZURE_FEDERATED_TOKEN_FILE: Variable = Variable("AZURE_FEDERATED_TOKEN_FILE");
 /// Another login host than that of the public cloud.

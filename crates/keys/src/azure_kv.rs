@@ -10,11 +10,14 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 
 #[cfg(feature = "azure")]
 mod call;
+#[cfg(feature = "azure")]
+mod certificate;
 
 #[cfg(feature = "azure")]
 pub(crate) use call::Clients;
@@ -44,6 +47,19 @@ pub enum Login {
         /// Its secret.
         secret: SecretString,
     },
+    /// An application with its certificate.
+    ClientCertificate {
+        /// The directory.
+        tenant: String,
+        /// The application.
+        client: String,
+        /// The certificate and its RSA key, PEM; others of its chain may follow.
+        file: Zeroizing<Vec<u8>>,
+        /// What opens the private key, when it is encrypted (PKCS#8).
+        password: Option<SecretString>,
+        /// Whether the certificates go along.
+        chain: Chain,
+    },
     /// A Kubernetes service account that an application trusts.
     WorkloadIdentity {
         /// The directory.
@@ -67,6 +83,16 @@ pub enum Login {
     Token(SecretString),
 }
 
+/// Whether an application shows its certificates, or their thumbprint alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chain {
+    /// The thumbprint, of a certificate that the directory knows.
+    #[default]
+    Thumbprint,
+    /// All certificates, for directories that know issuer and subject.
+    Sent,
+}
+
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.words())
@@ -78,6 +104,7 @@ impl Login {
     fn words(&self) -> &'static str {
         match self {
             Self::ClientSecret { .. } => "client secret",
+            Self::ClientCertificate { .. } => "client certificate",
             Self::WorkloadIdentity { .. } => "workload identity",
             Self::ManagedIdentity { .. } => "managed identity",
             Self::AzureCli { .. } => "Azure CLI",
@@ -87,12 +114,12 @@ impl Login {
 }
 
 impl Access {
-    /// Reads the fields that Flux's Secrets have, in the forms of the Azure SDK (`tenantId`, `clientId`, `clientSecret`) and
-    /// of the `az` program (`tenant`, `appId`, `password`); `clientId` alone is a managed identity. `authorityHost` is the
-    /// login host.
+    /// Reads the fields that Flux's Secrets have, in the forms of the Azure SDK (`tenantId`, `clientId`, and `clientSecret` or
+    /// `clientCertificate` with `clientCertificatePassword` and `clientCertificateSendChain`) and of the `az` program
+    /// (`tenant`, `appId`, `password`); `clientId` alone is a managed identity. `authorityHost` is the login host.
     ///
     /// # Errors
-    /// [`Error::Credentials`] when the fields are none of these forms, or hold a client certificate.
+    /// [`Error::Credentials`] when the fields are none of these forms.
     pub fn from_fields(fields: &Value) -> Result<Self, Error> {
         let text = |name: &str| {
             fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
@@ -101,20 +128,29 @@ impl Access {
             let (tenant, client, secret) = (text(tenant)?, text(client)?, SecretString::from(text(secret)?));
             Some(Login::ClientSecret { tenant, client, secret })
         };
-        let refuse = |reason: &str| Error::Credentials { service: SERVICE, reason: reason.to_owned() };
-        let login = match secret(["tenantId", "clientId", "clientSecret"]) {
-            Some(login) => login,
-            None if text("clientCertificate").is_some() => {
-                return Err(refuse("client certificates are not supported"));
-            }
-            None => match (secret(["tenant", "appId", "password"]), text("clientId")) {
-                (Some(login), _) => login,
-                (None, Some(client)) => Login::ManagedIdentity { client: Some(client) },
-                (None, None) => {
-                    return Err(refuse("there is neither a secret of an application nor a `clientId`"));
-                }
-            },
+        let certificate = || {
+            let sends = fields.get("clientCertificateSendChain");
+            Some(Login::ClientCertificate {
+                tenant: text("tenantId")?,
+                client: text("clientId")?,
+                file: Zeroizing::new(text("clientCertificate")?.into_bytes()),
+                password: text("clientCertificatePassword").map(SecretString::from),
+                chain: if sends.and_then(Value::as_bool) == Some(true) {
+                    Chain::Sent
+                } else {
+                    Chain::Thumbprint
+                },
+            })
         };
+        let machine = || Some(Login::ManagedIdentity { client: Some(text("clientId")?) });
+        let login = secret(["tenantId", "clientId", "clientSecret"])
+            .or_else(certificate)
+            .or_else(|| secret(["tenant", "appId", "password"]))
+            .or_else(machine)
+            .ok_or_else(|| Error::Credentials {
+                service: SERVICE,
+                reason: "there is neither a secret of an application nor a `clientId`".to_owned(),
+            })?;
         Ok(Self { logins: vec![login], authority: text("authorityHost") })
     }
 }
@@ -137,7 +173,7 @@ pub(crate) struct Wrapped {
 mod tests {
     use serde_json::json;
 
-    use super::{Access, Login};
+    use super::{Access, Chain, Login};
 
     #[test]
     fn fields_of_every_form_are_read() {
@@ -153,12 +189,14 @@ mod tests {
         assert!(
             matches!(machine.as_slice(), [Login::ManagedIdentity { client: Some(client) }] if client == "c")
         );
-        for fields in [
-            json!({ "tenantId": "t", "clientId": "c", "clientCertificate": "-----BEGIN" }),
-            json!({ "tenantId": "t" }),
-            json!([]),
-            json!(null),
-        ] {
+        let mut fields = json!({ "tenantId": "t", "clientId": "c", "clientCertificate": "-----BEGIN" });
+        for chain in [Chain::Thumbprint, Chain::Sent] {
+            fields["clientCertificateSendChain"] = (chain == Chain::Sent).into();
+            let logins = read(fields.clone()).unwrap_or_default();
+            let is_right = |login: &Login| matches!(login, Login::ClientCertificate { chain: found, password: None, .. } if *found == chain);
+            assert!(logins.iter().all(is_right) && logins.len() == 1, "{logins:?}");
+        }
+        for fields in [json!({ "tenantId": "t" }), json!([]), json!(null)] {
             assert!(read(fields.clone()).is_err(), "{fields}");
         }
         let host = Access::from_fields(&json!({ "clientId": "c", "authorityHost": "https://login.example" }));

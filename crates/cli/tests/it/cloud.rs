@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use sealfast_testkit::cloud::aws::{self, Aws};
 use sealfast_testkit::cloud::azure::{self, Azure};
 use sealfast_testkit::cloud::google::{Google, Open, PLAIN_TOKEN, WORKLOAD};
+use sealfast_testkit::cloud::wire::Asked;
 use sealfast_testkit::scratch::Scratch;
 
 const GCP_KEY: &str = "projects/p/locations/global/keyRings/r/cryptoKeys/k";
@@ -183,6 +184,16 @@ fn azure_logins() {
     application.round_trip(&["--azure-kv", &key]);
     let written = fs::read_to_string(application.folder.join("a.yaml")).unwrap();
     assert!(written.contains(&format!("version: {}", azure::VERSION)), "{written}");
+
+    application.variables = known.clone();
+    let identity = server.application();
+    let file = application.file("app.pem", format!("{}{}", identity.certificate, identity.encrypted));
+    application.set("AZURE_CLIENT_CERTIFICATE_PATH", file);
+    application.set("AZURE_CLIENT_CERTIFICATE_PASSWORD", azure::PASSWORD);
+    application.set("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", "true");
+    application.round_trip(&["--azure-kv", &key]);
+    let is_sent = |asked: &Asked| asked.form("client_assertion").is_some_and(|text| text.len() > 1000);
+    assert!(server.asked().iter().any(is_sent), "the certificate went along");
 
     application.variables = known;
     let token = application.file("token", azure::ASSERTION);

@@ -1,7 +1,6 @@
 //! The calls to Azure Key Vault, one client for each vault and login.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, RequestContent, Transport};
 use azure_core::time::OffsetDateTime;
 use azure_identity::{
-    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
-    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+    AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredential,
+    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
+    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
+    WorkloadIdentityCredentialOptions,
 };
 use azure_security_keyvault_keys::models::{
     EncryptionAlgorithm, KeyClientEncryptOptions, KeyOperationParameters,
@@ -23,8 +23,10 @@ use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::certificate::{Assertion, Certificate, Who};
 use super::{Access, Key, Login, SERVICE, Wrapped};
 use crate::error::Error;
 use crate::http::chain;
@@ -32,15 +34,42 @@ use crate::http::chain;
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 /// A machine without an identity does not answer at all, and the next login waits.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// After this time the logins before the one that got a token are tried again.
+const REMEMBERED: Duration = Duration::from_secs(300);
 
-/// The clients of this run by vault and login, and the first login that got a token.
+/// The clients of this run by vault and login, and the login that got a token last.
 #[derive(Default)]
 pub(crate) struct Clients {
     clients: Mutex<HashMap<(String, usize), Arc<KeyClient>>>,
-    first: AtomicUsize,
+    last: Mutex<Option<Last>>,
+}
+
+/// A login that got a token, and when it took the place of those before it.
+#[derive(Clone, Copy)]
+struct Last {
+    login: usize,
+    since: Instant,
+}
+
+/// The order in which logins are tried: the one that got a token last is the first for a while, and the others follow.
+fn order(count: usize, last: Option<Last>, now: Instant) -> impl Iterator<Item = usize> {
+    let last = last.filter(|last| now.duration_since(last.since) < REMEMBERED).map(|last| last.login);
+    last.into_iter().chain((0..count).filter(move |login| Some(*login) != last))
 }
 
 impl Clients {
+    fn last(&self) -> Option<Last> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a login that got a token; what is known already stays as old as it is.
+    fn note(&self, login: usize, now: Instant) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.login != login || now.duration_since(last.since) >= REMEMBERED) {
+            *last = Some(Last { login, since: now });
+        }
+    }
+
     fn of(
         &self,
         vault: &str,
@@ -53,7 +82,8 @@ impl Clients {
             return Ok(Arc::clone(client));
         }
         let options = options(access, http);
-        let mut credential = credential(&access.logins[index], &options)?;
+        let authority = access.authority.as_deref().unwrap_or(AUTHORITY);
+        let mut credential = credential(&access.logins[index], &options, authority)?;
         let is_last = index + 1 == access.logins.len();
         if matches!(access.logins[index], Login::ManagedIdentity { .. }) && !is_last {
             credential = Arc::new(Impatient(credential));
@@ -138,20 +168,21 @@ impl Key<'_> {
         http: &reqwest::Client,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let mut reasons = Vec::new();
-        let first = clients.first.load(Ordering::Relaxed);
-        for (index, login) in access.logins.iter().enumerate().skip(first) {
+        for index in order(access.logins.len(), clients.last(), Instant::now()) {
             match self.ask_as(index, question, access, clients, http).await {
                 Ok(Some(answer)) => {
-                    clients.first.store(index, Ordering::Relaxed);
+                    clients.note(index, Instant::now());
                     return Ok(answer);
                 }
                 Ok(None) => return Err(self.failed(question.action(), "the answer is empty")),
                 Err(error) if matches!(error.kind(), ErrorKind::Credential) => {
-                    reasons.push(format!("{}: {}", login.words(), chain(&error)));
+                    reasons.push((index, format!("{}: {}", access.logins[index].words(), chain(&error))));
                 }
                 Err(error) => return Err(self.failed(question.action(), &chain(&error))),
             }
         }
+        reasons.sort();
+        let reasons: Vec<String> = reasons.into_iter().map(|(_, reason)| reason).collect();
         let reason = if reasons.is_empty() { "none were given".to_owned() } else { reasons.join("; ") };
         Err(Error::Credentials { service: SERVICE, reason })
     }
@@ -247,13 +278,26 @@ fn options(access: &Access, http: &reqwest::Client) -> ClientOptions {
     }
 }
 
-fn credential(login: &Login, options: &ClientOptions) -> Result<Arc<dyn TokenCredential>, AzureError> {
+fn credential(
+    login: &Login,
+    options: &ClientOptions,
+    authority: &str,
+) -> Result<Arc<dyn TokenCredential>, AzureError> {
     let client_options = options.clone();
     Ok(match login {
         Login::ClientSecret { tenant, client, secret } => {
             let secret = Secret::new(secret.expose_secret().to_owned());
             let options = ClientSecretCredentialOptions { client_options };
             ClientSecretCredential::new(tenant, client.clone(), secret, Some(options))?
+        }
+        Login::ClientCertificate { tenant, client, file, password, chain } => {
+            let certificate = Certificate::read(file, password.as_ref())
+                .map_err(|reason| AzureError::with_message(ErrorKind::Credential, reason))?;
+            let audience = format!("{}/{tenant}/oauth2/v2.0/token", authority.trim_end_matches('/'));
+            let who = Who { client: client.clone(), audience, chain: *chain };
+            let options = ClientAssertionCredentialOptions { client_options };
+            let assertion = Assertion { certificate, who };
+            ClientAssertionCredential::new(tenant.clone(), client.clone(), assertion, Some(options))?
         }
         Login::WorkloadIdentity { tenant, client, token_file } => {
             WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
@@ -275,4 +319,22 @@ fn credential(login: &Login, options: &ClientOptions) -> Result<Arc<dyn TokenCre
         }))?,
         Login::Token(token) => Arc::new(Given(token.clone())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clients, Instant, REMEMBERED, order};
+
+    #[test]
+    fn the_login_that_worked_is_first_for_a_while_and_the_others_are_never_left_out() {
+        let (clients, start) = (Clients::default(), Instant::now());
+        let tried = |now| order(3, clients.last(), now).collect::<Vec<_>>();
+        assert_eq!(tried(start), [0, 1, 2]);
+        clients.note(2, start);
+        clients.note(2, start + REMEMBERED / 2);
+        assert_eq!(tried(start + REMEMBERED / 2), [2, 0, 1]);
+        assert_eq!(tried(start + REMEMBERED), [0, 1, 2]);
+        clients.note(1, start + REMEMBERED);
+        assert_eq!(tried(start + REMEMBERED), [1, 0, 2]);
+    }
 }

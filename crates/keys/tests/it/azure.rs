@@ -1,7 +1,7 @@
 //! Azure Key Vault: every login, versions, and what another implementation wrapped.
 
 use anyhow::{Context as _, Result};
-use sealfast_keys::azure_kv::{Access, Login};
+use sealfast_keys::azure_kv::{Access, Chain, Login};
 use sealfast_keys::http::Network;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::{unlock, wrap};
@@ -9,6 +9,7 @@ use sealfast_sops::master_key::MasterKey;
 use sealfast_testkit::cloud::azure::{self, Azure};
 use sealfast_testkit::scratch::Scratch;
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use crate::{data_key, metadata, now, refused, round_trip};
 
@@ -50,6 +51,68 @@ async fn a_secret_and_a_workload_identity_get_tokens() -> Result<()> {
     for logins in [vec![secret(azure::SECRET)], vec![workload.clone()], vec![secret("wrong"), workload]] {
         let keyring = at(&server, logins);
         round_trip(vec![key(&server, azure::VERSION)?], &keyring, &keyring).await?;
+    }
+    Ok(())
+}
+
+fn certificate(file: &str, password: Option<&str>, chain: Chain) -> Login {
+    Login::ClientCertificate {
+        tenant: azure::TENANT.to_owned(),
+        client: azure::CLIENT.to_owned(),
+        file: Zeroizing::new(file.as_bytes().to_vec()),
+        password: password.map(SecretString::from),
+        chain,
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_gets_tokens() -> Result<()> {
+    let server = Azure::start()?;
+    let application = server.application();
+    let (own, other) = (&application.certificate, server.certificate());
+    for (file, password, chain) in [
+        (format!("{own}{}", application.pkcs8), None, Chain::Thumbprint),
+        (format!("{}{other}{own}", application.pkcs1), None, Chain::Sent),
+        (format!("{own}{}", application.encrypted), Some(azure::PASSWORD), Chain::Thumbprint),
+    ] {
+        let keyring = at(&server, vec![certificate(&file, password, chain)]);
+        round_trip(vec![key(&server, azure::VERSION)?], &keyring, &keyring).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_cannot_be_used_is_told() -> Result<()> {
+    let server = Azure::start()?;
+    let application = server.application();
+    let (own, other) = (&application.certificate, server.certificate());
+    let mut document = metadata(vec![vec![key(&server, azure::VERSION)?]])?;
+    document.key_groups[0].keys[0].set_enc("AAAA".to_owned(), now()?);
+    for (file, password, reason) in [
+        (String::new(), None, "is no PEM file"),
+        (own.clone(), None, "has no private key"),
+        (application.pkcs8.clone(), None, "none of the certificates is that of the private key"),
+        (
+            format!("{other}{}", application.pkcs8),
+            None,
+            "none of the certificates is that of the private key",
+        ),
+        (format!("{own}{}{}", application.pkcs8, application.pkcs1), None, "more than one private key"),
+        (format!("{own}{}", application.encrypted), None, "needs a password"),
+        (
+            format!("{own}{}", application.encrypted),
+            Some("wrong"),
+            "the password does not open the private key",
+        ),
+        (
+            format!("{own}-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"),
+            None,
+            "is no RSA key",
+        ),
+    ] {
+        let keyring = at(&server, vec![certificate(&file, password, Chain::Thumbprint)]);
+        let words = refused(&document, &keyring).await?;
+        assert!(words.contains("client certificate: ") && words.contains(reason), "{reason}: {words}");
     }
     Ok(())
 }

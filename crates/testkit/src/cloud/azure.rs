@@ -3,15 +3,21 @@
 //! Follows: the REST references of Key Vault 7.x (`encrypt`, `decrypt`, `getKey`), of the OAuth 2.0 client credentials flow
 //! of Entra, and of the instance metadata service.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rsa::pkcs8::DecodePrivateKey as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256};
+use rsa::pkcs1::EncodeRsaPrivateKey as _;
+use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
+use rsa::pss::{Signature, VerifyingKey};
 use rsa::rand_core::OsRng;
+use rsa::signature::Verifier as _;
 use rsa::traits::PublicKeyParts as _;
 use rsa::{Oaep, RsaPrivateKey};
 use serde_json::{Value, json};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use super::is_account;
 use super::proxy::Proxy;
@@ -50,6 +56,71 @@ const VECTORS: &str = include_str!("../../vectors/azure.json");
 pub struct Azure {
     server: Server,
     machine: Server,
+    application: Application,
+}
+
+/// The application's certificate, as files hold it.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// The certificate, DER.
+    der: Vec<u8>,
+    /// The certificate, PEM.
+    pub certificate: String,
+    /// Its private key, PKCS#8.
+    pub pkcs8: String,
+    /// Its private key, PKCS#1.
+    pub pkcs1: String,
+    /// Its private key, PKCS#8 under [`PASSWORD`].
+    pub encrypted: String,
+}
+
+/// What opens the encrypted private key of the application.
+pub const PASSWORD: &str = "password-of-the-key";
+
+impl Application {
+    fn new() -> Result<Self> {
+        let key = private_key()?;
+        let pkcs8 = key.to_pkcs8_pem(LineEnding::LF)?.to_string();
+        let pair = KeyPair::from_pkcs8_pem_and_sign_algo(&pkcs8, &PKCS_RSA_SHA256)?;
+        let certificate =
+            CertificateParams::new(vec!["application.example".to_owned()])?.self_signed(&pair)?;
+        Ok(Self {
+            der: certificate.der().to_vec(),
+            certificate: certificate.pem(),
+            pkcs8,
+            pkcs1: key.to_pkcs1_pem(LineEnding::LF)?.to_string(),
+            encrypted: key.to_pkcs8_encrypted_pem(OsRng, PASSWORD, LineEnding::LF)?.to_string(),
+        })
+    }
+
+    /// Checks an assertion as Entra does.
+    fn check(&self, assertion: &str, audience: &str) -> Result<()> {
+        let parts: Vec<&str> = assertion.split('.').collect();
+        let [header, claims, signature] = parts[..] else { bail!("AADSTS50027: not three parts") };
+        let read =
+            |part: &str| Ok::<Value, anyhow::Error>(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part)?)?);
+        let (about, says) = (read(header)?, read(claims)?);
+        ensure!(about["typ"] == "JWT" && about["alg"] == "PS256", "AADSTS50027: header {about}");
+        let thumbprint = URL_SAFE_NO_PAD.encode(Sha256::digest(&self.der));
+        ensure!(about["x5t#S256"] == thumbprint.as_str(), "AADSTS700027: certificate is not registered");
+        if let Some(chain) = about.get("x5c") {
+            ensure!(chain[0] == STANDARD.encode(&self.der), "AADSTS700027: another certificate was sent");
+        }
+        let key = VerifyingKey::<Sha256>::new(private_key()?.to_public_key());
+        let signature = URL_SAFE_NO_PAD.decode(signature)?;
+        let signed = format!("{header}.{claims}");
+        let is_signed = key.verify(signed.as_bytes(), &Signature::try_from(signature.as_slice())?).is_ok();
+        ensure!(is_signed, "AADSTS700027: signature");
+        ensure!(says["aud"] == audience, "AADSTS50027: audience {} is not {audience}", says["aud"]);
+        ensure!(says["iss"] == CLIENT && says["sub"] == CLIENT, "AADSTS700021: issuer {}", says["iss"]);
+        ensure!(says["jti"].as_str().is_some_and(|id| id.len() >= 16), "AADSTS50027: jti {}", says["jti"]);
+        let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+        let time = |name: &str| says[name].as_i64().with_context(|| format!("AADSTS50027: no {name}"));
+        let (begin, end) = (time("nbf")?, time("exp")?);
+        ensure!(begin <= now + 300 && now < end, "AADSTS700024: not within its valid time range");
+        ensure!(end - begin <= 24 * 3600, "AADSTS700024: lifetime {}", end - begin);
+        Ok(())
+    }
 }
 
 impl Azure {
@@ -59,10 +130,18 @@ impl Azure {
     /// When no port is free or the vectors are broken.
     pub fn start() -> Result<Self> {
         let (key, other) = (private_key()?, private_key()?);
+        let application = Application::new()?;
+        let (own, same) = (application.clone(), application.clone());
         let names = [VAULT, LOGIN, "localhost"].map(str::to_owned).to_vec();
-        let server = Server::start(&Wire::Tls(names), move |asked| answer(asked, &key))?;
-        let machine = Server::start(&Wire::Plain, move |asked| answer(asked, &other))?;
-        Ok(Self { server, machine })
+        let server = Server::start(&Wire::Tls(names), move |asked| answer(asked, &key, &own))?;
+        let machine = Server::start(&Wire::Plain, move |asked| answer(asked, &other, &same))?;
+        Ok(Self { server, machine, application })
+    }
+
+    /// Returns the certificate of the application that may use the vault.
+    #[must_use]
+    pub fn application(&self) -> &Application {
+        &self.application
     }
 
     /// Starts a proxy through which every host is Azure.
@@ -121,9 +200,9 @@ fn private_key() -> Result<RsaPrivateKey> {
     Ok(RsaPrivateKey::from_pkcs8_pem(vectors["key"].as_str().context("no key")?)?)
 }
 
-fn answer(asked: &Asked, key: &RsaPrivateKey) -> Answer {
+fn answer(asked: &Asked, key: &RsaPrivateKey, application: &Application) -> Answer {
     if asked.path == format!("/{TENANT}/oauth2/v2.0/token") {
-        return match token(asked) {
+        return match token(asked, application) {
             Ok(body) => Answer::ok(&body),
             Err(error) => Answer::with(
                 401,
@@ -166,7 +245,7 @@ fn challenge(bearer: &str, body: &[u8]) -> Answer {
     answer
 }
 
-fn token(asked: &Asked) -> Result<Value> {
+fn token(asked: &Asked, application: &Application) -> Result<Value> {
     ensure!(asked.method == "POST", "another method");
     ensure!(asked.form("grant_type").as_deref() == Some("client_credentials"), "AADSTS70003: grant type");
     ensure!(asked.form("client_id").as_deref() == Some(CLIENT), "AADSTS700016: no such application");
@@ -182,7 +261,11 @@ fn token(asked: &Asked) -> Result<Value> {
             let wanted = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
             ensure!(kind.as_deref() == Some(wanted), "AADSTS50027: assertion type");
             let is_known = assertion == ASSERTION || is_account(&assertion, "api://AzureADTokenExchange");
-            ensure!(is_known, "AADSTS70021: No matching federated identity record");
+            if !is_known {
+                ensure!(assertion.starts_with("ey"), "AADSTS70021: No matching federated identity record");
+                let host = asked.header("host");
+                application.check(&assertion, &format!("https://{host}{}", asked.path))?;
+            }
         }
         _ => bail!("AADSTS7000218: the request has neither secret nor assertion"),
     }

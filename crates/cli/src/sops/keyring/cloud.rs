@@ -106,6 +106,8 @@ fn azure() -> azure_kv::Access {
         if let Some(secret) = env::AZURE_CLIENT_SECRET.text() {
             let secret = SecretString::from(secret);
             logins.push(Login::ClientSecret { tenant: tenant.clone(), client: client.clone(), secret });
+        } else if let Some(path) = env::AZURE_CLIENT_CERTIFICATE_PATH.path() {
+            logins.push(azure_certificate(tenant.clone(), client.clone(), &path));
         }
         if let Some(token_file) = env::AZURE_FEDERATED_TOKEN_FILE.path() {
             logins.push(Login::WorkloadIdentity { tenant, client, token_file });
@@ -114,6 +116,22 @@ fn azure() -> azure_kv::Access {
     logins.push(Login::ManagedIdentity { client });
     logins.push(Login::AzureCli { tenant });
     azure_kv::Access { logins, authority: env::AZURE_AUTHORITY_HOST.text() }
+}
+
+/// A file that cannot be read is an empty one, so that the report names this login, too.
+fn azure_certificate(tenant: String, client: String, path: &Path) -> Login {
+    let sends = env::AZURE_CLIENT_SEND_CERTIFICATE_CHAIN.text();
+    let chain = match sends.as_deref() {
+        Some("1" | "true" | "TRUE" | "True") => azure_kv::Chain::Sent,
+        _ => azure_kv::Chain::Thumbprint,
+    };
+    Login::ClientCertificate {
+        tenant,
+        client,
+        file: Zeroizing::new(std::fs::read(path).unwrap_or_default()),
+        password: env::AZURE_CLIENT_CERTIFICATE_PASSWORD.text().map(SecretString::from),
+        chain,
+    }
 }
 
 fn huawei() -> huawei_kms::Access {

@@ -30,7 +30,7 @@ fn hint(error: &Error) -> Option<&'static str> {
             "run `gcloud auth application-default login`, or name a key file in GOOGLE_APPLICATION_CREDENTIALS"
         }
         Error::Credentials { service: "Azure Key Vault", .. } => {
-            "run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+            "run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH"
         }
         Error::Credentials { service: "HuaweiCloud KMS", .. } => {
             "set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"

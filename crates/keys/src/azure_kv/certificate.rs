@@ -1,0 +1,154 @@
+//! An application's certificate: a file with it and its private key -> signed assertions of who asks.
+//!
+//! Follows: "Certificate credentials" of the Microsoft identity platform (PS256, thumbprint by SHA-256), and
+//! `ClientCertificateCredential` of azidentity. Differs: PEM alone, no PKCS#12; a private key under a passphrase
+//! (PKCS#8) is taken.
+
+use azure_core::Error as AzureError;
+use azure_core::error::ErrorKind;
+use azure_core::http::ClientMethodOptions;
+use azure_core::time::OffsetDateTime;
+use azure_identity::ClientAssertion;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rand08::rngs::OsRng;
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::DecodeRsaPrivateKey as _;
+use rsa::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _};
+use rsa::pss::BlindedSigningKey;
+use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::Chain;
+
+const BEGIN: &str = "-----BEGIN ";
+/// How long an assertion holds, in seconds.
+const LIFETIME: i64 = 600;
+
+/// A certificate of an application, ready to say who asks.
+pub(super) struct Certificate {
+    key: RsaPrivateKey,
+    /// DER; that of the key comes first.
+    chain: Vec<Vec<u8>>,
+}
+
+impl Certificate {
+    /// Reads the PEM file, or says in words what is wrong with it.
+    pub(super) fn read(file: &[u8], passphrase: Option<&SecretString>) -> Result<Self, &'static str> {
+        let text = std::str::from_utf8(file).ok().filter(|text| text.contains(BEGIN));
+        let text = text.ok_or(
+            "the client certificate is no PEM file; `openssl pkcs12 -nodes` makes one of a PKCS#12 file",
+        )?;
+        let (mut key, mut chain) = (None, Vec::new());
+        for (label, content) in blocks(text)? {
+            if label == "CERTIFICATE" {
+                chain.push(content.to_vec());
+            } else if label.ends_with("PRIVATE KEY")
+                && key.replace(private_key(label, &content, passphrase)?).is_some()
+            {
+                return Err("the file of the client certificate has more than one private key");
+            }
+        }
+        let key = key.ok_or("the file of the client certificate has no private key")?;
+        let public = key.to_public_key().to_public_key_der().map_err(|_| "the private key cannot be used")?;
+        // A certificate holds the public key as it stands.
+        let is_of_key =
+            |der: &Vec<u8>| der.windows(public.as_bytes().len()).any(|part| part == public.as_bytes());
+        let own =
+            chain.iter().position(is_of_key).ok_or("none of the certificates is that of the private key")?;
+        chain[..=own].rotate_right(1);
+        Ok(Self { key, chain })
+    }
+
+    /// Says who asks the token endpoint, and signs it.
+    fn assertion(&self, who: &Who, now: i64) -> Result<String, rsa::signature::Error> {
+        let mut header = json!({ "alg": "PS256", "typ": "JWT", "x5t#S256": URL_SAFE_NO_PAD.encode(Sha256::digest(&self.chain[0])) });
+        if who.chain == Chain::Sent {
+            header["x5c"] = self.chain.iter().map(|der| STANDARD.encode(der)).collect();
+        }
+        let claims = json!({
+            "aud": who.audience, "iss": who.client, "sub": who.client, "jti": URL_SAFE_NO_PAD.encode(rand08::random::<[u8; 16]>()),
+            "iat": now, "nbf": now, "exp": now + LIFETIME,
+        });
+        let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let signed = format!("{header}.{claims}");
+        let signature = BlindedSigningKey::<Sha256>::new(self.key.clone())
+            .try_sign_with_rng(&mut OsRng, signed.as_bytes())?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes())))
+    }
+}
+
+/// The application, and whom it tells.
+#[derive(Debug)]
+pub(super) struct Who {
+    pub(super) client: String,
+    /// The URL of the token endpoint.
+    pub(super) audience: String,
+    pub(super) chain: Chain,
+}
+
+/// What the SDK asks for an assertion.
+pub(super) struct Assertion {
+    pub(super) certificate: Certificate,
+    pub(super) who: Who,
+}
+
+impl std::fmt::Debug for Assertion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Assertion").field("who", &self.who).finish_non_exhaustive()
+    }
+}
+
+#[async_trait::async_trait]
+impl ClientAssertion for Assertion {
+    async fn secret(&self, _options: Option<ClientMethodOptions<'_>>) -> Result<String, AzureError> {
+        let signed = self.certificate.assertion(&self.who, OffsetDateTime::now_utc().unix_timestamp());
+        signed.map_err(|_| {
+            AzureError::with_message(
+                ErrorKind::Credential,
+                "the private key of the client certificate cannot sign",
+            )
+        })
+    }
+}
+
+fn private_key(
+    label: &str,
+    der: &[u8],
+    passphrase: Option<&SecretString>,
+) -> Result<RsaPrivateKey, &'static str> {
+    match (label, passphrase) {
+        ("PRIVATE KEY", _) => RsaPrivateKey::from_pkcs8_der(der).map_err(|_| "the private key is no RSA key"),
+        ("RSA PRIVATE KEY", _) => RsaPrivateKey::from_pkcs1_der(der)
+            .map_err(|_| "the private key cannot be read; it may be encrypted in an old way"),
+        ("ENCRYPTED PRIVATE KEY", Some(passphrase)) => {
+            RsaPrivateKey::from_pkcs8_encrypted_der(der, passphrase.expose_secret())
+                .map_err(|_| "the password does not open the private key, or it is no RSA key")
+        }
+        ("ENCRYPTED PRIVATE KEY", None) => Err("the private key needs a password"),
+        _ => Err("the private key is no RSA key"),
+    }
+}
+
+/// A block of a PEM file: its label and what it holds.
+type Block<'a> = (&'a str, Zeroizing<Vec<u8>>);
+
+fn blocks(text: &str) -> Result<Vec<Block<'_>>, &'static str> {
+    let broken = "the PEM file of the client certificate is broken";
+    let mut found = Vec::new();
+    for block in text.split(BEGIN).skip(1) {
+        let (label, rest) = block.split_once("-----").ok_or(broken)?;
+        let (content, _) = rest.split_once("-----END ").ok_or(broken)?;
+        let mut base64 = Zeroizing::new(String::with_capacity(content.len()));
+        base64.extend(content.chars().filter(|char| !char.is_ascii_whitespace()));
+        // What has headers is no plain PEM; its label tells whether it is wanted.
+        match STANDARD.decode(base64.as_bytes()) {
+            Ok(content) => found.push((label, Zeroizing::new(content))),
+            Err(_) => found.push((label, Zeroizing::new(Vec::new()))),
+        }
+    }
+    Ok(found)
+}
