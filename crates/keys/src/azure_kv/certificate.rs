@@ -1,4 +1,4 @@
-//! An application's certificate: a file with it and its private key -> signed assertions of who asks.
+//! A certificate of an application, and what it signs to say who asks.
 //!
 //! Follows: "Certificate credentials" of the Microsoft identity platform (PS256, thumbprint by SHA-256), and
 //! `ClientCertificateCredential` of azidentity. Differs: PEM alone, no PKCS#12; a private key under a passphrase
