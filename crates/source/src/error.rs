@@ -43,8 +43,14 @@ pub enum Error {
         source: Box<Error>,
     },
     /// The remote has no reference at all.
-    #[error("git repository is empty")]
+    #[error("remote repository is empty")]
     Empty,
+    /// The remote has no references at all, and one of them was to be cloned.
+    #[error("unable to clone: remote repository is empty: git repository: '{url}'")]
+    NothingToClone {
+        /// The address without credentials.
+        url: String,
+    },
     /// The remote does not have the reference.
     #[error("couldn't find remote ref \"{name}\"")]
     NoReference {
@@ -52,6 +58,12 @@ pub enum Error {
         name: String,
     },
     /// The named reference does not lead to a commit.
+    #[error("ref {name} is invalid; Git refs cannot begin or end with a slash '/'")]
+    InvalidName {
+        /// As it was given.
+        name: String,
+    },
+    /// The remote does not have the reference that was named in full.
     #[error("unable to resolve ref '{name}' to a specific commit")]
     Unresolved {
         /// Its full name.
@@ -218,11 +230,7 @@ impl Error {
     /// Returns true when the failure, or what caused it, is an empty repository.
     #[must_use]
     pub fn is_empty_repository(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Clone { source, .. } | Self::List { source, .. } => source.is_empty_repository(),
-            _ => false,
-        }
+        matches!(self, Self::Empty)
     }
 
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {

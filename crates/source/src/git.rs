@@ -282,10 +282,11 @@ impl Wanted {
     fn fetch(&self, remote: &Remote<'_>) -> Result<Commit, Error> {
         let request = remote.request;
         match self {
-            Self::Branch(_) | Self::Tag(_) => {
-                let commit = remote.one(&self.full_name()).map_err(|error| error.in_clone(request))?;
-                Ok(self.named(commit))
-            }
+            Self::Branch(_) | Self::Tag(_) => match (remote.one(&self.full_name()), self) {
+                (Ok(commit), _) => Ok(self.named(commit)),
+                (Err(Error::Empty), Self::Branch(_)) => Err(Error::Empty),
+                (Err(error), _) => Err(error.in_clone(request)),
+            },
             Self::Name(name) => self.fetch_name(name, remote),
             Self::Semver(range) => fetch_version(range, remote),
             Self::Commit { hash, branch } => {
@@ -298,13 +299,14 @@ impl Wanted {
     fn fetch_name(&self, name: &str, remote: &Remote<'_>) -> Result<Commit, Error> {
         let full = name.trim_end_matches("^{}");
         let unresolved = || Error::Unresolved { name: name.to_owned() };
-        if full.starts_with('/') || full.ends_with('/') || full.is_empty() {
-            return Err(unresolved());
+        if name.starts_with('/') || name.ends_with('/') {
+            return Err(Error::InvalidName { name: name.to_owned() });
         }
         match remote.one(full) {
             Ok(commit) => Ok(self.named(commit)),
             Err(Error::NoReference { .. }) => Err(unresolved()),
-            Err(error) => Err(error.in_clone(remote.request)),
+            // The reference asks for the name before anything else.
+            Err(error) => Err(error.in_list(remote.request)),
         }
     }
 
@@ -366,13 +368,16 @@ fn fetch_commit(hash: &str, branch: Option<&str>, remote: &Remote<'_>) -> Result
         |b| format!("+refs/heads/{b}:refs/heads/{b}"),
     )];
     let full = branch.map(|branch| format!("refs/heads/{branch}"));
-    let pick = |listed: &Listed| match &full {
-        Some(full) => listed.find(full).map(|_| id),
-        None => Some(id),
+    let has_branch = std::cell::Cell::new(true);
+    let pick = |listed: &Listed| {
+        has_branch.set(full.as_ref().is_none_or(|full| listed.find(full).is_some()));
+        has_branch.get().then_some(id)
     };
-    let commit = remote.fetch(&specs, Shallow::NoChange, Tags::None, pick);
-    match (commit, full) {
-        (Err(Error::NoCommit { .. }), Some(name)) => Err(Error::NoReference { name }.in_clone(request)),
+    match (remote.fetch(&specs, Shallow::NoChange, Tags::None, pick), &full) {
+        (Err(Error::NoCommit { .. }), Some(name)) if !has_branch.get() => {
+            Err(Error::NoReference { name: name.clone() }.in_clone(request))
+        }
+        (Err(Error::NoCommit { .. }), _) => Err(missing()),
         (commit, _) => commit.map_err(|error| error.in_clone(request)),
     }
 }
@@ -385,15 +390,12 @@ impl Error {
     /// Says that it happened on the way to a clone; what needs no such introduction stays as it is.
     fn in_clone(self, request: &Request) -> Self {
         match self {
-            Self::Empty => self,
+            Self::Empty => Self::NothingToClone { url: request.address.shown().to_owned() },
             other => Self::Clone { url: request.address.shown().to_owned(), source: Box::new(other) },
         }
     }
 
     fn in_list(self, request: &Request) -> Self {
-        match self {
-            Self::Empty => self,
-            other => Self::List { url: request.address.shown().to_owned(), source: Box::new(other) },
-        }
+        Self::List { url: request.address.shown().to_owned(), source: Box::new(self) }
     }
 }

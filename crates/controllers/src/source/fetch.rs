@@ -1,5 +1,7 @@
 //! Clone, include, pack and keep: an artifact, or that nothing moved.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,12 +12,16 @@ use sealfast_source::error::Error;
 use sealfast_source::git;
 use sealfast_source::git::commit::Commit;
 use sealfast_source::storage::Storage;
-use sealfast_source::tree::{Memory, Over};
+use sealfast_source::tree::{Entry, Kind, Memory, Over, Tree as _};
 use sealfast_source::verify::{Keys, Mode, verify};
 
 use crate::source::gather::Wanted;
 use crate::source::report::{Failure, Retry, now};
 use crate::source::{Shared, address};
+
+/// How messages call the place of an included artifact, and that of the commit; there are no such folders.
+const UNPACKED: &str = "/tmp/flux-include-0/unpack";
+const CHECKED_OUT: &str = "/tmp/gitrepository-0";
 
 /// What a run has: an artifact that is stored.
 #[derive(Clone, Debug)]
@@ -37,10 +43,12 @@ pub struct Fetched {
 pub async fn fetch(shared: &Shared, typed: &GitRepository, wanted: Wanted) -> Result<Fetched, Failure> {
     let storage = Arc::clone(&shared.storage);
     let (typed, host) = (typed.clone(), shared.host.clone());
+    let includes_changed = wanted.includes_changed;
     let done = tokio::task::spawn_blocking(move || blocking(&storage, &host, &typed, wanted));
-    done.await.unwrap_or_else(|panic| {
+    let done = done.await.unwrap_or_else(|panic| {
         Err(Failure::fetch("GitOperationFailed", format!("the fetch broke off: {panic}")))
-    })
+    });
+    done.map_err(|failure| Failure { includes_changed, ..failure })
 }
 
 fn blocking(
@@ -77,7 +85,7 @@ fn blocking(
         return Ok(Fetched { artifact, included, subject, verified });
     }
     let revision = commit.revision.clone();
-    let top = included_files(storage, &revision, &wanted.included)?;
+    let top = included_files(storage, &commit, &wanted.included)?;
     let tree = Over { base: &*commit, top };
     let about = &typed.metadata;
     let path =
@@ -120,29 +128,71 @@ fn clone_failed(error: &Error) -> Failure {
     Failure::fetch("GitOperationFailed", text)
 }
 
-/// Reads what other artifacts put over the content of a commit.
+/// Reads what other artifacts put over the content of a commit: one file in the place of another, or a directory where
+/// there is none.
 fn included_files(
     storage: &Storage,
-    revision: &str,
+    commit: &Commit,
     included: &[(Include, Artifact)],
 ) -> Result<Memory, Failure> {
     let mut files = Memory::default();
+    if included.is_empty() {
+        return Ok(files);
+    }
+    let below = commit
+        .list()
+        .map_err(|error| Failure::storage("ArchiveOperationFailed", error.chain(), &commit.revision))?;
+    let mut folders: BTreeSet<String> =
+        below.into_iter().filter(|item| item.kind == Kind::Directory).map(|item| item.path).collect();
+    folders.insert(String::new());
     for (include, artifact) in included {
         let name = &include.repository.name;
-        let (from, to) = (include.from_path.as_deref().unwrap_or_default(), include.to_path.as_deref());
-        let to = to.filter(|path| !path.is_empty()).unwrap_or(name);
-        let (below_from, below_to) = (inside(from, revision)?, inside(to, revision)?);
-        let other = unpacked(storage, artifact).map_err(|error| {
-            let text = format!("failed to copy '{name}' include from {from} to {to}: {}", error.chain());
-            Failure::storage("CopyFailure", text, revision)
-        })?;
-        for (path, entry) in other.entries {
-            let Some(rest) = below(&path, &below_from) else { continue };
-            let target = if below_to.is_empty() { rest.to_owned() } else { format!("{below_to}/{rest}") };
-            files.add(&target, entry);
-        }
+        let from = include.from_path.as_deref().unwrap_or_default();
+        let to = include.to_path.as_deref().filter(|path| !path.is_empty()).unwrap_or(name);
+        let failed = |why: String| {
+            let text = format!("failed to copy '{name}' include from {from} to {to}: {why}");
+            Failure::storage("CopyFailure", text, &commit.revision)
+        };
+        let other = unpacked(storage, artifact).map_err(|error| failed(error.chain()))?;
+        let (source, target) = (inside(from), inside(to));
+        copy(other, (&source, &target), &folders, &mut files).map_err(failed)?;
+        let made = files.entries.iter().filter(|(_, entry)| **entry == Entry::Directory);
+        folders.extend(made.map(|(path, _)| path.clone()));
     }
     Ok(files)
+}
+
+/// Puts what lies at one path of an artifact at another, as a rename would.
+fn copy(
+    other: Memory,
+    (source, target): (&str, &str),
+    folders: &BTreeSet<String>,
+    files: &mut Memory,
+) -> Result<(), String> {
+    let shown = Path::new(UNPACKED).join(source);
+    let shown = shown.display().to_string();
+    let shown = shown.trim_end_matches('/');
+    if !source.is_empty() && !other.entries.contains_key(source) {
+        return Err(format!("cannot stat {shown}: stat {shown}: no such file or directory"));
+    }
+    if folders.contains(target) {
+        let target = Path::new(CHECKED_OUT).join(target).display().to_string();
+        let target = target.trim_end_matches('/');
+        return Err(format!(
+            "link error: cannot rename {shown} to {target}: rename {shown} {target}: file exists"
+        ));
+    }
+    if source.is_empty() || other.entries.get(source) == Some(&Entry::Directory) {
+        files.add(target, Entry::Directory);
+    }
+    for (path, entry) in other.entries {
+        match below(&path, source) {
+            Some("") => files.add(target, entry),
+            Some(rest) => files.add(&format!("{target}/{rest}"), entry),
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 fn unpacked(storage: &Storage, artifact: &Artifact) -> Result<Memory, Error> {
@@ -150,16 +200,62 @@ fn unpacked(storage: &Storage, artifact: &Artifact) -> Result<Memory, Error> {
     unpack(storage.open_file(&artifact.path)?, &Limits::default())
 }
 
-/// Returns the plain form of a path that stays inside.
-fn inside(path: &str, revision: &str) -> Result<String, Failure> {
-    let elements: Vec<&str> = path.split('/').filter(|element| !matches!(*element, "" | ".")).collect();
-    if elements.contains(&"..") {
-        let text = format!("path '{path}' leads out of the repository");
-        return Err(Failure::storage("IllegalPath", text, revision));
+/// Returns the plain form of a path; what would lead out of the root ends at it.
+fn inside(path: &str) -> String {
+    let mut elements = Vec::new();
+    for element in path.split('/') {
+        match element {
+            "" | "." => {}
+            ".." => {
+                elements.pop();
+            }
+            element => elements.push(element),
+        }
     }
-    Ok(elements.join("/"))
+    elements.join("/")
 }
 
+/// The rest of a path below another, empty for that one itself.
 fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
-    if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
+    match path.strip_prefix(folder)? {
+        rest if folder.is_empty() => Some(rest),
+        "" => Some(""),
+        rest => rest.strip_prefix('/'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn artifact() -> Memory {
+        let mut files = Memory::default();
+        let file = |text: &str| Entry::File { bytes: text.into(), executable: false };
+        files.add("config/app.yaml", file("a"));
+        files.add("config/deep/b.yaml", file("b"));
+        files
+    }
+
+    fn copied(source: &str, target: &str) -> Result<Vec<String>, String> {
+        let folders = ["", "there"].map(str::to_owned).into();
+        let mut files = Memory::default();
+        copy(artifact(), (&inside(source), &inside(target)), &folders, &mut files)?;
+        Ok(files.entries.into_keys().collect())
+    }
+
+    #[test]
+    fn files_and_directories_are_put_where_nothing_is() {
+        assert_eq!(copied("config/app.yaml", "x/app.yaml"), Ok(vec!["x".into(), "x/app.yaml".into()]));
+        assert_eq!(copied("config/deep", "../x"), Ok(vec!["x".into(), "x/b.yaml".into()]));
+        assert_eq!(copied("", "x").map(|paths| paths.len()), Ok(5));
+        let gone = copied("nope", "x").err().unwrap_or_default();
+        assert!(
+            gone.starts_with("cannot stat ") && gone.ends_with("nope: no such file or directory"),
+            "{gone}"
+        );
+        for taken in ["there", ".", ""] {
+            let told = copied("config", taken).err().unwrap_or_default();
+            assert!(told.ends_with(": file exists"), "{told}");
+        }
+    }
 }

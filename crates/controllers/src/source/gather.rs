@@ -24,6 +24,8 @@ pub struct Wanted {
     pub same_rules: bool,
     /// Artifacts whose content is copied in.
     pub included: Vec<(Include, Artifact)>,
+    /// Whether they are others than those of the last run.
+    pub includes_changed: bool,
     /// What must be signed, and by whom. Missing keys fail a run only once there is a commit to check.
     pub signatures: Option<(Mode, Result<Keys, Failure>)>,
 }
@@ -70,7 +72,8 @@ pub async fn gather(
         request.known_revision = stored.as_ref().map(|artifact| modern(&artifact.revision));
     }
     let same_rules = same_rules(spec, &typed.status, &included);
-    Ok(Wanted { request, stored, same_rules, included, signatures })
+    let includes_changed = changed(&included, &typed.status.included_artifacts);
+    Ok(Wanted { request, stored, same_rules, included, includes_changed, signatures })
 }
 
 /// Returns the address without anything between `//` and `@`.
@@ -119,6 +122,11 @@ fn same_rules(spec: &Spec, status: &Status, included: &[(Include, Artifact)]) ->
         && spec.recurse_submodules == status.observed_recurse_submodules
         && included.len() == status.included_artifacts.len()
         && included.iter().zip(&status.included_artifacts).all(|((_, new), old)| content(new) == content(old))
+}
+
+fn changed(now: &[(Include, Artifact)], before: &[Artifact]) -> bool {
+    let is_known = |artifact: &Artifact| before.iter().any(|known| known.revision == artifact.revision);
+    now.len() != before.len() || now.iter().any(|(_, artifact)| !is_known(artifact))
 }
 
 async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Secret, Failure> {

@@ -60,12 +60,15 @@ pub struct Failure {
     pub retry: Retry,
     /// The revision that was found, when it got that far.
     pub revision: Option<String>,
+    /// Whether what is included is other than it was when this failed.
+    pub includes_changed: bool,
 }
 
 impl Failure {
     /// Something that may pass.
     pub fn new(condition: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { condition, reason, message: message.into(), retry: Retry::BackOff, revision: None }
+        let message = message.into();
+        Self { condition, reason, message, retry: Retry::BackOff, revision: None, includes_changed: false }
     }
 
     /// Something about the fetch that may pass.
@@ -104,6 +107,7 @@ pub struct Report {
     recorder: Recorder,
     failed_before: bool,
     before: Option<Artifact>,
+    own: Vec<(String, String)>,
 }
 
 impl Report {
@@ -116,6 +120,7 @@ impl Report {
             generation: typed.metadata.generation,
             about: crate::events::reference(object),
             recorder,
+            own: crate::events::own_annotations(object),
             before: typed.status.artifact.clone(),
             failed_before: FAILURES.iter().any(|kind| condition::is_true(conditions, kind)),
         }
@@ -148,6 +153,7 @@ impl Report {
             "reconciliation in progress".to_owned()
         };
         self.set("Reconciling", "True", "Progressing", &message);
+        self.remove("StorageOperationFailed");
         // A signature that was good stays so for what is stored; a bad one is looked at again.
         if condition::find(&self.status.conditions, VERIFIED).is_some_and(|known| known.status == "False") {
             self.remove(VERIFIED);
@@ -162,11 +168,7 @@ impl Report {
     /// There is no artifact, or no longer.
     pub fn no_artifact(&mut self, message: &str) {
         self.remove("ArtifactInStorage");
-        let changed = condition::find(&self.status.conditions, "Reconciling")
-            .is_some_and(|now| now.message.starts_with("processing object"));
-        if !changed {
-            self.set("Reconciling", "True", "Progressing", message);
-        }
+        self.set("Reconciling", "True", "Progressing", message);
         self.set("Ready", "Unknown", "Progressing", message);
     }
 
@@ -193,7 +195,10 @@ impl Report {
         self.status.observed_include.clone_from(&spec.include);
         self.status.observed_sparse_checkout.clone_from(&spec.sparse_checkout);
         self.status.observed_recurse_submodules = spec.recurse_submodules;
-        self.keep_verified(spec, fetched);
+        // Without a commit nothing was looked at, and what was known before stays.
+        if fetched.subject.is_some() {
+            self.keep_verified(spec, fetched);
+        }
         let message = format!("stored artifact for revision '{}'", fetched.artifact.revision);
         self.set("ArtifactInStorage", "True", "Succeeded", &message);
     }
@@ -227,9 +232,7 @@ impl Report {
     }
 
     fn failed(&mut self, failure: &Failure) {
-        for kind in FAILURES {
-            self.remove(kind);
-        }
+        self.forget_what_passed(failure);
         let status = if failure.condition == VERIFIED { "False" } else { "True" };
         self.set(failure.condition, status, failure.reason, &failure.message);
         if failure.retry == Retry::Terminal {
@@ -245,9 +248,24 @@ impl Report {
         }
         let under_way =
             condition::find(&self.status.conditions, "Reconciling").map(|now| now.message.clone());
+        let anew = "building artifact: included artifacts differ from last observed includes";
+        let under_way = failure.includes_changed.then(|| anew.to_owned()).or(under_way);
         let under_way = news.map(|news| format!("building artifact: {news}")).or(under_way);
         if let Some(message) = under_way {
             self.set("Reconciling", "True", "ProgressingWithRetry", &message);
+        }
+    }
+
+    /// A step that was reached takes back what an earlier run said about those before it.
+    fn forget_what_passed(&mut self, failure: &Failure) {
+        let reached_remote = matches!(failure.reason, "GitOperationFailed" | "EmptyGitRepository");
+        let has_commit = failure.condition == VERIFIED || failure.condition == "StorageOperationFailed";
+        if has_commit {
+            self.remove("FetchFailed");
+        }
+        if has_commit || reached_remote {
+            self.remove("IncludeUnavailable");
+            self.remove("ArtifactOutdated");
         }
     }
 
@@ -279,13 +297,19 @@ impl Report {
         })
     }
 
-    /// Nothing is done, only the generation is taken note of.
+    /// Nothing is done, but the generation is taken note of, and what is known is summed up anew.
     pub fn suspended(&mut self) {
-        let Some(mut ready) = condition::find(&self.status.conditions, "Ready").cloned() else { return };
-        if ready.status == "True" {
-            ready.observed_generation = self.generation;
-            self.status.observed_generation = self.generation;
-            condition::set(&mut self.status.conditions, ready);
+        if self.status.conditions.is_empty() {
+            return;
+        }
+        self.remove("Stalled");
+        self.status.observed_generation = self.generation;
+        let under_way = condition::find(&self.status.conditions, "Reconciling");
+        if let Some(message) = under_way.map(|now| now.message.clone()) {
+            self.set("Reconciling", "True", "ProgressingWithRetry", &message);
+        }
+        if let Some((status, reason, message)) = self.ready() {
+            self.set("Ready", status, &reason, &message);
         }
     }
 
@@ -351,7 +375,7 @@ impl Report {
             severity,
             reason: reason.to_owned(),
             message: message.to_owned(),
-            annotations,
+            annotations: self.own.iter().cloned().chain(annotations).collect(),
         });
     }
 

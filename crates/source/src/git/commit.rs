@@ -98,7 +98,7 @@ impl Commit {
         let mut buffer = Vec::new();
         let found = repository.objects.find_commit(&id, &mut buffer);
         let commit = found.map_err(|_| Error::NoCommit { commit: hash.clone() })?;
-        let (tree, subject) = (commit.tree(), commit.message().summary().to_string());
+        let (tree, subject) = (commit.tree(), first_line(commit.message));
         let seconds = commit.time().map_or(0, |time| time.seconds);
         drop(commit);
         let mut walk = Walk { repository: &repository, commit: &hash, source: 0, nodes: BTreeMap::new() };
@@ -165,6 +165,12 @@ impl Commit {
 }
 
 /// Follows tags to a commit by what the objects say, whatever the remote told about them.
+/// The text of a message up to its first line break.
+fn first_line(message: &[u8]) -> String {
+    let line = message.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    String::from_utf8_lossy(line).into_owned()
+}
+
 fn peel(repository: &gix::Repository, mut id: ObjectId) -> Result<(ObjectId, Option<Tag>), Error> {
     let mut first = None;
     for _ in 0..LONGEST_TAG_CHAIN {

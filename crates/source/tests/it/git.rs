@@ -173,23 +173,39 @@ fn what_is_missing_is_named() -> Result<()> {
     let server = Server::start()?;
     let url = server.create("repo")?;
     assert!(fetch(&request(&url, branch("main"))?).is_err_and(|error| error.is_empty_repository()));
-    server.commit("repo", "main", &[("a", b"1")], "one")?;
+    let text = |text: &str| Some(text.to_owned());
+    let tag = Reference { tag: text("v1"), ..Reference::default() };
+    let nothing = format!("unable to clone: remote repository is empty: git repository: '{url}'");
+    assert_eq!(failure(&request(&url, tag)?)?, nothing);
+    server.commit("repo", "main", &[("a", b"1")], "one\ntwo")?;
+    assert_eq!(commit(&request(&url, branch("main"))?)?.subject, "one");
     let missing = failure(&request(&url, branch("next"))?)?;
     assert_eq!(missing, format!("unable to clone '{url}': couldn't find remote ref \"refs/heads/next\""));
-    let text = |text: &str| Some(text.to_owned());
     let name = Reference { name: text("refs/pull/2/head"), ..Reference::default() };
     assert_eq!(
         failure(&request(&url, name)?)?,
         "unable to resolve ref 'refs/pull/2/head' to a specific commit"
     );
+    let slash = Reference { name: text("refs/heads/main/"), ..Reference::default() };
+    assert_eq!(
+        failure(&request(&url, slash)?)?,
+        "ref refs/heads/main/ is invalid; Git refs cannot begin or end with a slash '/'"
+    );
     let range = Reference { semver: text(">=9"), ..Reference::default() };
     assert_eq!(failure(&request(&url, range)?)?, "no match found for semver: >=9");
     let other = Reference { commit: text(&"0123456789".repeat(4)), ..branch("main") };
-    assert!(failure(&request(&url, other)?)?.contains("unable to clone"));
+    let expected =
+        format!("unable to resolve commit object for '{}': object not found", "0123456789".repeat(4));
+    assert_eq!(failure(&request(&url, other)?)?, expected);
     let gone = server.url("nothing");
     assert_eq!(
         failure(&request(&gone, branch("main"))?)?,
         format!("unable to clone '{gone}': repository not found")
+    );
+    let named = Reference { name: text("refs/heads/main"), ..Reference::default() };
+    assert_eq!(
+        failure(&request(&gone, named)?)?,
+        format!("unable to list remote for '{gone}': repository not found")
     );
     Ok(())
 }
