@@ -20,7 +20,7 @@ use crate::drift::{self, Ignored};
 use crate::error::Error;
 use crate::known::Known;
 use crate::order::{self, Stage};
-use crate::wait::{self, FailFast};
+use crate::wait::{self, FailFast, Judge};
 use crate::{fields, health, prune, switches};
 
 /// Longest wait for what a stage must establish.
@@ -123,6 +123,10 @@ pub struct Options {
     pub ignored: Option<Arc<Ignored>>,
     /// Whether fields that were applied in another version move to this one first.
     pub migrate: Migrate,
+    /// How objects are judged that later stages build on.
+    pub judge: Arc<Judge>,
+    /// How long they get for that.
+    pub stage_timeout: Duration,
 }
 
 /// Whether the entries of field managers move to the version that is applied.
@@ -145,6 +149,8 @@ impl Default for Options {
             custom_kinds: Vec::new(),
             ignored: None,
             migrate: Migrate::No,
+            judge: Arc::new(|live: &Value| Ok(health::status(live, jiff::Timestamp::now()))),
+            stage_timeout: STAGE_TIMEOUT,
         }
     }
 }
@@ -164,17 +170,19 @@ pub struct Failure {
 struct Refusal {
     message: String,
     transient: bool,
+    /// What the stage had done, when all of it was written before.
+    done: Vec<Change>,
 }
 
 impl Refusal {
     fn new(message: String, error: &Error) -> Refusal {
-        Refusal { message, transient: error.is_transient() }
+        Refusal { transient: error.is_transient(), ..message.into() }
     }
 }
 
 impl From<String> for Refusal {
     fn from(message: String) -> Self {
-        Refusal { message, transient: false }
+        Refusal { message, transient: false, done: Vec::new() }
     }
 }
 
@@ -200,7 +208,10 @@ pub async fn stages(
         order::sort(&mut now);
         match one_stage(client, &now, options, known, stage).await {
             Ok(changes) => done.extend(changes),
-            Err(Refusal { message, transient }) => return Err(Failure { message, done, transient }),
+            Err(Refusal { message, transient, done: also }) => {
+                done.extend(also);
+                return Err(Failure { message, done, transient });
+            }
         }
     }
     Ok(done)
@@ -217,46 +228,57 @@ async fn one_stage(
     // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
     let tries: Vec<_> = objects.iter().map(|object| run.plan(object).boxed()).collect();
     let plans: Vec<_> = futures::stream::iter(tries).buffered(options.at_a_time.max(1)).collect().await;
-    let mut changes = Vec::with_capacity(objects.len());
     let plans: Vec<Plan> = plans.into_iter().collect::<Result<_, _>>()?;
-    for (object, plan) in objects.iter().zip(plans) {
-        let action = match plan {
-            Plan::Nothing(action) => action,
-            Plan::Write { payload, action } => {
+    let mut changes = Vec::with_capacity(objects.len());
+    for (object, Plan { id, what }) in objects.iter().zip(plans) {
+        let action = match what {
+            What::Nothing(action) => action,
+            What::Write { payload, action } => {
                 run.write(object, &payload).await?;
                 action
             }
         };
-        changes.push(Change { object: object::id(object), action });
+        changes.push(Change { object: id, action });
     }
-    if stage.waits() {
-        established(client, &changes).await.map_err(Refusal::from)?;
+    if stage.waits()
+        && let Err(message) = established(client, &changes, options).await
+    {
+        return Err(Refusal { done: changes, ..message.into() });
     }
     Ok(changes)
 }
 
 /// Waits for what later stages build on.
-async fn established(client: &Client, changes: &[Change]) -> Result<(), String> {
-    let written: Vec<ObjectId> = changes
-        .iter()
-        .filter(|c| matches!(c.action, Action::Created | Action::Configured))
-        .map(|c| c.object.clone())
-        .collect();
-    if written.iter().any(|id| id.gvk.kind == "CustomResourceDefinition") {
+async fn established(client: &Client, changes: &[Change], options: &Options) -> Result<(), String> {
+    let is_new = |change: &Change| matches!(change.action, Action::Created | Action::Configured);
+    if changes.iter().any(|c| is_new(c) && c.object.gvk.kind == "CustomResourceDefinition") {
         client.forget_kinds();
     }
-    let options = wait::Options {
-        timeout: STAGE_TIMEOUT,
+    let all: Vec<ObjectId> = changes.iter().map(|change| change.object.clone()).collect();
+    let how = wait::Options {
+        timeout: options.stage_timeout,
         longest_pause: Duration::from_secs(2),
         fail_fast: FailFast::No,
     };
-    let judge = |live: &Value| Ok(health::status(live, jiff::Timestamp::UNIX_EPOCH));
-    wait::until_current(client, &written, &judge, options).await
+    wait::until_current(client, &all, &*options.judge, how).await
 }
 
-enum Plan {
+/// What is to be done with one object.
+struct Plan {
+    /// The object as the server knows it: one without namespace may have been given one.
+    id: ObjectId,
+    what: What,
+}
+
+enum What {
     Nothing(Action),
     Write { payload: Value, action: Action },
+}
+
+impl Plan {
+    fn nothing(object: &Value, action: Action) -> Plan {
+        Plan { id: object::id(object), what: What::Nothing(action) }
+    }
 }
 
 struct Run<'a> {
@@ -270,14 +292,15 @@ impl Run<'_> {
         let id = object::id(object);
         // Whatever the read says, the dry run says it better: its error is the one to report.
         let live = self.client.get(&id.gvk, &id.namespace, &id.name).await.ok();
-        if switches::ignored(object) || live.as_ref().is_some_and(switches::ignored) {
-            return Ok(Plan::Nothing(Action::Skipped));
+        let there = live.as_ref().unwrap_or(object);
+        if switches::ignored(object) || switches::ignored(there) {
+            return Ok(Plan::nothing(there, Action::Skipped));
         }
         if live.is_some() && switches::only_if_absent(object) {
-            return Ok(Plan::Nothing(Action::Skipped));
+            return Ok(Plan::nothing(there, Action::Skipped));
         }
-        if live.as_ref().is_some_and(|live| self.known.holds(object, live)) {
-            return Ok(Plan::Nothing(Action::Unchanged));
+        if let Some(live) = live.as_ref().filter(|live| self.known.holds(object, live)) {
+            return Ok(Plan::nothing(live, Action::Unchanged));
         }
         let object = drift::mended(object);
         let live = match live {
@@ -306,35 +329,44 @@ impl Run<'_> {
         let Some(patch) = patch else { return Ok(live) };
         let patch = Patch::Json(&patch);
         let sent = self.client.patch(&id.gvk, &id.namespace, &id.name, &patch, &self.options.manager).await;
-        sent.map_err(|e| Refusal::new(format!("{id} metadata.managedFields patch failed: {}", e.chain()), &e))
+        sent.map_err(|e| {
+            let text = format!(
+                "{id} failed to migrate API version: failed to migrate managed fields API version to {}: {}",
+                id.gvk.api_version(),
+                e.chain()
+            );
+            Refusal::new(text, &e)
+        })
     }
 
     async fn compare(&self, object: Value, live: Option<Value>, tried: Value) -> Result<Plan, Refusal> {
+        let id = object::id(&tried);
         let Some(live) = live else {
             let known = !object::metadata_text(&tried, "resourceVersion").is_empty();
             let action = if known { Action::Configured } else { Action::Created };
-            return Ok(Plan::Write { payload: object, action });
+            return Ok(Plan { id, what: What::Write { payload: object, action } });
         };
-        let cleaned = !switches::merged(&object) && self.clean(&object, &live).await?;
+        let is_merged = switches::merged(&object) || switches::merged(&live);
+        let cleaned = !is_merged && self.clean(&id, &live).await?;
         let paths = self.options.ignored.as_ref().map(|ignored| ignored(&object)).unwrap_or_default();
         if !cleaned && !drift::differs(&live, &tried, &paths) {
             self.known.keep(&object, &live);
-            return Ok(Plan::Nothing(Action::Unchanged));
+            return Ok(Plan { id, what: What::Nothing(Action::Unchanged) });
         }
         let payload = drift::without_ignored(object, &live, &tried, &paths);
-        Ok(Plan::Write { payload, action: Action::Configured })
+        Ok(Plan { id, what: What::Write { payload, action: Action::Configured } })
     }
 
     /// Takes over the fields of earlier managers; true when there was something to take.
-    async fn clean(&self, object: &Value, live: &Value) -> Result<bool, Refusal> {
+    async fn clean(&self, id: &ObjectId, live: &Value) -> Result<bool, Refusal> {
         let Some(patch) = fields::takeover(live, &self.options.manager, &self.options.also_take) else {
             return Ok(false);
         };
-        let id = object::id(object);
         let patch = Patch::Json(&patch);
         let sent = self.client.patch(&id.gvk, &id.namespace, &id.name, &patch, &self.options.manager).await;
-        sent.map(|_| true)
-            .map_err(|e| Refusal::new(format!("{id} metadata.managedFields patch failed: {}", e.chain()), &e))
+        sent.map(|_| true).map_err(|e| {
+            Refusal::new(format!("{id} metadata.managedFields cleanup failed: {}", e.chain()), &e)
+        })
     }
 
     fn may_recreate(&self, object: &Value, live: &Value) -> bool {
@@ -353,10 +385,12 @@ impl Run<'_> {
         if !prune::gone(self.client, std::slice::from_ref(id), STAGE_TIMEOUT).await {
             return Err(format!("{id} immutable field detected, object is still being deleted").into());
         }
-        self.send(object, DryRun::Yes)
+        let tried = self
+            .send(object, DryRun::Yes)
             .await
             .map_err(|error| Refusal::new(refusal(object, &error), &error))?;
-        Ok(Plan::Write { payload: object.clone(), action: Action::Created })
+        let what = What::Write { payload: object.clone(), action: Action::Created };
+        Ok(Plan { id: object::id(&tried), what })
     }
 
     async fn write(&self, object: &Value, payload: &Value) -> Result<(), Refusal> {

@@ -236,6 +236,22 @@ impl Client {
         self.discovery.resource(self, gvk).await
     }
 
+    /// The same kind in a version that the server has, the preferred one first; none when it has none.
+    ///
+    /// # Errors
+    /// What a request can raise.
+    pub async fn served(&self, gvk: &GroupVersionKind) -> Result<Option<GroupVersionKind>, Error> {
+        for version in discovery::versions(self, &gvk.group).await? {
+            let other = GroupVersionKind { version, ..gvk.clone() };
+            match self.resource(&other).await {
+                Ok(_) => return Ok(Some(other)),
+                Err(error) if error.is_no_match() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// Forgets what is known about kinds, for example after a definition was applied.
     pub fn forget_kinds(&self) {
         self.discovery.clear();

@@ -31,10 +31,14 @@ const UNSCHEDULABLE_SECONDS: i64 = 15;
 
 /// Judges an object by the built-in rules; `now` matters for Pods that wait for a node.
 pub fn status(object: &Value, now: Timestamp) -> Status {
+    let group = group(object);
+    // The reference's own rule for Jobs passes over what holds for all kinds.
+    if (group, object["kind"].as_str()) == ("batch", Some("Job")) {
+        return job(object);
+    }
     if let Some(status) = common(object) {
         return status;
     }
-    let group = object["apiVersion"].as_str().and_then(|v| v.split_once('/')).map_or("", |(g, _)| g);
     let current = |holds: bool| if holds { Status::Current } else { Status::InProgress };
     match (group, object["kind"].as_str().unwrap_or_default()) {
         ("apps" | "extensions", "Deployment") => deployment(object),
@@ -42,7 +46,6 @@ pub fn status(object: &Value, now: Timestamp) -> Status {
         ("apps" | "extensions", "DaemonSet") => current(daemon_set(object)),
         ("apps" | "extensions", "ReplicaSet") => current(replica_set(object)),
         ("", "Pod") => pod(object, now),
-        ("batch", "Job") => job(object),
         ("", "PersistentVolumeClaim") => current(object["status"]["phase"] == "Bound"),
         ("", "Service") => current(
             object["spec"]["type"] != "LoadBalancer"
@@ -59,6 +62,22 @@ pub fn status(object: &Value, now: Timestamp) -> Status {
     }
 }
 
+fn group(object: &Value) -> &str {
+    object["apiVersion"].as_str().and_then(|v| v.split_once('/')).map_or("", |(group, _)| group)
+}
+
+/// Whether an object that is not there yet has failed when one of its Pods has.
+pub fn fails_with_its_pods(object: &Value) -> bool {
+    group(object) == "apps" && (object["kind"] == "StatefulSet" || object["kind"] == "ReplicaSet")
+}
+
+/// Whether a Pod has failed for good: one that is going away or has no node yet may be replaced or get one.
+pub fn has_failed_for_good(pod: &Value, now: Timestamp) -> bool {
+    let has_no_node =
+        find(pod, "PodScheduled").is_some_and(|c| c["status"] == "False" && c["reason"] == "Unschedulable");
+    status(pod, now) == Status::Failed && !has_no_node
+}
+
 /// The rules for every kind; the first that holds decides.
 fn common(object: &Value) -> Option<Status> {
     if !object["metadata"]["deletionTimestamp"].is_null() {
@@ -69,10 +88,12 @@ fn common(object: &Value) -> Option<Status> {
     {
         return Some(Status::InProgress);
     }
-    if condition(object, "Reconciling") == Some("True") {
-        return Some(Status::InProgress);
-    }
-    (condition(object, "Stalled") == Some("True")).then_some(Status::Failed)
+    let conditions = object["status"]["conditions"].as_array()?;
+    conditions.iter().filter(|c| c["status"] == "True").find_map(|c| match c["type"].as_str()? {
+        "Reconciling" => Some(Status::InProgress),
+        "Stalled" => Some(Status::Failed),
+        _ => None,
+    })
 }
 
 fn find<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
@@ -104,8 +125,8 @@ fn deployment(object: &Value) -> Status {
     let wanted = wanted(object);
     let (replicas, updated) = (count(object, "replicas"), count(object, "updatedReplicas"));
     let (available, ready) = (count(object, "availableReplicas"), count(object, "readyReplicas"));
-    let there = replicas >= wanted && updated >= wanted && available >= wanted && ready >= wanted;
-    let no_surplus = replicas <= updated;
+    let there = replicas >= wanted && updated >= wanted && available >= updated && ready >= wanted;
+    let no_surplus = replicas <= wanted;
     if there && no_surplus && rolled_out && condition(object, "Available") == Some("True") {
         Status::Current
     } else {
@@ -123,8 +144,8 @@ fn stateful_set(object: &Value) -> bool {
         return false;
     }
     match strategy["rollingUpdate"]["partition"].as_i64() {
-        Some(partition) if partition > 0 => count(object, "updatedReplicas") >= wanted - partition,
-        _ => {
+        Some(partition) => count(object, "updatedReplicas") >= wanted - partition,
+        None => {
             let status = &object["status"];
             count(object, "currentReplicas") >= wanted
                 && status["currentRevision"] == status["updateRevision"]
@@ -171,20 +192,23 @@ fn pod(object: &Value, now: Timestamp) -> Status {
 
 fn unschedulable(object: &Value, now: Timestamp) -> bool {
     let Some(scheduled) = find(object, "PodScheduled") else { return false };
-    let since = scheduled["lastTransitionTime"].as_str().and_then(|t| t.parse::<Timestamp>().ok());
+    let made = object["metadata"]["creationTimestamp"].as_str().and_then(|t| t.parse::<Timestamp>().ok());
     scheduled["status"] == "False"
         && scheduled["reason"] == "Unschedulable"
-        && since.is_some_and(|since| now.as_second() - since.as_second() > UNSCHEDULABLE_SECONDS)
+        && made.is_none_or(|made| now.as_second() - made.as_second() >= UNSCHEDULABLE_SECONDS)
 }
 
 fn job(object: &Value) -> Status {
-    if condition(object, "Failed") == Some("True") {
-        Status::Failed
-    } else if condition(object, "Complete") == Some("True") || object["spec"]["suspend"] == true {
-        Status::Current
-    } else {
-        Status::InProgress
+    if object["spec"]["suspend"] == true {
+        return Status::Current;
     }
+    let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    let over = conditions.filter(|c| c["status"] == "True").find_map(|c| match c["type"].as_str()? {
+        "Complete" => Some(Status::Current),
+        "Failed" => Some(Status::Failed),
+        _ => None,
+    });
+    over.unwrap_or(Status::InProgress)
 }
 
 fn definition(object: &Value) -> Status {
@@ -235,6 +259,50 @@ mod tests {
         assert_eq!(judged(object.clone()), Status::InProgress);
         object["status"]["conditions"][1]["reason"] = "ProgressDeadlineExceeded".into();
         assert_eq!(judged(object), Status::Failed);
+    }
+
+    #[test]
+    fn a_surplus_of_replicas_has_to_go() {
+        let mut object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 1},
+            "status": {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2,
+                "conditions": [{"type": "Available", "status": "True"}]}});
+        assert_eq!(judged(object.clone()), Status::InProgress);
+        object["spec"]["replicas"] = 2.into();
+        assert_eq!(judged(object), Status::Current);
+    }
+
+    #[test]
+    fn a_partition_of_zero_is_one() {
+        let mut object = json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
+            "spec": {"replicas": 2, "updateStrategy": {"rollingUpdate": {"partition": 0}}},
+            "status": {"replicas": 2, "readyReplicas": 2, "updatedReplicas": 2, "currentRevision": "a", "updateRevision": "b"}});
+        assert_eq!(judged(object.clone()), Status::Current);
+        object["status"]["updatedReplicas"] = 1.into();
+        assert_eq!(judged(object.clone()), Status::InProgress);
+        object["spec"]["updateStrategy"] = json!({"type": "RollingUpdate"});
+        assert_eq!(judged(object), Status::InProgress);
+    }
+
+    #[test]
+    fn pods_fail_for_good_or_for_now() {
+        let pod = |status: Value| json!({"apiVersion": "v1", "kind": "Pod", "status": status});
+        let crashing = pod(json!({"phase": "Running", "containerStatuses":
+            [{"name": "c", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}));
+        let homeless = pod(json!({"phase": "Pending", "conditions":
+            [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}));
+        assert_eq!(judged(homeless.clone()), Status::Failed);
+        let for_good = |pod: &Value| has_failed_for_good(pod, Timestamp::UNIX_EPOCH);
+        assert!(for_good(&crashing) && !for_good(&homeless));
+        let mut going = crashing;
+        going["metadata"]["deletionTimestamp"] = "x".into();
+        assert!(!for_good(&going));
+    }
+
+    #[test]
+    fn a_job_that_rests_is_current_whatever_else() {
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"generation": 2}, "spec": {"suspend": true},
+            "status": {"observedGeneration": 1, "conditions": [{"type": "Failed", "status": "True"}]}});
+        assert_eq!(judged(job), Status::Current);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{order, switches};
 pub struct Pruned {
     /// Each entry, in the order tried: deleted or skipped.
     pub changes: Vec<Change>,
-    /// Entries that could not be deleted, with the reason.
+    /// Entries that could not be deleted, with what failed and why.
     pub failed: Vec<(ObjectId, String)>,
 }
 
@@ -23,7 +23,7 @@ impl Pruned {
         if self.failed.is_empty() {
             return None;
         }
-        let each = self.failed.iter().map(|(e, why)| format!("{} delete failed: {why};", e));
+        let each = self.failed.iter().map(|(entry, why)| format!("{entry} {why};"));
         Some(format!("delete failed, errors: {}", each.collect::<String>()))
     }
 }
@@ -37,22 +37,22 @@ pub async fn delete(client: &Client, entries: &[ObjectId], owner: &Owner) -> Pru
     for entry in entries {
         match delete_one(client, &entry, owner).await {
             Ok(action) => pruned.changes.push(Change { object: entry, action }),
-            Err(error) => pruned.failed.push((entry, error.chain())),
+            Err(why) => pruned.failed.push((entry, why)),
         }
     }
     pruned
 }
 
-async fn delete_one(client: &Client, entry: &ObjectId, owner: &Owner) -> Result<Action, crate::error::Error> {
-    let Some(live) = client.find(&entry.gvk, &entry.namespace, &entry.name).await? else {
-        return Ok(Action::Deleted);
-    };
+async fn delete_one(client: &Client, entry: &ObjectId, owner: &Owner) -> Result<Action, String> {
+    let found = client.find(&entry.gvk, &entry.namespace, &entry.name).await;
+    let found = found.map_err(|error| format!("query failed: {}", error.chain()))?;
+    let Some(live) = found else { return Ok(Action::Deleted) };
     if !owner.owns(&live) || switches::kept(&live) {
         return Ok(Action::Skipped);
     }
     let how = Delete { uid: live["metadata"]["uid"].as_str().map(str::to_owned), ..Delete::default() };
     match client.delete(&entry.gvk, &entry.namespace, &entry.name, &how).await {
-        Err(error) if !error.is_not_found() => Err(error),
+        Err(error) if !error.is_not_found() => Err(format!("delete failed: {}", error.chain())),
         _ => Ok(Action::Deleted),
     }
 }

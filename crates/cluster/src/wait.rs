@@ -5,15 +5,19 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use sealfast_k8s::id::ObjectId;
+use sealfast_k8s::id::{GroupVersionKind, ObjectId};
+use sealfast_k8s::object;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::client::Client;
-use crate::health::Status;
+use crate::client::{Client, Select};
+use crate::error::Error;
+use crate::health::{self, Status};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const AT_A_TIME: usize = 8;
+/// What a wait says that ends because something failed.
+const STALLED: &str = "failed early due to stalled resources";
 
 /// How a live object is judged. An error counts as "not known".
 pub type Judge = dyn Fn(&Value) -> Result<Status, String> + Send + Sync;
@@ -49,45 +53,67 @@ pub async fn until_current(
     options: Options,
 ) -> Result<(), String> {
     let until = Instant::now() + options.timeout;
-    let mut pause = FIRST_PAUSE;
-    let mut pending: Vec<ObjectId> = objects.to_vec();
-    let mut failed: Vec<(ObjectId, Status)> = Vec::new();
     let passing = Passing::default();
+    placed(client, objects).await?;
+    let mut pause = FIRST_PAUSE;
+    // Those that were current are looked at again only once all others are, too.
+    let mut wanted: Vec<ObjectId> = objects.to_vec();
     loop {
-        let seen = look(client, &pending, judge, &passing).await;
-        pending.clear();
-        let mut waiting = Vec::new();
-        for (object, status) in seen {
-            match status {
-                Ok(Status::Current) => {}
-                Ok(Status::Failed) => failed.push((object, Status::Failed)),
-                other => {
-                    pending.push(object.clone());
-                    waiting.push((object, other));
-                }
+        let mut seen = look(client, &wanted, judge, &passing).await;
+        let looked_at_all = wanted.len() == objects.len();
+        seen.retain(|(_, status)| *status != Ok(Status::Current));
+        if seen.is_empty() && !looked_at_all {
+            wanted = objects.to_vec();
+            continue;
+        }
+        let has_failed = |(_, status): &&(ObjectId, Judged)| *status == Ok(Status::Failed);
+        let failed: Vec<&(ObjectId, Judged)> = seen.iter().filter(has_failed).collect();
+        match (failed.first(), options.fail_fast) {
+            (None, _) if seen.is_empty() => return Ok(()),
+            // The reference looks at one after the other and ends at the first.
+            (Some(first), FailFast::Yes) => return Err(format!("{STALLED}: [{}]", listed(&[first]))),
+            (Some(_), FailFast::No) if failed.len() == seen.len() => {
+                return Err(format!("{STALLED}: [{}]", listed(&failed)));
             }
-        }
-        if !failed.is_empty() && (options.fail_fast == FailFast::Yes || pending.is_empty()) {
-            return Err(format!("failed early due to stalled resources: [{}]", listed(&failed)));
-        }
-        if pending.is_empty() {
-            return Ok(());
+            _ => {}
         }
         if Instant::now() + pause > until {
             tokio::time::sleep_until(until).await;
-            return Err(late(waiting, failed));
+            let late: Vec<&(ObjectId, Judged)> = seen.iter().collect();
+            return Err(format!("timeout waiting for: [{}]", listed(&late)));
         }
+        wanted = seen.into_iter().map(|(object, _)| object).collect();
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(options.longest_pause);
     }
 }
+
+/// An object of a namespace without one would never be found.
+async fn placed(client: &Client, objects: &[ObjectId]) -> Result<(), String> {
+    for object in objects.iter().filter(|object| object.namespace.is_empty()) {
+        if let Ok(resource) = client.resource(&object.gvk).await
+            && resource.namespaced
+        {
+            let GroupVersionKind { group, kind, .. } = &object.gvk;
+            let dot = if group.is_empty() { "" } else { "." };
+            let name = &object.name;
+            return Err(format!(
+                "resource {kind}{dot}{group} {name} is namespace scoped, but namespace is not set"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The status of an object, or why it has none.
+type Judged = Result<Status, String>;
 
 async fn look(
     client: &Client,
     objects: &[ObjectId],
     judge: &Judge,
     passing: &Passing,
-) -> Vec<(ObjectId, Result<Status, String>)> {
+) -> Vec<(ObjectId, Judged)> {
     // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
     let looks: Vec<_> =
         objects.iter().map(|object| look_at(client, object, judge, passing).boxed()).collect();
@@ -97,40 +123,87 @@ async fn look(
 /// Jobs that were seen and go away by themselves once they are done.
 type Passing = Mutex<HashSet<ObjectId>>;
 
-async fn look_at(
-    client: &Client,
-    object: &ObjectId,
-    judge: &Judge,
-    passing: &Passing,
-) -> (ObjectId, Result<Status, String>) {
+async fn look_at(client: &Client, object: &ObjectId, judge: &Judge, passing: &Passing) -> (ObjectId, Judged) {
     let passing = || passing.lock().unwrap_or_else(PoisonError::into_inner);
-    let status = match client.find(&object.gvk, &object.namespace, &object.name).await {
-        Ok(Some(live)) => {
+    let status = match read(client, object).await {
+        Ok(live) => {
             if object.gvk.kind == "Job" && !live["spec"]["ttlSecondsAfterFinished"].is_null() {
                 passing().insert(object.clone());
             }
-            judge(&live)
+            with_pods(client, &live, judge(&live)).await
         }
-        Ok(None) if passing().contains(object) => Ok(Status::Current),
-        Ok(None) => Ok(Status::NotFound),
+        Err(error) if error.is_not_found() && passing().contains(object) => Ok(Status::Current),
+        Err(error) if error.is_not_found() => Ok(Status::NotFound),
+        Err(Error::NoMatch { .. }) => {
+            let GroupVersionKind { group, kind, .. } = &object.gvk;
+            Err(format!("no matches for kind \"{kind}\" in group \"{group}\""))
+        }
         Err(error) => Err(error.chain()),
     };
     (object.clone(), status)
 }
 
-fn late(waiting: Vec<(ObjectId, Result<Status, String>)>, failed: Vec<(ObjectId, Status)>) -> String {
-    let mut known = failed;
-    let mut unknown = Vec::new();
-    for (object, status) in waiting {
-        match status {
-            Ok(status) => known.push((object, status)),
-            Err(why) => unknown.push(format!("can't determine status for {}: {why}", object)),
-        }
+/// Reads an object in the version it was asked for, else in any that the server has: its kind is what counts.
+async fn read(client: &Client, object: &ObjectId) -> Result<Value, Error> {
+    let (gvk, namespace, name) = (&object.gvk, &object.namespace, &object.name);
+    match client.get(gvk, namespace, name).await {
+        Err(unknown @ Error::NoMatch { .. }) => match client.served(gvk).await? {
+            Some(other) => client.get(&other, namespace, name).await,
+            None => Err(unknown),
+        },
+        read => read,
     }
-    if known.is_empty() { unknown.join(", ") } else { format!("timeout waiting for: [{}]", listed(&known)) }
 }
 
-fn listed(objects: &[(ObjectId, Status)]) -> String {
-    let each = objects.iter().map(|(object, status)| format!("{} status: '{status}'", object));
+/// What is on its way may have failed with its Pods.
+async fn with_pods(client: &Client, live: &Value, status: Judged) -> Judged {
+    if status != Ok(Status::InProgress) || !health::fails_with_its_pods(live) {
+        return status;
+    }
+    let select = Select { labels: selector(&live["spec"]["selector"]), ..Select::default() };
+    let pods = GroupVersionKind::new("", "v1", "Pod");
+    let pods = client.list(&pods, object::namespace(live), &select).await.map_err(|error| error.chain())?;
+    let now = jiff::Timestamp::now();
+    let any_failed = pods.items.iter().any(|pod| health::has_failed_for_good(pod, now));
+    Ok(if any_failed { Status::Failed } else { Status::InProgress })
+}
+
+/// A selector of labels as requests write it.
+fn selector(selector: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let labels = labels.map(|(key, value)| format!("{key}={}", text(value)));
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten().map(|expression| {
+        let key = text(&expression["key"]);
+        let values: Vec<String> = expression["values"].as_array().into_iter().flatten().map(text).collect();
+        match expression["operator"].as_str().unwrap_or_default() {
+            "In" => format!("{key} in ({})", values.join(",")),
+            "NotIn" => format!("{key} notin ({})", values.join(",")),
+            "DoesNotExist" => format!("!{key}"),
+            _ => key,
+        }
+    });
+    labels.chain(expressions).collect::<Vec<_>>().join(",")
+}
+
+fn listed(objects: &[&(ObjectId, Judged)]) -> String {
+    let each = objects.iter().map(|(object, status)| match status {
+        Ok(status) => format!("{object} status: '{status}'"),
+        Err(why) => format!("{object} status: 'Unknown': {why}"),
+    });
     each.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn selectors_are_written_as_requests_read_them() {
+        let all = json!({"matchLabels": {"app": "web"}, "matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["a", "b"]},
+            {"key": "old", "operator": "DoesNotExist"}, {"key": "new", "operator": "Exists"}]});
+        assert_eq!(selector(&all), "app=web,tier in (a,b),!old,new");
+    }
 }

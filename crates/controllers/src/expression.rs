@@ -1,34 +1,195 @@
 //! CEL: health of custom resources and readiness of dependencies.
+//!
+//! Follows: fluxcd/pkg/runtime/cel, its texts included. Differs: an expression whose loops could take more than ten
+//! million steps is not run.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
-use cel::{Context, Program, Value as CelValue};
+use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr};
+use cel::{Context, Env, ExecutionError, FunctionContext, Program, Value as Cel};
 use sealfast_cluster::health::{self, Status};
 use sealfast_k8s::flux::kustomization::HealthCheckExpression;
-use sealfast_k8s::object;
+use sealfast_k8s::{duration, object};
 use serde_json::Value;
+
+mod functions;
+mod types;
 
 /// The longest expression that is compiled, in bytes.
 const LONGEST: usize = 16 << 10;
+/// Open brackets, branches or signs in a row: each takes the reader a dozen steps down.
+const MOST_BRACKETS: usize = 64;
+/// Expressions that may stand inside each other.
+const MOST_LEVELS: usize = 100;
+/// Bytes of the stack on which expressions are read and run; only what is used of it is ever taken.
+const STACK: usize = 64 << 20;
+/// Steps that all loops of an expression may take.
+const MOST_STEPS: u64 = 10_000_000;
 
-fn compile(text: &str) -> Result<Program, String> {
-    if text.len() > LONGEST {
-        return Err(format!("failed to parse the CEL expression: longer than {LONGEST} bytes"));
-    }
-    Program::compile(text).map_err(|error| format!("failed to parse the CEL expression '{text}': {error}"))
+/// The environment in which expressions are compiled: with optional values.
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// An expression with its text.
+struct Expression {
+    text: String,
+    program: Program,
 }
 
-fn is_true(program: &Program, variables: &[(&str, &Value)]) -> Result<bool, String> {
-    let mut context = Context::default();
-    for (name, value) in variables {
-        let value = cel::to_value(value).map_err(|e| e.to_string())?;
-        context.add_variable_from_value(*name, value);
+impl Expression {
+    fn compile(text: &str) -> Result<Expression, String> {
+        let failed = |why: String| format!("failed to parse the CEL expression '{text}': {why}");
+        if text.len() > LONGEST {
+            return Err(failed(format!("longer than {LONGEST} bytes")));
+        }
+        if brackets(text) > MOST_BRACKETS {
+            return Err(failed("nested too deeply".to_owned()));
+        }
+        let compiled = on_deep_stack(|| {
+            let program = ENVIRONMENT.compile(text).map_err(|error| error.to_string())?;
+            let is_flat = depth(program.expression()) <= MOST_LEVELS;
+            if is_flat { Ok(program) } else { Err("nested too deeply".to_owned()) }
+        });
+        Ok(Expression { text: text.to_owned(), program: compiled.map_err(failed)? })
     }
-    match program.execute(&context) {
-        Ok(CelValue::Bool(value)) => Ok(value),
-        Ok(_) => Err("the CEL expression does not give a boolean".to_owned()),
-        Err(error) => Err(format!("failed to evaluate the CEL expression: {error}")),
+
+    /// Whether it holds for these variables.
+    fn holds(&self, variables: &[(&str, &Value)]) -> Result<bool, String> {
+        let failed = |why: String| format!("failed to evaluate the CEL expression '{}': {why}", self.text);
+        let program = self.program.expression();
+        let largest = variables.iter().map(|(_, value)| largest(value, self.text.contains("split"))).max();
+        if steps(program, largest.unwrap_or_default().max(self.text.len() as u64)) > MOST_STEPS {
+            return Err(failed("operation interrupted".to_owned()));
+        }
+        on_deep_stack(|| {
+            let mut context = context();
+            for (name, value) in variables {
+                context.add_variable_from_value(*name, to_cel(value));
+            }
+            match self.program.execute(&context) {
+                Ok(Cel::Bool(value)) => Ok(value),
+                Ok(_) => Err(format!("failed to evaluate CEL expression as boolean: '{}'", self.text)),
+                Err(error) => Err(failed(reason(&error))),
+            }
+        })
     }
+}
+
+fn reason(error: &ExecutionError) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + letters.as_str())
+}
+
+fn context() -> Context<'static, 'static> {
+    let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+    for (name, function) in functions::FUNCTIONS {
+        let call = move |call: &FunctionContext<'_, '_>| run(function, call);
+        // A name that CEL has already is CEL's.
+        let _ = context.add_function(name, call);
+    }
+    context
+}
+
+fn run(function: functions::Function, call: &FunctionContext<'_, '_>) -> Result<Cel, ExecutionError> {
+    let mut values = Vec::with_capacity(call.args.len() + 1);
+    for value in call.this.iter().chain(&call.args) {
+        values.push(Cel::try_from(value.as_ref())?);
+    }
+    function(&values).ok_or_else(|| call.error("no such overload"))
+}
+
+/// Whole numbers are signed.
+fn to_cel(value: &Value) -> Cel {
+    match value {
+        Value::Null => Cel::Null,
+        Value::Bool(truth) => Cel::Bool(*truth),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => Cel::Int(number),
+            None => Cel::Float(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => Cel::String(Arc::new(text.clone())),
+        Value::Array(items) => Cel::List(Arc::new(items.iter().map(to_cel).collect())),
+        Value::Object(fields) => {
+            let map: HashMap<String, Cel> =
+                fields.iter().map(|(key, value)| (key.clone(), to_cel(value))).collect();
+            Cel::Map(map.into())
+        }
+    }
+}
+
+/// Does something that goes down far, on a stack of its own.
+fn on_deep_stack<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
+    let gone = || Err("it cannot be worked on now".to_owned());
+    std::thread::scope(|scope| {
+        match std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work) {
+            Ok(worker) => worker.join().unwrap_or_else(|_| gone()),
+            Err(_) => gone(),
+        }
+    })
+}
+
+/// How far a reader must at least go down: open brackets, branches and signs in a row.
+fn brackets(text: &str) -> usize {
+    let (mut open, mut deepest, mut branches, mut signs, mut most_signs) = (0_usize, 0, 0, 0, 0);
+    for letter in text.chars() {
+        match letter {
+            '(' | '[' | '{' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            '?' => branches += 1,
+            _ => {}
+        }
+        signs = if matches!(letter, '!' | '-') { signs + 1 } else { 0 };
+        most_signs = most_signs.max(signs);
+        deepest = deepest.max(open);
+    }
+    deepest.max(branches).max(most_signs)
+}
+
+/// The parts of an expression that are worked on as often as it is itself, and those of its loops.
+fn parts(at: &IdedExpr) -> (Vec<&IdedExpr>, Vec<&IdedExpr>) {
+    fn entry(entry: &IdedEntryExpr) -> Vec<&IdedExpr> {
+        match &entry.expr {
+            EntryExpr::StructField(field) => vec![&field.value],
+            EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
+        }
+    }
+    match &at.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => (Vec::new(), Vec::new()),
+        Expr::Call(call) => (call.args.iter().chain(call.target.as_deref()).collect(), Vec::new()),
+        Expr::List(list) => (list.elements.iter().collect(), Vec::new()),
+        Expr::Map(map) => (map.entries.iter().flat_map(entry).collect(), Vec::new()),
+        Expr::Struct(made) => (made.entries.iter().flat_map(entry).collect(), Vec::new()),
+        Expr::Select(select) => (vec![&*select.operand], Vec::new()),
+        Expr::Comprehension(made) => {
+            (vec![&made.iter_range, &made.accu_init, &made.result], vec![&made.loop_cond, &made.loop_step])
+        }
+    }
+}
+
+/// How many expressions stand inside each other.
+fn depth(at: &IdedExpr) -> usize {
+    let (once, often) = parts(at);
+    1 + once.into_iter().chain(often).map(depth).max().unwrap_or(0)
+}
+
+/// How many steps an expression takes when no loop goes over more than `most` items.
+fn steps(at: &IdedExpr, most: u64) -> u64 {
+    let (once, often) = parts(at);
+    let sum =
+        |parts: Vec<&IdedExpr>| parts.into_iter().map(|part| steps(part, most)).fold(0, u64::saturating_add);
+    sum(often).saturating_mul(most).saturating_add(sum(once)).saturating_add(1)
+}
+
+/// The most items that a part of a value has; texts count where they can be taken apart.
+fn largest(value: &Value, with_texts: bool) -> u64 {
+    let (count, below): (usize, Option<u64>) = match value {
+        Value::Array(items) => (items.len(), items.iter().map(|item| largest(item, with_texts)).max()),
+        Value::Object(fields) => (fields.len(), fields.values().map(|item| largest(item, with_texts)).max()),
+        Value::String(text) if with_texts => (text.len(), None),
+        _ => (0, None),
+    };
+    (count as u64).max(below.unwrap_or_default())
 }
 
 /// Whether `expression` holds for the object and one that it depends on.
@@ -40,16 +201,43 @@ pub fn dependency_ready(
     own: &Value,
     dependency: &Value,
 ) -> Result<Result<bool, String>, String> {
-    let program = compile(expression)?;
-    Ok(is_true(&program, &[("self", own), ("dep", dependency)]))
+    let compiled = Expression::compile(expression)?;
+    let root = compiled.program.expression();
+    if let Some(name) = types::undeclared(root, &mut vec!["self".to_owned(), "dep".to_owned()]) {
+        let column = expression.find(&name).map_or(1, |at| at + 1);
+        let mark = format!("{}^", ".".repeat(column - 1));
+        let what = format!("ERROR: <input>:1:{column}: undeclared reference to '{name}' (in container '')");
+        let shown = format!("{what}\n | {expression}\n | {mark}");
+        return Err(format!("failed to parse the CEL expression '{expression}': {shown}"));
+    }
+    match types::output(root) {
+        None | Some("bool") => {}
+        Some(other) => {
+            return Err(format!("CEL expression output type mismatch: expected bool, got {other}"));
+        }
+    }
+    let (own, dependency) = (typed(own), typed(dependency));
+    Ok(compiled.holds(&[("self", &own), ("dep", &dependency)]))
+}
+
+/// A Kustomization as its type writes it: durations have one spelling.
+fn typed(object: &Value) -> Value {
+    let mut object = object.clone();
+    for field in ["interval", "retryInterval", "timeout"] {
+        let written = object["spec"][field].as_str().and_then(|text| duration::parse(text).ok());
+        if let Some(written) = written {
+            object["spec"][field] = duration::format(written).into();
+        }
+    }
+    object
 }
 
 struct Rule {
     group: String,
     kind: String,
-    in_progress: Option<Program>,
-    failed: Option<Program>,
-    current: Program,
+    in_progress: Option<Expression>,
+    failed: Option<Expression>,
+    current: Expression,
 }
 
 /// Health by expressions where there are some, else by the built-in rules.
@@ -74,14 +262,26 @@ impl Health {
                 &expression.kind,
             );
             if rules.iter().any(|r| r.group == gvk.group && r.kind == gvk.kind) {
-                return Err(place(format!("duplicate GroupKind '{}/{}'", gvk.group, gvk.kind)));
+                let dot = if gvk.group.is_empty() { "" } else { "." };
+                let name = format!("{}{dot}{}", gvk.kind, gvk.group);
+                return Err(format!(
+                    "duplicate custom health check for GroupKind {name} at healthchecks[{at}]"
+                ));
             }
-            let optional =
-                |text: &Option<String>| text.as_deref().filter(|t| !t.is_empty()).map(compile).transpose();
+            if expression.current.is_empty() {
+                return Err(place("expression Current not specified".to_owned()));
+            }
+            let compile = |what: &str, text: &str| {
+                Expression::compile(text)
+                    .map_err(|why| place(format!("failed to parse the expression {what}: {why}")))
+            };
+            let optional = |what: &str, text: &Option<String>| {
+                text.as_deref().filter(|text| !text.is_empty()).map(|text| compile(what, text)).transpose()
+            };
             rules.push(Rule {
-                in_progress: optional(&expression.in_progress).map_err(place)?,
-                failed: optional(&expression.failed).map_err(place)?,
-                current: compile(&expression.current).map_err(place)?,
+                current: compile("Current", &expression.current)?,
+                failed: optional("Failed", &expression.failed)?,
+                in_progress: optional("InProgress", &expression.in_progress)?,
                 group: gvk.group,
                 kind: gvk.kind,
             });
@@ -110,8 +310,8 @@ fn by_rule(rule: &Rule, live: &Value) -> Result<Status, String> {
     }
     let variables: Vec<(&str, &Value)> =
         live.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value)).collect();
-    let holds = |program: &Option<Program>| match program {
-        Some(program) => is_true(program, &variables),
+    let holds = |expression: &Option<Expression>| match expression {
+        Some(expression) => expression.holds(&variables),
         None => Ok(false),
     };
     if holds(&rule.in_progress)? {
@@ -120,7 +320,7 @@ fn by_rule(rule: &Rule, live: &Value) -> Result<Status, String> {
     if holds(&rule.failed)? {
         return Ok(Status::Failed);
     }
-    Ok(if is_true(&rule.current, &variables)? { Status::Current } else { Status::InProgress })
+    Ok(if rule.current.holds(&variables)? { Status::Current } else { Status::InProgress })
 }
 
 #[cfg(test)]
@@ -147,6 +347,51 @@ mod tests {
         assert_eq!(health.judge(&widget("Down")), Ok(Status::Failed));
         assert_eq!(health.judge(&widget("x")), Ok(Status::InProgress));
         assert_eq!(health.judge(&json!({"apiVersion": "v1", "kind": "ConfigMap"})), Ok(Status::Current));
+    }
+
+    #[test]
+    fn every_library_is_there() {
+        let object = json!({"metadata": {"name": "a-b", "labels": {"x": "1"}}, "spec": {"interval": "10m", "n": 2, "l": ["a", "b"]}});
+        for expression in [
+            "dep.metadata.?labels.?x.orValue('n') == '1' && dep.?none.?x.orValue('n') == 'n'",
+            "dep.metadata.labels[?'y'].orValue('d') == 'd' && dep.spec.n + 1 == 3",
+            "'a,b'.split(',') == dep.spec.l && ['a', 'b'].join('-') == dep.metadata.name",
+            "'abc'.substring(1) == 'bc' && 'ABC'.lowerAscii() == 'abc' && 'abc'.indexOf('c') == 2 && 'aba'.lastIndexOf('a') == 2",
+            "sets.contains([1, 2], [1]) && sets.equivalent([1, 2], [2, 1]) && sets.intersects([1], [1, 3])",
+            "base64.encode(b'hi') == 'aGk=' && base64.decode('aGk=') == b'hi'",
+            "'%s is %d'.format(['a', 5]) == 'a is 5' && 'a-b'.replace('-', '+') == 'a+b'",
+            "self.spec.interval == '10m0s' && dep.spec.l.exists(x, x == 'a')",
+            "has(dep.spec.n) && dep.spec.n == 2.0 && dep.spec.n > 1",
+        ] {
+            assert_eq!(dependency_ready(expression, &object, &object), Ok(Ok(true)), "{expression}");
+        }
+    }
+
+    #[test]
+    fn what_gives_no_truth_is_refused_before_it_runs() {
+        let told = |text: &str| dependency_ready(text, &json!({}), &json!({})).err().unwrap_or_default();
+        let mismatch = |got: &str| format!("CEL expression output type mismatch: expected bool, got {got}");
+        assert_eq!(told("1 + 1"), mismatch("int"));
+        assert_eq!(told("'x'"), mismatch("string"));
+        assert_eq!(told("dep.spec.suspend"), mismatch("dyn"));
+        assert!(told("foo.bar == 1").contains("undeclared reference to 'foo' (in container '')"));
+        assert!(told("dep.x.all(y, y == z)").contains("undeclared reference to 'z'"));
+        let failed = dependency_ready("dep.a == 1", &json!({}), &json!({})).unwrap_or(Ok(true));
+        assert_eq!(
+            failed.err().as_deref(),
+            Some("failed to evaluate the CEL expression 'dep.a == 1': no such key: a")
+        );
+    }
+
+    #[test]
+    fn loops_in_loops_are_bounded() {
+        let many = json!({"l": vec![1; 1000]});
+        let loops = |count: usize| format!("{}true{}", "dep.l.all(x, ".repeat(count), ")".repeat(count));
+        assert_eq!(dependency_ready(&loops(1), &many, &many), Ok(Ok(true)));
+        let told = dependency_ready(&loops(4), &many, &many).unwrap_or(Ok(true)).err().unwrap_or_default();
+        assert!(told.ends_with("operation interrupted"), "{told}");
+        assert!(dependency_ready(&"(".repeat(100), &many, &many).is_err());
+        assert!(dependency_ready(&format!("{}true", "!".repeat(5000)), &many, &many).is_err());
     }
 
     #[test]

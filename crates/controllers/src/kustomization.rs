@@ -159,7 +159,7 @@ impl Run<'_> {
             Err(failure) => {
                 match failure.retry {
                     Retry::Terminal => self.report.stalled(&failure),
-                    _ => self.report.waits(&failure),
+                    _ => self.report.failed(&failure),
                 }
                 return Err(failure);
             }
@@ -218,6 +218,7 @@ impl Run<'_> {
         self.report.status.last_attempted_revision = revision.to_owned();
         let typed = self.typed.clone();
         let spec = self.object["spec"].clone();
+        let acting = apply::acting(&shared.client, &typed, &shared.options).await?;
         let rendering = async {
             let gathered = gather::inputs(shared, &typed, fetched).await?;
             // Pure: nothing is written.
@@ -226,10 +227,11 @@ impl Run<'_> {
         let Rendered { objects, digest, warnings } = self.shown(rendering).await?;
 
         // Writes: objects, inventory, what left.
-        let acting = apply::acting(&shared.client, &typed, &shared.options).await?;
         let result = self.write_objects(&acting, objects, health, &of_revision, was_healthy, revision).await;
         let outcome = result.as_ref().err().map_or("ReconciliationSucceeded", |failure| failure.reason);
-        self.report.remember(&digest, outcome, began.elapsed(), revision, origin);
+        if outcome != health::CANCELLED {
+            self.report.remember(&digest, outcome, began.elapsed(), revision, origin);
+        }
         result?;
         self.report.succeeded(&applied_message(revision, &warnings));
         for warning in &warnings {
@@ -251,19 +253,18 @@ impl Run<'_> {
         let typed = self.typed.clone();
         let objects = apply::prepared(objects, &typed)?;
         let known = self.shared.memories.of(&acting.identity);
-        let Applied { changes } =
-            self.shown(apply::apply(acting, objects, &typed, &known, &self.shared.options)).await?;
+        let how = apply::How { options: &self.shared.options, known: &known, health };
+        let Applied { changes } = self.shown(apply::apply(acting, objects, &typed, &how)).await?;
         let lines = apply::change_lines(&changes);
         if !lines.is_empty() {
             self.report.event(Severity::Info, &lines, &[]);
         }
         let owned: Vec<ObjectId> = changes.iter().map(|c| c.object.clone()).collect();
         self.prune(acting, &owned).await?;
-        let to_check = health::wanted(&typed, &changes);
-        if to_check.is_empty() {
+        let Some(to_check) = health::wanted(&typed, &changes) else {
             self.report.no_health();
             return Ok(());
-        }
+        };
         self.report.checking_health(&format!("Running health checks {of_revision}"));
         self.write_or_log().await;
         let new_revision = self.typed.status.last_applied_revision != revision && !lines.is_empty();
@@ -350,6 +351,7 @@ impl Run<'_> {
             Some(Retry::Dependency) => Next::After(self.shared.options.requeue_dependency),
             Some(Retry::Terminal) => Next::WhenAdded,
             Some(Retry::BackOff) => Next::BackOff,
+            Some(Retry::AtOnce) => Next::After(Duration::ZERO),
         }
     }
 }

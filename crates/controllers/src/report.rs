@@ -33,6 +33,8 @@ pub enum Retry {
     Terminal,
     /// After a pause that doubles.
     BackOff,
+    /// Now.
+    AtOnce,
 }
 
 /// Why a run ended early.
@@ -193,11 +195,6 @@ impl Report {
         }
     }
 
-    /// Health checks were given up because there is something new to apply.
-    pub fn cancelled(&mut self, message: &str) {
-        self.set("Healthy", "False", "HealthCheckCanceled", message);
-    }
-
     /// Health checks failed.
     pub fn unhealthy(&mut self, message: &str) {
         self.set("Healthy", "False", "HealthCheckFailed", message);
@@ -213,7 +210,7 @@ impl Report {
         condition::is_true(&self.status.conditions, kind)
     }
 
-    /// The run failed after it had begun.
+    /// The run failed, or did not begin because something is not there; what it was at stays to be seen.
     pub fn failed(&mut self, failure: &Failure) {
         self.ready_false(failure);
         if let Some(now) = condition::find(&self.status.conditions, "Reconciling").cloned() {
@@ -222,19 +219,13 @@ impl Report {
         self.failure_event(failure);
     }
 
-    /// The run never began, because something is not there.
-    pub fn waits(&mut self, failure: &Failure) {
-        condition::remove(&mut self.status.conditions, "Reconciling");
-        condition::remove(&mut self.status.conditions, "Stalled");
-        self.ready_false(failure);
-        self.failure_event(failure);
-    }
-
     /// The object is wrong and has to be changed.
     pub fn stalled(&mut self, failure: &Failure) {
         self.set("Stalled", "True", failure.reason, &failure.message);
         self.ready_false(failure);
-        self.status.observed_generation = self.generation;
+        if failure.reason == "InvalidCELExpression" {
+            self.status.observed_generation = self.generation;
+        }
         self.failure_event(failure);
     }
 

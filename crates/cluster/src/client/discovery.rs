@@ -93,6 +93,22 @@ async fn ask(client: &Client, gvk: &GroupVersionKind) -> Result<Kinds, Error> {
     }
 }
 
+/// The versions of a group, the preferred one first.
+pub(crate) async fn versions(client: &Client, group: &str) -> Result<Vec<String>, Error> {
+    if group.is_empty() {
+        return Ok(vec!["v1".to_owned()]);
+    }
+    let call = Call::new(Method::GET, format!("/apis/{}", encode(group)));
+    let answer = match client.call(call).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let listed = answer["versions"].as_array().into_iter().flatten();
+    let every = std::iter::once(&answer["preferredVersion"]).chain(listed);
+    Ok(every.filter_map(|known| known["version"].as_str().map(str::to_owned)).collect())
+}
+
 /// Kinds of an `APIResourceList`; subresources are left out.
 fn read(answer: &Value) -> Kinds {
     let resources = answer["resources"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -248,3 +248,89 @@ async fn a_job_that_removes_itself_was_done() -> Result<()> {
     ensure!(done == Ok(()), "{done:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn what_has_no_namespace_is_known_without_one() -> Result<()> {
+    let house = House::new().await?;
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "reader", "namespace": "default"}, "rules": []});
+    let known = Known::default();
+    for expected in
+        ["ClusterRole/reader created", "ClusterRole/reader unchanged", "ClusterRole/reader unchanged"]
+    {
+        let done = apply::stages(&house.client, vec![role.clone()], &Options::default(), &known).await;
+        let changes = done.map_err(|failure| anyhow!(failure.message))?;
+        ensure!(changes[0].to_string() == expected, "{changes:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_merges_on_the_server_is_left_to_others() -> Result<()> {
+    let house = House::new().await?;
+    apply(&house.client, vec![config_map("shared", json!({"ours": "1"}))], &Options::default()).await?;
+    let theirs = json!({"metadata": {"annotations": {"kustomize.toolkit.fluxcd.io/ssa": "Merge"}}, "data": {"theirs": "1"}});
+    let patch = sealfast_cluster::client::Patch::Merge(&theirs);
+    house.client.patch(&core("ConfigMap"), "default", "shared", &patch, "kubectl-patch").await?;
+    apply(&house.client, vec![config_map("shared", json!({"ours": "2"}))], &Options::default()).await?;
+    let live = house.client.get(&core("ConfigMap"), "default", "shared").await?;
+    ensure!(live["data"] == json!({"ours": "2", "theirs": "1"}), "{live}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stage_that_is_not_established_fails_each_time() -> Result<()> {
+    let house = House::new().await?;
+    let judge = |live: &Value| {
+        Ok(if live["kind"] == "Namespace" { health::Status::InProgress } else { health::Status::Current })
+    };
+    let options =
+        Options { judge: Arc::new(judge), stage_timeout: Duration::from_millis(300), ..Options::default() };
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "slow"}});
+    for action in ["created", "unchanged"] {
+        let done = apply::stages(&house.client, vec![namespace.clone()], &options, &Known::default()).await;
+        let failure = done.err().ok_or_else(|| anyhow!("nothing was waited for"))?;
+        ensure!(
+            failure.message == "timeout waiting for: [Namespace/slow status: 'InProgress']",
+            "{failure:?}"
+        );
+        ensure!(failure.done.len() == 1 && failure.done[0].to_string() == format!("Namespace/slow {action}"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wait_tells_why_it_does_not_know() -> Result<()> {
+    let house = House::new().await?;
+    let id = |version: &str, kind: &str, namespace: &str| {
+        object::id(
+            &json!({"apiVersion": version, "kind": kind, "metadata": {"name": "x", "namespace": namespace}}),
+        )
+    };
+    apply(&house.client, vec![config_map("x", json!({}))], &Options::default()).await?;
+    let told = async |ids: &[sealfast_k8s::id::ObjectId], broken: bool| {
+        let judge = move |_: &Value| {
+            if broken { Err("no such key: phase".to_owned()) } else { Ok(health::Status::Current) }
+        };
+        let options = wait::Options {
+            timeout: Duration::from_millis(300),
+            longest_pause: Duration::from_millis(50),
+            fail_fast: FailFast::Yes,
+        };
+        wait::until_current(&house.client, ids, &judge, options).await
+    };
+    let unknown =
+        told(&[id("example.com/v1", "Widget", "default"), id("v1", "ConfigMap", "default")], true).await;
+    let expected = "timeout waiting for: [Widget/default/x status: 'Unknown': no matches for kind \"Widget\" in group \"example.com\", ConfigMap/default/x status: 'Unknown': no such key: phase]";
+    ensure!(unknown == Err(expected.to_owned()), "{unknown:?}");
+    let homeless = told(&[id("apps/v1", "Deployment", "")], false).await;
+    let expected = "resource Deployment.apps x is namespace scoped, but namespace is not set";
+    ensure!(homeless == Err(expected.to_owned()), "{homeless:?}");
+    // Any version of the kind does, as long as the server has one.
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+    apply(&house.client, vec![deployment], &Options::default()).await?;
+    ensure!(told(&[id("apps/v1beta1", "Deployment", "default")], false).await == Ok(()));
+    Ok(())
+}

@@ -15,6 +15,7 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::Value;
 
+use crate::expression::Health;
 use crate::gates::Gate;
 use crate::kustomization::{decrypt, select};
 use crate::options::Options;
@@ -207,6 +208,16 @@ fn kubeconfig_text(secret: &Value, key: Option<&str>) -> Option<zeroize::Zeroizi
     (!text.is_empty()).then(|| zeroize::Zeroizing::new(text))
 }
 
+/// What an apply goes by beside the object itself.
+pub struct How<'a> {
+    /// How the controllers are run.
+    pub options: &'a Options,
+    /// What earlier applies left behind.
+    pub known: &'a Known,
+    /// How objects are judged that later ones build on.
+    pub health: &'a Health,
+}
+
 /// Applies prepared objects.
 ///
 /// # Errors
@@ -215,9 +226,9 @@ pub async fn apply(
     acting: &Acting,
     objects: Vec<Value>,
     typed: &Kustomization,
-    known: &Known,
-    how: &Options,
+    how: &How<'_>,
 ) -> Result<Applied, Failure> {
+    let (known, health, how) = (how.known, how.health.clone(), how.options);
     let options = apply::Options {
         at_a_time: how.concurrent_ssa,
         also_take: how.override_managers.clone(),
@@ -226,6 +237,7 @@ pub async fn apply(
         recreate: if typed.spec.force { Recreate::All } else { Recreate::OnRequest },
         ignored: select::ignored(&typed.spec.ignore)
             .map_err(|why| Failure::new("ReconciliationFailed", why))?,
+        judge: Arc::new(move |live: &Value| health.judge(live)),
         ..apply::Options::default()
     };
     match apply::stages(&acting.client, objects, &options, known).await {
@@ -234,7 +246,7 @@ pub async fn apply(
             let lines = change_lines(&failed.done);
             let done = if lines.is_empty() { lines } else { format!("{lines}\n") };
             let message = format!("{}\n{done}", failed.message);
-            let hint = "nothing of the failed stage was written; mend the object in the source, or the right to write it";
+            let hint = "mend the object in the source, or the right to write it; objects of earlier stages, and those of this stage that come before it, may have been written";
             let failure = Failure::new("ReconciliationFailed", message).hint(hint);
             Err(if failed.transient { Failure { retry: Retry::BackOff, ..failure } } else { failure })
         }

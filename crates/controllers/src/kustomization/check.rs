@@ -71,11 +71,9 @@ pub async fn source(shared: &Shared, typed: &Kustomization) -> Result<Value, Fai
             let message = format!("{}.{SOURCES} \"{}\" not found", reference.kind, reference.name);
             Failure { event: EventText::None, ..Failure::new("ArtifactFailed", message) }
         } else {
-            Failure {
-                retry: Retry::BackOff,
-                event: EventText::None,
-                ..Failure::new("ArtifactFailed", error.chain())
-            }
+            let message = format!("unable to get source '{namespace}/{}': {}", reference.name, error.chain());
+            let failure = Failure::new("ArtifactFailed", message);
+            Failure { retry: Retry::BackOff, event: EventText::None, ..failure }
         }
     })
 }
@@ -130,7 +128,10 @@ async fn one(
         match expression::dependency_ready(expression, own, &live) {
             Ok(Ok(true)) if shared.options.gates.has(Gate::AdditiveCELDependencyCheck) => {}
             Ok(Ok(true)) => return Ok(()),
-            Ok(_) => return Err(not_ready(format!("{shown} is not ready according to readyExpr eval"))),
+            Ok(Ok(false)) => {
+                return Err(not_ready(format!("{shown} is not ready according to readyExpr eval")));
+            }
+            Ok(Err(why)) => return Err(Failure { message: why, ..not_ready(String::new()) }),
             Err(why) => {
                 return Err(Failure::terminal(
                     "InvalidCELExpression",

@@ -64,11 +64,16 @@ pub async fn sources(
         if view.is_open(&file) {
             continue;
         }
-        let Some(content) = view.committed(&file).map(<[u8]>::to_vec) else { continue };
-        if !holds(&content, marker(format)) {
-            continue;
-        }
         let place = view.relative(&file).to_owned();
+        let Some(content) = view.committed(&file).map(<[u8]>::to_vec) else {
+            let why = match view.resolve(&file) {
+                Ok((_, Entry::Directory)) => {
+                    "cannot decrypt irregular file as it has file mode type bits set".to_owned()
+                }
+                _ => format!("lstat {place}: no such file or directory"),
+            };
+            return Err(source_failure(&why, None));
+        };
         if content.len() > LARGEST {
             let why = format!(
                 "cannot decrypt file with size ({} bytes) exceeding limit ({LARGEST})",
@@ -76,11 +81,11 @@ pub async fn sources(
             );
             return Err(source_failure(&why, None));
         }
+        if !holds(&content, marker(format)) {
+            continue;
+        }
         let opened = opener.text(&content, format, to, MacCheck::Skip).await.map_err(|refused| {
-            source_failure(
-                &format!("failed to decrypt file '{place}': {}", refused.message),
-                Some(format!("`{place}`: {}", refused.hint)),
-            )
+            source_failure(&refused.message, Some(format!("`{place}`: {}", refused.hint)))
         })?;
         view.open(&file, opened);
     }
@@ -115,7 +120,9 @@ fn visit(
         .filter(|path| matches!(view.resolve(path), Ok((_, Entry::File))))
         .collect();
     let inputs = match files.as_slice() {
-        [] => generated(view, dir, depth),
+        // Only the outermost file is written when there is none.
+        [] if depth == 0 => generated(view, dir, depth),
+        [] => return Err("no kustomization file found".to_owned()),
         [file] => {
             let content = view.committed(file).unwrap_or_default();
             referenced_inputs(content)
@@ -135,7 +142,7 @@ fn visit(
         };
         found.extend(at(path).map(|path| (path, format, format)));
     }
-    for path in &inputs.patches {
+    for path in inputs.patches.iter().filter(|path| !path.contains("://")) {
         found.extend(at(path).map(|full| (full, format_of(path), format_of(path))));
     }
     for entry in inputs.roots.iter().chain(more) {

@@ -14,7 +14,8 @@ use crate::queue::Next;
 pub(crate) async fn finalize(run: &mut Run<'_>) -> Next {
     let revision = run.typed.status.last_applied_revision.clone();
     if !revision.is_empty() {
-        run.report.about_revision(&revision, None);
+        let origin = run.typed.status.last_applied_origin_revision.clone();
+        run.report.about_revision(&revision, Some(origin.as_str()).filter(|origin| !origin.is_empty()));
     }
     let owned = inventory::objects(run.typed.status.inventory.as_ref());
     if wants_deletion(run) && !owned.is_empty() && delete(run, &owned).await.is_err() {
@@ -79,12 +80,9 @@ async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
 async fn account_exists(run: &Run<'_>) -> bool {
     let default = run.shared.options.default_service_account.as_deref();
     let Some(account) = run.typed.spec.service_account_name.as_deref().or(default) else { return true };
-    if run.typed.spec.kube_config.is_some() {
-        return true;
-    }
     let accounts = GroupVersionKind::new("", "v1", "ServiceAccount");
     let found = run.shared.client.find(&accounts, &run.typed.metadata.namespace, account).await;
-    !matches!(found, Ok(None))
+    matches!(found, Ok(Some(_)))
 }
 
 async fn remove_finalizer(run: &Run<'_>) -> Result<(), sealfast_cluster::error::Error> {

@@ -13,13 +13,28 @@ use crate::gates::Gate;
 use crate::kustomization::Run;
 use crate::kustomization::apply::Acting;
 use crate::queue::Key;
-use crate::report::{EventText, Failure};
+use crate::report::{EventText, Failure, Retry};
 
-/// The objects whose health counts: all that were applied, or those listed.
-pub fn wanted(typed: &Kustomization, changes: &[Change]) -> Vec<ObjectId> {
-    if typed.spec.wait {
-        return changes.iter().filter(|c| c.action != Action::Skipped).map(|c| c.object.clone()).collect();
-    }
+/// The reason of a wait that ended because there is something new. It leaves no trace in the history.
+pub const CANCELLED: &str = "HealthCheckCanceled";
+
+/// The objects whose health counts: all that were applied, or those listed, but for the Kustomization itself. None when
+/// nothing is to be checked; a list that names only the Kustomization itself is one all the same.
+pub fn wanted(typed: &Kustomization, changes: &[Change]) -> Option<Vec<ObjectId>> {
+    let named = if typed.spec.wait { applied(changes) } else { listed(typed) };
+    let itself = |id: &ObjectId| {
+        id.gvk.kind == "Kustomization"
+            && id.name == typed.metadata.name
+            && id.namespace == typed.metadata.namespace
+    };
+    (!named.is_empty()).then(|| named.into_iter().filter(|id| !itself(id)).collect())
+}
+
+fn applied(changes: &[Change]) -> Vec<ObjectId> {
+    changes.iter().filter(|c| c.action != Action::Skipped).map(|c| c.object.clone()).collect()
+}
+
+fn listed(typed: &Kustomization) -> Vec<ObjectId> {
     let listed = typed.spec.health_checks.iter().map(|check| {
         let api_version = check.api_version.as_deref().filter(|v| !v.is_empty()).unwrap_or("apps/v1");
         ObjectId {
@@ -28,12 +43,7 @@ pub fn wanted(typed: &Kustomization, changes: &[Change]) -> Vec<ObjectId> {
             name: check.name.clone(),
         }
     });
-    let itself = |id: &ObjectId| {
-        id.gvk.kind == "Kustomization"
-            && id.name == typed.metadata.name
-            && id.namespace == typed.metadata.namespace
-    };
-    listed.filter(|id| !itself(id)).collect()
+    listed.collect()
 }
 
 /// Waits for the objects.
@@ -72,7 +82,7 @@ pub(crate) async fn check(
     };
     let result = match run.turn.aside(waiting).await {
         Ok(result) => result,
-        Err(cause) => return Err(cancelled(run, &key, &cause)),
+        Err(cause) => return Err(cancelled(&key, &cause)),
     };
     let took = duration::format(began.elapsed());
     match result {
@@ -89,10 +99,9 @@ pub(crate) async fn check(
 }
 
 /// The wait ended because there is something new; the next run begins at once.
-fn cancelled(run: &mut Run<'_>, key: &Key, cause: &str) -> Failure {
+fn cancelled(key: &Key, cause: &str) -> Failure {
     let cause = if cause.is_empty() { format!("Kustomization/{key}") } else { cause.to_owned() };
     let message = format!("New reconciliation triggered by {cause}");
-    run.report.cancelled(&message);
     let notice = format!("Health checks canceled due to new reconciliation triggered by {cause}");
-    Failure { event: EventText::Notice(notice), ..Failure::new("HealthCheckCanceled", message) }
+    Failure { retry: Retry::AtOnce, event: EventText::Notice(notice), ..Failure::new(CANCELLED, message) }
 }

@@ -10,6 +10,16 @@ use sealfast_k8s::flux::kustomization::{IgnoreRule, Selector};
 use sealfast_k8s::object;
 use serde_json::Value;
 
+/// How every complaint about a selector begins.
+const NO_SELECTOR: &str = "failed to create ignore rule selector";
+
+/// What is wrong with an expression, on one line.
+fn reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let what = text.rsplit("error: ").next().unwrap_or(&text).trim();
+    format!("error parsing regexp: {what}")
+}
+
 /// The drift rules as one function from an object to its ignored paths; none without rules.
 ///
 /// # Errors
@@ -47,22 +57,22 @@ enum Part {
 
 impl Target {
     fn compile(selector: &Selector) -> Result<Target, String> {
-        let expression = |text: &str| match text {
+        let expression = |what: &str, text: &str| match text {
             "" => Ok(None),
             text => Regex::new(&format!("^(?:{text})$"))
                 .map(Some)
-                .map_err(|e| format!("invalid drift ignore rule: {e}")),
+                .map_err(|error| format!("{NO_SELECTOR}: invalid {what} regex: {}", reason(&error))),
         };
         Ok(Target {
             expressions: [
-                (Part::Group, expression(&selector.group)?),
-                (Part::Version, expression(&selector.version)?),
-                (Part::Kind, expression(&selector.kind)?),
-                (Part::Name, expression(&selector.name)?),
-                (Part::Namespace, expression(&selector.namespace)?),
+                (Part::Group, expression("group", &selector.group)?),
+                (Part::Version, expression("version", &selector.version)?),
+                (Part::Kind, expression("kind", &selector.kind)?),
+                (Part::Name, expression("name", &selector.name)?),
+                (Part::Namespace, expression("namespace", &selector.namespace)?),
             ],
-            labels: requirements(&selector.label_selector)?,
-            annotations: requirements(&selector.annotation_selector)?,
+            labels: requirements("label", &selector.label_selector)?,
+            annotations: requirements("annotation", &selector.annotation_selector)?,
         })
     }
 
@@ -104,7 +114,7 @@ impl Requirement {
     }
 }
 
-fn requirements(text: &str) -> Result<Vec<Requirement>, String> {
+fn requirements(what: &str, text: &str) -> Result<Vec<Requirement>, String> {
     let mut found = Vec::new();
     let (mut depth, mut start) = (0, 0);
     // Commas inside parentheses separate values, not terms.
@@ -116,16 +126,19 @@ fn requirements(text: &str) -> Result<Vec<Requirement>, String> {
                 let term = text[start..at].trim();
                 start = (at + 1).min(text.len());
                 if !term.is_empty() {
-                    found.push(
-                        requirement(term)
-                            .ok_or_else(|| format!("invalid drift ignore rule: `{term}` is no selector"))?,
-                    );
+                    found.push(requirement(term).ok_or_else(|| {
+                        format!("{NO_SELECTOR}: invalid {what} selector: `{term}` is no selector")
+                    })?);
                 }
             }
             _ => {}
         }
     }
-    if depth == 0 { Ok(found) } else { Err(format!("invalid drift ignore rule: `{text}` is no selector")) }
+    if depth == 0 {
+        Ok(found)
+    } else {
+        Err(format!("{NO_SELECTOR}: invalid {what} selector: `{text}` is no selector"))
+    }
 }
 
 fn requirement(term: &str) -> Option<Requirement> {

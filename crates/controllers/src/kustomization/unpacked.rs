@@ -13,7 +13,7 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_kustomize::files::join;
 use sealfast_source::archive::unpack::{Limits, unpack};
 use sealfast_source::digest;
-use sealfast_source::tree::{Entry, Memory};
+use sealfast_source::tree::Memory;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::kustomization::gather::Fetched;
@@ -144,14 +144,8 @@ impl Artifacts {
         let full = format!("{root}{}", if inside.is_empty() { "" } else { &dir });
         match tree.entries.get(inside) {
             _ if inside.is_empty() => {}
-            Some(Entry::Directory) => {}
-            Some(_) => {
-                return Err(Failure::new(
-                    "ArtifactFailed",
-                    format!("kustomization path not found: {full} is not a directory"),
-                )
-                .hint(format!("spec.path `{path}` is a file of the source; name its directory")));
-            }
+            // Whether it is a directory shows when it is built.
+            Some(_) => {}
             None => {
                 return Err(Failure::new(
                     "ArtifactFailed",
@@ -282,7 +276,7 @@ fn not_there(retry: Duration) -> Failure {
         "Source is not ready, artifact not found, retrying in {}",
         sealfast_k8s::duration::format(retry)
     );
-    Failure::waiting("ArtifactFailed", text.clone(), EventText::Notice(text))
+    Failure::waiting("ArtifactFailed", text, EventText::None)
 }
 
 fn download_failed(why: &str) -> Failure {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod conditions;
 mod election;
 mod faults;
 mod house;
