@@ -14,7 +14,7 @@ use sealfast_k8s::{duration, object};
 use serde_json::Value;
 
 mod functions;
-mod types;
+mod output;
 
 /// The longest expression that is compiled, in bytes.
 const LONGEST: usize = 16 << 10;
@@ -203,14 +203,14 @@ pub fn dependency_ready(
 ) -> Result<Result<bool, String>, String> {
     let compiled = Expression::compile(expression)?;
     let root = compiled.program.expression();
-    if let Some(name) = types::undeclared(root, &mut vec!["self".to_owned(), "dep".to_owned()]) {
+    if let Some(name) = output::undeclared(root, &mut vec!["self".to_owned(), "dep".to_owned()]) {
         let column = expression.find(&name).map_or(1, |at| at + 1);
         let mark = format!("{}^", ".".repeat(column - 1));
         let what = format!("ERROR: <input>:1:{column}: undeclared reference to '{name}' (in container '')");
         let shown = format!("{what}\n | {expression}\n | {mark}");
         return Err(format!("failed to parse the CEL expression '{expression}': {shown}"));
     }
-    match types::output(root) {
+    match output::kind(root) {
         None | Some("bool") => {}
         Some(other) => {
             return Err(format!("CEL expression output type mismatch: expected bool, got {other}"));

@@ -1,4 +1,4 @@
-//! Functions that expressions may call beside those of CEL itself: strings, sets and encoders.
+//! What expressions may call beside CEL itself: strings, sets, encoders.
 //!
 //! Follows: the libraries that fluxcd/pkg/runtime/cel switches on. A function takes its receiver and arguments in one
 //! list; `None` is an overload that does not exist.

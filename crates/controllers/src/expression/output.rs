@@ -60,7 +60,7 @@ fn is_namespace(target: &IdedExpr, call: &CallExpr) -> bool {
 }
 
 /// The type that an expression gives, as CEL names it; `dyn` when only running it tells, none when we cannot say.
-pub(super) fn output(at: &IdedExpr) -> Option<&'static str> {
+pub(super) fn kind(at: &IdedExpr) -> Option<&'static str> {
     match &at.expr {
         Expr::Literal(value) => Some(match value {
             LiteralValue::Boolean(_) => "bool",
@@ -72,7 +72,7 @@ pub(super) fn output(at: &IdedExpr) -> Option<&'static str> {
             LiteralValue::UInt(_) => "uint",
         }),
         Expr::Select(select) if select.test => Some("bool"),
-        Expr::Select(select) if output(&select.operand) != Some("dyn") => None,
+        Expr::Select(select) if kind(&select.operand) != Some("dyn") => None,
         Expr::Select(_) | Expr::Ident(_) => Some("dyn"),
         Expr::Call(call) => called(call),
         _ => None,
@@ -95,11 +95,11 @@ fn called(call: &CallExpr) -> Option<&'static str> {
     match call.func_name.as_str() {
         name if TRUTHS.contains(&name) => Some("bool"),
         operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE => {
-            let (left, right) = (output(call.args.first()?)?, output(call.args.get(1)?)?);
+            let (left, right) = (kind(call.args.first()?)?, kind(call.args.get(1)?)?);
             Some(if left == "dyn" { right } else { left })
         }
         operators::CONDITIONAL => {
-            let (left, right) = (output(call.args.get(1)?)?, output(call.args.get(2)?)?);
+            let (left, right) = (kind(call.args.get(1)?)?, kind(call.args.get(2)?)?);
             (left == right).then_some(left)
         }
         "size" => Some("int"),
