@@ -14,8 +14,7 @@ use aes_gcm::aead::{AeadInPlace, KeyInit};
 use aes_gcm::aes::Aes256;
 use aes_gcm::{AesGcm, Tag};
 use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::STANDARD;
 use rand08::{CryptoRng, RngCore};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -24,6 +23,10 @@ use crate::error::{CipherError, Error};
 use crate::number;
 use crate::time::Time;
 use crate::tree::{Comment, Text, Value};
+
+mod decode;
+
+use decode::decode;
 
 const NONCE_LENGTH: usize = 32;
 const TAG_LENGTH: usize = 16;
@@ -224,6 +227,7 @@ impl Cipher {
             return Ok(Value::Str(Text::default()));
         }
         let parts = Parts::split(text).ok_or_else(|| CipherError::Format { found: Text::new(text) })?;
+        let decode = |part, text| decode(text).map_err(|at| CipherError::Base64 { part, at });
         let mut buffer = Zeroizing::new(decode("data", parts.data)?);
         let nonce = decode("iv", parts.nonce)?;
         let tag = decode("tag", parts.tag)?;
@@ -267,16 +271,6 @@ fn open<N: ArrayLength<u8>>(
             Tag::from_slice(tag),
         )
         .map_err(|_| CipherError::Authentication)
-}
-
-/// Bits behind the last byte are ignored, as the reference does.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
-
-fn decode(part: &'static str, text: &[u8]) -> Result<Vec<u8>, CipherError> {
-    LENIENT.decode(text).map_err(|source| CipherError::Base64 { part, source })
 }
 
 /// The four parts of an encrypted value, still encoded.

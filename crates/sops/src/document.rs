@@ -204,9 +204,36 @@ impl Plain {
     /// Encrypts every selected leaf; `mac` and `last_modified` of the metadata are set.
     ///
     /// # Errors
-    /// [`Error::KeyType`], [`Error::ValueType`], [`Error::CommentCollision`] with the place in the tree.
+    /// [`Error::KeyType`], [`Error::ValueType`], [`Error::CommentCollision`] with the place in the tree,
+    /// [`Error::Selector`] for a selector that chooses nothing because its expression does not compile.
     pub fn encrypt(
+        self,
+        metadata: Metadata,
+        key: &DataKey,
+        context: Context<'_>,
+    ) -> Result<Encrypted, Error> {
+        let matcher = Matcher::new(metadata.selector.as_ref())?;
+        self.encrypt_selected(&matcher, metadata, key, context)
+    }
+
+    /// Encrypts as `sops` does, for which an expression that does not compile matches nothing: such an `encrypted_regex`
+    /// leaves the whole document in the clear.
+    ///
+    /// # Errors
+    /// As [`Plain::encrypt`], but for [`Error::Selector`].
+    pub fn encrypt_leniently(
+        self,
+        metadata: Metadata,
+        key: &DataKey,
+        context: Context<'_>,
+    ) -> Result<Encrypted, Error> {
+        let matcher = Matcher::lenient(metadata.selector.as_ref());
+        self.encrypt_selected(&matcher, metadata, key, context)
+    }
+
+    fn encrypt_selected(
         mut self,
+        matcher: &Matcher,
         mut metadata: Metadata,
         key: &DataKey,
         context: Context<'_>,
@@ -214,11 +241,10 @@ impl Plain {
         let Context { now, rng, reuse } = context;
         let mut reuse = reuse.map(Reuse::new);
         let cipher = Cipher::new(key);
-        let matcher = Matcher::new(metadata.selector.as_ref());
         let mut mac = Mac::new(metadata.mac_only_encrypted);
         let only_encrypted = metadata.mac_only_encrypted;
         for branch in &mut self.branches {
-            walk::branch(branch, &matcher, &mut |leaf, place| {
+            walk::branch(branch, matcher, &mut |leaf, place| {
                 if !only_encrypted || place.selected {
                     mac.add(&leaf);
                 }
@@ -477,7 +503,7 @@ struct Opened<'c> {
 impl Opened<'_> {
     /// Returns the MAC of the tree.
     fn open(&mut self, branches: &mut [Branch], metadata: &Metadata) -> Result<String, Error> {
-        let matcher = Matcher::new(metadata.selector.as_ref());
+        let matcher = Matcher::lenient(metadata.selector.as_ref());
         let mut mac = Mac::new(metadata.mac_only_encrypted);
         for branch in branches {
             walk::branch(branch, &matcher, &mut |leaf, place| {

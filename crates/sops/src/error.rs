@@ -28,13 +28,12 @@ pub enum CipherError {
         found: Text,
     },
     /// A part is not base64.
-    #[error("the `{part}` part of the value is not base64")]
+    #[error("the `{part}` part of the value is not base64 from its byte {at} on")]
     Base64 {
         /// `data`, `iv` or `tag`.
         part: &'static str,
-        /// Where the first bad byte is.
-        #[source]
-        source: base64::DecodeError,
+        /// Which of its bytes is the first that does not fit, from 0.
+        at: usize,
     },
     /// The key does not fit, or the value, its key or its place was changed.
     #[error("the value does not authenticate: it was changed or moved, or belongs to another data key")]
@@ -69,6 +68,16 @@ pub enum Error {
         /// What is wrong, with the line where known.
         message: String,
     },
+    /// The input does not parse, and the format's own message would show what stands there.
+    #[error("{}{message}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+    Unreadable {
+        /// What is wrong, without the text.
+        message: String,
+        /// Where, from 1.
+        line: Option<usize>,
+        /// The format's own message, which may show a secret.
+        full: Text,
+    },
     /// The document cannot be written in this format.
     #[error("{message}")]
     Emit {
@@ -90,6 +99,20 @@ pub enum Error {
     /// More than one selector.
     #[error("more than one of the encrypted and unencrypted suffix, regex and comment regex is set")]
     Selectors,
+    /// The expression of the selector does not compile, so it would choose nothing.
+    #[error("{field} does not compile: {message}")]
+    Selector {
+        /// The metadata field.
+        field: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A document without the one text that binary files consist of.
+    #[error("{message}")]
+    NotBinary {
+        /// What is missing.
+        message: String,
+    },
     /// The version of the metadata is empty or no version.
     #[error("version of the sops metadata: {message}")]
     Version {

@@ -3,10 +3,13 @@
 //! Suffix and regex look at every key on the way to a leaf; the comment selectors look at the comments that stand
 //! before it, at its own level and the levels above.
 //!
-//! Follows: `shouldBeEncrypted` of sops 3.13.2.
+//! Follows: `shouldBeEncrypted` of sops 3.13.2. Differs: an expression that does not compile is refused where it would
+//! leave a document in the clear; there it matches nothing.
 
 use regex::bytes::Regex;
 
+use crate::error::Error;
+use crate::metadata::DEFAULT_UNENCRYPTED_SUFFIX;
 use crate::re2;
 
 /// The rule that tells encrypted from clear values.
@@ -80,39 +83,47 @@ impl Selector {
 
 /// A selector made ready to be asked.
 pub(crate) enum Matcher {
-    /// Everything is encrypted.
-    All,
-    Suffix {
-        suffix: String,
-        encrypts: bool,
-    },
-    Regex {
-        regex: Option<Regex>,
-        encrypts: bool,
-    },
-    Comment {
-        regex: Option<Regex>,
-        encrypts: bool,
-    },
+    Suffix { suffix: String, encrypts: bool },
+    Regex { regex: Option<Regex>, encrypts: bool },
+    Comment { regex: Option<Regex>, encrypts: bool },
 }
 
 impl Matcher {
+    /// Without a selector the usual suffix counts, as it will when the document is read again.
+    pub(crate) fn new(selector: Option<&Selector>) -> Result<Self, Error> {
+        let compile = |selector: &Selector| {
+            let refuse = |message| Error::Selector { field: selector.field(), message };
+            re2::compile_bytes(selector.text()).map(Some).map_err(refuse)
+        };
+        Self::with(selector, compile)
+    }
+
     /// An expression that does not compile matches nothing.
-    pub(crate) fn new(selector: Option<&Selector>) -> Self {
-        let regex = |text: &str| re2::compile_bytes(text).ok();
-        match selector {
-            None => Self::All,
-            Some(Selector::UnencryptedSuffix(text)) => Self::Suffix { suffix: text.clone(), encrypts: false },
-            Some(Selector::EncryptedSuffix(text)) => Self::Suffix { suffix: text.clone(), encrypts: true },
-            Some(Selector::UnencryptedRegex(text)) => Self::Regex { regex: regex(text), encrypts: false },
-            Some(Selector::EncryptedRegex(text)) => Self::Regex { regex: regex(text), encrypts: true },
-            Some(Selector::UnencryptedCommentRegex(text)) => {
-                Self::Comment { regex: regex(text), encrypts: false }
+    pub(crate) fn lenient(selector: Option<&Selector>) -> Self {
+        let compile = |selector: &Selector| Ok(re2::compile_bytes(selector.text()).ok());
+        Self::with(selector, compile)
+            .unwrap_or_else(|_: Error| Self::suffix(DEFAULT_UNENCRYPTED_SUFFIX, false))
+    }
+
+    fn with(
+        selector: Option<&Selector>,
+        compile: impl Fn(&Selector) -> Result<Option<Regex>, Error>,
+    ) -> Result<Self, Error> {
+        let Some(selector) = selector else { return Ok(Self::suffix(DEFAULT_UNENCRYPTED_SUFFIX, false)) };
+        Ok(match selector {
+            Selector::UnencryptedSuffix(text) => Self::suffix(text, false),
+            Selector::EncryptedSuffix(text) => Self::suffix(text, true),
+            Selector::UnencryptedRegex(_) => Self::Regex { regex: compile(selector)?, encrypts: false },
+            Selector::EncryptedRegex(_) => Self::Regex { regex: compile(selector)?, encrypts: true },
+            Selector::UnencryptedCommentRegex(_) => {
+                Self::Comment { regex: compile(selector)?, encrypts: false }
             }
-            Some(Selector::EncryptedCommentRegex(text)) => {
-                Self::Comment { regex: regex(text), encrypts: true }
-            }
-        }
+            Selector::EncryptedCommentRegex(_) => Self::Comment { regex: compile(selector)?, encrypts: true },
+        })
+    }
+
+    fn suffix(suffix: &str, encrypts: bool) -> Self {
+        Self::Suffix { suffix: suffix.to_owned(), encrypts }
     }
 
     /// Does a key on the way match?

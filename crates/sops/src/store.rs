@@ -144,6 +144,9 @@ fn emit_stored(whole: &[Branch], format: Format, options: &EmitOptions) -> Resul
     if format == Format::Binary {
         return emit(whole, Format::Json, &EmitOptions { json_indent: options.binary_indent, ..*options });
     }
+    if format == Format::Ini {
+        ini::check_flat(whole)?;
+    }
     emit(whole, format, options)
 }
 

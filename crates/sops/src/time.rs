@@ -60,6 +60,19 @@ impl Time {
     }
 }
 
+impl Time {
+    /// Returns the text as Go's `Time.String` has it for an instant that was read from text.
+    pub(crate) fn to_go_string(self) -> String {
+        let text = Self { offset: 0, ..self }.to_string().replacen('T', " ", 1);
+        let text = text.trim_end_matches('Z');
+        let minutes = self.offset.unsigned_abs();
+        let sign = if self.offset < 0 { '-' } else { '+' };
+        let offset = format!("{sign}{:02}{:02}", minutes / 60, minutes % 60);
+        let zone = if self.offset == 0 { "UTC" } else { &offset };
+        format!("{text} {offset} {zone}")
+    }
+}
+
 impl From<jiff::Timestamp> for Time {
     /// Takes the instant in UTC, fraction dropped.
     fn from(now: jiff::Timestamp) -> Self {

@@ -139,7 +139,6 @@ impl Walk<'_, '_, '_> {
 
     fn is_selected(&self, is_comment: bool) -> bool {
         match self.matcher {
-            Matcher::All => true,
             Matcher::Suffix { encrypts, .. } | Matcher::Regex { encrypts, .. } => {
                 (self.hits > 0) == *encrypts
             }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 
-use crate::error::Error;
+use crate::error::{Error, Problem};
 use crate::node::{Kind, Node, Style};
 use crate::scalar::{self, Scalar, Words, time_text};
 
@@ -31,7 +31,7 @@ pub struct Decoder<'a> {
     /// Aliases being expanded.
     open: Vec<*const Node>,
     /// What does not fit, gathered to be reported together.
-    problems: Vec<String>,
+    problems: Vec<Problem>,
     /// Keys that a mapping has of its own while another is merged into it.
     merged: Option<HashSet<Plain>>,
     duplicates: Duplicates,
@@ -129,6 +129,17 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Goes on counting the bytes that aliases copy, behind other documents of the stream.
+    pub(crate) fn behind(mut self, copied: usize) -> Self {
+        self.budget.copied = copied;
+        self
+    }
+
+    /// Returns how many bytes aliases have copied so far.
+    pub(crate) fn copied(&self) -> usize {
+        self.budget.copied
+    }
+
     /// Returns the value of a node.
     ///
     /// # Errors
@@ -187,7 +198,8 @@ impl<'a> Decoder<'a> {
         } else {
             format!(" `{}`", node.value)
         };
-        self.problems.push(format!("line {}: cannot unmarshal {tag}{value} into {wanted}", node.start.line));
+        let before = format!("line {}: cannot unmarshal {tag}", node.start.line);
+        self.problems.push(Problem::quoting(&before, &value, &format!(" into {wanted}")));
     }
 
     /// Returns nothing when the node does not fit; what was wrong has then been noted.
@@ -310,7 +322,7 @@ impl<'a> Decoder<'a> {
                 continue;
             }
             if matches!(key, Plain::List(_) | Plain::Map(_)) {
-                return Err(Error::tree(format!("invalid map key: {}", go_syntax(&key, self.words))));
+                return Err(invalid_key(&key, self.words));
             }
             if let Some(value) = self.node(value_node, Target::Any)? {
                 entries.insert(key, value);
@@ -397,8 +409,17 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// A list or mapping for a key: its type, behind which the reference shows all of it.
+fn invalid_key(key: &Plain, words: Words) -> Error {
+    const TYPE_END: &str = "interface {}";
+    let shown = go_syntax(key, words);
+    let end = shown.find(TYPE_END).map_or(0, |at| at + TYPE_END.len());
+    let (kind, content) = shown.split_at(end);
+    Error::quoting(Problem::quoting(&format!("invalid map key: {kind}"), content, ""))
+}
+
 /// Notes every pair of equal keys; the reference compares kind and text.
-fn duplicate_keys(node: &Node, problems: &mut Vec<String>) {
+fn duplicate_keys(node: &Node, problems: &mut Vec<Problem>) {
     const LISTED: usize = 1_000;
     let keys: Vec<&Node> = node.pairs().map(|(key, _)| key).collect();
     let same = |a: &Node, b: &Node| a.kind == b.kind && a.value == b.value;
@@ -421,7 +442,7 @@ fn duplicate_keys(node: &Node, problems: &mut Vec<String>) {
         for other in &all[all.partition_point(|place| *place <= at)..] {
             let (line, first) = (keys[*other].start.line, key.start.line);
             let name = plain::go_quoted(&key.value);
-            problems.push(format!("line {line}: mapping key {name} already defined at line {first}"));
+            problems.push(format!("line {line}: mapping key {name} already defined at line {first}").into());
             if problems.len() >= last {
                 return;
             }

@@ -1,4 +1,7 @@
 //! What can be wrong with a YAML text or tree, in the reference's words.
+//!
+//! The reference quotes values of the document in some messages. Values may be secrets, so ours leave them out;
+//! [`Error::in_full`] has them, for comparisons.
 
 use std::fmt;
 
@@ -19,6 +22,37 @@ pub struct Error {
     pub(crate) older_line: Option<usize>,
     /// Context and marks of a scanner's mistake.
     pub(crate) detail: Option<Box<str>>,
+    /// The message with what the reference quotes from the document.
+    pub(crate) full: Option<Box<Quoted>>,
+}
+
+/// A text that has values of a document in it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Quoted(String);
+
+impl fmt::Debug for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Quoted(hidden)")
+    }
+}
+
+/// Something that does not fit, told without and with what the reference quotes from the document.
+pub(crate) struct Problem {
+    message: String,
+    full: String,
+}
+
+impl Problem {
+    /// Takes the words before and behind what is quoted, a blank before that included.
+    pub(crate) fn quoting(before: &str, quoted: &str, behind: &str) -> Self {
+        Self { message: format!("{before}{behind}"), full: format!("{before}{quoted}{behind}") }
+    }
+}
+
+impl From<String> for Problem {
+    fn from(message: String) -> Self {
+        Self { full: message.clone(), message }
+    }
 }
 
 impl Error {
@@ -39,7 +73,13 @@ impl Error {
             bare: false,
             older_line: None,
             detail: None,
+            full: None,
         }
+    }
+
+    /// Returns an error of the tree that quotes a value.
+    pub(crate) fn quoting(Problem { message, full }: Problem) -> Self {
+        Self { full: Some(Box::new(Quoted(full))), ..Self::tree(message) }
     }
 
     /// Returns an error of the tree at a line.
@@ -74,17 +114,34 @@ impl Error {
     }
 
     /// Returns the error that gathers everything in a tree that does not fit, a line each.
-    pub(crate) fn unfit(problems: &[String]) -> Self {
-        Self::tree(format!("unmarshal errors:\n  {}", problems.join("\n  ")))
+    pub(crate) fn unfit(problems: &[Problem]) -> Self {
+        let told = |text: fn(&Problem) -> &str| {
+            let lines: Vec<&str> = problems.iter().map(text).collect();
+            format!("unmarshal errors:\n  {}", lines.join("\n  "))
+        };
+        Self::quoting(Problem {
+            message: told(|problem| &problem.message),
+            full: told(|problem| &problem.full),
+        })
+    }
+
+    /// Returns the error with the values that the reference quotes: for comparisons with it, never for people or logs.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        self.told(self.full.as_ref().map_or(&self.message, |quoted| &quoted.0))
+    }
+
+    fn told(&self, message: &str) -> String {
+        match self.line {
+            _ if self.bare => message.to_owned(),
+            Some(line) => format!("yaml: line {line}: {message}"),
+            None => format!("yaml: {message}"),
+        }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            _ if self.bare => f.write_str(&self.message),
-            Some(line) => write!(f, "yaml: line {line}: {}", self.message),
-            None => write!(f, "yaml: {}", self.message),
-        }
+        f.write_str(&self.told(&self.message))
     }
 }

@@ -7,10 +7,9 @@ use serde_json::{Map, Number, Value};
 
 use crate::decode::{Decoder, Duplicates, Entries, Plain, go_syntax};
 use crate::emit::sorted::{self, Zero};
-use crate::error::Error;
+use crate::error::{Error, Problem};
 use crate::node::{Node, Style};
 use crate::parse;
-use crate::read;
 use crate::scalar::{self, Words, float_text};
 
 mod owned;
@@ -55,7 +54,7 @@ pub fn text_to_yaml(input: &str) -> Result<String, Error> {
 fn first(input: &[u8], duplicates: Duplicates, floats: Floats) -> Result<Value, Error> {
     match parse::first_older(input)? {
         None => Ok(Value::Null),
-        Some(document) => convert(document, duplicates, floats),
+        Some(document) => convert(document, duplicates, floats, &mut 0),
     }
 }
 
@@ -65,13 +64,14 @@ fn first(input: &[u8], duplicates: Duplicates, floats: Floats) -> Result<Value, 
 ///
 /// The first mistake in the text, or a tree that has no JSON form.
 pub fn documents(input: &[u8]) -> Result<Vec<Value>, Error> {
-    let mut values = Vec::new();
-    for document in parse::stream(&read::source(input)) {
-        let value = convert(document?, Duplicates::LastWins, Floats::AsJson)?;
+    let (mut values, mut copied) = (Vec::new(), 0);
+    parse::each(input, |document| {
+        let value = convert(document, Duplicates::LastWins, Floats::AsJson, &mut copied)?;
         if !value.is_null() {
             values.push(value);
         }
-    }
+        Ok(())
+    })?;
     Ok(values)
 }
 
@@ -139,12 +139,20 @@ enum Floats {
     AsTheyAre,
 }
 
-fn convert(document: Node, duplicates: Duplicates, floats: Floats) -> Result<Value, Error> {
+/// `copied` counts the bytes that aliases copy in all documents of the stream.
+fn convert(
+    document: Node,
+    duplicates: Duplicates,
+    floats: Floats,
+    copied: &mut usize,
+) -> Result<Value, Error> {
     if duplicates == Duplicates::LastWins && owned::fits(&document) {
         return owned::value(document, floats);
     }
     let stream = std::slice::from_ref(&document);
-    let value = Decoder::with(stream, Words::V2, duplicates).value(&document)?;
+    let mut decoder = Decoder::with(stream, Words::V2, duplicates).behind(*copied);
+    let value = decoder.value(&document)?;
+    *copied = decoder.copied();
     to_value(value, floats, Words::V2)
 }
 
@@ -174,20 +182,23 @@ fn fields(entries: Entries, floats: Floats, words: Words) -> Result<Map<String, 
             Plain::Uint(number) if words == Words::V3 => number.to_string(),
             Plain::Float(number) => float_key(number),
             Plain::Bytes(bytes) => text::lossy(&bytes),
-            key => return Err(Error::bare(unsupported_key(&key, &value))),
+            key => return Err(unsupported_key(&key, &value)),
         };
         fields.insert(name, to_value(value, floats, words)?);
     }
     Ok(fields)
 }
 
-fn unsupported_key(key: &Plain, value: &Plain) -> String {
+/// The reference shows the key and all of its value.
+fn unsupported_key(key: &Plain, value: &Plain) -> Error {
     let shown = |value: &Plain| match value {
         Plain::Null => "<nil>".to_owned(),
         value => go_syntax(value, Words::V2),
     };
     let kind = if *key == Plain::Null { "%!s(<nil>)" } else { "uint64" };
-    format!("unsupported map key of type: {kind}, key: {}, value: {}", shown(key), shown(value))
+    let before = format!("unsupported map key of type: {kind}, key: {}", shown(key));
+    let quoted = format!(", value: {}", shown(value));
+    Error { bare: true, ..Error::quoting(Problem::quoting(&before, &quoted, "")) }
 }
 
 fn float_value(number: f64, floats: Floats) -> Result<Value, Error> {

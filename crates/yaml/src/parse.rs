@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::error::Error;
 use crate::node::Node;
-use crate::read::{self, Source};
+use crate::read;
 
 mod event;
 mod machine;
@@ -21,11 +21,13 @@ pub(crate) const MAX_DEPTH: usize = 500;
 pub struct Limits {
     /// Largest input in bytes.
     pub bytes: usize,
+    /// Nodes of all documents: a node takes more memory than the two bytes that its text may have.
+    pub nodes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 512 << 20 }
+        Self { bytes: 512 << 20, nodes: 20_000_000 }
     }
 }
 
@@ -51,56 +53,68 @@ pub fn documents(input: &[u8]) -> Result<Vec<Node>, Error> {
 ///
 /// The first mistake in the text, or a bound that it exceeds.
 pub fn documents_with(input: &[u8], limits: &Limits) -> Result<Vec<Node>, Error> {
-    if input.len() > limits.bytes {
-        return Err(Error::tree(format!("input has {} bytes, more than {}", input.len(), limits.bytes)));
-    }
-    match partial(input) {
+    match partial_with(input, limits) {
         (documents, None) => Ok(documents),
         (_, Some(error)) => Err(error),
     }
 }
 
-/// Reads every document of a stream with a number, `#0`, `#1` and so on, for the words of each comment line, and where
-/// those lines stand, by their numbers: bytes from `#` to the end of the line.
+/// Documents whose comments are numbers, as [`numbered`] reads them.
+#[derive(Clone, Debug, Default)]
+pub struct Numbered {
+    /// The documents, up to the first mistake.
+    pub documents: Vec<Node>,
+    /// Where each comment line stands, by its number: bytes from `#` to the end of the line.
+    pub places: Vec<Range<usize>>,
+    /// The first mistake.
+    pub mistake: Option<Error>,
+}
+
+/// Reads the documents of a stream up to the first mistake, with a number, `#0`, `#1` and so on, for the words of each
+/// comment line.
 ///
 /// A tree does not say where in the text its comments are; so it does.
-///
-/// # Errors
-///
-/// The first mistake in the text, with its line.
-pub fn documents_with_numbered_comments(input: &[u8]) -> Result<(Vec<Node>, Vec<Range<usize>>), Error> {
-    let source = read::source(input);
-    let mut builder = tree::Builder::new(&source).number_comments();
-    let mut documents = Vec::new();
-    while let Some(document) = builder.document()? {
-        documents.push(document);
-    }
-    Ok((documents, builder.into_comment_places()))
+#[must_use]
+pub fn numbered(input: &[u8]) -> Numbered {
+    let limits = Limits::default();
+    let source = read::source(input, &limits);
+    let mut builder = tree::Builder::new(&source, &limits).number_comments();
+    let (documents, mistake) = collect(std::iter::from_fn(|| builder.document().transpose()));
+    Numbered { documents, places: builder.into_comment_places(), mistake }
 }
 
 /// Reads documents up to the first mistake; returns those before it, and the mistake.
 #[must_use]
 pub fn partial(input: &[u8]) -> (Vec<Node>, Option<Error>) {
+    partial_with(input, &Limits::default())
+}
+
+fn partial_with(input: &[u8], limits: &Limits) -> (Vec<Node>, Option<Error>) {
+    let source = read::source(input, limits);
+    let mut builder = tree::Builder::new(&source, limits);
+    collect(std::iter::from_fn(|| builder.document().transpose()))
+}
+
+fn collect(stream: impl Iterator<Item = Result<Node, Error>>) -> (Vec<Node>, Option<Error>) {
     let mut documents = Vec::new();
-    for document in stream(&read::source(input)) {
+    for document in stream {
         match document {
             Ok(document) => documents.push(document),
-            Err(error) => return (documents, Some(error)),
+            Err(mistake) => return (documents, Some(mistake)),
         }
     }
     (documents, None)
 }
 
-/// Reads documents one by one; the first mistake is the last item.
-pub(crate) fn stream<'a>(source: &'a Source<'_>) -> impl Iterator<Item = Result<Node, Error>> + 'a {
-    let mut builder = Some(tree::Builder::new(source));
-    std::iter::from_fn(move || {
-        let document = builder.as_mut()?.document().transpose();
-        if !matches!(document, Some(Ok(_))) {
-            builder = None;
-        }
-        document
-    })
+/// Hands over the documents one by one, up to the first mistake.
+pub(crate) fn each(input: &[u8], mut take: impl FnMut(Node) -> Result<(), Error>) -> Result<(), Error> {
+    let limits = Limits::default();
+    let source = read::source(input, &limits);
+    let mut builder = tree::Builder::new(&source, &limits);
+    while let Some(document) = builder.document()? {
+        take(document)?;
+    }
+    Ok(())
 }
 
 /// Reads the first document, if there is one; what follows it is not looked at.
@@ -109,17 +123,20 @@ pub(crate) fn stream<'a>(source: &'a Source<'_>) -> impl Iterator<Item = Result<
 ///
 /// The first mistake in that document.
 pub fn first(input: &[u8]) -> Result<Option<Node>, Error> {
-    tree::Builder::new(&read::source(input)).document()
+    let limits = Limits::default();
+    tree::Builder::new(&read::source(input, &limits), &limits).document()
 }
 
 /// Reads the first document as v2 does, with its lines of errors.
 pub(crate) fn first_older(input: &[u8]) -> Result<Option<Node>, Error> {
-    tree::Builder::new(&read::source(input)).look_less().document().map_err(Error::into_older)
+    let limits = Limits::default();
+    let source = read::source(input, &limits);
+    tree::Builder::new(&source, &limits).look_less().document().map_err(Error::into_older)
 }
 
 /// Returns the parser's events in the form of [`crate::trace`].
 pub(crate) fn trace_events(input: &[u8]) -> Vec<serde_json::Value> {
-    let source = read::source(input);
+    let source = read::source(input, &Limits::default());
     let mut machine = machine::Machine::new(&source);
     let mut events = Vec::new();
     while let Ok(event) = machine.next() {

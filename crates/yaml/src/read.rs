@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use crate::error::Error;
+use crate::parse::Limits;
 
 /// A text up to its first bad character, and what is wrong with that.
 pub(crate) struct Source<'a> {
@@ -20,9 +21,13 @@ pub(crate) struct Source<'a> {
 /// Bytes that the reference decodes at once.
 const BLOCK: usize = 512;
 
-/// Decodes an input.
-pub(crate) fn source(input: &[u8]) -> Source<'_> {
+/// Decodes an input; one that is too large has no text, only what is wrong with it.
+pub(crate) fn source<'a>(input: &'a [u8], limits: &Limits) -> Source<'a> {
     match input {
+        _ if input.len() > limits.bytes => {
+            let wrong = format!("input has {} bytes, more than {}", input.len(), limits.bytes);
+            Source { text: Cow::Borrowed(""), skipped: 0, broken: Some(Error::tree(wrong)) }
+        }
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
         [0xef, 0xbb, 0xbf, rest @ ..] => utf8(rest, 3),

@@ -3,7 +3,7 @@
 //! Follows: `resolve.go` and the scalar half of `encode.go` of `go.yaml.in/yaml/v3` 3.0.4; [`Words::V2`] is the
 //! older resolver that `sigs.k8s.io/yaml` still uses, with the booleans of YAML 1.1.
 
-use crate::error::Error;
+use crate::error::{Error, Problem};
 use crate::node::{Node, Style};
 
 mod number;
@@ -130,7 +130,12 @@ pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
                 (tag, value) if value.tag() == tag => Ok(value),
                 (tag, value) => {
                     let found = value.tag();
-                    Err(Error::tree(format!("cannot decode {found} `{text}` as a {tag}")))
+                    let before = format!("cannot decode {found}");
+                    Err(Error::quoting(Problem::quoting(
+                        &before,
+                        &format!(" `{text}`"),
+                        &format!(" as a {tag}"),
+                    )))
                 }
             }
         }

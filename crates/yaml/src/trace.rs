@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::node::Style;
 use crate::parse;
+use crate::parse::Limits;
 use crate::read;
 use crate::scan::{Comment, Pos, Scanner, Token, TokenKind};
 
@@ -23,7 +24,7 @@ pub struct Scan {
 /// Scans an input without parsing it.
 #[must_use]
 pub fn tokens(input: &[u8]) -> Scan {
-    let source = read::source(input);
+    let source = read::source(input, &Limits::default());
     let mut scanner = Scanner::new(&source);
     let mut scan = Scan::default();
     loop {

@@ -37,6 +37,9 @@ mod tests {
         let file = dir.path().join("audit.yaml");
         assert!(refuse_for(&file).is_ok());
         std::fs::write(&file, "").expect("writes");
-        assert!(refuse_for(&file).is_err_and(|stop| stop.message().contains("audit.yaml")));
+        assert!(
+            refuse_for(&file)
+                .is_err_and(|stop| stop.message(crate::sops::Presentation::AsSops).contains("audit.yaml"))
+        );
     }
 }

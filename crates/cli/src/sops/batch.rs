@@ -196,7 +196,9 @@ fn report(call: &Call, files: &[PathBuf], results: Vec<Result<Outcome, Stop>>) -
             }
             Err(stop) => {
                 failed += 1;
-                entries.push(json!({ "path": shown, "result": "failed", "error": stop.message() }));
+                entries.push(
+                    json!({ "path": shown, "result": "failed", "error": stop.message(call.presentation) }),
+                );
                 code = 1;
                 stop.report(call.presentation);
             }

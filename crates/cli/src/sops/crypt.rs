@@ -24,33 +24,17 @@ pub(super) struct Opened<'b> {
     pub(super) original: Option<Original<'b>>,
 }
 
-/// Reads an encrypted document and decrypts it; `file` is for messages.
-pub(super) fn open<'b>(
-    call: &Call,
-    file: &Path,
-    bytes: &'b [u8],
-    format: Format,
-) -> Result<Opened<'b>, Stop> {
-    open_noting(call, file, bytes, format, Noting::Nothing)
-}
-
-/// Does the same with a document that is encrypted again afterwards.
-pub(super) fn open_to_change<'b>(
-    call: &Call,
-    file: &Path,
-    bytes: &'b [u8],
-    format: Format,
-) -> Result<Opened<'b>, Stop> {
-    open_noting(call, file, bytes, format, Noting::Nonces)
-}
-
+/// What is kept in mind of a document that is opened.
 #[derive(Clone, Copy, PartialEq)]
-enum Noting {
+pub(super) enum Noting {
+    /// It is only read.
     Nothing,
+    /// It is encrypted again afterwards.
     Nonces,
 }
 
-fn open_noting<'b>(
+/// Reads an encrypted document and decrypts it; `file` is for messages.
+pub(super) fn open<'b>(
     call: &Call,
     file: &Path,
     bytes: &'b [u8],
@@ -220,6 +204,7 @@ pub(super) fn new_key(call: &Call, metadata: &mut Metadata) -> Result<DataKey, S
 
 /// Encrypts a document.
 pub(super) fn encrypt(
+    call: &Call,
     plain: Plain,
     metadata: Metadata,
     key: &DataKey,
@@ -227,7 +212,12 @@ pub(super) fn encrypt(
 ) -> Result<Encrypted, Stop> {
     let mut rng = random();
     let context = Context { now: settings::now(), rng: &mut rng, reuse };
-    plain.encrypt(metadata, key, context).map_err(|wrong| Stop::encrypting(&wrong))
+    let encrypted = if call.is_native() {
+        plain.encrypt(metadata, key, context)
+    } else {
+        plain.encrypt_leniently(metadata, key, context)
+    };
+    encrypted.map_err(|wrong| Stop::encrypting(&wrong))
 }
 
 /// Writes an encrypted document.

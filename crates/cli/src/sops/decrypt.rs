@@ -8,7 +8,7 @@ use sealfast_sops::tree::Value;
 
 use crate::sops::batch;
 use crate::sops::call::{Call, Done};
-use crate::sops::crypt::{self, Shape};
+use crate::sops::crypt::{self, Noting, Shape};
 use crate::sops::encrypt::Source;
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
@@ -33,7 +33,7 @@ pub(super) fn decrypt(
 ) -> Result<SecretBytes, Stop> {
     let shape = Shape::of(call, &source.name(), layout);
     let encrypted = source.read()?;
-    let mut opened = crypt::open(call, source.shown(), &encrypted, shape.input)?;
+    let mut opened = crypt::open(call, source.shown(), &encrypted, shape.input, Noting::Nothing)?;
     if let Some(path) = path {
         let part = opened.plain.extract(path).map_err(|wrong| Stop::of(&wrong, "error truncating tree: "))?;
         return match part {

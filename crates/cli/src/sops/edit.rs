@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::env;
 use crate::sops::call::{Call, Done};
 use crate::sops::child::{Ended, Watch};
-use crate::sops::crypt::{self, Opened, Shape};
+use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::encrypt::{Source, warn_about_words};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
@@ -39,7 +39,7 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     let encrypted = if files::exists(path) { Some(files::read(path)?) } else { None };
     let mut former = None;
     let mut session = if let Some(encrypted) = &encrypted {
-        let opened = crypt::open_to_change(call, path, encrypted, input)?;
+        let opened = crypt::open(call, path, encrypted, input, Noting::Nonces)?;
         let text = crypt::plain_text(&opened, &shape);
         let text = text.map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))?;
         let Opened { metadata, key, plain, nonces, original } = opened;
@@ -55,7 +55,7 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     };
     session.edit(call, path)?;
     let Session { metadata, key, plain, nonces, text, shape } = session;
-    let document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
+    let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces))?;
     // Where the keys were edited too, the text that was edited is no plain text.
     let bytes = if encrypted.is_some() && call.is_set("show-master-keys") {
         crypt::emit_over(document, former.as_ref(), &shape)?

@@ -7,7 +7,7 @@ use sealfast_sops::error::Error;
 use sealfast_sops::metadata::Metadata;
 
 use crate::sops::call::{Call, Done};
-use crate::sops::crypt::{self, Shape};
+use crate::sops::crypt::{self, Noting, Shape};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{batch, files, log, update_keys};
@@ -49,7 +49,7 @@ pub(super) fn encrypt(
     let (plain, original) = load(call, bytes, shape)?;
     let key = crypt::new_key(call, &mut metadata)?;
     let document =
-        crypt::encrypt(plain, metadata, &key, None).map_err(|stop| stop.locate(bytes, shape.input))?;
+        crypt::encrypt(call, plain, metadata, &key, None).map_err(|stop| stop.locate(bytes, shape.input))?;
     warn_about_nothing(call, &document)?;
     crypt::emit_over_plain(document, original.as_ref(), None, &key, shape)
 }
@@ -82,7 +82,7 @@ fn encrypt_again(
     shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
     let encrypted = files::read(former)?;
-    let opened = crypt::open_to_change(call, former, &encrypted, shape.input)?;
+    let opened = crypt::open(call, former, &encrypted, shape.input, Noting::Nonces)?;
     let (plain, original) = load(call, bytes, shape)?;
     let mut metadata = opened.metadata.clone();
     if settings.says_keys(call) {
@@ -95,7 +95,7 @@ fn encrypt_again(
     if is_same_text && metadata == opened.metadata {
         return Ok(encrypted);
     }
-    let document = crypt::encrypt(plain, metadata, &opened.key, Some(&opened.nonces))?;
+    let document = crypt::encrypt(call, plain, metadata, &opened.key, Some(&opened.nonces))?;
     warn_about_nothing(call, &document)?;
     crypt::emit_over_plain(document, original.as_ref(), opened.original.as_ref(), &opened.key, shape)
 }

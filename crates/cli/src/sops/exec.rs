@@ -13,9 +13,10 @@ use sealfast_sops::tree::{Branch, Key};
 
 use crate::sops::call::{Call, Done};
 use crate::sops::child::{Ended, Watch};
+use crate::sops::crypt::{self, Noting};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{crypt, decrypt, files, log};
+use crate::sops::{decrypt, files, log};
 
 const DEFAULT_NAME: &str = "tmp-file";
 
@@ -33,7 +34,7 @@ pub(super) fn run_env(call: &Call) -> Result<Done, Stop> {
         }
     }
     let encrypted = files::read(Path::new(file))?;
-    let opened = crypt::open(call, Path::new(file), &encrypted, format)?;
+    let opened = crypt::open(call, Path::new(file), &encrypted, format, Noting::Nothing)?;
     let mut command = shell(call, line)?;
     if call.is_set("pristine") {
         command.env_clear();
@@ -55,7 +56,7 @@ pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
     let layout = Settings::load(call)?.layout(call);
     let (input, output) = (call.format("input-type", file), call.format("output-type", file));
     let encrypted = files::read(Path::new(file))?;
-    let opened = crypt::open(call, Path::new(file), &encrypted, input)?;
+    let opened = crypt::open(call, Path::new(file), &encrypted, input, Noting::Nothing)?;
     let plain = decrypt::render(opened.plain.emit(output, &layout), output)?;
     let name = match call.text("filename") {
         "" => None,

@@ -14,14 +14,20 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let Some(file) = call.words().first() else { return Err(Stop::no_file()) };
     let path = files::absolute(file)?;
     let bytes = files::read(&path).map_err(|stop| {
-        Stop::fatal(format!("cannot check file status: cannot load encrypted file: {}", stop.message()))
+        Stop::fatal(format!(
+            "cannot check file status: cannot load encrypted file: {}",
+            stop.message(call.presentation)
+        ))
     })?;
     let is_encrypted = match Encrypted::load(&bytes, call.format("input-type", &path.to_string_lossy())) {
         Ok(document) => !document.metadata().version.is_empty() && !document.metadata().mac.is_empty(),
         Err(Error::NoMetadata) => false,
         Err(wrong) => {
             let stop = Stop::loading(&wrong);
-            let message = format!("cannot check file status: cannot load encrypted file: {}", stop.message());
+            let message = format!(
+                "cannot check file status: cannot load encrypted file: {}",
+                stop.message(call.presentation)
+            );
             return Err(Stop::fatal(message));
         }
     };

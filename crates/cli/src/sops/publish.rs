@@ -14,7 +14,7 @@ use sealfast_sops::store::Format;
 
 use crate::output;
 use crate::sops::call::{Call, Done};
-use crate::sops::crypt::{self, Opened, Shape};
+use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::encrypt::warn_about_words;
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::{Code, Stop};
@@ -81,7 +81,7 @@ fn publish(call: &Call, settings: &Settings, file: &Path, root: Option<&Path>) -
             }
         }
         Destination::Vault { address, path, mount, version } => {
-            let opened = crypt::open(call, file, &bytes, format)?;
+            let opened = crypt::open(call, file, &bytes, format, Noting::Nothing)?;
             let place = vault::Place::new(address, mount, path, &name, *version);
             if confirmed(call, &shown.to_string(), &place.url(), root)? {
                 vault::put(call, &place, &opened.plain)?;
@@ -115,7 +115,8 @@ fn for_bucket(
     if groups.iter().all(|group| group.keys.is_empty()) {
         return Ok(bytes);
     }
-    let Opened { metadata: old, plain, original, .. } = crypt::open(call, file, &bytes, format)?;
+    let Opened { metadata: old, plain, original, .. } =
+        crypt::open(call, file, &bytes, format, Noting::Nothing)?;
     let changes = update_keys::changes(&old.key_groups, &groups);
     if !changes.is_empty() {
         let text = format!("The following changes will be made to the file's key groups:\n{changes}");
@@ -125,7 +126,7 @@ fn for_bucket(
     let selector = rule.recreation_rule.selector().cloned().or(new.selector.clone());
     let mut metadata = Metadata { shamir_threshold, mac_only_encrypted, selector, ..new };
     let key = crypt::new_key(call, &mut metadata)?;
-    let document = crypt::encrypt(plain, metadata, &key, None)?;
+    let document = crypt::encrypt(call, plain, metadata, &key, None)?;
     let shape = Shape { input: format, output: format, layout: settings.layout(call) };
     crypt::emit_over(document, original.as_ref(), &shape)
 }

@@ -4,7 +4,7 @@ use sealfast_sops::document::Original;
 use sealfast_sops::metadata::KeyGroup;
 
 use crate::sops::call::{Call, Done};
-use crate::sops::crypt::{self, Opened, Shape};
+use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::encrypt::{Source, must_exist, warn_about_words};
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::{Code, Stop};
@@ -58,7 +58,7 @@ pub(super) fn rotate(call: &Call, source: &Source, settings: &Settings) -> Resul
     keyring::complete(&mut removed)?;
     let shape = Shape::of(call, &source.name(), settings.layout(call));
     let encrypted = source.read()?;
-    let opened = crypt::open_to_change(call, source.shown(), &encrypted, shape.input)?;
+    let opened = crypt::open(call, source.shown(), &encrypted, shape.input, Noting::Nonces)?;
     let text = if call.is_native() { crypt::plain_text(&opened, &shape).ok() } else { None };
     let Opened { mut metadata, plain, nonces, original, .. } = opened;
     match metadata.key_groups.first_mut() {
@@ -72,7 +72,7 @@ pub(super) fn rotate(call: &Call, source: &Source, settings: &Settings) -> Resul
         log::warn(call.presentation, "a key group has no key left");
     }
     let key = crypt::new_key(call, &mut metadata)?;
-    let document = crypt::encrypt(plain, metadata, &key, Some(&nonces))?;
+    let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces))?;
     let text = text.as_ref().map(|text| Original::of(text.expose(), shape.input));
     crypt::emit_over_plain(document, text.as_ref(), original.as_ref(), &key, &shape)
 }

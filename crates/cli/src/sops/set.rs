@@ -9,7 +9,7 @@ use sealfast_sops::store::Format;
 use sealfast_sops::tree::Value;
 
 use crate::sops::call::{Call, Done};
-use crate::sops::crypt::{self, Opened, Shape};
+use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{batch, files};
@@ -98,11 +98,11 @@ pub(super) fn changed(
     let shape = Shape::of(call, &path.to_string_lossy(), settings.layout(call));
     let encrypted = files::read(path)?;
     let Opened { metadata, key, mut plain, nonces, original } =
-        crypt::open_to_change(call, path, &encrypted, shape.input)?;
+        crypt::open(call, path, &encrypted, shape.input, Noting::Nonces)?;
     let in_file = |stop: Stop| stop.in_file(&path.to_string_lossy());
     let change = change(&mut plain).map_err(|wrong| in_file(Stop::of(&wrong, "")))?;
     plain.check_unencrypted(shape.output).map_err(|_| Stop::already_encrypted())?;
-    let document = crypt::encrypt(plain, metadata, &key, Some(&nonces)).map_err(in_file)?;
+    let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces)).map_err(in_file)?;
     Ok((crypt::emit_over(document, original.as_ref(), &shape)?, change))
 }
 

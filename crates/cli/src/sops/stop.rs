@@ -100,9 +100,11 @@ impl Stop {
         self
     }
 
-    /// The message, for a report about several files.
-    pub(super) fn message(&self) -> &str {
-        &self.0.message
+    /// The message alone, for a report about several files.
+    pub(super) fn message(&self, presentation: Presentation) -> String {
+        let Parts { message, plain, .. } = &*self.0;
+        let own = plain.as_ref().filter(|_| presentation != Presentation::AsSops);
+        own.map_or_else(|| message.clone(), told)
     }
 
     /// Nothing was given to work on.
@@ -166,9 +168,8 @@ impl Stop {
             output::talk(&if fatal { log::line("fatal", &message) } else { message });
             return ExitCode::from(code);
         }
-        let (message, causes) = plain
-            .unwrap_or_else(|| (message.strip_prefix("Error: ").unwrap_or(&message).to_owned(), Vec::new()));
-        let message = causes.iter().fold(message, |whole, cause| format!("{whole}: {cause}"));
+        let own = || message.strip_prefix("Error: ").unwrap_or(&message).to_owned();
+        let message = plain.as_ref().map_or_else(own, told);
         let message = match line {
             _ if file.is_empty() => message,
             Some(line) => format!("{file}:{line}: {message}"),
@@ -176,6 +177,11 @@ impl Stop {
         };
         hints.into_iter().fold(Failure::new(message).code(code), Failure::hint).report()
     }
+}
+
+/// A message and its causes.
+fn told((message, causes): &(String, Vec<String>)) -> String {
+    causes.iter().fold(message.clone(), |whole, cause| format!("{whole}: {cause}"))
 }
 
 /// What mends an error.
@@ -196,6 +202,8 @@ fn hints(error: &Error) -> Vec<String> {
         }
         Error::KeyType { .. } => "put the key in quotes",
         Error::ValueType { .. } => "put the value in quotes",
+        Error::NotBinary { .. } => "name the format of the result with --output-type",
+        Error::Selector { .. } => "mend the expression in .sops.yaml, on the command line or in the metadata",
         _ => return Vec::new(),
     };
     vec![hint.to_owned()]
@@ -215,6 +223,8 @@ If it is not encrypted, rename the 'sops' entry.
 If it is encrypted and you want to change it, edit it, for example with
 `sops edit my_file.yaml`";
 
+const NOT_BINARY: &str = "This is likely not an encrypted binary file? If it is none, choose the format of the output with --output-type.";
+
 /// An error in the words that scripts may look for.
 fn reference_words(error: &Error) -> String {
     const WALK: &str = "Error walking tree: ";
@@ -229,9 +239,18 @@ fn reference_words(error: &Error) -> String {
         Error::Time { text } => format!(
             "parsing time \"{text}\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"{text}\" as \"2006\""
         ),
-        Error::KeyType { kind, text, .. } => format!(
-            "{WALK}Tree contains a non-string key (type {kind}): %!s({kind}={text}). Only string keys are supported"
-        ),
+        Error::KeyType { kind, text, .. } => {
+            let shown = match *kind {
+                "<nil>" => "%!s(<nil>)".to_owned(),
+                "time.Time" => text.clone(),
+                kind => format!("%!s({kind}={text})"),
+            };
+            format!(
+                "{WALK}Tree contains a non-string key (type {kind}): {shown}. Only string keys are supported"
+            )
+        }
+        Error::Unreadable { full, .. } => full.to_string_lossy().into_owned(),
+        Error::NotBinary { message } => format!("{message}\n\n{NOT_BINARY}"),
         Error::ValueType { kind, .. } => format!("{WALK}Cannot walk value, unknown type: {kind}"),
         Error::NotCiphertext { kind, .. } => {
             format!("{WALK}Expected encrypted value as string, but got {kind}")
@@ -254,7 +273,9 @@ fn cipher_words(error: &CipherError) -> String {
         CipherError::Format { found } => {
             format!("Input string {} does not match sops' data format", found.to_string_lossy())
         }
-        CipherError::Base64 { part, source } => format!("Error base64-decoding {part}: {source}"),
+        CipherError::Base64 { part, at } => {
+            format!("Error base64-decoding {part}: illegal base64 data at input byte {at}")
+        }
         CipherError::Authentication => {
             "Could not decrypt with AES_GCM: cipher: message authentication failed".to_owned()
         }

@@ -29,7 +29,9 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         several => {
             let failed = several.iter().filter(|file| {
                 let ended = update(call, &settings, file);
-                ended.inspect_err(|stop| log::error(call.presentation, stop.message())).is_err()
+                ended
+                    .inspect_err(|stop| log::error(call.presentation, &stop.message(call.presentation)))
+                    .is_err()
             });
             match failed.count() {
                 0 => Ok(Done::Quietly),

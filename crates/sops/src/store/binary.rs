@@ -11,7 +11,7 @@ pub(super) fn load(input: &[u8]) -> Branch {
 
 pub(super) fn emit(branches: &[Branch]) -> Result<Vec<u8>, Error> {
     let refuse =
-        |message: &str| Err(Error::Emit { message: format!("error emitting binary store: {message}") });
+        |message: &str| Err(Error::NotBinary { message: format!("error emitting binary store: {message}") });
     let [branch] = branches else { return refuse("there must be exactly one tree branch") };
     match branch.get("data") {
         Some(Value::Str(text)) => Ok(text.as_bytes().to_vec()),

@@ -4,6 +4,8 @@
 //!
 //! Follows: `stores/dotenv/store.go` of sops 3.13.2. Differs: keys that are not UTF-8 are refused.
 
+use std::ops::Range;
+
 use crate::error::Error;
 use crate::store::over::lines::Slot;
 use crate::store::scalar::text_of;
@@ -27,14 +29,20 @@ pub(super) fn load_with_places(input: &[u8]) -> Result<(Branch, Vec<Slot>), Erro
             slots.push(Slot { value: whole.clone(), whole });
             continue;
         }
-        let shown = String::from_utf8_lossy(line);
-        let refuse = || Error::Parse { message: format!("invalid dotenv input line: {shown}") };
+        let refuse = || no_entry(input, &whole);
         let at = line.iter().position(|&byte| byte == b'=').ok_or_else(refuse)?;
         let key = std::str::from_utf8(&line[..at]).map_err(|_| refuse())?;
         branch.push(key, Text::new(replace(&line[at + 1..], b"\\n", b"\n")));
         slots.push(Slot { value: whole.start + at + 1..whole.end, whole });
     }
     Ok((branch, slots))
+}
+
+fn no_entry(input: &[u8], place: &Range<usize>) -> Error {
+    const MESSAGE: &str = "invalid dotenv input line";
+    let before = input[..place.start].iter().filter(|&&byte| byte == b'\n').count();
+    let full = [MESSAGE.as_bytes(), b": ", &input[place.clone()]].concat();
+    Error::Unreadable { message: MESSAGE.to_owned(), line: Some(before + 1), full: Text::new(full) }
 }
 
 /// A value as it stands behind its `=`; none for lists and mappings.

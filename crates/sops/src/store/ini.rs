@@ -3,14 +3,19 @@
 //! Keys before any header belong to the section `DEFAULT`. A comment belongs to the key or section below it or on
 //! its line, and stands behind its key in the tree (first in the section for a section's own).
 //!
-//! Follows: `stores/ini/store.go` of sops 3.13.2 and go-ini v1. Differs: bytes that are not UTF-8 are refused in names.
+//! Follows: `stores/ini/store.go` of sops 3.13.2 and go-ini v1. Differs: bytes that are not UTF-8 are refused in names,
+//! and so are encrypted lists and mappings below sections, which could not be read back.
 
+use std::borrow::Cow;
+use std::collections::{HashMap, hash_map};
 use std::ops::Range;
 
 use crate::error::Error;
 use crate::store::over::lines::{self, Slot};
-use crate::store::scalar::text_of;
+use crate::store::scalar::{go_text, text_of};
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
+
+use zeroize::Zeroizing;
 
 const DEFAULT: &str = "DEFAULT";
 
@@ -38,7 +43,7 @@ pub(super) fn load_with_places(input: &[u8]) -> Option<(Branch, Vec<lines::Secti
 }
 
 fn read(input: &[u8]) -> Result<Reader<'_>, Error> {
-    let text = std::str::from_utf8(input).map_err(|_| wrong("the file is not UTF-8".to_owned()))?;
+    let text = std::str::from_utf8(input).map_err(|_| wrong("the file is not UTF-8"))?;
     let mut reader = Reader {
         text,
         at: if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 },
@@ -51,8 +56,10 @@ fn read(input: &[u8]) -> Result<Reader<'_>, Error> {
     Ok(reader)
 }
 
-fn wrong(message: String) -> Error {
-    Error::Parse { message: format!("Could not unmarshal input data: {message}") }
+const CONTEXT: &str = "Could not unmarshal input data: ";
+
+fn wrong(message: &str) -> Error {
+    Error::Parse { message: format!("{CONTEXT}{message}") }
 }
 
 /// A comment as it is gathered, and where its pieces stand.
@@ -92,6 +99,8 @@ struct Section {
     comment_place: Option<Slot>,
     header: Option<Range<usize>>,
     items: Vec<Item>,
+    /// Which item has which name.
+    names: HashMap<String, usize>,
 }
 
 impl Section {
@@ -187,10 +196,10 @@ impl<'t> Reader<'t> {
     }
 
     fn header(&mut self, line: &'t str) -> Result<(), Error> {
-        let end = line.rfind(']').ok_or_else(|| wrong(format!("unclosed section: {line}")))?;
+        let end = line.rfind(']').ok_or_else(|| self.no_entry("unclosed section", line))?;
         let name = line[1..end].to_owned();
         if name.is_empty() {
-            return Err(wrong("empty section name".to_owned()));
+            return Err(wrong("empty section name"));
         }
         let mut behind = &line[end + 1..];
         if let Some(at) = line[end..].find(['#', ';']) {
@@ -201,12 +210,12 @@ impl<'t> Reader<'t> {
         let (comment, comment_place) = self.take_comment();
         self.count = 1;
         let header = Some(self.place(line));
-        self.sections.push(Section { name, comment, comment_place, header, items: Vec::new() });
+        self.sections.push(Section { name, comment, comment_place, header, ..Section::default() });
         Ok(())
     }
 
     fn key(&mut self, line: &'t str) -> Result<(), Error> {
-        let (name, rest) = key_name(line)?;
+        let (name, rest) = self.key_name(line)?;
         self.says_more |= line[..line.len() - rest.len() - 1].trim_end().len() > self.end_of_name(line, name);
         let name = if name == "-" {
             self.count += 1;
@@ -216,7 +225,7 @@ impl<'t> Reader<'t> {
         };
         let (value, place) = self.value(rest)?;
         if name.is_empty() {
-            return Err(wrong("error creating new key: empty key name".to_owned()));
+            return Err(wrong("error creating new key: empty key name"));
         }
         let start = self.start(line);
         // A comment behind the value belongs to the lines of the key.
@@ -226,12 +235,15 @@ impl<'t> Reader<'t> {
         let item = Item { name, value, comment, place, comment_place };
         if let Some(section) = self.sections.last_mut() {
             // A repeated key keeps its place and takes the new value.
-            match section.items.iter_mut().find(|known| known.name == item.name) {
-                Some(known) => {
+            match section.names.entry(item.name.clone()) {
+                hash_map::Entry::Occupied(known) => {
                     self.says_more = true;
-                    *known = item;
+                    section.items[*known.get()] = item;
                 }
-                None => section.items.push(item),
+                hash_map::Entry::Vacant(new) => {
+                    new.insert(section.items.len());
+                    section.items.push(item);
+                }
             }
         }
         Ok(())
@@ -309,7 +321,12 @@ impl<'t> Reader<'t> {
             }
             value.push_str(line);
         }
-        Err(wrong(format!("missing closing key quote from \"{}\"", start.trim_end())))
+        const MESSAGE: &str = "missing closing key quote";
+        Err(self.unreadable(
+            MESSAGE,
+            start,
+            &format!("{MESSAGE} from {:?} to \"\"", format!("{quote}{start}")),
+        ))
     }
 
     /// A value whose lines end with a backslash.
@@ -328,32 +345,47 @@ impl<'t> Reader<'t> {
         }
         value
     }
-}
 
-/// Splits a line into the key and what follows its delimiter.
-fn key_name(line: &str) -> Result<(&str, &str), Error> {
-    let missing = || wrong(format!("key-value delimiter not found: {}", line.trim_end_matches('\n')));
-    let quote = if line.len() > 6 && line.starts_with("\"\"\"") {
-        "\"\"\""
-    } else if line.starts_with('"') {
-        "\""
-    } else if line.starts_with('`') {
-        "`"
-    } else {
-        ""
-    };
-    if quote.is_empty() {
-        let end = line.find(['=', ':']).ok_or_else(missing)?;
-        if end == 0 {
-            return Err(wrong(format!("empty key name: {line}")));
+    /// Splits a line into the key and what follows its delimiter.
+    fn key_name(&self, line: &'t str) -> Result<(&'t str, &'t str), Error> {
+        let missing = || self.no_entry("key-value delimiter not found", line.trim_end_matches('\n'));
+        let quote = if line.len() > 6 && line.starts_with("\"\"\"") {
+            "\"\"\""
+        } else if line.starts_with('"') {
+            "\""
+        } else if line.starts_with('`') {
+            "`"
+        } else {
+            ""
+        };
+        if quote.is_empty() {
+            let end = line.find(['=', ':']).ok_or_else(missing)?;
+            if end == 0 {
+                return Err(self.no_entry("empty key name", line));
+            }
+            return Ok((line[..end].trim(), &line[end + 1..]));
         }
-        return Ok((line[..end].trim(), &line[end + 1..]));
+        let inner = &line[quote.len()..];
+        let end = inner.find(quote).ok_or_else(|| self.no_entry("missing closing key quote", line))?;
+        let behind = &inner[end + quote.len()..];
+        let delimiter = behind.find(['=', ':']).ok_or_else(missing)?;
+        Ok((inner[..end].trim(), &behind[delimiter + 1..]))
     }
-    let inner = &line[quote.len()..];
-    let end = inner.find(quote).ok_or_else(|| wrong(format!("missing closing key quote: {line}")))?;
-    let behind = &inner[end + quote.len()..];
-    let delimiter = behind.find(['=', ':']).ok_or_else(missing)?;
-    Ok((inner[..end].trim(), &behind[delimiter + 1..]))
+
+    /// A line that is no entry; the reference shows it.
+    fn no_entry(&self, message: &str, line: &str) -> Error {
+        self.unreadable(message, line, &format!("{message}: {line}"))
+    }
+
+    /// `at` is where it is, `full` the message of the reference.
+    fn unreadable(&self, message: &str, at: &str, full: &str) -> Error {
+        let before = self.text[..self.start(at)].matches('\n').count();
+        Error::Unreadable {
+            message: format!("{CONTEXT}{message}"),
+            line: Some(before + 1),
+            full: format!("{CONTEXT}{full}").into(),
+        }
+    }
 }
 
 /// Takes surrounding quotes off when the same quote does not occur inside.
@@ -392,6 +424,15 @@ pub(super) fn emit(branches: &[Branch]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
+/// Lists and mappings in a section can be written, but not read again: ciphertext would be lost.
+pub(super) fn check_flat(branches: &[Branch]) -> Result<(), Error> {
+    let sections = branches.iter().flat_map(Branch::named).filter_map(|(_, value)| value.as_branch());
+    match sections.flat_map(Branch::named).find(|(_, value)| value.is_complex()) {
+        Some((name, _)) => Err(refuse(&format!("the value of key {name} is not a scalar"))),
+        None => Ok(()),
+    }
+}
+
 fn refuse(message: &str) -> Error {
     Error::Emit { message: format!("Error marshaling to INI: {message}") }
 }
@@ -399,7 +440,7 @@ fn refuse(message: &str) -> Error {
 /// A key on its way out.
 struct Line<'s> {
     name: &'s str,
-    value: Vec<u8>,
+    value: Zeroizing<Vec<u8>>,
     comment: Option<&'s Text>,
 }
 
@@ -410,7 +451,7 @@ fn arrange(section: &Branch) -> Result<(Option<&Text>, Vec<Line<'_>>), Error> {
     if let Some((Entry { key: Key::Comment(comment), .. }, rest)) = entries.split_first() {
         (own, entries) = (Some(&comment.text), rest);
     }
-    let mut lines: Vec<Line<'_>> = Vec::new();
+    let (mut lines, mut places): (Vec<Line<'_>>, HashMap<&str, usize>) = Default::default();
     for entry in entries {
         match &entry.key {
             Key::Comment(comment) => {
@@ -422,12 +463,15 @@ fn arrange(section: &Branch) -> Result<(Option<&Text>, Vec<Line<'_>>), Error> {
                 if name.is_empty() {
                     return Err(refuse("Error encoding key: error creating new key: empty key name"));
                 }
-                let value = text_of(&entry.value)
-                    .ok_or_else(|| refuse(&format!("the value of key {name} is not a scalar")))?
-                    .into_owned();
-                match lines.iter_mut().find(|line| line.name == name) {
-                    Some(line) => line.value = value,
-                    None => lines.push(Line { name, value, comment: None }),
+                let value = Zeroizing::new(
+                    text_of(&entry.value).map_or_else(|| go_text(&entry.value).into_bytes(), Cow::into_owned),
+                );
+                match places.entry(name) {
+                    hash_map::Entry::Occupied(place) => lines[*place.get()].value = value,
+                    hash_map::Entry::Vacant(place) => {
+                        place.insert(lines.len());
+                        lines.push(Line { name, value, comment: None });
+                    }
                 }
             }
         }
@@ -470,7 +514,7 @@ fn write_keys(out: &mut Vec<u8>, keys: &[Line<'_>]) {
         out.extend(b" = ");
         let quote = quote_for(&key.value);
         out.extend(quote.bytes());
-        out.extend(&key.value);
+        out.extend(&*key.value);
         out.extend(quote.bytes());
         out.push(b'\n');
     }

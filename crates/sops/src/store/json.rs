@@ -29,8 +29,9 @@ fn refuse(message: &str) -> Error {
 }
 
 pub(super) fn emit(branch: &Branch, indent: i32) -> Result<Vec<u8>, Error> {
-    let mut writer = Writer::new(Some(indent))?;
-    writer.object(branch)?;
+    let marshaling = |message: String| format!("Error marshaling to json: {message}");
+    let mut writer = Writer::new(Some(indent)).map_err(|wrong| told(wrong, marshaling))?;
+    writer.object(branch).map_err(|wrong| told(wrong, marshaling))?;
     writer.out.push(b'\n');
     Ok(writer.out)
 }
@@ -56,6 +57,11 @@ pub(super) fn emit_value_compact(value: &Value) -> Result<Vec<u8>, Error> {
     let mut writer = Writer::new(None)?;
     writer.value(value)?;
     Ok(writer.out)
+}
+
+/// Says more about an error.
+fn told(wrong: Error, words: impl Fn(String) -> String) -> Error {
+    if let Error::Emit { message } = wrong { Error::Emit { message: words(message) } } else { wrong }
 }
 
 struct Writer {
@@ -106,7 +112,8 @@ impl Writer {
             self.next(&mut first);
             self.string(&Text::from(name.as_str()));
             self.out.extend(if self.indent.is_some() { b": ".as_slice() } else { b":" });
-            self.value(&entry.value)?;
+            let in_field = |message: String| format!("Error encoding value : {message}");
+            self.value(&entry.value).map_err(|wrong| told(wrong, in_field))?;
         }
         self.close(b'}', first);
         Ok(())

@@ -64,7 +64,7 @@ impl Container {
 
     /// What stands before the comma that is missing.
     fn after(&self) -> &'static str {
-        if self.is_object() { "after object key:value pair" } else { "after array element" }
+        if self.is_object() { " after object key:value pair" } else { " after array element" }
     }
 
     fn close(self, end: usize) -> (Value, Place) {
@@ -124,7 +124,7 @@ impl Reader<'_> {
             b'f' => self.word("false", Value::Bool(false)),
             b'n' => self.word("null", Value::Null),
             b'-' | b'0'..=b'9' => self.number(),
-            _ => Err(self.unexpected("looking for beginning of value")),
+            _ => Err(self.unexpected(" looking for beginning of value")),
         }
     }
 
@@ -132,13 +132,18 @@ impl Reader<'_> {
     fn key(&mut self, container: &Container) -> Result<(String, Range<usize>), Error> {
         let first = if container.is_object() { self.peek()? } else { return Ok((String::new(), 0..0)) };
         if first != b'"' {
-            return Err(self.unexpected("looking for beginning of object key string"));
+            let is_first = container.content.is_empty();
+            return Err(self.unexpected(if is_first {
+                ""
+            } else {
+                " looking for beginning of object key string"
+            }));
         }
         let start = self.at;
         let name = self.string()?;
         let place = start..self.at;
         if !self.skip_if(b':')? {
-            return Err(self.unexpected("after object key"));
+            return Err(self.unexpected(" after object key"));
         }
         Ok((name, place))
     }
@@ -147,7 +152,7 @@ impl Reader<'_> {
         for wanted in word.bytes() {
             if self.byte()? != wanted {
                 self.at -= 1;
-                return Err(self.unexpected(&format!("in literal {word}")));
+                return Err(self.unexpected(&format!(" in literal {word}")));
             }
         }
         Ok(value)
@@ -157,14 +162,14 @@ impl Reader<'_> {
         let start = self.at;
         self.skip_byte(b'-');
         if !self.skip_byte(b'0') {
-            self.digits("in numeric literal")?;
+            self.digits(" in numeric literal")?;
         }
         if self.skip_byte(b'.') {
-            self.digits("after decimal point in numeric literal")?;
+            self.digits(" after decimal point in numeric literal")?;
         }
         if self.skip_byte(b'e') || self.skip_byte(b'E') {
             let _ = self.skip_byte(b'+') || self.skip_byte(b'-');
-            self.digits("in exponent of numeric literal")?;
+            self.digits(" in exponent of numeric literal")?;
         }
         let text = String::from_utf8_lossy(&self.input[start..self.at]);
         if let Ok(int) = text.parse::<i64>() {
@@ -172,7 +177,7 @@ impl Reader<'_> {
         }
         match text.parse::<f64>() {
             Ok(float) if float.is_finite() => Ok(Value::Float(float)),
-            _ => Err(wrong(&format!("strconv.ParseFloat: parsing \"{text}\": value out of range"))),
+            _ => Err(self.out_of_range(&text)),
         }
     }
 
@@ -200,7 +205,7 @@ impl Reader<'_> {
                 }
                 byte if byte < 0x20 => {
                     self.at -= 1;
-                    return Err(self.unexpected("in string literal"));
+                    return Err(self.unexpected(" in string literal"));
                 }
                 byte => bytes.push(byte),
             }
@@ -220,7 +225,7 @@ impl Reader<'_> {
             byte @ (b'"' | b'\\' | b'/') => char::from(byte),
             _ => {
                 self.at -= 1;
-                return Err(self.unexpected("in string escape code"));
+                return Err(self.unexpected(" in string escape code"));
             }
         })
     }
@@ -251,7 +256,7 @@ impl Reader<'_> {
             code = code * 16
                 + digit.ok_or_else(|| {
                     self.at -= 1;
-                    self.unexpected("in \\u hexadecimal character escape")
+                    self.unexpected(" in \\u hexadecimal character escape")
                 })?;
         }
         Ok(code)
@@ -283,12 +288,36 @@ impl Reader<'_> {
         found
     }
 
+    fn out_of_range(&self, number: &str) -> Error {
+        let told =
+            |number: &str| format!("{CONTEXT}strconv.ParseFloat: parsing {number}: value out of range");
+        let before = self.input[..self.at].iter().filter(|&&byte| byte == b'\n').count();
+        Error::Unreadable {
+            message: told("a number"),
+            line: Some(before + 1),
+            full: told(&format!("\"{number}\"")).into(),
+        }
+    }
+
+    /// The reference takes a byte for a character.
     fn unexpected(&self, place: &str) -> Error {
-        let character = String::from_utf8_lossy(&self.input[self.at..(self.at + 4).min(self.input.len())])
-            .chars()
-            .next()
-            .unwrap_or(char::REPLACEMENT_CHARACTER);
-        wrong(&format!("invalid character '{}' {place}", character.escape_default()))
+        let character = char::from(self.input.get(self.at).copied().unwrap_or_default());
+        let shown = match character {
+            '\'' => "\\'".to_owned(),
+            '"' => "\"".to_owned(),
+            '\\' => "\\\\".to_owned(),
+            '\t' => "\\t".to_owned(),
+            '\n' => "\\n".to_owned(),
+            '\r' => "\\r".to_owned(),
+            '\x07' => "\\a".to_owned(),
+            '\x08' => "\\b".to_owned(),
+            '\x0b' => "\\v".to_owned(),
+            '\x0c' => "\\f".to_owned(),
+            '\0'..='\x1f' | '\x7f' => format!("\\x{:02x}", u32::from(character)),
+            '\u{80}'..='\u{a0}' | '\u{ad}' => format!("\\u{:04x}", u32::from(character)),
+            character => character.to_string(),
+        };
+        wrong(&format!("invalid character '{shown}'{place}"))
     }
 }
 
@@ -296,8 +325,10 @@ fn too_short() -> Error {
     wrong("unexpected EOF")
 }
 
+const CONTEXT: &str = "Could not unmarshal input data: ";
+
 fn wrong(message: &str) -> Error {
-    Error::Parse { message: format!("Could not unmarshal input data: {message}") }
+    Error::Parse { message: format!("{CONTEXT}{message}") }
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use sealfast_yaml::scalar::float_text;
+
 use crate::number;
-use crate::tree::Value;
+use crate::tree::{Comment, Entry, Key, Value};
 
 /// Returns the text of a scalar as dotenv and INI files hold it; none for lists and mappings.
 #[must_use]
@@ -20,4 +22,37 @@ pub fn text_of(value: &Value) -> Option<Cow<'_, [u8]>> {
         Value::Time(time) => owned(time.to_seconds()),
         Value::List(_) | Value::Branch(_) => None,
     }
+}
+
+/// Returns any value as Go's `%v` prints it, which is what the reference writes into INI files for lists and mappings.
+pub(super) fn go_text(value: &Value) -> String {
+    let all = |parts: Vec<String>| format!("[{}]", parts.join(" "));
+    match value {
+        Value::List(items) => all(items.iter().map(go_text).collect()),
+        Value::Branch(branch) => all(branch.entries.iter().map(go_entry).collect()),
+        Value::Comment(comment) => go_comment(comment),
+        Value::Float(float) => go_float(*float),
+        Value::Time(time) => time.to_go_string(),
+        Value::Str(text) => text.to_string_lossy().into_owned(),
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Int(int) => int.to_string(),
+        Value::Uint(int) => int.to_string(),
+    }
+}
+
+fn go_float(float: f64) -> String {
+    if float.is_finite() { float_text(float) } else { number::positional(float) }
+}
+
+fn go_entry(entry: &Entry) -> String {
+    let key = match &entry.key {
+        Key::Name(text) | Key::Other { text, .. } => text.clone(),
+        Key::Comment(comment) => go_comment(comment),
+    };
+    format!("{{{key} {}}}", go_text(&entry.value))
+}
+
+fn go_comment(comment: &Comment) -> String {
+    format!("{{{} {}}}", comment.text.to_string_lossy(), comment.inline)
 }

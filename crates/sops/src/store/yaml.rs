@@ -8,15 +8,18 @@
 //! fit its tag is an error in every document, and texts that the reference writes so that they cannot be read back
 //! are quoted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use sealfast_yaml::decode::Decoder;
+use sealfast_yaml::emit;
 use sealfast_yaml::node::{Comments, Kind, Node, Style};
+use sealfast_yaml::parse::{self, Numbered};
 use sealfast_yaml::scalar::{self, Scalar};
-use sealfast_yaml::{emit, parse};
+use zeroize::Zeroize;
 
 use crate::error::Error;
+use crate::store::scalar::go_text;
 use crate::time::Time;
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 use crate::walk::MAX_DEPTH;
@@ -36,8 +39,8 @@ pub(super) fn load(input: &[u8]) -> Result<Vec<Branch>, Error> {
     if input.is_empty() {
         return Ok(Vec::new());
     }
-    let documents = parse::documents(input).map_err(unreadable)?;
-    check_first(&documents)?;
+    let (documents, mistake) = parse::partial(input);
+    let documents = readable(documents, mistake, input.len())?;
     branches(&documents, AliasComments::Kept, input.len())
 }
 
@@ -46,8 +49,8 @@ pub(super) fn load_with_source(input: &[u8]) -> Result<(Vec<Branch>, Option<Sour
     if input.is_empty() || Source::is_encoded(input) {
         return Ok((load(input)?, None));
     }
-    let (documents, places) = parse::documents_with_numbered_comments(input).map_err(unreadable)?;
-    check_first(&documents)?;
+    let Numbered { documents, places, mistake } = parse::numbered(input);
+    let documents = readable(documents, mistake, input.len())?;
     if !places.is_empty() && documents.iter().any(has_alias) {
         // Numbers are shorter than the comments they stand for, so that only these tell what aliases copy.
         load(input)?;
@@ -62,12 +65,98 @@ fn has_alias(node: &Node) -> bool {
     node.kind == Kind::Alias || node.content.iter().any(has_alias)
 }
 
-fn unreadable(wrong: sealfast_yaml::error::Error) -> Error {
-    Error::Parse { message: wrong.to_string() }
+/// The reference decodes the first document before it looks at the others.
+fn readable(
+    documents: Vec<Node>,
+    mistake: Option<sealfast_yaml::error::Error>,
+    length: usize,
+) -> Result<Documents, Error> {
+    let documents = Documents(documents);
+    let later = !documents.is_empty();
+    if later {
+        if documents.iter().any(has_alias)
+            && let Err(wrong @ (Error::Expansion { .. } | Error::Depth { .. })) =
+                branches(&documents, AliasComments::Kept, length)
+        {
+            // Our bounds are lower than those of the check, which copies what aliases stand for.
+            return Err(wrong);
+        }
+        check(&documents)?;
+    }
+    match mistake {
+        None if later => Ok(documents),
+        None => Err(Error::Parse { message: "EOF".to_owned() }),
+        Some(mistake) if later => Err(unreadable(&mistake, "Error unmarshaling input YAML: ")),
+        Some(mistake) => Err(unreadable(&mistake, "")),
+    }
 }
 
-fn check_first(documents: &[Node]) -> Result<(), Error> {
-    check(documents.first().ok_or_else(|| Error::Parse { message: "EOF".to_owned() })?)
+fn unreadable(wrong: &sealfast_yaml::error::Error, prefix: &str) -> Error {
+    Error::Unreadable {
+        message: format!("{prefix}{wrong}"),
+        line: None,
+        full: format!("{prefix}{}", wrong.in_full()).into(),
+    }
+}
+
+/// Documents with plaintext in their nodes, which is wiped.
+pub(super) struct Documents(Vec<Node>);
+
+impl Deref for Documents {
+    type Target = [Node];
+
+    fn deref(&self) -> &[Node] {
+        &self.0
+    }
+}
+
+impl Drop for Documents {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(wipe);
+    }
+}
+
+fn wipe(node: &mut Node) {
+    node.value.zeroize();
+    if let Some(comments) = &mut node.comments {
+        let Comments { head, line, foot } = &mut **comments;
+        [head, line, foot].into_iter().for_each(Zeroize::zeroize);
+    }
+    node.content.iter_mut().for_each(wipe);
+}
+
+/// The first document must be a mapping that decodes: no repeated keys, no merges of what is no mapping. Most documents
+/// show that they do; only others are decoded.
+fn check(documents: &[Node]) -> Result<(), Error> {
+    let is_root =
+        |node: &Node| node.kind == Kind::Mapping || node.kind == Kind::Scalar && node.tag == "!!null";
+    match documents.first().and_then(|document| document.content.first()) {
+        Some(root) if is_root(root) && decodes(root) => Ok(()),
+        Some(_) => Decoder::new(documents).string_map(&documents[0]).map_err(|wrong| unreadable(&wrong, "")),
+        None => Ok(()),
+    }
+}
+
+/// Is this so plain that it surely decodes?
+fn decodes(node: &Node) -> bool {
+    const FEW: usize = 8;
+    match node.kind {
+        Kind::Scalar => !node.tagged || matches!(&*node.tag, "!!str"),
+        Kind::Mapping => {
+            let is_plain = |key: &Node| key.kind == Kind::Scalar && !key.tagged && key.tag == "!!str";
+            let keys = || node.pairs().map(|(key, _)| key.value.as_str());
+            let is_new = |(at, key)| !keys().take(at).any(|other| other == key);
+            let has_new_keys = if node.content.len() <= 2 * FEW {
+                keys().enumerate().all(is_new)
+            } else {
+                let mut seen = HashSet::with_capacity(node.content.len() / 2);
+                keys().all(|key| seen.insert(key))
+            };
+            has_new_keys && node.pairs().all(|(key, value)| is_plain(key) && decodes(value))
+        }
+        Kind::Sequence => node.content.iter().all(decodes),
+        Kind::Alias | Kind::Document => false,
+    }
 }
 
 /// What becomes of comments inside what an alias stands for.
@@ -101,64 +190,6 @@ fn branches(documents: &[Node], alias_comments: AliasComments, length: usize) ->
         .collect()
 }
 
-/// Only the first document must be a mapping without repeated keys.
-fn check(document: &Node) -> Result<(), Error> {
-    let mut complaints = Vec::new();
-    if let Some(root) = document.content.first() {
-        let shown = match root.kind {
-            Kind::Sequence => Some("!!seq".to_owned()),
-            Kind::Scalar if root.tag != "!!null" => {
-                let value: String = root.value.chars().take(10).collect();
-                let value = if value.len() < root.value.len() { format!("{value}...") } else { value };
-                Some(format!("{} `{value}`", root.tag))
-            }
-            _ => None,
-        };
-        if let Some(shown) = shown {
-            complaints.push(format!(
-                "  line {}: cannot unmarshal {shown} into map[string]interface {{}}",
-                root.start.line
-            ));
-        }
-        repeated_keys(root, &mut complaints);
-        merges(root)?;
-    }
-    if complaints.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Parse { message: format!("yaml: unmarshal errors:\n{}", complaints.join("\n")) })
-}
-
-fn repeated_keys(node: &Node, complaints: &mut Vec<String>) {
-    let mut seen: HashMap<(Kind, &str), usize> = HashMap::new();
-    for (key, _) in node.pairs() {
-        match seen.get(&(key.kind, key.value.as_str())) {
-            Some(first) => complaints.push(format!(
-                "  line {}: mapping key {:?} already defined at line {first}",
-                key.start.line, key.value
-            )),
-            None => {
-                seen.insert((key.kind, &key.value), key.start.line);
-            }
-        }
-    }
-    node.content.iter().for_each(|child| repeated_keys(child, complaints));
-}
-
-/// Only a mapping, an alias, or a list of these can be merged.
-fn merges(node: &Node) -> Result<(), Error> {
-    let is_source = |node: &Node| matches!(node.kind, Kind::Mapping | Kind::Alias);
-    for (key, value) in node.pairs() {
-        let is_merge = key.kind == Kind::Scalar && matches!(scalar::resolve(key), Ok(Scalar::Merge));
-        let fits = is_source(value) || (value.kind == Kind::Sequence && value.content.iter().all(is_source));
-        if is_merge && !fits {
-            let message = "yaml: map merge requires map or sequence of maps as the value".to_owned();
-            return Err(Error::Parse { message });
-        }
-    }
-    node.content.iter().try_for_each(merges)
-}
-
 /// What each alias stands for: the last node with its anchor before it.
 #[derive(Default)]
 struct Aliases<'n>(HashMap<*const Node, &'n Node>);
@@ -185,7 +216,7 @@ impl<'n> Aliases<'n> {
 
 /// The line of the last key on a way through the first document that has it.
 pub(super) fn line_of(input: &[u8], path: &[String]) -> Option<usize> {
-    let documents = parse::documents(input).ok()?;
+    let documents = Documents(parse::documents(input).ok()?);
     documents.iter().filter_map(|document| document.content.first()).find_map(|root| key_line(root, path))
 }
 
@@ -349,7 +380,7 @@ impl Reader<'_, '_> {
                     Some(name) => Key::Name(name.to_owned()),
                     None => other("string"),
                 },
-                value => other(value.type_name()),
+                value => Key::Other { kind: value.type_name(), text: go_text(&value) },
             },
         })
     }
@@ -412,7 +443,7 @@ impl Reader<'_, '_> {
 }
 
 fn scalar_value(node: &Node) -> Result<Value, Error> {
-    let resolved = scalar::resolve(node).map_err(|wrong| Error::Parse { message: wrong.to_string() })?;
+    let resolved = scalar::resolve(node).map_err(|wrong| unreadable(&wrong, ""))?;
     Ok(match resolved {
         Scalar::Null => Value::Null,
         Scalar::Bool(flag) => Value::Bool(flag),
@@ -490,19 +521,18 @@ pub(super) fn indentation(indent: i32) -> Result<usize, Error> {
 
 pub(super) fn emit(branches: &[Branch], indent: i32) -> Result<Vec<u8>, Error> {
     let options = emit::Options { indent: indentation(indent)?, ..emit::Options::default() };
-    let documents: Vec<Node> =
-        branches.iter().map(|branch| Node::document(mapping_node(branch, Column::Aligned))).collect();
-    write(&documents, &options)
+    let nodes = branches.iter().map(|branch| Node::document(mapping_node(branch, Column::Aligned)));
+    write(&Documents(nodes.collect()), &options)
 }
 
 pub(super) fn emit_value(value: &Value) -> Result<Vec<u8>, Error> {
     write(
-        &[Node::document(value_node(value, Column::Aligned))],
+        &Documents(vec![Node::document(value_node(value, Column::Aligned))]),
         &emit::Options { indent: 4, ..emit::Options::default() },
     )
 }
 
-fn write(documents: &[Node], options: &emit::Options) -> Result<Vec<u8>, Error> {
+fn write(documents: &Documents, options: &emit::Options) -> Result<Vec<u8>, Error> {
     let text = emit::documents(documents, options)
         .map_err(|wrong| Error::Emit { message: format!("Error marshaling to YAML: {wrong}") })?;
     Ok(text.into_bytes())
@@ -579,7 +609,7 @@ fn value_node(value: &Value, column: Column) -> Node {
         Value::Time(time) => plain("!!timestamp", time.to_string()),
         Value::Str(text) | Value::Comment(Comment { text, .. }) => match text.as_str() {
             Some(text) => text_node(text, column),
-            None => binary_node(text.as_bytes()),
+            None => scalar::binary_node(text.as_bytes()),
         },
         Value::List(items) => sequence_node(items),
         Value::Branch(branch) => mapping_node(branch, Column::Aligned),
@@ -594,25 +624,6 @@ fn text_node(text: &str, column: Column) -> Node {
     let mut node = scalar::string_node(text);
     if node.style == Style::Literal && column == Column::BehindDash && text.starts_with([' ', '\n']) {
         node.style = Style::DoubleQuoted;
-    }
-    node
-}
-
-/// Base64, broken into lines of 70 characters when it is that long.
-fn binary_node(bytes: &[u8]) -> Node {
-    const LINE: usize = 70;
-    let encoded = STANDARD.encode(bytes);
-    let mut node = Node { tagged: true, ..Node::scalar("!!binary", encoded) };
-    if node.value.len() >= LINE {
-        let mut folded = String::with_capacity(node.value.len() + node.value.len() / LINE + 1);
-        let mut rest = node.value.as_str();
-        while !rest.is_empty() {
-            let (line, behind) = rest.split_at(rest.len().min(LINE));
-            folded.push_str(line);
-            folded.push('\n');
-            rest = behind;
-        }
-        (node.value, node.style) = (folded, Style::Literal);
     }
     node
 }

@@ -256,3 +256,41 @@ fn aliases_copy_a_bounded_number_of_bytes() {
     let few = format!("a: &a {long}\nb: [{}]\n", many("*a", 60));
     assert!(Plain::load(few.as_bytes(), Format::Yaml).is_ok());
 }
+
+/// Nothing would be encrypted, and nobody would notice.
+#[test]
+fn selectors_that_do_not_compile_are_refused() {
+    for selector in [
+        Selector::EncryptedRegex("(".into()),
+        Selector::UnencryptedRegex("a**".into()),
+        Selector::EncryptedCommentRegex("[".into()),
+        Selector::UnencryptedCommentRegex("\\".into()),
+    ] {
+        let metadata = || Metadata { selector: Some(selector.clone()), ..metadata() };
+        let encrypt = |leniently: bool| {
+            let plain = Plain::load(b"password: hunter2\n", Format::Yaml).expect("reads");
+            let mut rng = StdRng::seed_from_u64(1);
+            let context = Context { now: now(), rng: &mut rng, reuse: None };
+            if leniently {
+                plain.encrypt_leniently(metadata(), &key(), context)
+            } else {
+                plain.encrypt(metadata(), &key(), context)
+            }
+        };
+        let refused = encrypt(false).expect_err("does not compile");
+        assert!(matches!(refused, Error::Selector { field, .. } if field == selector.field()), "{refused}");
+        // As the reference: it matches nothing, so that what should be chosen is not, and what should be left out is.
+        let is_sealed = encrypt(true).expect("encrypts").has_encrypted_values();
+        assert_eq!(is_sealed, selector.field().starts_with("unencrypted"), "{selector:?}");
+    }
+}
+
+#[test]
+fn without_a_selector_the_usual_suffix_counts() {
+    let plain = Plain::load(b"a_unencrypted: x\nb: y\n", Format::Yaml).expect("reads");
+    let document = seal(plain.clone(), Metadata { selector: None, ..metadata() }, &key(), 1);
+    let file = document.emit(Format::Yaml, &EmitOptions::default()).expect("writes");
+    assert!(file.starts_with(b"a_unencrypted: x\nb: ENC["), "{}", String::from_utf8_lossy(&file));
+    let opened = Encrypted::load(&file, Format::Yaml).expect("reads").decrypt(&key(), MacCheck::Verify);
+    assert_eq!(opened.expect("opens").plain, plain);
+}

@@ -82,3 +82,110 @@ fn extracted_strings_are_raw() {
     assert_eq!(extract("[\"a\"][\"b\"][1]"), "1.5\n");
     assert_eq!(extract("[\"a\"][\"b\"]"), "- x\n- 1.5\n- true\n");
 }
+
+fn refusal(text: &str, format: Format) -> String {
+    Plain::load(text.as_bytes(), format).expect_err("does not read").to_string()
+}
+
+#[test]
+fn the_first_yaml_document_is_decoded_before_later_ones_are_read() {
+    let cases = [
+        ("a: 1\nb: &x [1]\n<<: *x\n", "yaml: map merge requires map or sequence of maps as the value"),
+        ("image: {{ .Values.image }}\n", "yaml: invalid map key: map[string]interface {}"),
+        (
+            "a: 1\na: 2\n---\nb: [\n",
+            "yaml: unmarshal errors:\n  line 2: mapping key \"a\" already defined at line 1",
+        ),
+        ("a: 1\n---\nb: *none\n", "Error unmarshaling input YAML: yaml: unknown anchor 'none' referenced"),
+        (
+            "a: 1\n---\n- b\n",
+            "Error unmarshaling input YAML: YAML documents that are sequences are not supported",
+        ),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(refusal(text, Format::Yaml), wanted, "{text}");
+    }
+}
+
+#[test]
+fn refusals_name_lines_and_show_no_values() {
+    let cases = [
+        ("A=1\nhunter2\n", Format::Dotenv, "line 2: invalid dotenv input line"),
+        (
+            "[a]\nhunter2\n",
+            Format::Ini,
+            "line 2: Could not unmarshal input data: key-value delimiter not found",
+        ),
+        ("[hunter2\n", Format::Ini, "line 1: Could not unmarshal input data: unclosed section"),
+        ("a=`hunter2\n", Format::Ini, "line 1: Could not unmarshal input data: missing closing key quote"),
+        ("a: !!int hunter2\n", Format::Yaml, "yaml: cannot decode !!str as a !!int"),
+        ("a: 1\n---\nb: !!int hunter2\n", Format::Yaml, "yaml: cannot decode !!str as a !!int"),
+        (
+            "hunter2\n",
+            Format::Yaml,
+            "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str into map[string]interface {}",
+        ),
+    ];
+    for (text, format, wanted) in cases {
+        let error = Plain::load(text.as_bytes(), format).expect_err("does not read");
+        assert_eq!(error.to_string(), wanted);
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        let Error::Unreadable { full, .. } = error else { panic!("another error") };
+        assert!(full.to_string_lossy().contains("hunter2"), "{text}");
+    }
+    assert_eq!(
+        refusal("{\"a\":\n1e999}", Format::Json),
+        "line 2: Could not unmarshal input data: strconv.ParseFloat: parsing a number: value out of range"
+    );
+}
+
+#[test]
+fn json_refusals_show_one_character_as_go_quotes_it() {
+    for (text, wanted) in [
+        ("{x}", "invalid character 'x'"),
+        ("{\"a\":1,x}", "invalid character 'x' looking for beginning of object key string"),
+        ("{\"a\":[1\"]}", "invalid character '\"' after array element"),
+        ("{\"a\":\"\t\"}", "invalid character '\\t' in string literal"),
+        ("{\"a\":é}", "invalid character 'Ã' looking for beginning of value"),
+        ("{\"a\":'1'}", "invalid character '\\'' looking for beginning of value"),
+    ] {
+        assert_eq!(
+            refusal(text, Format::Json),
+            format!("Could not unmarshal input data: {wanted}"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn lists_in_ini_sections_are_written_as_go_prints_them() {
+    let text = "s:\n    a: [1, x, 1.5, null, [true]]\n    b: {c: d, e: 1e21}\n";
+    let written = convert(text, Format::Yaml, Format::Ini).expect("writes");
+    assert_eq!(written, "[s]\na = [1 x 1.5 <nil> [true]]\nb = [{c d} {e 1e+21}]\n");
+}
+
+#[test]
+fn infinities_have_no_json() {
+    let error = convert("a: {b: [.inf]}\n", Format::Yaml, Format::Json).expect_err("has no form");
+    assert_eq!(
+        error.to_string(),
+        "Error marshaling to json: Error encoding value : Error encoding value : json: unsupported value: +Inf"
+    );
+}
+
+#[test]
+fn large_ini_sections_are_read_and_written_in_linear_time() {
+    let text = |keys: usize| (0..keys).map(|key| format!("key{key} = {key}\n")).collect::<String>();
+    let time = |keys: usize| {
+        let text = text(keys);
+        let once = || {
+            let started = std::time::Instant::now();
+            assert!(convert(&text, Format::Ini, Format::Ini).is_ok());
+            started.elapsed().as_secs_f64()
+        };
+        once().min(once()).min(once())
+    };
+    // Looking through all keys for each of them would take four hundred times as long.
+    let (few, many) = (time(2_000), time(40_000));
+    assert!(many < few * 120.0, "{few} s for 2,000 keys, {many} s for 40,000");
+}

@@ -1,6 +1,6 @@
 //! What v2 does otherwise: merges in place, later keys win.
 
-use super::{Decoder, Entries, Plain, Target, WANT_MAP, go_syntax, is_merge};
+use super::{Decoder, Entries, Plain, Target, WANT_MAP, go_syntax, invalid_key, is_merge};
 use crate::error::Error;
 use crate::node::{Kind, Node};
 use crate::scalar::Words;
@@ -23,7 +23,7 @@ impl<'a> Decoder<'a> {
             }
             let Some(key) = self.node(key_node, Target::Any)? else { continue };
             if matches!(key, Plain::List(_) | Plain::Map(_)) {
-                return Err(Error::tree(format!("invalid map key: {}", go_syntax(&key, Words::V2))));
+                return Err(invalid_key(&key, Words::V2));
             }
             let Some(value) = self.node(value_node, Target::Any)? else { continue };
             if self.duplicates == Duplicates::Refused && entries.contains_key(&key) {
@@ -31,7 +31,8 @@ impl<'a> Decoder<'a> {
                     Plain::Null => "<nil>".to_owned(),
                     key => go_syntax(key, Words::V2),
                 };
-                self.problems.push(format!("line {}: key {name} already set in map", value_node.start.line));
+                let problem = format!("line {}: key {name} already set in map", value_node.start.line);
+                self.problems.push(problem.into());
             } else {
                 entries.insert(key, value);
             }

@@ -31,18 +31,29 @@ pub(super) fn fits(root: &Node) -> bool {
 pub(super) fn value(node: Node, floats: Floats) -> Result<Value, Error> {
     match node.kind {
         Kind::Scalar => scalar_value(node, floats),
-        Kind::Sequence => node.content.into_iter().map(|item| value(item, floats)).collect(),
-        Kind::Mapping => {
-            let mut fields = Map::with_capacity(node.content.len() / 2);
-            let mut content = node.content.into_iter();
-            while let (Some(key), Some(item)) = (content.next(), content.next()) {
-                fields.insert(name(key)?, value(item, floats)?);
-            }
-            Ok(Value::Object(fields))
-        }
+        Kind::Sequence => items(node.content, floats),
+        Kind::Mapping => fields(node.content, floats),
         Kind::Document => node.content.into_iter().next().map_or(Ok(Value::Null), |root| value(root, floats)),
         Kind::Alias => Err(Error::tree(format!("unknown anchor '{}' referenced", node.value))),
     }
+}
+
+/// A loop, and not a chain of iterators, whose frames would fill small stacks in deep trees.
+fn items(content: Vec<Node>, floats: Floats) -> Result<Value, Error> {
+    let mut items = Vec::with_capacity(content.len());
+    for item in content {
+        items.push(value(item, floats)?);
+    }
+    Ok(Value::Array(items))
+}
+
+fn fields(content: Vec<Node>, floats: Floats) -> Result<Value, Error> {
+    let mut fields = Map::with_capacity(content.len() / 2);
+    let mut content = content.into_iter();
+    while let (Some(key), Some(item)) = (content.next(), content.next()) {
+        fields.insert(name(key)?, value(item, floats)?);
+    }
+    Ok(Value::Object(fields))
 }
 
 fn scalar_value(node: Node, floats: Floats) -> Result<Value, Error> {

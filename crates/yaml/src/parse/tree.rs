@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::MAX_DEPTH;
 use super::event::{Event, EventKind, Properties, text};
 use super::machine::Machine;
+use super::{Limits, MAX_DEPTH};
 use crate::error::Error;
 use crate::node::{Kind, Mark, Node, Style, known_tag};
 use crate::read::Source;
@@ -19,11 +19,14 @@ pub(super) struct Builder<'a> {
     anchors: HashSet<String>,
     /// Bytes of the input before the text.
     skipped: usize,
+    /// Nodes that may still come.
+    nodes_left: usize,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(source: &'a Source<'_>) -> Self {
-        Self { machine: Machine::new(source), anchors: HashSet::new(), skipped: source.skipped }
+    pub(super) fn new(source: &'a Source<'_>, limits: &Limits) -> Self {
+        let Source { skipped, .. } = *source;
+        Self { machine: Machine::new(source), anchors: HashSet::new(), skipped, nodes_left: limits.nodes }
     }
 
     /// Reads as v2 does, which looks less far ahead.
@@ -75,6 +78,7 @@ impl<'a> Builder<'a> {
         let mut open: Vec<Node> = Vec::new();
         loop {
             let mut event = self.take()?;
+            self.count()?;
             let complete = match event.kind {
                 EventKind::Scalar => self.scalar(event),
                 EventKind::Alias => self.alias(event)?,
@@ -99,6 +103,12 @@ impl<'a> Builder<'a> {
                 Some(parent) => add(parent, complete),
             }
         }
+    }
+
+    /// The end of a collection counts as one more.
+    fn count(&mut self) -> Result<(), Error> {
+        self.nodes_left = self.nodes_left.checked_sub(1).ok_or_else(|| Error::tree("too many nodes"))?;
+        Ok(())
     }
 
     /// A mistake further down in the text is reported before the depth of the tree.

@@ -31,13 +31,13 @@ fn check(path: &Path) -> Result<(), String> {
     // One recording nests deeper than the JSON reader goes; it is YAML as well.
     let recorded: Value = match serde_json::from_str(&text) {
         Ok(recorded) => recorded,
-        Err(_) => json::from_yaml(text.as_bytes()).map_err(|error| error.to_string())?,
+        Err(_) => json::from_yaml(text.as_bytes()).map_err(|error| error.in_full())?,
     };
     let input = fs::read(path.with_extension("yaml")).map_err(|error| error.to_string())?;
     let mut report = Report::default();
     scanned(&recorded, &input, &mut report);
     let (documents, error) = parse::partial(&input);
-    let error = error.map_or(Value::Null, |error| error.to_string().into());
+    let error = error.map_or(Value::Null, |error| error.in_full().into());
     report.compare("error", &recorded["error"], &error);
     trees(&recorded, &documents, &mut report);
     map_error(&recorded, &input, &mut report);
@@ -111,7 +111,7 @@ fn decoded(number: usize, expected: &Value, documents: &[Node], document: &Node,
             report.compare(
                 &format!("decode_error {number}"),
                 &expected["decode_error"],
-                &error.to_string().into(),
+                &error.in_full().into(),
             );
         }
     }
@@ -127,7 +127,7 @@ fn map_error(recorded: &Value, input: &[u8], report: &mut Report) {
         None => Value::from("EOF"),
         Some(_) => match Decoder::new(&documents).string_map(&documents[0]) {
             Ok(()) => Value::Null,
-            Err(error) => error.to_string().into(),
+            Err(error) => error.in_full().into(),
         },
     };
     report.compare("map_error", &recorded["map_error"], &found);
@@ -135,17 +135,17 @@ fn map_error(recorded: &Value, input: &[u8], report: &mut Report) {
 
 fn sigs(recorded: &Value, input: &[u8], report: &mut Report) {
     let found = match json::from_yaml(input) {
-        Err(error) => json!({ "error": error.to_string() }),
+        Err(error) => json!({ "error": error.in_full() }),
         Ok(value) => {
             let text = json::text(&value);
             match json::text_to_yaml(&text) {
                 Ok(yaml) => json!({ "json": text, "yaml": yaml }),
-                Err(error) => json!({ "json": text, "yaml_error": error.to_string() }),
+                Err(error) => json!({ "json": text, "yaml_error": error.in_full() }),
             }
         }
     };
     report.compare("sigs", &recorded["sigs"], &found);
-    let strict = json::from_yaml_strict(input).err().map_or(Value::Null, |error| error.to_string().into());
+    let strict = json::from_yaml_strict(input).err().map_or(Value::Null, |error| error.in_full().into());
     report.compare("sigs_strict_error", &recorded["sigs_strict_error"], &strict);
 }
 
@@ -158,13 +158,13 @@ pub(crate) fn emitted(documents: &[Node], indent: usize, compact: bool) -> Value
     }
     match emit::documents(documents, &options) {
         Ok(text) => Value::String(text),
-        Err(error) => json!({ "error": error.to_string() }),
+        Err(error) => json!({ "error": error.in_full() }),
     }
 }
 
 fn again_emitted(text: &str, indent: usize, compact: bool) -> Value {
     match parse::documents(text.as_bytes()) {
-        Err(error) => json!({ "error": error.to_string() }),
+        Err(error) => json!({ "error": error.in_full() }),
         Ok(documents) if documents.len() != 1 => json!({ "documents": documents.len() }),
         Ok(documents) => emitted(&documents, indent, compact),
     }

@@ -69,7 +69,7 @@ impl<'a> Dumper<'a> {
 
     fn go(&mut self, node: &'a Node) -> Option<Value> {
         Some(match self.decoder.value(node) {
-            Err(error) => json!(["error", error.to_string()]),
+            Err(error) => json!(["error", error.in_full()]),
             Ok(Plain::Null) => json!(["null"]),
             Ok(Plain::Bool(truth)) => json!(["bool", truth.to_string()]),
             Ok(Plain::Int(number)) => json!(["int", number.to_string()]),

@@ -52,7 +52,7 @@ fn matrix_line(line: &Value, report: &mut Report) {
     let id = format!("{} {:?}", text(line, "id"), text(line, "in"));
     let (documents, error) = parse::partial(text(line, "in").as_bytes());
     if let Some(error) = error {
-        report.compare(&id, &line["error"], &error.to_string().into());
+        report.compare(&id, &line["error"], &error.in_full().into());
         return;
     }
     report.compare(&format!("{id} error"), &line["error"], &Value::Null);
@@ -115,7 +115,7 @@ pub(crate) fn references(path: &Path, golden: &Path) -> Vec<Check> {
 fn reference_line(line: &Value, input: &[u8], report: &mut Report) {
     let file = text(line, "file");
     let (documents, error) = parse::partial(input);
-    let error = error.map_or(Value::Null, |error| error.to_string().into());
+    let error = error.map_or(Value::Null, |error| error.in_full().into());
     report.compare(&format!("{file} error"), &line["error"], &error);
     report.compare(&format!("{file} documents"), &line["documents"], &json!(documents.len()));
     report.compare(
@@ -139,7 +139,7 @@ fn reference_line(line: &Value, input: &[u8], report: &mut Report) {
     if let Some(expected) = line.get("sigs") {
         let found = match json::from_yaml(input).and_then(|value| json::text_to_yaml(&json::text(&value))) {
             Ok(text) => Value::String(text),
-            Err(error) => json!({ "error": error.to_string() }),
+            Err(error) => json!({ "error": error.in_full() }),
         };
         compare_text(&format!("{file} sigs"), expected, &found, input, report);
     }
@@ -190,25 +190,25 @@ fn json_line(line: &Value, report: &mut Report) {
     let source = text(line, "json");
     let found = match json::text_to_yaml(source) {
         Ok(text) => Value::String(text),
-        Err(error) => json!({ "error": error.to_string() }),
+        Err(error) => json!({ "error": error.in_full() }),
     };
     report.compare("sigs", &line["sigs"], &found);
     let document = match parse::first(source.as_bytes()) {
         Ok(Some(document)) => document,
         Ok(None) => return,
         Err(error) => {
-            report.compare("v3_error", &line["v3_error"], &error.to_string().into());
+            report.compare("v3_error", &line["v3_error"], &error.in_full().into());
             return;
         }
     };
     match Decoder::new(std::slice::from_ref(&document)).value(&document) {
-        Err(error) => report.compare("v3_error", &line["v3_error"], &error.to_string().into()),
+        Err(error) => report.compare("v3_error", &line["v3_error"], &error.in_full().into()),
         Ok(value) => {
             report.compare("v3_error", &line["v3_error"], &Value::Null);
             for (name, indent, compact_sequences) in LAYOUTS {
                 let options = emit::Options { indent, compact_sequences };
                 let found = emit::documents(&[decode::tree(&value)], &options);
-                report.compare(name, &line[name], &found.unwrap_or_else(|error| error.to_string()).into());
+                report.compare(name, &line[name], &found.unwrap_or_else(|error| error.in_full()).into());
             }
         }
     }

@@ -80,7 +80,7 @@ fn sigs(value: &Value) -> Value {
 }
 
 fn or_error(outcome: Result<String, sealfast_yaml::error::Error>) -> Value {
-    outcome.map_or_else(|error| json!({ "error": error.to_string() }), Value::String)
+    outcome.map_or_else(|error| json!({ "error": error.in_full() }), Value::String)
 }
 
 fn as_plain(text: &str, recorded: &Value, report: &mut Report) {
@@ -88,7 +88,7 @@ fn as_plain(text: &str, recorded: &Value, report: &mut Report) {
     let (documents, error) = parse::partial(value.as_bytes());
     let what = |field: &str| format!("{text:?} plain {field}");
     let Some(document) = documents.first() else {
-        report.compare(&what("error"), &Value::Null, &json!(error.map(|error| error.to_string())));
+        report.compare(&what("error"), &Value::Null, &json!(error.map(|error| error.in_full())));
         return;
     };
     let scalar = &document.content[0].content[1];
@@ -109,13 +109,13 @@ fn as_plain(text: &str, recorded: &Value, report: &mut Report) {
     let documents = match parse::documents(key.as_bytes()) {
         Ok(documents) => documents,
         Err(error) => {
-            report.compare(&what("key"), expected, &json!({ "error": error.to_string() }));
+            report.compare(&what("key"), expected, &json!({ "error": error.in_full() }));
             return;
         }
     };
     let found = match Decoder::new(&documents).value(&documents[0]) {
         Ok(value) => plain(&value),
-        Err(error) => json!({ "error": error.to_string() }),
+        Err(error) => json!({ "error": error.in_full() }),
     };
     report.compare(&what("key"), &sorted_pairs(expected), &sorted_pairs(&found));
 }

@@ -192,7 +192,47 @@ fn large_input_takes_linear_time() {
 
 #[test]
 fn too_large_input_is_refused() {
-    let limits = parse::Limits { bytes: 10 };
+    let limits = parse::Limits { bytes: 10, ..parse::Limits::default() };
     assert!(parse::documents_with(b"a: 1\n", &limits).is_ok());
     assert!(parse::documents_with(b"a: 123456789\n", &limits).is_err());
+}
+
+#[test]
+fn too_many_nodes_are_refused() {
+    let limits = parse::Limits { nodes: 100, ..parse::Limits::default() };
+    let list = |items: usize| format!("[{}]", ",".repeat(items).replace(',', "x,"));
+    assert!(parse::documents_with(list(90).as_bytes(), &limits).is_ok());
+    assert!(parse::documents_with(list(110).as_bytes(), &limits).is_err());
+    let documents = "---\na: 1\n".repeat(40);
+    assert!(
+        parse::documents_with(documents.as_bytes(), &limits).is_err(),
+        "the stream counts, not the document"
+    );
+}
+
+#[test]
+fn aliases_of_all_documents_of_a_stream_count() {
+    let text = "x".repeat(1 << 20);
+    let aliases = ["*a"; 100].join(", ");
+    let document = format!("---\na: &a {text}\nb: [{aliases}]\n");
+    let read = |documents: usize| json::documents(document.repeat(documents).as_bytes());
+    assert_eq!(read(2).map(|values| values.len()), Ok(2));
+    assert!(read(3).is_err());
+}
+
+#[test]
+fn messages_quote_no_values() {
+    let secret = "hunter2";
+    for text in
+        [format!("{secret}\n"), format!("a: !!int {secret}\n"), format!("a: {{ {{ b: {secret} }} : c }}\n")]
+    {
+        let documents = parse::documents(text.as_bytes()).unwrap_or_default();
+        let error = Decoder::new(&documents).string_map(&documents[0]).err();
+        let error = error.unwrap_or_else(|| panic!("{text} was read"));
+        assert!(error.in_full().contains(secret), "{error}");
+        assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+        let odd = format!("{{ ? !!null '' : {secret} }}\n");
+        let error = json::from_yaml(odd.as_bytes()).err().unwrap_or_else(|| panic!("{odd} was read"));
+        assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+    }
 }

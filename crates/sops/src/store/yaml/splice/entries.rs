@@ -8,7 +8,7 @@ use crate::store::over::places::{after_break, before_break, line_end, line_start
 use crate::store::yaml::splice::edits::Edits;
 use crate::store::yaml::splice::places::content_end;
 use crate::store::yaml::splice::scalar::{At, flow_entries, flow_text};
-use crate::store::yaml::{Column, mapping_node, sequence_node, write};
+use crate::store::yaml::{Column, Documents, mapping_node, sequence_node, write};
 use crate::tree::{Branch, Value};
 
 impl Edits<'_> {
@@ -193,7 +193,7 @@ impl Edits<'_> {
             indent: self.manner.step,
             ..sealfast_yaml::emit::Options::default()
         };
-        let text = String::from_utf8(write(&[Node::document(node)], &options).ok()?).ok()?;
+        let text = String::from_utf8(write(&Documents(vec![Node::document(node)]), &options).ok()?).ok()?;
         let indent = " ".repeat(column);
         let line = |line: &str| if line.is_empty() { String::new() } else { format!("{indent}{line}") };
         Some(text.trim_end_matches('\n').split('\n').map(line).collect::<Vec<_>>().join(self.manner.newline))

@@ -4,7 +4,7 @@ use sealfast_yaml::node::{Node, Style};
 use sealfast_yaml::scalar;
 
 use crate::cipher;
-use crate::store::yaml::{Column, text_node, write};
+use crate::store::yaml::{Column, Documents, text_node, write};
 use crate::tree::{Branch, Value};
 
 /// Where a value stands.
@@ -94,7 +94,8 @@ fn plain(text: &str, flow: bool) -> String {
 fn emitted(node: Node) -> Option<String> {
     let mut mapping = Node::mapping();
     mapping.content.extend([Node::scalar("!!str", "k"), node]);
-    let bytes = write(&[Node::document(mapping)], &sealfast_yaml::emit::Options::default()).ok()?;
+    let bytes =
+        write(&Documents(vec![Node::document(mapping)]), &sealfast_yaml::emit::Options::default()).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let text = text.strip_prefix("k: ")?.strip_suffix('\n')?;
     (!text.contains('\n')).then(|| text.to_owned())

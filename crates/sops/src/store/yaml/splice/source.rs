@@ -5,11 +5,10 @@
 
 use std::ops::Range;
 
-use sealfast_yaml::node::Node;
-use sealfast_yaml::parse;
+use sealfast_yaml::parse::{self, Numbered};
 
 use crate::error::Error;
-use crate::store::yaml::{AliasComments, branches, check_first};
+use crate::store::yaml::{AliasComments, Documents, branches, readable};
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
 /// A read text.
@@ -17,7 +16,7 @@ pub(in crate::store) struct Source<'t> {
     pub(super) base: &'t [u8],
     /// Where each comment stands, from `#` to the end of its line.
     pub(super) places: Vec<Range<usize>>,
-    pub(super) documents: Vec<Node>,
+    pub(super) documents: Documents,
     /// The tree of each document, numbers for comments; comments behind aliases are left out.
     pub(super) branches: Vec<Branch>,
 }
@@ -33,15 +32,15 @@ impl<'t> Source<'t> {
         if Self::is_encoded(text) {
             return None;
         }
-        let (documents, places) = parse::documents_with_numbered_comments(text).ok()?;
-        check_first(&documents).ok()?;
+        let Numbered { documents, places, mistake } = parse::numbered(text);
+        let documents = readable(documents, mistake, text.len()).ok()?;
         Self::new(text, documents, places).ok()?.complete()
     }
 
     /// Takes documents whose comments are numbers.
     pub(in crate::store) fn new(
         text: &'t [u8],
-        documents: Vec<Node>,
+        documents: Documents,
         places: Vec<Range<usize>>,
     ) -> Result<Self, Error> {
         let branches = branches(&documents, AliasComments::Dropped, text.len())?;
