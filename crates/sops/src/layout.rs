@@ -44,8 +44,8 @@ impl Layout {
         self.blank_line
     }
 
-    pub(crate) fn keep(&mut self, place: Place, text: String) {
-        self.texts.insert(place, Zeroizing::new(text));
+    pub(crate) fn keep(&mut self, place: Place, text: Zeroizing<String>) {
+        self.texts.insert(place, text);
     }
 
     pub(crate) fn text(&self, place: &Place) -> Option<&str> {
@@ -108,7 +108,7 @@ impl Layout {
             } else if mark.is_empty() {
                 layout.whole = STANDARD.decode(text).ok().map(Zeroizing::new);
             } else if let Ok(levels) = usize::try_from(levels) {
-                layout.keep((mark.to_owned(), levels), text.to_owned());
+                layout.keep((mark.to_owned(), levels), Zeroizing::new(text.to_owned()));
             }
         }
         layout

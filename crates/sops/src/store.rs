@@ -171,12 +171,14 @@ pub(crate) fn line_of(input: &[u8], format: Format, path: &[String]) -> Option<u
     match format {
         // JSON is YAML as far as positions go.
         Format::Yaml | Format::Json | Format::Binary => yaml::line_of(input, path),
-        Format::Dotenv | Format::Ini => {
-            let name = path.last()?;
-            let text = String::from_utf8_lossy(input);
-            text.lines().position(|line| line.trim_start().starts_with(name.as_str())).map(|at| at + 1)
-        }
+        Format::Dotenv => dotenv::place_of(input, path).map(|start| line_at(input, start)),
+        Format::Ini => ini::place_of(input, path).map(|start| line_at(input, start)),
     }
+}
+
+/// The line, from 1, of a byte of a text.
+fn line_at(input: &[u8], start: usize) -> usize {
+    input[..start].iter().filter(|&&byte| byte == b'\n').count() + 1
 }
 
 /// Returns true when a plain document already holds what would be read as metadata.

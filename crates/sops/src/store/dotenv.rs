@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use crate::error::Error;
+use crate::store::line_at;
 use crate::store::over::lines::Slot;
 use crate::store::scalar::text_of;
 use crate::tree::{Branch, Comment, Key, Text, Value};
@@ -38,11 +39,21 @@ pub(super) fn load_with_places(input: &[u8]) -> Result<(Branch, Vec<Slot>), Erro
     Ok((branch, slots))
 }
 
+/// Where a key's line begins.
+pub(super) fn place_of(input: &[u8], path: &[String]) -> Option<usize> {
+    let ([name], (branch, slots)) = (path, load_with_places(input).ok()?) else { return None };
+    let at = branch.entries.iter().position(|entry| entry.key.name() == Some(name))?;
+    Some(slots[at].whole.start)
+}
+
 fn no_entry(input: &[u8], place: &Range<usize>) -> Error {
     const MESSAGE: &str = "invalid dotenv input line";
-    let before = input[..place.start].iter().filter(|&&byte| byte == b'\n').count();
     let full = [MESSAGE.as_bytes(), b": ", &input[place.clone()]].concat();
-    Error::Unreadable { message: MESSAGE.to_owned(), line: Some(before + 1), full: Text::new(full) }
+    Error::Unreadable {
+        message: MESSAGE.to_owned(),
+        line: Some(line_at(input, place.start)),
+        full: Text::new(full),
+    }
 }
 
 /// A value as it stands behind its `=`; none for lists and mappings.

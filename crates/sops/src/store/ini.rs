@@ -11,6 +11,7 @@ use std::collections::{HashMap, hash_map};
 use std::ops::Range;
 
 use crate::error::Error;
+use crate::store::line_at;
 use crate::store::over::lines::{self, Slot};
 use crate::store::scalar::{go_text, text_of};
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
@@ -40,6 +41,17 @@ pub(super) fn load_with_places(input: &[u8]) -> Option<(Branch, Vec<lines::Secti
         branch.push(section.name.clone(), section.into_branch());
     }
     Some((branch, places))
+}
+
+/// Where a key's line or a section's header begins.
+pub(super) fn place_of(input: &[u8], path: &[String]) -> Option<usize> {
+    let reader = read(input).ok()?;
+    let (section, name) = path.split_first()?;
+    reader.sections.into_iter().filter(|known| known.name == *section).find_map(|known| match name {
+        [] => known.header.map(|header| header.start),
+        [name] => known.names.get(name).map(|&at| known.items[at].place.whole.start),
+        _ => None,
+    })
 }
 
 fn read(input: &[u8]) -> Result<Reader<'_>, Error> {
@@ -379,10 +391,9 @@ impl<'t> Reader<'t> {
 
     /// `at` is where it is, `full` the message of the reference.
     fn unreadable(&self, message: &str, at: &str, full: &str) -> Error {
-        let before = self.text[..self.start(at)].matches('\n').count();
         Error::Unreadable {
             message: format!("{CONTEXT}{message}"),
-            line: Some(before + 1),
+            line: Some(line_at(self.text.as_bytes(), self.start(at))),
             full: format!("{CONTEXT}{full}").into(),
         }
     }

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use crate::error::Error;
+use crate::store::line_at;
 use crate::tree::{Branch, Value};
 use crate::walk::MAX_DEPTH;
 
@@ -291,10 +292,9 @@ impl Reader<'_> {
     fn out_of_range(&self, number: &str) -> Error {
         let told =
             |number: &str| format!("{CONTEXT}strconv.ParseFloat: parsing {number}: value out of range");
-        let before = self.input[..self.at].iter().filter(|&&byte| byte == b'\n').count();
         Error::Unreadable {
             message: told("a number"),
-            line: Some(before + 1),
+            line: Some(line_at(self.input, self.at)),
             full: told(&format!("\"{number}\"")).into(),
         }
     }

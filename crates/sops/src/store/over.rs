@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use zeroize::Zeroizing;
+
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::metadata::Metadata;
@@ -113,7 +115,7 @@ impl<'t> Source<'t> {
     }
 
     /// The text with its edits, not checked, and what was replaced.
-    fn edited(&self, wanted: &mut [Branch], how: &How<'_>) -> Option<(Vec<u8>, Vec<Replaced>)> {
+    fn edited(&self, wanted: &mut [Branch], how: &How<'_>) -> Option<(Zeroizing<Vec<u8>>, Vec<Replaced>)> {
         match (self, wanted) {
             (Self::Yaml(source), wanted) => yaml::edited(source, wanted, how),
             (Self::Json(source), [wanted]) => source.edited(wanted, how),
@@ -133,7 +135,7 @@ impl<'t> Source<'t> {
 }
 
 /// Returns the new text, or nothing when it cannot be had. The wanted documents lose comments that go on the way.
-fn splice(source: &Source<'_>, wanted: &mut [Branch], how: &How<'_>) -> Option<Vec<u8>> {
+fn splice(source: &Source<'_>, wanted: &mut [Branch], how: &How<'_>) -> Option<Zeroizing<Vec<u8>>> {
     [Growth::Lines, Growth::Brackets].into_iter().find_map(|growth| {
         attempt(source, wanted, |wanted| {
             let (text, _) = source.edited(wanted, &How { growth, ..*how })?;
@@ -144,7 +146,11 @@ fn splice(source: &Source<'_>, wanted: &mut [Branch], how: &How<'_>) -> Option<V
 
 /// Writes an encrypted document into its plain text, and finds what must be kept so that decrypting gives that text
 /// again.
-fn splice_plain(source: &Source<'_>, wanted: &mut [Branch], how: &How<'_>) -> Option<(Vec<u8>, Layout)> {
+fn splice_plain(
+    source: &Source<'_>,
+    wanted: &mut [Branch],
+    how: &How<'_>,
+) -> Option<(Zeroizing<Vec<u8>>, Layout)> {
     let spaced = Layout::with_blank_line();
     // A comment at the end may need an empty line behind it to stay where it belongs.
     [how.layout, &spaced].into_iter().find_map(|layout| {
@@ -178,7 +184,7 @@ fn record(source: &Source<'_>, sealed: &Source<'_>, wanted: &mut [Branch], how: 
     let opened = |layout: &Layout, records| {
         sealed.edited(&mut source.tree(), &How { records, ..How::new(layout, how.indent) })
     };
-    let is_enough = |layout: &Layout| opened(layout, false).is_some_and(|(text, _)| text == source.base());
+    let is_enough = |layout: &Layout| opened(layout, false).is_some_and(|(text, _)| *text == source.base());
     let mut layout = how.layout.clone();
     if is_enough(&layout) {
         return layout;
@@ -211,10 +217,15 @@ pub(crate) fn emit_encrypted(
         let spliced =
             store::with_metadata(&mut branches, metadata, format, |whole| splice(source, whole, &how));
         if let Some(text) = spliced? {
-            return Ok(text);
+            return Ok(taken(text));
         }
     }
     anew(branches, metadata, format, options)
+}
+
+/// Ciphertext needs no wiping, and plaintext goes into what wipes it.
+fn taken(mut text: Zeroizing<Vec<u8>>) -> Vec<u8> {
+    std::mem::take(&mut text)
 }
 
 /// Writes an encrypted document into its plain text, and puts into the metadata what is needed to get that text back.
@@ -243,7 +254,7 @@ pub(crate) fn seal(
         branches = spare.unwrap_or(branches);
     }
     let layout = match sealed {
-        Some((text, layout)) if layout.is_empty() => return Ok(text),
+        Some((text, layout)) if layout.is_empty() => return Ok(taken(text)),
         Some((_, layout)) => layout,
         None => Layout::of_whole(original.text),
     };
@@ -254,7 +265,7 @@ pub(crate) fn seal(
         let spliced =
             store::with_metadata(&mut branches, metadata, format, |whole| splice(source, whole, &how));
         if let Some(text) = spliced? {
-            return Ok(text);
+            return Ok(taken(text));
         }
     }
     anew(branches, metadata, format, options)
@@ -278,7 +289,7 @@ pub(crate) fn open(
             .into_iter()
             .find_map(|layout| splice(source, &mut plain.to_vec(), &How::new(layout, indent)))
     });
-    spliced.map_or_else(|| store::emit(plain, format, options), Ok)
+    spliced.map_or_else(|| store::emit(plain, format, options), |text| Ok(taken(text)))
 }
 
 /// Is this the text of these documents?

@@ -92,14 +92,11 @@ proptest! {
             let read = Encrypted::load(&file, format).expect("reads");
             prop_assert_eq!(over.branches(), read.branches());
             prop_assert_eq!(read.metadata().selector.is_some(), true);
-            let opened = read.decrypt(&key, MacCheck::Verify);
-            if metadata.selector.is_some() {
-                let opened = opened.expect("decrypts");
-                prop_assert_eq!(
-                    opened.plain.emit(format, &options).expect("writes"),
-                    plain.emit(format, &options).expect("writes")
-                );
-            }
+            let opened = read.decrypt(&key, MacCheck::Verify).expect("decrypts");
+            prop_assert_eq!(
+                opened.plain.emit(format, &options).expect("writes"),
+                plain.emit(format, &options).expect("writes")
+            );
         }
     }
 
@@ -113,6 +110,64 @@ proptest! {
         let file = seal(plain, metadata(), &key, 1).emit(Format::Dotenv, &options).expect("writes");
         let opened = Encrypted::load(&file, Format::Dotenv).expect("reads").decrypt(&key, MacCheck::Verify);
         prop_assert_eq!(opened.expect("decrypts").plain.emit(Format::Dotenv, &options).expect("writes"), written);
+    }
+
+    /// Neither indentation nor the format counts, only values, keys and their order.
+    #[test]
+    fn the_mac_does_not_depend_on_layout(
+        tree in tree(), selector in selector(), only in any::<bool>(), indent in 1..9i32,
+    ) {
+        let metadata = Metadata { selector, mac_only_encrypted: only, ..metadata() };
+        let sealed = seal(Plain::from_branches(vec![tree]), metadata, &key(), 1);
+        let options = EmitOptions { yaml_indent: indent, json_indent: indent, ..EmitOptions::default() };
+        let open = |file: &[u8], format| {
+            let document = Encrypted::load(file, format).expect("reads");
+            document.decrypt(&key(), MacCheck::Verify).expect("opens").plain
+        };
+        let wanted = open(&sealed.emit(Format::Yaml, &EmitOptions::default()).expect("writes"), Format::Yaml);
+        let yaml = sealed.emit(Format::Yaml, &options).expect("writes");
+        prop_assert_eq!(&open(&yaml, Format::Yaml), &wanted);
+        let spaced: String = String::from_utf8_lossy(&yaml).replace("\nsops:\n", "\n\n# a comment\n\nsops:\n");
+        let spaced = Encrypted::load(spaced.as_bytes(), Format::Yaml).expect("reads");
+        prop_assert!(spaced.decrypt(&key(), MacCheck::Verify).is_ok());
+        let json = sealed.emit(Format::Json, &options).expect("writes");
+        let compact = serde_json::from_slice::<serde_json::Value>(&json).expect("is JSON").to_string();
+        prop_assert!(!compact.contains('\n'));
+        open(&json, Format::Json);
+    }
+
+    #[test]
+    fn ini_files_come_back(
+        sections in prop::collection::btree_map(
+            "[a-zA-Z][a-z .]{0,6}[a-z]",
+            prop::collection::btree_map("[a-zA-Z][a-z0-9_.]{0,6}", "[ -~é]{0,16}|[a-z]{1,4}\n[a-z]{1,4}", 0..5),
+            0..4,
+        ),
+    ) {
+        let mut branch = Branch::new();
+        for (name, keys) in sections {
+            let mut section = Branch::new();
+            keys.into_iter().for_each(|(key, value)| section.push(key, value));
+            branch.push(name, section);
+        }
+        let options = EmitOptions::default();
+        // Of what INI cannot hold the first text is the measure.
+        let text = Plain::from_branches(vec![branch]).emit(Format::Ini, &options).expect("writes");
+        let Ok(plain) = Plain::load(text.expose(), Format::Ini) else { return Ok(()) };
+        prop_assume!(plain.check_unencrypted(Format::Ini).is_ok());
+        let file = seal(plain.clone(), metadata(), &key(), 1).emit(Format::Ini, &options).expect("writes");
+        let opened = Encrypted::load(&file, Format::Ini).expect("reads").decrypt(&key(), MacCheck::Verify);
+        prop_assert_eq!(opened.expect("opens").plain, plain);
+    }
+
+    #[test]
+    fn binary_files_come_back(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let options = EmitOptions::default();
+        let plain = Plain::load(&bytes, Format::Binary).expect("reads");
+        let file = seal(plain, metadata(), &key(), 1).emit(Format::Binary, &options).expect("writes");
+        let opened = Encrypted::load(&file, Format::Binary).expect("reads").decrypt(&key(), MacCheck::Verify);
+        let back = opened.expect("opens").plain.emit(Format::Binary, &options).expect("writes");
+        prop_assert_eq!(back.expose(), bytes.as_slice());
     }
 
     #[test]

@@ -8,5 +8,6 @@ mod laws;
 mod looks;
 mod recorded;
 mod rules;
+mod shares;
 mod splice;
 mod stores;

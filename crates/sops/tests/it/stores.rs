@@ -1,7 +1,7 @@
 //! Each format's own ways, from text to text.
 
 use sealfast_sops::document::{self, Plain};
-use sealfast_sops::error::Error;
+use sealfast_sops::error::{Error, TreePath};
 use sealfast_sops::path;
 use sealfast_sops::store::{EmitOptions, Format};
 
@@ -188,4 +188,21 @@ fn large_ini_sections_are_read_and_written_in_linear_time() {
     // Looking through all keys for each of them would take four hundred times as long.
     let (few, many) = (time(2_000), time(40_000));
     assert!(many < few * 120.0, "{few} s for 2,000 keys, {many} s for 40,000");
+}
+
+#[test]
+fn lines_of_keys_are_found_by_their_whole_name_in_their_section() {
+    let line = |text: &str, format, path: &[&str]| {
+        let path = TreePath(path.iter().map(|&key| key.to_owned()).collect());
+        document::line_of(text.as_bytes(), format, &path)
+    };
+    let dotenv = "# A=1\nAB=2\n\nA=3\n";
+    assert_eq!(line(dotenv, Format::Dotenv, &["A"]), Some(4));
+    assert_eq!(line(dotenv, Format::Dotenv, &["B"]), None);
+    let ini = "key = 0\n[one]\nkeys = 1\nkey = 2\n[two]\nkey = 3\n";
+    assert_eq!(line(ini, Format::Ini, &["DEFAULT", "key"]), Some(1));
+    assert_eq!(line(ini, Format::Ini, &["one", "key"]), Some(4));
+    assert_eq!(line(ini, Format::Ini, &["two", "key"]), Some(6));
+    assert_eq!(line(ini, Format::Ini, &["two"]), Some(5));
+    assert_eq!(line(ini, Format::Ini, &["two", "keys"]), None);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use proptest::prelude::*;
@@ -151,7 +151,6 @@ fn aliases_do_not_explode() {
         let item = format!("*a{}", level - 1);
         bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![item; 10].join(", ")));
     }
-    let started = Instant::now();
     let error = json::from_yaml(bomb.as_bytes()).err().map(|error| error.to_string());
     assert_eq!(error.as_deref(), Some("yaml: document contains excessive aliasing"));
     let chain: String = (1..1_500).map(|level| format!("a{level}: &a{level} [*a{}]\n", level - 1)).collect();
@@ -159,7 +158,6 @@ fn aliases_do_not_explode() {
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 2_000].join(", "));
     let error = json::from_yaml(long.as_bytes()).err().map(|error| error.to_string());
     assert_eq!(error.as_deref(), Some("yaml: document contains excessive aliasing"));
-    assert!(started.elapsed() < Duration::from_secs(60));
 }
 
 #[test]
@@ -174,20 +172,32 @@ fn what_aliases_copy_counts_over_the_whole_stream() -> Result<()> {
     Ok(())
 }
 
+/// Twelve times the input takes about twelve times as long; work that grows with the square would take 144 times.
+/// A busy machine may hold one measurement up, hardly three.
 #[test]
 fn large_input_takes_linear_time() {
-    let started = Instant::now();
-    exercise("x".repeat(1 << 20).as_bytes());
-    exercise(format!("|\n{}", " x\n".repeat(100_000)).as_bytes());
-    exercise(format!("\"{}\"", "\\u00e9 ".repeat(100_000)).as_bytes());
-    exercise("# comment\n".repeat(50_000).as_bytes());
-    exercise("- a # c\n".repeat(50_000).as_bytes());
-    exercise("\n".repeat(200_000).as_bytes());
-    exercise("---\n".repeat(20_000).as_bytes());
-    let keys: String = (0..50_000).map(|key| format!("k{key}: {key}\n")).collect();
-    exercise(format!("{keys}k1: 2\n").as_bytes());
-    exercise("a: 1\n".repeat(20_000).as_bytes());
-    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
+    type Make = fn(usize) -> String;
+    let shapes: [(&str, Make); 9] = [
+        ("one word", |size| "x".repeat(10 * size)),
+        ("block text", |size| format!("|\n{}", " x\n".repeat(size))),
+        ("escapes", |size| format!("\"{}\"", "\\u00e9 ".repeat(size))),
+        ("comments", |size| "# comment\n".repeat(size)),
+        ("items with comments", |size| "- a # c\n".repeat(size)),
+        ("empty lines", |size| "\n".repeat(size)),
+        ("documents", |size| "---\n".repeat(size)),
+        ("keys", |size| (0..size).map(|key| format!("k{key}: {key}\n")).collect::<String>() + "k1: 2\n"),
+        ("one key", |size| "a: 1\n".repeat(size)),
+    ];
+    for (name, make) in shapes {
+        let time = |size: usize| {
+            let text = make(size);
+            let started = Instant::now();
+            exercise(text.as_bytes());
+            started.elapsed().as_secs_f64()
+        };
+        let is_linear = || time(12_000) < time(1_000).max(0.01) * 60.0;
+        assert!((0..3).any(|_| is_linear()), "{name}");
+    }
 }
 
 #[test]

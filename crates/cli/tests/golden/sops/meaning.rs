@@ -8,7 +8,7 @@ use std::process::Output;
 
 use sealfast_sops::document::Plain;
 use sealfast_sops::store::{EmitOptions, Format};
-use sealfast_sops::tree::Branch;
+use sealfast_sops::tree::{Branch, Value as Tree};
 use serde_json::Value;
 
 use crate::expect::allowed_codes;
@@ -68,7 +68,19 @@ fn meaning(name: &str, bytes: &[u8]) -> String {
 fn without_metadata(branch: &Branch) -> Branch {
     let is_metadata = |name: &str| name == "sops" || name.starts_with("sops_");
     let entries = branch.entries.iter().filter(|entry| !entry.key.name().is_some_and(is_metadata));
-    Branch { entries: entries.cloned().collect() }
+    let mut branch = Branch { entries: entries.cloned().collect() };
+    branch.entries.iter_mut().for_each(|entry| settle(&mut entry.value));
+    branch
+}
+
+/// Our own verbs keep `-0.0` as it stands; `sops` writes it `-0`, which is the integer nothing. Both are the same number.
+fn settle(value: &mut Tree) {
+    match value {
+        Tree::Float(0.0) => *value = Tree::Int(0),
+        Tree::List(items) => items.iter_mut().for_each(settle),
+        Tree::Branch(branch) => branch.entries.iter_mut().for_each(|entry| settle(&mut entry.value)),
+        _ => {}
+    }
 }
 
 fn json(branch: Branch) -> Option<String> {

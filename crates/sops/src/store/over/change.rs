@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use crate::layout::{Layout, Place};
 use crate::store::yaml::Former;
 
@@ -37,8 +39,8 @@ pub(in crate::store) enum Growth {
 /// An encrypted value that took the place of a text, or the other way round.
 pub(in crate::store) struct Replaced {
     pub(in crate::store) place: Place,
-    pub(in crate::store) old: String,
-    pub(in crate::store) new: String,
+    pub(in crate::store) old: Zeroizing<String>,
+    pub(in crate::store) new: Zeroizing<String>,
 }
 
 /// Whose fields a mapping has.
@@ -61,20 +63,30 @@ pub(in crate::store) fn difference(
     (head..old - tail, head..new - tail)
 }
 
-/// The text with its edits; of those that overlap the first counts.
-pub(in crate::store) fn apply(base: &[u8], mut edits: Vec<(Range<usize>, Vec<u8>)>) -> Vec<u8> {
-    edits.sort_by_key(|(range, _)| (range.start, range.end));
-    let grown: usize = edits.iter().map(|(_, text)| text.len()).sum();
-    let mut out = Vec::with_capacity(base.len() + grown);
-    let mut done = 0;
-    for (range, text) in edits {
-        if range.start < done {
-            continue;
-        }
-        out.extend_from_slice(&base[done..range.start]);
-        out.extend(text);
-        done = range.end;
+/// What takes the place of parts of a text. Where a document is opened it is plaintext, so it is wiped.
+#[derive(Default)]
+pub(in crate::store) struct Changes(Vec<(Range<usize>, Zeroizing<Vec<u8>>)>);
+
+impl Changes {
+    pub(in crate::store) fn put(&mut self, range: Range<usize>, text: impl Into<Vec<u8>>) {
+        self.0.push((range, Zeroizing::new(text.into())));
     }
-    out.extend_from_slice(&base[done..]);
-    out
+
+    /// The text with its changes; of those that overlap the first counts.
+    pub(in crate::store) fn apply(mut self, base: &[u8]) -> Zeroizing<Vec<u8>> {
+        self.0.sort_by_key(|(range, _)| (range.start, range.end));
+        let grown: usize = self.0.iter().map(|(_, text)| text.len()).sum();
+        let mut out = Zeroizing::new(Vec::with_capacity(base.len() + grown));
+        let mut done = 0;
+        for (range, text) in &self.0 {
+            if range.start < done {
+                continue;
+            }
+            out.extend_from_slice(&base[done..range.start]);
+            out.extend_from_slice(text);
+            done = range.end;
+        }
+        out.extend_from_slice(&base[done..]);
+        out
+    }
 }

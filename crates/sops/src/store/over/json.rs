@@ -4,9 +4,11 @@
 
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use crate::layout;
 use crate::store::json_text::{self, Place};
-use crate::store::over::change::{Fields, How, Replaced, apply, difference};
+use crate::store::over::change::{Changes, Fields, How, Replaced, difference};
 use crate::store::over::fields::{arrange, place_metadata};
 use crate::store::over::same::is_same_content;
 use crate::store::{ENTRY, json};
@@ -32,7 +34,11 @@ impl<'t> Source<'t> {
     }
 
     /// The text with its edits, not checked, and what was replaced.
-    pub(super) fn edited(&self, wanted: &mut Branch, how: &How<'_>) -> Option<(Vec<u8>, Vec<Replaced>)> {
+    pub(super) fn edited(
+        &self,
+        wanted: &mut Branch,
+        how: &How<'_>,
+    ) -> Option<(Zeroizing<Vec<u8>>, Vec<Replaced>)> {
         let text = self.base.trim_ascii();
         let is_in_lines = text.contains(&b'\n') || text == b"{}";
         let newline = if self.base.windows(2).any(|pair| pair == b"\r\n") { "\r\n" } else { "\n" };
@@ -41,12 +47,12 @@ impl<'t> Source<'t> {
             how,
             step: self.step(),
             newline: is_in_lines.then_some(newline),
-            list: Vec::new(),
+            list: Changes::default(),
             replaced: Vec::new(),
         };
         place_metadata(&self.branch, wanted);
         edits.object(&self.root, &self.branch, wanted, Fields::Document)?;
-        Some((apply(self.base, edits.list), edits.replaced))
+        Some((edits.list.apply(self.base), edits.replaced))
     }
 
     /// What one level is indented by: the white space before the first key, without its line break.
@@ -72,7 +78,7 @@ struct Edits<'s> {
     step: String,
     /// None in a text of one line.
     newline: Option<&'static str>,
-    list: Vec<(Range<usize>, Vec<u8>)>,
+    list: Changes,
     replaced: Vec<Replaced>,
 }
 
@@ -140,11 +146,11 @@ impl Edits<'_> {
             None => self.text_of(wanted, if wanted.is_complex() { self.margin(place) } else { None })?,
         };
         if let Some(leads) = leads.filter(|_| self.how.records) {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let text = |bytes: &[u8]| Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
             let (old, new) = (text(&self.base[place.range.clone()]), text(&new));
             self.replaced.push(Replaced { place: leads, old, new });
         }
-        self.list.push((place.range.clone(), new));
+        self.list.put(place.range.clone(), new);
         Some(())
     }
 
@@ -164,7 +170,7 @@ impl Edits<'_> {
             } else {
                 place.range.start + 1..place.range.end - 1
             };
-            self.list.push((range, Vec::new()));
+            self.list.put(range, Vec::new());
         }
         if fresh.is_empty() {
             return Some(());
@@ -184,7 +190,7 @@ impl Edits<'_> {
             };
             (place.range.start + 1..place.range.end - 1, [space, joined, last].concat())
         };
-        self.list.push((range, text));
+        self.list.put(range, text);
         Some(())
     }
 

@@ -5,9 +5,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use crate::cipher;
 use crate::layout;
-use crate::store::over::change::{How, Replaced, apply};
+use crate::store::over::change::{Changes, How, Replaced};
 use crate::store::over::fields::arrange;
 use crate::store::over::places::{after_break, before_break, line_end, line_start};
 use crate::store::scalar::text_of;
@@ -78,14 +80,18 @@ impl<'t> Source<'t> {
     }
 
     /// The text with its edits, not checked, and what was replaced.
-    pub(super) fn edited(&self, wanted: &mut Branch, how: &How<'_>) -> Option<(Vec<u8>, Vec<Replaced>)> {
+    pub(super) fn edited(
+        &self,
+        wanted: &mut Branch,
+        how: &How<'_>,
+    ) -> Option<(Zeroizing<Vec<u8>>, Vec<Replaced>)> {
         let crlf = self.base.windows(2).any(|pair| pair == b"\r\n") && self.format == Format::Ini;
         let mut edits = Edits {
             base: self.base,
             how,
             format: self.format,
             newline: if crlf { "\r\n" } else { "\n" },
-            list: Vec::new(),
+            list: Changes::default(),
             replaced: Vec::new(),
         };
         match self.format {
@@ -94,7 +100,7 @@ impl<'t> Source<'t> {
             }
             _ => edits.sections(self, wanted)?,
         }
-        Some((apply(self.base, edits.list), edits.replaced))
+        Some((edits.list.apply(self.base), edits.replaced))
     }
 }
 
@@ -187,7 +193,7 @@ struct Edits<'s> {
     how: &'s How<'s>,
     format: Format,
     newline: &'static str,
-    list: Vec<(Range<usize>, Vec<u8>)>,
+    list: Changes,
     replaced: Vec<Replaced>,
 }
 
@@ -217,7 +223,7 @@ impl Edits<'_> {
                         Some(end) => line_end(self.base, end)..line_end(self.base, last),
                         None => line_start(self.base, start)..next.unwrap_or(self.base.len()),
                     };
-                    self.list.push((range, Vec::new()));
+                    self.list.put(range, Vec::new());
                 }
                 Step::Came(right) => {
                     let mut alone = Branch::new();
@@ -228,9 +234,9 @@ impl Edits<'_> {
                     match end {
                         Some(end) => {
                             let at = line_end(self.base, end);
-                            self.list.push((at..at, format!("{newline}{newline}{text}").into_bytes()));
+                            self.list.put(at..at, format!("{newline}{newline}{text}"));
                         }
-                        None => self.list.push((0..0, format!("{text}{newline}").into_bytes())),
+                        None => self.list.put(0..0, format!("{text}{newline}")),
                     }
                 }
             }
@@ -293,9 +299,10 @@ impl Edits<'_> {
         let new = if is_bare && !new.starts_with(' ') { format!(" {new}") } else { new };
         if let Some(leads) = leads.filter(|_| self.how.records) {
             let old = String::from_utf8_lossy(&self.base[slot.value.clone()]).into_owned();
-            self.replaced.push(Replaced { place: leads, old, new: new.clone() });
+            let (old, new) = (Zeroizing::new(old), Zeroizing::new(new.clone()));
+            self.replaced.push(Replaced { place: leads, old, new });
         }
-        self.list.push((slot.value.clone(), new.into_bytes()));
+        self.list.put(slot.value.clone(), new);
         Some(())
     }
 
@@ -335,14 +342,14 @@ impl Edits<'_> {
         let first = line_start(self.base, start);
         if !self.base[first..start].trim_ascii().is_empty() {
             let blanks = self.base[first..start].trim_ascii_end().len();
-            self.list.push((first + blanks..end, Vec::new()));
+            self.list.put(first + blanks..end, Vec::new());
             return;
         }
         let last = line_end(self.base, end);
         let behind = after_break(self.base, last);
         // Where the text ends without a line break, it shall go on doing so.
         let range = if behind == last { before_break(self.base, first)..last } else { first..behind };
-        self.list.push((range, Vec::new()));
+        self.list.put(range, Vec::new());
     }
 
     /// Puts lines in behind a place, each with a line break before it.
@@ -354,7 +361,7 @@ impl Edits<'_> {
             Some(end) => (line_end(self.base, end), lines.to_owned()),
             None => (0, format!("{}{}", &lines[self.newline.len()..], self.newline)),
         };
-        self.list.push((at..at, text.into_bytes()));
+        self.list.put(at..at, text);
     }
 }
 

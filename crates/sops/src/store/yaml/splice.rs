@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use sealfast_yaml::node::{Kind, Node};
+use zeroize::Zeroizing;
 
 use crate::cipher;
 use crate::store::over::change::{How, Replaced};
@@ -30,7 +31,7 @@ pub(in crate::store) fn edited(
     source: &Source<'_>,
     wanted: &mut [Branch],
     how: &How<'_>,
-) -> Option<(Vec<u8>, Vec<Replaced>)> {
+) -> Option<(Zeroizing<Vec<u8>>, Vec<Replaced>)> {
     if source.documents.len() != wanted.len() {
         return None;
     }

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use sealfast_yaml::node::{Kind, Node, Style};
+use zeroize::Zeroizing;
 
 use crate::layout::{self, Place};
 use crate::store::ENTRY;
-use crate::store::over::change::{Fields, Growth, How, Replaced, apply, difference};
+use crate::store::over::change::{Changes, Fields, Growth, How, Replaced, difference};
 use crate::store::over::fields::{arrange, place_metadata};
 use crate::store::over::places::{line_end, line_start};
 use crate::store::over::same;
@@ -17,13 +18,13 @@ use crate::store::yaml::splice::places::{content_end, key_end, trimmed};
 use crate::store::yaml::splice::scalar::{At, Manner, flow_text, scalar_text};
 use crate::store::yaml::splice::source::Source;
 
-use crate::tree::{Branch, Comment, Entry, Key, Value};
+use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
 pub(super) struct Edits<'s> {
     pub(super) source: &'s Source<'s>,
     pub(super) how: &'s How<'s>,
     pub(super) manner: Manner,
-    pub(super) list: Vec<(Range<usize>, Vec<u8>)>,
+    pub(super) list: Changes,
     pub(super) replaced: Vec<Replaced>,
 }
 
@@ -33,7 +34,7 @@ impl<'s> Edits<'s> {
         let ends_with_return = line.is_some_and(|at| at > 0 && source.base[at - 1] == b'\r');
         let step = how.indent.or_else(|| source.documents.iter().find_map(own_step)).unwrap_or(4);
         let manner = Manner { newline: if ends_with_return { "\r\n" } else { "\n" }, step };
-        Self { source, how, manner, list: Vec::new(), replaced: Vec::new() }
+        Self { source, how, manner, list: Changes::default(), replaced: Vec::new() }
     }
 
     /// One document; comments that go with what is removed are taken out of the wanted tree too.
@@ -67,7 +68,7 @@ impl<'s> Edits<'s> {
         if at > 0 {
             text.insert_str(0, self.manner.newline);
         }
-        self.list.push((at..at, text.into_bytes()));
+        self.list.put(at..at, text);
         Some(())
     }
 
@@ -171,7 +172,7 @@ impl<'s> Edits<'s> {
                     let item = nodes.next()?;
                     let start = if at.flow { item.start.offset } else { self.dash(item)? };
                     let place = start..content_end(self.source.base, item);
-                    notes.push(Note { place, is_item: true, words: value.as_str()?.as_bytes().to_vec() });
+                    notes.push(Note { place, is_item: true, words: Text::from(value.as_str()?) });
                 }
                 value => items.push((nodes.next()?, value)),
             }
@@ -254,7 +255,7 @@ impl<'s> Edits<'s> {
             strip_comments(wanted);
             let range = node.start.offset..content_end(self.source.base, node);
             self.note(place, &range, text);
-            self.list.push((range, text.as_bytes().to_vec()));
+            self.list.put(range, text);
             return Some(());
         }
         if node.kind == Kind::Alias {
@@ -280,7 +281,7 @@ impl<'s> Edits<'s> {
             (_, _, new) => {
                 let text = scalar_text(Style::Plain, "", new, At { flow: true, ..at }, self.manner)?;
                 let range = at.from..content_end(self.source.base, node);
-                self.list.push((range, format!(" {text}").into_bytes()));
+                self.list.put(range, format!(" {text}"));
                 Some(())
             }
         }
@@ -298,7 +299,7 @@ impl<'s> Edits<'s> {
         {
             self.note(place, &range, &text);
         }
-        self.list.push((range, text.into_bytes()));
+        self.list.put(range, text);
         Some(())
     }
 
@@ -331,7 +332,7 @@ impl<'s> Edits<'s> {
         if let Some(place) = place {
             self.note(place, &range, &text);
         }
-        self.list.push((range, text.into_bytes()));
+        self.list.put(range, text);
         Some(())
     }
 
@@ -358,7 +359,7 @@ impl<'s> Edits<'s> {
             };
             format!("{}{lines}", self.manner.newline)
         };
-        self.list.push((range, text.into_bytes()));
+        self.list.put(range, text);
         Some(())
     }
 
@@ -367,12 +368,13 @@ impl<'s> Edits<'s> {
             return;
         }
         let old = String::from_utf8_lossy(&self.source.base[range.clone()]).into_owned();
-        self.replaced.push(Replaced { place, old, new: new.to_owned() });
+        let (old, new) = (Zeroizing::new(old), Zeroizing::new(new.to_owned()));
+        self.replaced.push(Replaced { place, old, new });
     }
 
     /// The text with its edits, and what was replaced.
-    pub(super) fn apply(self) -> (Vec<u8>, Vec<Replaced>) {
-        (apply(self.source.base, self.list), self.replaced)
+    pub(super) fn apply(self) -> (Zeroizing<Vec<u8>>, Vec<Replaced>) {
+        (self.list.apply(self.source.base), self.replaced)
     }
 }
 

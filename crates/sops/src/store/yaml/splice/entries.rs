@@ -34,7 +34,7 @@ impl Edits<'_> {
                 return None;
             }
             if node.style != Style::Flow {
-                self.list.push((start..end, b"{}".to_vec()));
+                self.list.put(start..end, b"{}".to_vec());
                 return Some(start..end);
             }
         }
@@ -71,7 +71,7 @@ impl Edits<'_> {
             if !no_others {
                 return None;
             }
-            self.list.push((start..end, b"[]".to_vec()));
+            self.list.put(start..end, b"[]".to_vec());
             return Some(start..end);
         }
         let next = match items.get(gone.end) {
@@ -83,7 +83,7 @@ impl Edits<'_> {
     }
 
     pub(super) fn cut(&mut self, range: Range<usize>) -> Option<Range<usize>> {
-        self.list.push((range.clone(), Vec::new()));
+        self.list.put(range.clone(), Vec::new());
         Some(range)
     }
 
@@ -150,12 +150,12 @@ impl Edits<'_> {
         let newline = self.manner.newline;
         let Some(end) = end.filter(|_| before.is_some()) else {
             let text = format!("{}{newline}{}", text.trim_start_matches(' '), " ".repeat(column));
-            self.list.push((first..first, text.into_bytes()));
+            self.list.put(first..first, text);
             return Some(());
         };
         let at = line_end(self.source.base, end);
         let blank = if self.how.layout.has_blank_line() && column == 0 { newline } else { "" };
-        self.list.push((at..at, format!("{blank}{newline}{text}").into_bytes()));
+        self.list.put(at..at, format!("{blank}{newline}{text}"));
         Some(())
     }
 
@@ -169,13 +169,13 @@ impl Edits<'_> {
     ) -> Option<()> {
         if let Some(before) = before {
             let at = content_end(self.source.base, before);
-            self.list.push((at..at, format!(", {text}").into_bytes()));
+            self.list.put(at..at, format!(", {text}"));
             return Some(());
         }
         let open = self.source.base[node.start.offset..].iter().position(|&byte| byte == bracket)?;
         let at = node.start.offset + open + 1;
         let text = if has_others { format!("{text}, ") } else { text.to_owned() };
-        self.list.push((at..at, text.into_bytes()));
+        self.list.put(at..at, text);
         Some(())
     }
 

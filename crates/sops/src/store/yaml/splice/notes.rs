@@ -6,14 +6,14 @@ use crate::cipher;
 use crate::store::over::places::{after_break, line_end, line_start};
 use crate::store::yaml::splice::edits::Edits;
 use crate::store::yaml::splice::source::Source;
-use crate::tree::{Branch, Comment, Entry, Key, Value};
+use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
 /// A comment of the text.
 pub(super) struct Note {
     pub(super) place: Range<usize>,
     /// It is an item of its list.
     pub(super) is_item: bool,
-    pub(super) words: Vec<u8>,
+    pub(super) words: Text,
 }
 
 /// Is this a comment, perhaps one that was encrypted into an item?
@@ -31,7 +31,7 @@ impl Edits<'_> {
     }
 
     pub(super) fn note_of(&self, comment: &Comment) -> Option<Note> {
-        let words = self.source.words(comment)?.to_vec();
+        let words = Text::new(self.source.words(comment)?);
         Some(Note { place: self.place(comment)?, is_item: false, words })
     }
 
@@ -70,18 +70,18 @@ impl Edits<'_> {
                 continue;
             }
             let (text, is_item) = match new.next()? {
-                Value::Comment(comment) => (comment.text.as_bytes().to_vec(), false),
-                Value::Str(text) => (text.as_bytes().to_vec(), true),
+                Value::Comment(comment) => (&comment.text, false),
+                Value::Str(text) => (&*text, true),
                 _ => return None,
             };
-            if note.words == text && note.is_item == is_item {
+            if note.words == *text && note.is_item == is_item {
                 continue;
             }
-            if text.contains(&b'\n') || text.contains(&b'\r') {
+            if text.as_bytes().iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
                 return None;
             }
             let mark: &[u8] = if is_item { b"- " } else { b"#" };
-            self.list.push((note.place.clone(), [mark, &text].concat()));
+            self.list.put(note.place.clone(), [mark, text.as_bytes()].concat());
         }
         Some(())
     }
@@ -95,7 +95,7 @@ impl Edits<'_> {
         });
         let mut next = wanted.next();
         for note in old {
-            if next == Some(&note.words) {
+            if next == Some(note.words.as_bytes()) {
                 next = wanted.next();
                 continue;
             }
@@ -107,7 +107,7 @@ impl Edits<'_> {
                 Some(at) => first + at + 1..note.place.end,
                 None => first..after_break(base, line_end(base, note.place.end)),
             };
-            self.list.push((range, Vec::new()));
+            self.list.put(range, Vec::new());
         }
         next.is_none().then_some(())
     }
