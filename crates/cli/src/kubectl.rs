@@ -24,7 +24,8 @@ impl<T: Into<String>> From<T> for Failed {
 
 /// Runs `kubectl ARGS`.
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
-    let words: Vec<String> = args.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> =
+        verb_first(args).into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let asks_help = words.iter().any(|word| matches!(*word, "-h" | "--help"));
     let result = match words.as_slice() {
@@ -45,6 +46,26 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Moves the flags that kubectl takes before its verb, as in `kubectl -n default create …`, behind everything else.
+pub(crate) fn verb_first(mut args: Vec<OsString>) -> Vec<OsString> {
+    const LONG: [&str; 3] = ["--namespace", "--kubeconfig", "--context"];
+    let mut flags = 0;
+    while let Some(word) = args.get(flags).and_then(|word| word.to_str()) {
+        let is_whole = word.strip_prefix("-n").is_some_and(|name| !name.is_empty())
+            || word.split_once('=').is_some_and(|(name, _)| LONG.contains(&name));
+        flags += match word {
+            _ if is_whole => 1,
+            "-n" => 2,
+            _ if LONG.contains(&word) => 2,
+            _ => break,
+        };
+    }
+    if flags < args.len() {
+        args.rotate_left(flags);
+    }
+    args
 }
 
 /// A kind of Secret with its own sources.

@@ -12,7 +12,8 @@ use crate::output;
 use crate::{flux, keys, kubectl, kustomize, manifests, render, run, sops, up};
 
 /// Runs `sealfast ARGS`.
-pub(crate) fn start(mut args: Vec<OsString>) -> ExitCode {
+pub(crate) fn start(args: Vec<OsString>) -> ExitCode {
+    let mut args = kubectl::verb_first(args);
     let verb = args.first().and_then(|verb| verb.to_str()).unwrap_or_default().to_owned();
     match verb.as_str() {
         "sops" => sops::run(args.split_off(1), sops::Presentation::AsSops),
