@@ -208,6 +208,20 @@ pub enum Error {
         /// Which component and why.
         message: String,
     },
+    /// An index that leads into a mapping.
+    #[error("index {step} used on a mapping")]
+    NoList {
+        /// The index.
+        step: String,
+    },
+    /// A step of a path that is neither a quoted key nor an index.
+    #[error("component {text} is neither a quoted key nor an index")]
+    Index {
+        /// The step.
+        text: String,
+        /// Whether it is a number, but larger than any index.
+        is_too_large: bool,
+    },
     /// The `.sops.yaml` is wrong.
     #[error("{message}")]
     Rules {

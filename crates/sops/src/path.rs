@@ -28,25 +28,36 @@ impl fmt::Display for Step {
 /// Reads `["key"]`, `['key']` and `[0]` in a row.
 ///
 /// # Errors
-/// [`Error::Path`] when a piece does not end with `]` or holds neither a quoted key nor an index. Keys that contain
-/// `[` cannot be written.
+/// [`Error::Path`] when a piece does not end with `]`, and [`Error::Index`] when it holds neither a quoted key nor an
+/// index. Keys that contain `[` cannot be written.
 pub fn parse(text: &str) -> Result<Vec<Step>, Error> {
-    let refuse = |message: String| Err(Error::Path { message });
     let mut steps = Vec::new();
     for piece in text.split('[').filter(|piece| !piece.is_empty()) {
-        let Some(inner) = piece.trim_end().strip_suffix(']') else {
-            return refuse(format!("component {piece} doesn't end with ]"));
+        let Some(inner) = piece.strip_suffix(']') else {
+            return Err(Error::Path { message: format!("component {piece} doesn't end with ]") });
         };
-        let quoted = |quote| inner.strip_prefix(quote).and_then(|inner| inner.strip_suffix(quote));
-        if let Some(key) = quoted('"').or_else(|| quoted('\'')) {
-            steps.push(Step::Key(key.to_owned()));
-        } else if let Ok(index) = inner.parse() {
-            steps.push(Step::Index(index));
-        } else {
-            return refuse(format!("component {inner} is neither a quoted key nor an index"));
-        }
+        steps.push(match inner.strip_prefix(['"', '\'']) {
+            Some(key) => Step::Key(without_last(key)?.to_owned()),
+            None => Step::Index(index(inner)?),
+        });
     }
     Ok(steps)
+}
+
+/// The last character is taken for the quote that closes a key, whatever it is.
+fn without_last(key: &str) -> Result<&str, Error> {
+    let mut characters = key.chars();
+    match characters.next_back() {
+        Some(_) => Ok(characters.as_str()),
+        None => Err(Error::Path { message: "a key has no closing quote".to_owned() }),
+    }
+}
+
+fn index(text: &str) -> Result<usize, Error> {
+    text.parse().map_err(|wrong: std::num::ParseIntError| {
+        let is_too_large = *wrong.kind() == std::num::IntErrorKind::PosOverflow;
+        Error::Index { text: text.to_owned(), is_too_large }
+    })
 }
 
 /// Whether a change changed anything.
@@ -111,7 +122,7 @@ impl<'t> Found<'t> {
 /// Sets a value; steps that are missing are made, a scalar in the way is replaced, an index behind the end appends.
 ///
 /// # Errors
-/// [`Error::Path`] for an empty path, a key step into a list, or an index step into a mapping.
+/// [`Error::Path`] for an empty path or a key step into a list, [`Error::NoList`] for an index step into a mapping.
 pub fn set(branch: &mut Branch, path: &[Step], value: Value) -> Result<Change, Error> {
     let Some((first, rest)) = path.split_first() else {
         return Err(Error::Path { message: "the path is empty".to_owned() });
@@ -121,7 +132,7 @@ pub fn set(branch: &mut Branch, path: &[Step], value: Value) -> Result<Change, E
 
 fn set_in_branch(branch: &mut Branch, first: &Step, rest: &[Step], value: Value) -> Result<Change, Error> {
     let Step::Key(key) = first else {
-        return Err(Error::Path { message: format!("index {first} used on a mapping") });
+        return Err(Error::NoList { step: first.to_string() });
     };
     if let Some(found) = branch.get_mut(key) {
         return set_value(found, rest, value);
@@ -226,6 +237,8 @@ mod tests {
             [Step::Key("a.b".into()), Step::Key("c".into()), Step::Index(0)]
         );
         assert!(parse("[\"a").is_err() && parse("str").is_err() && parse("[x]").is_err());
+        assert!(parse("[\"a\"] [\"b\"]").is_err() && parse("[\"]").is_err() && parse("[]").is_err());
+        assert_eq!(path("[\"b\"]]"), [Step::Key("b\"".into())]);
     }
 
     #[test]

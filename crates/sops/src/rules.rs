@@ -49,6 +49,8 @@ pub struct DestinationRule {
     pub path_regex: String,
     /// Where files go; none when the rule names no place.
     pub destination: Option<Destination>,
+    /// Whether it names several destinations, which is told to those alone who need it.
+    is_ambiguous: bool,
     /// Keys and selector for what is published.
     pub recreation_rule: CreationRule,
     /// True when the file extension is left out of the name.
@@ -152,6 +154,13 @@ impl Config {
         let rule = self.destination_rules.iter().find(matches).ok_or_else(|| {
             refuse("error loading config: no matching destination found in config".to_owned())
         })?;
+        if rule.is_ambiguous {
+            return Err(refuse(
+                "error loading config: more than one destinations were found in a single destination rule, you can \
+                 only use one per rule"
+                    .to_owned(),
+            ));
+        }
         rule.recreation_rule.checked()?;
         Ok(rule)
     }
@@ -312,12 +321,7 @@ impl DestinationRule {
     fn read(fields: Fields<'_>) -> Result<Self, Error> {
         let (s3, gcs, vault) =
             (fields.text("s3_bucket")?, fields.text("gcs_bucket")?, fields.text("vault_path")?);
-        if [&s3, &gcs, &vault].into_iter().filter(|place| !place.is_empty()).count() > 1 {
-            return Err(refuse(
-                "more than one destinations were found in a single destination rule, you can only use one per rule"
-                    .to_owned(),
-            ));
-        }
+        let is_ambiguous = [&s3, &gcs, &vault].into_iter().filter(|place| !place.is_empty()).count() > 1;
         let destination = if !s3.is_empty() {
             Some(Destination::S3 { bucket: s3, prefix: fields.text("s3_prefix")? })
         } else if !gcs.is_empty() {
@@ -340,6 +344,7 @@ impl DestinationRule {
         Ok(Self {
             path_regex: fields.text("path_regex")?,
             destination,
+            is_ambiguous,
             recreation_rule,
             omit_extensions: fields.flag("omit_extensions")?,
         })

@@ -209,7 +209,7 @@ pub fn example(format: Format) -> Vec<Branch> {
         }
         Format::Ini => {
             let mut section = Branch::new();
-            section.push_comment(Comment::line(" This is an example file."));
+            section.push_comment(Comment::line("This is an example file."));
             section.push("hello", WELCOME);
             section.push("example_key", "example_value");
             branch.push("Welcome!", section);
