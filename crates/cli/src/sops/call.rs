@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use sealfast_sops::store::Format;
 
 use crate::output;
-use crate::sops::flags::{Given, truth};
+use crate::sops::flags::{self, Given, truth};
 use crate::sops::stop::Stop;
-use crate::sops::table::{self, COMMON, Command, TOP};
+use crate::sops::table::{self, Command, TOP};
 use crate::sops::{Presentation, help, legacy};
 
 /// How a command ends when nothing went wrong.
@@ -20,9 +20,12 @@ pub(super) enum Done {
     Code(u8),
 }
 
+/// What a command does.
+pub(super) type Run = fn(&Call) -> Result<Done, Stop>;
+
 /// What a command line asks for.
 enum Action {
-    Run(fn(&Call) -> Result<Done, Stop>),
+    Run(Run),
     Help(&'static Command),
 }
 
@@ -36,51 +39,50 @@ pub(super) struct Call {
 
 impl Call {
     /// Reads the command line of `sops`: global flags, then a command with its flags, or a file.
-    pub(super) fn as_sops(args: Vec<String>) -> Result<Self, Stop> {
-        let presentation = Presentation::AsSops;
+    pub(super) fn as_sops(mut args: Vec<String>) -> Result<Self, Stop> {
         if args.last().is_some_and(|arg| arg == help::COMPLETE) {
-            let global = Given::of_words(args);
-            return Ok(Self {
-                presentation,
-                action: Action::Run(help::complete),
-                own: Given::default(),
-                global,
-            });
+            args.pop();
+            return Ok(Self::before_commands(help::complete, Given::of_words(args)));
         }
-        let mut global = Given::leading(TOP, args)?;
-        if given(&global, "help") || global.words.first().is_some_and(|word| word == "help" || word == "h") {
-            return Ok(Self {
-                presentation,
-                action: Action::Run(help::print_top),
-                own: Given::default(),
-                global,
-            });
+        let global =
+            Given::leading(TOP, args).map_err(|stop| stop.with_help("Incorrect Usage.", &help::top()))?;
+        if given(&global, "help") {
+            return Ok(Self::before_commands(help::print_top, global));
         }
         if given(&global, "version") {
-            return Ok(Self {
-                presentation,
-                action: Action::Run(help::print_version),
-                own: Given::default(),
-                global,
-            });
+            return Ok(Self::before_commands(help::print_version, global));
         }
-        let verb = global.words.first().map(String::as_str).unwrap_or_default();
-        if verb == "completion" {
-            return Ok(Self {
-                presentation,
-                action: Action::Run(help::print_completion),
-                own: Given::default(),
-                global,
-            });
+        match global.words.first().map(String::as_str).unwrap_or_default() {
+            "help" | "h" => Ok(Self::before_commands(help::print_topic, global)),
+            "completion" => Ok(Self::before_commands(help::print_completion, global)),
+            verb => match table::command(verb) {
+                Some(command) => Self::of_command(command, global),
+                None => Ok(Self { own: global.clone(), ..Self::before_commands(legacy::run, global) }),
+            },
         }
-        let Some(command) = table::command(verb) else {
-            return Ok(Self { presentation, action: Action::Run(legacy::run), own: global.clone(), global });
-        };
-        let mut words = std::mem::take(&mut global.words).into_iter().skip(1).collect::<Vec<_>>();
-        let action = (command.name == "groups" && !words.is_empty()).then(|| words.remove(0));
-        let mut own = Given::leading(command.flags, words)?;
+    }
+
+    /// Reads what stands behind a command of `sops`.
+    fn of_command(command: &'static Command, mut global: Given) -> Result<Self, Stop> {
+        let presentation = Presentation::AsSops;
+        let mut words = global.words.split_off(1);
+        let mut action = None;
+        if command.name == "groups" {
+            match words.first().map(String::as_str).unwrap_or_default() {
+                "add" | "delete" => action = Some(words.remove(0)),
+                _ => return help::of_groups(&words).map(|run| Self::before_commands(run, global)),
+            }
+        }
+        let mut own = Given::leading(command.flags, flags::flags_first(command.flags, words))
+            .map_err(|stop| stop.with_help("Incorrect Usage:", &help::as_sops(command)))?;
         own.words.splice(0..0, action);
         Ok(Self { presentation, action: action_of(command, &own), own, global })
+    }
+
+    /// Something that is done before any command is looked at.
+    fn before_commands(run: Run, global: Given) -> Self {
+        let presentation = Presentation::AsSops;
+        Self { presentation, action: Action::Run(run), own: Given::default(), global }
     }
 
     /// Reads our own command line: a command, then flags and words in any order.
@@ -90,7 +92,7 @@ impl Call {
         let Some(command) = table::command(&verb) else {
             return Err(Stop::new(format!("the command `{verb}` is not part of this version")));
         };
-        let flags: Vec<_> = command.flags.iter().chain(command.own).copied().chain([COMMON]).collect();
+        let flags: Vec<_> = command.flags.iter().chain(command.own).chain(table::COMMON).copied().collect();
         let own = Given::anywhere(&flags, args.collect())
             .map_err(|stop| stop.hint(format!("see `sealfast {verb} --help`")))?;
         Ok(Self {
@@ -128,29 +130,36 @@ impl Call {
         &self.global.words
     }
 
-    /// Flags a command does not have are looked up before it.
-    fn of(&self, name: &str) -> &Given {
-        if self.own.knows(name) { &self.own } else { &self.global }
+    /// The flags among which one is looked up; a few stand before a command.
+    fn of(&self, name: &str) -> Option<&Given> {
+        if self.own.knows(name) {
+            return Some(&self.own);
+        }
+        table::stands_before_commands(name).then_some(&self.global)
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.of(name)?.text(name)
     }
 
     /// A flag's text; empty when it was not given.
     pub(super) fn text(&self, name: &str) -> &str {
-        self.of(name).text(name).unwrap_or_default()
+        self.value(name).unwrap_or_default()
     }
 
     /// A switch.
     pub(super) fn is_set(&self, name: &str) -> bool {
-        self.of(name).text(name).and_then(truth).unwrap_or_default()
+        self.value(name).and_then(truth).unwrap_or_default()
     }
 
     /// A whole number, when it was given.
     pub(super) fn number(&self, name: &str) -> Option<i32> {
-        self.of(name).text(name).and_then(|text| text.parse().ok())
+        self.value(name).and_then(|text| text.parse().ok())
     }
 
     /// A repeated flag.
     pub(super) fn list(&self, name: &str) -> &[String] {
-        self.of(name).list(name)
+        self.of(name).map_or(&[], |given| given.list(name))
     }
 
     /// The format that is asked for, else the one of a file name.

@@ -4,6 +4,7 @@
 //! comes to its clean-up.
 
 use std::io::{Error, ErrorKind};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
 
 use tokio::runtime::{Builder, Runtime};
@@ -79,3 +80,31 @@ impl Drop for Watch {
         }
     }
 }
+
+/// How a program ended, in the words of `sops`.
+pub(super) fn told(status: ExitStatus) -> String {
+    let Some(signal) = status.signal() else {
+        return format!("exit status {}", status.code().unwrap_or(1));
+    };
+    let dumped = if status.core_dumped() { " (core dumped)" } else { "" };
+    let name = SIGNALS.iter().find(|(number, _)| *number == signal).map(|(_, name)| *name);
+    format!("signal: {}{dumped}", name.map_or_else(|| format!("signal {signal}"), str::to_owned))
+}
+
+const SIGNALS: [(i32, &str); 15] = [
+    (1, "hangup"),
+    (2, "interrupt"),
+    (3, "quit"),
+    (4, "illegal instruction"),
+    (5, "trace/breakpoint trap"),
+    (6, "aborted"),
+    (7, "bus error"),
+    (8, "floating point exception"),
+    (9, "killed"),
+    (10, "user defined signal 1"),
+    (11, "segmentation fault"),
+    (12, "user defined signal 2"),
+    (13, "broken pipe"),
+    (14, "alarm clock"),
+    (15, "terminated"),
+];

@@ -9,18 +9,19 @@ use std::process::Command;
 
 use sealfast_sops::cipher::{DataKey, Nonces};
 use sealfast_sops::document::{Encrypted, Original, Plain, SecretBytes};
+use sealfast_sops::error::Error;
 use sealfast_sops::metadata::{FORMAT_VERSION, Metadata};
 use sealfast_sops::store;
 use zeroize::Zeroizing;
 
 use crate::env;
 use crate::sops::call::{Call, Done};
-use crate::sops::child::{Ended, Watch};
+use crate::sops::child::{self, Ended, Watch};
 use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::encrypt::{Source, warn_about_words};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{files, log};
+use crate::sops::{files, keyring, log, update_keys};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
@@ -80,41 +81,46 @@ struct Session {
 impl Session {
     /// Opens the editor until what it leaves can be encrypted.
     fn edit(&mut self, call: &Call, path: &Path) -> Result<(), Stop> {
-        let unwritable = |what: &str, wrong: std::io::Error| {
-            Stop::new(format!("Could not {what}: {wrong}")).code(Code::CouldNotWriteOutput)
-        };
-        let shows_keys = call.is_set("show-master-keys");
-        let before = self.render(shows_keys)?;
-        let mut watch = Watch::new().map_err(|wrong| unwritable("watch for signals", wrong))?;
+        let before = self.render(call.is_set("show-master-keys"))?;
+        let mut watch = Watch::new().map_err(|wrong| unwritable("watch for signals", &wrong))?;
         let dir = tempfile::Builder::new()
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
             .tempdir()
-            .map_err(|wrong| unwritable("create temporary directory", wrong))?;
+            .map_err(|wrong| unwritable("create temporary directory", &wrong))?;
         let file = dir.path().join(path.file_name().unwrap_or("file".as_ref()));
-        let mut options = std::fs::OpenOptions::new();
-        options
+        std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&file)
             .and_then(|mut open| open.write_all(before.expose()))
-            .map_err(|wrong| unwritable("create temporary file", wrong))?;
-        let ended = loop {
-            let after = edited(&mut watch, &file)?;
+            .map_err(|wrong| unwritable("create temporary file", &wrong))?;
+        let ended = self.edit_until_right(call, &mut watch, &file, &before);
+        dir.close().map_err(|wrong| unwritable("remove temporary directory", &wrong))?;
+        ended
+    }
+
+    fn edit_until_right(
+        &mut self,
+        call: &Call,
+        watch: &mut Watch,
+        file: &Path,
+        before: &SecretBytes,
+    ) -> Result<(), Stop> {
+        loop {
+            let after = edited(watch, file)?;
             if after.as_slice() == before.expose() {
-                break Err(Stop::new("File has not changed, exiting.").code(Code::NotModified));
+                return Err(Stop::new("File has not changed, exiting.").code(Code::NotModified));
             }
-            match self.take(&after, shows_keys) {
+            match self.take(call, &after) {
                 Ok(()) => {
                     self.text = SecretBytes::new(after.to_vec());
-                    break Ok(());
+                    return Ok(());
                 }
-                Err(Refusal::Final(stop)) => break Err(stop),
-                Err(Refusal::Mendable(message)) => ask_again(&mut watch, call, &message)?,
+                Err(Refusal::Final(stop)) => return Err(stop),
+                Err(Refusal::Mendable { what, why }) => ask_again(watch, call, what, why.as_deref())?,
             }
-        };
-        dir.close().map_err(|wrong| unwritable("remove temporary directory", wrong))?;
-        ended
+        }
     }
 
     fn render(&self, shows_keys: bool) -> Result<SecretBytes, Stop> {
@@ -126,23 +132,11 @@ impl Session {
             .map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))
     }
 
-    fn take(&mut self, edited: &[u8], shows_keys: bool) -> Result<(), Refusal> {
-        if shows_keys {
-            let document = Encrypted::load(edited, self.shape.input)
-                .map_err(|wrong| Refusal::Mendable(format!("SOPS metadata is invalid: {wrong}")))?;
-            self.metadata = document.metadata().clone();
-            self.plain = Plain::from_branches(document.branches().to_vec());
+    fn take(&mut self, call: &Call, edited: &[u8]) -> Result<(), Refusal> {
+        if call.is_set("show-master-keys") {
+            self.take_with_keys(call, edited)?;
         } else {
-            let plain = Plain::load(edited, self.shape.input).map_err(|wrong| {
-                Refusal::Mendable(format!("Could not load tree, probably due to invalid syntax: {wrong}"))
-            })?;
-            plain
-                .check_unencrypted(self.shape.output)
-                .map_err(|wrong| Refusal::Mendable(format!("Tree not valid for encryption: {wrong}")))?;
-            if plain.is_empty() {
-                return Err(Refusal::Mendable("Tree not valid for encryption: the file is empty".to_owned()));
-            }
-            self.plain = plain;
+            self.take_plain(call, edited)?;
         }
         let (ours, theirs) = (crypt::numbers(FORMAT_VERSION), crypt::numbers(&self.metadata.version));
         if theirs.is_none() {
@@ -155,10 +149,50 @@ impl Session {
         if ours > theirs {
             FORMAT_VERSION.clone_into(&mut self.metadata.version);
         }
-        if self.metadata.master_keys().next().is_none() {
-            let message = "No master keys were provided, so sops can't encrypt the file.";
-            return Err(Refusal::Mendable(message.to_owned()));
+        Ok(())
+    }
+
+    fn take_plain(&mut self, call: &Call, edited: &[u8]) -> Result<(), Refusal> {
+        let why = |wrong: &Error| Stop::of(wrong, "").message(call.presentation);
+        let plain = Plain::load(edited, self.shape.input).map_err(|wrong| Refusal::Mendable {
+            what: "Could not load tree, probably due to invalid syntax.",
+            why: Some(why(&wrong)),
+        })?;
+        let invalid = |why| Refusal::Mendable { what: "Tree not valid for encryption.", why: Some(why) };
+        if plain.is_empty() {
+            let why = "File cannot be completely empty, it must contain at least one document";
+            return Err(invalid(why.to_owned()));
         }
+        plain.check_unencrypted(self.shape.output).map_err(|wrong| invalid(why(&wrong)))?;
+        self.plain = plain;
+        Ok(())
+    }
+
+    /// Keys that were added or changed get the data key; an entry that names no key is a mistake.
+    fn take_with_keys(&mut self, call: &Call, edited: &[u8]) -> Result<(), Refusal> {
+        let invalid = |why: String| Refusal::Mendable { what: "SOPS metadata is invalid.", why: Some(why) };
+        let document = Encrypted::load(edited, self.shape.input)
+            .map_err(|wrong| invalid(Stop::of(&wrong, "").message(call.presentation)))?;
+        let mut metadata = document.metadata().clone();
+        if metadata.master_keys().next().is_none() {
+            let what = "No master keys were provided, so sops can't encrypt the file.";
+            return Err(Refusal::Mendable { what, why: None });
+        }
+        let wanted = metadata.key_groups.clone();
+        wanted
+            .iter()
+            .try_for_each(|group| keyring::check(&group.keys))
+            .map_err(|stop| invalid(stop.message(call.presentation)))?;
+        let threshold = metadata.shamir_threshold;
+        metadata.key_groups.clone_from(&self.metadata.key_groups);
+        if update_keys::differ(&self.metadata.key_groups, &wanted)
+            || threshold != self.metadata.shamir_threshold
+        {
+            update_keys::rewrap(call, &mut metadata, &self.key, wanted, threshold)
+                .map_err(|stop| invalid(stop.message(call.presentation)))?;
+        }
+        self.metadata = metadata;
+        self.plain = Plain::from_branches(document.branches().to_vec());
         Ok(())
     }
 }
@@ -166,25 +200,45 @@ impl Session {
 /// Why the edited file is not taken.
 enum Refusal {
     /// The person can mend it in the editor.
-    Mendable(String),
+    Mendable {
+        what: &'static str,
+        why: Option<String>,
+    },
     Final(Stop),
+}
+
+fn unwritable(what: &str, wrong: &std::io::Error) -> Stop {
+    Stop::new(format!("Could not {what}: {}", files::reason(wrong))).code(Code::CouldNotWriteOutput)
 }
 
 /// Runs the editor and reads what it leaves.
 fn edited(watch: &mut Watch, file: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
-    let failed = |reason: String| Stop::new(format!("Could not run editor: {reason}")).code(Code::Editor);
-    let mut words = editor().map_err(failed)?.into_iter();
-    let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words).arg(file);
-    match watch.run(command).map_err(|wrong| failed(wrong.to_string()))? {
+    let failed = |reason: String| {
+        Stop::new(format!("Could not run editor: {reason}"))
+            .code(Code::Editor)
+            .hint("set SOPS_EDITOR or EDITOR to a program that waits until the file is closed")
+    };
+    let words = editor().map_err(failed)?;
+    let (program, arguments) = words.split_first().ok_or_else(|| failed("no program is named".to_owned()))?;
+    let mut command = Command::new(program);
+    command.args(arguments).arg(file);
+    match watch.run(command).map_err(|wrong| failed(unstartable(program, &wrong)))? {
         Ended::Interrupted => Err(Stop::new("User canceled operation")),
         Ended::With(status) if status.success() => std::fs::read(file).map(Zeroizing::new).map_err(|wrong| {
-            Stop::new(format!("Could not read edited file: {wrong}")).code(Code::CouldNotReadInput)
+            let reason = files::reason(&wrong);
+            Stop::new(format!("Could not hash file: open {}: {reason}", file.display()))
+                .code(Code::CouldNotReadInput)
         }),
-        Ended::With(status) => Err(failed(match status.code() {
-            Some(code) => format!("exit status {code}"),
-            None => status.to_string(),
-        })),
+        Ended::With(status) => Err(failed(child::told(status))),
+    }
+}
+
+/// Why a program does not start, in the words of `sops`.
+fn unstartable(program: &str, wrong: &std::io::Error) -> String {
+    if wrong.kind() == std::io::ErrorKind::NotFound && !program.contains('/') {
+        format!("exec: \"{program}\": executable file not found in $PATH")
+    } else {
+        format!("fork/exec {program}: {}", files::reason(wrong))
     }
 }
 
@@ -192,9 +246,7 @@ fn edited(watch: &mut Watch, file: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
 fn editor() -> Result<Vec<String>, String> {
     for variable in [env::SOPS_EDITOR, env::EDITOR] {
         if let Some(line) = variable.text() {
-            let words = shell_words::split(&line)
-                .map_err(|wrong| format!("invalid ${}: {wrong}", variable.name()))?;
-            return Ok(words);
+            return shell_words::split(&line).map_err(|_| format!("invalid ${}: {line}", variable.name()));
         }
     }
     let paths = env::PATH.path().unwrap_or_default();
@@ -208,11 +260,13 @@ fn editor() -> Result<Vec<String>, String> {
         .ok_or_else(|| "no editor available: set SOPS_EDITOR or EDITOR".to_owned())
 }
 
-fn ask_again(watch: &mut Watch, call: &Call, message: &str) -> Result<(), Stop> {
-    log::error(
-        call.presentation,
-        &format!("{message}. Press enter to return to the editor, or Ctrl+C to exit."),
-    );
+fn ask_again(watch: &mut Watch, call: &Call, what: &str, why: Option<&str>) -> Result<(), Stop> {
+    let message = format!("{what} Press enter to return to the editor, or Ctrl+C to exit.");
+    match why {
+        Some(why) if call.is_native() => log::error(call.presentation, &format!("{why}\n{message}")),
+        Some(why) => log::error_because(call.presentation, &message, why),
+        None => log::error(call.presentation, &message),
+    }
     // At the end of standard input nobody is there who could mend it.
     match watch.line() {
         Ok(Ended::With(())) => Ok(()),

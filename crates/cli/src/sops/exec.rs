@@ -12,7 +12,7 @@ use sealfast_sops::store::text_of;
 use sealfast_sops::tree::{Branch, Key};
 
 use crate::sops::call::{Call, Done};
-use crate::sops::child::{Ended, Watch};
+use crate::sops::child::{self, Ended, Watch};
 use crate::sops::crypt::{self, Noting};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
@@ -35,9 +35,12 @@ pub(super) fn run_env(call: &Call) -> Result<Done, Stop> {
     }
     let encrypted = files::read(Path::new(file))?;
     let opened = crypt::open(call, Path::new(file), &encrypted, format, Noting::Nothing)?;
-    let mut command = shell(call, line)?;
+    let mut command = shell(line);
     if call.is_set("pristine") {
         command.env_clear();
+    }
+    if let Some(account) = account_of(call)? {
+        account.runs(&mut command);
     }
     if let Some(branch) = opened.plain.branches().first() {
         fill(&mut command, branch)?;
@@ -48,43 +51,82 @@ pub(super) fn run_env(call: &Call) -> Result<Done, Stop> {
     if call.is_set("background") {
         return command.spawn().map(|_| Done::Quietly).map_err(unstartable);
     }
-    finish(command.status().map_err(unstartable)?)
+    finish(call, command.status().map_err(unstartable)?)
 }
 
 pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
     let (file, line) = words(call)?;
-    let layout = Settings::load(call)?.layout(call);
-    let (input, output) = (call.format("input-type", file), call.format("output-type", file));
-    let encrypted = files::read(Path::new(file))?;
-    let opened = crypt::open(call, Path::new(file), &encrypted, input, Noting::Nothing)?;
-    let plain = decrypt::render(opened.plain.emit(output, &layout), output)?;
+    let plain = whole_file(call, file)?;
+    let account = account_of(call)?;
     let name = match call.text("filename") {
         "" => None,
         name if is_local(name) => Some(name),
         _ => return Err(Stop::new("The provided filename is not a local path.")),
     };
-    let failed = |wrong: std::io::Error| Stop::new(format!("cannot hand out the decrypted file: {wrong}"));
-    let mut watch = Watch::new().map_err(failed)?;
+    let mut watch = Watch::new().map_err(unhandable)?;
     let dir = tempfile::Builder::new()
         .prefix(".sops")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .tempdir()
-        .map_err(failed)?;
-    if call.is_set("background") {
-        return in_background(call, dir, name, &plain, line).map_err(failed);
+        .map_err(unhandable)?;
+    let path = place(call, dir.path(), name, &plain)?;
+    let line = line.replace("{}", &path.to_string_lossy());
+    if let Some(account) = &account {
+        account.owns(dir.path()).and_then(|()| account.owns(&path)).map_err(unhandable)?;
     }
-    let path = if call.is_set("no-fifo") {
-        regular(dir.path(), name, &plain).map_err(failed)?
-    } else {
-        pipe(dir.path(), name.unwrap_or(DEFAULT_NAME), plain).map_err(failed)?
-    };
-    let command = shell(call, &line.replace("{}", &path.to_string_lossy()))?;
+    if call.is_set("background") {
+        return in_background(call, dir, &path, &plain, &line, account.as_ref()).map_err(unhandable);
+    }
+    if !call.is_set("no-fifo") {
+        fill_pipe(path, plain);
+    }
+    let mut command = shell(&line);
+    if let Some(account) = &account {
+        account.runs(&mut command);
+    }
     let ended = watch.run(command).map_err(unstartable)?;
-    dir.close().map_err(failed)?;
+    dir.close().map_err(unhandable)?;
     match ended {
-        Ended::With(status) => finish(status),
+        Ended::With(status) => finish(call, status),
         Ended::Interrupted => Err(Stop::new("interrupted")),
     }
+}
+
+/// The decrypted file.
+fn whole_file(call: &Call, file: &str) -> Result<SecretBytes, Stop> {
+    let layout = Settings::load(call)?.layout(call);
+    let (input, output) = (call.format("input-type", file), call.format("output-type", file));
+    let encrypted = files::read(Path::new(file))?;
+    let opened = crypt::open(call, Path::new(file), &encrypted, input, Noting::Nothing)?;
+    decrypt::render(opened.plain.emit(output, &layout), output)
+}
+
+/// Makes the file or the pipe that a command gets.
+fn place(call: &Call, dir: &Path, name: Option<&str>, plain: &SecretBytes) -> Result<PathBuf, Stop> {
+    if call.is_set("no-fifo") {
+        return regular(dir, name, plain).map_err(|wrong| {
+            let path = dir.join(name.unwrap_or(DEFAULT_NAME));
+            Stop::new(format!("open {}: {}", path.display(), files::reason(&wrong)))
+        });
+    }
+    let path = dir.join(name.unwrap_or(DEFAULT_NAME));
+    rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+        .map_err(|wrong| Stop::new(files::reason(&wrong.into())))?;
+    Ok(path)
+}
+
+/// Gives the plaintext to the first reader of a pipe; nothing reaches the disk.
+fn fill_pipe(path: PathBuf, plain: SecretBytes) {
+    std::thread::spawn(move || {
+        // Opening waits for the reader. When none comes the thread ends with the process.
+        if let Ok(mut pipe) = std::fs::OpenOptions::new().write(true).open(path) {
+            let _ = pipe.write_all(plain.expose());
+        }
+    });
+}
+
+fn unhandable(wrong: std::io::Error) -> Stop {
+    Stop::new(format!("cannot hand out the decrypted file: {}", files::reason(&wrong)))
 }
 
 /// Leaves a shell behind that runs the command and then removes the directory. With a pipe it holds the plaintext in a
@@ -92,9 +134,10 @@ pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
 fn in_background(
     call: &Call,
     dir: tempfile::TempDir,
-    name: Option<&str>,
+    path: &Path,
     plain: &SecretBytes,
     line: &str,
+    account: Option<&Account>,
 ) -> std::io::Result<Done> {
     log::warn(
         call.presentation,
@@ -103,18 +146,13 @@ fn in_background(
     const WITH_FILE: &str = r#"/bin/sh -c "$2"; rm -rf "$0""#;
     const WITH_PIPE: &str = r#"exec 3<&0; cat <&3 > "$1" 3<&- & exec 3<&-; /bin/sh -c "$2" < /dev/null; kill $! 2> /dev/null; rm -rf "$0""#;
     let has_pipe = !call.is_set("no-fifo");
-    let path = if has_pipe {
-        let path = dir.path().join(name.unwrap_or(DEFAULT_NAME));
-        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-        path
-    } else {
-        regular(dir.path(), name, plain)?
-    };
-    let mut command = Command::new("/bin/sh");
-    command.arg("-c").arg(if has_pipe { WITH_PIPE } else { WITH_FILE }).arg(dir.path()).arg(&path);
-    command.arg(line.replace("{}", &path.to_string_lossy())).process_group(0);
+    let mut command = shell(if has_pipe { WITH_PIPE } else { WITH_FILE });
+    command.arg(dir.path()).arg(path).arg(line).process_group(0);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command.stdin(if has_pipe { Stdio::piped() } else { Stdio::null() });
+    if let Some(account) = account {
+        account.runs(&mut command);
+    }
     let mut child = command.spawn()?;
     // From here on the shell cleans up.
     let _ = dir.keep();
@@ -134,7 +172,7 @@ fn words(call: &Call) -> Result<(&str, &str), Stop> {
 }
 
 fn unstartable(wrong: std::io::Error) -> Stop {
-    Stop::new(format!("cannot run /bin/sh: {wrong}"))
+    Stop::new(format!("cannot run /bin/sh: {}", files::reason(&wrong)))
 }
 
 /// Every key of the first document becomes a variable.
@@ -155,40 +193,75 @@ fn fill(command: &mut Command, branch: &Branch) -> Result<(), Stop> {
         if name.contains('=') {
             return Err(Stop::new(format!("cannot use keys with '=' in environment: {name}")));
         }
+        if value.contains(&0) || name.contains('\0') {
+            return Err(Stop::new("exec: environment variable contains NUL")
+                .hint(format!("{name} cannot be a variable; use exec-file")));
+        }
         command.env(name, std::ffi::OsStr::from_bytes(&value));
     }
     Ok(())
 }
 
-/// `/bin/sh -c LINE`, as another user when that is asked for.
-fn shell(call: &Call, line: &str) -> Result<Command, Stop> {
+/// `/bin/sh -c LINE`.
+fn shell(line: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(line);
-    let user = call.text("user");
-    if !user.is_empty() {
-        let [uid, gid, home] =
-            account(user).ok_or_else(|| Stop::new(format!("user: unknown user {user}")))?;
-        let number = |text: String| text.parse().map_err(|_| Stop::new(format!("user: unknown user {user}")));
-        command.uid(number(uid)?).gid(number(gid)?);
-        command.env("HOME", home).env("LOGNAME", user).env("USER", user);
+    command
+}
+
+/// The person whom a command is run as.
+struct Account {
+    name: String,
+    home: String,
+    uid: u32,
+    gid: u32,
+}
+
+impl Account {
+    /// Looks a person up.
+    fn find(wanted: &str) -> Option<Self> {
+        let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+        accounts.lines().find_map(|line| {
+            let fields: Vec<_> = line.split(':').collect();
+            let [name, _, uid, gid, _, home, ..] = fields[..] else { return None };
+            let (name, home) = (name.to_owned(), home.to_owned());
+            let account = Self { name, home, uid: uid.parse().ok()?, gid: gid.parse().ok()? };
+            (account.name == wanted).then_some(account)
+        })
     }
-    Ok(command)
+
+    fn runs(&self, command: &mut Command) {
+        command.uid(self.uid).gid(self.gid);
+        command.env("HOME", &self.home).env("LOGNAME", &self.name).env("USER", &self.name);
+    }
+
+    fn owns(&self, path: &Path) -> std::io::Result<()> {
+        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
+    }
 }
 
-/// Looks a user up: uid, gid and home.
-fn account(user: &str) -> Option<[String; 3]> {
-    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
-    accounts.lines().find_map(|line| {
-        let fields: Vec<_> = line.split(':').collect();
-        let [name, _, uid, gid, _, home, ..] = fields[..] else { return None };
-        (name == user).then(|| [uid, gid, home].map(str::to_owned))
-    })
+/// The person that `--user` names.
+fn account_of(call: &Call) -> Result<Option<Account>, Stop> {
+    match call.text("user") {
+        "" => Ok(None),
+        name => Account::find(name)
+            .map(Some)
+            .ok_or_else(|| Stop::new(format!("user: unknown user {name}")).logged_by("EXEC")),
+    }
 }
 
-/// The program's exit code is ours; a signal counts as a shell counts it.
-fn finish(status: ExitStatus) -> Result<Done, Stop> {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
-    Ok(Done::Code(u8::try_from(code).unwrap_or(1)))
+/// The program's exit code is ours, as `sops` with a line about it. There every signal is 255; in our own manner it
+/// counts as a shell counts it.
+fn finish(call: &Call, status: ExitStatus) -> Result<Done, Stop> {
+    if status.success() {
+        return Ok(Done::Quietly);
+    }
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    if call.is_native() {
+        let signal = status.signal().and_then(|signal| u8::try_from(128 + signal).ok());
+        return Ok(Done::Code(code.or(signal).unwrap_or(1)));
+    }
+    Err(Stop::new(child::told(status)).exit(code.unwrap_or(255)))
 }
 
 /// Neither absolute nor leading out of the directory.
@@ -215,19 +288,5 @@ fn regular(dir: &Path, name: Option<&str>, plain: &SecretBytes) -> std::io::Resu
     let path = dir.join(name);
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     file.write_all(plain.expose())?;
-    Ok(path)
-}
-
-/// A pipe that gives the plaintext to its first reader; nothing reaches the disk.
-fn pipe(dir: &Path, name: &str, plain: SecretBytes) -> std::io::Result<PathBuf> {
-    let path = dir.join(name);
-    rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-    let writer = path.clone();
-    std::thread::spawn(move || {
-        // Opening waits for the reader. When none comes the thread ends with the process.
-        if let Ok(mut pipe) = std::fs::OpenOptions::new().write(true).open(writer) {
-            let _ = pipe.write_all(plain.expose());
-        }
-    });
     Ok(path)
 }

@@ -1,5 +1,7 @@
 //! `filestatus`: is a file encrypted?
 
+use std::path::Path;
+
 use sealfast_sops::document::Encrypted;
 use sealfast_sops::error::Error;
 
@@ -12,14 +14,13 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         return Ok(done);
     }
     let Some(file) = call.words().first() else { return Err(Stop::no_file()) };
-    let path = files::absolute(file)?;
-    let bytes = files::read(&path).map_err(|stop| {
+    let bytes = files::read(Path::new(file)).map_err(|stop| {
         Stop::fatal(format!(
             "cannot check file status: cannot load encrypted file: {}",
             stop.message(call.presentation)
         ))
     })?;
-    let is_encrypted = match Encrypted::load(&bytes, call.format("input-type", &path.to_string_lossy())) {
+    let is_encrypted = match Encrypted::load(&bytes, call.format("input-type", file)) {
         Ok(document) => !document.metadata().version.is_empty() && !document.metadata().mac.is_empty(),
         Err(Error::NoMetadata) => false,
         Err(wrong) => {

@@ -96,6 +96,13 @@ pub(super) fn reason(wrong: &std::io::Error) -> String {
         std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-        _ => wrong.to_string(),
+        std::io::ErrorKind::AlreadyExists => "file exists".to_owned(),
+        _ => {
+            let told = wrong.to_string();
+            match told.split_once(" (os error ") {
+                Some((words, _)) => words.to_lowercase(),
+                None => told,
+            }
+        }
     }
 }

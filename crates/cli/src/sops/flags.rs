@@ -37,6 +37,8 @@ pub(super) struct Flag {
 pub(super) struct Given {
     values: BTreeMap<&'static str, Vec<String>>,
     known: Vec<&'static str>,
+    /// Flags as they were written.
+    names: Vec<String>,
     /// The words that are no flags.
     pub(super) words: Vec<String>,
 }
@@ -60,10 +62,25 @@ impl Given {
                 break;
             };
             let body = body.strip_prefix('-').unwrap_or(body);
+            if body.is_empty() || body.starts_with(['-', '=']) {
+                return Err(Stop::fatal(format!("bad flag syntax: {arg}")));
+            }
             given.take(flags, body, &mut args)?;
         }
         given.words.extend(args);
+        given.refuse_two_forms(flags)?;
         Ok(given)
+    }
+
+    /// Both names of one flag are a mistake, as `sops` has it.
+    fn refuse_two_forms(&self, flags: &[&'static [Flag]]) -> Result<(), Stop> {
+        let used = |name: &str| self.names.iter().any(|used| used == name);
+        match flags.iter().copied().flatten().find(|flag| used(flag.name) && used(flag.short)) {
+            Some(Flag { name, short, .. }) => {
+                Err(Stop::fatal(format!("Cannot use two forms of the same flag: {short} {name}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Reads flags wherever they stand.
@@ -146,20 +163,21 @@ impl Given {
     }
 
     fn put(&mut self, flag: &Flag, name: &str, value: String) -> Result<(), Stop> {
-        let refuse = |kind: &str| {
-            Stop::fatal(format!("invalid {kind}value \"{value}\" for flag -{name}: parse error"))
+        let refuse = |what: &str, whose: &str| {
+            Stop::fatal(format!("invalid {what} \"{value}\" for {whose}{name}: parse error"))
         };
         if flag.kind == Kind::Number && value.parse::<i32>().is_err() {
-            return Err(refuse(""));
+            return Err(refuse("value", "flag -"));
         }
         if flag.kind == Kind::Switch && truth(&value).is_none() {
-            return Err(refuse("boolean "));
+            return Err(refuse("boolean value", "-"));
         }
         let values = self.values.entry(flag.name).or_default();
         if flag.kind != Kind::List {
             values.clear();
         }
         values.push(value);
+        self.names.push(name.to_owned());
         Ok(())
     }
 
@@ -183,6 +201,36 @@ pub(super) fn truth(value: &str) -> Option<bool> {
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
         _ => None,
     }
+}
+
+/// Moves the flags of a command in front of its other words, as `sops` does: each with the word behind it, unless it has
+/// a `=` or that word is itself a flag of the command. What stands behind `--` stays there.
+pub(super) fn flags_first(flags: &[&'static [Flag]], args: Vec<String>) -> Vec<String> {
+    let (mut front, mut behind) = (Vec::new(), Vec::new());
+    let mut takes_next = false;
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        let is_flag = is_flag(flags, &arg);
+        if is_flag || takes_next {
+            takes_next = is_flag && !arg.contains('=');
+            front.push(arg);
+        } else if arg == "--" {
+            behind.insert(0, arg);
+            behind.extend(args);
+            break;
+        } else {
+            behind.push(arg);
+        }
+    }
+    front.extend(behind);
+    front
+}
+
+fn is_flag(flags: &[&'static [Flag]], arg: &str) -> bool {
+    let Some(body) = arg.strip_prefix('-') else { return false };
+    let body = body.strip_prefix('-').map_or(body, |long| long.strip_prefix('-').unwrap_or(long));
+    let name = body.split_once('=').map_or(body, |(name, _)| name);
+    find(flags, name).is_some()
 }
 
 fn find(flags: &[&'static [Flag]], name: &str) -> Option<&'static Flag> {

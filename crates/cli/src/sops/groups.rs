@@ -21,14 +21,11 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         }
         [action, ..] if action == "add" => Err(Stop::new("error: no positional arguments allowed")),
         [action, index] if action == "delete" => {
-            let number = index
-                .parse::<usize>()
-                .map_err(|wrong| Stop::fatal(format!("failed to parse [index] argument: {wrong}")))?;
+            let number = index.parse::<u32>().map_err(|_| unreadable(index))?;
             change(call, |metadata| {
-                if number >= metadata.key_groups.len() {
-                    return Err(Stop::fatal(format!("there is no key group {number}")));
-                }
-                metadata.key_groups.remove(number);
+                let at = usize::try_from(number).ok().filter(|at| *at < metadata.key_groups.len());
+                let at = at.ok_or_else(|| Stop::fatal(format!("there is no key group {number}")))?;
+                metadata.key_groups.remove(at);
                 Ok(())
             })
         }
@@ -39,14 +36,26 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     }
 }
 
+fn unreadable(index: &str) -> Stop {
+    let reason = if !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit()) {
+        "value out of range"
+    } else {
+        "invalid syntax"
+    };
+    Stop::fatal(format!("failed to parse [index] argument: strconv.ParseUint: parsing {index:?}: {reason}"))
+        .hint("groups are counted from 0")
+}
+
 /// Changes the groups and wraps the data key again.
 fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -> Result<Done, Stop> {
     let path = Path::new(call.text("file"));
     let settings = Settings::load(call)?;
     let format = call.format("input-type", call.text("file"));
     let encrypted = files::read(path)?;
-    let (mut document, original) = crypt::load(call, &encrypted, format)?;
-    let key = crypt::unlock(call, document.metadata())?;
+    let (mut document, original) =
+        crypt::load(call, &encrypted, format).map_err(|stop| stop.logged_by(log::COMMAND))?;
+    let key =
+        crypt::unlock(call, document.metadata()).map_err(|stop| in_short(call, stop, document.metadata()))?;
     let metadata = document.metadata_mut();
     change(metadata)?;
     if let Some(threshold) = call.number("shamir-secret-sharing-threshold").filter(|number| *number != 0) {
@@ -70,10 +79,23 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
     Ok(Done::Quietly)
 }
 
+/// As `sops`, these commands give no report about each key, and end as with any other error.
+fn in_short(call: &Call, stop: Stop, metadata: &Metadata) -> Stop {
+    if call.is_native() {
+        return stop;
+    }
+    let wanted = match metadata.shamir_threshold {
+        0 if metadata.key_groups.len() > 1 => metadata.key_groups.len(),
+        threshold => threshold,
+    };
+    let found = stop.message(call.presentation).lines().filter(|line| line.ends_with(": SUCCESS")).count();
+    Stop::fatal(format!("Error getting data key: {wanted} successful groups required, got {found}"))
+}
+
 /// The group that the flags describe; keys that do not parse are left out with a message.
 fn group(call: &Call) -> Result<KeyGroup, Stop> {
     let now = settings::now();
-    let context = settings::encryption_context(call)?;
+    let context = settings::lenient_context(call)?;
     let mut keys = Vec::new();
     let each = |flag: &str| call.list(flag).to_vec();
     each("pgp").iter().for_each(|text| keys.extend(MasterKey::pgp_list(text, now)));
@@ -83,10 +105,22 @@ fn group(call: &Call) -> Result<KeyGroup, Stop> {
     each("gcp-kms").iter().for_each(|text| keys.extend(MasterKey::gcp_kms_list(text, now)));
     let mut add = |parsed: Result<Vec<MasterKey>, sealfast_sops::error::Error>| match parsed {
         Ok(parsed) => keys.extend(parsed),
-        Err(wrong) => log::error(call.presentation, &format!("Failed to add key: {wrong}")),
+        Err(wrong) => log::error_because(
+            call.presentation,
+            "Failed to add key",
+            &Stop::of(&wrong, "").message(call.presentation),
+        ),
     };
     each("hc-vault-transit").iter().for_each(|text| add(MasterKey::vault_list(text, now)));
     each("azure-kv").iter().for_each(|text| add(MasterKey::azure_list(text, now)));
-    each("age").iter().for_each(|text| keys.extend(MasterKey::age_list(text)));
+    for text in each("age") {
+        let recipients = MasterKey::age_list(&text);
+        match keyring::check(&recipients) {
+            Ok(()) => keys.extend(recipients),
+            Err(stop) => {
+                log::error_because(call.presentation, "Failed to add key", &stop.message(call.presentation))
+            }
+        }
+    }
     Ok(KeyGroup { keys })
 }

@@ -2,10 +2,10 @@
 
 use clap::{Arg, ArgAction};
 
-use crate::sops::call::{Call, Done};
-use crate::sops::flags::{Flag, Kind};
+use crate::sops::call::{Call, Done, Run};
+use crate::sops::flags::{Flag, Given, Kind};
 use crate::sops::stop::Stop;
-use crate::sops::table::{self, COMMANDS, COMMON, Command, TOP};
+use crate::sops::table::{self, COMMANDS, COMMON, Command, HELP, TOP};
 
 /// The version of `sops` whose behaviour is shown.
 const VERSION: &str = sealfast_sops::metadata::FORMAT_VERSION;
@@ -15,6 +15,11 @@ pub(super) fn print_version(_: &Call) -> Result<Done, Stop> {
 }
 
 pub(super) fn print_top(_: &Call) -> Result<Done, Stop> {
+    Ok(Done::Print(top().into_bytes()))
+}
+
+/// Help about everything, as `sops`.
+pub(super) fn top() -> String {
     let mut out = format!(
         "NAME:\n   sops - encrypted file editor with keys of age, OpenPGP and key services\n\n\
          USAGE:\n   sops [global options] command [command options] [arguments...]\n\n\
@@ -28,32 +33,104 @@ pub(super) fn print_top(_: &Call) -> Result<Done, Stop> {
     out.push_str(
         "\nWithout a command: edit the file, or what --encrypt, --decrypt, --rotate or --set say.\n",
     );
-    Ok(Done::Print(out.into_bytes()))
+    out
+}
+
+/// `help WORD`.
+pub(super) fn print_topic(call: &Call) -> Result<Done, Stop> {
+    match call.global_words().get(1).map(String::as_str) {
+        None => print_top(call),
+        Some("completion") => Ok(Done::Print(COMPLETION.into())),
+        Some("groups") => print_groups(call),
+        Some(word) => match table::command(word) {
+            Some(command) => Ok(print_command(call, command)),
+            None => Err(Stop::no_topic(word)),
+        },
+    }
 }
 
 pub(super) fn print_command(call: &Call, command: &Command) -> Done {
-    let program = if call.is_native() { "sealfast" } else { "sops" };
+    if !call.is_native() {
+        return Done::Print(as_sops(command).into_bytes());
+    }
     let mut out = format!(
-        "{}\n\nUsage: {program} {} [options] {}\n\nOptions:\n",
+        "{}\n\nUsage: sealfast {} [options] {}\n\nOptions:\n",
         command.about, command.name, command.arguments
     );
-    push_flags(&mut out, command.flags);
-    if call.is_native() {
-        push_flags(&mut out, command.own);
-        push_flags(&mut out, &[COMMON]);
-    }
+    [command.flags, command.own, COMMON].into_iter().for_each(|flags| push_flags(&mut out, flags));
     out.push_str("\nExamples:\n");
     for example in command.examples {
-        out.push_str(&format!("  {program} {example}\n"));
+        out.push_str(&format!("  sealfast {example}\n"));
     }
     Done::Print(out.into_bytes())
 }
+
+/// Help about a command, as `sops`.
+pub(super) fn as_sops(command: &Command) -> String {
+    let Command { name, about, arguments, .. } = command;
+    let mut out = format!(
+        "NAME:\n   sops {name} - {about}\n\nUSAGE:\n   sops {name} [command options] {arguments}\n\nOPTIONS:\n"
+    );
+    push_flags(&mut out, command.flags);
+    out.push_str("\nEXAMPLES:\n");
+    for example in command.examples {
+        out.push_str(&format!("   sops {example}\n"));
+    }
+    out
+}
+
+/// Words behind `groups` that are none of its commands.
+pub(super) fn of_groups(words: &[String]) -> Result<Run, Stop> {
+    match words.first().map(String::as_str) {
+        None | Some("help" | "h" | "-h" | "--h" | "-help" | "--help") => Ok(print_groups),
+        Some(flag) if flag.len() > 1 && flag.starts_with('-') => {
+            let name = flag.trim_start_matches('-');
+            let stop = Stop::fatal(format!("flag provided but not defined: -{name}"));
+            Err(stop.with_help("Incorrect Usage.", GROUPS))
+        }
+        Some(word) => Err(Stop::no_topic(word)),
+    }
+}
+
+fn print_groups(_: &Call) -> Result<Done, Stop> {
+    Ok(Done::Print(GROUPS.into()))
+}
+
+const GROUPS: &str = "\
+NAME:
+   sops groups - add or delete a key group
+
+USAGE:
+   sops groups command [command options] [arguments...]
+
+COMMANDS:
+   add      add a key group to a file
+   delete   delete a key group, by its number, from a file
+
+OPTIONS:
+   --help, -h  show help
+";
+
+const COMPLETION: &str = "\
+NAME:
+   sops completion - print a completion script
+
+USAGE:
+   sops completion command [command options] [arguments...]
+
+COMMANDS:
+   bash   for bash: source <(sops completion bash)
+   zsh    for zsh: source <(sops completion zsh)
+
+OPTIONS:
+   --help, -h  show help
+";
 
 /// A verb of ours with its flags, for completion scripts.
 pub(crate) fn described(verb: &'static str) -> clap::Command {
     let described = clap::Command::new(verb);
     let Some(command) = table::command(verb) else { return described };
-    let flags = command.flags.iter().chain(command.own).copied().chain([COMMON]).flatten();
+    let flags = command.flags.iter().chain(command.own).chain(COMMON).copied().flatten();
     // Some flags are in more than one set, and clap has its own `--help`.
     let mut names = vec!["help"];
     let mut args = Vec::new();
@@ -98,18 +175,65 @@ fn push_flags(out: &mut String, flags: &[&[Flag]]) {
 /// Asks for what could stand in the place of the last word.
 pub(super) const COMPLETE: &str = "--generate-bash-completion";
 
-/// Lists commands, or the flags of the command that was named.
+/// Lists commands, or the flags that go on as the last word begins.
 pub(super) fn complete(call: &Call) -> Result<Done, Stop> {
     let words = call.global_words();
-    let command = words.iter().find_map(|word| table::command(word));
-    let wants_flags = words.iter().rev().nth(1).is_some_and(|word| word.starts_with('-'));
-    let flags = command.map_or(TOP, |command| command.flags);
-    let names: Vec<String> = match command {
-        None if !wants_flags => COMMANDS.iter().map(|command| command.name.to_owned()).collect(),
-        _ if wants_flags => flags.iter().copied().flatten().map(|flag| format!("--{}", flag.name)).collect(),
-        _ => Vec::new(),
+    let behind = Given::leading(TOP, words.to_vec()).map(|given| given.words).unwrap_or_default();
+    let command = behind.first().and_then(|word| table::command(word));
+    let last = words.last().map(String::as_str).unwrap_or_default();
+    let names = if last.starts_with('-') {
+        // Help, the last of a command's flags, is among those before it.
+        let own = command.and_then(|command| command.flags.split_last()).map_or(&[][..], |(_, own)| own);
+        let before = if command.is_some_and(|command| command.name == "groups") { &[HELP] } else { TOP };
+        flags_that_go_on(last, words, &[before, own].concat())
+    } else {
+        let names = match (behind.first().map(String::as_str), behind.get(1).map(String::as_str)) {
+            (Some("completion"), None) => &["bash", "zsh", "help", "h"][..],
+            (Some("groups"), None) => &["add", "delete", "help", "h"],
+            (Some("completion" | "groups"), Some(_)) => &[],
+            _ if command.is_some() => &[],
+            _ => NAMES,
+        };
+        names.iter().map(|name| (*name).to_owned()).collect()
     };
     Ok(Done::Print(names.iter().map(|name| format!("{name}\n")).collect::<String>().into_bytes()))
+}
+
+/// Commands in the order in which `sops` offers them.
+const NAMES: &[&str] = &[
+    "completion",
+    "exec-env",
+    "exec-file",
+    "publish",
+    "keyservice",
+    "filestatus",
+    "groups",
+    "updatekeys",
+    "decrypt",
+    "encrypt",
+    "rotate",
+    "edit",
+    "set",
+    "unset",
+    "help",
+    "h",
+];
+
+/// Flags that begin as the last word does, but those that stand there already.
+fn flags_that_go_on(last: &str, words: &[String], flags: &[&[Flag]]) -> Vec<String> {
+    let begun = last.strip_prefix("--").or_else(|| last.strip_prefix('-')).unwrap_or(last);
+    let is_long = last.starts_with("--");
+    let dashed = |name: &str| format!("{}{name}", if name.len() > 1 { "--" } else { "-" });
+    let mut found = Vec::new();
+    for flag in flags.iter().copied().flatten() {
+        let names = || [flag.name, flag.short].into_iter().filter(|name| !name.is_empty());
+        if names().any(|name| words.contains(&dashed(name))) {
+            continue;
+        }
+        let fits = |name: &&str| name.starts_with(begun) && !(is_long && name.len() == 1);
+        found.extend(names().filter(fits).map(dashed));
+    }
+    found
 }
 
 /// Scripts that ask the program itself, and complete file names besides.
@@ -134,6 +258,7 @@ compdef _sops_complete sops
     match call.global_words().get(1).map(String::as_str) {
         Some("bash") => Ok(Done::Print(BASH.into())),
         Some("zsh") => Ok(Done::Print(ZSH.into())),
-        _ => Err(Stop::new("say which shell: completion bash, completion zsh")),
+        None | Some("help" | "h" | "-h" | "--help") => Ok(Done::Print(COMPLETION.into())),
+        Some(word) => Err(Stop::no_topic(word)),
     }
 }

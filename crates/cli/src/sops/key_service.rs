@@ -49,7 +49,7 @@ fn say(call: &Call, message: &str) {
     if call.is_native() {
         output::talk(message);
     } else {
-        output::talk(&log::line("info", message));
+        output::talk(&log::line(log::COMMAND, "info", message));
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         log::warn(
             call.presentation,
             "More than one command (--encrypt, --decrypt, --rotate, --set) has been specified. Only the changes made \
-             by the last one will be visible.",
+             by the last one will be visible. Note that this behavior is deprecated and will cause an error eventually.",
         );
     }
     let known_as = match call.text("filename-override") {

@@ -9,7 +9,7 @@ use crate::sops::Presentation;
 pub(super) fn warn(presentation: Presentation, message: &str) {
     match presentation {
         Presentation::Native => output::talk(&format!("warning: {message}")),
-        Presentation::AsSops => output::talk(&line("warning", message)),
+        Presentation::AsSops => output::talk(&line(COMMAND, "warning", message)),
     }
 }
 
@@ -17,14 +17,27 @@ pub(super) fn warn(presentation: Presentation, message: &str) {
 pub(super) fn error(presentation: Presentation, message: &str) {
     match presentation {
         Presentation::Native => output::talk(&format!("error: {message}")),
-        Presentation::AsSops => output::talk(&line("error", message)),
+        Presentation::AsSops => output::talk(&line(COMMAND, "error", message)),
     }
 }
 
-/// A log line as `sops` writes it when no terminal is there.
-pub(super) fn line(level: &str, message: &str) -> String {
+/// Does the same with the reason apart from what failed.
+pub(super) fn error_because(presentation: Presentation, message: &str, reason: &str) {
+    match presentation {
+        Presentation::Native => error(presentation, &format!("{}: {reason}", message.trim_end_matches('.'))),
+        Presentation::AsSops => {
+            output::talk(&format!("{} error={}", line(COMMAND, "error", message), quoted(reason)));
+        }
+    }
+}
+
+/// The part of `sops` that speaks in most lines.
+pub(super) const COMMAND: &str = "CMD";
+
+/// A log line as a part of `sops` writes it when no terminal is there.
+pub(super) fn line(part: &str, level: &str, message: &str) -> String {
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
-    format!("[CMD]\t time=\"{now}\" level={level} msg={}", quoted(message))
+    format!("[{part}]\t time=\"{now}\" level={level} msg={}", quoted(message))
 }
 
 /// Says how far the work is.
@@ -37,7 +50,12 @@ pub(super) fn progress(presentation: Presentation, message: &str) {
     }
 }
 
+/// In quotes, unless it is one plain word.
 fn quoted(message: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-._/@^+".contains(letter);
+    if !message.is_empty() && message.chars().all(is_plain) {
+        return message.to_owned();
+    }
     let escaped =
         message.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
     format!("\"{escaped}\"")

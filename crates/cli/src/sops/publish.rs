@@ -38,7 +38,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         return Ok(Done::Quietly);
     }
     if !call.is_set("recursive") {
-        return Err(Stop::new("can't operate on a directory without --recursive flag."));
+        return Err(Stop::fatal("can't operate on a directory without --recursive flag."));
     }
     for file in walk(path) {
         publish(call, &settings, &file, Some(path))?;
@@ -203,6 +203,6 @@ fn say(call: &Call, message: &str) {
     if call.is_native() {
         output::talk(message);
     } else {
-        output::talk(&log::line("info", message).replacen("[CMD]", "[PUBLISH]", 1));
+        output::talk(&log::line("PUBLISH", "info", message));
     }
 }

@@ -5,7 +5,7 @@ use sealfast_sops::metadata::KeyGroup;
 
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Noting, Opened, Shape};
-use crate::sops::encrypt::{Source, must_exist, warn_about_words};
+use crate::sops::encrypt::{Source, warn_about_words};
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{batch, files, keyring, log};
@@ -20,11 +20,8 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     }
     warn_about_words(call, 1);
     let path = files::absolute(word)?;
-    if !files::exists(&path) {
-        if changes_keys(call) {
-            return Err(keys_of_missing_file(&path, "the `edit` subcommand"));
-        }
-        must_exist(&path)?;
+    if changes_keys(call) && !files::exists(&path) {
+        return Err(keys_of_missing_file(&path, "the `edit` subcommand"));
     }
     let known_as = match call.text("filename-override") {
         "" => path.clone(),
@@ -68,7 +65,7 @@ pub(super) fn rotate(call: &Call, source: &Source, settings: &Settings) -> Resul
     for group in &mut metadata.key_groups {
         group.keys.retain(|key| !removed.iter().any(|gone| gone.is_same_key(key)));
     }
-    if metadata.key_groups.iter().any(|group| group.keys.is_empty()) {
+    if call.is_native() && metadata.key_groups.iter().any(|group| group.keys.is_empty()) {
         log::warn(call.presentation, "a key group has no key left");
     }
     let key = crypt::new_key(call, &mut metadata)?;

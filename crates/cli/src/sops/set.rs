@@ -19,35 +19,42 @@ pub(super) fn run_set(call: &Call) -> Result<Done, Stop> {
     if call.is_set("value-file") && call.is_set("value-stdin") {
         return Err(Stop::new("Error: cannot use both --value-file and --value-stdin"));
     }
-    let wanted = if call.is_set("value-stdin") { 2 } else { 3 };
-    let behind = wanted - 1;
-    if words.len() < wanted || words.len() > wanted && !call.is_native() {
-        let message = if call.is_set("value-stdin") {
-            "Error: file specified, or index and value are missing. Need precisely 2 positional arguments since \
-             --value-stdin is used."
-        } else {
-            "Error: no file specified, or index and value are missing. Need precisely 3 positional arguments."
-        };
-        return Err(Stop::new(message)
-            .code(Code::NoFile)
-            .hint("as `set secret.yaml '[\"key\"]' '\"value\"'`"));
+    let behind = if call.is_set("value-stdin") { 1 } else { 2 };
+    if words.len() <= behind || words.len() > behind + 1 && !call.is_native() {
+        return Err(wrong_number_of_words(call));
     }
-    let steps = steps(&words[words.len() - behind], "Invalid set index format")?;
-    let text = if call.is_set("value-stdin") {
-        files::read_stdin()?
-    } else if call.is_set("value-file") {
-        files::read(Path::new(&words[words.len() - 1]))?
-    } else {
-        words[words.len() - 1].clone().into_bytes()
-    };
-    let value = json_value(&text)?;
+    let (given, path_and_value) = words.split_at(words.len() - behind);
+    let steps = steps(&path_and_value[0], "Invalid set index format")?;
+    let value = json_value(&match path_and_value.get(1) {
+        None => files::read_stdin()?,
+        Some(name) if call.is_set("value-file") => value_of_file(name)?,
+        Some(text) => text.clone().into_bytes(),
+    })?;
     let work = batch::Work::Set { steps: steps.clone(), value: value.clone() };
-    if let Some(done) = batch::run_on(call, &words[..words.len() - behind], work)? {
+    if let Some(done) = batch::run_on(call, given, work)? {
         return Ok(done);
     }
     let path = files::absolute(&words[0])?;
-    apply(call, &path, |plain| plain.set(&steps, value))?;
+    apply(call, &path, |plain| set(call, plain, &steps, value))?;
     Ok(Done::Quietly)
+}
+
+fn wrong_number_of_words(call: &Call) -> Stop {
+    let message = if call.is_set("value-stdin") {
+        "Error: file specified, or index and value are missing. Need precisely 2 positional arguments since \
+         --value-stdin is used."
+    } else {
+        "Error: no file specified, or index and value are missing. Need precisely 3 positional arguments."
+    };
+    Stop::new(message).code(Code::NoFile).hint("as `set secret.yaml '[\"key\"]' '\"value\"'`")
+}
+
+/// As `sops`, an index changes nothing in a mapping, and that is no error.
+fn set(call: &Call, plain: &mut Plain, steps: &[Step], value: Value) -> Result<Change, Error> {
+    match plain.set(steps, value) {
+        Err(Error::NoList { .. }) if !call.is_native() => Ok(Change::Changed),
+        done => done,
+    }
 }
 
 pub(super) fn run_unset(call: &Call) -> Result<Done, Stop> {
@@ -66,13 +73,18 @@ pub(super) fn run_unset(call: &Call) -> Result<Done, Stop> {
     Ok(Done::Quietly)
 }
 
+fn value_of_file(name: &str) -> Result<Vec<u8>, Stop> {
+    std::fs::read(name).map_err(|wrong| Stop::new(format!("open {name}: {}", files::reason(&wrong))))
+}
+
 /// The old spelling: path and value in one text.
 pub(super) fn run_legacy(call: &Call, path: &Path) -> Result<Vec<u8>, Stop> {
     let invalid = || Stop::new("Invalid --set format").code(Code::InvalidSet);
     let (index, value) = call.text("set").split_once("] ").ok_or_else(invalid)?;
     let value = json_value(value.as_bytes())?;
     let steps = steps(&format!("{}]", index.trim_end()), "Invalid --set format")?;
-    changed(call, path, &Settings::load(call)?, |plain| plain.set(&steps, value)).map(|(bytes, _)| bytes)
+    let (bytes, _) = changed(call, path, &Settings::load(call)?, |plain| set(call, plain, &steps, value))?;
+    Ok(bytes)
 }
 
 /// Changes a file in place; with `--idempotent` nothing is written when nothing changed.

@@ -14,6 +14,7 @@ use sealfast_sops::select::Selector;
 use sealfast_sops::store::{EmitOptions, Format};
 use sealfast_sops::time::Time;
 
+use crate::output;
 use crate::sops::call::Call;
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{files, keyring, log};
@@ -38,8 +39,9 @@ impl Settings {
         };
         let Some(path) = path else { return Ok(Self { path: None, config: None }) };
         let bytes = std::fs::read(&path).map_err(|wrong| {
-            let reason = files::reason(&wrong);
-            Stop::new(format!("could not read config file: open {}: {reason}", path.display()))
+            let (reason, shown) = (files::reason(&wrong), path.display());
+            let what = if wrong.kind() == std::io::ErrorKind::IsADirectory { "read" } else { "open" };
+            Stop::new(format!("could not read config file: {what} {shown}: {reason}"))
         })?;
         let whole = files::absolute(&path.to_string_lossy())?;
         let dir = whole.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
@@ -123,9 +125,10 @@ pub(super) fn now() -> Time {
 
 /// Looks for the configuration from the working directory upwards.
 fn search(call: &Call) -> Result<Option<PathBuf>, Stop> {
-    let start = files::absolute(".")?;
+    let levels = files::absolute(".")?.ancestors().take(MAX_LEVELS).count();
     let mut ignored: Option<PathBuf> = None;
-    for dir in start.ancestors().take(MAX_LEVELS) {
+    let mut dir = PathBuf::new();
+    for _ in 0..levels {
         let path = dir.join(CONFIG_NAME);
         if path.exists() {
             if let Some(ignored) = &ignored {
@@ -137,6 +140,7 @@ fn search(call: &Call) -> Result<Option<PathBuf>, Stop> {
         if ignored.is_none() && other.exists() {
             ignored = Some(other);
         }
+        dir.push("..");
     }
     if let Some(ignored) = ignored {
         warn_ignored(call, &ignored, None);
@@ -249,7 +253,7 @@ pub(super) fn groups_of_rule(
 pub(super) fn keys_of_flags(call: &Call, prefix: &str, now: Time) -> Result<Vec<MasterKey>, Stop> {
     let text = |flag: &str| call.text(&format!("{prefix}{flag}")).to_owned();
     let refuse = |wrong: Error| Stop::of(&wrong, "");
-    let context = encryption_context(call)?;
+    let context = if prefix.is_empty() { encryption_context(call)? } else { lenient_context(call)? };
     let mut keys = MasterKey::kms_list(&text("kms"), &context, call.text("aws-profile"), now);
     keys.extend(MasterKey::gcp_kms_list(&text("gcp-kms"), now));
     keys.extend(MasterKey::huawei_list(&text("hckms"), now).map_err(refuse)?);
@@ -259,6 +263,14 @@ pub(super) fn keys_of_flags(call: &Call, prefix: &str, now: Time) -> Result<Vec<
     keys.extend(MasterKey::age_list(&text("age")));
     keyring::check(&keys)?;
     Ok(keys)
+}
+
+/// As `sops`, a context that is none is only passed over where keys are added or removed.
+pub(super) fn lenient_context(call: &Call) -> Result<BTreeMap<String, String>, Stop> {
+    match encryption_context(call) {
+        Err(_) if !call.is_native() => Ok(BTreeMap::new()),
+        context => context,
+    }
 }
 
 /// `k:v,k2:v2`.
@@ -274,6 +286,11 @@ pub(super) fn encryption_context(call: &Call) -> Result<BTreeMap<String, String>
         })
         .collect::<Option<_>>()
         .ok_or_else(|| {
+            if !call.is_native() {
+                const UNUSED: &str =
+                    "Encryption context contains a non-string value, context will not be used";
+                output::talk(&log::line("AWSKMS", "warning", UNUSED));
+            }
             Stop::new("Invalid KMS encryption context format")
                 .code(Code::EncryptionContext)
                 .hint("write it as key:value,key2:value2")

@@ -48,8 +48,10 @@ struct Parts {
     /// As we say it, when the message alone will not do.
     plain: Option<(String, Vec<String>)>,
     hints: Vec<String>,
-    /// Written as a log line by `sops`.
-    fatal: bool,
+    /// What `sops` prints on standard output besides.
+    help: String,
+    /// The part of `sops` that writes it as a log line; none when it is a plain line.
+    logged_by: Option<&'static str>,
     /// The file it is about, which our own messages name first.
     file: String,
     /// The place in the document it is about, and its line in the file.
@@ -64,7 +66,8 @@ impl Stop {
             code: Code::Generic as u8,
             plain: None,
             hints: Vec::new(),
-            fatal: false,
+            help: String::new(),
+            logged_by: None,
             file: String::new(),
             place: None,
             line: None,
@@ -73,9 +76,13 @@ impl Stop {
 
     /// A mistake on the command line, or an error that `sops` only logs.
     pub(super) fn fatal(message: impl Into<String>) -> Self {
-        let mut stop = Self::new(message);
-        stop.0.fatal = true;
-        stop
+        Self::new(message).logged_by(log::COMMAND)
+    }
+
+    /// An error that a part of `sops` logs.
+    pub(super) fn logged_by(mut self, part: &'static str) -> Self {
+        self.0.logged_by = Some(part);
+        self
     }
 
     pub(super) fn code(mut self, code: Code) -> Self {
@@ -83,8 +90,31 @@ impl Stop {
         self
     }
 
+    /// Ends as a program did that was run.
+    pub(super) fn exit(mut self, code: u8) -> Self {
+        self.0.code = code;
+        self
+    }
+
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hints.push(hint.into());
+        self
+    }
+
+    /// A mistake on the command line, after which `sops` shows what there is.
+    pub(super) fn with_help(mut self, lead: &str, help: &str) -> Self {
+        self.0.help = format!("{lead} {}\n\n{help}", self.0.message);
+        self
+    }
+
+    /// `help` has nothing about a word.
+    pub(super) fn no_topic(word: &str) -> Self {
+        Self::new(format!("No help topic for '{word}'")).code(Code::CouldNotWriteOutput)
+    }
+
+    /// Says something else in place of a part of the message.
+    pub(super) fn rephrased(mut self, part: &str, instead: &str) -> Self {
+        self.0.message = self.0.message.replacen(part, instead, 1);
         self
     }
 
@@ -163,9 +193,14 @@ impl Stop {
 
     /// Prints the report and returns the exit code.
     pub(super) fn report(self, presentation: Presentation) -> ExitCode {
-        let Parts { message, code, plain, hints, fatal, file, line, place: _ } = *self.0;
+        let Parts { message, code, plain, hints, help, logged_by, file, line, place: _ } = *self.0;
         if presentation == Presentation::AsSops {
-            output::talk(&if fatal { log::line("fatal", &message) } else { message });
+            if !help.is_empty() {
+                let _ = output::data(help.as_bytes());
+            }
+            output::talk(
+                &logged_by.map_or_else(|| message.clone(), |part| log::line(part, "fatal", &message)),
+            );
             return ExitCode::from(code);
         }
         let own = || message.strip_prefix("Error: ").unwrap_or(&message).to_owned();
@@ -223,7 +258,7 @@ If it is not encrypted, rename the 'sops' entry.
 If it is encrypted and you want to change it, edit it, for example with
 `sops edit my_file.yaml`";
 
-const NOT_BINARY: &str = "This is likely not an encrypted binary file? If it is none, choose the format of the output with --output-type.";
+const NOT_BINARY: &str = "This is likely not an encrypted binary file? If not, use --output-type to select the correct output type.";
 
 /// An error in the words that scripts may look for.
 fn reference_words(error: &Error) -> String {
@@ -264,6 +299,10 @@ fn reference_words(error: &Error) -> String {
         }
         Error::NotFound { component } => format!("Key not found: {component}"),
         Error::OutOfBounds { index } => format!("Index {index} out of bounds"),
+        Error::Index { text, is_too_large } => {
+            let reason = if *is_too_large { "value out of range" } else { "invalid syntax" };
+            format!("strconv.Atoi: parsing {text:?}: {reason}")
+        }
         other => other.to_string(),
     }
 }

@@ -1,9 +1,8 @@
 //! The table of commands and flags; help and both parsers are made from it.
 
 use crate::env;
-use crate::sops::call::{Call, Done};
+use crate::sops::call::Run;
 use crate::sops::flags::{Flag, Kind};
-use crate::sops::stop::Stop;
 use crate::sops::{
     decrypt, edit, encrypt, exec, file_status, groups, key_service, publish, rotate, set, update_keys,
 };
@@ -17,7 +16,7 @@ pub(super) struct Command {
     /// What our own verb has besides.
     pub(super) own: &'static [&'static [Flag]],
     pub(super) examples: &'static [&'static str],
-    pub(super) run: fn(&Call) -> Result<Done, Stop>,
+    pub(super) run: Run,
 }
 
 const fn switch(name: &'static str, short: &'static str, about: &'static str) -> Flag {
@@ -174,18 +173,19 @@ const GROUP_KEYS: &[Flag] = &[
     list("age", "age recipient of the new group, may be repeated"),
 ];
 
-/// Flags that stand before a command and serve all of them; in our own manner each command has them.
-pub(super) const COMMON: &[Flag] = &[
-    switch("mac-only-encrypted", "", "cover only encrypted values with the MAC"),
+const MAC_ONLY: &[Flag] = &[switch("mac-only-encrypted", "", "cover only encrypted values with the MAC")];
+const COMMENTS: &[Flag] = &[
     text("unencrypted-comment-regex", "leave values in the clear below a comment that matches"),
     text("encrypted-comment-regex", "encrypt only values below a comment that matches"),
-    Flag {
-        name: "config",
-        short: "",
-        kind: Kind::Text,
-        variable: Some(env::SOPS_CONFIG),
-        about: "use this configuration instead of searching .sops.yaml",
-    },
+];
+const CONFIG: &[Flag] = &[Flag {
+    name: "config",
+    short: "",
+    kind: Kind::Text,
+    variable: Some(env::SOPS_CONFIG),
+    about: "use this configuration instead of searching .sops.yaml",
+}];
+const LAYOUT: &[Flag] = &[
     Flag {
         name: "indent",
         short: "",
@@ -196,11 +196,18 @@ pub(super) const COMMON: &[Flag] = &[
     switch("verbose", "", "say more"),
 ];
 
+/// Flags that every command has in our own manner.
+pub(super) const COMMON: &[&[Flag]] = &[MAC_ONLY, COMMENTS, CONFIG, LAYOUT];
+
+/// As `sops`, may this flag stand before a command and serve it?
+pub(super) fn stands_before_commands(name: &str) -> bool {
+    [MAC_ONLY, CONFIG, LAYOUT].into_iter().flatten().any(|flag| flag.name == name)
+}
+
 const MODES: &[Flag] = &[
     switch("decrypt", "d", "decrypt a file"),
     switch("encrypt", "e", "encrypt a file"),
     switch("rotate", "r", "encrypt a file under a new data key"),
-    text("set", "set a value, as '[\"key\"] \"json\"'"),
     Flag {
         name: "disable-version-check",
         short: "",
@@ -209,14 +216,14 @@ const MODES: &[Flag] = &[
         about: "accepted; nothing is ever checked over the network",
     },
     switch("check-for-updates", "", "accepted; nothing is ever checked over the network"),
-    switch("help", "h", "show help"),
-    switch("version", "v", "print the version"),
 ];
+const SET: &[Flag] = &[text("set", "set a value, as '[\"key\"] \"json\"'")];
+const VERSION: &[Flag] = &[switch("version", "v", "print the version")];
 
 /// Flags of the command line without a command.
 pub(super) const TOP: &[&[Flag]] = &[
-    MODES, KEYS, CONTEXT, IN_PLACE, OUTPUT, EXTRACT, TYPES, SHOW_KEYS, CHANGES, IGNORE_MAC, SELECTORS,
-    THRESHOLD, OVERRIDE, ORDER, COMMON, SERVICES,
+    MODES, KEYS, IN_PLACE, EXTRACT, TYPES, SHOW_KEYS, CHANGES, IGNORE_MAC, MAC_ONLY, SELECTORS, COMMENTS,
+    CONFIG, CONTEXT, SET, THRESHOLD, LAYOUT, OUTPUT, OVERRIDE, ORDER, SERVICES, HELP, VERSION,
 ];
 
 /// Asking for help, for every command.
@@ -294,7 +301,7 @@ pub(super) const COMMANDS: &[Command] = &[
         name: "groups",
         about: "add or delete a key group: groups add, groups delete INDEX",
         arguments: "add|delete",
-        flags: &[GROUP_FILE, IN_PLACE, GROUP_KEYS, THRESHOLD, CONTEXT, SERVICES, HELP],
+        flags: &[GROUP_FILE, GROUP_KEYS, IN_PLACE, THRESHOLD, CONTEXT, SERVICES, HELP],
         own: &[],
         examples: &["groups add -f secret.yaml -i --age age1… --shamir-secret-sharing-threshold 2"],
         run: groups::run,

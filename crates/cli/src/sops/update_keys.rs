@@ -108,7 +108,9 @@ impl Plan {
         if !call.is_native() {
             metadata.layout.clear();
         }
-        rewrap(call, metadata, &key, wanted, threshold)?;
+        rewrap(call, metadata, &key, wanted, threshold).map_err(|stop| {
+            stop.rephrased("Could not generate data key: ", "error updating one or more master keys: ")
+        })?;
         let shape = Shape { input: format, output: format, layout: settings.layout(call) };
         let original = call.is_native().then(|| Original::of(&original, format));
         crypt::emit_over(document, original.as_ref(), &shape)
@@ -204,6 +206,11 @@ fn report(differences: &[Difference], old: usize, new: usize) -> String {
     }
     push_groups(&mut out, differences);
     out
+}
+
+/// Do groups name other keys?
+pub(super) fn differ(ours: &[KeyGroup], theirs: &[KeyGroup]) -> bool {
+    !compare(ours, theirs).iter().all(Difference::is_empty)
 }
 
 /// How groups change, in lines; empty when they do not.

@@ -7,13 +7,13 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 /// A directory with an identity, removed afterwards.
-struct Desk {
+pub(crate) struct Desk {
     dir: tempfile::TempDir,
-    recipient: String,
+    pub(crate) recipient: String,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("sealfast-it-").tempdir().unwrap();
         let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/sops/keys");
         fs::copy(keys.join("age1.agekey"), dir.path().join("keys.txt")).unwrap();
@@ -22,12 +22,25 @@ impl Desk {
         Self { dir, recipient }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sealfast"));
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_sealfast")), args)
+    }
+
+    /// A call through a link with another name.
+    pub(crate) fn command_as(&self, name: &str, args: &[&str]) -> Command {
+        let link = self.path(name);
+        if !link.exists() {
+            symlink(env!("CARGO_BIN_EXE_sealfast"), &link).unwrap();
+        }
+        self.command_of(&link, args)
+    }
+
+    fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .current_dir(self.dir.path())
@@ -39,19 +52,19 @@ impl Desk {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 
     /// Runs what must go well and returns what it printed.
-    fn text(&self, args: &[&str]) -> String {
+    pub(crate) fn text(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Writes a file and encrypts it in place.
-    fn encrypted(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn encrypted(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         self.text(&["encrypt", "--age", &self.recipient, "-i", name]);

@@ -1,0 +1,252 @@
+//! The command line of `sops` where it is easily taken for another.
+
+use std::fs;
+use std::process::Output;
+
+use crate::sops::Desk;
+
+/// What a call through the link `sops` printed and how it ended.
+struct Told {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn told(output: Output) -> Told {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Told { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn sops(desk: &Desk, args: &[&str]) -> Told {
+    told(desk.command_as("sops", args).output().unwrap())
+}
+
+/// Runs the editor's script, which gets the file as `$1`, with answers on standard input.
+fn edit(desk: &Desk, args: &[&str], script: &str) -> Told {
+    let file = desk.path("editor.sh");
+    fs::write(&file, script).unwrap();
+    let mut command = desk.command_as("sops", args);
+    command.env("EDITOR", format!("sh {}", file.display()));
+    told(command.output().unwrap())
+}
+
+#[test]
+fn flags_of_a_command_count_behind_the_file() {
+    let desk = Desk::new();
+    let recipient = desk.recipient.clone();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    let told = sops(&desk, &["encrypt", "a.yaml", "--age", &recipient, "--output", "x.yaml"]);
+    assert_eq!((told.code, told.out.as_str(), told.err.as_str()), (Some(0), "", ""));
+    assert!(fs::read_to_string(desk.path("x.yaml")).unwrap().contains("ENC["));
+    assert_eq!(sops(&desk, &["decrypt", "x.yaml", "--extract", "[\"a\"]"]).out, "one");
+    assert_eq!(sops(&desk, &["encrypt", "a.yaml", "-i", "--age", &recipient]).code, Some(0));
+    assert!(fs::read_to_string(desk.path("a.yaml")).unwrap().contains("ENC["));
+}
+
+#[test]
+fn a_flag_takes_the_word_behind_it_along() {
+    let desk = Desk::new();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    // `-i a.yaml` goes to the front together, so what follows stands behind the file.
+    let told = sops(&desk, &["encrypt", "-i", "a.yaml", "--age", &desk.recipient]);
+    assert_eq!(told.code, Some(1));
+    assert!(told.err.contains("which looks like a flag"), "{}", told.err);
+    let told = sops(&desk, &["encrypt", "--age", &desk.recipient, "a.yaml", "--", "--output", "x"]);
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    assert!(!desk.path("x").exists(), "flags behind `--` are words");
+    let told = sops(&desk, &["-d", "a.yaml", "--output", "x"]);
+    assert!(told.err.contains("which looks like a flag"), "without a command nothing moves: {}", told.err);
+}
+
+#[test]
+fn expressions_for_comments_do_not_reach_commands() {
+    let desk = Desk::new();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    let flag = ["--encrypted-comment-regex", "x"];
+    let told = sops(&desk, &[&flag[..], &["encrypt", "--age", &desk.recipient, "a.yaml"]].concat());
+    assert_eq!(told.code, Some(0));
+    assert!(told.out.contains("unencrypted_suffix") && told.out.contains("a: ENC["), "{}", told.out);
+    let told = sops(&desk, &["--mac-only-encrypted", "encrypt", "--age", &desk.recipient, "a.yaml"]);
+    assert!(told.out.contains("mac_only_encrypted: true"), "{}", told.out);
+}
+
+#[test]
+fn mistakes_on_the_command_line_show_what_there_is() {
+    let desk = Desk::new();
+    let told = sops(&desk, &["decrypt", "--nonsense", "a.yaml"]);
+    assert_eq!(told.code, Some(1));
+    assert!(told.out.starts_with("Incorrect Usage: flag provided but not defined: -nonsense\n\nNAME:"));
+    assert!(told.err.contains("level=fatal msg=\"flag provided but not defined: -nonsense\""));
+    let told = sops(&desk, &["--nonsense"]);
+    assert!(told.out.starts_with("Incorrect Usage. flag provided but not defined: -nonsense\n\nNAME:"));
+    let told = sops(&desk, &["decrypt", "--in-place=maybe"]);
+    assert!(told.err.contains("invalid boolean value \\\"maybe\\\" for -in-place: parse error"));
+    let told = sops(&desk, &["decrypt", "--in-place", "-i", "a.yaml"]);
+    assert!(told.err.contains("Cannot use two forms of the same flag: i in-place"));
+}
+
+#[test]
+fn help_is_no_mistake() {
+    let desk = Desk::new();
+    for args in [&["groups"][..], &["completion"], &["help", "encrypt"], &["groups", "--help"], &["-h"]] {
+        let told = sops(&desk, args);
+        assert_eq!((told.code, told.err.as_str()), (Some(0), ""), "{args:?}");
+        assert!(told.out.starts_with("NAME:\n   sops"), "{args:?}: {}", told.out);
+    }
+    for args in [["completion", "fish"], ["groups", "fish"], ["help", "fish"]] {
+        let told = sops(&desk, &args);
+        assert_eq!((told.code, told.err.as_str()), (Some(3), "No help topic for 'fish'\n"));
+    }
+}
+
+#[test]
+fn completion_offers_what_goes_on() {
+    let desk = Desk::new();
+    let offered = |args: &[&str]| {
+        let told = sops(&desk, &[args, &["--generate-bash-completion"]].concat());
+        told.out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(offered(&[])[..3], ["completion", "exec-env", "exec-file"]);
+    assert_eq!(offered(&["groups"]), ["add", "delete", "help", "h"]);
+    assert_eq!(offered(&["encrypt", "--age"]), Vec::<String>::new());
+    assert_eq!(
+        offered(&["rotate", "--add-a"]),
+        ["--add-azure-kv", "--add-age", "--add-azure-kv", "--add-age"]
+    );
+    assert_eq!(offered(&["-d"]), ["--disable-version-check", "--decryption-order"]);
+}
+
+#[test]
+fn files_that_are_missing_end_as_with_sops() {
+    let desk = Desk::new();
+    desk.encrypted("e.yaml", "a: one\nb: two\n");
+    let told = sops(&desk, &["rotate", "m.yaml"]);
+    assert_eq!(told.code, Some(2));
+    assert!(told.err.starts_with("Error reading file: open /"), "{}", told.err);
+    assert_eq!(sops(&desk, &["-r", "m.yaml"]).code, Some(100));
+    let told = sops(&desk, &["set", "--value-file", "e.yaml", "[\"b\"]", "nofile"]);
+    assert_eq!((told.code, told.err.as_str()), (Some(1), "open nofile: no such file or directory\n"));
+    let told = sops(&desk, &["filestatus", "m.yaml"]);
+    assert!(told.err.contains("open m.yaml: no such file"), "{}", told.err);
+}
+
+#[test]
+fn paths_are_read_as_sops_reads_them() {
+    let desk = Desk::new();
+    desk.encrypted("e.yaml", "a: 1\nb: two\nc:\n  d: e\n");
+    assert_eq!(sops(&desk, &["set", "e.yaml", "[\"c\"] [\"d\"]", "1"]).code, Some(7));
+    let extract = |path: &str| sops(&desk, &["decrypt", "--extract", path, "e.yaml"]);
+    let told = extract("[a]");
+    let words = "error parsing --extract path: strconv.Atoi: parsing \"a\": invalid syntax\n";
+    assert_eq!((told.code, told.err.as_str()), (Some(91), words));
+    assert!(extract("[99999999999999999999]").err.contains("value out of range"));
+    let told = extract("[\"b\"]]");
+    assert_eq!(told.code, Some(1));
+    assert!(told.err.contains("component ['b\"'] not found"), "{}", told.err);
+    // An index leads nowhere in a mapping: nothing changes, and nobody is told.
+    assert_eq!(sops(&desk, &["set", "e.yaml", "[\"c\"][0]", "\"q\""]).code, Some(0));
+    assert_eq!(extract("[\"c\"][\"d\"]").out, "e");
+    assert_eq!(desk.run(&["set", "e.yaml", "[\"c\"][0]", "\"q\""]).status.code(), Some(1));
+}
+
+#[test]
+fn programs_that_fail_are_told() {
+    let desk = Desk::new();
+    desk.encrypted("e.env", "A=1\n");
+    let told = sops(&desk, &["exec-env", "e.env", "exit 9"]);
+    assert_eq!((told.code, told.err.as_str()), (Some(9), "exit status 9\n"));
+    let told = sops(&desk, &["exec-env", "e.env", "kill -9 $$"]);
+    assert_eq!((told.code, told.err.as_str()), (Some(255), "signal: killed\n"));
+    let told = sops(&desk, &["exec-file", "e.env", "kill -TERM $$"]);
+    assert_eq!((told.code, told.err.as_str()), (Some(255), "signal: terminated\n"));
+    let told = sops(&desk, &["exec-env", "--user", "nosuch", "e.env", "true"]);
+    assert!(told.err.starts_with("[EXEC]\t "), "{}", told.err);
+    assert!(told.err.contains("level=fatal msg=\"user: unknown user nosuch\""), "{}", told.err);
+    let told = sops(&desk, &["exec-file", "--no-fifo", "--filename", "a/b", "e.env", "true"]);
+    assert!(told.err.ends_with("/a/b: no such file or directory\n"), "{}", told.err);
+    assert_eq!(desk.run(&["exec-env", "e.env", "kill -9 $$"]).status.code(), Some(137));
+}
+
+#[test]
+fn a_context_that_is_none_stops_encryption_alone() {
+    let desk = Desk::new();
+    desk.encrypted("e.yaml", "a: one\n");
+    let told = sops(&desk, &["rotate", "--encryption-context", "x", "e.yaml"]);
+    assert_eq!(told.code, Some(0));
+    assert!(told.err.starts_with("[AWSKMS]\t "), "{}", told.err);
+    let told = sops(&desk, &["encrypt", "--encryption-context", "x", "--age", &desk.recipient, "e.yaml"]);
+    assert_eq!(told.code, Some(6));
+}
+
+#[test]
+fn groups_log_what_stops_them() {
+    let desk = Desk::new();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    desk.encrypted("e.yaml", "a: one\n");
+    let told = sops(&desk, &["groups", "add", "--age", &desk.recipient, "-f", "a.yaml"]);
+    assert_eq!(told.code, Some(1));
+    assert!(told.err.contains("level=fatal msg=\"sops metadata not found\""), "{}", told.err);
+    let told = sops(&desk, &["groups", "delete", "x", "-f", "e.yaml"]);
+    assert!(told.err.contains("strconv.ParseUint: parsing \\\"x\\\": invalid syntax"), "{}", told.err);
+    fs::remove_file(desk.path("keys.txt")).unwrap();
+    let told = sops(&desk, &["groups", "add", "--age", &desk.recipient, "-f", "e.yaml"]);
+    assert_eq!(told.code, Some(1));
+    assert!(told.err.contains("Error getting data key: 0 successful groups required, got 0"), "{}", told.err);
+}
+
+#[test]
+fn editing_says_why_a_text_is_not_taken() {
+    let desk = Desk::new();
+    desk.encrypted("e.yaml", "a: one\n");
+    let told = edit(&desk, &["edit", "e.yaml"], "echo 'a: [' > $1");
+    assert!(
+        told.err.contains("msg=\"Could not load tree, probably due to invalid syntax. Press enter"),
+        "{}",
+        told.err
+    );
+    assert!(told.err.contains("\" error=\""), "{}", told.err);
+    let told = edit(&desk, &["edit", "e.yaml"], "rm $1");
+    assert_eq!(told.code, Some(2));
+    assert!(told.err.starts_with("Could not hash file: open /"), "{}", told.err);
+    let mut command = desk.command_as("sops", &["edit", "e.yaml"]);
+    let told = self::told(command.env("EDITOR", "nosucheditor").output().unwrap());
+    let words = "Could not run editor: exec: \"nosucheditor\": executable file not found in $PATH\n";
+    assert_eq!((told.code, told.err.as_str()), (Some(201), words));
+}
+
+#[test]
+fn keys_that_were_edited_get_the_data_key() {
+    let desk = Desk::new();
+    desk.encrypted("e.yaml", "a: one\n");
+    let keys = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/sops/keys");
+    let other = fs::read_to_string(keys.join("age2.pub")).unwrap();
+    let script = format!("sed -i 's/recipient: .*/recipient: {}/' $1", other.trim());
+    let told = edit(&desk, &["edit", "-s", "e.yaml"], &script);
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    assert_ne!(sops(&desk, &["decrypt", "e.yaml"]).code, Some(0), "the former key opens it no more");
+    let mut command = desk.command_as("sops", &["decrypt", "e.yaml"]);
+    let told = self::told(command.env("SOPS_AGE_KEY_FILE", keys.join("age2.agekey")).output().unwrap());
+    assert_eq!((told.code, told.out.as_str()), (Some(0), "a: one\n"));
+}
+
+#[test]
+fn the_namespace_may_stand_before_the_verb() {
+    let desk = Desk::new();
+    let args = [
+        "-n",
+        "apps",
+        "create",
+        "secret",
+        "generic",
+        "s",
+        "--from-literal=a=b",
+        "--dry-run=client",
+        "-o",
+        "yaml",
+    ];
+    for name in ["kubectl-sealfast", "sealfast"] {
+        let told = told(desk.command_as(name, &args).output().unwrap());
+        assert_eq!(told.code, Some(0), "{name}: {}", told.err);
+        assert!(told.out.contains("namespace: apps"), "{name}: {}", told.out);
+    }
+}
