@@ -1,23 +1,23 @@
 //! What the server decides for single kinds: namespaces, addresses, rights.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::addresses;
 use crate::auth;
 use crate::clock;
 use crate::fields;
 use crate::kinds::Resource;
 use crate::request::Call;
 use crate::server::App;
-use crate::status_error::{Cause, Status};
+use crate::status_error::Status;
 
 /// Fills in what only the server knows about a new object.
 pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) -> Result<(), Status> {
     match &*resource.key {
         "namespaces" => crate::namespaces::prepare(object),
-        "services" => addresses(app, None, object)?,
+        "services" => addresses::assign(app, None, object)?,
         "pods" => {
             account(app, object)?;
             object["status"] = json!({"phase": "Pending", "qosClass": quality(&object["spec"])});
@@ -46,10 +46,7 @@ fn protect(object: &mut Value, finalizer: &str) {
 pub(crate) fn update(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<(), Status> {
     match &*call.resource.key {
         "namespaces" => crate::namespaces::label(new),
-        "services" if call.subresource.is_empty() => {
-            keep_addresses(call, old, new)?;
-            addresses(call.app, Some(old), new)?;
-        }
+        "services" if call.subresource.is_empty() => addresses::assign(call.app, Some(old), new)?,
         crate::crds::KEY => {
             crate::crds::default_names(new);
             let causes = crate::crds::immutable(new, old);
@@ -219,124 +216,6 @@ fn quality(spec: &Value) -> &'static str {
     }
 }
 
-/// Addresses and ports stay with a Service that does not state them.
-fn keep_addresses(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<(), Status> {
-    let external = |service: &Value| service["spec"]["type"] == "ExternalName";
-    if external(old) || external(new) {
-        return Ok(());
-    }
-    let (held, wanted) =
-        (fields::text(old, &["spec", "clusterIP"]), fields::text(new, &["spec", "clusterIP"]));
-    if wanted.is_empty() {
-        for key in ["clusterIP", "clusterIPs"] {
-            if let Some(value) = old["spec"].get(key) {
-                fields::child(new, "spec").insert(key.into(), value.clone());
-            }
-        }
-    } else if wanted != held && !held.is_empty() {
-        let why = "may not change once set";
-        let causes = vec![
-            Cause::invalid("spec.clusterIPs[0]", &json!([wanted]), why),
-            Cause::invalid("spec.clusterIP", &json!(wanted), "field is immutable"),
-        ];
-        return Err(call.invalid(&call.name, causes));
-    }
-    Ok(())
-}
-
-/// Gives a Service its cluster address and node ports.
-fn addresses(app: &Arc<App>, old: Option<&Value>, service: &mut Value) -> Result<(), Status> {
-    let kind = fields::text(service, &["spec", "type"]).to_owned();
-    let external = kind == "ExternalName";
-    let spec = fields::child(service, "spec");
-    if external {
-        for key in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
-            spec.shift_remove(key);
-        }
-        return Ok(());
-    }
-    let in_use = Used::gather(app);
-    let address = match spec.get("clusterIP").and_then(Value::as_str) {
-        Some(address) if !address.is_empty() => address.to_owned(),
-        _ => in_use.free_address(),
-    };
-    spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
-    spec.entry("ipFamilyPolicy").or_insert_with(|| json!("SingleStack"));
-    spec.insert("clusterIP".into(), address.as_str().into());
-    spec.insert("clusterIPs".into(), json!([address]));
-    let wants_ports = kind == "NodePort"
-        || (kind == "LoadBalancer" && spec.get("allocateLoadBalancerNodePorts") != Some(&json!(false)));
-    node_ports(spec.get_mut("ports"), wants_ports, old, &in_use);
-    Ok(())
-}
-
-fn node_ports(ports: Option<&mut Value>, wanted: bool, old: Option<&Value>, in_use: &Used) {
-    let held = |port: &Value| {
-        let ports = old?["spec"]["ports"].as_array()?;
-        ports
-            .iter()
-            .find(|held| held["port"] == port["port"] && held["protocol"] == port["protocol"])?
-            .get("nodePort")
-            .cloned()
-    };
-    let mut fresh = HashSet::new();
-    for port in ports.and_then(Value::as_array_mut).into_iter().flatten() {
-        if !wanted {
-            if let Some(port) = port.as_object_mut() {
-                port.shift_remove("nodePort");
-            }
-            continue;
-        }
-        let stated = port.get("nodePort").and_then(Value::as_i64).unwrap_or(0);
-        if stated == 0 {
-            let number = held(port).unwrap_or_else(|| json!(in_use.free_port(&mut fresh)));
-            port["nodePort"] = number;
-        }
-    }
-}
-
-struct Used {
-    addresses: HashSet<String>,
-    ports: HashSet<i64>,
-}
-
-impl Used {
-    fn gather(app: &Arc<App>) -> Self {
-        let mut used = Self { addresses: HashSet::new(), ports: HashSet::new() };
-        for stored in app.store.list(&Arc::from("services"), None).items {
-            let service = stored.object();
-            used.addresses.insert(fields::text(&service, &["spec", "clusterIP"]).into());
-            let ports = service["spec"]["ports"].as_array().into_iter().flatten();
-            used.ports.extend(ports.filter_map(|port| port["nodePort"].as_i64()));
-        }
-        used
-    }
-
-    fn free_address(&self) -> String {
-        let start = clock::below(ADDRESSES);
-        let address = |step: u32| {
-            let number = (start + step) % ADDRESSES + 256;
-            format!("10.96.{}.{}", number >> 8, number & 255)
-        };
-        (0..ADDRESSES).map(address).find(|address| !self.addresses.contains(address)).unwrap_or_default()
-    }
-
-    fn free_port(&self, fresh: &mut HashSet<i64>) -> i64 {
-        let start = i64::from(clock::below(PORTS));
-        let port = |step: i64| 30_000 + (start + step) % i64::from(PORTS);
-        let found = (0..i64::from(PORTS))
-            .map(port)
-            .find(|port| !self.ports.contains(port) && !fresh.contains(port))
-            .unwrap_or(0);
-        fresh.insert(found);
-        found
-    }
-}
-
-/// Addresses of 10.96.1.0 up to 10.96.255.255.
-const ADDRESSES: u32 = 255 * 256;
-/// Ports from 30000 up to 32767.
-const PORTS: u32 = 2768;
 /// Where a pod finds its account's token.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Finalizers of storage that is asked for and of storage that is there.

@@ -7,6 +7,7 @@
 //! to do what nobody asks for: collect dependents, empty namespaces, mark workloads ready.
 //! `kinds.rs` knows what is served; `discovery.rs`, `openapi.rs` and `table.rs` show it.
 
+mod addresses;
 mod admit;
 mod auth;
 mod bootstrap;

@@ -146,6 +146,8 @@ pub(crate) struct App {
     pub watches: Arc<Semaphore>,
     /// Bodies that are being read, in units of 64 KiB.
     pub bodies: Semaphore,
+    /// Addresses and ports of Services.
+    pub addresses: crate::addresses::Pool,
     writes_to_kinds: parking_lot::Mutex<()>,
 }
 
@@ -175,6 +177,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     let app = Arc::new(App {
         store,
         kinds: Registry::new(),
+        addresses: Default::default(),
         auth: Auth::new(identity.token(), Signer::new(identity.signing_key())),
         stopping: watch::channel(false).0,
         ready_workloads: options.ready_workloads,

@@ -54,6 +54,13 @@ impl Cause {
         }
     }
 
+    /// A value that is not allowed and not shown.
+    #[must_use]
+    pub fn omitted(field: impl Into<String>, why: &str) -> Self {
+        let message = format!("Invalid value: {why}");
+        Self { reason: "FieldValueInvalid", message, field: field.into() }
+    }
+
     /// A value that is missing.
     #[must_use]
     pub fn required(field: impl Into<String>, why: &str) -> Self {
@@ -83,6 +90,13 @@ impl Cause {
     pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
         let message = format!("Duplicate value: {}", shown(value));
         Self { reason: "FieldValueDuplicate", message, field: field.into() }
+    }
+
+    /// More bytes than there may be.
+    #[must_use]
+    pub fn too_long(field: impl Into<String>, most: usize) -> Self {
+        let message = format!("Too long: may not be more than {most} bytes");
+        Self { reason: "FieldValueTooLong", message, field: field.into() }
     }
 
     /// More items than there may be.

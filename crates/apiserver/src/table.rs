@@ -1,7 +1,9 @@
 //! Tables: the columns and cells that kubectl prints.
 
+mod bounds;
 mod builtin;
 pub(crate) mod jsonpath;
+mod running;
 
 use serde_json::{Value, json};
 

@@ -2,59 +2,318 @@
 
 use serde_json::{Value, json};
 
-use super::pod;
-use crate::fields::text;
+use super::at::{At, same};
+use super::grammar::{label, qualified};
+use super::{pod, schedule, selector, workload};
+use crate::fields;
 use crate::status_error::Cause;
 
-/// What is wrong with a Job's spec that stands at a path.
-pub(super) fn job(spec: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    for key in
-        ["parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"]
-    {
-        if spec[key].as_i64().is_some_and(|number| number < 0) {
-            let why = "must be greater than or equal to 0";
-            causes.push(Cause::invalid(format!("{path}.{key}"), &spec[key], why));
+/// A Job.
+pub(super) fn job(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    let selector = spec.get("selector");
+    let metadata = spec.get("template");
+    let metadata = metadata.get("metadata");
+    let labels = metadata.get("labels");
+    if selector.is_set() && !spec.get("manualSelector").is_true() {
+        generated(object, selector, metadata, out);
+    }
+    job_spec(spec, out);
+    match selector.is_set() {
+        true => selector::selector(selector, out),
+        false => out.push(selector.required("")),
+    }
+    if selector::selects(selector, labels.value) == Some(false) {
+        out.push(labels.wrong(labels.value.clone(), "`selector` does not match template `labels`"));
+    }
+}
+
+/// What only a new Job is checked for: its pods need names.
+pub(super) fn new_job(object: &Value, out: &mut Vec<Cause>) {
+    let completions = object["spec"]["completions"].as_i64().unwrap_or(0);
+    if object["spec"]["completionMode"] == "Indexed" && completions > 0 {
+        let name = fields::name(object);
+        let host = format!("{name}-{}", completions - 1);
+        if !label(&host).is_empty() {
+            let why = format!("will not able to create pod with invalid DNS label: {host}");
+            out.push(Cause::invalid("metadata.name", &json!(name), &why));
         }
     }
-    let template = &spec["template"]["spec"];
-    let place = format!("{path}.template.spec");
-    causes.extend(pod::spec(template, &place));
-    if template["restartPolicy"] == "Always" {
-        let why = "valid values: \"OnFailure\", \"Never\"";
-        causes.push(Cause::required(format!("{place}.restartPolicy"), why));
-    }
-    causes
 }
 
-/// What is wrong with a CronJob.
-pub(super) fn cron_job(object: &Value) -> Vec<Cause> {
-    let spec = &object["spec"];
-    let schedule = text(spec, &["schedule"]);
-    let mut causes = Vec::new();
-    if schedule.is_empty() {
-        causes.push(Cause::required("spec.schedule", ""));
-    } else if let Some(why) = fault(schedule) {
-        causes.push(Cause::invalid("spec.schedule", &json!(schedule), &why));
+/// The labels that the server gives to a Job's pods, and the selector made of them.
+fn generated(object: &Value, selector: At<'_>, metadata: At<'_>, out: &mut Vec<Cause>) {
+    let (uid, name) = (fields::uid(object), fields::name(object));
+    let wanted = json!({
+        "batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid, "job-name": name,
+    });
+    for key in
+        ["controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"]
+    {
+        let labels = metadata.get("labels");
+        let (stated, right) = (labels.key(key), &wanted[key]);
+        if !stated.is_set() {
+            out.push(stated.required(&format!("must be '{}'", right.as_str().unwrap_or_default())));
+        } else if stated.value != right {
+            out.push(stated.invalid(&format!("must be '{}'", right.as_str().unwrap_or_default())));
+        }
     }
-    causes.extend(pod::one_of(spec, "spec", "concurrencyPolicy", &["Allow", "Forbid", "Replace"]));
-    causes.extend(job(&spec["jobTemplate"]["spec"], "spec.jobTemplate.spec"));
-    causes
+    if selector::selects(selector, &wanted) == Some(false) {
+        out.push(selector.invalid("`selector` not auto-generated"));
+    }
 }
 
-/// Five fields, or a word such as `@daily`.
-fn fault(schedule: &str) -> Option<String> {
-    if let Some(word) = schedule.strip_prefix('@') {
-        let known = ["yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly"];
-        let every =
-            word.strip_prefix("every ").is_some_and(|rest| sealfast_k8s::duration::parse(rest).is_ok());
-        return (!known.contains(&word) && !every).then(|| format!("unrecognized descriptor: {schedule}"));
+fn job_spec(spec: At<'_>, out: &mut Vec<Cause>) {
+    for key in [
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "ttlSecondsAfterFinished",
+        "backoffLimitPerIndex",
+        "maxFailedIndexes",
+    ] {
+        out.extend(spec.get(key).not_negative());
     }
-    let fields: Vec<&str> = schedule.split_whitespace().collect();
-    if fields.len() != 5 {
-        return Some(format!("expected exactly 5 fields, found {}: [{}]", fields.len(), fields.join(" ")));
+    let (per_index, most) = (spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes"));
+    if most.is_set() && !per_index.is_set() {
+        out.push(per_index.required("when maxFailedIndexes is specified"));
     }
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"*/,-?".contains(&byte);
-    let wrong = fields.iter().find(|field| !field.bytes().all(letter))?;
-    Some(format!("failed to parse int from {wrong}"))
+    out.extend(spec.get("completionMode").one_of(&["NonIndexed", "Indexed"]));
+    match spec.get("completionMode").text() {
+        "Indexed" => indexed(spec, out),
+        "" | "NonIndexed" => {
+            for field in [per_index, most].into_iter().filter(At::is_set) {
+                out.push(field.invalid("requires indexed completion mode"));
+            }
+        }
+        _ => {}
+    }
+    failure_policy(spec, out);
+    let success = spec.get("successPolicy");
+    if success.is_set() {
+        success_policy(spec, success, out);
+    }
+    let replacement = spec.get("podReplacementPolicy");
+    match spec.get("podFailurePolicy").is_set() {
+        true => out.extend(replacement.one_of(&["Failed"])),
+        false => out.extend(replacement.one_of(&["Failed", "TerminatingOrFailed"])),
+    }
+    pod::template(spec.get("template"), &[], out);
+    let template = spec.get("template");
+    let template = template.get("spec");
+    let restart = template.get("restartPolicy");
+    match restart.text() {
+        "" | "Always" => out.push(restart.required("valid values: \"OnFailure\", \"Never\"")),
+        "Never" => {}
+        "OnFailure" if spec.get("podFailurePolicy").is_set() => {
+            out.push(restart.invalid("only \"Never\" is supported when podFailurePolicy is specified"));
+        }
+        _ => out.extend(restart.one_of(&["OnFailure", "Never"])),
+    }
+}
+
+fn indexed(spec: At<'_>, out: &mut Vec<Cause>) {
+    let (completions, parallelism) = (spec.get("completions"), spec.get("parallelism"));
+    let most = spec.get("maxFailedIndexes");
+    if !completions.is_set() {
+        out.push(completions.required("when completion mode is Indexed"));
+    }
+    if parallelism.number().is_some_and(|number| number > 100_000) {
+        let why = "must be less than or equal to 100000 when completion mode is Indexed";
+        out.push(parallelism.invalid(why));
+    }
+    if let (Some(most_number), Some(all)) = (most.number(), completions.number())
+        && most_number > all
+    {
+        out.push(most.invalid("must be less than or equal to completions"));
+    }
+    if most.number().is_some_and(|number| number > 100_000) {
+        out.push(most.invalid("must be less than or equal to 100000"));
+    }
+}
+
+fn failure_policy(spec: At<'_>, out: &mut Vec<Cause>) {
+    let policy = spec.get("podFailurePolicy");
+    let rules = policy.get("rules");
+    let count = rules.items().count();
+    if count > 20 {
+        out.push(Cause::too_many(rules.path(), count, 20));
+    }
+    for rule in rules.items() {
+        let (action, codes, conditions) =
+            (rule.get("action"), rule.get("onExitCodes"), rule.get("onPodConditions"));
+        match action.text() {
+            "" => out.push(action.required("valid values: [\"Count\" \"FailIndex\" \"FailJob\" \"Ignore\"]")),
+            "FailIndex" if !spec.get("backoffLimitPerIndex").is_set() => {
+                out.push(action.invalid("requires the backoffLimitPerIndex to be set"));
+            }
+            _ => out.extend(action.one_of(&["Count", "FailIndex", "FailJob", "Ignore"])),
+        }
+        if codes.is_set() {
+            exit_codes(spec, codes, out);
+        }
+        for condition in conditions.items() {
+            let (kind, status) = (condition.get("type"), condition.get("status"));
+            out.extend(kind.each(qualified(kind.text())));
+            match status.text() {
+                "" => out.push(status.required("valid values: [\"False\" \"True\" \"Unknown\"]")),
+                _ => out.extend(status.one_of(&["False", "True", "Unknown"])),
+            }
+        }
+        let why = match (codes.is_set(), conditions.is_empty()) {
+            (true, false) => "specifying both OnExitCodes and OnPodConditions is not supported",
+            (false, true) => "specifying one of OnExitCodes and OnPodConditions is required",
+            _ => continue,
+        };
+        out.push(Cause::omitted(rule.path(), why));
+    }
+}
+
+fn exit_codes(spec: At<'_>, codes: At<'_>, out: &mut Vec<Cause>) {
+    let (operator, container, values) =
+        (codes.get("operator"), codes.get("containerName"), codes.get("values"));
+    match operator.text() {
+        "" => out.push(operator.required("valid values: [\"In\" \"NotIn\"]")),
+        _ => out.extend(operator.one_of(&["In", "NotIn"])),
+    }
+    let template = spec.get("template");
+    let template = template.get("spec");
+    let known = ["containers", "initContainers"]
+        .iter()
+        .any(|list| template.get(list).items().any(|one| one.get("name").text() == container.text()));
+    if container.is_set() && !known {
+        let why = "must be one of the container or initContainer names in the pod template";
+        out.push(container.invalid(why));
+    }
+    let numbers: Vec<i64> = values.items().filter_map(|value| value.number()).collect();
+    if numbers.is_empty() {
+        out.push(values.wrong(json!([]), "at least one value is required"));
+    } else if numbers.len() > 255 {
+        out.push(Cause::too_many(values.path(), numbers.len(), 255));
+    }
+    for (at, value) in values.items().enumerate() {
+        if operator.text() == "In" && value.number() == Some(0) {
+            out.push(value.invalid("must not be 0 for the In operator"));
+        }
+        if values.items().take(at).any(|other| other.value == value.value) {
+            out.push(value.duplicate());
+        }
+    }
+    if !numbers.is_sorted() {
+        out.push(values.invalid("must be ordered"));
+    }
+}
+
+fn success_policy(spec: At<'_>, policy: At<'_>, out: &mut Vec<Cause>) {
+    if spec.get("completionMode").text() != "Indexed" {
+        out.push(policy.invalid("requires indexed completion mode"));
+        return;
+    }
+    let rules = policy.get("rules");
+    if rules.is_empty() {
+        out.push(rules.required("at least one rules must be specified when the successPolicy is specified"));
+    }
+    let all = spec.get("completions").number().unwrap_or(0);
+    for rule in rules.items() {
+        let count = rule.get("succeededCount");
+        if !count.is_set() && !rule.get("succeededIndexes").is_set() {
+            out.push(rule.required("at least one of succeededCount or succeededIndexes must be specified"));
+        }
+        out.extend(count.not_negative());
+        if count.number().is_some_and(|number| number > all) {
+            let why = format!("must be less than or equal to {all} (the number of specified completions)");
+            out.push(count.invalid(&why));
+        }
+    }
+}
+
+/// What may not change in a Job.
+pub(super) fn job_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+    let (after, before) = (&new["spec"], &old["spec"]);
+    let indexed = after["completionMode"] == "Indexed";
+    if !indexed {
+        workload::fixed(after, before, "spec", &["completions"], out);
+    } else if after["completions"] != before["completions"]
+        && !after["completions"].is_null()
+        && after["completions"] != after["parallelism"]
+    {
+        let why = "can only be modified in tandem with spec.parallelism";
+        out.push(Cause::invalid("spec.completions", &after["completions"], why));
+    }
+    workload::fixed(after, before, "spec", &["selector"], out);
+    let held =
+        |spec: &Value| template_held(spec, before["suspend"] == true && old["status"]["startTime"].is_null());
+    if !same(&held(after), &held(before)) {
+        out.push(Cause::invalid("spec.template", &after["template"], "field is immutable"));
+    }
+    let rest = ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"];
+    workload::fixed(after, before, "spec", &rest, out);
+}
+
+/// The part of a template that stays; before a suspended Job starts, where its pods run may change.
+fn template_held(spec: &Value, may_move: bool) -> Value {
+    let mut template = spec["template"].clone();
+    if may_move {
+        for path in ["annotations", "labels"] {
+            template["metadata"].as_object_mut().map(|map| map.shift_remove(path));
+        }
+        for path in ["nodeSelector", "tolerations", "schedulingGates"] {
+            template["spec"].as_object_mut().map(|map| map.shift_remove(path));
+        }
+        template["spec"]["affinity"].as_object_mut().map(|map| map.shift_remove("nodeAffinity"));
+    }
+    template
+}
+
+/// A CronJob; `old` is what it was before.
+pub(super) fn cron_job(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    let (when, zone) = (spec.get("schedule"), spec.get("timeZone"));
+    match when.needed() {
+        Some(cause) => out.push(cause),
+        None => scheduled(when, zone, old, out),
+    }
+    out.extend(spec.get("startingDeadlineSeconds").not_negative());
+    if old.is_none_or(|old| old["spec"]["timeZone"] != *zone.value) {
+        out.extend(schedule::zone_fault(zone.value).map(|why| zone.invalid(&why)));
+    }
+    out.extend(spec.get("concurrencyPolicy").must_be(&["Allow", "Forbid", "Replace"]));
+    let template = spec.get("jobTemplate");
+    let job = template.get("spec");
+    job_spec(job, out);
+    if job.get("selector").is_set() {
+        out.push(job.get("selector").invalid("`selector` will be auto-generated"));
+    }
+    if job.get("manualSelector").is_true() {
+        out.push(job.get("manualSelector").not_supported(&["nil", "false"]));
+    }
+    out.extend(spec.get("successfulJobsHistoryLimit").not_negative());
+    out.extend(spec.get("failedJobsHistoryLimit").not_negative());
+}
+
+fn scheduled(when: At<'_>, zone: At<'_>, old: Option<&Value>, out: &mut Vec<Cause>) {
+    let text = when.text();
+    out.extend(schedule::fault(text).map(|why| when.invalid(&why)));
+    let before = old.map(|old| fields::text(old, &["spec", "schedule"])).unwrap_or_default();
+    match (before.contains("TZ"), text.contains("TZ")) {
+        (true, true) if zone.is_set() => {
+            out.push(when.invalid("cannot use both timeZone field and TZ or CRON_TZ in schedule"));
+        }
+        (false, true) => {
+            out.push(when.invalid("cannot use TZ or CRON_TZ in schedule, use timeZone field instead"));
+        }
+        _ => {}
+    }
+}
+
+/// What only a new CronJob is checked for.
+pub(super) fn new_cron_job(object: &Value, out: &mut Vec<Cause>) {
+    let name = fields::name(object);
+    if name.len() > 52 {
+        out.push(Cause::invalid("metadata.name", &json!(name), "must be no more than 52 characters"));
+    }
 }

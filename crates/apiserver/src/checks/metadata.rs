@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::grammar::{label, label_value, qualified, segment, subdomain};
 use crate::fields::{self, get, text};
 use crate::kinds::Resource;
 use crate::status_error::Cause;
@@ -14,7 +15,7 @@ pub(super) fn name(resource: &Resource, object: &Value) -> Vec<Cause> {
     }
     let whys = if resource.group == "rbac.authorization.k8s.io" {
         segment(name)
-    } else if matches!(&*resource.key, "namespaces" | "services") {
+    } else if matches!(&*resource.key, "namespaces" | "services" | "statefulsets.apps") {
         label(name)
     } else {
         subdomain(name)
@@ -102,105 +103,4 @@ fn owners(object: &Value) -> Vec<Cause> {
     causes
 }
 
-fn segment(name: &str) -> Vec<String> {
-    if name == "." || name == ".." {
-        return vec![format!("may not be '{name}'")];
-    }
-    ["/", "%"]
-        .iter()
-        .filter(|part| name.contains(**part))
-        .map(|part| format!("may not contain '{part}'"))
-        .collect()
-}
-
-/// A lower-case label of at most 63 bytes.
-pub(super) fn label(name: &str) -> Vec<String> {
-    if name.contains('.') {
-        return vec!["must not contain dots".into()];
-    }
-    let mut whys = Vec::new();
-    if name.len() > 63 {
-        whys.push("must be no more than 63 bytes".into());
-    }
-    if !is_label(name) {
-        whys.push(LABEL.into());
-    }
-    whys
-}
-
-/// Labels joined by dots, at most 253 bytes.
-pub(super) fn subdomain(name: &str) -> Vec<String> {
-    let mut whys = Vec::new();
-    if name.len() > 253 {
-        whys.push("must be no more than 253 characters".into());
-        return whys;
-    }
-    if !name.split('.').all(is_label) {
-        whys.push(SUBDOMAIN.into());
-    }
-    whys
-}
-
-fn is_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = text.as_bytes();
-    bytes.first().is_some_and(|&byte| inner(byte))
-        && bytes.last().is_some_and(|&byte| inner(byte))
-        && bytes.iter().all(|&byte| inner(byte) || byte == b'-')
-}
-
-fn is_word(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-}
-
-/// What is wrong with the key of a label or annotation, or the name of a finalizer.
-pub(crate) fn qualified(key: &str) -> Vec<String> {
-    let mut whys = Vec::new();
-    let parts: Vec<&str> = key.split('/').collect();
-    let name = match parts.as_slice() {
-        [name] => *name,
-        [prefix, name] => {
-            if prefix.is_empty() {
-                whys.push("prefix part must be non-empty".into());
-            } else {
-                whys.extend(subdomain(prefix).into_iter().map(|why| format!("prefix part {why}")));
-            }
-            *name
-        }
-        _ => {
-            return vec![format!(
-                "a qualified name {WORD} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-            )];
-        }
-    };
-    if name.is_empty() {
-        whys.push("name part must be non-empty".into());
-    } else if name.len() > 63 {
-        whys.push("name part must be no more than 63 bytes".into());
-    }
-    if !is_word(name) {
-        whys.push(format!("name part {WORD}"));
-    }
-    whys
-}
-
-/// What is wrong with the value of a label.
-pub(crate) fn label_value(value: &str) -> Vec<String> {
-    let mut whys = Vec::new();
-    if value.len() > 63 {
-        whys.push("must be no more than 63 bytes".into());
-    }
-    if !value.is_empty() && !is_word(value) {
-        whys.push(LABEL_VALUE.into());
-    }
-    whys
-}
-
 const ANNOTATIONS: usize = 256 << 10;
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const WORD: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";

@@ -1,140 +1,329 @@
-//! Pods and their templates: containers, ports, mounts, volumes, resources.
+//! Pods and their templates.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::list;
-use super::metadata::label;
-use crate::fields::{get, text};
-use crate::quantity;
+use super::at::At;
+use super::grammar::{ip, label, qualified, search_path, subdomain};
+use super::{container, resources, scheduling, security, selector, volume};
 use crate::status_error::Cause;
 
-/// What is wrong with the spec of a pod that stands at a path.
-pub(super) fn spec(spec: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = volumes(spec, path);
-    if list(spec, "containers").is_empty() {
-        causes.push(Cause::required(format!("{path}.containers"), ""));
-    }
-    let mut names: Vec<&str> = Vec::new();
-    for field in ["initContainers", "containers"] {
-        for (at, container) in list(spec, field).iter().enumerate() {
-            let place = format!("{path}.{field}[{at}]");
-            causes.extend(name(container, &mut names, &place));
-            causes.extend(self::container(spec, container, &place));
-        }
-    }
-    causes.extend(one_of(spec, path, "restartPolicy", &["Always", "OnFailure", "Never"]));
-    let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
-    causes.extend(one_of(spec, path, "dnsPolicy", &policies));
-    causes
+/// What the checks of a container have to know of its pod.
+pub(super) struct Pod<'a> {
+    /// The volumes that can be mounted.
+    pub volumes: Vec<&'a Value>,
+    /// Names of its resource claims.
+    pub claims: Vec<&'a str>,
+    /// False when it has users of its own.
+    pub host_users: bool,
+    /// When its containers are started again.
+    pub restart: &'a str,
+    /// Seconds it has to stop.
+    pub grace: Option<i64>,
+    /// Its operating system, when stated.
+    pub system: &'a str,
 }
 
-/// A name that nothing before it has.
-fn name<'a>(item: &'a Value, before: &mut Vec<&'a str>, path: &str) -> Vec<Cause> {
-    let name = text(item, &["name"]);
-    let field = format!("{path}.name");
-    if name.is_empty() {
-        return vec![Cause::required(field, "")];
-    }
-    if before.contains(&name) {
-        return vec![Cause::duplicate(field, &json!(name))];
-    }
-    before.push(name);
-    label(name).iter().map(|why| Cause::invalid(field.clone(), &json!(name), why)).collect()
+/// Whether a pod or a template of one is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Pod,
+    Template,
 }
 
-fn container(spec: &Value, container: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    if text(container, &["image"]).is_empty() {
-        causes.push(Cause::required(format!("{path}.image"), ""));
-    }
-    causes.extend(one_of(container, path, "imagePullPolicy", &["Always", "IfNotPresent", "Never"]));
-    causes.extend(ports(container, path));
-    for (at, variable) in list(container, "env").iter().enumerate() {
-        if text(variable, &["name"]).is_empty() {
-            causes.push(Cause::required(format!("{path}.env[{at}].name"), ""));
+/// A pod.
+pub(super) fn pod(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let at = root.get("spec");
+    spec(at, crate::fields::name(object), Kind::Pod, &[], out);
+    for field in ["containers", "initContainers"] {
+        for container in at.get(field).items() {
+            let image = container.get("image");
+            if image.text().trim() != image.text() {
+                out.push(image.invalid("must not have leading or trailing whitespace"));
+            }
         }
     }
-    causes.extend(mounts(spec, container, path));
-    causes.extend(resources(container, path));
-    causes
 }
 
-fn ports(container: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    for (at, port) in list(container, "ports").iter().enumerate() {
-        let place = format!("{path}.ports[{at}]");
-        match port["containerPort"].as_i64() {
-            None | Some(0) => causes.push(Cause::required(format!("{place}.containerPort"), "")),
-            Some(1..=65535) => {}
-            Some(_) => causes.push(Cause::invalid(
-                format!("{place}.containerPort"),
-                &port["containerPort"],
-                PORT_RANGE,
-            )),
-        }
-        causes.extend(one_of(port, &place, "protocol", &["SCTP", "TCP", "UDP"]));
+/// What is refused in new pods alone.
+pub(super) fn new(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "spec");
+    let at = root.with_value(&object["spec"]);
+    if !at.get("ephemeralContainers").is_empty() {
+        out.push(at.get("ephemeralContainers").forbidden("cannot be set on create"));
     }
-    causes
+    if !at.get("nodeName").is_empty() && !at.get("schedulingGates").is_empty() {
+        out.push(at.get("nodeName").forbidden("cannot be set until all schedulingGates have been cleared"));
+    }
 }
 
-fn mounts(spec: &Value, container: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let mut paths: Vec<&str> = Vec::new();
-    for (at, mount) in list(container, "volumeMounts").iter().enumerate() {
-        let place = format!("{path}.volumeMounts[{at}]");
-        let name = text(mount, &["name"]);
-        if name.is_empty() {
-            causes.push(Cause::required(format!("{place}.name"), ""));
-        } else if list(spec, "volumes").iter().all(|volume| volume["name"] != name)
-            && list(spec, "volumeClaimTemplates").is_empty()
-        {
-            causes.push(Cause::not_found(format!("{place}.name"), &json!(name)));
-        }
-        let target = text(mount, &["mountPath"]);
-        if target.is_empty() {
-            causes.push(Cause::required(format!("{place}.mountPath"), ""));
-        } else if paths.contains(&target) {
-            causes.push(Cause::invalid(format!("{place}.mountPath"), &json!(target), "must be unique"));
-        }
-        paths.push(target);
+/// A template of pods; `volumes` are those that its owner brings.
+pub(super) fn template(at: At<'_>, volumes: &[Value], out: &mut Vec<Cause>) {
+    let metadata = at.get("metadata");
+    selector::labels(at.with("labels", metadata.get("labels").value), out);
+    selector::annotations(at.with("annotations", metadata.get("annotations").value), out);
+    let spec = at.get("spec");
+    self::spec(spec, "", Kind::Template, volumes, out);
+    if !spec.get("ephemeralContainers").is_empty() {
+        let why = "ephemeral containers not allowed in pod template";
+        out.push(spec.get("ephemeralContainers").forbidden(why));
     }
-    causes
 }
 
-fn resources(container: &Value, path: &str) -> Vec<Cause> {
-    let limits = get(container, &["resources", "limits"]).and_then(Value::as_object);
-    let requests = get(container, &["resources", "requests"]).and_then(Value::as_object);
-    let over = |(name, wanted): (&String, &Value)| {
-        let limit = limits?.get(name)?.as_str()?;
-        let wanted_text = wanted.as_str()?;
-        (quantity::nanos(wanted_text)? > quantity::nanos(limit)?).then(|| {
-            let why = format!("must be less than or equal to {name} limit of {limit}");
-            Cause::invalid(format!("{path}.resources.requests"), wanted, &why)
-        })
+fn spec(at: At<'_>, name: &str, kind: Kind, more: &[Value], out: &mut Vec<Cause>) {
+    let volumes = at.get("volumes");
+    let mut mountable = volume::all(volumes, name, out);
+    mountable.extend(more);
+    let claims = at.get("resourceClaims");
+    let names: Vec<&str> =
+        claims.value.as_array().into_iter().flatten().filter_map(|claim| claim["name"].as_str()).collect();
+    resource_claims(claims, out);
+    let pod = Pod {
+        volumes: mountable,
+        claims: names,
+        host_users: at.get("hostUsers").value != &Value::Bool(false),
+        restart: at.value["restartPolicy"].as_str().unwrap_or_default(),
+        grace: at.get("terminationGracePeriodSeconds").number(),
+        system: at.value["os"]["name"].as_str().unwrap_or_default(),
     };
-    requests.into_iter().flatten().filter_map(over).collect()
-}
-
-fn volumes(spec: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let mut names: Vec<&str> = Vec::new();
-    for (at, volume) in list(spec, "volumes").iter().enumerate() {
-        let place = format!("{path}.volumes[{at}]");
-        causes.extend(name(volume, &mut names, &place));
-        let kinds = volume.as_object().into_iter().flatten().filter(|(key, _)| *key != "name");
-        for (kind, _) in kinds.skip(1) {
-            let why = "may not specify more than 1 volume type";
-            causes.push(Cause::forbidden(format!("{place}.{kind}"), why));
+    containers(at, &pod, out);
+    first_containers(at, &pod, out);
+    temporary_containers(at, &pod, out);
+    resources::of_pod(at.get("resources"), out);
+    if at.get("hostNetwork").is_true() {
+        host_network(at.get("containers"), kind, out);
+    }
+    out.extend(at.get("restartPolicy").must_be(&["Always", "OnFailure", "Never"]));
+    out.extend(at.get("dnsPolicy").must_be(&["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]));
+    selector::labels(at.get("nodeSelector"), out);
+    security::of_pod(at.get("securityContext"), at, out);
+    scheduling::affinity(at.get("affinity"), out);
+    dns(at, out);
+    gates(at, out);
+    scheduling::spread(at.get("topologySpreadConstraints"), out);
+    if !pod.host_users {
+        for (field, shown) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")]
+        {
+            if at.get(field).is_true() {
+                out.push(at.get(shown).forbidden("when `hostUsers` is false"));
+            }
         }
     }
-    causes
+    names_in(at, out);
 }
 
-/// A text outside a closed set.
-pub(super) fn one_of(object: &Value, path: &str, key: &str, words: &[&str]) -> Option<Cause> {
-    let stated = object.get(key)?;
-    let known = stated.as_str().is_none_or(|text| words.contains(&text));
-    (!known).then(|| Cause::not_supported(format!("{path}.{key}"), stated, words))
+/// The single fields at the end.
+fn names_in(at: At<'_>, out: &mut Vec<Cause>) {
+    let host = at.get("hostnameOverride");
+    if host.is_set() {
+        for (field, shown) in [("setHostnameAsFQDN", "setHostnameAsFQDN"), ("hostNetwork", "hostNetwork")] {
+            if at.get(field).is_true() {
+                out.push(host.forbidden(&format!("may not be specified when {shown} is true")));
+            }
+        }
+        if host.text().len() > 64 {
+            out.push(Cause::too_long(host.path(), 64));
+        }
+        out.extend(host.each(subdomain(host.text())));
+    }
+    selector::name_in(at.get("serviceAccountName"), out);
+    selector::name_in(at.get("nodeName"), out);
+    out.extend(at.get("activeDeadlineSeconds").between(1, i64::from(i32::MAX)));
+    selector::label_in(at.get("hostname"), out);
+    selector::label_in(at.get("subdomain"), out);
+    scheduling::tolerations(at.get("tolerations"), out);
+    for alias in at.get("hostAliases").items() {
+        out.extend(alias.get("ip").each(ip(alias.get("ip").text())));
+        for name in alias.get("hostnames").items() {
+            out.extend(name.each(subdomain(name.text())));
+        }
+    }
+    selector::name_in(at.get("priorityClassName"), out);
+    selector::name_in(at.get("runtimeClassName"), out);
+    out.extend(at.get("preemptionPolicy").one_of(&["PreemptLowerPriority", "Never"]));
+    let overhead = at.get("overhead");
+    overhead.entries().into_iter().for_each(|amount| resources::amount(amount, out));
+    let system = at.get("os");
+    if system.is_set() {
+        let system = system.get("name");
+        if system.is_empty() {
+            out.push(system.required(""));
+        } else {
+            out.extend(system.one_of(&["linux", "windows"]));
+        }
+    }
 }
 
-const PORT_RANGE: &str = "must be between 1 and 65535, inclusive";
+fn resource_claims(list: At<'_>, out: &mut Vec<Cause>) {
+    for (at, claim) in list.items().enumerate() {
+        let name = claim.get("name");
+        if name.is_empty() {
+            out.push(name.required(""));
+        } else if list.items().take(at).any(|other| other.get("name").text() == name.text()) {
+            out.push(name.duplicate());
+        } else {
+            out.extend(name.each(label(name.text())));
+        }
+        let (claim_name, template) = (claim.get("resourceClaimName"), claim.get("resourceClaimTemplateName"));
+        match (claim_name.is_set(), template.is_set()) {
+            (true, true) => out.push(claim.invalid(
+                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+            )),
+            (false, false) => {
+                out.push(
+                    claim.invalid("must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"),
+                );
+            }
+            _ => {}
+        }
+        selector::name_in(claim_name, out);
+        selector::name_in(template, out);
+    }
+}
+
+fn has_name(list: At<'_>, before: usize, name: &str) -> bool {
+    list.items().take(before).any(|other| other.get("name").text() == name)
+}
+
+fn containers(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
+    let list = at.get("containers");
+    if list.is_empty() {
+        out.push(list.required(""));
+    }
+    for (number, one) in list.items().enumerate() {
+        container::common(one, pod, out);
+        let name = one.get("name");
+        if has_name(list, number, name.text()) {
+            out.push(name.duplicate());
+        }
+        container::lasting(one, pod, out);
+        container::restart_rules(one, out);
+    }
+    container::host_ports(list, out);
+}
+
+fn first_containers(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
+    let (list, others) = (at.get("initContainers"), at.get("containers"));
+    for (number, one) in list.items().enumerate() {
+        container::common(one, pod, out);
+        container::restart_rules(one, out);
+        let name = one.get("name");
+        if has_name(others, usize::MAX, name.text())
+            || (!name.is_empty() && has_name(list, number, name.text()))
+        {
+            out.push(name.duplicate());
+        }
+        if one.get("restartPolicy").text() == "Always" {
+            container::lasting(one, pod, out);
+            continue;
+        }
+        for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
+            if one.get(field).is_set() {
+                let why = "may not be set for init containers without restartPolicy=Always";
+                out.push(one.get(field).forbidden(why));
+            }
+        }
+        for policy in one.get("resizePolicy").items() {
+            let restart = policy.get("restartPolicy");
+            if restart.text() == "RestartContainer" {
+                out.push(
+                    restart.invalid("must not be set to 'RestartContainer' for non-sidecar initContainers"),
+                );
+            }
+        }
+    }
+}
+
+fn temporary_containers(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
+    let list = at.get("ephemeralContainers");
+    let lasting = [at.get("containers"), at.get("initContainers")];
+    for (number, one) in list.items().enumerate() {
+        container::common(one, pod, out);
+        let (name, target) = (one.get("name"), one.get("targetContainerName"));
+        let known = |name: &str| lasting.iter().any(|list| has_name(*list, usize::MAX, name));
+        if known(name.text()) || has_name(list, number, name.text()) {
+            out.push(name.duplicate());
+        }
+        if !target.is_empty() && !known(target.text()) {
+            out.push(target.not_found());
+        }
+        for field in ["ports", "resources", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"] {
+            if !one.get(field).is_empty() {
+                out.push(one.get(field).forbidden("cannot be set for an Ephemeral Container"));
+            }
+        }
+        for mount in one.get("volumeMounts").items() {
+            for field in ["subPath", "subPathExpr"] {
+                if !mount.get(field).is_empty() {
+                    out.push(mount.get(field).forbidden("cannot be set for an Ephemeral Container"));
+                }
+            }
+        }
+    }
+}
+
+/// A container in the host's network has the host's ports.
+fn host_network(containers: At<'_>, kind: Kind, out: &mut Vec<Cause>) {
+    for container in containers.items() {
+        for port in container.get("ports").items() {
+            let number = |key: &str| port.get(key).number().unwrap_or(0);
+            let host = number("hostPort");
+            if (kind == Kind::Pod || host != 0) && host != number("containerPort") {
+                let why = "must match `containerPort` when `hostNetwork` is true";
+                out.push(port.get("hostPort").wrong(host, why));
+            }
+        }
+    }
+}
+
+fn dns(at: At<'_>, out: &mut Vec<Cause>) {
+    let config = at.get("dnsConfig");
+    let servers = config.get("nameservers");
+    if at.get("dnsPolicy").text() == "None" {
+        if !config.is_set() {
+            out.push(config.required("must provide `dnsConfig` when `dnsPolicy` is None"));
+            return;
+        }
+        if servers.is_empty() {
+            out.push(servers.required("must provide at least one DNS nameserver when `dnsPolicy` is None"));
+            return;
+        }
+    }
+    if servers.items().count() > 3 {
+        out.push(servers.invalid("must not have more than 3 nameservers"));
+    }
+    servers.items().for_each(|server| out.extend(server.each(ip(server.text()))));
+    let searches = config.get("searches");
+    if searches.items().count() > 32 {
+        out.push(searches.invalid("must not have more than 32 search paths"));
+    }
+    if searches.items().map(|one| one.text().len() + 1).sum::<usize>() > 2049 {
+        out.push(
+            searches.invalid("must not have more than 2048 characters (including spaces) in the search list"),
+        );
+    }
+    for search in searches.items().filter(|search| search.text() != ".") {
+        let text = search.text().strip_suffix('.').unwrap_or(search.text());
+        out.extend(search_path(text).iter().map(|why| search.wrong(text, why)));
+    }
+    for option in config.get("options").items() {
+        if option.get("name").is_empty() {
+            out.push(option.required("must not be empty"));
+        }
+    }
+}
+
+fn gates(at: At<'_>, out: &mut Vec<Cause>) {
+    for gate in at.get("readinessGates").items() {
+        let kind = gate.get("conditionType");
+        out.extend(kind.each(qualified(kind.text())));
+    }
+    let list = at.get("schedulingGates");
+    for (number, gate) in list.items().enumerate() {
+        let name = gate.get("name").text();
+        out.extend(qualified(name).iter().map(|why| gate.wrong(name, why)));
+        if has_name(list, number, name) {
+            out.push(Cause::duplicate(gate.path(), &name.into()));
+        }
+    }
+}

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::list;
-use super::pod::one_of;
+use super::at::At;
+use super::grammar::segment;
+use super::{list, selector};
 use crate::fields::text;
 use crate::status_error::Cause;
 
@@ -44,6 +45,20 @@ pub(super) fn role(object: &Value) -> Vec<Cause> {
             causes.push(Cause::required(format!("{place}.resources"), why));
         }
     }
+    let root = At::root(object, "");
+    let rule = root.get("aggregationRule");
+    let selectors = rule.get("clusterRoleSelectors");
+    if rule.is_set() && selectors.is_empty() {
+        let why = "at least one clusterRoleSelector required if aggregationRule is non-nil";
+        causes.push(selectors.required(why));
+    }
+    for one in selectors.items() {
+        let before = causes.len();
+        selector::selector(one, &mut causes);
+        if causes.len() > before {
+            causes.push(one.invalid("invalid label selector."));
+        }
+    }
     causes
 }
 
@@ -61,21 +76,35 @@ pub(super) fn binding(object: &Value) -> Vec<Cause> {
     if !kinds.contains(&kind) {
         causes.push(Cause::not_supported("roleRef.kind", &json!(kind), kinds));
     }
-    if text(role, &["name"]).is_empty() {
+    let name = text(role, &["name"]);
+    if name.is_empty() {
         causes.push(Cause::required("roleRef.name", ""));
     }
-    for (at, subject) in list(object, "subjects").iter().enumerate() {
-        let place = format!("subjects[{at}]");
-        if text(subject, &["name"]).is_empty() {
-            causes.push(Cause::required(format!("{place}.name"), ""));
-        }
-        causes.extend(one_of(subject, &place, "kind", &["ServiceAccount", "User", "Group"]));
-        let home_unknown = object["kind"] == "ClusterRoleBinding" && text(subject, &["namespace"]).is_empty();
-        if subject["kind"] == "ServiceAccount" && home_unknown {
-            causes.push(Cause::required(format!("{place}.namespace"), ""));
-        }
+    causes.extend(segment(name).iter().map(|why| Cause::invalid("roleRef.name", &json!(name), why)));
+    let root = At::root(object, "");
+    for one in root.get("subjects").items() {
+        subject(one, object["kind"] == "ClusterRoleBinding", &mut causes);
     }
     causes
+}
+
+fn subject(at: At<'_>, everywhere: bool, out: &mut Vec<Cause>) {
+    let (name, group, kind) = (at.get("name"), at.get("apiGroup"), at.get("kind"));
+    out.extend(name.needed());
+    match kind.text() {
+        "ServiceAccount" => {
+            selector::name_in(name, out);
+            if !group.is_empty() {
+                out.push(group.not_supported(&[""]));
+            }
+            if everywhere {
+                out.extend(at.get("namespace").needed());
+            }
+        }
+        "User" | "Group" if group.text() != GROUP => out.push(group.not_supported(&[GROUP])),
+        "User" | "Group" => {}
+        _ => out.push(kind.not_supported(&["ServiceAccount", "User", "Group"])),
+    }
 }
 
 const GROUP: &str = "rbac.authorization.k8s.io";

@@ -2,116 +2,259 @@
 
 use serde_json::{Value, json};
 
-use super::list;
-use crate::fields::{get, text};
+use super::at::{At, same};
+use super::grammar::{address, ip, label, label_value, qualified, subdomain};
+use super::{resources, scheduling, selector, service, workload};
+use crate::fields;
 use crate::status_error::Cause;
 
 /// Lease: positive durations.
-pub(super) fn lease(object: &Value) -> Vec<Cause> {
-    let spec = &object["spec"];
-    let mut causes = Vec::new();
-    causes.extend(at_least(spec, "spec", "leaseDurationSeconds", 1, "must be greater than 0"));
-    causes.extend(at_least(spec, "spec", "leaseTransitions", 0, "must be greater than or equal to 0"));
-    causes
-}
-
-/// Ingress: a backend or rules, whose paths are absolute and typed.
-pub(super) fn ingress(object: &Value) -> Vec<Cause> {
-    let spec = &object["spec"];
-    let mut causes = Vec::new();
-    if list(spec, "rules").is_empty() && spec.get("defaultBackend").is_none() {
-        causes.push(Cause::invalid("spec", spec, "either `defaultBackend` or `rules` must be specified"));
+pub(super) fn lease(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    let (duration, strategy) = (spec.get("leaseDurationSeconds"), spec.get("strategy"));
+    if duration.number().is_some_and(|seconds| seconds <= 0) {
+        out.push(duration.invalid("must be greater than 0"));
     }
-    for (at, rule) in list(spec, "rules").iter().enumerate() {
-        let Some(http) = rule.get("http") else { continue };
-        if list(http, "paths").is_empty() {
-            causes.push(Cause::required(format!("spec.rules[{at}].http.paths"), ""));
-        }
-        for (number, path) in list(http, "paths").iter().enumerate() {
-            causes.extend(ingress_path(path, &format!("spec.rules[{at}].http.paths[{number}]")));
-        }
+    out.extend(spec.get("leaseTransitions").not_negative());
+    if strategy.is_set() && strategy.text().contains('/') {
+        out.extend(strategy.get("strategy").each(qualified(strategy.text())));
+    } else if strategy.is_set() && strategy.text() != "OldestEmulationVersion" {
+        let place = strategy.with("strategy", strategy.value);
+        out.push(place.not_supported(&["OldestEmulationVersion"]));
     }
-    causes
-}
-
-fn ingress_path(path: &Value, place: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let kinds = ["Exact", "ImplementationSpecific", "Prefix"];
-    let (kind, stated) = (text(path, &["pathType"]), text(path, &["path"]));
-    if kind.is_empty() {
-        causes.push(Cause::required(format!("{place}.pathType"), "pathType must be specified"));
-    } else if !kinds.contains(&kind) {
-        causes.push(Cause::not_supported(format!("{place}.pathType"), &json!(kind), &kinds));
-    } else if !stated.starts_with('/') && (kind != "ImplementationSpecific" || !stated.is_empty()) {
-        causes.push(Cause::invalid(format!("{place}.path"), &json!(stated), "must be an absolute path"));
+    if !spec.get("preferredHolder").is_empty() && strategy.is_empty() {
+        out.push(spec.get("preferredHolder").forbidden("may only be specified if `strategy` is defined"));
     }
-    let service = get(path, &["backend", "service"]);
-    if let Some(service) = service
-        && text(service, &["name"]).is_empty()
-    {
-        causes.push(Cause::required(format!("{place}.backend.service.name"), ""));
-    }
-    causes
-}
-
-/// PersistentVolumeClaim: how it is used, and how large it is.
-pub(super) fn claim(object: &Value) -> Vec<Cause> {
-    let spec = &object["spec"];
-    let mut causes = Vec::new();
-    if list(spec, "accessModes").is_empty() {
-        causes.push(Cause::required("spec.accessModes", "at least 1 access mode is required"));
-    }
-    for (at, mode) in list(spec, "accessModes").iter().enumerate() {
-        let modes = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
-        if mode.as_str().is_none_or(|mode| !modes.contains(&mode)) {
-            causes.push(Cause::not_supported(format!("spec.accessModes[{at}]"), mode, &modes));
-        }
-    }
-    if get(spec, &["resources", "requests", "storage"]).is_none() {
-        causes.push(Cause::required("spec.resources[storage]", ""));
-    }
-    causes
 }
 
 /// PodDisruptionBudget: one bound.
-pub(super) fn budget(object: &Value) -> Vec<Cause> {
-    let spec = &object["spec"];
-    if spec.get("minAvailable").is_some() && spec.get("maxUnavailable").is_some() {
-        return vec![Cause::invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set")];
+pub(super) fn budget(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    let (least, most) = (spec.get("minAvailable"), spec.get("maxUnavailable"));
+    if least.is_set() && most.is_set() {
+        out.push(spec.invalid("minAvailable and maxUnavailable cannot be both set"));
     }
-    Vec::new()
+    for bound in [least, most] {
+        workload::share(bound, out);
+        workload::at_most_all(bound, out);
+    }
+    selector::selector(spec.get("selector"), out);
+    out.extend(spec.get("unhealthyPodEvictionPolicy").one_of(&["AlwaysAllow", "IfHealthyBudget"]));
 }
 
-/// HorizontalPodAutoscaler: bounds in order, and a target.
-pub(super) fn autoscaler(object: &Value) -> Vec<Cause> {
-    let spec = &object["spec"];
-    let mut causes = Vec::new();
-    let least = spec["minReplicas"].as_i64().unwrap_or(1);
-    causes.extend(at_least(spec, "spec", "minReplicas", 1, "must be greater than or equal to 1"));
-    let most = spec["maxReplicas"].as_i64().unwrap_or(0);
-    if most < 1 {
-        causes.push(Cause::invalid("spec.maxReplicas", &json!(most), "must be greater than 0"));
+/// PriorityClass: high values and names of the system are its own.
+pub(super) fn priority(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let value = root.get("value").number().unwrap_or(0);
+    let name = fields::name(object);
+    if name.starts_with("system-") {
+        out.extend(system_priority(name, value).map(|why| {
+            let lead = "priority class names with 'system-' prefix are reserved for system use only. error: ";
+            Cause::forbidden("metadata.name", &format!("{lead}{why}"))
+        }));
+    } else if value > 1_000_000_000 {
+        out.push(
+            root.get("value").forbidden("maximum allowed value of a user defined priority is 1000000000"),
+        );
     }
-    if most < least {
-        let why = "must be greater than or equal to `minReplicas`";
-        causes.push(Cause::invalid("spec.maxReplicas", &json!(most), why));
+    out.extend(root.get("preemptionPolicy").one_of(&["PreemptLowerPriority", "Never"]));
+}
+
+fn system_priority(name: &str, value: i64) -> Option<String> {
+    let known = [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
+    match known.iter().find(|(known, _)| *known == name) {
+        None => Some(format!("{name} is not a known system priority class")),
+        Some((_, right)) if *right != value => Some(format!("value of {name} PriorityClass must be {right}")),
+        Some(_) => None,
     }
-    for key in ["kind", "name"] {
-        if text(spec, &["scaleTargetRef", key]).is_empty() {
-            causes.push(Cause::required(format!("spec.scaleTargetRef.{key}"), ""));
+}
+
+/// What may not change in a PriorityClass.
+pub(super) fn priority_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+    if new["value"] != old["value"] {
+        out.push(Cause::forbidden("value", "may not be changed in an update."));
+    }
+    workload::fixed(new, old, "", &["preemptionPolicy"], out);
+}
+
+/// Endpoints: addresses and ports.
+pub(super) fn endpoints(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    for subset in root.get("subsets").items() {
+        let (ready, waiting) = (subset.get("addresses"), subset.get("notReadyAddresses"));
+        if ready.is_empty() && waiting.is_empty() {
+            out.push(subset.required("must specify `addresses` or `notReadyAddresses`"));
+        }
+        for one in ready.items().chain(waiting.items()) {
+            let at = one.get("ip");
+            out.extend(at.each(ip(at.text())));
+            selector::label_in(one.get("hostname"), out);
+            selector::name_in(one.get("nodeName"), out);
+            service::endpoint_address(at, out);
+        }
+        let ports = subset.get("ports");
+        for port in ports.items() {
+            let name = port.get("name");
+            if name.is_empty() && ports.items().count() > 1 {
+                out.push(name.required(""));
+            }
+            selector::label_in(name, out);
+            super::handler::port(port.get("port"), out);
+            out.extend(port.get("protocol").must_be(&["SCTP", "TCP", "UDP"]));
         }
     }
-    causes
 }
 
-/// StorageClass: somebody who provides.
-pub(super) fn storage_class(object: &Value) -> Vec<Cause> {
-    let none = text(object, &["provisioner"]).is_empty();
-    if none { vec![Cause::required("provisioner", "")] } else { Vec::new() }
+/// EndpointSlice: addresses of one type, and ports.
+pub(super) fn slice(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    out.extend(root.get("addressType").must_be(&["FQDN", "IPv4", "IPv6"]));
+    let ports = root.get("ports");
+    for (at, port) in ports.items().enumerate() {
+        let name = port.get("name");
+        selector::label_in(name, out);
+        if ports.items().take(at).any(|other| other.get("name").text() == name.text()) {
+            out.push(Cause::duplicate(name.path(), &json!(name.text())));
+        }
+        out.extend(port.get("protocol").must_be(&["SCTP", "TCP", "UDP"]));
+        let protocol = port.get("appProtocol");
+        if protocol.is_set() {
+            out.extend(protocol.each(qualified(protocol.text())));
+        }
+    }
+    let endpoints = root.get("endpoints");
+    let count = endpoints.items().count();
+    if count > 1000 {
+        out.push(Cause::too_many(endpoints.path(), count, 1000));
+        return;
+    }
+    endpoints.items().for_each(|one| endpoint(one, root.get("addressType").text(), out));
 }
 
-fn at_least(spec: &Value, path: &str, key: &str, least: i64, why: &str) -> Option<Cause> {
-    let value = &spec[key];
-    let wrong = value.as_i64().is_some_and(|number| number < least);
-    wrong.then(|| Cause::invalid(format!("{path}.{key}"), value, why))
+fn endpoint(one: At<'_>, kind: &str, out: &mut Vec<Cause>) {
+    let addresses = one.get("addresses");
+    match addresses.items().count() {
+        0 => out.push(addresses.required("must contain at least 1 address")),
+        count if count > 100 => out.push(Cause::too_many(addresses.path(), count, 100)),
+        _ => {}
+    }
+    for at in addresses.items() {
+        match kind {
+            "FQDN" => {
+                let name = at.text().strip_suffix('.').unwrap_or(at.text());
+                let whys = subdomain(name);
+                if whys.is_empty() && !name.contains('.') {
+                    out.push(at.invalid("should be a domain with at least two segments separated by dots"));
+                } else if !whys.is_empty() {
+                    out.push(at.invalid(&whys.join(",")));
+                }
+            }
+            "IPv4" | "IPv6" => {
+                let whys = ip(at.text());
+                let fits = address(at.text()).is_some_and(|found| found.is_ipv4() == (kind == "IPv4"));
+                if whys.is_empty() && !fits {
+                    out.push(addresses.wrong(at.text(), &format!("must be an {kind} address")));
+                }
+                if whys.is_empty() {
+                    service::endpoint_address(at, out);
+                }
+                out.extend(at.each(whys));
+            }
+            _ => {}
+        }
+    }
+    selector::name_in(one.get("nodeName"), out);
+    selector::label_in(one.get("hostname"), out);
+    let hints = one.get("hints");
+    for (list, grammar) in [("forZones", label_value as fn(&str) -> Vec<String>), ("forNodes", subdomain)] {
+        let list = hints.get(list);
+        let count = list.items().count();
+        if count > 8 {
+            out.push(Cause::too_many(list.path(), count, 8));
+            return;
+        }
+        for (at, hint) in list.items().enumerate() {
+            let name = hint.get("name");
+            if list.items().take(at).any(|other| other.get("name").text() == name.text()) {
+                out.push(name.duplicate());
+            }
+            out.extend(name.each(grammar(name.text())));
+        }
+    }
+}
+
+/// Node: taints and amounts; `old` is what it was before.
+pub(super) fn node(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    let taints = At::root(spec.get("taints").value, "metadata.taints");
+    scheduling::taints(taints, out);
+    for field in ["capacity", "allocatable"] {
+        let amounts = root.get("status");
+        let amounts = amounts.get(field);
+        for amount in amounts.entries() {
+            resources::amount(amounts.get(amount.name()), out);
+        }
+    }
+    let Some(old) = old else { return };
+    if !old["spec"]["podCIDRs"].is_null() && !same(&object["spec"]["podCIDRs"], &old["spec"]["podCIDRs"]) {
+        let why = "node updates may not change podCIDR except from \"\" to valid";
+        out.push(Cause::forbidden("spec.podCIDRs", why));
+    }
+    let provider = fields::text(old, &["spec", "providerID"]);
+    if !provider.is_empty() && object["spec"]["providerID"] != old["spec"]["providerID"] {
+        let why = "node updates may not change providerID except from \"\" to valid";
+        out.push(Cause::forbidden("spec.providerID", why));
+    }
+}
+
+/// Namespace: its phase follows its deletion, and its finalizers have names.
+pub(super) fn namespace(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    for finalizer in spec.get("finalizers").items() {
+        out.extend(finalizer.each(qualified(finalizer.text())));
+        let standard = ["kubernetes", "orphan", "foregroundDeletion"].contains(&finalizer.text());
+        if !finalizer.text().contains('/') && !standard {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            out.push(finalizer.invalid(why));
+        }
+    }
+    let moved = old.is_some_and(|old| old["status"]["phase"] != object["status"]["phase"]);
+    let (wanted, why) = match fields::is_deleting(object) {
+        true => ("Terminating", "may only be 'Terminating' if `deletionTimestamp` is not empty"),
+        false => ("Active", "may only be 'Active' if `deletionTimestamp` is empty"),
+    };
+    if moved && object["status"]["phase"] != wanted {
+        out.push(Cause::invalid("status.Phase", &object["status"]["phase"], why));
+    }
+}
+
+/// ControllerRevision: a number that does not fall below zero, and its state.
+pub(super) fn revision(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    out.extend(root.get("revision").not_negative());
+    match old {
+        Some(old) => workload::fixed(object, old, "", &["data"], out),
+        None if root.get("data").value.is_null() => out.push(root.get("data").required("data is mandatory")),
+        None if !root.get("data").value.is_object() => {
+            out.push(root.get("data").required("data must be a valid JSON object"));
+        }
+        None => {}
+    }
+}
+
+/// RuntimeClass: a handler.
+pub(super) fn runtime(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let handler = root.get("handler");
+    match handler.needed() {
+        Some(cause) => out.push(cause),
+        None => out.extend(handler.each(label(handler.text()))),
+    }
+    let scheduling = root.get("scheduling");
+    selector::labels(scheduling.get("nodeSelector"), out);
+    scheduling::tolerations(scheduling.get("tolerations"), out);
 }

@@ -1,148 +1,292 @@
-//! Workloads: selectors that fit, containers, fields that never change.
+//! Workloads: selectors that fit, templates of pods, how pods are replaced.
 
 use serde_json::{Value, json};
 
-use super::pod;
-use crate::fields::{self, get, text};
+use super::at::{At, same};
+use super::grammar::{label, percent};
+use super::{pod, selector, storage};
 use crate::status_error::Cause;
 
-/// Deployments, StatefulSets and their like.
-pub(super) fn controller(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let spec = &object["spec"];
-    if spec["replicas"].as_i64().is_some_and(|count| count < 0) {
-        causes.push(Cause::invalid("spec.replicas", &spec["replicas"], "must be greater than or equal to 0"));
+/// A Deployment.
+pub(super) fn deployment(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    out.extend(spec.get("replicas").not_negative());
+    selected_template(spec, "deployment", "ReplicaSet", "invalid label selector", out);
+    strategy(spec.get("strategy"), out);
+    out.extend(spec.get("minReadySeconds").not_negative());
+    out.extend(spec.get("revisionHistoryLimit").not_negative());
+    let deadline = spec.get("progressDeadlineSeconds");
+    out.extend(deadline.not_negative());
+    let ready = spec.get("minReadySeconds").number().unwrap_or(0);
+    if deadline.number().is_some_and(|deadline| deadline <= ready) {
+        out.push(deadline.invalid("must be greater than minReadySeconds"));
     }
-    let selector = &spec["selector"];
-    if selector.is_null() {
-        causes.push(Cause::required("spec.selector", ""));
-    } else if is_empty(selector) {
-        causes.push(Cause::invalid("spec.selector", &json!({}), "empty selector is invalid for deployment"));
+}
+
+/// A ReplicaSet.
+pub(super) fn replica_set(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    out.extend(spec.get("replicas").not_negative());
+    out.extend(spec.get("minReadySeconds").not_negative());
+    selected_template(spec, "deployment", "ReplicaSet", "invalid label selector", out);
+}
+
+/// A StatefulSet.
+pub(super) fn stateful_set(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    let order = spec.get("podManagementPolicy");
+    if order.is_empty() {
+        out.push(order.required(""));
+    } else if !["OrderedReady", "Parallel"].contains(&order.text()) {
+        out.push(order.invalid("must be 'OrderedReady' or 'Parallel'"));
     }
-    let labels = get(spec, &["template", "metadata", "labels"]);
-    let wanted = selector.get("matchLabels").and_then(Value::as_object);
-    let fits = wanted.is_some_and(|wanted| {
-        wanted.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
-    });
-    let by_expression = selector.get("matchExpressions").is_some_and(|list| !list.is_null());
-    if !fits && !by_expression {
-        let shown = labels.cloned().unwrap_or(Value::Null);
-        causes.push(Cause::invalid(
-            "spec.template.metadata.labels",
-            &shown,
-            "`selector` does not match template `labels`",
-        ));
+    stateful_strategy(spec.get("updateStrategy"), out);
+    let policy = spec.get("persistentVolumeClaimRetentionPolicy");
+    if policy.is_set() {
+        out.extend(policy.get("whenDeleted").one_of(&["Retain", "Delete"]));
+        out.extend(policy.get("whenScaled").one_of(&["Retain", "Delete"]));
     }
-    let mut template = spec["template"]["spec"].clone();
-    if let (Some(template), Some(claims)) = (template.as_object_mut(), spec.get("volumeClaimTemplates")) {
-        // Mounts may name these too.
-        template.insert("volumeClaimTemplates".into(), claims.clone());
+    for claim in spec.get("volumeClaimTemplates").items() {
+        storage::claim_spec(claim.get("spec"), out);
     }
-    causes.extend(pod::spec(&template, "spec.template.spec"));
-    if template["restartPolicy"].as_str().is_some_and(|policy| ["Never", "OnFailure"].contains(&policy)) {
-        let field = "spec.template.spec.restartPolicy";
-        causes.push(Cause::not_supported(field, &template["restartPolicy"], &["Always"]));
+    out.extend(spec.get("replicas").not_negative());
+    out.extend(spec.get("minReadySeconds").not_negative());
+    out.extend(spec.get("ordinals").get("start").not_negative());
+    let service = spec.get("serviceName");
+    if !service.is_empty() {
+        out.extend(service.each(label(service.text())));
     }
-    if object["kind"] == "Deployment" {
-        causes.extend(strategy(spec));
+    selected_template(spec, "statefulset", "StatefulSet", "", out);
+}
+
+fn stateful_strategy(at: At<'_>, out: &mut Vec<Cause>) {
+    let rolling = at.get("rollingUpdate");
+    match at.get("type").text() {
+        "" => out.push(at.required("")),
+        "OnDelete" if rolling.is_set() => {
+            out.push(rolling.invalid("only allowed for updateStrategy 'RollingUpdate'"));
+        }
+        "OnDelete" => {}
+        "RollingUpdate" => {
+            out.extend(rolling.get("partition").not_negative());
+            let down = rolling.get("maxUnavailable");
+            if down.is_set() {
+                share(down, out);
+                if amount(down) == 0 {
+                    out.push(down.invalid("cannot be 0"));
+                }
+                at_most_all(down, out);
+            }
+        }
+        _ => out.push(at.invalid("must be 'RollingUpdate' or 'OnDelete'")),
     }
-    causes
+}
+
+/// A DaemonSet.
+pub(super) fn daemon_set(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    let (selector, template) = (spec.get("selector"), spec.get("template"));
+    selector::selector(selector, out);
+    let labels = template.get("metadata");
+    let labels = labels.get("labels");
+    if selector::selects(selector, labels.value) == Some(false) {
+        out.push(labels.wrong(labels.value.clone(), MISFIT));
+    }
+    if selector.is_set() && selector::selects_all(selector) {
+        out.push(selector.wrong(json!({}), "empty selector is invalid for daemonset"));
+    }
+    pod::template(template, &[], out);
+    lasting(template, "DaemonSet", out);
+    out.extend(spec.get("minReadySeconds").not_negative());
+    daemon_strategy(spec.get("updateStrategy"), out);
+    out.extend(spec.get("revisionHistoryLimit").not_negative());
+}
+
+fn daemon_strategy(at: At<'_>, out: &mut Vec<Cause>) {
+    let rolling = at.get("rollingUpdate");
+    let (down, up) = (rolling.get("maxUnavailable"), rolling.get("maxSurge"));
+    match at.get("type").text() {
+        "OnDelete" => {}
+        "RollingUpdate" if !rolling.is_set() => out.push(rolling.required("")),
+        "RollingUpdate" => {
+            share(down, out);
+            share(up, out);
+            at_most_all(down, out);
+            at_most_all(up, out);
+            match (amount(down) != 0, amount(up) != 0) {
+                (true, true) => out.push(up.invalid("may not be set when maxUnavailable is non-zero")),
+                (false, false) => out.push(down.required("cannot be 0 when maxSurge is 0")),
+                _ => {}
+            }
+        }
+        _ => out.push(at.not_supported(&["RollingUpdate", "OnDelete"])),
+    }
+}
+
+/// A ReplicationController.
+pub(super) fn replication(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    let (selector, template) = (spec.get("selector"), spec.get("template"));
+    out.extend(spec.get("minReadySeconds").not_negative());
+    out.extend(selector.needed());
+    out.extend(spec.get("replicas").not_negative());
+    if !template.is_set() {
+        out.push(template.required(""));
+        return;
+    }
+    let labels = template.get("metadata");
+    let labels = labels.get("labels");
+    let fits = selector.entries().iter().all(|entry| labels.key(entry.name()).value == entry.value);
+    if !fits {
+        out.push(labels.wrong(labels.value.clone(), MISFIT));
+    }
+    pod::template(template, &[], out);
+    lasting(template, "ReplicationController", out);
+}
+
+/// A selector and the template whose labels it has to select.
+fn selected_template(spec: At<'_>, kind: &str, owner: &str, unreadable: &str, out: &mut Vec<Cause>) {
+    let (selector, template) = (spec.get("selector"), spec.get("template"));
+    if selector.is_set() {
+        selector::selector(selector, out);
+        if selector::selects_all(selector) {
+            out.push(selector.wrong(json!({}), &format!("empty selector is invalid for {kind}")));
+        }
+    } else {
+        out.push(selector.required(""));
+    }
+    let labels = template.get("metadata");
+    let labels = labels.get("labels");
+    match selector::selects(selector, labels.value) {
+        None => {
+            let colon = |cause: Cause| if unreadable.is_empty() { without_why(cause) } else { cause };
+            out.push(colon(selector.invalid(unreadable)));
+            return;
+        }
+        Some(false) => out.push(labels.wrong(labels.value.clone(), MISFIT)),
+        Some(true) => {}
+    }
+    let claims: Vec<Value> = spec.get("volumeClaimTemplates").items().map(claimed).collect();
+    if owner == "StatefulSet" {
+        // Its pods get their names from the set.
+        let mut own = template.value.clone();
+        if let Some(spec) = own.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.shift_remove("subdomain");
+            spec.shift_remove("hostname");
+            if let Some(volumes) = spec.get_mut("volumes").and_then(Value::as_array_mut) {
+                volumes.retain(|volume| claims.iter().all(|claim| claim["name"] != volume["name"]));
+            }
+        }
+        pod::template(template.with_value(&own), &claims, out);
+        let metadata = template.get("metadata");
+        selector::labels(template.with("labels", metadata.get("labels").value), out);
+        selector::annotations(template.with("annotations", metadata.get("annotations").value), out);
+    } else {
+        pod::template(template, &claims, out);
+    }
+    lasting(template, owner, out);
+}
+
+fn without_why(mut cause: Cause) -> Cause {
+    cause.message.truncate(cause.message.trim_end_matches(": ").len());
+    cause
+}
+
+/// The volume that stands for a claim of every pod.
+fn claimed(claim: At<'_>) -> Value {
+    let metadata = claim.get("metadata");
+    let name = metadata.get("name").text();
+    json!({"name": name, "persistentVolumeClaim": {"claimName": name}})
+}
+
+/// Pods that are kept running.
+fn lasting(template: At<'_>, owner: &str, out: &mut Vec<Cause>) {
+    let spec = template.get("spec");
+    let restart = spec.get("restartPolicy");
+    if restart.text() != "Always" {
+        out.push(restart.not_supported(&["Always"]));
+    }
+    let deadline = spec.get("activeDeadlineSeconds");
+    if deadline.is_set() {
+        out.push(deadline.forbidden(&format!("activeDeadlineSeconds in {owner} is not Supported")));
+    }
 }
 
 /// The strategy of a Deployment.
-fn strategy(spec: &Value) -> Vec<Cause> {
-    let strategy = &spec["strategy"];
-    let rolling = strategy.get("rollingUpdate").filter(|rolling| !rolling.is_null());
-    match (text(strategy, &["type"]), rolling) {
-        ("Recreate", Some(_)) => {
-            let why = "may not be specified when strategy `type` is 'Recreate'";
-            vec![Cause::forbidden("spec.strategy.rollingUpdate", why)]
+fn strategy(at: At<'_>, out: &mut Vec<Cause>) {
+    let rolling = at.get("rollingUpdate");
+    let (down, up) = (rolling.get("maxUnavailable"), rolling.get("maxSurge"));
+    match at.get("type").text() {
+        "Recreate" if rolling.is_set() => {
+            out.push(rolling.forbidden("may not be specified when strategy `type` is 'Recreate'"));
         }
-        ("RollingUpdate", Some(rolling)) => {
-            let none = |key: &str| rolling[key] == 0 || rolling[key] == "0%";
-            if !(none("maxSurge") && none("maxUnavailable")) {
-                return Vec::new();
+        "Recreate" => {}
+        "RollingUpdate" if !rolling.is_set() => {
+            out.push(rolling.required("this should be defaulted and never be nil"));
+        }
+        "RollingUpdate" => {
+            share(down, out);
+            share(up, out);
+            if amount(down) == 0 && amount(up) == 0 {
+                out.push(down.invalid("may not be 0 when `maxSurge` is 0"));
             }
-            let why = "may not be 0 when `maxSurge` is 0";
-            let field = "spec.strategy.rollingUpdate.maxUnavailable";
-            vec![Cause::invalid(field, &rolling["maxUnavailable"], why)]
+            at_most_all(down, out);
         }
-        ("Recreate" | "RollingUpdate" | "", _) => Vec::new(),
-        _ => vec![Cause::not_supported(
-            "spec.strategy.type",
-            &strategy["type"],
-            &["Recreate", "RollingUpdate"],
-        )],
+        _ => out.push(at.not_supported(&["Recreate", "RollingUpdate"])),
     }
 }
 
-/// What may not change.
-pub(super) fn changed(key: &str, new: &Value, old: &Value) -> Vec<Cause> {
-    match key {
-        "statefulsets.apps" => {
-            let fixed = |object: &Value| {
-                let mut spec = object["spec"].clone();
-                if let Some(map) = spec.as_object_mut() {
-                    map.retain(|name, _| !FREE.contains(&name.as_str()));
-                }
-                spec
-            };
-            if fixed(new) == fixed(old) { Vec::new() } else { vec![Cause::forbidden("spec", STATEFUL)] }
-        }
-        "jobs.batch" => {
-            let fields = ["completions", "selector", "template", "completionMode"];
-            let moved = fields.iter().filter(|field| new["spec"][**field] != old["spec"][**field]);
-            moved
-                .map(|field| {
-                    Cause::invalid(format!("spec.{field}"), &new["spec"][*field], "field is immutable")
-                })
-                .collect()
-        }
-        "pods" => {
-            let names = |object: &Value| -> Vec<String> {
-                let list = object["spec"]["containers"].as_array().into_iter().flatten();
-                list.map(|container| text(container, &["name"]).to_owned()).collect()
-            };
-            if names(new) == names(old) {
-                let same = free_of_changes(new) == free_of_changes(old);
-                return if same { Vec::new() } else { vec![Cause::forbidden("spec", POD_UPDATE)] };
-            }
-            let why = "pod updates may not add or remove containers";
-            vec![Cause::forbidden("spec.containers", why)]
-        }
-        _ if new["spec"]["selector"] != old["spec"]["selector"] => {
-            vec![Cause::invalid("spec.selector", &new["spec"]["selector"], "field is immutable")]
-        }
-        _ => Vec::new(),
+/// A number that is not negative, or a share.
+pub(super) fn share(at: At<'_>, out: &mut Vec<Cause>) {
+    match at.value.as_str() {
+        Some(text) => out.extend(at.each(percent(text))),
+        None => out.extend(at.not_negative()),
     }
 }
 
-/// The spec of a Pod without what may change.
-fn free_of_changes(pod: &Value) -> Value {
-    let mut spec = pod["spec"].clone();
-    for field in ["activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates"]
-    {
-        fields::remove(&mut spec, field);
+/// A share of at most everything.
+pub(super) fn at_most_all(at: At<'_>, out: &mut Vec<Cause>) {
+    if percent(at.text()).is_empty() && amount(at) > 100 {
+        out.push(at.invalid("must not be greater than 100%"));
     }
-    for list in ["containers", "initContainers"] {
-        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-            fields::remove(container, "image");
-        }
-    }
-    spec
 }
 
-const POD_UPDATE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+fn amount(at: At<'_>) -> i64 {
+    let text = at.text();
+    at.number().unwrap_or_else(|| text.strip_suffix('%').unwrap_or(text).parse().unwrap_or(0))
+}
 
-fn is_empty(selector: &Value) -> bool {
-    let empty = |key: &str| match &selector[key] {
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => true,
+/// What may not change in a StatefulSet.
+pub(super) fn stateful_set_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+    let fixed = |object: &Value| {
+        let mut spec = object["spec"].clone();
+        if let Some(map) = spec.as_object_mut() {
+            map.retain(|name, _| !FREE.contains(&name.as_str()));
+        }
+        spec
     };
-    empty("matchLabels") && empty("matchExpressions")
+    if fixed(new) != fixed(old) {
+        out.push(Cause::forbidden("spec", STATEFUL));
+    }
 }
 
+/// Fields that stay as they are.
+pub(super) fn fixed(new: &Value, old: &Value, path: &str, fields: &[&str], out: &mut Vec<Cause>) {
+    let (after, before) = (At::root(new, path), At::root(old, path));
+    for field in fields {
+        let now = after.get(field);
+        if !same(now.value, before.get(field).value) {
+            out.push(now.wrong(now.value.clone(), "field is immutable"));
+        }
+    }
+}
+
+const MISFIT: &str = "`selector` does not match template `labels`";
 const FREE: [&str; 7] = [
     "replicas",
     "ordinals",

@@ -149,7 +149,9 @@ fn job_labels(root: &mut Map<String, Value>, uid: &str, name: &str) {
     };
     put(root);
     let Some(spec) = map(root, "spec") else { return };
-    set(spec, "selector", json!({ "matchLabels": { "batch.kubernetes.io/controller-uid": uid } }));
+    if let Some(selector) = map(spec, "selector") {
+        fill(selector, "matchLabels", json!({ "batch.kubernetes.io/controller-uid": uid }));
+    }
     if let Some(template) = map(spec, "template") {
         put(template);
     }

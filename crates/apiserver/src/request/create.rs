@@ -27,6 +27,7 @@ pub(crate) fn create(
     options: &Options,
     actor: &Actor,
 ) -> Result<Written, Status> {
+    let _alone = call.app.addresses.alone(&call.resource);
     let object = filled(call, object)?;
     let object = prepared(call, object, actor)?;
     crate::admit::check_rights(call, &object)?;

@@ -85,6 +85,7 @@ pub(crate) fn apply(
     options: &Options,
     actor: &Actor,
 ) -> Result<Outcome, Status> {
+    let _alone = call.app.addresses.alone(&call.resource);
     let old = change.old;
     let mut new = change.new;
     check_version(call, old, &new)?;

@@ -7,10 +7,12 @@ use crate::fields::{self, get, text};
 use crate::kinds::Resource;
 use crate::request::scale::selector_text;
 
+use super::{bounds, running};
+
 /// The cells of one object.
 pub(super) fn cells(resource: &Resource, item: &Value) -> Vec<Value> {
     let cell = |column: &crate::kinds::Column| match column.name.as_str() {
-        "Name" => fields::name(item).into(),
+        "Name" => named(&resource.key, item),
         "Age" => age(fields::meta(item, "creationTimestamp")),
         "Created At" => fields::meta(item, "creationTimestamp").into(),
         "Containers" => containers(item, "name"),
@@ -18,6 +20,17 @@ pub(super) fn cells(resource: &Resource, item: &Value) -> Vec<Value> {
         name => special(&resource.key, name, item).unwrap_or_else(|| json!("<none>")),
     };
     resource.columns.iter().map(cell).collect()
+}
+
+/// The name; a class that is the default says so.
+fn named(key: &str, item: &Value) -> Value {
+    let mark = match key {
+        "storageclasses.storage.k8s.io" => "storageclass.kubernetes.io/is-default-class",
+        "ingressclasses.networking.k8s.io" => "ingressclass.kubernetes.io/is-default-class",
+        _ => return fields::name(item).into(),
+    };
+    let default = get(item, &["metadata", "annotations", mark]) == Some(&json!("true"));
+    format!("{}{}", fields::name(item), if default { " (default)" } else { "" }).into()
 }
 
 fn special(key: &str, column: &str, item: &Value) -> Option<Value> {
@@ -31,12 +44,12 @@ fn special(key: &str, column: &str, item: &Value) -> Option<Value> {
         ("namespaces", "Status") => Some(text(item, &["status", "phase"]).into()),
         ("events", _) => event(column, item),
         ("services", _) => service(column, item),
-        ("pods", _) => pod(column, item),
-        ("endpoints", "Endpoints") => Some(endpoints(item)),
-        ("nodes", "Version") => Some(text(item, &["status", "nodeInfo", "kubeletVersion"]).into()),
-        ("nodes", "Status") => {
-            Some(if crate::crds::has_condition(item, "Ready") { "Ready" } else { "NotReady" }.into())
+        ("pods", _) => running::pod(column, item),
+        ("podtemplates", "Pod Labels") => {
+            Some(none_if_empty(&selector_text(get(item, &["template", "metadata", "labels"]))))
         }
+        ("endpoints", "Endpoints") => Some(endpoints(item)),
+        ("nodes", _) => running::node(column, item),
         ("deployments.apps", "Ready") => {
             Some(ratio(count(&["status", "readyReplicas"]), count(&["spec", "replicas"])))
         }
@@ -66,7 +79,10 @@ fn special(key: &str, column: &str, item: &Value) -> Option<Value> {
         ("jobs.batch", _) => job(column, item),
         ("cronjobs.batch", _) => cron_job(column, item),
         ("ingresses.networking.k8s.io", _) => ingress(column, item),
-        ("ingressclasses.networking.k8s.io", "Controller") => or_none(&["spec", "controller"]),
+        ("ingressclasses.networking.k8s.io", "Controller") => {
+            Some(text(item, &["spec", "controller"]).into())
+        }
+        ("ingressclasses.networking.k8s.io", "Parameters") => Some(parameters(item)),
         ("networkpolicies.networking.k8s.io", "Pod-Selector") => {
             Some(none_if_empty(&selector_text(get(item, &["spec", "podSelector"]))))
         }
@@ -75,7 +91,7 @@ fn special(key: &str, column: &str, item: &Value) -> Option<Value> {
             binding(column, item)
         }
         ("leases.coordination.k8s.io", "Holder") => Some(text(item, &["spec", "holderIdentity"]).into()),
-        ("resourcequotas", "Request" | "Limit") => Some("".into()),
+        ("resourcequotas", "Request" | "Limit") => Some(bounds::quota(column, item)),
         ("storageclasses.storage.k8s.io", _) => storage_class(column, item),
         ("persistentvolumeclaims", _) => claim(column, item),
         ("persistentvolumes", _) => volume(column, item),
@@ -85,7 +101,7 @@ fn special(key: &str, column: &str, item: &Value) -> Option<Value> {
         }
         ("priorityclasses.scheduling.k8s.io", "PreemptionPolicy") => or_none(&["preemptionPolicy"]),
         ("runtimeclasses.node.k8s.io", "Handler") => or_none(&["handler"]),
-        ("horizontalpodautoscalers.autoscaling", _) => autoscaler(column, item),
+        ("horizontalpodautoscalers.autoscaling", _) => bounds::autoscaler(column, item),
         ("endpointslices.discovery.k8s.io", _) => slice(column, item),
         ("controllerrevisions.apps", "Revision") => Some(item["revision"].clone()),
         (_, "Webhooks") => Some(json!(item["webhooks"].as_array().map_or(0, Vec::len))),
@@ -176,47 +192,39 @@ fn service(column: &str, item: &Value) -> Option<Value> {
     })
 }
 
-fn pod(column: &str, item: &Value) -> Option<Value> {
-    let statuses = get(item, &["status", "containerStatuses"]).and_then(Value::as_array);
-    Some(match column {
-        "Ready" => {
-            let total = get(item, &["spec", "containers"]).and_then(Value::as_array).map_or(0, Vec::len);
-            let ready = statuses.into_iter().flatten().filter(|status| status["ready"] == true).count();
-            format!("{ready}/{total}").into()
-        }
-        "Status" if fields::is_deleting(item) => "Terminating".into(),
-        "Status" => {
-            let reason = text(item, &["status", "reason"]);
-            if reason.is_empty() { text(item, &["status", "phase"]).into() } else { reason.into() }
-        }
-        "Restarts" => statuses
-            .into_iter()
-            .flatten()
-            .filter_map(|status| status["restartCount"].as_i64())
-            .sum::<i64>()
-            .to_string()
-            .into(),
-        "IP" => none_if_empty(text(item, &["status", "podIP"])),
-        "Node" => none_if_empty(text(item, &["spec", "nodeName"])),
-        "Nominated Node" => none_if_empty(text(item, &["status", "nominatedNodeName"])),
-        _ => return None,
-    })
-}
-
 fn endpoints(item: &Value) -> Value {
-    let mut out = Vec::new();
+    let mut all = Vec::new();
     for subset in item["subsets"].as_array().into_iter().flatten() {
-        let ports: Vec<String> =
-            subset["ports"].as_array().into_iter().flatten().map(|port| port["port"].to_string()).collect();
-        for address in subset["addresses"].as_array().into_iter().flatten() {
-            let ip = text(address, &["ip"]);
-            if ports.is_empty() {
-                out.push(ip.to_owned());
-            }
-            out.extend(ports.iter().map(|port| format!("{ip}:{port}")));
+        let hosts: Vec<&str> =
+            subset["addresses"].as_array().into_iter().flatten().map(|one| text(one, &["ip"])).collect();
+        let ports = subset["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if ports.is_empty() {
+            all.extend(hosts.iter().map(|host| (*host).to_owned()));
+        }
+        for port in ports {
+            let joined = |host: &&str| match host.contains(':') {
+                true => format!("[{host}]:{}", port["port"]),
+                false => format!("{host}:{}", port["port"]),
+            };
+            all.extend(hosts.iter().map(joined));
         }
     }
-    none_if_empty(&out.join(","))
+    match item["subsets"].as_array() {
+        Some(subsets) if !subsets.is_empty() => first_three(&all).into(),
+        _ => "<none>".into(),
+    }
+}
+
+/// The first of many, and how many more there are.
+fn first_three(all: &[String]) -> String {
+    let shown = all.iter().take(3).cloned().collect::<Vec<_>>().join(",");
+    if all.len() > 3 { format!("{shown} + {} more...", all.len() - 3) } else { shown }
+}
+
+fn parameters(item: &Value) -> Value {
+    let Some(found) = get(item, &["spec", "parameters"]) else { return "<none>".into() };
+    let group = found.get("apiGroup").and_then(Value::as_str).map(|group| format!(".{group}"));
+    format!("{}{}/{}", text(found, &["kind"]), group.unwrap_or_default(), text(found, &["name"])).into()
 }
 
 fn daemon(column: &str, item: &Value) -> Option<Value> {
@@ -241,25 +249,22 @@ fn job(column: &str, item: &Value) -> Option<Value> {
     let status = |key: &str| get(item, &["status", key]);
     Some(match column {
         "Status" => {
-            let found = ["Complete", "Failed", "Suspended", "FailureTarget"]
-                .into_iter()
-                .find(|kind| crate::crds::has_condition(item, kind));
-            match found {
-                _ if fields::is_deleting(item) => "Terminating".into(),
-                Some("FailureTarget") => "Failed".into(),
-                Some(kind) => kind.into(),
-                None => "Running".into(),
-            }
+            let found = |kinds: &[&'static str]| {
+                kinds.iter().copied().find(|kind| crate::crds::has_condition(item, kind))
+            };
+            let over = found(&["Complete", "Failed"]);
+            let going = fields::is_deleting(item).then_some("Terminating");
+            let other = found(&["Suspended", "FailureTarget", "SuccessCriteriaMet"]);
+            over.or(going).or(other).unwrap_or("Running").into()
         }
         "Completions" => {
             let done = status("succeeded").and_then(Value::as_i64).unwrap_or(0);
             match get(item, &["spec", "completions"]).and_then(Value::as_i64) {
                 Some(wanted) => format!("{done}/{wanted}").into(),
-                None => format!(
-                    "{done}/1 of {}",
-                    get(item, &["spec", "parallelism"]).and_then(Value::as_i64).unwrap_or(1)
-                )
-                .into(),
+                None => match get(item, &["spec", "parallelism"]).and_then(Value::as_i64).unwrap_or(0) {
+                    many @ 2.. => format!("{done}/1 of {many}").into(),
+                    _ => format!("{done}/1").into(),
+                },
             }
         }
         "Duration" => {
@@ -347,9 +352,11 @@ fn binding(column: &str, item: &Value) -> Option<Value> {
         let subjects = item["subjects"].as_array().into_iter().flatten();
         let names: Vec<String> = subjects
             .filter(|subject| subject["kind"] == kind)
-            .map(|subject| match text(subject, &["namespace"]) {
-                "" => text(subject, &["name"]).to_owned(),
-                namespace => format!("{namespace}/{}", text(subject, &["name"])),
+            .map(|subject| match kind {
+                "ServiceAccount" => {
+                    format!("{}/{}", text(subject, &["namespace"]), text(subject, &["name"]))
+                }
+                _ => text(subject, &["name"]).to_owned(),
             })
             .collect();
         Value::from(names.join(", "))
@@ -419,41 +426,21 @@ fn volume(column: &str, item: &Value) -> Option<Value> {
     })
 }
 
-fn autoscaler(column: &str, item: &Value) -> Option<Value> {
-    let count = |path: &[&str]| get(item, path).and_then(Value::as_i64);
-    Some(match column {
-        "Reference" => {
-            let target = ["kind", "name"].map(|key| text(item, &["spec", "scaleTargetRef", key]));
-            target.join("/").into()
-        }
-        "Targets" => {
-            let metrics = get(item, &["spec", "metrics"]).and_then(Value::as_array);
-            let shown: Vec<String> = metrics
-                .into_iter()
-                .flatten()
-                .map(|metric| {
-                    let name = text(metric, &["resource", "name"]);
-                    format!("{name}: <unknown>/{}%", metric["resource"]["target"]["averageUtilization"])
-                })
-                .collect();
-            none_if_empty(&shown.join(", "))
-        }
-        "MinPods" => {
-            count(&["spec", "minReplicas"]).map_or_else(|| "<unset>".into(), |count| count.to_string().into())
-        }
-        "MaxPods" => json!(count(&["spec", "maxReplicas"]).unwrap_or(0)),
-        "Replicas" => json!(count(&["status", "currentReplicas"]).unwrap_or(0)),
-        _ => return None,
-    })
-}
-
 fn slice(column: &str, item: &Value) -> Option<Value> {
     let unset =
-        |list: Vec<String>| if list.is_empty() { Value::from("<unset>") } else { list.join(",").into() };
+        |list: Vec<String>| if list.is_empty() { Value::from("<unset>") } else { first_three(&list).into() };
     Some(match column {
         "AddressType" => text(item, &["addressType"]).into(),
         "Ports" => unset(
-            item["ports"].as_array().into_iter().flatten().map(|port| port["port"].to_string()).collect(),
+            item["ports"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|port| match &port["port"] {
+                    Value::Null => port["name"].as_str().unwrap_or("*").to_owned(),
+                    number => number.to_string(),
+                })
+                .collect(),
         ),
         "Endpoints" => {
             let endpoints = item["endpoints"].as_array().into_iter().flatten();
@@ -488,10 +475,10 @@ fn ratio(part: i64, whole: i64) -> Value {
     format!("{part}/{whole}").into()
 }
 
-fn age(time: &str) -> Value {
+pub(super) fn age(time: &str) -> Value {
     if time.is_empty() { "<unknown>".into() } else { clock::age(time).into() }
 }
 
-fn none_if_empty(text: &str) -> Value {
+pub(super) fn none_if_empty(text: &str) -> Value {
     if text.is_empty() { "<none>".into() } else { text.into() }
 }

@@ -69,6 +69,15 @@ impl Client {
         Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or_default()))
     }
 
+    /// The cells of a table, row by row.
+    pub(crate) async fn cells(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let request = self.http.get(format!("{}{path}", self.server)).bearer_auth(&self.token);
+        let media = "application/json;as=Table;g=meta.k8s.io;v=v1";
+        let table: Value =
+            serde_json::from_slice(&request.header("Accept", media).send().await?.bytes().await?)?;
+        Ok(table["rows"].as_array().into_iter().flatten().map(|row| row["cells"].clone()).collect())
+    }
+
     pub(crate) async fn open(&self, path: &str) -> anyhow::Result<reqwest::Response> {
         Ok(self.http.get(format!("{}{path}", self.server)).bearer_auth(&self.token).send().await?)
     }

@@ -1,6 +1,7 @@
 //! Races, restarts and what is on the disk.
 
 mod bounds;
+mod checking;
 mod client;
 mod corpus;
 mod definitions;
@@ -10,4 +11,5 @@ mod load;
 mod refusals;
 mod rights;
 mod state;
+mod tables;
 mod watching;

@@ -1,0 +1,171 @@
+//! Where a pod may run: tolerations, affinity, spread.
+
+use super::at::At;
+use super::grammar::{label, label_value, qualified};
+use super::selector::{self, Values};
+use crate::status_error::Cause;
+
+/// The taints that a pod bears with.
+pub(super) fn tolerations(list: At<'_>, out: &mut Vec<Cause>) {
+    for one in list.items() {
+        let (key, operator) = (one.get("key"), one.get("operator"));
+        let (value, effect) = (one.get("value"), one.get("effect"));
+        if !key.is_empty() {
+            out.extend(key.each(qualified(key.text())));
+        } else if operator.text() != "Exists" {
+            out.push(operator.invalid(ANY_KEY));
+        }
+        if one.get("tolerationSeconds").is_set() && effect.text() != "NoExecute" {
+            out.push(effect.invalid("effect must be 'NoExecute' when `tolerationSeconds` is set"));
+        }
+        match operator.text() {
+            "" | "Equal" => {
+                let whys = label_value(value.text());
+                if !whys.is_empty() {
+                    out.push(operator.wrong(value.text(), &whys.join(";")));
+                }
+            }
+            "Exists" if !value.is_empty() => {
+                out.push(operator.wrong(value.text(), "value must be empty when `operator` is 'Exists'"));
+            }
+            "Exists" => {}
+            "Lt" | "Gt" => out.push(operator.not_supported(&["Equal", "Exists", "Lt", "Gt"])),
+            _ => out.push(operator.not_supported(&["Equal", "Exists"])),
+        }
+        if !effect.is_empty() {
+            out.extend(effect.one_of(&EFFECTS));
+        }
+    }
+}
+
+/// The taints of a node.
+pub(super) fn taints(list: At<'_>, out: &mut Vec<Cause>) {
+    let alike = |one: At<'_>, other: At<'_>| {
+        ["key", "effect"].iter().all(|field| one.get(field).text() == other.get(field).text())
+    };
+    for (at, taint) in list.items().enumerate() {
+        let (key, effect) = (taint.get("key"), taint.get("effect"));
+        out.extend(key.each(qualified(key.text())));
+        let whys = label_value(taint.get("value").text());
+        if !whys.is_empty() {
+            out.push(taint.get("value").wrong(taint.get("value").text(), &whys.join(";")));
+        }
+        out.extend(effect.must_be(&EFFECTS));
+        if list.items().take(at).any(|other| alike(taint, other)) {
+            let mut cause = taint.duplicate();
+            cause.message.push_str(": taints must be unique by key and effect pair");
+            out.push(cause);
+        }
+    }
+}
+
+/// Which nodes a pod wants, and which pods it wants to be near to or far from.
+pub(super) fn affinity(at: At<'_>, out: &mut Vec<Cause>) {
+    let nodes = at.get("nodeAffinity");
+    let required = nodes.get(REQUIRED);
+    if required.is_set() {
+        selector::node_selector(required, out);
+    }
+    for term in nodes.get(PREFERRED).items() {
+        weight(term, out);
+        selector::node_term(term.get("preference"), Values::Free, out);
+    }
+    for key in ["podAffinity", "podAntiAffinity"] {
+        let pods = at.get(key);
+        pods.get(REQUIRED).items().for_each(|term| pod_term(term, out));
+        for term in pods.get(PREFERRED).items() {
+            weight(term, out);
+            pod_term(term.get("podAffinityTerm"), out);
+        }
+    }
+}
+
+fn weight(term: At<'_>, out: &mut Vec<Cause>) {
+    let weight = term.get("weight").number().unwrap_or(0);
+    if !(1..=100).contains(&weight) {
+        out.push(term.get("weight").wrong(weight, "must be in the range 1-100"));
+    }
+}
+
+fn pod_term(term: At<'_>, out: &mut Vec<Cause>) {
+    selector::selector(term.get("labelSelector"), out);
+    selector::selector(term.get("namespaceSelector"), out);
+    for namespace in term.get("namespaces").items() {
+        let whys = label(namespace.text());
+        out.extend(whys.iter().map(|why| term.get("namespace").wrong(namespace.text(), why)));
+    }
+    match_keys(term, out);
+    let key = term.get("topologyKey");
+    if key.is_empty() {
+        out.push(key.required("can not be empty"));
+    }
+    out.extend(key.each(qualified(key.text())));
+}
+
+/// Keys whose values come from the pod itself.
+fn match_keys(term: At<'_>, out: &mut Vec<Cause>) {
+    let selector = term.get("labelSelector");
+    let (wanted, unwanted) = (term.get("matchLabelKeys"), term.get("mismatchLabelKeys"));
+    for keys in [wanted, unwanted].into_iter().filter(|keys| !keys.is_empty()) {
+        if !selector.is_set() {
+            out.push(keys.forbidden("must not be specified when labelSelector is not set"));
+            continue;
+        }
+        keys.items().for_each(|key| out.extend(key.each(qualified(key.text()))));
+    }
+    for key in wanted.items() {
+        if unwanted.items().any(|other| other.text() == key.text()) {
+            out.push(key.invalid("exists in both matchLabelKeys and mismatchLabelKeys"));
+        }
+    }
+}
+
+/// How pods are spread.
+pub(super) fn spread(list: At<'_>, out: &mut Vec<Cause>) {
+    for (at, one) in list.items().enumerate() {
+        let (key, action) = (one.get("topologyKey"), one.get("whenUnsatisfiable"));
+        out.extend(one.get("maxSkew").positive());
+        if key.is_empty() {
+            out.push(key.required("can not be empty"));
+        }
+        if !ACTIONS.contains(&action.text()) {
+            out.push(action.not_supported(&ACTIONS));
+        }
+        let alike = |other: At<'_>| {
+            ["topologyKey", "whenUnsatisfiable"]
+                .iter()
+                .all(|field| other.get(field).text() == one.get(field).text())
+        };
+        if list.items().skip(at + 1).any(alike) {
+            let pair = format!("{{{}, {}}}", key.text(), action.text());
+            let place = one.get("{topologyKey, whenUnsatisfiable}");
+            out.push(Cause::duplicate(place.path(), &pair.into()));
+        }
+        least_domains(one, out);
+        out.extend(one.get("nodeAffinityPolicy").one_of(&["Honor", "Ignore"]));
+        out.extend(one.get("nodeTaintsPolicy").one_of(&["Honor", "Ignore"]));
+        match_keys(one, out);
+        selector::selector(one.get("labelSelector"), out);
+    }
+}
+
+fn least_domains(one: At<'_>, out: &mut Vec<Cause>) {
+    let least = one.get("minDomains");
+    let action = one.get("whenUnsatisfiable");
+    if !least.is_set() {
+        return;
+    }
+    out.extend(least.positive());
+    if action.text() != "DoNotSchedule" {
+        let why =
+            format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {}", action.text());
+        out.push(least.invalid(&why));
+    }
+}
+
+const ANY_KEY: &str =
+    "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
+const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+const ACTIONS: [&str; 2] = ["DoNotSchedule", "ScheduleAnyway"];
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";

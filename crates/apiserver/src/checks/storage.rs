@@ -1,0 +1,270 @@
+//! Storage that is asked for, that is there, and its classes.
+
+use serde_json::Value;
+
+use super::at::{At, same};
+use super::grammar::{qualified, subdomain};
+use super::resources::{self, nanos};
+use super::selector;
+use crate::fields;
+use crate::status_error::Cause;
+
+/// A claim.
+pub(super) fn claim(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    claim_spec(root.get("spec"), out);
+}
+
+/// The spec of a claim, wherever it stands.
+pub(super) fn claim_spec(at: At<'_>, out: &mut Vec<Cause>) {
+    let modes = at.get("accessModes");
+    if modes.is_empty() {
+        out.push(modes.required("at least 1 access mode is required"));
+    }
+    selector::selector(at.get("selector"), out);
+    access_modes(modes, out);
+    let place = at.get("resources");
+    let requests = place.get("requests");
+    let size = requests.key("storage");
+    let place = place.key("storage").with_value(size.value);
+    match nanos(size) {
+        None => out.push(place.required("")),
+        Some(amount) if amount <= 0 => out.push(place.wrong(size.text(), super::at::NOT_POSITIVE)),
+        Some(_) => {}
+    }
+    selector::name_in(at.get("storageClassName"), out);
+    out.extend(at.get("volumeMode").one_of(&["Block", "Filesystem"]));
+    source(at.get("dataSource"), out);
+    let reference = at.get("dataSourceRef");
+    source(reference, out);
+    selector::label_in(reference.get("namespace"), out);
+    sources_agree(at, out);
+    selector::name_in(at.get("volumeAttributesClassName"), out);
+}
+
+fn access_modes(modes: At<'_>, out: &mut Vec<Cause>) {
+    let known = |mode: &At<'_>| MODES.contains(&mode.text());
+    for mode in modes.items().filter(|mode| !known(mode)) {
+        out.push(Cause::not_supported(modes.path(), mode.value, &MODES));
+    }
+    let alone = |mode: &At<'_>| mode.text() == "ReadWriteOncePod";
+    if modes.items().any(|mode| alone(&mode)) && modes.items().any(|mode| known(&mode) && !alone(&mode)) {
+        out.push(modes.forbidden("may not use ReadWriteOncePod with other access modes"));
+    }
+}
+
+fn source(at: At<'_>, out: &mut Vec<Cause>) {
+    if !at.is_set() {
+        return;
+    }
+    let (kind, group) = (at.get("kind"), at.get("apiGroup"));
+    out.extend(at.get("name").needed());
+    out.extend(kind.needed());
+    if group.is_empty() && kind.text() != "PersistentVolumeClaim" {
+        let why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
+        out.push(at.wrong(kind.text(), why));
+    }
+    selector::name_in(group, out);
+}
+
+fn sources_agree(at: At<'_>, out: &mut Vec<Cause>) {
+    let (plain, reference) = (at.get("dataSource"), at.get("dataSourceRef"));
+    if !plain.is_set() || !reference.is_set() {
+        return;
+    }
+    let alike =
+        ["apiGroup", "kind", "name"].iter().all(|key| plain.get(key).value == reference.get(key).value);
+    if !reference.get("namespace").is_empty() {
+        out.push(at.wrong(plain.path(), "may not be specified when dataSourceRef.namespace is specified"));
+    } else if !alike {
+        out.push(at.wrong(plain.path(), "must match dataSourceRef"));
+    }
+}
+
+/// What may not change in a claim.
+pub(super) fn claim_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+    let bound = fields::text(new, &["status", "phase"]) == "Bound";
+    let (mut after, mut before) = (new["spec"].clone(), old["spec"].clone());
+    if fields::text(&before, &["volumeName"]).is_empty() {
+        [&mut after, &mut before].into_iter().for_each(|spec| fields::remove(spec, "volumeName"));
+    }
+    if before.get("storageClassName").is_none_or(Value::is_null) {
+        [&mut after, &mut before].into_iter().for_each(|spec| fields::remove(spec, "storageClassName"));
+    }
+    let size =
+        |spec: &Value| fields::get(spec, &["resources", "requests", "storage"]).cloned().unwrap_or_default();
+    let (wanted, held) = (size(&after), size(&before));
+    if bound {
+        fields::remove(&mut after, "volumeAttributesClassName");
+        fields::remove(&mut before, "volumeAttributesClassName");
+        if !wanted.is_null() {
+            after["resources"]["requests"]["storage"] = held.clone();
+        }
+    }
+    let root = At::root(new, "");
+    if after != before {
+        out.push(root.get("spec").forbidden(CLAIM));
+    }
+    let amount = |value: &Value| value.as_str().and_then(crate::quantity::nanos).unwrap_or(0);
+    let there = fields::get(old, &["status", "capacity", "storage"]).cloned().unwrap_or_default();
+    if amount(&wanted) < amount(&held) && amount(&wanted) <= amount(&there) {
+        let why = "field can not be less than status.capacity";
+        out.push(Cause::forbidden("spec.resources.requests.storage", why));
+    }
+    if !same(&new["spec"]["volumeMode"], &old["spec"]["volumeMode"]) {
+        out.push(Cause::invalid("volumeMode", &new["spec"]["volumeMode"], "field is immutable"));
+    }
+}
+
+/// A volume.
+pub(super) fn volume(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let at = root.get("spec");
+    let (modes, capacity) = (at.get("accessModes"), at.get("capacity"));
+    out.extend(modes.needed());
+    access_modes(modes, out);
+    out.extend(capacity.needed());
+    if !capacity.key("storage").is_set() || capacity.entries().len() > 1 {
+        out.push(Cause::not_supported(capacity.path(), capacity.value, &["storage"]));
+    }
+    for amount in capacity.entries() {
+        resources::amount(amount, out);
+        if nanos(amount).is_some_and(|amount| amount <= 0) {
+            out.push(amount.wrong(amount.text(), super::at::NOT_POSITIVE));
+        }
+    }
+    out.extend(at.get("persistentVolumeReclaimPolicy").one_of(&["Delete", "Recycle", "Retain"]));
+    let nodes = at.get("nodeAffinity");
+    if nodes.is_set() {
+        let required = nodes.get("required");
+        if required.is_set() {
+            selector::node_selector(required, out);
+        } else {
+            out.push(required.required("must specify required node constraints"));
+        }
+    }
+    let kinds: Vec<At<'_>> =
+        at.entries().into_iter().filter(|field| VOLUMES.contains(&field.name())).collect();
+    if kinds.is_empty() {
+        out.push(at.required("must specify a volume type"));
+    }
+    for kind in kinds.iter().skip(1) {
+        out.push(at.get(kind.name()).forbidden("may not specify more than 1 volume type"));
+    }
+    volume_source(at, out);
+    selector::name_in(at.get("storageClassName"), out);
+    out.extend(at.get("volumeMode").one_of(&["Block", "Filesystem"]));
+}
+
+fn volume_source(at: At<'_>, out: &mut Vec<Cause>) {
+    let (host, nfs, csi, local) = (at.get("hostPath"), at.get("nfs"), at.get("csi"), at.get("local"));
+    if host.is_set() {
+        out.extend(host.get("path").needed());
+        if host.get("path").text() == "/" && at.get("persistentVolumeReclaimPolicy").text() == "Recycle" {
+            let why = "may not be 'recycle' for a hostPath mount of '/'";
+            out.push(at.get("persistentVolumeReclaimPolicy").forbidden(why));
+        }
+    }
+    if nfs.is_set() {
+        out.extend(["server", "path"].iter().filter_map(|key| nfs.get(key).needed()));
+        if !nfs.get("path").text().starts_with('/') {
+            out.push(nfs.get("path").invalid("must be an absolute path"));
+        }
+    }
+    if csi.is_set() {
+        driver(csi.get("driver"), out);
+        out.extend(csi.get("volumeHandle").needed());
+    }
+    if local.is_set() {
+        out.extend(local.get("path").needed());
+        if !at.get("nodeAffinity").is_set() {
+            out.push(Cause::required("metadata.annotations", "Local volume requires node affinity"));
+        }
+    }
+}
+
+/// What may not change in a volume.
+pub(super) fn volume_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+    let moved = VOLUMES.iter().any(|kind| !same(&new["spec"][kind], &old["spec"][kind]));
+    if moved {
+        let why = "spec.persistentvolumesource is immutable after creation";
+        out.push(Cause::forbidden("spec.persistentvolumesource", why));
+    }
+    if !same(&new["spec"]["volumeMode"], &old["spec"]["volumeMode"]) {
+        out.push(Cause::invalid("volumeMode", &new["spec"]["volumeMode"], "field is immutable"));
+    }
+}
+
+/// The name of a driver.
+pub(super) fn driver(at: At<'_>, out: &mut Vec<Cause>) {
+    if at.is_empty() {
+        out.push(at.required(""));
+        return;
+    }
+    if at.text().len() > 63 {
+        out.push(Cause::too_long(at.path(), 63));
+    }
+    out.extend(at.each(subdomain(&at.text().to_lowercase())));
+}
+
+/// A class.
+pub(super) fn class(object: &Value, out: &mut Vec<Cause>) {
+    let root = At::root(object, "");
+    let (provisioner, mode) = (root.get("provisioner"), root.get("volumeBindingMode"));
+    match provisioner.needed() {
+        Some(cause) => out.push(cause),
+        None => out.extend(provisioner.each(qualified(&provisioner.text().to_lowercase()))),
+    }
+    for parameter in root.get("parameters").entries() {
+        if parameter.name().is_empty() {
+            out.push(root.get("parameters").wrong("", "field can not be empty."));
+        }
+    }
+    out.extend(root.get("reclaimPolicy").one_of(&["Delete", "Retain"]));
+    out.extend(mode.one_of(&["Immediate", "WaitForFirstConsumer"]));
+    for term in root.get("allowedTopologies").items() {
+        let list = term.get("matchLabelExpressions");
+        for (number, one) in list.items().enumerate() {
+            let (key, values) = (one.get("key"), one.get("values"));
+            out.extend(values.needed());
+            for (at, value) in values.items().enumerate() {
+                if values.items().take(at).any(|other| other.text() == value.text()) {
+                    out.push(value.duplicate());
+                }
+            }
+            out.extend(key.each(qualified(key.text())));
+            if list.items().take(number).any(|other| other.get("key").text() == key.text()) {
+                out.push(key.duplicate());
+            }
+        }
+    }
+}
+
+/// Fields of a class that stay as they are.
+pub(super) const CLASS_FIXED: [&str; 4] = ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"];
+const CLAIM: &str = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+const VOLUMES: [&str; 22] = [
+    "awsElasticBlockStore",
+    "azureDisk",
+    "azureFile",
+    "cephfs",
+    "cinder",
+    "csi",
+    "fc",
+    "flexVolume",
+    "flocker",
+    "gcePersistentDisk",
+    "glusterfs",
+    "hostPath",
+    "iscsi",
+    "local",
+    "nfs",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "quobyte",
+    "rbd",
+    "scaleIO",
+    "storageos",
+    "vsphereVolume",
+];
