@@ -119,20 +119,6 @@ pub(crate) const HUAWEICLOUD_SDK_CREDENTIALS_FILE: Variable = Variable("HUAWEICL
 
 /// Address of Vault where a destination rule names none.
 pub(crate) const VAULT_ADDR: Variable = Variable("VAULT_ADDR");
-/// Access key for buckets.
-pub(crate) const AWS_ACCESS_KEY_ID: Variable = Variable("AWS_ACCESS_KEY_ID");
-/// Secret of the access key.
-pub(crate) const AWS_SECRET_ACCESS_KEY: Variable = Variable("AWS_SECRET_ACCESS_KEY");
-/// Token of a temporary access key.
-pub(crate) const AWS_SESSION_TOKEN: Variable = Variable("AWS_SESSION_TOKEN");
-/// File with access keys.
-pub(crate) const AWS_SHARED_CREDENTIALS_FILE: Variable = Variable("AWS_SHARED_CREDENTIALS_FILE");
-/// Profile in that file.
-pub(crate) const AWS_PROFILE: Variable = Variable("AWS_PROFILE");
-/// Region of buckets.
-pub(crate) const AWS_REGION: Variable = Variable("AWS_REGION");
-/// Region of buckets, when no other is set.
-pub(crate) const AWS_DEFAULT_REGION: Variable = Variable("AWS_DEFAULT_REGION");
 /// Another store that speaks like S3.
 pub(crate) const AWS_ENDPOINT_URL_S3: Variable = Variable("AWS_ENDPOINT_URL_S3");
 /// Another endpoint for all services of AWS.

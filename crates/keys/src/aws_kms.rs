@@ -21,6 +21,12 @@ pub(crate) use call::Clients;
 
 /// As people name the service.
 const SERVICE: &str = "AWS KMS";
+/// As people name the cloud, where it is about no key.
+#[cfg(feature = "aws")]
+const CHAIN: &str = "AWS";
+/// Where calls go when nothing names a region.
+#[cfg(feature = "aws")]
+const USUAL_REGION: &str = "us-east-1";
 
 /// What is needed to ask AWS KMS.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +87,29 @@ impl Keys {
             session_token: text("aws_session_token").map(SecretString::from),
         })
     }
+}
+
+/// What the chain of the SDK found, for other services than KMS.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The access key: of a person, or of a session in a role.
+    pub keys: Keys,
+    /// The region of the environment or the profile, else `us-east-1`.
+    pub region: String,
+    /// The URL that the environment or the profile gives for all services.
+    pub endpoint: Option<String>,
+}
+
+/// Asks the chain of the SDK who this is: environment, profiles with their roles, SSO, web identity, programs, container
+/// and instance metadata.
+///
+/// # Errors
+/// [`Error::Credentials`] when nothing gives an access key, [`Error::Unsupported`] without the feature `aws`.
+pub async fn find() -> Result<Found, Error> {
+    #[cfg(feature = "aws")]
+    return Box::pin(call::find()).await;
+    #[cfg(not(feature = "aws"))]
+    std::future::ready(Err(Error::Unsupported { service: "kms" })).await
 }
 
 /// A key as a document names it.

@@ -111,6 +111,45 @@ fn aws_credentials_of_a_web_identity_and_of_a_program() {
 }
 
 #[test]
+fn buckets_are_written_by_who_the_chain_finds() {
+    let server = Aws::start().unwrap();
+    let desk = || {
+        let mut desk = on_aws(&server);
+        desk.file(".sops.yaml", "destination_rules:\n- s3_bucket: store\n  s3_prefix: in/\n");
+        desk.set("AWS_ACCESS_KEY_ID", aws::ACCESS_KEY);
+        desk.set("AWS_SECRET_ACCESS_KEY", aws::SECRET_KEY);
+        desk.file("a.yaml", "a: one\n");
+        let output = desk.run(&["encrypt", "-i", "--kms", aws::KEY, "a.yaml"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        desk.variables.truncate(2);
+        desk
+    };
+    let (id, secret, role) = (aws::ACCESS_KEY, aws::SECRET_KEY, aws::ROLE);
+    let mut profile = desk();
+    let keys = format!("[keys]\naws_access_key_id={id}\naws_secret_access_key={secret}\n");
+    profile.file(".aws/credentials", keys);
+    let deploy = format!("[profile deploy]\nrole_arn={role}\nsource_profile=keys\nregion={}\n", aws::REGION);
+    profile.file(".aws/config", deploy);
+    profile.set("AWS_PROFILE", "deploy");
+    let mut web = desk();
+    let token = web.file("token", aws::WORKLOAD);
+    web.set("AWS_WEB_IDENTITY_TOKEN_FILE", token);
+    web.set("AWS_ROLE_ARN", role);
+    web.set("AWS_REGION", aws::REGION);
+    for desk in [profile, web] {
+        let output = desk.run(&["publish", "--yes", "a.yaml"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let asked = server.asked();
+        let put = asked.last().unwrap();
+        assert_eq!((put.method.as_str(), put.path.as_str()), ("PUT", "/store/in/a.yaml"));
+        assert_eq!(put.body, fs::read(desk.folder.join("a.yaml")).unwrap());
+        assert!(!put.header("x-amz-security-token").is_empty(), "a session signed");
+    }
+    let words = desk().refused(&["publish", "--yes", "a.yaml"]);
+    assert!(words.contains("no credentials for AWS: "), "{words}");
+}
+
+#[test]
 fn google_application_default_credentials() {
     let kms = Google::start_with_tls(Open::WithToken).unwrap();
     let machine = Google::start(Open::WithToken).unwrap();

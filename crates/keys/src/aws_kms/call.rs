@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::retry::RetryConfig;
@@ -18,11 +19,11 @@ use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
-use super::{Access, Credentials, Key, Keys, SERVICE, region};
+use super::{Access, Credentials, Found, Key, Keys, SERVICE, region};
 use crate::error::Error;
 use crate::http::{CONNECT_TIMEOUT, TIMEOUT, chain, clean};
 
@@ -154,6 +155,34 @@ async fn found(profile: &str, region: Region, access: &Access) -> SdkConfig {
         loader = loader.endpoint_url(endpoint);
     }
     loader.load().await
+}
+
+/// Asks the chain of the SDK for an access key, as the calls to KMS do.
+pub(super) async fn find() -> Result<Found, Error> {
+    let load = |region: Option<Region>| {
+        let loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+        let loader = loader.http_client(http_client()).timeout_config(timeouts());
+        match region {
+            Some(region) => loader.region(region),
+            None => loader,
+        }
+        .load()
+    };
+    let mut config = load(None).await;
+    if config.region().is_none() {
+        // Roles cannot be taken on without one.
+        config = load(Some(Region::from_static(super::USUAL_REGION))).await;
+    }
+    let missing = |reason: String| Error::Credentials { service: super::CHAIN, reason };
+    let provider = config.credentials_provider().ok_or_else(|| missing("none were found".to_owned()))?;
+    let found = provider.provide_credentials().await.map_err(|error| missing(chain(&error)))?;
+    let keys = Keys {
+        access_key_id: found.access_key_id().to_owned(),
+        secret_access_key: SecretString::from(found.secret_access_key()),
+        session_token: found.session_token().map(SecretString::from),
+    };
+    let region = config.region().map_or(super::USUAL_REGION, |region| region.as_ref()).to_owned();
+    Ok(Found { keys, region, endpoint: config.endpoint_url().map(str::to_owned) })
 }
 
 fn http_client() -> SharedHttpClient {
