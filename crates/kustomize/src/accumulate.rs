@@ -293,24 +293,21 @@ impl Builder {
     ) -> Result<(), Error> {
         let read = |path: &str| loader.read(path);
         let defaults = file.generator_options.as_ref();
-        let mut generated = Vec::new();
-        for args in &file.config_map_generator {
-            generated.push((generate::config_map(args, defaults, &read)?, "ConfigMapGenerator"));
-        }
-        for args in &file.secret_generator {
-            generated.push((generate::secret(args, defaults, &read)?, "SecretGenerator"));
-        }
-        if !file.helm_charts.is_empty() || !file.helm_chart_inflation_generator.is_empty() {
-            return Err(Error::Plugin(
-                "trouble configuring builtin HelmChartInflationGenerator: must specify --enable-helm"
-                    .to_owned(),
-            ));
-        }
-        for (mut resource, kind) in generated {
+        let take = |accumulator: &mut Accumulator, mut resource: Resource, kind: &str| {
             if self.keeps_origins() {
                 resource.origin = Some(origin::of_plugin(&self.outermost, loader.root(), file_name, kind));
             }
-            accumulator.take_generated(resource)?;
+            accumulator.take_generated(resource)
+        };
+        for args in &file.config_map_generator {
+            take(accumulator, generate::config_map(args, defaults, &read)?, "ConfigMapGenerator")?;
+        }
+        for args in &file.secret_generator {
+            take(accumulator, generate::secret(args, defaults, &read)?, "SecretGenerator")?;
+        }
+        if let Some(chart) = file.helm_charts.first().or(file.helm_chart_inflation_generator.first()) {
+            let config = steps::configuring("HelmChartInflationGenerator", chart);
+            return Err(Error::Plugin("must specify --enable-helm".to_owned()).within(config));
         }
         plugin::generate(self, accumulator, loader, &file.generators)
     }

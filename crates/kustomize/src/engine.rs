@@ -3,7 +3,7 @@
 //! Follows: the build pipeline of kustomize 5.8.1. Differs: notes stand beside the objects, and
 //! nothing is fetched; the caller's view of files is all there is.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::accumulate::{Accumulator, Builder};
 use crate::error::Error;
@@ -13,10 +13,9 @@ use crate::loader::Loader;
 pub use crate::loader::Restriction;
 use crate::order::{self, Order};
 use crate::origin;
-use crate::patch::drop_empty_annotations;
-use crate::resource::{Resource, Step, scalar_text};
+use crate::resource::{Resource, scalar_text};
 use crate::spec::{Kustomization, SortOptions};
-use crate::transform::{name_refs, names, vars};
+use crate::transform::{name_refs, names, twins, vars};
 
 /// How a build is done.
 #[derive(Clone, Debug, Default)]
@@ -97,6 +96,7 @@ pub fn build(files: &dyn Files, dir: &str, options: &Options) -> Result<Build, E
     names::add_hashes(&mut resources);
     name_refs::run(&mut resources, &config)?;
     vars::run(&mut resources, &vars, &config.var_reference)?;
+    resources.iter_mut().for_each(twins::settle);
     resources.retain(|resource| !is_local_config(resource));
     let mut resources = order::sort(resources.into_items(), &order);
     let mut metadata = builder.metadata().to_vec();
@@ -185,36 +185,46 @@ const NOTES: [&str; 18] = [
     "config.kubernetes.io/index",
 ];
 
-/// Whether an annotation was written as nothing at all.
-fn is_blank(blanks: &[Vec<Step>], annotation: &str) -> bool {
-    blanks.iter().any(|place| match place.as_slice() {
-        [Step::Key(metadata), Step::Key(annotations), Step::Key(key)] => {
-            metadata == "metadata" && annotations == "annotations" && key == annotation
-        }
-        _ => false,
-    })
-}
-
 /// Adds and removes the annotations and labels that belong to the build.
 fn finish(resource: &mut Resource, metadata: &[String]) {
-    let is_noted = resource.is_noted();
-    let annotations = resource
-        .value
-        .get_mut("metadata")
-        .and_then(|metadata| metadata.get_mut("annotations"))
-        .and_then(Value::as_object_mut);
-    let mut is_stripped = false;
-    if let Some(annotations) = annotations {
-        let before = annotations.len();
+    let blanks = blank_annotations(resource);
+    if let Some(Value::Object(annotations)) = annotations_mut(resource) {
         annotations.retain(|key, _| !NOTES.contains(&key.as_str()) && key != "config.k8s.io/id");
         for (key, value) in annotations.iter_mut().filter(|(_, value)| !value.is_string()) {
-            let text = scalar_text(value).filter(|_| !is_blank(&resource.blanks, key));
+            let text = scalar_text(value).filter(|_| !blanks.contains(key));
             *value = Value::String(text.unwrap_or_default());
         }
-        is_stripped = annotations.len() != before;
     }
     origin::annotate(resource, metadata);
-    if is_noted || is_stripped {
-        drop_empty_annotations(&mut resource.value);
+    // The original writes the annotations anew, and nothing where there are none.
+    let metadata = match &mut resource.value {
+        Value::Object(object) => object.entry("metadata").or_insert_with(|| Value::Object(Map::new())),
+        _ => return,
+    };
+    if let Value::Object(metadata) = metadata
+        && metadata.get("annotations").is_some_and(holds_no_entries)
+    {
+        metadata.shift_remove("annotations");
+    }
+}
+
+fn annotations_mut(resource: &mut Resource) -> Option<&mut Value> {
+    resource.value.get_mut("metadata")?.get_mut("annotations")
+}
+
+/// Returns the annotations that were written as nothing at all.
+fn blank_annotations(resource: &Resource) -> Vec<String> {
+    let annotations = resource.value.get("metadata").and_then(|metadata| metadata.get("annotations"));
+    let keys = annotations.and_then(Value::as_object).into_iter().flatten();
+    keys.filter(|(key, value)| value.is_null() && resource.is_blank("annotations", key))
+        .map(|(key, _)| key.clone())
+        .collect()
+}
+
+fn holds_no_entries(value: &Value) -> bool {
+    match value {
+        Value::Object(entries) => entries.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => true,
     }
 }

@@ -4,6 +4,8 @@
 //! name says that a list is expected there. Lists are entered by themselves. Follows: the field
 //! spec filter of kustomize 5.8.1.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -19,12 +21,13 @@ pub struct FieldSpec {
     pub path: String,
     /// Whether the field is made where it is missing.
     pub create: bool,
-    segments: Vec<Segment>,
+    segments: Arc<[Segment]>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Segment {
-    name: String,
+pub(crate) struct Segment {
+    /// The field.
+    pub(crate) name: String,
     is_list: bool,
 }
 
@@ -51,6 +54,11 @@ impl FieldSpec {
             })
             .collect();
         Self { gvk, path: path.to_owned(), create, segments }
+    }
+
+    /// Returns the parts of the path.
+    pub(crate) fn segments(&self) -> &Arc<[Segment]> {
+        &self.segments
     }
 
     /// Calls `change` on every place of an object that the spec names.

@@ -10,10 +10,11 @@ use crate::error::Error;
 use crate::manifest;
 use crate::patch::json6902::Operation;
 use crate::patch::schema::Schema;
-use crate::resource::{Resource, child_map};
+use crate::resource::{Resource, child_map, scalar_text};
 use crate::resources::Resources;
 use crate::select::{Matcher, Selector};
 use crate::spec::PatchOptions;
+use crate::transform::twins;
 
 /// Where a patch comes from, as messages name it.
 #[derive(Clone, Debug)]
@@ -121,8 +122,8 @@ impl Patch {
                 }
                 let Some(patch) = patches.first() else { return Ok(()) };
                 let found = matcher.select(resources);
+                let mut patch = with_plain_metadata(patch);
                 found.into_iter().try_for_each(|at| {
-                    let mut patch = patch.value.clone();
                     copy_api_version(&resources.items()[at].value, &mut patch);
                     merge_at(resources, at, &patch, self.options, schema)
                 })
@@ -147,6 +148,19 @@ pub enum Notes {
     Omitted,
 }
 
+/// Merges an entry of `patchesStrategicMerge`, whose labels and annotations are text, into the object of its id.
+///
+/// # Errors
+/// When there is none or more than one, or the merge fails.
+pub fn merge_old_into_one(
+    resources: &mut Resources,
+    patch: &Resource,
+    schema: &Schema,
+) -> Result<(), Lookup> {
+    let plain = with_plain_metadata(patch);
+    merge_value_into_one(resources, patch, &plain, PatchOptions::default(), schema)
+}
+
 /// Merges a patch into the one object that has or had its id.
 ///
 /// # Errors
@@ -154,6 +168,16 @@ pub enum Notes {
 pub fn merge_into_one(
     resources: &mut Resources,
     patch: &Resource,
+    options: PatchOptions,
+    schema: &Schema,
+) -> Result<(), Lookup> {
+    merge_value_into_one(resources, patch, &patch.value, options, schema)
+}
+
+fn merge_value_into_one(
+    resources: &mut Resources,
+    patch: &Resource,
+    value: &Value,
     options: PatchOptions,
     schema: &Schema,
 ) -> Result<(), Lookup> {
@@ -165,7 +189,7 @@ pub fn merge_into_one(
             "{what} for Id {id}; failed to find unique target for patch {id}"
         ))));
     };
-    merge_at(resources, *at, &patch.value, options, schema).map_err(Lookup::Merge)
+    merge_at(resources, *at, value, options, schema).map_err(Lookup::Merge)
 }
 
 /// Why a patch without target was not merged.
@@ -195,6 +219,26 @@ impl Lookup {
     }
 }
 
+/// Returns a patch whose labels and annotations are text, as the original copies them: a null becomes a word.
+fn with_plain_metadata(patch: &Resource) -> Value {
+    let mut value = patch.value.clone();
+    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else { return value };
+    for name in ["labels", "annotations"] {
+        let Some(Value::Object(entries)) = metadata.get_mut(name) else {
+            metadata.shift_remove(name);
+            continue;
+        };
+        for (key, entry) in entries.iter_mut().filter(|(_, entry)| !entry.is_string()) {
+            let text = scalar_text(entry).filter(|_| !patch.is_blank(name, key));
+            *entry = Value::String(text.unwrap_or_default());
+        }
+        if entries.is_empty() {
+            metadata.shift_remove(name);
+        }
+    }
+    value
+}
+
 /// A targeted patch takes part as if it had the version of its target.
 fn copy_api_version(from: &Value, patch: &mut Value) {
     if let (Some(version), Value::Object(patch)) = (from.get("apiVersion"), patch) {
@@ -216,6 +260,7 @@ fn merge_at(
     let (name, kind, namespace) =
         (resource.name().to_owned(), resource.kind().to_owned(), resource.namespace().to_owned());
     strategic::merge(resource, patch, schema)?;
+    twins::settle(resource);
     if resource.is_gone() {
         return Ok(());
     }
@@ -256,7 +301,7 @@ fn operate_at(
     if notes == Notes::Taken {
         resource.remember_id();
     }
-    if resource.is_noted()
+    if (resource.is_noted() || resource.origin.is_some())
         && let Some(metadata) = resource.metadata_mut()
     {
         child_map(metadata, "annotations");
@@ -264,6 +309,7 @@ fn operate_at(
     json6902::apply(&mut resource.value, operations)?;
     // Null is written out by then, which a merge no longer takes for a blank.
     resource.blanks.clear();
+    resource.twins.clear();
     drop_empty_annotations(&mut resource.value);
     if !resource.is_gone() {
         manifest::check_object(resource)?;

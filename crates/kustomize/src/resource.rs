@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::id::{Gvk, GvkRef, Id};
+use crate::transform::twins::Twins;
 
 /// One step from a value to a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Resource {
     pub behavior: Behavior,
     /// Places of nulls that were written as nothing at all (`key:`); a strategic merge drops them.
     pub blanks: Vec<Vec<Step>>,
+    /// Entries of labels and annotations that the original keeps in one node.
+    pub(crate) twins: Vec<Twins>,
     /// Text of the origin annotation, when origins are recorded.
     pub origin: Option<String>,
     /// Entries of the transformations annotation, when they are recorded.
@@ -191,6 +194,17 @@ impl Resource {
         if let Some(entries) = self.metadata_mut().and_then(|metadata| child_map(metadata, map)) {
             set(entries, key, Value::String(value.to_owned()));
         }
+    }
+
+    /// Whether an entry of `metadata.labels` or `metadata.annotations` was written as nothing at all.
+    #[must_use]
+    pub(crate) fn is_blank(&self, map: &str, key: &str) -> bool {
+        self.blanks.iter().any(|place| match place.as_slice() {
+            [Step::Key(metadata), Step::Key(name), Step::Key(entry)] => {
+                metadata == "metadata" && name == map && entry == key
+            }
+            _ => false,
+        })
     }
 
     /// Returns an entry of `metadata.labels` or `metadata.annotations`.

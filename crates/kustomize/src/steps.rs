@@ -11,7 +11,7 @@ use crate::origin;
 use crate::patch::{self, Notes, Patch, Source};
 use crate::plugin;
 use crate::resources::Resources;
-use crate::spec::{self, Kustomization, Label, PatchOptions};
+use crate::spec::{self, Kustomization, Label};
 use crate::transform::names::End;
 use crate::transform::namespace::Namespace;
 use crate::transform::{images, labels, names, replacements, replicas};
@@ -124,7 +124,7 @@ fn label_fields(label: &Label, config: &crate::config::Config) -> Result<Vec<Fie
 }
 
 /// Says, as the original does, which fields of a file made trouble.
-fn configuring(transformer: &str, config: &serde_json::Value) -> String {
+pub(crate) fn configuring(transformer: &str, config: &serde_json::Value) -> String {
     let config = sealfast_yaml::json::to_yaml(config);
     format!("trouble configuring builtin {transformer} with config: `\n{config}`")
 }
@@ -210,8 +210,7 @@ pub(crate) fn old_strategic(
         return Err(wrong(Error::Patch(format!("patch appears to be empty; files=[{listed}], Patch="))));
     }
     patches.iter().try_for_each(|patch| {
-        patch::merge_into_one(resources, patch, PatchOptions::default(), builder.schema())
-            .map_err(patch::Lookup::into_error)
+        patch::merge_old_into_one(resources, patch, builder.schema()).map_err(patch::Lookup::into_error)
     })
 }
 

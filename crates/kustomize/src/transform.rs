@@ -7,4 +7,5 @@ pub mod names;
 pub mod namespace;
 pub mod replacements;
 pub mod replicas;
+pub(crate) mod twins;
 pub mod vars;

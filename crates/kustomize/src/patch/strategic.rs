@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::manifest;
 use crate::patch::schema::{Field, Schema, Type};
 use crate::resource::{Resource, Step, entry, entry_mut, scalar_text, set, text};
 
@@ -17,6 +18,10 @@ const DIRECTIVE: &str = "$patch";
 /// # Errors
 /// When the two differ in shape, or a directive is unknown.
 pub fn merge(resource: &mut Resource, patch: &Value, schema: &Schema) -> Result<(), Error> {
+    // The original computes the replacement of a whole object and then drops it.
+    if patch.as_object().map(strategy_in).transpose()? == Some(Strategy::Replace) {
+        return Ok(());
+    }
     let merger = Merger { schema };
     let root = merger.type_of(Some(&resource.value), Some(patch));
     drop_blanks(resource, &merger, root);
@@ -130,7 +135,8 @@ impl<'a> Merger<'a> {
             Some(_) => {
                 let is_scalar = |value: &Value| !value.is_object() && !value.is_array();
                 check(dest.as_ref(), patch, is_scalar, "ScalarNode")?;
-                Ok(replaced(dest, patch))
+                let is_quoted = matches!(&dest, Some(Value::String(text)) if had_quotes(text));
+                Ok(replaced(dest, patch).map(|value| if is_quoted { as_text(value) } else { value }))
             }
         }
     }
@@ -170,6 +176,10 @@ impl<'a> Merger<'a> {
         of: Option<&Type>,
     ) -> Result<Map<String, Value>, Error> {
         let mut dest = self.untouched_except(dest, of, patch)?;
+        if entry(patch, DIRECTIVE).is_some() {
+            // Only a mapping that is laid over itself holds one.
+            dest.shift_remove(DIRECTIVE);
+        }
         for (key, value) in without_directive(patch) {
             let known = self.known(of.and_then(|of| of.field(key)));
             let old = entry_mut(&mut dest, key).map(std::mem::take);
@@ -188,7 +198,12 @@ impl<'a> Merger<'a> {
         let mut added = Map::with_capacity(patch.len());
         for (key, value) in without_directive(patch) {
             let known = self.known(of.and_then(|of| of.field(key)));
-            if let Some(value) = self.value(None, Some(value), known)? {
+            // What comes as a whole is laid over itself, so that its lists obey their directives.
+            let own = match value {
+                Value::Array(items) if known.keys.is_some() => Some(take_list_directive(items)?.1.into()),
+                _ => None,
+            };
+            if let Some(value) = self.value(own, Some(value), known)? {
                 added.insert(key.clone(), value);
             }
         }
@@ -239,6 +254,8 @@ impl<'a> Merger<'a> {
             _ => None,
         };
         let (strategy, patch_items) = match patch {
+            // Where there was no list, the original does not look for directives, and lays the patch over itself.
+            Some(Value::Array(items)) if own.is_none() => (Strategy::Merge, items.clone()),
             Some(Value::Array(items)) => take_list_directive(items)?,
             Some(_) => return Ok(None),
             None => (Strategy::Merge, Vec::new()),
@@ -260,6 +277,21 @@ fn replaced(dest: Option<Value>, patch: Option<&Value>) -> Option<Value> {
         None => dest,
         Some(Value::Null) => None,
         Some(value) => Some(value.clone()),
+    }
+}
+
+/// Whether a string cannot have stood in a file without quotes. The quotes stay when a patch overwrites it.
+fn had_quotes(text: &str) -> bool {
+    text.contains('\n')
+        || !manifest::plain(text).is_string()
+        || sealfast_yaml::json::to_yaml(&Value::String(text.to_owned())).starts_with(['"', '\''])
+}
+
+/// Returns a number or truth value as the text that it is in quotes.
+fn as_text(value: Value) -> Value {
+    match &value {
+        Value::Number(_) | Value::Bool(_) => scalar_text(&value).map_or(value, Value::String),
+        _ => value,
     }
 }
 
@@ -348,19 +380,15 @@ impl KeyedLists<'_, '_> {
                     found => found,
                 };
             let known = Known { of: self.of, keys: None };
-            let position = own.iter().position(|item| has_parts(item, &wanted));
+            let position = own.iter().position(|item| is_of(item, &wanted));
             let old = position.map(|at| std::mem::take(&mut own[at]));
-            let new = patch.iter().find(|item| has_parts(item, &wanted));
+            let new = patch.iter().find(|item| is_of(item, &wanted));
             let value = match (self.merged_element(old, new, known)?, position) {
                 (Some(Value::Object(map)), _) if map.is_empty() => None,
                 (value, _) => value,
             };
             match value {
-                None => {
-                    if let Some(at) = position {
-                        own.remove(at);
-                    }
-                }
+                None => own.retain(|item| !item.is_null() && !has_parts(item, &parts)),
                 Some(mut value) => {
                     if let Value::Object(map) = &mut value {
                         for (key, part) in parts.iter().filter(|(_, part)| !part.is_empty()) {
@@ -387,7 +415,11 @@ impl KeyedLists<'_, '_> {
         if let (Some(old), Some(Value::Object(patch))) = (&old, new)
             && strategy_in(patch)? == Strategy::Replace
         {
-            return Ok(Some(old.clone()));
+            let mut kept = old.clone();
+            if let Value::Object(kept) = &mut kept {
+                kept.shift_remove(DIRECTIVE);
+            }
+            return Ok(Some(kept));
         }
         self.merger.value(old, new, known)
     }
@@ -409,6 +441,8 @@ impl KeyedLists<'_, '_> {
                 }
             }
             if is_appended && parts.is_empty() {
+                // The original then looks for an element without any key, and keeps no other.
+                merged = vec![item];
                 continue;
             }
             let parts: Vec<(&str, &str)> = parts.iter().map(|(key, part)| (*key, part.as_str())).collect();
@@ -426,8 +460,7 @@ impl KeyedLists<'_, '_> {
             let part = |key: &String| item.get(key).filter(|part| !part.is_null()).and_then(scalar_text);
             self.keys.iter().map(|key| part(key).unwrap_or_default()).collect()
         };
-        let is_known = |tuple: &Tuple| self.keys.len() > 1 || tuple.iter().any(|part| !part.is_empty());
-        items.map(tuple).filter(|tuple| is_known(tuple) && seen.insert(tuple.clone())).collect()
+        items.map(tuple).filter(|tuple| seen.insert(tuple.clone())).collect()
     }
 
     /// Returns the positions of the keys that any element has.
@@ -456,6 +489,11 @@ fn unify(tuples: &mut [Tuple]) {
             tuples[j] = union;
         }
     }
+}
+
+/// Whether an element has exactly these parts.
+fn is_of(item: &Value, parts: &[(&str, &str)]) -> bool {
+    parts.iter().all(|(key, part)| item.get(*key).and_then(scalar_text).as_deref() == Some(part))
 }
 
 /// Whether an element has the fields; an empty part asks only that the field is there.

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
 use crate::resource;
 use crate::resources::Resources;
+use crate::transform::twins::{self, Made};
 
 /// Sets entries in every mapping that the field specs name.
 ///
@@ -22,14 +23,24 @@ pub fn run(
         return Ok(());
     }
     for resource in resources.iter_mut() {
+        let mut made = Made::default();
         for spec in fields {
-            spec.visit(resource, Leaf::Mapping, &mut |value| set(value, entries))?;
+            spec.visit(resource, Leaf::Mapping, &mut |value| {
+                set(value, entries, &mut |key| made.add(key, spec))
+            })?;
         }
+        twins::settle(resource);
+        resource.twins.extend(made.into_twins(entries));
     }
     Ok(())
 }
 
-fn set(value: &mut Value, entries: &BTreeMap<String, String>) -> Result<(), Error> {
+/// Sets all entries of a mapping, and says which were not there.
+fn set(
+    value: &mut Value,
+    entries: &BTreeMap<String, String>,
+    note_new: &mut dyn FnMut(&str),
+) -> Result<(), Error> {
     if value.is_null() {
         *value = Value::Object(Map::new());
     }
@@ -37,6 +48,9 @@ fn set(value: &mut Value, entries: &BTreeMap<String, String>) -> Result<(), Erro
         return Err(Error::Transform("wrong node kind: expected MappingNode".to_owned()));
     };
     for (key, entry) in entries {
+        if resource::entry(map, key).is_none() {
+            note_new(key);
+        }
         resource::set(map, key, Value::String(entry.clone()));
     }
     Ok(())

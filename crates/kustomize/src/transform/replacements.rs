@@ -20,6 +20,7 @@ use crate::spec::decode::{self, Record, Shape};
 use crate::spec::records::REPLACEMENT;
 use crate::spec::{FieldOptions, ReplacementEntry, ReplacementSource, ReplacementTarget, typed};
 use crate::transform::replacements::path::{Missing, Segment, find, parse, visit};
+use crate::transform::twins;
 
 /// Where files of replacements are read.
 pub(crate) type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, Error>;
@@ -178,6 +179,7 @@ fn apply(resources: &mut Resources, target: &ReplacementTarget, value: &Value) -
         }
         for text in texts {
             copy(resources.at_mut(at), text, &paths[text.as_str()], value, &options)?;
+            twins::settle(resources.at_mut(at));
         }
         resources.note(at);
     }

@@ -7,6 +7,7 @@ mod files;
 mod finer_points;
 mod flux;
 mod laws;
+mod nodes;
 mod patches;
 mod refusals;
 mod substitution;
