@@ -1,4 +1,4 @@
-//! Entries that were made in several places of an object at once, and stay one value.
+//! Entries that were made in several places of an object and stay one value.
 //!
 //! The original puts one node into every mapping in which a transformer makes a label or an
 //! annotation that was not there. Whoever later overwrites the entry in one of these places, a

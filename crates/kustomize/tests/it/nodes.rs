@@ -1,4 +1,4 @@
-//! What shows that the original works on nodes: shared values, kept quotes, patches laid over themselves.
+//! What shows that the original works on nodes: sharing, quotes, directives.
 
 use sealfast_kustomize::engine::{Options, build};
 use sealfast_kustomize::files::Memory;
