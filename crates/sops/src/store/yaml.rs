@@ -622,7 +622,11 @@ fn text_node(text: &str, column: Column) -> Node {
         return Node { tagged: true, ..Node::scalar("!!merge", text) };
     }
     let mut node = scalar::string_node(text);
-    if node.style == Style::Literal && column == Column::BehindDash && text.starts_with([' ', '\n']) {
+    let is_misread = match column {
+        Column::Aligned => text.starts_with('\t'),
+        Column::BehindDash => text.starts_with([' ', '\n', '\t']),
+    };
+    if node.style == Style::Literal && is_misread {
         node.style = Style::DoubleQuoted;
     }
     node

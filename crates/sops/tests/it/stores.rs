@@ -206,3 +206,9 @@ fn lines_of_keys_are_found_by_their_whole_name_in_their_section() {
     assert_eq!(line(ini, Format::Ini, &["two"]), Some(5));
     assert_eq!(line(ini, Format::Ini, &["two", "keys"]), None);
 }
+
+#[test]
+fn yaml_texts_that_start_with_a_tab_read_back() {
+    let text = "data: \"\\tone\\ntwo\"\nlist:\n    - \"\\tone\\ntwo\"\n";
+    same(text, Format::Yaml);
+}
