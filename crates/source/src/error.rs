@@ -82,10 +82,10 @@ pub enum Error {
         range: String,
     },
     /// The version range cannot be read.
-    #[error("semver parse error: improper constraint: {range}")]
+    #[error("semver parse error: {why}")]
     Range {
-        /// The range.
-        range: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// The remote wants other credentials.
     #[error("authentication required")]

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::error::Error;
 use crate::url::Address;
+use crate::version::Range;
 
 pub mod commit;
 pub(crate) mod http;
@@ -233,13 +234,15 @@ impl Wanted {
     /// Asks the remote for the revision that a fetch would bring; none when only the fetch can tell.
     fn current(&self, remote: &Remote<'_>) -> Result<Option<String>, Error> {
         let list = |select: &str| remote.list(select).map_err(|error| error.in_list(remote.request));
+        // The reference does not ask first for these, so that a failure is one of the clone.
+        let cloning = |select: &str| remote.list(select).map_err(|error| error.in_clone(remote.request));
         match self {
             Self::Branch(_) | Self::Tag(_) | Self::Name(_) => {
                 let full = self.full_name();
                 Ok(list(&full)?.find(&full).map(|found| self.revision(&found.commit)))
             }
             Self::Semver(range) => {
-                let tags = highest(range, &list("refs/tags/*")?)?;
+                let tags = highest(range, &parsed(range)?, &cloning("refs/tags/*")?)?;
                 match tags.as_slice() {
                     [(tag, commit)] => Ok(Some(format!("{tag}@sha1:{commit}"))),
                     // Which of several was committed last is told by their commits.
@@ -249,10 +252,10 @@ impl Wanted {
             // The commit is what it was; the listing tells that the remote is there and still lets us in.
             Self::Commit { hash, branch: Some(branch) } => {
                 let full = format!("refs/heads/{branch}");
-                Ok(list(&full)?.find(&full).map(|_| self.revision(hash)))
+                Ok(cloning(&full)?.find(&full).map(|_| self.revision(hash)))
             }
             Self::Commit { hash, branch: None } => {
-                Ok((!list("refs/heads/*")?.references.is_empty()).then(|| self.revision(hash)))
+                Ok((!cloning("refs/heads/*")?.references.is_empty()).then(|| self.revision(hash)))
             }
         }
     }
@@ -318,9 +321,10 @@ impl Wanted {
 
 /// Takes the highest tag in the range; among equal versions the one that was committed last.
 fn fetch_version(range: &str, remote: &Remote<'_>) -> Result<Commit, Error> {
+    let parsed = parsed(range)?;
     let listed = remote.list("refs/tags/*").map_err(|error| error.in_clone(remote.request))?;
     let mut newest: Option<Commit> = None;
-    for (tag, _) in highest(range, &listed)? {
+    for (tag, _) in highest(range, &parsed, &listed)? {
         let commit = Wanted::Tag(tag).fetch(remote)?;
         if newest.as_ref().is_none_or(|known| known.time < commit.time) {
             newest = Some(commit);
@@ -329,11 +333,13 @@ fn fetch_version(range: &str, remote: &Remote<'_>) -> Result<Commit, Error> {
     newest.ok_or_else(|| Error::NoVersion { range: range.to_owned() })
 }
 
+fn parsed(range: &str) -> Result<Range, Error> {
+    Range::parse(range).map_err(|why| Error::Range { why })
+}
+
 /// Returns the tags of the highest version in the range with their commits: several when they differ in build metadata
 /// or spelling alone.
-fn highest(range: &str, listed: &Listed) -> Result<Vec<(String, String)>, Error> {
-    let parsed =
-        crate::version::Range::parse(range).ok_or_else(|| Error::Range { range: range.to_owned() })?;
+fn highest(range: &str, parsed: &Range, listed: &Listed) -> Result<Vec<(String, String)>, Error> {
     let mut tags: Vec<(semver::Version, &str, &str)> = listed
         .references
         .iter()

@@ -47,15 +47,13 @@ impl Rules {
     /// # Errors
     /// When a `.sourceignore` file cannot be read.
     pub fn collect(tree: &dyn Tree, items: &[Item], extra: Option<&str>) -> Result<Self, Error> {
+        // A folder before what it holds, whatever the bytes of the paths say: what comes later counts more.
+        let mut files: Vec<(Vec<&str>, &Item)> = items.iter().filter_map(ignore_file).collect();
+        files.sort_by(|(left, _), (right, _)| left.cmp(right));
         let mut given = Vec::new();
-        for item in items {
-            let (folder, name) = item.path.rsplit_once('/').unwrap_or(("", &item.path));
-            let in_git = folder.split('/').any(|element| element == ".git");
-            if name != FILE || in_git || !matches!(item.kind, Kind::File { .. }) {
-                continue;
-            }
+        for (folder, item) in files {
             let text = tree.read(&item.path)?;
-            given.extend(lines(&String::from_utf8_lossy(&text), folder));
+            given.extend(lines(&String::from_utf8_lossy(&text), &folder.join("/")));
         }
         given.extend(lines(extra.unwrap_or_default(), ""));
         Ok(Self::with(given))
@@ -77,6 +75,13 @@ impl Rules {
         let last = self.patterns.iter().rev().find(|pattern| pattern.matches(&elements, is_directory));
         last.is_some_and(|pattern| !pattern.brings_back)
     }
+}
+
+/// The folder of a file with patterns.
+fn ignore_file(item: &Item) -> Option<(Vec<&str>, &Item)> {
+    let mut elements: Vec<&str> = item.path.split('/').collect();
+    let is_one = elements.pop() == Some(FILE) && matches!(item.kind, Kind::File { .. });
+    (is_one && !elements.contains(&".git")).then_some((elements, item))
 }
 
 fn lines(text: &str, folder: &str) -> Vec<Pattern> {
@@ -279,6 +284,18 @@ mod tests {
         check("", &["a/photo.jpg", ".sops.yaml", ".github/x"], &["photo.JPG", "a.yaml"]);
         check("# only a remark\n\n", &["photo.jpg"], &[]);
         check("nothing", &[".gitignore"], &["photo.jpg", ".sops.yaml"]);
+    }
+
+    #[test]
+    fn a_folder_says_more_than_the_one_that_holds_it() -> Result<(), Error> {
+        let mut files = crate::tree::Memory::default();
+        let file = |text: &str| crate::tree::Entry::File { bytes: text.into(), executable: false };
+        files.add(FILE, file("*.txt"));
+        // Its bytes come before those of the file at the root.
+        files.add(&format!("-x/{FILE}"), file("!*.txt"));
+        let rules = Rules::collect(&files, &files.list()?, None)?;
+        assert!(rules.excludes("a.txt", false) && !rules.excludes("-x/a.txt", false));
+        Ok(())
     }
 
     #[test]

@@ -4,8 +4,12 @@
 //! (`1.x`, `*`) and spans (`1.2 - 1.5`). A version before its release fits only when one of the joined conditions names
 //! one too.
 //!
-//! Follows: Masterminds/semver 3.4, its corners included: `^*` and `<=*` read the star as 0.0.0.
+//! Follows: Masterminds/semver 3.5, its corners included: `^*` and `<=*` read the star as 0.0.0, and a span is written as
+//! two conditions before anything else is looked at, so that `1||3 - 8` reads as `>= 1` or `3, <= 8`.
 
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
 use semver::{BuildMetadata, Prerelease, Version};
 
 /// A range of versions.
@@ -45,12 +49,33 @@ struct Condition {
     open: Open,
 }
 
+/// The longest range, in bytes.
+const LONGEST_RANGE: usize = 512;
+/// The most alternatives of a range.
+const MOST_ALTERNATIVES: usize = 32;
+/// The longest tag that can name a version, in bytes.
+const LONGEST_TAG: usize = 256;
+
 impl Range {
-    /// Reads a range; none when it is malformed.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let alternatives = text.split("||").map(conditions).collect::<Option<Vec<_>>>()?;
-        Some(Self { alternatives })
+    /// Reads a range.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the reference says it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > LONGEST_RANGE {
+            return Err(format!("constraint string is too long (max {LONGEST_RANGE} bytes)"));
+        }
+        let patterns = PATTERNS.as_ref().map_err(ToString::to_string)?;
+        let spelled = patterns.span.replace_all(text, |span: &Captures<'_>| {
+            format!(">= {}, <= {} ", part(span, "low"), part(span, "high"))
+        });
+        let alternatives: Vec<&str> = spelled.split("||").collect();
+        if alternatives.len() > MOST_ALTERNATIVES {
+            return Err(format!("too many constraint groups (max {MOST_ALTERNATIVES})"));
+        }
+        let alternatives =
+            alternatives.into_iter().map(|text| patterns.read(text)).collect::<Result<_, _>>()?;
+        Ok(Self { alternatives })
     }
 
     /// Returns true when the version is in the range.
@@ -66,7 +91,7 @@ impl Range {
 /// Reads the version that a tag names: `v` in front is allowed, two dots are wanted; none for another kind of tag.
 #[must_use]
 pub fn of_tag(tag: &str) -> Option<Version> {
-    if tag.splitn(3, '.').count() < 3 {
+    if tag.len() > LONGEST_TAG || tag.splitn(3, '.').count() < 3 {
         return None;
     }
     let parts = Parts::read(tag)?;
@@ -75,63 +100,62 @@ pub fn of_tag(tag: &str) -> Option<Version> {
     parts.version(major, minor, patch)
 }
 
-fn conditions(text: &str) -> Option<Vec<Condition>> {
-    let mut found = Vec::new();
-    let mut rest = text.trim();
-    let mut apart = true;
-    while !rest.is_empty() {
-        // Something must stand between two conditions.
-        if !apart {
-            return None;
-        }
-        let (operator, after) = operator(rest);
-        let after = after.trim_start();
-        let end = after.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(after.len());
-        let (word, after) = after.split_at(end);
-        let condition = Condition::new(operator, word)?;
-        let (separated, next) = separator(after);
-        if let Some(high) = span(operator, next) {
-            let end = high.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(high.len());
-            found.push(Condition { operator: Operator::AtLeast, ..condition });
-            found.push(Condition::new(Operator::AtMost, &high[..end])?);
-            (apart, rest) = separator(&high[end..]);
-        } else {
-            found.push(condition);
-            (apart, rest) = (separated, next);
-        }
+/// How a version is spelled before anybody reads it; a bar counts as a digit there.
+const SPELLED: &str = r"v?[0-9xX*|]+(?:\.[0-9xX*|]+){0,2}(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?";
+const OPERATORS: &str = "!=|>=|=>|<=|=<|~>|=|>|<|~|\\^|";
+const BLANKS: &str = r"[\t\n\f\r ]";
+
+static PATTERNS: LazyLock<Result<Patterns, regex::Error>> = LazyLock::new(Patterns::new);
+
+struct Patterns {
+    /// Two versions with a dash between them, and the blanks around.
+    span: Regex,
+    /// A sign and a version.
+    condition: Regex,
+    /// Conditions with blanks or one comma between two of them, and nothing else.
+    conditions: Regex,
+}
+
+impl Patterns {
+    fn new() -> Result<Self, regex::Error> {
+        let one = format!("(?:{OPERATORS}){BLANKS}*{SPELLED}");
+        Ok(Self {
+            span: Regex::new(&format!(
+                "{BLANKS}*(?<low>{SPELLED}){BLANKS}+-{BLANKS}+(?<high>{SPELLED}){BLANKS}*"
+            ))?,
+            condition: Regex::new(&format!("(?<sign>{OPERATORS}){BLANKS}*(?<version>{SPELLED})"))?,
+            conditions: Regex::new(&format!(
+                "^{BLANKS}*{one}{BLANKS}*(?:(?:{BLANKS}+|,{BLANKS}*){one}{BLANKS}*)*$"
+            ))?,
+        })
     }
-    (!found.is_empty()).then_some(found)
+
+    fn read(&self, text: &str) -> Result<Vec<Condition>, String> {
+        if !self.conditions.is_match(text) {
+            return Err(format!("improper constraint: {text:?}"));
+        }
+        let read =
+            |found: Captures<'_>| Condition::new(operator(part(&found, "sign")), part(&found, "version"));
+        let found: Option<Vec<Condition>> = self.condition.captures_iter(text).map(read).collect();
+        found.ok_or_else(|| "constraint parser error".to_owned())
+    }
 }
 
-/// Returns what stands behind the dash of a span; only a version without operator can begin one.
-fn span(operator: Operator, next: &str) -> Option<&str> {
-    let high = next.strip_prefix('-')?;
-    (operator == Operator::Equal && high.starts_with(char::is_whitespace)).then(|| high.trim_start())
+fn part<'a>(found: &Captures<'a>, name: &str) -> &'a str {
+    found.name(name).map_or("", |part| part.as_str())
 }
 
-fn operator(text: &str) -> (Operator, &str) {
-    const OPERATORS: [(&str, Operator); 11] = [
-        ("!=", Operator::Not),
-        (">=", Operator::AtLeast),
-        ("=>", Operator::AtLeast),
-        ("<=", Operator::AtMost),
-        ("=<", Operator::AtMost),
-        ("~>", Operator::Tilde),
-        ("=", Operator::Equal),
-        (">", Operator::Greater),
-        ("<", Operator::Less),
-        ("~", Operator::Tilde),
-        ("^", Operator::Caret),
-    ];
-    let found = OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, text.strip_prefix(sign)?)));
-    found.unwrap_or((Operator::Equal, text))
-}
-
-/// Returns whether there is blank space or one comma, and what follows.
-fn separator(text: &str) -> (bool, &str) {
-    let trimmed = text.trim_start();
-    let next = trimmed.strip_prefix(',').unwrap_or(trimmed).trim_start();
-    (next.len() < text.len(), next)
+fn operator(sign: &str) -> Operator {
+    match sign {
+        "!=" => Operator::Not,
+        ">=" | "=>" => Operator::AtLeast,
+        "<=" | "=<" => Operator::AtMost,
+        "~>" | "~" => Operator::Tilde,
+        ">" => Operator::Greater,
+        "<" => Operator::Less,
+        "^" => Operator::Caret,
+        _ => Operator::Equal,
+    }
 }
 
 /// A version as written.
@@ -303,15 +327,31 @@ mod tests {
         check("<=*", &["0.0.9"], &["0.1.0"]);
     }
 
+    fn refusal(range: &str) -> String {
+        Range::parse(range).err().unwrap_or_default()
+    }
+
     #[test]
     fn what_is_malformed_is_no_range() {
-        for text in ["nonsense", "", ">=", "1.0.0 ||", "1.0.0,,2.0.0", "1.2.3.4", ">>1", "1.0.0-", "1.0.0 -2"]
-        {
-            assert!(Range::parse(text).is_none(), "{text}");
+        for text in ["nonsense", "", ">=", "1.0.0,,2.0.0", "1.2.3.4", ">>1", "1.0.0-", "1.0.0 -2"] {
+            assert_eq!(refusal(text), format!("improper constraint: {text:?}"));
         }
-        for text in [">= 1.0", ">=1.0 , <2", "1.0.0 <2.0.0", " ~1 "] {
-            assert!(Range::parse(text).is_some(), "{text}");
+        assert_eq!(refusal("1.x || !2"), "improper constraint: \" !2\"");
+        assert_eq!(refusal("1.0.0 ||"), "improper constraint: \"\"");
+        assert_eq!(refusal(">=1 1.2 - 2"), "improper constraint: \">=1>= 1.2, <= 2 \"");
+        assert_eq!(refusal(">=1.2.3-01"), "constraint parser error");
+        assert_eq!(refusal("1x"), "constraint parser error");
+        assert_eq!(refusal(&"1".repeat(513)), "constraint string is too long (max 512 bytes)");
+        assert_eq!(refusal(&["1"; 33].join("||")), "too many constraint groups (max 32)");
+        for text in [">= 1.0", ">=1.0 , <2", "1.0.0 <2.0.0", " ~1 ", ">=1, 1.2 - 2"] {
+            assert_eq!(refusal(text), "", "{text}");
         }
+    }
+
+    #[test]
+    fn a_span_behind_bars_begins_before_them() {
+        check("1||3.0 - 8", &["2.0.0", "3.0.1", "9.0.0"], &["0.9.0"]);
+        check("1 || 3.0 - 8", &["1.0.0", "3.0.0", "8.9.9"], &["2.0.0"]);
     }
 
     #[test]

@@ -164,13 +164,13 @@ impl Commit {
     }
 }
 
-/// Follows tags to a commit by what the objects say, whatever the remote told about them.
 /// The text of a message up to its first line break.
 fn first_line(message: &[u8]) -> String {
     let line = message.split(|byte| *byte == b'\n').next().unwrap_or_default();
     String::from_utf8_lossy(line).into_owned()
 }
 
+/// Follows tags to a commit by what the objects say, whatever the remote told about them.
 fn peel(repository: &gix::Repository, mut id: ObjectId) -> Result<(ObjectId, Option<Tag>), Error> {
     let mut first = None;
     for _ in 0..LONGEST_TAG_CHAIN {
