@@ -44,3 +44,5 @@ mod typed;
 mod validate;
 mod watch;
 mod workloads;
+
+pub use checks::{label_key, label_value};

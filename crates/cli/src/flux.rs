@@ -8,12 +8,19 @@ use std::process::ExitCode;
 use crate::{kubeconfig, output};
 use args::{Args, Flag, Kind};
 
+mod address;
 pub(crate) mod args;
 mod connect;
 mod create_kustomization;
+mod create_secret;
 mod create_source;
+mod delete;
+mod export;
 mod get;
+mod known;
 mod reconcile;
+mod suspend;
+mod version;
 mod wait;
 
 /// Why a command ended early; printed behind `✗`.
@@ -58,10 +65,14 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
     let (path, rest) = command_path(words);
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match path.as_slice() {
-        [] | ["help", ..] if rest.iter().any(|word| word == "--version" || word == "-v") => Ok(version()),
+        [] | ["help", ..] if rest.iter().any(|word| word == "--version" || word == "-v") => {
+            Ok(version::line())
+        }
         [] | ["help", ..] => Ok(help(HELP)),
-        ["version"] => Ok(version()),
+        ["version"] => version::run(&parse(rest, version::FLAGS)?, rest),
         ["create"] | ["create", "source"] => Ok(help(create_source::HELP)),
+        ["create", "secret"] => Ok(help(create_secret::HELP)),
+        ["create", "secret", "git"] => create_secret::run(&parse(rest, create_secret::FLAGS)?, rest),
         ["create", "source", "git"] => create_source::run(&parse(rest, create_source::FLAGS)?, rest),
         ["create", "kustomization" | "ks"] => {
             create_kustomization::run(&parse(rest, create_kustomization::FLAGS)?, rest)
@@ -74,6 +85,16 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
             reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest)
         }
         ["reconcile", kind] => reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest),
+        ["suspend" | "resume"] | ["suspend" | "resume", "source" | "sources"] => Ok(help(suspend::HELP)),
+        ["suspend", words @ ..] => suspend::run(words, &parse(rest, suspend::FLAGS)?, rest),
+        ["resume", words @ ..] => suspend::resume(words, &parse(rest, suspend::RESUME_FLAGS)?, rest),
+        ["delete"] | ["delete", "source" | "sources"] => Ok(help(delete::HELP)),
+        ["delete", words @ ..] => delete::run(words, &parse(rest, delete::FLAGS)?, rest),
+        ["export"] | ["export", "source" | "sources"] => Ok(help(export::HELP)),
+        ["export", words @ ..] => export::run(words, &parse(rest, export::FLAGS)?, rest),
+        ["create", parent @ ("source" | "secret"), kind] => {
+            Err(format!("unknown command {kind:?} for \"flux create {parent}\"").into())
+        }
         ["create", kind] => Err(format!("unknown command {kind:?} for \"flux create\"").into()),
         [verb, ..] => Err(format!("unknown command {verb:?} for \"flux\"").into()),
     }
@@ -82,8 +103,8 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
 /// Splits the command's words from its arguments: up to three words before the first flag, by the verb.
 fn command_path(words: &[String]) -> (&[String], &[String]) {
     let depth = match words.first().map(String::as_str) {
-        Some("create" | "get" | "reconcile") => {
-            let grouped = matches!(words.get(1).map(String::as_str), Some("source" | "sources"));
+        Some("create" | "get" | "reconcile" | "suspend" | "resume" | "delete" | "export") => {
+            let grouped = matches!(words.get(1).map(String::as_str), Some("source" | "sources" | "secret"));
             if grouped { 3 } else { 2 }
         }
         Some(_) => 1,
@@ -101,10 +122,6 @@ fn parse(words: &[String], flags: &[Flag]) -> Result<Args, Failed> {
 
 fn help(text: &str) -> ExitCode {
     output::data(text.as_bytes())
-}
-
-fn version() -> ExitCode {
-    output::data(format!("flux version {} (sealfast)\n", env!("CARGO_PKG_VERSION")).as_bytes())
 }
 
 /// Asked for help?
@@ -176,29 +193,26 @@ fn labels(args: &Args) -> Result<serde_json::Map<String, serde_json::Value>, Fai
         let [key, value] = parts.as_slice() else {
             return Err(format!("invalid label format '{label}', must be key=value").into());
         };
-        let named = key.rsplit('/').next().unwrap_or_default();
-        if !is_label_value(named) || named.is_empty() {
-            return Err(format!("invalid label '{key}': name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character").into());
+        let whys = sealfast_apiserver::label_key(key);
+        if !whys.is_empty() {
+            return Err(format!("invalid label '{key}': [{}]", whys.join(" ")).into());
         }
-        if !is_label_value(value) {
-            return Err(format!("invalid label value '{value}': a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'").into());
+        let whys = sealfast_apiserver::label_value(value);
+        if !whys.is_empty() {
+            return Err(format!("invalid label value '{value}': [{}]", whys.join(" ")).into());
         }
         labels.insert((*key).to_owned(), (*value).into());
     }
     Ok(labels)
 }
 
-fn is_label_value(text: &str) -> bool {
-    let ends = |byte: Option<u8>| byte.is_none_or(|byte| byte.is_ascii_alphanumeric());
-    text.len() <= 63
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        && ends(text.bytes().next())
-        && ends(text.bytes().last())
+/// A `--export`ed object.
+fn print(object: &serde_json::Value) -> ExitCode {
+    output::data(exported(object).as_bytes())
 }
 
-/// A `--export`ed object.
-fn export(object: &serde_json::Value) -> ExitCode {
-    output::data(format!("---\n{}\n", sealfast_yaml::json::to_yaml(object).trim()).as_bytes())
+fn exported(object: &serde_json::Value) -> String {
+    format!("---\n{}\n", sealfast_yaml::json::to_yaml(object).trim())
 }
 
 const GLOBAL: &[Flag] = &[
@@ -213,8 +227,16 @@ const GLOBAL: &[Flag] = &[
     Flag::long("as", Kind::Text),
     Flag::long("as-group", Kind::List),
     Flag::long("cache-dir", Kind::Text),
-    Flag::long("kube-api-qps", Kind::Text),
-    Flag::long("kube-api-burst", Kind::Text),
+    Flag::long("as-uid", Kind::Text),
+    Flag::long("as-user-extra", Kind::List),
+    Flag::long("certificate-authority", Kind::Text),
+    Flag::long("client-certificate", Kind::Text),
+    Flag::long("client-key", Kind::Text),
+    Flag::long("insecure-skip-tls-verify", Kind::Switch),
+    Flag::long("tls-server-name", Kind::Text),
+    Flag::long("disable-compression", Kind::Switch),
+    Flag::long("kube-api-qps", Kind::Checked(args::fraction)),
+    Flag::long("kube-api-burst", Kind::Checked(args::whole)),
     Flag::long("timeout", Kind::Duration),
     Flag::long("verbose", Kind::Switch),
     Flag::short("help", 'h', Kind::Switch),
@@ -228,9 +250,14 @@ Usage:
   flux create kustomization NAME --source NAME [flags]
   flux get sources git [NAME] [flags]
   flux get kustomizations [NAME] [flags]
+  flux create secret git NAME --url URL [flags]
   flux reconcile source git NAME [flags]
   flux reconcile kustomization NAME [--with-source] [flags]
-  flux version
+  flux suspend|resume kustomization NAME… [flags]
+  flux suspend|resume source git NAME… [flags]
+  flux delete|export kustomization NAME [flags]
+  flux delete|export source git NAME [flags]
+  flux version [--client] [-o yaml|json]
 
 Flags of every command:
   -n, --namespace NAME   namespace of the objects (default flux-system)

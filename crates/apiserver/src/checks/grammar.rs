@@ -45,7 +45,7 @@ fn is_word(text: &str) -> bool {
 }
 
 /// What is wrong with the key of a label or annotation, or the name of a finalizer.
-pub(crate) fn qualified(key: &str) -> Vec<String> {
+pub fn qualified(key: &str) -> Vec<String> {
     let mut whys = Vec::new();
     let parts: Vec<&str> = key.split('/').collect();
     let name = match parts.as_slice() {
@@ -79,7 +79,7 @@ pub(crate) fn qualified(key: &str) -> Vec<String> {
 }
 
 /// What is wrong with the value of a label.
-pub(crate) fn label_value(value: &str) -> Vec<String> {
+pub fn label_value(value: &str) -> Vec<String> {
     let mut whys = Vec::new();
     if value.len() > 63 {
         whys.push("must be no more than 63 bytes".into());

@@ -8,7 +8,7 @@ use super::Failed;
 /// What a flag takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    /// Nothing, or `=true` and `=false`.
+    /// Nothing, or `=true`, `=false` in Go's spellings.
     Switch,
     /// One text; the last one counts.
     Text,
@@ -104,16 +104,19 @@ impl Args {
             (_, Some(value)) => value.to_owned(),
             (_, None) => words.next().cloned().ok_or_else(|| format!("flag needs an argument: {shown}"))?,
         };
-        let refused = |why: String| format!("invalid argument {value:?} for \"--{}\" flag: {why}", flag.name);
+        let named = match flag.short {
+            Some(short) => format!("-{short}, --{}", flag.name),
+            None => format!("--{}", flag.name),
+        };
+        let refused = |why: String| format!("invalid argument {value:?} for \"{named}\" flag: {why}");
         let values = self.values.entry(flag.name).or_default();
         match flag.kind {
-            Kind::Duration => {
-                let parsed = sealfast_k8s::duration::parse(value.strip_prefix('-').unwrap_or(&value));
-                parsed.map_err(|error| refused(error.to_string()))?;
-            }
+            Kind::Duration => drop(span(&value).map_err(refused)?),
             Kind::Checked(check) => check(&value).map_err(refused)?,
-            Kind::Switch if !matches!(value.as_str(), "true" | "false") => {
-                return Err(refused("invalid syntax".to_owned()).into());
+            Kind::Switch => {
+                let on = switched(&value).ok_or_else(|| refused(unparsed("ParseBool", &value)))?;
+                values.push(on.to_string());
+                return Ok(());
             }
             Kind::List => {
                 values.extend(value.split(',').map(str::to_owned));
@@ -147,6 +150,86 @@ impl Args {
 
     /// Returns a duration flag; `None` when it is absent, zero or negative.
     pub(crate) fn duration(&self, name: &str) -> Option<Duration> {
-        sealfast_k8s::duration::parse(self.text(name)?).ok().filter(|duration| !duration.is_zero())
+        let (is_negative, duration) = span(self.text(name)?).ok()?;
+        (!is_negative && !duration.is_zero()).then_some(duration)
+    }
+
+    /// Returns a duration flag as Go prints it, zero and negative ones too.
+    pub(crate) fn printed_duration(&self, name: &str) -> Option<String> {
+        let (is_negative, duration) = span(self.text(name)?).ok()?;
+        let sign = if is_negative && !duration.is_zero() { "-" } else { "" };
+        Some(format!("{sign}{}", sealfast_k8s::duration::format(duration)))
+    }
+}
+
+/// Checks a number with a fraction.
+pub(crate) fn fraction(text: &str) -> Result<(), String> {
+    text.parse::<f32>().map(drop).map_err(|_| unparsed("ParseFloat", text))
+}
+
+/// Checks a whole number.
+pub(crate) fn whole(text: &str) -> Result<(), String> {
+    text.parse::<i64>().map(drop).map_err(|_| unparsed("ParseInt", text))
+}
+
+/// What Go's number and boolean parsers say.
+fn unparsed(function: &str, text: &str) -> String {
+    format!("strconv.{function}: parsing {text:?}: invalid syntax")
+}
+
+fn switched(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// A Go duration: whether it is negative, and how long.
+fn span(text: &str) -> Result<(bool, Duration), String> {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    match sealfast_k8s::duration::parse(unsigned) {
+        Ok(duration) if !unsigned.starts_with('+') => Ok((text.starts_with('-'), duration)),
+        _ => Err(why_no_duration(text, unsigned)),
+    }
+}
+
+/// Names the first unit that is missing or unknown.
+fn why_no_duration(text: &str, mut rest: &str) -> String {
+    let is_number = |letter: char| letter == '.' || letter.is_ascii_digit();
+    loop {
+        let number = rest.len() - rest.trim_start_matches(is_number).len();
+        let (number, behind) = rest.split_at(number);
+        let unit = &behind[..behind.find(is_number).unwrap_or(behind.len())];
+        if !number.contains(|digit: char| digit.is_ascii_digit()) || number.matches('.').count() > 1 {
+            return format!("time: invalid duration {text:?}");
+        }
+        if unit.is_empty() {
+            return format!("time: missing unit in duration {text:?}");
+        }
+        if !["ns", "us", "µs", "μs", "ms", "s", "m", "h"].contains(&unit) {
+            return format!("time: unknown unit {unit:?} in duration {text:?}");
+        }
+        rest = &behind[unit.len()..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_refused_in_the_words_of_go() {
+        for (text, why) in [
+            ("1d", "time: unknown unit \"d\" in duration \"1d\""),
+            ("1h5", "time: missing unit in duration \"1h5\""),
+            ("h", "time: invalid duration \"h\""),
+            ("", "time: invalid duration \"\""),
+            ("-+1s", "time: invalid duration \"-+1s\""),
+            ("9999999h", "time: invalid duration \"9999999h\""),
+        ] {
+            assert_eq!(span(text), Err(why.to_owned()), "{text}");
+        }
+        assert_eq!(span("-5m"), Ok((true, Duration::from_secs(300))));
     }
 }

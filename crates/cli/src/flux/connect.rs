@@ -14,26 +14,30 @@ pub(super) fn with_client<F, T>(args: &Args, command: impl FnOnce(Client) -> F) 
 where
     F: Future<Output = Result<T, Failed>>,
 {
-    let limit = args.duration("timeout").unwrap_or(Duration::from_secs(300));
     runtime()?.block_on(async {
         let work = async {
             let client = client(args).await?;
             command(client).await
         };
-        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err("context deadline exceeded".into()))
+        let late = |_| Err("context deadline exceeded".into());
+        tokio::time::timeout(limit(args), work).await.unwrap_or_else(late)
     })
 }
 
-/// Runs a command that only the person ends.
-pub(super) fn forever<F>(args: &Args, command: impl FnOnce(Client) -> F) -> Result<(), Failed>
+/// Runs a command that bounds itself, or that only the person ends.
+pub(super) fn without_limit<F, T>(args: &Args, command: impl FnOnce(Client) -> F) -> Result<T, Failed>
 where
-    F: Future<Output = ()>,
+    F: Future<Output = Result<T, Failed>>,
 {
     runtime()?.block_on(async {
         let client = client(args).await?;
-        command(client).await;
-        Ok(())
+        command(client).await
     })
+}
+
+/// What `--timeout` allows.
+pub(super) fn limit(args: &Args) -> Duration {
+    args.duration("timeout").unwrap_or(Duration::from_secs(300))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
@@ -43,7 +47,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
 
 /// Connects as the person that `--as` names.
 async fn client(args: &Args) -> Result<Client, Failed> {
-    if let Some(flag) = ["as-group", "cluster", "user"].into_iter().find(|flag| args.filled(flag).is_some()) {
+    if let Some(flag) = UNSUPPORTED.into_iter().find(|flag| args.filled(flag).is_some_and(|on| on != "false"))
+    {
         let mend = "name a context of the kubeconfig with --context, or a person with --as";
         return Err(format!("--{flag} is not supported: {mend}").into());
     }
@@ -57,7 +62,9 @@ async fn client(args: &Args) -> Result<Client, Failed> {
 async fn connected(args: &Args) -> Result<Client, Failed> {
     if let Some(server) = args.filled("server") {
         let token = args.filled("token").map(secrecy::SecretString::from);
-        let client = Client::from_url(server, token.as_ref(), None).await;
+        let authority = args.filled("certificate-authority").map(std::fs::read_to_string).transpose();
+        let authority = authority.map_err(|error| format!("unable to load root certificates: {error}"))?;
+        let client = Client::from_url(server, token.as_ref(), authority.as_deref()).await;
         return client.map_err(|error| Failed::from_error(&error));
     }
     let file = args.filled("kubeconfig").map(PathBuf::from);
@@ -68,6 +75,19 @@ async fn connected(args: &Args) -> Result<Client, Failed> {
     let client = Client::from_kubeconfig(file.as_deref(), args.filled("context")).await;
     client.map_err(|error| Failed::from_error(&error))
 }
+
+/// Flags of flux that the kubeconfig has to stand in for.
+const UNSUPPORTED: [&str; 9] = [
+    "as-group",
+    "as-uid",
+    "as-user-extra",
+    "client-certificate",
+    "client-key",
+    "cluster",
+    "insecure-skip-tls-verify",
+    "tls-server-name",
+    "user",
+];
 
 /// Where kubectl and flux look when nothing names a cluster.
 const NO_CONFIGURATION: &str = "http://localhost:8080";

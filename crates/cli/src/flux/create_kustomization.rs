@@ -7,7 +7,7 @@ use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, connect, export, help, labels, namespace, new_name, wait, wants_help};
+use super::{Failed, connect, help, labels, namespace, new_name, print, wait, wants_help};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -97,6 +97,9 @@ fn decryption_provider(text: &str) -> Result<(), String> {
     if text == "sops" {
         return Ok(());
     }
+    if text.is_empty() {
+        return Err("no decryption provider given, must be one of: sops".to_owned());
+    }
     Err(format!("unsupported decryption provider '{text}', must be one of: sops"))
 }
 
@@ -117,7 +120,7 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
     }
     let object = object(args, name, &source)?;
     if args.is_on("export") {
-        return Ok(export(&object));
+        return Ok(print(&object));
     }
     connect::with_client(args, |client| async move {
         output::talk("► applying Kustomization");
@@ -137,7 +140,7 @@ fn object(args: &Args, name: &str, source: &Source) -> Result<Value, Failed> {
     let labels = labels(args)?;
     let time = |flag: &str| args.duration(flag).map(duration::format);
     let mut spec = json!({
-        "interval": time("interval").unwrap_or_else(|| "1m0s".to_owned()),
+        "interval": args.printed_duration("interval").unwrap_or_else(|| "1m0s".to_owned()),
         "path": confined(args.text("path").unwrap_or("./")),
         "prune": args.is_on("prune"),
         "sourceRef": { "kind": source.kind, "name": source.name },
@@ -192,6 +195,8 @@ fn decryption(args: &Args, spec: &mut Value) {
 }
 
 fn dependency(word: &str) -> Value {
+    // An expression behind the name is cut off, as in flux.
+    let word = word.split('@').next().unwrap_or_default();
     match word.split_once('/') {
         Some((namespace, name)) => json!({ "name": name, "namespace": namespace }),
         None => json!({ "name": word }),
@@ -199,15 +204,15 @@ fn dependency(word: &str) -> Value {
 }
 
 fn health(args: &Args, spec: &mut Value) -> Result<(), Failed> {
-    let limit = args.duration("health-check-timeout").map_or_else(|| "2m0s".to_owned(), duration::format);
-    let mut checks = Vec::new();
-    for check in args.list("health-check") {
-        checks.push(health_check(check)?);
-    }
+    let limit = args.printed_duration("health-check-timeout").unwrap_or_else(|| "2m0s".to_owned());
     if args.is_on("wait") {
         spec["wait"] = true.into();
         spec["timeout"] = limit.into();
-    } else if !checks.is_empty() {
+        return Ok(());
+    }
+    let checks = args.list("health-check").iter().map(|check| health_check(check));
+    let checks = checks.collect::<Result<Vec<Value>, Failed>>()?;
+    if !checks.is_empty() {
         spec["healthChecks"] = checks.into();
         spec["timeout"] = limit.into();
     }
@@ -215,9 +220,11 @@ fn health(args: &Args, spec: &mut Value) -> Result<(), Failed> {
 }
 
 fn health_check(text: &str) -> Result<Value, Failed> {
-    let Some((kind, object)) = text.split_once('/') else {
+    let parts: Vec<&str> = text.split('/').collect();
+    let [kind, object] = *parts else {
         return Err(format!(
-            "invalid health check '{text}' must be in the format 'kind/name.namespace' [{text}]"
+            "invalid health check '{text}' must be in the format 'kind/name.namespace' [{}]",
+            parts.join(" ")
         )
         .into());
     };
@@ -227,7 +234,8 @@ fn health_check(text: &str) -> Result<Value, Failed> {
         )
         .into());
     }
-    let Some((name, namespace)) = object.split_once('.') else {
+    let parts: Vec<&str> = object.split('.').collect();
+    let [name, namespace] = *parts else {
         return Err(
             format!("invalid health check '{text}' must be in the format 'kind/name.namespace'").into()
         );

@@ -7,7 +7,7 @@ use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Map, Value, json};
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, connect, export, help, labels, namespace, new_name, wait, wants_help};
+use super::{Failed, address, connect, help, labels, namespace, new_name, print, wait, wants_help};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -98,14 +98,14 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
     }
     let name = new_name(args)?;
     let url = args.filled("url").ok_or("url is required")?;
-    let scheme = scheme(url)?;
+    let scheme = address::scheme(url)?;
     let reference = reference(args)?;
     if args.filled("ca-file").is_some() && scheme == "ssh" {
         return Err("specifying a CA file is not supported for Git over SSH".into());
     }
     let object = object(args, name, url, reference)?;
     if args.is_on("export") {
-        return Ok(export(&object));
+        return Ok(print(&object));
     }
     if scheme == "ssh" && args.filled("secret-ref").is_none() {
         return Err("SSH keys are not made here: put the identity and known_hosts into a Secret and name it with --secret-ref".into());
@@ -114,8 +114,10 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
     connect::with_client(args, |client| async move {
         let mut object = object;
         if let Some(secret) = credentials(args, name, &namespace(args), &scheme)? {
+            output::talk("► applying secret with repository credentials");
             wait::create_or_update(&client, &secret).await?;
             object["spec"]["secretRef"] = json!({ "name": name });
+            output::talk("✔ authentication configured");
         }
         output::talk("► applying GitRepository source");
         let done = wait::create_or_update(&client, &object).await?;
@@ -130,22 +132,6 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
         output::talk(&format!("✔ fetched revision: {revision}"));
         Ok(ExitCode::SUCCESS)
     })
-}
-
-fn scheme(url: &str) -> Result<String, Failed> {
-    // A colon in the first path segment makes a URL that nobody can parse.
-    let first = url.split('/').next().unwrap_or_default();
-    match url.split_once("://") {
-        Some((scheme @ ("ssh" | "http" | "https"), _)) => Ok(scheme.to_owned()),
-        Some((scheme, _)) => {
-            Err(format!("git URL scheme '{scheme}' not supported, can be: ssh, http and https").into())
-        }
-        None if first.contains(':') => Err(format!(
-            "git URL parse failed: parse {url:?}: first path segment in URL cannot contain colon"
-        )
-        .into()),
-        None => Err("git URL scheme '' not supported, can be: ssh, http and https".into()),
-    }
 }
 
 fn reference(args: &Args) -> Result<Value, Failed> {
@@ -170,7 +156,7 @@ fn reference(args: &Args) -> Result<Value, Failed> {
 
 fn object(args: &Args, name: &str, url: &str, reference: Value) -> Result<Value, Failed> {
     let labels = labels(args)?;
-    let interval = args.duration("interval").map_or_else(|| "1m0s".to_owned(), duration::format);
+    let interval = args.printed_duration("interval").unwrap_or_else(|| "1m0s".to_owned());
     let mut spec = json!({ "interval": interval, "ref": reference, "url": url });
     if let Some(timeout) = args.duration("fetch-timeout") {
         spec["timeout"] = duration::format(timeout).into();
@@ -215,12 +201,12 @@ fn credentials(args: &Args, name: &str, namespace: &str, scheme: &str) -> Result
             data.insert(field.into(), text.into());
         }
     }
-    if let Some(file) = args.filled("ca-file") {
+    if let Some(file) = args.filled("ca-file").filter(|_| scheme == "https") {
         let text =
             std::fs::read_to_string(file).map_err(|error| format!("unable to read TLS CA file: {error}"))?;
         data.insert("ca.crt".into(), text.into());
     }
-    if scheme == "http" && !data.is_empty() {
+    if scheme == "http" {
         output::talk("⚠️ insecure configuration: credentials configured for an HTTP URL");
     }
     Ok((!data.is_empty()).then(|| {

@@ -61,9 +61,10 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
         show_source: args.is_on("show-source"),
     };
     match kinds {
-        Kinds::One(kind) if args.is_on("watch") => {
-            connect::forever(args, |client| watch(client, kind.gvk(), asked))?
-        }
+        Kinds::One(kind) if args.is_on("watch") => connect::without_limit(args, |client| async move {
+            watch(client, kind.gvk(), asked).await;
+            Ok(())
+        })?,
         Kinds::One(kind) => {
             let rows =
                 connect::with_client(args, |client| async move { one(&client, &kind.gvk(), &asked).await })?;
@@ -163,18 +164,18 @@ impl Asked {
 async fn one(client: &Client, gvk: &GroupVersionKind, asked: &Asked) -> Result<String, Failed> {
     let listed = client.list(gvk, &asked.namespace, &asked.select()).await;
     let mut objects = listed.map_err(|error| Failed::from_error(&error))?.items;
-    let all = asked.namespace.is_empty();
+    let place = match asked.namespace.as_str() {
+        "" => "any namespace".to_owned(),
+        namespace => format!("{namespace:?} namespace"),
+    };
     if let Some(name) = &asked.name {
         objects.retain(|object| object::name(object) == name);
         if objects.is_empty() {
-            let place =
-                if all { "any namespace".to_owned() } else { format!("{:?} namespace", asked.namespace) };
             return Err(format!("{} object '{name}' not found in {place}", gvk.kind).into());
         }
     }
     if objects.is_empty() {
-        let place = if all { "any" } else { &asked.namespace };
-        return Err(format!("no {} objects found in {place:?} namespace", gvk.kind).into());
+        return Err(format!("no {} objects found in {place}", gvk.kind).into());
     }
     Ok(table(asked, gvk, "", objects))
 }

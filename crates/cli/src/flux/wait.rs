@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::Failed;
 
 /// Field manager of this command line.
-const MANAGER: &str = "flux";
+pub(super) const MANAGER: &str = "flux";
 
 /// How often an object is looked at.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Writes an object: labels and spec are replaced whole, annotations stay. Returns `created` or `updated`.
 pub(super) async fn create_or_update(client: &Client, wanted: &Value) -> Result<&'static str, Failed> {
@@ -79,6 +79,17 @@ pub(super) fn outcome(object: &Value) -> Outcome {
         Some("True") if object["status"]["observedGeneration"].as_i64() == Some(generation) => Outcome::Ready,
         Some("False") if !is_transient(ready) => Outcome::Failed(message.to_owned()),
         _ => Outcome::Waiting,
+    }
+}
+
+/// Says which revision an object holds or applied.
+pub(super) fn revision(object: &Value) -> String {
+    match object["status"]["artifact"]["revision"].as_str() {
+        Some(revision) => format!("fetched revision {revision}"),
+        None => format!(
+            "applied revision {}",
+            object["status"]["lastAppliedRevision"].as_str().unwrap_or_default()
+        ),
     }
 }
 

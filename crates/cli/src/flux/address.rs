@@ -1,0 +1,121 @@
+//! Git addresses, refused as Go's URL parser refuses them.
+
+use super::Failed;
+
+/// Returns the scheme of a Git address in lower case: ssh, http or https.
+pub(super) fn scheme(url: &str) -> Result<String, Failed> {
+    let scheme = parsed(url)?;
+    if ["ssh", "http", "https"].contains(&scheme.as_str()) {
+        return Ok(scheme);
+    }
+    Err(unsupported(&scheme))
+}
+
+/// Returns any scheme of what is an address, in lower case.
+pub(super) fn parsed(url: &str) -> Result<String, Failed> {
+    parse(url).map_err(|why| format!("git URL parse failed: parse {url:?}: {why}").into())
+}
+
+/// Says that a scheme is none of Git's.
+pub(super) fn unsupported(scheme: &str) -> Failed {
+    format!("git URL scheme '{scheme}' not supported, can be: ssh, http and https").into()
+}
+
+fn parse(url: &str) -> Result<String, String> {
+    if url.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
+        return Err("net/url: invalid control character in URL".into());
+    }
+    let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
+    let (scheme, rest) = split_scheme(url)?;
+    let (rest, _) = rest.split_once('?').unwrap_or((rest, ""));
+    match rest.strip_prefix("//") {
+        Some(rest) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            check_host(host)?;
+            escapes(path)?;
+        }
+        None if scheme.is_empty() && rest.split('/').next().is_some_and(|first| first.contains(':')) => {
+            return Err("first path segment in URL cannot contain colon".into());
+        }
+        None => escapes(rest)?,
+    }
+    escapes(fragment)?;
+    Ok(scheme)
+}
+
+/// What stands before the first colon, when that can be a scheme.
+fn split_scheme(url: &str) -> Result<(String, &str), String> {
+    for (at, letter) in url.char_indices() {
+        match letter {
+            'a'..='z' | 'A'..='Z' => {}
+            '0'..='9' | '+' | '-' | '.' if at > 0 => {}
+            ':' if at == 0 => return Err("missing protocol scheme".into()),
+            ':' => return Ok((url[..at].to_lowercase(), &url[at + 1..])),
+            _ => break,
+        }
+    }
+    Ok((String::new(), url))
+}
+
+fn check_host(host: &str) -> Result<(), String> {
+    let bracket = host.rfind(']');
+    if host.starts_with('[') && bracket.is_none() {
+        return Err("missing ']' in host".into());
+    }
+    let after = bracket.map_or(0, |at| at + 1);
+    let colon = match bracket {
+        Some(_) => (!host[after..].is_empty()).then_some(after),
+        None => host.rfind(':'),
+    };
+    if let Some(port) = colon.map(|at| &host[at..])
+        && !port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+    {
+        return Err(format!("invalid port {port:?} after host"));
+    }
+    escapes(host)?;
+    let allowed =
+        |letter: char| !letter.is_ascii() || letter.is_ascii_alphanumeric() || SIGNS.contains(letter);
+    match host.chars().find(|letter| !allowed(*letter)) {
+        Some(letter) => Err(format!("invalid character {:?} in host name", letter.to_string())),
+        None => Ok(()),
+    }
+}
+
+const SIGNS: &str = "-_.~!$&'()*+,;=:[]<>\"%";
+
+/// Every percent sign must be followed by two hexadecimal digits.
+fn escapes(text: &str) -> Result<(), String> {
+    for (at, _) in text.match_indices('%') {
+        let escape: String = text[at..].chars().take(3).collect();
+        if escape.len() < 3 || !escape[1..].bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("invalid URL escape {escape:?}"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_judged_as_go_judges_them() {
+        let told = |url: &str| match scheme(url) {
+            Ok(scheme) => scheme,
+            Err(Failed(text)) => text,
+        };
+        assert_eq!(told("HTTPS://x/y"), "https");
+        assert_eq!(told("ssh://git@[::1]:22/y"), "ssh");
+        let refused = |url: &str, why: &str| {
+            assert_eq!(told(url), format!("git URL parse failed: parse {url:?}: {why}"));
+        };
+        refused("https://x y", "invalid character \" \" in host name");
+        refused("https://x:port/", "invalid port \":port\" after host");
+        refused("https://x/%zz", "invalid URL escape \"%zz\"");
+        refused("git@host:o/r", "first path segment in URL cannot contain colon");
+        refused(":x", "missing protocol scheme");
+        assert_eq!(told("x/y"), "git URL scheme '' not supported, can be: ssh, http and https");
+        assert_eq!(told("ftp://x"), "git URL scheme 'ftp' not supported, can be: ssh, http and https");
+    }
+}

@@ -1,0 +1,53 @@
+//! `flux delete`.
+
+use std::process::ExitCode;
+
+use sealfast_cluster::client::Delete;
+
+use super::args::{Args, Flag, Kind};
+use super::{Failed, checked_namespace, connect, help, known, wants_help};
+use crate::output;
+
+pub(super) const FLAGS: &[Flag] = &[Flag::short("silent", 's', Kind::Switch)];
+
+pub(super) const HELP: &str = "\
+Delete a source or a Kustomization.
+
+Usage:
+  flux delete source git NAME [flags]
+  flux delete kustomization NAME [flags]
+
+Flags:
+  -s, --silent   do not ask
+";
+
+/// Runs the command.
+pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
+    if wants_help(rest) {
+        return Ok(help(HELP));
+    }
+    let known = known::find("delete", words)?;
+    let human = known.human;
+    let name = args.names.first().ok_or_else(|| format!("{human} name is required"))?;
+    let namespace = checked_namespace(args)?;
+    connect::with_client(args, |client| async move {
+        known.get(&client, &namespace, name).await?;
+        if !args.is_on("silent") && !agrees(human)? {
+            return Err("aborting".into());
+        }
+        output::talk(&format!("► deleting {human} {name} in {namespace} namespace"));
+        let deleted = client.delete(&known.gvk(), &namespace, name, &Delete::default()).await;
+        deleted.map_err(|error| Failed::from_error(&error))?;
+        output::talk(&format!("✔ {human} deleted"));
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Asks on standard output, as flux does; only `y` agrees.
+fn agrees(human: &str) -> Result<bool, Failed> {
+    output::data(format!("Are you sure you want to delete this {human}? [y/N] ").as_bytes());
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(|error| Failed::from_error(&error))?;
+    output::data(b"\n");
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
+}

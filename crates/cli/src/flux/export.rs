@@ -1,0 +1,110 @@
+//! `flux export`: objects as they would be created again.
+
+use std::process::ExitCode;
+
+use sealfast_cluster::client::{Client, Select};
+use sealfast_k8s::id::GroupVersionKind;
+use serde_json::{Map, Value, json};
+
+use super::args::{Args, Flag, Kind};
+use super::known::{self, Known};
+use super::{Failed, checked_namespace, connect, exported, help, wants_help};
+use crate::output;
+
+pub(super) const FLAGS: &[Flag] =
+    &[Flag::long("all", Kind::Switch), Flag::long("with-credentials", Kind::Switch)];
+
+pub(super) const HELP: &str = "\
+Print objects as YAML, without status.
+
+Usage:
+  flux export source git NAME [--with-credentials] [flags]
+  flux export kustomization NAME [flags]
+
+Flags:
+      --all                every object of the namespace
+      --with-credentials   the Secrets of sources, too
+";
+
+/// Runs the command.
+pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
+    if wants_help(rest) {
+        return Ok(help(HELP));
+    }
+    let known = known::find("export", words)?;
+    if args.text("with-credentials").is_some() && !known.human.starts_with("source") {
+        return Err("unknown flag: --with-credentials".into());
+    }
+    if args.names.is_empty() && !args.is_on("all") {
+        return Err("name is required".into());
+    }
+    let namespace = checked_namespace(args)?;
+    let text = connect::with_client(args, |client| async move {
+        let mut text = String::new();
+        for object in objects(&client, known, &namespace, args).await? {
+            text.push_str(&exported(&bare(&object)));
+            let secret =
+                object["spec"]["secretRef"]["name"].as_str().filter(|_| args.is_on("with-credentials"));
+            if let Some(secret) = secret {
+                text.push_str(&exported(&credentials(&client, &namespace, secret).await?));
+            }
+        }
+        Ok(text)
+    })?;
+    Ok(output::data(text.as_bytes()))
+}
+
+async fn objects(client: &Client, known: Known, namespace: &str, args: &Args) -> Result<Vec<Value>, Failed> {
+    if !args.is_on("all") {
+        return Ok(vec![known.get(client, namespace, &args.names[0]).await?]);
+    }
+    let listed = client.list(&known.gvk(), namespace, &Select::default()).await;
+    let objects = listed.map_err(|error| Failed::from_error(&error))?.items;
+    if objects.is_empty() {
+        return Err(format!("no objects found in {namespace} namespace").into());
+    }
+    Ok(objects)
+}
+
+/// What a person would write: no status, and nothing that only says what holds anyway.
+fn bare(object: &Value) -> Value {
+    let mut metadata = Map::new();
+    for field in ["name", "namespace", "labels", "annotations"] {
+        if let Some(value) = object["metadata"].get(field) {
+            metadata.insert(field.to_owned(), value.clone());
+        }
+    }
+    let mut spec = object["spec"].clone();
+    if let Some(fields) = spec.as_object_mut() {
+        fields.retain(|field, value| field == "prune" || *value != json!(false));
+    }
+    json!({
+        "apiVersion": object["apiVersion"],
+        "kind": object["kind"],
+        "metadata": metadata,
+        "spec": spec,
+    })
+}
+
+async fn credentials(client: &Client, namespace: &str, name: &str) -> Result<Value, Failed> {
+    let secret =
+        client.get(&GroupVersionKind::new("", "v1", "Secret"), namespace, name).await.map_err(|error| {
+            let why = if error.is_not_found() {
+                format!("secrets {name:?} not found")
+            } else {
+                Failed::from_error(&error).0
+            };
+            format!("failed to retrieve secret {name}, error: {why}")
+        })?;
+    let mut kept = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": { "name": name, "namespace": namespace },
+    });
+    for field in ["data", "type"] {
+        if let Some(value) = secret.get(field) {
+            kept[field] = value.clone();
+        }
+    }
+    Ok(kept)
+}

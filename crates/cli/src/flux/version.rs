@@ -1,0 +1,97 @@
+//! `flux version`: of this program, and of what runs in the cluster.
+
+use std::process::ExitCode;
+
+use sealfast_cluster::client::{Client, Select};
+use sealfast_k8s::id::GroupVersionKind;
+use serde_json::{Map, Value};
+
+use super::args::{Args, Flag, Kind};
+use super::{Failed, checked_namespace, connect, help, wants_help};
+use crate::output;
+
+pub(super) const FLAGS: &[Flag] =
+    &[Flag::long("client", Kind::Switch), Flag::short("output", 'o', Kind::Text)];
+
+pub(super) const HELP: &str = "\
+Print the version of this program, and of Flux in the cluster.
+
+Usage:
+  flux version [--client] [-o yaml|json]
+";
+
+const OWN: &str = env!("CARGO_PKG_VERSION");
+
+/// `flux --version`.
+pub(super) fn line() -> ExitCode {
+    output::data(format!("flux version {OWN}\n").as_bytes())
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
+    if wants_help(words) {
+        return Ok(help(HELP));
+    }
+    let format = args.text("output").unwrap_or("yaml");
+    if !["yaml", "json"].contains(&format) {
+        return Err(format!("--output must be json or yaml, not {format}").into());
+    }
+    let mut versions = vec![("flux".to_owned(), format!("v{OWN}"))];
+    if !args.is_on("client") {
+        let namespace = checked_namespace(args)?;
+        versions.extend(connect::with_client(args, |client| async move {
+            let mut found = distribution(&client).await?;
+            found.extend(controllers(&client, &namespace).await?);
+            Ok(found)
+        })?);
+    }
+    let text = if format == "json" {
+        versions.sort();
+        let versions: Map<String, Value> =
+            versions.into_iter().map(|(name, version)| (name, version.into())).collect();
+        format!("{:#}\n", Value::Object(versions))
+    } else {
+        versions.iter().map(|(name, version)| format!("{name}: {version}\n")).collect()
+    };
+    Ok(output::data(text.as_bytes()))
+}
+
+/// What the definition of GitRepositories says it came with.
+async fn distribution(client: &Client) -> Result<Vec<(String, String)>, Failed> {
+    let definition = GroupVersionKind::new("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    let found = client.find(&definition, "", "gitrepositories.source.toolkit.fluxcd.io").await;
+    let found = found.map_err(|error| Failed::from_error(&error))?.unwrap_or_default();
+    let label = |name: &str| found["metadata"]["labels"][format!("app.kubernetes.io/{name}")].as_str();
+    let version = label("version").unwrap_or_default();
+    let distribution = match label("part-of").filter(|whole| !whole.is_empty()) {
+        Some(whole) => format!("{whole}-{version}"),
+        None => version.to_owned(),
+    };
+    let is_known = !distribution.is_empty();
+    Ok(is_known.then(|| ("distribution".to_owned(), distribution)).into_iter().collect())
+}
+
+/// Name and tag of the images of Flux's Deployments, by name.
+async fn controllers(client: &Client, namespace: &str) -> Result<Vec<(String, String)>, Failed> {
+    let select = Select { labels: "app.kubernetes.io/part-of=flux".to_owned(), ..Select::default() };
+    let listed = client.list(&GroupVersionKind::new("apps", "v1", "Deployment"), namespace, &select).await;
+    let deployments = listed.map_err(|error| Failed::from_error(&error))?.items;
+    if deployments.is_empty() {
+        return Err(format!("no deployments found in {namespace} namespace").into());
+    }
+    let containers = deployments
+        .iter()
+        .filter_map(|deployment| deployment["spec"]["template"]["spec"]["containers"].as_array());
+    let images = containers.flatten().filter_map(|container| container["image"].as_str());
+    let mut found = images.map(image).collect::<Result<Vec<_>, Failed>>()?;
+    found.sort();
+    found.dedup_by(|left, right| left.0 == right.0);
+    Ok(found)
+}
+
+fn image(image: &str) -> Result<(String, String), Failed> {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    let missing = || Failed::from(format!("missing image tag in image {image}"));
+    let (name, tag) = last.split_once(':').ok_or_else(missing)?;
+    Ok((name.to_owned(), tag.to_owned()))
+}
