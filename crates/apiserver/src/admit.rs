@@ -47,6 +47,13 @@ pub(crate) fn update(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<()
     match &*call.resource.key {
         "namespaces" => crate::namespaces::label(new),
         "services" if call.subresource.is_empty() => addresses::assign(call.app, Some(old), new)?,
+        "pods" => {
+            for key in ["priority", "preemptionPolicy"] {
+                if let Some(value) = old["spec"].get(key).filter(|_| new["spec"].get(key).is_none()) {
+                    fields::child(new, "spec").insert(key.into(), value.clone());
+                }
+            }
+        }
         crate::crds::KEY => {
             crate::crds::default_names(new);
             let causes = crate::crds::immutable(new, old);
@@ -151,9 +158,44 @@ fn account(app: &App, pod: &mut Value) -> Result<(), Status> {
             );
         }
     }
-    spec.entry("priority").or_insert(json!(0));
     spec.entry("enableServiceLinks").or_insert(json!(true));
-    spec.entry("preemptionPolicy").or_insert(json!("PreemptLowerPriority"));
+    priority(app, &pod_name, spec)
+}
+
+/// Pods have the priority of their class.
+fn priority(app: &App, pod: &str, spec: &mut serde_json::Map<String, Value>) -> Result<(), Status> {
+    let refused = |why: &str| Status::forbidden("", "pods", pod, why);
+    let class = spec.get("priorityClassName").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (mut value, mut policy) = (json!(0), json!("PreemptLowerPriority"));
+    if !class.is_empty() {
+        let key = crate::storage::Key::new(&Arc::from("priorityclasses.scheduling.k8s.io"), "", &class);
+        let system = SYSTEM_PRIORITIES.iter().find(|(name, _)| *name == class).map(|(_, value)| *value);
+        match (app.store.get(&key), system) {
+            (Some(stored), _) => {
+                let stored = stored.object();
+                value = stored["value"].as_i64().unwrap_or(0).into();
+                policy = stored.get("preemptionPolicy").cloned().unwrap_or(policy);
+            }
+            (None, Some(system)) => value = system.into(),
+            (None, None) => {
+                return Err(refused(&format!("no PriorityClass with name {class} was found")));
+            }
+        }
+    }
+    if let Some(stated) = spec.get("priority").filter(|stated| **stated != value) {
+        return Err(refused(&format!(
+            "the integer value of priority ({stated}) must not be provided in pod spec; priority admission controller computed {value} from the given PriorityClass name"
+        )));
+    }
+    if let Some(stated) = spec.get("preemptionPolicy").filter(|stated| **stated != policy) {
+        return Err(refused(&format!(
+            "the string value of PreemptionPolicy ({}) must not be provided in pod spec; priority admission controller computed {} from the given PriorityClass name",
+            stated.as_str().unwrap_or_default(),
+            policy.as_str().unwrap_or_default()
+        )));
+    }
+    spec.insert("priority".into(), value);
+    spec.insert("preemptionPolicy".into(), policy);
     Ok(())
 }
 
@@ -216,6 +258,9 @@ fn quality(spec: &Value) -> &'static str {
     }
 }
 
+/// Priorities that are always there.
+const SYSTEM_PRIORITIES: [(&str, i64); 2] =
+    [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
 /// Where a pod finds its account's token.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Finalizers of storage that is asked for and of storage that is there.

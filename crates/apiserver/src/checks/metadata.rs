@@ -79,12 +79,17 @@ fn owners(object: &Value) -> Vec<Cause> {
         for key in ["apiVersion", "kind", "name", "uid"] {
             if text(reference, &[key]).is_empty() {
                 let shown = json!(text(reference, &[key]));
-                causes.push(Cause::invalid(
-                    format!("metadata.ownerReferences.{key}"),
-                    &shown,
-                    "must not be empty",
-                ));
+                let why = if key == "apiVersion" { "version must not be empty" } else { "must not be empty" };
+                causes.push(Cause::invalid(format!("metadata.ownerReferences.{key}"), &shown, why));
             }
+        }
+        let version = text(reference, &["apiVersion"]);
+        if reference["kind"] == "Event"
+            && ["v1", "events.k8s.io/v1", "events.k8s.io/v1beta1"].contains(&version)
+        {
+            let (group, version) = version.split_once('/').unwrap_or(("", version));
+            let why = format!("{group}/{version}, Kind=Event is disallowed from being an owner");
+            causes.push(Cause::invalid("metadata.ownerReferences", reference, &why));
         }
         if reference["controller"] == true {
             if let Some(first) = controller {

@@ -9,6 +9,9 @@ pub(super) fn pod(root: &mut Map<String, Value>) {
     if let Some(spec) = map(root, "spec") {
         pod_spec(spec);
         set(spec, "enableServiceLinks", json!(true));
+        if spec["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds < 0) {
+            spec.insert("terminationGracePeriodSeconds".to_owned(), json!(1));
+        }
         for field in ["initContainers", "containers"] {
             items(spec, field).for_each(request_limits);
         }

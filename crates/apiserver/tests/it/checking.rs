@@ -646,6 +646,35 @@ async fn what_may_not_change_stays() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pods_have_the_priority_of_their_class() -> anyhow::Result<()> {
+    let running = start(Options::default().with_ready_workloads(false)).await?;
+    let client = Client::of(&running)?;
+    let classed = |name: &str, class: &str| {
+        let mut pod =
+            pod_with(json!({}), json!({"priorityClassName": class, "terminationGracePeriodSeconds": -1}));
+        pod["metadata"] = json!({"name": name});
+        pod
+    };
+    let (status, answer) = client.call("POST", PODS, Some(classed("x", "none"))).await?;
+    let wanted = "pods \"x\" is forbidden: no PriorityClass with name none was found";
+    assert_eq!((status, &answer["message"]), (403, &json!(wanted)));
+    let class = json!({"metadata": {"name": "high"}, "value": 7, "preemptionPolicy": "Never"});
+    client.call("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", Some(class)).await?;
+    let (_, made) = client.call("POST", PODS, Some(classed("y", "high"))).await?;
+    assert_eq!((&made["spec"]["priority"], &made["spec"]["preemptionPolicy"]), (&json!(7), &json!("Never")));
+    assert_eq!(made["spec"]["terminationGracePeriodSeconds"], 1);
+    let owned = json!({"metadata": {"name": "z", "ownerReferences": [{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "u"}]}});
+    let (status, answer) = client.call("POST", "/api/v1/namespaces/default/configmaps", Some(owned)).await?;
+    let message = answer["message"].as_str().unwrap_or_default();
+    assert!(
+        status == 422 && message.ends_with("/v1, Kind=Event is disallowed from being an owner"),
+        "{message}"
+    );
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn addresses_and_ports_are_given_out_once() -> anyhow::Result<()> {
     let running = start(Options::default().with_ready_workloads(false)).await?;
     let client = Client::of(&running)?;
