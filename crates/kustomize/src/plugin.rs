@@ -40,7 +40,8 @@ pub(crate) fn generate(
     let configs =
         configs(builder, loader, items).map_err(|error| error.within("loading generator plugins"))?;
     for config in configs {
-        let made = generated(&config, loader).map_err(|error| error.within("loading generator plugins"))?;
+        let made = generated(&config, loader)
+            .map_err(|error| error.within("failed to load generator").within("loading generator plugins"))?;
         for mut resource in made {
             if builder.keeps_origins() {
                 resource.origin = Some(origin::of_external(&configured_in(&config), &config));

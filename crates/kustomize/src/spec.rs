@@ -282,14 +282,14 @@ impl Kustomization {
         let mut file: Self = typed(value, "invalid Kustomization")?;
         file.resources.append(&mut file.bases);
         file.images.append(&mut file.image_tags);
+        file.fix_type();
+        file.check_type(root)?;
         let is_empty = fields
             .iter()
             .all(|(name, value)| matches!(name.as_str(), "kind" | "apiVersion") || is_empty_value(value));
         if is_empty {
             return Err(Error::Kustomization("kustomization.yaml is empty".to_owned()));
         }
-        file.fix_type();
-        file.check_type(root)?;
         Ok((file, warnings))
     }
 
@@ -385,8 +385,9 @@ fn without_nulls(value: Value) -> Value {
 }
 
 fn warnings(fields: &Map<String, Value>) -> Vec<String> {
-    let used =
-        DEPRECATED.iter().filter(|(name, ..)| fields.get(*name).is_some_and(|value| !is_empty_value(value)));
+    // An empty list is a list; an empty map or text is nothing.
+    let is_used = |value: &Value| value.is_array() || !is_empty_value(value);
+    let used = DEPRECATED.iter().filter(|(name, ..)| fields.get(*name).is_some_and(is_used));
     used.map(|(name, instead, mark)| {
         format!(
             "# Warning: '{name}' is deprecated. Please use '{instead}' instead. {mark}Run 'kustomize edit fix' to update your Kustomization automatically."

@@ -137,11 +137,12 @@ fn source_object<'a>(resources: &'a Resources, source: &ReplacementSource) -> Re
         .into_iter()
         .map(|at| &items[at])
         .filter(|item| !item.is_gone() && raw_ids(item).iter().any(fits));
+    let path = if source.field_path.is_empty() { String::new() } else { format!(":{}", source.field_path) };
     let first = found.next();
     if found.next().is_some() {
-        return Err(Error::Replacement(format!("multiple matches for selector {wanted}")));
+        return Err(Error::Replacement(format!("multiple matches for selector {wanted}{path}")));
     }
-    first.ok_or_else(|| Error::Replacement(format!("nothing selected by {wanted}")))
+    first.ok_or_else(|| Error::Replacement(format!("nothing selected by {wanted}{path}")))
 }
 
 /// Returns all ids of an object; a current namespace stays as written.

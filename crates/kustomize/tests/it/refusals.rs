@@ -191,3 +191,19 @@ fn wrong_types_and_unknown_fields_are_named() {
     ]);
     assert_names(&message, &["c.yaml", "unknown field \"nameRef\""]);
 }
+
+#[test]
+fn the_kind_is_looked_at_before_the_content_and_sources_are_named_with_their_field() {
+    let chain = |file: &str| {
+        let mut files = Memory::new();
+        files.insert("/app/kustomization.yaml", file);
+        build(&files, "/app", &Options::default()).map(|built| built.to_yaml()).map_err(|error| error.chain())
+    };
+    assert!(chain("kind: Foo\nresources: []\n").unwrap_err().contains("kind should be Kustomization"));
+    let replacement =
+        "replacements: [{source: {kind: Pod, fieldPath: a.b}, targets: [{select: {kind: Pod}}]}]\n";
+    assert!(chain(replacement).unwrap_err().ends_with("Pod.[noVer].[noGrp]/[noName].[noNs]:a.b"));
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "bases: []\nconfigMapGenerator: [{name: a}]\n");
+    assert_eq!(build(&files, "/app", &Options::default()).unwrap().warnings.len(), 1);
+}
