@@ -58,6 +58,12 @@ pub(crate) const SOPS_AGE_SSH_PRIVATE_KEY_CMD: Variable = Variable("SOPS_AGE_SSH
 pub(crate) const SOPS_GPG_EXEC: Variable = Variable("SOPS_GPG_EXEC");
 /// GnuPG's directory.
 pub(crate) const GNUPGHOME: Variable = Variable("GNUPGHOME");
+/// The terminal that the agent of GnuPG asks at.
+pub(crate) const GPG_TTY: Variable = Variable("GPG_TTY");
+/// Its kind.
+pub(crate) const TERM: Variable = Variable("TERM");
+/// The screen that the agent of GnuPG asks at.
+pub(crate) const DISPLAY: Variable = Variable("DISPLAY");
 /// The recipient at hand, for programs that print identities.
 pub(crate) const SOPS_AGE_RECIPIENT: Variable = Variable("SOPS_AGE_RECIPIENT");
 /// Vault addresses that may be asked.

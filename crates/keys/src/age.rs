@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::local::{MOST_KEY_BYTES, USUAL_KEY_BYTES};
 
 mod file;
 mod identity;
@@ -24,8 +25,6 @@ mod recipient;
 pub(crate) use identity::Identities;
 pub use prompts::{Nobody, Prompts};
 
-/// The most bytes that a wrapped data key or share may have.
-const MOST_KEY_BYTES: u64 = 1024;
 /// The most bytes of an identity file.
 const MOST_FILE_BYTES: u64 = 1 << 24;
 
@@ -127,7 +126,7 @@ pub(crate) fn unwrap(enc: &str, identities: &Identities) -> Result<Zeroizing<Vec
         ::age::DecryptError::NoMatchingKeys => failed(identities.no_match().to_owned()),
         error => failed(identity::words(&error)),
     })?;
-    let mut key = Zeroizing::new(Vec::with_capacity(64));
+    let mut key = Zeroizing::new(Vec::with_capacity(USUAL_KEY_BYTES));
     reader
         .take(MOST_KEY_BYTES)
         .read_to_end(&mut key)

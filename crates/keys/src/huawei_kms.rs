@@ -16,7 +16,7 @@ use sealfast_sops::time::Time;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -29,6 +29,10 @@ use sign::Unsigned;
 /// As people name the service.
 const SERVICE: &str = "HuaweiCloud KMS";
 const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
+/// How long an access key of the machine is used when it does not say, in seconds.
+const USUAL_LIFE: i64 = 3600;
+/// So many seconds before its end another one is asked for.
+const EARLY: i64 = 300;
 /// Where a machine of the cloud finds what it may do.
 const METADATA: &str = "http://169.254.169.254";
 
@@ -88,8 +92,14 @@ impl fmt::Debug for Keys {
 /// What was looked up in this run: the access key of the machine, projects by region.
 #[derive(Default)]
 pub(crate) struct Known {
-    keys: OnceCell<Keys>,
+    keys: Mutex<Option<Lent>>,
     projects: Mutex<HashMap<String, String>>,
+}
+
+/// An access key that the machine gave, and the second since 1970 in which another one is asked for.
+struct Lent {
+    keys: Keys,
+    until: i64,
 }
 
 /// A key as a document names it.
@@ -139,6 +149,7 @@ struct MachineKey {
     access: String,
     secret: Secret,
     securitytoken: Secret,
+    expires_at: Option<String>,
 }
 
 /// Checks that a text is the id of a key.
@@ -233,12 +244,25 @@ impl Call<'_> {
             Credentials::None => Err(missing("none were given")),
             Credentials::Keys(keys) => Ok(keys.clone()),
             Credentials::Machine => {
-                self.known.keys.get_or_try_init(|| self.machine(&endpoints.metadata)).await.cloned()
+                let now = seconds(&self.now()?.to_string()).unwrap_or_default();
+                // Who comes meanwhile waits for the same key.
+                let mut known = self.known.keys.lock().await;
+                match &*known {
+                    Some(lent) if now < lent.until => Ok(lent.keys.clone()),
+                    _ => {
+                        let lent = self.machine(&endpoints.metadata, now).await?;
+                        Ok(known.insert(lent).keys.clone())
+                    }
+                }
             }
         }
     }
 
-    async fn machine(&self, metadata: &str) -> Result<Keys, Error> {
+    fn now(&self) -> Result<Time, Error> {
+        Ok(self.access.clock.ok_or_else(|| self.failed("there is no clock to sign with"))?())
+    }
+
+    async fn machine(&self, metadata: &str, now: i64) -> Result<Lent, Error> {
         let url = format!("{metadata}/openstack/latest/securitykey");
         let response = self.client.get(url).send().await.map_err(|error| missing(&http::words(&error)))?;
         let status = response.status();
@@ -248,8 +272,10 @@ impl Call<'_> {
         let body = http::body(response).await.map_err(|reason| missing(&reason))?;
         let keys: MachineKeys =
             serde_json::from_slice(&body).map_err(|_| missing("the metadata service gave no access key"))?;
-        let MachineKey { access, secret, securitytoken } = keys.credential;
-        Ok(Keys { access_key: access, secret_key: secret.0, security_token: Some(securitytoken.0) })
+        let MachineKey { access, secret, securitytoken, expires_at } = keys.credential;
+        let end = expires_at.as_deref().and_then(seconds).unwrap_or(now + USUAL_LIFE);
+        let keys = Keys { access_key: access, secret_key: secret.0, security_token: Some(securitytoken.0) };
+        Ok(Lent { keys, until: end - EARLY })
     }
 
     async fn project(&self, region: &str, endpoints: &Endpoints, keys: &Keys) -> Result<String, Error> {
@@ -281,7 +307,7 @@ impl Call<'_> {
         project: Option<&str>,
         keys: &Keys,
     ) -> Result<T, Error> {
-        let now = self.access.clock.ok_or_else(|| self.failed("there is no clock to sign with"))?();
+        let now = self.now()?;
         let headers = sign::headers(unsigned, project, keys, now).map_err(|reason| self.failed(reason))?;
         let mut request =
             self.client.request(unsigned.method.clone(), unsigned.url()).body(unsigned.body.clone());
@@ -309,6 +335,11 @@ fn complaint(body: &[u8]) -> String {
     let text = |name| inner.get(name).and_then(serde_json::Value::as_str);
     let parts = [text("error_code").or(text("code")), text("error_msg").or(text("message"))];
     parts.into_iter().flatten().map(|part| format!(": {part}")).collect()
+}
+
+/// Reads a time as seconds since 1970.
+fn seconds(time: &str) -> Option<i64> {
+    time.parse().map(jiff::Timestamp::as_second).ok()
 }
 
 fn missing(reason: &str) -> Error {

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::age::{self, Identities};
 use crate::error::Error;
 use crate::http::Network;
-use crate::pgp::{GpgProgram, Ring};
+use crate::pgp::{self, GpgProgram, Ring};
 use crate::run::Run;
 use crate::service::Service;
 use crate::{aws_kms, azure_kv, gcp_kms, huawei_kms, vault};
@@ -105,6 +105,13 @@ impl Keyring {
     /// [`Error::PgpKeys`] when there is none or one cannot be read; nothing is added then.
     pub fn add_pgp_armored(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
         self.pgp.add(bytes.as_ref())
+    }
+
+    /// Asks for the passphrases of OpenPGP secret keys held here that are locked.
+    #[must_use]
+    pub fn with_pgp_passphrases(mut self, passphrases: Arc<dyn pgp::Passphrases>) -> Self {
+        self.pgp.ask(passphrases);
+        self
     }
 
     /// Uses the person's own keyring through the `gpg` program, after the keys held here.

@@ -8,6 +8,11 @@ use crate::error::Error;
 use crate::keyring::Keyring;
 use crate::{age, aws_kms, azure_kv, gcp_kms, huawei_kms, pgp, vault};
 
+/// The most bytes that a wrapped data key or share may have.
+pub(crate) const MOST_KEY_BYTES: u64 = 1024;
+/// What most of them fit into, so that memory that holds one does not grow.
+pub(crate) const USUAL_KEY_BYTES: usize = 64;
+
 /// A wrapped data key or share, as it is stored.
 pub(crate) struct Wrapped {
     pub(crate) enc: String,
@@ -32,6 +37,10 @@ pub(crate) fn is_at_hand(key: &MasterKey) -> bool {
 pub(crate) async fn open(key: &MasterKey, keyring: &Keyring) -> Result<Zeroizing<Vec<u8>>, Error> {
     let run = &keyring.run;
     match key {
+        MasterKey::Age { enc, .. } if keyring.age.may_wait(None) => {
+            let (enc, identities) = (enc.clone(), keyring.age.clone());
+            aside(move || age::unwrap(&enc, &identities)).await
+        }
         MasterKey::Age { enc, .. } => age::unwrap(enc, &keyring.age),
         MasterKey::Pgp { enc, .. } => Box::pin(pgp::unwrap(enc, &keyring.pgp, keyring.gpg.as_ref())).await,
         MasterKey::Vault { vault_address, engine_path, key_name, enc, .. } => {
@@ -72,6 +81,11 @@ pub(crate) async fn wrap(
 ) -> Result<Wrapped, Error> {
     let run = &keyring.run;
     let enc = match key {
+        MasterKey::Age { recipient, .. } if keyring.age.may_wait(Some(recipient)) => {
+            let (recipient, identities) = (recipient.clone(), keyring.age.clone());
+            let secret = Zeroizing::new(secret.to_vec());
+            aside(move || age::wrap(&recipient, &secret, &identities)).await?
+        }
         MasterKey::Age { recipient, .. } => age::wrap(recipient, secret, &keyring.age)?,
         MasterKey::Pgp { fingerprint, .. } => {
             Box::pin(pgp::wrap(fingerprint, secret, &keyring.pgp, keyring.gpg.as_ref(), now)).await?
@@ -106,4 +120,19 @@ pub(crate) async fn wrap(
         other => return Err(Error::Unsupported { service: other.type_name() }),
     };
     Ok(enc.into())
+}
+
+/// Does work that waits for a program or a person where it holds nobody else up. Without a runtime there is nobody else.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => match runtime.spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and with it whoever waits.
+                Err(_) => std::future::pending().await,
+            },
+        },
+        Err(_) => work(),
+    }
 }

@@ -8,6 +8,7 @@ use sealfast_sops::time::Time;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::local::aside;
 
 mod certificate;
 mod generate;
@@ -17,6 +18,7 @@ mod ring;
 
 pub use generate::{GeneratedKey, PgpOptions, generate};
 pub use program::GpgProgram;
+pub use ring::Passphrases;
 pub(crate) use ring::Ring;
 
 /// Returns the fingerprints of the primary keys of a file, in capitals and in its order.
@@ -41,7 +43,13 @@ pub(crate) async fn unwrap(
     program: Option<&GpgProgram>,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut reasons = Vec::new();
-    match message::decrypt(enc, ring) {
+    let here = if ring.passphrases().is_some() {
+        let (enc, ring) = (enc.to_owned(), ring.clone());
+        aside(move || message::decrypt(&enc, &ring)).await
+    } else {
+        message::decrypt(enc, ring)
+    };
+    match here {
         Ok(key) => return Ok(key),
         Err(reason) if program.is_none() || !ring.is_empty() => reasons.push(reason),
         Err(_) => {}

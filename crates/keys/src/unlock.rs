@@ -129,18 +129,16 @@ pub async fn data_key(metadata: &Metadata, keyring: &Keyring, options: &Options)
             open += usize::from(group.run(keyring, Reach::AtHand).await);
         }
     }
-    let mut waiting: FuturesUnordered<_> = groups
-        .iter_mut()
-        .filter(|group| group.part.is_none())
-        .map(|group| group.run(keyring, Reach::Everything))
-        .collect();
-    while open < wanted
-        && let Some(is_open) = waiting.next().await
-    {
-        open += usize::from(is_open);
+    // No more of the others at a time than are missing: the next one is opened when one fails.
+    let closed = groups.iter_mut().filter(|group| group.part.is_none());
+    let mut others = closed.map(|group| group.run(keyring, Reach::Everything));
+    let mut waiting: FuturesUnordered<_> = others.by_ref().take(wanted.saturating_sub(open)).collect();
+    while let Some(is_open) = waiting.next().await {
+        if !is_open {
+            waiting.extend(others.next());
+        }
     }
-    // Nobody waits for what is still under way.
-    drop(waiting);
+    drop((waiting, others));
     let (parts, groups): (Vec<_>, Vec<_>) = groups.into_iter().map(Opening::end).unzip();
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     if parts.len() < wanted {

@@ -6,14 +6,14 @@ use sealfast_keys::keyring::Keyring;
 use zeroize::Zeroizing;
 
 use crate::diagnostic::Failure;
-use crate::sops::keyring::default_keyring;
+use crate::sops::keyring::{default_keyring, passphrases};
 
 /// Returns the keys of the files, or the person's own when there are none.
 pub(super) fn keyring(files: &[PathBuf]) -> Result<Keyring, Failure> {
     if files.is_empty() {
         return Ok(default_keyring());
     }
-    let mut keyring = Keyring::empty();
+    let mut keyring = Keyring::empty().with_pgp_passphrases(passphrases());
     for file in files {
         let shown = file.display();
         let content = std::fs::read(file)

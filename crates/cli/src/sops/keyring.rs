@@ -16,6 +16,7 @@ use crate::sops::call::Call;
 use crate::sops::settings;
 use crate::sops::stop::{Code, Stop};
 
+mod agent;
 pub(crate) mod cloud;
 mod gather;
 mod hints;
@@ -32,6 +33,11 @@ const WORKERS: usize = 2;
 /// passphrase, GnuPG, Vault's token. Programs that print identities are not run and nothing is asked.
 pub(crate) fn default_keyring() -> Keyring {
     gather::keyring(&Wanted { ssh: true, prompts: Prompts::Never })
+}
+
+/// Asks for the passphrases of OpenPGP keys that are locked: gpg-agent, else the person at the terminal.
+pub(crate) fn passphrases() -> std::sync::Arc<dyn sealfast_keys::pgp::Passphrases> {
+    std::sync::Arc::new(prompt::Terminal)
 }
 
 /// Returns the file of age identities that everybody has, whether it is there or not.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod agent;
 mod as_sops;
 mod cloud;
 mod guide;

@@ -38,6 +38,17 @@ impl Identities {
         self.list.iter().map(|identity| identity as &dyn ::age::Identity)
     }
 
+    /// Tells whether a plugin may be run, which may ask a person: one of an identity, or that of the recipient.
+    pub(crate) fn may_wait(&self, recipient: Option<&str>) -> bool {
+        let is_plugin = |identity: &Identity| matches!(identity, Identity::Plugin(..));
+        match recipient {
+            Some(recipient) => {
+                matches!(self.plugins, Plugins::Allowed(_)) && recipient.rfind('1') > Some("age".len())
+            }
+            None => self.list.iter().any(is_plugin),
+        }
+    }
+
     pub(crate) fn plugins(&self) -> &Plugins {
         &self.plugins
     }

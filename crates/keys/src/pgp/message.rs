@@ -6,17 +6,19 @@ use ::pgp::composed::{
     ArmorOptions, DecryptionOptions, Esk, Message, MessageBuilder, SignedSecretKey, TheRing,
 };
 use ::pgp::crypto::sym::SymmetricKeyAlgorithm;
-use ::pgp::types::Password;
+use ::pgp::types::{KeyDetails, Password, S2kParams, SecretParams, StringToKey};
 use bytes::Bytes;
 use rand08::rngs::OsRng;
 use sealfast_sops::time::Time;
+use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use super::certificate::{Part, choose};
 use super::ring::{Found, Ring, digits};
+use crate::local::{MOST_KEY_BYTES, USUAL_KEY_BYTES};
 
-/// The most bytes that a wrapped data key or share may have.
-const MOST_KEY_BYTES: u64 = 1024;
+/// How often the passphrase of one key is asked for.
+const MOST_TRIES: usize = 3;
 
 /// Encrypts to the part of the key that may, as an armored message without a line break at its end, or says in one line why
 /// that is not possible.
@@ -35,10 +37,10 @@ pub(super) fn encrypt(found: &Found<'_>, secret: &[u8], now: Time) -> Result<Str
     Ok(text.trim().to_owned())
 }
 
-/// Decrypts with the secret keys of the ring, or says in one line why that is not possible.
+/// Decrypts with the secret keys of the ring, or says in one line why that is not possible. Those without passphrase are
+/// tried first.
 pub(super) fn decrypt(enc: &str, ring: &Ring) -> Result<Zeroizing<Vec<u8>>, String> {
-    let (message, _) = Message::from_armor(enc.as_bytes())
-        .map_err(|error| format!("reading PGP message failed: {error}"))?;
+    let message = parse(enc)?;
     let Message::Encrypted { esk, .. } = &message else {
         return Err("reading PGP message failed: it is not encrypted".to_owned());
     };
@@ -47,23 +49,68 @@ pub(super) fn decrypt(enc: &str, ring: &Ring) -> Result<Zeroizing<Vec<u8>>, Stri
     if keys.is_empty() {
         return Err(no_key(esk, ring));
     }
-    if let Some(key) = keys.iter().find(|key| is_locked(key)) {
-        let fingerprint = digits(&key.primary_key);
-        return Err(format!("the secret key {fingerprint} is protected by a passphrase"));
+    let mut trouble = String::new();
+    if keys.iter().any(|key| states(esk, key).any(|state| state == State::Open)) {
+        match open(enc, &keys, Password::empty()) {
+            Ok(secret) => return Ok(secret),
+            Err(reason) => trouble = reason,
+        }
     }
-    let password = Password::empty();
+    for key in &keys {
+        let name = digits(&key.primary_key);
+        match states(esk, key).max() {
+            Some(State::Locked) => match with_passphrase(enc, key, &name, ring) {
+                Ok(secret) => return Ok(secret),
+                Err(reason) => trouble = reason,
+            },
+            Some(State::Stub) if trouble.is_empty() => {
+                trouble = format!("the secret key {name} is kept elsewhere, what is at hand only names it");
+            }
+            _ => {}
+        }
+    }
+    Err(trouble)
+}
+
+/// Asks for the passphrase of a key, again when it is wrong.
+fn with_passphrase(
+    enc: &str,
+    key: &SignedSecretKey,
+    name: &str,
+    ring: &Ring,
+) -> Result<Zeroizing<Vec<u8>>, String> {
+    let locked = format!("the secret key {name} is protected by a passphrase");
+    let Some(passphrases) = ring.passphrases() else { return Err(locked) };
+    let mut reason = locked;
+    for _ in 0..MOST_TRIES {
+        let Some(given) = passphrases.ask(name) else { break };
+        match open(enc, &[key], Password::from(given.expose_secret())) {
+            Ok(secret) => return Ok(secret),
+            Err(_) => passphrases.was_wrong(name),
+        }
+        reason = format!("the passphrase that was given does not open the secret key {name}");
+    }
+    Err(reason)
+}
+
+fn parse(enc: &str) -> Result<Message<'_>, String> {
+    let parsed = Message::from_armor(enc.as_bytes());
+    parsed.map(|(message, _)| message).map_err(|error| format!("reading PGP message failed: {error}"))
+}
+
+fn open(enc: &str, keys: &[&SignedSecretKey], password: Password) -> Result<Zeroizing<Vec<u8>>, String> {
     let tools = TheRing {
-        secret_keys: keys,
+        secret_keys: keys.to_vec(),
         key_passwords: vec![&password],
         decrypt_options: DecryptionOptions::new().enable_gnupg_aead(),
         ..TheRing::default()
     };
     let damaged = |error: ::pgp::errors::Error| format!("the PGP message is damaged: {error}");
-    let (mut message, _) = message.decrypt_the_ring(tools, true).map_err(damaged)?;
+    let (mut message, _) = parse(enc)?.decrypt_the_ring(tools, true).map_err(damaged)?;
     if message.is_compressed() {
         message = message.decompress().map_err(damaged)?;
     }
-    let mut secret = Zeroizing::new(Vec::with_capacity(64));
+    let mut secret = Zeroizing::new(Vec::with_capacity(USUAL_KEY_BYTES));
     message
         .take(MOST_KEY_BYTES)
         .read_to_end(&mut secret)
@@ -71,15 +118,38 @@ pub(super) fn decrypt(enc: &str, ring: &Ring) -> Result<Zeroizing<Vec<u8>>, Stri
     Ok(secret)
 }
 
-fn is_for(esk: &Esk, key: &SignedSecretKey) -> bool {
-    let Esk::PublicKeyEncryptedSessionKey(esk) = esk else { return false };
-    esk.match_identity(key.primary_key.public_key())
-        || key.secret_subkeys.iter().any(|subkey| esk.match_identity(subkey.key.public_key()))
+/// How the secret part that a message is for is kept, the best one last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    /// Not here: on a card or on another machine.
+    Stub,
+    Locked,
+    Open,
 }
 
-fn is_locked(key: &SignedSecretKey) -> bool {
-    key.secret_subkeys.iter().any(|subkey| subkey.key.secret_params().is_encrypted())
-        || key.primary_key.secret_params().is_encrypted()
+/// Returns the states of the parts of a key that a message is for.
+fn states<'a>(esk: &'a [Esk], key: &'a SignedSecretKey) -> impl Iterator<Item = State> + 'a {
+    let is_meant = move |part: &dyn Fn(&Esk) -> bool| esk.iter().any(part);
+    let primary = &key.primary_key;
+    let own = is_meant(&|esk| names(esk, primary.public_key())).then(|| primary.secret_params());
+    let subkeys = key.secret_subkeys.iter().map(|subkey| &subkey.key);
+    let subkeys = subkeys.filter(move |subkey| is_meant(&|esk| names(esk, subkey.public_key())));
+    own.into_iter().chain(subkeys.map(|subkey| subkey.secret_params())).map(|params| match params {
+        SecretParams::Plain(_) => State::Open,
+        SecretParams::Encrypted(params) => match params.string_to_key_params() {
+            S2kParams::Cfb { s2k: StringToKey::Private { .. }, .. }
+            | S2kParams::MalleableCfb { s2k: StringToKey::Private { .. }, .. } => State::Stub,
+            _ => State::Locked,
+        },
+    })
+}
+
+fn names(esk: &Esk, part: &impl KeyDetails) -> bool {
+    matches!(esk, Esk::PublicKeyEncryptedSessionKey(esk) if esk.match_identity(part))
+}
+
+fn is_for(esk: &Esk, key: &SignedSecretKey) -> bool {
+    states(std::slice::from_ref(esk), key).next().is_some()
 }
 
 fn no_key(esk: &[Esk], ring: &Ring) -> String {

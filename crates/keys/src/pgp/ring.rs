@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ::pgp::composed::{PublicOrSecret, SignedPublicKey, SignedSecretKey};
 use ::pgp::types::KeyDetails;
+use secrecy::SecretString;
 
 use crate::error::Error;
 
@@ -12,11 +13,21 @@ const END: &[u8] = b"-----END PGP ";
 /// Fewer hexadecimal digits than these do not name a key: they are easy to forge.
 const LEAST_DIGITS: usize = 16;
 
+/// Asks a person, or an agent, for the passphrases of secret keys; it may wait.
+pub trait Passphrases: Send + Sync {
+    /// Returns the passphrase of the key with this fingerprint; none when nobody gives it.
+    fn ask(&self, fingerprint: &str) -> Option<SecretString>;
+
+    /// Is told that the last one does not open the key.
+    fn was_wrong(&self, fingerprint: &str);
+}
+
 /// Keys in the order in which they were given.
 #[derive(Clone, Default)]
 pub(crate) struct Ring {
     secret: Vec<Arc<SignedSecretKey>>,
     public: Vec<Arc<SignedPublicKey>>,
+    passphrases: Option<Arc<dyn Passphrases>>,
 }
 
 /// A key that was asked for by fingerprint, and which of its parts was meant.
@@ -29,6 +40,14 @@ pub(super) struct Found<'a> {
 impl Ring {
     pub(crate) fn is_empty(&self) -> bool {
         self.secret.is_empty() && self.public.is_empty()
+    }
+
+    pub(crate) fn ask(&mut self, passphrases: Arc<dyn Passphrases>) {
+        self.passphrases = Some(passphrases);
+    }
+
+    pub(super) fn passphrases(&self) -> Option<&dyn Passphrases> {
+        self.passphrases.as_deref()
     }
 
     /// Reads the keys of a file, armored or binary.
@@ -76,7 +95,7 @@ impl Ring {
         if wanted.len() < LEAST_DIGITS {
             return None;
         }
-        let names = |key: &dyn KeyDetails| hex(key).ends_with(wanted);
+        let names = |key: &dyn KeyDetails| digits(key).ends_with(wanted);
         let fits = |key: &&Arc<SignedPublicKey>| {
             names(&key.primary_key) || key.public_subkeys.iter().any(|subkey| names(&subkey.key))
         };
@@ -86,11 +105,7 @@ impl Ring {
 }
 
 /// Returns the fingerprint in capitals.
-pub(super) fn digits(key: &impl KeyDetails) -> String {
-    key.fingerprint().to_string().to_uppercase()
-}
-
-fn hex(key: &dyn KeyDetails) -> String {
+pub(super) fn digits(key: &dyn KeyDetails) -> String {
     key.fingerprint().to_string().to_uppercase()
 }
 

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -11,6 +12,7 @@ use sealfast_sops::master_key::MasterKey;
 use sealfast_sops::time::Time;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinSet;
 use tonic::body::Body;
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
@@ -25,6 +27,10 @@ use crate::local;
 
 /// No question is longer.
 const MOST_BYTES: usize = 1 << 20;
+/// Clients that are connected at the same time; the next one waits.
+const MOST_CLIENTS: usize = 256;
+/// After a client that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks a person whether a question may be answered; true for yes. It may wait for the person.
 pub type Approve = Arc<dyn Fn(&Question) -> bool + Send + Sync>;
@@ -89,25 +95,30 @@ impl Listener {
         }
     }
 
-    /// Answers questions with the keyring until the future is dropped.
+    /// Answers questions with the keyring until the future is dropped, and with it whoever is connected.
     ///
     /// `clock` tells the time at which keys must be valid; `approve` is asked after the work is done and before it is
     /// handed out.
     pub async fn serve(self, keyring: Keyring, clock: fn() -> Time, approve: Option<Approve>) {
         let answers = Answers { keyring, clock, approve };
+        let mut clients = JoinSet::new();
         loop {
-            // A client that is gone before it is accepted is no reason to stop.
-            match &self.0 {
+            while clients.try_join_next().is_some() {}
+            if clients.len() >= MOST_CLIENTS {
+                clients.join_next().await;
+            }
+            let accepted = match &self.0 {
                 Socket::Tcp(socket) => {
-                    if let Ok((stream, _)) = socket.accept().await {
-                        answers.clone().spawn(stream);
-                    }
+                    socket.accept().await.map(|(stream, _)| clients.spawn(answers.clone().talk(stream)))
                 }
                 Socket::Unix(socket, _) => {
-                    if let Ok((stream, _)) = socket.accept().await {
-                        answers.clone().spawn(stream);
-                    }
+                    socket.accept().await.map(|(stream, _)| clients.spawn(answers.clone().talk(stream)))
                 }
+            };
+            // A client that is gone before it is accepted is no reason to stop, and neither are too many open files, which
+            // would be told again at once.
+            if accepted.is_err() {
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
@@ -125,16 +136,14 @@ struct Answers {
 }
 
 impl Answers {
-    fn spawn(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        tokio::spawn(async move {
-            let service = hyper::service::service_fn(move |request| {
-                let answers = self.clone();
-                async move { Ok::<_, Infallible>(answers.route(request).await) }
-            });
-            let builder = auto::Builder::new(TokioExecutor::new()).http2_only();
-            // Whatever breaks a connection is the client's to report.
-            drop(builder.serve_connection(TokioIo::new(stream), service).await);
+    async fn talk(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let service = hyper::service::service_fn(move |request| {
+            let answers = self.clone();
+            async move { Ok::<_, Infallible>(answers.route(request).await) }
         });
+        let builder = auto::Builder::new(TokioExecutor::new()).http2_only();
+        // Whatever breaks a connection is the client's to report.
+        drop(builder.serve_connection(TokioIo::new(stream), service).await);
     }
 
     async fn route(self, request: http::Request<hyper::body::Incoming>) -> http::Response<Body> {
@@ -162,7 +171,9 @@ impl Answers {
     async fn encrypt(self, question: Request<EncryptRequest>) -> Result<Response<EncryptResponse>, Status> {
         let mut question = question.into_inner();
         let key = master_key(question.key.take(), Vec::new())?;
+        let place = self.keyring.run.call().await;
         let wrapped = local::wrap(&key, &question.plaintext, &self.keyring, (self.clock)()).await;
+        drop(place);
         let wrapped = wrapped.map_err(|error| Status::unknown(error.with_causes()))?;
         self.ask("encrypt", &key).await?;
         Ok(Response::new(EncryptResponse { ciphertext: wrapped.enc.into_bytes() }))
@@ -171,7 +182,10 @@ impl Answers {
     async fn decrypt(self, question: Request<DecryptRequest>) -> Result<Response<DecryptResponse>, Status> {
         let DecryptRequest { key, ciphertext } = question.into_inner();
         let key = master_key(key, ciphertext)?;
+        let place = self.keyring.run.call().await;
         let secret = local::open(&key, &self.keyring).await;
+        // The person who is asked may take long.
+        drop(place);
         let secret = secret.map_err(|error| Status::unknown(error.with_causes()))?;
         self.ask("decrypt", &key).await?;
         Ok(Response::new(DecryptResponse { plaintext: secret.to_vec() }))

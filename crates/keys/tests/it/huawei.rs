@@ -3,12 +3,13 @@
 use anyhow::Result;
 use sealfast_keys::huawei_kms::{Access, Credentials, Endpoints, Keys};
 use sealfast_keys::keyring::Keyring;
+use sealfast_keys::wrap;
 use sealfast_sops::master_key::MasterKey;
 use sealfast_sops::time::Time;
 use sealfast_testkit::cloud::huawei::{self, Huawei};
 use secrecy::SecretString;
 
-use crate::{metadata, now, refused, round_trip};
+use crate::{data_key, metadata, now, refused, round_trip};
 
 fn clock() -> Time {
     Time::from(jiff::Timestamp::UNIX_EPOCH)
@@ -59,5 +60,31 @@ async fn refusals_are_told_in_the_words_of_the_service() -> Result<()> {
     assert!(words.contains("there is no project for region nowhere"), "{words}");
     let words = refused(&document, &Keyring::empty()).await?;
     assert!(words.contains("no credentials for HuaweiCloud KMS: none were given"), "{words}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_access_key_of_a_machine_is_asked_for_again_before_it_ends() -> Result<()> {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    static NOW: AtomicI64 = AtomicI64::new(4_102_444_800 - 3600);
+    fn clock() -> Time {
+        Time::from(jiff::Timestamp::from_second(NOW.load(Ordering::SeqCst)).unwrap_or_default())
+    }
+    let server = Huawei::start()?;
+    let endpoints = Endpoints { kms: server.url(), iam: server.url(), metadata: server.url() };
+    let keyring = Keyring::empty().with_huawei_kms(Access {
+        credentials: Credentials::Machine,
+        project: None,
+        endpoints: Some(endpoints),
+        clock: Some(clock),
+    });
+    let lent = || server.asked().iter().filter(|asked| asked.path.ends_with("/securitykey")).count();
+    // The stand-in's key ends with the year 2099.
+    for (before, count) in [(3600, 1), (301, 1), (299, 2)] {
+        NOW.store(4_102_444_800 - before, Ordering::SeqCst);
+        let mut document = metadata(vec![vec![key(huawei::REGION)?]])?;
+        wrap::data_key(&mut document, &data_key(), &keyring, now()?, &mut rand08::rngs::OsRng).await?;
+        assert_eq!(lent(), count, "{before} seconds before its end");
+    }
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! OpenPGP in this process: keys of gpg, refused keys, new keys.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
 use anyhow::Result;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::pgp::{self, PgpOptions};
 use sealfast_keys::{unlock, wrap};
 use sealfast_testkit::gnupg::Home;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{data_key, key_file, key_text, metadata, now, pgp_key, round_trip};
 
@@ -139,6 +142,88 @@ async fn a_new_key_is_known_to_gpg_and_opens_what_gpg_wraps() -> Result<()> {
     let public = home.run(&["--armor", "--export", &key.fingerprint], b"")?;
     assert_eq!(pgp::fingerprints(public)?, pgp::fingerprints(&key.armored_public)?);
     Ok(())
+}
+
+/// Gives one passphrase, whatever the key, and counts what it is told.
+struct Giver {
+    passphrase: &'static str,
+    asked: Mutex<Vec<String>>,
+    wrong: AtomicUsize,
+}
+
+impl Giver {
+    fn of(passphrase: &'static str) -> Arc<Self> {
+        Arc::new(Self { passphrase, asked: Mutex::default(), wrong: AtomicUsize::new(0) })
+    }
+}
+
+impl pgp::Passphrases for Giver {
+    fn ask(&self, fingerprint: &str) -> Option<SecretString> {
+        self.asked.lock().ok()?.push(fingerprint.to_owned());
+        Some(SecretString::from(self.passphrase))
+    }
+
+    fn was_wrong(&self, _fingerprint: &str) {
+        self.wrong.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Makes a key that encrypts, and returns its fingerprint, its public and its locked secret part.
+fn locked_key(home: &Home, user: &str, passphrase: &str) -> Result<(String, Vec<u8>, Vec<u8>)> {
+    let unlock = ["--pinentry-mode", "loopback", "--passphrase", passphrase];
+    let make = ["--quick-generate-key", user, "future-default", "default", "never"];
+    home.run(&[&unlock[..], &make].concat(), b"")?;
+    let public = home.run(&["--armor", "--export", user], b"")?;
+    let secret = home.run(&[&unlock[..], &["--armor", "--export-secret-keys", user]].concat(), b"")?;
+    Ok((pgp::fingerprints(&public)?.remove(0), public, secret))
+}
+
+#[tokio::test]
+async fn locked_keys_ask_for_their_passphrase() -> Result<()> {
+    let home = Home::new()?;
+    let (other, _, other_secret) = locked_key(&home, "other", "another")?;
+    let (fingerprint, public, secret) = locked_key(&home, "locked", "opens it")?;
+    let mut wraps = Keyring::empty();
+    wraps.add_pgp_armored(public)?;
+    let mut document = metadata(vec![vec![pgp_key(&fingerprint)?]])?;
+    let data_key = data_key();
+    wrap::data_key(&mut document, &data_key, &wraps, now()?, &mut rand08::rngs::OsRng).await?;
+
+    let mut opens = Keyring::empty();
+    opens.add_pgp_armored(other_secret)?;
+    opens.add_pgp_armored(secret)?;
+    let words = crate::refused(&document, &opens).await?;
+    let locked = format!("the secret key {fingerprint} is protected by a passphrase");
+    assert!(words.contains(&locked) && !words.contains(&other), "{words}");
+
+    let wrong = Giver::of("wrong");
+    let words = crate::refused(&document, &opens.clone().with_pgp_passphrases(wrong.clone())).await?;
+    assert!(
+        words.contains(&format!("the passphrase that was given does not open the secret key {fingerprint}")),
+        "{words}"
+    );
+    assert_eq!(wrong.wrong.load(Ordering::SeqCst), 3);
+
+    let right = Giver::of("opens it");
+    let keyring = opens.with_pgp_passphrases(right.clone());
+    let found = unlock::data_key(&document, &keyring, &unlock::Options::default()).await?;
+    assert_eq!(found.expose(), data_key.expose());
+    assert_eq!(*right.asked.lock().map_err(|_| anyhow::anyhow!("poisoned"))?, [fingerprint]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stub_does_not_hinder_a_subkey_that_opens() -> Result<()> {
+    let home = Home::new()?;
+    home.run(&["--passphrase", "", "--quick-generate-key", "card", "rsa2048", "cert", "never"], b"")?;
+    let public = home.run(&["--armor", "--export", "card"], b"")?;
+    let fingerprint = pgp::fingerprints(&public)?.remove(0);
+    home.run(&["--passphrase", "", "--quick-add-key", &fingerprint, "rsa2048", "encr", "never"], b"")?;
+    // The primary key stays at home.
+    let subkeys = home.run(&["--armor", "--export-secret-subkeys", &fingerprint], b"")?;
+    let mut keyring = Keyring::empty();
+    keyring.add_pgp_armored(&subkeys)?;
+    round_trip(vec![pgp_key(&fingerprint)?], &keyring, &keyring).await
 }
 
 #[test]

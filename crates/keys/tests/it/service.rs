@@ -109,3 +109,23 @@ async fn keys_of_this_process_come_before_a_service() -> Result<()> {
     wraps.add_pgp_armored(crate::key_file("gpg-rsa2048.pub.asc")?)?;
     round_trip(keys, &wraps, &keyring).await
 }
+
+#[tokio::test]
+async fn who_is_connected_goes_with_the_service() -> Result<()> {
+    use tokio::io::AsyncReadExt as _;
+    let listener = Listener::tcp("127.0.0.1:0").await?;
+    let address = listener.address();
+    let server = tokio::spawn(listener.serve(holding("age1")?, clock, None));
+    let mut client = tokio::net::TcpStream::connect(address.trim_start_matches("tcp://")).await?;
+    // Its first words show that it is served.
+    tokio::io::AsyncWriteExt::write_all(&mut client, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await?;
+    let mut words = [0; 9];
+    client.read_exact(&mut words).await?;
+    server.abort();
+    let rest =
+        tokio::time::timeout(std::time::Duration::from_secs(60), client.read_to_end(&mut Vec::new())).await?;
+    // Closed in order or torn off, but not left open.
+    drop(rest);
+    Ok(())
+}

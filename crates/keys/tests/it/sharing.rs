@@ -115,6 +115,26 @@ async fn a_service_that_is_not_needed_is_not_asked() -> Result<()> {
 }
 
 #[tokio::test]
+async fn no_more_groups_are_opened_than_are_needed_unless_one_fails() -> Result<()> {
+    let server = vault(|_| {})?;
+    let groups = ["a", "b", "c", "d"].map(|name| key(&server, name).map(|key| vec![key]));
+    let mut document = metadata(groups.into_iter().collect::<Result<_>>()?)?;
+    document.shamir_threshold = 2;
+    let (data_key, keyring) = (data_key(), Keyring::empty());
+    wrap::data_key(&mut document, &data_key, &keyring, now()?, &mut rand08::rngs::OsRng).await?;
+    for (broken, count) in [(None, 2), (Some(1), 3)] {
+        if let Some(group) = broken {
+            document.key_groups[group].keys[0].set_enc("vault:v1:?".to_owned(), now()?);
+        }
+        let before = asked(&server, "/decrypt/");
+        let found = unlock::data_key(&document, &Keyring::empty(), &unlock::Options::default()).await?;
+        assert_eq!(found.expose(), data_key.expose());
+        assert_eq!(asked(&server, "/decrypt/") - before, count);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_vault_in_trouble_is_asked_again_and_a_wrong_question_is_not() -> Result<()> {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let count = Arc::new(AtomicUsize::new(0));

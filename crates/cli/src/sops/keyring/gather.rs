@@ -13,11 +13,12 @@ use sealfast_keys::age;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::pgp::GpgProgram;
 use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::env::{self, Variable};
 use crate::sops::files;
-use crate::sops::keyring::{cloud, prompt};
+use crate::sops::keyring::{agent, cloud, prompt};
 
 /// Whether the person may be asked for a passphrase.
 #[derive(Clone, Copy, PartialEq)]
@@ -157,8 +158,13 @@ pub(super) fn keys_file() -> Option<PathBuf> {
 /// Adds an identity file, which may itself be encrypted under a passphrase.
 fn add(keyring: &mut Keyring, place: &str, bytes: &[u8], prompts: Prompts) {
     let added = if age::is_encrypted(bytes) {
-        ask(prompts, Path::new(place)).and_then(|passphrase| {
-            keyring.add_encrypted_age_identities(bytes, passphrase).map_err(|wrong| wrong.with_causes())
+        let kept_as = kept_as(bytes);
+        ask_agent(prompts, &kept_as, Path::new(place)).and_then(|passphrase| {
+            let opened = keyring.add_encrypted_age_identities(bytes, passphrase);
+            opened.map_err(|wrong| {
+                agent::forget(&kept_as);
+                wrong.with_causes()
+            })
         })
     } else {
         std::str::from_utf8(bytes)
@@ -168,6 +174,19 @@ fn add(keyring: &mut Keyring, place: &str, bytes: &[u8], prompts: Prompts) {
     if let Err(reason) = added {
         keyring.note_age_problem(format!("failed to parse '{place}' age identities: {reason}"));
     }
+}
+
+/// Asks gpg-agent, or at the terminal when there is none.
+fn ask_agent(prompts: Prompts, kept_as: &str, path: &Path) -> Result<SecretString, String> {
+    let question = format!("Enter passphrase for identity '{}':", path.display());
+    let asked = (prompts == Prompts::Terminal).then(|| agent::passphrase(kept_as, &question)).flatten();
+    asked.unwrap_or_else(|| ask(prompts, path))
+}
+
+/// What gpg-agent keeps the passphrase of an identity file under: the first 25 bytes of a digest of its content in base 32.
+fn kept_as(content: &[u8]) -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    format!("SopsAge{}", agent::in_letters(&Sha256::digest(content)[..25], LETTERS))
 }
 
 fn ask(prompts: Prompts, path: &Path) -> Result<SecretString, String> {

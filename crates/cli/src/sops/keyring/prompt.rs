@@ -5,8 +5,11 @@ use std::io::{BufRead as _, BufReader, Error, Write as _};
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use sealfast_keys::age::Prompts;
+use sealfast_keys::pgp::Passphrases;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
+
+use crate::sops::keyring::agent;
 
 /// The person at the controlling terminal, whatever the standard streams are; age plugins ask there too.
 pub(super) struct Terminal;
@@ -37,6 +40,25 @@ impl Prompts for Terminal {
     fn secret(&self, question: &str) -> Option<SecretString> {
         passphrase(&format!("{question} ")).ok()
     }
+}
+
+impl Passphrases for Terminal {
+    fn ask(&self, fingerprint: &str) -> Option<SecretString> {
+        let short = short_id(fingerprint);
+        match agent::passphrase(short, &format!("Unlock key {short} to decrypt sops's key")) {
+            Some(answer) => answer.ok(),
+            None => passphrase(&format!("Enter PGP key passphrase for {fingerprint}: ")).ok(),
+        }
+    }
+
+    fn was_wrong(&self, fingerprint: &str) {
+        agent::forget(short_id(fingerprint));
+    }
+}
+
+/// The last eight digits, under which the agent keeps a passphrase.
+fn short_id(fingerprint: &str) -> &str {
+    fingerprint.len().checked_sub(8).and_then(|start| fingerprint.get(start..)).unwrap_or(fingerprint)
 }
 
 /// Asks for a passphrase.
