@@ -1,4 +1,4 @@
-//! Passphrases from gpg-agent, which keeps them for a while and asks with the person's own pinentry.
+//! Passphrases from gpg-agent, which keeps them for a while.
 //!
 //! The agent is spoken to over its socket (Assuan), where `gpgconf --list-dirs agent-socket` finds it. One that does not run
 //! is not started.
