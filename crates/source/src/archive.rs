@@ -16,6 +16,9 @@ use crate::tree::{Kind, Tree};
 mod header;
 pub mod unpack;
 
+/// Bytes of all files of one archive, before they are compressed: what is larger cannot be unpacked again.
+const MOST_BYTES: u64 = 1 << 30;
+
 /// What was packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
@@ -51,6 +54,7 @@ pub fn pack(
 /// When the tree cannot be read or the output not written.
 pub fn write_tar(tree: &dyn Tree, ignore: Option<&str>, output: &mut impl Write) -> Result<(), Error> {
     let items = tree.list()?;
+    let mut left = MOST_BYTES;
     let rules = Rules::collect(tree, &items, ignore)?;
     let mut put = |bytes: &[u8]| output.write_all(bytes).map_err(Error::Archive);
     put(&header::directory("."))?;
@@ -69,6 +73,8 @@ pub fn write_tar(tree: &dyn Tree, ignore: Option<&str>, output: &mut impl Write)
                     }
                     Err(other) => return Err(other),
                 };
+                let too_large = Error::TooLarge { what: "bytes of files", limit: MOST_BYTES };
+                left = left.checked_sub(bytes.len() as u64).ok_or(too_large)?;
                 put(&header::file(&item.path, bytes.len(), executable))?;
                 put(&bytes)?;
                 put(&[0; header::BLOCK][..header::padding(bytes.len())])?;

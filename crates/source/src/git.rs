@@ -19,6 +19,7 @@ mod known_hosts;
 mod pipe;
 mod proxy;
 mod remote;
+pub mod scratch;
 pub mod ssh;
 mod submodule;
 mod trust;

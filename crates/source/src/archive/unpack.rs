@@ -21,7 +21,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries: 100_000, bytes: 1 << 30, path: 4096 }
+        Self { entries: 100_000, bytes: super::MOST_BYTES, path: 4096 }
     }
 }
 

@@ -12,7 +12,7 @@ use gix::protocol::transport::client::blocking_io::http::{
 };
 use reqwest::StatusCode;
 use reqwest::blocking::{self, RequestBuilder, Response};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use secrecy::ExposeSecret as _;
 
 use super::remote::Way;
@@ -242,14 +242,44 @@ impl Read for Answer {
             self.client.verdict.say(Said::Deadline);
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let count = self.response.read(buffer).inspect_err(|_| {
-            if remaining(self.client.deadline).is_zero() {
-                self.client.verdict.say(Said::Deadline);
+        let count = match self.response.read(buffer) {
+            Ok(count) => count,
+            // Where the end of the connection is that of the answer, many servers say no goodbye; what they sent tells by
+            // itself whether it is whole.
+            Err(error) if is_without_goodbye(&error) && is_open_ended(&self.response) => 0,
+            Err(error) => {
+                if remaining(self.client.deadline).is_zero() {
+                    self.client.verdict.say(Said::Deadline);
+                }
+                return Err(error);
             }
-        })?;
+        };
         self.client.verdict.received(count)?;
         Ok(count)
     }
+}
+
+/// Whether an answer says neither how long it is nor comes in parts.
+fn is_open_ended(response: &Response) -> bool {
+    response.content_length().is_none() && !response.headers().contains_key(TRANSFER_ENCODING)
+}
+
+/// Whether TLS ended with the connection and not by itself.
+fn is_without_goodbye(error: &io::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let ended =
+            error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof);
+        if ended && error.to_string().contains("close_notify") {
+            return true;
+        }
+        // What an I/O error holds is not what it names as its source.
+        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 impl Body {
@@ -368,4 +398,18 @@ fn lines(response: &Response) -> Cursor<Vec<u8>> {
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_without_goodbye_is_told_from_others() {
+        let text = "peer closed connection without sending TLS close_notify";
+        let inner = io::Error::new(io::ErrorKind::UnexpectedEof, text);
+        assert!(is_without_goodbye(&io::Error::other(inner)));
+        assert!(!is_without_goodbye(&io::ErrorKind::UnexpectedEof.into()));
+        assert!(!is_without_goodbye(&io::Error::other(text)));
+    }
 }

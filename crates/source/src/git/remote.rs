@@ -12,7 +12,7 @@ use gix::remote::{Direction, ref_map};
 
 use super::commit::{Commit, Tag};
 use super::verdict::Verdict;
-use super::{Request, http, ssh};
+use super::{Request, http, scratch, ssh};
 use crate::error::{Error, chain};
 
 /// Bytes that the list of a remote's references may take.
@@ -67,7 +67,7 @@ impl Found {
 impl Remote<'_> {
     /// Lists the references that a full name or a pattern with `*` selects.
     pub(super) fn list(&self, select: &str) -> Result<Listed, Error> {
-        let folder = scratch()?;
+        let folder = scratch::make()?;
         let repository = empty(&folder, self.request.limits.object)?;
         let (transport, verdict) = self.transport()?;
         let explain = |error: gix::Error| verdict.explain(&chain(&error));
@@ -109,7 +109,7 @@ impl Remote<'_> {
         tags: Tags,
         pick: impl FnOnce(&Listed) -> Option<gix::ObjectId>,
     ) -> Result<Commit, Error> {
-        let folder = scratch()?;
+        let folder = scratch::make()?;
         let repository = empty(&folder, self.request.limits.object)?;
         let (transport, verdict) = self.transport()?;
         let explain = |error: gix::Error| verdict.explain(&chain(&error));
@@ -169,11 +169,6 @@ impl Remote<'_> {
         let remote = repository.remote_at_without_url_rewrite(url).map_err(protocol)?.with_fetch_tags(tags);
         remote.with_refspecs(specs.iter().map(String::as_str), Direction::Fetch).map_err(protocol)
     }
-}
-
-fn scratch() -> Result<tempfile::TempDir, Error> {
-    let made = tempfile::Builder::new().prefix("sealfast-git-").tempdir();
-    made.map_err(|error| Error::file("make a folder in", &std::env::temp_dir())(error))
 }
 
 /// Makes a bare repository that reads no configuration but ours; no object of it may take more bytes than `most`.
