@@ -199,6 +199,10 @@ pub(crate) const AWS_ENDPOINT_URL_STS: Variable = Variable("AWS_ENDPOINT_URL_STS
 pub(crate) const AWS_ENDPOINT_URL_KMS: Variable = Variable("AWS_ENDPOINT_URL_KMS");
 /// Host and port of Google's metadata server.
 pub(crate) const GCE_METADATA_HOST: Variable = Variable("GCE_METADATA_HOST");
+/// Host and port that stand in for those of source-controller's artifacts.
+pub(crate) const SOURCE_CONTROLLER_LOCALHOST: Variable = Variable("SOURCE_CONTROLLER_LOCALHOST");
+/// Host and port that stand in for those of source-watcher's artifacts.
+pub(crate) const SOURCE_WATCHER_LOCALHOST: Variable = Variable("SOURCE_WATCHER_LOCALHOST");
 /// The namespace that `run` runs in.
 pub(crate) const RUNTIME_NAMESPACE: Variable = Variable("RUNTIME_NAMESPACE");
 /// The name of the machine or pod.

@@ -3,6 +3,7 @@
 //! The directory is built and opened by the controllers' own stages. Flux Kustomizations among the objects are followed
 //! with their own path, patches and variables; what was decrypted is masked wherever it lands.
 
+use sealfast_controllers::kustomization::mask::Masks;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,7 +15,6 @@ use crate::output;
 mod clusters;
 mod follow;
 mod keys;
-mod mask;
 mod origin;
 mod print;
 mod repository;
@@ -82,12 +82,12 @@ fn try_run(args: &RenderArgs) -> Result<ExitCode, Failure> {
         for start in starts {
             let work = follow::directory(&repository, &start, &args.identity, follow, &mut rendered);
             runtime.block_on(work).map_err(|failure| {
-                let masks = mask::Masks::of(&rendered.witness.lock());
+                let masks = Masks::of(&rendered.witness.lock());
                 failure.masked(|text| masks.text(text))
             })?;
         }
     }
-    let masks = mask::Masks::of(&rendered.witness.lock());
+    let masks = Masks::of(&rendered.witness.lock());
     if !args.show_secrets {
         for part in &mut rendered.parts {
             part.objects.iter_mut().for_each(|object| masks.object(object));

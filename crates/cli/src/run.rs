@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use sealfast_cluster::client::Client;
 use sealfast_controllers::lease::{Candidate, Leadership};
-use sealfast_controllers::options::Options;
+use sealfast_controllers::metrics::labels;
+use sealfast_controllers::options::{Only, Options};
 use sealfast_controllers::probes::{self, Health, Ready, Server};
 use sealfast_controllers::run::{self, Handle};
 
@@ -43,7 +44,10 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
         Some(address) => Some(started(probes::serve_health(address, state.clone()).await)?),
         None => None,
     };
-    state.set_ready(Ready::Yes);
+    // Artifacts are served by the leader alone, so that who waits for its turn must not be sent requests for them.
+    let serves = options.only != Only::Kustomize;
+    state.set_ready(if serves { Ready::No } else { Ready::Yes });
+    let names: Vec<String> = leases.iter().map(|lease| lease.name.clone()).collect();
     let led = tokio::select! {
         led = elected(leases, &client) => led,
         _ = stop.asked() => return Ok(()),
@@ -51,6 +55,10 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     let Some(mut led) = led else { return Err(lost_lease()) };
     tracing::info!(target: "sealfast_cli", server = client.address(), "the controllers run until they are told to end");
     let (handle, _metrics) = begin(client, options, metrics).await?;
+    for name in &names {
+        handle.metrics().set("leader_election_master_status", labels(&[("name", name)]), 1.0);
+    }
+    state.set_ready(Ready::Yes);
     let lost = tokio::select! {
         _ = stop.asked() => false,
         () = any_lost(&mut led) => true,

@@ -348,7 +348,7 @@ impl Run<'_> {
         };
         let is_merged = switches::merged(&object) || switches::merged(&live);
         let cleaned = !is_merged && self.clean(&id, &live).await?;
-        let paths = self.options.ignored.as_ref().map(|ignored| ignored(&object)).unwrap_or_default();
+        let paths = self.options.ignored.as_ref().map(|ignored| ignored(&tried)).unwrap_or_default();
         if !cleaned && !drift::differs(&live, &tried, &paths) {
             self.known.keep(&object, &live);
             return Ok(Plan { id, what: What::Nothing(Action::Unchanged) });

@@ -62,6 +62,8 @@ pub enum Honoured {
 
 /// How often a busy server is asked.
 const TRIES: u32 = 6;
+/// How long the head of an answer may take, and then its body.
+const LONGEST_ANSWER: Duration = Duration::from_secs(60);
 /// The longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -463,14 +465,15 @@ impl Client {
         let mut tries = 0;
         loop {
             tries += 1;
-            let answer = match self.send(&call).await {
+            let answer = match within(self.send(&call)).await.unwrap_or_else(|| Err(self.silent())) {
                 // A connection that the server closed meanwhile; whatever may be done twice is tried on a fresh one.
                 Err(Error::Transport { .. }) if tries == 1 && call.method != Method::POST => continue,
                 sent => sent?,
             };
             let pause = busy_for(&answer).filter(|_| tries < TRIES);
             let code = answer.status();
-            let bytes = answer.into_body().collect_bytes().await.map_err(|error| self.unanswered(error))?;
+            let bytes = within(answer.into_body().collect_bytes()).await.ok_or_else(|| self.silent())?;
+            let bytes = bytes.map_err(|error| self.unanswered(error))?;
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None if code.is_success() => return serde_json::from_slice(&bytes).map_err(Error::Answer),
@@ -502,6 +505,10 @@ impl Client {
         request.body(call.body.clone()).map_err(Error::Request)
     }
 
+    fn silent(&self) -> Error {
+        Error::Silent { address: self.address.to_string() }
+    }
+
     fn unanswered(&self, error: kube::Error) -> Error {
         match error {
             kube::Error::Api(status) => Error::Refused(status),
@@ -514,9 +521,15 @@ impl Client {
         call: Call,
     ) -> Result<std::pin::Pin<Box<dyn futures::AsyncBufRead + Send>>, Error> {
         self.throttle.turn().await;
-        let lines = self.http.request_stream(self.request(&call)?).await;
+        let opened = within(self.http.request_stream(self.request(&call)?)).await;
+        let lines = opened.ok_or_else(|| self.silent())?;
         Ok(Box::pin(lines.map_err(|error| self.unanswered(error))?))
     }
+}
+
+/// What something gives, unless it takes longer than an answer may take.
+async fn within<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(LONGEST_ANSWER, work).await.ok()
 }
 
 type Answer = http::Response<kube::client::Body>;

@@ -79,6 +79,7 @@ fn others_own(live: &Value, pointer: &str) -> bool {
     let entries = live["metadata"]["managedFields"].as_array().map(Vec::as_slice).unwrap_or_default();
     entries.iter().any(|entry| {
         entry["operation"] == "Apply"
+            && entry["subresource"].as_str().unwrap_or_default().is_empty()
             && entry["manager"] != "kustomize-controller"
             && owns(&entry["fieldsV1"], live, pointer)
     })
@@ -105,18 +106,11 @@ fn owns(fields: &Value, live: &Value, pointer: &str) -> bool {
     true
 }
 
-/// The fields of a list item: under its key fields, or under its value.
+/// The fields of a list item under its key fields. A plain value is nobody's but ours, as in the reference.
 fn item_fields<'a>(fields: &'a Value, item: &Value) -> Option<&'a Value> {
     fields.as_object()?.iter().find_map(|(name, inner)| {
-        let fits = match name.split_once(':')? {
-            ("k", keys) => {
-                let keys: Value = serde_json::from_str(keys).ok()?;
-                keys.as_object()?.iter().all(|(key, value)| item.get(key) == Some(value))
-            }
-            ("v", value) => serde_json::from_str::<Value>(value).is_ok_and(|value| value == *item),
-            _ => false,
-        };
-        fits.then_some(inner)
+        let keys: Value = serde_json::from_str(name.strip_prefix("k:")?).ok()?;
+        keys.as_object()?.iter().all(|(key, value)| item.get(key) == Some(value)).then_some(inner)
     })
 }
 

@@ -36,6 +36,12 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// No answer in time.
+    #[error("the API server at `{address}` takes too long to answer")]
+    Silent {
+        /// The server's address.
+        address: String,
+    },
     /// An answer that is not the JSON it should be.
     #[error("the API server's answer is not valid JSON")]
     Answer(#[source] serde_json::Error),
@@ -96,7 +102,7 @@ impl Error {
     /// The server may answer otherwise in a moment: it was not reached, was busy, or had a fault of its own.
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Transport { .. } | Error::Answer(_) => true,
+            Error::Transport { .. } | Error::Silent { .. } | Error::Answer(_) => true,
             Error::Refused(status) => status.code == 429 || (status.code >= 500 && status.code != 501),
             _ => false,
         }

@@ -14,6 +14,8 @@ use serde_json::Value;
 
 /// An entry older than this no longer counts.
 const LIFE: Duration = Duration::from_secs(30 * 60);
+/// How many objects are remembered.
+const MOST: usize = 100_000;
 
 struct Entry {
     uid: String,
@@ -51,6 +53,12 @@ impl Known {
             at: Instant::now(),
         };
         if let Ok(mut entries) = self.entries.lock() {
+            if entries.len() >= MOST {
+                entries.retain(|_, entry| entry.at.elapsed() < LIFE);
+            }
+            if entries.len() >= MOST {
+                entries.clear();
+            }
             entries.insert(object::id(payload), entry);
         }
     }

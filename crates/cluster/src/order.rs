@@ -55,16 +55,20 @@ impl Stage {
         self <= Stage::Classes
     }
 
-    /// The stage of an object; `custom` lists `group/Kind`.
+    /// The stage of an object; `custom` lists `group/Kind`, or `Kind` for the core group.
     pub fn of(object: &Value, custom: &[String]) -> Stage {
         let gvk = object::gvk(object);
         match gvk.kind.as_str() {
             "CustomResourceDefinition" | "Namespace" | "ClusterRole" => Stage::Definitions,
             kind if kind.ends_with("Class") => Stage::Classes,
-            kind if custom.contains(&format!("{}/{kind}", gvk.group)) => Stage::Custom,
+            kind if custom.iter().any(|listed| names(listed, &gvk.group, kind)) => Stage::Custom,
             _ => Stage::Rest,
         }
     }
+}
+
+fn names(listed: &str, group: &str, kind: &str) -> bool {
+    listed.trim().split_once('/').unwrap_or(("", listed.trim())) == (group, kind)
 }
 
 fn rank(kind: &str) -> usize {
@@ -114,6 +118,7 @@ mod tests {
             Stage::of(&made("example.com/v1", "Widget", "x"), &["example.com/Widget".into()]),
             Stage::Custom
         );
+        assert_eq!(Stage::of(&made("v1", "Secret", "x"), &[" Secret".into()]), Stage::Custom);
         assert_eq!(Stage::of(&objects[0], &[]), Stage::Definitions);
     }
 }

@@ -15,6 +15,7 @@ use sealfast_k8s::object;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::options::Options;
 
@@ -213,7 +214,7 @@ impl Writer {
 /// Forwards events to a notification controller, one after the other.
 struct Receiver {
     queue: mpsc::Sender<Value>,
-    task: JoinHandle<()>,
+    task: AbortOnDropHandle<()>,
     component: &'static str,
     instance: String,
 }
@@ -222,12 +223,12 @@ impl Receiver {
     fn start(address: String, component: &'static str, instance: &str) -> Receiver {
         let (queue, mut events) = mpsc::channel::<Value>(WAITING);
         let http = reqwest::Client::builder().timeout(PATIENCE).build();
-        let task = tokio::spawn(async move {
+        let task = AbortOnDropHandle::new(tokio::spawn(async move {
             let Ok(http) = http else { return };
             while let Some(event) = events.recv().await {
                 post(&http, &address, &event).await;
             }
-        });
+        }));
         Receiver { queue, task, component, instance: instance.to_owned() }
     }
 

@@ -166,13 +166,18 @@ impl Index {
         dependencies_first(&seen, &concerned)
     }
 
+    /// Forgets a source.
+    pub fn source_gone(&self, kind: &str, object: &Value) {
+        let source = (kind.to_owned(), object::namespace(object).to_owned(), object::name(object).to_owned());
+        self.revisions.lock().remove(&source);
+    }
+
     /// The Kustomizations that read a Secret or ConfigMap.
-    pub fn config_changed(&self, kind: &str, object: &Value) -> Vec<Key> {
-        let (namespace, name) = (object::namespace(object), object::name(object));
-        let reads = |s: &Seen| s.configs.iter().any(|(k, n)| k == kind && n == name);
+    pub fn config_changed(&self, kind: &str, config: &Key) -> Vec<Key> {
+        let reads = |s: &Seen| s.configs.iter().any(|(k, n)| k == kind && *n == config.name);
         let seen = self.seen.lock();
         seen.iter()
-            .filter(|(key, s)| key.namespace == namespace && reads(s))
+            .filter(|(key, s)| key.namespace == config.namespace && reads(s))
             .map(|(key, _)| key.clone())
             .collect()
     }

@@ -40,6 +40,7 @@ pub mod gather;
 pub mod health;
 pub mod import;
 pub mod lending;
+pub mod mask;
 pub mod opener;
 pub mod render;
 pub mod select;
@@ -219,8 +220,9 @@ impl Run<'_> {
         let typed = self.typed.clone();
         let spec = self.object["spec"].clone();
         let acting = apply::acting(&shared.client, &typed, &shared.options).await?;
+        let witness = self.report.witness();
         let rendering = async {
-            let gathered = gather::inputs(shared, &typed, fetched).await?;
+            let gathered = gather::inputs(shared, &typed, fetched, &witness).await?;
             // Pure: nothing is written.
             render::render(gathered, &typed, &spec, &render::Rules::of(shared)).await
         };
@@ -346,8 +348,8 @@ impl Run<'_> {
 
     fn next(&self, failure: Option<&Failure>) -> Next {
         match failure.map(|failure| failure.retry) {
-            None => Next::After(jittered(self.times.interval, self.shared.options.jitter_percent)),
-            Some(Retry::Interval) => Next::After(self.times.retry),
+            None => jittered(self.times.interval, self.shared.options.jitter_percent),
+            Some(Retry::Interval) => jittered(self.times.retry, 0),
             Some(Retry::Dependency) => Next::After(self.shared.options.requeue_dependency),
             Some(Retry::Terminal) => Next::WhenAdded,
             Some(Retry::BackOff) => Next::BackOff,
@@ -364,12 +366,15 @@ fn applied_message(revision: &str, warnings: &[String]) -> String {
     message
 }
 
-/// The interval, more or less so many percent.
-pub(crate) fn jittered(interval: Duration, percent: u8) -> Duration {
+/// After the interval, more or less so many percent; an interval of nothing asks for no other run.
+pub(crate) fn jittered(interval: Duration, percent: u8) -> Next {
     use rand08::Rng;
+    if interval.is_zero() {
+        return Next::WhenAdded;
+    }
     if percent == 0 {
-        return interval;
+        return Next::After(interval);
     }
     let share = f64::from(percent.min(99)) / 100.0;
-    interval.mul_f64(1.0 + rand08::thread_rng().gen_range(-share..=share))
+    Next::After(interval.mul_f64(1.0 + rand08::thread_rng().gen_range(-share..=share)))
 }

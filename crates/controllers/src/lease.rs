@@ -142,8 +142,7 @@ impl Leadership {
                 self.seen.note(&lease["spec"]);
                 Ok(true)
             }
-            // Another replica was faster.
-            Err(error) if error.is_conflict() || error.is_already_exists() => Ok(false),
+            // Somebody wrote it meanwhile; the next look tells who holds it.
             Err(error) => Err(error),
         }
     }

@@ -12,6 +12,7 @@ use sealfast_source::storage::Retention;
 use crate::gates::Gates;
 use crate::identity::Clouds;
 use crate::identity::cache::Size;
+use crate::kustomization::unpacked::Hosts;
 use crate::queue::Pauses;
 
 /// Which controllers run.
@@ -87,6 +88,8 @@ pub struct Options {
     pub gates: Gates,
     /// How often an artifact server that does not answer is asked again.
     pub http_retry: u32,
+    /// Hosts that stand in for those of artifacts.
+    pub source_hosts: Hosts,
     /// Prefixes of further field managers whose fields are taken over.
     pub override_managers: Vec<String>,
     /// `group/Kind` of objects that go before the rest.
@@ -149,6 +152,7 @@ impl Default for Options {
             own_namespace: "flux-system".to_owned(),
             gates: Gates::default(),
             http_retry: 9,
+            source_hosts: Hosts::default(),
             override_managers: Vec::new(),
             custom_stage_kinds: Vec::new(),
             foreign: Foreign::default(),

@@ -3,8 +3,10 @@
 //! Follows: the conditions and texts of kustomize-controller 1.9. Differs: a phase that is over
 //! quickly is never written; only its message stays when the run fails in it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::condition::{self, Condition};
 use sealfast_k8s::flux::kustomization::{Kustomization, Snapshot, Status};
@@ -12,6 +14,8 @@ use sealfast_k8s::{duration, flux};
 use serde_json::Value;
 
 use crate::events::{Event, Recorder, Severity};
+use crate::kustomization::mask::Masks;
+use crate::kustomization::witness::Witness;
 use crate::options::Hints;
 use crate::status::Target;
 
@@ -136,6 +140,7 @@ pub struct Report {
     hints: Hints,
     own: Vec<(String, String)>,
     annotations: Vec<(String, String)>,
+    witness: Arc<Mutex<Witness>>,
 }
 
 impl Report {
@@ -150,7 +155,18 @@ impl Report {
             hints,
             own: crate::events::own_annotations(object),
             annotations: Vec::new(),
+            witness: Arc::default(),
         }
+    }
+
+    /// Takes note of values that no failure may show.
+    pub fn witness(&self) -> Arc<Mutex<Witness>> {
+        Arc::clone(&self.witness)
+    }
+
+    /// What a server says about objects may repeat what was decrypted.
+    fn masked(&self, text: &str) -> String {
+        Masks::of(&self.witness.lock()).message(text)
     }
 
     /// Notes the revision that events are about.
@@ -197,7 +213,8 @@ impl Report {
 
     /// Health checks failed.
     pub fn unhealthy(&mut self, message: &str) {
-        self.set("Healthy", "False", "HealthCheckFailed", message);
+        let message = self.masked(message);
+        self.set("Healthy", "False", "HealthCheckFailed", &message);
     }
 
     /// No health checks are asked for.
@@ -235,11 +252,12 @@ impl Report {
     }
 
     fn with_hint(&self, failure: &Failure, prefix: &str) -> String {
+        let message = self.masked(&failure.message);
         match (&failure.hint, self.hints) {
             (Some(hint), Hints::Append) => {
-                format!("{prefix}{}\nhint: {hint}", failure.message.trim_end_matches('\n'))
+                format!("{prefix}{}\nhint: {hint}", message.trim_end_matches('\n'))
             }
-            _ => format!("{prefix}{}", failure.message),
+            _ => format!("{prefix}{message}"),
         }
     }
 

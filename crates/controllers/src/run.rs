@@ -2,7 +2,7 @@
 //!
 //! Nothing runs while nothing happens: watches sleep on their connections, queues on one timer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +112,11 @@ pub async fn start(client: Client, options: Options) -> Result<Handle, Error> {
     };
     handle.metrics.follow_client(&client);
     if options.only != Only::Kustomize {
+        let swept =
+            tokio::task::spawn_blocking(sealfast_source::git::scratch::sweep).await.unwrap_or_default();
+        if swept > 0 {
+            tracing::info!(swept, "folders of fetches that were killed are removed");
+        }
         let artifacts = serve_artifacts(&options).await?;
         start_sources(&client, &options, &artifacts, &mut handle);
         handle.artifacts = Some(artifacts);
@@ -258,13 +263,16 @@ impl Follower {
 
     async fn sources(self, kind: &'static str) {
         let gvk = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", kind);
-        // A source may live in another namespace than those who build from it.
-        let mut watch = self.client.watch(&gvk, "", Select::default());
+        // A source may live in another namespace than those who build from it, unless we keep to one.
+        let mut watch = self.client.watch(&gvk, &self.namespace, Select::default());
         loop {
             let objects = match watch.next().await {
                 Seen::Listed(objects) => objects,
                 Seen::Applied(object) => vec![object],
-                Seen::Deleted(_) => continue,
+                Seen::Deleted(object) => {
+                    self.index.source_gone(kind, &object);
+                    continue;
+                }
             };
             for object in &objects {
                 let cause = format!("{kind}/{}", Key::of(object));
@@ -284,30 +292,36 @@ impl Follower {
         let mut first = true;
         loop {
             let changed: Vec<Value> = match watch.next().await {
-                Seen::Listed(objects) => objects,
+                Seen::Listed(objects) => {
+                    // What went while nobody looked is in the list no more.
+                    let listed: HashSet<Key> = objects.iter().map(Key::of).collect();
+                    for key in versions.extract_if(|key, _| !listed.contains(key)).map(|(key, _)| key) {
+                        self.config_changed(kind, &key);
+                    }
+                    objects
+                }
                 Seen::Applied(object) => vec![object],
                 Seen::Deleted(object) => {
-                    versions.remove(&Key::of(&object));
-                    self.config_changed(kind, &object);
+                    let key = Key::of(&object);
+                    versions.remove(&key);
+                    self.config_changed(kind, &key);
                     continue;
                 }
             };
             for object in changed {
                 let version = object::metadata_text(&object, "resourceVersion").to_owned();
-                let news = versions.insert(Key::of(&object), version.clone()).as_ref() != Some(&version);
+                let key = Key::of(&object);
+                let news = versions.insert(key.clone(), version.clone()).as_ref() != Some(&version);
                 if news && !first {
-                    self.config_changed(kind, &object);
+                    self.config_changed(kind, &key);
                 }
             }
             first = false;
         }
     }
 
-    fn config_changed(&self, kind: &str, object: &Value) {
-        let cause = format!("{kind}/{}", Key::of(object));
-        self.index
-            .config_changed(kind, object)
-            .into_iter()
-            .for_each(|key| self.queue.add_because(key, &cause));
+    fn config_changed(&self, kind: &str, key: &Key) {
+        let cause = format!("{kind}/{key}");
+        self.index.config_changed(kind, key).into_iter().for_each(|key| self.queue.add_because(key, &cause));
     }
 }

@@ -245,7 +245,7 @@ impl Run<'_> {
     fn next(&self, failure: Option<&Failure>) -> Next {
         let interval = duration::parse(&self.typed.spec.interval).unwrap_or(Duration::from_secs(60));
         match failure.map(|failure| failure.retry) {
-            None => Next::After(crate::kustomization::jittered(interval, self.shared.options.jitter_percent)),
+            None => crate::kustomization::jittered(interval, self.shared.options.jitter_percent),
             Some(Retry::Dependency) => Next::After(self.shared.options.requeue_dependency),
             Some(Retry::Terminal) => Next::WhenAdded,
             Some(Retry::BackOff) => Next::BackOff,

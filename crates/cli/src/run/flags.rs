@@ -8,6 +8,7 @@ use clap::{ArgAction, Args};
 use sealfast_cluster::client::{Client, Foreign, Honoured};
 use sealfast_controllers::gates::{Gate, Gates};
 use sealfast_controllers::identity::cache::Size;
+use sealfast_controllers::kustomization::unpacked::Hosts;
 use sealfast_controllers::lease::{Candidate, Release};
 use sealfast_controllers::options::{CrossNamespace, Only, Options, SopsMac};
 use sealfast_controllers::queue::Pauses;
@@ -357,6 +358,10 @@ impl RunArgs {
             own_namespace: own_namespace(),
             gates,
             http_retry: kustomize.http_retry,
+            source_hosts: Hosts {
+                source: env::SOURCE_CONTROLLER_LOCALHOST.text(),
+                watcher: env::SOURCE_WATCHER_LOCALHOST.text(),
+            },
             override_managers: kustomize.override_manager,
             custom_stage_kinds: kustomize.custom_apply_stage_kinds,
             foreign: Foreign {

@@ -85,6 +85,9 @@ pub fn add_common(built: &mut Value, common: &CommonMetadata) {
     }
 }
 
+/// How many identities are remembered; a kubeconfig that changes is another one each time.
+const MOST_IDENTITIES: usize = 1024;
+
 /// What earlier runs left behind, by the identity they acted as.
 #[derive(Default)]
 pub struct Memories {
@@ -94,7 +97,11 @@ pub struct Memories {
 impl Memories {
     /// The memory of one identity on one server.
     pub fn of(&self, identity: &str) -> Arc<Known> {
-        self.by_identity.lock().entry(identity.to_owned()).or_default().clone()
+        let mut known = self.by_identity.lock();
+        if known.len() >= MOST_IDENTITIES && !known.contains_key(identity) {
+            known.clear();
+        }
+        known.entry(identity.to_owned()).or_default().clone()
     }
 }
 
@@ -168,8 +175,7 @@ async fn by_address(
 ) -> Result<Acting, Failure> {
     let maps = GroupVersionKind::new("", "v1", "ConfigMap");
     let map = client.get(&maps, namespace, name).await.map_err(|e| {
-        no_client(format!("unable to read KubeConfig configmap '{namespace}/{name}' error: {}", e.chain()))
-            .blame(&e)
+        no_client(format!("failed to get configmap {namespace}/{name}: {}", e.chain())).blame(&e)
     })?;
     let entry = |key: &str| map["data"][key].as_str().map(str::trim).filter(|text| !text.is_empty());
     let wrong = |what: String| no_client(format!("KubeConfig configmap '{namespace}/{name}': {what}"));
@@ -180,7 +186,8 @@ async fn by_address(
         }
         None => return Err(wrong("it does not contain a 'provider' key".into())),
     }
-    let address = entry("address").ok_or_else(|| wrong("it does not contain an 'address' key".into()))?;
+    let address = entry("address")
+        .ok_or_else(|| no_client("cluster address is required to create a REST config".into()))?;
     let account = entry("serviceAccountName")
         .or(options.default_kubeconfig_account.as_deref())
         .ok_or_else(|| wrong("it does not contain a 'serviceAccountName' key".into()))?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 use sealfast_cluster::client::Client;
 use sealfast_k8s::flux::kustomization::{Decryption, Kustomization, PostBuild};
 use sealfast_k8s::id::GroupVersionKind;
@@ -18,6 +19,7 @@ use crate::kustomization::import::{self, Entries};
 use crate::kustomization::lending::Lending;
 use crate::kustomization::opener::Opener;
 use crate::kustomization::unpacked::Room;
+use crate::kustomization::witness::Witness;
 use crate::report::Failure;
 
 /// An artifact, unpacked.
@@ -43,18 +45,23 @@ pub struct Gathered {
     pub variables: Option<Result<BTreeMap<String, String>, String>>,
 }
 
-/// Reads keys and variables.
+/// Reads keys and variables. The witness sees what must not be shown.
 ///
 /// # Errors
 /// BuildFailed when the decryption Secret is missing or holds what is no key.
-pub async fn inputs(shared: &Shared, typed: &Kustomization, fetched: Fetched) -> Result<Gathered, Failure> {
+pub async fn inputs(
+    shared: &Shared,
+    typed: &Kustomization,
+    fetched: Fetched,
+    witness: &Arc<Mutex<Witness>>,
+) -> Result<Gathered, Failure> {
     let (client, namespace) = (&shared.client, &typed.metadata.namespace);
     let opener = match &typed.spec.decryption {
-        Some(decryption) => Some(opener(shared, typed, decryption).await?),
+        Some(decryption) => Some(opener(shared, typed, decryption).await?.watched(Arc::clone(witness))),
         None => None,
     };
     let variables = match &typed.spec.post_build {
-        Some(post_build) => Some(variables(client, namespace, post_build).await?),
+        Some(post_build) => Some(variables(client, namespace, post_build, witness).await?),
         None => None,
     };
     Ok(Gathered { fetched, opener, variables })
@@ -131,6 +138,7 @@ async fn variables(
     client: &Client,
     namespace: &str,
     post_build: &PostBuild,
+    witness: &Mutex<Witness>,
 ) -> Result<Result<BTreeMap<String, String>, String>, Failure> {
     let mut variables = BTreeMap::new();
     for reference in &post_build.substitute_from {
@@ -150,7 +158,12 @@ async fn variables(
         for (key, value) in object["data"].as_object().into_iter().flatten() {
             let text = value.as_str().unwrap_or_default();
             let text = match reference.kind.as_str() {
-                "Secret" => String::from_utf8_lossy(&STANDARD.decode(text).unwrap_or_default()).into_owned(),
+                "Secret" => {
+                    let text =
+                        String::from_utf8_lossy(&STANDARD.decode(text).unwrap_or_default()).into_owned();
+                    witness.lock().add(&text);
+                    text
+                }
                 _ => text.to_owned(),
             };
             variables.insert(key.clone(), text.replace('\n', ""));

@@ -5,9 +5,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use sealfast_controllers::kustomization::witness::Witness;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
+
+use crate::kustomization::witness::Witness;
 
 /// What stands in the place of a secret value.
 const MASK: &str = "**SOPS**";
@@ -17,14 +18,14 @@ const SHORTEST_PART: usize = 4;
 const SHORTEST_LINE: usize = 8;
 
 /// The texts that are covered.
-pub(super) struct Masks {
+pub struct Masks {
     /// Longest first, so that no part is left of a longer one.
     texts: Vec<Zeroizing<String>>,
 }
 
 impl Masks {
     /// Returns the masks for what was decrypted.
-    pub(super) fn of(witness: &Witness) -> Self {
+    pub fn of(witness: &Witness) -> Self {
         let mut texts = Vec::new();
         let mut add = |text: String| texts.push(Zeroizing::new(text));
         for value in witness.values() {
@@ -50,7 +51,7 @@ impl Masks {
     }
 
     /// Covers an object.
-    pub(super) fn object(&self, object: &mut Value) {
+    pub fn object(&self, object: &mut Value) {
         if object.get("kind").and_then(Value::as_str) == Some("Secret") {
             for field in ["data", "stringData"] {
                 for (_, value) in object.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
@@ -84,7 +85,7 @@ impl Masks {
     }
 
     /// Returns a text with masks in it.
-    pub(super) fn text(&self, text: &str) -> String {
+    pub fn text(&self, text: &str) -> String {
         if self.is_secret(text) || self.hides_secret(text) {
             return MASK.to_owned();
         }
@@ -92,6 +93,20 @@ impl Masks {
         for secret in self.texts.iter().filter(|secret| secret.len() >= SHORTEST_PART) {
             if covered.contains(secret.as_str()) {
                 covered = covered.replace(secret.as_str(), MASK);
+            }
+        }
+        covered
+    }
+
+    /// Returns what somebody says about objects, such as an API server that refuses one, with masks in it. Short values are
+    /// covered where they stand in quotes.
+    pub fn message(&self, text: &str) -> String {
+        let mut covered = text.to_owned();
+        for secret in &self.texts {
+            if secret.len() >= SHORTEST_PART {
+                covered = covered.replace(secret.as_str(), MASK);
+            } else {
+                covered = covered.replace(&format!("\"{}\"", secret.as_str()), &format!("\"{MASK}\""));
             }
         }
         covered
@@ -127,9 +142,9 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::kustomization::witness::Witness;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
-    use sealfast_controllers::kustomization::witness::Witness;
     use serde_json::json;
 
     use super::{MASK, Masks};
@@ -138,6 +153,20 @@ mod tests {
         let mut witness = Witness::default();
         values.iter().for_each(|value| witness.add(value));
         Masks::of(&witness)
+    }
+
+    #[test]
+    fn refusals_show_no_value() {
+        let masks = masks(&["hunter2", "a\"b\nsecond-line", "no"]);
+        let told = |text: &str| masks.message(text);
+        assert_eq!(
+            told("spec.x: Invalid value: \"hunter2\": bad"),
+            "spec.x: Invalid value: \"**SOPS**\": bad"
+        );
+        assert_eq!(told("value \"no\" is not known"), "value \"**SOPS**\" is not known");
+        assert_eq!(told("got \"a\\\"b\\nsecond-line\""), "got \"**SOPS**\"");
+        assert_eq!(told(&format!("data: {}", STANDARD.encode("hunter2"))), "data: **SOPS**");
+        assert_eq!(told("nothing"), "nothing");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! From files to objects: open, build, open again, substitute.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use sealfast_k8s::flux::kustomization::Kustomization;
+use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
 use sealfast_kustomize::engine;
 use sealfast_kustomize::substitute::Unset;
@@ -79,17 +81,23 @@ pub async fn render(
     let strategy =
         Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
     let mut objects = Vec::with_capacity(built.len());
+    let mut names: HashSet<ObjectId> = built.iter().map(object::id).collect();
     for mut built in built {
         identified(&built)?;
+        let name = object::id(&built);
         if let Some(opener) = &mut opener {
             decrypt::resource(&mut built, opener).await?;
         }
         if let Some(variables) = &variables {
             substitute::object(&mut built, variables, strategy, rules.unset)?;
         }
+        let new_name = object::id(&built);
+        if name != new_name && !names.insert(new_name) {
+            return Err(Failure::new("BuildFailed", "in Replace: id matched 2 resources"));
+        }
         flatten(built, &mut objects);
     }
-    let digest = digest(&objects);
+    let digest = digest(&objects, opener.and_then(|opener| opener.seal()).as_deref());
     Ok(Rendered { objects, digest, warnings })
 }
 
@@ -149,9 +157,8 @@ fn identified(built: &Value) -> Result<(), Failure> {
 /// Lists become their items, and configuration of the build itself is left out.
 fn flatten(built: Value, objects: &mut Vec<Value>) {
     let gvk = object::gvk(&built);
-    if gvk.kind.ends_with("List")
-        && let Some(items) = built["items"].as_array()
-    {
+    // Whatever has items is a list.
+    if let Some(items) = built["items"].as_array() {
         objects.extend(items.iter().filter(|item| item.is_object()).cloned());
         return;
     }
@@ -162,8 +169,12 @@ fn flatten(built: Value, objects: &mut Vec<Value>) {
     }
 }
 
-fn digest(objects: &[Value]) -> String {
+/// What a history knows the objects by. With something decrypted among them it depends on the data keys, too.
+fn digest(objects: &[Value], seal: Option<&[u8; 32]>) -> String {
     let mut hash = sha2::Sha256::new();
+    if let Some(seal) = seal {
+        hash.update(seal);
+    }
     for object in objects {
         let text = zeroize::Zeroizing::new(object.to_string());
         hash.update(text.as_bytes());

@@ -20,12 +20,20 @@ use crate::kustomization::gather::Fetched;
 use crate::options::Options;
 use crate::report::{EventText, Failure, Retry};
 
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may say nothing.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Bytes of a compressed artifact.
+const MOST_DOWNLOADED: usize = 1 << 30;
+
 /// Unpacked artifacts that nobody used for this long are let go.
 const UNUSED: Duration = Duration::from_secs(60);
 
 /// Fetches artifacts and keeps those that were used lately unpacked, once for all who build from them.
 pub struct Artifacts {
     storage: PathBuf,
+    hosts: Hosts,
     http: reqwest::Client,
     tries: u32,
     trees: Arc<Trees>,
@@ -116,10 +124,14 @@ impl Artifacts {
     /// Artifacts that lie below our own storage are read there, all others from their address.
     pub fn new(options: &Options) -> Artifacts {
         let trees = Trees::new(options.unpacked_bytes);
+        // What says nothing for a while is dead; how long a large artifact takes altogether, nobody knows.
+        let patient = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE);
+        let http = patient.build().unwrap_or_default();
         let storage = options.storage_dir.clone();
         Artifacts {
             storage,
-            http: reqwest::Client::new(),
+            hosts: options.source_hosts.clone(),
+            http,
             tries: options.http_retry + 1,
             trees: Arc::new(trees),
         }
@@ -215,16 +227,20 @@ impl Artifacts {
         retry: Duration,
     ) -> Result<Bytes, Failure> {
         let mut pause = Duration::from_millis(500);
-        let mut url = artifact.url.clone();
+        let mut url = self.hosts.reached(&artifact.url);
         for attempt in 1.. {
             let why = match self.http.get(&url).send().await {
                 Ok(answer) if answer.status() == reqwest::StatusCode::NOT_FOUND => {
                     return Err(not_there(retry));
                 }
-                Ok(answer) if answer.status().is_success() => match answer.bytes().await {
-                    Ok(bytes) => {
+                Ok(answer) if answer.status().is_success() => match downloaded(answer).await {
+                    Ok(Some(bytes)) => {
                         check(artifact, &bytes)?;
                         return Ok(bytes);
+                    }
+                    Ok(None) => {
+                        let limit = MOST_DOWNLOADED;
+                        return Err(download_failed(&format!("it has more than the limit of {limit} bytes")));
                     }
                     Err(error) => error.without_url().to_string(),
                 },
@@ -241,13 +257,46 @@ impl Artifacts {
             pause = (pause * 2).min(Duration::from_secs(30));
             // Another replica may serve it meanwhile, or something newer.
             match source.artifact().await {
-                Some(now) if now.digest == artifact.digest => url = now.url,
+                Some(now) if now.digest == artifact.digest => url = self.hosts.reached(&now.url),
                 Some(_) => return Err(Failure { retry: Retry::BackOff, ..download_failed(&why) }),
                 None => {}
             }
         }
         Err(download_failed("no answer"))
     }
+}
+
+/// Hosts that stand in for those of artifacts, where the cluster's own names lead nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hosts {
+    /// For source-controller.
+    pub source: Option<String>,
+    /// For source-watcher.
+    pub watcher: Option<String>,
+}
+
+impl Hosts {
+    /// The address under which an artifact is reached.
+    fn reached(&self, url: &str) -> String {
+        let host = if url.contains("//source-watcher") { &self.watcher } else { &self.source };
+        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+        match (host, rest.split_once('/')) {
+            (Some(host), Some((_, path))) => format!("{scheme}://{host}/{path}"),
+            _ => url.to_owned(),
+        }
+    }
+}
+
+/// The body of an answer; none when it is larger than any artifact may be.
+async fn downloaded(mut answer: reqwest::Response) -> Result<Option<Bytes>, reqwest::Error> {
+    let mut bytes = Vec::new();
+    while let Some(part) = answer.chunk().await? {
+        if bytes.len() + part.len() > MOST_DOWNLOADED {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(Some(bytes.into()))
 }
 
 /// The source that an artifact is of.
@@ -323,6 +372,17 @@ mod tests {
         assert!(trees.find("second").is_none() && trees.room.available_permits() == 0);
         drop(all);
         assert_eq!(trees.room.available_permits(), 100);
+    }
+
+    #[test]
+    fn another_host_may_stand_in() {
+        let hosts = Hosts { source: Some("localhost:8080".into()), watcher: None };
+        assert_eq!(
+            hosts.reached("http://source-controller.flux./a/b.tar.gz"),
+            "http://localhost:8080/a/b.tar.gz"
+        );
+        assert_eq!(hosts.reached("http://source-watcher.flux./a"), "http://source-watcher.flux./a");
+        assert_eq!(Hosts::default().reached("http://x/a"), "http://x/a");
     }
 
     #[test]

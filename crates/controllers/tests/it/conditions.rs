@@ -62,3 +62,66 @@ async fn generator_inputs_that_are_missing_are_named_before_the_build() -> Resul
     handle.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_objects_that_become_one_are_refused() -> Result<()> {
+    let house = House::new().await?;
+    let handle = house.start(&house.client, house.options()).await?;
+    house.write("a.yaml", &config_map("${a}", "x"))?;
+    house.write("b.yaml", &config_map("${b}", "y"))?;
+    house.publish(&handle, "default").await?;
+    let spec = json!({"postBuild": {"substitute": {"a": "same", "b": "same"}}});
+    house.apply(kustomization("default", "app", spec)).await?;
+    let failed = house.until("default", "app", |object| ready(object)["status"] == "False").await?;
+    ensure!(ready(&failed)["message"] == "in Replace: id matched 2 resources", "{}", ready(&failed));
+    ensure!(ready(&failed)["reason"] == "BuildFailed");
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_repeats_no_secret() -> Result<()> {
+    let house = House::new().await?;
+    let handle = house.start(&house.client, house.options()).await?;
+    house
+        .apply(
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vars", "namespace": "default"},
+        "stringData": {"value": "Hunter_Two"}}),
+        )
+        .await?;
+    house.write("cm.yaml", &config_map("${value}", "x"))?;
+    house.publish(&handle, "default").await?;
+    let spec = json!({"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "vars"}]}});
+    house.apply(kustomization("default", "app", spec)).await?;
+    let failed = house.until("default", "app", |object| ready(object)["status"] == "False").await?;
+    let message = ready(&failed)["message"].as_str().unwrap_or_default();
+    ensure!(message.contains("Invalid value: \"**SOPS**\""), "{message}");
+    ensure!(!failed["status"].to_string().contains("Hunter_Two"), "{failed}");
+    let mut events = Vec::new();
+    while !events.iter().any(|text: &String| text.contains("**SOPS**")) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        events = house.events("default").await?;
+    }
+    ensure!(!events.concat().contains("Hunter_Two"), "{events:?}");
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_goes_while_nobody_looks_is_noticed() -> Result<()> {
+    let mut house = House::new().await?;
+    let handle = house.start(&house.client, house.options()).await?;
+    let vars = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "vars", "namespace": "default",
+        "labels": {"reconcile.fluxcd.io/watch": "Enabled"}}, "data": {"value": "x"}});
+    house.apply(vars).await?;
+    house.write("cm.yaml", &config_map("made", "${value}"))?;
+    let revision = house.publish(&handle, "default").await?;
+    let spec = json!({"postBuild": {"substituteFrom": [{"kind": "ConfigMap", "name": "vars"}]}});
+    house.apply(kustomization("default", "app", spec)).await?;
+    house.until("default", "app", |object| is_applied(object, &revision)).await?;
+    house.client.delete(&crate::house::kind("", "ConfigMap"), "default", "vars", &Default::default()).await?;
+    house.restart(std::time::Duration::from_millis(500)).await?;
+    house.until("default", "app", |object| ready(object)["reason"] == "BuildFailed").await?;
+    handle.stop().await;
+    Ok(())
+}
