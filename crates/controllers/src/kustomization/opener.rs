@@ -152,16 +152,6 @@ impl Opener {
         })
     }
 
-    /// What only those know who can open what was opened; none when nothing was. A digest of decrypted values that is
-    /// made with it tells nobody else whether they guess right.
-    pub fn seal(&self) -> Option<Zeroizing<[u8; 32]>> {
-        let mut keys: Vec<&[u8; 32]> = self.keys.values().map(|key| key.expose()).collect();
-        keys.sort_unstable();
-        let mut hash = sha2::Sha256::new_with_prefix(b"history of a Kustomization");
-        keys.iter().for_each(|key| hash.update(key));
-        (!keys.is_empty()).then(|| Zeroizing::new(hash.finalize().into()))
-    }
-
     /// Opens text from one format into another.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ pub async fn render(
         }
         flatten(built, &mut objects);
     }
-    let digest = digest(&objects, opener.and_then(|opener| opener.seal()).as_deref());
+    let digest = digest(&objects);
     Ok(Rendered { objects, digest, warnings })
 }
 
@@ -169,12 +169,8 @@ fn flatten(built: Value, objects: &mut Vec<Value>) {
     }
 }
 
-/// What a history knows the objects by. With something decrypted among them it depends on the data keys, too.
-fn digest(objects: &[Value], seal: Option<&[u8; 32]>) -> String {
+fn digest(objects: &[Value]) -> String {
     let mut hash = sha2::Sha256::new();
-    if let Some(seal) = seal {
-        hash.update(seal);
-    }
     for object in objects {
         let text = zeroize::Zeroizing::new(object.to_string());
         hash.update(text.as_bytes());
