@@ -1,4 +1,4 @@
-//! The folders in which fetches unpack; those of processes that were killed are swept.
+//! The folders in which fetches unpack, and those that killed ones left.
 
 use std::fs;
 use std::path::Path;
