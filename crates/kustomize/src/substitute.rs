@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::substitute::operators::{Operator, case, remove, replace, replaced_len, substring};
+use crate::substitute::operators::{Operator, Replace, case, remove, replace, replaced_len, substring};
 
 /// The label or annotation by which an object is left alone.
 const SWITCH: &str = "kustomize.toolkit.fluxcd.io/substitute";
@@ -59,27 +59,12 @@ pub fn is_disabled(object: &Value) -> bool {
     })
 }
 
-/// Renders an object, expands the text and reads it again; types may change on the way.
-///
-/// # Errors
-/// When an expansion is not well formed, or the result is no YAML.
-pub fn object(object: &Value, variables: &Variables, unset: Unset) -> Result<Value, Error> {
-    if is_disabled(object) {
-        return Ok(object.clone());
-    }
-    let rendered = sealfast_yaml::json::to_yaml(object);
-    let expanded = text(&rendered, variables, unset)
-        .map_err(|error| error.within("envsubst error: variable substitution failed"))?;
-    sealfast_yaml::json::from_yaml(expanded.as_bytes())
-        .map_err(|error| Error::Substitution(format!("envsubst error: {error}")))
-}
-
 /// Expands a text.
 ///
 /// # Errors
 /// When an expansion is not well formed, an unset variable is refused, or the expansions are too large.
 pub fn text(input: &str, variables: &Variables, unset: Unset) -> Result<String, Error> {
-    let mut parser = Parser { rest: input, variables, unset, depth: 0, made: 0, matched: 0 };
+    let mut parser = Parser { rest: input, variables, unset, refused: None, depth: 0, made: 0, matched: 0 };
     let mut out = String::with_capacity(input.len());
     while let Some(dollar) = parser.rest.find('$') {
         out.push_str(&parser.rest[..dollar]);
@@ -96,7 +81,10 @@ pub fn text(input: &str, variables: &Variables, unset: Unset) -> Result<String, 
         }
     }
     out.push_str(parser.rest);
-    Ok(out)
+    match parser.refused {
+        Some(name) => Err(Error::Substitution(format!("variable not set (strict mode): \"{name}\""))),
+        None => Ok(out),
+    }
 }
 
 /// How deep expansions may be nested.
@@ -110,6 +98,8 @@ struct Parser<'a> {
     rest: &'a str,
     variables: &'a Variables,
     unset: Unset,
+    /// The first unset variable that is refused; a text that is not well formed is refused for that.
+    refused: Option<String>,
     depth: usize,
     /// How many bytes of values were taken and made.
     made: usize,
@@ -117,8 +107,15 @@ struct Parser<'a> {
     matched: usize,
 }
 
-fn missing_brace() -> Error {
-    Error::Substitution("missing closing brace".to_owned())
+/// Whether `$$`, `\/` and `\\` stand for their second letter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Escapes {
+    None,
+    All,
+}
+
+fn bad() -> Error {
+    Error::Substitution("bad substitution".to_owned())
 }
 
 impl<'a> Parser<'a> {
@@ -136,19 +133,18 @@ impl<'a> Parser<'a> {
     fn expansion_inside(&mut self) -> Result<String, Error> {
         if let Some(after) = self.rest.strip_prefix('#') {
             self.rest = after;
-            let name = self.name()?;
+            let name = self.name().map_err(|_| bad())?;
             self.close()?;
             return Ok(self.value(&name)?.len().to_string());
         }
         let name = self.name()?;
         let Some(operator) = Operator::take(&mut self.rest) else {
-            self.close()?;
+            self.close().map_err(|_| Error::Substitution("missing closing brace".to_owned()))?;
             return Ok(self.value(&name)?.to_owned());
         };
         match operator {
             Operator::Default => {
                 let default = self.default_text()?;
-                self.close()?;
                 let value = self.variables.get(&name).map_or("", String::as_str);
                 self.count_made(&name, value.len())?;
                 Ok(if value.is_empty() { default } else { value.to_owned() })
@@ -158,36 +154,41 @@ impl<'a> Parser<'a> {
                 Ok(case(self.value(&name)?, change))
             }
             Operator::Substring => {
-                let mut arguments = vec![self.argument(&[':', '}'])?];
-                if let Some(after) = self.rest.strip_prefix(':') {
-                    self.rest = after;
-                    arguments.push(self.argument(&['}'])?);
+                let mut arguments = vec![self.argument(&[':', '}'], Escapes::None)?];
+                if self.rest.starts_with(':') {
+                    self.rest = self.rest.trim_start_matches(':');
+                    arguments.push(self.argument(&['}'], Escapes::None)?);
                 }
                 self.close()?;
                 substring(self.value(&name)?, &arguments)
             }
             Operator::Remove(which) => {
-                let pattern = self.argument(&['}'])?;
+                let pattern = self.argument(&['}'], Escapes::None)?;
                 self.close()?;
                 let value = self.value(&name)?;
                 self.count_matched(&name, value, &pattern)?;
                 Ok(remove(value, &pattern, which).to_owned())
             }
-            Operator::Replace(which) => {
-                let pattern = self.argument(&['/', '}'])?;
-                let Some(after) = self.rest.strip_prefix('/') else {
-                    let reason =
-                        if self.rest.is_empty() { "missing closing brace" } else { "bad substitution" };
-                    return Err(Error::Substitution(reason.to_owned()));
-                };
-                self.rest = after;
-                let new = self.argument(&['}'])?;
-                self.close()?;
-                let value = self.value(&name)?;
-                self.count_made(&name, replaced_len(value, &pattern, &new, which))?;
-                Ok(replace(value, &pattern, &new, which))
-            }
+            Operator::Replace(which) => self.replaced(&name, which),
         }
+    }
+
+    /// Reads what follows the slash of a replacement. Its pattern goes on to the next slash, wherever it is.
+    fn replaced(&mut self, name: &str, which: Replace) -> Result<String, Error> {
+        let pattern = self.argument(&['/'], Escapes::All)?;
+        if !self.rest.starts_with('/') {
+            return Err(bad());
+        }
+        self.rest = self.rest.trim_start_matches('/');
+        let new = if self.rest.starts_with('}') { None } else { Some(self.argument(&['}'], Escapes::All)?) };
+        self.close()?;
+        let value = self.value(name)?;
+        if new.is_none() && matches!(which, Replace::Start | Replace::End) {
+            return Ok(value.to_owned());
+        }
+        let new = new.unwrap_or_default();
+        self.count_made(name, replaced_len(value, &pattern, &new, which))?;
+        Ok(replace(value, &pattern, &new, which))
     }
 
     /// Reads a name: letters, digits and underscores.
@@ -207,7 +208,8 @@ impl<'a> Parser<'a> {
             (Some(value), _) => value,
             (None, Unset::Empty) => "",
             (None, Unset::Refused) => {
-                return Err(Error::Substitution(format!("variable not set (strict mode): \"{name}\"")));
+                self.refused.get_or_insert_with(|| name.to_owned());
+                ""
             }
         };
         self.count_made(name, value.len())?;
@@ -238,48 +240,41 @@ impl<'a> Parser<'a> {
     }
 
     fn close(&mut self) -> Result<(), Error> {
-        self.rest = self.rest.strip_prefix('}').ok_or_else(missing_brace)?;
+        self.rest = self.rest.strip_prefix('}').ok_or_else(bad)?;
         Ok(())
     }
 
-    /// Reads a default: text and further expansions up to the brace.
+    /// Reads a default and its brace: text and further expansions.
     fn default_text(&mut self) -> Result<String, Error> {
         let mut text = String::new();
         loop {
-            if let Some(after) = self.rest.strip_prefix("${") {
+            if let Some(after) = self.rest.strip_prefix('}') {
                 self.rest = after;
-                text.push_str(&self.expansion()?);
-                continue;
+                return Ok(text);
             }
-            match self.rest.chars().next() {
-                None => return Err(missing_brace()),
-                Some('}') => return Ok(text),
-                Some(letter) => {
-                    text.push(letter);
-                    self.rest = &self.rest[letter.len_utf8()..];
-                }
-            }
+            text.push_str(&self.argument(&['}'], Escapes::None)?);
         }
     }
 
-    /// Reads an argument up to one of the ends; it is text or one expansion.
-    fn argument(&mut self, ends: &[char]) -> Result<String, Error> {
+    /// Reads an argument, text up to one of the ends or one expansion; it cannot be empty.
+    fn argument(&mut self, ends: &[char], escapes: Escapes) -> Result<String, Error> {
         if let Some(after) = self.rest.strip_prefix("${") {
             self.rest = after;
             return self.expansion();
         }
+        if self.rest.is_empty() || self.rest.starts_with(ends) {
+            return Err(Error::Substitution("unable to parse substitution within function".to_owned()));
+        }
         let mut text = String::new();
-        loop {
+        while !self.rest.is_empty() && !self.rest.starts_with(ends) && !self.rest.starts_with("${") {
+            let is_escaped = ["$$", "\\/", "\\\\"].iter().any(|pair| self.rest.starts_with(pair));
             let mut letters = self.rest.chars();
-            match letters.next() {
-                None => return Err(missing_brace()),
-                Some(letter) if ends.contains(&letter) => return Ok(text),
-                Some('\\') if matches!(letters.clone().next(), Some('/' | '\\')) => {
-                    text.extend(letters.next());
-                }
-                Some(letter) => text.push(letter),
+            if escapes == Escapes::All && is_escaped {
+                letters.next();
             }
+            text.extend(letters.next());
             self.rest = letters.as_str();
         }
+        Ok(text)
     }
 }

@@ -1,51 +1,55 @@
-//! Globs of expansions: `*`, `?`, `[…]`, and `\` before a special character.
+//! Globs of expansions: `*`, `?`, `[…]`, `[^…]`, and `\` before a letter.
 //!
 //! All ends at which a pattern fits are found in one pass over the text, so that no pattern costs
 //! more than the length of the text times its own.
 
 /// One part of a pattern.
-#[derive(Clone, Copy, Debug)]
-enum Part<'a> {
-    /// Any bytes.
+#[derive(Clone, Debug)]
+enum Part {
+    /// Any letters.
     Star,
-    /// Any byte.
+    /// Any letter.
     Any,
-    /// This byte.
-    Literal(u8),
-    /// A byte in the set, or one that is not.
-    Set { set: &'a [u8], is_negated: bool },
+    /// This letter.
+    Literal(char),
+    /// A letter in one of the ranges, or one in none of them.
+    Set { ranges: Vec<(char, char)>, is_negated: bool },
 }
 
-impl Part<'_> {
-    fn fits(self, byte: u8) -> bool {
+impl Part {
+    fn fits(&self, letter: char) -> bool {
         match self {
             Self::Star => false,
             Self::Any => true,
-            Self::Literal(literal) => literal == byte,
-            Self::Set { set, is_negated } => in_set(set, byte) != is_negated,
+            Self::Literal(literal) => *literal == letter,
+            Self::Set { ranges, is_negated } => {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&letter)) != *is_negated
+            }
         }
     }
 }
 
-/// A pattern that is being matched against a text, byte for byte.
+/// A pattern that is being matched against a text, letter for letter.
 #[derive(Debug)]
-pub(super) struct Glob<'a> {
-    parts: Vec<Part<'a>>,
+pub(super) struct Glob {
+    parts: Vec<Part>,
     /// Whether what was read so far fits the first so many parts.
     fits: Vec<bool>,
 }
 
-impl<'a> Glob<'a> {
-    /// Reads a pattern; none for one with an open `[`, which fits nothing.
-    pub(super) fn new(pattern: &'a [u8], is_reversed: bool) -> Option<Self> {
+impl Glob {
+    /// Reads a pattern; none for one that is not well formed, which fits nothing.
+    pub(super) fn new(pattern: &str) -> Option<Self> {
         let mut parts = Vec::new();
-        let mut rest = pattern;
-        while let Some((part, after)) = first(rest)? {
-            parts.push(part);
-            rest = after;
-        }
-        if is_reversed {
-            parts.reverse();
+        let mut rest = pattern.chars();
+        while let Some(letter) = rest.next() {
+            parts.push(match letter {
+                '*' => Part::Star,
+                '?' => Part::Any,
+                '\\' => Part::Literal(rest.next()?),
+                '[' => set(&mut rest)?,
+                literal => Part::Literal(literal),
+            });
         }
         let mut fits = vec![false; parts.len() + 1];
         fits[0] = true;
@@ -59,11 +63,11 @@ impl<'a> Glob<'a> {
         self.fits.last() == Some(&true)
     }
 
-    /// Reads one more byte.
-    pub(super) fn read(&mut self, byte: u8) {
+    /// Reads one more letter.
+    pub(super) fn read(&mut self, letter: char) {
         for at in (0..self.fits.len()).rev() {
             let stays = self.fits[at] && matches!(self.parts.get(at), Some(Part::Star));
-            self.fits[at] = stays || at > 0 && self.fits[at - 1] && self.parts[at - 1].fits(byte);
+            self.fits[at] = stays || at > 0 && self.fits[at - 1] && self.parts[at - 1].fits(letter);
         }
         self.pass_stars();
     }
@@ -76,36 +80,31 @@ impl<'a> Glob<'a> {
     }
 }
 
-/// Takes a part off the front of a pattern: none when a set is open, `Some(None)` at the end.
-#[expect(clippy::option_option, reason = "an open set and the end are two things")]
-fn first(pattern: &[u8]) -> Option<Option<(Part<'_>, &[u8])>> {
-    Some(match pattern {
-        [] => None,
-        [b'*', rest @ ..] => Some((Part::Star, rest)),
-        [b'?', rest @ ..] => Some((Part::Any, rest)),
-        [b'\\', literal, rest @ ..] => Some((Part::Literal(*literal), rest)),
-        [b'[', rest @ ..] => {
-            let end = rest.iter().skip(1).position(|&letter| letter == b']')? + 1;
-            let (set, is_negated) = match &rest[..end] {
-                [b'!' | b'^', set @ ..] => (set, true),
-                set => (set, false),
-            };
-            Some((Part::Set { set, is_negated }, &rest[end + 1..]))
+/// Reads a set up to its bracket; none when it is empty or open.
+fn set(rest: &mut std::str::Chars<'_>) -> Option<Part> {
+    let is_negated = rest.as_str().starts_with('^');
+    if is_negated {
+        rest.next();
+    }
+    let mut ranges = Vec::new();
+    while ranges.is_empty() || !rest.as_str().starts_with(']') {
+        let low = member(rest)?;
+        let mut high = low;
+        if rest.as_str().starts_with('-') {
+            rest.next();
+            high = member(rest)?;
         }
-        [literal, rest @ ..] => Some((Part::Literal(*literal), rest)),
-    })
+        ranges.push((low, high));
+    }
+    rest.next();
+    Some(Part::Set { ranges, is_negated })
 }
 
-fn in_set(mut set: &[u8], byte: u8) -> bool {
-    loop {
-        let is_in;
-        (is_in, set) = match set {
-            [low, b'-', high, rest @ ..] => ((*low..=*high).contains(&byte), rest),
-            [literal, rest @ ..] => (*literal == byte, rest),
-            [] => return false,
-        };
-        if is_in {
-            return true;
-        }
+/// Reads an end of a range.
+fn member(rest: &mut std::str::Chars<'_>) -> Option<char> {
+    match rest.next()? {
+        '-' | ']' => None,
+        '\\' => rest.next(),
+        letter => Some(letter),
     }
 }

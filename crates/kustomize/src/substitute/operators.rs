@@ -25,6 +25,8 @@ pub(super) enum Case {
     UpperAll,
     LowerFirst,
     LowerAll,
+    /// None: what two marks mean that do not belong together.
+    Kept,
 }
 
 /// What is removed.
@@ -46,7 +48,7 @@ pub(super) enum Replace {
 }
 
 /// Operators by how they are written, longer ones first.
-const WRITTEN: [(&str, Operator); 18] = [
+const WRITTEN: [(&str, Operator); 20] = [
     (":-", Operator::Default),
     (":=", Operator::Default),
     (":?", Operator::Default),
@@ -54,8 +56,10 @@ const WRITTEN: [(&str, Operator); 18] = [
     (":", Operator::Substring),
     ("=", Operator::Default),
     ("^^", Operator::Case(Case::UpperAll)),
+    ("^,", Operator::Case(Case::Kept)),
     ("^", Operator::Case(Case::UpperFirst)),
     (",,", Operator::Case(Case::LowerAll)),
+    (",^", Operator::Case(Case::Kept)),
     (",", Operator::Case(Case::LowerFirst)),
     ("##", Operator::Remove(Remove::LongestPrefix)),
     ("#", Operator::Remove(Remove::ShortestPrefix)),
@@ -95,50 +99,52 @@ pub(super) fn case(value: &str, change: Case) -> String {
         Case::UpperAll => value.to_uppercase(),
         Case::LowerFirst => first(false),
         Case::LowerAll => value.to_lowercase(),
+        Case::Kept => value.to_owned(),
     }
 }
 
-/// Returns bytes from an offset; arguments that are no plain numbers change nothing.
+/// Returns bytes from an offset, a negative one from the end; arguments that are no plain numbers change nothing.
 pub(super) fn substring(value: &str, arguments: &[String]) -> Result<String, Error> {
     let Some(numbers) = arguments.iter().map(|text| text.parse::<i64>().ok()).collect::<Option<Vec<i64>>>()
     else {
         return Ok(value.to_owned());
     };
     let bytes = value.as_bytes();
-    let negative = || Error::Substitution("bad substitution".to_owned());
-    let start = numbers.first().map_or(Ok(0), |&start| usize::try_from(start)).map_err(|_| negative())?;
-    let start = start.min(bytes.len());
+    let size = |number: i64| usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX);
+    let start = match numbers.first() {
+        None => 0,
+        Some(&offset) if offset < 0 => bytes.len().saturating_sub(size(offset)),
+        Some(&offset) => size(offset).min(bytes.len()),
+    };
     let end = match numbers.get(1) {
         None => bytes.len(),
-        Some(&len) => start.saturating_add(usize::try_from(len).map_err(|_| negative())?).min(bytes.len()),
+        Some(&len) if len < 0 => return Err(Error::Substitution("bad substitution".to_owned())),
+        Some(&len) => start.saturating_add(size(len)).min(bytes.len()),
     };
     Ok(String::from_utf8_lossy(&bytes[start..end]).into_owned())
 }
 
-/// Removes a prefix or suffix that matches a glob.
+/// Removes a prefix or suffix that matches a glob; never the empty one.
+///
+/// For a suffix, pattern and value are read from their ends: a set in brackets opens at its end.
 pub(super) fn remove<'a>(value: &'a str, pattern: &str, which: Remove) -> &'a str {
     let is_suffix = matches!(which, Remove::ShortestSuffix | Remove::LongestSuffix);
     let is_shortest = matches!(which, Remove::ShortestPrefix | Remove::ShortestSuffix);
-    let Some(mut glob) = Glob::new(pattern.as_bytes(), is_suffix) else { return value };
-    let bytes = value.as_bytes();
+    let glob =
+        if is_suffix { Glob::new(&pattern.chars().rev().collect::<String>()) } else { Glob::new(pattern) };
+    let Some(mut glob) = glob else { return value };
+    let mut letters = value.chars();
     let mut found = None;
-    for taken in 0..=bytes.len() {
-        let cut = if is_suffix { bytes.len() - taken } else { taken };
-        if taken > 0 {
-            glob.read(if is_suffix { bytes[cut] } else { bytes[cut - 1] });
-        }
-        if value.is_char_boundary(cut) && glob.is_match() {
-            found = Some(cut);
+    while let Some(letter) = if is_suffix { letters.next_back() } else { letters.next() } {
+        glob.read(letter);
+        if glob.is_match() {
+            found = Some(letters.as_str());
             if is_shortest {
                 break;
             }
         }
     }
-    match found {
-        None => value,
-        Some(cut) if is_suffix => &value[..cut],
-        Some(cut) => &value[cut..],
-    }
+    found.unwrap_or(value)
 }
 
 /// Returns how long a text will be once text in it has been replaced, at most.

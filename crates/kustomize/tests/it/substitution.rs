@@ -32,20 +32,12 @@ fn variables(pairs: &[(&str, &str)]) -> Variables {
 }
 
 #[test]
-fn values_change_types_through_the_text() {
-    let object = json!({ "spec": { "replicas": "${n}", "name": "a${n}" } });
-    let found = substitute::object(&object, &variables(&[("n", "3")]), Unset::Empty).unwrap();
-    assert_eq!(found, json!({ "spec": { "replicas": 3, "name": "a3" } }));
-}
-
-#[test]
-fn a_switched_off_object_stays() {
-    let object = json!({
-        "metadata": { "labels": { "kustomize.toolkit.fluxcd.io/substitute": "disabled" } },
-        "data": { "a": "${n}" },
-    });
-    let found = substitute::object(&object, &variables(&[("n", "3")]), Unset::Empty).unwrap();
-    assert_eq!(found, object);
+fn an_object_can_be_switched_off() {
+    let switch = |value: &str| json!({ "kustomize.toolkit.fluxcd.io/substitute": value });
+    assert!(substitute::is_disabled(&json!({ "metadata": { "labels": switch("disabled") } })));
+    assert!(substitute::is_disabled(&json!({ "metadata": { "annotations": switch("disabled") } })));
+    assert!(!substitute::is_disabled(&json!({ "metadata": { "labels": switch("enabled") } })));
+    assert!(!substitute::is_disabled(&json!({ "kind": "Pod" })));
 }
 
 #[test]
@@ -53,13 +45,6 @@ fn names_are_checked_and_line_breaks_go() {
     assert_eq!(substitute::checked(variables(&[("_a1", "x\ny\n")])).unwrap(), variables(&[("_a1", "xy")]));
     let error = substitute::checked(variables(&[("1a", "x")])).unwrap_err();
     assert!(error.to_string().starts_with("'1a' var name is invalid"), "{error}");
-}
-
-#[test]
-fn failures_name_the_reason() {
-    let object = json!({ "data": { "a": "${a-b}" } });
-    let error = substitute::object(&object, &variables(&[("n", "3")]), Unset::Empty).unwrap_err();
-    assert_eq!(error.chain(), "envsubst error: variable substitution failed: missing closing brace");
 }
 
 fn expanded(text: &str, pairs: &[(&str, &str)]) -> Result<String, String> {
@@ -92,23 +77,81 @@ fn a_pattern_costs_no_more_than_its_length_times_that_of_the_value() {
 
 #[test]
 fn patterns_cut_where_they_fit() {
-    let pairs = [("a", "one.two.three"), ("b", "ä-b]")];
+    let pairs = [("a", "one.two.three"), ("b", "ä-b]"), ("h", "hello")];
     for (text, wanted) in [
         ("${a#*.}", "two.three"),
         ("${a##*.}", "three"),
         ("${a%.*}", "one.two"),
         ("${a%%.*}", "one"),
-        ("${a#?[!x]e}", ".two.three"),
-        ("${a%[a-f][e]}", "one.two.thr"),
+        ("${a#?[^x]e}", ".two.three"),
+        ("${a#?[!x]e}", "one.two.three"),
+        ("${a#[m-o]}", "ne.two.three"),
         ("${a#*[}", "one.two.three"),
         ("${a##o*e}", ""),
         ("${a%\\*}", "one.two.three"),
         ("${b%%?}", "ä-b"),
-        ("${b#?}", "ä-b]"),
-        ("${b%[]]}", "ä-b"),
+        ("${b#?}", "-b]"),
+        // The empty prefix or suffix is none.
+        ("${h#*}", "ello"),
+        ("${h%*}", "hell"),
+        // A suffix is read from its end, a set as well.
+        ("${h%[^a]}", "hello"),
+        ("${h%]o[}", "hell"),
+        ("${b%[]]}", "ä-b]"),
     ] {
         assert_eq!(expanded(text, &pairs).unwrap(), wanted, "{text}");
     }
+}
+
+#[test]
+fn arguments_are_read_as_by_the_original() {
+    let pairs = [("a", "hello"), ("n", "-2"), ("far", "-9"), ("p", "a/b")];
+    for (text, wanted) in [
+        ("${a:${n}}", "lo"),
+        ("${a:${n}:1}", "l"),
+        ("${a:${far}:2}", "he"),
+        ("${a:1::2}", "el"),
+        ("${a/l//x}", "hexlo"),
+        ("${a/#h/}", "hello"),
+        ("${a/%o/}", "hello"),
+        ("${a/l/}", "helo"),
+        ("${a/l}/x}", "hello"),
+        ("${p/\\//$$}", "a$b"),
+        ("${a^,}", "hello"),
+        ("${u:-x${a}y}", "xhelloy"),
+    ] {
+        assert_eq!(expanded(text, &pairs).as_deref(), Ok(wanted), "{text}");
+    }
+    let empty = "unable to parse substitution within function";
+    for text in [
+        "${a:}", "${a:1:}", "${a::1}", "${a#}", "${a##}", "${a%}", "${a%%}", "${a///x}", "${a/#/x}",
+        "${a/%/x}", "${a:-x", "${a/l/", "${a:",
+    ] {
+        assert_eq!(expanded(text, &pairs).unwrap_err(), empty, "{text}");
+    }
+    for text in [
+        "${#}",
+        "${#a",
+        "${a^^x}",
+        "${a,,,}",
+        "${a^^^}",
+        "${a:1",
+        "${a#x",
+        "${a#x${a}}",
+        "${a/l/x",
+        "${a:0:${n}}",
+    ] {
+        assert_eq!(expanded(text, &pairs).unwrap_err(), "bad substitution", "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_well_formed_counts_before_what_is_unset() {
+    let strict = |text: &str| {
+        substitute::text(text, &variables(&[("a", "x")]), Unset::Refused).map_err(|error| error.chain())
+    };
+    assert_eq!(strict("${u} ${}").unwrap_err(), "unable to parse variable name");
+    assert_eq!(strict("${a/${u}/${w}}").unwrap_err(), "variable not set (strict mode): \"u\"");
 }
 
 #[test]
