@@ -218,6 +218,13 @@ impl Builder {
         Ok(())
     }
 
+    /// Counts objects that a root generates.
+    pub(crate) fn count_generated(&mut self, more: usize, loader: &Loader<'_>) -> Result<(), Error> {
+        self.check_count(more).map_err(|error| error.within(format!("generators of '{}'", loader.root())))?;
+        self.objects += more;
+        Ok(())
+    }
+
     fn open(&mut self, loader: &Loader<'_>) -> Result<(Kustomization, &'static str), Error> {
         self.roots += 1;
         if self.roots > MAX_ROOTS || loader.depth() > MAX_CHAIN {
@@ -228,13 +235,12 @@ impl Builder {
             };
             return Err(Error::Limit(format!("{}: {limit}", loader.root())));
         }
-        let read = |loader: &Loader<'_>| {
+        let mut read = |loader: &Loader<'_>| {
             let (content, name) = loader.kustomization()?;
-            Kustomization::parse(&content, loader.root()).map(|(file, warnings)| (file, name, warnings))
+            Kustomization::parse(&content, loader.root(), &mut self.warnings).map(|file| (file, name))
         };
-        let (file, name, warnings) = read(loader)
+        let (file, name) = read(loader)
             .map_err(|error| error.within(format!("couldn't make target for path '{}'", loader.root())))?;
-        self.warnings.extend(warnings);
         self.set_schema(loader, &file)?;
         Ok((file, name))
     }
@@ -293,7 +299,8 @@ impl Builder {
     ) -> Result<(), Error> {
         let read = |path: &str| loader.read(path);
         let defaults = file.generator_options.as_ref();
-        let take = |accumulator: &mut Accumulator, mut resource: Resource, kind: &str| {
+        let mut take = |accumulator: &mut Accumulator, mut resource: Resource, kind: &str| {
+            self.count_generated(1, loader)?;
             if self.keeps_origins() {
                 resource.origin = Some(origin::of_plugin(&self.outermost, loader.root(), file_name, kind));
             }
@@ -448,5 +455,25 @@ fn take_place(new: &mut Resource, old: &Resource, behavior: Behavior) {
     new.transformations.clone_from(&old.transformations);
     if new.origin.is_none() || behavior == Behavior::Merge && old.origin.is_some() {
         new.origin.clone_from(&old.origin);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::{Builder, MAX_OBJECTS};
+    use crate::files::Memory;
+    use crate::loader::{Loader, Restriction};
+
+    #[test]
+    fn generated_objects_count() {
+        let mut files = Memory::new();
+        files.insert("/app/kustomization.yaml", "");
+        let loader = Loader::open(&files, Restriction::RootOnly, "/app").unwrap();
+        let mut builder = Builder::new(Vec::new(), "/app".to_owned());
+        builder.count_generated(MAX_OBJECTS, &loader).unwrap();
+        let message = builder.count_generated(1, &loader).unwrap_err().chain();
+        assert_eq!(message, "generators of '/app': the build has more than 500000 objects");
     }
 }

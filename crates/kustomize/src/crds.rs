@@ -8,7 +8,9 @@ use crate::field::FieldSpec;
 use crate::id::Gvk;
 
 /// How deep types may refer to each other.
-const MAX_DEPTH: usize = 30;
+const MAX_DEPTH: usize = 100;
+/// How many fields of types one file may lead to; a type counts each time that another one refers to it.
+const MAX_FIELDS: usize = 100_000;
 
 /// Reads the rules that a file of type definitions gives.
 ///
@@ -20,16 +22,16 @@ pub(crate) fn parse(content: &[u8]) -> Result<Config, Error> {
     let Value::Object(types) = value else {
         return Err(Error::Kustomization("loading CRDs: the file is no map of types".to_owned()));
     };
-    let mut config = Config::default();
+    let mut walk =
+        Walk { types: &types, open: Vec::new(), path: Vec::new(), seen: 0, config: Config::default() };
     for (name, definition) in &types {
         let Some(properties) = properties(definition) else { continue };
         if ["kind", "apiVersion", "metadata"].iter().all(|field| properties.contains_key(*field)) {
             let kind = name.rsplit('.').next().unwrap_or(name).to_owned();
-            let gvk = Gvk { kind, ..Gvk::default() };
-            collect(&types, properties, &mut Vec::new(), &gvk, &mut config);
+            walk.enter(name, &Gvk { kind, ..Gvk::default() })?;
         }
     }
-    Ok(config)
+    Ok(walk.config)
 }
 
 fn properties(definition: &Value) -> Option<&Map<String, Value>> {
@@ -37,20 +39,52 @@ fn properties(definition: &Value) -> Option<&Map<String, Value>> {
     schema.get("properties")?.as_object()
 }
 
-fn collect(
-    types: &Map<String, Value>,
-    fields: &Map<String, Value>,
-    path: &mut Vec<String>,
-    gvk: &Gvk,
-    config: &mut Config,
-) {
-    if path.len() > MAX_DEPTH {
-        return;
+/// The way through types that refer to each other.
+struct Walk<'a> {
+    types: &'a Map<String, Value>,
+    /// The types on the way to this one; none is entered a second time.
+    open: Vec<&'a str>,
+    path: Vec<String>,
+    /// How many fields were seen.
+    seen: usize,
+    config: Config,
+}
+
+impl<'a> Walk<'a> {
+    fn enter(&mut self, name: &'a str, gvk: &Gvk) -> Result<(), Error> {
+        let Some(fields) = self.types.get(name).and_then(properties) else { return Ok(()) };
+        if self.open.contains(&name) {
+            return Ok(());
+        }
+        if self.open.len() == MAX_DEPTH {
+            return Err(Error::Limit(format!(
+                "loading CRDs: more than {MAX_DEPTH} types lie on the way to '{name}'"
+            )));
+        }
+        self.open.push(name);
+        for (name, field) in fields {
+            self.seen += 1;
+            if self.seen > MAX_FIELDS {
+                return Err(Error::Limit(format!(
+                    "loading CRDs: the types lead to more than {MAX_FIELDS} fields"
+                )));
+            }
+            self.path.push(name.replace('/', "\\/"));
+            self.note(field, gvk);
+            if let Some(target) = field.get("$ref").and_then(Value::as_str) {
+                self.enter(target, gvk)?;
+            }
+            self.path.pop();
+        }
+        self.open.pop();
+        Ok(())
     }
-    for (name, field) in fields {
-        path.push(name.replace('/', "\\/"));
-        let joined = path.join("/");
+
+    /// Takes the rules that a field gives.
+    fn note(&mut self, field: &Value, gvk: &Gvk) {
+        let joined = self.path.join("/");
         let spec = |path: &str| FieldSpec::new(gvk.clone(), path, false);
+        let config = &mut self.config;
         if field.get("x-kubernetes-annotation").is_some() {
             config.common_annotations.push(spec(&joined));
         }
@@ -68,11 +102,5 @@ fn collect(
             let to = Gvk::parse(version, kind);
             config.name_reference.push(References { to, from: vec![spec(&format!("{joined}/{key}"))] });
         }
-        if let Some(target) = text("$ref")
-            && let Some(below) = types.get(target).and_then(properties)
-        {
-            collect(types, below, path, gvk, config);
-        }
-        path.pop();
     }
 }

@@ -79,8 +79,39 @@ impl Build {
 /// # Ok::<(), sealfast_kustomize::error::Error>(())
 /// ```
 pub fn build(files: &dyn Files, dir: &str, options: &Options) -> Result<Build, Error> {
+    attempt(files, dir, options).map_err(|failed| failed.error)
+}
+
+/// A failed build, and what was said before it failed.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why it failed.
+    pub error: Error,
+    /// Deprecation warnings, in the order in which they came up.
+    pub warnings: Vec<String>,
+}
+
+/// Builds as [`build`] does; a failure keeps the warnings.
+///
+/// # Errors
+/// As [`build`].
+pub fn attempt(files: &dyn Files, dir: &str, options: &Options) -> Result<Build, Failed> {
+    let mut warnings = Vec::new();
+    match resources(files, dir, options, &mut warnings) {
+        Ok(resources) => Ok(Build { resources, warnings }),
+        Err(error) => Err(Failed { error, warnings }),
+    }
+}
+
+/// Goes through all steps.
+fn resources(
+    files: &dyn Files,
+    dir: &str,
+    options: &Options,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Resource>, Error> {
     let loader = Loader::open(files, options.load, dir)?;
-    let (file, file_name, mut warnings) = outermost(&loader, options)?;
+    let (file, file_name) = outermost(&loader, options, warnings)?;
     let mut builder = Builder::new(file.build_metadata.clone(), loader.root().to_owned());
     if options.overlay.is_some() {
         // Flux has the built-in schema loaded before it builds.
@@ -89,8 +120,9 @@ pub fn build(files: &dyn Files, dir: &str, options: &Options) -> Result<Build, E
     builder.set_schema(&loader, &file)?;
     let order = output_order(file.sort_options.as_ref(), &options.order)?;
     let mut accumulator = Accumulator::default();
-    builder.target(&mut accumulator, &loader, file, file_name)?;
+    let done = builder.target(&mut accumulator, &loader, file, file_name);
     warnings.extend(builder.take_warnings());
+    done?;
 
     let Accumulator { mut resources, config, vars } = accumulator;
     names::add_hashes(&mut resources);
@@ -106,18 +138,18 @@ pub fn build(files: &dyn Files, dir: &str, options: &Options) -> Result<Build, E
     for resource in &mut resources {
         finish(resource, &metadata);
     }
-    Ok(Build { resources, warnings })
+    Ok(resources)
 }
 
 /// Reads the outermost kustomization, changed or made as the overlay asks.
 fn outermost(
     loader: &Loader<'_>,
     options: &Options,
-) -> Result<(Kustomization, &'static str, Vec<String>), Error> {
+    warnings: &mut Vec<String>,
+) -> Result<(Kustomization, &'static str), Error> {
     let Some(overlay) = &options.overlay else {
         let (content, name) = loader.kustomization()?;
-        let (file, warnings) = Kustomization::parse(&content, loader.root())?;
-        return Ok((file, name, warnings));
+        return Ok((Kustomization::parse(&content, loader.root(), warnings)?, name));
     };
     let has_none = crate::spec::FILE_NAMES
         .iter()
@@ -131,8 +163,7 @@ fn outermost(
         (value, name)
     };
     let merged = flux::merge_spec(value, overlay, loader.files(), loader.root())?;
-    let (file, warnings) = Kustomization::from_value(merged, loader.root())?;
-    Ok((file, name, warnings))
+    Ok((Kustomization::from_value(merged, loader.root(), warnings)?, name))
 }
 
 fn output_order(wanted: Option<&SortOptions>, default: &Order) -> Result<Order, Error> {

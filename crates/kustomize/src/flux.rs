@@ -15,6 +15,8 @@ const MAX_DEPTH: usize = 64;
 
 /// Returns a kustomization that lists every manifest below a directory that has none itself.
 ///
+/// `root` is a path without links. Linked directories are not entered.
+///
 /// # Errors
 /// When a manifest does not hold Kubernetes objects.
 pub fn generate(files: &dyn Files, root: &str) -> Result<Value, Error> {
@@ -42,12 +44,20 @@ fn walk(
     for name in files.list(dir)? {
         let path = join(dir, &name);
         let shown = if shown == "." { format!("./{name}") } else { format!("{shown}/{name}") };
-        match files.resolve(&path)?.1 {
+        let is_manifest = name.ends_with(".yaml") || name.ends_with(".yml");
+        let (real, entry) = match files.resolve(&path) {
+            Ok(resolved) => resolved,
+            Err(_) if !is_manifest => continue,
+            Err(error) => return Err(error.into()),
+        };
+        match entry {
+            // A link is no directory of this tree: it may lead out of it, or back to where it lies.
+            Entry::Directory if real != path => {}
             Entry::Directory if has_kustomization(files, &path) => {
                 found.push(Value::String(shown.trim_start_matches("./").to_owned()));
             }
             Entry::Directory => walk(files, &path, &shown, depth + 1, found)?,
-            Entry::File if name.ends_with(".yaml") || name.ends_with(".yml") => {
+            Entry::File if is_manifest => {
                 manifest::objects(&files.read(&path)?, &name)
                     .map_err(|error| error.within(format!("failed to decode Kubernetes YAML from {path}")))?;
                 found.push(Value::String(shown));

@@ -1,5 +1,8 @@
 //! One root and the way that led to it.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use crate::error::Error;
 use crate::files::{Entry, FileError, Files, is_within, join};
 use crate::spec::FILE_NAMES;
@@ -14,6 +17,9 @@ pub enum Restriction {
     None,
 }
 
+/// How many bytes one build may read; a file that many name counts each time.
+const MAX_READ: usize = 1 << 30;
+
 /// A root.
 #[derive(Clone)]
 pub(crate) struct Loader<'a> {
@@ -23,12 +29,14 @@ pub(crate) struct Loader<'a> {
     chain: Vec<String>,
     /// The directory that nothing may leave, for what came from another host.
     fence: Option<String>,
+    /// How many bytes the whole build has read.
+    bytes: Rc<Cell<usize>>,
 }
 
 impl<'a> Loader<'a> {
     /// Opens the outermost root.
     pub(crate) fn open(files: &'a dyn Files, restriction: Restriction, dir: &str) -> Result<Self, Error> {
-        let mut loader = Self { files, restriction, chain: Vec::new(), fence: None };
+        let mut loader = Self { files, restriction, chain: Vec::new(), fence: None, bytes: Rc::default() };
         if is_remote(dir) {
             return loader.descend(dir);
         }
@@ -107,7 +115,7 @@ impl<'a> Loader<'a> {
     pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
         if is_remote(path) && path.contains("://") {
             return match self.files.remote_file(path) {
-                Some(content) => Ok(content?),
+                Some(content) => self.counted(path, content?),
                 None => Err(Error::Root(format!(
                     "remote file '{path}' is not allowed: only local files are read"
                 ))),
@@ -125,23 +133,45 @@ impl<'a> Loader<'a> {
                 self.root()
             )));
         }
-        Ok(self.files.read(&joined)?)
+        // By the path that was looked at: a link cannot lead elsewhere meanwhile.
+        self.counted(path, self.files.read(&real)?)
+    }
+
+    /// Counts what was read.
+    fn counted(&self, path: &str, content: Vec<u8>) -> Result<Vec<u8>, Error> {
+        self.bytes.set(self.bytes.get().saturating_add(content.len()));
+        if self.bytes.get() > MAX_READ {
+            return Err(Error::Limit(format!(
+                "'{path}' in '{}': with it the build reads more than {MAX_READ} bytes",
+                self.root()
+            )));
+        }
+        Ok(content)
     }
 
     /// Reads the kustomization file of the root; returns its content and its name.
     pub(crate) fn kustomization(&self) -> Result<(Vec<u8>, &'static str), Error> {
-        let mut found =
-            FILE_NAMES.iter().filter_map(|name| self.read(name).ok().map(|content| (content, *name)));
-        let first = found.next();
-        if found.next().is_some() {
-            return Err(Error::Root(format!("Found multiple kustomization files under: {}\n", self.root())));
-        }
-        first.ok_or_else(|| {
-            Error::Root(format!(
+        let unable = || {
+            format!(
                 "unable to find one of 'kustomization.yaml', 'kustomization.yml' or 'Kustomization' in directory '{}'",
                 self.root()
-            ))
-        })
+            )
+        };
+        let mut found = None;
+        for name in FILE_NAMES {
+            let content = match self.read(name) {
+                Ok(content) => content,
+                Err(Error::File(FileError::Missing { .. } | FileError::IsDirectory { .. })) => continue,
+                Err(error) => return Err(error.within(unable())),
+            };
+            if found.replace((content, name)).is_some() {
+                return Err(Error::Root(format!(
+                    "Found multiple kustomization files under: {}\n",
+                    self.root()
+                )));
+            }
+        }
+        found.ok_or_else(|| Error::Root(unable()))
     }
 }
 
@@ -163,4 +193,28 @@ pub(crate) fn is_remote(path: &str) -> bool {
         .iter()
         .any(|scheme| path.starts_with(scheme))
         || path.split_once(':').is_some_and(|(host, _)| host.contains('@') && !host.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::{Loader, MAX_READ, Restriction};
+    use crate::files::Memory;
+
+    #[test]
+    fn all_roots_share_one_count_of_bytes() {
+        let size = 64 << 20;
+        let mut files = Memory::new();
+        files.insert("/app/a", vec![b'x'; size]);
+        files.insert("/app/base/b", vec![b'x'; size]);
+        let loader = Loader::open(&files, Restriction::RootOnly, "/app").unwrap();
+        let below = loader.descend("base").unwrap();
+        for _ in 0..MAX_READ / size / 2 {
+            assert_eq!(loader.read("a").unwrap().len(), size);
+            assert_eq!(below.read("b").unwrap().len(), size);
+        }
+        let message = below.read("b").unwrap_err().chain();
+        assert_eq!(message, "'b' in '/app/base': with it the build reads more than 1073741824 bytes");
+    }
 }

@@ -17,6 +17,9 @@ use crate::spec::decode;
 /// How many nodes aliases may bring into one text altogether.
 const MAX_ALIASED: usize = 2_000_000;
 
+/// How many bytes aliases, and the places of blank nulls, may bring into one text altogether.
+const MAX_BROUGHT: usize = 64 << 20;
+
 /// How deep values may be nested.
 const MAX_DEPTH: usize = 1_000;
 
@@ -58,7 +61,7 @@ impl Failure {
 pub fn documents(input: &[u8]) -> Result<Vec<Resource>, Failure> {
     let source = String::from_utf8_lossy(input).replace("\r\n", "\n");
     let mut found = Vec::new();
-    let mut aliased = 0;
+    let (mut aliased, mut brought) = (0, 0);
     for piece in split(&source)? {
         if piece.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
             continue;
@@ -66,9 +69,9 @@ pub fn documents(input: &[u8]) -> Result<Vec<Resource>, Failure> {
         let nodes = sealfast_yaml::parse::documents(piece.as_bytes())
             .map_err(|error| Failure::Syntax(error.to_string()))?;
         for node in &nodes {
-            let mut reader = Reader { aliased, ..Reader::default() };
+            let mut reader = Reader { aliased, brought, ..Reader::default() };
             let value = reader.read(node)?;
-            aliased = reader.aliased;
+            (aliased, brought) = (reader.aliased, reader.brought);
             let is_empty = value.as_object().is_some_and(Map::is_empty);
             if !value.is_null() && !is_empty {
                 found.push(Resource { blanks: reader.blanks, ..Resource::new(value) });
@@ -213,14 +216,13 @@ struct Reader<'a> {
     blanks: Vec<Vec<Step>>,
     /// How many nodes aliases have brought.
     aliased: usize,
+    /// How many bytes aliases and places have brought.
+    brought: usize,
 }
 
 impl<'a> Reader<'a> {
     fn read(&mut self, node: &'a Node) -> Result<Value, Failure> {
-        self.aliased += usize::from(!self.open.is_empty());
-        if self.aliased > MAX_ALIASED {
-            return Err(Failure::Syntax("yaml: document contains excessive aliasing".to_owned()));
-        }
+        self.count(node)?;
         if self.path.len() > MAX_DEPTH {
             return Err(Failure::Syntax("yaml: exceeded max depth".to_owned()));
         }
@@ -247,6 +249,36 @@ impl<'a> Reader<'a> {
             Kind::Scalar => self.read_scalar(node),
             Kind::Alias => self.aliased(node, |reader, target| reader.read(target)),
         }
+    }
+
+    /// Counts a node that an alias brings.
+    fn count(&mut self, node: &Node) -> Result<(), Failure> {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        self.aliased += 1;
+        self.brought = self.brought.saturating_add(node.value.len());
+        if self.aliased > MAX_ALIASED || self.brought > MAX_BROUGHT {
+            return Err(Failure::Syntax("yaml: document contains excessive aliasing".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Notes that the place holds a null that was written as nothing at all.
+    fn note_blank(&mut self) -> Result<(), Failure> {
+        let steps: Vec<Step> = self.path.iter().map(|place| place.to_step()).collect();
+        let bytes = steps.iter().map(|step| match step {
+            Step::Key(key) => size_of::<Step>() + key.len(),
+            Step::Index(_) => size_of::<Step>(),
+        });
+        self.brought = self.brought.saturating_add(bytes.sum());
+        if self.brought > MAX_BROUGHT {
+            return Err(Failure::Syntax(format!(
+                "yaml: the places of empty values take more than {MAX_BROUGHT} bytes"
+            )));
+        }
+        self.blanks.push(steps);
+        Ok(())
     }
 
     /// Follows an alias, unless it is part of what it refers to.
@@ -276,6 +308,7 @@ impl<'a> Reader<'a> {
                 merges.push(value);
                 continue;
             }
+            self.count(key)?;
             let name = self.read_key(key)?;
             self.path.push(Place::Key(name));
             let value = self.read(value);
@@ -353,7 +386,7 @@ impl<'a> Reader<'a> {
         Ok(match resolved {
             Scalar::Null => {
                 if node.value.is_empty() {
-                    self.blanks.push(self.path.iter().map(|place| place.to_step()).collect());
+                    self.note_blank()?;
                 }
                 Value::Null
             }

@@ -46,6 +46,7 @@ pub(crate) fn generate(
             if builder.keeps_origins() {
                 resource.origin = Some(origin::of_external(&configured_in(&config), &config));
             }
+            builder.count_generated(1, loader)?;
             accumulator.take_generated(resource)?;
         }
     }

@@ -260,25 +260,25 @@ const DEPRECATED: [(&str, &str, &str); 6] = [
 ];
 
 impl Kustomization {
-    /// Reads a kustomization file; `root` is named in messages. Returns it with its warnings.
+    /// Reads a kustomization file; `root` is named in messages. Warnings are there also when it fails.
     ///
     /// # Errors
     /// When the text is no YAML, or a field is unknown or of another type.
-    pub fn parse(content: &[u8], root: &str) -> Result<(Self, Vec<String>), Error> {
+    pub fn parse(content: &[u8], root: &str, warned: &mut Vec<String>) -> Result<Self, Error> {
         let value = sealfast_yaml::json::from_yaml(content)
             .map_err(|error| Error::Kustomization(format!("invalid Kustomization: {error}")))?;
-        Self::from_value(value, root)
+        Self::from_value(value, root, warned)
     }
 
     /// Reads a kustomization from plain values.
     ///
     /// # Errors
     /// When a field is unknown or of another type.
-    pub fn from_value(value: Value, root: &str) -> Result<(Self, Vec<String>), Error> {
+    pub fn from_value(value: Value, root: &str, warned: &mut Vec<String>) -> Result<Self, Error> {
         let value = decode::record(value, &records::KUSTOMIZATION)
             .map_err(|message| Error::Kustomization(format!("invalid Kustomization: {message}")))?;
         let fields = value.as_object().cloned().unwrap_or_default();
-        let warnings = warnings(&fields);
+        warned.extend(warnings(&fields));
         let mut file: Self = typed(value, "invalid Kustomization")?;
         file.resources.append(&mut file.bases);
         file.images.append(&mut file.image_tags);
@@ -290,7 +290,7 @@ impl Kustomization {
         if is_empty {
             return Err(Error::Kustomization("kustomization.yaml is empty".to_owned()));
         }
-        Ok((file, warnings))
+        Ok(file)
     }
 
     /// Fills in kind and version where they are missing.

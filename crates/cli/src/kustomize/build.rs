@@ -80,11 +80,16 @@ pub(super) fn run(words: &[String]) -> Result<ExitCode, Failed> {
         ..Options::default()
     };
     let disk = Disk::new(Remote::new(Allowed::parse(args.list("allow-remote"))?));
-    let built = engine::build(&disk, &disk.root(dir)?, &options).map_err(|error| Failed(error.chain()))?;
-    for warning in &built.warnings {
-        output::talk(warning);
+    match engine::attempt(&disk, &disk.root(dir)?, &options) {
+        Ok(built) => {
+            built.warnings.iter().for_each(|warning| output::talk(warning));
+            write(built, args.filled("output"))
+        }
+        Err(failed) => {
+            failed.warnings.iter().for_each(|warning| output::talk(warning));
+            Err(Failed(failed.error.chain()))
+        }
     }
-    write(built, args.filled("output"))
 }
 
 fn restriction(given: Option<&str>) -> Result<Restriction, Failed> {

@@ -57,7 +57,7 @@ impl Draft {
         let content = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let wrong = |error: String| Failed(format!("{}: {error}", path.display()));
         // An empty file is a file to begin with.
-        if let Err(error) = Kustomization::parse(&content, ".").map(drop)
+        if let Err(error) = Kustomization::parse(&content, ".", &mut Vec::new()).map(drop)
             && !error.chain().contains("is empty")
         {
             return Err(wrong(error.chain()));

@@ -5,7 +5,7 @@ mod disk;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
-use sealfast_kustomize::engine::{Options, Restriction, build};
+use sealfast_kustomize::engine::{Options, Restriction, attempt};
 use sealfast_kustomize::files::join;
 use sealfast_kustomize::order::Order;
 use sealfast_testkit::golden::{Case, Walk, same};
@@ -21,7 +21,7 @@ fn check(case: &Case) -> Result<()> {
     let input = case.dir.canonicalize()?.join("input").to_string_lossy().into_owned();
     let (dir, options) = parse(&case.read("cmd.txt")?);
     let dir = if dir.starts_with('/') { dir } else { join(&input, &dir) };
-    match build(&Disk, &dir, &options) {
+    match attempt(&Disk, &dir, &options) {
         Ok(built) if case.has("expected.yaml") => {
             if case.has("warnings.txt") {
                 same("what is said", case.read("warnings.txt")?.trim_end(), &built.warnings.join("\n"))?;
@@ -29,9 +29,9 @@ fn check(case: &Case) -> Result<()> {
             same("output", &case.read("expected.yaml")?, &built.to_yaml())
         }
         Ok(built) => bail!("must fail, but gives:\n{}", built.to_yaml()),
-        Err(error) if case.has("expected.yaml") => bail!("fails: {}", error.chain()),
-        Err(error) => {
-            let message = error.chain().replace(&input, "${INPUT}");
+        Err(failed) if case.has("expected.yaml") => bail!("fails: {}", failed.error.chain()),
+        Err(failed) => {
+            let message = failed.error.chain().replace(&input, "${INPUT}");
             for text in case.read("error-contains.txt")?.lines() {
                 ensure!(message.contains(text), "lacks: {text}\n in: {message}");
             }

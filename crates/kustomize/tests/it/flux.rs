@@ -116,3 +116,16 @@ namespace: [wrong type, but of no interest]
     assert_eq!(inputs.patches, ["p.yaml"]);
     assert_eq!(inputs.roots, ["base", "../c"]);
 }
+
+#[test]
+fn linked_directories_are_not_entered() {
+    let mut files = Memory::new();
+    files.insert("/app/a/map.yaml", MAP);
+    files.insert("/other/pod.yaml", MAP.replace("name: a", "name: other"));
+    files.insert_link("/app/a/up", "..");
+    files.insert_link("/app/elsewhere", "../other");
+    files.insert_link("/app/gone", "nowhere");
+    files.insert_link("/app/linked.yaml", "../other/pod.yaml");
+    let generated = flux::generate(&files, "/app").unwrap();
+    assert_eq!(generated["resources"], json!(["./a/map.yaml", "./linked.yaml"]));
+}

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use sealfast_kustomize::engine::{Options, build};
+use sealfast_kustomize::engine::{Options, attempt, build};
 use sealfast_kustomize::files::Memory;
 
 const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n";
@@ -206,4 +206,70 @@ fn the_kind_is_looked_at_before_the_content_and_sources_are_named_with_their_fie
     let mut files = Memory::new();
     files.insert("/app/kustomization.yaml", "bases: []\nconfigMapGenerator: [{name: a}]\n");
     assert_eq!(build(&files, "/app", &Options::default()).unwrap().warnings.len(), 1);
+}
+
+/// Type definitions that all have a field of every type.
+fn entangled_types(count: usize) -> String {
+    let mut types = Vec::new();
+    for at in 0..count {
+        let mut fields: Vec<String> =
+            ["kind", "apiVersion", "metadata"].iter().map(|name| format!("\"{name}\": {{}}")).collect();
+        fields.extend((0..count).map(|to| format!("\"f{to}\": {{\"$ref\": \"example.T{to}\"}}")));
+        fields.push("\"own\": {\"x-kubernetes-annotation\": \"\"}".to_owned());
+        let properties = fields.join(", ");
+        types.push(format!("\"example.T{at}\": {{\"Schema\": {{\"properties\": {{{properties}}}}}}}"));
+    }
+    format!("{{{}}}", types.join(", "))
+}
+
+#[test]
+fn types_that_refer_to_each_other_end() {
+    let file = "crds: [types.json]\ncommonAnnotations: {a: b}\nresources: [t.yaml]\n";
+    let object = "apiVersion: example/v1\nkind: T0\nmetadata: {name: t}\nown: {x: y}\n";
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", file);
+    files.insert("/app/t.yaml", object);
+    files.insert("/app/types.json", entangled_types(3));
+    let built = build(&files, "/app", &Options::default()).unwrap().to_yaml();
+    assert!(built.contains("own:\n  a: b\n  x: \"y\"\n"), "{built}");
+    files.insert("/app/types.json", entangled_types(20));
+    assert_names(&refusal_of(&files), &["crds: 'types.json'", "lead to more than 100000 fields"]);
+}
+
+#[test]
+fn a_kustomization_file_that_cannot_be_read_is_told() {
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "namePrefix: a-\n");
+    files.insert_link("/app/Kustomization", "Kustomization");
+    assert_names(
+        &refusal_of(&files),
+        &["unable to find one of", "'/app'", "'/app/Kustomization' : too many links"],
+    );
+}
+
+#[test]
+fn aliases_of_a_large_text_are_refused() {
+    let text = "x".repeat(1 << 20);
+    let data: Vec<String> = (0..80).map(|at| format!("  k{at}: *a\n")).collect();
+    let object = format!("{POD}text: &a {text}\ndata:\n{}", data.concat());
+    let message = refusal(&[("/app/kustomization.yaml", "resources: [a.yaml]\n"), ("/app/a.yaml", &object)]);
+    assert_names(&message, &["a.yaml", "excessive aliasing"]);
+    let keys = format!("{POD}data:\n  {}:\n{}", &text[..1000], "  -\n".repeat(70_000));
+    let message = refusal(&[("/app/kustomization.yaml", "resources: [a.yaml]\n"), ("/app/a.yaml", &keys)]);
+    assert_names(&message, &["a.yaml", "the places of empty values take more than"]);
+}
+
+#[test]
+fn warnings_are_there_when_the_build_fails() {
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "bases: [../base]\nresources: [gone.yaml]\n");
+    files.insert("/base/kustomization.yaml", "commonLabels: {a: b}\npatchesStrategicMerge: [gone.yaml]\n");
+    files.insert("/base/empty/kustomization.yaml", "vars: []\n");
+    let failed = attempt(&files, "/app", &Options::default()).unwrap_err();
+    assert!(failed.warnings[0].starts_with("# Warning: 'bases' is deprecated"), "{:?}", failed.warnings);
+    let failed = attempt(&files, "/base", &Options::default()).unwrap_err();
+    assert_eq!(failed.warnings.len(), 2, "{:?}", failed.warnings);
+    let failed = attempt(&files, "/base/empty", &Options::default()).unwrap_err();
+    assert_names(&failed.error.chain(), &["kustomization.yaml is empty"]);
+    assert_eq!(failed.warnings.len(), 1, "{:?}", failed.warnings);
 }
