@@ -10,4 +10,5 @@ mod laws;
 mod nodes;
 mod patches;
 mod refusals;
+mod small_directory;
 mod substitution;
