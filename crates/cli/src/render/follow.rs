@@ -61,6 +61,8 @@ pub(super) struct Rendered {
     pub(super) witness: Arc<Mutex<Witness>>,
     /// Where the parts of the present cluster begin: another one's objects are not there for it.
     cluster: usize,
+    /// Whether a Kustomization gave the objects of the present cluster's own directory.
+    start_is_followed: bool,
 }
 
 impl Rendered {
@@ -77,6 +79,19 @@ impl Rendered {
     fn objects(&self) -> impl DoubleEndedIterator<Item = &Value> {
         self.parts[self.cluster..].iter().flat_map(|part| &part.objects)
     }
+
+    /// Takes what a Kustomization gave. One that leads to where the cluster began gives the same objects, once more,
+    /// as the cluster gets them: they take the place of the first ones.
+    fn take(&mut self, name: &str, path: &str, start: &str, objects: Vec<Value>) {
+        if path == start && !self.start_is_followed {
+            self.start_is_followed = true;
+            let first = &mut self.parts[self.cluster];
+            first.origin.push_str(&format!(", Kustomization {name}"));
+            first.objects = objects;
+        } else {
+            self.parts.push(Part { origin: format!("Kustomization {name}, ./{path}"), objects });
+        }
+    }
 }
 
 /// Renders a directory and what it leads to.
@@ -88,11 +103,12 @@ pub(super) async fn directory(
     rendered: &mut Rendered,
 ) -> Result<(), Failure> {
     rendered.cluster = rendered.parts.len();
+    rendered.start_is_followed = false;
     let typed = Kustomization {
         spec: serde_json::from_value(json!({ "decryption": { "provider": "sops" } })).unwrap_or_default(),
         ..Kustomization::default()
     };
-    let mut trip = Trip { repository, identities, own: Own::default() };
+    let mut trip = Trip { repository, identities, start, own: Own::default() };
     let shown = if start.is_empty() { "." } else { start };
     let objects = trip.render(&typed, &json!({}), start, None, rendered).await?;
     trip.own = Own::of(Path::new(&repository.root), start, &objects);
@@ -145,6 +161,8 @@ fn id(found: &Value) -> String {
 struct Trip<'a> {
     repository: &'a Repository,
     identities: &'a [PathBuf],
+    /// Where the cluster begins.
+    start: &'a str,
     own: Own,
 }
 
@@ -190,7 +208,7 @@ impl Trip<'_> {
         match self.render(&typed, &spec, path, variables, rendered).await {
             Ok(objects) => {
                 let further = kustomizations(&objects);
-                rendered.parts.push(Part { origin: format!("Kustomization {name}, ./{path}"), objects });
+                rendered.take(&name, path, self.start, objects);
                 further
             }
             Err(failure) => {

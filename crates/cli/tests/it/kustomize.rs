@@ -1,8 +1,12 @@
 //! `kustomize` as a person calls it: each flag once, and edits.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use sealfast_kustomize::engine::{Options, build};
+use sealfast_kustomize::files::Memory;
+use sealfast_kustomize::order::Order;
 
 struct Desk(tempfile::TempDir);
 
@@ -227,4 +231,54 @@ fn wrong_edits_leave_the_file_alone() {
     }
     assert_eq!(desk.read("app/kustomization.yaml"), FILE);
     assert!(desk.refuses("", &["edit", "set", "namespace", "x"]).contains("Missing kustomization file"));
+}
+
+#[test]
+fn warnings_are_said_when_the_build_fails() {
+    let desk = Desk::new();
+    desk.write("app/kustomization.yaml", "bases: [gone]\n");
+    let told = desk.refuses("", &["build", "app"]);
+    let (warning, error) = told.split_once('\n').unwrap();
+    assert!(warning.starts_with("# Warning: 'bases' is deprecated."), "{told}");
+    assert!(error.contains("gone"), "{told}");
+}
+
+/// Puts all files below a directory at their own paths into a tree in memory.
+fn read_into(files: &mut Memory, dir: &Path) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_into(files, &path);
+        } else {
+            files.insert(path.to_str().unwrap(), fs::read(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_command_and_the_engine_over_a_view_give_the_same_bytes() {
+    let desk = Desk::new();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/kustomize").canonicalize().unwrap();
+    let mut compared = 0;
+    for entry in fs::read_dir(golden).unwrap() {
+        let case = entry.unwrap().path();
+        let is_plain = fs::read_to_string(case.join("cmd.txt"))
+            .is_ok_and(|command| command.split_whitespace().eq(["kustomize", "build", "."]));
+        if !is_plain || !case.join("expected.yaml").exists() {
+            continue;
+        }
+        let input = case.join("input");
+        let mut files = Memory::new();
+        read_into(&mut files, &input);
+        let options = Options { order: Order::Legacy { kinds: None }, ..Options::default() };
+        let input = input.to_str().unwrap();
+        // Links of the recorded trees are texts here, and fail the same way twice.
+        let output = desk.call("", &["build", input]);
+        match build(&files, input, &options) {
+            Ok(built) => assert_eq!(String::from_utf8_lossy(&output.stdout), built.to_yaml(), "{input}"),
+            Err(error) => assert!(talk(&output).contains(&error.chain()), "{input}: {}", talk(&output)),
+        }
+        compared += 1;
+    }
+    assert!(compared > 50, "only {compared} recorded trees are built without flags");
 }

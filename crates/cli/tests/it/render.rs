@@ -227,6 +227,11 @@ fn every_cluster_is_rendered_for_itself() {
     }
     let (one, _, _) = desk.render(&["clusters/west", "-o", "names"]);
     assert_eq!(one.matches("ConfigMap/shop/a").count(), 1, "{one}");
+    let mut names: Vec<&str> = one.lines().collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 6, "{one}");
+    assert_eq!(one.lines().count(), 6, "the cluster's own Kustomization repeats nothing: {one}");
 }
 
 #[test]
