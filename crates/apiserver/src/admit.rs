@@ -11,7 +11,7 @@ use crate::fields;
 use crate::kinds::Resource;
 use crate::request::Call;
 use crate::server::App;
-use crate::status_error::Status;
+use crate::status_error::{Cause, Status};
 
 /// Fills in what only the server knows about a new object.
 pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) -> Result<(), Status> {
@@ -56,14 +56,20 @@ pub(crate) fn update(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<()
         }
         crate::crds::KEY => {
             crate::crds::default_names(new);
-            let causes = crate::crds::immutable(new, old);
-            if !causes.is_empty() {
-                return Err(call.invalid(&call.name, causes));
+            let mut causes = crate::crds::immutable(new, old);
+            if call.subresource.is_empty() {
+                crate::crds::remember_storage(new);
+                causes.extend(crate::crds::stored_versions(new));
             }
+            refuse(call, causes)?;
         }
         _ => {}
     }
     Ok(())
+}
+
+fn refuse(call: &Call<'_>, causes: Vec<Cause>) -> Result<(), Status> {
+    if causes.is_empty() { Ok(()) } else { Err(call.invalid(&call.name, causes)) }
 }
 
 /// Refuses deletions that must not be.
@@ -114,7 +120,11 @@ pub(crate) fn check_rights(call: &Call<'_>, object: &Value) -> Result<(), Status
             let namespace = if cluster { "" } else { call.namespace.as_str() };
             let key =
                 crate::storage::Key::new(&Arc::from(format!("{plural}.{}", resource.group)), namespace, role);
-            store.get(&key).map(|role| auth::rules_of(&role.object(), store)).unwrap_or_default()
+            match store.get(&key) {
+                Some(role) => auth::rules_of(&role.object(), store),
+                None if user.is_master() => return Ok(()),
+                None => return Err(Status::not_found(&resource.group, plural, role)),
+            }
         }
     };
     match auth::escalation(user, &rules, &call.namespace, about, name, store) {

@@ -2,7 +2,7 @@
 
 pub(crate) mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -40,6 +40,11 @@ impl User {
             "system:authenticated".into(),
         ];
         Self { name: format!("system:serviceaccount:{namespace}:{name}"), groups, ..Self::default() }
+    }
+
+    /// True for those who may do everything.
+    pub(crate) fn is_master(&self) -> bool {
+        self.is_in("system:masters")
     }
 
     fn is_in(&self, group: &str) -> bool {
@@ -116,7 +121,13 @@ impl Auth {
         if fields::uid(&account) != claims.uid {
             return None;
         }
+        if claims.bound.as_ref().is_some_and(|bound| !lives(bound, &claims.namespace, store)) {
+            return None;
+        }
         let mut user = User::service_account(&claims.namespace, &claims.name);
+        for (key, value) in claims.bound.iter().flat_map(bound_extra) {
+            user.extra.insert(key, vec![value]);
+        }
         user.uid.clone_from(&claims.uid);
         user.extra
             .insert("authentication.kubernetes.io/credential-id".into(), vec![format!("JTI={}", claims.id)]);
@@ -131,15 +142,32 @@ impl Auth {
 
     fn authenticate(&self, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
         let Some(value) = headers.get(http::header::AUTHORIZATION) else { return Ok(User::anonymous()) };
-        let text = value.to_str().unwrap_or_default();
-        let token = text
-            .split_once(' ')
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        token
-            .and_then(|token| self.user_of(token, store))
-            .ok_or_else(|| Status::plain(401, "Unauthorized", "Unauthorized"))
+        let text = value.to_str().unwrap_or_default().trim();
+        let bearer = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        match bearer.map(|(_, token)| token.trim()).filter(|token| !token.is_empty()) {
+            Some(token) => {
+                self.user_of(token, store).ok_or_else(|| Status::plain(401, "Unauthorized", "Unauthorized"))
+            }
+            // Other ways to log in are not known here, and passed over.
+            None => Ok(User::anonymous()),
+        }
     }
+}
+
+/// True while the object is there that a token goes with.
+fn lives(bound: &token::Bound, namespace: &str, store: &Store) -> bool {
+    let namespace = if bound.kind == "node" { "" } else { namespace };
+    let key = Key::new(&Arc::from(bound.resource()), namespace, &bound.name);
+    store.get(&key).is_some_and(|stored| fields::uid(&stored.object()) == bound.uid)
+}
+
+/// What a user's extra fields say about that object.
+fn bound_extra(bound: &token::Bound) -> Vec<(String, String)> {
+    if bound.kind == "secret" {
+        return Vec::new();
+    }
+    let key = |part: &str| format!("authentication.kubernetes.io/{}-{part}", bound.kind);
+    vec![(key("name"), bound.name.clone()), (key("uid"), bound.uid.clone())]
 }
 
 fn impersonated(user: User, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
@@ -152,7 +180,10 @@ fn impersonated(user: User, headers: &HeaderMap, store: &Store) -> Result<User, 
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (key, value) in headers {
         if let Some(key) = key.as_str().strip_prefix("impersonate-extra-") {
-            extra.entry(key.replace("%2f", "/")).or_default().push(value.to_str().unwrap_or_default().into());
+            extra
+                .entry(crate::http::decoded_path(key))
+                .or_default()
+                .push(value.to_str().unwrap_or_default().into());
         }
     }
     if name.is_empty() {
@@ -195,7 +226,12 @@ fn impersonated(user: User, headers: &HeaderMap, store: &Store) -> Result<User, 
     {
         groups = User::service_account(namespace, name).groups;
     }
-    if name != "system:anonymous" && !groups.iter().any(|group| group == "system:authenticated") {
+    let is = |groups: &[String], wanted: &str| groups.iter().any(|group| group == wanted);
+    if name == "system:anonymous" {
+        if !is(&groups, "system:unauthenticated") {
+            groups.push("system:unauthenticated".into());
+        }
+    } else if !is(&groups, "system:authenticated") && !is(&groups, "system:unauthenticated") {
         groups.push("system:authenticated".into());
     }
     Ok(User { name, uid, groups, extra })
@@ -232,12 +268,14 @@ pub(crate) fn allowed(user: &User, wanted: &Attributes, store: &Store) -> bool {
 pub(crate) fn rules(user: &User, namespace: &str, store: &Store) -> Vec<Value> {
     let mut out =
         if user.is_in("system:masters") { vec![everything(), every_path()] } else { open_to_all(user) };
-    for binding in store.list(&Arc::from(CLUSTER_BINDINGS), None).items {
-        out.extend(bound_rules(user, &binding.object(), "", store));
+    for binding in store.parsed(CLUSTER_BINDINGS).values() {
+        out.extend(bound_rules(user, binding, "", store));
     }
     if !namespace.is_empty() {
-        for binding in store.list(&Arc::from(BINDINGS), Some(namespace)).items {
-            let mut found = bound_rules(user, &binding.object(), namespace, store);
+        let bindings = store.parsed(BINDINGS);
+        let from = (namespace.to_owned(), String::new());
+        for (_, binding) in bindings.range(from..).take_while(|((home, _), _)| home == namespace) {
+            let mut found = bound_rules(user, binding, namespace, store);
             found.retain(|rule| rule.get("nonResourceURLs").is_none());
             out.extend(found);
         }
@@ -261,36 +299,31 @@ fn bound_rules(user: &User, binding: &Value, namespace: &str, store: &Store) -> 
     if !named {
         return Vec::new();
     }
-    let name = fields::text(binding, &["roleRef", "name"]);
-    let key = match fields::text(binding, &["roleRef", "kind"]) {
-        "ClusterRole" => Key::new(&Arc::from(CLUSTER_ROLES), "", name),
-        _ => Key::new(&Arc::from(ROLES), namespace, name),
+    let name = fields::text(binding, &["roleRef", "name"]).to_owned();
+    let (resource, home) = match fields::text(binding, &["roleRef", "kind"]) {
+        "ClusterRole" => (CLUSTER_ROLES, ""),
+        _ => (ROLES, namespace),
     };
-    store.get(&key).map(|role| rules_of(&role.object(), store)).unwrap_or_default()
+    store.parsed(resource).get(&(home.to_owned(), name)).map(|role| rules_of(role, store)).unwrap_or_default()
 }
 
 /// The rules of a role, aggregated ones included.
 pub(crate) fn rules_of(role: &Value, store: &Store) -> Vec<Value> {
-    let mut out = role["rules"].as_array().cloned().unwrap_or_default();
-    let selectors = fields::get(role, &["aggregationRule", "clusterRoleSelectors"]).and_then(Value::as_array);
-    if let Some(selectors) = selectors {
-        for other in store.list(&Arc::from(CLUSTER_ROLES), None).items {
-            let other = other.object();
-            if fields::name(&other) != fields::name(role)
-                && selectors.iter().any(|selector| selects(selector, &other))
-            {
-                out.extend(other["rules"].as_array().cloned().unwrap_or_default());
-            }
+    let roles = store.parsed(CLUSTER_ROLES);
+    let mut out = Vec::new();
+    let mut seen = HashSet::new();
+    let mut waiting = vec![role];
+    while let Some(role) = waiting.pop() {
+        out.extend(role["rules"].as_array().into_iter().flatten().cloned());
+        let selectors = role["aggregationRule"]["clusterRoleSelectors"].as_array();
+        for selector in selectors.into_iter().flatten() {
+            let chosen = roles.values().filter(|other| crate::select::chooses(selector, other));
+            waiting.extend(chosen.filter(|other| {
+                fields::name(other) != fields::name(role) && seen.insert(fields::name(other))
+            }));
         }
     }
     out
-}
-
-fn selects(selector: &Value, object: &Value) -> bool {
-    let labels = &object["metadata"]["labels"];
-    selector["matchLabels"].as_object().is_some_and(|wanted| {
-        !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
-    })
 }
 
 fn covers(rule: &Value, wanted: &Attributes) -> bool {
@@ -334,12 +367,22 @@ fn open_to_all(user: &User) -> Vec<Value> {
         "/version",
         "/version/",
     ];
-    vec![
+    let mut out = vec![
         public,
         json!({"verbs": ["get"], "nonResourceURLs": discovery}),
         json!({"verbs": ["create"], "apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]}),
         json!({"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]}),
-    ]
+    ];
+    if user.is_in("system:serviceaccounts") {
+        let paths = [
+            "/.well-known/openid-configuration",
+            "/.well-known/openid-configuration/",
+            "/openid/v1/jwks",
+            "/openid/v1/jwks/",
+        ];
+        out.push(json!({"verbs": ["get"], "nonResourceURLs": paths}));
+    }
+    out
 }
 
 /// The rule of `cluster-admin`.
@@ -365,15 +408,17 @@ pub(crate) fn escalation(
         return None;
     }
     let held = self::rules(user, namespace, store);
-    let missing = rules
-        .iter()
-        .find(|rule| !atoms(rule).iter().all(|atom| held.iter().any(|rule| covers(rule, atom))))?;
+    let mut missing: Vec<Attributes> = rules.iter().flat_map(atoms).collect();
+    missing.retain(|atom| !held.iter().any(|rule| covers(rule, atom)));
+    if missing.is_empty() {
+        return None;
+    }
     let (group, resource) = group_resource;
     let why = format!(
-        "user \"{}\" (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
+        "user {:?} (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
         user.name,
-        json!(user.groups),
-        missing
+        quoted(user.groups.iter().map(String::as_str)),
+        compact(&missing).join("\n"),
     );
     Some(Status::about(
         403,
@@ -383,6 +428,45 @@ pub(crate) fn escalation(
         resource,
         name,
     ))
+}
+
+/// Single permissions as rules: those that differ in their verbs alone are one.
+fn compact(atoms: &[Attributes]) -> Vec<String> {
+    let mut rules: Vec<(&Attributes, Vec<&str>)> = Vec::new();
+    for atom in atoms {
+        let same = |(known, _): &&mut (&Attributes, Vec<&str>)| {
+            known.path.is_none()
+                && atom.path.is_none()
+                && (&known.group, &known.resource, &known.name) == (&atom.group, &atom.resource, &atom.name)
+        };
+        match rules.iter_mut().find(same) {
+            Some((_, verbs)) if verbs.contains(&atom.verb.as_str()) => {}
+            Some((_, verbs)) => verbs.push(&atom.verb),
+            None => rules.push((atom, vec![&atom.verb])),
+        }
+    }
+    let mut lines: Vec<String> = rules.iter().map(|(atom, verbs)| shown_rule(atom, verbs)).collect();
+    lines.sort();
+    lines.dedup();
+    lines
+}
+
+fn shown_rule(atom: &Attributes, verbs: &[&str]) -> String {
+    let verbs = quoted(verbs.iter().copied());
+    let one = |word: &str| quoted(std::iter::once(word));
+    if let Some(path) = &atom.path {
+        return format!("{{NonResourceURLs:{}, Verbs:{verbs}}}", one(path));
+    }
+    let names =
+        if atom.name.is_empty() { String::new() } else { format!("ResourceNames:{}, ", one(&atom.name)) };
+    let (group, resource) = (one(&atom.group), one(&atom.resource));
+    format!("{{APIGroups:{group}, Resources:{resource}, {names}Verbs:{verbs}}}")
+}
+
+/// `["a" "b"]`
+fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words: Vec<String> = words.map(|word| format!("{word:?}")).collect();
+    format!("[{}]", words.join(" "))
 }
 
 /// A rule as single permissions.

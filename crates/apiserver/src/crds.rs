@@ -1,5 +1,9 @@
 //! The life of a CRD: names accepted, established, emptied, gone.
 
+pub(crate) mod spec;
+
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::fields;
@@ -33,15 +37,12 @@ pub(crate) fn default_names(definition: &mut Value) {
     fill(names, "listKind", || format!("{kind}List"));
 }
 
-/// Accepts the names unless another definition of the group holds them, and establishes.
+/// Accepts those names that no other definition of the group holds, and establishes once all are.
 pub(crate) fn establish(definition: &mut Value, others: &[Value], now: &str) {
-    let names = definition["spec"]["names"].clone();
-    let conflict = others.iter().find_map(|other| name_conflict(definition, other));
+    let (names, conflict) = accepted_names(definition, others);
+    definition["status"]["acceptedNames"] = names;
     let accepted = match conflict {
-        None => {
-            definition["status"]["acceptedNames"] = names;
-            ("True", "NoConflicts", "no conflicts found".to_owned())
-        }
+        None => ("True", "NoConflicts", "no conflicts found".to_owned()),
         Some((reason, message)) => ("False", reason, message),
     };
     set_condition(definition, "NamesAccepted", accepted.0, accepted.1, &accepted.2, now);
@@ -52,6 +53,71 @@ pub(crate) fn establish(definition: &mut Value, others: &[Value], now: &str) {
         set_condition(definition, "Established", "False", "NotAccepted", "not all names are accepted", now);
     }
     remember_storage(definition);
+}
+
+/// The names that a definition may have, and the last conflict of others.
+fn accepted_names(definition: &Value, others: &[Value]) -> (Value, Option<(&'static str, String)>) {
+    let wanted = &definition["spec"]["names"];
+    let own = &definition["status"]["acceptedNames"];
+    let rivals = || {
+        let others = others.iter().filter(|other| {
+            fields::name(other) != fields::name(definition)
+                && other["spec"]["group"] == definition["spec"]["group"]
+        });
+        others.map(|other| &other["status"]["acceptedNames"])
+    };
+    let word = |names: &Value, key: &str| names[key].as_str().unwrap_or_default().to_owned();
+    let held = |keys: [&str; 2], name: &str| {
+        rivals().any(|names| keys.iter().any(|key| !name.is_empty() && names[*key] == name))
+    };
+    let is_word = |name: &str| {
+        let short = |names: &Value| {
+            names["shortNames"].as_array().is_some_and(|list| list.iter().any(|known| known == name))
+        };
+        held(["plural", "singular"], name) || rivals().any(short)
+    };
+    let in_use = |name: &str| format!("\"{name}\" is already in use");
+    let (mut names, mut conflict) = (if own.is_object() { own.clone() } else { json!({}) }, None);
+    for (key, reason) in [
+        ("plural", "PluralConflict"),
+        ("singular", "SingularConflict"),
+        ("shortNames", "ShortNamesConflict"),
+        ("kind", "KindConflict"),
+        ("listKind", "ListKindConflict"),
+    ] {
+        let taken: Vec<String> = match key {
+            "shortNames" => {
+                let known = own[key].as_array().map(Vec::as_slice).unwrap_or_default();
+                let asked = wanted[key].as_array().into_iter().flatten();
+                let fresh = asked.filter(|name| !known.contains(name)).filter_map(Value::as_str);
+                fresh.filter(|name| is_word(name)).map(in_use).collect()
+            }
+            _ => {
+                let name = word(wanted, key);
+                let busy = match key {
+                    "plural" | "singular" => is_word(&name),
+                    _ => held(["kind", "listKind"], &name),
+                };
+                (busy && name != word(own, key)).then(|| in_use(&name)).into_iter().collect()
+            }
+        };
+        match taken.as_slice() {
+            [] => match wanted.get(key) {
+                Some(value) => names[key] = value.clone(),
+                None => fields::remove(&mut names, key),
+            },
+            [one] => conflict = Some((reason, one.clone())),
+            all => conflict = Some((reason, format!("[{}]", all.join(", ")))),
+        }
+    }
+    match wanted.get("categories") {
+        Some(value) => names["categories"] = value.clone(),
+        None => fields::remove(&mut names, "categories"),
+    }
+    if conflict.is_none() {
+        names = wanted.clone();
+    }
+    (names, conflict)
 }
 
 /// Sets a condition; the transition time moves only with the status.
@@ -107,7 +173,8 @@ pub(crate) fn storage_version(definition: &Value) -> Option<String> {
     storage["name"].as_str().map(str::to_owned)
 }
 
-fn remember_storage(definition: &mut Value) {
+/// Adds the storage version to those that objects may be stored in.
+pub(crate) fn remember_storage(definition: &mut Value) {
     let Some(version) = storage_version(definition) else { return };
     let stored = fields::child(definition, "status").entry("storedVersions").or_insert_with(|| json!([]));
     if let Some(list) = stored.as_array_mut()
@@ -117,39 +184,60 @@ fn remember_storage(definition: &mut Value) {
     }
 }
 
-fn name_conflict(definition: &Value, other: &Value) -> Option<(&'static str, String)> {
-    if fields::name(definition) == fields::name(other)
-        || definition["spec"]["group"] != other["spec"]["group"]
-    {
-        return None;
-    }
-    let (wanted, held) = (&definition["spec"]["names"], &other["status"]["acceptedNames"]);
-    let words = |names: &Value| -> Vec<String> {
-        let mut out: Vec<String> =
-            ["plural", "singular"].iter().filter_map(|key| names[key].as_str()).map(str::to_owned).collect();
-        let short = names["shortNames"].as_array().into_iter().flatten();
-        out.extend(short.filter_map(Value::as_str).map(str::to_owned));
-        out
+/// What is wrong with the list of versions that objects may be stored in.
+pub(crate) fn stored_versions(definition: &Value) -> Vec<Cause> {
+    let versions = fields::get(definition, &["spec", "versions"]).and_then(Value::as_array);
+    let stated = |name: &Value| versions.into_iter().flatten().any(|version| &version["name"] == name);
+    let stored = fields::get(definition, &["status", "storedVersions"]).and_then(Value::as_array);
+    let gone = stored.into_iter().flatten().enumerate().filter(|(_, name)| !stated(name));
+    gone.map(|(at, name)| {
+        let text = name.as_str().unwrap_or_default();
+        let why = format!(
+            "missing from spec.versions; {text} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {text} and removes {text} from status.storedVersions"
+        );
+        Cause::invalid(format!("status.storedVersions[{at}]"), name, &why)
+    })
+    .collect()
+}
+
+/// What a definition is told that asks for what is not known; only of what is new in it.
+pub(crate) fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
+    let told = |definition: &Value| {
+        let (mut formats, mut sets) = (BTreeSet::new(), BTreeSet::new());
+        for version in definition["spec"]["versions"].as_array().into_iter().flatten() {
+            odd(&version["schema"]["openAPIV3Schema"], &mut formats, &mut sets);
+        }
+        formats.into_iter().chain(sets).collect::<Vec<String>>()
     };
-    let held_words = words(held);
-    let taken = |name: &str| held_words.iter().any(|word| word == name);
-    let text = |key: &str| wanted[key].as_str().unwrap_or_default().to_owned();
-    if taken(&text("plural")) {
-        return Some(("PluralConflict", format!("\"{}\" is already in use", text("plural"))));
+    let known = old.map(told).unwrap_or_default();
+    told(new).into_iter().filter(|text| !known.contains(text)).collect()
+}
+
+/// Formats that nothing checks, and sets of what is no scalar, of a schema and all below it.
+fn odd(schema: &Value, formats: &mut BTreeSet<String>, sets: &mut BTreeSet<String>) {
+    let Some(fields) = schema.as_object() else { return };
+    let (kind, format) = (fields::text(schema, &["type"]), fields::text(schema, &["format"]));
+    if !format.is_empty() && !crate::validate::knows_format(kind, format) {
+        formats.insert(format!("unrecognized format \"{format}\""));
     }
-    if taken(&text("singular")) {
-        return Some(("SingularConflict", format!("\"{}\" is already in use", text("singular"))));
+    let items = fields::text(schema, &["items", "type"]);
+    if schema["x-kubernetes-list-type"] == "set" && matches!(items, "object" | "array") {
+        sets.insert(format!(
+            "x-kubernetes-list-type: set for items of type \"{items}\" is not supported by server-side apply or CEL validation rules"
+        ));
     }
-    let short = wanted["shortNames"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    if let Some(name) = short.into_iter().find(|name| taken(name)) {
-        return Some(("ShortNamesConflict", format!("\"{name}\" is already in use")));
-    }
-    for (key, reason) in [("kind", "KindConflict"), ("listKind", "ListKindConflict")] {
-        if held["kind"] == wanted[key] || held["listKind"] == wanted[key] {
-            return Some((reason, format!("\"{}\" is already in use", text(key))));
+    for (key, value) in fields {
+        match (key.as_str(), value) {
+            ("properties" | "patternProperties" | "definitions", Value::Object(named)) => {
+                named.values().for_each(|schema| odd(schema, formats, sets));
+            }
+            ("items" | "additionalProperties" | "not", schema) => odd(schema, formats, sets),
+            ("allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => {
+                schemas.iter().for_each(|schema| odd(schema, formats, sets));
+            }
+            _ => {}
         }
     }
-    None
 }
 
 fn fill(names: &mut Map<String, Value>, key: &str, value: impl FnOnce() -> String) {

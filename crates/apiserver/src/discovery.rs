@@ -38,7 +38,7 @@ pub(crate) fn serve(app: &Arc<App>, request: &Request, parts: &[String]) -> Resu
 
 fn method(request: &Request) -> Result<(), Status> {
     match request.method {
-        http::Method::GET | http::Method::HEAD => Ok(()),
+        http::Method::GET => Ok(()),
         _ => Err(Status::method_not_allowed()),
     }
 }
@@ -199,6 +199,18 @@ pub(crate) fn version() -> Answer {
             "goVersion": "", "compiler": "", "platform": concat!("linux/", "amd64"),
         }),
     )
+}
+
+/// How clients may check the tokens of service accounts: only by asking the server, which alone has the key.
+pub(crate) fn openid(request: &Request) -> Value {
+    let host = request.header(&http::header::HOST);
+    json!({
+        "issuer": crate::auth::token::ISSUER,
+        "jwks_uri": format!("https://{host}/openid/v1/jwks"),
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["HS256"],
+    })
 }
 
 /// Paths that are no resources.

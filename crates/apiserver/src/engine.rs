@@ -45,6 +45,9 @@ pub fn patched(kind: Patch, object: &Value, patch: &Value) -> Result<Value, Stri
 pub fn applied(live: Option<&Value>, configuration: &Value, manager: &str) -> Result<Value, String> {
     let shape = type_of(configuration).map_or(Shape::Deduced, Shape::Struct);
     let api_version = fields::text(configuration, &["apiVersion"]);
+    if api_version.is_empty() {
+        return Err("the configuration has no apiVersion".to_owned());
+    }
     let writer = Writer { manager, api_version, subresource: "", now: NOW, has_status: false };
     managed_fields::apply(&shape, live, configuration, &Force::Never, &writer)
         .map_err(|error| error.to_string())

@@ -5,6 +5,7 @@
 
 pub(crate) mod kin;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,21 +41,16 @@ pub(crate) async fn run(app: Arc<App>) {
 async fn follow(app: Arc<App>) {
     let mut latest = app.store.subscribe();
     let mut stopping = app.stopping.subscribe();
-    let mut collector = Collector::default();
-    let mut at = collector.begin(&app);
+    let mut place = None;
     loop {
-        match app.store.all_changes(at) {
-            Some((reached, changes)) => {
-                for change in &changes {
-                    collector.take(&app, change);
-                }
-                at = reached;
-            }
-            None => {
-                collector = Collector::default();
-                at = collector.begin(&app);
-            }
-        }
+        let worker = Arc::clone(&app);
+        // It may have thousands of objects to look at; requests must not wait for it.
+        let round = tokio::task::spawn_blocking(move || Collector::round(&worker, place)).await;
+        place = match round {
+            Ok(place) => Some(place),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => return,
+        };
         tokio::select! {
             changed = latest.changed() => if changed.is_err() { return },
             () = crate::server::stopped(&mut stopping) => return,
@@ -68,9 +64,53 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct Collector {
     kin: Kin,
+    /// Namespaces and definitions that are on their way out, by the resource they are stored under and name.
+    leaving: HashSet<(Arc<str>, String)>,
+    /// Those of them to be looked at once the changes at hand are through.
+    touched: HashSet<(Arc<str>, String)>,
 }
 
 impl Collector {
+    /// Takes in all changes since the last round; returns itself and the revision that it reached.
+    fn round(app: &Arc<App>, place: Option<(Self, u64)>) -> (Self, u64) {
+        let known = place.and_then(|(collector, at)| Some((collector, app.store.all_changes(at)?)));
+        let (mut collector, at) = match known {
+            Some((mut collector, (reached, changes))) => {
+                for change in &changes {
+                    if *app.stopping.borrow() {
+                        break;
+                    }
+                    collector.take(app, change);
+                }
+                (collector, reached)
+            }
+            None => {
+                let mut collector = Self::default();
+                let at = collector.begin(app);
+                (collector, at)
+            }
+        };
+        for (resource, name) in std::mem::take(&mut collector.touched) {
+            match &*resource {
+                "namespaces" => app.empty_namespace(&name),
+                _ => app.empty_definition(&name),
+            }
+        }
+        (collector, at)
+    }
+
+    /// Notes that something in a namespace or of a kind was written or went, where that is to be emptied.
+    fn touch(&mut self, key: &Key) {
+        for place in [
+            (Arc::from("namespaces"), key.namespace.clone()),
+            (Arc::from(crate::crds::KEY), key.resource.to_string()),
+        ] {
+            if self.leaving.contains(&place) {
+                self.touched.insert(place);
+            }
+        }
+    }
+
     fn begin(&mut self, app: &Arc<App>) -> u64 {
         let (revision, objects) = app.store.everything();
         for (key, stored) in &objects {
@@ -98,10 +138,16 @@ impl Collector {
     /// Something was written (or found at the start).
     fn look_at(&mut self, app: &Arc<App>, key: &Key, stored: &Stored) {
         let object = stored.object();
+        if !self.leaving.is_empty() {
+            self.touch(key);
+        }
         if fields::is_deleting(&object) {
             match &*key.resource {
-                "namespaces" => app.empty_namespace(&key.name),
-                crate::crds::KEY => app.empty_definition(&key.name),
+                "namespaces" | crate::crds::KEY => {
+                    let place = (Arc::clone(&key.resource), key.name.clone());
+                    self.leaving.insert(place.clone());
+                    self.touched.insert(place);
+                }
                 // Nothing runs here that could use it.
                 "persistentvolumeclaims" => app.drop_finalizer(key, crate::admit::PROTECTED_CLAIM),
                 "persistentvolumes" => app.drop_finalizer(key, crate::admit::PROTECTED_VOLUME),
@@ -136,19 +182,12 @@ impl Collector {
                 workloads::settle(app, &mut self.kin, &key, &owner_object);
             }
         }
-        if !change.key.namespace.is_empty() {
-            app.empty_namespace(&change.key.namespace);
+        self.leaving.remove(&(Arc::clone(&change.key.resource), change.key.name.clone()));
+        if !self.leaving.is_empty() {
+            self.touch(&change.key);
         }
         if &*change.key.resource == "serviceaccounts" && change.key.name == "default" {
             app.restore_account(&change.key.namespace);
-        }
-        if let Some(custom) = app
-            .kinds
-            .current()
-            .stored_under(&change.key.resource)
-            .and_then(|kind| kind.custom.as_ref().map(|custom| custom.definition.clone()))
-        {
-            app.empty_definition(&custom);
         }
     }
 
@@ -252,7 +291,11 @@ impl App {
             if policy == "Foreground" && !was_deleting && !finalizers.iter().any(|name| name == FOREGROUND) {
                 finalizers.push(FOREGROUND.into());
             }
-            if finalizers.is_empty() {
+            let defines = &*key.resource == crate::crds::KEY;
+            if defines && !was_deleting && !finalizers.iter().any(|name| name == crate::crds::CLEANUP) {
+                finalizers.push(crate::crds::CLEANUP.into());
+            }
+            if finalizers.is_empty() && &*key.resource != "namespaces" {
                 if self.store.delete(key, stored.revision).is_ok() {
                     return;
                 }
@@ -262,7 +305,11 @@ impl App {
                 let kind = self.kinds.current().stored_under(&key.resource).cloned();
                 fields::set_finalizers(&mut object, finalizers);
                 mark_deleted(&mut object, kind.is_some_and(|kind| kind.has_generation()));
+                crate::namespaces::terminating(&key.resource, &mut object);
                 if self.store.put(key, &object, Expect::Revision(stored.revision)).is_ok() {
+                    if defines {
+                        self.establish(&key.name);
+                    }
                     return;
                 }
             }
@@ -292,7 +339,7 @@ impl App {
             };
             if written {
                 if &*key.resource == crate::crds::KEY {
-                    self.refresh_kinds();
+                    self.definitions_changed();
                 }
                 return;
             }

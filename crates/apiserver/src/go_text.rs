@@ -1,4 +1,4 @@
-//! A JSON value as Go prints a map: `map[a:1 b:[x y]]`.
+//! Values and texts as Go prints them: `map[a:1 b:[x y]]`, `"a\nb"`.
 
 use serde_json::Value;
 
@@ -19,9 +19,50 @@ pub(crate) fn of(value: &Value) -> String {
     }
 }
 
+/// True for letters, marks, digits, signs and the plain blank.
+pub(crate) fn is_printable(letter: char) -> bool {
+    letter == ' ' || !(letter.is_whitespace() || letter.is_control() || is_invisible(letter))
+}
+
+/// Characters of no width, for writing direction, and of private use.
+fn is_invisible(letter: char) -> bool {
+    matches!(u32::from(letter),
+        0xAD | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x180E | 0x200B..=0x200F | 0x202A..=0x202E
+        | 0x2060..=0x206F | 0xE000..=0xF8FF | 0xFEFF | 0xFFF0..=0xFFFB | 0xFFFE | 0xFFFF | 0xE0000..=0x10FFFF)
+}
+
+/// A text in quotes, what cannot be printed escaped.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{b}' => out.push_str("\\v"),
+            letter if is_printable(letter) => out.push(letter),
+            letter if u32::from(letter) < 0x80 => out.push_str(&format!("\\x{:02x}", u32::from(letter))),
+            letter if u32::from(letter) < 0x10000 => out.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter => out.push_str(&format!("\\U{:08x}", u32::from(letter))),
+        }
+    }
+    out.push('"');
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    #[test]
+    fn texts_show_what_cannot_be_seen() {
+        assert_eq!(super::quoted("a\n\u{200b}\u{1}é\""), r#""a\n\u200b\x01é\"""#);
+    }
 
     #[test]
     fn maps_are_sorted_and_texts_are_bare() {

@@ -99,6 +99,11 @@ pub(crate) fn decoded(text: &str) -> String {
     decode(text, Plus::Space)
 }
 
+/// A part of a path without its escapes.
+pub(crate) fn decoded_path(text: &str) -> String {
+    decode(text, Plus::Plus)
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Plus {
     Space,
@@ -190,8 +195,10 @@ pub(crate) enum Form {
     Object,
     /// A `meta.k8s.io/v1` or `v1beta1` Table.
     Table(&'static str),
-    /// Metadata alone, of one object or a list.
+    /// Metadata alone, of one object or (once it is known that it fits) a list.
     Partial,
+    /// Metadata alone, of a list.
+    PartialList,
     /// Aggregated discovery of this version.
     Discovery(&'static str),
 }
@@ -242,9 +249,8 @@ fn accepted(range: &str) -> Option<(Form, Encoding)> {
         ("", ..) => Form::Object,
         ("Table", "meta.k8s.io", "v1") => Form::Table("meta.k8s.io/v1"),
         ("Table", "meta.k8s.io", "v1beta1") => Form::Table("meta.k8s.io/v1beta1"),
-        ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1" | "v1beta1") => {
-            Form::Partial
-        }
+        ("PartialObjectMetadata", "meta.k8s.io", "v1" | "v1beta1") => Form::Partial,
+        ("PartialObjectMetadataList", "meta.k8s.io", "v1" | "v1beta1") => Form::PartialList,
         ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => Form::Discovery("v2"),
         ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1") => Form::Discovery("v2beta1"),
         _ => return None,

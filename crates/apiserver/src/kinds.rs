@@ -68,8 +68,6 @@ pub(crate) struct Custom {
     pub scale: Option<Value>,
     pub selectable: Vec<String>,
     pub schema: Value,
-    /// The name of the definition.
-    pub definition: String,
 }
 
 /// A group with its versions, preferred first.
@@ -283,7 +281,6 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
                 })
                 .unwrap_or_default(),
             schema,
-            definition: fields::name(definition).into(),
         }),
         group,
         plural,

@@ -159,7 +159,7 @@ fn held_since(shape: &Shape<'_>, before: &Value, live: &Value) -> Tree {
 /// `new` may carry `managedFields` of its own: an empty list clears all, absent or unreadable ones keep the live ones.
 pub(crate) fn update(shape: &Shape<'_>, live: Option<&Value>, new: Value, writer: &Writer<'_>) -> Value {
     let empty = Value::Object(serde_json::Map::new());
-    let mut managers = Managers::after(live.unwrap_or(&empty), &new);
+    let mut managers = Managers::after(live.unwrap_or(&empty), &new, writer);
     let mut object = entries::without_managed_fields(&new);
     let bare_live = live.map_or_else(|| empty.clone(), entries::without_managed_fields);
     let mut difference = compare::compare(shape, &bare_live, &object);

@@ -10,12 +10,17 @@ use crate::fields;
 use crate::request::Call;
 use crate::server::App;
 use crate::status_error::{Cause, Status};
-use crate::storage::{Expect, Key};
+use crate::storage::{Expect, Key, Refused};
 
 /// What a new namespace gets.
 pub(crate) fn prepare(namespace: &mut Value) {
     label(namespace);
-    namespace["spec"] = json!({"finalizers": ["kubernetes"]});
+    let stated = fields::get(namespace, &["spec", "finalizers"]).and_then(Value::as_array);
+    let mut finalizers = stated.cloned().unwrap_or_default();
+    if !finalizers.iter().any(|name| name == "kubernetes") {
+        finalizers.push("kubernetes".into());
+    }
+    namespace["spec"] = json!({"finalizers": finalizers});
     namespace["status"] = json!({"phase": "Active"});
 }
 
@@ -103,21 +108,28 @@ impl App {
         if !fields::is_deleting(&stored.object()) {
             return;
         }
-        for resource in self.store.resources_in(name) {
-            for stored in self.store.list(&resource, Some(name)).items {
-                let object = stored.object();
-                self.delete_stored(&Key::new(&resource, name, fields::name(&object)), &stored, "Background");
+        // Somebody who looked before the namespace was marked may put one more object into it.
+        for _ in 0..ROUNDS {
+            for resource in self.store.resources_in(name) {
+                for stored in self.store.list(&resource, Some(name)).items {
+                    let object = stored.object();
+                    let key = Key::new(&resource, name, fields::name(&object));
+                    self.delete_stored(&key, &stored, "Background");
+                }
             }
-        }
-        if self.store.resources_in(name).is_empty() {
-            self.finish_namespace(&key);
-        } else {
-            self.report_rest(&key, name);
+            if !self.store.resources_in(name).is_empty() {
+                self.report_rest(&key, name);
+                return;
+            }
+            if self.finish_namespace(&key) {
+                return;
+            }
         }
     }
 
-    fn finish_namespace(&self, key: &Key) {
-        let Some(stored) = self.store.get(key) else { return };
+    /// Lets an empty namespace go as far as nothing else holds it; false when another write came between.
+    fn finish_namespace(&self, key: &Key) -> bool {
+        let Some(stored) = self.store.get(key) else { return true };
         let mut namespace = stored.object();
         let finalizers =
             fields::child(&mut namespace, "spec").entry("finalizers").or_insert_with(|| json!([]));
@@ -125,13 +137,15 @@ impl App {
             list.retain(|name| name != "kubernetes");
         }
         let others = namespace["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
-        if others || !fields::finalizers(&namespace).is_empty() {
-            if namespace != stored.object() {
-                let _ = self.store.put(key, &namespace, Expect::Revision(stored.revision));
-            }
-            return;
-        }
-        let _ = self.store.delete_namespace(key, stored.revision);
+        let held = others || !fields::finalizers(&namespace).is_empty();
+        let written = if !held {
+            self.store.delete_namespace(key, stored.revision).err()
+        } else if namespace != stored.object() {
+            self.store.put(key, &namespace, Expect::Revision(stored.revision)).err()
+        } else {
+            None
+        };
+        !matches!(written, Some(Refused::Changed))
     }
 
     fn report_rest(&self, key: &Key, name: &str) {
@@ -191,6 +205,8 @@ impl App {
     }
 }
 
+/// How often an emptied namespace is emptied again when something was put into it meanwhile.
+const ROUNDS: usize = 5;
 /// Namespaces that cannot be deleted.
 pub(crate) const PROTECTED: [&str; 3] = ["default", "kube-system", "kube-public"];
 /// Namespaces that are there from the start.

@@ -147,24 +147,51 @@ pub(crate) fn decode(call: &Call<'_>, options: &Options) -> Result<Decoded, Stat
         let strict = options.validation == Validation::Strict;
         complaints.splice(0..0, if strict { vec![why] } else { yaml_warnings(&why) });
     }
-    let warnings = judge(call, complaints, options)?;
+    let warnings = judge((&resource.kind, &resource.version), complaints, options)?;
     Ok(Decoded { object, warnings })
 }
 
-/// Reads a body of another kind than the path's: Scale, TokenRequest.
-pub(crate) fn decode_plain(call: &Call<'_>) -> Result<Value, Status> {
-    read(call).map(|(object, _)| object)
+/// Reads a body of another built-in kind than the path's: Scale, TokenRequest.
+pub(crate) fn decode_other(
+    call: &Call<'_>,
+    kind: &GroupVersionKind,
+    options: &Options,
+) -> Result<Decoded, Status> {
+    let (mut object, doubled) = read(call)?;
+    check_other_kind(&mut object, kind)?;
+    let complaints = Shape::Builtin(kind.clone()).prune(&mut object, &doubled).map_err(|why| {
+        let (kind, version) = (&kind.kind, &kind.version);
+        Status::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
+    })?;
+    let warnings = judge((&kind.kind, &kind.version), complaints, options)?;
+    Ok(Decoded { object, warnings })
 }
 
-/// Reads DeleteOptions.
-pub(crate) fn decode_options(call: &Call<'_>) -> Result<Value, Status> {
-    let body = &call.request.body;
-    match call.request.content_type().as_str() {
-        PROTOBUF => protobuf::decode(body).map_err(|error| Status::bad_request(error.to_string())),
-        YAML => yaml(body),
-        _ => serde_json::from_slice(body)
-            .map_err(|error| Status::bad_request(format!("the body of the request cannot be read: {error}"))),
+/// The kind of a body that states one; the others get it.
+fn check_other_kind(object: &mut Value, kind: &GroupVersionKind) -> Result<(), Status> {
+    let wanted = crate::kinds::api_version(&kind.group, &kind.version);
+    for (key, wanted) in [("apiVersion", wanted.as_str()), ("kind", kind.kind.as_str())] {
+        let stated = fields::text(object, &[key]);
+        if !stated.is_empty() && stated != wanted {
+            let kind = &kind.kind;
+            return Err(Status::bad_request(format!("the body is not a {kind}: {key} is `{stated}`")));
+        }
+        object[key] = wanted.into();
     }
+    Ok(())
+}
+
+/// Reads DeleteOptions; they may be of any group.
+pub(crate) fn decode_options(call: &Call<'_>) -> Result<Value, Status> {
+    let (mut options, _) = read(call)?;
+    let kind = fields::text(&options, &["kind"]);
+    if !kind.is_empty() && kind != "DeleteOptions" {
+        return Err(Status::bad_request("decoded object cannot be converted to DeleteOptions"));
+    }
+    if let Some(kind) = schema::builtin().named("meta.DeleteOptions") {
+        typed::check(kind, &mut options, &HashSet::new()).map_err(Status::bad_request)?;
+    }
+    Ok(options)
 }
 
 fn read(call: &Call<'_>) -> Result<(Value, HashSet<String>), Status> {
@@ -259,17 +286,19 @@ fn check_kind(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
 }
 
 /// What unknown and duplicate fields lead to.
-fn judge(call: &Call<'_>, complaints: Vec<String>, options: &Options) -> Result<Vec<String>, Status> {
+fn judge(
+    (kind, version): (&str, &str),
+    complaints: Vec<String>,
+    options: &Options,
+) -> Result<Vec<String>, Status> {
     match options.validation {
         Validation::Ignore => Ok(Vec::new()),
         Validation::Warn => Ok(complaints),
         Validation::Strict if complaints.is_empty() => Ok(Vec::new()),
         Validation::Strict => {
-            let resource = &call.resource;
             let list = complaints.join(", ");
             Err(Status::bad_request(format!(
-                "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {list}",
-                resource.kind, resource.version, resource.kind
+                "{kind} in version \"{version}\" cannot be handled as a {kind}: strict decoding error: {list}",
             )))
         }
     }
@@ -286,6 +315,11 @@ pub(crate) fn decode_patch(call: &Call<'_>, kind: Kind) -> Result<Patch, Status>
     if !fits {
         let wanted = if kind == Kind::Json { "a list of operations" } else { "an object" };
         return Err(Status::bad_request(format!("error decoding patch: it must be {wanted}")));
+    }
+    if let Some(count) = value.as_array().map(Vec::len).filter(|count| *count > MOST_OPERATIONS) {
+        return Err(Status::too_large(&format!(
+            "Request entity too large: The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {count}"
+        )));
     }
     let doubled = if kind == Kind::Json { HashSet::new() } else { doubled::find(&call.request.body) };
     Ok(Patch { kind, value, doubled })
@@ -369,7 +403,7 @@ pub(crate) fn check_same_kind(call: &Call<'_>, new: &Value) -> Result<(), Status
 
 /// Unknown fields that a patch brought in.
 pub(crate) fn check_fields(
-    call: &Call<'_>,
+    shape: &Shape,
     new: &mut Value,
     patch: &Patch,
     options: &Options,
@@ -387,7 +421,10 @@ pub(crate) fn check_fields(
     let mut complaints: Vec<String> =
         patch.doubled.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
     complaints.sort();
-    complaints.extend(call.resource.shape.prune(new, &HashSet::new()).map_err(|why| invalid(&why))?);
+    if patch.kind == Kind::Json {
+        complaints.extend(unknown_keys(&patch.value));
+    }
+    complaints.extend(shape.prune(new, &HashSet::new()).map_err(|why| invalid(&why))?);
     match options.validation {
         Validation::Ignore => Ok(Vec::new()),
         Validation::Strict if !complaints.is_empty() => {
@@ -395,6 +432,17 @@ pub(crate) fn check_fields(
         }
         _ => Ok(complaints),
     }
+}
+
+/// Keys that an operation of a JSON patch does not have.
+fn unknown_keys(operations: &Value) -> Vec<String> {
+    let operations = operations.as_array().into_iter().flatten().enumerate();
+    let keys = operations.flat_map(|(at, operation)| {
+        operation.as_object().into_iter().flatten().map(move |(key, _)| (at, key))
+    });
+    keys.filter(|(_, key)| !["op", "path", "from", "value"].contains(&key.as_str()))
+        .map(|(at, key)| format!("json patch unknown field \"[{at}].{key}\""))
+        .collect()
 }
 
 /// The object after an apply, in the version of the request, with its owners; `stated` is the configuration as sent.
@@ -535,6 +583,7 @@ pub(crate) fn track(
 }
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+const MOST_OPERATIONS: usize = 10_000;
 const JSON: &str = "application/json";
 const YAML: &str = "application/yaml";
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";

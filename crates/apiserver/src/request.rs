@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::auth::{self, Attributes};
 use crate::fields;
+use crate::go_text;
 use crate::http::{Answer, Content, Encoding, Form, Request, ResourcePath};
 use crate::kinds::Resource;
 use crate::server::App;
@@ -127,6 +128,7 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
         return if group.custom { Ok(Answer::no_page()) } else { Err(Status::no_resource()) };
     }
     let (form, encoding) = crate::http::negotiate(&request.headers)?;
+    let form = fitting(form, request, path.name.is_some())?;
     let call = Call {
         app,
         request,
@@ -140,6 +142,30 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
     let mut answer = call.dispatch(path.namespace.is_some()).await.unwrap_or_else(Answer::from);
     answer.warnings.splice(0..0, call.resource.deprecation.clone());
     Ok(answer)
+}
+
+/// The form of an answer to a request, where it can be given.
+fn fitting(form: Form, request: &Request, named: bool) -> Result<Form, Status> {
+    let reads = request.method == http::Method::GET;
+    let lists = !named && !request.query.flag("watch");
+    let misfit = |wanted: &str, found: &str| {
+        let why = format!("you requested {wanted}, but the requested object is {found}");
+        Err(Status::plain(406, "NotAcceptable", why))
+    };
+    match form {
+        Form::Partial if reads && lists => misfit("PartialObjectMetadata", "a list"),
+        Form::PartialList if reads && named => misfit("PartialObjectMetadataList", "not a list"),
+        Form::PartialList => Ok(Form::Partial),
+        Form::Table(_)
+            if !["", "None", "Metadata", "Object"].contains(&request.query.text("includeObject")) =>
+        {
+            let stated = request.query.text("includeObject");
+            Err(Status::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: \"{stated}\": must be 'Metadata', 'Object', 'None', or empty"
+            )))
+        }
+        form => Ok(form),
+    }
 }
 
 impl Call<'_> {
@@ -157,6 +183,9 @@ impl Call<'_> {
     }
 
     async fn dispatch(&self, in_namespace: bool) -> Result<Answer, Status> {
+        if self.request.method == http::Method::HEAD {
+            return Err(Status::method_not_allowed());
+        }
         let verb = verb(self.request, &self.name);
         if !self.subresource.is_empty() {
             return self.dispatch_subresource(verb).await;
@@ -185,7 +214,7 @@ impl Call<'_> {
             "update" => update::from_request(self),
             "patch" => patch::from_request(self),
             "delete" => delete::one(self),
-            "deletecollection" => delete::collection(self),
+            "deletecollection" => delete::collection(self).await,
             _ => Err(Status::method_not_allowed()),
         }
     }
@@ -287,7 +316,7 @@ impl Call<'_> {
     pub(crate) fn answer(&self, code: u16, object: Value) -> Answer {
         let shown = match self.form {
             Form::Object | Form::Discovery(_) => object,
-            Form::Partial => partial(&object),
+            Form::Partial | Form::PartialList => partial(&object),
             Form::Table(version) => {
                 let policy = self.request.query.text("includeObject").to_owned();
                 table::of_one(&self.resource, version, &object, &policy)
@@ -365,23 +394,16 @@ fn check_manager(manager: &str, causes: &mut Vec<Cause>) {
             field: "fieldManager".into(),
         });
     }
-    if let Some((at, letter)) = manager.char_indices().find(|(_, letter)| letter.is_control()) {
-        let shown: String =
-            manager
-                .chars()
-                .map(|letter| {
-                    if letter.is_control() { format!("\\x{:02x}", letter as u32) } else { letter.to_string() }
-                })
-                .collect();
-        causes.push(Cause {
-            reason: "FieldValueInvalid",
-            message: format!(
-                "Invalid value: \"{shown}\": invalid character U+{:04X} (at position {at})",
-                letter as u32
-            ),
-            field: "fieldManager".into(),
-        });
-    }
+    let odd = manager.char_indices().filter(|(_, letter)| !go_text::is_printable(*letter));
+    causes.extend(odd.map(|(at, letter)| Cause {
+        reason: "FieldValueInvalid",
+        message: format!(
+            "Invalid value: {}: invalid character U+{:04X} (at position {at})",
+            go_text::quoted(manager),
+            letter as u32
+        ),
+        field: "fieldManager".into(),
+    }));
 }
 
 const MODIFIED: &str =

@@ -1,5 +1,8 @@
 //! Kinds that are asked, not stored: access reviews, token reviews, token requests.
 
+use std::sync::Arc;
+
+use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
 
 use crate::auth::{self, Attributes, User, token};
@@ -10,6 +13,7 @@ use crate::kinds::Resource;
 use crate::objects;
 use crate::request::Call;
 use crate::status_error::{Cause, Status};
+use crate::storage::Key;
 
 /// Kinds that have no store behind them.
 pub(crate) fn is_review(resource: &Resource) -> bool {
@@ -161,7 +165,18 @@ const LONGEST: i64 = 1 << 32;
 
 /// A token for a service account.
 pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
-    let mut request = objects::decode_plain(call)?;
+    let options = call.options("CreateOptions")?;
+    let kind = GroupVersionKind::new("authentication.k8s.io", "v1", "TokenRequest");
+    let decoded = objects::decode_other(call, &kind, &options)?;
+    let mut request = decoded.object;
+    let name = fields::name(&request);
+    if !name.is_empty() && name != call.name {
+        let url = &call.name;
+        return Err(Status::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({url})"
+        )));
+    }
+    crate::request::create::check_namespace(call, &mut request)?;
     let account = call.existing()?.object();
     let seconds =
         fields::get(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64).unwrap_or(3600);
@@ -178,6 +193,7 @@ pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
     if audiences.is_empty() {
         audiences.push(token::ISSUER.into());
     }
+    let bound = bound(call, &request["spec"]["boundObjectRef"])?;
     let issued = clock::unix();
     let claims = token::Claims {
         namespace: call.namespace.clone(),
@@ -187,19 +203,56 @@ pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
         audiences: audiences.clone(),
         issued,
         expires: issued + seconds,
+        bound,
     };
     let expires = jiff::Timestamp::from_second(claims.expires)
         .unwrap_or_default()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string();
-    let bound = request["spec"]["boundObjectRef"].take();
+    let reference = request["spec"]["boundObjectRef"].take();
     Ok(Answer::json(
         201,
         json!({
             "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
             "metadata": {"name": call.name, "namespace": call.namespace, "uid": claims.uid, "creationTimestamp": clock::now()},
-            "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": bound},
+            "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": reference},
             "status": {"token": call.app.auth.issue(&claims), "expirationTimestamp": expires},
         }),
-    ))
+    )
+    .warned(decoded.warnings))
+}
+
+/// The object that a token is asked to be bound to.
+fn bound(call: &Call<'_>, reference: &Value) -> Result<Option<token::Bound>, Status> {
+    if reference.is_null() {
+        return Ok(None);
+    }
+    let (api_version, kind) = (text(reference, &["apiVersion"]), text(reference, &["kind"]));
+    let word = kind.to_lowercase();
+    let known = api_version == "v1" && token::BINDABLE.contains(&word.as_str());
+    if !known || !kind.starts_with(|letter: char| letter.is_ascii_uppercase()) {
+        let (group, version) = crate::kinds::split_api_version(api_version);
+        return Err(Status::bad_request(format!(
+            "cannot bind token to object of type {group}/{version}, Kind={kind}"
+        )));
+    }
+    let bound = token::Bound { kind: word, name: text(reference, &["name"]).into(), uid: String::new() };
+    let namespace = if bound.kind == "node" { "" } else { call.namespace.as_str() };
+    let key = Key::new(&Arc::from(bound.resource()), namespace, &bound.name);
+    let absent = || Status::not_found("", &bound.resource(), &bound.name);
+    let object = call.app.store.get(&key).ok_or_else(absent)?.object();
+    let name = &call.name;
+    if bound.kind == "pod" && text(&object, &["spec", "serviceAccountName"]) != name {
+        return Err(Status::bad_request(format!(
+            "cannot bind token for serviceaccount \"{name}\" to pod running with different serviceaccount name."
+        )));
+    }
+    let (stated, uid) = (text(reference, &["uid"]), fields::uid(&object).to_owned());
+    if !stated.is_empty() && stated != uid {
+        let why = format!(
+            "the UID in the bound object reference ({stated}) does not match the UID in record. The object might have been deleted and then recreated"
+        );
+        return Err(Status::conflict("", kind, &bound.name, &why));
+    }
+    Ok(Some(token::Bound { uid, ..bound }))
 }

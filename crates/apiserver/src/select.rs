@@ -274,11 +274,12 @@ impl<'a> Parser<'a> {
         if self.peek() == "!" {
             self.next();
             let key = self.identifier()?;
-            return Ok(Requirement { key, test: Test::Absent });
+            let requirement = Requirement { key, test: Test::Absent };
+            return requirement.fault().map_or(Ok(requirement), Err);
         }
         let key = self.identifier()?;
         let test = match self.peek() {
-            "" | "," => return Ok(Requirement { key, test: Test::Exists }),
+            "" | "," => Test::Exists,
             "=" | "==" => {
                 self.next();
                 Test::In(vec![self.value()?])
@@ -333,21 +334,75 @@ impl<'a> Parser<'a> {
         if open != "(" {
             return Err(format!("found '{open}' expected: '('"));
         }
+        match self.peek() {
+            ")" => {
+                self.next();
+                Ok(vec![String::new()])
+            }
+            token if token != "," && (token.is_empty() || is_operator(token)) => {
+                Err(format!("found '{token}', expected: ',', ')' or identifier"))
+            }
+            _ => self.listed_values(),
+        }
+    }
+
+    /// What stands between the brackets, and the closing one.
+    fn listed_values(&mut self) -> Result<Vec<String>, String> {
         let mut out = Vec::new();
         loop {
             match self.next() {
-                ")" => break,
-                "," if matches!(self.peek(), ")" | ",") => out.push(String::new()),
-                "," => {}
-                "" => return Err("found '', expected: ',' or ')'".into()),
+                "," => {
+                    if out.is_empty() {
+                        out.push(String::new());
+                    }
+                    match self.peek() {
+                        ")" => out.push(String::new()),
+                        "," => {
+                            self.next();
+                            out.push(String::new());
+                            continue;
+                        }
+                        _ => continue,
+                    }
+                }
+                token if token.is_empty() || is_operator(token) => {
+                    return Err(format!("found '{token}', expected: ',', or identifier"));
+                }
                 token => out.push(token.into()),
             }
+            match self.peek() {
+                "," => {}
+                ")" => {
+                    self.next();
+                    return Ok(out);
+                }
+                other => return Err(format!("found '{other}', expected: ',' or ')'")),
+            }
         }
-        if out.is_empty() {
-            out.push(String::new());
-        }
-        Ok(out)
     }
+}
+
+/// Whether a selector in the form of an object chooses an object; an empty one chooses all.
+pub(crate) fn chooses(selector: &Value, object: &Value) -> bool {
+    let labels = &object["metadata"]["labels"];
+    let label = |key: &str| labels.get(key).and_then(Value::as_str);
+    let equal = selector["matchLabels"].as_object().into_iter().flatten();
+    let mut expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    equal.into_iter().all(|(key, value)| label(key) == value.as_str())
+        && expressions.all(|expression| {
+            let found = label(fields::text(expression, &["key"]));
+            let listed = || {
+                let mut values = expression["values"].as_array().into_iter().flatten();
+                values.any(|value| value.as_str() == found)
+            };
+            match fields::text(expression, &["operator"]) {
+                "In" => found.is_some() && listed(),
+                "NotIn" => found.is_none() || !listed(),
+                "Exists" => found.is_some(),
+                "DoesNotExist" => found.is_none(),
+                _ => false,
+            }
+        })
 }
 
 fn is_operator(token: &str) -> bool {

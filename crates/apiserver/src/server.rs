@@ -10,8 +10,10 @@
 //! # Ok(()) }
 //! ```
 
+mod health;
 mod identity;
 mod listen;
+pub(crate) mod metrics;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -148,6 +150,7 @@ pub(crate) struct App {
     pub bodies: Semaphore,
     /// Addresses and ports of Services.
     pub addresses: crate::addresses::Pool,
+    pub metrics: metrics::Metrics,
     writes_to_kinds: parking_lot::Mutex<()>,
 }
 
@@ -184,6 +187,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         watches: Arc::new(Semaphore::new(options.limits.watches)),
         bodies: Semaphore::new(listen::BODIES),
         limits: options.limits,
+        metrics: metrics::Metrics::default(),
         writes_to_kinds: parking_lot::Mutex::new(()),
     });
     app.prepare();
@@ -269,11 +273,23 @@ impl App {
     /// Follows up on a deleted object.
     pub(crate) fn deleted(&self, resource: &Resource) {
         if &*resource.key == crds::KEY {
-            self.refresh_kinds();
+            self.definitions_changed();
         }
     }
 
-    fn establish(&self, name: &str) {
+    /// Gives names that became free to those that wait for them, and serves what is there now.
+    pub(crate) fn definitions_changed(&self) {
+        for stored in self.store.list(&Arc::from(crds::KEY), None).items {
+            let definition = stored.object();
+            if definition["spec"]["names"] != definition["status"]["acceptedNames"] {
+                self.establish(fields::name(&definition));
+            }
+        }
+        self.refresh_kinds();
+    }
+
+    /// Settles the names and the conditions of a definition.
+    pub(crate) fn establish(&self, name: &str) {
         let key = Key::new(&Arc::from(crds::KEY), "", name);
         for _ in 0..5 {
             let Some(stored) = self.store.get(&key) else { break };

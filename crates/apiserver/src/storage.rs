@@ -81,12 +81,19 @@ pub(crate) struct Store {
     latest: watch::Sender<u64>,
     /// The same for each resource that is watched.
     topics: Mutex<HashMap<Arc<str>, watch::Sender<u64>>>,
+    /// Resources whose objects are kept as values, too, and the write of them that these follow.
+    parsed: Mutex<HashMap<&'static str, (u64, Parsed)>>,
 }
+
+/// The objects of a resource as values, by namespace and name.
+pub(crate) type Parsed = Arc<BTreeMap<(String, String), Value>>;
 
 struct Inner {
     revision: u64,
     compacted: u64,
     objects: BTreeMap<Arc<str>, BTreeMap<(String, String), Stored>>,
+    /// The last write of each resource since the start.
+    touched: HashMap<Arc<str>, u64>,
     log: VecDeque<Change>,
     log_bytes: usize,
     journal: Option<Journal>,
@@ -99,6 +106,7 @@ impl Store {
             revision: FIRST_REVISION,
             compacted: FIRST_REVISION,
             objects: BTreeMap::new(),
+            touched: HashMap::new(),
             log: VecDeque::new(),
             log_bytes: 0,
             journal: None,
@@ -111,7 +119,7 @@ impl Store {
             inner.journal = Some(journal);
         }
         let (latest, _) = watch::channel(inner.revision);
-        Self { inner: RwLock::new(inner), latest, topics: Mutex::default() }
+        Self { inner: RwLock::new(inner), latest, topics: Mutex::default(), parsed: Mutex::default() }
     }
 
     /// The revision of the last write.
@@ -153,6 +161,31 @@ impl Store {
         let inner = self.inner.read();
         let items = inner.range(resource, namespace, None).map(|(_, stored)| stored.clone()).collect();
         Listing { revision: inner.revision, items }
+    }
+
+    /// The objects of a resource as values, which are kept until one of them is written. For few and small ones.
+    pub(crate) fn parsed(&self, resource: &'static str) -> Parsed {
+        let mut kept = self.parsed.lock();
+        let inner = self.inner.read();
+        let touched = inner.touched.get(resource).copied().unwrap_or_default();
+        if let Some((at, parsed)) = kept.get(resource)
+            && *at == touched
+        {
+            return Arc::clone(parsed);
+        }
+        let items = inner.objects.get(resource).into_iter().flatten();
+        let items: Vec<_> = items.map(|(key, stored)| (key.clone(), stored.clone())).collect();
+        drop(inner);
+        let parsed: Parsed =
+            Arc::new(items.into_iter().map(|(key, stored)| (key, stored.object())).collect());
+        kept.insert(resource, (touched, Arc::clone(&parsed)));
+        parsed
+    }
+
+    /// How many objects there are of each resource.
+    pub(crate) fn counts(&self) -> Vec<(Arc<str>, usize)> {
+        let inner = self.inner.read();
+        inner.objects.iter().map(|(resource, objects)| (Arc::clone(resource), objects.len())).collect()
     }
 
     /// The same behind `after` as it was at `revision`; `None` when that is too long ago.
@@ -369,6 +402,7 @@ impl Inner {
             journal.append(revision, (&key.resource, &key.namespace, &key.name), bytes)?;
         }
         self.revision = revision;
+        self.touched.insert(Arc::clone(&key.resource), revision);
         let objects = self.objects.entry(Arc::clone(&key.resource)).or_default();
         let slot = (key.namespace.clone(), key.name.clone());
         match &value {

@@ -144,7 +144,9 @@ impl Walk<'_> {
             *value = Value::Null;
             return Ok(true);
         }
-        Ok(!vanishes(name, field, value, required))
+        // An empty list of entries asks to forget them all.
+        let resets = name == "managedFields" && value.is_array();
+        Ok(resets || !vanishes(name, field, value, required))
     }
 
     fn complain_if_doubled(&mut self, place: &Place<'_>) {

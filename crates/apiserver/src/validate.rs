@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+pub(crate) use format::is_known as knows_format;
 pub(crate) use prune::{default, has_defaults, prune};
 
 /// What is wrong with one field.
@@ -200,6 +201,7 @@ fn string(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem>) {
 
 fn numeric(schema: &Value, number: &serde_json::Number, path: &str, problems: &mut Vec<Problem>) {
     let Some(value) = number.as_f64() else { return };
+    problems.extend(out_of_range(schema, number, path));
     let mut refuse = |why: String| {
         let found = Value::Number(number.clone());
         problems.push(Problem::new(path, Kind::Invalid(found, format!("{path} in body should be {why}"))));
@@ -225,6 +227,25 @@ fn numeric(schema: &Value, number: &serde_json::Number, path: &str, problems: &m
     {
         refuse(format!("a multiple of {}", schema["multipleOf"]));
     }
+}
+
+/// A number that its format cannot hold.
+fn out_of_range(schema: &Value, number: &serde_json::Number, path: &str) -> Option<Problem> {
+    let (kind, format) = (schema["type"].as_str()?, schema["format"].as_str().unwrap_or_default());
+    let value = number.as_f64()?;
+    let fits = match (kind, format) {
+        ("integer", "int32") => f64::from(i32::MIN) <= value && value <= f64::from(i32::MAX),
+        ("integer", _) => number.as_i64().is_some() || (number.is_f64() && value.abs() < 9.2e18),
+        ("number", "float") => value.abs() <= f64::from(f32::MAX),
+        _ => true,
+    };
+    let known = if matches!(format, "int32" | "int64" | "float" | "double") {
+        format!("with format {format}")
+    } else {
+        "(default format)".to_owned()
+    };
+    let text = format!("Checked value must be of type {kind} {known} in {path}");
+    (!fits).then(|| Problem::new("", Kind::Invalid(Value::from(""), text)))
 }
 
 fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &str, problems: &mut Vec<Problem>) {

@@ -212,7 +212,7 @@ impl Watch {
             fields::set_meta(&mut object, "annotations", json!({"k8s.io/initial-events-end": "true"}));
         }
         let object = match self.form {
-            Form::Partial => partial(&object),
+            Form::Partial | Form::PartialList => partial(&object),
             Form::Table(version) => self.table(version, &object),
             Form::Object | Form::Discovery(_) => object,
         };
@@ -227,7 +227,7 @@ impl Watch {
         }
         self.begin(event);
         match self.form {
-            Form::Partial => write_partial(stored, &mut self.unsent),
+            Form::Partial | Form::PartialList => write_partial(stored, &mut self.unsent),
             _ => write(&self.resource, stored, Place::Alone, &mut self.unsent),
         }
         self.unsent.extend_from_slice(b"}\n");

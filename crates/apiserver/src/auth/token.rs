@@ -19,7 +19,36 @@ pub(crate) struct Claims {
     pub issued: i64,
     /// Seconds since 1970.
     pub expires: i64,
+    /// The object that it lives as long as.
+    pub bound: Option<Bound>,
 }
+
+/// The object that a token goes with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// `pod`, `secret` or `node`.
+    pub kind: String,
+    pub name: String,
+    pub uid: String,
+}
+
+impl Bound {
+    /// The plural of its kind.
+    pub(crate) fn resource(&self) -> String {
+        format!("{}s", self.kind)
+    }
+
+    /// Reads it from the claims of Kubernetes.
+    fn of(claims: &Value) -> Option<Self> {
+        BINDABLE.iter().find_map(|kind| {
+            let text = |key: &str| claims[kind][key].as_str().map(str::to_owned);
+            Some(Self { kind: (*kind).to_owned(), name: text("name")?, uid: text("uid")? })
+        })
+    }
+}
+
+/// Kinds that a token can be bound to.
+pub(crate) const BINDABLE: [&str; 3] = ["pod", "secret", "node"];
 
 /// Signs and checks tokens.
 pub(crate) struct Signer {
@@ -33,6 +62,13 @@ impl Signer {
 
     pub(crate) fn sign(&self, claims: &Claims) -> String {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+        let mut kubernetes = json!({
+            "namespace": claims.namespace,
+            "serviceaccount": {"name": claims.name, "uid": claims.uid},
+        });
+        if let Some(bound) = &claims.bound {
+            kubernetes[&bound.kind] = json!({"name": bound.name, "uid": bound.uid});
+        }
         let payload = json!({
             "aud": claims.audiences,
             "exp": claims.expires,
@@ -40,10 +76,7 @@ impl Signer {
             "nbf": claims.issued,
             "iss": ISSUER,
             "jti": claims.id,
-            "kubernetes.io": {
-                "namespace": claims.namespace,
-                "serviceaccount": {"name": claims.name, "uid": claims.uid},
-            },
+            "kubernetes.io": kubernetes,
             "sub": format!("system:serviceaccount:{}:{}", claims.namespace, claims.name),
         });
         let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(payload.to_string()));
@@ -68,6 +101,7 @@ impl Signer {
             audiences: payload["aud"].as_array()?.iter().filter_map(text).collect(),
             issued: payload["iat"].as_i64()?,
             expires: payload["exp"].as_i64()?,
+            bound: Bound::of(account),
         };
         (claims.expires > now && claims.audiences.iter().any(|known| wanted.contains(known)))
             .then_some(claims)

@@ -25,6 +25,7 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
         let why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
         causes.push(Cause::invalid("spec.preserveUnknownFields", &json!(true), why));
     }
+    causes.extend(crate::crds::spec::check(spec));
     let versions = super::list(spec, "versions");
     if versions.is_empty() {
         causes.push(Cause::required("spec.versions", ""));
@@ -97,6 +98,8 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
     }
     if group.is_empty() {
         causes.push(Cause::required("spec.group", ""));
+    } else if let Some(why) = super::grammar::subdomain(group).first() {
+        causes.push(Cause::invalid("spec.group", &json!(group), why));
     } else if !group.contains('.') {
         causes.push(Cause::invalid("spec.group", &json!(group), "should be a domain with at least one dot"));
     }

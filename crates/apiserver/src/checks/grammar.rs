@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A lower-case label of at most 63 bytes.
-pub(super) fn label(name: &str) -> Vec<String> {
+pub(crate) fn label(name: &str) -> Vec<String> {
     let mut whys = no_longer_than(name, 63);
     if !is_label(name) {
         whys.push(if is_subdomain(name) { "must not contain dots".into() } else { LABEL.into() });
@@ -12,7 +12,7 @@ pub(super) fn label(name: &str) -> Vec<String> {
 }
 
 /// Labels joined by dots, at most 253 bytes.
-pub(super) fn subdomain(name: &str) -> Vec<String> {
+pub(crate) fn subdomain(name: &str) -> Vec<String> {
     let mut whys = no_longer_than(name, 253);
     if !is_subdomain(name) {
         whys.push(SUBDOMAIN.into());

@@ -71,6 +71,10 @@ impl Entry {
             "Update" => Operation::Update,
             _ => return None,
         };
+        let readable = value.get("fieldsType").and_then(Value::as_str) == Some("FieldsV1");
+        if !readable || text("apiVersion").is_empty() {
+            return None;
+        }
         let set = match value.get("fieldsV1") {
             Some(fields) => Tree::decode(fields)?,
             None => Tree::default(),
@@ -137,8 +141,10 @@ impl Managers {
     }
 
     /// Reads the entries for an update: those that the new object brings, else the live ones.
-    pub(super) fn after(live: &Value, new: &Value) -> Self {
-        match read(new) {
+    pub(super) fn after(live: &Value, new: &Value, writer: &Writer<'_>) -> Self {
+        // Nobody sets them through another door.
+        let stated = read(new).filter(|_| writer.subresource.is_empty());
+        match stated {
             Some(Some(entries)) => Self { entries },
             // Absent, or unreadable: the live ones stay.
             Some(None) | None => Self::of(live),

@@ -7,7 +7,6 @@ use super::{Call, dry_run};
 use crate::fields;
 use crate::http::Answer;
 use crate::objects;
-use crate::select::Selection;
 use crate::status_error::{Cause, Status, success};
 use crate::storage::{Expect, Key, Refused, Stored};
 
@@ -50,20 +49,13 @@ fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer, Status> {
     Err(call.conflict(&call.name))
 }
 
-/// Deletes every object that the selectors choose; answers what they were.
-pub(crate) fn collection(call: &Call<'_>) -> Result<Answer, Status> {
+/// Deletes every object that the selectors choose, or a page of them; answers what they were.
+pub(crate) async fn collection(call: &Call<'_>) -> Result<Answer, Status> {
+    let (metadata, chosen) = super::list::chosen(call).await?;
     let options = options(call)?;
-    let query = &call.request.query;
-    let selection =
-        Selection::parse(query.text("labelSelector"), query.text("fieldSelector"), &call.resource)?;
-    let namespace = Some(call.namespace.as_str()).filter(|namespace| !namespace.is_empty());
-    let listing = call.app.store.list(&call.resource.key, namespace);
     let mut shown = Vec::new();
-    for stored in listing.items {
+    for stored in chosen {
         let object = stored.object();
-        if !selection.matches(&call.shown(object.clone())) {
-            continue;
-        }
         let key = Key::new(&call.resource.key, fields::meta(&object, "namespace"), fields::name(&object));
         let mut current = Some(stored);
         while let Some(stored) = current {
@@ -77,7 +69,6 @@ pub(crate) fn collection(call: &Call<'_>) -> Result<Answer, Status> {
             }
         }
     }
-    let metadata = json!({"resourceVersion": call.app.store.revision().to_string()});
     Ok(super::list::shaped(call, metadata, shown))
 }
 
@@ -183,14 +174,12 @@ fn check_preconditions(call: &Call<'_>, stored: &Stored, options: &DeleteOptions
     Ok(())
 }
 
+/// DeleteOptions: of the body, or of the query where there is no body.
 fn options(call: &Call<'_>) -> Result<DeleteOptions, Status> {
-    let query = &call.request.query;
-    let body = if call.request.body.is_empty() { Value::Null } else { objects::decode_options(call)? };
+    let body = if call.request.body.is_empty() { from_query(call)? } else { objects::decode_options(call)? };
     let mut causes = Vec::new();
-    let mut dry: Vec<&str> = query.all("dryRun");
-    dry.extend(body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str));
-    let propagation =
-        body["propagationPolicy"].as_str().or(query.get("propagationPolicy")).unwrap_or_default().to_owned();
+    let dry: Vec<&str> = body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let propagation = fields::text(&body, &["propagationPolicy"]).to_owned();
     if !["", "Foreground", "Background", "Orphan"].contains(&propagation.as_str()) {
         causes.push(Cause::not_supported(
             "propagationPolicy",
@@ -198,9 +187,7 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, Status> {
             &["Foreground", "Background", "Orphan", "nil"],
         ));
     }
-    let orphan = body["orphanDependents"]
-        .as_bool()
-        .or_else(|| query.get("orphanDependents").map(|_| query.flag("orphanDependents")));
+    let orphan = body["orphanDependents"].as_bool();
     if !propagation.is_empty() && orphan.is_some() {
         let why = "orphanDependents and deletionPropagation cannot be both set";
         causes.push(Cause::invalid("propagationPolicy", &json!(propagation), why));
@@ -220,6 +207,20 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, Status> {
         uid: fields::text(&body, &["preconditions", "uid"]).into(),
         version: fields::text(&body, &["preconditions", "resourceVersion"]).into(),
     })
+}
+
+/// The query in the form of a body.
+fn from_query(call: &Call<'_>) -> Result<Value, Status> {
+    let query = &call.request.query;
+    query.number("gracePeriodSeconds")?;
+    let mut options = json!({"dryRun": query.all("dryRun")});
+    if let Some(policy) = query.get("propagationPolicy") {
+        options["propagationPolicy"] = policy.into();
+    }
+    if query.get("orphanDependents").is_some() {
+        options["orphanDependents"] = query.flag("orphanDependents").into();
+    }
+    Ok(options)
 }
 
 /// Held until dependents are gone.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Call, Place, selects, write, write_json, write_partial};
 use crate::fields;
-use crate::http::{Answer, Encoding, Form};
+use crate::http::{Answer, Encoding, Form, Query};
 use crate::select::Selection;
 use crate::status_error::{Cause, Details, Status};
 use crate::storage::{Listing, Stored};
@@ -16,6 +16,12 @@ use crate::table;
 
 /// The list of a collection.
 pub(crate) async fn all(call: &Call<'_>) -> Result<Answer, Status> {
+    let (metadata, chosen) = chosen(call).await?;
+    Ok(listed(call, metadata, &chosen))
+}
+
+/// The metadata of the list that a query asks for, and its objects.
+pub(crate) async fn chosen(call: &Call<'_>) -> Result<(Value, Vec<Stored>), Status> {
     let query = &call.request.query;
     let selection =
         Selection::parse(query.text("labelSelector"), query.text("fieldSelector"), &call.resource)?;
@@ -40,7 +46,7 @@ pub(crate) async fn all(call: &Call<'_>) -> Result<Answer, Status> {
         None if call.resource.custom.is_some() => metadata["continue"] = "".into(),
         None => {}
     }
-    Ok(listed(call, metadata, &chosen))
+    Ok((metadata, chosen))
 }
 
 /// A list of stored objects, in the form asked for.
@@ -80,7 +86,7 @@ pub(crate) fn shaped(call: &Call<'_>, metadata: Value, items: Vec<Value>) -> Ans
             let policy = call.request.query.text("includeObject");
             table::of_list(resource, version, metadata, &items, policy)
         }
-        Form::Partial => {
+        Form::Partial | Form::PartialList => {
             let metadata = without_empty_continue(metadata);
             let items: Vec<Value> = items.iter().map(super::partial).collect();
             json!({"kind": PARTIAL_LIST, "apiVersion": PARTIAL_VERSION, "metadata": metadata, "items": items})
@@ -138,7 +144,7 @@ impl Page {
 async fn listing(call: &Call<'_>, page: Option<&Page>) -> Result<Listing, Status> {
     let query = &call.request.query;
     let version = query.text("resourceVersion");
-    let exact = version_match(query.text("resourceVersionMatch"), version, page.is_some())?;
+    let exact = version_match(query, page.is_some())?;
     let store = &call.app.store;
     let namespace = Some(call.namespace.as_str()).filter(|namespace| !namespace.is_empty());
     let key = &call.resource.key;
@@ -195,26 +201,35 @@ pub(crate) async fn reach(call: &Call<'_>, wanted: u64) -> Result<(), Status> {
     Err(Status { code: 504, reason: "Timeout", message, details: Some(details) })
 }
 
-fn version_match(text: &str, version: &str, continues: bool) -> Result<bool, Status> {
-    let refuse = |cause: Cause| Err(Status::invalid("meta.k8s.io", "ListOptions", "", vec![cause]));
+/// Checks the options that say which state is listed; the answer is whether it must be exactly that.
+fn version_match(query: &Query, continues: bool) -> Result<bool, Status> {
+    let (text, version) = (query.text("resourceVersionMatch"), query.text("resourceVersion"));
     let field = "resourceVersionMatch";
-    match text {
-        "" => Ok(false),
-        _ if version.is_empty() => refuse(Cause::forbidden(
-            field,
-            "resourceVersionMatch is forbidden unless resourceVersion is provided",
-        )),
-        _ if continues => {
-            refuse(Cause::forbidden(field, "resourceVersionMatch is forbidden when continue is provided"))
+    let mut causes = Vec::new();
+    if !text.is_empty() {
+        if version.is_empty() {
+            let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            causes.push(Cause::forbidden(field, why));
         }
-        "NotOlderThan" => Ok(false),
-        "Exact" if version == "0" => refuse(Cause::forbidden(
-            field,
-            "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
-        )),
-        "Exact" => Ok(true),
-        other => refuse(Cause::not_supported(field, &json!(other), &["Exact", "NotOlderThan", ""])),
+        if continues {
+            causes
+                .push(Cause::forbidden(field, "resourceVersionMatch is forbidden when continue is provided"));
+        }
+        if !["Exact", "NotOlderThan"].contains(&text) {
+            causes.push(Cause::not_supported(field, &json!(text), &["Exact", "NotOlderThan", ""]));
+        }
+        if text == "Exact" && version == "0" {
+            let why = "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"";
+            causes.push(Cause::forbidden(field, why));
+        }
     }
+    if query.get("sendInitialEvents").is_some_and(|stated| !stated.is_empty()) {
+        causes.push(Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    }
+    if causes.is_empty() {
+        return Ok(text == "Exact");
+    }
+    Err(Status::invalid("meta.k8s.io", "ListOptions", "", causes))
 }
 
 const PARTIAL_LIST: &str = "PartialObjectMetadataList";

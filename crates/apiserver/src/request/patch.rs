@@ -11,22 +11,7 @@ use crate::status_error::{Details, Status};
 
 /// Patches the object of the path.
 pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
-    let media = call.request.content_type();
-    let patch = match media.as_str() {
-        JSON => Kind::Json,
-        MERGE => Kind::Merge,
-        STRATEGIC if call.resource.custom.is_none() => Kind::Strategic,
-        APPLY => Kind::Apply,
-        _ => {
-            let message = "415: Unsupported Media Type";
-            return Err(Status {
-                code: 415,
-                reason: "UnsupportedMediaType",
-                message: message.into(),
-                details: Some(Details::default()),
-            });
-        }
-    };
+    let patch = kind(call)?;
     let options = call.options("PatchOptions")?;
     if patch == Kind::Apply {
         return apply(call, &options);
@@ -57,6 +42,25 @@ pub(crate) enum Kind {
     Apply,
 }
 
+/// The kind of patch that a body is.
+///
+/// # Errors
+/// 415 for others.
+pub(crate) fn kind(call: &Call<'_>) -> Result<Kind, Status> {
+    match call.request.content_type().as_str() {
+        JSON => Ok(Kind::Json),
+        MERGE => Ok(Kind::Merge),
+        STRATEGIC if call.resource.custom.is_none() => Ok(Kind::Strategic),
+        APPLY => Ok(Kind::Apply),
+        _ => Err(Status {
+            code: 415,
+            reason: "UnsupportedMediaType",
+            message: "415: Unsupported Media Type".into(),
+            details: Some(Details::default()),
+        }),
+    }
+}
+
 /// True for a server-side apply.
 pub(crate) fn is_apply(request: &Request) -> bool {
     request.content_type() == APPLY
@@ -70,7 +74,7 @@ fn patched(
 ) -> Result<(Value, Vec<String>), Status> {
     let mut new = objects::patched(call, old, patch)?;
     objects::check_same_kind(call, &new)?;
-    let warnings = objects::check_fields(call, &mut new, patch, options)?;
+    let warnings = objects::check_fields(&call.resource.shape, &mut new, patch, options)?;
     update::check_identity(call, &mut new)?;
     Ok((new, warnings))
 }

@@ -1,12 +1,13 @@
 //! The `scale` subresource: the replicas of a bigger object.
 
+use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
 
-use super::update::{self, By, Change, Outcome};
+use super::update::{self, By, Outcome};
 use super::{Call, Options, patch};
 use crate::fields;
 use crate::http::{Answer, Form};
-use crate::objects::{self, Actor, Operation};
+use crate::objects::{self, Actor, Decoded, Operation, Patch, Shape};
 use crate::status_error::{Cause, Status};
 
 /// GET, PUT and PATCH of `…/scale`.
@@ -20,25 +21,83 @@ pub(crate) fn serve(call: &Call<'_>, verb: &str) -> Result<Answer, Status> {
     if patch::is_apply(call.request) {
         return apply(call, &options);
     }
+    let change = Change::read(call, verb, &options)?;
     for _ in 0..update::RETRIES {
         let stored = call.existing()?;
         let object = call.shown(stored.object());
-        let scale = scale_of(call, &object)?;
-        let wanted = wanted(call, &scale, verb)?;
-        check(call, &scale, &wanted)?;
+        let (wanted, warnings) = change.over(call, &scale_of(call, &object), &options)?;
+        check(call, &object, &wanted)?;
         if let Outcome::Done(written) = write(call, &stored, object, &wanted, &options)? {
-            return answer(call, &call.written(written));
+            return Ok(answer(call, &call.written(written))?.warned(warnings));
         }
     }
     Err(call.conflict(&call.name))
 }
 
+/// What a request wants of a Scale.
+enum Change {
+    Whole(Decoded),
+    Patch(Patch),
+}
+
+impl Change {
+    fn read(call: &Call<'_>, verb: &str, options: &Options) -> Result<Self, Status> {
+        if verb == "update" {
+            let mut decoded = objects::decode_other(call, &kind(), options)?;
+            update::check_identity(call, &mut decoded.object)?;
+            return Ok(Self::Whole(decoded));
+        }
+        let kind = match patch::kind(call)? {
+            // A Scale has no lists.
+            patch::Kind::Strategic => patch::Kind::Merge,
+            kind => kind,
+        };
+        objects::decode_patch(call, kind).map(Self::Patch)
+    }
+
+    /// The wanted Scale, and warnings.
+    fn over(
+        &self,
+        call: &Call<'_>,
+        scale: &Value,
+        options: &Options,
+    ) -> Result<(Value, Vec<String>), Status> {
+        match self {
+            Self::Whole(decoded) => {
+                let mut object = decoded.object.clone();
+                if object["spec"]["replicas"].is_null() {
+                    fields::child(&mut object, "spec").insert("replicas".into(), 0.into());
+                }
+                Ok((object, decoded.warnings.clone()))
+            }
+            Self::Patch(patch) => {
+                let mut object = objects::patched(call, scale, patch)?;
+                if object["apiVersion"] != scale["apiVersion"] || object["kind"] != scale["kind"] {
+                    let why = "the result is not a Scale of autoscaling/v1";
+                    let cause = Cause::invalid("patch", &object.to_string().into(), why);
+                    return Err(Status::invalid("", "", "", vec![cause]));
+                }
+                let shape = Shape::Builtin(kind());
+                let warnings = objects::check_fields(&shape, &mut object, patch, options)?;
+                update::check_identity(call, &mut object)?;
+                Ok((object, warnings))
+            }
+        }
+    }
+}
+
+fn kind() -> GroupVersionKind {
+    GroupVersionKind::new("autoscaling", "v1", "Scale")
+}
+
 /// An apply to a Scale owns the replicas of the bigger object.
 fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
-    let wanted = objects::decode_apply(call)?;
+    let mut wanted = objects::decode_apply(call)?;
     if wanted["apiVersion"] != "autoscaling/v1" || wanted["kind"] != "Scale" {
         return Err(Status::bad_request("the configuration is not a Scale of autoscaling/v1"));
     }
+    update::check_identity(call, &mut wanted)?;
+    check_apply(call, &wanted)?;
     let resource = &call.resource;
     let mut config = json!({
         "apiVersion": resource.api_version(), "kind": resource.kind, "metadata": {"name": call.name},
@@ -53,9 +112,9 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
     for _ in 0..update::RETRIES {
         let stored = call.existing()?;
         let object = call.shown(stored.object());
-        check(call, &scale_of(call, &object)?, &wanted)?;
+        check(call, &object, &wanted)?;
         let new = objects::applied(call, Some(&object), &config, options, &actor, &config)?;
-        let change = Change { stored: &stored, old: &object, new, by: By::Apply };
+        let change = update::Change { stored: &stored, old: &object, new, by: By::Apply };
         if let Outcome::Done(written) = update::apply(call, change, options, &actor)? {
             return answer(call, &call.written(written));
         }
@@ -64,7 +123,11 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
 }
 
 fn answer(call: &Call<'_>, object: &Value) -> Result<Answer, Status> {
-    let scale = scale_of(call, object)?;
+    let scale = scale_of(call, object);
+    if call.resource.custom.is_some() && at(object, &paths(call).spec).is_none() {
+        let path = paths(call).spec;
+        return Err(Status::internal(format!("the spec replicas field \"{path}\" does not exist")));
+    }
     Ok(match call.form {
         Form::Table(version) => call.encoded(200, crate::table::of_scale(version, &scale)),
         _ => call.answer(200, scale),
@@ -80,42 +143,58 @@ fn write(
 ) -> Result<Outcome, Status> {
     let mut new = object.clone();
     let replicas = wanted["spec"]["replicas"].clone();
-    let replicas = if replicas.is_null() { json!(0) } else { replicas };
+    let replicas = match replicas {
+        Value::Null if call.resource.custom.is_some() && at(&object, &paths(call).spec).is_none() => {
+            let path = paths(call).spec;
+            return Err(Status::bad_request(format!("the spec replicas field \"{path}\" cannot be empty")));
+        }
+        Value::Null => json!(0),
+        replicas => replicas,
+    };
     set(&mut new, &paths(call).spec, replicas);
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
-    update::apply(call, Change { stored, old: &object, new, by: By::Patch }, options, &actor)
+    let version = fields::meta(wanted, "resourceVersion").to_owned();
+    if !version.is_empty() {
+        fields::set_meta(&mut new, "resourceVersion", version.into());
+    }
+    update::apply(call, update::Change { stored, old: &object, new, by: By::Patch }, options, &actor)
 }
 
-fn wanted(call: &Call<'_>, scale: &Value, verb: &str) -> Result<Value, Status> {
-    if verb == "update" {
-        let body = objects::decode_plain(call)?;
-        if body["kind"].as_str().is_some_and(|kind| kind != "Scale") {
-            return Err(Status::bad_request("the body is not a Scale"));
-        }
-        return Ok(body);
-    }
-    let kind = match call.request.content_type().as_str() {
-        "application/json-patch+json" => patch::Kind::Json,
-        _ => patch::Kind::Merge,
-    };
-    let patch = objects::decode_patch(call, kind)?;
-    objects::patched(call, scale, &patch)
-}
-
-fn check(call: &Call<'_>, scale: &Value, wanted: &Value) -> Result<(), Status> {
-    let version = fields::meta(wanted, "resourceVersion");
-    if !version.is_empty() && version != fields::meta(scale, "resourceVersion") {
-        return Err(call.conflict(&call.name));
-    }
-    if wanted["spec"]["replicas"].as_i64().is_some_and(|replicas| replicas < 0) {
-        let cause = Cause::invalid(
-            "spec.replicas",
-            &wanted["spec"]["replicas"],
-            "must be greater than or equal to 0",
-        );
+/// What is stated of the bigger object still holds, and the count can be.
+fn check(call: &Call<'_>, object: &Value, wanted: &Value) -> Result<(), Status> {
+    let replicas = &wanted["spec"]["replicas"];
+    if replicas.as_i64().is_some_and(|count| count < 0) {
+        let cause = Cause::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
         return Err(Status::invalid("autoscaling", "Scale", &call.name, vec![cause]));
     }
+    let (stated, uid) = (fields::uid(wanted), fields::uid(object));
+    if !stated.is_empty() && stated != uid {
+        let why = format!("Precondition failed: UID in precondition: {stated}, UID in object meta: {uid}");
+        let resource = &call.resource;
+        return Err(Status::conflict(&resource.group, &resource.plural, &call.name, &why));
+    }
+    let version = fields::meta(wanted, "resourceVersion");
+    if !version.is_empty() && version != fields::meta(object, "resourceVersion") {
+        return Err(call.conflict(&call.name));
+    }
     Ok(())
+}
+
+/// An applied Scale holds what a Scale can hold.
+fn check_apply(call: &Call<'_>, wanted: &Value) -> Result<(), Status> {
+    let misfit = |why: String| {
+        let home = fields::meta(wanted, "namespace");
+        let name = &call.name;
+        Status::internal(format!(
+            "failed to create typed patch object ({home}/{name}; autoscaling/v1, Kind=Scale): {why}"
+        ))
+    };
+    let unknown = Shape::Builtin(kind()).prune(&mut wanted.clone(), &Default::default()).map_err(misfit)?;
+    let path = unknown.first().map(|text| text.trim_start_matches("unknown field \"").trim_end_matches('"'));
+    match path {
+        Some(path) => Err(misfit(format!(".{path}: field not declared in schema"))),
+        None => Ok(()),
+    }
 }
 
 struct Paths {
@@ -139,12 +218,9 @@ fn paths(call: &Call<'_>) -> Paths {
     }
 }
 
-fn scale_of(call: &Call<'_>, object: &Value) -> Result<Value, Status> {
+fn scale_of(call: &Call<'_>, object: &Value) -> Value {
     let paths = paths(call);
     let replicas = at(object, &paths.spec).cloned();
-    if replicas.is_none() && call.resource.custom.is_some() {
-        return Err(Status::internal(format!("the spec replicas field \"{}\" does not exist", paths.spec)));
-    }
     let mut metadata = json!({});
     for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         if let Some(value) = fields::get(object, &["metadata", key]) {
@@ -160,9 +236,7 @@ fn scale_of(call: &Call<'_>, object: &Value) -> Result<Value, Status> {
     if !selector.is_empty() {
         status["selector"] = selector.into();
     }
-    Ok(
-        json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}),
-    )
+    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
 }
 
 /// A label selector as text.

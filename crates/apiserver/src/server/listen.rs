@@ -16,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::App;
+use super::metrics::Series;
+use super::{App, health};
 use crate::auth::{self, Attributes};
 use crate::http::{Answer, Body, Query, Request, Route, route};
 use crate::status_error::Status;
@@ -109,7 +110,22 @@ async fn answer(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> Result<An
     };
     request.body = read(app, body, length).await?;
     match &route {
-        Route::Resource(path) => Ok(request::serve(app, &request, path).await),
+        Route::Resource(path) => {
+            let since = std::time::Instant::now();
+            let answer = request::serve(app, &request, path).await;
+            let verb = request::attributes(&request, path).verb;
+            // A path that leads nowhere can hold anything, and must not become a series.
+            let served =
+                app.kinds.current().resource(&path.group, &path.version, &path.resource).is_some_and(
+                    |resource| {
+                        path.subresource.as_ref().is_none_or(|name| resource.subresource(name).is_some())
+                    },
+                );
+            if served && !verb.is_empty() {
+                app.metrics.answered(Series::of(&verb, path), answer.code, since.elapsed());
+            }
+            Ok(answer)
+        }
         Route::Discovery(parts) => discovery::serve(app, &request, parts),
         Route::Other => Ok(other(app, &request)),
     }
@@ -194,15 +210,19 @@ fn other(app: &Arc<App>, request: &Request) -> Answer {
     }
     match path {
         "" => discovery::root(app),
-        "/healthz" | "/livez" | "/readyz" | "/readyz/ping" | "/livez/ping" | "/healthz/ping" => {
-            Answer::text(200, "ok")
+        "/metrics" => {
+            Answer::bytes(200, "text/plain; version=0.0.4; charset=utf-8", app.metrics.text(app).into())
+        }
+        "/.well-known/openid-configuration" => Answer::json(200, discovery::openid(request)),
+        "/openid/v1/jwks" => {
+            Answer::bytes(200, "application/jwk-set+json", Bytes::from_static(b"{\"keys\":[]}"))
         }
         "/version" => discovery::version(),
         "/openapi/v2" => openapi::v2(app, request),
         "/openapi/v3" => openapi::index(app),
         _ => match path.strip_prefix("/openapi/v3/") {
             Some(rest) => openapi::document(app, rest),
-            None => Answer::no_page(),
+            None => health::answer(request, path).unwrap_or_else(Answer::no_page),
         },
     }
 }

@@ -4,63 +4,87 @@ use serde_json::{Map, Value};
 
 /// Removes what the schema does not know; returns the paths of what went.
 pub(crate) fn prune(schema: &Value, object: &mut Value) -> Vec<String> {
-    let mut gone = Vec::new();
+    let mut gone = Gone::default();
     if let Value::Object(fields) = object {
-        prune_fields(schema, fields, "", true, &mut gone);
+        prune_fields(Some(schema), fields, "", &mut gone);
     }
-    gone
+    gone.fields.append(&mut gone.metadata);
+    gone.fields
 }
 
-fn walk(schema: &Value, value: &mut Value, path: &str, gone: &mut Vec<String>) {
+/// What went: by the schema, and of the metadata of embedded resources.
+#[derive(Default)]
+struct Gone {
+    fields: Vec<String>,
+    metadata: Vec<String>,
+}
+
+/// `None` is a schema that knows nothing.
+fn walk(schema: Option<&Value>, value: &mut Value, path: &str, gone: &mut Gone) {
     match value {
-        Value::Object(fields) => {
-            let embedded = schema["x-kubernetes-embedded-resource"] == true;
-            prune_fields(schema, fields, path, embedded, gone);
-        }
+        Value::Object(fields) => prune_fields(schema, fields, path, gone),
         Value::Array(items) => {
+            let below = schema.and_then(|schema| schema.get("items"));
+            if below.is_none() && schema.is_some_and(preserves) {
+                return;
+            }
+            // What is kept whatever it is stays so in the items of a list.
+            let kept = below.filter(|_| schema.is_some_and(preserves)).map(preserving);
             for (at, item) in items.iter_mut().enumerate() {
-                walk(&schema["items"], item, &format!("{path}[{at}]"), gone);
+                walk(kept.as_ref().or(below), item, &format!("{path}[{at}]"), gone);
             }
         }
         _ => {}
     }
 }
 
-fn prune_fields(
-    schema: &Value,
-    fields: &mut Map<String, Value>,
-    path: &str,
-    resource: bool,
-    gone: &mut Vec<String>,
-) {
-    let preserves = schema["x-kubernetes-preserve-unknown-fields"] == true;
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let values = schema.get("additionalProperties");
+fn preserves(schema: &Value) -> bool {
+    schema["x-kubernetes-preserve-unknown-fields"] == true
+}
+
+fn preserving(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    schema["x-kubernetes-preserve-unknown-fields"] = true.into();
+    schema
+}
+
+fn prune_fields(schema: Option<&Value>, fields: &mut Map<String, Value>, path: &str, gone: &mut Gone) {
+    let at_root = path.is_empty();
+    let has = |word: &str| schema.is_some_and(|schema| schema[word] == true);
+    let resource = at_root || has("x-kubernetes-embedded-resource");
+    let preserves = schema.is_some_and(preserves);
+    let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+    let values = schema.and_then(|schema| schema.get("additionalProperties"));
     fields.retain(|name, value| {
-        let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let below = if at_root { name.clone() } else { format!("{path}.{name}") };
         if resource && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
-            if name == "metadata" && !path.is_empty() {
-                let _ = crate::typed::check_metadata(value, &below);
+            if name == "metadata" && !at_root {
+                let unknown = crate::typed::check_metadata(value, &below).unwrap_or_default();
+                gone.metadata.extend(unknown.iter().map(|text| bare(text).to_owned()));
             }
             return true;
         }
         if let Some(known) = properties.and_then(|properties| properties.get(name)) {
-            walk(known, value, &below, gone);
+            walk(Some(known), value, &below, gone);
             return true;
         }
         match values {
-            Some(known @ Value::Object(_)) => {
-                walk(known, value, &below, gone);
-                true
-            }
-            Some(Value::Bool(true)) => true,
-            _ if preserves => true,
+            Some(known @ Value::Object(_)) => walk(Some(known), value, &below, gone),
+            // Any value fits; of one that has fields none is known.
+            Some(Value::Bool(true)) => walk(None, value, &below, gone),
+            _ if preserves => {}
             _ => {
-                gone.push(below);
-                false
+                gone.fields.push(below);
+                return false;
             }
         }
+        true
     });
+}
+
+/// The path in a complaint about a field.
+fn bare(complaint: &str) -> &str {
+    complaint.split('"').nth(1).unwrap_or(complaint)
 }
 
 /// True when some value of a schema may have a default.

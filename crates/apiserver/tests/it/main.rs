@@ -13,3 +13,4 @@ mod rights;
 mod state;
 mod tables;
 mod watching;
+mod words;

@@ -57,3 +57,93 @@ async fn a_selector_gives_no_right_to_other_names() -> anyhow::Result<()> {
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_bound_to_what_is_not_there_or_more_than_he_has() -> anyhow::Result<()> {
+    let (running, admin, alice) = alice_may(json!({"verbs": ["get", "list"]})).await?;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let role = json!({
+        "metadata": {"name": "granter"},
+        "rules": [{"verbs": ["create"], "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"]}],
+    });
+    assert_eq!(admin.call("POST", &format!("{rbac}/roles"), Some(role)).await?.0, 201);
+    let binding = |role: &str| {
+        json!({
+            "metadata": {"name": role},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}],
+        })
+    };
+    let bindings = format!("{rbac}/rolebindings");
+    assert_eq!(admin.call("POST", &bindings, Some(binding("granter"))).await?.0, 201);
+    let (status, answer) = alice.call("POST", &bindings, Some(binding("nope"))).await?;
+    assert_eq!(status, 404, "{answer}");
+    assert_eq!(answer["message"], "roles.rbac.authorization.k8s.io \"nope\" not found");
+    assert_eq!(admin.call("POST", &bindings, Some(binding("later"))).await?.0, 201);
+    let rules = json!([
+        {"verbs": ["get", "delete"], "apiGroups": [""], "resources": ["configmaps", "pods"]},
+    ]);
+    let more = json!({"metadata": {"name": "more"}, "rules": rules});
+    let (status, answer) = alice.call("POST", &format!("{rbac}/roles"), Some(more)).await?;
+    assert_eq!(status, 403);
+    let message = answer["message"].as_str().unwrap_or_default();
+    let wanted = "(groups=[\"system:authenticated\"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[\"\"], Resources:[\"configmaps\"], Verbs:[\"delete\"]}\n{APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"get\" \"delete\"]}";
+    assert!(message.ends_with(wanted), "{message}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_are_gathered_by_expressions_and_in_chains() -> anyhow::Result<()> {
+    let (running, admin, alice) = alice_may(json!({"verbs": ["get"]})).await?;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let gathers = |name: &str, labels: Value, selector: Value| json!({"metadata": {"name": name, "labels": labels}, "aggregationRule": {"clusterRoleSelectors": [selector]}, "rules": []});
+    let expression = json!({"matchExpressions": [{"key": "to", "operator": "In", "values": ["top"]}]});
+    let top = gathers("top", json!({}), expression);
+    let middle = gathers("middle", json!({"to": "top"}), json!({"matchLabels": {"to": "middle"}}));
+    let rules = json!([{"verbs": ["list"], "apiGroups": [""], "resources": ["configmaps"]}]);
+    let leaf = json!({"metadata": {"name": "leaf", "labels": {"to": "middle"}}, "rules": rules});
+    for role in [top, middle, leaf] {
+        assert_eq!(admin.call("POST", &format!("{rbac}/clusterroles"), Some(role)).await?.0, 201);
+    }
+    assert_eq!(alice.call("GET", MAPS, None).await?.0, 403);
+    let binding = json!({
+        "metadata": {"name": "alice"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "top"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}],
+    });
+    let bindings = format!("{rbac}/clusterrolebindings");
+    assert_eq!(admin.call("POST", &bindings, Some(binding)).await?.0, 201);
+    assert_eq!(alice.call("GET", MAPS, None).await?.0, 200);
+    assert_eq!(admin.call("DELETE", &format!("{bindings}/alice"), None).await?.0, 200);
+    assert_eq!(alice.call("GET", MAPS, None).await?.0, 403);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_token_goes_with_its_object() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let admin = Client::of(&running)?;
+    let home = "/api/v1/namespaces/default";
+    let path = format!("{home}/serviceaccounts/default/token");
+    let ask = |kind: &str, name: &str| json!({"spec": {"boundObjectRef": {"apiVersion": "v1", "kind": kind, "name": name}}});
+    let (status, answer) = admin.call("POST", &path, Some(ask("Pod", "nope"))).await?;
+    assert_eq!((status, &answer["message"]), (404, &json!("pods \"nope\" not found")));
+    let (status, answer) = admin.call("POST", &path, Some(ask("ConfigMap", "m"))).await?;
+    assert_eq!(status, 400);
+    assert_eq!(answer["message"], "cannot bind token to object of type /v1, Kind=ConfigMap");
+    let secret = json!({"metadata": {"name": "s"}});
+    assert_eq!(admin.call("POST", &format!("{home}/secrets"), Some(secret)).await?.0, 201);
+    let (status, made) = admin.call("POST", &path, Some(ask("Secret", "s"))).await?;
+    assert_eq!(status, 201, "{made}");
+    let review = json!({"spec": {"token": made["status"]["token"]}});
+    let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let (_, alive) = admin.call("POST", reviews, Some(review.clone())).await?;
+    assert_eq!(alive["status"]["authenticated"], true);
+    assert_eq!(admin.call("DELETE", &format!("{home}/secrets/s"), None).await?.0, 200);
+    let (_, dead) = admin.call("POST", reviews, Some(review)).await?;
+    assert_eq!(dead["status"]["authenticated"], json!(null));
+    running.stop().await;
+    Ok(())
+}

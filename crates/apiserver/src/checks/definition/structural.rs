@@ -32,6 +32,10 @@ fn below(schema: &Value, path: &str, place: Place, times: u64, causes: &mut Vec<
     if place == Place::Root || schema[EMBEDDED] == true {
         causes.extend(resource(schema, path, place));
     }
+    if schema[PRESERVE] == false {
+        let why = "must be true or undefined";
+        causes.push(Cause::invalid(format!("{path}.{PRESERVE}"), &false.into(), why));
+    }
     causes.extend(forbidden(schema, path));
     causes.extend(lists_and_maps(schema, path));
     causes.extend(list_keys(schema, path));
