@@ -12,7 +12,6 @@ use serde_json::{Map, Number, Value};
 
 use crate::error::Error;
 use crate::resource::{Resource, Step, text};
-use crate::spec::decode;
 
 /// How many nodes aliases may bring into one text altogether.
 const MAX_ALIASED: usize = 2_000_000;
@@ -154,8 +153,8 @@ fn items_of(list: &Resource) -> Result<Vec<Resource>, Error> {
 /// Checks that an object has a kind and, unless it is a list, a name.
 pub(crate) fn check_object(resource: &Resource) -> Result<(), Error> {
     let value = &resource.value;
-    if !value.is_object() {
-        return Err(Error::Object(format!("expected an object but got {}", decode::kind(value))));
+    if ["apiVersion", "kind", "metadata"].iter().all(|field| value.get(field).is_none()) {
+        return Err(Error::Object("missing Resource metadata".to_owned()));
     }
     if value.get("kind").and_then(Value::as_str).unwrap_or_default().is_empty() {
         return Err(Error::Object(format!("missing kind in object {}", shape(value))));

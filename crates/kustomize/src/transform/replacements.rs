@@ -201,16 +201,20 @@ fn copy(
     let create = if options.create { "find or create" } else { "find" };
     let not_found = format!("unable to {create} field \"{text}\" in replacement target");
     let mut count = 0;
+    let mut is_refused = false;
     let weight = weight(value);
     let visited = visit(&mut resource.value, path, missing, &mut |place, is_new| {
         count += 1;
         if weight.saturating_mul(count) > MAX_COPIED {
             return Err(Error::Limit(format!("the copies are larger than {MAX_COPIED} bytes")));
         }
+        is_refused = true;
         *place = written(place, is_new, value, options)?;
+        is_refused = false;
         Ok(())
     });
-    visited.map_err(|error| error.within(not_found.clone()))?;
+    // A field that is there and takes no such value was found.
+    visited.map_err(|error| if is_refused { error } else { error.within(not_found.clone()) })?;
     if count == 0 { Err(Error::Replacement(not_found)) } else { Ok(()) }
 }
 

@@ -47,7 +47,7 @@ fn a_file_without_objects_is_named() {
     files.insert("/app/bad.yaml", "a: 1\n");
     let error = yaml(&files, "/app", json!({})).unwrap_err();
     assert!(
-        error.starts_with("failed to decode Kubernetes YAML from /app/bad.yaml: missing kind"),
+        error.starts_with("failed to decode Kubernetes YAML from /app/bad.yaml: missing Resource metadata"),
         "{error}"
     );
 }

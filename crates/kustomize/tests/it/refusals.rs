@@ -203,6 +203,8 @@ fn the_kind_is_looked_at_before_the_content_and_sources_are_named_with_their_fie
     let replacement =
         "replacements: [{source: {kind: Pod, fieldPath: a.b}, targets: [{select: {kind: Pod}}]}]\n";
     assert!(chain(replacement).unwrap_err().ends_with("Pod.[noVer].[noGrp]/[noName].[noNs]:a.b"));
+    let list = "replacements: [{sourceValue: x, targets: [{select: {kind: ConfigMap}, fieldPaths: [data], options: {delimiter: /}}]}]\nconfigMapGenerator: [{name: a, literals: [k=v]}]\n";
+    assert_eq!(chain(list).unwrap_err(), "delimiter option can only be used with scalar nodes");
     let mut files = Memory::new();
     files.insert("/app/kustomization.yaml", "bases: []\nconfigMapGenerator: [{name: a}]\n");
     assert_eq!(build(&files, "/app", &Options::default()).unwrap().warnings.len(), 1);
