@@ -36,6 +36,8 @@ pub struct Options {
 #[derive(Clone, Debug, Default)]
 pub struct Build {
     resources: Vec<Resource>,
+    /// Whether the kustomization says its order itself, so that the one of the options does not count.
+    pub has_own_order: bool,
     /// Deprecation warnings, in the order in which they came up.
     pub warnings: Vec<String>,
 }
@@ -98,18 +100,18 @@ pub struct Failed {
 pub fn attempt(files: &dyn Files, dir: &str, options: &Options) -> Result<Build, Failed> {
     let mut warnings = Vec::new();
     match resources(files, dir, options, &mut warnings) {
-        Ok(resources) => Ok(Build { resources, warnings }),
+        Ok((resources, has_own_order)) => Ok(Build { resources, has_own_order, warnings }),
         Err(error) => Err(Failed { error, warnings }),
     }
 }
 
-/// Goes through all steps.
+/// Goes through all steps; returns also whether the kustomization says its order.
 fn resources(
     files: &dyn Files,
     dir: &str,
     options: &Options,
     warnings: &mut Vec<String>,
-) -> Result<Vec<Resource>, Error> {
+) -> Result<(Vec<Resource>, bool), Error> {
     let loader = Loader::open(files, options.load, dir)?;
     let (file, file_name) = outermost(&loader, options, warnings)?;
     let mut builder = Builder::new(file.build_metadata.clone(), loader.root().to_owned());
@@ -118,6 +120,7 @@ fn resources(
         builder.note_look();
     }
     builder.set_schema(&loader, &file)?;
+    let has_own_order = file.sort_options.is_some();
     let order = output_order(file.sort_options.as_ref(), &options.order)?;
     let mut accumulator = Accumulator::default();
     let done = builder.target(&mut accumulator, &loader, file, file_name);
@@ -138,7 +141,7 @@ fn resources(
     for resource in &mut resources {
         finish(resource, &metadata);
     }
-    Ok(resources)
+    Ok((resources, has_own_order))
 }
 
 /// Reads the outermost kustomization, changed or made as the overlay asks.

@@ -48,6 +48,8 @@ const REFUSED: [(&str, &str); 4] = [
     ("network", "functions are containers, and a build runs none"),
 ];
 
+const TWO_ORDERS: &str = "Warning: Sorting order is set both in 'kustomization.yaml' ('sortOptions') and in a CLI flag ('--reorder'). Using the kustomization file over the CLI flag.";
+
 /// Runs `build ARGS`.
 pub(super) fn run(words: &[String]) -> Result<ExitCode, Failed> {
     let (args, wants_help) = parse(words, FLAGS)?;
@@ -83,6 +85,9 @@ pub(super) fn run(words: &[String]) -> Result<ExitCode, Failed> {
     match engine::attempt(&disk, &disk.root(dir)?, &options) {
         Ok(built) => {
             built.warnings.iter().for_each(|warning| output::talk(warning));
+            if built.has_own_order && args.text("reorder").is_some() {
+                output::talk(TWO_ORDERS);
+            }
             write(built, args.filled("output"))
         }
         Err(failed) => {

@@ -117,6 +117,12 @@ fn order_and_label_follow_their_flags() {
     assert!(printed.starts_with("apiVersion: apps/v1\n"), "{printed}");
     assert_eq!(printed.matches("app.kubernetes.io/managed-by: kustomize-v5.8.1").count(), 3);
     assert_eq!(talk(&output).matches("has been deprecated").count(), 3);
+    let twice = "Warning: Sorting order is set both";
+    assert!(!talk(&output).contains(twice));
+    desk.write("app/kustomization.yaml", &format!("{FILE}sortOptions: {{order: legacy}}\n"));
+    let output = desk.call("", &["build", "app", "--reorder", "none"]);
+    assert!(output.stdout.starts_with(b"apiVersion: v1\nkind: Namespace\n") && talk(&output).contains(twice));
+    assert!(!talk(&desk.call("", &["build", "app"])).contains(twice));
 }
 
 #[test]
