@@ -51,8 +51,8 @@ impl Failed {
 
 /// Runs `flux ARGS`.
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
-    let words: Vec<String> = args.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    match dispatch(&words) {
+    let words = args.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    match dispatch(&args::verb_first(words, GLOBAL)) {
         Ok(code) => code,
         Err(Failed(text)) => {
             output::talk(&format!("✗ {text}"));

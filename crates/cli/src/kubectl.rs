@@ -9,6 +9,7 @@ use sealfast_cluster::client::Client;
 use sealfast_cluster::client::request::Call;
 use serde_json::Value;
 
+use crate::flux::args::{self, Flag, Kind as FlagKind};
 use crate::{kubeconfig, output};
 
 mod secret;
@@ -49,23 +50,13 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
 }
 
 /// Moves the flags that kubectl takes before its verb, as in `kubectl -n default create …`, behind everything else.
-pub(crate) fn verb_first(mut args: Vec<OsString>) -> Vec<OsString> {
-    const LONG: [&str; 3] = ["--namespace", "--kubeconfig", "--context"];
-    let mut flags = 0;
-    while let Some(word) = args.get(flags).and_then(|word| word.to_str()) {
-        let is_whole = word.strip_prefix("-n").is_some_and(|name| !name.is_empty())
-            || word.split_once('=').is_some_and(|(name, _)| LONG.contains(&name));
-        flags += match word {
-            _ if is_whole => 1,
-            "-n" => 2,
-            _ if LONG.contains(&word) => 2,
-            _ => break,
-        };
-    }
-    if flags < args.len() {
-        args.rotate_left(flags);
-    }
-    args
+pub(crate) fn verb_first(words: Vec<OsString>) -> Vec<OsString> {
+    const FLAGS: &[Flag] = &[
+        Flag::short("namespace", 'n', FlagKind::Text),
+        Flag::long("kubeconfig", FlagKind::Text),
+        Flag::long("context", FlagKind::Text),
+    ];
+    args::verb_first(words, FLAGS)
 }
 
 /// A kind of Secret with its own sources.

@@ -187,7 +187,7 @@ pub enum Error {
     #[error("the recovered parts do not make a data key")]
     Combine(#[source] sealfast_sops::error::Error),
     /// The data key could not be split.
-    #[error("could not split the data key into parts for Shamir")]
+    #[error("could not split data key into parts for Shamir")]
     Split(#[source] sealfast_sops::error::Error),
 }
 

@@ -199,8 +199,9 @@ impl CreationRule {
         }
         Ok(Self {
             path_regex: fields.text("path_regex")?,
+            // Nothing can be split with a threshold below zero, as with 1.
             shamir_threshold: usize::try_from(fields.int("shamir_threshold")?.unwrap_or_default())
-                .unwrap_or_default(),
+                .unwrap_or(1),
             mac_only_encrypted: fields.flag("mac_only_encrypted")?,
             selectors,
             block: fields.merged(),

@@ -1,4 +1,4 @@
-//! What a definition says beside names and schemas: conversion, deprecation, fields that are kept.
+//! What a definition says beside names and schemas: conversion, deprecation, kept fields.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,7 @@
 //! Flags as `flux` reads them: anywhere, with `=` or a blank, lists by comma.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use super::Failed;
@@ -36,6 +37,35 @@ impl Flag {
     pub(crate) const fn short(name: &'static str, short: char, kind: Kind) -> Self {
         Self { name, short: Some(short), kind }
     }
+}
+
+/// Moves the flags that stand before the verb, as in `flux -n apps get ks`, behind everything else.
+pub(crate) fn verb_first<Word: AsRef<OsStr>>(mut words: Vec<Word>, flags: &[Flag]) -> Vec<Word> {
+    let mut before = 0;
+    while let Some(length) = words.get(before).and_then(|word| flag_length(word.as_ref().to_str()?, flags)) {
+        before += length;
+    }
+    if before < words.len() {
+        words.rotate_left(before);
+    }
+    words
+}
+
+/// How many words a flag takes, or nothing where the word is none of these flags.
+fn flag_length(word: &str, flags: &[Flag]) -> Option<usize> {
+    let (name, is_whole) = match word.split_once('=') {
+        Some((name, _)) => (name, true),
+        None => (word, false),
+    };
+    let (flag, is_whole) = match name.strip_prefix("--") {
+        Some(name) => (flags.iter().find(|flag| flag.name == name)?, is_whole),
+        None => {
+            let (letter, attached) = name.strip_prefix('-')?.split_at_checked(1)?;
+            let flag = flags.iter().find(|flag| flag.short == letter.chars().next())?;
+            (flag, is_whole || !attached.is_empty())
+        }
+    };
+    Some(if is_whole || matches!(flag.kind, Kind::Switch) { 1 } else { 2 })
 }
 
 /// A parsed command line.
@@ -231,5 +261,20 @@ mod tests {
             assert_eq!(span(text), Err(why.to_owned()), "{text}");
         }
         assert_eq!(span("-5m"), Ok((true, Duration::from_secs(300))));
+    }
+
+    #[test]
+    fn flags_before_the_verb_move_behind_it() {
+        let flags = [Flag::short("namespace", 'n', Kind::Text), Flag::long("verbose", Kind::Switch)];
+        for (before, after) in [
+            ("-n apps get ks", "get ks -n apps"),
+            ("-napps --verbose get ks", "get ks -napps --verbose"),
+            ("--namespace apps --verbose=true get", "get --namespace apps --verbose=true"),
+            ("--version -n apps", "--version -n apps"),
+            ("get -n apps", "get -n apps"),
+            ("-n", "-n"),
+        ] {
+            assert_eq!(verb_first(before.split(' ').collect(), &flags).join(" "), after, "{before}");
+        }
     }
 }

@@ -107,7 +107,7 @@ impl Settings {
         let threshold = call.number("shamir-secret-sharing-threshold").filter(|threshold| *threshold != 0);
         Ok(Metadata {
             shamir_threshold: match threshold {
-                Some(threshold) => usize::try_from(threshold).unwrap_or_default(),
+                Some(threshold) => usize::try_from(threshold).unwrap_or(1),
                 None => rule.map_or(0, |rule| rule.shamir_threshold),
             },
             mac_only_encrypted: input != Format::Binary

@@ -58,19 +58,31 @@ impl<'b> Fields<'b> {
         }
     }
 
+    /// A number; of one with a fraction, what stands before the point.
     pub(super) fn int(self, name: &str) -> Result<Option<i32>, Error> {
         match self.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Int(int)) if i32::try_from(*int).is_ok() => Ok(i32::try_from(*int).ok()),
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the bounds are checked, and a fraction is dropped"
+            )]
+            Some(Value::Float(float)) if float.abs() < f64::from(i32::MAX) => Ok(Some(*float as i32)),
             Some(value) => Err(Self::wrong(name, value, "int")),
         }
     }
 
+    /// A switch, which may be one of the words of YAML 1.1.
     pub(super) fn flag(self, name: &str) -> Result<bool, Error> {
-        match self.get(name) {
-            None | Some(Value::Null) => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(value) => Err(Self::wrong(name, value, "bool")),
+        let value = match self.get(name) {
+            None | Some(Value::Null) => return Ok(false),
+            Some(Value::Bool(flag)) => return Ok(*flag),
+            Some(value) => value,
+        };
+        match value.as_str() {
+            Some("y" | "Y" | "yes" | "on") => Ok(true),
+            Some("n" | "N" | "no" | "off") => Ok(false),
+            _ => Err(Self::wrong(name, value, "bool")),
         }
     }
 

@@ -119,3 +119,20 @@ fn destinations_are_found_by_the_path_as_given() {
         matches!(&rule.destination, Some(Destination::Vault { mount, version: 1, .. }) if mount == "secret/")
     );
 }
+
+#[test]
+fn switches_and_numbers_are_read_as_freely_as_by_the_reference() {
+    let rule = |fields: &str| {
+        let config = Config::parse(format!("creation_rules: [{{{fields}}}]").as_bytes(), "/")?;
+        config.rule_for("/x").map(|rule| rule.expect("there are rules").clone())
+    };
+    for (word, on) in [("yes", true), ("'on'", true), ("y", true), ("off", false), ("N", false)] {
+        let rule = rule(&format!("mac_only_encrypted: {word}")).expect("reads");
+        assert_eq!(rule.mac_only_encrypted, on, "{word}");
+    }
+    assert!(rule("mac_only_encrypted: YES").is_err());
+    assert_eq!(rule("shamir_threshold: 2.9").expect("reads").shamir_threshold, 2);
+    assert_eq!(rule("shamir_threshold: -1").expect("reads").shamir_threshold, 1, "cannot be split");
+    assert!(rule("shamir_threshold: .inf").is_err());
+    assert!(rule("shamir_threshold: '2'").is_err());
+}
