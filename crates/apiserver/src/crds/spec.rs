@@ -1,4 +1,4 @@
-//! What a definition says beside names and schemas: conversion, deprecation, kept fields.
+//! What a definition says beside names and schemas: conversion, deprecation.
 
 use serde_json::{Value, json};
 

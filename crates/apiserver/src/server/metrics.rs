@@ -1,4 +1,4 @@
-//! Counts of requests and objects in Prometheus' text format, under the reference's names.
+//! Counts of requests and objects for Prometheus, under the reference's names.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
