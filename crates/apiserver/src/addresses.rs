@@ -3,7 +3,7 @@
 //! Whoever writes a Service holds the pool until the write is made, so that nothing is given out twice.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ impl Used {
         (0..ADDRESSES).map(address).find(|address| !self.addresses.contains_key(address))
     }
 
-    fn free_port(&self, fresh: &[i64]) -> Option<i64> {
+    fn free_port(&self, fresh: &HashSet<i64>) -> Option<i64> {
         let start = i64::from(clock::below(PORTS));
         let port = |step: i64| FIRST_PORT + (start + step) % i64::from(PORTS);
         let taken = |port: &i64| self.ports.contains_key(port) || fresh.contains(port);
@@ -207,7 +207,8 @@ fn drop_unneeded(old: &Value, new: &mut Value) {
     if is_reachable(old) && !is_reachable(new) {
         gone.push("externalTrafficPolicy");
     }
-    if reached(&was) && !reached(&is) && ports_of(new).iter().all(|port| ports_of(old).contains(port)) {
+    let held: HashSet<i64> = ports_of(old).into_iter().collect();
+    if reached(&was) && !reached(&is) && ports_of(new).iter().all(|port| held.contains(port)) {
         let ports = new["spec"]["ports"].as_array_mut().into_iter().flatten();
         ports.for_each(|port| fields::remove(port, "nodePort"));
     }
@@ -324,7 +325,8 @@ fn node_ports(used: &Used, old: Option<&Value>, held: &[i64], service: &mut Valu
     let wanted = kind == "NodePort" || service["spec"]["allocateLoadBalancerNodePorts"] != false;
     // One number serves a port for every protocol.
     let mut shared: HashMap<i64, i64> = HashMap::new();
-    let mut fresh: Vec<i64> = Vec::new();
+    // What the Service states further on is not given to a port before it.
+    let mut fresh: HashSet<i64> = ports_of(service).into_iter().collect();
     for (at, port) in service["spec"]["ports"].as_array_mut().into_iter().flatten().enumerate() {
         let (stated, number) = (port["nodePort"].as_i64().unwrap_or(0), port["port"].as_i64().unwrap_or(0));
         let place = format!("spec.ports[{at}].nodePort");
@@ -342,7 +344,7 @@ fn node_ports(used: &Used, old: Option<&Value>, held: &[i64], service: &mut Valu
             used.free_port(&fresh).ok_or_else(|| Cause::invalid(&place, &json!(0), why))?
         };
         shared.insert(number, found);
-        fresh.push(found);
+        fresh.insert(found);
         port["nodePort"] = found.into();
     }
     Ok(())
@@ -369,7 +371,7 @@ fn health_port(used: &Used, held: &[i64], service: &mut Value) -> Result<(), Sta
             None => Ok(()),
         };
     }
-    let own = ports_of(service);
+    let own = ports_of(service).into_iter().collect();
     let full = || Status::internal("failed to allocate a HealthCheck NodePort 0: range is full");
     service["spec"]["healthCheckNodePort"] = used.free_port(&own).ok_or_else(full)?.into();
     Ok(())

@@ -28,6 +28,7 @@ mod workload;
 
 use serde_json::{Value, json};
 
+use crate::causes::Causes;
 use crate::fields::text;
 use crate::kinds::Resource;
 use crate::status_error::Cause;
@@ -38,28 +39,28 @@ pub use grammar::{label_value, qualified as label_key};
 
 /// What is wrong with a new object.
 pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<Cause> {
-    let mut causes = metadata::name(resource, object);
+    let mut causes = Causes::default();
+    causes.extend(metadata::name(resource, object));
     causes.extend(metadata::rest(object));
     of_kind(resource, object, None, &mut causes);
     fresh(resource, object, &mut causes);
-    causes
+    causes.told()
 }
 
 /// What is wrong with a change.
 pub(crate) fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<Cause> {
-    let mut causes = metadata::rest(new);
-    if resource.custom.is_none() {
-        // The reference checks metadata four times on its way through an update, and says so.
-        causes = causes.into_iter().flat_map(|cause| std::iter::repeat_n(cause, 4)).collect();
-    }
+    // The reference checks metadata four times on its way through an update of its own kinds, and says so.
+    let times = if resource.custom.is_none() { 4 } else { 1 };
+    let mut causes = Causes::default();
+    causes.extend(metadata::rest(new).into_iter().flat_map(|cause| std::iter::repeat_n(cause, times)));
     of_kind(resource, new, Some(old), &mut causes);
     if resource.custom.is_none() {
         changed(resource, new, old, &mut causes);
     }
-    causes
+    causes.told()
 }
 
-fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut Causes) {
     match &*resource.key {
         "configmaps" => out.extend(data::config_map(object)),
         "secrets" => out.extend(data::secret(object)),
@@ -104,7 +105,7 @@ fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut V
 }
 
 /// What is refused in new objects alone.
-fn fresh(resource: &Resource, object: &Value, out: &mut Vec<Cause>) {
+fn fresh(resource: &Resource, object: &Value, out: &mut Causes) {
     match &*resource.key {
         "pods" => pod::new(object, out),
         "jobs.batch" => batch::new_job(object, out),
@@ -114,7 +115,7 @@ fn fresh(resource: &Resource, object: &Value, out: &mut Vec<Cause>) {
     }
 }
 
-fn changed(resource: &Resource, new: &Value, old: &Value, out: &mut Vec<Cause>) {
+fn changed(resource: &Resource, new: &Value, old: &Value, out: &mut Causes) {
     match &*resource.key {
         "secrets" | "configmaps" => {
             if resource.kind == "Secret" && new["type"] != old["type"] {

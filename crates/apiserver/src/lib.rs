@@ -11,6 +11,7 @@ mod addresses;
 mod admit;
 mod auth;
 mod bootstrap;
+mod causes;
 mod checks;
 mod clock;
 mod convert;

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::causes::Causes;
+
 /// A refusal, rendered as a `v1.Status` object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
@@ -216,8 +218,8 @@ impl Status {
     /// 422 with one cause per field; `kind` is the Kind.
     #[must_use]
     pub fn invalid(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
-        let lines: Vec<String> = causes.iter().map(Cause::line).collect();
-        let mut unique = lines.clone();
+        let causes = Causes::bounded(causes);
+        let mut unique: Vec<String> = causes.iter().map(Cause::line).collect();
         unique.dedup();
         let text = match unique.as_slice() {
             [one] => one.clone(),
@@ -325,6 +327,31 @@ fn cause_json(cause: &Cause) -> Value {
     out
 }
 
+/// A value as JSON; of a very long one the beginning.
 fn shown(value: &Value) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    let mut room = Room(Vec::new());
+    let whole = serde_json::to_writer(&mut room, value).is_ok();
+    let mut text = String::from_utf8_lossy(&room.0).into_owned();
+    if !whole {
+        text.push('…');
+    }
+    text
 }
+
+/// Takes so many bytes.
+struct Room(Vec<u8>);
+
+impl std::io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let taken = bytes.len().min(MOST_SHOWN - self.0.len());
+        self.0.extend_from_slice(&bytes[..taken]);
+        if taken < bytes.len() { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How many bytes of a value a cause shows.
+const MOST_SHOWN: usize = 8192;

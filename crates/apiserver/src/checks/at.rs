@@ -91,6 +91,11 @@ impl<'a> At<'a> {
         self.value.as_str().unwrap_or_default()
     }
 
+    /// The text of a field, which holds longer than its place; empty when absent.
+    pub(super) fn text_of(&self, name: &str) -> &'a str {
+        self.value.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// The number, when one is stated.
     pub(super) fn number(&self) -> Option<i64> {
         self.value.as_i64()

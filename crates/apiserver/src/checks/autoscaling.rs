@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use super::at::At;
 use super::grammar::{label, segment};
-use super::resources;
-use crate::status_error::Cause;
+use super::{resources, selector};
+use crate::causes::Causes;
 
 /// An autoscaler; `old` is what it was before.
-pub(super) fn autoscaler(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+pub(super) fn autoscaler(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let (least, most) = (spec.get("minReplicas"), spec.get("maxReplicas"));
@@ -25,7 +25,7 @@ pub(super) fn autoscaler(object: &Value, old: Option<&Value>, out: &mut Vec<Caus
         out.push(most.wrong(number, "must be greater than or equal to `minReplicas`"));
     }
     let target = spec.get("scaleTargetRef");
-    reference(target, out);
+    selector::reference(target, out);
     let held = |old: &Value| {
         let before = &old["spec"]["scaleTargetRef"];
         ["apiVersion", "kind"].iter().all(|key| before[*key] == *target.get(key).value)
@@ -52,17 +52,7 @@ pub(super) fn autoscaler(object: &Value, old: Option<&Value>, out: &mut Vec<Caus
     }
 }
 
-fn reference(at: At<'_>, out: &mut Vec<Cause>) {
-    for field in ["kind", "name"] {
-        let field = at.get(field);
-        match field.needed() {
-            Some(cause) => out.push(cause),
-            None => out.extend(field.each(segment(field.text()))),
-        }
-    }
-}
-
-fn group_of(version: At<'_>, out: &mut Vec<Cause>) {
+fn group_of(version: At<'_>, out: &mut Causes) {
     match version.text().matches('/').count() {
         0 => out.push(version.invalid("apiVersion must specify API group")),
         1 => {}
@@ -70,7 +60,7 @@ fn group_of(version: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn rules(at: At<'_>, out: &mut Vec<Cause>) {
+fn rules(at: At<'_>, out: &mut Causes) {
     let window = at.get("stabilizationWindowSeconds");
     match window.number() {
         Some(number) if number < 0 => out.push(window.invalid("must be greater than or equal to zero")),
@@ -99,7 +89,7 @@ fn rules(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn metric(at: At<'_>, out: &mut Vec<Cause>) {
+fn metric(at: At<'_>, out: &mut Causes) {
     let kind = at.get("type");
     if kind.is_empty() {
         out.push(kind.required("must specify a metric source type"));
@@ -130,13 +120,13 @@ fn metric(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn source(kind: &str, at: At<'_>, out: &mut Vec<Cause>) {
+fn source(kind: &str, at: At<'_>, out: &mut Causes) {
     let target = at.get("target");
     let (value, average) = (target.get("value"), target.get("averageValue"));
     let share = target.get("averageUtilization");
     match kind {
         "object" => {
-            reference(at.get("describedObject"), out);
+            selector::reference(at.get("describedObject"), out);
             identifier(at.get("metric"), out);
         }
         "external" | "pods" => identifier(at.get("metric"), out),
@@ -176,7 +166,7 @@ fn source(kind: &str, at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn target(at: At<'_>, out: &mut Vec<Cause>) {
+fn target(at: At<'_>, out: &mut Causes) {
     let kind = at.get("type");
     if kind.is_empty() {
         out.push(kind.required("must specify a metric target type"));
@@ -196,7 +186,7 @@ fn target(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn identifier(at: At<'_>, out: &mut Vec<Cause>) {
+fn identifier(at: At<'_>, out: &mut Causes) {
     let name = at.get("name");
     if name.is_empty() {
         out.push(name.required("must specify a metric name"));

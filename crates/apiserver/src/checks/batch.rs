@@ -1,15 +1,18 @@
 //! Jobs and CronJobs.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::at::{At, same};
 use super::grammar::{label, qualified};
 use super::{pod, schedule, selector, workload};
+use crate::causes::Causes;
 use crate::fields;
 use crate::status_error::Cause;
 
 /// A Job.
-pub(super) fn job(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn job(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let selector = spec.get("selector");
@@ -30,7 +33,7 @@ pub(super) fn job(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// What only a new Job is checked for: its pods need names.
-pub(super) fn new_job(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn new_job(object: &Value, out: &mut Causes) {
     let completions = object["spec"]["completions"].as_i64().unwrap_or(0);
     if object["spec"]["completionMode"] == "Indexed" && completions > 0 {
         let name = fields::name(object);
@@ -43,7 +46,7 @@ pub(super) fn new_job(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// The labels that the server gives to a Job's pods, and the selector made of them.
-fn generated(object: &Value, selector: At<'_>, metadata: At<'_>, out: &mut Vec<Cause>) {
+fn generated(object: &Value, selector: At<'_>, metadata: At<'_>, out: &mut Causes) {
     let (uid, name) = (fields::uid(object), fields::name(object));
     let wanted = json!({
         "batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name,
@@ -65,7 +68,7 @@ fn generated(object: &Value, selector: At<'_>, metadata: At<'_>, out: &mut Vec<C
     }
 }
 
-fn job_spec(spec: At<'_>, out: &mut Vec<Cause>) {
+fn job_spec(spec: At<'_>, out: &mut Causes) {
     for key in [
         "parallelism",
         "completions",
@@ -115,7 +118,7 @@ fn job_spec(spec: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn indexed(spec: At<'_>, out: &mut Vec<Cause>) {
+fn indexed(spec: At<'_>, out: &mut Causes) {
     let (completions, parallelism) = (spec.get("completions"), spec.get("parallelism"));
     let most = spec.get("maxFailedIndexes");
     if !completions.is_set() {
@@ -135,14 +138,20 @@ fn indexed(spec: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn failure_policy(spec: At<'_>, out: &mut Vec<Cause>) {
+fn failure_policy(spec: At<'_>, out: &mut Causes) {
     let policy = spec.get("podFailurePolicy");
     let rules = policy.get("rules");
     let count = rules.items().count();
     if count > 20 {
         out.push(Cause::too_many(rules.path(), count, 20));
     }
+    let template = spec.get("template");
+    let template = template.get("spec");
+    let containers = pod::names_in_lists(template, &["containers", "initContainers"]);
     for rule in rules.items() {
+        if out.is_full() {
+            return;
+        }
         let (action, codes, conditions) =
             (rule.get("action"), rule.get("onExitCodes"), rule.get("onPodConditions"));
         match action.text() {
@@ -153,7 +162,7 @@ fn failure_policy(spec: At<'_>, out: &mut Vec<Cause>) {
             _ => out.extend(action.one_of(&["Count", "FailIndex", "FailJob", "Ignore"])),
         }
         if codes.is_set() {
-            exit_codes(spec, codes, out);
+            exit_codes(&containers, codes, out);
         }
         for condition in conditions.items() {
             let (kind, status) = (condition.get("type"), condition.get("status"));
@@ -172,19 +181,14 @@ fn failure_policy(spec: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn exit_codes(spec: At<'_>, codes: At<'_>, out: &mut Vec<Cause>) {
+fn exit_codes(containers: &HashSet<&str>, codes: At<'_>, out: &mut Causes) {
     let (operator, container, values) =
         (codes.get("operator"), codes.get("containerName"), codes.get("values"));
     match operator.text() {
         "" => out.push(operator.required("valid values: [\"In\" \"NotIn\"]")),
         _ => out.extend(operator.one_of(&["In", "NotIn"])),
     }
-    let template = spec.get("template");
-    let template = template.get("spec");
-    let known = ["containers", "initContainers"]
-        .iter()
-        .any(|list| template.get(list).items().any(|one| one.get("name").text() == container.text()));
-    if container.is_set() && !known {
+    if container.is_set() && !containers.contains(container.text()) {
         let why = "must be one of the container or initContainer names in the pod template";
         out.push(container.invalid(why));
     }
@@ -194,11 +198,12 @@ fn exit_codes(spec: At<'_>, codes: At<'_>, out: &mut Vec<Cause>) {
     } else if numbers.len() > 255 {
         out.push(Cause::too_many(values.path(), numbers.len(), 255));
     }
-    for (at, value) in values.items().enumerate() {
+    let mut seen = HashSet::new();
+    for value in values.items() {
         if operator.text() == "In" && value.number() == Some(0) {
             out.push(value.invalid("must not be 0 for the In operator"));
         }
-        if values.items().take(at).any(|other| other.value == value.value) {
+        if !seen.insert(value.number()) {
             out.push(value.duplicate());
         }
     }
@@ -207,7 +212,7 @@ fn exit_codes(spec: At<'_>, codes: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn success_policy(spec: At<'_>, policy: At<'_>, out: &mut Vec<Cause>) {
+fn success_policy(spec: At<'_>, policy: At<'_>, out: &mut Causes) {
     if spec.get("completionMode").text() != "Indexed" {
         out.push(policy.invalid("requires indexed completion mode"));
         return;
@@ -231,7 +236,7 @@ fn success_policy(spec: At<'_>, policy: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// What may not change in a Job.
-pub(super) fn job_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+pub(super) fn job_changed(new: &Value, old: &Value, out: &mut Causes) {
     let (after, before) = (&new["spec"], &old["spec"]);
     let indexed = after["completionMode"] == "Indexed";
     if !indexed {
@@ -269,7 +274,7 @@ fn template_held(spec: &Value, may_move: bool) -> Value {
 }
 
 /// A CronJob; `old` is what it was before.
-pub(super) fn cron_job(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+pub(super) fn cron_job(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let (when, zone) = (spec.get("schedule"), spec.get("timeZone"));
@@ -295,7 +300,7 @@ pub(super) fn cron_job(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>
     out.extend(spec.get("failedJobsHistoryLimit").not_negative());
 }
 
-fn scheduled(when: At<'_>, zone: At<'_>, old: Option<&Value>, out: &mut Vec<Cause>) {
+fn scheduled(when: At<'_>, zone: At<'_>, old: Option<&Value>, out: &mut Causes) {
     let text = when.text();
     out.extend(schedule::fault(text).map(|why| when.invalid(&why)));
     let before = old.map(|old| fields::text(old, &["spec", "schedule"])).unwrap_or_default();
@@ -311,7 +316,7 @@ fn scheduled(when: At<'_>, zone: At<'_>, old: Option<&Value>, out: &mut Vec<Caus
 }
 
 /// What only a new CronJob is checked for.
-pub(super) fn new_cron_job(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn new_cron_job(object: &Value, out: &mut Causes) {
     let name = fields::name(object);
     if name.len() > 52 {
         out.push(Cause::invalid("metadata.name", &json!(name), "must be no more than 52 characters"));

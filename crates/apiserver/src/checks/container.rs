@@ -1,16 +1,19 @@
 //! Containers: image, ports, environment, mounts.
 
+use std::collections::HashSet;
+
 use super::at::At;
 use super::grammar::{
     config_key, inner_path, label, no_steps_back, port_name, qualified, subdomain, variable,
 };
 use super::pod::Pod;
 use super::{handler, resources, security};
+use crate::causes::Causes;
 use crate::quantity;
 use crate::status_error::Cause;
 
 /// What every kind of container is checked for.
-pub(super) fn common(container: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
+pub(super) fn common(container: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
     let name = container.get("name");
     out.extend(name.needed());
     if !name.is_empty() {
@@ -30,7 +33,7 @@ pub(super) fn common(container: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
 }
 
 /// What a container that stays is checked for besides.
-pub(super) fn lasting(container: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
+pub(super) fn lasting(container: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
     handler::lifecycle(container.get("lifecycle"), pod, out);
     handler::liveness(container.get("livenessProbe"), out);
     handler::readiness(container.get("readinessProbe"), out);
@@ -38,7 +41,7 @@ pub(super) fn lasting(container: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
 }
 
 /// When a container is started again, apart from what holds for its pod.
-pub(super) fn restart_rules(container: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn restart_rules(container: At<'_>, out: &mut Causes) {
     let (policy, rules) = (container.get("restartPolicy"), container.get("restartPolicyRules"));
     if !policy.is_set() {
         if !rules.is_empty() {
@@ -51,7 +54,7 @@ pub(super) fn restart_rules(container: At<'_>, out: &mut Vec<Cause>) {
     self::rules(rules, out);
 }
 
-fn rules(rules: At<'_>, out: &mut Vec<Cause>) {
+fn rules(rules: At<'_>, out: &mut Causes) {
     let count = rules.items().count();
     if count > 20 {
         out.push(Cause::too_many(rules.path(), count, 20));
@@ -77,13 +80,13 @@ fn rules(rules: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn ports(ports: At<'_>, out: &mut Vec<Cause>) {
-    for (at, port) in ports.items().enumerate() {
+fn ports(ports: At<'_>, out: &mut Causes) {
+    let mut seen = HashSet::new();
+    for port in ports.items() {
         let name = port.get("name");
         if !name.is_empty() {
             let whys = port_name(name.text());
-            if whys.is_empty() && ports.items().take(at).any(|other| other.get("name").text() == name.text())
-            {
+            if !seen.insert(port.text_of("name")) && whys.is_empty() {
                 out.push(name.duplicate());
             }
             out.extend(name.each(whys));
@@ -100,8 +103,8 @@ fn ports(ports: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// Two containers cannot have one port of the host.
-pub(super) fn host_ports(containers: At<'_>, out: &mut Vec<Cause>) {
-    let mut taken: Vec<String> = Vec::new();
+pub(super) fn host_ports(containers: At<'_>, out: &mut Causes) {
+    let mut taken = HashSet::new();
     for container in containers.items() {
         for port in container.get("ports").items() {
             let number = port.get("hostPort").number().unwrap_or(0);
@@ -112,12 +115,12 @@ pub(super) fn host_ports(containers: At<'_>, out: &mut Vec<Cause>) {
             if taken.contains(&key) {
                 out.push(Cause::duplicate(port.get("hostPort").path(), &key.as_str().into()));
             }
-            taken.push(key);
+            taken.insert(key);
         }
     }
 }
 
-fn environment(list: At<'_>, out: &mut Vec<Cause>) {
+fn environment(list: At<'_>, out: &mut Causes) {
     for one in list.items() {
         let name = one.get("name");
         out.extend(name.needed());
@@ -129,7 +132,7 @@ fn environment(list: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn value_from(from: At<'_>, value: &str, out: &mut Vec<Cause>) {
+fn value_from(from: At<'_>, value: &str, out: &mut Causes) {
     field_ref(from.get("fieldRef"), &ENVIRONMENT, out);
     resource_ref(from.get("resourceFieldRef"), InVolume::No, out);
     key_ref(from.get("configMapKeyRef"), out);
@@ -145,7 +148,7 @@ fn value_from(from: At<'_>, value: &str, out: &mut Vec<Cause>) {
 }
 
 /// A field of the pod that a variable or file shows.
-pub(super) fn field_ref(at: At<'_>, known: &[&str], out: &mut Vec<Cause>) {
+pub(super) fn field_ref(at: At<'_>, known: &[&str], out: &mut Causes) {
     if !at.is_set() {
         return;
     }
@@ -186,7 +189,7 @@ pub(super) enum InVolume {
 }
 
 /// An amount that a variable or file shows.
-pub(super) fn resource_ref(at: At<'_>, place: InVolume, out: &mut Vec<Cause>) {
+pub(super) fn resource_ref(at: At<'_>, place: InVolume, out: &mut Causes) {
     if !at.is_set() {
         return;
     }
@@ -218,7 +221,7 @@ pub(super) fn resource_ref(at: At<'_>, place: InVolume, out: &mut Vec<Cause>) {
     }
 }
 
-fn key_ref(at: At<'_>, out: &mut Vec<Cause>) {
+fn key_ref(at: At<'_>, out: &mut Causes) {
     if !at.is_set() {
         return;
     }
@@ -230,7 +233,7 @@ fn key_ref(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn file_ref(at: At<'_>, out: &mut Vec<Cause>) {
+fn file_ref(at: At<'_>, out: &mut Causes) {
     if !at.is_set() {
         return;
     }
@@ -245,7 +248,7 @@ fn file_ref(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn environment_from(list: At<'_>, out: &mut Vec<Cause>) {
+fn environment_from(list: At<'_>, out: &mut Causes) {
     for one in list.items() {
         let prefix = one.get("prefix");
         out.extend(prefix.each(variable(prefix.text())));
@@ -270,31 +273,42 @@ fn environment_from(list: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn mounts(container: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
+fn mounts(container: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
     let (list, devices) = (container.get("volumeMounts"), container.get("volumeDevices"));
-    for (at, mount) in list.items().enumerate() {
+    let (device_names, device_paths) = (texts(devices, "name"), texts(devices, "devicePath"));
+    let mut seen = HashSet::new();
+    for mount in list.items() {
+        if out.is_full() {
+            return;
+        }
         let (name, path) = (mount.get("name"), mount.get("mountPath"));
         out.extend(name.needed());
-        if !pod.volumes.iter().any(|volume| volume["name"] == name.text()) {
+        if !pod.volumes.contains_key(name.text()) {
             out.push(name.not_found());
         }
         out.extend(path.needed());
-        if list.items().take(at).any(|other| other.get("mountPath").text() == path.text()) {
+        if !seen.insert(mount.text_of("mountPath")) {
             out.push(path.invalid("must be unique"));
         }
-        if devices.items().any(|device| device.get("name").text() == name.text()) {
+        if device_names.contains(name.text()) {
             out.push(name.invalid("must not already exist in volumeDevices"));
         }
-        if devices.items().any(|device| device.get("devicePath").text() == path.text()) {
+        if device_paths.contains(path.text()) {
             out.push(path.invalid("must not already exist as a path in volumeDevices"));
         }
         mount_details(list, mount, container, out);
     }
 }
 
+/// What a field of the items of a list says.
+fn texts<'a>(list: At<'a>, field: &str) -> HashSet<&'a str> {
+    let items = list.value.as_array().into_iter().flatten();
+    items.map(|item| crate::fields::text(item, &[field])).collect()
+}
+
 /// These name the list, not the mount, as their place.
-fn mount_details(list: At<'_>, mount: At<'_>, container: At<'_>, out: &mut Vec<Cause>) {
-    let inner = |key: &str, out: &mut Vec<Cause>| {
+fn mount_details(list: At<'_>, mount: At<'_>, container: At<'_>, out: &mut Causes) {
+    let inner = |key: &str, out: &mut Causes| {
         let text = mount.get(key);
         let whys = if text.is_empty() { Vec::new() } else { inner_path(text.text()) };
         out.extend(whys.iter().map(|why| list.with(key, text.value).invalid(why)));
@@ -329,17 +343,20 @@ fn mount_details(list: At<'_>, mount: At<'_>, container: At<'_>, out: &mut Vec<C
     }
 }
 
-fn devices(container: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
+fn devices(container: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
     let (list, mounts) = (container.get("volumeDevices"), container.get("volumeMounts"));
-    let before =
-        |at: usize, key: &str, text: &str| list.items().take(at).any(|device| device.get(key).text() == text);
-    for (at, device) in list.items().enumerate() {
+    let (mount_names, mount_paths) = (texts(mounts, "name"), texts(mounts, "mountPath"));
+    let (mut names, mut paths) = (HashSet::new(), HashSet::new());
+    for device in list.items() {
+        if out.is_full() {
+            return;
+        }
         let (name, path) = (device.get("name"), device.get("devicePath"));
         out.extend(name.needed());
-        if before(at, "name", name.text()) {
+        if !names.insert(device.text_of("name")) {
             out.push(name.invalid("must be unique"));
         }
-        match pod.volumes.iter().find(|volume| volume["name"] == name.text()) {
+        match pod.volumes.get(name.text()) {
             None => out.push(name.not_found()),
             Some(volume) if volume["persistentVolumeClaim"].is_null() && volume["ephemeral"].is_null() => {
                 let why =
@@ -349,29 +366,28 @@ fn devices(container: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
             Some(_) => {}
         }
         out.extend(path.needed());
-        if before(at, "devicePath", path.text()) {
+        if !paths.insert(device.text_of("devicePath")) {
             out.push(path.invalid("must be unique"));
         }
         if !no_steps_back(path.text()).is_empty() {
             out.push(path.invalid("can not contain backsteps ('..')"));
         }
-        if mounts.items().any(|mount| mount.get("name").text() == name.text()) {
+        if mount_names.contains(name.text()) {
             out.push(name.invalid("must not already exist in volumeMounts"));
         }
-        if mounts.items().any(|mount| mount.get("mountPath").text() == path.text()) {
+        if mount_paths.contains(path.text()) {
             out.push(path.invalid("must not already exist as a path in volumeMounts"));
         }
     }
 }
 
-fn resize_policy(list: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
-    let mut seen: Vec<String> = Vec::new();
+fn resize_policy(list: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
+    let mut seen = HashSet::new();
     for policy in list.items() {
         let (resource, restart) = (policy.get("resourceName"), policy.get("restartPolicy"));
-        if seen.iter().any(|name| name == resource.text()) {
+        if !seen.insert(policy.text_of("resourceName")) {
             out.push(Cause::duplicate(policy.path(), resource.value));
         }
-        seen.push(resource.text().to_owned());
         for (field, words) in [(resource, ["cpu", "memory"]), (restart, ["NotRequired", "RestartContainer"])]
         {
             if field.is_empty() {

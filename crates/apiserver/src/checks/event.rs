@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use super::at::{At, same};
 use super::grammar::qualified;
+use crate::causes::Causes;
 use crate::fields;
 use crate::status_error::Cause;
 
 /// An Event; `old` is what it was before.
-pub(super) fn event(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+pub(super) fn event(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let shape = if object["apiVersion"] == "events.k8s.io/v1" { &NEW } else { &OLD };
     let root = At::root(object, "");
     about(root, shape, out);
@@ -32,7 +33,7 @@ struct Shape {
 const OLD: Shape = Shape { about: "involvedObject", controller: "reportingComponent", note: "message" };
 const NEW: Shape = Shape { about: "regarding", controller: "reportingController", note: "note" };
 
-fn about(root: At<'_>, shape: &Shape, out: &mut Vec<Cause>) {
+fn about(root: At<'_>, shape: &Shape, out: &mut Causes) {
     let home = fields::meta(root.value, "namespace");
     let stated = fields::text(root.value, &[shape.about, "namespace"]);
     let timed = !root.get("eventTime").is_empty();
@@ -67,7 +68,7 @@ fn about(root: At<'_>, shape: &Shape, out: &mut Vec<Cause>) {
     }
 }
 
-fn series(root: At<'_>, old: Option<&Value>, out: &mut Vec<Cause>) {
+fn series(root: At<'_>, old: Option<&Value>, out: &mut Causes) {
     let series = root.get("series");
     if !series.is_set() || old.is_some_and(|old| old["series"] == *series.value) {
         return;
@@ -78,7 +79,7 @@ fn series(root: At<'_>, old: Option<&Value>, out: &mut Vec<Cause>) {
     out.extend(series.get("lastObservedTime").needed());
 }
 
-fn new_event(root: At<'_>, out: &mut Vec<Cause>) {
+fn new_event(root: At<'_>, out: &mut Causes) {
     out.extend(root.get("eventTime").needed());
     let kind = root.get("type");
     if !["Normal", "Warning"].contains(&kind.text()) {
@@ -97,7 +98,7 @@ fn new_event(root: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+fn changed(new: &Value, old: &Value, out: &mut Causes) {
     for (field, shown) in [
         ("regarding", "involvedObject"),
         ("reason", "reason"),

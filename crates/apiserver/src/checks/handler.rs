@@ -3,10 +3,10 @@
 use super::at::At;
 use super::grammar::{header, port_name};
 use super::pod::Pod;
-use crate::status_error::Cause;
+use crate::causes::Causes;
 
 /// A liveness or startup probe.
-pub(super) fn liveness(probe: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn liveness(probe: At<'_>, out: &mut Causes) {
     if !probe.is_set() {
         return;
     }
@@ -18,7 +18,7 @@ pub(super) fn liveness(probe: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// A readiness probe.
-pub(super) fn readiness(probe: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn readiness(probe: At<'_>, out: &mut Causes) {
     if !probe.is_set() {
         return;
     }
@@ -29,7 +29,7 @@ pub(super) fn readiness(probe: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn probe(probe: At<'_>, out: &mut Vec<Cause>) {
+fn probe(probe: At<'_>, out: &mut Causes) {
     one_action(probe, &["exec", "httpGet", "tcpSocket", "grpc"], None, out);
     for key in
         ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"]
@@ -43,7 +43,7 @@ fn probe(probe: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// What a container does when it starts and stops.
-pub(super) fn lifecycle(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
+pub(super) fn lifecycle(at: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
     for key in ["postStart", "preStop"] {
         let action = at.get(key);
         if action.is_set() {
@@ -59,7 +59,7 @@ pub(super) fn lifecycle(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn one_action(at: At<'_>, kinds: &[&str], grace: Option<i64>, out: &mut Vec<Cause>) {
+fn one_action(at: At<'_>, kinds: &[&str], grace: Option<i64>, out: &mut Causes) {
     let mut found = false;
     for kind in kinds {
         let action = at.get(kind);
@@ -83,7 +83,7 @@ fn one_action(at: At<'_>, kinds: &[&str], grace: Option<i64>, out: &mut Vec<Caus
     }
 }
 
-fn http(action: At<'_>, out: &mut Vec<Cause>) {
+fn http(action: At<'_>, out: &mut Causes) {
     out.extend(action.get("path").needed());
     port(action.get("port"), out);
     let scheme = action.get("scheme");
@@ -97,7 +97,7 @@ fn http(action: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn sleep(action: At<'_>, grace: Option<i64>, out: &mut Vec<Cause>) {
+fn sleep(action: At<'_>, grace: Option<i64>, out: &mut Causes) {
     let seconds = action.get("seconds").number().unwrap_or(0);
     if let Some(grace) = grace.filter(|grace| !(0..=*grace).contains(&seconds)) {
         let why = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
@@ -106,7 +106,7 @@ fn sleep(action: At<'_>, grace: Option<i64>, out: &mut Vec<Cause>) {
 }
 
 /// A port by number or by name.
-pub(super) fn port(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn port(at: At<'_>, out: &mut Causes) {
     match at.value.as_str() {
         Some(name) => out.extend(at.each(port_name(name))),
         None if at.is_set() => out.extend(at.between(1, 65535)),

@@ -3,12 +3,13 @@
 use serde_json::Value;
 
 use super::at::{At, same};
-use super::grammar::{address, cidr, label, port_name, segment, subdomain, wildcard};
+use super::grammar::{address, cidr, label, port_name, subdomain, wildcard};
 use super::selector;
+use crate::causes::Causes;
 use crate::status_error::Cause;
 
 /// An Ingress.
-pub(super) fn ingress(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn ingress(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let (rules, default) = (spec.get("rules"), spec.get("defaultBackend"));
@@ -42,7 +43,7 @@ pub(super) fn ingress(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// What only a new Ingress is checked for.
-pub(super) fn new_ingress(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn new_ingress(object: &Value, out: &mut Causes) {
     let note = &object["metadata"]["annotations"]["kubernetes.io/ingress.class"];
     let class = &object["spec"]["ingressClassName"];
     if note.is_string() && class.is_string() && note != class {
@@ -51,7 +52,7 @@ pub(super) fn new_ingress(object: &Value, out: &mut Vec<Cause>) {
     }
 }
 
-fn host(host: At<'_>, out: &mut Vec<Cause>) {
+fn host(host: At<'_>, out: &mut Causes) {
     if host.is_empty() {
         return;
     }
@@ -62,7 +63,7 @@ fn host(host: At<'_>, out: &mut Vec<Cause>) {
     out.extend(host.each(grammar(host.text())));
 }
 
-fn path(at: At<'_>, out: &mut Vec<Cause>) {
+fn path(at: At<'_>, out: &mut Causes) {
     let (kind, path) = (at.get("pathType"), at.get("path"));
     if !kind.is_set() {
         out.push(kind.required("pathType must be specified"));
@@ -90,28 +91,20 @@ fn path(at: At<'_>, out: &mut Vec<Cause>) {
     backend(at.get("backend"), out);
 }
 
-fn backend(at: At<'_>, out: &mut Vec<Cause>) {
+fn backend(at: At<'_>, out: &mut Causes) {
     let (resource, service) = (at.get("resource"), at.get("service"));
     match (resource.is_set(), service.is_set()) {
         (true, true) => out.push(at.wrong("", "cannot set both resource and service backends")),
         (false, false) => out.push(at.wrong("", "resource or service backend is required")),
-        (true, false) => reference(resource, out),
+        (true, false) => {
+            selector::name_in(resource.get("apiGroup"), out);
+            selector::reference(resource, out);
+        }
         (false, true) => backing_service(at, service, out),
     }
 }
 
-fn reference(at: At<'_>, out: &mut Vec<Cause>) {
-    selector::name_in(at.get("apiGroup"), out);
-    for field in ["kind", "name"] {
-        let field = at.get(field);
-        match field.needed() {
-            Some(cause) => out.push(cause),
-            None => out.extend(field.each(segment(field.text()))),
-        }
-    }
-}
-
-fn backing_service(at: At<'_>, service: At<'_>, out: &mut Vec<Cause>) {
+fn backing_service(at: At<'_>, service: At<'_>, out: &mut Causes) {
     let (name, port) = (service.get("name"), service.get("port"));
     match name.needed() {
         Some(cause) => out.push(cause),
@@ -127,7 +120,7 @@ fn backing_service(at: At<'_>, service: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// An IngressClass; `old` is what it was before.
-pub(super) fn ingress_class(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+pub(super) fn ingress_class(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let controller = spec.get("controller");
@@ -151,7 +144,8 @@ pub(super) fn ingress_class(object: &Value, old: Option<&Value>, out: &mut Vec<C
     if !parameters.is_set() {
         return;
     }
-    reference(parameters, out);
+    selector::name_in(parameters.get("apiGroup"), out);
+    selector::reference(parameters, out);
     let (scope, namespace) = (parameters.get("scope"), parameters.get("namespace"));
     match scope.text() {
         "Namespace" if namespace.is_empty() => {
@@ -167,7 +161,7 @@ pub(super) fn ingress_class(object: &Value, old: Option<&Value>, out: &mut Vec<C
 }
 
 /// A NetworkPolicy.
-pub(super) fn policy(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn policy(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     selector::selector(spec.get("podSelector"), out);
@@ -185,7 +179,7 @@ pub(super) fn policy(object: &Value, out: &mut Vec<Cause>) {
     kinds.items().for_each(|kind| out.extend(kind.one_of(&["Ingress", "Egress"])));
 }
 
-fn policy_port(at: At<'_>, out: &mut Vec<Cause>) {
+fn policy_port(at: At<'_>, out: &mut Causes) {
     out.extend(at.get("protocol").one_of(&["TCP", "UDP", "SCTP"]));
     let (port, end) = (at.get("port"), at.get("endPort"));
     match port.value.as_str() {
@@ -209,7 +203,7 @@ fn policy_port(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn policy_peer(at: At<'_>, out: &mut Vec<Cause>) {
+fn policy_peer(at: At<'_>, out: &mut Causes) {
     let (pods, namespaces, block) = (at.get("podSelector"), at.get("namespaceSelector"), at.get("ipBlock"));
     selector::selector(pods, out);
     selector::selector(namespaces, out);
@@ -223,7 +217,7 @@ fn policy_peer(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn ip_block(block: At<'_>, out: &mut Vec<Cause>) {
+fn ip_block(block: At<'_>, out: &mut Causes) {
     let whole = block.get("cidr");
     if whole.is_empty() {
         out.push(whole.required(""));

@@ -1,18 +1,21 @@
 //! Pods and their templates.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use super::at::At;
 use super::grammar::{ip, label, qualified, search_path, subdomain};
 use super::{container, resources, scheduling, security, selector, volume};
+use crate::causes::Causes;
 use crate::status_error::Cause;
 
 /// What the checks of a container have to know of its pod.
 pub(super) struct Pod<'a> {
     /// The volumes that can be mounted.
-    pub volumes: Vec<&'a Value>,
+    pub volumes: HashMap<&'a str, &'a Value>,
     /// Names of its resource claims.
-    pub claims: Vec<&'a str>,
+    pub claims: Claims<'a>,
     /// False when it has users of its own.
     pub host_users: bool,
     /// When its containers are started again.
@@ -23,6 +26,20 @@ pub(super) struct Pod<'a> {
     pub system: &'a str,
 }
 
+/// Names of resource claims, in their order and to look them up.
+pub(super) struct Claims<'a> {
+    pub stated: Vec<&'a str>,
+    pub known: HashSet<&'a str>,
+}
+
+impl<'a> Claims<'a> {
+    fn of(list: At<'a>) -> Self {
+        let list = list.value.as_array().into_iter().flatten();
+        let stated: Vec<&str> = list.filter_map(|claim| claim["name"].as_str()).collect();
+        Self { known: stated.iter().copied().collect(), stated }
+    }
+}
+
 /// Whether a pod or a template of one is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -31,7 +48,7 @@ pub(super) enum Kind {
 }
 
 /// A pod.
-pub(super) fn pod(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn pod(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let at = root.get("spec");
     spec(at, crate::fields::name(object), Kind::Pod, &[], out);
@@ -46,7 +63,7 @@ pub(super) fn pod(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// What is refused in new pods alone.
-pub(super) fn new(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn new(object: &Value, out: &mut Causes) {
     let root = At::root(object, "spec");
     let at = root.with_value(&object["spec"]);
     if !at.get("ephemeralContainers").is_empty() {
@@ -58,7 +75,7 @@ pub(super) fn new(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// A template of pods; `volumes` are those that its owner brings.
-pub(super) fn template(at: At<'_>, volumes: &[Value], out: &mut Vec<Cause>) {
+pub(super) fn template(at: At<'_>, volumes: &[Value], out: &mut Causes) {
     let metadata = at.get("metadata");
     selector::labels(at.with("labels", metadata.get("labels").value), out);
     selector::annotations(at.with("annotations", metadata.get("annotations").value), out);
@@ -70,17 +87,17 @@ pub(super) fn template(at: At<'_>, volumes: &[Value], out: &mut Vec<Cause>) {
     }
 }
 
-fn spec(at: At<'_>, name: &str, kind: Kind, more: &[Value], out: &mut Vec<Cause>) {
+fn spec(at: At<'_>, name: &str, kind: Kind, more: &[Value], out: &mut Causes) {
     let volumes = at.get("volumes");
     let mut mountable = volume::all(volumes, name, out);
-    mountable.extend(more);
+    for volume in more {
+        mountable.entry(crate::fields::text(volume, &["name"])).or_insert(volume);
+    }
     let claims = at.get("resourceClaims");
-    let names: Vec<&str> =
-        claims.value.as_array().into_iter().flatten().filter_map(|claim| claim["name"].as_str()).collect();
     resource_claims(claims, out);
     let pod = Pod {
         volumes: mountable,
-        claims: names,
+        claims: Claims::of(claims),
         host_users: at.get("hostUsers").value != &Value::Bool(false),
         restart: at.value["restartPolicy"].as_str().unwrap_or_default(),
         grace: at.get("terminationGracePeriodSeconds").number(),
@@ -113,7 +130,7 @@ fn spec(at: At<'_>, name: &str, kind: Kind, more: &[Value], out: &mut Vec<Cause>
 }
 
 /// The single fields at the end.
-fn names_in(at: At<'_>, out: &mut Vec<Cause>) {
+fn names_in(at: At<'_>, out: &mut Causes) {
     let host = at.get("hostnameOverride");
     if host.is_set() {
         for (field, shown) in [("setHostnameAsFQDN", "setHostnameAsFQDN"), ("hostNetwork", "hostNetwork")] {
@@ -154,12 +171,14 @@ fn names_in(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn resource_claims(list: At<'_>, out: &mut Vec<Cause>) {
-    for (at, claim) in list.items().enumerate() {
+fn resource_claims(list: At<'_>, out: &mut Causes) {
+    let mut seen = HashSet::new();
+    for claim in list.items() {
         let name = claim.get("name");
+        let is_new = seen.insert(claim.text_of("name"));
         if name.is_empty() {
             out.push(name.required(""));
-        } else if list.items().take(at).any(|other| other.get("name").text() == name.text()) {
+        } else if !is_new {
             out.push(name.duplicate());
         } else {
             out.extend(name.each(label(name.text())));
@@ -181,19 +200,25 @@ fn resource_claims(list: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn has_name(list: At<'_>, before: usize, name: &str) -> bool {
-    list.items().take(before).any(|other| other.get("name").text() == name)
+/// The names that stand in some lists of a spec.
+pub(super) fn names_in_lists<'a>(spec: At<'a>, lists: &[&str]) -> HashSet<&'a str> {
+    let items = lists.iter().filter_map(|list| spec.value.get(list)?.as_array()).flatten();
+    items.map(|one| crate::fields::text(one, &["name"])).collect()
 }
 
-fn containers(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
+fn containers(at: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
     let list = at.get("containers");
     if list.is_empty() {
         out.push(list.required(""));
     }
-    for (number, one) in list.items().enumerate() {
+    let mut seen = HashSet::new();
+    for one in list.items() {
+        if out.is_full() {
+            return;
+        }
         container::common(one, pod, out);
         let name = one.get("name");
-        if has_name(list, number, name.text()) {
+        if !seen.insert(one.text_of("name")) {
             out.push(name.duplicate());
         }
         container::lasting(one, pod, out);
@@ -202,15 +227,18 @@ fn containers(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
     container::host_ports(list, out);
 }
 
-fn first_containers(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
-    let (list, others) = (at.get("initContainers"), at.get("containers"));
-    for (number, one) in list.items().enumerate() {
+fn first_containers(at: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
+    let list = at.get("initContainers");
+    let (others, mut seen) = (names_in_lists(at, &["containers"]), HashSet::new());
+    for one in list.items() {
+        if out.is_full() {
+            return;
+        }
         container::common(one, pod, out);
         container::restart_rules(one, out);
         let name = one.get("name");
-        if has_name(others, usize::MAX, name.text())
-            || (!name.is_empty() && has_name(list, number, name.text()))
-        {
+        let is_new = seen.insert(one.text_of("name"));
+        if others.contains(name.text()) || (!name.is_empty() && !is_new) {
             out.push(name.duplicate());
         }
         if one.get("restartPolicy").text() == "Always" {
@@ -234,14 +262,18 @@ fn first_containers(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn temporary_containers(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
+fn temporary_containers(at: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
     let list = at.get("ephemeralContainers");
-    let lasting = [at.get("containers"), at.get("initContainers")];
-    for (number, one) in list.items().enumerate() {
+    let lasting = names_in_lists(at, &["containers", "initContainers"]);
+    let mut seen = HashSet::new();
+    for one in list.items() {
+        if out.is_full() {
+            return;
+        }
         container::common(one, pod, out);
         let (name, target) = (one.get("name"), one.get("targetContainerName"));
-        let known = |name: &str| lasting.iter().any(|list| has_name(*list, usize::MAX, name));
-        if known(name.text()) || has_name(list, number, name.text()) {
+        let known = |name: &str| lasting.contains(name);
+        if !seen.insert(one.text_of("name")) || known(name.text()) {
             out.push(name.duplicate());
         }
         if !target.is_empty() && !known(target.text()) {
@@ -263,7 +295,7 @@ fn temporary_containers(at: At<'_>, pod: &Pod<'_>, out: &mut Vec<Cause>) {
 }
 
 /// A container in the host's network has the host's ports.
-fn host_network(containers: At<'_>, kind: Kind, out: &mut Vec<Cause>) {
+fn host_network(containers: At<'_>, kind: Kind, out: &mut Causes) {
     for container in containers.items() {
         for port in container.get("ports").items() {
             let number = |key: &str| port.get(key).number().unwrap_or(0);
@@ -276,7 +308,7 @@ fn host_network(containers: At<'_>, kind: Kind, out: &mut Vec<Cause>) {
     }
 }
 
-fn dns(at: At<'_>, out: &mut Vec<Cause>) {
+fn dns(at: At<'_>, out: &mut Causes) {
     let config = at.get("dnsConfig");
     let servers = config.get("nameservers");
     if at.get("dnsPolicy").text() == "None" {
@@ -313,16 +345,17 @@ fn dns(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn gates(at: At<'_>, out: &mut Vec<Cause>) {
+fn gates(at: At<'_>, out: &mut Causes) {
     for gate in at.get("readinessGates").items() {
         let kind = gate.get("conditionType");
         out.extend(kind.each(qualified(kind.text())));
     }
     let list = at.get("schedulingGates");
-    for (number, gate) in list.items().enumerate() {
-        let name = gate.get("name").text();
+    let mut seen = HashSet::new();
+    for gate in list.items() {
+        let name = gate.text_of("name");
         out.extend(qualified(name).iter().map(|why| gate.wrong(name, why)));
-        if has_name(list, number, name) {
+        if !seen.insert(name) {
             out.push(Cause::duplicate(gate.path(), &name.into()));
         }
     }

@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use super::at::{At, same};
 use super::scheduling;
+use crate::causes::Causes;
 use crate::fields;
-use crate::status_error::Cause;
 
 /// What is wrong with a change of a Pod.
-pub(super) fn changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+pub(super) fn changed(new: &Value, old: &Value, out: &mut Causes) {
     let root = At::root(new, "");
     let spec = root.get("spec");
     for list in ["containers", "initContainers"] {
@@ -39,7 +39,7 @@ fn count(pod: &Value, list: &str) -> usize {
 }
 
 /// A deadline only comes nearer; true when the rest is not looked at.
-fn deadline(new: At<'_>, old: &Value, out: &mut Vec<Cause>) -> bool {
+fn deadline(new: At<'_>, old: &Value, out: &mut Causes) -> bool {
     let fault = match (new.number(), old.as_i64()) {
         (Some(now), _) if !(0..=i64::from(i32::MAX)).contains(&now) => new.between(0, i64::from(i32::MAX)),
         (Some(now), Some(before)) if before < now => {
@@ -56,7 +56,7 @@ fn deadline(new: At<'_>, old: &Value, out: &mut Vec<Cause>) -> bool {
     stop
 }
 
-fn tolerations(new: At<'_>, old: &Value, out: &mut Vec<Cause>) {
+fn tolerations(new: At<'_>, old: &Value, out: &mut Causes) {
     let held = old["spec"]["tolerations"].as_array().into_iter().flatten();
     let kept =
         |old: &Value| new.items().any(|new| fields::equal_but(old, &without_seconds(new.value, old), &[]));
@@ -74,7 +74,7 @@ fn without_seconds(one: &Value, other: &Value) -> Value {
     one
 }
 
-fn gates(new: At<'_>, old: &Value, out: &mut Vec<Cause>) {
+fn gates(new: At<'_>, old: &Value, out: &mut Causes) {
     let held: Vec<&Value> = old["spec"]["schedulingGates"].as_array().into_iter().flatten().collect();
     for gate in new.items() {
         let name = gate.get("name");

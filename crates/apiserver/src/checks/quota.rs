@@ -1,14 +1,16 @@
 //! ResourceQuotas and LimitRanges.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::at::At;
 use super::grammar::qualified;
 use super::resources::{self, nanos};
-use crate::status_error::Cause;
+use crate::causes::Causes;
 
 /// A ResourceQuota; `old` is what it was before.
-pub(super) fn quota(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+pub(super) fn quota(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     hard(spec.get("hard"), out);
@@ -29,24 +31,25 @@ pub(super) fn quota(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
     }
 }
 
-fn hard(at: At<'_>, out: &mut Vec<Cause>) {
+fn hard(at: At<'_>, out: &mut Causes) {
     for amount in at.entries() {
         out.extend(resources::quota_name(amount));
         resources::amount(amount, out);
     }
 }
 
-fn scopes(spec: At<'_>, out: &mut Vec<Cause>) {
+fn scopes(spec: At<'_>, out: &mut Causes) {
     let list = spec.get("scopes");
+    let misfits = Misfits::of(spec);
     for scope in list.items() {
+        if out.is_full() {
+            return;
+        }
         if !SCOPES.contains(&scope.text()) {
             out.push(list.invalid("unsupported scope"));
         }
-        for amount in spec.get("hard").entries() {
-            if !applies(scope.text(), amount) {
-                out.push(list.invalid("unsupported scope applied to resource"));
-            }
-        }
+        let told = (0..misfits.count(scope.text())).map(|_| list.invalid(UNFIT));
+        out.extend(told);
     }
     let has = |name: &str| list.items().any(|scope| scope.text() == name);
     for (one, other) in OPPOSED {
@@ -56,20 +59,21 @@ fn scopes(spec: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn scope_selector(spec: At<'_>, out: &mut Vec<Cause>) {
+fn scope_selector(spec: At<'_>, out: &mut Causes) {
     let selector = spec.get("scopeSelector");
     let list = selector.get("matchExpressions");
+    let misfits = Misfits::of(spec);
     for one in list.items() {
+        if out.is_full() {
+            return;
+        }
         let (name, operator, values) = (one.get("scopeName"), one.get("operator"), one.get("values"));
         let place = |key: &'static str| list.get(key);
         if !SCOPES.contains(&name.text()) {
             out.push(place("scopeName").wrong(name.text(), "unsupported scope"));
         }
-        for amount in spec.get("hard").entries() {
-            if !applies(name.text(), amount) {
-                out.push(list.wrong(selector.value.clone(), "unsupported scope applied to resource"));
-            }
-        }
+        let told = (0..misfits.count(name.text())).map(|_| list.with_value(selector.value).invalid(UNFIT));
+        out.extend(told);
         let by_class = ["PriorityClass", "VolumeAttributesClass"].contains(&name.text());
         if SCOPES.contains(&name.text()) && !by_class && operator.text() != "Exists" {
             out.push(place("operator").wrong(operator.text(), EXISTS));
@@ -95,6 +99,21 @@ fn scope_selector(spec: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
+/// How many bounded resources each scope cannot bound.
+struct Misfits([usize; SCOPES.len()]);
+
+impl Misfits {
+    fn of(spec: At<'_>) -> Self {
+        let hard = spec.get("hard");
+        let hard = hard.entries();
+        Self(SCOPES.map(|scope| hard.iter().filter(|amount| !applies(scope, **amount)).count()))
+    }
+
+    fn count(&self, scope: &str) -> usize {
+        SCOPES.iter().position(|known| *known == scope).map_or(0, |at| self.0[at])
+    }
+}
+
 /// Whether a scope can bound a standard resource.
 fn applies(scope: &str, amount: At<'_>) -> bool {
     let name = amount.name();
@@ -111,25 +130,26 @@ fn applies(scope: &str, amount: At<'_>) -> bool {
 }
 
 /// A LimitRange.
-pub(super) fn limits(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn limits(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let list = spec.get("limits");
-    for (at, limit) in list.items().enumerate() {
+    let mut seen = HashSet::new();
+    for limit in list.items() {
         let kind = limit.get("type");
         let whys = qualified(kind.text());
         if whys.is_empty() && !kind.text().contains('/') && !KINDS.contains(&kind.text()) {
             out.push(kind.invalid("must be a standard limit type or fully qualified"));
         }
         out.extend(kind.each(whys));
-        if list.items().take(at).any(|other| other.get("type").text() == kind.text()) {
+        if !seen.insert(limit.text_of("type")) {
             out.push(kind.duplicate());
         }
         one_limit(limit, out);
     }
 }
 
-fn one_limit(limit: At<'_>, out: &mut Vec<Cause>) {
+fn one_limit(limit: At<'_>, out: &mut Causes) {
     let kind = limit.get("type").text();
     let mut names: Vec<String> = Vec::new();
     for field in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
@@ -159,7 +179,7 @@ fn one_limit(limit: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// Minimum, defaults and maximum of a resource stand in order.
-fn compare(limit: At<'_>, name: &str, out: &mut Vec<Cause>) {
+fn compare(limit: At<'_>, name: &str, out: &mut Causes) {
     let pod = limit.get("type").text() == "Pod";
     // Field, and where the cause stands, and whose value it shows.
     for (low, high, place, shown, words) in ORDER {
@@ -218,4 +238,5 @@ const SCOPES: [&str; 7] = [
     "VolumeAttributesClass",
     "CrossNamespacePodAffinity",
 ];
+const UNFIT: &str = "unsupported scope applied to resource";
 const EXISTS: &str = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";

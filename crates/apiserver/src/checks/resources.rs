@@ -1,18 +1,22 @@
 //! Amounts of resources: their names, requests within limits.
 
+use std::collections::HashSet;
+
 use super::at::{At, NEGATIVE};
 use super::grammar::{label, qualified};
+use super::pod::Claims;
+use crate::causes::Causes;
 use crate::quantity;
 use crate::status_error::Cause;
 
 /// What a container requests and is limited to; `claims` are the names of the pod's claims.
-pub(super) fn of_container(at: At<'_>, claims: &[&str], out: &mut Vec<Cause>) {
+pub(super) fn of_container(at: At<'_>, claims: &Claims<'_>, out: &mut Causes) {
     amounts(at, container_name, out);
     claim_names(at.get("claims"), claims, out);
 }
 
 /// What a whole pod requests and is limited to.
-pub(super) fn of_pod(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn of_pod(at: At<'_>, out: &mut Causes) {
     if !at.is_set() {
         return;
     }
@@ -22,7 +26,7 @@ pub(super) fn of_pod(at: At<'_>, out: &mut Vec<Cause>) {
     amounts(at, pod_name, out);
 }
 
-fn amounts(at: At<'_>, name: fn(At<'_>) -> Vec<Cause>, out: &mut Vec<Cause>) {
+fn amounts(at: At<'_>, name: fn(At<'_>) -> Vec<Cause>, out: &mut Causes) {
     let (limits, requests) = (at.get("limits"), at.get("requests"));
     for limit in limits.entries() {
         out.extend(name(limit));
@@ -42,7 +46,7 @@ fn amounts(at: At<'_>, name: fn(At<'_>) -> Vec<Cause>, out: &mut Vec<Cause>) {
     }
 }
 
-fn within(request: At<'_>, limits: At<'_>, requests: At<'_>, out: &mut Vec<Cause>) {
+fn within(request: At<'_>, limits: At<'_>, requests: At<'_>, out: &mut Causes) {
     let name = request.name();
     let limit = limits.key(name);
     let bound = !is_native(name) || is_huge(name);
@@ -62,7 +66,7 @@ fn within(request: At<'_>, limits: At<'_>, requests: At<'_>, out: &mut Vec<Cause
     }
 }
 
-fn huge_page(at: At<'_>, out: &mut Vec<Cause>) {
+fn huge_page(at: At<'_>, out: &mut Causes) {
     let Some(size) = at.name().strip_prefix("hugepages-") else { return };
     let Some(amount) = nanos(at) else { return };
     let whole = quantity::nanos(size).is_some_and(|size| size > 0 && amount % size == 0);
@@ -73,7 +77,7 @@ fn huge_page(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// An amount: not negative, and whole where only whole ones can be had.
-pub(super) fn amount(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn amount(at: At<'_>, out: &mut Causes) {
     let Some(nanos) = nanos(at) else { return };
     if nanos < 0 {
         out.push(at.wrong(at.text(), NEGATIVE));
@@ -88,10 +92,14 @@ pub(super) fn nanos(at: At<'_>) -> Option<i128> {
     quantity::nanos(at.text())
 }
 
-fn claim_names(at: At<'_>, known: &[&str], out: &mut Vec<Cause>) {
-    let mut seen: Vec<String> = Vec::new();
+fn claim_names(at: At<'_>, pod: &Claims<'_>, out: &mut Causes) {
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut claimed: HashSet<&str> = HashSet::new();
     for claim in at.items() {
-        let (name, request) = (claim.get("name").text(), claim.get("request").text());
+        if out.is_full() {
+            return;
+        }
+        let (name, request) = (claim.text_of("name"), claim.get("request").text());
         if name.is_empty() {
             out.push(claim.required(""));
             continue;
@@ -100,17 +108,20 @@ fn claim_names(at: At<'_>, known: &[&str], out: &mut Vec<Cause>) {
             out.extend(claim.get("request").each(label(request)));
         }
         let key = if request.is_empty() { name.to_owned() } else { format!("{name}/{request}") };
-        let part = |other: &String| other.split('/').next() == Some(name);
-        if seen.contains(&key)
-            || seen.iter().any(|other| other == name || (request.is_empty() && part(other)))
-        {
+        let again =
+            seen.contains(&key) || seen.contains(name) || (request.is_empty() && claimed.contains(name));
+        if again {
             out.push(Cause::duplicate(claim.path(), &key.as_str().into()));
         }
-        seen.push(key);
-        if !known.contains(&name) {
+        claimed.insert(name.split('/').next().unwrap_or_default());
+        seen.insert(key);
+        if !pod.known.contains(name) {
             let mut cause = Cause::not_found(claim.path(), &name.into());
-            let rest =
-                if known.is_empty() { " which is empty".into() } else { format!(": {}", known.join(", ")) };
+            let rest = if pod.stated.is_empty() {
+                " which is empty".into()
+            } else {
+                format!(": {}", pod.stated.join(", "))
+            };
             cause.message.push_str(&format!(": must be one of the names in pod.spec.resourceClaims{rest}"));
             out.push(cause);
         }

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 use super::at::At;
 use super::grammar::segment;
 use super::{list, selector};
+use crate::causes::Causes;
 use crate::fields::text;
 use crate::status_error::Cause;
 
 /// What is wrong with a Role or ClusterRole.
 pub(super) fn role(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
+    let mut causes = Causes::default();
     for (at, rule) in list(object, "rules").iter().enumerate() {
         let place = format!("rules[{at}]");
         let has = |key: &str| !list(rule, key).is_empty();
@@ -53,18 +54,20 @@ pub(super) fn role(object: &Value) -> Vec<Cause> {
         causes.push(selectors.required(why));
     }
     for one in selectors.items() {
-        let before = causes.len();
-        selector::selector(one, &mut causes);
-        if causes.len() > before {
+        let mut faults = Causes::default();
+        selector::selector(one, &mut faults);
+        let is_bad = !faults.is_empty();
+        causes.extend(faults.told());
+        if is_bad {
             causes.push(one.invalid("invalid label selector."));
         }
     }
-    causes
+    causes.told()
 }
 
 /// What is wrong with a binding.
 pub(super) fn binding(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
+    let mut causes = Causes::default();
     let role = &object["roleRef"];
     let group = text(role, &["apiGroup"]);
     if group != GROUP {
@@ -85,10 +88,10 @@ pub(super) fn binding(object: &Value) -> Vec<Cause> {
     for one in root.get("subjects").items() {
         subject(one, object["kind"] == "ClusterRoleBinding", &mut causes);
     }
-    causes
+    causes.told()
 }
 
-fn subject(at: At<'_>, everywhere: bool, out: &mut Vec<Cause>) {
+fn subject(at: At<'_>, everywhere: bool, out: &mut Causes) {
     let (name, group, kind) = (at.get("name"), at.get("apiGroup"), at.get("kind"));
     out.extend(name.needed());
     match kind.text() {

@@ -1,12 +1,15 @@
 //! Where a pod may run: tolerations, affinity, spread.
 
+use std::collections::{HashMap, HashSet};
+
 use super::at::At;
 use super::grammar::{label, label_value, qualified};
 use super::selector::{self, Values};
+use crate::causes::Causes;
 use crate::status_error::Cause;
 
 /// The taints that a pod bears with.
-pub(super) fn tolerations(list: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn tolerations(list: At<'_>, out: &mut Causes) {
     for one in list.items() {
         let (key, operator) = (one.get("key"), one.get("operator"));
         let (value, effect) = (one.get("value"), one.get("effect"));
@@ -39,11 +42,9 @@ pub(super) fn tolerations(list: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// The taints of a node.
-pub(super) fn taints(list: At<'_>, out: &mut Vec<Cause>) {
-    let alike = |one: At<'_>, other: At<'_>| {
-        ["key", "effect"].iter().all(|field| one.get(field).text() == other.get(field).text())
-    };
-    for (at, taint) in list.items().enumerate() {
+pub(super) fn taints(list: At<'_>, out: &mut Causes) {
+    let mut seen = HashSet::new();
+    for taint in list.items() {
         let (key, effect) = (taint.get("key"), taint.get("effect"));
         out.extend(key.each(qualified(key.text())));
         let whys = label_value(taint.get("value").text());
@@ -51,7 +52,7 @@ pub(super) fn taints(list: At<'_>, out: &mut Vec<Cause>) {
             out.push(taint.get("value").wrong(taint.get("value").text(), &whys.join(";")));
         }
         out.extend(effect.must_be(&EFFECTS));
-        if list.items().take(at).any(|other| alike(taint, other)) {
+        if !seen.insert((taint.text_of("key"), taint.text_of("effect"))) {
             let mut cause = taint.duplicate();
             cause.message.push_str(": taints must be unique by key and effect pair");
             out.push(cause);
@@ -60,7 +61,7 @@ pub(super) fn taints(list: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// Which nodes a pod wants, and which pods it wants to be near to or far from.
-pub(super) fn affinity(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn affinity(at: At<'_>, out: &mut Causes) {
     let nodes = at.get("nodeAffinity");
     let required = nodes.get(REQUIRED);
     if required.is_set() {
@@ -80,14 +81,14 @@ pub(super) fn affinity(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn weight(term: At<'_>, out: &mut Vec<Cause>) {
+fn weight(term: At<'_>, out: &mut Causes) {
     let weight = term.get("weight").number().unwrap_or(0);
     if !(1..=100).contains(&weight) {
         out.push(term.get("weight").wrong(weight, "must be in the range 1-100"));
     }
 }
 
-fn pod_term(term: At<'_>, out: &mut Vec<Cause>) {
+fn pod_term(term: At<'_>, out: &mut Causes) {
     selector::selector(term.get("labelSelector"), out);
     selector::selector(term.get("namespaceSelector"), out);
     for namespace in term.get("namespaces").items() {
@@ -103,7 +104,7 @@ fn pod_term(term: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// Keys whose values come from the pod itself.
-fn match_keys(term: At<'_>, out: &mut Vec<Cause>) {
+fn match_keys(term: At<'_>, out: &mut Causes) {
     let selector = term.get("labelSelector");
     let (wanted, unwanted) = (term.get("matchLabelKeys"), term.get("mismatchLabelKeys"));
     for keys in [wanted, unwanted].into_iter().filter(|keys| !keys.is_empty()) {
@@ -113,16 +114,22 @@ fn match_keys(term: At<'_>, out: &mut Vec<Cause>) {
         }
         keys.items().for_each(|key| out.extend(key.each(qualified(key.text()))));
     }
+    let refused: HashSet<&str> =
+        unwanted.value.as_array().into_iter().flatten().filter_map(|key| key.as_str()).collect();
     for key in wanted.items() {
-        if unwanted.items().any(|other| other.text() == key.text()) {
+        if refused.contains(key.text()) {
             out.push(key.invalid("exists in both matchLabelKeys and mismatchLabelKeys"));
         }
     }
 }
 
 /// How pods are spread.
-pub(super) fn spread(list: At<'_>, out: &mut Vec<Cause>) {
-    for (at, one) in list.items().enumerate() {
+pub(super) fn spread(list: At<'_>, out: &mut Causes) {
+    let pair_of =
+        |one: At<'_>| (one.text_of("topologyKey").to_owned(), one.text_of("whenUnsatisfiable").to_owned());
+    let mut left: HashMap<(String, String), usize> = HashMap::new();
+    list.items().for_each(|one| *left.entry(pair_of(one)).or_default() += 1);
+    for one in list.items() {
         let (key, action) = (one.get("topologyKey"), one.get("whenUnsatisfiable"));
         out.extend(one.get("maxSkew").positive());
         if key.is_empty() {
@@ -131,12 +138,9 @@ pub(super) fn spread(list: At<'_>, out: &mut Vec<Cause>) {
         if !ACTIONS.contains(&action.text()) {
             out.push(action.not_supported(&ACTIONS));
         }
-        let alike = |other: At<'_>| {
-            ["topologyKey", "whenUnsatisfiable"]
-                .iter()
-                .all(|field| other.get(field).text() == one.get(field).text())
-        };
-        if list.items().skip(at + 1).any(alike) {
+        let alike = left.entry(pair_of(one)).or_default();
+        *alike -= 1;
+        if *alike > 0 {
             let pair = format!("{{{}, {}}}", key.text(), action.text());
             let place = one.get("{topologyKey, whenUnsatisfiable}");
             out.push(Cause::duplicate(place.path(), &pair.into()));
@@ -149,7 +153,7 @@ pub(super) fn spread(list: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn least_domains(one: At<'_>, out: &mut Vec<Cause>) {
+fn least_domains(one: At<'_>, out: &mut Causes) {
     let least = one.get("minDomains");
     let action = one.get("whenUnsatisfiable");
     if !least.is_set() {

@@ -1,11 +1,13 @@
 //! Security contexts of pods and containers.
 
+use std::collections::HashSet;
+
 use super::at::At;
 use super::grammar::inner_path;
-use crate::status_error::Cause;
+use crate::causes::Causes;
 
 /// The context of a pod.
-pub(super) fn of_pod(at: At<'_>, spec: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn of_pod(at: At<'_>, spec: At<'_>, out: &mut Causes) {
     for key in ["fsGroup", "runAsUser", "runAsGroup"] {
         out.extend(at.get(key).between(0, i64::from(i32::MAX)));
     }
@@ -25,7 +27,7 @@ pub(super) fn of_pod(at: At<'_>, spec: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// The context of a container.
-pub(super) fn of_container(at: At<'_>, host_users: bool, out: &mut Vec<Cause>) {
+pub(super) fn of_container(at: At<'_>, host_users: bool, out: &mut Causes) {
     if !at.is_set() {
         return;
     }
@@ -44,7 +46,7 @@ pub(super) fn of_container(at: At<'_>, host_users: bool, out: &mut Vec<Cause>) {
     app_armor(at.get("appArmorProfile"), out);
 }
 
-fn escalation(at: At<'_>, out: &mut Vec<Cause>) {
+fn escalation(at: At<'_>, out: &mut Causes) {
     if at.get("privileged").is_true() {
         out.push(at.invalid("cannot set `allowPrivilegeEscalation` to false and `privileged` to true"));
     }
@@ -56,14 +58,16 @@ fn escalation(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn sysctls(list: At<'_>, spec: At<'_>, out: &mut Vec<Cause>) {
-    for (at, sysctl) in list.items().enumerate() {
+fn sysctls(list: At<'_>, spec: At<'_>, out: &mut Causes) {
+    let mut seen = HashSet::new();
+    for sysctl in list.items() {
         let name = sysctl.get("name");
+        let is_new = seen.insert(sysctl.text_of("name"));
         if name.is_empty() {
             out.push(name.required(""));
         } else if !is_sysctl(name.text()) {
             out.push(name.invalid(SYSCTL));
-        } else if list.items().take(at).any(|other| other.get("name").text() == name.text()) {
+        } else if !is_new {
             out.push(name.duplicate());
         }
         let plain = name.text().replace('/', ".");
@@ -87,7 +91,7 @@ fn is_sysctl(name: &str) -> bool {
     name.len() <= 253 && name.split(['.', '/']).all(part)
 }
 
-fn seccomp(at: At<'_>, out: &mut Vec<Cause>) {
+fn seccomp(at: At<'_>, out: &mut Causes) {
     if !at.is_set() {
         return;
     }
@@ -108,7 +112,7 @@ fn seccomp(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn app_armor(at: At<'_>, out: &mut Vec<Cause>) {
+fn app_armor(at: At<'_>, out: &mut Causes) {
     if !at.is_set() {
         return;
     }

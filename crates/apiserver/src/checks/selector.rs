@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::at::At;
-use super::grammar::{label, label_value, qualified, subdomain};
-use crate::status_error::Cause;
+use super::grammar::{label, label_value, qualified, segment, subdomain};
+use crate::causes::Causes;
 
 /// Labels: keys and values of their grammars.
-pub(super) fn labels(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn labels(at: At<'_>, out: &mut Causes) {
     for entry in at.entries() {
         out.extend(qualified(entry.name()).iter().map(|why| at.wrong(entry.name(), why)));
         out.extend(label_value(entry.text()).iter().map(|why| at.wrong(entry.text(), why)));
@@ -15,7 +15,7 @@ pub(super) fn labels(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// Annotations: keys of their grammar.
-pub(super) fn annotations(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn annotations(at: At<'_>, out: &mut Causes) {
     for entry in at.entries() {
         let whys = qualified(&entry.name().to_lowercase());
         out.extend(whys.iter().map(|why| at.wrong(entry.name(), why)));
@@ -23,7 +23,7 @@ pub(super) fn annotations(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// A label selector.
-pub(super) fn selector(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn selector(at: At<'_>, out: &mut Causes) {
     labels(at.get("matchLabels"), out);
     for expression in at.get("matchExpressions").items() {
         let values = expression.get("values");
@@ -46,7 +46,7 @@ pub(super) fn selects_all(selector: At<'_>) -> bool {
 
 /// Whether labels are selected; `None` for a selector that nothing can be made of.
 pub(super) fn selects(selector: At<'_>, labels: &Value) -> Option<bool> {
-    let mut faults = Vec::new();
+    let mut faults = Causes::default();
     self::selector(selector, &mut faults);
     if !faults.is_empty() {
         return None;
@@ -69,7 +69,7 @@ pub(super) fn selects(selector: At<'_>, labels: &Value) -> Option<bool> {
 }
 
 /// Terms that select nodes.
-pub(super) fn node_selector(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn node_selector(at: At<'_>, out: &mut Causes) {
     let terms = at.get("nodeSelectorTerms");
     if terms.is_empty() {
         out.push(terms.required("must have at least one node selector term"));
@@ -85,7 +85,7 @@ pub(super) enum Values {
 }
 
 /// One term that selects nodes.
-pub(super) fn node_term(term: At<'_>, check: Values, out: &mut Vec<Cause>) {
+pub(super) fn node_term(term: At<'_>, check: Values, out: &mut Causes) {
     for expression in term.get("matchExpressions").items() {
         let values = expression.get("values");
         let count = values.items().count();
@@ -107,7 +107,7 @@ pub(super) fn node_term(term: At<'_>, check: Values, out: &mut Vec<Cause>) {
     term.get("matchFields").items().for_each(|field| node_field(field, out));
 }
 
-fn node_field(field: At<'_>, out: &mut Vec<Cause>) {
+fn node_field(field: At<'_>, out: &mut Causes) {
     let values = field.get("values");
     match field.get("operator").text() {
         "In" | "NotIn" if values.items().count() != 1 => {
@@ -125,14 +125,25 @@ fn node_field(field: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// A field that holds a DNS label, when it is stated.
-pub(super) fn label_in(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn label_in(at: At<'_>, out: &mut Causes) {
     if !at.is_empty() {
         out.extend(at.each(label(at.text())));
     }
 }
 
+/// The kind and name of another object.
+pub(super) fn reference(at: At<'_>, out: &mut Causes) {
+    for field in ["kind", "name"] {
+        let field = at.get(field);
+        match field.needed() {
+            Some(cause) => out.push(cause),
+            None => out.extend(field.each(segment(field.text()))),
+        }
+    }
+}
+
 /// A field that holds a name of labels joined by dots, when it is stated.
-pub(super) fn name_in(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn name_in(at: At<'_>, out: &mut Causes) {
     if !at.is_empty() {
         out.extend(at.each(subdomain(at.text())));
     }

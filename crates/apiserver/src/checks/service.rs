@@ -1,5 +1,6 @@
 //! Services.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
@@ -8,10 +9,11 @@ use super::at::{At, same};
 use super::grammar::{address, cidr, ip, label, qualified, subdomain};
 use super::{handler, selector};
 use crate::addresses::needs_health_port;
+use crate::causes::Causes;
 use crate::status_error::Cause;
 
 /// A Service; `old` is what it was before.
-pub(super) fn service(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+pub(super) fn service(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     if let Some(old) = old {
@@ -31,8 +33,10 @@ pub(super) fn service(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>)
         "ExternalName" => external_name(spec, out),
         _ => {}
     }
-    for (at, port) in ports.items().enumerate() {
-        self::port(ports, at, port, out);
+    let count = ports.items().count();
+    let mut names = HashSet::new();
+    for port in ports.items() {
+        self::port(port, count, names.insert(port.text_of("name")), out);
     }
     selector::labels(spec.get("selector"), out);
     affinity(spec, out);
@@ -58,7 +62,7 @@ pub(super) fn is_headless(service: &Value) -> bool {
     service["spec"]["clusterIPs"] == json!(["None"])
 }
 
-fn external_name(spec: At<'_>, out: &mut Vec<Cause>) {
+fn external_name(spec: At<'_>, out: &mut Causes) {
     for field in ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
         if !spec.get(field).is_empty() {
             out.push(spec.get(field).forbidden("may not be set for ExternalName services"));
@@ -73,13 +77,13 @@ fn external_name(spec: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn port(ports: At<'_>, number: usize, port: At<'_>, out: &mut Vec<Cause>) {
+fn port(port: At<'_>, count: usize, is_new: bool, out: &mut Causes) {
     let name = port.get("name");
-    if name.is_empty() && ports.items().count() > 1 {
+    if name.is_empty() && count > 1 {
         out.push(name.required(""));
     } else if !name.is_empty() {
         out.extend(name.each(label(name.text())));
-        if ports.items().take(number).any(|other| other.get("name").text() == name.text()) {
+        if !is_new {
             out.push(name.duplicate());
         }
     }
@@ -92,30 +96,28 @@ fn port(ports: At<'_>, number: usize, port: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn port_numbers(ports: At<'_>, kind: &str, out: &mut Vec<Cause>) {
+fn port_numbers(ports: At<'_>, kind: &str, out: &mut Causes) {
     let number = |port: At<'_>, key: &str| port.get(key).number().unwrap_or(0);
-    let alike = |port: At<'_>, other: At<'_>, key: &str| {
-        other.get("protocol").text() == port.get("protocol").text() && number(other, key) == number(port, key)
-    };
     if kind == "ClusterIP" {
         for port in ports.items().filter(|port| number(*port, "nodePort") != 0) {
             out.push(port.get("nodePort").forbidden("may not be used when `type` is 'ClusterIP'"));
         }
     }
-    for (at, port) in ports.items().enumerate() {
-        if number(port, "nodePort") != 0 && ports.items().take(at).any(|other| alike(port, other, "nodePort"))
-        {
+    let mut seen = HashSet::new();
+    for port in ports.items().filter(|port| number(*port, "nodePort") != 0) {
+        if !seen.insert((port.text_of("protocol"), number(port, "nodePort"))) {
             out.push(port.get("nodePort").duplicate());
         }
     }
-    for (at, port) in ports.items().enumerate() {
-        if ports.items().take(at).any(|other| alike(port, other, "port")) {
+    let mut seen = HashSet::new();
+    for port in ports.items() {
+        if !seen.insert((port.text_of("protocol"), number(port, "port"))) {
             out.push(port.duplicate());
         }
     }
 }
 
-fn affinity(spec: At<'_>, out: &mut Vec<Cause>) {
+fn affinity(spec: At<'_>, out: &mut Causes) {
     let (kind, config) = (spec.get("sessionAffinity"), spec.get("sessionAffinityConfig"));
     out.extend(kind.must_be(&["ClientIP", "None"]));
     match kind.text() {
@@ -137,7 +139,7 @@ fn affinity(spec: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn addresses(spec: At<'_>, headless: bool, out: &mut Vec<Cause>) {
+fn addresses(spec: At<'_>, headless: bool, out: &mut Causes) {
     let (one, all) = (spec.get("clusterIP"), spec.get("clusterIPs"));
     let count = all.items().count();
     let first = all.items().next().map(|first| first.text() == one.text());
@@ -148,9 +150,10 @@ fn addresses(spec: At<'_>, headless: bool, out: &mut Vec<Cause>) {
         _ => {}
     }
     let families = spec.get("ipFamilies");
-    for (at, family) in families.items().enumerate() {
+    let mut seen = HashSet::new();
+    for family in families.items() {
         out.extend(family.one_of(&["IPv4", "IPv6"]));
-        if families.items().take(at).any(|other| other.text() == family.text()) {
+        if !seen.insert(family.value.as_str()) {
             out.push(family.duplicate());
         }
     }
@@ -176,7 +179,7 @@ fn addresses(spec: At<'_>, headless: bool, out: &mut Vec<Cause>) {
     }
 }
 
-fn fits(all: At<'_>, families: At<'_>, headless: bool, out: &mut Vec<Cause>) {
+fn fits(all: At<'_>, families: At<'_>, headless: bool, out: &mut Causes) {
     let old = |at: &At<'_>| matches!(address(at.text()), Some(IpAddr::V4(_)));
     let count = all.items().count();
     if count > 1 && all.items().filter(old).count() != 1 {
@@ -195,7 +198,7 @@ fn fits(all: At<'_>, families: At<'_>, headless: bool, out: &mut Vec<Cause>) {
 }
 
 /// An address where somebody can be reached.
-pub(super) fn endpoint_address(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn endpoint_address(at: At<'_>, out: &mut Causes) {
     let Some(found) = address(at.text()) else {
         out.push(at.wrong(at.text(), "must be a valid IP address"));
         return;
@@ -217,7 +220,7 @@ pub(super) fn endpoint_address(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn source_ranges(root: At<'_>, spec: At<'_>, kind: &str, out: &mut Vec<Cause>) {
+fn source_ranges(root: At<'_>, spec: At<'_>, kind: &str, out: &mut Causes) {
     let ranges = spec.get("loadBalancerSourceRanges");
     let metadata = root.get("metadata");
     let notes = metadata.get("annotations");
@@ -242,7 +245,7 @@ fn source_ranges(root: At<'_>, spec: At<'_>, kind: &str, out: &mut Vec<Cause>) {
     }
 }
 
-fn balancer(spec: At<'_>, kind: &str, out: &mut Vec<Cause>) {
+fn balancer(spec: At<'_>, kind: &str, out: &mut Causes) {
     let only = "may only be used when `type` is 'LoadBalancer'";
     let (ports, class) = (spec.get("allocateLoadBalancerNodePorts"), spec.get("loadBalancerClass"));
     if kind == "LoadBalancer" {
@@ -254,7 +257,7 @@ fn balancer(spec: At<'_>, kind: &str, out: &mut Vec<Cause>) {
     out.extend([ports, class].iter().filter(|field| field.is_set()).map(|field| field.forbidden(only)));
 }
 
-fn traffic(root: At<'_>, spec: At<'_>, kind: &str, out: &mut Vec<Cause>) {
+fn traffic(root: At<'_>, spec: At<'_>, kind: &str, out: &mut Causes) {
     let (policy, health) = (spec.get("externalTrafficPolicy"), spec.get("healthCheckNodePort"));
     let reached = matches!(kind, "LoadBalancer" | "NodePort")
         || (kind == "ClusterIP" && !spec.get("externalIPs").is_empty());
@@ -279,7 +282,7 @@ fn traffic(root: At<'_>, spec: At<'_>, kind: &str, out: &mut Vec<Cause>) {
     out.extend(spec.get("trafficDistribution").one_of(&["PreferClose", "PreferSameZone", "PreferSameNode"]));
 }
 
-fn changed(spec: At<'_>, old: &Value, out: &mut Vec<Cause>) {
+fn changed(spec: At<'_>, old: &Value, out: &mut Causes) {
     let before = &old["spec"];
     let external = |spec: &Value| spec["type"] == "ExternalName";
     let headless = |spec: &Value| spec["clusterIPs"] == json!(["None"]);
@@ -304,7 +307,7 @@ fn changed(spec: At<'_>, old: &Value, out: &mut Vec<Cause>) {
     }
 }
 
-fn addresses_changed(spec: At<'_>, before: &Value, out: &mut Vec<Cause>) {
+fn addresses_changed(spec: At<'_>, before: &Value, out: &mut Causes) {
     let list = |value: &Value| value["clusterIPs"].as_array().cloned().unwrap_or_default();
     let (old, new) = (list(before), list(spec.value));
     let shown = json!(new);
@@ -325,7 +328,7 @@ fn addresses_changed(spec: At<'_>, before: &Value, out: &mut Vec<Cause>) {
     }
 }
 
-fn families_changed(spec: At<'_>, before: &Value, out: &mut Vec<Cause>) {
+fn families_changed(spec: At<'_>, before: &Value, out: &mut Causes) {
     let list = |value: &Value| value["ipFamilies"].as_array().cloned().unwrap_or_default();
     let (old, new) = (list(before), list(spec.value));
     let moved = || Cause::invalid("spec.ipFamilies[0]", &json!(new), "may not change once set");

@@ -1,15 +1,18 @@
 //! Kinds with a rule or two.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::at::{At, same};
 use super::grammar::{address, ip, label, label_value, qualified, subdomain};
 use super::{resources, scheduling, selector, service, workload};
+use crate::causes::Causes;
 use crate::fields;
 use crate::status_error::Cause;
 
 /// Lease: positive durations.
-pub(super) fn lease(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn lease(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let (duration, strategy) = (spec.get("leaseDurationSeconds"), spec.get("strategy"));
@@ -29,7 +32,7 @@ pub(super) fn lease(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// PodDisruptionBudget: one bound.
-pub(super) fn budget(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn budget(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let (least, most) = (spec.get("minAvailable"), spec.get("maxUnavailable"));
@@ -45,7 +48,7 @@ pub(super) fn budget(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// PriorityClass: high values and names of the system are its own.
-pub(super) fn priority(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn priority(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let value = root.get("value").number().unwrap_or(0);
     let name = fields::name(object);
@@ -72,7 +75,7 @@ fn system_priority(name: &str, value: i64) -> Option<String> {
 }
 
 /// What may not change in a PriorityClass.
-pub(super) fn priority_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+pub(super) fn priority_changed(new: &Value, old: &Value, out: &mut Causes) {
     if new["value"] != old["value"] {
         out.push(Cause::forbidden("value", "may not be changed in an update."));
     }
@@ -80,7 +83,7 @@ pub(super) fn priority_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
 }
 
 /// Endpoints: addresses and ports.
-pub(super) fn endpoints(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn endpoints(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     for subset in root.get("subsets").items() {
         let (ready, waiting) = (subset.get("addresses"), subset.get("notReadyAddresses"));
@@ -95,9 +98,10 @@ pub(super) fn endpoints(object: &Value, out: &mut Vec<Cause>) {
             service::endpoint_address(at, out);
         }
         let ports = subset.get("ports");
+        let count = ports.items().count();
         for port in ports.items() {
             let name = port.get("name");
-            if name.is_empty() && ports.items().count() > 1 {
+            if name.is_empty() && count > 1 {
                 out.push(name.required(""));
             }
             selector::label_in(name, out);
@@ -108,14 +112,15 @@ pub(super) fn endpoints(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// EndpointSlice: addresses of one type, and ports.
-pub(super) fn slice(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn slice(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     out.extend(root.get("addressType").must_be(&["FQDN", "IPv4", "IPv6"]));
     let ports = root.get("ports");
-    for (at, port) in ports.items().enumerate() {
+    let mut seen = HashSet::new();
+    for port in ports.items() {
         let name = port.get("name");
         selector::label_in(name, out);
-        if ports.items().take(at).any(|other| other.get("name").text() == name.text()) {
+        if !seen.insert(port.text_of("name")) {
             out.push(Cause::duplicate(name.path(), &json!(name.text())));
         }
         out.extend(port.get("protocol").must_be(&["SCTP", "TCP", "UDP"]));
@@ -133,7 +138,7 @@ pub(super) fn slice(object: &Value, out: &mut Vec<Cause>) {
     endpoints.items().for_each(|one| endpoint(one, root.get("addressType").text(), out));
 }
 
-fn endpoint(one: At<'_>, kind: &str, out: &mut Vec<Cause>) {
+fn endpoint(one: At<'_>, kind: &str, out: &mut Causes) {
     let addresses = one.get("addresses");
     match addresses.items().count() {
         0 => out.push(addresses.required("must contain at least 1 address")),
@@ -186,7 +191,7 @@ fn endpoint(one: At<'_>, kind: &str, out: &mut Vec<Cause>) {
 }
 
 /// Node: taints and amounts; `old` is what it was before.
-pub(super) fn node(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+pub(super) fn node(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let taints = At::root(spec.get("taints").value, "metadata.taints");
@@ -211,7 +216,7 @@ pub(super) fn node(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
 }
 
 /// Namespace: its phase follows its deletion, and its finalizers have names.
-pub(super) fn namespace(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+pub(super) fn namespace(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     for finalizer in spec.get("finalizers").items() {
@@ -233,7 +238,7 @@ pub(super) fn namespace(object: &Value, old: Option<&Value>, out: &mut Vec<Cause
 }
 
 /// ControllerRevision: a number that does not fall below zero, and its state.
-pub(super) fn revision(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>) {
+pub(super) fn revision(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let root = At::root(object, "");
     out.extend(root.get("revision").not_negative());
     match old {
@@ -247,7 +252,7 @@ pub(super) fn revision(object: &Value, old: Option<&Value>, out: &mut Vec<Cause>
 }
 
 /// RuntimeClass: a handler.
-pub(super) fn runtime(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn runtime(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let handler = root.get("handler");
     match handler.needed() {

@@ -1,22 +1,25 @@
 //! Storage that is asked for, that is there, and its classes.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::at::{At, same};
 use super::grammar::{qualified, subdomain};
 use super::resources::{self, nanos};
 use super::selector;
+use crate::causes::Causes;
 use crate::fields;
 use crate::status_error::Cause;
 
 /// A claim.
-pub(super) fn claim(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn claim(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     claim_spec(root.get("spec"), out);
 }
 
 /// The spec of a claim, wherever it stands.
-pub(super) fn claim_spec(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn claim_spec(at: At<'_>, out: &mut Causes) {
     let modes = at.get("accessModes");
     if modes.is_empty() {
         out.push(modes.required("at least 1 access mode is required"));
@@ -42,7 +45,7 @@ pub(super) fn claim_spec(at: At<'_>, out: &mut Vec<Cause>) {
     selector::name_in(at.get("volumeAttributesClassName"), out);
 }
 
-fn access_modes(modes: At<'_>, out: &mut Vec<Cause>) {
+fn access_modes(modes: At<'_>, out: &mut Causes) {
     let known = |mode: &At<'_>| MODES.contains(&mode.text());
     for mode in modes.items().filter(|mode| !known(mode)) {
         out.push(Cause::not_supported(modes.path(), mode.value, &MODES));
@@ -53,7 +56,7 @@ fn access_modes(modes: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn source(at: At<'_>, out: &mut Vec<Cause>) {
+fn source(at: At<'_>, out: &mut Causes) {
     if !at.is_set() {
         return;
     }
@@ -67,7 +70,7 @@ fn source(at: At<'_>, out: &mut Vec<Cause>) {
     selector::name_in(group, out);
 }
 
-fn sources_agree(at: At<'_>, out: &mut Vec<Cause>) {
+fn sources_agree(at: At<'_>, out: &mut Causes) {
     let (plain, reference) = (at.get("dataSource"), at.get("dataSourceRef"));
     if !plain.is_set() || !reference.is_set() {
         return;
@@ -82,7 +85,7 @@ fn sources_agree(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// What may not change in a claim.
-pub(super) fn claim_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+pub(super) fn claim_changed(new: &Value, old: &Value, out: &mut Causes) {
     let bound = fields::text(new, &["status", "phase"]) == "Bound";
     let (mut after, mut before) = (new["spec"].clone(), old["spec"].clone());
     if fields::text(&before, &["volumeName"]).is_empty() {
@@ -117,7 +120,7 @@ pub(super) fn claim_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
 }
 
 /// A volume.
-pub(super) fn volume(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn volume(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let at = root.get("spec");
     let (modes, capacity) = (at.get("accessModes"), at.get("capacity"));
@@ -156,7 +159,7 @@ pub(super) fn volume(object: &Value, out: &mut Vec<Cause>) {
     out.extend(at.get("volumeMode").one_of(&["Block", "Filesystem"]));
 }
 
-fn volume_source(at: At<'_>, out: &mut Vec<Cause>) {
+fn volume_source(at: At<'_>, out: &mut Causes) {
     let (host, nfs, csi, local) = (at.get("hostPath"), at.get("nfs"), at.get("csi"), at.get("local"));
     if host.is_set() {
         out.extend(host.get("path").needed());
@@ -184,7 +187,7 @@ fn volume_source(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// What may not change in a volume.
-pub(super) fn volume_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+pub(super) fn volume_changed(new: &Value, old: &Value, out: &mut Causes) {
     let moved = VOLUMES.iter().any(|kind| !same(&new["spec"][kind], &old["spec"][kind]));
     if moved {
         let why = "spec.persistentvolumesource is immutable after creation";
@@ -196,7 +199,7 @@ pub(super) fn volume_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
 }
 
 /// The name of a driver.
-pub(super) fn driver(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn driver(at: At<'_>, out: &mut Causes) {
     if at.is_empty() {
         out.push(at.required(""));
         return;
@@ -208,7 +211,7 @@ pub(super) fn driver(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// A class.
-pub(super) fn class(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn class(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let (provisioner, mode) = (root.get("provisioner"), root.get("volumeBindingMode"));
     match provisioner.needed() {
@@ -224,16 +227,18 @@ pub(super) fn class(object: &Value, out: &mut Vec<Cause>) {
     out.extend(mode.one_of(&["Immediate", "WaitForFirstConsumer"]));
     for term in root.get("allowedTopologies").items() {
         let list = term.get("matchLabelExpressions");
-        for (number, one) in list.items().enumerate() {
+        let mut keys = HashSet::new();
+        for one in list.items() {
             let (key, values) = (one.get("key"), one.get("values"));
             out.extend(values.needed());
-            for (at, value) in values.items().enumerate() {
-                if values.items().take(at).any(|other| other.text() == value.text()) {
+            let mut seen = HashSet::new();
+            for value in values.items() {
+                if !seen.insert(value.value.as_str()) {
                     out.push(value.duplicate());
                 }
             }
             out.extend(key.each(qualified(key.text())));
-            if list.items().take(number).any(|other| other.get("key").text() == key.text()) {
+            if !keys.insert(one.text_of("key")) {
                 out.push(key.duplicate());
             }
         }

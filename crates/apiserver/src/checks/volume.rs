@@ -1,37 +1,40 @@
 //! Volumes of pods, by where their content comes from.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use super::at::At;
 use super::container::{self, InVolume};
 use super::grammar::{file_path, inner_path, label, no_steps_back, subdomain};
 use super::{selector, storage};
+use crate::causes::Causes;
 use crate::quantity;
-use crate::status_error::Cause;
 
 /// Checks the volumes, and gives back those that containers may mount.
-pub(super) fn all<'a>(list: At<'a>, pod_name: &str, out: &mut Vec<Cause>) -> Vec<&'a Value> {
-    let mut good: Vec<&Value> = Vec::new();
+pub(super) fn all<'a>(list: At<'a>, pod_name: &str, out: &mut Causes) -> HashMap<&'a str, &'a Value> {
+    let mut good: HashMap<&str, &Value> = HashMap::new();
     for (at, volume) in list.items().enumerate() {
         let name = volume.get("name");
-        let mut faults = Vec::new();
+        let mut faults = Causes::default();
         source(volume, pod_name, &mut faults);
         match name.needed() {
             Some(cause) => faults.push(cause),
             None => faults.extend(name.each(label(name.text()))),
         }
-        if good.iter().any(|other| other["name"] == name.text()) {
+        if good.contains_key(name.text()) {
             faults.push(name.duplicate());
         }
         if faults.is_empty() {
-            good.push(&list.value[at]);
+            let volume = &list.value[at];
+            good.insert(crate::fields::text(volume, &["name"]), volume);
         }
-        out.append(&mut faults);
+        out.extend(faults.told());
     }
     good
 }
 
-fn source(volume: At<'_>, pod_name: &str, out: &mut Vec<Cause>) {
+fn source(volume: At<'_>, pod_name: &str, out: &mut Causes) {
     let mut found = false;
     for (kind, check) in SOURCES {
         let at = volume.get(kind);
@@ -63,7 +66,7 @@ fn source(volume: At<'_>, pod_name: &str, out: &mut Vec<Cause>) {
     }
 }
 
-type Check = fn(At<'_>, &mut Vec<Cause>);
+type Check = fn(At<'_>, &mut Causes);
 
 /// In the order in which the reference looks for them.
 const SOURCES: [(&str, Check); 30] = [
@@ -102,22 +105,22 @@ const SOURCES: [(&str, Check); 30] = [
     ("image", image),
 ];
 
-fn needs(at: At<'_>, fields: &[&str], out: &mut Vec<Cause>) {
+fn needs(at: At<'_>, fields: &[&str], out: &mut Causes) {
     out.extend(fields.iter().filter_map(|field| at.get(field).needed()));
 }
 
-fn inner(at: At<'_>, out: &mut Vec<Cause>) {
+fn inner(at: At<'_>, out: &mut Causes) {
     out.extend(at.each(inner_path(at.text())));
 }
 
-fn empty_dir(at: At<'_>, out: &mut Vec<Cause>) {
+fn empty_dir(at: At<'_>, out: &mut Causes) {
     let limit = at.get("sizeLimit");
     if quantity::nanos(limit.text()).is_some_and(|size| size < 0) {
         out.push(limit.forbidden("SizeLimit field must be a valid resource quantity"));
     }
 }
 
-fn host_path(at: At<'_>, out: &mut Vec<Cause>) {
+fn host_path(at: At<'_>, out: &mut Causes) {
     let path = at.get("path");
     if path.is_empty() {
         out.push(path.required(""));
@@ -136,33 +139,33 @@ fn host_path(at: At<'_>, out: &mut Vec<Cause>) {
     ]));
 }
 
-fn nfs(at: At<'_>, out: &mut Vec<Cause>) {
+fn nfs(at: At<'_>, out: &mut Causes) {
     needs(at, &["server", "path"], out);
     if !at.get("path").text().starts_with('/') {
         out.push(at.get("path").invalid("must be an absolute path"));
     }
 }
 
-fn mode(at: At<'_>, out: &mut Vec<Cause>) {
+fn mode(at: At<'_>, out: &mut Causes) {
     if at.number().is_some_and(|mode| !(0..=0o777).contains(&mode)) {
         out.push(at.invalid("must be a number between 0 and 0777 (octal), both inclusive"));
     }
 }
 
-fn files_of(at: At<'_>, name: &str, out: &mut Vec<Cause>) {
+fn files_of(at: At<'_>, name: &str, out: &mut Causes) {
     out.extend(at.get(name).needed());
     mode(at.get("defaultMode"), out);
     at.get("items").items().for_each(|item| key_to_path(item, out));
 }
 
-fn key_to_path(item: At<'_>, out: &mut Vec<Cause>) {
+fn key_to_path(item: At<'_>, out: &mut Causes) {
     needs(item, &["key", "path"], out);
     let path = item.get("path");
     out.extend(path.each(file_path(path.text())));
     mode(item.get("mode"), out);
 }
 
-fn downward(at: At<'_>, out: &mut Vec<Cause>) {
+fn downward(at: At<'_>, out: &mut Causes) {
     mode(at.get("defaultMode"), out);
     for item in at.get("items").items() {
         downward_file(at, item, out);
@@ -170,7 +173,7 @@ fn downward(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// The reference names the source, not the item, as the place.
-fn downward_file(place: At<'_>, item: At<'_>, out: &mut Vec<Cause>) {
+fn downward_file(place: At<'_>, item: At<'_>, out: &mut Causes) {
     let at = place.with_value(item.value);
     let path = at.get("path");
     out.extend(path.needed());
@@ -190,14 +193,13 @@ fn downward_file(place: At<'_>, item: At<'_>, out: &mut Vec<Cause>) {
     mode(at.get("mode"), out);
 }
 
-fn projected(at: At<'_>, out: &mut Vec<Cause>) {
+fn projected(at: At<'_>, out: &mut Causes) {
     mode(at.get("defaultMode"), out);
-    let mut paths: Vec<String> = Vec::new();
-    let mut once = |path: &str, shown: &str, out: &mut Vec<Cause>| {
-        if !path.is_empty() && paths.iter().any(|other| other == path) {
+    let mut paths: HashSet<String> = HashSet::new();
+    let mut once = |path: &str, shown: &str, out: &mut Causes| {
+        if !paths.insert(path.to_owned()) && !path.is_empty() {
             out.push(at.wrong(shown, "conflicting duplicate paths"));
         }
-        paths.push(path.to_owned());
     };
     for source in at.get("sources").items() {
         let mut count = 0;
@@ -236,7 +238,7 @@ fn projected(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn token_file(volume: At<'_>, token: At<'_>, out: &mut Vec<Cause>) {
+fn token_file(volume: At<'_>, token: At<'_>, out: &mut Causes) {
     let seconds = token.get("expirationSeconds");
     match seconds.number() {
         Some(number) if number < 600 => {
@@ -252,7 +254,7 @@ fn token_file(volume: At<'_>, token: At<'_>, out: &mut Vec<Cause>) {
     out.extend(path.each(file_path(path.text())));
 }
 
-fn trust_bundle(bundle: At<'_>, out: &mut Vec<Cause>) {
+fn trust_bundle(bundle: At<'_>, out: &mut Causes) {
     let (name, signer) = (bundle.get("name"), bundle.get("signerName"));
     match (name.is_set(), signer.is_set()) {
         (true, true) => out.push(bundle.invalid("only one of name and signerName may be used")),
@@ -267,7 +269,7 @@ fn trust_bundle(bundle: At<'_>, out: &mut Vec<Cause>) {
     out.extend(path.each(file_path(path.text())));
 }
 
-fn csi(at: At<'_>, out: &mut Vec<Cause>) {
+fn csi(at: At<'_>, out: &mut Causes) {
     storage::driver(at.get("driver"), out);
     let secret = at.get("nodePublishSecretRef");
     if secret.is_set() {
@@ -275,7 +277,7 @@ fn csi(at: At<'_>, out: &mut Vec<Cause>) {
     }
 }
 
-fn ephemeral(at: At<'_>, out: &mut Vec<Cause>) {
+fn ephemeral(at: At<'_>, out: &mut Causes) {
     let template = at.get("volumeClaimTemplate");
     if !template.is_set() {
         out.push(template.required(""));
@@ -292,7 +294,7 @@ fn ephemeral(at: At<'_>, out: &mut Vec<Cause>) {
     storage::claim_spec(template.get("spec"), out);
 }
 
-fn image(at: At<'_>, out: &mut Vec<Cause>) {
+fn image(at: At<'_>, out: &mut Causes) {
     let policy = at.get("pullPolicy");
     if !policy.is_empty() {
         out.extend(policy.one_of(&["Always", "IfNotPresent", "Never"]));

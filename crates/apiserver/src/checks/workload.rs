@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::at::{At, same};
 use super::grammar::{label, percent};
 use super::{pod, selector, storage};
+use crate::causes::Causes;
 use crate::status_error::Cause;
 
 /// A Deployment.
-pub(super) fn deployment(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn deployment(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     out.extend(spec.get("replicas").not_negative());
@@ -25,7 +26,7 @@ pub(super) fn deployment(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// A ReplicaSet.
-pub(super) fn replica_set(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn replica_set(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     out.extend(spec.get("replicas").not_negative());
@@ -34,7 +35,7 @@ pub(super) fn replica_set(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// A StatefulSet.
-pub(super) fn stateful_set(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn stateful_set(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let order = spec.get("podManagementPolicy");
@@ -62,7 +63,7 @@ pub(super) fn stateful_set(object: &Value, out: &mut Vec<Cause>) {
     selected_template(spec, "statefulset", "StatefulSet", "", out);
 }
 
-fn stateful_strategy(at: At<'_>, out: &mut Vec<Cause>) {
+fn stateful_strategy(at: At<'_>, out: &mut Causes) {
     let rolling = at.get("rollingUpdate");
     match at.get("type").text() {
         "" => out.push(at.required("")),
@@ -86,7 +87,7 @@ fn stateful_strategy(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// A DaemonSet.
-pub(super) fn daemon_set(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn daemon_set(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let (selector, template) = (spec.get("selector"), spec.get("template"));
@@ -106,7 +107,7 @@ pub(super) fn daemon_set(object: &Value, out: &mut Vec<Cause>) {
     out.extend(spec.get("revisionHistoryLimit").not_negative());
 }
 
-fn daemon_strategy(at: At<'_>, out: &mut Vec<Cause>) {
+fn daemon_strategy(at: At<'_>, out: &mut Causes) {
     let rolling = at.get("rollingUpdate");
     let (down, up) = (rolling.get("maxUnavailable"), rolling.get("maxSurge"));
     match at.get("type").text() {
@@ -128,7 +129,7 @@ fn daemon_strategy(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// A ReplicationController.
-pub(super) fn replication(object: &Value, out: &mut Vec<Cause>) {
+pub(super) fn replication(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     let (selector, template) = (spec.get("selector"), spec.get("template"));
@@ -150,7 +151,7 @@ pub(super) fn replication(object: &Value, out: &mut Vec<Cause>) {
 }
 
 /// A selector and the template whose labels it has to select.
-fn selected_template(spec: At<'_>, kind: &str, owner: &str, unreadable: &str, out: &mut Vec<Cause>) {
+fn selected_template(spec: At<'_>, kind: &str, owner: &str, unreadable: &str, out: &mut Causes) {
     let (selector, template) = (spec.get("selector"), spec.get("template"));
     if selector.is_set() {
         selector::selector(selector, out);
@@ -205,7 +206,7 @@ fn claimed(claim: At<'_>) -> Value {
 }
 
 /// Pods that are kept running.
-fn lasting(template: At<'_>, owner: &str, out: &mut Vec<Cause>) {
+fn lasting(template: At<'_>, owner: &str, out: &mut Causes) {
     let spec = template.get("spec");
     let restart = spec.get("restartPolicy");
     if restart.text() != "Always" {
@@ -218,7 +219,7 @@ fn lasting(template: At<'_>, owner: &str, out: &mut Vec<Cause>) {
 }
 
 /// The strategy of a Deployment.
-fn strategy(at: At<'_>, out: &mut Vec<Cause>) {
+fn strategy(at: At<'_>, out: &mut Causes) {
     let rolling = at.get("rollingUpdate");
     let (down, up) = (rolling.get("maxUnavailable"), rolling.get("maxSurge"));
     match at.get("type").text() {
@@ -242,7 +243,7 @@ fn strategy(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// A number that is not negative, or a share.
-pub(super) fn share(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn share(at: At<'_>, out: &mut Causes) {
     match at.value.as_str() {
         Some(text) => out.extend(at.each(percent(text))),
         None => out.extend(at.not_negative()),
@@ -250,7 +251,7 @@ pub(super) fn share(at: At<'_>, out: &mut Vec<Cause>) {
 }
 
 /// A share of at most everything.
-pub(super) fn at_most_all(at: At<'_>, out: &mut Vec<Cause>) {
+pub(super) fn at_most_all(at: At<'_>, out: &mut Causes) {
     if percent(at.text()).is_empty() && amount(at) > 100 {
         out.push(at.invalid("must not be greater than 100%"));
     }
@@ -262,7 +263,7 @@ fn amount(at: At<'_>) -> i64 {
 }
 
 /// What may not change in a StatefulSet.
-pub(super) fn stateful_set_changed(new: &Value, old: &Value, out: &mut Vec<Cause>) {
+pub(super) fn stateful_set_changed(new: &Value, old: &Value, out: &mut Causes) {
     let fixed = |object: &Value| {
         let mut spec = object["spec"].clone();
         if let Some(map) = spec.as_object_mut() {
@@ -276,7 +277,7 @@ pub(super) fn stateful_set_changed(new: &Value, old: &Value, out: &mut Vec<Cause
 }
 
 /// Fields that stay as they are.
-pub(super) fn fixed(new: &Value, old: &Value, path: &str, fields: &[&str], out: &mut Vec<Cause>) {
+pub(super) fn fixed(new: &Value, old: &Value, path: &str, fields: &[&str], out: &mut Causes) {
     let (after, before) = (At::root(new, path), At::root(old, path));
     for field in fields {
         let now = after.get(field);

@@ -173,6 +173,74 @@ async fn deep_trees_are_refused_and_harm_nobody() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Objects that are small to send and were large, or long, to judge.
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_full_of_faults_are_told_of_in_part() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let many = |one: Value| Value::Array(vec![one; 40_000]);
+    let bounds: serde_json::Map<String, Value> =
+        (0..40_000).map(|at| (format!("cpu{at}"), json!("1"))).collect();
+    let mut own: serde_json::Map<String, Value> =
+        (0..40_000).map(|at| (format!("a.b/{at}"), json!("1"))).collect();
+    own.insert("secrets".into(), json!("1"));
+    let template = |spec: Value| json!({"metadata": {"name": "x"}, "template": {"spec": spec}});
+    let container = json!({"name": "x", "image": "x", "resources": {"claims": many(json!({"name": "x"}))}});
+    let mounting = json!({"name": "x", "volumeMounts": many(json!({"name": "x", "mountPath": "/x"})), "volumeDevices": many(json!({"name": "x"}))});
+    let open = json!({"name": "x", "ports": many(json!({"name": "x", "hostPort": 1, "containerPort": 1}))});
+    let cases = [
+        (
+            "resourcequotas",
+            json!({"metadata": {"name": "x"}, "spec": {"scopes": many(json!("no")), "hard": bounds}}),
+        ),
+        (
+            "resourcequotas",
+            json!({"metadata": {"name": "x"}, "spec": {"scopes": many(json!("BestEffort")), "hard": own}}),
+        ),
+        ("podtemplates", template(json!({"containers": many(json!({"name": "x"}))}))),
+        (
+            "podtemplates",
+            template(json!({"containers": [container], "resourceClaims": many(json!({"name": "y"}))})),
+        ),
+        ("podtemplates", template(json!({"containers": [mounting], "volumes": many(json!({"name": "y"}))}))),
+        (
+            "podtemplates",
+            template(json!({"containers": [open], "schedulingGates": many(json!({"name": "y"}))})),
+        ),
+        ("services", json!({"metadata": {"name": "x"}, "spec": {"ports": many(json!({"port": 1}))}})),
+    ];
+    for (at, (plural, object)) in cases.into_iter().enumerate() {
+        let path = format!("/api/v1/namespaces/default/{plural}");
+        let (status, answer) = client.call("POST", &path, Some(object)).await?;
+        assert_eq!(status, 422, "case {at}");
+        let causes = answer["details"]["causes"].as_array().map(Vec::len).unwrap_or_default();
+        assert!(causes > 1 && causes <= 1001, "case {at}: {causes} causes");
+        assert!(answer.to_string().len() < 4 << 20, "case {at}: {} bytes", answer.to_string().len());
+        let last = answer["details"]["causes"][causes - 1]["message"].as_str().unwrap_or_default();
+        assert!(last.contains("there may be more faults"), "case {at}: {last}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_stated_last_is_given_to_no_other() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    // As many as there are.
+    let mut ports: Vec<Value> = (1..2768).map(|at| json!({"name": format!("p{at}"), "port": at})).collect();
+    ports.push(json!({"name": "last", "port": 2768, "nodePort": 30_000}));
+    let service = json!({"metadata": {"name": "x"}, "spec": {"type": "NodePort", "ports": ports}});
+    let (status, answer) = client.call("POST", "/api/v1/namespaces/default/services", Some(service)).await?;
+    assert_eq!(status, 201, "{}", answer["message"]);
+    let ports = answer["spec"]["ports"].as_array().context("it has ports")?;
+    let given: std::collections::HashSet<i64> =
+        ports.iter().filter_map(|port| port["nodePort"].as_i64()).collect();
+    assert_eq!(given.len(), 2768);
+    running.stop().await;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn watches_are_counted() -> anyhow::Result<()> {
     let mut limits = Limits::default();
