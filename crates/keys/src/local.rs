@@ -1,5 +1,7 @@
 //! One master key, opened or wrapped with what this process has at hand.
 
+use std::sync::{Mutex, PoisonError};
+
 use sealfast_sops::master_key::MasterKey;
 use sealfast_sops::time::Time;
 use zeroize::Zeroizing;
@@ -39,7 +41,7 @@ pub(crate) async fn open(key: &MasterKey, keyring: &Keyring) -> Result<Zeroizing
     match key {
         MasterKey::Age { enc, .. } if keyring.age.may_wait(None) => {
             let (enc, identities) = (enc.clone(), keyring.age.clone());
-            aside(move || age::unwrap(&enc, &identities)).await
+            aside(move || alone(|| age::unwrap(&enc, &identities))).await
         }
         MasterKey::Age { enc, .. } => age::unwrap(enc, &keyring.age),
         MasterKey::Pgp { enc, .. } => Box::pin(pgp::unwrap(enc, &keyring.pgp, keyring.gpg.as_ref())).await,
@@ -84,7 +86,7 @@ pub(crate) async fn wrap(
         MasterKey::Age { recipient, .. } if keyring.age.may_wait(Some(recipient)) => {
             let (recipient, identities) = (recipient.clone(), keyring.age.clone());
             let secret = Zeroizing::new(secret.to_vec());
-            aside(move || age::wrap(&recipient, &secret, &identities)).await?
+            aside(move || alone(|| age::wrap(&recipient, &secret, &identities))).await?
         }
         MasterKey::Age { recipient, .. } => age::wrap(recipient, secret, &keyring.age)?,
         MasterKey::Pgp { fingerprint, .. } => {
@@ -120,6 +122,13 @@ pub(crate) async fn wrap(
         other => return Err(Error::Unsupported { service: other.type_name() }),
     };
     Ok(enc.into())
+}
+
+/// Lets one plugin after the other talk to the person: there is one terminal, and one key to touch.
+fn alone<T>(talk: impl FnOnce() -> T) -> T {
+    static TALK: Mutex<()> = Mutex::new(());
+    let _turn = TALK.lock().unwrap_or_else(PoisonError::into_inner);
+    talk()
 }
 
 /// Does work that waits for a program or a person where it holds nobody else up. Without a runtime there is nobody else.

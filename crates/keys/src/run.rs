@@ -11,7 +11,7 @@ use crate::keyring::Keyring;
 use crate::{aws_kms, azure_kv, gcp_kms, huawei_kms};
 
 /// Calls to services and programs that go on at the same time.
-const MOST_CALLS: usize = 64;
+const MOST_CALLS: usize = 128;
 
 type Client = OnceLock<Result<reqwest::Client, String>>;
 

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use reqwest::StatusCode;
+use sealfast_sops::master_key::without_user;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -214,7 +215,7 @@ impl Key<'_> {
         client: &reqwest::Client,
     ) -> Result<Data, Error> {
         if !access.allowed.allows(self.address) {
-            return Err(Error::VaultAddress { address: self.address.to_owned() });
+            return Err(Error::VaultAddress { address: without_user(self.address) });
         }
         let body = http::secret_json(question).map_err(|reason| self.failed(action, &reason))?;
         let (status, body) = self.send(action, body, access, client).await?;

@@ -128,7 +128,7 @@ impl MasterKey {
             Self::HuaweiKms { key_id, .. } => key_id.clone(),
             Self::AzureKv { vault_url, name, version, .. } => format!("{vault_url}/keys/{name}/{version}"),
             Self::Vault { vault_address, engine_path, key_name, .. } => {
-                format!("{vault_address}/v1/{engine_path}/keys/{key_name}")
+                format!("{}/v1/{engine_path}/keys/{key_name}", without_user(vault_address))
             }
         }
     }
@@ -256,6 +256,14 @@ impl MasterKey {
 }
 
 /// Items of a comma-separated list; the empty text has none.
+/// Returns an address without the user and the password in front of its host, so that it may be told.
+#[must_use]
+pub fn without_user(address: &str) -> String {
+    let start = address.find("://").map_or(0, |colon| colon + "://".len());
+    let end = address.rfind('@').map_or(start, |at| start.max(at + 1));
+    format!("{}{}", &address[..start], &address[end..])
+}
+
 fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').filter(move |_| !text.is_empty())
 }

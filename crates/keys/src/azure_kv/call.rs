@@ -1,7 +1,7 @@
 //! The calls to Azure Key Vault, one client for each vault and login.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use azure_core::Error as AzureError;
@@ -30,6 +30,7 @@ use super::certificate::{Assertion, Certificate, Who};
 use super::{Access, Key, Login, SERVICE, Wrapped};
 use crate::error::Error;
 use crate::http::chain;
+use crate::local::aside;
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 /// A machine without an identity does not answer at all, and the next login waits.
@@ -70,29 +71,43 @@ impl Clients {
         }
     }
 
-    fn of(
+    async fn of(
         &self,
         vault: &str,
         index: usize,
         access: &Access,
         http: &reqwest::Client,
     ) -> Result<Arc<KeyClient>, AzureError> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&(vault.to_owned(), index)) {
+        let place = (vault.to_owned(), index);
+        if let Some(client) = self.clients().get(&place) {
             return Ok(Arc::clone(client));
         }
-        let options = options(access, http);
-        let authority = access.authority.as_deref().unwrap_or(AUTHORITY);
-        let mut credential = credential(&access.logins[index], &options, authority)?;
-        let is_last = index + 1 == access.logins.len();
-        if matches!(access.logins[index], Login::ManagedIdentity { .. }) && !is_last {
-            credential = Arc::new(Impatient(credential));
-        }
-        let options = KeyClientOptions { client_options: options, ..KeyClientOptions::default() };
-        let client = Arc::new(KeyClient::new(vault, credential, Some(options))?);
-        clients.insert((vault.to_owned(), index), Arc::clone(&client));
-        Ok(client)
+        // A certificate under a passphrase takes its time, and nobody else waits for it.
+        let (vault, access, http) = (vault.to_owned(), access.clone(), http.clone());
+        let client = aside(move || client(&vault, index, &access, &http)).await?;
+        Ok(Arc::clone(self.clients().entry(place).or_insert_with(|| Arc::new(client))))
     }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<(String, usize), Arc<KeyClient>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn client(
+    vault: &str,
+    index: usize,
+    access: &Access,
+    http: &reqwest::Client,
+) -> Result<KeyClient, AzureError> {
+    let options = options(access, http);
+    let authority = access.authority.as_deref().unwrap_or(AUTHORITY);
+    let mut credential = credential(&access.logins[index], &options, authority)?;
+    let is_last = index + 1 == access.logins.len();
+    if matches!(access.logins[index], Login::ManagedIdentity { .. }) && !is_last {
+        credential = Arc::new(Impatient(credential));
+    }
+    let options = KeyClientOptions { client_options: options, ..KeyClientOptions::default() };
+    KeyClient::new(vault, credential, Some(options))
 }
 
 /// What is asked of a vault.
@@ -195,7 +210,7 @@ impl Key<'_> {
         clients: &Clients,
         http: &reqwest::Client,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, AzureError> {
-        let client = clients.of(self.vault, login, access, http)?;
+        let client = clients.of(self.vault, login, access, http).await?;
         let answer = match question {
             Question::Version => {
                 let key = client.get_key(self.name, None).await?.into_model()?.key;

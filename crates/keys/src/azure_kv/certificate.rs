@@ -14,7 +14,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rand08::rngs::OsRng;
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
-use rsa::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _};
+use rsa::pkcs8::pkcs5::pbes2::Kdf;
+use rsa::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _, EncryptedPrivateKeyInfo};
 use rsa::pss::BlindedSigningKey;
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -25,6 +26,10 @@ use zeroize::Zeroizing;
 use super::Chain;
 
 const BEGIN: &str = "-----BEGIN ";
+/// What a passphrase may cost, since the file tells it. Memory in bytes: usual libraries ask for all of it.
+const MOST_MEMORY: u64 = 128 << 20;
+const MOST_LANES: u16 = 16;
+const MOST_ITERATIONS: u32 = 10_000_000;
 /// How long an assertion holds, in seconds.
 const LIFETIME: i64 = 600;
 
@@ -125,11 +130,31 @@ fn private_key(
         ("RSA PRIVATE KEY", _) => RsaPrivateKey::from_pkcs1_der(der)
             .map_err(|_| "the private key cannot be read; it may be encrypted in an old way"),
         ("ENCRYPTED PRIVATE KEY", Some(passphrase)) => {
+            check_cost(der)?;
             RsaPrivateKey::from_pkcs8_encrypted_der(der, passphrase.expose_secret())
                 .map_err(|_| "the password does not open the private key, or it is no RSA key")
         }
         ("ENCRYPTED PRIVATE KEY", None) => Err("the private key needs a password"),
         _ => Err("the private key is no RSA key"),
+    }
+}
+
+/// Refuses a file whose passphrase would cost more memory or time than any honest one.
+fn check_cost(der: &[u8]) -> Result<(), &'static str> {
+    let info = EncryptedPrivateKeyInfo::try_from(der).map_err(|_| "the private key cannot be read")?;
+    let kdf = info.encryption_algorithm.pbes2().map(|parameters| &parameters.kdf);
+    let is_cheap = match kdf {
+        Some(Kdf::Scrypt(scrypt)) => {
+            let memory = scrypt.cost_parameter.saturating_mul(128 * u64::from(scrypt.block_size));
+            memory <= MOST_MEMORY && scrypt.parallelization <= MOST_LANES
+        }
+        Some(Kdf::Pbkdf2(pbkdf2)) => pbkdf2.iteration_count <= MOST_ITERATIONS,
+        _ => return Err("the private key is encrypted in a way that is not known"),
+    };
+    if is_cheap {
+        Ok(())
+    } else {
+        Err("the password of the private key costs too much memory or time to check")
     }
 }
 
@@ -151,4 +176,45 @@ fn blocks(text: &str) -> Result<Vec<Block<'_>>, &'static str> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use rsa::pkcs8::EncryptedPrivateKeyInfo;
+    use rsa::pkcs8::der::Encode as _;
+    use rsa::pkcs8::pkcs5::EncryptionScheme;
+    use rsa::pkcs8::pkcs5::pbes2::Parameters;
+    use rsa::pkcs8::pkcs5::scrypt;
+    use secrecy::SecretString;
+
+    use super::private_key;
+
+    fn reason(parameters: Parameters<'_>) -> &'static str {
+        let encryption_algorithm = EncryptionScheme::Pbes2(parameters);
+        let file = EncryptedPrivateKeyInfo { encryption_algorithm, encrypted_data: &[0; 32] };
+        let der = file.to_der().expect("it encodes");
+        let refused = private_key("ENCRYPTED PRIVATE KEY", &der, Some(&SecretString::from("p")));
+        refused.expect_err("there is no key in it")
+    }
+
+    #[test]
+    fn a_file_does_not_say_what_a_passphrase_costs_us() {
+        let scrypt = |log_n, block, lanes| {
+            let costs = scrypt::Params::new(log_n, block, lanes, 32).expect("they are valid");
+            reason(Parameters::scrypt_aes256cbc(costs, &[1; 8], &[2; 16]).expect("they are valid"))
+        };
+        let pbkdf2 = |iterations| {
+            reason(
+                Parameters::pbkdf2_sha256_aes256cbc(iterations, &[1; 8], &[2; 16]).expect("they are valid"),
+            )
+        };
+        for told in
+            [scrypt(30, 8, 1), scrypt(18, 8, 1), scrypt(4, 8, 17), pbkdf2(10_000_001), pbkdf2(100_000_000)]
+        {
+            assert!(told.contains("costs too much"), "{told}");
+        }
+        for told in [scrypt(10, 8, 1), pbkdf2(2048)] {
+            assert!(told.contains("the password does not open"), "{told}");
+        }
+    }
 }

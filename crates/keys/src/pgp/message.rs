@@ -59,7 +59,7 @@ pub(super) fn decrypt(enc: &str, ring: &Ring) -> Result<Zeroizing<Vec<u8>>, Stri
     for key in &keys {
         let name = digits(&key.primary_key);
         match states(esk, key).max() {
-            Some(State::Locked) => match with_passphrase(enc, key, &name, ring) {
+            Some(State::Locked) => match with_passphrase(enc, esk, key, &name, ring) {
                 Ok(secret) => return Ok(secret),
                 Err(reason) => trouble = reason,
             },
@@ -75,6 +75,7 @@ pub(super) fn decrypt(enc: &str, ring: &Ring) -> Result<Zeroizing<Vec<u8>>, Stri
 /// Asks for the passphrase of a key, again when it is wrong.
 fn with_passphrase(
     enc: &str,
+    esk: &[Esk],
     key: &SignedSecretKey,
     name: &str,
     ring: &Ring,
@@ -84,10 +85,11 @@ fn with_passphrase(
     let mut reason = locked;
     for _ in 0..MOST_TRIES {
         let Some(given) = passphrases.ask(name) else { break };
-        match open(enc, &[key], Password::from(given.expose_secret())) {
-            Ok(secret) => return Ok(secret),
-            Err(_) => passphrases.was_wrong(name),
+        let password = Password::from(given.expose_secret());
+        if unlocks(&password, esk, key) {
+            return open(enc, &[key], password);
         }
+        passphrases.was_wrong(name);
         reason = format!("the passphrase that was given does not open the secret key {name}");
     }
     Err(reason)
@@ -142,6 +144,19 @@ fn states<'a>(esk: &'a [Esk], key: &'a SignedSecretKey) -> impl Iterator<Item = 
             _ => State::Locked,
         },
     })
+}
+
+/// Tells whether the passphrase opens a part of the key that the message is for.
+fn unlocks(password: &Password, esk: &[Esk], key: &SignedSecretKey) -> bool {
+    let primary = &key.primary_key;
+    let of_primary = esk.iter().any(|esk| names(esk, primary.public_key()))
+        && primary.unlock(password, |_, _| Ok(())).is_ok();
+    let mut subkeys = key.secret_subkeys.iter().map(|subkey| &subkey.key);
+    of_primary
+        || subkeys.any(|subkey| {
+            esk.iter().any(|esk| names(esk, subkey.public_key()))
+                && subkey.unlock(password, |_, _| Ok(())).is_ok()
+        })
 }
 
 fn names(esk: &Esk, part: &impl KeyDetails) -> bool {

@@ -2,15 +2,16 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use sealfast_sops::master_key::MasterKey;
 use sealfast_sops::time::Time;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, join, split};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tonic::body::Body;
@@ -29,6 +30,14 @@ use crate::local;
 const MOST_BYTES: usize = 1 << 20;
 /// Clients that are connected at the same time; the next one waits.
 const MOST_CLIENTS: usize = 256;
+/// What every client sends first, and how long it may take for that.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a client is asked whether it is still there, and how long it may take to say so.
+const ALIVE: Duration = Duration::from_secs(30);
+const ALIVE_PATIENCE: Duration = Duration::from_secs(20);
+/// Questions of one client at the same time.
+const MOST_QUESTIONS: u32 = 128;
 /// After a client that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -137,11 +146,24 @@ struct Answers {
 
 impl Answers {
     async fn talk(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let (mut input, output) = split(stream);
+        let mut preface = [0; PREFACE.len()];
+        let read = tokio::time::timeout(PATIENCE, input.read_exact(&mut preface)).await;
+        if !matches!(read, Ok(Ok(_))) || preface != *PREFACE {
+            return;
+        }
+        let stream = join(Cursor::new(preface).chain(input), output);
         let service = hyper::service::service_fn(move |request| {
             let answers = self.clone();
             async move { Ok::<_, Infallible>(answers.route(request).await) }
         });
-        let builder = auto::Builder::new(TokioExecutor::new()).http2_only();
+        let mut builder = auto::Builder::new(TokioExecutor::new()).http2_only();
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(ALIVE)
+            .keep_alive_timeout(ALIVE_PATIENCE)
+            .max_concurrent_streams(MOST_QUESTIONS);
         // Whatever breaks a connection is the client's to report.
         drop(builder.serve_connection(TokioIo::new(stream), service).await);
     }

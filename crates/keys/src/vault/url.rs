@@ -3,13 +3,14 @@
 //! A file comes from anybody, and the token of whoever opens it goes where the URL points. So the address must be one of a
 //! server and nothing else, and no part may lead to another path of it.
 
+use sealfast_sops::master_key::without_user;
 use url::Url;
 
 use crate::error::Error;
 
 /// Returns the URL of an action of a transit key.
 pub(super) fn of(address: &str, engine: &str, action: &str, name: &str) -> Result<Url, Error> {
-    let mut url = base(address).map_err(|reason| refused("address", address, reason))?;
+    let mut url = base(address).map_err(|reason| refused("address", &without_user(address), reason))?;
     // Slashes at the ends and double ones mean nothing to a Vault.
     let steps: Vec<&str> = engine.split('/').filter(|step| !step.is_empty()).collect();
     match steps.as_slice() {
@@ -27,7 +28,7 @@ pub(super) fn of(address: &str, engine: &str, action: &str, name: &str) -> Resul
 
 /// The server, with the path in front of `/v1` if there is one.
 fn base(address: &str) -> Result<Url, &'static str> {
-    if address.chars().any(|char| char.is_control() || char.is_whitespace() || char == '\\') {
+    if address.chars().any(|char| char.is_control() || char.is_whitespace() || "\\%".contains(char)) {
         return Err("has a character that no address has");
     }
     let url = Url::parse(address).map_err(|_| "is no URL")?;
@@ -41,8 +42,7 @@ fn base(address: &str) -> Result<Url, &'static str> {
         return Err("has a `?` or a `#`");
     }
     // The parser takes such steps away, and the prefix that is allowed was compared before.
-    let steps = address.split('/').map(|step| step.to_ascii_lowercase().replace("%2e", "."));
-    if steps.into_iter().any(|step| matches!(step.as_str(), "." | "..")) {
+    if address.split('/').any(|step| matches!(step, "." | "..")) {
         return Err("has a step `.` or `..`");
     }
     Ok(url)
@@ -68,6 +68,18 @@ mod tests {
     use super::of;
 
     #[test]
+    fn no_words_tell_a_password() {
+        for address in
+            ["https://alice:hunter2@v", "https://hunter2@v/x", "alice:hunter2@v", "https://alice:hun/ter2@v"]
+        {
+            let error = of(address, "transit", "decrypt", "k").err().map(|error| error.to_string());
+            let words = error.unwrap_or_default();
+            assert!(words.contains("the address of the Vault key"), "{words}");
+            assert!(!words.contains("ter2") && !words.contains("alice"), "{words}");
+        }
+    }
+
+    #[test]
     fn parts_become_steps_of_one_path() {
         let url = |address, engine, name| of(address, engine, "decrypt", name).map(String::from).ok();
         let plain = url("https://v:8200", "deep/engine", "k");
@@ -88,6 +100,9 @@ mod tests {
             (0, "https://v/#", "address"),
             (0, "https://v/team/../other", "address"),
             (0, "https://v/team/%2E./other", "address"),
+            (0, "https://v/team/..%2fother", "address"),
+            (0, "https://v/team/..%5cother", "address"),
+            (0, "https://v/a%20b", "address"),
             (0, "https://v\t", "address"),
             (0, "https://v\\@w", "address"),
             (1, "", "engine path"),

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::pgp::{self, PgpOptions};
 use sealfast_keys::{unlock, wrap};
@@ -178,6 +180,15 @@ fn locked_key(home: &Home, user: &str, passphrase: &str) -> Result<(String, Vec<
     Ok((pgp::fingerprints(&public)?.remove(0), public, secret))
 }
 
+/// Changes the last byte of an armored message.
+fn damage(enc: &str) -> Result<String> {
+    let is_content = |line: &&str| !line.is_empty() && !line.starts_with(['-', '=']) && !line.contains(':');
+    let body: String = enc.lines().filter(is_content).collect();
+    let mut bytes = STANDARD.decode(body)?;
+    *bytes.last_mut().context("it is empty")? ^= 1;
+    Ok(format!("-----BEGIN PGP MESSAGE-----\n\n{}\n-----END PGP MESSAGE-----\n", STANDARD.encode(bytes)))
+}
+
 #[tokio::test]
 async fn locked_keys_ask_for_their_passphrase() -> Result<()> {
     let home = Home::new()?;
@@ -203,6 +214,14 @@ async fn locked_keys_ask_for_their_passphrase() -> Result<()> {
         "{words}"
     );
     assert_eq!(wrong.wrong.load(Ordering::SeqCst), 3);
+
+    let right = Giver::of("opens it");
+    let mut damaged = document.clone();
+    let enc = damage(document.key_groups[0].keys[0].enc())?;
+    damaged.key_groups[0].keys[0].set_enc(enc, now()?);
+    let words = crate::refused(&damaged, &opens.clone().with_pgp_passphrases(right.clone())).await?;
+    assert!(words.contains("the PGP message is damaged"), "{words}");
+    assert_eq!(right.wrong.load(Ordering::SeqCst), 0);
 
     let right = Giver::of("opens it");
     let keyring = opens.with_pgp_passphrases(right.clone());

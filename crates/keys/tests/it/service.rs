@@ -129,3 +129,21 @@ async fn who_is_connected_goes_with_the_service() -> Result<()> {
     drop(rest);
     Ok(())
 }
+
+#[tokio::test]
+async fn silent_clients_do_not_keep_the_places() -> Result<()> {
+    let folder = Scratch::new()?;
+    let socket = folder.join("ks.sock");
+    let listener = Listener::unix(&socket)?;
+    let keyring = asking(&[listener.address()], Own::Unused)?;
+    let server = tokio::spawn(listener.serve(holding("age1")?, clock, None));
+    let mut silent = Vec::new();
+    for _ in 0..256 {
+        silent.push(tokio::net::UnixStream::connect(&socket).await?);
+    }
+    let question = round_trip(vec![age_key(&key_text("age1.pub")?)], &keyring, &keyring);
+    tokio::time::timeout(std::time::Duration::from_secs(60), question).await??;
+    drop(silent);
+    server.abort();
+    Ok(())
+}
