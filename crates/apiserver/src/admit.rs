@@ -85,8 +85,8 @@ pub(crate) fn delete(call: &Call<'_>, object: &Value) -> Result<(), Status> {
     Ok(())
 }
 
-/// Nobody grants more than he has.
-pub(crate) fn check_rights(call: &Call<'_>, object: &Value) -> Result<(), Status> {
+/// Nobody grants more than he has; `old` is what a change replaces.
+pub(crate) fn check_rights(call: &Call<'_>, object: &Value, old: Option<&Value>) -> Result<(), Status> {
     let resource = &call.resource;
     if resource.group != "rbac.authorization.k8s.io" {
         return Ok(());
@@ -127,10 +127,19 @@ pub(crate) fn check_rights(call: &Call<'_>, object: &Value) -> Result<(), Status
             }
         }
     };
-    match auth::escalation(user, &rules, &call.namespace, about, name, store) {
-        Some(status) => Err(status),
-        None => Ok(()),
+    if let Some(status) = auth::escalation(user, &rules, &call.namespace, about, name, store) {
+        return Err(status);
     }
+    // What gathers rules may gather any, of today and of tomorrow.
+    let gathers = |role: &Value| role.get("aggregationRule").is_some_and(|rule| !rule.is_null());
+    let all = [auth::everything(), auth::every_path()];
+    if (gathers(object) || old.is_some_and(gathers))
+        && auth::escalation(user, &all, &call.namespace, about, name, store).is_some()
+    {
+        let why = "must have cluster-admin privileges to use an aggregationRule";
+        return Err(Status::forbidden(about.0, about.1, name, why));
+    }
+    Ok(())
 }
 
 /// Pods run under an account, whose token they find in a volume.

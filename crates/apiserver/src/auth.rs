@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::fields;
-use crate::status_error::{Status, qualified};
+use crate::status_error::Status;
 use crate::storage::{Key, Store};
 use token::{Claims, Signer};
 
@@ -407,27 +407,22 @@ pub(crate) fn escalation(
     if user.is_in("system:masters") {
         return None;
     }
+    let (group, resource) = group_resource;
+    let refused = |missing: &str| {
+        let why = format!(
+            "user {:?} (groups={}) is attempting to grant RBAC permissions not currently held:\n{missing}",
+            user.name,
+            quoted(user.groups.iter().map(String::as_str)),
+        );
+        Some(Status::forbidden(group, resource, name, &why))
+    };
+    if rules.iter().map(atom_count).fold(0, usize::saturating_add) > MOST_ATOMS {
+        return refused(&format!("more than {MOST_ATOMS} single permissions; write them with \"*\""));
+    }
     let held = self::rules(user, namespace, store);
     let mut missing: Vec<Attributes> = rules.iter().flat_map(atoms).collect();
     missing.retain(|atom| !held.iter().any(|rule| covers(rule, atom)));
-    if missing.is_empty() {
-        return None;
-    }
-    let (group, resource) = group_resource;
-    let why = format!(
-        "user {:?} (groups={}) is attempting to grant RBAC permissions not currently held:\n{}",
-        user.name,
-        quoted(user.groups.iter().map(String::as_str)),
-        compact(&missing).join("\n"),
-    );
-    Some(Status::about(
-        403,
-        "Forbidden",
-        format!("{} \"{name}\" is forbidden: {why}", qualified(resource, group)),
-        group,
-        resource,
-        name,
-    ))
+    if missing.is_empty() { None } else { refused(&compact(&missing).join("\n")) }
 }
 
 /// Single permissions as rules: those that differ in their verbs alone are one.
@@ -467,6 +462,17 @@ fn shown_rule(atom: &Attributes, verbs: &[&str]) -> String {
 fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let words: Vec<String> = words.map(|word| format!("{word:?}")).collect();
     format!("[{}]", words.join(" "))
+}
+
+/// More single permissions than these are compared with nobody's rights.
+const MOST_ATOMS: usize = 10_000;
+
+/// How many single permissions a rule spells.
+fn atom_count(rule: &Value) -> usize {
+    let count = |key: &str| rule[key].as_array().map_or(0, Vec::len);
+    let named =
+        count("apiGroups").saturating_mul(count("resources")).saturating_mul(count("resourceNames").max(1));
+    count("verbs").saturating_mul(count("nonResourceURLs").saturating_add(named))
 }
 
 /// A rule as single permissions.

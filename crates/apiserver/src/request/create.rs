@@ -33,7 +33,7 @@ pub(crate) fn create(
     let _alone = call.app.addresses.alone(&call.resource);
     let object = filled(call, object)?;
     let object = prepared(call, object, actor)?;
-    crate::admit::check_rights(call, &object)?;
+    crate::admit::check_rights(call, &object, None)?;
     let stored = store(call, &object, options)?;
     if options.dry_run {
         let mut shown = stored.object();

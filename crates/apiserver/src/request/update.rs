@@ -99,7 +99,7 @@ pub(crate) fn apply(
     if !causes.is_empty() {
         return Err(call.invalid(&call.name, causes));
     }
-    crate::admit::check_rights(call, &new)?;
+    crate::admit::check_rights(call, &new, Some(old))?;
     raise_generation(call, old, &mut new);
     let mut written = convert::to_storage(new, resource);
     if let Some(custom) = &resource.custom {

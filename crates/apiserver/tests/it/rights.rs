@@ -147,3 +147,34 @@ async fn a_bound_token_goes_with_its_object() -> anyhow::Result<()> {
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gathers_or_spells_out_more_than_he_could_have() -> anyhow::Result<()> {
+    let (running, admin, alice) = alice_may(json!({"verbs": ["get"]})).await?;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let rules = json!([{"verbs": ["create"], "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"]}]);
+    let role = json!({"metadata": {"name": "makes-roles"}, "rules": rules});
+    assert_eq!(admin.call("POST", &format!("{rbac}/clusterroles"), Some(role)).await?.0, 201);
+    let binding = json!({
+        "metadata": {"name": "makes-roles"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "makes-roles"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}],
+    });
+    assert_eq!(admin.call("POST", &format!("{rbac}/clusterrolebindings"), Some(binding)).await?.0, 201);
+
+    let gathers = json!({"metadata": {"name": "later"}, "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"to": "later"}}]}});
+    let (status, answer) = alice.call("POST", &format!("{rbac}/clusterroles"), Some(gathers)).await?;
+    let message = answer["message"].as_str().unwrap_or_default();
+    assert_eq!(status, 403, "{message}");
+    assert!(message.ends_with("must have cluster-admin privileges to use an aggregationRule"), "{message}");
+
+    let words = |letter: char| (0..1000).map(|number| format!("{letter}{number}")).collect::<Vec<_>>();
+    let rules = json!([{"verbs": words('v'), "apiGroups": words('g'), "resources": words('r')}]);
+    let large = json!({"metadata": {"name": "large"}, "rules": rules});
+    let (status, answer) = alice.call("POST", &format!("{rbac}/clusterroles"), Some(large)).await?;
+    let message = answer["message"].as_str().unwrap_or_default();
+    assert_eq!(status, 403, "{message}");
+    assert!(message.contains("more than 10000 single permissions"), "{message}");
+    running.stop().await;
+    Ok(())
+}
