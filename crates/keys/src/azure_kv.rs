@@ -53,8 +53,8 @@ pub enum Login {
         tenant: String,
         /// The application.
         client: String,
-        /// The certificate and its RSA key, PEM; others of its chain may follow.
-        file: Zeroizing<Vec<u8>>,
+        /// The certificate and its RSA key, PEM; others of its chain may follow. Or why it cannot be read.
+        file: Result<Zeroizing<Vec<u8>>, String>,
         /// What opens the private key, when it is encrypted (PKCS#8).
         password: Option<SecretString>,
         /// Whether the certificates go along.
@@ -133,7 +133,7 @@ impl Access {
             Some(Login::ClientCertificate {
                 tenant: text("tenantId")?,
                 client: text("clientId")?,
-                file: Zeroizing::new(text("clientCertificate")?.into_bytes()),
+                file: Ok(Zeroizing::new(text("clientCertificate")?.into_bytes())),
                 password: text("clientCertificatePassword").map(SecretString::from),
                 chain: if sends.and_then(Value::as_bool) == Some(true) {
                     Chain::Sent

@@ -21,7 +21,7 @@ use crate::sops::{crypt, decrypt, encrypt, files, rotate, set, update_keys};
 mod select;
 
 /// Most of these wait for a key service or a disk, so there may be more of them than cores.
-const WORKERS: usize = 48;
+const WORKERS: usize = 96;
 
 /// What is done with each file.
 pub(super) enum Work {

@@ -1,12 +1,13 @@
 //! `exec-env` and `exec-file`: a program that gets decrypted values.
 
+use std::fs::{File, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use rustix::fs::{CWD, FileType, Mode};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use sealfast_sops::document::SecretBytes;
 use sealfast_sops::store::text_of;
 use sealfast_sops::tree::{Branch, Key};
@@ -66,16 +67,24 @@ pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
     let mut watch = Watch::new().map_err(unhandable)?;
     let dir = tempfile::Builder::new()
         .prefix(".sops")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .permissions(Permissions::from_mode(0o700))
         .tempdir()
         .map_err(unhandable)?;
     let path = place(call, dir.path(), name, &plain)?;
     let line = line.replace("{}", &path.to_string_lossy());
     if let Some(account) = &account {
-        account.owns(dir.path()).and_then(|()| account.owns(&path)).map_err(unhandable)?;
+        account.owns(&path).map_err(unhandable)?;
     }
     if call.is_set("background") {
+        if let Some(account) = &account {
+            // The shell cleans up as this person, and nobody with more rights opens anything in there any more.
+            account.owns(dir.path()).map_err(unhandable)?;
+        }
         return in_background(call, dir, &path, &plain, &line, account.as_ref()).map_err(unhandable);
+    }
+    if account.is_some() {
+        // The directory stays ours: whoever the command runs as finds the entry, and cannot put another in its place.
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).map_err(unhandable)?;
     }
     if !call.is_set("no-fifo") {
         fill_pipe(path, plain);
@@ -119,10 +128,21 @@ fn place(call: &Call, dir: &Path, name: Option<&str>, plain: &SecretBytes) -> Re
 fn fill_pipe(path: PathBuf, plain: SecretBytes) {
     std::thread::spawn(move || {
         // Opening waits for the reader. When none comes the thread ends with the process.
-        if let Ok(mut pipe) = std::fs::OpenOptions::new().write(true).open(path) {
+        if let Ok(mut pipe) = open_pipe(&path) {
             let _ = pipe.write_all(plain.expose());
         }
     });
+}
+
+/// Opens the pipe, and nothing that was put in its place.
+fn open_pipe(path: &Path) -> std::io::Result<File> {
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    let pipe = std::fs::OpenOptions::new().write(true).custom_flags(flags).open(path)?;
+    if pipe.metadata()?.file_type().is_fifo() {
+        Ok(pipe)
+    } else {
+        Err(std::io::ErrorKind::InvalidInput.into())
+    }
 }
 
 fn unhandable(wrong: std::io::Error) -> Stop {
@@ -236,7 +256,7 @@ impl Account {
     }
 
     fn owns(&self, path: &Path) -> std::io::Result<()> {
-        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
+        std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid))
     }
 }
 
@@ -289,4 +309,20 @@ fn regular(dir: &Path, name: Option<&str>, plain: &SecretBytes) -> std::io::Resu
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     file.write_all(plain.expose())?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::open_pipe;
+
+    #[test]
+    fn only_a_pipe_is_filled() -> std::io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        std::fs::write(&file, "kept")?;
+        std::os::unix::fs::symlink(&file, &link)?;
+        assert!(open_pipe(&file).is_err() && open_pipe(&link).is_err());
+        assert_eq!(std::fs::read_to_string(&file)?, "kept");
+        Ok(())
+    }
 }

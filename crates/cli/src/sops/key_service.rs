@@ -23,7 +23,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     };
     let (network, address) = (given(["network", "net"], "tcp"), given(["address", "addr"], ADDRESS));
     let approve = call.is_set("prompt").then(approve);
-    keyring::block_on(false, async {
+    keyring::block_on(keyring::Reach::Services, async {
         let listener = match network {
             "tcp" => Listener::tcp(address).await,
             "unix" => Listener::unix(Path::new(address)),

@@ -52,8 +52,8 @@ pub(super) fn unlock(call: &Call, metadata: &Metadata, order: &[String]) -> Resu
     let recipients: Vec<&str> = metadata.master_keys().filter_map(age_recipient).collect();
     let ssh = recipients.iter().any(|recipient| recipient.starts_with("ssh-"));
     let mut keyring = services.add_to(gather::keyring(&Wanted { ssh, prompts: Prompts::Terminal }));
-    let is_local = services.is_empty() && is_only_age(metadata);
-    let mut failure = match block_on(is_local, unlock::data_key(metadata, &keyring, &options)) {
+    let reach = reach(&services, metadata);
+    let mut failure = match block_on(reach, unlock::data_key(metadata, &keyring, &options)) {
         Ok(key) => return Ok(key),
         Err(failure) => failure,
     };
@@ -61,7 +61,7 @@ pub(super) fn unlock(call: &Call, metadata: &Metadata, order: &[String]) -> Resu
         if !gather::ask_programs(&mut keyring, recipient) {
             continue;
         }
-        match block_on(is_local, unlock::data_key(metadata, &keyring, &options)) {
+        match block_on(reach, unlock::data_key(metadata, &keyring, &options)) {
             Ok(key) => return Ok(key),
             Err(again) => failure = again,
         }
@@ -74,10 +74,10 @@ pub(super) fn unlock(call: &Call, metadata: &Metadata, order: &[String]) -> Resu
 pub(super) fn wrap(call: &Call, metadata: &mut Metadata, key: &DataKey, now: Time) -> Result<(), Stop> {
     let services = Services::of(call)?;
     let keyring = services.add_to(gather::for_wrapping());
-    let is_local = services.is_empty() && is_only_age(metadata);
+    let reach = reach(&services, metadata);
     let mut rng = rand08::rngs::OsRng;
     let wrapping = wrap::data_key(metadata, key, &keyring, now, &mut rng);
-    block_on(is_local, wrapping).map_err(|failure| {
+    block_on(reach, wrapping).map_err(|failure| {
         Stop::new(format!("Could not generate data key: [{failure}]"))
             .hint("check the recipients, and for OpenPGP that `gpg --list-keys` shows the key")
     })
@@ -89,7 +89,7 @@ pub(super) fn complete(keys: &mut [MasterKey]) -> Result<(), Stop> {
     if keys.iter().all(is_whole) {
         return Ok(());
     }
-    block_on(false, wrap::complete(keys, &gather::for_wrapping()))
+    block_on(Reach::Services, wrap::complete(keys, &gather::for_wrapping()))
         .map_err(|wrong| Stop::new(wrong.with_causes()))
 }
 
@@ -111,16 +111,28 @@ fn age_recipient(key: &MasterKey) -> Option<&str> {
     if let MasterKey::Age { recipient, .. } = key { Some(recipient) } else { None }
 }
 
-fn is_only_age(metadata: &Metadata) -> bool {
-    metadata.master_keys().all(|key| matches!(key, MasterKey::Age { .. }))
+/// How far work reaches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Not out of this process, but for plugins.
+    Here,
+    /// To services or programs.
+    Services,
+}
+
+fn reach(services: &Services, metadata: &Metadata) -> Reach {
+    let is_only_age = metadata.master_keys().all(|key| matches!(key, MasterKey::Age { .. }));
+    if services.is_empty() && is_only_age { Reach::Here } else { Reach::Services }
 }
 
 /// age needs neither network nor programs, so nothing is started for it. Everything else shares one runtime, and with it
 /// the connections to services.
-pub(super) fn block_on<T>(is_local: bool, work: impl Future<Output = T>) -> T {
+pub(super) fn block_on<T>(reach: Reach, work: impl Future<Output = T>) -> T {
     static RUNTIME: LazyLock<std::io::Result<Runtime>> =
         LazyLock::new(|| runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build());
-    if !is_local && let Ok(runtime) = &*RUNTIME {
+    if reach == Reach::Services
+        && let Ok(runtime) = &*RUNTIME
+    {
         return runtime.block_on(work);
     }
     futures::executor::block_on(work)

@@ -150,6 +150,19 @@ fn paths_are_read_as_sops_reads_them() {
 }
 
 #[test]
+fn the_directory_of_an_entry_stays_with_whoever_made_it() {
+    let desk = Desk::new();
+    desk.encrypted("e.env", "A=1\n");
+    let me = std::process::Command::new("id").arg("-un").output().expect("id runs");
+    let me = String::from_utf8(me.stdout).expect("a name");
+    for flags in [&[][..], &["--no-fifo"]] {
+        let line = "stat -c %a $(dirname {}); cat {}";
+        let told = sops(&desk, &[&["exec-file", "--user", me.trim()], flags, &["e.env", line]].concat());
+        assert_eq!((told.code, told.out.as_str()), (Some(0), "711\nA=1\n"), "{}", told.err);
+    }
+}
+
+#[test]
 fn programs_that_fail_are_told() {
     let desk = Desk::new();
     desk.encrypted("e.env", "A=1\n");

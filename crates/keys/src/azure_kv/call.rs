@@ -306,8 +306,10 @@ fn credential(
             ClientSecretCredential::new(tenant, client.clone(), secret, Some(options))?
         }
         Login::ClientCertificate { tenant, client, file, password, chain } => {
-            let certificate = Certificate::read(file, password.as_ref())
-                .map_err(|reason| AzureError::with_message(ErrorKind::Credential, reason))?;
+            let file = file.as_ref().map_err(String::as_str);
+            let certificate = file
+                .and_then(|file| Certificate::read(file, password.as_ref()))
+                .map_err(|reason| AzureError::with_message(ErrorKind::Credential, reason.to_owned()))?;
             let audience = format!("{}/{tenant}/oauth2/v2.0/token", authority.trim_end_matches('/'));
             let who = Who { client: client.clone(), audience, chain: *chain };
             let options = ClientAssertionCredentialOptions { client_options };

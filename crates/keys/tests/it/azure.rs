@@ -59,7 +59,7 @@ fn certificate(file: &str, password: Option<&str>, chain: Chain) -> Login {
     Login::ClientCertificate {
         tenant: azure::TENANT.to_owned(),
         client: azure::CLIENT.to_owned(),
-        file: Zeroizing::new(file.as_bytes().to_vec()),
+        file: Ok(Zeroizing::new(file.as_bytes().to_vec())),
         password: password.map(SecretString::from),
         chain,
     }

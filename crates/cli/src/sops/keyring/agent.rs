@@ -6,7 +6,7 @@
 //! Follows: "The GNU Privacy Guard Manual", `GET_PASSPHRASE` and `CLEAR_PASSPHRASE`, and the names of sops 3.13.2 for what
 //! the agent keeps.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, ErrorKind, Read, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -15,12 +15,15 @@ use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
 use crate::env;
+use crate::sops::keyring::prompt;
 
 /// An answer is shorter.
-const MOST_LINE: u64 = 4096;
+const MOST_LINE: usize = 4096;
 
 /// Asks for a passphrase; none when no agent runs. `kept_as` names it for the next time.
 pub(super) fn passphrase(kept_as: &str, question: &str) -> Option<Result<SecretString, String>> {
+    // Its pinentry may use the same terminal.
+    let _turn = prompt::turn();
     let mut agent = Agent::connect()?;
     agent.tell_terminal();
     let line = format!("GET_PASSPHRASE {kept_as} X Passphrase {}", escaped(question));
@@ -36,12 +39,12 @@ pub(super) fn forget(kept_as: &str) {
     }
 }
 
-struct Agent(BufReader<UnixStream>);
+struct Agent(UnixStream);
 
 impl Agent {
     fn connect() -> Option<Self> {
         let stream = sockets().iter().find_map(|path| UnixStream::connect(path).ok())?;
-        let mut agent = Self(BufReader::new(stream));
+        let mut agent = Self(stream);
         agent.answer().ok()?;
         Some(agent)
     }
@@ -60,16 +63,15 @@ impl Agent {
     }
 
     fn ask(&mut self, line: &str) -> Result<Zeroizing<String>, String> {
-        self.0.get_mut().write_all(format!("{line}\n").as_bytes()).map_err(|wrong| wrong.to_string())?;
+        self.0.write_all(format!("{line}\n").as_bytes()).map_err(|wrong| wrong.to_string())?;
         self.answer()
     }
 
     /// Reads up to the line that ends an answer; what stands behind `OK` is returned.
     fn answer(&mut self) -> Result<Zeroizing<String>, String> {
         loop {
-            let mut line = Zeroizing::new(String::with_capacity(1024));
-            let read = io::Read::take(&mut self.0, MOST_LINE).read_line(&mut line);
-            if read.map_err(|wrong| wrong.to_string())? == 0 {
+            let line = line_of(&self.0).map_err(|wrong| wrong.to_string())?;
+            if line.is_empty() {
                 return Err("it ended the conversation".to_owned());
             }
             let line = line.trim_end_matches(['\r', '\n']);
@@ -81,6 +83,22 @@ impl Agent {
             }
         }
     }
+}
+
+/// Reads a line with its end, byte by byte: no memory holds any of it but what is wiped.
+pub(super) fn line_of(mut from: impl Read) -> io::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(MOST_LINE));
+    let mut byte = Zeroizing::new([0]);
+    while line.len() < MOST_LINE && line.last() != Some(&b'\n') {
+        match from.read(byte.as_mut_slice()) {
+            Ok(0) => break,
+            Ok(_) => line.push(byte[0]),
+            Err(wrong) if wrong.kind() == ErrorKind::Interrupted => {}
+            Err(wrong) => return Err(wrong),
+        }
+    }
+    let text = std::str::from_utf8(&line).map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// Where the agent may listen, as its own tools look for it.

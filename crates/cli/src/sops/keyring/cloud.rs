@@ -3,6 +3,8 @@
 //! AWS and Google have an SDK that looks by itself; what `sops` adds to it, and everything of Azure, Huawei and Vault, is
 //! read here.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +17,10 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use crate::env;
-use crate::sops::settings;
+use crate::sops::{files, settings};
+
+/// No certificate of an application with its chain and its key is larger.
+const MOST_CERTIFICATE: u64 = 1 << 20;
 
 /// Adds what opens and wraps keys of every service.
 pub(super) fn add(keyring: Keyring) -> Keyring {
@@ -118,7 +123,7 @@ fn azure() -> azure_kv::Access {
     azure_kv::Access { logins, authority: env::AZURE_AUTHORITY_HOST.text() }
 }
 
-/// A file that cannot be read is an empty one, so that the report names this login, too.
+/// Why a file cannot be read goes along, so that the report names this login, too.
 fn azure_certificate(tenant: String, client: String, path: &Path) -> Login {
     let sends = env::AZURE_CLIENT_SEND_CERTIFICATE_CHAIN.text();
     let chain = match sends.as_deref() {
@@ -128,9 +133,18 @@ fn azure_certificate(tenant: String, client: String, path: &Path) -> Login {
     Login::ClientCertificate {
         tenant,
         client,
-        file: Zeroizing::new(std::fs::read(path).unwrap_or_default()),
+        file: certificate_file(path).map_err(|reason| format!("open {}: {reason}", path.display())),
         password: env::AZURE_CLIENT_CERTIFICATE_PASSWORD.text().map(SecretString::from),
         chain,
+    }
+}
+
+fn certificate_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut content = Zeroizing::new(Vec::new());
+    let read = File::open(path).and_then(|file| file.take(MOST_CERTIFICATE + 1).read_to_end(&mut content));
+    match read.map_err(|wrong| files::reason(&wrong))? {
+        size if size as u64 > MOST_CERTIFICATE => Err("it is larger than 1 MiB".to_owned()),
+        _ => Ok(content),
     }
 }
 

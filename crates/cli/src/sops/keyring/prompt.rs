@@ -1,7 +1,8 @@
 //! Asks the person at the terminal; what is secret is not shown while it is typed.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Error, Write as _};
+use std::io::{Error, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use sealfast_keys::age::Prompts;
@@ -16,6 +17,7 @@ pub(super) struct Terminal;
 
 impl Prompts for Terminal {
     fn message(&self, text: &str) {
+        let _turn = turn();
         // Without a terminal nobody would read it.
         drop(open().and_then(|mut terminal| writeln!(terminal, "{text}")));
     }
@@ -61,6 +63,12 @@ fn short_id(fingerprint: &str) -> &str {
     fingerprint.len().checked_sub(8).and_then(|start| fingerprint.get(start..)).unwrap_or(fingerprint)
 }
 
+/// Waits until nobody else asks: questions do not mix, and the terminal shows again what is typed after a secret.
+pub(super) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Asks for a passphrase.
 pub(super) fn passphrase(question: &str) -> Result<SecretString, Error> {
     line(question, silently).map(|line| SecretString::from(line.as_str()))
@@ -75,6 +83,7 @@ fn line(
     question: &str,
     ask: fn(&File, &str) -> Result<Zeroizing<String>, Error>,
 ) -> Result<Zeroizing<String>, Error> {
+    let _turn = turn();
     let mut line = ask(&open()?, question)?;
     let length = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(length);
@@ -83,8 +92,7 @@ fn line(
 
 fn shown(mut terminal: &File, question: &str) -> Result<Zeroizing<String>, Error> {
     terminal.write_all(question.as_bytes())?;
-    let mut line = Zeroizing::new(String::new());
-    BufReader::new(terminal).read_line(&mut line).map(|_| line)
+    agent::line_of(terminal)
 }
 
 /// The terminal is silent before the question is seen: an answer that comes at once is neither shown nor lost.
