@@ -289,7 +289,8 @@ impl<'a> Reader<'a> {
         let name = alias.value.as_str();
         let target = self.anchors.get(name).copied();
         let Some(target) = target else {
-            return Err(Failure::Syntax(format!("yaml: unknown anchor '{name}' referenced")));
+            let line = alias.start.line;
+            return Err(Failure::Syntax(format!("yaml: line {line}: unknown anchor referenced")));
         };
         if self.open.contains(&name) {
             return Err(Failure::Syntax(format!("yaml: anchor '{name}' value contains itself")));

@@ -28,29 +28,45 @@ impl fmt::Display for Step {
 /// Reads `["key"]`, `['key']` and `[0]` in a row.
 ///
 /// # Errors
-/// [`Error::Path`] when a piece does not end with `]`, and [`Error::Index`] when it holds neither a quoted key nor an
-/// index. Keys that contain `[` cannot be written.
+/// [`Error::Path`] when a piece does not end with `]` or its key not with the quote it starts with, and [`Error::Index`]
+/// when it holds neither a quoted key nor an index. Keys that contain `[` cannot be written.
 pub fn parse(text: &str) -> Result<Vec<Step>, Error> {
+    parse_with(text, closed)
+}
+
+/// Reads as `sops` does, which takes the last character of a key for the quote that closes it, whatever it is.
+///
+/// # Errors
+/// As [`parse`], but for a key that ends with another character.
+pub fn parse_leniently(text: &str) -> Result<Vec<Step>, Error> {
+    parse_with(text, without_last)
+}
+
+fn parse_with(text: &str, key: fn(&str, char) -> Option<&str>) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     for piece in text.split('[').filter(|piece| !piece.is_empty()) {
         let Some(inner) = piece.strip_suffix(']') else {
             return Err(Error::Path { message: format!("component {piece} doesn't end with ]") });
         };
-        steps.push(match inner.strip_prefix(['"', '\'']) {
-            Some(key) => Step::Key(without_last(key)?.to_owned()),
-            None => Step::Index(index(inner)?),
+        let mut characters = inner.chars();
+        steps.push(match characters.next() {
+            Some(quote @ ('"' | '\'')) => match key(characters.as_str(), quote) {
+                Some(key) => Step::Key(key.to_owned()),
+                None => return Err(Error::Path { message: "a key has no closing quote".to_owned() }),
+            },
+            _ => Step::Index(index(inner)?),
         });
     }
     Ok(steps)
 }
 
-/// The last character is taken for the quote that closes a key, whatever it is.
-fn without_last(key: &str) -> Result<&str, Error> {
+fn closed(key: &str, quote: char) -> Option<&str> {
+    key.strip_suffix(quote)
+}
+
+fn without_last(key: &str, _quote: char) -> Option<&str> {
     let mut characters = key.chars();
-    match characters.next_back() {
-        Some(_) => Ok(characters.as_str()),
-        None => Err(Error::Path { message: "a key has no closing quote".to_owned() }),
-    }
+    characters.next_back().map(|_| characters.as_str())
 }
 
 fn index(text: &str) -> Result<usize, Error> {

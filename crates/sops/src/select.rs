@@ -79,6 +79,14 @@ impl Selector {
             | Self::EncryptedCommentRegex(text) => text,
         }
     }
+
+    /// Makes sure that its expression compiles.
+    ///
+    /// # Errors
+    /// [`Error::Selector`] when it does not.
+    pub fn check(&self) -> Result<(), Error> {
+        Matcher::new(Some(self)).map(|_| ())
+    }
 }
 
 /// A selector made ready to be asked.

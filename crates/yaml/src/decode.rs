@@ -230,7 +230,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn target(&self, alias: &Node) -> Result<&'a Node, Error> {
-        let unknown = || Error::tree(format!("unknown anchor '{}' referenced", alias.value));
+        let unknown = || Error::unknown_anchor(&alias.value, alias.start.line);
         let anchors = self.anchors.get_or_init(|| {
             let mut anchors = HashMap::new();
             self.documents.iter().for_each(|document| collect_anchors(document, &mut anchors));

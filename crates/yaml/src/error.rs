@@ -82,6 +82,15 @@ impl Error {
         Self { full: Some(Box::new(Quoted(full))), ..Self::tree(message) }
     }
 
+    /// Returns the error about an alias whose anchor is nowhere. What stands there may be a secret that starts with `*`.
+    #[must_use]
+    pub fn unknown_anchor(name: &str, line: usize) -> Self {
+        Self::quoting(Problem {
+            message: format!("line {line}: unknown anchor referenced"),
+            full: format!("unknown anchor '{name}' referenced"),
+        })
+    }
+
     /// Returns an error of the tree at a line.
     #[must_use]
     pub fn tree_at(message: impl Into<String>, line: usize) -> Self {

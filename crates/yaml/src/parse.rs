@@ -21,13 +21,13 @@ pub(crate) const MAX_DEPTH: usize = 500;
 pub struct Limits {
     /// Largest input in bytes.
     pub bytes: usize,
-    /// Nodes of all documents: a node takes more memory than the two bytes that its text may have.
+    /// Nodes of all documents: a node takes some 500 bytes, its text may have two.
     pub nodes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 512 << 20, nodes: 20_000_000 }
+        Self { bytes: 512 << 20, nodes: 2_000_000 }
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
     })
 }
 
-/// Asks on standard output, as flux does; only `y` agrees.
+/// Asks on standard output, as flux does; `y` and `Y` agree, as there.
 fn agrees(human: &str) -> Result<bool, Failed> {
     output::data(format!("Are you sure you want to delete this {human}? [y/N] ").as_bytes());
     let mut answer = String::new();

@@ -66,6 +66,18 @@ async fn objects(client: &Client, known: Known, namespace: &str, args: &Args) ->
     Ok(objects)
 }
 
+/// Fields of `spec` that flux leaves out when they are false, by kind. Others (`prune`, `persistentClient`) are not the
+/// same when they are missing.
+const OFF_IS_UNSAID: [(&str, &[&str]); 7] = [
+    ("GitRepository", &["suspend", "recurseSubmodules"]),
+    ("OCIRepository", &["suspend", "insecure"]),
+    ("Bucket", &["suspend", "insecure"]),
+    ("HelmRepository", &["suspend", "insecure", "passCredentials"]),
+    ("HelmChart", &["suspend", "ignoreMissingValuesFiles"]),
+    ("Kustomization", &["suspend", "force", "wait", "ignoreMissingComponents"]),
+    ("HelmRelease", &["suspend"]),
+];
+
 /// What a person would write: no status, and nothing that only says what holds anyway.
 fn bare(object: &Value) -> Value {
     let mut metadata = Map::new();
@@ -75,8 +87,9 @@ fn bare(object: &Value) -> Value {
         }
     }
     let mut spec = object["spec"].clone();
-    if let Some(fields) = spec.as_object_mut() {
-        fields.retain(|field, value| field == "prune" || *value != json!(false));
+    let unsaid = OFF_IS_UNSAID.iter().find(|(kind, _)| object["kind"] == *kind);
+    if let (Some(fields), Some((_, unsaid))) = (spec.as_object_mut(), unsaid) {
+        fields.retain(|field, value| *value != json!(false) || !unsaid.contains(&field.as_str()));
     }
     json!({
         "apiVersion": object["apiVersion"],
@@ -107,4 +120,24 @@ async fn credentials(client: &Client, namespace: &str, name: &str) -> Result<Val
         }
     }
     Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::bare;
+
+    fn spec(kind: &str, spec: &Value) -> Value {
+        bare(&json!({ "kind": kind, "metadata": {}, "spec": spec, "status": {} }))["spec"].clone()
+    }
+
+    #[test]
+    fn only_what_says_nothing_when_it_is_off_is_left_out() {
+        let release = json!({ "suspend": false, "persistentClient": false });
+        assert_eq!(spec("HelmRelease", &release), json!({ "persistentClient": false }));
+        let kustomization = json!({ "prune": false, "force": false, "wait": true });
+        assert_eq!(spec("Kustomization", &kustomization), json!({ "prune": false, "wait": true }));
+        assert_eq!(spec("GitRepository", &json!({ "recurseSubmodules": false })), json!({}));
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use sealfast_sops::cipher::{DataKey, Nonces};
 use sealfast_sops::document::{Context, Decrypted, Encrypted, MacCheck, Original, Plain, SecretBytes};
 use sealfast_sops::metadata::Metadata;
+use sealfast_sops::path::{self, Step};
 use sealfast_sops::store::{EmitOptions, Format};
 
 use crate::sops::call::Call;
@@ -218,6 +219,11 @@ pub(super) fn encrypt(
         plain.encrypt_leniently(metadata, key, context)
     };
     encrypted.map_err(|wrong| Stop::encrypting(&wrong))
+}
+
+/// Reads a path into a tree; a key needs its closing quote under our own verbs.
+pub(super) fn path(call: &Call, text: &str) -> Result<Vec<Step>, sealfast_sops::error::Error> {
+    if call.is_native() { path::parse(text) } else { path::parse_leniently(text) }
 }
 
 /// Writes an encrypted document.

@@ -2,7 +2,7 @@
 
 use sealfast_sops::document::{self, SecretBytes};
 use sealfast_sops::error::Error;
-use sealfast_sops::path::{self, Step};
+use sealfast_sops::path::Step;
 use sealfast_sops::store::{EmitOptions, Format};
 use sealfast_sops::tree::Value;
 
@@ -54,7 +54,7 @@ pub(super) fn extract_path(call: &Call) -> Result<Option<Vec<Step>>, Stop> {
     if text.is_empty() {
         return Ok(None);
     }
-    path::parse(text).map(Some).map_err(|wrong| {
+    crypt::path(call, text).map(Some).map_err(|wrong| {
         Stop::of(&wrong, "error parsing --extract path: ")
             .code(Code::InvalidPath)
             .hint("write the path as '[\"key\"][0]'")

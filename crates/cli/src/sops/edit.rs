@@ -1,6 +1,7 @@
 //! `edit`: a file in the clear in the person's editor, encrypted again afterwards.
 //!
-//! The file lies in a private directory (0700, the file 0600) that is removed on every way out, signals included.
+//! The file lies in a private directory (0700, the file 0600) that is removed on every way out, signals included, but one:
+//! when the editor fails after it wrote, what it wrote is kept there, and the message says where.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,6 +12,7 @@ use sealfast_sops::cipher::{DataKey, Nonces};
 use sealfast_sops::document::{Encrypted, Original, Plain, SecretBytes};
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::{FORMAT_VERSION, Metadata};
+use sealfast_sops::select::Selector;
 use sealfast_sops::store;
 use zeroize::Zeroizing;
 
@@ -54,6 +56,11 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
         let text = text.map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))?;
         Session { metadata, key, plain, nonces: Nonces::default(), text, shape }
     };
+    if call.is_native() && !call.is_set("show-master-keys") {
+        // What was edited could not be encrypted.
+        check_selector(&session.metadata)
+            .map_err(|wrong| Stop::encrypting(&wrong).in_file(&path.to_string_lossy()))?;
+    }
     session.edit(call, path)?;
     let Session { metadata, key, plain, nonces, text, shape } = session;
     let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces))?;
@@ -66,6 +73,10 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     };
     files::replace(path, &bytes)?;
     Ok(Done::Quietly)
+}
+
+fn check_selector(metadata: &Metadata) -> Result<(), Error> {
+    metadata.selector.as_ref().map_or(Ok(()), Selector::check)
 }
 
 struct Session {
@@ -96,8 +107,15 @@ impl Session {
             .and_then(|mut open| open.write_all(before.expose()))
             .map_err(|wrong| unwritable("create temporary file", &wrong))?;
         let ended = self.edit_until_right(call, &mut watch, &file, &before);
-        dir.close().map_err(|wrong| unwritable("remove temporary directory", &wrong))?;
-        ended
+        match ended {
+            Err(stop) if stop.has(Code::Editor) && holds_another(&file, &before) => {
+                Err(kept(call, dir, stop))
+            }
+            ended => {
+                dir.close().map_err(|wrong| unwritable("remove temporary directory", &wrong))?;
+                ended
+            }
+        }
     }
 
     fn edit_until_right(
@@ -174,6 +192,10 @@ impl Session {
         let document = Encrypted::load(edited, self.shape.input)
             .map_err(|wrong| invalid(Stop::of(&wrong, "").message(call.presentation)))?;
         let mut metadata = document.metadata().clone();
+        if call.is_native() {
+            check_selector(&metadata)
+                .map_err(|wrong| invalid(Stop::of(&wrong, "").message(call.presentation)))?;
+        }
         if metadata.master_keys().next().is_none() {
             let what = "No master keys were provided, so sops can't encrypt the file.";
             return Err(Refusal::Mendable { what, why: None });
@@ -195,6 +217,21 @@ impl Session {
         self.plain = Plain::from_branches(document.branches().to_vec());
         Ok(())
     }
+}
+
+fn holds_another(file: &Path, before: &SecretBytes) -> bool {
+    std::fs::read(file).map(Zeroizing::new).is_ok_and(|text| text.as_slice() != before.expose())
+}
+
+/// Leaves what an editor wrote before it failed, and says where.
+fn kept(call: &Call, dir: tempfile::TempDir, stop: Stop) -> Stop {
+    let dir = dir.keep();
+    let told = format!("what the editor wrote, in the clear, is kept in {}", dir.display());
+    if call.is_native() {
+        return stop.hint(format!("{told}: remove it when you have what you need"));
+    }
+    log::warn(call.presentation, &told);
+    stop
 }
 
 /// Why the edited file is not taken.

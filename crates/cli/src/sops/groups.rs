@@ -54,8 +54,8 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
     let encrypted = files::read(path)?;
     let (mut document, original) =
         crypt::load(call, &encrypted, format).map_err(|stop| stop.logged_by(log::COMMAND))?;
-    let key =
-        crypt::unlock(call, document.metadata()).map_err(|stop| in_short(call, stop, document.metadata()))?;
+    let key = crypt::unlock(call, document.metadata())
+        .map_err(|stop| without_report(call, stop, document.metadata()))?;
     let metadata = document.metadata_mut();
     change(metadata)?;
     if let Some(threshold) = call.number("shamir-secret-sharing-threshold").filter(|number| *number != 0) {
@@ -80,7 +80,7 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
 }
 
 /// As `sops`, these commands give no report about each key, and end as with any other error.
-fn in_short(call: &Call, stop: Stop, metadata: &Metadata) -> Stop {
+fn without_report(call: &Call, stop: Stop, metadata: &Metadata) -> Stop {
     if call.is_native() {
         return stop;
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sealfast_sops::document::Plain;
 use sealfast_sops::error::Error;
-use sealfast_sops::path::{self, Change, Step};
+use sealfast_sops::path::{Change, Step};
 use sealfast_sops::store::Format;
 use sealfast_sops::tree::Value;
 
@@ -24,7 +24,7 @@ pub(super) fn run_set(call: &Call) -> Result<Done, Stop> {
         return Err(wrong_number_of_words(call));
     }
     let (given, path_and_value) = words.split_at(words.len() - behind);
-    let steps = steps(&path_and_value[0], "Invalid set index format")?;
+    let steps = steps(call, &path_and_value[0], "Invalid set index format")?;
     let value = json_value(&match path_and_value.get(1) {
         None => files::read_stdin()?,
         Some(name) if call.is_set("value-file") => value_of_file(name)?,
@@ -62,7 +62,7 @@ pub(super) fn run_unset(call: &Call) -> Result<Done, Stop> {
     let [file, index] = words else {
         return Err(Stop::new("Error: no file specified, or index is missing").code(Code::NoFile));
     };
-    let steps = steps(index, "Invalid unset index format")?;
+    let steps = steps(call, index, "Invalid unset index format")?;
     let path = files::absolute(file)?;
     let is_idempotent = call.is_set("idempotent");
     apply(call, &path, |plain| match plain.unset(&steps) {
@@ -82,7 +82,7 @@ pub(super) fn run_legacy(call: &Call, path: &Path) -> Result<Vec<u8>, Stop> {
     let invalid = || Stop::new("Invalid --set format").code(Code::InvalidSet);
     let (index, value) = call.text("set").split_once("] ").ok_or_else(invalid)?;
     let value = json_value(value.as_bytes())?;
-    let steps = steps(&format!("{}]", index.trim_end()), "Invalid --set format")?;
+    let steps = steps(call, &format!("{}]", index.trim_end()), "Invalid --set format")?;
     let (bytes, _) = changed(call, path, &Settings::load(call)?, |plain| set(call, plain, &steps, value))?;
     Ok(bytes)
 }
@@ -118,8 +118,8 @@ pub(super) fn changed(
     Ok((crypt::emit_over(document, original.as_ref(), &shape)?, change))
 }
 
-fn steps(text: &str, message: &str) -> Result<Vec<Step>, Stop> {
-    path::parse(text)
+fn steps(call: &Call, text: &str, message: &str) -> Result<Vec<Step>, Stop> {
+    crypt::path(call, text)
         .ok()
         .filter(|steps| !steps.is_empty())
         .ok_or_else(|| Stop::new(message).code(Code::InvalidSet).hint("write the path as '[\"key\"][0]'"))

@@ -90,6 +90,10 @@ impl Stop {
         self
     }
 
+    pub(super) fn has(&self, code: Code) -> bool {
+        self.0.code == code as u8
+    }
+
     /// Ends as a program did that was run.
     pub(super) fn exit(mut self, code: u8) -> Self {
         self.0.code = code;

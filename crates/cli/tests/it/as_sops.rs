@@ -228,6 +228,28 @@ fn editing_says_why_a_text_is_not_taken() {
 }
 
 #[test]
+fn what_an_editor_wrote_before_it_failed_is_kept() {
+    let desk = Desk::new();
+    desk.encrypted("e.yaml", "a: one\n");
+    let told = edit(&desk, &["edit", "e.yaml"], "exit 3");
+    assert_eq!((told.code, told.err.as_str()), (Some(201), "Could not run editor: exit status 3\n"));
+    assert_eq!(fs::read_dir(desk.path("tmp")).unwrap().count(), 0);
+    let told = edit(&desk, &["edit", "e.yaml"], "echo 'a: two' > $1; exit 3");
+    assert_eq!(told.code, Some(201));
+    let dir = fs::read_dir(desk.path("tmp")).unwrap().next().expect("a directory is kept").unwrap().path();
+    assert!(told.err.contains(&format!("is kept in {}", dir.display())), "{}", told.err);
+    assert!(told.err.ends_with("Could not run editor: exit status 3\n"), "{}", told.err);
+    assert_eq!(fs::read_to_string(dir.join("e.yaml")).unwrap(), "a: two\n");
+}
+
+#[test]
+fn the_last_character_of_a_key_is_its_quote() {
+    let desk = Desk::new();
+    desk.encrypted("e.yaml", "ab: one\n");
+    assert_eq!(sops(&desk, &["decrypt", "--extract", "[\"abx]", "e.yaml"]).out, "one");
+}
+
+#[test]
 fn keys_that_were_edited_get_the_data_key() {
     let desk = Desk::new();
     desk.encrypted("e.yaml", "a: one\n");

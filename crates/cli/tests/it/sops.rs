@@ -145,6 +145,56 @@ fn editing_leaves_no_plaintext_behind_when_it_is_ended() {
 }
 
 #[test]
+fn what_an_editor_wrote_before_it_failed_is_kept() {
+    let desk = Desk::new();
+    desk.encrypted("a.yaml", "a: one\n");
+    let edit = |editor: &str| {
+        let output = desk.command(&["edit", "a.yaml"]).env("SOPS_EDITOR", editor).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, told) = edit("sh -c 'exit 3' x");
+    assert_eq!((code, fs::read_dir(desk.path("tmp")).unwrap().count()), (Some(201), 0), "{told}");
+    let (code, told) = edit(r"sh -c 'echo a: two > $0; kill -9 $$'");
+    assert_eq!(code, Some(201), "{told}");
+    let dir = fs::read_dir(desk.path("tmp")).unwrap().next().expect("a directory is kept").unwrap().path();
+    assert!(told.contains(&dir.display().to_string()), "{told}");
+    assert_eq!(fs::read_to_string(dir.join("a.yaml")).unwrap(), "a: two\n");
+    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(desk.text(&["decrypt", "a.yaml"]), "a: one\n");
+}
+
+#[test]
+fn a_selector_that_does_not_compile_is_refused_before_the_editor_opens() {
+    let desk = Desk::new();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    desk.text(&["encrypt", "-i", "a.yaml", "--age", &desk.recipient, "--unencrypted-regex", "^x$"]);
+    let text = fs::read_to_string(desk.path("a.yaml")).unwrap();
+    let wrong = text.replace("unencrypted_regex: ^x$", "unencrypted_regex: (");
+    assert_ne!(text, wrong);
+    fs::write(desk.path("a.yaml"), &wrong).unwrap();
+    let mark = desk.path("opened");
+    let editor = format!("sh -c 'touch {}; echo a: two > $0'", mark.display());
+    let output = desk.command(&["edit", "a.yaml"]).env("SOPS_EDITOR", editor).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(23), "{told}");
+    assert!(told.contains("a.yaml") && told.contains("unencrypted_regex does not compile"), "{told}");
+    assert!(!mark.exists(), "the editor was opened");
+    assert_eq!(fs::read_to_string(desk.path("a.yaml")).unwrap(), wrong);
+}
+
+#[test]
+fn keys_of_paths_need_their_closing_quote() {
+    let desk = Desk::new();
+    desk.encrypted("a.yaml", "ab: one\n");
+    for path in ["[\"abx]", "[\"ab']", "[\"]"] {
+        assert!(!desk.command(&["set", "a.yaml", path, "\"two\""]).output().unwrap().status.success());
+        let output = desk.command(&["decrypt", "a.yaml", "--extract", path]).output().unwrap();
+        assert_eq!(output.status.code(), Some(91), "{path}");
+    }
+    assert_eq!(desk.text(&["decrypt", "a.yaml", "--extract", "['ab']"]), "one");
+}
+
+#[test]
 fn errors_name_file_and_place_and_say_what_to_do() {
     let desk = Desk::new();
     let file = desk.encrypted("a.yaml", "outer:\n  password: hunter2\n");

@@ -72,8 +72,8 @@ fn readable(
     length: usize,
 ) -> Result<Documents, Error> {
     let documents = Documents(documents);
-    let later = !documents.is_empty();
-    if later {
+    let has_first = !documents.is_empty();
+    if has_first {
         if documents.iter().any(has_alias)
             && let Err(wrong @ (Error::Expansion { .. } | Error::Depth { .. })) =
                 branches(&documents, AliasComments::Kept, length)
@@ -84,9 +84,9 @@ fn readable(
         check(&documents)?;
     }
     match mistake {
-        None if later => Ok(documents),
+        None if has_first => Ok(documents),
         None => Err(Error::Parse { message: "EOF".to_owned() }),
-        Some(mistake) if later => Err(unreadable(&mistake, "Error unmarshaling input YAML: ")),
+        Some(mistake) if has_first => Err(unreadable(&mistake, "Error unmarshaling input YAML: ")),
         Some(mistake) => Err(unreadable(&mistake, "")),
     }
 }
@@ -208,8 +208,8 @@ impl<'n> Aliases<'n> {
     }
 
     fn target(&self, alias: &Node) -> Result<&'n Node, Error> {
-        let missing =
-            || Error::Parse { message: format!("yaml: unknown anchor '{}' referenced", alias.value) };
+        let unknown = || sealfast_yaml::error::Error::unknown_anchor(&alias.value, alias.start.line);
+        let missing = || unreadable(&unknown(), "");
         self.0.get(&std::ptr::from_ref(alias)).copied().ok_or_else(missing)
     }
 }

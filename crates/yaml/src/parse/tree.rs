@@ -134,7 +134,7 @@ impl<'a> Builder<'a> {
     fn alias(&mut self, mut event: Event) -> Result<Node, Error> {
         let name = event.properties.take().map_or_else(String::new, |properties| text(properties.anchor));
         if !self.anchors.contains(&name) {
-            return Err(Error::tree(format!("unknown anchor '{name}' referenced")));
+            return Err(Error::unknown_anchor(&name, self.mark(event.start).line));
         }
         let mut alias = self.plain_node(Kind::Alias, &mut event);
         alias.value = name;

@@ -195,7 +195,7 @@ fn large_input_takes_linear_time() {
             exercise(text.as_bytes());
             started.elapsed().as_secs_f64()
         };
-        let is_linear = || time(12_000) < time(1_000).max(0.01) * 60.0;
+        let is_linear = || time(12_000) < time(1_000).max(0.01) * 100.0;
         assert!((0..3).any(|_| is_linear()), "{name}");
     }
 }
@@ -241,6 +241,11 @@ fn messages_quote_no_values() {
         let error = error.unwrap_or_else(|| panic!("{text} was read"));
         assert!(error.in_full().contains(secret), "{error}");
         assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+        let lost = format!("a: 1\nb: *{secret}\n");
+        let error = parse::documents(lost.as_bytes()).err().unwrap_or_else(|| panic!("{lost} was read"));
+        assert_eq!(error.in_full(), format!("yaml: unknown anchor '{secret}' referenced"));
+        assert_eq!(error.to_string(), "yaml: line 2: unknown anchor referenced");
+        assert!(!format!("{error:?}").contains(secret), "{error:?}");
         let odd = format!("{{ ? !!null '' : {secret} }}\n");
         let error = json::from_yaml(odd.as_bytes()).err().unwrap_or_else(|| panic!("{odd} was read"));
         assert!(!format!("{error} {error:?}").contains(secret), "{error}");
