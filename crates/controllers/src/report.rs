@@ -238,7 +238,8 @@ impl Report {
 
     /// The object is wrong and has to be changed.
     pub fn stalled(&mut self, failure: &Failure) {
-        self.set("Stalled", "True", failure.reason, &failure.message);
+        let message = self.masked(&failure.message);
+        self.set("Stalled", "True", failure.reason, &message);
         self.ready_false(failure);
         if failure.reason == "InvalidCELExpression" {
             self.status.observed_generation = self.generation;
