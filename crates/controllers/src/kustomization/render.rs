@@ -92,7 +92,8 @@ pub async fn render(
             substitute::object(&mut built, variables, strategy, rules.unset)?;
         }
         let new_name = object::id(&built);
-        if name != new_name && !names.insert(new_name) {
+        names.remove(&name);
+        if !names.insert(new_name) {
             return Err(Failure::new("BuildFailed", "in Replace: id matched 2 resources"));
         }
         flatten(built, &mut objects);
