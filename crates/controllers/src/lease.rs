@@ -137,14 +137,9 @@ impl Leadership {
                 self.client.update(&self.renewed(lease, ours), &self.candidate.identity).await
             }
         };
-        match written {
-            Ok(lease) => {
-                self.seen.note(&lease["spec"]);
-                Ok(true)
-            }
-            // Somebody wrote it meanwhile; the next look tells who holds it.
-            Err(error) => Err(error),
-        }
+        // Refused when somebody wrote it meanwhile; the next look tells who holds it.
+        self.seen.note(&written?["spec"]);
+        Ok(true)
     }
 
     fn fresh(&self) -> Value {

@@ -57,13 +57,13 @@ pub enum Error {
         /// Its full name.
         name: String,
     },
-    /// The named reference does not lead to a commit.
+    /// What was named in full is no name of a reference.
     #[error("ref {name} is invalid; Git refs cannot begin or end with a slash '/'")]
     InvalidName {
         /// As it was given.
         name: String,
     },
-    /// The remote does not have the reference that was named in full.
+    /// The reference that was named in full is not there, or does not lead to a commit.
     #[error("unable to resolve ref '{name}' to a specific commit")]
     Unresolved {
         /// Its full name.

@@ -1,6 +1,6 @@
 //! What was decrypted on the way, for those who must not show it.
 //!
-//! A witness is only there when somebody asks; controllers show no objects and have none.
+//! Controllers keep one for each run, so that no message repeats a value; who shows objects has one to mask them.
 
 use sealfast_sops::tree::{Branch, Key, Value as Plain};
 use serde_json::Value;
