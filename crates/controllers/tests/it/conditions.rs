@@ -75,6 +75,13 @@ async fn two_objects_that_become_one_are_refused() -> Result<()> {
     let failed = house.until("default", "app", |object| ready(object)["status"] == "False").await?;
     ensure!(ready(&failed)["message"] == "in Replace: id matched 2 resources", "{}", ready(&failed));
     ensure!(ready(&failed)["reason"] == "BuildFailed");
+    // A name that another one left is free.
+    // The name that another one left is free; only the server refuses it.
+    house.write("b.yaml", &config_map("$${a}", "y"))?;
+    house.publish(&handle, "default").await?;
+    let refused = |object: &Value| ready(object)["reason"] == "ReconciliationFailed";
+    let failed = house.until("default", "app", refused).await?;
+    ensure!(ready(&failed)["message"].to_string().contains("${a}"), "{}", ready(&failed));
     handle.stop().await;
     Ok(())
 }
@@ -98,7 +105,9 @@ async fn a_refusal_repeats_no_secret() -> Result<()> {
     ensure!(message.contains("Invalid value: \"**SOPS**\""), "{message}");
     ensure!(!failed["status"].to_string().contains("Hunter_Two"), "{failed}");
     let mut events = Vec::new();
+    let began = std::time::Instant::now();
     while !events.iter().any(|text: &String| text.contains("**SOPS**")) {
+        ensure!(began.elapsed() < crate::house::PATIENCE, "{events:?}");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         events = house.events("default").await?;
     }
@@ -108,7 +117,7 @@ async fn a_refusal_repeats_no_secret() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_goes_while_nobody_looks_is_noticed() -> Result<()> {
+async fn a_source_of_variables_that_goes_is_noticed_though_the_server_was_away() -> Result<()> {
     let mut house = House::new().await?;
     let handle = house.start(&house.client, house.options()).await?;
     let vars = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "vars", "namespace": "default",
