@@ -248,7 +248,7 @@ async fn one_stage(
     Ok(changes)
 }
 
-/// Waits for what later stages build on.
+/// Waits for what later stages build on, also for what was left alone: whoever asks for that answers for its being there.
 async fn established(client: &Client, changes: &[Change], options: &Options) -> Result<(), String> {
     let is_new = |change: &Change| matches!(change.action, Action::Created | Action::Configured);
     if changes.iter().any(|c| is_new(c) && c.object.gvk.kind == "CustomResourceDefinition") {
@@ -260,7 +260,7 @@ async fn established(client: &Client, changes: &[Change], options: &Options) -> 
         longest_pause: Duration::from_secs(2),
         fail_fast: FailFast::No,
     };
-    wait::until_current(client, &all, &*options.judge, how).await
+    wait::until_current(client, &all, &options.judge, how).await
 }
 
 /// What is to be done with one object.

@@ -1,7 +1,7 @@
 //! Waiting until objects are what they should be.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
@@ -19,7 +19,7 @@ const AT_A_TIME: usize = 8;
 /// What a wait says that ends because something failed.
 const STALLED: &str = "failed early due to stalled resources";
 
-/// How a live object is judged. An error counts as "not known".
+/// How a live object is judged; that may take a while and holds no worker. An error counts as "not known".
 pub type Judge = dyn Fn(&Value) -> Result<Status, String> + Send + Sync;
 
 /// How to wait.
@@ -49,7 +49,7 @@ pub enum FailFast {
 pub async fn until_current(
     client: &Client,
     objects: &[ObjectId],
-    judge: &Judge,
+    judge: &Arc<Judge>,
     options: Options,
 ) -> Result<(), String> {
     let until = Instant::now() + options.timeout;
@@ -111,7 +111,7 @@ type Judged = Result<Status, String>;
 async fn look(
     client: &Client,
     objects: &[ObjectId],
-    judge: &Judge,
+    judge: &Arc<Judge>,
     passing: &Passing,
 ) -> Vec<(ObjectId, Judged)> {
     // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
@@ -123,14 +123,23 @@ async fn look(
 /// Jobs that were seen and go away by themselves once they are done.
 type Passing = Mutex<HashSet<ObjectId>>;
 
-async fn look_at(client: &Client, object: &ObjectId, judge: &Judge, passing: &Passing) -> (ObjectId, Judged) {
+async fn look_at(
+    client: &Client,
+    object: &ObjectId,
+    judge: &Arc<Judge>,
+    passing: &Passing,
+) -> (ObjectId, Judged) {
     let passing = || passing.lock().unwrap_or_else(PoisonError::into_inner);
     let status = match read(client, object).await {
         Ok(live) => {
             if object.gvk.kind == "Job" && !live["spec"]["ttlSecondsAfterFinished"].is_null() {
                 passing().insert(object.clone());
             }
-            with_pods(client, &live, judge(&live)).await
+            let judge = Arc::clone(judge);
+            match tokio::task::spawn_blocking(move || (judge(&live), live)).await {
+                Ok((judged, live)) => with_pods(client, &live, judged).await,
+                Err(stopped) => Err(stopped.to_string()),
+            }
         }
         Err(error) if error.is_not_found() && passing().contains(object) => Ok(Status::Current),
         Err(error) if error.is_not_found() => Ok(Status::NotFound),

@@ -1,7 +1,7 @@
 //! CEL: health of custom resources and readiness of dependencies.
 //!
 //! Follows: fluxcd/pkg/runtime/cel, its texts included. Differs: an expression whose loops could take more than ten
-//! million steps is not run.
+//! million steps is not run, and one that runs ends once its loops took as many turns or once it made 16 MiB of values.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -13,8 +13,11 @@ use sealfast_k8s::flux::kustomization::HealthCheckExpression;
 use sealfast_k8s::{duration, object};
 use serde_json::Value;
 
+mod budget;
 mod functions;
 mod output;
+
+use budget::Budget;
 
 /// The longest expression that is compiled, in bytes.
 const LONGEST: usize = 16 << 10;
@@ -24,7 +27,7 @@ const MOST_BRACKETS: usize = 64;
 const MOST_LEVELS: usize = 100;
 /// Bytes of the stack on which expressions are read and run; only what is used of it is ever taken.
 const STACK: usize = 64 << 20;
-/// Steps that all loops of an expression may take.
+/// Steps that all loops of an expression may take, by its text and while it runs.
 const MOST_STEPS: u64 = 10_000_000;
 
 /// The environment in which expressions are compiled: with optional values.
@@ -61,12 +64,19 @@ impl Expression {
         if steps(program, largest.unwrap_or_default().max(self.text.len() as u64)) > MOST_STEPS {
             return Err(failed("operation interrupted".to_owned()));
         }
+        let budget = Arc::new(Budget::new(MOST_STEPS));
         on_deep_stack(|| {
-            let mut context = context();
+            let mut context = context(&budget);
             for (name, value) in variables {
                 context.add_variable_from_value(*name, to_cel(value));
             }
-            match self.program.execute(&context) {
+            let mut program = program.clone();
+            budget::watched(&mut program);
+            let result = Cel::resolve(&program, &context);
+            if budget.is_spent() {
+                return Err(failed("operation interrupted".to_owned()));
+            }
+            match result {
                 Ok(Cel::Bool(value)) => Ok(value),
                 Ok(_) => Err(format!("failed to evaluate CEL expression as boolean: '{}'", self.text)),
                 Err(error) => Err(failed(reason(&error))),
@@ -81,20 +91,30 @@ fn reason(error: &ExecutionError) -> String {
     letters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + letters.as_str())
 }
 
-fn context() -> Context<'static, 'static> {
+fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
     let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
     for (name, function) in functions::FUNCTIONS {
-        let call = move |call: &FunctionContext<'_, '_>| run(function, call);
+        let budget = Arc::clone(budget);
+        let call = move |call: &FunctionContext<'_, '_>| run(name, function, call, &budget);
         // A name that CEL has already is CEL's.
         let _ = context.add_function(name, call);
     }
+    budget.watch(&mut context);
     context
 }
 
-fn run(function: functions::Function, call: &FunctionContext<'_, '_>) -> Result<Cel, ExecutionError> {
+fn run(
+    name: &str,
+    function: functions::Function,
+    call: &FunctionContext<'_, '_>,
+    budget: &Budget,
+) -> Result<Cel, ExecutionError> {
     let mut values = Vec::with_capacity(call.args.len() + 1);
     for value in call.this.iter().chain(&call.args) {
         values.push(Cel::try_from(value.as_ref())?);
+    }
+    if !budget.pay(functions::cost(name, &values)) {
+        return Err(call.error("too large"));
     }
     function(&values).ok_or_else(|| call.error("no such overload"))
 }
@@ -392,6 +412,49 @@ mod tests {
         assert!(told.ends_with("operation interrupted"), "{told}");
         assert!(dependency_ready(&"(".repeat(100), &many, &many).is_err());
         assert!(dependency_ready(&format!("{}true", "!".repeat(5000)), &many, &many).is_err());
+    }
+
+    #[test]
+    fn what_grows_while_it_runs_is_bounded() {
+        let object = json!({"l": vec!["abcdefghij"; 100], "o": {"x": "y".repeat(1000)}});
+        let told = |text: &str| dependency_ready(text, &object, &object);
+        let refused = [
+            format!("dep.o.x{} == 'y'", ".replace('y', dep.o.x)".repeat(4)),
+            format!("dep.l{} == 1", ".map(x, x + x)".repeat(40)),
+            format!("[dep.l]{}.size() == 1", ".map(x, x + x)".repeat(40)),
+            format!("[dep.l]{}.size() == 1", ".map(x, [x, x])".repeat(40)),
+            format!("[dep.l]{}.size() == 1", ".map(x, {'a': x, 'b': x})".repeat(40)),
+            format!("[dep.l]{}.size() == 1", ".map(x, {'a': x}).map(x, [?x.?a, ?x.?a])".repeat(15)),
+            format!("[dep.l]{}.size() == 1", ".map(x, {'a': x}).map(x, [x.?a, x.?a])".repeat(15)),
+            format!("[dep.o.x]{}.exists(x, x == '')", ".map(x, [x, x].join(x))".repeat(40)),
+            format!("[dep.o.x]{}.exists(x, x == '')", ".map(x, '%s%s'.format([x, x]))".repeat(40)),
+            // An error of one turn is overridden by a later one; this one is not.
+            format!("dep.o.x{}.size() == 1 || true", ".replace('y', dep.o.x)".repeat(4)),
+        ];
+        for text in refused {
+            let why = told(&text).unwrap_or(Ok(true)).err().unwrap_or_default();
+            assert!(why.ends_with("operation interrupted"), "{text}: {why}");
+        }
+        let fine = [
+            "dep.l.map(x, x + '-').filter(x, x.endsWith('-')).size() == 100",
+            "dep.l.exists_one(x, x == 'a') == false && dep.l.all(x, dep.l.exists(y, y == x))",
+            "[?dep.?none, ?dep.?o].size() == 1 && [dep.?o].size() == 1 && {?'a': dep.?none}.size() == 0",
+            "dep.l.map(x, x.size() > 3, [x, 'b'] + ['c'])[0] == ['abcdefghij', 'b', 'c']",
+            "dep.o.map(k, k) == ['x'] && dep.o.x.replace('y', 'yes').size() == 3000 && 1 + 2 == 3",
+        ];
+        for text in fine {
+            assert_eq!(told(text), Ok(Ok(true)), "{text}");
+        }
+    }
+
+    #[test]
+    fn turns_over_what_grew_are_counted() {
+        let object = json!({"l": vec!["a"; 60]});
+        let grown = "dep.l.map(x, dep.l)".to_owned();
+        let flat = format!("{grown}.all(x, x.all(y, {grown}.all(z, z.all(w, w == y))))");
+        assert_eq!(dependency_ready("dep.l.all(x, dep.l.all(y, x == y))", &object, &object), Ok(Ok(true)));
+        let told = dependency_ready(&flat, &object, &object).unwrap_or(Ok(true)).err().unwrap_or_default();
+        assert!(told.ends_with("operation interrupted"), "{told}");
     }
 
     #[test]

@@ -179,7 +179,7 @@ impl Run<'_> {
     }
 
     async fn early(&mut self) -> Result<(Health, Artifact), Failure> {
-        let health = check::expressions(&self.typed)?;
+        let health = check::expressions(&self.typed).await?;
         check::account(&self.typed, &self.shared.options.gates)?;
         let source = check::source(self.shared, &self.typed).await?;
         let artifact = check::artifact(&source, self.shared.options.requeue_dependency)?;

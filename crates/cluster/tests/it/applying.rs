@@ -197,7 +197,8 @@ async fn waiting_ends_with_those_that_are_not_current() -> Result<()> {
     let objects = vec![job("slow"), job("broken"), config_map("fine", json!({}))];
     let ids: Vec<_> = objects.iter().map(object::id).collect();
     apply(&house.client, objects, &Options::default()).await?;
-    let judge = |live: &Value| Ok(health::status(live, jiff::Timestamp::UNIX_EPOCH));
+    let judge: Arc<wait::Judge> =
+        Arc::new(|live: &Value| Ok(health::status(live, jiff::Timestamp::UNIX_EPOCH)));
     let options = |fail_fast| wait::Options {
         timeout: Duration::from_millis(700),
         longest_pause: Duration::from_millis(100),
@@ -237,7 +238,8 @@ async fn a_job_that_removes_itself_was_done() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(400)).await;
         client.delete(&id.gvk, "default", "once", &Default::default()).await
     });
-    let judge = |live: &Value| Ok(health::status(live, jiff::Timestamp::UNIX_EPOCH));
+    let judge: Arc<wait::Judge> =
+        Arc::new(|live: &Value| Ok(health::status(live, jiff::Timestamp::UNIX_EPOCH)));
     let options = wait::Options {
         timeout: Duration::from_secs(20),
         longest_pause: Duration::from_millis(100),
@@ -308,17 +310,18 @@ async fn a_wait_tells_why_it_does_not_know() -> Result<()> {
         )
     };
     apply(&house.client, vec![config_map("x", json!({}))], &Options::default()).await?;
-    let told = async |ids: &[sealfast_k8s::id::ObjectId], broken: bool| {
-        let judge = move |_: &Value| {
-            if broken { Err("no such key: phase".to_owned()) } else { Ok(health::Status::Current) }
+    let told =
+        async |ids: &[sealfast_k8s::id::ObjectId], broken: bool| {
+            let judge: Arc<wait::Judge> = Arc::new(move |_: &Value| {
+                if broken { Err("no such key: phase".to_owned()) } else { Ok(health::Status::Current) }
+            });
+            let options = wait::Options {
+                timeout: Duration::from_millis(300),
+                longest_pause: Duration::from_millis(50),
+                fail_fast: FailFast::Yes,
+            };
+            wait::until_current(&house.client, ids, &judge, options).await
         };
-        let options = wait::Options {
-            timeout: Duration::from_millis(300),
-            longest_pause: Duration::from_millis(50),
-            fail_fast: FailFast::Yes,
-        };
-        wait::until_current(&house.client, ids, &judge, options).await
-    };
     let unknown =
         told(&[id("example.com/v1", "Widget", "default"), id("v1", "ConfigMap", "default")], true).await;
     let expected = "timeout waiting for: [Widget/default/x status: 'Unknown': no matches for kind \"Widget\" in group \"example.com\", ConfigMap/default/x status: 'Unknown': no such key: phase]";

@@ -21,8 +21,11 @@ const TERMINAL: &str = "Reconciliation failed terminally due to configuration er
 ///
 /// # Errors
 /// InvalidCELExpression, until the object changes.
-pub fn expressions(typed: &Kustomization) -> Result<Health, Failure> {
-    Health::compile(&typed.spec.health_check_exprs)
+pub async fn expressions(typed: &Kustomization) -> Result<Health, Failure> {
+    let written = typed.spec.health_check_exprs.clone();
+    let compiled = tokio::task::spawn_blocking(move || Health::compile(&written)).await;
+    compiled
+        .unwrap_or_else(|stopped| Err(stopped.to_string()))
         .map_err(|why| Failure::terminal("InvalidCELExpression", format!("{TERMINAL}: {why}")))
 }
 
@@ -125,7 +128,7 @@ async fn one(
         Err(error) => return Err(not_ready(format!("{shown} not found: {}", error.chain())).blame(&error)),
     };
     if let Some(expression) = dependency.ready_expr.as_deref().filter(|e| !e.is_empty()) {
-        match expression::dependency_ready(expression, own, &live) {
+        match judged(expression, own, &live).await {
             Ok(Ok(true)) if shared.options.gates.has(Gate::AdditiveCELDependencyCheck) => {}
             Ok(Ok(true)) => return Ok(()),
             Ok(Ok(false)) => {
@@ -152,6 +155,13 @@ async fn one(
         return Err(not_ready(format!("{shown} revision is not up to date")));
     }
     Ok(())
+}
+
+/// Runs an expression where it holds no worker.
+async fn judged(expression: &str, own: &Value, live: &Value) -> Result<Result<bool, String>, String> {
+    let (expression, own, live) = (expression.to_owned(), own.clone(), live.clone());
+    let run = move || expression::dependency_ready(&expression, &own, &live);
+    tokio::task::spawn_blocking(run).await.unwrap_or_else(|stopped| Ok(Err(stopped.to_string())))
 }
 
 fn same_source(one: &Kustomization, other: &Kustomization) -> bool {

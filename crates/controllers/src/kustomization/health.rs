@@ -1,5 +1,6 @@
 //! Waiting until what was applied is healthy.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sealfast_cluster::apply::{Action, Change};
@@ -60,7 +61,7 @@ pub(crate) async fn check(
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let health = health.clone();
-    let judge = move |live: &serde_json::Value| health.judge(live);
+    let judge: Arc<wait::Judge> = Arc::new(move |live: &serde_json::Value| health.judge(live));
     let gates = &run.shared.options.gates;
     let options = wait::Options {
         timeout: run.times.timeout,
