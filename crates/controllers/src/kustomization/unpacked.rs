@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sealfast_cluster::client::Client;
+use sealfast_k8s::duration;
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_kustomize::files::join;
@@ -24,8 +25,10 @@ use crate::report::{EventText, Failure, Retry};
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a server may say nothing.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How long an artifact may take altogether, further tries and the wait for room included.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// Bytes of a compressed artifact.
-const MOST_DOWNLOADED: usize = 1 << 30;
+const MOST_DOWNLOADED: u64 = 1 << 30;
 
 /// Unpacked artifacts that nobody used for this long are let go.
 const UNUSED: Duration = Duration::from_secs(60);
@@ -34,8 +37,10 @@ const UNUSED: Duration = Duration::from_secs(60);
 pub struct Artifacts {
     storage: PathBuf,
     hosts: Hosts,
-    http: reqwest::Client,
+    http: Result<reqwest::Client, String>,
     tries: u32,
+    /// Room for archives until they are unpacked. Who holds some may wait for that of a tree, never the other way round.
+    archives: Arc<Trees>,
     trees: Arc<Trees>,
 }
 
@@ -124,15 +129,16 @@ impl Artifacts {
     /// Artifacts that lie below our own storage are read there, all others from their address.
     pub fn new(options: &Options) -> Artifacts {
         let trees = Trees::new(options.unpacked_bytes);
-        // What says nothing for a while is dead; how long a large artifact takes altogether, nobody knows.
+        // What says nothing for a while is dead.
         let patient = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE);
-        let http = patient.build().unwrap_or_default();
+        let http = patient.build().map_err(|error| error.to_string());
         let storage = options.storage_dir.clone();
         Artifacts {
             storage,
             hosts: options.source_hosts.clone(),
             http,
             tries: options.http_retry + 1,
+            archives: Arc::new(Trees::new(options.unpacked_bytes)),
             trees: Arc::new(trees),
         }
     }
@@ -197,9 +203,14 @@ impl Artifacts {
         source: &Source<'_>,
         retry: Duration,
     ) -> Result<(Arc<Memory>, Room), Failure> {
-        let bytes = match self.local(artifact).await {
-            Some(bytes) => bytes,
-            None => self.remote(artifact, source, retry).await?,
+        let (bytes, _held) = match self.local(artifact).await {
+            Some(read) => read,
+            None => {
+                let remote = self.remote(artifact, source, retry);
+                let late =
+                    |_| download_failed(&format!("it takes longer than {}", duration::format(LONGEST)));
+                tokio::time::timeout(LONGEST, remote).await.map_err(late)??
+            }
         };
         let room = self.trees.room(unpacked_size(&bytes)).await;
         let unpacked = tokio::task::spawn_blocking(move || unpack(&bytes[..], &Limits::default())).await;
@@ -209,15 +220,18 @@ impl Artifacts {
     }
 
     /// The archive from our own storage, when it is there and is the right one.
-    async fn local(&self, artifact: &Artifact) -> Option<Bytes> {
+    async fn local(&self, artifact: &Artifact) -> Option<(Bytes, Room)> {
         let relative = Path::new(&artifact.path);
         let safe = relative.components().all(|part| matches!(part, Component::Normal(_)));
         if self.storage.as_os_str().is_empty() || !safe {
             return None;
         }
-        let bytes = tokio::fs::read(self.storage.join(relative)).await.ok()?;
+        let path = self.storage.join(relative);
+        let size = tokio::fs::metadata(&path).await.ok()?.len();
+        let held = self.archives.room(size).await;
+        let bytes = tokio::fs::read(path).await.ok()?;
         check(artifact, &bytes).ok()?;
-        Some(bytes.into())
+        Some((bytes.into(), held))
     }
 
     async fn remote(
@@ -225,25 +239,27 @@ impl Artifacts {
         artifact: &Artifact,
         source: &Source<'_>,
         retry: Duration,
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<(Bytes, Room), Failure> {
+        let http = self.http.as_ref().map_err(|why| download_failed(why))?;
         let mut pause = Duration::from_millis(500);
         let mut url = self.hosts.reached(&artifact.url);
         for attempt in 1.. {
-            let why = match self.http.get(&url).send().await {
+            let why = match http.get(&url).send().await {
                 Ok(answer) if answer.status() == reqwest::StatusCode::NOT_FOUND => {
                     return Err(not_there(retry));
                 }
-                Ok(answer) if answer.status().is_success() => match downloaded(answer).await {
-                    Ok(Some(bytes)) => {
-                        check(artifact, &bytes)?;
-                        return Ok(bytes);
+                Ok(answer) if answer.status().is_success() => {
+                    let size = answer.content_length().unwrap_or(MOST_DOWNLOADED);
+                    let held = self.archives.room(size.min(MOST_DOWNLOADED)).await;
+                    match downloaded(answer).await {
+                        Ok(Some(bytes)) => {
+                            check(artifact, &bytes)?;
+                            return Ok((bytes, held));
+                        }
+                        Ok(None) => return Err(download_failed(&too_large())),
+                        Err(error) => error.without_url().to_string(),
                     }
-                    Ok(None) => {
-                        let limit = MOST_DOWNLOADED;
-                        return Err(download_failed(&format!("it has more than the limit of {limit} bytes")));
-                    }
-                    Err(error) => error.without_url().to_string(),
-                },
+                }
                 Ok(answer) if !answer.status().is_server_error() => {
                     return Err(download_failed(&answer.status().to_string()));
                 }
@@ -289,9 +305,12 @@ impl Hosts {
 
 /// The body of an answer; none when it is larger than any artifact may be.
 async fn downloaded(mut answer: reqwest::Response) -> Result<Option<Bytes>, reqwest::Error> {
+    if answer.content_length().is_some_and(|size| size > MOST_DOWNLOADED) {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
     while let Some(part) = answer.chunk().await? {
-        if bytes.len() + part.len() > MOST_DOWNLOADED {
+        if (bytes.len() + part.len()) as u64 > MOST_DOWNLOADED {
             return Ok(None);
         }
         bytes.extend_from_slice(&part);
@@ -321,11 +340,12 @@ impl Source<'_> {
 }
 
 fn not_there(retry: Duration) -> Failure {
-    let text = format!(
-        "Source is not ready, artifact not found, retrying in {}",
-        sealfast_k8s::duration::format(retry)
-    );
+    let text = format!("Source is not ready, artifact not found, retrying in {}", duration::format(retry));
     Failure::waiting("ArtifactFailed", text, EventText::None)
+}
+
+fn too_large() -> String {
+    format!("it has more than the limit of {MOST_DOWNLOADED} bytes")
 }
 
 fn download_failed(why: &str) -> Failure {
