@@ -1,4 +1,4 @@
-//! What one run of an expression may do: the loops it goes through and the bytes of what it makes.
+//! What one run of an expression may do: turns of loops, bytes it makes.
 //!
 //! Values grow while an expression runs, by `+`, by lists in lists and by functions, so that its text says too little.
 //! The tree is changed before it runs: every value that is put into another one and every sum is weighed, and every
