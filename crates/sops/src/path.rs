@@ -239,7 +239,7 @@ fn unset_value(value: &mut Value, path: &[Step]) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Step, find, parse, set, unset};
+    use super::{Change, Step, find, parse, parse_leniently, set, unset};
     use crate::tree::{Branch, Value};
 
     fn path(text: &str) -> Vec<Step> {
@@ -254,7 +254,13 @@ mod tests {
         );
         assert!(parse("[\"a").is_err() && parse("str").is_err() && parse("[x]").is_err());
         assert!(parse("[\"a\"] [\"b\"]").is_err() && parse("[\"]").is_err() && parse("[]").is_err());
-        assert_eq!(path("[\"b\"]]"), [Step::Key("b\"".into())]);
+    }
+
+    #[test]
+    fn only_the_lenient_reading_takes_any_character_for_the_closing_quote() {
+        assert!(parse("[\"b\"]]").is_err() && parse("[\"abx]").is_err());
+        assert_eq!(parse_leniently("[\"b\"]]").ok(), Some(vec![Step::Key("b\"".into())]));
+        assert_eq!(parse_leniently("[\"abx]").ok(), Some(vec![Step::Key("ab".into())]));
     }
 
     #[test]
