@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr};
 use cel::{Context, Env, ExecutionError, FunctionContext, Program, Value as Cel};
 use sealfast_cluster::health::{self, Status};
+use sealfast_k8s::expression::{nests_too_deeply, on_deep_stack};
 use sealfast_k8s::flux::kustomization::HealthCheckExpression;
 use sealfast_k8s::{duration, object};
 use serde_json::Value;
@@ -21,12 +22,10 @@ use budget::Budget;
 
 /// The longest expression that is compiled, in bytes.
 const LONGEST: usize = 16 << 10;
-/// Open brackets, branches or signs in a row: each takes the reader a dozen steps down.
-const MOST_BRACKETS: usize = 64;
 /// Expressions that may stand inside each other.
 const MOST_LEVELS: usize = 100;
-/// Bytes of the stack on which expressions are read and run; only what is used of it is ever taken.
-const STACK: usize = 64 << 20;
+/// Said when there is no thread to work on.
+const GONE: &str = "it cannot be worked on now";
 /// Steps that all loops of an expression may take, by its text and while it runs.
 const MOST_STEPS: u64 = 10_000_000;
 
@@ -45,7 +44,7 @@ impl Expression {
         if text.len() > LONGEST {
             return Err(failed(format!("longer than {LONGEST} bytes")));
         }
-        if brackets(text) > MOST_BRACKETS {
+        if nests_too_deeply(text) {
             return Err(failed("nested too deeply".to_owned()));
         }
         let compiled = on_deep_stack(|| {
@@ -53,7 +52,8 @@ impl Expression {
             let is_flat = depth(program.expression()) <= MOST_LEVELS;
             if is_flat { Ok(program) } else { Err("nested too deeply".to_owned()) }
         });
-        Ok(Expression { text: text.to_owned(), program: compiled.map_err(failed)? })
+        let program = compiled.unwrap_or_else(|| Err(GONE.to_owned())).map_err(failed)?;
+        Ok(Expression { text: text.to_owned(), program })
     }
 
     /// Whether it holds for these variables.
@@ -82,6 +82,7 @@ impl Expression {
                 Err(error) => Err(failed(reason(&error))),
             }
         })
+        .unwrap_or_else(|| Err(GONE.to_owned()))
     }
 }
 
@@ -136,34 +137,6 @@ fn to_cel(value: &Value) -> Cel {
             Cel::Map(map.into())
         }
     }
-}
-
-/// Does something that goes down far, on a stack of its own.
-fn on_deep_stack<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
-    let gone = || Err("it cannot be worked on now".to_owned());
-    std::thread::scope(|scope| {
-        match std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work) {
-            Ok(worker) => worker.join().unwrap_or_else(|_| gone()),
-            Err(_) => gone(),
-        }
-    })
-}
-
-/// How far a reader must at least go down: open brackets, branches and signs in a row.
-fn brackets(text: &str) -> usize {
-    let (mut open, mut deepest, mut branches, mut signs, mut most_signs) = (0_usize, 0, 0, 0, 0);
-    for letter in text.chars() {
-        match letter {
-            '(' | '[' | '{' => open += 1,
-            ')' | ']' | '}' => open = open.saturating_sub(1),
-            '?' => branches += 1,
-            _ => {}
-        }
-        signs = if matches!(letter, '!' | '-') { signs + 1 } else { 0 };
-        most_signs = most_signs.max(signs);
-        deepest = deepest.max(open);
-    }
-    deepest.max(branches).max(most_signs)
 }
 
 /// The parts of an expression that are worked on as often as it is itself, and those of its loops.

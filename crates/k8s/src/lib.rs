@@ -3,11 +3,13 @@
 //! - [`id`] names kinds and objects; [`object`] reads and writes the common fields of a JSON object.
 //! - [`schema`] knows the built-in kinds: scope, merge keys, columns, protobuf fields.
 //! - [`flux`] holds Flux's kinds as Rust types and as CustomResourceDefinitions.
+//! - [`expression`] is what comes before CEL is compiled.
 //! - [`condition`] and [`duration`] follow the conventions that all of these share.
 
 pub mod condition;
 pub mod duration;
 pub mod error;
+pub mod expression;
 pub mod flux;
 pub mod id;
 pub mod object;

@@ -8,6 +8,7 @@ mod calls;
 
 use cel::Program;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
+use sealfast_k8s::expression::{TYPES, on_deep_stack};
 use serde_json::Value;
 
 use super::functions;
@@ -24,7 +25,7 @@ pub(crate) enum Wanted {
 
 /// Why a rule of a schema cannot be taken; `None` when it can.
 pub(crate) fn fault(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Option<Fault> {
-    functions::on_deep_stack(|| fault_below(rule, schema, place, wanted))
+    on_deep_stack(|| fault_below(rule, schema, place, wanted))
         .unwrap_or_else(|| Some(Fault::Invalid(functions::NO_THREAD.to_owned())))
 }
 
@@ -252,7 +253,7 @@ impl Checker<'_> {
             Expr::Literal(literal) => Ok(of_literal(literal)),
             Expr::Ident(name) => match self.variable(name) {
                 Some(found) => Ok(found.clone()),
-                None if KINDS.contains(&name.as_str()) => Ok(Type::Kind),
+                None if TYPES.contains(&name.as_str()) => Ok(Type::Kind),
                 None => self.fault(at, format!("undeclared reference to '{name}' (in container '')")),
             },
             Expr::List(list) => {
@@ -359,20 +360,6 @@ fn of_literal(literal: &LiteralValue) -> Type {
 /// Steps that a rule may take for one object.
 const MOST_STEPS: u64 = 10_000_000;
 const LARGEST_REQUEST: u64 = 3 << 20;
-const KINDS: [&str; 12] = [
-    "bool",
-    "bytes",
-    "double",
-    "dyn",
-    "int",
-    "list",
-    "map",
-    "null_type",
-    "string",
-    "type",
-    "uint",
-    "optional_type",
-];
 
 #[cfg(test)]
 mod tests {

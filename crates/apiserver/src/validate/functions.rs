@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr};
 use cel::{Context, Env, ExecutionError, FunctionContext, IdedExpr, Program, Value};
+use sealfast_k8s::expression::{nests_too_deeply, on_deep_stack};
 
 /// What the functions of a library look like.
 type Function = fn(&[Value]) -> Option<Value>;
@@ -30,7 +31,7 @@ pub(super) fn compile(text: &str) -> Result<Program, String> {
     if text.len() > MOST_BYTES {
         return Err(format!("a rule may not be longer than {MOST_BYTES} bytes"));
     }
-    if brackets(text) > MOST_BRACKETS {
+    if nests_too_deeply(text) {
         return Err(TOO_DEEP.to_owned());
     }
     on_deep_stack(|| {
@@ -38,31 +39,6 @@ pub(super) fn compile(text: &str) -> Result<Program, String> {
         if depth(program.expression()) > MOST_LEVELS { Err(TOO_DEEP.to_owned()) } else { Ok(program) }
     })
     .unwrap_or_else(|| Err(NO_THREAD.to_owned()))
-}
-
-/// Does something that goes down far; `None` when there is no thread to be had for it.
-pub(super) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
-    std::thread::scope(|scope| {
-        let worker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-        worker.ok().and_then(|worker| worker.join().ok())
-    })
-}
-
-/// How far a reader must at least go down: open brackets, branches and signs in a row.
-fn brackets(text: &str) -> usize {
-    let (mut open, mut deepest, mut branches, mut signs, mut most_signs) = (0_usize, 0, 0, 0, 0);
-    for letter in text.chars() {
-        match letter {
-            '(' | '[' | '{' => open += 1,
-            ')' | ']' | '}' => open = open.saturating_sub(1),
-            '?' => branches += 1,
-            _ => {}
-        }
-        signs = if matches!(letter, '!' | '-') { signs + 1 } else { 0 };
-        most_signs = most_signs.max(signs);
-        deepest = deepest.max(open);
-    }
-    deepest.max(branches).max(most_signs)
 }
 
 /// How many expressions stand inside each other.
@@ -92,11 +68,7 @@ pub(super) fn depth(at: &IdedExpr) -> usize {
 pub(super) const NO_THREAD: &str = "the rule cannot be read now";
 const TOO_DEEP: &str = "the rule is nested too deeply";
 const MOST_BYTES: usize = 64 << 10;
-const MOST_BRACKETS: usize = 64;
 const MOST_LEVELS: usize = 100;
-/// Bytes of the stack on which rules are read; only what is used of it is ever taken.
-const STACK: usize = 64 << 20;
-
 /// A context with every function; variables go into inner scopes.
 pub(super) fn context() -> Context<'static, 'static> {
     let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));

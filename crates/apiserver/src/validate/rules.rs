@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cel::{Context, Program, Value as Cel};
 use parking_lot::Mutex;
+use sealfast_k8s::expression::on_deep_stack;
 use serde_json::Value;
 
 use super::{Kind, Problem, Twins, functions, join};
@@ -37,7 +38,7 @@ pub(super) fn check(
     let found = match deepest(schema) {
         None => return,
         Some(levels) if levels <= SHALLOW => Some(run()),
-        Some(_) => functions::on_deep_stack(run),
+        Some(_) => on_deep_stack(run),
     };
     let none = || vec![Problem::new(path, Kind::Rule(functions::NO_THREAD.to_owned()))];
     problems.extend(found.unwrap_or_else(none));

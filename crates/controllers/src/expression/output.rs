@@ -4,22 +4,7 @@
 //! when they run.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
-
-/// Names that stand for types.
-const TYPES: [&str; 12] = [
-    "bool",
-    "bytes",
-    "double",
-    "dyn",
-    "int",
-    "list",
-    "map",
-    "null_type",
-    "optional_type",
-    "string",
-    "type",
-    "uint",
-];
+use sealfast_k8s::expression::TYPES;
 
 /// Looks for names that nobody declared, in the order of the text; `known` are the variables.
 pub(super) fn undeclared(at: &IdedExpr, known: &mut Vec<String>) -> Option<String> {
