@@ -2,6 +2,7 @@
 //!
 //! A variable is named here once, with what it is for; the rest of the program asks these names.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -35,6 +36,14 @@ impl Variable {
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub(crate) fn named(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Returns all variables whose names and values are UTF-8.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub(crate) fn all() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// The person's home directory.

@@ -10,14 +10,19 @@ use args::{Args, Flag, Kind};
 
 mod address;
 pub(crate) mod args;
+mod build;
+mod check;
 mod connect;
 mod create_kustomization;
 mod create_secret;
 mod create_source;
+mod debug;
 mod delete;
+mod envsubst;
 mod export;
 mod get;
 mod known;
+mod local;
 mod reconcile;
 mod suspend;
 mod version;
@@ -92,6 +97,12 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
         ["delete", words @ ..] => delete::run(words, &parse(rest, delete::FLAGS)?, rest),
         ["export"] | ["export", "source" | "sources"] => Ok(help(export::HELP)),
         ["export", words @ ..] => export::run(words, &parse(rest, export::FLAGS)?, rest),
+        ["build"] => Ok(help(build::HELP)),
+        ["build", words @ ..] => build::run(words, &parse(rest, build::FLAGS)?, rest),
+        ["debug"] => Ok(help(debug::HELP)),
+        ["debug", words @ ..] => debug::run(words, &parse(rest, debug::FLAGS)?, rest),
+        ["envsubst"] => envsubst::run(&parse(rest, envsubst::FLAGS)?, rest),
+        ["check"] => check::run(&parse(rest, check::FLAGS)?, rest),
         ["create", parent @ ("source" | "secret"), kind] => {
             Err(format!("unknown command {kind:?} for \"flux create {parent}\"").into())
         }
@@ -107,6 +118,7 @@ fn command_path(words: &[String]) -> (&[String], &[String]) {
             let grouped = matches!(words.get(1).map(String::as_str), Some("source" | "sources" | "secret"));
             if grouped { 3 } else { 2 }
         }
+        Some("build" | "diff" | "debug") => 2,
         Some(_) => 1,
         None => 0,
     };
@@ -257,6 +269,10 @@ Usage:
   flux suspend|resume source git NAME… [flags]
   flux delete|export kustomization NAME [flags]
   flux delete|export source git NAME [flags]
+  flux build kustomization NAME --path DIR [flags]
+  flux debug kustomization NAME --show-status|--show-vars|--show-history
+  flux envsubst [--strict]
+  flux check [--pre]
   flux version [--client] [-o yaml|json]
 
 Flags of every command:

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::accumulate::{Accumulator, Builder};
 use crate::error::Error;
 use crate::files::{Entry, Files, join};
-use crate::flux;
+use crate::flux::{self, LeftOut};
 use crate::loader::Loader;
 pub use crate::loader::Restriction;
 use crate::order::{self, Order};
@@ -30,6 +30,8 @@ pub struct Options {
     ///
     /// With it, a kustomization is generated where there is none.
     pub overlay: Option<Value>,
+    /// With an overlay: what of the outermost directory is not built, though it is there or listed.
+    pub left_out: Option<LeftOut>,
 }
 
 /// The outcome of a build.
@@ -154,19 +156,29 @@ fn outermost(
         let (content, name) = loader.kustomization()?;
         return Ok((Kustomization::parse(&content, loader.root(), warnings)?, name));
     };
+    let (merged, name) = overlaid(loader, overlay, options.left_out.as_ref())
+        .map_err(|error| Error::Outermost(Box::new(error)))?;
+    Ok((Kustomization::from_value(merged, loader.root(), warnings)?, name))
+}
+
+fn overlaid(
+    loader: &Loader<'_>,
+    overlay: &Value,
+    left_out: Option<&LeftOut>,
+) -> Result<(Value, &'static str), Error> {
+    let (files, root) = (loader.files(), loader.root());
     let has_none = crate::spec::FILE_NAMES
         .iter()
-        .all(|name| !matches!(loader.files().resolve(&join(loader.root(), name)), Ok((_, Entry::File))));
+        .all(|name| !matches!(files.resolve(&join(root, name)), Ok((_, Entry::File))));
     let (value, name) = if has_none {
-        (flux::generate(loader.files(), loader.root())?, "kustomization.yaml")
+        (flux::generate(files, root, left_out)?, "kustomization.yaml")
     } else {
         let (content, name) = loader.kustomization()?;
         let value = sealfast_yaml::json::from_yaml(&content)
             .map_err(|error| Error::Kustomization(format!("invalid Kustomization: {error}")))?;
         (value, name)
     };
-    let merged = flux::merge_spec(value, overlay, loader.files(), loader.root())?;
-    Ok((Kustomization::from_value(merged, loader.root(), warnings)?, name))
+    Ok((flux::merge_spec(value, overlay, files, root, left_out)?, name))
 }
 
 fn output_order(wanted: Option<&SortOptions>, default: &Order) -> Result<Order, Error> {

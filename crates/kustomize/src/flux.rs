@@ -1,5 +1,8 @@
 //! What Flux does to a kustomization before the build.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
@@ -13,15 +16,42 @@ use crate::spec::records::KUSTOMIZATION;
 /// How deep directories are walked.
 const MAX_DEPTH: usize = 64;
 
+/// Says of a path, relative to the outermost directory, whether it is passed over.
+type Rule = dyn Fn(&str, Entry) -> bool + Send + Sync;
+
+/// What of the outermost directory is passed over, whoever lists it.
+#[derive(Clone)]
+pub struct LeftOut(Arc<Rule>);
+
+impl LeftOut {
+    /// Leaves out what the rule says.
+    pub fn new(rule: impl Fn(&str, Entry) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(rule))
+    }
+
+    fn holds(&self, root: &str, path: &str, entry: Entry) -> bool {
+        let root = root.trim_end_matches('/');
+        let inside = path.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'));
+        inside.is_some_and(|inside| (self.0)(inside, entry))
+    }
+}
+
+impl fmt::Debug for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeftOut")
+    }
+}
+
 /// Returns a kustomization that lists every manifest below a directory that has none itself.
 ///
 /// `root` is a path without links. Linked directories are not entered.
 ///
 /// # Errors
 /// When a manifest does not hold Kubernetes objects.
-pub fn generate(files: &dyn Files, root: &str) -> Result<Value, Error> {
+pub fn generate(files: &dyn Files, root: &str, left_out: Option<&LeftOut>) -> Result<Value, Error> {
     let mut resources = Vec::new();
-    walk(files, root, ".", 0, &mut resources)?;
+    let walk = Walk { files, root, left_out };
+    walk.directory(root, ".", 0, &mut resources)?;
     let mut file = json!({ "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization" });
     if resources.is_empty() {
         file["namespace"] = Value::String("_placeholder".to_owned());
@@ -31,41 +61,48 @@ pub fn generate(files: &dyn Files, root: &str) -> Result<Value, Error> {
     Ok(file)
 }
 
-fn walk(
-    files: &dyn Files,
-    dir: &str,
-    shown: &str,
-    depth: usize,
-    found: &mut Vec<Value>,
-) -> Result<(), Error> {
-    if depth > MAX_DEPTH {
-        return Err(Error::Root(format!("directories below {dir} are nested too deep")));
-    }
-    for name in files.list(dir)? {
-        let path = join(dir, &name);
-        let shown = if shown == "." { format!("./{name}") } else { format!("{shown}/{name}") };
-        let is_manifest = name.ends_with(".yaml") || name.ends_with(".yml");
-        let (real, entry) = match files.resolve(&path) {
-            Ok(resolved) => resolved,
-            Err(_) if !is_manifest => continue,
-            Err(error) => return Err(error.into()),
-        };
-        match entry {
-            // A link is no directory of this tree: it may lead out of it, or back to where it lies.
-            Entry::Directory if real != path => {}
-            Entry::Directory if has_kustomization(files, &path) => {
-                found.push(Value::String(shown.trim_start_matches("./").to_owned()));
-            }
-            Entry::Directory => walk(files, &path, &shown, depth + 1, found)?,
-            Entry::File if is_manifest => {
-                manifest::objects(&files.read(&path)?, &name)
-                    .map_err(|error| error.within(format!("failed to decode Kubernetes YAML from {path}")))?;
-                found.push(Value::String(shown));
-            }
-            Entry::File => {}
+struct Walk<'a> {
+    files: &'a dyn Files,
+    root: &'a str,
+    left_out: Option<&'a LeftOut>,
+}
+
+impl Walk<'_> {
+    fn directory(&self, dir: &str, shown: &str, depth: usize, found: &mut Vec<Value>) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            return Err(Error::Root(format!("directories below {dir} are nested too deep")));
         }
+        for name in self.files.list(dir)? {
+            let path = join(dir, &name);
+            let shown = if shown == "." { format!("./{name}") } else { format!("{shown}/{name}") };
+            let is_manifest = name.ends_with(".yaml") || name.ends_with(".yml");
+            let (real, entry) = match self.files.resolve(&path) {
+                Ok(resolved) => resolved,
+                Err(_) if !is_manifest || self.leaves_out(&path, Entry::File) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            match entry {
+                // A link is no directory of this tree: it may lead out of it, or back to where it lies.
+                Entry::Directory if real != path => {}
+                Entry::Directory if has_kustomization(self.files, &path) => {
+                    found.push(Value::String(shown.trim_start_matches("./").to_owned()));
+                }
+                Entry::Directory => self.directory(&path, &shown, depth + 1, found)?,
+                Entry::File if is_manifest && !self.leaves_out(&path, entry) => {
+                    manifest::objects(&self.files.read(&path)?, &name).map_err(|error| {
+                        error.within(format!("failed to decode Kubernetes YAML from {path}"))
+                    })?;
+                    found.push(Value::String(shown));
+                }
+                Entry::File => {}
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn leaves_out(&self, path: &str, entry: Entry) -> bool {
+        self.left_out.is_some_and(|left_out| left_out.holds(self.root, path, entry))
+    }
 }
 
 fn has_kustomization(files: &dyn Files, dir: &str) -> bool {
@@ -75,8 +112,14 @@ fn has_kustomization(files: &dyn Files, dir: &str) -> bool {
 /// Lays the fields of a Flux Kustomization's `spec` over a kustomization.
 ///
 /// # Errors
-/// When a field has another type, or a component is not a local path.
-pub fn merge_spec(file: Value, spec: &Value, files: &dyn Files, root: &str) -> Result<Value, Error> {
+/// When a field has another type, a component is not a local path, or what is listed is looked at and not there.
+pub fn merge_spec(
+    file: Value,
+    spec: &Value,
+    files: &dyn Files,
+    root: &str,
+    left_out: Option<&LeftOut>,
+) -> Result<Value, Error> {
     let wrong = |message: String| Error::Kustomization(format!("invalid Kustomization: {message}"));
     let file = decode::lenient_record(file, &KUSTOMIZATION).map_err(wrong)?;
     let Value::Object(mut file) = file else {
@@ -86,6 +129,11 @@ pub fn merge_spec(file: Value, spec: &Value, files: &dyn Files, root: &str) -> R
     let lists_nothing = file.get("resources").and_then(Value::as_array).is_none_or(Vec::is_empty);
     if lists_nothing && file.get("namespace").and_then(Value::as_str) != Some("_placeholder") {
         file.insert("buildMetadata".to_owned(), json!(["originAnnotations"]));
+    }
+    if let Some(left_out) = left_out {
+        for field in ["resources", "components", "crds"] {
+            drop_left_out(&mut file, field, files, root, left_out)?;
+        }
     }
     for (from, to) in
         [("targetNamespace", "namespace"), ("namePrefix", "namePrefix"), ("nameSuffix", "nameSuffix")]
@@ -110,6 +158,32 @@ pub fn merge_spec(file: Value, spec: &Value, files: &dyn Files, root: &str) -> R
         file.insert("buildMetadata".to_owned(), Value::Array(metadata.to_vec()));
     }
     Ok(Value::Object(file))
+}
+
+/// Takes the local entries of a list that are left out.
+fn drop_left_out(
+    file: &mut Map<String, Value>,
+    field: &str,
+    files: &dyn Files,
+    root: &str,
+    left_out: &LeftOut,
+) -> Result<(), Error> {
+    let Some(Value::Array(entries)) = file.get_mut(field) else { return Ok(()) };
+    let mut kept = Vec::with_capacity(entries.len());
+    for entry in std::mem::take(entries) {
+        let is_kept = match entry.as_str().filter(|path| !is_remote(path)) {
+            Some(path) => {
+                let path = join(root, path);
+                !left_out.holds(root, &path, files.resolve(&path)?.1)
+            }
+            None => true,
+        };
+        if is_kept {
+            kept.push(entry);
+        }
+    }
+    *entries = kept;
+    Ok(())
 }
 
 /// Moves the entries of fields under old names to where they belong now.

@@ -47,16 +47,17 @@ impl Rules {
     /// # Errors
     /// When a `.sourceignore` file cannot be read.
     pub fn collect(tree: &dyn Tree, items: &[Item], extra: Option<&str>) -> Result<Self, Error> {
-        // A folder before what it holds, whatever the bytes of the paths say: what comes later counts more.
-        let mut files: Vec<(Vec<&str>, &Item)> = items.iter().filter_map(ignore_file).collect();
-        files.sort_by(|(left, _), (right, _)| left.cmp(right));
-        let mut given = Vec::new();
-        for (folder, item) in files {
-            let text = tree.read(&item.path)?;
-            given.extend(lines(&String::from_utf8_lossy(&text), &folder.join("/")));
-        }
-        given.extend(lines(extra.unwrap_or_default(), ""));
-        Ok(Self::with(given))
+        Ok(Self::with(given(tree, items, extra)?))
+    }
+
+    /// Collects the same patterns for a directory that is built where it lies: there the defaults hold beside them.
+    ///
+    /// # Errors
+    /// When a `.sourceignore` file cannot be read.
+    pub fn beside_defaults(tree: &dyn Tree, items: &[Item], extra: Option<&str>) -> Result<Self, Error> {
+        let mut rules = Self::with(Vec::new());
+        rules.patterns.extend(given(tree, items, extra)?);
+        Ok(rules)
     }
 
     fn with(given: Vec<Pattern>) -> Self {
@@ -75,6 +76,20 @@ impl Rules {
         let last = self.patterns.iter().rev().find(|pattern| pattern.matches(&elements, is_directory));
         last.is_some_and(|pattern| !pattern.brings_back)
     }
+}
+
+/// The patterns that were written down.
+fn given(tree: &dyn Tree, items: &[Item], extra: Option<&str>) -> Result<Vec<Pattern>, Error> {
+    // A folder before what it holds, whatever the bytes of the paths say: what comes later counts more.
+    let mut files: Vec<(Vec<&str>, &Item)> = items.iter().filter_map(ignore_file).collect();
+    files.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let mut given = Vec::new();
+    for (folder, item) in files {
+        let text = tree.read(&item.path)?;
+        given.extend(lines(&String::from_utf8_lossy(&text), &folder.join("/")));
+    }
+    given.extend(lines(extra.unwrap_or_default(), ""));
+    Ok(given)
 }
 
 /// The folder of a file with patterns.

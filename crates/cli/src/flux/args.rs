@@ -202,6 +202,12 @@ pub(crate) fn whole(text: &str) -> Result<(), String> {
     text.parse::<i64>().map(drop).map_err(|_| unparsed("ParseInt", text))
 }
 
+/// Checks pairs, separated by commas.
+pub(crate) fn pairs(text: &str) -> Result<(), String> {
+    let wrong = text.split(',').find(|pair| !pair.is_empty() && !pair.contains('='));
+    wrong.map_or(Ok(()), |pair| Err(format!("{pair} must be formatted as key=value")))
+}
+
 /// What Go's number and boolean parsers say.
 fn unparsed(function: &str, text: &str) -> String {
     format!("strconv.{function}: parsing {text:?}: invalid syntax")

@@ -35,6 +35,11 @@ where
     })
 }
 
+/// Runs a command that asks no cluster.
+pub(super) fn without_client<T>(work: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    runtime()?.block_on(work)
+}
+
 /// What `--timeout` allows.
 pub(super) fn limit(args: &Args) -> Duration {
     args.duration("timeout").unwrap_or(Duration::from_secs(300))

@@ -1,6 +1,7 @@
 //! The kinds that the verbs for any object know, by the words that name them.
 
 use sealfast_cluster::client::Client;
+use sealfast_cluster::error::Error;
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::Value;
 
@@ -25,12 +26,17 @@ impl Known {
 
     /// Reads one object; says as the API does when it is not there.
     pub(super) async fn get(self, client: &Client, namespace: &str, name: &str) -> Result<Value, Failed> {
-        client.get(&self.gvk(), namespace, name).await.map_err(|error| {
-            if error.is_not_found() {
-                return format!("{}.{} {name:?} not found", self.plural, self.group).into();
-            }
-            Failed::from_error(&error)
-        })
+        client.get(&self.gvk(), namespace, name).await.map_err(|error| self.failed(name, &error))
+    }
+
+    /// What is said when it could not be read.
+    pub(super) fn failed(self, name: &str, error: &Error) -> Failed {
+        if error.is_not_found() { self.missing(name) } else { Failed::from_error(error) }
+    }
+
+    /// What is said when it is not there.
+    pub(super) fn missing(self, name: &str) -> Failed {
+        Failed(format!("{}.{} {name:?} not found", self.plural, self.group))
     }
 }
 

@@ -40,7 +40,9 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
     if !args.is_on("client") {
         let namespace = checked_namespace(args)?;
         versions.extend(connect::with_client(args, |client| async move {
-            let mut found = distribution(&client).await?;
+            let distribution = definition(&client).await?.as_ref().and_then(distribution);
+            let mut found: Vec<_> =
+                distribution.map(|text| ("distribution".to_owned(), text)).into_iter().collect();
             found.extend(controllers(&client, &namespace).await?);
             Ok(found)
         })?);
@@ -56,19 +58,24 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
     Ok(output::data(text.as_bytes()))
 }
 
-/// What the definition of GitRepositories says it came with.
-async fn distribution(client: &Client) -> Result<Vec<(String, String)>, Failed> {
-    let definition = GroupVersionKind::new("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    let found = client.find(&definition, "", "gitrepositories.source.toolkit.fluxcd.io").await;
-    let found = found.map_err(|error| Failed::from_error(&error))?.unwrap_or_default();
-    let label = |name: &str| found["metadata"]["labels"][format!("app.kubernetes.io/{name}")].as_str();
+/// The definition that tells which Flux is in the cluster.
+pub(super) const GIT_REPOSITORIES: &str = "gitrepositories.source.toolkit.fluxcd.io";
+
+/// Reads that definition; none when Flux is not there.
+pub(super) async fn definition(client: &Client) -> Result<Option<Value>, Failed> {
+    let kind = GroupVersionKind::new("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    client.find(&kind, "", GIT_REPOSITORIES).await.map_err(|error| Failed::from_error(&error))
+}
+
+/// What a definition says it came with.
+pub(super) fn distribution(definition: &Value) -> Option<String> {
+    let label = |name: &str| definition["metadata"]["labels"][format!("app.kubernetes.io/{name}")].as_str();
     let version = label("version").unwrap_or_default();
     let distribution = match label("part-of").filter(|whole| !whole.is_empty()) {
         Some(whole) => format!("{whole}-{version}"),
         None => version.to_owned(),
     };
-    let is_known = !distribution.is_empty();
-    Ok(is_known.then(|| ("distribution".to_owned(), distribution)).into_iter().collect())
+    Some(distribution).filter(|text| !text.is_empty())
 }
 
 /// Name and tag of the images of Flux's Deployments, by name.

@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::disk::Disk;
 use super::parse;
-use super::remote::{Allowed, Remote};
 use crate::env;
 use crate::flux::Failed;
 use crate::flux::args::{Flag, Kind};
@@ -81,7 +80,7 @@ pub(super) fn run(words: &[String]) -> Result<ExitCode, Failed> {
             || env::KUSTOMIZE_ENABLE_MANAGEDBY_LABEL.text().as_deref() == Some("on"),
         ..Options::default()
     };
-    let disk = Disk::new(Remote::new(Allowed::parse(args.list("allow-remote"))?));
+    let disk = Disk::allowing(args.list("allow-remote"))?;
     match engine::attempt(&disk, &disk.root(dir)?, &options) {
         Ok(built) => {
             built.warnings.iter().for_each(|warning| output::talk(warning));

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sealfast_kustomize::files::{Entry, Fetched, FileError, Files};
 
-use super::remote::Remote;
+use super::remote::{Allowed, Remote};
 use crate::flux::Failed;
 
 /// The largest file that is read, in bytes.
@@ -21,8 +21,10 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(remote: Remote) -> Self {
-        Self { remote, directories: Mutex::default() }
+    /// All files of the machine, and those of other hosts whose address starts with one of these.
+    pub(crate) fn allowing(prefixes: &[String]) -> Result<Self, Failed> {
+        let remote = Remote::new(Allowed::parse(prefixes)?);
+        Ok(Self { remote, directories: Mutex::default() })
     }
 
     /// Returns where the build starts: an absolute directory, or the address as it stands.

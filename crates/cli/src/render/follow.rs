@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use sealfast_controllers::kustomization::apply;
-use sealfast_controllers::kustomization::gather::{Fetched, Gathered};
+use sealfast_controllers::kustomization::gather::{self, Fetched, Gathered};
 use sealfast_controllers::kustomization::opener::Opener;
 use sealfast_controllers::kustomization::render::{Rules, render};
 use sealfast_controllers::kustomization::unpacked::Room;
@@ -290,7 +290,7 @@ fn variables(post_build: &PostBuild, namespace: &str, rendered: &Rendered) -> Va
             }
         }
     }
-    variables.extend(post_build.substitute.iter().map(|(key, value)| (key.clone(), value.replace('\n', ""))));
+    variables.extend(gather::inline(post_build));
     Ok(variables)
 }
 

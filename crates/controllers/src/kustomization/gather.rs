@@ -133,8 +133,12 @@ async fn decryption_secret(client: &Client, namespace: &str, name: &str) -> Resu
     })
 }
 
-/// The outer error is the API server's; the inner one only counts when an object is to be substituted.
-async fn variables(
+/// Reads the variables of a Kustomization. The outer error is the API server's; the inner one only counts when an object
+/// is to be substituted.
+///
+/// # Errors
+/// BuildFailed when the API server cannot answer for the moment.
+pub async fn variables(
     client: &Client,
     namespace: &str,
     post_build: &PostBuild,
@@ -169,8 +173,11 @@ async fn variables(
             variables.insert(key.clone(), text.replace('\n', ""));
         }
     }
-    for (key, value) in &post_build.substitute {
-        variables.insert(key.clone(), value.replace('\n', ""));
-    }
+    variables.extend(inline(post_build));
     Ok(Ok(variables))
+}
+
+/// The variables that a Kustomization writes out itself; they win over all others.
+pub fn inline(post_build: &PostBuild) -> impl Iterator<Item = (String, String)> {
+    post_build.substitute.iter().map(|(key, value)| (key.clone(), value.replace('\n', "")))
 }

@@ -81,7 +81,7 @@ pub async fn render(
     let strategy =
         Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
     let mut objects = Vec::with_capacity(built.len());
-    let mut names: HashSet<ObjectId> = built.iter().map(object::id).collect();
+    let mut ids = Ids::of(&built);
     for mut built in built {
         identified(&built)?;
         let name = object::id(&built);
@@ -91,15 +91,30 @@ pub async fn render(
         if let Some(variables) = &variables {
             substitute::object(&mut built, variables, strategy, rules.unset)?;
         }
-        let new_name = object::id(&built);
-        names.remove(&name);
-        if !names.insert(new_name) {
-            return Err(Failure::new("BuildFailed", "in Replace: id matched 2 resources"));
-        }
+        ids.rename(&name, object::id(&built)).map_err(|why| Failure::new("BuildFailed", why))?;
         flatten(built, &mut objects);
     }
     let digest = digest(&objects);
     Ok(Rendered { objects, digest, warnings })
+}
+
+/// The ids of a build's objects: whatever variables make of them, no two may become one.
+pub struct Ids(HashSet<ObjectId>);
+
+impl Ids {
+    /// The ids before.
+    pub fn of(built: &[Value]) -> Self {
+        Self(built.iter().map(object::id).collect())
+    }
+
+    /// Takes a change of one of them.
+    ///
+    /// # Errors
+    /// When another object has that id.
+    pub fn rename(&mut self, before: &ObjectId, after: ObjectId) -> Result<(), &'static str> {
+        self.0.remove(before);
+        if self.0.insert(after) { Ok(()) } else { Err("in Replace: id matched 2 resources") }
+    }
 }
 
 async fn build(
@@ -143,7 +158,11 @@ fn build_failure(why: &str, view: &View) -> Failure {
     Failure::new("BuildFailed", message).hint(hint)
 }
 
-fn identified(built: &Value) -> Result<(), Failure> {
+/// Checks that an object says what it is.
+///
+/// # Errors
+/// BuildFailed with the field that is missing.
+pub fn identified(built: &Value) -> Result<(), Failure> {
     let gvk = object::gvk(built);
     let missing = [("kind", gvk.kind.is_empty()), ("apiVersion", gvk.version.is_empty())];
     match missing.iter().find(|(_, is_missing)| *is_missing) {
@@ -155,8 +174,8 @@ fn identified(built: &Value) -> Result<(), Failure> {
     }
 }
 
-/// Lists become their items, and configuration of the build itself is left out.
-fn flatten(built: Value, objects: &mut Vec<Value>) {
+/// Adds a built object: lists become their items, and configuration of the build itself is left out.
+pub fn flatten(built: Value, objects: &mut Vec<Value>) {
     let gvk = object::gvk(&built);
     // Whatever has items is a list.
     if let Some(items) = built["items"].as_array() {

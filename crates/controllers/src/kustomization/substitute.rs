@@ -38,28 +38,38 @@ pub fn object(
     strategy: Strategy,
     unset: Unset,
 ) -> Result<(), Failure> {
+    expand(built, variables, strategy, unset).map_err(|why| {
+        Failure::new("BuildFailed", format!("post build failed for '{}': {why}", resource_name(built)))
+            .hint("look at spec.postBuild and at `${…}` in this object; `$${` writes a plain `${`")
+    })
+}
+
+/// Expands one object in place; says what cannot be expanded, without the object.
+///
+/// # Errors
+/// The reason, as the reference words it.
+pub fn expand(
+    built: &mut Value,
+    variables: &Result<BTreeMap<String, String>, String>,
+    strategy: Strategy,
+    unset: Unset,
+) -> Result<(), String> {
     if substitute::is_disabled(built) {
         return Ok(());
     }
-    let failure = |why: String| {
-        Failure::new("BuildFailed", format!("post build failed for '{}': {why}", resource_name(built)))
-            .hint("look at spec.postBuild and at `${…}` in this object; `$${` writes a plain `${`")
-    };
-    let variables = variables.as_ref().map_err(|why| failure(why.clone()))?;
+    let variables = variables.as_ref().map_err(Clone::clone)?;
     if variables.is_empty() && strategy == Strategy::WithVariables {
         return Ok(());
     }
-    let checked =
-        substitute::checked(variables.clone()).map_err(|e| failure(format!("envsubst error: {e}")))?;
+    let checked = substitute::checked(variables.clone()).map_err(|e| format!("envsubst error: {e}"))?;
     let text = sealfast_yaml::json::to_yaml(built);
     if !text.contains('$') {
         return Ok(());
     }
     let expanded = substitute::text(&text, &checked, unset)
-        .map_err(|e| failure(format!("envsubst error: variable substitution failed: {}", e.chain())))?;
-    let read = sealfast_yaml::json::from_yaml(expanded.as_bytes())
-        .map_err(|e| failure(format!("envsubst error: YAMLToJSON: {}", no_yaml(&e))))?;
-    *built = read;
+        .map_err(|e| format!("envsubst error: variable substitution failed: {}", e.chain()))?;
+    *built = sealfast_yaml::json::from_yaml(expanded.as_bytes())
+        .map_err(|e| format!("envsubst error: YAMLToJSON: {}", no_yaml(&e)))?;
     Ok(())
 }
 

@@ -25,7 +25,7 @@ fn a_kustomization_is_generated() {
     files.insert("/app/b/m.yml", MAP.replace("name: a", "name: b"));
     files.insert("/app/c/d/e.yml", MAP.replace("name: a", "name: c"));
     files.insert("/app/readme.md", "no object");
-    let generated = flux::generate(&files, "/app").unwrap();
+    let generated = flux::generate(&files, "/app", None).unwrap();
     assert_eq!(generated["resources"], json!(["b", "./c/d/e.yml", "./z.yaml"]));
     let built = yaml(&files, "/app", json!({})).unwrap();
     let names: Vec<&str> = built.lines().filter_map(|line| line.strip_prefix("  name: ")).collect();
@@ -78,7 +78,7 @@ fn images_merge_by_name() {
         "images": [{ "name": "a", "newName": "b", "digest": "sha256:1" }],
     });
     let spec = json!({ "images": [{ "name": "a", "newTag": "2" }, { "name": "c", "newTag": "3" }] });
-    let merged = flux::merge_spec(file, &spec, &files, "/").unwrap();
+    let merged = flux::merge_spec(file, &spec, &files, "/", None).unwrap();
     assert_eq!(
         merged["images"],
         json!([{ "name": "a", "newName": "b", "newTag": "2" }, { "name": "c", "newTag": "3" }])
@@ -126,6 +126,6 @@ fn linked_directories_are_not_entered() {
     files.insert_link("/app/elsewhere", "../other");
     files.insert_link("/app/gone", "nowhere");
     files.insert_link("/app/linked.yaml", "../other/pod.yaml");
-    let generated = flux::generate(&files, "/app").unwrap();
+    let generated = flux::generate(&files, "/app", None).unwrap();
     assert_eq!(generated["resources"], json!(["./a/map.yaml", "./linked.yaml"]));
 }

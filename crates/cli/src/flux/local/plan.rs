@@ -1,0 +1,244 @@
+//! How Kustomizations are built from local directories, by the flags.
+//!
+//! Follows: `flux` 2.9. Differs: the directory is never written to.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+use parking_lot::Mutex;
+use sealfast_cluster::client::Client;
+use sealfast_controllers::kustomization::render::{self, Ids};
+use sealfast_controllers::kustomization::substitute::{self, Strategy};
+use sealfast_controllers::kustomization::witness::Witness;
+use sealfast_controllers::kustomization::{apply, gather};
+use sealfast_k8s::flux::kustomization::PostBuild;
+use sealfast_k8s::object;
+use sealfast_kustomize::engine::{self, Build, Options, Restriction};
+use sealfast_kustomize::error::Error;
+use sealfast_kustomize::files::{Entry, join};
+use sealfast_kustomize::flux::LeftOut;
+use sealfast_kustomize::substitute::Unset;
+use sealfast_source::ignore::Rules;
+use sealfast_source::tree::{Directory, Tree as _};
+use serde_json::Value;
+
+use super::fence::Fence;
+use super::mask;
+use super::subject::{self, Subject, is_kustomization};
+use crate::flux::Failed;
+use crate::flux::args::Args;
+use crate::kustomize::disk::Disk;
+use crate::output;
+
+/// How many Kustomizations one command builds.
+const MOST: usize = 2_000;
+/// What a build may use of the stack, in bytes.
+const STACK: usize = 8 << 20;
+
+/// Where Kustomizations and variables are looked up.
+pub(in crate::flux) enum Cluster {
+    /// Nowhere: a dry run.
+    None,
+    /// In a cluster.
+    Live(Client),
+}
+
+/// What the flags ask for.
+pub(in crate::flux) struct Plan {
+    cluster: Cluster,
+    /// Whether a Kustomization of a file need not be in the cluster.
+    pub(super) excuses_missing: bool,
+    ignored: String,
+    unset: Unset,
+    /// Whether Kustomizations among the objects are built, too.
+    pub(in crate::flux) follows: bool,
+    /// Local directories by `Kind/namespace/name`.
+    sources: BTreeMap<String, PathBuf>,
+    files: Fence,
+    built: AtomicUsize,
+}
+
+impl Plan {
+    pub(in crate::flux) fn parse(args: &Args, cluster: Cluster) -> Result<Self, Failed> {
+        let disk = Disk::allowing(args.list("allow-remote"))?;
+        let unset = if args.is_on("strict-substitute") { Unset::Refused } else { Unset::Empty };
+        let sources = args.list("local-sources").iter().flat_map(|given| given.split(','));
+        let sources = sources.filter_map(|pair| pair.split_once('='));
+        Ok(Self {
+            cluster,
+            excuses_missing: args.is_on("ignore-not-found"),
+            ignored: args.list("ignore-paths").join("\n"),
+            unset,
+            follows: args.is_on("recursive"),
+            sources: sources.map(|(key, path)| (key.to_owned(), PathBuf::from(path))).collect(),
+            files: if args.is_on("in-memory-build") { Fence::here(disk)? } else { Fence::none(disk) },
+            built: AtomicUsize::new(0),
+        })
+    }
+
+    /// The cluster; none in a dry run.
+    pub(in crate::flux) fn client(&self) -> Option<&Client> {
+        match &self.cluster {
+            Cluster::None => None,
+            Cluster::Live(client) => Some(client),
+        }
+    }
+
+    /// Builds a Kustomization and, when asked to, those among its objects, one behind the other.
+    pub(in crate::flux) async fn all(
+        &self,
+        subject: &Subject,
+        directory: &Path,
+    ) -> Result<Vec<Value>, Failed> {
+        self.below(subject, directory, &mut Vec::new()).await
+    }
+
+    /// `above` names the Kustomizations that led here: they are built already.
+    fn below<'a>(
+        &'a self,
+        subject: &'a Subject,
+        directory: &'a Path,
+        above: &'a mut Vec<(String, String)>,
+    ) -> LocalBoxFuture<'a, Result<Vec<Value>, Failed>> {
+        async move {
+            let mut objects = self.one(subject, directory).await?;
+            if !self.follows {
+                return Ok(objects);
+            }
+            above.push(subject.id());
+            let found: Vec<Value> = objects.iter().filter(|found| is_kustomization(found)).cloned().collect();
+            for found in found {
+                if above.contains(&subject::id(&found)) {
+                    continue;
+                }
+                let directory = self.source(&found)?;
+                let next = self.found(&found).await?;
+                objects.extend(self.below(&next, &directory, above).await?);
+            }
+            above.pop();
+            Ok(objects)
+        }
+        .boxed_local()
+    }
+
+    /// The local directory of a Kustomization that was found among objects.
+    pub(in crate::flux) fn source(&self, found: &Value) -> Result<PathBuf, Failed> {
+        let text = |place: &str| found.pointer(place).and_then(Value::as_str).unwrap_or_default();
+        let namespace = Some(text("/spec/sourceRef/namespace")).filter(|given| !given.is_empty());
+        let (kind, name) = (text("/spec/sourceRef/kind"), text("/spec/sourceRef/name"));
+        let key = match namespace.unwrap_or(object::namespace(found)) {
+            "" => format!("{kind}/{name}"),
+            namespace => format!("{kind}/{namespace}/{name}"),
+        };
+        let Some(local) = self.sources.get(&key) else {
+            let name = object::name(found);
+            return Err(format!("cannot get local path for {key} of kustomization {name}").into());
+        };
+        let local = std::path::absolute(local).map_err(|error| Failed::from_error(&error))?;
+        let path = format!("{}/{}", local.to_string_lossy(), text("/spec/path"));
+        Ok(PathBuf::from(join("/", &path)))
+    }
+
+    /// Builds one Kustomization: its objects with the labels of their owner, masked, in the order of the build.
+    pub(in crate::flux) async fn one(
+        &self,
+        subject: &Subject,
+        directory: &Path,
+    ) -> Result<Vec<Value>, Failed> {
+        if self.built.fetch_add(1, Ordering::Relaxed) >= MOST {
+            return Err(format!("more than {MOST} Kustomizations lead from one to another").into());
+        }
+        let mut built = self.manifests(subject, directory)?;
+        if let Some(post_build) = &subject.typed.spec.post_build {
+            self.substitute(&mut built, subject, post_build).await?;
+        }
+        let mut objects = Vec::with_capacity(built.len());
+        for mut built in built {
+            apply::owner(&subject.typed).mark(&mut built);
+            mask::secret(&mut built)?;
+            render::identified(&built).map_err(|failure| failed_build(&failure.message))?;
+            render::flatten(built, &mut objects);
+        }
+        if let Some(common) = &subject.typed.spec.common_metadata {
+            objects.iter_mut().for_each(|built| apply::add_common(built, common));
+        }
+        Ok(objects)
+    }
+
+    fn manifests(&self, subject: &Subject, directory: &Path) -> Result<Vec<Value>, Failed> {
+        let options = Options {
+            load: Restriction::None,
+            overlay: Some(subject.overlay()),
+            left_out: Some(self.left_out(directory)?),
+            ..Options::default()
+        };
+        let outcome = self.attempt(&directory.to_string_lossy(), &options)?;
+        let warnings = outcome.as_ref().map_or_else(|failed| &failed.warnings, |built| &built.warnings);
+        warnings.iter().for_each(|warning| output::talk(warning));
+        match outcome {
+            Ok(built) => Ok(built.objects()),
+            Err(engine::Failed { error: error @ Error::Outermost(_), .. }) => {
+                Err(not_generated(&error.chain()))
+            }
+            Err(failed) => Err(failed_build(&failed.error.chain())),
+        }
+    }
+
+    /// Builds on a thread of its own: what fetches files waits there.
+    fn attempt(&self, root: &str, options: &Options) -> Result<Result<Build, engine::Failed>, Failed> {
+        let work = || engine::attempt(&self.files, root, options);
+        let outcome = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+            thread.map(|thread| thread.join())
+        });
+        let outcome = outcome.map_err(|error| Failed::from_error(&error))?;
+        outcome.map_err(|_| failed_build("the build stopped unexpectedly"))
+    }
+
+    /// What `.sourceignore` files of the directory and `--ignore-paths` leave out.
+    fn left_out(&self, directory: &Path) -> Result<LeftOut, Failed> {
+        let tree = Directory::new(directory);
+        let rules = tree.list().and_then(|items| Rules::beside_defaults(&tree, &items, Some(&self.ignored)));
+        let rules = rules.map_err(|error| {
+            not_generated(&format!("failed to load ignore patterns: {}", Failed::from_error(&error).0))
+        })?;
+        Ok(LeftOut::new(move |path, entry| rules.excludes(path, entry == Entry::Directory)))
+    }
+
+    async fn substitute(
+        &self,
+        built: &mut [Value],
+        subject: &Subject,
+        post_build: &PostBuild,
+    ) -> Result<(), Failed> {
+        let strategy = Strategy::parse(post_build.substitute_strategy.as_deref());
+        let variables = match self.client() {
+            Some(client) => {
+                // Nothing is shown of what was read but what the objects hold.
+                let witness = Mutex::new(Witness::default());
+                let read = gather::variables(client, &subject.namespace, post_build, &witness).await;
+                read.map_err(|failure| Failed(failure.message))?
+            }
+            None => Ok(gather::inline(post_build).collect()),
+        };
+        let mut ids = Ids::of(built);
+        for built in built {
+            let (before, name) = (object::id(built), object::name(built).to_owned());
+            let outcome = substitute::expand(built, &variables, strategy, self.unset);
+            outcome.map_err(|why| format!("var substitution failed for '{name}': {why}"))?;
+            ids.rename(&before, object::id(built))?;
+        }
+        Ok(())
+    }
+}
+
+fn not_generated(why: &str) -> Failed {
+    Failed(format!("failed to generate kustomization.yaml: {why}"))
+}
+
+fn failed_build(why: &str) -> Failed {
+    Failed(format!("kustomize build failed: {why}"))
+}
