@@ -14,6 +14,7 @@ use crate::url::Address;
 use crate::version::Range;
 
 pub mod commit;
+pub mod deploy_key;
 pub(crate) mod http;
 mod known_hosts;
 mod pipe;

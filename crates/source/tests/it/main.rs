@@ -2,6 +2,7 @@
 
 mod archive;
 mod corpus;
+mod deploy_key;
 mod faults;
 mod git;
 mod github;

@@ -94,11 +94,20 @@ impl Sshd {
     pub fn identity(&self, kind: &str, passphrase: &str, form: &str) -> Result<String> {
         let path = self.folder.join(format!("user-{kind}-{form}-{}", passphrase.len()));
         keygen(&path, kind, passphrase, form)?;
+        self.authorize(&std::fs::read_to_string(path.with_extension("pub"))?)?;
+        Ok(std::fs::read_to_string(&path)?)
+    }
+
+    /// Lets a public key in, a line with its newline.
+    ///
+    /// # Errors
+    /// When the list of keys cannot be written.
+    pub fn authorize(&self, public: &str) -> Result<()> {
         let list = self.folder.join("authorized_keys");
         let mut text = std::fs::read_to_string(&list)?;
-        text.push_str(&std::fs::read_to_string(path.with_extension("pub"))?);
+        text.push_str(public);
         scratch::write(&list, text.as_bytes())?;
-        Ok(std::fs::read_to_string(&path)?)
+        Ok(())
     }
 }
 
