@@ -10,20 +10,26 @@ use args::{Args, Flag, Kind};
 
 mod address;
 pub(crate) mod args;
+mod artifact;
+mod ask;
 mod build;
 mod check;
 mod connect;
 mod create_kustomization;
 mod create_secret;
 mod create_source;
+mod create_tenant;
 mod debug;
 mod delete;
+mod deploy_key;
 mod envsubst;
 mod export;
 mod get;
+mod image;
 mod known;
 mod local;
 mod reconcile;
+mod secret;
 mod suspend;
 mod version;
 mod wait;
@@ -77,10 +83,15 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
         ["version"] => version::run(&parse(rest, version::FLAGS)?, rest),
         ["create"] | ["create", "source"] => Ok(help(create_source::HELP)),
         ["create", "secret"] => Ok(help(create_secret::HELP)),
-        ["create", "secret", "git"] => create_secret::run(&parse(rest, create_secret::FLAGS)?, rest),
+        ["create", "secret", kind] => create_secret::run(kind, rest),
         ["create", "source", "git"] => create_source::run(&parse(rest, create_source::FLAGS)?, rest),
         ["create", "kustomization" | "ks"] => {
             create_kustomization::run(&parse(rest, create_kustomization::FLAGS)?, rest)
+        }
+        ["create", "tenant"] => create_tenant::run(&parse(rest, create_tenant::FLAGS)?, rest),
+        ["push" | "pull" | "tag" | "list"] => Ok(help(artifact::HELP)),
+        [verb @ ("push" | "pull" | "tag"), "artifact"] | [verb @ "list", "artifacts" | "artifact"] => {
+            artifact::run(verb, rest)
         }
         ["get"] => Ok(help(get::HELP)),
         ["get", "sources" | "source"] => Ok(help(get::HELP)),
@@ -103,8 +114,8 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
         ["debug", words @ ..] => debug::run(words, &parse(rest, debug::FLAGS)?, rest),
         ["envsubst"] => envsubst::run(&parse(rest, envsubst::FLAGS)?, rest),
         ["check"] => check::run(&parse(rest, check::FLAGS)?, rest),
-        ["create", parent @ ("source" | "secret"), kind] => {
-            Err(format!("unknown command {kind:?} for \"flux create {parent}\"").into())
+        ["create", "source", kind] => {
+            Err(format!("unknown command {kind:?} for \"flux create source\"").into())
         }
         ["create", kind] => Err(format!("unknown command {kind:?} for \"flux create\"").into()),
         [verb, ..] => Err(format!("unknown command {verb:?} for \"flux\"").into()),
@@ -114,6 +125,7 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
 /// Splits the command's words from its arguments: up to three words before the first flag, by the verb.
 fn command_path(words: &[String]) -> (&[String], &[String]) {
     let depth = match words.first().map(String::as_str) {
+        Some("push" | "pull" | "tag" | "list") => 2,
         Some("create" | "get" | "reconcile" | "suspend" | "resume" | "delete" | "export") => {
             let grouped = matches!(words.get(1).map(String::as_str), Some("source" | "sources" | "secret"));
             if grouped { 3 } else { 2 }
@@ -262,7 +274,7 @@ Usage:
   flux create kustomization NAME --source NAME [flags]
   flux get sources git [NAME] [flags]
   flux get kustomizations [NAME] [flags]
-  flux create secret git NAME --url URL [flags]
+  flux create secret git|githubapp|helm|notation|oci|proxy|receiver|tls NAME [flags]
   flux reconcile source git NAME [flags]
   flux reconcile kustomization NAME [--with-source] [flags]
   flux suspend|resume kustomization NAME… [flags]

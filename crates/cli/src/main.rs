@@ -7,6 +7,7 @@ use std::process::ExitCode;
 mod diagnostic;
 mod env;
 mod flux;
+mod key_pair;
 mod keys;
 mod kubeconfig;
 mod kubectl;

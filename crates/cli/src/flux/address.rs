@@ -21,6 +21,31 @@ pub(super) fn unsupported(scheme: &str) -> Failed {
     format!("git URL scheme '{scheme}' not supported, can be: ssh, http and https").into()
 }
 
+/// Checks any address; says why it is none, without the credentials in it.
+pub(super) fn check(url: &str) -> Result<(), String> {
+    let shown = match url.split_once("//").zip(url.rsplit_once('@')) {
+        Some(((scheme, _), (_, rest))) => format!("{scheme}//***@{rest}"),
+        None => url.to_owned(),
+    };
+    parse(url).map(drop).map_err(|why| format!("parse {shown:?}: {why}"))
+}
+
+/// Returns host and port of an address that has been parsed; the port is that of SSH when none is named.
+pub(super) fn ssh_host(url: &str) -> (&str, u16) {
+    let rest = url.split_once("//").map_or(url, |(_, rest)| rest);
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match host.rsplit_once(':').map(|(name, port)| (name, port.parse())) {
+        Some((name, Ok(port))) if !name.ends_with(':') => (name, port),
+        _ => (host, 22),
+    }
+}
+
+/// Tells whether a text can be a host with its port.
+pub(super) fn is_host(text: &str) -> bool {
+    check_host(text).is_ok()
+}
+
 fn parse(url: &str) -> Result<String, String> {
     if url.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return Err("net/url: invalid control character in URL".into());
@@ -98,6 +123,28 @@ fn escapes(text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_are_those_that_are_dialled() {
+        for (url, host, port) in [
+            ("ssh://git@github.com/org/app", "github.com", 22),
+            ("ssh://git@127.0.0.1:42022/a", "127.0.0.1", 42022),
+            ("ssh://[::1]/a", "[::1]", 22),
+            ("ssh://git@[::1]:2222/a", "[::1]", 2222),
+        ] {
+            assert_eq!(ssh_host(url), (host, port), "{url}");
+        }
+    }
+
+    #[test]
+    fn credentials_stay_out_of_the_message() {
+        let why = check("http://bob:p@ss w@proxy local").err();
+        assert_eq!(
+            why.as_deref(),
+            Some("parse \"http://***@proxy local\": invalid character \" \" in host name")
+        );
+        assert_eq!(check("http://bob:secret@proxy.local:3128"), Ok(()));
+    }
 
     #[test]
     fn addresses_are_judged_as_go_judges_them() {

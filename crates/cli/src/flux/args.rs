@@ -149,7 +149,7 @@ impl Args {
                 return Ok(());
             }
             Kind::List => {
-                values.extend(value.split(',').map(str::to_owned));
+                values.extend(fields(&value).map_err(refused)?);
                 return Ok(());
             }
             _ => {}
@@ -190,6 +190,35 @@ impl Args {
         let sign = if is_negative && !duration.is_zero() { "-" } else { "" };
         Some(format!("{sign}{}", sealfast_k8s::duration::format(duration)))
     }
+}
+
+/// The fields of a line of CSV, in which quotes may stand around a field.
+fn fields(line: &str) -> Result<Vec<String>, String> {
+    let refused = |at: usize, why: &str| Err(format!("parse error on line 1, column {}: {why}", at + 1));
+    let (mut fields, mut at) = (Vec::new(), 0);
+    while !line.is_empty() {
+        let rest = &line[at..];
+        let (field, length) = match rest.strip_prefix('"') {
+            Some(quoted) => match quoted.replace("\"\"", "\0\0").find('"') {
+                Some(end) => (quoted[..end].replace("\"\"", "\""), end + 2),
+                None => return refused(line.len(), "extraneous or missing \" in quoted-field"),
+            },
+            None => {
+                let end = rest.find(',').unwrap_or(rest.len());
+                if let Some(quote) = rest[..end].find('"') {
+                    return refused(at + quote, "bare \" in non-quoted field");
+                }
+                (rest[..end].to_owned(), end)
+            }
+        };
+        fields.push(field);
+        match line[at + length..].chars().next() {
+            None => break,
+            Some(',') => at += length + 1,
+            Some(_) => return refused(at + length - 1, "extraneous or missing \" in quoted-field"),
+        }
+    }
+    Ok(fields)
 }
 
 /// Checks a number with a fraction.
@@ -267,6 +296,17 @@ mod tests {
             assert_eq!(span(text), Err(why.to_owned()), "{text}");
         }
         assert_eq!(span("-5m"), Ok((true, Duration::from_secs(300))));
+    }
+
+    #[test]
+    fn lists_are_read_as_csv() {
+        let read = |line: &str| fields(line);
+        assert_eq!(read("a,b,"), Ok(vec!["a".to_owned(), "b".to_owned(), String::new()]));
+        assert_eq!(read(""), Ok(Vec::new()));
+        assert_eq!(read("\"a,\"\"b\"\"\",c"), Ok(vec!["a,\"b\"".to_owned(), "c".to_owned()]));
+        let bare = "parse error on line 1, column 2: bare \" in non-quoted field";
+        assert_eq!(read("a\"b"), Err(bare.to_owned()));
+        assert!(read("\"a").is_err() && read("\"a\"b").is_err());
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub(super) fn limit(args: &Args) -> Duration {
     args.duration("timeout").unwrap_or(Duration::from_secs(300))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+/// Drives what waits.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failed::from_error(&error))
 }

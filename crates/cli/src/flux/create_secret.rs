@@ -1,97 +1,113 @@
-//! `flux create secret git`: credentials of a Git server.
+//! `flux create secret KIND`: what the kinds have in common.
+//!
+//! Follows: `flux` 2.9. Values go into `stringData`; a Secret that is there already keeps what is not named.
 
 use std::process::ExitCode;
 
-use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
 
-use super::args::{Args, Flag, Kind};
-use super::{Failed, address, connect, exported, help, labels, namespace, new_name, wait, wants_help};
+use super::args::{Args, Flag, Kind as FlagKind};
+use super::secret::Secret;
+use super::{Failed, connect, help, namespace, new_name, parse, wants_help};
 use crate::output;
 
-pub(super) const FLAGS: &[Flag] = &[
-    Flag::long("url", Kind::Text),
-    Flag::short("username", 'u', Kind::Text),
-    Flag::short("password", 'p', Kind::Text),
-    Flag::long("bearer-token", Kind::Text),
-    Flag::long("ca-crt-file", Kind::Text),
-    Flag::long("private-key-file", Kind::Text),
-    Flag::long("interval", Kind::Duration),
-    Flag::long("label", Kind::List),
-    Flag::long("export", Kind::Switch),
-];
+mod git;
+mod github_app;
+mod helm;
+mod notation;
+mod oci;
+mod proxy;
+mod receiver;
+mod tls;
 
 pub(super) const HELP: &str = "\
-Create a Secret with the credentials of a Git server.
+Create a Secret as the objects of Flux read it.
 
 Usage:
-  flux create secret git NAME --url URL (--username USER --password PASSWORD|--bearer-token TOKEN) [flags]
+  flux create secret git|githubapp|helm|notation|oci|proxy|receiver|tls NAME [flags]
 
-Flags:
-      --url URL              http or https address of the repository
-  -u, --username, -p, --password
-      --bearer-token TOKEN
-      --ca-crt-file FILE     certificate authority of the server
+Flags of all of them:
+      --export           print the Secret instead of creating it
       --label KEY=VALUE
-      --export               print the Secret instead of creating it
+
+`flux create secret KIND --help` tells the flags of one kind.
+
+Examples:
+  flux create secret tls certs --tls-crt-file=client.crt --tls-key-file=client.key --export > certs.yaml
+  sops --encrypt --encrypted-regex '^(data|stringData)$' --in-place certs.yaml
 ";
 
-/// Runs the command.
-pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(words) {
-        return Ok(help(HELP));
+/// One kind of Secret.
+struct Kind {
+    /// The word of the command line.
+    word: &'static str,
+    /// What it is called when it was made.
+    told: &'static str,
+    flags: &'static [Flag],
+    help: &'static str,
+    make: fn(&Args, Secret) -> Result<Secret, Failed>,
+}
+
+const KINDS: [Kind; 8] = [
+    Kind { word: "git", told: "git secret", flags: git::FLAGS, help: git::HELP, make: git::make },
+    Kind {
+        word: "githubapp",
+        told: "githubapp secret",
+        flags: github_app::FLAGS,
+        help: github_app::HELP,
+        make: github_app::make,
+    },
+    Kind { word: "helm", told: "helm secret", flags: helm::FLAGS, help: helm::HELP, make: helm::make },
+    Kind {
+        word: "notation",
+        told: "notation configuration secret",
+        flags: notation::FLAGS,
+        help: notation::HELP,
+        make: notation::make,
+    },
+    Kind { word: "oci", told: "oci secret", flags: oci::FLAGS, help: oci::HELP, make: oci::make },
+    Kind { word: "proxy", told: "proxy secret", flags: proxy::FLAGS, help: proxy::HELP, make: proxy::make },
+    Kind {
+        word: "receiver",
+        told: "receiver secret",
+        flags: receiver::FLAGS,
+        help: receiver::HELP,
+        make: receiver::make,
+    },
+    Kind { word: "tls", told: "tls secret", flags: tls::FLAGS, help: tls::HELP, make: tls::make },
+];
+
+const COMMON: [Flag; 3] = [
+    Flag::long("interval", FlagKind::Duration),
+    Flag::long("label", FlagKind::List),
+    Flag::long("export", FlagKind::Switch),
+];
+
+/// Runs the command for the kind that a word names.
+pub(super) fn run(word: &str, rest: &[String]) -> Result<ExitCode, Failed> {
+    let kind = KINDS.iter().find(|kind| kind.word == word);
+    let kind = kind.ok_or_else(|| format!("unknown command {word:?} for \"flux create secret\""))?;
+    if wants_help(rest) {
+        return Ok(help(kind.help));
     }
-    let name = new_name(args)?;
-    let scheme = address::parsed(args.filled("url").ok_or("url is required")?)?;
-    let labels = labels(args)?;
-    let data = match scheme.as_str() {
-        "ssh" => return Err(ssh(args)),
-        "http" | "https" => credentials(args)?,
-        scheme => return Err(address::unsupported(scheme)),
-    };
-    let mut metadata = json!({ "name": name, "namespace": namespace(args) });
-    if !labels.is_empty() {
-        metadata["labels"] = Value::Object(labels);
-    }
-    let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data });
+    let args = parse(rest, &[kind.flags, COMMON.as_slice()].concat())?;
+    let (name, namespace) = (new_name(&args)?, namespace(&args));
+    let secret = (kind.make)(&args, Secret::new(name, &namespace))?;
     if args.is_on("export") {
-        return Ok(output::data(format!("{}\n", exported(&secret)).as_bytes()));
+        // One empty line follows all but this kind.
+        let end = if kind.word == "tls" { "" } else { "\n" };
+        let text = Zeroizing::new([&secret.export(), end].concat());
+        return Ok(output::data(text.as_bytes()));
     }
-    connect::with_client(args, |client| async move {
-        wait::create_or_update(&client, &secret).await?;
-        output::talk(&format!("► git secret '{name}' created in '{}' namespace", namespace(args)));
-        Ok(ExitCode::SUCCESS)
-    })
+    if let Some(key) = secret.public("identity.pub") {
+        output::talk(&format!("✚ deploy key: {}", key.trim_end()));
+    }
+    connect::with_client(&args, |client| async move { secret.upsert(&client).await })?;
+    output::talk(&format!("► {} '{name}' created in '{namespace}' namespace", kind.told));
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Keys are not made here, and hosts are not asked for theirs.
-fn ssh(args: &Args) -> Failed {
-    if let Some(file) = args.filled("private-key-file")
-        && let Err(error) = std::fs::File::open(file)
-    {
-        return format!("failed to open private key file: open {file}: {error}").into();
-    }
-    "Secrets for SSH are not made here: put the identity and known_hosts into one with `sealfast create secret generic`".into()
-}
-
-fn credentials(args: &Args) -> Result<Map<String, Value>, Failed> {
-    let (username, password) = (args.filled("username"), args.filled("password"));
-    let bearer = args.filled("bearer-token");
-    let mut data = Map::new();
-    match (username.zip(password), bearer) {
-        (None, None) => {
-            return Err("for Git over HTTP/S the username and password, or a bearer token is required".into());
-        }
-        (Some(_), Some(_)) => return Err("user credentials and bearer token cannot be used together".into()),
-        (Some((username, password)), None) => {
-            data.insert("username".into(), username.into());
-            data.insert("password".into(), password.into());
-        }
-        (None, Some(token)) => drop(data.insert("bearerToken".into(), token.into())),
-    }
-    if let Some(file) = args.filled("ca-crt-file") {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| format!("unable to read TLS CA file: open {file}: {error}"))?;
-        data.insert("ca.crt".into(), text.into());
-    }
-    Ok(data)
+/// A value that was given and is not empty.
+fn required<'a>(args: &'a Args, flag: &str, refusal: &str) -> Result<&'a str, Failed> {
+    args.filled(flag).ok_or_else(|| refusal.into())
 }

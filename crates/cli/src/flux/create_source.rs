@@ -7,7 +7,10 @@ use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Map, Value, json};
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, address, connect, help, labels, namespace, new_name, print, wait, wants_help};
+use super::secret::{self, Secret};
+use super::{
+    Failed, address, ask, connect, deploy_key, help, labels, namespace, new_name, print, wait, wants_help,
+};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -31,9 +34,9 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::short("password", 'p', Kind::Text),
     Flag::long("ca-file", Kind::Text),
     Flag::long("private-key-file", Kind::Text),
-    Flag::long("ssh-key-algorithm", Kind::Checked(key_algorithm)),
-    Flag::long("ssh-rsa-bits", Kind::Checked(rsa_bits)),
-    Flag::long("ssh-ecdsa-curve", Kind::Checked(curve)),
+    Flag::long("ssh-key-algorithm", Kind::Checked(deploy_key::algorithm)),
+    Flag::long("ssh-rsa-bits", Kind::Checked(deploy_key::rsa_bits)),
+    Flag::long("ssh-ecdsa-curve", Kind::Checked(deploy_key::curve)),
     Flag::short("silent", 's', Kind::Switch),
 ];
 
@@ -54,8 +57,11 @@ Flags:
       --interval DURATION          between polls (default 1m)
       --fetch-timeout DURATION     bounds one remote operation
       --secret-ref NAME            Secret with credentials
-  -u, --username, -p, --password   credentials for https: kept in a Secret of the source's name
+  -u, --username, -p, --password   credentials: kept in a Secret of the source's name
       --ca-file FILE               certificate authority for https
+      --private-key-file FILE      key for ssh; without it one is made (--ssh-key-algorithm, --ssh-rsa-bits,
+                                   --ssh-ecdsa-curve)
+  -s, --silent                     do not ask whether the server knows the key
       --ignore-paths, --sparse-checkout-paths, --recurse-submodules, --provider, --proxy-secret-ref, --label
       --export                     print the object instead of creating it
 ";
@@ -66,29 +72,6 @@ fn provider(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("source Git provider '{text}' is not supported, must be one of: {}", known.join("|")))
-}
-
-fn key_algorithm(text: &str) -> Result<(), String> {
-    if ["rsa", "ecdsa", "ed25519"].contains(&text) {
-        return Ok(());
-    }
-    Err(format!("unsupported public key algorithm '{text}', must be one of: rsa, ecdsa, ed25519"))
-}
-
-fn rsa_bits(text: &str) -> Result<(), String> {
-    match text.parse::<u32>() {
-        Err(_) => Err(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")),
-        Ok(..1024) => Err("RSA key bit size must be at least 1024".to_owned()),
-        Ok(bits) if bits % 8 != 0 => Err("RSA key bit size must be a multiples of 8".to_owned()),
-        Ok(_) => Ok(()),
-    }
-}
-
-fn curve(text: &str) -> Result<(), String> {
-    if ["p256", "p384", "p521"].contains(&text) {
-        return Ok(());
-    }
-    Err(format!("unsupported curve '{text}', must be one of: p256, p384, p521"))
 }
 
 /// Runs the command.
@@ -107,15 +90,16 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
     if args.is_on("export") {
         return Ok(print(&object));
     }
-    if scheme == "ssh" && args.filled("secret-ref").is_none() {
-        return Err("SSH keys are not made here: put the identity and known_hosts into a Secret and name it with --secret-ref".into());
-    }
     output::talk("✚ generating GitRepository source");
+    let secret = match args.filled("secret-ref") {
+        Some(_) => None,
+        None => credentials(args, url, Secret::new(name, &namespace(args)), &scheme)?,
+    };
     connect::with_client(args, |client| async move {
         let mut object = object;
-        if let Some(secret) = credentials(args, name, &namespace(args), &scheme)? {
+        if let Some(secret) = secret {
             output::talk("► applying secret with repository credentials");
-            wait::create_or_update(&client, &secret).await?;
+            secret.upsert(&client).await?;
             object["spec"]["secretRef"] = json!({ "name": name });
             output::talk("✔ authentication configured");
         }
@@ -190,31 +174,32 @@ fn object(args: &Args, name: &str, url: &str, reference: Value) -> Result<Value,
     }))
 }
 
-/// The Secret of the source's own name, when credentials were given by flag.
-fn credentials(args: &Args, name: &str, namespace: &str, scheme: &str) -> Result<Option<Value>, Failed> {
-    if args.filled("secret-ref").is_some() || scheme == "ssh" {
-        return Ok(None);
-    }
-    let mut data = Map::new();
-    for field in ["username", "password"] {
-        if let Some(text) = args.filled(field) {
-            data.insert(field.into(), text.into());
-        }
-    }
-    if let Some(file) = args.filled("ca-file").filter(|_| scheme == "https") {
-        let text =
-            std::fs::read_to_string(file).map_err(|error| format!("unable to read TLS CA file: {error}"))?;
-        data.insert("ca.crt".into(), text.into());
+/// The Secret of the source's own name, when there is something to put into it.
+fn credentials(args: &Args, url: &str, mut secret: Secret, scheme: &str) -> Result<Option<Secret>, Failed> {
+    if scheme == "ssh" {
+        deploy_key::add(args, url, &mut secret)?;
+        return hand_over(args, &secret).map(|()| Some(secret));
     }
     if scheme == "http" {
         output::talk("⚠️ insecure configuration: credentials configured for an HTTP URL");
     }
-    Ok((!data.is_empty()).then(|| {
-        json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": name, "namespace": namespace },
-            "stringData": data,
-        })
-    }))
+    if let Some((username, password)) = args.filled("username").zip(args.filled("password")) {
+        secret.set("username", username);
+        secret.set("password", password);
+    }
+    let authority = args.filled("ca-file").filter(|_| scheme == "https").unwrap_or_default();
+    let authority = secret::file(authority, "unable to read TLS CA file")?;
+    secret.set_some("ca.crt", authority.as_deref().map(String::as_str));
+    Ok((!secret.is_empty()).then_some(secret))
+}
+
+/// Shows what the server has to know, and asks whether it knows it.
+fn hand_over(args: &Args, secret: &Secret) -> Result<(), Failed> {
+    let [host, key] = ["known_hosts", "identity.pub"].map(|key| secret.public(key).unwrap_or_default());
+    output::talk(&format!("✔ collected public key from SSH server:\n{host}"));
+    output::talk(&format!("✚ deploy key: {}", key.trim_end()));
+    if args.is_on("silent") || ask::agrees("Have you added the deploy key to your repository")? {
+        return Ok(());
+    }
+    Err("aborting".into())
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use sealfast_cluster::client::Delete;
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, checked_namespace, connect, help, known, wants_help};
+use super::{Failed, ask, checked_namespace, connect, help, known, wants_help};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] = &[Flag::short("silent", 's', Kind::Switch)];
@@ -32,7 +32,7 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
     let namespace = checked_namespace(args)?;
     connect::with_client(args, |client| async move {
         known.get(&client, &namespace, name).await?;
-        if !args.is_on("silent") && !agrees(human)? {
+        if !args.is_on("silent") && !ask::agrees(&format!("Are you sure you want to delete this {human}"))? {
             return Err("aborting".into());
         }
         output::talk(&format!("► deleting {human} {name} in {namespace} namespace"));
@@ -41,13 +41,4 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
         output::talk(&format!("✔ {human} deleted"));
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// Asks on standard output, as flux does; `y` and `Y` agree, as there.
-fn agrees(human: &str) -> Result<bool, Failed> {
-    output::data(format!("Are you sure you want to delete this {human}? [y/N] ").as_bytes());
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(|error| Failed::from_error(&error))?;
-    output::data(b"\n");
-    Ok(answer.trim().eq_ignore_ascii_case("y"))
 }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{Failed, Wanted};
+use crate::key_pair;
 
 /// Returns the Secret of `generic`.
 pub(super) fn generic(name: &str, wanted: &Wanted<'_>) -> Result<Value, Failed> {
@@ -44,27 +45,11 @@ pub(super) fn tls(name: &str, wanted: &Wanted<'_>) -> Result<Value, Failed> {
     };
     let certificate = read(certificate)?;
     let key = read(key)?;
-    check_pair(&certificate, &key)?;
+    key_pair::check(&certificate, &key)?;
     let mut data = Data::default();
     data.add("tls.crt", &certificate)?;
     data.add("tls.key", &key)?;
     Ok(data.into_secret(name, "kubernetes.io/tls"))
-}
-
-fn check_pair(certificate: &[u8], key: &[u8]) -> Result<(), Failed> {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let chain: Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(certificate).collect();
-    let chain =
-        chain.map_err(|error| format!("tls: failed to find any PEM data in certificate input: {error}"))?;
-    let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|error| format!("tls: failed to find any PEM data in key input: {error}"))?;
-    let provider = rustls::crypto::ring::default_provider();
-    match rustls::sign::CertifiedKey::from_der(chain, key, &provider) {
-        Ok(_) => Ok(()),
-        Err(rustls::Error::InconsistentKeys(_)) => Err("tls: private key does not match public key".into()),
-        Err(error) => Err(format!("tls: {error}").into()),
-    }
 }
 
 /// Returns the Secret of `docker-registry`.

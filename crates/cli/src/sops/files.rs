@@ -91,7 +91,7 @@ pub(crate) fn try_replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// The system's words for an error, without the number.
-pub(super) fn reason(wrong: &std::io::Error) -> String {
+pub(crate) fn reason(wrong: &std::io::Error) -> String {
     match wrong.kind() {
         std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

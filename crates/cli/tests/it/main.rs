@@ -5,6 +5,8 @@
 mod agent;
 mod as_sops;
 mod cloud;
+mod flux_cluster;
+mod flux_secrets;
 mod guide;
 mod keys;
 mod kill;

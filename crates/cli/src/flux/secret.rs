@@ -1,0 +1,154 @@
+//! A Secret on its way to a person or a cluster; its values are wiped and cannot be printed by accident.
+
+use std::io::Read as _;
+
+use sealfast_cluster::client::Client;
+use sealfast_k8s::object;
+use serde_json::{Map, Value, json};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::Failed;
+use super::wait::MANAGER;
+use crate::sops::files;
+
+/// A Secret to be. There is no Debug: only [`Secret::export`] shows values.
+pub(super) struct Secret(Value);
+
+impl Secret {
+    /// An empty Secret.
+    pub(super) fn new(name: &str, namespace: &str) -> Self {
+        Self(json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": name, "namespace": namespace },
+        }))
+    }
+
+    /// Returns its name.
+    pub(super) fn name(&self) -> &str {
+        object::name(&self.0)
+    }
+
+    /// Returns its namespace.
+    pub(super) fn namespace(&self) -> &str {
+        object::namespace(&self.0)
+    }
+
+    /// Sets the labels, when there are some.
+    pub(super) fn labelled(mut self, labels: Map<String, Value>) -> Self {
+        if !labels.is_empty() {
+            self.0["metadata"]["labels"] = Value::Object(labels);
+        }
+        self
+    }
+
+    /// Sets an annotation.
+    pub(super) fn annotated(mut self, key: &str, value: &str) -> Self {
+        self.0["metadata"]["annotations"][key] = value.into();
+        self
+    }
+
+    /// Sets the type.
+    pub(super) fn typed(mut self, kind: &str) -> Self {
+        self.0["type"] = kind.into();
+        self
+    }
+
+    /// Sets a value.
+    pub(super) fn set(&mut self, key: &str, value: &str) {
+        self.0["stringData"][key] = value.into();
+    }
+
+    /// Sets a value, when there is one.
+    pub(super) fn set_some(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.set(key, value);
+        }
+    }
+
+    /// Tells whether it holds nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.get("stringData").is_none()
+    }
+
+    /// Returns a value that is no secret, such as a public key.
+    pub(super) fn public(&self, key: &str) -> Option<&str> {
+        self.0["stringData"][key].as_str()
+    }
+
+    /// Returns it as YAML, values included: what `--export` is for.
+    pub(super) fn export(&self) -> Zeroizing<String> {
+        let yaml = Zeroizing::new(sealfast_yaml::json::to_yaml(&self.0));
+        Zeroizing::new(["---\n", &yaml].concat())
+    }
+
+    /// Creates it; where there is one already, values are set, labels and annotations are added.
+    pub(super) async fn upsert(&self, client: &Client) -> Result<(), Failed> {
+        let id = object::id(&self.0);
+        let found = client.find(&id.gvk, &id.namespace, &id.name).await;
+        let done = match found.map_err(|error| Failed::from_error(&error))? {
+            None => client.create(&self.0, MANAGER).await,
+            Some(live) => client.update(&self.over(Self(live)).0, MANAGER).await,
+        };
+        done.map(|made| drop(Self(made))).map_err(|error| Failed::from_error(&error))
+    }
+
+    fn over(&self, mut live: Self) -> Self {
+        for field in ["labels", "annotations"] {
+            for (key, value) in self.0["metadata"][field].as_object().into_iter().flatten() {
+                live.0["metadata"][field][key] = value.clone();
+            }
+        }
+        if let Some(data) = self.0.get("stringData") {
+            live.0["stringData"] = data.clone();
+        }
+        live
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// Wipes the values of a Secret, or of those in a list.
+fn wipe(object: &mut Value) {
+    for field in ["data", "stringData"] {
+        let values = object.get_mut(field).and_then(Value::as_object_mut);
+        for value in values.into_iter().flat_map(Map::values_mut) {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
+        }
+    }
+    for item in object.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
+        wipe(item);
+    }
+}
+
+/// Reads a file that goes into a Secret. Nothing is read for an empty name, and an empty file counts as none.
+pub(super) fn file(path: &str, what: &str) -> Result<Option<Zeroizing<String>>, Failed> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    let bytes = bytes(path).map_err(|why| format!("{what}: {why}"))?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(format!("{what}: {path}: no Secret holds more than {LONGEST} bytes").into());
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{what}: {path}: it is not text in UTF-8"))?;
+    Ok((!text.is_empty()).then(|| Zeroizing::new(text.to_owned())))
+}
+
+fn bytes(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    let failed = |verb: &str, error: &std::io::Error| format!("{verb} {path}: {}", files::reason(error));
+    let file = std::fs::File::open(path).map_err(|error| failed("open", &error))?;
+    let size = file.metadata().map_or(0, |about| about.len()).min(LONGEST);
+    // Room for all of it from the start, so that nothing stays behind where it grew out of.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1));
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| failed("read", &error))?;
+    Ok(bytes)
+}
+
+/// What Kubernetes takes at most.
+const LONGEST: u64 = 1 << 20;

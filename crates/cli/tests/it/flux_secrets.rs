@@ -1,0 +1,146 @@
+//! `flux create secret` and `flux create tenant` against a cluster and a Git server.
+
+use anyhow::Result;
+use sealfast_source::git::deploy_key::KeyPair;
+use sealfast_testkit::git::Server;
+use sealfast_testkit::git::sshd::Sshd;
+use serde_json::{Value, json};
+
+use crate::flux_cluster::Desk;
+
+#[test]
+fn a_secret_that_is_there_keeps_what_is_not_named() -> Result<()> {
+    let desk = Desk::new(vec![json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": { "other": "eA==" },
+        "metadata": { "name": "px", "namespace": "apps", "labels": { "a": "b" }, "annotations": { "c": "d" } },
+    })])?;
+    let words = ["create", "secret", "proxy", "px", "-n", "apps", "--address=http://proxy", "--label=e=f"];
+    let output = desk.flux(&words)?;
+    assert_eq!(String::from_utf8(output.stderr)?, "► proxy secret 'px' created in 'apps' namespace\n");
+    let secret = desk.object("", "secrets", "apps", "px");
+    assert_eq!(secret["data"], json!({ "other": "eA==", "address": "aHR0cDovL3Byb3h5" }));
+    assert_eq!(secret["metadata"]["labels"], json!({ "a": "b", "e": "f" }));
+    assert_eq!(secret["metadata"]["annotations"], json!({ "c": "d" }));
+    Ok(())
+}
+
+#[test]
+fn a_deploy_key_is_made_for_the_host_that_was_asked() -> Result<()> {
+    let server = Server::start()?;
+    let sshd = Sshd::start(&server, &["ed25519"])?;
+    let desk = Desk::new(Vec::new())?;
+    let url = format!("--url=ssh://git@127.0.0.1:{}/org/app", sshd.port());
+    for algorithm in ["rsa", "ecdsa", "ed25519"] {
+        let algorithm = format!("--ssh-key-algorithm={algorithm}");
+        let yaml =
+            desk.told(&["create", "secret", "git", "auth", &url, &algorithm, "-p=word", "--export"])?;
+        let secret = sealfast_yaml::json::from_yaml(yaml.as_bytes())?;
+        let text = |key: &str| secret["stringData"][key].as_str().unwrap_or_default().to_owned();
+        let pair = KeyPair::load(text("identity").into(), None)?;
+        assert_eq!(pair.public, text("identity.pub"), "{algorithm}");
+        assert_eq!(
+            text("known_hosts").split(' ').next(),
+            Some(format!("[127.0.0.1]:{}", sshd.port()).as_str())
+        );
+        assert_eq!(text("password"), "word");
+        assert!(secret.get("type").is_none());
+    }
+    let identity = sshd.identity("ed25519", "", "OPENSSH")?;
+    desk.write("id", &identity)?;
+    let output = desk.flux(&["create", "secret", "git", "auth", &url, "--private-key-file=id"])?;
+    let talk = String::from_utf8(output.stderr)?;
+    assert!(talk.starts_with("✚ deploy key: ssh-ed25519 "), "{talk}");
+    assert!(talk.ends_with("► git secret 'auth' created in 'flux-system' namespace\n"), "{talk}");
+    let secret = desk.object("", "secrets", "flux-system", "auth");
+    assert_eq!(secret["data"].as_object().map(|data| data.len()), Some(3));
+    let told =
+        desk.refusal(&["create", "secret", "git", "auth", &url, "--private-key-file=id", "-p=hidden"])?;
+    assert!(told.contains("key is not password protected") && !told.contains("hidden"), "{told}");
+    Ok(())
+}
+
+#[test]
+fn a_source_over_ssh_gets_its_key_and_a_question_is_asked() -> Result<()> {
+    let server = Server::start()?;
+    let sshd = Sshd::start(&server, &["ed25519"])?;
+    let desk = Desk::new(Vec::new())?;
+    let url = format!("--url=ssh://git@127.0.0.1:{}/org/app", sshd.port());
+    let words = ["create", "source", "git", "app", &url, "--branch=main"];
+    assert!(desk.refusal(&words)?.ends_with("✗ aborting\n"));
+    assert_eq!(desk.object("", "secrets", "flux-system", "app"), Value::Null);
+    desk.told(&[words.as_slice(), &["-s"]].concat())?;
+    let source = desk.object("source.toolkit.fluxcd.io", "gitrepositories", "flux-system", "app");
+    assert_eq!(source["spec"]["secretRef"]["name"], "app");
+    assert!(desk.object("", "secrets", "flux-system", "app")["data"]["identity"].is_string());
+    Ok(())
+}
+
+#[test]
+fn values_stay_out_of_refusals() -> Result<()> {
+    let desk = Desk::new(Vec::new())?;
+    desk.write("big", &"x".repeat((1 << 20) + 1))?;
+    desk.write("key", "-----BEGIN PRIVATE KEY-----\naGlkZGVu\n-----END PRIVATE KEY-----\n")?;
+    desk.write("crt", "hidden")?;
+    for (words, why) in [
+        (["githubapp", "--app-private-key=big", "--app-id=1"], "no Secret holds more than"),
+        (
+            ["tls", "--tls-crt-file=crt", "--tls-key-file=key"],
+            "failed to find any PEM data in certificate input",
+        ),
+        (
+            ["proxy", "--address=http://bob:hidden@proxy local", "-p=hidden"],
+            "parse \"http://***@proxy local\"",
+        ),
+        (["helm", "-p=hidden", "--export"], "username is required"),
+        (["receiver", "--type=gcr", "--hostname=h"], "--email-claim is required for gcr receiver type"),
+        (["oci", "--url=ghcr.io", "-p=hidden"], "--username is required"),
+    ] {
+        let [kind, rest @ ..] = words;
+        let told = desk.refusal(&[&["create", "secret", kind, "name"], rest.as_slice()].concat())?;
+        assert!(told.starts_with("✗ ") && told.contains(why), "{kind}: {told}");
+        assert!(!told.contains("hidden") && !told.contains("aGlkZGVu"), "{kind}: {told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_receiver_gets_a_token_of_its_own() -> Result<()> {
+    let desk = Desk::new(Vec::new())?;
+    let words = ["create", "secret", "receiver", "rx", "--type=github", "--hostname=h", "--export"];
+    let token = |yaml: String| -> Result<String> {
+        let secret = sealfast_yaml::json::from_yaml(yaml.as_bytes())?;
+        Ok(secret["stringData"]["token"].as_str().unwrap_or_default().to_owned())
+    };
+    let (one, two) = (token(desk.told(&words)?)?, token(desk.told(&words)?)?);
+    assert!(one.len() == 64 && one.bytes().all(|byte| byte.is_ascii_hexdigit()) && one != two, "{one} {two}");
+    Ok(())
+}
+
+#[test]
+fn rights_that_differ_are_made_anew() -> Result<()> {
+    const RBAC: &str = "rbac.authorization.k8s.io";
+    let desk = Desk::new(vec![json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "apps", "labels": { "x": "y" } },
+    })])?;
+    let words = ["create", "tenant", "dev", "--with-namespace=apps,web"];
+    let output = desk.flux(&words)?;
+    let talk = String::from_utf8(output.stderr)?;
+    assert_eq!(talk.lines().count(), 7, "{talk}");
+    assert!(talk.ends_with("► applying role binding dev-reconciler\n✔ tenant setup completed\n"), "{talk}");
+    assert_eq!(
+        desk.object("", "namespaces", "", "apps")["metadata"]["labels"],
+        json!({ "toolkit.fluxcd.io/tenant": "dev" })
+    );
+    let binding = || desk.object(RBAC, "rolebindings", "web", "dev-reconciler");
+    let first = binding();
+    desk.told(&words)?;
+    assert_eq!(binding()["metadata"]["uid"], first["metadata"]["uid"], "nothing was to be done");
+    desk.told(&[words.as_slice(), &["--cluster-role=edit"]].concat())?;
+    assert_ne!(binding()["metadata"]["uid"], first["metadata"]["uid"]);
+    assert_eq!(binding()["roleRef"]["name"], "edit");
+    assert!(
+        desk.refusal(&["create", "tenant", "dev", "--with-namespace=a b"])?
+            .contains("invalid namespace 'a b'")
+    );
+    Ok(())
+}
