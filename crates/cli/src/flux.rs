@@ -31,6 +31,8 @@ mod local;
 mod reconcile;
 mod secret;
 mod suspend;
+mod table;
+mod tree;
 mod version;
 mod wait;
 
@@ -93,6 +95,8 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
         [verb @ ("push" | "pull" | "tag"), "artifact"] | [verb @ "list", "artifacts" | "artifact"] => {
             artifact::run(verb, rest)
         }
+        ["tree"] => Ok(help(tree::HELP)),
+        ["tree", words @ ..] => tree::run(words, &parse(rest, tree::FLAGS)?, rest),
         ["get"] => Ok(help(get::HELP)),
         ["get", "sources" | "source"] => Ok(help(get::HELP)),
         ["get", words @ ..] => get::run(words, &parse(rest, get::FLAGS)?, rest),
@@ -125,7 +129,7 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
 /// Splits the command's words from its arguments: up to three words before the first flag, by the verb.
 fn command_path(words: &[String]) -> (&[String], &[String]) {
     let depth = match words.first().map(String::as_str) {
-        Some("push" | "pull" | "tag" | "list") => 2,
+        Some("push" | "pull" | "tag" | "list" | "tree") => 2,
         Some("create" | "get" | "reconcile" | "suspend" | "resume" | "delete" | "export") => {
             let grouped = matches!(words.get(1).map(String::as_str), Some("source" | "sources" | "secret"));
             if grouped { 3 } else { 2 }

@@ -254,6 +254,14 @@ impl Client {
         Ok(None)
     }
 
+    /// The kind that a person calls by plural, singular, kind or short name, as `deploy` or `deployments.apps`.
+    ///
+    /// # Errors
+    /// What a request can raise.
+    pub async fn named(&self, word: &str) -> Result<Option<GroupVersionKind>, Error> {
+        discovery::named(self, word).await
+    }
+
     /// Forgets what is known about kinds, for example after a definition was applied.
     pub fn forget_kinds(&self) {
         self.discovery.clear();
@@ -516,7 +524,11 @@ impl Client {
         }
     }
 
-    pub(crate) async fn lines(
+    /// Sends a request and reads the answer line by line, for as long as the server sends.
+    ///
+    /// # Errors
+    /// What a request can raise.
+    pub async fn lines(
         &self,
         call: Call,
     ) -> Result<std::pin::Pin<Box<dyn futures::AsyncBufRead + Send>>, Error> {

@@ -9,7 +9,7 @@ use sealfast_k8s::object;
 use serde_json::Value;
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, checked_namespace, connect, help, wait, wants_help};
+use super::{Failed, checked_namespace, connect, help, table, wait, wants_help};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -277,7 +277,7 @@ fn table(asked: &Asked, gvk: &GroupVersionKind, prefix: &str, mut objects: Vec<V
         }
         row
     });
-    padded(&header, &rows.collect::<Vec<_>>())
+    table::padded(&header, &rows.collect::<Vec<_>>())
 }
 
 fn row(gvk: &GroupVersionKind, prefix: &str, object: &Value) -> Vec<String> {
@@ -298,26 +298,6 @@ fn row(gvk: &GroupVersionKind, prefix: &str, object: &Value) -> Vec<String> {
         ready.to_owned(),
         shortened(message),
     ]
-}
-
-/// Each cell padded to its column, with a tab behind it; the header ends with a blank.
-fn padded(header: &[String], rows: &[Vec<String>]) -> String {
-    let lines =
-        || std::iter::once(header).chain(rows.iter().map(Vec::as_slice)).filter(|line| !line.is_empty());
-    let width =
-        |column: usize| lines().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
-    let mut out = String::new();
-    for line in lines() {
-        for (column, cell) in line.iter().enumerate() {
-            let blanks = width(column).unwrap_or_default().saturating_sub(cell.chars().count());
-            out.push_str(cell);
-            out.extend(std::iter::repeat_n(' ', blanks));
-            let ends_header = std::ptr::eq(line, header) && column + 1 == line.len();
-            out.push(if ends_header { ' ' } else { '\t' });
-        }
-        out.push('\n');
-    }
-    out
 }
 
 /// Cuts every hash (a word of 40 to 128 hexadecimal digits) to its first 8 digits.

@@ -54,7 +54,7 @@ pub(super) const KUSTOMIZATION: Known = Known {
     version: "v1",
 };
 
-const HELM_RELEASE: Known = Known {
+pub(super) const HELM_RELEASE: Known = Known {
     human: "helmrelease",
     kind: "HelmRelease",
     plural: "helmreleases",

@@ -2,6 +2,8 @@
 
 use std::io::Read as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sealfast_cluster::client::Client;
 use sealfast_k8s::object;
 use serde_json::{Map, Value, json};
@@ -22,6 +24,26 @@ impl Secret {
             "kind": "Secret",
             "metadata": { "name": name, "namespace": namespace },
         }))
+    }
+
+    /// One that was there; what is in it is wiped, too.
+    pub(super) fn found(object: Value) -> Self {
+        Self(object)
+    }
+
+    /// Returns a value of one that was there, decoded.
+    pub(super) fn bytes(&self, key: &str) -> Option<Zeroizing<Vec<u8>>> {
+        STANDARD.decode(self.0["data"][key].as_str()?).ok().map(Zeroizing::new)
+    }
+
+    /// Returns the items, when it is a list of objects.
+    pub(super) fn listed(&self) -> Option<&Vec<Value>> {
+        self.0["items"].as_array().filter(|_| object::kind(&self.0).ends_with("List"))
+    }
+
+    /// Returns the object, for what is no secret in it.
+    pub(super) fn value(&self) -> &Value {
+        &self.0
     }
 
     /// Returns its name.
