@@ -1,4 +1,4 @@
-//! `flux push|pull|tag artifact` and `flux list artifacts`: what the arguments must be.
+//! `flux push|pull|tag artifact`, `flux list artifacts`: only their arguments.
 //!
 //! Differs: no registry is spoken to; a right command line is answered with that.
 

@@ -1,4 +1,4 @@
-//! The key that a Git server is asked with over SSH, and the key that the server shows.
+//! The key for a Git server over SSH, and the key that the server shows.
 
 use sealfast_source::git::deploy_key::{self, KeyPair, Kind};
 use secrecy::{ExposeSecret as _, SecretString};

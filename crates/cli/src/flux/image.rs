@@ -1,4 +1,4 @@
-//! Addresses of container images and artifacts, judged as the reference judges them.
+//! Addresses of images and artifacts, judged as the reference judges them.
 //!
 //! Follows: `name.ParseReference` of go-containerregistry 0.20 with weak validation, `oci.ParseArtifactURL` of fluxcd/pkg.
 

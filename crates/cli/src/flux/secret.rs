@@ -1,4 +1,4 @@
-//! A Secret on its way to a person or a cluster; its values are wiped and cannot be printed by accident.
+//! A Secret on its way to a person or a cluster, wiped and not printable.
 
 use std::io::Read as _;
 

@@ -1,4 +1,4 @@
-//! `flux tree kustomization`: what a Kustomization applied, and what that applied in turn.
+//! `flux tree kustomization`: what a Kustomization applied, and so on down.
 //!
 //! Differs: a Kustomization that stands among its own ancestors is not followed again.
 

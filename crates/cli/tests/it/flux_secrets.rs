@@ -1,4 +1,4 @@
-//! `flux create secret` and `flux create tenant` against a cluster and a Git server.
+//! `flux create secret` and `create tenant`, against a cluster and `sshd`.
 
 use anyhow::Result;
 use sealfast_source::git::deploy_key::KeyPair;

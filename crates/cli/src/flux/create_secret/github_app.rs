@@ -1,4 +1,4 @@
-//! `flux create secret githubapp`: the key of a GitHub App, and where it is installed.
+//! `flux create secret githubapp`: the key of a GitHub App and its installation.
 
 use super::required;
 use crate::flux::Failed;

@@ -1,4 +1,4 @@
-//! `flux create secret notation`: what the signatures of artifacts are checked with.
+//! `flux create secret notation`: what signatures of artifacts are checked with.
 
 mod policy;
 

@@ -1,4 +1,4 @@
-//! `flux create secret receiver`: the token of a webhook, and the address that follows from it.
+//! `flux create secret receiver`: the token of a webhook, and its address.
 
 use rand08::RngCore as _;
 use sha2::{Digest as _, Sha256};
