@@ -23,15 +23,19 @@ mod debug;
 mod delete;
 mod deploy_key;
 mod envsubst;
+mod events;
 mod export;
 mod get;
 mod image;
 mod known;
 mod local;
+mod logs;
 mod reconcile;
 mod secret;
+mod stats;
 mod suspend;
 mod table;
+mod trace;
 mod tree;
 mod version;
 mod wait;
@@ -97,6 +101,10 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
         }
         ["tree"] => Ok(help(tree::HELP)),
         ["tree", words @ ..] => tree::run(words, &parse(rest, tree::FLAGS)?, rest),
+        ["trace"] => trace::run(&parse(rest, trace::FLAGS)?, rest),
+        ["events"] => events::run(&parse(rest, events::FLAGS)?, rest),
+        ["stats"] => stats::run(&parse(rest, stats::FLAGS)?, rest),
+        ["logs"] => logs::run(&parse(rest, logs::FLAGS)?, rest),
         ["get"] => Ok(help(get::HELP)),
         ["get", "sources" | "source"] => Ok(help(get::HELP)),
         ["get", words @ ..] => get::run(words, &parse(rest, get::FLAGS)?, rest),
@@ -289,6 +297,11 @@ Usage:
   flux debug kustomization NAME --show-status|--show-vars|--show-history
   flux envsubst [--strict]
   flux check [--pre]
+  flux create tenant NAME --with-namespace NAMESPACE [flags]
+  flux tree kustomization NAME [flags]
+  flux trace RESOURCE NAME [flags]
+  flux events|logs|stats [flags]
+  flux push|pull|tag artifact URL [flags]
   flux version [--client] [-o yaml|json]
 
 Flags of every command:

@@ -178,15 +178,20 @@ impl Args {
         self.text(name) == Some("true")
     }
 
+    /// Returns whether a duration flag is negative, and how long it is.
+    pub(crate) fn span(&self, name: &str) -> Option<(bool, Duration)> {
+        span(self.text(name)?).ok()
+    }
+
     /// Returns a duration flag; `None` when it is absent, zero or negative.
     pub(crate) fn duration(&self, name: &str) -> Option<Duration> {
-        let (is_negative, duration) = span(self.text(name)?).ok()?;
+        let (is_negative, duration) = self.span(name)?;
         (!is_negative && !duration.is_zero()).then_some(duration)
     }
 
     /// Returns a duration flag as Go prints it, zero and negative ones too.
     pub(crate) fn printed_duration(&self, name: &str) -> Option<String> {
-        let (is_negative, duration) = span(self.text(name)?).ok()?;
+        let (is_negative, duration) = self.span(name)?;
         let sign = if is_negative && !duration.is_zero() { "-" } else { "" };
         Some(format!("{sign}{}", sealfast_k8s::duration::format(duration)))
     }

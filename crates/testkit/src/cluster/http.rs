@@ -28,6 +28,7 @@ async fn answer(
 ) -> Response {
     let mut objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
     let (status, value) = match Request::read(&method, &uri, &headers, &body) {
+        Ok(request) if request.subresource == "log" => return request.log(&objects).into_response(),
         Ok(request) => request.answer(&mut objects),
         Err(answer) => answer,
     };
@@ -121,6 +122,16 @@ impl<'a> Request<'a> {
             "metadata": {"resourceVersion": version}, "items": items,
         });
         (StatusCode::OK, list)
+    }
+
+    /// What a pod says: the text of its annotation `log`, with the query where it has `{query}`.
+    fn log(&self, objects: &Objects) -> (StatusCode, String) {
+        let Some(pod) = objects.all.get(&self.place()) else {
+            let (status, value) = self.missing();
+            return (status, value.to_string());
+        };
+        let text = pod["metadata"]["annotations"]["log"].as_str().unwrap_or_default();
+        (StatusCode::OK, text.replace("{query}", &self.query))
     }
 
     fn missing(&self) -> Answer {
@@ -260,7 +271,7 @@ fn resources(group: &str, version: &str) -> Answer {
         .map(|kind| {
             json!({
                 "name": kind.plural, "singularName": kind.kind.to_lowercase(), "namespaced": kind.namespaced,
-                "kind": kind.kind, "verbs": verbs,
+                "kind": kind.kind, "verbs": verbs, "shortNames": kinds::short_names(kind.plural),
             })
         })
         .collect();

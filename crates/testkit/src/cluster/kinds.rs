@@ -20,10 +20,14 @@ const fn wide(group: &'static str, plural: &'static str, kind: &'static str) -> 
     Kind { group, version: "v1", plural, kind, namespaced: false }
 }
 
+const fn at_version(kind: Kind, version: &'static str) -> Kind {
+    Kind { version, ..kind }
+}
+
 const RBAC: &str = "rbac.authorization.k8s.io";
 const SOURCE: &str = "source.toolkit.fluxcd.io";
 
-pub(crate) const ALL: [Kind; 22] = [
+pub(crate) const ALL: [Kind; 23] = [
     wide("", "namespaces", "Namespace"),
     kind("", "secrets", "Secret"),
     kind("", "configmaps", "ConfigMap"),
@@ -46,7 +50,18 @@ pub(crate) const ALL: [Kind; 22] = [
     kind(SOURCE, "helmcharts", "HelmChart"),
     kind(SOURCE, "externalartifacts", "ExternalArtifact"),
     kind("kustomize.toolkit.fluxcd.io", "kustomizations", "Kustomization"),
+    at_version(kind("helm.toolkit.fluxcd.io", "helmreleases", "HelmRelease"), "v2"),
 ];
+
+/// What people call a kind for short.
+pub(crate) fn short_names(plural: &str) -> &'static [&'static str] {
+    match plural {
+        "configmaps" => &["cm"],
+        "deployments" => &["deploy"],
+        "kustomizations" => &["ks"],
+        _ => &[],
+    }
+}
 
 /// Finds the kind of an object.
 pub(crate) fn of(object: &Value) -> Option<&'static Kind> {

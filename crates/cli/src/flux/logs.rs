@@ -1,0 +1,218 @@
+//! `flux logs`: what the controllers in the cluster say, a line each.
+//!
+//! Differs: `--follow` goes on until the person ends it.
+
+use std::process::ExitCode;
+
+use futures::future::join_all;
+use futures::{AsyncBufReadExt as _, AsyncReadExt as _};
+use jiff::Timestamp;
+use sealfast_cluster::client::Client;
+use sealfast_cluster::client::request::{Call, encode};
+use sealfast_k8s::object;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::args::{self, Args, Flag, Kind};
+use super::{Failed, checked_namespace, connect, help, wants_help};
+use crate::output;
+
+mod pods;
+
+pub(super) const FLAGS: &[Flag] = &[
+    Flag::long("level", Kind::Checked(level)),
+    Flag::long("kind", Kind::Text),
+    Flag::long("name", Kind::Text),
+    Flag::short("follow", 'f', Kind::Switch),
+    Flag::long("tail", Kind::Checked(args::whole)),
+    Flag::long("flux-namespace", Kind::Text),
+    Flag::short("all-namespaces", 'A', Kind::Switch),
+    Flag::long("since", Kind::Duration),
+    Flag::long("since-time", Kind::Text),
+];
+
+pub(super) const HELP: &str = "\
+Show what the controllers of Flux say about objects.
+
+Usage:
+  flux logs [flags]
+
+Flags:
+      --level LEVEL            debug, info or error
+      --kind KIND              about objects of this kind
+      --name NAME              about objects of this name
+  -A, --all-namespaces         about objects of every namespace
+      --flux-namespace NAME    where the controllers run (default flux-system)
+      --since DURATION         not older than this, as 5s, 2m or 3h
+      --since-time TIME        not older than this time (RFC 3339)
+      --tail LINES             only the last lines of each controller
+  -f, --follow                 go on until Ctrl-C
+
+Examples:
+  flux logs --all-namespaces --level=error --since=10m
+  flux logs --kind=Kustomization --name=my-app --namespace=default --follow
+";
+
+fn level(text: &str) -> Result<(), String> {
+    const LEVELS: [&str; 3] = ["debug", "info", "error"];
+    if text.trim().is_empty() {
+        return Err(format!("no log level given, must be one of: {}", LEVELS.join(", ")));
+    }
+    if LEVELS.contains(&text) {
+        return Ok(());
+    }
+    Err(format!("unsupported log level '{text}', must be one of: {}", LEVELS.join(", ")))
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
+    if wants_help(rest) {
+        return Ok(help(HELP));
+    }
+    if !args.names.is_empty() {
+        return Err("no argument required".into());
+    }
+    let namespace = checked_namespace(args)?;
+    let filter = Filter {
+        level: args.filled("level"),
+        kind: args.filled("kind"),
+        name: args.filled("name"),
+        namespace: (!args.is_on("all-namespaces")).then_some(namespace.as_str()),
+    };
+    let since = since(args)?;
+    let place = args.text("flux-namespace").unwrap_or("flux-system");
+    let read = |client: Client| async move {
+        let pods = pods::of_flux(&client, place).await?;
+        let read = |pod: &Value| one(&client, call(args, place, pod, &since), &filter);
+        let ends = match args.is_on("follow") {
+            true => join_all(pods.iter().map(&read)).await,
+            false => {
+                let mut ends = Vec::new();
+                for pod in &pods {
+                    ends.push(read(pod).await);
+                }
+                ends
+            }
+        };
+        let mut failures = ends.into_iter().filter_map(Result::err).peekable();
+        let has_failed = failures.peek().is_some();
+        failures.for_each(|Failed(why)| output::talk(&format!("failed getting logs: {why}")));
+        match has_failed {
+            true => Err("failed to collect logs from all Flux pods".into()),
+            false => Ok(ExitCode::SUCCESS),
+        }
+    };
+    match args.is_on("follow") {
+        true => connect::without_limit(args, read),
+        false => connect::with_client(args, read),
+    }
+}
+
+/// The parameter that bounds the age of lines, and its value.
+fn since(args: &Args) -> Result<Option<(&'static str, String)>, Failed> {
+    let span = args.span("since").filter(|span| !span.1.is_zero());
+    match (args.filled("since-time"), span) {
+        (Some(_), Some(_)) => Err("at most one of `sinceTime` or `sinceDuration` may be specified".into()),
+        (Some(text), None) => {
+            let time: Timestamp =
+                text.parse().map_err(|_| format!("{text} is not a valid (RFC3339) time"))?;
+            Ok(Some(("sinceTime", time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())))
+        }
+        (None, Some((is_negative, span))) => {
+            let seconds = (span.as_secs_f64().round() as i64) * if is_negative { -1 } else { 1 };
+            Ok(Some(("sinceSeconds", seconds.to_string())))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn call(args: &Args, namespace: &str, pod: &Value, since: &Option<(&str, String)>) -> Call {
+    let path = format!("/api/v1/namespaces/{}/pods/{}/log", encode(namespace), encode(object::name(pod)));
+    let mut call = Call::new(http::Method::GET, path);
+    if pod["spec"]["containers"].as_array().is_some_and(|containers| containers.len() > 1) {
+        call.query("container", "manager");
+    }
+    if args.is_on("follow") {
+        call.query("follow", "true");
+    }
+    if let Some((parameter, value)) = since {
+        call.query(parameter, value);
+    }
+    if let Some(lines) = args.text("tail").filter(|lines| !lines.starts_with('-')) {
+        call.query("tailLines", lines);
+    }
+    call
+}
+
+/// Longer lines are cut; what is cut is no JSON and not shown.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// Prints what one pod says.
+async fn one(client: &Client, call: Call, filter: &Filter<'_>) -> Result<(), Failed> {
+    let failed = |error: &(dyn std::error::Error + 'static)| Failed::from_error(error);
+    let mut lines = client.lines(call).await.map_err(|error| failed(&error))?;
+    loop {
+        let mut line = Vec::new();
+        let mut bounded = (&mut lines).take(LONGEST_LINE);
+        let read = bounded.read_until(b'\n', &mut line).await.map_err(|error| failed(&error))?;
+        if read == 0 {
+            return Ok(());
+        }
+        let Some(entry) = line.starts_with(b"{").then(|| serde_json::from_slice::<Entry>(&line)) else {
+            continue;
+        };
+        match entry {
+            Ok(entry) if filter.keeps(&entry) => drop(output::data(entry.line().as_bytes())),
+            Ok(_) => {}
+            Err(error) => output::talk(&format!("✗ parse error: {error}")),
+        }
+    }
+}
+
+/// What the flags ask for.
+struct Filter<'a> {
+    level: Option<&'a str>,
+    kind: Option<&'a str>,
+    name: Option<&'a str>,
+    /// Empty for all.
+    namespace: Option<&'a str>,
+}
+
+impl Filter<'_> {
+    fn keeps(&self, entry: &Entry) -> bool {
+        let same = |wanted: Option<&str>, found: &[&str]| {
+            wanted.is_none_or(|wanted| found.iter().any(|found| found.eq_ignore_ascii_case(wanted)))
+        };
+        self.level.is_none_or(|level| level == entry.level)
+            && same(self.kind, &[&entry.kind, &entry.controller_kind])
+            && same(self.name, &[&entry.name])
+            && same(self.namespace, &[&entry.namespace])
+    }
+}
+
+/// One line of a controller; what is missing is empty.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Entry {
+    ts: String,
+    level: String,
+    msg: String,
+    error: String,
+    #[serde(rename = "reconciler kind")]
+    kind: String,
+    #[serde(rename = "controllerKind")]
+    controller_kind: String,
+    name: String,
+    namespace: String,
+}
+
+impl Entry {
+    fn line(&self) -> String {
+        let kind = if self.kind.is_empty() { &self.controller_kind } else { &self.kind };
+        let place = match self.name.as_str() {
+            "" => String::new(),
+            name => format!("/{name}.{}", self.namespace),
+        };
+        format!("{} {} {kind}{place} - {} {}\n", self.ts, self.level, self.msg, self.error)
+    }
+}

@@ -1,0 +1,103 @@
+//! `flux stats`: how many objects run, fail and rest, and what they store.
+
+use std::process::ExitCode;
+
+use futures::future::join_all;
+use sealfast_cluster::client::{Client, Select};
+use sealfast_k8s::id::GroupVersionKind;
+use serde_json::Value;
+
+use super::args::{Args, Flag, Kind};
+use super::{Failed, checked_namespace, connect, help, table, wait, wants_help};
+use crate::output;
+
+pub(super) const FLAGS: &[Flag] = &[Flag::short("all-namespaces", 'A', Kind::Switch)];
+
+pub(super) const HELP: &str = "\
+Count the objects of Flux: running, failing, suspended, and what their artifacts take up.
+
+Usage:
+  flux stats [flags]
+
+Flags:
+  -A, --all-namespaces   the whole cluster
+
+Examples:
+  flux stats --namespace default
+  flux stats -A
+";
+
+const KINDS: [(&str, &str, &str); 13] = [
+    ("source", "v1", "GitRepository"),
+    ("source", "v1", "OCIRepository"),
+    ("source", "v1", "HelmRepository"),
+    ("source", "v1", "HelmChart"),
+    ("source", "v1", "Bucket"),
+    ("kustomize", "v1", "Kustomization"),
+    ("helm", "v2", "HelmRelease"),
+    ("notification", "v1beta3", "Alert"),
+    ("notification", "v1beta3", "Provider"),
+    ("notification", "v1", "Receiver"),
+    ("image", "v1", "ImageUpdateAutomation"),
+    ("image", "v1", "ImagePolicy"),
+    ("image", "v1", "ImageRepository"),
+];
+
+/// Runs the command.
+pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
+    if wants_help(rest) {
+        return Ok(help(HELP));
+    }
+    if let Some(word) = args.names.first() {
+        return Err(format!("unknown command {word:?} for \"flux stats\"").into());
+    }
+    let namespace = if args.is_on("all-namespaces") { String::new() } else { checked_namespace(args)? };
+    let rows = connect::with_client(args, |client| async move {
+        Ok(join_all(KINDS.map(|kind| row(&client, kind, &namespace))).await)
+    })?;
+    let header = ["RECONCILERS", "RUNNING", "FAILING", "SUSPENDED", "STORAGE"].map(str::to_owned);
+    Ok(output::data(table::padded(&header, &rows).as_bytes()))
+}
+
+/// Counts one kind; what the cluster does not have, or does not show, counts as none.
+async fn row(client: &Client, (group, version, kind): (&str, &str, &str), namespace: &str) -> Vec<String> {
+    let gvk = GroupVersionKind::new(format!("{group}.toolkit.fluxcd.io"), version, kind);
+    let listed = client.list(&gvk, namespace, &Select::default()).await;
+    let items = listed.map(|listed| listed.items).unwrap_or_default();
+    let count = |counts: fn(&Value) -> bool| items.iter().filter(|item| counts(item)).count();
+    let suspended = count(|item| item["spec"]["suspend"] == true);
+    let failing =
+        count(|item| wait::condition(item, "Ready").is_some_and(|ready| ready["status"] == "False"));
+    let size = items.iter().filter_map(|item| item["status"]["artifact"]["size"].as_u64()).sum();
+    let numbers = [items.len() - suspended, failing, suspended].map(|number| number.to_string());
+    [&[kind.to_owned()], numbers.as_slice(), &[shown(size)]].concat()
+}
+
+/// A size in units of 1024, with one digit behind the point.
+fn shown(size: u64) -> String {
+    match size {
+        0 => return "-".to_owned(),
+        1..1024 => return format!("{size} B"),
+        _ => {}
+    }
+    let mut unit = 0;
+    while size >> (10 * (unit + 2)) > 0 && unit < 5 {
+        unit += 1;
+    }
+    let letter = ["K", "M", "G", "T", "P", "E"][unit];
+    // The last digit is rounded as a float is; sizes of artifacts fit one well.
+    format!("{:.1} {letter}iB", size as f64 / f64::from(2).powi(10 * (unit as i32 + 1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn sizes_are_shown_as_the_reference_shows_them() {
+        let shown = [0, 1, 1023, 1024, 1536, 1048575, 1048576, 5 << 30, u64::MAX].map(shown);
+        let told =
+            ["-", "1 B", "1023 B", "1.0 KiB", "1.5 KiB", "1024.0 KiB", "1.0 MiB", "5.0 GiB", "16.0 EiB"];
+        assert_eq!(shown, told);
+    }
+}
