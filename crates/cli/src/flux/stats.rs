@@ -81,7 +81,7 @@ fn shown(size: u64) -> String {
         _ => {}
     }
     let mut unit = 0;
-    while size >> (10 * (unit + 2)) > 0 && unit < 5 {
+    while unit < 5 && size >> (10 * (unit + 2)) > 0 {
         unit += 1;
     }
     let letter = ["K", "M", "G", "T", "P", "E"][unit];
