@@ -13,8 +13,8 @@ use crate::manifest;
 use crate::origin;
 use crate::patch::schema::Schema;
 use crate::plugin;
-use crate::resource::{Behavior, Resource};
-use crate::resources::Resources;
+use crate::resource::{Behavior, Former, Resource, field};
+use crate::resources::{Double, Resources};
 use crate::spec::{COMPONENT, Kustomization};
 use crate::steps;
 use crate::transform::vars::{self, Bound};
@@ -197,18 +197,19 @@ impl Builder {
         // Documents are counted before they are read, so that too many cost no memory.
         let separators = content.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"---")).count();
         self.check_count(separators).map_err(accumulating)?;
-        let objects = manifest::objects(&content, path).map_err(accumulating)?;
+        let mut objects = manifest::objects(&content, path).map_err(accumulating)?;
         drop(content);
         self.check_count(objects.len()).map_err(accumulating)?;
         self.objects += objects.len();
-        for mut resource in objects {
+        for resource in &mut objects {
             resource.origin.clone_from(&origin);
-            mark_hash(&mut resource);
+            take_notes(resource);
             self.has_looked |= !resource.gvk().has_known_scope();
-            let merging = |error: Error| error.within(format!("merging resources from '{path}'"));
-            accumulator.resources.append(resource).map_err(merging)?;
         }
-        Ok(())
+        accumulator.resources.append_file(objects).map_err(|error| match error {
+            Double::Within(error) => accumulating(error),
+            Double::Across(error) => error.within(format!("merging resources from '{path}'")),
+        })
     }
 
     fn check_count(&self, more: usize) -> Result<(), Error> {
@@ -313,7 +314,7 @@ impl Builder {
             take(accumulator, generate::secret(args, defaults, &read)?, "SecretGenerator")?;
         }
         if let Some(chart) = file.helm_charts.first().or(file.helm_chart_inflation_generator.first()) {
-            let config = steps::configuring("HelmChartInflationGenerator", chart);
+            let config = steps::patches::configuring("HelmChartInflationGenerator", chart);
             return Err(Error::Plugin("must specify --enable-helm".to_owned()).within(config));
         }
         plugin::generate(self, accumulator, loader, &file.generators)
@@ -325,12 +326,30 @@ fn neither(file: &Error, root: Error) -> Error {
     Error::Neither { file: file.chain(), source: Box::new(root) }
 }
 
-/// Honours the note that asks for a hash, even in an object from a file.
-fn mark_hash(resource: &mut Resource) {
-    let note = resource.metadata_entry("annotations", "internal.config.kubernetes.io/needsHashSuffix");
-    if note == Some("enabled") {
-        resource.needs_hash = true;
+/// Honours the notes that an object from a file brings in the annotations under which the original keeps its own.
+fn take_notes(resource: &mut Resource) {
+    const GROUP: &str = "internal.config.kubernetes.io/";
+    let annotations = field(&resource.value, "metadata").and_then(|metadata| field(metadata, "annotations"));
+    let Some(annotations) = annotations.and_then(Value::as_object) else { return };
+    if !annotations.keys().any(|key| key.starts_with(GROUP)) {
+        return;
     }
+    let note = |name: &str| annotations.get(&format!("{GROUP}{name}")).and_then(Value::as_str);
+    let list = |name: &str| -> Vec<String> {
+        note(name)
+            .filter(|text| !text.is_empty())
+            .map_or_else(Vec::new, |text| text.split(',').map(str::to_owned).collect())
+    };
+    let (names, namespaces, kinds) =
+        (list("previousNames"), list("previousNamespaces"), list("previousKinds"));
+    let mut former = Vec::new();
+    if names.len() == namespaces.len() && names.len() == kinds.len() {
+        let all = names.into_iter().zip(namespaces).zip(kinds);
+        former.extend(all.map(|((name, namespace), kind)| Former { name, namespace, kind }));
+    }
+    let (prefixes, suffixes) = (list("prefixes"), list("suffixes"));
+    let needs_hash = note("needsHashSuffix") == Some("enabled");
+    *resource = Resource { former, prefixes, suffixes, needs_hash, ..std::mem::take(resource) };
 }
 
 /// Adds what the file configures to what its bases configured.
@@ -434,6 +453,9 @@ fn take_place(new: &mut Resource, old: &Resource, behavior: Behavior) {
         for field in ["data", "binaryData"] {
             let Some(Value::Object(before)) = old.value.get(field) else { continue };
             let mut united = before.clone();
+            for entry in united.values_mut().filter(|entry| !entry.is_string()) {
+                *entry = old.written.text(entry).map_or(Value::Null, Value::String);
+            }
             if let Some(Value::Object(own)) = object.get(field) {
                 united.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
             }
@@ -470,7 +492,7 @@ mod tests {
     fn generated_objects_count() {
         let mut files = Memory::new();
         files.insert("/app/kustomization.yaml", "");
-        let loader = Loader::open(&files, Restriction::RootOnly, "/app").unwrap();
+        let loader = Loader::open(&files, Restriction::RootOnly, "/app", "/app").unwrap();
         let mut builder = Builder::new(Vec::new(), "/app".to_owned());
         builder.count_generated(MAX_OBJECTS, &loader).unwrap();
         let message = builder.count_generated(1, &loader).unwrap_err().chain();

@@ -11,9 +11,10 @@ use crate::files::{Entry, Files, join};
 use crate::flux::{self, LeftOut};
 use crate::loader::Loader;
 pub use crate::loader::Restriction;
+use crate::manifest;
 use crate::order::{self, Order};
 use crate::origin;
-use crate::resource::{Resource, scalar_text};
+use crate::resource::Resource;
 use crate::spec::{Kustomization, SortOptions};
 use crate::transform::{name_refs, names, twins, vars};
 
@@ -22,6 +23,8 @@ use crate::transform::{name_refs, names, twins, vars};
 pub struct Options {
     /// Which files a root may name.
     pub load: Restriction,
+    /// What messages call the directory, where that is not its path.
+    pub shown: Option<String>,
     /// Whether every object gets the label that names the tool, also where no file asks for it.
     pub adds_managed_by: bool,
     /// The order of the output where the kustomization does not say one.
@@ -40,6 +43,8 @@ pub struct Build {
     resources: Vec<Resource>,
     /// Whether the kustomization says its order itself, so that the one of the options does not count.
     pub has_own_order: bool,
+    /// Variables that stand nowhere, in the order of their declaration.
+    pub unused_vars: Vec<String>,
     /// Deprecation warnings, in the order in which they came up.
     pub warnings: Vec<String>,
 }
@@ -101,20 +106,15 @@ pub struct Failed {
 /// As [`build`].
 pub fn attempt(files: &dyn Files, dir: &str, options: &Options) -> Result<Build, Failed> {
     let mut warnings = Vec::new();
-    match resources(files, dir, options, &mut warnings) {
-        Ok((resources, has_own_order)) => Ok(Build { resources, has_own_order, warnings }),
+    match run(files, dir, options, &mut warnings) {
+        Ok(built) => Ok(Build { warnings, ..built }),
         Err(error) => Err(Failed { error, warnings }),
     }
 }
 
-/// Goes through all steps; returns also whether the kustomization says its order.
-fn resources(
-    files: &dyn Files,
-    dir: &str,
-    options: &Options,
-    warnings: &mut Vec<String>,
-) -> Result<(Vec<Resource>, bool), Error> {
-    let loader = Loader::open(files, options.load, dir)?;
+/// Goes through all steps.
+fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<String>) -> Result<Build, Error> {
+    let loader = Loader::open(files, options.load, dir, options.shown.as_deref().unwrap_or(dir))?;
     let (file, file_name) = outermost(&loader, options, warnings)?;
     let mut builder = Builder::new(file.build_metadata.clone(), loader.root().to_owned());
     if options.overlay.is_some() {
@@ -132,7 +132,7 @@ fn resources(
     let Accumulator { mut resources, config, vars } = accumulator;
     names::add_hashes(&mut resources);
     name_refs::run(&mut resources, &config)?;
-    vars::run(&mut resources, &vars, &config.var_reference)?;
+    let unused_vars = vars::run(&mut resources, &vars, &config.var_reference)?;
     resources.iter_mut().for_each(twins::settle);
     resources.retain(|resource| !is_local_config(resource));
     let mut resources = order::sort(resources.into_items(), &order);
@@ -141,9 +141,9 @@ fn resources(
         metadata.push("managedByLabel".to_owned());
     }
     for resource in &mut resources {
-        finish(resource, &metadata);
+        finish(resource, &metadata)?;
     }
-    Ok((resources, has_own_order))
+    Ok(Build { resources, has_own_order, unused_vars, warnings: Vec::new() })
 }
 
 /// Reads the outermost kustomization, changed or made as the overlay asks.
@@ -231,27 +231,70 @@ const NOTES: [&str; 18] = [
     "config.kubernetes.io/index",
 ];
 
-/// Adds and removes the annotations and labels that belong to the build.
-fn finish(resource: &mut Resource, metadata: &[String]) {
+/// Adds and removes the annotations and labels that belong to the build, and refuses what cannot be printed.
+fn finish(resource: &mut Resource, metadata: &[String]) -> Result<(), Error> {
+    if let Some(flaw) = &resource.flaw {
+        return Err(Error::Object(flaw.to_string()));
+    }
+    if !is_printable(&resource.value) {
+        return Err(Error::Object("yaml: control characters are not allowed".to_owned()));
+    }
     let blanks = blank_annotations(resource);
+    let written = std::mem::take(&mut resource.written);
     if let Some(Value::Object(annotations)) = annotations_mut(resource) {
-        annotations.retain(|key, _| !NOTES.contains(&key.as_str()) && key != "config.k8s.io/id");
+        annotations.retain(|key, _| !is_note(key, metadata));
         for (key, value) in annotations.iter_mut().filter(|(_, value)| !value.is_string()) {
-            let text = scalar_text(value).filter(|_| !blanks.contains(key));
+            let text = written.text(value).filter(|_| !blanks.contains(key));
             *value = Value::String(text.unwrap_or_default());
+        }
+    }
+    for place in std::mem::take(&mut resource.unquoted) {
+        if let Some(value) = resource.value.pointer_mut(place)
+            && let Value::String(text) = value
+        {
+            *value = manifest::plain(text);
         }
     }
     origin::annotate(resource, metadata);
     // The original writes the annotations anew, and nothing where there are none.
     let metadata = match &mut resource.value {
         Value::Object(object) => object.entry("metadata").or_insert_with(|| Value::Object(Map::new())),
-        _ => return,
+        _ => return Ok(()),
     };
     if let Value::Object(metadata) = metadata
         && metadata.get("annotations").is_some_and(holds_no_entries)
     {
         metadata.shift_remove("annotations");
     }
+    Ok(())
+}
+
+/// Whether the original would keep a note of its own under an annotation, or would have made it.
+fn is_note(key: &str, metadata: &[String]) -> bool {
+    let is_asked = |wanted: &str| metadata.iter().any(|asked| asked == wanted);
+    match key {
+        origin::ORIGIN => !is_asked("originAnnotations"),
+        origin::TRANSFORMATIONS => !is_asked("transformerAnnotations"),
+        _ => NOTES.contains(&key) || key == "config.k8s.io/id",
+    }
+}
+
+/// Whether all texts can be printed: the original reads them once more, from JSON.
+fn is_printable(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_printable_text(text),
+        Value::Array(items) => items.iter().all(is_printable),
+        Value::Object(map) => map.iter().all(|(key, value)| is_printable_text(key) && is_printable(value)),
+        _ => true,
+    }
+}
+
+fn is_printable_text(text: &str) -> bool {
+    // The first bytes of all letters that are looked for.
+    let is_suspicious = |byte: u8| matches!(byte, 0x7f | 0xc2 | 0xef);
+    let is_refused =
+        |letter: char| matches!(letter, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    !text.bytes().any(is_suspicious) || !text.contains(is_refused)
 }
 
 fn annotations_mut(resource: &mut Resource) -> Option<&mut Value> {

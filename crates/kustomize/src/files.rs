@@ -20,10 +20,12 @@ pub enum Entry {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum FileError {
     /// Nothing is there.
-    #[error("evalsymlink failure on '{path}' : lstat {path}: no such file or directory")]
+    #[error("evalsymlink failure on '{path}' : lstat {part}: no such file or directory")]
     Missing {
         /// The path asked for.
         path: String,
+        /// The first part of it that is not there.
+        part: String,
     },
     /// A directory where a file is needed.
     #[error("'{path}' must resolve to a file")]
@@ -42,7 +44,7 @@ pub enum FileError {
         root: String,
     },
     /// Links lead in a circle.
-    #[error("evalsymlink failure on '{path}' : too many links")]
+    #[error("evalsymlink failure on '{path}' : EvalSymlinks: too many links")]
     Loop {
         /// The path asked for.
         path: String,
@@ -55,6 +57,17 @@ pub enum FileError {
         /// The system's words.
         reason: String,
     },
+}
+
+impl FileError {
+    /// Says that nothing is there; `is_there` tells of which part of the path there is something.
+    #[must_use]
+    pub fn missing(path: &str, is_there: impl Fn(&str) -> bool) -> Self {
+        let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
+        let mut parts = ends.map(|end| &path[..end]);
+        let part = parts.find(|part| !is_there(part)).unwrap_or(path);
+        Self::Missing { path: path.to_owned(), part: part.to_owned() }
+    }
 }
 
 /// A tree of files, directories and symbolic links, read only.
@@ -229,20 +242,30 @@ impl Memory {
     }
 }
 
+impl Memory {
+    fn missing(&self, path: &str) -> FileError {
+        let is_there = |part: &str| {
+            let real = self.follow(part, &mut 0);
+            real.is_ok_and(|real| self.items.contains_key(&real) || self.is_directory(&real))
+        };
+        FileError::missing(path, is_there)
+    }
+}
+
 impl Files for Memory {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
         let real = self.follow(path, &mut 0)?;
         match self.items.get(&real) {
             Some(Item::File(content)) => Ok(content.clone()),
             _ if self.is_directory(&real) => Err(FileError::IsDirectory { path: path.to_owned() }),
-            _ => Err(FileError::Missing { path: path.to_owned() }),
+            _ => Err(self.missing(path)),
         }
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
         let real = self.follow(path, &mut 0)?;
         if !self.is_directory(&real) {
-            return Err(FileError::Missing { path: path.to_owned() });
+            return Err(self.missing(path));
         }
         let below = if real == "/" { real } else { format!("{real}/") };
         let mut names: Vec<String> = Vec::new();
@@ -266,6 +289,6 @@ impl Files for Memory {
         if self.is_directory(&real) {
             return Ok((real, Entry::Directory));
         }
-        Err(FileError::Missing { path: path.to_owned() })
+        Err(self.missing(path))
     }
 }

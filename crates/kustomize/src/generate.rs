@@ -185,7 +185,9 @@ fn environment(content: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Error> {
             continue;
         }
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
-        pairs.push((key.to_owned(), value.as_bytes().to_vec()));
+        if !key.is_empty() {
+            pairs.push((key.to_owned(), value.as_bytes().to_vec()));
+        }
     }
     Ok(pairs)
 }

@@ -34,3 +34,4 @@ pub mod spec;
 mod steps;
 pub mod substitute;
 pub mod transform;
+mod written;

@@ -35,12 +35,19 @@ pub(crate) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     /// Opens the outermost root.
-    pub(crate) fn open(files: &'a dyn Files, restriction: Restriction, dir: &str) -> Result<Self, Error> {
+    ///
+    /// Messages call it `shown`.
+    pub(crate) fn open(
+        files: &'a dyn Files,
+        restriction: Restriction,
+        dir: &str,
+        shown: &str,
+    ) -> Result<Self, Error> {
         let mut loader = Self { files, restriction, chain: Vec::new(), fence: None, bytes: Rc::default() };
         if is_remote(dir) {
             return loader.descend(dir);
         }
-        let root = directory(files, &join("/", dir), dir)?;
+        let root = directory(files, &join("/", dir), shown)?;
         loader.chain.push(root);
         Ok(loader)
     }
@@ -182,7 +189,13 @@ fn directory(files: &dyn Files, path: &str, shown: &str) -> Result<String, Error
         Ok((_, Entry::File)) => {
             Err(Error::Root(format!("must build at directory: '{shown}': file is not directory")))
         }
-        Err(error) => Err(Error::File(error).within("must build at directory: not a valid directory")),
+        Err(error) => {
+            let error = match error {
+                FileError::Missing { part, .. } => FileError::Missing { path: shown.to_owned(), part },
+                other => other,
+            };
+            Err(Error::File(error).within("must build at directory: not a valid directory"))
+        }
     }
 }
 
@@ -208,7 +221,7 @@ mod tests {
         let mut files = Memory::new();
         files.insert("/app/a", vec![b'x'; size]);
         files.insert("/app/base/b", vec![b'x'; size]);
-        let loader = Loader::open(&files, Restriction::RootOnly, "/app").unwrap();
+        let loader = Loader::open(&files, Restriction::RootOnly, "/app", "/app").unwrap();
         let below = loader.descend("base").unwrap();
         for _ in 0..MAX_READ / size / 2 {
             assert_eq!(loader.read("a").unwrap().len(), size);

@@ -1,26 +1,19 @@
 //! Objects from the text of a manifest: documents, aliases, lists.
 //!
-//! Values are read by YAML 1.2-like rules and become plain JSON at once, because the original
-//! sends every object through JSON before it prints: whole floats turn into integers, dates into
-//! text. Follows: the byte reader and resource factory of kustomize 5.8.1.
+//! Follows: the byte reader and resource factory of kustomize 5.8.1.
 
-use std::collections::HashMap;
+mod reader;
 
-use sealfast_yaml::node::{Kind, Node};
-use sealfast_yaml::scalar::{self, Scalar};
-use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
+
+use sealfast_yaml::node::Node;
+use sealfast_yaml::scalar;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::manifest::reader::Reader;
+pub(crate) use crate::manifest::reader::float;
 use crate::resource::{Resource, Step, text};
-
-/// How many nodes aliases may bring into one text altogether.
-const MAX_ALIASED: usize = 2_000_000;
-
-/// How many bytes aliases, and the places of blank nulls, may bring into one text altogether.
-const MAX_BROUGHT: usize = 64 << 20;
-
-/// How deep values may be nested.
-const MAX_DEPTH: usize = 1_000;
 
 /// Reads all objects of a manifest; `file` is named when the text is no YAML.
 ///
@@ -55,29 +48,73 @@ impl Failure {
 
 /// Reads the documents of a text that are not empty.
 ///
+/// Only the first document between two lines of `---` counts; what follows it is passed over.
+///
 /// # Errors
 /// When the text is no YAML.
 pub fn documents(input: &[u8]) -> Result<Vec<Resource>, Failure> {
-    let source = String::from_utf8_lossy(input).replace("\r\n", "\n");
+    let source = utf8(input)?;
+    let source =
+        if source.contains("\r\n") { source.replace("\r\n", "\n").into() } else { Cow::Borrowed(source) };
     let mut found = Vec::new();
     let (mut aliased, mut brought) = (0, 0);
     for piece in split(&source)? {
         if piece.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
             continue;
         }
-        let nodes = sealfast_yaml::parse::documents(piece.as_bytes())
-            .map_err(|error| Failure::Syntax(error.to_string()))?;
-        for node in &nodes {
-            let mut reader = Reader { aliased, brought, ..Reader::default() };
-            let value = reader.read(node)?;
-            (aliased, brought) = (reader.aliased, reader.brought);
-            let is_empty = value.as_object().is_some_and(Map::is_empty);
-            if !value.is_null() && !is_empty {
-                found.push(Resource { blanks: reader.blanks, ..Resource::new(value) });
-            }
+        let read = sealfast_yaml::parse::first(piece.as_bytes());
+        let Some(node) = read.map_err(|error| Failure::Syntax(error.to_string()))? else { continue };
+        let mut reader = Reader::default();
+        (reader.aliased, reader.brought) = (aliased, brought);
+        let value = reader.read(&node)?;
+        (aliased, brought) = (reader.aliased, reader.brought);
+        let is_empty = value.as_object().is_some_and(Map::is_empty);
+        if !value.is_null() && !is_empty {
+            let flaw = reader.flaw.map(|reason| flaw(&node, reason).into_boxed_str());
+            let written = reader.written.into_notes();
+            found.push(resource(Resource { blanks: reader.blanks, written, flaw, ..Resource::new(value) }));
         }
     }
     Ok(found)
+}
+
+/// Returns the text of bytes.
+fn utf8(input: &[u8]) -> Result<&str, Failure> {
+    std::str::from_utf8(input).map_err(|_| {
+        let told = sealfast_yaml::parse::documents(input).err().map(|error| error.to_string());
+        Failure::Syntax(told.unwrap_or_else(|| "yaml: invalid UTF-8".to_owned()))
+    })
+}
+
+/// Says why an object cannot be printed, with the lines that it has when the original writes it anew.
+fn flaw(node: &Node, reason: String) -> String {
+    let layout = sealfast_yaml::emit::Options { indent: 2, compact_sequences: true };
+    let anew = sealfast_yaml::emit::documents(std::slice::from_ref(node), &layout).ok();
+    let again = anew.and_then(|text| sealfast_yaml::parse::first(text.as_bytes()).ok().flatten());
+    match again.map(|node| sealfast_yaml::json::from_node(&node)) {
+        Some(Err(error)) if reason.starts_with("yaml: ") => {
+            format!("map[string]interface {{}}(nil): {error}")
+        }
+        _ => reason,
+    }
+}
+
+/// The fields that name an object.
+const NAMES: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
+
+/// Makes text of the fields that name an object; they are known by it also where they are numbers.
+fn resource(mut resource: Resource) -> Resource {
+    for place in NAMES {
+        let Some(value @ (Value::Number(_) | Value::Bool(_))) = resource.value.pointer(place) else {
+            continue;
+        };
+        let Some(text) = resource.written.text(value) else { continue };
+        if let Some(value) = resource.value.pointer_mut(place) {
+            *value = Value::String(text);
+            resource.unquoted.push(place);
+        }
+    }
+    resource
 }
 
 /// Returns what a plain scalar with this text means.
@@ -134,7 +171,11 @@ fn expand_lists(mut documents: Vec<Resource>) -> Result<Vec<Resource>, Error> {
 fn items_of(list: &Resource) -> Result<Vec<Resource>, Error> {
     match list.value.get("items") {
         Some(Value::Array(items)) => {
-            let mut found: Vec<Resource> = items.iter().cloned().map(Resource::new).collect();
+            let item = |value: &Value| {
+                let (written, flaw) = (list.written.clone(), list.flaw.clone());
+                resource(Resource { written, flaw, ..Resource::new(value.clone()) })
+            };
+            let mut found: Vec<Resource> = items.iter().map(item).collect();
             for blank in &list.blanks {
                 if let [Step::Key(key), Step::Index(index), rest @ ..] = blank.as_slice()
                     && key == "items"
@@ -146,7 +187,24 @@ fn items_of(list: &Resource) -> Result<Vec<Resource>, Error> {
             Ok(found)
         }
         Some(Value::Null) | None => Ok(Vec::new()),
-        Some(_) => Err(Error::Object(format!("items of {} is not a list", list.kind()))),
+        Some(other) => Err(Error::Object(format!(
+            "expected array in {}/items, but found {}",
+            list.kind(),
+            go_type(other)
+        ))),
+    }
+}
+
+/// Returns the type that the original reads a value as.
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
     }
 }
 
@@ -188,270 +246,4 @@ fn shape(value: &Value) -> String {
         map("labels"),
         map("annotations"),
     )
-}
-
-/// One step on the way to the node that is being read.
-#[derive(Clone, Copy)]
-enum Place<'a> {
-    Key(&'a str),
-    Index(usize),
-}
-
-impl Place<'_> {
-    fn to_step(self) -> Step {
-        match self {
-            Self::Key(key) => Step::Key(key.to_owned()),
-            Self::Index(index) => Step::Index(index),
-        }
-    }
-}
-
-/// Turns a node tree into JSON, noting the places of blank nulls.
-#[derive(Default)]
-struct Reader<'a> {
-    anchors: HashMap<&'a str, &'a Node>,
-    open: Vec<&'a str>,
-    path: Vec<Place<'a>>,
-    blanks: Vec<Vec<Step>>,
-    /// How many nodes aliases have brought.
-    aliased: usize,
-    /// How many bytes aliases and places have brought.
-    brought: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn read(&mut self, node: &'a Node) -> Result<Value, Failure> {
-        self.count(node)?;
-        if self.path.len() > MAX_DEPTH {
-            return Err(Failure::Syntax("yaml: exceeded max depth".to_owned()));
-        }
-        if !node.anchor.is_empty() && node.kind != Kind::Alias {
-            self.anchors.insert(&node.anchor, node);
-        }
-        match node.kind {
-            Kind::Document => node.content.first().map_or(Ok(Value::Null), |root| self.read(root)),
-            Kind::Mapping => {
-                let mut map = Map::with_capacity(node.content.len() / 2);
-                self.read_mapping(node, &mut map)?;
-                Ok(Value::Object(map))
-            }
-            Kind::Sequence => {
-                let mut items = Vec::with_capacity(node.content.len());
-                for (index, item) in node.content.iter().enumerate() {
-                    self.path.push(Place::Index(index));
-                    let value = self.read(item);
-                    self.path.pop();
-                    items.push(value?);
-                }
-                Ok(Value::Array(items))
-            }
-            Kind::Scalar => self.read_scalar(node),
-            Kind::Alias => self.aliased(node, |reader, target| reader.read(target)),
-        }
-    }
-
-    /// Counts a node that an alias brings.
-    fn count(&mut self, node: &Node) -> Result<(), Failure> {
-        if self.open.is_empty() {
-            return Ok(());
-        }
-        self.aliased += 1;
-        self.brought = self.brought.saturating_add(node.value.len());
-        if self.aliased > MAX_ALIASED || self.brought > MAX_BROUGHT {
-            return Err(Failure::Syntax("yaml: document contains excessive aliasing".to_owned()));
-        }
-        Ok(())
-    }
-
-    /// Notes that the place holds a null that was written as nothing at all.
-    fn note_blank(&mut self) -> Result<(), Failure> {
-        let steps: Vec<Step> = self.path.iter().map(|place| place.to_step()).collect();
-        let bytes = steps.iter().map(|step| match step {
-            Step::Key(key) => size_of::<Step>() + key.len(),
-            Step::Index(_) => size_of::<Step>(),
-        });
-        self.brought = self.brought.saturating_add(bytes.sum());
-        if self.brought > MAX_BROUGHT {
-            return Err(Failure::Syntax(format!(
-                "yaml: the places of empty values take more than {MAX_BROUGHT} bytes"
-            )));
-        }
-        self.blanks.push(steps);
-        Ok(())
-    }
-
-    /// Follows an alias, unless it is part of what it refers to.
-    fn aliased<T>(
-        &mut self,
-        alias: &'a Node,
-        visit: impl FnOnce(&mut Self, &'a Node) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let name = alias.value.as_str();
-        let target = self.anchors.get(name).copied();
-        let Some(target) = target else {
-            let line = alias.start.line;
-            return Err(Failure::Syntax(format!("yaml: line {line}: unknown anchor referenced")));
-        };
-        if self.open.contains(&name) {
-            return Err(Failure::Syntax(format!("yaml: anchor '{name}' value contains itself")));
-        }
-        self.open.push(name);
-        let result = visit(self, target);
-        self.open.pop();
-        result
-    }
-
-    fn read_mapping(&mut self, node: &'a Node, map: &mut Map<String, Value>) -> Result<(), Failure> {
-        let mut merges = Vec::new();
-        for (key, value) in node.pairs() {
-            if is_merge(key) {
-                merges.push(value);
-                continue;
-            }
-            self.count(key)?;
-            let name = self.read_key(key)?;
-            self.path.push(Place::Key(name));
-            let value = self.read(value);
-            self.path.pop();
-            if map.insert(name.to_owned(), value?).is_some() {
-                return Err(self.doubled(node, key, name));
-            }
-        }
-        merges.into_iter().try_for_each(|value| self.merge(value, map))
-    }
-
-    /// Says where a key was written that is there a second time.
-    fn doubled(&mut self, node: &'a Node, again: &Node, name: &str) -> Failure {
-        let mut earlier = node.pairs().take_while(|(key, _)| key.start != again.start);
-        let first =
-            earlier.find(|(key, _)| !is_merge(key) && self.read_key(key).is_ok_and(|key| key == name));
-        let line = first.map_or(again.start.line, |(key, _)| key.start.line);
-        Failure::Syntax(format!(
-            "yaml: unmarshal errors:\n  line {}: mapping key {name:?} already defined at line {line}",
-            again.start.line
-        ))
-    }
-
-    /// Adds what a `<<` entry brings and the mapping does not have.
-    fn merge(&mut self, value: &'a Node, map: &mut Map<String, Value>) -> Result<(), Failure> {
-        match value.kind {
-            Kind::Alias => self.aliased(value, |reader, target| reader.merge(target, map)),
-            Kind::Sequence => value.content.iter().try_for_each(|item| self.merge(item, map)),
-            Kind::Mapping => {
-                let mut other = Map::new();
-                self.read_mapping(value, &mut other)?;
-                for (key, value) in other {
-                    map.entry(key).or_insert(value);
-                }
-                Ok(())
-            }
-            _ => Err(Failure::Content("map merge requires map or sequence of maps as the value".to_owned())),
-        }
-    }
-
-    fn read_key(&mut self, key: &'a Node) -> Result<&'a str, Failure> {
-        let unsupported =
-            || Failure::Content("json: unsupported type: map[interface {}]interface {}".to_owned());
-        match key.kind {
-            Kind::Scalar if key.tag == "!!str" => Ok(&key.value),
-            Kind::Scalar => match scalar::resolve(key) {
-                Ok(Scalar::Str(_)) => Ok(&key.value),
-                _ => Err(unsupported()),
-            },
-            Kind::Alias => self.aliased(key, |reader, target| reader.read_key(target)),
-            _ => Err(unsupported()),
-        }
-    }
-
-    /// Whether the place is an annotation of the object or of an item of a list: always text, as written.
-    fn is_annotation(&self) -> bool {
-        let is_key = |step: &Place<'_>, name: &str| matches!(step, Place::Key(key) if *key == name);
-        match self.path.as_slice() {
-            [metadata, annotations, _] => is_key(metadata, "metadata") && is_key(annotations, "annotations"),
-            [items, Place::Index(_), metadata, annotations, _] => {
-                is_key(items, "items") && is_key(metadata, "metadata") && is_key(annotations, "annotations")
-            }
-            _ => false,
-        }
-    }
-
-    fn read_scalar(&mut self, node: &Node) -> Result<Value, Failure> {
-        if node.tag == "!!str" {
-            return Ok(Value::String(node.value.clone()));
-        }
-        let resolved = scalar::resolve(node).map_err(|error| Failure::Syntax(error.to_string()))?;
-        if self.is_annotation() && !matches!(resolved, Scalar::Null) {
-            return Ok(Value::String(node.value.clone()));
-        }
-        Ok(match resolved {
-            Scalar::Null => {
-                if node.value.is_empty() {
-                    self.note_blank()?;
-                }
-                Value::Null
-            }
-            Scalar::Bool(flag) => Value::Bool(flag),
-            Scalar::Int(number) => Value::Number(number.into()),
-            Scalar::Uint(number) => Value::Number(number.into()),
-            Scalar::Float(number) => float(number).map_err(Failure::Content)?,
-            Scalar::Time(source) => Value::String(timestamp(&source).unwrap_or(source)),
-            Scalar::Str(text) => Value::String(text),
-            Scalar::Binary(bytes) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
-            Scalar::Merge => Value::String(node.value.clone()),
-        })
-    }
-}
-
-fn is_merge(key: &Node) -> bool {
-    key.kind == Kind::Scalar
-        && key.value == "<<"
-        && key.style == sealfast_yaml::node::Style::Plain
-        && (key.tag.is_empty() || key.tag == "!!merge" || key.tag == "!!str" && !key.tagged)
-}
-
-/// Returns a float as JSON: whole numbers in the range of integers lose their point.
-pub(crate) fn float(number: f64) -> Result<Value, String> {
-    if !number.is_finite() {
-        return Err(format!("json: unsupported value: {number}"));
-    }
-    if number.fract() == 0.0 {
-        // By its digits: those that tell a large float from its neighbours, and zeros behind them.
-        let digits = number.abs().to_string();
-        let whole = if number < 0.0 {
-            format!("-{digits}").parse::<i64>().map(Number::from)
-        } else {
-            digits.parse::<u64>().map(Number::from)
-        };
-        if let Ok(whole) = whole {
-            return Ok(Value::Number(whole));
-        }
-    }
-    Number::from_f64(number).map(Value::Number).ok_or_else(|| format!("json: unsupported value: {number}"))
-}
-
-/// Returns a YAML timestamp as RFC 3339 text; none when it is not one.
-fn timestamp(source: &str) -> Option<String> {
-    let (date, rest) = source.split_at(source.find(['T', 't', ' ']).unwrap_or(source.len()));
-    let mut parts = date.splitn(3, '-');
-    let mut number = |width: usize| -> Option<String> {
-        let value: u32 = parts.next()?.parse().ok()?;
-        Some(format!("{value:0width$}"))
-    };
-    let day = format!("{}-{}-{}", number(4)?, number(2)?, number(2)?);
-    let rest = rest.trim_start_matches(['T', 't', ' ']);
-    if rest.is_empty() {
-        return Some(format!("{day}T00:00:00Z"));
-    }
-    let end = rest.find(['Z', '+', '-', ' ']).unwrap_or(rest.len());
-    let (clock, zone) = rest.split_at(end);
-    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let mut fields = Vec::new();
-    for field in clock.split(':') {
-        fields.push(format!("{:02}", field.parse::<u32>().ok()?));
-    }
-    let fraction = fraction.trim_end_matches('0');
-    let fraction = if fraction.is_empty() { String::new() } else { format!(".{fraction}") };
-    let zone = zone.trim();
-    let zone = if zone.is_empty() || zone == "+00:00" { "Z" } else { zone };
-    Some(format!("{day}T{}{fraction}{zone}", fields.join(":")))
 }

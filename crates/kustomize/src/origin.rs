@@ -5,6 +5,12 @@ use serde_json::Value;
 use crate::files::{join, relative};
 use crate::resource::{Resource, text};
 
+/// Annotation with the origin of an object.
+pub(crate) const ORIGIN: &str = "config.kubernetes.io/origin";
+
+/// Annotation with what has changed an object.
+pub(crate) const TRANSFORMATIONS: &str = "alpha.config.kubernetes.io/transformations";
+
 /// Label with the tool's version.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
@@ -66,10 +72,10 @@ pub(crate) fn annotate(resource: &mut Resource, metadata: &[String]) {
     if wants("originAnnotations")
         && let Some(origin) = resource.origin.take()
     {
-        resource.set_metadata_entry("annotations", "config.kubernetes.io/origin", &origin);
+        resource.set_metadata_entry("annotations", ORIGIN, &origin);
     }
     if wants("transformerAnnotations") && !resource.transformations.is_empty() {
         let text: String = resource.transformations.drain(..).map(|entry| item(&entry)).collect();
-        resource.set_metadata_entry("annotations", "alpha.config.kubernetes.io/transformations", &text);
+        resource.set_metadata_entry("annotations", TRANSFORMATIONS, &text);
     }
 }

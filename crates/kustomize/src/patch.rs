@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::manifest;
 use crate::patch::json6902::Operation;
 use crate::patch::schema::Schema;
-use crate::resource::{Resource, child_map, scalar_text};
+use crate::resource::{Resource, child_map};
 use crate::resources::Resources;
 use crate::select::{Matcher, Selector};
 use crate::spec::PatchOptions;
@@ -23,6 +23,28 @@ pub enum Source {
     Path(String),
     /// The kustomization itself.
     Inline,
+}
+
+impl Source {
+    /// Returns what messages call the patch.
+    fn shown(&self, content: &str) -> String {
+        match self {
+            Self::Path(path) => format!("[path: {path:?}]"),
+            Self::Inline => format!("[patch: {content:?}]"),
+        }
+    }
+}
+
+/// Returns the text of a patch file.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn text(content: Vec<u8>, source: &Source) -> Result<String, Error> {
+    String::from_utf8(content).map_err(|_| unreadable(source, ""))
+}
+
+fn unreadable(source: &Source, content: &str) -> Error {
+    Error::Patch(format!("unable to parse SM or JSON patch from {}", source.shown(content)))
 }
 
 /// A patch that was read and can be applied.
@@ -51,10 +73,7 @@ impl Patch {
         target: Option<&Selector>,
         options: PatchOptions,
     ) -> Result<Self, Error> {
-        let origin = match source {
-            Source::Path(path) => format!("[path: {path:?}]"),
-            Source::Inline => format!("[patch: {content:?}]"),
-        };
+        let origin = source.shown(content);
         let strategic = manifest::objects(content.as_bytes(), "");
         let json = json6902::parse(content);
         let content = match (strategic, json) {
@@ -65,9 +84,7 @@ impl Patch {
             }
             (Ok(objects), _) => Content::Strategic(objects),
             (Err(_), Ok(operations)) => Content::Json(operations),
-            (Err(_), Err(_)) => {
-                return Err(Error::Patch(format!("unable to parse SM or JSON patch from {origin}")));
-            }
+            (Err(_), Err(_)) => return Err(unreadable(source, content)),
         };
         let target =
             target.map(|target| Matcher::new(target).map(|matcher| (target.clone(), matcher))).transpose()?;
@@ -80,15 +97,12 @@ impl Patch {
     /// When the text is no list of operations, or the target is not well formed.
     pub fn parse_json(content: &str, source: &Source, target: &Selector) -> Result<Self, Error> {
         let content = content.trim();
-        let origin = match source {
-            Source::Path(path) => format!("[path: {path:?}]"),
-            Source::Inline => format!("[patch: {content:?}]"),
-        };
+        let origin = source.shown(content);
         let operations = json6902::parse(content).map_err(|error| match source {
             Source::Path(path) if content.is_empty() => {
                 Error::Patch(format!("patch file '{path}' empty seems to be empty"))
             }
-            _ => error.within(format!("decoding {content}")),
+            _ => error.within(format!("decoding {}", json6902::shown(content))),
         })?;
         if operations.is_empty() {
             let file = if let Source::Path(path) = source { path.as_str() } else { "" };
@@ -124,7 +138,7 @@ impl Patch {
                 let found = matcher.select(resources);
                 let mut patch = with_plain_metadata(patch);
                 found.into_iter().try_for_each(|at| {
-                    copy_api_version(&resources.items()[at].value, &mut patch);
+                    copy_api_version(&resources.items()[at].value, &mut patch.value);
                     merge_at(resources, at, &patch, self.options, schema)
                 })
             }
@@ -157,8 +171,7 @@ pub fn merge_old_into_one(
     patch: &Resource,
     schema: &Schema,
 ) -> Result<(), Lookup> {
-    let plain = with_plain_metadata(patch);
-    merge_value_into_one(resources, patch, &plain, PatchOptions::default(), schema)
+    merge_into_one(resources, &with_plain_metadata(patch), PatchOptions::default(), schema)
 }
 
 /// Merges a patch into the one object that has or had its id.
@@ -171,16 +184,6 @@ pub fn merge_into_one(
     options: PatchOptions,
     schema: &Schema,
 ) -> Result<(), Lookup> {
-    merge_value_into_one(resources, patch, &patch.value, options, schema)
-}
-
-fn merge_value_into_one(
-    resources: &mut Resources,
-    patch: &Resource,
-    value: &Value,
-    options: PatchOptions,
-    schema: &Schema,
-) -> Result<(), Lookup> {
     let id = patch.id();
     let found = resources.with_any_id(&id);
     let [at] = found.as_slice() else {
@@ -189,7 +192,7 @@ fn merge_value_into_one(
             "{what} for Id {id}; failed to find unique target for patch {id}"
         ))));
     };
-    merge_at(resources, *at, value, options, schema).map_err(Lookup::Merge)
+    merge_at(resources, *at, patch, options, schema).map_err(Lookup::Merge)
 }
 
 /// Why a patch without target was not merged.
@@ -220,23 +223,23 @@ impl Lookup {
 }
 
 /// Returns a patch whose labels and annotations are text, as the original copies them: a null becomes a word.
-fn with_plain_metadata(patch: &Resource) -> Value {
-    let mut value = patch.value.clone();
-    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else { return value };
+fn with_plain_metadata(patch: &Resource) -> Resource {
+    let mut plain = patch.clone();
+    let Some(metadata) = plain.value.get_mut("metadata").and_then(Value::as_object_mut) else { return plain };
     for name in ["labels", "annotations"] {
         let Some(Value::Object(entries)) = metadata.get_mut(name) else {
             metadata.shift_remove(name);
             continue;
         };
         for (key, entry) in entries.iter_mut().filter(|(_, entry)| !entry.is_string()) {
-            let text = scalar_text(entry).filter(|_| !patch.is_blank(name, key));
+            let text = patch.written.text(entry).filter(|_| !patch.is_blank(name, key));
             *entry = Value::String(text.unwrap_or_default());
         }
         if entries.is_empty() {
             metadata.shift_remove(name);
         }
     }
-    value
+    plain
 }
 
 /// A targeted patch takes part as if it had the version of its target.
@@ -249,7 +252,7 @@ fn copy_api_version(from: &Value, patch: &mut Value) {
 fn merge_at(
     resources: &mut Resources,
     at: usize,
-    patch: &Value,
+    patch: &Resource,
     options: PatchOptions,
     schema: &Schema,
 ) -> Result<(), Error> {
@@ -306,9 +309,13 @@ fn operate_at(
     {
         child_map(metadata, "annotations");
     }
+    if let Some(flaw) = &resource.flaw {
+        return Err(Error::Object(flaw.trim_start_matches("map[string]interface {}(nil): ").to_owned()));
+    }
     json6902::apply(&mut resource.value, operations)?;
     // Null is written out by then, which a merge no longer takes for a blank.
     resource.blanks.clear();
+    resource.written.clear();
     resource.twins.clear();
     drop_empty_annotations(&mut resource.value);
     if !resource.is_gone() {

@@ -22,7 +22,7 @@ use crate::select::{Matcher, Selector};
 use crate::spec::decode;
 use crate::spec::records::{ADD_TARGET_FILE, CONFIG_MAP_ARGS, SECRET_ARGS, SETTINGS};
 use crate::spec::{self, GeneratorArgs, typed};
-use crate::steps;
+use crate::steps::patches::{self, Configured};
 use crate::transform::names::{self, End};
 use crate::transform::namespace::{Namespace, Subjects};
 use crate::transform::{images, labels, replacements, replicas};
@@ -155,8 +155,10 @@ fn generated(config: &Resource, loader: &Loader<'_>) -> Result<Vec<Resource>, Er
 
 fn generator_args(config: &Resource, record: &'static decode::Record) -> Result<GeneratorArgs, Error> {
     let value = Value::Object(fields(config).into_iter().collect());
-    let mut args: GeneratorArgs =
-        typed(decode::lenient_record(value, record).map_err(Error::Plugin)?, config.kind())?;
+    let args = decode::lenient_record(value, record).map_err(Error::Plugin);
+    let mut args: GeneratorArgs = args
+        .and_then(|args| typed(args, config.kind()))
+        .map_err(|error| Configured::By(config).wrong(error, config.kind(), &config.value))?;
     if args.name.is_empty() {
         config.name().clone_into(&mut args.name);
     }
@@ -234,13 +236,16 @@ fn transformed(
     if text(&config.value, "apiVersion") != BUILTIN {
         return Err(refuse(config));
     }
+    let configured = Configured::By(config);
+    let wrong = |error: Error| configured.wrong(error, config.kind(), &config.value);
     let own = decode::lenient_record(Value::Object(fields(config).into_iter().collect()), &SETTINGS);
-    let mut settings: Settings = typed(own.map_err(Error::Plugin)?, config.kind())?;
+    let own = own.map_err(Error::Plugin).and_then(|own| typed(own, config.kind()));
+    let mut settings: Settings = own.map_err(wrong)?;
     let field_specs = specs(std::mem::take(&mut settings.field_specs));
     match config.kind() {
         "AnnotationsTransformer" => labels::run(resources, &settings.annotations, &field_specs),
         "LabelTransformer" => labels::run(resources, &settings.labels, &field_specs),
-        "NamespaceTransformer" => namespace(config, &settings, field_specs)?.run(resources),
+        "NamespaceTransformer" => namespace(config, &settings, field_specs).map_err(wrong)?.run(resources),
         "PrefixTransformer" => names::affix(resources, End::Prefix, &settings.prefix, &field_specs),
         "SuffixTransformer" => names::affix(resources, End::Suffix, &settings.suffix, &field_specs),
         "PrefixSuffixTransformer" => {
@@ -254,17 +259,16 @@ fn transformed(
         }
         "PatchTransformer" => {
             let entry = entry(settings.path, settings.patch, settings.target, settings.options);
-            let patch = steps::read_patch(loader, &entry)?;
+            let patch = patches::read(loader, &entry, configured)?;
             patch.apply(resources, builder.schema(), crate::patch::Notes::Taken)
         }
         "PatchStrategicMergeTransformer" => {
-            let mut items = settings.paths;
-            items.extend(Some(settings.patches).filter(|patches| !patches.is_empty()));
-            steps::old_strategic(builder, resources, loader, &items)
+            let sources = patches::Strategic { items: &settings.paths, inline: &settings.patches };
+            patches::old_strategic(builder, resources, loader, sources, configured)
         }
         "PatchJson6902Transformer" => {
             let entry = entry(settings.path, settings.json_op, settings.target, None);
-            steps::old_json(resources, builder, loader, &entry)
+            patches::old_json(builder, resources, loader, &entry, configured)
         }
         "ValueAddTransformer" => add_value(resources, loader, settings),
         "HashTransformer" => {

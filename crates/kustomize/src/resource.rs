@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::id::{Gvk, GvkRef, Id};
 use crate::transform::twins::Twins;
+use crate::written::Notes;
 
 /// One step from a value to a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +60,12 @@ pub struct Resource {
     pub behavior: Behavior,
     /// Places of nulls that were written as nothing at all (`key:`); a strategic merge drops them.
     pub blanks: Vec<Vec<Step>>,
+    /// How scalars were written.
+    pub(crate) written: Notes,
+    /// Fields that name the object and had no quotes around what is no text, as pointers.
+    pub(crate) unquoted: Vec<&'static str>,
+    /// Why the object cannot be printed.
+    pub(crate) flaw: Option<Box<str>>,
     /// Entries of labels and annotations that the original keeps in one node.
     pub(crate) twins: Vec<Twins>,
     /// Text of the origin annotation, when origins are recorded.

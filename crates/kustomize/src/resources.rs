@@ -55,6 +55,18 @@ impl Index {
     }
 }
 
+/// An object whose id is there already.
+pub(crate) enum Double {
+    /// In the same file.
+    Within(Error),
+    /// Elsewhere.
+    Across(Error),
+}
+
+fn doubled(resource: &Resource) -> String {
+    format!("may not add resource with an already registered id: {}", resource.id())
+}
+
 /// Objects in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
@@ -99,11 +111,33 @@ impl Resources {
     /// When one with its id is there already.
     pub fn append(&mut self, resource: Resource) -> Result<(), Error> {
         if self.has(&resource) {
-            let id = resource.id();
-            return Err(Error::Object(format!("may not add resource with an already registered id: {id}")));
+            return Err(Error::Object(doubled(&resource)));
         }
         self.items.push(resource);
         self.note(self.items.len() - 1);
+        Ok(())
+    }
+
+    /// Adds the objects of one file at the end.
+    ///
+    /// # Errors
+    /// When two of them have the same id, or one has that of an object that is there already.
+    pub(crate) fn append_file(&mut self, objects: Vec<Resource>) -> Result<(), Double> {
+        let start = self.items.len();
+        let mut rest = objects.into_iter();
+        while let Some(next) = rest.next() {
+            if !self.has(&next) {
+                self.items.push(next);
+                self.note(self.items.len() - 1);
+                continue;
+            }
+            // Those that the file itself has twice come first.
+            let error = Error::Object(doubled(&next));
+            let mut own = Self::default();
+            let all = self.items.drain(start..).chain([next]).chain(rest);
+            all.into_iter().try_for_each(|item| own.append(item)).map_err(Double::Within)?;
+            return Err(Double::Across(error));
+        }
         Ok(())
     }
 

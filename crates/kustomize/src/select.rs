@@ -1,14 +1,16 @@
 //! Which objects a target means: ids, labels and annotations.
 
+mod labels;
+
 use regex::Regex;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::error::Error;
 use crate::expression;
 use crate::id::{Gvk, GvkRef, Id};
 use crate::resource::{Resource, field};
 use crate::resources::Resources;
+use crate::select::labels::Requirement;
 
 /// A target as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -100,8 +102,8 @@ impl Matcher {
             kind: Part::compile(&selector.kind)?,
             name: Part::compile(&selector.name)?,
             namespace: Part::compile(&selector.namespace)?,
-            labels: parse_requirements(&selector.label_selector)?,
-            annotations: parse_requirements(&selector.annotation_selector)?,
+            labels: labels::parse(&selector.label_selector)?,
+            annotations: labels::parse(&selector.annotation_selector)?,
         })
     }
 
@@ -139,7 +141,8 @@ impl Matcher {
         }
         let metadata = field(&resource.value, "metadata");
         let map = |name: &str| metadata.and_then(|metadata| field(metadata, name));
-        all_hold(&self.labels, map("labels")) && all_hold(&self.annotations, map("annotations"))
+        labels::all_hold(&self.labels, map("labels"))
+            && labels::all_hold(&self.annotations, map("annotations"))
     }
 
     /// Whether anything is asked of the id.
@@ -171,104 +174,4 @@ impl Matcher {
             || self.namespace.matches(item.effective_namespace()))
             && self.matches_metadata(item)
     }
-}
-
-/// One condition of a label selector.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Requirement {
-    Exists(String),
-    Missing(String),
-    In(String, Vec<String>),
-    NotIn(String, Vec<String>),
-}
-
-impl Requirement {
-    fn holds(&self, entries: Option<&Value>) -> bool {
-        let entry = |key: &str| entries.and_then(|entries| entries.get(key)).and_then(Value::as_str);
-        match self {
-            Self::Exists(key) => entry(key).is_some(),
-            Self::Missing(key) => entry(key).is_none(),
-            Self::In(key, values) => {
-                entry(key).is_some_and(|found| values.iter().any(|value| value == found))
-            }
-            Self::NotIn(key, values) => {
-                entry(key).is_none_or(|found| values.iter().all(|value| value != found))
-            }
-        }
-    }
-}
-
-fn all_hold(requirements: &[Requirement], entries: Option<&Value>) -> bool {
-    requirements.iter().all(|requirement| requirement.holds(entries))
-}
-
-/// Parses a label selector: conditions joined by commas.
-fn parse_requirements(source: &str) -> Result<Vec<Requirement>, Error> {
-    if source.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    split_outside_parentheses(source)
-        .into_iter()
-        .map(|part| {
-            parse_requirement(part.trim()).ok_or_else(|| {
-                Error::Selector(format!("unable to parse requirement: found '{part}' in '{source}'"))
-            })
-        })
-        .collect()
-}
-
-fn split_outside_parentheses(source: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut depth, mut start) = (0_usize, 0);
-    for (position, letter) in source.char_indices() {
-        match letter {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(&source[start..position]);
-                start = position + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&source[start..]);
-    parts
-}
-
-fn parse_requirement(part: &str) -> Option<Requirement> {
-    let key_of = |text: &str| {
-        let key = text.trim();
-        let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
-        (!key.is_empty() && key.chars().all(fits)).then(|| key.to_owned())
-    };
-    let value_of = |text: &str| {
-        let value = text.trim();
-        let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-        value.chars().all(fits).then(|| value.to_owned())
-    };
-    if let Some(key) = part.strip_prefix('!') {
-        return Some(Requirement::Missing(key_of(key)?));
-    }
-    for (operator, negative) in [("!=", true), ("==", false), ("=", false)] {
-        if let Some((key, value)) = part.split_once(operator) {
-            let (key, values) = (key_of(key)?, vec![value_of(value)?]);
-            return Some(if negative {
-                Requirement::NotIn(key, values)
-            } else {
-                Requirement::In(key, values)
-            });
-        }
-    }
-    if let Some((head, list)) = part.split_once('(') {
-        let list = list.trim_end().strip_suffix(')')?;
-        let values: Option<Vec<String>> = list.split(',').map(value_of).collect();
-        let mut words = head.split_whitespace();
-        let (key, operator) = (key_of(words.next()?)?, words.next()?);
-        return match (operator, words.next()) {
-            ("in", None) => Some(Requirement::In(key, values?)),
-            ("notin", None) => Some(Requirement::NotIn(key, values?)),
-            _ => None,
-        };
-    }
-    Some(Requirement::Exists(key_of(part)?))
 }

@@ -1,17 +1,19 @@
 //! The transformers of one kustomization file, in their fixed order.
 
-use crate::accumulate::{Accumulator, Builder};
+pub(crate) mod patches;
+
+use crate::accumulate::{Accumulator, Builder, SharedConfig};
 use crate::config::{merge_specs, specs};
 use crate::error::Error;
 use crate::field::FieldSpec;
 use crate::id::Gvk;
 use crate::loader::Loader;
-use crate::manifest;
 use crate::origin;
-use crate::patch::{self, Notes, Patch, Source};
+use crate::patch::{Notes, Patch};
 use crate::plugin;
 use crate::resources::Resources;
-use crate::spec::{self, Kustomization, Label};
+use crate::spec::{Kustomization, Label};
+use crate::steps::patches::Configured;
 use crate::transform::names::End;
 use crate::transform::namespace::Namespace;
 use crate::transform::{images, labels, names, replacements, replicas};
@@ -24,85 +26,125 @@ pub(crate) fn run(
     file: &Kustomization,
     file_name: &str,
 ) -> Result<(), Error> {
-    let config = accumulator.config.clone();
     if !file.patches.is_empty() || !file.patches_strategic_merge.is_empty() {
         builder.note_look();
     }
-    let done = |builder: &Builder, resources: &mut Resources, kind: &str| {
+    let steps = Steps { builder, loader, file, file_name, config: accumulator.config.clone() };
+    let resources = &mut accumulator.resources;
+    steps.patches(resources)?;
+    steps.names(resources)?;
+    steps.labels(resources)?;
+    steps.old_json(resources)?;
+    steps.values(resources)?;
+    plugin::transform(builder, accumulator, loader, &file.transformers)
+}
+
+/// What the steps of one file share.
+struct Steps<'a> {
+    builder: &'a Builder,
+    loader: &'a Loader<'a>,
+    file: &'a Kustomization,
+    file_name: &'a str,
+    config: SharedConfig,
+}
+
+impl Steps<'_> {
+    /// Ends the run of a transformer: what it deleted goes, and that it ran is noted.
+    fn done(&self, resources: &mut Resources, kind: &str) {
         resources.drop_gone();
-        if builder.keeps_transformations() {
-            let entry = origin::of_plugin(builder.outermost(), loader.root(), file_name, kind);
+        if self.builder.keeps_transformations() {
+            let outermost = self.builder.outermost();
+            let entry = origin::of_plugin(outermost, self.loader.root(), self.file_name, kind);
             for resource in resources.iter_mut() {
                 resource.transformations.push(entry.clone());
             }
         }
-    };
-    let resources = &mut accumulator.resources;
+    }
 
-    if !file.patches_strategic_merge.is_empty() {
-        old_strategic(builder, resources, loader, &file.patches_strategic_merge)?;
-        done(builder, resources, "PatchStrategicMergeTransformer");
-    }
-    let patches: Result<Vec<Patch>, Error> =
-        file.patches.iter().map(|entry| read_patch(loader, entry)).collect();
-    for patch in patches? {
-        patch.apply(resources, builder.schema(), Notes::Taken)?;
-        if builder.keeps_transformations() {
-            done(builder, resources, "PatchTransformer");
+    fn patches(&self, resources: &mut Resources) -> Result<(), Error> {
+        let merges = &self.file.patches_strategic_merge;
+        if !merges.is_empty() {
+            let sources = patches::Strategic { items: merges, inline: "" };
+            patches::old_strategic(self.builder, resources, self.loader, sources, Configured::Here)?;
+            self.done(resources, "PatchStrategicMergeTransformer");
         }
-    }
-    resources.drop_gone();
-    if !file.namespace.is_empty() {
-        let namespace = Namespace {
-            name: file.namespace.clone(),
-            fields: config.namespace.clone(),
-            ..Namespace::default()
-        };
-        namespace.run(resources)?;
-        done(builder, resources, "NamespaceTransformer");
-    }
-    if !file.name_prefix.is_empty() {
-        names::affix(resources, End::Prefix, &file.name_prefix, &config.name_prefix)?;
-        done(builder, resources, "PrefixTransformer");
-    }
-    if !file.name_suffix.is_empty() {
-        names::affix(resources, End::Suffix, &file.name_suffix, &config.name_suffix)?;
-        done(builder, resources, "SuffixTransformer");
-    }
-    for label in &file.labels {
-        let fields = label_fields(label, &config)?;
-        labels::run(resources, &label.pairs, &fields)?;
-        done(builder, resources, "LabelTransformer");
-    }
-    // The original runs it for either field, and notes that it did.
-    if !file.common_labels.is_empty() || !file.labels.is_empty() {
-        labels::run(resources, &file.common_labels, &config.common_labels)?;
-        done(builder, resources, "LabelTransformer");
-    }
-    if !file.common_annotations.is_empty() {
-        labels::run(resources, &file.common_annotations, &config.common_annotations)?;
-        done(builder, resources, "AnnotationsTransformer");
-    }
-    for entry in &file.patches_json6902 {
-        old_json(resources, builder, loader, entry)?;
-        done(builder, resources, "PatchJson6902Transformer");
-    }
-    for replica in &file.replicas {
-        replicas::run(resources, replica, &config.replicas)?;
-        done(builder, resources, "ReplicaCountTransformer");
-    }
-    for image in &file.images {
-        images::run(resources, image, &config.images)?;
-        if builder.keeps_transformations() {
-            done(builder, resources, "ImageTagTransformer");
+        let entries = self.file.patches.iter();
+        let patches: Vec<Patch> = entries
+            .map(|entry| patches::read(self.loader, entry, Configured::Here))
+            .collect::<Result<_, Error>>()?;
+        for patch in patches {
+            patch.apply(resources, self.builder.schema(), Notes::Taken)?;
+            if self.builder.keeps_transformations() {
+                self.done(resources, "PatchTransformer");
+            }
         }
+        resources.drop_gone();
+        Ok(())
     }
-    if !file.replacements.is_empty() {
-        let read = |path: &str| loader.read(path);
-        replacements::run(resources, &file.replacements, &read)?;
-        done(builder, resources, "ReplacementTransformer");
+
+    fn names(&self, resources: &mut Resources) -> Result<(), Error> {
+        let file = self.file;
+        if !file.namespace.is_empty() {
+            let fields = self.config.namespace.clone();
+            Namespace { name: file.namespace.clone(), fields, ..Namespace::default() }.run(resources)?;
+            self.done(resources, "NamespaceTransformer");
+        }
+        if !file.name_prefix.is_empty() {
+            names::affix(resources, End::Prefix, &file.name_prefix, &self.config.name_prefix)?;
+            self.done(resources, "PrefixTransformer");
+        }
+        if !file.name_suffix.is_empty() {
+            names::affix(resources, End::Suffix, &file.name_suffix, &self.config.name_suffix)?;
+            self.done(resources, "SuffixTransformer");
+        }
+        Ok(())
     }
-    plugin::transform(builder, accumulator, loader, &file.transformers)
+
+    fn labels(&self, resources: &mut Resources) -> Result<(), Error> {
+        let file = self.file;
+        for label in &file.labels {
+            let fields = label_fields(label, &self.config)?;
+            labels::run(resources, &label.pairs, &fields)?;
+            self.done(resources, "LabelTransformer");
+        }
+        // The original runs it for either field, and notes that it did.
+        if !file.common_labels.is_empty() || !file.labels.is_empty() {
+            labels::run(resources, &file.common_labels, &self.config.common_labels)?;
+            self.done(resources, "LabelTransformer");
+        }
+        if !file.common_annotations.is_empty() {
+            labels::run(resources, &file.common_annotations, &self.config.common_annotations)?;
+            self.done(resources, "AnnotationsTransformer");
+        }
+        Ok(())
+    }
+
+    fn old_json(&self, resources: &mut Resources) -> Result<(), Error> {
+        for entry in &self.file.patches_json6902 {
+            patches::old_json(self.builder, resources, self.loader, entry, Configured::Here)?;
+            self.done(resources, "PatchJson6902Transformer");
+        }
+        Ok(())
+    }
+
+    fn values(&self, resources: &mut Resources) -> Result<(), Error> {
+        for replica in &self.file.replicas {
+            replicas::run(resources, replica, &self.config.replicas)?;
+            self.done(resources, "ReplicaCountTransformer");
+        }
+        for image in &self.file.images {
+            images::run(resources, image, &self.config.images)?;
+            if self.builder.keeps_transformations() {
+                self.done(resources, "ImageTagTransformer");
+            }
+        }
+        if !self.file.replacements.is_empty() {
+            let read = |path: &str| self.loader.read(path);
+            replacements::run(resources, &self.file.replacements, &read)?;
+            self.done(resources, "ReplacementTransformer");
+        }
+        Ok(())
+    }
 }
 
 /// Returns the fields that an entry of `labels` changes.
@@ -121,124 +163,4 @@ fn label_fields(label: &Label, config: &crate::config::Config) -> Result<Vec<Fie
         merge(&mut fields, &[FieldSpec::new(Gvk::default(), "metadata/labels", true)])?;
     }
     Ok(fields)
-}
-
-/// Says, as the original does, which fields of a file made trouble.
-pub(crate) fn configuring(transformer: &str, config: &serde_json::Value) -> String {
-    let config = sealfast_yaml::json::to_yaml(config);
-    format!("trouble configuring builtin {transformer} with config: `\n{config}`")
-}
-
-/// Reads an entry of `patches`.
-pub(crate) fn read_patch(loader: &Loader<'_>, entry: &spec::Patch) -> Result<Patch, Error> {
-    let inline = entry.patch.trim();
-    let config = shown(entry, "patch");
-    let wrong = |error: Error| error.within(configuring("PatchTransformer", &config));
-    let shown = sealfast_yaml::json::to_yaml(&config);
-    let (text, source) = match (inline.is_empty(), entry.path.is_empty()) {
-        (true, true) => {
-            return Err(wrong(Error::Patch(format!("must specify one of patch and path in\n{shown}"))));
-        }
-        (false, false) => {
-            return Err(wrong(Error::Patch(format!(
-                "patch and path can't be set at the same time\n{shown}"
-            ))));
-        }
-        (false, true) => (inline.to_owned(), Source::Inline),
-        (true, false) => {
-            let content = loader.read(&entry.path).map_err(|error| {
-                wrong(error.within(format!("failed to get the patch file from path({})", entry.path)))
-            })?;
-            (String::from_utf8_lossy(&content).into_owned(), Source::Path(entry.path.clone()))
-        }
-    };
-    Patch::parse(&text, &source, entry.target.as_ref(), entry.options.unwrap_or_default()).map_err(|error| {
-        match error {
-            Error::Selector(_) => error,
-            other => wrong(other),
-        }
-    })
-}
-
-/// Returns an entry as the original shows it in messages, the inline patch under the name it has there.
-fn shown(entry: &spec::Patch, patch: &str) -> serde_json::Value {
-    let mut map = serde_json::Map::new();
-    let put = |map: &mut serde_json::Map<String, serde_json::Value>, key: &str, text: &str| {
-        if !text.is_empty() {
-            map.insert(key.to_owned(), serde_json::Value::String(text.to_owned()));
-        }
-    };
-    put(&mut map, patch, &entry.patch);
-    put(&mut map, "path", &entry.path);
-    if let Some(target) = &entry.target {
-        let mut fields = serde_json::Map::new();
-        for (key, text) in [
-            ("group", &target.group),
-            ("version", &target.version),
-            ("kind", &target.kind),
-            ("name", &target.name),
-            ("namespace", &target.namespace),
-            ("labelSelector", &target.label_selector),
-            ("annotationSelector", &target.annotation_selector),
-        ] {
-            put(&mut fields, key, text);
-        }
-        map.insert("target".to_owned(), serde_json::Value::Object(fields));
-    }
-    serde_json::Value::Object(map)
-}
-
-/// Applies `patchesStrategicMerge`: each item is tried as YAML, then as a file.
-pub(crate) fn old_strategic(
-    builder: &Builder,
-    resources: &mut Resources,
-    loader: &Loader<'_>,
-    items: &[String],
-) -> Result<(), Error> {
-    let wrong = |error: Error| {
-        let config = serde_json::json!({ "paths": items });
-        error.within(configuring("PatchStrategicMergeTransformer", &config))
-    };
-    let mut patches = Vec::new();
-    for item in items {
-        let inline = manifest::objects(item.as_bytes(), "");
-        let read = || loader.read(item).and_then(|content| manifest::objects(&content, item));
-        patches.extend(inline.or_else(|_| read()).map_err(wrong)?);
-    }
-    if patches.is_empty() {
-        let listed = items.join(" ");
-        return Err(wrong(Error::Patch(format!("patch appears to be empty; files=[{listed}], Patch="))));
-    }
-    patches.iter().try_for_each(|patch| {
-        patch::merge_old_into_one(resources, patch, builder.schema()).map_err(patch::Lookup::into_error)
-    })
-}
-
-/// Applies an entry of `patchesJson6902`.
-pub(crate) fn old_json(
-    resources: &mut Resources,
-    builder: &Builder,
-    loader: &Loader<'_>,
-    entry: &spec::Patch,
-) -> Result<(), Error> {
-    let wrong = |error: Error| error.within(configuring("PatchJson6902Transformer", &shown(entry, "jsonOp")));
-    let patch = read_old_json(loader, entry).map_err(wrong)?;
-    patch.apply(resources, builder.schema(), Notes::Omitted)
-}
-
-fn read_old_json(loader: &Loader<'_>, entry: &spec::Patch) -> Result<Patch, Error> {
-    let wrong = |what: &str| Err(Error::Patch(what.to_owned()));
-    let Some(target) = entry.target.as_ref().filter(|target| !target.name.is_empty()) else {
-        return wrong("must specify the target name");
-    };
-    let (text, source) = match (entry.patch.is_empty(), entry.path.is_empty()) {
-        (true, true) => return wrong("empty file path and empty jsonOp"),
-        (false, false) => return wrong("must specify a file path or jsonOp, not both"),
-        (false, true) => (entry.patch.clone(), Source::Inline),
-        (true, false) => {
-            let content = loader.read(&entry.path)?;
-            (String::from_utf8_lossy(&content).into_owned(), Source::Path(entry.path.clone()))
-        }
-    };
-    Patch::parse_json(&text, &source, target)
 }

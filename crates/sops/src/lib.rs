@@ -53,7 +53,6 @@ pub mod error;
 pub mod master_key;
 pub mod metadata;
 pub mod path;
-pub mod re2;
 pub mod rules;
 pub mod select;
 pub mod shamir;

@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
+use sealfast_re2 as re2;
+
 use crate::error::Error;
 use crate::metadata::{KeyGroup, MasterKey};
-use crate::re2;
 use crate::select::Selector;
 use crate::store::{self, EmitOptions, Format};
 use crate::time::Time;

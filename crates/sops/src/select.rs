@@ -7,10 +7,10 @@
 //! leave a document in the clear; there it matches nothing.
 
 use regex::bytes::Regex;
+use sealfast_re2 as re2;
 
 use crate::error::Error;
 use crate::metadata::DEFAULT_UNENCRYPTED_SUFFIX;
-use crate::re2;
 
 /// The rule that tells encrypted from clear values.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ mod plain;
 mod v2;
 
 pub use plain::{Plain, tree};
-pub(crate) use plain::{digit_runs, go_syntax, merge_sort};
+pub(crate) use plain::{digit_runs, go_syntax, is_letter, merge_sort};
 pub(crate) use v2::Duplicates;
 
 /// Entries of a decoded mapping, in the order of the text.

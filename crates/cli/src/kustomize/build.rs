@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use jiff::Zoned;
 use sealfast_kustomize::engine::{self, Build, Options, Restriction};
 use sealfast_kustomize::id::{GvkRef, NOT_NAMESPACED};
 use sealfast_kustomize::order::Order;
@@ -75,6 +76,7 @@ pub(super) fn run(words: &[String]) -> Result<ExitCode, Failed> {
     }
     let options = Options {
         load: restriction(args.text("load-restrictor"))?,
+        shown: Some(dir.to_owned()),
         order: order(args.text("reorder"))?,
         adds_managed_by: args.is_on("enable-managedby-label")
             || env::KUSTOMIZE_ENABLE_MANAGEDBY_LABEL.text().as_deref() == Some("on"),
@@ -84,8 +86,12 @@ pub(super) fn run(words: &[String]) -> Result<ExitCode, Failed> {
     match engine::attempt(&disk, &disk.root(dir)?, &options) {
         Ok(built) => {
             built.warnings.iter().for_each(|warning| output::talk(warning));
+            if !built.unused_vars.is_empty() {
+                let unused = built.unused_vars.join(",");
+                log(&format!("well-defined vars that were never replaced: {unused}"));
+            }
             if built.has_own_order && args.text("reorder").is_some() {
-                output::talk(TWO_ORDERS);
+                log(TWO_ORDERS);
             }
             write(built, args.filled("output"))
         }
@@ -94,6 +100,11 @@ pub(super) fn run(words: &[String]) -> Result<ExitCode, Failed> {
             Err(Failed(failed.error.chain()))
         }
     }
+}
+
+/// Talks as the original does where it logs.
+fn log(message: &str) {
+    output::talk(&format!("{} {message}", Zoned::now().strftime("%Y/%m/%d %H:%M:%S")));
 }
 
 fn restriction(given: Option<&str>) -> Result<Restriction, Failed> {

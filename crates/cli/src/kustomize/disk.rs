@@ -115,10 +115,18 @@ impl Files for Disk {
     }
 }
 
+/// What Linux and macOS call links that lead in a circle.
+const LOOPS: [i32; 2] = [40, 62];
+
 fn failed(path: &str, error: &std::io::Error) -> FileError {
+    if error.raw_os_error().is_some_and(|code| LOOPS.contains(&code)) {
+        return FileError::Loop { path: path.to_owned() };
+    }
+    if error.kind() == ErrorKind::NotFound {
+        return FileError::missing(path, |part| Path::new(part).symlink_metadata().is_ok());
+    }
     let path = path.to_owned();
     match error.kind() {
-        ErrorKind::NotFound => FileError::Missing { path },
         ErrorKind::IsADirectory => FileError::IsDirectory { path },
         ErrorKind::PermissionDenied => FileError::Refused { path, reason: "permission denied".to_owned() },
         _ => FileError::Refused { path, reason: error.to_string() },

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sealfast_re2 as re2;
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::{DEFAULT_UNENCRYPTED_SUFFIX, KeyGroup, MasterKey, Metadata};
-use sealfast_sops::re2;
 use sealfast_sops::rules::{Config, CreationRule, DestinationRule};
 use sealfast_sops::select::Selector;
 use sealfast_sops::store::{EmitOptions, Format};

@@ -57,7 +57,7 @@ impl View {
     }
 
     fn missing(path: &str) -> FileError {
-        FileError::Missing { path: path.to_owned() }
+        FileError::Missing { path: path.to_owned(), part: path.to_owned() }
     }
 }
 

@@ -3,10 +3,14 @@
 //! Negative indexes count from the end, `add` needs a parent, `replace` needs none of what it
 //! replaces in a mapping, a null is the same as nothing, and the messages are the library's.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::manifest;
+use crate::spec::decode;
 
 /// One operation.
 #[derive(Clone, Debug)]
@@ -15,6 +19,8 @@ pub struct Operation {
     path: Option<String>,
     from: Option<String>,
     value: Value,
+    /// The value as JSON text, where a test compares that.
+    text: Option<Box<RawValue>>,
 }
 
 /// Reads a patch: JSON when it begins with a bracket, else YAML.
@@ -26,15 +32,33 @@ pub fn parse(text: &str) -> Result<Vec<Operation>, Error> {
     if text.is_empty() {
         return Err(wrong("empty json patch operations".to_owned()));
     }
-    let value: Value = if text.starts_with('[') {
+    let is_json = text.starts_with('[');
+    let value: Value = if is_json {
         serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?
     } else {
         sealfast_yaml::json::from_yaml(text.as_bytes()).map_err(|error| wrong(error.to_string()))?
     };
     match value {
         Value::Null => Ok(Vec::new()),
-        Value::Array(items) => items.iter().map(operation).collect(),
-        _ => Err(wrong("json: cannot unmarshal object into Go value of type jsonpatch.Patch".to_owned())),
+        Value::Array(items) => {
+            let mut operations: Vec<Operation> = items.iter().map(operation).collect::<Result<_, _>>()?;
+            if is_json && operations.iter().any(|operation| operation.kind == "test") {
+                note_texts(text, &mut operations);
+            }
+            Ok(operations)
+        }
+        other => Err(wrong(format!(
+            "json: cannot unmarshal {} into Go value of type jsonpatch.Patch",
+            decode::kind(&other)
+        ))),
+    }
+}
+
+/// Returns a patch as messages show it: as JSON, whatever it was written in.
+pub(crate) fn shown(text: &str) -> String {
+    match sealfast_yaml::json::from_yaml(text.as_bytes()) {
+        Ok(value) if !text.starts_with('[') => sealfast_yaml::json::text(&value),
+        _ => text.to_owned(),
     }
 }
 
@@ -50,7 +74,18 @@ fn operation(item: &Value) -> Result<Operation, Error> {
         path: part("path"),
         from: part("from"),
         value: fields.get("value").cloned().unwrap_or(Value::Null),
+        text: None,
     })
+}
+
+/// Keeps the texts of the values that a patch in JSON tests.
+fn note_texts(text: &str, operations: &mut [Operation]) {
+    let Ok(items) = serde_json::from_str::<Vec<BTreeMap<String, Box<RawValue>>>>(text) else { return };
+    for (operation, mut fields) in operations.iter_mut().zip(items) {
+        if operation.kind == "test" {
+            operation.text = fields.remove("value");
+        }
+    }
 }
 
 /// Applies all operations in order.
@@ -201,14 +236,18 @@ impl Operation {
 
     fn test(&self, document: &mut Value) -> Result<(), String> {
         let path = self.path()?;
+        let is_equal = |found: &Value| match &self.text {
+            Some(text) => is_written(found, text),
+            None => is_equal(found, &self.value),
+        };
         let is_as_wanted = if path.is_empty() {
-            is_equal(document, &self.value)
+            is_equal(document)
         } else {
             let (parent, key) =
                 parent(document, path).ok_or_else(|| self.no_parent("is missing path", path))?;
             let found =
                 get(parent, &key).map_err(|why| format!("error in test for path: '{path}': {why}"))?;
-            is_equal(found, &self.value)
+            is_equal(found)
         };
         if is_as_wanted { Ok(()) } else { Err(format!("testing value {path} failed: test failed")) }
     }
@@ -283,6 +322,34 @@ fn take(parent: &mut Value, key: &str) -> Result<Value, String> {
         Value::Object(map) => map.shift_remove(key).ok_or_else(missing),
         _ => Err(missing()),
     }
+}
+
+/// Whether a value is written like a JSON text: the original compares the scalars of both letter by letter.
+fn is_written(value: &Value, text: &RawValue) -> bool {
+    match value {
+        Value::Array(items) => serde_json::from_str::<Vec<&RawValue>>(text.get()).is_ok_and(|texts| {
+            items.len() == texts.len() && items.iter().zip(texts).all(|(a, b)| is_written(a, b))
+        }),
+        Value::Object(map) => {
+            serde_json::from_str::<BTreeMap<String, &RawValue>>(text.get()).is_ok_and(|texts| {
+                let is_same = |(key, text): (&String, &&RawValue)| {
+                    map.get(key).is_some_and(|value| is_written(value, text))
+                };
+                map.len() == texts.len() && texts.iter().all(is_same)
+            })
+        }
+        // What an earlier operation has brought is still written as it was there.
+        Value::Number(number) if number.is_f64() && number.to_string() == text.get() => true,
+        Value::Number(number) if number.as_f64().is_some_and(|float| number.is_f64() && is_short(float)) => {
+            false
+        }
+        scalar => sealfast_yaml::json::text(scalar) == text.get(),
+    }
+}
+
+/// Whether a float is one that an object does not have: it would be a whole number there.
+fn is_short(float: f64) -> bool {
+    float.fract() == 0.0 && float.abs() < 1e18
 }
 
 /// Compares values; numbers by what they are worth.

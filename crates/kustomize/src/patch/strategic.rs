@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::manifest;
 use crate::patch::schema::{Field, Schema, Type};
 use crate::resource::{Resource, Step, entry, entry_mut, scalar_text, set, text};
+use crate::written::Notes;
 
 /// The directive's key.
 const DIRECTIVE: &str = "$patch";
@@ -17,17 +18,23 @@ const DIRECTIVE: &str = "$patch";
 ///
 /// # Errors
 /// When the two differ in shape, or a directive is unknown.
-pub fn merge(resource: &mut Resource, patch: &Value, schema: &Schema) -> Result<(), Error> {
+pub fn merge(resource: &mut Resource, patch: &Resource, schema: &Schema) -> Result<(), Error> {
     // The original computes the replacement of a whole object and then drops it.
-    if patch.as_object().map(strategy_in).transpose()? == Some(Strategy::Replace) {
+    if patch.value.as_object().map(strategy_in).transpose()? == Some(Strategy::Replace) {
         return Ok(());
     }
-    let merger = Merger { schema };
-    let root = merger.type_of(Some(&resource.value), Some(patch));
+    let written = std::mem::take(&mut resource.written);
+    let merger = Merger { schema, own: &written, patch: &patch.written };
+    let root = merger.type_of(Some(&resource.value), Some(&patch.value));
     drop_blanks(resource, &merger, root);
     let dest = std::mem::take(&mut resource.value);
-    let merged = merger.value(Some(dest), Some(patch), Known { of: root, keys: None })?;
+    let merged = merger.value(Some(dest), Some(&patch.value), Known { of: root, ..Known::default() })?;
     resource.value = merged.unwrap_or(Value::Null);
+    resource.written = written;
+    resource.written.add(&patch.written);
+    if resource.flaw.is_none() {
+        resource.flaw.clone_from(&patch.flaw);
+    }
     Ok(())
 }
 
@@ -63,16 +70,22 @@ fn remove_null(value: &mut Value, path: &[Step]) {
 }
 
 /// What the schema knows of a value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Known<'a> {
     /// The type of the value, or of its elements.
     of: Option<&'a Type>,
     /// The keys by which it is merged, if it is a list that is.
     keys: Option<&'a [String]>,
+    /// The key under which it stands.
+    name: &'a str,
 }
 
 struct Merger<'a> {
     schema: &'a Schema,
+    /// How the scalars of the object were written.
+    own: &'a Notes,
+    /// How those of the patch were.
+    patch: &'a Notes,
 }
 
 /// What a directive asks for.
@@ -85,7 +98,7 @@ enum Strategy {
 
 impl<'a> Merger<'a> {
     fn known(&self, field: Option<&'a Field>) -> Known<'a> {
-        Known { of: self.schema.target(field), keys: field.and_then(Field::merge_keys) }
+        Known { of: self.schema.target(field), keys: field.and_then(Field::merge_keys), name: "" }
     }
 
     /// Returns the type that an object names itself: a whole one, or one that lies in a field of no known type.
@@ -97,7 +110,7 @@ impl<'a> Merger<'a> {
     }
 
     fn visits(&self, path: &[Step], root: Option<&Type>) -> bool {
-        let mut known = Known { of: root, keys: None };
+        let mut known = Known { of: root, ..Known::default() };
         for step in path {
             match step {
                 Step::Key(key) => known = self.known(known.of.and_then(|of| of.field(key))),
@@ -135,8 +148,7 @@ impl<'a> Merger<'a> {
             Some(_) => {
                 let is_scalar = |value: &Value| !value.is_object() && !value.is_array();
                 check(dest.as_ref(), patch, is_scalar, "ScalarNode")?;
-                let is_quoted = matches!(&dest, Some(Value::String(text)) if had_quotes(text));
-                Ok(replaced(dest, patch).map(|value| if is_quoted { as_text(value) } else { value }))
+                Ok(self.scalar(dest, patch, known.name))
             }
         }
     }
@@ -181,7 +193,7 @@ impl<'a> Merger<'a> {
             dest.shift_remove(DIRECTIVE);
         }
         for (key, value) in without_directive(patch) {
-            let known = self.known(of.and_then(|of| of.field(key)));
+            let known = Known { name: key, ..self.known(of.and_then(|of| of.field(key))) };
             let old = entry_mut(&mut dest, key).map(std::mem::take);
             match self.value(old, Some(value), known)? {
                 Some(merged) => set(&mut dest, key, merged),
@@ -242,6 +254,18 @@ impl<'a> Merger<'a> {
         Ok(dest)
     }
 
+    /// Returns the scalar of the patch, or the old one; what comes in the place of a text in quotes is one.
+    fn scalar(&self, dest: Option<Value>, patch: Option<&Value>, name: &str) -> Option<Value> {
+        match (&dest, patch) {
+            (Some(Value::String(old)), Some(new @ (Value::Number(_) | Value::Bool(_))))
+                if self.own.is_quoted(name, old) || had_quotes(old) =>
+            {
+                self.patch.text(new).map(Value::String)
+            }
+            _ => replaced(dest, patch),
+        }
+    }
+
     fn merged_list(
         &self,
         dest: Option<Value>,
@@ -285,14 +309,6 @@ fn had_quotes(text: &str) -> bool {
     text.contains('\n')
         || !manifest::plain(text).is_string()
         || sealfast_yaml::json::to_yaml(&Value::String(text.to_owned())).starts_with(['"', '\''])
-}
-
-/// Returns a number or truth value as the text that it is in quotes.
-fn as_text(value: Value) -> Value {
-    match &value {
-        Value::Number(_) | Value::Bool(_) => scalar_text(&value).map_or(value, Value::String),
-        _ => value,
-    }
 }
 
 fn check(
@@ -379,7 +395,7 @@ impl KeyedLists<'_, '_> {
                     found if Vec::is_empty(&found) => parts.clone(),
                     found => found,
                 };
-            let known = Known { of: self.of, keys: None };
+            let known = Known { of: self.of, ..Known::default() };
             let position = own.iter().position(|item| is_of(item, &wanted));
             let old = position.map(|at| std::mem::take(&mut own[at]));
             let new = patch.iter().find(|item| is_of(item, &wanted));

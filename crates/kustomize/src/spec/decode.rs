@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 pub(crate) enum Shape {
     /// A string.
     Text,
+    /// A string whose type has a name of its own.
+    Word(&'static str),
     /// A boolean.
     Flag,
     /// A whole number; the name of the type.
@@ -37,12 +39,24 @@ impl Shape {
     fn go_name(&self) -> String {
         match self {
             Self::Text => "string".to_owned(),
+            Self::Word(name) => format!("types.{name}"),
             Self::Flag => "bool".to_owned(),
             Self::Whole(name) => (*name).to_owned(),
             Self::List(item) => format!("[]{}", item.go_name()),
             Self::Texts => "map[string]string".to_owned(),
             Self::Record(record) => format!("types.{}", record.name),
             Self::Any => "interface {}".to_owned(),
+        }
+    }
+
+    /// Returns what null stands for in a list of such values.
+    fn zero(&self) -> Value {
+        match self {
+            Self::Text | Self::Word(_) => Value::String(String::new()),
+            Self::Flag => Value::Bool(false),
+            Self::Whole(_) => Value::Number(0.into()),
+            Self::List(_) => Value::Array(Vec::new()),
+            Self::Texts | Self::Record(_) | Self::Any => Value::Object(Map::new()),
         }
     }
 }
@@ -66,7 +80,8 @@ enum Unknown {
 
 struct Decoder {
     owner: &'static str,
-    path: Vec<&'static str>,
+    /// The fields on the way, each with its struct.
+    path: Vec<(&'static str, &'static str)>,
     unknown: Unknown,
 }
 
@@ -87,9 +102,9 @@ impl Decoder {
         match (shape, value) {
             (_, Value::Null) => Ok(Value::Null),
             (Shape::Any, value)
-            | (Shape::Text, value @ Value::String(_))
+            | (Shape::Text | Shape::Word(_), value @ Value::String(_))
             | (Shape::Flag, value @ Value::Bool(_)) => Ok(value),
-            (Shape::Text, value @ (Value::Number(_) | Value::Bool(_)))
+            (Shape::Text | Shape::Word(_), value @ (Value::Number(_) | Value::Bool(_)))
                 if self.unknown == Unknown::Dropped =>
             {
                 Ok(Value::String(sealfast_yaml::json::to_yaml(&value).trim_end().to_owned()))
@@ -98,9 +113,10 @@ impl Decoder {
             (Shape::Whole(name), Value::Number(number)) => {
                 Err(self.mismatch(&format!("number {number}"), &Shape::Whole(name)))
             }
-            (Shape::List(item), Value::Array(items)) => {
-                items.into_iter().map(|value| self.shape(value, item)).collect()
-            }
+            (Shape::List(item), Value::Array(items)) => items
+                .into_iter()
+                .map(|value| if value.is_null() { Ok(item.zero()) } else { self.shape(value, item) })
+                .collect(),
             (Shape::Texts, Value::Object(map)) => self.texts(map),
             (Shape::Record(record), Value::Object(map)) => self.fields(map, record),
             (shape, value) => Err(self.mismatch(kind(&value), shape)),
@@ -131,7 +147,7 @@ impl Decoder {
                 return Err(format!("json: unknown field \"{key}\""));
             };
             let owner = std::mem::replace(&mut self.owner, record.name);
-            self.path.push(name);
+            self.path.push((record.name, name));
             let value = self.shape(value, shape);
             self.path.pop();
             self.owner = owner;
@@ -144,12 +160,30 @@ impl Decoder {
     }
 
     fn mismatch(&self, found: &str, wanted: &Shape) -> String {
+        let path: Vec<String> =
+            self.path.iter().map(|(owner, name)| format!("{}{name}", embedded(owner, name))).collect();
         format!(
             "json: cannot unmarshal {found} into Go struct field {}.{} of type {}",
             self.owner,
-            self.path.join("."),
+            path.join("."),
             wanted.go_name()
         )
+    }
+}
+
+/// Returns the structs inside a struct that a field comes from; Go names them, too.
+fn embedded(record: &str, field: &str) -> &'static str {
+    match (record, field) {
+        ("Selector" | "SourceSelector", "group" | "version" | "kind") => "ResId.Gvk.",
+        ("Selector" | "SourceSelector", "name" | "namespace") => "ResId.",
+        ("FieldSpec" | "Target", "group" | "version" | "kind") => "Gvk.",
+        ("ReplacementField", "source" | "sourceValue" | "targets") => "Replacement.",
+        ("ConfigMapArgs" | "SecretArgs", "literals" | "files" | "envs" | "env") => {
+            "GeneratorArgs.KvPairSources."
+        }
+        ("ConfigMapArgs" | "SecretArgs", "namespace" | "name" | "behavior" | "options") => "GeneratorArgs.",
+        ("Kustomization", "apiVersion" | "kind") => "TypeMeta.",
+        _ => "",
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) static KUSTOMIZATION: Record = Record {
         ("commonLabels", Shape::Texts),
         ("labels", Shape::List(&Shape::Record(&LABEL))),
         ("commonAnnotations", Shape::Texts),
-        ("patchesStrategicMerge", TEXT_LIST),
+        ("patchesStrategicMerge", Shape::List(&Shape::Word("PatchStrategicMerge"))),
         ("patchesJson6902", Shape::List(&Shape::Record(&PATCH))),
         ("patches", Shape::List(&Shape::Record(&PATCH))),
         ("images", Shape::List(&Shape::Record(&IMAGE))),
@@ -33,8 +33,8 @@ pub(crate) static KUSTOMIZATION: Record = Record {
         ("bases", TEXT_LIST),
         ("configMapGenerator", Shape::List(&Shape::Record(&CONFIG_MAP_ARGS))),
         ("secretGenerator", Shape::List(&Shape::Record(&SECRET_ARGS))),
-        ("helmGlobals", Shape::Any),
-        ("helmCharts", Shape::List(&Shape::Any)),
+        ("helmGlobals", Shape::Record(&HELM_GLOBALS)),
+        ("helmCharts", Shape::List(&Shape::Record(&HELM_CHART))),
         ("helmChartInflationGenerator", Shape::List(&Shape::Any)),
         ("generatorOptions", Shape::Record(&GENERATOR_OPTIONS)),
         ("configurations", TEXT_LIST),
@@ -52,6 +52,33 @@ static METADATA: Record = Record {
         ("namespace", Shape::Text),
         ("labels", Shape::Texts),
         ("annotations", Shape::Texts),
+    ],
+};
+
+static HELM_GLOBALS: Record =
+    Record { name: "HelmGlobals", fields: &[("chartHome", Shape::Text), ("configHome", Shape::Text)] };
+
+/// One entry of `helmCharts`, which are only ever refused.
+static HELM_CHART: Record = Record {
+    name: "HelmChart",
+    fields: &[
+        ("name", Shape::Text),
+        ("version", Shape::Text),
+        ("repo", Shape::Text),
+        ("releaseName", Shape::Text),
+        ("namespace", Shape::Text),
+        ("additionalValuesFiles", TEXT_LIST),
+        ("valuesFile", Shape::Text),
+        ("valuesInline", Shape::Any),
+        ("valuesMerge", Shape::Text),
+        ("includeCRDs", Shape::Flag),
+        ("skipHooks", Shape::Flag),
+        ("apiVersions", TEXT_LIST),
+        ("kubeVersion", Shape::Text),
+        ("nameTemplate", Shape::Text),
+        ("skipTests", Shape::Flag),
+        ("debug", Shape::Flag),
+        ("devel", Shape::Flag),
     ],
 };
 
@@ -193,7 +220,10 @@ static FIELD_REFERENCE: Record = Record { name: "FieldSelector", fields: &[("fie
 
 static SORT_OPTIONS: Record = Record {
     name: "SortOptions",
-    fields: &[("order", Shape::Text), ("legacySortOptions", Shape::Record(&LEGACY_SORT_OPTIONS))],
+    fields: &[
+        ("order", Shape::Word("SortOrder")),
+        ("legacySortOptions", Shape::Record(&LEGACY_SORT_OPTIONS)),
+    ],
 };
 
 static LEGACY_SORT_OPTIONS: Record =

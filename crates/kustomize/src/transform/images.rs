@@ -10,22 +10,25 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::expression;
 use crate::field::{FieldSpec, Leaf};
+use crate::manifest;
 use crate::resources::Resources;
 use crate::spec::Image;
+use crate::written::Notes;
 
 /// Changes images by one entry.
 ///
 /// # Errors
-/// When an image is not a string, or the entry's name is no well-formed expression.
+/// When an image is no scalar, or the entry's name is no well-formed expression.
 pub fn run(resources: &mut Resources, image: &Image, fields: &[FieldSpec]) -> Result<(), Error> {
     let rule = Rule::new(image)?;
     for resource in resources.iter_mut() {
         if resource.kind() == "CustomResourceDefinition" {
             continue;
         }
-        rule.scan(&mut resource.value)?;
+        rule.scan(&mut resource.value, &resource.written)?;
         for spec in fields {
-            spec.visit(resource, Leaf::Found, &mut |value| rule.change(value))?;
+            let written = resource.written.clone();
+            spec.visit(resource, Leaf::Found, &mut |value| rule.change(value, &written))?;
         }
     }
     Ok(())
@@ -64,36 +67,42 @@ impl<'a> Rule<'a> {
     }
 
     /// Changes the images of all container lists below a value.
-    fn scan(&self, value: &mut Value) -> Result<(), Error> {
+    fn scan(&self, value: &mut Value, written: &Notes) -> Result<(), Error> {
         match value {
             Value::Object(map) => map.iter_mut().try_for_each(|(key, child)| {
                 if matches!(key.as_str(), "containers" | "initContainers") && child.is_array() {
                     for item in child.as_array_mut().into_iter().flatten() {
                         if let Some(image) = item.get_mut("image") {
-                            self.change(image)?;
+                            self.change(image, written)?;
                         }
                     }
                 }
-                self.scan(child)
+                self.scan(child, written)
             }),
-            Value::Array(items) => items.iter_mut().try_for_each(|item| self.scan(item)),
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.scan(item, written)),
             _ => Ok(()),
         }
     }
 
-    fn change(&self, value: &mut Value) -> Result<(), Error> {
-        let Value::String(text) = value else {
-            if value.is_null() {
+    fn change(&self, value: &mut Value, written: &Notes) -> Result<(), Error> {
+        let found = match value {
+            Value::Null => return Ok(()),
+            Value::String(text) => {
+                if self.matches(text) {
+                    *text = self.changed(text);
+                }
                 return Ok(());
             }
-            return Err(Error::Transform(
-                "wrong node kind: expected ScalarNode with a string as image".to_owned(),
-            ));
+            Value::Object(_) => "MappingNode",
+            Value::Array(_) => "SequenceNode",
+            Value::Bool(_) | Value::Number(_) => {
+                if let Some(text) = written.text(value).filter(|text| self.matches(text)) {
+                    *value = manifest::plain(&self.changed(&text));
+                }
+                return Ok(());
+            }
         };
-        if self.matches(text) {
-            *text = self.changed(text);
-        }
-        Ok(())
+        Err(Error::Transform(format!("wrong node kind: expected ScalarNode but got {found}")))
     }
 
     fn changed(&self, text: &str) -> String {

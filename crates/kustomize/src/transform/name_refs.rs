@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
 use crate::id::{Gvk, Id};
+use crate::manifest;
 use crate::resource::{Resource, text};
 use crate::resources::Resources;
 
@@ -202,7 +203,8 @@ impl Search<'_> {
         let Some(old) = crate::resource::scalar_text(value) else { return Ok(()) };
         let Some(found) = self.find(&old, None)? else { return Ok(()) };
         if found.id.name != old {
-            *value = Value::String(found.id.name.clone());
+            let name = found.id.name.as_str();
+            *value = if value.is_string() { Value::String(name.to_owned()) } else { manifest::plain(name) };
         }
         Ok(())
     }

@@ -8,12 +8,13 @@ pub(crate) mod path;
 
 use std::collections::HashMap;
 
+use sealfast_yaml::scalar::plain_tag;
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::manifest;
 use crate::patch::json6902::{MAX_COPIED, weight};
-use crate::resource::{Resource, scalar_text};
+use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::select::Matcher;
 use crate::spec::decode::{self, Record, Shape};
@@ -21,6 +22,7 @@ use crate::spec::records::REPLACEMENT;
 use crate::spec::{FieldOptions, ReplacementEntry, ReplacementSource, ReplacementTarget, typed};
 use crate::transform::replacements::path::{Missing, Segment, find, parse, visit};
 use crate::transform::twins;
+use crate::written::Notes;
 
 /// Where files of replacements are read.
 pub(crate) type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, Error>;
@@ -71,19 +73,35 @@ fn replace(resources: &mut Resources, entry: &ReplacementEntry) -> Result<(), Er
             "replacements must specify a source and at least one target".to_owned(),
         ));
     }
-    let value = match (&entry.source, &entry.source_value) {
+    let copied = match (&entry.source, &entry.source_value) {
         (Some(_), Some(_)) => {
             return Err(Error::Replacement("value and resource selectors are mutually exclusive".to_owned()));
         }
-        (None, Some(text)) => Value::String(text.clone()),
+        (None, Some(text)) => Copied::text(text),
         (Some(source), None) => source_value(resources, source)?,
-        (None, None) => Value::Null,
+        (None, None) => Copied::text(""),
     };
-    entry.targets.iter().try_for_each(|target| apply(resources, target, &value))
+    entry.targets.iter().try_for_each(|target| apply(resources, target, &copied))
 }
 
-fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Value, Error> {
+/// A value on its way from one object to others.
+struct Copied {
+    value: Value,
+    /// A scalar as it was written.
+    text: String,
+    /// Whether messages leave the text out.
+    is_secret: bool,
+}
+
+impl Copied {
+    fn text(text: &str) -> Self {
+        Self { value: Value::String(text.to_owned()), text: text.to_owned(), is_secret: false }
+    }
+}
+
+fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Copied, Error> {
     let found = source_object(resources, source)?;
+    let is_secret = found.kind() == "Secret";
     let field_path = if source.field_path.is_empty() { "metadata.name" } else { &source.field_path };
     let value = find(&found.value, &parse(field_path)?).filter(|value| match value {
         Value::Null => false,
@@ -98,9 +116,10 @@ fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Val
         )));
     };
     let Some(options) = source.options.as_ref().filter(|options| !options.delimiter.is_empty()) else {
-        return Ok(value.clone());
+        let text = found.written.text(value).unwrap_or_default();
+        return Ok(Copied { value: value.clone(), text, is_secret });
     };
-    let Some(text) = scalar_text(value) else {
+    let Some(text) = found.written.text(value) else {
         return Err(Error::Replacement("delimiter option can only be used with scalar nodes".to_owned()));
     };
     let parts: Vec<&str> = text.split(options.delimiter.as_str()).collect();
@@ -108,7 +127,8 @@ fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Val
     let part = part.ok_or_else(|| {
         Error::Replacement(format!("options.index {} is out of bounds for value {text}", options.index))
     })?;
-    Ok(retyped(value, part))
+    let value = if value.is_string() { Value::String((*part).to_owned()) } else { manifest::plain(part) };
+    Ok(Copied { value, text: (*part).to_owned(), is_secret })
 }
 
 fn shown(source: &ReplacementSource) -> crate::id::Id {
@@ -150,7 +170,7 @@ fn raw_ids(item: &Resource) -> Vec<crate::id::Id> {
     item.ids()
 }
 
-fn apply(resources: &mut Resources, target: &ReplacementTarget, value: &Value) -> Result<(), Error> {
+fn apply(resources: &mut Resources, target: &ReplacementTarget, copied: &Copied) -> Result<(), Error> {
     let Some(select) = &target.select else {
         return Err(Error::Replacement("target must specify resources to select".to_owned()));
     };
@@ -179,7 +199,7 @@ fn apply(resources: &mut Resources, target: &ReplacementTarget, value: &Value) -
             continue;
         }
         for text in texts {
-            copy(resources.at_mut(at), text, &paths[text.as_str()], value, &options)?;
+            copy(resources.at_mut(at), text, &paths[text.as_str()], copied, &options)?;
             twins::settle(resources.at_mut(at));
         }
         resources.note(at);
@@ -191,72 +211,101 @@ fn copy(
     resource: &mut Resource,
     text: &str,
     path: &[Segment],
-    value: &Value,
+    copied: &Copied,
     options: &FieldOptions,
 ) -> Result<(), Error> {
     let missing = if options.create { Missing::Make } else { Missing::Skip };
-    if embedded::set(&mut resource.value, path, value, missing) {
+    if embedded::set(&mut resource.value, path, &copied.value, missing) {
         return Ok(());
     }
     let create = if options.create { "find or create" } else { "find" };
     let not_found = format!("unable to {create} field \"{text}\" in replacement target");
     let mut count = 0;
     let mut is_refused = false;
-    let weight = weight(value);
+    let weight = weight(&copied.value);
+    let mut writer = Writer { copied, options, notes: &resource.written, misfit: None };
     let visited = visit(&mut resource.value, path, missing, &mut |place, is_new| {
         count += 1;
         if weight.saturating_mul(count) > MAX_COPIED {
             return Err(Error::Limit(format!("the copies are larger than {MAX_COPIED} bytes")));
         }
         is_refused = true;
-        *place = written(place, is_new, value, options)?;
+        *place = writer.written(place, is_new)?;
         is_refused = false;
         Ok(())
     });
+    let misfit = writer.misfit;
+    if resource.flaw.is_none() {
+        resource.flaw = misfit;
+    }
     // A field that is there and takes no such value was found.
     visited.map_err(|error| if is_refused { error } else { error.within(not_found.clone()) })?;
     if count == 0 { Err(Error::Replacement(not_found)) } else { Ok(()) }
 }
 
-/// Returns what a place holds after the value has been written there.
-fn written(place: &Value, is_new: bool, value: &Value, options: &FieldOptions) -> Result<Value, Error> {
-    let is_scalar = |value: &Value| !value.is_array() && !value.is_object();
-    let mut value = value.clone();
-    if !options.delimiter.is_empty() {
-        let present = if is_new { Some(String::new()) } else { scalar_text(place) };
+/// Writes a value to places of one object.
+struct Writer<'a> {
+    copied: &'a Copied,
+    options: &'a FieldOptions,
+    /// How the scalars of the object were written.
+    notes: &'a Notes,
+    /// Why the object cannot be printed then: a scalar that was given no value of its type.
+    misfit: Option<Box<str>>,
+}
+
+impl Writer<'_> {
+    /// Returns what a place holds after the value has been written there.
+    fn written(&mut self, place: &Value, is_new: bool) -> Result<Value, Error> {
+        let is_scalar = |value: &Value| !value.is_array() && !value.is_object();
+        let Some(text) = self.text(place, is_new)? else { return Ok(self.copied.value.clone()) };
+        if !is_scalar(place) {
+            return Ok(match &self.copied.value {
+                _ if !self.options.delimiter.is_empty() => Value::String(text),
+                value => value.clone(),
+            });
+        }
+        Ok(match place {
+            // A scalar that was made has no type of its own: its text decides.
+            _ if is_new => manifest::plain(&text),
+            Value::String(_) => Value::String(text),
+            model => self.retyped(model, text),
+        })
+    }
+
+    /// Returns the text that a place gets; none for mappings and lists.
+    fn text(&self, place: &Value, is_new: bool) -> Result<Option<String>, Error> {
+        let copied = self.copied;
+        if self.options.delimiter.is_empty() {
+            let is_scalar = !copied.value.is_array() && !copied.value.is_object();
+            return Ok(is_scalar.then(|| copied.text.clone()));
+        }
+        let present = if is_new { Some(String::new()) } else { self.notes.text(place) };
         let Some(present) = present else {
             return Err(Error::Replacement("delimiter option can only be used with scalar nodes".to_owned()));
         };
-        let part = scalar_text(&value).unwrap_or_default();
-        let mut parts: Vec<&str> = present.split(options.delimiter.as_str()).collect();
-        match usize::try_from(options.index) {
-            Err(_) => parts.insert(0, &part),
-            Ok(index) if index >= parts.len() => parts.push(&part),
-            Ok(index) => parts[index] = &part,
+        let mut parts: Vec<&str> = present.split(self.options.delimiter.as_str()).collect();
+        match usize::try_from(self.options.index) {
+            Err(_) => parts.insert(0, &copied.text),
+            Ok(index) if index >= parts.len() => parts.push(&copied.text),
+            Ok(index) => parts[index] = &copied.text,
         }
-        value = Value::String(parts.join(&options.delimiter));
+        Ok(Some(parts.join(&self.options.delimiter)))
     }
-    if !is_scalar(place) || !is_scalar(&value) {
-        return Ok(value);
-    }
-    if is_new {
-        // A scalar that was made has no type of its own: its text decides.
-        return Ok(scalar_text(&value).map_or(value, |text| manifest::plain(&text)));
-    }
-    Ok(retyped(place, &scalar_text(&value).unwrap_or_default()))
-}
 
-/// Returns a text as a value of the type that another value has, where it can be one.
-fn retyped(model: &Value, text: &str) -> Value {
-    let string = || Value::String(text.to_owned());
-    match model {
-        Value::Bool(_) => text.parse::<bool>().map_or_else(|_| string(), Value::Bool),
-        Value::Number(_) => text
-            .parse::<i64>()
-            .map(Value::from)
-            .or_else(|_| text.parse::<f64>().map(Value::from))
-            .unwrap_or_else(|_| string()),
-        Value::Null => manifest::plain(text),
-        _ => string(),
+    /// Returns a text as a value of the type that another value has; what is none is told when the object is printed.
+    fn retyped(&mut self, model: &Value, text: String) -> Value {
+        let wanted = match self.notes.text(model) {
+            Some(model) => plain_tag(&model),
+            None => return Value::String(text),
+        };
+        let found = plain_tag(&text);
+        if found == wanted || (found, wanted) == ("!!int", "!!float") {
+            return manifest::plain(&text);
+        }
+        let shown = if self.copied.is_secret { String::new() } else { format!("`{text}` ") };
+        let misfit =
+            format!("map[string]interface {{}}(nil): yaml: cannot decode {found} {shown}as a {wanted}");
+        self.misfit.get_or_insert(misfit.into_boxed_str());
+        Value::String(text)
     }
 }

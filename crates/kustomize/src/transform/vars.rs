@@ -1,5 +1,6 @@
 //! Variables of the old kind: `$(NAME)` stands for a field.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use serde_json::Value;
@@ -25,6 +26,21 @@ pub struct Bound {
 /// # Errors
 /// When a name is declared twice, or an object is ambiguous.
 pub fn bind(bound: &mut Vec<Bound>, vars: &[Var], resources: &Resources) -> Result<(), Error> {
+    declare(bound, vars, resources).map_err(|error| {
+        let all: Vec<String> = vars
+            .iter()
+            .map(|var| {
+                let target = &var.objref;
+                let (group, version, kind) =
+                    (target.group.clone(), target.version.clone(), target.kind.clone());
+                format!("{{{} {} {{{}}}}}", var.name, Gvk { group, version, kind }, var.fieldref.field_path)
+            })
+            .collect();
+        error.within(format!("merging vars [{}]", all.join(" ")))
+    })
+}
+
+fn declare(bound: &mut Vec<Bound>, vars: &[Var], resources: &Resources) -> Result<(), Error> {
     let mut new = Vec::with_capacity(vars.len());
     for var in vars {
         let wanted = reference(var);
@@ -41,7 +57,7 @@ pub fn bind(bound: &mut Vec<Bound>, vars: &[Var], resources: &Resources) -> Resu
             return Err(Error::Variable(format!(
                 "found {} resId matches for var {} (unable to disambiguate)",
                 found.len(),
-                shown(var)
+                shown(var, &var.fieldref.field_path)
             )));
         }
         new.push(Bound { var: var.clone(), id: found.first().map(|&at| items[at].id()) });
@@ -64,8 +80,8 @@ pub fn append(bound: &mut Vec<Bound>, more: Vec<Bound>) -> Result<(), Error> {
 }
 
 /// Returns a variable as messages name it.
-fn shown(var: &Var) -> String {
-    format!("{{{} {} {{{}}}}}", var.name, reference(var).gvk, field_path(var))
+fn shown(var: &Var, field_path: &str) -> String {
+    format!("{{{} {} {{{field_path}}}}}", var.name, reference(var).gvk)
 }
 
 fn field_path(var: &Var) -> &str {
@@ -82,24 +98,43 @@ fn reference(var: &Var) -> Id {
     Id { gvk, name: target.name.clone(), namespace: target.namespace.clone() }
 }
 
-/// Replaces all variables at the fields that may hold them.
+/// What variables stand for.
+type Values<'a> = HashMap<&'a str, Known>;
+
+/// The value of a variable, and whether it stood anywhere.
+struct Known {
+    value: Value,
+    is_used: Cell<bool>,
+}
+
+/// Returns what a name stands for, and notes that it was used.
+fn used<'a>(values: &'a Values<'_>, name: &str) -> Option<&'a Value> {
+    values.get(name).map(|known| {
+        known.is_used.set(true);
+        &known.value
+    })
+}
+
+/// Replaces all variables at the fields that may hold them; returns the names of those that stand nowhere.
 ///
 /// # Errors
 /// When a variable has no value, or a field is not what the rules say.
-pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> Result<(), Error> {
-    if bound.is_empty() {
-        return Ok(());
-    }
-    let mut values = HashMap::new();
+pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> Result<Vec<String>, Error> {
+    let mut values = Values::new();
     for one in bound {
-        values.insert(one.var.name.as_str(), value(resources, one)?);
+        let known = Known { value: value(resources, one)?, is_used: Cell::new(false) };
+        values.insert(one.var.name.as_str(), known);
+    }
+    if values.is_empty() {
+        return Ok(Vec::new());
     }
     for resource in resources.iter_mut() {
         for spec in fields {
             spec.visit(resource, Leaf::Found, &mut |place| expand_place(place, &values))?;
         }
     }
-    Ok(())
+    let is_unused = |name: &&str| values.get(name).is_some_and(|known| !known.is_used.get());
+    Ok(bound.iter().map(|one| one.var.name.as_str()).filter(is_unused).map(str::to_owned).collect())
 }
 
 fn value(resources: &Resources, bound: &Bound) -> Result<Value, Error> {
@@ -107,19 +142,20 @@ fn value(resources: &Resources, bound: &Bound) -> Result<Value, Error> {
     let unknown = || {
         Error::Variable(format!(
             "var '{}' cannot be mapped to a field in the set of known resources",
-            shown(var)
+            shown(var, field_path(var))
         ))
     };
     let id = bound.id.as_ref().ok_or_else(unknown)?;
     let found = resources.with_any_id(id);
     let item = found.first().map(|&at| &resources.items()[at]).ok_or_else(unknown)?;
-    let value = find(&item.value, &field_parts(field_path(var))).ok_or_else(|| {
+    let found = find(&item.value, &field_parts(field_path(var)));
+    let value = found.ok_or_else(|| {
         Error::Variable(format!(
             "field specified in var '{}' not found in corresponding resource",
-            shown(var)
+            shown(var, field_path(var))
         ))
     })?;
-    if value.is_array() || value.is_object() { Err(unknown()) } else { Ok(value.clone()) }
+    Ok(value.clone())
 }
 
 /// Splits `spec.ports[0].port`; `\.` is a dot in a name.
@@ -143,7 +179,7 @@ fn field_parts(path: &str) -> Vec<Segment> {
     parts
 }
 
-fn expand_place(place: &mut Value, values: &HashMap<&str, Value>) -> Result<(), Error> {
+fn expand_place(place: &mut Value, values: &Values<'_>) -> Result<(), Error> {
     match place {
         Value::String(text) => *place = expand(text, values),
         Value::Array(items) => {
@@ -167,9 +203,9 @@ fn expand_place(place: &mut Value, values: &HashMap<&str, Value>) -> Result<(), 
 }
 
 /// Expands a text; one that is a single variable takes on the variable's type.
-fn expand(text: &str, values: &HashMap<&str, Value>) -> Value {
+fn expand(text: &str, values: &Values<'_>) -> Value {
     let alone = text.strip_prefix("$(").and_then(|rest| rest.strip_suffix(')'));
-    if let Some(value) = alone.and_then(|name| values.get(name)) {
+    if let Some(value) = alone.and_then(|name| used(values, name)) {
         return value.clone();
     }
     let mut out = String::new();
@@ -181,7 +217,7 @@ fn expand(text: &str, values: &HashMap<&str, Value>) -> Value {
             out.push('$');
             rest = next;
         } else if let Some((name, next)) = after.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
-            match values.get(name) {
+            match used(values, name) {
                 Some(value) => out.push_str(&scalar_text(value).unwrap_or_default()),
                 None => {
                     out.push_str("$(");

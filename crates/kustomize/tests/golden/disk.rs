@@ -21,7 +21,7 @@ fn followed(path: &str) -> String {
 
 fn failed(path: &str, error: &std::io::Error) -> FileError {
     match error.kind() {
-        std::io::ErrorKind::NotFound => FileError::Missing { path: path.to_owned() },
+        std::io::ErrorKind::NotFound => FileError::missing(path, |part| std::path::Path::new(part).exists()),
         _ => FileError::Refused { path: path.to_owned(), reason: error.to_string() },
     }
 }

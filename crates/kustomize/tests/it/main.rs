@@ -8,6 +8,7 @@ mod finer_points;
 mod flux;
 mod laws;
 mod nodes;
+mod odd_input;
 mod patches;
 mod refusals;
 mod small_directory;

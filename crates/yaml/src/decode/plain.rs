@@ -167,26 +167,50 @@ fn natural(left: &str, right: &str) -> Ordering {
         return left.len().cmp(&right.len());
     };
     let (a, b) = (left[at], right[at]);
-    match (a.is_alphabetic(), b.is_alphabetic()) {
+    match (is_letter(a), is_letter(b)) {
         (true, true) => return a.cmp(&b),
         (false, false) => {}
         (a_letter, _) => {
-            let behind_digit = at > 0 && left[at - 1].is_ascii_digit();
+            let behind_digit = at > 0 && is_digit(left[at - 1]);
             return if a_letter == behind_digit { Ordering::Less } else { Ordering::Greater };
         }
     }
     digit_runs(&left, &right, at)
 }
 
+/// Whether a character is a letter for Go.
+pub(crate) fn is_letter(letter: char) -> bool {
+    letter.is_alphabetic() && !letter.is_numeric()
+}
+
+/// Whether a character is a decimal digit of any script.
+fn is_digit(letter: char) -> bool {
+    if letter.is_ascii() {
+        return letter.is_ascii_digit();
+    }
+    letter.is_numeric() && ZEROS.iter().any(|zero| (0..10).contains(&u32::from(letter).wrapping_sub(*zero)))
+}
+
+/// The zeros of all scripts but ASCII; nine digits follow each.
+const ZEROS: [u32; 67] = [
+    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
+    0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50,
+    0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10, 0x104a0, 0x10d30, 0x11066, 0x110f0,
+    0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50,
+    0x11d50, 0x11da0, 0x11f50, 0x16a60, 0x16ac0, 0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6,
+    0x1e140, 0x1e2f0, 0x1e4f0, 0x1e950, 0x1fbf0,
+];
+
 /// Compares from the first difference on, where at least one run of digits may begin or go on.
 pub(crate) fn digit_runs(left: &[char], right: &[char], at: usize) -> Ordering {
     let (a, b) = (left[at], right[at]);
     let leads = (a == '0' || b == '0')
-        && left[..at].iter().rev().take_while(|letter| letter.is_ascii_digit()).any(|letter| *letter != '0');
+        && left[..at].iter().rev().take_while(|letter| is_digit(**letter)).any(|letter| *letter != '0');
     let run = |letters: &[char]| {
-        let digits = letters[at..].iter().take_while(|letter| letter.is_ascii_digit());
+        let digits = letters[at..].iter().take_while(|letter| is_digit(**letter));
         digits.fold((i64::from(leads), 0), |(value, count), digit| {
-            let digit = i64::from(u32::from(*digit) - u32::from('0'));
+            // Of a digit that is not ASCII, too: the reference counts from the ASCII zero.
+            let digit = i64::from(u32::from(*digit)) - i64::from(u32::from('0'));
             (value.wrapping_mul(10).wrapping_add(digit), count + 1)
         })
     };

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::analysis::{Tabs, analyze};
 use super::writer::{Breaks, Habits, Writer};
-use crate::decode::{digit_runs, merge_sort};
+use crate::decode::{digit_runs, is_letter, merge_sort};
 use crate::json::number_text;
 use crate::scalar::{Words, is_base60, is_string};
 
@@ -167,7 +167,7 @@ pub(crate) fn natural(left: &str, right: &str) -> Ordering {
         return left.len().cmp(&right.len());
     };
     let (a, b) = (left[at], right[at]);
-    match (a.is_alphabetic(), b.is_alphabetic()) {
+    match (is_letter(a), is_letter(b)) {
         (true, true) => return a.cmp(&b),
         (true, false) => return Ordering::Greater,
         (false, true) => return Ordering::Less,

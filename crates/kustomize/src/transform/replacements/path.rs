@@ -135,7 +135,12 @@ pub(crate) fn visit(
                 items.push(made);
                 return Ok(());
             }
-            items.get_mut(index).map_or(Ok(()), |item| visit(item, rest, missing, change))
+            let count = items.len();
+            let item = items.get_mut(index).ok_or_else(|| {
+                let what = format!("index {index} specified but only {count} elements found");
+                Error::Replacement(what)
+            })?;
+            visit(item, rest, missing, change)
         }
         (Segment::Every, Value::Array(items)) => {
             items.iter_mut().try_for_each(|item| visit(item, rest, missing, change))
@@ -170,11 +175,13 @@ fn in_mapping(
     if !is_missing {
         return map.get_mut(key).map_or(Ok(()), |child| visit(child, rest, missing, change));
     }
+    if let Some(child) = map.get_mut(key)
+        && rest.is_empty()
+    {
+        return change(child, false);
+    }
     if missing == Missing::Skip {
-        return match map.get_mut(key) {
-            Some(child) if rest.is_empty() => change(child, false),
-            _ => Ok(()),
-        };
+        return Ok(());
     }
     let mut made = container(rest);
     enter_made(&mut made, rest, change)?;

@@ -2,7 +2,7 @@
 //!
 //! The two dialects agree on most expressions. Rewritten are: `\d \w \s \b` (ASCII in Go), `\Q…\E`, octal escapes,
 //! `\C`, braces that are no repetition, and everything inside classes that would be a set operation here. Refused
-//! is what Go refuses: doubled repetitions, counts above 1000, unknown flags and escapes.
+//! is what Go refuses: doubled repetitions, counts above 1000, unknown flags and escapes. Names of groups are dropped.
 //!
 //! Follows: the syntax page of Go's `regexp/syntax`. Differs: a byte that is not UTF-8 matches no `.`.
 
@@ -19,23 +19,19 @@ const MAX_PATTERN: usize = 64 << 10;
 /// # Errors
 /// The message that Go gives, without its `error parsing regexp: `.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
-    Regex::new(&translate(pattern)?).map_err(|_| complaint(pattern))
+    Regex::new(&translate(pattern)?).map_err(|_| refused(pattern))
 }
 
 /// Compiles a Go expression for bytes.
-pub(crate) fn compile_bytes(pattern: &str) -> Result<bytes::Regex, String> {
-    bytes::Regex::new(&translate(pattern)?).map_err(|_| complaint(pattern))
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_bytes(pattern: &str) -> Result<bytes::Regex, String> {
+    bytes::Regex::new(&translate(pattern)?).map_err(|_| refused(pattern))
 }
 
-/// Names the commonest mistakes; the engine's own message is about the rewritten expression.
-fn complaint(pattern: &str) -> String {
-    let count = |character| pattern.matches(character).count();
-    if count('(') > count(')') {
-        return format!("missing closing ): `{pattern}`");
-    }
-    if count('(') < count(')') {
-        return format!("unexpected ): `{pattern}`");
-    }
+/// What is left to be refused after the translation; the engine's own message is about the rewritten expression.
+fn refused(pattern: &str) -> String {
     format!("invalid expression: `{pattern}`")
 }
 
@@ -47,34 +43,46 @@ fn translate(pattern: &str) -> Result<String, String> {
         rest: pattern.chars().peekable(),
         out: String::with_capacity(pattern.len() + 16),
         last: Last::Start,
+        open: 0,
     };
-    while translation.step()? {}
-    Ok(translation.out)
+    while translation.step(pattern)? {}
+    match translation.open {
+        0 => Ok(translation.out),
+        _ => Err(format!("missing closing ): `{pattern}`")),
+    }
 }
 
 /// What was written last, as far as repetitions care.
-#[derive(Clone, Copy, PartialEq)]
-enum Last {
+#[derive(Clone, PartialEq)]
+pub(crate) enum Last {
     Start,
     Atom,
-    Repetition,
+    /// With its operator.
+    Repetition(String),
 }
 
-struct Translation<'p> {
-    rest: Peekable<Chars<'p>>,
-    out: String,
+pub(crate) struct Translation<'p> {
+    pub(crate) rest: Peekable<Chars<'p>>,
+    pub(crate) out: String,
     last: Last,
+    /// How many groups are open.
+    open: usize,
 }
 
 impl Translation<'_> {
-    fn step(&mut self) -> Result<bool, String> {
+    fn step(&mut self, pattern: &str) -> Result<bool, String> {
+        let before = self.rest.clone();
         let Some(character) = self.rest.next() else { return Ok(false) };
         match character {
             '\\' => self.escape()?,
-            '[' => self.class()?,
-            '(' => self.group()?,
+            '[' => self.class(before)?,
+            '(' => self.group(before)?,
+            ')' => {
+                self.open = self.open.checked_sub(1).ok_or_else(|| format!("unexpected ): `{pattern}`"))?;
+                self.plain(')', Last::Atom);
+            }
             '|' => self.plain('|', Last::Start),
-            '^' | '$' | '.' | ')' => self.plain(character, Last::Atom),
+            '^' | '$' | '.' => self.plain(character, Last::Atom),
             '*' | '+' | '?' => self.repeat(&character.to_string())?,
             '{' => match self.counted() {
                 Some(count) => self.repeat(&count?)?,
@@ -85,7 +93,7 @@ impl Translation<'_> {
         Ok(true)
     }
 
-    fn plain(&mut self, character: char, last: Last) {
+    pub(crate) fn plain(&mut self, character: char, last: Last) {
         self.out.push(character);
         self.last = last;
     }
@@ -101,15 +109,19 @@ impl Translation<'_> {
     }
 
     fn repeat(&mut self, operator: &str) -> Result<(), String> {
-        match self.last {
+        match &self.last {
             Last::Start => return Err(format!("missing argument to repetition operator: `{operator}`")),
-            Last::Repetition => return Err(format!("invalid nested repetition operator: `{operator}`")),
+            Last::Repetition(before) => {
+                return Err(format!("invalid nested repetition operator: `{before}{operator}`"));
+            }
             Last::Atom => self.out.push_str(operator),
         }
+        let mut operator = operator.to_owned();
         if self.rest.next_if_eq(&'?').is_some() {
             self.out.push('?');
+            operator.push('?');
         }
-        self.last = Last::Repetition;
+        self.last = Last::Repetition(operator);
         Ok(())
     }
 
@@ -133,34 +145,53 @@ impl Translation<'_> {
         Some(Ok(text))
     }
 
-    /// `(`, `(?P<name>`, `(?<name>`, `(?flags)` or `(?flags:`.
-    fn group(&mut self) -> Result<(), String> {
+    /// `(`, `(?P<name>`, `(?<name>`, `(?flags)` or `(?flags:`; `before` begins with the bracket.
+    fn group(&mut self, before: Peekable<Chars<'_>>) -> Result<(), String> {
+        self.open += 1;
         self.plain('(', Last::Start);
         if self.rest.next_if_eq(&'?').is_none() {
             return Ok(());
         }
-        self.out.push('?');
-        while let Some(character) = self.rest.next() {
-            self.out.push(character);
+        let is_named = match self.rest.peek() {
+            Some('P') => self.rest.clone().nth(1) == Some('<'),
+            next => next == Some(&'<'),
+        };
+        if is_named { self.name(before) } else { self.flags() }
+    }
+
+    /// A name means nothing for what matches.
+    fn name(&mut self, before: Peekable<Chars<'_>>) -> Result<(), String> {
+        let head: String = before.clone().take_while(|character| *character != '>').collect();
+        let name = head.split_once('<').map_or("", |(_, name)| name);
+        if !before.clone().any(|character| character == '>') {
+            return Err(format!("invalid named capture: `{}`", before.collect::<String>()));
+        }
+        if name.is_empty() || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+            return Err(format!("invalid named capture: `{head}>`"));
+        }
+        // Behind the brackets `(` and `?`, which were taken already.
+        self.rest.nth(head.chars().count() - 2);
+        Ok(())
+    }
+
+    fn flags(&mut self) -> Result<(), String> {
+        let mut flags = "(?".to_owned();
+        for character in self.rest.by_ref() {
+            flags.push(character);
             match character {
                 'i' | 'm' | 's' | 'U' | '-' => {}
-                ':' => return Ok(()),
-                ')' => {
-                    self.last = Last::Atom;
+                ':' | ')' => {
+                    self.out.push_str(&flags[1..]);
+                    if character == ')' {
+                        self.open -= 1;
+                        self.last = Last::Atom;
+                    }
                     return Ok(());
                 }
-                'P' | '<' => {
-                    for character in self.rest.by_ref() {
-                        self.out.push(character);
-                        if character == '>' {
-                            return Ok(());
-                        }
-                    }
-                }
-                _ => return Err(format!("invalid or unsupported Perl syntax: `(?{character}`")),
+                _ => return Err(format!("invalid or unsupported Perl syntax: `{flags}`")),
             }
         }
-        Err("missing argument to group: `(?`".to_owned())
+        Err(format!("missing argument to group: `{flags}`"))
     }
 
     fn escape(&mut self) -> Result<(), String> {
@@ -202,22 +233,29 @@ impl Translation<'_> {
     }
 
     /// `\pN`, `\p{Name}` and the negated forms.
-    fn property(&mut self, letter: char) -> Result<String, String> {
-        let missing = || format!("invalid character class range: `\\{letter}`");
-        let first = self.rest.next().ok_or_else(missing)?;
-        if first != '{' {
-            return Ok(format!("\\{letter}{{{first}}}"));
-        }
-        let name: String = self.rest.by_ref().take_while(|character| *character != '}').collect();
+    pub(crate) fn property(&mut self, letter: char) -> Result<String, String> {
+        let wrong = |shown: &str| format!("invalid character class range: `\\{letter}{shown}`");
+        let first = self.rest.next().ok_or_else(|| wrong(""))?;
+        let (name, shown) = if first == '{' {
+            let name: String = self.rest.by_ref().take_while(|character| *character != '}').collect();
+            let shown = format!("{{{name}}}");
+            (name, shown)
+        } else {
+            (first.to_string(), first.to_string())
+        };
         let flipped = if letter == 'p' { 'P' } else { 'p' };
-        Ok(match name.strip_prefix('^') {
+        let property = match name.strip_prefix('^') {
             Some(name) => format!("\\{flipped}{{{name}}}"),
             None => format!("\\{letter}{{{name}}}"),
-        })
+        };
+        if Regex::new(&property).is_err() {
+            return Err(wrong(&shown));
+        }
+        Ok(property)
     }
 
     /// The character that an escape stands for.
-    fn escaped(&mut self, character: char) -> Result<char, String> {
+    pub(crate) fn escaped(&mut self, character: char) -> Result<char, String> {
         let refuse = || format!("invalid escape sequence: `\\{character}`");
         let of_code = |code| char::from_u32(code).ok_or_else(refuse);
         match character {
@@ -251,73 +289,10 @@ impl Translation<'_> {
         };
         u32::from_str_radix(&digits, 16).ok()
     }
-
-    fn class(&mut self) -> Result<(), String> {
-        let missing = || "missing closing ]: `[`".to_owned();
-        self.out.push('[');
-        if self.rest.next_if_eq(&'^').is_some() {
-            self.out.push('^');
-        }
-        let mut first = true;
-        loop {
-            let character = self.rest.next().ok_or_else(missing)?;
-            if character == ']' && !first {
-                break;
-            }
-            first = false;
-            let Some(low) = self.class_item(character)? else { continue };
-            push_literal(&mut self.out, low);
-            let mut ahead = self.rest.clone();
-            if ahead.next() == Some('-') && ahead.next().is_some_and(|next| next != ']') {
-                self.rest.next();
-                let next = self.rest.next().ok_or_else(missing)?;
-                let high = self.class_item(next)?;
-                let high = high.ok_or_else(|| format!("invalid character class range: `{low}-\\`"))?;
-                self.out.push('-');
-                push_literal(&mut self.out, high);
-            }
-        }
-        self.plain(']', Last::Atom);
-        Ok(())
-    }
-
-    /// One character of a class; none when a whole class (`\d`, `[:alpha:]`, `\pL`) was written instead.
-    fn class_item(&mut self, character: char) -> Result<Option<char>, String> {
-        if character == '[' && self.rest.peek() == Some(&':') {
-            let is_part = |character: &char| !matches!(character, '[' | ']');
-            let ahead: String = self.rest.clone().take_while(is_part).collect();
-            let closed = self.rest.clone().nth(ahead.chars().count()) == Some(']');
-            if closed && ahead.len() > 2 && ahead.ends_with(':') {
-                self.out.push_str(&format!("[{ahead}]"));
-                self.rest.nth(ahead.chars().count());
-                return Ok(None);
-            }
-        }
-        if character != '\\' {
-            return Ok(Some(character));
-        }
-        let next = self.rest.next().ok_or_else(|| "missing closing ]: `[`".to_owned())?;
-        let class = match next {
-            'd' => "0-9",
-            'D' => "[^0-9]",
-            'w' => "0-9A-Za-z_",
-            'W' => "[^0-9A-Za-z_]",
-            's' => r"\t\n\f\r\x20",
-            'S' => r"[^\t\n\f\r\x20]",
-            'p' | 'P' => {
-                let property = self.property(next)?;
-                self.out.push_str(&property);
-                return Ok(None);
-            }
-            other => return self.escaped(other).map(Some),
-        };
-        self.out.push_str(class);
-        Ok(None)
-    }
 }
 
 /// Letters, digits and what lies beyond ASCII stand for themselves; the rest is written as a code.
-fn push_literal(out: &mut String, character: char) {
+pub(crate) fn push_literal(out: &mut String, character: char) {
     if character.is_ascii_alphanumeric() || !character.is_ascii() {
         out.push(character);
     } else {
@@ -378,6 +353,35 @@ mod tests {
         assert!(matches(r"^\Qa.b\E.$", "a.bx") && matches(r"^\x41\x{42}\103$", "ABC"));
         assert!(matches(r"^\p{^Greek}\pL$", "aα") && matches(r"^\<\_$", "<_"));
         assert!(matches(r"(?i)^(?P<x>SECRET)(?:a|b)$", "secretA"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_as_go_tells_it() {
+        for (pattern, told) in [
+            ("a**", "invalid nested repetition operator: `**`"),
+            ("a+?{2}", "invalid nested repetition operator: `+?{2}`"),
+            ("(a", "missing closing ): `(a`"),
+            ("a)", "unexpected ): `a)`"),
+            ("(a\\)", "missing closing ): `(a\\)`"),
+            ("x[a)$", "missing closing ]: `[a)$`"),
+            ("[z-a]", "invalid character class range: `z-a`"),
+            ("[[:foo:]]", "invalid character class range: `[:foo:]`"),
+            ("\\pX", "invalid character class range: `\\pX`"),
+            ("(?<!a)", "invalid named capture: `(?<!a)`"),
+            ("(?P<a-b>c)", "invalid named capture: `(?P<a-b>`"),
+            ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
+            ("(?ix)", "invalid or unsupported Perl syntax: `(?ix`"),
+            ("a|*", "missing argument to repetition operator: `*`"),
+            ("x{2,1}", "invalid repeat count: `{2,1}`"),
+            ("a\\", "trailing backslash at end of expression: ``"),
+        ] {
+            assert_eq!(compile(pattern).expect_err(pattern), told);
+        }
+    }
+
+    #[test]
+    fn names_of_groups_may_come_twice() {
+        assert!(matches("^(?P<n>a)(?<n>b)$", "ab") && matches("^(?i:(?P<n>A))$", "a"));
     }
 
     #[test]
