@@ -34,7 +34,7 @@ use crate::kinds::Resource;
 use crate::status_error::Cause;
 
 pub(crate) use definition::schemas_of;
-pub(crate) use grammar::{label as dns_label, subdomain as dns_subdomain};
+pub(crate) use grammar::{label as dns_label, label_1035, subdomain as dns_subdomain};
 pub use grammar::{label_value, qualified as label_key};
 
 /// What is wrong with a new object.

@@ -5,6 +5,7 @@ mod structural;
 
 use serde_json::{Value, json};
 
+use super::grammar::{LABEL_1035, is_label_1035};
 use crate::fields::{self, get, text};
 use crate::status_error::Cause;
 
@@ -71,8 +72,8 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
     for (key, value) in [("plural", plural), ("singular", text(definition, &["spec", "names", "singular"]))] {
         if value.is_empty() && key == "plural" {
             causes.push(Cause::required("spec.names.plural", ""));
-        } else if !value.is_empty() && !is_dns_1035(value) {
-            causes.push(Cause::invalid(format!("spec.names.{key}"), &json!(value), DNS_1035));
+        } else if !value.is_empty() && !is_label_1035(value) {
+            causes.push(Cause::invalid(format!("spec.names.{key}"), &json!(value), LABEL_1035));
         }
     }
     let [kind, list_kind] = ["kind", "listKind"].map(|key| text(definition, &["spec", "names", key]));
@@ -80,8 +81,8 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
         causes.push(Cause::required("spec.names.kind", ""));
     }
     for (key, value) in [("kind", kind), ("listKind", list_kind)] {
-        if !value.is_empty() && !is_dns_1035(&value.to_lowercase()) {
-            let why = format!("may have mixed case, but should otherwise match: {DNS_1035}");
+        if !value.is_empty() && !is_label_1035(&value.to_lowercase()) {
+            let why = format!("may have mixed case, but should otherwise match: {LABEL_1035}");
             causes.push(Cause::invalid(format!("spec.names.{key}"), &json!(value), &why));
         }
     }
@@ -91,8 +92,8 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
     }
     for key in ["shortNames", "categories"] {
         for (at, name) in super::list(&definition["spec"]["names"], key).iter().enumerate() {
-            if !is_dns_1035(name.as_str().unwrap_or_default()) {
-                causes.push(Cause::invalid(format!("spec.names.{key}[{at}]"), name, DNS_1035));
+            if !is_label_1035(name.as_str().unwrap_or_default()) {
+                causes.push(Cause::invalid(format!("spec.names.{key}[{at}]"), name, LABEL_1035));
             }
         }
     }
@@ -118,8 +119,8 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
 fn version(version: &Value, before: &[Value], at: usize) -> Vec<Cause> {
     let mut causes = Vec::new();
     let name = text(version, &["name"]);
-    if !is_dns_1035(name) {
-        causes.push(Cause::invalid(format!("spec.versions[{at}].name"), &json!(name), DNS_1035));
+    if !is_label_1035(name) {
+        causes.push(Cause::invalid(format!("spec.versions[{at}].name"), &json!(name), LABEL_1035));
     }
     if before.iter().any(|other| other["name"] == name) {
         causes.push(Cause::invalid("spec.versions", &json!(name), "must contain unique version names"));
@@ -263,16 +264,7 @@ pub(crate) fn schemas_of(versions: &[Value]) -> Vec<Cause> {
     causes
 }
 
-fn is_dns_1035(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.first().is_some_and(u8::is_ascii_lowercase)
-        && bytes.last().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        && bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
-        && bytes.len() <= 63
-}
-
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
 const COLUMN_FORMATS: [&str; 8] =
     ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
 const MOST_SELECTABLE: usize = 8;
-const DNS_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";

@@ -11,6 +11,23 @@ pub(crate) fn label(name: &str) -> Vec<String> {
     whys
 }
 
+/// A label of at most 63 bytes that begins with a letter.
+pub(crate) fn label_1035(name: &str) -> Vec<String> {
+    let mut whys = no_longer_than(name, 63);
+    if !begins_as_label(name) {
+        whys.push(LABEL_1035.into());
+    }
+    whys
+}
+
+pub(super) fn is_label_1035(text: &str) -> bool {
+    text.len() <= 63 && begins_as_label(text)
+}
+
+fn begins_as_label(text: &str) -> bool {
+    text.starts_with(|letter: char| letter.is_ascii_lowercase()) && is_label(text)
+}
+
 /// Labels joined by dots, at most 253 bytes.
 pub(crate) fn subdomain(name: &str) -> Vec<String> {
     let mut whys = no_longer_than(name, 253);
@@ -253,6 +270,7 @@ pub(super) fn no_steps_back(path: &str) -> Vec<String> {
     if back { vec!["must not contain '..'".into()] } else { Vec::new() }
 }
 
+pub(super) const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const WORD: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";

@@ -1,7 +1,7 @@
 //! Types of rules: what a rule may ask of the values that its schema describes.
 //!
 //! Follows: the checker of CEL as kube-apiserver 1.36 sets it up, its texts included. Differs: where the reference
-//! tells apart what only costs type parameters (the items of a mixed list, `null` beside a plain value), anything
+//! tells apart what only costs type parameters (`null` beside a plain value), anything
 //! goes here; a rule that is taken may then still fail when it runs.
 
 mod calls;
@@ -259,7 +259,7 @@ impl Checker<'_> {
             Expr::List(list) => {
                 let mut of = Type::Dyn;
                 for item in &list.elements {
-                    of = of.join(self.check(item)?);
+                    of = self.alike(of, item)?;
                 }
                 Ok(Type::List(Box::new(of), 0))
             }
@@ -267,8 +267,8 @@ impl Checker<'_> {
                 let (mut key, mut of) = (Type::Dyn, Type::Dyn);
                 for entry in &map.entries {
                     if let EntryExpr::MapEntry(entry) = &entry.expr {
-                        key = key.join(self.check(&entry.key)?);
-                        of = of.join(self.check(&entry.value)?);
+                        key = self.alike(key, &entry.key)?;
+                        of = self.alike(of, &entry.value)?;
                     }
                 }
                 Ok(Type::Map(Box::new(key), Box::new(of), 0))
@@ -281,6 +281,15 @@ impl Checker<'_> {
             Expr::Call(call) => calls::check(self, at, call),
             Expr::Comprehension(made) => self.comprehension(made),
         }
+    }
+
+    /// The type of an item beside others, which must fit them.
+    fn alike(&mut self, others: Type, item: &IdedExpr) -> Result<Type, Misfit> {
+        let found = self.check(item)?;
+        if others.fits(&found) {
+            return Ok(others.join(found));
+        }
+        self.fault(item, format!("expected type '{}' but found '{}'", others.name(), found.name()))
     }
 
     fn select(&mut self, at: &IdedExpr, select: &SelectExpr) -> Result<Type, Misfit> {
@@ -305,10 +314,9 @@ impl Checker<'_> {
         }
     }
 
-    /// A loop that a macro such as `all` stands for.
-    fn comprehension(&mut self, made: &ComprehensionExpr) -> Result<Type, Misfit> {
-        let range = self.check(&made.iter_range)?;
-        let (first, second, size) = match range {
+    /// What a loop goes over: items or keys, values, and how many there may be.
+    fn range_of(&self, at: &IdedExpr, range: Type) -> Result<(Type, Option<Type>, u64), Misfit> {
+        Ok(match range {
             Type::List(of, size) => (*of, None, size),
             Type::Map(key, of, size) => (*key, Some(*of), size),
             Type::Object(_) | Type::Dyn => (Type::Dyn, None, 0),
@@ -317,20 +325,19 @@ impl Checker<'_> {
                 let why = format!(
                     "expression of type '{name}' cannot be range of a comprehension (must be list, map, or dynamic)"
                 );
-                return self.fault(&made.iter_range, why);
+                return self.fault(at, why);
             }
-        };
+        })
+    }
+
+    /// A loop that a macro such as `all` stands for.
+    fn comprehension(&mut self, made: &ComprehensionExpr) -> Result<Type, Misfit> {
+        let range = self.check(&made.iter_range)?;
+        let (first, _, size) = self.range_of(&made.iter_range, range)?;
         let gathered = self.check(&made.accu_init)?;
         let outside = self.variables.len();
         self.variables.push((made.accu_var.clone(), gathered.clone()));
-        match &made.iter_var2 {
-            Some(name) => {
-                let (key, value) = second.map_or((Type::Int, first.clone()), |of| (first.clone(), of));
-                self.variables.push((made.iter_var.clone(), key));
-                self.variables.push((name.clone(), value));
-            }
-            None => self.variables.push((made.iter_var.clone(), first)),
-        }
+        self.variables.push((made.iter_var.clone(), first));
         let times = self.times;
         self.times = times.saturating_mul(size.max(1));
         self.most = self.most.max(self.times);
@@ -395,7 +402,12 @@ mod tests {
             "self.a == oldSelf.a || (self.a > 3 ? true : self.s == oldSelf.s)",
             "type(self.a) == int && int(self.s) == 4 && string(self.a) + self.s == '4' && self.l + ['a'] == []",
             "duration('1h') < duration('2h') && timestamp('2020-01-01T00:00:00Z').getFullYear() == 2020",
-            "sets.contains(self.l, ['a']) && math.greatest(1, self.a) == 2 && self.s.matches('^a$')",
+            "sets.contains(self.l, ['a']) && self.s.matches('^a$') && lists.range(3).all(x, x < 3)",
+            "self.m.all(k, v, k.startsWith('a') && v != '') && self.l.exists(i, x, i > 0 && x == 'a')",
+            "self.m.transformMap(k, v, v.size()).all(k, n, n > 0) && self.l.transformList(i, x, i > 0, i).sum() > 0",
+            "self.l.existsOne(i, x, i == 0) && self.l.transformMapEntry(i, x, {x: i}).all(x, i, x == self.l[i])",
+            "!format.dns1123Label().validate(self.s).hasValue() && format.named('uri').hasValue()",
+            "self.l.sortBy(x, x.size())[0] == 'a' && semver('v1', true).major() == 1",
             "'%s'.format([self.s]) == '' && self.l.join(',').split(',').size() > 0 && self.kind == 'X'",
         ] {
             assert_eq!(told(rule), None, "{rule}");
@@ -422,11 +434,25 @@ mod tests {
             ("self.a + 1.5 > 2", "found no matching overload for '_+_' applied to '(int, double)'"),
             ("self.s.b == 1", "type 'string' does not support field selection"),
             ("self.s.all(x, true)", "cannot be range of a comprehension"),
+            ("self.s.all(i, x, true)", "cannot be range of a comprehension"),
+            ("self.m.all(k, v, v > 1)", "found no matching overload for '_>_' applied to '(string, int)'"),
+            ("self.l.all(i, i, true)", "duplicate variable name: i"),
+            ("self.l.all(i, 'x', true)", "argument must be a simple name"),
+            ("duration('1 day') > duration('1h')", "1:10: invalid duration argument"),
+            ("timestamp('today') > timestamp('2020-01-01T00:00:00Z')", "1:11: invalid timestamp argument"),
+            ("self.s.matches('(')", "1:16: invalid matches argument"),
+            ("[1, 'a'].size() > 0", "1:5: expected type 'int' but found 'string'"),
+            ("math.greatest(1, 2) == 2", "undeclared reference to"),
             ("self.l.all(x, x > 1)", "found no matching overload for '_>_' applied to '(string, int)'"),
         ] {
             assert!(told(rule).is_some_and(|text| text.contains(why)), "{rule}: {:?}", told(rule));
         }
-        for costly in ["self.l.all(a, self.l.all(b, a == b))", "self.m.all(a, self.l.exists(b, a == b))"] {
+        for costly in [
+            "self.l.all(a, self.l.all(b, a == b))",
+            "self.m.all(a, self.l.exists(b, a == b))",
+            "self.l.all(i, a, self.l.all(j, b, a == b))",
+            "lists.range(9).all(i, lists.range(9).all(j, i == j))",
+        ] {
             assert!(told(costly).is_some_and(|text| text.contains("exceeds budget")), "{costly}");
         }
         for nested in

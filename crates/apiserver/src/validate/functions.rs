@@ -1,10 +1,12 @@
 //! The functions that rules may call beside those of CEL itself.
 //!
-//! Follows: the CEL libraries of apiserver 1.36 (strings, lists, regex, URLs, quantities, addresses, sets, math).
+//! Follows: the CEL libraries of apiserver 1.36 (strings, lists, regex, URLs, quantities, versions, addresses, sets, formats).
 //! A function takes its receiver and arguments in one list; `None` is an error of the rule.
 
 mod amount;
 mod list;
+pub(super) mod loops;
+mod named;
 mod net;
 mod text;
 
@@ -17,8 +19,16 @@ use sealfast_k8s::expression::{nests_too_deeply, on_deep_stack};
 /// What the functions of a library look like.
 type Function = fn(&[Value]) -> Option<Value>;
 
-/// The environment in which rules are compiled: with optional values.
-static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+/// The environment in which rules are compiled: with optional values, lists and loops with two variables.
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut environment = Env::stdlib();
+    // Nothing here is declared twice, which is all that could fail.
+    let _ = environment.add_extension(cel::extensions::lists);
+    for made in loops::macros() {
+        let _ = environment.add_macro(made);
+    }
+    Arc::new(environment)
+});
 
 /// Compiles a rule.
 ///
@@ -72,10 +82,21 @@ const MOST_LEVELS: usize = 100;
 /// A context with every function; variables go into inner scopes.
 pub(super) fn context() -> Context<'static, 'static> {
     let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-    for (name, function) in [text::FUNCTIONS, list::FUNCTIONS, net::FUNCTIONS, amount::FUNCTIONS].concat() {
+    let libraries = [
+        text::FUNCTIONS,
+        list::FUNCTIONS,
+        loops::FUNCTIONS,
+        named::FUNCTIONS,
+        net::FUNCTIONS,
+        amount::FUNCTIONS,
+    ];
+    for (name, function) in libraries.concat() {
         let call = move |call: &FunctionContext<'_, '_>| run(function, call);
         // A name that CEL has already is CEL's.
         let _ = context.add_function(name, call);
+    }
+    for (name, value) in named::constants() {
+        let _ = context.add_function(name, move |_: &FunctionContext<'_, '_>| Ok(value.clone()));
     }
     context
 }

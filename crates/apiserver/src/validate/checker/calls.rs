@@ -3,6 +3,8 @@
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
 use super::{Checker, Misfit, Type, operators};
+use crate::validate::functions::loops;
+use crate::validate::{format, pattern};
 
 /// The type of a call.
 pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -> Result<Type, Misfit> {
@@ -14,6 +16,9 @@ pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -
     if let (operators::OPT_SELECT, [operand, field]) = (name, call.args.as_slice()) {
         return optional_field(checker, at, operand, field);
     }
+    if let (loops::KEYS, [range]) = (name, call.args.as_slice()) {
+        return keys(checker, range);
+    }
     let receiver = call.target.as_ref().map(|target| checker.check(target)).transpose()?;
     let arguments = all(checker, &call.args)?;
     if receiver.is_none()
@@ -24,7 +29,30 @@ pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -
             None => mismatch(checker, at, name, None, &arguments),
         };
     }
-    overload(checker, at, name, receiver, arguments)
+    let found = overload(checker, at, name, receiver, arguments)?;
+    literal(checker, call)?;
+    Ok(found)
+}
+
+/// What a loop with two variables goes over.
+fn keys(checker: &mut Checker<'_>, range: &IdedExpr) -> Result<Type, Misfit> {
+    let found = checker.check(range)?;
+    let (first, second, size) = checker.range_of(range, found)?;
+    Ok(Type::List(Box::new(if second.is_some() || first == Type::Dyn { first } else { Type::Int }), size))
+}
+
+/// A text that is written down must be what its function reads.
+fn literal(checker: &Checker<'_>, call: &CallExpr) -> Result<(), Misfit> {
+    let Some(argument) = call.args.first() else { return Ok(()) };
+    let Expr::Literal(LiteralValue::String(text)) = &argument.expr else { return Ok(()) };
+    let text = text.inner();
+    let valid = match (call.func_name.as_str(), call.target.is_some()) {
+        ("duration", false) => format::is_valid("duration", text),
+        ("timestamp", false) => format::is_valid("datetime", text),
+        ("matches", true) => pattern::compiled(text).is_some(),
+        _ => true,
+    };
+    if valid { Ok(()) } else { checker.fault(argument, format!("invalid {} argument", call.func_name)) }
 }
 
 fn all(checker: &mut Checker<'_>, arguments: &[IdedExpr]) -> Result<Vec<Type>, Misfit> {
@@ -186,6 +214,7 @@ fn takes(letter: char, value: &Type) -> bool {
         'C' => value == &Library(CIDR),
         'Q' => value == &Library(QUANTITY),
         'V' => value == &Library(SEMVER),
+        'F' => value == &Library(FORMAT),
         _ => true,
     }
 }
@@ -204,6 +233,13 @@ fn given(gives: Gives, values: &[&Type]) -> Type {
         Gives::Duration => Duration,
         Gives::Timestamp => Timestamp,
         Gives::Texts => list(String),
+        Gives::Range => List(Box::new(Int), LONGEST_RANGE),
+        Gives::Entry => match values {
+            [key, value] => Type::Map(Box::new((*key).clone()), Box::new((*value).clone()), 0),
+            _ => Dyn,
+        },
+        Gives::Format => Optional(Box::new(Library(FORMAT))),
+        Gives::Whys => Optional(Box::new(list(String))),
         Gives::Query => Type::Map(Box::new(String), Box::new(list(String)), 0),
         Gives::Same => values.first().map_or(Dyn, |value| (*value).clone()),
         Gives::Item => match values.first() {
@@ -238,6 +274,14 @@ enum Gives {
     Timestamp,
     Texts,
     Query,
+    /// As many numbers as are asked for.
+    Range,
+    /// A map of the first value to the second.
+    Entry,
+    /// A format, perhaps.
+    Format,
+    /// What is wrong, perhaps.
+    Whys,
     /// What the first value is.
     Same,
     /// What the first value holds.
@@ -252,6 +296,9 @@ const IP: &str = "net.IP";
 const CIDR: &str = "net.CIDR";
 const QUANTITY: &str = "kubernetes.Quantity";
 const SEMVER: &str = "kubernetes.Semver";
+const FORMAT: &str = "kubernetes.NamedFormat";
+/// The longest list that `lists.range` makes.
+const LONGEST_RANGE: u64 = 1_000_000;
 const ARITHMETIC: [&str; 5] =
     [operators::ADD, operators::SUBSTRACT, operators::MULTIPLY, operators::DIVIDE, operators::MODULO];
 
@@ -293,13 +340,10 @@ const FUNCTIONS: &[(&str, Of, &str, Gives)] = &[
     ("format", Of::Value, "sl", Gives::Text),
     ("join", Of::Value, "l", Gives::Text),
     ("join", Of::Value, "ls", Gives::Text),
-    ("reverse", Of::Value, "s", Gives::Text),
     ("strings.quote", Of::Nothing, "s", Gives::Text),
     ("find", Of::Value, "ss", Gives::Text),
     ("findAll", Of::Value, "ss", Gives::Texts),
     ("findAll", Of::Value, "ssi", Gives::Texts),
-    ("base64.encode", Of::Nothing, "y", Gives::Text),
-    ("base64.decode", Of::Nothing, "s", Gives::Bytes),
     // Lists and sets.
     ("isSorted", Of::Value, "l", Gives::Truth),
     ("sum", Of::Value, "l", Gives::Item),
@@ -315,17 +359,13 @@ const FUNCTIONS: &[(&str, Of, &str, Gives)] = &[
     ("sort", Of::Value, "l", Gives::Same),
     ("first", Of::Value, "l", Gives::Anything),
     ("last", Of::Value, "l", Gives::Anything),
+    ("lists.range", Of::Nothing, "i", Gives::Range),
+    ("@sortByAssociatedKeys", Of::Value, "ll", Gives::Same),
+    (loops::ENTRY, Of::Nothing, "aa", Gives::Entry),
+    (loops::MERGED, Of::Nothing, "l", Gives::Item),
     ("sets.contains", Of::Nothing, "ll", Gives::Truth),
     ("sets.intersects", Of::Nothing, "ll", Gives::Truth),
     ("sets.equivalent", Of::Nothing, "ll", Gives::Truth),
-    ("math.least", Of::Nothing, "n", Gives::Same),
-    ("math.least", Of::Nothing, "nn", Gives::Same),
-    ("math.least", Of::Nothing, "nnn", Gives::Same),
-    ("math.least", Of::Nothing, "l", Gives::Item),
-    ("math.greatest", Of::Nothing, "n", Gives::Same),
-    ("math.greatest", Of::Nothing, "nn", Gives::Same),
-    ("math.greatest", Of::Nothing, "nnn", Gives::Same),
-    ("math.greatest", Of::Nothing, "l", Gives::Item),
     // Addresses.
     ("url", Of::Nothing, "s", Gives::Library(URL)),
     ("isURL", Of::Nothing, "s", Gives::Truth),
@@ -365,7 +405,9 @@ const FUNCTIONS: &[(&str, Of, &str, Gives)] = &[
     ("sub", Of::Value, "QQ", Gives::Same),
     ("sub", Of::Value, "Qi", Gives::Same),
     ("semver", Of::Nothing, "s", Gives::Library(SEMVER)),
+    ("semver", Of::Nothing, "sb", Gives::Library(SEMVER)),
     ("isSemver", Of::Nothing, "s", Gives::Truth),
+    ("isSemver", Of::Nothing, "sb", Gives::Truth),
     ("major", Of::Value, "V", Gives::Int),
     ("minor", Of::Value, "V", Gives::Int),
     ("patch", Of::Value, "V", Gives::Int),
@@ -375,6 +417,22 @@ const FUNCTIONS: &[(&str, Of, &str, Gives)] = &[
     ("isLessThan", Of::Value, "VV", Gives::Truth),
     ("compareTo", Of::Value, "QQ", Gives::Int),
     ("compareTo", Of::Value, "VV", Gives::Int),
+    // Formats.
+    ("format.named", Of::Nothing, "s", Gives::Format),
+    ("validate", Of::Value, "Fs", Gives::Whys),
+    ("format.dns1123Label", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.dns1123Subdomain", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.dns1035Label", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.qualifiedName", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.dns1123LabelPrefix", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.dns1123SubdomainPrefix", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.dns1035LabelPrefix", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.labelValue", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.uri", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.uuid", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.byte", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.date", Of::Nothing, "", Gives::Library(FORMAT)),
+    ("format.datetime", Of::Nothing, "", Gives::Library(FORMAT)),
     // Optional values.
     ("optional.of", Of::Nothing, "a", Gives::Optional),
     ("optional.ofNonZeroValue", Of::Nothing, "a", Gives::Optional),

@@ -1,5 +1,6 @@
 //! Quantities and versions.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -51,8 +52,8 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("asApproximateFloat", |values| Some(Value::Float(held(values.first()?)?.0 as f64 / NANO as f64))),
     ("add", |values| Some(wrapped(Quantity(held(values.first()?)?.0.checked_add(number(values.get(1)?)?)?)))),
     ("sub", |values| Some(wrapped(Quantity(held(values.first()?)?.0.checked_sub(number(values.get(1)?)?)?)))),
-    ("semver", |values| Some(Value::Opaque(Arc::new(version(text_of(values.first()?)?)?)))),
-    ("isSemver", |values| Some(version(text_of(values.first()?)?).is_some().into())),
+    ("semver", |values| Some(Value::Opaque(Arc::new(version(&spelled(values)?)?)))),
+    ("isSemver", |values| Some(version(&spelled(values)?).is_some().into())),
     ("major", |values| part(values, 0)),
     ("minor", |values| part(values, 1)),
     ("patch", |values| part(values, 2)),
@@ -113,6 +114,33 @@ fn precedence(left: &[String], right: &[String]) -> Ordering {
 fn part(values: &[Value], at: usize) -> Option<Value> {
     let Value::Opaque(opaque) = values.first()? else { return None };
     i64::try_from(opaque.downcast_ref::<Version>()?.numbers[at]).ok().map(Value::Int)
+}
+
+/// The text of a version; `true` beside it allows a `v`, missing numbers and leading zeros.
+fn spelled(values: &[Value]) -> Option<Cow<'_, str>> {
+    match values {
+        [Value::String(text)] | [Value::String(text), Value::Bool(false)] => {
+            Some(Cow::Borrowed(text.as_str()))
+        }
+        [Value::String(text), Value::Bool(true)] => Some(Cow::Owned(normal(text))),
+        _ => None,
+    }
+}
+
+/// Follows: `normalizeAndParse` of the reference, by which a short version takes no suffix.
+fn normal(text: &str) -> String {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let mut parts: Vec<String> = text.splitn(3, '.').map(without_zeros).collect();
+    if !parts.last().is_some_and(|last| last.contains(['+', '-'])) {
+        parts.resize(3.max(parts.len()), "0".to_owned());
+    }
+    parts.join(".")
+}
+
+fn without_zeros(part: &str) -> String {
+    let short = part.trim_start_matches('0');
+    let whole = short.len() < part.len() && !short.starts_with(|letter: char| letter.is_ascii_digit());
+    if whole { format!("0{short}") } else { short.to_owned() }
 }
 
 fn version(text: &str) -> Option<Version> {

@@ -1,10 +1,10 @@
-//! Lists, sets and the extremes of numbers.
+//! Lists and sets.
 
 use std::cmp::Ordering;
 
 use cel::Value;
 
-use super::{Function, listed, texted};
+use super::Function;
 
 pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("isSorted", |values| {
@@ -14,46 +14,8 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("sum", sum),
     ("min", |values| extreme(values, Ordering::Less)),
     ("max", |values| extreme(values, Ordering::Greater)),
-    ("math.least", |values| extreme(values, Ordering::Less)),
-    ("math.greatest", |values| extreme(values, Ordering::Greater)),
     ("indexOf", |values| index(values, false)),
     ("lastIndexOf", |values| index(values, true)),
-    ("reverse", |values| match values.first()? {
-        Value::List(items) => Some(listed(items.iter().rev().cloned().collect())),
-        Value::String(text) => Some(texted(text.chars().rev().collect::<String>())),
-        _ => None,
-    }),
-    ("slice", |values| match values {
-        [Value::List(items), Value::Int(start), Value::Int(end)] => {
-            let range = usize::try_from(*start).ok()?..usize::try_from(*end).ok()?;
-            Some(listed(items.get(range)?.to_vec()))
-        }
-        _ => None,
-    }),
-    ("flatten", |values| {
-        let depth = match values.get(1) {
-            None => 1,
-            Some(Value::Int(depth)) => u32::try_from(*depth).ok()?.min(64),
-            Some(_) => return None,
-        };
-        let mut out = Vec::new();
-        flatten(list(values.first()?)?, depth, &mut out);
-        Some(listed(out))
-    }),
-    ("distinct", |values| {
-        let mut out: Vec<Value> = Vec::new();
-        for item in list(values.first()?)? {
-            if !out.contains(item) {
-                out.push(item.clone());
-            }
-        }
-        Some(listed(out))
-    }),
-    ("sort", |values| {
-        let mut items = list(values.first()?)?.to_vec();
-        items.sort_by(|left, right| left.partial_cmp(right).unwrap_or(Ordering::Equal));
-        Some(listed(items))
-    }),
     ("sets.contains", |values| {
         let (all, some) = (list(values.first()?)?, list(values.get(1)?)?);
         Some(some.iter().all(|item| all.contains(item)).into())
@@ -95,13 +57,9 @@ fn sum(values: &[Value]) -> Option<Value> {
     Some(total)
 }
 
-/// Of a list, or of the arguments themselves.
+/// The least or greatest of a list.
 fn extreme(values: &[Value], wanted: Ordering) -> Option<Value> {
-    let items = match values {
-        [Value::List(items)] => items,
-        _ => values,
-    };
-    let (first, rest) = items.split_first()?;
+    let (first, rest) = list(values.first()?)?.split_first()?;
     rest.iter()
         .try_fold(first, |best, item| Some(if item.partial_cmp(best)? == wanted { item } else { best }))
         .cloned()
@@ -131,13 +89,4 @@ fn index(values: &[Value], last: bool) -> Option<Value> {
         _ => return None,
     };
     Some(Value::Int(place.map_or(-1, |place| place as i64)))
-}
-
-fn flatten(items: &[Value], depth: u32, out: &mut Vec<Value>) {
-    for item in items {
-        match item {
-            Value::List(inner) if depth > 0 => flatten(inner, depth - 1, out),
-            other => out.push(other.clone()),
-        }
-    }
 }
