@@ -95,8 +95,11 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
                 return Err(call.not_found());
             }
             call.require_create()?;
-            let written = applied_new(call, &config, options, &actor, &stated)?;
-            return Ok(call.answer_written(201, written).warned(warnings));
+            match applied_new(call, &config, options, &actor, &stated) {
+                // Another came first, so it is changed instead.
+                Err(refused) if refused.reason == "AlreadyExists" => continue,
+                written => return Ok(call.answer_written(201, written?).warned(warnings)),
+            }
         };
         let old = call.shown(stored.object());
         let new = objects::applied(call, Some(&old), &config, options, &actor, &stated)?;

@@ -345,7 +345,8 @@ pub(crate) fn mark_deleted(object: &mut Value, has_generation: bool) {
     }
 }
 
-pub(crate) const RETRIES: usize = 5;
+/// How often a write that states no version starts anew after another; the reference never ends.
+pub(crate) const RETRIES: usize = 100;
 const CREATED_BY_PUT: [&str; 10] = [
     "leases.coordination.k8s.io",
     "events",

@@ -12,6 +12,40 @@ use crate::bounds::{connect_narrowly, rest, token};
 use crate::client::Client;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_may_apply_and_patch_one_new_object_at_once() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    for round in 0..5 {
+        let path = format!("/api/v1/namespaces/default/configmaps/c{round}");
+        let mut writers = Vec::new();
+        for writer in 0..16 {
+            let (client, path) = (client.clone(), format!("{path}?fieldManager=m{writer}"));
+            writers.push(tokio::spawn(async move {
+                let body = json!({
+                    "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("c{round}")},
+                    "data": {format!("k{writer}"): "v"},
+                });
+                let applied =
+                    client.send("PATCH", &path, "application/apply-patch+yaml", body.to_string()).await?;
+                let mark = json!({"metadata": {"labels": {format!("l{writer}"): "v"}}}).to_string();
+                let patched = client.send("PATCH", &path, "application/merge-patch+json", mark).await?;
+                anyhow::Ok((applied, patched))
+            }));
+        }
+        for writer in writers {
+            let (applied, patched) = writer.await??;
+            assert!([200, 201].contains(&applied.0), "{applied:?}");
+            assert_eq!(patched.0, 200, "{patched:?}");
+        }
+        let (_, kept) = client.call("GET", &path, None).await?;
+        let count = |part: &Value| part.as_object().map(serde_json::Map::len);
+        assert_eq!((count(&kept["data"]), count(&kept["metadata"]["labels"])), (Some(16), Some(16)));
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_watch_sees_every_event_in_order_and_slow_ones_are_cut() -> anyhow::Result<()> {
     let mut limits = Limits::default();
     limits.event = Duration::from_secs(2);

@@ -36,13 +36,16 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     }),
 ];
 
+/// What is wrong with a text.
+type Faults = fn(&str) -> Vec<String>;
+
 /// The functions that give a format, and what they give.
 pub(super) fn constants() -> impl Iterator<Item = (&'static str, Value)> {
     FORMATS.iter().enumerate().map(|(place, (name, _))| (*name, wrapped(place)))
 }
 
 /// The function that gives a format, and what is wrong with a text that should have it.
-const FORMATS: [(&str, fn(&str) -> Vec<String>); 13] = [
+const FORMATS: [(&str, Faults); 13] = [
     ("format.dns1123Label", checks::dns_label),
     ("format.dns1123Subdomain", checks::dns_subdomain),
     ("format.dns1035Label", checks::label_1035),
