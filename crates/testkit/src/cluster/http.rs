@@ -163,6 +163,7 @@ impl<'a> Request<'a> {
         let mut new = match *self.method {
             Method::POST => self.body.clone(),
             Method::PUT => self.body.clone(),
+            _ if self.applies => merged(old.clone().unwrap_or(json!({})), &cleaned(&self.body)),
             _ => merged(old.clone().unwrap_or(json!({})), &self.body),
         };
         if *self.method == Method::PUT && self.subresource != "status" {
@@ -174,6 +175,19 @@ impl<'a> Request<'a> {
             return (code, new);
         }
         (code, objects.write(self.kind, old.as_ref(), new))
+    }
+}
+
+/// What is applied without what a typed client adds and a real server would drop: nulls and empty maps.
+fn cleaned(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, value)| (key.clone(), cleaned(value)));
+            let says_nothing = |value: &Value| value.is_null() || *value == json!({});
+            Value::Object(fields.filter(|(_, value)| !says_nothing(value)).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(cleaned).collect()),
+        value => value.clone(),
     }
 }
 
