@@ -412,7 +412,7 @@ impl Run<'_> {
     }
 }
 
-fn is_immutable(error: &Error) -> bool {
+pub(crate) fn is_immutable(error: &Error) -> bool {
     let text = error.to_string();
     error.is_conflict()
         || error.is_invalid()
@@ -421,7 +421,7 @@ fn is_immutable(error: &Error) -> bool {
 }
 
 /// The text for a refused dry run.
-fn refusal(object: &Value, error: &Error) -> String {
+pub(crate) fn refusal(object: &Value, error: &Error) -> String {
     let id = object::id(object);
     if error.is_not_found() {
         return match id.namespace.is_empty() {

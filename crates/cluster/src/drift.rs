@@ -34,6 +34,13 @@ fn alike(live: &Value, tried: &Value) -> bool {
         && tried.keys().filter(counts).all(|key| live.contains_key(key))
 }
 
+/// Takes out what nobody compares: the bookkeeping of fields, and ignored paths.
+pub fn strip(object: &mut Value, ignored: &[String]) {
+    for path in ["/metadata/managedFields"].into_iter().chain(ignored.iter().map(String::as_str)) {
+        take(object, path);
+    }
+}
+
 /// Removes what a pointer points at and returns it.
 fn take(value: &mut Value, pointer: &str) -> Option<Value> {
     let (parent, last) = pointer.rsplit_once('/')?;

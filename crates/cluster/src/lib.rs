@@ -2,7 +2,7 @@
 //!
 //! - [`client`] sends requests and follows kinds; objects are JSON values.
 //! - [`order`], [`normalize`], [`switches`] prepare objects; [`fields`], [`drift`], [`known`]
-//!   tell what would change; [`apply`] does it.
+//!   tell what would change; [`apply`] does it, [`preview`] only looks.
 //! - [`inventory`] names what is owned, [`prune`] deletes what left.
 //! - [`health`] judges one object, [`wait`] waits for many.
 //! - [`error`] says what the server or the way to it refused.
@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod known;
 pub mod normalize;
 pub mod order;
+pub mod preview;
 pub mod prune;
 pub mod switches;
 pub mod wait;
