@@ -22,6 +22,7 @@ mod create_tenant;
 mod debug;
 mod delete;
 mod deploy_key;
+mod diff;
 mod envsubst;
 mod events;
 mod export;
@@ -122,6 +123,8 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
         ["export", words @ ..] => export::run(words, &parse(rest, export::FLAGS)?, rest),
         ["build"] => Ok(help(build::HELP)),
         ["build", words @ ..] => build::run(words, &parse(rest, build::FLAGS)?, rest),
+        ["diff"] => Ok(help(diff::HELP)),
+        ["diff", words @ ..] => diff::run(words, &parse(rest, diff::FLAGS)?, rest),
         ["debug"] => Ok(help(debug::HELP)),
         ["debug", words @ ..] => debug::run(words, &parse(rest, debug::FLAGS)?, rest),
         ["envsubst"] => envsubst::run(&parse(rest, envsubst::FLAGS)?, rest),
@@ -293,7 +296,7 @@ Usage:
   flux suspend|resume source git NAME… [flags]
   flux delete|export kustomization NAME [flags]
   flux delete|export source git NAME [flags]
-  flux build kustomization NAME --path DIR [flags]
+  flux build|diff kustomization NAME --path DIR [flags]
   flux debug kustomization NAME --show-status|--show-vars|--show-history
   flux envsubst [--strict]
   flux check [--pre]

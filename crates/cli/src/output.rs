@@ -44,6 +44,11 @@ impl Spinner {
         Self(Some(bar))
     }
 
+    /// Draws nothing.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     /// Says what is being waited for.
     pub(crate) fn waits_for(&self, what: &str) {
         if let Some(bar) = &self.0 {

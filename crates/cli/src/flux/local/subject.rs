@@ -57,7 +57,7 @@ impl Plan {
         file: Option<&Path>,
     ) -> Result<Subject, Failed> {
         let mend = |Failed(why)| Failed(format!("failed to get kustomization object: {why}"));
-        let live = self.live(name, namespace).await.map_err(mend)?;
+        let live = self.live(name, namespace, file).await.map_err(mend)?;
         let (found, origin) = match (file, live) {
             (Some(file), live) => {
                 let mut found = from_file(file, name, namespace).map_err(mend)?;
@@ -88,11 +88,11 @@ impl Plan {
         subject.map_err(|error| mend(format!("failed to convert to kustomization: {error}")))
     }
 
-    async fn live(&self, name: &str, namespace: &str) -> Result<Option<Value>, Failed> {
+    async fn live(&self, name: &str, namespace: &str, file: Option<&Path>) -> Result<Option<Value>, Failed> {
         let Some(client) = self.client() else { return Ok(None) };
         match client.get(&known::KUSTOMIZATION.gvk(), namespace, name).await {
             Ok(live) => Ok(Some(live)),
-            Err(error) if error.is_not_found() && self.excuses_missing => Ok(None),
+            Err(error) if error.is_not_found() && self.excuses_missing && file.is_some() => Ok(None),
             Err(error) => Err(known::KUSTOMIZATION.failed(name, &error)),
         }
     }
