@@ -34,6 +34,7 @@ mod logs;
 mod reconcile;
 mod secret;
 mod stats;
+mod suggest;
 mod suspend;
 mod table;
 mod trace;
@@ -133,7 +134,7 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
             Err(format!("unknown command {kind:?} for \"flux create source\"").into())
         }
         ["create", kind] => Err(format!("unknown command {kind:?} for \"flux create\"").into()),
-        [verb, ..] => Err(format!("unknown command {verb:?} for \"flux\"").into()),
+        [verb, ..] => Err(suggest::unknown(verb).into()),
     }
 }
 
@@ -289,7 +290,7 @@ Usage:
   flux create kustomization NAME --source NAME [flags]
   flux get sources git [NAME] [flags]
   flux get kustomizations [NAME] [flags]
-  flux create secret git|githubapp|helm|notation|oci|proxy|receiver|tls NAME [flags]
+  flux create secret git|githubapp|helm|notation|oci|proxy|receiver|sops|tls NAME [flags]
   flux reconcile source git NAME [flags]
   flux reconcile kustomization NAME [--with-source] [flags]
   flux suspend|resume kustomization NAME… [flags]

@@ -18,13 +18,14 @@ mod notation;
 mod oci;
 mod proxy;
 mod receiver;
+mod sops;
 mod tls;
 
 pub(super) const HELP: &str = "\
 Create a Secret as the objects of Flux read it.
 
 Usage:
-  flux create secret git|githubapp|helm|notation|oci|proxy|receiver|tls NAME [flags]
+  flux create secret git|githubapp|helm|notation|oci|proxy|receiver|sops|tls NAME [flags]
 
 Flags of all of them:
       --export           print the Secret instead of creating it
@@ -48,7 +49,7 @@ struct Kind {
     make: fn(&Args, Secret) -> Result<Secret, Failed>,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind { word: "git", told: "git secret", flags: git::FLAGS, help: git::HELP, make: git::make },
     Kind {
         word: "githubapp",
@@ -74,6 +75,7 @@ const KINDS: [Kind; 8] = [
         help: receiver::HELP,
         make: receiver::make,
     },
+    Kind { word: "sops", told: "sops secret", flags: sops::FLAGS, help: sops::HELP, make: sops::make },
     Kind { word: "tls", told: "tls secret", flags: tls::FLAGS, help: tls::HELP, make: tls::make },
 ];
 

@@ -30,6 +30,13 @@ impl Desk {
         Ok(std::fs::write(self.folder.path().join(name), text)?)
     }
 
+    /// Makes an age identity.
+    pub(crate) fn keygen(&self) -> Result<String> {
+        let mut command = Command::new(SEALFAST);
+        command.args(["keys", "generate", "age"]).env_clear().current_dir(self.folder.path());
+        Ok(String::from_utf8(command.output()?.stdout)?)
+    }
+
     /// Runs `flux` there.
     pub(crate) fn flux(&self, args: &[&str]) -> Result<Output> {
         let mut command = Command::new(SEALFAST);

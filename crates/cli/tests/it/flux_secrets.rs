@@ -117,6 +117,33 @@ fn a_receiver_gets_a_token_of_its_own() -> Result<()> {
 }
 
 #[test]
+fn the_keys_of_a_kustomization_are_checked() -> Result<()> {
+    const KEY: &str = "AGE-SECRET-KEY-1QQQSYQCYQ5RQWZQFPG9SCRGWPUGPZYSNZS23V9CCRYDPK8QARC0SVLYRJW";
+    let desk = Desk::new(Vec::new())?;
+    let identity = desk.keygen()?;
+    desk.write("age.agekey", &identity)?;
+    desk.write("bad.agekey", KEY)?;
+    let words = ["create", "secret", "sops", "sops-age", "--export"];
+    let told = |more: &[&str]| desk.told(&[words.as_slice(), more].concat());
+    let secret = sealfast_yaml::json::from_yaml(told(&["--age-key-file=age.agekey"])?.as_bytes())?;
+    assert_eq!(secret["type"], "Opaque");
+    let data = secret["stringData"].as_object().map(|data| data.iter().collect::<Vec<_>>());
+    let [(name, value)] = data.as_deref().unwrap_or_default() else { panic!("one key") };
+    assert!(name.strip_suffix(".agekey").is_some_and(|sum| sum.parse::<u32>().is_ok()), "{name}");
+    assert_eq!(value.as_str(), Some(identity.as_str()));
+    for (more, why) in [
+        (vec![], "at least one key must be provided"),
+        (vec!["--age-key-file=bad.agekey"], "bad.agekey: "),
+        (vec!["--gpg-key-file=age.agekey"], "age.agekey: "),
+        (vec!["--age-key-file=none"], "unable to read key file: open none: no such file or directory"),
+    ] {
+        let told = desk.refusal(&[words.as_slice(), &more].concat())?;
+        assert!(told.contains(why) && !told.contains("AGE-SECRET"), "{more:?}: {told}");
+    }
+    Ok(())
+}
+
+#[test]
 fn rights_that_differ_are_made_anew() -> Result<()> {
     const RBAC: &str = "rbac.authorization.k8s.io";
     let desk = Desk::new(vec![json!({

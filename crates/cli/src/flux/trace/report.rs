@@ -101,10 +101,6 @@ async fn source(client: &Client, kind: &str, reference: &Value, item: &Value) ->
     let namespace = namespace.unwrap_or_else(|| object::namespace(item));
     let mut source = get(client, kind, namespace, text(reference, "/name")).await?;
     source["kind"] = kind.into();
-    if kind == "ExternalArtifact" && !source["spec"]["sourceRef"].is_object() {
-        let (namespace, name) = (object::namespace(&source), object::name(&source));
-        return Err(format!("ExternalArtifact {namespace}/{name} is missing spec.sourceRef").into());
-    }
     Ok(source)
 }
 
@@ -168,7 +164,9 @@ impl Report {
             "ExternalArtifact" => {
                 let [kind, namespace, name] = ["kind", "namespace", "name"]
                     .map(|part| text(&source["spec"]["sourceRef"], &format!("/{part}")));
-                self.line("Source", &format!("{kind}/{namespace}/{name}"));
+                if !kind.is_empty() {
+                    self.line("Source", &format!("{kind}/{namespace}/{name}"));
+                }
             }
             kind => {
                 self.line("URL", text(source, "/spec/url"));
