@@ -33,6 +33,7 @@ mod settings;
 mod stop;
 mod table;
 mod update_keys;
+mod version;
 
 use call::Call;
 use stop::Stop;

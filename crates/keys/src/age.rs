@@ -16,14 +16,19 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::local::{MOST_KEY_BYTES, USUAL_KEY_BYTES};
 
+mod armor;
 mod file;
 mod identity;
 mod post_quantum;
 mod prompts;
 mod recipient;
 
+use armor::Content;
 pub(crate) use identity::Identities;
 pub use prompts::{Nobody, Prompts};
+
+const DAMAGED: &str =
+    "failed to decrypt and authenticate payload chunk, file may be corrupted or tampered with";
 
 /// The most bytes of an identity file.
 const MOST_FILE_BYTES: u64 = 1 << 24;
@@ -120,16 +125,19 @@ pub(crate) fn unwrap(enc: &str, identities: &Identities) -> Result<Zeroizing<Vec
         return Err(Error::NoAgeIdentity { notes: identities.notes() });
     }
     let failed = |reason: String| Error::Age { reason, notes: identities.notes() };
-    let decryptor = Decryptor::new_buffered(ArmoredReader::new(enc.as_bytes()))
-        .map_err(|error| failed(format!("failed to read header: {}", identity::words(&error))))?;
+    let content = Content::read(enc);
+    if let Some(flaw) = content.flaw_of_header() {
+        return Err(failed(format!("failed to read header: {flaw}")));
+    }
+    let decryptor = Decryptor::new_buffered(content.bytes.as_slice())
+        .map_err(|error| failed(format!("failed to read header: {}", content.header_words(&error))))?;
     let reader = decryptor.decrypt(identities.each()).map_err(|error| match error {
         ::age::DecryptError::NoMatchingKeys => failed(identities.no_match().to_owned()),
         error => failed(identity::words(&error)),
     })?;
     let mut key = Zeroizing::new(Vec::with_capacity(USUAL_KEY_BYTES));
-    reader
-        .take(MOST_KEY_BYTES)
-        .read_to_end(&mut key)
-        .map_err(|_| failed("the wrapped data key is damaged".to_owned()))?;
-    Ok(key)
+    reader.take(MOST_KEY_BYTES).read_to_end(&mut key).map_err(|_| Error::AgeContent {
+        reason: content.flaw.clone().unwrap_or_else(|| DAMAGED.to_owned()),
+    })?;
+    content.flaw.map_or(Ok(key), |reason| Err(Error::AgeContent { reason }))
 }

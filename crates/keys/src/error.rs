@@ -56,6 +56,12 @@ pub enum Error {
         /// Where was looked and what went wrong there, as the caller told the keyring.
         notes: String,
     },
+    /// The content of the age file that holds the data key is damaged.
+    #[error("failed to copy age decrypted data into bytes.Buffer: {reason}")]
+    AgeContent {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The data key could not be encrypted to an age recipient.
     #[error("failed to encrypt sops data key with age: {reason}")]
     AgeWrap {
@@ -117,21 +123,21 @@ pub enum Error {
         reason: &'static str,
     },
     /// Vault was not reached or refused.
-    #[error("failed to {action} sops data key with Vault transit key '{key}': {reason}")]
+    #[error("failed to {action} Vault transit backend '{path}': {reason}")]
     Vault {
-        /// `encrypt` or `decrypt`.
+        /// `encrypt sops data key to` or `decrypt sops data key from`.
         action: &'static str,
-        /// The URL of the key.
-        key: String,
+        /// What was asked of it: engine, `encrypt` or `decrypt`, and the name of the key.
+        path: String,
         /// What it answered.
         reason: String,
     },
     /// The name of a cloud key has not the shape that its service asks for.
-    #[error("no valid {wanted} found in {text:?}")]
+    #[error("{wanted} found in {text}")]
     KeyId {
-        /// `ARN`, `resource ID`, `key ID`.
+        /// What is missing, in the words of the reference.
         wanted: &'static str,
-        /// What was given.
+        /// What was given, in quotes.
         text: String,
     },
     /// There are no credentials for a cloud key service, or none of them was taken.

@@ -79,7 +79,10 @@ pub fn check_resource_id(text: &str) -> Result<(), Error> {
             .chunks(2)
             .zip(names)
             .all(|(step, name)| step[0] == name && is_name(step[1]) && step[1] != "..");
-    is_id.then_some(()).ok_or_else(|| Error::KeyId { wanted: "resource ID", text: text.to_owned() })
+    is_id.then_some(()).ok_or_else(|| Error::KeyId {
+        wanted: "cannot create GCP KMS service: no valid resource ID",
+        text: format!("{text:?}"),
+    })
 }
 
 impl Access {

@@ -135,11 +135,13 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut next = Some(error);
     while let Some(error) = next {
         let words = error.to_string();
-        if !text.ends_with(&words) {
+        // The number means nothing to people.
+        let words = words.split(" (os error ").next().unwrap_or_default();
+        if !text.ends_with(words) {
             if !text.is_empty() {
                 text.push_str(": ");
             }
-            text.push_str(&words);
+            text.push_str(words);
         }
         next = error.source();
     }

@@ -176,7 +176,7 @@ impl<'a> Key<'a> {
         };
         match key_id.split_once(':').map(|(region, uuid)| (region.trim(), uuid.trim())) {
             Some((region, uuid)) if is_region(region) && !uuid.is_empty() => Ok(Self { region, uuid }),
-            _ => Err(Error::KeyId { wanted: "key ID", text: key_id.to_owned() }),
+            _ => Err(Error::KeyId { wanted: "no valid key ID", text: format!("{key_id:?}") }),
         }
     }
 

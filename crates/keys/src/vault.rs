@@ -268,8 +268,10 @@ impl Key<'_> {
     }
 
     fn failed(&self, action: &'static str, reason: &str) -> Error {
-        let key = format!("{}/v1/{}/keys/{}", self.address, self.engine, self.name);
-        Error::Vault { action, key, reason: reason.to_owned() }
+        let path = format!("{}/{action}/{}", self.engine, self.name);
+        let action =
+            if action == "encrypt" { "encrypt sops data key to" } else { "decrypt sops data key from" };
+        Error::Vault { action, path, reason: reason.to_owned() }
     }
 }
 

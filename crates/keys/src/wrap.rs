@@ -23,9 +23,8 @@ use crate::place::places;
 /// Why the data key was not wrapped: one entry a master key that refused, or a single one for all.
 #[derive(Debug)]
 pub struct Failure {
-    /// The master keys as people name them with what each of them said; the name is empty for a reason that is not about
-    /// one key.
-    pub reasons: Vec<(String, Reason)>,
+    /// The master keys as people name them with what each of them said; no name for a reason that is not about one key.
+    pub reasons: Vec<(Option<String>, Reason)>,
 }
 
 /// What stands in the way of wrapping.
@@ -54,9 +53,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (key, reason)) in self.reasons.iter().enumerate() {
             let separator = if index == 0 { "" } else { " " };
-            match key.as_str() {
-                "" => write!(f, "{separator}{reason}")?,
-                key => {
+            match key {
+                None => write!(f, "{separator}{reason}")?,
+                Some(key) => {
                     write!(f, "{separator}failed to encrypt new data key with master key {key:?}: {reason}")?;
                 }
             }
@@ -69,7 +68,7 @@ impl std::error::Error for Failure {}
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Self { reasons: vec![(String::new(), reason)] }
+        Self { reasons: vec![(None, reason)] }
     }
 }
 
@@ -108,7 +107,9 @@ pub async fn data_key(
         match result {
             Ok(one) => wrapped.push(one),
             Err(errors) => {
-                reasons.extend(errors.into_iter().map(|error| (key.identity_string(), Reason::Error(error))));
+                reasons.extend(
+                    errors.into_iter().map(|error| (Some(key.identity_string()), Reason::Error(error))),
+                );
             }
         }
     }

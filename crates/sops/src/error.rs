@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::time::Flaw;
 use crate::tree::Text;
 
 /// A place in the tree: the keys on the way, as `a.b.c`; list indexes are not part of it.
@@ -96,6 +97,12 @@ pub enum Error {
         /// Which field and why.
         message: String,
     },
+    /// Fields of the `sops` block hold something else than they should.
+    #[error("sops metadata: {}", problems.join("; "))]
+    MetadataFields {
+        /// Each field, with what is wrong, in the reference's words.
+        problems: Vec<String>,
+    },
     /// More than one selector.
     #[error("more than one of the encrypted and unencrypted suffix, regex and comment regex is set")]
     Selectors,
@@ -120,10 +127,12 @@ pub enum Error {
         message: String,
     },
     /// Not an RFC 3339 time.
-    #[error("`{text}` is not an RFC 3339 time")]
+    #[error("`{text}` is not an RFC 3339 time: {flaw}")]
     Time {
         /// The text found.
         text: String,
+        /// What does not fit.
+        flaw: Flaw,
     },
     /// The plain document already has a `sops` entry.
     #[error("the document already has a top-level `sops` entry")]
@@ -213,6 +222,16 @@ pub enum Error {
     NoList {
         /// The index.
         step: String,
+    },
+    /// A step that leads into a value that contains nothing.
+    #[error("a value of type {kind} has no item `{step}`")]
+    NoContainer {
+        /// Its type in the reference's words.
+        kind: &'static str,
+        /// The key or index.
+        step: String,
+        /// Whether it is an index.
+        is_index: bool,
     },
     /// A step of a path that is neither a quoted key nor an index.
     #[error("component {text} is neither a quoted key nor an index")]

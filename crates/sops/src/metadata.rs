@@ -14,6 +14,8 @@ use crate::select::Selector;
 use crate::time::Time;
 use crate::tree::{Branch, Value};
 
+mod shape;
+
 /// The suffix that leaves values in the clear when nothing else was chosen.
 pub const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
 
@@ -72,16 +74,18 @@ impl Metadata {
     /// Reads the block.
     ///
     /// # Errors
-    /// [`Error::Time`] for bad times, [`Error::NoKeys`], [`Error::Selectors`], [`Error::Metadata`] for wrong shapes.
+    /// [`Error::Time`] for bad times, [`Error::NoKeys`], [`Error::Selectors`], [`Error::Metadata`] and
+    /// [`Error::MetadataFields`] for wrong shapes.
     pub fn from_branch(branch: &Branch) -> Result<Self, Error> {
+        shape::check(branch)?;
         let fields = Fields(branch);
-        let last_modified = Time::parse(&fields.text("lastmodified")?)?.without_fraction();
+        let last_modified = fields.time("lastmodified")?;
         let mut key_groups = Vec::new();
         let single = group_from(fields)?;
         if !single.keys.is_empty() {
             key_groups.push(single);
         } else {
-            for group in fields.list("key_groups")? {
+            for group in fields.list("key_groups") {
                 key_groups.push(group_from(group)?);
             }
         }
@@ -91,14 +95,14 @@ impl Metadata {
         let default = || Selector::UnencryptedSuffix(DEFAULT_UNENCRYPTED_SUFFIX.to_owned());
         Ok(Self {
             key_groups,
-            shamir_threshold: fields.count("shamir_threshold")?,
+            shamir_threshold: fields.count("shamir_threshold"),
             last_modified,
-            mac: fields.text("mac")?,
+            mac: fields.text("mac"),
             selector: Some(selector_from(fields)?.unwrap_or_else(default)),
-            mac_only_encrypted: fields.flag("mac_only_encrypted")?,
-            version: fields.text("version")?,
+            mac_only_encrypted: fields.flag("mac_only_encrypted"),
+            version: fields.text("version"),
             // A field of ours alone, so whatever else stands there is none.
-            layout: fields.text(layout::FIELD).unwrap_or_default(),
+            layout: fields.text(layout::FIELD),
         })
     }
 
@@ -217,54 +221,52 @@ fn created_at(key: &MasterKey) -> Option<Time> {
 /// Reads the seven lists in the order in which keys are tried when nothing else is asked for.
 fn group_from(fields: Fields<'_>) -> Result<KeyGroup, Error> {
     let mut keys = Vec::new();
-    for key in fields.list("kms")? {
+    for key in fields.list("kms") {
         let mut context = BTreeMap::new();
-        if let Some(Value::Branch(pairs)) = key.0.get("context") {
-            for (name, _) in pairs.named() {
-                context.insert(name.to_owned(), Fields(pairs).text(name)?);
-            }
+        if let Some(Value::Branch(pairs)) = key.get("context") {
+            context.extend(pairs.named().map(|(name, value)| (name.to_owned(), text(value))));
         }
         keys.push(MasterKey::Kms {
-            arn: key.text("arn")?,
-            role: key.text("role")?,
+            arn: key.text("arn"),
+            role: key.text("role"),
             context,
-            aws_profile: key.text("aws_profile")?,
+            aws_profile: key.text("aws_profile"),
             created_at: key.time("created_at")?,
-            enc: key.text("enc")?,
+            enc: key.text("enc"),
         });
     }
-    for key in fields.list("gcp_kms")? {
-        let (resource_id, created_at) = (key.text("resource_id")?, key.time("created_at")?);
-        keys.push(MasterKey::GcpKms { resource_id, created_at, enc: key.text("enc")? });
+    for key in fields.list("gcp_kms") {
+        let (resource_id, created_at) = (key.text("resource_id"), key.time("created_at")?);
+        keys.push(MasterKey::GcpKms { resource_id, created_at, enc: key.text("enc") });
     }
-    for key in fields.list("hckms")? {
-        let (key_id, created_at) = (key.text("key_id")?, key.time("created_at")?);
-        keys.push(MasterKey::HuaweiKms { key_id, created_at, enc: key.text("enc")? });
+    for key in fields.list("hckms") {
+        let (key_id, created_at) = (key.text("key_id"), key.time("created_at")?);
+        keys.push(MasterKey::HuaweiKms { key_id, created_at, enc: key.text("enc") });
     }
-    for key in fields.list("azure_kv")? {
+    for key in fields.list("azure_kv") {
         keys.push(MasterKey::AzureKv {
-            vault_url: key.text("vault_url")?,
-            name: key.text("name")?,
-            version: key.text("version")?,
+            vault_url: key.text("vault_url"),
+            name: key.text("name"),
+            version: key.text("version"),
             created_at: key.time("created_at")?,
-            enc: key.text("enc")?,
+            enc: key.text("enc"),
         });
     }
-    for key in fields.list("hc_vault")? {
+    for key in fields.list("hc_vault") {
         keys.push(MasterKey::Vault {
-            vault_address: key.text("vault_address")?,
-            engine_path: key.text("engine_path")?,
-            key_name: key.text("key_name")?,
+            vault_address: key.text("vault_address"),
+            engine_path: key.text("engine_path"),
+            key_name: key.text("key_name"),
             created_at: key.time("created_at")?,
-            enc: key.text("enc")?,
+            enc: key.text("enc"),
         });
     }
-    for key in fields.list("pgp")? {
-        let (fingerprint, created_at) = (key.text("fp")?, key.time("created_at")?);
-        keys.push(MasterKey::Pgp { fingerprint, created_at, enc: key.text("enc")? });
+    for key in fields.list("pgp") {
+        let (fingerprint, created_at) = (key.text("fp"), key.time("created_at")?);
+        keys.push(MasterKey::Pgp { fingerprint, created_at, enc: key.text("enc") });
     }
-    for key in fields.list("age")? {
-        keys.push(MasterKey::Age { recipient: key.text("recipient")?, enc: key.text("enc")? });
+    for key in fields.list("age") {
+        keys.push(MasterKey::Age { recipient: key.text("recipient"), enc: key.text("enc") });
     }
     Ok(KeyGroup { keys })
 }
@@ -272,7 +274,7 @@ fn group_from(fields: Fields<'_>) -> Result<KeyGroup, Error> {
 fn selector_from(fields: Fields<'_>) -> Result<Option<Selector>, Error> {
     let mut found = None;
     for field in Selector::FIELDS {
-        let text = fields.text(field)?;
+        let text = fields.text(field);
         if !text.is_empty() && found.replace(Selector::of_field(field, text)).is_some() {
             return Err(Error::Selectors);
         }
@@ -280,68 +282,97 @@ fn selector_from(fields: Fields<'_>) -> Result<Option<Selector>, Error> {
     Ok(found.flatten())
 }
 
-/// Tolerant access to the fields of a mapping.
+/// The last of repeated fields wins, as it does in a map; only where there is none, one in other letters counts.
+fn field<'b>(branch: &'b Branch, name: &str) -> Option<&'b Value> {
+    let last = |fits: &dyn Fn(&str) -> bool| branch.named().filter(|(key, _)| fits(key)).last();
+    let found = last(&|key| key == name).or_else(|| last(&|key| key.eq_ignore_ascii_case(name)));
+    found.map(|(_, value)| value)
+}
+
+/// A number as Go's `ParseInt` reads it in base 0, underscores aside.
+fn whole(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (digits, base) = match lower.as_bytes() {
+        [b'0', b'x', ..] => (&lower[2..], 16),
+        [b'0', b'o', ..] => (&lower[2..], 8),
+        [b'0', b'b', ..] => (&lower[2..], 2),
+        [b'0', _, ..] => (&lower[1..], 8),
+        _ => (lower.as_str(), 10),
+    };
+    // A second sign is none.
+    digits.bytes().next()?.is_ascii_alphanumeric().then_some(())?;
+    i64::from_str_radix(&format!("{sign}{digits}"), base).ok()
+}
+
+/// A switch as Go's `ParseBool` reads it; the empty text is false.
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        _ => None,
+    }
+}
+
+/// Tolerant access to the fields of a mapping, whose shape was checked.
 #[derive(Clone, Copy)]
 struct Fields<'b>(&'b Branch);
 
 impl<'b> Fields<'b> {
-    /// The last of repeated fields wins, as it does in a map.
     fn get(self, name: &str) -> Option<&'b Value> {
-        self.0.named().filter(|(key, _)| *key == name).last().map(|(_, value)| value)
+        field(self.0, name)
     }
 
-    fn wrong(name: &str, value: &Value, wanted: &str) -> Error {
-        Error::Metadata { message: format!("`{name}` is of type {}, not {wanted}", value.type_name()) }
-    }
-
-    fn text(self, name: &str) -> Result<String, Error> {
-        Ok(match self.get(name) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::Str(text)) => text.to_string_lossy().into_owned(),
-            Some(Value::Int(int)) => int.to_string(),
-            Some(Value::Uint(int)) => int.to_string(),
-            Some(Value::Float(float)) => crate::number::positional(*float),
-            Some(Value::Bool(flag)) => if *flag { "1" } else { "0" }.to_owned(),
-            Some(Value::Time(time)) => time.to_string(),
-            Some(other) => return Err(Self::wrong(name, other, "a string")),
-        })
+    fn text(self, name: &str) -> String {
+        self.get(name).map(text).unwrap_or_default()
     }
 
     fn time(self, name: &str) -> Result<Time, Error> {
-        Ok(Time::parse(&self.text(name)?)?.without_fraction())
+        Ok(Time::parse(&self.text(name))?.without_fraction())
     }
 
-    fn count(self, name: &str) -> Result<usize, Error> {
-        let text = self.text(name)?;
-        if text.is_empty() {
-            return Ok(0);
-        }
-        text.parse().map_err(|_| Error::Metadata { message: format!("`{name}` is `{text}`, not a count") })
-    }
-
-    fn flag(self, name: &str) -> Result<bool, Error> {
-        match self.text(name)?.as_str() {
-            "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-            text => Err(Error::Metadata { message: format!("`{name}` is `{text}`, neither true nor false") }),
-        }
-    }
-
-    /// A single mapping stands for a list of one.
-    fn list(self, name: &str) -> Result<Vec<Fields<'b>>, Error> {
-        let items: &[Value] = match self.get(name) {
-            None | Some(Value::Null) => &[],
-            Some(Value::Str(text)) if text.is_empty() => &[],
-            Some(Value::Branch(branch)) if branch.entries.is_empty() => &[],
-            Some(Value::List(items)) => items,
-            Some(single) => std::slice::from_ref(single),
+    /// A number; nothing can be split by one below zero, as by 1.
+    fn count(self, name: &str) -> usize {
+        let number = match self.get(name) {
+            Some(Value::Int(number)) => *number,
+            #[expect(clippy::cast_possible_truncation, reason = "the reference drops the fraction, too")]
+            Some(Value::Float(float)) => *float as i64,
+            Some(Value::Bool(flag)) => i64::from(*flag),
+            Some(Value::Str(text)) => whole(&text.to_string_lossy()).unwrap_or_default(),
+            _ => 0,
         };
-        items
-            .iter()
-            .filter(|item| !matches!(item, Value::Comment(_)))
-            .map(|item| {
-                item.as_branch().map(Fields).ok_or_else(|| Self::wrong(name, item, "a list of mappings"))
-            })
-            .collect()
+        usize::try_from(number).unwrap_or(1)
+    }
+
+    fn flag(self, name: &str) -> bool {
+        match self.get(name) {
+            Some(Value::Bool(flag)) => *flag,
+            Some(Value::Int(number)) => *number != 0,
+            Some(Value::Uint(number)) => *number != 0,
+            Some(Value::Float(number)) => *number != 0.0,
+            Some(Value::Str(text)) => truth(&text.to_string_lossy()).unwrap_or_default(),
+            _ => false,
+        }
+    }
+
+    /// Items that are null are empty mappings.
+    fn list(self, name: &str) -> impl Iterator<Item = Fields<'b>> {
+        const EMPTY: &Branch = &Branch { entries: Vec::new() };
+        let items = self.get(name).into_iter().flat_map(shape::items);
+        items.map(|item| Fields(item.as_branch().unwrap_or(EMPTY)))
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Str(text) => text.to_string_lossy().into_owned(),
+        Value::Int(int) => int.to_string(),
+        Value::Uint(int) => int.to_string(),
+        Value::Float(float) => crate::number::positional(*float),
+        Value::Bool(flag) => if *flag { "1" } else { "0" }.to_owned(),
+        _ => String::new(),
     }
 }

@@ -196,7 +196,8 @@ fn grown(path: &[Step], value: Value) -> Value {
 /// Removes what a path leads to.
 ///
 /// # Errors
-/// [`Error::NotFound`] and [`Error::OutOfBounds`] when a key or index is not there, [`Error::Path`] when a step goes into a scalar.
+/// [`Error::NotFound`] and [`Error::OutOfBounds`] when a key or index is not there, [`Error::NoList`] for an index into a
+/// mapping, [`Error::NoContainer`] when a step goes into a scalar.
 pub fn unset(branch: &mut Branch, path: &[Step]) -> Result<(), Error> {
     let Some((first, rest)) = path.split_first() else {
         return Err(Error::Path { message: "the path is empty".to_owned() });
@@ -205,8 +206,10 @@ pub fn unset(branch: &mut Branch, path: &[Step]) -> Result<(), Error> {
 }
 
 fn unset_in_branch(branch: &mut Branch, first: &Step, rest: &[Step]) -> Result<(), Error> {
+    let Step::Key(key) = first else {
+        return Err(Error::NoList { step: first.to_string() });
+    };
     let missing = || Error::NotFound { component: first.to_string() };
-    let Step::Key(key) = first else { return Err(missing()) };
     let is_it = |entry: &crate::tree::Entry| matches!(&entry.key, Key::Name(name) if name == key);
     let at = branch.entries.iter().position(is_it).ok_or_else(missing)?;
     if rest.is_empty() {
@@ -232,7 +235,8 @@ fn unset_value(value: &mut Value, path: &[Step]) -> Result<(), Error> {
         }
         (other, first) => {
             let kind = if let Value::Null = other { "<nil>" } else { other.type_name() };
-            Err(Error::Path { message: format!("Unsupported type: {kind} for item '{first}'") })
+            let is_index = matches!(first, Step::Index(_));
+            Err(Error::NoContainer { kind, step: first.to_string(), is_index })
         }
     }
 }

@@ -8,15 +8,17 @@
 use std::collections::BTreeMap;
 
 use sealfast_re2 as re2;
+use sealfast_yaml::decode::{Decoder, Plain};
+use sealfast_yaml::parse;
 
 use crate::error::Error;
 use crate::metadata::{KeyGroup, MasterKey};
 use crate::select::Selector;
-use crate::store::{self, EmitOptions, Format};
+use crate::store::EmitOptions;
 use crate::time::Time;
-use crate::tree::{Branch, Value};
 
 mod fields;
+mod shape;
 
 use fields::Fields;
 
@@ -31,7 +33,7 @@ pub struct Config {
 }
 
 /// One entry of `creation_rules`, or the `recreation_rule` of a destination.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CreationRule {
     /// Expression the path must match; empty for every path.
     pub path_regex: String,
@@ -40,7 +42,7 @@ pub struct CreationRule {
     /// True when the MAC is to cover encrypted values only.
     pub mac_only_encrypted: bool,
     selectors: Vec<Selector>,
-    block: Branch,
+    block: Plain,
 }
 
 /// One entry of `destination_rules`.
@@ -92,35 +94,21 @@ impl Config {
     /// Reads a configuration; `dir` is the absolute directory it lies in.
     ///
     /// # Errors
-    /// [`Error::Rules`] with the field that is wrong.
+    /// [`Error::Unreadable`] with the lines of what is wrong.
     pub fn parse(input: &[u8], dir: &str) -> Result<Self, Error> {
-        let invalid = |message: String| Error::Rules {
-            message: format!("error loading config: Could not unmarshal config file: {message}"),
+        let document = parse::first(input).map_err(|wrong| invalid(&wrong))?;
+        let block = match &document {
+            Some(document) => Decoder::new(std::slice::from_ref(document)).shaped(document, &shape::FILE),
+            None => Ok(Plain::Null),
         };
-        let branches = match store::load(input, Format::Yaml) {
-            Ok(branches) => branches,
-            Err(Error::Parse { message }) if message == "EOF" => Vec::new(),
-            Err(wrong) => return Err(invalid(wrong.to_string())),
-        };
-        let root = branches.into_iter().next().unwrap_or_default();
-        let root = Fields::new(&root);
-        let read = || -> Result<Self, Error> {
-            let creation_rules = match root.list("creation_rules")? {
-                None => None,
-                Some(rules) => Some(rules.into_iter().map(CreationRule::read).collect::<Result<_, _>>()?),
-            };
-            let destinations = root.list("destination_rules")?.unwrap_or_default();
-            Ok(Self {
-                dir: dir.trim_end_matches('/').to_owned(),
-                creation_rules,
-                destination_rules: destinations
-                    .into_iter()
-                    .map(DestinationRule::read)
-                    .collect::<Result<_, _>>()?,
-                stores: read_stores(root)?,
-            })
-        };
-        read().map_err(|wrong| invalid(wrong.to_string()))
+        let block = block.map_err(|wrong| invalid(&wrong))?;
+        let root = Fields(&block);
+        Ok(Self {
+            dir: dir.trim_end_matches('/').to_owned(),
+            creation_rules: root.list("creation_rules").map(|rules| rules.map(CreationRule::read).collect()),
+            destination_rules: root.each("destination_rules").map(DestinationRule::read).collect(),
+            stores: read_stores(root.mapping("stores")),
+        })
     }
 
     /// Finds the creation rule for an absolute path; none when the configuration has no rules at all.
@@ -171,42 +159,42 @@ fn refuse(message: String) -> Error {
     Error::Rules { message }
 }
 
-fn read_stores(root: Fields<'_>) -> Result<EmitOptions, Error> {
-    let mut options = EmitOptions::default();
-    if let Some(stores) = root.mapping("stores")? {
-        let read = |store: &str, indent: &mut i32| -> Result<(), Error> {
-            if let Some(found) =
-                stores.mapping(store)?.map(|store| store.int("indent")).transpose()?.flatten()
-            {
-                *indent = found;
-            }
-            Ok(())
-        };
-        read("yaml", &mut options.yaml_indent)?;
-        read("json", &mut options.json_indent)?;
-        read("json_binary", &mut options.binary_indent)?;
+/// The file does not read, or a field holds something else than it should.
+fn invalid(wrong: &sealfast_yaml::error::Error) -> Error {
+    const CONTEXT: &str = "error loading config: Could not unmarshal config file: ";
+    Error::Unreadable {
+        message: format!("{CONTEXT}{wrong}"),
+        line: None,
+        full: format!("{CONTEXT}{}", wrong.in_full()).into(),
     }
-    Ok(options)
+}
+
+fn read_stores(stores: Fields<'_>) -> EmitOptions {
+    let usual = EmitOptions::default();
+    let indent = |store: &str, usual: i32| match stores.mapping(store).int("indent") {
+        Some(blanks) => i32::try_from(blanks).unwrap_or(if blanks < 0 { i32::MIN } else { i32::MAX }),
+        None => usual,
+    };
+    EmitOptions {
+        yaml_indent: indent("yaml", usual.yaml_indent),
+        json_indent: indent("json", usual.json_indent),
+        binary_indent: indent("json_binary", usual.binary_indent),
+    }
 }
 
 impl CreationRule {
-    fn read(fields: Fields<'_>) -> Result<Self, Error> {
-        let mut selectors = Vec::new();
-        for field in Selector::FIELDS {
-            let text = fields.text(field)?;
-            if !text.is_empty() {
-                selectors.extend(Selector::of_field(field, text));
-            }
-        }
-        Ok(Self {
-            path_regex: fields.text("path_regex")?,
+    fn read(fields: Fields<'_>) -> Self {
+        let given = Selector::FIELDS.into_iter().map(|field| (field, fields.text(field)));
+        let given = given.filter(|(_, text)| !text.is_empty());
+        Self {
+            path_regex: fields.text("path_regex"),
             // Nothing can be split with a threshold below zero, as with 1.
-            shamir_threshold: usize::try_from(fields.int("shamir_threshold")?.unwrap_or_default())
+            shamir_threshold: usize::try_from(fields.int("shamir_threshold").unwrap_or_default())
                 .unwrap_or(1),
-            mac_only_encrypted: fields.flag("mac_only_encrypted")?,
-            selectors,
-            block: fields.merged(),
-        })
+            mac_only_encrypted: fields.flag("mac_only_encrypted"),
+            selectors: given.filter_map(|(field, text)| Selector::of_field(field, text)).collect(),
+            block: fields.0.clone(),
+        }
     }
 
     fn checked(&self) -> Result<&Self, Error> {
@@ -233,25 +221,25 @@ impl CreationRule {
     /// # Errors
     /// [`Error::Rules`] for keys of the wrong shape.
     pub fn key_groups(&self, context: &BTreeMap<String, String>, now: Time) -> Result<Vec<KeyGroup>, Error> {
-        let fields = Fields::new(&self.block);
-        match fields.list("key_groups")? {
-            Some(groups) if !groups.is_empty() => {
-                groups.into_iter().map(|group| read_group(group, now)).collect()
-            }
-            _ => Ok(vec![read_flat(fields, context, now)?]),
+        let fields = Fields(&self.block);
+        let groups: Vec<_> = fields.each("key_groups").collect();
+        if groups.is_empty() {
+            return Ok(vec![read_flat(fields, context, now)?]);
         }
+        groups.into_iter().map(|group| read_group(group, now)).collect()
     }
 }
 
 /// The flat key fields, all of them one group.
 fn read_flat(fields: Fields<'_>, context: &BTreeMap<String, String>, now: Time) -> Result<KeyGroup, Error> {
-    let keys = |field, shown| fields.key_list(field, shown).map(|keys| keys.join(","));
+    let keys = |field, shown| fields.key_list(field, shown);
     let mut group = KeyGroup { keys: MasterKey::age_list(&keys("age", "age")?) };
     group.keys.extend(MasterKey::pgp_list(&keys("pgp", "pgp")?, now));
-    let profile = fields.text("aws_profile")?;
+    let profile = fields.text("aws_profile");
     group.keys.extend(MasterKey::kms_list(&keys("kms", "kms")?, context, &profile, now));
     group.keys.extend(MasterKey::gcp_kms_list(&keys("gcp_kms", "gcpkms")?, now));
-    group.keys.extend(MasterKey::huawei_list(&fields.texts("hckms")?.join(","), now)?);
+    let huawei: Vec<_> = fields.texts("hckms").collect();
+    group.keys.extend(MasterKey::huawei_list(&huawei.join(","), now)?);
     group.keys.extend(MasterKey::azure_list(&keys("azure_keyvault", "azure_keyvault")?, now)?);
     group.keys.extend(MasterKey::vault_list(&keys("hc_vault_transit_uri", "vault")?, now)?);
     Ok(group)
@@ -260,50 +248,23 @@ fn read_flat(fields: Fields<'_>, context: &BTreeMap<String, String>, now: Time) 
 /// A group of `key_groups`: what it merges first, then its own keys, each key once.
 fn read_group(fields: Fields<'_>, now: Time) -> Result<KeyGroup, Error> {
     let mut keys = Vec::new();
-    for group in fields.list("merge")?.unwrap_or_default() {
+    for group in fields.each("merge") {
         keys.extend(read_group(group, now)?.keys);
     }
-    for recipients in fields.texts("age")? {
-        keys.extend(MasterKey::age_list(&recipients));
+    keys.extend(fields.texts("age").flat_map(MasterKey::age_list));
+    keys.extend(fields.texts("pgp").map(|fingerprint| pgp_key(fingerprint, now)));
+    keys.extend(fields.each("kms").map(|key| kms_key(key, now)));
+    keys.extend(fields.each("gcp_kms").map(|key| MasterKey::GcpKms {
+        resource_id: key.text("resource_id"),
+        created_at: now,
+        enc: String::new(),
+    }));
+    for key in fields.each("hckms") {
+        keys.extend(MasterKey::huawei_list(&key.text("key_id"), now)?);
     }
-    for fingerprint in fields.texts("pgp")? {
-        keys.push(MasterKey::Pgp {
-            fingerprint: fingerprint.replace(' ', ""),
-            created_at: now,
-            enc: String::new(),
-        });
-    }
-    for key in fields.list("kms")?.unwrap_or_default() {
-        keys.push(MasterKey::Kms {
-            arn: key.text("arn")?,
-            role: key.text("role")?,
-            context: read_context(key)?,
-            aws_profile: key.text("aws_profile")?,
-            created_at: now,
-            enc: String::new(),
-        });
-    }
-    for key in fields.list("gcp_kms")?.unwrap_or_default() {
-        keys.push(MasterKey::GcpKms {
-            resource_id: key.text("resource_id")?,
-            created_at: now,
-            enc: String::new(),
-        });
-    }
-    for key in fields.list("hckms")?.unwrap_or_default() {
-        keys.extend(MasterKey::huawei_list(&key.text("key_id")?, now)?);
-    }
-    for key in fields.list("azure_keyvault")?.unwrap_or_default() {
-        keys.push(MasterKey::AzureKv {
-            vault_url: key.text("vaultUrl")?,
-            name: key.text("key")?,
-            version: key.text("version")?,
-            created_at: now,
-            enc: String::new(),
-        });
-    }
-    for url in fields.texts("hc_vault")? {
-        keys.extend(MasterKey::vault_list(&url, now)?);
+    keys.extend(fields.each("azure_keyvault").map(|key| azure_key(key, now)));
+    for url in fields.texts("hc_vault") {
+        keys.extend(MasterKey::vault_list(url, now)?);
     }
     let mut unique: Vec<MasterKey> = Vec::new();
     for key in keys {
@@ -314,46 +275,60 @@ fn read_group(fields: Fields<'_>, now: Time) -> Result<KeyGroup, Error> {
     Ok(KeyGroup { keys: unique })
 }
 
-fn read_context(key: Fields<'_>) -> Result<BTreeMap<String, String>, Error> {
-    let Some(pairs) = key.mapping("context")? else { return Ok(BTreeMap::new()) };
-    pairs.names().map(|name| Ok((name.to_owned(), pairs.text(name)?))).collect()
+fn pgp_key(fingerprint: &str, now: Time) -> MasterKey {
+    MasterKey::Pgp { fingerprint: fingerprint.replace(' ', ""), created_at: now, enc: String::new() }
 }
 
-impl DestinationRule {
-    fn read(fields: Fields<'_>) -> Result<Self, Error> {
-        let (s3, gcs, vault) =
-            (fields.text("s3_bucket")?, fields.text("gcs_bucket")?, fields.text("vault_path")?);
-        let is_ambiguous = [&s3, &gcs, &vault].into_iter().filter(|place| !place.is_empty()).count() > 1;
-        let destination = if !s3.is_empty() {
-            Some(Destination::S3 { bucket: s3, prefix: fields.text("s3_prefix")? })
-        } else if !gcs.is_empty() {
-            Some(Destination::Gcs { bucket: gcs, prefix: fields.text("gcs_prefix")? })
-        } else if !vault.is_empty() {
-            let mount = fields.text("vault_kv_mount_name")?;
-            Some(Destination::Vault {
-                address: fields.text("vault_address")?,
-                path: vault,
-                mount: if mount.is_empty() { "secret/".to_owned() } else { mount },
-                version: if fields.int("vault_kv_version")? == Some(1) { 1 } else { 2 },
-            })
-        } else {
-            None
-        };
-        let recreation_rule = match fields.mapping("recreation_rule")? {
-            Some(rule) => CreationRule::read(rule)?,
-            None => CreationRule::default(),
-        };
-        Ok(Self {
-            path_regex: fields.text("path_regex")?,
-            destination,
-            is_ambiguous,
-            recreation_rule,
-            omit_extensions: fields.flag("omit_extensions")?,
-        })
+fn kms_key(key: Fields<'_>, now: Time) -> MasterKey {
+    let context = key.mapping("context").pairs();
+    MasterKey::Kms {
+        arn: key.text("arn"),
+        role: key.text("role"),
+        context: context.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        aws_profile: key.text("aws_profile"),
+        created_at: now,
+        enc: String::new(),
     }
 }
 
-/// The name of a type as the reference's messages about configuration have it.
-fn type_name(value: &Value) -> &'static str {
-    if let Value::Branch(_) = value { "map[string]interface {}" } else { value.type_name() }
+fn azure_key(key: Fields<'_>, now: Time) -> MasterKey {
+    MasterKey::AzureKv {
+        vault_url: key.text("vaultUrl"),
+        name: key.text("key"),
+        version: key.text("version"),
+        created_at: now,
+        enc: String::new(),
+    }
+}
+
+impl DestinationRule {
+    fn read(fields: Fields<'_>) -> Self {
+        let places = ["s3_bucket", "gcs_bucket", "vault_path"].map(|place| fields.text(place));
+        let is_ambiguous = places.iter().filter(|place| !place.is_empty()).count() > 1;
+        Self {
+            path_regex: fields.text("path_regex"),
+            destination: Destination::read(fields, places),
+            is_ambiguous,
+            recreation_rule: CreationRule::read(fields.mapping("recreation_rule")),
+            omit_extensions: fields.flag("omit_extensions"),
+        }
+    }
+}
+
+impl Destination {
+    fn read(fields: Fields<'_>, [s3, gcs, vault]: [String; 3]) -> Option<Self> {
+        if !s3.is_empty() {
+            return Some(Self::S3 { bucket: s3, prefix: fields.text("s3_prefix") });
+        }
+        if !gcs.is_empty() {
+            return Some(Self::Gcs { bucket: gcs, prefix: fields.text("gcs_prefix") });
+        }
+        let mount = fields.text("vault_kv_mount_name");
+        (!vault.is_empty()).then(|| Self::Vault {
+            address: fields.text("vault_address"),
+            path: vault,
+            mount: if mount.is_empty() { "secret/".to_owned() } else { mount },
+            version: if fields.int("vault_kv_version") == Some(1) { 1 } else { 2 },
+        })
+    }
 }

@@ -8,6 +8,10 @@ use std::fmt;
 
 use crate::error::Error;
 
+mod parse;
+
+pub use parse::Flaw;
+
 /// A civil date and time with its offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Time {
@@ -26,25 +30,22 @@ impl Time {
     /// Parses RFC 3339 (`2006-01-02T15:04:05[.fraction](Z|±hh:mm)`).
     ///
     /// # Errors
-    /// [`Error::Time`] with the text when it is none.
+    /// [`Error::Time`] with what does not fit.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let wrong = || Error::Time { text: text.to_owned() };
-        let date = parse_date(text, Digits::Two).ok_or_else(wrong)?;
-        let rest = date.1.strip_prefix(['T', 't']).ok_or_else(wrong)?;
-        parse_clock(date.0, rest, Digits::Two, Zone::Needed).ok_or_else(wrong)
+        parse::rfc3339(text).map_err(|flaw| Error::Time { text: text.to_owned(), flaw })
     }
 
     /// Reads a YAML 1.1 timestamp as go-yaml v3 does; none when it is not one of its four shapes.
     #[must_use]
     pub fn from_yaml(text: &str) -> Option<Self> {
-        let (date, rest) = parse_date(text, Digits::Any)?;
+        let (date, rest) = parse_date(text)?;
         if rest.is_empty() {
             return Some(date);
         }
         if let Some(clock) = rest.strip_prefix(['T', 't']) {
-            return parse_clock(date, clock, Digits::Any, Zone::Needed);
+            return parse_clock(date, clock, Zone::Needed);
         }
-        parse_clock(date, rest.strip_prefix(' ')?, Digits::Any, Zone::None)
+        parse_clock(date, rest.strip_prefix(' ')?, Zone::None)
     }
 
     /// Returns the same second without its fraction.
@@ -108,13 +109,6 @@ impl fmt::Display for Time {
     }
 }
 
-/// How many digits month, day and clock fields have.
-#[derive(Clone, Copy)]
-enum Digits {
-    Two,
-    Any,
-}
-
 /// Whether a zone must follow.
 #[derive(Clone, Copy, PartialEq)]
 enum Zone {
@@ -122,19 +116,19 @@ enum Zone {
     None,
 }
 
-fn parse_date(text: &str, digits: Digits) -> Option<(Time, &str)> {
+fn parse_date(text: &str) -> Option<(Time, &str)> {
     let (year, rest) = text.split_at_checked(4)?;
     let year: u16 = year.bytes().all(|b| b.is_ascii_digit()).then(|| year.parse().ok())??;
-    let (month, rest) = number(rest.strip_prefix('-')?, digits)?;
-    let (day, rest) = number(rest.strip_prefix('-')?, digits)?;
+    let (month, rest) = number(rest.strip_prefix('-')?)?;
+    let (day, rest) = number(rest.strip_prefix('-')?)?;
     let valid = (1..=12).contains(&month) && day >= 1 && day <= days(year, month);
     valid.then_some((Time { year, month, day, hour: 0, minute: 0, second: 0, nanos: 0, offset: 0 }, rest))
 }
 
-fn parse_clock(date: Time, text: &str, digits: Digits, zone: Zone) -> Option<Time> {
-    let (hour, rest) = number(text, Digits::Any)?;
-    let (minute, rest) = number(rest.strip_prefix(':')?, digits)?;
-    let (second, rest) = number(rest.strip_prefix(':')?, digits)?;
+fn parse_clock(date: Time, text: &str, zone: Zone) -> Option<Time> {
+    let (hour, rest) = number(text)?;
+    let (minute, rest) = number(rest.strip_prefix(':')?)?;
+    let (second, rest) = number(rest.strip_prefix(':')?)?;
     let (nanos, rest) = fraction(rest)?;
     if hour > 23 || minute > 59 || second > 59 {
         return None;
@@ -144,13 +138,14 @@ fn parse_clock(date: Time, text: &str, digits: Digits, zone: Zone) -> Option<Tim
 }
 
 /// Reads one or two digits.
-fn number(text: &str, digits: Digits) -> Option<(u8, &str)> {
+fn number(text: &str) -> Option<(u8, &str)> {
     let found = text.bytes().take(2).take_while(u8::is_ascii_digit).count();
-    if found == 0 || (matches!(digits, Digits::Two) && found != 2) {
-        return None;
-    }
     let (number, rest) = text.split_at(found);
     Some((number.parse().ok()?, rest))
+}
+
+fn two_digits(text: &str) -> Option<(u8, &str)> {
+    number(text).filter(|(_, rest)| text.len() - rest.len() == 2)
 }
 
 fn fraction(text: &str) -> Option<(u32, &str)> {
@@ -172,8 +167,8 @@ fn parse_offset(text: &str) -> Option<i16> {
         b'-' => -1,
         _ => return None,
     };
-    let (hours, rest) = number(&text[1..], Digits::Two)?;
-    let (minutes, rest) = number(rest.strip_prefix(':')?, Digits::Two)?;
+    let (hours, rest) = two_digits(&text[1..])?;
+    let (minutes, rest) = two_digits(rest.strip_prefix(':')?)?;
     (rest.is_empty() && hours <= 24 && minutes < 60)
         .then(|| sign * (i16::from(hours) * 60 + i16::from(minutes)))
 }
@@ -191,6 +186,7 @@ fn days(year: u16, month: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::Time;
+    use crate::error::Error;
 
     #[test]
     fn rfc3339_is_rendered_as_read() {
@@ -208,6 +204,31 @@ mod tests {
         );
         for text in ["yesterday", "2021-02-29T00:00:00Z", "2020-01-02 03:04:05", "2020-01-02T03:04:05"] {
             assert!(Time::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_as_go_tells_it() {
+        let flaw = |text: &str| match Time::parse(text) {
+            Err(Error::Time { flaw, .. }) => {
+                flaw.told_by_go(text).replacen(" as \"2006-01-02T15:04:05Z07:00\"", "", 1)
+            }
+            other => format!("{other:?}"),
+        };
+        for (text, told) in [
+            ("2020-01-01", r#": cannot parse "" as "T""#),
+            ("x", r#": cannot parse "x" as "2006""#),
+            ("2020-1-01T00:00:00Z", r#": cannot parse "1-01T00:00:00Z" as "01""#),
+            ("2020-01-2]T00:24:55Z", r#": cannot parse "2]T00:24:55Z" as "02""#),
+            ("2020-01-01t00:00:00Z", r#": cannot parse "t00:00:00Z" as "T""#),
+            ("2020-13-01T00:00:00Z", ": month out of range"),
+            ("2020-02-30T00:00:00Z", ": day out of range"),
+            ("2020-01-01T24:00:00Z", ": hour out of range"),
+            ("2020-01-01T00:00:00Z~", r#": extra text: "~""#),
+            ("2020-01-01T00:00:00", r#": cannot parse "" as "Z07:00""#),
+            ("2020-01-01T00:00:00+99:00", ": time zone offset hour out of range"),
+        ] {
+            assert_eq!(flaw(text), format!("parsing time {text:?}{told}"), "{text}");
         }
     }
 

@@ -12,10 +12,12 @@ use crate::node::{Kind, Node, Style};
 use crate::scalar::{self, Scalar, Words, time_text};
 
 mod plain;
+mod shape;
 mod v2;
 
 pub use plain::{Plain, tree};
 pub(crate) use plain::{digit_runs, go_syntax, is_letter, merge_sort};
+pub use shape::Shape;
 pub(crate) use v2::Duplicates;
 
 /// Entries of a decoded mapping, in the order of the text.
@@ -38,13 +40,11 @@ pub struct Decoder<'a> {
     depth: usize,
 }
 
-/// What a value is decoded into.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Target {
-    /// Whatever the node says.
-    Any,
-    /// A string: the key of a mapping with string keys.
-    Text,
+/// What a mapping is decoded into: its keys, and the whole of it, which says what its values are.
+#[derive(Clone, Copy)]
+struct Target {
+    keys: &'static Shape,
+    whole: &'static Shape,
 }
 
 /// Counts values, and refuses documents that are mostly made of aliases.
@@ -146,9 +146,8 @@ impl<'a> Decoder<'a> {
     ///
     /// Duplicate keys, keys that are no scalars, scalars that do not fit their tag, too many aliases.
     pub fn value(&mut self, node: &'a Node) -> Result<Plain, Error> {
-        self.budget = Budget { copied: self.budget.copied, ..Budget::default() };
-        self.problems.clear();
-        let value = self.node(node, Target::Any)?;
+        self.start();
+        let value = self.node(node, &Shape::Any)?;
         self.finish()?;
         Ok(value.unwrap_or(Plain::Null))
     }
@@ -159,8 +158,7 @@ impl<'a> Decoder<'a> {
     ///
     /// As [`Decoder::value`]; also a root that is no mapping.
     pub fn string_map(&mut self, document: &'a Node) -> Result<(), Error> {
-        self.budget = Budget { copied: self.budget.copied, ..Budget::default() };
-        self.problems.clear();
+        self.start();
         let mut root = match document.kind {
             Kind::Document => document.content.first(),
             _ => Some(document),
@@ -173,7 +171,8 @@ impl<'a> Decoder<'a> {
         self.budget.count()?;
         match root.kind {
             Kind::Mapping => {
-                self.mapping_into(root, &mut Entries::new(), Target::Text)?;
+                let target = Target { keys: &Shape::Text, whole: &Shape::Any };
+                self.mapping_into(root, &mut Entries::new(), target)?;
             }
             Kind::Scalar => {
                 if self.scalar(root)? != Plain::Null {
@@ -183,6 +182,11 @@ impl<'a> Decoder<'a> {
             _ => self.misfit(root, "map[string]interface {}"),
         }
         self.finish()
+    }
+
+    fn start(&mut self) {
+        self.budget = Budget { copied: self.budget.copied, ..Budget::default() };
+        self.problems.clear();
     }
 
     fn finish(&mut self) -> Result<(), Error> {
@@ -203,27 +207,29 @@ impl<'a> Decoder<'a> {
     }
 
     /// Returns nothing when the node does not fit; what was wrong has then been noted.
-    fn node(&mut self, node: &'a Node, target: Target) -> Result<Option<Plain>, Error> {
+    fn node(&mut self, node: &'a Node, shape: &'static Shape) -> Result<Option<Plain>, Error> {
         self.budget.count()?;
         self.budget.count_text(&node.value)?;
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(Error::tree(format!("exceeded max depth of {MAX_DEPTH}")));
         }
-        let value = match node.kind {
-            Kind::Document => match node.content.first() {
-                Some(root) => self.node(root, target),
+        let value = match (node.kind, shape) {
+            (Kind::Document, _) => match node.content.first() {
+                Some(root) => self.node(root, shape),
                 None => Ok(None),
             },
-            Kind::Alias => self.alias(node, target),
-            Kind::Scalar if target == Target::Text => self.text(node),
-            Kind::Scalar => self.scalar(node).map(Some),
-            _ if target == Target::Text => {
-                self.misfit(node, "string");
+            (Kind::Alias, _) => self.alias(node, shape),
+            (Kind::Scalar, Shape::Any) => self.scalar(node).map(Some),
+            (Kind::Scalar, Shape::Text) => self.text(node),
+            (Kind::Scalar, _) => self.fitting(node, shape),
+            (Kind::Sequence, Shape::Any) => self.sequence(node, &Shape::Any),
+            (Kind::Sequence, Shape::List(item)) => self.sequence(node, item),
+            (Kind::Mapping, Shape::Any | Shape::Texts | Shape::Struct(..)) => self.mapping(node, shape),
+            (Kind::Sequence | Kind::Mapping, _) => {
+                self.misfit(node, &shape.to_string());
                 Ok(None)
             }
-            Kind::Sequence => self.sequence(node),
-            Kind::Mapping => self.mapping(node),
         };
         self.depth -= 1;
         value
@@ -241,7 +247,7 @@ impl<'a> Decoder<'a> {
         before.or(nodes.first()).copied().ok_or_else(unknown)
     }
 
-    fn alias(&mut self, alias: &'a Node, target: Target) -> Result<Option<Plain>, Error> {
+    fn alias(&mut self, alias: &'a Node, shape: &'static Shape) -> Result<Option<Plain>, Error> {
         let address: *const Node = alias;
         if self.open.contains(&address) {
             return Err(Error::tree(format!("anchor '{}' value contains itself", alias.value)));
@@ -249,7 +255,7 @@ impl<'a> Decoder<'a> {
         let node = self.target(alias)?;
         self.open.push(address);
         self.budget.alias_depth += 1;
-        let value = self.node(node, target);
+        let value = self.node(node, shape);
         self.budget.alias_depth -= 1;
         self.open.pop();
         value
@@ -282,27 +288,28 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn sequence(&mut self, node: &'a Node) -> Result<Option<Plain>, Error> {
+    fn sequence(&mut self, node: &'a Node, shape: &'static Shape) -> Result<Option<Plain>, Error> {
         let mut items = Vec::with_capacity(node.content.len());
         for item in &node.content {
-            items.extend(self.node(item, Target::Any)?);
+            items.extend(self.node(item, shape)?);
         }
         Ok(Some(Plain::List(items)))
     }
 
-    fn mapping(&mut self, node: &'a Node) -> Result<Option<Plain>, Error> {
+    fn mapping(&mut self, node: &'a Node, whole: &'static Shape) -> Result<Option<Plain>, Error> {
         let mut entries = Entries::with_capacity(node.content.len() / 2);
         if self.words == Words::V2 {
             self.mapping_v2(node, &mut entries)?;
             return Ok(Some(Plain::Map(entries)));
         }
-        let keys = if has_string_keys(node, self) { Target::Text } else { Target::Any };
-        let fits = self.mapping_into(node, &mut entries, keys)?;
+        let own = || if has_string_keys(node, self) { &Shape::Text } else { &Shape::Any };
+        let keys = whole.of_keys().unwrap_or_else(own);
+        let fits = self.mapping_into(node, &mut entries, Target { keys, whole })?;
         Ok(fits.then_some(Plain::Map(entries)))
     }
 
     /// Adds a mapping's entries to those of its own or of the mapping it is merged into.
-    fn mapping_into(&mut self, node: &'a Node, entries: &mut Entries, keys: Target) -> Result<bool, Error> {
+    fn mapping_into(&mut self, node: &'a Node, entries: &mut Entries, target: Target) -> Result<bool, Error> {
         let before = self.problems.len();
         duplicate_keys(node, &mut self.problems);
         if self.problems.len() > before {
@@ -315,7 +322,7 @@ impl<'a> Decoder<'a> {
                 merge = Some(value_node);
                 continue;
             }
-            let Some(key) = self.node(key_node, keys)? else { continue };
+            let Some(key) = self.node(key_node, target.keys)? else { continue };
             if let Some(merged) = &mut merged
                 && !merged.insert(key.clone())
             {
@@ -324,13 +331,14 @@ impl<'a> Decoder<'a> {
             if matches!(key, Plain::List(_) | Plain::Map(_)) {
                 return Err(invalid_key(&key, self.words));
             }
-            if let Some(value) = self.node(value_node, Target::Any)? {
+            let Some(shape) = target.whole.of_value(&key) else { continue };
+            if let Some(value) = self.node(value_node, shape)? {
                 entries.insert(key, value);
             }
         }
         self.merged = merged;
         if let Some(merge) = merge {
-            self.merge(node, merge, entries, keys)?;
+            self.merge(node, merge, entries, target)?;
         }
         Ok(true)
     }
@@ -340,23 +348,23 @@ impl<'a> Decoder<'a> {
         parent: &'a Node,
         merge: &'a Node,
         entries: &mut Entries,
-        keys: Target,
+        target: Target,
     ) -> Result<(), Error> {
         // Mappings merged into one that is itself merged share its set of keys.
         let outermost = self.merged.is_none();
         if outermost {
             let mut own = HashSet::new();
             for (key, _) in parent.pairs() {
-                own.extend(self.node(key, Target::Any)?);
+                own.extend(self.node(key, &Shape::Any)?);
             }
             self.merged = Some(own);
         }
         if merge.kind == Kind::Sequence {
             for item in &merge.content {
-                self.merge_one(item, entries, keys)?;
+                self.merge_one(item, entries, target)?;
             }
         } else {
-            self.merge_one(merge, entries, keys)?;
+            self.merge_one(merge, entries, target)?;
         }
         if outermost {
             self.merged = None;
@@ -364,7 +372,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn merge_one(&mut self, node: &'a Node, entries: &mut Entries, keys: Target) -> Result<(), Error> {
+    fn merge_one(&mut self, node: &'a Node, entries: &mut Entries, target: Target) -> Result<(), Error> {
         let mapping = if node.kind == Kind::Alias { self.target(node)? } else { node };
         if mapping.kind != Kind::Mapping {
             return Err(Error::tree(WANT_MAP));
@@ -373,7 +381,7 @@ impl<'a> Decoder<'a> {
             if decoder.words == Words::V2 {
                 return decoder.mapping_v2(mapping, entries);
             }
-            decoder.mapping_into(mapping, entries, keys).map(|_| ())
+            decoder.mapping_into(mapping, entries, target).map(|_| ())
         })
     }
 

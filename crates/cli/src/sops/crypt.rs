@@ -10,7 +10,7 @@ use sealfast_sops::store::{EmitOptions, Format};
 
 use crate::sops::call::Call;
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{audit, keyring, log, settings};
+use crate::sops::{audit, keyring, log, settings, version};
 
 mod old_context;
 
@@ -91,12 +91,7 @@ pub(super) fn load<'b>(
     };
     let (document, original) = read.map_err(|wrong| Stop::loading(&wrong))?;
     let version = &document.metadata().version;
-    if version.is_empty() {
-        return Err(Stop::new("Version string empty"));
-    }
-    if numbers(version).is_none() {
-        return Err(Stop::new(format!("version of the sops metadata: {version} is no version")));
-    }
+    version::numbers(version).map_err(Stop::new)?;
     Ok((document, original))
 }
 
@@ -104,7 +99,7 @@ pub(super) fn load<'b>(
 pub(super) fn unlock(call: &Call, metadata: &Metadata) -> Result<DataKey, Stop> {
     audit::refuse()?;
     let order = decryption_order(call)?;
-    if !old_context::is_suspect(metadata, numbers(&metadata.version)) {
+    if !old_context::is_suspect(metadata, version::numbers(&metadata.version).ok()) {
         return keyring::unlock(call, metadata, &order);
     }
     log::warn(call.presentation, old_context::EXPLANATION);
@@ -234,16 +229,4 @@ pub(super) fn emit(document: &Encrypted, format: Format, layout: &EmitOptions) -
 /// Asking the system for each nonce would take longer than the encryption.
 fn random() -> rand08::rngs::ThreadRng {
     rand08::thread_rng()
-}
-
-/// The numbers of a version; versions that start with `1.` are old ones of any shape.
-pub(super) fn numbers(version: &str) -> Option<[u64; 3]> {
-    if version.starts_with("1.") {
-        return Some([1, 0, 0]);
-    }
-    let version = version.strip_prefix('v').unwrap_or(version);
-    let core = version.split(['-', '+']).next().unwrap_or_default();
-    let mut parts = core.split('.').map(|part| part.parse().ok());
-    let numbers = [parts.next()??, parts.next()??, parts.next()??];
-    parts.next().is_none().then_some(numbers)
 }

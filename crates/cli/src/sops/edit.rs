@@ -1,7 +1,7 @@
 //! `edit`: a file in the clear in the person's editor, encrypted again afterwards.
 //!
 //! The file lies in a private directory (0700, the file 0600) that is removed on every way out, signals included, but one:
-//! when the editor fails after it wrote, what it wrote is kept there, and the message says where.
+//! when something fails after it was edited, what was written is kept there, and the message says where.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -23,7 +23,7 @@ use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::encrypt::{Source, warn_about_words};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{files, keyring, log, update_keys};
+use crate::sops::{files, keyring, log, update_keys, version};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
@@ -36,43 +36,35 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
 pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     let Some(path) = &source.path else { return Err(Stop::no_file()) };
     let settings = Settings::load(call)?;
-    let (input, output) =
-        (call.format("input-type", &source.name()), call.format("output-type", &source.name()));
-    let shape = Shape { input, output, layout: settings.layout(call) };
+    let shape = Shape::of(call, &source.name(), settings.layout(call));
     let encrypted = if files::exists(path) { Some(files::read(path)?) } else { None };
-    let mut former = None;
-    let mut session = if let Some(encrypted) = &encrypted {
-        let opened = crypt::open(call, path, encrypted, input, Noting::Nonces)?;
-        let text = crypt::plain_text(&opened, &shape);
-        let text = text.map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))?;
-        let Opened { metadata, key, plain, nonces, original } = opened;
-        former = original;
-        Session { metadata, key, plain, nonces, text, shape }
-    } else {
-        let mut metadata = settings.metadata(call, &source.known_as, input)?;
-        let key = crypt::new_key(call, &mut metadata).map_err(|stop| stop.code(Code::NoDataKey))?;
-        let plain = Plain::from_branches(store::example(input));
-        let text = plain.emit(output, &shape.layout);
-        let text = text.map_err(|wrong| Stop::dumping(&wrong, "Could not marshal tree: "))?;
-        Session { metadata, key, plain, nonces: Nonces::default(), text, shape }
+    let (mut session, former) = match &encrypted {
+        Some(encrypted) => {
+            let mut opened = crypt::open(call, path, encrypted, shape.input, Noting::Nonces)?;
+            let text = crypt::plain_text(&opened, &shape).map_err(|wrong| unmarshalable(&wrong))?;
+            let former = opened.original.take();
+            let Opened { metadata, key, plain, nonces, .. } = opened;
+            (Session { metadata, key, plain, nonces, text, shape }, former)
+        }
+        None => (Session::of_example(call, source, &settings, shape)?, None),
     };
     if call.is_native() && !call.is_set("show-master-keys") {
         // What was edited could not be encrypted.
         check_selector(&session.metadata)
             .map_err(|wrong| Stop::encrypting(&wrong).in_file(&path.to_string_lossy()))?;
     }
-    session.edit(call, path)?;
-    let Session { metadata, key, plain, nonces, text, shape } = session;
-    let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces))?;
-    // Where the keys were edited too, the text that was edited is no plain text.
-    let bytes = if encrypted.is_some() && call.is_set("show-master-keys") {
-        crypt::emit_over(document, former.as_ref(), &shape)?
-    } else {
-        let edited = call.is_native().then(|| Original::of(text.expose(), input));
-        crypt::emit_over_plain(document, edited.as_ref(), former.as_ref(), &key, &shape)?
-    };
-    files::replace(path, &bytes)?;
+    let mut watch = Watch::new().map_err(|wrong| unwritable("watch for signals", &wrong))?;
+    let desk = Desk::lay(path, session.render(call.is_set("show-master-keys"))?)?;
+    let written = session.edit_until_right(call, &mut watch, &desk).and_then(|()| {
+        let bytes = session.seal(call, encrypted.is_some(), former.as_ref())?;
+        files::replace(path, &bytes).map_err(Broken::from)
+    });
+    desk.clear(call, written)?;
     Ok(Done::Quietly)
+}
+
+fn unmarshalable(wrong: &Error) -> Stop {
+    Stop::dumping(wrong, "Could not marshal tree: ")
 }
 
 fn check_selector(metadata: &Metadata) -> Result<(), Error> {
@@ -90,55 +82,42 @@ struct Session {
 }
 
 impl Session {
-    /// Opens the editor until what it leaves can be encrypted.
-    fn edit(&mut self, call: &Call, path: &Path) -> Result<(), Stop> {
-        let before = self.render(call.is_set("show-master-keys"))?;
-        let mut watch = Watch::new().map_err(|wrong| unwritable("watch for signals", &wrong))?;
-        let dir = tempfile::Builder::new()
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
-            .tempdir()
-            .map_err(|wrong| unwritable("create temporary directory", &wrong))?;
-        let file = dir.path().join(path.file_name().unwrap_or("file".as_ref()));
-        std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&file)
-            .and_then(|mut open| open.write_all(before.expose()))
-            .map_err(|wrong| unwritable("create temporary file", &wrong))?;
-        let ended = self.edit_until_right(call, &mut watch, &file, &before);
-        match ended {
-            Err(stop) if stop.has(Code::Editor) && holds_another(&file, &before) => {
-                Err(kept(call, dir, stop))
-            }
-            ended => {
-                dir.close().map_err(|wrong| unwritable("remove temporary directory", &wrong))?;
-                ended
-            }
-        }
+    fn of_example(call: &Call, source: &Source, settings: &Settings, shape: Shape) -> Result<Self, Stop> {
+        let mut metadata = settings.metadata(call, &source.known_as, shape.input)?;
+        let key = crypt::new_key(call, &mut metadata).map_err(|stop| stop.code(Code::NoDataKey))?;
+        let plain = Plain::from_branches(store::example(shape.input));
+        let text = plain.emit(shape.output, &shape.layout).map_err(|wrong| unmarshalable(&wrong))?;
+        Ok(Self { metadata, key, plain, nonces: Nonces::default(), text, shape })
     }
 
-    fn edit_until_right(
-        &mut self,
-        call: &Call,
-        watch: &mut Watch,
-        file: &Path,
-        before: &SecretBytes,
-    ) -> Result<(), Stop> {
+    /// Opens the editor until what it leaves can be encrypted.
+    fn edit_until_right(&mut self, call: &Call, watch: &mut Watch, desk: &Desk) -> Result<(), Broken> {
         loop {
-            let after = edited(watch, file)?;
-            if after.as_slice() == before.expose() {
-                return Err(Stop::new("File has not changed, exiting.").code(Code::NotModified));
+            let after = edited(watch, &desk.file)?;
+            if after.as_slice() == desk.before.expose() {
+                return Err(Stop::new("File has not changed, exiting.").code(Code::NotModified).into());
             }
             match self.take(call, &after) {
                 Ok(()) => {
                     self.text = SecretBytes::new(after.to_vec());
                     return Ok(());
                 }
-                Err(Refusal::Final(stop)) => return Err(stop),
+                Err(Refusal::Final(stop)) => return Err(stop.into()),
                 Err(Refusal::Mendable { what, why }) => ask_again(watch, call, what, why.as_deref())?,
             }
         }
+    }
+
+    /// Encrypts what was edited.
+    fn seal(self, call: &Call, is_old: bool, former: Option<&Original<'_>>) -> Result<Vec<u8>, Stop> {
+        let Self { metadata, key, plain, nonces, text, shape } = self;
+        let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces))?;
+        // Where the keys were edited too, the text that was edited is no plain text.
+        if is_old && call.is_set("show-master-keys") {
+            return crypt::emit_over(document, former, &shape);
+        }
+        let edited = call.is_native().then(|| Original::of(text.expose(), shape.input));
+        crypt::emit_over_plain(document, edited.as_ref(), former, &key, &shape)
     }
 
     fn render(&self, shows_keys: bool) -> Result<SecretBytes, Stop> {
@@ -156,15 +135,15 @@ impl Session {
         } else {
             self.take_plain(call, edited)?;
         }
-        let (ours, theirs) = (crypt::numbers(FORMAT_VERSION), crypt::numbers(&self.metadata.version));
-        if theirs.is_none() {
+        let (ours, theirs) = (version::numbers(FORMAT_VERSION), version::numbers(&self.metadata.version));
+        if theirs.is_err() {
             let message = format!(
                 "Failed to compare document version \"{}\" with program version \"{FORMAT_VERSION}\"",
                 self.metadata.version
             );
             return Err(Refusal::Final(Stop::new(message).code(Code::VersionComparison)));
         }
-        if ours > theirs {
+        if ours.ok() > theirs.ok() {
             FORMAT_VERSION.clone_into(&mut self.metadata.version);
         }
         Ok(())
@@ -219,19 +198,82 @@ impl Session {
     }
 }
 
-fn holds_another(file: &Path, before: &SecretBytes) -> bool {
-    std::fs::read(file).map(Zeroizing::new).is_ok_and(|text| text.as_slice() != before.expose())
+/// The private directory with the file in the clear.
+struct Desk {
+    dir: tempfile::TempDir,
+    file: PathBuf,
+    before: SecretBytes,
 }
 
-/// Leaves what an editor wrote before it failed, and says where.
+impl Desk {
+    fn lay(path: &Path, before: SecretBytes) -> Result<Self, Stop> {
+        let dir = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .tempdir()
+            .map_err(|wrong| unwritable("create temporary directory", &wrong))?;
+        let file = dir.path().join(path.file_name().unwrap_or("file".as_ref()));
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&file)
+            .and_then(|mut open| open.write_all(before.expose()))
+            .map_err(|wrong| unwritable("create temporary file", &wrong))?;
+        Ok(Self { dir, file, before })
+    }
+
+    fn was_edited(&self) -> bool {
+        let after = std::fs::read(&self.file).map(Zeroizing::new);
+        after.is_ok_and(|after| after.as_slice() != self.before.expose())
+    }
+
+    /// Removes the directory, unless it holds what was edited and stands nowhere else.
+    fn clear(self, call: &Call, written: Result<(), Broken>) -> Result<(), Stop> {
+        match written {
+            Err(Broken::Failed(stop)) if self.was_edited() => Err(kept(call, self.dir, stop)),
+            written => {
+                self.dir.close().map_err(|wrong| unwritable("remove temporary directory", &wrong))?;
+                written.map_err(Broken::into_stop)
+            }
+        }
+    }
+}
+
+/// Leaves what was edited, and says where.
 fn kept(call: &Call, dir: tempfile::TempDir, stop: Stop) -> Stop {
     let dir = dir.keep();
-    let told = format!("what the editor wrote, in the clear, is kept in {}", dir.display());
+    let told = format!("what was edited, in the clear, is kept in {}", dir.display());
     if call.is_native() {
         return stop.hint(format!("{told}: remove it when you have what you need"));
     }
     log::warn(call.presentation, &told);
     stop
+}
+
+/// Why nothing was written.
+enum Broken {
+    /// The person ended it.
+    Canceled,
+    Failed(Stop),
+}
+
+impl Broken {
+    fn into_stop(self) -> Stop {
+        match self {
+            Self::Canceled => canceled(),
+            Self::Failed(stop) => stop,
+        }
+    }
+}
+
+impl From<Stop> for Broken {
+    fn from(stop: Stop) -> Self {
+        Self::Failed(stop)
+    }
+}
+
+fn canceled() -> Stop {
+    Stop::new("User canceled operation")
 }
 
 /// Why the edited file is not taken.
@@ -249,7 +291,7 @@ fn unwritable(what: &str, wrong: &std::io::Error) -> Stop {
 }
 
 /// Runs the editor and reads what it leaves.
-fn edited(watch: &mut Watch, file: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
+fn edited(watch: &mut Watch, file: &Path) -> Result<Zeroizing<Vec<u8>>, Broken> {
     let failed = |reason: String| {
         Stop::new(format!("Could not run editor: {reason}"))
             .code(Code::Editor)
@@ -260,13 +302,14 @@ fn edited(watch: &mut Watch, file: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
     let mut command = Command::new(program);
     command.args(arguments).arg(file);
     match watch.run(command).map_err(|wrong| failed(unstartable(program, &wrong)))? {
-        Ended::Interrupted => Err(Stop::new("User canceled operation")),
+        Ended::Interrupted => Err(Broken::Canceled),
         Ended::With(status) if status.success() => std::fs::read(file).map(Zeroizing::new).map_err(|wrong| {
             let reason = files::reason(&wrong);
             Stop::new(format!("Could not hash file: open {}: {reason}", file.display()))
                 .code(Code::CouldNotReadInput)
+                .into()
         }),
-        Ended::With(status) => Err(failed(child::told(status))),
+        Ended::With(status) => Err(failed(child::told(status)).into()),
     }
 }
 
@@ -297,7 +340,7 @@ fn editor() -> Result<Vec<String>, String> {
         .ok_or_else(|| "no editor available: set SOPS_EDITOR or EDITOR".to_owned())
 }
 
-fn ask_again(watch: &mut Watch, call: &Call, what: &str, why: Option<&str>) -> Result<(), Stop> {
+fn ask_again(watch: &mut Watch, call: &Call, what: &str, why: Option<&str>) -> Result<(), Broken> {
     let message = format!("{what} Press enter to return to the editor, or Ctrl+C to exit.");
     match why {
         Some(why) if call.is_native() => log::error(call.presentation, &format!("{why}\n{message}")),
@@ -307,6 +350,7 @@ fn ask_again(watch: &mut Watch, call: &Call, what: &str, why: Option<&str>) -> R
     // At the end of standard input nobody is there who could mend it.
     match watch.line() {
         Ok(Ended::With(())) => Ok(()),
-        Ok(Ended::Interrupted) | Err(_) => Err(Stop::new("User canceled operation")),
+        Ok(Ended::Interrupted) => Err(Broken::Canceled),
+        Err(_) => Err(canceled().into()),
     }
 }

@@ -50,8 +50,9 @@ pub(super) fn keys_of_missing_file(path: &std::path::Path, instead: &str) -> Sto
 /// Encrypts a file under a new data key.
 pub(super) fn rotate(call: &Call, source: &Source, settings: &Settings) -> Result<Vec<u8>, Stop> {
     let now = settings::now();
-    let (added, mut removed) =
-        (settings::keys_of_flags(call, "add-", now)?, settings::keys_of_flags(call, "rm-", now)?);
+    let context = settings::lenient_context(call)?;
+    let keys = |change| settings::keys_of_flags(call, change, &context, now);
+    let (added, mut removed) = (keys("add-")?, keys("rm-")?);
     keyring::complete(&mut removed)?;
     let shape = Shape::of(call, &source.name(), settings.layout(call));
     let encrypted = source.read()?;

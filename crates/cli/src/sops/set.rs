@@ -66,7 +66,9 @@ pub(super) fn run_unset(call: &Call) -> Result<Done, Stop> {
     let path = files::absolute(file)?;
     let is_idempotent = call.is_set("idempotent");
     apply(call, &path, |plain| match plain.unset(&steps) {
-        Err(Error::NotFound { .. } | Error::OutOfBounds { .. }) if is_idempotent => Ok(Change::Unchanged),
+        Err(Error::NotFound { .. } | Error::OutOfBounds { .. } | Error::NoList { .. }) if is_idempotent => {
+            Ok(Change::Unchanged)
+        }
         Err(wrong) => Err(wrong),
         Ok(()) => Ok(Change::Changed),
     })?;

@@ -172,7 +172,8 @@ fn selector(call: &Call, rule: Option<&CreationRule>, input: Format) -> Result<O
         }
     }
     if input == Format::Binary {
-        for selector in found {
+        // What concerns comments alone cannot leave anything in the clear.
+        for selector in found.iter().filter(|selector| selector.field() != "unencrypted_comment_regex") {
             log::warn(
                 call.presentation,
                 &format!(
@@ -202,19 +203,15 @@ fn selector(call: &Call, rule: Option<&CreationRule>, input: Format) -> Result<O
     Ok(found.pop().or_else(|| Some(Selector::UnencryptedSuffix(DEFAULT_UNENCRYPTED_SUFFIX.to_owned()))))
 }
 
-/// An expression that does not compile matches nothing, which is hardly meant: as `sops` that is only said.
+/// An expression that does not compile matches nothing, which `sops` takes as it is and is hardly meant.
 fn check_expression(call: &Call, selector: &Selector) -> Result<(), Stop> {
-    let Some(wrong) =
-        selector.field().ends_with("regex").then(|| re2::compile(selector.text()).err()).flatten()
-    else {
-        return Ok(());
-    };
-    let message = format!("{} does not compile and matches nothing: {wrong}", selector.field());
-    if call.is_native() {
-        return Err(Stop::new(message));
+    let wrong = selector.field().ends_with("regex").then(|| re2::compile(selector.text()).err()).flatten();
+    match wrong {
+        Some(wrong) if call.is_native() => {
+            Err(Stop::new(format!("{} does not compile and matches nothing: {wrong}", selector.field())))
+        }
+        _ => Ok(()),
     }
-    log::warn(call.presentation, &message);
-    Ok(())
 }
 
 fn names_keys(call: &Call) -> bool {
@@ -225,7 +222,7 @@ fn names_keys(call: &Call) -> bool {
 
 fn key_groups(call: &Call, rule: Option<&CreationRule>, now: Time) -> Result<Vec<KeyGroup>, Stop> {
     let context = encryption_context(call)?;
-    let keys = keys_of_flags(call, "", now)?;
+    let keys = keys_of_flags(call, "", &context, now)?;
     if names_keys(call) {
         return Ok(vec![KeyGroup { keys }]);
     }
@@ -250,11 +247,15 @@ pub(super) fn groups_of_rule(
 }
 
 /// The keys that the flags name, `prefix` being empty, `add-` or `rm-`.
-pub(super) fn keys_of_flags(call: &Call, prefix: &str, now: Time) -> Result<Vec<MasterKey>, Stop> {
+pub(super) fn keys_of_flags(
+    call: &Call,
+    prefix: &str,
+    context: &BTreeMap<String, String>,
+    now: Time,
+) -> Result<Vec<MasterKey>, Stop> {
     let text = |flag: &str| call.text(&format!("{prefix}{flag}")).to_owned();
     let refuse = |wrong: Error| Stop::of(&wrong, "");
-    let context = if prefix.is_empty() { encryption_context(call)? } else { lenient_context(call)? };
-    let mut keys = MasterKey::kms_list(&text("kms"), &context, call.text("aws-profile"), now);
+    let mut keys = MasterKey::kms_list(&text("kms"), context, call.text("aws-profile"), now);
     keys.extend(MasterKey::gcp_kms_list(&text("gcp-kms"), now));
     keys.extend(MasterKey::huawei_list(&text("hckms"), now).map_err(refuse)?);
     keys.extend(MasterKey::azure_list(&text("azure-kv"), now).map_err(refuse)?);

@@ -90,10 +90,6 @@ impl Stop {
         self
     }
 
-    pub(super) fn has(&self, code: Code) -> bool {
-        self.0.code == code as u8
-    }
-
     /// Ends as a program did that was run.
     pub(super) fn exit(mut self, code: u8) -> Self {
         self.0.code = code;
@@ -210,6 +206,8 @@ impl Stop {
         let own = || message.strip_prefix("Error: ").unwrap_or(&message).to_owned();
         let message = plain.as_ref().map_or_else(own, told);
         let message = match line {
+            // Some messages name the file themselves.
+            None if message.contains(&file) => message,
             _ if file.is_empty() => message,
             Some(line) => format!("{file}:{line}: {message}"),
             None => format!("{file}: {message}"),
@@ -253,14 +251,15 @@ const SELECTORS: &str = "Cannot use more than one of encrypted_suffix, unencrypt
 
 const ALREADY_ENCRYPTED: &str = "\
 The file you have provided contains a top-level entry called 'sops', or for
-flat file formats top-level entries starting with 'sops_'. This is where the
-metadata of an encrypted file is kept, so most likely the file is encrypted
-already, and it cannot be encrypted as it is.
+flat file formats top-level entries starting with 'sops_'. This is
+generally due to the file already being encrypted. SOPS uses a top-level
+entry called 'sops' to store the metadata required to decrypt the file. For
+this reason, SOPS can not encrypt files that already contain such an entry.
 
-If it is not encrypted, rename the 'sops' entry.
+If this is an unencrypted file, rename the 'sops' entry.
 
-If it is encrypted and you want to change it, edit it, for example with
-`sops edit my_file.yaml`";
+If this is an encrypted file and you want to edit it, use the editor mode,
+for example: `sops edit my_file.yaml`";
 
 const NOT_BINARY: &str = "This is likely not an encrypted binary file? If not, use --output-type to select the correct output type.";
 
@@ -273,11 +272,14 @@ fn reference_words(error: &Error) -> String {
         Error::Selectors => SELECTORS.to_owned(),
         Error::AlreadyEncrypted => ALREADY_ENCRYPTED.to_owned(),
         Error::LaterAlreadyEncrypted { .. } => {
-            "Error marshaling metadata: Found sops entry in a later document".to_owned()
+            "Error marshaling metadata: Found key \"sops\" in encrypted data, which is a reserved key used for SOPS \
+             metadata"
+                .to_owned()
         }
-        Error::Time { text } => format!(
-            "parsing time \"{text}\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"{text}\" as \"2006\""
-        ),
+        Error::MetadataFields { problems } => {
+            format!("decoding failed due to the following error(s):\n\n{}", problems.join("\n"))
+        }
+        Error::Time { text, flaw } => flaw.told_by_go(text),
         Error::KeyType { kind, text, .. } => {
             let shown = match *kind {
                 "<nil>" => "%!s(<nil>)".to_owned(),
@@ -302,6 +304,12 @@ fn reference_words(error: &Error) -> String {
             format!("MAC mismatch. File has {stored}, computed {computed}")
         }
         Error::NotFound { component } => format!("Key not found: {component}"),
+        // The reference prints numbers where it means to print texts.
+        Error::NoList { step } => format!("Key not found: %!s(int={step})"),
+        Error::NoContainer { kind, step, is_index } => {
+            let step = if *is_index { format!("%!s(int={step})") } else { step.clone() };
+            format!("Unsupported type: {kind} for item '{step}'")
+        }
         Error::OutOfBounds { index } => format!("Index {index} out of bounds"),
         Error::Index { text, is_too_large } => {
             let reason = if *is_too_large { "value out of range" } else { "invalid syntax" };

@@ -187,6 +187,7 @@ fn a_context_that_is_none_stops_encryption_alone() {
     let told = sops(&desk, &["rotate", "--encryption-context", "x", "e.yaml"]);
     assert_eq!(told.code, Some(0));
     assert!(told.err.starts_with("[AWSKMS]\t "), "{}", told.err);
+    assert_eq!(told.err.matches("context will not be used").count(), 1, "{}", told.err);
     let told = sops(&desk, &["encrypt", "--encryption-context", "x", "--age", &desk.recipient, "e.yaml"]);
     assert_eq!(told.code, Some(6));
 }
@@ -240,6 +241,102 @@ fn what_an_editor_wrote_before_it_failed_is_kept() {
     assert!(told.err.contains(&format!("is kept in {}", dir.display())), "{}", told.err);
     assert!(told.err.ends_with("Could not run editor: exit status 3\n"), "{}", told.err);
     assert_eq!(fs::read_to_string(dir.join("e.yaml")).unwrap(), "a: two\n");
+}
+
+#[test]
+fn what_was_edited_and_cannot_be_encrypted_is_kept() {
+    let desk = Desk::new();
+    desk.encrypted("e.yaml", "a: one\n");
+    let before = fs::read(desk.path("e.yaml")).unwrap();
+    let kept = |told: &Told, wanted: &str| {
+        let dir =
+            fs::read_dir(desk.path("tmp")).unwrap().next().expect("a directory is kept").unwrap().path();
+        assert!(told.err.contains(&format!("is kept in {}", dir.display())), "{}", told.err);
+        assert_eq!(fs::read_to_string(dir.join("e.yaml")).unwrap(), wanted);
+        fs::remove_dir_all(dir).unwrap();
+    };
+    let told = edit(&desk, &["edit", "e.yaml"], "echo 'a: 18446744073709551615' > $1");
+    assert_eq!(told.code, Some(23), "{}", told.err);
+    kept(&told, "a: 18446744073709551615\n");
+    // Nobody is there who could mend it.
+    let told = edit(&desk, &["edit", "e.yaml"], "echo 'a: [' > $1");
+    assert!(told.err.ends_with("User canceled operation\n"), "{}", told.err);
+    kept(&told, "a: [\n");
+    assert_eq!(fs::read(desk.path("e.yaml")).unwrap(), before);
+    let told = edit(&desk, &["edit", "e.yaml"], "true");
+    assert_eq!((told.code, fs::read_dir(desk.path("tmp")).unwrap().count()), (Some(200), 0));
+}
+
+#[test]
+fn what_sops_is_silent_about_is_not_told() {
+    let desk = Desk::new();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    fs::write(desk.path("a.bin"), "one").unwrap();
+    let told = sops(&desk, &["encrypt", "--age", &desk.recipient, "--encrypted-regex", "(", "a.yaml"]);
+    assert_eq!((told.code, told.err.as_str()), (Some(0), ""));
+    let flags = ["-e", "--age", &desk.recipient, "--unencrypted-comment-regex", "x", "a.bin"];
+    assert_eq!(sops(&desk, &flags).err, "");
+    let flags = ["-e", "--age", &desk.recipient, "--encrypted-comment-regex", "x", "a.bin"];
+    assert_eq!(sops(&desk, &flags).err.matches("does not make sense").count(), 1);
+}
+
+#[test]
+fn numbers_in_paths_are_told_as_sops_tells_them() {
+    let desk = Desk::new();
+    desk.encrypted("e.yaml", "a: one\nb: {c: 1}\n");
+    let unset = |path: &str| sops(&desk, &["unset", "e.yaml", path]).err;
+    assert!(unset("[\"b\"][0]").contains("Key not found: %!s(int=0)"));
+    assert!(unset("[\"a\"][0]").contains("Unsupported type: string for item '%!s(int=0)'"));
+    assert!(unset("[\"a\"][\"x\"]").contains("Unsupported type: string for item 'x'"));
+    assert_eq!(sops(&desk, &["unset", "--idempotent", "e.yaml", "[\"b\"][0]"]).code, Some(0));
+}
+
+#[test]
+fn versions_and_blocks_of_other_shapes_are_told() {
+    let desk = Desk::new();
+    desk.encrypted("e.yaml", "a: one\n");
+    let whole = fs::read_to_string(desk.path("e.yaml")).unwrap();
+    let told = |from: &str, to: &str| {
+        assert!(whole.contains(from));
+        fs::write(desk.path("x.yaml"), whole.replacen(from, to, 1)).unwrap();
+        let told = sops(&desk, &["decrypt", "x.yaml"]);
+        (told.code, told.err)
+    };
+    let (code, err) = told("version: 3", "version: 03");
+    assert_eq!((code, err.as_str()), (Some(1), "Major number must not contain leading zeroes \"03\"\n"));
+    let (code, err) = told("lastmodified: \"", "lastmodified: \"x");
+    assert_eq!(code, Some(1));
+    assert!(err.contains("cannot parse \"x20"), "{err}");
+    let (code, err) = told("    version:", "    mac_only_encrypted: x\n    version:");
+    let words =
+        "decoding failed due to the following error(s):\n\n'mac_only_encrypted' cannot parse value as 'bool'";
+    assert!(code == Some(1) && err.starts_with(words), "{err}");
+    let (code, err) = told("-----BEGIN AGE", "-----BEGUN AGE");
+    assert_eq!(code, Some(128));
+    assert!(err.contains("invalid armor: invalid first line"), "{err}");
+    let end = whole.split_inclusive('\n').find(|line| line.contains("-----END AGE")).unwrap();
+    let (code, err) = told(end, "");
+    assert_eq!(code, Some(128));
+    assert!(err.contains("age decrypted data") && err.contains("unexpected EOF"), "{err}");
+}
+
+#[test]
+fn names_that_are_no_keys_are_told() {
+    let desk = Desk::new();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    let none = "failed to encrypt new data key with master key";
+    for (flag, name, wanted) in [
+        ("--kms", "x", format!("{none} \"x\": no valid ARN found in 'x'")),
+        (
+            "--gcp-kms",
+            "x",
+            format!("{none} \"x\": cannot create GCP KMS service: no valid resource ID found in \"x\""),
+        ),
+        ("--pgp", ",", format!("{none} \"\": could not encrypt data key with PGP key: ")),
+    ] {
+        let told = sops(&desk, &["encrypt", flag, name, "a.yaml"]);
+        assert!(told.err.contains(&wanted), "{}", told.err);
+    }
 }
 
 #[test]

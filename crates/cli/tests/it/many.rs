@@ -103,6 +103,8 @@ fn a_file_that_fails_does_not_stop_the_others() -> Result<()> {
     );
     ensure!(desk.read("secret1.yaml")?.contains("ENC[") && desk.read("secret2.yaml")? == "password: [\n");
     ensure!(desk.run(&["encrypt", "secret1.yaml", "secret2.yaml"])?.status.code() == Some(8));
+    let talk = String::from_utf8(desk.run(&["rotate", "-i", "secret1.yaml", "none.yaml"])?.stderr)?;
+    ensure!(talk.matches("none.yaml").count() == 1, "{talk}");
     Ok(())
 }
 

@@ -20,7 +20,9 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 
-const COLUMNS: usize = 64;
+pub(super) const COLUMNS: usize = 64;
+pub(super) const BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
+pub(super) const END: &str = "-----END AGE ENCRYPTED FILE-----";
 /// A payload of up to this many bytes is a single chunk.
 const CHUNK_BYTES: usize = 65_536;
 /// Eleven bytes of counter, then the mark of the last chunk.
@@ -70,9 +72,9 @@ fn header(stanzas: &[Stanza], file_key: &FileKey) -> Result<String, String> {
     Ok(text)
 }
 
-fn armor(file: &[u8]) -> String {
+pub(super) fn armor(file: &[u8]) -> String {
     let content = lines(&STANDARD.encode(file));
-    format!("-----BEGIN AGE ENCRYPTED FILE-----\n{content}-----END AGE ENCRYPTED FILE-----\n")
+    format!("{BEGIN}\n{content}{END}\n")
 }
 
 /// Breaks base64 into lines, each with a line break.

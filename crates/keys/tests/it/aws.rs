@@ -101,7 +101,7 @@ async fn nobody_and_no_arn_ask_nothing() -> Result<()> {
     assert!(words.contains("no credentials for AWS KMS: none were given"), "{words}");
     document.key_groups[0].keys = vec![key("arn:aws:sqs:x", "", &[])?];
     let words = refused(&document, &at("http://127.0.0.1:1", keys("s"))).await?;
-    assert!(words.contains("no valid ARN found in \"arn:aws:sqs:x\""), "{words}");
+    assert!(words.contains("no valid ARN found in 'arn:aws:sqs:x'"), "{words}");
     Ok(())
 }
 

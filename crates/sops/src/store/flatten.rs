@@ -36,7 +36,7 @@ fn descend(key: String, value: &Value, out: &mut Branch) -> Result<(), Error> {
         }
         scalar => {
             if out.get(&key).is_some() {
-                return Err(wrong(format!("key collision `{key}` while flattening")));
+                return Err(wrong(format!("Found key collision {key:?} while flattening")));
             }
             out.push(key, scalar.clone());
         }
@@ -56,12 +56,12 @@ pub(super) fn unflatten(flat: Branch) -> Result<Branch, Error> {
             };
         }
         if node.value.replace(value.clone()).is_some() {
-            return Err(wrong(format!("`{name}` is given twice")));
+            return Err(wrong(format!("Error while unflattening {name:?}: Duplicate value")));
         }
     }
     match build(root)? {
         Value::Branch(branch) => Ok(branch),
-        _ => Err(wrong("no mapping at the root".to_owned())),
+        _ => Err(wrong("Internal error: cannot find root".to_owned())),
     }
 }
 
@@ -118,11 +118,11 @@ fn build(node: Node) -> Result<Value, Error> {
         }
         (None, true, false) => {
             if node.items.keys().enumerate().any(|(wanted, &index)| wanted != index) {
-                return Err(wrong("incomplete list".to_owned()));
+                return Err(wrong("Error while unflattening: Incomplete list".to_owned()));
             }
             node.items.into_values().map(build).collect::<Result<Vec<_>, _>>().map(Value::List)
         }
-        _ => Err(wrong("a name stands for two kinds of value".to_owned())),
+        _ => Err(wrong("Error while unflattening: Type mismatch".to_owned())),
     }
 }
 

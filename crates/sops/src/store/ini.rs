@@ -8,44 +8,50 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, hash_map};
-use std::ops::Range;
-
-use crate::error::Error;
-use crate::store::line_at;
-use crate::store::over::lines::{self, Slot};
-use crate::store::scalar::{go_text, text_of};
-use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
 use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::store::over::lines;
+use crate::store::scalar::{go_text, text_of};
+use crate::tree::{Branch, Entry, Key, Text, Value};
+
+mod letters;
+mod read;
+
+use letters::Letters;
 
 const DEFAULT: &str = "DEFAULT";
 
 pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
-    let reader = read(input)?;
+    let letters = Letters::of(input)?;
+    let reader = read::text(letters.as_str())?;
     let mut branch = Branch::new();
     for section in reader.sections {
-        branch.push(section.name.clone(), section.into_branch());
+        branch.push(letters.name(section.name.clone())?, section.into_branch(&letters)?);
     }
     Ok(branch)
 }
 
 /// Reads the sections, and where each of them stands; nothing where the text says more than the tree.
 pub(super) fn load_with_places(input: &[u8]) -> Option<(Branch, Vec<lines::Section>)> {
-    let reader = read(input).ok()?;
+    let letters = Letters::of(input).ok().filter(Letters::is_text)?;
+    let reader = read::text(letters.as_str()).ok()?;
     if reader.says_more || !reader.comment.pieces.is_empty() {
         return None;
     }
     let (mut branch, mut places) = (Branch::new(), Vec::new());
     for section in reader.sections {
         places.push(section.places()?);
-        branch.push(section.name.clone(), section.into_branch());
+        branch.push(section.name.clone(), section.into_branch(&letters).ok()?);
     }
     Some((branch, places))
 }
 
 /// Where a key's line or a section's header begins.
 pub(super) fn place_of(input: &[u8], path: &[String]) -> Option<usize> {
-    let reader = read(input).ok()?;
+    let letters = Letters::of(input).ok().filter(Letters::is_text)?;
+    let reader = read::text(letters.as_str()).ok()?;
     let (section, name) = path.split_first()?;
     reader.sections.into_iter().filter(|known| known.name == *section).find_map(|known| match name {
         [] => known.header.map(|header| header.start),
@@ -54,374 +60,18 @@ pub(super) fn place_of(input: &[u8], path: &[String]) -> Option<usize> {
     })
 }
 
-fn read(input: &[u8]) -> Result<Reader<'_>, Error> {
-    let text = std::str::from_utf8(input).map_err(|_| wrong("the file is not UTF-8"))?;
-    let mut reader = Reader {
-        text,
-        at: if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 },
-        sections: vec![Section { name: DEFAULT.to_owned(), ..Section::default() }],
-        comment: Note::default(),
-        count: 1,
-        says_more: false,
-    };
-    reader.read()?;
-    Ok(reader)
-}
-
-const CONTEXT: &str = "Could not unmarshal input data: ";
-
-fn wrong(message: &str) -> Error {
-    Error::Parse { message: format!("{CONTEXT}{message}") }
-}
-
-/// A comment as it is gathered, and where its pieces stand.
-#[derive(Default)]
-struct Note {
-    text: String,
-    pieces: Vec<Range<usize>>,
-}
-
-impl Note {
-    /// Lines below each other are one place; a comment that is also behind something has none.
-    fn place(&self, text: &str) -> Option<Slot> {
-        let starts_line = |piece: &Range<usize>| {
-            text[..piece.start].chars().rev().take_while(|letter| *letter != '\n').all(char::is_whitespace)
-        };
-        let (first, last) = (self.pieces.first()?, self.pieces.last()?);
-        let is_one = self.pieces.len() == 1 || self.pieces.iter().all(starts_line);
-        let whole = first.start..last.end;
-        is_one.then(|| Slot { value: whole.clone(), whole })
-    }
-}
-
-/// A key with its comment.
-struct Item {
-    name: String,
-    value: String,
-    comment: Note,
-    place: Slot,
-    /// Where the comment stands; none too where it has several places.
-    comment_place: Option<Slot>,
-}
-
-#[derive(Default)]
-struct Section {
-    name: String,
-    comment: Note,
-    comment_place: Option<Slot>,
-    header: Option<Range<usize>>,
-    items: Vec<Item>,
-    /// Which item has which name.
-    names: HashMap<String, usize>,
-}
-
-impl Section {
-    fn into_branch(self) -> Branch {
-        let mut branch = Branch::new();
-        if !self.comment.text.is_empty() {
-            branch.push_comment(Comment::line(strip(&self.comment.text)));
-        }
-        for Item { name, value, comment, .. } in self.items {
-            branch.push(name, value);
-            if !comment.text.is_empty() {
-                branch.push_comment(Comment::line(strip(&comment.text)));
-            }
-        }
-        branch
-    }
-
-    /// The places in the order of the entries of the tree.
-    fn places(&self) -> Option<lines::Section> {
-        let mut slots = Vec::new();
-        let comment = |slots: &mut Vec<Slot>, note: &Note, place: &Option<Slot>| {
-            if !note.text.is_empty() {
-                slots.push(place.clone()?);
-            }
-            Some(())
-        };
-        comment(&mut slots, &self.comment, &self.comment_place)?;
-        for item in &self.items {
-            slots.push(item.place.clone());
-            comment(&mut slots, &item.comment, &item.comment_place)?;
-        }
-        Some(lines::Section { header: self.header.clone(), slots })
-    }
-}
-
-/// Takes the comment characters off the first line.
-fn strip(comment: &str) -> &str {
-    match comment.chars().next() {
-        Some(';') => comment.trim_start_matches([';', ' ']),
-        Some('#') => comment.trim_start_matches(['#', ' ']),
-        _ => comment,
-    }
-}
-
-struct Reader<'t> {
-    text: &'t str,
-    /// Start of the next line.
-    at: usize,
-    sections: Vec<Section>,
-    /// Comments that wait for the key or section they belong to.
-    comment: Note,
-    /// Number of the next key that is written `-`.
-    count: usize,
-    /// Something was passed over that is no part of the tree.
-    says_more: bool,
-}
-
-impl<'t> Reader<'t> {
-    fn read(&mut self) -> Result<(), Error> {
-        while let Some(line) = self.line() {
-            let line = line.trim_start();
-            match line.chars().next() {
-                None => {}
-                Some('#' | ';') => self.note(line),
-                Some('[') => self.header(line)?,
-                Some(_) => self.key(line)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the next line, its break included.
-    fn line(&mut self) -> Option<&'t str> {
-        let rest = &self.text[self.at..];
-        let line = rest.split_inclusive('\n').next()?;
-        self.at += line.len();
-        Some(line)
-    }
-
-    /// Where a part of the text begins.
-    fn start(&self, part: &str) -> usize {
-        part.as_ptr() as usize - self.text.as_ptr() as usize
-    }
-
-    fn place(&self, part: &str) -> Range<usize> {
-        let start = self.start(part);
-        start..start + part.trim_end().len()
-    }
-
-    fn note(&mut self, comment: &str) {
-        self.comment.pieces.push(self.place(comment));
-        self.comment.text.push_str(comment);
-    }
-
-    fn header(&mut self, line: &'t str) -> Result<(), Error> {
-        let end = line.rfind(']').ok_or_else(|| self.no_entry("unclosed section", line))?;
-        let name = line[1..end].to_owned();
-        if name.is_empty() {
-            return Err(wrong("empty section name"));
-        }
-        let mut behind = &line[end + 1..];
-        if let Some(at) = line[end..].find(['#', ';']) {
-            behind = &line[end + 1..end + at];
-            self.note(&line[end + at..]);
-        }
-        self.says_more |= !behind.trim().is_empty();
-        let (comment, comment_place) = self.take_comment();
-        self.count = 1;
-        let header = Some(self.place(line));
-        self.sections.push(Section { name, comment, comment_place, header, ..Section::default() });
-        Ok(())
-    }
-
-    fn key(&mut self, line: &'t str) -> Result<(), Error> {
-        let (name, rest) = self.key_name(line)?;
-        self.says_more |= line[..line.len() - rest.len() - 1].trim_end().len() > self.end_of_name(line, name);
-        let name = if name == "-" {
-            self.count += 1;
-            format!("#{}", self.count - 1)
-        } else {
-            name.to_owned()
-        };
-        let (value, place) = self.value(rest)?;
-        if name.is_empty() {
-            return Err(wrong("error creating new key: empty key name"));
-        }
-        let start = self.start(line);
-        // A comment behind the value belongs to the lines of the key.
-        let end = self.comment.pieces.last().map_or(place.end, |piece| piece.end.max(place.end));
-        let (comment, comment_place) = self.take_comment();
-        let place = Slot { whole: start..end, value: place };
-        let item = Item { name, value, comment, place, comment_place };
-        if let Some(section) = self.sections.last_mut() {
-            // A repeated key keeps its place and takes the new value.
-            match section.names.entry(item.name.clone()) {
-                hash_map::Entry::Occupied(known) => {
-                    self.says_more = true;
-                    section.items[*known.get()] = item;
-                }
-                hash_map::Entry::Vacant(new) => {
-                    new.insert(section.items.len());
-                    section.items.push(item);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Where the name ends in its line, a quote behind it included.
-    fn end_of_name(&self, line: &str, name: &str) -> usize {
-        let end = self.start(name) - self.start(line) + name.len();
-        let quote = line[end..].trim_start_matches([' ', '\t']);
-        let blanks = line.len() - end - quote.len();
-        let quotes = quote.len() - quote.trim_start_matches(['"', '`']).len();
-        if quotes > 0 { end + blanks + quotes } else { end }
-    }
-
-    fn take_comment(&mut self) -> (Note, Option<Slot>) {
-        let mut note = std::mem::take(&mut self.comment);
-        note.text = note.text.trim().to_owned();
-        let place = note.place(self.text);
-        (note, place)
-    }
-
-    /// The value, and where it stands, its quotes included.
-    fn value(&mut self, text: &'t str) -> Result<(String, Range<usize>), Error> {
-        if text.trim().is_empty() {
-            let start = self.start(text);
-            return Ok((String::new(), start..start));
-        }
-        let text = text.trim_start();
-        let quote = if text.len() > 3 && text.starts_with("\"\"\"") {
-            "\"\"\""
-        } else if text.starts_with('`') {
-            "`"
-        } else {
-            ""
-        };
-        let start = self.start(text);
-        if !quote.is_empty() {
-            let inner = &text[quote.len()..];
-            return match inner.rfind(quote) {
-                Some(end) => {
-                    self.says_more |= !inner[end + quote.len()..].trim().is_empty();
-                    Ok((inner[..end].to_owned(), self.place(text)))
-                }
-                None => self.spanning(inner, quote).map(|(value, end)| (value, start..end)),
-            };
-        }
-        let mut text = text.trim();
-        if let Some(begin) = text.strip_suffix('\\') {
-            let value = self.continued(begin);
-            return Ok((
-                value,
-                start..self.at - (self.text[..self.at].len() - self.text[..self.at].trim_end().len()),
-            ));
-        }
-        if let Some(at) = text.find(['#', ';']) {
-            self.note(&text[at..]);
-            text = text[..at].trim();
-        }
-        Ok((unquote(text).to_owned(), start..start + text.len()))
-    }
-
-    /// A quoted value that goes on over several lines, and where it ends.
-    fn spanning(&mut self, start: &str, quote: &str) -> Result<(String, usize), Error> {
-        let mut value = start.to_owned();
-        while let Some(line) = self.line() {
-            if let Some(end) = line.rfind(quote) {
-                value.push_str(&line[..end]);
-                let mut behind = &line[end + quote.len()..];
-                if let Some(at) = line[end..].find(['#', ';']) {
-                    behind = line.get(end + quote.len()..end + at).unwrap_or_default();
-                    self.note(line[end + at..].trim());
-                }
-                self.says_more |= !behind.trim().is_empty();
-                return Ok((value, self.start(line) + end + quote.len()));
-            }
-            value.push_str(line);
-        }
-        const MESSAGE: &str = "missing closing key quote";
-        Err(self.unreadable(
-            MESSAGE,
-            start,
-            &format!("{MESSAGE} from {:?} to \"\"", format!("{quote}{start}")),
-        ))
-    }
-
-    /// A value whose lines end with a backslash.
-    fn continued(&mut self, start: &str) -> String {
-        let mut value = start.to_owned();
-        while let Some(line) = self.line() {
-            let line = line.trim();
-            if line.is_empty() {
-                break;
-            }
-            value.push_str(line);
-            if !value.ends_with('\\') {
-                break;
-            }
-            value.pop();
-        }
-        value
-    }
-
-    /// Splits a line into the key and what follows its delimiter.
-    fn key_name(&self, line: &'t str) -> Result<(&'t str, &'t str), Error> {
-        let missing = || self.no_entry("key-value delimiter not found", line.trim_end_matches('\n'));
-        let quote = if line.len() > 6 && line.starts_with("\"\"\"") {
-            "\"\"\""
-        } else if line.starts_with('"') {
-            "\""
-        } else if line.starts_with('`') {
-            "`"
-        } else {
-            ""
-        };
-        if quote.is_empty() {
-            let end = line.find(['=', ':']).ok_or_else(missing)?;
-            if end == 0 {
-                return Err(self.no_entry("empty key name", line));
-            }
-            return Ok((line[..end].trim(), &line[end + 1..]));
-        }
-        let inner = &line[quote.len()..];
-        let end = inner.find(quote).ok_or_else(|| self.no_entry("missing closing key quote", line))?;
-        let behind = &inner[end + quote.len()..];
-        let delimiter = behind.find(['=', ':']).ok_or_else(missing)?;
-        Ok((inner[..end].trim(), &behind[delimiter + 1..]))
-    }
-
-    /// A line that is no entry; the reference shows it.
-    fn no_entry(&self, message: &str, line: &str) -> Error {
-        self.unreadable(message, line, &format!("{message}: {line}"))
-    }
-
-    /// `at` is where it is, `full` the message of the reference.
-    fn unreadable(&self, message: &str, at: &str, full: &str) -> Error {
-        Error::Unreadable {
-            message: format!("{CONTEXT}{message}"),
-            line: Some(line_at(self.text.as_bytes(), self.start(at))),
-            full: format!("{CONTEXT}{full}").into(),
-        }
-    }
-}
-
-/// Takes surrounding quotes off when the same quote does not occur inside.
-fn unquote(text: &str) -> &str {
-    for quote in ['\'', '"'] {
-        let inner = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote));
-        if let Some(inner) = inner.filter(|inner| !inner.contains(quote)) {
-            return inner;
-        }
-    }
-    text
-}
-
 pub(super) fn emit(branches: &[Branch]) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();
     let mut sections = branches.iter().flat_map(Branch::named).enumerate().peekable();
     while let Some((index, (name, value))) = sections.next() {
-        let Value::Branch(section) = value else {
-            return Err(refuse("Error encoding section: Section values should always be TreeBranches"));
-        };
         if name.is_empty() {
             return Err(refuse("Error encoding section : empty section name"));
         }
+        let Value::Branch(section) = value else {
+            return Err(refuse("Error encoding section: Section values should always be TreeBranches"));
+        };
         let (comment, keys) = arrange(section)?;
-        write_comment(&mut out, comment, str::to_owned);
+        write_comment(&mut out, comment, |line| line);
         if index > 0 || !name.eq_ignore_ascii_case(DEFAULT) {
             out.extend(format!("[{name}]\n").bytes());
         } else if keys.is_empty() {
@@ -491,20 +141,22 @@ fn arrange(section: &Branch) -> Result<(Option<&Text>, Vec<Line<'_>>), Error> {
 }
 
 /// Lines without a comment character get one; those of keys lose the blanks around them.
-fn write_comment(out: &mut Vec<u8>, comment: Option<&Text>, shape: fn(&str) -> String) {
+fn write_comment(out: &mut Vec<u8>, comment: Option<&Text>, shape: fn(&str) -> &str) {
     let Some(comment) = comment.filter(|comment| !comment.is_empty()) else { return };
-    for line in comment.to_string_lossy().split('\n') {
-        match line.strip_prefix(['#', ';']) {
-            Some(rest) => out.extend(format!("{} {}\n", &line[..1], rest.trim()).bytes()),
-            None => out.extend(format!("; {}\n", shape(line)).bytes()),
-        }
+    let letters = Letters::of_all(comment.as_bytes());
+    for line in letters.as_str().split('\n') {
+        let (mark, rest) = match line.strip_prefix(['#', ';']) {
+            Some(rest) => (&line[..1], rest.trim()),
+            None => (";", shape(line)),
+        };
+        out.extend([mark.as_bytes(), b" ", &letters.bytes(rest), b"\n"].concat());
     }
 }
 
 /// A comment of a key as it is written: its lines, each with a mark and a line break.
 pub(super) fn comment_lines(comment: &Text) -> Vec<u8> {
     let mut out = Vec::new();
-    write_comment(&mut out, Some(comment), |line| line.trim().to_owned());
+    write_comment(&mut out, Some(comment), str::trim);
     out
 }
 
@@ -519,7 +171,7 @@ fn write_keys(out: &mut Vec<u8>, keys: &[Line<'_>]) {
     let names: Vec<String> = keys.iter().map(|key| quote_name(key.name)).collect();
     let width = names.iter().map(String::len).max().unwrap_or_default();
     for (key, name) in keys.iter().zip(names) {
-        write_comment(out, key.comment, |line| line.trim().to_owned());
+        write_comment(out, key.comment, str::trim);
         out.extend(name.bytes());
         out.extend(std::iter::repeat_n(b' ', width - name.len()));
         out.extend(b" = ");

@@ -7,20 +7,44 @@
 use crate::error::Error;
 use crate::number;
 use crate::store::json_text;
+use crate::store::scalar::go_text;
 use crate::tree::{Branch, Key, Text, Value};
 
 pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
-    match json_text::value(input)? {
-        Value::Branch(branch) => Ok(branch),
-        Value::List(_) => Err(refuse(
+    let start = json_text::start(input);
+    if start.starts_with(b"[") {
+        return Err(refuse(
             "SOPS only supports JSON files with a top-level object (starting with '{'), not arrays or other \
              types. Got delimiter [ instead. To encrypt this file, wrap it in an object, e.g., {\"data\": [...]}",
-        )),
-        other => Err(refuse(&format!(
-            "SOPS only supports JSON files with a top-level object (starting with '{{'), not other JSON types. \
-             Got {} instead",
-            other.type_name()
-        ))),
+        ));
+    }
+    match json_text::value(input) {
+        Ok(Value::Branch(branch)) => Ok(branch),
+        Ok(other) => Err(no_object(&go_syntax(&other), other.type_name())),
+        // The only thing that is wrong with it is its size.
+        Err(Error::Unreadable { .. }) if matches!(start, [b'-' | b'0'..=b'9', ..]) => {
+            Err(no_object(&format!("{:?}", String::from_utf8_lossy(start.trim_ascii())), "json.Number"))
+        }
+        Err(wrong) => Err(wrong),
+    }
+}
+
+/// The reference shows what stands there.
+fn no_object(shown: &str, kind: &str) -> Error {
+    const MESSAGE: &str = "Could not unmarshal input data: SOPS only supports JSON files with a top-level object \
+        (starting with '{'), not other JSON types.";
+    Error::Unreadable {
+        message: format!("{MESSAGE} Got {kind} instead"),
+        line: None,
+        full: format!("{MESSAGE} Got {shown} of type {kind} instead").into(),
+    }
+}
+
+/// A scalar as Go's `%#v` prints it.
+fn go_syntax(value: &Value) -> String {
+    match value {
+        Value::Str(text) => format!("{:?}", text.to_string_lossy()),
+        other => go_text(other),
     }
 }
 

@@ -12,6 +12,8 @@ use crate::store::line_at;
 use crate::tree::{Branch, Value};
 use crate::walk::MAX_DEPTH;
 
+const BLANKS: &[u8] = b" \t\r\n";
+
 /// Where a value stands in the text.
 pub(in crate::store) struct Place {
     /// All its bytes.
@@ -25,7 +27,16 @@ pub(super) fn value(input: &[u8]) -> Result<Value, Error> {
     value_and_place(input).map(|(value, _)| value)
 }
 
+/// The text from its first byte on that is no blank.
+pub(super) fn start(input: &[u8]) -> &[u8] {
+    let blanks = input.iter().take_while(|byte| BLANKS.contains(byte)).count();
+    &input[blanks..]
+}
+
 pub(in crate::store) fn value_and_place(input: &[u8]) -> Result<(Value, Place), Error> {
+    if start(input).is_empty() {
+        return Err(wrong("EOF"));
+    }
     Reader { input, at: 0 }.value()
 }
 
@@ -153,7 +164,8 @@ impl Reader<'_> {
         for wanted in word.bytes() {
             if self.byte()? != wanted {
                 self.at -= 1;
-                return Err(self.unexpected(&format!(" in literal {word}")));
+                let wanted = char::from(wanted);
+                return Err(self.unexpected(&format!(" in literal {word} (expecting '{wanted}')")));
             }
         }
         Ok(value)
@@ -271,7 +283,7 @@ impl Reader<'_> {
 
     /// Skips white space and returns the byte behind it.
     fn peek(&mut self) -> Result<u8, Error> {
-        while self.input.get(self.at).is_some_and(|byte| b" \t\r\n".contains(byte)) {
+        while self.input.get(self.at).is_some_and(|byte| BLANKS.contains(byte)) {
             self.at += 1;
         }
         self.input.get(self.at).copied().ok_or_else(too_short)

@@ -174,7 +174,7 @@ fn branches(documents: &[Node], alias_comments: AliasComments, length: usize) ->
         aliases: &aliases,
         alias_comments,
         depth: 0,
-        expanding: 0,
+        open: Vec::new(),
         line: 0,
         expanded: 0,
         copied: 0,
@@ -240,8 +240,8 @@ struct Reader<'a, 'n> {
     aliases: &'a Aliases<'n>,
     alias_comments: AliasComments,
     depth: usize,
-    /// How many aliases are open.
-    expanding: usize,
+    /// The aliases that are being expanded.
+    open: Vec<*const Node>,
     /// Where the outermost of them stands.
     line: usize,
     /// Values and bytes that aliases of the stream have brought.
@@ -352,12 +352,17 @@ impl Reader<'_, '_> {
         alias: &Node,
         read: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if self.expanding == 0 {
+        let address = std::ptr::from_ref(alias);
+        if self.open.contains(&address) {
+            let message = format!("anchor '{}' value contains itself", alias.value);
+            return Err(unreadable(&sealfast_yaml::error::Error::tree(message), ""));
+        }
+        if self.open.is_empty() {
             self.line = alias.start.line;
         }
-        self.expanding += 1;
+        self.open.push(address);
         let value = self.nested(read);
-        self.expanding -= 1;
+        self.open.pop();
         value
     }
 
@@ -404,7 +409,7 @@ impl Reader<'_, '_> {
     }
 
     fn takes_comments(&self) -> bool {
-        self.expanding == 0 || self.alias_comments == AliasComments::Kept
+        self.open.is_empty() || self.alias_comments == AliasComments::Kept
     }
 
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
@@ -418,7 +423,7 @@ impl Reader<'_, '_> {
     }
 
     fn count(&mut self) -> Result<(), Error> {
-        if self.expanding > 0 {
+        if !self.open.is_empty() {
             self.expanded += 1;
             if self.expanded > MAX_EXPANSION {
                 return Err(Error::Expansion { line: self.line, limit: MAX_EXPANSION, unit: "values" });
@@ -429,7 +434,7 @@ impl Reader<'_, '_> {
 
     /// Counts the text of a node and of its comments.
     fn count_copy(&mut self, node: &Node) -> Result<(), Error> {
-        if self.expanding > 0 {
+        if !self.open.is_empty() {
             let comments = node.comments.as_ref();
             let comments = comments.map_or(0, |all| all.head.len() + all.line.len() + all.foot.len());
             self.copied = self.copied.saturating_add(node.value.len() + comments);

@@ -74,6 +74,7 @@ fn every_file_of_the_recordings_comes_back() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden");
     let mut files = Vec::new();
     files_below(&root, &mut files);
+    assert!(files.len() > 1000, "only {} files in {}: is the folder whole?", files.len(), root.display());
     let selectors = [
         Some(Selector::UnencryptedSuffix("_unencrypted".into())),
         Some(Selector::EncryptedRegex("^(data|stringData|password|a|b)$".into())),

@@ -6,6 +6,7 @@ mod hostile;
 mod identity;
 mod laws;
 mod looks;
+mod metadata;
 mod recorded;
 mod rules;
 mod shares;

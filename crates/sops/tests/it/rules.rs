@@ -126,13 +126,52 @@ fn switches_and_numbers_are_read_as_freely_as_by_the_reference() {
         let config = Config::parse(format!("creation_rules: [{{{fields}}}]").as_bytes(), "/")?;
         config.rule_for("/x").map(|rule| rule.expect("there are rules").clone())
     };
-    for (word, on) in [("yes", true), ("'on'", true), ("y", true), ("off", false), ("N", false)] {
+    for (word, on) in
+        [("yes", true), ("'on'", true), ("y", true), ("YES", true), ("off", false), ("No", false)]
+    {
         let rule = rule(&format!("mac_only_encrypted: {word}")).expect("reads");
         assert_eq!(rule.mac_only_encrypted, on, "{word}");
     }
-    assert!(rule("mac_only_encrypted: YES").is_err());
+    assert!(rule("mac_only_encrypted: yEs").is_err());
     assert_eq!(rule("shamir_threshold: 2.9").expect("reads").shamir_threshold, 2);
     assert_eq!(rule("shamir_threshold: -1").expect("reads").shamir_threshold, 1, "cannot be split");
     assert!(rule("shamir_threshold: .inf").is_err());
     assert!(rule("shamir_threshold: '2'").is_err());
+}
+
+#[test]
+fn wrong_types_are_told_with_their_lines() {
+    let told = |text: &str| match Config::parse(text.as_bytes(), "/") {
+        Err(Error::Unreadable { full, .. }) => full.to_string_lossy().into_owned(),
+        other => panic!("{text}: {other:?}"),
+    };
+    let unmarshal = |lines: &str| {
+        format!("error loading config: Could not unmarshal config file: yaml: unmarshal errors:\n  {lines}")
+    };
+    for (text, lines) in [
+        ("[]\n", "line 1: cannot unmarshal !!seq into config.configFile"),
+        ("creation_rules: x\n", "line 1: cannot unmarshal !!str `x` into []config.creationRule"),
+        ("creation_rules:\n  a: b\n", "line 2: cannot unmarshal !!map into []config.creationRule"),
+        ("stores: 5\n", "line 1: cannot unmarshal !!int `5` into config.StoresConfig"),
+        ("stores:\n  yaml:\n    indent: '2'\n", "line 3: cannot unmarshal !!str `2` into int"),
+        (
+            "creation_rules:\n- hckms: 5\n  mac_only_encrypted: 'true'\n- key_groups:\n  - age: a-long-recipient\n    kms: [x]\n",
+            "line 2: cannot unmarshal !!int `5` into []string\n  line 3: cannot unmarshal !!str `true` into bool\n  \
+             line 5: cannot unmarshal !!str `a-long-...` into []string\n  line 6: cannot unmarshal !!str `x` into config.kmsKey",
+        ),
+        ("stores: {}\nstores: {}\n", "line 2: mapping key \"stores\" already defined at line 1"),
+        ("creation_rules:\n- age: {a: 1, a: 2}\n", "line 2: mapping key \"a\" already defined at line 2"),
+    ] {
+        assert_eq!(told(text), unmarshal(lines), "{text}");
+    }
+}
+
+#[test]
+fn texts_stay_as_they_are_written() {
+    let text =
+        "creation_rules: [{path_regex: 1.0, aws_profile: 007, kms: arn, key_groups: null}]\n---\nother: [";
+    let config = Config::parse(text.as_bytes(), "/").expect("the first document counts alone");
+    let rule = config.rule_for("/1.0").expect("matches").expect("there are rules");
+    let keys = rule.key_groups(&BTreeMap::new(), now()).expect("reads");
+    assert_eq!((rule.path_regex.as_str(), keys[0].keys[0].identity_string().as_str()), ("1.0", "arn||007"));
 }

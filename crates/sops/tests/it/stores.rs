@@ -214,3 +214,65 @@ fn yaml_texts_that_start_with_a_tab_read_back() {
     let text = "data: \"\\tone\\ntwo\"\nlist:\n    - \"\\tone\\ntwo\"\n";
     same(text, Format::Yaml);
 }
+
+#[test]
+fn ini_values_and_comments_may_be_any_bytes() {
+    let there_and_back = |input: &[u8]| {
+        let plain = Plain::load(input, Format::Ini)?;
+        plain.emit(Format::Ini, &EmitOptions::default()).map(|bytes| bytes.expose().to_vec())
+    };
+    for text in
+        [&b"[s]\n; \xfe c\na = \xff\xfe x\n"[..], b"[s]\na = `\xc3#`\n", "[s]\na = \u{10ff80}\n".as_bytes()]
+    {
+        assert_eq!(there_and_back(text).expect("reads"), text);
+    }
+    for text in [&b"[s]\n\xff = 1\n"[..], b"[\xff]\na = 1\n"] {
+        let told = there_and_back(text).expect_err("has a wrong name").to_string();
+        assert_eq!(told, "Could not unmarshal input data: a name is not UTF-8");
+    }
+    let mixed = ["[s]\na = \u{10ff80}".as_bytes(), b"\xff\n"].concat();
+    assert!(there_and_back(&mixed).is_err(), "a letter of the text is none of ours");
+}
+
+#[test]
+fn json_without_an_object_is_told_as_by_the_reference() {
+    let full = |text: &str| match Plain::load(text.as_bytes(), Format::Json) {
+        Err(Error::Unreadable { full, .. }) => full.to_string_lossy().into_owned(),
+        other => other.expect_err("is no object").to_string(),
+    };
+    for (text, end) in [
+        ("\"x\"", "not other JSON types. Got \"x\" of type string instead"),
+        (" 5", "Got 5 of type int instead"),
+        ("1.5", "Got 1.5 of type float64 instead"),
+        ("1e400", "Got \"1e400\" of type json.Number instead"),
+        ("null", "Got <nil> of type <nil> instead"),
+        (
+            "[1,",
+            "Got delimiter [ instead. To encrypt this file, wrap it in an object, e.g., {\"data\": [...]}",
+        ),
+        ("", "Could not unmarshal input data: EOF"),
+        (" \n", "Could not unmarshal input data: EOF"),
+        ("{", "unexpected EOF"),
+        ("{\"a\":tru}", "invalid character '}' in literal true (expecting 'e')"),
+    ] {
+        assert!(full(text).ends_with(end), "{text}: {}", full(text));
+    }
+    assert!(refusal("\"hunter2\"", Format::Json).ends_with("Got string instead"));
+}
+
+#[test]
+fn an_anchor_in_itself_is_told_in_every_document() {
+    for text in ["a: &a {b: *a}\n", "a: 1\n---\na: &a [x, *a]\n"] {
+        assert!(refusal(text, Format::Yaml).contains("anchor 'a' value contains itself"), "{text}");
+    }
+}
+
+#[test]
+fn ini_quotes_that_never_close_are_told_up_to_the_last_line() {
+    let full = |text: &str| match Plain::load(text.as_bytes(), Format::Ini) {
+        Err(Error::Unreadable { full, .. }) => full.to_string_lossy().into_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert!(full("a=`x\n; b").ends_with("missing closing key quote from \"`x\\n\" to \"; b\""));
+    assert!(full("a=`x\n; b\n").ends_with("missing closing key quote from \"`x\\n\" to \"\""));
+}

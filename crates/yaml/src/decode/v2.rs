@@ -1,6 +1,8 @@
 //! What v2 does otherwise: merges in place, later keys win.
+//!
+//! Follows: `decode.go` of `go.yaml.in/yaml/v2` 2.4.4.
 
-use super::{Decoder, Entries, Plain, Target, WANT_MAP, go_syntax, invalid_key, is_merge};
+use super::{Decoder, Entries, Plain, Shape, Target, WANT_MAP, go_syntax, invalid_key, is_merge};
 use crate::error::Error;
 use crate::node::{Kind, Node};
 use crate::scalar::Words;
@@ -14,6 +16,8 @@ pub(crate) enum Duplicates {
     Refused,
 }
 
+const ANY: Target = Target { keys: &Shape::Any, whole: &Shape::Any };
+
 impl<'a> Decoder<'a> {
     pub(super) fn mapping_v2(&mut self, node: &'a Node, entries: &mut Entries) -> Result<(), Error> {
         for (key_node, value_node) in node.pairs() {
@@ -21,11 +25,11 @@ impl<'a> Decoder<'a> {
                 self.merge_v2(value_node, entries)?;
                 continue;
             }
-            let Some(key) = self.node(key_node, Target::Any)? else { continue };
+            let Some(key) = self.node(key_node, &Shape::Any)? else { continue };
             if matches!(key, Plain::List(_) | Plain::Map(_)) {
                 return Err(invalid_key(&key, Words::V2));
             }
-            let Some(value) = self.node(value_node, Target::Any)? else { continue };
+            let Some(value) = self.node(value_node, &Shape::Any)? else { continue };
             if self.duplicates == Duplicates::Refused && entries.contains_key(&key) {
                 let name = match &key {
                     Plain::Null => "<nil>".to_owned(),
@@ -42,9 +46,9 @@ impl<'a> Decoder<'a> {
 
     fn merge_v2(&mut self, merge: &'a Node, entries: &mut Entries) -> Result<(), Error> {
         match merge.kind {
-            Kind::Mapping | Kind::Alias => self.merge_one(merge, entries, Target::Any),
+            Kind::Mapping | Kind::Alias => self.merge_one(merge, entries, ANY),
             Kind::Sequence => {
-                merge.content.iter().rev().try_for_each(|item| self.merge_one(item, entries, Target::Any))
+                merge.content.iter().rev().try_for_each(|item| self.merge_one(item, entries, ANY))
             }
             _ => Err(Error::tree(WANT_MAP)),
         }
