@@ -1,4 +1,6 @@
 //! age identities of every kind, and what people are told when none of them fits.
+//!
+//! Follows: `age/keysource.go` and `age/ssh_parse.go` of sops 3.13.2.
 
 use std::io::Cursor;
 use std::sync::Arc;

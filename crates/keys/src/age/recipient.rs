@@ -1,4 +1,6 @@
 //! age recipients: X25519, post-quantum, SSH keys, plugins.
+//!
+//! Follows: `age/keysource.go` of sops 3.13.2.
 
 use ::age::plugin::RecipientPluginV1;
 use ::age::ssh::ParseRecipientKeyError;

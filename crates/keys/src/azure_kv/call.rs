@@ -1,4 +1,6 @@
 //! The calls to Azure Key Vault, one client for each vault and login.
+//!
+//! Follows: `azkv/keysource.go` of sops 3.13.2.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,6 @@
 //! The calls to Google Cloud KMS.
+//!
+//! Follows: `gcpkms/keysource.go` of sops 3.13.2.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,6 @@
 //! One data key <-> one armored OpenPGP message, in this process.
+//!
+//! Follows: `pgp/keysource.go` of sops 3.13.2.
 
 use std::io::Read as _;
 

@@ -1,4 +1,6 @@
 //! The person's own keyring through the `gpg` program.
+//!
+//! Follows: `pgp/keysource.go` of sops 3.13.2.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,6 @@
 //! The side of the key service that answers, with a keyring of its own.
+//!
+//! Follows: `keyservice/server.go` of sops 3.13.2.
 
 use std::convert::Infallible;
 use std::fmt;

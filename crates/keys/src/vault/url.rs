@@ -2,6 +2,8 @@
 //!
 //! A file comes from anybody, and the token of whoever opens it goes where the URL points. So the address must be one of a
 //! server and nothing else, and no part may lead to another path of it.
+//!
+//! Follows: `hcvault/keysource.go` of sops 3.13.2.
 
 use sealfast_sops::master_key::without_user;
 use url::Url;

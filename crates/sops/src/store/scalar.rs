@@ -1,4 +1,6 @@
 //! Scalars as plain text, where a format knows strings only.
+//!
+//! Follows: `ValToString` in `stores/stores.go` of sops 3.13.2, and Go's `%v`.
 
 use std::borrow::Cow;
 

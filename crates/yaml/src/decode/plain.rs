@@ -1,4 +1,6 @@
 //! Values without comments, styles or tags, and trees made of them.
+//!
+//! Follows: `sorter.go` and `encode.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};

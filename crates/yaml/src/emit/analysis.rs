@@ -1,4 +1,6 @@
 //! In which styles a text can be written.
+//!
+//! Follows: `emitterc.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use crate::chars::{SIMPLE, byte, is_blank, is_blankz, is_break, is_printable, run, width};
 

@@ -1,4 +1,6 @@
 //! Characters out: column, indentation, and the five scalar styles.
+//!
+//! Follows: `emitterc.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use super::analysis::needs_indent_hint;
 use super::sorted::Zero;

@@ -1,4 +1,6 @@
 //! What the parser reports, one thing at a time.
+//!
+//! Follows: `parserc.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use std::ops::Range;
 

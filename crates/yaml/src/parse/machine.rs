@@ -1,4 +1,6 @@
 //! The grammar as a state machine: tokens in, events out.
+//!
+//! Follows: `parserc.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use super::event::{Directives, Event, EventKind, Notes, Properties};
 use crate::error::Error;

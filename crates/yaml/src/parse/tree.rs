@@ -1,4 +1,6 @@
 //! Nodes from events; comments find their final node here.
+//!
+//! Follows: the node half of `decode.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

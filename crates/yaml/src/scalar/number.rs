@@ -1,4 +1,6 @@
 //! Numbers in all spellings, and floats as Go prints them.
+//!
+//! Follows: `resolve.go` and the scalar half of `encode.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use super::{Scalar, Words};
 

@@ -1,4 +1,6 @@
 //! Instants: which texts are some, and their one canonical form.
+//!
+//! Follows: `resolve.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 /// Tells dates and times in the four layouts of the reference, ranges checked.
 pub(crate) fn is_timestamp(text: &str) -> bool {

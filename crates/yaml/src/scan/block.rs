@@ -1,4 +1,6 @@
 //! Literal and folded block scalars.
+//!
+//! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use super::{Pos, Scanner, Token, TokenKind};
 use crate::chars::{is_blank, is_break, is_breakz};

@@ -1,4 +1,6 @@
 //! Comments while scanning: which token each belongs to, and on which side of it.
+//!
+//! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use super::{Pos, Scanner, TokenKind};
 use crate::chars::{is_blank, is_break, is_breakz};

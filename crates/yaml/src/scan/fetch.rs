@@ -1,4 +1,6 @@
 //! One token each: what the scanner does for an indicator that it met.
+//!
+//! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use super::{MAX_DEPTH, Scanner, SimpleKey, Token, TokenKind};
 use crate::chars::{is_alpha, is_blankz};

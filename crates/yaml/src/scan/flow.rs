@@ -1,4 +1,6 @@
 //! Quoted and plain scalars, which may go over several lines.
+//!
+//! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use std::ops::Range;
 

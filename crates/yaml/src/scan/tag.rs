@@ -1,4 +1,6 @@
 //! Tags and directives.
+//!
+//! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use super::{Pos, Scanner, Token, TokenKind};
 use crate::chars::{is_alpha, is_blank, is_blankz, is_break, is_breakz, width};

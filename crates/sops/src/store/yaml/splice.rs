@@ -14,6 +14,7 @@ use crate::store::over::change::{How, Replaced};
 use crate::store::yaml::scalar_value;
 use crate::tree::{Branch, Text, Value};
 
+mod containers;
 mod edits;
 mod entries;
 mod notes;

@@ -7,18 +7,14 @@ use zeroize::Zeroizing;
 
 use crate::layout::{self, Place};
 use crate::store::ENTRY;
-use crate::store::over::change::{Changes, Fields, Growth, How, Replaced, difference};
-use crate::store::over::fields::{arrange, place_metadata};
-use crate::store::over::places::{line_end, line_start};
+use crate::store::over::change::{Changes, Fields, Growth, How, Replaced};
+use crate::store::over::places::line_end;
 use crate::store::over::same;
-use crate::store::yaml::splice::notes::{
-    Note, comments_in, comments_of, drop_comments, is_dropped, is_note, strip_comments,
-};
-use crate::store::yaml::splice::places::{content_end, key_end, trimmed};
+use crate::store::yaml::splice::notes::{comments_in, comments_of, strip_comments};
+use crate::store::yaml::splice::places::{content_end, trimmed};
 use crate::store::yaml::splice::scalar::{At, Manner, flow_text, scalar_text};
 use crate::store::yaml::splice::source::Source;
-
-use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
+use crate::tree::{Branch, Entry, Key, Value};
 
 pub(super) struct Edits<'s> {
     pub(super) source: &'s Source<'s>,
@@ -72,170 +68,6 @@ impl<'s> Edits<'s> {
         Some(())
     }
 
-    fn mapping(
-        &mut self,
-        node: &Node,
-        have: &Branch,
-        wanted: &mut Branch,
-        at: At,
-        fields: Fields,
-    ) -> Option<()> {
-        let pairs: Vec<(&Node, &Node)> = node.pairs().collect();
-        if fields == Fields::Metadata {
-            arrange(have, wanted);
-        } else if at.is_root() {
-            place_metadata(have, wanted);
-        }
-        let values: Vec<&Entry> = named(have).collect();
-        if values.len() != pairs.len()
-            || wanted.entries.iter().any(|entry| matches!(entry.key, Key::Other { .. }))
-        {
-            return None;
-        }
-        let old: Vec<&str> = values.iter().map(|entry| entry.key.name()).collect::<Option<_>>()?;
-        let new: Vec<&str> = wanted.named().map(|(name, _)| name).collect();
-        let (gone, added) = difference(old.len(), new.len(), |left, right| old[left] == new[right]);
-        if new[added.clone()].iter().any(|name| old[gone.clone()].contains(name)) {
-            return None;
-        }
-        let removed = self.remove_entries(node, &pairs, gone.clone(), added.is_empty(), at)?;
-        self.comments(&comments_of(have), comments_in(wanted), &removed)?;
-        drop_comments(wanted, &removed, self.source);
-        let (mut index, mut end) = (0, None);
-        let shift = |index: usize| if index < added.start { index } else { index + gone.len() - added.len() };
-        let mut fresh = Branch::new();
-        let mut places = comments_of(have)
-            .into_iter()
-            .filter_map(|comment| self.place(comment))
-            .filter(|place| !removed.contains(&place.start))
-            .collect::<Vec<_>>()
-            .into_iter();
-        for entry in &mut wanted.entries {
-            if let Key::Comment(_) = entry.key {
-                end = places.next().map(|place| place.end).max(end);
-                continue;
-            }
-            if added.contains(&index) {
-                fresh.entries.push(entry.clone());
-                if index + 1 == added.end {
-                    let before = added.start.checked_sub(1).and_then(|before| pairs.get(before));
-                    self.insert_entries(
-                        node,
-                        before.map(|(_, value)| *value),
-                        end,
-                        &pairs,
-                        &fresh,
-                        gone.len(),
-                    )?;
-                }
-            } else {
-                let (key, value) = pairs[shift(index)];
-                let below = self.below(key, at)?;
-                let fields = if entry.key.name() == Some(ENTRY) && at.is_root() || fields == Fields::Metadata
-                {
-                    Fields::Metadata
-                } else {
-                    Fields::Document
-                };
-                self.value(value, &values[shift(index)].value, &mut entry.value, below, fields)?;
-                end = Some(content_end(self.source.base, value)).max(end);
-            }
-            index += 1;
-        }
-        Some(())
-    }
-
-    /// Where the value of a key stands.
-    fn below(&self, key: &Node, at: At) -> Option<At> {
-        let end = key_end(key);
-        let colon = self.source.base[end..].iter().position(|&byte| byte == b':')?;
-        Some(At { flow: at.flow, column: key.start.column.checked_sub(1)?, from: end + colon + 1 })
-    }
-
-    /// Comments of a list are comments in the text, or items of their own where the reference has encrypted them.
-    fn sequence(
-        &mut self,
-        node: &Node,
-        have: &[Value],
-        wanted: &mut Vec<Value>,
-        at: At,
-        fields: Fields,
-    ) -> Option<()> {
-        let mut nodes = node.content.iter();
-        let mut items: Vec<(&Node, &Value)> = Vec::new();
-        let mut notes = Vec::new();
-        let has_note_items = have.iter().any(|value| is_note(value) && !matches!(value, Value::Comment(_)));
-        for value in have {
-            match value {
-                Value::Comment(comment) => notes.push(self.note_of(comment)?),
-                value if is_note(value) => {
-                    let item = nodes.next()?;
-                    let start = if at.flow { item.start.offset } else { self.dash(item)? };
-                    let place = start..content_end(self.source.base, item);
-                    notes.push(Note { place, is_item: true, words: Text::from(value.as_str()?) });
-                }
-                value => items.push((nodes.next()?, value)),
-            }
-        }
-        if nodes.next().is_some() {
-            return None;
-        }
-        if !has_note_items {
-            wanted.iter_mut().filter(|value| is_note(value)).for_each(|value| {
-                if let Value::Str(text) = value {
-                    *value = Value::Comment(Comment::line(std::mem::take(text)));
-                }
-            });
-        }
-        let new: Vec<&Value> = wanted.iter().filter(|value| !is_note(value)).collect();
-        let (mut gone, mut added) = difference(items.len(), new.len(), |left, right| {
-            same::is_same_content(items[left].1, new[right])
-        });
-        // Items that changed stay in their places.
-        let paired = gone.len().min(added.len());
-        gone.start += paired;
-        added.start += paired;
-        let item_nodes: Vec<&Node> = items.iter().map(|(item, _)| *item).collect();
-        let removed = self.remove_items(&item_nodes, gone.clone(), added.is_empty(), at)?;
-        let texts: Vec<&mut Value> = wanted.iter_mut().filter(|value| is_note(value)).collect();
-        self.notes(&notes, texts, &removed)?;
-        wanted.retain(
-            |value| !matches!(value, Value::Comment(comment) if is_dropped(comment, &removed, self.source)),
-        );
-        let (mut index, mut end) = (0, None);
-        let mut fresh = Vec::new();
-        let stays = |note: &&Note| !removed.contains(&note.place.start);
-        let mut ends = notes.iter().filter(stays).map(|note| note.place.end);
-        for value in wanted {
-            if is_note(value) {
-                end = ends.next().max(end);
-                continue;
-            }
-            if added.contains(&index) {
-                fresh.push(value.clone());
-                if index + 1 == added.end {
-                    let before =
-                        added.start.checked_sub(1).and_then(|before| item_nodes.get(before)).copied();
-                    self.insert_items(node, before, end, &fresh, at)?;
-                }
-            } else {
-                let from = if index < added.start { index } else { index + gone.len() - added.len() };
-                let (item, old) = items[from];
-                let below = if at.flow { at } else { self.behind_dash(item)? };
-                self.value(item, old, value, below, fields)?;
-                end = Some(content_end(self.source.base, item)).max(end);
-            }
-            index += 1;
-        }
-        Some(())
-    }
-
-    fn behind_dash(&self, item: &Node) -> Option<At> {
-        let dash = self.dash(item)?;
-        let column = dash - line_start(self.source.base, dash);
-        Some(At { flow: false, column, from: dash + 1 })
-    }
-
     /// The dash before an item.
     pub(super) fn dash(&self, item: &Node) -> Option<usize> {
         let before = &self.source.base[..item.start.offset];
@@ -243,7 +75,14 @@ impl<'s> Edits<'s> {
         (before[at] == b'-').then_some(at)
     }
 
-    fn value(&mut self, node: &Node, have: &Value, wanted: &mut Value, at: At, fields: Fields) -> Option<()> {
+    pub(super) fn value(
+        &mut self,
+        node: &Node,
+        have: &Value,
+        wanted: &mut Value,
+        at: At,
+        fields: Fields,
+    ) -> Option<()> {
         if node.kind == Kind::Alias {
             strip_comments(wanted);
         }
@@ -389,7 +228,7 @@ fn properties(old: &str, node: &Node, new: &Value) -> String {
     anchors.map(|word| format!("{word} ")).collect()
 }
 
-fn named(branch: &Branch) -> impl Iterator<Item = &Entry> {
+pub(super) fn named(branch: &Branch) -> impl Iterator<Item = &Entry> {
     branch.entries.iter().filter(|entry| !matches!(entry.key, Key::Comment(_)))
 }
 
