@@ -227,6 +227,7 @@ impl Drop for Running {
     /// Whoever drops it without a stop leaves nothing behind that could write once the directory is free for another.
     fn drop(&mut self) {
         self.app.stopping.send_replace(true);
+        self.app.store.close();
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
@@ -323,18 +324,21 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await.map(|_| ());
 }
 
-/// Hands the journal to the disk once a second while there are writes.
+/// Hands the journal to the disk once a second while there are writes, and at once when most of it is history.
 async fn flush(app: Arc<App>) {
     let mut latest = app.store.subscribe();
     let mut stopping = app.stopping.subscribe();
+    let wasteful = app.store.wasteful();
     loop {
         tokio::select! {
             changed = latest.changed() => if changed.is_err() { return },
             () = crate::server::stopped(&mut stopping) => return,
         }
-        // What comes after the stop is handed over by the one who stops.
-        if tokio::time::timeout(FLUSH, crate::server::stopped(&mut stopping)).await.is_ok() {
-            return;
+        tokio::select! {
+            // What comes after the stop is handed over by the one who stops.
+            () = crate::server::stopped(&mut stopping) => return,
+            () = wasteful.notified() => {}
+            () = tokio::time::sleep(FLUSH) => {}
         }
         let app = Arc::clone(&app);
         let _ = tokio::task::spawn_blocking(move || app.store.sync()).await;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::error::Error;
 use journal::{Journal, Record};
@@ -83,6 +83,8 @@ pub(crate) struct Store {
     topics: Mutex<HashMap<Arc<str>, watch::Sender<u64>>>,
     /// Resources whose objects are kept as values, too, and the write of them that these follow.
     parsed: Mutex<HashMap<&'static str, (u64, Parsed)>>,
+    /// Held by who writes the state file anew.
+    rewriting: Mutex<()>,
 }
 
 /// The objects of a resource as values, by namespace and name.
@@ -97,6 +99,8 @@ struct Inner {
     log: VecDeque<Change>,
     log_bytes: usize,
     journal: Option<Journal>,
+    /// Told when most of the journal is history.
+    wasteful: Arc<Notify>,
 }
 
 impl Store {
@@ -110,16 +114,25 @@ impl Store {
             log: VecDeque::new(),
             log_bytes: 0,
             journal: None,
+            wasteful: Arc::default(),
         };
-        if let Some((journal, records)) = journal {
+        if let Some((mut journal, records)) = journal {
             for record in records {
                 inner.restore(record);
             }
             inner.compacted = inner.revision;
+            let live = inner.objects.values().flat_map(BTreeMap::values);
+            journal.count_live(live.map(|stored| stored.size() as u64).sum());
             inner.journal = Some(journal);
         }
         let (latest, _) = watch::channel(inner.revision);
-        Self { inner: RwLock::new(inner), latest, topics: Mutex::default(), parsed: Mutex::default() }
+        Self {
+            inner: RwLock::new(inner),
+            latest,
+            topics: Mutex::default(),
+            parsed: Mutex::default(),
+            rewriting: Mutex::default(),
+        }
     }
 
     /// The revision of the last write.
@@ -262,15 +275,7 @@ impl Store {
     /// Every object of the store.
     pub(crate) fn everything(&self) -> (u64, Vec<(Key, Stored)>) {
         let inner = self.inner.read();
-        let mut out = Vec::new();
-        for (resource, objects) in &inner.objects {
-            out.extend(
-                objects
-                    .iter()
-                    .map(|((namespace, name), stored)| (Key::new(resource, namespace, name), stored.clone())),
-            );
-        }
-        (inner.revision, out)
+        (inner.revision, inner.everything())
     }
 
     /// Writes an object. A namespaced object needs its namespace.
@@ -339,8 +344,46 @@ impl Store {
         Ok(revision)
     }
 
-    /// Hands the journal to the disk.
+    /// Hands the journal to the disk, and writes it anew when most of it is history.
     pub(crate) fn sync(&self) {
+        self.flush();
+        if let Some(_alone) = self.rewriting.try_lock() {
+            self.rewrite_if_wasteful();
+        }
+    }
+
+    /// Told when the journal should be written anew at once.
+    pub(crate) fn wasteful(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.read().wasteful)
+    }
+
+    /// Keeps nothing any more.
+    pub(crate) fn close(&self) {
+        if let Some(journal) = &mut self.inner.write().journal {
+            journal.close();
+        }
+    }
+
+    /// Writes go on while the new file is made.
+    fn rewrite_if_wasteful(&self) {
+        let inner = self.inner.read();
+        let Some(journal) = inner.journal.as_ref().filter(|journal| journal.is_wasteful()) else { return };
+        let (rewriting, live) = (journal.rewriting(inner.revision), inner.everything());
+        drop(inner);
+        let path = rewriting.path.clone();
+        let records = live.iter().map(|(key, stored)| {
+            (stored.revision, (&*key.resource, key.namespace.as_str(), key.name.as_str()), stored.bytes())
+        });
+        let fresh = rewriting.write(records);
+        let mut inner = self.inner.write();
+        let Some(journal) = &mut inner.journal else { return };
+        let done = fresh.inspect_err(|_| journal.spare(&path)).and_then(|fresh| journal.replace(fresh));
+        if let Err(error) = done {
+            tracing::warn!(%error, "cannot rewrite the state file");
+        }
+    }
+
+    fn flush(&self) {
         let Some(file) = self.inner.read().journal.as_ref().map(Journal::handle) else { return };
         if let Err(error) = file.sync_data() {
             tracing::error!(%error, "cannot flush the state file, and no write is taken any more");
@@ -361,6 +404,18 @@ impl Inner {
             Some(bytes) => objects.insert((namespace, name), Stored::restored(bytes, record.revision)),
             None => objects.remove(&(namespace, name)),
         };
+    }
+
+    fn everything(&self) -> Vec<(Key, Stored)> {
+        let mut out = Vec::new();
+        for (resource, objects) in &self.objects {
+            out.extend(
+                objects
+                    .iter()
+                    .map(|((namespace, name), stored)| (Key::new(resource, namespace, name), stored.clone())),
+            );
+        }
+        out
     }
 
     fn known(&self, resource: &str) -> Arc<str> {
@@ -400,6 +455,9 @@ impl Inner {
         if let Some(journal) = &mut self.journal {
             let bytes = value.as_ref().map(|stored| stored.bytes());
             journal.append(revision, (&key.resource, &key.namespace, &key.name), bytes)?;
+            if journal.is_wasteful() {
+                self.wasteful.notify_one();
+            }
         }
         self.revision = revision;
         self.touched.insert(Arc::clone(&key.resource), revision);
@@ -410,7 +468,6 @@ impl Inner {
             None => objects.remove(&slot),
         };
         self.remember(Change { revision, key: key.clone(), value, previous });
-        self.rewrite_if_wasteful();
         Ok(())
     }
 
@@ -421,21 +478,6 @@ impl Inner {
             let Some(oldest) = self.log.pop_front() else { break };
             self.log_bytes -= weight(&oldest);
             self.compacted = oldest.revision;
-        }
-    }
-
-    fn rewrite_if_wasteful(&mut self) {
-        let Some(journal) = &mut self.journal else { return };
-        if !journal.is_wasteful() {
-            return;
-        }
-        let live = self.objects.iter().flat_map(|(resource, objects)| {
-            objects.iter().map(move |((namespace, name), stored)| {
-                (stored.revision, (&**resource, namespace.as_str(), name.as_str()), stored.bytes())
-            })
-        });
-        if let Err(error) = journal.rewrite(self.revision, live) {
-            tracing::warn!(%error, "cannot rewrite the state file");
         }
     }
 }

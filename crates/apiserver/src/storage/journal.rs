@@ -7,12 +7,12 @@
 //! nothing but sizes. A record cut short by a kill or a power cut is dropped at the next start; a record that
 //! cannot be read although others follow it, or that says it is longer than any can be, is damage, and the server does not start over it.
 //! Where the disk is full a write is refused and nothing of it is kept; reads go on, and so do writes once there is
-//! room. The file is written anew, beside the old one and renamed over it, when most of it is history: a kill leaves
-//! the old or the new one.
+//! room. The file is written anew, beside the old one and renamed over it, when most of it is history; writes go on
+//! meanwhile and are taken along. A kill leaves the old or the new one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,37 +97,54 @@ impl Journal {
         Ok(())
     }
 
+    /// Says how many bytes the live objects of a file that was just opened take.
+    pub(crate) fn count_live(&mut self, bytes: u64) {
+        self.length_when_rewritten = bytes.min(self.length);
+    }
+
     /// True when most of the file is history.
     pub(crate) fn is_wasteful(&self) -> bool {
         self.length > 4 << 20 && self.length > 3 * self.length_when_rewritten
     }
 
-    /// Writes the live objects to a new file and puts it in place of the old one.
-    pub(crate) fn rewrite<'a>(
-        &mut self,
-        revision: u64,
-        live: impl Iterator<Item = (u64, (&'a str, &'a str, &'a str), &'a [u8])>,
-    ) -> Result<(), Error> {
-        let fresh = self.path.with_extension("new");
-        let mut out = HEADER.to_vec();
-        out.extend(seal(&self.cipher, revision, None, None)?);
-        for (revision, key, value) in live {
-            out.extend(seal(&self.cipher, revision, Some(key), Some(value))?);
-        }
-        let file = put_in_place(&fresh, &self.path, &out).inspect_err(|_| {
-            // What there is of it takes room that the next writes need, and another try so soon would fail as well.
-            let _ = std::fs::remove_file(&fresh);
-            self.length_when_rewritten = self.length;
+    /// What is needed to write the file anew outside the lock, from the objects as they are now.
+    pub(crate) fn rewriting(&self, revision: u64) -> Rewriting {
+        let path = self.path.with_extension("new");
+        Rewriting { path, cipher: self.cipher.clone(), revision, from: self.length }
+    }
+
+    /// Puts a new file in place of the old one, with what was written since it was begun.
+    pub(crate) fn replace(&mut self, mut fresh: Fresh) -> Result<(), Error> {
+        let open = if self.unusable == Some(CLOSED) { Err(std::io::Error::other(CLOSED)) } else { Ok(()) };
+        open.and_then(|()| self.move_in(&mut fresh)).map_err(|source| {
+            self.spare(&fresh.path);
+            failed("write", &fresh.path, source)
         })?;
-        self.length = out.len() as u64;
-        self.length_when_rewritten = self.length;
         // The old file has no name any more: what follows belongs in this one, whatever the disk says next.
-        self.file = Arc::new(file);
+        (self.file, self.length) = (Arc::new(fresh.file), fresh.length);
+        self.length_when_rewritten = self.length;
         self.unusable = None;
         self.folder.sync_all().map_err(|source| {
             self.unusable = Some(NOT_FLUSHED);
             failed("flush the folder of", &self.path, source)
         })
+    }
+
+    fn move_in(&self, fresh: &mut Fresh) -> std::io::Result<()> {
+        let mut since = vec![0; (self.length - fresh.from) as usize];
+        if !since.is_empty() {
+            self.file.read_exact_at(&mut since, fresh.from)?;
+            fresh.file.write_all(&since)?;
+            fresh.file.sync_data()?;
+            fresh.length += since.len() as u64;
+        }
+        std::fs::rename(&fresh.path, &self.path)
+    }
+
+    /// Tries no other rewriting soon, and gives back the room that the next writes need.
+    pub(crate) fn spare(&mut self, fresh: &Path) {
+        let _ = std::fs::remove_file(fresh);
+        self.length_when_rewritten = self.length;
     }
 
     /// The file, to flush it outside the lock.
@@ -140,6 +157,11 @@ impl Journal {
         if Arc::ptr_eq(file, &self.file) {
             self.unusable = Some(NOT_FLUSHED);
         }
+    }
+
+    /// Takes nothing more: the folder may belong to another server now.
+    pub(crate) fn close(&mut self) {
+        self.unusable = Some(CLOSED);
     }
 
     fn prepare(&mut self) -> Result<(), Error> {
@@ -155,12 +177,45 @@ impl Journal {
     }
 }
 
-/// Writes a file beside another one, hands it to the disk and renames it over that one.
-fn put_in_place(fresh: &Path, path: &Path, content: &[u8]) -> Result<File, Error> {
-    let mut file = private(fresh)?;
-    let written = file.set_len(0).and_then(|()| file.write_all(content)).and_then(|()| file.sync_data());
-    written.and_then(|()| std::fs::rename(fresh, path)).map_err(|source| failed("write", fresh, source))?;
-    Ok(file)
+/// A state file that is to be written anew.
+pub(crate) struct Rewriting {
+    pub(crate) path: PathBuf,
+    cipher: Aes256Gcm,
+    revision: u64,
+    from: u64,
+}
+
+/// A new state file, on the disk beside the old one.
+pub(crate) struct Fresh {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    /// As much of the old file as it stands for.
+    from: u64,
+}
+
+impl Rewriting {
+    /// Writes the live objects to the new file.
+    pub(crate) fn write<'a>(
+        self,
+        live: impl Iterator<Item = (u64, (&'a str, &'a str, &'a str), &'a [u8])>,
+    ) -> Result<Fresh, Error> {
+        let wrong = |source| failed("write", &self.path, source);
+        let file = private(&self.path)?;
+        file.set_len(0).map_err(wrong)?;
+        let mut out = BufWriter::new(&file);
+        let head = seal(&self.cipher, self.revision, None, None)?;
+        out.write_all(HEADER).and_then(|()| out.write_all(&head)).map_err(wrong)?;
+        let mut length = (HEADER.len() + head.len()) as u64;
+        for (revision, key, value) in live {
+            let record = seal(&self.cipher, revision, Some(key), Some(value))?;
+            out.write_all(&record).map_err(wrong)?;
+            length += record.len() as u64;
+        }
+        out.flush().and_then(|()| file.sync_data()).map_err(wrong)?;
+        drop(out);
+        Ok(Fresh { path: self.path, file, length, from: self.from })
+    }
 }
 
 /// Opens a file of mode 0600 for reading and writing, created when absent.
@@ -300,6 +355,7 @@ fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
 
 const CUT_SHORT: &str = "an earlier write was cut short";
 const NOT_FLUSHED: &str = "the disk did not take an earlier write; start the server anew";
+const CLOSED: &str = "the server has stopped";
 const HEADER: &[u8] = b"sealfast state 1\n";
 const FRAME: usize = 16;
 const TAG: usize = 16;
@@ -393,6 +449,17 @@ mod tests {
         opened.expect("it is opened").1.len()
     }
 
+    fn rewrite(
+        journal: &mut Journal,
+        revision: u64,
+        live: &[(u64, (&str, &str, &str), &[u8])],
+    ) -> Result<(), Error> {
+        let rewriting = journal.rewriting(revision);
+        let path = rewriting.path.clone();
+        let fresh = rewriting.write(live.iter().copied()).inspect_err(|_| journal.spare(&path))?;
+        journal.replace(fresh)
+    }
+
     #[test]
     fn a_full_disk_refuses_writes_and_keeps_what_was_acknowledged() {
         let dir = tempfile::tempdir().expect("a folder");
@@ -408,7 +475,7 @@ mod tests {
         assert!(matches!(journal.append(2, second, Some(b"{}")), Err(Error::File { .. })));
         assert_eq!(kept(dir.path()), 1);
         let live = [(1, ("configmaps", "n", "c"), &b"{}"[..])];
-        journal.rewrite(2, live.into_iter()).expect("a whole new file is written");
+        rewrite(&mut journal, 2, &live).expect("a whole new file is written");
         journal.append(3, second, Some(b"{}")).expect("and goes on");
         assert_eq!(kept(dir.path()), 3, "the head and two objects");
     }
@@ -419,15 +486,46 @@ mod tests {
         let mut journal = journal(dir.path());
         let fresh = dir.path().join("state.new");
         std::fs::create_dir(&fresh).expect("something is in its way");
-        assert!(journal.rewrite(2, std::iter::empty()).is_err());
+        assert!(rewrite(&mut journal, 2, &[]).is_err());
         journal.append(2, ("configmaps", "n", "d"), Some(b"{}")).expect("the old file is in use");
         assert_eq!(kept(dir.path()), 2);
         std::fs::remove_dir(&fresh).expect("it goes");
         // What a kill left of an earlier rewriting is written over.
         std::fs::write(&fresh, [9; 5000]).expect("it is written");
         assert_eq!(kept(dir.path()), 2);
-        journal.rewrite(2, std::iter::empty()).expect("it is written over");
+        rewrite(&mut journal, 2, &[]).expect("it is written over");
         assert_eq!((kept(dir.path()), fresh.exists()), (1, false));
+    }
+
+    #[test]
+    fn what_is_written_during_a_rewriting_is_taken_along() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = journal(dir.path());
+        let rewriting = journal.rewriting(1);
+        journal.append(2, ("configmaps", "n", "d"), Some(b"{}")).expect("it is written");
+        let live = [(1, ("configmaps", "n", "c"), &b"{}"[..])];
+        let fresh = rewriting.write(live.into_iter()).expect("a new file is written");
+        journal.append(3, ("configmaps", "n", "c"), None).expect("it is written");
+        journal.replace(fresh).expect("it is put in place");
+        journal.append(4, ("configmaps", "n", "e"), Some(b"{}")).expect("it goes on");
+        drop(journal);
+        let opened = Journal::open(&dir.path().join("state"), &dir.path().join("key"), &[7; 32]);
+        let records = opened.expect("it is opened").1;
+        let revisions: Vec<_> =
+            records.iter().map(|record| (record.revision, record.key.is_some())).collect();
+        assert_eq!(revisions, [(1, false), (1, true), (2, true), (3, true), (4, true)]);
+    }
+
+    #[test]
+    fn a_closed_journal_leaves_the_folder_alone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = journal(dir.path());
+        let fresh = journal.rewriting(1).write(std::iter::empty()).expect("a new file is written");
+        journal.close();
+        assert!(journal.append(2, ("configmaps", "n", "d"), Some(b"{}")).is_err());
+        assert!(journal.replace(fresh).is_err());
+        assert_eq!(kept(dir.path()), 1);
+        assert!(!dir.path().join("state.new").exists());
     }
 
     fn that_cannot_be_flushed() -> File {
@@ -439,12 +537,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let mut journal = journal(dir.path());
         journal.folder = that_cannot_be_flushed();
-        assert!(journal.rewrite(2, std::iter::empty()).is_err());
+        assert!(rewrite(&mut journal, 2, &[]).is_err());
         assert_eq!(kept(dir.path()), 1, "the head");
         let second = ("configmaps", "n", "d");
         assert!(journal.append(3, second, Some(b"{}")).is_err(), "the new name may not be on the disk");
         journal.folder = folder(&journal.path).expect("it is there");
-        journal.rewrite(2, std::iter::empty()).expect("it is written");
+        rewrite(&mut journal, 2, &[]).expect("it is written");
         journal.append(3, second, Some(b"{}")).expect("it goes on");
         assert_eq!(kept(dir.path()), 2, "what is acknowledged stands in the file of that name");
     }
