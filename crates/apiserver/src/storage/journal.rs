@@ -29,6 +29,9 @@ pub(crate) struct Record {
     pub value: Option<Vec<u8>>,
 }
 
+/// An object that is to be kept: its revision, resource, namespace and name, and its text.
+type Live<'a> = (u64, (&'a str, &'a str, &'a str), &'a [u8]);
+
 /// The open state file.
 pub(crate) struct Journal {
     path: PathBuf,
@@ -196,10 +199,7 @@ pub(crate) struct Fresh {
 
 impl Rewriting {
     /// Writes the live objects to the new file.
-    pub(crate) fn write<'a>(
-        self,
-        live: impl Iterator<Item = (u64, (&'a str, &'a str, &'a str), &'a [u8])>,
-    ) -> Result<Fresh, Error> {
+    pub(crate) fn write<'a>(self, live: impl Iterator<Item = Live<'a>>) -> Result<Fresh, Error> {
         let wrong = |source| failed("write", &self.path, source);
         let file = private(&self.path)?;
         file.set_len(0).map_err(wrong)?;
@@ -449,11 +449,7 @@ mod tests {
         opened.expect("it is opened").1.len()
     }
 
-    fn rewrite(
-        journal: &mut Journal,
-        revision: u64,
-        live: &[(u64, (&str, &str, &str), &[u8])],
-    ) -> Result<(), Error> {
+    fn rewrite(journal: &mut Journal, revision: u64, live: &[Live<'_>]) -> Result<(), Error> {
         let rewriting = journal.rewriting(revision);
         let path = rewriting.path.clone();
         let fresh = rewriting.write(live.iter().copied()).inspect_err(|_| journal.spare(&path))?;
