@@ -128,6 +128,28 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A private key is locked, and no password was given.
+    #[error("ssh: this private key is passphrase protected")]
+    KeyLocked,
+    /// A password does not open a private key, or the key is locked in a way that is not understood.
+    #[error("ssh: the passphrase does not open the private key")]
+    KeyPassword {
+        /// What the reader of keys says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A password was given for a private key that is not locked.
+    #[error("ssh: key is not password protected")]
+    KeyOpen,
+    /// A text is no private key.
+    #[error("ssh: no key found")]
+    NoKey,
+    /// A key would be too weak.
+    #[error("RSA keys of less than {shortest} bits are not made")]
+    ShortKey {
+        /// How many bits it must have.
+        shortest: usize,
+    },
     /// An object of the repository cannot be read.
     #[error("cannot read `{path}` of commit {commit}")]
     Object {

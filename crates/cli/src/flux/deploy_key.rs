@@ -1,5 +1,6 @@
 //! The key for a Git server over SSH, and the key that the server shows.
 
+use sealfast_source::error::Error;
 use sealfast_source::git::deploy_key::{self, KeyPair, Kind};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -57,7 +58,13 @@ fn pair(args: &Args, password: Option<&str>) -> Result<KeyPair, Failed> {
             KeyPair::load(SecretString::from(text), password)
         }
     };
-    pair.map_err(|error| Failed::from_error(&error))
+    pair.map_err(|error| {
+        let Failed(why) = Failed::from_error(&error);
+        match error {
+            Error::KeyLocked => format!("{why}: give its passphrase with --password").into(),
+            _ => Failed(why),
+        }
+    })
 }
 
 /// Which key is made; the flags were checked when they were read.

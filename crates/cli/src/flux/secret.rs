@@ -165,9 +165,11 @@ pub(super) fn file(path: &str, what: &str) -> Result<Option<Zeroizing<String>>, 
 fn bytes(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let failed = |verb: &str, error: &std::io::Error| format!("{verb} {path}: {}", files::reason(error));
     let file = std::fs::File::open(path).map_err(|error| failed("open", &error))?;
-    let size = file.metadata().map_or(0, |about| about.len()).min(LONGEST);
+    // A pipe does not know its size.
+    let size = file.metadata().map(|about| about.len()).ok().filter(|size| *size > 0);
+    let size = usize::try_from(size.unwrap_or(LONGEST).min(LONGEST)).unwrap_or_default();
     // Room for all of it from the start, so that nothing stays behind where it grew out of.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
     file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| failed("read", &error))?;
     Ok(bytes)
 }

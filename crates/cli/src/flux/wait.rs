@@ -30,11 +30,7 @@ pub(super) async fn create_or_update(client: &Client, wanted: &Value) -> Result<
             None => drop(metadata.shift_remove("labels")),
         }
     }
-    for field in ["spec", "data", "stringData"] {
-        if let Some(value) = wanted.get(field) {
-            live[field] = value.clone();
-        }
-    }
+    live["spec"] = wanted["spec"].clone();
     client.update(&live, MANAGER).await.map_err(|error| Failed::from_error(&error))?;
     Ok("updated")
 }

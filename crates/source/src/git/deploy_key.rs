@@ -26,6 +26,8 @@ use crate::error::{Error, chain};
 const LONGEST_SCAN: Duration = Duration::from_secs(30);
 /// Shorter RSA keys are not made.
 const SHORTEST_RSA: usize = 2048;
+const HEAD: &str = "-----BEGIN PRIVATE KEY-----\n";
+const FOOT: &str = "-----END PRIVATE KEY-----\n";
 /// What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410).
 const ED25519_HEAD: [u8; 16] = [48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32];
 
@@ -57,35 +59,28 @@ impl KeyPair {
     /// Reads a private key in PEM, which stays as it is, and derives the public one.
     ///
     /// # Errors
-    /// [`Error::Setting`] when it is no key, or when the password does not open it. A password that nothing needs is refused.
+    /// [`Error::NoKey`], [`Error::KeyLocked`], [`Error::KeyPassword`], and [`Error::KeyOpen`] for a password that nothing
+    /// needs.
     pub fn load(identity: SecretString, password: Option<&str>) -> Result<Self, Error> {
-        let refused = |text: &str| Error::Setting { setting: "private key", source: text.to_owned().into() };
         match (key_state(&identity), password) {
-            (KeyState::Open, Some(_)) => return Err(refused("ssh: key is not password protected")),
-            (KeyState::Locked, None) => {
-                return Err(refused(
-                    "ssh: this private key is passphrase protected: give its passphrase with --password",
-                ));
-            }
-            (KeyState::Unreadable, None) => return Err(refused("ssh: no key found")),
+            (KeyState::Open, Some(_)) => return Err(Error::KeyOpen),
+            (KeyState::Locked, None) => return Err(Error::KeyLocked),
+            (KeyState::Unreadable, _) => return Err(Error::NoKey),
             _ => {}
         }
         let key = decode_secret_key(identity.expose_secret(), password)
-            .map_err(|error| Error::Setting { setting: "private key", source: Box::new(error) })?;
+            .map_err(|error| Error::KeyPassword { source: Box::new(error) })?;
         Ok(Self { public: public_line(key.public_key())?, identity })
     }
 
     /// Makes a key.
     ///
     /// # Errors
-    /// [`Error::Setting`] when the wanted kind is too weak, or cannot be made.
+    /// [`Error::ShortKey`] when the wanted kind is too weak, [`Error::Setting`] when it cannot be made.
     pub fn generate(kind: Kind, rng: &mut impl CryptoRngCore) -> Result<Self, Error> {
         let curve = |curve, rng: &mut _| EcdsaKeypair::random(rng, curve).map(KeypairData::from);
         let made = match kind {
-            Kind::Rsa(..SHORTEST_RSA) => {
-                let source = format!("RSA keys of less than {SHORTEST_RSA} bits are not made").into();
-                return Err(Error::Setting { setting: "key pair", source });
-            }
+            Kind::Rsa(..SHORTEST_RSA) => return Err(Error::ShortKey { shortest: SHORTEST_RSA }),
             Kind::Rsa(bits) => RsaKeypair::random(rng, bits).map(KeypairData::from),
             Kind::P256 => curve(EcdsaCurve::NistP256, rng),
             Kind::P384 => curve(EcdsaCurve::NistP384, rng),
@@ -118,14 +113,15 @@ fn pem(key: &PrivateKey) -> Result<SecretString, Error> {
         _ => Zeroizing::new(russh::keys::pkcs8::encode_pkcs8(key).map_err(failed)?),
     };
     let text = Zeroizing::new(STANDARD.encode(&*der));
-    // Room for all of it, so that no part stays behind where it grew out of.
-    let mut pem = String::with_capacity(text.len() + text.len() / 64 + 64);
-    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
+    // Room for exactly that, so that no part stays behind where it grew out of or was cut from.
+    let length = HEAD.len() + text.len() + text.len().div_ceil(64) + FOOT.len();
+    let mut pem = String::with_capacity(length);
+    pem.push_str(HEAD);
     for at in (0..text.len()).step_by(64) {
         pem.push_str(&text[at..text.len().min(at + 64)]);
         pem.push('\n');
     }
-    pem.push_str("-----END PRIVATE KEY-----\n");
+    pem.push_str(FOOT);
     Ok(pem.into())
 }
 
