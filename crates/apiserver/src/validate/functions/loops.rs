@@ -1,4 +1,4 @@
-//! Loops with two variables: over the places and items of a list, or the keys and values of a map.
+//! Loops with two variables: over places and items, or over keys and values.
 //!
 //! Follows: the two-variable comprehensions of cel-go. `target.all(key, value, test)` becomes a loop with one variable
 //! over the keys of the target, in which the value is looked up:
