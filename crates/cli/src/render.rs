@@ -3,6 +3,7 @@
 //! The directory is built and opened by the controllers' own stages. Flux Kustomizations among the objects are followed
 //! with their own path, patches and variables; what was decrypted is masked wherever it lands.
 
+use sealfast_controllers::gates::Gates;
 use sealfast_controllers::kustomization::mask::Masks;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +42,9 @@ pub(crate) struct RenderArgs {
     /// Do not follow the Flux Kustomizations among the objects
     #[arg(long)]
     no_follow: bool,
+    /// Switches of the controllers as they have them, `Name=false,Other=true`: StrictPostBuildSubstitutions is on
+    #[arg(long, value_name = "GATES", default_value = "", hide_default_value = true)]
+    feature_gates: Gates,
 }
 
 /// How objects are printed.
@@ -80,7 +84,9 @@ fn try_run(args: &RenderArgs) -> Result<ExitCode, Failure> {
             follow::Follow::No => vec![repository.start.clone()],
         };
         for start in starts {
-            let work = follow::directory(&repository, &start, &args.identity, follow, &mut rendered);
+            let identities = &args.identity;
+            let gates = &args.feature_gates;
+            let work = follow::directory(&repository, &start, identities, gates, follow, &mut rendered);
             runtime.block_on(work).map_err(|failure| {
                 let masks = Masks::of(&rendered.witness.lock());
                 failure.masked(|text| masks.text(text))

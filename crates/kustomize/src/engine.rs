@@ -170,15 +170,15 @@ fn overlaid(
     let has_none = crate::spec::FILE_NAMES
         .iter()
         .all(|name| !matches!(files.resolve(&join(root, name)), Ok((_, Entry::File))));
-    let (value, name) = if has_none {
-        (flux::generate(files, root, left_out)?, "kustomization.yaml")
+    let (value, name, found) = if has_none {
+        (flux::generate(files, root, left_out)?, "kustomization.yaml", flux::Found::Made)
     } else {
         let (content, name) = loader.kustomization()?;
         let value = sealfast_yaml::json::from_yaml(&content)
             .map_err(|error| Error::Kustomization(format!("invalid Kustomization: {error}")))?;
-        (value, name)
+        (value, name, flux::Found::There)
     };
-    Ok((flux::merge_spec(value, overlay, files, root, left_out)?, name))
+    Ok((flux::merge_spec(value, found, overlay, files, root, left_out)?, name))
 }
 
 fn output_order(wanted: Option<&SortOptions>, default: &Order) -> Result<Order, Error> {

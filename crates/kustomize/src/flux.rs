@@ -1,5 +1,6 @@
 //! What Flux does to a kustomization before the build.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::files::{Entry, Files, join};
-use crate::loader::is_remote;
+use crate::loader::{MAX_READ, is_remote};
 use crate::manifest;
 use crate::spec::FILE_NAMES;
 use crate::spec::decode;
@@ -50,7 +51,7 @@ impl fmt::Debug for LeftOut {
 /// When a manifest does not hold Kubernetes objects.
 pub fn generate(files: &dyn Files, root: &str, left_out: Option<&LeftOut>) -> Result<Value, Error> {
     let mut resources = Vec::new();
-    let walk = Walk { files, root, left_out };
+    let walk = Walk { files, root, left_out, read: Cell::new(0) };
     walk.directory(root, ".", 0, &mut resources)?;
     let mut file = json!({ "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization" });
     if resources.is_empty() {
@@ -65,6 +66,8 @@ struct Walk<'a> {
     files: &'a dyn Files,
     root: &'a str,
     left_out: Option<&'a LeftOut>,
+    /// How many bytes were read.
+    read: Cell<usize>,
 }
 
 impl Walk<'_> {
@@ -89,7 +92,7 @@ impl Walk<'_> {
                 }
                 Entry::Directory => self.directory(&path, &shown, depth + 1, found)?,
                 Entry::File if is_manifest && !self.leaves_out(&path, entry) => {
-                    manifest::objects(&self.files.read(&path)?, &name).map_err(|error| {
+                    manifest::objects(&self.read(&path)?, &name).map_err(|error| {
                         error.within(format!("failed to decode Kubernetes YAML from {path}"))
                     })?;
                     found.push(Value::String(shown));
@@ -98,6 +101,16 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let content = self.files.read(path)?;
+        self.read.set(self.read.get().saturating_add(content.len()));
+        if self.read.get() > MAX_READ {
+            let limit = format!("{path}: the manifests below {} have more than {MAX_READ} bytes", self.root);
+            return Err(Error::Limit(limit));
+        }
+        Ok(content)
     }
 
     fn leaves_out(&self, path: &str, entry: Entry) -> bool {
@@ -109,12 +122,22 @@ fn has_kustomization(files: &dyn Files, dir: &str) -> bool {
     FILE_NAMES.iter().any(|name| matches!(files.resolve(&join(dir, name)), Ok((_, Entry::File))))
 }
 
+/// Where a kustomization comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// From a file.
+    There,
+    /// It was generated.
+    Made,
+}
+
 /// Lays the fields of a Flux Kustomization's `spec` over a kustomization.
 ///
 /// # Errors
 /// When a field has another type, a component is not a local path, or what is listed is looked at and not there.
 pub fn merge_spec(
     file: Value,
+    found: Found,
     spec: &Value,
     files: &dyn Files,
     root: &str,
@@ -125,11 +148,11 @@ pub fn merge_spec(
     let Value::Object(mut file) = file else {
         return Err(wrong("json: cannot unmarshal into Go value of type types.Kustomization".to_owned()));
     };
-    take_old_names(&mut file);
     let lists_nothing = file.get("resources").and_then(Value::as_array).is_none_or(Vec::is_empty);
-    if lists_nothing && file.get("namespace").and_then(Value::as_str) != Some("_placeholder") {
+    if lists_nothing && found == Found::There {
         file.insert("buildMetadata".to_owned(), json!(["originAnnotations"]));
     }
+    take_old_names(&mut file);
     if let Some(left_out) = left_out {
         for field in ["resources", "components", "crds"] {
             drop_left_out(&mut file, field, files, root, left_out)?;
@@ -138,7 +161,7 @@ pub fn merge_spec(
     for (from, to) in
         [("targetNamespace", "namespace"), ("namePrefix", "namePrefix"), ("nameSuffix", "nameSuffix")]
     {
-        if let Some(text) = spec.get(from).and_then(Value::as_str).filter(|text| !text.is_empty()) {
+        if let Some(text) = spec.get(from).and_then(Value::as_str) {
             file.insert(to.to_owned(), Value::String(text.to_owned()));
         }
     }
@@ -211,20 +234,44 @@ fn append(file: &mut Map<String, Value>, field: &str, mut more: Vec<Value>) {
     }
 }
 
+/// What Flux takes of a target.
+const TARGET: [&str; 7] =
+    ["group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector"];
+
+/// What Flux takes of an image.
+const IMAGE: [&str; 4] = ["name", "newName", "newTag", "digest"];
+
+/// Returns some fields of a mapping.
+fn picked(value: &Value, fields: &[&str]) -> Value {
+    let all = value.as_object().into_iter().flatten();
+    let kept = all.filter(|(key, _)| fields.contains(&key.as_str()));
+    Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
 /// Returns a patch entry of a spec as an entry of a file; operations given as objects become text.
 fn plain_patch(entry: &Value) -> Value {
     let mut plain = Map::new();
-    for (key, value) in entry.as_object().into_iter().flatten() {
-        match (key.as_str(), value) {
-            ("patch", operations @ Value::Array(_)) => {
-                plain.insert(key.clone(), Value::String(operations.to_string()));
-            }
-            _ => {
-                plain.insert(key.clone(), value.clone());
-            }
+    match entry.get("patch") {
+        Some(operations @ Value::Array(_)) => {
+            plain.insert("patch".to_owned(), Value::String(operations.to_string()));
         }
+        Some(text) => _ = plain.insert("patch".to_owned(), text.clone()),
+        None => {}
+    }
+    if let Some(target) = entry.get("target").filter(|target| !target.is_null()) {
+        plain.insert("target".to_owned(), picked(target, &TARGET));
     }
     Value::Object(plain)
+}
+
+/// Whether a component is a path inside the source, as Flux tells it.
+fn is_local(path: &str) -> bool {
+    const ELSEWHERE: [&str; 8] =
+        ["git::", "gh:", "ssh://", "https://", "http://", "git@", "github.com:", "github.com/"];
+    let small = path.to_lowercase();
+    let leads_away = |start: &&str| small.len() > start.len() && small.starts_with(*start);
+    let bare = small.strip_prefix("file://").unwrap_or(&small);
+    !ELSEWHERE.iter().any(leads_away) && !bare.starts_with('/')
 }
 
 fn components(spec: &Value, files: &dyn Files, root: &str) -> Result<Vec<Value>, Error> {
@@ -232,7 +279,7 @@ fn components(spec: &Value, files: &dyn Files, root: &str) -> Result<Vec<Value>,
     let mut found = Vec::new();
     for component in list(spec, "components") {
         let path = component.as_str().unwrap_or_default();
-        if path.starts_with('/') || is_remote(path) || path.is_empty() {
+        if !is_local(path) {
             return Err(Error::Root(format!("component path '{path}' must be local and relative")));
         }
         if ignores_missing && files.resolve(&join(root, path)).is_err() {
@@ -251,7 +298,7 @@ fn merge_images(file: &mut Map<String, Value>, images: &[Value]) {
         let entries = file.entry("images").or_insert_with(|| Value::Array(Vec::new()));
         let Some(entries) = entries.as_array_mut() else { return };
         let Some(Value::Object(own)) = entries.iter_mut().find(is_same) else {
-            entries.push(image.clone());
+            entries.push(picked(image, &IMAGE));
             continue;
         };
         let given =

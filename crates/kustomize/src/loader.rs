@@ -18,7 +18,7 @@ pub enum Restriction {
 }
 
 /// How many bytes one build may read; a file that many name counts each time.
-const MAX_READ: usize = 1 << 30;
+pub(crate) const MAX_READ: usize = 1 << 30;
 
 /// A root.
 #[derive(Clone)]

@@ -104,6 +104,12 @@ const NAMES: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/n
 
 /// Makes text of the fields that name an object; they are known by it also where they are numbers.
 fn resource(mut resource: Resource) -> Resource {
+    name_by_text(&mut resource);
+    resource
+}
+
+/// As [`resource`], in place.
+pub(crate) fn name_by_text(resource: &mut Resource) {
     for place in NAMES {
         let Some(value @ (Value::Number(_) | Value::Bool(_))) = resource.value.pointer(place) else {
             continue;
@@ -114,7 +120,6 @@ fn resource(mut resource: Resource) -> Resource {
             resource.unquoted.push(place);
         }
     }
-    resource
 }
 
 /// Returns what a plain scalar with this text means.

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::manifest;
-use crate::patch::json6902::Operation;
+use crate::patch::json6902::{Operation, weight};
 use crate::patch::schema::Schema;
-use crate::resource::{Resource, child_map};
+use crate::resource::{Resource, child_map, scalar_text};
 use crate::resources::Resources;
 use crate::select::{Matcher, Selector};
 use crate::spec::PatchOptions;
@@ -136,6 +136,7 @@ impl Patch {
                 }
                 let Some(patch) = patches.first() else { return Ok(()) };
                 let found = matcher.select(resources);
+                check_work(weight(&patch.value), found.len(), &self.origin)?;
                 let mut patch = with_plain_metadata(patch);
                 found.into_iter().try_for_each(|at| {
                     copy_api_version(&resources.items()[at].value, &mut patch.value);
@@ -147,10 +148,22 @@ impl Patch {
             }
             (Content::Json(operations), Some((_, matcher))) => {
                 let found = matcher.select(resources);
+                check_work(json6902::weight_of(operations), found.len(), &self.origin)?;
                 found.into_iter().try_for_each(|at| operate_at(resources, at, operations, notes))
             }
         }
     }
+}
+
+/// How many bytes one patch may bring into all its targets.
+const MAX_BROUGHT: usize = 256 << 20;
+
+fn check_work(weight: usize, targets: usize, origin: &str) -> Result<(), Error> {
+    if weight.saturating_mul(targets) <= MAX_BROUGHT {
+        return Ok(());
+    }
+    let shown: String = origin.chars().take(200).collect();
+    Err(Error::Limit(format!("{shown}: in {targets} objects it would be more than {MAX_BROUGHT} bytes")))
 }
 
 /// Whether operations remember the id that an object has before them.
@@ -312,7 +325,9 @@ fn operate_at(
     if let Some(flaw) = &resource.flaw {
         return Err(Error::Object(flaw.trim_start_matches("map[string]interface {}(nil): ").to_owned()));
     }
+    spell_annotations(resource);
     json6902::apply(&mut resource.value, operations)?;
+    manifest::name_by_text(resource);
     // Null is written out by then, which a merge no longer takes for a blank.
     resource.blanks.clear();
     resource.written.clear();
@@ -323,6 +338,19 @@ fn operate_at(
     }
     resources.note(at);
     Ok(())
+}
+
+/// Gives annotations that were numbers the digits of their value: the original sends the object through JSON.
+fn spell_annotations(resource: &mut Resource) {
+    let annotations = resource.value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+    for (key, value) in annotations.into_iter().flatten() {
+        if let Value::String(text) = value
+            && resource.written.is_bare(key, text)
+            && let Some(spelled) = scalar_text(&manifest::plain(text))
+        {
+            *text = spelled;
+        }
+    }
 }
 
 /// Removes an annotations mapping that has nothing in it.

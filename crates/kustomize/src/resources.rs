@@ -147,8 +147,14 @@ impl Resources {
     /// When one of them is there already.
     pub fn append_all(&mut self, others: Resources) -> Result<(), Error> {
         if self.items.is_empty() {
-            *self = others;
-            return Ok(());
+            let double = others.items.iter().enumerate().find(|(at, item)| others.has_before(item, *at));
+            return match double {
+                Some((_, item)) => Err(Error::Object(doubled(item))),
+                None => {
+                    *self = others;
+                    Ok(())
+                }
+            };
         }
         self.items.reserve(others.items.len());
         others.items.into_iter().try_for_each(|item| self.append(item))
@@ -232,9 +238,14 @@ impl Resources {
 
     /// Whether an object with the present id of this one is there.
     fn has(&self, resource: &Resource) -> bool {
+        self.has_before(resource, self.items.len())
+    }
+
+    /// Whether an object with the present id of this one stands before a position.
+    fn has_before(&self, resource: &Resource, end: usize) -> bool {
         let gvk = resource.gvk();
         let key = self.key(gvk, resource.name(), resource.namespace());
-        self.by_id.get(key).into_iter().any(|position| {
+        self.by_id.get(key).into_iter().take_while(|&position| position < end).any(|position| {
             let item = &self.items[position];
             !item.is_gone()
                 && item.name() == resource.name()

@@ -20,6 +20,8 @@ use crate::resource::scalar_text;
 pub(crate) struct Written {
     /// Hashes of key and text.
     quoted: Vec<u64>,
+    /// Hashes of key and text of annotations without quotes around what is no text.
+    bare: Vec<u64>,
     /// Meaning and text, where they differ.
     spelled: Vec<(String, String)>,
 }
@@ -28,6 +30,11 @@ impl Written {
     /// Notes that a text under a key had quotes.
     pub(crate) fn note_quoted(&mut self, key: &str, text: &str) {
         self.quoted.push(hash(key, text));
+    }
+
+    /// Notes that an annotation had no quotes around what is no text.
+    pub(crate) fn note_bare(&mut self, key: &str, text: &str) {
+        self.bare.push(hash(key, text));
     }
 
     /// Notes how a value that is no text was written.
@@ -42,10 +49,11 @@ impl Written {
 
     /// Returns the notes, ready for questions.
     pub(crate) fn into_notes(mut self) -> Notes {
-        if self.quoted.is_empty() && self.spelled.is_empty() {
+        if self.quoted.is_empty() && self.bare.is_empty() && self.spelled.is_empty() {
             return Notes::default();
         }
         self.quoted.sort_unstable();
+        self.bare.sort_unstable();
         self.spelled.sort_by(|a, b| a.0.cmp(&b.0));
         self.spelled.dedup_by(|later, first| later.0 == first.0);
         Notes(vec![Arc::new(self)])
@@ -75,6 +83,12 @@ impl Notes {
     pub(crate) fn is_quoted(&self, key: &str, text: &str) -> bool {
         let wanted = hash(key, text);
         self.0.iter().any(|written| written.quoted.binary_search(&wanted).is_ok())
+    }
+
+    /// Whether an annotation had no quotes around what is no text.
+    pub(crate) fn is_bare(&self, key: &str, text: &str) -> bool {
+        let wanted = hash(key, text);
+        self.0.iter().any(|written| written.bare.binary_search(&wanted).is_ok())
     }
 
     /// Returns the text of a scalar as it was written, or none for mappings and lists.

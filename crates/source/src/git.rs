@@ -116,6 +116,8 @@ pub struct Request {
     pub known_revision: Option<String>,
     /// Whether the content of submodules is fetched too.
     pub submodules: bool,
+    /// What the addresses of submodules may begin with; anything where it is not given.
+    pub submodule_prefixes: Option<Vec<String>>,
     /// What the remote may send at most.
     pub limits: Limits,
     /// What is offered over SSH.
@@ -151,6 +153,7 @@ impl Request {
             timeout: Duration::from_secs(60),
             known_revision: None,
             submodules: false,
+            submodule_prefixes: None,
             limits: Limits::default(),
             ssh: ssh::Algorithms::default(),
         }

@@ -23,6 +23,8 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::long("local-sources", Kind::Checked(pairs)),
     Flag::long("in-memory-build", Kind::Switch),
     Flag::long("allow-remote", Kind::List),
+    Flag::long("ssh-identity", Kind::Text),
+    Flag::long("known-hosts", Kind::Text),
 ];
 
 pub(super) const HELP: &str = "\
@@ -43,7 +45,9 @@ Flags:
   -r, --recursive                 build the Kustomizations among the objects, too
       --local-sources KEY=DIR     where their sources lie, as GitRepository/NAMESPACE/NAME=DIR, separated by commas
       --in-memory-build           read nothing outside the current directory
-      --allow-remote PREFIX       fetch bases whose address starts with this (https:// only); may be repeated
+      --allow-remote PREFIX       fetch bases whose address starts with this (https:// or ssh://); may be repeated
+      --ssh-identity FILE         private key for bases over SSH
+      --known-hosts FILE          keys of hosts that are trusted over SSH [default: ~/.ssh/known_hosts]
 
 Examples:
   flux build kustomization my-app --path ./path/to/local/manifests

@@ -35,6 +35,8 @@ const FLAGS: &[Flag] = &[
     Flag::long("helm-kube-version", Kind::Text),
     Flag::long("helm-debug", Kind::Switch),
     Flag::long("allow-remote", Kind::Text),
+    Flag::long("ssh-identity", Kind::Text),
+    Flag::long("known-hosts", Kind::Text),
 ];
 
 /// Switches for what this build does not do, each with the reason.
@@ -82,7 +84,7 @@ pub(super) fn run(words: &[String]) -> Result<ExitCode, Failed> {
             || env::KUSTOMIZE_ENABLE_MANAGEDBY_LABEL.text().as_deref() == Some("on"),
         ..Options::default()
     };
-    let disk = Disk::allowing(args.list("allow-remote"))?;
+    let disk = Disk::allowing(&args)?;
     match engine::attempt(&disk, &disk.root(dir)?, &options) {
         Ok(built) => {
             built.warnings.iter().for_each(|warning| output::talk(warning));
@@ -195,7 +197,9 @@ Flags:
       --load-restrictor NAME    LoadRestrictionsNone lets files outside a root be loaded [default: LoadRestrictionsRootOnly]
       --reorder ORDER           legacy or none; old, the field sortOptions takes its place
       --enable-managedby-label  add the label app.kubernetes.io/managed-by; old, buildMetadata takes its place
-      --allow-remote PREFIX     fetch bases and files whose address starts with this (https:// only); may be repeated
+      --allow-remote PREFIX     fetch bases, their submodules and files whose address starts with this (https:// or ssh://); may be repeated
+      --ssh-identity FILE       private key for bases over SSH
+      --known-hosts FILE        keys of hosts that are trusted over SSH [default: ~/.ssh/known_hosts]
   -h, --help                    print this text
 
 Refused, because a build runs no other program:
@@ -209,4 +213,5 @@ Examples:
   kustomize build
   kustomize build overlays/production
   kustomize build overlays/production -o production.yaml
+  kustomize build --allow-remote git@github.com:org/ --ssh-identity deploy.key
 ";

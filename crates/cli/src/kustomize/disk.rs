@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use sealfast_kustomize::files::{Entry, Fetched, FileError, Files};
 
-use super::remote::{Allowed, Remote};
+use super::remote::{Allowed, Remote, Ssh};
+use crate::env;
 use crate::flux::Failed;
+use crate::flux::args::Args;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 256 << 20;
@@ -21,9 +23,14 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// All files of the machine, and those of other hosts whose address starts with one of these.
-    pub(crate) fn allowing(prefixes: &[String]) -> Result<Self, Failed> {
-        let remote = Remote::new(Allowed::parse(prefixes)?);
+    /// All files of the machine, and those of other hosts that `--allow-remote` names.
+    pub(crate) fn allowing(args: &Args) -> Result<Self, Failed> {
+        let home = env::HOME.text().map(|home| Path::new(&home).join(".ssh/known_hosts"));
+        let ssh = Ssh {
+            identity: args.filled("ssh-identity").map(PathBuf::from),
+            known_hosts: args.filled("known-hosts").map(PathBuf::from).or(home),
+        };
+        let remote = Remote::new(Allowed::parse(args.list("allow-remote"))?, ssh);
         Ok(Self { remote, directories: Mutex::default() })
     }
 

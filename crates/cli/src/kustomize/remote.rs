@@ -1,11 +1,13 @@
 //! Bases and files of other hosts: fetched once, from allowed addresses alone.
 //!
-//! Each base is shown as a tree of its own. Its address is a Git repository, a directory in it and a reference:
-//! `https://host/org/repo//dir?ref=v1`. The directory follows `_git/repo/`, `//` or `.git/`, else the first two parts of
-//! the path are the repository. Any address over HTTP may be that of a single file, too.
+//! Each base is shown as a tree of its own, with its submodules. Its address is a Git repository, a directory in it and a
+//! reference: `https://host/org/repo//dir?ref=v1`, `ssh://git@host/org/repo`, `git@host:org/repo`. The directory follows
+//! `_git/repo/`, `//` or `.git/`, else the first two parts of the path are the repository. Any address over HTTP may be
+//! that of a single file, too.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,9 +17,11 @@ use reqwest::redirect::Policy;
 
 use sealfast_controllers::kustomization::view::View;
 use sealfast_kustomize::files::{Fetched, FileError, is_within, join};
-use sealfast_source::git::{self, Reference, Request};
+use sealfast_source::git::ssh::Login;
+use sealfast_source::git::{self, Auth, Reference, Request};
 use sealfast_source::tree::Memory;
 use sealfast_source::url::Address;
+use secrecy::SecretString;
 
 use crate::flux::Failed;
 
@@ -39,17 +43,20 @@ impl Allowed {
     /// Reads the values of `--allow-remote`.
     pub(super) fn parse(prefixes: &[String]) -> Result<Self, Failed> {
         let local = ["http://127.0.0.1:", "http://localhost:"];
-        for prefix in prefixes {
+        let mut allowed = Vec::new();
+        for given in prefixes {
+            let prefix = with_scheme(given);
             let is_local = local.iter().any(|local| prefix.starts_with(local));
-            let host = prefix.strip_prefix("https://").unwrap_or_default();
-            if !is_local && !host.contains('/') {
+            let host = prefix.strip_prefix("https://").or_else(|| prefix.strip_prefix("ssh://"));
+            if !is_local && !host.unwrap_or_default().contains('/') {
                 return Err(format!(
-                    "--allow-remote {prefix}: give the start of an address with its whole host, as https://github.com/org/"
+                    "--allow-remote {given}: give the start of an address with its whole host, as https://github.com/org/"
                 )
                 .into());
             }
+            allowed.push(prefix);
         }
-        Ok(Self(prefixes.to_vec()))
+        Ok(Self(allowed))
     }
 
     fn allows(&self, address: &str) -> bool {
@@ -57,20 +64,45 @@ impl Allowed {
     }
 }
 
+/// How we log in over SSH.
+#[derive(Default)]
+pub(super) struct Ssh {
+    /// File with the private key.
+    pub(super) identity: Option<PathBuf>,
+    /// File with the keys of hosts that are trusted.
+    pub(super) known_hosts: Option<PathBuf>,
+}
+
+impl Ssh {
+    fn login(&self) -> Result<Auth, String> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let missing = "over SSH a base is fetched with the key that --ssh-identity names";
+        let identity = self.identity.as_ref().ok_or_else(|| missing.to_owned()).and_then(read)?;
+        let known_hosts = self.known_hosts.as_ref().ok_or_else(|| {
+            "no home directory has a .ssh/known_hosts: name the file with --known-hosts".to_owned()
+        });
+        let known_hosts = known_hosts.and_then(read)?;
+        Ok(Auth::Ssh(Login { identity: SecretString::from(identity), password: None, known_hosts }))
+    }
+}
+
 /// What was fetched so far.
 pub(super) struct Remote {
     allowed: Allowed,
+    ssh: Ssh,
     trees: Mutex<BTreeMap<String, Arc<View>>>,
 }
 
 impl Remote {
-    pub(super) fn new(allowed: Allowed) -> Self {
-        Self { allowed, trees: Mutex::default() }
+    pub(super) fn new(allowed: Allowed, ssh: Ssh) -> Self {
+        Self { allowed, ssh, trees: Mutex::default() }
     }
 
     /// Whether a text is the address of a repository rather than a path.
     pub(super) fn is_address(text: &str) -> bool {
-        text.contains("://") || text.starts_with("github.com/") || text.starts_with("git@")
+        with_scheme(text).contains("://") || text.starts_with("github.com/")
     }
 
     /// Returns the fetched tree that a path lies in.
@@ -129,7 +161,7 @@ impl Remote {
         let top = place.top();
         let mut trees = self.trees.lock().map_err(|_| refused("an earlier fetch failed".to_owned()))?;
         if !trees.contains_key(&top) {
-            let tree = place.tree().map_err(refused)?;
+            let tree = place.tree(&self.allowed, &self.ssh).map_err(refused)?;
             trees.insert(top.clone(), Arc::new(View::new(Arc::new(tree), top.clone())));
         }
         Ok(Fetched { directory: join(&top, &format!("./{}", place.directory)), top })
@@ -156,6 +188,7 @@ struct Place {
     directory: String,
     reference: String,
     timeout: Duration,
+    submodules: bool,
 }
 
 impl Place {
@@ -163,13 +196,13 @@ impl Place {
         let address = address.strip_prefix("git::").unwrap_or(address);
         let address = match address.strip_prefix("github.com") {
             Some(rest) => format!("https://github.com/{}", &rest[1..]),
-            None => address.to_owned(),
+            None => with_scheme(address),
         };
         let (path, query) = address.split_once('?').unwrap_or((&address, ""));
         let Some((scheme, rest)) =
-            path.split_once("://").filter(|(scheme, _)| matches!(*scheme, "https" | "http"))
+            path.split_once("://").filter(|(scheme, _)| matches!(*scheme, "https" | "http" | "ssh"))
         else {
-            return Err("only https addresses are fetched".to_owned());
+            return Err("only https and ssh addresses are fetched".to_owned());
         };
         let (repository, directory) = split(rest);
         let mut place = Self {
@@ -177,6 +210,7 @@ impl Place {
             directory: directory.trim_matches('/').to_owned(),
             reference: String::new(),
             timeout: TIMEOUT,
+            submodules: true,
         };
         let query = Url::parse(&format!("query:?{query}")).map_err(|error| error.to_string())?;
         for (key, value) in query.query_pairs() {
@@ -184,10 +218,8 @@ impl Place {
                 "ref" => place.reference = value.into_owned(),
                 "version" if place.reference.is_empty() => place.reference = value.into_owned(),
                 "timeout" => place.timeout = timeout(&value)?,
-                "submodules" if matches!(&*value, "1" | "t" | "T" | "true" | "TRUE" | "True") => {
-                    return Err(
-                        "submodules are not fetched: no --allow-remote names their addresses".to_owned()
-                    );
+                "submodules" => {
+                    place.submodules = !matches!(&*value, "0" | "f" | "F" | "false" | "FALSE" | "False");
                 }
                 _ => {}
             }
@@ -197,13 +229,14 @@ impl Place {
 
     /// The directory under which the tree is shown: no real one has such a name.
     fn top(&self) -> String {
-        let plain: String = format!("{}@{}", self.repository, self.reference.replace('/', ":"))
+        let modules = if self.submodules { "" } else { "!" };
+        let plain: String = format!("{}@{}{modules}", self.repository, self.reference.replace('/', ":"))
             .replace("://", ":")
             .replace("..", "_");
         format!("/{plain}")
     }
 
-    fn tree(&self) -> Result<Memory, String> {
+    fn tree(&self, allowed: &Allowed, ssh: &Ssh) -> Result<Memory, String> {
         let address = Address::parse(&self.repository).map_err(|error| error.chain())?;
         let is_hash =
             self.reference.len() == 40 && self.reference.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -217,6 +250,11 @@ impl Place {
         for reference in wanted {
             let mut request = Request::new(address.clone(), reference);
             request.timeout = self.timeout;
+            request.submodules = self.submodules;
+            request.submodule_prefixes = Some(allowed.0.clone());
+            if request.address.is_ssh() {
+                request.auth = ssh.login()?;
+            }
             match git::fetch(&request) {
                 Ok(git::Fetched::Commit(commit)) => {
                     return Memory::read_all(commit.as_ref(), LARGEST).map_err(|error| error.chain());
@@ -226,6 +264,16 @@ impl Place {
             }
         }
         Err(failure)
+    }
+}
+
+/// Returns `git@host:path` as `ssh://git@host/path`, anything else as it is.
+fn with_scheme(address: &str) -> String {
+    match address.split_once(':') {
+        Some((host, path)) if host.contains('@') && !host.contains('/') && !path.starts_with("//") => {
+            format!("ssh://{host}/{}", path.trim_start_matches('/'))
+        }
+        _ => address.to_owned(),
     }
 }
 
@@ -281,17 +329,30 @@ mod tests {
             expect("https://example.com/org/team/_git/app", "a/b", "release/v1")
         );
         assert_eq!(parts("github.com/org/app/a"), expect("https://github.com/org/app", "a", ""));
-        assert!(Place::parse("ssh://git@example.com/org/app").is_err());
+        let ssh = "ssh://git@example.com/org/app";
+        assert_eq!(parts("git@example.com:org/app/a?ref=v1"), expect(ssh, "a", "v1"));
+        assert_eq!(parts("git::ssh://git@example.com/org/app"), expect(ssh, "", ""));
+        assert_eq!(
+            parts("ssh://git@example.com:22/x/y/app.git//a"),
+            expect("ssh://git@example.com:22/x/y/app.git", "a", "")
+        );
+        assert!(Place::parse("ftp://example.com/org/app").is_err());
         assert!(Place::parse("https://example.com/org/app?timeout=soon").is_err());
-        assert!(Place::parse("https://example.com/org/app?submodules=false").is_ok());
-        assert!(Place::parse("https://example.com/org/app?submodules=true").is_err());
+        let takes = |query: &str| {
+            Place::parse(&format!("https://example.com/org/app{query}")).is_ok_and(|place| place.submodules)
+        };
+        assert!(takes("") && takes("?submodules=true") && !takes("?submodules=0"));
     }
 
     #[test]
     fn an_allowed_start_names_a_whole_host() {
         let allowed = |prefix: &str| Allowed::parse(&[prefix.to_owned()]);
         assert!(allowed("https://example.com").is_err(), "example.com.evil.example would begin like it");
-        assert!(allowed("http://example.com/").is_err());
+        assert!(allowed("http://example.com/").is_err() && allowed("ssh://git@example.com").is_err());
+        let ssh = allowed("git@example.com:org/").unwrap_or_else(|failed| panic!("{failed:?}"));
+        assert!(
+            ssh.allows("ssh://git@example.com/org/app") && !ssh.allows("ssh://git@example.com/other/app")
+        );
         let org = allowed("https://example.com/org/").unwrap_or_else(|failed| panic!("{failed:?}"));
         assert!(org.allows("https://example.com/org/app"));
         assert!(!org.allows("https://example.com/other/app"));

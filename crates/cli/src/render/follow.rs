@@ -10,6 +10,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
+use sealfast_controllers::gates::Gates;
 use sealfast_controllers::kustomization::apply;
 use sealfast_controllers::kustomization::gather::{self, Fetched, Gathered};
 use sealfast_controllers::kustomization::opener::Opener;
@@ -21,7 +22,6 @@ use sealfast_controllers::report;
 use sealfast_k8s::flux::kustomization::{Kustomization, PostBuild};
 use sealfast_k8s::object;
 use sealfast_kustomize::files::join;
-use sealfast_kustomize::substitute::Unset;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -99,6 +99,7 @@ pub(super) async fn directory(
     repository: &Repository,
     start: &str,
     identities: &[PathBuf],
+    gates: &Gates,
     follow: Follow,
     rendered: &mut Rendered,
 ) -> Result<(), Failure> {
@@ -108,7 +109,7 @@ pub(super) async fn directory(
         spec: serde_json::from_value(json!({ "decryption": { "provider": "sops" } })).unwrap_or_default(),
         ..Kustomization::default()
     };
-    let mut trip = Trip { repository, identities, start, own: Own::default() };
+    let mut trip = Trip { repository, identities, gates, start, own: Own::default() };
     let shown = if start.is_empty() { "." } else { start };
     let objects = trip.render(&typed, &json!({}), start, None, rendered).await?;
     trip.own = Own::of(Path::new(&repository.root), start, &objects);
@@ -161,6 +162,7 @@ fn id(found: &Value) -> String {
 struct Trip<'a> {
     repository: &'a Repository,
     identities: &'a [PathBuf],
+    gates: &'a Gates,
     /// Where the cluster begins.
     start: &'a str,
     own: Own,
@@ -242,7 +244,8 @@ impl Trip<'_> {
             path: join(root, &format!("./{path}")),
         };
         let gathered = Gathered { fetched, opener, variables };
-        let rules = Rules { mac: SopsMac::Enforce, unset: Unset::Empty, builds: &Semaphore::new(1) };
+        let builds = Semaphore::new(1);
+        let rules = Rules::under(self.gates, SopsMac::Enforce, &builds);
         // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
         let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render(gathered, typed, spec, &rules));
         let built = work.await.map_err(shown)?;

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::process::{Command, Output};
 
 use sealfast_testkit::git::Server;
+use sealfast_testkit::git::sshd::Sshd;
 
 const POD: &[u8] = b"apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n";
 
@@ -69,8 +70,74 @@ fn bases_come_from_allowed_repositories() {
     assert!(other.contains("--allow-remote does not name the start of this address"), "{other}");
     let gone = refuses(&format!("{url}/base?ref=none"), &["--allow-remote", host]);
     assert!(gone.contains("none"), "{gone}");
-    let modules = refuses(&format!("{url}/base?submodules=true"), &["--allow-remote", host]);
-    assert!(modules.contains("submodules are not fetched"), "{modules}");
+}
+
+/// A repository with a kustomization whose only resource lies in a submodule.
+fn with_submodule(server: &Server) -> String {
+    server.create("part").unwrap();
+    let part = server.commit("part", "main", &[("pod.yaml", POD)], "part").unwrap();
+    let url = server.create("whole").unwrap();
+    let list = "[submodule \"part\"]\n\tpath = lib/part\n\turl = ../part.git\n";
+    let files = [
+        ("base/kustomization.yaml", b"resources: [../lib/part/pod.yaml]\n".as_slice()),
+        (".gitmodules", list.as_bytes()),
+    ];
+    server.commit("whole", "main", &files, "whole").unwrap();
+    let home = tempfile::tempdir().unwrap();
+    server.run(home.path(), &["clone", "-q", &url, "work"]).unwrap();
+    let work = home.path().join("work");
+    let entry = format!("160000,{part},lib/part");
+    server.run(&work, &["checkout", "-q", "main"]).unwrap();
+    server.run(&work, &["update-index", "--add", "--cacheinfo", &entry]).unwrap();
+    server.run(&work, &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "module"]).unwrap();
+    server.run(&work, &["push", "-q", "origin", "HEAD:main"]).unwrap();
+    url
+}
+
+#[test]
+fn submodules_come_from_allowed_addresses_too() {
+    let server = Server::start().unwrap();
+    let url = with_submodule(&server);
+    let host = url.strip_suffix("whole.git").unwrap();
+    let outside = ["--load-restrictor", "LoadRestrictionsNone", "--allow-remote"];
+    let output = build(&format!("{url}/base"), &[&outside[..], &[host]].concat());
+    assert!(output.status.success(), "{}", talk(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("name: a-x\n"));
+    let narrow = refuses(&format!("{url}/base"), &[&outside[..], &[url.as_str()]].concat());
+    assert!(narrow.contains("unable to fetch submodule 'lib/part'"), "{narrow}");
+    assert!(narrow.contains("part.git` is not among the addresses that are allowed"), "{narrow}");
+    let without = refuses(&format!("{url}/base?submodules=false"), &[&outside[..], &[host]].concat());
+    assert!(without.contains("lib/part"), "{without}");
+}
+
+#[test]
+fn bases_come_over_ssh_with_a_key() {
+    let server = Server::start().unwrap();
+    server.create("app").unwrap();
+    let files = [("base/kustomization.yaml", b"resources: [pod.yaml]\n".as_slice()), ("base/pod.yaml", POD)];
+    server.commit("app", "main", &files, "first").unwrap();
+    let sshd = Sshd::start(&server, &["ed25519"]).unwrap();
+    let desk = tempfile::tempdir().unwrap();
+    let key = desk.path().join("key");
+    let hosts = desk.path().join("hosts");
+    std::fs::write(&key, sshd.identity("ed25519", "", "OPENSSH").unwrap()).unwrap();
+    std::fs::write(&hosts, sshd.known_hosts("ed25519").unwrap()).unwrap();
+    let url = sshd.url("app");
+    let host = url.strip_suffix("app.git").unwrap();
+    let (key, hosts) = (key.to_str().unwrap(), hosts.to_str().unwrap());
+
+    let args = ["--allow-remote", host, "--ssh-identity", key, "--known-hosts", hosts];
+    let output = build(&format!("{url}//base?ref=main"), &args);
+    assert!(output.status.success(), "{}", talk(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("name: a-x\n"));
+
+    let keyless = refuses(&format!("{url}//base"), &["--allow-remote", host, "--known-hosts", hosts]);
+    assert!(keyless.contains("the key that --ssh-identity names"), "{keyless}");
+    std::fs::write(hosts, "").unwrap();
+    let unknown = refuses(&format!("{url}//base"), &args);
+    assert!(!unknown.contains("name: a-x"), "{unknown}");
+    let closed = refuses(&format!("{url}//base"), &["--allow-remote", "ssh://git@example.com/"]);
+    assert!(closed.contains("--allow-remote does not name the start of this address"), "{closed}");
 }
 
 /// Answers requests in turn, each with a status line, a header and a content; returns where.

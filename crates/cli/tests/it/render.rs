@@ -188,6 +188,26 @@ fn what_is_encrypted_for_nobody_is_refused() {
     assert!(talk.contains("configuring decryption is required"), "{talk}");
 }
 
+#[test]
+fn unset_variables_are_refused_where_the_cluster_refuses_them() {
+    let desk = Desk::new();
+    let more = "  postBuild: {substitute: {set: here}}\n";
+    desk.write("clusters/one/apps.yaml", &kustomization("apps", "./apps", more));
+    desk.write(
+        "apps/map.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: \"x${unset}y\", b: \"${set}\"}\n",
+    );
+    let (_, talk, success) = desk.render(&["clusters/one"]);
+    assert!(!success);
+    assert!(talk.contains("variable not set (strict mode): \"unset\""), "{talk}");
+    let gate = "StrictPostBuildSubstitutions=false";
+    let (built, talk, success) = desk.render(&["clusters/one", "--feature-gates", gate]);
+    assert!(success, "{talk}");
+    assert!(built.contains("a: xy\n") && built.contains("b: here\n"), "{built}");
+    let (_, talk, success) = desk.render(&["clusters/one", "--feature-gates", "Unknown=true"]);
+    assert!(!success && talk.contains("Unknown=true"), "{talk}");
+}
+
 fn repository(name: &str, url: &str) -> String {
     format!(
         "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: {name}, namespace: flux-system}}\nspec: {{interval: 1m, url: \"{url}\"}}\n"

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::Digest;
 use tokio::sync::Semaphore;
 
-use crate::gates::Gate;
+use crate::gates::{Gate, Gates};
 use crate::kustomization::Shared;
 use crate::kustomization::decrypt;
 use crate::kustomization::gather::Gathered;
@@ -44,9 +44,13 @@ pub struct Rules<'a> {
 impl<'a> Rules<'a> {
     /// The rules that the controllers are run with.
     pub fn of(shared: &'a Shared) -> Self {
-        let is_strict = shared.options.gates.has(Gate::StrictPostBuildSubstitutions);
-        let unset = if is_strict { Unset::Refused } else { Unset::Empty };
-        Self { mac: shared.options.sops_mac, unset, builds: &shared.builds }
+        Self::under(&shared.options.gates, shared.options.sops_mac, &shared.builds)
+    }
+
+    /// The rules under gates.
+    pub fn under(gates: &Gates, mac: SopsMac, builds: &'a Semaphore) -> Self {
+        let is_strict = gates.has(Gate::StrictPostBuildSubstitutions);
+        Self { mac, unset: if is_strict { Unset::Refused } else { Unset::Empty }, builds }
     }
 }
 

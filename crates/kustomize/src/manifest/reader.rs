@@ -236,6 +236,7 @@ impl<'a> Reader<'a> {
         }
         let resolved = scalar::resolve(node).map_err(|error| Failure::Syntax(error.to_string()))?;
         if self.is_annotation() && !matches!(resolved, Scalar::Null) {
+            self.written.note_bare(self.key(), &node.value);
             return Ok(Value::String(node.value.clone()));
         }
         if matches!(resolved, Scalar::Null) && node.value.is_empty() {

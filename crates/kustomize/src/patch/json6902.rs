@@ -118,6 +118,11 @@ pub(crate) fn weight(value: &Value) -> usize {
     }
 }
 
+/// Returns about how many bytes the values of a patch take.
+pub(crate) fn weight_of(operations: &[Operation]) -> usize {
+    operations.iter().map(|operation| weight(&operation.value)).sum()
+}
+
 /// Gives numbers the precision that they have as floating point numbers.
 fn round(value: &mut Value) {
     match value {

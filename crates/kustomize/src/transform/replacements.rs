@@ -103,7 +103,12 @@ fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Cop
     let found = source_object(resources, source)?;
     let is_secret = found.kind() == "Secret";
     let field_path = if source.field_path.is_empty() { "metadata.name" } else { &source.field_path };
-    let value = find(&found.value, &parse(field_path)?).filter(|value| match value {
+    let path = parse(field_path)?;
+    if leads_through_scalar(&found.value, &path) {
+        let what = "wrong node kind: expected MappingNode but got ScalarNode".to_owned();
+        return Err(Error::Replacement(what).within("error looking up replacement source"));
+    }
+    let value = find(&found.value, &path).filter(|value| match value {
         Value::Null => false,
         Value::Array(items) => !items.is_empty(),
         Value::Object(map) => !map.is_empty(),
@@ -129,6 +134,14 @@ fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Cop
     })?;
     let value = if value.is_string() { Value::String((*part).to_owned()) } else { manifest::plain(part) };
     Ok(Copied { value, text: (*part).to_owned(), is_secret })
+}
+
+/// Whether a path goes on where there is a scalar.
+fn leads_through_scalar(value: &Value, path: &[Segment]) -> bool {
+    (1..path.len()).any(|end| {
+        let is_scalar = |found: &Value| !found.is_null() && !found.is_object() && !found.is_array();
+        matches!(path[end], Segment::Key(_)) && find(value, &path[..end]).is_some_and(is_scalar)
+    })
 }
 
 fn shown(source: &ReplacementSource) -> crate::id::Id {
@@ -157,7 +170,14 @@ fn source_object<'a>(resources: &'a Resources, source: &ReplacementSource) -> Re
         .into_iter()
         .map(|at| &items[at])
         .filter(|item| !item.is_gone() && raw_ids(item).iter().any(fits));
-    let path = if source.field_path.is_empty() { String::new() } else { format!(":{}", source.field_path) };
+    let mut path =
+        if source.field_path.is_empty() { String::new() } else { format!(":{}", source.field_path) };
+    if let Some(options) = &source.options
+        && (!options.delimiter.is_empty() || options.create)
+    {
+        let (delimiter, index, create) = (&options.delimiter, options.index, options.create);
+        path.push_str(&format!(":{delimiter}({index}), create={create}"));
+    }
     let first = found.next();
     if found.next().is_some() {
         return Err(Error::Replacement(format!("multiple matches for selector {wanted}{path}")));
@@ -223,7 +243,8 @@ fn copy(
     let mut count = 0;
     let mut is_refused = false;
     let weight = weight(&copied.value);
-    let mut writer = Writer { copied, options, notes: &resource.written, misfit: None };
+    let mut writer =
+        Writer { copied, options, notes: &resource.written, misfit: None, becomes_text: is_annotation(path) };
     let visited = visit(&mut resource.value, path, missing, &mut |place, is_new| {
         count += 1;
         if weight.saturating_mul(count) > MAX_COPIED {
@@ -251,6 +272,14 @@ struct Writer<'a> {
     notes: &'a Notes,
     /// Why the object cannot be printed then: a scalar that was given no value of its type.
     misfit: Option<Box<str>>,
+    /// Whether all that stands there becomes text in the end.
+    becomes_text: bool,
+}
+
+/// Whether a path names an annotation of the object.
+fn is_annotation(path: &[Segment]) -> bool {
+    let is_key = |segment: &Segment, name: &str| matches!(segment, Segment::Key(key) if key == name);
+    matches!(path, [metadata, annotations, _] if is_key(metadata, "metadata") && is_key(annotations, "annotations"))
 }
 
 impl Writer<'_> {
@@ -268,6 +297,7 @@ impl Writer<'_> {
             // A scalar that was made has no type of its own: its text decides.
             _ if is_new => manifest::plain(&text),
             Value::String(_) => Value::String(text),
+            _ if self.becomes_text => Value::String(text),
             model => self.retyped(model, text),
         })
     }

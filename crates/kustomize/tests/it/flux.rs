@@ -78,7 +78,7 @@ fn images_merge_by_name() {
         "images": [{ "name": "a", "newName": "b", "digest": "sha256:1" }],
     });
     let spec = json!({ "images": [{ "name": "a", "newTag": "2" }, { "name": "c", "newTag": "3" }] });
-    let merged = flux::merge_spec(file, &spec, &files, "/", None).unwrap();
+    let merged = flux::merge_spec(file, flux::Found::There, &spec, &files, "/", None).unwrap();
     assert_eq!(
         merged["images"],
         json!([{ "name": "a", "newName": "b", "newTag": "2" }, { "name": "c", "newTag": "3" }])
@@ -128,4 +128,52 @@ fn linked_directories_are_not_entered() {
     files.insert_link("/app/linked.yaml", "../other/pod.yaml");
     let generated = flux::generate(&files, "/app", None).unwrap();
     assert_eq!(generated["resources"], json!(["./a/map.yaml", "./linked.yaml"]));
+}
+
+#[test]
+fn a_file_that_lists_nothing_under_resources_records_origins() {
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "bases: [../base]\n");
+    files.insert("/base/kustomization.yaml", "resources: [a.yaml]\n");
+    files.insert("/base/a.yaml", MAP);
+    let built = yaml(&files, "/app", json!({})).unwrap();
+    assert!(built.contains("config.kubernetes.io/origin: |\n      path: ../base/a.yaml"), "{built}");
+    files.insert("/app/kustomization.yaml", "namespace: _placeholder\ncomponents: [../part]\n");
+    files.insert(
+        "/part/kustomization.yaml",
+        "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [../base]\n",
+    );
+    assert!(yaml(&files, "/app", json!({})).unwrap().contains("config.kubernetes.io/origin"));
+}
+
+#[test]
+fn only_what_flux_knows_of_a_spec_is_taken() {
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "namePrefix: p-\nnamespace: old\nresources: [a.yaml]\n");
+    files.insert(
+        "/app/a.yaml",
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{image: i}]}}",
+    );
+    let patch = json!({
+        "patch": "[{\"op\":\"add\",\"path\":\"/spec/x\",\"value\":1}]",
+        "target": { "kind": "Pod", "unknown": 1 }, "path": "gone.yaml", "options": { "allowNameChange": true },
+    });
+    let image = json!({ "name": "i", "newTag": "v1", "tagSuffix": "-x" });
+    let spec = json!({ "namePrefix": "", "targetNamespace": "new", "patches": [patch], "images": [image] });
+    let built = yaml(&files, "/app", spec).unwrap();
+    assert!(built.contains("  name: a\n  namespace: new\n"), "{built}");
+    assert!(built.contains("image: i:v1\n") && built.contains("  x: 1\n"), "{built}");
+}
+
+#[test]
+fn components_are_local_as_flux_tells_it() {
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "namePrefix: a-\n");
+    let told = |component: &str| yaml(&files, "/app", json!({ "components": [component] })).unwrap_err();
+    for away in ["git::x", "gh:o/r", "HTTPS://x/y", "git@x:y", "github.com/o/r", "/a", "file:///a"] {
+        assert_eq!(told(away), format!("component path '{away}' must be local and relative"));
+    }
+    for here in ["", "git::", "../gone", "name:x"] {
+        assert!(!told(here).contains("must be local"), "{here}: {}", told(here));
+    }
 }

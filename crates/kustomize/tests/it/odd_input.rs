@@ -389,3 +389,53 @@ fn a_missing_path_is_told_up_to_what_is_there() {
     let told = attempt(&files, "/app/gone", &options).unwrap_err().error.chain();
     assert!(told.contains("evalsymlink failure on './gone' : lstat /app/gone: no such file"), "{told}");
 }
+
+#[test]
+fn operations_send_an_object_through_json() {
+    let patch = |operations: &str| format!("patches:\n- target: {{kind: Foo}}\n  patch: '{operations}'\n");
+    let object =
+        "apiVersion: v1\nkind: Foo\nmetadata: {name: a, annotations: {a: 1.50, b: \"1.50\", c: 1e3}}\n";
+    let built = outcome(&patch("[{\"op\":\"add\",\"path\":\"/x\",\"value\":1}]"), object).unwrap();
+    assert!(built.contains("    a: \"1.5\"\n    b: \"1.50\"\n    c: \"1000\"\n"), "{built}");
+    let named = patch("[{\"op\":\"add\",\"path\":\"/metadata/name\",\"value\":7}]");
+    assert!(outcome(&named, object).unwrap().contains("  name: 7\n"));
+}
+
+#[test]
+fn objects_that_were_made_alike_do_not_go_up() {
+    let ingress = |name: &str| format!("{{apiVersion: v1, kind: Foo, metadata: {{name: {name}}}}}\n");
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "resources: [../base]\n");
+    files.insert(
+        "/base/kustomization.yaml",
+        "resources: [a.yaml]\nreplacements: [{sourceValue: x, targets: [{select: {kind: Foo}}]}]\n",
+    );
+    files.insert("/base/a.yaml", format!("{}---\n{}", ingress("a"), ingress("b")));
+    let told = attempt(&files, "/app", &Options::default()).unwrap_err().error.chain();
+    let core = "recursed merging from path '/base': may not add resource with an already registered id: Foo.v1.[noGrp]/x.[noNs]";
+    assert!(told.ends_with(core), "{told}");
+}
+
+#[test]
+fn sources_of_replacements_are_shown_in_full() {
+    let replace = |source: &str, target: &str| {
+        let more = format!(
+            "replacements: [{{source: {{{source}}}, targets: [{{select: {{kind: Foo}}, fieldPaths: [{target}]}}]}}]\n"
+        );
+        outcome(
+            &more,
+            "apiVersion: v1\nkind: Foo\nmetadata: {name: a, annotations: {note: null}}\nspec: {n: 1.50, s: x}\n",
+        )
+    };
+    let gone = "kind: Bar, name: b, fieldPath: spec.x, options: {delimiter: \"/\", index: 1}";
+    let told = replace(gone, "spec.s").unwrap_err();
+    assert_eq!(told, "nothing selected by Bar.[noVer].[noGrp]/b.[noNs]:spec.x:/(1), create=false");
+    let told = replace("kind: Foo, fieldPath: spec.s.deeper", "spec.s").unwrap_err();
+    assert_eq!(
+        told,
+        "error looking up replacement source: wrong node kind: expected MappingNode but got ScalarNode"
+    );
+    // Annotations are text in the end, whatever they were.
+    let built = replace("kind: Foo, fieldPath: spec.n", "metadata.annotations.note").unwrap();
+    assert!(built.contains("    note: \"1.50\"\n"), "{built}");
+}

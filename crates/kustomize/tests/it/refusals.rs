@@ -275,3 +275,18 @@ fn warnings_are_there_when_the_build_fails() {
     assert_names(&failed.error.chain(), &["kustomization.yaml is empty"]);
     assert_eq!(failed.warnings.len(), 1, "{:?}", failed.warnings);
 }
+
+#[test]
+fn one_patch_brings_only_so_much_into_its_targets() {
+    let objects: String =
+        (0..70).map(|n| format!("{{apiVersion: v1, kind: Foo, metadata: {{name: a{n}}}}}\n---\n")).collect();
+    let long = "x".repeat(4 << 20);
+    let merge = format!("{{apiVersion: v1, kind: Foo, metadata: {{name: a}}, x: {long}}}");
+    let operations = format!("[{{\"op\":\"add\",\"path\":\"/x\",\"value\":\"{long}\"}}]");
+    for patch in [merge, operations] {
+        let file = "resources: [a.yaml]\npatches: [{path: p.yaml, target: {kind: Foo}}]\n";
+        let files =
+            [("/app/kustomization.yaml", file), ("/app/a.yaml", objects.as_str()), ("/app/p.yaml", &patch)];
+        assert_names(&refusal(&files), &["[path: \"p.yaml\"]: in 70 objects", "more than 268435456 bytes"]);
+    }
+}

@@ -66,6 +66,7 @@ impl Filler {
         let failed =
             |source: Error| Error::Submodule { path: place.work_tree.clone(), source: Box::new(source) };
         let address = resolve(&module.url, &parent.request.address).map_err(failed)?;
+        check(&address, parent.request).map_err(failed)?;
         let request = request(address, parent.request);
         let remote = Remote { request: &request, deadline: parent.deadline, stop: parent.stop.clone() };
         let mut fetched = super::fetch_commit(commit, None, &remote).map_err(failed)?;
@@ -113,6 +114,16 @@ fn parse(list: &[u8]) -> Result<Vec<Module>, Error> {
         }
     }
     Ok(found)
+}
+
+/// Refuses what a request does not allow.
+fn check(address: &Address, request: &Request) -> Result<(), Error> {
+    let Some(prefixes) = &request.submodule_prefixes else { return Ok(()) };
+    let shown = address.bare().as_str();
+    if prefixes.iter().any(|prefix| shown.starts_with(prefix.as_str())) {
+        return Ok(());
+    }
+    Err(Error::Url { reason: format!("`{}` is not among the addresses that are allowed", address.shown()) })
 }
 
 /// An address that begins with `./` or `../` is meant from that of the parent.

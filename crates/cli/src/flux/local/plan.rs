@@ -63,7 +63,7 @@ pub(in crate::flux) struct Plan {
 
 impl Plan {
     pub(in crate::flux) fn parse(args: &Args, cluster: Cluster) -> Result<Self, Failed> {
-        let disk = Disk::allowing(args.list("allow-remote"))?;
+        let disk = Disk::allowing(args)?;
         let unset = if args.is_on("strict-substitute") { Unset::Refused } else { Unset::Empty };
         let sources = args.list("local-sources").iter().flat_map(|given| given.split(','));
         let sources = sources.filter_map(|pair| pair.split_once('='));
