@@ -18,6 +18,8 @@ use crate::error::Error;
 mod call;
 #[cfg(feature = "azure")]
 mod certificate;
+#[cfg(feature = "azure")]
+mod pkcs12;
 
 #[cfg(feature = "azure")]
 pub(crate) use call::Clients;

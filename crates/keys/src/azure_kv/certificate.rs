@@ -1,8 +1,8 @@
 //! A certificate of an application, and what it signs to say who asks.
 //!
 //! Follows: "Certificate credentials" of the Microsoft identity platform (PS256, thumbprint by SHA-256), and
-//! `ClientCertificateCredential` of azidentity. Differs: PEM alone, no PKCS#12; a private key under a passphrase
-//! (PKCS#8) is taken.
+//! `ClientCertificateCredential` of azidentity. Differs: a private key under a passphrase (PKCS#8) in a PEM file, and
+//! PKCS#12 files that are protected by PBES2, are taken, too.
 
 use azure_core::Error as AzureError;
 use azure_core::error::ErrorKind;
@@ -14,6 +14,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rand08::rngs::OsRng;
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
+use rsa::pkcs8::pkcs5::EncryptionScheme;
 use rsa::pkcs8::pkcs5::pbes2::Kdf;
 use rsa::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _, EncryptedPrivateKeyInfo};
 use rsa::pss::BlindedSigningKey;
@@ -23,13 +24,15 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::Chain;
+use super::{Chain, pkcs12};
 
 const BEGIN: &str = "-----BEGIN ";
+/// What every PKCS#12 file starts with.
+const DER_SEQUENCE: u8 = 0x30;
 /// What a passphrase may cost, since the file tells it. Memory in bytes: usual libraries ask for all of it.
 const MOST_MEMORY: u64 = 128 << 20;
 const MOST_LANES: u16 = 16;
-const MOST_ITERATIONS: u32 = 10_000_000;
+pub(super) const MOST_ITERATIONS: u32 = 10_000_000;
 /// How long an assertion holds, in seconds.
 const LIFETIME: i64 = 600;
 
@@ -41,23 +44,19 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    /// Reads the PEM file, or says in words what is wrong with it.
+    /// Reads the PEM or PKCS#12 file, or says in words what is wrong with it.
     pub(super) fn read(file: &[u8], passphrase: Option<&SecretString>) -> Result<Self, &'static str> {
         let text = std::str::from_utf8(file).ok().filter(|text| text.contains(BEGIN));
-        let text = text.ok_or(
-            "the client certificate is no PEM file; `openssl pkcs12 -nodes` makes one of a PKCS#12 file",
-        )?;
-        let (mut key, mut chain) = (None, Vec::new());
-        for (label, content) in blocks(text)? {
-            if label == "CERTIFICATE" {
-                chain.push(content.to_vec());
-            } else if label.ends_with("PRIVATE KEY")
-                && key.replace(private_key(label, &content, passphrase)?).is_some()
-            {
-                return Err("the file of the client certificate has more than one private key");
-            }
+        let (keys, mut chain) = match text {
+            Some(text) => of_pem(text, passphrase)?,
+            None if file.first() == Some(&DER_SEQUENCE) => of_pkcs12(file, passphrase)?,
+            None => return Err("the client certificate is neither a PEM nor a PKCS#12 file"),
+        };
+        let mut keys = keys.into_iter();
+        let key = keys.next().ok_or("the file of the client certificate has no private key")?;
+        if keys.next().is_some() {
+            return Err("the file of the client certificate has more than one private key");
         }
-        let key = key.ok_or("the file of the client certificate has no private key")?;
         let public = key.to_public_key().to_public_key_der().map_err(|_| "the private key cannot be used")?;
         // A certificate holds the public key as it stands.
         let is_of_key =
@@ -120,6 +119,27 @@ impl ClientAssertion for Assertion {
     }
 }
 
+/// Private keys and certificates of a file.
+type Parts = (Vec<RsaPrivateKey>, Vec<Vec<u8>>);
+
+fn of_pem(text: &str, passphrase: Option<&SecretString>) -> Result<Parts, &'static str> {
+    let (mut keys, mut chain) = (Vec::new(), Vec::new());
+    for (label, content) in blocks(text)? {
+        if label == "CERTIFICATE" {
+            chain.push(content.to_vec());
+        } else if label.ends_with("PRIVATE KEY") {
+            keys.push(private_key(label, &content, passphrase)?);
+        }
+    }
+    Ok((keys, chain))
+}
+
+fn of_pkcs12(file: &[u8], passphrase: Option<&SecretString>) -> Result<Parts, &'static str> {
+    let content = pkcs12::Content::read(file, passphrase)?;
+    let keys = content.keys.iter().map(|key| private_key("PRIVATE KEY", key, None));
+    Ok((keys.collect::<Result<_, _>>()?, content.certificates))
+}
+
 fn private_key(
     label: &str,
     der: &[u8],
@@ -130,7 +150,9 @@ fn private_key(
         ("RSA PRIVATE KEY", _) => RsaPrivateKey::from_pkcs1_der(der)
             .map_err(|_| "the private key cannot be read; it may be encrypted in an old way"),
         ("ENCRYPTED PRIVATE KEY", Some(passphrase)) => {
-            check_cost(der)?;
+            let info =
+                EncryptedPrivateKeyInfo::try_from(der).map_err(|_| "the private key cannot be read")?;
+            check_cost(&info.encryption_algorithm)?;
             RsaPrivateKey::from_pkcs8_encrypted_der(der, passphrase.expose_secret())
                 .map_err(|_| "the password does not open the private key, or it is no RSA key")
         }
@@ -140,9 +162,8 @@ fn private_key(
 }
 
 /// Refuses a file whose passphrase would cost more memory or time than any honest one.
-fn check_cost(der: &[u8]) -> Result<(), &'static str> {
-    let info = EncryptedPrivateKeyInfo::try_from(der).map_err(|_| "the private key cannot be read")?;
-    let kdf = info.encryption_algorithm.pbes2().map(|parameters| &parameters.kdf);
+pub(super) fn check_cost(scheme: &EncryptionScheme<'_>) -> Result<(), &'static str> {
+    let kdf = scheme.pbes2().map(|parameters| &parameters.kdf);
     let is_cheap = match kdf {
         Some(Kdf::Scrypt(scrypt)) => {
             let memory = scrypt.cost_parameter.saturating_mul(128 * u64::from(scrypt.block_size));
@@ -187,7 +208,17 @@ mod tests {
     use rsa::pkcs8::pkcs5::scrypt;
     use secrecy::SecretString;
 
-    use super::private_key;
+    use super::{Certificate, private_key};
+
+    #[test]
+    fn a_pkcs12_file_gives_key_and_certificate() {
+        let file = include_bytes!("../../tests/files/legacy.p12");
+        let read = |passphrase: &str| Certificate::read(file, Some(&SecretString::from(passphrase)));
+        assert_eq!(read("correct").map(|certificate| certificate.chain.len()).ok(), Some(1));
+        assert!(read("wrong").err().is_some_and(|told| told.contains("the password does not open")));
+        let neither = Certificate::read(b"hello", None).err();
+        assert_eq!(neither, Some("the client certificate is neither a PEM nor a PKCS#12 file"));
+    }
 
     fn reason(parameters: Parameters<'_>) -> &'static str {
         let encryption_algorithm = EncryptionScheme::Pbes2(parameters);

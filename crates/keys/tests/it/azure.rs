@@ -89,7 +89,7 @@ async fn a_client_certificate_that_cannot_be_used_is_told() -> Result<()> {
     let mut document = metadata(vec![vec![key(&server, azure::VERSION)?]])?;
     document.key_groups[0].keys[0].set_enc("AAAA".to_owned(), now()?);
     for (file, password, reason) in [
-        (String::new(), None, "is no PEM file"),
+        (String::new(), None, "is neither a PEM nor a PKCS#12 file"),
         (own.clone(), None, "has no private key"),
         (application.pkcs8.clone(), None, "none of the certificates is that of the private key"),
         (
