@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::cipher;
 use crate::store::over::change::{How, Replaced};
-use crate::store::yaml::scalar_value;
+use crate::store::yaml::read::scalar_value;
 use crate::tree::{Branch, Text, Value};
 
 mod containers;

@@ -5,10 +5,11 @@ use std::ops::Range;
 use sealfast_yaml::node::{Node, Style};
 
 use crate::store::over::places::{after_break, before_break, line_end, line_start};
+use crate::store::yaml::Documents;
 use crate::store::yaml::splice::edits::Edits;
 use crate::store::yaml::splice::places::content_end;
 use crate::store::yaml::splice::scalar::{At, flow_entries, flow_text};
-use crate::store::yaml::{Column, Documents, mapping_node, sequence_node, write};
+use crate::store::yaml::write::{Column, mapping_node, sequence_node, write};
 use crate::tree::{Branch, Value};
 
 impl Edits<'_> {

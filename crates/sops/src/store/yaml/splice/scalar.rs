@@ -4,7 +4,8 @@ use sealfast_yaml::node::{Node, Style};
 use sealfast_yaml::scalar;
 
 use crate::cipher;
-use crate::store::yaml::{Column, Documents, text_node, write};
+use crate::store::yaml::Documents;
+use crate::store::yaml::write::{Column, text_node, write};
 use crate::tree::{Branch, Value};
 
 /// Where a value stands.

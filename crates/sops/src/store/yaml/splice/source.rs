@@ -8,7 +8,8 @@ use std::ops::Range;
 use sealfast_yaml::parse::{self, Numbered};
 
 use crate::error::Error;
-use crate::store::yaml::{AliasComments, Documents, branches, readable};
+use crate::store::yaml::read::{AliasComments, branches};
+use crate::store::yaml::{Documents, readable};
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
 /// A read text.
