@@ -144,6 +144,8 @@ pub fn merge_spec(
     left_out: Option<&LeftOut>,
 ) -> Result<Value, Error> {
     let wrong = |message: String| Error::Kustomization(format!("invalid Kustomization: {message}"));
+    // A file without content is one without fields.
+    let file = if file.is_null() { json!({}) } else { file };
     let file = decode::lenient_record(file, &KUSTOMIZATION).map_err(wrong)?;
     let Value::Object(mut file) = file else {
         return Err(wrong("json: cannot unmarshal into Go value of type types.Kustomization".to_owned()));
@@ -152,7 +154,6 @@ pub fn merge_spec(
     if lists_nothing && found == Found::There {
         file.insert("buildMetadata".to_owned(), json!(["originAnnotations"]));
     }
-    take_old_names(&mut file);
     if let Some(left_out) = left_out {
         for field in ["resources", "components", "crds"] {
             drop_left_out(&mut file, field, files, root, left_out)?;
@@ -207,15 +208,6 @@ fn drop_left_out(
     }
     *entries = kept;
     Ok(())
-}
-
-/// Moves the entries of fields under old names to where they belong now.
-fn take_old_names(file: &mut Map<String, Value>) {
-    for (old, new) in [("bases", "resources"), ("imageTags", "images")] {
-        if let Some(Value::Array(items)) = file.shift_remove(old) {
-            append(file, new, items);
-        }
-    }
 }
 
 fn list<'a>(spec: &'a Value, field: &str) -> &'a [Value] {

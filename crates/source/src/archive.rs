@@ -11,7 +11,7 @@ use flate2::GzBuilder;
 use crate::digest::{Algorithm, Hasher};
 use crate::error::Error;
 use crate::ignore::Rules;
-use crate::tree::{Kind, Tree};
+use crate::tree::{Item, Kind, Tree};
 
 mod header;
 pub mod unpack;
@@ -38,11 +38,35 @@ pub fn pack(
     output: impl Write,
     algorithm: Algorithm,
 ) -> Result<Packed, Error> {
+    let items = tree.list()?;
+    let rules = Rules::collect(tree, &items, ignore)?;
+    compressed(output, algorithm, |mut gzip| write_items(tree, &items, &rules, &mut gzip))
+}
+
+/// Packs a tree, without what the rules exclude; its own ignore files are files like any other.
+///
+/// # Errors
+/// As [`pack`].
+pub fn pack_by(
+    tree: &dyn Tree,
+    rules: &Rules,
+    output: impl Write,
+    algorithm: Algorithm,
+) -> Result<Packed, Error> {
+    let items = tree.list()?;
+    compressed(output, algorithm, |mut gzip| write_items(tree, &items, rules, &mut gzip))
+}
+
+fn compressed(
+    output: impl Write,
+    algorithm: Algorithm,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+) -> Result<Packed, Error> {
     let mut counted = Counted { inner: output, hash: Hasher::new(algorithm), size: 0 };
     // 255: an unknown operating system, as the reference writes.
     let mut gzip =
         GzBuilder::new().mtime(0).operating_system(255).write(&mut counted, Compression::default());
-    write_tar(tree, ignore, &mut gzip)?;
+    write(&mut gzip)?;
     gzip.finish().map_err(Error::Archive)?;
     counted.inner.flush().map_err(Error::Archive)?;
     Ok(Packed { digest: counted.hash.finish(), size: counted.size })
@@ -54,11 +78,15 @@ pub fn pack(
 /// When the tree cannot be read or the output not written.
 pub fn write_tar(tree: &dyn Tree, ignore: Option<&str>, output: &mut impl Write) -> Result<(), Error> {
     let items = tree.list()?;
-    let mut left = MOST_BYTES;
     let rules = Rules::collect(tree, &items, ignore)?;
+    write_items(tree, &items, &rules, output)
+}
+
+fn write_items(tree: &dyn Tree, items: &[Item], rules: &Rules, output: &mut impl Write) -> Result<(), Error> {
+    let mut left = MOST_BYTES;
     let mut put = |bytes: &[u8]| output.write_all(bytes).map_err(Error::Archive);
     put(&header::directory("."))?;
-    for item in &items {
+    for item in items {
         if rules.excludes(&item.path, item.kind == Kind::Directory) {
             continue;
         }

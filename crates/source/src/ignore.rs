@@ -9,18 +9,14 @@ use crate::tree::{Item, Kind, Tree};
 /// Files with patterns have this name.
 pub const FILE: &str = ".sourceignore";
 
-const VERSION_CONTROL: [&str; 4] = [".git/", ".gitignore", ".gitmodules", ".gitattributes"];
+/// What Git keeps for itself.
+pub const VERSION_CONTROL: [&str; 4] = [".git/", ".gitignore", ".gitmodules", ".gitattributes"];
 
-/// Holds only as long as nobody gives a pattern.
-const DEFAULTS: [&str; 20] = [
-    "*.jpg",
-    "*.jpeg",
-    "*.gif",
-    "*.png",
-    "*.wmv",
-    "*.flv",
-    "*.tar.gz",
-    "*.zip",
+/// Pictures, films and archives.
+pub const BINARIES: [&str; 8] = ["*.jpg", "*.jpeg", "*.gif", "*.png", "*.wmv", "*.flv", "*.tar.gz", "*.zip"];
+
+/// Holds with [`BINARIES`], only as long as nobody gives a pattern.
+const DEFAULTS: [&str; 12] = [
     ".github/",
     ".circleci/",
     ".travis.yml",
@@ -60,10 +56,16 @@ impl Rules {
         Ok(rules)
     }
 
+    /// Takes these patterns, one a line, and no others.
+    #[must_use]
+    pub fn only(patterns: &str) -> Self {
+        Self { patterns: lines(patterns, "").collect() }
+    }
+
     fn with(given: Vec<Pattern>) -> Self {
         let mut patterns: Vec<Pattern> = VERSION_CONTROL.iter().map(|text| Pattern::new(text, "")).collect();
         if given.is_empty() {
-            patterns.extend(DEFAULTS.iter().map(|text| Pattern::new(text, "")));
+            patterns.extend(BINARIES.iter().chain(&DEFAULTS).map(|text| Pattern::new(text, "")));
         }
         patterns.extend(given);
         Self { patterns }
@@ -99,11 +101,10 @@ fn ignore_file(item: &Item) -> Option<(Vec<&str>, &Item)> {
     (is_one && !elements.contains(&".git")).then_some((elements, item))
 }
 
-fn lines(text: &str, folder: &str) -> Vec<Pattern> {
+fn lines(text: &str, folder: &str) -> impl Iterator<Item = Pattern> {
     text.lines()
         .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
-        .map(|line| Pattern::new(line, folder))
-        .collect()
+        .map(move |line| Pattern::new(line, folder))
 }
 
 #[derive(Clone, Debug)]
@@ -256,7 +257,7 @@ mod tests {
     use super::*;
 
     fn rules(text: &str) -> Rules {
-        Rules::with(lines(text, ""))
+        Rules::with(lines(text, "").collect())
     }
 
     /// A trailing slash marks a directory; otherwise every parent is tried as well, as a walk would meet it.

@@ -3,7 +3,7 @@
 use sealfast_kustomize::engine::{Options, Restriction, build};
 use sealfast_kustomize::error::Error;
 use sealfast_kustomize::files::Memory;
-use sealfast_kustomize::flux;
+use sealfast_kustomize::flux::{self, LeftOut};
 use sealfast_kustomize::spec::referenced_inputs;
 use serde_json::{Value, json};
 
@@ -176,4 +176,37 @@ fn components_are_local_as_flux_tells_it() {
     for here in ["", "git::", "../gone", "name:x"] {
         assert!(!told(here).contains("must be local"), "{here}: {}", told(here));
     }
+}
+
+#[test]
+fn a_file_without_content_lists_nothing() {
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "# nothing yet\n");
+    assert_eq!(yaml(&files, "/app", json!({})).unwrap(), "");
+}
+
+#[test]
+fn what_is_left_out_is_neither_read_nor_built() {
+    let mut files = Memory::new();
+    files.insert("/app/map.yaml", MAP);
+    files.insert("/app/skip/broken.yaml", "a: [");
+    files.insert("/app/base/kustomization.yaml", "resources: [m.yaml]\n");
+    files.insert("/app/base/m.yaml", MAP.replace("name: a", "name: base"));
+    files.insert("/listed/kustomization.yaml", "resources: [m.yaml, n.yaml, ../app/map.yaml]\n");
+    files.insert("/listed/m.yaml", MAP.replace("name: a", "name: m"));
+    files.insert("/listed/n.yaml", "a: [");
+    let built = |dir: &str, names: &'static [&'static str]| {
+        let left_out = LeftOut::new(|path, _| names.contains(&path));
+        let options = Options { left_out: Some(left_out), ..flux_options(json!({})) };
+        build(&files, dir, &options).map(|built| built.objects().len()).map_err(|error| error.chain())
+    };
+    assert_eq!(built("/app", &["skip/broken.yaml"]), Ok(2));
+    assert_eq!(built("/app", &["skip/broken.yaml", "base"]), Ok(1));
+    // What lies elsewhere is not what is left out here.
+    assert_eq!(built("/listed", &["n.yaml", "map.yaml"]), Ok(2));
+    assert!(built("/app", &[]).unwrap_err().contains("/app/skip/broken.yaml"));
+    files.insert("/gone/kustomization.yaml", "resources: [gone.yaml]\n");
+    let options = Options { left_out: Some(LeftOut::new(|_, _| false)), ..flux_options(json!({})) };
+    let error = build(&files, "/gone", &options).unwrap_err();
+    assert!(matches!(error, Error::Outermost(_)) && error.chain().contains("gone.yaml"), "{error}");
 }
