@@ -31,6 +31,7 @@ mod image;
 mod known;
 mod local;
 mod logs;
+mod pack;
 mod reconcile;
 mod secret;
 mod stats;
@@ -122,6 +123,7 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
         ["delete", words @ ..] => delete::run(words, &parse(rest, delete::FLAGS)?, rest),
         ["export"] | ["export", "source" | "sources"] => Ok(help(export::HELP)),
         ["export", words @ ..] => export::run(words, &parse(rest, export::FLAGS)?, rest),
+        ["build", "artifact"] => pack::run(&parse(rest, pack::FLAGS)?, rest),
         ["build"] => Ok(help(build::HELP)),
         ["build", words @ ..] => build::run(words, &parse(rest, build::FLAGS)?, rest),
         ["diff"] => Ok(help(diff::HELP)),

@@ -35,6 +35,7 @@ decrypted, and the directory stays as it is.
 Usage:
   flux build kustomization NAME --path DIR [flags]
   flux build ks NAME --path DIR [flags]
+  flux build artifact --path PATH [flags]
 
 Flags:
       --path DIR                  directory of the manifests
@@ -64,13 +65,13 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
     if let Some(word) = words.first().filter(|word| !matches!(**word, "kustomization" | "ks")) {
         return Err(format!("unknown command {word:?} for \"flux build\"").into());
     }
+    let namespace = checked_namespace(args)?;
     let name = args.names.first().ok_or("kustomization name is required")?;
     let directory = directory(args.text("path").unwrap_or_default())?;
     if args.is_on("dry-run") && args.filled("kustomization-file").is_none() {
         return Err("dry-run mode requires a kustomization file".into());
     }
     let file = kustomization_file(args)?;
-    let namespace = checked_namespace(args)?;
     let text = if args.is_on("dry-run") {
         let plan = Plan::parse(args, Cluster::None)?;
         connect::without_client(printed(plan, name, &namespace, file, directory))?

@@ -76,13 +76,13 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
     if let Some(word) = words.first().filter(|word| !matches!(**word, "kustomization" | "ks")) {
         return Err(format!("unknown command {word:?} for \"flux diff\"").into());
     }
+    let namespace = checked_namespace(args)?;
     let name = args.names.first().ok_or("kustomization name is required")?;
     let given = args.text("path").unwrap_or_default();
     if !Path::new(given).is_dir() {
         return Ok(failed(&format!("invalid resource path {given:?}")));
     }
     let file = kustomization_file(args)?;
-    let namespace = checked_namespace(args)?;
     let colour = match anstream::AutoStream::choice(&std::io::stdout()) {
         anstream::ColorChoice::Never => Colour::Off,
         _ => Colour::On,

@@ -12,6 +12,7 @@ mod guide;
 mod keys;
 mod kill;
 mod kustomize;
+mod local;
 mod many;
 mod person;
 mod plugin;

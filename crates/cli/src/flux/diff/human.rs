@@ -199,3 +199,20 @@ fn reordered(from: &[Value], to: &[Value], terminal: usize) -> Block {
     let column = |tint, words: &[String]| Block::of(tint, &words.join("\n"));
     heading.then(table(1, 2, vec![column(Tint::Removed, &from), column(Tint::Added, &to)]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::lines::Colour;
+    use super::report;
+
+    #[test]
+    fn a_report_reads_as_dyff_writes_it() {
+        let read = |text: &str| sealfast_yaml::json::from_yaml(text.as_bytes()).unwrap_or_default();
+        let from = read(include_str!("../../../tests/cases/report/from.yaml"));
+        let to = read(include_str!("../../../tests/cases/report/to.yaml"));
+        let shown = report(&from, &to, 80).shown(Colour::Off);
+        assert_eq!(shown, include_str!("../../../tests/cases/report/expected.txt"));
+        let coloured = report(&from, &to, 80).shown(Colour::On);
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), shown);
+    }
+}
