@@ -30,7 +30,8 @@ impl Subject {
         let namespace = if own.is_empty() { namespace } else { own }.to_owned();
         let mut spec = found.get_mut("spec").map(Value::take).unwrap_or_default();
         if let Some(fields) = spec.as_object_mut() {
-            fields.retain(|field, _| !GONE.contains(&field.as_str()));
+            // An empty text is as if it were not there.
+            fields.retain(|field, value| !GONE.contains(&field.as_str()) && *value != "");
         }
         Ok(Self { typed, namespace, spec })
     }
