@@ -122,7 +122,7 @@ const SECRET_VERBS: [&str; 13] = [
     "keyservice",
 ];
 
-const CLUSTER_VERBS: [&str; 21] = [
+const CLUSTER_VERBS: [&str; 22] = [
     "create",
     "get",
     "export",
@@ -132,6 +132,7 @@ const CLUSTER_VERBS: [&str; 21] = [
     "delete",
     "build",
     "diff",
+    "debug",
     "tree",
     "trace",
     "events",
@@ -153,6 +154,7 @@ Secrets (the verbs of sops; each has --help):
 Cluster (the verbs of flux; each has --help):
   create source git | create kustomization | create secret generic
   get sources git | get kustomizations | reconcile source git | reconcile kustomization
+  build kustomization | diff kustomization | debug kustomization | envsubst | check
 
 Another tool's exact command line:
   sealfast sops … | sealfast flux … | sealfast kustomize …     (or links of these names)
