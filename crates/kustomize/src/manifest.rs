@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::manifest::reader::Reader;
 pub(crate) use crate::manifest::reader::float;
-use crate::resource::{Resource, Step, text};
+use crate::resource::{Resource, Step, field, text};
 
 /// Reads all objects of a manifest; `file` is named when the text is no YAML.
 ///
@@ -99,8 +99,13 @@ fn flaw(node: &Node, reason: String) -> String {
     }
 }
 
-/// The fields that name an object.
-const NAMES: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
+/// The fields that name an object, each as a pointer, and by the mapping that it stands in.
+const NAMES: [(&str, Option<&str>, &str); 4] = [
+    ("/apiVersion", None, "apiVersion"),
+    ("/kind", None, "kind"),
+    ("/metadata/name", Some("metadata"), "name"),
+    ("/metadata/namespace", Some("metadata"), "namespace"),
+];
 
 /// Makes text of the fields that name an object; they are known by it also where they are numbers.
 fn resource(mut resource: Resource) -> Resource {
@@ -110,8 +115,10 @@ fn resource(mut resource: Resource) -> Resource {
 
 /// As [`resource`], in place.
 pub(crate) fn name_by_text(resource: &mut Resource) {
-    for place in NAMES {
-        let Some(value @ (Value::Number(_) | Value::Bool(_))) = resource.value.pointer(place) else {
+    for (place, parent, name) in NAMES {
+        let parent = parent.map_or(Some(&resource.value), |parent| field(&resource.value, parent));
+        let Some(value @ (Value::Number(_) | Value::Bool(_))) = parent.and_then(|parent| field(parent, name))
+        else {
             continue;
         };
         let Some(text) = resource.written.text(value) else { continue };

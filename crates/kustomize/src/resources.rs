@@ -40,6 +40,15 @@ impl Index {
         }
     }
 
+    /// Returns the positions as they were noted.
+    fn all(&self, key: u64) -> &[usize] {
+        match self.positions.get(&key) {
+            None => &[],
+            Some(Positions::One(only)) => std::slice::from_ref(only),
+            Some(Positions::Many(all)) => all,
+        }
+    }
+
     /// Returns the positions in order, each once.
     fn get(&self, key: u64) -> Vec<usize> {
         match self.positions.get(&key) {
@@ -245,7 +254,7 @@ impl Resources {
     fn has_before(&self, resource: &Resource, end: usize) -> bool {
         let gvk = resource.gvk();
         let key = self.key(gvk, resource.name(), resource.namespace());
-        self.by_id.get(key).into_iter().take_while(|&position| position < end).any(|position| {
+        self.by_id.all(key).iter().filter(|&&position| position < end).any(|&position| {
             let item = &self.items[position];
             !item.is_gone()
                 && item.name() == resource.name()

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use serde_json::Value;
 
+use crate::manifest;
 use crate::resource::scalar_text;
 
 /// The notes about one text.
@@ -39,7 +40,7 @@ impl Written {
 
     /// Notes how a value that is no text was written.
     pub(crate) fn note_spelling(&mut self, value: &Value, written: &str) {
-        if value.is_string() {
+        if value.is_string() || is_usual(written) {
             return;
         }
         if let Some(meaning) = scalar_text(value).filter(|meaning| meaning != written) {
@@ -79,10 +80,10 @@ impl Notes {
         self.0.clear();
     }
 
-    /// Whether a text under a key had quotes.
-    pub(crate) fn is_quoted(&self, key: &str, text: &str) -> bool {
+    /// Whether a text under a key had quotes, which stay when it is overwritten.
+    pub(crate) fn had_quotes(&self, key: &str, text: &str) -> bool {
         let wanted = hash(key, text);
-        self.0.iter().any(|written| written.quoted.binary_search(&wanted).is_ok())
+        self.0.iter().any(|written| written.quoted.binary_search(&wanted).is_ok()) || needs_quotes(text)
     }
 
     /// Whether an annotation had no quotes around what is no text.
@@ -103,6 +104,20 @@ impl Notes {
         });
         Some(spelled.unwrap_or(meaning))
     }
+}
+
+/// Whether a text cannot have stood in a file without quotes.
+fn needs_quotes(text: &str) -> bool {
+    text.contains('\n')
+        || !manifest::plain(text).is_string()
+        || sealfast_yaml::json::to_yaml(&Value::String(text.to_owned())).starts_with(['"', '\''])
+}
+
+/// Whether a scalar is written as its meaning is: nearly all are.
+fn is_usual(written: &str) -> bool {
+    let is_number =
+        !written.is_empty() && written.len() < 16 && written.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && (written.len() == 1 || !written.starts_with('0')) || matches!(written, "true" | "false")
 }
 
 fn hash(key: &str, text: &str) -> u64 {

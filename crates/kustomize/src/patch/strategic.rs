@@ -6,7 +6,6 @@
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::manifest;
 use crate::patch::schema::{Field, Schema, Type};
 use crate::resource::{Resource, Step, entry, entry_mut, scalar_text, set, text};
 use crate::written::Notes;
@@ -258,7 +257,7 @@ impl<'a> Merger<'a> {
     fn scalar(&self, dest: Option<Value>, patch: Option<&Value>, name: &str) -> Option<Value> {
         match (&dest, patch) {
             (Some(Value::String(old)), Some(new @ (Value::Number(_) | Value::Bool(_))))
-                if self.own.is_quoted(name, old) || had_quotes(old) =>
+                if self.own.had_quotes(name, old) =>
             {
                 self.patch.text(new).map(Value::String)
             }
@@ -302,13 +301,6 @@ fn replaced(dest: Option<Value>, patch: Option<&Value>) -> Option<Value> {
         Some(Value::Null) => None,
         Some(value) => Some(value.clone()),
     }
-}
-
-/// Whether a string cannot have stood in a file without quotes. The quotes stay when a patch overwrites it.
-fn had_quotes(text: &str) -> bool {
-    text.contains('\n')
-        || !manifest::plain(text).is_string()
-        || sealfast_yaml::json::to_yaml(&Value::String(text.to_owned())).starts_with(['"', '\''])
 }
 
 fn check(

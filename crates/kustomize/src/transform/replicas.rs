@@ -22,8 +22,15 @@ pub fn run(resources: &mut Resources, replica: &Replica, fields: &[FieldSpec]) -
                 continue;
             }
             is_found = true;
+            let written = resource.written.clone();
+            let name = spec.path.rsplit('/').next().unwrap_or_default();
             spec.visit(resource, Leaf::Scalar, &mut |value| {
-                *value = Value::Number(replica.count.into());
+                // Quotes stay around what takes the place of a text.
+                let is_quoted = matches!(value, Value::String(text) if written.had_quotes(name, text));
+                *value = match is_quoted {
+                    true => Value::String(replica.count.to_string()),
+                    false => Value::Number(replica.count.into()),
+                };
                 Ok(())
             })?;
         }

@@ -439,3 +439,14 @@ fn sources_of_replacements_are_shown_in_full() {
     let built = replace("kind: Foo, fieldPath: spec.n", "metadata.annotations.note").unwrap();
     assert!(built.contains("    note: \"1.50\"\n"), "{built}");
 }
+
+#[test]
+fn a_count_keeps_the_quotes_of_the_one_before() {
+    let built = |replicas: &str| {
+        let object = format!(
+            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: a}}, spec: {{replicas: {replicas}}}}}"
+        );
+        outcome("replicas: [{name: a, count: 7}]\n", object).unwrap()
+    };
+    assert!(built("\"2\"").ends_with("replicas: \"7\"\n") && built("2").ends_with("replicas: 7\n"));
+}
