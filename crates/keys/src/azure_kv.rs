@@ -166,6 +166,7 @@ pub(crate) struct Key<'a> {
 }
 
 /// A wrapped data key, and the version of the key that wrapped it.
+#[cfg(feature = "azure")]
 pub(crate) struct Wrapped {
     pub(crate) enc: String,
     pub(crate) version: String,

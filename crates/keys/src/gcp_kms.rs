@@ -22,6 +22,7 @@ pub(crate) use call::{unwrap, wrap};
 pub(crate) use token::Tokens;
 
 /// As people name the service.
+#[cfg(feature = "gcp")]
 const SERVICE: &str = "GCP KMS";
 
 /// What is needed to ask Google Cloud KMS.

@@ -6,9 +6,15 @@ use sealfast_sops::master_key::MasterKey;
 use sealfast_sops::time::Time;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "aws")]
+use crate::aws_kms;
+#[cfg(feature = "azure")]
+use crate::azure_kv;
 use crate::error::Error;
+#[cfg(feature = "gcp")]
+use crate::gcp_kms;
 use crate::keyring::Keyring;
-use crate::{age, aws_kms, azure_kv, gcp_kms, huawei_kms, pgp, vault};
+use crate::{age, huawei_kms, pgp, vault};
 
 /// The most bytes that a wrapped data key or share may have.
 pub(crate) const MOST_KEY_BYTES: u64 = 1024;

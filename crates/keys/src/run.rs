@@ -4,11 +4,17 @@ use std::sync::OnceLock;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+#[cfg(feature = "aws")]
+use crate::aws_kms;
+#[cfg(feature = "azure")]
+use crate::azure_kv;
 use crate::cache::Cache;
 use crate::error::Error;
+#[cfg(feature = "gcp")]
+use crate::gcp_kms;
 use crate::http::words;
+use crate::huawei_kms;
 use crate::keyring::Keyring;
-use crate::{aws_kms, azure_kv, gcp_kms, huawei_kms};
 
 /// Calls to services and programs that go on at the same time.
 const MOST_CALLS: usize = 128;
