@@ -28,6 +28,7 @@ use crate::auth::token::Signer;
 use crate::error::Error;
 use crate::kinds::{Registry, Resource};
 use crate::storage::journal::Journal;
+use crate::storage::lock::Lock;
 use crate::storage::{Expect, Key, Store};
 use crate::{crds, fields, namespaces};
 use identity::Identity;
@@ -134,7 +135,6 @@ pub struct Running {
     identity: Arc<Identity>,
     app: Arc<App>,
     tasks: Vec<JoinHandle<()>>,
-    _lock: Option<identity::Lock>,
 }
 
 /// What all requests share.
@@ -162,14 +162,15 @@ pub async fn start(options: Options) -> Result<Running, Error> {
     if !options.listen.ip().is_loopback() {
         return Err(Error::NotLoopback { address: options.listen });
     }
-    let (identity, lock, store) = match &options.state {
-        State::Memory => (Identity::fresh()?, None, Store::new(None)),
+    let (identity, store) = match &options.state {
+        State::Memory => (Identity::fresh()?, Store::new(None)),
         State::Dir(dir) => {
-            let lock = identity::Lock::take(dir)?;
+            let lock = Lock::take(dir)?;
             let identity = Identity::load_or_make(dir)?;
             let (key, key_path) = identity::state_key(dir)?;
-            let journal = Journal::open(&dir.join("state"), &key_path, &key)?;
-            (identity, Some(lock), Store::new(Some(journal)))
+            let (mut journal, records) = Journal::open(&dir.join("state"), &key_path, &key)?;
+            journal.hold(lock);
+            (identity, Store::new(Some((journal, records))))
         }
     };
     let identity = Arc::new(identity);
@@ -196,8 +197,9 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         tokio::spawn(listen::run(Arc::clone(&app), listener, acceptor)),
         tokio::spawn(crate::gc::run(Arc::clone(&app))),
         tokio::spawn(flush(Arc::clone(&app))),
+        tokio::spawn(rewrite(Arc::clone(&app))),
     ];
-    Ok(Running { addr, identity, app, tasks, _lock: lock })
+    Ok(Running { addr, identity, app, tasks })
 }
 
 impl Running {
@@ -324,11 +326,24 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await.map(|_| ());
 }
 
-/// Hands the journal to the disk once a second while there are writes, and at once when most of it is history.
+/// Writes the journal anew whenever most of it is history.
+async fn rewrite(app: Arc<App>) {
+    let mut stopping = app.stopping.subscribe();
+    let wasteful = app.store.wasteful();
+    loop {
+        tokio::select! {
+            () = crate::server::stopped(&mut stopping) => return,
+            () = wasteful.notified() => {}
+        }
+        let app = Arc::clone(&app);
+        let _ = tokio::task::spawn_blocking(move || app.store.rewrite_if_wasteful()).await;
+    }
+}
+
+/// Hands the journal to the disk once a second while there are writes.
 async fn flush(app: Arc<App>) {
     let mut latest = app.store.subscribe();
     let mut stopping = app.stopping.subscribe();
-    let wasteful = app.store.wasteful();
     loop {
         tokio::select! {
             changed = latest.changed() => if changed.is_err() { return },
@@ -337,8 +352,7 @@ async fn flush(app: Arc<App>) {
         tokio::select! {
             // What comes after the stop is handed over by the one who stops.
             () = crate::server::stopped(&mut stopping) => return,
-            () = wasteful.notified() => {}
-            () = tokio::time::sleep(FLUSH) => {}
+                () = tokio::time::sleep(FLUSH) => {}
         }
         let app = Arc::clone(&app);
         let _ = tokio::task::spawn_blocking(move || app.store.sync()).await;

@@ -5,6 +5,8 @@
 //! A write is acknowledged after it was handed to the operating system (see `storage/journal.rs`).
 
 pub(crate) mod journal;
+pub(crate) mod lock;
+mod rewriting;
 mod stored;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -17,6 +19,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::error::Error;
 use journal::{Journal, Record};
+use rewriting::Rewriting;
 
 pub(crate) use stored::{Marks, Stored, head};
 
@@ -99,7 +102,9 @@ struct Inner {
     log: VecDeque<Change>,
     log_bytes: usize,
     journal: Option<Journal>,
-    /// Told when most of the journal is history.
+    /// Bytes of all objects.
+    live: u64,
+    /// Told when the journal should be written anew.
     wasteful: Arc<Notify>,
 }
 
@@ -114,15 +119,16 @@ impl Store {
             log: VecDeque::new(),
             log_bytes: 0,
             journal: None,
+            live: 0,
             wasteful: Arc::default(),
         };
-        if let Some((mut journal, records)) = journal {
+        if let Some((journal, records)) = journal {
             for record in records {
                 inner.restore(record);
             }
             inner.compacted = inner.revision;
             let live = inner.objects.values().flat_map(BTreeMap::values);
-            journal.count_live(live.map(|stored| stored.size() as u64).sum());
+            inner.live = live.map(|stored| stored.size() as u64).sum();
             inner.journal = Some(journal);
         }
         let (latest, _) = watch::channel(inner.revision);
@@ -344,53 +350,60 @@ impl Store {
         Ok(revision)
     }
 
-    /// Hands the journal to the disk, and writes it anew when most of it is history.
+    /// Hands the journal to the disk.
     pub(crate) fn sync(&self) {
-        self.flush();
-        if let Some(_alone) = self.rewriting.try_lock() {
-            self.rewrite_if_wasteful();
+        let Some(file) = self.inner.read().journal.as_ref().map(Journal::handle) else { return };
+        if let Err(error) = file.sync_data() {
+            tracing::error!(%error, "cannot flush the state file, and no write is taken until there is a new one");
+            let mut inner = self.inner.write();
+            if let Some(journal) = &mut inner.journal {
+                journal.refuse_unflushed(&file);
+                inner.wasteful.notify_one();
+            }
         }
     }
 
-    /// Told when the journal should be written anew at once.
+    /// Told when the journal should be written anew.
     pub(crate) fn wasteful(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.read().wasteful)
     }
 
-    /// Keeps nothing any more.
+    /// Keeps nothing any more, and gives the folder back.
     pub(crate) fn close(&self) {
         if let Some(journal) = &mut self.inner.write().journal {
             journal.close();
         }
     }
 
-    /// Writes go on while the new file is made.
-    fn rewrite_if_wasteful(&self) {
+    /// Writes the journal anew when most of it is history. Writes go on meanwhile.
+    pub(crate) fn rewrite_if_wasteful(&self) {
+        let Some(_alone) = self.rewriting.try_lock() else { return };
         let inner = self.inner.read();
-        let Some(journal) = inner.journal.as_ref().filter(|journal| journal.is_wasteful()) else { return };
+        let wasteful = |journal: &&Journal| journal.is_wasteful(inner.live);
+        let Some(journal) = inner.journal.as_ref().filter(wasteful) else { return };
         let (rewriting, live) = (journal.rewriting(inner.revision), inner.everything());
         drop(inner);
-        let path = rewriting.path.clone();
-        let records = live.iter().map(|(key, stored)| {
-            (stored.revision, (&*key.resource, key.namespace.as_str(), key.name.as_str()), stored.bytes())
-        });
-        let fresh = rewriting.write(records);
-        let mut inner = self.inner.write();
-        let Some(journal) = &mut inner.journal else { return };
-        let done = fresh.inspect_err(|_| journal.spare(&path)).and_then(|fresh| journal.replace(fresh));
-        if let Err(error) = done {
-            tracing::warn!(%error, "cannot rewrite the state file");
+        if let Err(error) = self.rewrite(rewriting, &live) {
+            tracing::warn!(%error, "cannot write the state file anew");
+            self.inner.write().journal.iter_mut().for_each(Journal::rest);
         }
     }
 
-    fn flush(&self) {
-        let Some(file) = self.inner.read().journal.as_ref().map(Journal::handle) else { return };
-        if let Err(error) = file.sync_data() {
-            tracing::error!(%error, "cannot flush the state file, and no write is taken any more");
-            if let Some(journal) = &mut self.inner.write().journal {
-                journal.refuse_unflushed(&file);
+    fn rewrite(&self, rewriting: Rewriting, live: &[(Key, Stored)]) -> Result<(), Error> {
+        let mut fresh = rewriting.write(live.iter().map(|(key, stored)| {
+            (stored.revision, (&*key.resource, key.namespace.as_str(), key.name.as_str()), stored.bytes())
+        }))?;
+        // So that little is left to be copied under the lock.
+        for _ in 0..ROUNDS {
+            let Some((file, length)) = self.inner.read().journal.as_ref().map(Journal::written) else {
+                break;
+            };
+            if fresh.behind(length) < LITTLE {
+                break;
             }
+            fresh.catch_up(&file, length)?;
         }
+        self.inner.write().journal.as_mut().map_or(Ok(()), |journal| journal.replace(fresh))
     }
 }
 
@@ -454,12 +467,16 @@ impl Inner {
         let revision = self.revision + 1;
         if let Some(journal) = &mut self.journal {
             let bytes = value.as_ref().map(|stored| stored.bytes());
-            journal.append(revision, (&key.resource, &key.namespace, &key.name), bytes)?;
-            if journal.is_wasteful() {
+            let done = journal.append(revision, (&key.resource, &key.namespace, &key.name), bytes);
+            if journal.is_wasteful(self.live) {
                 self.wasteful.notify_one();
             }
+            done?;
         }
         self.revision = revision;
+        let sizes =
+            [&value, &previous].map(|stored| stored.as_ref().map_or(0, |stored| stored.size() as u64));
+        self.live = (self.live + sizes[0]).saturating_sub(sizes[1]);
         self.touched.insert(Arc::clone(&key.resource), revision);
         let objects = self.objects.entry(Arc::clone(&key.resource)).or_default();
         let slot = (key.namespace.clone(), key.name.clone());
@@ -488,5 +505,8 @@ fn weight(change: &Change) -> usize {
 
 /// Version 1 must be an old one.
 const FIRST_REVISION: u64 = 100;
+/// Rounds of copying what was written meanwhile, until so few bytes are left.
+const ROUNDS: usize = 20;
+const LITTLE: u64 = 256 << 10;
 const LOG_EVENTS: usize = 10_000;
 const LOG_BYTES: usize = 12 << 20;

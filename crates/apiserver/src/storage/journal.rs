@@ -2,7 +2,8 @@
 //!
 //! Promise: a write is acknowledged once the operating system has it, so it survives the death of this process
 //! at any moment. It is flushed to the disk within a second and at shutdown: a power cut may lose that second.
-//! When the disk refuses a flush nobody knows what it holds, and writes are refused until the server starts anew.
+//! When the disk refuses a flush nobody knows what it holds: a new file is written from memory, and until there is one
+//! no write is taken.
 //! Every record is AES-256-GCM under the key file beside it, names and Secrets included, so the file tells
 //! nothing but sizes. A record cut short by a kill or a power cut is dropped at the next start; a record that
 //! cannot be read although others follow it, or that says it is longer than any can be, is damage, and the server does not start over it.
@@ -11,15 +12,18 @@
 //! meanwhile and are taken along. A kill leaves the old or the new one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use rand08::{RngCore, rngs::OsRng};
 
+use super::lock::Lock;
+use super::rewriting::{Fresh, Place, Rewriting};
 use crate::error::Error;
 
 /// One record: the revision, and which object it wrote or deleted (none for the head of a rewritten file).
@@ -29,9 +33,6 @@ pub(crate) struct Record {
     pub value: Option<Vec<u8>>,
 }
 
-/// An object that is to be kept: its revision, resource, namespace and name, and its text.
-type Live<'a> = (u64, (&'a str, &'a str, &'a str), &'a [u8]);
-
 /// The open state file.
 pub(crate) struct Journal {
     path: PathBuf,
@@ -39,9 +40,13 @@ pub(crate) struct Journal {
     folder: File,
     cipher: Aes256Gcm,
     length: u64,
-    length_when_rewritten: u64,
-    /// Why nothing may be written any more.
+    /// Why nothing may be written until there is a new file.
     unusable: Option<&'static str>,
+    /// No other new file is tried before.
+    rests_until: Option<Instant>,
+    /// Keeps the folder from other servers.
+    lock: Option<Arc<Lock>>,
+    closed: bool,
 }
 
 impl Journal {
@@ -50,6 +55,7 @@ impl Journal {
     /// # Errors
     /// When it cannot be read, is of another version, or the key does not open it.
     pub(crate) fn open(path: &Path, key_path: &Path, key: &[u8; 32]) -> Result<(Self, Vec<Record>), Error> {
+        Place::beside(path).clear();
         let mut file = private(path)?;
         let folder = folder(path).map_err(|source| failed("open the folder of", path, source))?;
         let mut bytes = Vec::new();
@@ -71,8 +77,10 @@ impl Journal {
             folder,
             cipher,
             length,
-            length_when_rewritten: length,
             unusable: None,
+            rests_until: None,
+            lock: None,
+            closed: false,
         };
         journal.prepare()?;
         Ok((journal, records))
@@ -85,8 +93,9 @@ impl Journal {
         key: (&str, &str, &str),
         value: Option<&[u8]>,
     ) -> Result<(), Error> {
+        self.check_open()?;
         if let Some(why) = self.unusable {
-            return Err(failed("write", &self.path, std::io::Error::other(why)));
+            return Err(self.refused(why));
         }
         let record = seal(&self.cipher, revision, Some(key), value)?;
         let done = (&*self.file).write_all(&record);
@@ -100,32 +109,51 @@ impl Journal {
         Ok(())
     }
 
-    /// Says how many bytes the live objects of a file that was just opened take.
-    pub(crate) fn count_live(&mut self, bytes: u64) {
-        self.length_when_rewritten = bytes.min(self.length);
+    fn check_open(&self) -> Result<(), Error> {
+        if self.closed { Err(self.refused(CLOSED)) } else { Ok(()) }
     }
 
-    /// True when most of the file is history.
-    pub(crate) fn is_wasteful(&self) -> bool {
-        self.length > 4 << 20 && self.length > 3 * self.length_when_rewritten
+    fn refused(&self, why: &'static str) -> Error {
+        failed("write", &self.path, std::io::Error::other(why))
+    }
+
+    /// Keeps the folder from other servers as long as this one uses it.
+    pub(crate) fn hold(&mut self, lock: Lock) {
+        self.lock = Some(Arc::new(lock));
+    }
+
+    /// True when a new file should take its place: most of it is history, where so many bytes live, or it takes nothing.
+    pub(crate) fn is_wasteful(&self, live: u64) -> bool {
+        let rests = self.closed || self.rests_until.is_some_and(|end| Instant::now() < end);
+        !rests && (self.unusable.is_some() || (self.length > LEAST_REWRITTEN && self.length > 3 * live))
     }
 
     /// What is needed to write the file anew outside the lock, from the objects as they are now.
     pub(crate) fn rewriting(&self, revision: u64) -> Rewriting {
-        let path = self.path.with_extension("new");
-        Rewriting { path, cipher: self.cipher.clone(), revision, from: self.length }
+        Rewriting {
+            place: Place::beside(&self.path),
+            cipher: self.cipher.clone(),
+            revision,
+            from: self.length,
+            unusable: self.unusable,
+            lock: self.lock.clone(),
+        }
     }
 
     /// Puts a new file in place of the old one, with what was written since it was begun.
+    ///
+    /// # Errors
+    /// When the server has stopped, when a flush failed since it was begun (nobody knows what may be copied), or the
+    /// disk says no.
     pub(crate) fn replace(&mut self, mut fresh: Fresh) -> Result<(), Error> {
-        let open = if self.unusable == Some(CLOSED) { Err(std::io::Error::other(CLOSED)) } else { Ok(()) };
-        open.and_then(|()| self.move_in(&mut fresh)).map_err(|source| {
-            self.spare(&fresh.path);
-            failed("write", &fresh.path, source)
-        })?;
+        self.check_open()?;
+        if self.unusable == Some(NOT_FLUSHED) && fresh.unusable != self.unusable {
+            return Err(self.refused(NOT_FLUSHED));
+        }
+        fresh.catch_up(&self.file, self.length)?;
+        fresh.place.move_to(&self.path)?;
         // The old file has no name any more: what follows belongs in this one, whatever the disk says next.
         (self.file, self.length) = (Arc::new(fresh.file), fresh.length);
-        self.length_when_rewritten = self.length;
         self.unusable = None;
         self.folder.sync_all().map_err(|source| {
             self.unusable = Some(NOT_FLUSHED);
@@ -133,21 +161,14 @@ impl Journal {
         })
     }
 
-    fn move_in(&self, fresh: &mut Fresh) -> std::io::Result<()> {
-        let mut since = vec![0; (self.length - fresh.from) as usize];
-        if !since.is_empty() {
-            self.file.read_exact_at(&mut since, fresh.from)?;
-            fresh.file.write_all(&since)?;
-            fresh.file.sync_data()?;
-            fresh.length += since.len() as u64;
-        }
-        std::fs::rename(&fresh.path, &self.path)
+    /// After a new file that could not be made: the next one has time.
+    pub(crate) fn rest(&mut self) {
+        self.rests_until = Some(Instant::now() + REST);
     }
 
-    /// Tries no other rewriting soon, and gives back the room that the next writes need.
-    pub(crate) fn spare(&mut self, fresh: &Path) {
-        let _ = std::fs::remove_file(fresh);
-        self.length_when_rewritten = self.length;
+    /// The file and how much of it is written.
+    pub(crate) fn written(&self) -> (Arc<File>, u64) {
+        (self.handle(), self.length)
     }
 
     /// The file, to flush it outside the lock.
@@ -162,9 +183,10 @@ impl Journal {
         }
     }
 
-    /// Takes nothing more: the folder may belong to another server now.
+    /// Takes nothing more; the folder is free for another server once no rewriting is left.
     pub(crate) fn close(&mut self) {
-        self.unusable = Some(CLOSED);
+        self.closed = true;
+        self.lock = None;
     }
 
     fn prepare(&mut self) -> Result<(), Error> {
@@ -177,44 +199,6 @@ impl Journal {
         begin(&self.file, self.length).map_err(|source| failed("write", &self.path, source))?;
         self.length = self.length.max(HEADER.len() as u64);
         self.folder.sync_all().map_err(|source| failed("flush the folder of", &self.path, source))
-    }
-}
-
-/// A state file that is to be written anew.
-pub(crate) struct Rewriting {
-    pub(crate) path: PathBuf,
-    cipher: Aes256Gcm,
-    revision: u64,
-    from: u64,
-}
-
-/// A new state file, on the disk beside the old one.
-pub(crate) struct Fresh {
-    path: PathBuf,
-    file: File,
-    length: u64,
-    /// As much of the old file as it stands for.
-    from: u64,
-}
-
-impl Rewriting {
-    /// Writes the live objects to the new file.
-    pub(crate) fn write<'a>(self, live: impl Iterator<Item = Live<'a>>) -> Result<Fresh, Error> {
-        let wrong = |source| failed("write", &self.path, source);
-        let file = private(&self.path)?;
-        file.set_len(0).map_err(wrong)?;
-        let mut out = BufWriter::new(&file);
-        let head = seal(&self.cipher, self.revision, None, None)?;
-        out.write_all(HEADER).and_then(|()| out.write_all(&head)).map_err(wrong)?;
-        let mut length = (HEADER.len() + head.len()) as u64;
-        for (revision, key, value) in live {
-            let record = seal(&self.cipher, revision, Some(key), Some(value))?;
-            out.write_all(&record).map_err(wrong)?;
-            length += record.len() as u64;
-        }
-        out.flush().and_then(|()| file.sync_data()).map_err(wrong)?;
-        drop(out);
-        Ok(Fresh { path: self.path, file, length, from: self.from })
     }
 }
 
@@ -293,7 +277,7 @@ fn holds_a_record(cipher: &Aes256Gcm, bytes: &[u8]) -> bool {
 }
 
 /// length (4, little endian) | nonce (12) | sealed bytes; sealed are revision (8), flags (1), key, value.
-fn seal(
+pub(super) fn seal(
     cipher: &Aes256Gcm,
     revision: u64,
     key: Option<(&str, &str, &str)>,
@@ -349,14 +333,17 @@ fn record(plain: &[u8]) -> Option<Record> {
     Some(Record { revision, key, value: (flags & 2 != 0).then(|| rest.to_vec()) })
 }
 
-fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
+pub(super) fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
     Error::File { action, path: path.to_owned(), source }
 }
 
 const CUT_SHORT: &str = "an earlier write was cut short";
-const NOT_FLUSHED: &str = "the disk did not take an earlier write; start the server anew";
+const NOT_FLUSHED: &str = "the disk did not take an earlier write";
+/// Shorter files are never written anew.
+const LEAST_REWRITTEN: u64 = 4 << 20;
+const REST: Duration = Duration::from_secs(60);
 const CLOSED: &str = "the server has stopped";
-const HEADER: &[u8] = b"sealfast state 1\n";
+pub(super) const HEADER: &[u8] = b"sealfast state 1\n";
 const FRAME: usize = 16;
 const TAG: usize = 16;
 /// Bytes of the longest record: the largest object, and more than its names can take.
@@ -365,6 +352,7 @@ const LARGEST_SEALED: usize = super::stored::LARGEST + (64 << 10);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::rewriting::Live;
     use crate::storage::{Expect, Key, Refused, Store};
 
     fn cipher() -> Aes256Gcm {
@@ -450,9 +438,7 @@ mod tests {
     }
 
     fn rewrite(journal: &mut Journal, revision: u64, live: &[Live<'_>]) -> Result<(), Error> {
-        let rewriting = journal.rewriting(revision);
-        let path = rewriting.path.clone();
-        let fresh = rewriting.write(live.iter().copied()).inspect_err(|_| journal.spare(&path))?;
+        let fresh = journal.rewriting(revision).write(live.iter().copied())?;
         journal.replace(fresh)
     }
 
@@ -522,6 +508,69 @@ mod tests {
         assert!(journal.replace(fresh).is_err());
         assert_eq!(kept(dir.path()), 1);
         assert!(!dir.path().join("state.new").exists());
+        // A flush that fails later does not open it again.
+        let file = journal.handle();
+        journal.refuse_unflushed(&file);
+        assert!(journal.append(2, ("configmaps", "n", "d"), Some(b"{}")).is_err());
+        assert!(!journal.is_wasteful(0));
+    }
+
+    #[test]
+    fn the_folder_is_free_once_no_rewriting_is_left() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = journal(dir.path());
+        journal.hold(Lock::take(dir.path()).expect("it is free"));
+        let rewriting = journal.rewriting(1);
+        journal.close();
+        assert!(matches!(Lock::take(dir.path()), Err(Error::InUse { .. })));
+        let fresh = rewriting.write(std::iter::empty()).expect("a new file is written");
+        assert!(matches!(Lock::take(dir.path()), Err(Error::InUse { .. })));
+        assert!(journal.replace(fresh).is_err());
+        assert!(Lock::take(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn what_may_not_be_on_the_disk_is_not_copied() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = journal(dir.path());
+        let fresh = journal.rewriting(1).write(std::iter::empty()).expect("a new file is written");
+        let file = journal.handle();
+        journal.refuse_unflushed(&file);
+        assert!(journal.replace(fresh).is_err(), "the flush failed since it was begun");
+        let live = [(1, ("configmaps", "n", "c"), &b"{}"[..])];
+        rewrite(&mut journal, 1, &live).expect("what is written from memory alone is whole");
+        journal.append(2, ("configmaps", "n", "d"), Some(b"{}")).expect("it goes on");
+        assert_eq!(kept(dir.path()), 3);
+    }
+
+    #[test]
+    fn writers_go_on_while_the_file_is_written_anew() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::new(Some((journal(dir.path()), Vec::new())));
+        let object = |number: usize| serde_json::json!({"n": number, "x": "x".repeat(20_000)});
+        let key = |number: usize| Key::new(&"namespaces".into(), "", &format!("c{}", number % 7));
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for number in 0..700 {
+                    let at =
+                        store.get(&key(number)).map_or(Expect::Absent, |old| Expect::Revision(old.revision));
+                    store.put(&key(number), &object(number), at).expect("it is written");
+                }
+            });
+            while !writer.is_finished() {
+                store.rewrite_if_wasteful();
+            }
+        });
+        let revision = store.revision();
+        store.close();
+        let opened = Journal::open(&dir.path().join("state"), &dir.path().join("key"), &[7; 32]);
+        let again = Store::new(Some(opened.expect("it is opened")));
+        assert_eq!(again.revision(), revision);
+        for number in 693..700 {
+            assert_eq!(again.get(&key(number)).expect("it is kept").object()["n"], number);
+        }
+        let length = std::fs::metadata(dir.path().join("state")).expect("it is there").len();
+        assert!(length < 14_000_000, "{length} bytes of history");
     }
 
     fn that_cannot_be_flushed() -> File {
@@ -555,6 +604,8 @@ mod tests {
         store.sync();
         assert!(matches!(put("b"), Err(Refused::Disk(Error::File { .. }))));
         assert_eq!(store.list(&"namespaces".into(), None).items.len(), 1, "reads go on");
+        store.rewrite_if_wasteful();
+        assert!(put("b").is_ok(), "a new file was written from memory");
     }
 
     #[test]
