@@ -5,20 +5,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr};
 use cel::{Context, Env, ExecutionError, FunctionContext, Program, Value as Cel};
 use sealfast_cluster::health::{self, Status};
+use sealfast_k8s::expression::budget::{self, Budget};
 use sealfast_k8s::expression::{nests_too_deeply, on_deep_stack};
 use sealfast_k8s::flux::kustomization::HealthCheckExpression;
 use sealfast_k8s::{duration, object};
 use serde_json::Value;
 
-mod budget;
 mod functions;
 mod output;
-
-use budget::Budget;
 
 /// The longest expression that is compiled, in bytes.
 const LONGEST: usize = 16 << 10;
@@ -28,6 +27,9 @@ const MOST_LEVELS: usize = 100;
 const GONE: &str = "it cannot be worked on now";
 /// Steps that all loops of an expression may take, by its text and while it runs.
 const MOST_STEPS: u64 = 10_000_000;
+/// Bytes of all that an expression makes while it runs, and how long it may.
+const MOST_BYTES: u64 = 16 << 20;
+const MOST_TIME: Duration = Duration::from_secs(10);
 
 /// The environment in which expressions are compiled: with optional values.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
@@ -64,7 +66,7 @@ impl Expression {
         if steps(program, largest.unwrap_or_default().max(self.text.len() as u64)) > MOST_STEPS {
             return Err(failed("operation interrupted".to_owned()));
         }
-        let budget = Arc::new(Budget::new(MOST_STEPS));
+        let budget = Arc::new(Budget::new(MOST_STEPS, MOST_BYTES, MOST_TIME));
         on_deep_stack(|| {
             let mut context = context(&budget);
             for (name, value) in variables {
@@ -114,7 +116,7 @@ fn run(
     for value in call.this.iter().chain(&call.args) {
         values.push(Cel::try_from(value.as_ref())?);
     }
-    if !budget.pay(functions::cost(name, &values)) {
+    if !budget.pay(name, &values) {
         return Err(call.error("too large"));
     }
     function(&values).ok_or_else(|| call.error("no such overload"))

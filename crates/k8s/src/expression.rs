@@ -1,6 +1,8 @@
-//! Expressions in CEL before they are compiled: nesting, a stack, names of types.
+//! Expressions in CEL: nesting, a stack and names of types before they are compiled, and what a run may take.
 //!
 //! Readers of CEL go down by recursion, so that a text which nests deeply would end the process.
+
+pub mod budget;
 
 use std::thread;
 

@@ -3,7 +3,7 @@
 //! - [`id`] names kinds and objects; [`object`] reads and writes the common fields of a JSON object.
 //! - [`schema`] knows the built-in kinds: scope, merge keys, columns, protobuf fields.
 //! - [`flux`] holds Flux's kinds as Rust types and as CustomResourceDefinitions.
-//! - [`expression`] is what comes before CEL is compiled.
+//! - [`expression`] is what CEL needs around it: bounds before and while it runs.
 //! - [`condition`] and [`duration`] follow the conventions that all of these share.
 
 pub mod condition;

@@ -559,6 +559,7 @@ mod tests {
             });
             while !writer.is_finished() {
                 store.rewrite_if_wasteful();
+                std::thread::yield_now();
             }
         });
         let revision = store.revision();

@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr};
 use cel::{Context, Env, ExecutionError, FunctionContext, IdedExpr, Program, Value};
+use sealfast_k8s::expression::budget::Budget;
 use sealfast_k8s::expression::{nests_too_deeply, on_deep_stack};
 
 /// What the functions of a library look like.
@@ -24,9 +25,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::stdlib();
     // Nothing here is declared twice, which is all that could fail.
     let _ = environment.add_extension(cel::extensions::lists);
-    for made in loops::macros() {
-        let _ = environment.add_macro(made);
-    }
+    let _ = environment.add_extension(loops::extension);
     Arc::new(environment)
 });
 
@@ -79,8 +78,8 @@ pub(super) const NO_THREAD: &str = "the rule cannot be read now";
 const TOO_DEEP: &str = "the rule is nested too deeply";
 const MOST_BYTES: usize = 64 << 10;
 const MOST_LEVELS: usize = 100;
-/// A context with every function; variables go into inner scopes.
-pub(super) fn context() -> Context<'static, 'static> {
+/// A context with every function, all within one budget; variables go into inner scopes.
+pub(super) fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
     let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
     let libraries = [
         text::FUNCTIONS,
@@ -91,20 +90,30 @@ pub(super) fn context() -> Context<'static, 'static> {
         amount::FUNCTIONS,
     ];
     for (name, function) in libraries.concat() {
-        let call = move |call: &FunctionContext<'_, '_>| run(function, call);
+        let budget = Arc::clone(budget);
+        let call = move |call: &FunctionContext<'_, '_>| run(name, function, call, &budget);
         // A name that CEL has already is CEL's.
         let _ = context.add_function(name, call);
     }
     for (name, value) in named::constants() {
         let _ = context.add_function(name, move |_: &FunctionContext<'_, '_>| Ok(value.clone()));
     }
+    budget.watch(&mut context);
     context
 }
 
-fn run(function: Function, call: &FunctionContext<'_, '_>) -> Result<Value, ExecutionError> {
+fn run(
+    name: &str,
+    function: Function,
+    call: &FunctionContext<'_, '_>,
+    budget: &Budget,
+) -> Result<Value, ExecutionError> {
     let mut values = Vec::with_capacity(call.args.len() + 1);
     for value in call.this.iter().chain(&call.args) {
         values.push(Value::try_from(value.as_ref())?);
+    }
+    if !budget.pay(name, &values) {
+        return Err(call.error("too large"));
     }
     function(&values).ok_or_else(|| call.error("no such overload"))
 }

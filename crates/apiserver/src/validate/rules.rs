@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cel::{Context, Program, Value as Cel};
+use cel::{Context, IdedExpr, Value as Cel};
 use parking_lot::Mutex;
+use sealfast_k8s::expression::budget::{self, Budget};
 use sealfast_k8s::expression::on_deep_stack;
 use serde_json::Value;
 
@@ -32,7 +34,9 @@ pub(super) fn check(
 ) {
     let run = || {
         let mut found = Vec::new();
-        walk(&functions::context(), schema, (new, old), path, &mut found);
+        let budget = Arc::new(Budget::new(MOST_STEPS, MOST_BYTES, MOST_TIME));
+        let context = functions::context(&budget);
+        walk(&Run { context: &context, budget: &budget }, schema, (new, old), path, &mut found);
         found
     };
     let found = match deepest(schema) {
@@ -48,7 +52,7 @@ pub(super) fn check(
 fn deepest(schema: &Value) -> Option<usize> {
     let own = schema.get(RULES).and_then(Value::as_array).into_iter().flatten().map(|rule| {
         let texts = ["rule", "messageExpression"].map(|key| rule[key].as_str().and_then(compiled));
-        texts.into_iter().flatten().map(|program| functions::depth(program.expression())).max().unwrap_or(0)
+        texts.into_iter().flatten().map(|tree| functions::depth(&tree)).max().unwrap_or(0)
     });
     let fields =
         schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|fields| fields.values());
@@ -56,15 +60,21 @@ fn deepest(schema: &Value) -> Option<usize> {
     own.chain(fields.chain(parts).filter_map(deepest)).max()
 }
 
+/// The rules of one object.
+struct Run<'a> {
+    context: &'a Context<'static, 'static>,
+    budget: &'a Budget,
+}
+
 fn walk(
-    context: &Context<'_, '_>,
+    run: &Run<'_>,
     schema: &Value,
     (new, old): (&Value, Option<&Value>),
     path: &str,
     problems: &mut Vec<Problem>,
 ) {
     for rule in schema.get(RULES).and_then(Value::as_array).into_iter().flatten() {
-        problems.extend(one(context, schema, rule, (new, old), path));
+        problems.extend(one(run, schema, rule, (new, old), path));
     }
     match new {
         Value::Object(fields) => {
@@ -72,7 +82,7 @@ fn walk(
                 let known = schema.get("properties").and_then(|properties| properties.get(name));
                 if let Some(known) = known.or_else(|| schema.get("additionalProperties")) {
                     let twin = old.and_then(|old| old.get(name));
-                    walk(context, known, (value, twin), &join(path, name), problems);
+                    walk(run, known, (value, twin), &join(path, name), problems);
                 }
             }
         }
@@ -80,7 +90,7 @@ fn walk(
             let twins = Twins::of(schema, old);
             for (at, item) in items.iter().enumerate() {
                 let twin = twins.get(item);
-                walk(context, &schema["items"], (item, twin), &format!("{path}[{at}]"), problems);
+                walk(run, &schema["items"], (item, twin), &format!("{path}[{at}]"), problems);
             }
         }
         _ => {}
@@ -88,7 +98,7 @@ fn walk(
 }
 
 fn one(
-    context: &Context<'_, '_>,
+    run: &Run<'_>,
     schema: &Value,
     rule: &Value,
     (new, old): (&Value, Option<&Value>),
@@ -99,7 +109,10 @@ fn one(
     if text.contains("oldSelf") && old.is_none() && !optional {
         return None;
     }
-    let mut context = context.new_inner_scope();
+    if run.budget.is_spent() {
+        return None;
+    }
+    let mut context = run.context.new_inner_scope();
     context.add_variable_from_value("self", to_cel(schema, new));
     match old.map(|old| to_cel(schema, old)) {
         old if optional => context.add_variable_from_value("oldSelf", functions::optional(old)),
@@ -107,9 +120,12 @@ fn one(
         None => {}
     }
     let outcome = match compiled(text) {
-        Some(program) => program.execute(&context),
+        Some(tree) => Cel::resolve(&tree, &context),
         None => return Some(Problem::new(path, Kind::Rule(format!("rule compile error: {text}")))),
     };
+    if run.budget.is_spent() {
+        return Some(Problem::new(path, Kind::Rule(SPENT.to_owned())));
+    }
     let message = match outcome {
         Ok(Cel::Bool(true)) => return None,
         Ok(_) => message(rule, &context).unwrap_or_else(|| format!("failed rule: {text}")),
@@ -137,7 +153,7 @@ fn lower(text: &str) -> String {
 
 fn message(rule: &Value, context: &Context<'_, '_>) -> Option<String> {
     if let Some(expression) = rule["messageExpression"].as_str()
-        && let Some(Cel::String(text)) = compiled(expression)?.execute(context).ok()
+        && let Some(Cel::String(text)) = Cel::resolve(&*compiled(expression)?, context).ok()
         && !text.trim().is_empty()
         && !text.contains('\n')
     {
@@ -146,19 +162,21 @@ fn message(rule: &Value, context: &Context<'_, '_>) -> Option<String> {
     rule["message"].as_str().filter(|text| !text.is_empty()).map(|text| text.trim().to_owned())
 }
 
-/// A program, kept for the next object.
-fn compiled(text: &str) -> Option<Arc<Program>> {
-    static KEPT: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
-    if let Some(program) = KEPT.lock().get(text) {
-        return Some(Arc::clone(program));
+/// An expression that is counted while it runs, kept for the next object.
+fn compiled(text: &str) -> Option<Arc<IdedExpr>> {
+    static KEPT: LazyLock<Mutex<HashMap<String, Arc<IdedExpr>>>> = LazyLock::new(Mutex::default);
+    if let Some(tree) = KEPT.lock().get(text) {
+        return Some(Arc::clone(tree));
     }
-    let program = Arc::new(functions::compile(text).ok()?);
+    let mut tree = functions::compile(text).ok()?.expression().clone();
+    budget::watched(&mut tree);
+    let tree = Arc::new(tree);
     let mut kept = KEPT.lock();
     if kept.len() >= MOST_PROGRAMS {
         kept.clear();
     }
-    kept.insert(text.to_owned(), Arc::clone(&program));
-    Some(program)
+    kept.insert(text.to_owned(), Arc::clone(&tree));
+    Some(tree)
 }
 
 /// A value as rules see it: whole numbers are signed, times and durations are what their format says.
@@ -221,6 +239,12 @@ pub(super) fn escaped(name: &str) -> String {
 }
 
 const MOST_PROGRAMS: usize = 1000;
+/// Turns of loops, bytes and time that the rules of one object may take.
+const MOST_STEPS: u64 = 10_000_000;
+const MOST_BYTES: u64 = 64 << 20;
+const MOST_TIME: Duration = Duration::from_secs(5);
+const SPENT: &str =
+    "validation failed due to running out of cost budget, no further validation rules will be run";
 /// Levels that the stack of a worker has room for.
 const SHALLOW: usize = 20;
 const KEYWORDS: [&str; 21] = [
@@ -307,7 +331,7 @@ mod tests {
             "!format.dns1123Label().validate('my-name').hasValue() && format.named('no') == optional.none()",
             "format.dns1035Label().validate('1x').value()[0].startsWith('a DNS-1035 label must consist of')",
             "format.dns1123SubdomainPrefix().validate('a.b-') == optional.none() && format.uuid().validate('x').value() == ['does not match the UUID format']",
-            "semver('v1.02', true) == semver('1.2.0') && isSemver('1', true) && !isSemver('1-rc', true) && !isSemver('v1.0.0', false)",
+            "semver('v1.02', true) == semver('1.2.0') && isSemver('1', true) && !isSemver('1-rc', true) && isSemver('1.2.-rc', true) && !isSemver('v1.0.0', false)",
             "semver('1.2.3').isGreaterThan(semver('1.2.3-rc.1')) && semver('1.2.3').minor() == 2 && !isSemver('1.2')",
             "self.a__dash__b == 'dashed' && self.n == 2.0 && self.x == 5 && type(self.a) == int",
             "self.m.all(k, self.m[k] == 'v') && self.l.exists_one(x, x == 'a') && self.l.map(x, x + '1') == ['a1', 'b1']",
@@ -329,6 +353,26 @@ mod tests {
                 "{rule}"
             );
         }
+    }
+
+    #[test]
+    fn rules_that_grow_or_go_on_are_ended() {
+        let object = json!({"l": vec!["a"; 3000], "s": "a"});
+        let doubled = format!("['aaaaaaaa']{}.size() == 1", ".map(y, y + y)".repeat(60));
+        for rule in [
+            "lists.range(100000).distinct().size() > 0",
+            "sets.equivalent(lists.range(100000), lists.range(100000).reverse())",
+            "lists.range(100000).map(x, x).all(a, lists.range(100000).map(y, y).all(b, a != b + 1000000))",
+            "lists.range(500000).map(x, self.s + 'a text of some length that is put together anew').size() > 0",
+            "lists.range(1000000).map(x, lists.range(1000000)).size() > 0",
+            doubled.as_str(),
+        ] {
+            let told = told(&json!({"rule": rule}), &object, None);
+            assert_eq!(told, [format!("spec: Invalid value: {SPENT}")], "{rule}");
+        }
+        // What stops at once costs little.
+        let nested = "self.l.all(i, x, self.l.exists(j, y, true))";
+        assert_eq!(told(&json!({"rule": nested}), &object, None), Vec::<String>::new());
     }
 
     #[test]

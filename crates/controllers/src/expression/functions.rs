@@ -9,8 +9,6 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use cel::Value;
 
-use super::budget::weight;
-
 /// What a function looks like.
 pub(super) type Function = fn(&[Value]) -> Option<Value>;
 
@@ -77,28 +75,6 @@ pub(super) const FUNCTIONS: [(&str, Function); 18] = [
         Some(Value::Bytes(Arc::new(bytes)))
     }),
 ];
-
-/// Bytes that a call makes at most: copies of what it is given, and its result.
-pub(super) fn cost(name: &str, values: &[Value]) -> u64 {
-    let given = values.iter().map(weight).fold(0, u64::saturating_add);
-    let found = |by: usize| match (values.first().and_then(text), values.get(by).and_then(text)) {
-        (Some(whole), Some(wanted)) => whole.matches(wanted).count() as u64,
-        _ => 0,
-    };
-    let length = |at: usize| values.get(at).and_then(text).map_or(0, str::len) as u64;
-    let result = match name {
-        "replace" => given.saturating_add(found(1).saturating_mul(length(2))),
-        "split" => found(1).saturating_mul(weight(&Value::Null)).saturating_add(given),
-        "join" => {
-            let parts = values.first().and_then(list).map_or(0, <[Value]>::len) as u64;
-            given.saturating_add(parts.saturating_mul(length(1)))
-        }
-        // A letter has up to ten as an escape, a number a few hundred digits.
-        "format" | "strings.quote" => given.saturating_mul(10),
-        _ => given.saturating_mul(2),
-    };
-    given.saturating_add(result)
-}
 
 fn holds(all: &[Value], some: &[Value]) -> bool {
     some.iter().all(|item| all.contains(item))

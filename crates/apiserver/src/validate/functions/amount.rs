@@ -138,8 +138,11 @@ fn normal(text: &str) -> String {
 }
 
 fn without_zeros(part: &str) -> String {
+    if part.len() < 2 {
+        return part.to_owned();
+    }
     let short = part.trim_start_matches('0');
-    let whole = short.len() < part.len() && !short.starts_with(|letter: char| letter.is_ascii_digit());
+    let whole = !short.starts_with(|letter: char| letter.is_ascii_digit());
     if whole { format!("0{short}") } else { short.to_owned() }
 }
 

@@ -8,11 +8,13 @@
 use std::collections::HashMap;
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, ListExpr, LiteralValue, operators};
+use cel::common::types::{CelInt, CelList, LIST_TYPE, MAP_TYPE};
+use cel::common::value::{CowVal, Val};
 use cel::objects::Key;
 use cel::parser::{Macro, MacroExprHelper};
-use cel::{IdedExpr, ParseError, Value};
+use cel::{DeclarationError, Env, ExecutionError, IdedExpr, ParseError, Value};
 
-use super::{Function, listed};
+use super::Function;
 
 /// The keys of a map, or the places of a list.
 pub(crate) const KEYS: &str = "@keys";
@@ -21,12 +23,16 @@ pub(crate) const ENTRY: &str = "@entry";
 /// One map of many that share no key.
 pub(crate) const MERGED: &str = "@merged";
 
-pub(super) const FUNCTIONS: &[(&str, Function)] = &[(KEYS, keys), (ENTRY, entry), (MERGED, merged)];
+pub(super) const FUNCTIONS: &[(&str, Function)] = &[(ENTRY, entry), (MERGED, merged)];
 
-/// Every loop with two variables.
-pub(super) fn macros() -> impl Iterator<Item = Macro> {
-    LOOPS.into_iter().map(|(name, count, kind)| {
-        Macro::receiver(name, count, move |helper, target, arguments| expand(kind, helper, target, arguments))
+/// Adds every loop with two variables.
+pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
+    env.add_overload(KEYS, "@keys(list)", vec![LIST_TYPE], places)?;
+    env.add_overload(KEYS, "@keys(map)", vec![MAP_TYPE], names)?;
+    LOOPS.into_iter().try_for_each(|(name, count, kind)| {
+        env.add_macro(Macro::receiver(name, count, move |helper, target, arguments| {
+            expand(kind, helper, target, arguments)
+        }))
     })
 }
 
@@ -72,7 +78,10 @@ fn expand(
     if key == value {
         return Err(helper.new_error(range.id, format!("duplicate variable name: {value}")));
     }
-    let mut maker = Maker { helper, key, value };
+    // A path is read in place; anything else is made once.
+    let in_place = root(&range).is_some_and(|root| root != key && root != value);
+    let target = if in_place { range.clone() } else { helper.next_expr(Expr::Ident(TARGET.to_owned())) };
+    let mut maker = Maker { helper, key, value, target };
     let made = match kind {
         Kind::All => maker.fold(true, body),
         Kind::Exists => maker.fold(false, body),
@@ -89,7 +98,16 @@ fn expand(
             maker.call(MERGED, vec![entries])
         }
     };
-    Ok(Some(maker.bind(TARGET, range, made)))
+    Ok(Some(if in_place { made } else { maker.bind(TARGET, range, made) }))
+}
+
+/// The variable that a path such as `self.spec.items` begins with.
+fn root(at: &IdedExpr) -> Option<&str> {
+    match &at.expr {
+        Expr::Ident(name) => Some(name),
+        Expr::Select(select) if !select.test => root(&select.operand),
+        _ => None,
+    }
 }
 
 fn name_of(helper: &MacroExprHelper<'_>, argument: IdedExpr) -> Result<String, ParseError> {
@@ -104,6 +122,7 @@ struct Maker<'a, 'b> {
     helper: &'a mut MacroExprHelper<'b>,
     key: &'a str,
     value: &'a str,
+    target: IdedExpr,
 }
 
 impl Maker<'_, '_> {
@@ -148,8 +167,7 @@ impl Maker<'_, '_> {
     }
 
     fn over_keys(&mut self, init: IdedExpr, open: IdedExpr, step: IdedExpr, result: IdedExpr) -> IdedExpr {
-        let target = self.name(TARGET);
-        let keys = self.call(KEYS, vec![target]);
+        let keys = self.call(KEYS, vec![self.target.clone()]);
         self.made(ComprehensionExpr {
             iter_range: keys,
             iter_var: self.key.to_owned(),
@@ -164,7 +182,7 @@ impl Maker<'_, '_> {
 
     /// What stands under the name of the value inside.
     fn with_value(&mut self, inside: IdedExpr) -> IdedExpr {
-        let (target, key) = (self.name(TARGET), self.name(self.key));
+        let (target, key) = (self.target.clone(), self.name(self.key));
         let value = self.call(operators::INDEX, vec![target, key]);
         self.bind(self.value, value, inside)
     }
@@ -208,16 +226,22 @@ impl Maker<'_, '_> {
     }
 }
 
-fn keys(values: &[Value]) -> Option<Value> {
-    match values {
-        [Value::List(items)] => Some(listed((0..items.len() as i64).map(Value::Int).collect())),
-        [Value::Map(map)] => {
-            let mut keys: Vec<Key> = map.map.keys().cloned().collect();
-            keys.sort();
-            Some(listed(keys.into_iter().map(Value::from).collect()))
-        }
-        _ => None,
+fn places<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let list = arguments.first().ok_or_else(ExecutionError::missing_argument_or_target)?;
+    let length = list.as_sizer().map_or(0, |list| *list.size().inner());
+    let places = (0..length).map(|place| Box::new(CelInt::from(place)) as Box<dyn Val + 'v>);
+    Ok(CowVal::owned(CelList::from(places.collect::<Vec<_>>())))
+}
+
+fn names<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let map = arguments.first().ok_or_else(ExecutionError::missing_argument_or_target)?;
+    let mut items = map.as_iterable().ok_or_else(ExecutionError::missing_argument_or_target)?.iter();
+    let mut found: Vec<(Option<Key>, Box<dyn Val + 'v>)> = Vec::new();
+    while let Some(item) = items.next() {
+        found.push((Value::try_from(item)?.try_into().ok(), item.clone_as_boxed()));
     }
+    found.sort_by(|left, right| left.0.cmp(&right.0));
+    Ok(CowVal::owned(CelList::from(found.into_iter().map(|(_, key)| key).collect::<Vec<_>>())))
 }
 
 fn entry(values: &[Value]) -> Option<Value> {
