@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Writes crates/cli/first.ld: the functions that decrypting or encrypting one Secret runs, to lie side by side in the program.
 
-    python3 bench/link_order.py
+    python3 bench/link_order.py [--check]
 
 Linux maps 64 KiB of a file for each place that is touched, and these functions are a hundredth of the program's code. Builds the
 release program with a map of its sections, runs it under valgrind's callgrind and names each section that was run, without the
-hash of the compiler. A function that a change renames only lies elsewhere again; write the file anew when `bench/sops.py` shows it.
+hash of the compiler. A function that a change renames only lies elsewhere again: `--check` builds the program, counts the names
+that still stand for something, and fails when they are fewer than nine in ten. Then, and before a release, write the file anew.
 """
 
-import bisect, collections, os, pathlib, re, subprocess, tempfile
+import argparse, bisect, collections, os, pathlib, re, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "target/release/sealfast"
@@ -68,20 +69,40 @@ def write(crates):
     SCRIPT.write_text(f"{HEAD}SECTIONS\n{{\n  .text.first :\n  {{\n{''.join(groups)}  }}\n}}\nINSERT BEFORE .text;\n")
 
 
+def check(sections):
+    names = [line.strip() for line in SCRIPT.read_text().splitlines() if line.startswith("      ")]
+    known = {pattern(section.name) for section in sections}
+    found = sum(name in known for name in names)
+    print(f"{found} of {len(names)} names stand for something")
+    return found * 10 >= len(names) * 9
+
+
+def profile(work, sections):
+    env = {"PATH": os.environ["PATH"], "HOME": str(work), "SOPS_AGE_KEY_FILE": str(work / "key.txt")}
+    made = subprocess.run([PROGRAM, "keys", "generate", "age", "--output", "key.txt"], cwd=work, env=env, check=True, capture_output=True, text=True)
+    recipient = re.search(r"age1[0-9a-z]+", (work / "key.txt").read_text() + made.stdout)[0]
+    (work / ".sops.yaml").write_text(f"creation_rules:\n  - encrypted_regex: ^(data|stringData)$\n    age: {recipient}\n")
+    (work / "plain.yaml").write_text(SECRET)
+    runs = [["sops", "-e", "--output", "secret.yaml", "plain.yaml"], ["sops", "-d", "secret.yaml"], ["encrypt", "plain.yaml"], ["decrypt", "secret.yaml"]]
+    write(chosen(sections, set().union(*(executed(work, args, env) for args in runs))))
+
+
 def main():
-    # callgrind tells of no code outside .text.
-    write({})
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    before = SCRIPT.read_text()
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
-        sections = build(work)
-        env = {"PATH": os.environ["PATH"], "HOME": folder, "SOPS_AGE_KEY_FILE": str(work / "key.txt")}
-        made = subprocess.run([PROGRAM, "keys", "generate", "age", "--output", "key.txt"], cwd=work, env=env, check=True, capture_output=True, text=True)
-        recipient = re.search(r"age1[0-9a-z]+", (work / "key.txt").read_text() + made.stdout)[0]
-        (work / ".sops.yaml").write_text(f"creation_rules:\n  - encrypted_regex: ^(data|stringData)$\n    age: {recipient}\n")
-        (work / "plain.yaml").write_text(SECRET)
-        runs = [["sops", "-e", "--output", "secret.yaml", "plain.yaml"], ["sops", "-d", "secret.yaml"], ["encrypt", "plain.yaml"], ["decrypt", "secret.yaml"]]
-        addresses = set().union(*(executed(work, args, env) for args in runs))
-    write(chosen(sections, addresses))
+        if options.check:
+            sys.exit(0 if check(build(work)) else 1)
+        try:
+            # callgrind tells of no code outside .text.
+            write({})
+            profile(work, build(work))
+        except BaseException:
+            SCRIPT.write_text(before)
+            raise
 
 
 if __name__ == "__main__":

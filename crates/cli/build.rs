@@ -14,7 +14,8 @@ fn main() {
             if reads_scripts() {
                 // What one Secret needs lies side by side: each place that is touched maps 64 KiB of the program.
                 println!("cargo::rerun-if-changed=first.ld");
-                println!("cargo::rustc-link-arg-bins=-Wl,-T,{}/first.ld", env!("CARGO_MANIFEST_DIR"));
+                println!("cargo::rustc-link-arg-bins=-T");
+                println!("cargo::rustc-link-arg-bins={}/first.ld", env!("CARGO_MANIFEST_DIR"));
             }
         }
     }
