@@ -1,4 +1,4 @@
-//! Expressions in CEL: nesting, a stack and names of types before they are compiled, and what a run may take.
+//! Expressions in CEL: what bounds them before they are compiled, and while they run.
 //!
 //! Readers of CEL go down by recursion, so that a text which nests deeply would end the process.
 
