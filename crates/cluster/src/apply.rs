@@ -127,6 +127,8 @@ pub struct Options {
     pub judge: Arc<Judge>,
     /// How long they get for that.
     pub stage_timeout: Duration,
+    /// How long an object that is recreated may take to go.
+    pub gone_timeout: Duration,
 }
 
 /// Whether the entries of field managers move to the version that is applied.
@@ -151,6 +153,7 @@ impl Default for Options {
             migrate: Migrate::No,
             judge: Arc::new(|live: &Value| Ok(health::status(live, jiff::Timestamp::now()))),
             stage_timeout: STAGE_TIMEOUT,
+            gone_timeout: STAGE_TIMEOUT,
         }
     }
 }
@@ -382,8 +385,9 @@ impl Run<'_> {
                 format!("{id} immutable field detected, failed to delete object: {}", error.chain());
             return Err(Refusal::new(message, &error));
         }
-        if !prune::gone(self.client, std::slice::from_ref(id), STAGE_TIMEOUT).await {
-            return Err(format!("{id} immutable field detected, object is still being deleted").into());
+        if !prune::gone(self.client, std::slice::from_ref(id), self.options.gone_timeout).await {
+            let why = "failed to wait for object to be deleted: context deadline exceeded";
+            return Err(format!("{id} immutable field detected, {why}").into());
         }
         let tried = self
             .send(object, DryRun::Yes)

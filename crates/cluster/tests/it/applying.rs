@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
 use sealfast_cluster::apply::{self, Action, Change, Options, Owner, Recreate};
-use sealfast_cluster::client::Client;
+use sealfast_cluster::client::{Client, Patch};
 use sealfast_cluster::known::Known;
 use sealfast_cluster::wait::{self, FailFast};
 use sealfast_cluster::{health, prune};
@@ -128,6 +128,33 @@ async fn what_cannot_change_is_recreated_when_that_is_asked_for() -> Result<()> 
     );
     let all = Options { recreate: Recreate::All, ..Options::default() };
     ensure!(actions(&apply(&house.client, vec![fixed("3", Value::Null)], &all).await?) == [Action::Created]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_recreated_is_waited_for_until_it_is_gone() -> Result<()> {
+    let house = House::new().await?;
+    let fixed = |value: &str| {
+        let mut map = config_map("a", json!({"k": value}));
+        map["immutable"] = true.into();
+        map["metadata"]["finalizers"] = json!(["example.com/held"]);
+        map
+    };
+    apply(&house.client, vec![fixed("1")], &Options::default()).await?;
+    let hasty =
+        Options { recreate: Recreate::All, gone_timeout: Duration::from_millis(200), ..Options::default() };
+    let refused = apply(&house.client, vec![fixed("2")], &hasty).await;
+    let expected = "ConfigMap/default/a immutable field detected, failed to wait for object to be deleted: context deadline exceeded";
+    ensure!(refused.is_err_and(|error| error.to_string() == expected));
+    let patient = Options { gone_timeout: Duration::from_secs(60), ..hasty };
+    let freed = async {
+        let body = json!({"metadata": {"finalizers": null}});
+        let patch = Patch::Merge(&body);
+        house.client.patch(&core("ConfigMap"), "default", "a", &patch, "test").await
+    };
+    let (changes, freed) = tokio::join!(apply(&house.client, vec![fixed("2")], &patient), freed);
+    freed?;
+    ensure!(actions(&changes?) == [Action::Created]);
     Ok(())
 }
 
