@@ -144,7 +144,7 @@ impl Args {
             Kind::Duration => drop(span(&value).map_err(refused)?),
             Kind::Checked(check) => check(&value).map_err(refused)?,
             Kind::Switch => {
-                let on = switched(&value).ok_or_else(|| refused(unparsed("ParseBool", &value)))?;
+                let on = go_bool(&value).map_err(refused)?;
                 values.push(on.to_string());
                 return Ok(());
             }
@@ -247,11 +247,12 @@ fn unparsed(function: &str, text: &str) -> String {
     format!("strconv.{function}: parsing {text:?}: invalid syntax")
 }
 
-fn switched(text: &str) -> Option<bool> {
+/// Reads a boolean as Go spells them.
+pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
     match text {
-        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-        _ => None,
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => Err(unparsed("ParseBool", text)),
     }
 }
 

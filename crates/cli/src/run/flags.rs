@@ -18,6 +18,7 @@ use sealfast_source::storage::Retention;
 use sha2::{Digest, Sha256};
 
 use crate::env;
+use crate::flux::args::go_bool;
 use crate::run::clouds::{self, CloudIdentity};
 use crate::up::go_duration;
 
@@ -76,7 +77,7 @@ struct SharedArgs {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = go_duration)]
     requeue_dependency: Duration,
     /// Works on objects of all namespaces, not only of the one that the program runs in.
-    #[arg(long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, value_parser = go_bool, action = ArgAction::Set)]
     watch_all_namespaces: bool,
     /// Works on objects with these labels alone, as `sharding.fluxcd.io/key=shard1`.
     #[arg(long, value_name = "SELECTOR", default_value = "")]
@@ -91,10 +92,10 @@ struct SharedArgs {
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = go_duration)]
     max_retry_delay: Duration,
     /// Works only while it holds the controllers' Leases.
-    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, value_parser = go_bool, action = ArgAction::Set)]
     enable_leader_election: bool,
     /// Frees the Leases when it stops.
-    #[arg(long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1, require_equals = true, value_parser = go_bool, action = ArgAction::Set)]
     leader_election_release_on_cancel: bool,
     /// A Lease that was not renewed for this long is free.
     #[arg(long, value_name = "DURATION", default_value = "35s", value_parser = go_duration)]
@@ -188,10 +189,10 @@ struct KustomizeArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 4)]
     concurrent_ssa: usize,
     /// Taken for compatibility: remote bases are never fetched.
-    #[arg(long, value_name = "BOOL", hide = true, default_missing_value = "true", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "BOOL", hide = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, value_parser = go_bool)]
     no_remote_bases: Option<bool>,
     /// Refuses references to other namespaces.
-    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, value_parser = go_bool, action = ArgAction::Set)]
     no_cross_namespace_refs: bool,
     /// How often an artifact server that does not answer is asked again.
     #[arg(long, value_name = "NUMBER", default_value_t = 9)]
@@ -222,10 +223,10 @@ struct KustomizeArgs {
     #[arg(long, value_name = "SELECTOR", default_value = "reconcile.fluxcd.io/watch=Enabled")]
     watch_configs_label_selector: String,
     /// Honours programs in the kubeconfigs of remote clusters.
-    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, value_parser = go_bool, action = ArgAction::Set)]
     insecure_kubeconfig_exec: bool,
     /// Honours unchecked TLS in the kubeconfigs of remote clusters.
-    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, value_parser = go_bool, action = ArgAction::Set)]
     insecure_kubeconfig_tls: bool,
 }
 
@@ -352,7 +353,8 @@ impl RunArgs {
             concurrency: shared.concurrent.unwrap_or(4),
             source_concurrency: shared.concurrent.unwrap_or(2),
             concurrent_ssa: kustomize.concurrent_ssa,
-            namespace: (!shared.watch_all_namespaces).then(own_namespace),
+            // Without a namespace of its own there is nothing to keep to.
+            namespace: env::RUNTIME_NAMESPACE.text().filter(|_| !shared.watch_all_namespaces),
             labels: shared.watch_label_selector,
             config_labels: kustomize.watch_configs_label_selector,
             own_namespace: own_namespace(),
@@ -488,6 +490,16 @@ mod tests {
     }
 
     #[test]
+    fn booleans_are_spelled_as_in_go() -> Result<(), String> {
+        let words = ["--enable-leader-election=T", "--watch-all-namespaces=0", "--no-remote-bases=1"];
+        let args = parsed(&words)?;
+        assert_eq!(args.leases().len(), 2);
+        // No namespace of its own is known here.
+        assert_eq!(args.options()?.namespace, None);
+        Ok(())
+    }
+
+    #[test]
     fn mistakes_are_told() {
         for words in [
             ["--metrics-addr=8080x"].as_slice(),
@@ -498,6 +510,8 @@ mod tests {
             assert!(wrong.is_err(), "{words:?}");
         }
         assert!(parsed(&["--interval-jitter-percentage=100"]).is_err());
+        let refused = parsed(&["--enable-leader-election=yes"]).err().unwrap_or_default();
+        assert!(refused.contains("strconv.ParseBool: parsing \"yes\": invalid syntax"), "{refused}");
         assert!(parsed(&["--no-such-flag"]).is_err());
     }
 }
