@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealfast_cluster::client::Client;
-use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use sealfast_keys::aws_kms::Keys;
@@ -25,12 +24,14 @@ use zeroize::Zeroizing;
 
 use crate::gates::{Gate, Gates};
 use crate::identity::cache::{Cache, Lent, Size, Token};
-use crate::identity::own::Own;
+pub use crate::identity::error::Error;
+use crate::identity::own::{OWN_TOKEN, Own};
 use crate::metrics::Metrics;
 
 mod aws;
 mod azure;
 pub mod cache;
+mod error;
 mod google;
 pub mod own;
 mod vaults;
@@ -81,66 +82,6 @@ impl Default for Places {
             google_sts: "https://sts.googleapis.com".to_owned(),
             google_iam: "https://iamcredentials.googleapis.com".to_owned(),
             google_machine: "http://metadata.google.internal".to_owned(),
-        }
-    }
-}
-
-/// Why there are no credentials.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The account cannot be read.
-    #[error("failed to get service account '{place}'")]
-    Account {
-        /// `namespace/name`.
-        place: String,
-        /// Why.
-        #[source]
-        source: Box<ClusterError>,
-    },
-    /// An annotation of the account is missing or wrong.
-    #[error("failed to get provider identity from service account '{place}' annotations: {reason}")]
-    Annotation {
-        /// `namespace/name`.
-        place: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Accounts are not used.
-    #[error("ObjectLevelWorkloadIdentity feature gate is not enabled")]
-    Gate,
-    /// The API server gives no token for the account.
-    #[error("failed to create kubernetes token for service account '{place}'")]
-    Token {
-        /// `namespace/name`.
-        place: String,
-        /// Why.
-        #[source]
-        source: Box<ClusterError>,
-    },
-    /// The cloud takes the token for nothing.
-    #[error("failed to create provider access token for {who}: {reason}")]
-    Exchange {
-        /// The account, or the controller.
-        who: String,
-        /// What was said.
-        reason: String,
-    },
-    /// Something else than an exchange failed.
-    #[error("{reason}")]
-    Other {
-        /// What.
-        reason: String,
-    },
-}
-
-impl Error {
-    /// The message and its cause.
-    pub fn chain(&self) -> String {
-        match self {
-            Error::Account { source, .. } | Error::Token { source, .. } => {
-                format!("{self}: {}", source.chain())
-            }
-            _ => self.to_string(),
         }
     }
 }
@@ -254,17 +195,41 @@ impl Identities {
     /// # Errors
     /// [`Error::Gate`] when accounts are not used, [`Error::Account`] when it cannot be read.
     pub async fn account(&self, namespace: &str, name: &str) -> Result<Account, Error> {
-        if !self.gates.has(Gate::ObjectLevelWorkloadIdentity) {
-            return Err(Error::Gate);
-        }
         let place = format!("{namespace}/{name}");
         let kind = GroupVersionKind::new("", "v1", "ServiceAccount");
         let found = self.client.get(&kind, namespace, name).await;
         let mut object = found.map_err(|e| Error::Account { place: place.clone(), source: Box::new(e) })?;
+        if !self.gates.has(Gate::ObjectLevelWorkloadIdentity) {
+            return Err(Error::Gate);
+        }
         let text = |field| object::metadata_text(&object, field);
         let version = format!("{}/{}", text("uid"), text("resourceVersion"));
         let annotations = object["metadata"]["annotations"].take();
         Ok(Account { place, version, namespace: namespace.to_owned(), name: name.to_owned(), annotations })
+    }
+
+    /// A token of our own cluster for an account, or for the controller itself when none is named.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn cluster_token(
+        &self,
+        namespace: &str,
+        account: Option<&str>,
+        audiences: &[&str],
+    ) -> Result<SecretString, Error> {
+        let (namespace, name) = match account {
+            Some(name) => {
+                let account = self.account(namespace, name).await?;
+                (account.namespace, account.name)
+            }
+            None => self.clouds.own.account.clone().ok_or_else(|| Error::Exchange {
+                who: "the controller".to_owned(),
+                reason: format!("failed to read service account token file {OWN_TOKEN}: open {OWN_TOKEN}: no such file or directory"),
+            })?,
+        };
+        let token = self.client.account_token(&namespace, &name, audiences).await;
+        token.map_err(|e| Error::Token { place: format!("{namespace}/{name}"), source: Box::new(e) })
     }
 
     /// Credentials of AWS, asked for in a region.

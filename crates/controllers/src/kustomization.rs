@@ -22,7 +22,8 @@ use tokio::sync::Semaphore;
 use crate::events::{Recorder, Severity};
 use crate::expression::Health;
 use crate::identity::Identities;
-use crate::kustomization::apply::{Acting, Applied, Memories};
+use crate::kustomization::acting::Acting;
+use crate::kustomization::apply::{Applied, Memories};
 use crate::kustomization::opener::DataKeys;
 use crate::kustomization::render::Rendered;
 use crate::kustomization::unpacked::{Artifacts, Source};
@@ -32,6 +33,7 @@ use crate::report::{Failure, Report, Retry, Times};
 use crate::status::Target;
 use crate::workers::Turn;
 
+pub mod acting;
 pub mod apply;
 pub mod check;
 pub mod decrypt;
@@ -116,7 +118,7 @@ pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
     let times = Times::of(&typed.spec);
     let mut run = Run { shared, object, typed, report, times, turn };
     if run.typed.metadata.deletion_timestamp.is_some() {
-        return finalize::finalize(&mut run).await;
+        return finalize::finalize(&mut run, began).await;
     }
     if run.typed.spec.suspend {
         return run.suspended().await;
@@ -219,12 +221,13 @@ impl Run<'_> {
         self.report.status.last_attempted_revision = revision.to_owned();
         let typed = self.typed.clone();
         let spec = self.object["spec"].clone();
-        let acting = apply::acting(&shared.client, &typed, &shared.options).await?;
+        let acting = acting::acting(shared, &typed).await?;
         let witness = self.report.witness();
         let rendering = async {
-            let gathered = gather::inputs(shared, &typed, fetched, &witness).await?;
+            let laid_out = render::lay_out(fetched, &spec, &shared.builds).await?;
+            let gathered = gather::inputs(shared, &typed, laid_out, &witness).await?;
             // Pure: nothing is written.
-            render::render(gathered, &typed, &spec, &render::Rules::of(shared)).await
+            render::render(gathered, &typed, &render::Rules::of(shared)).await
         };
         let Rendered { objects, digest, warnings } = self.shown(rendering).await?;
 
@@ -288,7 +291,8 @@ impl Run<'_> {
         let pruned = prune::delete(&acting.client, &stale, &apply::owner(&self.typed)).await;
         match pruned.message() {
             None => {
-                self.report.event(Severity::Info, &apply::all_lines(&pruned.changes), &[]);
+                let lines = apply::all_lines(&pruned.changes);
+                self.report.event(Severity::Info, &lines, &[]);
                 Ok(())
             }
             Some(message) => {

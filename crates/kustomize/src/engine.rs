@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::accumulate::{Accumulator, Builder};
 use crate::error::Error;
-use crate::files::{Entry, Files, join};
-use crate::flux::{self, LeftOut};
+use crate::files::Files;
+use crate::flux::Outermost;
 use crate::loader::Loader;
 pub use crate::loader::Restriction;
 use crate::manifest;
@@ -29,12 +29,8 @@ pub struct Options {
     pub adds_managed_by: bool,
     /// The order of the output where the kustomization does not say one.
     pub order: Order,
-    /// Fields of the `spec` of a Flux Kustomization that change the outermost file before the build.
-    ///
-    /// With it, a kustomization is generated where there is none.
-    pub overlay: Option<Value>,
-    /// With an overlay: what of the outermost directory is not built, though it is there or listed.
-    pub left_out: Option<LeftOut>,
+    /// The outermost kustomization where it is not what the directory says.
+    pub outermost: Option<Outermost>,
 }
 
 /// The outcome of a build.
@@ -117,7 +113,7 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
     let loader = Loader::open(files, options.load, dir, options.shown.as_deref().unwrap_or(dir))?;
     let (file, file_name) = outermost(&loader, options, warnings)?;
     let mut builder = Builder::new(file.build_metadata.clone(), loader.root().to_owned());
-    if options.overlay.is_some() {
+    if options.outermost.is_some() {
         // Flux has the built-in schema loaded before it builds.
         builder.note_look();
     }
@@ -146,39 +142,19 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
     Ok(Build { resources, has_own_order, unused_vars, warnings: Vec::new() })
 }
 
-/// Reads the outermost kustomization, changed or made as the overlay asks.
+/// Reads the outermost kustomization.
 fn outermost(
     loader: &Loader<'_>,
     options: &Options,
     warnings: &mut Vec<String>,
 ) -> Result<(Kustomization, &'static str), Error> {
-    let Some(overlay) = &options.overlay else {
+    let Some(given) = &options.outermost else {
         let (content, name) = loader.kustomization()?;
         return Ok((Kustomization::parse(&content, loader.root(), warnings)?, name));
     };
-    let (merged, name) = overlaid(loader, overlay, options.left_out.as_ref())
-        .map_err(|error| Error::Outermost(Box::new(error)))?;
-    Ok((Kustomization::from_value(merged, loader.root(), warnings)?, name))
-}
-
-fn overlaid(
-    loader: &Loader<'_>,
-    overlay: &Value,
-    left_out: Option<&LeftOut>,
-) -> Result<(Value, &'static str), Error> {
-    let (files, root) = (loader.files(), loader.root());
-    let has_none = crate::spec::FILE_NAMES
-        .iter()
-        .all(|name| !matches!(files.resolve(&join(root, name)), Ok((_, Entry::File))));
-    let (value, name, found) = if has_none {
-        (flux::generate(files, root, left_out)?, "kustomization.yaml", flux::Found::Made)
-    } else {
-        let (content, name) = loader.kustomization()?;
-        let value = sealfast_yaml::json::from_yaml(&content)
-            .map_err(|error| Error::Kustomization(format!("invalid Kustomization: {error}")))?;
-        (value, name, flux::Found::There)
-    };
-    Ok((flux::merge_spec(value, found, overlay, files, root, left_out)?, name))
+    // Which file is meant must be clear all the same.
+    let name = if given.is_generated() { "kustomization.yaml" } else { loader.kustomization()?.1 };
+    Ok((Kustomization::from_value(given.value.clone(), loader.root(), warnings)?, name))
 }
 
 fn output_order(wanted: Option<&SortOptions>, default: &Order) -> Result<Order, Error> {

@@ -31,9 +31,6 @@ pub enum Error {
         #[source]
         source: Box<Error>,
     },
-    /// The outermost kustomization could not be generated, read or laid over; nothing was built yet.
-    #[error(transparent)]
-    Outermost(Box<Error>),
     /// Text that is not YAML.
     #[error("MalformedYAMLError: {message} in File: {file}")]
     MalformedYaml {
@@ -107,9 +104,7 @@ impl Error {
     pub(crate) fn is_limit(&self) -> bool {
         match self {
             Self::Limit(_) => true,
-            Self::Within { source, .. } | Self::Neither { source, .. } | Self::Outermost(source) => {
-                source.is_limit()
-            }
+            Self::Within { source, .. } | Self::Neither { source, .. } => source.is_limit(),
             _ => false,
         }
     }
@@ -119,7 +114,7 @@ impl Error {
     pub(crate) fn is_malformed_yaml(&self) -> bool {
         match self {
             Self::MalformedYaml { .. } => true,
-            Self::Within { source, .. } | Self::Outermost(source) => source.is_malformed_yaml(),
+            Self::Within { source, .. } => source.is_malformed_yaml(),
             _ => false,
         }
     }

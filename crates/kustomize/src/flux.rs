@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::files::{Entry, Files, join};
-use crate::loader::{MAX_READ, is_remote};
+use crate::loader::{self, MAX_READ, is_remote};
 use crate::manifest;
-use crate::spec::FILE_NAMES;
 use crate::spec::decode;
 use crate::spec::records::KUSTOMIZATION;
+use crate::spec::{FILE_NAMES, ReferencedInputs, inputs_of};
 
 /// How deep directories are walked.
 const MAX_DEPTH: usize = 64;
@@ -43,23 +43,95 @@ impl fmt::Debug for LeftOut {
     }
 }
 
+/// The outermost kustomization as Flux lays it out before a build.
+#[derive(Clone, Debug)]
+pub struct Outermost {
+    pub(crate) value: Value,
+    is_generated: bool,
+}
+
+impl Outermost {
+    /// Reads the kustomization of a directory, or makes one that lists its manifests, and lays the fields of a Flux
+    /// Kustomization's `spec` over it.
+    ///
+    /// # Errors
+    /// When the file is no YAML or a field has another type, and as [`generate`] and [`merge_spec`].
+    pub fn lay_out(
+        files: &dyn Files,
+        dir: &str,
+        spec: &Value,
+        left_out: Option<&LeftOut>,
+    ) -> Result<Self, Error> {
+        let path = join("/", dir);
+        if matches!(files.resolve(&path), Ok((_, Entry::File))) {
+            let file = format!("{path}/kustomization.yaml: not a directory");
+            return Err(Error::Root(format!("open {file} remove {file}")));
+        }
+        let root = loader::directory(files, &path, dir)?;
+        let mut written = FILE_NAMES.iter().map(|name| join(&root, name));
+        let written = written.find(|file| matches!(files.resolve(file), Ok((_, Entry::File))));
+        let is_generated = written.is_none();
+        let mut fields = match written {
+            Some(file) => lenient(&files.read(&file)?).map_err(Error::Kustomization)?,
+            None => generate(files, &root, left_out)?,
+        };
+        if !is_generated && list(&fields, "resources").is_empty() {
+            fields.insert("buildMetadata".to_owned(), json!(["originAnnotations"]));
+        }
+        merge_spec(&mut fields, spec, files, &root, left_out)?;
+        Ok(Self { value: Value::Object(fields), is_generated })
+    }
+
+    /// Whether the directory has no kustomization file.
+    #[must_use]
+    pub fn is_generated(&self) -> bool {
+        self.is_generated
+    }
+
+    /// Returns what it names that an encrypting user may have encrypted.
+    ///
+    /// # Errors
+    /// When it cannot be read after all.
+    pub fn inputs(&self) -> Result<ReferencedInputs, Error> {
+        inputs_of(&self.value)
+    }
+}
+
+/// Reads a kustomization file as the original's generator does: what is unknown vanishes.
+pub(crate) fn lenient(content: &[u8]) -> Result<Map<String, Value>, String> {
+    let value = sealfast_yaml::json::from_yaml(content)
+        .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
+    let file = decode::lenient_record(value, &KUSTOMIZATION)
+        .map_err(|why| format!("error unmarshaling JSON: while decoding JSON: {why}"))?;
+    // An empty file is read as one without fields.
+    Ok(match file {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    })
+}
+
 /// Returns a kustomization that lists every manifest below a directory that has none itself.
 ///
 /// `root` is a path without links. Linked directories are not entered.
 ///
 /// # Errors
 /// When a manifest does not hold Kubernetes objects.
-pub fn generate(files: &dyn Files, root: &str, left_out: Option<&LeftOut>) -> Result<Value, Error> {
+pub fn generate(
+    files: &dyn Files,
+    root: &str,
+    left_out: Option<&LeftOut>,
+) -> Result<Map<String, Value>, Error> {
     let mut resources = Vec::new();
     let walk = Walk { files, root, left_out, read: Cell::new(0) };
     walk.directory(root, ".", 0, &mut resources)?;
-    let mut file = json!({ "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization" });
-    if resources.is_empty() {
-        file["namespace"] = Value::String("_placeholder".to_owned());
-    } else {
-        file["resources"] = Value::Array(resources);
-    }
-    Ok(file)
+    let mut fields = Map::new();
+    fields.insert("apiVersion".to_owned(), json!("kustomize.config.k8s.io/v1beta1"));
+    fields.insert("kind".to_owned(), json!("Kustomization"));
+    match resources.is_empty() {
+        true => fields.insert("namespace".to_owned(), json!("_placeholder")),
+        false => fields.insert("resources".to_owned(), Value::Array(resources)),
+    };
+    Ok(fields)
 }
 
 struct Walk<'a> {
@@ -122,66 +194,46 @@ fn has_kustomization(files: &dyn Files, dir: &str) -> bool {
     FILE_NAMES.iter().any(|name| matches!(files.resolve(&join(dir, name)), Ok((_, Entry::File))))
 }
 
-/// Where a kustomization comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// From a file.
-    There,
-    /// It was generated.
-    Made,
-}
-
 /// Lays the fields of a Flux Kustomization's `spec` over a kustomization.
 ///
 /// # Errors
-/// When a field has another type, a component is not a local path, or what is listed is looked at and not there.
-pub fn merge_spec(
-    file: Value,
-    found: Found,
+/// When a component is not a local path, or what is listed is looked at and not there.
+fn merge_spec(
+    fields: &mut Map<String, Value>,
     spec: &Value,
     files: &dyn Files,
     root: &str,
     left_out: Option<&LeftOut>,
-) -> Result<Value, Error> {
-    let wrong = |message: String| Error::Kustomization(format!("invalid Kustomization: {message}"));
-    // A file without content is one without fields.
-    let file = if file.is_null() { json!({}) } else { file };
-    let file = decode::lenient_record(file, &KUSTOMIZATION).map_err(wrong)?;
-    let Value::Object(mut file) = file else {
-        return Err(wrong("json: cannot unmarshal into Go value of type types.Kustomization".to_owned()));
-    };
-    let lists_nothing = file.get("resources").and_then(Value::as_array).is_none_or(Vec::is_empty);
-    if lists_nothing && found == Found::There {
-        file.insert("buildMetadata".to_owned(), json!(["originAnnotations"]));
-    }
+) -> Result<(), Error> {
+    let Value::Object(spec) = spec else { return Ok(()) };
     if let Some(left_out) = left_out {
         for field in ["resources", "components", "crds"] {
-            drop_left_out(&mut file, field, files, root, left_out)?;
+            drop_left_out(fields, field, files, root, left_out)?;
         }
     }
     for (from, to) in
         [("targetNamespace", "namespace"), ("namePrefix", "namePrefix"), ("nameSuffix", "nameSuffix")]
     {
-        if let Some(text) = spec.get(from).and_then(Value::as_str) {
-            file.insert(to.to_owned(), Value::String(text.to_owned()));
+        if let Some(text) = spec.get(from).and_then(Value::as_str).filter(|text| !text.is_empty()) {
+            fields.insert(to.to_owned(), Value::String(text.to_owned()));
         }
     }
     for field in ["patches", "patchesJson6902"] {
         let entries = list(spec, field).iter().map(plain_patch).collect();
-        append(&mut file, field, entries);
+        append(fields, field, entries);
     }
     let merges = list(spec, "patchesStrategicMerge").iter().map(|patch| match patch {
         Value::String(text) => Value::String(text.clone()),
         object => Value::String(object.to_string()),
     });
-    append(&mut file, "patchesStrategicMerge", merges.collect());
-    append(&mut file, "components", components(spec, files, root)?);
-    merge_images(&mut file, list(spec, "images"));
+    append(fields, "patchesStrategicMerge", merges.collect());
+    append(fields, "components", components(spec, files, root)?);
+    merge_images(fields, list(spec, "images"));
     let metadata = list(spec, "buildMetadata");
     if !metadata.is_empty() {
-        file.insert("buildMetadata".to_owned(), Value::Array(metadata.to_vec()));
+        fields.insert("buildMetadata".to_owned(), Value::Array(metadata.to_vec()));
     }
-    Ok(Value::Object(file))
+    Ok(())
 }
 
 /// Takes the local entries of a list that are left out.
@@ -210,8 +262,8 @@ fn drop_left_out(
     Ok(())
 }
 
-fn list<'a>(spec: &'a Value, field: &str) -> &'a [Value] {
-    spec.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+fn list<'a>(fields: &'a Map<String, Value>, field: &str) -> &'a [Value] {
+    fields.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn append(file: &mut Map<String, Value>, field: &str, mut more: Vec<Value>) {
@@ -266,7 +318,7 @@ fn is_local(path: &str) -> bool {
     !ELSEWHERE.iter().any(leads_away) && !bare.starts_with('/')
 }
 
-fn components(spec: &Value, files: &dyn Files, root: &str) -> Result<Vec<Value>, Error> {
+fn components(spec: &Map<String, Value>, files: &dyn Files, root: &str) -> Result<Vec<Value>, Error> {
     let ignores_missing = spec.get("ignoreMissingComponents").and_then(Value::as_bool) == Some(true);
     let mut found = Vec::new();
     for component in list(spec, "components") {

@@ -62,11 +62,6 @@ impl<'a> Loader<'a> {
         self.chain.len()
     }
 
-    /// Returns the view.
-    pub(crate) fn files(&self) -> &'a dyn Files {
-        self.files
-    }
-
     /// Opens a root that this one names.
     pub(crate) fn descend(&self, path: &str) -> Result<Self, Error> {
         if path.is_empty() {
@@ -183,7 +178,7 @@ impl<'a> Loader<'a> {
 }
 
 /// Returns the real path of a directory; `shown` is the path as the user wrote it.
-fn directory(files: &dyn Files, path: &str, shown: &str) -> Result<String, Error> {
+pub(crate) fn directory(files: &dyn Files, path: &str, shown: &str) -> Result<String, Error> {
     match files.resolve(path) {
         Ok((real, Entry::Directory)) => Ok(real),
         Ok((_, Entry::File)) => {

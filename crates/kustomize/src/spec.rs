@@ -335,20 +335,17 @@ pub struct ReferencedInputs {
     pub roots: Vec<String>,
 }
 
-/// Returns what a kustomization file names. Unknown fields are passed over.
+/// Returns what a kustomization file names, read as leniently as Flux reads it.
 ///
 /// # Errors
 /// When the text is no YAML or a field has another type.
 pub fn referenced_inputs(content: &[u8]) -> Result<ReferencedInputs, Error> {
-    let value = sealfast_yaml::json::from_yaml(content)
-        .map_err(|error| Error::Kustomization(format!("invalid Kustomization: {error}")))?;
-    let mut known = Map::new();
-    for (key, field) in value.as_object().into_iter().flatten() {
-        if ["secretGenerator", "patches", "resources", "bases", "components"].contains(&key.as_str()) {
-            known.insert(key.clone(), field.clone());
-        }
-    }
-    let file: Kustomization = typed(Value::Object(known), "invalid Kustomization")?;
+    inputs_of(&Value::Object(crate::flux::lenient(content).map_err(Error::Kustomization)?))
+}
+
+/// Returns what a kustomization names.
+pub(crate) fn inputs_of(value: &Value) -> Result<ReferencedInputs, Error> {
+    let file: Kustomization = typed(value.clone(), "invalid Kustomization")?;
     let mut inputs = ReferencedInputs::default();
     for entry in file.secret_generator {
         inputs.secret_files.extend(entry.files.iter().map(|source| match source.split_once('=') {

@@ -14,7 +14,7 @@ use sealfast_controllers::gates::Gates;
 use sealfast_controllers::kustomization::apply;
 use sealfast_controllers::kustomization::gather::{self, Fetched, Gathered};
 use sealfast_controllers::kustomization::opener::Opener;
-use sealfast_controllers::kustomization::render::{Rules, render};
+use sealfast_controllers::kustomization::render::{Rules, lay_out, render};
 use sealfast_controllers::kustomization::unpacked::Room;
 use sealfast_controllers::kustomization::witness::Witness;
 use sealfast_controllers::options::SopsMac;
@@ -243,11 +243,12 @@ impl Trip<'_> {
             root: root.clone(),
             path: join(root, &format!("./{path}")),
         };
-        let gathered = Gathered { fetched, opener, variables };
         let builds = Semaphore::new(1);
+        let laid_out = lay_out(fetched, spec, &builds).await.map_err(shown)?;
+        let gathered = Gathered { laid_out, opener, variables };
         let rules = Rules::under(self.gates, SopsMac::Enforce, &builds);
         // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
-        let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render(gathered, typed, spec, &rules));
+        let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render(gathered, typed, &rules));
         let built = work.await.map_err(shown)?;
         let mut objects = built.objects;
         for built in &mut objects {

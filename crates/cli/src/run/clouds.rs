@@ -5,16 +5,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sealfast_controllers::identity::own::{Aws, Azure, Google, Own};
+use sealfast_controllers::identity::own::{Aws, Azure, Google, OWN_TOKEN, Own};
 use sealfast_controllers::identity::{Clouds, Places};
 use sealfast_keys::vault;
 use serde_json::Value;
 
 use crate::env;
 use crate::sops::keyring::cloud::{vault_allowed, vault_way};
-
-/// Where every pod finds the token of its own service account.
-const OWN_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// Whose identity is shown to clouds when an object names no service account.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

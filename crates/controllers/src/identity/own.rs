@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+/// Where every pod finds the token of its own service account.
+pub const OWN_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
 /// The identities of our own pod.
 #[derive(Clone, Debug, Default)]
 pub struct Own {

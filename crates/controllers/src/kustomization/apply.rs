@@ -3,23 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use sealfast_cluster::apply::{self, Change, Migrate, Owner, Recreate};
-use sealfast_cluster::client::Client;
 use sealfast_cluster::known::Known;
 use sealfast_cluster::normalize;
-use sealfast_k8s::flux::kustomization::{CommonMetadata, Kustomization, SecretKeyReference};
-use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::flux::kustomization::{CommonMetadata, Kustomization};
 use sealfast_k8s::object;
 use serde_json::Value;
 
 use crate::expression::Health;
 use crate::gates::Gate;
+use crate::kustomization::acting::Acting;
 use crate::kustomization::{decrypt, select};
 use crate::options::Options;
-use crate::report::{Failure, Retry};
+use crate::report::{Failure, Retry, Times};
 
 /// What was applied.
 pub struct Applied {
@@ -105,116 +102,6 @@ impl Memories {
     }
 }
 
-/// The connection through which a Kustomization acts, and a name for it.
-pub struct Acting {
-    /// The connection.
-    pub client: Client,
-    /// Server and user, for [`Memories`].
-    pub identity: String,
-}
-
-/// Finds the connection: another cluster when asked for, and an account on top of it.
-///
-/// # Errors
-/// ReconciliationFailed with what is wrong with the kubeconfig.
-pub async fn acting(client: &Client, typed: &Kustomization, options: &Options) -> Result<Acting, Failure> {
-    let namespace = &typed.metadata.namespace;
-    let mut acting = Acting { client: client.clone(), identity: client.address().to_owned() };
-    if let Some(kube_config) = &typed.spec.kube_config {
-        acting = match (&kube_config.secret_ref, &kube_config.config_map_ref) {
-            (Some(reference), _) => by_kubeconfig(client, namespace, reference, options).await?,
-            (None, Some(reference)) => by_address(client, namespace, &reference.name, options).await?,
-            (None, None) => {
-                return Err(no_client("spec.kubeConfig names neither a Secret nor a ConfigMap".into()));
-            }
-        };
-    }
-    let account = typed.spec.service_account_name.as_deref().or(options.default_service_account.as_deref());
-    if let Some(account) = account.filter(|account| !account.is_empty()) {
-        let user = format!("system:serviceaccount:{namespace}:{account}");
-        acting.client = acting.client.impersonating(&user);
-        acting.identity = format!("{}@{}", user, acting.identity);
-    }
-    Ok(acting)
-}
-
-fn no_client(message: String) -> Failure {
-    Failure { event_prefix: "failed to build kube client: ", ..Failure::new("ReconciliationFailed", message) }
-}
-
-async fn by_kubeconfig(
-    client: &Client,
-    namespace: &str,
-    reference: &SecretKeyReference,
-    options: &Options,
-) -> Result<Acting, Failure> {
-    let name = &reference.name;
-    let secrets = GroupVersionKind::new("", "v1", "Secret");
-    let secret = client.get(&secrets, namespace, name).await.map_err(|e| {
-        no_client(format!("unable to read KubeConfig secret '{namespace}/{name}' error: {}", e.chain()))
-            .blame(&e)
-    })?;
-    let text = kubeconfig_text(&secret, reference.key.as_deref()).ok_or_else(|| {
-        let key = reference.key.as_deref().unwrap_or("value");
-        no_client(format!(
-            "KubeConfig secret '{namespace}/{name}' does not contain a '{key}' key with a kubeconfig"
-        ))
-    })?;
-    let client =
-        Client::from_foreign_kubeconfig(&text, options.foreign).await.map_err(|e| no_client(e.chain()))?;
-    let identity = format!("{}#{}", client.address(), object::metadata_text(&secret, "resourceVersion"));
-    Ok(Acting { client, identity })
-}
-
-/// A cluster by its address, reached with a token that our own cluster gives an account for it.
-async fn by_address(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-    options: &Options,
-) -> Result<Acting, Failure> {
-    let maps = GroupVersionKind::new("", "v1", "ConfigMap");
-    let map = client.get(&maps, namespace, name).await.map_err(|e| {
-        no_client(format!("failed to get configmap {namespace}/{name}: {}", e.chain())).blame(&e)
-    })?;
-    let entry = |key: &str| map["data"][key].as_str().map(str::trim).filter(|text| !text.is_empty());
-    let wrong = |what: String| no_client(format!("KubeConfig configmap '{namespace}/{name}': {what}"));
-    match entry("provider") {
-        Some("generic") => {}
-        Some(other) => {
-            return Err(wrong(format!("the provider '{other}' is not supported, only 'generic' is")));
-        }
-        None => return Err(wrong("it does not contain a 'provider' key".into())),
-    }
-    let address = entry("address")
-        .ok_or_else(|| no_client("cluster address is required to create a REST config".into()))?;
-    let account = entry("serviceAccountName")
-        .or(options.default_kubeconfig_account.as_deref())
-        .ok_or_else(|| wrong("it does not contain a 'serviceAccountName' key".into()))?;
-    let audiences: Vec<&str> = match entry("audiences") {
-        Some(lines) => lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
-        None => vec![address],
-    };
-    let token = client.account_token(namespace, account, &audiences).await.map_err(|e| {
-        no_client(format!("unable to get a token for ServiceAccount '{namespace}/{account}': {}", e.chain()))
-            .blame(&e)
-    })?;
-    let remote =
-        Client::from_url(address, Some(&token), entry("ca.crt")).await.map_err(|e| no_client(e.chain()))?;
-    let identity = format!("{address}#{}", object::metadata_text(&map, "resourceVersion"));
-    Ok(Acting { client: remote, identity })
-}
-
-fn kubeconfig_text(secret: &Value, key: Option<&str>) -> Option<zeroize::Zeroizing<String>> {
-    let keys = match key {
-        Some(key) => vec![key],
-        None => vec!["value", "value.yaml"],
-    };
-    let encoded = keys.iter().find_map(|key| secret["data"][*key].as_str())?;
-    let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
-    (!text.is_empty()).then(|| zeroize::Zeroizing::new(text))
-}
-
 /// What an apply goes by beside the object itself.
 pub struct How<'a> {
     /// How the controllers are run.
@@ -245,6 +132,7 @@ pub async fn apply(
         ignored: select::ignored(&typed.spec.ignore)
             .map_err(|why| Failure::new("ReconciliationFailed", why))?,
         judge: Arc::new(move |live: &Value| health.judge(live)),
+        gone_timeout: Times::of(&typed.spec).timeout,
         ..apply::Options::default()
     };
     match apply::stages(&acting.client, objects, &options, known).await {

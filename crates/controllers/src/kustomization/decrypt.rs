@@ -16,6 +16,7 @@ use sealfast_sops::document::{self, Encrypted, MacCheck};
 use sealfast_sops::store::Format;
 use serde_json::Value;
 
+use crate::kustomization::gather::LaidOut;
 use crate::kustomization::opener::{Opener, Refused, unopened, unreadable};
 use crate::kustomization::view::View;
 use crate::report::Failure;
@@ -49,17 +50,9 @@ fn format_of(name: &str) -> Format {
 ///
 /// # Errors
 /// BuildFailed with the file that did not open.
-pub async fn sources(
-    view: &mut View,
-    root: &str,
-    path: &str,
-    components: &[String],
-    opener: &mut Opener,
-) -> Result<(), Failure> {
-    let mut found = Vec::new();
-    let mut seen = BTreeSet::new();
-    visit(view, root, path, components, &mut seen, &mut found, 0)
-        .map_err(|why| source_failure(&why, None))?;
+pub async fn sources(laid_out: &mut LaidOut, opener: &mut Opener) -> Result<(), Failure> {
+    let found = Search::through(laid_out).map_err(|why| source_failure(&why, None))?;
+    let view = &mut laid_out.view;
     for (file, format, to) in found {
         if view.is_open(&file) {
             continue;
@@ -100,83 +93,83 @@ fn source_failure(why: &str, hint: Option<String>) -> Failure {
     }
 }
 
+/// Files with the format that they have and the one that they get.
 type Found = Vec<(String, Format, Format)>;
 
-fn visit(
-    view: &View,
-    root: &str,
-    dir: &str,
-    more: &[String],
-    seen: &mut BTreeSet<String>,
-    found: &mut Found,
-    depth: usize,
-) -> Result<(), String> {
-    if depth > DEEPEST || !seen.insert(dir.to_owned()) {
-        return Ok(());
-    }
-    let files: Vec<String> = FILE_NAMES
-        .iter()
-        .map(|name| join(dir, name))
-        .filter(|path| matches!(view.resolve(path), Ok((_, Entry::File))))
-        .collect();
-    let inputs = match files.as_slice() {
-        // Only the outermost file is written when there is none.
-        [] if depth == 0 => generated(view, dir, depth),
-        [] => return Err("no kustomization file found".to_owned()),
-        [file] => {
-            let content = view.committed(file).unwrap_or_default();
-            referenced_inputs(content)
-                .map_err(|error| format!("`{}`: {}", view.relative(file), error.chain()))?
-        }
-        _ => return Err("found multiple kustomization files".to_owned()),
-    };
-    let at = |path: &str| Some(join(dir, path)).filter(|path| is_within(path, root));
-    for (key, path) in &inputs.secret_files {
-        let key = if key.is_empty() { base_name(path) } else { key };
-        found.extend(at(path).map(|path| (path, format_of(key), format_of(key))));
-    }
-    for path in &inputs.secret_envs {
-        let format = match format_of(path) {
-            Format::Binary => Format::Dotenv,
-            other => other,
-        };
-        found.extend(at(path).map(|path| (path, format, format)));
-    }
-    for path in inputs.patches.iter().filter(|path| !path.contains("://")) {
-        found.extend(at(path).map(|full| (full, format_of(path), format_of(path))));
-    }
-    for entry in inputs.roots.iter().chain(more) {
-        let Some(path) = at(entry) else { continue };
-        if matches!(view.resolve(&path), Ok((_, Entry::Directory))) {
-            visit(view, root, &path, &[], seen, found, depth + 1)?;
-        }
-    }
-    Ok(())
+/// The walk through a kustomization and those that it names.
+struct Search<'a> {
+    view: &'a View,
+    root: &'a str,
+    seen: BTreeSet<String>,
+    found: Found,
 }
 
-/// The roots of a directory without a kustomization file: those directories below that have one.
-fn generated(view: &View, dir: &str, depth: usize) -> ReferencedInputs {
-    let mut inputs = ReferencedInputs::default();
-    let mut open = vec![(String::new(), depth)];
-    while let Some((below, depth)) = open.pop() {
-        let here = join(dir, &below);
-        for name in view.list(&here).unwrap_or_default() {
-            let path = join(&here, &name);
-            if depth > DEEPEST || !matches!(view.resolve(&path), Ok((_, Entry::Directory))) {
-                continue;
-            }
-            let inside = if below.is_empty() { name } else { format!("{below}/{name}") };
-            let has_file = FILE_NAMES
-                .iter()
-                .any(|file| matches!(view.resolve(&join(&path, file)), Ok((_, Entry::File))));
-            if has_file {
-                inputs.roots.push(inside);
-            } else {
-                open.push((inside, depth + 1));
+impl<'a> Search<'a> {
+    fn through(laid_out: &'a LaidOut) -> Result<Found, String> {
+        let LaidOut { view, root, path, outermost, .. } = laid_out;
+        let mut search = Search { view, root, seen: BTreeSet::new(), found: Vec::new() };
+        // Of two files the outermost directory has one too many, too.
+        if !outermost.is_generated() {
+            search.file_of(path)?;
+        }
+        search.seen.insert(path.clone());
+        search.take(path, &outermost.inputs().map_err(|error| error.chain())?, 0)?;
+        Ok(search.found)
+    }
+
+    /// The kustomization file of a directory.
+    fn file_of(&self, dir: &str) -> Result<String, String> {
+        let mut found = None;
+        for name in FILE_NAMES {
+            let path = join(dir, name);
+            match self.view.resolve(&path) {
+                Ok((_, Entry::File)) if found.is_some() => {
+                    return Err("found multiple kustomization files".to_owned());
+                }
+                Ok((_, Entry::File)) => found = Some(path),
+                Ok((_, Entry::Directory)) => return Err(format!("expected {name} to be a regular file")),
+                Err(_) => {}
             }
         }
+        found.ok_or_else(|| "no kustomization file found".to_owned())
     }
-    inputs
+
+    fn directory(&mut self, dir: &str, depth: usize) -> Result<(), String> {
+        if depth > DEEPEST || !self.seen.insert(dir.to_owned()) {
+            return Ok(());
+        }
+        let file = self.file_of(dir)?;
+        let inputs = referenced_inputs(self.view.committed(&file).unwrap_or_default());
+        let inputs = inputs.map_err(|error| {
+            format!("failed to unmarshal kustomization file from '{file}': {}", error.chain())
+        })?;
+        self.take(dir, &inputs, depth)
+    }
+
+    fn take(&mut self, dir: &str, inputs: &ReferencedInputs, depth: usize) -> Result<(), String> {
+        let root = self.root;
+        let at = |path: &str| Some(join(dir, path)).filter(|path| is_within(path, root));
+        for (key, path) in &inputs.secret_files {
+            let key = if key.is_empty() { base_name(path) } else { key };
+            self.found.extend(at(path).map(|path| (path, format_of(key), format_of(key))));
+        }
+        for path in &inputs.secret_envs {
+            let format = match format_of(path) {
+                Format::Binary => Format::Dotenv,
+                other => other,
+            };
+            self.found.extend(at(path).map(|path| (path, format, format)));
+        }
+        for path in inputs.patches.iter().filter(|path| !path.contains("://")) {
+            self.found.extend(at(path).map(|full| (full, format_of(path), format_of(path))));
+        }
+        for path in inputs.roots.iter().filter_map(|entry| at(entry)) {
+            if matches!(self.view.resolve(&path), Ok((_, Entry::Directory))) {
+                self.directory(&path, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Checks the MAC of each encrypted file that the build read, as it was committed. The result

@@ -1,5 +1,7 @@
 //! The end of a Kustomization: its objects go when it says so, then it goes itself.
 
+use std::time::Instant;
+
 use sealfast_cluster::client::Patch;
 use sealfast_cluster::{inventory, prune};
 use sealfast_k8s::flux::FINALIZER;
@@ -7,27 +9,33 @@ use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 use serde_json::{Value, json};
 
 use crate::events::Severity;
-use crate::kustomization::{MANAGER, Run, apply, kind};
+use crate::kustomization::{MANAGER, Run, acting, apply, kind};
 use crate::queue::Next;
 
 /// Deletes what is to be deleted and removes the finalizer.
-pub(crate) async fn finalize(run: &mut Run<'_>) -> Next {
+pub(crate) async fn finalize(run: &mut Run<'_>, began: Instant) -> Next {
     let revision = run.typed.status.last_applied_revision.clone();
     if !revision.is_empty() {
         let origin = run.typed.status.last_applied_origin_revision.clone();
         run.report.about_revision(&revision, Some(origin.as_str()).filter(|origin| !origin.is_empty()));
     }
     let owned = inventory::objects(run.typed.status.inventory.as_ref());
-    if wants_deletion(run) && !owned.is_empty() && delete(run, &owned).await.is_err() {
-        return Next::BackOff;
-    }
-    match remove_finalizer(run).await {
-        Ok(()) => Next::WhenAdded,
-        Err(error) => {
-            tracing::warn!(error = %error.chain(), "cannot remove the finalizer");
-            Next::BackOff
+    let next = if wants_deletion(run) && !owned.is_empty() && delete(run, &owned).await.is_err() {
+        Next::BackOff
+    } else {
+        match remove_finalizer(run).await {
+            Ok(()) => Next::WhenAdded,
+            Err(error) => {
+                tracing::error!(error = %error.chain(), "cannot remove the finalizer");
+                Next::BackOff
+            }
         }
+    };
+    // The last run of an object that was well is told as any other one.
+    if run.report.is_true("Ready") && !run.typed.spec.suspend {
+        run.report.finished(began.elapsed(), run.times.interval);
     }
+    next
 }
 
 fn wants_deletion(run: &Run<'_>) -> bool {
@@ -47,7 +55,7 @@ async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
         run.report.event(Severity::Error, &message, &[]);
         return Ok(());
     }
-    let acting = match apply::acting(&run.shared.client, &run.typed, &run.shared.options).await {
+    let acting = match acting::acting(run.shared, &run.typed).await {
         Ok(acting) => acting,
         Err(failure) => {
             tracing::warn!(error = %failure.message, "cannot act for a deleted Kustomization yet");

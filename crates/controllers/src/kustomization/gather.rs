@@ -10,6 +10,7 @@ use sealfast_cluster::client::Client;
 use sealfast_k8s::flux::kustomization::{Decryption, Kustomization, PostBuild};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
+use sealfast_kustomize::flux::Outermost;
 use sealfast_source::tree::Memory;
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ use crate::kustomization::import::{self, Entries};
 use crate::kustomization::lending::Lending;
 use crate::kustomization::opener::Opener;
 use crate::kustomization::unpacked::Room;
+use crate::kustomization::view::View;
 use crate::kustomization::witness::Witness;
 use crate::report::Failure;
 
@@ -34,10 +36,24 @@ pub struct Fetched {
     pub path: String,
 }
 
+/// An artifact whose outermost kustomization is laid out.
+pub struct LaidOut {
+    /// Its files.
+    pub view: View,
+    /// The memory that they take.
+    pub room: Room,
+    /// Where they are mounted.
+    pub root: String,
+    /// The directory to build, below the root.
+    pub path: String,
+    /// What is built there.
+    pub outermost: Outermost,
+}
+
 /// All that was read for a run.
 pub struct Gathered {
     /// The artifact.
-    pub fetched: Fetched,
+    pub laid_out: LaidOut,
     /// Keys that open what is encrypted; none when the object does not ask for decryption.
     pub opener: Option<Opener>,
     /// Variables for the substitution; none when the object does not ask for it. An error is
@@ -52,7 +68,7 @@ pub struct Gathered {
 pub async fn inputs(
     shared: &Shared,
     typed: &Kustomization,
-    fetched: Fetched,
+    laid_out: LaidOut,
     witness: &Arc<Mutex<Witness>>,
 ) -> Result<Gathered, Failure> {
     let (client, namespace) = (&shared.client, &typed.metadata.namespace);
@@ -64,7 +80,7 @@ pub async fn inputs(
         Some(post_build) => Some(variables(client, namespace, post_build, witness).await?),
         None => None,
     };
-    Ok(Gathered { fetched, opener, variables })
+    Ok(Gathered { laid_out, opener, variables })
 }
 
 /// The keys that an object may use: those of its own Secret, else those that the operator gave for all; and credentials of

@@ -12,7 +12,7 @@ use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 use crate::expression::Health;
 use crate::gates::Gate;
 use crate::kustomization::Run;
-use crate::kustomization::apply::Acting;
+use crate::kustomization::acting::Acting;
 use crate::queue::Key;
 use crate::report::{EventText, Failure, Retry};
 

@@ -1,4 +1,4 @@
-//! From files to objects: open, build, open again, substitute.
+//! From files to objects: lay out, open, build, open again, substitute.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
 use sealfast_kustomize::engine;
+use sealfast_kustomize::flux::Outermost;
 use sealfast_kustomize::substitute::Unset;
 use serde_json::Value;
 use sha2::Digest;
@@ -15,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::gates::{Gate, Gates};
 use crate::kustomization::Shared;
 use crate::kustomization::decrypt;
-use crate::kustomization::gather::Gathered;
+use crate::kustomization::gather::{Fetched, Gathered, LaidOut};
 use crate::kustomization::substitute::{self, Strategy};
 use crate::kustomization::view::View;
 use crate::options::SopsMac;
@@ -54,25 +55,44 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// Renders what was gathered. `spec` is the object's spec as it was written.
+/// Lays out the outermost kustomization. `spec` is the object's spec as it was written.
+///
+/// # Errors
+/// BuildFailed with the file that cannot be read, or the field of the spec.
+pub async fn lay_out(fetched: Fetched, spec: &Value, builds: &Semaphore) -> Result<LaidOut, Failure> {
+    let Fetched { tree, room, root, path } = fetched;
+    let (view, dir, spec) = (View::new(tree, root.clone()), path.clone(), spec.clone());
+    let _turn = builds.acquire().await;
+    let work = tokio::task::spawn_blocking(move || {
+        let outermost = Outermost::lay_out(&view, &dir, &spec, None);
+        (view, outermost)
+    });
+    let (view, outermost) = work.await.map_err(|_| stopped())?;
+    let outermost = outermost.map_err(|error| {
+        let why = error.chain();
+        let hint = where_to_look(&why, &view);
+        Failure::new("BuildFailed", why).hint(hint)
+    })?;
+    Ok(LaidOut { view, room, root, path, outermost })
+}
+
+/// Renders what was gathered.
 ///
 /// # Errors
 /// BuildFailed with the file or object.
 pub async fn render(
     gathered: Gathered,
     typed: &Kustomization,
-    spec: &Value,
     rules: &Rules<'_>,
 ) -> Result<Rendered, Failure> {
-    let Gathered { fetched, mut opener, variables } = gathered;
+    let Gathered { mut laid_out, mut opener, variables } = gathered;
     let mac = rules.mac;
-    let mut view = View::new(fetched.tree, fetched.root.clone());
     if let Some(opener) = &mut opener {
-        let components = &typed.spec.components;
-        decrypt::sources(&mut view, &fetched.root, &fetched.path, components, opener).await?;
+        decrypt::sources(&mut laid_out, opener).await?;
     }
+    let LaidOut { view, room: _room, path, outermost, .. } = laid_out;
     let view = Arc::new(view);
-    let built = build(view.clone(), fetched.path, spec.clone(), rules.builds).await?;
+    let built = build(view.clone(), path, outermost, rules.builds).await?;
     let mut warnings = Vec::new();
     if let Some(opener) = opener.as_mut().filter(|_| mac != SopsMac::Ignore) {
         for refused in decrypt::check_macs(&view, opener).await {
@@ -124,42 +144,39 @@ impl Ids {
 async fn build(
     view: Arc<View>,
     path: String,
-    spec: Value,
+    outermost: Outermost,
     builds: &Semaphore,
 ) -> Result<Vec<Value>, Failure> {
     let _turn = builds.acquire().await;
     let options = engine::Options {
         load: engine::Restriction::None,
-        overlay: Some(spec),
+        outermost: Some(outermost),
         ..engine::Options::default()
     };
     let shown = view.clone();
     let done =
         tokio::task::spawn_blocking(move || engine::build(&*view, &path, &options).map(|b| b.objects()))
             .await;
-    match done {
-        Ok(Ok(objects)) => Ok(objects),
-        Ok(Err(error)) => Err(build_failure(&error.chain(), &shown)),
-        Err(_) => Err(Failure::new("BuildFailed", "kustomize build failed: the build stopped unexpectedly")),
-    }
+    done.map_err(|_| stopped())?.map_err(|error| {
+        let why = error.chain();
+        let hint = where_to_look(&why, &shown);
+        Failure::new("BuildFailed", format!("kustomize build failed: {why}")).hint(hint)
+    })
 }
 
-/// Errors of generating and changing the outermost file stand alone, those of the build have a prefix.
-fn build_failure(why: &str, view: &View) -> Failure {
-    let alone = ["failed to decode Kubernetes YAML", "component path '", "kustomize build failed: "];
-    let message = match alone.iter().any(|start| why.starts_with(start)) {
-        true => why.to_owned(),
-        false => format!("kustomize build failed: {why}"),
-    };
+fn stopped() -> Failure {
+    Failure::new("BuildFailed", "kustomize build failed: the build stopped unexpectedly")
+}
+
+fn where_to_look(why: &str, view: &View) -> String {
     let read = view.files_read();
-    let hint = match read.iter().rev().find(|file| why.contains(file.rsplit('/').next().unwrap_or(file))) {
+    match read.iter().rev().find(|file| why.contains(file.rsplit('/').next().unwrap_or(file))) {
         Some(file) => format!(
             "look at `{}`; `sealfast kustomize build` shows the same error offline",
             view.relative(file)
         ),
         None => "`sealfast kustomize build` on this path shows the same error offline".to_owned(),
-    };
-    Failure::new("BuildFailed", message).hint(hint)
+    }
 }
 
 /// Checks that an object says what it is.

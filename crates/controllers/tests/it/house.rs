@@ -54,6 +54,24 @@ impl House {
         Ok(House { scratch, running: Some(running), client, kubeconfig })
     }
 
+    /// A server with controllers that run, and files that are offered in `default`.
+    pub(crate) async fn lived_in(files: &[(&str, &str)]) -> Result<(House, Handle)> {
+        let house = House::new().await?;
+        let handle = house.start(&house.client, house.options()).await?;
+        for (file, text) in files {
+            house.write(file, text)?;
+        }
+        house.publish(&handle, "default").await?;
+        Ok((house, handle))
+    }
+
+    /// Applies the Kustomization `app`, waits until its Ready condition is for this reason, and returns the message.
+    pub(crate) async fn app(&self, spec: Value, reason: &str) -> Result<String> {
+        self.apply(kustomization("default", "app", spec)).await?;
+        let object = self.until("default", "app", |object| ready(object)["reason"] == reason).await?;
+        Ok(ready(&object)["message"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// Stops the server and starts it again at the same address.
     pub(crate) async fn restart(&mut self, away: Duration) -> Result<()> {
         let running = self.running.take().context("the server runs")?;

@@ -226,7 +226,7 @@ async fn only_the_known_account(case: &Case, operation: &str) -> Result<()> {
     ensure!(message.contains("tenant/stranger") || message.contains("tenant_stranger"), "{message}");
     ensure!(!message.contains(VALUE) && !message.contains("eyJ"), "a secret is told: {message}");
     let message = tenant.refuses("three", Some("missing")).await?;
-    let wanted = "failed to get service account 'tenant/missing': serviceaccounts \"missing\" not found";
+    let wanted = "failed to get service account 'tenant/missing': ServiceAccount \"missing\" not found";
     ensure!(message.contains(wanted), "{message}");
     let message = tenant.refuses("four", None).await?;
     ensure!(message.contains("the controller"), "{message}");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod builds;
 mod conditions;
 mod election;
 mod faults;
@@ -10,5 +11,6 @@ mod identities;
 mod kills;
 mod macs;
 mod relay;
+mod remotes;
 mod replica;
 mod tenants;

@@ -3,18 +3,19 @@
 use sealfast_kustomize::engine::{Options, Restriction, build};
 use sealfast_kustomize::error::Error;
 use sealfast_kustomize::files::Memory;
-use sealfast_kustomize::flux::{self, LeftOut};
+use sealfast_kustomize::flux::{self, LeftOut, Outermost};
 use sealfast_kustomize::spec::referenced_inputs;
 use serde_json::{Value, json};
 
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
 
-fn flux_options(spec: Value) -> Options {
-    Options { load: Restriction::None, overlay: Some(spec), ..Options::default() }
-}
-
 fn yaml(files: &Memory, dir: &str, spec: Value) -> Result<String, String> {
-    build(files, dir, &flux_options(spec)).map(|built| built.to_yaml()).map_err(|error: Error| error.chain())
+    let shown = |error: Error| error.chain();
+    let outermost = Outermost::lay_out(files, dir, &spec, None).map_err(shown)?;
+    let options = Options { load: Restriction::None, outermost: Some(outermost), ..Options::default() };
+    build(files, dir, &options)
+        .map(|built| built.to_yaml())
+        .map_err(|error| format!("build: {}", error.chain()))
 }
 
 #[test]
@@ -72,17 +73,56 @@ fn the_spec_lies_over_the_file() {
 
 #[test]
 fn images_merge_by_name() {
-    let files = Memory::new();
-    let file = json!({
-        "resources": ["x"],
-        "images": [{ "name": "a", "newName": "b", "digest": "sha256:1" }],
-    });
+    let mut files = Memory::new();
+    let pod =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{image: a}, {image: c}]}\n";
+    files.insert("/app/pod.yaml", pod);
+    let file = "resources: [pod.yaml]\nimages: [{name: a, newName: b, digest: 'sha256:1'}]\n";
+    files.insert("/app/kustomization.yaml", file);
     let spec = json!({ "images": [{ "name": "a", "newTag": "2" }, { "name": "c", "newTag": "3" }] });
-    let merged = flux::merge_spec(file, flux::Found::There, &spec, &files, "/", None).unwrap();
-    assert_eq!(
-        merged["images"],
-        json!([{ "name": "a", "newName": "b", "newTag": "2" }, { "name": "c", "newTag": "3" }])
-    );
+    let built = yaml(&files, "/app", spec).unwrap();
+    assert!(built.contains("image: b:2\n") && built.contains("image: c:3\n"), "{built}");
+}
+
+#[test]
+fn what_the_outermost_file_lacks_or_breaks_is_told_before_the_build() {
+    let said = |file: &str| {
+        let mut files = Memory::new();
+        files.insert("/app/kustomization.yaml", file);
+        files.insert("/app/m.yaml", MAP);
+        yaml(&files, "/app", json!({}))
+    };
+    let yaml = "error converting YAML to JSON: yaml: mapping values are not allowed in this context";
+    assert_eq!(said("a: b: c\n").unwrap_err(), yaml);
+    let json = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ";
+    let list = format!("{json}string into Go struct field Kustomization.resources of type []string");
+    assert_eq!(said("resources: m.yaml\n").unwrap_err(), list);
+    let whole = format!("{json}array into Go value of type types.Kustomization");
+    assert_eq!(said("[]\n").unwrap_err(), whole);
+    let kind =
+        "build: Failed to read kustomization file under /app:\nkind should be Kustomization or Component";
+    assert_eq!(said("kind: Foo\nresources: [m.yaml]\n").unwrap_err(), kind);
+    assert_eq!(said("").unwrap(), "");
+    assert!(said("resources: [m.yaml]\nnamePrefix: 5\n").unwrap().contains("name: 5a\n"));
+}
+
+#[test]
+fn of_two_files_the_first_is_read_and_the_build_refuses_both() {
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "resources: [m.yaml]\n");
+    files.insert("/app/kustomization.yml", "a: b: c\n");
+    let error = yaml(&files, "/app", json!({})).unwrap_err();
+    assert_eq!(error, "build: Found multiple kustomization files under: /app\n");
+    files.insert("/app/kustomization.yaml", "a: b: c\n");
+    assert!(yaml(&files, "/app", json!({})).unwrap_err().starts_with("error converting"));
+}
+
+#[test]
+fn a_file_is_no_place_for_a_kustomization() {
+    let mut files = Memory::new();
+    files.insert("/app/m.yaml", MAP);
+    let place = "/app/m.yaml/kustomization.yaml: not a directory";
+    assert_eq!(yaml(&files, "/app/m.yaml", json!({})).unwrap_err(), format!("open {place} remove {place}"));
 }
 
 #[test]
@@ -107,7 +147,7 @@ secretGenerator:
 patches: [{path: p.yaml}, {patch: 'a: b'}]
 resources: [base]
 components: [../c]
-namespace: [wrong type, but of no interest]
+unknown: [of no interest]
 ";
     let inputs = referenced_inputs(file.as_bytes()).unwrap();
     let pair = |key: &str, path: &str| (key.to_owned(), path.to_owned());
@@ -161,7 +201,8 @@ fn only_what_flux_knows_of_a_spec_is_taken() {
     let image = json!({ "name": "i", "newTag": "v1", "tagSuffix": "-x" });
     let spec = json!({ "namePrefix": "", "targetNamespace": "new", "patches": [patch], "images": [image] });
     let built = yaml(&files, "/app", spec).unwrap();
-    assert!(built.contains("  name: a\n  namespace: new\n"), "{built}");
+    // An empty text says nothing.
+    assert!(built.contains("  name: p-a\n  namespace: new\n"), "{built}");
     assert!(built.contains("image: i:v1\n") && built.contains("  x: 1\n"), "{built}");
 }
 
@@ -197,7 +238,9 @@ fn what_is_left_out_is_neither_read_nor_built() {
     files.insert("/listed/n.yaml", "a: [");
     let built = |dir: &str, names: &'static [&'static str]| {
         let left_out = LeftOut::new(|path, _| names.contains(&path));
-        let options = Options { left_out: Some(left_out), ..flux_options(json!({})) };
+        let outermost =
+            Outermost::lay_out(&files, dir, &json!({}), Some(&left_out)).map_err(|error| error.chain())?;
+        let options = Options { load: Restriction::None, outermost: Some(outermost), ..Options::default() };
         build(&files, dir, &options).map(|built| built.objects().len()).map_err(|error| error.chain())
     };
     assert_eq!(built("/app", &["skip/broken.yaml"]), Ok(2));
@@ -206,7 +249,7 @@ fn what_is_left_out_is_neither_read_nor_built() {
     assert_eq!(built("/listed", &["n.yaml", "map.yaml"]), Ok(2));
     assert!(built("/app", &[]).unwrap_err().contains("/app/skip/broken.yaml"));
     files.insert("/gone/kustomization.yaml", "resources: [gone.yaml]\n");
-    let options = Options { left_out: Some(LeftOut::new(|_, _| false)), ..flux_options(json!({})) };
-    let error = build(&files, "/gone", &options).unwrap_err();
-    assert!(matches!(error, Error::Outermost(_)) && error.chain().contains("gone.yaml"), "{error}");
+    let nothing = LeftOut::new(|_, _| false);
+    let error = Outermost::lay_out(&files, "/gone", &json!({}), Some(&nothing)).unwrap_err();
+    assert!(error.chain().contains("gone.yaml"), "{error}");
 }

@@ -4,23 +4,26 @@
 
 use sealfast_kustomize::engine::{Options, Restriction, build};
 use sealfast_kustomize::files::Memory;
+use sealfast_kustomize::flux::Outermost;
 
 /// Builds the directory that a text describes, alone and as Flux does, twice each; says whether there is one.
 pub(crate) fn builds_the_same_twice(text: &str) -> bool {
     let Some(files) = tree(text) else { return false };
-    let flux = Options {
-        load: Restriction::None,
-        overlay: Some(serde_json::json!({ "targetNamespace": "ns" })),
-        ..Options::default()
-    };
-    for options in [Options::default(), flux] {
-        assert_eq!(outcome(&files, &options), outcome(&files, &options), "{text}");
+    for outcome in [alone, under_flux] {
+        assert_eq!(outcome(&files), outcome(&files), "{text}");
     }
     true
 }
 
-fn outcome(files: &Memory, options: &Options) -> Result<String, String> {
-    build(files, "/", options).map(|built| built.to_yaml()).map_err(|error| error.chain())
+fn alone(files: &Memory) -> Result<String, String> {
+    build(files, "/", &Options::default()).map(|built| built.to_yaml()).map_err(|error| error.chain())
+}
+
+fn under_flux(files: &Memory) -> Result<String, String> {
+    let spec = serde_json::json!({ "targetNamespace": "ns" });
+    let outermost = Outermost::lay_out(files, "/", &spec, None).map_err(|error| error.chain())?;
+    let options = Options { load: Restriction::None, outermost: Some(outermost), ..Options::default() };
+    build(files, "/", &options).map(|built| built.to_yaml()).map_err(|error| error.chain())
 }
 
 /// Reads a tree: each file begins with a line `>>> PATH`, a link with `>>> PATH -> TARGET`.

@@ -16,10 +16,9 @@ use sealfast_controllers::kustomization::witness::Witness;
 use sealfast_controllers::kustomization::{apply, gather};
 use sealfast_k8s::flux::kustomization::PostBuild;
 use sealfast_k8s::object;
-use sealfast_kustomize::engine::{self, Build, Options, Restriction};
-use sealfast_kustomize::error::Error;
+use sealfast_kustomize::engine::{self, Options, Restriction};
 use sealfast_kustomize::files::{Entry, join};
-use sealfast_kustomize::flux::LeftOut;
+use sealfast_kustomize::flux::{LeftOut, Outermost};
 use sealfast_kustomize::substitute::Unset;
 use sealfast_source::ignore::Rules;
 use sealfast_source::tree::{Directory, Tree as _};
@@ -169,33 +168,15 @@ impl Plan {
     }
 
     fn manifests(&self, subject: &Subject, directory: &Path) -> Result<Vec<Value>, Failed> {
-        let options = Options {
-            load: Restriction::None,
-            overlay: Some(subject.overlay()),
-            left_out: Some(self.left_out(directory)?),
-            ..Options::default()
-        };
-        let outcome = self.attempt(&directory.to_string_lossy(), &options)?;
+        let left_out = self.left_out(directory)?;
+        let (root, spec) = (directory.to_string_lossy(), subject.overlay());
+        let outermost = aside(|| Outermost::lay_out(&self.files, &root, &spec, Some(&left_out)))?;
+        let outermost = outermost.map_err(|error| not_generated(&error.chain()))?;
+        let options = Options { load: Restriction::None, outermost: Some(outermost), ..Options::default() };
+        let outcome = aside(|| engine::attempt(&self.files, &root, &options))?;
         let warnings = outcome.as_ref().map_or_else(|failed| &failed.warnings, |built| &built.warnings);
         warnings.iter().for_each(|warning| output::talk(warning));
-        match outcome {
-            Ok(built) => Ok(built.objects()),
-            Err(engine::Failed { error: error @ Error::Outermost(_), .. }) => {
-                Err(not_generated(&error.chain()))
-            }
-            Err(failed) => Err(failed_build(&failed.error.chain())),
-        }
-    }
-
-    /// Builds on a thread of its own: what fetches files waits there.
-    fn attempt(&self, root: &str, options: &Options) -> Result<Result<Build, engine::Failed>, Failed> {
-        let work = || engine::attempt(&self.files, root, options);
-        let outcome = std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-            thread.map(|thread| thread.join())
-        });
-        let outcome = outcome.map_err(|error| Failed::from_error(&error))?;
-        outcome.map_err(|_| failed_build("the build stopped unexpectedly"))
+        outcome.map(engine::Build::objects).map_err(|failed| failed_build(&failed.error.chain()))
     }
 
     /// What `.sourceignore` files of the directory and `--ignore-paths` leave out.
@@ -233,6 +214,16 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Works on a thread of its own: what fetches files waits there.
+fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failed> {
+    let outcome = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        thread.map(|thread| thread.join())
+    });
+    let outcome = outcome.map_err(|error| Failed::from_error(&error))?;
+    outcome.map_err(|_| failed_build("the build stopped unexpectedly"))
 }
 
 fn not_generated(why: &str) -> Failed {

@@ -1,0 +1,95 @@
+//! Other clusters that a Kustomization names by address.
+
+use anyhow::{Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sealfast_controllers::gates::Gate;
+use sealfast_controllers::options::Options;
+use serde_json::{Value, json};
+
+use crate::house::{House, config_map, kind, ready};
+
+fn map(name: &str, data: Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": data})
+}
+
+fn by(name: &str) -> Value {
+    json!({"kubeConfig": {"configMapRef": {"name": name}}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_an_address_is_said_as_flux_does() -> Result<()> {
+    let (house, handle) = House::lived_in(&[("cm.yaml", &config_map("made", "x"))]).await?;
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "here", "namespace": "default"}});
+    house.apply(account).await?;
+    let token = "failed to get access token for cluster: ";
+    let file = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+    for (name, data, expected) in [
+        (
+            "missing",
+            None,
+            "failed to get configmap default/missing: configmaps \"missing\" not found".to_owned(),
+        ),
+        ("empty", Some(json!({})), "provider '' not implemented".to_owned()),
+        (
+            "own",
+            Some(json!({"provider": "generic"})),
+            format!(
+                "{token}failed to create provider access token for the controller: failed to read service account token file {file}: open {file}: no such file or directory"
+            ),
+        ),
+        (
+            "nobody",
+            Some(json!({"provider": "generic", "serviceAccountName": "nobody"})),
+            format!(
+                "{token}failed to get service account 'default/nobody': ServiceAccount \"nobody\" not found"
+            ),
+        ),
+        (
+            "gate",
+            Some(json!({"provider": "generic", "serviceAccountName": "here"})),
+            format!("{token}ObjectLevelWorkloadIdentity feature gate is not enabled"),
+        ),
+    ] {
+        if let Some(data) = data {
+            house.apply(map(name, data)).await?;
+        }
+        house.app(by(name), "ReconciliationFailed").await?;
+        house.until("default", "app", |object| ready(object)["message"] == expected).await?;
+    }
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_reached_by_its_address_alone() -> Result<()> {
+    let (house, handle) = House::lived_in(&[("cm.yaml", &config_map("made", "x"))]).await?;
+    handle.stop().await;
+    let options = house.options();
+    let gates = options.gates.clone().with(Gate::ObjectLevelWorkloadIdentity);
+    let handle = house.start(&house.client, Options { gates, ..options }).await?;
+    house.publish(&handle, "default").await?;
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "here", "namespace": "default"}});
+    house.apply(account).await?;
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "here"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "here", "namespace": "default"}]});
+    house.apply(binding).await?;
+    let insecure = json!({"provider": "generic", "serviceAccountName": "here", "address": "http://x"});
+    house.apply(map("insecure", insecure)).await?;
+    let message = house.app(by("insecure"), "ReconciliationFailed").await?;
+    let expected = "failed to parse cluster address http://x: the Kubernetes API server address 'http://x' must use https scheme";
+    ensure!(message == expected, "{message}");
+    let config: Value = sealfast_yaml::json::from_yaml(house.kubeconfig.as_bytes())?;
+    let cluster = &config["clusters"][0]["cluster"];
+    let authority = cluster["certificate-authority-data"].as_str().unwrap_or_default();
+    let authority = String::from_utf8(STANDARD.decode(authority)?)?;
+    let address = house.client.address().trim_start_matches("https://");
+    let whole = json!({"provider": "generic", "serviceAccountName": "here", "address": address, "ca.crt": authority,
+        "audiences": "https://kubernetes.default.svc.cluster.local"});
+    house.apply(map("whole", whole)).await?;
+    house.app(by("whole"), "ReconciliationSucceeded").await?;
+    ensure!(house.client.find(&kind("", "ConfigMap"), "default", "made").await?.is_some());
+    handle.stop().await;
+    Ok(())
+}
