@@ -355,7 +355,7 @@ impl Run<'_> {
             None => jittered(self.times.interval, self.shared.options.jitter_percent),
             Some(Retry::Interval) => jittered(self.times.retry, 0),
             Some(Retry::Dependency) => Next::After(self.shared.options.requeue_dependency),
-            Some(Retry::Terminal) => Next::WhenAdded,
+            Some(Retry::Terminal) => Next::Terminal,
             Some(Retry::BackOff) => Next::BackOff,
             Some(Retry::AtOnce) => Next::After(Duration::ZERO),
         }

@@ -23,6 +23,7 @@ pub mod probes;
 pub mod queue;
 pub mod report;
 pub mod run;
+pub mod series;
 pub mod source;
 mod status;
 pub mod workers;

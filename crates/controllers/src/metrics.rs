@@ -9,132 +9,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sealfast_cluster::client::Client;
 
+use crate::metrics::families::{FAMILIES, Family, RECONCILE, RUN, Shape};
 use crate::queue::{Key, Next, Queue};
+use crate::series::Series;
 
-/// How a family of series counts.
-#[derive(Clone, Copy)]
-enum Shape {
-    Counter,
-    Gauge,
-    Histogram(&'static [f64]),
-}
-
-struct Family {
-    name: &'static str,
-    help: &'static str,
-    shape: Shape,
-}
-
-/// Ten steps from 10 ms to half an hour, each 3.83 times the one before.
-const RECONCILE: [f64; 10] = [
-    0.01,
-    0.03836468413239042,
-    0.14718489886012896,
-    0.564668215475055,
-    2.16633179268846,
-    8.311063501406373,
-    31.885129997949694,
-    122.32429389882406,
-    469.2912896379577,
-    1800.0,
-];
-/// The steps of controller-runtime.
-const RUN: [f64; 37] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25,
-    1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 30.0, 60.0,
-];
-
-const FAMILIES: [Family; 17] = [
-    Family {
-        name: "controller_runtime_active_workers",
-        help: "Number of currently used workers per controller",
-        shape: Shape::Gauge,
-    },
-    Family {
-        name: "controller_runtime_max_concurrent_reconciles",
-        help: "Maximum number of concurrent reconciles per controller",
-        shape: Shape::Gauge,
-    },
-    Family {
-        name: "controller_runtime_reconcile_errors_total",
-        help: "Total number of reconciliation errors per controller",
-        shape: Shape::Counter,
-    },
-    Family {
-        name: "controller_runtime_reconcile_panics_total",
-        help: "Total number of reconciliation panics per controller",
-        shape: Shape::Counter,
-    },
-    Family {
-        name: "controller_runtime_reconcile_time_seconds",
-        help: "Length of time per reconciliation per controller",
-        shape: Shape::Histogram(&RUN),
-    },
-    Family {
-        name: "controller_runtime_reconcile_total",
-        help: "Total number of reconciliations per controller",
-        shape: Shape::Counter,
-    },
-    Family {
-        name: "gotk_reconcile_duration_seconds",
-        help: "The duration in seconds of a GitOps Toolkit resource reconciliation.",
-        shape: Shape::Histogram(&RECONCILE),
-    },
-    Family {
-        name: "gotk_token_cache_events_total",
-        help: "Total number of cache retrieval events for a GitOps Toolkit resource reconciliation.",
-        shape: Shape::Counter,
-    },
-    Family {
-        name: "gotk_token_cache_evictions_total",
-        help: "Total number of cache evictions.",
-        shape: Shape::Counter,
-    },
-    Family {
-        name: "gotk_token_cache_requests_total",
-        help: "Total number of cache requests partitioned by success or failure.",
-        shape: Shape::Counter,
-    },
-    Family {
-        name: "gotk_token_cached_items",
-        help: "Total number of items in the cache.",
-        shape: Shape::Gauge,
-    },
-    Family {
-        name: "leader_election_master_status",
-        help: "Gauge of if the reporting system is master of the relevant lease",
-        shape: Shape::Gauge,
-    },
-    Family {
-        name: "process_resident_memory_bytes",
-        help: "Resident memory size in bytes.",
-        shape: Shape::Gauge,
-    },
-    Family {
-        name: "rest_client_requests_total",
-        help: "Number of HTTP requests, partitioned by status code, method, and host.",
-        shape: Shape::Counter,
-    },
-    Family {
-        name: "workqueue_adds_total",
-        help: "Total number of adds handled by workqueue",
-        shape: Shape::Counter,
-    },
-    Family { name: "workqueue_depth", help: "Current depth of workqueue", shape: Shape::Gauge },
-    Family {
-        name: "workqueue_retries_total",
-        help: "Total number of retries handled by workqueue",
-        shape: Shape::Counter,
-    },
-];
-
-#[derive(Clone, Default)]
-struct Series {
-    value: f64,
-    /// Of a histogram: how many values fell into each step, and how many there are.
-    steps: Vec<u64>,
-    count: u64,
-}
+mod families;
+mod process;
 
 /// Names of labels and their values, as they are written.
 type Labels = String;
@@ -160,8 +40,20 @@ impl Metrics {
     /// Shows the depth of a controller's queue, and how many it works on at a time.
     pub fn follow(&self, controller: Controller, queue: &Queue, workers: usize) {
         self.queues.lock().push((controller.name, queue.clone()));
-        let labels = labels(&[("controller", controller.name)]);
-        self.set("controller_runtime_max_concurrent_reconciles", labels, workers as f64);
+        let by = [("controller", controller.name)];
+        self.set("controller_runtime_max_concurrent_reconciles", labels(&by), workers as f64);
+        // What has not happened yet is shown, too: a rate needs a beginning.
+        for name in [
+            "controller_runtime_active_workers",
+            "controller_runtime_reconcile_errors_total",
+            "controller_runtime_reconcile_panics_total",
+            "controller_runtime_terminal_reconcile_errors_total",
+        ] {
+            self.add(name, labels(&by), 0.0);
+        }
+        for result in ["error", "requeue", "requeue_after", "success"] {
+            self.add("controller_runtime_reconcile_total", labels(&[by[0], ("result", result)]), 0.0);
+        }
     }
 
     /// Shows the requests of a connection.
@@ -180,14 +72,7 @@ impl Metrics {
     }
 
     fn observe(&self, name: &'static str, labels: Labels, bounds: &[f64], value: f64) {
-        let mut all = self.series.lock();
-        let series = all.entry((name, labels)).or_default();
-        series.steps.resize(bounds.len(), 0);
-        for (count, bound) in series.steps.iter_mut().zip(bounds) {
-            *count += u64::from(value <= *bound);
-        }
-        series.value += value;
-        series.count += 1;
+        self.series.lock().entry((name, labels)).or_default().observe(bounds, value);
     }
 
     /// A run begins.
@@ -199,7 +84,7 @@ impl Metrics {
     pub fn done(&self, controller: Controller, key: &Key, next: Option<Next>, took: Duration) {
         let by = [("controller", controller.name)];
         let result = match next {
-            None | Some(Next::BackOff) => "error",
+            None | Some(Next::BackOff | Next::Terminal) => "error",
             Some(Next::After(_)) => "requeue_after",
             Some(Next::WhenAdded) => "success",
         };
@@ -207,6 +92,9 @@ impl Metrics {
         self.add("controller_runtime_reconcile_total", labels(&[by[0], ("result", result)]), 1.0);
         if result == "error" {
             self.add("controller_runtime_reconcile_errors_total", labels(&by), 1.0);
+        }
+        if next == Some(Next::Terminal) {
+            self.add("controller_runtime_terminal_reconcile_errors_total", labels(&by), 1.0);
         }
         if next.is_none() {
             self.add("controller_runtime_reconcile_panics_total", labels(&by), 1.0);
@@ -253,6 +141,11 @@ impl Metrics {
             self.set("workqueue_depth", by(), counts.waiting as f64);
             self.set("workqueue_adds_total", by(), counts.added as f64);
             self.set("workqueue_retries_total", by(), counts.retried as f64);
+            self.set("workqueue_unfinished_work_seconds", by(), counts.unfinished.as_secs_f64());
+            self.set("workqueue_longest_running_processor_seconds", by(), counts.longest.as_secs_f64());
+            let mut all = self.series.lock();
+            all.insert(("workqueue_queue_duration_seconds", by()), counts.waited);
+            all.insert(("workqueue_work_duration_seconds", by()), counts.worked);
         }
         for client in self.clients.lock().iter() {
             let host = client.address().split("//").last().unwrap_or_default();
@@ -262,8 +155,8 @@ impl Metrics {
                 self.set("rest_client_requests_total", by, count as f64);
             }
         }
-        if let Some(bytes) = resident_bytes() {
-            self.set("process_resident_memory_bytes", Labels::new(), bytes as f64);
+        for (name, value) in process::metrics() {
+            self.set(name, Labels::new(), value);
         }
     }
 }
@@ -301,13 +194,6 @@ fn write(out: &mut String, family: &Family, labels: &str, series: &Series) {
     };
 }
 
-/// What the kernel says about us; none where there is no such file.
-fn resident_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,6 +220,33 @@ mod tests {
         }
         metrics.forget(KUSTOMIZATION, &key);
         assert!(!metrics.render().contains("gotk_reconcile_duration_seconds"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn queues_tell_how_long_things_wait_and_take() {
+        let (metrics, queue) = (Metrics::default(), Queue::default());
+        metrics.follow(KUSTOMIZATION, &queue, 4);
+        let key = Key { namespace: "apps".into(), name: "web".into() };
+        queue.add(key.clone());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        queue.next().await;
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let by = "controller=\"kustomization\",name=\"kustomization\"";
+        let has = |line: String| {
+            let text = metrics.render();
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        };
+        has(format!("workqueue_queue_duration_seconds_bucket{{{by},le=\"1\"}} 0"));
+        has(format!("workqueue_queue_duration_seconds_sum{{{by}}} 2"));
+        has(format!("workqueue_unfinished_work_seconds{{{by}}} 3"));
+        has(format!("workqueue_longest_running_processor_seconds{{{by}}} 3"));
+        queue.done(&key, Next::Terminal);
+        metrics.done(KUSTOMIZATION, &key, Some(Next::Terminal), Duration::from_secs(3));
+        has(format!("workqueue_work_duration_seconds_bucket{{{by},le=\"10\"}} 1"));
+        has(format!("workqueue_unfinished_work_seconds{{{by}}} 0"));
+        has("controller_runtime_terminal_reconcile_errors_total{controller=\"kustomization\"} 1".to_owned());
+        has("controller_runtime_reconcile_total{controller=\"kustomization\",result=\"requeue\"} 0"
+            .to_owned());
     }
 
     #[test]

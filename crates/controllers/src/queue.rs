@@ -3,13 +3,15 @@
 //! A key waits at most once and runs at most once at a time; a key added while it runs comes
 //! again right after. Waiting costs one timer, whatever is in the queue.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::series::{QUEUE, Series};
 
 /// The namespace and name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +41,8 @@ impl std::fmt::Display for Key {
 pub enum Next {
     /// When somebody adds it.
     WhenAdded,
+    /// When somebody adds it: as it is, it can only fail.
+    Terminal,
     /// After this time, unless it is added before.
     After(Duration),
     /// After a pause that doubles from failure to failure.
@@ -64,15 +68,17 @@ impl Default for Pauses {
 struct State {
     due: HashMap<Key, Instant>,
     order: BTreeSet<(Instant, Key)>,
-    running: HashSet<Key>,
+    running: HashMap<Key, Instant>,
     again: HashMap<Key, String>,
     failures: HashMap<Key, u32>,
     added: u64,
     retried: u64,
+    waited: Series,
+    worked: Series,
 }
 
 /// What a queue has seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Counts {
     /// Keys that are due and wait for a worker.
     pub waiting: usize,
@@ -80,6 +86,14 @@ pub struct Counts {
     pub added: u64,
     /// How often after a failure.
     pub retried: u64,
+    /// For how long keys were due before they ran, in seconds.
+    pub waited: Series,
+    /// For how long they ran, in seconds.
+    pub worked: Series,
+    /// For how long those that run do so, all together.
+    pub unfinished: Duration,
+    /// For how long the one that runs longest does so.
+    pub longest: Duration,
 }
 
 impl State {
@@ -115,8 +129,11 @@ impl Queue {
         let state = self.state.lock();
         let now = Instant::now();
         let due = state.order.iter().take_while(|(at, _)| *at <= now);
-        let waiting = due.filter(|(_, key)| !state.running.contains(key)).count();
-        Counts { waiting, added: state.added, retried: state.retried }
+        let waiting = due.filter(|(_, key)| !state.running.contains_key(key)).count();
+        let (waited, worked) = (state.waited.clone(), state.worked.clone());
+        let running = || state.running.values().map(|began| now - *began);
+        let (unfinished, longest) = (running().sum(), running().max().unwrap_or_default());
+        Counts { waiting, added: state.added, retried: state.retried, waited, worked, unfinished, longest }
     }
 
     /// Forgets a key that is gone.
@@ -138,7 +155,7 @@ impl Queue {
     pub fn add_because(&self, key: Key, cause: &str) {
         let mut state = self.state.lock();
         state.added += 1;
-        if state.running.contains(&key) {
+        if state.running.contains_key(&key) {
             state.again.insert(key, cause.to_owned());
             drop(state);
             self.again.notify_waiters();
@@ -164,12 +181,13 @@ impl Queue {
             let sleep = {
                 let mut state = self.state.lock();
                 let now = Instant::now();
-                let first = state.order.iter().find(|(_, key)| !state.running.contains(key)).cloned();
+                let first = state.order.iter().find(|(_, key)| !state.running.contains_key(key)).cloned();
                 match first {
                     Some((at, key)) if at <= now => {
                         state.order.remove(&(at, key.clone()));
                         state.due.remove(&key);
-                        state.running.insert(key.clone());
+                        state.running.insert(key.clone(), now);
+                        state.waited.observe(&QUEUE, (now - at).as_secs_f64());
                         return key;
                     }
                     Some((at, _)) => Some(at),
@@ -200,7 +218,9 @@ impl Queue {
     /// Notes that a key's run is over, and when it comes again.
     pub fn done(&self, key: &Key, next: Next) {
         let mut state = self.state.lock();
-        state.running.remove(key);
+        if let Some(began) = state.running.remove(key) {
+            state.worked.observe(&QUEUE, began.elapsed().as_secs_f64());
+        }
         let delay = match next {
             Next::BackOff => {
                 state.retried += 1;
@@ -213,7 +233,7 @@ impl Queue {
                 state.failures.remove(key);
                 Some(delay)
             }
-            Next::WhenAdded => {
+            Next::WhenAdded | Next::Terminal => {
                 state.failures.remove(key);
                 None
             }
