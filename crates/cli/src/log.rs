@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -37,7 +37,8 @@ pub(crate) fn start(level: Level, encoding: Encoding) {
         Level::Trace => "trace",
         Level::Debug => "debug",
         Level::Info => "info",
-        Level::Error => "error",
+        // Flux knows nothing between what happens and what goes wrong.
+        Level::Error => "warn",
     };
     let ours = ["cli", "apiserver", "controllers", "cluster", "source", "keys", "kustomize"];
     let filter = ours.map(|name| format!("sealfast_{name}={level}")).join(",");
@@ -81,7 +82,32 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}").into());
+        let text = format!("{value:?}");
+        let value = match field.name() {
+            "output" => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            _ => Value::String(text),
+        };
+        self.put(field, value);
+    }
+}
+
+impl Fields {
+    /// Names the object under its kind, too, as controller-runtime does.
+    fn name_object(&mut self) {
+        let text = |name: &str| self.0.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (Some(kind), Some(name)) = (text("controllerKind"), text("name")) else { return };
+        let object = json!({"name": name, "namespace": text("namespace")});
+        self.0.insert(kind, object);
+    }
+}
+
+/// The word for a level; what is suspicious goes wrong.
+fn word(level: tracing::Level) -> &'static str {
+    match level {
+        tracing::Level::ERROR | tracing::Level::WARN => "error",
+        tracing::Level::INFO => "info",
+        tracing::Level::DEBUG => "debug",
+        tracing::Level::TRACE => "trace",
     }
 }
 
@@ -98,11 +124,55 @@ where
     ) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
+        fields.name_object();
         let mut line = Map::new();
-        line.insert("level".to_owned(), event.metadata().level().as_str().to_lowercase().into());
+        line.insert("level".to_owned(), word(*event.metadata().level()).into());
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
         line.insert("ts".to_owned(), now.into());
         line.extend(fields.0);
         writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().map_err(|_| io::ErrorKind::Other)?.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_those_of_controller_runtime() -> Result<(), Box<dyn std::error::Error>> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().event_format(Json).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let output = json!({"ConfigMap/ns/a": "created"});
+            tracing::info!(controllerKind = "Kustomization", namespace = "ns", name = "app", %output, "done");
+            tracing::warn!("odd");
+        });
+        let written = lines.0.lock().map_err(|_| "a writer panicked")?.clone();
+        let lines: Vec<Value> =
+            String::from_utf8(written)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        assert_eq!(lines[0]["level"], "info");
+        assert_eq!(lines[0]["msg"], "done");
+        assert_eq!(lines[0]["output"], json!({"ConfigMap/ns/a": "created"}));
+        assert_eq!(lines[0]["Kustomization"], json!({"name": "app", "namespace": "ns"}));
+        assert_eq!(lines[1]["level"], "error");
+        Ok(())
     }
 }

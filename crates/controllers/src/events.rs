@@ -75,7 +75,6 @@ pub fn reference(object: &Value) -> Value {
 #[derive(Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<Event>,
-    component: &'static str,
 }
 
 impl Recorder {
@@ -97,37 +96,49 @@ impl Recorder {
                 receiver.flush().await;
             }
         });
-        (Recorder { queue, component }, task)
+        (Recorder { queue }, task)
     }
 
     /// Records an event, and logs it.
     pub fn record(&self, event: Event) {
-        let about = |field: &str| event.about[field].as_str().unwrap_or_default().to_owned();
-        let (kind, namespace, name) = (about("kind"), about("namespace"), about("name"));
-        let (controller, reason) = (self.component, &event.reason);
-        match event.severity {
-            Severity::Trace | Severity::Info => tracing::info!(
-                controller,
-                controllerKind = kind,
-                namespace,
-                name,
-                reason,
-                "{}",
-                event.message
-            ),
-            Severity::Error => tracing::warn!(
-                controller,
-                controllerKind = kind,
-                namespace,
-                name,
-                reason,
-                "{}",
-                event.message
-            ),
-        }
+        log(&event);
         if self.queue.try_send(event).is_err() {
             tracing::warn!("too many events waiting: one is dropped");
         }
+    }
+}
+
+/// Logs an event with the fields of controller-runtime.
+fn log(event: &Event) {
+    let about = |field: &str| event.about[field].as_str().unwrap_or_default();
+    let (kind, namespace, name) = (about("kind"), about("namespace"), about("name"));
+    let group = about("apiVersion").split_once('/').map_or("", |(group, _)| group);
+    let revision = event.annotations.iter().find(|(key, _)| key.ends_with("/revision"));
+    let revision = revision.map(|(_, revision)| revision.as_str());
+    let (controller, reason) = (kind.to_lowercase(), &event.reason);
+    match event.severity {
+        Severity::Trace | Severity::Info => tracing::info!(
+            controller,
+            controllerGroup = group,
+            controllerKind = kind,
+            namespace,
+            name,
+            revision,
+            reason,
+            "{}",
+            event.message
+        ),
+        Severity::Error => tracing::error!(
+            controller,
+            controllerGroup = group,
+            controllerKind = kind,
+            namespace,
+            name,
+            revision,
+            reason,
+            "{}",
+            event.message
+        ),
     }
 }
 

@@ -41,6 +41,7 @@ pub mod finalize;
 pub mod gather;
 pub mod health;
 pub mod import;
+mod journal;
 pub mod lending;
 pub mod mask;
 pub mod opener;
@@ -260,6 +261,7 @@ impl Run<'_> {
         let known = self.shared.memories.of(&acting.identity);
         let how = apply::How { options: &self.shared.options, known: &known, health };
         let Applied { changes } = self.shown(apply::apply(acting, objects, &typed, &how)).await?;
+        self.log_applied(&changes, revision);
         let lines = apply::change_lines(&changes);
         if !lines.is_empty() {
             self.report.event(Severity::Info, &lines, &[]);
@@ -292,6 +294,7 @@ impl Run<'_> {
         match pruned.message() {
             None => {
                 let lines = apply::all_lines(&pruned.changes);
+                self.log_pruned(&lines);
                 self.report.event(Severity::Info, &lines, &[]);
                 Ok(())
             }
