@@ -5,6 +5,7 @@
 
 mod compare;
 mod entries;
+mod given;
 mod merge;
 mod path;
 mod prune;

@@ -70,6 +70,15 @@ impl Problem {
         }
     }
 
+    /// Whether rules are not checked because of it: what is only a wrong value does them no harm.
+    fn keeps_rules_out(&self) -> bool {
+        match self.kind {
+            Kind::Type(..) | Kind::Required | Kind::Missing(_) | Kind::NotSupported(..) => true,
+            Kind::TooLong(_) | Kind::TooMany(..) => true,
+            Kind::Invalid(..) | Kind::Rule(_) | Kind::Duplicate(_) | Kind::Forbidden(_) => false,
+        }
+    }
+
     /// Returns the text of a cause, without the field.
     pub(crate) fn message(&self) -> String {
         let items = |count: u64| if count == 1 { "item" } else { "items" };
@@ -97,7 +106,7 @@ impl Problem {
 pub(crate) fn validate(schema: &Value, new: &Value, old: Option<&Value>) -> Vec<Problem> {
     let mut problems = Vec::new();
     walk(schema, new, old, "", &mut problems);
-    if problems.is_empty() {
+    if !problems.iter().any(Problem::keeps_rules_out) {
         rules::check(schema, new, old, "", &mut problems);
     } else if rules::any(schema) {
         let text = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";

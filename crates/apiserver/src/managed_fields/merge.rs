@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::given;
 use super::path::Step;
 use super::shape::{Expected, Parts, Shape};
 use super::tree::Tree;
@@ -101,23 +102,18 @@ fn no_item(item: &Value) -> Option<&'static str> {
 
 /// What is wrong with the type of a value; `null` fits everywhere.
 fn misfit(shape: &Shape<'_>, value: &Value) -> Option<String> {
-    let got = match value {
-        Value::Null => return None,
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    };
-    let (fits, wanted) = match shape.expected()? {
+    if value.is_null() {
+        return None;
+    }
+    let expected = shape.expected()?;
+    let (fits, wanted) = match expected {
         Expected::Map => (value.is_object(), "map"),
         Expected::List => (value.is_array(), "list"),
         Expected::Text => (value.is_string(), "string"),
         Expected::Truth => (value.is_boolean(), "boolean"),
         Expected::Number => (value.is_number(), "numeric (int or float)"),
     };
-    (!fits).then(|| format!("expected {wanted}, got {got}"))
+    (!fits).then(|| format!("expected {wanted}, got {}", given::shown(expected, value)))
 }
 
 /// Returns the step to an item of a keyed list; missing keys take their defaults.

@@ -109,7 +109,7 @@ impl Masks {
                 covered = covered.replace(&format!("\"{}\"", secret.as_str()), &format!("\"{MASK}\""));
             }
         }
-        covered
+        if self.texts.is_empty() { covered } else { without_given(&covered) }
     }
 
     fn is_secret(&self, text: &str) -> bool {
@@ -140,6 +140,16 @@ fn quoted(text: &str) -> String {
     json[1..json.len() - 1].to_owned()
 }
 
+/// Covers values of a wrong type, which a server prints as it read them: `0x1F` as 31.
+fn without_given(text: &str) -> String {
+    const GIVEN: &str = ", got &";
+    let line = |line: &str| match line.split_once(GIVEN) {
+        Some((front, _)) => format!("{front}, got {MASK}"),
+        None => line.to_owned(),
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use crate::kustomization::witness::Witness;
@@ -167,6 +177,9 @@ mod tests {
         assert_eq!(told("got \"a\\\"b\\nsecond-line\""), "got \"**SOPS**\"");
         assert_eq!(told(&format!("data: {}", STANDARD.encode("hunter2"))), "data: **SOPS**");
         assert_eq!(told("nothing"), "nothing");
+        let printed = ".data.a: expected string, got &value.valueUnstructured{Value:31}\nConfigMap/x created";
+        assert_eq!(told(printed), ".data.a: expected string, got **SOPS**\nConfigMap/x created");
+        assert_eq!(Masks::of(&Witness::default()).message(printed), printed);
     }
 
     #[test]
