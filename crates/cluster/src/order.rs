@@ -59,7 +59,10 @@ impl Stage {
     pub fn of(object: &Value, custom: &[String]) -> Stage {
         let gvk = object::gvk(object);
         match gvk.kind.as_str() {
-            "CustomResourceDefinition" | "Namespace" | "ClusterRole" => Stage::Definitions,
+            // A kind of somebody else may have the same name.
+            "CustomResourceDefinition" if gvk.group == "apiextensions.k8s.io" => Stage::Definitions,
+            "ClusterRole" if gvk.group == "rbac.authorization.k8s.io" => Stage::Definitions,
+            "Namespace" if gvk.group.is_empty() => Stage::Definitions,
             kind if kind.ends_with("Class") => Stage::Classes,
             kind if custom.iter().any(|listed| names(listed, &gvk.group, kind)) => Stage::Custom,
             _ => Stage::Rest,
@@ -120,5 +123,6 @@ mod tests {
         );
         assert_eq!(Stage::of(&made("v1", "Secret", "x"), &[" Secret".into()]), Stage::Custom);
         assert_eq!(Stage::of(&objects[0], &[]), Stage::Definitions);
+        assert_eq!(Stage::of(&made("example.com/v1", "Namespace", "x"), &[]), Stage::Rest);
     }
 }

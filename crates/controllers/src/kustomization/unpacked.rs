@@ -214,7 +214,10 @@ impl Artifacts {
         };
         let room = self.trees.room(unpacked_size(&bytes)).await;
         let unpacked = tokio::task::spawn_blocking(move || unpack(&bytes[..], &Limits::default())).await;
-        let broken = |why: String| Failure::new("ArtifactFailed", format!("failed to untar artifact: {why}"));
+        let broken = |why: String| {
+            let what = "failed to extract archive (check whether file size exceeds max download size)";
+            Failure::new("ArtifactFailed", format!("{what}: {why}"))
+        };
         let tree = unpacked.map_err(|e| broken(e.to_string()))?.map_err(|e| broken(e.chain()))?;
         Ok((Arc::new(tree), room))
     }
@@ -261,7 +264,8 @@ impl Artifacts {
                     }
                 }
                 Ok(answer) if !answer.status().is_server_error() => {
-                    return Err(download_failed(&answer.status().to_string()));
+                    let text = format!("failed to download archive from {url} (status: {})", answer.status());
+                    return Err(unreachable(text));
                 }
                 Ok(answer) => answer.status().to_string(),
                 Err(error) => error.without_url().to_string(),
@@ -349,7 +353,11 @@ fn too_large() -> String {
 }
 
 fn download_failed(why: &str) -> Failure {
-    Failure::new("ArtifactFailed", format!("failed to download archive: {why}")).hint(
+    unreachable(format!("failed to download archive: {why}"))
+}
+
+fn unreachable(text: String) -> Failure {
+    Failure::new("ArtifactFailed", text).hint(
         "the artifact's address has to be reachable from here; look at the source's status.artifact.url",
     )
 }
@@ -361,7 +369,10 @@ fn check(artifact: &Artifact, bytes: &[u8]) -> Result<(), Failure> {
     if hash.finish() == artifact.digest {
         return Ok(());
     }
-    Err(broken(format!("computed digest doesn't match provided '{}'", artifact.digest)))
+    Err(broken(format!(
+        "computed digest doesn't match provided '{}' (check whether file size exceeds max download size)",
+        artifact.digest
+    )))
 }
 
 #[cfg(test)]
