@@ -3,7 +3,8 @@
 //! - [`run`] starts the controllers: watches feed a [`queue`], [`workers`] empty it; [`index`] knows
 //!   whom a change concerns; [`options`] says how.
 //! - [`kustomization`] is the trip of one Kustomization: gather, decrypt, build, substitute, apply.
-//! - [`source`] is the trip of one GitRepository: gather, fetch; [`artifacts`] serves what it keeps.
+//! - [`source`] is the trip of one GitRepository: gather, fetch; [`artifacts`] serves what it keeps;
+//!   [`offer`] makes a directory a source, too.
 //! - [`report`] turns outcomes into conditions and retry delays, `status` brings them to the server, [`events`] tells people.
 //! - [`lease`] lets one replica work while others wait; [`metrics`] counts, [`probes`] answers those who look after us.
 //! - [`gates`] names what can be switched; [`expression`] evaluates CEL; [`error`] is what can keep us from starting.
@@ -18,6 +19,7 @@ pub mod index;
 pub mod kustomization;
 pub mod lease;
 pub mod metrics;
+pub mod offer;
 pub mod options;
 pub mod probes;
 pub mod queue;

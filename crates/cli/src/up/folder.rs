@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use notify::{EventKind, RecursiveMode, Watcher};
 use sealfast_cluster::client::Client;
-use sealfast_controllers::artifacts::{Offer, publish_directory};
+use sealfast_controllers::offer::{Offer, publish_directory};
 use sealfast_controllers::run::Handle;
 use sealfast_source::tree::Directory;
 use tokio::sync::mpsc;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sealfast_controllers::artifacts::OfferedAs;
+use sealfast_controllers::offer::OfferedAs;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
