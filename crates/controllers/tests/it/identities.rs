@@ -48,13 +48,13 @@ async fn sealed(key: MasterKey, keyring: &Keyring) -> Result<String> {
 }
 
 /// What a test is about.
-struct Case {
-    clouds: Clouds,
-    annotations: Value,
+pub(crate) struct Case {
+    pub(crate) clouds: Clouds,
+    pub(crate) annotations: Value,
     sealed: String,
 }
 
-fn account(name: &str, annotations: &Value) -> Value {
+pub(crate) fn account(name: &str, annotations: &Value) -> Value {
     let metadata = json!({"name": name, "namespace": "tenant", "annotations": annotations});
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
 }
@@ -91,7 +91,7 @@ fn aws_key(arn: &str) -> Result<MasterKey> {
     })
 }
 
-async fn azure_case() -> Result<(Azure, Case)> {
+pub(crate) async fn azure_case() -> Result<(Azure, Case)> {
     let server = Azure::start()?;
     let addresses = [azure::VAULT, azure::LOGIN].map(|name| (name.to_owned(), server.address())).to_vec();
     let network = Network { roots: vec![server.certificate().into()], addresses };

@@ -10,6 +10,7 @@ mod house;
 mod identities;
 mod kills;
 mod macs;
+mod providers;
 mod relay;
 mod remotes;
 mod replica;

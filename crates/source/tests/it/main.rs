@@ -6,6 +6,7 @@ mod deploy_key;
 mod faults;
 mod git;
 mod github;
+mod proxies;
 mod ssh;
 mod storage;
 mod verify;

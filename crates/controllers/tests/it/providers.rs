@@ -1,0 +1,124 @@
+//! Repositories behind proxies and of clouds, from the object to the artifact.
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sealfast_controllers::gates::{Gate, Gates};
+use sealfast_controllers::options::Options;
+use sealfast_testkit::cloud::azure;
+use sealfast_testkit::cloud::proxy::Proxy;
+use sealfast_testkit::git::{self, Server};
+use sealfast_testkit::github::{GitHub, INSTALLATION, TOKEN};
+use serde_json::{Value, json};
+
+use crate::house::{House, kind, ready};
+use crate::identities::{account, azure_case};
+
+fn server(options: git::Options) -> Result<(Server, String)> {
+    let server = Server::start_with(options)?;
+    let url = server.create("repo")?;
+    server.commit("repo", "main", &[("file", b"content")], "one")?;
+    Ok((server, url))
+}
+
+fn repository(name: &str, url: &str, more: Value) -> Value {
+    let mut object = json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": {"name": name, "namespace": "default"},
+        "spec": {"interval": "10m", "url": url, "ref": {"branch": "main"}},
+    });
+    for (key, value) in more.as_object().into_iter().flatten() {
+        object["spec"][key] = value.clone();
+    }
+    object
+}
+
+fn secret(name: &str, data: &[(&str, &str)]) -> Value {
+    let data: Value = data.iter().map(|(key, value)| ((*key).to_owned(), STANDARD.encode(value))).collect();
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "default"}, "data": data})
+}
+
+impl House {
+    /// Waits until a repository was fetched, or was not, and returns the message.
+    async fn fetched(&self, object: Value, status: &str) -> Result<String> {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (text("namespace"), text("name"));
+        self.apply(object).await?;
+        let repositories = kind("source.toolkit.fluxcd.io", "GitRepository");
+        let over = |object: &Value| ready(object)["status"] == status;
+        let object = self.until_any(&repositories, &namespace, &name, over).await?;
+        Ok(ready(&object)["message"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_is_fetched_through_the_proxy_of_its_secret() -> Result<()> {
+    let (_server, url) = server(git::Options::default())?;
+    let at = url.split('/').nth(2).context("the URL has a host")?.parse()?;
+    let (open, closed) = (Proxy::start(at, at)?, Proxy::start_for(at, at, Some(("me", "pass")))?);
+    let house = House::new().await?;
+    let handle = house.start(&house.client, house.options()).await?;
+    house.apply(secret("open", &[("address", &open.url())])).await?;
+    let login = [("address", closed.url()), ("username", "me".to_owned()), ("password", "pass".to_owned())];
+    house.apply(secret("closed", &login.each_ref().map(|(key, value)| (*key, value.as_str())))).await?;
+    house.apply(secret("refused", &[("address", &closed.url())])).await?;
+    // Nobody finds this host but the proxies.
+    let through = |name: &str| {
+        repository(name, "http://git.invalid/repo.git", json!({"proxySecretRef": {"name": name}}))
+    };
+    for name in ["open", "closed"] {
+        let message = house.fetched(through(name), "True").await?;
+        ensure!(message.starts_with("stored artifact for revision 'main@sha1:"), "{message}");
+    }
+    let message = house.fetched(through("refused"), "False").await?;
+    ensure!(message.contains("407"), "{message}");
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_is_fetched_as_a_github_app() -> Result<()> {
+    let basic_auth = Some(("x-access-token".to_owned(), TOKEN.to_owned()));
+    let (_server, url) = server(git::Options { basic_auth, ..git::Options::default() })?;
+    let github = GitHub::start(17, jiff::Timestamp::now().as_second())?;
+    let house = House::new().await?;
+    let handle = house.start(&house.client, house.options()).await?;
+    let (installation, address) = (INSTALLATION.to_string(), github.url());
+    let app = [
+        ("githubAppID", "17"),
+        ("githubAppInstallationID", installation.as_str()),
+        ("githubAppPrivateKey", &github.key),
+        ("githubAppBaseURL", &address),
+    ];
+    house.apply(secret("app", &app)).await?;
+    let as_app = json!({"provider": "github", "secretRef": {"name": "app"}});
+    house.fetched(repository("app", &url, as_app), "True").await?;
+    ensure!(github.seen().iter().any(|asked| asked.ends_with("/access_tokens")), "{:?}", github.seen());
+    house.apply(secret("half", &app[..2])).await?;
+    let as_half = json!({"provider": "github", "secretRef": {"name": "half"}});
+    let message = house.fetched(repository("half", &url, as_half), "False").await?;
+    ensure!(message.contains("private key must be provided"), "{message}");
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_is_fetched_as_an_application_of_azure() -> Result<()> {
+    let bearer = Some(azure::DEV_OPS_TOKEN.to_owned());
+    let (_server, url) = server(git::Options { bearer, ..git::Options::default() })?;
+    let (_azure, case) = azure_case().await?;
+    let house = House::new().await?;
+    let gates = Gates::default().with(Gate::ObjectLevelWorkloadIdentity);
+    let options = Options { gates, clouds: case.clouds.clone(), ..house.options() };
+    let handle = house.start(&house.client, options).await?;
+    house.namespace("tenant").await?;
+    for (name, status) in [("decryptor", "True"), ("stranger", "False")] {
+        house.apply(account(name, &case.annotations)).await?;
+        let spec = json!({"provider": "azure", "serviceAccountName": name});
+        let mut object = repository(name, &url, spec);
+        object["metadata"]["namespace"] = "tenant".into();
+        let message = house.fetched(object, status).await?;
+        ensure!(!message.contains(azure::DEV_OPS_TOKEN) && !message.contains("eyJ"), "{message}");
+    }
+    handle.stop().await;
+    Ok(())
+}
