@@ -159,8 +159,15 @@ fn command_path(words: &[String]) -> (&[String], &[String]) {
 fn parse(words: &[String], flags: &[Flag]) -> Result<Args, Failed> {
     let mut all = flags.to_vec();
     all.extend_from_slice(GLOBAL);
-    Args::parse(words, &all)
+    let args = Args::parse(words, &all)?;
+    for flag in WITHOUT_EFFECT.into_iter().filter(|flag| args.text(flag).is_some()) {
+        output::talk(&format!("⚠️ --{flag} has no effect here"));
+    }
+    Ok(args)
 }
+
+/// Flags that are taken because scripts give them.
+const WITHOUT_EFFECT: [&str; 4] = ["cache-dir", "components", "components-extra", "disable-compression"];
 
 fn help(text: &str) -> ExitCode {
     output::data(text.as_bytes())

@@ -7,16 +7,24 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 /// Writes data to standard output; the exit code is success, also when the reader has gone.
+#[must_use]
 pub(crate) fn data(bytes: &[u8]) -> ExitCode {
+    part(bytes).err().unwrap_or(ExitCode::SUCCESS)
+}
+
+/// Writes data of which more may come.
+///
+/// # Errors
+/// The code to end with: the reader has gone, or writing failed and that was said.
+pub(crate) fn part(bytes: &[u8]) -> Result<(), ExitCode> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(gone) if gone.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            talk(&format!("error: failed to write to standard output\n  because: {error}"));
-            ExitCode::FAILURE
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
+        if error.kind() == ErrorKind::BrokenPipe {
+            return ExitCode::SUCCESS;
         }
-    }
+        talk(&format!("error: failed to write to standard output\n  because: {error}"));
+        ExitCode::FAILURE
+    })
 }
 
 /// Writes one line to standard error; there is nowhere to report its failure.

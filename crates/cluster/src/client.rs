@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, Request};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use sealfast_k8s::id::GroupVersionKind;
@@ -24,8 +25,10 @@ pub mod discovery;
 pub mod request;
 mod throttle;
 pub mod watch;
+mod words;
 
 pub use crate::client::request::{Apply, Delete, DryRun, Patch, Propagation, Select};
+pub use crate::client::words::Served;
 
 /// A connection to one API server, cheap to clone. Debug shows the address only.
 #[derive(Clone)]
@@ -254,12 +257,12 @@ impl Client {
         Ok(None)
     }
 
-    /// The kind that a person calls by plural, singular, kind or short name, as `deploy` or `deployments.apps`.
+    /// Every kind that the server has, by the words that people call it.
     ///
     /// # Errors
     /// What a request can raise.
-    pub async fn named(&self, word: &str) -> Result<Option<GroupVersionKind>, Error> {
-        discovery::named(self, word).await
+    pub async fn kinds(&self) -> Result<Served, Error> {
+        words::read(self).await
     }
 
     /// Forgets what is known about kinds, for example after a definition was applied.
@@ -501,7 +504,7 @@ impl Client {
         Ok(answer)
     }
 
-    fn request(&self, call: &Call) -> Result<Request<Vec<u8>>, Error> {
+    fn request(&self, call: &Call) -> Result<Request<Bytes>, Error> {
         let mut request =
             Request::builder().method(&call.method).uri(&call.path).header(http::header::ACCEPT, call.accept);
         if !call.body.is_empty() {
@@ -524,7 +527,7 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the answer line by line, for as long as the server sends.
+    /// Sends a request without a body and reads the answer line by line, for as long as the server sends.
     ///
     /// # Errors
     /// What a request can raise.
@@ -533,7 +536,7 @@ impl Client {
         call: Call,
     ) -> Result<std::pin::Pin<Box<dyn futures::AsyncBufRead + Send>>, Error> {
         self.throttle.turn().await;
-        let opened = within(self.http.request_stream(self.request(&call)?)).await;
+        let opened = within(self.http.request_stream(self.request(&call)?.map(|_| Vec::new()))).await;
         let lines = opened.ok_or_else(|| self.silent())?;
         Ok(Box::pin(lines.map_err(|error| self.unanswered(error))?))
     }

@@ -10,8 +10,7 @@ use crate::apply::{Options, Recreate, is_immutable, refusal};
 use crate::client::{Apply, Client, DryRun};
 use crate::{drift, switches};
 
-/// One object, and what would be done to it.
-#[derive(Debug)]
+/// One object, and what would be done to it. There is no Debug: it may be a Secret.
 pub struct Preview {
     /// The object as the server knows it, or as it was written.
     pub object: ObjectId,
@@ -20,7 +19,6 @@ pub struct Preview {
 }
 
 /// What would be done to an object.
-#[derive(Debug)]
 pub enum Outcome {
     /// It asks to be left alone.
     Skipped,

@@ -201,6 +201,12 @@ impl Keyring {
     pub fn pgp_fingerprints(&self) -> Vec<String> {
         self.pgp.secret_fingerprints()
     }
+
+    /// Returns the fingerprints of those OpenPGP secret keys held here that decrypt nothing without a passphrase, or at all.
+    #[must_use]
+    pub fn locked_pgp_fingerprints(&self) -> Vec<String> {
+        self.pgp.locked_fingerprints()
+    }
 }
 
 impl fmt::Debug for Keyring {

@@ -49,6 +49,11 @@ impl Cluster {
         format!("http://{}", self.loopback.address())
     }
 
+    /// Forbids every request about a kind, by its plural.
+    pub fn forbid(&self, plural: &'static str) {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).forbidden.insert(plural);
+    }
+
     /// Returns a kubeconfig with the contexts `demo` (current, namespace `team-b`) and `plain` (no namespace).
     #[must_use]
     pub fn kubeconfig(&self) -> Value {
@@ -73,6 +78,7 @@ impl Cluster {
 #[derive(Debug, Default)]
 pub(crate) struct Objects {
     all: BTreeMap<Place, Value>,
+    forbidden: BTreeSet<&'static str>,
     version: u64,
 }
 

@@ -8,26 +8,71 @@ pub(super) fn scheme(url: &str) -> Result<String, Failed> {
     if ["ssh", "http", "https"].contains(&scheme.as_str()) {
         return Ok(scheme);
     }
-    Err(unsupported(&scheme))
+    Err(unsupported(url, &scheme))
 }
 
 /// Returns any scheme of what is an address, in lower case.
 pub(super) fn parsed(url: &str) -> Result<String, Failed> {
-    parse(url).map_err(|why| format!("git URL parse failed: parse {url:?}: {why}").into())
+    parse(url).map_err(|wrong| format!("git URL parse failed: {}", wrong.about(url)).into())
 }
 
 /// Says that a scheme is none of Git's.
-pub(super) fn unsupported(scheme: &str) -> Failed {
-    format!("git URL scheme '{scheme}' not supported, can be: ssh, http and https").into()
+pub(super) fn unsupported(url: &str, scheme: &str) -> Failed {
+    // Without slashes it may be a user's name or a token.
+    let is_scheme = !url.contains('@') || prefix(url).len() > scheme.len();
+    let shown = if is_scheme { scheme } else { HIDDEN };
+    format!("git URL scheme '{shown}' not supported, can be: ssh, http and https").into()
 }
 
 /// Checks any address; says why it is none, without the credentials in it.
 pub(super) fn check(url: &str) -> Result<(), String> {
-    let shown = match url.split_once("//").zip(url.rsplit_once('@')) {
-        Some(((scheme, _), (_, rest))) => format!("{scheme}//***@{rest}"),
+    parse(url).map(drop).map_err(|wrong| wrong.about(url))
+}
+
+/// Returns an address as it may be shown: whatever could be credentials, up to the last `@`, is hidden.
+pub(super) fn shown(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, rest)) => format!("{}{HIDDEN}@{rest}", prefix(url)),
         None => url.to_owned(),
-    };
-    parse(url).map(drop).map_err(|why| format!("parse {shown:?}: {why}"))
+    }
+}
+
+const HIDDEN: &str = "***";
+
+/// `SCHEME://`, when an address begins with one.
+fn prefix(url: &str) -> &str {
+    match split_scheme(url) {
+        Ok((scheme, rest)) if !scheme.is_empty() && rest.starts_with("//") => &url[..scheme.len() + 3],
+        _ => "",
+    }
+}
+
+/// What is wrong with an address: words around a part of it.
+struct Wrong {
+    before: &'static str,
+    quoted: Option<String>,
+    behind: &'static str,
+}
+
+impl Wrong {
+    fn plain(what: &'static str) -> Self {
+        Self { before: what, quoted: None, behind: "" }
+    }
+
+    fn quoting(before: &'static str, quoted: &str, behind: &'static str) -> Self {
+        Self { before, quoted: Some(quoted.to_owned()), behind }
+    }
+
+    /// Says it about an address; a part that the shown address does not show is hidden here, too.
+    fn about(self, url: &str) -> String {
+        let shown = shown(url);
+        let quoted = match self.quoted {
+            Some(part) if shown.contains(&part) => format!("{part:?}"),
+            Some(_) => format!("{HIDDEN:?}"),
+            None => String::new(),
+        };
+        format!("parse {shown:?}: {}{quoted}{}", self.before, self.behind)
+    }
 }
 
 /// Returns host and port of an address that has been parsed; the port is that of SSH when none is named.
@@ -46,9 +91,9 @@ pub(super) fn is_host(text: &str) -> bool {
     check_host(text).is_ok()
 }
 
-fn parse(url: &str) -> Result<String, String> {
+fn parse(url: &str) -> Result<String, Wrong> {
     if url.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
-        return Err("net/url: invalid control character in URL".into());
+        return Err(Wrong::plain("net/url: invalid control character in URL"));
     }
     let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
     let (scheme, rest) = split_scheme(url)?;
@@ -61,7 +106,7 @@ fn parse(url: &str) -> Result<String, String> {
             escapes(path)?;
         }
         None if scheme.is_empty() && rest.split('/').next().is_some_and(|first| first.contains(':')) => {
-            return Err("first path segment in URL cannot contain colon".into());
+            return Err(Wrong::plain("first path segment in URL cannot contain colon"));
         }
         None => escapes(rest)?,
     }
@@ -70,12 +115,12 @@ fn parse(url: &str) -> Result<String, String> {
 }
 
 /// What stands before the first colon, when that can be a scheme.
-fn split_scheme(url: &str) -> Result<(String, &str), String> {
+fn split_scheme(url: &str) -> Result<(String, &str), Wrong> {
     for (at, letter) in url.char_indices() {
         match letter {
             'a'..='z' | 'A'..='Z' => {}
             '0'..='9' | '+' | '-' | '.' if at > 0 => {}
-            ':' if at == 0 => return Err("missing protocol scheme".into()),
+            ':' if at == 0 => return Err(Wrong::plain("missing protocol scheme")),
             ':' => return Ok((url[..at].to_lowercase(), &url[at + 1..])),
             _ => break,
         }
@@ -83,10 +128,10 @@ fn split_scheme(url: &str) -> Result<(String, &str), String> {
     Ok((String::new(), url))
 }
 
-fn check_host(host: &str) -> Result<(), String> {
+fn check_host(host: &str) -> Result<(), Wrong> {
     let bracket = host.rfind(']');
     if host.starts_with('[') && bracket.is_none() {
-        return Err("missing ']' in host".into());
+        return Err(Wrong::plain("missing ']' in host"));
     }
     let after = bracket.map_or(0, |at| at + 1);
     let colon = match bracket {
@@ -96,13 +141,13 @@ fn check_host(host: &str) -> Result<(), String> {
     if let Some(port) = colon.map(|at| &host[at..])
         && !port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
     {
-        return Err(format!("invalid port {port:?} after host"));
+        return Err(Wrong::quoting("invalid port ", port, " after host"));
     }
     escapes(host)?;
     let allowed =
         |letter: char| !letter.is_ascii() || letter.is_ascii_alphanumeric() || SIGNS.contains(letter);
     match host.chars().find(|letter| !allowed(*letter)) {
-        Some(letter) => Err(format!("invalid character {:?} in host name", letter.to_string())),
+        Some(letter) => Err(Wrong::quoting("invalid character ", &letter.to_string(), " in host name")),
         None => Ok(()),
     }
 }
@@ -110,11 +155,11 @@ fn check_host(host: &str) -> Result<(), String> {
 const SIGNS: &str = "-_.~!$&'()*+,;=:[]<>\"%";
 
 /// Every percent sign must be followed by two hexadecimal digits.
-fn escapes(text: &str) -> Result<(), String> {
+fn escapes(text: &str) -> Result<(), Wrong> {
     for (at, _) in text.match_indices('%') {
         let escape: String = text[at..].chars().take(3).collect();
         if escape.len() < 3 || !escape[1..].bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(format!("invalid URL escape {escape:?}"));
+            return Err(Wrong::quoting("invalid URL escape ", &escape, ""));
         }
     }
     Ok(())
@@ -138,12 +183,30 @@ mod tests {
 
     #[test]
     fn credentials_stay_out_of_the_message() {
-        let why = check("http://bob:p@ss w@proxy local").err();
-        assert_eq!(
-            why.as_deref(),
-            Some("parse \"http://***@proxy local\": invalid character \" \" in host name")
-        );
+        for (url, why) in [
+            (
+                "http://bob:secret w@proxy local",
+                "parse \"http://***@proxy local\": invalid character \" \" in host name",
+            ),
+            (
+                "https://bob:secret@host:22x/r",
+                "parse \"https://***@host:22x/r\": invalid port \":22x\" after host",
+            ),
+            ("http://bob:secret/ss@proxy", "parse \"http://***@proxy\": invalid port \"***\" after host"),
+            ("http://bob:secret#ss@proxy", "parse \"http://***@proxy\": invalid port \"***\" after host"),
+            ("http://bob/secret%zz@proxy", "parse \"http://***@proxy\": invalid URL escape \"***\""),
+            (
+                "1bob:secret@proxy:3128",
+                "parse \"***@proxy:3128\": first path segment in URL cannot contain colon",
+            ),
+            ("1bob:secret//x@proxy", "parse \"***@proxy\": first path segment in URL cannot contain colon"),
+        ] {
+            assert_eq!(check(url).err().as_deref(), Some(why), "{url}");
+        }
         assert_eq!(check("http://bob:secret@proxy.local:3128"), Ok(()));
+        let refused = |url: &str| scheme(url).map_or_else(|Failed(why)| why, |scheme| scheme);
+        assert!(refused("secret:x-oauth-basic@host/r").starts_with("git URL scheme '***' not supported"));
+        assert!(refused("ftp://bob:secret@host/r").starts_with("git URL scheme 'ftp' not supported"));
     }
 
     #[test]
@@ -160,8 +223,11 @@ mod tests {
         refused("https://x y", "invalid character \" \" in host name");
         refused("https://x:port/", "invalid port \":port\" after host");
         refused("https://x/%zz", "invalid URL escape \"%zz\"");
-        refused("git@host:o/r", "first path segment in URL cannot contain colon");
         refused(":x", "missing protocol scheme");
+        assert_eq!(
+            told("git@host:o/r"),
+            "git URL parse failed: parse \"***@host:o/r\": first path segment in URL cannot contain colon"
+        );
         assert_eq!(told("x/y"), "git URL scheme '' not supported, can be: ssh, http and https");
         assert_eq!(told("ftp://x"), "git URL scheme 'ftp' not supported, can be: ssh, http and https");
     }

@@ -68,8 +68,8 @@ fn flag_length(word: &str, flags: &[Flag]) -> Option<usize> {
     Some(if is_whole || matches!(flag.kind, Kind::Switch) { 1 } else { 2 })
 }
 
-/// A parsed command line.
-#[derive(Debug, Default)]
+/// A parsed command line. There is no Debug: passwords stand in it.
+#[derive(Default)]
 pub(crate) struct Args {
     /// Words that are no flags.
     pub(crate) names: Vec<String>,

@@ -1,6 +1,7 @@
 //! `flux check`: does the cluster fit, and does Flux run in it.
 //!
-//! Follows: `flux` 2.9. Differs: nobody is asked for newer versions.
+//! Follows: `flux` 2.9. Differs: what cannot be read is no success, `--timeout` holds for all,
+//! and nobody is asked for newer versions.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use sealfast_cluster::health::{self, Status};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use super::args::{Args, Flag, Kind};
 use super::{Failed, checked_namespace, connect, help, version, wants_help};
@@ -53,7 +55,7 @@ pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
     }
     let namespace = checked_namespace(args)?;
     output::talk("► checking prerequisites");
-    connect::without_limit(args, |client| async move {
+    connect::with_client(args, |client| async move {
         let fits = said(kubernetes(&client).await);
         if args.is_on("pre") {
             if fits {
@@ -61,16 +63,21 @@ pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
             }
             return Ok(code(fits));
         }
-        output::talk("► checking version in cluster");
-        let is_known = said(installed(&client).await);
-        output::talk("► checking controllers");
-        let are_ready = controllers(&client, &namespace, args).await;
-        output::talk("► checking crds");
-        let are_stored = definitions(&client).await;
-        let all = fits && is_known && are_ready && are_stored;
-        output::talk(if all { "✔ all checks passed" } else { "✗ check failed" });
-        Ok(code(all))
+        let is_well = flux(&client, &namespace, args).await;
+        output::talk(if fits && is_well { "✔ all checks passed" } else { "✗ check failed" });
+        Ok(code(fits && is_well))
     })
+}
+
+/// Looks at Flux itself.
+async fn flux(client: &Client, namespace: &str, args: &Args) -> bool {
+    output::talk("► checking version in cluster");
+    let is_known = said(installed(client).await);
+    output::talk("► checking controllers");
+    let are_ready = controllers(client, namespace, args).await;
+    output::talk("► checking crds");
+    let are_stored = definitions(client).await;
+    is_known && are_ready && are_stored
 }
 
 fn code(is_well: bool) -> ExitCode {
@@ -119,25 +126,28 @@ async fn installed(client: &Client) -> Result<String, Failed> {
     Ok(format!("bootstrapped: {is_bootstrapped}"))
 }
 
-/// Waits until the controllers are ready, or `--timeout` is over for one of them.
+/// Waits until the controllers are ready, for most of `--timeout` in all.
 async fn controllers(client: &Client, namespace: &str, args: &Args) -> bool {
-    let Ok(found) = listed(client, GroupVersionKind::new("apps", "v1", "Deployment"), namespace).await else {
-        return true;
-    };
+    let kind = GroupVersionKind::new("apps", "v1", "Deployment");
+    let Some(found) = listed(client, kind, namespace).await else { return false };
     if found.is_empty() {
         output::talk(&format!(
             "✗ no controllers found in the '{namespace}' namespace with the label selector '{PART_OF}'"
         ));
         return false;
     }
+    let pause = args.duration("poll-interval").unwrap_or(Duration::from_secs(5));
+    // What is left is enough to look at the definitions and to say what is not ready.
+    let deadline = Instant::now() + connect::limit(args).mul_f64(0.9);
     let mut are_ready = true;
     for deployment in found {
         let name = object::name(&deployment);
-        let limit = connect::limit(args);
-        let is_ready = tokio::time::timeout(limit, ready(client, &deployment, args)).await.is_ok();
-        let (sign, word) = if is_ready { ("✔", "ready") } else { ("✗", "not ready") };
-        output::talk(&format!("{sign} {name}: deployment {word}"));
-        are_ready &= is_ready;
+        let outcome = timeout_at(deadline, ready(client, &deployment, pause)).await;
+        are_ready &= said(match outcome {
+            Ok(Ok(())) => Ok(format!("{name}: deployment ready")),
+            Ok(Err(why)) => Err(format!("{name}: {why}").into()),
+            Err(_) => Err(format!("{name}: deployment not ready").into()),
+        });
         let containers = deployment["spec"]["template"]["spec"]["containers"].as_array();
         for container in containers.into_iter().flatten() {
             output::talk(&format!("► {}", container["image"].as_str().unwrap_or_default()));
@@ -146,21 +156,21 @@ async fn controllers(client: &Client, namespace: &str, args: &Args) -> bool {
     are_ready
 }
 
-async fn ready(client: &Client, deployment: &Value, args: &Args) {
-    let pause = args.duration("poll-interval").unwrap_or(Duration::from_secs(5));
+/// Waits until one is ready; fails when it cannot be read.
+async fn ready(client: &Client, deployment: &Value, pause: Duration) -> Result<(), String> {
     let id = object::id(deployment);
     loop {
-        let live = client.get(&id.gvk, &id.namespace, &id.name).await;
-        if live.is_ok_and(|live| health::status(&live, jiff::Timestamp::now()) == Status::Current) {
-            return;
+        match client.get(&id.gvk, &id.namespace, &id.name).await {
+            Ok(live) if health::status(&live, jiff::Timestamp::now()) == Status::Current => return Ok(()),
+            Err(error) if !error.is_transient() => return Err(Failed::from_error(&error).0),
+            _ => tokio::time::sleep(pause).await,
         }
-        tokio::time::sleep(pause).await;
     }
 }
 
 async fn definitions(client: &Client) -> bool {
     let kind = GroupVersionKind::new("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    let Ok(found) = listed(client, kind, "").await else { return true };
+    let Some(found) = listed(client, kind, "").await else { return false };
     if found.is_empty() {
         output::talk(&format!("✗ no crds found with the label selector '{PART_OF}'"));
     }
@@ -175,8 +185,14 @@ async fn definitions(client: &Client) -> bool {
     are_stored
 }
 
-async fn listed(client: &Client, kind: GroupVersionKind, namespace: &str) -> Result<Vec<Value>, Failed> {
+/// What is part of Flux; says why when it could not be read.
+async fn listed(client: &Client, kind: GroupVersionKind, namespace: &str) -> Option<Vec<Value>> {
     let select = Select { labels: PART_OF.to_owned(), ..Select::default() };
-    let listed = client.list(&kind, namespace, &select).await;
-    Ok(listed.map_err(|error| Failed::from_error(&error))?.items)
+    match client.list(&kind, namespace, &select).await {
+        Ok(listed) => Some(listed.items),
+        Err(error) => {
+            output::talk(&format!("✗ listing {} failed: {}", kind.kind, Failed::from_error(&error).0));
+            None
+        }
+    }
 }

@@ -58,11 +58,20 @@ async fn client(args: &Args) -> Result<Client, Failed> {
         let mend = "name a context of the kubeconfig with --context, or a person with --as";
         return Err(format!("--{flag} is not supported: {mend}").into());
     }
-    let client = connected(args).await?;
+    let client = throttled(args, connected(args).await?);
     Ok(match args.filled("as") {
         Some(user) => client.impersonating(user),
         None => client,
     })
+}
+
+/// Holds requests back when `--kube-api-qps` or `--kube-api-burst` asks for it; one alone goes with flux's other one.
+fn throttled(args: &Args, client: Client) -> Client {
+    let number = |flag: &str| args.filled(flag).and_then(|text| text.parse::<f64>().ok());
+    match (number("kube-api-qps"), number("kube-api-burst")) {
+        (None, None) => client,
+        (rate, burst) => client.throttled(rate.unwrap_or(50.0), burst.unwrap_or(300.0)),
+    }
 }
 
 async fn connected(args: &Args) -> Result<Client, Failed> {

@@ -52,10 +52,12 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
     if role.is_empty() {
         return Err("cluster-role is required".into());
     }
-    args.text("with-namespace").ok_or("with-namespace is required")?;
     let mut parts = Vec::new();
     for namespace in args.list("with-namespace").iter().filter(|namespace| !namespace.is_empty()) {
         parts.push(Part::new(args, tenant, role, namespace)?);
+    }
+    if parts.is_empty() {
+        return Err("with-namespace is required".into());
     }
     if args.is_on("export") {
         let text: String = parts.iter().flat_map(Part::objects).map(exported).collect();
@@ -147,7 +149,9 @@ async fn apply(client: &Client, object: &Value) -> Result<(), Failed> {
     if same_labels {
         return Ok(());
     }
-    live["metadata"]["labels"] = labels.clone();
+    for (key, value) in labels.as_object().into_iter().flatten() {
+        live["metadata"]["labels"][key] = value.clone();
+    }
     client.update(&live, MANAGER).await.map(drop).map_err(failed)
 }
 

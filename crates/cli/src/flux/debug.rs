@@ -1,5 +1,6 @@
 //! `flux debug kustomization`: status, history and variables, as they are.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use parking_lot::Mutex;
@@ -8,6 +9,7 @@ use sealfast_controllers::kustomization::gather;
 use sealfast_controllers::kustomization::witness::Witness;
 use sealfast_k8s::flux::kustomization::PostBuild;
 use serde_json::{Value, json};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::args::{Args, Flag, Kind};
 use super::{Failed, checked_namespace, connect, help, known, wants_help};
@@ -60,8 +62,12 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
     let text = connect::with_client(args, |client| async move {
         let found = known::KUSTOMIZATION.get(&client, &namespace, name).await?;
         match *shown {
-            "show-status" => Ok(yaml("Status", "kustomization-status", &found["status"], json!({}))),
-            "show-history" => Ok(yaml("History", "history", &found["status"]["history"], json!([]))),
+            "show-status" => {
+                Ok(Zeroizing::new(yaml("Status", "kustomization-status", &found["status"], json!({}))))
+            }
+            "show-history" => {
+                Ok(Zeroizing::new(yaml("History", "history", &found["status"]["history"], json!([]))))
+            }
             _ => variables(&client, &namespace, &found).await,
         }
     })?;
@@ -73,7 +79,7 @@ fn yaml(what: &str, place: &str, value: &Value, none: Value) -> String {
     format!("# {what} documentation: {DOCUMENTATION}#{place}\n{}", sealfast_yaml::json::to_yaml(value))
 }
 
-async fn variables(client: &Client, namespace: &str, found: &Value) -> Result<String, Failed> {
+async fn variables(client: &Client, namespace: &str, found: &Value) -> Result<Zeroizing<String>, Failed> {
     let Some(post_build) = found["spec"].get("postBuild").filter(|found| !found.is_null()) else {
         return Err("no post build substitutions found".into());
     };
@@ -82,5 +88,29 @@ async fn variables(client: &Client, namespace: &str, found: &Value) -> Result<St
     let witness = Mutex::new(Witness::default());
     let read = gather::variables(client, namespace, &post_build, &witness).await;
     let variables = read.map_err(|failure| failure.message)??;
-    Ok(variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
+    Ok(listed(variables))
+}
+
+/// A line for each variable; values may come from Secrets, and are wiped.
+fn listed(mut variables: BTreeMap<String, String>) -> Zeroizing<String> {
+    let length = variables.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    let mut text = Zeroizing::new(String::with_capacity(length));
+    for (name, value) in &mut variables {
+        text.extend([name.as_str(), "=", value.as_str(), "\n"]);
+        value.zeroize();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_listed_without_growing() {
+        let variables = [("a", "1"), ("b", "two")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let text = listed(variables.into());
+        assert_eq!(text.as_str(), "a=1\nb=two\n");
+        assert_eq!(text.capacity(), text.len());
+    }
 }

@@ -119,7 +119,7 @@ async fn find(
 
 /// Prints what differs, and then what failed.
 fn report(found: &Found) -> ExitCode {
-    output::data(found.text.as_bytes());
+    let _ = output::data(found.text.as_bytes());
     let mut errors = found.errors.clone();
     let mut seen = std::collections::HashSet::new();
     errors.retain(|error| seen.insert(error.clone()));

@@ -55,7 +55,9 @@ pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
         if line.last() != Some(&b'\n') && line.len() as u64 == LONGEST {
             return Err(format!("line {number} is longer than {LONGEST} bytes").into());
         }
-        output::data(&expanded(line, number, &variables, unset)?);
+        if let Err(code) = output::part(&expanded(line, number, &variables, unset)?) {
+            return Ok(code);
+        }
     }
 }
 

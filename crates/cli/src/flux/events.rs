@@ -2,10 +2,10 @@
 //!
 //! Differs: `--watch` goes on until the person ends it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use futures::future::join_all;
+use futures::future::try_join_all;
 use jiff::Timestamp;
 use sealfast_cluster::client::watch::Event;
 use sealfast_cluster::client::{Client, Select};
@@ -14,7 +14,7 @@ use sealfast_k8s::object;
 use serde_json::Value;
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, checked_namespace, connect, help, table, wants_help};
+use super::{Failed, checked_namespace, connect, help, known, table, wants_help};
 use crate::output;
 
 mod age;
@@ -58,8 +58,8 @@ pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
     let namespace = if args.is_on("all-namespaces") { String::new() } else { own.clone() };
     if args.is_on("watch") {
         return connect::without_limit(args, |client| async move {
-            Asked::of(client, args, &own, &namespace).await?.watch().await;
-            Ok(ExitCode::SUCCESS)
+            let asked = Asked::of(client, args, &own, &namespace).await?;
+            Ok(asked.watch().await.err().unwrap_or(ExitCode::SUCCESS))
         });
     }
     let (place, everywhere) = (&own, &namespace);
@@ -96,14 +96,14 @@ async fn places(client: &Client, of: Option<&str>, own: &str, namespace: &str) -
     if kind.is_empty() {
         return Err("--for selector must be of format <kind>[/<name>]".into());
     }
-    let subject = subject::find(kind).ok_or_else(|| format!("'{kind}' is not a recognized Flux kind"))?;
+    let subject = known::subject(kind).ok_or_else(|| format!("'{kind}' is not a recognized Flux kind"))?;
     let fields = |kind: &str, name: &str| match name {
         "" => format!("involvedObject.kind={kind}"),
         name => format!("involvedObject.kind={kind},involvedObject.name={name}"),
     };
     let mut places = vec![Place { namespace: namespace.to_owned(), fields: fields(subject.kind, name) }];
     if !name.is_empty() {
-        for (kind, name, namespace) in subject.references(client, own, name).await? {
+        for (kind, name, namespace) in subject::references(subject, client, own, name).await? {
             places.push(Place { namespace, fields: fields(&kind, &name) });
         }
     }
@@ -142,15 +142,16 @@ impl Asked {
                     .items,
             );
         }
-        Ok(self.table(events, &self.header()))
+        let rows = self.cells(events);
+        Ok((!rows.is_empty()).then(|| table::padded(&self.header(), &rows)))
     }
 
-    fn table(&self, mut events: Vec<Value>, header: &[String]) -> Option<String> {
+    /// The rows of events, the oldest first.
+    fn cells(&self, mut events: Vec<Value>) -> Vec<Vec<String>> {
         events.retain(|event| self.keeps(event));
         events.sort_by_key(age::seen);
         let now = Timestamp::now();
-        let rows: Vec<Vec<String>> = events.iter().map(|event| self.row(event, now)).collect();
-        (!rows.is_empty()).then(|| table::padded(header, &rows))
+        events.iter().map(|event| self.row(event, now)).collect()
     }
 
     fn header(&self) -> Vec<String> {
@@ -161,7 +162,7 @@ impl Asked {
     fn keeps(&self, event: &Value) -> bool {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let kind = text(&event["type"]);
-        subject::find(&text(&event["involvedObject"]["kind"])).is_some()
+        known::subject(&text(&event["involvedObject"]["kind"])).is_some()
             && (self.types.is_empty() || self.types.iter().any(|wanted| wanted.eq_ignore_ascii_case(&kind)))
     }
 
@@ -181,39 +182,77 @@ impl Asked {
         row
     }
 
-    /// Prints a row for every event until the person ends it.
-    async fn watch(&self) {
-        output::data(table::padded(&self.header(), &[]).as_bytes());
-        join_all(self.places.iter().map(|place| self.watch_one(place))).await;
+    /// Prints a row for every event until the person ends it, or nobody reads on.
+    async fn watch(&self) -> Result<(), ExitCode> {
+        let widths = WIDTHS.into_iter().skip(usize::from(!self.shows_namespace)).collect::<Vec<_>>();
+        output::part(table::at_least(&widths, &self.header(), &[]).as_bytes())?;
+        try_join_all(self.places.iter().map(|place| self.watch_one(place, &widths))).await.map(drop)
     }
 
-    async fn watch_one(&self, place: &Place) {
+    async fn watch_one(&self, place: &Place, widths: &[usize]) -> Result<(), ExitCode> {
         let select = Select { fields: place.fields.clone(), ..Select::default() };
         let mut watch = self.client.watch(&kind(), &place.namespace, select);
-        let mut shown = BTreeSet::new();
+        let mut seen = Seen::default();
         loop {
-            let events = match watch.next().await {
-                // After a gap all come again.
-                Event::Listed(events) => {
-                    let known = std::mem::take(&mut shown);
-                    shown = events.iter().map(version).collect();
-                    events.into_iter().filter(|event| !known.contains(&version(event))).collect()
-                }
-                Event::Applied(event) => {
-                    shown.insert(version(&event));
-                    vec![event]
-                }
-                Event::Deleted(_) => continue,
-            };
-            if let Some(rows) = self.table(events, &[]) {
-                output::data(rows.as_bytes());
+            let rows = self.cells(seen.new_ones(watch.next().await));
+            output::part(table::at_least(widths, &[], &rows).as_bytes())?;
+        }
+    }
+}
+
+/// Columns of a table that grows, wide enough for most; the message may be of any length.
+const WIDTHS: [usize; 5] = [16, 9, 7, 24, 40];
+
+/// The events that were shown, each in its last version.
+#[derive(Default)]
+struct Seen(BTreeMap<String, String>);
+
+impl Seen {
+    /// Returns what has to be shown. After a gap all events come again.
+    fn new_ones(&mut self, event: Event) -> Vec<Value> {
+        let text = |event: &Value, field: &str| object::metadata_text(event, field).to_owned();
+        let version = |event: &Value| (text(event, "uid"), text(event, "resourceVersion"));
+        match event {
+            Event::Listed(mut events) => {
+                let there = events.iter().map(version).collect();
+                let known = std::mem::replace(&mut self.0, there);
+                events.retain(|event| known.get(&version(event).0) != Some(&version(event).1));
+                events
+            }
+            Event::Applied(event) => {
+                let (uid, version) = version(&event);
+                self.0.insert(uid, version);
+                vec![event]
+            }
+            Event::Deleted(event) => {
+                self.0.remove(&version(&event).0);
+                Vec::new()
             }
         }
     }
 }
 
-/// What changes whenever an event does.
-fn version(event: &Value) -> (String, String) {
-    let text = |field: &str| object::metadata_text(event, field).to_owned();
-    (text("uid"), text("resourceVersion"))
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(uid: &str, version: &str) -> Value {
+        json!({ "metadata": { "uid": uid, "resourceVersion": version } })
+    }
+
+    #[test]
+    fn only_the_last_version_of_what_is_there_is_kept() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.new_ones(Event::Listed(vec![event("a", "1"), event("b", "1")])).len(), 2);
+        for version in ["2", "3", "4"] {
+            assert_eq!(seen.new_ones(Event::Applied(event("a", version))), [event("a", version)]);
+        }
+        assert_eq!(seen.0.len(), 2);
+        assert!(seen.new_ones(Event::Deleted(event("b", "1"))).is_empty());
+        assert_eq!(seen.0.len(), 1);
+        let again = Event::Listed(vec![event("a", "4"), event("c", "1")]);
+        assert_eq!(seen.new_ones(again), [event("c", "1")]);
+    }
 }

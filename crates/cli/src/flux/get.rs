@@ -9,6 +9,7 @@ use sealfast_k8s::object;
 use serde_json::Value;
 
 use super::args::{Args, Flag, Kind};
+use super::known::{self, Known};
 use super::{Failed, checked_namespace, connect, help, table, wait, wants_help};
 use crate::output;
 
@@ -61,80 +62,55 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
         show_source: args.is_on("show-source"),
     };
     match kinds {
-        Kinds::One(kind) if args.is_on("watch") => connect::without_limit(args, |client| async move {
-            watch(client, kind.gvk(), asked).await;
-            Ok(())
-        })?,
+        Kinds::One(kind) if args.is_on("watch") => {
+            connect::without_limit(args, |client| async move { Ok(watch(client, kind.gvk(), asked).await) })
+        }
         Kinds::One(kind) => {
             let rows =
                 connect::with_client(args, |client| async move { one(&client, &kind.gvk(), &asked).await })?;
-            return Ok(output::data(rows.as_bytes()));
+            Ok(output::data(rows.as_bytes()))
         }
         Kinds::All(kinds) => {
             let rows = connect::with_client(args, |client| async move { all(&client, kinds, &asked).await })?;
-            return Ok(output::data(rows.as_bytes()));
+            Ok(output::data(rows.as_bytes()))
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-/// A kind as the command line and the API know it.
-#[derive(Clone, Copy)]
-struct Shown {
-    words: &'static [&'static str],
-    group: &'static str,
-    version: &'static str,
-    kind: &'static str,
-}
-
-impl Shown {
-    fn gvk(self) -> GroupVersionKind {
-        GroupVersionKind::new(self.group, self.version, self.kind)
-    }
-}
-
-const fn source(words: &'static [&'static str], kind: &'static str) -> Shown {
-    Shown { words, group: "source.toolkit.fluxcd.io", version: "v1", kind }
-}
+/// A kind, and the words for it.
+type Shown = (&'static [&'static str], Known);
 
 /// In the order of `get sources all`.
 const SOURCES: [Shown; 6] = [
-    source(&["oci"], "OCIRepository"),
-    source(&["bucket"], "Bucket"),
-    source(&["git"], "GitRepository"),
-    source(&["helm"], "HelmRepository"),
-    source(&["chart"], "HelmChart"),
-    source(&["external"], "ExternalArtifact"),
+    (&["oci"], known::OCI),
+    (&["bucket"], known::BUCKET),
+    (&["git"], known::GIT),
+    (&["helm"], known::HELM),
+    (&["chart"], known::CHART),
+    (&["external"], known::EXTERNAL),
 ];
 
 const APPLIED: [Shown; 2] = [
-    Shown {
-        words: &["helmreleases", "helmrelease", "hr"],
-        group: "helm.toolkit.fluxcd.io",
-        version: "v2",
-        kind: "HelmRelease",
-    },
-    Shown {
-        words: &["kustomizations", "kustomization", "ks"],
-        group: "kustomize.toolkit.fluxcd.io",
-        version: "v1",
-        kind: "Kustomization",
-    },
+    (&["helmreleases", "helmrelease", "hr"], known::HELM_RELEASE),
+    (&["kustomizations", "kustomization", "ks"], known::KUSTOMIZATION),
 ];
 
 enum Kinds {
-    One(Shown),
-    All(Vec<Shown>),
+    One(Known),
+    All(Vec<Known>),
 }
 
 fn kinds(words: &[&str]) -> Result<Kinds, Failed> {
-    let find = |known: &[Shown], word: &str| known.iter().find(|kind| kind.words.contains(&word)).copied();
+    let find = |shown: &[Shown], word: &str| {
+        shown.iter().find(|(words, _)| words.contains(&word)).map(|(_, known)| Kinds::One(*known))
+    };
+    let all = |shown: &[Shown]| shown.iter().map(|(_, known)| *known).collect::<Vec<_>>();
     let unknown = |word: &str| Failed::from(format!("unknown command {word:?} for \"flux get\""));
     match words {
-        ["sources" | "source", "all"] => Ok(Kinds::All(SOURCES.to_vec())),
-        ["sources" | "source", word] => find(&SOURCES, word).map(Kinds::One).ok_or_else(|| unknown(word)),
-        ["all"] => Ok(Kinds::All(SOURCES.into_iter().chain(APPLIED).collect())),
-        [word, ..] => find(&APPLIED, word).map(Kinds::One).ok_or_else(|| unknown(word)),
+        ["sources" | "source", "all"] => Ok(Kinds::All(all(&SOURCES))),
+        ["sources" | "source", word] => find(&SOURCES, word).ok_or_else(|| unknown(word)),
+        ["all"] => Ok(Kinds::All([all(&SOURCES), all(&APPLIED)].concat())),
+        [word, ..] => find(&APPLIED, word).ok_or_else(|| unknown(word)),
         [] => Err(unknown("")),
     }
 }
@@ -181,7 +157,7 @@ async fn one(client: &Client, gvk: &GroupVersionKind, asked: &Asked) -> Result<S
 }
 
 /// Every kind that is served and of which there is something.
-async fn all(client: &Client, kinds: Vec<Shown>, asked: &Asked) -> Result<String, Failed> {
+async fn all(client: &Client, kinds: Vec<Known>, asked: &Asked) -> Result<String, Failed> {
     let mut tables = String::new();
     for kind in kinds {
         let gvk = kind.gvk();
@@ -199,8 +175,8 @@ async fn all(client: &Client, kinds: Vec<Shown>, asked: &Asked) -> Result<String
     Ok(tables)
 }
 
-/// Prints a row for every change until the person ends it.
-async fn watch(client: Client, gvk: GroupVersionKind, mut asked: Asked) {
+/// Prints a row for every change until the person ends it, or nobody reads on.
+async fn watch(client: Client, gvk: GroupVersionKind, mut asked: Asked) -> ExitCode {
     let mut watch = client.watch(&gvk, &asked.namespace, asked.select());
     loop {
         let objects = match watch.next().await {
@@ -209,7 +185,9 @@ async fn watch(client: Client, gvk: GroupVersionKind, mut asked: Asked) {
             Event::Deleted(_) => continue,
         };
         if objects.iter().any(|object| asked.keeps(object)) {
-            let _ = output::data(table(&asked, &gvk, "", objects).as_bytes());
+            if let Err(code) = output::part(table(&asked, &gvk, "", objects).as_bytes()) {
+                return code;
+            }
             asked.header = false;
         }
     }

@@ -7,7 +7,7 @@ use super::{Failed, address};
 /// Checks the address of an artifact, `oci://HOST/REPOSITORY[:TAG|@DIGEST]`; returns it without the scheme.
 pub(super) fn artifact(url: &str) -> Result<&str, Failed> {
     let bare = url.strip_prefix("oci://").ok_or("URL must be in format 'oci://<domain>/<org>/<repo>'")?;
-    reference(bare).map_err(|why| format!("'{url}' invalid URL: {why}"))?;
+    reference(bare).map_err(|why| format!("'{}' invalid URL: {why}", shown(url)))?;
     Ok(bare)
 }
 
@@ -16,7 +16,15 @@ pub(super) fn reference(text: &str) -> Result<(), String> {
     if !text.contains("://") && (is_tagged(text) || is_pinned(text)) {
         return Ok(());
     }
-    Err(format!("could not parse reference: {text}"))
+    Err(format!("could not parse reference: {}", shown(text)))
+}
+
+/// A reference without credentials, which there should be none of; a digest stays.
+fn shown(text: &str) -> String {
+    match text.rsplit_once("@sha256:").filter(|(_, digest)| !digest.contains('@')) {
+        Some((base, digest)) => format!("{}@sha256:{digest}", address::shown(base)),
+        None => address::shown(text),
+    }
 }
 
 fn is_tagged(text: &str) -> bool {
@@ -59,17 +67,12 @@ mod tests {
             assert_eq!(reference(good), Ok(()), "{good}");
         }
         let short = format!("ghcr.io/org/app@sha256:{}", "0a".repeat(31));
-        for bad in [
-            "oci://ghcr.io/org",
-            "ghcr.io/Org",
-            "a",
-            "",
-            "ghcr.io/app:",
-            "ghcr.io/app:v!",
-            &short,
-            "u@h.io/app",
-        ] {
+        for bad in ["oci://ghcr.io/org", "ghcr.io/Org", "a", "", "ghcr.io/app:", "ghcr.io/app:v!", &short] {
             assert_eq!(reference(bad), Err(format!("could not parse reference: {bad}")));
+        }
+        for bad in ["bob:secret@ghcr.io".to_owned(), format!("oci://bob:secret@{short}")] {
+            let why = reference(&bad).err().unwrap_or_default();
+            assert!(!why.contains("secret") && why.contains("***@ghcr.io"), "{why}");
         }
         assert!(artifact("oci://ghcr.io/org/app:v1").is_ok());
         let Err(Failed(why)) = artifact("oci://ghcr.io/Org") else { panic!("refused") };

@@ -17,11 +17,31 @@ pub(super) struct Known {
     plural: &'static str,
     group: &'static str,
     version: &'static str,
+    /// Where its objects say what they are made from.
+    pub(super) refers: Option<Reference>,
+}
+
+/// A field that names another object.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reference {
+    pub(super) path: &'static str,
+    /// The kind, where the object does not say it.
+    pub(super) kind: Option<&'static str>,
+    /// Whether it may name another namespace.
+    pub(super) crosses: bool,
 }
 
 impl Known {
     pub(super) fn gvk(self) -> GroupVersionKind {
         GroupVersionKind::new(self.group, self.version, self.kind)
+    }
+
+    /// The kind in a version that the server has: the usual one, or else the one that the server prefers.
+    pub(super) async fn served(self, client: &Client) -> Result<GroupVersionKind, Error> {
+        match client.resource(&self.gvk()).await {
+            Err(error) if error.is_no_match() => client.served(&self.gvk()).await?.ok_or(error),
+            found => found.map(|_| self.gvk()),
+        }
     }
 
     /// Reads one object; says as the API does when it is not there.
@@ -40,35 +60,89 @@ impl Known {
     }
 }
 
+const fn known(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+) -> Known {
+    Known { human: "", kind, plural, group, version, refers: None }
+}
+
 const fn source(human: &'static str, kind: &'static str, plural: &'static str) -> Known {
-    Known { human, kind, plural, group: "source.toolkit.fluxcd.io", version: "v1" }
+    Known { human, ..known("source.toolkit.fluxcd.io", "v1", kind, plural) }
+}
+
+const fn notification(version: &'static str, kind: &'static str, plural: &'static str) -> Known {
+    known("notification.toolkit.fluxcd.io", version, kind, plural)
+}
+
+const fn image(kind: &'static str, plural: &'static str) -> Known {
+    known("image.toolkit.fluxcd.io", "v1", kind, plural)
+}
+
+const fn by(path: &'static str) -> Option<Reference> {
+    Some(Reference { path, kind: None, crosses: true })
 }
 
 pub(super) const GIT: Known = source("source git", "GitRepository", "gitrepositories");
+pub(super) const OCI: Known = source("source oci", "OCIRepository", "ocirepositories");
+pub(super) const BUCKET: Known = source("source bucket", "Bucket", "buckets");
+pub(super) const HELM: Known = source("source helm", "HelmRepository", "helmrepositories");
+pub(super) const CHART: Known =
+    Known { refers: by("spec.sourceRef"), ..source("source chart", "HelmChart", "helmcharts") };
+pub(super) const EXTERNAL: Known = source("source external", "ExternalArtifact", "externalartifacts");
 
 pub(super) const KUSTOMIZATION: Known = Known {
     human: "kustomization",
-    kind: "Kustomization",
-    plural: "kustomizations",
-    group: "kustomize.toolkit.fluxcd.io",
-    version: "v1",
+    refers: by("spec.sourceRef"),
+    ..known("kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "kustomizations")
 };
 
 pub(super) const HELM_RELEASE: Known = Known {
     human: "helmrelease",
-    kind: "HelmRelease",
-    plural: "helmreleases",
-    group: "helm.toolkit.fluxcd.io",
-    version: "v2",
+    refers: by("spec.chart.spec.sourceRef"),
+    ..known("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases")
 };
 
-const SOURCES: [(&str, Known); 5] = [
-    ("git", GIT),
-    ("oci", source("source oci", "OCIRepository", "ocirepositories")),
-    ("bucket", source("source bucket", "Bucket", "buckets")),
-    ("helm", source("source helm", "HelmRepository", "helmrepositories")),
-    ("chart", source("source chart", "HelmChart", "helmcharts")),
+/// The kinds that a controller works on, in the order of `stats`.
+pub(super) const RECONCILERS: [Known; 13] = [
+    GIT,
+    OCI,
+    HELM,
+    CHART,
+    BUCKET,
+    KUSTOMIZATION,
+    HELM_RELEASE,
+    Known {
+        refers: Some(Reference { path: "spec.providerRef", kind: Some("Provider"), crosses: false }),
+        ..notification("v1beta3", "Alert", "alerts")
+    },
+    notification("v1beta3", "Provider", "providers"),
+    notification("v1", "Receiver", "receivers"),
+    image("ImageUpdateAutomation", "imageupdateautomations"),
+    Known {
+        refers: Some(Reference {
+            path: "spec.imageRepositoryRef",
+            kind: Some("ImageRepository"),
+            crosses: true,
+        }),
+        ..image("ImagePolicy", "imagepolicies")
+    },
+    image("ImageRepository", "imagerepositories"),
 ];
+
+const GENERATOR: Known =
+    known("source.extensions.toolkit.fluxcd.io", "v1beta1", "ArtifactGenerator", "artifactgenerators");
+
+/// Finds a kind that events are about by its name, without case.
+pub(super) fn subject(kind: &str) -> Option<Known> {
+    let mut every = RECONCILERS.into_iter().chain([GENERATOR]);
+    every.find(|known| known.kind.eq_ignore_ascii_case(kind))
+}
+
+const SOURCES: [(&str, Known); 5] =
+    [("git", GIT), ("oci", OCI), ("bucket", BUCKET), ("helm", HELM), ("chart", CHART)];
 
 /// Finds the kind behind a verb.
 pub(super) fn find(verb: &str, words: &[&str]) -> Result<Known, Failed> {

@@ -4,8 +4,8 @@
 
 use std::process::ExitCode;
 
-use futures::future::join_all;
-use futures::{AsyncBufReadExt as _, AsyncReadExt as _};
+use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use sealfast_cluster::client::Client;
 use sealfast_cluster::client::request::{Call, encode};
@@ -16,7 +16,9 @@ use serde_json::Value;
 use super::args::{self, Args, Flag, Kind};
 use super::{Failed, checked_namespace, connect, help, wants_help};
 use crate::output;
+use lines::{LONGEST_LINE, Line, Lines};
 
+mod lines;
 mod pods;
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -80,36 +82,38 @@ pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
         namespace: (!args.is_on("all-namespaces")).then_some(namespace.as_str()),
     };
     let since = since(args)?;
-    let place = args.text("flux-namespace").unwrap_or("flux-system");
-    let read = |client: Client| async move {
-        let pods = pods::of_flux(&client, place).await?;
-        let read = |pod: &Value| one(&client, call(args, place, pod, &since), &filter);
-        let ends = match args.is_on("follow") {
-            true => join_all(pods.iter().map(&read)).await,
-            false => {
-                let mut ends = Vec::new();
-                for pod in &pods {
-                    ends.push(read(pod).await);
-                }
-                ends
-            }
-        };
-        let mut failures = ends.into_iter().filter_map(Result::err).peekable();
-        let has_failed = failures.peek().is_some();
-        failures.for_each(|Failed(why)| output::talk(&format!("failed getting logs: {why}")));
-        match has_failed {
-            true => Err("failed to collect logs from all Flux pods".into()),
-            false => Ok(ExitCode::SUCCESS),
-        }
-    };
+    let read = |client: Client| async move { all(&client, args, &since, &filter).await };
     match args.is_on("follow") {
         true => connect::without_limit(args, read),
         false => connect::with_client(args, read),
     }
 }
 
+/// Prints what every pod says: all at once when they are followed, else one behind the other.
+async fn all(client: &Client, args: &Args, since: &Since, filter: &Filter<'_>) -> Result<ExitCode, Failed> {
+    let place = args.text("flux-namespace").unwrap_or("flux-system");
+    let pods = pods::of_flux(client, place).await?;
+    let read = |pod: &Value| one(client, call(args, place, pod, since), filter);
+    let ends = match args.is_on("follow") {
+        true => try_join_all(pods.iter().map(&read)).await,
+        false => stream::iter(&pods).then(&read).try_collect().await,
+    };
+    let failures: Vec<String> = match ends {
+        Ok(ends) => ends.into_iter().flatten().collect(),
+        Err(code) => return Ok(code),
+    };
+    if failures.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    failures.iter().for_each(|why| output::talk(&format!("failed getting logs: {why}")));
+    Err("failed to collect logs from all Flux pods".into())
+}
+
+/// A parameter that bounds the age of lines, and its value.
+type Since = Option<(&'static str, String)>;
+
 /// The parameter that bounds the age of lines, and its value.
-fn since(args: &Args) -> Result<Option<(&'static str, String)>, Failed> {
+fn since(args: &Args) -> Result<Since, Failed> {
     let span = args.span("since").filter(|span| !span.1.is_zero());
     match (args.filled("since-time"), span) {
         (Some(_), Some(_)) => Err("at most one of `sinceTime` or `sinceDuration` may be specified".into()),
@@ -126,7 +130,7 @@ fn since(args: &Args) -> Result<Option<(&'static str, String)>, Failed> {
     }
 }
 
-fn call(args: &Args, namespace: &str, pod: &Value, since: &Option<(&str, String)>) -> Call {
+fn call(args: &Args, namespace: &str, pod: &Value, since: &Since) -> Call {
     let path = format!("/api/v1/namespaces/{}/pods/{}/log", encode(namespace), encode(object::name(pod)));
     let mut call = Call::new(http::Method::GET, path);
     if pod["spec"]["containers"].as_array().is_some_and(|containers| containers.len() > 1) {
@@ -144,27 +148,26 @@ fn call(args: &Args, namespace: &str, pod: &Value, since: &Option<(&str, String)
     call
 }
 
-/// Longer lines are cut; what is cut is no JSON and not shown.
-const LONGEST_LINE: u64 = 1 << 20;
-
-/// Prints what one pod says.
-async fn one(client: &Client, call: Call, filter: &Filter<'_>) -> Result<(), Failed> {
-    let failed = |error: &(dyn std::error::Error + 'static)| Failed::from_error(error);
-    let mut lines = client.lines(call).await.map_err(|error| failed(&error))?;
+/// Prints what one pod says; returns why not all of it, or the code to end with when nobody reads on.
+async fn one(client: &Client, call: Call, filter: &Filter<'_>) -> Result<Option<String>, ExitCode> {
+    let mut lines = match client.lines(call).await {
+        Ok(lines) => Lines::new(lines),
+        Err(error) => return Ok(Some(error.chain())),
+    };
     loop {
-        let mut line = Vec::new();
-        let mut bounded = (&mut lines).take(LONGEST_LINE);
-        let read = bounded.read_until(b'\n', &mut line).await.map_err(|error| failed(&error))?;
-        if read == 0 {
-            return Ok(());
-        }
-        let Some(entry) = line.starts_with(b"{").then(|| serde_json::from_slice::<Entry>(&line)) else {
-            continue;
+        let line = match lines.next().await {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(None),
+            Err(error) => return Ok(Some(Failed::from_error(&error).0)),
         };
-        match entry {
-            Ok(entry) if filter.keeps(&entry) => drop(output::data(entry.line().as_bytes())),
-            Ok(_) => {}
-            Err(error) => output::talk(&format!("✗ parse error: {error}")),
+        match line {
+            Line::TooLong => output::talk(&format!("✗ left out a line of more than {LONGEST_LINE} bytes")),
+            Line::Whole(line) if line.starts_with(b"{") => match serde_json::from_slice::<Entry>(&line) {
+                Ok(entry) if filter.keeps(&entry) => output::part(entry.line().as_bytes())?,
+                Ok(_) => {}
+                Err(error) => output::talk(&format!("✗ parse error: {error}")),
+            },
+            Line::Whole(_) => {}
         }
     }
 }
@@ -174,7 +177,7 @@ struct Filter<'a> {
     level: Option<&'a str>,
     kind: Option<&'a str>,
     name: Option<&'a str>,
-    /// Empty for all.
+    /// None for all.
     namespace: Option<&'a str>,
 }
 

@@ -78,7 +78,11 @@ impl Secret {
 
     /// Sets a value.
     pub(super) fn set(&mut self, key: &str, value: &str) {
-        self.0["stringData"][key] = value.into();
+        let place = &mut self.0["stringData"][key];
+        if let Value::String(former) = place {
+            former.zeroize();
+        }
+        *place = value.into();
     }
 
     /// Sets a value, when there is one.

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use futures::future::join_all;
 use sealfast_cluster::client::{Client, Select};
-use sealfast_k8s::id::GroupVersionKind;
+use sealfast_cluster::error::Error;
 use serde_json::Value;
 
 use super::args::{Args, Flag, Kind};
+use super::known::{self, Known};
 use super::{Failed, checked_namespace, connect, help, table, wait, wants_help};
 use crate::output;
 
@@ -27,22 +28,6 @@ Examples:
   flux stats -A
 ";
 
-const KINDS: [(&str, &str, &str); 13] = [
-    ("source", "v1", "GitRepository"),
-    ("source", "v1", "OCIRepository"),
-    ("source", "v1", "HelmRepository"),
-    ("source", "v1", "HelmChart"),
-    ("source", "v1", "Bucket"),
-    ("kustomize", "v1", "Kustomization"),
-    ("helm", "v2", "HelmRelease"),
-    ("notification", "v1beta3", "Alert"),
-    ("notification", "v1beta3", "Provider"),
-    ("notification", "v1", "Receiver"),
-    ("image", "v1", "ImageUpdateAutomation"),
-    ("image", "v1", "ImagePolicy"),
-    ("image", "v1", "ImageRepository"),
-];
-
 /// Runs the command.
 pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
     if wants_help(rest) {
@@ -52,25 +37,49 @@ pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
         return Err(format!("unknown command {word:?} for \"flux stats\"").into());
     }
     let namespace = if args.is_on("all-namespaces") { String::new() } else { checked_namespace(args)? };
-    let rows = connect::with_client(args, |client| async move {
-        Ok(join_all(KINDS.map(|kind| row(&client, kind, &namespace))).await)
+    let kinds = &known::RECONCILERS;
+    let counted = connect::with_client(args, |client| async move {
+        Ok(join_all(kinds.iter().map(|known| row(&client, *known, &namespace))).await)
     })?;
-    let header = ["RECONCILERS", "RUNNING", "FAILING", "SUSPENDED", "STORAGE"].map(str::to_owned);
-    Ok(output::data(table::padded(&header, &rows).as_bytes()))
+    report(counted)
 }
 
-/// Counts one kind; what the cluster does not have, or does not show, counts as none.
-async fn row(client: &Client, (group, version, kind): (&str, &str, &str), namespace: &str) -> Vec<String> {
-    let gvk = GroupVersionKind::new(format!("{group}.toolkit.fluxcd.io"), version, kind);
-    let listed = client.list(&gvk, namespace, &Select::default()).await;
-    let items = listed.map(|listed| listed.items).unwrap_or_default();
+/// Prints what was counted, and says what could not be.
+fn report(counted: Vec<Result<Vec<String>, Failed>>) -> Result<ExitCode, Failed> {
+    let (rows, refusals): (Vec<_>, Vec<_>) = counted.into_iter().partition(Result::is_ok);
+    let rows: Vec<Vec<String>> = rows.into_iter().flatten().collect();
+    let mut refusals = refusals.into_iter().filter_map(Result::err).peekable();
+    if rows.is_empty() {
+        return refusals.next().map_or(Ok(ExitCode::SUCCESS), Err);
+    }
+    let header = ["RECONCILERS", "RUNNING", "FAILING", "SUSPENDED", "STORAGE"].map(str::to_owned);
+    let code = output::data(table::padded(&header, &rows).as_bytes());
+    if refusals.peek().is_none() {
+        return Ok(code);
+    }
+    refusals.for_each(|Failed(why)| output::talk(&format!("✗ {why}")));
+    Ok(ExitCode::FAILURE)
+}
+
+/// Counts one kind; what the cluster does not have counts as none.
+async fn row(client: &Client, known: Known, namespace: &str) -> Result<Vec<String>, Failed> {
+    let items = match listed(client, known, namespace).await {
+        Ok(items) => items,
+        Err(error) if error.is_no_match() || error.is_not_found() => Vec::new(),
+        Err(error) => return Err(format!("{}: {}", known.kind, Failed::from_error(&error).0).into()),
+    };
     let count = |counts: fn(&Value) -> bool| items.iter().filter(|item| counts(item)).count();
     let suspended = count(|item| item["spec"]["suspend"] == true);
     let failing =
         count(|item| wait::condition(item, "Ready").is_some_and(|ready| ready["status"] == "False"));
     let size = items.iter().filter_map(|item| item["status"]["artifact"]["size"].as_u64()).sum();
     let numbers = [items.len() - suspended, failing, suspended].map(|number| number.to_string());
-    [&[kind.to_owned()], numbers.as_slice(), &[shown(size)]].concat()
+    Ok([&[known.kind.to_owned()], numbers.as_slice(), &[shown(size)]].concat())
+}
+
+async fn listed(client: &Client, known: Known, namespace: &str) -> Result<Vec<Value>, Error> {
+    let gvk = known.served(client).await?;
+    Ok(client.list(&gvk, namespace, &Select::default()).await?.items)
 }
 
 /// A size in units of 1024, with one digit behind the point.

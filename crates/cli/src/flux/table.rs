@@ -3,28 +3,37 @@
 /// Each cell padded to its column, with a tab behind it; the header ends with a blank. A cell of several lines takes
 /// several lines of the table.
 pub(super) fn padded(header: &[String], rows: &[Vec<String>]) -> String {
-    let every =
-        || std::iter::once(header).chain(rows.iter().map(Vec::as_slice)).filter(|row| !row.is_empty());
+    at_least(&[], header, rows)
+}
+
+/// The same with columns of at least these widths, so that more rows fit below it.
+pub(super) fn at_least(least: &[usize], header: &[String], rows: &[Vec<String>]) -> String {
+    let every = || std::iter::once(header).chain(rows.iter().map(Vec::as_slice));
     let wide = |column: usize| {
         let cells = every().filter_map(|row| row.get(column)).flat_map(|cell| cell.split('\n'));
-        cells.map(|line| line.chars().count()).max().unwrap_or_default()
+        let least = least.get(column).copied().unwrap_or_default();
+        cells.map(|line| line.chars().count()).max().unwrap_or_default().max(least)
     };
     let columns = every().map(<[String]>::len).max().unwrap_or_default();
     let widths: Vec<usize> = (0..columns).map(wide).collect();
-    let mut out = String::new();
-    for row in every() {
-        let cells: Vec<Vec<&str>> = row.iter().map(|cell| cell.split('\n').collect()).collect();
-        for at in 0..cells.iter().map(Vec::len).max().unwrap_or_default() {
-            for (column, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-                let line = cell.get(at).copied().unwrap_or_default();
-                let ends_header = std::ptr::eq(row, header) && column + 1 == cells.len();
-                let end = if ends_header { ' ' } else { '\t' };
-                out.push_str(&format!("{line:width$}{end}"));
-            }
-            out.push('\n');
+    let mut text = lines(header, &widths, ' ');
+    rows.iter().for_each(|row| text.push_str(&lines(row, &widths, '\t')));
+    text
+}
+
+/// The lines of one row; `end` stands behind its last cell.
+fn lines(row: &[String], widths: &[usize], end: char) -> String {
+    let cells: Vec<Vec<&str>> = row.iter().map(|cell| cell.split('\n').collect()).collect();
+    let mut text = String::new();
+    for at in 0..cells.iter().map(Vec::len).max().unwrap_or_default() {
+        for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+            let line = cell.get(at).copied().unwrap_or_default();
+            let end = if column + 1 == cells.len() { end } else { '\t' };
+            text.push_str(&format!("{line:width$}{end}"));
         }
+        text.push('\n');
     }
-    out
+    text
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! `flux trace`: from an object to what applied it, and to where that came from.
 //!
-//! Follows: `flux` 2.9, and kubectl in how objects are named.
+//! Follows: `flux` 2.9, and kubectl in how objects are named. Differs: an owner that cannot be
+//! read is no reason to say that nothing manages the object.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::process::ExitCode;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use sealfast_cluster::client::Client;
-use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 use sealfast_k8s::object;
 use serde_json::Value;
 
@@ -47,22 +47,32 @@ pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
     let namespace = checked_namespace(args)?;
     connect::with_client(args, |client| async move {
         let objects = wanted::objects(&client, args, &namespace).await?;
-        let mut complaints = String::new();
-        for (at, object) in objects.iter().enumerate() {
-            match trace(&client, object).await {
-                Ok(report) => drop(output::data(report.as_bytes())),
-                Err(Failed(why)) => complaints.push_str(&complaint(object, &why)),
-            }
-            if at + 1 < objects.len() {
-                output::data(b"---\n");
-            }
-        }
-        // The reference puts nothing between them.
-        if !complaints.is_empty() {
-            output::talk(&complaints);
-        }
-        Ok(ExitCode::SUCCESS)
+        Ok(report_all(&client, &objects).await.unwrap_or_else(|code| code))
     })
+}
+
+/// Prints a report on each object, and behind them what could not be told.
+async fn report_all(client: &Client, objects: &[Value]) -> Result<ExitCode, ExitCode> {
+    let mut complaints = String::new();
+    let mut code = ExitCode::SUCCESS;
+    for (at, object) in objects.iter().enumerate() {
+        match trace(client, object).await {
+            Ok(Some(report)) => output::part(report.as_bytes())?,
+            Ok(None) => complaints.push_str(&complaint(object, "object not managed by Flux")),
+            Err(Failed(why)) => {
+                complaints.push_str(&complaint(object, &why));
+                code = ExitCode::FAILURE;
+            }
+        }
+        if at + 1 < objects.len() {
+            output::part(b"---\n")?;
+        }
+    }
+    // The reference puts nothing between them.
+    if !complaints.is_empty() {
+        output::talk(&complaints);
+    }
+    Ok(code)
 }
 
 fn complaint(object: &Value, why: &str) -> String {
@@ -70,50 +80,81 @@ fn complaint(object: &Value, why: &str) -> String {
     format!("failed to trace {kind}/{name} in namespace {namespace}: {why}")
 }
 
-async fn trace(client: &Client, object: &Value) -> Result<String, Failed> {
-    if let Some((namespace, name)) = manager(client, object, KUSTOMIZATION, DEEPEST).await {
-        return report::kustomization(client, &namespace, &name, object).await;
-    }
-    if let Some((namespace, name)) = manager(client, object, HELM_RELEASE, DEEPEST).await {
-        return report::helm_release(client, &namespace, &name, object).await;
-    }
-    Err("object not managed by Flux".into())
+/// Reports on an object; none when nothing of Flux manages it.
+async fn trace(client: &Client, object: &Value) -> Result<Option<String>, Failed> {
+    Ok(match manager(client, object).await? {
+        Some(Manager::Kustomization(Place { namespace, name })) => {
+            Some(report::kustomization(client, &namespace, &name, object).await?)
+        }
+        Some(Manager::HelmRelease(Place { namespace, name })) => {
+            Some(report::helm_release(client, &namespace, &name, object).await?)
+        }
+        None => None,
+    })
 }
 
-/// Owners of owners that are asked about.
-const DEEPEST: usize = 16;
+/// What manages an object.
+enum Manager {
+    Kustomization(Place),
+    HelmRelease(Place),
+}
 
-/// The manager that the labels of an object, or of an owner of it, name.
-fn manager<'a>(
-    client: &'a Client,
-    object: &'a Value,
-    known: Known,
-    depth: usize,
-) -> BoxFuture<'a, Option<(String, String)>> {
-    async move {
-        if let Some(found) = labelled(object, known) {
-            return Some(found);
+/// Where a manager lies.
+struct Place {
+    namespace: String,
+    name: String,
+}
+
+/// How many owners, and owners of owners, are asked for.
+const MOST: usize = 64;
+
+/// The manager that the labels of an object, or of an owner of it, name: a Kustomization before a Helm release.
+async fn manager(client: &Client, object: &Value) -> Result<Option<Manager>, Failed> {
+    let mut waiting = VecDeque::from([object.clone()]);
+    let mut asked = BTreeSet::new();
+    let (mut release, mut unread) = (None, None);
+    while let Some(object) = waiting.pop_front() {
+        if let Some(place) = labelled(&object, KUSTOMIZATION) {
+            return Ok(Some(Manager::Kustomization(place)));
         }
-        let owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
-        for reference in owners.filter(|_| depth > 0) {
-            let text = |field: &str| reference[field].as_str().unwrap_or_default();
-            let gvk = GroupVersionKind::from_api_version(text("apiVersion"), text("kind"));
-            let owner = client.get(&gvk, object::namespace(object), text("name")).await.ok()?;
-            if let Some(found) = labelled(&owner, known) {
-                return Some(found);
+        release = release.or_else(|| labelled(&object, HELM_RELEASE));
+        for owner in owners(&object) {
+            if asked.len() == MOST || !asked.insert((owner.gvk.group.clone(), owner.to_string())) {
+                continue;
             }
-            if owner["metadata"]["ownerReferences"].as_array().is_some_and(|owners| !owners.is_empty()) {
-                return manager(client, &owner, known, depth - 1).await;
+            match client.find(&owner.gvk, &owner.namespace, &owner.name).await {
+                Ok(found) => waiting.extend(found),
+                Err(error) => {
+                    let why = Failed::from_error(&error).0;
+                    unread.get_or_insert(format!("failed to get its owner {owner}: {why}"));
+                }
             }
         }
-        None
     }
-    .boxed()
+    match (release, unread) {
+        (Some(place), _) => Ok(Some(Manager::HelmRelease(place))),
+        (None, Some(why)) => Err(why.into()),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The objects that own an object; they lie in its own namespace, or in none.
+fn owners(object: &Value) -> impl Iterator<Item = ObjectId> {
+    let references = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+    references.map(move |reference| {
+        let text = |field: &str| reference[field].as_str().unwrap_or_default();
+        ObjectId {
+            gvk: GroupVersionKind::from_api_version(text("apiVersion"), text("kind")),
+            namespace: object::namespace(object).to_owned(),
+            name: text("name").to_owned(),
+        }
+    })
 }
 
 /// Namespace and name from the labels that a controller puts on what it applies.
-fn labelled(object: &Value, known: Known) -> Option<(String, String)> {
+fn labelled(object: &Value, known: Known) -> Option<Place> {
     let group = known.gvk().group;
     let label = |what: &str| object::label(object, &format!("{group}/{what}")).unwrap_or_default().to_owned();
-    Some((label("namespace"), label("name"))).filter(|(_, name)| !name.is_empty())
+    let place = Place { namespace: label("namespace"), name: label("name") };
+    (!place.name.is_empty()).then_some(place)
 }

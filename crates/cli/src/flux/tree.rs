@@ -47,6 +47,12 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
     }
     let name = args.names.first().ok_or("kustomization name is required")?;
     let namespace = checked_namespace(args)?;
+    let format: fn(&Node) -> String = match args.filled("output") {
+        Some("json") => Node::json,
+        Some("yaml") => Node::yaml,
+        None => Node::text,
+        Some(other) => return Err(format!("--output must be json or yaml, not {other}").into()),
+    };
     let root = connect::with_client(args, |client| async move {
         let item = KUSTOMIZATION.get(&client, &namespace, name).await?;
         let mut root = Node::new(ObjectId { gvk: KUSTOMIZATION.gvk(), namespace, name: name.clone() });
@@ -54,12 +60,7 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
         grower.grow(&mut root, &item).await?;
         Ok(root)
     })?;
-    let text = match args.text("output") {
-        Some("json") => serde_json::to_string_pretty(&root.value()).unwrap_or_default(),
-        Some("yaml") => sealfast_yaml::json::to_yaml(&root.value()),
-        _ => root.text(),
-    };
-    Ok(output::data(format!("{text}\n").as_bytes()))
+    Ok(output::data([&format(&root), "\n"].concat().as_bytes()))
 }
 
 /// An object, and what it applied.
@@ -85,6 +86,14 @@ impl Node {
             value["resources"] = self.children.iter().map(Self::value).collect();
         }
         value
+    }
+
+    fn json(&self) -> String {
+        format!("{:#}", self.value())
+    }
+
+    fn yaml(&self) -> String {
+        sealfast_yaml::json::to_yaml(&self.value())
     }
 
     fn text(&self) -> String {

@@ -120,7 +120,7 @@ fn for_bucket(
     let changes = update_keys::changes(&old.key_groups, &groups);
     if !changes.is_empty() {
         let text = format!("The following changes will be made to the file's key groups:\n{changes}");
-        output::data(text.as_bytes());
+        let _ = output::data(text.as_bytes());
     }
     let new = Metadata::new(groups, settings::now());
     let selector = rule.recreation_rule.selector().cloned().or(new.selector.clone());
@@ -155,7 +155,7 @@ fn confirmed(call: &Call, file: &str, there: &str, root: Option<&Path>) -> Resul
     if root.is_none() {
         return Err(Stop::new(message));
     }
-    output::data(format!("{message}\n").as_bytes());
+    let _ = output::data(format!("{message}\n").as_bytes());
     Ok(false)
 }
 

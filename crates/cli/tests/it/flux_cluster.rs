@@ -30,6 +30,11 @@ impl Desk {
         Ok(std::fs::write(self.folder.path().join(name), text)?)
     }
 
+    /// Makes a folder in the folder.
+    pub(crate) fn folder(&self, name: &str) -> Result<()> {
+        Ok(std::fs::create_dir(self.folder.path().join(name))?)
+    }
+
     /// Makes an age identity.
     pub(crate) fn keygen(&self) -> Result<String> {
         let mut command = Command::new(SEALFAST);
@@ -37,12 +42,22 @@ impl Desk {
         Ok(String::from_utf8(command.output()?.stdout)?)
     }
 
-    /// Runs `flux` there.
-    pub(crate) fn flux(&self, args: &[&str]) -> Result<Output> {
+    /// Forbids every request about a kind, by its plural.
+    pub(crate) fn forbid(&self, plural: &'static str) {
+        self.cluster.forbid(plural);
+    }
+
+    /// Returns `flux` with arguments, about to run there.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(SEALFAST);
         command.arg("flux").args(args).env_clear().current_dir(self.folder.path());
         command.env("HOME", self.folder.path()).env("TZ", "UTC").env("NO_COLOR", "1");
-        Ok(command.output()?)
+        command
+    }
+
+    /// Runs `flux` there.
+    pub(crate) fn flux(&self, args: &[&str]) -> Result<Output> {
+        Ok(self.command(args).output()?)
     }
 
     /// Runs `flux`, which must succeed; returns what it printed.

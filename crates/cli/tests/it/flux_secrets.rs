@@ -4,6 +4,7 @@ use anyhow::Result;
 use sealfast_source::git::deploy_key::KeyPair;
 use sealfast_testkit::git::Server;
 use sealfast_testkit::git::sshd::Sshd;
+use sealfast_testkit::gnupg::Home;
 use serde_json::{Value, json};
 
 use crate::flux_cluster::Desk;
@@ -91,6 +92,8 @@ fn values_stay_out_of_refusals() -> Result<()> {
             ["proxy", "--address=http://bob:hidden@proxy local", "-p=hidden"],
             "parse \"http://***@proxy local\"",
         ),
+        (["proxy", "--address=http://bob:hidden/x@proxy", "-p=hidden"], "invalid port \"***\" after host"),
+        (["git", "--url=https://bob:hidden@host:22x/r", "-p=hidden"], "parse \"https://***@host:22x/r\""),
         (["helm", "-p=hidden", "--export"], "username is required"),
         (["receiver", "--type=gcr", "--hostname=h"], "--email-claim is required for gcr receiver type"),
         (["oci", "--url=ghcr.io", "-p=hidden"], "--username is required"),
@@ -99,6 +102,88 @@ fn values_stay_out_of_refusals() -> Result<()> {
         let told = desk.refusal(&[&["create", "secret", kind, "name"], rest.as_slice()].concat())?;
         assert!(told.starts_with("✗ ") && told.contains(why), "{kind}: {told}");
         assert!(!told.contains("hidden") && !told.contains("aGlkZGVu"), "{kind}: {told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn credentials_of_an_address_stay_out_of_refusals() -> Result<()> {
+    let desk = Desk::new(Vec::new())?;
+    for (words, why) in [
+        (
+            ["create", "secret", "oci", "name", "--url=bob:hidden@ghcr.io", "-u=b", "-p=hidden"],
+            "could not parse reference: ***@ghcr.io",
+        ),
+        (
+            [
+                "create",
+                "source",
+                "git",
+                "name",
+                "--url=https://bob:hidden@host:x/r",
+                "--branch=b",
+                "--export",
+            ],
+            "parse \"https://***@host:x/r\"",
+        ),
+    ] {
+        let told = desk.refusal(&words)?;
+        assert!(told.contains(why) && !told.contains("hidden"), "{told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn two_certificates_do_not_share_a_name() -> Result<()> {
+    let desk = Desk::new(Vec::new())?;
+    let policy = json!({ "version": "1.0", "trustPolicies": [{
+        "name": "n", "registryScopes": ["*"], "signatureVerification": { "level": "strict" },
+        "trustStores": ["ca:n"], "trustedIdentities": ["*"],
+    }] });
+    desk.write("policy.json", &policy.to_string())?;
+    for (name, text) in [("a", "one"), ("b", "two"), ("c", "one")] {
+        desk.folder(name)?;
+        desk.write(&format!("{name}/ca.crt"), text)?;
+    }
+    let words = ["create", "secret", "notation", "n1", "--trust-policy-file=policy.json", "--export"];
+    let with = |other: &'static str| [words.as_slice(), &["--ca-cert-file=a/ca.crt", other]].concat();
+    let told = desk.refusal(&with("--ca-cert-file=b/ca.crt"))?;
+    assert_eq!(told, "✗ b/ca.crt: another file is named ca.crt, too: rename one of them\n");
+    assert!(desk.told(&with("--ca-cert-file=c/ca.crt"))?.contains("ca.crt: one"));
+    Ok(())
+}
+
+#[test]
+fn only_open_openpgp_keys_are_taken() -> Result<()> {
+    let desk = Desk::new(Vec::new())?;
+    let home = Home::new()?;
+    let key = |user: &str, passphrase: &str| -> Result<()> {
+        let unlock = ["--pinentry-mode", "loopback", "--passphrase", passphrase];
+        let make = ["--quick-generate-key", user, "future-default", "default", "never"];
+        home.run(&[&unlock[..], &make].concat(), b"")?;
+        let secret = home.run(&[&unlock[..], &["--armor", "--export-secret-keys", user]].concat(), b"")?;
+        desk.write(&format!("{user}.asc"), &String::from_utf8(secret)?)
+    };
+    key("open", "")?;
+    key("locked", "word")?;
+    desk.write("public.asc", &String::from_utf8(home.run(&["--armor", "--export", "open"], b"")?)?)?;
+    let words = |file: &str| ["create", "secret", "sops", "keys", "--export", file].map(str::to_owned);
+    let run = |file: &str| {
+        let words = words(file);
+        desk.flux(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let output = run("--gpg-key-file=open.asc")?;
+    let secret = sealfast_yaml::json::from_yaml(&output.stdout)?;
+    let data = secret["stringData"].as_object().map(|data| data.iter().collect::<Vec<_>>());
+    let [(name, value)] = data.as_deref().unwrap_or_default() else { panic!("one key") };
+    assert!(name.ends_with(".asc") && value.as_str().is_some_and(|text| text.contains("PRIVATE KEY")));
+    for (file, why) in [
+        ("--gpg-key-file=public.asc", "✗ public.asc: there are only public keys in it"),
+        ("--gpg-key-file=locked.asc", "is locked by a passphrase"),
+    ] {
+        let output = run(file)?;
+        let told = String::from_utf8(output.stderr)?;
+        assert!(!output.status.success() && told.contains(why), "{told}");
     }
     Ok(())
 }
@@ -156,7 +241,7 @@ fn rights_that_differ_are_made_anew() -> Result<()> {
     assert!(talk.ends_with("► applying role binding dev-reconciler\n✔ tenant setup completed\n"), "{talk}");
     assert_eq!(
         desk.object("", "namespaces", "", "apps")["metadata"]["labels"],
-        json!({ "toolkit.fluxcd.io/tenant": "dev" })
+        json!({ "toolkit.fluxcd.io/tenant": "dev", "x": "y" })
     );
     let binding = || desk.object(RBAC, "rolebindings", "web", "dev-reconciler");
     let first = binding();
@@ -168,6 +253,10 @@ fn rights_that_differ_are_made_anew() -> Result<()> {
     assert!(
         desk.refusal(&["create", "tenant", "dev", "--with-namespace=a b"])?
             .contains("invalid namespace 'a b'")
+    );
+    assert_eq!(
+        desk.refusal(&["create", "tenant", "dev", "--with-namespace=,"])?,
+        "✗ with-namespace is required\n"
     );
     Ok(())
 }

@@ -6,6 +6,7 @@ mod agent;
 mod as_sops;
 mod cloud;
 mod flux_cluster;
+mod flux_faults;
 mod flux_secrets;
 mod flux_views;
 mod guide;

@@ -36,7 +36,7 @@ impl Resource {
     }
 }
 
-fn version_path(group: &str, version: &str) -> String {
+pub(super) fn version_path(group: &str, version: &str) -> String {
     if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") }
 }
 
@@ -107,60 +107,6 @@ pub(crate) async fn versions(client: &Client, group: &str) -> Result<Vec<String>
     let listed = answer["versions"].as_array().into_iter().flatten();
     let every = std::iter::once(&answer["preferredVersion"]).chain(listed);
     Ok(every.filter_map(|known| known["version"].as_str().map(str::to_owned)).collect())
-}
-
-/// Finds the kind that a person calls by plural, singular, kind or short name, with or without `.GROUP` or
-/// `.VERSION.GROUP`. The core group comes first, then groups in the server's order; names come before short names.
-pub(crate) async fn named(client: &Client, word: &str) -> Result<Option<GroupVersionKind>, Error> {
-    let (name, place) = word.split_once('.').unwrap_or((word, ""));
-    let name = name.to_lowercase();
-    let mut short = None;
-    let mut versions = vec![(String::new(), "v1".to_owned())];
-    let groups = client.call(Call::new(Method::GET, "/apis".to_owned())).await?;
-    versions.extend(every_version(&groups));
-    for (group, version) in versions.into_iter().filter(|known| is_at(known, place)) {
-        let path = version_path(&encode(&group), &encode(&version));
-        let listed = match client.call(Call::new(Method::GET, path)).await {
-            Ok(listed) => listed,
-            // A group whose server is away hides no other.
-            Err(Error::Refused(_)) => continue,
-            Err(error) => return Err(error),
-        };
-        for entry in listed["resources"].as_array().into_iter().flatten() {
-            let kind = entry["kind"].as_str().unwrap_or_default();
-            let found = || GroupVersionKind::new(&*group, &*version, kind);
-            if entry["name"] == name || entry["singularName"] == name || kind.to_lowercase() == name {
-                return Ok(Some(found()));
-            }
-            let called = entry["shortNames"].as_array().is_some_and(|names| names.iter().any(|n| *n == name));
-            if called && short.is_none() {
-                short = Some(found());
-            }
-        }
-    }
-    Ok(short)
-}
-
-/// Groups and versions of an `APIGroupList`, the preferred version of each group first.
-fn every_version(groups: &Value) -> Vec<(String, String)> {
-    let mut every: Vec<(String, String)> = Vec::new();
-    for group in groups["groups"].as_array().into_iter().flatten() {
-        let name = group["name"].as_str().unwrap_or_default();
-        let listed = group["versions"].as_array().into_iter().flatten();
-        for version in std::iter::once(&group["preferredVersion"]).chain(listed) {
-            let known = (name.to_owned(), version["version"].as_str().unwrap_or_default().to_owned());
-            if !known.1.is_empty() && !every.contains(&known) {
-                every.push(known);
-            }
-        }
-    }
-    every
-}
-
-/// Whether a group and version are those behind the first dot: `GROUP` (or its beginning), or `VERSION.GROUP`.
-fn is_at((group, version): &(String, String), place: &str) -> bool {
-    let behind = place.strip_prefix(version.as_str()).and_then(|rest| rest.strip_prefix('.'));
-    place.is_empty() || group.starts_with(place) || behind.is_some_and(|rest| group.starts_with(rest))
 }
 
 /// Kinds of an `APIResourceList`; subresources are left out.

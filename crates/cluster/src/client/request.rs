@@ -1,23 +1,30 @@
 //! One request as data: path, query, body, and the options of each verb.
 
+use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
-/// A request about to be sent.
-#[derive(Debug)]
+/// A request about to be sent. Debug does not show the body, which may be a Secret; it is wiped.
 pub struct Call {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) accept: &'static str,
     pub(crate) content_type: &'static str,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("method", &self.method).field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Call {
     /// A request without query or body; `path` starts with a slash and is already encoded.
     pub fn new(method: Method, path: String) -> Call {
         let (accept, content_type) = ("application/json", "application/json");
-        Call { method, path, accept, content_type, body: Vec::new() }
+        Call { method, path, accept, content_type, body: Bytes::new() }
     }
 
     /// Adds a query parameter; an empty value adds nothing.
@@ -37,7 +44,32 @@ impl Call {
 
     /// Sets the body.
     pub fn json(&mut self, body: &Value) {
-        self.body = body.to_string().into_bytes();
+        self.body = Bytes::from_owner(written(body));
+    }
+}
+
+/// A value as JSON. There is room for all of it from the start: what a buffer grew out of would not be wiped.
+fn written(value: &Value) -> Zeroizing<Vec<u8>> {
+    let mut length = Length(0);
+    let mut bytes = Zeroizing::new(Vec::new());
+    // A value that is held in memory can be written there.
+    let _ = serde_json::to_writer(&mut length, value);
+    bytes.reserve_exact(length.0);
+    let _ = serde_json::to_writer(&mut *bytes, value);
+    bytes
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -178,5 +210,21 @@ impl Delete {
             body["preconditions"] = json!({"uid": uid});
         }
         body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_not_shown_and_do_not_grow() {
+        let mut call = Call::new(Method::POST, "/api/v1/secrets".to_owned());
+        let secret = json!({ "kind": "Secret", "stringData": { "a": "hidden \u{1}\"é" } });
+        call.json(&secret);
+        assert_eq!(serde_json::from_slice::<Value>(&call.body).ok(), Some(secret.clone()));
+        assert_eq!(format!("{call:?}"), "Call { method: POST, path: \"/api/v1/secrets\", .. }");
+        let bytes = written(&secret);
+        assert_eq!(bytes.capacity(), bytes.len());
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ::pgp::composed::{PublicOrSecret, SignedPublicKey, SignedSecretKey};
-use ::pgp::types::KeyDetails;
+use ::pgp::types::{KeyDetails, SecretParams};
 use secrecy::SecretString;
 
 use crate::error::Error;
@@ -79,6 +79,11 @@ impl Ring {
         self.secret.iter().map(|key| digits(&key.primary_key)).collect()
     }
 
+    pub(crate) fn locked_fingerprints(&self) -> Vec<String> {
+        let locked = self.secret.iter().filter(|key| !is_open(key));
+        locked.map(|key| digits(&key.primary_key)).collect()
+    }
+
     pub(super) fn secret_keys(&self) -> impl Iterator<Item = &SignedSecretKey> {
         self.secret.iter().map(|key| &**key)
     }
@@ -101,6 +106,15 @@ impl Ring {
         };
         let certificate = self.public.iter().find(fits)?;
         Some(Found { certificate, only: exactly.then(|| wanted.to_owned()) })
+    }
+}
+
+/// Tells whether a subkey, or the key itself when there is none, can be used as it is.
+fn is_open(key: &SignedSecretKey) -> bool {
+    let is_plain = |params: &SecretParams| matches!(params, SecretParams::Plain(_));
+    match key.secret_subkeys.as_slice() {
+        [] => is_plain(key.primary_key.secret_params()),
+        subkeys => subkeys.iter().any(|subkey| is_plain(subkey.key.secret_params())),
     }
 }
 

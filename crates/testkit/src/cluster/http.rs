@@ -28,6 +28,7 @@ async fn answer(
 ) -> Response {
     let mut objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
     let (status, value) = match Request::read(&method, &uri, &headers, &body) {
+        Ok(request) if objects.forbidden.contains(request.kind.plural) => request.forbidden(),
         Ok(request) if request.subresource == "log" => return request.log(&objects).into_response(),
         Ok(request) => request.answer(&mut objects),
         Err(answer) => answer,
@@ -61,6 +62,7 @@ impl<'a> Request<'a> {
                 ));
             }
             ["apis"] => return Err((StatusCode::OK, groups())),
+            ["apis", group] => return Err(one_group(group)),
             ["api", rest @ ..] => ("", rest),
             ["apis", group, rest @ ..] => (*group, rest),
             _ => return Err(unknown_path()),
@@ -143,6 +145,14 @@ impl<'a> Request<'a> {
             "details": {"name": self.name, "group": group, "kind": plural},
         });
         (StatusCode::NOT_FOUND, status)
+    }
+
+    fn forbidden(&self) -> Answer {
+        let status = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Forbidden", "code": 403,
+            "message": format!("{} is forbidden: nobody may", self.kind.plural),
+        });
+        (StatusCode::FORBIDDEN, status)
     }
 
     fn write(mut self, objects: &mut Objects) -> Answer {
@@ -264,15 +274,21 @@ fn version() -> Value {
 }
 
 fn groups() -> Value {
-    let groups: Vec<Value> = group_versions()
-        .into_iter()
-        .filter(|(group, _)| !group.is_empty())
-        .map(|(group, version)| {
-            let version = json!({"groupVersion": format!("{group}/{version}"), "version": version});
-            json!({"name": group, "versions": [version], "preferredVersion": version})
-        })
-        .collect();
+    let known = group_versions().into_iter().filter(|(group, _)| !group.is_empty());
+    let groups: Vec<Value> = known.map(|(name, version)| group(name, version)).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+}
+
+fn one_group(name: &str) -> Answer {
+    match group_versions().into_iter().find(|(known, _)| *known == name) {
+        Some((name, version)) => (StatusCode::OK, group(name, version)),
+        None => unknown_path(),
+    }
+}
+
+fn group(name: &str, version: &str) -> Value {
+    let version = json!({"groupVersion": format!("{name}/{version}"), "version": version});
+    json!({"name": name, "versions": [version], "preferredVersion": version})
 }
 
 fn resources(group: &str, version: &str) -> Answer {

@@ -27,7 +27,7 @@ const fn at_version(kind: Kind, version: &'static str) -> Kind {
 const RBAC: &str = "rbac.authorization.k8s.io";
 const SOURCE: &str = "source.toolkit.fluxcd.io";
 
-pub(crate) const ALL: [Kind; 23] = [
+pub(crate) const ALL: [Kind; 24] = [
     wide("", "namespaces", "Namespace"),
     kind("", "secrets", "Secret"),
     kind("", "configmaps", "ConfigMap"),
@@ -51,6 +51,7 @@ pub(crate) const ALL: [Kind; 23] = [
     kind(SOURCE, "externalartifacts", "ExternalArtifact"),
     kind("kustomize.toolkit.fluxcd.io", "kustomizations", "Kustomization"),
     at_version(kind("helm.toolkit.fluxcd.io", "helmreleases", "HelmRelease"), "v2"),
+    at_version(kind("image.toolkit.fluxcd.io", "imagepolicies", "ImagePolicy"), "v1beta2"),
 ];
 
 /// What people call a kind for short.

@@ -51,7 +51,7 @@ pub(super) fn make(args: &Args, secret: Secret) -> Result<Secret, Failed> {
     match scheme.as_str() {
         "ssh" => deploy_key::add(args, url, &mut secret)?,
         "http" | "https" => credentials(args, &mut secret)?,
-        scheme => return Err(address::unsupported(scheme)),
+        scheme => return Err(address::unsupported(url, scheme)),
     }
     Ok(secret)
 }

@@ -41,6 +41,9 @@ pub(super) fn make(args: &Args, secret: Secret) -> Result<Secret, Failed> {
     let mut refusals = Vec::new();
     for path in args.list("ca-cert-file") {
         match certificate(path) {
+            Ok((name, text)) if secret.public(&name).is_some_and(|known| known != text) => {
+                refusals.push(format!("{path}: another file is named {name}, too: rename one of them"));
+            }
             Ok((name, text)) => secret.set(&name, &text),
             Err(Failed(why)) => refusals.push(why),
         }

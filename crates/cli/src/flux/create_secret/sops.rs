@@ -20,7 +20,7 @@ Usage:
 
 Flags:
       --age-key-file FILE   age identities, /dev/stdin for standard input
-      --gpg-key-file FILE   OpenPGP secret key, armored
+      --gpg-key-file FILE   OpenPGP secret key, armored, without a passphrase
       --label KEY=VALUE
       --export              print the Secret instead of creating it
 
@@ -44,12 +44,26 @@ pub(super) fn make(args: &Args, secret: Secret) -> Result<Secret, Failed> {
         let text = key(path)?;
         let mut keyring = Keyring::empty();
         keyring.add_pgp_armored(text.as_bytes()).map_err(|error| refused(path, &error))?;
+        opens(&keyring).map_err(|why| format!("{path}: {why}"))?;
         secret.set(&format!("{}.asc", adler32(text.as_bytes())), &text);
     }
     if secret.is_empty() {
         return Err("at least one key must be provided: name it with --age-key-file or --gpg-key-file".into());
     }
     Ok(secret.typed("Opaque"))
+}
+
+/// Checks that OpenPGP keys decrypt as they are: nobody is there to give a passphrase.
+fn opens(keyring: &Keyring) -> Result<(), String> {
+    if keyring.pgp_fingerprints().is_empty() {
+        return Err("there are only public keys in it: export with gpg --export-secret-keys --armor".into());
+    }
+    match keyring.locked_pgp_fingerprints().first() {
+        Some(locked) => Err(format!(
+            "the key {locked} is locked by a passphrase, or not all there: take the passphrase off before you export it"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn key(path: &str) -> Result<Zeroizing<String>, Failed> {

@@ -61,9 +61,10 @@ fn pair(word: &str) -> Result<Pair<'_>, Failed> {
 }
 
 async fn found(client: &Client, pairs: &[Pair<'_>], namespace: &str) -> Result<Vec<Value>, Failed> {
+    let served = client.kinds().await.map_err(|error| Failed::from_error(&error))?;
     let mut kinds = Vec::new();
     for (word, name) in pairs {
-        let gvk = client.named(word).await.map_err(|error| Failed::from_error(&error))?;
+        let gvk = served.named(word);
         let type_name = word.split('.').next().unwrap_or_default();
         let gvk = gvk.ok_or_else(|| format!("the server doesn't have a resource type {type_name:?}"))?;
         if name.is_empty() {

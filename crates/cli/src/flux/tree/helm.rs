@@ -56,19 +56,26 @@ struct Stored {
 
 /// Base64, mostly compressed, JSON: Helm's own form.
 fn manifest(stored: &[u8]) -> Result<Zeroizing<String>, String> {
-    let plain = Zeroizing::new(STANDARD.decode(stored).map_err(|error| error.to_string())?);
-    let mut json = Zeroizing::new(Vec::new());
-    if plain.starts_with(&[0x1f, 0x8b, 8]) {
-        let mut opened = GzDecoder::new(plain.as_slice()).take(LONGEST + 1);
-        opened.read_to_end(&mut json).map_err(|error| error.to_string())?;
-        if json.len() as u64 > LONGEST {
-            return Err(format!("it is larger than {LONGEST} bytes"));
-        }
-    } else {
-        json.extend_from_slice(&plain);
+    let mut json = Zeroizing::new(STANDARD.decode(stored).map_err(|error| error.to_string())?);
+    if json.starts_with(&[0x1f, 0x8b, 8]) {
+        json = opened(&json)?;
     }
     let stored: Stored = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
     Ok(Zeroizing::new(stored.manifest))
+}
+
+/// Opens what is compressed, twice: to know how much room it takes, and into that room. A buffer that grows would leave
+/// parts of it behind.
+fn opened(packed: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+    let opened = || GzDecoder::new(packed).take(LONGEST + 1);
+    let size = std::io::copy(&mut opened(), &mut std::io::sink()).map_err(|error| error.to_string())?;
+    if size > LONGEST {
+        return Err(format!("it is larger than {LONGEST} bytes"));
+    }
+    let room = usize::try_from(size).map_err(|error| error.to_string())?;
+    let mut bytes = Zeroizing::new(vec![0; room]);
+    opened().read_exact(&mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 /// A Secret holds at most 1 MiB, which does not open to more than this in honest releases.
@@ -136,5 +143,13 @@ mod tests {
             assert_eq!(shown, ["Secret/apps/a", "ConfigMap/b"]);
         }
         assert!(manifest(b"!").is_err());
+        let packed = |bytes: &[u8]| {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+            gzip.write_all(bytes).expect("into memory");
+            gzip.finish().expect("into memory")
+        };
+        let plain = vec![b'x'; 100_000];
+        let bytes = opened(&packed(&plain)).expect("it is packed right");
+        assert!(*bytes == plain && bytes.capacity() == plain.len());
     }
 }
