@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::{kubeconfig, output};
 use args::{Args, Flag, Kind};
+use verbs::VERBS;
 
 mod address;
 pub(crate) mod args;
@@ -40,6 +41,7 @@ mod suspend;
 mod table;
 mod trace;
 mod tree;
+mod verbs;
 mod version;
 mod wait;
 
@@ -82,78 +84,14 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
 }
 
 fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
-    let (path, rest) = command_path(words);
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    match path.as_slice() {
-        [] | ["help", ..] if rest.iter().any(|word| word == "--version" || word == "-v") => {
-            Ok(version::line())
-        }
-        [] | ["help", ..] => Ok(help(HELP)),
-        ["version"] => version::run(&parse(rest, version::FLAGS)?, rest),
-        ["create"] | ["create", "source"] => Ok(help(create_source::HELP)),
-        ["create", "secret"] => Ok(help(create_secret::HELP)),
-        ["create", "secret", kind] => create_secret::run(kind, rest),
-        ["create", "source", "git"] => create_source::run(&parse(rest, create_source::FLAGS)?, rest),
-        ["create", "kustomization" | "ks"] => {
-            create_kustomization::run(&parse(rest, create_kustomization::FLAGS)?, rest)
-        }
-        ["create", "tenant"] => create_tenant::run(&parse(rest, create_tenant::FLAGS)?, rest),
-        ["push" | "pull" | "tag" | "list"] => Ok(help(artifact::HELP)),
-        [verb @ ("push" | "pull" | "tag"), "artifact"] | [verb @ "list", "artifacts" | "artifact"] => {
-            artifact::run(verb, rest)
-        }
-        ["tree"] => Ok(help(tree::HELP)),
-        ["tree", words @ ..] => tree::run(words, &parse(rest, tree::FLAGS)?, rest),
-        ["trace"] => trace::run(&parse(rest, trace::FLAGS)?, rest),
-        ["events"] => events::run(&parse(rest, events::FLAGS)?, rest),
-        ["stats"] => stats::run(&parse(rest, stats::FLAGS)?, rest),
-        ["logs"] => logs::run(&parse(rest, logs::FLAGS)?, rest),
-        ["get"] => Ok(help(get::HELP)),
-        ["get", "sources" | "source"] => Ok(help(get::HELP)),
-        ["get", words @ ..] => get::run(words, &parse(rest, get::FLAGS)?, rest),
-        ["reconcile"] | ["reconcile", "source" | "sources"] => Ok(help(reconcile::HELP)),
-        ["reconcile", "source" | "sources", kind] => {
-            reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest)
-        }
-        ["reconcile", kind] => reconcile::run(kind, &parse(rest, reconcile::FLAGS)?, rest),
-        ["suspend" | "resume"] | ["suspend" | "resume", "source" | "sources"] => Ok(help(suspend::HELP)),
-        ["suspend", words @ ..] => suspend::run(words, &parse(rest, suspend::FLAGS)?, rest),
-        ["resume", words @ ..] => suspend::resume(words, &parse(rest, suspend::RESUME_FLAGS)?, rest),
-        ["delete"] | ["delete", "source" | "sources"] => Ok(help(delete::HELP)),
-        ["delete", words @ ..] => delete::run(words, &parse(rest, delete::FLAGS)?, rest),
-        ["export"] | ["export", "source" | "sources"] => Ok(help(export::HELP)),
-        ["export", words @ ..] => export::run(words, &parse(rest, export::FLAGS)?, rest),
-        ["build", "artifact"] => pack::run(&parse(rest, pack::FLAGS)?, rest),
-        ["build"] => Ok(help(build::HELP)),
-        ["build", words @ ..] => build::run(words, &parse(rest, build::FLAGS)?, rest),
-        ["diff"] => Ok(help(diff::HELP)),
-        ["diff", words @ ..] => diff::run(words, &parse(rest, diff::FLAGS)?, rest),
-        ["debug"] => Ok(help(debug::HELP)),
-        ["debug", words @ ..] => debug::run(words, &parse(rest, debug::FLAGS)?, rest),
-        ["envsubst"] => envsubst::run(&parse(rest, envsubst::FLAGS)?, rest),
-        ["check"] => check::run(&parse(rest, check::FLAGS)?, rest),
-        ["create", "source", kind] => {
-            Err(format!("unknown command {kind:?} for \"flux create source\"").into())
-        }
-        ["create", kind] => Err(format!("unknown command {kind:?} for \"flux create\"").into()),
-        [verb, ..] => Err(suggest::unknown(verb).into()),
+    match words.split_first() {
+        Some((word, rest)) if !word.starts_with('-') => match VERBS.iter().find(|verb| verb.word == word) {
+            Some(verb) => verb.run(rest),
+            None => Err(suggest::unknown(word).into()),
+        },
+        _ if words.iter().any(|word| word == "--version" || word == "-v") => Ok(version::line()),
+        _ => Ok(help(&verbs::overview())),
     }
-}
-
-/// Splits the command's words from its arguments: up to three words before the first flag, by the verb.
-fn command_path(words: &[String]) -> (&[String], &[String]) {
-    let depth = match words.first().map(String::as_str) {
-        Some("push" | "pull" | "tag" | "list" | "tree") => 2,
-        Some("create" | "get" | "reconcile" | "suspend" | "resume" | "delete" | "export") => {
-            let grouped = matches!(words.get(1).map(String::as_str), Some("source" | "sources" | "secret"));
-            if grouped { 3 } else { 2 }
-        }
-        Some("build" | "diff" | "debug") => 2,
-        Some(_) => 1,
-        None => 0,
-    };
-    let plain = words.iter().take(depth).take_while(|word| !word.starts_with('-')).count();
-    words.split_at(plain)
 }
 
 fn parse(words: &[String], flags: &[Flag]) -> Result<Args, Failed> {
@@ -174,8 +112,8 @@ fn help(text: &str) -> ExitCode {
 }
 
 /// Asked for help?
-fn wants_help(words: &[String]) -> bool {
-    words.iter().any(|word| word == "--help" || word == "-h")
+fn wants_help(args: &Args) -> bool {
+    args.is_on("help")
 }
 
 /// The namespace that a `create` command writes; as in flux, neither checked nor taken from the kubeconfig.
@@ -290,36 +228,3 @@ const GLOBAL: &[Flag] = &[
     Flag::long("verbose", Kind::Switch),
     Flag::short("help", 'h', Kind::Switch),
 ];
-
-const HELP: &str = "\
-The verbs of flux that Sealfast stands in for.
-
-Usage:
-  flux create source git NAME --url URL --branch BRANCH [flags]
-  flux create kustomization NAME --source NAME [flags]
-  flux get sources git [NAME] [flags]
-  flux get kustomizations [NAME] [flags]
-  flux create secret git|githubapp|helm|notation|oci|proxy|receiver|sops|tls NAME [flags]
-  flux reconcile source git NAME [flags]
-  flux reconcile kustomization NAME [--with-source] [flags]
-  flux suspend|resume kustomization NAME… [flags]
-  flux suspend|resume source git NAME… [flags]
-  flux delete|export kustomization NAME [flags]
-  flux delete|export source git NAME [flags]
-  flux build|diff kustomization NAME --path DIR [flags]
-  flux debug kustomization NAME --show-status|--show-vars|--show-history
-  flux envsubst [--strict]
-  flux check [--pre]
-  flux create tenant NAME --with-namespace NAMESPACE [flags]
-  flux tree kustomization NAME [flags]
-  flux trace RESOURCE NAME [flags]
-  flux events|logs|stats [flags]
-  flux push|pull|tag artifact URL [flags]
-  flux version [--client] [-o yaml|json]
-
-Flags of every command:
-  -n, --namespace NAME   namespace of the objects (default flux-system)
-      --kubeconfig FILE  kubeconfig of the cluster (default $KUBECONFIG, then ~/.kube/config)
-      --context NAME     context of the kubeconfig
-      --timeout DURATION limit for the whole command (default 5m)
-";

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 mod diagnostic;
+mod docker_config;
 mod env;
 mod flux;
 mod key_pair;

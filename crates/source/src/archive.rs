@@ -113,10 +113,14 @@ fn write_items(tree: &dyn Tree, items: &[Item], rules: &Rules, output: &mut impl
     put(&[0; 2 * header::BLOCK])
 }
 
-/// Writes bytes as lower-case hex digits.
+/// Writes bytes as lower-case hex digits. They may be a secret: nothing is left behind but what is returned.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
+    let mut text = String::with_capacity(bytes.len() * 2);
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]));
+    text
 }
 
 struct Counted<W> {

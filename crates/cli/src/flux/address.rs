@@ -204,7 +204,7 @@ mod tests {
             assert_eq!(check(url).err().as_deref(), Some(why), "{url}");
         }
         assert_eq!(check("http://bob:secret@proxy.local:3128"), Ok(()));
-        let refused = |url: &str| scheme(url).map_or_else(|Failed(why)| why, |scheme| scheme);
+        let refused = |url: &str| scheme(url).unwrap_or_else(|Failed(why)| why);
         assert!(refused("secret:x-oauth-basic@host/r").starts_with("git URL scheme '***' not supported"));
         assert!(refused("ftp://bob:secret@host/r").starts_with("git URL scheme 'ftp' not supported"));
     }

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, help, image, parse, wants_help};
+use super::{Failed, help, image, parse, verbs, wants_help};
 use crate::sops::files;
 
 pub(super) const HELP: &str = "\
@@ -55,9 +55,11 @@ const LIST: [Flag; 3] =
 type Check = fn(&Args) -> Result<(), Failed>;
 
 /// Runs `flux VERB artifact`.
-pub(super) fn run(verb: &str, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
-        return Ok(help(HELP));
+pub(super) fn run(verb: &str, words: &[&str], rest: &[String]) -> Result<ExitCode, Failed> {
+    match words {
+        ["artifact"] => {}
+        ["artifacts"] if verb == "list" => {}
+        words => return Err(verbs::unknown(words, verb)),
     }
     let (flags, check): (&[Flag], Check) = match verb {
         "push" => (&PUSH, push),
@@ -66,6 +68,9 @@ pub(super) fn run(verb: &str, rest: &[String]) -> Result<ExitCode, Failed> {
         _ => (&LIST, list),
     };
     let args = parse(rest, &[flags, &COMMON].concat())?;
+    if wants_help(&args) {
+        return Ok(help(HELP));
+    }
     check(&args)?;
     Err(format!("OCI artifacts are out of scope here: the arguments are right, run this `flux {verb}` with Flux's own program").into())
 }

@@ -46,8 +46,8 @@ const OLDEST: (u64, u64) = (1, 33);
 const PART_OF: &str = "app.kubernetes.io/part-of=flux";
 
 /// Runs the command.
-pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     if let Some(word) = args.names.first() {

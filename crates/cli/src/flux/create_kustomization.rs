@@ -104,8 +104,8 @@ fn decryption_provider(text: &str) -> Result<(), String> {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(words) {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     if args.text("validation").is_some() {

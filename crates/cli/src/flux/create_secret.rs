@@ -89,10 +89,10 @@ const COMMON: [Flag; 3] = [
 pub(super) fn run(word: &str, rest: &[String]) -> Result<ExitCode, Failed> {
     let kind = KINDS.iter().find(|kind| kind.word == word);
     let kind = kind.ok_or_else(|| format!("unknown command {word:?} for \"flux create secret\""))?;
-    if wants_help(rest) {
+    let args = parse(rest, &[kind.flags, COMMON.as_slice()].concat())?;
+    if wants_help(&args) {
         return Ok(help(kind.help));
     }
-    let args = parse(rest, &[kind.flags, COMMON.as_slice()].concat())?;
     let (name, namespace) = (new_name(&args)?, namespace(&args));
     let secret = (kind.make)(&args, Secret::new(name, &namespace))?;
     if args.is_on("export") {

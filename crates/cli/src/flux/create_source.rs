@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use sealfast_k8s::duration;
-use sealfast_k8s::id::GroupVersionKind;
+use sealfast_cluster::client::Client;
+use sealfast_k8s::{duration, object};
 use serde_json::{Map, Value, json};
 
 use super::args::{Args, Flag, Kind};
@@ -75,8 +75,8 @@ fn provider(text: &str) -> Result<(), String> {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(words) {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     let name = new_name(args)?;
@@ -95,27 +95,29 @@ pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
         Some(_) => None,
         None => credentials(args, url, Secret::new(name, &namespace(args)), &scheme)?,
     };
-    connect::with_client(args, |client| async move {
-        let mut object = object;
-        if let Some(secret) = secret {
-            output::talk("► applying secret with repository credentials");
-            secret.upsert(&client).await?;
-            object["spec"]["secretRef"] = json!({ "name": name });
-            output::talk("✔ authentication configured");
-        }
-        output::talk("► applying GitRepository source");
-        let done = wait::create_or_update(&client, &object).await?;
-        output::talk(&format!("✔ GitRepository source {done}"));
-        output::talk("◎ waiting for GitRepository source reconciliation");
-        let gvk = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", "GitRepository");
-        let ready = wait::until_ready(&client, &gvk, &namespace(args), name).await?;
-        output::talk("✔ GitRepository source reconciliation completed");
-        let revision = ready["status"]["artifact"]["revision"]
-            .as_str()
-            .ok_or("GitRepository source reconciliation completed but no artifact was found")?;
-        output::talk(&format!("✔ fetched revision: {revision}"));
-        Ok(ExitCode::SUCCESS)
-    })
+    connect::with_client(args, |client| async move { apply(&client, object, secret).await })
+}
+
+/// Writes the Secret and the source, and waits for the first artifact.
+async fn apply(client: &Client, mut object: Value, secret: Option<Secret>) -> Result<ExitCode, Failed> {
+    let id = object::id(&object);
+    if let Some(secret) = secret {
+        output::talk("► applying secret with repository credentials");
+        secret.upsert(client).await?;
+        object["spec"]["secretRef"] = json!({ "name": id.name });
+        output::talk("✔ authentication configured");
+    }
+    output::talk("► applying GitRepository source");
+    let done = wait::create_or_update(client, &object).await?;
+    output::talk(&format!("✔ GitRepository source {done}"));
+    output::talk("◎ waiting for GitRepository source reconciliation");
+    let ready = wait::until_ready(client, &id.gvk, &id.namespace, &id.name).await?;
+    output::talk("✔ GitRepository source reconciliation completed");
+    let revision = ready["status"]["artifact"]["revision"].as_str();
+    let revision =
+        revision.ok_or("GitRepository source reconciliation completed but no artifact was found")?;
+    output::talk(&format!("✔ fetched revision: {revision}"));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn reference(args: &Args) -> Result<Value, Failed> {

@@ -43,8 +43,8 @@ Examples:
 ";
 
 /// Runs the command.
-pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(words) {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     let tenant = new_name(args)?;

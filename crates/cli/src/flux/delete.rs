@@ -22,8 +22,8 @@ Flags:
 ";
 
 /// Runs the command.
-pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn run(words: &[&str], args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     let known = known::find("delete", words)?;

@@ -34,8 +34,8 @@ Examples:
 const LONGEST: u64 = 64 << 20;
 
 /// Runs the command. What stands before a line that fails is printed.
-pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     if let Some(word) = args.names.first() {

@@ -45,15 +45,11 @@ Examples:
 ";
 
 /// Runs the command.
-pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
-    let types = args.list("types");
-    let known = |kind: &&String| ["normal", "warning"].contains(&kind.to_lowercase().as_str());
-    if let Some(kind) = types.iter().find(|kind| !known(kind)) {
-        return Err(format!("type '{kind}' not supported. Supported types are Normal, Warning").into());
-    }
+    check_types(args.list("types"))?;
     let own = checked_namespace(args)?;
     let namespace = if args.is_on("all-namespaces") { String::new() } else { own.clone() };
     if args.is_on("watch") {
@@ -62,18 +58,23 @@ pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
             Ok(asked.watch().await.err().unwrap_or(ExitCode::SUCCESS))
         });
     }
-    let (place, everywhere) = (&own, &namespace);
-    let rows = connect::with_client(args, |client| async move {
-        Asked::of(client, args, place, everywhere).await?.rows().await
+    let rows = connect::with_client(args, |client| async {
+        Asked::of(client, args, &own, &namespace).await?.rows().await
     })?;
-    match (rows, args.is_on("all-namespaces")) {
-        (Some(text), _) => return Ok(output::data(text.as_bytes())),
-        (None, true) => output::talk("✗ No events found."),
-        (None, false) => {
-            output::talk(&format!("✗ No events found in {own} namespace."));
-        }
+    let Some(text) = rows else {
+        let place = if namespace.is_empty() { String::new() } else { format!(" in {own} namespace") };
+        output::talk(&format!("✗ No events found{place}."));
+        return Ok(ExitCode::SUCCESS);
+    };
+    Ok(output::data(text.as_bytes()))
+}
+
+fn check_types(types: &[String]) -> Result<(), Failed> {
+    let known = |kind: &&String| ["normal", "warning"].contains(&kind.to_lowercase().as_str());
+    match types.iter().find(|kind| !known(kind)) {
+        Some(kind) => Err(format!("type '{kind}' not supported. Supported types are Normal, Warning").into()),
+        None => Ok(()),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Which events are asked for at once.

@@ -44,8 +44,8 @@ Examples:
 ";
 
 /// Runs the command for one kind, or for `all` of them.
-pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn run(words: &[&str], args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     let kinds = kinds(words)?;

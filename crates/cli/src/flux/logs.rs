@@ -67,8 +67,8 @@ fn level(text: &str) -> Result<(), String> {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     if !args.names.is_empty() {

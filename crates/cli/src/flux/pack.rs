@@ -46,8 +46,8 @@ const STDIN: &str = "stdin.yaml";
 const LARGEST: u64 = 256 << 20;
 
 /// Runs the command.
-pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     let given = args.filled("path").ok_or("invalid path \"\"")?;

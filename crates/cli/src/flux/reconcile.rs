@@ -29,8 +29,8 @@ Examples:
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs the command for one kind.
-pub(super) fn run(kind: &str, args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(words) {
+pub(super) fn run(kind: &str, args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     let known = match kind {

@@ -1,37 +1,12 @@
 //! What somebody may have meant by a verb that there is not.
 
-/// The verbs, in the order of help.
-const VERBS: [&str; 23] = [
-    "build",
-    "check",
-    "create",
-    "debug",
-    "delete",
-    "diff",
-    "envsubst",
-    "events",
-    "export",
-    "get",
-    "help",
-    "list",
-    "logs",
-    "pull",
-    "push",
-    "reconcile",
-    "resume",
-    "stats",
-    "suspend",
-    "tag",
-    "trace",
-    "tree",
-    "version",
-];
+use super::verbs::VERBS;
 
 /// Says that a verb is not known, and which ones begin with it or are spelled nearly so.
 pub(super) fn unknown(verb: &str) -> String {
     let typed = verb.to_lowercase();
     let near = |known: &&str| known.starts_with(&typed) || distance(&typed, known) <= 2;
-    let near: Vec<&str> = VERBS.into_iter().filter(near).collect();
+    let near: Vec<&str> = VERBS.iter().map(|verb| verb.word).filter(near).collect();
     let mut text = format!("unknown command {verb:?} for \"flux\"");
     if !near.is_empty() {
         text.push_str("\n\nDid you mean this?");

@@ -36,8 +36,8 @@ Examples:
 ";
 
 /// Runs `flux suspend`.
-pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn run(words: &[&str], args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     let known = known::find("suspend", words)?;
@@ -81,8 +81,8 @@ pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCo
 }
 
 /// Runs `flux resume`.
-pub(super) fn resume(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn resume(words: &[&str], args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     let known = known::find("resume", words)?;

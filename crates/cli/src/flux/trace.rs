@@ -40,8 +40,8 @@ Examples:
 ";
 
 /// Runs the command.
-pub(super) fn run(args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     let namespace = checked_namespace(args)?;

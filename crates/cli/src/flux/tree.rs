@@ -37,8 +37,8 @@ Examples:
 ";
 
 /// Runs the command.
-pub(super) fn run(words: &[&str], args: &Args, rest: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(rest) {
+pub(super) fn run(words: &[&str], args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     if !matches!(words, ["kustomization" | "ks"]) {

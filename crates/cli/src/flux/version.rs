@@ -28,8 +28,8 @@ pub(super) fn line() -> ExitCode {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &Args, words: &[String]) -> Result<ExitCode, Failed> {
-    if wants_help(words) {
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
+    if wants_help(args) {
         return Ok(help(HELP));
     }
     let format = args.text("output").unwrap_or("yaml");

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{Failed, Wanted};
+use crate::docker_config::{self, Layout, Login};
 use crate::key_pair;
 
 /// Returns the Secret of `generic`.
@@ -67,15 +68,8 @@ pub(super) fn docker_registry(name: &str, wanted: &Wanted<'_>) -> Result<Value, 
         return Err("either --from-file or the combination of --docker-username, --docker-password and --docker-server is required".into());
     };
     let server = given("--docker-server").unwrap_or("https://index.docker.io/v1/");
-    let mut entry = json!({ "username": user, "password": password });
-    if let Some(email) = given("--docker-email") {
-        entry["email"] = email.into();
-    }
-    entry["auth"] = STANDARD.encode(format!("{user}:{password}")).into();
-    // As Go writes it: what means something in HTML is escaped.
-    let text = json!({ "auths": { server: entry } }).to_string();
-    let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
-    data.add(KEY, Zeroizing::new(text).as_bytes())?;
+    let login = Login { server, username: user, password, email: given("--docker-email") };
+    data.add(KEY, docker_config::text(&login, Layout::Line).as_bytes())?;
     Ok(data.into_secret(name, "kubernetes.io/dockerconfigjson"))
 }
 

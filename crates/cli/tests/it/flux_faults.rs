@@ -185,3 +185,30 @@ fn flags_that_do_nothing_are_told() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn a_value_is_no_request_for_help() -> Result<()> {
+    let desk = Desk::new(Vec::new())?;
+    let words = ["create", "secret", "helm", "auth", "-u=me", "--password", "-h", "--export"];
+    assert!(desk.told(&words)?.contains("password: -h\n"));
+    assert!(
+        desk.told(&["create", "secret", "helm", "auth", "-h"])?.contains("Usage:\n  flux create secret helm")
+    );
+    assert!(desk.told(&["push", "artifact", "--help"])?.contains("flux push artifact"));
+    let overview = desk.told(&["help"])?;
+    assert_eq!(desk.told(&["--help"])?, overview);
+    assert!(
+        overview.contains("\n  flux create tenant NAME ") && overview.contains("\nFlags of every command:\n")
+    );
+    for (words, why) in [
+        (["push", "x"], "unknown command \"x\" for \"flux push\""),
+        (["create", "source"], ""),
+        (["create", "x"], "unknown command \"x\" for \"flux create\""),
+    ] {
+        match why {
+            "" => assert!(desk.told(&words)?.contains("Usage:")),
+            why => assert_eq!(desk.refusal(&words)?, format!("✗ {why}\n")),
+        }
+    }
+    Ok(())
+}

@@ -1,4 +1,4 @@
-//! The kinds of a server by what people call them: plural, singular, kind or short name.
+//! Kinds by what people call them: plural, singular, kind or short name.
 //!
 //! Follows: kubectl, but for groups that refuse to be read: those are an error.
 

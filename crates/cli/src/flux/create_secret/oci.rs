@@ -1,11 +1,7 @@
 //! `flux create secret oci`: credentials of a container registry.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
-use zeroize::Zeroizing;
-
 use super::required;
+use crate::docker_config::{self, Layout, Login};
 use crate::flux::args::{Args, Flag, Kind};
 use crate::flux::secret::Secret;
 use crate::flux::{Failed, image};
@@ -36,64 +32,7 @@ pub(super) fn make(args: &Args, mut secret: Secret) -> Result<Secret, Failed> {
     let username = required(args, "username", "--username is required")?;
     let password = required(args, "password", "--password is required")?;
     image::reference(url).map_err(|why| format!("error parsing url: '{why}'"))?;
-    secret.set(".dockerconfigjson", &docker_config(url, username, password));
+    let login = Login { server: url, username, password, email: None };
+    secret.set(".dockerconfigjson", &docker_config::text(&login, Layout::Indented));
     Ok(secret.typed("kubernetes.io/dockerconfigjson"))
-}
-
-/// The text that Docker keeps, laid out as the reference lays it out.
-fn docker_config(server: &str, username: &str, password: &str) -> Zeroizing<String> {
-    let pair = Zeroizing::new([username, ":", password].concat());
-    let login = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
-    let [server, username, password, login] = [server, username, password, &login].map(quoted);
-    Zeroizing::new(
-        [
-            "{\n  \"auths\": {\n    ",
-            &server,
-            ": {\n      \"username\": ",
-            &username,
-            ",\n      \"password\": ",
-            &password,
-            ",\n      \"auth\": ",
-            &login,
-            "\n    }\n  }\n}",
-        ]
-        .concat(),
-    )
-}
-
-/// A JSON string as Go writes it: what means something in HTML or JavaScript is escaped.
-fn quoted(text: &str) -> Zeroizing<String> {
-    let mut out = Zeroizing::new(String::with_capacity(text.len() * 6 + 2));
-    out.push('"');
-    let mut buffer = [0; 4];
-    for letter in text.chars() {
-        match letter {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(letter)));
-            }
-            letter => {
-                let json = Value::from(&*letter.encode_utf8(&mut buffer)).to_string();
-                out.push_str(&json[1..json.len() - 1]);
-            }
-        }
-    }
-    out.push('"');
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_escaped_as_go_escapes_them() {
-        assert_eq!(
-            quoted("a\"b\\c<d>&é\n\u{2028}\u{1}").as_str(),
-            r#""a\"b\\c\u003cd\u003e\u0026é\n\u2028\u0001""#
-        );
-        let text = docker_config("ghcr.io", "bob", "<s>");
-        let read: Value = serde_json::from_str(&text).expect("it is JSON");
-        assert_eq!(read["auths"]["ghcr.io"]["password"], "<s>");
-        assert_eq!(read["auths"]["ghcr.io"]["auth"], "Ym9iOjxzPg==");
-    }
 }

@@ -1,6 +1,7 @@
 //! `flux create secret receiver`: the token of a webhook, and its address.
 
 use rand08::RngCore as _;
+use sealfast_source::archive::hex;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -90,19 +91,11 @@ fn path(token: &str, secret: &Secret) -> String {
     digest.update(token);
     digest.update(secret.name());
     digest.update(secret.namespace());
-    hex(&digest.finalize()).to_string()
+    hex(&digest.finalize())
 }
 
 fn random_token() -> Zeroizing<String> {
     let mut bytes = Zeroizing::new([0; 32]);
     rand08::rngs::OsRng.fill_bytes(&mut *bytes);
-    hex(&*bytes)
-}
-
-fn hex(bytes: &[u8]) -> Zeroizing<String> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
-    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
-    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]));
-    text
+    Zeroizing::new(hex(&*bytes))
 }

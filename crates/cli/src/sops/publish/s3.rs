@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use hmac::{Hmac, Mac as _};
 use jiff::Timestamp;
 use sealfast_keys::aws_kms::{self, Found, Keys};
+use sealfast_source::archive::hex;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -95,10 +96,6 @@ fn hash(key: &[u8], text: &[u8]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text);
     mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

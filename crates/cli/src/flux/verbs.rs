@@ -1,0 +1,203 @@
+//! The verbs: what each is called, what it takes, and what runs it.
+
+use std::process::ExitCode;
+
+use super::{
+    Failed, artifact, build, check, create_kustomization, create_secret, create_source, create_tenant, debug,
+    delete, diff, envsubst, events, export, get, help, logs, pack, parse, reconcile, stats, suspend, trace,
+    tree, version,
+};
+
+/// One verb.
+pub(super) struct Verb {
+    pub(super) word: &'static str,
+    takes: Takes,
+    /// The lines of the overview.
+    usage: &'static str,
+    /// Printed when nothing is named.
+    help: &'static str,
+    run: Run,
+}
+
+/// Runs a verb for the words behind it that name a kind, with the arguments behind those.
+type Run = fn(&[&str], &[String]) -> Result<ExitCode, Failed>;
+
+/// The words behind a verb that are no arguments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    /// A kind.
+    Kind,
+    /// A kind, maybe behind the word of its group.
+    Grouped,
+}
+
+const fn plain(word: &'static str, usage: &'static str, run: Run) -> Verb {
+    Verb { word, takes: Takes::Nothing, usage, help: "", run }
+}
+
+const fn of_kind(word: &'static str, usage: &'static str, help: &'static str, run: Run) -> Verb {
+    Verb { word, takes: Takes::Kind, usage, help, run }
+}
+
+const fn grouped(word: &'static str, usage: &'static str, help: &'static str, run: Run) -> Verb {
+    Verb { word, takes: Takes::Grouped, usage, help, run }
+}
+
+/// All of them, in the order of the overview.
+pub(super) const VERBS: [Verb; 23] = [
+    of_kind("build", BUILD, build::HELP, |words, rest| match words {
+        ["artifact"] => pack::run(&parse(rest, pack::FLAGS)?),
+        words => build::run(words, &parse(rest, build::FLAGS)?),
+    }),
+    plain("check", "check [--pre]", |_, rest| check::run(&parse(rest, check::FLAGS)?)),
+    grouped("create", CREATE, create_source::HELP, create),
+    of_kind("debug", DEBUG, debug::HELP, |words, rest| debug::run(words, &parse(rest, debug::FLAGS)?)),
+    grouped("delete", "delete KIND NAME [flags]", delete::HELP, |words, rest| {
+        delete::run(words, &parse(rest, delete::FLAGS)?)
+    }),
+    of_kind("diff", "diff kustomization NAME --path DIR [flags]", diff::HELP, |words, rest| {
+        diff::run(words, &parse(rest, diff::FLAGS)?)
+    }),
+    plain("envsubst", "envsubst [--strict]", |_, rest| envsubst::run(&parse(rest, envsubst::FLAGS)?)),
+    plain("events", "events [flags]", |_, rest| events::run(&parse(rest, events::FLAGS)?)),
+    grouped("export", "export KIND NAME [flags]", export::HELP, |words, rest| {
+        export::run(words, &parse(rest, export::FLAGS)?)
+    }),
+    grouped("get", "get KIND [NAME] [flags]", get::HELP, |words, rest| {
+        get::run(words, &parse(rest, get::FLAGS)?)
+    }),
+    plain("help", "help", |_, _| Ok(help(&overview()))),
+    of_kind("list", "list artifacts URL [flags]", artifact::HELP, |words, rest| {
+        artifact::run("list", words, rest)
+    }),
+    plain("logs", "logs [flags]", |_, rest| logs::run(&parse(rest, logs::FLAGS)?)),
+    of_kind("pull", "pull artifact URL [flags]", artifact::HELP, |words, rest| {
+        artifact::run("pull", words, rest)
+    }),
+    of_kind("push", "push artifact URL [flags]", artifact::HELP, |words, rest| {
+        artifact::run("push", words, rest)
+    }),
+    grouped("reconcile", RECONCILE, reconcile::HELP, |words, rest| {
+        let kind = words.last().copied().unwrap_or_default();
+        reconcile::run(kind, &parse(rest, reconcile::FLAGS)?)
+    }),
+    grouped("resume", "resume KIND NAME… [flags]", suspend::HELP, |words, rest| {
+        suspend::resume(words, &parse(rest, suspend::RESUME_FLAGS)?)
+    }),
+    plain("stats", "stats [flags]", |_, rest| stats::run(&parse(rest, stats::FLAGS)?)),
+    grouped("suspend", "suspend KIND NAME… [flags]", suspend::HELP, |words, rest| {
+        suspend::run(words, &parse(rest, suspend::FLAGS)?)
+    }),
+    of_kind("tag", "tag artifact URL [flags]", artifact::HELP, |words, rest| {
+        artifact::run("tag", words, rest)
+    }),
+    plain("trace", "trace RESOURCE NAME [flags]", |_, rest| trace::run(&parse(rest, trace::FLAGS)?)),
+    of_kind("tree", "tree kustomization NAME [flags]", tree::HELP, |words, rest| {
+        tree::run(words, &parse(rest, tree::FLAGS)?)
+    }),
+    plain("version", "version [--client] [-o yaml|json]", |_, rest| {
+        version::run(&parse(rest, version::FLAGS)?)
+    }),
+];
+
+const BUILD: &str = "\
+build kustomization NAME --path DIR [flags]
+build artifact --path PATH [flags]";
+
+const CREATE: &str = "\
+create source git NAME --url URL --branch BRANCH [flags]
+create kustomization NAME --source NAME [flags]
+create secret git|githubapp|helm|notation|oci|proxy|receiver|sops|tls NAME [flags]
+create tenant NAME --with-namespace NAMESPACE [flags]";
+
+const DEBUG: &str = "debug kustomization NAME --show-status|--show-vars|--show-history";
+
+const RECONCILE: &str = "\
+reconcile source git NAME [flags]
+reconcile kustomization NAME [--with-source] [flags]";
+
+impl Verb {
+    /// Runs it for what stands behind it.
+    pub(super) fn run(&self, words: &[String]) -> Result<ExitCode, Failed> {
+        let (kind, rest) = words.split_at(self.kind_length(words));
+        let kind: Vec<&str> = kind.iter().map(String::as_str).collect();
+        match kind.as_slice() {
+            [] if self.takes != Takes::Nothing => Ok(help(self.help)),
+            ["source" | "sources"] if self.takes == Takes::Grouped => Ok(help(self.help)),
+            kind => (self.run)(kind, rest),
+        }
+    }
+
+    /// How many words name the kind.
+    fn kind_length(&self, words: &[String]) -> usize {
+        let first = words.first().map(String::as_str);
+        let most = match self.takes {
+            Takes::Nothing => 0,
+            Takes::Grouped if matches!(first, Some("source" | "sources" | "secret")) => 2,
+            Takes::Kind | Takes::Grouped => 1,
+        };
+        words.iter().take(most).take_while(|word| !word.starts_with('-')).count()
+    }
+}
+
+fn create(words: &[&str], rest: &[String]) -> Result<ExitCode, Failed> {
+    match words {
+        ["secret"] => Ok(help(create_secret::HELP)),
+        ["secret", kind] => create_secret::run(kind, rest),
+        ["source", "git"] => create_source::run(&parse(rest, create_source::FLAGS)?),
+        ["kustomization" | "ks"] => create_kustomization::run(&parse(rest, create_kustomization::FLAGS)?),
+        ["tenant"] => create_tenant::run(&parse(rest, create_tenant::FLAGS)?),
+        ["source", kind] => Err(format!("unknown command {kind:?} for \"flux create source\"").into()),
+        words => Err(unknown(words, "create")),
+    }
+}
+
+/// Says that a verb has no such kind.
+pub(super) fn unknown(words: &[&str], verb: &str) -> Failed {
+    format!("unknown command {:?} for \"flux {verb}\"", words.first().unwrap_or(&"")).into()
+}
+
+/// The overview of all verbs.
+pub(super) fn overview() -> String {
+    let lines = VERBS.iter().filter(|verb| verb.word != "help").flat_map(|verb| verb.usage.lines());
+    let lines: String = lines.map(|line| format!("  flux {line}\n")).collect();
+    format!("The verbs of flux that Sealfast stands in for.\n\nUsage:\n{lines}\n{FLAGS}")
+}
+
+const FLAGS: &str = "\
+Flags of every command:
+  -n, --namespace NAME   namespace of the objects (default flux-system)
+      --kubeconfig FILE  kubeconfig of the cluster (default $KUBECONFIG, then ~/.kube/config)
+      --context NAME     context of the kubeconfig
+      --timeout DURATION limit for the whole command (default 5m)
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_stands_in_the_overview_once_and_in_order() {
+        let words: Vec<&str> = VERBS.iter().map(|verb| verb.word).collect();
+        assert!(words.is_sorted());
+        let overview = overview();
+        for verb in VERBS.iter().filter(|verb| verb.word != "help") {
+            assert!(overview.contains(&format!("  flux {} ", verb.word)), "{}", verb.word);
+            assert!(verb.usage.lines().all(|line| line.starts_with(verb.word)), "{}", verb.usage);
+        }
+    }
+
+    #[test]
+    fn a_group_stands_before_its_kind() {
+        let length = |verb: &str, words: &str| {
+            let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            VERBS.iter().find(|known| known.word == verb).map(|known| known.kind_length(&words))
+        };
+        assert_eq!(length("get", "sources git app"), Some(2));
+        assert_eq!(length("get", "sources -A git"), Some(1));
+        assert_eq!(length("get", "ks source"), Some(1));
+        assert_eq!(length("trace", "deploy web"), Some(0));
+        assert_eq!(length("tree", "source git"), Some(1));
+    }
+}
