@@ -102,11 +102,16 @@ impl Patch {
             Source::Path(path) if content.is_empty() => {
                 Error::Patch(format!("patch file '{path}' empty seems to be empty"))
             }
-            _ => error.within(format!("decoding {}", json6902::shown(content))),
+            // A file may have been opened: nothing of it belongs into a message.
+            Source::Path(_) => error.within(format!("decoding {origin}")),
+            Source::Inline => error.within(format!("decoding {}", json6902::shown(content))),
         })?;
         if operations.is_empty() {
-            let file = if let Source::Path(path) = source { path.as_str() } else { "" };
-            return Err(Error::Patch(format!("patch appears to be empty; file={file}, JsonOp={content}")));
+            let (file, shown) = match source {
+                Source::Path(path) => (path.as_str(), ""),
+                Source::Inline => ("", content),
+            };
+            return Err(Error::Patch(format!("patch appears to be empty; file={file}, JsonOp={shown}")));
         }
         Ok(Self {
             content: Content::Json(operations),

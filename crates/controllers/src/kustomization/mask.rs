@@ -1,7 +1,7 @@
 //! Masks: decrypted values are covered wherever they land.
 //!
 //! Every value of a Secret is covered. Elsewhere a text is searched for each decrypted value, as it is, line by line, as
-//! JSON writes it and in base64; a text that is base64 of something with a decrypted value in it is covered whole.
+//! JSON writes it (Go's with more escapes) and in base64; a text that is base64 of something with a decrypted value in it is covered whole.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -32,7 +32,8 @@ impl Masks {
             let trimmed = value.trim_matches('\n');
             add(trimmed.to_owned());
             add(trimmed.replace('\n', ""));
-            add(quoted(trimmed));
+            add(inner(&Value::from(trimmed).to_string()));
+            add(inner(&sealfast_yaml::json::text(&Value::from(trimmed))));
             for text in [value, trimmed] {
                 add(STANDARD.encode(text));
                 add(STANDARD_NO_PAD.encode(text));
@@ -134,9 +135,8 @@ impl Masks {
     }
 }
 
-/// A text as JSON writes it, without the quotes.
-fn quoted(text: &str) -> String {
-    let json = Value::from(text).to_string();
+/// A text in JSON without its quotes.
+fn inner(json: &str) -> String {
     json[1..json.len() - 1].to_owned()
 }
 
@@ -180,6 +180,11 @@ mod tests {
         let printed = ".data.a: expected string, got &value.valueUnstructured{Value:31}\nConfigMap/x created";
         assert_eq!(told(printed), ".data.a: expected string, got **SOPS**\nConfigMap/x created");
         assert_eq!(Masks::of(&Witness::default()).message(printed), printed);
+        let masks = self::masks(&["pass&word", "a\u{2028}<b>"]);
+        assert_eq!(
+            masks.message(r#"decoding {"p":"pass\u0026word"}, a\u2028\u003cb\u003e, pass&word"#),
+            r#"decoding {"p":"**SOPS**"}, **SOPS**, **SOPS**"#
+        );
     }
 
     #[test]

@@ -130,7 +130,8 @@ fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Cop
     let parts: Vec<&str> = text.split(options.delimiter.as_str()).collect();
     let part = usize::try_from(options.index).ok().and_then(|index| parts.get(index));
     let part = part.ok_or_else(|| {
-        Error::Replacement(format!("options.index {} is out of bounds for value {text}", options.index))
+        let shown = if is_secret { "of a Secret" } else { text.as_str() };
+        Error::Replacement(format!("options.index {} is out of bounds for value {shown}", options.index))
     })?;
     let value = if value.is_string() { Value::String((*part).to_owned()) } else { manifest::plain(part) };
     Ok(Copied { value, text: (*part).to_owned(), is_secret })
@@ -243,8 +244,15 @@ fn copy(
     let mut count = 0;
     let mut is_refused = false;
     let weight = weight(&copied.value);
-    let mut writer =
-        Writer { copied, options, notes: &resource.written, misfit: None, becomes_text: is_annotation(path) };
+    let is_secret = copied.is_secret || resource.kind() == "Secret";
+    let mut writer = Writer {
+        copied,
+        options,
+        notes: &resource.written,
+        is_secret,
+        misfit: None,
+        becomes_text: is_annotation(path),
+    };
     let visited = visit(&mut resource.value, path, missing, &mut |place, is_new| {
         count += 1;
         if weight.saturating_mul(count) > MAX_COPIED {
@@ -270,6 +278,8 @@ struct Writer<'a> {
     options: &'a FieldOptions,
     /// How the scalars of the object were written.
     notes: &'a Notes,
+    /// Whether messages leave out what is written: the value's own text and what stands around it.
+    is_secret: bool,
     /// Why the object cannot be printed then: a scalar that was given no value of its type.
     misfit: Option<Box<str>>,
     /// Whether all that stands there becomes text in the end.
@@ -332,7 +342,7 @@ impl Writer<'_> {
         if found == wanted || (found, wanted) == ("!!int", "!!float") {
             return manifest::plain(&text);
         }
-        let shown = if self.copied.is_secret { String::new() } else { format!("`{text}` ") };
+        let shown = if self.is_secret { String::new() } else { format!("`{text}` ") };
         let misfit =
             format!("map[string]interface {{}}(nil): yaml: cannot decode {found} {shown}as a {wanted}");
         self.misfit.get_or_insert(misfit.into_boxed_str());

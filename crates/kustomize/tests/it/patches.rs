@@ -174,3 +174,41 @@ fn a_number_in_the_path_of_a_replacement_is_an_index() {
     let expected = "unable to find or create field \"data.5\" in replacement target: wrong node kind: expected SequenceNode but got MappingNode";
     assert_eq!(refused, expected);
 }
+
+/// A file may have been opened before the build, so what it holds is no part of a message.
+#[test]
+fn a_patch_file_that_does_not_read_is_named_and_not_shown() {
+    let file = "resources: [map.yaml]\npatchesJson6902:\n- {target: {version: v1, kind: ConfigMap, name: cfg}, path: p.yaml}\n";
+    let told = |patch: &str| outcome(file, &[("/app/p.yaml", patch)]).unwrap_err();
+    let refused = told("data: {password: a&b<c, pin: 42, short: xyz}\n");
+    assert!(refused.contains("decoding [path: \"p.yaml\"]: json: cannot unmarshal object"), "{refused}");
+    for value in ["a&b", "a\\u0026b", "42", "xyz"] {
+        assert!(!refused.contains(value), "{refused}");
+    }
+    let refused = told("# hunter2\n[]\n");
+    assert!(refused.contains("patch appears to be empty; file=p.yaml"), "{refused}");
+    assert!(!refused.contains("hunter2"), "{refused}");
+    let file = file.replace("path: p.yaml", "patch: \"a: x&y\"");
+    let refused = outcome(&file, &[]).unwrap_err();
+    assert!(refused.contains(r#"decoding {"a":"x\u0026y"}: json: cannot unmarshal object"#), "{refused}");
+}
+
+#[test]
+fn replacements_show_no_value_of_a_secret() {
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {pin: 4711, list: hunter2.x}\n";
+    let told = |source: &str, target: &str| {
+        let file = format!(
+            "resources: [map.yaml, s.yaml]\nreplacements:\n- source: {{{source}}}\n  targets: [{{{target}}}]\n"
+        );
+        outcome(&file, &[("/app/s.yaml", secret)]).unwrap_err()
+    };
+    let map = "select: {kind: ConfigMap}, fieldPaths: [data.a]";
+    let refused = told("kind: Secret, fieldPath: stringData.list, options: {delimiter: ., index: 5}", map);
+    assert!(refused.contains("options.index 5 is out of bounds for value of a Secret"), "{refused}");
+    assert!(!refused.contains("hunter2"), "{refused}");
+    let pin = "select: {kind: Secret}, fieldPaths: [stringData.pin], options: {delimiter: '-', index: 9}";
+    let refused = told("kind: ConfigMap, fieldPath: metadata.name", pin);
+    assert!(refused.contains("cannot decode !!str as a !!int"), "{refused}");
+    assert!(!refused.contains("4711"), "{refused}");
+}
