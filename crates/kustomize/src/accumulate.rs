@@ -203,7 +203,7 @@ impl Builder {
         self.objects += objects.len();
         for resource in &mut objects {
             resource.origin.clone_from(&origin);
-            take_notes(resource);
+            take_notes(resource).map_err(accumulating)?;
             self.has_looked |= !resource.gvk().has_known_scope();
         }
         accumulator.resources.append_file(objects).map_err(|error| match error {
@@ -326,30 +326,37 @@ fn neither(file: &Error, root: Error) -> Error {
     Error::Neither { file: file.chain(), source: Box::new(root) }
 }
 
+/// More names than any object had before, through however many bases it came.
+const MOST_NOTES: usize = 1000;
+
 /// Honours the notes that an object from a file brings in the annotations under which the original keeps its own.
-fn take_notes(resource: &mut Resource) {
+fn take_notes(resource: &mut Resource) -> Result<(), Error> {
     const GROUP: &str = "internal.config.kubernetes.io/";
     let annotations = field(&resource.value, "metadata").and_then(|metadata| field(metadata, "annotations"));
-    let Some(annotations) = annotations.and_then(Value::as_object) else { return };
+    let Some(annotations) = annotations.and_then(Value::as_object) else { return Ok(()) };
     if !annotations.keys().any(|key| key.starts_with(GROUP)) {
-        return;
+        return Ok(());
     }
     let note = |name: &str| annotations.get(&format!("{GROUP}{name}")).and_then(Value::as_str);
-    let list = |name: &str| -> Vec<String> {
-        note(name)
-            .filter(|text| !text.is_empty())
-            .map_or_else(Vec::new, |text| text.split(',').map(str::to_owned).collect())
+    let list = |name: &str| -> Result<Vec<String>, Error> {
+        let text = note(name).unwrap_or_default();
+        match text.split(',').nth(MOST_NOTES) {
+            Some(_) => Err(Error::Limit(format!("{GROUP}{name}: more than {MOST_NOTES} entries"))),
+            None if text.is_empty() => Ok(Vec::new()),
+            None => Ok(text.split(',').map(str::to_owned).collect()),
+        }
     };
     let (names, namespaces, kinds) =
-        (list("previousNames"), list("previousNamespaces"), list("previousKinds"));
+        (list("previousNames")?, list("previousNamespaces")?, list("previousKinds")?);
     let mut former = Vec::new();
     if names.len() == namespaces.len() && names.len() == kinds.len() {
         let all = names.into_iter().zip(namespaces).zip(kinds);
         former.extend(all.map(|((name, namespace), kind)| Former { name, namespace, kind }));
     }
-    let (prefixes, suffixes) = (list("prefixes"), list("suffixes"));
+    let (prefixes, suffixes) = (list("prefixes")?, list("suffixes")?);
     let needs_hash = note("needsHashSuffix") == Some("enabled");
     *resource = Resource { former, prefixes, suffixes, needs_hash, ..std::mem::take(resource) };
+    Ok(())
 }
 
 /// Adds what the file configures to what its bases configured.

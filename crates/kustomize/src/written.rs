@@ -17,7 +17,7 @@ use crate::manifest;
 use crate::resource::scalar_text;
 
 /// The notes about one text.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Written {
     /// Hashes of key and text.
     quoted: Vec<u64>,
@@ -53,13 +53,37 @@ impl Written {
         if self.quoted.is_empty() && self.bare.is_empty() && self.spelled.is_empty() {
             return Notes::default();
         }
-        self.quoted.sort_unstable();
-        self.bare.sort_unstable();
-        self.spelled.sort_by(|a, b| a.0.cmp(&b.0));
-        self.spelled.dedup_by(|later, first| later.0 == first.0);
+        self.sort();
         Notes(vec![Arc::new(self)])
     }
+
+    /// Puts everything into order; of two ways to write one meaning the first stays.
+    fn sort(&mut self) {
+        self.quoted.sort_unstable();
+        self.quoted.dedup();
+        self.bare.sort_unstable();
+        self.bare.dedup();
+        self.spelled.sort_by(|a, b| a.0.cmp(&b.0));
+        self.spelled.dedup_by(|later, first| later.0 == first.0);
+    }
+
+    fn len(&self) -> usize {
+        self.quoted.len() + self.bare.len() + self.spelled.len()
+    }
+
+    /// Returns both, ready for questions; what `self` says comes first.
+    fn joined(&self, later: &Self) -> Self {
+        let mut joined = self.clone();
+        joined.quoted.extend_from_slice(&later.quoted);
+        joined.bare.extend_from_slice(&later.bare);
+        joined.spelled.extend_from_slice(&later.spelled);
+        joined.sort();
+        joined
+    }
 }
+
+/// As many texts are asked one by one; with more, small ones are joined.
+const FEW: usize = 4;
 
 /// The notes about all texts that an object was made of.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +95,21 @@ impl Notes {
         for other in &others.0 {
             if !self.0.iter().any(|known| Arc::ptr_eq(known, other)) {
                 self.0.push(Arc::clone(other));
+                self.join_small();
             }
+        }
+    }
+
+    /// Keeps each text behind the first few less than half as long as the one before it, so that many patches on one
+    /// object are not all asked about each scalar.
+    fn join_small(&mut self) {
+        while let [.., before, last] = self.0.as_slice()
+            && self.0.len() > FEW
+            && 2 * last.len() >= before.len()
+        {
+            let joined = Arc::new(before.joined(last));
+            self.0.truncate(self.0.len() - 2);
+            self.0.push(joined);
         }
     }
 
@@ -122,4 +160,43 @@ fn is_usual(written: &str) -> bool {
 
 fn hash(key: &str, text: &str) -> u64 {
     FixedState::default().hash_one((key, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Notes, Written};
+
+    fn note(at: usize) -> Notes {
+        let mut written = Written::default();
+        written.note_quoted("key", &format!("text-{at}"));
+        written.note_bare("key", &format!("text-{at}"));
+        written.note_spelling(&json!(1.5), &format!("1.5{}", "0".repeat(at % 7 + 1)));
+        written.note_spelling(&json!(at), &format!("0{at}"));
+        written.into_notes()
+    }
+
+    #[test]
+    fn many_texts_are_few_tables_that_say_the_same() {
+        const MANY: usize = 5000;
+        let mut notes = Notes::default();
+        let mut most = 0;
+        for at in 0..MANY {
+            notes.add(&note(at));
+            most = most.max(notes.0.len());
+        }
+        assert!(most < 20, "{most} tables");
+        for at in 0..MANY {
+            let text = format!("text-{at}");
+            assert!(notes.had_quotes("key", &text) && notes.is_bare("key", &text), "{at}");
+            assert_eq!(notes.text(&json!(at)), Some(format!("0{at}")));
+        }
+        assert!(!notes.had_quotes("key", "x") && !notes.is_bare("other", "text-1"));
+        assert_eq!(notes.text(&json!(1.5)).as_deref(), Some("1.50"), "the first way stays");
+        let before = notes.0.iter().map(|written| written.len()).sum::<usize>();
+        notes.add(&note(7));
+        notes.add(&note(7));
+        assert!(notes.0.iter().map(|written| written.len()).sum::<usize>() <= before + 8);
+    }
 }

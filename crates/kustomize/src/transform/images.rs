@@ -26,10 +26,12 @@ pub fn run(resources: &mut Resources, image: &Image, fields: &[FieldSpec]) -> Re
             continue;
         }
         rule.scan(&mut resource.value, &resource.written)?;
-        for spec in fields {
-            let written = resource.written.clone();
-            spec.visit(resource, Leaf::Found, &mut |value| rule.change(value, &written))?;
-        }
+        let written = std::mem::take(&mut resource.written);
+        let changed = fields.iter().try_for_each(|spec| {
+            spec.visit(resource, Leaf::Found, &mut |value| rule.change(value, &written))
+        });
+        resource.written = written;
+        changed?;
     }
     Ok(())
 }

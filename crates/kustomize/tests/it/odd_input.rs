@@ -450,3 +450,25 @@ fn a_count_keeps_the_quotes_of_the_one_before() {
     };
     assert!(built("\"2\"").ends_with("replicas: \"7\"\n") && built("2").ends_with("replicas: 7\n"));
 }
+
+#[test]
+fn notes_in_annotations_are_counted() {
+    const GROUP: &str = "internal.config.kubernetes.io";
+    let told = |count: usize, name: &str| {
+        let notes = ["previousNames", "previousNamespaces", "previousKinds"].map(|each| {
+            let commas = if each == name { ",".repeat(count) } else { ",".to_owned() };
+            format!("{GROUP}/{each}: '{commas}'")
+        });
+        let notes = notes.join(", ");
+        outcome(
+            "",
+            format!("{{apiVersion: v1, kind: Foo, metadata: {{name: a, annotations: {{{notes}}}}}}}\n"),
+        )
+    };
+    for name in ["previousNames", "previousNamespaces", "previousKinds"] {
+        let refused = told(1 << 20, name).unwrap_err();
+        let wanted = format!("accumulating resources from 'a.yaml': {GROUP}/{name}: more than 1000 entries");
+        assert!(refused.contains(&wanted), "{refused}");
+        assert!(told(999, name).is_ok());
+    }
+}
