@@ -1,8 +1,8 @@
 //! Regular expressions in the syntax of Go, as people write them for the tools.
 //!
-//! [`compile`] is the front door; [`compile_bytes`] is the same for bytes.
+//! [`compile`] is the front door; [`compile_bytes`] is the same for bytes, and [`check`] only judges.
 
 mod class;
 mod translate;
 
-pub use translate::{compile, compile_bytes};
+pub use translate::{check, compile, compile_bytes};

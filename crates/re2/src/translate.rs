@@ -6,6 +6,7 @@
 //!
 //! Follows: the syntax page of Go's `regexp/syntax`. Differs: a byte that is not UTF-8 matches no `.`.
 
+use std::collections::BTreeSet;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -13,6 +14,8 @@ use regex::{Regex, bytes};
 
 /// Bytes of the longest expression that is read; the original has no such limit.
 const MAX_PATTERN: usize = 64 << 10;
+/// How many Unicode classes (`\pL`) one expression may name: each is hundreds of ranges before its size is asked.
+const MAX_PROPERTIES: usize = 500;
 
 /// Compiles a Go expression for text.
 ///
@@ -20,6 +23,17 @@ const MAX_PATTERN: usize = 64 << 10;
 /// The message that Go gives, without its `error parsing regexp: `.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
     Regex::new(&translate(pattern)?).map_err(|_| refused(pattern))
+}
+
+/// Whether a text is a Go expression; one that is only too large to be compiled here is one.
+///
+/// # Errors
+/// As [`compile`].
+pub fn check(pattern: &str) -> Result<(), String> {
+    match Regex::new(&translate(pattern)?) {
+        Err(regex::Error::Syntax(_)) => Err(refused(pattern)),
+        _ => Ok(()),
+    }
 }
 
 /// Compiles a Go expression for bytes.
@@ -39,12 +53,7 @@ fn translate(pattern: &str) -> Result<String, String> {
     if pattern.len() > MAX_PATTERN {
         return Err(format!("expression of {} bytes is longer than {MAX_PATTERN} bytes", pattern.len()));
     }
-    let mut translation = Translation {
-        rest: pattern.chars().peekable(),
-        out: String::with_capacity(pattern.len() + 16),
-        last: Last::Start,
-        open: 0,
-    };
+    let mut translation = Translation::of(pattern);
     while translation.step(pattern)? {}
     match translation.open {
         0 => Ok(translation.out),
@@ -67,6 +76,22 @@ pub(crate) struct Translation<'p> {
     last: Last,
     /// How many groups are open.
     open: usize,
+    /// How many Unicode classes came so far, and those of them that were found to be some.
+    properties: usize,
+    known: BTreeSet<String>,
+}
+
+impl<'p> Translation<'p> {
+    fn of(pattern: &'p str) -> Self {
+        Self {
+            rest: pattern.chars().peekable(),
+            out: String::with_capacity(pattern.len() + 16),
+            last: Last::Start,
+            open: 0,
+            properties: 0,
+            known: BTreeSet::new(),
+        }
+    }
 }
 
 impl Translation<'_> {
@@ -248,8 +273,13 @@ impl Translation<'_> {
             Some(name) => format!("\\{flipped}{{{name}}}"),
             None => format!("\\{letter}{{{name}}}"),
         };
-        if Regex::new(&property).is_err() {
-            return Err(wrong(&shown));
+        self.properties += 1;
+        if self.properties > MAX_PROPERTIES {
+            return Err(format!("expression with more than {MAX_PROPERTIES} Unicode classes"));
+        }
+        if !self.known.contains(&property) {
+            Regex::new(&property).map_err(|_| wrong(&shown))?;
+            self.known.insert(property.clone());
         }
         Ok(property)
     }
@@ -346,6 +376,31 @@ mod tests {
         let refused = compile(&"{".repeat(1 << 20)).expect_err("is too long");
         assert_eq!(refused, "expression of 1048576 bytes is longer than 65536 bytes");
         assert_eq!(compile("a{99999999999}").expect_err("counts"), "invalid repeat count: `{99999999999}`");
+    }
+
+    #[test]
+    fn unicode_classes_are_judged_once_and_counted() {
+        let mut translation = super::Translation::of(r"L");
+        for _ in 0..3 {
+            translation.rest = "L{Greek}".chars().peekable();
+            assert_eq!(translation.property('p').as_deref(), Ok(r"\p{L}"));
+            assert_eq!(translation.property('P').as_deref(), Ok(r"\P{Greek}"));
+        }
+        assert_eq!((translation.properties, translation.known.len()), (6, 2));
+        assert!(matches(&format!("^[{}]+$", r"\pL".repeat(super::MAX_PROPERTIES)), "äb"));
+        for many in [r"\pL".repeat(20_000), format!("[{}]", r"\pN".repeat(20_000))] {
+            let refused = compile(&many).expect_err("has too many");
+            assert_eq!(refused, "expression with more than 500 Unicode classes");
+        }
+    }
+
+    #[test]
+    fn what_is_only_too_large_is_an_expression() {
+        let large = "((a{1000}){1000}){1000}";
+        assert_eq!(compile(large).expect_err("is too large"), format!("invalid expression: `{large}`"));
+        assert!(
+            super::check(large).is_ok() && super::check("a**").is_err() && super::check("(?<a>x").is_err()
+        );
     }
 
     #[test]
