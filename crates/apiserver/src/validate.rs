@@ -196,7 +196,7 @@ fn string(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem>) {
     } else if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
         problems.push(invalid(format!("should be at least {least} chars long")));
     } else if let Some(pattern) = schema["pattern"].as_str()
-        && pattern::compiled(pattern).is_some_and(|pattern| !pattern.is_match(text))
+        && pattern::compiled(pattern).is_ok_and(|pattern| !pattern.is_match(text))
     {
         problems.push(invalid(format!("should match '{pattern}'")));
     }

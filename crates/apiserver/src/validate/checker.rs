@@ -37,11 +37,15 @@ fn fault_below(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Opti
     let own = of_schema(schema, place.root).unwrap_or(Type::Dyn);
     let old = if place.optional_old { Type::Optional(Box::new(own.clone())) } else { own.clone() };
     let variables = vec![("self".into(), own), ("oldSelf".into(), old)];
-    let mut checker = Checker { program: &program, variables, times: place.times, most: place.times };
+    let mut checker =
+        Checker { program: &program, variables, times: place.times, most: place.times, unready: None };
     let found = match checker.check(program.expression()) {
         Ok(found) => found,
         Err(misfit) => return Some(Fault::Invalid(format!("compilation failed: {}", shown(rule, &misfit)))),
     };
+    if let Some(why) = checker.unready {
+        return Some(Fault::Invalid(format!("program instantiation failed: error parsing regexp: {why}")));
+    }
     if checker.most > MOST_STEPS {
         return Some(Fault::Costly(costly(checker.most)));
     }
@@ -235,6 +239,8 @@ struct Checker<'a> {
     /// How often the expression at hand may run for one object, and the most of all.
     times: u64,
     most: u64,
+    /// Why the rule fits and still cannot be run.
+    unready: Option<String>,
 }
 
 impl Checker<'_> {
@@ -403,6 +409,7 @@ mod tests {
             "type(self.a) == int && int(self.s) == 4 && string(self.a) + self.s == '4' && self.l + ['a'] == []",
             "duration('1h') < duration('2h') && timestamp('2020-01-01T00:00:00Z').getFullYear() == 2020",
             "sets.contains(self.l, ['a']) && self.s.matches('^a$') && lists.range(3).all(x, x < 3)",
+            "self.s.matches('^a{,3}$') && self.s.matches('^\\\\Qa.b\\\\E$') && matches(self.s, '[a&&b]')",
             "self.m.all(k, v, k.startsWith('a') && v != '') && self.l.exists(i, x, i > 0 && x == 'a')",
             "self.m.transformMap(k, v, v.size()).all(k, n, n > 0) && self.l.transformList(i, x, i > 0, i).sum() > 0",
             "self.l.existsOne(i, x, i == 0) && self.l.transformMapEntry(i, x, {x: i}).all(x, i, x == self.l[i])",
@@ -441,6 +448,15 @@ mod tests {
             ("duration('1 day') > duration('1h')", "1:10: invalid duration argument"),
             ("timestamp('today') > timestamp('2020-01-01T00:00:00Z')", "1:11: invalid timestamp argument"),
             ("self.s.matches('(')", "1:16: invalid matches argument"),
+            ("self.s.matches('x++')", "1:16: invalid matches argument"),
+            ("self.a.matches('x')", "found no matching overload for 'matches' applied to 'int.(string)'"),
+            ("self.s.matches()", "found no matching overload for 'matches'"),
+            ("matches(self.s, ')')", "program instantiation failed: error parsing regexp: unexpected ): `)`"),
+            (
+                "self.s.find(')') == ''",
+                "program instantiation failed: error parsing regexp: unexpected ): `)`",
+            ),
+            ("self.s.findAll('a**', 1) == []", "invalid nested repetition operator: `**`"),
             ("[1, 'a'].size() > 0", "1:5: expected type 'int' but found 'string'"),
             ("math.greatest(1, 2) == 2", "undeclared reference to"),
             ("self.l.all(x, x > 1)", "found no matching overload for '_>_' applied to '(string, int)'"),

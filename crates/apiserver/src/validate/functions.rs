@@ -8,7 +8,7 @@ mod list;
 pub(super) mod loops;
 mod named;
 mod net;
-mod text;
+pub(super) mod text;
 
 use std::sync::{Arc, LazyLock};
 
@@ -26,6 +26,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     // Nothing here is declared twice, which is all that could fail.
     let _ = environment.add_extension(cel::extensions::lists);
     let _ = environment.add_extension(loops::extension);
+    let _ = environment.add_extension(text::extension);
     Arc::new(environment)
 });
 
@@ -95,6 +96,11 @@ pub(super) fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
         // A name that CEL has already is CEL's.
         let _ = context.add_function(name, call);
     }
+    let matches = {
+        let budget = Arc::clone(budget);
+        move |call: &FunctionContext<'_, '_>| text::matches(&values_of(text::MATCHES, call, &budget)?)
+    };
+    let _ = context.add_function(text::MATCHES, matches);
     for (name, value) in named::constants() {
         let _ = context.add_function(name, move |_: &FunctionContext<'_, '_>| Ok(value.clone()));
     }
@@ -108,14 +114,20 @@ fn run(
     call: &FunctionContext<'_, '_>,
     budget: &Budget,
 ) -> Result<Value, ExecutionError> {
+    function(&values_of(name, call, budget)?).ok_or_else(|| call.error("no such overload"))
+}
+
+/// The receiver, if there is one, and the arguments, once they are paid for.
+fn values_of(
+    name: &str,
+    call: &FunctionContext<'_, '_>,
+    budget: &Budget,
+) -> Result<Vec<Value>, ExecutionError> {
     let mut values = Vec::with_capacity(call.args.len() + 1);
     for value in call.this.iter().chain(&call.args) {
         values.push(Value::try_from(value.as_ref())?);
     }
-    if !budget.pay(name, &values) {
-        return Err(call.error("too large"));
-    }
-    function(&values).ok_or_else(|| call.error("no such overload"))
+    if budget.pay(name, &values) { Ok(values) } else { Err(call.error("too large")) }
 }
 
 fn text_of(value: &Value) -> Option<&str> {

@@ -303,9 +303,9 @@ fn forbidden(schema: &Value, path: &str) -> Vec<Cause> {
         }
     }
     let pattern = text(schema, &["pattern"]);
-    if matches!(regex::Regex::new(pattern), Err(regex::Error::Syntax(_))) {
-        let why = "must be a valid regular expression, but it cannot be parsed";
-        causes.push(Cause::invalid(format!("{path}.pattern"), &json!(pattern), why));
+    if let Err(why) = sealfast_re2::check(pattern) {
+        let why = format!("must be a valid regular expression, but isn't: error parsing regexp: {why}");
+        causes.push(Cause::invalid(format!("{path}.pattern"), &json!(pattern), &why));
     }
     causes
 }

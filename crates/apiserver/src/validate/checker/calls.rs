@@ -3,12 +3,12 @@
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
 use super::{Checker, Misfit, Type, operators};
-use crate::validate::functions::loops;
+use crate::validate::functions::{loops, text};
 use crate::validate::{format, pattern};
 
 /// The type of a call.
 pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -> Result<Type, Misfit> {
-    let name = call.func_name.as_str();
+    let name = name_of(call);
     if let Some(text) = namespaced(checker, call) {
         let arguments = all(checker, &call.args)?;
         return overload(checker, at, &text, None, arguments);
@@ -34,6 +34,11 @@ pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -
     Ok(found)
 }
 
+/// The name as it was written.
+fn name_of(call: &CallExpr) -> &str {
+    if call.func_name == text::MATCHES { "matches" } else { &call.func_name }
+}
+
 /// What a loop with two variables goes over.
 fn keys(checker: &mut Checker<'_>, range: &IdedExpr) -> Result<Type, Misfit> {
     let found = checker.check(range)?;
@@ -41,18 +46,26 @@ fn keys(checker: &mut Checker<'_>, range: &IdedExpr) -> Result<Type, Misfit> {
     Ok(Type::List(Box::new(if second.is_some() || first == Type::Dyn { first } else { Type::Int }), size))
 }
 
-/// A text that is written down must be what its function reads.
-fn literal(checker: &Checker<'_>, call: &CallExpr) -> Result<(), Misfit> {
-    let Some(argument) = call.args.first() else { return Ok(()) };
+/// A text that is written down must be what its function reads. The reference finds wrong expressions in
+/// `text.matches(…)` when it checks a rule, and those of other calls when it prepares the rule for running.
+fn literal(checker: &mut Checker<'_>, call: &CallExpr) -> Result<(), Misfit> {
+    let (name, is_method) = (name_of(call), call.target.is_some());
+    let place = usize::from(name == "matches" && !is_method);
+    let Some(argument) = call.args.get(place) else { return Ok(()) };
     let Expr::Literal(LiteralValue::String(text)) = &argument.expr else { return Ok(()) };
     let text = text.inner();
-    let valid = match (call.func_name.as_str(), call.target.is_some()) {
+    let valid = match (name, is_method) {
         ("duration", false) => format::is_valid("duration", text),
         ("timestamp", false) => format::is_valid("datetime", text),
-        ("matches", true) => pattern::compiled(text).is_some(),
+        ("matches", true) => pattern::compiled(text).is_ok(),
+        ("matches", false) | ("find" | "findAll", true) => {
+            let wrong = pattern::compiled(text).err();
+            checker.unready = checker.unready.take().or(wrong);
+            true
+        }
         _ => true,
     };
-    if valid { Ok(()) } else { checker.fault(argument, format!("invalid {} argument", call.func_name)) }
+    if valid { Ok(()) } else { checker.fault(argument, format!("invalid {name} argument")) }
 }
 
 fn all(checker: &mut Checker<'_>, arguments: &[IdedExpr]) -> Result<Vec<Type>, Misfit> {

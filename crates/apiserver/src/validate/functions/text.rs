@@ -1,6 +1,8 @@
 //! Strings and regular expressions.
 
-use cel::Value;
+use cel::common::ast::{CallExpr, Expr};
+use cel::parser::{Macro, MacroExprHelper};
+use cel::{DeclarationError, Env, ExecutionError, IdedExpr, ParseError, Value};
 
 use super::{Function, listed, text_of, texted};
 use crate::validate::pattern;
@@ -24,7 +26,7 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("format", format),
     ("find", |values| match values {
         [Value::String(text), Value::String(pattern)] => {
-            let found = pattern::compiled(pattern)?.find(text).map(|found| found.as_str().to_owned());
+            let found = pattern::compiled(pattern).ok()?.find(text).map(|found| found.as_str().to_owned());
             Some(texted(found.unwrap_or_default()))
         }
         _ => None,
@@ -32,11 +34,39 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("findAll", |values| {
         let (text, pattern) = (text_of(values.first()?)?, text_of(values.get(1)?)?);
         let most = limit(values.get(2))?;
-        let pattern = pattern::compiled(pattern)?;
+        let pattern = pattern::compiled(pattern).ok()?;
         Some(listed(pattern.find_iter(text).take(most).map(|found| texted(found.as_str())).collect()))
     }),
     ("strings.quote", |values| Some(texted(format!("{:?}", text_of(values.first()?)?)))),
 ];
+
+/// `matches` under a name that CEL has not, because CEL's own has another syntax and compiles at each call.
+pub(crate) const MATCHES: &str = "@matches";
+
+/// Makes calls of [`MATCHES`] of both forms of `matches`.
+pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
+    env.add_macro(Macro::receiver("matches", 1, renamed))?;
+    env.add_macro(Macro::global("matches", 2, renamed))
+}
+
+fn renamed(
+    helper: &mut MacroExprHelper<'_>,
+    target: &mut Option<IdedExpr>,
+    arguments: &mut Vec<IdedExpr>,
+) -> Result<Option<IdedExpr>, ParseError> {
+    let (target, args) = (target.take().map(Box::new), std::mem::take(arguments));
+    let call = CallExpr { func_name: MATCHES.to_owned(), target, args };
+    Ok(Some(helper.next_expr(Expr::Call(call))))
+}
+
+pub(super) fn matches(values: &[Value]) -> Result<Value, ExecutionError> {
+    let failed = |why: String| ExecutionError::function_error("matches", why);
+    let [Value::String(text), Value::String(pattern)] = values else {
+        return Err(failed("no such overload".to_owned()));
+    };
+    let pattern = pattern::compiled(pattern).map_err(|why| failed(format!("error parsing regexp: {why}")))?;
+    Ok(Value::Bool(pattern.is_match(text)))
+}
 
 /// No number, or a negative one: as many as there are.
 fn limit(value: Option<&Value>) -> Option<usize> {
