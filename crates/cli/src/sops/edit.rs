@@ -1,9 +1,10 @@
 //! `edit`: a file in the clear in the person's editor, encrypted again afterwards.
 //!
 //! The file lies in a private directory (0700, the file 0600) that is removed on every way out, signals included, but one:
-//! when something fails after it was edited, what was written is kept there, and the message says where.
+//! when something fails after a person edited it, what was written is kept there, and the message says where. Without a
+//! terminal nobody would read that, and nothing is kept.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -227,26 +228,35 @@ impl Desk {
         after.is_ok_and(|after| after.as_slice() != self.before.expose())
     }
 
-    /// Removes the directory, unless it holds what was edited and stands nowhere else.
+    /// Removes the directory, unless it holds what a person edited and stands nowhere else.
     fn clear(self, call: &Call, written: Result<(), Broken>) -> Result<(), Stop> {
-        match written {
-            Err(Broken::Failed(stop)) if self.was_edited() => Err(kept(call, self.dir, stop)),
-            written => {
-                self.dir.close().map_err(|wrong| unwritable("remove temporary directory", &wrong))?;
-                written.map_err(Broken::into_stop)
-            }
+        let is_lost = matches!(written, Err(Broken::Failed(_))) && self.was_edited();
+        if is_lost && is_watched() {
+            let dir = self.dir.keep();
+            let told = format!("what was edited, in the clear, is kept in {}", dir.display());
+            return Err(noted(call, written, &told, ": remove it when you have what you need"));
         }
+        self.dir.close().map_err(|wrong| unwritable("remove temporary directory", &wrong))?;
+        if is_lost {
+            let told = "what was edited is gone: without a terminal nothing is kept in the clear";
+            return Err(noted(call, written, told, ""));
+        }
+        written.map_err(Broken::into_stop)
     }
 }
 
-/// Leaves what was edited, and says where.
-fn kept(call: &Call, dir: tempfile::TempDir, stop: Stop) -> Stop {
-    let dir = dir.keep();
-    let told = format!("what was edited, in the clear, is kept in {}", dir.display());
+/// Whether a person reads what is told, or could answer.
+fn is_watched() -> bool {
+    std::io::stderr().is_terminal() || std::io::stdin().is_terminal()
+}
+
+/// Says what became of what was edited; `advice` is only ours.
+fn noted(call: &Call, written: Result<(), Broken>, told: &str, advice: &str) -> Stop {
+    let stop = written.err().map_or_else(canceled, Broken::into_stop);
     if call.is_native() {
-        return stop.hint(format!("{told}: remove it when you have what you need"));
+        return stop.hint(format!("{told}{advice}"));
     }
-    log::warn(call.presentation, &told);
+    log::warn(call.presentation, told);
     stop
 }
 

@@ -1,6 +1,7 @@
 //! The command line of `sops` where it is easily taken for another.
 
 use std::fs;
+use std::path::Path;
 use std::process::Output;
 
 use crate::sops::Desk;
@@ -29,6 +30,22 @@ fn edit(desk: &Desk, args: &[&str], script: &str) -> Told {
     command.env("EDITOR", format!("sh {}", file.display()));
     told(command.output().unwrap())
 }
+
+/// As [`edit`], with a terminal for input and output; nothing is typed there.
+fn edit_on_terminal(desk: &Desk, script: &str) -> Told {
+    // Makes the link.
+    desk.command_as("sops", &[]);
+    let file = desk.path("editor.sh");
+    fs::write(&file, script).unwrap();
+    let line = format!("{} edit e.yaml", desk.path("sops").display());
+    let mut command = desk.command_of(Path::new("script"), &["-qec", &line, "/dev/null"]);
+    command.env("EDITOR", format!("sh {}", file.display()));
+    let mut told = told(command.output().unwrap());
+    told.err = std::mem::take(&mut told.out).replace("\r\n", "\n");
+    told
+}
+
+const GONE: &str = "what was edited is gone: without a terminal nothing is kept in the clear";
 
 #[test]
 fn flags_of_a_command_count_behind_the_file() {
@@ -235,8 +252,12 @@ fn what_an_editor_wrote_before_it_failed_is_kept() {
     let told = edit(&desk, &["edit", "e.yaml"], "exit 3");
     assert_eq!((told.code, told.err.as_str()), (Some(201), "Could not run editor: exit status 3\n"));
     assert_eq!(fs::read_dir(desk.path("tmp")).unwrap().count(), 0);
-    let told = edit(&desk, &["edit", "e.yaml"], "echo 'a: two' > $1; exit 3");
-    assert_eq!(told.code, Some(201));
+    let script = "echo 'a: two' > $1; exit 3";
+    let told = edit(&desk, &["edit", "e.yaml"], script);
+    assert_eq!((told.code, fs::read_dir(desk.path("tmp")).unwrap().count()), (Some(201), 0), "{}", told.err);
+    assert!(told.err.contains(GONE), "{}", told.err);
+    let told = edit_on_terminal(&desk, script);
+    assert_eq!(told.code, Some(201), "{}", told.err);
     let dir = fs::read_dir(desk.path("tmp")).unwrap().next().expect("a directory is kept").unwrap().path();
     assert!(told.err.contains(&format!("is kept in {}", dir.display())), "{}", told.err);
     assert!(told.err.ends_with("Could not run editor: exit status 3\n"), "{}", told.err);
@@ -255,13 +276,16 @@ fn what_was_edited_and_cannot_be_encrypted_is_kept() {
         assert_eq!(fs::read_to_string(dir.join("e.yaml")).unwrap(), wanted);
         fs::remove_dir_all(dir).unwrap();
     };
-    let told = edit(&desk, &["edit", "e.yaml"], "echo 'a: 18446744073709551615' > $1");
+    let script = "echo 'a: 18446744073709551615' > $1";
+    let told = edit_on_terminal(&desk, script);
     assert_eq!(told.code, Some(23), "{}", told.err);
     kept(&told, "a: 18446744073709551615\n");
     // Nobody is there who could mend it.
-    let told = edit(&desk, &["edit", "e.yaml"], "echo 'a: [' > $1");
-    assert!(told.err.ends_with("User canceled operation\n"), "{}", told.err);
-    kept(&told, "a: [\n");
+    for script in [script, "echo 'a: [' > $1"] {
+        let told = edit(&desk, &["edit", "e.yaml"], script);
+        assert!(!told.err.contains("is kept in /") && told.err.contains(GONE), "{}", told.err);
+        assert_eq!(fs::read_dir(desk.path("tmp")).unwrap().count(), 0, "{}", told.err);
+    }
     assert_eq!(fs::read(desk.path("e.yaml")).unwrap(), before);
     let told = edit(&desk, &["edit", "e.yaml"], "true");
     assert_eq!((told.code, fs::read_dir(desk.path("tmp")).unwrap().count()), (Some(200), 0));

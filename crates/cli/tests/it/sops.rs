@@ -39,7 +39,7 @@ impl Desk {
         self.command_of(&link, args)
     }
 
-    fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+    pub(crate) fn command_of(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
             .args(args)
@@ -148,13 +148,19 @@ fn editing_leaves_no_plaintext_behind_when_it_is_ended() {
 fn what_an_editor_wrote_before_it_failed_is_kept() {
     let desk = Desk::new();
     desk.encrypted("a.yaml", "a: one\n");
-    let edit = |editor: &str| {
-        let output = desk.command(&["edit", "a.yaml"]).env("SOPS_EDITOR", editor).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    let edit = |mut command: Command, editor: &str| {
+        let output = command.env("SOPS_EDITOR", editor).output().unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(told).unwrap())
     };
-    let (code, told) = edit("sh -c 'exit 3' x");
-    assert_eq!((code, fs::read_dir(desk.path("tmp")).unwrap().count()), (Some(201), 0), "{told}");
-    let (code, told) = edit(r"sh -c 'echo a: two > $0; kill -9 $$'");
+    let dies = r"sh -c 'echo a: two > $0; kill -9 $$'";
+    for editor in ["sh -c 'exit 3' x", dies] {
+        let (code, told) = edit(desk.command(&["edit", "a.yaml"]), editor);
+        assert_eq!((code, fs::read_dir(desk.path("tmp")).unwrap().count()), (Some(201), 0), "{told}");
+        assert_eq!(told.contains("hint: what was edited is gone"), editor == dies, "{told}");
+    }
+    let line = format!("{} edit a.yaml", env!("CARGO_BIN_EXE_sealfast"));
+    let (code, told) = edit(desk.command_of(Path::new("script"), &["-qec", &line, "/dev/null"]), dies);
     assert_eq!(code, Some(201), "{told}");
     let dir = fs::read_dir(desk.path("tmp")).unwrap().next().expect("a directory is kept").unwrap().path();
     assert!(told.contains(&dir.display().to_string()), "{told}");
