@@ -122,11 +122,8 @@ impl Files for Disk {
     }
 }
 
-/// What Linux and macOS call links that lead in a circle.
-const LOOPS: [i32; 2] = [40, 62];
-
 fn failed(path: &str, error: &std::io::Error) -> FileError {
-    if error.raw_os_error().is_some_and(|code| LOOPS.contains(&code)) {
+    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
         return FileError::Loop { path: path.to_owned() };
     }
     if error.kind() == ErrorKind::NotFound {

@@ -56,8 +56,18 @@ impl View {
         }
     }
 
-    fn missing(path: &str) -> FileError {
-        FileError::Missing { path: path.to_owned(), part: path.to_owned() }
+    /// What leads to the root is there.
+    fn missing(&self, path: &str) -> FileError {
+        let is_there = |part: &str| {
+            let part = join("/", part);
+            match part.strip_prefix(self.root.as_str()) {
+                Some(below) => {
+                    below.is_empty() || self.tree.entries.contains_key(below.trim_start_matches('/'))
+                }
+                None => self.root.starts_with(&part),
+            }
+        };
+        FileError::missing(path, is_there)
     }
 }
 
@@ -74,7 +84,7 @@ impl Files for View {
                 Ok(bytes.clone())
             }
             Some(Item::Directory) => Err(FileError::IsDirectory { path: path.to_owned() }),
-            _ => Err(View::missing(path)),
+            _ => Err(self.missing(path)),
         }
     }
 
@@ -82,7 +92,7 @@ impl Files for View {
         let inside = self.inside(path, "read")?;
         let below = if inside.is_empty() { String::new() } else { format!("{inside}/") };
         if !inside.is_empty() && !matches!(self.tree.entries.get(&inside), Some(Item::Directory)) {
-            return Err(View::missing(path));
+            return Err(self.missing(path));
         }
         let names = self.tree.entries.range(below.clone()..).take_while(|(key, _)| key.starts_with(&below));
         Ok(names
@@ -101,7 +111,26 @@ impl Files for View {
         match self.tree.entries.get(&inside) {
             Some(Item::File { .. }) => Ok((full, Entry::File)),
             Some(Item::Directory) => Ok((full, Entry::Directory)),
-            _ => Err(View::missing(path)),
+            _ => Err(self.missing(path)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_missing_part_is_named() {
+        let mut tree = Memory::default();
+        tree.add("apps/a.yaml", Item::File { bytes: Vec::new(), executable: false });
+        let view = View::new(Arc::new(tree), "/tmp/kustomization-1".to_owned());
+        let missing = |path: &str| match view.read(path).and(view.resolve(path)) {
+            Err(FileError::Missing { part, .. }) => part,
+            other => format!("{other:?}"),
+        };
+        assert_eq!(missing("/tmp/kustomization-1/apps/none/b.yaml"), "/tmp/kustomization-1/apps/none");
+        assert_eq!(missing("/tmp/kustomization-1/none/x/b.yaml"), "/tmp/kustomization-1/none");
+        assert_eq!(missing("/tmp/kustomization-1/apps/b.yaml"), "/tmp/kustomization-1/apps/b.yaml");
     }
 }
