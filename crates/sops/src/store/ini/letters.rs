@@ -61,8 +61,8 @@ impl<'b> Letters<'b> {
     }
 
     /// A part of the text as it stood in the input.
-    pub(super) fn text(&self, part: String) -> Text {
-        if self.is_text() { part.into() } else { Text::new(self.bytes(&Zeroizing::new(part))) }
+    pub(super) fn text(&self, part: &str) -> Text {
+        if self.is_text() { part.into() } else { Text::new(self.bytes(part)) }
     }
 
     pub(super) fn bytes(&self, part: &str) -> Vec<u8> {

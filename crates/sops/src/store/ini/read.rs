@@ -5,6 +5,8 @@
 use std::collections::{HashMap, hash_map};
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use super::DEFAULT;
 use super::letters::Letters;
 use crate::error::Error;
@@ -35,7 +37,7 @@ pub(super) fn wrong(message: &str) -> Error {
 /// A comment as it is gathered, and where its pieces stand.
 #[derive(Default)]
 pub(super) struct Note {
-    text: String,
+    text: Zeroizing<String>,
     pub(super) pieces: Vec<Range<usize>>,
 }
 
@@ -55,7 +57,7 @@ impl Note {
 /// A key with its comment.
 pub(super) struct Item {
     name: String,
-    value: String,
+    value: Zeroizing<String>,
     comment: Note,
     pub(super) place: Slot,
     /// Where the comment stands; none too where it has several places.
@@ -78,12 +80,12 @@ impl Section {
         let mut branch = Branch::new();
         let comment = |branch: &mut Branch, note: &Note| {
             if !note.text.is_empty() {
-                branch.push_comment(Comment::line(letters.text(strip(&note.text).to_owned())));
+                branch.push_comment(Comment::line(letters.text(strip(&note.text))));
             }
         };
         comment(&mut branch, &self.comment);
         for item in self.items {
-            branch.push(letters.name(item.name)?, letters.text(item.value));
+            branch.push(letters.name(item.name)?, letters.text(&item.value));
             comment(&mut branch, &item.comment);
         }
         Ok(branch)
@@ -163,7 +165,7 @@ impl<'t> Reader<'t> {
 
     fn note(&mut self, comment: &str) {
         self.comment.pieces.push(self.place(comment));
-        self.comment.text.push_str(comment);
+        push(&mut self.comment.text, comment);
     }
 
     fn header(&mut self, line: &'t str) -> Result<(), Error> {
@@ -231,16 +233,16 @@ impl<'t> Reader<'t> {
 
     fn take_comment(&mut self) -> (Note, Option<Slot>) {
         let mut note = std::mem::take(&mut self.comment);
-        note.text = note.text.trim().to_owned();
+        note.text = Zeroizing::new(note.text.trim().to_owned());
         let place = note.place(self.text);
         (note, place)
     }
 
     /// The value, and where it stands, its quotes included.
-    fn value(&mut self, text: &'t str) -> Result<(String, Range<usize>), Error> {
+    fn value(&mut self, text: &'t str) -> Result<(Zeroizing<String>, Range<usize>), Error> {
         if text.trim().is_empty() {
             let start = self.start(text);
-            return Ok((String::new(), start..start));
+            return Ok((Zeroizing::default(), start..start));
         }
         let text = text.trim_start();
         let quote = if text.len() > 3 && text.starts_with("\"\"\"") {
@@ -256,7 +258,7 @@ impl<'t> Reader<'t> {
             return match inner.rfind(quote) {
                 Some(end) => {
                     self.says_more |= !inner[end + quote.len()..].trim().is_empty();
-                    Ok((inner[..end].to_owned(), self.place(text)))
+                    Ok((Zeroizing::new(inner[..end].to_owned()), self.place(text)))
                 }
                 None => self.spanning(inner, quote).map(|(value, end)| (value, start..end)),
             };
@@ -273,15 +275,15 @@ impl<'t> Reader<'t> {
             self.note(&text[at..]);
             text = text[..at].trim();
         }
-        Ok((unquote(text).to_owned(), start..start + text.len()))
+        Ok((Zeroizing::new(unquote(text).to_owned()), start..start + text.len()))
     }
 
     /// A quoted value that goes on over several lines, and where it ends.
-    fn spanning(&mut self, start: &str, quote: &str) -> Result<(String, usize), Error> {
-        let (mut value, mut last) = (start.to_owned(), "");
+    fn spanning(&mut self, start: &str, quote: &str) -> Result<(Zeroizing<String>, usize), Error> {
+        let (mut value, mut last) = (Zeroizing::new(start.to_owned()), "");
         while let Some(line) = self.line() {
             if let Some(end) = line.rfind(quote) {
-                value.push_str(&line[..end]);
+                push(&mut value, &line[..end]);
                 let mut behind = &line[end + quote.len()..];
                 if let Some(at) = line[end..].find(['#', ';']) {
                     behind = line.get(end + quote.len()..end + at).unwrap_or_default();
@@ -290,7 +292,7 @@ impl<'t> Reader<'t> {
                 self.says_more |= !behind.trim().is_empty();
                 return Ok((value, self.start(line) + end + quote.len()));
             }
-            value.push_str(line);
+            push(&mut value, line);
             last = if line.ends_with('\n') { "" } else { line };
         }
         const MESSAGE: &str = "missing closing key quote";
@@ -302,14 +304,14 @@ impl<'t> Reader<'t> {
     }
 
     /// A value whose lines end with a backslash.
-    fn continued(&mut self, start: &str) -> String {
-        let mut value = start.to_owned();
+    fn continued(&mut self, start: &str) -> Zeroizing<String> {
+        let mut value = Zeroizing::new(start.to_owned());
         while let Some(line) = self.line() {
             let line = line.trim();
             if line.is_empty() {
                 break;
             }
-            value.push_str(line);
+            push(&mut value, line);
             if !value.ends_with('\\') {
                 break;
             }
@@ -359,6 +361,16 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// Adds to a text; where it has no room, it moves to twice as much, and what it leaves is wiped.
+fn push(text: &mut Zeroizing<String>, more: &str) {
+    if text.capacity() - text.len() < more.len() {
+        let mut larger = Zeroizing::new(String::with_capacity(2 * (text.len() + more.len())));
+        larger.push_str(text);
+        *text = larger;
+    }
+    text.push_str(more);
+}
+
 /// Takes surrounding quotes off when the same quote does not occur inside.
 fn unquote(text: &str) -> &str {
     for quote in ['\'', '"'] {
@@ -368,4 +380,33 @@ fn unquote(text: &str) -> &str {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+    #[test]
+    fn values_and_comments_are_wiped() {
+        fn is_wiped(_: &impl ZeroizeOnDrop) {}
+        let Ok(reader) = super::text("# one\n# two\na = x\\\ny\\\nz\n") else {
+            unreachable!("the text is good");
+        };
+        let item = &reader.sections[0].items[0];
+        is_wiped(&item.value);
+        is_wiped(&item.comment.text);
+        assert_eq!((item.value.as_str(), item.comment.text.as_str()), ("xyz", "# one\n# two"));
+    }
+
+    #[test]
+    fn a_text_that_grows_keeps_room() {
+        let mut text = Zeroizing::new("a".to_owned());
+        let mut moves = 0;
+        for _ in 0..1000 {
+            let before = text.capacity();
+            super::push(&mut text, "bc");
+            moves += usize::from(text.capacity() != before);
+        }
+        assert!(text.len() == 2001 && text.ends_with("bcbc") && moves < 12, "{moves}");
+    }
 }
