@@ -218,57 +218,47 @@ fn created_at(key: &MasterKey) -> Option<Time> {
     }
 }
 
-/// Reads the seven lists in the order in which keys are tried when nothing else is asked for.
+/// The lists in the order in which keys are tried when nothing else is asked for.
+const TRIED: [&str; 7] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp", "age"];
+
 fn group_from(fields: Fields<'_>) -> Result<KeyGroup, Error> {
-    let mut keys = Vec::new();
-    for key in fields.list("kms") {
-        let mut context = BTreeMap::new();
-        if let Some(Value::Branch(pairs)) = key.get("context") {
-            context.extend(pairs.named().map(|(name, value)| (name.to_owned(), text(value))));
-        }
-        keys.push(MasterKey::Kms {
+    let keys = TRIED.into_iter().flat_map(|list| fields.list(list).map(move |key| key_from(list, key)));
+    Ok(KeyGroup { keys: keys.collect::<Result<_, _>>()? })
+}
+
+fn key_from(list: &str, key: Fields<'_>) -> Result<MasterKey, Error> {
+    let enc = key.text("enc");
+    if list == "age" {
+        return Ok(MasterKey::Age { recipient: key.text("recipient"), enc });
+    }
+    let created_at = key.time("created_at")?;
+    Ok(match list {
+        "kms" => MasterKey::Kms {
             arn: key.text("arn"),
             role: key.text("role"),
-            context,
+            context: key.context(),
             aws_profile: key.text("aws_profile"),
-            created_at: key.time("created_at")?,
-            enc: key.text("enc"),
-        });
-    }
-    for key in fields.list("gcp_kms") {
-        let (resource_id, created_at) = (key.text("resource_id"), key.time("created_at")?);
-        keys.push(MasterKey::GcpKms { resource_id, created_at, enc: key.text("enc") });
-    }
-    for key in fields.list("hckms") {
-        let (key_id, created_at) = (key.text("key_id"), key.time("created_at")?);
-        keys.push(MasterKey::HuaweiKms { key_id, created_at, enc: key.text("enc") });
-    }
-    for key in fields.list("azure_kv") {
-        keys.push(MasterKey::AzureKv {
+            created_at,
+            enc,
+        },
+        "gcp_kms" => MasterKey::GcpKms { resource_id: key.text("resource_id"), created_at, enc },
+        "hckms" => MasterKey::HuaweiKms { key_id: key.text("key_id"), created_at, enc },
+        "azure_kv" => MasterKey::AzureKv {
             vault_url: key.text("vault_url"),
             name: key.text("name"),
             version: key.text("version"),
-            created_at: key.time("created_at")?,
-            enc: key.text("enc"),
-        });
-    }
-    for key in fields.list("hc_vault") {
-        keys.push(MasterKey::Vault {
+            created_at,
+            enc,
+        },
+        "hc_vault" => MasterKey::Vault {
             vault_address: key.text("vault_address"),
             engine_path: key.text("engine_path"),
             key_name: key.text("key_name"),
-            created_at: key.time("created_at")?,
-            enc: key.text("enc"),
-        });
-    }
-    for key in fields.list("pgp") {
-        let (fingerprint, created_at) = (key.text("fp"), key.time("created_at")?);
-        keys.push(MasterKey::Pgp { fingerprint, created_at, enc: key.text("enc") });
-    }
-    for key in fields.list("age") {
-        keys.push(MasterKey::Age { recipient: key.text("recipient"), enc: key.text("enc") });
-    }
-    Ok(KeyGroup { keys })
+            created_at,
+            enc,
+        },
+        _ => MasterKey::Pgp { fingerprint: key.text("fp"), created_at, enc },
+    })
 }
 
 fn selector_from(fields: Fields<'_>) -> Result<Option<Selector>, Error> {
@@ -358,6 +348,16 @@ impl<'b> Fields<'b> {
         }
     }
 
+    /// The encryption context of a key.
+    fn context(self) -> BTreeMap<String, String> {
+        match self.get("context") {
+            Some(Value::Branch(pairs)) => {
+                pairs.named().map(|(name, value)| (name.to_owned(), text(value))).collect()
+            }
+            _ => BTreeMap::new(),
+        }
+    }
+
     /// Items that are null are empty mappings.
     fn list(self, name: &str) -> impl Iterator<Item = Fields<'b>> {
         const EMPTY: &Branch = &Branch { entries: Vec::new() };
@@ -374,5 +374,28 @@ fn text(value: &Value) -> String {
         Value::Float(float) => crate::number::positional(*float),
         Value::Bool(flag) => if *flag { "1" } else { "0" }.to_owned(),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Branch, Fields, LISTS, TRIED, key_from, shape};
+
+    /// Who adds a key service and forgets one of the lists is told here.
+    #[test]
+    fn every_list_of_keys_is_checked_read_and_written() {
+        let sorted = |mut names: Vec<&'static str>| {
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(sorted(TRIED.to_vec()), LISTS);
+        for checked in shape::lists_of_keys() {
+            assert_eq!(sorted(checked), LISTS);
+        }
+        let mut empty = Branch::new();
+        empty.push("created_at", "2020-01-02T03:04:05Z");
+        for list in LISTS {
+            assert_eq!(key_from(list, Fields(&empty)).map(|key| key.type_name()).ok(), Some(list));
+        }
     }
 }

@@ -133,7 +133,7 @@ fn parse_clock(date: Time, text: &str, zone: Zone) -> Option<Time> {
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let offset = if zone == Zone::None { rest.is_empty().then_some(0)? } else { parse_offset(rest)? };
+    let offset = if zone == Zone::None { rest.is_empty().then_some(0)? } else { parse::offset(rest)? };
     Some(Time { hour, minute, second, nanos, offset, ..date })
 }
 
@@ -156,21 +156,6 @@ fn fraction(text: &str) -> Option<(u32, &str)> {
     }
     let nanos: u32 = format!("{:0<9}", &rest[..found.min(9)]).parse().ok()?;
     Some((nanos, &rest[found..]))
-}
-
-fn parse_offset(text: &str) -> Option<i16> {
-    if text == "Z" {
-        return Some(0);
-    }
-    let sign = match text.bytes().next()? {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
-    };
-    let (hours, rest) = two_digits(&text[1..])?;
-    let (minutes, rest) = two_digits(rest.strip_prefix(':')?)?;
-    (rest.is_empty() && hours <= 24 && minutes < 60)
-        .then(|| sign * (i16::from(hours) * 60 + i16::from(minutes)))
 }
 
 fn days(year: u16, month: u8) -> u8 {
@@ -234,10 +219,15 @@ mod tests {
 
     #[test]
     fn yaml_has_four_shapes() {
-        let read = |text| Time::from_yaml(text).map(|time| time.to_string());
+        let read = |text: &str| Time::from_yaml(text).map(|time| time.to_string());
         assert_eq!(read("2001-1-2").as_deref(), Some("2001-01-02T00:00:00Z"));
         assert_eq!(read("2001-12-14t21:59:43.10-05:00").as_deref(), Some("2001-12-14T21:59:43.1-05:00"));
         assert_eq!(read("2001-12-14 21:59:43.10").as_deref(), Some("2001-12-14T21:59:43.1Z"));
         assert_eq!(read("2001-12-14 21:59:43 Z"), None);
+        // Offsets have the bounds of every time.
+        assert_eq!(read("2001-12-14T21:59:43+05:60").as_deref(), Some("2001-12-14T21:59:43+06:00"));
+        for text in ["+05:61", "+25:00", "+05:00x", "x05:00", "+0500", "+5:00"] {
+            assert_eq!(read(&format!("2001-12-14T21:59:43{text}")), None, "{text}");
+        }
     }
 }

@@ -193,3 +193,13 @@ fn kind_name(value: &Value) -> &'static str {
         other => other.type_name(),
     }
 }
+
+/// The lists of keys that are checked: in the block itself, and in a group.
+#[cfg(test)]
+pub(super) fn lists_of_keys() -> [Vec<&'static str>; 2] {
+    let names = |fields: &'static [Field]| {
+        let lists = fields.iter().filter(|(name, shape)| matches!(shape, List(_)) && *name != "key_groups");
+        lists.map(|(name, _)| *name).collect()
+    };
+    [names(&BLOCK), names(&GROUP)]
+}

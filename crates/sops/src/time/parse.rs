@@ -83,6 +83,12 @@ pub(super) fn rfc3339(text: &str) -> Result<Time, Flaw> {
     Ok(Time { year, month, day, hour, minute, second, nanos, offset })
 }
 
+/// Reads what ends with an offset from UTC.
+pub(super) fn offset(text: &str) -> Option<i16> {
+    let mut reader = Reader { rest: text };
+    reader.offset().ok().filter(|_| reader.rest.is_empty())
+}
+
 fn in_range(holds: bool, part: &'static str) -> Result<(), Flaw> {
     if holds { Ok(()) } else { Err(Flaw::Range(part)) }
 }
@@ -126,6 +132,7 @@ impl Reader<'_> {
         nanos
     }
 
+    /// `Z` or `±hh:mm`; some people write 24 hours and 60 minutes, and Go takes both.
     fn offset(&mut self) -> Result<i16, Flaw> {
         if let Some(rest) = self.rest.strip_prefix('Z') {
             self.rest = rest;
