@@ -11,7 +11,7 @@ use std::fmt;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::error::Error;
+use crate::error::{CloudService, Error};
 
 #[cfg(feature = "aws")]
 mod call;
@@ -136,7 +136,7 @@ pub fn region(arn: &str) -> Result<&str, Error> {
         let is_host = !region.is_empty() && region.chars().all(is_word);
         (partition.chars().all(is_word) && is_host && is_account && !name.is_empty()).then_some(region)
     };
-    find().ok_or_else(|| Error::KeyId { wanted: "no valid ARN", text: format!("'{arn}'") })
+    find().ok_or_else(|| Error::KeyId { service: CloudService::Aws, text: arn.to_owned() })
 }
 
 #[cfg(test)]

@@ -1,5 +1,16 @@
 //! What can go wrong with one master key or one identity.
 
+/// A service whose keys have names of a shape of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloudService {
+    /// AWS KMS, by ARN.
+    Aws,
+    /// Google Cloud KMS, by resource id.
+    Google,
+    /// Huawei Cloud KMS, by region and id.
+    Huawei,
+}
+
 /// An error of one key service or one identity.
 ///
 /// No message contains key material; identities that do not parse are named by their line.
@@ -123,21 +134,23 @@ pub enum Error {
         reason: &'static str,
     },
     /// Vault was not reached or refused.
-    #[error("failed to {action} Vault transit backend '{path}': {reason}")]
+    #[error("{}: {reason}", vault_words(.action, .engine, .key))]
     Vault {
-        /// `encrypt sops data key to` or `decrypt sops data key from`.
+        /// `encrypt` or `decrypt`.
         action: &'static str,
-        /// What was asked of it: engine, `encrypt` or `decrypt`, and the name of the key.
-        path: String,
+        /// The path of the engine.
+        engine: String,
+        /// The name of the key.
+        key: String,
         /// What it answered.
         reason: String,
     },
     /// The name of a cloud key has not the shape that its service asks for.
-    #[error("{wanted} found in {text}")]
+    #[error("{}", key_id_words(*.service, .text))]
     KeyId {
-        /// What is missing, in the words of the reference.
-        wanted: &'static str,
-        /// What was given, in quotes.
+        /// The service.
+        service: CloudService,
+        /// What was given.
         text: String,
     },
     /// There are no credentials for a cloud key service, or none of them was taken.
@@ -195,6 +208,23 @@ pub enum Error {
     /// The data key could not be split.
     #[error("could not split data key into parts for Shamir")]
     Split(#[source] sealfast_sops::error::Error),
+}
+
+/// In the words of the reference.
+fn vault_words(action: &str, engine: &str, key: &str) -> String {
+    let side = if action == "encrypt" { "to" } else { "from" };
+    format!("failed to {action} sops data key {side} Vault transit backend '{engine}/{action}/{key}'")
+}
+
+/// In the words of the reference, which has others for each service.
+fn key_id_words(service: CloudService, text: &str) -> String {
+    match service {
+        CloudService::Aws => format!("no valid ARN found in '{text}'"),
+        CloudService::Google => {
+            format!("cannot create GCP KMS service: no valid resource ID found in {text:?}")
+        }
+        CloudService::Huawei => format!("no valid key ID found in {text:?}"),
+    }
 }
 
 impl Error {

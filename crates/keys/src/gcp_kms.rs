@@ -9,7 +9,7 @@ use std::fmt;
 
 use secrecy::SecretString;
 
-use crate::error::Error;
+use crate::error::{CloudService, Error};
 
 #[cfg(feature = "gcp")]
 mod call;
@@ -80,10 +80,7 @@ pub fn check_resource_id(text: &str) -> Result<(), Error> {
             .chunks(2)
             .zip(names)
             .all(|(step, name)| step[0] == name && is_name(step[1]) && step[1] != "..");
-    is_id.then_some(()).ok_or_else(|| Error::KeyId {
-        wanted: "cannot create GCP KMS service: no valid resource ID",
-        text: format!("{text:?}"),
-    })
+    is_id.then_some(()).ok_or_else(|| Error::KeyId { service: CloudService::Google, text: text.to_owned() })
 }
 
 impl Access {

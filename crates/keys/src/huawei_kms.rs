@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use crate::error::Error;
+use crate::error::{CloudService, Error};
 use crate::http::{self, Secret, clean};
 
 mod sign;
@@ -176,7 +176,7 @@ impl<'a> Key<'a> {
         };
         match key_id.split_once(':').map(|(region, uuid)| (region.trim(), uuid.trim())) {
             Some((region, uuid)) if is_region(region) && !uuid.is_empty() => Ok(Self { region, uuid }),
-            _ => Err(Error::KeyId { wanted: "no valid key ID", text: format!("{key_id:?}") }),
+            _ => Err(Error::KeyId { service: CloudService::Huawei, text: key_id.to_owned() }),
         }
     }
 

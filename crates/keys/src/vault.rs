@@ -268,10 +268,8 @@ impl Key<'_> {
     }
 
     fn failed(&self, action: &'static str, reason: &str) -> Error {
-        let path = format!("{}/{action}/{}", self.engine, self.name);
-        let action =
-            if action == "encrypt" { "encrypt sops data key to" } else { "decrypt sops data key from" };
-        Error::Vault { action, path, reason: reason.to_owned() }
+        let (engine, key) = (self.engine.to_owned(), self.name.to_owned());
+        Error::Vault { action, engine, key, reason: reason.to_owned() }
     }
 }
 
