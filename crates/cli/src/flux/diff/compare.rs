@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 /// What differs at one place.
 #[derive(Debug, PartialEq)]
@@ -220,18 +221,18 @@ fn tells_apart(items: &[Value], field: &str) -> bool {
 }
 
 /// The items that the other list has, too, and their digests.
-fn kept(items: &[Value], own: &[String], others: &[String]) -> (Vec<Value>, Vec<String>) {
-    let others: HashSet<&String> = others.iter().collect();
+fn kept(items: &[Value], own: &[Digest], others: &[Digest]) -> (Vec<Value>, Vec<Digest>) {
+    let others: HashSet<&Digest> = others.iter().collect();
     let kept = items.iter().zip(own).filter(|(_, digest)| others.contains(digest));
-    kept.map(|(item, digest)| (item.clone(), digest.clone())).unzip()
+    kept.map(|(item, digest)| (item.clone(), *digest)).unzip()
 }
 
 /// The items of a list that another one lacks, or has less often.
-fn surplus(items: &[Value], own: &[String], others: &[String]) -> Vec<Value> {
-    let count = |digests: &[String]| {
-        let mut counts: HashMap<String, usize> = HashMap::new();
+fn surplus(items: &[Value], own: &[Digest], others: &[Digest]) -> Vec<Value> {
+    let count = |digests: &[Digest]| {
+        let mut counts: HashMap<Digest, usize> = HashMap::new();
         for digest in digests {
-            *counts.entry(digest.clone()).or_default() += 1;
+            *counts.entry(*digest).or_default() += 1;
         }
         counts
     };
@@ -249,20 +250,34 @@ fn surplus(items: &[Value], own: &[String], others: &[String]) -> Vec<Value> {
     found
 }
 
-/// A text that is the same for items that count as the same: a number and its text do.
-fn digest(value: &Value) -> String {
+/// The same for items that count as the same.
+type Digest = [u8; 32];
+
+/// Digests a value; a number and its text count as the same. It takes no more room than the value, however deep that is.
+fn digest(value: &Value) -> Digest {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
     match value {
         Value::Array(items) => {
-            let items: Vec<Value> = items.iter().map(|item| digest(item).into()).collect();
-            format!("[{}", Value::Array(items))
+            part(b"[");
+            items.iter().for_each(|item| part(&digest(item)));
         }
         Value::Object(fields) => {
-            let fields: Map<String, Value> =
-                fields.iter().map(|(key, value)| (key.clone(), digest(value).into())).collect();
-            format!("{{{}", Value::Object(fields))
+            part(b"{");
+            for (key, value) in fields {
+                part(key.as_bytes());
+                part(&digest(value));
+            }
         }
-        value => format!("\"{}", scalar(value)),
+        value => {
+            part(b"\"");
+            part(scalar(value).as_bytes());
+        }
     }
+    hash.finalize().into()
 }
 
 /// A scalar as it stands in YAML, without quotes; nothing for mappings and lists.
@@ -272,5 +287,35 @@ pub(super) fn scalar(value: &Value) -> String {
         Value::Null => "null".to_owned(),
         Value::Bool(_) | Value::Number(_) => sealfast_yaml::json::to_yaml(value).trim_end().to_owned(),
         Value::Array(_) | Value::Object(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn deep_items_are_told_apart_in_little_room() {
+        let deep = |end: &str| (0..100).fold(json!(end), |inner, _| json!({ "a": [inner, "\""] }));
+        let list = |ends: [&str; 2]| json!({ "list": ends.map(deep) });
+        assert_eq!(values(&list(["x", "y"]), &list(["x", "y"])), []);
+        let found = values(&list(["x", "y"]), &list(["x", "z"]));
+        let details = vec![Detail::Removed(json!([deep("y")])), Detail::Added(json!([deep("z")]))];
+        assert_eq!(found, [Difference { path: vec!["list".to_owned()], details }]);
+    }
+
+    #[test]
+    fn parts_of_a_value_do_not_run_together() {
+        assert_eq!(digest(&json!(["1", 2])), digest(&json!([1, "2"])));
+        for (one, other) in [
+            (json!(["ab", "c"]), json!(["a", "bc"])),
+            (json!(["a"]), json!([["a"]])),
+            (json!({ "a": "b" }), json!(["a", "b"])),
+            (json!("["), json!([])),
+        ] {
+            assert_ne!(digest(&one), digest(&other), "{one} {other}");
+        }
     }
 }
