@@ -38,11 +38,11 @@ pub enum Outcome {
 /// Looks at one object.
 ///
 /// # Errors
-/// The server's refusal of the dry run, as Flux words it.
+/// The server's refusal of the read or of the dry run, as Flux words it.
 pub async fn object(client: &Client, object: &Value, options: &Options) -> Result<Preview, String> {
     let id = object::id(object);
-    // Whatever the read says, the dry run says it better.
-    let live = client.get(&id.gvk, &id.namespace, &id.name).await.ok();
+    let live = client.find(&id.gvk, &id.namespace, &id.name).await;
+    let live = live.map_err(|error| refusal(object, &error))?;
     let there = live.as_ref().unwrap_or(object);
     let is_skipped = switches::ignored(object)
         || switches::ignored(there)

@@ -49,7 +49,7 @@ impl Cluster {
         format!("http://{}", self.loopback.address())
     }
 
-    /// Forbids every request about a kind, by its plural.
+    /// Forbids to read a kind, by its plural.
     pub fn forbid(&self, plural: &'static str) {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).forbidden.insert(plural);
     }

@@ -42,7 +42,7 @@ impl Desk {
         Ok(String::from_utf8(command.output()?.stdout)?)
     }
 
-    /// Forbids every request about a kind, by its plural.
+    /// Forbids to read a kind, by its plural.
     pub(crate) fn forbid(&self, plural: &'static str) {
         self.cluster.forbid(plural);
     }

@@ -212,3 +212,21 @@ fn a_value_is_no_request_for_help() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn what_cannot_be_read_is_not_told_as_created() -> Result<()> {
+    let mut one = object(&format!("{KUSTOMIZE}/v1"), "Kustomization", "one");
+    one["spec"] = json!({
+        "interval": "5m", "path": "./", "prune": true, "sourceRef": { "kind": "GitRepository", "name": "repo" },
+    });
+    let map = object("v1", "ConfigMap", "app");
+    let desk = Desk::new(vec![one, map.clone()])?;
+    desk.folder("dir")?;
+    desk.write("dir/app.yaml", &map.to_string())?;
+    desk.forbid("configmaps");
+    let output = desk.flux(&["diff", "kustomization", "one", "--path=dir"])?;
+    let (found, talk) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+    assert!(!output.status.success() && !found.contains("created"), "{found}");
+    assert!(talk.contains("configmaps is forbidden: nobody may"), "{talk}");
+    Ok(())
+}

@@ -28,7 +28,9 @@ async fn answer(
 ) -> Response {
     let mut objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
     let (status, value) = match Request::read(&method, &uri, &headers, &body) {
-        Ok(request) if objects.forbidden.contains(request.kind.plural) => request.forbidden(),
+        Ok(request) if method == Method::GET && objects.forbidden.contains(request.kind.plural) => {
+            request.forbidden()
+        }
         Ok(request) if request.subresource == "log" => return request.log(&objects).into_response(),
         Ok(request) => request.answer(&mut objects),
         Err(answer) => answer,
