@@ -1,4 +1,4 @@
-//! Expressions in CEL: what bounds them before they are compiled, and while they run.
+//! Expressions in CEL: what bounds them before they are compiled and as they run.
 //!
 //! Readers of CEL go down by recursion, so that a text which nests deeply would end the process.
 
