@@ -46,20 +46,22 @@ impl Rules {
         Ok(Self::with(given(tree, items, extra)?))
     }
 
-    /// Collects the same patterns for a directory that is built where it lies: there the defaults hold beside them.
-    ///
-    /// # Errors
-    /// When a `.sourceignore` file cannot be read.
-    pub fn beside_defaults(tree: &dyn Tree, items: &[Item], extra: Option<&str>) -> Result<Self, Error> {
-        let mut rules = Self::with(Vec::new());
-        rules.patterns.extend(given(tree, items, extra)?);
-        Ok(rules)
+    /// The patterns that hold when nobody gives one.
+    #[must_use]
+    pub fn defaults() -> Self {
+        Self::with(Vec::new())
+    }
+
+    /// Takes the patterns of one folder's `.sourceignore` file, and no others.
+    #[must_use]
+    pub fn below(folder: &str, patterns: &str) -> Self {
+        Self { patterns: lines(patterns, folder).collect() }
     }
 
     /// Takes these patterns, one a line, and no others.
     #[must_use]
     pub fn only(patterns: &str) -> Self {
-        Self { patterns: lines(patterns, "").collect() }
+        Self::below("", patterns)
     }
 
     fn with(given: Vec<Pattern>) -> Self {
@@ -74,9 +76,15 @@ impl Rules {
     /// Returns true when the path stays out of the archive.
     #[must_use]
     pub fn excludes(&self, path: &str, is_directory: bool) -> bool {
+        self.says(path, is_directory).unwrap_or_default()
+    }
+
+    /// Says whether the path stays out of the archive; nothing when no pattern matches it.
+    #[must_use]
+    pub fn says(&self, path: &str, is_directory: bool) -> Option<bool> {
         let elements: Vec<&str> = path.split('/').collect();
         let last = self.patterns.iter().rev().find(|pattern| pattern.matches(&elements, is_directory));
-        last.is_some_and(|pattern| !pattern.brings_back)
+        last.map(|pattern| !pattern.brings_back)
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn run(words: &[&str], args: &Args) -> Result<ExitCode, Failed> {
     let file = kustomization_file(args)?;
     let text = if args.is_on("dry-run") {
         let plan = Plan::parse(args, Cluster::None)?;
-        connect::without_client(printed(plan, name, &namespace, file, directory))?
+        connect::without_client(args, printed(plan, name, &namespace, file, directory))?
     } else {
         connect::with_client(args, |client| async {
             let plan = Plan::parse(args, Cluster::Live(client))?;

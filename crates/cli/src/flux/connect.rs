@@ -14,13 +14,9 @@ pub(super) fn with_client<F, T>(args: &Args, command: impl FnOnce(Client) -> F) 
 where
     F: Future<Output = Result<T, Failed>>,
 {
-    runtime()?.block_on(async {
-        let work = async {
-            let client = client(args).await?;
-            command(client).await
-        };
-        let late = |_| Err("context deadline exceeded".into());
-        tokio::time::timeout(limit(args), work).await.unwrap_or_else(late)
+    within(args, async {
+        let client = client(args).await?;
+        command(client).await
     })
 }
 
@@ -35,9 +31,17 @@ where
     })
 }
 
-/// Runs a command that asks no cluster.
-pub(super) fn without_client<T>(work: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
-    runtime()?.block_on(work)
+/// Runs a command that asks no cluster, within `--timeout`.
+pub(super) fn without_client<T>(
+    args: &Args,
+    work: impl Future<Output = Result<T, Failed>>,
+) -> Result<T, Failed> {
+    within(args, work)
+}
+
+fn within<T>(args: &Args, work: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    let late = |_| Err("context deadline exceeded".into());
+    runtime()?.block_on(async { tokio::time::timeout(limit(args), work).await.unwrap_or_else(late) })
 }
 
 /// What `--timeout` allows.

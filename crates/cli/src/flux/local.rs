@@ -6,6 +6,7 @@ use super::Failed;
 use super::args::Args;
 
 mod fence;
+mod ignored;
 pub(super) mod mask;
 pub(super) mod plan;
 pub(super) mod subject;

@@ -63,7 +63,8 @@ impl Masks {
         self.value(object);
     }
 
-    fn value(&self, value: &mut Value) {
+    /// Covers a part of an object, wherever in it a decrypted value lies.
+    pub fn value(&self, value: &mut Value) {
         match value {
             Value::Object(map) => {
                 if map.keys().any(|key| self.text(key) != *key) {

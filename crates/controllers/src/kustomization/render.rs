@@ -17,7 +17,7 @@ use crate::gates::{Gate, Gates};
 use crate::kustomization::Shared;
 use crate::kustomization::decrypt;
 use crate::kustomization::gather::{Fetched, Gathered, LaidOut};
-use crate::kustomization::substitute::{self, Strategy};
+use crate::kustomization::substitute::{self, Strategy, Variables};
 use crate::kustomization::view::View;
 use crate::options::SopsMac;
 use crate::report::Failure;
@@ -104,6 +104,7 @@ pub async fn render(
     }
     let strategy =
         Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
+    let variables = variables.map(Variables::checked);
     let mut objects = Vec::with_capacity(built.len());
     let mut ids = Ids::of(&built);
     for mut built in built {

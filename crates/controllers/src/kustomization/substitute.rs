@@ -28,13 +28,25 @@ impl Strategy {
     }
 }
 
+/// Variables of a Kustomization, checked once for all its objects. What is wrong with them only counts when an object is
+/// to be substituted.
+pub struct Variables(Result<BTreeMap<String, String>, String>);
+
+impl Variables {
+    /// Checks names and values, if they could be read.
+    pub fn checked(read: Result<BTreeMap<String, String>, String>) -> Self {
+        let check = |found| substitute::checked(found).map_err(|error| format!("envsubst error: {error}"));
+        Self(read.and_then(check))
+    }
+}
+
 /// Expands one object in place.
 ///
 /// # Errors
 /// BuildFailed with the object and what cannot be expanded.
 pub fn object(
     built: &mut Value,
-    variables: &Result<BTreeMap<String, String>, String>,
+    variables: &Variables,
     strategy: Strategy,
     unset: Unset,
 ) -> Result<(), Failure> {
@@ -50,27 +62,34 @@ pub fn object(
 /// The reason, as the reference words it.
 pub fn expand(
     built: &mut Value,
-    variables: &Result<BTreeMap<String, String>, String>,
+    variables: &Variables,
     strategy: Strategy,
     unset: Unset,
 ) -> Result<(), String> {
     if substitute::is_disabled(built) {
         return Ok(());
     }
-    let variables = variables.as_ref().map_err(Clone::clone)?;
-    if variables.is_empty() && strategy == Strategy::WithVariables {
+    let variables = variables.0.as_ref().map_err(Clone::clone)?;
+    let has_none = variables.is_empty() && strategy == Strategy::WithVariables;
+    if has_none || !mentions(built) {
         return Ok(());
     }
-    let checked = substitute::checked(variables.clone()).map_err(|e| format!("envsubst error: {e}"))?;
     let text = sealfast_yaml::json::to_yaml(built);
-    if !text.contains('$') {
-        return Ok(());
-    }
-    let expanded = substitute::text(&text, &checked, unset)
+    let expanded = substitute::text(&text, variables, unset)
         .map_err(|e| format!("envsubst error: variable substitution failed: {}", e.chain()))?;
     *built = sealfast_yaml::json::from_yaml(expanded.as_bytes())
         .map_err(|e| format!("envsubst error: YAMLToJSON: {}", no_yaml(&e)))?;
     Ok(())
+}
+
+/// Whether there is anything to expand in an object.
+fn mentions(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('$'),
+        Value::Array(items) => items.iter().any(mentions),
+        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('$') || mentions(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// The parser's own words could show a part of a value that came from a Secret.

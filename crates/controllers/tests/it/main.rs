@@ -14,4 +14,5 @@ mod providers;
 mod relay;
 mod remotes;
 mod replica;
+mod substituting;
 mod tenants;

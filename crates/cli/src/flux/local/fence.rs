@@ -1,5 +1,6 @@
 //! Files that a build may read: all, or those below the current directory.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use sealfast_kustomize::files::{Entry, Fetched, FileError, Files, is_within, join};
@@ -26,6 +27,12 @@ impl Fence {
         Ok(Self { files, root: Some(root.to_string_lossy().into_owned()) })
     }
 
+    /// What to open for a path: behind a fence what was looked at, so that no link can lead elsewhere meanwhile.
+    fn readable<'a>(&self, path: &'a str) -> Result<Cow<'a, str>, FileError> {
+        let (real, _) = self.inside(path, "read")?;
+        Ok(if self.root.is_some() { Cow::Owned(real) } else { Cow::Borrowed(path) })
+    }
+
     /// Follows the links of a path that may be looked at.
     fn inside(&self, path: &str, operation: &'static str) -> Result<(String, Entry), FileError> {
         let (real, entry) = self.files.resolve(path)?;
@@ -40,13 +47,11 @@ impl Fence {
 
 impl Files for Fence {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
-        self.inside(path, "read")?;
-        self.files.read(path)
+        self.files.read(&self.readable(path)?)
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
-        self.inside(path, "read")?;
-        self.files.list(path)
+        self.files.list(&self.readable(path)?)
     }
 
     fn resolve(&self, path: &str) -> Result<(String, Entry), FileError> {

@@ -4,27 +4,29 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use parking_lot::Mutex;
 use sealfast_cluster::client::Client;
+use sealfast_controllers::kustomization::mask::Masks;
 use sealfast_controllers::kustomization::render::{self, Ids};
-use sealfast_controllers::kustomization::substitute::{self, Strategy};
+use sealfast_controllers::kustomization::substitute::{self, Strategy, Variables};
 use sealfast_controllers::kustomization::witness::Witness;
 use sealfast_controllers::kustomization::{apply, gather};
 use sealfast_k8s::flux::kustomization::PostBuild;
 use sealfast_k8s::object;
 use sealfast_kustomize::engine::{self, Options, Restriction};
-use sealfast_kustomize::files::{Entry, join};
+use sealfast_kustomize::files::join;
 use sealfast_kustomize::flux::{LeftOut, Outermost};
 use sealfast_kustomize::substitute::Unset;
-use sealfast_source::ignore::Rules;
-use sealfast_source::tree::{Directory, Tree as _};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::fence::Fence;
+use super::ignored::Ignored;
 use super::mask;
 use super::subject::{self, Subject, is_kustomization};
 use crate::flux::Failed;
@@ -56,8 +58,10 @@ pub(in crate::flux) struct Plan {
     pub(in crate::flux) follows: bool,
     /// Local directories by `Kind/namespace/name`.
     sources: BTreeMap<String, PathBuf>,
-    files: Fence,
+    files: Arc<Fence>,
     built: AtomicUsize,
+    /// The values of Secrets that variables came from.
+    witness: Mutex<Witness>,
 }
 
 impl Plan {
@@ -66,6 +70,7 @@ impl Plan {
         let unset = if args.is_on("strict-substitute") { Unset::Refused } else { Unset::Empty };
         let sources = args.list("local-sources").iter().flat_map(|given| given.split(','));
         let sources = sources.filter_map(|pair| pair.split_once('='));
+        let files = if args.is_on("in-memory-build") { Fence::here(disk)? } else { Fence::none(disk) };
         Ok(Self {
             cluster,
             excuses_missing: args.is_on("ignore-not-found"),
@@ -73,8 +78,9 @@ impl Plan {
             unset,
             follows: args.is_on("recursive"),
             sources: sources.map(|(key, path)| (key.to_owned(), PathBuf::from(path))).collect(),
-            files: if args.is_on("in-memory-build") { Fence::here(disk)? } else { Fence::none(disk) },
+            files: Arc::new(files),
             built: AtomicUsize::new(0),
+            witness: Mutex::default(),
         })
     }
 
@@ -84,6 +90,11 @@ impl Plan {
             Cluster::None => None,
             Cluster::Live(client) => Some(client),
         }
+    }
+
+    /// What must not be shown of all that was read so far.
+    pub(in crate::flux) fn masks(&self) -> Masks {
+        Masks::of(&self.witness.lock())
     }
 
     /// Builds a Kustomization and, when asked to, those among its objects, one behind the other.
@@ -147,10 +158,15 @@ impl Plan {
         subject: &Subject,
         directory: &Path,
     ) -> Result<Vec<Value>, Failed> {
+        let outcome = self.objects(subject, directory).await;
+        outcome.map_err(|Failed(why)| Failed(self.masks().message(&why)))
+    }
+
+    async fn objects(&self, subject: &Subject, directory: &Path) -> Result<Vec<Value>, Failed> {
         if self.built.fetch_add(1, Ordering::Relaxed) >= MOST {
             return Err(format!("more than {MOST} Kustomizations lead from one to another").into());
         }
-        let mut built = self.manifests(subject, directory)?;
+        let mut built = self.manifests(subject, directory).await?;
         if let Some(post_build) = &subject.typed.spec.post_build {
             self.substitute(&mut built, subject, post_build).await?;
         }
@@ -167,26 +183,27 @@ impl Plan {
         Ok(objects)
     }
 
-    fn manifests(&self, subject: &Subject, directory: &Path) -> Result<Vec<Value>, Failed> {
-        let left_out = self.left_out(directory)?;
-        let (root, spec) = (directory.to_string_lossy(), subject.overlay());
-        let outermost = aside(|| Outermost::lay_out(&self.files, &root, &spec, Some(&left_out)))?;
-        let outermost = outermost.map_err(|error| not_generated(&error.chain()))?;
-        let options = Options { load: Restriction::None, outermost: Some(outermost), ..Options::default() };
-        let outcome = aside(|| engine::attempt(&self.files, &root, &options))?;
+    async fn manifests(&self, subject: &Subject, directory: &Path) -> Result<Vec<Value>, Failed> {
+        let root = directory.to_string_lossy().into_owned();
+        let outermost = Some(self.outermost(root.clone(), subject.overlay()).await?);
+        let options = Options { load: Restriction::None, outermost, ..Options::default() };
+        let files = Arc::clone(&self.files);
+        let outcome = aside(move || engine::attempt(&*files, &root, &options)).await?;
         let warnings = outcome.as_ref().map_or_else(|failed| &failed.warnings, |built| &built.warnings);
         warnings.iter().for_each(|warning| output::talk(warning));
         outcome.map(engine::Build::objects).map_err(|failed| failed_build(&failed.error.chain()))
     }
 
-    /// What `.sourceignore` files of the directory and `--ignore-paths` leave out.
-    fn left_out(&self, directory: &Path) -> Result<LeftOut, Failed> {
-        let tree = Directory::new(directory);
-        let rules = tree.list().and_then(|items| Rules::beside_defaults(&tree, &items, Some(&self.ignored)));
-        let rules = rules.map_err(|error| {
-            not_generated(&format!("failed to load ignore patterns: {}", Failed::from_error(&error).0))
-        })?;
-        Ok(LeftOut::new(move |path, entry| rules.excludes(path, entry == Entry::Directory)))
+    async fn outermost(&self, root: String, spec: Value) -> Result<Outermost, Failed> {
+        let ignored = Arc::new(Ignored::new(&self.files, &root, &self.ignored));
+        let rule = Arc::clone(&ignored);
+        let left_out = LeftOut::new(move |path, entry| rule.excludes(path, entry));
+        let files = Arc::clone(&self.files);
+        let outermost = aside(move || Outermost::lay_out(&*files, &root, &spec, Some(&left_out))).await?;
+        match ignored.failure() {
+            Some(why) => Err(not_generated(&why)),
+            None => outermost.map_err(|error| not_generated(&error.chain())),
+        }
     }
 
     async fn substitute(
@@ -198,13 +215,12 @@ impl Plan {
         let strategy = Strategy::parse(post_build.substitute_strategy.as_deref());
         let variables = match self.client() {
             Some(client) => {
-                // Nothing is shown of what was read but what the objects hold.
-                let witness = Mutex::new(Witness::default());
-                let read = gather::variables(client, &subject.namespace, post_build, &witness).await;
+                let read = gather::variables(client, &subject.namespace, post_build, &self.witness).await;
                 read.map_err(|failure| Failed(failure.message))?
             }
             None => Ok(gather::inline(post_build).collect()),
         };
+        let variables = Variables::checked(variables);
         let mut ids = Ids::of(built);
         for built in built {
             let (before, name) = (object::id(built), object::name(built).to_owned());
@@ -216,14 +232,13 @@ impl Plan {
     }
 }
 
-/// Works on a thread of its own: what fetches files waits there.
-fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Failed> {
-    let outcome = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-        thread.map(|thread| thread.join())
-    });
-    let outcome = outcome.map_err(|error| Failed::from_error(&error))?;
-    outcome.map_err(|_| failed_build("the build stopped unexpectedly"))
+/// Works on a thread of its own: what fetches files waits there, and nobody waits for it when the time is up.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failed> {
+    let (done, outcome) = oneshot::channel();
+    let work = move || drop(done.send(work()));
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
+    thread.map_err(|error| Failed::from_error(&error))?;
+    outcome.await.map_err(|_| failed_build("the build stopped unexpectedly"))
 }
 
 fn not_generated(why: &str) -> Failed {

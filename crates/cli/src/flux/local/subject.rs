@@ -1,5 +1,6 @@
 //! The Kustomization to build: of a file, the cluster, or found among objects.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use sealfast_k8s::flux::kustomization::Kustomization;
@@ -114,7 +115,7 @@ pub(in crate::flux) fn id(found: &Value) -> (String, String) {
 fn from_file(file: &Path, name: &str, namespace: &str) -> Result<Value, Failed> {
     let shown = file.display();
     let content =
-        std::fs::read(file).map_err(|error| format!("failed to read kustomization file {shown}: {error}"))?;
+        bytes(file).map_err(|error| format!("failed to read kustomization file {shown}: {error}"))?;
     let documents = sealfast_yaml::json::documents(&content)
         .map_err(|error| format!("failed to unmarshall kustomization file {shown}: {error}"))?;
     let fits = |found: &Value| {
@@ -127,6 +128,19 @@ fn from_file(file: &Path, name: &str, namespace: &str) -> Result<Value, Failed> 
         ))
     })
 }
+
+/// Reads a file, which may be a pipe or a device, as far as it may reach.
+fn bytes(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    std::fs::File::open(file)?.take(LARGEST + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > LARGEST {
+        return Err(std::io::Error::other(format!("it is larger than {LARGEST} bytes")));
+    }
+    Ok(content)
+}
+
+/// How many bytes a file with Kustomizations may have.
+const LARGEST: u64 = 16 << 20;
 
 /// A field that is null is not there, but a variable that is null is empty.
 fn without_nulls(value: &mut Value) {
