@@ -68,6 +68,12 @@ impl Cluster {
         })
     }
 
+    /// Has requests of a method for a path refused from now on, with a code and a message.
+    pub fn refuse(&self, method: &str, path: &str, code: u16, message: &str) {
+        let refused = (method.to_owned(), path.to_owned(), code, message.to_owned());
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).refused.push(refused);
+    }
+
     /// Returns all objects as they are now.
     #[must_use]
     pub fn objects(&self) -> BTreeMap<Place, Value> {
@@ -80,6 +86,8 @@ pub(crate) struct Objects {
     all: BTreeMap<Place, Value>,
     forbidden: BTreeSet<&'static str>,
     version: u64,
+    /// Method, path, code and message of what is refused.
+    refused: Vec<(String, String, u16, String)>,
 }
 
 impl Objects {

@@ -18,6 +18,7 @@ use lines::Colour;
 use trip::{Found, Trip};
 
 mod compare;
+mod cover;
 mod human;
 mod lines;
 mod secret;

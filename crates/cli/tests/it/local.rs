@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use crate::person::Person;
 
 /// A shell in a folder of files, and a cluster when there are objects.
-struct Desk {
-    person: Person,
-    _cluster: Option<Cluster>,
+pub(crate) struct Desk {
+    pub(crate) person: Person,
+    cluster: Option<Cluster>,
 }
 
 impl Desk {
-    fn new(files: &[(&str, &str)], objects: Vec<Value>) -> Result<Self> {
+    pub(crate) fn new(files: &[(&str, &str)], objects: Vec<Value>) -> Result<Self> {
         let mut person = Person::new()?;
         for (name, text) in files {
             let path = person.path("work").join(name);
@@ -30,11 +30,16 @@ impl Desk {
             fs::write(&kubeconfig, cluster.kubeconfig().to_string())?;
             person.set("KUBECONFIG", kubeconfig.display().to_string());
         }
-        Ok(Self { person, _cluster: cluster })
+        Ok(Self { person, cluster })
+    }
+
+    /// Has the cluster refuse requests of a method for a path.
+    pub(crate) fn refuse(&self, method: &str, path: &str, code: u16, message: &str) {
+        self.cluster.as_ref().unwrap().refuse(method, path, code, message);
     }
 
     /// Runs a script; returns standard output, standard error and the exit code.
-    fn sh(&self, script: &str) -> Result<(String, String, i32)> {
+    pub(crate) fn sh(&self, script: &str) -> Result<(String, String, i32)> {
         let Output { status, stdout, stderr } = self.person.try_sh(script)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok((text(&stdout), text(&stderr), status.code().unwrap_or(-1)))
@@ -42,24 +47,24 @@ impl Desk {
 }
 
 /// A Kustomization as a file.
-fn kustomization(name: &str, more: &str) -> String {
+pub(crate) fn kustomization(name: &str, more: &str) -> String {
     format!(
         "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: flux-system}}\nspec:\n  interval: 5m\n  path: ./{name}\n  sourceRef: {{kind: GitRepository, name: repo}}\n{more}"
     )
 }
 
 /// The same as an object of the cluster.
-fn live(name: &str, more: &str) -> Value {
+pub(crate) fn live(name: &str, more: &str) -> Value {
     sealfast_yaml::json::from_yaml(kustomization(name, more).as_bytes()).unwrap()
 }
 
-fn map(name: &str, value: &str) -> String {
+pub(crate) fn map(name: &str, value: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: web}}\ndata: {{k: {value}}}\n"
     )
 }
 
-const DRY: &str = "--kustomization-file ks.yaml --dry-run";
+pub(crate) const DRY: &str = "--kustomization-file ks.yaml --dry-run";
 
 #[test]
 fn a_build_in_memory_reads_nothing_outside_the_current_directory() -> Result<()> {

@@ -14,6 +14,8 @@ mod keys;
 mod kill;
 mod kustomize;
 mod local;
+mod local_limits;
+mod local_secrets;
 mod many;
 mod person;
 mod plugin;

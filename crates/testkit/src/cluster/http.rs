@@ -27,7 +27,8 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let mut objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
-    let (status, value) = match Request::read(&method, &uri, &headers, &body) {
+    let refused = objects.refusal(&method, uri.path());
+    let (status, value) = match refused.map_or_else(|| Request::read(&method, &uri, &headers, &body), Err) {
         Ok(request) if method == Method::GET && objects.forbidden.contains(request.kind.plural) => {
             request.forbidden()
         }
@@ -39,6 +40,26 @@ async fn answer(
 }
 
 type Answer = (StatusCode, Value);
+
+impl Objects {
+    /// The answer to a request that a test has refused.
+    fn refusal(&self, method: &Method, path: &str) -> Option<Answer> {
+        let fits =
+            |(refused, at, ..): &&(String, String, u16, String)| method == refused.as_str() && at == path;
+        let (_, _, code, message) = self.refused.iter().find(fits)?;
+        let status = StatusCode::from_u16(*code).ok()?;
+        let reason = match *code {
+            403 => "Forbidden",
+            422 => "Invalid",
+            _ => "InternalError",
+        };
+        let told = json!({
+            "kind": "Status", "apiVersion": "v1", "status": "Failure",
+            "message": message, "reason": reason, "code": code,
+        });
+        Some((status, told))
+    }
+}
 
 /// One request about objects.
 struct Request<'a> {

@@ -5,10 +5,12 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
+use sealfast_controllers::kustomization::mask::Masks;
 use serde_json::Value;
 use similar::{Algorithm, DiffTag};
 
 use super::compare::{self, Detail, scalar};
+use super::cover;
 use super::lines::{Block, Tint, flow, table};
 use super::yaml;
 
@@ -20,14 +22,16 @@ const LONGEST: Duration = Duration::from_secs(1);
 const INDENT: usize = 2;
 
 /// Writes the report on two versions of an object.
-pub(super) fn report(from: &Value, to: &Value, terminal: usize) -> Block {
+pub(super) fn report(from: &Value, to: &Value, masks: &Masks, terminal: usize) -> Block {
     let sorted = |value: &Value| {
         // The order in which YAML is written.
         let text = zeroize::Zeroizing::new(sealfast_yaml::json::to_yaml(value));
         sealfast_yaml::json::from_yaml(text.as_bytes()).unwrap_or_else(|_| value.clone())
     };
+    let mut differences = compare::values(&sorted(from), &sorted(to));
+    cover::cover(&mut differences, masks);
     let mut report = Block::default();
-    for difference in compare::values(&sorted(from), &sorted(to)) {
+    for difference in differences {
         let blocks = difference.details.iter().map(|detail| block(detail, terminal)).collect();
         report = report
             .then(Block::of(Tint::Plain, &format!("\n{}\n", place(&difference.path))))
@@ -202,6 +206,9 @@ fn reordered(from: &[Value], to: &[Value], terminal: usize) -> Block {
 
 #[cfg(test)]
 mod tests {
+    use sealfast_controllers::kustomization::mask::Masks;
+    use sealfast_controllers::kustomization::witness::Witness;
+
     use super::super::lines::Colour;
     use super::report;
 
@@ -210,9 +217,11 @@ mod tests {
         let read = |text: &str| sealfast_yaml::json::from_yaml(text.as_bytes()).unwrap_or_default();
         let from = read(include_str!("../../../tests/cases/report/from.yaml"));
         let to = read(include_str!("../../../tests/cases/report/to.yaml"));
-        let shown = report(&from, &to, 80).shown(Colour::Off);
+        let masks = Masks::of(&Witness::default());
+        let report = |from, to| report(from, to, &masks, 80);
+        let shown = report(&from, &to).shown(Colour::Off);
         assert_eq!(shown, include_str!("../../../tests/cases/report/expected.txt"));
-        let coloured = report(&from, &to, 80).shown(Colour::On);
+        let coloured = report(&from, &to).shown(Colour::On);
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), shown);
     }
 }

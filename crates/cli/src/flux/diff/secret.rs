@@ -2,21 +2,23 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sealfast_cluster::drift;
 use sealfast_k8s::object;
 use serde_json::{Map, Value};
 
 use crate::flux::local::mask::MASK;
 
 /// A value that is the same on both sides, or stands on one side alone.
-const SAME: &str = "***";
-const BEFORE: &str = "*** (before)";
-const AFTER: &str = "*** (after)";
+pub(super) const SAME: &str = "***";
+pub(super) const BEFORE: &str = "*** (before)";
+pub(super) const AFTER: &str = "*** (after)";
 /// A value of a Secret that is encrypted in its file.
 const UNKNOWN: &str = "*****";
 
 /// Covers the values of a Secret on both sides; any other object stays as it is.
 ///
-/// Returns whether there is anything to tell: of a Secret that is encrypted in its file only the keys can be compared.
+/// Returns whether there is anything to tell: of the data of a Secret that is encrypted in its file only the keys can be
+/// compared.
 pub(super) fn masked(built: &Value, live: &mut Value, merged: &mut Value) -> bool {
     if object::kind(merged) != "Secret" {
         return true;
@@ -25,17 +27,11 @@ pub(super) fn masked(built: &Value, live: &mut Value, merged: &mut Value) -> boo
     if !is_encrypted(built) {
         return true;
     }
-    let keys = |side: &Value| -> Vec<String> {
-        let mut keys: Vec<String> = data(side).into_iter().flatten().map(|(key, _)| key.clone()).collect();
-        keys.sort();
-        keys
-    };
-    let differs = keys(live) != keys(merged);
-    for side in [live, merged] {
+    for side in [&mut *live, &mut *merged] {
         let values = side.get_mut("data").and_then(Value::as_object_mut).into_iter().flatten();
         values.for_each(|(_, value)| *value = UNKNOWN.into());
     }
-    differs
+    drift::differs(live, merged, &[])
 }
 
 fn data(side: &Value) -> Option<&Map<String, Value>> {
@@ -89,12 +85,22 @@ mod tests {
     }
 
     #[test]
-    fn of_an_encrypted_secret_only_keys_count() {
+    fn of_encrypted_data_only_keys_count() {
         let built = json!({ "data": { "a": "KipTT1BTKio=" } });
         let mut live = json!({ "kind": "Secret", "data": { "a": "MQ==" }, "metadata": { "labels": {} } });
         let mut merged = json!({ "kind": "Secret", "data": { "a": "KipTT1BTKio=" } });
         assert!(!masked(&built, &mut live, &mut merged));
         assert_eq!(live["data"], json!({ "a": "*****" }));
+        for (field, value) in [("type", json!("Opaque")), ("immutable", json!(true))] {
+            let mut changed = merged.clone();
+            changed[field] = value;
+            assert!(masked(&built, &mut live, &mut changed), "{field}");
+        }
+        for place in ["labels", "annotations"] {
+            let mut changed = merged.clone();
+            changed["metadata"][place]["team"] = "a".into();
+            assert!(masked(&built, &mut live, &mut changed), "{place}");
+        }
         merged["data"]["b"] = "KipTT1BTKio=".into();
         assert!(masked(&built, &mut live, &mut merged));
     }

@@ -7,6 +7,7 @@ use futures::future::LocalBoxFuture;
 use sealfast_cluster::client::Client;
 use sealfast_cluster::preview::{self, Outcome, Preview};
 use sealfast_cluster::{apply, inventory, normalize, order};
+use sealfast_controllers::kustomization::mask::Masks;
 use sealfast_controllers::kustomization::select;
 use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
@@ -30,6 +31,14 @@ pub(super) struct Found {
     pub(super) errors: Vec<String>,
 }
 
+impl Found {
+    /// Covers values of Secrets in names and in what a server says.
+    fn cover(&mut self, masks: &Masks) {
+        self.text = masks.message(&self.text);
+        self.errors.iter_mut().for_each(|why| *why = masks.message(why));
+    }
+}
+
 /// All that a comparison needs.
 pub(super) struct Trip<'a> {
     pub(super) plan: &'a Plan,
@@ -50,6 +59,7 @@ impl Trip<'_> {
     ) -> LocalBoxFuture<'a, Result<Found, Failed>> {
         async move {
             let mut objects = self.plan.one(subject, directory).await?;
+            let masks = self.plan.masks();
             objects.iter_mut().for_each(normalize::normalize);
             let options = apply::Options {
                 ignored: select::ignored(&subject.typed.spec.ignore)?,
@@ -63,7 +73,7 @@ impl Trip<'_> {
                     Ok(preview) => {
                         let is_new = matches!(preview.outcome, Outcome::Created);
                         ids.push(preview.object.clone());
-                        self.note(&mut found, built, preview);
+                        self.note(&mut found, built, preview, &masks);
                         if self.plan.follows && is_kustomization(built) && !is_new {
                             self.follow(&mut found, built, above).await;
                         }
@@ -73,6 +83,7 @@ impl Trip<'_> {
             }
             above.pop();
             self.note_deleted(&mut found, subject, &ids);
+            found.cover(&masks);
             Ok(found)
         }
         .boxed_local()
@@ -84,7 +95,7 @@ impl Trip<'_> {
     }
 
     /// Takes what would be done to one object.
-    fn note(&self, found: &mut Found, built: &Value, preview: Preview) {
+    fn note(&self, found: &mut Found, built: &Value, preview: Preview, masks: &Masks) {
         let id = preview.object;
         match preview.outcome {
             Outcome::Unchanged => {}
@@ -99,7 +110,7 @@ impl Trip<'_> {
                 }
                 found.has_changes = true;
                 self.line(found, Tint::Plain, &format!("► {id} drifted"));
-                let report = human::report(&live, &merged, self.width);
+                let report = human::report(&live, &merged, masks, self.width);
                 found.text.push_str(&report.shown(self.colour));
             }
         }
