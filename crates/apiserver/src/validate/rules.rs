@@ -373,6 +373,10 @@ mod tests {
             let told = told(&json!({"rule": rule}), &object, None);
             assert_eq!(told, [format!("spec: Invalid value: {SPENT}")], "{rule}");
         }
+        // Each match of this one looks at all the rest of the text.
+        let long = json!({"s": "a".repeat(400_000)});
+        let slow = told(&json!({"rule": "self.s.findAll('a.*b|a').size() > 0"}), &long, None);
+        assert!(slow[0].contains("evaluating rule"), "{slow:?}");
         // What stops at once costs little.
         let nested = "self.l.all(i, x, self.l.exists(j, y, true))";
         assert_eq!(told(&json!({"rule": nested}), &object, None), Vec::<String>::new());

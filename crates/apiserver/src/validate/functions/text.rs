@@ -1,5 +1,7 @@
 //! Strings and regular expressions.
 
+use std::time::{Duration, Instant};
+
 use cel::common::ast::{CallExpr, Expr};
 use cel::parser::{Macro, MacroExprHelper};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr, ParseError, Value};
@@ -31,14 +33,22 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
         }
         _ => None,
     }),
-    ("findAll", |values| {
-        let (text, pattern) = (text_of(values.first()?)?, text_of(values.get(1)?)?);
-        let most = limit(values.get(2))?;
-        let pattern = pattern::compiled(pattern).ok()?;
-        Some(listed(pattern.find_iter(text).take(most).map(|found| texted(found.as_str())).collect()))
-    }),
+    ("findAll", find_all),
     ("strings.quote", |values| Some(texted(format!("{:?}", text_of(values.first()?)?)))),
 ];
+
+/// Some patterns look at all the rest of a text for each match, so the search as a whole has an end, too.
+fn find_all(values: &[Value]) -> Option<Value> {
+    let (text, pattern) = (text_of(values.first()?)?, text_of(values.get(1)?)?);
+    let pattern = pattern::compiled(pattern).ok()?;
+    let ends = Instant::now() + LONGEST_SEARCH;
+    let found = pattern.find_iter(text).take(limit(values.get(2))?);
+    let found: Option<Vec<Value>> =
+        found.map(|found| (Instant::now() < ends).then(|| texted(found.as_str()))).collect();
+    found.map(listed)
+}
+
+const LONGEST_SEARCH: Duration = Duration::from_secs(1);
 
 /// `matches` under a name that CEL has not, because CEL's own has another syntax and compiles at each call.
 pub(crate) const MATCHES: &str = "@matches";
