@@ -7,11 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr};
-use cel::{Context, Env, ExecutionError, FunctionContext, Program, Value as Cel};
+use cel::{Context, Env, ExecutionError, FunctionContext, IdedExpr, Program, Value as Cel};
 use sealfast_cluster::health::{self, Status};
 use sealfast_k8s::expression::budget::{self, Budget};
-use sealfast_k8s::expression::{nests_too_deeply, on_deep_stack};
+use sealfast_k8s::expression::{depth, nests_too_deeply, on_deep_stack, parts};
 use sealfast_k8s::flux::kustomization::HealthCheckExpression;
 use sealfast_k8s::{duration, object};
 use serde_json::Value;
@@ -139,33 +138,6 @@ fn to_cel(value: &Value) -> Cel {
             Cel::Map(map.into())
         }
     }
-}
-
-/// The parts of an expression that are worked on as often as it is itself, and those of its loops.
-fn parts(at: &IdedExpr) -> (Vec<&IdedExpr>, Vec<&IdedExpr>) {
-    fn entry(entry: &IdedEntryExpr) -> Vec<&IdedExpr> {
-        match &entry.expr {
-            EntryExpr::StructField(field) => vec![&field.value],
-            EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
-        }
-    }
-    match &at.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => (Vec::new(), Vec::new()),
-        Expr::Call(call) => (call.args.iter().chain(call.target.as_deref()).collect(), Vec::new()),
-        Expr::List(list) => (list.elements.iter().collect(), Vec::new()),
-        Expr::Map(map) => (map.entries.iter().flat_map(entry).collect(), Vec::new()),
-        Expr::Struct(made) => (made.entries.iter().flat_map(entry).collect(), Vec::new()),
-        Expr::Select(select) => (vec![&*select.operand], Vec::new()),
-        Expr::Comprehension(made) => {
-            (vec![&made.iter_range, &made.accu_init, &made.result], vec![&made.loop_cond, &made.loop_step])
-        }
-    }
-}
-
-/// How many expressions stand inside each other.
-fn depth(at: &IdedExpr) -> usize {
-    let (once, often) = parts(at);
-    1 + once.into_iter().chain(often).map(depth).max().unwrap_or(0)
 }
 
 /// How many steps an expression takes when no loop goes over more than `most` items.

@@ -6,6 +6,8 @@ pub mod budget;
 
 use std::thread;
 
+use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr};
+
 /// Open brackets, branches or signs in a row: each takes a reader a dozen steps down.
 const MOST_BRACKETS: usize = 64;
 /// Bytes; only what is used of them is ever taken.
@@ -51,6 +53,35 @@ pub fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
         let worker = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
         worker.ok().and_then(|worker| worker.join().ok())
     })
+}
+
+/// The parts of an expression that are worked on as often as it is itself, and those of its loops.
+#[must_use]
+pub fn parts(at: &IdedExpr) -> (Vec<&IdedExpr>, Vec<&IdedExpr>) {
+    fn entry(entry: &IdedEntryExpr) -> Vec<&IdedExpr> {
+        match &entry.expr {
+            EntryExpr::StructField(field) => vec![&field.value],
+            EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
+        }
+    }
+    match &at.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => (Vec::new(), Vec::new()),
+        Expr::Call(call) => (call.args.iter().chain(call.target.as_deref()).collect(), Vec::new()),
+        Expr::List(list) => (list.elements.iter().collect(), Vec::new()),
+        Expr::Map(map) => (map.entries.iter().flat_map(entry).collect(), Vec::new()),
+        Expr::Struct(made) => (made.entries.iter().flat_map(entry).collect(), Vec::new()),
+        Expr::Select(select) => (vec![&*select.operand], Vec::new()),
+        Expr::Comprehension(made) => {
+            (vec![&made.iter_range, &made.accu_init, &made.result], vec![&made.loop_cond, &made.loop_step])
+        }
+    }
+}
+
+/// How many expressions stand inside each other.
+#[must_use]
+pub fn depth(at: &IdedExpr) -> usize {
+    let (once, often) = parts(at);
+    1 + once.into_iter().chain(often).map(depth).max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -12,10 +12,9 @@ pub(super) mod text;
 
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr};
-use cel::{Context, Env, ExecutionError, FunctionContext, IdedExpr, Program, Value};
+use cel::{Context, Env, ExecutionError, FunctionContext, Program, Value};
 use sealfast_k8s::expression::budget::Budget;
-use sealfast_k8s::expression::{nests_too_deeply, on_deep_stack};
+use sealfast_k8s::expression::{depth, nests_too_deeply, on_deep_stack};
 
 /// What the functions of a library look like.
 type Function = fn(&[Value]) -> Option<Value>;
@@ -51,34 +50,11 @@ pub(super) fn compile(text: &str) -> Result<Program, String> {
     .unwrap_or_else(|| Err(NO_THREAD.to_owned()))
 }
 
-/// How many expressions stand inside each other.
-pub(super) fn depth(at: &IdedExpr) -> usize {
-    let entries = |entries: &[IdedEntryExpr]| {
-        let below = entries.iter().map(|entry| match &entry.expr {
-            EntryExpr::StructField(field) => depth(&field.value),
-            EntryExpr::MapEntry(entry) => depth(&entry.key).max(depth(&entry.value)),
-        });
-        below.max().unwrap_or(0)
-    };
-    let below = match &at.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => 0,
-        Expr::Call(call) => call.args.iter().chain(call.target.as_deref()).map(depth).max().unwrap_or(0),
-        Expr::List(list) => list.elements.iter().map(depth).max().unwrap_or(0),
-        Expr::Map(map) => entries(&map.entries),
-        Expr::Struct(made) => entries(&made.entries),
-        Expr::Select(select) => depth(&select.operand),
-        Expr::Comprehension(made) => {
-            let parts = [&made.iter_range, &made.accu_init, &made.loop_cond, &made.loop_step, &made.result];
-            parts.into_iter().map(depth).max().unwrap_or(0)
-        }
-    };
-    1 + below
-}
-
 pub(super) const NO_THREAD: &str = "the rule cannot be read now";
 const TOO_DEEP: &str = "the rule is nested too deeply";
 const MOST_BYTES: usize = 64 << 10;
 const MOST_LEVELS: usize = 100;
+
 /// A context with every function, all within one budget; variables go into inner scopes.
 pub(super) fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
     let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use cel::{Context, IdedExpr, Value as Cel};
 use parking_lot::Mutex;
 use sealfast_k8s::expression::budget::{self, Budget};
-use sealfast_k8s::expression::on_deep_stack;
+use sealfast_k8s::expression::{depth, on_deep_stack};
 use serde_json::Value;
 
 use super::{Kind, Problem, Twins, functions, join};
@@ -52,7 +52,7 @@ pub(super) fn check(
 fn deepest(schema: &Value) -> Option<usize> {
     let own = schema.get(RULES).and_then(Value::as_array).into_iter().flatten().map(|rule| {
         let texts = ["rule", "messageExpression"].map(|key| rule[key].as_str().and_then(compiled));
-        texts.into_iter().flatten().map(|tree| functions::depth(&tree)).max().unwrap_or(0)
+        texts.into_iter().flatten().map(|kept| kept.levels).max().unwrap_or(0)
     });
     let fields =
         schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|fields| fields.values());
@@ -120,7 +120,7 @@ fn one(
         None => {}
     }
     let outcome = match compiled(text) {
-        Some(tree) => Cel::resolve(&tree, &context),
+        Some(compiled) => Cel::resolve(&compiled.tree, &context),
         None => return Some(Problem::new(path, Kind::Rule(format!("rule compile error: {text}")))),
     };
     if run.budget.is_spent() {
@@ -153,7 +153,7 @@ fn lower(text: &str) -> String {
 
 fn message(rule: &Value, context: &Context<'_, '_>) -> Option<String> {
     if let Some(expression) = rule["messageExpression"].as_str()
-        && let Some(Cel::String(text)) = Cel::resolve(&*compiled(expression)?, context).ok()
+        && let Some(Cel::String(text)) = Cel::resolve(&compiled(expression)?.tree, context).ok()
         && !text.trim().is_empty()
         && !text.contains('\n')
     {
@@ -162,21 +162,28 @@ fn message(rule: &Value, context: &Context<'_, '_>) -> Option<String> {
     rule["message"].as_str().filter(|text| !text.is_empty()).map(|text| text.trim().to_owned())
 }
 
-/// An expression that is counted while it runs, kept for the next object.
-fn compiled(text: &str) -> Option<Arc<IdedExpr>> {
-    static KEPT: LazyLock<Mutex<HashMap<String, Arc<IdedExpr>>>> = LazyLock::new(Mutex::default);
-    if let Some(tree) = KEPT.lock().get(text) {
-        return Some(Arc::clone(tree));
+/// An expression that is counted while it runs.
+struct Compiled {
+    tree: IdedExpr,
+    /// How many expressions stand inside each other.
+    levels: usize,
+}
+
+/// An expression, kept for the next object.
+fn compiled(text: &str) -> Option<Arc<Compiled>> {
+    static KEPT: LazyLock<Mutex<HashMap<String, Arc<Compiled>>>> = LazyLock::new(Mutex::default);
+    if let Some(found) = KEPT.lock().get(text) {
+        return Some(Arc::clone(found));
     }
     let mut tree = functions::compile(text).ok()?.expression().clone();
     budget::watched(&mut tree);
-    let tree = Arc::new(tree);
+    let made = Arc::new(Compiled { levels: depth(&tree), tree });
     let mut kept = KEPT.lock();
     if kept.len() >= MOST_PROGRAMS {
         kept.clear();
     }
-    kept.insert(text.to_owned(), Arc::clone(&tree));
-    Some(tree)
+    kept.insert(text.to_owned(), Arc::clone(&made));
+    Some(made)
 }
 
 /// A value as rules see it: whole numbers are signed, times and durations are what their format says.
