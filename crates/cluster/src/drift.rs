@@ -3,6 +3,8 @@
 use sealfast_k8s::object;
 use serde_json::Value;
 
+use crate::certificate;
+
 /// The paths (RFC 6901) of an object that are not compared.
 pub type Ignored = dyn Fn(&Value) -> Vec<String> + Send + Sync;
 
@@ -137,7 +139,7 @@ pub fn mended(payload: &Value) -> Value {
 fn is_certificate(bundle: &Value) -> bool {
     use base64::Engine;
     let decoded = bundle.as_str().and_then(|b| base64::engine::general_purpose::STANDARD.decode(b).ok());
-    decoded.is_some_and(|pem| String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----"))
+    decoded.is_some_and(|pem| certificate::check(&pem).is_ok())
 }
 
 #[cfg(test)]

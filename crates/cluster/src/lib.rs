@@ -5,9 +5,10 @@
 //!   tell what would change; [`apply`] does it, [`preview`] only looks.
 //! - [`inventory`] names what is owned, [`prune`] deletes what left.
 //! - [`health`] judges one object, [`wait`] waits for many.
-//! - [`error`] says what the server or the way to it refused.
+//! - [`certificate`] judges what is given as an authority; [`error`] says what the server or the way to it refused.
 
 pub mod apply;
+pub mod certificate;
 pub mod client;
 pub mod drift;
 pub mod error;

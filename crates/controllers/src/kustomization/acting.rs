@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sealfast_cluster::certificate;
 use sealfast_cluster::client::Client;
 use sealfast_k8s::flux::kustomization::{Kustomization, SecretKeyReference};
 use sealfast_k8s::id::GroupVersionKind;
@@ -95,6 +96,10 @@ async fn by_address(shared: &Shared, namespace: &str, name: &str) -> Result<Acti
     let token =
         token.map_err(|e| no_client(format!("failed to get access token for cluster: {}", e.chain())))?;
     let host = canonical(address).map_err(no_client)?;
+    if let Some(Err(why)) = entry("ca.crt").map(|ca| certificate::check(ca.as_bytes())) {
+        let place = format!("key 'ca.crt' of ConfigMap '{namespace}/{name}'");
+        return Err(no_client(format!("unable to load root certificates: {why}: {place}")));
+    }
     let remote = Client::from_url(&host, Some(&token), entry("ca.crt")).await;
     let client = remote.map_err(|e| no_client(e.chain()))?;
     let identity = format!("{host}#{}", object::metadata_text(&map, "resourceVersion"));

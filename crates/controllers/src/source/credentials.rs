@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sealfast_cluster::certificate;
 use sealfast_k8s::flux::git_repository::GitRepository;
 use sealfast_source::git::ssh::{KeyState, Login, key_state};
 use sealfast_source::git::{Auth, ClientCertificate, Proxy, Request};
@@ -40,7 +41,12 @@ pub(super) fn authenticate(request: &mut Request, secret: Option<&Secret>) -> Re
         return ssh(request, secret, &invalid);
     }
     let Some(secret) = secret else { return Ok(()) };
-    request.ca = secret.bytes("ca.crt").or_else(|| secret.bytes("caFile")).map(<[u8]>::to_vec);
+    if let Some((key, ca)) = ["ca.crt", "caFile"].iter().find_map(|key| Some((key, secret.bytes(key)?))) {
+        let place = format!("secret '{}': key '{key}'", secret.place);
+        certificate::check(ca)
+            .map_err(|why| invalid(&format!("{place}: failed to parse CA certificate: {why}")))?;
+        request.ca = Some(ca.to_vec());
+    }
     if let (Some(certificate), Some(key)) = (secret.bytes("tls.crt"), secret.text("tls.key")) {
         request.client_certificate = Some(ClientCertificate { certificate: certificate.to_vec(), key });
     }
