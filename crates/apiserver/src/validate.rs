@@ -5,12 +5,12 @@
 pub(crate) mod checker;
 mod format;
 mod functions;
-mod pattern;
 mod prune;
 mod rules;
 
 use std::collections::{HashMap, HashSet};
 
+use sealfast_k8s::expression::matching::compiled;
 use serde_json::Value;
 
 pub(crate) use format::is_known as knows_format;
@@ -196,7 +196,7 @@ fn string(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem>) {
     } else if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
         problems.push(invalid(format!("should be at least {least} chars long")));
     } else if let Some(pattern) = schema["pattern"].as_str()
-        && pattern::compiled(pattern).is_ok_and(|pattern| !pattern.is_match(text))
+        && compiled(pattern).is_ok_and(|pattern| !pattern.is_match(text))
     {
         problems.push(invalid(format!("should match '{pattern}'")));
     }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use cel::{Context, Env, ExecutionError, FunctionContext, IdedExpr, Program, Value as Cel};
 use sealfast_cluster::health::{self, Status};
 use sealfast_k8s::expression::budget::{self, Budget};
-use sealfast_k8s::expression::{depth, nests_too_deeply, on_deep_stack, parts};
+use sealfast_k8s::expression::matching::{self, MATCHES};
+use sealfast_k8s::expression::{depth, nests_too_deeply, no_overload, on_deep_stack, parts, pointed};
 use sealfast_k8s::flux::kustomization::HealthCheckExpression;
 use sealfast_k8s::{duration, object};
 use serde_json::Value;
@@ -30,8 +31,13 @@ const MOST_STEPS: u64 = 10_000_000;
 const MOST_BYTES: u64 = 16 << 20;
 const MOST_TIME: Duration = Duration::from_secs(10);
 
-/// The environment in which expressions are compiled: with optional values.
-static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+/// The environment in which expressions are compiled: with optional values, and patterns of Go.
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut environment = Env::stdlib();
+    // Nothing is declared twice, which is all that could fail.
+    let _ = environment.add_extension(matching::extension);
+    Arc::new(environment)
+});
 
 /// An expression with its text.
 struct Expression {
@@ -55,6 +61,31 @@ impl Expression {
         });
         let program = compiled.unwrap_or_else(|| Err(GONE.to_owned())).map_err(failed)?;
         Ok(Expression { text: text.to_owned(), program })
+    }
+
+    /// Refuses patterns that are none, as the reference does where it prepares an expression for running.
+    fn prepared(self) -> Result<Expression, String> {
+        match on_deep_stack(|| matching::faulty(self.program.expression())) {
+            Some(None) => Ok(self),
+            Some(Some(why)) => Err(format!("failed to create CEL program: {why}")),
+            None => Err(GONE.to_owned()),
+        }
+    }
+
+    /// Checks what can be told of types before it runs.
+    fn checked(self, variables: &[&str]) -> Result<Expression, String> {
+        let root = self.program.expression();
+        let mut known = variables.iter().map(|name| (*name).to_owned()).collect();
+        let misfit = output::undeclared(root, &mut known).or_else(|| output::misfit(root));
+        if let Some((id, message)) = misfit {
+            let offset = self.program.source_info().offset_for(id).map_or(0, |(start, _)| start as usize);
+            let shown = pointed(&self.text, offset, &message);
+            return Err(format!("failed to parse the CEL expression '{}': {shown}", self.text));
+        }
+        match output::kind(root) {
+            None | Some("bool") => Ok(self),
+            Some(other) => Err(format!("CEL expression output type mismatch: expected bool, got {other}")),
+        }
     }
 
     /// Whether it holds for these variables.
@@ -88,7 +119,10 @@ impl Expression {
 }
 
 fn reason(error: &ExecutionError) -> String {
-    let text = error.to_string();
+    let text = match error {
+        ExecutionError::FunctionError { message, .. } => message.clone(),
+        other => other.to_string(),
+    };
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + letters.as_str())
 }
@@ -101,6 +135,11 @@ fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
         // A name that CEL has already is CEL's.
         let _ = context.add_function(name, call);
     }
+    let matches = {
+        let budget = Arc::clone(budget);
+        move |call: &FunctionContext<'_, '_>| matching::matches(&values_of(MATCHES, call, &budget)?)
+    };
+    let _ = context.add_function(MATCHES, matches);
     budget.watch(&mut context);
     context
 }
@@ -111,14 +150,21 @@ fn run(
     call: &FunctionContext<'_, '_>,
     budget: &Budget,
 ) -> Result<Cel, ExecutionError> {
+    let values = values_of(name, call, budget)?;
+    function(&values).ok_or_else(|| call.error(no_overload(name, &values)))
+}
+
+/// The receiver, if there is one, and the arguments, once they are paid for.
+fn values_of(
+    name: &str,
+    call: &FunctionContext<'_, '_>,
+    budget: &Budget,
+) -> Result<Vec<Cel>, ExecutionError> {
     let mut values = Vec::with_capacity(call.args.len() + 1);
     for value in call.this.iter().chain(&call.args) {
         values.push(Cel::try_from(value.as_ref())?);
     }
-    if !budget.pay(name, &values) {
-        return Err(call.error("too large"));
-    }
-    function(&values).ok_or_else(|| call.error("no such overload"))
+    if budget.pay(name, &values) { Ok(values) } else { Err(call.error("too large")) }
 }
 
 /// Whole numbers are signed.
@@ -168,21 +214,7 @@ pub fn dependency_ready(
     own: &Value,
     dependency: &Value,
 ) -> Result<Result<bool, String>, String> {
-    let compiled = Expression::compile(expression)?;
-    let root = compiled.program.expression();
-    if let Some(name) = output::undeclared(root, &mut vec!["self".to_owned(), "dep".to_owned()]) {
-        let column = expression.find(&name).map_or(1, |at| at + 1);
-        let mark = format!("{}^", ".".repeat(column - 1));
-        let what = format!("ERROR: <input>:1:{column}: undeclared reference to '{name}' (in container '')");
-        let shown = format!("{what}\n | {expression}\n | {mark}");
-        return Err(format!("failed to parse the CEL expression '{expression}': {shown}"));
-    }
-    match output::kind(root) {
-        None | Some("bool") => {}
-        Some(other) => {
-            return Err(format!("CEL expression output type mismatch: expected bool, got {other}"));
-        }
-    }
+    let compiled = Expression::compile(expression)?.checked(&["self", "dep"])?.prepared()?;
     let (own, dependency) = (typed(own), typed(dependency));
     Ok(compiled.holds(&[("self", &own), ("dep", &dependency)]))
 }
@@ -240,6 +272,7 @@ impl Health {
             }
             let compile = |what: &str, text: &str| {
                 Expression::compile(text)
+                    .and_then(Expression::prepared)
                     .map_err(|why| place(format!("failed to parse the expression {what}: {why}")))
             };
             let optional = |what: &str, text: &Option<String>| {
@@ -348,6 +381,29 @@ mod tests {
             failed.err().as_deref(),
             Some("failed to evaluate the CEL expression 'dep.a == 1': no such key: a")
         );
+    }
+
+    #[test]
+    fn patterns_are_those_of_go() {
+        let object = json!({"a": "x1", "n": 1, "bad": "("});
+        let told = |text: &str| dependency_ready(text, &object, &object);
+        for fine in [r"dep.a.matches('^\\Qx\\E\\d$')", r"matches(dep.a, 'x') && !dep.a.matches('\\pN{2}')"] {
+            assert_eq!(told(fine), Ok(Ok(true)), "{fine}");
+        }
+        let refused = "failed to create CEL program: error parsing regexp: missing closing ): `(`";
+        assert_eq!(told("dep.a.matches('(') || true"), Err(refused.to_owned()));
+        let wrong =
+            Health::compile(&[expression("matches(status.phase, '(')", None)]).err().unwrap_or_default();
+        assert!(wrong.ends_with(refused), "{wrong}");
+        let failed = |text: &str| {
+            let why = told(text).unwrap_or(Ok(true)).err().unwrap_or_default();
+            why.rsplit_once("': ").map_or(why.clone(), |(_, why)| why.to_owned())
+        };
+        assert_eq!(failed("dep.a.matches(dep.bad)"), "error parsing regexp: missing closing ): `(`");
+        assert_eq!(failed("dep.n.matches('a')"), "no such overload: matches(int, string)");
+        let misfit = told("dep.n == 1 && (1).matches('a')").err().unwrap_or_default();
+        let wanted = "ERROR: <input>:1:26: found no matching overload for 'matches' applied to 'int.(string)'\n | dep.n == 1 && (1).matches('a')\n | .........................^";
+        assert!(misfit.ends_with(wanted), "{misfit}");
     }
 
     #[test]

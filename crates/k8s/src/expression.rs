@@ -3,9 +3,11 @@
 //! Readers of CEL go down by recursion, so that a text which nests deeply would end the process.
 
 pub mod budget;
+pub mod matching;
 
 use std::thread;
 
+use cel::Value;
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr};
 
 /// Open brackets, branches or signs in a row: each takes a reader a dozen steps down.
@@ -82,6 +84,39 @@ pub fn parts(at: &IdedExpr) -> (Vec<&IdedExpr>, Vec<&IdedExpr>) {
 pub fn depth(at: &IdedExpr) -> usize {
     let (once, often) = parts(at);
     1 + once.into_iter().chain(often).map(depth).max().unwrap_or(0)
+}
+
+/// A fault at a byte of a text, with its line and a mark under it.
+#[must_use]
+pub fn pointed(text: &str, offset: usize, message: &str) -> String {
+    let before = text.get(..offset).unwrap_or_default();
+    let number = before.matches('\n').count();
+    let column = before.rsplit('\n').next().map_or(0, |text| text.chars().count());
+    let line = text.lines().nth(number).unwrap_or_default();
+    let dots = ".".repeat(column);
+    format!("ERROR: <input>:{}:{}: {message}\n | {line}\n | {dots}^", number + 1, column + 1)
+}
+
+/// Says that a function does not take such values.
+#[must_use]
+pub fn no_overload(name: &str, values: &[Value]) -> String {
+    let types: Vec<&str> = values.iter().map(type_name).collect();
+    format!("no such overload: {name}({})", types.join(", "))
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "bool",
+        Value::Bytes(_) => "bytes",
+        Value::Float(_) => "double",
+        Value::Int(_) => "int",
+        Value::List(_) => "list",
+        Value::Map(_) => "map",
+        Value::Null => "null_type",
+        Value::String(_) => "string",
+        Value::UInt(_) => "uint",
+        _ => "dyn",
+    }
 }
 
 #[cfg(test)]

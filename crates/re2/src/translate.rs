@@ -10,12 +10,17 @@ use std::collections::BTreeSet;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use regex::{Regex, bytes};
+use regex::{Regex, RegexBuilder, bytes};
 
 /// Bytes of the longest expression that is read; the original has no such limit.
 const MAX_PATTERN: usize = 64 << 10;
 /// How many Unicode classes (`\pL`) one expression may name: each is hundreds of ranges before its size is asked.
 const MAX_PROPERTIES: usize = 500;
+
+/// Bounds on a compiled expression, in bytes; the last is the engine's own.
+const SIZES: [usize; 4] = [8 << 10, 64 << 10, 512 << 10, 10 << 20];
+/// What an expression takes beside, in bytes, for searches in texts that are not long.
+const BESIDE: usize = 64 << 10;
 
 /// Compiles a Go expression for text.
 ///
@@ -23,6 +28,23 @@ const MAX_PROPERTIES: usize = 500;
 /// The message that Go gives, without its `error parsing regexp: `.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
     Regex::new(&translate(pattern)?).map_err(|_| refused(pattern))
+}
+
+/// Compiles a Go expression for text, and says how many bytes it takes at most, roughly: the engine has no measure of
+/// its own, but holds bounds, and compiles an expression twice, to be read in both directions.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_sized(pattern: &str) -> Result<(Regex, usize), String> {
+    let text = translate(pattern)?;
+    for most in SIZES {
+        match RegexBuilder::new(&text).size_limit(most).build() {
+            Ok(regex) => return Ok((regex, 2 * most + BESIDE)),
+            Err(regex::Error::CompiledTooBig(_)) => {}
+            Err(_) => break,
+        }
+    }
+    Err(refused(pattern))
 }
 
 /// Whether a text is a Go expression; one that is only too large to be compiled here is one.

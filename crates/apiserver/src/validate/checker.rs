@@ -8,7 +8,7 @@ mod calls;
 
 use cel::Program;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
-use sealfast_k8s::expression::{TYPES, on_deep_stack};
+use sealfast_k8s::expression::{TYPES, on_deep_stack, pointed};
 use serde_json::Value;
 
 use super::functions;
@@ -41,7 +41,12 @@ fn fault_below(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Opti
         Checker { program: &program, variables, times: place.times, most: place.times, unready: None };
     let found = match checker.check(program.expression()) {
         Ok(found) => found,
-        Err(misfit) => return Some(Fault::Invalid(format!("compilation failed: {}", shown(rule, &misfit)))),
+        Err(misfit) => {
+            return Some(Fault::Invalid(format!(
+                "compilation failed: {}",
+                pointed(rule, misfit.offset, &misfit.message)
+            )));
+        }
     };
     if let Some(why) = checker.unready {
         return Some(Fault::Invalid(format!("program instantiation failed: error parsing regexp: {why}")));
@@ -221,16 +226,6 @@ struct Misfit {
     /// Bytes from the beginning of the rule.
     offset: usize,
     message: String,
-}
-
-/// The fault with its line and a mark under it.
-fn shown(rule: &str, fault: &Misfit) -> String {
-    let before = rule.get(..fault.offset).unwrap_or_default();
-    let number = before.matches('\n').count();
-    let column = before.rsplit('\n').next().map_or(0, |text| text.chars().count());
-    let line = rule.lines().nth(number).unwrap_or_default();
-    let dots = ".".repeat(column);
-    format!("ERROR: <input>:{}:{}: {}\n | {line}\n | {dots}^", number + 1, column + 1, fault.message)
 }
 
 struct Checker<'a> {

@@ -8,13 +8,14 @@ mod list;
 pub(super) mod loops;
 mod named;
 mod net;
-pub(super) mod text;
+mod text;
 
 use std::sync::{Arc, LazyLock};
 
 use cel::{Context, Env, ExecutionError, FunctionContext, Program, Value};
 use sealfast_k8s::expression::budget::Budget;
-use sealfast_k8s::expression::{depth, nests_too_deeply, on_deep_stack};
+use sealfast_k8s::expression::matching::{self, MATCHES};
+use sealfast_k8s::expression::{depth, nests_too_deeply, no_overload, on_deep_stack};
 
 /// What the functions of a library look like.
 type Function = fn(&[Value]) -> Option<Value>;
@@ -25,7 +26,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     // Nothing here is declared twice, which is all that could fail.
     let _ = environment.add_extension(cel::extensions::lists);
     let _ = environment.add_extension(loops::extension);
-    let _ = environment.add_extension(text::extension);
+    let _ = environment.add_extension(matching::extension);
     Arc::new(environment)
 });
 
@@ -74,9 +75,9 @@ pub(super) fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
     }
     let matches = {
         let budget = Arc::clone(budget);
-        move |call: &FunctionContext<'_, '_>| text::matches(&values_of(text::MATCHES, call, &budget)?)
+        move |call: &FunctionContext<'_, '_>| matching::matches(&values_of(MATCHES, call, &budget)?)
     };
-    let _ = context.add_function(text::MATCHES, matches);
+    let _ = context.add_function(MATCHES, matches);
     for (name, value) in named::constants() {
         let _ = context.add_function(name, move |_: &FunctionContext<'_, '_>| Ok(value.clone()));
     }
@@ -90,7 +91,8 @@ fn run(
     call: &FunctionContext<'_, '_>,
     budget: &Budget,
 ) -> Result<Value, ExecutionError> {
-    function(&values_of(name, call, budget)?).ok_or_else(|| call.error("no such overload"))
+    let values = values_of(name, call, budget)?;
+    function(&values).ok_or_else(|| call.error(no_overload(name, &values)))
 }
 
 /// The receiver, if there is one, and the arguments, once they are paid for.

@@ -6,10 +6,30 @@ use serde_json::{Map, Value};
 pub(crate) fn prune(schema: &Value, object: &mut Value) -> Vec<String> {
     let mut gone = Gone::default();
     if let Value::Object(fields) = object {
-        prune_fields(Some(schema), fields, "", &mut gone);
+        prune_fields(Known::by(Some(schema)), fields, "", &mut gone);
     }
     gone.fields.append(&mut gone.metadata);
     gone.fields
+}
+
+/// What is known of a value.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    /// `None` knows nothing.
+    schema: Option<&'a Value>,
+    /// Whether fields stay that the schema does not know.
+    preserves: bool,
+}
+
+impl<'a> Known<'a> {
+    fn by(schema: Option<&'a Value>) -> Self {
+        let preserves = schema.is_some_and(|schema| schema["x-kubernetes-preserve-unknown-fields"] == true);
+        Self { schema, preserves }
+    }
+
+    fn get(&self, word: &str) -> Option<&'a Value> {
+        self.schema.and_then(|schema| schema.get(word))
+    }
 }
 
 /// What went: by the schema, and of the metadata of embedded resources.
@@ -19,42 +39,31 @@ struct Gone {
     metadata: Vec<String>,
 }
 
-/// `None` is a schema that knows nothing.
-fn walk(schema: Option<&Value>, value: &mut Value, path: &str, gone: &mut Gone) {
+fn walk(known: Known<'_>, value: &mut Value, path: &str, gone: &mut Gone) {
     match value {
-        Value::Object(fields) => prune_fields(schema, fields, path, gone),
+        Value::Object(fields) => prune_fields(known, fields, path, gone),
         Value::Array(items) => {
-            let below = schema.and_then(|schema| schema.get("items"));
-            if below.is_none() && schema.is_some_and(preserves) {
+            let below = known.get("items");
+            if below.is_none() && known.preserves {
                 return;
             }
+            let mut item_known = Known::by(below);
             // What is kept whatever it is stays so in the items of a list.
-            let kept = below.filter(|_| schema.is_some_and(preserves)).map(preserving);
+            item_known.preserves |= known.preserves;
             for (at, item) in items.iter_mut().enumerate() {
-                walk(kept.as_ref().or(below), item, &format!("{path}[{at}]"), gone);
+                walk(item_known, item, &format!("{path}[{at}]"), gone);
             }
         }
         _ => {}
     }
 }
 
-fn preserves(schema: &Value) -> bool {
-    schema["x-kubernetes-preserve-unknown-fields"] == true
-}
-
-fn preserving(schema: &Value) -> Value {
-    let mut schema = schema.clone();
-    schema["x-kubernetes-preserve-unknown-fields"] = true.into();
-    schema
-}
-
-fn prune_fields(schema: Option<&Value>, fields: &mut Map<String, Value>, path: &str, gone: &mut Gone) {
+fn prune_fields(known: Known<'_>, fields: &mut Map<String, Value>, path: &str, gone: &mut Gone) {
     let at_root = path.is_empty();
-    let has = |word: &str| schema.is_some_and(|schema| schema[word] == true);
-    let resource = at_root || has("x-kubernetes-embedded-resource");
-    let preserves = schema.is_some_and(preserves);
-    let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-    let values = schema.and_then(|schema| schema.get("additionalProperties"));
+    let embedded = known.get("x-kubernetes-embedded-resource").is_some_and(|word| *word == true);
+    let resource = at_root || embedded;
+    let properties = known.get("properties").and_then(Value::as_object);
+    let values = known.get("additionalProperties");
     fields.retain(|name, value| {
         let below = if at_root { name.clone() } else { format!("{path}.{name}") };
         if resource && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
@@ -64,15 +73,15 @@ fn prune_fields(schema: Option<&Value>, fields: &mut Map<String, Value>, path: &
             }
             return true;
         }
-        if let Some(known) = properties.and_then(|properties| properties.get(name)) {
-            walk(Some(known), value, &below, gone);
+        if let Some(own) = properties.and_then(|properties| properties.get(name)) {
+            walk(Known::by(Some(own)), value, &below, gone);
             return true;
         }
         match values {
-            Some(known @ Value::Object(_)) => walk(Some(known), value, &below, gone),
+            Some(own @ Value::Object(_)) => walk(Known::by(Some(own)), value, &below, gone),
             // Any value fits; of one that has fields none is known.
-            Some(Value::Bool(true)) => walk(None, value, &below, gone),
-            _ if preserves => {}
+            Some(Value::Bool(true)) => walk(Known::by(None), value, &below, gone),
+            _ if known.preserves => {}
             _ => {
                 gone.fields.push(below);
                 return false;

@@ -1,18 +1,22 @@
 //! What an expression gives, as far as its text alone tells.
 //!
-//! Follows: the checker of CEL for variables whose content is not known. Differs: calls with wrong types are only found
-//! when they run.
+//! Follows: the checker of CEL for variables whose content is not known. Differs: calls with wrong types, but for those
+//! of `matches`, are only found when they run.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
-use sealfast_k8s::expression::TYPES;
+use sealfast_k8s::expression::matching::MATCHES;
+use sealfast_k8s::expression::{TYPES, parts};
+
+/// An expression that does not fit, by its number, and why.
+pub(super) type Misfit = (u64, String);
 
 /// Looks for names that nobody declared, in the order of the text; `known` are the variables.
-pub(super) fn undeclared(at: &IdedExpr, known: &mut Vec<String>) -> Option<String> {
+pub(super) fn undeclared(at: &IdedExpr, known: &mut Vec<String>) -> Option<Misfit> {
     match &at.expr {
         Expr::Unspecified | Expr::Literal(_) => None,
         Expr::Ident(name) => {
             let is_known = known.contains(name) || TYPES.contains(&name.as_str()) || name.starts_with('@');
-            (!is_known).then(|| name.clone())
+            (!is_known).then(|| (at.id, format!("undeclared reference to '{name}' (in container '')")))
         }
         Expr::Select(select) => undeclared(&select.operand, known),
         Expr::Call(call) => {
@@ -22,8 +26,8 @@ pub(super) fn undeclared(at: &IdedExpr, known: &mut Vec<String>) -> Option<Strin
         Expr::List(list) => list.elements.iter().find_map(|item| undeclared(item, known)),
         Expr::Map(_) | Expr::Struct(_) => None,
         Expr::Comprehension(made) => {
-            if let Some(name) = undeclared(&made.iter_range, known) {
-                return Some(name);
+            if let Some(found) = undeclared(&made.iter_range, known) {
+                return Some(found);
             }
             let before = known.len();
             known.push(made.iter_var.clone());
@@ -42,6 +46,34 @@ fn is_namespace(target: &IdedExpr, call: &CallExpr) -> bool {
     let Expr::Ident(name) = &target.expr else { return false };
     super::functions::FUNCTIONS.iter().any(|(full, _)| *full == format!("{name}.{}", call.func_name))
         || (name == "optional" && matches!(call.func_name.as_str(), "of" | "none" | "ofNonZeroValue"))
+}
+
+/// Looks for a pattern, or what it is asked of, that is certainly no text.
+pub(super) fn misfit(at: &IdedExpr) -> Option<Misfit> {
+    let (once, often) = parts(at);
+    let own = match &at.expr {
+        Expr::Call(call) if call.func_name == MATCHES => applied(call)
+            .map(|types| (at.id, format!("found no matching overload for 'matches' applied to '{types}'"))),
+        _ => None,
+    };
+    once.into_iter().chain(often).find_map(misfit).or(own)
+}
+
+/// The types of what `matches` is called with, when one does not fit.
+fn applied(call: &CallExpr) -> Option<String> {
+    let types: Vec<&str> = call
+        .target
+        .as_deref()
+        .into_iter()
+        .chain(&call.args)
+        .map(|part| kind(part).unwrap_or("dyn"))
+        .collect();
+    let fits = types.iter().all(|found| matches!(*found, "dyn" | "string"));
+    let shown = match (&call.target, types.split_first()) {
+        (Some(_), Some((first, rest))) => format!("{first}.({})", rest.join(", ")),
+        _ => format!("({})", types.join(", ")),
+    };
+    (!fits).then_some(shown)
 }
 
 /// The type that an expression gives, as CEL names it; `dyn` when only running it tells, none when we cannot say.
@@ -78,7 +110,7 @@ fn called(call: &CallExpr) -> Option<&'static str> {
         operators::IN,
     ];
     match call.func_name.as_str() {
-        name if TRUTHS.contains(&name) => Some("bool"),
+        name if TRUTHS.contains(&name) || name == MATCHES => Some("bool"),
         operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE => {
             let (left, right) = (kind(call.args.first()?)?, kind(call.args.get(1)?)?);
             Some(if left == "dyn" { right } else { left })

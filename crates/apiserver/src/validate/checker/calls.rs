@@ -1,10 +1,11 @@
 //! Calls: operators, and what each function takes and gives.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
+use sealfast_k8s::expression::matching::{self, MATCHES};
 
 use super::{Checker, Misfit, Type, operators};
-use crate::validate::functions::{loops, text};
-use crate::validate::{format, pattern};
+use crate::validate::format;
+use crate::validate::functions::loops;
 
 /// The type of a call.
 pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -> Result<Type, Misfit> {
@@ -36,7 +37,7 @@ pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -
 
 /// The name as it was written.
 fn name_of(call: &CallExpr) -> &str {
-    if call.func_name == text::MATCHES { "matches" } else { &call.func_name }
+    if call.func_name == MATCHES { "matches" } else { &call.func_name }
 }
 
 /// What a loop with two variables goes over.
@@ -57,9 +58,9 @@ fn literal(checker: &mut Checker<'_>, call: &CallExpr) -> Result<(), Misfit> {
     let valid = match (name, is_method) {
         ("duration", false) => format::is_valid("duration", text),
         ("timestamp", false) => format::is_valid("datetime", text),
-        ("matches", true) => pattern::compiled(text).is_ok(),
+        ("matches", true) => matching::compiled(text).is_ok(),
         ("matches", false) | ("find" | "findAll", true) => {
-            let wrong = pattern::compiled(text).err();
+            let wrong = matching::compiled(text).err();
             checker.unready = checker.unready.take().or(wrong);
             true
         }

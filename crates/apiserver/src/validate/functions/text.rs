@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use cel::common::ast::{CallExpr, Expr};
-use cel::parser::{Macro, MacroExprHelper};
-use cel::{DeclarationError, Env, ExecutionError, IdedExpr, ParseError, Value};
+use cel::Value;
+use sealfast_k8s::expression::matching::compiled;
 
 use super::{Function, listed, text_of, texted};
-use crate::validate::pattern;
 
 pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("charAt", |values| match values {
@@ -28,7 +26,7 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("format", format),
     ("find", |values| match values {
         [Value::String(text), Value::String(pattern)] => {
-            let found = pattern::compiled(pattern).ok()?.find(text).map(|found| found.as_str().to_owned());
+            let found = compiled(pattern).ok()?.find(text).map(|found| found.as_str().to_owned());
             Some(texted(found.unwrap_or_default()))
         }
         _ => None,
@@ -40,7 +38,7 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
 /// Some patterns look at all the rest of a text for each match, so the search as a whole has an end, too.
 fn find_all(values: &[Value]) -> Option<Value> {
     let (text, pattern) = (text_of(values.first()?)?, text_of(values.get(1)?)?);
-    let pattern = pattern::compiled(pattern).ok()?;
+    let pattern = compiled(pattern).ok()?;
     let ends = Instant::now() + LONGEST_SEARCH;
     let found = pattern.find_iter(text).take(limit(values.get(2))?);
     let found: Option<Vec<Value>> =
@@ -49,34 +47,6 @@ fn find_all(values: &[Value]) -> Option<Value> {
 }
 
 const LONGEST_SEARCH: Duration = Duration::from_secs(1);
-
-/// `matches` under a name that CEL has not, because CEL's own has another syntax and compiles at each call.
-pub(crate) const MATCHES: &str = "@matches";
-
-/// Makes calls of [`MATCHES`] of both forms of `matches`.
-pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
-    env.add_macro(Macro::receiver("matches", 1, renamed))?;
-    env.add_macro(Macro::global("matches", 2, renamed))
-}
-
-fn renamed(
-    helper: &mut MacroExprHelper<'_>,
-    target: &mut Option<IdedExpr>,
-    arguments: &mut Vec<IdedExpr>,
-) -> Result<Option<IdedExpr>, ParseError> {
-    let (target, args) = (target.take().map(Box::new), std::mem::take(arguments));
-    let call = CallExpr { func_name: MATCHES.to_owned(), target, args };
-    Ok(Some(helper.next_expr(Expr::Call(call))))
-}
-
-pub(super) fn matches(values: &[Value]) -> Result<Value, ExecutionError> {
-    let failed = |why: String| ExecutionError::function_error("matches", why);
-    let [Value::String(text), Value::String(pattern)] = values else {
-        return Err(failed("no such overload".to_owned()));
-    };
-    let pattern = pattern::compiled(pattern).map_err(|why| failed(format!("error parsing regexp: {why}")))?;
-    Ok(Value::Bool(pattern.is_match(text)))
-}
 
 /// No number, or a negative one: as many as there are.
 fn limit(value: Option<&Value>) -> Option<usize> {
