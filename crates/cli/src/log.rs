@@ -5,8 +5,9 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// What is logged.
@@ -47,7 +48,7 @@ pub(crate) fn start(level: Level, encoding: Encoding) {
         .with_writer(std::io::stderr);
     // Somebody else in the process may log already; then that one goes on.
     let _ = match encoding {
-        Encoding::Json => builder.event_format(Json).try_init(),
+        Encoding::Json => builder.fmt_fields(Json).event_format(Json).try_init(),
         Encoding::Console => builder.with_target(false).try_init(),
     };
 }
@@ -118,7 +119,7 @@ where
 {
     fn format_event(
         &self,
-        _: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -130,7 +131,21 @@ where
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
         line.insert("ts".to_owned(), now.into());
         line.extend(fields.0);
+        for span in context.event_scope().into_iter().flatten() {
+            let extensions = span.extensions();
+            let own = extensions.get::<FormattedFields<N>>().map(|own| serde_json::from_str(&own.fields));
+            line.extend(own.and_then(Result::ok).unwrap_or_else(Map::new));
+        }
         writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+/// What a span knows, kept as JSON.
+impl<'w> FormatFields<'w> for Json {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, given: R) -> fmt::Result {
+        let mut fields = Fields::default();
+        given.record(&mut fields);
+        write!(writer, "{}", Value::Object(fields.0))
     }
 }
 
@@ -158,12 +173,12 @@ mod tests {
     fn lines_are_those_of_controller_runtime() -> Result<(), Box<dyn std::error::Error>> {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber =
-            tracing_subscriber::fmt().event_format(Json).with_writer(move || writer.clone()).finish();
+        let builder = tracing_subscriber::fmt().fmt_fields(Json).event_format(Json);
+        let subscriber = builder.with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             let output = json!({"ConfigMap/ns/a": "created"});
             tracing::info!(controllerKind = "Kustomization", namespace = "ns", name = "app", %output, "done");
-            tracing::warn!("odd");
+            tracing::error_span!("run", reconcileID = "7").in_scope(|| tracing::warn!("odd"));
         });
         let written = lines.0.lock().map_err(|_| "a writer panicked")?.clone();
         let lines: Vec<Value> =
@@ -172,7 +187,8 @@ mod tests {
         assert_eq!(lines[0]["msg"], "done");
         assert_eq!(lines[0]["output"], json!({"ConfigMap/ns/a": "created"}));
         assert_eq!(lines[0]["Kustomization"], json!({"name": "app", "namespace": "ns"}));
-        assert_eq!(lines[1]["level"], "error");
+        assert_eq!(lines[0]["reconcileID"], Value::Null);
+        assert_eq!((&lines[1]["level"], &lines[1]["reconcileID"]), (&json!("error"), &json!("7")));
         Ok(())
     }
 }

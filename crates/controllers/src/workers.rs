@@ -9,6 +9,7 @@ use futures::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::metrics::{Controller, Metrics};
 use crate::queue::{Key, Next, Queue};
@@ -72,7 +73,9 @@ impl Crew {
             };
             while runs.try_join_next().is_some() {}
             let turn = Turn { turns: Arc::clone(&turns), permit, waits: Arc::default() };
-            runs.spawn(self.run(key, turn, work.clone()));
+            // At every level of logging what a run says can be told from what others say.
+            let span = tracing::error_span!("run", reconcileID = reconcile_id(rand08::random()));
+            runs.spawn(self.run(key, turn, work.clone()).instrument(span));
         }
         while runs.join_next().await.is_some() {}
     }
@@ -98,6 +101,14 @@ impl Crew {
             queue.done(&key, next.unwrap_or(Next::BackOff));
         }
     }
+}
+
+/// A UUID of random bytes (version 4).
+fn reconcile_id(bytes: u128) -> String {
+    let versioned =
+        bytes & !(0xF000_u128 << 64) & !(0xC000_u128 << 48) | 0x4000_u128 << 64 | 0x8000_u128 << 48;
+    let text = format!("{versioned:032x}");
+    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
 }
 
 /// Returns once all are to stop and this run does nothing but wait.
@@ -145,6 +156,12 @@ mod tests {
         stop.cancel();
         assert!(tokio::time::timeout(Duration::from_secs(5), crew).await.is_ok());
         assert_eq!(names.recv().await, None);
+    }
+
+    #[test]
+    fn ids_of_runs_are_uuids() {
+        assert_eq!(reconcile_id(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(reconcile_id(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
     }
 
     #[tokio::test(start_paused = true)]
