@@ -3,6 +3,7 @@
 mod at;
 mod autoscaling;
 mod batch;
+mod claim;
 mod container;
 mod data;
 mod definition;

@@ -159,7 +159,7 @@ impl Collector {
             } else if finalizers.contains(&FOREGROUND) {
                 self.foreground(app, key, fields::uid(&object));
             }
-        } else if !owners(&object).is_empty() {
+        } else if kin::collected(key) && !owners(&object).is_empty() {
             self.check_owners(app, key);
         }
         workloads::settle(app, &mut self.kin, key, &object);

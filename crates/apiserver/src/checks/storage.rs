@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::at::{At, same};
+use super::claim;
 use super::grammar::{qualified, subdomain};
 use super::resources::{self, nanos};
 use super::selector;
@@ -89,24 +90,23 @@ pub(super) fn claim_changed(new: &Value, old: &Value, out: &mut Causes) {
     let bound = fields::text(new, &["status", "phase"]) == "Bound";
     let (mut after, mut before) = (new["spec"].clone(), old["spec"].clone());
     if fields::text(&before, &["volumeName"]).is_empty() {
-        [&mut after, &mut before].into_iter().for_each(|spec| fields::remove(spec, "volumeName"));
+        fields::copy_field(&mut before, &after, "volumeName");
     }
     if before.get("storageClassName").is_none_or(Value::is_null) {
-        [&mut after, &mut before].into_iter().for_each(|spec| fields::remove(spec, "storageClassName"));
+        fields::copy_field(&mut after, &before, "storageClassName");
     }
     let size =
         |spec: &Value| fields::get(spec, &["resources", "requests", "storage"]).cloned().unwrap_or_default();
     let (wanted, held) = (size(&after), size(&before));
     if bound {
-        fields::remove(&mut after, "volumeAttributesClassName");
-        fields::remove(&mut before, "volumeAttributesClassName");
+        fields::copy_field(&mut after, &before, "volumeAttributesClassName");
         if !wanted.is_null() {
             after["resources"]["requests"]["storage"] = held.clone();
         }
     }
     let root = At::root(new, "");
     if after != before {
-        out.push(root.get("spec").forbidden(CLAIM));
+        out.push(root.get("spec").forbidden(&format!("{CLAIM}\n{}", claim::difference(&after, &before))));
     }
     let amount = |value: &Value| value.as_str().and_then(crate::quantity::nanos).unwrap_or(0);
     let there = fields::get(old, &["status", "capacity", "storage"]).cloned().unwrap_or_default();

@@ -17,7 +17,7 @@ pub(crate) struct Kin {
 impl Kin {
     pub(crate) fn remember(&mut self, key: &Key, object: &Value) {
         self.living.insert(fields::uid(object).to_owned(), key.clone());
-        for owner in owners(object) {
+        for owner in collected(key).then(|| owners(object)).into_iter().flatten() {
             self.dependents.entry(owner).or_default().insert(key.clone());
         }
     }
@@ -45,6 +45,11 @@ impl Kin {
     pub(crate) fn living(&self, uid: &str) -> Option<&Key> {
         self.living.get(uid)
     }
+}
+
+/// Whether an object goes with its owners. Events stay, as what they tell has happened.
+pub(crate) fn collected(key: &Key) -> bool {
+    &*key.resource != "events"
 }
 
 /// The owner references of an object.

@@ -1,5 +1,6 @@
 //! SIGKILL at any moment: every acknowledged write is there afterwards.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -70,7 +71,8 @@ async fn rewritings_of_the_file_survive_sigkill() -> anyhow::Result<()> {
         let (_, found) = client.call("GET", &one, None).await?;
         let found: u64 = found["data"]["n"].as_str().context("a number")?.parse()?;
         anyhow::ensure!(found >= acknowledged, "{acknowledged} was acknowledged, {found} is there");
-        // The file is written anew every ten writes or so; the kill comes at another one each time.
+        // The file is written anew every ten writes or so; the kill comes at another one each time, once it was.
+        let before = state_file(dir.path())?;
         let writer = client.clone();
         let path = one.clone();
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
@@ -82,10 +84,16 @@ async fn rewritings_of_the_file_survive_sigkill() -> anyhow::Result<()> {
                 }
             }
         });
-        for _ in 0..12 + 5 * round {
-            acknowledged = tokio::time::timeout(Duration::from_secs(60), receiver.recv())
-                .await?
-                .context("the writer stopped")?;
+        let (mut count, mut rewritten) = (0, false);
+        while count < 12 + 5 * round || !rewritten {
+            let written = tokio::time::timeout(Duration::from_secs(60), receiver.recv()).await?;
+            acknowledged = written.context("the writer stopped")?;
+            count += 1;
+            rewritten |= state_file(dir.path())? != before;
+            anyhow::ensure!(
+                count < 2000,
+                "{count} writes of 400,000 bytes, and the file was not written anew"
+            );
         }
         server.kill()?;
         writes.await?;
@@ -94,9 +102,12 @@ async fn rewritings_of_the_file_survive_sigkill() -> anyhow::Result<()> {
         }
         number = acknowledged + 1;
     }
-    let length = std::fs::metadata(dir.path().join("state/state"))?.len();
-    assert!(length < 20_000_000, "{length} of more than 31,000,000 bytes: the file was written anew");
     Ok(())
+}
+
+/// Which file holds the state: another one each time that it is written anew.
+fn state_file(dir: &Path) -> anyhow::Result<u64> {
+    Ok(std::fs::metadata(dir.join("state/state"))?.ino())
 }
 
 #[tokio::test(flavor = "multi_thread")]

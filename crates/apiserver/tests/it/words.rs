@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+const EVENTS: &str = "/api/v1/namespaces/default/events";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const MERGE: &str = "application/merge-patch+json";
 
@@ -280,6 +281,12 @@ async fn owned_namespaces_and_definitions_leave_nothing_behind() -> anyhow::Resu
     let objects = "/apis/w.example.com/v1/namespaces/default/os";
     let object = json!({"apiVersion": "w.example.com/v1", "kind": "O", "metadata": {"name": "o"}});
     assert_eq!(client.call("POST", objects, Some(object)).await?.0, 201);
+    let (_, map) = client.call("POST", MAPS, Some(map("told"))).await?;
+    let uid = &map["metadata"]["uid"];
+    let about = json!({"name": "e", "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "told", "uid": uid}]});
+    let event = json!({"metadata": about, "involvedObject": {"namespace": "default"}});
+    assert_eq!(client.call("POST", EVENTS, Some(event)).await?.0, 201);
+    client.call("DELETE", &format!("{MAPS}/told"), None).await?;
     client.call("DELETE", "/api/v1/namespaces/oa", None).await?;
     let gone = [
         "/api/v1/namespaces/ob",
@@ -296,6 +303,8 @@ async fn owned_namespaces_and_definitions_leave_nothing_behind() -> anyhow::Resu
         Ok(true)
     })
     .await?;
+    let (status, _) = client.call("GET", &format!("{EVENTS}/e"), None).await?;
+    assert_eq!(status, 200, "an event outlives what it is about");
     running.stop().await;
     Ok(())
 }
