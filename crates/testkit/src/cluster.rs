@@ -49,11 +49,6 @@ impl Cluster {
         format!("http://{}", self.loopback.address())
     }
 
-    /// Forbids to read a kind, by its plural.
-    pub fn forbid(&self, plural: &'static str) {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner).forbidden.insert(plural);
-    }
-
     /// Returns a kubeconfig with the contexts `demo` (current, namespace `team-b`) and `plain` (no namespace).
     #[must_use]
     pub fn kubeconfig(&self) -> Value {
@@ -68,9 +63,10 @@ impl Cluster {
         })
     }
 
-    /// Has requests of a method for a path refused from now on, with a code and a message.
-    pub fn refuse(&self, method: &str, path: &str, code: u16, message: &str) {
-        let refused = (method.to_owned(), path.to_owned(), code, message.to_owned());
+    /// Has requests of a method refused from now on, with a code and a message: those for a path, or for a kind by its
+    /// plural.
+    pub fn refuse(&self, method: &str, what: &str, code: u16, message: &str) {
+        let refused = (method.to_owned(), what.to_owned(), code, message.to_owned());
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).refused.push(refused);
     }
 
@@ -84,9 +80,8 @@ impl Cluster {
 #[derive(Debug, Default)]
 pub(crate) struct Objects {
     all: BTreeMap<Place, Value>,
-    forbidden: BTreeSet<&'static str>,
     version: u64,
-    /// Method, path, code and message of what is refused.
+    /// Method, path or plural, code and message of what is refused.
     refused: Vec<(String, String, u16, String)>,
 }
 

@@ -13,6 +13,7 @@ use crate::program;
 use crate::scratch::{self, Scratch};
 
 mod backend;
+mod code_commit;
 mod fault;
 mod http;
 pub mod sshd;
@@ -28,6 +29,8 @@ pub struct Options {
     pub basic_auth: Option<(String, String)>,
     /// Token that every request must bring.
     pub bearer: Option<String>,
+    /// Instead every request must bring what AWS CodeCommit takes: a session of [`crate::cloud::aws`] and a fresh signature.
+    pub code_commit: bool,
     /// With certificates it speaks HTTPS.
     pub tls: Option<tls::Certificates>,
 }

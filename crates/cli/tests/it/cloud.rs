@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
-use sealfast_testkit::cloud::aws::{self, Aws};
+use sealfast_testkit::cloud::aws;
 use sealfast_testkit::cloud::azure::{self, Azure};
 use sealfast_testkit::cloud::google::{Google, Open, PLAIN_TOKEN, WORKLOAD};
-use sealfast_testkit::cloud::wire::Asked;
+use sealfast_testkit::cloud::wire::{Asked, Server};
 use sealfast_testkit::scratch::Scratch;
 
 const GCP_KEY: &str = "projects/p/locations/global/keyRings/r/cryptoKeys/k";
@@ -62,13 +62,13 @@ impl Desk {
     }
 }
 
-fn on_aws(server: &Aws) -> Desk {
+fn on_aws(server: &Server) -> Desk {
     Desk::new(&[("AWS_ENDPOINT_URL", &server.url()), ("AWS_EC2_METADATA_DISABLED", "true")])
 }
 
 #[test]
 fn aws_credentials_of_variables_and_profiles() {
-    let server = Aws::start().unwrap();
+    let server = aws::start().unwrap();
     let mut desk = on_aws(&server);
     desk.set("AWS_ACCESS_KEY_ID", aws::ACCESS_KEY);
     desk.set("AWS_SECRET_ACCESS_KEY", aws::SECRET_KEY);
@@ -93,7 +93,7 @@ fn aws_credentials_of_variables_and_profiles() {
 
 #[test]
 fn aws_credentials_of_a_web_identity_and_of_a_program() {
-    let server = Aws::start().unwrap();
+    let server = aws::start().unwrap();
     let mut desk = on_aws(&server);
     let token = desk.file("token", aws::WORKLOAD);
     desk.set("AWS_WEB_IDENTITY_TOKEN_FILE", token);
@@ -112,7 +112,7 @@ fn aws_credentials_of_a_web_identity_and_of_a_program() {
 
 #[test]
 fn buckets_are_written_by_who_the_chain_finds() {
-    let server = Aws::start().unwrap();
+    let server = aws::start().unwrap();
     let desk = || {
         let mut desk = on_aws(&server);
         desk.file(".sops.yaml", "destination_rules:\n- s3_bucket: store\n  s3_prefix: in/\n");

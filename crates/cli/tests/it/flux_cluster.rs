@@ -43,8 +43,8 @@ impl Desk {
     }
 
     /// Forbids to read a kind, by its plural.
-    pub(crate) fn forbid(&self, plural: &'static str) {
-        self.cluster.forbid(plural);
+    pub(crate) fn forbid(&self, plural: &str) {
+        self.cluster.refuse("GET", plural, 403, &format!("{plural} is forbidden: nobody may"));
     }
 
     /// Returns `flux` with arguments, about to run there.

@@ -16,11 +16,12 @@ use sealfast_sops::master_key::MasterKey;
 use sealfast_sops::metadata::{KeyGroup, Metadata};
 use sealfast_sops::select::Selector;
 use sealfast_sops::time::Time;
-use sealfast_testkit::cloud::aws::{self, Aws};
+use sealfast_testkit::cloud::aws;
 use sealfast_testkit::cloud::azure::{self, Azure};
 use sealfast_testkit::cloud::google::{self, Google, Open};
 use sealfast_testkit::cloud::real::Real;
-use sealfast_testkit::cloud::vault::{self as vault_server, Vault};
+use sealfast_testkit::cloud::vault as vault_server;
+use sealfast_testkit::cloud::wire::Server;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -59,8 +60,8 @@ pub(crate) fn account(name: &str, annotations: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
 }
 
-async fn aws_case() -> Result<(Aws, Case)> {
-    let server = Aws::start()?;
+pub(crate) async fn aws_case() -> Result<(Server, Case)> {
+    let server = aws::start()?;
     let credentials = aws_kms::Credentials::Keys(aws_kms::Keys {
         access_key_id: aws::ACCESS_KEY.to_owned(),
         secret_access_key: SecretString::from(aws::SECRET_KEY),
@@ -149,8 +150,8 @@ async fn google_case(annotations: Value) -> Result<(Google, Case)> {
     Ok((server, case))
 }
 
-async fn vault_case() -> Result<(Vault, Case)> {
-    let server = Vault::start()?;
+async fn vault_case() -> Result<(Server, Case)> {
+    let server = vault_server::start()?;
     let token = SecretString::from(vault_server::ROOT);
     let key = MasterKey::Vault {
         vault_address: server.url(),

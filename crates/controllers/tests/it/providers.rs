@@ -4,15 +4,17 @@ use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealfast_controllers::gates::{Gate, Gates};
+use sealfast_controllers::identity::own::{self, Own};
 use sealfast_controllers::options::Options;
-use sealfast_testkit::cloud::azure;
 use sealfast_testkit::cloud::proxy::Proxy;
+use sealfast_testkit::cloud::{aws, azure};
+use sealfast_testkit::git::tls::Certificates;
 use sealfast_testkit::git::{self, Server};
 use sealfast_testkit::github::{GitHub, INSTALLATION, TOKEN};
 use serde_json::{Value, json};
 
 use crate::house::{House, kind, ready};
-use crate::identities::{account, azure_case};
+use crate::identities::{account, aws_case, azure_case};
 
 fn server(options: git::Options) -> Result<(Server, String)> {
     let server = Server::start_with(options)?;
@@ -119,6 +121,67 @@ async fn a_repository_is_fetched_as_an_application_of_azure() -> Result<()> {
         let message = house.fetched(object, status).await?;
         ensure!(!message.contains(azure::DEV_OPS_TOKEN) && !message.contains("eyJ"), "{message}");
     }
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_of_code_commit_is_fetched_by_a_role() -> Result<()> {
+    let host = format!("git-codecommit.{}.amazonaws.com", aws::REGION);
+    let tls = Certificates::naming(&[&host])?;
+    let certificates = Some(tls.clone());
+    let server =
+        Server::start_with(git::Options { code_commit: true, tls: certificates, ..git::Options::default() })?;
+    let at = server.create("v1/repos/app")?.split('/').nth(2).context("the URL has a host")?.parse()?;
+    server.commit("v1/repos/app", "main", &[("file", b"content")], "one")?;
+    let (sts, mut case) = aws_case().await?;
+    // Behind it every host with TLS is CodeCommit, and every other one STS.
+    let proxy = Proxy::start(at, sts.address())?;
+    let house = House::new().await?;
+    let token_file = house.scratch.write("token", aws::WORKLOAD)?;
+    let role = own::Aws::Role { role: aws::ROLE.to_owned(), token_file };
+    case.clouds.own = Own { aws: Some(role), ..Own::default() };
+    let gates = Gates::default().with(Gate::ObjectLevelWorkloadIdentity);
+    let options = Options { gates, clouds: case.clouds.clone(), ..house.options() };
+    let handle = house.start(&house.client, options).await?;
+    house.namespace("tenant").await?;
+    for (name, data) in [("way", ("address", proxy.url())), ("authority", ("ca.crt", tls.ca))] {
+        let mut object = secret(name, &[(data.0, &data.1)]);
+        object["metadata"]["namespace"] = "tenant".into();
+        house.apply(object).await?;
+    }
+    let url = format!("https://{host}/v1/repos/app");
+    for (name, account_name, status) in
+        [("one", Some("decryptor"), "True"), ("two", Some("stranger"), "False"), ("own", None, "True")]
+    {
+        let mut spec =
+            json!({"provider": "aws", "proxySecretRef": {"name": "way"}, "secretRef": {"name": "authority"}});
+        if let Some(name) = account_name {
+            house.apply(account(name, &case.annotations)).await?;
+            spec["serviceAccountName"] = name.into();
+        }
+        let mut object = repository(name, &url, spec);
+        object["metadata"]["namespace"] = "tenant".into();
+        let message = house.fetched(object, status).await?;
+        ensure!(!message.contains("of-a-session") && !message.contains("eyJ"), "{message}");
+    }
+    ensure!(server.seen().iter().any(|seen| seen.status == 200), "{:?}", server.seen());
+    let sessions: Vec<_> = sts.asked().iter().filter_map(|asked| asked.form("RoleSessionName")).collect();
+    let wanted = format!("decryptor.tenant.{}.fluxcd.io", aws::REGION);
+    ensure!(sessions.contains(&wanted) && sessions.contains(&"sealfast".to_owned()), "{sessions:?}");
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_is_none_is_told_by_its_key() -> Result<()> {
+    let house = House::new().await?;
+    let handle = house.start(&house.client, house.options()).await?;
+    house.apply(secret("authority", &[("ca.crt", "none")])).await?;
+    let with = json!({"secretRef": {"name": "authority"}});
+    let message = house.fetched(repository("app", "https://git.invalid/repo.git", with), "False").await?;
+    let wanted = "failed to configure authentication options: secret 'default/authority': key 'ca.crt': failed to parse CA certificate: unable to parse bytes as PEM block";
+    ensure!(message == wanted, "{message}");
     handle.stop().await;
     Ok(())
 }

@@ -8,7 +8,7 @@ use sealfast_keys::error::Error;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::{unlock, wrap};
 use sealfast_sops::master_key::MasterKey;
-use sealfast_testkit::cloud::aws::{self, Aws};
+use sealfast_testkit::cloud::aws;
 use sealfast_testkit::cloud::real::Real;
 use secrecy::SecretString;
 
@@ -46,7 +46,7 @@ fn key(arn: &str, role: &str, context: &[(&str, &str)]) -> Result<MasterKey> {
 
 #[tokio::test]
 async fn keys_and_aliases_wrap_and_open_with_their_context() -> Result<()> {
-    let server = Aws::start()?;
+    let server = aws::start()?;
     let keyring = at(&server.url(), keys(aws::SECRET_KEY));
     for arn in [aws::KEY, aws::ALIAS] {
         round_trip(vec![key(arn, "", &[])?], &keyring, &keyring.clone()).await?;
@@ -67,7 +67,7 @@ async fn keys_and_aliases_wrap_and_open_with_their_context() -> Result<()> {
 
 #[tokio::test]
 async fn a_role_is_taken_on_in_a_session_named_after_the_machine() -> Result<()> {
-    let server = Aws::start()?;
+    let server = aws::start()?;
     let keyring = at(&server.url(), keys(aws::SECRET_KEY));
     round_trip(vec![key(aws::KEY, aws::ROLE, &[])?], &keyring, &keyring).await?;
     let asked = server.asked();
@@ -85,7 +85,7 @@ async fn a_role_is_taken_on_in_a_session_named_after_the_machine() -> Result<()>
 
 #[tokio::test]
 async fn a_wrong_secret_is_refused_and_not_told() -> Result<()> {
-    let server = Aws::start()?;
+    let server = aws::start()?;
     let mut document = metadata(vec![vec![key(aws::KEY, "", &[])?]])?;
     document.key_groups[0].keys[0].set_enc("AAAA".to_owned(), now()?);
     let words = refused(&document, &at(&server.url(), keys("another-secret"))).await?;

@@ -6,7 +6,8 @@ use sealfast_keys::keyring::Keyring;
 use sealfast_keys::wrap;
 use sealfast_sops::master_key::MasterKey;
 use sealfast_sops::time::Time;
-use sealfast_testkit::cloud::huawei::{self, Huawei};
+use sealfast_testkit::cloud::huawei;
+use sealfast_testkit::cloud::wire::Server;
 use secrecy::SecretString;
 
 use crate::{data_key, metadata, now, refused, round_trip};
@@ -15,7 +16,7 @@ fn clock() -> Time {
     Time::from(jiff::Timestamp::UNIX_EPOCH)
 }
 
-fn at(server: &Huawei, credentials: Credentials) -> Keyring {
+fn at(server: &Server, credentials: Credentials) -> Keyring {
     let url = server.url();
     let endpoints = Some(Endpoints { kms: url.clone(), iam: url.clone(), metadata: url });
     let access = Access { credentials, project: None, endpoints, clock: Some(clock) };
@@ -35,7 +36,7 @@ fn key(region: &str) -> Result<MasterKey> {
 #[tokio::test]
 async fn an_access_key_and_a_machine_wrap_and_open() -> Result<()> {
     for credentials in [keys(huawei::SECRET_KEY), Credentials::Machine] {
-        let server = Huawei::start()?;
+        let server = huawei::start()?;
         let keyring = at(&server, credentials);
         round_trip(vec![key(huawei::REGION)?], &keyring, &keyring).await?;
         let looked_up = server.asked().iter().filter(|asked| asked.path == "/v3/projects").count();
@@ -46,7 +47,7 @@ async fn an_access_key_and_a_machine_wrap_and_open() -> Result<()> {
 
 #[tokio::test]
 async fn refusals_are_told_in_the_words_of_the_service() -> Result<()> {
-    let server = Huawei::start()?;
+    let server = huawei::start()?;
     let mut document = metadata(vec![vec![key(huawei::REGION)?]])?;
     document.key_groups[0].keys[0].set_enc("AAAAAAAAAAAAAAAA".to_owned(), now()?);
     let words = refused(&document, &at(&server, keys("wrong-secret"))).await?;
@@ -70,7 +71,7 @@ async fn the_access_key_of_a_machine_is_asked_for_again_before_it_ends() -> Resu
     fn clock() -> Time {
         Time::from(jiff::Timestamp::from_second(NOW.load(Ordering::SeqCst)).unwrap_or_default())
     }
-    let server = Huawei::start()?;
+    let server = huawei::start()?;
     let endpoints = Endpoints { kms: server.url(), iam: server.url(), metadata: server.url() };
     let keyring = Keyring::empty().with_huawei_kms(Access {
         credentials: Credentials::Machine,

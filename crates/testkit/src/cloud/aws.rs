@@ -34,32 +34,12 @@ const SESSION_KEY: &str = "ASIAEXAMPLE";
 const SESSION_SECRET: &str = "secret-of-a-session";
 const SESSION_TOKEN: &str = "token-of-a-session";
 
-/// KMS and STS on loopback.
-#[derive(Debug)]
-pub struct Aws {
-    server: Server,
-}
-
-impl Aws {
-    /// Starts them.
-    ///
-    /// # Errors
-    /// When no port is free.
-    pub fn start() -> Result<Self> {
-        Ok(Self { server: Server::start(&Wire::Plain, answer)? })
-    }
-
-    /// Returns the URL of both services.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://{}", self.server.address())
-    }
-
-    /// Returns what was asked so far.
-    #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
-        self.server.asked()
-    }
+/// Starts KMS and STS on loopback.
+///
+/// # Errors
+/// When no port is free.
+pub fn start() -> Result<Server> {
+    Server::start(&Wire::Plain, answer)
 }
 
 fn answer(asked: &Asked) -> Answer {
@@ -160,30 +140,41 @@ fn authenticate(asked: &Asked, service: &str) -> Result<()> {
     let [id, day, region, named, end] = scope.as_slice() else { bail!("InvalidSignatureException: scope") };
     ensure!(*named == service && *end == "aws4_request", "InvalidSignatureException: service {named}");
     ensure!(*region == REGION, "InvalidSignatureException: region {region}");
-    let secret = match (*id, asked.header("x-amz-security-token")) {
-        (ACCESS_KEY, "") => SECRET_KEY,
-        (SESSION_KEY, SESSION_TOKEN) => SESSION_SECRET,
-        _ => bail!("UnrecognizedClientException: The security token included in the request is invalid."),
-    };
+    let secret = secret_of(id, asked.header("x-amz-security-token"))
+        .context("UnrecognizedClientException: The security token included in the request is invalid.")?;
     let signature = sign(asked, part("SignedHeaders")?, secret, [day, region, service])?;
     ensure!(signature == part("Signature")?, "InvalidSignatureException: The signature does not match");
     Ok(())
 }
 
-fn sign(asked: &Asked, names: &str, secret: &str, [day, region, service]: [&str; 3]) -> Result<String> {
+fn sign(asked: &Asked, names: &str, secret: &str, scope: [&str; 3]) -> Result<String> {
     let mut canonical = format!("{}\n{}\n{}\n", asked.method, asked.path, asked.query);
     for name in names.split(';') {
         canonical += &format!("{name}:{}\n", asked.header(name).trim());
     }
     canonical += &format!("\n{names}\n{}", hex(&Sha256::digest(&asked.body)));
-    let scope = format!("{day}/{region}/{service}/aws4_request");
-    let date = asked.header("x-amz-date");
-    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
+    signature(&canonical, asked.header("x-amz-date"), secret, scope)
+}
+
+/// Signs a canonical request; the scope is day, region and service.
+pub(crate) fn signature(canonical: &str, date: &str, secret: &str, scope: [&str; 3]) -> Result<String> {
+    let [day, region, service] = scope;
+    let place = format!("{day}/{region}/{service}/aws4_request");
+    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{place}\n{}", hex(&Sha256::digest(canonical)));
     let mut key = format!("AWS4{secret}").into_bytes();
     for step in [day, region, service, "aws4_request"] {
         key = mac(&key, step)?;
     }
     Ok(hex(&mac(&key, &to_sign)?))
+}
+
+/// The secret of an access key and, for one of a session, its token.
+pub(crate) fn secret_of(id: &str, token: &str) -> Option<&'static str> {
+    match (id, token) {
+        (ACCESS_KEY, "") => Some(SECRET_KEY),
+        (SESSION_KEY, SESSION_TOKEN) => Some(SESSION_SECRET),
+        _ => None,
+    }
 }
 
 fn mac(key: &[u8], text: &str) -> Result<Vec<u8>> {

@@ -28,36 +28,16 @@ pub const REGION: &str = "tr-west-1";
 /// The key.
 pub const KEY: &str = "0d0466b0-e727-4d9c-b35d-f84bb474a37f";
 
-/// Huawei Cloud on loopback.
-#[derive(Debug)]
-pub struct Huawei {
-    server: Server,
-}
-
-impl Huawei {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// When no port is free.
-    pub fn start() -> Result<Self> {
-        let host = Arc::new(OnceLock::new());
-        let known = Arc::clone(&host);
-        let server = Server::start(&Wire::Plain, move |asked| answer(asked, known.get()))?;
-        drop(host.set(server.address().to_string()));
-        Ok(Self { server })
-    }
-
-    /// Returns the URL of every service.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://{}", self.server.address())
-    }
-
-    /// Returns what was asked so far.
-    #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
-        self.server.asked()
-    }
+/// Starts Huawei Cloud on loopback.
+///
+/// # Errors
+/// When no port is free.
+pub fn start() -> Result<Server> {
+    let host = Arc::new(OnceLock::new());
+    let known = Arc::clone(&host);
+    let server = Server::start(&Wire::Plain, move |asked| answer(asked, known.get()))?;
+    drop(host.set(server.address().to_string()));
+    Ok(server)
 }
 
 fn answer(asked: &Asked, host: Option<&String>) -> Answer {

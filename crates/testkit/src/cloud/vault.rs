@@ -19,32 +19,12 @@ pub const ROOT: &str = "root";
 
 const TOKEN: &str = "token-of-an-account";
 
-/// A Vault on loopback.
-#[derive(Debug)]
-pub struct Vault {
-    server: Server,
-}
-
-impl Vault {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// When no port is free.
-    pub fn start() -> Result<Self> {
-        Ok(Self { server: Server::start(&Wire::Plain, answer)? })
-    }
-
-    /// Returns its address.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://{}", self.server.address())
-    }
-
-    /// Returns what was asked so far.
-    #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
-        self.server.asked()
-    }
+/// Starts a Vault on loopback.
+///
+/// # Errors
+/// When no port is free.
+pub fn start() -> Result<Server> {
+    Server::start(&Wire::Plain, answer)
 }
 
 fn answer(asked: &Asked) -> Answer {

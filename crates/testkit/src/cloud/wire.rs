@@ -133,6 +133,13 @@ impl Server {
         self.loopback.address()
     }
 
+    /// Returns the URL by that address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address())
+    }
+
     /// Returns the PEM of the certificate to trust; empty without TLS.
     #[must_use]
     pub fn certificate(&self) -> &str {

@@ -27,11 +27,10 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let mut objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
-    let refused = objects.refusal(&method, uri.path());
-    let (status, value) = match refused.map_or_else(|| Request::read(&method, &uri, &headers, &body), Err) {
-        Ok(request) if method == Method::GET && objects.forbidden.contains(request.kind.plural) => {
-            request.forbidden()
-        }
+    let request = Request::read(&method, &uri, &headers, &body);
+    let plural = request.as_ref().map_or("", |request| request.kind.plural);
+    let refused = objects.refusal(&method, [uri.path(), plural]);
+    let (status, value) = match refused.map_or(request, Err) {
         Ok(request) if request.subresource == "log" => return request.log(&objects).into_response(),
         Ok(request) => request.answer(&mut objects),
         Err(answer) => answer,
@@ -43,9 +42,10 @@ type Answer = (StatusCode, Value);
 
 impl Objects {
     /// The answer to a request that a test has refused.
-    fn refusal(&self, method: &Method, path: &str) -> Option<Answer> {
-        let fits =
-            |(refused, at, ..): &&(String, String, u16, String)| method == refused.as_str() && at == path;
+    fn refusal(&self, method: &Method, asked: [&str; 2]) -> Option<Answer> {
+        let fits = |(refused, what, ..): &&(String, String, u16, String)| {
+            method == refused.as_str() && asked.contains(&what.as_str())
+        };
         let (_, _, code, message) = self.refused.iter().find(fits)?;
         let status = StatusCode::from_u16(*code).ok()?;
         let reason = match *code {
@@ -168,14 +168,6 @@ impl<'a> Request<'a> {
             "details": {"name": self.name, "group": group, "kind": plural},
         });
         (StatusCode::NOT_FOUND, status)
-    }
-
-    fn forbidden(&self) -> Answer {
-        let status = json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Forbidden", "code": 403,
-            "message": format!("{} is forbidden: nobody may", self.kind.plural),
-        });
-        (StatusCode::FORBIDDEN, status)
     }
 
     fn write(mut self, objects: &mut Objects) -> Answer {

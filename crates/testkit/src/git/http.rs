@@ -6,10 +6,13 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{Response, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 
 use super::backend::Backend;
-use super::{Fault, Options, tls};
+use super::{Fault, Options, code_commit, tls};
 use crate::loopback::Loopback;
 
 /// Requests with more bytes than this are refused.
@@ -33,6 +36,7 @@ struct Shared {
     backend: Backend,
     basic_auth: Option<(String, String)>,
     bearer: Option<String>,
+    code_commit: bool,
     fault: Mutex<Option<Fault>>,
     seen: Mutex<Vec<Seen>>,
 }
@@ -50,6 +54,7 @@ impl Listener {
             backend,
             basic_auth: options.basic_auth.clone(),
             bearer: options.bearer.clone(),
+            code_commit: options.code_commit,
             fault: Mutex::default(),
             seen: Mutex::default(),
         });
@@ -75,7 +80,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let (method, target) = (request.method().to_string(), request.uri().to_string());
     let authorized = request.headers().contains_key("authorization");
     let fault = shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let response = match (fault, authenticate(&shared, request.headers())) {
+    let response = match (fault, authenticate(&shared, &request)) {
         (Some(fault), _) => {
             let whole = match fault.needs_answer() {
                 true => forward(&shared, request, None).await.ok(),
@@ -101,42 +106,32 @@ async fn forward(shared: &Shared, request: Request, user: Option<&str>) -> Resul
 }
 
 /// Returns the user, or the refusal.
-fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Option<String>, Box<Response<Body>>> {
-    let given = headers.get("authorization").and_then(|value| value.to_str().ok());
+fn authenticate(shared: &Shared, request: &Request) -> Result<Option<String>, Box<Response<Body>>> {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = text("authorization");
+    if shared.code_commit {
+        let user = code_commit::user(given, text("host"), request.uri().path(), Timestamp::now());
+        return user.map(Some).map_err(|why| Box::new(refusal(&format!("{why:#}\n"))));
+    }
     let (user, expected) = match (&shared.basic_auth, &shared.bearer) {
         (Some((user, password)), _) => {
-            (user.clone(), format!("Basic {}", base64(format!("{user}:{password}").as_bytes())))
+            (user.clone(), format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
         }
         (None, Some(token)) => ("bearer".to_owned(), format!("Bearer {token}")),
         (None, None) => return Ok(None),
     };
-    if given == Some(&expected) {
-        return Ok(Some(user));
-    }
-    let mut refusal = plain(StatusCode::UNAUTHORIZED, "credentials are needed\n");
+    if given == expected { Ok(Some(user)) } else { Err(Box::new(refusal("credentials are needed\n"))) }
+}
+
+fn refusal(why: &str) -> Response<Body> {
+    let mut refusal = plain(StatusCode::UNAUTHORIZED, why);
+    let realm = axum::http::HeaderValue::from_static("Basic realm=\"git\"");
+    refusal.headers_mut().insert("www-authenticate", realm);
     refusal
-        .headers_mut()
-        .insert("www-authenticate", axum::http::HeaderValue::from_static("Basic realm=\"git\""));
-    Err(Box::new(refusal))
 }
 
 pub(super) fn plain(status: StatusCode, text: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(text.to_owned()));
     *response.status_mut() = status;
     response
-}
-
-/// Standard base64 with padding.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let word =
-            chunk.iter().chain([&0, &0]).take(3).fold(0_usize, |word, byte| word << 8 | usize::from(*byte));
-        for place in 0..4 {
-            let digit = char::from(DIGITS[word >> (18 - 6 * place) & 63]);
-            text.push(if place <= chunk.len() { digit } else { '=' });
-        }
-    }
-    text
 }

@@ -9,7 +9,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
-/// An authority, and a certificate for 127.0.0.1 and `localhost` by it.
+/// An authority, and a certificate by it for 127.0.0.1 and `localhost`, or for other names.
 #[derive(Clone, Debug)]
 pub struct Certificates {
     /// The authority's certificate, PEM.
@@ -26,13 +26,21 @@ impl Certificates {
     /// # Errors
     /// When they cannot be made.
     pub fn new() -> Result<Self> {
+        Self::naming(&["127.0.0.1", "localhost"])
+    }
+
+    /// The same with a server certificate for these names.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn naming(names: &[&str]) -> Result<Self> {
         let ca_key = KeyPair::generate()?;
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = params.self_signed(&ca_key)?;
         let issuer = Issuer::new(params, &ca_key);
         let key = KeyPair::generate()?;
-        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let server = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
         Ok(Self {
             ca: ca.pem(),
