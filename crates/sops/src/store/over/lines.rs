@@ -2,7 +2,6 @@
 //!
 //! Empty lines, alignment, quotes and line ends stay. Both formats are lines of keys and comments, in one section or several.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
@@ -12,6 +11,7 @@ use crate::layout;
 use crate::store::over::change::{Changes, How, Replaced};
 use crate::store::over::fields::arrange;
 use crate::store::over::places::{after_break, before_break, line_end, line_start};
+use crate::store::over::steps::{Step, steps};
 use crate::store::scalar::text_of;
 use crate::store::{self, ENTRY, Format, dotenv, ini};
 use crate::tree::{Branch, Entry, Key, Value};
@@ -85,42 +85,42 @@ impl<'t> Source<'t> {
         wanted: &mut Branch,
         how: &How<'_>,
     ) -> Option<(Zeroizing<Vec<u8>>, Vec<Replaced>)> {
-        let crlf = self.base.windows(2).any(|pair| pair == b"\r\n") && self.format == Format::Ini;
-        let mut edits = Edits {
-            base: self.base,
-            how,
-            format: self.format,
-            newline: if crlf { "\r\n" } else { "\n" },
-            list: Changes::default(),
-            replaced: Vec::new(),
-        };
+        let mut edits = Edits::new(self, how);
         match self.format {
             Format::Dotenv => {
-                edits.section(&self.sections[0], &self.branch, &mut flat_metadata(&self.branch, wanted)?)?
+                edits.section(&self.sections[0], &self.branch, &flat_metadata(&self.branch, wanted)?)?;
             }
             _ => edits.sections(self, wanted)?,
         }
         Some((edits.list.apply(self.base), edits.replaced))
     }
+
+    fn newline(&self) -> &'static str {
+        let crlf = self.format == Format::Ini && self.base.windows(2).any(|pair| pair == b"\r\n");
+        if crlf { "\r\n" } else { "\n" }
+    }
 }
 
 fn is_same_section(left: &Branch, right: &Branch) -> bool {
     left.entries.len() == right.entries.len()
-        && left.entries.iter().zip(&right.entries).all(|(left, right)| match (&left.key, &right.key) {
-            (Key::Comment(left), Key::Comment(right)) => left.text == right.text,
-            (Key::Name(name), Key::Name(other)) => {
-                name == other
-                    && match (&left.value, &right.value) {
-                        (Value::Branch(left), Value::Branch(right)) => is_same_section(left, right),
-                        // The MAC must come out the same.
-                        (left, right) => {
-                            let text = |value| cipher::content(value).map(|(_, text)| text);
-                            text(left) == text(right) && text(left).is_some()
-                        }
-                    }
-            }
-            _ => false,
-        })
+        && left.entries.iter().zip(&right.entries).all(|(left, right)| is_same_entry(left, right))
+}
+
+fn is_same_entry(left: &Entry, right: &Entry) -> bool {
+    match (&left.key, &right.key) {
+        (Key::Comment(left), Key::Comment(right)) => left.text == right.text,
+        (Key::Name(name), Key::Name(other)) => name == other && is_same_value(&left.value, &right.value),
+        _ => false,
+    }
+}
+
+/// The MAC must come out the same.
+fn is_same_value(left: &Value, right: &Value) -> bool {
+    if let (Value::Branch(left), Value::Branch(right)) = (left, right) {
+        return is_same_section(left, right);
+    }
+    let text = |value| cipher::content(value).map(|(_, text)| text);
+    text(left) == text(right) && text(left).is_some()
 }
 
 /// The wanted entries, those of the metadata in the order of the text, where they must stand at the end.
@@ -140,54 +140,6 @@ fn flat_metadata(have: &Branch, wanted: &Branch) -> Option<Branch> {
     Some(Branch { entries })
 }
 
-/// How an entry of the text and a wanted one go together.
-enum Step {
-    Both(usize, usize),
-    Gone(usize),
-    Came(usize),
-}
-
-/// Brings two orders together; nothing when entries changed places.
-fn steps<'e>(have: &'e [Entry], wanted: &'e [Entry]) -> Option<Vec<Step>> {
-    let count = |entries: &'e [Entry]| {
-        let mut counts: HashMap<Option<&'e str>, usize> = HashMap::new();
-        entries.iter().for_each(|entry| *counts.entry(entry.key.name()).or_default() += 1);
-        counts
-    };
-    let (mut old, mut new) = (count(have), count(wanted));
-    let (mut left, mut right, mut steps) = (0, 0, Vec::new());
-    let take = |counts: &mut HashMap<_, usize>, name| {
-        if let Some(rest) = counts.get_mut(&name) {
-            *rest = rest.saturating_sub(1);
-        }
-    };
-    let rest = |counts: &HashMap<_, usize>, name| counts.get(&name).copied().unwrap_or_default();
-    while left < have.len() || right < wanted.len() {
-        let (ours, theirs) =
-            (have.get(left).map(|entry| entry.key.name()), wanted.get(right).map(|entry| entry.key.name()));
-        match (ours, theirs) {
-            (Some(ours), Some(theirs)) if ours == theirs => {
-                steps.push(Step::Both(left, right));
-                take(&mut old, ours);
-                take(&mut new, theirs);
-                (left, right) = (left + 1, right + 1);
-            }
-            (Some(ours), theirs) if rest(&new, ours) == 0 || theirs.is_none() || ours.is_none() => {
-                steps.push(Step::Gone(left));
-                take(&mut old, ours);
-                left += 1;
-            }
-            (ours, Some(theirs)) if rest(&old, theirs) == 0 || ours.is_none() => {
-                steps.push(Step::Came(right));
-                take(&mut new, theirs);
-                right += 1;
-            }
-            _ => return None,
-        }
-    }
-    Some(steps)
-}
-
 struct Edits<'s> {
     base: &'s [u8],
     how: &'s How<'s>,
@@ -197,54 +149,69 @@ struct Edits<'s> {
     replaced: Vec<Replaced>,
 }
 
-impl Edits<'_> {
+impl<'s> Edits<'s> {
+    fn new(source: &Source<'s>, how: &'s How<'s>) -> Self {
+        Self {
+            base: source.base,
+            how,
+            format: source.format,
+            newline: source.newline(),
+            list: Changes::default(),
+            replaced: Vec::new(),
+        }
+    }
+
     fn sections(&mut self, source: &Source<'_>, wanted: &mut Branch) -> Option<()> {
-        let have = &source.branch;
+        let have = &source.branch.entries;
         let mut end = None;
-        for step in steps(&have.entries, &wanted.entries)? {
+        for step in steps(have, &wanted.entries)? {
             match step {
                 Step::Both(left, right) => {
-                    let (entry, wanted) = (&have.entries[left], &mut wanted.entries[right]);
-                    let (Value::Branch(have), Value::Branch(wanted)) = (&entry.value, &mut wanted.value)
-                    else {
-                        return None;
-                    };
-                    if entry.key.name() == Some(ENTRY) {
-                        arrange(have, wanted);
-                    }
-                    self.section(&source.sections[left], have, wanted)?;
-                    end = source.sections[left].end().or(end);
+                    let place = &source.sections[left];
+                    self.kept_section(place, &have[left], &mut wanted.entries[right])?;
+                    end = place.end().or(end);
                 }
                 Step::Gone(left) => {
-                    let section = &source.sections[left];
-                    let (Some(start), Some(last)) = (section.start(), section.end()) else { continue };
-                    let next = source.sections[left + 1..].iter().find_map(Section::start);
-                    let range = match end {
-                        Some(end) => line_end(self.base, end)..line_end(self.base, last),
-                        None => line_start(self.base, start)..next.unwrap_or(self.base.len()),
-                    };
-                    self.list.put(range, Vec::new());
+                    self.gone_section(&source.sections[left], &source.sections[left + 1..], end)
                 }
-                Step::Came(right) => {
-                    let mut alone = Branch::new();
-                    alone.entries.push(wanted.entries[right].clone());
-                    let text = String::from_utf8(ini::emit(&[alone]).ok()?).ok()?;
-                    let text = text.trim_end_matches('\n').replace('\n', self.newline);
-                    let newline = self.newline;
-                    match end {
-                        Some(end) => {
-                            let at = line_end(self.base, end);
-                            self.list.put(at..at, format!("{newline}{newline}{text}"));
-                        }
-                        None => self.list.put(0..0, format!("{text}{newline}")),
-                    }
-                }
+                Step::Came(right) => self.new_section(&wanted.entries[right], end)?,
             }
         }
         Some(())
     }
 
-    fn section(&mut self, place: &Section, have: &Branch, wanted: &mut Branch) -> Option<()> {
+    fn kept_section(&mut self, place: &Section, have: &Entry, wanted: &mut Entry) -> Option<()> {
+        let (Value::Branch(old), Value::Branch(new)) = (&have.value, &mut wanted.value) else { return None };
+        if have.key.name() == Some(ENTRY) {
+            arrange(old, new);
+        }
+        self.section(place, old, new)
+    }
+
+    /// Takes a section out, and what separates it from the one before or, where there is none, from the next one.
+    fn gone_section(&mut self, gone: &Section, behind: &[Section], end: Option<usize>) {
+        let (Some(start), Some(last)) = (gone.start(), gone.end()) else { return };
+        let next = behind.iter().find_map(Section::start);
+        let range = match end {
+            Some(end) => line_end(self.base, end)..line_end(self.base, last),
+            None => line_start(self.base, start)..next.unwrap_or(self.base.len()),
+        };
+        self.list.put(range, Vec::new());
+    }
+
+    fn new_section(&mut self, wanted: &Entry, end: Option<usize>) -> Option<()> {
+        let alone = Branch { entries: vec![wanted.clone()] };
+        let text = String::from_utf8(ini::emit(&[alone]).ok()?).ok()?;
+        let newline = self.newline;
+        let text = text.trim_end_matches('\n').replace('\n', newline);
+        match end.map(|end| line_end(self.base, end)) {
+            Some(at) => self.list.put(at..at, format!("{newline}{newline}{text}")),
+            None => self.list.put(0..0, format!("{text}{newline}")),
+        }
+        Some(())
+    }
+
+    fn section(&mut self, place: &Section, have: &Branch, wanted: &Branch) -> Option<()> {
         let mut end = place.header.as_ref().map(|header| header.end);
         let mut gone: Vec<usize> = Vec::new();
         let mut fresh = String::new();
@@ -274,36 +241,42 @@ impl Edits<'_> {
     }
 
     fn entry(&mut self, slot: &Slot, have: &Entry, wanted: &Entry) -> Option<()> {
-        let value = |entry: &Entry| match &entry.key {
-            Key::Comment(comment) => Value::Comment(comment.clone()),
-            _ => entry.value.clone(),
-        };
-        let (have, wanted) = (value(have), value(wanted));
+        let (have, wanted) = (value_of(have), value_of(wanted));
         if text_of(&have)? == text_of(&wanted)? {
             return Some(());
         }
-        let is_asked = self.how.records || !self.how.layout.is_empty();
-        let leads = is_asked.then(|| place_of(&wanted).or_else(|| place_of(&have))).flatten();
+        let leads = self.leads(&have, &wanted);
         let kept = leads.as_ref().and_then(|leads| self.how.layout.text(leads));
-        let new = match kept {
-            Some(text) => text.to_owned(),
-            None => self.text(&wanted)?,
-        };
-        let is_inline = slot.whole.start > line_start(self.base, slot.whole.start)
-            && !self.base[line_start(self.base, slot.whole.start)..slot.whole.start].trim_ascii().is_empty();
-        if is_inline && new.contains('\n') {
+        let new = kept.map_or_else(|| self.text(&wanted), |text| Some(text.to_owned()))?;
+        if new.contains('\n') && self.is_inline(slot) {
             return None;
         }
-        // A value that was left out has no blank before it.
-        let is_bare = self.format == Format::Ini && slot.value.is_empty();
-        let new = if is_bare && !new.starts_with(' ') { format!(" {new}") } else { new };
-        if let Some(leads) = leads.filter(|_| self.how.records) {
+        let new = self.spaced(slot, new);
+        if let Some(place) = leads.filter(|_| self.how.records) {
             let old = String::from_utf8_lossy(&self.base[slot.value.clone()]).into_owned();
             let (old, new) = (Zeroizing::new(old), Zeroizing::new(new.clone()));
-            self.replaced.push(Replaced { place: leads, old, new });
+            self.replaced.push(Replaced { place, old, new });
         }
         self.list.put(slot.value.clone(), new);
         Some(())
+    }
+
+    /// What leads from the ciphertext among the two to a former text.
+    fn leads(&self, have: &Value, wanted: &Value) -> Option<layout::Place> {
+        let is_asked = self.how.records || !self.how.layout.is_empty();
+        is_asked.then(|| place_of(wanted).or_else(|| place_of(have))).flatten()
+    }
+
+    /// Stands something else before it on its line?
+    fn is_inline(&self, slot: &Slot) -> bool {
+        let start = slot.whole.start;
+        !self.base[line_start(self.base, start)..start].trim_ascii().is_empty()
+    }
+
+    /// A value that was left out has no blank before it.
+    fn spaced(&self, slot: &Slot, new: String) -> String {
+        let is_bare = self.format == Format::Ini && slot.value.is_empty();
+        if is_bare && !new.starts_with(' ') { format!(" {new}") } else { new }
     }
 
     /// A value, or a comment with its mark.
@@ -362,6 +335,13 @@ impl Edits<'_> {
             None => (0, format!("{}{}", &lines[self.newline.len()..], self.newline)),
         };
         self.list.put(at..at, text);
+    }
+}
+
+fn value_of(entry: &Entry) -> Value {
+    match &entry.key {
+        Key::Comment(comment) => Value::Comment(comment.clone()),
+        Key::Name(_) | Key::Other { .. } => entry.value.clone(),
     }
 }
 
