@@ -18,12 +18,14 @@ use crate::local::{MOST_KEY_BYTES, USUAL_KEY_BYTES};
 
 mod armor;
 mod file;
+mod header;
 mod identity;
 mod post_quantum;
 mod prompts;
 mod recipient;
 
 use armor::Content;
+use header::Header;
 pub(crate) use identity::Identities;
 pub use prompts::{Nobody, Prompts};
 
@@ -125,19 +127,28 @@ pub(crate) fn unwrap(enc: &str, identities: &Identities) -> Result<Zeroizing<Vec
         return Err(Error::NoAgeIdentity { notes: identities.notes() });
     }
     let failed = |reason: String| Error::Age { reason, notes: identities.notes() };
-    let content = Content::read(enc);
-    if let Some(flaw) = content.flaw_of_header() {
-        return Err(failed(format!("failed to read header: {flaw}")));
+    let mut content = Content::read(enc);
+    let header = Header::read(&content).map_err(|flaw| failed(format!("failed to read header: {flaw}")))?;
+    let cut = header.short_payload(&content);
+    if cut.is_some() {
+        // Whether an identity fits is told first.
+        content.bytes.resize(content.bytes.len() + header::NONCE_BYTES, 0);
     }
     let decryptor = Decryptor::new_buffered(content.bytes.as_slice())
-        .map_err(|error| failed(format!("failed to read header: {}", content.header_words(&error))))?;
-    let reader = decryptor.decrypt(identities.each()).map_err(|error| match error {
-        ::age::DecryptError::NoMatchingKeys => failed(identities.no_match().to_owned()),
-        error => failed(identity::words(&error)),
-    })?;
+        .map_err(|error| failed(format!("failed to read header: {}", identity::words(&error))))?;
+    let reader = decryptor
+        .decrypt(identities.each())
+        .map_err(|error| failed(identities.refusal(&header.stanzas, &error)))?;
+    if let Some(why) = cut {
+        return Err(failed(why));
+    }
     let mut key = Zeroizing::new(Vec::with_capacity(USUAL_KEY_BYTES));
     reader.take(MOST_KEY_BYTES).read_to_end(&mut key).map_err(|_| Error::AgeContent {
-        reason: content.flaw.clone().unwrap_or_else(|| DAMAGED.to_owned()),
+        reason: match &content.flaw {
+            Some(flaw) => flaw.clone(),
+            None if header.is_without_payload() => "unexpected EOF".to_owned(),
+            None => DAMAGED.to_owned(),
+        },
     })?;
     content.flaw.map_or(Ok(key), |reason| Err(Error::AgeContent { reason }))
 }

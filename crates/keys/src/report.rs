@@ -68,8 +68,13 @@ fn wrap_line(line: &str, columns: usize) -> String {
     let mut gap = String::new();
     let mut words = line.split(' ').peekable();
     while let Some(word) = words.next() {
+        if word.is_empty() && words.peek().is_some() {
+            gap.push(' ');
+            continue;
+        }
         let length = word.chars().count();
-        if used > 0 && used + gap.len() + length > columns && length < columns {
+        // A word that is longer than a line begins one, too.
+        if used + gap.len() + length.min(columns - 1) > columns {
             out.push('\n');
             used = 0;
         } else {
@@ -93,7 +98,8 @@ mod tests {
     #[test]
     fn long_words_stay_whole_and_blanks_at_breaks_go() {
         assert_eq!(wrap("aa bb cc", 5), "aa bb\ncc");
-        assert_eq!(wrap("aa bbbbbbb c", 5), "aa bbbbbbb\nc");
+        assert_eq!(wrap("aa bbbbbbb c", 5), "aa\nbbbbbbb\nc");
+        assert_eq!(wrap("bbbbbbb c", 5), "bbbbbbb\nc");
         assert_eq!(wrap("a\n\nb", 5), "a\n\nb");
     }
 

@@ -2,13 +2,12 @@
 //!
 //! Follows: `armor` of age 1.3, whose words the reasons have.
 
-use ::age::DecryptError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, DecodeSliceError};
 
 use super::file::{BEGIN, COLUMNS, END};
-use super::identity::words;
+use super::header::quoted;
 
 const LINE_BYTES: usize = COLUMNS / 4 * 3;
 const MAX_BLANKS: usize = 1024;
@@ -27,26 +26,7 @@ impl Content {
         let flaw = read_into(&mut bytes, text).err().map(|reason| format!("invalid armor: {reason}"));
         Self { bytes, flaw }
     }
-
-    /// The mistake and what could not be read because of it, when it stands in the header.
-    pub(super) fn flaw_of_header(&self) -> Option<String> {
-        let flaw = self.flaw.as_ref()?;
-        let has_intro = self.bytes.contains(&b'\n');
-        let mut lines = self.bytes.split_inclusive(|byte| *byte == b'\n');
-        if lines.any(|line| line.starts_with(b"--- ") && line.ends_with(b"\n")) {
-            return None;
-        }
-        let step = if has_intro { "failed to parse header: failed to read line" } else { INTRO };
-        Some(format!("{step}: {flaw}"))
-    }
-
-    /// Why the header cannot be read.
-    pub(super) fn header_words(&self, error: &DecryptError) -> String {
-        self.flaw.as_ref().map_or_else(|| words(error), |flaw| format!("failed to read header: {flaw}"))
-    }
 }
-
-const INTRO: &str = "parsing age header: failed to read intro";
 
 fn read_into(bytes: &mut Vec<u8>, text: &str) -> Result<(), String> {
     let mut lines = Lines { rest: text };
@@ -56,19 +36,23 @@ fn read_into(bytes: &mut Vec<u8>, text: &str) -> Result<(), String> {
         if line == END {
             return lines.end();
         }
-        if line.is_empty() || line.len() > COLUMNS {
+        if line.is_empty() {
+            return Err("empty line in armored data".to_owned());
+        }
+        if line.len() > COLUMNS {
             return Err("column limit exceeded".to_owned());
         }
         let mut part = [0; LINE_BYTES];
         let length = STANDARD.decode_slice(line, &mut part).map_err(|wrong| base64_words(&wrong, line))?;
-        bytes.extend_from_slice(&part[..length]);
         if length < LINE_BYTES {
             let line = lines.next()?;
-            return if line == END {
-                lines.end()
-            } else {
-                Err(format!("invalid closing line: {}", quoted(line)))
-            };
+            if line != END {
+                return Err(format!("invalid closing line: {}", quoted(line.as_bytes())));
+            }
+        }
+        bytes.extend_from_slice(&part[..length]);
+        if length < LINE_BYTES {
+            return lines.end();
         }
     }
 }
@@ -76,17 +60,17 @@ fn read_into(bytes: &mut Vec<u8>, text: &str) -> Result<(), String> {
 /// Names the byte as Go does: what is missing at the end is missing from its last group of four.
 fn base64_words(wrong: &DecodeSliceError, line: &str) -> String {
     let at = match wrong {
-        DecodeSliceError::DecodeError(
-            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _),
-        ) => *at,
+        // What follows the padding is wrong, not the padding.
+        DecodeSliceError::DecodeError(DecodeError::InvalidByte(at, b'=')) => match at % 4 {
+            3 => at + 1,
+            2 if line[at + 1..].starts_with('=') => at + 2,
+            _ => *at,
+        },
+        DecodeSliceError::DecodeError(DecodeError::InvalidByte(at, _)) => *at,
+        DecodeSliceError::DecodeError(DecodeError::InvalidLastSymbol(at, _)) => at + 1,
         _ => line.len().saturating_sub(1) / 4 * 4,
     };
     format!("illegal base64 data at input byte {at}")
-}
-
-/// A line as it is told, and not more than a line of armor.
-fn quoted(line: &str) -> String {
-    format!("{:?}", line.chars().take(COLUMNS).collect::<String>())
 }
 
 struct Lines<'t> {
@@ -110,7 +94,7 @@ impl<'t> Lines<'t> {
                 return if line == BEGIN {
                     Ok(())
                 } else {
-                    Err(format!("invalid first line: {}", quoted(line)))
+                    Err(format!("invalid first line: {}", quoted(line.as_bytes())))
                 };
             }
             blanks += line.len() + 1;

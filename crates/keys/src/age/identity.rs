@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use ::age::plugin::IdentityPluginV1;
 use ::age::{DecryptError, plugin, ssh, x25519};
-use age_core::format::{FileKey, Stanza};
+use age_core::format::{FileKey, Stanza as Sealed};
 use secrecy::SecretString;
 
+use super::header::{Kind, Stanza};
 use super::post_quantum;
 use super::prompts::{Person, Plugins, Prompts};
 use crate::error::Error;
@@ -113,8 +114,27 @@ impl Identities {
         self.list.iter().filter_map(recipient).collect()
     }
 
-    /// Says that no identity fits, as the reference does for one and for several.
-    pub(crate) fn no_match(&self) -> &'static str {
+    /// Says why no identity opens a file, as the reference does: what the first one that looks at a broken stanza finds,
+    /// else that none fits.
+    pub(super) fn refusal(&self, stanzas: &[Stanza], error: &DecryptError) -> String {
+        match error {
+            DecryptError::NoMatchingKeys => self.fault(stanzas).unwrap_or_else(|| self.no_match().to_owned()),
+            DecryptError::InvalidHeader | DecryptError::DecryptionFailed => {
+                let sealed = || stanzas.first().map(Stanza::sealed_fault);
+                self.fault(stanzas).or_else(sealed).unwrap_or_else(|| words(error))
+            }
+            error => words(error),
+        }
+    }
+
+    fn fault(&self, stanzas: &[Stanza]) -> Option<String> {
+        let (own, others): (Vec<_>, Vec<_>) = self.list.iter().partition(|identity| identity.is_native());
+        let mut kinds = own.into_iter().chain(others).filter_map(Identity::kind);
+        kinds.find_map(|kind| stanzas.iter().find_map(|stanza| stanza.fault(kind)))
+    }
+
+    /// Says that no identity fits, with another text for one than for several.
+    fn no_match(&self) -> &'static str {
         match self.list.len() {
             1 => "identity did not match any of the recipients: incorrect identity for recipient block",
             _ => "no identity matched any of the recipients",
@@ -142,6 +162,21 @@ impl Identities {
 }
 
 impl Identity {
+    /// Is it tried before the others?
+    fn is_native(&self) -> bool {
+        matches!(self, Self::X25519(_) | Self::PostQuantum(_))
+    }
+
+    /// What it looks at in a stanza; a plugin does not tell.
+    fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::X25519(_) => Some(Kind::X25519),
+            Self::PostQuantum(_) => Some(Kind::PostQuantum),
+            Self::Ssh(_) => Some(Kind::Ssh),
+            Self::Plugin(..) => None,
+        }
+    }
+
     fn parse(word: &str, plugins: &Plugins) -> Result<Self, String> {
         if word.starts_with("AGE-PLUGIN-") {
             let Plugins::Allowed(person) = plugins else {
@@ -163,11 +198,11 @@ impl Identity {
 }
 
 impl ::age::Identity for Identity {
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+    fn unwrap_stanza(&self, stanza: &Sealed) -> Option<Result<FileKey, DecryptError>> {
         self.unwrap_stanzas(std::slice::from_ref(stanza))
     }
 
-    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+    fn unwrap_stanzas(&self, stanzas: &[Sealed]) -> Option<Result<FileKey, DecryptError>> {
         match self {
             Self::X25519(identity) => identity.unwrap_stanzas(stanzas),
             Self::PostQuantum(identity) => identity.unwrap_stanzas(stanzas),
@@ -188,7 +223,7 @@ impl ::age::Identity for Identity {
 pub(super) fn words(error: &DecryptError) -> String {
     match error {
         DecryptError::InvalidHeader => "parsing age header: the header is malformed".to_owned(),
-        DecryptError::InvalidMac => "bad header MAC: the header was changed".to_owned(),
+        DecryptError::InvalidMac => "bad header MAC".to_owned(),
         DecryptError::UnknownFormat => "parsing age header: this is no age file of version 1".to_owned(),
         DecryptError::DecryptionFailed => "the wrapped data key is damaged".to_owned(),
         DecryptError::Io(error) => format!("parsing age header: {error}"),
