@@ -1,6 +1,7 @@
 //! The identities at hand, as the caller gives them.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -119,6 +120,11 @@ impl Keyring {
     pub fn with_gpg(mut self, program: GpgProgram) -> Self {
         self.gpg = Some(program);
         self
+    }
+
+    /// Names a keyring of old GnuPG versions that is not there, as `sops` looks for one first and says so in failures.
+    pub fn note_missing_pgp_ring(&mut self, path: PathBuf) {
+        self.pgp.note_missing(path);
     }
 
     /// Uses a token for every Vault; white space around it is dropped.

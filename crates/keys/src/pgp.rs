@@ -4,6 +4,8 @@
 //!
 //! Follows: `pgp/keysource.go` of sops 3.13.2.
 
+use std::path::Path;
+
 use sealfast_sops::time::Time;
 use zeroize::Zeroizing;
 
@@ -52,7 +54,7 @@ pub(crate) async fn unwrap(
     match here {
         Ok(key) => return Ok(key),
         Err(reason) if program.is_none() || !ring.is_empty() => reasons.push(reason),
-        Err(_) => {}
+        Err(_) => reasons.extend(ring.missing().map(missing_ring)),
     }
     if let Some(program) = program {
         match program.decrypt(enc).await {
@@ -61,6 +63,13 @@ pub(crate) async fn unwrap(
         }
     }
     Err(Error::PgpOpen { reason: reasons.join("; ") })
+}
+
+const LIBRARY: &str = "github.com/ProtonMail/go-crypto/openpgp error: ";
+
+/// What `sops` says of the keyring that it looks into first.
+fn missing_ring(path: &Path) -> String {
+    format!("{LIBRARY}could not load secring: open {}: no such file or directory", path.display())
 }
 
 /// Wraps a data key or share for the key with this fingerprint.
@@ -79,6 +88,8 @@ pub(crate) async fn wrap(
         }
     } else if program.is_none() {
         reasons.push(format!("there is no key with fingerprint {fingerprint}"));
+    } else if ring.missing().is_some() {
+        reasons.push(format!("{LIBRARY}key with fingerprint '{fingerprint}' is not available in keyring"));
     }
     if let Some(program) = program {
         match program.encrypt(fingerprint, secret).await {

@@ -52,6 +52,7 @@ pub(super) fn unlock(call: &Call, metadata: &Metadata, order: &[String]) -> Resu
     let recipients: Vec<&str> = metadata.master_keys().filter_map(age_recipient).collect();
     let ssh = recipients.iter().any(|recipient| recipient.starts_with("ssh-"));
     let mut keyring = services.add_to(gather::keyring(&Wanted { ssh, prompts: Prompts::Terminal }));
+    tell_of_old_ring(call, &mut keyring);
     let reach = reach(&services, metadata);
     let mut failure = match block_on(reach, unlock::data_key(metadata, &keyring, &options)) {
         Ok(key) => return Ok(key),
@@ -73,7 +74,8 @@ pub(super) fn unlock(call: &Call, metadata: &Metadata, order: &[String]) -> Resu
 /// Wraps the data key for every master key.
 pub(super) fn wrap(call: &Call, metadata: &mut Metadata, key: &DataKey, now: Time) -> Result<(), Stop> {
     let services = Services::of(call)?;
-    let keyring = services.add_to(gather::for_wrapping());
+    let mut keyring = services.add_to(gather::for_wrapping());
+    tell_of_old_ring(call, &mut keyring);
     let reach = reach(&services, metadata);
     let mut rng = rand08::rngs::OsRng;
     let wrapping = wrap::data_key(metadata, key, &keyring, now, &mut rng);
@@ -81,6 +83,13 @@ pub(super) fn wrap(call: &Call, metadata: &mut Metadata, key: &DataKey, now: Tim
         Stop::new(format!("Could not generate data key: [{failure}]"))
             .hint("check the recipients, and for OpenPGP that `gpg --list-keys` shows the key")
     })
+}
+
+/// As `sops`, failures name the keyring that it looks into before it asks `gpg`.
+fn tell_of_old_ring(call: &Call, keyring: &mut Keyring) {
+    if let Some(ring) = gather::missing_pgp_ring().filter(|_| !call.is_native()) {
+        keyring.note_missing_pgp_ring(ring);
+    }
 }
 
 /// Looks up what keys leave out before they are compared with those of a file: versions of keys of Azure Key Vault.

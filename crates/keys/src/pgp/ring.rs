@@ -1,5 +1,6 @@
 //! OpenPGP keys in memory: read from files, found by fingerprint.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::pgp::composed::{PublicOrSecret, SignedPublicKey, SignedSecretKey};
@@ -28,6 +29,8 @@ pub(crate) struct Ring {
     secret: Vec<Arc<SignedSecretKey>>,
     public: Vec<Arc<SignedPublicKey>>,
     passphrases: Option<Arc<dyn Passphrases>>,
+    /// A file that was looked for, and which failures shall name.
+    missing: Option<PathBuf>,
 }
 
 /// A key that was asked for by fingerprint, and which of its parts was meant.
@@ -44,6 +47,14 @@ impl Ring {
 
     pub(crate) fn ask(&mut self, passphrases: Arc<dyn Passphrases>) {
         self.passphrases = Some(passphrases);
+    }
+
+    pub(crate) fn note_missing(&mut self, path: PathBuf) {
+        self.missing = Some(path);
+    }
+
+    pub(super) fn missing(&self) -> Option<&Path> {
+        self.missing.as_deref()
     }
 
     pub(super) fn passphrases(&self) -> Option<&dyn Passphrases> {

@@ -66,6 +66,17 @@ pub(super) fn for_wrapping() -> Keyring {
     MADE.clone()
 }
 
+/// The public keyring of old GnuPG versions, when neither it nor the secret one is there.
+pub(super) fn missing_pgp_ring() -> Option<PathBuf> {
+    let home = env::GNUPGHOME.path().or_else(|| Some(env::HOME.path()?.join(".gnupg")))?;
+    let rings = ["secring.gpg", "pubring.gpg"].map(|name| home.join(name));
+    if rings.iter().any(|ring| ring.exists()) {
+        return None;
+    }
+    let [_, public] = rings;
+    Some(public)
+}
+
 /// Runs the programs that print identities for a recipient; true when something new was found.
 pub(super) fn ask_programs(keyring: &mut Keyring, recipient: &str) -> bool {
     let mut found = false;
