@@ -340,8 +340,17 @@ pub struct Encrypted {
 pub struct Decrypted {
     /// The document.
     pub plain: Plain,
-    /// Places of comments that were not encrypted although they should have been.
-    pub clear_comments: Vec<TreePath>,
+    /// Comments that were not encrypted although they should have been.
+    pub clear_comments: Vec<ClearComment>,
+}
+
+/// A comment in the clear among encrypted values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClearComment {
+    /// The container it stands in.
+    pub path: TreePath,
+    /// What it says.
+    pub text: Text,
 }
 
 impl Encrypted {
@@ -497,7 +506,7 @@ fn verify(cipher: &Cipher, metadata: &Metadata, computed: String) -> Result<(), 
 struct Opened<'c> {
     cipher: &'c Cipher,
     nonces: Option<&'c mut Nonces>,
-    clear_comments: Vec<TreePath>,
+    clear_comments: Vec<ClearComment>,
 }
 
 impl Opened<'_> {
@@ -542,7 +551,7 @@ impl Opened<'_> {
             Ok(Value::Comment(opened)) => opened,
             Ok(Value::Str(text)) => Comment { text, inline: comment.inline },
             Ok(_) | Err(_) => {
-                self.clear_comments.push(place.path());
+                self.clear_comments.push(ClearComment { path: place.path(), text: comment.text.clone() });
                 comment
             }
         }

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use sealfast_sops::cipher::{DataKey, Nonces};
-use sealfast_sops::document::{Context, Decrypted, Encrypted, MacCheck, Original, Plain, SecretBytes};
+use sealfast_sops::document::{
+    ClearComment, Context, Decrypted, Encrypted, MacCheck, Original, Plain, SecretBytes,
+};
+use sealfast_sops::error::Error;
 use sealfast_sops::metadata::Metadata;
 use sealfast_sops::path::{self, Step};
 use sealfast_sops::store::{EmitOptions, Format};
@@ -64,18 +67,33 @@ fn open_unnamed<'b>(
         Noting::Nothing => document.decrypt(&key, check).map(|decrypted| (decrypted, Nonces::default())),
         Noting::Nonces => document.decrypt_to_change(&key, check),
     };
-    let (Decrypted { plain, clear_comments }, nonces) =
-        decrypted.map_err(|wrong| Stop::decrypting(&wrong))?;
-    for place in clear_comments {
-        log::warn(
-            call.presentation,
-            &format!(
-                "Found possibly unencrypted comment in file at {place}. This is to be expected if the file being \
-                 decrypted was created with an older version of SOPS."
-            ),
-        );
-    }
+    let (Decrypted { plain, clear_comments }, nonces) = decrypted.map_err(|wrong| {
+        if matches!(wrong, Error::MacDecrypt { .. } | Error::MacMismatch { .. }) {
+            warn_before_failing(call, bytes, format, &key);
+        }
+        Stop::decrypting(&wrong)
+    })?;
+    warn_about_comments(call, &clear_comments);
     Ok(Opened { metadata, key, plain, nonces, original })
+}
+
+/// Comments that were added or changed are what a MAC that does not fit may come from.
+fn warn_before_failing(call: &Call, bytes: &[u8], format: Format, key: &DataKey) {
+    let opened = Encrypted::load(bytes, format).and_then(|document| document.decrypt(key, MacCheck::Skip));
+    if let Ok(Decrypted { clear_comments, .. }) = opened {
+        warn_about_comments(call, &clear_comments);
+    }
+}
+
+fn warn_about_comments(call: &Call, comments: &[ClearComment]) {
+    for ClearComment { path, text } in comments {
+        if call.is_native() {
+            let message = format!("a comment in the clear stands at {path} among encrypted values");
+            log::warn(call.presentation, &message);
+        } else {
+            log::warn_of_comment(&text.to_string_lossy());
+        }
+    }
 }
 
 /// Reads an encrypted document and checks that its version is one.
@@ -145,7 +163,7 @@ impl Shape {
     }
 }
 
-fn unwritable(wrong: sealfast_sops::error::Error) -> Stop {
+fn unwritable(wrong: Error) -> Stop {
     Stop::dumping(&wrong, "Could not marshal tree: ")
 }
 
@@ -179,10 +197,7 @@ pub(super) fn emit_over_plain(
 }
 
 /// Writes a decrypted document, under our own verbs into the encrypted text it comes from.
-pub(super) fn plain_text(
-    opened: &Opened<'_>,
-    shape: &Shape,
-) -> Result<SecretBytes, sealfast_sops::error::Error> {
+pub(super) fn plain_text(opened: &Opened<'_>, shape: &Shape) -> Result<SecretBytes, Error> {
     let Opened { plain, metadata, key, original, .. } = opened;
     match original.as_ref().filter(|_| shape.is_same()) {
         Some(original) => plain.emit_over(original, metadata, key, &shape.layout),
@@ -217,7 +232,7 @@ pub(super) fn encrypt(
 }
 
 /// Reads a path into a tree; a key needs its closing quote under our own verbs.
-pub(super) fn path(call: &Call, text: &str) -> Result<Vec<Step>, sealfast_sops::error::Error> {
+pub(super) fn path(call: &Call, text: &str) -> Result<Vec<Step>, Error> {
     if call.is_native() { path::parse(text) } else { path::parse_leniently(text) }
 }
 

@@ -31,6 +31,13 @@ pub(super) fn error_because(presentation: Presentation, message: &str, reason: &
     }
 }
 
+/// The warning of `sops` about a comment that was not encrypted, which shows it.
+pub(super) fn warn_of_comment(comment: &str) {
+    const FOUND: &str = "Found possibly unencrypted comment in file. This is to be expected if the file being \
+                         decrypted was created with an older version of SOPS.";
+    output::talk(&format!("{} comment={}", line("SOPS", "warning", FOUND), quoted(comment)));
+}
+
 /// The part of `sops` that speaks in most lines.
 pub(super) const COMMAND: &str = "CMD";
 
