@@ -54,11 +54,7 @@ fn ours(args: Vec<OsString>) -> ExitCode {
             Ok(code) => code,
             Err(failure) => failure.report(),
         },
-        Err(usage) => {
-            let code = if usage.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-            output::usage(&usage);
-            code
-        }
+        Err(usage) => output::usage(&usage),
     }
 }
 

@@ -12,19 +12,31 @@ pub(crate) fn data(bytes: &[u8]) -> ExitCode {
     part(bytes).err().unwrap_or(ExitCode::SUCCESS)
 }
 
+/// Writes data and returns the exit code, which is not success when writing failed.
+#[must_use]
+pub(crate) fn then(bytes: &[u8], code: ExitCode) -> ExitCode {
+    match part(bytes) {
+        Err(failed) if code == ExitCode::SUCCESS => failed,
+        _ => code,
+    }
+}
+
 /// Writes data of which more may come.
 ///
 /// # Errors
 /// The code to end with: the reader has gone, or writing failed and that was said.
 pub(crate) fn part(bytes: &[u8]) -> Result<(), ExitCode> {
     let mut out = std::io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
-        if error.kind() == ErrorKind::BrokenPipe {
-            return ExitCode::SUCCESS;
-        }
-        talk(&format!("error: failed to write to standard output\n  because: {error}"));
-        ExitCode::FAILURE
-    })
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| failed(&error))
+}
+
+/// What the program ends with when standard output takes no more.
+fn failed(error: &std::io::Error) -> ExitCode {
+    if error.kind() == ErrorKind::BrokenPipe {
+        return ExitCode::SUCCESS;
+    }
+    talk(&format!("error: failed to write to standard output\n  because: {error}"));
+    ExitCode::FAILURE
 }
 
 /// Writes one line to standard error; there is nowhere to report its failure.
@@ -34,8 +46,17 @@ pub(crate) fn talk(line: &str) {
 }
 
 /// Prints help to standard output or a usage mistake to standard error, as clap rendered it.
-pub(crate) fn usage(usage: &clap::Error) {
-    let _ = usage.print();
+#[must_use]
+pub(crate) fn usage(usage: &clap::Error) -> ExitCode {
+    if usage.use_stderr() {
+        // There is nowhere to report its failure.
+        let _ = usage.print();
+        return ExitCode::FAILURE;
+    }
+    match usage.print() {
+        Err(error) => failed(&error),
+        Ok(()) => ExitCode::SUCCESS,
+    }
 }
 
 /// One line that is drawn over and over on a terminal; elsewhere only its lasting lines are printed.

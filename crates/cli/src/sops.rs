@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+mod ask;
 mod audit;
 mod batch;
 mod call;

@@ -215,6 +215,5 @@ fn report(call: &Call, files: &[PathBuf], results: Vec<Result<Outcome, Stop>>) -
         let would = if is_check { "would be changed" } else { "changed" };
         output::talk(&format!("{} files: {changed} {would}, {unchanged} not, {failed} failed", files.len()));
     }
-    let _ = output::data(lines.as_bytes());
-    Done::Code(code)
+    Done::Report(lines.into_bytes(), code)
 }

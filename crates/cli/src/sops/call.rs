@@ -18,6 +18,8 @@ pub(super) enum Done {
     Print(Vec<u8>),
     /// The exit code of a program that was run.
     Code(u8),
+    /// These bytes on standard output, then this exit code, unless they could not be written.
+    Report(Vec<u8>, u8),
 }
 
 /// What a command does.
@@ -73,7 +75,8 @@ impl Call {
                 _ => return help::of_groups(&words).map(|run| Self::before_commands(run, global)),
             }
         }
-        let mut own = Given::leading(command.flags, flags::flags_first(command.flags, words))
+        let flags = if action.as_deref() == Some("delete") { table::DELETE_GROUP } else { command.flags };
+        let mut own = Given::leading(flags, flags::flags_first(flags, words))
             .map_err(|stop| stop.with_help("Incorrect Usage:", &help::as_sops(command)))?;
         own.words.splice(0..0, action);
         Ok(Self { presentation, action: action_of(command, &own), own, global })
@@ -112,6 +115,7 @@ impl Call {
             Done::Quietly => ExitCode::SUCCESS,
             Done::Print(bytes) => output::data(&bytes),
             Done::Code(code) => ExitCode::from(code),
+            Done::Report(bytes, code) => output::then(&bytes, ExitCode::from(code)),
         })
     }
 

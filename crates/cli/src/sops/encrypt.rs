@@ -173,7 +173,7 @@ impl Source {
         match (&self.path, call.text("output")) {
             (Some(path), _) if call.is_set("in-place") => files::replace(path, &bytes)?,
             (_, "") => return Ok(Done::Print(bytes)),
-            (_, output) => files::replace(Path::new(output), &bytes)?,
+            (_, output) => files::write_output(Path::new(output), &bytes)?,
         }
         Ok(Done::Quietly)
     }

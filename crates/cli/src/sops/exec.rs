@@ -24,6 +24,7 @@ const DEFAULT_NAME: &str = "tmp-file";
 pub(super) fn run_env(call: &Call) -> Result<Done, Stop> {
     let (file, line) = words(call)?;
     let format = call.format("input-type", file);
+    Settings::check(call)?;
     if call.is_set("background") {
         log::warn(
             call.presentation,

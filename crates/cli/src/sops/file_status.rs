@@ -6,6 +6,7 @@ use sealfast_sops::document::Encrypted;
 use sealfast_sops::error::Error;
 
 use crate::sops::call::{Call, Done};
+use crate::sops::settings::Settings;
 use crate::sops::stop::Stop;
 use crate::sops::{batch, files};
 
@@ -14,6 +15,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         return Ok(done);
     }
     let Some(file) = call.words().first() else { return Err(Stop::no_file()) };
+    Settings::check(call)?;
     let bytes = files::read(Path::new(file)).map_err(|stop| {
         Stop::fatal(format!(
             "cannot check file status: cannot load encrypted file: {}",

@@ -54,12 +54,21 @@ pub(super) fn read_stdin() -> Result<Vec<u8>, Stop> {
     Ok(bytes)
 }
 
-/// Replaces a file, or writes to what is no regular file.
+/// Replaces a file that was read, or writes to what is no regular file.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
+    write(path, bytes, "in-place")
+}
+
+/// Does the same with the file of `--output`.
+pub(super) fn write_output(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
+    write(path, bytes, "output")
+}
+
+fn write(path: &Path, bytes: &[u8], which: &str) -> Result<(), Stop> {
     try_replace(path, bytes).map_err(|wrong| {
-        let message =
-            format!("Could not open in-place file for writing: {}: {}", path.display(), reason(&wrong));
-        Stop::new(message).code(Code::CouldNotWriteOutput)
+        let (path, reason) = (path.display(), reason(&wrong));
+        Stop::new(format!("Could not open {which} file for writing: open {path}: {reason}"))
+            .code(Code::CouldNotWriteOutput)
     })
 }
 

@@ -63,11 +63,7 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
     }
     let (threshold, groups) = (metadata.shamir_threshold, metadata.key_groups.len());
     if groups < threshold {
-        return Err(Stop::fatal(format!(
-            "removing this key group will make the Shamir threshold impossible to satisfy: Shamir threshold is \
-             {threshold}, but we only have {groups} key groups"
-        ))
-        .hint("lower it with --shamir-secret-sharing-threshold"));
+        return Err(unreachable(call, threshold, groups));
     }
     keyring::wrap(call, metadata, &key, settings::now())?;
     let shape = Shape { input: format, output: format, layout: settings.layout(call) };
@@ -77,6 +73,19 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
     }
     files::replace(path, &bytes)?;
     Ok(Done::Quietly)
+}
+
+/// Nobody could open the file any more.
+fn unreachable(call: &Call, threshold: usize, groups: usize) -> Stop {
+    let message = if call.words().first().is_some_and(|action| action == "add") {
+        format!("the Shamir threshold of {threshold} is more than the {groups} key groups there are")
+    } else {
+        format!(
+            "removing this key group will make the Shamir threshold impossible to satisfy: Shamir threshold is \
+             {threshold}, but we only have {groups} key groups"
+        )
+    };
+    Stop::fatal(message).hint("lower it with --shamir-secret-sharing-threshold")
 }
 
 /// As `sops`, these commands give no report about each key, and end as with any other error.

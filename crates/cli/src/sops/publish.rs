@@ -4,7 +4,6 @@
 //! its recreation rule, whichever kind it is, and the usual one when there is none.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
@@ -17,8 +16,8 @@ use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::encrypt::warn_about_words;
 use crate::sops::settings::{self, Settings};
-use crate::sops::stop::{Code, Stop};
-use crate::sops::{files, log, update_keys};
+use crate::sops::stop::Stop;
+use crate::sops::{ask, files, log, update_keys};
 
 mod gcs;
 mod s3;
@@ -119,8 +118,7 @@ fn for_bucket(
         crypt::open(call, file, &bytes, format, Noting::Nothing)?;
     let changes = update_keys::changes(&old.key_groups, &groups);
     if !changes.is_empty() {
-        let text = format!("The following changes will be made to the file's key groups:\n{changes}");
-        let _ = output::data(text.as_bytes());
+        ask::show(&format!("The following changes will be made to the file's key groups:\n{changes}"))?;
     }
     let new = Metadata::new(groups, settings::now());
     let selector = rule.recreation_rule.selector().cloned().or(new.selector.clone());
@@ -131,31 +129,19 @@ fn for_bucket(
     crypt::emit_over(document, original.as_ref(), &shape)
 }
 
-/// Asks until the answer is y or n. In a directory a file that is not wanted is passed over.
+/// Asks. In a directory a file that is not wanted is passed over.
 fn confirmed(call: &Call, file: &str, there: &str, root: Option<&Path>) -> Result<bool, Stop> {
     if call.is_set("yes") {
         return Ok(true);
     }
-    let unwritable = |wrong: std::io::Error| Stop::new(wrong.to_string()).code(Code::CouldNotWriteOutput);
-    loop {
-        let mut out = std::io::stdout().lock();
-        write!(out, "uploading {file} to {there} ? (y/n): ")
-            .and_then(|()| out.flush())
-            .map_err(unwritable)?;
-        let mut line = String::new();
-        let read = std::io::stdin().lock().read_line(&mut line).unwrap_or_default();
-        match line.trim() {
-            "y" => return Ok(true),
-            "n" => break,
-            "" => return Err(Stop::new(if read == 0 { "EOF" } else { "unexpected newline" })),
-            _ => {}
-        }
+    if ask::yes_or_no(&format!("uploading {file} to {there} ? (y/n): "))? {
+        return Ok(true);
     }
     let message = format!("Publication of {file} canceled");
     if root.is_none() {
         return Err(Stop::new(message));
     }
-    let _ = output::data(format!("{message}\n").as_bytes());
+    ask::show(&format!("{message}\n"))?;
     Ok(false)
 }
 

@@ -49,6 +49,11 @@ impl Settings {
         Ok(Self { path: Some(path), config: Some(config) })
     }
 
+    /// Reads the configuration for a command that takes nothing from it: as `sops`, it has to be right all the same.
+    pub(super) fn check(call: &Call) -> Result<(), Stop> {
+        if call.is_native() { Ok(()) } else { Self::load(call).map(drop) }
+    }
+
     /// The creation rule for an absolute path; none without configuration or rules.
     pub(super) fn rule(&self, path: &Path) -> Result<Option<&CreationRule>, Stop> {
         let Some(config) = &self.config else { return Ok(None) };
@@ -102,8 +107,11 @@ impl Settings {
     pub(super) fn metadata(&self, call: &Call, path: &Path, input: Format) -> Result<Metadata, Stop> {
         let now = now();
         let rule = self.rule(path)?;
+        // Its keys have to be right also where flags name others.
+        let context = context_of(call).unwrap_or_default();
+        let ruled = rule.map(|rule| groups_of_rule(rule, &context, now)).transpose()?;
         let selector = selector(call, rule, input)?;
-        let key_groups = key_groups(call, rule, now)?;
+        let key_groups = key_groups(call, ruled, now)?;
         let threshold = call.number("shamir-secret-sharing-threshold").filter(|threshold| *threshold != 0);
         Ok(Metadata {
             shamir_threshold: match threshold {
@@ -220,19 +228,18 @@ fn names_keys(call: &Call) -> bool {
         .any(|flag| !call.text(flag).is_empty())
 }
 
-fn key_groups(call: &Call, rule: Option<&CreationRule>, now: Time) -> Result<Vec<KeyGroup>, Stop> {
+fn key_groups(call: &Call, ruled: Option<Vec<KeyGroup>>, now: Time) -> Result<Vec<KeyGroup>, Stop> {
     let context = encryption_context(call)?;
     let keys = keys_of_flags(call, "", &context, now)?;
     if names_keys(call) {
         return Ok(vec![KeyGroup { keys }]);
     }
-    let rule = rule.ok_or_else(|| {
+    ruled.ok_or_else(|| {
         Stop::new(
             "config file not found, or has no creation rules, and no keys provided through command line options",
         )
         .hint("name a recipient, as `--age age1…` or `--pgp FINGERPRINT`, or write a .sops.yaml with creation_rules")
-    })?;
-    groups_of_rule(rule, &context, now)
+    })
 }
 
 /// The groups that a rule asks for, its age recipients checked.
@@ -274,26 +281,26 @@ pub(super) fn lenient_context(call: &Call) -> Result<BTreeMap<String, String>, S
     }
 }
 
-/// `k:v,k2:v2`.
 pub(super) fn encryption_context(call: &Call) -> Result<BTreeMap<String, String>, Stop> {
-    let text = call.text("encryption-context");
-    if text.is_empty() {
-        return Ok(BTreeMap::new());
+    const UNUSED: &str = "Encryption context contains a non-string value, context will not be used";
+    context_of(call).ok_or_else(|| {
+        if !call.is_native() {
+            output::talk(&log::line("AWSKMS", "warning", UNUSED));
+        }
+        Stop::new("Invalid KMS encryption context format")
+            .code(Code::EncryptionContext)
+            .hint("write it as key:value,key2:value2")
+    })
+}
+
+/// `k:v,k2:v2`.
+fn context_of(call: &Call) -> Option<BTreeMap<String, String>> {
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once(':')?;
+        (!value.contains(':')).then(|| (key.to_owned(), value.to_owned()))
+    };
+    match call.text("encryption-context") {
+        "" => Some(BTreeMap::new()),
+        text => text.split(',').map(pair).collect(),
     }
-    text.split(',')
-        .map(|pair| {
-            let (key, value) = pair.split_once(':')?;
-            (!value.contains(':')).then(|| (key.to_owned(), value.to_owned()))
-        })
-        .collect::<Option<_>>()
-        .ok_or_else(|| {
-            if !call.is_native() {
-                const UNUSED: &str =
-                    "Encryption context contains a non-string value, context will not be used";
-                output::talk(&log::line("AWSKMS", "warning", UNUSED));
-            }
-            Stop::new("Invalid KMS encryption context format")
-                .code(Code::EncryptionContext)
-                .hint("write it as key:value,key2:value2")
-        })
 }

@@ -327,7 +327,8 @@ fn cipher_words(error: &CipherError) -> String {
         CipherError::Base64 { part, at } => {
             format!("Error base64-decoding {part}: illegal base64 data at input byte {at}")
         }
-        CipherError::Authentication => {
+        // There it would be used, and not fit.
+        CipherError::Authentication | CipherError::Nonce { .. } => {
             "Could not decrypt with AES_GCM: cipher: message authentication failed".to_owned()
         }
         CipherError::Type { label } => format!("Unknown datatype: {label}"),

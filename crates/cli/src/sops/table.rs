@@ -226,6 +226,9 @@ pub(super) const TOP: &[&[Flag]] = &[
     CONFIG, CONTEXT, SET, THRESHOLD, LAYOUT, OUTPUT, OVERRIDE, ORDER, SERVICES, HELP, VERSION,
 ];
 
+/// Flags of `groups delete`, which takes no keys.
+pub(super) const DELETE_GROUP: &[&[Flag]] = &[GROUP_FILE, IN_PLACE, THRESHOLD, SERVICES, HELP];
+
 /// Asking for help, for every command.
 pub(super) const HELP: &[Flag] = &[switch("help", "h", "show help")];
 

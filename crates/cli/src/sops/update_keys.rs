@@ -1,7 +1,6 @@
 //! `updatekeys`: wraps data keys for what the creation rule asks now.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 
 use sealfast_sops::cipher::DataKey;
@@ -12,8 +11,8 @@ use sealfast_sops::store::Format;
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Shape};
 use crate::sops::settings::{self, Settings};
-use crate::sops::stop::{Code, Stop};
-use crate::sops::{batch, files, keyring, log};
+use crate::sops::stop::Stop;
+use crate::sops::{ask, batch, files, keyring, log};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let settings = Settings::load(call)?;
@@ -236,21 +235,6 @@ fn push_groups(out: &mut String, differences: &[Difference]) {
 
 /// Shows the report and asks until the answer is y or n.
 fn confirmed(call: &Call, report: &str) -> Result<bool, Stop> {
-    let unwritable = |wrong: std::io::Error| Stop::new(wrong.to_string()).code(Code::CouldNotWriteOutput);
-    let mut out = std::io::stdout().lock();
-    out.write_all(report.as_bytes()).map_err(unwritable)?;
-    if call.is_set("yes") {
-        return out.flush().map(|()| true).map_err(unwritable);
-    }
-    loop {
-        out.write_all(b"Is this okay? (y/n):").and_then(|()| out.flush()).map_err(unwritable)?;
-        let mut line = String::new();
-        let read = std::io::stdin().lock().read_line(&mut line).unwrap_or_default();
-        match line.trim() {
-            "y" => return Ok(true),
-            "n" => return Ok(false),
-            "" => return Err(Stop::new(if read == 0 { "EOF" } else { "unexpected newline" })),
-            _ => {}
-        }
-    }
+    ask::show(report)?;
+    if call.is_set("yes") { Ok(true) } else { ask::yes_or_no("Is this okay? (y/n):") }
 }

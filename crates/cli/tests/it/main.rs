@@ -23,3 +23,4 @@ mod remote;
 mod render;
 mod sops;
 mod up;
+mod words;
