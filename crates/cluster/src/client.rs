@@ -21,6 +21,7 @@ use crate::client::request::{Call, encode};
 use crate::client::throttle::Throttle;
 use crate::error::Error;
 
+mod address;
 pub mod discovery;
 pub mod request;
 mod throttle;
@@ -196,7 +197,7 @@ impl Client {
     }
 
     fn from_config(mut config: kube::Config, path: Option<String>) -> Result<Client, Error> {
-        let address: Arc<str> = config.cluster_url.to_string().trim_end_matches('/').into();
+        let address: Arc<str> = address::shown(&config.cluster_url).into();
         let loopback = matches!(config.cluster_url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
         config.disable_compression |= loopback;
         let http = kube::Client::try_from(config).map_err(|e| Error::Config { path, source: Box::new(e) })?;
@@ -221,7 +222,7 @@ impl Client {
         Client { impersonate: Some(user.into()), ..self.clone() }
     }
 
-    /// The server's address, without a trailing slash.
+    /// The server's address, without a trailing slash and without who logs in there.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -523,7 +524,7 @@ impl Client {
     fn unanswered(&self, error: kube::Error) -> Error {
         match error {
             kube::Error::Api(status) => Error::Refused(status),
-            other => Error::Transport { address: self.address.to_string(), source: Box::new(other) },
+            other => Error::Transport { address: self.address.to_string(), reason: address::cause(&other) },
         }
     }
 

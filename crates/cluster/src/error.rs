@@ -28,13 +28,12 @@ pub enum Error {
     #[error("{}", .0.message)]
     Refused(Box<Status>),
     /// No answer, or one cut short.
-    #[error("cannot reach the API server at `{address}`")]
+    #[error("cannot reach the API server at `{address}`: {reason}")]
     Transport {
         /// The server's address.
         address: String,
-        /// Why.
-        #[source]
-        source: Box<kube::Error>,
+        /// Why, in the words of the system or of TLS.
+        reason: String,
     },
     /// No answer in time.
     #[error("the API server at `{address}` takes too long to answer")]
