@@ -30,6 +30,7 @@ mod export;
 mod get;
 mod image;
 mod known;
+mod labelled;
 mod local;
 mod logs;
 mod pack;
@@ -49,26 +50,48 @@ mod wait;
 #[derive(Debug)]
 pub(crate) struct Failed(pub(crate) String);
 
-impl<T: Into<String>> From<T> for Failed {
-    fn from(text: T) -> Self {
-        Self(text.into())
+impl From<String> for Failed {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 
-impl Failed {
-    /// Returns an error's text with those of its causes, as Go wraps them.
-    pub(super) fn from_error(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let more = error.to_string();
-            if !text.contains(&more) {
-                text = format!("{text}: {more}");
-            }
-            cause = error.source();
-        }
-        Self(text)
+impl From<&str> for Failed {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
     }
+}
+
+impl From<sealfast_cluster::error::Error> for Failed {
+    fn from(error: sealfast_cluster::error::Error) -> Self {
+        Self(told(&error))
+    }
+}
+
+impl From<std::io::Error> for Failed {
+    fn from(error: std::io::Error) -> Self {
+        Self(told(&error))
+    }
+}
+
+impl From<serde_json::Error> for Failed {
+    fn from(error: serde_json::Error) -> Self {
+        Self(told(&error))
+    }
+}
+
+/// An error's text with those of its causes, as Go wraps them.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Runs `flux ARGS`.

@@ -15,7 +15,7 @@ pub(super) fn agrees(question: &str) -> Result<bool, Failed> {
     }
     let mut answer = Vec::new();
     let read = std::io::stdin().lock().take(LONGEST).read_until(b'\n', &mut answer);
-    read.map_err(|error| Failed::from_error(&error))?;
+    read?;
     let is_told = output::part(b"\n").is_ok();
     Ok(is_told && answer.trim_ascii().eq_ignore_ascii_case(b"y"))
 }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use http::Method;
+use sealfast_cluster::client::Client;
 use sealfast_cluster::client::request::Call;
-use sealfast_cluster::client::{Client, Select};
 use sealfast_cluster::health::{self, Status};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
@@ -16,7 +16,8 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, checked_namespace, connect, help, version, wants_help};
+use super::labelled::{self, PART_OF};
+use super::{Failed, checked_namespace, connect, help, told, version, wants_help};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -43,7 +44,6 @@ Examples:
 
 /// The oldest version of Kubernetes that Flux runs on.
 const OLDEST: (u64, u64) = (1, 33);
-const PART_OF: &str = "app.kubernetes.io/part-of=flux";
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
@@ -95,8 +95,7 @@ fn said(outcome: Result<String, Failed>) -> bool {
 
 async fn kubernetes(client: &Client) -> Result<String, Failed> {
     let found = client.call(Call::new(Method::GET, "/version".to_owned())).await;
-    let found =
-        found.map_err(|error| format!("Kubernetes API call failed: {}", Failed::from_error(&error).0))?;
+    let found = found.map_err(|error| format!("Kubernetes API call failed: {}", told(&error)))?;
     let written = found["gitVersion"].as_str().unwrap_or_default();
     let version = written.trim_start_matches('v');
     let mut numbers = version.split(['.', '-', '+']).map(str::parse::<u64>);
@@ -162,7 +161,7 @@ async fn ready(client: &Client, deployment: &Value, pause: Duration) -> Result<(
     loop {
         match client.get(&id.gvk, &id.namespace, &id.name).await {
             Ok(live) if health::status(&live, jiff::Timestamp::now()) == Status::Current => return Ok(()),
-            Err(error) if !error.is_transient() => return Err(Failed::from_error(&error).0),
+            Err(error) if !error.is_transient() => return Err(told(&error)),
             _ => tokio::time::sleep(pause).await,
         }
     }
@@ -187,11 +186,10 @@ async fn definitions(client: &Client) -> bool {
 
 /// What is part of Flux; says why when it could not be read.
 async fn listed(client: &Client, kind: GroupVersionKind, namespace: &str) -> Option<Vec<Value>> {
-    let select = Select { labels: PART_OF.to_owned(), ..Select::default() };
-    match client.list(&kind, namespace, &select).await {
-        Ok(listed) => Some(listed.items),
+    match labelled::list(client, &kind, namespace, PART_OF).await {
+        Ok(listed) => Some(listed),
         Err(error) => {
-            output::talk(&format!("✗ listing {} failed: {}", kind.kind, Failed::from_error(&error).0));
+            output::talk(&format!("✗ listing {} failed: {}", kind.kind, told(&error)));
             None
         }
     }

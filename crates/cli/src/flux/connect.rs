@@ -52,7 +52,7 @@ pub(super) fn limit(args: &Args) -> Duration {
 /// Drives what waits.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failed::from_error(&error))
+    Ok(runtime?)
 }
 
 /// Connects as the person that `--as` names.
@@ -83,16 +83,13 @@ async fn connected(args: &Args) -> Result<Client, Failed> {
         let token = args.filled("token").map(secrecy::SecretString::from);
         let authority = args.filled("certificate-authority").map(std::fs::read_to_string).transpose();
         let authority = authority.map_err(|error| format!("unable to load root certificates: {error}"))?;
-        let client = Client::from_url(server, token.as_ref(), authority.as_deref()).await;
-        return client.map_err(|error| Failed::from_error(&error));
+        return Ok(Client::from_url(server, token.as_ref(), authority.as_deref()).await?);
     }
     let file = args.filled("kubeconfig").map(PathBuf::from);
     if file.is_none() && !kubeconfig::is_there() {
-        let client = Client::in_cluster().or(Client::from_url(NO_CONFIGURATION, None, None).await);
-        return client.map_err(|error| Failed::from_error(&error));
+        return Ok(Client::in_cluster().or(Client::from_url(NO_CONFIGURATION, None, None).await)?);
     }
-    let client = Client::from_kubeconfig(file.as_deref(), args.filled("context")).await;
-    client.map_err(|error| Failed::from_error(&error))
+    Ok(Client::from_kubeconfig(file.as_deref(), args.filled("context")).await?)
 }
 
 /// Flags of flux that the kubeconfig has to stand in for.

@@ -132,9 +132,8 @@ async fn apply(client: &Client, object: &Value) -> Result<(), Failed> {
         _ => "role binding",
     };
     output::talk(&format!("► applying {kind} {name}"));
-    let failed = |error| Failed::from_error(&error);
-    let Some(mut live) = client.find(gvk, namespace, name).await.map_err(failed)? else {
-        return client.create(object, MANAGER).await.map(drop).map_err(failed);
+    let Some(mut live) = client.find(gvk, namespace, name).await? else {
+        return client.create(object, MANAGER).await.map(drop).map_err(Failed::from);
     };
     let labels = &object["metadata"]["labels"];
     let same_labels = covers(&live["metadata"]["labels"], labels);
@@ -143,8 +142,8 @@ async fn apply(client: &Client, object: &Value) -> Result<(), Failed> {
         if same && same_labels {
             return Ok(());
         }
-        client.delete(gvk, namespace, name, &Delete::default()).await.map_err(failed)?;
-        return client.create(object, MANAGER).await.map(drop).map_err(failed);
+        client.delete(gvk, namespace, name, &Delete::default()).await?;
+        return client.create(object, MANAGER).await.map(drop).map_err(Failed::from);
     }
     if same_labels {
         return Ok(());
@@ -152,7 +151,7 @@ async fn apply(client: &Client, object: &Value) -> Result<(), Failed> {
     for (key, value) in labels.as_object().into_iter().flatten() {
         live["metadata"]["labels"][key] = value.clone();
     }
-    client.update(&live, MANAGER).await.map(drop).map_err(failed)
+    client.update(&live, MANAGER).await.map(drop).map_err(Failed::from)
 }
 
 /// Tells whether all that is wanted is there; what nobody asked for may be there too.

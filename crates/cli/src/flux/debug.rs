@@ -83,8 +83,7 @@ async fn variables(client: &Client, namespace: &str, found: &Value) -> Result<Ze
     let Some(post_build) = found["spec"].get("postBuild").filter(|found| !found.is_null()) else {
         return Err("no post build substitutions found".into());
     };
-    let post_build: PostBuild =
-        serde_json::from_value(post_build.clone()).map_err(|error| Failed::from_error(&error))?;
+    let post_build: PostBuild = serde_json::from_value(post_build.clone())?;
     let witness = Mutex::new(Witness::default());
     let read = gather::variables(client, namespace, &post_build, &witness).await;
     let variables = read.map_err(|failure| failure.message)??;

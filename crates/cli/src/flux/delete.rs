@@ -37,7 +37,7 @@ pub(super) fn run(words: &[&str], args: &Args) -> Result<ExitCode, Failed> {
         }
         output::talk(&format!("► deleting {human} {name} in {namespace} namespace"));
         let deleted = client.delete(&known.gvk(), &namespace, name, &Delete::default()).await;
-        deleted.map_err(|error| Failed::from_error(&error))?;
+        deleted?;
         output::talk(&format!("✔ {human} deleted"));
         Ok(ExitCode::SUCCESS)
     })

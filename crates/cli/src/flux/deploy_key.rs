@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::args::Args;
 use super::secret::{self, Secret};
-use super::{Failed, address, connect};
+use super::{Failed, address, connect, told};
 
 /// Checks `--ssh-key-algorithm`.
 pub(super) fn algorithm(text: &str) -> Result<(), String> {
@@ -59,7 +59,7 @@ fn pair(args: &Args, password: Option<&str>) -> Result<KeyPair, Failed> {
         }
     };
     pair.map_err(|error| {
-        let Failed(why) = Failed::from_error(&error);
+        let why = told(&error);
         match error {
             Error::KeyLocked => format!("{why}: give its passphrase with --password").into(),
             _ => Failed(why),
@@ -83,7 +83,7 @@ fn scan(url: &str) -> Result<String, Failed> {
     let (host, port) = address::ssh_host(url);
     let shown = connect::runtime()?.block_on(deploy_key::scan(host, port));
     shown.map_err(|error| {
-        let Failed(why) = Failed::from_error(&error);
+        let why = told(&error);
         format!("SSH key scan for host {host}:{port} failed, error: {why}").into()
     })
 }

@@ -108,7 +108,7 @@ async fn find(
     if args.is_on("ignore-not-found") && file.is_none() {
         return Err("kustomization file is required when assuming new kustomizations".into());
     }
-    let directory = std::path::absolute(directory).map_err(|error| Failed::from_error(&error))?;
+    let directory = std::path::absolute(directory)?;
     let plan = Plan::parse(args, Cluster::Live(client.clone()))?;
     let is_drawn = args.text("progress-bar").is_none_or(|on| on == "true");
     let spinner = if is_drawn { Spinner::start() } else { Spinner::none() };
@@ -120,7 +120,11 @@ async fn find(
 
 /// Prints what differs, and then what failed.
 fn report(found: &Found) -> ExitCode {
-    let _ = output::data(found.text.as_bytes());
+    if let Err(ended) = output::part(found.text.as_bytes())
+        && ended != ExitCode::SUCCESS
+    {
+        return ExitCode::from(FAILED);
+    }
     let mut errors = found.errors.clone();
     let mut seen = std::collections::HashSet::new();
     errors.retain(|error| seen.insert(error.clone()));

@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
     loop {
         let mut line = Vec::new();
         let read = input.by_ref().take(LONGEST).read_until(b'\n', &mut line);
-        if read.map_err(|error| Failed::from_error(&error))? == 0 {
+        if read? == 0 {
             return Ok(ExitCode::SUCCESS);
         }
         number += 1;

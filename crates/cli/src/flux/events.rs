@@ -14,7 +14,7 @@ use sealfast_k8s::object;
 use serde_json::Value;
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, checked_namespace, connect, help, known, table, wants_help};
+use super::{Failed, checked_namespace, connect, help, known, table, told, wants_help};
 use crate::output;
 
 mod age;
@@ -137,11 +137,7 @@ impl Asked {
         for place in &self.places {
             let select = Select { fields: place.fields.clone(), ..Select::default() };
             let listed = self.client.list(&kind(), &place.namespace, &select).await;
-            events.extend(
-                listed
-                    .map_err(|error| format!("error getting events: {}", Failed::from_error(&error).0))?
-                    .items,
-            );
+            events.extend(listed.map_err(|error| format!("error getting events: {}", told(&error)))?.items);
         }
         let rows = self.cells(events);
         Ok((!rows.is_empty()).then(|| table::padded(&self.header(), &rows)))

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::{Args, Flag, Kind};
 use super::known::{self, Known};
-use super::{Failed, checked_namespace, connect, exported, help, wants_help};
+use super::{Failed, checked_namespace, connect, exported, help, told, wants_help};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] =
@@ -59,7 +59,7 @@ async fn objects(client: &Client, known: Known, namespace: &str, args: &Args) ->
         return Ok(vec![known.get(client, namespace, &args.names[0]).await?]);
     }
     let listed = client.list(&known.gvk(), namespace, &Select::default()).await;
-    let objects = listed.map_err(|error| Failed::from_error(&error))?.items;
+    let objects = listed?.items;
     if objects.is_empty() {
         return Err(format!("no objects found in {namespace} namespace").into());
     }
@@ -102,11 +102,7 @@ fn bare(object: &Value) -> Value {
 async fn credentials(client: &Client, namespace: &str, name: &str) -> Result<Value, Failed> {
     let secret =
         client.get(&GroupVersionKind::new("", "v1", "Secret"), namespace, name).await.map_err(|error| {
-            let why = if error.is_not_found() {
-                format!("secrets {name:?} not found")
-            } else {
-                Failed::from_error(&error).0
-            };
+            let why = if error.is_not_found() { format!("secrets {name:?} not found") } else { told(&error) };
             format!("failed to retrieve secret {name}, error: {why}")
         })?;
     let mut kept = json!({

@@ -139,7 +139,7 @@ impl Asked {
 
 async fn one(client: &Client, gvk: &GroupVersionKind, asked: &Asked) -> Result<String, Failed> {
     let listed = client.list(gvk, &asked.namespace, &asked.select()).await;
-    let mut objects = listed.map_err(|error| Failed::from_error(&error))?.items;
+    let mut objects = listed?.items;
     let place = match asked.namespace.as_str() {
         "" => "any namespace".to_owned(),
         namespace => format!("{namespace:?} namespace"),
@@ -164,7 +164,7 @@ async fn all(client: &Client, kinds: Vec<Known>, asked: &Asked) -> Result<String
         let objects = match client.list(&gvk, &asked.namespace, &asked.select()).await {
             Ok(listed) => listed.items,
             Err(error) if error.is_not_found() || error.is_no_match() => continue,
-            Err(error) => return Err(Failed::from_error(&error)),
+            Err(error) => return Err(error.into()),
         };
         if objects.iter().any(|object| asked.keeps(object)) {
             let prefix = format!("{}/", kind.kind.to_lowercase());

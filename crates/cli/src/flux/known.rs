@@ -46,12 +46,12 @@ impl Known {
 
     /// Reads one object; says as the API does when it is not there.
     pub(super) async fn get(self, client: &Client, namespace: &str, name: &str) -> Result<Value, Failed> {
-        client.get(&self.gvk(), namespace, name).await.map_err(|error| self.failed(name, &error))
+        client.get(&self.gvk(), namespace, name).await.map_err(|error| self.failed(name, error))
     }
 
     /// What is said when it could not be read.
-    pub(super) fn failed(self, name: &str, error: &Error) -> Failed {
-        if error.is_not_found() { self.missing(name) } else { Failed::from_error(error) }
+    pub(super) fn failed(self, name: &str, error: Error) -> Failed {
+        if error.is_not_found() { self.missing(name) } else { error.into() }
     }
 
     /// What is said when it is not there.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::args::{self, Args, Flag, Kind};
-use super::{Failed, checked_namespace, connect, help, wants_help};
+use super::{Failed, checked_namespace, connect, help, told, wants_help};
 use crate::output;
 use lines::{LONGEST_LINE, Line, Lines};
 
@@ -158,7 +158,7 @@ async fn one(client: &Client, call: Call, filter: &Filter<'_>) -> Result<Option<
         let line = match lines.next().await {
             Ok(Some(line)) => line,
             Ok(None) => return Ok(None),
-            Err(error) => return Ok(Some(Failed::from_error(&error).0)),
+            Err(error) => return Ok(Some(told(&error))),
         };
         match line {
             Line::TooLong => output::talk(&format!("✗ left out a line of more than {LONGEST_LINE} bytes")),

@@ -10,7 +10,7 @@ use sealfast_source::ignore::{self, Rules};
 use sealfast_source::tree::{Directory, Entry, Memory, Tree};
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, help, wants_help};
+use super::{Failed, help, told, wants_help};
 use crate::output;
 use crate::sops::files;
 
@@ -86,8 +86,7 @@ fn packed(given: &str, args: &Args) -> Result<Vec<u8>, Failed> {
     patterns.extend(args.list("add-ignore-paths").iter().map(String::as_str));
     let mut bytes = Vec::new();
     let rules = Rules::only(&patterns.join("\n"));
-    archive::pack_by(&*tree, &rules, &mut bytes, Algorithm::Sha256)
-        .map_err(|error| failed(Failed::from_error(&error).0))?;
+    archive::pack_by(&*tree, &rules, &mut bytes, Algorithm::Sha256).map_err(|error| failed(told(&error)))?;
     Ok(bytes)
 }
 

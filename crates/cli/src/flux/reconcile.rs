@@ -74,7 +74,7 @@ async fn one(client: &Client, known: Known, namespace: &str, name: &str) -> Resu
     let now = jiff::Timestamp::now().to_string();
     let patch = json!({ "metadata": { "annotations": { REQUESTED_AT: now } } });
     let patched = client.patch(&known.gvk(), namespace, name, &Patch::Merge(&patch), wait::MANAGER).await;
-    patched.map_err(|error| Failed::from_error(&error))?;
+    patched?;
     output::talk(&format!("✔ {kind} annotated"));
     output::talk(&format!("◎ waiting for {kind} reconciliation"));
     loop {

@@ -112,11 +112,12 @@ impl Secret {
     pub(super) async fn upsert(&self, client: &Client) -> Result<(), Failed> {
         let id = object::id(&self.0);
         let found = client.find(&id.gvk, &id.namespace, &id.name).await;
-        let done = match found.map_err(|error| Failed::from_error(&error))? {
+        let done = match found? {
             None => client.create(&self.0, MANAGER).await,
             Some(live) => client.update(&self.over(Self(live)).0, MANAGER).await,
         };
-        done.map(|made| drop(Self(made))).map_err(|error| Failed::from_error(&error))
+        drop(Self(done?));
+        Ok(())
     }
 
     fn over(&self, mut live: Self) -> Self {

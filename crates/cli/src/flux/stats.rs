@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::args::{Args, Flag, Kind};
 use super::known::{self, Known};
-use super::{Failed, checked_namespace, connect, help, table, wait, wants_help};
+use super::{Failed, checked_namespace, connect, help, table, told, wait, wants_help};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] = &[Flag::short("all-namespaces", 'A', Kind::Switch)];
@@ -66,7 +66,7 @@ async fn row(client: &Client, known: Known, namespace: &str) -> Result<Vec<Strin
     let items = match listed(client, known, namespace).await {
         Ok(items) => items,
         Err(error) if error.is_no_match() || error.is_not_found() => Vec::new(),
-        Err(error) => return Err(format!("{}: {}", known.kind, Failed::from_error(&error).0).into()),
+        Err(error) => return Err(format!("{}: {}", known.kind, told(&error)).into()),
     };
     let count = |counts: fn(&Value) -> bool| items.iter().filter(|item| counts(item)).count();
     let suspended = count(|item| item["spec"]["suspend"] == true);

@@ -132,7 +132,7 @@ fn once(names: &[String]) -> impl Iterator<Item = &str> {
 
 async fn list(client: &Client, known: Known, namespace: &str) -> Result<Vec<Value>, Failed> {
     let listed = client.list(&known.gvk(), namespace, &Select::default()).await;
-    Ok(listed.map_err(|error| Failed::from_error(&error))?.items)
+    Ok(listed?.items)
 }
 
 async fn suspend(client: &Client, known: Known, object: &Value) -> Result<(), Failed> {
@@ -147,7 +147,8 @@ async fn patch(client: &Client, known: Known, object: &Value, suspend: &Value) -
     let patch = json!({ "spec": { "suspend": suspend } });
     let (namespace, name) = (object::namespace(object), object::name(object));
     let patched = client.patch(&known.gvk(), namespace, name, &Patch::Merge(&patch), MANAGER).await;
-    patched.map(drop).map_err(|error| Failed::from_error(&error))
+    patched?;
+    Ok(())
 }
 
 /// Takes the suspension back; returns what was found, by name.

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::args::{Args, Flag, Kind};
 use super::known::{HELM_RELEASE, KUSTOMIZATION, Known};
-use super::{Failed, checked_namespace, connect, help, wants_help};
+use super::{Failed, checked_namespace, connect, help, told, wants_help};
 use crate::output;
 
 mod report;
@@ -125,7 +125,7 @@ async fn manager(client: &Client, object: &Value) -> Result<Option<Manager>, Fai
             match client.find(&owner.gvk, &owner.namespace, &owner.name).await {
                 Ok(found) => waiting.extend(found),
                 Err(error) => {
-                    let why = Failed::from_error(&error).0;
+                    let why = told(&error);
                     unread.get_or_insert(format!("failed to get its owner {owner}: {why}"));
                 }
             }

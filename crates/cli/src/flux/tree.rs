@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::args::{Args, Flag, Kind};
 use super::known::{HELM_RELEASE, KUSTOMIZATION};
-use super::{Failed, checked_namespace, connect, help, wants_help};
+use super::{Failed, checked_namespace, connect, help, told, wants_help};
 use crate::output;
 
 mod helm;
@@ -135,7 +135,7 @@ impl Grower {
                 serde_json::from_value(item["status"]["inventory"].clone()).unwrap_or_default();
             self.above.push(node.id.clone());
             for entry in inventory.entries {
-                let id = entry.object_id().map_err(|error| Failed::from_error(&error))?;
+                let id = entry.object_id().map_err(|error| told(&error))?;
                 if self.shows(&id) && !same(&id, &node.id) {
                     let child = self.add(node, id)?;
                     self.follow(child, item["spec"].get("kubeConfig").is_none()).await?;

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use sealfast_cluster::client::{Client, Select};
+use sealfast_cluster::client::Client;
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Map, Value};
 
 use super::args::{Args, Flag, Kind};
-use super::{Failed, checked_namespace, connect, help, wants_help};
+use super::{Failed, checked_namespace, connect, help, labelled, wants_help};
 use crate::output;
 
 pub(super) const FLAGS: &[Flag] =
@@ -64,7 +64,7 @@ pub(super) const GIT_REPOSITORIES: &str = "gitrepositories.source.toolkit.fluxcd
 /// Reads that definition; none when Flux is not there.
 pub(super) async fn definition(client: &Client) -> Result<Option<Value>, Failed> {
     let kind = GroupVersionKind::new("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    client.find(&kind, "", GIT_REPOSITORIES).await.map_err(|error| Failed::from_error(&error))
+    Ok(client.find(&kind, "", GIT_REPOSITORIES).await?)
 }
 
 /// What a definition says it came with.
@@ -80,9 +80,8 @@ pub(super) fn distribution(definition: &Value) -> Option<String> {
 
 /// Name and tag of the images of Flux's Deployments, by name.
 async fn controllers(client: &Client, namespace: &str) -> Result<Vec<(String, String)>, Failed> {
-    let select = Select { labels: "app.kubernetes.io/part-of=flux".to_owned(), ..Select::default() };
-    let listed = client.list(&GroupVersionKind::new("apps", "v1", "Deployment"), namespace, &select).await;
-    let deployments = listed.map_err(|error| Failed::from_error(&error))?.items;
+    let kind = GroupVersionKind::new("apps", "v1", "Deployment");
+    let deployments = labelled::list(client, &kind, namespace, labelled::PART_OF).await?;
     if deployments.is_empty() {
         return Err(format!("no deployments found in {namespace} namespace").into());
     }

@@ -18,10 +18,9 @@ pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// Writes an object: labels and spec are replaced whole, annotations stay. Returns `created` or `updated`.
 pub(super) async fn create_or_update(client: &Client, wanted: &Value) -> Result<&'static str, Failed> {
     let id = object::id(wanted);
-    let found =
-        client.find(&id.gvk, &id.namespace, &id.name).await.map_err(|error| Failed::from_error(&error))?;
+    let found = client.find(&id.gvk, &id.namespace, &id.name).await?;
     let Some(mut live) = found else {
-        client.create(wanted, MANAGER).await.map_err(|error| Failed::from_error(&error))?;
+        client.create(wanted, MANAGER).await?;
         return Ok("created");
     };
     if let Some(metadata) = object::metadata_mut(&mut live) {
@@ -31,7 +30,7 @@ pub(super) async fn create_or_update(client: &Client, wanted: &Value) -> Result<
         }
     }
     live["spec"] = wanted["spec"].clone();
-    client.update(&live, MANAGER).await.map_err(|error| Failed::from_error(&error))?;
+    client.update(&live, MANAGER).await?;
     Ok("updated")
 }
 
@@ -43,7 +42,7 @@ pub(super) async fn until_ready(
     name: &str,
 ) -> Result<Value, Failed> {
     loop {
-        let object = client.get(gvk, namespace, name).await.map_err(|error| Failed::from_error(&error))?;
+        let object = client.get(gvk, namespace, name).await?;
         match outcome(&object) {
             Outcome::Ready => return Ok(object),
             Outcome::Failed(why) => return Err(why.into()),

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::flux::args::{Args, Flag, Kind};
 use crate::flux::secret::{self, Secret};
-use crate::flux::{Failed, labels};
+use crate::flux::{Failed, labels, told};
 
 pub(super) const FLAGS: &[Flag] =
     &[Flag::long("age-key-file", Kind::List), Flag::long("gpg-key-file", Kind::List)];
@@ -72,7 +72,7 @@ fn key(path: &str) -> Result<Zeroizing<String>, Failed> {
 }
 
 fn refused(path: &str, error: &(dyn std::error::Error + 'static)) -> Failed {
-    format!("{path}: {}", Failed::from_error(error).0).into()
+    format!("{path}: {}", told(error)).into()
 }
 
 /// The checksum of RFC 1950.

@@ -17,9 +17,8 @@ pub(super) async fn references(
     name: &str,
 ) -> Result<Vec<Referred>, Failed> {
     let Some(reference) = known.refers else { return Ok(Vec::new()) };
-    let failed = |error| Failed::from_error(&error);
-    let gvk = known.served(client).await.map_err(failed)?;
-    let object = client.get(&gvk, namespace, name).await.map_err(failed)?;
+    let gvk = known.served(client).await?;
+    let object = client.get(&gvk, namespace, name).await?;
     let source = followed(reference, &object, namespace, name)?;
     let chart = || ("HelmChart".to_owned(), format!("{namespace}-{name}"), source.2.clone());
     let chart = (known.kind == "HelmRelease").then(chart);

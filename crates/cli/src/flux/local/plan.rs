@@ -147,7 +147,7 @@ impl Plan {
             let name = object::name(found);
             return Err(format!("cannot get local path for {key} of kustomization {name}").into());
         };
-        let local = std::path::absolute(local).map_err(|error| Failed::from_error(&error))?;
+        let local = std::path::absolute(local)?;
         let path = format!("{}/{}", local.to_string_lossy(), text("/spec/path"));
         Ok(PathBuf::from(join("/", &path)))
     }
@@ -237,7 +237,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     let (done, outcome) = oneshot::channel();
     let work = move || drop(done.send(work()));
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
-    thread.map_err(|error| Failed::from_error(&error))?;
+    thread?;
     outcome.await.map_err(|_| failed_build("the build stopped unexpectedly"))
 }
 

@@ -95,7 +95,7 @@ impl Plan {
         match client.get(&known::KUSTOMIZATION.gvk(), namespace, name).await {
             Ok(live) => Ok(Some(live)),
             Err(error) if error.is_not_found() && self.excuses_missing && file.is_some() => Ok(None),
-            Err(error) => Err(known::KUSTOMIZATION.failed(name, &error)),
+            Err(error) => Err(known::KUSTOMIZATION.failed(name, error)),
         }
     }
 }

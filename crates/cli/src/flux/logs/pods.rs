@@ -3,40 +3,30 @@
 use std::cmp::Reverse;
 
 use jiff::Timestamp;
-use sealfast_cluster::client::{Client, Select};
+use sealfast_cluster::client::Client;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::Value;
 
-use crate::flux::Failed;
 use crate::flux::wait::condition;
+use crate::flux::{Failed, labelled};
 
 /// Finds the pods, the most useful one of each Deployment.
 pub(super) async fn of_flux(client: &Client, namespace: &str) -> Result<Vec<Value>, Failed> {
     let deployments = GroupVersionKind::new("apps", "v1", "Deployment");
     let mut pods = Vec::new();
-    for deployment in list(client, &deployments, namespace, "app.kubernetes.io/part-of=flux").await? {
+    for deployment in labelled::list(client, &deployments, namespace, labelled::PART_OF).await? {
         let labels = deployment["spec"]["template"]["metadata"]["labels"].as_object().into_iter().flatten();
         let labels = labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
         let labels = labels.collect::<Vec<_>>().join(",");
-        let found = list(client, &GroupVersionKind::new("", "v1", "Pod"), namespace, &labels).await?;
+        let found =
+            labelled::list(client, &GroupVersionKind::new("", "v1", "Pod"), namespace, &labels).await?;
         pods.extend(found.into_iter().min_by_key(rank));
     }
     if pods.is_empty() {
         return Err(format!("no Flux pods found in namespace {namespace:?}").into());
     }
     Ok(pods)
-}
-
-async fn list(
-    client: &Client,
-    gvk: &GroupVersionKind,
-    namespace: &str,
-    labels: &str,
-) -> Result<Vec<Value>, Failed> {
-    let select = Select { labels: labels.to_owned(), ..Select::default() };
-    let listed = client.list(gvk, namespace, &select).await;
-    Ok(listed.map_err(|error| Failed::from_error(&error))?.items)
 }
 
 /// Where a pod stands among others, as kubectl ranks them for logs: on a node, running, ready, ready for long, restarted

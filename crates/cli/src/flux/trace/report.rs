@@ -7,9 +7,9 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::Value;
 
-use crate::flux::Failed;
 use crate::flux::known::{HELM_RELEASE, KUSTOMIZATION};
 use crate::flux::wait::condition;
+use crate::flux::{Failed, told};
 
 /// Reports on an object that a Kustomization applied.
 pub(super) async fn kustomization(
@@ -92,7 +92,7 @@ pub(super) async fn helm_release(
 async fn get(client: &Client, kind: &str, namespace: &str, name: &str) -> Result<Value, Failed> {
     let gvk = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", kind);
     let found = client.get(&gvk, namespace, name).await;
-    found.map_err(|error| format!("failed to find {kind}: {}", Failed::from_error(&error).0).into())
+    found.map_err(|error| format!("failed to find {kind}: {}", told(&error)).into())
 }
 
 /// The object that a reference names, in the namespace of who refers to it unless it says another.

@@ -6,8 +6,8 @@ use sealfast_cluster::client::Client;
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::Value;
 
-use crate::flux::Failed;
 use crate::flux::args::Args;
+use crate::flux::{Failed, told};
 
 /// Reads the objects that the arguments name.
 pub(super) async fn objects(client: &Client, args: &Args, namespace: &str) -> Result<Vec<Value>, Failed> {
@@ -23,8 +23,7 @@ pub(super) async fn objects(client: &Client, args: &Args, namespace: &str) -> Re
     }
     let gvk = GroupVersionKind::from_api_version(version, kind);
     let object = client.get(&gvk, namespace, name).await;
-    let object =
-        object.map_err(|error| format!("failed to find object: {}", Failed::from_error(&error).0))?;
+    let object = object.map_err(|error| format!("failed to find object: {}", told(&error)))?;
     Ok(vec![object])
 }
 
@@ -61,7 +60,7 @@ fn pair(word: &str) -> Result<Pair<'_>, Failed> {
 }
 
 async fn found(client: &Client, pairs: &[Pair<'_>], namespace: &str) -> Result<Vec<Value>, Failed> {
-    let served = client.kinds().await.map_err(|error| Failed::from_error(&error))?;
+    let served = client.kinds().await?;
     let mut kinds = Vec::new();
     for (word, name) in pairs {
         let gvk = served.named(word);
@@ -76,7 +75,7 @@ async fn found(client: &Client, pairs: &[Pair<'_>], namespace: &str) -> Result<V
     for (gvk, (_, name)) in kinds.iter().zip(pairs) {
         match client.get(gvk, namespace, name).await {
             Ok(object) => objects.push(object),
-            Err(error) => refusals.push(Failed::from_error(&error).0),
+            Err(error) => refusals.push(told(&error)),
         }
     }
     match refusals.as_slice() {

@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::flux::Failed;
 use crate::flux::known::HELM_RELEASE;
 use crate::flux::secret::Secret;
+use crate::flux::{Failed, told};
 
 /// Lists the objects of a release; none when nothing is stored, or when it was installed elsewhere.
 pub(super) async fn inventory(client: &Client, namespace: &str, name: &str) -> Result<Vec<ObjectId>, Failed> {
@@ -34,7 +34,7 @@ pub(super) async fn inventory(client: &Client, namespace: &str, name: &str) -> R
         |what: &str| format!("failed to {what} the Helm storage object for HelmRelease '{namespace}/{name}'");
     let secrets = GroupVersionKind::new("", "v1", "Secret");
     let found = client.find(&secrets, storage, &key).await;
-    let found = found.map_err(|error| format!("{}: {}", about("find"), Failed::from_error(&error).0))?;
+    let found = found.map_err(|error| format!("{}: {}", about("find"), told(&error)))?;
     let Some(stored) = found.map(Secret::found) else { return Ok(Vec::new()) };
     let stored = stored.bytes("release").ok_or_else(|| about("decode"))?;
     let manifest = manifest(&stored).map_err(|why| format!("{}: {why}", about("decode")))?;

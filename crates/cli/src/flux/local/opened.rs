@@ -1,0 +1,107 @@
+//! Builds of local directories as the controllers make them: what is encrypted is opened, in memory.
+//!
+//! The whole source around a directory is read, once. Nothing is written.
+
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sealfast_controllers::kustomization::apply;
+use sealfast_controllers::kustomization::gather::{Fetched, Gathered};
+use sealfast_controllers::kustomization::opener::Opener;
+use sealfast_controllers::kustomization::render::{self, Rules};
+use sealfast_controllers::kustomization::unpacked::Room;
+use sealfast_controllers::options::SopsMac;
+use sealfast_controllers::report;
+use sealfast_kustomize::files::join;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use super::plan::Plan;
+use super::subject::Subject;
+use crate::flux::Failed;
+use crate::flux::args::Args;
+use crate::render::keys;
+use crate::render::repository::Repository;
+
+/// The keys to open files with, and the sources that were read.
+pub(super) struct Opening {
+    /// Files with keys; none for the person's own.
+    identities: Vec<PathBuf>,
+    sources: Mutex<Vec<Repository>>,
+}
+
+impl Opening {
+    /// Nothing unless `--decrypt` or `--identity` asks for it.
+    pub(super) fn parse(args: &Args) -> Result<Option<Self>, Failed> {
+        let identities: Vec<PathBuf> = args.list("identity").iter().map(PathBuf::from).collect();
+        if identities.is_empty() && !args.is_on("decrypt") {
+            return Ok(None);
+        }
+        let is_given = |flag: &&str| args.is_on(flag) || !args.list(flag).is_empty();
+        if let Some(flag) = ["ignore-paths", "in-memory-build", "allow-remote"].iter().find(is_given) {
+            return Err(format!(
+                "--{flag} does not go with --decrypt, which reads the whole source as a controller does"
+            )
+            .into());
+        }
+        Ok(Some(Self { identities, sources: Mutex::default() }))
+    }
+
+    /// The source around a directory.
+    fn source(&self, directory: &Path) -> Result<Repository, Failed> {
+        let mut sources = self.sources.lock();
+        if let Some(found) = sources.iter().find_map(|source| source.seen_from(directory)) {
+            return Ok(found);
+        }
+        let read = Repository::read(directory, None)?;
+        sources.push(read.clone());
+        Ok(read)
+    }
+
+    fn opener(&self, subject: &Subject, plan: &Plan) -> Result<Option<Opener>, Failed> {
+        if subject.typed.spec.decryption.is_none() {
+            return Ok(None);
+        }
+        let opener = Opener::new(keys::keyring(&self.identities)?, None);
+        Ok(Some(opener.watched(Arc::clone(&plan.witness))))
+    }
+}
+
+impl Plan {
+    /// Builds, opens and substitutes as the controller does; the objects carry the labels of their owner.
+    pub(super) async fn opened(
+        &self,
+        opening: &Opening,
+        subject: &Subject,
+        directory: &Path,
+    ) -> Result<Vec<Value>, Failed> {
+        let typed = &subject.typed;
+        let Repository { tree, root, start } = opening.source(directory)?;
+        let path = join(&root, &format!("./{start}"));
+        let fetched = Fetched { tree, room: Room::default(), root, path };
+        let builds = Semaphore::new(1);
+        let laid_out = render::lay_out(fetched, &subject.overlay(), &builds).await.map_err(failed)?;
+        let variables = match &typed.spec.post_build {
+            Some(post_build) => Some(self.variables(subject, post_build).await?),
+            None => None,
+        };
+        let gathered = Gathered { laid_out, opener: opening.opener(subject, self)?, variables };
+        let rules = Rules { mac: SopsMac::Enforce, unset: self.unset, builds: &builds };
+        // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
+        let work: Pin<Box<dyn Future<Output = _> + '_>> =
+            Box::pin(render::render(gathered, typed, &rules));
+        let mut objects = work.await.map_err(failed)?.objects;
+        for built in &mut objects {
+            apply::refuse_encrypted(built, typed.spec.decryption.is_some()).map_err(failed)?;
+            apply::owner(typed).mark(built);
+        }
+        Ok(objects)
+    }
+}
+
+fn failed(failure: report::Failure) -> Failed {
+    let report::Failure { message, hint, .. } = failure;
+    Failed(hint.map_or_else(|| message.clone(), |hint| format!("{message} ({hint})")))
+}
