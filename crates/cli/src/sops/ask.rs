@@ -1,4 +1,4 @@
-//! Talk on standard output on the way: what is about to be done, and questions that end with y or n.
+//! Talk on standard output on the way, and questions that end with y or n.
 
 use std::io::{BufRead as _, ErrorKind, Write as _};
 

@@ -1,4 +1,4 @@
-//! What `sops` tells where something is damaged, missing or full, and that nothing full passes for done.
+//! What `sops` tells where something is damaged, missing or full.
 
 use std::fs::{self, File};
 use std::process::Output;

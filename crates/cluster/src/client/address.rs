@@ -1,4 +1,4 @@
-//! The address of a server, and why it was not reached, as people may be shown them.
+//! The address of a server, and why it was not reached, as both may be shown.
 
 use std::error::Error;
 

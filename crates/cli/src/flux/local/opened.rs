@@ -1,4 +1,4 @@
-//! Builds of local directories as the controllers make them: what is encrypted is opened, in memory.
+//! Builds of local directories as the controllers make them, opened in memory.
 //!
 //! The whole source around a directory is read, once. Nothing is written.
 
