@@ -111,7 +111,7 @@ impl Masks {
                 covered = covered.replace(&format!("\"{}\"", secret.as_str()), &format!("\"{MASK}\""));
             }
         }
-        if self.texts.is_empty() { covered } else { without_given(&covered) }
+        if self.texts.is_empty() { covered } else { without_changes(&without_given(&covered)) }
     }
 
     fn is_secret(&self, text: &str) -> bool {
@@ -151,6 +151,39 @@ fn without_given(text: &str) -> String {
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// Covers both sides of a difference, such as a server shows of two pods: the other side holds what was decrypted before,
+/// which nobody knows any more.
+fn without_changes(text: &str) -> String {
+    let mut within = false;
+    let line = |line: &str| {
+        within |= line.starts_with("@@ ") || line.ends_with('{');
+        if within && line.starts_with(['+', '-']) { without_value(line) } else { line.to_owned() }
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A changed line with its name alone, if it has one that can be told from its value.
+fn without_value(line: &str) -> String {
+    const BARE: [&str; 7] = ["", "{", "}", "[", "]", "null", "{}"];
+    let indented = line.len() - line[1..].trim_start().len();
+    let (front, value) = line.split_at(indented + name_length(&line[indented..]));
+    if BARE.contains(&value.trim_end_matches(',')) { line.to_owned() } else { format!("{front}{MASK}") }
+}
+
+/// Bytes of a name in JSON with what parts it from its value.
+fn name_length(text: &str) -> usize {
+    let (mut is_open, mut is_escaped) = (false, false);
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '"' if is_open && !is_escaped => return if text[at..].starts_with("\": ") { at + 3 } else { 0 },
+            '"' if !is_open => is_open = true,
+            _ if !is_open => return 0,
+            _ => is_escaped = letter == '\\' && !is_escaped,
+        }
+    }
+    0
+}
+
 #[cfg(test)]
 mod tests {
     use crate::kustomization::witness::Witness;
@@ -186,6 +219,20 @@ mod tests {
             masks.message(r#"decoding {"p":"pass\u0026word"}, a\u2028\u003cb\u003e, pass&word"#),
             r#"decoding {"p":"**SOPS**"}, **SOPS**, **SOPS**"#
         );
+    }
+
+    #[test]
+    fn differences_show_no_value_of_either_side() {
+        let masks = masks(&["hunter2"]);
+        let json = "spec: Forbidden: pods\n@@ -4,6 +4,6 @@\n  {\n   \"env\": [\n-  \"value\": \"hunter2\",\n+  \"value\": \"hunter1\",\n+  \"port\": 5432\n+   \"hunter0\\\": x\",\n+   },\n+  \"list\": [\n";
+        let told = masks.message(json);
+        assert!(!told.contains("hunter") && !told.contains("5432"), "{told}");
+        let wanted = "-  \"value\": **SOPS**\n+  \"value\": **SOPS**\n+  \"port\": **SOPS**\n+   **SOPS**\n+   },\n+  \"list\": [\n";
+        assert!(told.ends_with(wanted), "{told}");
+        let go = "spec: Forbidden: pods\n  core.PodSpec{\n- \t\tValue: \"hunter2\",\n+ \t\tValue: \"hunter1\",\n  }";
+        let told = masks.message(go);
+        assert!(!told.contains("hunter") && told.contains("core.PodSpec{\n- \t\t**SOPS**\n"), "{told}");
+        assert_eq!(masks.message("-1: must be greater\n+ x"), "-1: must be greater\n+ x");
     }
 
     #[test]
