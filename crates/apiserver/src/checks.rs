@@ -3,10 +3,10 @@
 mod at;
 mod autoscaling;
 mod batch;
-mod claim;
 mod container;
 mod data;
 mod definition;
+mod difference;
 mod event;
 mod grammar;
 mod handler;

@@ -18,7 +18,7 @@ const MAX_PATTERN: usize = 64 << 10;
 const MAX_PROPERTIES: usize = 500;
 
 /// Bounds on a compiled expression, in bytes; the last is the engine's own.
-const SIZES: [usize; 4] = [8 << 10, 64 << 10, 512 << 10, 10 << 20];
+const SIZES: [usize; 6] = [8 << 10, 32 << 10, 128 << 10, 512 << 10, 2 << 20, 10 << 20];
 /// What an expression takes beside, in bytes, for searches in texts that are not long.
 const BESIDE: usize = 64 << 10;
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::at::{At, same};
-use super::scheduling;
+use super::{difference, scheduling};
 use crate::causes::Causes;
 use crate::fields;
 
@@ -29,8 +29,9 @@ pub(super) fn changed(new: &Value, old: &Value, out: &mut Causes) {
     }
     tolerations(spec.get("tolerations"), old, out);
     gates(spec.get("schedulingGates"), old, out);
-    if !same(&held(new, old), &held(old, old)) {
-        out.push(spec.forbidden(FIXED));
+    let (after, before) = (held(new, old), held(old, old));
+    if !same(&after, &before) {
+        out.push(spec.forbidden(&format!("{FIXED}\n{}", difference::of_pods(&after, &before))));
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::at::{At, same};
-use super::claim;
+use super::difference;
 use super::grammar::{qualified, subdomain};
 use super::resources::{self, nanos};
 use super::selector;
@@ -106,7 +106,7 @@ pub(super) fn claim_changed(new: &Value, old: &Value, out: &mut Causes) {
     }
     let root = At::root(new, "");
     if after != before {
-        out.push(root.get("spec").forbidden(&format!("{CLAIM}\n{}", claim::difference(&after, &before))));
+        out.push(root.get("spec").forbidden(&format!("{CLAIM}\n{}", difference::of_claims(&after, &before))));
     }
     let amount = |value: &Value| value.as_str().and_then(crate::quantity::nanos).unwrap_or(0);
     let there = fields::get(old, &["status", "capacity", "storage"]).cloned().unwrap_or_default();
