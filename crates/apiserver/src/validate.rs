@@ -14,7 +14,7 @@ use sealfast_k8s::expression::matching::compiled;
 use serde_json::Value;
 
 pub(crate) use format::is_known as knows_format;
-pub(crate) use prune::{default, has_defaults, prune};
+pub(crate) use prune::{default, has_defaults, prune, prunes};
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq)]

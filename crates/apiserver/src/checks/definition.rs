@@ -1,6 +1,9 @@
 //! Custom resource definitions: names, versions, and structural schemas.
 
+mod conversion;
+mod defaults;
 mod rules;
+mod schema;
 mod structural;
 
 use serde_json::{Value, json};
@@ -15,17 +18,18 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
     let spec = &definition["spec"];
     let (plural, group) = (text(spec, &["names", "plural"]), text(spec, &["group"]));
     names(definition, plural, group, &mut causes);
-    if !["Cluster", "Namespaced"].contains(&text(spec, &["scope"])) {
-        causes.push(Cause::not_supported(
-            "spec.scope",
-            &json!(text(spec, &["scope"])),
-            &["Cluster", "Namespaced"],
-        ));
+    match text(spec, &["scope"]) {
+        "Cluster" | "Namespaced" => {}
+        "" => causes.push(Cause::required("spec.scope", "")),
+        other => {
+            causes.push(Cause::not_supported("spec.scope", &json!(other), &["Cluster", "Namespaced"]));
+        }
     }
     if spec["preserveUnknownFields"] == true {
         let why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
         causes.push(Cause::invalid("spec.preserveUnknownFields", &json!(true), why));
     }
+    conversion::check(&spec["conversion"], &mut causes);
     causes.extend(crate::crds::spec::check(spec));
     let versions = super::list(spec, "versions");
     if versions.is_empty() {
@@ -33,10 +37,6 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
     }
     for (at, version) in versions.iter().enumerate() {
         causes.extend(self::version(version, &versions[..at], at));
-    }
-    if spec["conversion"]["strategy"] == "Webhook" && spec["conversion"].get("webhook").is_none() {
-        let why = "required when strategy is set to Webhook";
-        causes.push(Cause::required("spec.conversion.webhookClientConfig", why));
     }
     for_each(versions, "additionalPrinterColumns", "additionalPrinterColumns", |_, part, path| {
         causes.extend(columns(part, &path));
@@ -256,14 +256,71 @@ pub(crate) fn schemas_of(versions: &[Value]) -> Vec<Cause> {
         } else {
             format!("spec.versions[{at}].schema.openAPIV3Schema")
         };
+        let with_status = |version: &Value| version["subresources"]["status"].is_object();
+        if with_status(version) || same && versions.iter().any(with_status) {
+            causes.extend(beside_status(&schema, &path));
+        }
         if schema["nullable"] == true {
             causes.push(Cause::forbidden(format!("{path}.nullable"), "nullable cannot be true at the root"));
         }
+        let before = causes.len();
         structural::check(&schema, &path, &mut causes);
+        if causes.len() == before {
+            defaults::check(&schema, &path, &mut causes);
+        }
+        let sound = causes.len() == before;
+        schema::check(&schema, &path, sound, &mut causes);
     }
     causes
 }
 
+/// What the root of a schema may say when the status is written for itself, by its own part of the schema.
+fn beside_status(schema: &Value, path: &str) -> Option<Cause> {
+    let states = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    };
+    let kind = text(schema, &["type"]);
+    if !kind.is_empty() && kind != "object" {
+        let why = "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
+        return Some(Cause::invalid(format!("{path}.type"), &json!(kind), why));
+    }
+    let mut stated = schema.as_object().into_iter().flatten();
+    stated.any(|(key, value)| !AT_ROOT.contains(&key.as_str()) && states(value)).then(|| {
+        let why = format!("only {ROOT_WORDS} fields are allowed at the root of the schema if the status subresource is enabled");
+        Cause::invalid(path, schema, &why)
+    })
+}
+
+/// Words at the root of a schema beside a status, as they are written and as the reference names them.
+const AT_ROOT: [&str; 22] = [
+    "description",
+    "type",
+    "format",
+    "title",
+    "maximum",
+    "exclusiveMaximum",
+    "minimum",
+    "exclusiveMinimum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "multipleOf",
+    "required",
+    "items",
+    "properties",
+    "externalDocs",
+    "example",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
+];
+const ROOT_WORDS: &str = "[Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields XValidations]";
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
 const COLUMN_FORMATS: [&str; 8] =
     ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];

@@ -1,19 +1,14 @@
-//! What a definition says beside names and schemas: conversion, deprecation.
+//! What a definition says beside names and schemas: deprecation.
 
 use serde_json::{Value, json};
 
-use crate::fields::{self, text};
+use crate::fields;
 use crate::go_text;
 use crate::status_error::Cause;
 
 /// What is wrong with it.
 pub(crate) fn check(spec: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let strategy = text(spec, &["conversion", "strategy"]);
-    if !["", "None", "Webhook"].contains(&strategy) {
-        let known = ["None", "Webhook"];
-        causes.push(Cause::not_supported("spec.conversion.strategy", &json!(strategy), &known));
-    }
     let versions = fields::get(spec, &["versions"]).and_then(Value::as_array);
     for (at, version) in versions.into_iter().flatten().enumerate() {
         let place = format!("spec.versions[{at}].deprecationWarning");

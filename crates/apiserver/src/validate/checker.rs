@@ -8,7 +8,7 @@ mod calls;
 
 use cel::Program;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators};
-use sealfast_k8s::expression::{TYPES, on_deep_stack, pointed};
+use sealfast_k8s::expression::{TYPES, on_deep_stack, parts, pointed};
 use serde_json::Value;
 
 use super::functions;
@@ -21,6 +21,17 @@ pub(crate) enum Wanted {
     Truth,
     /// The text of a message.
     Text,
+}
+
+/// Whether a rule asks for a variable.
+pub(crate) fn names(rule: &str, variable: &str) -> bool {
+    fn within(at: &IdedExpr, variable: &str) -> bool {
+        let (once, often) = parts(at);
+        matches!(&at.expr, Expr::Ident(name) if name == variable)
+            || once.into_iter().chain(often).any(|part| within(part, variable))
+    }
+    let look = || functions::compile(rule).is_ok_and(|program| within(program.expression(), variable));
+    on_deep_stack(look).unwrap_or(false)
 }
 
 /// Why a rule of a schema cannot be taken; `None` when it can.

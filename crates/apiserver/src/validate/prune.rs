@@ -12,6 +12,13 @@ pub(crate) fn prune(schema: &Value, object: &mut Value) -> Vec<String> {
     gone.fields
 }
 
+/// Whether a value, of a field, has fields that its schema does not know.
+pub(crate) fn prunes(schema: &Value, value: &Value) -> bool {
+    let (mut value, mut gone) = (value.clone(), Gone::default());
+    walk(Known::by(Some(schema)), &mut value, "value", &mut gone);
+    !gone.fields.is_empty() || !gone.metadata.is_empty()
+}
+
 /// What is known of a value.
 #[derive(Clone, Copy)]
 struct Known<'a> {

@@ -55,26 +55,78 @@ async fn schemas_that_are_not_structural_are_refused() -> anyhow::Result<()> {
             "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key],
         })
     };
+    let keys = |field: Value, keys: Value| {
+        json!({
+            "type": "array", "items": {"type": "object", "properties": {"k": field}},
+            "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys,
+        })
+    };
     let rule = |rule: Value| json!({"type": "string", "x-kubernetes-validations": [rule]});
     let set = |items: Value| json!({"type": "array", "items": items, "x-kubernetes-list-type": "set"});
     let cases = [
         (json!({"type": "foo"}), "properties[a].type: Unsupported value: \"foo\""),
         (
-            json!({"type": "string", "x-kubernetes-int-or-string": true}),
-            "must be empty if x-kubernetes-int-or-string is true",
+            json!({"x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-int-or-string": true}),
+            "must be false if x-kubernetes-int-or-string is true",
         ),
         (keyed("k"), "items.properties[k].default: Required value"),
-        (keyed("z"), "entries must all be names of item properties"),
+        (
+            keyed("z"),
+            "x-kubernetes-list-map-keys: Invalid value: [\"z\"]: entries must all be names of item properties",
+        ),
+        (
+            keys(json!({"type": "object"}), json!(["k"])),
+            "must be a scalar type if parent array's x-kubernetes-list-type is map",
+        ),
+        (
+            keys(json!({"type": "string", "default": ""}), json!(["k", "k"])),
+            "must not contain duplicate entries",
+        ),
+        (
+            keys(json!({"type": "string", "default": "", "nullable": true}), json!(["k"])),
+            "properties[k].nullable: Forbidden: this property is in x-kubernetes-list-map-keys, so it cannot be nullable",
+        ),
         (json!({"type": "array", "items": text, "uniqueItems": true}), "uniqueItems: Forbidden"),
         (json!({"type": "string", "pattern": "("}), "properties[a].pattern: Invalid value: \"(\""),
         (rule(json!({"rule": "self >"})), "compilation failed"),
         (rule(json!({"rule": "self.b == 1"})), "type 'string' does not support field selection"),
         (rule(json!({"rule": "size(self)"})), "cel expression must evaluate to a bool"),
         (rule(json!({"rule": "true", "reason": "No"})), "reason: Unsupported value: \"No\""),
-        (rule(json!({"rule": "true", "message": " "})), "message must be non-empty if specified"),
+        (
+            rule(json!({"rule": "true", "message": " "})),
+            "message: Invalid value: \" \": must be non-empty if specified",
+        ),
         (rule(json!({"rule": "true\n&& true"})), "message must be specified if rule contains line breaks"),
-        (rule(json!({"rule": "true", "fieldPath": ".x"})), "fieldPath must be a valid path"),
+        (
+            rule(json!({"rule": "true", "fieldPath": ".x"})),
+            "fieldPath: Invalid value: \".x\": must be a valid path",
+        ),
+        (rule(json!({"rule": "true", "fieldPath": " "})), "must be non-empty if specified"),
         (rule(json!({"rule": "true", "messageExpression": "1"})), "must evaluate to a string"),
+        (
+            rule(json!({"rule": "true", "optionalOldSelf": true})),
+            "optionalOldSelf: Invalid value: true: may not be set if oldSelf is not used in rule",
+        ),
+        (
+            json!({"type": "array", "items": rule(json!({"rule": "self == oldSelf"}))}),
+            "rule: Invalid value: \"self == oldSelf\": oldSelf cannot be used on the uncorrelatable portion of the schema within spec.validation.openAPIV3Schema.properties[a]",
+        ),
+        (
+            json!({"type": "object", "default": {"a": 1, "b": 2}, "properties": {"a": {"type": "integer"}}}),
+            "properties[a].default: Invalid value: {\"a\":1,\"b\":2}: must not have unknown fields",
+        ),
+        (
+            json!({"type": "null"}),
+            "type: Forbidden: type cannot be set to null, use nullable as an alternative",
+        ),
+        (
+            json!({"x-kubernetes-map-type": "atomic", "x-kubernetes-preserve-unknown-fields": true}),
+            "type: Required value: must be object if x-kubernetes-map-type is specified",
+        ),
+        (
+            json!({"type": "string", "x-kubernetes-list-type": "z"}),
+            "Unsupported value: \"z\": supported values: \"atomic\", \"set\", \"map\"",
+        ),
         (
             json!({"type": "object", "x-kubernetes-map-type": "x"}),
             "supported values: \"atomic\", \"granular\"",
@@ -128,8 +180,68 @@ async fn the_rest_of_a_version_is_checked_too() -> anyhow::Result<()> {
             root(json!({"type": "object", "properties": {"metadata": {"type": "object", "maxProperties": 1}}})),
             "must not specify anything other than name and generateName",
         ),
+        (
+            root(json!({"type": "object", "properties": {"kind": {"type": "string", "default": "a"}}})),
+            "properties[kind].default: Forbidden: must not be set in top-level kind",
+        ),
+        (
+            json!({"schema": {"openAPIV3Schema": {"type": "object", "minProperties": 1}}, "subresources": {"status": {}}}),
+            "fields are allowed at the root of the schema if the status subresource is enabled",
+        ),
     ])
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversions_are_checked() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let asks = |client: Value| json!({"strategy": "Webhook", "webhook": {"clientConfig": client, "conversionReviewVersions": ["v1"]}});
+    let service =
+        |name: &str, path: &str| asks(json!({"service": {"name": name, "namespace": "n", "path": path}}));
+    let url = |url: &str| asks(json!({"url": url}));
+    let spec = "spec.conversion.webhookClientConfig";
+    let listed = |versions: Value| json!({"strategy": "Webhook", "webhook": {"clientConfig": {"url": "https://a.example.com/x"}, "conversionReviewVersions": versions}});
+    for (conversion, wanted) in [
+        (
+            json!({"strategy": "Webhook"}),
+            format!("{spec}: Required value: required when strategy is set to Webhook"),
+        ),
+        (asks(json!({})), format!("{spec}: Required value: exactly one of url or service is required")),
+        (
+            url("http://a"),
+            format!("{spec}.url: Invalid value: \"http\": 'https' is the only allowed URL scheme"),
+        ),
+        (url("https://me:hunter2@a"), "user information is not permitted in the URL".into()),
+        (url("https://a?b"), "Invalid value: \"b\": query parameters are not permitted in the URL".into()),
+        (service("", "/"), format!("{spec}.service.name: Required value")),
+        (
+            service("a", "/b//c"),
+            format!("{spec}.service.path: Invalid value: \"/b//c\": segment[1] may not be empty"),
+        ),
+        (listed(json!([])), "spec.conversion.conversionReviewVersions: Required value".into()),
+        (
+            listed(json!(["v1", "v1"])),
+            "conversionReviewVersions[1]: Invalid value: \"v1\": duplicate version".into(),
+        ),
+        (listed(json!(["v2"])), "must include at least one of v1, v1beta1".into()),
+        (
+            json!({"strategy": "None", "webhook": {"conversionReviewVersions": ["v1"]}}),
+            "conversionReviewVersions: Forbidden: should not be set when strategy is not set to Webhook"
+                .into(),
+        ),
+    ] {
+        let version = json!({"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}});
+        let names = json!({"plural": "broken", "kind": "Broken"});
+        let spec = json!({"group": "b.example.com", "scope": "Namespaced", "names": names, "versions": [version], "conversion": conversion});
+        let object = json!({"metadata": {"name": "broken.b.example.com"}, "spec": spec});
+        let (status, answer) = client.call("POST", DEFINITIONS, Some(object)).await?;
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(status == 422 && message.contains(&wanted), "{status} {message}, want {wanted}");
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+    running.stop().await;
+    Ok(())
 }
 
 /// Posts definitions of one version each and looks for a text in each refusal.

@@ -2,40 +2,81 @@
 
 use serde_json::{Value, json};
 
-use super::structural::Place;
+use super::schema::Place;
 use crate::checks::list;
 use crate::fields::text;
 use crate::status_error::Cause;
 use crate::validate::checker::{self, Fault, Wanted};
 
-/// What is wrong with the rules of one schema.
-pub(super) fn check(schema: &Value, path: &str, place: Place, times: u64, causes: &mut Vec<Cause>) {
-    for (at, rule) in list(schema, "x-kubernetes-validations").iter().enumerate() {
-        let path = format!("{path}.x-kubernetes-validations[{at}]");
+/// What is wrong with the words of the rules of one schema, whatever they mean.
+pub(super) fn words_of_all(schema: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for (at, rule) in list(schema, RULES).iter().enumerate() {
+        let path = format!("{path}.{RULES}[{at}]");
         causes.extend(rule_words(rule, &path));
-        let below = text(rule, &["fieldPath"]);
-        if !below.is_empty() && field(schema, below).is_none() {
-            let why = "fieldPath must be a valid path: does not refer to a valid field";
-            causes.push(Cause::invalid(format!("{path}.fieldPath"), &json!(below), why));
+        causes.extend(field_path(schema, text(rule, &["fieldPath"]), &format!("{path}.fieldPath")));
+    }
+    causes
+}
+
+/// What is wrong with the rules of one schema, whose words are right.
+pub(super) fn check(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>) {
+    for (at, rule) in list(schema, RULES).iter().enumerate() {
+        one(schema, rule, &format!("{path}.{RULES}[{at}]"), place, causes);
+    }
+}
+
+fn one(schema: &Value, rule: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>) {
+    let optional_old = rule["optionalOldSelf"] == true;
+    let within = checker::Place { root: place.root, optional_old, times: place.times };
+    let stated = text(rule, &["rule"]);
+    let mut is_valid = true;
+    for (key, wanted) in [("rule", Wanted::Truth), ("messageExpression", Wanted::Text)] {
+        let stated = text(rule, &[key]);
+        if stated.trim().is_empty() {
+            continue;
         }
-        let optional_old = rule["optionalOldSelf"] == true;
-        let place = checker::Place { root: place == Place::Root, optional_old, times };
-        for (key, wanted) in [("rule", Wanted::Truth), ("messageExpression", Wanted::Text)] {
-            let stated = text(rule, &[key]);
-            if stated.trim().is_empty() {
-                continue;
+        let field = format!("{path}.{key}");
+        match checker::fault(stated, schema, within, wanted) {
+            Some(Fault::Invalid(why)) if key == "rule" => {
+                is_valid = false;
+                causes.push(Cause::invalid(field, rule, &why));
             }
-            let field = format!("{path}.{key}");
-            match checker::fault(stated, schema, place, wanted) {
-                Some(Fault::Invalid(why)) if key == "rule" => causes.push(Cause::invalid(field, rule, &why)),
-                Some(Fault::Invalid(why)) => {
-                    causes.push(Cause::invalid(field, rule, &format!("messageExpression {why}")));
-                }
-                Some(Fault::Costly(why)) => causes.push(Cause::forbidden(field, &why)),
-                None => {}
+            Some(Fault::Invalid(why)) => {
+                causes.push(Cause::invalid(field, rule, &format!("messageExpression {why}")));
             }
+            Some(Fault::Costly(why)) => causes.push(Cause::forbidden(field, &why)),
+            None => {}
         }
     }
+    let asks_for_old = is_valid && checker::names(stated, "oldSelf");
+    if let Some(part) = place.uncorrelated.as_ref().filter(|_| asks_for_old) {
+        let why = format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {part}");
+        causes.push(Cause::invalid(format!("{path}.rule"), &json!(stated), &why));
+    }
+    let optional = rule.get("optionalOldSelf").filter(|stated| !stated.is_null() && !asks_for_old);
+    causes.extend(optional.map(|stated| {
+        let why = "may not be set if oldSelf is not used in rule";
+        Cause::invalid(format!("{path}.optionalOldSelf"), stated, why)
+    }));
+}
+
+fn field_path(schema: &Value, stated: &str, field: &str) -> Vec<Cause> {
+    let mut whys = Vec::new();
+    if !stated.is_empty() && stated.trim().is_empty() {
+        whys.push("must be non-empty if specified");
+    }
+    if has_breaks(stated) {
+        whys.push("must not contain line breaks");
+    }
+    if !stated.is_empty() && self::field(schema, stated).is_none() {
+        whys.push("must be a valid path");
+    }
+    whys.into_iter().map(|why| Cause::invalid(field, &json!(stated), why)).collect()
+}
+
+fn has_breaks(text: &str) -> bool {
+    text.contains(['\n', '\r'])
 }
 
 /// The words of a rule, whatever they mean.
@@ -45,14 +86,13 @@ fn rule_words(rule: &Value, path: &str) -> Vec<Cause> {
         ["rule", "message", "messageExpression", "reason"].map(|key| text(rule, &[key]));
     if stated.trim().is_empty() {
         causes.push(Cause::required(format!("{path}.rule"), "rule is not specified"));
-    }
-    if !message.is_empty() && message.trim().is_empty() {
-        let why = "message must be non-empty if specified";
+    } else if !message.is_empty() && message.trim().is_empty() {
+        let why = "must be non-empty if specified";
         causes.push(Cause::invalid(format!("{path}.message"), &json!(message), why));
-    } else if message.trim().contains('\n') {
-        let why = "message must not contain line breaks";
+    } else if has_breaks(message.trim()) {
+        let why = "must not contain line breaks";
         causes.push(Cause::invalid(format!("{path}.message"), &json!(message), why));
-    } else if stated.trim().contains('\n') && message.is_empty() {
+    } else if has_breaks(stated.trim()) && message.is_empty() {
         let why = "message must be specified if rule contains line breaks";
         causes.push(Cause::required(format!("{path}.message"), why));
     }
@@ -85,6 +125,7 @@ pub(super) fn field<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
     Some(at)
 }
 
+const RULES: &str = "x-kubernetes-validations";
 /// What a broken rule may be reported as, sorted.
 const REASONS: [&str; 4] =
     ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];

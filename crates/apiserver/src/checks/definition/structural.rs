@@ -4,15 +4,13 @@
 
 use serde_json::{Value, json};
 
-use super::rules;
 use crate::checks::list;
 use crate::fields::text;
 use crate::status_error::Cause;
-use crate::validate::checker;
 
 /// Where a schema stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+enum Place {
     /// At the root of the object.
     Root,
     /// A field, or a value of a map.
@@ -23,45 +21,24 @@ pub(super) enum Place {
 
 /// Gathers what is wrong with a schema and all below it.
 pub(super) fn check(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
-    below(schema, path, Place::Root, 1, causes);
+    below(schema, path, Place::Root, causes);
 }
 
-/// `times` is how many such values one object may have.
-fn below(schema: &Value, path: &str, place: Place, times: u64, causes: &mut Vec<Cause>) {
+fn below(schema: &Value, path: &str, place: Place, causes: &mut Vec<Cause>) {
     causes.extend(kind(schema, path, place));
     if place == Place::Root || schema[EMBEDDED] == true {
         causes.extend(resource(schema, path, place));
     }
-    if schema[PRESERVE] == false {
-        let why = "must be true or undefined";
-        causes.push(Cause::invalid(format!("{path}.{PRESERVE}"), &false.into(), why));
-    }
     causes.extend(forbidden(schema, path));
-    causes.extend(lists_and_maps(schema, path));
-    causes.extend(list_keys(schema, path));
     nested(schema, schema, path, causes);
-    if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
-        let field = format!("{path}.default");
-        for problem in crate::validate::validate(schema, default, None) {
-            // The place of a problem inside the default follows the place of the default.
-            let inner = if problem.field == "<nil>" { String::new() } else { format!(".{}", problem.field) };
-            causes.push(Cause {
-                reason: problem.reason(),
-                message: problem.message(),
-                field: format!("{field}{inner}"),
-            });
-        }
-    }
-    rules::check(schema, path, place, times, causes);
-    let many = times.saturating_mul(checker::most_items(schema));
     for (name, known) in schema["properties"].as_object().into_iter().flatten() {
-        below(known, &format!("{path}.properties[{name}]"), Place::Field, times, causes);
+        below(known, &format!("{path}.properties[{name}]"), Place::Field, causes);
     }
     if let Some(known) = schema.get("additionalProperties").filter(|known| known.is_object()) {
-        below(known, &format!("{path}.additionalProperties"), Place::Field, many, causes);
+        below(known, &format!("{path}.additionalProperties"), Place::Field, causes);
     }
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
-        below(items, &format!("{path}.items"), Place::Item, many, causes);
+        below(items, &format!("{path}.items"), Place::Item, causes);
     }
 }
 
@@ -218,84 +195,9 @@ fn split(path: &str) -> Vec<&str> {
     parts
 }
 
-/// How lists and maps merge.
-fn lists_and_maps(schema: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let stated = text(schema, &[MAP_TYPE]);
-    if !["", "atomic", "granular"].contains(&stated) {
-        let field = format!("{path}.{MAP_TYPE}");
-        causes.push(Cause::not_supported(field, &json!(stated), &["atomic", "granular"]));
-    }
-    if !stated.is_empty() && schema["type"] != "object" {
-        let why = format!("must be object if {MAP_TYPE} is specified");
-        causes.push(Cause::invalid(format!("{path}.type"), &json!(text(schema, &["type"])), &why));
-    }
-    let items = &schema["items"];
-    if schema[LIST_TYPE] == "set" {
-        if items["nullable"] == true {
-            let why = format!("cannot be nullable when {LIST_TYPE} is set");
-            causes.push(Cause::forbidden(format!("{path}.items.nullable"), &why));
-        }
-        let why = format!("must be atomic as item of a list with {LIST_TYPE}=set");
-        for (kind, key) in [("object", MAP_TYPE), ("array", LIST_TYPE)] {
-            let stated = text(items, &[key]);
-            let fits = stated == "atomic" || (kind == "array" && stated.is_empty());
-            if items["type"] == kind && !fits {
-                causes.push(Cause::invalid(format!("{path}.items.{key}"), &json!(stated), &why));
-            }
-        }
-    }
-    if schema[LIST_TYPE] == "map" && items.is_object() && items["type"] != "object" {
-        let why = format!("must be object if parent array's {LIST_TYPE} is map");
-        causes.push(Cause::invalid(format!("{path}.items.type"), &json!(text(items, &["type"])), &why));
-    }
-    let keys = list(schema, LIST_KEYS);
-    if schema[LIST_TYPE] == "map" && keys.is_empty() {
-        let why = format!("must not be empty if {LIST_TYPE} is map");
-        causes.push(Cause::required(format!("{path}.{LIST_KEYS}"), &why));
-    }
-    if schema[LIST_TYPE] != "map" && !keys.is_empty() {
-        let why = format!("must be map if {LIST_KEYS} is non-empty");
-        let stated = text(schema, &[LIST_TYPE]);
-        causes.push(match stated {
-            "" => Cause::required(format!("{path}.{LIST_TYPE}"), &why),
-            stated => Cause::invalid(format!("{path}.{LIST_TYPE}"), &json!(stated), &why),
-        });
-    }
-    causes
-}
-
-/// Words that a structural schema may not hold, or not together.
+/// Extensions that do not go together, and patterns.
 fn forbidden(schema: &Value, path: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let kind = text(schema, &["type"]);
-    let mut forbid = |key: &str, why: &str| causes.push(Cause::forbidden(format!("{path}.{key}"), why));
-    if schema["x-kubernetes-int-or-string"] == true && !kind.is_empty() {
-        forbid("type", "must be empty if x-kubernetes-int-or-string is true");
-    }
-    let closed = schema["properties"].as_object().is_some_and(|properties| !properties.is_empty());
-    let open = schema.get("additionalProperties").is_some_and(|values| values.is_object() || *values == true);
-    if closed && open {
-        forbid("additionalProperties", "additionalProperties and properties are mutual exclusive");
-    }
-    if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
-        forbid("additionalProperties", "additionalProperties cannot be set to false");
-    }
-    if schema["uniqueItems"] == true {
-        let why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
-        forbid("uniqueItems", why);
-    }
-    for key in
-        ["$ref", "definitions", "dependencies", "deprecated", "id", "patternProperties", "readOnly", "xml"]
-    {
-        if schema.get(key).is_some_and(|value| !value.is_null() && *value != false && *value != "") {
-            forbid(key, &format!("{key} is not supported"));
-        }
-    }
-    let kinds = ["array", "boolean", "integer", "number", "object", "string"];
-    if !kind.is_empty() && !kinds.contains(&kind) {
-        causes.push(Cause::not_supported(format!("{path}.type"), &json!(kind), &kinds));
-    }
     for key in [PRESERVE, EMBEDDED] {
         if schema[INT_OR_STRING] == true && schema[key] == true {
             let why = format!("must be false if {INT_OR_STRING} is true");
@@ -310,41 +212,12 @@ fn forbidden(schema: &Value, path: &str) -> Vec<Cause> {
     causes
 }
 
-/// The keys of a list of type `map` are fields of its items, and always there.
-fn list_keys(schema: &Value, path: &str) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let kind = text(schema, &["x-kubernetes-list-type"]);
-    if !["", "atomic", "map", "set"].contains(&kind) {
-        let field = format!("{path}.x-kubernetes-list-type");
-        causes.push(Cause::not_supported(field, &json!(kind), &["atomic", "map", "set"]));
-    }
-    if !kind.is_empty() && schema["type"] != "array" {
-        let why = "must be array if x-kubernetes-list-type is specified";
-        causes.push(Cause::invalid(format!("{path}.type"), &schema["type"], why));
-    }
-    let items = &schema["items"];
-    for (at, key) in list(schema, "x-kubernetes-list-map-keys").iter().enumerate() {
-        let name = key.as_str().unwrap_or_default();
-        let Some(field) = items["properties"].get(name) else {
-            let place = format!("{path}.x-kubernetes-list-map-keys[{at}]");
-            causes.push(Cause::invalid(place, key, "entries must all be names of item properties"));
-            continue;
-        };
-        let required = list(items, "required").contains(key);
-        if !required && field.get("default").is_none() {
-            let why = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
-            causes.push(Cause::required(format!("{path}.items.properties[{name}].default"), why));
-        }
-    }
-    causes
-}
-
-const EMBEDDED: &str = "x-kubernetes-embedded-resource";
-const INT_OR_STRING: &str = "x-kubernetes-int-or-string";
-const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
-const LIST_TYPE: &str = "x-kubernetes-list-type";
-const LIST_KEYS: &str = "x-kubernetes-list-map-keys";
-const MAP_TYPE: &str = "x-kubernetes-map-type";
+pub(super) const EMBEDDED: &str = "x-kubernetes-embedded-resource";
+pub(super) const INT_OR_STRING: &str = "x-kubernetes-int-or-string";
+pub(super) const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
+pub(super) const LIST_TYPE: &str = "x-kubernetes-list-type";
+pub(super) const LIST_KEYS: &str = "x-kubernetes-list-map-keys";
+pub(super) const MAP_TYPE: &str = "x-kubernetes-map-type";
 
 /// Words that describe a structure, which a nested schema must not.
 const STRUCTURE: &[(&str, &str)] = &[

@@ -1,0 +1,275 @@
+//! Schemas beside their structure: words that may not stand there, lists and maps, and rules.
+//!
+//! Follows: the schema checks of the apiextensions part of kube-apiserver 1.36.
+
+use serde_json::{Value, json};
+
+use super::rules;
+use super::structural::{EMBEDDED, LIST_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE};
+use crate::checks::list;
+use crate::fields::text;
+use crate::status_error::Cause;
+use crate::validate::checker;
+
+/// What every object has.
+pub(super) const META: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
+/// Where a schema stands.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// At the root of the object.
+    pub(super) root: bool,
+    /// How many such values one object may have.
+    pub(super) times: u64,
+    /// Whether rules are looked at.
+    rules: bool,
+    /// Within metadata, kind or version of an object.
+    in_meta: bool,
+    /// Why there may be no default.
+    no_default: Option<String>,
+    /// The part within which nobody can tell what a value was before.
+    pub(super) uncorrelated: Option<String>,
+}
+
+impl Place {
+    fn within(&self, uncorrelated: bool, path: &str) -> Place {
+        let new = || uncorrelated.then(|| path.to_owned());
+        Place { root: false, uncorrelated: self.uncorrelated.clone().or_else(new), ..self.clone() }
+    }
+}
+
+/// Gathers what is wrong with a schema and all below it; rules are looked at where the schema itself is `sound`.
+pub(super) fn check(schema: &Value, path: &str, sound: bool, causes: &mut Vec<Cause>) {
+    let place =
+        Place { root: true, times: 1, rules: sound, in_meta: false, no_default: None, uncorrelated: None };
+    let mut faults = Vec::new();
+    below(schema, path, &place, causes, &mut faults);
+    causes.append(&mut faults);
+}
+
+/// `faults` are those of rules.
+fn below(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, faults: &mut Vec<Cause>) {
+    let before = causes.len();
+    causes.extend(words(schema, path, place));
+    parts(schema, path, place, causes, faults);
+    causes.extend(lists_and_maps(schema, path));
+    if schema[LIST_TYPE] == "map" {
+        causes.extend(keyed_list(schema, path));
+    }
+    causes.extend(items_that_are_told_apart(schema, path));
+    causes.extend(rules::words_of_all(schema, path));
+    if causes.len() == before && place.rules {
+        rules::check(schema, path, place, faults);
+    }
+}
+
+fn parts(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, faults: &mut Vec<Cause>) {
+    let many = place.times.saturating_mul(checker::most_items(schema));
+    if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
+        let mut inner = Place { times: many, ..place.within(false, path) };
+        if place.in_meta {
+            inner.no_default = Some("inside additionalProperties applying to object metadata".to_owned());
+        }
+        below(values, &format!("{path}.additionalProperties"), &inner, causes, faults);
+    }
+    for (name, known) in schema["properties"].as_object().into_iter().flatten() {
+        let mut inner = place.within(schema[MAP_TYPE] == "atomic", path);
+        if (place.root || schema[EMBEDDED] == true) && META.contains(&name.as_str()) {
+            inner.in_meta = true;
+            inner.no_default = place.root.then(|| format!("in top-level {name}")).or(inner.no_default);
+        }
+        below(known, &format!("{path}.properties[{name}]"), &inner, causes, faults);
+    }
+    let junctor = Place { rules: false, root: false, ..place.clone() };
+    if let Some(not) = schema.get("not").filter(|not| not.is_object()) {
+        below(not, &format!("{path}.not"), &junctor, causes, faults);
+    }
+    for key in ["allOf", "oneOf", "anyOf"] {
+        for (at, one) in list(schema, key).iter().enumerate() {
+            below(one, &format!("{path}.{key}[{at}]"), &junctor, causes, faults);
+        }
+    }
+    if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
+        let inner = Place { times: many, ..place.within(schema[LIST_TYPE] != "map", path) };
+        below(items, &format!("{path}.items"), &inner, causes, faults);
+    }
+}
+
+/// Words that may not stand in a schema, or not together.
+fn words(schema: &Value, path: &str, place: &Place) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let kind = text(schema, &["type"]);
+    if !kind.is_empty() && !TYPES.contains(&kind) {
+        causes.push(Cause::not_supported(format!("{path}.type"), &json!(kind), &TYPES));
+    }
+    let mut forbid = |key: &str, why: &str| causes.push(Cause::forbidden(format!("{path}.{key}"), why));
+    if let Some(why) = place.no_default.as_ref().filter(|_| !schema["default"].is_null()) {
+        forbid("default", &format!("must not be set {why}"));
+    }
+    for key in UNKNOWN {
+        if schema.get(key).is_some_and(|value| !value.is_null() && *value != false && *value != "") {
+            forbid(key, &format!("{key} is not supported"));
+        }
+    }
+    if kind == "null" {
+        forbid("type", "type cannot be set to null, use nullable as an alternative");
+    }
+    if schema["items"].is_array() {
+        forbid("items", "items must be a schema object and not an array");
+    }
+    if place.in_meta && schema[EMBEDDED] == true {
+        forbid(EMBEDDED, "must not be used inside of resource meta");
+    }
+    if schema["uniqueItems"] == true {
+        forbid(
+            "uniqueItems",
+            "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+        );
+    }
+    let closed = schema["properties"].as_object().is_some_and(|properties| !properties.is_empty());
+    if closed && matches!(schema["additionalProperties"], Value::Object(_) | Value::Bool(false)) {
+        forbid("additionalProperties", "additionalProperties and properties are mutual exclusive");
+    }
+    if schema[PRESERVE] == false {
+        let why = "must be true or undefined";
+        causes.push(Cause::invalid(format!("{path}.{PRESERVE}"), &false.into(), why));
+    }
+    causes
+}
+
+/// How lists and maps merge.
+fn lists_and_maps(schema: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let [map, list] = [MAP_TYPE, LIST_TYPE].map(|key| schema.get(key).filter(|stated| !stated.is_null()));
+    causes.extend(map.and_then(|_| typed(schema, path, "object", MAP_TYPE)));
+    if let Some(stated) = map.filter(|stated| **stated != "atomic" && **stated != "granular") {
+        causes.push(Cause::not_supported(format!("{path}.{MAP_TYPE}"), stated, &["atomic", "granular"]));
+    }
+    match list.and_then(|_| typed(schema, path, "array", LIST_TYPE)) {
+        Some(cause) => causes.push(cause),
+        None if schema[LIST_TYPE] == "set" => causes.extend(atomic(&schema["items"], path)),
+        None => {}
+    }
+    if let Some(stated) = list.filter(|stated| !LIST_TYPES.iter().any(|known| *stated == known)) {
+        causes.push(Cause::not_supported(format!("{path}.{LIST_TYPE}"), stated, &LIST_TYPES));
+    }
+    if schema[LIST_TYPE] != "map" && schema[LIST_KEYS].as_array().is_some_and(|keys| !keys.is_empty()) {
+        let why = format!("must be map if {LIST_KEYS} is non-empty");
+        let field = format!("{path}.{LIST_TYPE}");
+        causes.push(match list {
+            None => Cause::required(field, &why),
+            Some(stated) => Cause::invalid(field, stated, &why),
+        });
+    }
+    causes
+}
+
+/// The type that goes with how a value merges.
+fn typed(schema: &Value, path: &str, wanted: &str, key: &str) -> Option<Cause> {
+    let (field, why) = (format!("{path}.type"), format!("must be {wanted} if {key} is specified"));
+    match text(schema, &["type"]) {
+        stated if stated == wanted => None,
+        "" => Some(Cause::required(field, &why)),
+        stated => Some(Cause::invalid(field, &json!(stated), &why)),
+    }
+}
+
+/// Items of a set are compared as a whole.
+fn atomic(items: &Value, path: &str) -> Option<Cause> {
+    let why = format!("must be atomic as item of a list with {LIST_TYPE}=set");
+    let stated = |key: &str| items.get(key).cloned().unwrap_or_default();
+    let key = match text(items, &["type"]) {
+        "array" if !stated(LIST_TYPE).is_null() && stated(LIST_TYPE) != "atomic" => LIST_TYPE,
+        "object" if stated(MAP_TYPE) != "atomic" => MAP_TYPE,
+        _ => return None,
+    };
+    // The reference shows the type of the list in both cases.
+    Some(Cause::invalid(format!("{path}.items.{key}"), &stated(LIST_TYPE), &why))
+}
+
+/// A list whose items are told apart by fields.
+fn keyed_list(schema: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let (items, keys) = (&schema["items"], list(schema, LIST_KEYS));
+    let field = format!("{path}.{LIST_KEYS}");
+    if keys.is_empty() {
+        causes.push(Cause::required(&field, &format!("must not be empty if {LIST_TYPE} is map")));
+    }
+    if items.is_null() {
+        let why = format!("must have a schema if {LIST_TYPE} is map");
+        causes.push(Cause::required(format!("{path}.items"), &why));
+    } else if items.is_array() {
+        let why = format!("must only have a single schema if {LIST_TYPE} is map");
+        causes.push(Cause::invalid(format!("{path}.items"), items, &why));
+    } else if items["type"] != "object" {
+        let why = format!("must be object if parent array's {LIST_TYPE} is map");
+        causes.push(Cause::invalid(format!("{path}.items.type"), &json!(text(items, &["type"])), &why));
+        return causes;
+    } else {
+        for (at, key) in keys.iter().enumerate() {
+            causes.extend(key_field(items, key, path).or_else(|| {
+                let found = items["properties"].get(key.as_str().unwrap_or_default());
+                let why = "entries must all be names of item properties";
+                found.is_none().then(|| Cause::invalid(&field, &schema[LIST_KEYS], why))
+            }));
+            if keys[..at].contains(key) {
+                let why = "must not contain duplicate entries";
+                causes.push(Cause::invalid(&field, &schema[LIST_KEYS], why));
+            }
+        }
+    }
+    causes
+}
+
+/// A field that tells items apart is a plain value.
+fn key_field(items: &Value, key: &Value, path: &str) -> Option<Cause> {
+    let name = key.as_str().unwrap_or_default();
+    let kind = text(items["properties"].get(name)?, &["type"]);
+    let why = format!("must be a scalar type if parent array's {LIST_TYPE} is map");
+    let field = format!("{path}.items.properties[{name}].type");
+    matches!(kind, "array" | "object").then(|| Cause::invalid(field, &items["type"], &why))
+}
+
+/// Items of sets and keyed lists, and the fields that tell them apart, are always there.
+fn items_that_are_told_apart(schema: &Value, path: &str) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let (items, kind) = (&schema["items"], text(schema, &[LIST_TYPE]));
+    if !items.is_object() || !["map", "set"].contains(&kind) {
+        return causes;
+    }
+    if items["nullable"] == true {
+        let why = format!("cannot be nullable when {LIST_TYPE} is {kind}");
+        causes.push(Cause::forbidden(format!("{path}.items.nullable"), &why));
+    }
+    for key in list(schema, LIST_KEYS).iter().filter(|_| kind == "map") {
+        let name = key.as_str().unwrap_or_default();
+        let Some(field) = items["properties"].get(name) else { continue };
+        let place = format!("{path}.items.properties[{name}]");
+        if !list(items, "required").contains(key) && field.get("default").is_none_or(Value::is_null) {
+            let why = format!(
+                "this property is in {LIST_KEYS}, so it must have a default or be a required property"
+            );
+            causes.push(Cause::required(format!("{place}.default"), &why));
+        }
+        if field["nullable"] == true {
+            let why = format!("this property is in {LIST_KEYS}, so it cannot be nullable");
+            causes.push(Cause::forbidden(format!("{place}.nullable"), &why));
+        }
+    }
+    causes
+}
+
+const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
+const LIST_TYPES: [&str; 3] = ["atomic", "set", "map"];
+/// Words of JSON schemas that are not known here.
+const UNKNOWN: [&str; 9] = [
+    "$ref",
+    "additionalItems",
+    "definitions",
+    "dependencies",
+    "deprecated",
+    "id",
+    "patternProperties",
+    "readOnly",
+    "xml",
+];
