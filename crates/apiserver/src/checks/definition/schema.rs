@@ -1,4 +1,4 @@
-//! Schemas beside their structure: words that may not stand there, lists and maps, and rules.
+//! Schemas beside their structure: words, lists and maps, and rules.
 //!
 //! Follows: the schema checks of the apiextensions part of kube-apiserver 1.36.
 
