@@ -40,40 +40,64 @@ pub enum Outcome {
 /// # Errors
 /// The server's refusal of the read or of the dry run, as Flux words it.
 pub async fn object(client: &Client, object: &Value, options: &Options) -> Result<Preview, String> {
-    let id = object::id(object);
-    let live = client.find(&id.gvk, &id.namespace, &id.name).await;
-    let live = live.map_err(|error| refusal(object, &error))?;
+    let live = read(client, object).await?;
     let there = live.as_ref().unwrap_or(object);
-    let is_skipped = switches::ignored(object)
-        || switches::ignored(there)
-        || (live.is_some() && switches::only_if_absent(object));
-    if is_skipped {
+    if is_skipped(object, live.as_ref()) {
         return Ok(Preview { object: object::id(there), outcome: Outcome::Skipped });
     }
-    let payload = drift::mended(object);
-    let how = Apply { manager: &options.manager, force: true, dry_run: DryRun::Yes };
-    let merged = match client.apply(&payload, &how).await {
-        Ok(merged) => merged,
-        Err(error) => {
-            let may_recreate =
-                options.recreate == Recreate::All || switches::forced(object) || switches::forced(there);
-            if live.is_some() && may_recreate && is_immutable(&error) {
-                return Ok(Preview { object: id, outcome: Outcome::Created });
-            }
-            return Err(refusal(object, &error));
-        }
+    let Some(merged) = tried(client, object, live.as_ref(), options).await? else {
+        return Ok(Preview { object: object::id(object), outcome: Outcome::Created });
     };
     let found = object::id(&merged);
-    let Some(live) = live.filter(|_| !object::metadata_text(&merged, "resourceVersion").is_empty()) else {
-        return Ok(Preview { object: found, outcome: Outcome::Created });
-    };
+    let live = live.filter(|_| !object::metadata_text(&merged, "resourceVersion").is_empty());
+    let outcome = live.map_or(Outcome::Created, |live| compared(live, merged, options));
+    Ok(Preview { object: found, outcome })
+}
+
+async fn read(client: &Client, object: &Value) -> Result<Option<Value>, String> {
+    let id = object::id(object);
+    let live = client.find(&id.gvk, &id.namespace, &id.name).await;
+    live.map_err(|error| match error.is_no_match() {
+        true => refusal(object, &error),
+        false => format!("{id} could not be read: {}", error.chain()),
+    })
+}
+
+fn is_skipped(object: &Value, live: Option<&Value>) -> bool {
+    switches::ignored(object)
+        || live.is_some_and(|live| switches::ignored(live) || switches::only_if_absent(object))
+}
+
+/// The object as a dry run makes it; none when it must be made anew.
+async fn tried(
+    client: &Client,
+    object: &Value,
+    live: Option<&Value>,
+    options: &Options,
+) -> Result<Option<Value>, String> {
+    let how = Apply { manager: &options.manager, force: true, dry_run: DryRun::Yes };
+    match client.apply(&drift::mended(object), &how).await {
+        Ok(merged) => Ok(Some(merged)),
+        Err(error)
+            if live.is_some_and(|live| may_recreate(object, live, options)) && is_immutable(&error) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(refusal(object, &error)),
+    }
+}
+
+fn may_recreate(object: &Value, live: &Value, options: &Options) -> bool {
+    options.recreate == Recreate::All || switches::forced(object) || switches::forced(live)
+}
+
+fn compared(mut live: Value, mut merged: Value, options: &Options) -> Outcome {
     let ignored = options.ignored.as_ref().map(|ignored| ignored(&merged)).unwrap_or_default();
     if !drift::differs(&live, &merged, &ignored) {
-        return Ok(Preview { object: found, outcome: Outcome::Unchanged });
+        return Outcome::Unchanged;
     }
-    let (mut live, mut merged) = (live, merged);
     for side in [&mut live, &mut merged] {
         drift::strip(side, &ignored);
     }
-    Ok(Preview { object: found, outcome: Outcome::Drifted { live, merged } })
+    Outcome::Drifted { live, merged }
 }

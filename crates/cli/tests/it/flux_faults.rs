@@ -227,6 +227,7 @@ fn what_cannot_be_read_is_not_told_as_created() -> Result<()> {
     let output = desk.flux(&["diff", "kustomization", "one", "--path=dir"])?;
     let (found, talk) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
     assert!(!output.status.success() && !found.contains("created"), "{found}");
-    assert!(talk.contains("configmaps is forbidden: nobody may"), "{talk}");
+    let wanted = "ConfigMap/flux-system/app could not be read: configmaps is forbidden: nobody may";
+    assert!(talk.contains(wanted), "{talk}");
     Ok(())
 }
