@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::fields;
+use crate::go_text;
 use crate::status_error::Status;
 use crate::storage::{Key, Store};
 use token::{Claims, Signer};
@@ -460,7 +461,7 @@ fn shown_rule(atom: &Attributes, verbs: &[&str]) -> String {
 
 /// `["a" "b"]`
 fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let words: Vec<String> = words.map(|word| format!("{word:?}")).collect();
+    let words: Vec<String> = words.map(go_text::quoted).collect();
     format!("[{}]", words.join(" "))
 }
 
