@@ -82,6 +82,11 @@ impl Failure {
         ExitCode::from(self.code)
     }
 
+    /// Everything but the hints in one line, as Go wraps errors.
+    pub(crate) fn line(&self) -> String {
+        self.causes.iter().fold(self.message.clone(), |text, cause| format!("{text}: {cause}"))
+    }
+
     fn render(&self) -> String {
         let error = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
         let hint = Style::new().fg_color(Some(AnsiColor::Cyan.into())).bold();

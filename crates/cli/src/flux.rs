@@ -29,6 +29,7 @@ mod events;
 mod export;
 mod get;
 mod image;
+mod install;
 mod known;
 mod labelled;
 mod local;
@@ -80,6 +81,12 @@ impl From<serde_json::Error> for Failed {
     }
 }
 
+impl From<crate::diagnostic::Failure> for Failed {
+    fn from(failure: crate::diagnostic::Failure) -> Self {
+        Self(failure.line())
+    }
+}
+
 /// An error's text with those of its causes, as Go wraps them.
 fn told(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -119,8 +126,12 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
 
 fn parse(words: &[String], flags: &[Flag]) -> Result<Args, Failed> {
     let mut all = flags.to_vec();
+    if flags.iter().any(|flag| flag.is("password")) {
+        all.extend(args::PASSWORD_WAYS);
+    }
     all.extend_from_slice(GLOBAL);
-    let args = Args::parse(words, &all)?;
+    let mut args = Args::parse(words, &all)?;
+    args.read_password()?;
     for flag in WITHOUT_EFFECT.into_iter().filter(|flag| args.text(flag).is_some()) {
         output::talk(&format!("⚠️ --{flag} has no effect here"));
     }

@@ -18,7 +18,7 @@ pub(crate) struct ManifestsArgs {
     #[arg(long, short, value_name = "NAME", default_value = "flux-system")]
     namespace: String,
     /// Image that holds the program.
-    #[arg(long, value_name = "IMAGE", default_value = "sealfast:latest")]
+    #[arg(long, value_name = "IMAGE", default_value = IMAGE)]
     image: String,
     /// What to print.
     #[arg(long, value_name = "PARTS", value_delimiter = ',', default_value = "definitions,rights,pods")]
@@ -43,6 +43,20 @@ Examples:
 
 const NAME: &str = "sealfast";
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
+
+/// The image that holds the program, unless another one is named.
+pub(crate) const IMAGE: &str = "sealfast:latest";
+
+/// Everything that an installation has.
+pub(crate) fn all(namespace: &str, image: &str) -> Vec<Value> {
+    let components = vec![Part::Definitions, Part::Rights, Part::Pods];
+    objects(&ManifestsArgs { namespace: namespace.to_owned(), image: image.to_owned(), components })
+}
+
+/// The controllers and their rights, which nobody else uses.
+pub(crate) fn controllers(namespace: &str) -> Vec<Value> {
+    [rights(namespace), pods(namespace, IMAGE)].concat()
+}
 
 /// Runs `sealfast manifests`.
 pub(crate) fn run(args: &ManifestsArgs) -> ExitCode {

@@ -15,10 +15,10 @@ use crate::output;
 
 mod clusters;
 mod follow;
-mod keys;
+pub(crate) mod keys;
 mod origin;
 mod print;
-mod repository;
+pub(crate) mod repository;
 
 /// Flags of `render`.
 #[derive(Args)]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use super::Failed;
+use zeroize::Zeroize;
+
+use super::{Failed, secret};
 
 /// What a flag takes.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +34,11 @@ pub(crate) struct Flag {
 impl Flag {
     pub(crate) const fn long(name: &'static str, kind: Kind) -> Self {
         Self { name, short: None, kind }
+    }
+
+    /// Tells whether it has this name.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name == name
     }
 
     pub(crate) const fn short(name: &'static str, short: char, kind: Kind) -> Self {
@@ -68,7 +75,11 @@ fn flag_length(word: &str, flags: &[Flag]) -> Option<usize> {
     Some(if is_whole || matches!(flag.kind, Kind::Switch) { 1 } else { 2 })
 }
 
-/// A parsed command line. There is no Debug: passwords stand in it.
+/// Ways to give a password besides `--password`, which everybody on the machine can read.
+pub(crate) const PASSWORD_WAYS: [Flag; 2] =
+    [Flag::long("password-file", Kind::Text), Flag::long("password-stdin", Kind::Switch)];
+
+/// A parsed command line. There is no Debug: passwords stand in it, and they are wiped.
 #[derive(Default)]
 pub(crate) struct Args {
     /// Words that are no flags.
@@ -158,6 +169,29 @@ impl Args {
         Ok(())
     }
 
+    /// Reads the password from where it was said to be; afterwards it is as if `--password` had given it.
+    pub(crate) fn read_password(&mut self) -> Result<(), Failed> {
+        let from_stdin = self.is_on("password-stdin");
+        let file = self.filled("password-file");
+        if usize::from(from_stdin)
+            + usize::from(file.is_some())
+            + usize::from(self.text("password").is_some())
+            > 1
+        {
+            return Err("only one of --password, --password-file and --password-stdin can be given".into());
+        }
+        let read = match file {
+            Some(file) => secret::file(file, "failed to read the password")?,
+            None if from_stdin => secret::stdin("failed to read the password")?,
+            None => return Ok(()),
+        };
+        let text = read.ok_or("failed to read the password: there is none")?;
+        let password = text.strip_suffix('\n').unwrap_or(&text);
+        let password = password.strip_suffix('\r').unwrap_or(password).to_owned();
+        self.values.insert("password", vec![password]);
+        Ok(())
+    }
+
     /// Returns the last value of a flag.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name)?.last().map(String::as_str)
@@ -194,6 +228,12 @@ impl Args {
         let (is_negative, duration) = self.span(name)?;
         let sign = if is_negative && !duration.is_zero() { "-" } else { "" };
         Some(format!("{sign}{}", sealfast_k8s::duration::format(duration)))
+    }
+}
+
+impl Drop for Args {
+    fn drop(&mut self) {
+        self.values.values_mut().flatten().for_each(Zeroize::zeroize);
     }
 }
 

@@ -7,22 +7,15 @@ use std::process::ExitCode;
 
 use sealfast_kustomize::files::join;
 
-use super::args::{Args, Flag, Kind, pairs};
+use super::args::{Args, Flag, Kind};
 use super::local::kustomization_file;
 use super::local::plan::{Cluster, Plan};
 use super::{Failed, checked_namespace, connect, help, wants_help};
 use crate::output;
 
+/// Beside those of every local build.
 pub(super) const FLAGS: &[Flag] = &[
-    Flag::long("path", Kind::Text),
-    Flag::long("kustomization-file", Kind::Text),
-    Flag::long("ignore-paths", Kind::List),
     Flag::long("dry-run", Kind::Switch),
-    Flag::long("strict-substitute", Kind::Switch),
-    Flag::short("recursive", 'r', Kind::Switch),
-    Flag::long("local-sources", Kind::Checked(pairs)),
-    Flag::long("in-memory-build", Kind::Switch),
-    Flag::long("allow-remote", Kind::List),
     Flag::long("ssh-identity", Kind::Text),
     Flag::long("known-hosts", Kind::Text),
 ];

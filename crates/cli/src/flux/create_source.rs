@@ -58,6 +58,8 @@ Flags:
       --fetch-timeout DURATION     bounds one remote operation
       --secret-ref NAME            Secret with credentials
   -u, --username, -p, --password   credentials: kept in a Secret of the source's name
+      --password-file FILE         read the password from a file
+      --password-stdin             read it from standard input
       --ca-file FILE               certificate authority for https
       --private-key-file FILE      key for ssh; without it one is made (--ssh-key-algorithm, --ssh-rsa-bits,
                                    --ssh-ecdsa-curve)

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use sealfast_cluster::client::Client;
 
-use super::args::{Args, Flag, Kind, pairs};
+use super::args::{Args, Flag, Kind};
 use super::local::kustomization_file;
 use super::local::plan::{Cluster, Plan};
 use super::{Failed, checked_namespace, connect, help, wants_help};
@@ -25,17 +25,12 @@ mod secret;
 mod trip;
 mod yaml;
 
+/// Beside those of every local build.
 pub(super) const FLAGS: &[Flag] = &[
-    Flag::long("path", Kind::Text),
-    Flag::long("kustomization-file", Kind::Text),
-    Flag::long("ignore-paths", Kind::List),
     Flag::long("progress-bar", Kind::Switch),
-    Flag::long("strict-substitute", Kind::Switch),
-    Flag::short("recursive", 'r', Kind::Switch),
-    Flag::long("local-sources", Kind::Checked(pairs)),
-    Flag::long("in-memory-build", Kind::Switch),
     Flag::long("ignore-not-found", Kind::Switch),
-    Flag::long("allow-remote", Kind::List),
+    Flag::long("decrypt", Kind::Switch),
+    Flag::long("identity", Kind::List),
 ];
 
 pub(super) const HELP: &str = "\
@@ -50,6 +45,9 @@ Usage:
 Flags:
       --path DIR                  directory of the manifests
       --kustomization-file FILE   read the Kustomization from this file
+      --decrypt                   open what is encrypted with your own keys, as a controller would, and compare the values;
+                                  they are shown as masks
+      --identity FILE             the same with the keys of this file; may be repeated
       --ignore-not-found          the Kustomization of the file need not be in the cluster
       --ignore-paths PATTERNS     leave out what matches, in the words of .gitignore, separated by commas
       --strict-substitute         fail when a variable without a default is not set
@@ -63,6 +61,7 @@ Examples:
   flux diff kustomization my-app --path ./path/to/local/manifests
   flux diff kustomization my-app --path ./path/to/local/manifests --kustomization-file ./my-app.yaml
   flux diff ks my-app --path ./manifests --kustomization-file ./my-app.yaml --ignore-not-found
+  flux diff ks my-app --path ./manifests --identity production.agekey
   flux diff ks my-app --path ./apps --recursive --local-sources GitRepository/flux-system/my-repo=./path/to/git
 ";
 

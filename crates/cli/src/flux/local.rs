@@ -3,13 +3,31 @@
 use std::path::{Path, PathBuf};
 
 use super::Failed;
-use super::args::Args;
+use super::args::{Args, Flag, Kind, pairs};
 
 mod fence;
 mod ignored;
 pub(super) mod mask;
+mod opened;
 pub(super) mod plan;
 pub(super) mod subject;
+
+/// Flags of every local build.
+const FLAGS: &[Flag] = &[
+    Flag::long("path", Kind::Text),
+    Flag::long("kustomization-file", Kind::Text),
+    Flag::long("ignore-paths", Kind::List),
+    Flag::long("strict-substitute", Kind::Switch),
+    Flag::short("recursive", 'r', Kind::Switch),
+    Flag::long("local-sources", Kind::Checked(pairs)),
+    Flag::long("in-memory-build", Kind::Switch),
+    Flag::long("allow-remote", Kind::List),
+];
+
+/// Parses the words of a command that builds, which has flags of its own, too.
+pub(super) fn parse(words: &[String], own: &[Flag]) -> Result<Args, Failed> {
+    super::parse(words, &[FLAGS, own].concat())
+}
 
 /// The file of `--kustomization-file`, which must be there.
 pub(super) fn kustomization_file(args: &Args) -> Result<Option<PathBuf>, Failed> {

@@ -97,6 +97,14 @@ impl Secret {
         self.0.get("stringData").is_none()
     }
 
+    /// Puts something else in the place of a field's values, which are wiped.
+    pub(super) fn cover(&mut self, field: &str, shown: Option<Map<String, Value>>) {
+        if let Some(shown) = shown {
+            let values = std::mem::replace(&mut self.0[field], Value::Object(shown));
+            drop(Self(json!({ field: values })));
+        }
+    }
+
     /// Returns a value that is no secret, such as a public key.
     pub(super) fn public(&self, key: &str) -> Option<&str> {
         self.0["stringData"][key].as_str()
@@ -165,6 +173,17 @@ pub(super) fn file(path: &str, what: &str) -> Result<Option<Zeroizing<String>>, 
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| format!("{what}: {path}: it is not text in UTF-8"))?;
     Ok((!text.is_empty()).then(|| Zeroizing::new(text.to_owned())))
+}
+
+/// Reads standard input in the same way.
+pub(super) fn stdin(what: &str) -> Result<Option<Zeroizing<String>>, Failed> {
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST as usize + 1));
+    let read = std::io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text);
+    read.map_err(|error| format!("{what}: {error}"))?;
+    if text.len() as u64 > LONGEST {
+        return Err(format!("{what}: no Secret holds more than {LONGEST} bytes").into());
+    }
+    Ok((!text.is_empty()).then_some(text))
 }
 
 fn bytes(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {

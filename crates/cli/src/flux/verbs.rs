@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::{
     Failed, artifact, build, check, create_kustomization, create_secret, create_source, create_tenant, debug,
-    delete, diff, envsubst, events, export, get, help, logs, pack, parse, reconcile, stats, suspend, trace,
-    tree, version,
+    delete, diff, envsubst, events, export, get, help, install, local, logs, pack, parse, reconcile, stats,
+    suspend, trace, tree, version,
 };
 
 /// One verb.
@@ -45,10 +45,10 @@ const fn grouped(word: &'static str, usage: &'static str, help: &'static str, ru
 }
 
 /// All of them, in the order of the overview.
-pub(super) const VERBS: [Verb; 23] = [
+pub(super) const VERBS: [Verb; 25] = [
     of_kind("build", BUILD, build::HELP, |words, rest| match words {
         ["artifact"] => pack::run(&parse(rest, pack::FLAGS)?),
-        words => build::run(words, &parse(rest, build::FLAGS)?),
+        words => build::run(words, &local::parse(rest, build::FLAGS)?),
     }),
     plain("check", "check [--pre]", |_, rest| check::run(&parse(rest, check::FLAGS)?)),
     grouped("create", CREATE, create_source::HELP, create),
@@ -57,7 +57,7 @@ pub(super) const VERBS: [Verb; 23] = [
         delete::run(words, &parse(rest, delete::FLAGS)?)
     }),
     of_kind("diff", "diff kustomization NAME --path DIR [flags]", diff::HELP, |words, rest| {
-        diff::run(words, &parse(rest, diff::FLAGS)?)
+        diff::run(words, &local::parse(rest, diff::FLAGS)?)
     }),
     plain("envsubst", "envsubst [--strict]", |_, rest| envsubst::run(&parse(rest, envsubst::FLAGS)?)),
     plain("events", "events [flags]", |_, rest| events::run(&parse(rest, events::FLAGS)?)),
@@ -68,6 +68,9 @@ pub(super) const VERBS: [Verb; 23] = [
         get::run(words, &parse(rest, get::FLAGS)?)
     }),
     plain("help", "help", |_, _| Ok(help(&overview()))),
+    plain("install", "install [--export] [--image IMAGE] [flags]", |_, rest| {
+        install::run(&parse(rest, install::FLAGS)?)
+    }),
     of_kind("list", "list artifacts URL [flags]", artifact::HELP, |words, rest| {
         artifact::run("list", words, rest)
     }),
@@ -95,6 +98,9 @@ pub(super) const VERBS: [Verb; 23] = [
     plain("trace", "trace RESOURCE NAME [flags]", |_, rest| trace::run(&parse(rest, trace::FLAGS)?)),
     of_kind("tree", "tree kustomization NAME [flags]", tree::HELP, |words, rest| {
         tree::run(words, &parse(rest, tree::FLAGS)?)
+    }),
+    plain("uninstall", "uninstall [flags]", |_, rest| {
+        install::uninstall(&parse(rest, install::UNINSTALL_FLAGS)?)
     }),
     plain("version", "version [--client] [-o yaml|json]", |_, rest| {
         version::run(&parse(rest, version::FLAGS)?)

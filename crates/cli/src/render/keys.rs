@@ -1,4 +1,4 @@
-//! The keys that `render` opens files with: those given, else one's own.
+//! The keys that local builds open files with: those given, else one's own.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::diagnostic::Failure;
 use crate::sops::keyring::{default_keyring, passphrases};
 
 /// Returns the keys of the files, or the person's own when there are none.
-pub(super) fn keyring(files: &[PathBuf]) -> Result<Keyring, Failure> {
+pub(crate) fn keyring(files: &[PathBuf]) -> Result<Keyring, Failure> {
     if files.is_empty() {
         return Ok(default_keyring());
     }

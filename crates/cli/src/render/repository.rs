@@ -13,18 +13,19 @@ use crate::diagnostic::Failure;
 const LARGEST: usize = 1 << 30;
 
 /// A source, and the directory in it that is asked for.
-pub(super) struct Repository {
+#[derive(Clone)]
+pub(crate) struct Repository {
     /// The files.
-    pub(super) tree: Arc<Memory>,
+    pub(crate) tree: Arc<Memory>,
     /// The absolute path of the source.
-    pub(super) root: String,
+    pub(crate) root: String,
     /// The directory, relative to the root; empty for the root itself.
-    pub(super) start: String,
+    pub(crate) start: String,
 }
 
 impl Repository {
     /// Reads the source around a directory.
-    pub(super) fn read(directory: &Path, root: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn read(directory: &Path, root: Option<&Path>) -> Result<Self, Failure> {
         let directory = real(directory)?;
         if !directory.is_dir() {
             return Err(Failure::new(format!("`{}` is no directory", directory.display())));
@@ -45,6 +46,13 @@ impl Repository {
             }
         })?;
         Ok(Self { tree: Arc::new(tree), root: root.to_string_lossy().into_owned(), start })
+    }
+
+    /// Looks at the same source from another of its directories; none when that one lies elsewhere.
+    pub(crate) fn seen_from(&self, directory: &Path) -> Option<Self> {
+        let directory = real(directory).ok()?;
+        let start = directory.strip_prefix(&self.root).ok()?.to_string_lossy().into_owned();
+        Some(Self { start, ..self.clone() })
     }
 
     /// Whether a relative path is a directory of the source.

@@ -7,6 +7,7 @@ mod as_sops;
 mod cloud;
 mod flux_cluster;
 mod flux_faults;
+mod flux_open;
 mod flux_secrets;
 mod flux_views;
 mod guide;

@@ -27,7 +27,7 @@ const fn at_version(kind: Kind, version: &'static str) -> Kind {
 const RBAC: &str = "rbac.authorization.k8s.io";
 const SOURCE: &str = "source.toolkit.fluxcd.io";
 
-pub(crate) const ALL: [Kind; 24] = [
+pub(crate) const ALL: [Kind; 25] = [
     wide("", "namespaces", "Namespace"),
     kind("", "secrets", "Secret"),
     kind("", "configmaps", "ConfigMap"),
@@ -41,6 +41,7 @@ pub(crate) const ALL: [Kind; 24] = [
     wide(RBAC, "clusterroles", "ClusterRole"),
     wide(RBAC, "clusterrolebindings", "ClusterRoleBinding"),
     kind(RBAC, "rolebindings", "RoleBinding"),
+    kind(RBAC, "roles", "Role"),
     kind("networking.k8s.io", "networkpolicies", "NetworkPolicy"),
     wide("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition"),
     kind(SOURCE, "gitrepositories", "GitRepository"),

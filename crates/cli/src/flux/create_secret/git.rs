@@ -30,6 +30,8 @@ For ssh the key is read or made, and the host is asked for its own key.
 Flags:
       --url URL                      http, https or ssh address of the repository
   -u, --username, -p, --password     for http and https; for ssh the password opens the key file
+      --password-file FILE           read the password from a file
+      --password-stdin               read it from standard input
       --bearer-token TOKEN
       --ca-crt-file FILE             certificate authority of the server
       --private-key-file FILE        key for ssh; without it one is made

@@ -23,6 +23,8 @@ A certificate wins over user and password. Nothing at all makes an empty Secret.
 
 Flags:
   -u, --username, -p, --password
+      --password-file FILE, --password-stdin
+                                            read the password from there
       --tls-crt-file, --tls-key-file FILE   certificate of the client and its key, in PEM
       --ca-crt-file FILE                    certificate authority of the repository
       --label KEY=VALUE

@@ -21,6 +21,7 @@ Usage:
 Flags:
       --url ADDRESS    registry or repository, without oci://
   -u, --username, -p, --password
+      --password-file FILE, --password-stdin   read the password from there
       --export         print the Secret instead of creating it
 
 Examples:

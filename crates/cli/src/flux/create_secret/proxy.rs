@@ -20,6 +20,7 @@ Usage:
 Flags:
       --address URL    http, https or socks5 address
   -u, --username, -p, --password
+      --password-file FILE, --password-stdin   read the password from there
       --label KEY=VALUE
       --export         print the Secret instead of creating it
 

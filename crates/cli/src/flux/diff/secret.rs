@@ -7,6 +7,7 @@ use sealfast_k8s::object;
 use serde_json::{Map, Value};
 
 use crate::flux::local::mask::MASK;
+use crate::flux::secret::Secret;
 
 /// A value that is the same on both sides, or stands on one side alone.
 pub(super) const SAME: &str = "***";
@@ -17,21 +18,24 @@ const UNKNOWN: &str = "*****";
 
 /// Covers the values of a Secret on both sides; any other object stays as it is.
 ///
-/// Returns whether there is anything to tell: of the data of a Secret that is encrypted in its file only the keys can be
-/// compared.
-pub(super) fn masked(built: &Value, live: &mut Value, merged: &mut Value) -> bool {
-    if object::kind(merged) != "Secret" {
-        return true;
+/// Nothing comes back when there is nothing to tell: of the data of a Secret that is encrypted in its file only the keys
+/// can be compared.
+pub(super) fn masked(built: &Value, mut live: Secret, mut merged: Secret) -> Option<(Secret, Secret)> {
+    if object::kind(merged.value()) != "Secret" {
+        return Some((live, merged));
     }
-    cover(live, merged);
-    if !is_encrypted(built) {
-        return true;
+    let (before, after) = (covered(&live, &merged, BEFORE), covered(&merged, &live, AFTER));
+    live.cover("data", before);
+    merged.cover("data", after);
+    let is_encrypted = is_encrypted(built);
+    for side in [&mut live, &mut merged] {
+        side.cover("stringData", same_for_all(side, "stringData", SAME));
+        if is_encrypted {
+            side.cover("data", same_for_all(side, "data", UNKNOWN));
+        }
     }
-    for side in [&mut *live, &mut *merged] {
-        let values = side.get_mut("data").and_then(Value::as_object_mut).into_iter().flatten();
-        values.for_each(|(_, value)| *value = UNKNOWN.into());
-    }
-    drift::differs(live, merged, &[])
+    let is_told = !is_encrypted || drift::differs(live.value(), merged.value(), &[]);
+    is_told.then_some((live, merged))
 }
 
 fn data(side: &Value) -> Option<&Map<String, Value>> {
@@ -46,40 +50,40 @@ fn is_encrypted(built: &Value) -> bool {
     })
 }
 
-fn cover(live: &mut Value, merged: &mut Value) {
-    let (before, after) = (data(live).cloned(), data(merged).cloned());
-    let cover = |own: &Map<String, Value>, other: Option<&Map<String, Value>>, changed: &str| -> Value {
-        let covered = own.iter().map(|(key, value)| {
-            let is_changed = other.and_then(|other| other.get(key)).is_some_and(|other| other != value);
-            (key.clone(), Value::from(if is_changed { changed } else { SAME }))
-        });
-        Value::Object(covered.collect())
-    };
-    if let Some(own) = &before {
-        live["data"] = cover(own, after.as_ref(), BEFORE);
-    }
-    if let Some(own) = &after {
-        merged["data"] = cover(own, before.as_ref(), AFTER);
-    }
-    for side in [live, merged] {
-        if let Some(texts) = side.get_mut("stringData").and_then(Value::as_object_mut) {
-            texts.values_mut().for_each(|value| *value = SAME.into());
-        }
-    }
+/// What is shown of the data of one side: whether each value is another one on the other side.
+fn covered(own: &Secret, other: &Secret, changed: &str) -> Option<Map<String, Value>> {
+    let (own, other) = (data(own.value())?, data(other.value()));
+    let covered = own.iter().map(|(key, value)| {
+        let is_changed = other.and_then(|other| other.get(key)).is_some_and(|other| other != value);
+        (key.clone(), Value::from(if is_changed { changed } else { SAME }))
+    });
+    Some(covered.collect())
+}
+
+fn same_for_all(side: &Secret, field: &str, shown: &str) -> Option<Map<String, Value>> {
+    let values = side.value().get(field)?.as_object()?;
+    Some(values.keys().map(|key| (key.clone(), shown.into())).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::masked;
+    use super::{Secret, masked};
+    use serde_json::Value;
+
+    /// Both sides as they may be shown.
+    fn shown(built: &Value, live: &Value, merged: &Value) -> Option<(Value, Value)> {
+        let (live, merged) = (Secret::found(live.clone()), Secret::found(merged.clone()));
+        masked(built, live, merged).map(|(live, merged)| (live.value().clone(), merged.value().clone()))
+    }
 
     #[test]
     fn no_value_is_shown() {
         let built = json!({ "data": { "a": "Mg==", "new": "eA==" } });
-        let mut live = json!({ "kind": "Secret", "data": { "a": "MQ==", "b": "Yg==", "old": "eQ==" } });
-        let mut merged = json!({ "kind": "Secret", "data": { "a": "Mg==", "b": "Yg==", "new": "eA==" } });
-        assert!(masked(&built, &mut live, &mut merged));
+        let live = json!({ "kind": "Secret", "data": { "a": "MQ==", "b": "Yg==", "old": "eQ==" } });
+        let merged = json!({ "kind": "Secret", "data": { "a": "Mg==", "b": "Yg==", "new": "eA==" } });
+        let (live, merged) = shown(&built, &live, &merged).unwrap_or_default();
         assert_eq!(live["data"], json!({ "a": "*** (before)", "b": "***", "old": "***" }));
         assert_eq!(merged["data"], json!({ "a": "*** (after)", "b": "***", "new": "***" }));
     }
@@ -87,21 +91,21 @@ mod tests {
     #[test]
     fn of_encrypted_data_only_keys_count() {
         let built = json!({ "data": { "a": "KipTT1BTKio=" } });
-        let mut live = json!({ "kind": "Secret", "data": { "a": "MQ==" }, "metadata": { "labels": {} } });
+        let live = json!({ "kind": "Secret", "data": { "a": "MQ==" }, "metadata": { "labels": {} } });
         let mut merged = json!({ "kind": "Secret", "data": { "a": "KipTT1BTKio=" } });
-        assert!(!masked(&built, &mut live, &mut merged));
-        assert_eq!(live["data"], json!({ "a": "*****" }));
+        assert_eq!(shown(&built, &live, &merged), None);
         for (field, value) in [("type", json!("Opaque")), ("immutable", json!(true))] {
             let mut changed = merged.clone();
             changed[field] = value;
-            assert!(masked(&built, &mut live, &mut changed), "{field}");
+            let (live, _) = shown(&built, &live, &changed).unwrap_or_default();
+            assert_eq!(live["data"], json!({ "a": "*****" }), "{field}");
         }
         for place in ["labels", "annotations"] {
             let mut changed = merged.clone();
             changed["metadata"][place]["team"] = "a".into();
-            assert!(masked(&built, &mut live, &mut changed), "{place}");
+            assert!(shown(&built, &live, &changed).is_some(), "{place}");
         }
         merged["data"]["b"] = "KipTT1BTKio=".into();
-        assert!(masked(&built, &mut live, &mut merged));
+        assert!(shown(&built, &live, &merged).is_some());
     }
 }

@@ -18,6 +18,7 @@ use super::{human, secret};
 use crate::flux::Failed;
 use crate::flux::local::plan::Plan;
 use crate::flux::local::subject::{self, Subject, is_kustomization};
+use crate::flux::secret::Secret;
 use crate::output::Spinner;
 
 /// What differs, so far.
@@ -82,6 +83,7 @@ impl Trip<'_> {
                 }
             }
             above.pop();
+            objects.into_iter().map(Secret::found).for_each(drop);
             self.note_deleted(&mut found, subject, &ids);
             found.cover(&masks);
             Ok(found)
@@ -104,13 +106,14 @@ impl Trip<'_> {
                 found.has_changes = true;
                 self.line(found, Tint::Added, &format!("► {id} created"));
             }
-            Outcome::Drifted { mut live, mut merged } => {
-                if !secret::masked(built, &mut live, &mut merged) {
+            Outcome::Drifted { live, merged } => {
+                let Some((live, merged)) = secret::masked(built, Secret::found(live), Secret::found(merged))
+                else {
                     return;
-                }
+                };
                 found.has_changes = true;
                 self.line(found, Tint::Plain, &format!("► {id} drifted"));
-                let report = human::report(&live, &merged, masks, self.width);
+                let report = human::report(live.value(), merged.value(), masks, self.width);
                 found.text.push_str(&report.shown(self.colour));
             }
         }

@@ -39,8 +39,9 @@ impl Opening {
         if identities.is_empty() && !args.is_on("decrypt") {
             return Ok(None);
         }
-        let is_given = |flag: &&str| args.is_on(flag) || !args.list(flag).is_empty();
-        if let Some(flag) = ["ignore-paths", "in-memory-build", "allow-remote"].iter().find(is_given) {
+        let listed = ["ignore-paths", "allow-remote"].into_iter().find(|flag| !args.list(flag).is_empty());
+        let switched = args.is_on("in-memory-build").then_some("in-memory-build");
+        if let Some(flag) = listed.or(switched) {
             return Err(format!(
                 "--{flag} does not go with --decrypt, which reads the whole source as a controller does"
             )
@@ -90,8 +91,7 @@ impl Plan {
         let gathered = Gathered { laid_out, opener: opening.opener(subject, self)?, variables };
         let rules = Rules { mac: SopsMac::Enforce, unset: self.unset, builds: &builds };
         // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
-        let work: Pin<Box<dyn Future<Output = _> + '_>> =
-            Box::pin(render::render(gathered, typed, &rules));
+        let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render::render(gathered, typed, &rules));
         let mut objects = work.await.map_err(failed)?.objects;
         for built in &mut objects {
             apply::refuse_encrypted(built, typed.spec.decryption.is_some()).map_err(failed)?;

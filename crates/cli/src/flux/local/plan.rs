@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 use super::fence::Fence;
 use super::ignored::Ignored;
 use super::mask;
+use super::opened::Opening;
 use super::subject::{self, Subject, is_kustomization};
 use crate::flux::Failed;
 use crate::flux::args::Args;
@@ -53,7 +54,9 @@ pub(in crate::flux) struct Plan {
     /// Whether a Kustomization of a file need not be in the cluster.
     pub(super) excuses_missing: bool,
     ignored: String,
-    unset: Unset,
+    pub(super) unset: Unset,
+    /// How encrypted files are opened; they stay closed without.
+    opening: Option<Opening>,
     /// Whether Kustomizations among the objects are built, too.
     pub(in crate::flux) follows: bool,
     /// Local directories by `Kind/namespace/name`.
@@ -61,7 +64,7 @@ pub(in crate::flux) struct Plan {
     files: Arc<Fence>,
     built: AtomicUsize,
     /// The values of Secrets that variables came from.
-    witness: Mutex<Witness>,
+    pub(super) witness: Arc<Mutex<Witness>>,
 }
 
 impl Plan {
@@ -76,11 +79,12 @@ impl Plan {
             excuses_missing: args.is_on("ignore-not-found"),
             ignored: args.list("ignore-paths").join("\n"),
             unset,
+            opening: Opening::parse(args)?,
             follows: args.is_on("recursive"),
             sources: sources.map(|(key, path)| (key.to_owned(), PathBuf::from(path))).collect(),
             files: Arc::new(files),
             built: AtomicUsize::new(0),
-            witness: Mutex::default(),
+            witness: Arc::default(),
         })
     }
 
@@ -166,6 +170,18 @@ impl Plan {
         if self.built.fetch_add(1, Ordering::Relaxed) >= MOST {
             return Err(format!("more than {MOST} Kustomizations lead from one to another").into());
         }
+        let mut objects = match &self.opening {
+            Some(opening) => self.opened(opening, subject, directory).await?,
+            None => self.closed(subject, directory).await?,
+        };
+        if let Some(common) = &subject.typed.spec.common_metadata {
+            objects.iter_mut().for_each(|built| apply::add_common(built, common));
+        }
+        Ok(objects)
+    }
+
+    /// Builds without opening anything: what is encrypted in a Secret is masked.
+    async fn closed(&self, subject: &Subject, directory: &Path) -> Result<Vec<Value>, Failed> {
         let mut built = self.manifests(subject, directory).await?;
         if let Some(post_build) = &subject.typed.spec.post_build {
             self.substitute(&mut built, subject, post_build).await?;
@@ -176,9 +192,6 @@ impl Plan {
             mask::secret(&mut built)?;
             render::identified(&built).map_err(|failure| failed_build(&failure.message))?;
             render::flatten(built, &mut objects);
-        }
-        if let Some(common) = &subject.typed.spec.common_metadata {
-            objects.iter_mut().for_each(|built| apply::add_common(built, common));
         }
         Ok(objects)
     }
@@ -206,6 +219,17 @@ impl Plan {
         }
     }
 
+    /// Reads the variables of a Kustomization.
+    pub(super) async fn variables(
+        &self,
+        subject: &Subject,
+        post_build: &PostBuild,
+    ) -> Result<Result<BTreeMap<String, String>, String>, Failed> {
+        let Some(client) = self.client() else { return Ok(Ok(gather::inline(post_build).collect())) };
+        let read = gather::variables(client, &subject.namespace, post_build, &self.witness).await;
+        read.map_err(|failure| Failed(failure.message))
+    }
+
     async fn substitute(
         &self,
         built: &mut [Value],
@@ -213,14 +237,7 @@ impl Plan {
         post_build: &PostBuild,
     ) -> Result<(), Failed> {
         let strategy = Strategy::parse(post_build.substitute_strategy.as_deref());
-        let variables = match self.client() {
-            Some(client) => {
-                let read = gather::variables(client, &subject.namespace, post_build, &self.witness).await;
-                read.map_err(|failure| Failed(failure.message))?
-            }
-            None => Ok(gather::inline(post_build).collect()),
-        };
-        let variables = Variables::checked(variables);
+        let variables = Variables::checked(self.variables(subject, post_build).await?);
         let mut ids = Ids::of(built);
         for built in built {
             let (before, name) = (object::id(built), object::name(built).to_owned());

@@ -50,43 +50,52 @@ pub(super) async fn helm_release(
 ) -> Result<String, Failed> {
     let found = HELM_RELEASE.get(client, namespace, name).await;
     let item = found.map_err(|Failed(why)| format!("failed to find HelmRelease: {why}"))?;
-    let chart = text(&item, "/status/helmChart");
-    let chart = match chart.split_once('/').unwrap_or(("", chart)) {
-        (_, "") => None,
-        (namespace, name) => Some(get(client, "HelmChart", namespace, name).await?),
-    };
-    let spec = &item["spec"];
-    let (reference, kinds) = match spec.get("chart").filter(|chart| chart.is_object()) {
-        Some(chart) => (&chart["spec"]["sourceRef"], ["GitRepository", "HelmRepository"]),
-        None => (&spec["chartRef"], ["OCIRepository", "ExternalArtifact"]),
-    };
-    let source = match text(reference, "/kind") {
-        kind if kinds.contains(&kind) => Some(source(client, kind, reference, &item).await?),
-        _ => None,
-    };
+    let chart = chart_of(client, &item).await?;
+    let source = source_of(client, &item).await?;
     let mut report = Report::on(traced, 16);
     report.part(16, &item);
     report.some("Target", text(&item, "/spec/targetNamespace"));
     report.line("Revision", text(&item, "/status/lastAttemptedRevision"));
     report.ready(&item, Failures::Unsaid);
     if let Some(chart) = chart {
-        report.part(16, &chart);
-        report.line("Chart", text(&chart, "/spec/chart"));
-        report.line("Version", text(&chart, "/spec/version"));
-        report.revision(&chart);
-        report.ready(&chart, Failures::Unsaid);
+        report.chart(&chart);
     }
     if let Some(source) = source {
-        // The widths of the reference, kind by kind.
-        let width = match object::kind(&source) {
-            "HelmRepository" => 16,
-            "GitRepository" => 15,
-            _ => 17,
-        };
-        report.part(width, &source);
+        report.part(source_width(&source), &source);
         report.source(&source, Origin::Unsaid);
     }
     Ok(report.text)
+}
+
+/// The chart that a Helm release made for itself.
+async fn chart_of(client: &Client, item: &Value) -> Result<Option<Value>, Failed> {
+    let chart = text(item, "/status/helmChart");
+    match chart.split_once('/').unwrap_or(("", chart)) {
+        (_, "") => Ok(None),
+        (namespace, name) => get(client, "HelmChart", namespace, name).await.map(Some),
+    }
+}
+
+/// The source that the chart of a Helm release comes from.
+async fn source_of(client: &Client, item: &Value) -> Result<Option<Value>, Failed> {
+    let spec = &item["spec"];
+    let (reference, kinds) = match spec.get("chart").filter(|chart| chart.is_object()) {
+        Some(chart) => (&chart["spec"]["sourceRef"], ["GitRepository", "HelmRepository"]),
+        None => (&spec["chartRef"], ["OCIRepository", "ExternalArtifact"]),
+    };
+    match text(reference, "/kind") {
+        kind if kinds.contains(&kind) => source(client, kind, reference, item).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The widths of the reference, kind by kind.
+fn source_width(source: &Value) -> usize {
+    match object::kind(source) {
+        "HelmRepository" => 16,
+        "GitRepository" => 15,
+        _ => 17,
+    }
 }
 
 async fn get(client: &Client, kind: &str, namespace: &str, name: &str) -> Result<Value, Failed> {
@@ -155,6 +164,14 @@ impl Report {
         if !value.is_empty() {
             self.line(label, value);
         }
+    }
+
+    fn chart(&mut self, chart: &Value) {
+        self.part(16, chart);
+        self.line("Chart", text(chart, "/spec/chart"));
+        self.line("Version", text(chart, "/spec/version"));
+        self.revision(chart);
+        self.ready(chart, Failures::Unsaid);
     }
 
     /// What a source says about itself.
