@@ -391,12 +391,20 @@ impl KeyedLists<'_, '_> {
             let position = own.iter().position(|item| is_of(item, &wanted));
             let old = position.map(|at| std::mem::take(&mut own[at]));
             let new = patch.iter().find(|item| is_of(item, &wanted));
-            let value = match (self.merged_element(old, new, known)?, position) {
-                (Some(Value::Object(map)), _) if map.is_empty() => None,
-                (value, _) => value,
-            };
-            match value {
-                None => own.retain(|item| !item.is_null() && !has_parts(item, &parts)),
+            let kept = if parts.len() > wanted.len() { old.clone() } else { None };
+            let merged_element = self.merged_element(old, new, known)?;
+            let is_empty = merged_element.as_ref().is_some_and(|value| value == &Value::Object(Map::new()));
+            match merged_element.filter(|_| !is_empty) {
+                None => {
+                    // The original removes what has all keys, and so keeps an element that lacks one.
+                    if let (Some(at), Some(mut kept)) = (position, kept.filter(|_| !is_empty)) {
+                        if let Value::Object(kept) = &mut kept {
+                            kept.shift_remove(DIRECTIVE);
+                        }
+                        own[at] = kept;
+                    }
+                    own.retain(|item| !item.is_null() && !has_parts(item, &parts));
+                }
                 Some(mut value) => {
                     if let Value::Object(map) = &mut value {
                         for (key, part) in parts.iter().filter(|(_, part)| !part.is_empty()) {
@@ -450,7 +458,7 @@ impl KeyedLists<'_, '_> {
             }
             if is_appended && parts.is_empty() {
                 // The original then looks for an element without any key, and keeps no other.
-                merged = vec![item];
+                merged = if item.as_object().is_some_and(Map::is_empty) { Vec::new() } else { vec![item] };
                 continue;
             }
             let parts: Vec<(&str, &str)> = parts.iter().map(|(key, part)| (*key, part.as_str())).collect();

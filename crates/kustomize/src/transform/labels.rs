@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
 use crate::resource;
 use crate::resources::Resources;
-use crate::transform::twins::{self, Made};
+use crate::transform::twins::{self, Had, Made};
 
 /// Sets entries in every mapping that the field specs name.
 ///
@@ -25,8 +25,11 @@ pub fn run(
     for resource in resources.iter_mut() {
         let mut made = Made::default();
         for spec in fields {
+            let mut nth = 0;
             spec.visit(resource, Leaf::Mapping, &mut |value| {
-                set(value, entries, &mut |key| made.add(key, spec))
+                set(value, entries, &mut |entry, had| made.add(entry, spec, nth, had))?;
+                nth += 1;
+                Ok(())
             })?;
         }
         twins::settle(resource);
@@ -35,11 +38,11 @@ pub fn run(
     Ok(())
 }
 
-/// Sets all entries of a mapping, and says which were not there.
+/// Sets all entries of a mapping, and says what was there.
 fn set(
     value: &mut Value,
     entries: &BTreeMap<String, String>,
-    note_new: &mut dyn FnMut(&str),
+    note: &mut dyn FnMut(usize, Had),
 ) -> Result<(), Error> {
     if value.is_null() {
         *value = Value::Object(Map::new());
@@ -47,11 +50,18 @@ fn set(
     let Value::Object(map) = value else {
         return Err(Error::Transform("wrong node kind: expected MappingNode".to_owned()));
     };
-    for (key, entry) in entries {
-        if resource::entry(map, key).is_none() {
-            note_new(key);
+    for (position, (key, entry)) in entries.iter().enumerate() {
+        let new = Value::String(entry.clone());
+        match resource::entry_mut(map, key) {
+            Some(present) => {
+                note(position, Had::Entry);
+                *present = new;
+            }
+            None => {
+                note(position, Had::Nothing);
+                map.insert(key.clone(), new);
+            }
         }
-        resource::set(map, key, Value::String(entry.clone()));
     }
     Ok(())
 }

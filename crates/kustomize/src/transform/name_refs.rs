@@ -3,7 +3,7 @@
 //! Follows: the name reference transformer of kustomize 5.8.1. Candidates are found by their
 //! former names, so the cost grows with the references, not with the objects.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -22,10 +22,8 @@ use crate::resources::Resources;
 pub fn run(resources: &mut Resources, config: &Config) -> Result<(), Error> {
     let rules = config.references_by_kind();
     let index = Index::new(resources.items());
+    let spaces = Spaces::new(resources.items());
     resources.items().iter().try_for_each(check_subjects)?;
-    if index.by_name.is_empty() {
-        return Ok(());
-    }
     for at in 0..resources.items().len() {
         let referrer = Referrer::new(&resources.items()[at]);
         let any = rules.get("").into_iter().flatten();
@@ -36,7 +34,7 @@ pub fn run(resources: &mut Resources, config: &Config) -> Result<(), Error> {
             if !referrer.original_gvk.is_selected_by(&spec.gvk) {
                 continue;
             }
-            let search = Search { index: &index, referrer: &referrer, to, path: &spec.path };
+            let search = Search { index: &index, spaces: &spaces, referrer: &referrer, to, path: &spec.path };
             repair(resources.at_mut(at), spec, &search)?;
         }
     }
@@ -135,6 +133,32 @@ impl Index {
     }
 }
 
+/// In which namespaces objects are now, by the namespace that they came with.
+struct Spaces(HashMap<String, HashSet<String>>);
+
+impl Spaces {
+    fn new(items: &[Resource]) -> Self {
+        let mut spaces: HashMap<String, HashSet<String>> = HashMap::new();
+        for item in items.iter().filter(|item| !item.is_gone()) {
+            let now = item.namespace();
+            let former = item.former.first().map(|former| former.namespace.as_str());
+            let original = item.original_gvk().effective_namespace(former.unwrap_or(now));
+            match spaces.get_mut(original) {
+                Some(found) if found.contains(now) => {}
+                Some(found) => _ = found.insert(now.to_owned()),
+                None => _ = spaces.insert(original.to_owned(), HashSet::from([now.to_owned()])),
+            }
+        }
+        Self(spaces)
+    }
+
+    /// Whether an object that a referrer sees came with a namespace.
+    fn has_any(&self, original: &str, referrer: &Referrer) -> bool {
+        let found = self.0.get(original);
+        found.is_some_and(|now| referrer.is_cluster_scoped || now.iter().any(|now| referrer.sees(now)))
+    }
+}
+
 /// What the search needs of the object that refers.
 struct Referrer {
     id: Id,
@@ -164,7 +188,8 @@ impl Referrer {
         if id.gvk.kind == "RoleBinding" {
             let subjects = item.value.get("subjects").and_then(Value::as_array).into_iter().flatten();
             let accounts = subjects.filter(|subject| text(subject, "kind") == "ServiceAccount");
-            subject_namespaces.extend(accounts.map(|subject| text(subject, "namespace").to_owned()));
+            let named = accounts.filter_map(|subject| subject.get("namespace").and_then(Value::as_str));
+            subject_namespaces.extend(named.map(str::to_owned));
         }
         Self {
             original_gvk: item.original_gvk().to_gvk(),
@@ -177,10 +202,17 @@ impl Referrer {
             id,
         }
     }
+
+    /// Whether it can refer to what is in a namespace, as that is written there.
+    fn sees(&self, namespace: &str) -> bool {
+        let effective = if namespace.is_empty() { "default" } else { namespace };
+        effective == self.namespace || self.subject_namespaces.iter().any(|own| own == namespace)
+    }
 }
 
 struct Search<'a> {
     index: &'a Index,
+    spaces: &'a Spaces,
     referrer: &'a Referrer,
     to: &'a Gvk,
     path: &'a str,
@@ -246,9 +278,7 @@ impl Search<'_> {
         let is_seen = |candidate: &&Candidate| {
             referrer.is_cluster_scoped
                 || candidate.is_cluster_scoped
-                || candidate.namespace == referrer.namespace
-                || referrer.subject_namespaces.contains(&candidate.id.namespace)
-                || referrer.subject_namespaces.contains(&candidate.namespace)
+                || referrer.sees(&candidate.id.namespace)
         };
         positions.into_iter().map(|at| &index.candidates[at]).filter(is_seen).collect()
     }
@@ -257,13 +287,12 @@ impl Search<'_> {
     fn find(&self, old: &str, mapping: Option<Option<&str>>) -> Result<Option<&Candidate>, Error> {
         let mut found = self.visible(old);
         if let Some(Some(namespace)) = mapping {
-            let original: Vec<&Candidate> =
-                found.iter().copied().filter(|candidate| candidate.original_namespace == namespace).collect();
-            found = if original.is_empty() {
-                found.into_iter().filter(|candidate| candidate.namespace == namespace).collect()
-            } else {
-                original
-            };
+            // Where any object came with the namespace, those that are in it now do not count.
+            let is_original = self.spaces.has_any(namespace, self.referrer);
+            found.retain(|candidate| {
+                let own = if is_original { &candidate.original_namespace } else { &candidate.namespace };
+                own == namespace
+            });
         }
         found.retain(|candidate| candidate.former.iter().any(|id| id.gvk.is_selected_by(self.to)));
         if self.path.ends_with("roleRef/name")

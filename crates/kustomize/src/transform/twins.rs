@@ -20,35 +20,64 @@ use crate::resource::{Resource, entry, entry_mut};
 pub(crate) struct Twins {
     key: String,
     value: Value,
-    /// The mappings that hold the key; a list on the way stands for all its elements.
-    places: Vec<Arc<[Segment]>>,
+    places: Vec<Place>,
 }
 
-/// The entries that one transformer makes in one object.
+/// Mappings that hold the key: those at the end of a path.
+#[derive(Clone, Debug)]
+struct Place {
+    /// A list on the way stands for its elements.
+    path: Arc<[Segment]>,
+    /// Which of them had the key before, counted along the way: their values are their own.
+    others: Vec<usize>,
+}
+
+/// The entries that one transformer sets in one object.
 #[derive(Default)]
-pub(crate) struct Made(Vec<(String, Arc<[Segment]>)>);
+pub(crate) struct Made {
+    made: Vec<(usize, Arc<[Segment]>)>,
+    found: Vec<(usize, Arc<[Segment]>, usize)>,
+}
 
 impl Made {
-    /// Notes that a place did not have the key.
-    pub(crate) fn add(&mut self, key: &str, spec: &FieldSpec) {
-        self.0.push((key.to_owned(), Arc::clone(spec.segments())));
+    /// Notes that a mapping on a path, counted along the way, did not have an entry, or had it.
+    pub(crate) fn add(&mut self, entry: usize, spec: &FieldSpec, nth: usize, had: Had) {
+        match had {
+            Had::Nothing => self.made.push((entry, Arc::clone(spec.segments()))),
+            Had::Entry => self.found.push((entry, Arc::clone(spec.segments()), nth)),
+        }
     }
 
     /// Returns the entries that are now in more than one place.
     pub(crate) fn into_twins(self, entries: &BTreeMap<String, String>) -> Vec<Twins> {
-        if self.0.len() < 2 {
+        if self.made.len() < 2 {
             return Vec::new();
         }
-        let places_of = |key: &String| -> Vec<Arc<[Segment]>> {
-            self.0.iter().filter(|(made, _)| made == key).map(|(_, place)| Arc::clone(place)).collect()
-        };
-        let groups = entries.iter().map(|(key, value)| Twins {
+        let groups = entries.iter().enumerate().map(|(position, (key, value))| Twins {
             key: key.clone(),
             value: Value::String(value.clone()),
-            places: places_of(key),
+            places: self.places(position),
         });
         groups.filter(|twins| twins.places.len() > 1).collect()
     }
+
+    fn places(&self, entry: usize) -> Vec<Place> {
+        let made = self.made.iter().filter(|(made, _)| *made == entry);
+        made.map(|(_, path)| {
+            let found = self.found.iter().filter(|(found, other, _)| *found == entry && other == path);
+            Place { path: Arc::clone(path), others: found.map(|(.., nth)| *nth).collect() }
+        })
+        .collect()
+    }
+}
+
+/// What a mapping had under a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Had {
+    /// The entry is made.
+    Nothing,
+    /// Its value is overwritten.
+    Entry,
 }
 
 /// Carries a change of one place to the others that share its value.
@@ -66,11 +95,11 @@ pub(crate) fn settle(resource: &mut Resource) {
 
 impl Twins {
     fn settle(&mut self, object: &mut Value) {
-        self.places.retain(|place| holds(object, place, &self.key));
-        let mut found = self.places.iter().filter_map(|place| direct(object, place, &self.key));
+        self.places.retain(|place| holds(object, &place.path, &self.key));
+        let mut found = self.places.iter().filter_map(|place| direct(object, &place.path, &self.key));
         let Some(new) = found.rfind(|value| **value != self.value).cloned() else { return };
         for place in &self.places {
-            overwrite(object, place, self, &new);
+            Carry { twins: self, others: &place.others, new: &new, passed: 0 }.enter(object, &place.path);
         }
         self.value = new;
     }
@@ -94,21 +123,33 @@ fn direct<'a>(value: &'a Value, place: &[Segment], key: &str) -> Option<&'a Valu
     entry(map.as_object()?, key)
 }
 
-fn overwrite(value: &mut Value, place: &[Segment], twins: &Twins, new: &Value) {
-    match (place.split_first(), value) {
-        (_, Value::Array(items)) => {
-            items.iter_mut().for_each(|item| overwrite(item, place, twins, new));
-        }
-        (None, Value::Object(map)) => {
-            if let Some(present) = entry_mut(map, &twins.key).filter(|present| **present == twins.value) {
-                *present = new.clone();
+/// The walk that puts a new value into all mappings of a place.
+struct Carry<'a> {
+    twins: &'a Twins,
+    others: &'a [usize],
+    new: &'a Value,
+    /// How many mappings the walk has come to.
+    passed: usize,
+}
+
+impl Carry<'_> {
+    fn enter(&mut self, value: &mut Value, path: &[Segment]) {
+        match (path.split_first(), value) {
+            (_, Value::Array(items)) => items.iter_mut().for_each(|item| self.enter(item, path)),
+            (None, Value::Object(map)) => {
+                let is_own = self.others.contains(&self.passed);
+                self.passed += 1;
+                let present = entry_mut(map, &self.twins.key).filter(|_| !is_own);
+                if let Some(present) = present.filter(|present| **present == self.twins.value) {
+                    present.clone_from(self.new);
+                }
             }
-        }
-        (Some((segment, rest)), Value::Object(map)) => {
-            if let Some(child) = entry_mut(map, &segment.name) {
-                overwrite(child, rest, twins, new);
+            (Some((segment, rest)), Value::Object(map)) => {
+                if let Some(child) = entry_mut(map, &segment.name) {
+                    self.enter(child, rest);
+                }
             }
+            _ => {}
         }
-        _ => {}
     }
 }
