@@ -114,9 +114,16 @@ impl Builder {
         !self.metadata.is_empty()
     }
 
-    /// Whether transformations are recorded.
-    pub(crate) fn keeps_transformations(&self) -> bool {
-        self.metadata.iter().any(|wanted| wanted == "transformerAnnotations")
+    /// Records that a transformer ran; an object without origin is taken for its work.
+    pub(crate) fn note_transformer(&self, resources: &mut Resources, entry: &str) {
+        let keeps_transformations = self.metadata.iter().any(|wanted| wanted == "transformerAnnotations");
+        for resource in resources.iter_mut() {
+            if resource.origin.is_none() {
+                resource.origin = Some(entry.to_owned());
+            } else if keeps_transformations {
+                resource.transformations.push(entry.to_owned());
+            }
+        }
     }
 
     /// Takes the schema that a file names; the first one that is named, outermost file first, stays.
@@ -286,7 +293,11 @@ impl Builder {
         }
         self.target(accumulator, loader, file, name)
             .map_err(|error| error.within(format!("recursed accumulation of path '{}'", loader.root())))?;
-        // The original goes on with a fresh accumulator, which changes what later rules find.
+        // The original goes on with a fresh accumulator: ids must differ, and later rules find other things.
+        accumulator
+            .resources
+            .check_ids()
+            .map_err(|error| error.within(format!("recursed merging from path '{}'", loader.root())))?;
         let config = std::mem::take(&mut accumulator.config);
         accumulator.config.absorb(config)
     }
@@ -461,7 +472,7 @@ fn take_place(new: &mut Resource, old: &Resource, behavior: Behavior) {
             let Some(Value::Object(before)) = old.value.get(field) else { continue };
             let mut united = before.clone();
             for entry in united.values_mut().filter(|entry| !entry.is_string()) {
-                *entry = old.written.text(entry).map_or(Value::Null, Value::String);
+                *entry = Value::String(old.written.text(entry).unwrap_or_default());
             }
             if let Some(Value::Object(own)) = object.get(field) {
                 united.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));

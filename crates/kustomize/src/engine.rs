@@ -209,8 +209,8 @@ const NOTES: [&str; 18] = [
 
 /// Adds and removes the annotations and labels that belong to the build, and refuses what cannot be printed.
 fn finish(resource: &mut Resource, metadata: &[String]) -> Result<(), Error> {
-    if let Some(flaw) = &resource.flaw {
-        return Err(Error::Object(flaw.to_string()));
+    if let Some(flaw) = resource.unprintable() {
+        return Err(Error::Object(flaw));
     }
     if !is_printable(&resource.value) {
         return Err(Error::Object("yaml: control characters are not allowed".to_owned()));
@@ -230,6 +230,9 @@ fn finish(resource: &mut Resource, metadata: &[String]) -> Result<(), Error> {
         {
             *value = manifest::plain(text);
         }
+    }
+    if resource.value.pointer("/metadata/name").is_some_and(Value::is_null) {
+        manifest::check_object(resource)?;
     }
     origin::annotate(resource, metadata);
     // The original writes the annotations anew, and nothing where there are none.

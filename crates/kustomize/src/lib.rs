@@ -22,6 +22,7 @@ pub mod generate;
 pub mod hash;
 pub mod id;
 mod loader;
+mod loose;
 pub mod manifest;
 pub mod order;
 mod origin;

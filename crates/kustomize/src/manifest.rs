@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::manifest::reader::Reader;
 pub(crate) use crate::manifest::reader::float;
-use crate::resource::{Resource, Step, field, text};
+use crate::resource::{NO_OBJECT, Resource, Step, field, text};
 
 /// Reads all objects of a manifest; `file` is named when the text is no YAML.
 ///
@@ -93,7 +93,7 @@ fn flaw(node: &Node, reason: String) -> String {
     let again = anew.and_then(|text| sealfast_yaml::parse::first(text.as_bytes()).ok().flatten());
     match again.map(|node| sealfast_yaml::json::from_node(&node)) {
         Some(Err(error)) if reason.starts_with("yaml: ") => {
-            format!("map[string]interface {{}}(nil): {error}")
+            format!("{NO_OBJECT}{error}")
         }
         _ => reason,
     }

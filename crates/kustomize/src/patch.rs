@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::manifest;
 use crate::patch::json6902::{Operation, weight};
 use crate::patch::schema::Schema;
-use crate::resource::{Resource, child_map, scalar_text};
+use crate::resource::{NO_OBJECT, Resource, child_map, scalar_text};
 use crate::resources::Resources;
 use crate::select::{Matcher, Selector};
 use crate::spec::PatchOptions;
@@ -146,7 +146,8 @@ impl Patch {
                 found.into_iter().try_for_each(|at| {
                     copy_api_version(&resources.items()[at].value, &mut patch.value);
                     merge_at(resources, at, &patch, self.options, schema)
-                })
+                })?;
+                resources.check_ids()
             }
             (Content::Json(_), None) => {
                 Err(Error::Patch(format!("must specify a target for JSON patch {}", self.origin)))
@@ -327,15 +328,20 @@ fn operate_at(
     {
         child_map(metadata, "annotations");
     }
-    if let Some(flaw) = &resource.flaw {
-        return Err(Error::Object(flaw.trim_start_matches("map[string]interface {}(nil): ").to_owned()));
+    if let Some(flaw) = resource.unprintable() {
+        return Err(Error::Object(flaw.trim_start_matches(NO_OBJECT).to_owned()));
     }
     spell_annotations(resource);
     json6902::apply(&mut resource.value, operations)?;
+    if json6902::replace_annotations(operations) {
+        resource.origin = None;
+        resource.transformations.clear();
+    }
     manifest::name_by_text(resource);
     // Null is written out by then, which a merge no longer takes for a blank.
     resource.blanks.clear();
     resource.written.clear();
+    resource.loose.clear();
     resource.twins.clear();
     drop_empty_annotations(&mut resource.value);
     if !resource.is_gone() {

@@ -63,11 +63,9 @@ pub(crate) fn transform(
     for config in configs(builder, loader, items)? {
         transformed(builder, &mut accumulator.resources, loader, &config)?;
         accumulator.resources.drop_gone();
-        if builder.keeps_transformations() {
+        if builder.keeps_origins() {
             let entry = origin::of_external(&configured_in(&config), &config);
-            for resource in accumulator.resources.iter_mut() {
-                resource.transformations.push(entry.clone());
-            }
+            builder.note_transformer(&mut accumulator.resources, &entry);
         }
     }
     Ok(())

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::id::{Gvk, GvkRef, Id};
+use crate::loose::Loose;
 use crate::transform::twins::Twins;
 use crate::written::Notes;
 
@@ -64,7 +65,9 @@ pub struct Resource {
     pub(crate) written: Notes,
     /// Fields that name the object and had no quotes around what is no text, as pointers.
     pub(crate) unquoted: Vec<&'static str>,
-    /// Why the object cannot be printed.
+    /// Scalars that a replacement wrote, whose type is not that of their text.
+    pub(crate) loose: Loose,
+    /// Why the object cannot be printed, as its text stands.
     pub(crate) flaw: Option<Box<str>>,
     /// Entries of labels and annotations that the original keeps in one node.
     pub(crate) twins: Vec<Twins>,
@@ -178,6 +181,13 @@ impl Resource {
         self.value.as_object().is_none_or(Map::is_empty)
     }
 
+    /// Says why the object cannot be printed.
+    #[must_use]
+    pub(crate) fn unprintable(&self) -> Option<String> {
+        let own = self.flaw.as_deref().map(str::to_owned);
+        own.or_else(|| self.loose.flaw(&self.value).map(|flaw| format!("{NO_OBJECT}{flaw}")))
+    }
+
     /// Whether the original would keep notes in annotations, so that the object had some.
     #[must_use]
     pub(crate) fn is_noted(&self) -> bool {
@@ -235,6 +245,9 @@ impl Resource {
         Id { gvk: gvk.to_gvk(), name: former.name.clone(), namespace: former.namespace.clone() }
     }
 }
+
+/// What stands in messages for an object that could not be read.
+pub(crate) const NO_OBJECT: &str = "map[string]interface {}(nil): ";
 
 /// Returns the text of a string field, or nothing.
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {

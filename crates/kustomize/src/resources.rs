@@ -83,6 +83,8 @@ pub struct Resources {
     by_id: Index,
     by_name: Index,
     hasher: RandomState,
+    /// Whether two objects may have come to have the same id.
+    is_doubted: bool,
 }
 
 impl Resources {
@@ -169,6 +171,21 @@ impl Resources {
         others.items.into_iter().try_for_each(|item| self.append(item))
     }
 
+    /// Looks through all objects where some have got the ids of others.
+    ///
+    /// # Errors
+    /// When two of them have the same id.
+    pub(crate) fn check_ids(&mut self) -> Result<(), Error> {
+        if !self.is_doubted {
+            return Ok(());
+        }
+        let mut all = self.items.iter().enumerate().filter(|(_, item)| !item.is_gone());
+        let double = all.find(|(at, item)| self.has_before(item, *at));
+        double.map_or(Ok(()), |(_, item)| Err(Error::Object(doubled(item))))?;
+        self.is_doubted = false;
+        Ok(())
+    }
+
     /// Puts another object at a position.
     pub fn replace(&mut self, position: usize, resource: Resource) {
         self.items[position] = resource;
@@ -224,8 +241,10 @@ impl Resources {
             return;
         }
         let key = self.key(item.gvk(), item.name(), item.namespace());
+        let name = self.hasher.hash_one(item.name());
+        self.is_doubted |= self.by_id.all(key).iter().any(|other| *other != position);
         self.by_id.add(key, position);
-        self.by_name.add(self.hasher.hash_one(item.name()), position);
+        self.by_name.add(name, position);
     }
 
     /// Removes the objects of which nothing is left.

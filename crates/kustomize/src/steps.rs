@@ -52,12 +52,10 @@ impl Steps<'_> {
     /// Ends the run of a transformer: what it deleted goes, and that it ran is noted.
     fn done(&self, resources: &mut Resources, kind: &str) {
         resources.drop_gone();
-        if self.builder.keeps_transformations() {
+        if self.builder.keeps_origins() {
             let outermost = self.builder.outermost();
             let entry = origin::of_plugin(outermost, self.loader.root(), self.file_name, kind);
-            for resource in resources.iter_mut() {
-                resource.transformations.push(entry.clone());
-            }
+            self.builder.note_transformer(resources, &entry);
         }
     }
 
@@ -74,7 +72,7 @@ impl Steps<'_> {
             .collect::<Result<_, Error>>()?;
         for patch in patches {
             patch.apply(resources, self.builder.schema(), Notes::Taken)?;
-            if self.builder.keeps_transformations() {
+            if self.builder.keeps_origins() {
                 self.done(resources, "PatchTransformer");
             }
         }
@@ -134,7 +132,7 @@ impl Steps<'_> {
         }
         for image in &self.file.images {
             images::run(resources, image, &self.config.images)?;
-            if self.builder.keeps_transformations() {
+            if self.builder.keeps_origins() {
                 self.done(resources, "ImageTagTransformer");
             }
         }

@@ -54,6 +54,18 @@ pub fn parse(text: &str) -> Result<Vec<Operation>, Error> {
     }
 }
 
+/// Whether the annotations come away as a whole, and with them what the original records there.
+pub(crate) fn replace_annotations(operations: &[Operation]) -> bool {
+    let is_whole = |path: &Option<String>| {
+        path.as_deref().is_some_and(|path| matches!(path, "/metadata" | "/metadata/annotations"))
+    };
+    operations.iter().any(|operation| match operation.kind.as_str() {
+        "move" => is_whole(&operation.path) || is_whole(&operation.from),
+        "add" | "replace" | "remove" | "copy" => is_whole(&operation.path),
+        _ => false,
+    })
+}
+
 /// Returns a patch as messages show it: as JSON, whatever it was written in.
 pub(crate) fn shown(text: &str) -> String {
     match sealfast_yaml::json::from_yaml(text.as_bytes()) {

@@ -12,15 +12,16 @@ use sealfast_yaml::scalar::plain_tag;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::loose::{Loose, Shown, Type};
 use crate::manifest;
 use crate::patch::json6902::{MAX_COPIED, weight};
-use crate::resource::Resource;
+use crate::resource::{Resource, Step};
 use crate::resources::Resources;
 use crate::select::Matcher;
 use crate::spec::decode::{self, Record, Shape};
 use crate::spec::records::REPLACEMENT;
 use crate::spec::{FieldOptions, ReplacementEntry, ReplacementSource, ReplacementTarget, typed};
-use crate::transform::replacements::path::{Missing, Segment, find, parse, visit};
+use crate::transform::replacements::path::{Found, Missing, Segment, find, parse, visit};
 use crate::transform::twins;
 use crate::written::Notes;
 
@@ -73,7 +74,7 @@ fn replace(resources: &mut Resources, entry: &ReplacementEntry) -> Result<(), Er
             "replacements must specify a source and at least one target".to_owned(),
         ));
     }
-    let copied = match (&entry.source, &entry.source_value) {
+    let mut copied = match (&entry.source, &entry.source_value) {
         (Some(_), Some(_)) => {
             return Err(Error::Replacement("value and resource selectors are mutually exclusive".to_owned()));
         }
@@ -81,7 +82,7 @@ fn replace(resources: &mut Resources, entry: &ReplacementEntry) -> Result<(), Er
         (Some(source), None) => source_value(resources, source)?,
         (None, None) => Copied::text(""),
     };
-    entry.targets.iter().try_for_each(|target| apply(resources, target, &copied))
+    entry.targets.iter().try_for_each(|target| apply(resources, target, &mut copied))
 }
 
 /// A value on its way from one object to others.
@@ -91,29 +92,42 @@ struct Copied {
     text: String,
     /// Whether messages leave the text out.
     is_secret: bool,
+    /// The object and the field that it is the whole of; what is written there is copied from then on.
+    field: Option<(usize, Vec<Segment>)>,
 }
 
 impl Copied {
     fn text(text: &str) -> Self {
-        Self { value: Value::String(text.to_owned()), text: text.to_owned(), is_secret: false }
+        Self { value: Value::String(text.to_owned()), text: text.to_owned(), is_secret: false, field: None }
+    }
+
+    /// Takes over what an object holds now, if it is the source.
+    fn follow(&mut self, resources: &Resources, at: usize) {
+        let Some((_, path)) = self.field.as_ref().filter(|(source, _)| *source == at) else { return };
+        let source = &resources.items()[at];
+        if let Ok(Some(value)) = find(&source.value, path)
+            && *value != self.value
+        {
+            self.text = source.written.text(value).unwrap_or_default();
+            self.value = value.clone();
+        }
     }
 }
 
 fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Copied, Error> {
-    let found = source_object(resources, source)?;
+    let at = source_object(resources, source)?;
+    let found = &resources.items()[at];
     let is_secret = found.kind() == "Secret";
     let field_path = if source.field_path.is_empty() { "metadata.name" } else { &source.field_path };
     let path = parse(field_path)?;
-    if leads_through_scalar(&found.value, &path) {
-        let what = "wrong node kind: expected MappingNode but got ScalarNode".to_owned();
-        return Err(Error::Replacement(what).within("error looking up replacement source"));
-    }
-    let value = find(&found.value, &path).filter(|value| match value {
-        Value::Null => false,
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-        _ => true,
-    });
+    let value = find(&found.value, &path)
+        .map_err(|error| error.within("error looking up replacement source"))?
+        .filter(|value| match value {
+            Value::Null => false,
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(map) => !map.is_empty(),
+            _ => true,
+        });
     let Some(value) = value else {
         return Err(Error::Replacement(format!(
             "fieldPath `{field_path}` is missing for replacement source {}",
@@ -122,7 +136,7 @@ fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Cop
     };
     let Some(options) = source.options.as_ref().filter(|options| !options.delimiter.is_empty()) else {
         let text = found.written.text(value).unwrap_or_default();
-        return Ok(Copied { value: value.clone(), text, is_secret });
+        return Ok(Copied { value: value.clone(), text, is_secret, field: Some((at, path)) });
     };
     let Some(text) = found.written.text(value) else {
         return Err(Error::Replacement("delimiter option can only be used with scalar nodes".to_owned()));
@@ -134,15 +148,7 @@ fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Cop
         Error::Replacement(format!("options.index {} is out of bounds for value {shown}", options.index))
     })?;
     let value = if value.is_string() { Value::String((*part).to_owned()) } else { manifest::plain(part) };
-    Ok(Copied { value, text: (*part).to_owned(), is_secret })
-}
-
-/// Whether a path goes on where there is a scalar.
-fn leads_through_scalar(value: &Value, path: &[Segment]) -> bool {
-    (1..path.len()).any(|end| {
-        let is_scalar = |found: &Value| !found.is_null() && !found.is_object() && !found.is_array();
-        matches!(path[end], Segment::Key(_)) && find(value, &path[..end]).is_some_and(is_scalar)
-    })
+    Ok(Copied { value, text: (*part).to_owned(), is_secret, field: None })
 }
 
 fn shown(source: &ReplacementSource) -> crate::id::Id {
@@ -157,7 +163,7 @@ fn shown(source: &ReplacementSource) -> crate::id::Id {
     }
 }
 
-fn source_object<'a>(resources: &'a Resources, source: &ReplacementSource) -> Result<&'a Resource, Error> {
+fn source_object(resources: &Resources, source: &ReplacementSource) -> Result<usize, Error> {
     let wanted = shown(source);
     let fits = |id: &crate::id::Id| {
         id.gvk.is_selected_by(&wanted.gvk)
@@ -167,10 +173,8 @@ fn source_object<'a>(resources: &'a Resources, source: &ReplacementSource) -> Re
     let items = resources.items();
     let positions =
         if wanted.name.is_empty() { (0..items.len()).collect() } else { resources.ever_named(&wanted.name) };
-    let mut found = positions
-        .into_iter()
-        .map(|at| &items[at])
-        .filter(|item| !item.is_gone() && raw_ids(item).iter().any(fits));
+    let mut found =
+        positions.into_iter().filter(|&at| !items[at].is_gone() && items[at].ids().iter().any(fits));
     let mut path =
         if source.field_path.is_empty() { String::new() } else { format!(":{}", source.field_path) };
     if let Some(options) = &source.options
@@ -186,12 +190,7 @@ fn source_object<'a>(resources: &'a Resources, source: &ReplacementSource) -> Re
     first.ok_or_else(|| Error::Replacement(format!("nothing selected by {wanted}{path}")))
 }
 
-/// Returns all ids of an object; a current namespace stays as written.
-fn raw_ids(item: &Resource) -> Vec<crate::id::Id> {
-    item.ids()
-}
-
-fn apply(resources: &mut Resources, target: &ReplacementTarget, copied: &Copied) -> Result<(), Error> {
+fn apply(resources: &mut Resources, target: &ReplacementTarget, copied: &mut Copied) -> Result<(), Error> {
     let Some(select) = &target.select else {
         return Err(Error::Replacement("target must specify resources to select".to_owned()));
     };
@@ -204,7 +203,7 @@ fn apply(resources: &mut Resources, target: &ReplacementTarget, copied: &Copied)
         paths.insert(text, parse(text)?);
     }
     let is_target = |item: &Resource| {
-        let ids = raw_ids(item);
+        let ids = item.ids();
         let is_rejected = reject.iter().any(|matcher| {
             (matcher.asks_for_id() && ids.iter().any(|id| matcher.matches_id(id)))
                 || (matcher.asks_for_metadata() && matcher.matches_metadata(item))
@@ -222,6 +221,7 @@ fn apply(resources: &mut Resources, target: &ReplacementTarget, copied: &Copied)
         for text in texts {
             copy(resources.at_mut(at), text, &paths[text.as_str()], copied, &options)?;
             twins::settle(resources.at_mut(at));
+            copied.follow(resources, at);
         }
         resources.note(at);
     }
@@ -240,7 +240,7 @@ fn copy(
         return Ok(());
     }
     let create = if options.create { "find or create" } else { "find" };
-    let not_found = format!("unable to {create} field \"{text}\" in replacement target");
+    let not_found = format!("unable to {create} field {text:?} in replacement target");
     let mut count = 0;
     let mut is_refused = false;
     let weight = weight(&copied.value);
@@ -249,23 +249,24 @@ fn copy(
         copied,
         options,
         notes: &resource.written,
-        is_secret,
-        misfit: None,
+        loose: &mut resource.loose,
+        shown: if is_secret { Shown::Nothing } else { Shown::Text },
         becomes_text: is_annotation(path),
     };
-    let visited = visit(&mut resource.value, path, missing, &mut |place, is_new| {
+    let visited = visit(&mut resource.value, path, missing, &mut |found| {
         count += 1;
         if weight.saturating_mul(count) > MAX_COPIED {
             return Err(Error::Limit(format!("the copies are larger than {MAX_COPIED} bytes")));
         }
         is_refused = true;
-        *place = writer.written(place, is_new)?;
+        writer.write(found)?;
         is_refused = false;
         Ok(())
     });
-    let misfit = writer.misfit;
-    if resource.flaw.is_none() {
-        resource.flaw = misfit;
+    let is_affixed = !resource.prefixes.is_empty() || !resource.suffixes.is_empty();
+    if is_affixed && matches!(path, [metadata, name] if metadata.is_key("metadata") && name.is_key("name")) {
+        // What a prefix or suffix was added to is no text by its type.
+        resource.unquoted.push("/metadata/name");
     }
     // A field that is there and takes no such value was found.
     visited.map_err(|error| if is_refused { error } else { error.within(not_found.clone()) })?;
@@ -278,48 +279,64 @@ struct Writer<'a> {
     options: &'a FieldOptions,
     /// How the scalars of the object were written.
     notes: &'a Notes,
-    /// Whether messages leave out what is written: the value's own text and what stands around it.
-    is_secret: bool,
-    /// Why the object cannot be printed then: a scalar that was given no value of its type.
-    misfit: Option<Box<str>>,
+    /// Those whose type is not that of their text.
+    loose: &'a mut Loose,
+    /// Whether messages may show the value's own text and what stands around it.
+    shown: Shown,
     /// Whether all that stands there becomes text in the end.
     becomes_text: bool,
 }
 
 /// Whether a path names an annotation of the object.
 fn is_annotation(path: &[Segment]) -> bool {
-    let is_key = |segment: &Segment, name: &str| matches!(segment, Segment::Key(key) if key == name);
-    matches!(path, [metadata, annotations, _] if is_key(metadata, "metadata") && is_key(annotations, "annotations"))
+    matches!(path, [metadata, annotations, _] if metadata.is_key("metadata") && annotations.is_key("annotations"))
+}
+
+fn is_scalar(value: &Value) -> bool {
+    !value.is_array() && !value.is_object()
 }
 
 impl Writer<'_> {
-    /// Returns what a place holds after the value has been written there.
-    fn written(&mut self, place: &Value, is_new: bool) -> Result<Value, Error> {
-        let is_scalar = |value: &Value| !value.is_array() && !value.is_object();
-        let Some(text) = self.text(place, is_new)? else { return Ok(self.copied.value.clone()) };
-        if !is_scalar(place) {
-            return Ok(match &self.copied.value {
-                _ if !self.options.delimiter.is_empty() => Value::String(text),
-                value => value.clone(),
-            });
+    fn write(&mut self, found: Found<'_>) -> Result<(), Error> {
+        let Found { place, is_new, steps } = found;
+        let text = self.text(place, is_new, steps)?;
+        *place = match text {
+            Some(text) if is_scalar(place) => match self.type_of(place, is_new, steps) {
+                Some(of) => self.loose.write(steps, of, text, self.shown),
+                None => Value::String(text),
+            },
+            _ => self.copied.value.clone(),
+        };
+        Ok(())
+    }
+
+    /// Returns the type that a place keeps; none for text.
+    fn type_of(&self, place: &Value, is_new: bool, steps: &[Step]) -> Option<Type> {
+        if self.becomes_text {
+            return None;
         }
-        Ok(match place {
-            // A scalar that was made has no type of its own: its text decides.
-            _ if is_new => manifest::plain(&text),
-            Value::String(_) => Value::String(text),
-            _ if self.becomes_text => Value::String(text),
-            model => self.retyped(model, text),
-        })
+        if is_new {
+            return Some(Type::Open);
+        }
+        if let Some((of, _)) = self.loose.at(steps, place) {
+            return Some(of);
+        }
+        let is_text = place.is_string();
+        self.notes.text(place).filter(|_| !is_text).map(|text| Type::Tagged(plain_tag(&text)))
     }
 
     /// Returns the text that a place gets; none for mappings and lists.
-    fn text(&self, place: &Value, is_new: bool) -> Result<Option<String>, Error> {
+    fn text(&self, place: &Value, is_new: bool, steps: &[Step]) -> Result<Option<String>, Error> {
         let copied = self.copied;
         if self.options.delimiter.is_empty() {
-            let is_scalar = !copied.value.is_array() && !copied.value.is_object();
-            return Ok(is_scalar.then(|| copied.text.clone()));
+            return Ok(is_scalar(&copied.value).then(|| copied.text.clone()));
         }
-        let present = if is_new { Some(String::new()) } else { self.notes.text(place) };
+        // What is made is of the kind of the value.
+        let present = match self.loose.at(steps, place) {
+            _ if is_new => is_scalar(&copied.value).then(String::new),
+            Some((_, text)) => Some(text.to_owned()),
+            None => self.notes.text(place),
+        };
         let Some(present) = present else {
             return Err(Error::Replacement("delimiter option can only be used with scalar nodes".to_owned()));
         };
@@ -330,22 +347,5 @@ impl Writer<'_> {
             Ok(index) => parts[index] = &copied.text,
         }
         Ok(Some(parts.join(&self.options.delimiter)))
-    }
-
-    /// Returns a text as a value of the type that another value has; what is none is told when the object is printed.
-    fn retyped(&mut self, model: &Value, text: String) -> Value {
-        let wanted = match self.notes.text(model) {
-            Some(model) => plain_tag(&model),
-            None => return Value::String(text),
-        };
-        let found = plain_tag(&text);
-        if found == wanted || (found, wanted) == ("!!int", "!!float") {
-            return manifest::plain(&text);
-        }
-        let shown = if self.is_secret { String::new() } else { format!("`{text}` ") };
-        let misfit =
-            format!("map[string]interface {{}}(nil): yaml: cannot decode {found} {shown}as a {wanted}");
-        self.misfit.get_or_insert(misfit.into_boxed_str());
-        Value::String(text)
     }
 }

@@ -11,7 +11,6 @@ use crate::id::{Gvk, Id};
 use crate::resource::scalar_text;
 use crate::resources::Resources;
 use crate::spec::Var;
-use crate::transform::replacements::path::{Segment, find};
 
 /// A variable with the object that it was found to mean.
 #[derive(Clone, Debug)]
@@ -148,7 +147,11 @@ fn value(resources: &Resources, bound: &Bound) -> Result<Value, Error> {
     let id = bound.id.as_ref().ok_or_else(unknown)?;
     let found = resources.with_any_id(id);
     let item = found.first().map(|&at| &resources.items()[at]).ok_or_else(unknown)?;
-    let found = find(&item.value, &field_parts(field_path(var)));
+    let parts = field_parts(field_path(var));
+    let found = parts.iter().try_fold(&item.value, |value, part| match value {
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        other => other.get(part),
+    });
     let value = found.ok_or_else(|| {
         Error::Variable(format!(
             "field specified in var '{}' not found in corresponding resource",
@@ -159,21 +162,19 @@ fn value(resources: &Resources, bound: &Bound) -> Result<Value, Error> {
 }
 
 /// Splits `spec.ports[0].port`; `\.` is a dot in a name.
-fn field_parts(path: &str) -> Vec<Segment> {
+fn field_parts(path: &str) -> Vec<String> {
     let mut parts = Vec::new();
     for part in crate::field::split_path(path, '.') {
         let mut rest = part.as_str();
         if let Some((name, brackets)) = part.split_once('[') {
             if !name.is_empty() {
-                parts.push(Segment::Key(name.to_owned()));
+                parts.push(name.to_owned());
             }
-            parts.extend(
-                brackets.split('[').map(|index| Segment::Key(index.trim_end_matches(']').to_owned())),
-            );
+            parts.extend(brackets.split('[').map(|index| index.trim_end_matches(']').to_owned()));
             rest = "";
         }
         if !rest.is_empty() {
-            parts.push(Segment::Key(rest.to_owned()));
+            parts.push(rest.to_owned());
         }
     }
     parts

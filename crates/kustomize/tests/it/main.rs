@@ -10,6 +10,8 @@ mod laws;
 mod nodes;
 mod odd_input;
 mod patches;
+mod references;
 mod refusals;
+mod replacements;
 mod small_directory;
 mod substitution;

@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::hash::write_json;
 use crate::resource::scalar_text;
-use crate::transform::replacements::path::{Missing, Segment, find};
+use crate::transform::replacements::path::{self, Missing, Segment, find};
 
 /// Sets a value inside the first string on the path that holds YAML or JSON; false when there is none.
 pub(crate) fn set(target: &mut Value, path: &[Segment], value: &Value, missing: Missing) -> bool {
     for end in 1..path.len() {
-        let Some(found) = find(target, &path[..end]) else { continue };
+        let Ok(Some(found)) = find(target, &path[..end]) else { continue };
         if found.is_array() || found.is_object() {
             continue;
         }
@@ -26,9 +26,9 @@ pub(crate) fn set(target: &mut Value, path: &[Segment], value: &Value, missing: 
 
 fn replace(target: &mut Value, path: &[Segment], text: String) -> bool {
     let mut text = Some(text);
-    let done = super::path::visit(target, path, Missing::Skip, &mut |place, _| {
+    let done = path::visit(target, path, Missing::Skip, &mut |found| {
         if let Some(text) = text.take() {
-            *place = Value::String(text);
+            *found.place = Value::String(text);
         }
         Ok(())
     });
@@ -40,10 +40,15 @@ fn set_in_text(text: &str, path: &[Segment], value: &Value, missing: Missing) ->
     documents.truncate(1);
     let root = documents.first_mut()?.content.first_mut()?;
     let mut count = 0;
-    visit(root, path, missing, &mut |node| {
-        count += 1;
-        write(node, value);
-    });
+    let mut walk = Walk {
+        missing,
+        leaf: if value.is_array() || value.is_object() { Kind::Mapping } else { Kind::Scalar },
+        change: &mut |node| {
+            count += 1;
+            write(node, value);
+        },
+    };
+    walk.enter(root, path)?;
     if count == 0 {
         return None;
     }
@@ -56,67 +61,96 @@ fn set_in_text(text: &str, path: &[Segment], value: &Value, missing: Missing) ->
     Some(emit::documents(&documents, &options).ok()?.trim().to_owned())
 }
 
-/// Puts a value into a node; a scalar keeps its type and quotes.
+/// Puts a value into a node; a scalar keeps its type and quotes, and gets no text from a mapping or list.
 fn write(node: &mut Node, value: &Value) {
-    match (node.kind, scalar_text(value)) {
-        (Kind::Scalar, Some(text)) => node.value = text,
-        _ => {
-            let comments = node.comments.take();
-            *node = sealfast_yaml::json::node_from(value);
-            node.comments = comments;
-        }
-    }
-}
-
-fn visit(node: &mut Node, path: &[Segment], missing: Missing, change: &mut dyn FnMut(&mut Node)) {
-    let Some((segment, rest)) = path.split_first() else {
-        change(node);
+    if node.kind == Kind::Scalar {
+        node.value = scalar_text(value).unwrap_or_default();
         return;
-    };
-    match (segment, node.kind) {
-        (Segment::Key(key), Kind::Mapping) => {
-            let place = (0..node.content.len()).step_by(2).find(|&at| node.content[at].value == *key);
-            match place {
-                Some(at) => visit(&mut node.content[at + 1], rest, missing, change),
-                None if missing == Missing::Make => {
-                    let mut made = container(rest);
-                    visit(&mut made, rest, missing, change);
-                    node.content.push(Node::scalar("!!str", key.clone()));
-                    node.content.push(made);
+    }
+    let comments = node.comments.take();
+    *node = sealfast_yaml::json::node_from(value);
+    node.comments = comments;
+}
+
+/// The walk along a path through nodes; none where a part of the path does not fit.
+struct Walk<'a> {
+    missing: Missing,
+    /// What is made at the end of a path.
+    leaf: Kind,
+    change: &'a mut dyn FnMut(&mut Node),
+}
+
+impl Walk<'_> {
+    fn enter(&mut self, node: &mut Node, path: &[Segment]) -> Option<()> {
+        let Some((segment, rest)) = path.split_first() else {
+            (self.change)(node);
+            return Some(());
+        };
+        match (segment, node.kind) {
+            (Segment::Key(key), kind) => match (path::index(key), kind) {
+                (Some(at), Kind::Sequence) => self.in_sequence(node, at, rest),
+                (None, Kind::Mapping) => self.in_mapping(node, key, rest),
+                _ => None,
+            },
+            (Segment::Every, Kind::Sequence) => {
+                node.content.iter_mut().try_for_each(|item| self.enter(item, rest))
+            }
+            (Segment::Match { key, text, expression }, Kind::Sequence) => {
+                let is_match = |item: &Node| {
+                    let field = if key.is_empty() { Some(item) } else { item.field(key) };
+                    field.is_some_and(|field| field.kind == Kind::Scalar && expression.is_match(&field.value))
+                };
+                if self.missing == Missing::Make && !node.content.iter().any(is_match) {
+                    node.content.push(element(key, text));
                 }
-                None => {}
+                let mut found = node.content.iter_mut().filter(|item| is_match(item));
+                found.try_for_each(|item| self.enter(item, rest))
             }
+            _ => None,
         }
-        (Segment::Key(key), Kind::Sequence) => {
-            if let Some(item) = key.parse::<usize>().ok().and_then(|at| node.content.get_mut(at)) {
-                visit(item, rest, missing, change);
+    }
+
+    fn in_sequence(&mut self, node: &mut Node, at: usize, rest: &[Segment]) -> Option<()> {
+        if at == node.content.len() && self.missing == Missing::Make {
+            node.content.push(self.container(rest));
+        }
+        self.enter(node.content.get_mut(at)?, rest)
+    }
+
+    fn in_mapping(&mut self, node: &mut Node, key: &str, rest: &[Segment]) -> Option<()> {
+        let place = (0..node.content.len()).step_by(2).find(|&at| node.content[at].value == *key);
+        match place {
+            Some(at) => self.enter(&mut node.content[at + 1], rest),
+            None if self.missing == Missing::Make => {
+                let mut made = self.container(rest);
+                self.enter(&mut made, rest)?;
+                node.content.push(Node::scalar("!!str", key.to_owned()));
+                node.content.push(made);
+                Some(())
             }
+            None => Some(()),
         }
-        (Segment::Every, Kind::Sequence) => {
-            for item in &mut node.content {
-                visit(item, rest, missing, change);
-            }
+    }
+
+    /// Returns what is made for the rest of a path.
+    fn container(&self, rest: &[Segment]) -> Node {
+        match rest.first() {
+            None if self.leaf == Kind::Scalar => Node { style: Style::Plain, ..Node::scalar("", "") },
+            Some(segment) if segment.wants_list() => Node::sequence(),
+            None | Some(_) => Node::mapping(),
         }
-        (Segment::Match { key, expression, .. }, Kind::Sequence) => {
-            for item in &mut node.content {
-                let field = if key.is_empty() { Some(&*item) } else { item.field(key) };
-                let is_match = field
-                    .is_some_and(|field| field.kind == Kind::Scalar && expression.is_match(&field.value));
-                if is_match {
-                    visit(item, rest, missing, change);
-                }
-            }
-        }
-        _ => {}
     }
 }
 
-fn container(rest: &[Segment]) -> Node {
-    match rest.first() {
-        None => Node { style: Style::Plain, ..Node::scalar("", "") },
-        Some(Segment::Match { .. } | Segment::Every) => Node::sequence(),
-        Some(Segment::Key(_)) => Node::mapping(),
+/// Returns the element that is made where none has a field like this.
+fn element(key: &str, text: &str) -> Node {
+    let text = Node { style: Style::Plain, ..Node::scalar("", text) };
+    if key.is_empty() {
+        return text;
     }
+    let mut made = Node::mapping();
+    made.content = vec![Node::scalar("!!str", key), text];
+    made
 }
 
 fn compact(value: &Value) -> String {

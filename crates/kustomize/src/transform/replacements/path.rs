@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::expression;
-use crate::resource::scalar_text;
+use crate::field::split_path;
+use crate::resource::{Step, scalar_text};
 
 /// One part of a path.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(crate) enum Segment {
     },
     /// Every element of a list.
     Every,
+    /// Brackets around a name alone, which name neither a key nor an element.
+    Unclear,
 }
 
 /// What happens where a field is missing.
@@ -42,31 +45,26 @@ pub(crate) fn parse(path: &str) -> Result<Vec<Segment>, Error> {
     split(path).into_iter().map(|part| segment(&part)).collect()
 }
 
+/// Returns the parts of a path; brackets around a name with dots are taken away.
 fn split(path: &str) -> Vec<String> {
     let mut parts = Vec::new();
-    let mut part = String::new();
-    let mut letters = path.chars().peekable();
-    let mut in_brackets = false;
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' if letters.peek() == Some(&'.') => {
-                part.push('.');
-                letters.next();
-            }
-            '[' if part.is_empty() => {
-                in_brackets = true;
-                part.push('[');
-            }
-            ']' if in_brackets => {
-                in_brackets = false;
-                part.push(']');
-            }
-            '.' if !in_brackets => parts.push(std::mem::take(&mut part)),
-            other => part.push(other),
+    let mut pieces = split_path(path, '.').into_iter();
+    while let Some(mut part) = pieces.next() {
+        if !part.starts_with('[') || part.ends_with(']') {
+            parts.push(part);
+            continue;
         }
+        for piece in pieces.by_ref() {
+            part.push('.');
+            part.push_str(&piece);
+            if piece.ends_with(']') {
+                break;
+            }
+        }
+        let is_match = part.contains('=');
+        parts.push(if is_match { part } else { part.trim_matches(['[', ']']).to_owned() });
     }
-    parts.push(part);
-    parts.retain(|part| !part.is_empty());
+    parts.retain(|part| !part.trim().is_empty());
     parts
 }
 
@@ -78,19 +76,44 @@ fn segment(part: &str) -> Result<Segment, Error> {
         return Ok(Segment::Key(part.to_owned()));
     };
     let Some((key, text)) = inner.split_once('=') else {
-        return Ok(Segment::Key(inner.to_owned()));
+        return Ok(Segment::Unclear);
     };
     Ok(Segment::Match { key: key.to_owned(), text: text.to_owned(), expression: expression::compile(text)? })
 }
 
 impl Segment {
+    /// Whether this part is a key of a mapping.
+    pub(crate) fn is_key(&self, name: &str) -> bool {
+        matches!(self, Self::Key(key) if key == name)
+    }
+
     /// Whether a list is what this part looks into.
-    fn wants_list(&self) -> bool {
+    pub(crate) fn wants_list(&self) -> bool {
         match self {
-            Self::Key(key) => key.parse::<usize>().is_ok(),
-            Self::Match { .. } | Self::Every => true,
+            Self::Key(key) => index(key).is_some(),
+            Self::Match { .. } | Self::Unclear => true,
+            Self::Every => false,
         }
     }
+}
+
+/// Returns the position that a part of a path is.
+pub(crate) fn index(key: &str) -> Option<usize> {
+    key.parse().ok()
+}
+
+fn unclear() -> Error {
+    let what = "list path element must contain fieldName=fieldValue for element to match";
+    Error::Replacement(what.to_owned())
+}
+
+fn wrong_kind(wanted: &str, found: &Value) -> Error {
+    let found = match found {
+        Value::Object(_) => "MappingNode",
+        Value::Array(_) => "SequenceNode",
+        _ => "ScalarNode",
+    };
+    Error::Replacement(format!("wrong node kind: expected {wanted} but got {found}"))
 }
 
 /// Whether an element of a list has the field, or is the scalar, that a part asks for.
@@ -100,108 +123,165 @@ fn is_match(item: &Value, key: &str, expression: &Regex) -> bool {
 }
 
 /// Returns the value at the end of a path, the first one where several match.
-pub(crate) fn find<'a>(value: &'a Value, path: &[Segment]) -> Option<&'a Value> {
-    path.iter().try_fold(value, |value, segment| match (segment, value) {
-        (Segment::Key(key), Value::Object(map)) => map.get(key),
-        (Segment::Key(key), Value::Array(items)) => items.get(key.parse::<usize>().ok()?),
-        (Segment::Match { key, text, .. }, Value::Array(items)) => items.iter().find(|item| {
-            let field = if key.is_empty() { Some(*item) } else { item.get(key.as_str()) };
-            field.and_then(scalar_text).as_deref() == Some(text)
-        }),
-        _ => None,
-    })
-}
-
-/// Calls `change` on every place that a path leads to, with whether it was made for that.
 ///
 /// # Errors
-/// When `change` fails.
+/// When a part of the path does not fit what is there.
+pub(crate) fn find<'a>(value: &'a Value, path: &[Segment]) -> Result<Option<&'a Value>, Error> {
+    let mut found = value;
+    for segment in path {
+        let next = match segment {
+            Segment::Every => {
+                return Err(Error::Replacement("wildcard is not supported in PathGetter".to_owned()));
+            }
+            Segment::Unclear => return Err(unclear()),
+            _ if found.is_null() => None,
+            Segment::Key(key) if key == "-" => list(found)?.last(),
+            Segment::Key(key) => match index(key) {
+                Some(index) => list(found)?.get(index),
+                None => found.as_object().ok_or_else(|| wrong_kind("MappingNode", found))?.get(key),
+            },
+            Segment::Match { key, text, .. } => list(found)?.iter().find(|item| {
+                let field = if key.is_empty() { Some(*item) } else { item.get(key.as_str()) };
+                field.and_then(scalar_text).as_deref() == Some(text)
+            }),
+        };
+        let Some(next) = next else { return Ok(None) };
+        found = next;
+    }
+    Ok(Some(found))
+}
+
+fn list(value: &Value) -> Result<&Vec<Value>, Error> {
+    value.as_array().ok_or_else(|| wrong_kind("SequenceNode", value))
+}
+
+/// What is done with each place that a path leads to.
+pub(crate) type Change<'a> = &'a mut dyn FnMut(Found<'_>) -> Result<(), Error>;
+
+/// A place at the end of a path.
+pub(crate) struct Found<'a> {
+    /// What is there.
+    pub(crate) place: &'a mut Value,
+    /// Whether it was made for that.
+    pub(crate) is_new: bool,
+    /// The way to it.
+    pub(crate) steps: &'a [Step],
+}
+
+/// Calls `change` on every place that a path leads to.
+///
+/// # Errors
+/// When `change` fails, or a part of the path does not fit what is there.
 pub(crate) fn visit(
     value: &mut Value,
     path: &[Segment],
     missing: Missing,
-    change: &mut dyn FnMut(&mut Value, bool) -> Result<(), Error>,
+    change: Change<'_>,
 ) -> Result<(), Error> {
-    let Some((segment, rest)) = path.split_first() else {
-        return change(value, false);
-    };
-    match (segment, value) {
-        (Segment::Key(key), Value::Object(map)) => in_mapping(map, key, rest, missing, change),
-        (Segment::Key(key), Value::Array(items)) => {
-            let Ok(index) = key.parse::<usize>() else { return Ok(()) };
-            if index == items.len() && missing == Missing::Make {
-                let mut made = container(rest);
-                enter_made(&mut made, rest, change)?;
-                items.push(made);
-                return Ok(());
-            }
-            let count = items.len();
-            let item = items.get_mut(index).ok_or_else(|| {
-                let what = format!("index {index} specified but only {count} elements found");
-                Error::Replacement(what)
-            })?;
-            visit(item, rest, missing, change)
-        }
-        (Segment::Every, Value::Array(items)) => {
-            items.iter_mut().try_for_each(|item| visit(item, rest, missing, change))
-        }
-        (Segment::Match { key, text, expression }, Value::Array(items)) => {
-            if missing == Missing::Make && !items.iter().any(|item| is_match(item, key, expression)) {
-                items.push(if key.is_empty() {
-                    Value::String(text.clone())
-                } else {
-                    Value::Object(Map::from_iter([(key.clone(), Value::String(text.clone()))]))
-                });
-            }
-            let mut found = items.iter_mut().filter(|item| is_match(item, key, expression));
-            found.try_for_each(|item| visit(item, rest, missing, change))
-        }
-        _ => Ok(()),
-    }
+    Walk { missing, change, steps: Vec::new() }.enter(value, path)
 }
 
-fn in_mapping(
-    map: &mut Map<String, Value>,
-    key: &str,
-    rest: &[Segment],
+struct Walk<'a> {
     missing: Missing,
-    change: &mut dyn FnMut(&mut Value, bool) -> Result<(), Error>,
-) -> Result<(), Error> {
-    if key.parse::<usize>().is_ok() {
-        let what = "wrong node kind: expected SequenceNode but got MappingNode";
-        return Err(Error::Replacement(what.to_owned()));
-    }
-    let is_missing = map.get(key).is_none_or(Value::is_null);
-    if !is_missing {
-        return map.get_mut(key).map_or(Ok(()), |child| visit(child, rest, missing, change));
-    }
-    if let Some(child) = map.get_mut(key)
-        && rest.is_empty()
-    {
-        return change(child, false);
-    }
-    if missing == Missing::Skip {
-        return Ok(());
-    }
-    let mut made = container(rest);
-    enter_made(&mut made, rest, change)?;
-    map.insert(key.to_owned(), made);
-    Ok(())
+    change: Change<'a>,
+    /// The way to where the walk is.
+    steps: Vec<Step>,
 }
 
-/// Returns what has to be made for the rest of a path.
-fn container(rest: &[Segment]) -> Value {
-    match rest.first() {
-        None => Value::Null,
-        Some(segment) if segment.wants_list() => Value::Array(Vec::new()),
-        Some(_) => Value::Object(Map::new()),
+impl Walk<'_> {
+    fn enter(&mut self, value: &mut Value, path: &[Segment]) -> Result<(), Error> {
+        let Some((segment, rest)) = path.split_first() else {
+            return (self.change)(Found { place: value, is_new: false, steps: &self.steps });
+        };
+        match (segment, value) {
+            (Segment::Unclear, _) => Err(unclear()),
+            (_, Value::Null) => Ok(()),
+            (Segment::Key(key), value) => match (index(key), value) {
+                (Some(index), Value::Array(items)) => self.in_list(items, index, rest),
+                (None, Value::Object(map)) => self.in_mapping(map, key, rest),
+                (Some(_), other) => Err(wrong_kind("SequenceNode", other)),
+                (None, other) => Err(wrong_kind("MappingNode", other)),
+            },
+            (Segment::Every, Value::Array(items)) => self.each(items, rest, |_| true),
+            (Segment::Match { key, text, expression }, Value::Array(items)) => {
+                if self.missing == Missing::Make && !items.iter().any(|item| is_match(item, key, expression))
+                {
+                    items.push(element(key, text));
+                }
+                self.each(items, rest, |item| is_match(item, key, expression))
+            }
+            (_, other) => Err(wrong_kind("SequenceNode", other)),
+        }
+    }
+
+    /// Enters the elements that the test accepts.
+    fn each(
+        &mut self,
+        items: &mut [Value],
+        rest: &[Segment],
+        accepts: impl Fn(&Value) -> bool,
+    ) -> Result<(), Error> {
+        for (at, item) in items.iter_mut().enumerate().filter(|(_, item)| accepts(item)) {
+            self.step(Step::Index(at), |walk| walk.enter(item, rest))?;
+        }
+        Ok(())
+    }
+
+    fn in_list(&mut self, items: &mut Vec<Value>, index: usize, rest: &[Segment]) -> Result<(), Error> {
+        let count = items.len();
+        if index == count && self.missing == Missing::Make {
+            let made = self.step(Step::Index(index), |walk| walk.made(rest))?;
+            items.push(made);
+            return Ok(());
+        }
+        let item = items.get_mut(index).ok_or_else(|| {
+            Error::Replacement(format!("index {index} specified but only {count} elements found"))
+        })?;
+        self.step(Step::Index(index), |walk| walk.enter(item, rest))
+    }
+
+    fn in_mapping(&mut self, map: &mut Map<String, Value>, key: &str, rest: &[Segment]) -> Result<(), Error> {
+        let step = Step::Key(key.to_owned());
+        match map.get_mut(key) {
+            Some(child) if rest.is_empty() || !child.is_null() => {
+                self.step(step, |walk| walk.enter(child, rest))
+            }
+            _ if self.missing == Missing::Skip => Ok(()),
+            _ => {
+                let made = self.step(step, |walk| walk.made(rest))?;
+                map.insert(key.to_owned(), made);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes what the rest of a path needs, and enters it.
+    fn made(&mut self, rest: &[Segment]) -> Result<Value, Error> {
+        let mut made = match rest.first() {
+            None => Value::Null,
+            Some(segment) if segment.wants_list() => Value::Array(Vec::new()),
+            Some(_) => Value::Object(Map::new()),
+        };
+        if rest.is_empty() {
+            (self.change)(Found { place: &mut made, is_new: true, steps: &self.steps })?;
+        } else {
+            self.enter(&mut made, rest)?;
+        }
+        Ok(made)
+    }
+
+    fn step<T>(&mut self, step: Step, go: impl FnOnce(&mut Self) -> T) -> T {
+        self.steps.push(step);
+        let done = go(self);
+        self.steps.pop();
+        done
     }
 }
 
-fn enter_made(
-    made: &mut Value,
-    rest: &[Segment],
-    change: &mut dyn FnMut(&mut Value, bool) -> Result<(), Error>,
-) -> Result<(), Error> {
-    if rest.is_empty() { change(made, true) } else { visit(made, rest, Missing::Make, change) }
+/// Returns the element that is made where none has a field like this.
+fn element(key: &str, text: &str) -> Value {
+    if key.is_empty() {
+        return Value::String(text.to_owned());
+    }
+    Value::Object(Map::from_iter([(key.to_owned(), Value::String(text.to_owned()))]))
 }

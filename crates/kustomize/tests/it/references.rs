@@ -1,0 +1,98 @@
+//! Which objects references by name mean, and entries that overlays change in several places.
+
+use sealfast_kustomize::engine::{Options, build};
+use sealfast_kustomize::files::Memory;
+
+fn outcome(files: &[(&str, &str)]) -> Result<String, String> {
+    let mut memory = Memory::new();
+    for (path, content) in files {
+        memory.insert(path, *content);
+    }
+    build(&memory, "/app", &Options::default()).map(|built| built.to_yaml()).map_err(|error| error.chain())
+}
+
+const ACCOUNT: &str = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web}\n---\n";
+
+fn binding(kind: &str, namespace: &str) -> String {
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {{name: b, namespace: own}}\nsubjects: [{{kind: ServiceAccount, name: web{namespace}}}]\n"
+    )
+}
+
+#[test]
+fn an_object_that_came_with_the_namespace_hides_those_that_are_in_it_now() {
+    let objects = format!("{ACCOUNT}{}", binding("ClusterRoleBinding", ", namespace: team"));
+    let base = |more: &str| format!("resources: [all.yaml]\n{more}");
+    let build = |more: &str| {
+        let base = base(more);
+        let files = [
+            ("/app/kustomization.yaml", "resources: [../base]\nnamespace: team\nnamePrefix: p-\n"),
+            ("/base/kustomization.yaml", base.as_str()),
+            ("/base/all.yaml", objects.as_str()),
+        ];
+        outcome(&files).unwrap()
+    };
+    assert!(build("").contains("  name: p-web\n  namespace: team\n"));
+    let other = build("secretGenerator: [{name: other, namespace: team}]\n");
+    assert!(other.contains("- kind: ServiceAccount\n  name: web\n  namespace: team\n"), "{other}");
+}
+
+#[test]
+fn role_bindings_see_the_namespaces_that_their_subjects_write() {
+    for (namespace, expected) in [("", "  name: web\n"), (", namespace: default", "  name: web\n")] {
+        let objects = format!("{ACCOUNT}{}", binding("RoleBinding", namespace));
+        let files = [
+            ("/app/kustomization.yaml", "resources: [all.yaml]\nnamePrefix: p-\n"),
+            ("/app/all.yaml", &objects),
+        ];
+        let built = outcome(&files).unwrap();
+        assert!(built.contains("name: p-web\n") && built.contains(expected), "{built}");
+    }
+}
+
+#[test]
+fn fields_of_references_are_checked_also_where_nothing_was_renamed() {
+    let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\nrules: [{resourceNames: {a: b}}]\n";
+    let files = [("/app/kustomization.yaml", "resources: [a.yaml]\n"), ("/app/a.yaml", role)];
+    let error = outcome(&files).unwrap_err();
+    assert!(
+        error.contains("field 'rules/resourceNames'") && error.ends_with("no 'name' field in node"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_label_that_was_there_before_does_not_follow_its_twins() {
+    let workload = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {topologySpreadConstraints: [{topologyKey: a, labelSelector: {matchLabels: {app: old}}}, {topologyKey: b, labelSelector: {matchLabels: {x: z}}}]}}}\n";
+    let files = [
+        ("/app/kustomization.yaml", "resources: [../base]\nlabels: [{pairs: {app: new}}]\n"),
+        (
+            "/base/kustomization.yaml",
+            "resources: [a.yaml]\nlabels: [{pairs: {app: base}, includeSelectors: true}]\n",
+        ),
+        ("/base/a.yaml", workload),
+    ];
+    let built = outcome(&files).unwrap();
+    assert_eq!((built.matches("app: new").count(), built.matches("app: base").count()), (4, 1), "{built}");
+    assert!(built.contains("            app: base\n        topologyKey: a\n"), "{built}");
+}
+
+#[test]
+fn ids_are_compared_after_patches_with_targets() {
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let objects = format!("{}---\n{}", map("a"), map("b"));
+    let patches = "patches:\n- target: {kind: ConfigMap}\n  options: {allowNameChange: true}\n  patch: '{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}'\n";
+    let file = format!("resources: [all.yaml]\n{patches}");
+    let error = outcome(&[("/app/kustomization.yaml", &file), ("/app/all.yaml", &objects)]).unwrap_err();
+    assert_eq!(error, "may not add resource with an already registered id: ConfigMap.v1.[noGrp]/c.[noNs]");
+}
+
+#[test]
+fn a_port_without_protocol_survives_its_own_deletion_beside_one_with_it() {
+    let workload = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n";
+    let patch = "patches:\n- patch: '{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {template: {spec: {containers: [{name: c, ports: [{containerPort: 80, protocol: TCP}, {containerPort: 443, $patch: delete}]}]}}}}'\n";
+    let file = format!("resources: [a.yaml]\n{patch}");
+    let built = outcome(&[("/app/kustomization.yaml", &file), ("/app/a.yaml", workload)]).unwrap();
+    let expected = "        ports:\n        - containerPort: 80\n          protocol: TCP\n        - containerPort: 443\n";
+    assert!(built.ends_with(expected), "{built}");
+}

@@ -1,0 +1,90 @@
+//! What replacements do with types, lists and paths, beyond the recorded cases.
+
+use sealfast_kustomize::engine::{Options, build};
+use sealfast_kustomize::files::Memory;
+
+const FOO: &str = "apiVersion: v1\nkind: Foo\nmetadata: {name: a, annotations: {k: v}}\n";
+
+/// Builds one object with replacements into `kind: Foo`, each a source and the rest of its target.
+fn replaced(object: &str, entries: &[(&str, &str)]) -> Result<String, String> {
+    let mut file = "resources: [a.yaml]\nreplacements:\n".to_owned();
+    for (source, target) in entries {
+        file.push_str(&format!("- {source}\n  targets: [{{select: {{kind: Foo}}, {target}}}]\n"));
+    }
+    let mut memory = Memory::new();
+    memory.insert("/app/kustomization.yaml", file);
+    memory.insert("/app/a.yaml", object);
+    build(&memory, "/app", &Options::default()).map(|built| built.to_yaml()).map_err(|error| error.chain())
+}
+
+const MADE: &str = "fieldPaths: [spec.x], options: {create: true}";
+const OVER: &str = "fieldPaths: [spec.x]";
+
+#[test]
+fn a_scalar_that_was_made_has_no_type_of_its_own() {
+    let both = [
+        [("sourceValue: '5'", MADE), ("sourceValue: abc", OVER)],
+        [("sourceValue: abc", MADE), ("sourceValue: '5'", OVER)],
+    ];
+    for (entries, expected) in both.iter().zip(["spec:\n  x: abc\n", "spec:\n  x: 5\n"]) {
+        let built = replaced(FOO, entries).unwrap();
+        assert!(built.ends_with(expected), "{built}");
+    }
+}
+
+#[test]
+fn a_text_of_the_wrong_type_may_be_mended_before_it_is_written() {
+    let object = format!("{FOO}spec: {{x: 5}}\n");
+    let wrong = ("sourceValue: abc", OVER);
+    let error = replaced(&object, &[wrong]).unwrap_err();
+    assert_eq!(error, "map[string]interface {}(nil): yaml: cannot decode !!str `abc` as a !!int");
+    let built = replaced(&object, &[wrong, ("sourceValue: '6'", OVER)]).unwrap();
+    assert!(built.ends_with("spec:\n  x: 6\n"), "{built}");
+}
+
+#[test]
+fn an_empty_value_makes_an_empty_annotation() {
+    let target = "fieldPaths: [metadata.annotations.made], options: {create: true}";
+    let built = replaced(FOO, &[("sourceValue: ''", target)]).unwrap();
+    assert!(built.contains("    made: \"\"\n"), "{built}");
+}
+
+#[test]
+fn lists_are_made_inside_texts() {
+    let object = format!("{FOO}text: '{{\"a\": 1}}'\n");
+    let target = "fieldPaths: ['text.l.[name=q].v', text.n.0.x], options: {create: true}";
+    let built = replaced(&object, &[("sourceValue: '5'", target)]).unwrap();
+    let expected = r#"text: '{"a":1,"l":[{"name":"q","v":5}],"n":[{"x":5}]}'"#;
+    assert!(built.contains(expected), "{built}");
+}
+
+#[test]
+fn brackets_hold_a_name_only_when_it_has_dots() {
+    let object = FOO.replace("k: v", "x.io/a: dots, x/b: none");
+    let source = |key: &str| format!("source: {{kind: Foo, fieldPath: 'metadata.annotations.[{key}]'}}");
+    let built = replaced(&object, &[(&source("x.io/a"), MADE)]).unwrap();
+    assert!(built.ends_with("spec:\n  x: dots\n"), "{built}");
+    let error = replaced(&object, &[(&source("x/b"), MADE)]).unwrap_err();
+    let reason = "list path element must contain fieldName=fieldValue for element to match";
+    assert_eq!(error, format!("error looking up replacement source: {reason}"));
+}
+
+#[test]
+fn paths_must_fit_what_is_there() {
+    let object = format!("{FOO}spec: {{\"9\": n}}\nlist: [a, b]\n");
+    let error = |source: &str, target: &str| replaced(&object, &[(source, target)]).unwrap_err();
+    let source = |path: &str| format!("source: {{kind: Foo, fieldPath: {path}}}");
+    for (path, reason) in [
+        ("spec.9", "wrong node kind: expected SequenceNode but got MappingNode"),
+        ("kind.x", "wrong node kind: expected MappingNode but got ScalarNode"),
+        ("list.*", "wildcard is not supported in PathGetter"),
+    ] {
+        assert_eq!(error(&source(path), MADE), format!("error looking up replacement source: {reason}"));
+    }
+    let target = "fieldPaths: ['new.*.x'], options: {create: true}";
+    let expected = "unable to find or create field \"new.*.x\" in replacement target: wrong node kind: expected SequenceNode but got MappingNode";
+    assert_eq!(error("sourceValue: x", target), expected);
+    let target = "fieldPaths: [spec.x], options: {create: true, delimiter: '-'}";
+    assert_eq!(error(&source("list"), target), "delimiter option can only be used with scalar nodes");
+    assert!(replaced(&object, &[(&source("list.-"), MADE)]).unwrap().contains("  x: b\n"));
+}
