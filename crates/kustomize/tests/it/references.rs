@@ -1,4 +1,4 @@
-//! Which objects references by name mean, and entries that overlays change in several places.
+//! Which objects references mean, and entries that overlays change in many places.
 
 use sealfast_kustomize::engine::{Options, build};
 use sealfast_kustomize::files::Memory;
