@@ -42,7 +42,7 @@ pub use grammar::{label_value, qualified as label_key};
 pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<Cause> {
     let mut causes = Causes::default();
     causes.extend(metadata::name(resource, object));
-    causes.extend(metadata::rest(object));
+    causes.extend(metadata::rest(resource, object));
     of_kind(resource, object, None, &mut causes);
     fresh(resource, object, &mut causes);
     causes.told()
@@ -53,12 +53,22 @@ pub(crate) fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<Cause
     // The reference checks metadata four times on its way through an update of its own kinds, and says so.
     let times = if resource.custom.is_none() { 4 } else { 1 };
     let mut causes = Causes::default();
-    causes.extend(metadata::rest(new).into_iter().flat_map(|cause| std::iter::repeat_n(cause, times)));
+    causes.extend(
+        metadata::rest(resource, new).into_iter().flat_map(|cause| std::iter::repeat_n(cause, times)),
+    );
     of_kind(resource, new, Some(old), &mut causes);
     if resource.custom.is_none() {
         changed(resource, new, old, &mut causes);
     }
     causes.told()
+}
+
+/// What is taken and yet odd about an object, or new in it.
+pub(crate) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<String> {
+    if &*resource.key == crate::crds::KEY {
+        return crate::crds::warnings(new, old);
+    }
+    resource.custom.as_ref().map(|_| metadata::warnings(new, old)).unwrap_or_default()
 }
 
 fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut Causes) {

@@ -203,37 +203,31 @@ pub(crate) fn stored_versions(definition: &Value) -> Vec<Cause> {
 /// What a definition is told that asks for what is not known; only of what is new in it.
 pub(crate) fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
     let told = |definition: &Value| {
-        let (mut formats, mut sets) = (BTreeSet::new(), BTreeSet::new());
+        let mut formats = BTreeSet::new();
         for version in definition["spec"]["versions"].as_array().into_iter().flatten() {
-            odd(&version["schema"]["openAPIV3Schema"], &mut formats, &mut sets);
+            odd(&version["schema"]["openAPIV3Schema"], &mut formats);
         }
-        formats.into_iter().chain(sets).collect::<Vec<String>>()
+        formats
     };
     let known = old.map(told).unwrap_or_default();
-    told(new).into_iter().filter(|text| !known.contains(text)).collect()
+    told(new).difference(&known).cloned().collect()
 }
 
-/// Formats that nothing checks, and sets of what is no scalar, of a schema and all below it.
-fn odd(schema: &Value, formats: &mut BTreeSet<String>, sets: &mut BTreeSet<String>) {
+/// Formats that nothing checks, of a schema and all below it.
+fn odd(schema: &Value, formats: &mut BTreeSet<String>) {
     let Some(fields) = schema.as_object() else { return };
     let (kind, format) = (fields::text(schema, &["type"]), fields::text(schema, &["format"]));
     if !format.is_empty() && !crate::validate::knows_format(kind, format) {
         formats.insert(format!("unrecognized format \"{format}\""));
     }
-    let items = fields::text(schema, &["items", "type"]);
-    if schema["x-kubernetes-list-type"] == "set" && matches!(items, "object" | "array") {
-        sets.insert(format!(
-            "x-kubernetes-list-type: set for items of type \"{items}\" is not supported by server-side apply or CEL validation rules"
-        ));
-    }
     for (key, value) in fields {
         match (key.as_str(), value) {
             ("properties" | "patternProperties" | "definitions", Value::Object(named)) => {
-                named.values().for_each(|schema| odd(schema, formats, sets));
+                named.values().for_each(|schema| odd(schema, formats));
             }
-            ("items" | "additionalProperties" | "not", schema) => odd(schema, formats, sets),
+            ("items" | "additionalProperties" | "not", schema) => odd(schema, formats),
             ("allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => {
-                schemas.iter().for_each(|schema| odd(schema, formats, sets));
+                schemas.iter().for_each(|schema| odd(schema, formats));
             }
             _ => {}
         }

@@ -159,7 +159,7 @@ impl Collector {
             } else if finalizers.contains(&FOREGROUND) {
                 self.foreground(app, key, fields::uid(&object));
             }
-        } else if kin::collected(key) && !owners(&object).is_empty() {
+        } else if kin::is_followed(key) && !owners(&object).is_empty() {
             self.check_owners(app, key);
         }
         workloads::settle(app, &mut self.kin, key, &object);
@@ -169,7 +169,8 @@ impl Collector {
     fn gone(&mut self, app: &Arc<App>, change: &Change) {
         let Some(previous) = &change.previous else { return };
         let object = previous.object();
-        for dependent in self.kin.dependents(fields::uid(&object)) {
+        let dependents = || self.kin.dependents(fields::uid(&object));
+        for dependent in kin::is_followed(&change.key).then(dependents).into_iter().flatten() {
             self.check_owners(app, &dependent);
         }
         for owner in owners(&object) {

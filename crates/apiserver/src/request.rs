@@ -169,6 +169,12 @@ fn fitting(form: Form, request: &Request, named: bool) -> Result<Form, Status> {
 }
 
 impl Call<'_> {
+    /// What is odd about an object that is written, or new in it.
+    pub(crate) fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        let whole = self.subresource.is_empty();
+        if whole { crate::checks::warnings(&self.resource, new, old) } else { Vec::new() }
+    }
+
     /// A PUT or an apply that would make an object needs the right to create it as well.
     pub(crate) fn require_create(&self) -> Result<(), Status> {
         let wanted = Attributes {

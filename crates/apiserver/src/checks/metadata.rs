@@ -1,5 +1,7 @@
 //! Names, labels, annotations, finalizers and owners.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::grammar::{label, label_value, qualified, segment, subdomain};
@@ -24,7 +26,7 @@ pub(super) fn name(resource: &Resource, object: &Value) -> Vec<Cause> {
 }
 
 /// What is wrong with the rest of the metadata.
-pub(super) fn rest(object: &Value) -> Vec<Cause> {
+pub(super) fn rest(resource: &Resource, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let map = |key: &str| get(object, &["metadata", key]).and_then(Value::as_object);
     for (key, value) in map("labels").into_iter().flatten() {
@@ -55,20 +57,44 @@ pub(super) fn rest(object: &Value) -> Vec<Cause> {
     }
     for (at, finalizer) in fields::finalizers(object).into_iter().enumerate() {
         let field = format!("metadata.finalizers[{at}]");
-        let whys = qualified(finalizer);
-        if whys.is_empty()
-            && !finalizer.contains('/')
-            && !["orphan", "foregroundDeletion", "kubernetes"].contains(&finalizer)
-            && !finalizer.contains('.')
-        {
+        let whys = qualified(finalizer).into_iter();
+        causes.extend(whys.map(|why| Cause::invalid("metadata.finalizers", &json!(finalizer), &why)));
+        if is_strict(resource) && is_loose(finalizer) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
             causes.push(Cause::invalid(field, &json!(finalizer), why));
-        } else {
-            causes.extend(whys.into_iter().map(|why| Cause::invalid(field.clone(), &json!(finalizer), &why)));
         }
+    }
+    let finalizers = fields::finalizers(object);
+    if ["orphan", "foregroundDeletion"].iter().all(|name| finalizers.contains(name)) {
+        let why = "finalizer orphan and foregroundDeletion cannot be both set";
+        causes.push(Cause::invalid("metadata.finalizers", &json!(finalizers), why));
     }
     causes.extend(owners(object));
     causes
+}
+
+/// What is odd about the finalizers of a custom object that are new in it.
+pub(super) fn warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
+    let known = old.map(fields::finalizers).unwrap_or_default();
+    let added: BTreeSet<&str> = fields::finalizers(new).into_iter().collect();
+    let odd = added.into_iter().filter(|name| !known.contains(name) && is_loose(name));
+    odd.map(|name| {
+        let path = if name.contains('.') { " including a path (/)" } else { "" };
+        format!("metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name{path} to avoid accidental conflicts with other finalizer writers")
+    })
+    .collect()
+}
+
+/// Whether a finalizer has no domain and is none that everybody knows.
+fn is_loose(finalizer: &str) -> bool {
+    !finalizer.contains('/') && !["orphan", "foregroundDeletion", "kubernetes"].contains(&finalizer)
+}
+
+/// The reference lets definitions, and what they define, have finalizers without a domain.
+fn is_strict(resource: &Resource) -> bool {
+    resource.custom.is_none()
+        && !resource.key.starts_with("customresourcedefinitions.")
+        && !resource.key.starts_with("apiservices.")
 }
 
 fn owners(object: &Value) -> Vec<Cause> {
@@ -84,25 +110,23 @@ fn owners(object: &Value) -> Vec<Cause> {
             }
         }
         let version = text(reference, &["apiVersion"]);
-        if reference["kind"] == "Event"
-            && ["v1", "events.k8s.io/v1", "events.k8s.io/v1beta1"].contains(&version)
-        {
-            let (group, version) = version.split_once('/').unwrap_or(("", version));
-            let why = format!("{group}/{version}, Kind=Event is disallowed from being an owner");
-            causes.push(Cause::invalid("metadata.ownerReferences", reference, &why));
+        if reference["kind"] == "Event" && version == "v1" {
+            let why = "/v1, Kind=Event is disallowed from being an owner";
+            causes.push(Cause::invalid("metadata.ownerReferences", reference, why));
         }
-        if reference["controller"] == true {
-            if let Some(first) = controller {
+        if reference["controller"] != true {
+            continue;
+        }
+        let name = |of: &Value| format!("{}/{}", text(of, &["kind"]), text(of, &["name"]));
+        match controller {
+            None => controller = Some(reference),
+            Some(first) => {
+                let (first, second) = (name(first), name(reference));
                 let why = format!(
-                    "Only one reference can have Controller set to true. Found \"true\" in references for {}/{} and {}/{}",
-                    text(first, &["kind"]),
-                    text(first, &["name"]),
-                    text(reference, &["kind"]),
-                    text(reference, &["name"])
+                    "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}"
                 );
-                causes.push(Cause::invalid("metadata.ownerReferences", reference, &why));
+                causes.push(Cause::invalid("metadata.ownerReferences", &json!(list), &why));
             }
-            controller = Some(reference);
         }
     }
     causes

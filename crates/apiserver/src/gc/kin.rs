@@ -17,7 +17,7 @@ pub(crate) struct Kin {
 impl Kin {
     pub(crate) fn remember(&mut self, key: &Key, object: &Value) {
         self.living.insert(fields::uid(object).to_owned(), key.clone());
-        for owner in collected(key).then(|| owners(object)).into_iter().flatten() {
+        for owner in is_followed(key).then(|| owners(object)).into_iter().flatten() {
             self.dependents.entry(owner).or_default().insert(key.clone());
         }
     }
@@ -47,8 +47,8 @@ impl Kin {
     }
 }
 
-/// Whether an object goes with its owners. Events stay, as what they tell has happened.
-pub(crate) fn collected(key: &Key) -> bool {
+/// Whether an object is followed. Events are not: they stay when their owners go, and so does what they own.
+pub(crate) fn is_followed(key: &Key) -> bool {
     &*key.resource != "events"
 }
 

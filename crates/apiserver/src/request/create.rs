@@ -15,9 +15,7 @@ use crate::storage::{Expect, Stored};
 pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     let options = call.options("CreateOptions")?;
     let mut decoded = objects::decode(call, &options)?;
-    if &*call.resource.key == crate::crds::KEY {
-        decoded.warnings.extend(crate::crds::warnings(&decoded.object, None));
-    }
+    decoded.warnings.extend(call.warnings(&decoded.object, None));
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
     let written = create(call, decoded.object, &options, &actor)?;
     Ok(call.answer_written(201, written).warned(decoded.warnings))

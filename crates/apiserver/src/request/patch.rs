@@ -22,9 +22,10 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
         let stored = call.existing()?;
         let old = call.shown(stored.object());
         let (new, warnings) = patched(call, &old, &patch, &options)?;
+        let told = call.warnings(&new, Some(&old));
         let change = Change { stored: &stored, old: &old, new, by: By::Patch };
         if let Outcome::Done(written) = update::apply(call, change, &options, &actor)? {
-            return Ok(call.answer_written(200, written).warned(warnings));
+            return Ok(call.answer_written(200, written).warned(warnings).warned(told));
         }
         if patch.states_version() {
             break;
@@ -98,14 +99,18 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
             match applied_new(call, &config, options, &actor, &stated) {
                 // Another came first, so it is changed instead.
                 Err(refused) if refused.reason == "AlreadyExists" => continue,
-                written => return Ok(call.answer_written(201, written?).warned(warnings)),
+                written => {
+                    let told = call.warnings(&config, None);
+                    return Ok(call.answer_written(201, written?).warned(warnings).warned(told));
+                }
             }
         };
         let old = call.shown(stored.object());
         let new = objects::applied(call, Some(&old), &config, options, &actor, &stated)?;
+        let told = call.warnings(&new, Some(&old));
         let change = Change { stored: &stored, old: &old, new, by: By::Apply };
         if let Outcome::Done(written) = update::apply(call, change, options, &actor)? {
-            return Ok(call.answer_written(200, written).warned(warnings));
+            return Ok(call.answer_written(200, written).warned(warnings).warned(told));
         }
     }
     Err(call.conflict(&call.name))

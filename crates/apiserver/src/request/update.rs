@@ -37,10 +37,11 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     let mut stored = stored;
     for _ in 0..RETRIES {
         let old = call.shown(stored.object());
+        let told = call.warnings(&object, Some(&old));
         let change = Change { stored: &stored, old: &old, new: object.clone(), by: By::Put };
         match apply(call, change, &options, &actor)? {
             Outcome::Done(written) => {
-                return Ok(call.answer_written(200, written).warned(decoded.warnings));
+                return Ok(call.answer_written(200, written).warned(decoded.warnings).warned(told));
             }
             Outcome::Raced if !version.is_empty() => return Err(call.conflict(&call.name)),
             Outcome::Raced => stored = call.existing()?,

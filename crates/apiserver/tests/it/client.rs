@@ -56,6 +56,18 @@ impl Client {
         media: &str,
         body: String,
     ) -> anyhow::Result<(u16, Value)> {
+        let response = self.respond(method, path, media, body).await?;
+        let status = response.status().as_u16();
+        Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or_default()))
+    }
+
+    pub(crate) async fn respond(
+        &self,
+        method: &str,
+        path: &str,
+        media: &str,
+        body: String,
+    ) -> anyhow::Result<reqwest::Response> {
         let mut request =
             self.http.request(method.parse()?, format!("{}{path}", self.server)).bearer_auth(&self.token);
         if let Some(user) = self.user {
@@ -64,9 +76,7 @@ impl Client {
         if !media.is_empty() {
             request = request.header("Content-Type", media).body(body);
         }
-        let response = request.send().await?;
-        let status = response.status().as_u16();
-        Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or_default()))
+        Ok(request.send().await?)
     }
 
     /// The cells of a table, row by row.

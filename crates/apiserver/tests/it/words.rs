@@ -163,6 +163,41 @@ async fn definitions_remember_where_objects_are_stored_and_share_no_names() -> a
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn finalizers_without_a_domain_are_told_of_custom_objects_and_refused_elsewhere() -> anyhow::Result<()>
+{
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    client.call("POST", DEFINITIONS, Some(definition("fs", "F", &[version("v1", true, anything())]))).await?;
+    let path = "/apis/w.example.com/v1/namespaces/default/fs";
+    let object = |names: &[&str]| json!({"apiVersion": "w.example.com/v1", "kind": "F", "metadata": {"name": "f", "finalizers": names}});
+    let told = |name: &str, path: &str| {
+        format!(
+            "299 - \"metadata.finalizers: \\\"{name}\\\": prefer a domain-qualified finalizer name{path} to avoid accidental conflicts with other finalizer writers\""
+        )
+    };
+    let warned = async |method: &str,
+                        path: &str,
+                        media: &str,
+                        body: serde_json::Value|
+           -> anyhow::Result<Vec<String>> {
+        let answer = client.respond(method, path, media, body.to_string()).await?;
+        anyhow::ensure!(answer.status().is_success(), "{}", answer.status());
+        let warnings = answer.headers().get_all("warning").iter();
+        Ok(warnings.map(|text| text.to_str().unwrap_or_default().to_owned()).collect())
+    };
+    let made = warned("POST", path, "application/json", object(&["b", "a.b", "x/y", "orphan"])).await?;
+    assert_eq!(made, [told("a.b", " including a path (/)"), told("b", "")]);
+    let patch = json!({"metadata": {"finalizers": ["b", "c"]}});
+    let changed = warned("PATCH", &format!("{path}/f"), "application/merge-patch+json", patch).await?;
+    assert_eq!(changed, [told("c", "")]);
+    let mut plain = map("f");
+    plain["metadata"]["finalizers"] = json!(["a.b"]);
+    has(&client.call("POST", MAPS, Some(plain)).await?, 422, "name is neither a standard finalizer name");
+    running.stop().await;
+    Ok(())
+}
+
 /// Waits until a condition holds, a minute at most.
 pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
