@@ -12,6 +12,7 @@ mod grammar;
 mod handler;
 mod metadata;
 mod networking;
+mod odd;
 mod pod;
 mod pod_change;
 mod quota;
@@ -37,6 +38,7 @@ use crate::status_error::Cause;
 pub(crate) use definition::schemas_of;
 pub(crate) use grammar::{label as dns_label, label_1035, subdomain as dns_subdomain};
 pub use grammar::{label_value, qualified as label_key};
+pub(crate) use metadata::owners_once;
 
 /// What is wrong with a new object.
 pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<Cause> {
@@ -68,7 +70,10 @@ pub(crate) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
     if &*resource.key == crate::crds::KEY {
         return crate::crds::warnings(new, old);
     }
-    resource.custom.as_ref().map(|_| metadata::warnings(new, old)).unwrap_or_default()
+    match resource.custom {
+        Some(_) => metadata::warnings(new, old),
+        None => odd::warnings(resource, new, old),
+    }
 }
 
 fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut Causes) {

@@ -325,7 +325,7 @@ impl Answer {
             headers.insert(CONTENT_TYPE, value);
         }
         headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
-        for warning in self.warnings {
+        for warning in shortened(self.warnings) {
             if let Ok(value) = HeaderValue::from_str(&format!("299 - {}", quoted(&warning))) {
                 headers.append(HeaderName::from_static("warning"), value);
             }
@@ -338,6 +338,29 @@ impl Answer {
         response
     }
 }
+
+/// Each warning once; when they are long altogether, the beginning of each, and not all of them.
+fn shortened(warnings: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    let once: Vec<String> = warnings.into_iter().filter(|text| seen.insert(text.clone())).collect();
+    let length = |text: &String| text.chars().count();
+    if once.iter().map(length).sum::<usize>() <= LONGEST_WARNINGS {
+        return once;
+    }
+    let mut written = 0;
+    let begun = once.into_iter().map(|text| text.chars().take(LONGEST_WARNING).collect::<String>());
+    begun
+        .take_while(|text| {
+            let fits = written < LONGEST_WARNINGS;
+            written += length(text);
+            fits
+        })
+        .collect()
+}
+
+/// Letters of all warnings of an answer, and of one when there are more.
+const LONGEST_WARNINGS: usize = 4096;
+const LONGEST_WARNING: usize = 256;
 
 impl From<Status> for Answer {
     fn from(status: Status) -> Self {

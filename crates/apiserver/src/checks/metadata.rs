@@ -1,6 +1,6 @@
 //! Names, labels, annotations, finalizers and owners.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
@@ -71,6 +71,26 @@ pub(super) fn rest(resource: &Resource, object: &Value) -> Vec<Cause> {
     }
     causes.extend(owners(object));
     causes
+}
+
+/// Leaves out owners that are named again, and says so.
+pub(crate) fn owners_once(object: &mut Value, when: &str) -> Option<String> {
+    let list = object.get_mut("metadata")?.get_mut("ownerReferences")?.as_array_mut()?;
+    let (mut seen, mut again) = (HashSet::new(), Vec::new());
+    list.retain(|reference| {
+        let is_new = seen.insert(reference.to_string());
+        if !is_new {
+            again.push(text(reference, &["uid"]).to_owned());
+        }
+        is_new
+    });
+    let told = || {
+        format!(
+            ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            again.join(", ")
+        )
+    };
+    (!again.is_empty()).then(told)
 }
 
 /// What is odd about the finalizers of a custom object that are new in it.

@@ -15,6 +15,7 @@ use crate::storage::{Expect, Stored};
 pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     let options = call.options("CreateOptions")?;
     let mut decoded = objects::decode(call, &options)?;
+    decoded.warnings.extend(crate::checks::owners_once(&mut decoded.object, ""));
     decoded.warnings.extend(call.warnings(&decoded.object, None));
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
     let written = create(call, decoded.object, &options, &actor)?;

@@ -75,8 +75,10 @@ fn patched(
 ) -> Result<(Value, Vec<String>), Status> {
     let mut new = objects::patched(call, old, patch)?;
     objects::check_same_kind(call, &new)?;
-    let warnings = objects::check_fields(&call.resource.shape, &mut new, patch, options)?;
+    let mut warnings = objects::check_fields(&call.resource.shape, &mut new, patch, options)?;
     update::check_identity(call, &mut new)?;
+    let when = " after mutating admission happens";
+    warnings.extend(crate::checks::owners_once(&mut new, when));
     Ok((new, warnings))
 }
 

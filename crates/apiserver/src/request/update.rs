@@ -14,8 +14,9 @@ use crate::storage::{Expect, Refused, Stored};
 /// Replaces the object of the path.
 pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     let options = call.options("UpdateOptions")?;
-    let decoded = objects::decode(call, &options)?;
+    let mut decoded = objects::decode(call, &options)?;
     let mut object = decoded.object;
+    decoded.warnings.extend(crate::checks::owners_once(&mut object, ""));
     check_identity(call, &mut object)?;
     let version = fields::meta(&object, "resourceVersion").to_owned();
     if !version.is_empty() && version.parse::<u64>().is_err() {

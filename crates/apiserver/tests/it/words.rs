@@ -198,6 +198,80 @@ async fn finalizers_without_a_domain_are_told_of_custom_objects_and_refused_else
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_odd_about_built_in_kinds_is_told() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let container = json!({
+        "name": "c", "image": "i", "resources": {"limits": {"memory": "100m"}},
+        "env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}, {"name": "A", "value": "$(A)3"}],
+        "ports": [{"containerPort": 80}, {"containerPort": 80, "hostPort": 8080}],
+    });
+    let pod = json!({
+        "nodeSelector": {"beta.kubernetes.io/os": "linux"}, "containers": [container],
+        "imagePullSecrets": [{"name": "s"}, {"name": "s"}],
+    });
+    let meta = |name: &str| {
+        let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"});
+        json!({"name": name, "ownerReferences": [owner, owner]})
+    };
+    let labels = json!({"app": "a"});
+    let spec = json!({"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}});
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let owned = ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: u";
+    let service = json!({"externalIPs": ["2001:0db8::1"], "ports": [{"port": 80}]});
+    let ingress = json!({"defaultBackend": {"service": {"name": "a", "port": {"number": 80}}}});
+    for (path, object, wanted) in [
+        (
+            deployments,
+            json!({"metadata": meta("a.b"), "spec": spec}),
+            vec![
+                owned,
+                "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]",
+                "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead",
+                "spec.template.spec.imagePullSecrets[1].name: duplicate name \"s\"",
+                "spec.template.spec.containers[0].resources.limits[memory]: fractional byte value \"100m\" is invalid, must be an integer",
+                "spec.template.spec.containers[0].env[1]: hides previous definition of \"A\", which may be dropped when using apply",
+                "spec.template.spec.containers[0].ports[1]: overlapping port definition with spec.template.spec.containers[0].ports[0]",
+            ],
+        ),
+        (
+            "/api/v1/namespaces/default/services",
+            json!({"metadata": {"name": "s"}, "spec": service}),
+            vec![
+                "spec.externalIPs[0]: IPv6 address \"2001:0db8::1\" should be in RFC 5952 canonical format (\"2001:db8::1\")",
+                "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
+            ],
+        ),
+        (
+            "/apis/networking.k8s.io/v1/namespaces/default/ingresses",
+            json!({"metadata": {"name": "i", "annotations": {"kubernetes.io/ingress.class": "x"}}, "spec": ingress}),
+            vec![
+                "annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead",
+            ],
+        ),
+    ] {
+        let answer = client.respond("POST", path, "application/json", object.to_string()).await?;
+        let told: Vec<&str> =
+            answer.headers().get_all("warning").iter().filter_map(|text| text.to_str().ok()).collect();
+        let wanted: Vec<String> = wanted.iter().map(|text| format!("299 - {text:?}")).collect();
+        assert_eq!(told, wanted, "{}", answer.status());
+        assert_eq!(answer.status().as_u16(), 201);
+        let made: serde_json::Value = serde_json::from_slice(&answer.bytes().await?)?;
+        let owners = made["metadata"]["ownerReferences"].as_array().map(Vec::len);
+        assert_eq!(owners, (path == deployments).then_some(1));
+    }
+    let env: Vec<_> = (0..500).map(|number| json!({"name": "A", "value": number.to_string()})).collect();
+    let many = json!({"containers": [{"name": "c", "image": "i", "env": env}]});
+    let many = json!({"metadata": {"name": "many"}, "spec": many});
+    let path = "/api/v1/namespaces/default/pods";
+    let answer = client.respond("POST", path, "application/json", many.to_string()).await?;
+    let told: usize = answer.headers().get_all("warning").iter().map(|text| text.len()).sum();
+    assert!((3000..8000).contains(&told), "{told} bytes of warnings");
+    running.stop().await;
+    Ok(())
+}
+
 /// Waits until a condition holds, a minute at most.
 pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);

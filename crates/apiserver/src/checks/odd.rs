@@ -1,0 +1,368 @@
+//! What is taken and yet odd about objects of built-in kinds: warnings.
+//!
+//! Follows: the warnings of kube-apiserver 1.36 for pods and their templates, Services, Jobs and Ingresses. Differs: of
+//! addresses only whether they are written as they should be is told where that is plain.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::at::At;
+use super::grammar;
+use crate::fields;
+use crate::kinds::Resource;
+use crate::quantity;
+
+/// The warnings about an object, or about a change of it.
+pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<String> {
+    let root = At::root(new, "");
+    let spec = root.get("spec");
+    let template = spec.get("template");
+    let is_new = old.is_none();
+    let changes = old.is_none_or(|old| old["spec"] != new["spec"]);
+    let mut out = Vec::new();
+    match &*resource.key {
+        "pods" if is_new => {
+            name(new, "the Pod's hostname", &mut out);
+            pod(root, &mut out);
+        }
+        "deployments.apps" | "replicasets.apps" | "replicationcontrollers" | "jobs.batch" if changes => {
+            if is_new {
+                name(new, "Pod names and hostnames", &mut out);
+            }
+            if &*resource.key == "jobs.batch" {
+                out.extend(indexed(spec));
+            }
+            pod(template, &mut out);
+        }
+        "statefulsets.apps" | "daemonsets.apps" if changes => pod(template, &mut out),
+        "cronjobs.batch" => cron_job(new, spec, is_new, changes, &mut out),
+        "podtemplates" => pod(root.get("template"), &mut out),
+        "services" => service(new, spec, &mut out),
+        "ingresses.networking.k8s.io" if is_new => {
+            let class = "kubernetes.io/ingress.class";
+            if !annotation(root, class).is_null() && !spec.get("ingressClassName").is_set() {
+                out.push(format!(
+                    "annotation {class:?} is deprecated, please use 'spec.ingressClassName' instead"
+                ));
+            }
+        }
+        _ => {}
+    }
+    out
+}
+
+/// Pods are named after it.
+fn name(object: &Value, used: &str, out: &mut Vec<String>) {
+    let name = fields::name(object);
+    let whys = grammar::label(name);
+    if !name.is_empty() && !whys.is_empty() {
+        out.push(format!(
+            "metadata.name: this is used in {used}, which can result in surprising behavior; a DNS label is recommended: [{}]",
+            whys.join(" ")
+        ));
+    }
+}
+
+fn cron_job(new: &Value, spec: At<'_>, is_new: bool, changes: bool, out: &mut Vec<String>) {
+    if is_new {
+        name(new, "Pod names and hostnames", out);
+    }
+    let template = spec.get("jobTemplate");
+    let job = template.get("spec");
+    if changes {
+        out.extend(indexed(job));
+        pod(job.get("template"), out);
+    }
+    if !is_new && spec.get("schedule").text().contains("TZ") {
+        out.push("cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details".to_owned());
+    }
+}
+
+/// A Job of so many indexes that those that failed cannot all be told.
+fn indexed(job: At<'_>) -> Option<String> {
+    let number = |key: &str| job.get(key).number().unwrap_or(0);
+    let many = number("completions") > 100_000 && number("parallelism") > 10_000;
+    let why = "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail";
+    (many && job.get("completionMode").text() == "Indexed").then(|| format!("{}: {why}", job.path()))
+}
+
+/// A pod, or the template of one.
+fn pod(at: At<'_>, out: &mut Vec<String>) {
+    let spec = at.get("spec");
+    places(spec, out);
+    for (key, why) in ANNOTATIONS {
+        if !annotation(at, key).is_null() {
+            out.push(format!("{}: {why}", annotation_path(at, key)));
+        }
+    }
+    let volumes = spec.get("volumes");
+    for volume in volumes.items() {
+        let found = VOLUMES.iter().filter(|(kind, _)| volume.get(kind).is_set());
+        out.extend(found.map(|(kind, why)| format!("{}: {why}", volume.get(word(kind)).path())));
+    }
+    repeated(spec.get("hostAliases"), "ip", out);
+    repeated(spec.get("imagePullSecrets"), "name", out);
+    for secret in spec.get("imagePullSecrets").items().filter(|secret| secret.text_of("name").is_empty()) {
+        out.push(format!("{}: invalid empty name \"\"", secret.get("name").path()));
+    }
+    fractions(spec.get("overhead"), out);
+    let mut ports = HashMap::new();
+    let mut late = Vec::new();
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
+        for container in spec.get(list).items() {
+            let resources = container.get("resources");
+            fractions(resources.get("limits"), out);
+            fractions(resources.get("requests"), out);
+            variables(container.get("env"), out);
+            let stated = container.get("ports");
+            stated.items().for_each(|port| overlaps(port, &mut ports, &mut late));
+        }
+    }
+    out.append(&mut late);
+    let grace = spec.get("terminationGracePeriodSeconds");
+    if grace.number().is_some_and(|seconds| seconds < 0) {
+        out.push(format!(
+            "{}: must be >= 0; negative values are invalid and will be treated as 1",
+            grace.path()
+        ));
+    }
+    affinities(spec.get("affinity"), out);
+}
+
+/// The reference writes one kind of volume otherwise than it is written.
+fn word(kind: &'static str) -> &'static str {
+    if kind == "storageos" { "storageOS" } else { kind }
+}
+
+/// Where a pod may run: labels of nodes that are no longer used, and selectors of nothing.
+fn places(spec: At<'_>, out: &mut Vec<String>) {
+    for label in spec.get("nodeSelector").entries() {
+        out.extend(deprecated(label.name()).map(|why| format!("{}: {why}", label.path())));
+    }
+    let affinity = spec.get("affinity");
+    let nodes = affinity.get("nodeAffinity");
+    let required = nodes.get(REQUIRED);
+    required.get("nodeSelectorTerms").items().for_each(|term| expressions(term, out));
+    nodes.get(PREFERRED).items().for_each(|term| expressions(term.get("preference"), out));
+    for spread in spec.get("topologySpreadConstraints").items() {
+        let key = spread.get("topologyKey");
+        out.extend(deprecated(key.text()).map(|why| format!("{}: {} is {why}", key.path(), key.text())));
+        out.extend(selects_nothing(spread));
+    }
+}
+
+fn expressions(term: At<'_>, out: &mut Vec<String>) {
+    for expression in term.get("matchExpressions").items() {
+        let key = expression.get("key");
+        out.extend(deprecated(key.text()).map(|why| format!("{}: {} is {why}", key.path(), key.text())));
+    }
+}
+
+fn affinities(affinity: At<'_>, out: &mut Vec<String>) {
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        let pods = affinity.get(kind);
+        out.extend(pods.get(REQUIRED).items().filter_map(selects_nothing));
+        out.extend(
+            pods.get(PREFERRED).items().filter_map(|term| selects_nothing(term.get("podAffinityTerm"))),
+        );
+    }
+}
+
+fn selects_nothing(term: At<'_>) -> Option<String> {
+    let selector = term.get("labelSelector");
+    let why = "a null labelSelector results in matching no pod";
+    (!selector.is_set()).then(|| format!("{}: {why}", selector.path()))
+}
+
+/// Items of a list that have the same text in a field.
+fn repeated(list: At<'_>, field: &str, out: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    for item in list.items() {
+        let text = item.text_of(field);
+        if !seen.insert(text.to_owned()) {
+            out.push(format!("{}: duplicate {field} {text:?}", item.get(field).path()));
+        }
+    }
+}
+
+/// Parts of a byte.
+fn fractions(amounts: At<'_>, out: &mut Vec<String>) {
+    for key in ["memory", "ephemeral-storage"] {
+        let amount = amounts.key(key);
+        let nanos = quantity::nanos(amount.text()).unwrap_or(0);
+        if nanos % 1_000_000_000 != 0 {
+            let shown = amount.text();
+            out.push(format!(
+                "{}: fractional byte value {shown:?} is invalid, must be an integer",
+                amount.path()
+            ));
+        }
+    }
+}
+
+/// Variables that take the place of others.
+fn variables(list: At<'_>, out: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    for variable in list.items() {
+        let (name, value) = (variable.text_of("name"), variable.text_of("value"));
+        let before = format!("$({name})");
+        let keeps = value != before && value.contains(&before) && !variable.get("valueFrom").is_set();
+        if !seen.insert(name.to_owned()) && !keeps {
+            let place = variable.path();
+            out.push(format!(
+                "{place}: hides previous definition of {name:?}, which may be dropped when using apply"
+            ));
+        }
+    }
+}
+
+/// A port of a host: its address, its number, and where it stands.
+type Bound = (String, i64, String);
+
+/// Ports that several containers have.
+fn overlaps(port: At<'_>, all: &mut HashMap<(i64, String), Vec<Bound>>, out: &mut Vec<String>) {
+    let number = |key: &str| port.get(key).number().unwrap_or(0);
+    let protocol = Some(port.text_of("protocol")).filter(|text| !text.is_empty()).unwrap_or("TCP");
+    let (address, host, place) = (port.text_of("hostIP"), number("hostPort"), port.path());
+    if !address.is_empty() && host == 0 {
+        out.push(format!(
+            "{place}: hostIP set without hostPort: {{Name:{} HostPort:0 ContainerPort:{} Protocol:{protocol} HostIP:{address}}}",
+            port.text_of("name"),
+            number("containerPort")
+        ));
+    }
+    let others = all.entry((number("containerPort"), protocol.to_owned())).or_default();
+    for (other_address, other_host, other_place) in others.iter().take(MOST_OTHERS) {
+        let word = if address == other_address && host == *other_host {
+            "duplicate"
+        } else if host == 0 || *other_host == 0 {
+            "overlapping"
+        } else if host == *other_host && address.is_empty() != other_address.is_empty() {
+            "dangerously ambiguous"
+        } else {
+            continue;
+        };
+        out.push(format!("{place}: {word} port definition with {other_place}"));
+    }
+    others.push((address.to_owned(), host, place));
+}
+
+fn service(object: &Value, spec: At<'_>, out: &mut Vec<String>) {
+    let hints = "service.kubernetes.io/topology-aware-hints";
+    if !annotation(At::root(object, ""), hints).is_null() {
+        out.push(format!(
+            "annotation {hints} is deprecated, please use service.kubernetes.io/topology-mode instead"
+        ));
+    }
+    let kind = Some(spec.text_of("type")).filter(|kind| !kind.is_empty()).unwrap_or("ClusterIP");
+    let headless = kind == "ClusterIP" && spec.text_of("clusterIP") == "None";
+    let external = spec.get("externalIPs");
+    if headless {
+        let affinity = spec.text_of("sessionAffinity");
+        for (is_set, field) in [
+            (!spec.text_of("loadBalancerIP").is_empty(), "loadBalancerIP"),
+            (!external.is_empty(), "externalIPs"),
+            (!["", "None"].contains(&affinity), "SessionAffinity"),
+        ] {
+            out.extend(is_set.then(|| format!("spec.{field} is ignored for headless services")));
+        }
+    }
+    external.items().for_each(|address| out.extend(written(address)));
+    if !external.is_empty() && !headless && kind != "ExternalName" {
+        out.push(
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters".to_owned(),
+        );
+    }
+    out.extend(written(spec.get("loadBalancerIP")));
+    if kind == "ExternalName" && !external.is_empty() {
+        out.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
+    }
+    if kind != "ExternalName" && !spec.text_of("externalName").is_empty() {
+        out.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".to_owned());
+    }
+    if spec.text_of("trafficDistribution") == "PreferClose" {
+        let why = "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"";
+        out.push(why.to_owned());
+    }
+}
+
+/// An address of version 6 that has a shorter form.
+fn written(at: At<'_>) -> Option<String> {
+    let parsed: std::net::Ipv6Addr = at.text().parse().ok()?;
+    let (shown, place) = (at.text(), at.path());
+    match parsed.to_ipv4_mapped() {
+        Some(mapped) => Some(format!(
+            "{place}: non-standard IP address {shown:?} is invalid: use {:?}",
+            mapped.to_string()
+        )),
+        None if parsed.to_string() != shown => Some(format!(
+            "{place}: IPv6 address {shown:?} should be in RFC 5952 canonical format ({:?})",
+            parsed.to_string()
+        )),
+        None => None,
+    }
+}
+
+fn annotation<'a>(at: At<'a>, key: &str) -> &'a Value {
+    &at.value["metadata"]["annotations"][key]
+}
+
+fn annotation_path(at: At<'_>, key: &str) -> String {
+    let metadata = at.get("metadata");
+    let annotations = metadata.get("annotations");
+    annotations.key(key).path()
+}
+
+fn deprecated(label: &str) -> Option<&'static str> {
+    LABELS.iter().find(|(name, _)| *name == label).map(|(_, why)| *why)
+}
+
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+/// Ports that one port is compared with.
+const MOST_OTHERS: usize = 100;
+const LABELS: [(&str, &str); 8] = [
+    ("beta.kubernetes.io/arch", "deprecated since v1.14; use \"kubernetes.io/arch\" instead"),
+    ("beta.kubernetes.io/os", "deprecated since v1.14; use \"kubernetes.io/os\" instead"),
+    (
+        "failure-domain.beta.kubernetes.io/region",
+        "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead",
+    ),
+    (
+        "failure-domain.beta.kubernetes.io/zone",
+        "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead",
+    ),
+    (
+        "beta.kubernetes.io/instance-type",
+        "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead",
+    ),
+    ("app.kubernetes.io/created-by", "deprecated since v1.9"),
+    (
+        "scheduler.alpha.kubernetes.io/preferAvoidPods",
+        "deprecated since v1.22; use Taints and Tolerations instead",
+    ),
+    ("node-role.kubernetes.io/master", "use \"node-role.kubernetes.io/control-plane\" instead"),
+];
+const ANNOTATIONS: [(&str, &str); 3] = [
+    (
+        "scheduler.alpha.kubernetes.io/critical-pod",
+        "non-functional in v1.16+; use the \"priorityClassName\" field instead",
+    ),
+    ("security.alpha.kubernetes.io/sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
+    (
+        "security.alpha.kubernetes.io/unsafe-sysctls",
+        "non-functional in v1.11+; use the \"sysctls\" field instead",
+    ),
+];
+const VOLUMES: [(&str, &str); 9] = [
+    ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+    ("gitRepo", "deprecated in v1.11"),
+    ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+    ("flocker", "deprecated in v1.22, non-functional in v1.25+"),
+    ("storageos", "deprecated in v1.22, non-functional in v1.25+"),
+    ("quobyte", "deprecated in v1.22, non-functional in v1.25+"),
+    ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+    ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
+    ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
+];
