@@ -129,7 +129,12 @@ pub fn words(error: &reqwest::Error) -> String {
     if text.is_empty() { "the request failed".to_owned() } else { text }
 }
 
-/// Joins an error and its causes, each said once.
+/// Whether a text only names a layer of the client.
+fn is_layer(words: &str) -> bool {
+    words.starts_with("client error (") || matches!(words, "tcp connect error" | "dns error")
+}
+
+/// Joins an error and its causes, each said once, without those that only name a layer of the client.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
@@ -137,7 +142,8 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         let words = error.to_string();
         // The number means nothing to people.
         let words = words.split(" (os error ").next().unwrap_or_default();
-        if !text.ends_with(words) {
+        let is_told = !is_layer(words) || error.source().is_none();
+        if is_told && !text.ends_with(words) {
             if !text.is_empty() {
                 text.push_str(": ");
             }

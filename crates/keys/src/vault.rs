@@ -8,6 +8,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use ::url::Url;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -218,24 +219,25 @@ impl Key<'_> {
             return Err(Error::VaultAddress { address: without_user(self.address) });
         }
         let body = http::secret_json(question).map_err(|reason| self.failed(action, &reason))?;
-        let (status, body) = self.send(action, body, access, client).await?;
+        let url = url::of(self.address, self.engine, action, self.name)?;
+        let (status, body) = self.send(action, &url, body, access, client).await?;
         if !status.is_success() {
-            return Err(self.failed(action, &http::clean(&format!("{status}{}", complaints(&body)))));
+            return Err(self.failed(action, &refusal(action, &url, status, &body)));
         }
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|_| self.failed(action, "the answer is no JSON with a `data` object"))?;
-        Ok(answer.data)
+        answer.data.ok_or_else(|| self.failed(action, "transit backend is empty"))
     }
 
     /// Sends a request, again while the server is in trouble.
     async fn send(
         &self,
         action: &'static str,
+        url: &Url,
         body: Bytes,
         access: &Access,
         client: &reqwest::Client,
     ) -> Result<(StatusCode, Zeroizing<Vec<u8>>), Error> {
-        let url = url::of(self.address, self.engine, action, self.name)?;
         let mut pause = access.pause;
         let mut left = access.retries;
         loop {
@@ -256,7 +258,7 @@ impl Key<'_> {
                 Err(error) => error.is_connect() || error.is_request(),
             };
             if !is_in_trouble || left == 0 {
-                let response = answer.map_err(|error| self.failed(action, &http::words(&error)))?;
+                let response = answer.map_err(|error| self.failed(action, &unanswered(url, &error)))?;
                 let status = response.status();
                 let body = http::body(response).await.map_err(|reason| self.failed(action, &reason))?;
                 return Ok((status, body));
@@ -273,6 +275,18 @@ impl Key<'_> {
     }
 }
 
+/// Why no answer came, with the address that was asked, as the reference tells both.
+fn unanswered(url: &Url, error: &reqwest::Error) -> String {
+    let words = http::words(error);
+    let port = url.port_or_known_default().unwrap_or_default();
+    match url.host_str() {
+        Some(host) if words == "Connection refused" => {
+            format!("Put \"{url}\": dial tcp {host}:{port}: connect: connection refused")
+        }
+        _ => format!("Put \"{url}\": {words}"),
+    }
+}
+
 /// A standby that lags behind, too many requests, or a server in trouble; one that does not know the method will not learn it.
 fn is_trouble(status: StatusCode) -> bool {
     let is_passing = matches!(status, StatusCode::PRECONDITION_FAILED | StatusCode::TOO_MANY_REQUESTS);
@@ -281,7 +295,7 @@ fn is_trouble(status: StatusCode) -> bool {
 
 #[derive(Deserialize)]
 struct Answer {
-    data: Data,
+    data: Option<Data>,
 }
 
 #[derive(Deserialize)]
@@ -290,12 +304,23 @@ struct Data {
     plaintext: Option<Secret>,
 }
 
-/// Returns the `errors` of an answer, each after a colon or comma.
-fn complaints(body: &[u8]) -> String {
-    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else { return String::new() };
-    let Some(Value::Array(errors)) = answer.get("errors") else { return String::new() };
-    let texts: Vec<&str> = errors.iter().filter_map(Value::as_str).map(str::trim).collect();
-    if texts.is_empty() { String::new() } else { format!(": {}", texts.join(", ")) }
+/// What Vault answered, as its own client library tells it. Whatever answers in its place might repeat the key that was to
+/// be wrapped, so that is not told.
+fn refusal(action: &str, url: &Url, status: StatusCode, body: &[u8]) -> String {
+    let raw = || match action {
+        "decrypt" => http::clean(&String::from_utf8_lossy(body)),
+        _ => format!("{} bytes", body.len()),
+    };
+    let complaints = complaints(body).unwrap_or_else(|| format!("Raw Message:\n\n{}", raw()));
+    format!("Error making API request.\n\nURL: PUT {url}\nCode: {}. {complaints}", status.as_u16())
+}
+
+/// The `errors` of an answer, one behind the other, as there.
+fn complaints(body: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let errors = answer.get("errors")?.as_array()?;
+    let errors = errors.iter().filter_map(Value::as_str).map(|text| format!("* {}", http::clean(text)));
+    Some(format!("Errors:\n\n{}", errors.collect::<String>()))
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ fn base(address: &str) -> Result<Url, &'static str> {
     if address.chars().any(|char| char.is_control() || char.is_whitespace() || "\\%".contains(char)) {
         return Err("has a character that no address has");
     }
+    if address.is_empty() {
+        return Err("is empty: the entry under `hc_vault` lacks its `vault_address`");
+    }
     let url = Url::parse(address).map_err(|_| "is no URL")?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("begins neither with http:// nor with https://");
@@ -79,6 +82,13 @@ mod tests {
             assert!(words.contains("the address of the Vault key"), "{words}");
             assert!(!words.contains("ter2") && !words.contains("alice"), "{words}");
         }
+    }
+
+    #[test]
+    fn an_address_that_is_not_there_is_named_by_its_field() {
+        let words = of("", "transit", "decrypt", "k").err().map(|error| error.to_string());
+        let wanted = "the address of the Vault key, \"\", is empty: the entry under `hc_vault` lacks its `vault_address`";
+        assert_eq!(words.as_deref(), Some(wanted));
     }
 
     #[test]

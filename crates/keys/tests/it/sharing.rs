@@ -155,12 +155,12 @@ async fn a_vault_in_trouble_is_asked_again_and_a_wrong_question_is_not() -> Resu
     assert_eq!(count.load(Ordering::SeqCst), 3);
     let document = metadata(vec![vec![key(&server, "bad")?]])?;
     let words = refused(&document, &keyring).await?;
-    assert!(words.contains("400 Bad Request: encryption key not found"), "{words}");
+    assert!(words.contains("Code: 400. Errors:\n\n* encryption key not found"), "{words}");
     assert_eq!(count.load(Ordering::SeqCst), 4);
     count.store(0, Ordering::SeqCst);
     let keyring = Keyring::empty().with_vault(Access { retries: 0, ..access });
     let document = metadata(vec![vec![key(&server, "good")?]])?;
     let words = refused(&document, &keyring).await?;
-    assert!(words.contains("503 Service Unavailable: sealed"), "{words}");
+    assert!(words.contains("Code: 503. Errors:\n\n* sealed"), "{words}");
     Ok(())
 }

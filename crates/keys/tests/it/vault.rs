@@ -99,7 +99,7 @@ async fn wrap_and_open() -> Result<()> {
     let Err(failure) = unlock::data_key(&document, &wrong, &unlock::Options::default()).await else {
         anyhow::bail!("it was opened")
     };
-    assert!(failure.to_string().contains("403 Forbidden: permission denied"), "{failure}");
+    assert!(failure.to_string().contains("Code: 403. Errors:\n\n* permission denied"), "{failure}");
     Ok(())
 }
 
@@ -151,7 +151,21 @@ async fn openbao_opens_what_it_wrapped() -> Result<()> {
     let document = metadata(vec![vec![key(&bao.url())?]])?;
     let access = Access { token: Some(SecretString::from("wrong-token")), ..Access::default() };
     let words = crate::refused(&document, &Keyring::empty().with_vault(access)).await?;
-    assert!(words.contains("403 Forbidden: ") && words.contains("permission denied"), "{words}");
+    let wanted = format!("URL: PUT {}/v1/deep/engine/decrypt/k2\nCode: 403. Errors:\n\n* ", bao.url());
+    assert!(words.contains(&wanted) && words.contains("permission denied"), "{words}");
     assert!(!words.contains("wrong-token"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_is_named() -> Result<()> {
+    let access = Access { retries: 0, ..Access::default() };
+    let mut gone = key("http://127.0.0.1:1")?;
+    if let MasterKey::Vault { enc, .. } = &mut gone {
+        *enc = "vault:v1:AAAA".to_owned();
+    }
+    let words = crate::refused(&metadata(vec![vec![gone]])?, &Keyring::empty().with_vault(access)).await?;
+    assert!(words.contains("dial tcp 127.0.0.1:1: connect: connection refused"), "{words}");
+    assert!(!words.contains("client error"), "{words}");
     Ok(())
 }

@@ -38,6 +38,9 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Vault { reason, .. } if reason.contains("permission denied") => {
             "set VAULT_TOKEN, or run `vault login`"
         }
+        Error::VaultKey { .. } => {
+            "a key of Vault is https://HOST:PORT/v1/ENGINE/keys/NAME: name it so in .sops.yaml and run `updatekeys`"
+        }
         Error::VaultAddress { .. } => "add the address to SOPS_HC_VAULT_ALLOWLIST if it is yours",
         Error::Service { .. } => "start the key service with `sealfast keyservice`, or drop --keyservice",
         Error::NoService => "drop --enable-local-keyservice=false, or name a key service with --keyservice",
