@@ -14,7 +14,7 @@ pub use crate::loader::Restriction;
 use crate::manifest;
 use crate::order::{self, Order};
 use crate::origin;
-use crate::resource::Resource;
+use crate::resource::{Resource, field};
 use crate::spec::{Kustomization, SortOptions};
 use crate::transform::{name_refs, names, twins, vars};
 
@@ -130,8 +130,9 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
     name_refs::run(&mut resources, &config)?;
     let unused_vars = vars::run(&mut resources, &vars, &config.var_reference)?;
     resources.iter_mut().for_each(twins::settle);
+    let mut resources = resources.into_items();
     resources.retain(|resource| !is_local_config(resource));
-    let mut resources = order::sort(resources.into_items(), &order);
+    let mut resources = order::sort(resources, &order);
     let mut metadata = builder.metadata().to_vec();
     if options.adds_managed_by {
         metadata.push("managedByLabel".to_owned());
@@ -177,11 +178,9 @@ fn output_order(wanted: Option<&SortOptions>, default: &Order) -> Result<Order, 
 
 /// Whether an object is only there for the build itself.
 fn is_local_config(resource: &Resource) -> bool {
-    let annotation = resource
-        .value
-        .get("metadata")
-        .and_then(|metadata| metadata.get("annotations"))
-        .and_then(|annotations| annotations.get("config.kubernetes.io/local-config"));
+    let annotations = field(&resource.value, "metadata").and_then(|metadata| field(metadata, "annotations"));
+    let annotation =
+        annotations.and_then(|annotations| field(annotations, "config.kubernetes.io/local-config"));
     annotation.is_some_and(|value| value.as_str() != Some("false"))
 }
 
@@ -231,7 +230,9 @@ fn finish(resource: &mut Resource, metadata: &[String]) -> Result<(), Error> {
             *value = manifest::plain(text);
         }
     }
-    if resource.value.pointer("/metadata/name").is_some_and(Value::is_null) {
+    if field(&resource.value, "metadata")
+        .is_some_and(|metadata| field(metadata, "name").is_some_and(Value::is_null))
+    {
         manifest::check_object(resource)?;
     }
     origin::annotate(resource, metadata);

@@ -72,6 +72,11 @@ impl FileError {
 
 /// A tree of files, directories and symbolic links, read only.
 pub trait Files {
+    /// Whether nothing is at `path`, not even a link.
+    fn is_missing(&self, path: &str) -> bool {
+        matches!(self.resolve(path), Err(FileError::Missing { .. }))
+    }
+
     /// Returns the content of the file at `path`.
     ///
     /// # Errors
@@ -169,6 +174,7 @@ enum Item {
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     items: BTreeMap<String, Item>,
+    has_links: bool,
 }
 
 /// How many links one path may lead through.
@@ -189,6 +195,7 @@ impl Memory {
     /// Puts a symbolic link at `path`; a relative target counts from the link's directory.
     pub fn insert_link(&mut self, path: &str, target: impl Into<String>) {
         self.items.insert(join("/", path), Item::Link(target.into()));
+        self.has_links = true;
     }
 
     /// Whether `path` is a directory, that is, something lies below it.
@@ -202,6 +209,9 @@ impl Memory {
 
     /// Follows links part by part.
     fn follow(&self, path: &str, links: &mut usize) -> Result<String, FileError> {
+        if !self.has_links && !path.contains("..") {
+            return Ok(join("/", path));
+        }
         let mut done = String::from("/");
         let mut rest: Vec<String> =
             path.split('/').filter(|part| !part.is_empty()).rev().map(str::to_owned).collect();
@@ -253,6 +263,11 @@ impl Memory {
 }
 
 impl Files for Memory {
+    fn is_missing(&self, path: &str) -> bool {
+        let real = self.follow(path, &mut 0);
+        real.is_ok_and(|real| !self.items.contains_key(&real) && !self.is_directory(&real))
+    }
+
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
         let real = self.follow(path, &mut 0)?;
         match self.items.get(&real) {

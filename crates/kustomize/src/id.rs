@@ -89,13 +89,10 @@ impl Gvk {
         GvkRef { group: &self.group, version: &self.version, kind: &self.kind }
     }
 
-    /// Returns `group_version_kind` with `~G`, `~V`, `~K` for empty parts: the text that sorts.
+    /// As [`GvkRef::sort_text`].
     #[must_use]
     pub fn sort_text(&self) -> String {
-        let part = |text: &'_ str, none: &'static str| {
-            if text.is_empty() { none.to_owned() } else { text.to_owned() }
-        };
-        format!("{}_{}_{}", part(&self.group, "~G"), part(&self.version, "~V"), part(&self.kind, "~K"))
+        self.borrowed().sort_text()
     }
 }
 
@@ -125,6 +122,13 @@ impl<'a> GvkRef<'a> {
     #[must_use]
     pub fn to_gvk(self) -> Gvk {
         Gvk { group: self.group.to_owned(), version: self.version.to_owned(), kind: self.kind.to_owned() }
+    }
+
+    /// Returns `group_version_kind` with `~G`, `~V`, `~K` for empty parts: the text that sorts.
+    #[must_use]
+    pub fn sort_text(self) -> String {
+        let part = |text: &'a str, none: &'static str| if text.is_empty() { none } else { text };
+        [part(self.group, "~G"), part(self.version, "~V"), part(self.kind, "~K")].join("_")
     }
 
     /// Whether every non-empty part of `selector` is equal here.

@@ -160,7 +160,8 @@ impl<'a> Loader<'a> {
             )
         };
         let mut found = None;
-        for name in FILE_NAMES {
+        let is_there = |name: &&str| !self.files.is_missing(&join(self.root(), name));
+        for name in FILE_NAMES.into_iter().filter(is_there) {
             let content = match self.read(name) {
                 Ok(content) => content,
                 Err(Error::File(FileError::Missing { .. } | FileError::IsDirectory { .. })) => continue,

@@ -51,9 +51,9 @@ pub enum Order {
 /// What is compared, made once for each object.
 struct Key {
     rank: i64,
-    kind: String,
     gvk: String,
     id: String,
+    is_namespace: bool,
     is_core: bool,
 }
 
@@ -92,22 +92,27 @@ fn ranks(first: &[String], last: &[String]) -> HashMap<String, i64> {
 }
 
 fn key(resource: &Resource, ranks: &HashMap<String, i64>) -> Key {
-    let id = resource.id();
-    let namespace = if id.namespace.is_empty() { "~X" } else { &id.namespace };
-    let name = if id.name.is_empty() { "~N" } else { &id.name };
+    let gvk = resource.gvk();
     Key {
-        rank: ranks.get(&id.gvk.kind).copied().unwrap_or(0),
-        gvk: id.gvk.sort_text(),
-        id: format!("{}|{namespace}|{name}", id.gvk),
-        is_core: id.gvk.group.is_empty(),
-        kind: id.gvk.kind,
+        rank: ranks.get(gvk.kind).copied().unwrap_or(0),
+        gvk: gvk.sort_text(),
+        id: format_id(resource.namespace(), resource.name()),
+        is_namespace: gvk.kind == "Namespace",
+        is_core: gvk.group.is_empty(),
     }
+}
+
+/// Returns the text by which objects of one kind are sorted.
+fn format_id(namespace: &str, name: &str) -> String {
+    let namespace = if namespace.is_empty() { "~X" } else { namespace };
+    let name = if name.is_empty() { "~N" } else { name };
+    [namespace, name].join("|")
 }
 
 fn compare(a: &Key, b: &Key) -> Ordering {
     let by_gvk = || {
         let plain = a.gvk.cmp(&b.gvk);
-        let namespaces = a.kind == "Namespace" && b.kind == "Namespace";
+        let namespaces = a.is_namespace && b.is_namespace;
         if namespaces && a.is_core != b.is_core { plain.reverse() } else { plain }
     };
     a.rank.cmp(&b.rank).then_with(by_gvk).then_with(|| a.id.cmp(&b.id))

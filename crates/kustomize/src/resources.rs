@@ -76,6 +76,11 @@ fn doubled(resource: &Resource) -> String {
     format!("may not add resource with an already registered id: {}", resource.id())
 }
 
+/// Whether the present ids of two objects are the same.
+fn has_same_id(a: &Resource, b: &Resource) -> bool {
+    a.name() == b.name() && a.gvk() == b.gvk() && a.effective_namespace() == b.effective_namespace()
+}
+
 /// Objects in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
@@ -200,6 +205,14 @@ impl Resources {
         found
     }
 
+    /// Whether no other object has the present id of the one at a position.
+    pub(crate) fn is_alone(&self, position: usize) -> bool {
+        let item = &self.items[position];
+        let key = self.key(item.gvk(), item.name(), item.namespace());
+        let others = self.by_id.all(key).iter().filter(|other| **other != position);
+        others.map(|&other| &self.items[other]).all(|other| other.is_gone() || !has_same_id(other, item))
+    }
+
     /// Returns the positions of the objects that have or had this id.
     #[must_use]
     pub fn with_any_id(&self, id: &Id) -> Vec<usize> {
@@ -271,15 +284,11 @@ impl Resources {
 
     /// Whether an object with the present id of this one stands before a position.
     fn has_before(&self, resource: &Resource, end: usize) -> bool {
-        let gvk = resource.gvk();
-        let key = self.key(gvk, resource.name(), resource.namespace());
-        self.by_id.all(key).iter().filter(|&&position| position < end).any(|&position| {
-            let item = &self.items[position];
-            !item.is_gone()
-                && item.name() == resource.name()
-                && item.gvk() == gvk
-                && item.effective_namespace() == resource.effective_namespace()
-        })
+        let key = self.key(resource.gvk(), resource.name(), resource.namespace());
+        let before = self.by_id.all(key).iter().filter(|&&position| position < end);
+        before
+            .map(|&position| &self.items[position])
+            .any(|item| !item.is_gone() && has_same_id(item, resource))
     }
 
     fn candidates(&self, id: &Id) -> Vec<usize> {

@@ -125,6 +125,11 @@ impl Matcher {
         self.kind.matches(gvk.kind) && self.group.matches(gvk.group) && self.version.matches(gvk.version)
     }
 
+    /// Whether the kind fits one that an object has or had; what else is asked needs all its ids.
+    pub(crate) fn may_mean(&self, item: &Resource) -> bool {
+        self.kind.matches(item.kind()) || item.former.iter().any(|former| self.kind.matches(&former.kind))
+    }
+
     /// Whether the parts of an id fit; the namespace counts as written.
     #[must_use]
     pub fn matches_id(&self, id: &Id) -> bool {

@@ -1,7 +1,7 @@
 //! The files of this machine as a build sees them.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -45,11 +45,21 @@ impl Disk {
 
     /// Returns a directory with all links followed. A build asks for the same ones again and again.
     fn real_directory(&self, path: &str) -> std::io::Result<String> {
-        let mut known = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(real) = known.get(path) {
             return Ok(real.clone());
         }
-        let real = real(Path::new(path))?;
+        drop(known);
+        // Part by part: most directories have the same ones before them.
+        let real = match path.rsplit_once('/') {
+            Some((parent, name)) if !parent.is_empty() && !matches!(name, "" | "." | "..") => {
+                let inside = format!("{}/{name}", self.real_directory(parent)?.trim_end_matches('/'));
+                let is_link = std::fs::symlink_metadata(&inside)?.is_symlink();
+                if is_link { real(Path::new(&inside))? } else { inside }
+            }
+            _ => real(Path::new(path))?,
+        };
+        let mut known = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(path.to_owned(), real.clone());
         Ok(real)
     }
@@ -76,6 +86,13 @@ fn real(path: &Path) -> std::io::Result<String> {
 }
 
 impl Files for Disk {
+    fn is_missing(&self, path: &str) -> bool {
+        match self.remote.view(path) {
+            Some(fetched) => fetched.is_missing(path),
+            None => self.follow(path).is_err_and(|error| error.kind() == ErrorKind::NotFound),
+        }
+    }
+
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
         if let Some(fetched) = self.remote.view(path) {
             return fetched.read(path);
@@ -92,7 +109,14 @@ impl Files for Disk {
         if metadata.len() > LARGEST {
             return Err(refused("is larger than 256 MiB"));
         }
-        std::fs::read(path).map_err(|error| failed(path, &error))
+        // The size is known, with some room in which the end is found.
+        let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 64);
+        let file = std::fs::File::open(path).map_err(|error| failed(path, &error))?;
+        file.take(LARGEST + 1).read_to_end(&mut content).map_err(|error| failed(path, &error))?;
+        if content.len() as u64 > LARGEST {
+            return Err(refused("is larger than 256 MiB"));
+        }
+        Ok(content)
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, FileError> {

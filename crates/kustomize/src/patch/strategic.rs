@@ -373,11 +373,16 @@ type Tuple = Vec<String>;
 impl KeyedLists<'_, '_> {
     fn merge(&self, patch: &[Value], own: Vec<Value>) -> Result<Vec<Value>, Error> {
         let mut tuples = self.tuples(patch.iter().chain(&own));
+        // Where one key tells all elements apart, one that was merged needs no second look.
+        let is_plain = match self.valid_keys(&tuples).as_slice() {
+            [only] => tuples.iter().all(|tuple| !tuple[*only].is_empty()),
+            _ => false,
+        };
         if self.keys.len() > 1 {
             unify(&mut tuples);
         }
         let valid = self.valid_keys(&tuples);
-        let mut own = own;
+        let mut own: Vec<Option<Value>> = own.into_iter().map(Some).collect();
         let mut merged: Vec<Value> = Vec::new();
         for tuple in &tuples {
             let parts: Vec<(&str, &str)> =
@@ -388,8 +393,8 @@ impl KeyedLists<'_, '_> {
                     found => found,
                 };
             let known = Known { of: self.of, ..Known::default() };
-            let position = own.iter().position(|item| is_of(item, &wanted));
-            let old = position.map(|at| std::mem::take(&mut own[at]));
+            let position = own.iter().position(|item| item.as_ref().is_some_and(|item| is_of(item, &wanted)));
+            let old = position.and_then(|at| own[at].take());
             let new = patch.iter().find(|item| is_of(item, &wanted));
             let kept = if parts.len() > wanted.len() { old.clone() } else { None };
             let merged_element = self.merged_element(old, new, known)?;
@@ -401,9 +406,10 @@ impl KeyedLists<'_, '_> {
                         if let Value::Object(kept) = &mut kept {
                             kept.shift_remove(DIRECTIVE);
                         }
-                        own[at] = kept;
+                        own[at] = Some(kept);
                     }
-                    own.retain(|item| !item.is_null() && !has_parts(item, &parts));
+                    let stays = |item: &Value| !item.is_null() && !has_parts(item, &parts);
+                    own.retain(|item| item.as_ref().is_some_and(stays));
                 }
                 Some(mut value) => {
                     if let Value::Object(map) = &mut value {
@@ -411,14 +417,14 @@ impl KeyedLists<'_, '_> {
                             map.entry((*key).to_owned()).or_insert_with(|| plain(part));
                         }
                     }
-                    if let Some(at) = position {
-                        own[at] = value.clone();
+                    if let Some(at) = position.filter(|_| !is_plain) {
+                        own[at] = Some(value.clone());
                     }
                     set_element(&mut merged, &parts, value);
                 }
             }
         }
-        self.append(merged, own, &valid)
+        self.append(merged, own.into_iter().flatten(), &valid)
     }
 
     /// Merges an element; `$patch: replace` in one that matches changes nothing but its place.
@@ -441,7 +447,12 @@ impl KeyedLists<'_, '_> {
     }
 
     /// Puts the old elements behind the merged ones, in their own places where they were merged.
-    fn append(&self, mut merged: Vec<Value>, own: Vec<Value>, valid: &[usize]) -> Result<Vec<Value>, Error> {
+    fn append(
+        &self,
+        mut merged: Vec<Value>,
+        own: impl Iterator<Item = Value>,
+        valid: &[usize],
+    ) -> Result<Vec<Value>, Error> {
         for item in own {
             let mut parts: Vec<(&str, String)> = Vec::new();
             let mut is_appended = false;

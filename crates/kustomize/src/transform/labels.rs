@@ -24,7 +24,8 @@ pub fn run(
     }
     for resource in resources.iter_mut() {
         let mut made = Made::default();
-        for spec in fields {
+        let kind = resource.kind().to_owned();
+        for spec in fields.iter().filter(|spec| spec.gvk.kind.is_empty() || spec.gvk.kind == kind) {
             let mut nth = 0;
             spec.visit(resource, Leaf::Mapping, &mut |value| {
                 set(value, entries, &mut |entry, had| made.add(entry, spec, nth, had))?;

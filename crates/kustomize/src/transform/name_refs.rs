@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -12,7 +13,7 @@ use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
 use crate::id::{Gvk, Id};
 use crate::manifest;
-use crate::resource::{Resource, text};
+use crate::resource::{Former, Resource, text};
 use crate::resources::Resources;
 
 /// Repairs all references.
@@ -25,11 +26,14 @@ pub fn run(resources: &mut Resources, config: &Config) -> Result<(), Error> {
     let spaces = Spaces::new(resources.items());
     resources.items().iter().try_for_each(check_subjects)?;
     for at in 0..resources.items().len() {
-        let referrer = Referrer::new(&resources.items()[at]);
         let any = rules.get("").into_iter().flatten();
-        let mut own: Vec<_> =
-            rules.get(referrer.original_gvk.kind.as_str()).into_iter().flatten().chain(any).collect();
+        let of_kind = rules.get(resources.items()[at].original_gvk().kind);
+        let mut own: Vec<_> = of_kind.into_iter().flatten().chain(any).collect();
+        if own.is_empty() {
+            continue;
+        }
         own.sort_by_key(|(position, ..)| *position);
+        let referrer = Referrer::new(&resources.items()[at]);
         for (_, to, spec) in own {
             if !referrer.original_gvk.is_selected_by(&spec.gvk) {
                 continue;
@@ -70,7 +74,8 @@ struct Candidate {
     /// Position in the list.
     at: usize,
     id: Id,
-    former: Vec<Id>,
+    /// The kinds that it had, with group and version of today.
+    former: Vec<Gvk>,
     original_namespace: String,
     namespace: String,
     is_cluster_scoped: bool,
@@ -81,20 +86,20 @@ struct Candidate {
 /// All renamed objects by their former names.
 struct Index {
     candidates: Vec<Candidate>,
-    by_name: HashMap<String, Vec<usize>>,
+    by_name: HashMap<String, Vec<usize>, RandomState>,
     /// By former name and present namespace that counts.
-    by_namespace: HashMap<(String, String), Vec<usize>>,
+    by_namespace: HashMap<(String, String), Vec<usize>, RandomState>,
     /// Former names of cluster-scoped objects and service accounts, which are seen from anywhere.
-    everywhere: HashMap<String, Vec<usize>>,
+    everywhere: HashMap<String, Vec<usize>, RandomState>,
 }
 
 impl Index {
     fn new(items: &[Resource]) -> Self {
         let mut index = Self {
             candidates: Vec::new(),
-            by_name: HashMap::new(),
-            by_namespace: HashMap::new(),
-            everywhere: HashMap::new(),
+            by_name: HashMap::default(),
+            by_namespace: HashMap::default(),
+            everywhere: HashMap::default(),
         };
         for (at, item) in items.iter().enumerate() {
             if !item.former.is_empty() && !item.is_gone() {
@@ -106,11 +111,18 @@ impl Index {
 
     fn add(&mut self, at: usize, item: &Resource) {
         let id = item.id();
-        let former = item.former_ids();
+        let gvk = |former: &Former| Gvk { kind: former.kind.clone(), ..id.gvk.clone() };
+        let mut former: Vec<Gvk> = Vec::new();
+        for next in &item.former {
+            if former.iter().all(|known| known.kind != next.kind) {
+                former.push(gvk(next));
+            }
+        }
         let position = self.candidates.len();
-        let mut names: Vec<&String> = former.iter().map(|id| &id.name).collect();
+        let mut names: Vec<&String> = item.former.iter().map(|former| &former.name).collect();
         names.sort();
         names.dedup();
+        let original = item.original_gvk().effective_namespace(&item.former[0].namespace);
         let is_cluster_scoped = id.gvk.is_cluster_scoped();
         let namespace = id.effective_namespace().to_owned();
         for name in names {
@@ -122,7 +134,7 @@ impl Index {
         }
         self.candidates.push(Candidate {
             at,
-            original_namespace: former[0].effective_namespace().to_owned(),
+            original_namespace: original.to_owned(),
             namespace,
             is_cluster_scoped,
             prefixes: item.prefixes.clone(),
@@ -294,11 +306,11 @@ impl Search<'_> {
                 own == namespace
             });
         }
-        found.retain(|candidate| candidate.former.iter().any(|id| id.gvk.is_selected_by(self.to)));
+        found.retain(|candidate| candidate.former.iter().any(|gvk| gvk.is_selected_by(self.to)));
         if self.path.ends_with("roleRef/name")
             && let Some(role) = &self.referrer.role
         {
-            found.retain(|candidate| candidate.former.iter().any(|id| id.gvk.is_selected_by(role)));
+            found.retain(|candidate| candidate.former.iter().any(|gvk| gvk.is_selected_by(role)));
         }
         if found.len() <= 1 {
             return Ok(found.pop());

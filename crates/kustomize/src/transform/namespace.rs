@@ -54,9 +54,8 @@ impl Namespace {
             resource.remember_id();
             self.change(resource)?;
             resources.note_present(at);
-            let id = resources.items()[at].id();
-            let holders = resources.with_present_id(&id);
-            if holders.len() > 1 {
+            if !resources.is_alone(at) {
+                let holders = resources.with_present_id(&resources.items()[at].id());
                 // The original shows the objects whole; their values may be secrets.
                 let items = holders.iter().map(|&holder| &resources.items()[holder]);
                 let ids: Vec<String> =

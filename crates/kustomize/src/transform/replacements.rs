@@ -203,15 +203,15 @@ fn apply(resources: &mut Resources, target: &ReplacementTarget, copied: &mut Cop
         paths.insert(text, parse(text)?);
     }
     let is_target = |item: &Resource| {
+        if item.is_gone() || !select.may_mean(item) {
+            return false;
+        }
         let ids = item.ids();
         let is_rejected = reject.iter().any(|matcher| {
             (matcher.asks_for_id() && ids.iter().any(|id| matcher.matches_id(id)))
                 || (matcher.asks_for_metadata() && matcher.matches_metadata(item))
         });
-        !item.is_gone()
-            && select.matches_metadata(item)
-            && !is_rejected
-            && ids.iter().any(|id| select.matches_id(id))
+        select.matches_metadata(item) && !is_rejected && ids.iter().any(|id| select.matches_id(id))
     };
     let options = target.options.clone().unwrap_or_default();
     for at in 0..resources.items().len() {
