@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
@@ -106,6 +107,9 @@ pub enum Recreate {
     All,
 }
 
+/// Is told which objects a stage consists of once all of them passed their dry run, before the first is written.
+pub type Announce = dyn Fn(Vec<ObjectId>) -> BoxFuture<'static, Result<(), Error>> + Send + Sync;
+
 /// How to apply.
 #[derive(Clone)]
 pub struct Options {
@@ -123,6 +127,8 @@ pub struct Options {
     pub ignored: Option<Arc<Ignored>>,
     /// Whether fields that were applied in another version move to this one first.
     pub migrate: Migrate,
+    /// Who is told what is about to be written; nothing is when that fails.
+    pub announce: Option<Arc<Announce>>,
     /// How objects are judged that later stages build on.
     pub judge: Arc<Judge>,
     /// How long they get for that.
@@ -151,6 +157,7 @@ impl Default for Options {
             custom_kinds: Vec::new(),
             ignored: None,
             migrate: Migrate::No,
+            announce: None,
             judge: Arc::new(|live: &Value| Ok(health::status(live, jiff::Timestamp::now()))),
             stage_timeout: STAGE_TIMEOUT,
             gone_timeout: STAGE_TIMEOUT,
@@ -232,6 +239,7 @@ async fn one_stage(
     let tries: Vec<_> = objects.iter().map(|object| run.plan(object).boxed()).collect();
     let plans: Vec<_> = futures::stream::iter(tries).buffered(options.at_a_time.max(1)).collect().await;
     let plans: Vec<Plan> = plans.into_iter().collect::<Result<_, _>>()?;
+    announce(options, &plans).await?;
     let mut changes = Vec::with_capacity(objects.len());
     for (object, Plan { id, what }) in objects.iter().zip(plans) {
         let action = match what {
@@ -249,6 +257,12 @@ async fn one_stage(
         return Err(Refusal { done: changes, ..message.into() });
     }
     Ok(changes)
+}
+
+async fn announce(options: &Options, plans: &[Plan]) -> Result<(), Refusal> {
+    let Some(announce) = &options.announce else { return Ok(()) };
+    let told = announce(plans.iter().map(|plan| plan.id.clone()).collect()).await;
+    told.map_err(|error| Refusal::new(format!("failed to update the inventory: {}", error.chain()), &error))
 }
 
 /// Waits for what later stages build on, also for what was left alone: whoever asks for that answers for its being there.

@@ -24,6 +24,7 @@ use crate::expression::Health;
 use crate::identity::Identities;
 use crate::kustomization::acting::Acting;
 use crate::kustomization::apply::{Applied, Memories};
+use crate::kustomization::claim::Claims;
 use crate::kustomization::opener::DataKeys;
 use crate::kustomization::render::Rendered;
 use crate::kustomization::unpacked::{Artifacts, Source};
@@ -36,6 +37,7 @@ use crate::workers::Turn;
 pub mod acting;
 pub mod apply;
 pub mod check;
+pub mod claim;
 pub mod decrypt;
 pub mod finalize;
 pub mod gather;
@@ -259,8 +261,13 @@ impl Run<'_> {
         let typed = self.typed.clone();
         let objects = apply::prepared(objects, &typed)?;
         let known = self.shared.memories.of(&acting.identity);
-        let how = apply::How { options: &self.shared.options, known: &known, health };
-        let Applied { changes } = self.shown(apply::apply(acting, objects, &typed, &how)).await?;
+        let claims = Claims::of(&self.shared.client, &typed);
+        let how = apply::How { options: &self.shared.options, known: &known, health, claims: &claims };
+        let applied = self.shown(apply::apply(acting, objects, &typed, &how)).await;
+        if let Some(claimed) = claims.written().await {
+            self.report.claimed(claimed);
+        }
+        let Applied { changes } = applied?;
         self.log_applied(&changes, revision);
         let lines = apply::change_lines(&changes);
         if !lines.is_empty() {
@@ -278,19 +285,16 @@ impl Run<'_> {
         health::check(self, acting, &to_check, health, was_healthy, new_revision).await
     }
 
-    /// Writes the new inventory and deletes what is no longer in it.
+    /// Deletes what is no longer built; until then the inventory has it, so that a run that is cut short is made up for.
     async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
         let before = inventory::objects(self.typed.status.inventory.as_ref());
         let stale = inventory::stale(&before, owned);
-        self.report.status.inventory = Some(inventory::of(owned));
-        if stale.is_empty() {
-            return Ok(());
-        }
-        self.write_or_log().await;
-        if !self.typed.spec.prune {
+        if stale.is_empty() || !self.typed.spec.prune {
+            self.report.status.inventory = Some(inventory::of(owned));
             return Ok(());
         }
         let pruned = prune::delete(&acting.client, &stale, &apply::owner(&self.typed)).await;
+        self.report.status.inventory = Some(inventory::of(owned));
         match pruned.message() {
             None => {
                 let lines = apply::all_lines(&pruned.changes);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::condition::{self, Condition};
+use sealfast_k8s::flux::inventory::Inventory;
 use sealfast_k8s::flux::kustomization::{Kustomization, Snapshot, Status};
 use sealfast_k8s::{duration, flux};
 use serde_json::Value;
@@ -335,6 +336,12 @@ impl Report {
         }
         history.insert(0, entry);
         history.truncate(LONGEST_HISTORY);
+    }
+
+    /// The server has this inventory already.
+    pub(crate) fn claimed(&mut self, inventory: Inventory) {
+        self.written.inventory = Some(inventory.clone());
+        self.status.inventory = Some(inventory);
     }
 
     /// Brings the server up to date with the status.

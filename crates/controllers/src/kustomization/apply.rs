@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::expression::Health;
 use crate::gates::Gate;
 use crate::kustomization::acting::Acting;
+use crate::kustomization::claim::Claims;
 use crate::kustomization::{decrypt, select};
 use crate::options::Options;
 use crate::report::{Failure, Retry, Times};
@@ -110,6 +111,8 @@ pub struct How<'a> {
     pub known: &'a Known,
     /// How objects are judged that later ones build on.
     pub health: &'a Health,
+    /// Takes note of what is about to be written.
+    pub claims: &'a Claims,
 }
 
 /// Applies prepared objects.
@@ -122,7 +125,7 @@ pub async fn apply(
     typed: &Kustomization,
     how: &How<'_>,
 ) -> Result<Applied, Failure> {
-    let (known, health, how) = (how.known, how.health.clone(), how.options);
+    let (known, health, claims, how) = (how.known, how.health.clone(), how.claims, how.options);
     let options = apply::Options {
         at_a_time: how.concurrent_ssa,
         also_take: how.override_managers.clone(),
@@ -131,6 +134,7 @@ pub async fn apply(
         recreate: if typed.spec.force { Recreate::All } else { Recreate::OnRequest },
         ignored: select::ignored(&typed.spec.ignore)
             .map_err(|why| Failure::new("ReconciliationFailed", why))?,
+        announce: Some(claims.announced()),
         judge: Arc::new(move |live: &Value| health.judge(live)),
         gone_timeout: Times::of(&typed.spec).timeout,
         ..apply::Options::default()

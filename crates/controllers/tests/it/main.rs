@@ -8,6 +8,7 @@ mod election;
 mod faults;
 mod house;
 mod identities;
+mod inventories;
 mod kills;
 mod macs;
 mod providers;

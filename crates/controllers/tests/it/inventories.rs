@@ -1,0 +1,92 @@
+//! Whoever dies between two writes leaves nothing that nobody prunes: the inventory names an object before it is made and until it is
+//! gone.
+
+use anyhow::{Context as _, Result};
+use sealfast_cluster::client::{Client, Select, watch};
+use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::object;
+use serde_json::{Value, json};
+
+use crate::house::{House, PATIENCE, config_map, is_applied, kind, kustomizations, ready};
+
+/// The versions of one object in the order of the server, from now on.
+struct Versions {
+    watch: watch::Watch,
+    name: &'static str,
+}
+
+impl Versions {
+    async fn of(client: &Client, gvk: &GroupVersionKind, name: &'static str) -> Versions {
+        let mut watch = client.watch(gvk, "default", Select::default());
+        watch.next().await;
+        Versions { watch, name }
+    }
+
+    /// The number of the first change that satisfies a condition.
+    async fn first(&mut self, holds: impl Fn(&watch::Event) -> bool) -> Result<u64> {
+        let seen = async {
+            loop {
+                let event = self.watch.next().await;
+                let (watch::Event::Applied(changed) | watch::Event::Deleted(changed)) = &event else {
+                    continue;
+                };
+                if object::name(changed) == self.name && holds(&event) {
+                    return object::metadata_text(changed, "resourceVersion").parse();
+                }
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, seen).await;
+        Ok(waited.with_context(|| format!("waited in vain for a change of {}", self.name))??)
+    }
+}
+
+fn names(object: &Value, id: &str) -> bool {
+    let entries = object["status"]["inventory"]["entries"].as_array();
+    entries.is_some_and(|entries| entries.iter().any(|entry| entry["id"] == id))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_is_in_the_inventory_before_it_is_made_and_until_it_is_gone() -> Result<()> {
+    let files = [("stays.yaml", &*config_map("stays", "a")), ("leaves.yaml", &config_map("leaves", "a"))];
+    let (house, handle) = House::lived_in(&files).await?;
+    let mut inventory = Versions::of(&house.client, &kustomizations(), "app").await;
+    let mut map = Versions::of(&house.client, &kind("", "ConfigMap"), "leaves").await;
+    house.app(json!({}), "ReconciliationSucceeded").await?;
+    let id = "default_leaves__ConfigMap";
+    let is_named = |event: &watch::Event| matches!(event, watch::Event::Applied(app) if names(app, id));
+    let named = inventory.first(is_named).await?;
+    let made = map.first(|event| matches!(event, watch::Event::Applied(_))).await?;
+    assert!(named < made, "made as {made}, in the inventory since {named}");
+
+    std::fs::remove_file(house.scratch.join("tree/leaves.yaml"))?;
+    let revision = house.publish(&handle, "default").await?;
+    house.until("default", "app", |app| is_applied(app, &revision)).await?;
+    let is_forgotten = |event: &watch::Event| matches!(event, watch::Event::Applied(app) if !names(app, id));
+    let forgotten = inventory.first(is_forgotten).await?;
+    let gone = map.first(|event| matches!(event, watch::Event::Deleted(_))).await?;
+    assert!(gone < forgotten, "gone as {gone}, out of the inventory since {forgotten}");
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_refused_apply_had_made_is_pruned_later() -> Result<()> {
+    let class = json!({
+        "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "early"}, "value": 1,
+    });
+    let stranger = json!({"apiVersion": "example.com/v1", "kind": "Stranger", "metadata": {"name": "no", "namespace": "default"}});
+    let files = [("class.yaml", &*class.to_string()), ("stranger.yaml", &stranger.to_string())];
+    let (house, handle) = House::lived_in(&files).await?;
+    house.app(json!({"retryInterval": "1h"}), "ReconciliationFailed").await?;
+    let classes = kind("scheduling.k8s.io", "PriorityClass");
+    house.client.get(&classes, "", "early").await.context("an earlier stage was written")?;
+    std::fs::remove_file(house.scratch.join("tree/class.yaml"))?;
+    std::fs::remove_file(house.scratch.join("tree/stranger.yaml"))?;
+    house.write("map.yaml", &config_map("map", "a"))?;
+    let revision = house.publish(&handle, "default").await?;
+    let app = house.until("default", "app", |app| is_applied(app, &revision)).await?;
+    assert!(ready(&app)["status"] == "True" && !names(&app, "_early_scheduling.k8s.io_PriorityClass"));
+    assert!(house.client.find(&classes, "", "early").await?.is_none(), "nobody pruned it");
+    handle.stop().await;
+    Ok(())
+}
