@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Writes crates/cli/first.ld: the functions that decrypting or encrypting one Secret runs, to lie side by side in the program.
+"""Writes crates/cli/first.ld: what decrypting or encrypting one Secret runs and reads, to lie side by side in the program.
 
     python3 bench/link_order.py [--check]
 
-Linux maps 64 KiB of a file for each place that is touched, and these functions are a hundredth of the program's code. Builds the
-release program with a map of its sections, runs it under valgrind's callgrind and names each section that was run, without the
-hash of the compiler. A function that a change renames only lies elsewhere again: `--check` builds the program, counts the names
-that still stand for something, and fails when they are fewer than nine in ten. Then, and before a release, write the file anew.
+Linux maps 64 KiB of a file for each place that is touched, and all this is a hundredth of the program. Builds the release program
+with a map of its sections, runs it under valgrind's lackey and names each section that was run or read, without the hash of the
+compiler; what decrypting needs comes before what only encrypting does. Constants without a name of their own are taken by the crate,
+where a crate has few. What a change renames only lies elsewhere again: `--check` builds the program, counts the names that still
+stand for something, and fails when they are fewer than nine in ten. Then, and before a release, write the file anew.
 """
 
 import argparse, bisect, collections, os, pathlib, re, subprocess, sys, tempfile
@@ -15,37 +16,48 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "target/release/sealfast"
 SCRIPT = ROOT / "crates/cli/first.ld"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\nstringData:\n  password: value\n"
-HEAD = "/* What decrypting or encrypting one Secret runs, side by side. Written by bench/link_order.py. */\n"
+HEAD = "/* What decrypting or encrypting one Secret runs and reads, side by side. Written by bench/link_order.py. */\n"
+KINDS = [".text", ".rodata"]
+# Where valgrind puts a program that may lie anywhere.
+BASE = 0x108000
+# A crate that has more bytes of nameless constants than this is not worth moving for the few that are read.
+MOST_NAMELESS = 64 << 10
 Section = collections.namedtuple("Section", "start size archive name")
 
 
 def build(work):
-    """The sections of code in the order of their addresses."""
+    """The sections of code and constants in the order of their addresses."""
     chart = work / "map"
     subprocess.run(["cargo", "rustc", "--release", "-p", "sealfast-cli", "--bin", "sealfast", "--", "-C", f"link-arg=-Wl,-Map={chart}"],
                    cwd=ROOT, check=True)
-    line = re.compile(r"\s*([0-9a-f]+)\s+[0-9a-f]+\s+([0-9a-f]+)\s+\d+\s+(\S.*):\((\.text\.[^)]*)\)$")
+    line = re.compile(r"\s*([0-9a-f]+)\s+[0-9a-f]+\s+([0-9a-f]+)\s+\d+\s+(\S.*):\((\.(?:text|rodata)\.[^)]*)\)$")
     with open(chart, errors="replace") as lines:
         found = (line.match(text) for text in lines)
         return sorted(Section(int(m[1], 16), int(m[2], 16), pathlib.Path(m[3]).name, m[4]) for m in found if m)
 
 
-def executed(work, args, env):
-    """Addresses of the program's instructions that a run executed."""
+def touched(work, sections, args, env):
+    """Places in the list of the sections that a run executed or read, in the order of the list."""
     trace = work / "trace"
-    tool = ["valgrind", "--tool=callgrind", "--dump-instr=yes", "--compress-pos=no", "--compress-strings=no", f"--callgrind-out-file={trace}"]
+    tool = ["valgrind", "--tool=lackey", "--trace-mem=yes", f"--log-file={trace}"]
     subprocess.run([*tool, PROGRAM, *args], cwd=work, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    inside, addresses = False, set()
-    for text in trace.read_text(errors="replace").splitlines():
-        if text.startswith("ob="):
-            inside = text == f"ob={PROGRAM}"
-        elif inside and text.startswith("0x"):
-            addresses.add(int(text.split()[0], 16))
-    return addresses
+    access = re.compile(r"(?:I | L| M) +([0-9a-f]+),")
+    with open(trace, errors="replace") as lines:
+        addresses = {int(m[1], 16) - BASE for m in map(access.match, lines) if m}
+    starts = [section.start for section in sections]
+    places = ((bisect.bisect(starts, address) - 1, address) for address in addresses)
+    return sorted({at for at, address in places if at >= 0 and address < sections[at].start + sections[at].size})
+
+
+def crate(section):
+    """The file that a section comes from, without its hash; what the linker merged comes from none."""
+    return re.sub(r"-[0-9a-f]{16}.*", "", section.archive)
 
 
 def pattern(name):
     """A section's name with what the compiler makes anew left open."""
+    name = re.sub(r"(\.Lanon)\..*", r"\1*", name)
+    name = re.sub(r"(\.Lswitch\.table)\..*", r"\1*", name)
     name = re.sub(r"17h[0-9a-f]{16}E", "17h*E", name)
     name = re.sub(r"\.llvm\.\d+$", "*", name)
     if "._R" in name:
@@ -53,20 +65,34 @@ def pattern(name):
     return re.sub(r"[^A-Za-z0-9_.*$]", "?", name)
 
 
-def chosen(sections, addresses):
-    """Patterns of the sections that hold the addresses, by the crate they come from."""
-    starts = [section.start for section in sections]
-    crates = collections.defaultdict(set)
-    for place in sorted({bisect.bisect(starts, address) - 1 for address in addresses} - {-1}):
-        section = sections[place]
-        crate = re.sub(r"^lib", "", re.sub(r"-[0-9a-f]{16}.*", "", section.archive))
-        crates[crate].add(pattern(section.name))
-    return crates
+def chosen(sections, runs):
+    """For each run the patterns of what it is the first to touch, by the crate they come from."""
+    nameless = collections.Counter()
+    for section in sections:
+        if pattern(section.name).endswith(("Lanon*", "table*")):
+            nameless[crate(section)] += section.size
+    seen = set()
+    for places in runs:
+        crates = collections.defaultdict(set)
+        for section in (sections[place] for place in places):
+            key = crate(section), pattern(section.name)
+            many = key[1].endswith(("Lanon*", "table*")) and nameless[key[0]] > MOST_NAMELESS
+            if key not in seen and not many and not section.archive.startswith("<"):
+                crates[key[0]].add(key[1])
+            seen.add(key)
+        yield crates
 
 
-def write(crates):
-    groups = (f"    *{crate}-*(\n" + "".join(f"      {name}\n" for name in sorted(names)) + "    )\n" for crate, names in sorted(crates.items()))
-    SCRIPT.write_text(f"{HEAD}SECTIONS\n{{\n  .text.first :\n  {{\n{''.join(groups)}  }}\n}}\nINSERT BEFORE .text;\n")
+def write(runs):
+    text = HEAD
+    for kind in KINDS:
+        text += f"SECTIONS\n{{\n  {kind}.first :\n  {{\n"
+        for crates in runs:
+            for name, patterns in sorted(crates.items()):
+                names = sorted(pattern for pattern in patterns if pattern.startswith(kind))
+                text += f"    */{name}-*(\n" + "".join(f"      {name}\n" for name in names) + "    )\n" if names else ""
+        text += f"  }}\n}}\nINSERT BEFORE {kind};\n"
+    SCRIPT.write_text(text)
 
 
 def check(sections):
@@ -83,8 +109,9 @@ def profile(work, sections):
     recipient = re.search(r"age1[0-9a-z]+", (work / "key.txt").read_text() + made.stdout)[0]
     (work / ".sops.yaml").write_text(f"creation_rules:\n  - encrypted_regex: ^(data|stringData)$\n    age: {recipient}\n")
     (work / "plain.yaml").write_text(SECRET)
-    runs = [["sops", "-e", "--output", "secret.yaml", "plain.yaml"], ["sops", "-d", "secret.yaml"], ["encrypt", "plain.yaml"], ["decrypt", "secret.yaml"]]
-    write(chosen(sections, set().union(*(executed(work, args, env) for args in runs))))
+    subprocess.run([PROGRAM, "sops", "-e", "--output", "secret.yaml", "plain.yaml"], cwd=work, env=env, check=True)
+    runs = [["decrypt", "secret.yaml"], ["sops", "-d", "secret.yaml"], ["encrypt", "plain.yaml"], ["sops", "-e", "plain.yaml"]]
+    write(list(chosen(sections, [touched(work, sections, args, env) for args in runs])))
 
 
 def main():
@@ -97,8 +124,7 @@ def main():
         if options.check:
             sys.exit(0 if check(build(work)) else 1)
         try:
-            # callgrind tells of no code outside .text.
-            write({})
+            write([])
             profile(work, build(work))
         except BaseException:
             SCRIPT.write_text(before)

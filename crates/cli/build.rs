@@ -2,7 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "cargo tells a build script what is built in its environment")]
 
-use std::env;
+use std::path::PathBuf;
+use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -14,11 +15,17 @@ fn main() {
             if reads_scripts() {
                 // What one Secret needs lies side by side: each place that is touched maps 64 KiB of the program.
                 println!("cargo::rerun-if-changed=first.ld");
-                println!("cargo::rustc-link-arg-bins=-T");
-                println!("cargo::rustc-link-arg-bins={}/first.ld", env!("CARGO_MANIFEST_DIR"));
+                println!("cargo::rustc-link-arg-bins=-T{}", built_script().display());
             }
         }
     }
+}
+
+/// The script beside what is built: a build folder may serve another clone later.
+fn built_script() -> PathBuf {
+    let built = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("first.ld");
+    fs::copy("first.ld", &built).expect("first.ld can be copied to OUT_DIR");
+    built
 }
 
 /// Whether the linker takes scripts, as those of GNU and LLVM do.

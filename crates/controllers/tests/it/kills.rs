@@ -156,7 +156,7 @@ async fn kills(seed: u64) -> Result<()> {
     fleet.is_at(&revision, KILLS / KILLS_A_COMMIT, &mut uids).await?;
     let leases = kind("coordination.k8s.io", "Lease");
     let lease = fleet.house.client.get(&leases, "default", "controllers").await?;
-    ensure!(lease["spec"]["leaseTransitions"].as_i64() > Some(3), "the lease did not move: {lease}");
+    ensure!(lease["spec"]["leaseTransitions"].as_i64() > Some(1), "the lease did not move: {lease}");
     Ok(())
 }
 

@@ -101,8 +101,8 @@ async fn work(order: &Value) -> Result<()> {
         namespace: "default".into(),
         name: "controllers".into(),
         identity: text("name").to_owned(),
-        duration: Duration::from_secs(2),
-        renew_deadline: Duration::from_millis(1500),
+        duration: Duration::from_secs(3),
+        renew_deadline: Duration::from_millis(2500),
         retry_period: Duration::from_millis(100),
         release: Release::AtOnce,
     };
