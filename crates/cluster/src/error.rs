@@ -102,7 +102,11 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Transport { .. } | Error::Silent { .. } | Error::Answer(_) => true,
-            Error::Refused(status) => status.code == 429 || (status.code >= 500 && status.code != 501),
+            Error::Refused(status) => {
+                // An object that its schema refuses is told as a fault of the server (500).
+                let is_about_object = status.message.starts_with("failed to create typed patch object");
+                status.code == 429 || (status.code >= 500 && status.code != 501 && !is_about_object)
+            }
             _ => false,
         }
     }

@@ -24,7 +24,7 @@ use crate::expression::Health;
 use crate::identity::Identities;
 use crate::kustomization::acting::Acting;
 use crate::kustomization::apply::{Applied, Memories};
-use crate::kustomization::claim::Claims;
+use crate::kustomization::claim::{Claims, Leftovers};
 use crate::kustomization::opener::DataKeys;
 use crate::kustomization::render::Rendered;
 use crate::kustomization::unpacked::{Artifacts, Source};
@@ -76,6 +76,8 @@ pub struct Shared {
     pub artifacts: Artifacts,
     /// What earlier runs left behind.
     pub memories: Memories,
+    /// What failed runs may have written.
+    pub leftovers: Leftovers,
     /// Who objects are to clouds.
     pub identities: Arc<Identities>,
     /// Unwrapped data keys.
@@ -265,6 +267,7 @@ impl Run<'_> {
         let how = apply::How { options: &self.shared.options, known: &known, health, claims: &claims };
         let applied = self.shown(apply::apply(acting, objects, &typed, &how)).await;
         if let Some(claimed) = claims.written().await {
+            self.shared.leftovers.keep(Key::of(&self.object), claimed.clone());
             self.report.claimed(claimed);
         }
         let Applied { changes } = applied?;
@@ -287,14 +290,16 @@ impl Run<'_> {
 
     /// Deletes what is no longer built; until then the inventory has it, so that a run that is cut short is made up for.
     async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
-        let before = inventory::objects(self.typed.status.inventory.as_ref());
+        let key = Key::of(&self.object);
+        let before = self.shared.leftovers.with(&key, self.typed.status.inventory.as_ref());
         let stale = inventory::stale(&before, owned);
-        if stale.is_empty() || !self.typed.spec.prune {
-            self.report.status.inventory = Some(inventory::of(owned));
+        let wanted = if self.typed.spec.prune { stale } else { Vec::new() };
+        let pruned = prune::delete(&acting.client, &wanted, &apply::owner(&self.typed)).await;
+        self.report.status.inventory = Some(inventory::of(owned));
+        self.shared.leftovers.forget(&key);
+        if wanted.is_empty() {
             return Ok(());
         }
-        let pruned = prune::delete(&acting.client, &stale, &apply::owner(&self.typed)).await;
-        self.report.status.inventory = Some(inventory::of(owned));
         match pruned.message() {
             None => {
                 let lines = apply::all_lines(&pruned.changes);

@@ -338,10 +338,9 @@ impl Report {
         history.truncate(LONGEST_HISTORY);
     }
 
-    /// The server has this inventory already.
+    /// The server has this inventory now; the next write puts the one of the status in its place.
     pub(crate) fn claimed(&mut self, inventory: Inventory) {
-        self.written.inventory = Some(inventory.clone());
-        self.status.inventory = Some(inventory);
+        self.written.inventory = Some(inventory);
     }
 
     /// Brings the server up to date with the status.

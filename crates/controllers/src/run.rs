@@ -23,6 +23,7 @@ use crate::gates::Gate;
 use crate::identity::Identities;
 use crate::index::Index;
 use crate::kustomization::apply::Memories;
+use crate::kustomization::claim::Leftovers;
 use crate::kustomization::unpacked::Artifacts as Unpacked;
 use crate::kustomization::{self, Shared};
 use crate::metrics::{Controller, Metrics};
@@ -195,6 +196,7 @@ fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle)
         recorder: handle.recorder(client, options, "kustomize-controller"),
         artifacts: Unpacked::new(options),
         memories: Memories::default(),
+        leftovers: Leftovers::default(),
         identities: identities(client, options, handle),
         data_keys: Arc::default(),
         builds: Semaphore::new(builds),

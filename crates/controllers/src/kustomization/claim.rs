@@ -1,8 +1,11 @@
-//! The inventory names objects before they are written, so that whoever dies in between leaves nothing that nobody prunes.
+//! The inventory names objects before they are written.
+//!
+//! Whoever dies in between leaves nothing that nobody prunes. A run that fails puts back the inventory that was there, as
+//! kustomize-controller does; what it had written is remembered here for as long as this process lives.
 //!
 //! Differs: kustomize-controller writes the inventory after it applied.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::FutureExt as _;
@@ -10,13 +13,40 @@ use sealfast_cluster::apply::Announce;
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_cluster::error::Error;
 use sealfast_cluster::inventory;
-use sealfast_k8s::flux::inventory::Inventory;
+use sealfast_k8s::flux::inventory::{Entry, Inventory};
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::ObjectId;
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::kustomization::{MANAGER, kind};
+use crate::queue::Key;
+
+/// What failed runs may have written, until a run of the same Kustomization succeeds.
+#[derive(Default)]
+pub struct Leftovers(parking_lot::Mutex<HashMap<Key, Inventory>>);
+
+impl Leftovers {
+    /// Remembers what a run claimed, beside what earlier ones did.
+    pub fn keep(&self, key: Key, claimed: Inventory) {
+        let mut left = self.0.lock();
+        extend(left.entry(key).or_default(), claimed.entries);
+    }
+
+    /// The objects of an inventory and those that failed runs left behind.
+    pub fn with(&self, key: &Key, inventory: Option<&Inventory>) -> Vec<ObjectId> {
+        let mut objects = inventory::objects(inventory);
+        let left = inventory::objects(self.0.lock().get(key));
+        let more = inventory::stale(&left, &objects);
+        objects.extend(more);
+        objects
+    }
+
+    /// The inventory has it all, or there is nothing any more.
+    pub fn forget(&self, key: &Key) {
+        self.0.lock().remove(key);
+    }
+}
 
 /// The inventory of a Kustomization while its objects are applied: what it had, and what is being added.
 #[derive(Clone)]
@@ -58,16 +88,20 @@ impl Claims {
     async fn add(&self, objects: &[ObjectId]) -> Result<(), Error> {
         let mut claimed = self.claimed.lock().await;
         let mut inventory = claimed.as_ref().unwrap_or(&self.before).clone();
-        let known: HashSet<String> = inventory.entries.iter().map(|entry| entry.id.clone()).collect();
-        let mut more = inventory::of(objects).entries;
-        more.retain(|entry| !known.contains(&entry.id));
-        if more.is_empty() {
+        if extend(&mut inventory, inventory::of(objects).entries) == 0 {
             return Ok(());
         }
-        inventory.entries.extend(more);
         let body = json!({"status": {"inventory": inventory}});
         self.client.patch_status(&kind(), &self.namespace, &self.name, &Patch::Merge(&body), MANAGER).await?;
         *claimed = Some(inventory);
         Ok(())
     }
+}
+
+/// Adds the entries that are not there yet; returns how many.
+fn extend(inventory: &mut Inventory, more: Vec<Entry>) -> usize {
+    let known: HashSet<String> = inventory.entries.iter().map(|entry| entry.id.clone()).collect();
+    let before = inventory.entries.len();
+    inventory.entries.extend(more.into_iter().filter(|entry| !known.contains(&entry.id)));
+    inventory.entries.len() - before
 }

@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use sealfast_cluster::client::Patch;
-use sealfast_cluster::{inventory, prune};
+use sealfast_cluster::prune;
 use sealfast_k8s::flux::FINALIZER;
 use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 use serde_json::{Value, json};
 
 use crate::events::Severity;
 use crate::kustomization::{MANAGER, Run, acting, apply, kind};
-use crate::queue::Next;
+use crate::queue::{Key, Next};
 
 /// Deletes what is to be deleted and removes the finalizer.
 pub(crate) async fn finalize(run: &mut Run<'_>, began: Instant) -> Next {
@@ -19,12 +19,16 @@ pub(crate) async fn finalize(run: &mut Run<'_>, began: Instant) -> Next {
         let origin = run.typed.status.last_applied_origin_revision.clone();
         run.report.about_revision(&revision, Some(origin.as_str()).filter(|origin| !origin.is_empty()));
     }
-    let owned = inventory::objects(run.typed.status.inventory.as_ref());
+    let key = Key::of(&run.object);
+    let owned = run.shared.leftovers.with(&key, run.typed.status.inventory.as_ref());
     let next = if wants_deletion(run) && !owned.is_empty() && delete(run, &owned).await.is_err() {
         Next::BackOff
     } else {
         match remove_finalizer(run).await {
-            Ok(()) => Next::WhenAdded,
+            Ok(()) => {
+                run.shared.leftovers.forget(&key);
+                Next::WhenAdded
+            }
             Err(error) => {
                 tracing::error!(error = %error.chain(), "cannot remove the finalizer");
                 Next::BackOff

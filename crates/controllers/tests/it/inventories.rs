@@ -1,5 +1,6 @@
-//! Whoever dies between two writes leaves nothing that nobody prunes: the inventory names an object before it is made and until it is
-//! gone.
+//! An object is in the inventory before it is made and until it is gone.
+//!
+//! Whoever dies between two writes then leaves nothing that nobody prunes.
 
 use anyhow::{Context as _, Result};
 use sealfast_cluster::client::{Client, Select, watch};
