@@ -43,7 +43,10 @@ fn read_into(bytes: &mut Vec<u8>, text: &str) -> Result<(), String> {
             return Err("column limit exceeded".to_owned());
         }
         let mut part = [0; LINE_BYTES];
-        let length = STANDARD.decode_slice(line, &mut part).map_err(|wrong| base64_words(&wrong, line))?;
+        // Such line ends mean nothing, wherever they stand.
+        let letters = line.replace('\r', "");
+        let length =
+            STANDARD.decode_slice(&letters, &mut part).map_err(|wrong| base64_words(&wrong, &letters))?;
         if length < LINE_BYTES {
             let line = lines.next()?;
             if line != END {
@@ -60,17 +63,36 @@ fn read_into(bytes: &mut Vec<u8>, text: &str) -> Result<(), String> {
 /// Names the byte as Go does: what is missing at the end is missing from its last group of four.
 fn base64_words(wrong: &DecodeSliceError, line: &str) -> String {
     let at = match wrong {
-        // What follows the padding is wrong, not the padding.
-        DecodeSliceError::DecodeError(DecodeError::InvalidByte(at, b'=')) => match at % 4 {
-            3 => at + 1,
-            2 if line[at + 1..].starts_with('=') => at + 2,
-            _ => *at,
-        },
+        DecodeSliceError::DecodeError(DecodeError::InvalidByte(at, b'=')) => {
+            padding_fault(line.as_bytes(), *at)
+        }
         DecodeSliceError::DecodeError(DecodeError::InvalidByte(at, _)) => *at,
         DecodeSliceError::DecodeError(DecodeError::InvalidLastSymbol(at, _)) => at + 1,
         _ => line.len().saturating_sub(1) / 4 * 4,
     };
     format!("illegal base64 data at input byte {at}")
+}
+
+/// Behind padding it is what follows that is wrong, unless the letter before it has bits to spare.
+fn padding_fault(line: &[u8], at: usize) -> usize {
+    let is_double = line[at + 1..].starts_with(b"=");
+    let (behind, spare) = match at % 4 {
+        3 => (at + 1, 0b11),
+        2 if is_double => (at + 2, 0b1111),
+        _ => return at,
+    };
+    if line[..at].last().is_some_and(|letter| bits(*letter) & spare == 0) { behind } else { at }
+}
+
+/// What a letter of base64 stands for.
+fn bits(letter: u8) -> u8 {
+    match letter {
+        b'A'..=b'Z' => letter - b'A',
+        b'a'..=b'z' => letter - b'a' + 26,
+        b'0'..=b'9' => letter - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    }
 }
 
 struct Lines<'t> {
@@ -141,12 +163,30 @@ mod tests {
         assert_eq!(flaw(&cut), "invalid armor: illegal base64 data at input byte 60");
         let without_end = whole.split("-----END").next().unwrap_or_default();
         assert_eq!(flaw(without_end), "invalid armor: unexpected EOF");
+        let split = armor(&[7; 30]).replacen("BwcH", "Bw\rcH", 1);
+        assert_eq!((Content::read(&split).bytes, flaw(&split).as_str()), (vec![7; 30], ""));
         assert_eq!(flaw(""), "invalid armor: unexpected EOF");
         assert_eq!(flaw("hello"), "invalid armor: invalid first line: \"hello\"");
         assert_eq!(
             flaw(&whole.replacen("Bw", "!w", 1)),
             "invalid armor: illegal base64 data at input byte 0"
         );
+        for (letters, at) in [
+            ("Bwc=Bwc", 4),
+            ("Bwd=Bwc", 3),
+            ("Bw==Bwc", 4),
+            ("Bx==Bwc", 2),
+            ("BA==Bwc", 4),
+            ("Bw=cBwc", 2),
+            ("B=", 1),
+        ] {
+            let text = format!("-----BEGIN AGE ENCRYPTED FILE-----\n{letters}\n");
+            assert_eq!(
+                flaw(&text),
+                format!("invalid armor: illegal base64 data at input byte {at}"),
+                "{letters}"
+            );
+        }
         assert_eq!(flaw(&whole.replacen("cH\n", "cH", 1)), "invalid armor: column limit exceeded");
         assert_eq!(
             flaw(&whole.replace("FILE-----\n", "FILE-----\nx").replacen("\nx", "\n", 1)),

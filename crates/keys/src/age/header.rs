@@ -118,10 +118,9 @@ impl Stanza {
 
     /// Why the key in it does not open, once it is known to be for an identity.
     pub(super) fn sealed_fault(&self) -> String {
-        let why = match (self.tag.as_str(), self.body_bytes) {
-            (SSH_RSA, _) => "crypto/rsa: decryption error",
-            (_, SEALED_KEY_BYTES) => "chacha20poly1305: message authentication failed",
-            _ => LENGTH,
+        let why = match self.tag.as_str() {
+            SSH_RSA => "crypto/rsa: decryption error",
+            _ => "chacha20poly1305: message authentication failed",
         };
         format!("failed to decrypt file key: {why}")
     }
@@ -269,7 +268,7 @@ fn push_escaped(out: &mut String, letter: char) {
             match u32::from(letter) {
                 0x20..0x7f => out.push(letter),
                 code @ ..0x80 => out.push_str(&format!("\\x{code:02x}")),
-                _ if letter.is_alphanumeric() => out.push(letter),
+                _ if !letter.is_control() && !letter.is_whitespace() => out.push(letter),
                 code @ ..0x1_0000 => out.push_str(&format!("\\u{code:04x}")),
                 code => out.push_str(&format!("\\U{code:08x}")),
             }
