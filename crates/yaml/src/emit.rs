@@ -8,11 +8,14 @@ use crate::node::{Comments, Kind, Node, Style};
 use crate::scalar;
 
 mod analysis;
+mod flow;
+mod scalars;
 pub(crate) mod sorted;
 mod writer;
 
-use analysis::{Analysis, Tabs, analyze};
-use writer::{Breaks, Habits, Writer};
+use analysis::{Tabs, analyze};
+use scalars::{collection_tag, scalar_tag_and_style};
+use writer::{Habits, Writer};
 
 /// How trees are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,81 +254,6 @@ impl Emitter {
         }
     }
 
-    fn flow_sequence(&mut self, node: &Node, place: Place) -> Result<(), Error> {
-        self.writer.open_flow(b"[");
-        let outer = self.deepen(place, self.writer.best_indent, true, false);
-        self.flow_level += 1;
-        let mut comma_is_written = true;
-        for item in &node.content {
-            self.take_up(item, "");
-            if !comma_is_written {
-                self.writer.tight_indicator(b",");
-            }
-            self.head_comment();
-            if self.writer.column == 0 {
-                self.writer.write_indent();
-            }
-            comma_is_written = self.comments_wait();
-            self.node(item, Place::FlowItem)?;
-        }
-        self.take_up_end(node.comments.as_deref(), "", place);
-        self.flow_level -= 1;
-        self.writer.indent = outer;
-        if self.writer.column == 0 {
-            self.writer.write_indent();
-        }
-        self.close_flow(b"]");
-        Ok(())
-    }
-
-    fn flow_mapping(&mut self, node: &Node, place: Place) -> Result<(), Error> {
-        self.writer.open_flow(b"{");
-        let outer = self.deepen(place, self.writer.best_indent, true, false);
-        self.flow_level += 1;
-        let mut comma_is_written = true;
-        let mut tail = "";
-        for pair in node.content.chunks_exact(2) {
-            let (key, value) = (&pair[0], &pair[1]);
-            self.take_up_key(key, tail);
-            tail = foot_of(key);
-            if !comma_is_written {
-                self.writer.tight_indicator(b",");
-            }
-            self.head_comment();
-            if self.writer.column == 0 {
-                self.writer.write_indent();
-            }
-            if is_simple_key(key) {
-                self.node(key, Place::SimpleKey)?;
-                self.take_up(value, "");
-                self.writer.tight_indicator(b":");
-            } else {
-                self.writer.indicator(b"?");
-                self.node(key, Place::Key)?;
-                self.take_up(value, "");
-                self.writer.indicator(b":");
-            }
-            comma_is_written = self.comments_wait();
-            self.node(value, Place::FlowValue)?;
-        }
-        self.take_up_end(node.comments.as_deref(), tail, place);
-        let comments_wait = !self.head.is_empty() || !self.foot.is_empty() || !self.tail.is_empty();
-        if comments_wait && !comma_is_written {
-            self.writer.tight_indicator(b",");
-        }
-        self.head_comment();
-        self.flow_level -= 1;
-        self.writer.indent = outer;
-        self.close_flow(b"}");
-        Ok(())
-    }
-
-    fn close_flow(&mut self, bracket: &[u8]) {
-        self.writer.tight_indicator(bracket);
-        self.line_comment();
-        self.foot_comment();
-    }
-
     /// A key's foot comment is written before the next key, not behind this one.
     fn take_up_key(&mut self, key: &Node, tail: &str) {
         let foot = std::mem::take(&mut self.foot);
@@ -346,92 +274,6 @@ impl Emitter {
             if compact { next - 2 } else { next }
         };
         outer
-    }
-
-    // ---- scalars, anchors, tags
-
-    fn scalar(&mut self, node: &Node, place: Place) -> Result<(), Error> {
-        let (tag, style) = scalar_tag_and_style(node);
-        let text = node.value.as_bytes();
-        let analysis = analyze(text, Tabs::InBlocks);
-        let style = self.possible_style(style, text, analysis, place);
-        self.anchor(b"&", &node.anchor)?;
-        self.tag(&tag);
-        let outer = self.deepen(place, self.writer.best_indent, true, false);
-        let breaks = if place == Place::SimpleKey { Breaks::Forbidden } else { Breaks::Allowed };
-        match style {
-            Style::SingleQuoted => self.writer.single_quoted(text, breaks),
-            Style::DoubleQuoted => self.writer.double_quoted(text, breaks),
-            Style::Literal => {
-                self.writer.block_header(b"|", text);
-                self.line_comment_or_break();
-                self.writer.literal_body(text);
-            }
-            Style::Folded => {
-                self.writer.block_header(b">", text);
-                self.line_comment_or_break();
-                self.writer.folded_body(text);
-            }
-            Style::Plain | Style::Flow => self.writer.plain(text, breaks),
-        }
-        self.writer.indent = outer;
-        Ok(())
-    }
-
-    fn possible_style(&self, style: Style, text: &[u8], analysis: Analysis, place: Place) -> Style {
-        let key = place == Place::SimpleKey;
-        let flow = self.flow_level > 0;
-        let mut style = style;
-        if key && analysis.multiline {
-            style = Style::DoubleQuoted;
-        }
-        if style == Style::Plain {
-            let allowed = if flow { analysis.flow_plain } else { analysis.block_plain };
-            if !allowed || text.is_empty() && (flow || key) {
-                style = Style::SingleQuoted;
-            }
-        }
-        if style == Style::SingleQuoted && !analysis.single_quoted {
-            style = Style::DoubleQuoted;
-        }
-        if matches!(style, Style::Literal | Style::Folded) && (!analysis.block || flow || key) {
-            style = Style::DoubleQuoted;
-        }
-        style
-    }
-
-    fn anchor(&mut self, sign: &[u8], name: &str) -> Result<(), Error> {
-        if name.is_empty() && sign == b"&" {
-            return Ok(());
-        }
-        let kind = if sign == b"&" { "anchor" } else { "alias" };
-        if name.is_empty() {
-            return Err(Error::tree(format!("{kind} value must not be empty")));
-        }
-        if !name.bytes().all(crate::chars::is_alpha) {
-            return Err(Error::tree(format!("{kind} value must contain alphanumerical characters only")));
-        }
-        self.writer.indicator(sign);
-        self.writer.name(name.as_bytes());
-        Ok(())
-    }
-
-    fn tag(&mut self, tag: &str) {
-        if tag.is_empty() {
-            return;
-        }
-        let long = scalar::long_tag(tag);
-        if let Some(suffix) = long.strip_prefix('!') {
-            self.writer.tag_handle(b"!");
-            self.writer.tag_content(suffix.as_bytes());
-        } else if let Some(suffix) = long.strip_prefix("tag:yaml.org,2002:") {
-            self.writer.tag_handle(b"!!");
-            self.writer.tag_content(suffix.as_bytes());
-        } else {
-            self.writer.indicator(b"!<");
-            self.writer.tag_content(long.as_bytes());
-            self.writer.tight_indicator(b">");
-        }
     }
 
     // ---- comments
@@ -490,37 +332,6 @@ fn set(waiting: &mut Vec<u8>, text: &str) {
         waiting.clear();
         waiting.extend_from_slice(text.as_bytes());
     }
-}
-
-/// Returns the tag to write (empty for none) and the style wished for.
-fn scalar_tag_and_style(node: &Node) -> (String, Style) {
-    let quoted = node.style != Style::Plain;
-    let mut tag = &*node.tag;
-    let mut force_quotes = false;
-    if !tag.is_empty() && !node.tagged {
-        if tag == "!!str" && quoted {
-            tag = "";
-        } else {
-            let resolved = scalar::resolved_tag(&node.value);
-            if resolved == tag {
-                tag = "";
-            } else if tag == "!!str" {
-                tag = "";
-                force_quotes = true;
-            }
-        }
-    }
-    let style = match node.style {
-        Style::Plain if node.value.contains('\n') => Style::Literal,
-        Style::Plain if force_quotes => Style::DoubleQuoted,
-        style => style,
-    };
-    (tag.to_owned(), style)
-}
-
-fn collection_tag(node: &Node) -> String {
-    let own = if node.kind == Kind::Mapping { "!!map" } else { "!!seq" };
-    if node.tagged || !node.tag.is_empty() && node.tag != own { node.tag.to_string() } else { String::new() }
 }
 
 /// Tells keys that fit before a colon: one line, at most 128 bytes.

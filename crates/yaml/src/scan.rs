@@ -5,7 +5,7 @@
 //!
 //! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4, its two-token look-ahead included.
 
-use crate::chars::{LINE, byte, is_blankz, is_break, is_breakz, run, width};
+use crate::chars::{is_blankz, is_break};
 use crate::error::Error;
 use crate::node::Style;
 use crate::read::Source;
@@ -14,7 +14,9 @@ mod block;
 mod comment;
 mod fetch;
 mod flow;
+mod keys;
 mod tag;
+mod text;
 
 pub(crate) use comment::Comment;
 
@@ -267,108 +269,6 @@ impl<'a> Scanner<'a> {
         )
     }
 
-    // ---- the text
-
-    #[inline]
-    fn at(&self, ahead: usize) -> u8 {
-        byte(self.text, self.pos.offset + ahead)
-    }
-
-    /// Passes one character.
-    #[inline]
-    fn skip(&mut self) {
-        let first = self.at(0);
-        if !matches!(first, b' ' | b'\t') {
-            self.newlines = 0;
-        }
-        self.pos.index += 1;
-        self.pos.column += 1;
-        self.pos.offset += width(first);
-    }
-
-    /// Passes one line break, if there is one.
-    fn skip_line(&mut self) {
-        if self.at(0) == b'\r' && self.at(1) == b'\n' {
-            self.pos.index += 2;
-            self.pos.offset += 2;
-        } else if is_break(self.text, self.pos.offset) {
-            self.pos.index += 1;
-            self.pos.offset += width(self.at(0));
-        } else {
-            return;
-        }
-        self.pos.column = 0;
-        self.pos.line += 1;
-        self.newlines += 1;
-    }
-
-    /// Copies one character.
-    #[inline]
-    fn read(&mut self, out: &mut Vec<u8>) {
-        let offset = self.pos.offset;
-        self.skip();
-        out.extend_from_slice(&self.text[offset..self.pos.offset.min(self.text.len())]);
-    }
-
-    /// Copies the bytes of a class from here on.
-    #[inline]
-    fn read_run(&mut self, class: u8, out: &mut Vec<u8>) {
-        let offset = self.pos.offset;
-        let length = run(self.text, offset, class);
-        if length == 0 {
-            return;
-        }
-        let bytes = &self.text[offset..offset + length];
-        if !bytes.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
-            self.newlines = 0;
-        }
-        out.extend_from_slice(bytes);
-        self.pos.index += length;
-        self.pos.column += length;
-        self.pos.offset += length;
-    }
-
-    /// Copies the rest of the line.
-    fn read_to_break(&mut self, out: &mut Vec<u8>) {
-        loop {
-            self.read_run(LINE, out);
-            if is_breakz(self.text, self.pos.offset) {
-                return;
-            }
-            self.read(out);
-        }
-    }
-
-    /// Copies one line break in its normal form: CR LF, CR, LF and NEL become LF.
-    fn read_line(&mut self, out: &mut Vec<u8>) {
-        match self.at(0) {
-            b'\r' if self.at(1) == b'\n' => {
-                out.push(b'\n');
-                self.pos.index += 2;
-                self.pos.offset += 2;
-            }
-            b'\r' | b'\n' => {
-                out.push(b'\n');
-                self.pos.index += 1;
-                self.pos.offset += 1;
-            }
-            0xc2 => {
-                out.push(b'\n');
-                self.pos.index += 1;
-                self.pos.offset += 2;
-            }
-            0xe2 => {
-                out.extend_from_slice(&self.text[self.pos.offset..self.pos.offset + 3]);
-                self.pos.index += 1;
-                self.pos.offset += 3;
-            }
-            _ => return,
-        }
-        self.pos.column = 0;
-        self.pos.line += 1;
-        self.newlines += 1;
-    }
-
     fn is_document_marker(&self) -> bool {
         let mark = [self.at(0), self.at(1), self.at(2)];
         (mark == *b"---" || mark == *b"...") && is_blankz(self.text, self.pos.offset + 3)
@@ -401,111 +301,6 @@ impl<'a> Scanner<'a> {
         let start = self.pos;
         self.skip();
         self.push(Token::new(kind, start, self.pos));
-    }
-
-    // ---- simple keys and indentation
-
-    /// Tells whether the key at this place of the stack can still be one.
-    fn key_is_valid(&mut self, at: usize) -> Result<bool, Error> {
-        let key = self.simple_keys[at];
-        if !key.possible {
-            return Ok(false);
-        }
-        if key.mark.line < self.pos.line || key.mark.index + 1024 < self.pos.index {
-            if key.required {
-                return Err(self.error(
-                    "while scanning a simple key",
-                    key.mark,
-                    "could not find expected ':'",
-                ));
-            }
-            self.simple_keys[at].possible = false;
-            return Ok(false);
-        }
-        Ok(true)
-    }
-
-    fn save_simple_key(&mut self) -> Result<(), Error> {
-        if self.simple_key_allowed {
-            let required = self.flow_level == 0 && self.indent == isize_of(self.pos.column);
-            let token_number = self.taken + (self.tokens.len() - self.head);
-            self.remove_simple_key()?;
-            let last = self.simple_keys.len() - 1;
-            self.simple_keys[last] = SimpleKey { possible: true, required, token_number, mark: self.pos };
-        }
-        Ok(())
-    }
-
-    fn remove_simple_key(&mut self) -> Result<(), Error> {
-        let last = self.simple_keys.len() - 1;
-        let key = self.simple_keys[last];
-        if key.possible {
-            if key.required {
-                return Err(self.error(
-                    "while scanning a simple key",
-                    key.mark,
-                    "could not find expected ':'",
-                ));
-            }
-            self.simple_keys[last].possible = false;
-        }
-        Ok(())
-    }
-
-    fn roll_indent(
-        &mut self,
-        column: usize,
-        number: Option<usize>,
-        kind: TokenKind,
-        mark: Pos,
-    ) -> Result<(), Error> {
-        if self.flow_level > 0 || self.indent >= isize_of(column) {
-            return Ok(());
-        }
-        self.indents.push(self.indent);
-        self.indent = isize_of(column);
-        if self.indents.len() > MAX_DEPTH {
-            let problem = format!("exceeded max depth of {MAX_DEPTH}");
-            let mark = self.simple_keys.last().map_or(self.pos, |key| key.mark);
-            return Err(self.error("while increasing indent level", mark, &problem));
-        }
-        let token = Token::new(kind, mark, mark);
-        match number {
-            Some(number) => self.insert(number, token),
-            None => self.push(token),
-        }
-        Ok(())
-    }
-
-    /// Closes the blocks that are deeper than `column`, each where its last comment ended.
-    fn unroll_indent(&mut self, column: isize, scan_mark: Pos) {
-        if self.flow_level > 0 {
-            return;
-        }
-        // One before the scan mark; -1 at the start of the text.
-        let mut block_mark = scan_mark;
-        let mut block_index = scan_mark.index as isize - 1;
-        while self.indent > column {
-            let mut stop = block_index;
-            for comment in self.comments.iter().rev() {
-                if (comment.end.index as isize) < stop {
-                    break;
-                }
-                if isize_of(comment.start.column) == self.indent + 1 {
-                    block_mark = comment.start;
-                    block_index = comment.start.index as isize;
-                }
-                stop = comment.scan.index as isize;
-            }
-            let mut at = block_mark;
-            at.index = block_index.max(0) as usize;
-            if self.ahead == 0 {
-                // v2 knows no comments: the block ends where the next token begins.
-                at = self.pos;
-            }
-            self.push(Token::new(TokenKind::BlockEnd, at, at));
-            self.indent = self.indents.pop().unwrap_or(-1);
-        }
     }
 
     /// Passes blanks, breaks and comments up to the next token.
