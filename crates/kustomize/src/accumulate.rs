@@ -169,7 +169,7 @@ impl Builder {
             .map_err(|error| error.within("accumulating components"))?;
         steps::run(self, accumulator, loader, &file, file_name)?;
         plugin::validate(self, accumulator, loader, &file.validators)?;
-        vars::bind(&mut accumulator.vars, &file.vars, &accumulator.resources)
+        vars::bind(&mut accumulator.vars, &file.vars, &mut accumulator.resources)
     }
 
     /// Adds files and roots.
@@ -492,6 +492,7 @@ fn take_place(new: &mut Resource, old: &Resource, behavior: Behavior) {
     new.former.clone_from(&old.former);
     new.prefixes.clone_from(&old.prefixes);
     new.suffixes.clone_from(&old.suffixes);
+    new.var_names.clone_from(&old.var_names);
     new.transformations.clone_from(&old.transformations);
     if new.origin.is_none() || behavior == Behavior::Merge && old.origin.is_some() {
         new.origin.clone_from(&old.origin);

@@ -230,9 +230,8 @@ fn finish(resource: &mut Resource, metadata: &[String]) -> Result<(), Error> {
             *value = manifest::plain(text);
         }
     }
-    if field(&resource.value, "metadata")
-        .is_some_and(|metadata| field(metadata, "name").is_some_and(Value::is_null))
-    {
+    let name = field(&resource.value, "metadata").and_then(|metadata| field(metadata, "name"));
+    if name.is_some_and(|name| name.is_null() || name.as_str() == Some("")) {
         manifest::check_object(resource)?;
     }
     origin::annotate(resource, metadata);

@@ -115,6 +115,16 @@ impl<'a> Loader<'a> {
 
     /// Reads a file that this root names.
     pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+        self.read_file(path).map_err(|error| match error {
+            // Without a fence the original reads at once, and is told so.
+            Error::File(FileError::IsDirectory { path }) if self.restriction == Restriction::None => {
+                Error::Root(format!("read {path}: is a directory"))
+            }
+            other => other,
+        })
+    }
+
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
         if is_remote(path) && path.contains("://") {
             return match self.files.remote_file(path) {
                 Some(content) => self.counted(path, content?),
@@ -162,7 +172,7 @@ impl<'a> Loader<'a> {
         let mut found = None;
         let is_there = |name: &&str| !self.files.is_missing(&join(self.root(), name));
         for name in FILE_NAMES.into_iter().filter(is_there) {
-            let content = match self.read(name) {
+            let content = match self.read_file(name) {
                 Ok(content) => content,
                 Err(Error::File(FileError::Missing { .. } | FileError::IsDirectory { .. })) => continue,
                 Err(error) => return Err(error.within(unable())),

@@ -64,6 +64,19 @@ impl Loose {
         left
     }
 
+    /// Makes texts of the scalars without type that the test accepts, as a merge leaves them behind it.
+    pub(crate) fn close(&mut self, object: &mut Value, accepts: impl Fn(&[Step]) -> bool) {
+        self.0.retain(|noted| {
+            if noted.of != Type::Open || !accepts(&noted.place) {
+                return true;
+            }
+            if let Some(value) = held(object, &noted.place).filter(|value| **value == noted.left) {
+                *value = Value::String(noted.text.clone());
+            }
+            false
+        });
+    }
+
     /// Forgets everything: the object was written anew.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
@@ -89,6 +102,13 @@ impl Loose {
 /// Whether a text of one type can be read as another.
 fn fits(found: &str, wanted: &str) -> bool {
     found == wanted || (found, wanted) == ("!!int", "!!float")
+}
+
+fn held<'a>(object: &'a mut Value, place: &[Step]) -> Option<&'a mut Value> {
+    place.iter().try_fold(object, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(index),
+    })
 }
 
 /// Whether a place still holds a value; elements of lists may have moved.

@@ -71,6 +71,8 @@ pub struct Resource {
     pub(crate) flaw: Option<Box<str>>,
     /// Entries of labels and annotations that the original keeps in one node.
     pub(crate) twins: Vec<Twins>,
+    /// Variables that mean the object.
+    pub(crate) var_names: Vec<String>,
     /// Text of the origin annotation, when origins are recorded.
     pub origin: Option<String>,
     /// Entries of the transformations annotation, when they are recorded.

@@ -26,6 +26,7 @@ pub fn merge(resource: &mut Resource, patch: &Resource, schema: &Schema) -> Resu
     let merger = Merger { schema, own: &written, patch: &patch.written };
     let root = merger.type_of(Some(&resource.value), Some(&patch.value));
     drop_blanks(resource, &merger, root);
+    resource.loose.close(&mut resource.value, |place| merger.visits(place, root));
     let dest = std::mem::take(&mut resource.value);
     let merged = merger.value(Some(dest), Some(&patch.value), Known { of: root, ..Known::default() })?;
     resource.value = merged.unwrap_or(Value::Null);

@@ -8,23 +8,21 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
 use crate::id::{Gvk, Id};
-use crate::resource::scalar_text;
+use crate::resource::{Resource, scalar_text};
 use crate::resources::Resources;
 use crate::spec::Var;
 
-/// A variable with the object that it was found to mean.
+/// A variable that was declared; the object that it means knows its name.
 #[derive(Clone, Debug)]
 pub struct Bound {
     var: Var,
-    /// The id of the object when the variable was declared.
-    id: Option<Id>,
 }
 
 /// Declares variables, looking up their objects among what there is now.
 ///
 /// # Errors
 /// When a name is declared twice, or an object is ambiguous.
-pub fn bind(bound: &mut Vec<Bound>, vars: &[Var], resources: &Resources) -> Result<(), Error> {
+pub fn bind(bound: &mut Vec<Bound>, vars: &[Var], resources: &mut Resources) -> Result<(), Error> {
     declare(bound, vars, resources).map_err(|error| {
         let all: Vec<String> = vars
             .iter()
@@ -39,7 +37,7 @@ pub fn bind(bound: &mut Vec<Bound>, vars: &[Var], resources: &Resources) -> Resu
     })
 }
 
-fn declare(bound: &mut Vec<Bound>, vars: &[Var], resources: &Resources) -> Result<(), Error> {
+fn declare(bound: &mut Vec<Bound>, vars: &[Var], resources: &mut Resources) -> Result<(), Error> {
     let mut new = Vec::with_capacity(vars.len());
     for var in vars {
         let wanted = reference(var);
@@ -59,7 +57,10 @@ fn declare(bound: &mut Vec<Bound>, vars: &[Var], resources: &Resources) -> Resul
                 shown(var, &var.fieldref.field_path)
             )));
         }
-        new.push(Bound { var: var.clone(), id: found.first().map(|&at| items[at].id()) });
+        if let Some(&at) = found.first() {
+            resources.at_mut(at).var_names.push(var.name.clone());
+        }
+        new.push(Bound { var: var.clone() });
     }
     append(bound, new)
 }
@@ -119,13 +120,20 @@ fn used<'a>(values: &'a Values<'_>, name: &str) -> Option<&'a Value> {
 /// # Errors
 /// When a variable has no value, or a field is not what the rules say.
 pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> Result<Vec<String>, Error> {
-    let mut values = Values::new();
-    for one in bound {
-        let known = Known { value: value(resources, one)?, is_used: Cell::new(false) };
-        values.insert(one.var.name.as_str(), known);
-    }
-    if values.is_empty() {
+    if bound.is_empty() {
         return Ok(Vec::new());
+    }
+    let mut values = Values::new();
+    let mut owners: HashMap<&str, &Resource> = HashMap::new();
+    for item in resources.items().iter().filter(|item| !item.is_gone()) {
+        for name in &item.var_names {
+            owners.entry(name).or_insert(item);
+        }
+    }
+    for one in bound {
+        let owner = owners.get(one.var.name.as_str()).copied();
+        let known = Known { value: value(owner, &one.var)?, is_used: Cell::new(false) };
+        values.insert(one.var.name.as_str(), known);
     }
     for resource in resources.iter_mut() {
         for spec in fields {
@@ -136,17 +144,13 @@ pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> 
     Ok(bound.iter().map(|one| one.var.name.as_str()).filter(is_unused).map(str::to_owned).collect())
 }
 
-fn value(resources: &Resources, bound: &Bound) -> Result<Value, Error> {
-    let var = &bound.var;
-    let unknown = || {
+fn value(owner: Option<&Resource>, var: &Var) -> Result<Value, Error> {
+    let item = owner.ok_or_else(|| {
         Error::Variable(format!(
             "var '{}' cannot be mapped to a field in the set of known resources",
             shown(var, field_path(var))
         ))
-    };
-    let id = bound.id.as_ref().ok_or_else(unknown)?;
-    let found = resources.with_any_id(id);
-    let item = found.first().map(|&at| &resources.items()[at]).ok_or_else(unknown)?;
+    })?;
     let parts = field_parts(field_path(var));
     let found = parts.iter().try_fold(&item.value, |value, part| match value {
         Value::Array(items) => items.get(part.parse::<usize>().ok()?),

@@ -38,6 +38,22 @@ fn an_object_that_came_with_the_namespace_hides_those_that_are_in_it_now() {
 }
 
 #[test]
+fn a_variable_means_the_object_of_its_own_overlay() {
+    let base = "apiVersion: v1\nkind: Service\nmetadata: {name: api}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, args: [$(API)]}]}\n";
+    let var = "vars: [{name: API, objref: {apiVersion: v1, kind: Service, name: api}}]\n";
+    let second = format!("resources: [../base]\nnamePrefix: b-\n{var}");
+    let files = [
+        ("/app/kustomization.yaml", "resources: [../one, ../two]\n"),
+        ("/one/kustomization.yaml", "resources: [../base]\nnamePrefix: a-\n"),
+        ("/two/kustomization.yaml", second.as_str()),
+        ("/base/kustomization.yaml", "resources: [all.yaml]\n"),
+        ("/base/all.yaml", base),
+    ];
+    let built = outcome(&files).unwrap();
+    assert_eq!((built.matches("- b-api\n").count(), built.matches("- a-api\n").count()), (2, 0), "{built}");
+}
+
+#[test]
 fn role_bindings_see_the_namespaces_that_their_subjects_write() {
     for (namespace, expected) in [("", "  name: web\n"), (", namespace: default", "  name: web\n")] {
         let objects = format!("{ACCOUNT}{}", binding("RoleBinding", namespace));

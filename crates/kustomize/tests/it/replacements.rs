@@ -33,6 +33,25 @@ fn a_scalar_that_was_made_has_no_type_of_its_own() {
 }
 
 #[test]
+fn a_merge_makes_texts_of_scalars_without_type() {
+    let mut memory = Memory::new();
+    let patch = "apiVersion: v1\n    kind: Foo\n    metadata: {name: a}\n";
+    let base = format!(
+        "resources: [a.yaml]\nreplacements:\n- sourceValue: '1.50'\n  targets: [{{select: {{kind: Foo}}, {MADE}}}]\n"
+    );
+    memory.insert("/base/kustomization.yaml", base);
+    memory.insert("/base/a.yaml", FOO);
+    let mut built = |file: String| {
+        memory.insert("/app/kustomization.yaml", file);
+        build(&memory, "/app", &Options::default()).unwrap().to_yaml()
+    };
+    let plain = built("resources: [../base]\nnamePrefix: p-\n".to_owned());
+    assert!(plain.ends_with("spec:\n  x: 1.5\n"), "{plain}");
+    let merged = built(format!("resources: [../base]\npatches:\n- patch: |\n    {patch}"));
+    assert!(merged.ends_with("spec:\n  x: \"1.50\"\n"), "{merged}");
+}
+
+#[test]
 fn a_text_of_the_wrong_type_may_be_mended_before_it_is_written() {
     let object = format!("{FOO}spec: {{x: 5}}\n");
     let wrong = ("sourceValue: abc", OVER);
