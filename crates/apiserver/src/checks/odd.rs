@@ -222,6 +222,9 @@ type Bound = (String, i64, String);
 
 /// Ports that several containers have.
 fn overlaps(port: At<'_>, all: &mut HashMap<(i64, String), Vec<Bound>>, out: &mut Vec<String>) {
+    if out.len() >= MOST_PORTS {
+        return;
+    }
     let number = |key: &str| port.get(key).number().unwrap_or(0);
     let protocol = Some(port.text_of("protocol")).filter(|text| !text.is_empty()).unwrap_or("TCP");
     let (address, host, place) = (port.text_of("hostIP"), number("hostPort"), port.path());
@@ -322,6 +325,8 @@ const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 /// Ports that one port is compared with.
 const MOST_OTHERS: usize = 100;
+/// Warnings about ports: far more than an answer tells.
+const MOST_PORTS: usize = 1000;
 const LABELS: [(&str, &str); 8] = [
     ("beta.kubernetes.io/arch", "deprecated since v1.14; use \"kubernetes.io/arch\" instead"),
     ("beta.kubernetes.io/os", "deprecated since v1.14; use \"kubernetes.io/os\" instead"),
