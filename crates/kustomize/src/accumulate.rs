@@ -458,10 +458,8 @@ fn take_place(new: &mut Resource, old: &Resource, behavior: Behavior) {
         let entries =
             old.value.get("metadata").and_then(|metadata| metadata.get(map)).and_then(Value::as_object);
         for (key, value) in entries.into_iter().flatten() {
-            if new.metadata_entry(map, key).is_none()
-                && let Some(text) = value.as_str()
-            {
-                new.set_metadata_entry(map, key, text);
+            if new.metadata_entry(map, key).is_none() {
+                new.set_metadata_entry(map, key, &old.written.text(value).unwrap_or_default());
             }
         }
     }

@@ -286,7 +286,7 @@ impl Kustomization {
         file.check_type(root)?;
         let is_empty = fields
             .iter()
-            .all(|(name, value)| matches!(name.as_str(), "kind" | "apiVersion") || is_empty_value(value));
+            .all(|(name, value)| matches!(name.as_str(), "kind" | "apiVersion") || says_nothing(name, value));
         if is_empty {
             return Err(Error::Kustomization("kustomization.yaml is empty".to_owned()));
         }
@@ -383,7 +383,11 @@ fn without_nulls(value: Value) -> Value {
 
 fn warnings(fields: &Map<String, Value>) -> Vec<String> {
     // An empty list is a list; an empty map or text is nothing.
-    let is_used = |value: &Value| value.is_array() || !is_empty_value(value);
+    let is_used = |value: &Value| match value {
+        Value::Object(map) => !map.is_empty(),
+        Value::String(text) => !text.is_empty(),
+        other => !other.is_null(),
+    };
     let used = DEPRECATED.iter().filter(|(name, ..)| fields.get(*name).is_some_and(is_used));
     used.map(|(name, instead, mark)| {
         format!(
@@ -393,12 +397,15 @@ fn warnings(fields: &Map<String, Value>) -> Vec<String> {
     .collect()
 }
 
-fn is_empty_value(value: &Value) -> bool {
+/// Whether a field is as if it were not there. A list or mapping without entries is there, unless it is one that
+/// is added to another.
+fn says_nothing(name: &str, value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => {
+            items.is_empty() && matches!(name, "bases" | "imageTags" | "helmChartInflationGenerator")
+        }
         _ => false,
     }
 }

@@ -32,6 +32,22 @@ fn numbers_may_be_names() {
 }
 
 #[test]
+fn a_file_that_lists_nothing_builds_nothing() {
+    let built = |file: &str| {
+        let mut files = Memory::new();
+        files.insert("/app/kustomization.yaml", file);
+        let built = attempt(&files, "/app", &Options::default());
+        built.map(|built| built.to_yaml()).map_err(|failed| failed.error.chain())
+    };
+    for file in ["resources: []\n", "generatorOptions: {}\n", "kind: Kustomization\npatches: []\n"] {
+        assert_eq!(built(file).unwrap(), "", "{file}");
+    }
+    for file in ["kind: Kustomization\n", "resources:\n", "namePrefix: ''\n", "bases: []\n"] {
+        assert_eq!(built(file).unwrap_err(), "kustomization.yaml is empty", "{file}");
+    }
+}
+
+#[test]
 fn only_the_first_document_between_separators_counts() {
     let first = "apiVersion: v1\nkind: Foo\nmetadata:\n  name: a\n";
     let json = "{\"apiVersion\":\"v1\",\"kind\":\"Foo\",\"metadata\":{\"name\":\"a\"}}\n";

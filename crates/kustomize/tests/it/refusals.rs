@@ -266,7 +266,7 @@ fn warnings_are_there_when_the_build_fails() {
     let mut files = Memory::new();
     files.insert("/app/kustomization.yaml", "bases: [../base]\nresources: [gone.yaml]\n");
     files.insert("/base/kustomization.yaml", "commonLabels: {a: b}\npatchesStrategicMerge: [gone.yaml]\n");
-    files.insert("/base/empty/kustomization.yaml", "vars: []\n");
+    files.insert("/base/empty/kustomization.yaml", "bases: []\n");
     let failed = attempt(&files, "/app", &Options::default()).unwrap_err();
     assert!(failed.warnings[0].starts_with("# Warning: 'bases' is deprecated"), "{:?}", failed.warnings);
     let failed = attempt(&files, "/base", &Options::default()).unwrap_err();
