@@ -27,7 +27,10 @@ pub(crate) fn run(args: RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::because("failed to start", &error).report(),
     };
-    match runtime.block_on(serve(args)) {
+    let served = runtime.block_on(serve(args));
+    // A fetch that a server keeps waiting must not keep this process alive: somebody else may lead by now.
+    runtime.shutdown_background();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

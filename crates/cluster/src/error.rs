@@ -68,6 +68,12 @@ impl Error {
         }
     }
 
+    /// This object does not exist, though its kind does.
+    pub fn is_absence_of(&self, name: &str) -> bool {
+        self.is_not_found()
+            && self.status().and_then(|s| s.details.as_ref()).is_some_and(|details| details.name == name)
+    }
+
     /// The object does not exist.
     pub fn is_not_found(&self) -> bool {
         self.status().is_some_and(|s| s.code == 404 || s.reason == "NotFound")

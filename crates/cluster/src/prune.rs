@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use sealfast_k8s::id::ObjectId;
+use sealfast_k8s::id::{GroupVersionKind, ObjectId};
+use serde_json::Value;
 
 use crate::apply::{Action, Change, Owner};
 use crate::client::{Client, Delete};
+use crate::error::Error;
 use crate::{order, switches};
 
 /// What came of pruning.
@@ -44,17 +46,31 @@ pub async fn delete(client: &Client, entries: &[ObjectId], owner: &Owner) -> Pru
 }
 
 async fn delete_one(client: &Client, entry: &ObjectId, owner: &Owner) -> Result<Action, String> {
-    let found = client.find(&entry.gvk, &entry.namespace, &entry.name).await;
-    let found = found.map_err(|error| format!("query failed: {}", error.chain()))?;
-    let Some(live) = found else { return Ok(Action::Deleted) };
+    let found = find(client, entry).await.map_err(|error| format!("query failed: {}", error.chain()))?;
+    let Some((gvk, live)) = found else { return Ok(Action::Deleted) };
     if !owner.owns(&live) || switches::kept(&live) {
         return Ok(Action::Skipped);
     }
     let how = Delete { uid: live["metadata"]["uid"].as_str().map(str::to_owned), ..Delete::default() };
-    match client.delete(&entry.gvk, &entry.namespace, &entry.name, &how).await {
+    match client.delete(&gvk, &entry.namespace, &entry.name, &how).await {
         Err(error) if !error.is_not_found() => Err(format!("delete failed: {}", error.chain())),
         _ => Ok(Action::Deleted),
     }
+}
+
+/// An object in the version that it was applied in, else in one that the server still has; none when it, or its whole kind, is
+/// gone.
+async fn find(client: &Client, entry: &ObjectId) -> Result<Option<(GroupVersionKind, Value)>, Error> {
+    match client.get(&entry.gvk, &entry.namespace, &entry.name).await {
+        Ok(live) => return Ok(Some((entry.gvk.clone(), live))),
+        Err(error) if error.is_absence_of(&entry.name) => return Ok(None),
+        // The path is not there: the version is no longer served, or was never known.
+        Err(error) if error.is_not_found() || error.is_no_match() => client.forget_kinds(),
+        Err(error) => return Err(error),
+    }
+    let Some(gvk) = client.served(&entry.gvk).await? else { return Ok(None) };
+    let found = client.find(&gvk, &entry.namespace, &entry.name).await?;
+    Ok(found.map(|live| (gvk, live)))
 }
 
 /// Waits until all deleted entries are gone; false when the time was not enough.
@@ -62,7 +78,7 @@ pub async fn gone(client: &Client, entries: &[ObjectId], timeout: Duration) -> b
     let until = tokio::time::Instant::now() + timeout;
     let mut pause = Duration::from_millis(50);
     for entry in entries {
-        while !matches!(client.find(&entry.gvk, &entry.namespace, &entry.name).await, Ok(None)) {
+        while !matches!(find(client, entry).await, Ok(None)) {
             if tokio::time::Instant::now() + pause > until {
                 return false;
             }

@@ -267,7 +267,7 @@ impl Run<'_> {
         let how = apply::How { options: &self.shared.options, known: &known, health, claims: &claims };
         let applied = self.shown(apply::apply(acting, objects, &typed, &how)).await;
         if let Some(claimed) = claims.written().await {
-            self.shared.leftovers.keep(Key::of(&self.object), claimed.clone());
+            self.shared.leftovers.keep(Key::of(&self.object), claimed.inventory.clone());
             self.report.claimed(claimed);
         }
         let Applied { changes } = applied?;

@@ -9,16 +9,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::condition::{self, Condition};
-use sealfast_k8s::flux::inventory::Inventory;
 use sealfast_k8s::flux::kustomization::{Kustomization, Snapshot, Status};
 use sealfast_k8s::{duration, flux};
 use serde_json::Value;
 
 use crate::events::{Event, Recorder, Severity};
+use crate::kustomization::claim::Claimed;
 use crate::kustomization::mask::Masks;
 use crate::kustomization::witness::Witness;
 use crate::options::Hints;
-use crate::status::Target;
+use crate::status::{Target, Written};
 
 /// Prefix of the annotations on events.
 const PREFIX: &str = "kustomize.toolkit.fluxcd.io/";
@@ -134,7 +134,7 @@ impl Times {
 pub struct Report {
     /// The status as it will be written.
     pub status: Status,
-    written: Status,
+    written: Written<Status>,
     generation: i64,
     about: Value,
     recorder: Recorder,
@@ -149,7 +149,7 @@ impl Report {
     pub fn new(object: &Value, typed: &Kustomization, recorder: Recorder, hints: Hints) -> Report {
         Report {
             status: typed.status.clone(),
-            written: typed.status.clone(),
+            written: Written::with(object, typed.status.clone()),
             generation: typed.metadata.generation,
             about: crate::events::reference(object),
             recorder,
@@ -338,13 +338,15 @@ impl Report {
         history.truncate(LONGEST_HISTORY);
     }
 
-    /// The server has this inventory now; the next write puts the one of the status in its place.
-    pub(crate) fn claimed(&mut self, inventory: Inventory) {
-        self.written.inventory = Some(inventory);
+    /// The server has this inventory now, and the object this version; the next write puts the inventory of the status in
+    /// its place.
+    pub(crate) fn claimed(&mut self, Claimed { inventory, version }: Claimed) {
+        self.written.status.inventory = Some(inventory);
+        self.written.version = version;
     }
 
     /// Brings the server up to date with the status.
     pub(crate) async fn write(&mut self, target: &Target<'_>) -> Result<(), ClusterError> {
-        target.write(&mut self.written, &self.status).await
+        target.write(&mut self.written, &mut self.status).await
     }
 }

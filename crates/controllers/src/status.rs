@@ -1,10 +1,67 @@
-//! A status on its way to the server: only what differs is sent.
+//! A status on its way to the server: only what differs is sent, and only to the version of the object that we know.
+//!
+//! Whoever else writes meanwhile keeps the conditions that are not ours.
 
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_cluster::error::Error;
+use sealfast_k8s::condition::Condition;
 use sealfast_k8s::id::GroupVersionKind;
+use sealfast_k8s::{flux, object};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+
+/// How often somebody else may be quicker before that is an error.
+const TRIES: usize = 8;
+
+/// A status whose conditions we share with others.
+pub(crate) trait Shared: Serialize + DeserializeOwned + Clone + Default {
+    /// Types of the conditions that are ours.
+    const OWN: &[&str];
+
+    fn conditions(&mut self) -> &mut Vec<Condition>;
+}
+
+impl Shared for flux::kustomization::Status {
+    const OWN: &[&str] = &["Ready", "Reconciling", "Stalled", "Healthy"];
+
+    fn conditions(&mut self) -> &mut Vec<Condition> {
+        &mut self.conditions
+    }
+}
+
+impl Shared for flux::git_repository::Status {
+    const OWN: &[&str] = &[
+        "Ready",
+        "Reconciling",
+        "Stalled",
+        "ArtifactInStorage",
+        "ArtifactOutdated",
+        "FetchFailed",
+        "IncludeUnavailable",
+        "SourceVerified",
+        "StorageOperationFailed",
+    ];
+
+    fn conditions(&mut self) -> &mut Vec<Condition> {
+        &mut self.conditions
+    }
+}
+
+/// A status as the server has it.
+pub(crate) struct Written<S> {
+    /// The status.
+    pub(crate) status: S,
+    /// Version of the object that holds it; empty when that is not known.
+    pub(crate) version: String,
+}
+
+impl<S> Written<S> {
+    /// What was read with an object.
+    pub(crate) fn with(object: &Value, status: S) -> Written<S> {
+        Written { status, version: object::metadata_text(object, "resourceVersion").to_owned() }
+    }
+}
 
 /// The object whose status it is.
 pub(crate) struct Target<'a> {
@@ -18,20 +75,47 @@ pub(crate) struct Target<'a> {
 impl Target<'_> {
     /// Brings the server up to date. What it does not take stays to be written with the next try; an object that is gone
     /// needs no status.
-    pub(crate) async fn write<S>(&self, written: &mut S, status: &S) -> Result<(), Error>
-    where
-        S: Serialize + Clone,
-    {
-        let Some(patch) = difference(written, status) else { return Ok(()) };
-        let Self { client, kind, namespace, name, manager } = self;
-        match client.patch_status(kind, namespace, name, &Patch::Merge(&patch), manager).await {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => {
-                written.clone_from(status);
-                Ok(())
+    pub(crate) async fn write<S: Shared>(
+        &self,
+        written: &mut Written<S>,
+        status: &mut S,
+    ) -> Result<(), Error> {
+        let mut tries = TRIES;
+        while let Some(mut patch) = difference(&written.status, status) {
+            if !written.version.is_empty() {
+                patch["metadata"] = json!({"resourceVersion": written.version});
+            }
+            let Self { client, kind, namespace, name, manager } = self;
+            match client.patch_status(kind, namespace, name, &Patch::Merge(&patch), manager).await {
+                Ok(answer) => *written = Written::with(&answer, status.clone()),
+                Err(error) if error.is_not_found() => written.status.clone_from(status),
+                Err(error) if error.is_conflict() && tries > 0 => {
+                    tries -= 1;
+                    self.follow(written, status).await?;
+                }
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
+
+    /// Somebody else wrote: their conditions are as they left them, all else is as we have it.
+    async fn follow<S: Shared>(&self, written: &mut Written<S>, status: &mut S) -> Result<(), Error> {
+        let found = self.client.find(&self.kind, self.namespace, self.name).await?;
+        let live = found.unwrap_or_default();
+        let mut now = S::deserialize(&live["status"]).unwrap_or_default();
+        let theirs = now.conditions().iter().filter(|found| !is_own::<S>(found)).cloned();
+        let ours = status.conditions().iter().filter(|found| is_own::<S>(found)).cloned();
+        let both: Vec<Condition> = ours.chain(theirs).collect();
+        *status.conditions() = both;
+        *written.status.conditions() = std::mem::take(now.conditions());
+        written.version = object::metadata_text(&live, "resourceVersion").to_owned();
+        Ok(())
+    }
+}
+
+fn is_own<S: Shared>(condition: &Condition) -> bool {
+    S::OWN.contains(&condition.kind.as_str())
 }
 
 /// The patch that makes one status of another; none when they are alike.

@@ -16,6 +16,7 @@ use sealfast_cluster::inventory;
 use sealfast_k8s::flux::inventory::{Entry, Inventory};
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::ObjectId;
+use sealfast_k8s::object;
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -55,7 +56,16 @@ pub struct Claims {
     namespace: String,
     name: String,
     before: Inventory,
-    claimed: Arc<Mutex<Option<Inventory>>>,
+    claimed: Arc<Mutex<Option<Claimed>>>,
+}
+
+/// An inventory as it was written.
+#[derive(Clone)]
+pub struct Claimed {
+    /// What was there, and what was added.
+    pub inventory: Inventory,
+    /// Version of the object that holds it.
+    pub version: String,
 }
 
 impl Claims {
@@ -71,7 +81,7 @@ impl Claims {
     }
 
     /// The inventory as it was written; none when there was nothing to add.
-    pub async fn written(&self) -> Option<Inventory> {
+    pub async fn written(&self) -> Option<Claimed> {
         self.claimed.lock().await.clone()
     }
 
@@ -87,13 +97,15 @@ impl Claims {
     /// Writes only when there is something new.
     async fn add(&self, objects: &[ObjectId]) -> Result<(), Error> {
         let mut claimed = self.claimed.lock().await;
-        let mut inventory = claimed.as_ref().unwrap_or(&self.before).clone();
+        let mut inventory = claimed.as_ref().map_or(&self.before, |claimed| &claimed.inventory).clone();
         if extend(&mut inventory, inventory::of(objects).entries) == 0 {
             return Ok(());
         }
         let body = json!({"status": {"inventory": inventory}});
-        self.client.patch_status(&kind(), &self.namespace, &self.name, &Patch::Merge(&body), MANAGER).await?;
-        *claimed = Some(inventory);
+        let patch = Patch::Merge(&body);
+        let answer = self.client.patch_status(&kind(), &self.namespace, &self.name, &patch, MANAGER).await?;
+        let version = object::metadata_text(&answer, "resourceVersion").to_owned();
+        *claimed = Some(Claimed { inventory, version });
         Ok(())
     }
 }

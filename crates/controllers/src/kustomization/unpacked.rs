@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use sealfast_kustomize::files::join;
 use sealfast_source::archive::unpack::{Limits, unpack};
 use sealfast_source::digest;
 use sealfast_source::tree::Memory;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::kustomization::gather::Fetched;
 use crate::options::Options;
@@ -55,6 +56,8 @@ struct Trees {
     /// How much there is in all.
     most: u32,
     kept: Mutex<HashMap<String, Kept>>,
+    /// Tells those who wait for room that there is a tree that may make place.
+    one_more: Notify,
     under_way: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -68,7 +71,7 @@ impl Trees {
     fn new(bytes: u64) -> Trees {
         let most = u32::try_from(bytes >> 10).unwrap_or(u32::MAX >> 4).clamp(1, u32::MAX >> 4);
         let room = Arc::new(Semaphore::new(most as usize));
-        Trees { room, most, kept: Mutex::default(), under_way: Mutex::default() }
+        Trees { room, most, kept: Mutex::default(), one_more: Notify::new(), under_way: Mutex::default() }
     }
 
     fn find(&self, digest: &str) -> Option<(Arc<Memory>, Room)> {
@@ -78,22 +81,33 @@ impl Trees {
         Some((found.tree.clone(), found.room.clone()))
     }
 
-    /// Waits for room. Trees that nobody uses make place, the one used least lately first; what is larger than all the
-    /// room there is waits until it is alone.
+    /// Waits for room. Kept trees make place while somebody waits, the one used least lately first, those that are kept
+    /// meanwhile too; what is larger than all the room there is waits until it is alone.
     async fn room(&self, bytes: u64) -> Room {
         let wanted = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, self.most);
+        let mut room = std::pin::pin!(Arc::clone(&self.room).acquire_many_owned(wanted));
         loop {
-            if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(wanted) {
-                return Room(Some(Arc::new(room)));
+            let one_more = self.one_more.notified();
+            if let Poll::Ready(room) = futures::poll!(&mut room) {
+                // The semaphore is never closed.
+                return Room(room.ok().map(Arc::new));
             }
-            let mut kept = self.kept.lock();
-            let oldest = kept.iter().min_by_key(|(_, k)| k.used).map(|(digest, _)| digest.clone());
-            let Some(oldest) = oldest else { break };
-            kept.remove(&oldest);
+            if self.evict() {
+                continue;
+            }
+            // Those who build hold the rest.
+            tokio::select! {
+                room = &mut room => return Room(room.ok().map(Arc::new)),
+                () = one_more => {}
+            }
         }
-        // Those who build hold the rest. The semaphore is never closed.
-        let room = Arc::clone(&self.room).acquire_many_owned(wanted).await;
-        Room(room.ok().map(Arc::new))
+    }
+
+    /// Lets the tree go that was used least lately; false when none is kept.
+    fn evict(&self) -> bool {
+        let mut kept = self.kept.lock();
+        let oldest = kept.iter().min_by_key(|(_, k)| k.used).map(|(digest, _)| digest.clone());
+        oldest.and_then(|oldest| kept.remove(&oldest)).is_some()
     }
 
     /// Keeps a tree for the next ones.
@@ -103,6 +117,8 @@ impl Trees {
             tokio::spawn(Arc::clone(self).forget());
         }
         kept.insert(digest.to_owned(), Kept { tree: tree.clone(), room: room.clone(), used: Instant::now() });
+        drop(kept);
+        self.one_more.notify_waiters();
     }
 
     /// Lets trees go that nobody used for a while, until there are none.
@@ -403,6 +419,23 @@ mod tests {
         assert!(trees.find("second").is_none() && trees.room.available_permits() == 0);
         drop(all);
         assert_eq!(trees.room.available_permits(), 100);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_gets_the_place_of_what_is_kept_meanwhile() {
+        let trees = Arc::new(Trees::new(100 << 10));
+        let first = trees.room(60 << 10).await;
+        let second = tokio::spawn({
+            let trees = Arc::clone(&trees);
+            async move { trees.room(60 << 10).await }
+        });
+        while trees.room.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        trees.keep("first", &Arc::new(Memory::default()), &first);
+        drop(first);
+        let waited = tokio::time::timeout(Duration::from_secs(60), second).await;
+        assert!(waited.is_ok_and(|second| second.is_ok()) && trees.find("first").is_none());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::events::{Event, Recorder, Severity};
 use crate::source::fetch::Fetched;
-use crate::status::Target;
+use crate::status::{Target, Written};
 
 /// Prefix of the annotations on events.
 const PREFIX: &str = "source.toolkit.fluxcd.io/";
@@ -101,7 +101,7 @@ impl Failure {
 pub struct Report {
     /// The status as it will be written.
     pub status: Status,
-    written: Status,
+    written: Written<Status>,
     generation: i64,
     about: Value,
     recorder: Recorder,
@@ -116,7 +116,7 @@ impl Report {
         let conditions = &typed.status.conditions;
         Self {
             status: typed.status.clone(),
-            written: typed.status.clone(),
+            written: Written::with(object, typed.status.clone()),
             generation: typed.metadata.generation,
             about: crate::events::reference(object),
             recorder,
@@ -381,7 +381,7 @@ impl Report {
 
     /// Brings the server up to date with the status.
     pub(crate) async fn write(&mut self, target: &Target<'_>) -> Result<(), ClusterError> {
-        target.write(&mut self.written, &self.status).await
+        target.write(&mut self.written, &mut self.status).await
     }
 }
 

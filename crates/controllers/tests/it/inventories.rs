@@ -91,3 +91,53 @@ async fn what_a_refused_apply_had_made_is_pruned_later() -> Result<()> {
     handle.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_version_is_no_longer_served_is_pruned_in_another() -> Result<()> {
+    let version = |name: &str, storage: bool| {
+        let schema =
+            json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+        json!({"name": name, "served": true, "storage": storage, "schema": schema})
+    };
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
+            "versions": [version("v1", true), version("v1beta1", false)],
+        },
+    });
+    let widget = json!({
+        "apiVersion": "example.com/v1beta1", "kind": "Widget", "metadata": {"name": "w", "namespace": "default"},
+    });
+    let files = [("widget.yaml", &*widget.to_string()), ("map.yaml", &config_map("map", "a"))];
+    let (house, handle) = House::lived_in(&files).await?;
+    house.apply(definition.clone()).await?;
+    house
+        .until_any(
+            &kind("apiextensions.k8s.io", "CustomResourceDefinition"),
+            "",
+            "widgets.example.com",
+            established,
+        )
+        .await?;
+    house.app(json!({"retryInterval": "1s"}), "ReconciliationSucceeded").await?;
+    let mut without = definition;
+    without["spec"]["versions"][1]["served"] = false.into();
+    house.apply(without).await?;
+    std::fs::remove_file(house.scratch.join("tree/widget.yaml"))?;
+    let revision = house.publish(&handle, "default").await?;
+    house.until("default", "app", |app| is_applied(app, &revision)).await?;
+    house.client.forget_kinds();
+    assert!(
+        house.client.find(&kind("example.com", "Widget"), "default", "w").await?.is_none(),
+        "nobody pruned it"
+    );
+    handle.stop().await;
+    Ok(())
+}
+
+fn established(definition: &Value) -> bool {
+    let conditions = definition["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Established" && c["status"] == "True"))
+}
