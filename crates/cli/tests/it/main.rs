@@ -22,6 +22,7 @@ mod person;
 mod plugin;
 mod remote;
 mod render;
+mod run;
 mod sops;
 mod up;
 mod words;
