@@ -110,6 +110,18 @@ pub enum Recreate {
 /// Is told which objects a stage consists of once all of them passed their dry run, before the first is written.
 pub type Announce = dyn Fn(Vec<ObjectId>) -> BoxFuture<'static, Result<(), Error>> + Send + Sync;
 
+/// The place of a caller among others who want to work; a long wait gives it up.
+pub trait Waits: Send + Sync {
+    /// Gives the place up.
+    fn leave(&self);
+
+    /// Waits for a place again.
+    fn take(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A wait that is over before this holds its place.
+const SHORT_WAIT: Duration = Duration::from_millis(400);
+
 /// How to apply.
 #[derive(Clone)]
 pub struct Options {
@@ -129,6 +141,8 @@ pub struct Options {
     pub migrate: Migrate,
     /// Who is told what is about to be written; nothing is when that fails.
     pub announce: Option<Arc<Announce>>,
+    /// The place that long waits give up.
+    pub place: Option<Arc<dyn Waits>>,
     /// How objects are judged that later stages build on.
     pub judge: Arc<Judge>,
     /// How long they get for that.
@@ -158,6 +172,7 @@ impl Default for Options {
             ignored: None,
             migrate: Migrate::No,
             announce: None,
+            place: None,
             judge: Arc::new(|live: &Value| Ok(health::status(live, jiff::Timestamp::now()))),
             stage_timeout: STAGE_TIMEOUT,
             gone_timeout: STAGE_TIMEOUT,
@@ -277,7 +292,20 @@ async fn established(client: &Client, changes: &[Change], options: &Options) -> 
         longest_pause: Duration::from_secs(2),
         fail_fast: FailFast::No,
     };
-    wait::until_current(client, &all, &options.judge, how).await
+    aside(options, wait::until_current(client, &all, &options.judge, how)).await
+}
+
+/// Waits, and gives the caller's place up when that takes long.
+async fn aside<T>(options: &Options, wait: impl Future<Output = T>) -> T {
+    let mut wait = std::pin::pin!(wait);
+    let Some(place) = &options.place else { return wait.await };
+    tokio::select! {
+        done = &mut wait => return done,
+        () = tokio::time::sleep(SHORT_WAIT) => place.leave(),
+    }
+    let done = wait.await;
+    place.take().await;
+    done
 }
 
 /// What is to be done with one object.
@@ -399,7 +427,8 @@ impl Run<'_> {
                 format!("{id} immutable field detected, failed to delete object: {}", error.chain());
             return Err(Refusal::new(message, &error));
         }
-        if !prune::gone(self.client, std::slice::from_ref(id), self.options.gone_timeout).await {
+        let gone = prune::gone(self.client, std::slice::from_ref(id), self.options.gone_timeout);
+        if !aside(self.options, gone).await {
             let why = "failed to wait for object to be deleted: context deadline exceeded";
             return Err(format!("{id} immutable field detected, {why}").into());
         }

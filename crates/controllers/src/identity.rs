@@ -223,13 +223,25 @@ impl Identities {
                 let account = self.account(namespace, name).await?;
                 (account.namespace, account.name)
             }
-            None => self.clouds.own.account.clone().ok_or_else(|| Error::Exchange {
-                who: "the controller".to_owned(),
-                reason: format!("failed to read service account token file {OWN_TOKEN}: open {OWN_TOKEN}: no such file or directory"),
-            })?,
+            None => self.account_of_controller(namespace)?,
         };
         let token = self.client.account_token(&namespace, &name, audiences).await;
         token.map_err(|e| Error::Token { place: format!("{namespace}/{name}"), source: Box::new(e) })
+    }
+
+    /// The controller's own account, for objects of its own namespace: a tenant could send its token wherever it likes.
+    fn account_of_controller(&self, namespace: &str) -> Result<(String, String), Error> {
+        let failed = |reason: String| Error::Exchange { who: "the controller".to_owned(), reason };
+        let own = self.clouds.own.account.clone().ok_or_else(|| {
+            failed(format!("failed to read service account token file {OWN_TOKEN}: open {OWN_TOKEN}: no such file or directory"))
+        })?;
+        if own.0 != namespace {
+            return Err(failed(format!(
+                "its own account is for objects of namespace '{}' alone: name one of namespace '{namespace}' in serviceAccountName",
+                own.0
+            )));
+        }
+        Ok(own)
     }
 
     /// Credentials of AWS, asked for in a region.

@@ -264,7 +264,9 @@ impl Run<'_> {
         let objects = apply::prepared(objects, &typed)?;
         let known = self.shared.memories.of(&acting.identity);
         let claims = Claims::of(&self.shared.client, &typed);
-        let how = apply::How { options: &self.shared.options, known: &known, health, claims: &claims };
+        let turn = self.turn.clone();
+        let how =
+            apply::How { options: &self.shared.options, known: &known, health, claims: &claims, turn: &turn };
         let applied = self.shown(apply::apply(acting, objects, &typed, &how)).await;
         if let Some(claimed) = claims.written().await {
             self.shared.leftovers.keep(Key::of(&self.object), claimed.inventory.clone());

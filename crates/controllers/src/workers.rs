@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use sealfast_cluster::apply::Waits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -17,23 +20,38 @@ use crate::queue::{Key, Next, Queue};
 /// How often a stopping crew looks whether a run has begun to wait.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The right of a run to work.
+/// The right of a run to work; clones are of the same run.
+#[derive(Clone)]
 pub struct Turn {
     turns: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
+    permit: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
     waits: Arc<AtomicBool>,
 }
 
 impl Turn {
     /// Waits for something without keeping others from working.
-    pub async fn aside<T>(&mut self, wait: impl Future<Output = T>) -> T {
-        self.permit = None;
-        self.waits.store(true, Ordering::Relaxed);
+    pub async fn aside<T>(&self, wait: impl Future<Output = T>) -> T {
+        self.leave();
         let done = wait.await;
-        // Never closed: the crew that owns it outlives its runs.
-        self.permit = Arc::clone(&self.turns).acquire_owned().await.ok();
-        self.waits.store(false, Ordering::Relaxed);
+        self.take().await;
         done
+    }
+}
+
+impl Waits for Turn {
+    fn leave(&self) {
+        *self.permit.lock() = None;
+        self.waits.store(true, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> BoxFuture<'_, ()> {
+        async {
+            // Never closed: the crew that owns it outlives its runs.
+            let permit = Arc::clone(&self.turns).acquire_owned().await.ok();
+            *self.permit.lock() = permit;
+            self.waits.store(false, Ordering::Relaxed);
+        }
+        .boxed()
     }
 }
 
@@ -72,6 +90,7 @@ impl Crew {
                 () = self.stop.cancelled() => break,
             };
             while runs.try_join_next().is_some() {}
+            let permit = Arc::new(Mutex::new(permit));
             let turn = Turn { turns: Arc::clone(&turns), permit, waits: Arc::default() };
             // At every level of logging what a run says can be told from what others say.
             let span = tracing::error_span!("run", reconcileID = reconcile_id(rand08::random()));
@@ -141,7 +160,7 @@ mod tests {
         for name in ["waits", "works"] {
             queue.add(key(name));
         }
-        let crew = tokio::spawn(crew(&queue, &stop).work(move |key, mut turn: Turn| {
+        let crew = tokio::spawn(crew(&queue, &stop).work(move |key, turn: Turn| {
             let done = done.clone();
             async move {
                 if key.name == "waits" {

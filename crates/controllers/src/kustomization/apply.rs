@@ -18,6 +18,7 @@ use crate::kustomization::claim::Claims;
 use crate::kustomization::{decrypt, select};
 use crate::options::Options;
 use crate::report::{Failure, Retry, Times};
+use crate::workers::Turn;
 
 /// What was applied.
 pub struct Applied {
@@ -113,6 +114,8 @@ pub struct How<'a> {
     pub health: &'a Health,
     /// Takes note of what is about to be written.
     pub claims: &'a Claims,
+    /// The right to work, which long waits give up.
+    pub turn: &'a Turn,
 }
 
 /// Applies prepared objects.
@@ -125,7 +128,8 @@ pub async fn apply(
     typed: &Kustomization,
     how: &How<'_>,
 ) -> Result<Applied, Failure> {
-    let (known, health, claims, how) = (how.known, how.health.clone(), how.claims, how.options);
+    let How { options: how, known, health, claims, turn } = how;
+    let health = Health::clone(health);
     let options = apply::Options {
         at_a_time: how.concurrent_ssa,
         also_take: how.override_managers.clone(),
@@ -135,6 +139,7 @@ pub async fn apply(
         ignored: select::ignored(&typed.spec.ignore)
             .map_err(|why| Failure::new("ReconciliationFailed", why))?,
         announce: Some(claims.announced()),
+        place: Some(Arc::new(Turn::clone(turn))),
         judge: Arc::new(move |live: &Value| health.judge(live)),
         gone_timeout: Times::of(&typed.spec).timeout,
         ..apply::Options::default()

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use sealfast_cluster::client::{Delete, Patch};
+use sealfast_controllers::options::Options;
 use serde_json::{Value, json};
 
 use crate::house::{House, PATIENCE, config_map, kind, kustomization, kustomizations, ready};
@@ -148,5 +149,30 @@ async fn a_condition_of_somebody_else_stays() -> Result<()> {
     ensure!(condition(&object, "Audited")["message"] == "by somebody else", "{}", object["status"]);
     ensure!(condition(&object, "Reconciling").is_null(), "{}", object["status"]);
     handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_apply_that_waits_for_a_namespace_holds_up_nobody() -> Result<()> {
+    let house = House::new().await?;
+    let handle = house.start(&house.client, Options { concurrency: 1, ..house.options() }).await?;
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: stuck\n";
+    house.write("waits/namespace.yaml", namespace)?;
+    house.write("works/map.yaml", &config_map("map", "a"))?;
+    house.publish(&handle, "default").await?;
+    house.namespace("stuck").await?;
+    let holds = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "holds", "namespace": "stuck", "finalizers": ["example.com/holds"]},
+    });
+    house.apply(holds).await?;
+    house.client.delete(&kind("", "Namespace"), "", "stuck", &Delete::default()).await?;
+    house.apply(kustomization("default", "waits", json!({"path": "./waits"}))).await?;
+    house.until("default", "waits", |object| ready(object)["status"] == "Unknown").await?;
+    house.apply(kustomization("default", "works", json!({"path": "./works"}))).await?;
+    house.until("default", "works", |object| ready(object)["status"] == "True").await?;
+    let waits = house.client.get(&kustomizations(), "default", "waits").await?;
+    ensure!(ready(&waits)["status"] == "Unknown", "over before it could hold anybody up: {}", waits["status"]);
+    drop(handle);
     Ok(())
 }
