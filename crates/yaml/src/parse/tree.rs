@@ -21,14 +21,22 @@ pub(super) struct Builder<'a> {
     anchors: HashSet<String>,
     /// Bytes of the input before the text.
     skipped: usize,
-    /// Nodes that may still come.
+    /// Nodes that there may be, and that may still come.
+    most_nodes: usize,
     nodes_left: usize,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(source: &'a Source<'_>, limits: &Limits) -> Self {
         let Source { skipped, .. } = *source;
-        Self { machine: Machine::new(source), anchors: HashSet::new(), skipped, nodes_left: limits.nodes }
+        let most_nodes = limits.nodes;
+        Self {
+            machine: Machine::new(source),
+            anchors: HashSet::new(),
+            skipped,
+            most_nodes,
+            nodes_left: most_nodes,
+        }
     }
 
     /// Reads as v2 does, which looks less far ahead.
@@ -109,8 +117,15 @@ impl<'a> Builder<'a> {
 
     /// The end of a collection counts as one more.
     fn count(&mut self) -> Result<(), Error> {
-        self.nodes_left = self.nodes_left.checked_sub(1).ok_or_else(|| Error::tree("too many nodes"))?;
+        self.nodes_left = self.nodes_left.checked_sub(1).ok_or_else(|| self.too_many())?;
         Ok(())
+    }
+
+    fn too_many(&self) -> Error {
+        let most = self.most_nodes;
+        Error::tree(format!(
+            "too many nodes: a stream may have {most} keys, values and ends of lists and mappings"
+        ))
     }
 
     /// A mistake further down in the text is reported before the depth of the tree.
