@@ -7,6 +7,9 @@ A tree has bases of ten objects (two each of Deployment, Service, ConfigMap, Ser
 its own directory, and an overlay over all of them with name prefix, namespace, labels, images, a strategic merge and a JSON
 patch, a generator and a replacement. CPU time is user and system time of the process; the least of the runs counts,
 because other work on the machine can only add to it. Prints a Markdown table.
+
+A second table has single objects with long lists that are merged by key: a Service with many ports and a Deployment with many containers,
+under a patch that only sets a label, and under one that names every element in reverse.
 """
 
 import argparse, pathlib, tempfile
@@ -15,6 +18,8 @@ import process
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SIZES = [100, 1_000, 5_000, 20_000]
+# Elements of one long list.
+LENGTHS = [1_000, 4_000, 16_000]
 # Objects of one base.
 EACH = 10
 
@@ -126,6 +131,40 @@ def tree(folder, size):
     return overlay
 
 
+PORTS = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
+CONTAINERS = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"
+
+
+def ports(numbers, protocol):
+    return "spec: {ports: [%s]}\n" % ", ".join(f"{{port: {number}{protocol}}}" for number in numbers)
+
+
+def containers(numbers, image):
+    listed = ", ".join(f"{{name: c{number}, image: {image}}}" for number in numbers)
+    return f"spec: {{template: {{spec: {{containers: [{listed}]}}}}}}\n"
+
+
+def long_list(folder, object_text, patch):
+    """Writes a tree of one object and one patch."""
+    (folder / "object.yaml").write_text(object_text)
+    (folder / "patch.yaml").write_text(patch)
+    (folder / "kustomization.yaml").write_text("resources: [object.yaml]\npatches: [{path: patch.yaml}]\n")
+    return folder
+
+
+def long_lists(size):
+    """Objects with lists of `size` elements, and patches for them, by name."""
+    rising, falling = range(1, size + 1), range(size, 0, -1)
+    service, workload = PORTS + ports(rising, ", protocol: TCP"), CONTAINERS + containers(rising, "a")
+    labelled = "  labels: {a: b}\n"
+    return {
+        "ports, a label": (service, PORTS.replace("{name: web}", "\n  name: web") + labelled),
+        "ports, each": (service, PORTS + ports(falling, "")),
+        "containers, a label": (workload, CONTAINERS.replace("{name: web}", "\n  name: web") + labelled),
+        "containers, each": (workload, CONTAINERS + containers(falling, "b")),
+    }
+
+
 def measured(command, runs):
     """The least CPU time in ms and the largest peak RSS in MiB over `runs` runs that must succeed."""
     taken = [process.run(command) for _ in range(runs)]
@@ -151,6 +190,16 @@ def main():
         growth = "–" if before is None else f"{cpu / before:.1f}"
         print(f"| {size:,} | {cpu:.1f} | {growth} | {peak:.0f} | {other} |", flush=True)
         before = cpu
+    print("\n| elements | list and patch | CPU ms | growth |\n|---:|---|---:|---:|")
+    before = {}
+    for size in LENGTHS:
+        for name, (object_text, patch) in long_lists(size).items():
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = long_list(pathlib.Path(scratch), object_text, patch)
+                cpu, _ = measured([options.binary, "kustomize", "build", folder], options.runs)
+            growth = f"{cpu / before[name]:.1f}" if name in before else "–"
+            print(f"| {size:,} | {name} | {cpu:.1f} | {growth} |", flush=True)
+            before[name] = cpu
 
 
 if __name__ == "__main__":
