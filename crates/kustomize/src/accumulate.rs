@@ -168,7 +168,7 @@ impl Builder {
         self.components(accumulator, loader, &file.components)
             .map_err(|error| error.within("accumulating components"))?;
         steps::run(self, accumulator, loader, &file, file_name)?;
-        plugin::validate(self, accumulator, loader, &file.validators)?;
+        plugin::validate(self, accumulator, loader, &file.validators, file_name)?;
         vars::bind(&mut accumulator.vars, &file.vars, &mut accumulator.resources)
     }
 

@@ -15,6 +15,7 @@ use crate::manifest;
 use crate::order::{self, Order};
 use crate::origin;
 use crate::resource::{Resource, field};
+use crate::resources::check_distinct;
 use crate::spec::{Kustomization, SortOptions};
 use crate::transform::{name_refs, names, twins, vars};
 
@@ -132,6 +133,7 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
     resources.iter_mut().for_each(twins::settle);
     let mut resources = resources.into_items();
     resources.retain(|resource| !is_local_config(resource));
+    check_distinct(&resources)?;
     let mut resources = order::sort(resources, &order);
     let mut metadata = builder.metadata().to_vec();
     if options.adds_managed_by {

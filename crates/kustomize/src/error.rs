@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use thiserror::Error;
 
-use crate::files::FileError;
+use crate::files::{FileError, join};
 
 /// A failed build.
 #[derive(Debug, Error)]
@@ -21,6 +21,14 @@ pub enum Error {
         /// What stopped it.
         #[source]
         source: Box<Error>,
+    },
+    /// An entry of a kustomization file cannot be done.
+    #[error("{} ({entry})", .cause.chain())]
+    Entry {
+        /// The entry and the file.
+        entry: String,
+        /// What stopped it; its words stand before the entry.
+        cause: Box<Error>,
     },
     /// An entry of `resources` is neither a file with objects nor a root.
     #[error("accumulation err='{file}'")]
@@ -99,12 +107,20 @@ impl Error {
         Self::Within { context: context.into(), source: Box::new(self) }
     }
 
+    /// Names the entry of a file that failed.
+    #[must_use]
+    pub(crate) fn of_entry(self, entry: &str, root: &str, file_name: &str) -> Self {
+        let file = join(root, file_name);
+        Self::Entry { entry: format!("{entry} of '{file}'"), cause: Box::new(self) }
+    }
+
     /// Whether a limit was reached, which no other reading of an entry can mend.
     #[must_use]
     pub(crate) fn is_limit(&self) -> bool {
         match self {
             Self::Limit(_) => true,
             Self::Within { source, .. } | Self::Neither { source, .. } => source.is_limit(),
+            Self::Entry { cause, .. } => cause.is_limit(),
             _ => false,
         }
     }
@@ -115,6 +131,7 @@ impl Error {
         match self {
             Self::MalformedYaml { .. } => true,
             Self::Within { source, .. } => source.is_malformed_yaml(),
+            Self::Entry { cause, .. } => cause.is_malformed_yaml(),
             _ => false,
         }
     }

@@ -97,7 +97,7 @@ impl Gvk {
 }
 
 /// Group, version and kind as they stand in an object.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct GvkRef<'a> {
     /// The API group, empty for the core group.
     pub group: &'a str,

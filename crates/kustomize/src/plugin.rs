@@ -2,6 +2,7 @@
 //!
 //! Only the built-in kinds exist; anything else would be a program to run, and fails.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -37,8 +38,8 @@ pub(crate) fn generate(
     loader: &Loader<'_>,
     items: &[String],
 ) -> Result<(), Error> {
-    let configs =
-        configs(builder, loader, items).map_err(|error| error.within("loading generator plugins"))?;
+    let configs = configs(builder, loader, items, "configuring external generator")
+        .map_err(|error| error.within("loading generator plugins"))?;
     for config in configs {
         let made = generated(&config, loader)
             .map_err(|error| error.within("failed to load generator").within("loading generator plugins"))?;
@@ -59,9 +60,11 @@ pub(crate) fn transform(
     accumulator: &mut Accumulator,
     loader: &Loader<'_>,
     items: &[String],
+    file_name: &str,
 ) -> Result<(), Error> {
-    for config in configs(builder, loader, items)? {
-        transformed(builder, &mut accumulator.resources, loader, &config)?;
+    for config in configs(builder, loader, items, TRANSFORMER)? {
+        transformed(builder, &mut accumulator.resources, loader, &config)
+            .map_err(|error| told(error, "transformers", &config, loader, file_name))?;
         accumulator.resources.drop_gone();
         if builder.keeps_origins() {
             let entry = origin::of_external(&configured_in(&config), &config);
@@ -71,38 +74,68 @@ pub(crate) fn transform(
     Ok(())
 }
 
-/// Runs validators, which must leave everything as it is.
+/// Names the object that configures a plugin in an error.
+fn told(error: Error, field: &str, config: &Resource, loader: &Loader<'_>, file_name: &str) -> Error {
+    let entry = format!("{field}: {} '{}'", config.kind(), config.name());
+    error.of_entry(&entry, loader.root(), file_name)
+}
+
+/// What fails when two configuring objects have the same id.
+const TRANSFORMER: &str = "configuring external transformer";
+
+/// Runs validators, which must leave everything as it is, but for one label by which they may say that they ran.
 pub(crate) fn validate(
     builder: &mut Builder,
     accumulator: &mut Accumulator,
     loader: &Loader<'_>,
     items: &[String],
+    file_name: &str,
 ) -> Result<(), Error> {
-    for config in configs(builder, loader, items)? {
-        let mut resources = accumulator.resources.clone();
-        transformed(builder, &mut resources, loader, &config)?;
-        for resource in resources.iter_mut() {
-            if let Some(labels) =
-                resource.value.pointer_mut("/metadata/labels").and_then(Value::as_object_mut)
-            {
-                labels.shift_remove("validated-by");
-            }
-        }
-        let before = accumulator.resources.items().iter().map(|item| &item.value);
-        if !before.eq(resources.items().iter().map(|item| &item.value)) {
-            return Err(Error::Plugin("validator shouldn't modify the resource map".to_owned()));
+    for config in configs(builder, loader, items, TRANSFORMER)? {
+        let before: Vec<Value> =
+            accumulator.resources.items().iter().map(|item| item.value.clone()).collect();
+        let wrong = |error| told(error, "validators", &config, loader, file_name);
+        transformed(builder, &mut accumulator.resources, loader, &config).map_err(wrong)?;
+        let after = accumulator.resources.items().iter().map(|item| without_mark(&item.value));
+        if !after.eq(before.iter().map(Cow::Borrowed)) {
+            return Err(wrong(Error::Plugin("validator shouldn't modify the resource map".to_owned())));
         }
     }
     Ok(())
 }
 
+/// Returns an object without the label that a validator may set, and without labels when that was the only one.
+fn without_mark(value: &Value) -> Cow<'_, Value> {
+    if value.pointer("/metadata/labels/validated-by").is_none() {
+        return Cow::Borrowed(value);
+    }
+    let mut value = value.clone();
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
+        && let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut)
+    {
+        labels.shift_remove("validated-by");
+        if labels.is_empty() {
+            metadata.shift_remove("labels");
+        }
+    }
+    Cow::Owned(value)
+}
+
 /// Reads the configuring objects: inline ones first, then those from files and roots.
-fn configs(builder: &mut Builder, loader: &Loader<'_>, items: &[String]) -> Result<Vec<Resource>, Error> {
+fn configs(
+    builder: &mut Builder,
+    loader: &Loader<'_>,
+    items: &[String],
+    step: &str,
+) -> Result<Vec<Resource>, Error> {
     let mut gathered = Accumulator::default();
     let mut paths = Vec::new();
     for item in items {
         match manifest::objects(item.as_bytes(), "") {
-            Ok(objects) => objects.into_iter().try_for_each(|object| gathered.resources.append(object))?,
+            Ok(objects) => objects
+                .into_iter()
+                .try_for_each(|object| gathered.resources.append(object))
+                .map_err(|error| error.within(step))?,
             Err(_) => paths.push(item.clone()),
         }
     }
@@ -253,7 +286,8 @@ fn transformed(
         "ImageTagTransformer" => images::run(resources, &settings.image_tag, &field_specs),
         "ReplicaCountTransformer" => replicas::run(resources, &settings.replica, &field_specs),
         "ReplacementTransformer" => {
-            replacements::run(resources, &settings.replacements, &|path: &str| loader.read(path))
+            let read = |path: &str| loader.read(path);
+            settings.replacements.iter().try_for_each(|entry| replacements::run(resources, entry, &read))
         }
         "PatchTransformer" => {
             let entry = entry(settings.path, settings.patch, settings.target, settings.options);

@@ -1,10 +1,11 @@
 //! The ordered objects of a build, found by all they were ever called.
 //!
-//! The index holds positions by name and by (kind, name, namespace), for present and former ids.
+//! The index holds numbers by name and by (kind, name, namespace), for present and former ids.
 //! It may hold more than is true (an id that a merge took away again); whoever asks compares the
-//! real ids of what is found. So each question costs as much as its answer is long.
+//! real ids of what is found. So each question costs as much as its answer is long. An object keeps
+//! its number when others go away, so that nothing needs to be indexed again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
@@ -13,53 +14,39 @@ use crate::error::Error;
 use crate::id::{GvkRef, Id};
 use crate::resource::Resource;
 
-/// Positions by the hash of what they were noted under.
+/// Numbers of objects by the hash of what they were noted under.
 #[derive(Clone, Debug, Default)]
 struct Index {
-    positions: HashMap<u64, Positions, RandomState>,
+    numbers: HashMap<u64, Numbers, RandomState>,
 }
 
 /// Most often there is one, which needs no list.
 #[derive(Clone, Debug)]
-enum Positions {
+enum Numbers {
     One(usize),
     Many(Vec<usize>),
 }
 
 impl Index {
-    fn add(&mut self, key: u64, position: usize) {
-        let Some(found) = self.positions.get_mut(&key) else {
-            self.positions.insert(key, Positions::One(position));
+    fn add(&mut self, key: u64, number: usize) {
+        let Some(found) = self.numbers.get_mut(&key) else {
+            self.numbers.insert(key, Numbers::One(number));
             return;
         };
         match found {
-            Positions::One(only) if *only == position => {}
-            Positions::One(only) => *found = Positions::Many(vec![*only, position]),
-            Positions::Many(all) if all.last() == Some(&position) => {}
-            Positions::Many(all) => all.push(position),
+            Numbers::One(only) if *only == number => {}
+            Numbers::One(only) => *found = Numbers::Many(vec![*only, number]),
+            Numbers::Many(all) if all.last() == Some(&number) => {}
+            Numbers::Many(all) => all.push(number),
         }
     }
 
-    /// Returns the positions as they were noted.
+    /// Returns the numbers as they were noted.
     fn all(&self, key: u64) -> &[usize] {
-        match self.positions.get(&key) {
+        match self.numbers.get(&key) {
             None => &[],
-            Some(Positions::One(only)) => std::slice::from_ref(only),
-            Some(Positions::Many(all)) => all,
-        }
-    }
-
-    /// Returns the positions in order, each once.
-    fn get(&self, key: u64) -> Vec<usize> {
-        match self.positions.get(&key) {
-            None => Vec::new(),
-            Some(Positions::One(only)) => vec![*only],
-            Some(Positions::Many(all)) => {
-                let mut all = all.clone();
-                all.sort_unstable();
-                all.dedup();
-                all
-            }
+            Some(Numbers::One(only)) => std::slice::from_ref(only),
+            Some(Numbers::Many(all)) => all,
         }
     }
 }
@@ -81,10 +68,23 @@ fn has_same_id(a: &Resource, b: &Resource) -> bool {
     a.name() == b.name() && a.gvk() == b.gvk() && a.effective_namespace() == b.effective_namespace()
 }
 
+/// Looks through the objects that are to be printed, whatever has happened to them.
+///
+/// # Errors
+/// When two of them have the same id.
+pub(crate) fn check_distinct(items: &[Resource]) -> Result<(), Error> {
+    let mut seen = HashSet::with_capacity_and_hasher(items.len(), RandomState::default());
+    let mut all = items.iter();
+    let double = all.find(|item| !seen.insert((item.gvk(), item.name(), item.effective_namespace())));
+    double.map_or(Ok(()), |item| Err(Error::Object(doubled(item))))
+}
+
 /// Objects in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
     items: Vec<Resource>,
+    /// The number of each object, ascending.
+    numbers: Vec<usize>,
     by_id: Index,
     by_name: Index,
     hasher: RandomState,
@@ -129,9 +129,14 @@ impl Resources {
         if self.has(&resource) {
             return Err(Error::Object(doubled(&resource)));
         }
-        self.items.push(resource);
-        self.note(self.items.len() - 1);
+        self.push(resource);
         Ok(())
+    }
+
+    fn push(&mut self, resource: Resource) {
+        self.items.push(resource);
+        self.numbers.push(self.numbers.last().map_or(0, |last| last + 1));
+        self.note(self.items.len() - 1);
     }
 
     /// Adds the objects of one file at the end.
@@ -143,13 +148,13 @@ impl Resources {
         let mut rest = objects.into_iter();
         while let Some(next) = rest.next() {
             if !self.has(&next) {
-                self.items.push(next);
-                self.note(self.items.len() - 1);
+                self.push(next);
                 continue;
             }
             // Those that the file itself has twice come first.
             let error = Error::Object(doubled(&next));
             let mut own = Self::default();
+            self.numbers.truncate(start);
             let all = self.items.drain(start..).chain([next]).chain(rest);
             all.into_iter().try_for_each(|item| own.append(item)).map_err(Double::Within)?;
             return Err(Double::Across(error));
@@ -209,8 +214,11 @@ impl Resources {
     pub(crate) fn is_alone(&self, position: usize) -> bool {
         let item = &self.items[position];
         let key = self.key(item.gvk(), item.name(), item.namespace());
-        let others = self.by_id.all(key).iter().filter(|other| **other != position);
-        others.map(|&other| &self.items[other]).all(|other| other.is_gone() || !has_same_id(other, item))
+        let mut others = self.noted(&self.by_id, key).filter(|other| *other != position);
+        others.all(|other| {
+            let other = &self.items[other];
+            other.is_gone() || !has_same_id(other, item)
+        })
     }
 
     /// Returns the positions of the objects that have or had this id.
@@ -224,7 +232,7 @@ impl Resources {
     /// Returns the positions of the objects that have or had this name, in order.
     #[must_use]
     pub fn ever_named(&self, name: &str) -> Vec<usize> {
-        let mut found = self.by_name.get(self.hasher.hash_one(name));
+        let mut found = self.ordered(&self.by_name, self.hasher.hash_one(name));
         found.retain(|&position| {
             let item = &self.items[position];
             !item.is_gone() && (item.name() == name || item.former.iter().any(|former| former.name == name))
@@ -239,11 +247,12 @@ impl Resources {
         if item.is_gone() {
             return;
         }
+        let number = self.numbers[position];
         for former in &item.former {
             let gvk = GvkRef { kind: &former.kind, ..item.gvk() };
             let key = self.key(gvk, &former.name, &former.namespace);
-            self.by_id.add(key, position);
-            self.by_name.add(self.hasher.hash_one(former.name.as_str()), position);
+            self.by_id.add(key, number);
+            self.by_name.add(self.hasher.hash_one(former.name.as_str()), number);
         }
     }
 
@@ -255,9 +264,10 @@ impl Resources {
         }
         let key = self.key(item.gvk(), item.name(), item.namespace());
         let name = self.hasher.hash_one(item.name());
-        self.is_doubted |= self.by_id.all(key).iter().any(|other| *other != position);
-        self.by_id.add(key, position);
-        self.by_name.add(name, position);
+        let number = self.numbers[position];
+        self.is_doubted |= self.by_id.all(key).iter().any(|other| *other != number);
+        self.by_id.add(key, number);
+        self.by_name.add(name, number);
     }
 
     /// Removes the objects of which nothing is left.
@@ -269,12 +279,11 @@ impl Resources {
 
     /// Keeps only what the test accepts.
     pub fn retain(&mut self, keep: impl Fn(&Resource) -> bool) {
-        self.items.retain(keep);
-        self.by_id.positions.clear();
-        self.by_name.positions.clear();
-        for position in 0..self.items.len() {
-            self.note(position);
-        }
+        let stays: Vec<bool> = self.items.iter().map(keep).collect();
+        let mut of_items = stays.iter();
+        self.items.retain(|_| of_items.next().is_some_and(|stays| *stays));
+        let mut of_numbers = stays.iter();
+        self.numbers.retain(|_| of_numbers.next().is_some_and(|stays| *stays));
     }
 
     /// Whether an object with the present id of this one is there.
@@ -285,14 +294,36 @@ impl Resources {
     /// Whether an object with the present id of this one stands before a position.
     fn has_before(&self, resource: &Resource, end: usize) -> bool {
         let key = self.key(resource.gvk(), resource.name(), resource.namespace());
-        let before = self.by_id.all(key).iter().filter(|&&position| position < end);
+        let before = self.noted(&self.by_id, key).filter(|position| *position < end);
         before
-            .map(|&position| &self.items[position])
+            .map(|position| &self.items[position])
             .any(|item| !item.is_gone() && has_same_id(item, resource))
     }
 
+    /// Returns the positions of the objects that are noted under a key, as they were noted.
+    fn noted<'a>(&'a self, index: &'a Index, key: u64) -> impl Iterator<Item = usize> + 'a {
+        index.all(key).iter().filter_map(|number| self.position(*number))
+    }
+
+    /// Returns the positions in order, each once.
+    fn ordered(&self, index: &Index, key: u64) -> Vec<usize> {
+        let mut found: Vec<usize> = self.noted(index, key).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Returns where the object with a number stands now.
+    fn position(&self, number: usize) -> Option<usize> {
+        // As long as none went away before it, that is its place.
+        if self.numbers.get(number) == Some(&number) {
+            return Some(number);
+        }
+        self.numbers.binary_search(&number).ok()
+    }
+
     fn candidates(&self, id: &Id) -> Vec<usize> {
-        let mut found = self.by_id.get(self.key(id.gvk.borrowed(), &id.name, &id.namespace));
+        let mut found = self.ordered(&self.by_id, self.key(id.gvk.borrowed(), &id.name, &id.namespace));
         found.retain(|&position| !self.items[position].is_gone());
         found
     }
@@ -300,5 +331,37 @@ impl Resources {
     /// Returns what an id is noted under.
     fn key(&self, gvk: GvkRef<'_>, name: &str, namespace: &str) -> u64 {
         self.hasher.hash_one((gvk.kind, name, gvk.effective_namespace(namespace)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
+    use super::Resources;
+    use crate::resource::Resource;
+
+    fn map(name: &str) -> Resource {
+        Resource::new(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name } }))
+    }
+
+    #[test]
+    fn objects_are_found_where_they_stand_after_others_went_away() {
+        let mut resources = Resources::new();
+        ["a", "b", "c", "d"].into_iter().for_each(|name| resources.append(map(name)).unwrap());
+        resources.retain(|item| !matches!(item.name(), "a" | "d"));
+        resources.append(map("e")).unwrap();
+        for (name, at) in [("a", None), ("b", Some(0)), ("c", Some(1)), ("d", None), ("e", Some(2))] {
+            let expected: Vec<usize> = at.into_iter().collect();
+            assert_eq!(resources.ever_named(name), expected, "{name}");
+            assert_eq!(resources.with_present_id(&map(name).id()), expected, "{name}");
+            assert_eq!(resources.append(map(name)).is_err(), at.is_some(), "{name}");
+        }
+        assert!(resources.is_alone(1));
+        resources.at_mut(1).set_metadata("name", "b");
+        resources.note(1);
+        assert!(!resources.is_alone(1) && resources.check_ids().is_err());
     }
 }

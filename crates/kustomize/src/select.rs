@@ -119,6 +119,15 @@ impl Matcher {
         all.filter(|(_, item)| !item.is_gone() && self.is_patch_target(item)).map(|(at, _)| at).collect()
     }
 
+    /// Returns the positions of the objects among which those with a fitting name are, in order.
+    #[must_use]
+    pub(crate) fn candidates(&self, resources: &Resources) -> Vec<usize> {
+        match &self.name {
+            Part::Text(name) => resources.ever_named(name),
+            _ => (0..resources.items().len()).collect(),
+        }
+    }
+
     /// Whether the group, version and kind fit.
     #[must_use]
     pub fn matches_gvk(&self, gvk: GvkRef<'_>) -> bool {

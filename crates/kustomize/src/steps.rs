@@ -36,7 +36,7 @@ pub(crate) fn run(
     steps.labels(resources)?;
     steps.old_json(resources)?;
     steps.values(resources)?;
-    plugin::transform(builder, accumulator, loader, &file.transformers)
+    plugin::transform(builder, accumulator, loader, &file.transformers, file_name)
 }
 
 /// What the steps of one file share.
@@ -49,6 +49,12 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
+    /// Returns what names a field of the file in an error, or an entry of it.
+    fn told(&self, field: &str, index: Option<usize>) -> impl FnOnce(Error) -> Error {
+        let entry = index.map_or_else(|| field.to_owned(), |index| format!("{field}[{index}]"));
+        move |error| error.of_entry(&entry, self.loader.root(), self.file_name)
+    }
+
     /// Ends the run of a transformer: what it deleted goes, and that it ran is noted.
     fn done(&self, resources: &mut Resources, kind: &str) {
         resources.drop_gone();
@@ -63,15 +69,20 @@ impl Steps<'_> {
         let merges = &self.file.patches_strategic_merge;
         if !merges.is_empty() {
             let sources = patches::Strategic { items: merges, inline: "" };
-            patches::old_strategic(self.builder, resources, self.loader, sources, Configured::Here)?;
+            patches::old_strategic(self.builder, resources, self.loader, sources, Configured::Here)
+                .map_err(self.told("patchesStrategicMerge", None))?;
             self.done(resources, "PatchStrategicMergeTransformer");
         }
-        let entries = self.file.patches.iter();
+        let entries = self.file.patches.iter().enumerate();
         let patches: Vec<Patch> = entries
-            .map(|entry| patches::read(self.loader, entry, Configured::Here))
+            .map(|(at, entry)| {
+                patches::read(self.loader, entry, Configured::Here).map_err(self.told("patches", Some(at)))
+            })
             .collect::<Result<_, Error>>()?;
-        for patch in patches {
-            patch.apply(resources, self.builder.schema(), Notes::Taken)?;
+        for (at, patch) in patches.into_iter().enumerate() {
+            patch
+                .apply(resources, self.builder.schema(), Notes::Taken)
+                .map_err(self.told("patches", Some(at)))?;
             if self.builder.keeps_origins() {
                 self.done(resources, "PatchTransformer");
             }
@@ -84,15 +95,19 @@ impl Steps<'_> {
         let file = self.file;
         if !file.namespace.is_empty() {
             let fields = self.config.namespace.clone();
-            Namespace { name: file.namespace.clone(), fields, ..Namespace::default() }.run(resources)?;
+            Namespace { name: file.namespace.clone(), fields, ..Namespace::default() }
+                .run(resources)
+                .map_err(self.told("namespace", None))?;
             self.done(resources, "NamespaceTransformer");
         }
         if !file.name_prefix.is_empty() {
-            names::affix(resources, End::Prefix, &file.name_prefix, &self.config.name_prefix)?;
+            names::affix(resources, End::Prefix, &file.name_prefix, &self.config.name_prefix)
+                .map_err(self.told("namePrefix", None))?;
             self.done(resources, "PrefixTransformer");
         }
         if !file.name_suffix.is_empty() {
-            names::affix(resources, End::Suffix, &file.name_suffix, &self.config.name_suffix)?;
+            names::affix(resources, End::Suffix, &file.name_suffix, &self.config.name_suffix)
+                .map_err(self.told("nameSuffix", None))?;
             self.done(resources, "SuffixTransformer");
         }
         Ok(())
@@ -100,45 +115,52 @@ impl Steps<'_> {
 
     fn labels(&self, resources: &mut Resources) -> Result<(), Error> {
         let file = self.file;
-        for label in &file.labels {
-            let fields = label_fields(label, &self.config)?;
-            labels::run(resources, &label.pairs, &fields)?;
+        for (at, label) in file.labels.iter().enumerate() {
+            label_fields(label, &self.config)
+                .and_then(|fields| labels::run(resources, &label.pairs, &fields))
+                .map_err(self.told("labels", Some(at)))?;
             self.done(resources, "LabelTransformer");
         }
         // The original runs it for either field, and notes that it did.
         if !file.common_labels.is_empty() || !file.labels.is_empty() {
-            labels::run(resources, &file.common_labels, &self.config.common_labels)?;
+            labels::run(resources, &file.common_labels, &self.config.common_labels)
+                .map_err(self.told("commonLabels", None))?;
             self.done(resources, "LabelTransformer");
         }
         if !file.common_annotations.is_empty() {
-            labels::run(resources, &file.common_annotations, &self.config.common_annotations)?;
+            labels::run(resources, &file.common_annotations, &self.config.common_annotations)
+                .map_err(self.told("commonAnnotations", None))?;
             self.done(resources, "AnnotationsTransformer");
         }
         Ok(())
     }
 
     fn old_json(&self, resources: &mut Resources) -> Result<(), Error> {
-        for entry in &self.file.patches_json6902 {
-            patches::old_json(self.builder, resources, self.loader, entry, Configured::Here)?;
+        for (at, entry) in self.file.patches_json6902.iter().enumerate() {
+            patches::old_json(self.builder, resources, self.loader, entry, Configured::Here)
+                .map_err(self.told("patchesJson6902", Some(at)))?;
             self.done(resources, "PatchJson6902Transformer");
         }
         Ok(())
     }
 
     fn values(&self, resources: &mut Resources) -> Result<(), Error> {
-        for replica in &self.file.replicas {
-            replicas::run(resources, replica, &self.config.replicas)?;
+        for (at, replica) in self.file.replicas.iter().enumerate() {
+            replicas::run(resources, replica, &self.config.replicas)
+                .map_err(self.told("replicas", Some(at)))?;
             self.done(resources, "ReplicaCountTransformer");
         }
-        for image in &self.file.images {
-            images::run(resources, image, &self.config.images)?;
+        for (at, image) in self.file.images.iter().enumerate() {
+            images::run(resources, image, &self.config.images).map_err(self.told("images", Some(at)))?;
             if self.builder.keeps_origins() {
                 self.done(resources, "ImageTagTransformer");
             }
         }
         if !self.file.replacements.is_empty() {
             let read = |path: &str| self.loader.read(path);
-            replacements::run(resources, &self.file.replacements, &read)?;
+            for (at, entry) in self.file.replacements.iter().enumerate() {
+                replacements::run(resources, entry, &read).map_err(self.told("replacements", Some(at)))?;
+            }
             self.done(resources, "ReplacementTransformer");
         }
         Ok(())

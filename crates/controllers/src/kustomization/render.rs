@@ -106,7 +106,7 @@ pub async fn render(
         Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
     let variables = variables.map(Variables::checked);
     let mut objects = Vec::with_capacity(built.len());
-    let mut ids = Ids::of(&built);
+    let mut ids = Ids::of(&built).map_err(|why| Failure::new("BuildFailed", why))?;
     for mut built in built {
         identified(&built)?;
         let name = object::id(&built);
@@ -128,8 +128,15 @@ pub struct Ids(HashSet<ObjectId>);
 
 impl Ids {
     /// The ids before.
-    pub fn of(built: &[Value]) -> Self {
-        Self(built.iter().map(object::id).collect())
+    ///
+    /// # Errors
+    /// When two objects have the same one: a cluster would keep the last of them without a word.
+    pub fn of(built: &[Value]) -> Result<Self, String> {
+        let mut ids = HashSet::with_capacity(built.len());
+        match built.iter().map(object::id).find(|id| !ids.insert(id.clone())) {
+            Some(double) => Err(format!("may not add resource with an already registered id: {double}")),
+            None => Ok(Self(ids)),
+        }
     }
 
     /// Takes a change of one of them.
@@ -171,13 +178,21 @@ fn stopped() -> Failure {
 
 fn where_to_look(why: &str, view: &View) -> String {
     let read = view.files_read();
-    match read.iter().rev().find(|file| why.contains(file.rsplit('/').next().unwrap_or(file))) {
+    let named: Vec<&String> = read.iter().rev().filter(|file| why.contains(base_name(file))).collect();
+    // The entry that failed names the kustomization with its whole path; what else is named is nearer.
+    let nearer = named.iter().find(|file| !base_name(file).to_lowercase().starts_with("kustomization"));
+    let whole = || named.iter().find(|file| why.contains(file.as_str()));
+    match nearer.or_else(whole).or(named.first()) {
         Some(file) => format!(
             "look at `{}`; `sealfast kustomize build` shows the same error offline",
             view.relative(file)
         ),
         None => "`sealfast kustomize build` on this path shows the same error offline".to_owned(),
     }
+}
+
+fn base_name(file: &str) -> &str {
+    file.rsplit('/').next().unwrap_or(file)
 }
 
 /// Checks that an object says what it is.
@@ -220,4 +235,22 @@ fn digest(objects: &[Value]) -> String {
     }
     let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
+    use super::Ids;
+
+    #[test]
+    fn no_two_objects_have_one_id() {
+        let map =
+            |name: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name } });
+        assert!(Ids::of(&[map("a"), map("b")]).is_ok());
+        let error = Ids::of(&[map("a"), map("a")]).err().unwrap();
+        assert_eq!(error, "may not add resource with an already registered id: ConfigMap/a");
+    }
 }

@@ -28,28 +28,22 @@ use crate::written::Notes;
 /// Where files of replacements are read.
 pub(crate) type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, Error>;
 
-/// Runs all replacements of a file in order.
+/// Runs an entry of `replacements`: one, or those of a file in order.
 ///
 /// # Errors
 /// When an entry is not complete, or its source or a field of a target is missing.
 pub(crate) fn run(
     resources: &mut Resources,
-    entries: &[ReplacementEntry],
+    entry: &ReplacementEntry,
     read: ReadFile<'_>,
 ) -> Result<(), Error> {
-    for entry in entries {
-        if entry.path.is_empty() {
-            replace(resources, entry)?;
-            continue;
-        }
-        if entry.source.is_some() || entry.source_value.is_some() || !entry.targets.is_empty() {
-            return Err(Error::Replacement("cannot specify both path and inline replacement".to_owned()));
-        }
-        for entry in parse_file(&read(&entry.path)?)? {
-            replace(resources, &entry)?;
-        }
+    if entry.path.is_empty() {
+        return replace(resources, entry);
     }
-    Ok(())
+    if entry.source.is_some() || entry.source_value.is_some() || !entry.targets.is_empty() {
+        return Err(Error::Replacement("cannot specify both path and inline replacement".to_owned()));
+    }
+    parse_file(&read(&entry.path)?)?.iter().try_for_each(|entry| replace(resources, entry))
 }
 
 /// Reads a file that holds one replacement or a list of them.
@@ -214,7 +208,7 @@ fn apply(resources: &mut Resources, target: &ReplacementTarget, copied: &mut Cop
         select.matches_metadata(item) && !is_rejected && ids.iter().any(|id| select.matches_id(id))
     };
     let options = target.options.clone().unwrap_or_default();
-    for at in 0..resources.items().len() {
+    for at in select.candidates(resources) {
         if !is_target(&resources.items()[at]) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Laws that hold for every tree: the same bytes each time.
+//! Laws that hold for every tree: the same bytes each time, and each id once.
 
 use std::fmt::Write as _;
 
@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use sealfast_kustomize::engine::{Options, build};
 use sealfast_kustomize::files::Memory;
 use sealfast_kustomize::order::Order;
+
+use crate::small_directory::printed;
 
 /// Returns a tree of config maps and deployments with these names.
 fn tree(names: &[String], extra: &str) -> Memory {
@@ -96,6 +98,26 @@ proptest! {
             if let Some(reference) = reference {
                 prop_assert_eq!(reference, &object["metadata"]["name"]);
             }
+        }
+    }
+
+    #[test]
+    fn no_two_objects_end_with_one_id(
+        names in prop::collection::vec("[a-c]", 1..4),
+        ways in prop::collection::vec((0_usize..4, "[a-c][0-2]"), 1..4),
+    ) {
+        let mut file = String::new();
+        for (way, name) in &ways {
+            let _ = match way {
+                0 => writeln!(file, "patches: [{{target: {{kind: ConfigMap, name: '[a-b].*'}}, patch: '[{{\"op\": \"replace\", \"path\": \"/metadata/name\", \"value\": \"{name}\"}}]'}}]"),
+                1 => writeln!(file, "replacements: [{{sourceValue: {name}, targets: [{{select: {{kind: Deployment, name: '.*[01]'}}}}]}}]"),
+                2 => writeln!(file, "transformers: ['{{apiVersion: builtin, kind: LabelTransformer, metadata: {{name: x}}, labels: {{name: {name}}}, fieldSpecs: [{{path: metadata}}]}}']"),
+                _ => writeln!(file, "namePrefix: {name}-"),
+            };
+        }
+        // A key may be there twice: then it is no kustomization.
+        if let Ok(built) = build(&tree(&names, &file), "/app", &Options::default()) {
+            printed(built);
         }
     }
 }

@@ -12,7 +12,7 @@ fn built(files: &[(&str, &str)]) -> String {
         memory.insert(path, *content);
     }
     let outcome = build(&memory, "/app", &Options::default());
-    outcome.map_or_else(|error| error.chain(), |built| built.to_yaml())
+    outcome.map_or_else(|error| crate::words(&error), |built| built.to_yaml())
 }
 
 fn patched(object: &str, patch: &str, field: &str) -> String {

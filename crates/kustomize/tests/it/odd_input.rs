@@ -9,7 +9,7 @@ fn outcome(more: &str, object: impl Into<Vec<u8>>) -> Result<String, String> {
     files.insert("/app/kustomization.yaml", format!("resources: [a.yaml]\n{more}"));
     files.insert("/app/a.yaml", object);
     let built = attempt(&files, "/app", &Options::default());
-    built.map(|built| built.to_yaml()).map_err(|failed| failed.error.chain())
+    built.map(|built| built.to_yaml()).map_err(|failed| crate::words(&failed.error))
 }
 
 /// Builds an object of the kind Foo and returns what is printed behind its metadata.
@@ -73,7 +73,9 @@ fn bytes_that_are_no_text_are_refused() {
     files.insert("/app/a.yaml", object(b""));
     files.insert("/app/p.yaml", b"{apiVersion: v1, kind: Foo, metadata: {name: a}, x: \"\xe9\"}".as_slice());
     let failed = attempt(&files, "/app", &Options::default()).unwrap_err();
-    assert!(failed.error.chain().ends_with("unable to parse SM or JSON patch from [path: \"p.yaml\"]"));
+    assert!(
+        crate::words(&failed.error).ends_with("unable to parse SM or JSON patch from [path: \"p.yaml\"]")
+    );
 }
 
 #[test]

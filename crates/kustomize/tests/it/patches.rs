@@ -15,7 +15,9 @@ fn outcome(file: &str, more: &[(&str, &str)]) -> Result<String, String> {
     for (path, content) in more {
         files.insert(path, *content);
     }
-    build(&files, "/app", &Options::default()).map(|built| built.to_yaml()).map_err(|error| error.chain())
+    build(&files, "/app", &Options::default())
+        .map(|built| built.to_yaml())
+        .map_err(|error| crate::words(&error))
 }
 
 /// Applies one operation to the config map.
@@ -211,4 +213,45 @@ fn replacements_show_no_value_of_a_secret() {
     let refused = told("kind: ConfigMap, fieldPath: metadata.name", pin);
     assert!(refused.contains("cannot decode !!str as a !!int"), "{refused}");
     assert!(!refused.contains("4711"), "{refused}");
+}
+
+/// Builds the config map with a validator that labels it.
+fn validated(metadata: &str, label: &str, more: &str) -> Result<String, String> {
+    let validator = |name: &str| {
+        format!(
+            "- '{{apiVersion: builtin, kind: LabelTransformer, metadata: {{name: {name}}}, labels: {label}, fieldSpecs: [{{path: metadata/labels, create: true}}]}}'\n"
+        )
+    };
+    let file = format!(
+        "resources: [map.yaml]\nvalidators:\n{}{}",
+        validator("x"),
+        more.replace("SAME", &validator("x"))
+    );
+    outcome(
+        &file.replace("OTHER", &validator("y")),
+        &[("/app/map.yaml", MAP.replace("name: cfg", metadata).as_str())],
+    )
+}
+
+#[test]
+fn a_validator_may_say_that_it_ran_and_nothing_else() {
+    let built = validated("name: cfg", "{validated-by: me}", "").unwrap();
+    assert!(built.contains("  labels:\n    validated-by: me\n"), "{built}");
+    let built = validated("name: cfg, labels: {q: r}", "{validated-by: me}", "").unwrap();
+    assert!(built.contains("  labels:\n    q: r\n    validated-by: me\n"), "{built}");
+    let refused = "validator shouldn't modify the resource map";
+    for (metadata, label, more) in [
+        ("name: cfg", "{other: me}", ""),
+        ("name: cfg, labels: {}", "{validated-by: me}", ""),
+        ("name: cfg, labels: {validated-by: before}", "{validated-by: me}", ""),
+        // The mark of the first one is no part of what the second one may leave.
+        ("name: cfg", "{validated-by: me}", "OTHER"),
+    ] {
+        assert!(validated(metadata, label, more).unwrap_err().contains(refused), "{metadata} {label}");
+    }
+    let error = validated("name: cfg", "{validated-by: me}", "SAME").unwrap_err();
+    let id = "LabelTransformer.builtin.[noGrp]/x.[noNs]";
+    let expected =
+        format!("configuring external transformer: may not add resource with an already registered id: {id}");
+    assert_eq!(error, expected);
 }

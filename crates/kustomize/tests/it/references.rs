@@ -8,7 +8,9 @@ fn outcome(files: &[(&str, &str)]) -> Result<String, String> {
     for (path, content) in files {
         memory.insert(path, *content);
     }
-    build(&memory, "/app", &Options::default()).map(|built| built.to_yaml()).map_err(|error| error.chain())
+    build(&memory, "/app", &Options::default())
+        .map(|built| built.to_yaml())
+        .map_err(|error| crate::words(&error))
 }
 
 const ACCOUNT: &str = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web}\n---\n";

@@ -197,7 +197,9 @@ fn the_kind_is_looked_at_before_the_content_and_sources_are_named_with_their_fie
     let chain = |file: &str| {
         let mut files = Memory::new();
         files.insert("/app/kustomization.yaml", file);
-        build(&files, "/app", &Options::default()).map(|built| built.to_yaml()).map_err(|error| error.chain())
+        build(&files, "/app", &Options::default())
+            .map(|built| built.to_yaml())
+            .map_err(|error| crate::words(&error))
     };
     assert!(chain("kind: Foo\nresources: []\n").unwrap_err().contains("kind should be Kustomization"));
     let replacement =
@@ -272,7 +274,7 @@ fn warnings_are_there_when_the_build_fails() {
     let failed = attempt(&files, "/base", &Options::default()).unwrap_err();
     assert_eq!(failed.warnings.len(), 2, "{:?}", failed.warnings);
     let failed = attempt(&files, "/base/empty", &Options::default()).unwrap_err();
-    assert_names(&failed.error.chain(), &["kustomization.yaml is empty"]);
+    assert_names(&crate::words(&failed.error), &["kustomization.yaml is empty"]);
     assert_eq!(failed.warnings.len(), 1, "{:?}", failed.warnings);
 }
 

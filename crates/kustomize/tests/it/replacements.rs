@@ -14,7 +14,9 @@ fn replaced(object: &str, entries: &[(&str, &str)]) -> Result<String, String> {
     let mut memory = Memory::new();
     memory.insert("/app/kustomization.yaml", file);
     memory.insert("/app/a.yaml", object);
-    build(&memory, "/app", &Options::default()).map(|built| built.to_yaml()).map_err(|error| error.chain())
+    build(&memory, "/app", &Options::default())
+        .map(|built| built.to_yaml())
+        .map_err(|error| crate::words(&error))
 }
 
 const MADE: &str = "fieldPaths: [spec.x], options: {create: true}";

@@ -1,8 +1,10 @@
-//! A directory as one text, and the law that it builds the same twice.
+//! A directory as one text, and its laws: the same bytes twice, and no id twice.
 //!
 //! The fuzz target and the test over its corpus share this file.
 
-use sealfast_kustomize::engine::{Options, Restriction, build};
+use std::collections::HashSet;
+
+use sealfast_kustomize::engine::{Build, Options, Restriction, build};
 use sealfast_kustomize::files::Memory;
 use sealfast_kustomize::flux::Outermost;
 
@@ -16,14 +18,26 @@ pub(crate) fn builds_the_same_twice(text: &str) -> bool {
 }
 
 fn alone(files: &Memory) -> Result<String, String> {
-    build(files, "/", &Options::default()).map(|built| built.to_yaml()).map_err(|error| error.chain())
+    build(files, "/", &Options::default()).map(printed).map_err(|error| error.chain())
+}
+
+/// Returns the output, in which no two objects have one id.
+pub(crate) fn printed(built: Build) -> String {
+    let text = built.to_yaml();
+    let mut seen = HashSet::new();
+    for object in built.objects() {
+        let id = ["/apiVersion", "/kind", "/metadata/namespace", "/metadata/name"]
+            .map(|place| object.pointer(place).map(ToString::to_string));
+        assert!(seen.insert(id.clone()), "{id:?} twice\n{text}");
+    }
+    text
 }
 
 fn under_flux(files: &Memory) -> Result<String, String> {
     let spec = serde_json::json!({ "targetNamespace": "ns" });
     let outermost = Outermost::lay_out(files, "/", &spec, None).map_err(|error| error.chain())?;
     let options = Options { load: Restriction::None, outermost: Some(outermost), ..Options::default() };
-    build(files, "/", &options).map(|built| built.to_yaml()).map_err(|error| error.chain())
+    build(files, "/", &options).map(printed).map_err(|error| error.chain())
 }
 
 /// Reads a tree: each file begins with a line `>>> PATH`, a link with `>>> PATH -> TARGET`.

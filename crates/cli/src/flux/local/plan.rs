@@ -238,7 +238,7 @@ impl Plan {
     ) -> Result<(), Failed> {
         let strategy = Strategy::parse(post_build.substitute_strategy.as_deref());
         let variables = Variables::checked(self.variables(subject, post_build).await?);
-        let mut ids = Ids::of(built);
+        let mut ids = Ids::of(built)?;
         for built in built {
             let (before, name) = (object::id(built), object::name(built).to_owned());
             let outcome = substitute::expand(built, &variables, strategy, self.unset);
