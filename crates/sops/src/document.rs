@@ -50,6 +50,10 @@ use crate::time::Time;
 use crate::tree::{Branch, Comment, Key, Text, Value};
 use crate::walk;
 
+mod state;
+
+pub use state::{State, is_encrypted, state};
+
 /// Plaintext on its way out: wiped on drop, not printable.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
@@ -562,17 +566,6 @@ impl Opened<'_> {
 #[must_use]
 pub fn line_of(input: &[u8], format: Format, path: &TreePath) -> Option<usize> {
     store::line_of(input, format, &path.0)
-}
-
-/// Returns true when the input reads as an encrypted document with version and MAC.
-#[must_use]
-pub fn is_encrypted(input: &[u8], format: Format) -> bool {
-    // Most files are not, and need no parsing to tell.
-    if !input.windows(4).any(|text| text == b"sops") {
-        return false;
-    }
-    Encrypted::load(input, format)
-        .is_ok_and(|document| !document.metadata.version.is_empty() && !document.metadata.mac.is_empty())
 }
 
 /// Returns true when an object carries a `sops` block with a MAC.

@@ -11,4 +11,5 @@ mod recorded;
 mod rules;
 mod shares;
 mod splice;
+mod state;
 mod stores;
