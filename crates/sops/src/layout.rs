@@ -12,7 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 use zeroize::Zeroizing;
 
-use crate::cipher::{self, Cipher, Random};
+use crate::cipher::{self, Cipher, DataKey, Random};
+use crate::metadata::Metadata;
 use crate::tree::{Branch, Comment, Key, Value};
 
 /// The name of the field and the additional data of its ciphertext.
@@ -87,16 +88,18 @@ impl Layout {
         cipher.encrypt(&Value::from(record), FIELD, rng, None).unwrap_or_default()
     }
 
-    /// Opens the record of a document; one that does not open or read is none.
+    /// Opens the record of a document; one that does not open or read is none, see [`Metadata::has_whole_layout`].
     pub(crate) fn open(sealed: &str, cipher: &Cipher) -> Self {
+        Self::read(sealed, cipher).unwrap_or_default()
+    }
+
+    fn read(sealed: &str, cipher: &Cipher) -> Option<Self> {
         let mut layout = Self::default();
         if sealed.is_empty() {
-            return layout;
+            return Some(layout);
         }
-        let Ok(opened) = cipher.decrypt(sealed.as_bytes(), FIELD, None) else {
-            return layout;
-        };
-        let Some(Ok(Json::Array(entries))) = opened.as_str().map(serde_json::from_str) else { return layout };
+        let opened = cipher.decrypt(sealed.as_bytes(), FIELD, None).ok()?;
+        let Json::Array(entries) = serde_json::from_str(opened.as_str()?).ok()? else { return None };
         for entry in entries {
             let (Some(mark), Some(levels), Some(text)) =
                 (entry[0].as_str(), entry[1].as_u64(), entry[2].as_str())
@@ -111,7 +114,7 @@ impl Layout {
                 layout.keep((mark.to_owned(), levels), Zeroizing::new(text.to_owned()));
             }
         }
-        layout
+        Some(layout)
     }
 
     /// Brings a sealed record up to date with the values there are; another data key gives none.
@@ -121,6 +124,15 @@ impl Layout {
         }
         let mut layout = Self::open(sealed, cipher);
         if layout.prune(branches) { layout.seal(cipher, rng) } else { sealed_if(sealed, &layout) }
+    }
+}
+
+impl Metadata {
+    /// Returns true when the layout record, if there is one, opens with the data key. Another one is passed over: the
+    /// values are what they were, but their text may not be.
+    #[must_use]
+    pub fn has_whole_layout(&self, key: &DataKey) -> bool {
+        Layout::read(&self.layout, &Cipher::new(key)).is_some()
     }
 }
 
