@@ -1,7 +1,8 @@
 //! Flags: what there is, and reading them from words in either of two manners.
 //!
 //! As `sops`, flags follow Go's conventions: one dash or two, `--flag value` or `--flag=value`, and the first word that
-//! is none ends them. In our own manner they may stand anywhere and short switches may be joined.
+//! is none ends them. In our own manner they may stand anywhere, short switches may be joined, and a negative number is
+//! a word.
 
 use std::collections::BTreeMap;
 
@@ -94,7 +95,7 @@ impl Given {
             }
             if let Some(body) = arg.strip_prefix("--") {
                 given.take(flags, body, &mut args)?;
-            } else if let Some(body) = arg.strip_prefix('-').filter(|body| !body.is_empty()) {
+            } else if let Some(body) = arg.strip_prefix('-').filter(|body| is_no_number(body)) {
                 given.take_short(flags, body, &mut args)?;
             } else {
                 given.words.push(arg);
@@ -193,6 +194,11 @@ impl Given {
     pub(super) fn list(&self, name: &str) -> &[String] {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Behind a dash: neither nothing nor the digits of a negative number.
+fn is_no_number(body: &str) -> bool {
+    body.chars().next().is_some_and(|first| !first.is_ascii_digit())
 }
 
 pub(super) fn truth(value: &str) -> Option<bool> {
