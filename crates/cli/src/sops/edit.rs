@@ -58,10 +58,21 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     let desk = Desk::lay(path, session.render(call.is_set("show-master-keys"))?)?;
     let written = session.edit_until_right(call, &mut watch, &desk).and_then(|()| {
         let bytes = session.seal(call, encrypted.is_some(), former.as_ref())?;
+        refuse_other_changes(path, encrypted.as_ref().map(|bytes| bytes.as_slice()))?;
         files::replace(path, &bytes).map_err(Broken::from)
     });
     desk.clear(call, written)?;
     Ok(Done::Quietly)
+}
+
+/// What others wrote while the editor was open is not overwritten.
+fn refuse_other_changes(path: &Path, before: Option<&[u8]>) -> Result<(), Stop> {
+    let now = if files::exists(path) { Some(files::read(path)?) } else { None };
+    if now.as_ref().map(|bytes| bytes.as_slice()) == before {
+        return Ok(());
+    }
+    let message = format!("{} was changed by another program while it was edited", path.display());
+    Err(Stop::new(message).code(Code::CouldNotWriteOutput).hint("edit it again, from what it holds now"))
 }
 
 fn unmarshalable(wrong: &Error) -> Stop {
