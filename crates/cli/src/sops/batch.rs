@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use sealfast_sops::document;
+use sealfast_sops::document::{self, SecretBytes, State};
 use sealfast_sops::path::{Change, Step};
 use sealfast_sops::tree::Value;
 use serde_json::json;
@@ -142,25 +142,33 @@ fn take<'f>(next: &AtomicUsize, files: &'f [PathBuf]) -> Option<(usize, &'f Path
 fn one(call: &Call, settings: &Settings, path: &Path, work: &Work) -> Result<Outcome, Stop> {
     let source = Source { path: Some(path.to_owned()), known_as: path.to_owned() };
     let written = match work {
-        Work::Encrypt => encrypted(call, settings, &source),
-        Work::Decrypt => decrypt::decrypt(call, &source, None, settings.layout(call))
-            .map(|bytes| Some(bytes.expose().to_vec())),
-        Work::Rotate => rotate::rotate(call, &source, settings).map(Some),
-        Work::UpdateKeys => update_keys::updated(call, settings, path),
+        Work::Encrypt => encrypted(call, settings, &source).map(secret),
+        Work::Decrypt => decrypt::decrypt(call, &source, None, settings.layout(call)).map(Some),
+        Work::Rotate => rotate::rotate(call, &source, settings).map(SecretBytes::new).map(Some),
+        Work::UpdateKeys => update_keys::updated(call, settings, path).map(secret),
         Work::Set { steps, value } => {
             set::changed(call, path, settings, |plain| plain.set(steps, value.clone()))
-                .map(|(bytes, change)| (change == Change::Changed).then_some(bytes))
+                .map(|(bytes, change)| (change == Change::Changed).then(|| SecretBytes::new(bytes)))
         }
-        Work::Status => {
-            let bytes = files::read(path)?;
-            let is_encrypted = document::is_encrypted(&bytes, call.format("input-type", &source.name()));
-            return Ok(if is_encrypted { Outcome::Encrypted } else { Outcome::Clear });
-        }
+        Work::Status => return status(call, &source),
     };
     match written.map_err(|stop| stop.in_file(&source.name()))? {
         None => Ok(Outcome::Unchanged),
         Some(_) if call.is_set("check") => Ok(Outcome::Changed),
-        Some(bytes) => files::replace(path, &bytes).map(|()| Outcome::Changed),
+        Some(bytes) => files::replace(path, bytes.expose()).map(|()| Outcome::Changed),
+    }
+}
+
+fn secret(bytes: Option<Vec<u8>>) -> Option<SecretBytes> {
+    bytes.map(SecretBytes::new)
+}
+
+fn status(call: &Call, source: &Source) -> Result<Outcome, Stop> {
+    let bytes = source.read()?;
+    match document::state(&bytes, call.format("input-type", &source.name())) {
+        State::Encrypted => Ok(Outcome::Encrypted),
+        State::Clear => Ok(Outcome::Clear),
+        State::Damaged(wrong) => Err(crypt::damaged(&bytes, &wrong).in_file(&source.name())),
     }
 }
 
@@ -168,8 +176,10 @@ fn one(call: &Call, settings: &Settings, path: &Path, work: &Work) -> Result<Out
 fn encrypted(call: &Call, settings: &Settings, source: &Source) -> Result<Option<Vec<u8>>, Stop> {
     let shape = crypt::Shape::of(call, &source.name(), settings.layout(call));
     let bytes = source.read()?;
-    if document::is_encrypted(&bytes, shape.input) {
-        return Ok(None);
+    match document::state(&bytes, shape.input) {
+        State::Encrypted => return Ok(None),
+        State::Damaged(wrong) => return Err(crypt::damaged(&bytes, &wrong)),
+        State::Clear => {}
     }
     let metadata = settings.metadata(call, &source.known_as, shape.input)?;
     encrypt::encrypt(call, &bytes, metadata, &shape).map(Some)

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use sealfast_sops::document::SecretBytes;
 use sealfast_sops::store::Format;
 
 use crate::output;
@@ -16,6 +17,8 @@ pub(super) enum Done {
     Quietly,
     /// These bytes on standard output, then 0.
     Print(Vec<u8>),
+    /// The same with what may be plaintext.
+    Hand(SecretBytes),
     /// The exit code of a program that was run.
     Code(u8),
     /// These bytes on standard output, then this exit code, unless they could not be written.
@@ -114,6 +117,7 @@ impl Call {
         Ok(match done {
             Done::Quietly => ExitCode::SUCCESS,
             Done::Print(bytes) => output::data(&bytes),
+            Done::Hand(bytes) => output::data(bytes.expose()),
             Done::Code(code) => ExitCode::from(code),
             Done::Report(bytes, code) => output::then(&bytes, ExitCode::from(code)),
         })

@@ -6,6 +6,8 @@
 use std::io::{Error, ErrorKind};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,20 +23,31 @@ pub(super) enum Ended<T> {
 /// Listens for signals from its making on.
 pub(super) struct Watch {
     runtime: Option<Runtime>,
-    signals: [Signal; 4],
+    /// Each with its number.
+    signals: Vec<(i32, Signal)>,
+}
+
+/// Once listened to, signals no longer end this process by themselves.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// Was there ever a [`Watch`]?
+pub(super) fn is_watched() -> bool {
+    WATCHED.load(Ordering::Relaxed)
 }
 
 impl Watch {
     pub(super) fn new() -> Result<Self, Error> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
-        let signals = [
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-            signal(SignalKind::quit())?,
-        ];
+        let kinds =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::quit(), SignalKind::hangup()];
+        // Under `nohup` a hangup is no reason to end.
+        let kinds = &kinds[..if ignores_hangup() { 3 } else { 4 }];
+        let signals: Result<_, Error> =
+            kinds.iter().map(|kind| Ok((kind.as_raw_value(), signal(*kind)?))).collect();
+        let signals = signals?;
         drop(entered);
+        WATCHED.store(true, Ordering::Relaxed);
         Ok(Self { runtime: Some(runtime), signals })
     }
 
@@ -57,16 +70,18 @@ impl Watch {
         })
     }
 
+    /// Waits for a signal that ends programs and returns its number.
+    pub(super) fn signal(&mut self) -> Option<i32> {
+        let runtime = self.runtime.as_ref()?;
+        Some(runtime.block_on(first(&mut self.signals)))
+    }
+
     fn wait<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<Ended<T>, Error> {
-        let [interrupt, terminate, hangup, quit] = &mut self.signals;
         let Some(runtime) = &self.runtime else { return Ok(Ended::Interrupted) };
         runtime.block_on(async {
             tokio::select! {
                 done = work => done.map(Ended::With),
-                _ = interrupt.recv() => Ok(Ended::Interrupted),
-                _ = terminate.recv() => Ok(Ended::Interrupted),
-                _ = hangup.recv() => Ok(Ended::Interrupted),
-                _ = quit.recv() => Ok(Ended::Interrupted),
+                _ = first(&mut self.signals) => Ok(Ended::Interrupted),
             }
         })
     }
@@ -79,6 +94,24 @@ impl Drop for Watch {
             runtime.shutdown_background();
         }
     }
+}
+
+/// The number of the first signal that comes.
+async fn first(signals: &mut [(i32, Signal)]) -> i32 {
+    std::future::poll_fn(|context| {
+        let mut came = signals
+            .iter_mut()
+            .filter_map(|(number, signal)| signal.poll_recv(context).is_ready().then_some(*number));
+        came.next().map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
+/// Was this process started with hangups ignored? Where the system does not tell, it was not.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// How a program ended, in the words of `sops`.

@@ -57,6 +57,9 @@ fn open_unnamed<'b>(
 ) -> Result<Opened<'b>, Stop> {
     let (document, original) = load(call, bytes, format)?;
     let key = unlock(call, document.metadata())?;
+    if call.is_native() && !document.metadata().has_whole_layout(&key) {
+        tell_of_damaged_layout(call)?;
+    }
     let mut metadata = document.metadata().clone();
     if !call.is_native() {
         // `sops` lays out anew.
@@ -75,6 +78,18 @@ fn open_unnamed<'b>(
     })?;
     warn_about_comments(call, &clear_comments);
     Ok(Opened { metadata, key, plain, nonces, original })
+}
+
+/// The values are what they were, but not how they were written.
+fn tell_of_damaged_layout(call: &Call) -> Result<(), Stop> {
+    let message = "`sealfast_layout` was changed or damaged: values are written in other ways than they were";
+    if call.is_set("strict") {
+        return Err(Stop::new(message)
+            .code(Code::DecryptingTree)
+            .hint("restore the file from history, or drop --strict"));
+    }
+    log::warn(call.presentation, message);
+    Ok(())
 }
 
 /// Comments that were added or changed are what a MAC that does not fit may come from.
@@ -107,10 +122,19 @@ pub(super) fn load<'b>(
     } else {
         Encrypted::load(bytes, format).map(|document| (document, None))
     };
-    let (document, original) = read.map_err(|wrong| Stop::loading(&wrong))?;
+    let (document, original) = read.map_err(|wrong| damaged(bytes, &wrong))?;
     let version = &document.metadata().version;
     version::numbers(version).map_err(Stop::new)?;
     Ok((document, original))
+}
+
+/// A text does not read as an encrypted document.
+pub(super) fn damaged(bytes: &[u8], wrong: &Error) -> Stop {
+    let stop = Stop::loading(wrong);
+    if bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< ")) {
+        return stop.hint("it holds the marks of a merge conflict: settle it first");
+    }
+    stop
 }
 
 /// Recovers the data key with the keys at hand.

@@ -20,8 +20,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let source = Source::of(call)?;
     let layout = Settings::load(call)?.layout(call);
     let path = extract_path(call)?;
-    let bytes = decrypt(call, &source, path.as_deref(), layout)?;
-    source.finish(call, bytes.expose().to_vec())
+    source.finish(call, decrypt(call, &source, path.as_deref(), layout)?)
 }
 
 /// Decrypts a file, or a part of it.

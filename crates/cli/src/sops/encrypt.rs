@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use sealfast_sops::document::{self, Encrypted, Original, Plain};
+use sealfast_sops::document::{self, Encrypted, Original, Plain, SecretBytes};
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::Metadata;
+use zeroize::Zeroizing;
 
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Noting, Shape};
@@ -31,12 +32,12 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     }
     let former = call.text("reuse");
     if call.is_native() && !former.is_empty() {
-        let bytes = encrypt_again(call, &bytes, Path::new(former), &source, &settings, &shape);
-        return source.finish(call, bytes.map_err(in_file)?);
+        let bytes = encrypt_again(call, &bytes, Path::new(former), &source, &settings, &shape)?;
+        return source.finish(call, SecretBytes::new(bytes));
     }
     let metadata = settings.metadata(call, &source.known_as, shape.input)?;
     let bytes = encrypt(call, &bytes, metadata, &shape).map_err(in_file)?;
-    source.finish(call, bytes)
+    source.finish(call, SecretBytes::new(bytes))
 }
 
 /// Encrypts plain bytes for new metadata.
@@ -81,9 +82,11 @@ fn encrypt_again(
     settings: &Settings,
     shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
-    let encrypted = files::read(former)?;
-    let opened = crypt::open(call, former, &encrypted, shape.input, Noting::Nonces)?;
-    let (plain, original) = load(call, bytes, shape)?;
+    let about_former = |stop: Stop| stop.hint("--reuse names the encrypted version from before");
+    let encrypted = files::read(former).map_err(about_former)?;
+    let opened = crypt::open(call, former, &encrypted, shape.input, Noting::Nonces).map_err(about_former)?;
+    let in_file = |stop: Stop| stop.in_file(&source.shown().to_string_lossy());
+    let (plain, original) = load(call, bytes, shape).map_err(in_file)?;
     let mut metadata = opened.metadata.clone();
     if settings.says_keys(call) {
         let wanted = settings.metadata(call, &source.known_as, shape.input)?;
@@ -93,10 +96,11 @@ fn encrypt_again(
     }
     let is_same_text = crypt::plain_text(&opened, shape).is_ok_and(|text| text.expose() == bytes);
     if is_same_text && metadata == opened.metadata {
-        return Ok(encrypted);
+        return Ok(encrypted.to_vec());
     }
-    let document = crypt::encrypt(call, plain, metadata, &opened.key, Some(&opened.nonces))?;
-    warn_about_nothing(call, &document)?;
+    let document =
+        crypt::encrypt(call, plain, metadata, &opened.key, Some(&opened.nonces)).map_err(in_file)?;
+    warn_about_nothing(call, &document).map_err(in_file)?;
     crypt::emit_over_plain(document, original.as_ref(), opened.original.as_ref(), &opened.key, shape)
 }
 
@@ -161,7 +165,7 @@ impl Source {
         self.path.as_deref().unwrap_or(Path::new(""))
     }
 
-    pub(super) fn read(&self) -> Result<Vec<u8>, Stop> {
+    pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Stop> {
         match &self.path {
             Some(path) => files::read(path),
             None => files::read_stdin(),
@@ -169,11 +173,11 @@ impl Source {
     }
 
     /// Writes where the flags say.
-    pub(super) fn finish(&self, call: &Call, bytes: Vec<u8>) -> Result<Done, Stop> {
+    pub(super) fn finish(&self, call: &Call, bytes: SecretBytes) -> Result<Done, Stop> {
         match (&self.path, call.text("output")) {
-            (Some(path), _) if call.is_set("in-place") => files::replace(path, &bytes)?,
-            (_, "") => return Ok(Done::Print(bytes)),
-            (_, output) => files::write_output(Path::new(output), &bytes)?,
+            (Some(path), _) if call.is_set("in-place") => files::replace(path, bytes.expose())?,
+            (_, "") => return Ok(Done::Hand(bytes)),
+            (_, output) => files::write_output(Path::new(output), bytes.expose())?,
         }
         Ok(Done::Quietly)
     }

@@ -1,13 +1,19 @@
 //! Files: read whole, replaced whole.
 //!
 //! A file is replaced by renaming a new one over it, mode and owner kept, symbolic links followed: a process that is
-//! killed leaves the old file or the new one.
+//! killed leaves the old file or the new one. What is read may be plaintext: it is wiped.
 
-use std::io::{Read as _, Write as _};
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
+use crate::sops::files::staged::Staged;
 use crate::sops::stop::{Code, Stop};
+
+mod staged;
 
 /// Makes a path absolute without resolving links.
 pub(super) fn absolute(path: &str) -> Result<PathBuf, Stop> {
@@ -37,21 +43,39 @@ pub(super) fn exists(path: &Path) -> bool {
 }
 
 /// Reads a file.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Stop> {
-    std::fs::read(path).map_err(|wrong| {
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
+    std::fs::read(path).map(Zeroizing::new).map_err(|wrong| {
         Stop::new(format!("Error reading file: open {}: {}", path.display(), reason(&wrong)))
             .code(Code::CouldNotReadInput)
     })
 }
 
 /// Reads standard input to its end.
-pub(super) fn read_stdin() -> Result<Vec<u8>, Stop> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .map_err(|wrong| Stop::new(format!("Error reading file: {wrong}")).code(Code::CouldNotReadInput))?;
-    Ok(bytes)
+pub(super) fn read_stdin() -> Result<Zeroizing<Vec<u8>>, Stop> {
+    read_to_end(std::io::stdin().lock())
+        .map_err(|wrong| Stop::new(format!("Error reading file: {wrong}")).code(Code::CouldNotReadInput))
+}
+
+/// Reads to the end; what a growing buffer leaves behind is wiped.
+fn read_to_end(mut from: impl Read) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    const CHUNK: usize = 64 * 1024;
+    let mut chunk = Zeroizing::new(vec![0; CHUNK]);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(CHUNK));
+    loop {
+        let count = match from.read(&mut chunk) {
+            Err(wrong) if wrong.kind() == ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if count == 0 {
+            return Ok(bytes);
+        }
+        if bytes.capacity() - bytes.len() < count {
+            let mut larger = Zeroizing::new(Vec::with_capacity(2 * bytes.capacity()));
+            larger.extend_from_slice(&bytes);
+            bytes = larger;
+        }
+        bytes.extend_from_slice(&chunk[..count]);
+    }
 }
 
 /// Replaces a file that was read, or writes to what is no regular file.
@@ -81,31 +105,37 @@ pub(crate) fn try_replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     }
     let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A new file gets what the person's mask leaves of these; an old one keeps its own.
-    let fresh = std::fs::Permissions::from_mode(if old.is_some() { 0o600 } else { 0o666 });
-    let mut new = match tempfile::Builder::new().prefix(".sealfast-").permissions(fresh).tempfile_in(dir) {
-        Ok(new) => new,
-        // A directory that takes no new files may still let this one be written.
-        Err(_) if old.is_some() => return std::fs::write(&target, bytes),
-        Err(wrong) => return Err(wrong),
-    };
-    if let Some(old) = &old {
-        new.as_file().set_permissions(std::fs::Permissions::from_mode(old.permissions().mode() & 0o7777))?;
+    let mode = if old.is_some() { 0o600 } else { 0o666 };
+    match Staged::new(dir, mode, &|new| fill(new, old.as_ref(), bytes)) {
+        Ok(new) => new.replace(&target),
+        Err(wrong) if old.is_some() && takes_no_new_files(&wrong) => std::fs::write(&target, bytes),
+        Err(wrong) => Err(wrong),
+    }
+}
+
+fn fill(mut new: &File, old: Option<&Metadata>, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(old) = old {
+        new.set_permissions(std::fs::Permissions::from_mode(old.permissions().mode() & 0o7777))?;
         // Only the owner of a file, or root, can give it away: failing to is no error.
-        let _ = std::os::unix::fs::fchown(new.as_file(), Some(old.uid()), Some(old.gid()));
+        let _ = std::os::unix::fs::fchown(new, Some(old.uid()), Some(old.gid()));
     }
     new.write_all(bytes)?;
-    new.as_file().sync_all()?;
-    new.persist(&target).map_err(|wrong| wrong.error)?;
-    Ok(())
+    new.sync_all()
+}
+
+/// A directory that takes no new files may still let an old one be written. After any other failure (a full disk) the
+/// old one would be lost.
+fn takes_no_new_files(wrong: &std::io::Error) -> bool {
+    matches!(wrong.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
 }
 
 /// The system's words for an error, without the number.
 pub(crate) fn reason(wrong: &std::io::Error) -> String {
     match wrong.kind() {
-        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-        std::io::ErrorKind::AlreadyExists => "file exists".to_owned(),
+        ErrorKind::NotFound => "no such file or directory".to_owned(),
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        ErrorKind::IsADirectory => "is a directory".to_owned(),
+        ErrorKind::AlreadyExists => "file exists".to_owned(),
         _ => {
             let told = wrong.to_string();
             match told.split_once(" (os error ") {
@@ -113,5 +143,24 @@ pub(crate) fn reason(wrong: &std::io::Error) -> String {
                 None => told,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_a_long_input_is_read() {
+        let bytes: Vec<u8> = (0..300_001_u32).map(|at| at.to_le_bytes()[0]).collect();
+        assert_eq!(*read_to_end(bytes.as_slice()).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_full_disk_is_no_reason_to_write_in_place() {
+        let allowed = |kind: ErrorKind| takes_no_new_files(&kind.into());
+        assert!(allowed(ErrorKind::PermissionDenied) && allowed(ErrorKind::ReadOnlyFilesystem));
+        assert!(!allowed(ErrorKind::StorageFull) && !allowed(ErrorKind::QuotaExceeded));
+        assert!(!allowed(ErrorKind::Other));
     }
 }

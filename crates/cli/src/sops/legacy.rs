@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use sealfast_sops::document::SecretBytes;
+
 use crate::sops::call::{Call, Done};
 use crate::sops::encrypt::{Source, must_exist, warn_about_words};
 use crate::sops::settings::Settings;
@@ -55,16 +57,16 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
 }
 
 /// With several modes the last of decrypt and rotate counts.
-fn transform(call: &Call, source: &Source, settings: &Settings, path: &Path) -> Result<Vec<u8>, Stop> {
+fn transform(call: &Call, source: &Source, settings: &Settings, path: &Path) -> Result<SecretBytes, Stop> {
     if call.is_set("rotate") {
-        return rotate::rotate(call, source, settings);
+        return rotate::rotate(call, source, settings).map(SecretBytes::new);
     }
     let layout = settings.layout(call);
     if call.is_set("decrypt") {
         let steps = decrypt::extract_path(call)?;
-        return Ok(decrypt::decrypt(call, source, steps.as_deref(), layout)?.expose().to_vec());
+        return decrypt::decrypt(call, source, steps.as_deref(), layout);
     }
     let shape = crypt::Shape::of(call, &source.name(), layout);
     let metadata = settings.metadata(call, &source.known_as, shape.input)?;
-    encrypt::encrypt(call, &files::read(path)?, metadata, &shape)
+    encrypt::encrypt(call, &files::read(path)?, metadata, &shape).map(SecretBytes::new)
 }

@@ -66,14 +66,14 @@ fn publish(call: &Call, settings: &Settings, file: &Path, root: Option<&Path>) -
     let shown = shown.display();
     match destination {
         Destination::S3 { bucket, prefix } => {
-            let content = for_bucket(call, settings, rule, file, bytes, format)?;
+            let content = for_bucket(call, settings, rule, file, &bytes, format)?;
             let key = format!("{prefix}{name}");
             if confirmed(call, &shown.to_string(), &format!("s3://{bucket}/{key}"), root)? {
                 s3::put(bucket, &key, content)?;
             }
         }
         Destination::Gcs { bucket, prefix } => {
-            let content = for_bucket(call, settings, rule, file, bytes, format)?;
+            let content = for_bucket(call, settings, rule, file, &bytes, format)?;
             let key = format!("{prefix}{name}");
             if confirmed(call, &shown.to_string(), &format!("gcs://{bucket}/{key}"), root)? {
                 gcs::put(bucket, &key, content)?;
@@ -106,16 +106,16 @@ fn for_bucket(
     settings: &Settings,
     rule: &DestinationRule,
     file: &Path,
-    bytes: Vec<u8>,
+    bytes: &[u8],
     format: Format,
 ) -> Result<Vec<u8>, Stop> {
     let CreationRule { shamir_threshold, mac_only_encrypted, .. } = rule.recreation_rule;
     let groups = settings::groups_of_rule(&rule.recreation_rule, &BTreeMap::new(), settings::now())?;
     if groups.iter().all(|group| group.keys.is_empty()) {
-        return Ok(bytes);
+        return Ok(bytes.to_vec());
     }
     let Opened { metadata: old, plain, original, .. } =
-        crypt::open(call, file, &bytes, format, Noting::Nothing)?;
+        crypt::open(call, file, bytes, format, Noting::Nothing)?;
     let changes = update_keys::changes(&old.key_groups, &groups);
     if !changes.is_empty() {
         ask::show(&format!("The following changes will be made to the file's key groups:\n{changes}"))?;

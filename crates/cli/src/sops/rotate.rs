@@ -1,6 +1,6 @@
 //! `rotate`: a new data key, and master keys added or removed on the way.
 
-use sealfast_sops::document::Original;
+use sealfast_sops::document::{Original, SecretBytes};
 use sealfast_sops::metadata::KeyGroup;
 
 use crate::sops::call::{Call, Done};
@@ -29,7 +29,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     };
     let source = Source { path: Some(path), known_as };
     let bytes = rotate(call, &source, &Settings::load(call)?)?;
-    source.finish(call, bytes)
+    source.finish(call, SecretBytes::new(bytes))
 }
 
 /// Does a flag add or remove keys?

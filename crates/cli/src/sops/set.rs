@@ -7,6 +7,7 @@ use sealfast_sops::error::Error;
 use sealfast_sops::path::{Change, Step};
 use sealfast_sops::store::Format;
 use sealfast_sops::tree::Value;
+use zeroize::Zeroizing;
 
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Noting, Opened, Shape};
@@ -25,11 +26,12 @@ pub(super) fn run_set(call: &Call) -> Result<Done, Stop> {
     }
     let (given, path_and_value) = words.split_at(words.len() - behind);
     let steps = steps(call, &path_and_value[0], "Invalid set index format")?;
-    let value = json_value(&match path_and_value.get(1) {
+    let text = match path_and_value.get(1) {
         None => files::read_stdin()?,
         Some(name) if call.is_set("value-file") => value_of_file(name)?,
-        Some(text) => text.clone().into_bytes(),
-    })?;
+        Some(text) => Zeroizing::new(text.clone().into_bytes()),
+    };
+    let value = json_value(call, &text)?;
     let work = batch::Work::Set { steps: steps.clone(), value: value.clone() };
     if let Some(done) = batch::run_on(call, given, work)? {
         return Ok(done);
@@ -75,15 +77,17 @@ pub(super) fn run_unset(call: &Call) -> Result<Done, Stop> {
     Ok(Done::Quietly)
 }
 
-fn value_of_file(name: &str) -> Result<Vec<u8>, Stop> {
-    std::fs::read(name).map_err(|wrong| Stop::new(format!("open {name}: {}", files::reason(&wrong))))
+fn value_of_file(name: &str) -> Result<Zeroizing<Vec<u8>>, Stop> {
+    std::fs::read(name)
+        .map(Zeroizing::new)
+        .map_err(|wrong| Stop::new(format!("open {name}: {}", files::reason(&wrong))))
 }
 
 /// The old spelling: path and value in one text.
 pub(super) fn run_legacy(call: &Call, path: &Path) -> Result<Vec<u8>, Stop> {
     let invalid = || Stop::new("Invalid --set format").code(Code::InvalidSet);
     let (index, value) = call.text("set").split_once("] ").ok_or_else(invalid)?;
-    let value = json_value(value.as_bytes())?;
+    let value = json_value(call, value.as_bytes())?;
     let steps = steps(call, &format!("{}]", index.trim_end()), "Invalid --set format")?;
     let (bytes, _) = changed(call, path, &Settings::load(call)?, |plain| set(call, plain, &steps, value))?;
     Ok(bytes)
@@ -127,8 +131,9 @@ fn steps(call: &Call, text: &str, message: &str) -> Result<Vec<Step>, Stop> {
         .ok_or_else(|| Stop::new(message).code(Code::InvalidSet).hint("write the path as '[\"key\"][0]'"))
 }
 
-/// A JSON value as `sops` takes it: numbers are doubles unless they stand in an object, lists are refused.
-fn json_value(text: &[u8]) -> Result<Value, Stop> {
+/// A JSON value as `sops` takes it: numbers are doubles unless they stand in an object, lists are refused. Under our own
+/// verbs whole numbers are integers everywhere.
+fn json_value(call: &Call, text: &[u8]) -> Result<Value, Stop> {
     let invalid = || {
         Stop::new("Value for --set is not valid JSON")
             .code(Code::InvalidSet)
@@ -138,6 +143,7 @@ fn json_value(text: &[u8]) -> Result<Value, Stop> {
     Ok(match value {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(flag) => Value::Bool(flag),
+        serde_json::Value::Number(number) if call.is_native() => exact(&number, text)?,
         serde_json::Value::Number(number) => Value::Float(number.as_f64().ok_or_else(invalid)?),
         serde_json::Value::String(text) => Value::from(text),
         serde_json::Value::Array(_) => {
@@ -150,4 +156,16 @@ fn json_value(text: &[u8]) -> Result<Value, Stop> {
             plain.branches().first().cloned().map(Value::Branch).ok_or_else(invalid)?
         }
     })
+}
+
+/// A number with all of its digits.
+fn exact(number: &serde_json::Number, text: &[u8]) -> Result<Value, Stop> {
+    let is_whole = !text.iter().any(|byte| b".eE".contains(byte));
+    match (number.as_i64(), number.as_f64()) {
+        (Some(number), _) => Ok(Value::Int(number)),
+        (None, Some(number)) if !is_whole || number == 0.0 => Ok(Value::Float(number)),
+        _ => Err(Stop::new("the number has more digits than can be kept")
+            .code(Code::InvalidSet)
+            .hint("write it as a string, as '\"12345678901234567890\"'")),
+    }
 }

@@ -151,6 +151,8 @@ const PUBLISH: &[Flag] = &[
 const REUSE: &[Flag] =
     &[text("reuse", "keep data key and ciphertext of this encrypted version where values are the same")];
 const STRICT: &[Flag] = &[switch("strict", "", "fail when no value is encrypted")];
+const STRICT_LAYOUT: &[Flag] =
+    &[switch("strict", "", "fail when the record of how values were written is damaged")];
 const MANY: &[Flag] = &[
     switch("recursive", "", "go through directories, by the rules of .sops.yaml and .gitignore"),
     switch("check", "", "change nothing; exit with 1 when something would change"),
@@ -251,7 +253,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "decrypt a file, or standard input",
         arguments: "[file]",
         flags: &[IN_PLACE, EXTRACT, OUTPUT, TYPES, IGNORE_MAC, OVERRIDE, ORDER, SERVICES, HELP],
-        own: &[MANY],
+        own: &[STRICT_LAYOUT, MANY],
         examples: &["decrypt secret.yaml", "decrypt --extract '[\"stringData\"][\"password\"]' secret.yaml"],
         run: decrypt::run,
     },
@@ -269,7 +271,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "set one value of an encrypted file",
         arguments: "file path value",
         flags: &[TYPES, VALUES, THRESHOLD, IGNORE_MAC, ORDER, IDEMPOTENT, SERVICES, HELP],
-        own: &[MANY, OUTPUT],
+        own: &[STRICT_LAYOUT, MANY, OUTPUT],
         examples: &["set secret.yaml '[\"stringData\"][\"password\"]' '\"hunter3\"'"],
         run: set::run_set,
     },
@@ -278,7 +280,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "remove one value from an encrypted file",
         arguments: "file path",
         flags: &[TYPES, THRESHOLD, IGNORE_MAC, ORDER, IDEMPOTENT, SERVICES, HELP],
-        own: &[],
+        own: &[STRICT_LAYOUT],
         examples: &["unset secret.yaml '[\"stringData\"][\"old\"]'"],
         run: set::run_unset,
     },
@@ -287,7 +289,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "encrypt a file under a new data key, and add or remove master keys",
         arguments: "file",
         flags: &[IN_PLACE, OUTPUT, TYPES, CONTEXT, CHANGES, OVERRIDE, ORDER, SERVICES, HELP],
-        own: &[MANY],
+        own: &[STRICT_LAYOUT, MANY],
         examples: &["rotate --in-place secret.yaml", "rotate -i --add-age age1… --rm-age age1… secret.yaml"],
         run: rotate::run,
     },

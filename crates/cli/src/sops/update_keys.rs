@@ -7,6 +7,7 @@ use sealfast_sops::cipher::DataKey;
 use sealfast_sops::document::{Encrypted, Original};
 use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
 use sealfast_sops::store::Format;
+use zeroize::Zeroizing;
 
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Shape};
@@ -75,7 +76,7 @@ pub(super) fn updated(call: &Call, settings: &Settings, path: &Path) -> Result<O
 /// How the keys of a file are to change.
 struct Plan {
     document: Encrypted,
-    original: Vec<u8>,
+    original: Zeroizing<Vec<u8>>,
     format: Format,
     wanted: Vec<KeyGroup>,
     threshold: usize,
@@ -88,6 +89,9 @@ impl Plan {
         let format = call.format("input-type", &path.to_string_lossy());
         let original = files::read(path)?;
         let document = crypt::load(call, &original, format)?.0;
+        if call.is_native() {
+            document.check_complete().map_err(|wrong| crypt::damaged(&original, &wrong))?;
+        }
         let mut wanted = wanted_groups(settings, path)?;
         wanted.iter_mut().try_for_each(|group| keyring::complete(&mut group.keys))?;
         let metadata = document.metadata();

@@ -4,6 +4,7 @@
 
 mod agent;
 mod as_sops;
+mod careful;
 mod cloud;
 mod flux_cluster;
 mod flux_faults;

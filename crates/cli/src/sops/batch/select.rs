@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
 use ignore::WalkBuilder;
-use sealfast_sops::document;
+use sealfast_sops::document::{self, State};
 use sealfast_sops::store::Format;
 
 use crate::sops::batch::Work;
@@ -76,28 +76,47 @@ fn walk(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn matches(word: &str, path: &Path) -> Result<Vec<PathBuf>, Stop> {
-    let pattern = path.to_string_lossy();
-    let glob = GlobBuilder::new(&pattern)
+    let (base, pattern) = split(path);
+    let glob = GlobBuilder::new(&pattern.to_string_lossy())
         .literal_separator(true)
         .build()
         .map_err(|wrong| Stop::new(format!("`{word}` is no pattern: {wrong}")))?
         .compile_matcher();
-    let base: PathBuf =
-        path.components().take_while(|part| !is_pattern(&part.as_os_str().to_string_lossy())).collect();
-    let found: Vec<PathBuf> = walk(&base).into_iter().filter(|file| glob.is_match(file)).collect();
+    let is_meant = |file: &PathBuf| file.strip_prefix(&base).is_ok_and(|below| glob.is_match(below));
+    let found: Vec<PathBuf> = walk(&base).into_iter().filter(is_meant).collect();
     if found.is_empty() {
         return Err(Stop::new(format!("no file matches `{word}`")));
     }
     Ok(found)
 }
 
-/// Is a file of a directory meant? To encrypt, when a creation rule asks for it; else when it is encrypted.
+/// Splits a path into a directory and the pattern below it; what is there under its very name is no pattern.
+fn split(path: &Path) -> (PathBuf, PathBuf) {
+    let mut base = PathBuf::new();
+    let mut parts = path.components();
+    let mut rest = parts.clone();
+    while let Some(part) = parts.next() {
+        let below = base.join(part);
+        if is_pattern(&part.as_os_str().to_string_lossy()) && !below.is_dir() {
+            break;
+        }
+        base = below;
+        rest = parts.clone();
+    }
+    (base, rest.as_path().to_owned())
+}
+
+/// Is a file of a directory meant? To encrypt, when a creation rule asks for it; else when it is encrypted. One that
+/// cannot be read, or no longer reads as the encrypted file that it was, is meant and fails on its own.
 fn belongs(call: &Call, settings: &Settings, path: &Path, work: &Work) -> Result<bool, Stop> {
     let format = call.format("input-type", &path.to_string_lossy());
     match work {
         Work::Encrypt => settings.asks_for(call, path, format),
         _ if format == Format::Binary && matches!(work, Work::Status) => Ok(false),
         Work::Status => Ok(true),
-        _ => Ok(document::is_encrypted(&files::read(path)?, format)),
+        _ => {
+            Ok(files::read(path)
+                .map_or(true, |bytes| !matches!(document::state(&bytes, format), State::Clear)))
+        }
     }
 }

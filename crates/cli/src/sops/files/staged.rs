@@ -1,0 +1,148 @@
+//! A new file beside the one it replaces, gone again whatever ends this process.
+//!
+//! It may hold plaintext. Where the system can it has no name before it is whole; while it has one, a signal that ends
+//! this process removes it first. Only a kill in the moment between its name and the rename leaves it.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Error, Result};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use crate::sops::child::{self, Watch};
+
+/// All staged files that have a name.
+static NAMES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// A whole file under a name of its own; removed on drop.
+pub(super) struct Staged(PathBuf);
+
+impl Staged {
+    /// Makes a file with `mode` (what the person's mask leaves of it) in a directory and has it filled.
+    pub(super) fn new(dir: &Path, mode: u32, fill: &dyn Fn(&File) -> Result<()>) -> Result<Self> {
+        clean_up_on_signals();
+        // Whatever keeps a file from being made without a name, one with a name tells why nothing can be made.
+        Self::nameless(dir, mode, fill).or_else(|_| Self::named(dir, mode, fill))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn nameless(dir: &Path, mode: u32, fill: &dyn Fn(&File) -> Result<()>) -> Result<Self> {
+        use std::os::fd::AsRawFd as _;
+
+        use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = File::from(open(dir, flags, Mode::from_raw_mode(mode))?);
+        fill(&file)?;
+        let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Self::at_free_name(dir, |name| Ok(linkat(CWD, &nameless, CWD, name, AtFlags::SYMLINK_FOLLOW)?))
+            .map(|(staged, ())| staged)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn nameless(_: &Path, _: u32, _: &dyn Fn(&File) -> Result<()>) -> Result<Self> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    fn named(dir: &Path, mode: u32, fill: &dyn Fn(&File) -> Result<()>) -> Result<Self> {
+        let open = |name: &Path| File::options().write(true).create_new(true).mode(mode).open(name);
+        let (staged, file) = Self::at_free_name(dir, open)?;
+        fill(&file)?;
+        Ok(staged)
+    }
+
+    /// Makes something under a name that is free.
+    fn at_free_name<T>(dir: &Path, make: impl Fn(&Path) -> Result<T>) -> Result<(Self, T)> {
+        let made = tempfile::Builder::new().prefix(".sealfast-").make_in(dir, |name| {
+            // Held while it is made: no name comes up after a signal has removed them all.
+            let mut names = names();
+            let made = make(name)?;
+            names.insert(name.to_owned());
+            Ok(made)
+        })?;
+        let (made, name) = made.keep().map_err(|wrong| wrong.error)?;
+        Ok((Self(name), made))
+    }
+
+    /// Puts it in the place of another file.
+    pub(super) fn replace(self, target: &Path) -> Result<()> {
+        std::fs::rename(&self.0, target)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // After a rename there is nothing under this name.
+        let _ = std::fs::remove_file(&self.0);
+        names().remove(&self.0);
+    }
+}
+
+fn names() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Listens once for signals that end programs, unless this command listens already and does not end at once.
+fn clean_up_on_signals() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        if child::is_watched() {
+            return;
+        }
+        // Without a listener the files without names are still safe.
+        let started = Watch::new().and_then(|watch| {
+            std::thread::Builder::new().name("signals".to_owned()).spawn(move || end_cleanly(watch))
+        });
+        drop::<std::result::Result<_, Error>>(started);
+    });
+}
+
+fn end_cleanly(mut watch: Watch) {
+    let Some(signal) = watch.signal() else { return };
+    let names = names();
+    for name in names.iter() {
+        let _ = std::fs::remove_file(name);
+    }
+    // Ends this process as that signal does; the names stay locked.
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    drop(names);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Write as _};
+
+    use super::*;
+
+    type Make = fn(&Path, u32, &dyn Fn(&File) -> Result<()>) -> Result<Staged>;
+
+    fn listing(dir: &Path) -> Vec<PathBuf> {
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    #[test]
+    fn a_staged_file_is_known_while_it_has_a_name() {
+        for make in [Staged::nameless as Make, Staged::named] {
+            let dir = tempfile::tempdir().unwrap();
+            let made = make(dir.path(), 0o600, &|mut file| file.write_all(b"x"));
+            // Not every file system of Linux makes files without names.
+            let Ok(staged) = made else { continue };
+            assert_eq!(listing(dir.path()), [staged.0.clone()]);
+            assert!(names().contains(&staged.0));
+            let (name, target) = (staged.0.clone(), dir.path().join("target"));
+            staged.replace(&target).unwrap();
+            assert_eq!(listing(dir.path()), [target]);
+            assert!(!names().contains(&name));
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_filled_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = |_: &File| Err(ErrorKind::StorageFull.into());
+        let wrong = Staged::new(dir.path(), 0o600, &full).err().unwrap();
+        assert_eq!(wrong.kind(), ErrorKind::StorageFull);
+        assert_eq!(listing(dir.path()), Vec::<PathBuf>::new());
+    }
+}
