@@ -1,6 +1,6 @@
 //! What is known about Kustomizations without reading them: who waits for what.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -95,6 +95,10 @@ fn dependencies_first(seen: &BTreeMap<Key, Seen>, keys: &[&Key]) -> Vec<Key> {
     order
 }
 
+fn source(kind: &str, object: &Value) -> Source {
+    (kind.to_owned(), object::namespace(object).to_owned(), object::name(object).to_owned())
+}
+
 /// All Kustomizations, and the last revision of each source.
 #[derive(Default)]
 pub struct Index {
@@ -142,15 +146,28 @@ impl Index {
         self.news.lock().remove(&key);
     }
 
-    /// Keeps only these objects.
-    pub fn retain(&self, objects: &[Value]) {
-        let keys: std::collections::HashSet<Key> = objects.iter().map(Key::of).collect();
-        self.seen.lock().retain(|key, _| keys.contains(key));
+    /// Keeps only these objects; returns the keys of those that went.
+    pub fn retain(&self, objects: &[Value]) -> Vec<Key> {
+        let keys: HashSet<Key> = objects.iter().map(Key::of).collect();
+        let mut gone = Vec::new();
+        self.seen.lock().retain(|key, _| {
+            let stays = keys.contains(key);
+            gone.extend((!stays).then(|| key.clone()));
+            stays
+        });
+        self.news.lock().retain(|key, _| keys.contains(key));
+        gone
+    }
+
+    /// Keeps only these sources of a kind.
+    pub fn retain_sources(&self, kind: &str, objects: &[Value]) {
+        let keys: HashSet<Source> = objects.iter().map(|object| source(kind, object)).collect();
+        self.revisions.lock().retain(|source, _| source.0 != kind || keys.contains(source));
     }
 
     /// Notes a source; returns the Kustomizations that have not tried its revision.
     pub fn source_changed(&self, kind: &str, object: &Value) -> Vec<Key> {
-        let source = (kind.to_owned(), object::namespace(object).to_owned(), object::name(object).to_owned());
+        let source = source(kind, object);
         let Some(revision) = object.pointer("/status/artifact/revision").and_then(Value::as_str) else {
             self.revisions.lock().remove(&source);
             return Vec::new();
@@ -168,8 +185,7 @@ impl Index {
 
     /// Forgets a source.
     pub fn source_gone(&self, kind: &str, object: &Value) {
-        let source = (kind.to_owned(), object::namespace(object).to_owned(), object::name(object).to_owned());
-        self.revisions.lock().remove(&source);
+        self.revisions.lock().remove(&source(kind, object));
     }
 
     /// The Kustomizations that read a Secret or ConfigMap.
@@ -219,6 +235,29 @@ mod tests {
         assert_eq!(index.source_changed("GitRepository", &source("r1")), [key("a")]);
         assert!(index.source_changed("GitRepository", &source("r1")).is_empty());
         assert_eq!(index.source_changed("GitRepository", &source("r2")), [key("a"), key("b")]);
+    }
+
+    #[test]
+    fn what_is_not_listed_any_more_is_forgotten() {
+        let index = Index::default();
+        let ready = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+        for name in ["a", "b"] {
+            index.applied(&object(name, json!({})));
+            index.applied(&object(name, ready.clone()));
+        }
+        let source = |name: &str| json!({"metadata": {"namespace": "ns", "name": name}, "status": {"artifact": {"revision": "r1"}}});
+        for (kind, name) in [("GitRepository", "x"), ("GitRepository", "y"), ("Bucket", "x")] {
+            index.source_changed(kind, &source(name));
+        }
+        assert_eq!(index.retain(&[object("b", json!({}))]), [key("a")]);
+        let known = |keys: Vec<Key>| assert_eq!(keys, [key("b")]);
+        known(index.seen.lock().keys().cloned().collect());
+        known(index.news.lock().keys().cloned().collect());
+        index.retain_sources("GitRepository", &[source("y")]);
+        let mut left: Vec<_> =
+            index.revisions.lock().keys().map(|(kind, _, name)| format!("{kind}/{name}")).collect();
+        left.sort();
+        assert_eq!(left, ["Bucket/x", "GitRepository/y"]);
     }
 
     #[test]

@@ -241,18 +241,21 @@ impl Follower {
         loop {
             match watch.next().await {
                 Seen::Listed(objects) => {
-                    self.index.retain(&objects);
+                    self.index.retain(&objects).iter().for_each(|key| self.forget(key, &metrics));
                     objects.iter().for_each(|object| self.applied(object));
                 }
                 Seen::Applied(object) => self.applied(&object),
                 Seen::Deleted(object) => {
                     self.index.deleted(&object);
-                    let key = Key::of(&object);
-                    self.queue.forget(&key);
-                    metrics.forget(KUSTOMIZATION, &key);
+                    self.forget(&Key::of(&object), &metrics);
                 }
             }
         }
+    }
+
+    fn forget(&self, key: &Key, metrics: &Metrics) {
+        self.queue.forget(key);
+        metrics.forget(KUSTOMIZATION, key);
     }
 
     fn applied(&self, object: &Value) {
@@ -269,7 +272,10 @@ impl Follower {
         let mut watch = self.client.watch(&gvk, &self.namespace, Select::default());
         loop {
             let objects = match watch.next().await {
-                Seen::Listed(objects) => objects,
+                Seen::Listed(objects) => {
+                    self.index.retain_sources(kind, &objects);
+                    objects
+                }
                 Seen::Applied(object) => vec![object],
                 Seen::Deleted(object) => {
                     self.index.source_gone(kind, &object);
