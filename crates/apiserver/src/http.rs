@@ -270,8 +270,14 @@ pub(crate) struct Answer {
 pub(crate) enum Content {
     Json(Value),
     Yaml(String),
-    Bytes { content_type: String, bytes: Bytes },
-    Stream(mpsc::Receiver<Bytes>),
+    Bytes {
+        content_type: String,
+        bytes: Bytes,
+    },
+    /// JSON that is made while it is taken.
+    Parts(Body),
+    /// Events of a watch.
+    Events(mpsc::Receiver<Bytes>),
 }
 
 impl Answer {
@@ -314,7 +320,8 @@ impl Answer {
             }
             Content::Yaml(text) => ("application/yaml".to_owned(), full(text.into())),
             Content::Bytes { content_type, bytes } => (content_type, full(bytes)),
-            Content::Stream(receiver) => ("application/json".to_owned(), streamed(receiver)),
+            Content::Parts(body) => ("application/json".to_owned(), body),
+            Content::Events(receiver) => ("application/json".to_owned(), streamed(receiver)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -21,6 +21,7 @@ mod discovery;
 mod doubled;
 pub mod engine;
 pub mod error;
+mod expiry;
 mod fields;
 mod gc;
 mod go_text;

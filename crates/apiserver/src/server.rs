@@ -10,10 +10,12 @@
 //! # Ok(()) }
 //! ```
 
+mod answers;
 mod health;
 mod identity;
 mod listen;
 pub(crate) mod metrics;
+mod room;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,6 +50,20 @@ pub struct Options {
     pub ready_workloads: bool,
     /// What clients may ask of the server.
     pub limits: Limits,
+    /// What an acknowledged write has survived.
+    pub sync: Sync,
+    /// How long Events are kept after their last write.
+    pub event_ttl: Duration,
+}
+
+/// What an acknowledged write survives. It makes no difference to a state in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sync {
+    /// The end of this process at any moment; a power cut may lose the last second.
+    #[default]
+    Second,
+    /// A power cut, too: the write is on the disk before it is acknowledged. Writes that wait share one flush.
+    Commit,
 }
 
 /// What clients may ask of the server; what is beyond is refused or cut off.
@@ -60,6 +76,8 @@ pub struct Limits {
     pub body: Duration,
     /// Time in which a watching client must take an event.
     pub event: Duration,
+    /// Time in which a client must take something of the answers that wait for it.
+    pub answer: Duration,
     /// Watches at the same time.
     pub watches: usize,
     /// Connections at the same time.
@@ -72,6 +90,7 @@ impl Default for Limits {
             head: Duration::from_secs(30),
             body: Duration::from_secs(60),
             event: Duration::from_secs(60),
+            answer: Duration::from_secs(60),
             watches: 5000,
             connections: 2000,
         }
@@ -85,6 +104,8 @@ impl Default for Options {
             state: State::Memory,
             ready_workloads: true,
             limits: Limits::default(),
+            sync: Sync::default(),
+            event_ttl: Duration::from_secs(60 * 60),
         }
     }
 }
@@ -108,6 +129,20 @@ impl Options {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same options with other promises to writers.
+    #[must_use]
+    pub fn with_sync(mut self, sync: Sync) -> Self {
+        self.sync = sync;
+        self
+    }
+
+    /// The same options with Events kept for another time.
+    #[must_use]
+    pub fn with_event_ttl(mut self, ttl: Duration) -> Self {
+        self.event_ttl = ttl;
         self
     }
 
@@ -146,8 +181,14 @@ pub(crate) struct App {
     pub ready_workloads: bool,
     pub limits: Limits,
     pub watches: Arc<Semaphore>,
-    /// Bodies that are being read, in units of 64 KiB.
-    pub bodies: Semaphore,
+    pub(crate) event_ttl: Duration,
+    /// Bodies of requests that are being answered.
+    bodies: listen::Bodies,
+    /// Answers that nobody has taken yet, in units of 1 KiB.
+    answers: room::Room,
+    sync: Sync,
+    /// How far the journal is on the disk.
+    flushed: watch::Sender<Flushed>,
     /// Addresses and ports of Services.
     pub addresses: crate::addresses::Pool,
     pub metrics: metrics::Metrics,
@@ -186,7 +227,11 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         stopping: watch::channel(false).0,
         ready_workloads: options.ready_workloads,
         watches: Arc::new(Semaphore::new(options.limits.watches)),
-        bodies: Semaphore::new(listen::BODIES),
+        bodies: listen::Bodies::new(),
+        answers: room::Room::new(ANSWERS, ANSWERS / 4),
+        sync: options.sync,
+        flushed: watch::channel(Flushed::default()).0,
+        event_ttl: options.event_ttl,
         limits: options.limits,
         metrics: metrics::Metrics::default(),
         writes_to_kinds: parking_lot::Mutex::new(()),
@@ -198,6 +243,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         tokio::spawn(crate::gc::run(Arc::clone(&app))),
         tokio::spawn(flush(Arc::clone(&app))),
         tokio::spawn(rewrite(Arc::clone(&app))),
+        tokio::spawn(crate::expiry::run(Arc::clone(&app))),
     ];
     Ok(Running { addr, identity, app, tasks })
 }
@@ -240,7 +286,26 @@ impl std::fmt::Debug for Running {
     }
 }
 
+/// The last flush of the journal.
+#[derive(Debug, Clone, Copy, Default)]
+struct Flushed {
+    /// All writes up to this one were there to be flushed.
+    revision: u64,
+    /// The disk took them.
+    taken: bool,
+}
+
 impl App {
+    /// Waits for the disk where writers are promised that; false when it did not take what was written.
+    async fn flushed(&self) -> bool {
+        if self.sync == Sync::Second {
+            return true;
+        }
+        let revision = self.store.revision();
+        let mut flushed = self.flushed.subscribe();
+        flushed.wait_for(|last| last.revision >= revision).await.is_ok_and(|last| last.taken)
+    }
+
     fn prepare(&self) {
         for name in namespaces::INITIAL {
             self.ensure_namespace(name);
@@ -340,10 +405,12 @@ async fn rewrite(app: Arc<App>) {
     }
 }
 
-/// Hands the journal to the disk once a second while there are writes.
+/// Hands the journal to the disk while there are writes: once a second, or as soon as somebody waits for it.
 async fn flush(app: Arc<App>) {
     let mut latest = app.store.subscribe();
     let mut stopping = app.stopping.subscribe();
+    // What was written before anybody could ask.
+    latest.mark_changed();
     loop {
         tokio::select! {
             changed = latest.changed() => if changed.is_err() { return },
@@ -352,9 +419,16 @@ async fn flush(app: Arc<App>) {
         tokio::select! {
             // What comes after the stop is handed over by the one who stops.
             () = crate::server::stopped(&mut stopping) => return,
-                () = tokio::time::sleep(FLUSH) => {}
+            () = tokio::time::sleep(FLUSH), if app.sync == Sync::Second => {}
+            () = std::future::ready(()), if app.sync == Sync::Commit => {}
         }
-        let app = Arc::clone(&app);
-        let _ = tokio::task::spawn_blocking(move || app.store.sync()).await;
+        // Everybody whose write is in the journal by now has waited for this flush.
+        let revision = app.store.revision();
+        let flushing = Arc::clone(&app);
+        let taken = tokio::task::spawn_blocking(move || flushing.store.sync()).await.unwrap_or(false);
+        app.flushed.send_replace(Flushed { revision, taken });
     }
 }
+
+/// Room for 128 MiB of answers, in units of 1 KiB.
+const ANSWERS: usize = 128 << 10;

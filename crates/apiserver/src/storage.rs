@@ -350,17 +350,28 @@ impl Store {
         Ok(revision)
     }
 
-    /// Hands the journal to the disk.
-    pub(crate) fn sync(&self) {
-        let Some(file) = self.inner.read().journal.as_ref().map(Journal::handle) else { return };
-        if let Err(error) = file.sync_data() {
-            tracing::error!(%error, "cannot flush the state file, and no write is taken until there is a new one");
-            let mut inner = self.inner.write();
-            if let Some(journal) = &mut inner.journal {
+    /// Hands the journal to the disk; false when the disk does not take it.
+    pub(crate) fn sync(&self) -> bool {
+        let Some((file, length)) = self.inner.read().journal.as_ref().map(Journal::written) else {
+            return true;
+        };
+        let flushed = file.sync_data();
+        let mut inner = self.inner.write();
+        let (revision, wasteful) = (inner.revision, Arc::clone(&inner.wasteful));
+        let Some(journal) = &mut inner.journal else { return true };
+        match flushed {
+            Ok(()) => {
+                // Without the note a later flush tells more.
+                let _ = journal.note_flushed(&file, revision, length);
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot flush the state file, and no write is taken until there is a new one");
                 journal.refuse_unflushed(&file);
-                inner.wasteful.notify_one();
+                wasteful.notify_one();
+                return false;
             }
         }
+        true
     }
 
     /// Told when the journal should be written anew.

@@ -68,7 +68,7 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
         drop(permit);
     });
     let mut answer = Answer::json(200, Value::Null);
-    answer.content = Content::Stream(receiver);
+    answer.content = Content::Events(receiver);
     Ok(answer)
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use sealfast_apiserver::server::{self, Running, State};
+use sealfast_apiserver::server::{self, Running, State, Sync};
 use sealfast_cluster::client::Client;
 use sealfast_controllers::gates::{Gate, Gates};
 use sealfast_controllers::options::{Hints, Options, SopsMac};
@@ -53,6 +53,9 @@ pub(crate) struct UpArgs {
     /// Where the cluster is kept: a folder, or `memory`.
     #[arg(long, value_name = "DIR|memory", default_value = "memory")]
     state: String,
+    /// When a write of a cluster that is kept is acknowledged.
+    #[arg(long, value_name = "WHEN", default_value = "second")]
+    sync: When,
     /// Loopback address of the server; port 0 picks a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -68,6 +71,24 @@ pub(crate) struct UpArgs {
     /// What server and controllers log to standard error.
     #[arg(long, value_name = "LEVEL", default_value = "error")]
     log_level: log::Level,
+}
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum When {
+    /// At once: it survives a kill, and a power cut may lose the last second.
+    Second,
+    /// Once it is on the disk: it survives a power cut.
+    Commit,
+}
+
+impl From<When> for Sync {
+    fn from(when: When) -> Self {
+        match when {
+            When::Second => Self::Second,
+            When::Commit => Self::Commit,
+        }
+    }
 }
 
 /// How the closing table is written.
@@ -162,14 +183,30 @@ fn identities(args: &UpArgs, defaults: &Defaults, source: &Source) -> Result<Vec
     Ok(crate::sops::keyring::default_age_keys_file().filter(|file| file.is_file()).into_iter().collect())
 }
 
+/// What helps when the embedded server does not start.
+fn start_hint(error: &sealfast_apiserver::error::Error) -> &'static str {
+    use sealfast_apiserver::error::Error;
+    match error {
+        Error::DamagedRecord { .. } | Error::Damaged { .. } => {
+            "the disk no longer holds what it took once: put a backup of the folder in its place, or move it away and let `sealfast up` build the cluster anew from its source"
+        }
+        Error::WrongKey { .. } | Error::NoKey { .. } => {
+            "put back the `state.key` that belongs to this state, or move the folder away and let `sealfast up` build the cluster anew from its source"
+        }
+        Error::OpenToOthers { .. } => "take it from others with `chmod 600`",
+        _ => {
+            "--state takes a folder of your own that no other `sealfast up` uses, --listen a free loopback address such as 127.0.0.1:0"
+        }
+    }
+}
+
 async fn start(args: &UpArgs) -> Result<Cluster, Failure> {
     let scratch = TempDir::with_prefix("sealfast-")
         .map_err(|error| Failure::because("failed to make a temporary folder", &error))?;
     let (state, artifacts) = places(&args.state, scratch.path());
     let options = server::Options::default().with_state(state).with_listen(args.listen);
-    let server = server::start(options).await.map_err(|error| {
-        Failure::because("failed to start the embedded server", &error)
-            .hint("--state takes a folder of your own that no other `sealfast up` uses, --listen a free loopback address such as 127.0.0.1:0")
+    let server = server::start(options.with_sync(args.sync.into())).await.map_err(|error| {
+        Failure::because("failed to start the embedded server", &error).hint(start_hint(&error))
     })?;
     let kubeconfig = args.kubeconfig.clone().unwrap_or_else(|| scratch.path().join("kubeconfig"));
     let text = server.kubeconfig();

@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::{Call, Place, selects, write, write_json, write_partial};
+use super::parts::Parts;
+use super::{Call, selects, write_json};
 use crate::fields;
 use crate::http::{Answer, Encoding, Form, Query};
 use crate::select::Selection;
@@ -17,7 +18,7 @@ use crate::table;
 /// The list of a collection.
 pub(crate) async fn all(call: &Call<'_>) -> Result<Answer, Status> {
     let (metadata, chosen) = chosen(call).await?;
-    Ok(listed(call, metadata, &chosen))
+    Ok(listed(call, metadata, chosen))
 }
 
 /// The metadata of the list that a query asks for, and its objects.
@@ -50,7 +51,7 @@ pub(crate) async fn chosen(call: &Call<'_>) -> Result<(Value, Vec<Stored>), Stat
 }
 
 /// A list of stored objects, in the form asked for.
-fn listed(call: &Call<'_>, metadata: Value, chosen: &[Stored]) -> Answer {
+fn listed(call: &Call<'_>, metadata: Value, chosen: Vec<Stored>) -> Answer {
     let resource = &call.resource;
     if call.encoding == Encoding::Yaml || matches!(call.form, Form::Table(_)) {
         return shaped(call, metadata, chosen.iter().map(|stored| call.shown(stored.object())).collect());
@@ -61,21 +62,10 @@ fn listed(call: &Call<'_>, metadata: Value, chosen: &[Stored]) -> Answer {
     } else {
         (&*resource.list_kind, resource.api_version(), metadata)
     };
-    let mut text = Vec::with_capacity(256 + chosen.iter().map(Stored::size).sum::<usize>());
+    let mut text = Vec::new();
     write_json(&json!({"kind": kind, "apiVersion": version, "metadata": metadata, "items": []}), &mut text);
     text.truncate(text.len() - "]}".len());
-    for (at, stored) in chosen.iter().enumerate() {
-        if at > 0 {
-            text.push(b',');
-        }
-        if partial {
-            write_partial(stored, &mut text);
-        } else {
-            write(resource, stored, Place::List, &mut text);
-        }
-    }
-    text.extend_from_slice(b"]}");
-    Answer::json_text(200, text)
+    Parts::of(resource, partial, text, chosen).answer()
 }
 
 /// A list answer in the form asked for.

@@ -40,18 +40,26 @@ pub(crate) fn partial(object: &Value) -> Value {
 
 /// Appends the JSON of [`shown`].
 pub(crate) fn write(resource: &Resource, stored: &Stored, place: Place, out: &mut Vec<u8>) {
-    let bare = place == Place::List && resource.custom.is_none();
     if let Some(kept) = &resource.shown_as_kept
-        && stored.write(kept, if bare { "{\"metadata\":{" } else { kept }, out)
+        && stored.write(kept, beginning(resource, place, kept), out)
     {
         return;
     }
     let mut object = shown(resource, stored.object());
-    if bare {
+    if is_bare(resource, place) {
         fields::remove(&mut object, "kind");
         fields::remove(&mut object, "apiVersion");
     }
     write_json(&object, out);
+}
+
+/// How the text of an object begins where the kept text begins with `kept`.
+pub(super) fn beginning<'a>(resource: &Resource, place: Place, kept: &'a str) -> &'a str {
+    if is_bare(resource, place) { "{\"metadata\":{" } else { kept }
+}
+
+fn is_bare(resource: &Resource, place: Place) -> bool {
+    place == Place::List && resource.custom.is_none()
 }
 
 /// Appends the JSON of [`partial`].

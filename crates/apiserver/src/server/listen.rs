@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -16,10 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::answers::{self, Asker, Pace};
 use super::metrics::Series;
+use super::room::{Place, Room};
 use super::{App, health};
 use crate::auth::{self, Attributes};
-use crate::http::{Answer, Body, Query, Request, Route, route};
+use crate::http::{Answer, Body, Content, Query, Request, Route, route};
 use crate::status_error::Status;
 use crate::{discovery, openapi, request};
 
@@ -54,10 +56,12 @@ async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor) {
     let limits = app.limits.clone();
     let asked = Arc::new(AtomicBool::new(false));
     let asks = Arc::clone(&asked);
+    let pace = Arc::new(Pace::default());
+    let paces = Arc::clone(&pace);
     let service = service_fn(move |request| {
         asks.store(true, Ordering::Relaxed);
-        let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(serve(&app, request).await) }
+        let (app, pace) = (Arc::clone(&app), Arc::clone(&paces));
+        async move { Ok::<_, Infallible>(serve(&app, &pace, request).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(Some(limits.head)).max_buf_size(64 << 10);
@@ -65,13 +69,15 @@ async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor) {
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(64 << 10)
-        .max_concurrent_streams(Some(1000));
+        .max_send_buf_size(64 << 10)
+        .max_concurrent_streams(Some(250));
     builder.http2().keep_alive_interval(Some(Duration::from_secs(30)));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
         () = silence(&asked, limits.head) => return,
+        () = pace.stalled(limits.answer) => return,
         () = crate::server::stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
     }
     let _ = tokio::time::timeout(Duration::from_millis(300), connection).await;
@@ -85,17 +91,36 @@ async fn silence(asked: &AtomicBool, time: Duration) {
     }
 }
 
-async fn serve(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> http::Response<Body> {
+async fn serve(app: &Arc<App>, pace: &Arc<Pace>, incoming: hyper::Request<Incoming>) -> http::Response<Body> {
     let head = incoming.method() == http::Method::HEAD;
-    let mut response = answer(app, incoming).await.unwrap_or_else(Answer::from).into_response();
+    let reads = head || incoming.method() == http::Method::GET;
+    let mut user = String::new();
+    let mut answer = answer(app, incoming, &mut user).await.unwrap_or_else(Answer::from);
+    if !reads && !app.flushed().await {
+        answer = Status::internal(NOT_FLUSHED).into();
+    }
+    // A watch may wait for as long as nothing happens, and looks itself after who takes none of its events.
+    let watches = matches!(answer.content, Content::Events(_));
+    let mut response = answer.into_response();
     if head {
         *response.body_mut() = http_body_util::Full::new(Bytes::new()).boxed_unsync();
+    } else if !watches {
+        let (parts, body) = response.into_parts();
+        let asker = Asker { user: &user, reads };
+        response = match answers::paced(body, &app.answers, pace, asker).await {
+            Ok(body) => http::Response::from_parts(parts, body),
+            Err(status) => Answer::from(status).into_response(),
+        };
     }
     response
 }
 
 /// Nobody's body is kept before he is known and may do what he asks for.
-async fn answer(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> Result<Answer, Status> {
+async fn answer(
+    app: &Arc<App>,
+    incoming: hyper::Request<Incoming>,
+    user: &mut String,
+) -> Result<Answer, Status> {
     let (parts, body) = incoming.into_parts();
     let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let (mut request, route) = match admitted(app, parts) {
@@ -108,7 +133,9 @@ async fn answer(app: &Arc<App>, incoming: hyper::Request<Incoming>) -> Result<An
             return Err(status);
         }
     };
-    request.body = read(app, body, length).await?;
+    user.clone_from(&request.user.name);
+    let (bytes, _room) = read(app, user, body, length).await?;
+    request.body = bytes;
     match &route {
         Route::Resource(path) => {
             let since = std::time::Instant::now();
@@ -147,26 +174,64 @@ fn admitted(app: &Arc<App>, parts: http::request::Parts) -> Result<(Request, Rou
     Ok((request, route))
 }
 
-/// Reads a body whole, within the limits.
-async fn read(app: &Arc<App>, body: Incoming, stated: Option<u64>) -> Result<Bytes, Status> {
+/// Reads a body whole, within the limits; its room is to be kept as long as the bytes are.
+async fn read(
+    app: &Arc<App>,
+    user: &str,
+    body: Incoming,
+    stated: Option<u64>,
+) -> Result<(Bytes, Vec<Place>), Status> {
     if stated.is_some_and(|length| length > BODY as u64) {
         drain(body, 8 * BODY as u64).await;
         return Err(Status::too_large(TOO_LARGE));
     }
     if body.is_end_stream() {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), Vec::new()));
     }
     let late = || Status::plain(408, "Timeout", "the body of the request did not arrive in time");
-    let units = stated.unwrap_or(BODY as u64).div_ceil(UNIT).max(1);
-    let reading = async {
-        let _room = app.bodies.acquire_many(u32::try_from(units).unwrap_or(1)).await;
-        Limited::new(body, BODY).collect().await
-    };
-    match tokio::time::timeout(app.limits.body, reading).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Status::too_large(TOO_LARGE)),
-        Ok(Err(_)) => Err(Status::bad_request("the body of the request could not be read")),
-        Err(_) => Err(late()),
+    let most = stated.map_or(BODY, |length| length as usize);
+    tokio::time::timeout(app.limits.body, collect(&app.bodies, user, body, most)).await.map_err(|_| late())?
+}
+
+/// Takes room when bytes arrive, and not for what is only announced: a little for the beginning and, once there is
+/// more, the rest at once. Who waits for the rest holds nothing that another one who does might need.
+async fn collect(
+    rooms: &Bodies,
+    user: &str,
+    mut body: Incoming,
+    most: usize,
+) -> Result<(Bytes, Vec<Place>), Status> {
+    let (mut bytes, mut places) = (Vec::new(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Status::bad_request("the body of the request could not be read"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let length = bytes.len() + data.len();
+        if length > BODY {
+            return Err(Status::too_large(TOO_LARGE));
+        }
+        if places.is_empty() {
+            places.extend(rooms.begun.take(user, 1).await);
+        }
+        if length > BEGUN && places.len() == 1 {
+            places.extend(rooms.large.take(user, most.max(length).div_ceil(UNIT as usize)).await);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok((bytes.into(), places))
+}
+
+/// Room for the bodies of requests.
+pub(super) struct Bodies {
+    /// For the beginning of each, in units of [`BEGUN`] bytes.
+    begun: Room,
+    /// For those that are longer, in units of [`UNIT`] bytes.
+    large: Room,
+}
+
+impl Bodies {
+    /// Room for 128 MiB, an eighth of it for each user.
+    pub(super) fn new() -> Self {
+        Self { begun: Room::new(4096, 512), large: Room::new(1024, 128) }
     }
 }
 
@@ -229,8 +294,9 @@ fn other(app: &Arc<App>, request: &Request) -> Answer {
 
 const BODY: usize = 3 << 20;
 const TOO_LARGE: &str = "Request entity too large: limit is 3145728";
-/// Bytes of one unit of the room for bodies.
+const NOT_FLUSHED: &str = "the disk did not take the write, which may be lost";
+/// Bytes of the beginning of a body.
+const BEGUN: usize = 16 << 10;
+/// Bytes of one unit of the room for large bodies.
 const UNIT: u64 = 64 << 10;
-/// Room for 128 MiB.
-pub(super) const BODIES: usize = 2048;
 const HANDSHAKE: Duration = Duration::from_secs(10);

@@ -1,12 +1,15 @@
 //! The state file: one sealed record per write, appended.
 //!
 //! Promise: a write is acknowledged once the operating system has it, so it survives the death of this process
-//! at any moment. It is flushed to the disk within a second and at shutdown: a power cut may lose that second.
+//! at any moment. It is flushed to the disk within a second and at shutdown: a power cut may lose that second. Who
+//! is to lose nothing has the server wait for the flush (`server::Sync`), which one flush does for all who wait.
 //! When the disk refuses a flush nobody knows what it holds: a new file is written from memory, and until there is one
 //! no write is taken.
 //! Every record is AES-256-GCM under the key file beside it, names and Secrets included, so the file tells
-//! nothing but sizes. A record cut short by a kill or a power cut is dropped at the next start; a record that
-//! cannot be read although others follow it, or that says it is longer than any can be, is damage, and the server does not start over it.
+//! nothing but sizes. After each flush a mark says how far it went. Blocks reach the disk in any order, so that a
+//! power cut may leave anything behind the last flush: from the first record there that cannot be read, all is
+//! dropped at the next start, with a warning. A record that cannot be read although a mark says that it was
+//! flushed is damage, and the server does not start over it; without any mark, so is one that others follow.
 //! Where the disk is full a write is refused and nothing of it is kept; reads go on, and so do writes once there is
 //! room. The file is written anew, beside the old one and renamed over it, when most of it is history; writes go on
 //! meanwhile and are taken along. A kill leaves the old or the new one.
@@ -26,7 +29,7 @@ use super::lock::Lock;
 use super::rewriting::{Fresh, Place, Rewriting};
 use crate::error::Error;
 
-/// One record: the revision, and which object it wrote or deleted (none for the head of a rewritten file).
+/// One record: the revision, and which object it wrote or deleted (none for marks and the head of a rewritten file).
 pub(crate) struct Record {
     pub revision: u64,
     pub key: Option<(String, String, String)>,
@@ -69,6 +72,10 @@ impl Journal {
                 Broken::First => Error::WrongKey { path: key_path.to_owned() },
                 Broken::At(offset) => Error::DamagedRecord { path: path.to_owned(), offset },
             })?;
+            if good < bytes.len() {
+                let (path, dropped) = (path.display(), bytes.len() - good);
+                tracing::warn!(%path, dropped, "the end of the state file was never flushed to the disk, and these bytes of it are dropped");
+            }
             (records, good as u64)
         };
         let mut journal = Self {
@@ -98,7 +105,20 @@ impl Journal {
             return Err(self.refused(why));
         }
         let record = seal(&self.cipher, revision, Some(key), value)?;
-        let done = (&*self.file).write_all(&record);
+        self.write(&record)
+    }
+
+    /// Notes that the file was flushed up to a length, where it is still this file.
+    pub(crate) fn note_flushed(&mut self, file: &Arc<File>, revision: u64, length: u64) -> Result<(), Error> {
+        if !Arc::ptr_eq(file, &self.file) || self.unusable.is_some() || self.closed {
+            return Ok(());
+        }
+        let mark = mark(&self.cipher, revision, self.length.saturating_sub(length))?;
+        self.write(&mark)
+    }
+
+    fn write(&mut self, record: &[u8]) -> Result<(), Error> {
+        let done = (&*self.file).write_all(record);
         if let Err(source) = done {
             // What was half written would hide everything after it.
             let cut = self.file.set_len(self.length).and_then(|()| (&*self.file).seek(SeekFrom::End(0)));
@@ -194,10 +214,16 @@ impl Journal {
             let mut file = file;
             file.set_len(length)?;
             file.seek(SeekFrom::End(0))?;
-            if length == 0 { file.write_all(HEADER) } else { Ok(()) }
+            if length == 0 {
+                file.write_all(HEADER)?;
+            }
+            file.sync_data()
         };
         begin(&self.file, self.length).map_err(|source| failed("write", &self.path, source))?;
         self.length = self.length.max(HEADER.len() as u64);
+        // A file begins with a mark, so that one without any is known to be of an older version.
+        self.note_flushed(&self.handle(), 0, self.length)?;
+        self.file.sync_data().map_err(|source| failed("flush", &self.path, source))?;
         self.folder.sync_all().map_err(|source| failed("flush the folder of", &self.path, source))
     }
 }
@@ -226,7 +252,7 @@ enum Broken {
     Header,
     /// Its first record does not open.
     First,
-    /// A record does not open although something follows it; its place in bytes.
+    /// A record does not open that once did; its place in bytes.
     At(usize),
 }
 
@@ -236,22 +262,33 @@ fn read_all(cipher: &Aes256Gcm, bytes: &[u8]) -> Result<(Vec<Record>, usize), Br
         // Killed while the very first bytes were written.
         return if HEADER.starts_with(bytes) { Ok((Vec::new(), 0)) } else { Err(Broken::Header) };
     };
-    let mut records = Vec::new();
+    let (mut records, mut marked) = (Vec::new(), false);
     let mut good = HEADER.len();
     while let Some((frame, behind)) = frame(rest) {
         match unseal(cipher, frame) {
+            Some(record) if record.is_mark() => marked = true,
             Some(record) => records.push(record),
-            // Blocks that a power cut kept from the disk read as zeros.
             None if frame.iter().chain(behind).all(|byte| *byte == 0) => break,
-            None if records.is_empty() => return Err(Broken::First),
-            None if behind.is_empty() => break,
-            None => return Err(Broken::At(good)),
+            None if records.is_empty() && !marked => return Err(Broken::First),
+            None => break,
         }
         good = bytes.len() - behind.len();
         rest = behind;
     }
-    let damaged = stated(rest).is_some_and(|length| length > LARGEST_SEALED) || holds_a_record(cipher, rest);
-    if damaged { Err(Broken::At(good)) } else { Ok((records, good)) }
+    if is_damaged(cipher, rest, marked) { Err(Broken::At(good)) } else { Ok((records, good)) }
+}
+
+/// True when what begins with a record that cannot be read was whole once; `marked` when there are marks before it.
+fn is_damaged(cipher: &Aes256Gcm, rest: &[u8], marked: bool) -> bool {
+    // Blocks that a power cut kept from the disk read as zeros.
+    if rest.iter().all(|byte| *byte == 0) {
+        return false;
+    }
+    let mut found = records_in(cipher, rest);
+    if marked {
+        return found.any(|(at, record)| record.unflushed().is_some_and(|gap| gap < at as u64));
+    }
+    found.next().is_some() || stated(rest).is_some_and(|length| length > LARGEST_SEALED)
 }
 
 /// The length that the next record says it has.
@@ -265,15 +302,42 @@ fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(FRAME + length)
 }
 
-/// True when a whole record stands somewhere in what looks like a torn one: then its length is wrong.
-fn holds_a_record(cipher: &Aes256Gcm, bytes: &[u8]) -> bool {
+/// The whole records that stand anywhere behind a broken one, and where they begin.
+fn records_in(cipher: &Aes256Gcm, bytes: &[u8]) -> impl Iterator<Item = (usize, Record)> {
     let likely = |bytes: &[u8]| stated(bytes).is_none_or(|length| length <= LARGEST_SEALED);
-    (1..bytes.len()).any(|at| match frame(&bytes[at..]) {
-        Some((whole, behind)) if whole.len() > FRAME + TAG && likely(behind) => {
-            unseal(cipher, whole).is_some()
+    let mut next = 1;
+    std::iter::from_fn(move || {
+        while next < bytes.len() {
+            let at = next;
+            next += 1;
+            if let Some((whole, behind)) = frame(&bytes[at..])
+                && whole.len() > FRAME + TAG
+                && likely(behind)
+                && let Some(record) = unseal(cipher, whole)
+            {
+                next = at + whole.len();
+                return Some((at, record));
+            }
         }
-        _ => false,
+        None
     })
+}
+
+/// A mark: the file was flushed but for so many bytes before it. It has no key, and that number as its value.
+pub(super) fn mark(cipher: &Aes256Gcm, revision: u64, unflushed: u64) -> Result<Vec<u8>, Error> {
+    seal(cipher, revision, None, Some(&unflushed.to_le_bytes()))
+}
+
+impl Record {
+    fn is_mark(&self) -> bool {
+        self.unflushed().is_some()
+    }
+
+    /// How many bytes before this mark were not flushed when it was written.
+    fn unflushed(&self) -> Option<u64> {
+        let value = self.value.as_deref().filter(|_| self.key.is_none())?;
+        Some(u64::from_le_bytes(value.try_into().ok()?))
+    }
 }
 
 /// length (4, little endian) | nonce (12) | sealed bytes; sealed are revision (8), flags (1), key, value.
@@ -421,6 +485,68 @@ mod tests {
         let mut bytes = file(2);
         bytes.extend([0; 4096]);
         assert_eq!(read(&bytes), Ok(2));
+    }
+
+    /// Three records that were flushed, a mark that says so, and three more.
+    fn marked() -> (Vec<u8>, usize) {
+        let flushed = file(3);
+        let size = (flushed.len() - HEADER.len()) / 3;
+        let sealed = mark(&cipher(), 3, 0).expect("a mark is sealed");
+        let more = file(3).split_off(HEADER.len());
+        (flushed.into_iter().chain(sealed).chain(more).collect(), size)
+    }
+
+    #[test]
+    fn what_was_never_flushed_may_have_holes() {
+        let (whole, size) = marked();
+        assert_eq!(read(&whole), Ok(6));
+        let first = whole.len() - 3 * size;
+        for number in 0..3 {
+            let mut bytes = whole.clone();
+            bytes[first + number * size..][..size].fill(0);
+            assert_eq!(read(&bytes), Ok(3 + number), "record {number} did not reach the disk");
+            bytes[first + number * size..][..4].fill(0xff);
+            assert_eq!(read(&bytes), Ok(3 + number), "it is noise");
+        }
+        // A later flush is told of behind the hole: then it was on the disk.
+        let later = mark(&cipher(), 6, 0).expect("a mark is sealed");
+        let mut bytes = [&whole[..], &later[..]].concat();
+        bytes[first + size..][..size].fill(0);
+        assert_eq!(read(&bytes), Err(Broken::At(first + size)));
+        // But not when that flush went only up to the hole.
+        let short = mark(&cipher(), 6, 2 * size as u64).expect("a mark is sealed");
+        let mut bytes = [&whole[..], &short[..]].concat();
+        bytes[first + size..][..size].fill(0);
+        assert_eq!(read(&bytes), Ok(4));
+        let mut bytes = whole;
+        bytes[HEADER.len() + size + 20] ^= 1;
+        assert_eq!(read(&bytes), Err(Broken::At(HEADER.len() + size)), "before the mark");
+    }
+
+    #[test]
+    fn a_lost_block_costs_what_was_not_flushed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut journal = journal(dir.path());
+        let (file, flushed) = journal.written();
+        journal.note_flushed(&file, 1, flushed).expect("it is noted");
+        let end = journal.length as usize;
+        for number in 2..9 {
+            journal.append(number, ("configmaps", "n", "d"), Some(&[b'1'; 4096])).expect("it is written");
+        }
+        drop((journal, file));
+        let path = dir.path().join("state");
+        let zero = |from: usize| {
+            let mut bytes = std::fs::read(&path).expect("it is there");
+            bytes[from..from + 2048].fill(0);
+            std::fs::write(&path, bytes).expect("it is written");
+        };
+        zero(std::fs::metadata(&path).expect("it is there").len() as usize - 3 * 4096);
+        assert_eq!(kept(dir.path()), 5, "the first, and those before the hole");
+        assert_eq!(kept(dir.path()), 5, "what is cut off is gone");
+        // Now that all is flushed and marked, a hole is damage.
+        zero(end + 5000);
+        let opened = Journal::open(&path, &dir.path().join("key"), &[7; 32]);
+        assert!(matches!(opened.map(|_| ()), Err(Error::DamagedRecord { .. })));
     }
 
     /// A journal in a folder of its own, with one object in it.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use aes_gcm::Aes256Gcm;
 
-use super::journal::{HEADER, failed, seal};
+use super::journal::{HEADER, failed, mark, seal};
 use super::lock::Lock;
 use crate::error::Error;
 
@@ -45,7 +45,8 @@ impl Rewriting {
         let wrong = |source| failed("write", &self.place.path, source);
         let file = self.place.create().map_err(wrong)?;
         let mut out = BufWriter::new(&file);
-        let head = seal(&self.cipher, self.revision, None, None)?;
+        let mut head = seal(&self.cipher, self.revision, None, None)?;
+        head.extend(mark(&self.cipher, self.revision, 0)?);
         out.write_all(HEADER).and_then(|()| out.write_all(&head)).map_err(wrong)?;
         let mut length = (HEADER.len() + head.len()) as u64;
         for (revision, key, value) in live {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
@@ -27,6 +28,15 @@ struct Text {
     bytes: Box<[u8]>,
     /// Read when a selector first asks for them, because many watches ask about the same object.
     marks: OnceLock<Box<Marks>>,
+}
+
+/// The text of an object as bytes that know when they are gone.
+struct Shared(Arc<Text>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.bytes
+    }
 }
 
 /// What selectors mostly look at.
@@ -88,14 +98,23 @@ impl Stored {
     /// Appends the object's text to `out`, beginning with `head` in place of `kept`; false, and nothing is
     /// appended, when the kept text begins otherwise.
     pub(crate) fn write(&self, kept: &str, head: &str, out: &mut Vec<u8>) -> bool {
-        let Some(rest) =
-            self.text.bytes.strip_prefix(kept.as_bytes()).filter(|rest| rest.first() == Some(&b'"'))
-        else {
-            return false;
-        };
+        let Some(rest) = self.behind(kept) else { return false };
         out.extend_from_slice(head.as_bytes());
         self.write_metadata(rest, out);
         true
+    }
+
+    /// The same in two parts: appends the beginning to `out` and returns the rest, which is shared and not copied.
+    pub(crate) fn write_beginning(&self, kept: &str, head: &str, out: &mut Vec<u8>) -> Option<Bytes> {
+        let rest = self.behind(kept)?;
+        out.extend_from_slice(head.as_bytes());
+        self.write_version(rest, out);
+        let from = self.text.bytes.len() - rest.len();
+        Some(Bytes::from_owner(Shared(Arc::clone(&self.text))).slice(from..))
+    }
+
+    fn behind(&self, kept: &str) -> Option<&[u8]> {
+        self.text.bytes.strip_prefix(kept.as_bytes()).filter(|rest| rest.first() == Some(&b'"'))
     }
 
     /// Appends the object's `metadata` to `out`.
@@ -112,10 +131,15 @@ impl Stored {
     }
 
     fn write_metadata(&self, rest: &[u8], out: &mut Vec<u8>) {
+        self.write_version(rest, out);
+        out.extend_from_slice(rest);
+    }
+
+    /// Appends the resourceVersion as it stands before `rest`.
+    fn write_version(&self, rest: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"resourceVersion\":\"");
         out.extend_from_slice(self.revision.to_string().as_bytes());
         out.extend_from_slice(if rest.first() == Some(&b'}') { b"\"" } else { b"\"," });
-        out.extend_from_slice(rest);
     }
 
     /// Name, namespace and labels.
@@ -195,6 +219,10 @@ mod tests {
         assert_eq!(serde_json::from_slice::<Value>(&text).ok(), Some(stored.object()));
         assert_eq!(stored.object()["metadata"]["resourceVersion"], "12");
         assert!(!stored.write(&head("v2", "ConfigMap"), &kept, &mut text), "of another version");
+        let mut parts = Vec::new();
+        let rest = stored.write_beginning(&kept, &kept, &mut parts).expect("it is of this version");
+        parts.extend_from_slice(&rest);
+        assert_eq!(parts, text);
     }
 
     #[test]

@@ -132,6 +132,136 @@ async fn bodies_are_bounded_in_size_and_time() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Large bodies of one user that were announced and begun, and do not come.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_come_hold_up_nobody_else() -> anyhow::Result<()> {
+    let mut limits = Limits::default();
+    limits.body = Duration::from_secs(600);
+    let running = start(Options::default().with_limits(limits)).await?;
+    let client = Client::of(&running)?;
+    let mut slow = Vec::new();
+    for _ in 0..60 {
+        let mut stream = connect(&running).await?;
+        let head = format!(
+            "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nImpersonate-User: mallory\r\nContent-Type: application/json\r\nContent-Length: 3145728\r\nExpect: 100-continue\r\n\r\n",
+            token(&running)?
+        );
+        stream.write_all(head.as_bytes()).await?;
+        let mut answer = [0; 12];
+        let waited = tokio::time::timeout(Duration::from_secs(60), stream.read_exact(&mut answer)).await;
+        let _ = waited.context("the body of a request is not read")??;
+        assert_eq!(&answer, b"HTTP/1.1 100");
+        stream.write_all(&[b' '; 32 << 10]).await?;
+        slow.push(stream);
+    }
+    for length in [10, 1 << 20] {
+        let body = json!({"metadata": {"name": format!("c{length}")}, "data": {"a": "x".repeat(length)}});
+        let created = client.call("POST", COLLECTION, Some(body));
+        let created = tokio::time::timeout(Duration::from_secs(60), created).await;
+        assert_eq!(created.context("it is held up")??.0, 201, "{length}");
+    }
+    // He himself has his room again as soon as he lets go.
+    drop(slow);
+    let review = json!({"spec": {"nonResourceAttributes": {"path": format!("/{}", "x".repeat(1 << 20)), "verb": "get"}}});
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let asked = client.acting_as("mallory").call("POST", path, Some(review)).await?.0;
+    assert_eq!(asked, 201);
+    running.stop().await;
+    Ok(())
+}
+
+/// Ten objects of 0.9 MB.
+async fn create_large(client: &Client) -> anyhow::Result<()> {
+    for number in 0..10 {
+        let body =
+            json!({"metadata": {"name": format!("large{number}")}, "data": {"a": "x".repeat(900_000)}});
+        anyhow::ensure!(client.call("POST", COLLECTION, Some(body)).await?.0 == 201);
+    }
+    Ok(())
+}
+
+async fn ask(running: &Running, path: &str, accept: &str) -> anyhow::Result<TlsStream<TcpStream>> {
+    let mut stream = connect_narrowly(running).await?;
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nAccept: {accept}\r\n\r\n",
+        token(running)?
+    );
+    stream.write_all(head.as_bytes()).await?;
+    Ok(stream)
+}
+
+/// The first bytes of an answer, and no more.
+async fn begun(stream: &mut TlsStream<TcpStream>) -> anyhow::Result<String> {
+    let mut answer = [0; 12];
+    tokio::time::timeout(Duration::from_secs(60), stream.read_exact(&mut answer)).await??;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_of_an_answer_keeps_no_place() -> anyhow::Result<()> {
+    for (path, accept) in [(COLLECTION, "application/json"), (TABLES, TABLE)] {
+        let mut limits = Limits::default();
+        limits.answer = Duration::from_secs(1);
+        limits.head = Duration::from_secs(600);
+        limits.connections = 2;
+        let running = start(Options::default().with_limits(limits)).await?;
+        let client = Client::of(&running)?;
+        create_large(&client).await?;
+        // This client has the other place.
+        let mut stuck = ask(&running, path, accept).await?;
+        assert_eq!(begun(&mut stuck).await?, "HTTP/1.1 200", "{accept}");
+        let end = Instant::now() + Duration::from_secs(60);
+        while Client::of(&running)?.call("GET", "/version", None).await.is_err() {
+            anyhow::ensure!(Instant::now() < end, "it keeps its place: {accept}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let seen = rest(&mut stuck).await;
+        assert!(seen.len() < 9_000_000, "it was cut off: {accept}");
+        running.stop().await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_takes_are_bounded() -> anyhow::Result<()> {
+    let mut limits = Limits::default();
+    limits.answer = Duration::from_secs(600);
+    let running = start(Options::default().with_limits(limits)).await?;
+    let client = Client::of(&running)?;
+    create_large(&client).await?;
+    // Lists are made while they are taken, and take no room.
+    let mut lists = Vec::new();
+    for _ in 0..60 {
+        let mut stream = ask(&running, COLLECTION, "application/json").await?;
+        assert_eq!(begun(&mut stream).await?, "HTTP/1.1 200");
+        lists.push(stream);
+    }
+    // Tables are made as a whole: a few of them take the share of a user.
+    let mut tables = Vec::new();
+    for number in 0..8 {
+        let mut stream = ask(&running, TABLES, TABLE).await?;
+        let wanted = if number < 3 { "HTTP/1.1 200" } else { "HTTP/1.1 429" };
+        assert_eq!(begun(&mut stream).await?, wanted, "table {number}");
+        tables.push(stream);
+    }
+    let (status, whole) = client.call("GET", COLLECTION, None).await?;
+    let items = whole["items"].as_array().context("it is a list")?;
+    assert_eq!((status, items.iter().filter(|item| item["data"]["a"] != Value::Null).count()), (200, 10));
+    assert_eq!(
+        client.acting_as("alice").call("GET", "/version", None).await?.0,
+        200,
+        "others have their own"
+    );
+    drop(tables);
+    let end = Instant::now() + Duration::from_secs(60);
+    while begun(&mut ask(&running, TABLES, TABLE).await?).await? != "HTTP/1.1 200" {
+        anyhow::ensure!(Instant::now() < end, "the room is not given back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.stop().await;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn deep_trees_are_refused_and_harm_nobody() -> anyhow::Result<()> {
     let running = start(Options::default()).await?;
@@ -324,5 +454,7 @@ pub(crate) async fn rest(stream: &mut TlsStream<TcpStream>) -> String {
 }
 
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
+const TABLES: &str = "/api/v1/namespaces/default/configmaps?includeObject=Object";
+const TABLE: &str = "application/json;as=Table;g=meta.k8s.io;v=v1";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const FREE: &str = "/apis/deep.example.com/v1/namespaces/default/frees";

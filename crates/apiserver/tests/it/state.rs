@@ -1,14 +1,17 @@
 //! A state directory: kept over restarts, locked, and unreadable without its key.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use sealfast_apiserver::error::Error;
-use sealfast_apiserver::server::{Options, State, start};
+use sealfast_apiserver::server::{Options, State, Sync, start};
 use serde_json::json;
 
 use crate::client::Client;
 
+/// Bytes of the mark behind what was flushed.
+const MARK: usize = 49;
 const PLAIN: &str = "correct-horse-battery-staple";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +76,7 @@ async fn a_record_cut_short_costs_only_itself() -> anyhow::Result<()> {
     running.stop().await;
     let path = dir.path().join("state");
     let bytes = std::fs::read(&path)?;
-    std::fs::write(&path, &bytes[..bytes.len() - 5])?;
+    std::fs::write(&path, &bytes[..bytes.len() - MARK - 5])?;
     let running = start(options).await?;
     let client = Client::of(&running)?;
     assert_eq!(client.call("GET", "/api/v1/namespaces/default/configmaps/a", None).await?.0, 200);
@@ -118,6 +121,65 @@ async fn what_is_no_state_of_ours_is_refused_by_name() -> anyhow::Result<()> {
     assert!(matches!(start(options.clone()).await, Err(Error::NotOurs { .. })));
     std::fs::write(&state, kept)?;
     start(options).await?.stop().await;
+    Ok(())
+}
+
+/// A record that the file says was flushed cannot be missing at the next start: it is damage, and no torn end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_is_on_the_disk_before_it_is_acknowledged() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let options = Options::default().with_state(State::Dir(dir.path().to_owned()));
+    let running = start(options.clone().with_sync(Sync::Commit)).await?;
+    let client = Client::of(&running)?;
+    let path = "/api/v1/namespaces/default/configmaps";
+    let mut writers = Vec::new();
+    for writer in 0..16 {
+        let client = client.clone();
+        let body = json!({"metadata": {"name": format!("c{writer}")}});
+        writers.push(tokio::spawn(async move { client.call("POST", path, Some(body)).await }));
+    }
+    for writer in writers {
+        assert_eq!(writer.await??.0, 201);
+    }
+    let state = dir.path().join("state");
+    let before = std::fs::read(&state)?.len();
+    let (status, _) = client.call("POST", path, Some(json!({"metadata": {"name": "last"}}))).await?;
+    let mut bytes = std::fs::read(&state)?;
+    assert_eq!(status, 201);
+    let other = tempfile::tempdir()?;
+    std::fs::copy(dir.path().join("state.key"), other.path().join("state.key"))?;
+    bytes[before + 20] ^= 1;
+    std::fs::write(other.path().join("state"), bytes)?;
+    let broken = start(Options::default().with_state(State::Dir(other.path().to_owned()))).await;
+    assert!(matches!(broken, Err(Error::DamagedRecord { .. })));
+    running.stop().await;
+    let running = start(options).await?;
+    let (_, list) = Client::of(&running)?.call("GET", &format!("{path}?limit=100"), None).await?;
+    let names =
+        list["items"].as_array().into_iter().flatten().map(|item| item["metadata"]["name"].to_string());
+    assert_eq!(names.filter(|name| name.starts_with("\"c") || name == "\"last\"").count(), 17);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_go_after_their_time() -> anyhow::Result<()> {
+    let running = start(Options::default().with_event_ttl(Duration::from_secs(1))).await?;
+    let client = Client::of(&running)?;
+    let about = json!({"kind": "ConfigMap", "namespace": "default", "name": "c"});
+    let event =
+        json!({"metadata": {"name": "e"}, "involvedObject": about, "reason": "Test", "type": "Normal"});
+    let (status, answer) = client.call("POST", "/api/v1/namespaces/default/events", Some(event)).await?;
+    assert_eq!(status, 201, "{answer}");
+    let map = json!({"metadata": {"name": "c"}});
+    client.call("POST", "/api/v1/namespaces/default/configmaps", Some(map)).await?;
+    let end = Instant::now() + Duration::from_secs(60);
+    while client.call("GET", "/api/v1/namespaces/default/events/e", None).await?.0 != 404 {
+        anyhow::ensure!(Instant::now() < end, "it is still there");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(client.call("GET", "/api/v1/namespaces/default/configmaps/c", None).await?.0, 200);
+    running.stop().await;
     Ok(())
 }
 
