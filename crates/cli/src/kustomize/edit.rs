@@ -82,6 +82,16 @@ impl Draft {
         self.fields.insert(name, value);
     }
 
+    /// Sets a text field; an empty text takes the field away.
+    fn set_text(&mut self, name: &str, text: &str) {
+        let name = self.name(name).to_owned();
+        if text.is_empty() {
+            self.fields.shift_remove(&name);
+        } else {
+            self.fields.insert(name, text.into());
+        }
+    }
+
     /// Returns the entries of a list field.
     fn list(&self, name: &str) -> Vec<Value> {
         self.fields.get(self.name(name)).and_then(Value::as_array).cloned().unwrap_or_default()

@@ -194,6 +194,11 @@ fn edits_keep_the_rest_of_the_file() {
     assert_eq!(desk.read("app/kustomization.yaml"), format!("{before}{changed}"));
     let built = desk.prints(&["build", "app"]);
     assert!(built.contains("replicas: 3") && built.contains("name: b-web-z"), "{built}");
+    desk.edits("set image *=x:*");
+    desk.edits("set namespace ");
+    let rest = changed.replace("namespace: shop\n", "");
+    let added = "- name: '*'\n  newName: x\n";
+    assert_eq!(desk.read("app/kustomization.yaml"), format!("{before}{rest}{added}"));
 }
 
 #[test]

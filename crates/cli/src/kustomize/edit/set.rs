@@ -26,14 +26,14 @@ pub(super) fn run(field: &str, words: &[String]) -> Result<ExitCode, Failed> {
 
 fn namespace(names: &[String]) -> Result<ExitCode, Failed> {
     let [name] = names else { return Err("must specify exactly one namespace value".into()) };
-    if !is_label(name) {
+    if !name.is_empty() && !is_label(name) {
         return Err(format!(
             "{name:?} is not a valid namespace name: at most 63 lower case letters, digits and '-', with a letter or digit at both ends"
         )
         .into());
     }
     let mut draft = Draft::open()?;
-    draft.set("namespace", Value::String(name.clone()));
+    draft.set_text("namespace", name);
     draft.store()
 }
 
@@ -48,7 +48,7 @@ fn is_label(name: &str) -> bool {
 fn affix(field: &str, what: &str, names: &[String]) -> Result<ExitCode, Failed> {
     let [affix] = names else { return Err(format!("must specify exactly one {what} value").into()) };
     let mut draft = Draft::open()?;
-    draft.set(field, Value::String(affix.clone()));
+    draft.set_text(field, affix);
     draft.store()
 }
 
@@ -109,7 +109,7 @@ fn images(words: &[String]) -> Result<ExitCode, Failed> {
             |field: &str| present.as_ref().map(|present| text(present, field).to_owned()).unwrap_or_default();
         let mut entry = Map::new();
         for (field, value) in image {
-            let value = if value == "*" { Value::String(kept(&field)) } else { value };
+            let value = if value == "*" && field != "name" { Value::String(kept(&field)) } else { value };
             if value != "" {
                 entry.insert(field, value);
             }

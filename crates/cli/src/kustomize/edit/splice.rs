@@ -33,12 +33,16 @@ pub(super) fn over(source: &str, wanted: &Value) -> Result<String, String> {
         _ => false,
     };
     let text = draft.apply();
-    let reads =
-        |text: &str| sealfast_yaml::json::from_yaml(text.as_bytes()).is_ok_and(|read| read == *wanted);
+    // Of a file whose last field went, comments may be left.
+    let is_empty = wanted.as_object().is_some_and(Map::is_empty);
+    let reads = |text: &str| {
+        sealfast_yaml::json::from_yaml(text.as_bytes())
+            .is_ok_and(|read| read == *wanted || is_empty && read.is_null())
+    };
     if is_done && reads(&text) {
         return Ok(text);
     }
-    let whole = sealfast_yaml::json::to_yaml(wanted);
+    let whole = with_breaks(sealfast_yaml::json::to_yaml(wanted), source);
     if documents.len() <= 1 && reads(&whole) {
         return Ok(whole);
     }
@@ -232,12 +236,18 @@ impl Draft<'_> {
         let mut done = 0;
         for (range, new) in &self.edits {
             text.push_str(&self.source[done.min(range.start)..range.start]);
-            text.push_str(new);
+            text.push_str(&with_breaks(new.clone(), self.source));
             done = range.end;
         }
         text.push_str(&self.source[done..]);
         text
     }
+}
+
+/// Ends the lines of a new text as those of the source end.
+fn with_breaks(text: String, source: &str) -> String {
+    let is_first_long = source.split_once('\n').is_some_and(|(line, _)| line.ends_with('\r'));
+    if is_first_long { text.replace('\n', "\r\n") } else { text }
 }
 
 /// Returns where the text of a node ends; comments behind it do not count.
@@ -355,6 +365,19 @@ namePrefix: x-   # why
         );
         let text = changed("resources:\n- a.yaml", |value| value["namespace"] = json!("b"));
         assert_eq!(text, "resources:\n- a.yaml\nnamespace: b\n");
+    }
+
+    #[test]
+    fn lines_end_as_those_of_the_file_do() {
+        let source = "resources:\r\n- a.yaml\r\nnamePrefix: x-\r\n";
+        let text = changed(source, |value| value["resources"] = json!(["a.yaml", "b.yaml"]));
+        assert_eq!(text, source.replace("- a.yaml\r\n", "- a.yaml\r\n- b.yaml\r\n"));
+    }
+
+    #[test]
+    fn comments_stay_when_the_last_field_goes() {
+        let source = "# what this is\nsecretGenerator:\n- name: a\n";
+        assert_eq!(over(source, &json!({})).as_deref(), Ok("# what this is\n"));
     }
 
     #[test]
