@@ -1,6 +1,6 @@
-//! A status on its way to the server: only what differs is sent, and only to the version of the object that we know.
+//! A status on its way to the server: what differs, for the version that we know.
 //!
-//! Whoever else writes meanwhile keeps the conditions that are not ours.
+//! Nothing else is sent, and to no other version of the object. Whoever else writes meanwhile keeps the conditions that are not ours.
 
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_cluster::error::Error;

@@ -172,7 +172,11 @@ async fn an_apply_that_waits_for_a_namespace_holds_up_nobody() -> Result<()> {
     house.apply(kustomization("default", "works", json!({"path": "./works"}))).await?;
     house.until("default", "works", |object| ready(object)["status"] == "True").await?;
     let waits = house.client.get(&kustomizations(), "default", "waits").await?;
-    ensure!(ready(&waits)["status"] == "Unknown", "over before it could hold anybody up: {}", waits["status"]);
+    ensure!(
+        ready(&waits)["status"] == "Unknown",
+        "over before it could hold anybody up: {}",
+        waits["status"]
+    );
     drop(handle);
     Ok(())
 }
