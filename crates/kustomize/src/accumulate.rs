@@ -475,7 +475,11 @@ fn take_place(new: &mut Resource, old: &Resource, behavior: Behavior) {
             if let Some(Value::Object(own)) = object.get(field) {
                 united.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
             }
-            object.insert(field.to_owned(), Value::Object(united));
+            if united.is_empty() {
+                object.shift_remove(field);
+            } else {
+                object.insert(field.to_owned(), Value::Object(united));
+            }
         }
     }
     new.set_metadata("name", &name);

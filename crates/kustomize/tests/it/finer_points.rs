@@ -116,3 +116,13 @@ fn every_object_can_be_labelled_with_the_tool() {
     let built = build(&memory, "/app", &options).unwrap().to_yaml();
     assert!(built.contains("app.kubernetes.io/managed-by: kustomize-v5.8.1"), "{built}");
 }
+
+#[test]
+fn nothing_merged_into_nothing_is_no_data() {
+    let generator = |more: &str| format!("secretGenerator: [{{name: g, literals: []{more}}}]\n");
+    let overlay = format!("resources: [../base]\n{}", generator(", behavior: merge"));
+    let base = generator("");
+    let built =
+        outcome(&[("/base/kustomization.yaml", &base), ("/app/kustomization.yaml", &overlay)]).unwrap();
+    assert_eq!(built, "apiVersion: v1\nkind: Secret\nmetadata:\n  name: g-8226t8dd99\ntype: Opaque\n");
+}
