@@ -17,6 +17,7 @@ use crate::resource::{Behavior, Former, Resource, field};
 use crate::resources::{Double, Resources};
 use crate::spec::{COMPONENT, Kustomization};
 use crate::steps;
+use crate::told::Told;
 use crate::transform::vars::{self, Bound};
 
 /// What has been gathered so far.
@@ -63,6 +64,7 @@ pub(crate) struct Builder {
     /// How many roots were opened, and how many objects were read or made.
     roots: usize,
     objects: usize,
+    told: Told,
 }
 
 /// How many roots one build may open; a base that many name counts each time.
@@ -73,7 +75,7 @@ const MAX_OBJECTS: usize = 500_000;
 const MAX_CHAIN: usize = 100;
 
 impl Builder {
-    pub(crate) fn new(metadata: Vec<String>, outermost: String) -> Self {
+    pub(crate) fn new(metadata: Vec<String>, outermost: String, told: Told) -> Self {
         Self {
             metadata,
             outermost,
@@ -83,6 +85,7 @@ impl Builder {
             has_looked: false,
             roots: 0,
             objects: 0,
+            told,
         }
     }
 
@@ -94,6 +97,11 @@ impl Builder {
     /// Returns what `buildMetadata` of the outermost file asks for.
     pub(crate) fn metadata(&self) -> &[String] {
         &self.metadata
+    }
+
+    /// Returns who is told what replacements make of values.
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
     }
 
     pub(crate) fn take_warnings(&mut self) -> Vec<String> {
@@ -514,7 +522,7 @@ mod tests {
         let mut files = Memory::new();
         files.insert("/app/kustomization.yaml", "");
         let loader = Loader::open(&files, Restriction::RootOnly, "/app", "/app").unwrap();
-        let mut builder = Builder::new(Vec::new(), "/app".to_owned());
+        let mut builder = Builder::new(Vec::new(), "/app".to_owned(), Told::default());
         builder.count_generated(MAX_OBJECTS, &loader).unwrap();
         let message = builder.count_generated(1, &loader).unwrap_err().chain();
         assert_eq!(message, "generators of '/app': the build has more than 500000 objects");

@@ -17,6 +17,7 @@ use crate::origin;
 use crate::resource::{Resource, field};
 use crate::resources::check_distinct;
 use crate::spec::{Kustomization, SortOptions};
+use crate::told::Told;
 use crate::transform::{name_refs, names, twins, vars};
 
 /// How a build is done.
@@ -32,6 +33,8 @@ pub struct Options {
     pub order: Order,
     /// The outermost kustomization where it is not what the directory says.
     pub outermost: Option<Outermost>,
+    /// Who is told what replacements make of values.
+    pub told: Told,
 }
 
 /// The outcome of a build.
@@ -113,7 +116,8 @@ pub fn attempt(files: &dyn Files, dir: &str, options: &Options) -> Result<Build,
 fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<String>) -> Result<Build, Error> {
     let loader = Loader::open(files, options.load, dir, options.shown.as_deref().unwrap_or(dir))?;
     let (file, file_name) = outermost(&loader, options, warnings)?;
-    let mut builder = Builder::new(file.build_metadata.clone(), loader.root().to_owned());
+    let mut builder =
+        Builder::new(file.build_metadata.clone(), loader.root().to_owned(), options.told.clone());
     if options.outermost.is_some() {
         // Flux has the built-in schema loaded before it builds.
         builder.note_look();

@@ -6,7 +6,7 @@
 //! the [`transform`]ers and [`patch`]es in their fixed order over the fields that [`config`] names,
 //! and at the end [`hash`] suffixes, name references and [`order`] finish the list.
 //!
-//! [`flux`] and [`substitute`] hold what Flux adds before and after the build.
+//! [`flux`] and [`substitute`] hold what Flux adds before and after the build. [`told`] hears where values land.
 
 mod accumulate;
 pub mod config;
@@ -34,5 +34,6 @@ pub mod select;
 pub mod spec;
 mod steps;
 pub mod substitute;
+pub mod told;
 pub mod transform;
 mod written;

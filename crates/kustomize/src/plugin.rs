@@ -287,7 +287,11 @@ fn transformed(
         "ReplicaCountTransformer" => replicas::run(resources, &settings.replica, &field_specs),
         "ReplacementTransformer" => {
             let read = |path: &str| loader.read(path);
-            settings.replacements.iter().try_for_each(|entry| replacements::run(resources, entry, &read))
+            let told = builder.told();
+            settings
+                .replacements
+                .iter()
+                .try_for_each(|entry| replacements::run(resources, entry, &read, told))
         }
         "PatchTransformer" => {
             let entry = entry(settings.path, settings.patch, settings.target, settings.options);

@@ -158,8 +158,10 @@ impl Steps<'_> {
         }
         if !self.file.replacements.is_empty() {
             let read = |path: &str| self.loader.read(path);
+            let told = self.builder.told();
             for (at, entry) in self.file.replacements.iter().enumerate() {
-                replacements::run(resources, entry, &read).map_err(self.told("replacements", Some(at)))?;
+                let done = replacements::run(resources, entry, &read, told);
+                done.map_err(self.told("replacements", Some(at)))?;
             }
             self.done(resources, "ReplacementTransformer");
         }

@@ -6,7 +6,7 @@
 mod glob;
 mod operators;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -64,7 +64,22 @@ pub fn is_disabled(object: &Value) -> bool {
 /// # Errors
 /// When an expansion is not well formed, an unset variable is refused, or the expansions are too large.
 pub fn text(input: &str, variables: &Variables, unset: Unset) -> Result<String, Error> {
-    let mut parser = Parser { rest: input, variables, unset, refused: None, depth: 0, made: 0, matched: 0 };
+    watched(input, variables, unset, &BTreeSet::new(), &mut |_| {})
+}
+
+/// Expands a text, and tells each outermost expansion that was made of a variable with one of the names: the value, a
+/// part of it, or whatever its operators made of it.
+///
+/// # Errors
+/// As [`text`].
+pub fn watched(
+    input: &str,
+    variables: &Variables,
+    unset: Unset,
+    names: &BTreeSet<String>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<String, Error> {
+    let mut parser = Parser::new(input, variables, unset, names);
     let mut out = String::with_capacity(input.len());
     while let Some(dollar) = parser.rest.find('$') {
         out.push_str(&parser.rest[..dollar]);
@@ -74,7 +89,11 @@ pub fn text(input: &str, variables: &Variables, unset: Unset) -> Result<String, 
             parser.rest = after;
         } else if let Some(after) = parser.rest.strip_prefix("${") {
             parser.rest = after;
-            out.push_str(&parser.expansion()?);
+            let made = parser.expansion()?;
+            if std::mem::take(&mut parser.is_watched) {
+                tell(&made);
+            }
+            out.push_str(&made);
         } else {
             out.push('$');
             parser.rest = &parser.rest[1..];
@@ -105,6 +124,10 @@ struct Parser<'a> {
     made: usize,
     /// How much was matched.
     matched: usize,
+    /// Variables of which it is said what becomes of them.
+    names: &'a BTreeSet<String>,
+    /// Whether the present outermost expansion is made of one of them.
+    is_watched: bool,
 }
 
 /// Whether `$$`, `\/` and `\\` stand for their second letter.
@@ -119,6 +142,11 @@ fn bad() -> Error {
 }
 
 impl<'a> Parser<'a> {
+    fn new(rest: &'a str, variables: &'a Variables, unset: Unset, names: &'a BTreeSet<String>) -> Self {
+        let (refused, is_watched) = (None, false);
+        Self { rest, variables, unset, refused, depth: 0, made: 0, matched: 0, names, is_watched }
+    }
+
     /// Reads what follows `${` and returns what it stands for.
     fn expansion(&mut self) -> Result<String, Error> {
         self.depth += 1;
@@ -144,10 +172,16 @@ impl<'a> Parser<'a> {
         };
         match operator {
             Operator::Default => {
+                let was_watched = self.is_watched;
                 let default = self.default_text()?;
                 let value = self.variables.get(&name).map_or("", String::as_str);
                 self.count_made(&name, value.len())?;
-                Ok(if value.is_empty() { default } else { value.to_owned() })
+                if value.is_empty() {
+                    return Ok(default);
+                }
+                // Nothing is left of the default.
+                self.is_watched = was_watched || self.names.contains(&name);
+                Ok(value.to_owned())
             }
             Operator::Case(change) => {
                 self.close()?;
@@ -204,6 +238,7 @@ impl<'a> Parser<'a> {
 
     /// Takes a value; each taking counts, so that no short text makes much work.
     fn value(&mut self, name: &str) -> Result<&'a str, Error> {
+        self.is_watched |= self.names.contains(name);
         let value = match (self.variables.get(name), self.unset) {
             (Some(value), _) => value,
             (None, Unset::Empty) => "",

@@ -21,6 +21,7 @@ use crate::select::Matcher;
 use crate::spec::decode::{self, Record, Shape};
 use crate::spec::records::REPLACEMENT;
 use crate::spec::{FieldOptions, ReplacementEntry, ReplacementSource, ReplacementTarget, typed};
+use crate::told::Told;
 use crate::transform::replacements::path::{Found, Missing, Segment, find, parse, visit};
 use crate::transform::twins;
 use crate::written::Notes;
@@ -36,14 +37,15 @@ pub(crate) fn run(
     resources: &mut Resources,
     entry: &ReplacementEntry,
     read: ReadFile<'_>,
+    told: &Told,
 ) -> Result<(), Error> {
     if entry.path.is_empty() {
-        return replace(resources, entry);
+        return replace(resources, entry, told);
     }
     if entry.source.is_some() || entry.source_value.is_some() || !entry.targets.is_empty() {
         return Err(Error::Replacement("cannot specify both path and inline replacement".to_owned()));
     }
-    parse_file(&read(&entry.path)?)?.iter().try_for_each(|entry| replace(resources, entry))
+    parse_file(&read(&entry.path)?)?.iter().try_for_each(|entry| replace(resources, entry, told))
 }
 
 /// Reads a file that holds one replacement or a list of them.
@@ -62,7 +64,7 @@ fn parse_file(content: &[u8]) -> Result<Vec<ReplacementEntry>, Error> {
     typed(list, "replacements")
 }
 
-fn replace(resources: &mut Resources, entry: &ReplacementEntry) -> Result<(), Error> {
+fn replace(resources: &mut Resources, entry: &ReplacementEntry, told: &Told) -> Result<(), Error> {
     if entry.source.is_none() && entry.source_value.is_none() || entry.targets.is_empty() {
         return Err(Error::Replacement(
             "replacements must specify a source and at least one target".to_owned(),
@@ -72,15 +74,15 @@ fn replace(resources: &mut Resources, entry: &ReplacementEntry) -> Result<(), Er
         (Some(_), Some(_)) => {
             return Err(Error::Replacement("value and resource selectors are mutually exclusive".to_owned()));
         }
-        (None, Some(text)) => Copied::text(text),
-        (Some(source), None) => source_value(resources, source)?,
-        (None, None) => Copied::text(""),
+        (None, Some(text)) => Copied::text(text, told),
+        (Some(source), None) => source_value(resources, source, told)?,
+        (None, None) => Copied::text("", told),
     };
     entry.targets.iter().try_for_each(|target| apply(resources, target, &mut copied))
 }
 
 /// A value on its way from one object to others.
-struct Copied {
+struct Copied<'a> {
     value: Value,
     /// A scalar as it was written.
     text: String,
@@ -88,11 +90,14 @@ struct Copied {
     is_secret: bool,
     /// The object and the field that it is the whole of; what is written there is copied from then on.
     field: Option<(usize, Vec<Segment>)>,
+    /// Who is told of texts that it, or a part of it, is put into.
+    told: &'a Told,
 }
 
-impl Copied {
-    fn text(text: &str) -> Self {
-        Self { value: Value::String(text.to_owned()), text: text.to_owned(), is_secret: false, field: None }
+impl<'a> Copied<'a> {
+    fn text(text: &str, told: &'a Told) -> Self {
+        let value = Value::String(text.to_owned());
+        Self { value, text: text.to_owned(), is_secret: false, field: None, told }
     }
 
     /// Takes over what an object holds now, if it is the source.
@@ -108,7 +113,11 @@ impl Copied {
     }
 }
 
-fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Copied, Error> {
+fn source_value<'a>(
+    resources: &Resources,
+    source: &ReplacementSource,
+    told: &'a Told,
+) -> Result<Copied<'a>, Error> {
     let at = source_object(resources, source)?;
     let found = &resources.items()[at];
     let is_secret = found.kind() == "Secret";
@@ -130,7 +139,7 @@ fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Cop
     };
     let Some(options) = source.options.as_ref().filter(|options| !options.delimiter.is_empty()) else {
         let text = found.written.text(value).unwrap_or_default();
-        return Ok(Copied { value: value.clone(), text, is_secret, field: Some((at, path)) });
+        return Ok(Copied { value: value.clone(), text, is_secret, field: Some((at, path)), told });
     };
     let Some(text) = found.written.text(value) else {
         return Err(Error::Replacement("delimiter option can only be used with scalar nodes".to_owned()));
@@ -141,8 +150,9 @@ fn source_value(resources: &Resources, source: &ReplacementSource) -> Result<Cop
         let shown = if is_secret { "of a Secret" } else { text.as_str() };
         Error::Replacement(format!("options.index {} is out of bounds for value {shown}", options.index))
     })?;
+    told.tell(&text, part);
     let value = if value.is_string() { Value::String((*part).to_owned()) } else { manifest::plain(part) };
-    Ok(Copied { value, text: (*part).to_owned(), is_secret, field: None })
+    Ok(Copied { value, text: (*part).to_owned(), is_secret, field: None, told })
 }
 
 fn shown(source: &ReplacementSource) -> crate::id::Id {
@@ -184,7 +194,11 @@ fn source_object(resources: &Resources, source: &ReplacementSource) -> Result<us
     first.ok_or_else(|| Error::Replacement(format!("nothing selected by {wanted}{path}")))
 }
 
-fn apply(resources: &mut Resources, target: &ReplacementTarget, copied: &mut Copied) -> Result<(), Error> {
+fn apply(
+    resources: &mut Resources,
+    target: &ReplacementTarget,
+    copied: &mut Copied<'_>,
+) -> Result<(), Error> {
     let Some(select) = &target.select else {
         return Err(Error::Replacement("target must specify resources to select".to_owned()));
     };
@@ -226,11 +240,12 @@ fn copy(
     resource: &mut Resource,
     text: &str,
     path: &[Segment],
-    copied: &Copied,
+    copied: &Copied<'_>,
     options: &FieldOptions,
 ) -> Result<(), Error> {
     let missing = if options.create { Missing::Make } else { Missing::Skip };
-    if embedded::set(&mut resource.value, path, &copied.value, missing) {
+    if let Some(text) = embedded::set(&mut resource.value, path, &copied.value, missing) {
+        copied.told.tell(&copied.text, &text);
         return Ok(());
     }
     let create = if options.create { "find or create" } else { "find" };
@@ -269,7 +284,7 @@ fn copy(
 
 /// Writes a value to places of one object.
 struct Writer<'a> {
-    copied: &'a Copied,
+    copied: &'a Copied<'a>,
     options: &'a FieldOptions,
     /// How the scalars of the object were written.
     notes: &'a Notes,
@@ -340,6 +355,8 @@ impl Writer<'_> {
             Ok(index) if index >= parts.len() => parts.push(&copied.text),
             Ok(index) => parts[index] = &copied.text,
         }
-        Ok(Some(parts.join(&self.options.delimiter)))
+        let made = parts.join(&self.options.delimiter);
+        copied.told.tell(&copied.text, &made);
+        Ok(Some(made))
     }
 }

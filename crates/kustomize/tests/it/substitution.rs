@@ -160,3 +160,15 @@ fn a_long_set_of_a_pattern_is_no_deep_stack() {
     assert_eq!(expanded(&text, &[("a", "ab")]).unwrap(), "ab");
     assert_eq!(expanded(&text.replace("b]", "a]"), &[("a", "ab")]).unwrap(), "b");
 }
+
+#[test]
+fn it_is_told_what_becomes_of_watched_variables() {
+    let all = variables(&[("pw", "Secret"), ("a", "x"), ("none", "")]);
+    let names = std::iter::once("pw".to_owned()).collect();
+    let mut told = Vec::new();
+    let text = "${a} ${pw} ${pw^^}! ${pw:0:3} ${a:-${pw}} ${none:-(${pw})} $${pw} ${#pw} ${a/x/${pw}}";
+    let mut tell = |made: &str| told.push(made.to_owned());
+    let made = substitute::watched(text, &all, Unset::Refused, &names, &mut tell).unwrap();
+    assert_eq!(made, "x Secret SECRET! Sec x (Secret) ${pw} 6 Secret");
+    assert_eq!(told, ["Secret", "SECRET", "Sec", "(Secret)", "6", "Secret"]);
+}

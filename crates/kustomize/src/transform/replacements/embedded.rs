@@ -10,18 +10,18 @@ use crate::hash::write_json;
 use crate::resource::scalar_text;
 use crate::transform::replacements::path::{self, Missing, Segment, find};
 
-/// Sets a value inside the first string on the path that holds YAML or JSON; false when there is none.
-pub(crate) fn set(target: &mut Value, path: &[Segment], value: &Value, missing: Missing) -> bool {
+/// Sets a value inside the first string on the path that holds YAML or JSON; returns that string, if there is one.
+pub(crate) fn set(target: &mut Value, path: &[Segment], value: &Value, missing: Missing) -> Option<String> {
     for end in 1..path.len() {
         let Ok(Some(found)) = find(target, &path[..end]) else { continue };
         if found.is_array() || found.is_object() {
             continue;
         }
         let Some(text) = scalar_text(found) else { continue };
-        let Some(changed) = set_in_text(&text, &path[end..], value, missing) else { return false };
-        return replace(target, &path[..end], changed);
+        let changed = set_in_text(&text, &path[end..], value, missing)?;
+        return replace(target, &path[..end], changed.clone()).then_some(changed);
     }
-    false
+    None
 }
 
 fn replace(target: &mut Value, path: &[Segment], text: String) -> bool {
