@@ -16,6 +16,7 @@ use crate::output;
 mod clusters;
 mod follow;
 pub(crate) mod keys;
+mod order;
 mod origin;
 mod print;
 pub(crate) mod repository;
@@ -80,7 +81,7 @@ fn try_run(args: &RenderArgs) -> Result<ExitCode, Failure> {
         let repository = repository::Repository::read(directory, args.root.as_deref())?;
         let follow = if args.no_follow { follow::Follow::No } else { follow::Follow::Yes };
         let starts = match follow {
-            follow::Follow::Yes => clusters::below(&repository.tree, &repository.start),
+            follow::Follow::Yes => clusters::below(&*repository.tree, &repository.start),
             follow::Follow::No => vec![repository.start.clone()],
         };
         for start in starts {
@@ -101,6 +102,9 @@ fn try_run(args: &RenderArgs) -> Result<ExitCode, Failure> {
     }
     for line in &rendered.not_followed {
         output::talk(&format!("not followed: {}", masks.text(line)));
+    }
+    for line in &rendered.notes {
+        output::talk(&format!("note: {}", masks.text(line)));
     }
     let code = print::parts(&rendered.parts, args.output);
     if rendered.failures.is_empty() {

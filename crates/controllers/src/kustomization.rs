@@ -44,6 +44,7 @@ pub mod gather;
 pub mod health;
 pub mod import;
 mod journal;
+mod landing;
 pub mod lending;
 pub mod mask;
 pub mod opener;

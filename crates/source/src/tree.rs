@@ -152,6 +152,18 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// Returns what it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Directory => Kind::Directory,
+            Self::File { executable, .. } => Kind::File { executable: *executable },
+            Self::Link { .. } => Kind::Link,
+        }
+    }
+}
+
 /// Files in memory by path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -203,13 +215,8 @@ impl Memory {
 
 impl Tree for Memory {
     fn list(&self) -> Result<Vec<Item>, Error> {
-        let kind = |entry: &Entry| match entry {
-            Entry::Directory => Kind::Directory,
-            Entry::File { executable, .. } => Kind::File { executable: *executable },
-            Entry::Link { .. } => Kind::Link,
-        };
-        let mut items: Vec<Item> =
-            self.entries.iter().map(|(path, entry)| Item { path: path.clone(), kind: kind(entry) }).collect();
+        let item = |(path, entry): (&String, &Entry)| Item { path: path.clone(), kind: entry.kind() };
+        let mut items: Vec<Item> = self.entries.iter().map(item).collect();
         sort(&mut items);
         Ok(items)
     }

@@ -1,8 +1,6 @@
 //! From one directory to all objects, from one Kustomization to the next.
-//!
-//! A Kustomization waits for those it depends on, and for the ConfigMaps and Secrets that its variables come from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,12 +24,10 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::keys;
-use super::origin::{Own, is_kustomization, source};
+use super::order::{MOST, Order, Outcome, id};
+use super::origin::{Own, ignored, is_kustomization, source};
 use super::repository::Repository;
 use crate::diagnostic::Failure;
-
-/// How many Kustomizations are followed from one directory.
-const MOST: usize = 2_000;
 
 /// Whether Flux Kustomizations are followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +51,8 @@ pub(super) struct Rendered {
     pub(super) parts: Vec<Part>,
     /// What could not be followed, with reasons.
     pub(super) not_followed: Vec<String>,
+    /// What a cluster would do otherwise.
+    pub(super) notes: Vec<String>,
     /// What failed on the way; the rest was rendered all the same.
     pub(super) failures: Vec<Failure>,
     /// What was decrypted.
@@ -109,62 +107,65 @@ pub(super) async fn directory(
         spec: serde_json::from_value(json!({ "decryption": { "provider": "sops" } })).unwrap_or_default(),
         ..Kustomization::default()
     };
-    let mut trip = Trip { repository, identities, gates, start, own: Own::default() };
+    let mut trip = Trip { repository: repository.clone(), identities, gates, own: Own::default() };
+    if !repository.has_directory(start) {
+        return Err(Failure::new(format!("`{start}` is left out of the source, as `.sourceignore` says")));
+    }
     let shown = if start.is_empty() { "." } else { start };
-    let objects = trip.render(&typed, &json!({}), start, None, rendered).await?;
+    let mut objects = trip.render(&typed, &json!({}), repository, start, None, rendered).await?;
+    let ignored = ignored_around(start, &objects);
+    if !ignored.is_empty() {
+        trip.repository = repository.without(&ignored)?;
+        objects = trip.render(&typed, &json!({}), &trip.repository, start, None, rendered).await?;
+    }
     trip.own = Own::of(Path::new(&repository.root), start, &objects);
-    let mut waiting = kustomizations(&objects);
+    let mut order = Order::default();
+    let mut is_too_much = order.take(&objects);
     rendered.parts.push(Part { origin: format!("./{}", shown.trim_start_matches("./")), objects });
     if follow == Follow::No {
         return Ok(());
     }
-    let mut seen: BTreeSet<String> = waiting.iter().map(id).collect();
-    let mut done: BTreeSet<String> = BTreeSet::new();
-    while let Some(at) = next(&waiting, &seen, &done) {
-        let next = waiting.remove(at);
-        let name = id(&next);
-        let found = trip.follow(&next, rendered).await;
-        done.insert(name);
-        for more in found {
-            if seen.len() < MOST && seen.insert(id(&more)) {
-                waiting.push(more);
-            }
+    while let Some(next) = order.next() {
+        let (name, doubts) = (id(&next), order.doubts(&next));
+        let (outcome, objects) = trip.follow(&next, rendered).await;
+        order.done(&name, outcome);
+        if outcome == Outcome::Rendered {
+            let note = |doubt| format!("Kustomization {name}: {doubt}: a cluster may never apply it");
+            rendered.notes.extend(doubts.into_iter().map(note));
+            let taken = order.take(&objects);
+            rendered.take(&name, &join("/", text(&next, "/spec/path"))[1..], start, objects);
+            is_too_much = is_too_much.and(taken);
         }
     }
-    for left in &waiting {
-        rendered.not_followed.push(format!("Kustomization {}: its dependsOn leads in a circle", id(left)));
+    for left in order.left() {
+        rendered.not_followed.push(format!("Kustomization {left}: its dependsOn leads in a circle"));
+    }
+    if let Err(first) = is_too_much {
+        let what = format!(
+            "more than {MOST} Kustomizations lead from one to another: Kustomization {first} and others were not followed"
+        );
+        rendered
+            .failures
+            .push(Failure::new(what).hint("render the directories that they lead to one by one"));
     }
     Ok(())
 }
 
-/// The first whose dependencies are done; one that nobody has seen cannot be waited for.
-fn next(waiting: &[Value], seen: &BTreeSet<String>, done: &BTreeSet<String>) -> Option<usize> {
-    waiting.iter().position(|one| {
-        let namespace = object::namespace(one);
-        let wanted = one.pointer("/spec/dependsOn").and_then(Value::as_array).into_iter().flatten();
-        wanted
-            .map(|other| {
-                let text = |field: &str| other.get(field).and_then(Value::as_str);
-                format!("{}/{}", text("namespace").unwrap_or(namespace), text("name").unwrap_or_default())
-            })
-            .all(|other| done.contains(&other) || !seen.contains(&other))
-    })
+/// What the source leaves out that the Kustomization of a cluster's own directory uses.
+fn ignored_around(start: &str, objects: &[Value]) -> String {
+    let mut own = objects.iter().filter(|found| is_kustomization(found));
+    let own = own.find(|found| join("/", text(found, "/spec/path")) == join("/", start));
+    own.map(|found| ignored(&source(found), objects)).unwrap_or_default()
 }
 
-fn kustomizations(objects: &[Value]) -> Vec<Value> {
-    objects.iter().filter(|found| is_kustomization(found)).cloned().collect()
-}
-
-fn id(found: &Value) -> String {
-    format!("{}/{}", object::namespace(found), object::name(found))
+fn text<'a>(found: &'a Value, place: &str) -> &'a str {
+    found.pointer(place).and_then(Value::as_str).unwrap_or_default()
 }
 
 struct Trip<'a> {
-    repository: &'a Repository,
+    repository: Repository,
     identities: &'a [PathBuf],
     gates: &'a Gates,
-    /// Where the cluster begins.
-    start: &'a str,
     own: Own,
 }
 
@@ -172,52 +173,53 @@ struct Trip<'a> {
 type Variables = Result<BTreeMap<String, String>, String>;
 
 impl Trip<'_> {
-    /// Follows one Kustomization; returns those that it leads to.
-    async fn follow(&self, found: &Value, rendered: &mut Rendered) -> Vec<Value> {
+    /// Follows one Kustomization; returns its objects.
+    async fn follow(&self, found: &Value, rendered: &mut Rendered) -> (Outcome, Vec<Value>) {
         let name = id(found);
-        let typed: Kustomization = match serde_json::from_value(found.clone()) {
-            Ok(typed) => typed,
-            Err(error) => {
-                rendered
-                    .not_followed
-                    .push(format!("Kustomization {name}: its fields have other types: {error}"));
-                return Vec::new();
+        let (typed, path, repository) = match self.place(found, rendered) {
+            Ok(place) => place,
+            Err(why) => {
+                rendered.not_followed.push(format!("Kustomization {name}: {why}"));
+                return (Outcome::NotFollowed, Vec::new());
             }
         };
-        let path = join("/", &typed.spec.path);
-        let path = path.trim_start_matches('/');
-        if typed.spec.suspend {
-            rendered.not_followed.push(format!("Kustomization {name}: it is suspended"));
-            return Vec::new();
+        if typed.spec.kube_config.is_some() {
+            let where_to = "its objects go to another cluster, that of spec.kubeConfig";
+            rendered.notes.push(format!("Kustomization {name}: {where_to}"));
         }
-        let is_here = self.own.is_here(&source(found), rendered.objects());
-        if let Err(why) = is_here {
-            rendered.not_followed.push(format!("Kustomization {name}: {why}"));
-            return Vec::new();
-        }
-        if !self.repository.has_directory(path) {
-            rendered
-                .not_followed
-                .push(format!("Kustomization {name}: `{path}` is no directory of this source"));
-            return Vec::new();
-        }
-        let variables = typed
-            .spec
-            .post_build
-            .as_ref()
-            .map(|post_build| variables(post_build, object::namespace(found), rendered));
+        let post_build = typed.spec.post_build.as_ref();
+        let variables = post_build.map(|found_by| variables(found_by, object::namespace(found), rendered));
         let spec = found.get("spec").cloned().unwrap_or_default();
-        match self.render(&typed, &spec, path, variables, rendered).await {
-            Ok(objects) => {
-                let further = kustomizations(&objects);
-                rendered.take(&name, path, self.start, objects);
-                further
-            }
+        match self.render(&typed, &spec, &repository, &path, variables, rendered).await {
+            Ok(objects) => (Outcome::Rendered, objects),
             Err(failure) => {
                 rendered.failures.push(failure.within(format!("failed to render Kustomization {name}")));
-                Vec::new()
+                (Outcome::Failed, Vec::new())
             }
         }
+    }
+
+    /// Returns what a Kustomization says, and where it leads; else why it is not followed.
+    fn place(
+        &self,
+        found: &Value,
+        rendered: &Rendered,
+    ) -> Result<(Kustomization, String, Repository), String> {
+        let typed: Kustomization = serde_json::from_value(found.clone())
+            .map_err(|error| format!("its fields have other types: {error}"))?;
+        if typed.spec.suspend {
+            return Err("it is suspended".to_owned());
+        }
+        let source = source(found);
+        self.own.is_here(&source, rendered.objects())?;
+        let repository = self.repository.without(&ignored(&source, rendered.objects()));
+        let repository = repository.map_err(|failure| failure.line())?;
+        let path = join("/", &typed.spec.path);
+        let path = path.trim_start_matches('/').to_owned();
+        if !repository.has_directory(&path) {
+            return Err(format!("`{path}` is no directory of this source"));
+        }
+        Ok((typed, path, repository))
     }
 
     /// Builds, opens and substitutes as the controller does.
@@ -225,6 +227,7 @@ impl Trip<'_> {
         &self,
         typed: &Kustomization,
         spec: &Value,
+        repository: &Repository,
         path: &str,
         variables: Option<Variables>,
         rendered: &Rendered,
@@ -236,16 +239,17 @@ impl Trip<'_> {
             }
             None => None,
         };
-        let root = &self.repository.root;
+        let root = &repository.root;
         let fetched = Fetched {
-            tree: Arc::clone(&self.repository.tree),
+            tree: Arc::clone(&repository.tree),
             room: Room::default(),
             root: root.clone(),
             path: join(root, &format!("./{path}")),
         };
         let builds = Semaphore::new(1);
         let laid_out = lay_out(fetched, spec, &builds).await.map_err(shown)?;
-        let gathered = Gathered { laid_out, opener, variables };
+        let witness = Arc::clone(&rendered.witness);
+        let gathered = Gathered { laid_out, opener, variables, witness };
         let rules = Rules::under(self.gates, SopsMac::Enforce, &builds);
         // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
         let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render(gathered, typed, &rules));

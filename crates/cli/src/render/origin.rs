@@ -61,6 +61,11 @@ impl Own {
     }
 }
 
+/// Returns what a source leaves out of its artifact, besides what `.sourceignore` files say.
+pub(super) fn ignored<'a>(source: &[String; 3], objects: impl IntoIterator<Item = &'a Value>) -> String {
+    find(source, objects).map_or_else(String::new, |found| text(found, "/spec/ignore").to_owned())
+}
+
 /// Whether an object is a Kustomization of Flux.
 pub(super) fn is_kustomization(found: &Value) -> bool {
     let gvk = object::gvk(found);

@@ -1,30 +1,60 @@
-//! The files of a source in memory, as an artifact would hold them.
+//! The files of a source, as an artifact would hold them.
+//!
+//! What `.sourceignore` files and `spec.ignore` of the source leave out is not there. Only names are read at first.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sealfast_source::error::Error;
-use sealfast_source::tree::{Directory, Entry, Memory};
+use sealfast_source::ignore::Rules;
+use sealfast_source::lookup::{Listed, Lookup};
+use sealfast_source::tree::{Directory, Item, Kind, Tree as _};
 
 use super::real;
 use crate::diagnostic::Failure;
-
-/// The largest source that is taken, in bytes.
-const LARGEST: usize = 1 << 30;
 
 /// A source, and the directory in it that is asked for.
 #[derive(Clone)]
 pub(crate) struct Repository {
     /// The files.
-    pub(crate) tree: Arc<Memory>,
+    pub(crate) tree: Arc<dyn Lookup>,
     /// The absolute path of the source.
     pub(crate) root: String,
     /// The directory, relative to the root; empty for the root itself.
     pub(crate) start: String,
+    work_tree: Arc<WorkTree>,
+}
+
+/// All that lies there, and what sources with different `spec.ignore` have of it.
+struct WorkTree {
+    files: Directory,
+    items: Vec<Item>,
+    trees: Mutex<HashMap<String, Arc<dyn Lookup>>>,
+}
+
+impl WorkTree {
+    fn list(root: &Path) -> Result<Self, Error> {
+        let files = Directory::new(root);
+        let items = files.list()?;
+        Ok(Self { files, items, trees: Mutex::default() })
+    }
+
+    fn without(&self, ignore: &str) -> Result<Arc<dyn Lookup>, Error> {
+        let mut trees = self.trees.lock();
+        if let Some(tree) = trees.get(ignore) {
+            return Ok(Arc::clone(tree));
+        }
+        let rules = Rules::collect(&self.files, &self.items, Some(ignore))?;
+        let tree: Arc<dyn Lookup> = Arc::new(Listed::new(self.files.clone(), &self.items, &rules));
+        trees.insert(ignore.to_owned(), Arc::clone(&tree));
+        Ok(tree)
+    }
 }
 
 impl Repository {
-    /// Reads the source around a directory.
+    /// Lists the source around a directory.
     pub(crate) fn read(directory: &Path, root: Option<&Path>) -> Result<Self, Failure> {
         let directory = real(directory)?;
         if !directory.is_dir() {
@@ -38,14 +68,17 @@ impl Repository {
             Failure::new(format!("`{}` is not below the root `{}`", directory.display(), root.display()))
         })?;
         let start = start.to_string_lossy().into_owned();
-        let tree = Memory::read_all(&Directory::new(&root), LARGEST).map_err(|error| {
-            let failure = Failure::because(format!("failed to read `{}`", root.display()), &error);
-            match error {
-                Error::TooLarge { .. } => failure.hint("name a smaller directory with --root"),
-                _ => failure,
-            }
-        })?;
-        Ok(Self { tree: Arc::new(tree), root: root.to_string_lossy().into_owned(), start })
+        let failed = |error: Error| Failure::because(format!("failed to read `{}`", root.display()), &error);
+        let work_tree = WorkTree::list(&root).map_err(failed)?;
+        let tree = work_tree.without("").map_err(failed)?;
+        let root = root.to_string_lossy().into_owned();
+        Ok(Self { tree, root, start, work_tree: Arc::new(work_tree) })
+    }
+
+    /// Returns the same source as its `spec.ignore` leaves it.
+    pub(super) fn without(&self, ignore: &str) -> Result<Self, Failure> {
+        let failed = |error: Error| Failure::because(format!("failed to read `{}`", self.root), &error);
+        Ok(Self { tree: self.work_tree.without(ignore).map_err(failed)?, ..self.clone() })
     }
 
     /// Looks at the same source from another of its directories; none when that one lies elsewhere.
@@ -57,7 +90,7 @@ impl Repository {
 
     /// Whether a relative path is a directory of the source.
     pub(super) fn has_directory(&self, path: &str) -> bool {
-        path.is_empty() || matches!(self.tree.entries.get(path), Some(Entry::Directory))
+        path.is_empty() || self.tree.kind(path) == Some(Kind::Directory)
     }
 }
 

@@ -23,6 +23,8 @@ mod person;
 mod plugin;
 mod remote;
 mod render;
+mod render_landing;
+mod render_source;
 mod run;
 mod sops;
 mod up;

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A repository with a key of its own.
-struct Desk {
+pub(crate) struct Desk {
     dir: tempfile::TempDir,
     recipient: String,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("sealfast-it-").tempdir().unwrap();
         let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/sops/keys");
         fs::copy(keys.join("age1.agekey"), dir.path().join("key.txt")).unwrap();
@@ -20,18 +20,18 @@ impl Desk {
         Self { dir, recipient }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path("repo").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     /// Writes a file and encrypts it in place.
-    fn seal(&self, name: &str, text: &str, more: &[&str]) {
+    pub(crate) fn seal(&self, name: &str, text: &str, more: &[&str]) {
         self.write(name, text);
         let file = self.path("repo").join(name);
         let mut args = vec!["encrypt", "--in-place", "--age", &self.recipient];
@@ -52,7 +52,7 @@ impl Desk {
             .unwrap()
     }
 
-    fn render(&self, args: &[&str]) -> (String, String, bool) {
+    pub(crate) fn render(&self, args: &[&str]) -> (String, String, bool) {
         let key = self.path("key.txt");
         let output = self.call(&[&["render", "--identity", key.to_str().unwrap()], args].concat());
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -126,7 +126,7 @@ fn without_the_key_nothing_is_printed() {
     assert!(talk.contains("app/") && talk.contains("hint:"), "{talk}");
 }
 
-fn kustomization(name: &str, path: &str, more: &str) -> String {
+pub(crate) fn kustomization(name: &str, path: &str, more: &str) -> String {
     format!(
         "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: flux-system}}\nspec:\n  interval: 5m\n  prune: true\n  path: {path}\n  sourceRef: {{kind: GitRepository, name: flux-system}}\n{more}"
     )
@@ -208,7 +208,7 @@ fn unset_variables_are_refused_where_the_cluster_refuses_them() {
     assert!(!success && talk.contains("Unknown=true"), "{talk}");
 }
 
-fn repository(name: &str, url: &str) -> String {
+pub(crate) fn repository(name: &str, url: &str) -> String {
     format!(
         "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: {name}, namespace: flux-system}}\nspec: {{interval: 1m, url: \"{url}\"}}\n"
     )

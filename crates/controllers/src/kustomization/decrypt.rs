@@ -58,7 +58,7 @@ pub async fn sources(laid_out: &mut LaidOut, opener: &mut Opener) -> Result<(), 
             continue;
         }
         let place = view.relative(&file).to_owned();
-        let Some(content) = view.committed(&file).map(<[u8]>::to_vec) else {
+        let Some(content) = view.committed(&file) else {
             let why = match view.resolve(&file) {
                 Ok((_, Entry::Directory)) => {
                     "cannot decrypt irregular file as it has file mode type bits set".to_owned()
@@ -139,7 +139,7 @@ impl<'a> Search<'a> {
             return Ok(());
         }
         let file = self.file_of(dir)?;
-        let inputs = referenced_inputs(self.view.committed(&file).unwrap_or_default());
+        let inputs = referenced_inputs(&self.view.committed(&file).unwrap_or_default());
         let inputs = inputs.map_err(|error| {
             format!("failed to unmarshal kustomization file from '{file}': {}", error.chain())
         })?;
@@ -179,10 +179,10 @@ pub async fn check_macs(view: &View, opener: &mut Opener) -> Vec<Refused> {
     for file in view.files_read() {
         let Some(content) = view.committed(&file) else { continue };
         let format = format_of(&file);
-        if content.len() > LARGEST || !holds(content, marker(format)) {
+        if content.len() > LARGEST || !holds(&content, marker(format)) {
             continue;
         }
-        let Ok(encrypted) = Encrypted::load(content, format) else { continue };
+        let Ok(encrypted) = Encrypted::load(&content, format) else { continue };
         let Ok(key) = opener.key(encrypted.metadata()).await else { continue };
         if let Err(error) = encrypted.decrypt(&key, MacCheck::Verify) {
             let place = view.relative(&file);

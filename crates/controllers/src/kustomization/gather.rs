@@ -11,7 +11,7 @@ use sealfast_k8s::flux::kustomization::{Decryption, Kustomization, PostBuild};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use sealfast_kustomize::flux::Outermost;
-use sealfast_source::tree::Memory;
+use sealfast_source::lookup::Lookup;
 use serde_json::Value;
 
 use crate::identity::Who;
@@ -27,7 +27,7 @@ use crate::report::Failure;
 /// An artifact, unpacked.
 pub struct Fetched {
     /// Its files.
-    pub tree: Arc<Memory>,
+    pub tree: Arc<dyn Lookup>,
     /// The memory that they take.
     pub room: Room,
     /// Where they are mounted; only messages show it.
@@ -59,6 +59,8 @@ pub struct Gathered {
     /// Variables for the substitution; none when the object does not ask for it. An error is
     /// only one when an object is to be substituted.
     pub variables: Option<Result<BTreeMap<String, String>, String>>,
+    /// What must not be shown of all this.
+    pub witness: Arc<Mutex<Witness>>,
 }
 
 /// Reads keys and variables. The witness sees what must not be shown.
@@ -80,7 +82,7 @@ pub async fn inputs(
         Some(post_build) => Some(variables(client, namespace, post_build, witness).await?),
         None => None,
     };
-    Ok(Gathered { laid_out, opener, variables })
+    Ok(Gathered { laid_out, opener, variables, witness: Arc::clone(witness) })
 }
 
 /// The keys that an object may use: those of its own Secret, else those that the operator gave for all; and credentials of

@@ -3,52 +3,65 @@
 //! Every value of a Secret is covered. Elsewhere a text is searched for each decrypted value, as it is, line by line, as
 //! JSON writes it (Go's with more escapes) and in base64; a text that is base64 of something with a decrypted value in it is covered whole.
 
+use std::cmp::Ordering;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::kustomization::witness::Witness;
+use crate::kustomization::witness::{SHORTEST_PART, Witness};
 
 /// What stands in the place of a secret value.
 const MASK: &str = "**SOPS**";
-/// Shorter values are only covered where they are the whole text: inside of others they would be everywhere.
-const SHORTEST_PART: usize = 4;
 /// Lines shorter than this are no secrets of their own.
 const SHORTEST_LINE: usize = 8;
 
 /// The texts that are covered.
 pub struct Masks {
-    /// Longest first, so that no part is left of a longer one.
+    /// Covered wherever they stand, longest first.
     texts: Vec<Zeroizing<String>>,
+    /// Covered where nothing stands beside them, longest first.
+    wholes: Vec<Zeroizing<String>>,
 }
 
 impl Masks {
     /// Returns the masks for what was decrypted.
     pub fn of(witness: &Witness) -> Self {
-        let mut texts = Vec::new();
-        let mut add = |text: String| texts.push(Zeroizing::new(text));
-        for value in witness.values() {
-            let trimmed = value.trim_matches('\n');
-            add(trimmed.to_owned());
-            add(trimmed.replace('\n', ""));
-            add(inner(&Value::from(trimmed).to_string()));
-            add(inner(&sealfast_yaml::json::text(&Value::from(trimmed))));
-            for text in [value, trimmed] {
-                add(STANDARD.encode(text));
-                add(STANDARD_NO_PAD.encode(text));
-                add(URL_SAFE.encode(text));
-                add(URL_SAFE_NO_PAD.encode(text));
-            }
-            trimmed
-                .lines()
-                .filter(|line| line.trim().len() >= SHORTEST_LINE)
-                .for_each(|line| add(line.trim().to_owned()));
+        let mut masks = Self { texts: Vec::new(), wholes: Vec::new() };
+        witness.values().for_each(|value| masks.push_forms(value));
+        for whole in witness.wholes() {
+            masks.wholes.push(Zeroizing::new(whole.to_owned()));
+            masks.wholes.push(Zeroizing::new(inner(&Value::from(whole).to_string())));
         }
-        texts.retain(|text| !text.is_empty());
-        texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        texts.dedup();
-        Self { texts }
+        in_order(&mut masks.texts);
+        in_order(&mut masks.wholes);
+        masks
+    }
+
+    /// Covers one more value.
+    pub(super) fn add(&mut self, value: &str) {
+        self.push_forms(value);
+        in_order(&mut self.texts);
+    }
+
+    fn push_forms(&mut self, value: &str) {
+        let mut add = |text: String| self.texts.push(Zeroizing::new(text));
+        let trimmed = value.trim_matches('\n');
+        add(trimmed.to_owned());
+        add(trimmed.replace('\n', ""));
+        add(inner(&Value::from(trimmed).to_string()));
+        add(inner(&sealfast_yaml::json::text(&Value::from(trimmed))));
+        for text in [value, trimmed] {
+            add(STANDARD.encode(text));
+            add(STANDARD_NO_PAD.encode(text));
+            add(URL_SAFE.encode(text));
+            add(URL_SAFE_NO_PAD.encode(text));
+        }
+        trimmed
+            .lines()
+            .filter(|line| line.trim().len() >= SHORTEST_LINE)
+            .for_each(|line| add(line.trim().to_owned()));
     }
 
     /// Covers an object.
@@ -78,7 +91,7 @@ impl Masks {
             Value::String(text) => *text = self.text(text),
             Value::Number(number) => {
                 let text = number.to_string();
-                if text.len() >= SHORTEST_PART && self.is_secret(&text) {
+                if self.is_whole(&text) || text.len() >= SHORTEST_PART && self.is_secret(&text) {
                     *value = MASK.into();
                 }
             }
@@ -88,7 +101,7 @@ impl Masks {
 
     /// Returns a text with masks in it.
     pub fn text(&self, text: &str) -> String {
-        if self.is_secret(text) || self.hides_secret(text) {
+        if self.is_secret(text) || self.is_whole(text) || self.hides_secret(text) {
             return MASK.to_owned();
         }
         let mut covered = text.to_owned();
@@ -104,7 +117,7 @@ impl Masks {
     /// covered where they stand in quotes.
     pub fn message(&self, text: &str) -> String {
         let mut covered = text.to_owned();
-        for secret in &self.texts {
+        for secret in self.wholes.iter().chain(&self.texts) {
             if secret.len() >= SHORTEST_PART {
                 covered = covered.replace(secret.as_str(), MASK);
             } else {
@@ -116,6 +129,10 @@ impl Masks {
 
     fn is_secret(&self, text: &str) -> bool {
         self.texts.iter().any(|secret| secret.as_str() == text)
+    }
+
+    fn is_whole(&self, text: &str) -> bool {
+        self.wholes.binary_search_by(|whole| by_length(whole, text)).is_ok()
     }
 
     /// Whether a text is base64 of something that holds a secret.
@@ -134,6 +151,17 @@ impl Masks {
                     && decoded.windows(secret.len()).any(|window| window == secret)
         })
     }
+}
+
+/// Longer texts first, so that no part is left of one.
+fn in_order(texts: &mut Vec<Zeroizing<String>>) {
+    texts.retain(|text| !text.is_empty());
+    texts.sort_by(|a, b| by_length(a, b));
+    texts.dedup();
+}
+
+fn by_length(a: &str, b: &str) -> Ordering {
+    b.len().cmp(&a.len()).then_with(|| a.cmp(b))
 }
 
 /// A text in JSON without its quotes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
-use sealfast_kustomize::engine;
+use sealfast_kustomize::engine::{self, Options, Restriction};
 use sealfast_kustomize::flux::Outermost;
 use sealfast_kustomize::substitute::Unset;
 use serde_json::Value;
@@ -17,6 +17,7 @@ use crate::gates::{Gate, Gates};
 use crate::kustomization::Shared;
 use crate::kustomization::decrypt;
 use crate::kustomization::gather::{Fetched, Gathered, LaidOut};
+use crate::kustomization::landing;
 use crate::kustomization::substitute::{self, Strategy, Variables};
 use crate::kustomization::view::View;
 use crate::options::SopsMac;
@@ -85,14 +86,16 @@ pub async fn render(
     typed: &Kustomization,
     rules: &Rules<'_>,
 ) -> Result<Rendered, Failure> {
-    let Gathered { mut laid_out, mut opener, variables } = gathered;
+    let Gathered { mut laid_out, mut opener, variables, witness } = gathered;
     let mac = rules.mac;
     if let Some(opener) = &mut opener {
         decrypt::sources(&mut laid_out, opener).await?;
     }
     let LaidOut { view, room: _room, path, outermost, .. } = laid_out;
     let view = Arc::new(view);
-    let built = build(view.clone(), path, outermost, rules.builds).await?;
+    let (load, outermost, told) = (Restriction::None, Some(outermost), landing::parts(&witness));
+    let options = Options { load, outermost, told, ..Options::default() };
+    let built = build(view.clone(), path, options, rules.builds).await?;
     let mut warnings = Vec::new();
     if let Some(opener) = opener.as_mut().filter(|_| mac != SopsMac::Ignore) {
         for refused in decrypt::check_macs(&view, opener).await {
@@ -104,7 +107,7 @@ pub async fn render(
     }
     let strategy =
         Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
-    let variables = variables.map(Variables::checked);
+    let variables = variables.map(|read| Variables::checked(read, &witness));
     let mut objects = Vec::with_capacity(built.len());
     let mut ids = Ids::of(&built).map_err(|why| Failure::new("BuildFailed", why))?;
     for mut built in built {
@@ -152,15 +155,10 @@ impl Ids {
 async fn build(
     view: Arc<View>,
     path: String,
-    outermost: Outermost,
+    options: Options,
     builds: &Semaphore,
 ) -> Result<Vec<Value>, Failure> {
     let _turn = builds.acquire().await;
-    let options = engine::Options {
-        load: engine::Restriction::None,
-        outermost: Some(outermost),
-        ..engine::Options::default()
-    };
     let shown = view.clone();
     let done =
         tokio::task::spawn_blocking(move || engine::build(&*view, &path, &options).map(|b| b.objects()))

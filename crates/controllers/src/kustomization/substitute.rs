@@ -4,12 +4,17 @@
 //!
 //! Follows: fluxcd/pkg/envsubst through kustomize-controller 1.9, strict unless the gate StrictPostBuildSubstitutions is off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sealfast_kustomize::substitute::{self, Unset};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::kustomization::decrypt::resource_name;
+use crate::kustomization::landing::{self, Expanded};
+use crate::kustomization::witness::Witness;
 use crate::report::Failure;
 
 /// When text is expanded at all.
@@ -30,13 +35,37 @@ impl Strategy {
 
 /// Variables of a Kustomization, checked once for all its objects. What is wrong with them only counts when an object is
 /// to be substituted.
-pub struct Variables(Result<BTreeMap<String, String>, String>);
+pub struct Variables {
+    found: Result<BTreeMap<String, String>, String>,
+    /// Those that must not be shown.
+    secret: BTreeSet<String>,
+    witness: Arc<Mutex<Witness>>,
+}
 
 impl Variables {
-    /// Checks names and values, if they could be read.
-    pub fn checked(read: Result<BTreeMap<String, String>, String>) -> Self {
+    /// Checks names and values, if they could be read. The witness knows which of them are secret, and learns what becomes
+    /// of those.
+    pub fn checked(read: Result<BTreeMap<String, String>, String>, witness: &Arc<Mutex<Witness>>) -> Self {
         let check = |found| substitute::checked(found).map_err(|error| format!("envsubst error: {error}"));
-        Self(read.and_then(check))
+        let found = read.and_then(check);
+        let secret = found.as_ref().map(|found| landing::secret_names(found, &witness.lock()));
+        Self { secret: secret.unwrap_or_default(), found, witness: Arc::clone(witness) }
+    }
+
+    /// Expands a text; returns what it became, and what was made of secret variables.
+    fn expand(&self, text: &str, unset: Unset) -> Result<(String, Vec<Zeroizing<String>>), String> {
+        let found = self.found.as_ref().map_err(Clone::clone)?;
+        let mut made = Vec::new();
+        let mut tell = |text: &str| made.push(Zeroizing::new(text.to_owned()));
+        let expanded = substitute::watched(text, found, unset, &self.secret, &mut tell)
+            .map_err(|e| format!("envsubst error: variable substitution failed: {}", e.chain()))?;
+        Ok((expanded, made))
+    }
+
+    /// Expands a text alone; none when something secret goes into it.
+    fn plain(&self, text: &str, unset: Unset) -> Option<String> {
+        let (expanded, made) = self.expand(text, unset).ok()?;
+        made.is_empty().then_some(expanded)
     }
 }
 
@@ -69,16 +98,20 @@ pub fn expand(
     if substitute::is_disabled(built) {
         return Ok(());
     }
-    let variables = variables.0.as_ref().map_err(Clone::clone)?;
-    let has_none = variables.is_empty() && strategy == Strategy::WithVariables;
+    let found = variables.found.as_ref().map_err(Clone::clone)?;
+    let has_none = found.is_empty() && strategy == Strategy::WithVariables;
     if has_none || !mentions(built) {
         return Ok(());
     }
     let text = sealfast_yaml::json::to_yaml(built);
-    let expanded = substitute::text(&text, variables, unset)
-        .map_err(|e| format!("envsubst error: variable substitution failed: {}", e.chain()))?;
-    *built = sealfast_yaml::json::from_yaml(expanded.as_bytes())
+    let (expanded, made) = variables.expand(&text, unset)?;
+    let after = sealfast_yaml::json::from_yaml(expanded.as_bytes())
         .map_err(|e| format!("envsubst error: YAMLToJSON: {}", no_yaml(&e)))?;
+    if !made.is_empty() {
+        let landed = Expanded { before: built, after: &after, made: &made };
+        landed.learn(|text| variables.plain(text, unset), &variables.witness);
+    }
+    *built = after;
     Ok(())
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sealfast_kustomize::files::{Entry, FileError, Files, join};
-use sealfast_source::tree::{Entry as Item, Memory};
+use sealfast_source::lookup::Lookup;
+use sealfast_source::tree::Kind;
 use zeroize::Zeroizing;
 
 /// A tree mounted at a virtual root, read only, with some files replaced.
 pub struct View {
-    tree: Arc<Memory>,
+    tree: Arc<dyn Lookup>,
     root: String,
     opened: BTreeMap<String, Zeroizing<Vec<u8>>>,
     read: Mutex<BTreeSet<String>>,
@@ -18,7 +19,7 @@ pub struct View {
 
 impl View {
     /// Mounts the tree at `root` (absolute, without a slash at the end).
-    pub fn new(tree: Arc<Memory>, root: String) -> View {
+    pub fn new(tree: Arc<dyn Lookup>, root: String) -> View {
         View { tree, root, opened: BTreeMap::new(), read: Mutex::default() }
     }
 
@@ -38,8 +39,8 @@ impl View {
     }
 
     /// The file as it was committed.
-    pub fn committed(&self, path: &str) -> Option<&[u8]> {
-        self.tree.file(&self.inside(path, "read").ok()?)
+    pub fn committed(&self, path: &str) -> Option<Vec<u8>> {
+        self.tree.bytes(&self.inside(path, "read").ok()?).ok()?
     }
 
     /// A path below the root, without the root.
@@ -61,9 +62,7 @@ impl View {
         let is_there = |part: &str| {
             let part = join("/", part);
             match part.strip_prefix(self.root.as_str()) {
-                Some(below) => {
-                    below.is_empty() || self.tree.entries.contains_key(below.trim_start_matches('/'))
-                }
+                Some(below) => below.is_empty() || self.tree.kind(below.trim_start_matches('/')).is_some(),
                 None => self.root.starts_with(&part),
             }
         };
@@ -78,28 +77,25 @@ impl Files for View {
         if let Some(content) = self.opened.get(&full) {
             return Ok(content.to_vec());
         }
-        match self.tree.entries.get(&inside) {
-            Some(Item::File { bytes, .. }) => {
+        match self.tree.kind(&inside) {
+            Some(Kind::File { .. }) => {
                 self.read.lock().insert(full);
-                Ok(bytes.clone())
+                match self.tree.bytes(&inside) {
+                    Ok(bytes) => bytes.ok_or_else(|| self.missing(path)),
+                    Err(error) => Err(FileError::Refused { path: path.to_owned(), reason: error.chain() }),
+                }
             }
-            Some(Item::Directory) => Err(FileError::IsDirectory { path: path.to_owned() }),
+            Some(Kind::Directory) => Err(FileError::IsDirectory { path: path.to_owned() }),
             _ => Err(self.missing(path)),
         }
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
         let inside = self.inside(path, "read")?;
-        let below = if inside.is_empty() { String::new() } else { format!("{inside}/") };
-        if !inside.is_empty() && !matches!(self.tree.entries.get(&inside), Some(Item::Directory)) {
+        if !inside.is_empty() && self.tree.kind(&inside) != Some(Kind::Directory) {
             return Err(self.missing(path));
         }
-        let names = self.tree.entries.range(below.clone()..).take_while(|(key, _)| key.starts_with(&below));
-        Ok(names
-            .filter_map(|(key, _)| key.strip_prefix(&below))
-            .filter(|name| !name.is_empty() && !name.contains('/'))
-            .map(str::to_owned)
-            .collect())
+        Ok(self.tree.names(&inside))
     }
 
     fn resolve(&self, path: &str) -> Result<(String, Entry), FileError> {
@@ -108,9 +104,9 @@ impl Files for View {
         if inside.is_empty() {
             return Ok((full, Entry::Directory));
         }
-        match self.tree.entries.get(&inside) {
-            Some(Item::File { .. }) => Ok((full, Entry::File)),
-            Some(Item::Directory) => Ok((full, Entry::Directory)),
+        match self.tree.kind(&inside) {
+            Some(Kind::File { .. }) => Ok((full, Entry::File)),
+            Some(Kind::Directory) => Ok((full, Entry::Directory)),
             _ => Err(self.missing(path)),
         }
     }
@@ -118,6 +114,8 @@ impl Files for View {
 
 #[cfg(test)]
 mod tests {
+    use sealfast_source::tree::{Entry as Item, Memory};
+
     use super::*;
 
     #[test]

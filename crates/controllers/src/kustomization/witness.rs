@@ -6,6 +6,8 @@ use sealfast_sops::tree::{Branch, Key, Value as Plain};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+/// Shorter texts are everywhere: they are only looked for as wholes.
+pub(super) const SHORTEST_PART: usize = 4;
 /// How an encrypted value begins.
 const SEALED: &str = "ENC[";
 
@@ -13,6 +15,7 @@ const SEALED: &str = "ENC[";
 #[derive(Default)]
 pub struct Witness {
     values: Vec<Zeroizing<String>>,
+    wholes: Vec<Zeroizing<String>>,
 }
 
 impl Witness {
@@ -24,6 +27,21 @@ impl Witness {
     /// Takes a value that is secret for another reason.
     pub fn add(&mut self, value: &str) {
         self.values.push(Zeroizing::new(value.to_owned()));
+    }
+
+    /// The texts that a value went into and cannot be found in: they are secret as they stand.
+    pub fn wholes(&self) -> impl Iterator<Item = &str> {
+        self.wholes.iter().map(|whole| whole.as_str())
+    }
+
+    /// Takes what was made of a value; the same comes of many objects.
+    pub(super) fn learn(&mut self, made: &str) {
+        take(&mut self.values, made);
+    }
+
+    /// Takes a text that a value went into.
+    pub(super) fn learn_whole(&mut self, text: &str) {
+        take(&mut self.wholes, text);
     }
 
     /// Takes what is encrypted in one tree and open in the other.
@@ -84,6 +102,12 @@ impl Witness {
             },
             _ => {}
         }
+    }
+}
+
+fn take(known: &mut Vec<Zeroizing<String>>, text: &str) {
+    if !text.is_empty() && !known.iter().any(|other| other.as_str() == text) {
+        known.push(Zeroizing::new(text.to_owned()));
     }
 }
 

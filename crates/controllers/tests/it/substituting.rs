@@ -1,13 +1,17 @@
 //! Post-build substitution of many objects with the same variables.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
+use sealfast_controllers::kustomization::mask::Masks;
 use sealfast_controllers::kustomization::substitute::{Strategy, Variables, expand};
+use sealfast_controllers::kustomization::witness::Witness;
 use sealfast_kustomize::substitute::Unset;
 use serde_json::{Value, json};
 
 fn variables(name: &str, value: &str) -> Variables {
-    Variables::checked(Ok(BTreeMap::from([(name.to_owned(), value.to_owned())])))
+    Variables::checked(Ok(BTreeMap::from([(name.to_owned(), value.to_owned())])), &Arc::default())
 }
 
 fn expanded(mut object: Value, variables: &Variables) -> Result<Value, String> {
@@ -33,4 +37,64 @@ fn a_name_that_is_none_fails_whatever_is_substituted() {
     assert!(why.starts_with("envsubst error: '1a' var name is invalid"), "{why}");
     let off = json!({ "metadata": { "labels": { "kustomize.toolkit.fluxcd.io/substitute": "disabled" } } });
     assert_eq!(expanded(off.clone(), &variables), Ok(off));
+}
+
+/// An object with secret and other variables put in, as it is shown.
+fn shown(object: Value) -> Value {
+    let witness = Arc::new(Mutex::new(Witness::default()));
+    let secret = [("PW", "SuperSecretValue1"), ("PIN", "907"), ("MAP", "{kay: vau}"), ("NOTE", "abcd #efg")];
+    secret.iter().for_each(|(_, value)| witness.lock().add(value));
+    let all = secret.into_iter().chain([("color", "blue"), ("count", "0x10"), ("empty", "")]);
+    let all = all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut shown = expanded(object, &Variables::checked(Ok(all), &witness)).unwrap();
+    Masks::of(&witness.lock()).object(&mut shown);
+    shown
+}
+
+#[test]
+fn what_operators_make_of_a_secret_is_masked() {
+    for text in [
+        "${PW}",
+        "${PW:0:14}",
+        "${PW:5}",
+        "${PW^^}",
+        "${PW,}",
+        "${PW#S}",
+        "${PW%1}",
+        "${PW/Super/Hyper}",
+        "${PW:0:2}",
+        "${#PW}",
+        "${empty:-${PW:0:9}}",
+    ] {
+        let found =
+            shown(json!({ "data": { "a": text, "b": format!("x: {text} ${{color}}"), "c": "kept" } }));
+        assert_eq!(found["data"]["a"], "**SOPS**", "{text}");
+        let beside = found["data"]["b"].as_str().unwrap();
+        assert!(matches!(beside, "**SOPS**" | "x: **SOPS** blue"), "{text}: {beside}");
+        assert_eq!(found["data"]["c"], "kept");
+    }
+}
+
+#[test]
+fn short_secrets_cover_the_whole_text_and_nothing_else() {
+    let found = shown(json!({
+        "pin": "pin=${PIN}", "port": "${PIN}", "both": "${PW} ${PIN}", "lines": "a: 1\npin: ${PIN}\n",
+        "color": "color ${color} 907 ${color:-${PIN}}", "count": "${count}", "dollar": "$${PIN}", "replicas": 3,
+    }));
+    let mask = "**SOPS**";
+    assert_eq!(
+        found,
+        json!({
+            "pin": mask, "port": mask, "both": mask, "lines": mask, "color": "color blue 907 blue", "count": 16,
+            "dollar": "${PIN}", "replicas": 3,
+        })
+    );
+}
+
+#[test]
+fn what_yaml_makes_of_a_secret_is_masked() {
+    let found = shown(json!({ "map": "${MAP}", "note": "${NOTE}", "color": "${color}", "plain": "vau1" }));
+    let text = found.to_string();
+    assert!(!text.contains("kay") && !text.contains("\"vau\"") && !text.contains("abcd"), "{text}");
+    assert_eq!((&found["color"], &found["plain"]), (&json!("blue"), &json!("vau1")));
 }

@@ -1,6 +1,6 @@
 //! Builds of local directories as the controllers make them, opened in memory.
 //!
-//! The whole source around a directory is read, once. Nothing is written.
+//! The source around a directory is listed once, and read as far as it is needed. Nothing is written.
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -79,7 +79,7 @@ impl Plan {
         directory: &Path,
     ) -> Result<Vec<Value>, Failed> {
         let typed = &subject.typed;
-        let Repository { tree, root, start } = opening.source(directory)?;
+        let Repository { tree, root, start, .. } = opening.source(directory)?;
         let path = join(&root, &format!("./{start}"));
         let fetched = Fetched { tree, room: Room::default(), root, path };
         let builds = Semaphore::new(1);
@@ -88,7 +88,12 @@ impl Plan {
             Some(post_build) => Some(self.variables(subject, post_build).await?),
             None => None,
         };
-        let gathered = Gathered { laid_out, opener: opening.opener(subject, self)?, variables };
+        let gathered = Gathered {
+            laid_out,
+            opener: opening.opener(subject, self)?,
+            variables,
+            witness: Arc::clone(&self.witness),
+        };
         let rules = Rules { mac: SopsMac::Enforce, unset: self.unset, builds: &builds };
         // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
         let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render::render(gathered, typed, &rules));

@@ -237,7 +237,7 @@ impl Plan {
         post_build: &PostBuild,
     ) -> Result<(), Failed> {
         let strategy = Strategy::parse(post_build.substitute_strategy.as_deref());
-        let variables = Variables::checked(self.variables(subject, post_build).await?);
+        let variables = Variables::checked(self.variables(subject, post_build).await?, &self.witness);
         let mut ids = Ids::of(built)?;
         for built in built {
             let (before, name) = (object::id(built), object::name(built).to_owned());

@@ -1,0 +1,108 @@
+//! `render`: what belongs to a source, and in which order its Kustomizations come.
+
+use std::fs::File;
+
+use crate::render::{Desk, kustomization, repository};
+
+fn map(name: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: flux-system}}\ndata: {{color: blue}}\n"
+    )
+}
+
+#[test]
+fn what_the_source_leaves_out_is_not_rendered() {
+    let desk = Desk::new();
+    desk.write(".sourceignore", "ig/b.yaml\n/out\n");
+    ["a", "b", "c"].iter().for_each(|name| desk.write(&format!("ig/{name}.yaml"), &map(name)));
+    desk.write("out/d.yaml", &map("d"));
+    let (names, talk, success) = desk.render(&["ig", "-o", "names"]);
+    assert!(success, "{talk}");
+    assert_eq!(names, "ConfigMap/flux-system/a\nConfigMap/flux-system/c\n");
+    let (_, talk, success) = desk.render(&["out"]);
+    assert!(!success && talk.contains("`out` is left out of the source"), "{talk}");
+    let sync = repository("flux-system", "https://git.example.com/fleet")
+        .replace("interval", "ignore: ig/c.yaml, interval");
+    desk.write(
+        "clusters/one/sync.yaml",
+        &[kustomization("flux-system", "./clusters/one", ""), sync].concat(),
+    );
+    desk.write("clusters/one/ig.yaml", &kustomization("ig", "./ig", ""));
+    let (names, talk, success) = desk.render(&["clusters/one", "-o", "names"]);
+    assert!(success, "{talk}");
+    assert!(names.contains("ConfigMap/flux-system/a\n"), "{names}");
+    assert!(!names.contains("/b\n") && !names.contains("/c\n"), "{names}");
+}
+
+#[test]
+fn files_that_no_build_asks_for_are_not_read() {
+    let desk = Desk::new();
+    desk.write("app/map.yaml", &map("a"));
+    desk.write("target/large", "");
+    // Without blocks: nothing of it is on the disk.
+    File::options().write(true).open(desk.path("repo/target/large")).unwrap().set_len(1 << 33).unwrap();
+    let (names, talk, success) = desk.render(&["app", "-o", "names"]);
+    assert!(success, "{talk}");
+    assert_eq!(names, "ConfigMap/flux-system/a\n");
+}
+
+#[test]
+fn variables_are_waited_for() {
+    let desk = Desk::new();
+    let from = |name: &str| format!("  postBuild: {{substituteFrom: [{{kind: ConfigMap, name: {name}}}]}}\n");
+    desk.write("clusters/one/a.yaml", &kustomization("apps", "./apps", &from("vars")));
+    desk.write("clusters/one/b.yaml", &kustomization("later", "./later", &from("never")));
+    desk.write("clusters/one/z.yaml", &kustomization("zcfg", "./cfg", ""));
+    desk.write("apps/map.yaml", &map("a").replace("blue", "\"${color}\""));
+    desk.write("later/map.yaml", &map("l").replace("blue", "\"${color}\""));
+    desk.write("cfg/map.yaml", &map("vars"));
+    let (all, talk, success) = desk.render(&["clusters/one"]);
+    assert!(!success && talk.contains("failed to render Kustomization flux-system/later"), "{talk}");
+    assert!(!talk.contains("Kustomization flux-system/apps"), "{talk}");
+    let place = |name: &str| all.find(&format!("# Kustomization flux-system/{name},")).unwrap();
+    assert!(place("zcfg") < place("apps"), "{all}");
+}
+
+#[test]
+fn dependencies_that_never_come_are_named() {
+    let desk = Desk::new();
+    let on = |name: &str| format!("  dependsOn: [{{name: {name}}}]\n");
+    desk.write("clusters/one/a.yaml", &kustomization("a", "./apps", &on("absent")));
+    desk.write("clusters/one/b.yaml", &kustomization("b", "./apps", &on("broken")));
+    desk.write("clusters/one/c.yaml", &kustomization("c", "./apps", &on("asleep")));
+    desk.write("clusters/one/d.yaml", &kustomization("broken", "./broken", ""));
+    desk.write("clusters/one/e.yaml", &kustomization("asleep", "./apps", "  suspend: true\n"));
+    let far = "  kubeConfig: {secretRef: {name: far}}\n";
+    desk.write("clusters/one/f.yaml", &kustomization("far", "./apps", far));
+    desk.write("apps/map.yaml", &map("a"));
+    desk.write("broken/kustomization.yaml", "resources: [nowhere.yaml]\n");
+    let (all, talk, success) = desk.render(&["clusters/one"]);
+    assert!(!success && all.contains("# Kustomization flux-system/a, ./apps"), "{all}{talk}");
+    for (name, on, why) in [
+        ("a", "absent", "which is not among what was rendered"),
+        ("b", "broken", "which failed"),
+        ("c", "asleep", "which is not followed"),
+    ] {
+        let note = format!(
+            "note: Kustomization flux-system/{name}: it depends on Kustomization flux-system/{on}, {why}: a cluster may never apply it"
+        );
+        assert!(talk.contains(&note), "{talk}");
+    }
+    let far =
+        "note: Kustomization flux-system/far: its objects go to another cluster, that of spec.kubeConfig";
+    assert!(talk.contains(far), "{talk}");
+    assert_eq!(talk.matches("note: ").count(), 4, "{talk}");
+}
+
+#[test]
+fn too_many_kustomizations_end_in_a_named_limit() {
+    let desk = Desk::new();
+    let all: Vec<String> = (0..2_002).map(|at| kustomization(&format!("k{at:04}"), "./gone", "")).collect();
+    desk.write("clusters/one/all.yaml", &all.join("---\n"));
+    let (_, talk, success) = desk.render(&["clusters/one", "-o", "names"]);
+    assert!(!success);
+    let limit =
+        "more than 2000 Kustomizations lead from one to another: Kustomization flux-system/k2000 and others";
+    assert!(talk.contains(limit), "{talk}");
+    assert_eq!(talk.matches("not followed: ").count(), 2_000);
+}

@@ -1,0 +1,96 @@
+//! Where decrypted values land as parts, or in another form.
+//!
+//! The witness learns those forms. A text in which a value can no longer be found, or is too short to be looked for, is
+//! secret as a whole.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sealfast_kustomize::told::Told;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::kustomization::mask::Masks;
+use crate::kustomization::witness::{SHORTEST_PART, Witness};
+
+/// Learns what replacements make of secret values.
+pub(super) fn parts(witness: &Arc<Mutex<Witness>>) -> Told {
+    let masks = Mutex::new(Masks::of(&witness.lock()));
+    let witness = Arc::clone(witness);
+    Told::new(move |value, made| {
+        let mut masks = masks.lock();
+        if masks.text(value) != value && masks.text(made) == made {
+            witness.lock().learn(made);
+            masks.add(made);
+        }
+    })
+}
+
+/// The names of the variables that are secret, or have something secret in them.
+pub(super) fn secret_names(variables: &BTreeMap<String, String>, witness: &Witness) -> BTreeSet<String> {
+    let masks = Masks::of(witness);
+    let is_secret = |(_, value): &(&String, &String)| masks.text(value) != **value;
+    variables.iter().filter(is_secret).map(|(name, _)| name.clone()).collect()
+}
+
+/// What became of an object by expansions.
+pub(super) struct Expanded<'a> {
+    /// The object with its expansions.
+    pub(super) before: &'a Value,
+    /// The object as it is now.
+    pub(super) after: &'a Value,
+    /// What was made of secret variables.
+    pub(super) made: &'a [Zeroizing<String>],
+}
+
+impl Expanded<'_> {
+    /// Learns what secret variables became. `alone` expands one text, and gives none when something secret went into it.
+    ///
+    /// A text of the object that no other expansion explains was made of a secret, whatever YAML made of it.
+    pub(super) fn learn(&self, alone: impl Fn(&str) -> Option<String>, witness: &Mutex<Witness>) {
+        let mut plain = HashSet::new();
+        texts(self.before, &mut |text| {
+            if let Some(expanded) = alone(text) {
+                plain.extend(typed(&expanded).filter(|_| text.contains('$')));
+                plain.insert(expanded);
+            }
+        });
+        let mut witness = witness.lock();
+        self.made.iter().for_each(|made| witness.learn(made));
+        texts(self.after, &mut |text| {
+            if !plain.contains(text) && !self.shows(text) {
+                witness.learn_whole(text);
+            }
+        });
+    }
+
+    /// Whether the secrets in a text can be found there: long ones, and no short one beside them.
+    fn shows(&self, text: &str) -> bool {
+        let found = |made: &&Zeroizing<String>| !made.is_empty() && text.contains(made.as_str());
+        let mut found = self.made.iter().filter(found).peekable();
+        found.peek().is_some() && found.all(|made| made.len() >= SHORTEST_PART)
+    }
+}
+
+/// Hands on the keys, texts and numbers of a value.
+fn texts(value: &Value, take: &mut dyn FnMut(&str)) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| {
+            take(key);
+            texts(value, take);
+        }),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, take)),
+        Value::String(text) => take(text),
+        Value::Number(number) => take(&number.to_string()),
+        Value::Bool(_) | Value::Null => {}
+    }
+}
+
+/// The number that a text is in YAML, as it is shown.
+fn typed(text: &str) -> Option<String> {
+    match sealfast_yaml::json::from_yaml(text.as_bytes()) {
+        Ok(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    }
+}
