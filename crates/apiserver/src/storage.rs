@@ -6,6 +6,7 @@
 
 pub(crate) mod journal;
 pub(crate) mod lock;
+mod records;
 mod rewriting;
 mod stored;
 
@@ -18,7 +19,8 @@ use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
 use crate::error::Error;
-use journal::{Journal, Record};
+use journal::Journal;
+use records::Record;
 use rewriting::Rewriting;
 
 pub(crate) use stored::{Marks, Stored, head};

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use aes_gcm::Aes256Gcm;
 
-use super::journal::{HEADER, failed, mark, seal};
+use super::journal::failed;
 use super::lock::Lock;
+use super::records::{HEADER, mark, seal};
 use crate::error::Error;
 
 /// An object that is to be kept: its revision, resource, namespace and name, and its text.
