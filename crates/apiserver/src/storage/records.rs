@@ -1,4 +1,4 @@
-//! Records of the state file: sealed, one behind the other, with marks between them.
+//! Records of the state file: sealed, one behind the other, marks between them.
 //!
 //! Bytes of a file in, records out; what cannot be read is a torn end or damage (see `journal.rs`).
 
