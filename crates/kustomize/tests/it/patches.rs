@@ -255,3 +255,17 @@ fn a_validator_may_say_that_it_ran_and_nothing_else() {
         format!("configuring external transformer: may not add resource with an already registered id: {id}");
     assert_eq!(error, expected);
 }
+
+#[test]
+fn an_empty_element_takes_those_behind_it_and_no_others() {
+    let pod = |env: &str| POD.replace("envFrom: [{configMapRef: {name: cfg}}]", &format!("env: [{env}]"));
+    let own = pod("{name: a}, {}, {name: b}, {}");
+    let file = format!("resources: [pod.yaml]\npatches:\n- patch: '{}'\n", inline(&pod("{name: c}")));
+    let built = outcome(&file, &[("/app/pod.yaml", own.as_str())]).unwrap();
+    assert!(built.contains("  - env:\n    - name: c\n    - name: a\n    name: c\n"), "{built}");
+}
+
+/// Returns an object of one line in flow style.
+fn inline(object: &str) -> String {
+    format!("{{{}}}", object.trim_end().replace('\n', ", "))
+}

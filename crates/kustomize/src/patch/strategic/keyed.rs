@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::patch::schema::Type;
-use crate::patch::strategic::places::{Looks, Parts, Places};
+use crate::patch::strategic::places::{Looks, Parts, Places, is_blank};
 use crate::patch::strategic::{DIRECTIVE, Known, Merger, Strategy, strategy_in};
 use crate::resource::{field, scalar_text};
 
@@ -88,7 +88,7 @@ impl KeyedLists<'_, '_> {
             if let (Some(at), Some(kept)) = (position, kept.filter(|_| !is_empty)) {
                 lists.own.put(at, without_directive(kept));
             }
-            lists.own.remove_nulls(looks)?;
+            lists.own.remove_blanks(looks)?;
             return lists.own.remove(&parts, has_parts, looks);
         };
         fill(&mut merged, &parts);
@@ -111,16 +111,19 @@ impl KeyedLists<'_, '_> {
     /// Puts the old elements behind the merged ones, in their own places where they were merged.
     fn append(&self, lists: Lists<'_>, looks: &mut Looks) -> Result<Vec<Value>, Error> {
         let Lists { own, mut merged, valid, .. } = lists;
+        let mut is_blank_left = false;
         for item in own.into_left() {
             let keys = || valid.iter().map(|&at| self.keys[at].as_str());
             let texts: Vec<String> = keys().filter_map(|key| text_of(&item, key)).collect();
             if texts.is_empty() {
                 // The original then looks for an element without any key, and keeps no other.
                 merged.clear();
-                if !item.as_object().is_some_and(Map::is_empty) {
-                    merged.push(item);
-                }
+                is_blank_left = is_blank(&item);
+                merged.push(item);
                 continue;
+            }
+            if std::mem::take(&mut is_blank_left) {
+                merged.clear();
             }
             // It has the texts in a row, and takes those behind a missing one for those of the keys before.
             let parts: Vec<(&str, &str)> = keys().zip(texts.iter().map(String::as_str)).collect();
@@ -362,6 +365,14 @@ mod tests {
             });
             assert!(taken[1] <= 9 * taken[0], "case {case}: {taken:?}");
         }
+    }
+
+    #[test]
+    fn empty_elements_are_treated_as_by_the_original() {
+        let own = vec![json!({}), json!({ "port": 2 }), whole(3), json!({})];
+        assert_eq!(merged(&[short(3)], own).0, [json!({})]);
+        let own = vec![json!({}), json!({ "port": 2 }), json!({}), whole(3)];
+        assert_eq!(merged(&[short(3)], own).0, [whole(3)]);
     }
 
     #[test]

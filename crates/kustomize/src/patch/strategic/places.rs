@@ -53,13 +53,13 @@ const FEW: usize = 8;
 pub(super) struct Places<T> {
     items: Vec<Option<T>>,
     tables: Vec<Table>,
-    is_without_nulls: bool,
+    is_without_blanks: bool,
 }
 
 impl<T: Borrow<Value>> Places<T> {
     pub(super) fn of(items: impl IntoIterator<Item = T>) -> Self {
         let items = items.into_iter().map(Some).collect();
-        Self { items, tables: Vec::new(), is_without_nulls: false }
+        Self { items, tables: Vec::new(), is_without_blanks: false }
     }
 
     /// Returns the element at a position.
@@ -98,14 +98,14 @@ impl<T: Borrow<Value>> Places<T> {
         self.tables.clear();
     }
 
-    /// Removes what is null; none comes later.
-    pub(super) fn remove_nulls(&mut self, looks: &mut Looks) -> Result<(), Error> {
-        if std::mem::replace(&mut self.is_without_nulls, true) {
+    /// Removes what is null or an empty mapping; none comes later.
+    pub(super) fn remove_blanks(&mut self, looks: &mut Looks) -> Result<(), Error> {
+        if std::mem::replace(&mut self.is_without_blanks, true) {
             return Ok(());
         }
         looks.take(self.items.len())?;
         for item in &mut self.items {
-            item.take_if(|item| (*item).borrow().is_null());
+            item.take_if(|item| is_blank((*item).borrow()));
         }
         Ok(())
     }
@@ -160,6 +160,11 @@ impl<T: Borrow<Value>> Places<T> {
         positions.retain(|&position| self.items[position].is_some());
         Ok(positions.clone())
     }
+}
+
+/// Whether a value is null or an empty mapping.
+pub(super) fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 /// Whether an element has what is looked for.
