@@ -147,6 +147,7 @@ pub(crate) fn reason(wrong: &std::io::Error) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

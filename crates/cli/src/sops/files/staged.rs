@@ -110,6 +110,7 @@ fn end_cleanly(mut watch: Watch) {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::io::{ErrorKind, Write as _};
 
@@ -128,7 +129,7 @@ mod tests {
             let made = make(dir.path(), 0o600, &|mut file| file.write_all(b"x"));
             // Not every file system of Linux makes files without names.
             let Ok(staged) = made else { continue };
-            assert_eq!(listing(dir.path()), [staged.0.clone()]);
+            assert_eq!(listing(dir.path()), std::slice::from_ref(&staged.0));
             assert!(names().contains(&staged.0));
             let (name, target) = (staged.0.clone(), dir.path().join("target"));
             staged.replace(&target).unwrap();
