@@ -516,6 +516,7 @@ mod tests {
     use super::{Builder, MAX_OBJECTS};
     use crate::files::Memory;
     use crate::loader::{Loader, Restriction};
+    use crate::told::Told;
 
     #[test]
     fn generated_objects_count() {
