@@ -9,10 +9,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sealfast_kustomize::told::Told;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use crate::kustomization::mask::Masks;
-use crate::kustomization::witness::{SHORTEST_PART, Witness};
+use crate::kustomization::witness::{SHORTEST_PART, Text, Witness};
+
+/// Where more than this was made of secrets in one object, texts that hold some are covered whole.
+const MOST_SEARCHED: usize = 256;
 
 /// Learns what replacements make of secret values.
 pub(super) fn parts(witness: &Arc<Mutex<Witness>>) -> Told {
@@ -41,7 +43,7 @@ pub(super) struct Expanded<'a> {
     /// The object as it is now.
     pub(super) after: &'a Value,
     /// What was made of secret variables.
-    pub(super) made: &'a [Zeroizing<String>],
+    pub(super) made: &'a BTreeSet<Text>,
 }
 
 impl Expanded<'_> {
@@ -57,7 +59,7 @@ impl Expanded<'_> {
             }
         });
         let mut witness = witness.lock();
-        self.made.iter().for_each(|made| witness.learn(made));
+        self.made.iter().for_each(|made| witness.learn(made.as_str()));
         texts(self.after, &mut |text| {
             if !plain.contains(text) && !self.shows(text) {
                 witness.learn_whole(text);
@@ -67,8 +69,10 @@ impl Expanded<'_> {
 
     /// Whether the secrets in a text can be found there: long ones, and no short one beside them.
     fn shows(&self, text: &str) -> bool {
-        let found = |made: &&Zeroizing<String>| !made.is_empty() && text.contains(made.as_str());
-        let mut found = self.made.iter().filter(found).peekable();
+        if self.made.len() > MOST_SEARCHED {
+            return false;
+        }
+        let mut found = self.made.iter().map(Text::as_str).filter(|made| text.contains(made)).peekable();
         found.peek().is_some() && found.all(|made| made.len() >= SHORTEST_PART)
     }
 }

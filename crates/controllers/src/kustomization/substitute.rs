@@ -10,11 +10,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sealfast_kustomize::substitute::{self, Unset};
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use crate::kustomization::decrypt::resource_name;
 use crate::kustomization::landing::{self, Expanded};
-use crate::kustomization::witness::Witness;
+use crate::kustomization::witness::{Text, Witness};
 use crate::report::Failure;
 
 /// When text is expanded at all.
@@ -53,10 +52,14 @@ impl Variables {
     }
 
     /// Expands a text; returns what it became, and what was made of secret variables.
-    fn expand(&self, text: &str, unset: Unset) -> Result<(String, Vec<Zeroizing<String>>), String> {
+    fn expand(&self, text: &str, unset: Unset) -> Result<(String, BTreeSet<Text>), String> {
         let found = self.found.as_ref().map_err(Clone::clone)?;
-        let mut made = Vec::new();
-        let mut tell = |text: &str| made.push(Zeroizing::new(text.to_owned()));
+        let mut made = BTreeSet::new();
+        let mut tell = |text: &str| {
+            if !text.is_empty() {
+                made.insert(Text::new(text));
+            }
+        };
         let expanded = substitute::watched(text, found, unset, &self.secret, &mut tell)
             .map_err(|e| format!("envsubst error: variable substitution failed: {}", e.chain()))?;
         Ok((expanded, made))

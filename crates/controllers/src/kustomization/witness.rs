@@ -2,6 +2,9 @@
 //!
 //! Controllers keep one for each run, so that no message repeats a value; who shows objects has one to mask them.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
 use sealfast_sops::tree::{Branch, Key, Value as Plain};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -15,13 +18,41 @@ const SEALED: &str = "ENC[";
 #[derive(Default)]
 pub struct Witness {
     values: Vec<Zeroizing<String>>,
-    wholes: Vec<Zeroizing<String>>,
+    /// What was made of them; the same comes of many objects.
+    learned: BTreeSet<Text>,
+    wholes: BTreeSet<Text>,
+}
+
+/// A text that is wiped, and is found among others.
+#[derive(PartialEq, Eq)]
+pub(super) struct Text(Zeroizing<String>);
+
+impl Text {
+    pub(super) fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Witness {
-    /// The values, in the order in which they were opened.
+    /// The values, and what was made of them.
     pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().map(|value| value.as_str())
+        self.values.iter().map(|value| value.as_str()).chain(self.learned.iter().map(Text::as_str))
     }
 
     /// Takes a value that is secret for another reason.
@@ -31,17 +62,17 @@ impl Witness {
 
     /// The texts that a value went into and cannot be found in: they are secret as they stand.
     pub fn wholes(&self) -> impl Iterator<Item = &str> {
-        self.wholes.iter().map(|whole| whole.as_str())
+        self.wholes.iter().map(Text::as_str)
     }
 
-    /// Takes what was made of a value; the same comes of many objects.
+    /// Takes what was made of a value.
     pub(super) fn learn(&mut self, made: &str) {
-        take(&mut self.values, made);
+        self.learned.insert(Text::new(made));
     }
 
     /// Takes a text that a value went into.
     pub(super) fn learn_whole(&mut self, text: &str) {
-        take(&mut self.wholes, text);
+        self.wholes.insert(Text::new(text));
     }
 
     /// Takes what is encrypted in one tree and open in the other.
@@ -105,14 +136,8 @@ impl Witness {
     }
 }
 
-fn take(known: &mut Vec<Zeroizing<String>>, text: &str) {
-    if !text.is_empty() && !known.iter().any(|other| other.as_str() == text) {
-        known.push(Zeroizing::new(text.to_owned()));
-    }
-}
-
 impl std::fmt::Debug for Witness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Witness({} values)", self.values.len())
+        write!(f, "Witness({} values)", self.values().count())
     }
 }

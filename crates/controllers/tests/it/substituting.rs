@@ -98,3 +98,17 @@ fn what_yaml_makes_of_a_secret_is_masked() {
     assert!(!text.contains("kay") && !text.contains("\"vau\"") && !text.contains("abcd"), "{text}");
     assert_eq!((&found["color"], &found["plain"]), (&json!("blue"), &json!("vau1")));
 }
+
+#[test]
+fn many_forms_of_secrets_cover_their_texts_whole() {
+    let forms = |count: usize| {
+        let text = |at| (format!("k{at}"), json!(format!("u ${{PW/Super/n{at}}}")));
+        let mut fields: serde_json::Map<String, Value> = (0..count).map(text).collect();
+        fields.insert("color".to_owned(), json!("c ${color}"));
+        shown(Value::Object(fields))
+    };
+    let few = forms(10);
+    assert_eq!((&few["k3"], &few["color"]), (&json!("u **SOPS**"), &json!("c blue")));
+    let many = forms(300);
+    assert_eq!((&many["k3"], &many["color"]), (&json!("**SOPS**"), &json!("c blue")));
+}
