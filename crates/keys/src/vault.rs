@@ -16,7 +16,6 @@ use reqwest::StatusCode;
 use sealfast_sops::master_key::without_user;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -222,7 +221,7 @@ impl Key<'_> {
         let url = url::of(self.address, self.engine, action, self.name)?;
         let (status, body) = self.send(action, &url, body, access, client).await?;
         if !status.is_success() {
-            return Err(self.failed(action, &refusal(action, &url, status, &body)));
+            return Err(self.failed(action, &refusal(question, &url, status, &body)));
         }
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|_| self.failed(action, "the answer is no JSON with a `data` object"))?;
@@ -304,28 +303,59 @@ struct Data {
     plaintext: Option<Secret>,
 }
 
-/// What Vault answered, as its own client library tells it. Whatever answers in its place might repeat the key that was to
-/// be wrapped, so that is not told.
-fn refusal(action: &str, url: &Url, status: StatusCode, body: &[u8]) -> String {
-    let raw = || match action {
-        "decrypt" => http::clean(&String::from_utf8_lossy(body)),
-        _ => format!("{} bytes", body.len()),
-    };
-    let complaints = complaints(body).unwrap_or_else(|| format!("Raw Message:\n\n{}", raw()));
-    format!("Error making API request.\n\nURL: PUT {url}\nCode: {}. {complaints}", status.as_u16())
+/// The complaints of an answer; whatever else stands in it is not read, for a key might be in it.
+#[derive(Deserialize)]
+struct Complaints {
+    errors: Option<Vec<String>>,
 }
 
-/// The `errors` of an answer, one behind the other, as there.
-fn complaints(body: &[u8]) -> Option<String> {
-    let answer: Value = serde_json::from_slice(body).ok()?;
-    let errors = answer.get("errors")?.as_array()?;
-    let errors = errors.iter().filter_map(Value::as_str).map(|text| format!("* {}", http::clean(text)));
-    Some(format!("Errors:\n\n{}", errors.collect::<String>()))
+/// What Vault answered, as its own client library tells it. Of an answer in other words only the length is told: they may
+/// hold the key that was wrapped or opened.
+fn refusal(question: &Question<'_>, url: &Url, status: StatusCode, body: &[u8]) -> String {
+    let told = match serde_json::from_slice(body) {
+        Ok(Complaints { errors }) => {
+            let errors = errors.unwrap_or_default();
+            let errors = errors.iter().map(|text| format!("* {}", http::clean(&without_key(text, question))));
+            format!("Errors:\n\n{}", errors.collect::<String>())
+        }
+        Err(_) => format!("Raw Message:\n\n{} bytes", body.len()),
+    };
+    format!("Error making API request.\n\nURL: PUT {url}\nCode: {}. {told}", status.as_u16())
+}
+
+/// Covers the key that was to be wrapped wherever an answer repeats it.
+fn without_key(text: &str, question: &Question<'_>) -> String {
+    let sent = match question {
+        Question::Wrap(plaintext) => plaintext.trim_end_matches('='),
+        Question::Unwrap(_) => "",
+    };
+    if sent.is_empty() { text.to_owned() } else { text.replace(sent, "***") }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Allowed;
+    use reqwest::StatusCode;
+
+    use super::{Allowed, Question, Url, refusal};
+
+    fn told(question: &Question<'_>, body: &str) -> String {
+        let Ok(url) = Url::parse("http://127.0.0.1/v1/transit/x") else { unreachable!("the URL is good") };
+        let told = refusal(question, &url, StatusCode::BAD_REQUEST, body.as_bytes());
+        told.split_once("Code: 400. ").map(|(_, told)| told.to_owned()).unwrap_or_default()
+    }
+
+    #[test]
+    fn no_refusal_tells_a_key() {
+        let (open, wrap) = (Question::Unwrap("vault:v1:x"), Question::Wrap("U0VDUkVUIQ=="));
+        for question in [&open, &wrap] {
+            assert_eq!(told(question, r#"{"data": {"plaintext": "U0VDUkVUIQ=="}}"#), "Errors:\n\n");
+            assert_eq!(told(question, r#"{"errors": null}"#), "Errors:\n\n");
+            assert_eq!(told(question, "U0VDUkVUIQ=="), "Raw Message:\n\n12 bytes");
+            assert_eq!(told(question, r#"{"errors": ["a", "b\nc"]}"#), "Errors:\n\n* a* b c");
+        }
+        let echo = r#"{"errors": ["bad plaintext U0VDUkVUIQ==, U0VDUkVUIQ"]}"#;
+        assert_eq!(told(&wrap, echo), "Errors:\n\n* bad plaintext ***==, ***");
+    }
 
     #[test]
     fn prefixes_end_at_a_slash() {
