@@ -116,6 +116,11 @@ impl Stanza {
         }
     }
 
+    /// Is it for the SSH key with this mark?
+    pub(super) fn is_for(&self, tag: &str, mark: &str) -> bool {
+        self.tag == tag && self.args.first().is_some_and(|arg| arg == mark)
+    }
+
     /// Why the key in it does not open, once it is known to be for an identity.
     pub(super) fn sealed_fault(&self) -> String {
         let why = match self.tag.as_str() {

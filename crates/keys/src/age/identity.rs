@@ -8,7 +8,10 @@ use std::sync::Arc;
 use ::age::plugin::IdentityPluginV1;
 use ::age::{DecryptError, plugin, ssh, x25519};
 use age_core::format::{FileKey, Stanza as Sealed};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
 
 use super::header::{Kind, Stanza};
 use super::post_quantum;
@@ -120,8 +123,7 @@ impl Identities {
         match error {
             DecryptError::NoMatchingKeys => self.fault(stanzas).unwrap_or_else(|| self.no_match().to_owned()),
             DecryptError::InvalidHeader | DecryptError::DecryptionFailed => {
-                let sealed = || stanzas.first().map(Stanza::sealed_fault);
-                self.fault(stanzas).or_else(sealed).unwrap_or_else(|| words(error))
+                self.fault(stanzas).or_else(|| self.sealed_fault(stanzas)).unwrap_or_else(|| words(error))
             }
             error => words(error),
         }
@@ -131,6 +133,13 @@ impl Identities {
         let (own, others): (Vec<_>, Vec<_>) = self.list.iter().partition(|identity| identity.is_native());
         let mut kinds = own.into_iter().chain(others).filter_map(Identity::kind);
         kinds.find_map(|kind| stanzas.iter().find_map(|stanza| stanza.fault(kind)))
+    }
+
+    /// What is said of the stanza that was made for an identity and does not open all the same.
+    fn sealed_fault(&self, stanzas: &[Stanza]) -> Option<String> {
+        let mut marks = self.list.iter().filter_map(Identity::mark);
+        let own = marks.find_map(|(tag, mark)| stanzas.iter().find(|stanza| stanza.is_for(&tag, &mark)));
+        own.map(Stanza::sealed_fault)
     }
 
     /// Says that no identity fits, with another text for one than for several.
@@ -175,6 +184,15 @@ impl Identity {
             Self::Ssh(_) => Some(Kind::Ssh),
             Self::Plugin(..) => None,
         }
+    }
+
+    /// How a stanza that is for it begins: the kind of its key and four bytes of the digest. Only SSH keys have that.
+    fn mark(&self) -> Option<(String, String)> {
+        let Self::Ssh(identity) = self else { return None };
+        let recipient = ssh::Recipient::try_from(identity.clone()).ok()?.to_string();
+        let (tag, key) = recipient.split_once(' ')?;
+        let digest = Sha256::digest(STANDARD.decode(key).ok()?);
+        Some((tag.to_owned(), STANDARD_NO_PAD.encode(digest.get(..4)?)))
     }
 
     fn parse(word: &str, plugins: &Plugins) -> Result<Self, String> {

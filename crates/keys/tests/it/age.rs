@@ -1,14 +1,18 @@
 //! age: identities and recipients of every kind, the file of a new identity.
 
-use anyhow::Result;
+use std::io::Write as _;
+
+use ::age::armor::{ArmoredWriter, Format};
+use anyhow::{Context as _, Result};
 use sealfast_keys::age;
 use sealfast_keys::error::Error;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::{unlock, wrap};
+use sealfast_sops::master_key::MasterKey;
 use sealfast_testkit::place;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::{age_key, data_key, key_file, key_text, metadata, now, round_trip};
+use crate::{age_key, data_key, key_file, key_text, metadata, now, refused, round_trip};
 
 #[tokio::test]
 async fn x25519() -> Result<()> {
@@ -39,6 +43,39 @@ async fn ssh_keys() -> Result<()> {
         let recipient = key_text(&format!("{name}.pub"))?;
         round_trip(vec![age_key(&recipient)], &Keyring::empty(), &opens).await?;
     }
+    Ok(())
+}
+
+/// The second stanza of an age file, with another first letter in its body.
+fn damaged(file: &[u8]) -> Result<String> {
+    let text = String::from_utf8_lossy(file);
+    let at = text.find("-> ssh-rsa ").context("there is no stanza for the SSH key")?;
+    let body = at + text[at..].find('\n').context("the stanza ends")? + 1;
+    let mut bytes = file.to_vec();
+    bytes[body] = if bytes[body] == b'A' { b'B' } else { b'A' };
+    let mut out = Vec::new();
+    let mut writer = ArmoredWriter::wrap_output(&mut out, Format::AsciiArmor)?;
+    writer.write_all(&bytes)?;
+    writer.finish()?;
+    Ok(String::from_utf8(out)?)
+}
+
+#[tokio::test]
+async fn of_several_stanzas_that_of_ones_own_key_is_told() -> Result<()> {
+    let native: ::age::x25519::Recipient = key_text("age1.pub")?.parse().map_err(anyhow::Error::msg)?;
+    let ssh: ::age::ssh::Recipient =
+        key_text("ssh-rsa.pub")?.parse().map_err(|_| anyhow::anyhow!("the SSH recipient is good"))?;
+    let recipients: [&dyn ::age::Recipient; 2] = [&native, &ssh];
+    let mut file = Vec::new();
+    let mut writer = ::age::Encryptor::with_recipients(recipients.into_iter())?.wrap_output(&mut file)?;
+    writer.write_all(data_key().expose())?;
+    writer.finish()?;
+    let key = MasterKey::Age { recipient: key_text("ssh-rsa.pub")?, enc: damaged(&file)? };
+    let mut keyring = Keyring::empty();
+    keyring.add_age_identities(&key_text("age2.agekey")?)?;
+    keyring.add_ssh_identity(&key_file("ssh-rsa")?, None)?;
+    let words = refused(&metadata(vec![vec![key]])?, &keyring).await?;
+    assert!(words.contains("failed to decrypt file key: crypto/rsa: decryption error"), "{words}");
     Ok(())
 }
 
