@@ -41,7 +41,8 @@ Examples:
   sealfast manifests | kubectl apply --server-side -f -
   sealfast manifests --components rights --namespace delivery";
 
-const NAME: &str = "sealfast";
+/// What most of the objects are called.
+pub(crate) const NAME: &str = "sealfast";
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
 /// The image that holds the program, unless another one is named.
@@ -53,9 +54,17 @@ pub(crate) fn all(namespace: &str, image: &str) -> Vec<Value> {
     objects(&ManifestsArgs { namespace: namespace.to_owned(), image: image.to_owned(), components })
 }
 
-/// The controllers and their rights, which nobody else uses.
+/// The controllers and their rights in the order in which they go: a cluster role before the binding of its name, which
+/// tells whose it is. Other namespaces see what is bound in the whole cluster, too.
 pub(crate) fn controllers(namespace: &str) -> Vec<Value> {
-    [rights(namespace), pods(namespace, IMAGE)].concat()
+    let mut objects = [rights(namespace), pods(namespace, IMAGE)].concat();
+    objects.reverse();
+    objects.sort_by_key(|object| match object["kind"].as_str() {
+        Some("Deployment" | "Service") => 0,
+        Some("ClusterRole") => 1,
+        _ => 2,
+    });
+    objects
 }
 
 /// Runs `sealfast manifests`.
@@ -180,6 +189,16 @@ fn pods(namespace: &str, image: &str) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_role_goes_before_its_binding_and_the_account_last() {
+        let going = controllers("x");
+        let kinds: Vec<&str> = going.iter().filter_map(|object| object["kind"].as_str()).collect();
+        let binding = "ClusterRoleBinding";
+        let rights = ["ClusterRole", "RoleBinding", "Role", binding, binding, "ServiceAccount"];
+        assert_eq!(kinds[..2], ["Deployment", "Service"]);
+        assert_eq!(kinds[2..], rights);
+    }
 
     #[test]
     fn parts_are_printed_as_asked() {

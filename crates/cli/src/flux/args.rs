@@ -185,10 +185,13 @@ impl Args {
             None if from_stdin => secret::stdin("failed to read the password")?,
             None => return Ok(()),
         };
-        let text = read.ok_or("failed to read the password: there is none")?;
+        let text = read.unwrap_or_default();
         let password = text.strip_suffix('\n').unwrap_or(&text);
-        let password = password.strip_suffix('\r').unwrap_or(password).to_owned();
-        self.values.insert("password", vec![password]);
+        let password = password.strip_suffix('\r').unwrap_or(password);
+        if password.is_empty() {
+            return Err("failed to read the password: there is none".into());
+        }
+        self.values.insert("password", vec![password.to_owned()]);
         Ok(())
     }
 

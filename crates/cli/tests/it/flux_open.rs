@@ -96,6 +96,11 @@ fn passwords_come_from_a_file_or_from_standard_input() -> Result<()> {
     }
     let both = ["create", "secret", "helm", "auth", "--password=x", "--password-file=word", "--export"];
     assert!(desk.refusal(&both)?.contains("only one of --password, --password-file and --password-stdin"));
+    for empty in ["", "\n", "\r\n"] {
+        desk.write("none", empty)?;
+        let none = ["create", "secret", "helm", "auth", "--username=me", "--password-file=none", "--export"];
+        assert!(desk.refusal(&none)?.contains("failed to read the password: there is none"), "{empty:?}");
+    }
     let gone = ["create", "secret", "helm", "auth", "--username=me", "--password-file=gone", "--export"];
     assert!(
         desk.refusal(&gone)?.contains("failed to read the password: open gone: no such file or directory")
@@ -128,6 +133,56 @@ fn controllers_are_installed_and_go_again() -> Result<()> {
     let definition = "kustomizations.kustomize.toolkit.fluxcd.io";
     assert!(!desk.object("apiextensions.k8s.io", "customresourcedefinitions", "", definition).is_null());
     desk.told(&["uninstall", "-n", "delivery", "--silent"])?;
+    Ok(())
+}
+
+#[test]
+fn rights_of_an_installation_in_another_namespace_stay() -> Result<()> {
+    let desk = flux_cluster::Desk::new(vec![json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "delivery" },
+    })])?;
+    desk.told(&["install", "-n", "delivery"])?;
+    let wide = |plural: &str, name: &str| desk.object("rbac.authorization.k8s.io", plural, "", name);
+    let all = || {
+        let bindings = "clusterrolebindings";
+        [wide("clusterroles", "sealfast"), wide(bindings, "sealfast"), wide(bindings, "sealfast-apply")]
+    };
+    let before = all();
+    let gone = desk.flux(&["uninstall", "-n", "typo", "--silent"])?;
+    let talk = String::from_utf8(gone.stderr)?;
+    let stays = "stays: it is bound to ServiceAccount/delivery/sealfast\n";
+    assert!(gone.status.success() && talk.matches(stays).count() == 3, "{talk}");
+    let refused = desk.refusal(&["install", "-n", "other"])?;
+    let why = "✗ ClusterRoleBinding/sealfast is bound to ServiceAccount/delivery/sealfast already; ";
+    assert!(refused.starts_with(why), "{refused}");
+    assert!(desk.object("", "namespaces", "", "other").is_null(), "nothing was applied");
+    assert_eq!(all(), before);
+    desk.told(&["install", "-n", "delivery"])?;
+    desk.told(&["uninstall", "-n", "delivery", "--silent"])?;
+    assert!(all().iter().all(Value::is_null), "{:?}", all());
+    Ok(())
+}
+
+#[test]
+fn keys_are_read_once_however_many_kustomizations_need_them() -> Result<()> {
+    let decryption = "  decryption: {provider: sops}\n";
+    let child = local::kustomization("child", decryption);
+    let desk = local::Desk::new(
+        &[
+            ("repo/root/child.yaml", &child),
+            ("repo/root/s.yaml", ENCRYPTED),
+            ("repo/child/s.yaml", ENCRYPTED),
+        ],
+        vec![local::live("root", decryption), local::live("child", decryption)],
+    )?;
+    let script = "sealfast keys generate age --output key.txt && for f in repo/root/s.yaml repo/child/s.yaml; do \
+                  sealfast encrypt --age $(sed -n 's/^# public key: //p' key.txt) --encrypted-regex '^data$' -i $f || exit 9; \
+                  done; cat key.txt | flux diff ks root --path repo/root -r --identity /dev/stdin \
+                  --local-sources GitRepository/flux-system/repo=./repo";
+    let (out, talk, code) = desk.sh(script)?;
+    assert_eq!(code, 1, "{talk}");
+    assert_eq!(out.matches("► Secret/web/s created\n").count(), 2, "{out}{talk}");
+    assert!(out.contains("📁 Kustomization/flux-system/child changed\n"), "{out}{talk}");
     Ok(())
 }
 
