@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+mod answer;
 mod diagnostic;
 mod docker_config;
 mod env;

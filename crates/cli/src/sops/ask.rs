@@ -1,7 +1,8 @@
 //! Talk on standard output on the way, and questions that end with y or n.
 
-use std::io::{BufRead as _, ErrorKind, Write as _};
+use std::io::{ErrorKind, Write as _};
 
+use crate::answer;
 use crate::sops::stop::{Code, Stop};
 
 /// Shows a text; that nobody reads it any more is no error.
@@ -19,13 +20,13 @@ pub(super) fn show(text: &str) -> Result<(), Stop> {
 pub(super) fn yes_or_no(question: &str) -> Result<bool, Stop> {
     loop {
         show(question)?;
-        let mut line = String::new();
-        let read = std::io::stdin().lock().read_line(&mut line).unwrap_or_default();
-        match line.trim() {
-            "y" => return Ok(true),
-            "n" => return Ok(false),
-            "" => return Err(Stop::new(if read == 0 { "EOF" } else { "unexpected newline" })),
-            _ => {}
+        let line = answer::line().map_err(|wrong| Stop::new(wrong.to_string()))?;
+        match line.as_deref().map(<[u8]>::trim_ascii) {
+            Some(b"y") => return Ok(true),
+            Some(b"n") => return Ok(false),
+            Some(b"") => return Err(Stop::new("unexpected newline")),
+            Some(_) => {}
+            None => return Err(Stop::new("EOF")),
         }
     }
 }
