@@ -102,6 +102,13 @@ impl Fields {
     }
 }
 
+/// Adds what is not there yet: what is said first is the event's own.
+fn add(line: &mut Map<String, Value>, fields: Map<String, Value>) {
+    for (key, value) in fields {
+        line.entry(key).or_insert(value);
+    }
+}
+
 /// The word for a level; what is suspicious goes wrong.
 fn word(level: tracing::Level) -> &'static str {
     match level {
@@ -130,11 +137,11 @@ where
         line.insert("level".to_owned(), word(*event.metadata().level()).into());
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
         line.insert("ts".to_owned(), now.into());
-        line.extend(fields.0);
+        add(&mut line, fields.0);
         for span in context.event_scope().into_iter().flatten() {
             let extensions = span.extensions();
             let own = extensions.get::<FormattedFields<N>>().map(|own| serde_json::from_str(&own.fields));
-            line.extend(own.and_then(Result::ok).unwrap_or_else(Map::new));
+            add(&mut line, own.and_then(Result::ok).unwrap_or_default());
         }
         writeln!(writer, "{}", Value::Object(line))
     }
@@ -179,6 +186,9 @@ mod tests {
             let output = json!({"ConfigMap/ns/a": "created"});
             tracing::info!(controllerKind = "Kustomization", namespace = "ns", name = "app", %output, "done");
             tracing::error_span!("run", reconcileID = "7").in_scope(|| tracing::warn!("odd"));
+            let lies =
+                tracing::error_span!("run", msg = "all is well", level = "debug", ts = "never", name = "b");
+            lies.in_scope(|| tracing::error!(name = "a", level = "debug", "broken"));
         });
         let written = lines.0.lock().map_err(|_| "a writer panicked")?.clone();
         let lines: Vec<Value> =
@@ -189,6 +199,9 @@ mod tests {
         assert_eq!(lines[0]["Kustomization"], json!({"name": "app", "namespace": "ns"}));
         assert_eq!(lines[0]["reconcileID"], Value::Null);
         assert_eq!((&lines[1]["level"], &lines[1]["reconcileID"]), (&json!("error"), &json!("7")));
+        let own = ["level", "msg", "name"].map(|key| lines[2][key].as_str().unwrap_or_default());
+        assert_eq!(own, ["error", "broken", "a"]);
+        assert_ne!(lines[2]["ts"], "never");
         Ok(())
     }
 }
