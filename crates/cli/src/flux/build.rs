@@ -86,8 +86,8 @@ async fn printed(
 ) -> Result<String, Failed> {
     let subject = plan.subject(name, namespace, file.as_deref()).await?;
     let mut text = String::new();
-    for object in plan.all(&subject, &directory).await? {
-        text.push_str(&sealfast_yaml::json::to_yaml(&object));
+    for object in plan.all(&subject, &directory).await?.iter() {
+        text.push_str(&sealfast_yaml::json::to_yaml(object));
         text.push_str("---\n");
     }
     Ok(text)

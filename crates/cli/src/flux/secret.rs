@@ -1,6 +1,7 @@
 //! A Secret on its way to a person or a cluster, wiped and not printable.
 
 use std::io::Read as _;
+use std::ops::{Deref, DerefMut};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -147,6 +148,35 @@ impl Drop for Secret {
     }
 }
 
+/// The objects of a build, opened Secrets among them; what they hold is wiped, however the work on them ends.
+pub(super) struct Objects(Vec<Value>);
+
+impl From<Vec<Value>> for Objects {
+    fn from(objects: Vec<Value>) -> Self {
+        Self(objects)
+    }
+}
+
+impl Deref for Objects {
+    type Target = Vec<Value>;
+
+    fn deref(&self) -> &Vec<Value> {
+        &self.0
+    }
+}
+
+impl DerefMut for Objects {
+    fn deref_mut(&mut self) -> &mut Vec<Value> {
+        &mut self.0
+    }
+}
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(wipe);
+    }
+}
+
 /// Wipes the values of a Secret, or of those in a list.
 fn wipe(object: &mut Value) {
     for field in ["data", "stringData"] {
@@ -200,3 +230,21 @@ fn bytes(path: &str) -> Result<Zeroizing<Vec<u8>>, String> {
 
 /// What Kubernetes takes at most.
 const LONGEST: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Objects, wipe};
+
+    #[test]
+    fn built_objects_are_wiped() {
+        let secret = json!({"kind": "Secret", "data": {"a": "x"}, "stringData": {"b": "y"}});
+        let list = json!({"kind": "SecretList", "items": [{"data": {"c": "z"}}]});
+        let mut objects = Objects::from(vec![secret, list]);
+        objects.iter_mut().for_each(wipe);
+        assert_eq!(objects[0], json!({"kind": "Secret", "data": {"a": ""}, "stringData": {"b": ""}}));
+        assert_eq!(objects[1]["items"][0]["data"]["c"], "");
+        assert!(std::mem::needs_drop::<Objects>());
+    }
+}

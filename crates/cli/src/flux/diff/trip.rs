@@ -69,7 +69,7 @@ impl Trip<'_> {
             let mut found = Found::default();
             let mut ids = Vec::with_capacity(objects.len());
             above.push(subject.id());
-            for built in &objects {
+            for built in objects.iter() {
                 match preview::object(self.client, built, &options).await {
                     Ok(preview) => {
                         let is_new = matches!(preview.outcome, Outcome::Created);
@@ -83,7 +83,6 @@ impl Trip<'_> {
                 }
             }
             above.pop();
-            objects.into_iter().map(Secret::found).for_each(drop);
             self.note_deleted(&mut found, subject, &ids);
             found.cover(&masks);
             Ok(found)

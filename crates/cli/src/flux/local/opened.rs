@@ -14,14 +14,15 @@ use sealfast_controllers::kustomization::render::{self, Rules};
 use sealfast_controllers::kustomization::unpacked::Room;
 use sealfast_controllers::options::SopsMac;
 use sealfast_controllers::report;
+use sealfast_keys::keyring::Keyring;
 use sealfast_kustomize::files::join;
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::plan::Plan;
 use super::subject::Subject;
 use crate::flux::Failed;
 use crate::flux::args::Args;
+use crate::flux::secret::Objects;
 use crate::render::keys;
 use crate::render::repository::Repository;
 
@@ -29,6 +30,8 @@ use crate::render::repository::Repository;
 pub(super) struct Opening {
     /// Files with keys; none for the person's own.
     identities: Vec<PathBuf>,
+    /// What was read of them.
+    keyring: Mutex<Option<Keyring>>,
     sources: Mutex<Vec<Repository>>,
 }
 
@@ -47,7 +50,7 @@ impl Opening {
             )
             .into());
         }
-        Ok(Some(Self { identities, sources: Mutex::default() }))
+        Ok(Some(Self { identities, keyring: Mutex::default(), sources: Mutex::default() }))
     }
 
     /// The source around a directory.
@@ -61,11 +64,20 @@ impl Opening {
         Ok(read)
     }
 
+    /// The keys, which are read once: who is asked for a passphrase is asked once.
+    fn keyring(&self) -> Result<Keyring, Failed> {
+        let mut kept = self.keyring.lock();
+        if let Some(keyring) = kept.as_ref() {
+            return Ok(keyring.clone());
+        }
+        Ok(kept.insert(keys::keyring(&self.identities)?).clone())
+    }
+
     fn opener(&self, subject: &Subject, plan: &Plan) -> Result<Option<Opener>, Failed> {
         if subject.typed.spec.decryption.is_none() {
             return Ok(None);
         }
-        let opener = Opener::new(keys::keyring(&self.identities)?, None);
+        let opener = Opener::new(self.keyring()?, None);
         Ok(Some(opener.watched(Arc::clone(&plan.witness))))
     }
 }
@@ -77,7 +89,7 @@ impl Plan {
         opening: &Opening,
         subject: &Subject,
         directory: &Path,
-    ) -> Result<Vec<Value>, Failed> {
+    ) -> Result<Objects, Failed> {
         let typed = &subject.typed;
         let Repository { tree, root, start, .. } = opening.source(directory)?;
         let path = join(&root, &format!("./{start}"));
@@ -97,8 +109,8 @@ impl Plan {
         let rules = Rules { mac: SopsMac::Enforce, unset: self.unset, builds: &builds };
         // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
         let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render::render(gathered, typed, &rules));
-        let mut objects = work.await.map_err(failed)?.objects;
-        for built in &mut objects {
+        let mut objects = Objects::from(work.await.map_err(failed)?.objects);
+        for built in objects.iter_mut() {
             apply::refuse_encrypted(built, typed.spec.decryption.is_some()).map_err(failed)?;
             apply::owner(typed).mark(built);
         }

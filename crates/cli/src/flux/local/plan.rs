@@ -32,6 +32,7 @@ use super::opened::Opening;
 use super::subject::{self, Subject, is_kustomization};
 use crate::flux::Failed;
 use crate::flux::args::Args;
+use crate::flux::secret::Objects;
 use crate::kustomize::disk::Disk;
 use crate::output;
 
@@ -102,11 +103,7 @@ impl Plan {
     }
 
     /// Builds a Kustomization and, when asked to, those among its objects, one behind the other.
-    pub(in crate::flux) async fn all(
-        &self,
-        subject: &Subject,
-        directory: &Path,
-    ) -> Result<Vec<Value>, Failed> {
+    pub(in crate::flux) async fn all(&self, subject: &Subject, directory: &Path) -> Result<Objects, Failed> {
         self.below(subject, directory, &mut Vec::new()).await
     }
 
@@ -116,7 +113,7 @@ impl Plan {
         subject: &'a Subject,
         directory: &'a Path,
         above: &'a mut Vec<(String, String)>,
-    ) -> LocalBoxFuture<'a, Result<Vec<Value>, Failed>> {
+    ) -> LocalBoxFuture<'a, Result<Objects, Failed>> {
         async move {
             let mut objects = self.one(subject, directory).await?;
             if !self.follows {
@@ -130,7 +127,8 @@ impl Plan {
                 }
                 let directory = self.source(&found)?;
                 let next = self.found(&found).await?;
-                objects.extend(self.below(&next, &directory, above).await?);
+                let mut below = self.below(&next, &directory, above).await?;
+                objects.append(&mut below);
             }
             above.pop();
             Ok(objects)
@@ -157,16 +155,12 @@ impl Plan {
     }
 
     /// Builds one Kustomization: its objects with the labels of their owner, masked, in the order of the build.
-    pub(in crate::flux) async fn one(
-        &self,
-        subject: &Subject,
-        directory: &Path,
-    ) -> Result<Vec<Value>, Failed> {
+    pub(in crate::flux) async fn one(&self, subject: &Subject, directory: &Path) -> Result<Objects, Failed> {
         let outcome = self.objects(subject, directory).await;
         outcome.map_err(|Failed(why)| Failed(self.masks().message(&why)))
     }
 
-    async fn objects(&self, subject: &Subject, directory: &Path) -> Result<Vec<Value>, Failed> {
+    async fn objects(&self, subject: &Subject, directory: &Path) -> Result<Objects, Failed> {
         if self.built.fetch_add(1, Ordering::Relaxed) >= MOST {
             return Err(format!("more than {MOST} Kustomizations lead from one to another").into());
         }
@@ -181,7 +175,7 @@ impl Plan {
     }
 
     /// Builds without opening anything: what is encrypted in a Secret is masked.
-    async fn closed(&self, subject: &Subject, directory: &Path) -> Result<Vec<Value>, Failed> {
+    async fn closed(&self, subject: &Subject, directory: &Path) -> Result<Objects, Failed> {
         let mut built = self.manifests(subject, directory).await?;
         if let Some(post_build) = &subject.typed.spec.post_build {
             self.substitute(&mut built, subject, post_build).await?;
@@ -193,7 +187,7 @@ impl Plan {
             render::identified(&built).map_err(|failure| failed_build(&failure.message))?;
             render::flatten(built, &mut objects);
         }
-        Ok(objects)
+        Ok(objects.into())
     }
 
     async fn manifests(&self, subject: &Subject, directory: &Path) -> Result<Vec<Value>, Failed> {
