@@ -24,7 +24,7 @@ pub struct FieldSpec {
     segments: Arc<[Segment]>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Segment {
     /// The field.
     pub(crate) name: String,

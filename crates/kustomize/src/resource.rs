@@ -11,7 +11,7 @@ use crate::transform::twins::Twins;
 use crate::written::Notes;
 
 /// One step from a value to a part of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// Into a mapping.
     Key(String),

@@ -15,6 +15,9 @@ use crate::flux::args::Args;
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 256 << 20;
 
+/// Paths of so many bytes are too long for the system.
+const LONGEST: usize = 4096;
+
 /// All files of the machine, and what was fetched from elsewhere.
 pub(crate) struct Disk {
     remote: Remote,
@@ -45,23 +48,36 @@ impl Disk {
 
     /// Returns a directory with all links followed. A build asks for the same ones again and again.
     fn real_directory(&self, path: &str) -> std::io::Result<String> {
-        let known = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(real) = known.get(path) {
-            return Ok(real.clone());
+        if let Some(known) = self.known(path) {
+            return Ok(known);
         }
-        drop(known);
+        if !path.starts_with('/') {
+            return real(Path::new(path));
+        }
         // Part by part: most directories have the same ones before them.
-        let real = match path.rsplit_once('/') {
-            Some((parent, name)) if !parent.is_empty() && !matches!(name, "" | "." | "..") => {
-                let inside = format!("{}/{name}", self.real_directory(parent)?.trim_end_matches('/'));
-                let is_link = std::fs::symlink_metadata(&inside)?.is_symlink();
-                if is_link { real(Path::new(&inside))? } else { inside }
-            }
-            _ => real(Path::new(path))?,
-        };
+        let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
+        ends.map(|end| &path[..end]).try_fold("/".to_owned(), |parent, path| self.below(&parent, path))
+    }
+
+    /// Returns a directory whose parent has no links any more.
+    fn below(&self, parent: &str, path: &str) -> std::io::Result<String> {
+        if let Some(known) = self.known(path) {
+            return Ok(known);
+        }
+        if path.len() >= LONGEST {
+            return Err(rustix::io::Errno::NAMETOOLONG.into());
+        }
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let inside = format!("{}/{name}", parent.trim_end_matches('/'));
+        let is_plain = !matches!(name, "" | "." | "..") && !std::fs::symlink_metadata(&inside)?.is_symlink();
+        let real = if is_plain { inside } else { real(Path::new(&inside))? };
         let mut known = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(path.to_owned(), real.clone());
         Ok(real)
+    }
+
+    fn known(&self, path: &str) -> Option<String> {
+        self.directories.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
     }
 
     /// Returns a path with all links followed, and what is there.

@@ -148,6 +148,18 @@ fn files_outside_a_root_need_the_flag() {
 }
 
 #[test]
+fn a_path_of_thousands_of_parts_is_looked_up_like_any_other() {
+    let desk = Desk::new();
+    let path = vec!["a"; 8000].join("/");
+    desk.write("app/kustomization.yaml", &format!("resources: [{path}]\n"));
+    let told = desk.refuses("app", &["build", "."]);
+    assert!(told.contains("no such file or directory"), "{}", &told[told.len().saturating_sub(200)..]);
+    std::os::unix::fs::symlink(".", desk.path("app/a")).unwrap();
+    let told = desk.refuses("app", &["build", "."]);
+    assert!(told.contains("too long"), "{}", &told[told.len().saturating_sub(200)..]);
+}
+
+#[test]
 fn what_is_not_done_is_said() {
     let desk = Desk::new();
     for (args, expected) in [

@@ -4,6 +4,7 @@
 //! patched list elements come first, and only `$patch` is understood among the directives.
 
 mod keyed;
+mod noted;
 mod places;
 
 use serde_json::{Map, Value};
@@ -31,9 +32,12 @@ pub fn merge(resource: &mut Resource, patch: &Resource, schema: &Schema) -> Resu
     let root = merger.type_of(Some(&resource.value), Some(&patch.value));
     drop_blanks(resource, &merger, root);
     resource.loose.close(&mut resource.value, |place| merger.visits(place, root));
+    let ways: Vec<_> =
+        resource.loose.places().map(|place| merger.way(place, resource, patch, root)).collect();
     let dest = std::mem::take(&mut resource.value);
     let merged = merger.value(Some(dest), Some(&patch.value), Known { of: root, ..Known::default() })?;
     resource.value = merged.unwrap_or(Value::Null);
+    resource.loose.follow(ways.into_iter().map(|way| noted::place(&way?, &resource.value)));
     resource.written = written;
     resource.written.add(&patch.written);
     if resource.flaw.is_none() {

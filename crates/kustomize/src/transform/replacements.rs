@@ -22,7 +22,8 @@ use crate::spec::decode::{self, Record, Shape};
 use crate::spec::records::REPLACEMENT;
 use crate::spec::{FieldOptions, ReplacementEntry, ReplacementSource, ReplacementTarget, typed};
 use crate::told::Told;
-use crate::transform::replacements::path::{Found, Missing, Segment, find, parse, visit};
+use crate::transform::replacements::embedded::New;
+use crate::transform::replacements::path::{Found, MAX_DEPTH, Missing, Segment, find, parse, visit};
 use crate::transform::twins;
 use crate::written::Notes;
 
@@ -86,6 +87,8 @@ struct Copied<'a> {
     value: Value,
     /// A scalar as it was written.
     text: String,
+    /// Scalars in it whose type is not that of their text.
+    loose: Loose,
     /// Whether messages leave the text out.
     is_secret: bool,
     /// The object and the field that it is the whole of; what is written there is copied from then on.
@@ -96,21 +99,32 @@ struct Copied<'a> {
 
 impl<'a> Copied<'a> {
     fn text(text: &str, told: &'a Told) -> Self {
-        let value = Value::String(text.to_owned());
-        Self { value, text: text.to_owned(), is_secret: false, field: None, told }
+        Self::part(Value::String(text.to_owned()), text, false, told)
+    }
+
+    /// A scalar that is no whole field.
+    fn part(value: Value, text: &str, is_secret: bool, told: &'a Told) -> Self {
+        Self { value, text: text.to_owned(), loose: Loose::default(), is_secret, field: None, told }
     }
 
     /// Takes over what an object holds now, if it is the source.
     fn follow(&mut self, resources: &Resources, at: usize) {
         let Some((_, path)) = self.field.as_ref().filter(|(source, _)| *source == at) else { return };
         let source = &resources.items()[at];
-        if let Ok(Some(value)) = find(&source.value, path)
-            && *value != self.value
-        {
-            self.text = source.written.text(value).unwrap_or_default();
-            self.value = value.clone();
+        if let Ok(Some((place, value))) = find(&source.value, path) {
+            self.text = text_at(source, &place, value).unwrap_or_default();
+            self.loose = source.loose.part(&place);
+            if *value != self.value {
+                self.value = value.clone();
+            }
         }
     }
+}
+
+/// Returns the text of a scalar of an object as it was written, or none for mappings and lists.
+fn text_at(object: &Resource, place: &[Step], value: &Value) -> Option<String> {
+    let loose = object.loose.at(place, value).map(|(_, text)| text.to_owned());
+    loose.or_else(|| object.written.text(value))
 }
 
 fn source_value<'a>(
@@ -125,23 +139,25 @@ fn source_value<'a>(
     let path = parse(field_path)?;
     let value = find(&found.value, &path)
         .map_err(|error| error.within("error looking up replacement source"))?
-        .filter(|value| match value {
+        .filter(|(_, value)| match value {
             Value::Null => false,
             Value::Array(items) => !items.is_empty(),
             Value::Object(map) => !map.is_empty(),
             _ => true,
         });
-    let Some(value) = value else {
+    let Some((place, value)) = value else {
         return Err(Error::Replacement(format!(
             "fieldPath `{field_path}` is missing for replacement source {}",
             shown(source)
         )));
     };
     let Some(options) = source.options.as_ref().filter(|options| !options.delimiter.is_empty()) else {
-        let text = found.written.text(value).unwrap_or_default();
-        return Ok(Copied { value: value.clone(), text, is_secret, field: Some((at, path)), told });
+        let text = text_at(found, &place, value).unwrap_or_default();
+        let loose = found.loose.part(&place);
+        let value = value.clone();
+        return Ok(Copied { value, text, loose, is_secret, field: Some((at, path)), told });
     };
-    let Some(text) = found.written.text(value) else {
+    let Some(text) = text_at(found, &place, value) else {
         return Err(Error::Replacement("delimiter option can only be used with scalar nodes".to_owned()));
     };
     let parts: Vec<&str> = text.split(options.delimiter.as_str()).collect();
@@ -152,7 +168,7 @@ fn source_value<'a>(
     })?;
     told.tell(&text, part);
     let value = if value.is_string() { Value::String((*part).to_owned()) } else { manifest::plain(part) };
-    Ok(Copied { value, text: (*part).to_owned(), is_secret, field: None, told })
+    Ok(Copied::part(value, part, is_secret, told))
 }
 
 fn shown(source: &ReplacementSource) -> crate::id::Id {
@@ -244,7 +260,8 @@ fn copy(
     options: &FieldOptions,
 ) -> Result<(), Error> {
     let missing = if options.create { Missing::Make } else { Missing::Skip };
-    if let Some(text) = embedded::set(&mut resource.value, path, &copied.value, missing) {
+    let new = New { value: &copied.value, text: &copied.text };
+    if let Some(text) = embedded::set(&mut resource.value, path, new, missing) {
         copied.told.tell(&copied.text, &text);
         return Ok(());
     }
@@ -252,7 +269,7 @@ fn copy(
     let not_found = format!("unable to {create} field {text:?} in replacement target");
     let mut count = 0;
     let mut is_refused = false;
-    let weight = weight(&copied.value);
+    let (weight, depth) = (weight(&copied.value), depth(&copied.value));
     let is_secret = copied.is_secret || resource.kind() == "Secret";
     let mut writer = Writer {
         copied,
@@ -266,6 +283,9 @@ fn copy(
         count += 1;
         if weight.saturating_mul(count) > MAX_COPIED {
             return Err(Error::Limit(format!("the copies are larger than {MAX_COPIED} bytes")));
+        }
+        if found.steps.len() + depth > MAX_DEPTH {
+            return Err(Error::Limit(format!("the copy is nested deeper than {MAX_DEPTH} levels")));
         }
         is_refused = true;
         writer.write(found)?;
@@ -301,6 +321,15 @@ fn is_annotation(path: &[Segment]) -> bool {
     matches!(path, [metadata, annotations, _] if metadata.is_key("metadata") && annotations.is_key("annotations"))
 }
 
+/// Returns how many levels a value has.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn is_scalar(value: &Value) -> bool {
     !value.is_array() && !value.is_object()
 }
@@ -312,9 +341,15 @@ impl Writer<'_> {
         *place = match text {
             Some(text) if is_scalar(place) => match self.type_of(place, is_new, steps) {
                 Some(of) => self.loose.write(steps, of, text, self.shown),
-                None => Value::String(text),
+                None => {
+                    self.loose.forget(steps);
+                    Value::String(text)
+                }
             },
-            _ => self.copied.value.clone(),
+            _ => {
+                self.loose.put(steps, &self.copied.loose, self.shown);
+                self.copied.value.clone()
+            }
         };
         Ok(())
     }

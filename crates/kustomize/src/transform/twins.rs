@@ -28,47 +28,57 @@ pub(crate) struct Twins {
 struct Place {
     /// A list on the way stands for its elements.
     path: Arc<[Segment]>,
-    /// Which of them had the key before, counted along the way: their values are their own.
+    /// How many of them share the value.
+    made: usize,
+    /// Which of them had the key before, counted along the way and in order: their values are their own.
     others: Vec<usize>,
 }
 
 /// The entries that one transformer sets in one object.
 #[derive(Default)]
 pub(crate) struct Made {
-    made: Vec<(usize, Arc<[Segment]>)>,
-    found: Vec<(usize, Arc<[Segment]>, usize)>,
+    /// By the entry's position, in the order in which the paths came.
+    places: Vec<Vec<Place>>,
 }
 
 impl Made {
     /// Notes that a mapping on a path, counted along the way, did not have an entry, or had it.
     pub(crate) fn add(&mut self, entry: usize, spec: &FieldSpec, nth: usize, had: Had) {
+        let place = self.place(entry, spec.segments());
         match had {
-            Had::Nothing => self.made.push((entry, Arc::clone(spec.segments()))),
-            Had::Entry => self.found.push((entry, Arc::clone(spec.segments()), nth)),
+            Had::Nothing => place.made += 1,
+            Had::Entry => place.others.push(nth),
         }
+    }
+
+    /// Returns the place of a path, whose mappings come one after the other.
+    fn place(&mut self, entry: usize, path: &Arc<[Segment]>) -> &mut Place {
+        if self.places.len() <= entry {
+            self.places.resize_with(entry + 1, Vec::new);
+        }
+        let places = &mut self.places[entry];
+        if places.last().is_none_or(|last| !Arc::ptr_eq(&last.path, path)) {
+            places.push(Place { path: Arc::clone(path), made: 0, others: Vec::new() });
+        }
+        let last = places.len() - 1;
+        &mut places[last]
     }
 
     /// Returns the entries that are now in more than one place.
     pub(crate) fn into_twins(self, entries: &BTreeMap<String, String>) -> Vec<Twins> {
-        if self.made.len() < 2 {
-            return Vec::new();
-        }
-        let groups = entries.iter().enumerate().map(|(position, (key, value))| Twins {
-            key: key.clone(),
-            value: Value::String(value.clone()),
-            places: self.places(position),
+        let places = entries.iter().zip(self.places).filter(|(_, places)| are_several(places));
+        let twins = places.map(|((key, value), mut places)| {
+            places.retain(|place| place.made > 0);
+            places.iter_mut().for_each(|place| place.others.sort_unstable());
+            Twins { key: key.clone(), value: Value::String(value.clone()), places }
         });
-        groups.filter(|twins| twins.places.len() > 1).collect()
+        twins.collect()
     }
+}
 
-    fn places(&self, entry: usize) -> Vec<Place> {
-        let made = self.made.iter().filter(|(made, _)| *made == entry);
-        made.map(|(_, path)| {
-            let found = self.found.iter().filter(|(found, other, _)| *found == entry && other == path);
-            Place { path: Arc::clone(path), others: found.map(|(.., nth)| *nth).collect() }
-        })
-        .collect()
-    }
+/// Whether more than one mapping shares the value.
+fn are_several(places: &[Place]) -> bool {
+    places.iter().map(|place| place.made).sum::<usize>() > 1
 }
 
 /// What a mapping had under a key.
@@ -89,7 +99,7 @@ pub(crate) fn settle(resource: &mut Resource) {
     for twins in &mut all {
         twins.settle(&mut resource.value);
     }
-    all.retain(|twins| twins.places.len() > 1);
+    all.retain(|twins| are_several(&twins.places));
     resource.twins = all;
 }
 
@@ -137,7 +147,7 @@ impl Carry<'_> {
         match (path.split_first(), value) {
             (_, Value::Array(items)) => items.iter_mut().for_each(|item| self.enter(item, path)),
             (None, Value::Object(map)) => {
-                let is_own = self.others.contains(&self.passed);
+                let is_own = self.others.binary_search(&self.passed).is_ok();
                 self.passed += 1;
                 let present = entry_mut(map, &self.twins.key).filter(|_| !is_own);
                 if let Some(present) = present.filter(|present| **present == self.twins.value) {
@@ -151,5 +161,33 @@ impl Carry<'_> {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Had, Made};
+    use crate::field::FieldSpec;
+    use crate::id::Gvk;
+
+    #[test]
+    fn a_long_list_is_one_place() {
+        let list = FieldSpec::new(Gvk::default(), "spec/list/labels", true);
+        let labels = FieldSpec::new(Gvk::default(), "metadata/labels", true);
+        let mut made = Made::default();
+        made.add(0, &labels, 0, Had::Nothing);
+        for nth in 0..1000 {
+            made.add(0, &list, nth, if nth % 2 == 0 { Had::Entry } else { Had::Nothing });
+        }
+        made.add(1, &labels, 0, Had::Nothing);
+        let entries = ["a", "b"].map(|key| (key.to_owned(), "v".to_owned()));
+        let twins = made.into_twins(&BTreeMap::from(entries));
+        assert_eq!(twins.len(), 1, "b is in one mapping alone");
+        let [first, second] = twins[0].places.as_slice() else { panic!("{:?}", twins[0].places) };
+        assert_eq!((first.made, first.others.len()), (1, 0));
+        assert_eq!((second.made, second.others.len()), (500, 500));
+        assert!(second.others.is_sorted());
     }
 }

@@ -55,6 +55,26 @@ fn a_label_made_in_several_places_follows_where_one_is_overwritten() {
 }
 
 #[test]
+fn a_label_follows_in_every_element_of_a_long_list_that_had_none() {
+    const MANY: usize = 2000;
+    let mut object = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    spec:\n      topologySpreadConstraints:\n".to_owned();
+    for at in 0..MANY {
+        let own = if at % 2 == 0 { "env: base, " } else { "" };
+        object.push_str(&format!(
+            "      - {{topologyKey: k{at}, labelSelector: {{matchLabels: {{{own}at: n{at}}}}}}}\n"
+        ));
+    }
+    let base = "resources: [a.yaml]\nlabels: [{pairs: {env: base}, includeSelectors: true}]\n";
+    let text = built(&[
+        ("/app/kustomization.yaml", "resources: [../base]\nlabels: [{pairs: {env: new}}]\n"),
+        ("/base/kustomization.yaml", base),
+        ("/base/a.yaml", &object),
+    ]);
+    let count = |label: &str| text.lines().filter(|line| line.trim() == label).count();
+    assert_eq!((count("env: new"), count("env: base")), (MANY / 2 + 3, MANY / 2));
+}
+
+#[test]
 fn a_label_that_was_there_or_went_through_operations_is_one_of_its_own() {
     let operations = "patches: [{target: {kind: Deployment}, patch: '[{\"op\": \"add\", \"path\": \"/metadata/labels/env\", \"value\": \"new\"}]'}]";
     assert_eq!(labels_after(operations), ["new", "base", "base"]);

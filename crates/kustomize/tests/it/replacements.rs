@@ -109,3 +109,99 @@ fn paths_must_fit_what_is_there() {
     assert_eq!(error(&source("list"), target), "delimiter option can only be used with scalar nodes");
     assert!(replaced(&object, &[(&source("list.-"), MADE)]).unwrap().contains("  x: b\n"));
 }
+
+#[test]
+fn the_first_flaw_of_an_object_is_told() {
+    let object = format!("{FOO}spec: {{z: 1, a: true, b: [1.5]}}\n");
+    let target = "fieldPaths: [spec.b.0, spec.a, spec.z]";
+    let error = replaced(&object, &[("sourceValue: abc", target)]).unwrap_err();
+    assert_eq!(error, "map[string]interface {}(nil): yaml: cannot decode !!str `abc` as a !!int");
+}
+
+/// Builds an overlay with a patch over a base with one replacement of `abc` for a number.
+fn patched(kind: &str, spec: &str, path: &str, patch: &str) -> Result<String, String> {
+    let head = format!("apiVersion: v1, kind: {kind}, metadata: {{name: a}}");
+    let mut memory = Memory::new();
+    memory.insert("/base/a.yaml", format!("{{{head}, spec: {spec}}}"));
+    memory.insert(
+        "/base/kustomization.yaml",
+        format!(
+            "resources: [a.yaml]\nreplacements: [{{sourceValue: abc, targets: [{{select: {{kind: {kind}}}, fieldPaths: [{path}]}}]}}]\n"
+        ),
+    );
+    memory.insert("/app/p.yaml", format!("{{{head}, spec: {patch}}}"));
+    memory.insert("/app/kustomization.yaml", "resources: [../base]\npatches: [{path: p.yaml}]\n");
+    build(&memory, "/app", &Options::default())
+        .map(|built| built.to_yaml())
+        .map_err(|error| crate::words(&error))
+}
+
+#[test]
+fn what_a_patch_replaces_has_the_type_of_the_patch() {
+    let told = "map[string]interface {}(nil): yaml: cannot decode !!str `abc` as a !!int";
+    let list = |patch: &str| patched("Foo", "{l: [{x: 5}, {x: abc}]}", "spec.l.0.x", patch);
+    let built = list("{l: [{x: 6}, {x: abc}]}").unwrap();
+    assert!(built.ends_with("  l:\n  - x: 6\n  - x: abc\n"), "{built}");
+    assert!(list("{l: [{x: abc}, {x: abc}]}").is_ok(), "the scalar is that of the patch");
+    assert_eq!(list("{m: 1}").unwrap_err(), told);
+}
+
+#[test]
+fn a_scalar_of_the_wrong_type_moves_with_its_element() {
+    let told = "map[string]interface {}(nil): yaml: cannot decode !!str `abc` as a !!int";
+    let pod = "{containers: [{name: a, x: 5}, {name: b, x: 7}]}";
+    let list =
+        |element: &str| patched("Pod", pod, "spec.containers.1.x", &format!("{{containers: [{element}]}}"));
+    for mended in ["{name: b, x: 6}", "{name: b, x: null}", "{name: b, $patch: delete}"] {
+        let built = list(mended);
+        assert!(built.as_ref().is_ok_and(|built| !built.contains("abc")), "{mended}: {built:?}");
+    }
+    for other in ["{name: c, x: abc}", "{name: b, $patch: replace}", "{name: b, y: 1}", "{name: a, x: abc}"] {
+        assert_eq!(list(other).unwrap_err(), told, "{other}");
+    }
+}
+
+#[test]
+fn a_scalar_is_copied_as_it_was_written() {
+    let object = format!("{FOO}spec: {{t: text, e: '{{\"b\": \"q\"}}', m: {{}}}}\n");
+    let source = |path: &str| format!("source: {{kind: Foo, fieldPath: {path}}}");
+    let create = |path: &str| format!("fieldPaths: [{path}], options: {{create: true}}");
+    let built = replaced(
+        &object,
+        &[
+            ("sourceValue: '1.50'", "fieldPaths: [spec.x, spec.m.y], options: {create: true}"),
+            (&source("spec.x"), "fieldPaths: [spec.t, spec.e.b]"),
+            (&source("spec.m"), &create("spec.n")),
+            (&source("spec.n.y"), &create("metadata.annotations.copy")),
+        ],
+    )
+    .unwrap();
+    for expected in ["  t: \"1.50\"\n", "    copy: \"1.50\"\n", "  x: 1.5\n", r#"  e: '{"b":"1.50"}'"#] {
+        assert!(built.contains(expected), "{expected} in {built}");
+    }
+}
+
+#[test]
+fn a_path_and_what_is_copied_have_a_bound() {
+    // As much as a program starts with: without optimization each level takes a lot.
+    let program = std::thread::Builder::new().stack_size(8 << 20);
+    program.spawn(look_for_bounds).unwrap().join().unwrap();
+}
+
+fn look_for_bounds() {
+    let path = |parts: usize| vec!["a"; parts].join(".");
+    let make = |path: &str| format!("fieldPaths: [{path}], options: {{create: true}}");
+    let error = replaced(FOO, &[("sourceValue: x", &make(&path(20_000)))]).unwrap_err();
+    let start = &path(20)[..39];
+    assert_eq!(error, format!("the field path `{start}.…` has more than 500 parts"));
+    let source = |path: &str| format!("source: {{kind: Foo, fieldPath: {path}}}");
+    let deep = [("sourceValue: x", make(&path(300))), (&*source("a"), make(&format!("b.{}", path(300))))];
+    let deep: Vec<(&str, &str)> = deep.iter().map(|(source, target)| (*source, target.as_str())).collect();
+    assert!(replaced(FOO, &deep[..1]).is_ok());
+    let error = replaced(FOO, &deep).unwrap_err();
+    assert!(error.ends_with("the copy is nested deeper than 500 levels"), "{error}");
+    let text = format!("{FOO}text: '{{}}'\n");
+    let inside = make(&format!("text.{}", path(499)));
+    let built = replaced(&text, &[("sourceValue: x", &inside)]).unwrap();
+    assert!(built.contains(r#"{"a":{"a":"#), "{built}");
+}

@@ -8,17 +8,23 @@ use serde_json::Value;
 
 use crate::hash::write_json;
 use crate::resource::scalar_text;
-use crate::transform::replacements::path::{self, Missing, Segment, find};
+use crate::transform::replacements::path::{self, Missing, Segment};
+
+/// What is written inside a text.
+#[derive(Clone, Copy)]
+pub(crate) struct New<'a> {
+    pub(crate) value: &'a Value,
+    /// A scalar as it was written.
+    pub(crate) text: &'a str,
+}
 
 /// Sets a value inside the first string on the path that holds YAML or JSON; returns that string, if there is one.
-pub(crate) fn set(target: &mut Value, path: &[Segment], value: &Value, missing: Missing) -> Option<String> {
+pub(crate) fn set(target: &mut Value, path: &[Segment], new: New<'_>, missing: Missing) -> Option<String> {
+    let mut found = &*target;
     for end in 1..path.len() {
-        let Ok(Some(found)) = find(target, &path[..end]) else { continue };
-        if found.is_array() || found.is_object() {
-            continue;
-        }
+        found = path::next(found, &path[end - 1]).ok()??.1;
         let Some(text) = scalar_text(found) else { continue };
-        let changed = set_in_text(&text, &path[end..], value, missing)?;
+        let changed = set_in_text(&text, &path[end..], new, missing)?;
         return replace(target, &path[..end], changed.clone()).then_some(changed);
     }
     None
@@ -35,17 +41,17 @@ fn replace(target: &mut Value, path: &[Segment], text: String) -> bool {
     done.is_ok() && text.is_none()
 }
 
-fn set_in_text(text: &str, path: &[Segment], value: &Value, missing: Missing) -> Option<String> {
+fn set_in_text(text: &str, path: &[Segment], new: New<'_>, missing: Missing) -> Option<String> {
     let mut documents = sealfast_yaml::parse::documents(text.as_bytes()).ok()?;
     documents.truncate(1);
     let root = documents.first_mut()?.content.first_mut()?;
     let mut count = 0;
     let mut walk = Walk {
         missing,
-        leaf: if value.is_array() || value.is_object() { Kind::Mapping } else { Kind::Scalar },
+        leaf: if new.value.is_array() || new.value.is_object() { Kind::Mapping } else { Kind::Scalar },
         change: &mut |node| {
             count += 1;
-            write(node, value);
+            write(node, new);
         },
     };
     walk.enter(root, path)?;
@@ -62,13 +68,13 @@ fn set_in_text(text: &str, path: &[Segment], value: &Value, missing: Missing) ->
 }
 
 /// Puts a value into a node; a scalar keeps its type and quotes, and gets no text from a mapping or list.
-fn write(node: &mut Node, value: &Value) {
+fn write(node: &mut Node, new: New<'_>) {
     if node.kind == Kind::Scalar {
-        node.value = scalar_text(value).unwrap_or_default();
+        new.text.clone_into(&mut node.value);
         return;
     }
     let comments = node.comments.take();
-    *node = sealfast_yaml::json::node_from(value);
+    *node = sealfast_yaml::json::node_from(new.value);
     node.comments = comments;
 }
 

@@ -8,6 +8,9 @@ use crate::expression;
 use crate::field::split_path;
 use crate::resource::{Step, scalar_text};
 
+/// Levels that a path may have, and what is copied to its end: as many as a file may have.
+pub(super) const MAX_DEPTH: usize = 500;
+
 /// One part of a path.
 #[derive(Clone, Debug)]
 pub(crate) enum Segment {
@@ -40,9 +43,14 @@ pub(crate) enum Missing {
 /// Splits a path at dots outside brackets.
 ///
 /// # Errors
-/// When an expression in it is not well formed.
+/// When it has too many parts, or an expression in it is not well formed.
 pub(crate) fn parse(path: &str) -> Result<Vec<Segment>, Error> {
-    split(path).into_iter().map(|part| segment(&part)).collect()
+    let parts = split(path);
+    if parts.len() > MAX_DEPTH {
+        let start: String = path.chars().take(40).collect();
+        return Err(Error::Limit(format!("the field path `{start}…` has more than {MAX_DEPTH} parts")));
+    }
+    parts.iter().map(|part| segment(part)).collect()
 }
 
 /// Returns the parts of a path; brackets around a name with dots are taken away.
@@ -122,33 +130,45 @@ fn is_match(item: &Value, key: &str, expression: &Regex) -> bool {
     field.and_then(scalar_text).is_some_and(|text| expression.is_match(&text))
 }
 
-/// Returns the value at the end of a path, the first one where several match.
+/// Returns the value at the end of a path, the first one where several match, and the way to it.
 ///
 /// # Errors
 /// When a part of the path does not fit what is there.
-pub(crate) fn find<'a>(value: &'a Value, path: &[Segment]) -> Result<Option<&'a Value>, Error> {
-    let mut found = value;
+pub(crate) fn find<'a>(value: &'a Value, path: &[Segment]) -> Result<Option<(Vec<Step>, &'a Value)>, Error> {
+    let mut found = (Vec::with_capacity(path.len()), value);
     for segment in path {
-        let next = match segment {
-            Segment::Every => {
-                return Err(Error::Replacement("wildcard is not supported in PathGetter".to_owned()));
-            }
-            Segment::Unclear => return Err(unclear()),
-            _ if found.is_null() => None,
-            Segment::Key(key) if key == "-" => list(found)?.last(),
-            Segment::Key(key) => match index(key) {
-                Some(index) => list(found)?.get(index),
-                None => found.as_object().ok_or_else(|| wrong_kind("MappingNode", found))?.get(key),
-            },
-            Segment::Match { key, text, .. } => list(found)?.iter().find(|item| {
-                let field = if key.is_empty() { Some(*item) } else { item.get(key.as_str()) };
-                field.and_then(scalar_text).as_deref() == Some(text)
-            }),
-        };
-        let Some(next) = next else { return Ok(None) };
-        found = next;
+        let Some((step, value)) = next(found.1, segment)? else { return Ok(None) };
+        found.0.push(step);
+        found.1 = value;
     }
     Ok(Some(found))
+}
+
+/// Returns what the next part of a path leads to.
+///
+/// # Errors
+/// When it does not fit what is there.
+pub(crate) fn next<'a>(value: &'a Value, segment: &Segment) -> Result<Option<(Step, &'a Value)>, Error> {
+    let at = match segment {
+        Segment::Every => {
+            return Err(Error::Replacement("wildcard is not supported in PathGetter".to_owned()));
+        }
+        Segment::Unclear => return Err(unclear()),
+        _ if value.is_null() => None,
+        Segment::Key(key) if key == "-" => list(value)?.len().checked_sub(1),
+        Segment::Key(key) => match index(key) {
+            Some(at) => list(value).map(|_| Some(at))?,
+            None => {
+                let map = value.as_object().ok_or_else(|| wrong_kind("MappingNode", value))?;
+                return Ok(map.get(key).map(|child| (Step::Key(key.clone()), child)));
+            }
+        },
+        Segment::Match { key, text, .. } => list(value)?.iter().position(|item| {
+            let field = if key.is_empty() { Some(item) } else { item.get(key) };
+            field.and_then(scalar_text).as_deref() == Some(text)
+        }),
+    };
+    Ok(at.and_then(|at| Some((Step::Index(at), value.get(at)?))))
 }
 
 fn list(value: &Value) -> Result<&Vec<Value>, Error> {
