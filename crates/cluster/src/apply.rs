@@ -107,10 +107,11 @@ pub enum Recreate {
     All,
 }
 
-/// Is told which objects a stage consists of once all of them passed their dry run, before the first is written.
+/// Is told which objects a stage consists of once all of them passed their dry run, before the first is made or changed. Fields
+/// may have been taken over by then, and objects deleted that are to be made anew.
 pub type Announce = dyn Fn(Vec<ObjectId>) -> BoxFuture<'static, Result<(), Error>> + Send + Sync;
 
-/// The place of a caller among others who want to work; a long wait gives it up.
+/// The place of a caller among others who want to work; a long wait for what a stage establishes gives it up.
 pub trait Waits: Send + Sync {
     /// Gives the place up.
     fn leave(&self);
@@ -139,9 +140,9 @@ pub struct Options {
     pub ignored: Option<Arc<Ignored>>,
     /// Whether fields that were applied in another version move to this one first.
     pub migrate: Migrate,
-    /// Who is told what is about to be written; nothing is when that fails.
+    /// Who is told what is about to be made or changed; nothing is when that fails.
     pub announce: Option<Arc<Announce>>,
-    /// The place that long waits give up.
+    /// The place that a long wait for a stage gives up.
     pub place: Option<Arc<dyn Waits>>,
     /// How objects are judged that later stages build on.
     pub judge: Arc<Judge>,
@@ -427,8 +428,7 @@ impl Run<'_> {
                 format!("{id} immutable field detected, failed to delete object: {}", error.chain());
             return Err(Refusal::new(message, &error));
         }
-        let gone = prune::gone(self.client, std::slice::from_ref(id), self.options.gone_timeout);
-        if !aside(self.options, gone).await {
+        if !prune::gone(self.client, std::slice::from_ref(id), self.options.gone_timeout).await {
             let why = "failed to wait for object to be deleted: context deadline exceeded";
             return Err(format!("{id} immutable field detected, {why}").into());
         }

@@ -266,6 +266,11 @@ impl Client {
         words::read(self).await
     }
 
+    /// Forgets what is known about one version of a group.
+    pub fn forget_version(&self, gvk: &GroupVersionKind) {
+        self.discovery.forget(gvk);
+    }
+
     /// Forgets what is known about kinds, for example after a definition was applied.
     pub fn forget_kinds(&self) {
         self.discovery.clear();

@@ -270,7 +270,7 @@ impl Run<'_> {
             apply::How { options: &self.shared.options, known: &known, health, claims: &claims, turn: &turn };
         let applied = self.shown(apply::apply(acting, objects, &typed, &how)).await;
         if let Some(claimed) = claims.written().await {
-            self.shared.leftovers.keep(Key::of(&self.object), claimed.inventory.clone());
+            self.shared.leftovers.keep(&self.typed.metadata.uid, claimed.clone());
             self.report.claimed(claimed);
         }
         let Applied { changes } = applied?;
@@ -293,13 +293,13 @@ impl Run<'_> {
 
     /// Deletes what is no longer built; until then the inventory has it, so that a run that is cut short is made up for.
     async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
-        let key = Key::of(&self.object);
-        let before = self.shared.leftovers.with(&key, self.typed.status.inventory.as_ref());
+        let uid = &self.typed.metadata.uid;
+        let before = self.shared.leftovers.with(uid, self.typed.status.inventory.as_ref());
         let stale = inventory::stale(&before, owned);
         let wanted = if self.typed.spec.prune { stale } else { Vec::new() };
         let pruned = prune::delete(&acting.client, &wanted, &apply::owner(&self.typed)).await;
         self.report.status.inventory = Some(inventory::of(owned));
-        self.shared.leftovers.forget(&key);
+        self.shared.leftovers.forget(uid);
         if wanted.is_empty() {
             return Ok(());
         }

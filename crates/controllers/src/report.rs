@@ -9,12 +9,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::condition::{self, Condition};
+use sealfast_k8s::flux::inventory::Inventory;
 use sealfast_k8s::flux::kustomization::{Kustomization, Snapshot, Status};
 use sealfast_k8s::{duration, flux};
 use serde_json::Value;
 
 use crate::events::{Event, Recorder, Severity};
-use crate::kustomization::claim::Claimed;
 use crate::kustomization::mask::Masks;
 use crate::kustomization::witness::Witness;
 use crate::options::Hints;
@@ -338,11 +338,10 @@ impl Report {
         history.truncate(LONGEST_HISTORY);
     }
 
-    /// The server has this inventory now, and the object this version; the next write puts the inventory of the status in
-    /// its place.
-    pub(crate) fn claimed(&mut self, Claimed { inventory, version }: Claimed) {
+    /// The server has this inventory now; the next write puts that of the status in its place.
+    pub(crate) fn claimed(&mut self, inventory: Inventory) {
         self.written.status.inventory = Some(inventory);
-        self.written.version = version;
+        self.written.is_outdated();
     }
 
     /// Brings the server up to date with the status.

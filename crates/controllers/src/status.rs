@@ -52,14 +52,21 @@ impl Shared for flux::git_repository::Status {
 pub(crate) struct Written<S> {
     /// The status.
     pub(crate) status: S,
-    /// Version of the object that holds it; empty when that is not known.
-    pub(crate) version: String,
+    /// Version of the object that holds it; empty when somebody else wrote since.
+    version: String,
+    uid: String,
 }
 
 impl<S> Written<S> {
     /// What was read with an object.
     pub(crate) fn with(object: &Value, status: S) -> Written<S> {
-        Written { status, version: object::metadata_text(object, "resourceVersion").to_owned() }
+        let text = |field| object::metadata_text(object, field).to_owned();
+        Written { status, version: text("resourceVersion"), uid: text("uid") }
+    }
+
+    /// The object has another version by now.
+    pub(crate) fn is_outdated(&mut self) {
+        self.version.clear();
     }
 }
 
@@ -80,8 +87,14 @@ impl Target<'_> {
         written: &mut Written<S>,
         status: &mut S,
     ) -> Result<(), Error> {
-        let mut tries = TRIES;
-        while let Some(mut patch) = difference(&written.status, status) {
+        for tries in (0..TRIES).rev() {
+            if difference(&written.status, status).is_none() {
+                return Ok(());
+            }
+            if written.version.is_empty() && !self.follow(written, status).await? {
+                return Ok(());
+            }
+            let Some(mut patch) = difference(&written.status, status) else { return Ok(()) };
             if !written.version.is_empty() {
                 patch["metadata"] = json!({"resourceVersion": written.version});
             }
@@ -89,20 +102,22 @@ impl Target<'_> {
             match client.patch_status(kind, namespace, name, &Patch::Merge(&patch), manager).await {
                 Ok(answer) => *written = Written::with(&answer, status.clone()),
                 Err(error) if error.is_not_found() => written.status.clone_from(status),
-                Err(error) if error.is_conflict() && tries > 0 => {
-                    tries -= 1;
-                    self.follow(written, status).await?;
-                }
+                Err(error) if error.is_conflict() && tries > 0 => written.is_outdated(),
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// Somebody else wrote: their conditions are as they left them, all else is as we have it.
-    async fn follow<S: Shared>(&self, written: &mut Written<S>, status: &mut S) -> Result<(), Error> {
+    /// Somebody else wrote: their conditions are as they left them, all else is as we have it. False when the object is gone;
+    /// another one of its name has a status of its own.
+    async fn follow<S: Shared>(&self, written: &mut Written<S>, status: &mut S) -> Result<bool, Error> {
         let found = self.client.find(&self.kind, self.namespace, self.name).await?;
         let live = found.unwrap_or_default();
+        if object::metadata_text(&live, "uid") != written.uid {
+            written.status.clone_from(status);
+            return Ok(false);
+        }
         let mut now = S::deserialize(&live["status"]).unwrap_or_default();
         let theirs = now.conditions().iter().filter(|found| !is_own::<S>(found)).cloned();
         let ours = status.conditions().iter().filter(|found| is_own::<S>(found)).cloned();
@@ -110,7 +125,7 @@ impl Target<'_> {
         *status.conditions() = both;
         *written.status.conditions() = std::mem::take(now.conditions());
         written.version = object::metadata_text(&live, "resourceVersion").to_owned();
-        Ok(())
+        Ok(true)
     }
 }
 

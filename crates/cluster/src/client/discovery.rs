@@ -75,6 +75,11 @@ impl Discovery {
         Arc::clone(self.versions.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
     }
 
+    pub(crate) fn forget(&self, gvk: &GroupVersionKind) {
+        let key = (gvk.group.clone(), gvk.version.clone());
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+
     pub(crate) fn clear(&self) {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

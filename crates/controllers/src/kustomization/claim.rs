@@ -16,36 +16,34 @@ use sealfast_cluster::inventory;
 use sealfast_k8s::flux::inventory::{Entry, Inventory};
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::ObjectId;
-use sealfast_k8s::object;
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::kustomization::{MANAGER, kind};
-use crate::queue::Key;
 
-/// What failed runs may have written, until a run of the same Kustomization succeeds.
+/// What failed runs may have written, by uid, until a run of the same Kustomization succeeds.
 #[derive(Default)]
-pub struct Leftovers(parking_lot::Mutex<HashMap<Key, Inventory>>);
+pub struct Leftovers(parking_lot::Mutex<HashMap<String, Inventory>>);
 
 impl Leftovers {
     /// Remembers what a run claimed, beside what earlier ones did.
-    pub fn keep(&self, key: Key, claimed: Inventory) {
+    pub fn keep(&self, uid: &str, claimed: Inventory) {
         let mut left = self.0.lock();
-        extend(left.entry(key).or_default(), claimed.entries);
+        extend(left.entry(uid.to_owned()).or_default(), claimed.entries);
     }
 
     /// The objects of an inventory and those that failed runs left behind.
-    pub fn with(&self, key: &Key, inventory: Option<&Inventory>) -> Vec<ObjectId> {
+    pub fn with(&self, uid: &str, inventory: Option<&Inventory>) -> Vec<ObjectId> {
         let mut objects = inventory::objects(inventory);
-        let left = inventory::objects(self.0.lock().get(key));
+        let left = inventory::objects(self.0.lock().get(uid));
         let more = inventory::stale(&left, &objects);
         objects.extend(more);
         objects
     }
 
     /// The inventory has it all, or there is nothing any more.
-    pub fn forget(&self, key: &Key) {
-        self.0.lock().remove(key);
+    pub fn forget(&self, uid: &str) {
+        self.0.lock().remove(uid);
     }
 }
 
@@ -56,16 +54,7 @@ pub struct Claims {
     namespace: String,
     name: String,
     before: Inventory,
-    claimed: Arc<Mutex<Option<Claimed>>>,
-}
-
-/// An inventory as it was written.
-#[derive(Clone)]
-pub struct Claimed {
-    /// What was there, and what was added.
-    pub inventory: Inventory,
-    /// Version of the object that holds it.
-    pub version: String,
+    claimed: Arc<Mutex<Option<Inventory>>>,
 }
 
 impl Claims {
@@ -81,7 +70,7 @@ impl Claims {
     }
 
     /// The inventory as it was written; none when there was nothing to add.
-    pub async fn written(&self) -> Option<Claimed> {
+    pub async fn written(&self) -> Option<Inventory> {
         self.claimed.lock().await.clone()
     }
 
@@ -97,15 +86,14 @@ impl Claims {
     /// Writes only when there is something new.
     async fn add(&self, objects: &[ObjectId]) -> Result<(), Error> {
         let mut claimed = self.claimed.lock().await;
-        let mut inventory = claimed.as_ref().map_or(&self.before, |claimed| &claimed.inventory).clone();
+        let mut inventory = claimed.as_ref().unwrap_or(&self.before).clone();
         if extend(&mut inventory, inventory::of(objects).entries) == 0 {
             return Ok(());
         }
         let body = json!({"status": {"inventory": inventory}});
         let patch = Patch::Merge(&body);
-        let answer = self.client.patch_status(&kind(), &self.namespace, &self.name, &patch, MANAGER).await?;
-        let version = object::metadata_text(&answer, "resourceVersion").to_owned();
-        *claimed = Some(Claimed { inventory, version });
+        self.client.patch_status(&kind(), &self.namespace, &self.name, &patch, MANAGER).await?;
+        *claimed = Some(inventory);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::events::Severity;
 use crate::kustomization::{MANAGER, Run, acting, apply, kind};
-use crate::queue::{Key, Next};
+use crate::queue::Next;
 
 /// Deletes what is to be deleted and removes the finalizer.
 pub(crate) async fn finalize(run: &mut Run<'_>, began: Instant) -> Next {
@@ -19,14 +19,14 @@ pub(crate) async fn finalize(run: &mut Run<'_>, began: Instant) -> Next {
         let origin = run.typed.status.last_applied_origin_revision.clone();
         run.report.about_revision(&revision, Some(origin.as_str()).filter(|origin| !origin.is_empty()));
     }
-    let key = Key::of(&run.object);
-    let owned = run.shared.leftovers.with(&key, run.typed.status.inventory.as_ref());
+    let uid = run.typed.metadata.uid.clone();
+    let owned = run.shared.leftovers.with(&uid, run.typed.status.inventory.as_ref());
     let next = if wants_deletion(run) && !owned.is_empty() && delete(run, &owned).await.is_err() {
         Next::BackOff
     } else {
         match remove_finalizer(run).await {
             Ok(()) => {
-                run.shared.leftovers.forget(&key);
+                run.shared.leftovers.forget(&uid);
                 Next::WhenAdded
             }
             Err(error) => {

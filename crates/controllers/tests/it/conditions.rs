@@ -119,15 +119,10 @@ async fn the_last_run_of_what_was_ready_is_told_as_any_other_one() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn a_condition_of_somebody_else_stays() -> Result<()> {
     // Somebody has to say that it is healthy: until then there is time to write.
-    let widget = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "slow", "namespace": "default"},
-        "spec": {
-            "selector": {"matchLabels": {"app": "slow"}},
-            "template": {"metadata": {"labels": {"app": "slow"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}},
-        },
-    });
-    let (house, handle) = House::lived_in(&[("slow.yaml", &widget.to_string())]).await?;
-    house.apply(kustomization("default", "app", json!({"wait": true}))).await?;
+    let (house, handle) = House::lived_in(&[("slow.yaml", &config_map("slow", "wait"))]).await?;
+    let healthy = json!([{"apiVersion": "v1", "kind": "ConfigMap", "current": "data.key == 'go'"}]);
+    let spec = json!({"wait": true, "healthCheckExprs": healthy});
+    house.apply(kustomization("default", "app", spec)).await?;
     let waits = |object: &Value| condition(object, "Healthy")["status"] == "Unknown";
     let object = house.until("default", "app", waits).await?;
     let mut conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
@@ -138,13 +133,8 @@ async fn a_condition_of_somebody_else_stays() -> Result<()> {
     let client = &house.client;
     let body = json!({"status": {"conditions": conditions}});
     client.patch_status(&kustomizations(), "default", "app", &Patch::Merge(&body), "auditor").await?;
-    let done = json!({"status": {
-        "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
-        "conditions": [{"type": "Available", "status": "True"}],
-    }});
-    client
-        .patch_status(&kind("apps", "Deployment"), "default", "slow", &Patch::Merge(&done), "auditor")
-        .await?;
+    let go = json!({"data": {"key": "go"}});
+    client.patch(&kind("", "ConfigMap"), "default", "slow", &Patch::Merge(&go), "auditor").await?;
     let object = house.until("default", "app", |object| ready(object)["status"] == "True").await?;
     ensure!(condition(&object, "Audited")["message"] == "by somebody else", "{}", object["status"]);
     ensure!(condition(&object, "Reconciling").is_null(), "{}", object["status"]);

@@ -62,6 +62,21 @@ async fn what_is_wrong_with_an_address_is_said_as_flux_does() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_account_of_the_controller_is_lent_to_no_other_namespace() -> Result<()> {
+    let (house, handle) = House::lived_in(&[("cm.yaml", &config_map("made", "x"))]).await?;
+    handle.stop().await;
+    let mut options = house.options();
+    options.clouds.own.account = Some(("flux-system".to_owned(), "controllers".to_owned()));
+    let handle = house.start(&house.client, options).await?;
+    house.publish(&handle, "default").await?;
+    house.apply(map("own", json!({"provider": "generic", "address": house.client.address()}))).await?;
+    let message = house.app(by("own"), "ReconciliationFailed").await?;
+    ensure!(message.contains("for objects of namespace 'flux-system' alone"), "{message}");
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_reached_by_its_address_alone() -> Result<()> {
     let (house, handle) = House::lived_in(&[("cm.yaml", &config_map("made", "x"))]).await?;
     handle.stop().await;
