@@ -118,6 +118,26 @@ pub fn apply(document: &mut Value, operations: &[Operation]) -> Result<(), Error
 /// How much the copies of one patch may add to an object, in bytes: each could double it.
 pub(crate) const MAX_COPIED: usize = 64 << 20;
 
+/// How deep the values of an object may lie, as far as patches put them there: copies of copies would exhaust the stack.
+const MAX_DEPTH: usize = 500;
+
+/// Refuses a value that is nested too deeply for its place.
+fn fits(path: &str, value: &Value) -> Result<(), String> {
+    if path.matches('/').count() + depth(value) > MAX_DEPTH {
+        let place: String = path.chars().take(80).collect();
+        return Err(format!("the values at '{place}' would be nested deeper than {MAX_DEPTH} levels"));
+    }
+    Ok(())
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or_default(),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
 /// Returns about how many bytes a value takes.
 pub(crate) fn weight(value: &Value) -> usize {
     match value {
@@ -188,6 +208,7 @@ impl Operation {
     fn add(&self, document: &mut Value) -> Result<(), String> {
         let path = self.path()?;
         let quoted = format!("\"{path}\"");
+        fits(path, &self.value)?;
         let (parent, key) =
             parent(document, path).ok_or_else(|| self.no_parent("doc is missing path", &quoted))?;
         insert(parent, &key, self.value.clone())
@@ -211,6 +232,7 @@ impl Operation {
             *document = self.value.clone();
             return Ok(());
         }
+        fits(path, &self.value)?;
         let (parent, key) =
             parent(document, path).ok_or_else(|| self.no_parent("doc is missing path", path))?;
         match parent {
@@ -229,6 +251,7 @@ impl Operation {
             parent(document, from).ok_or_else(|| self.no_parent("doc is missing from path", from))?;
         let value = take(old, &key).map_err(|why| format!("error in move for path: '{key}': {why}"))?;
         let path = self.path()?;
+        fits(path, &value)?;
         let (new, key) =
             parent(document, path).ok_or_else(|| self.no_parent("doc is missing destination path", path))?;
         insert(new, &key, value).map_err(|why| format!("error in move for path: '{path}': {why}"))
@@ -246,6 +269,7 @@ impl Operation {
             ));
         }
         let path = self.path()?;
+        fits(path, &value)?;
         let (new, key) =
             parent(document, path).ok_or_else(|| self.no_parent("doc is missing destination path", path))?;
         insert(new, &key, value).map_err(|why| format!("error while adding value during copy: {why}"))

@@ -139,6 +139,21 @@ fn copies_that_double_an_object_are_refused() {
 }
 
 #[test]
+fn copies_that_nest_without_end_are_refused() {
+    // Each goes below the last of the one before, so that the depth doubles.
+    let mut operations = String::new();
+    let mut deepest = "/spec/a".to_owned();
+    for _ in 0..16 {
+        let _ = writeln!(operations, "    - {{op: copy, from: /spec/a, path: {deepest}/a}}");
+        deepest = deepest.clone() + &deepest["/spec".len()..];
+    }
+    let file = format!("resources: [a.yaml]\npatches:\n- target: {{kind: Pod}}\n  patch: |-\n{operations}");
+    let pod = format!("{POD}spec: {{a: {{}}}}\n");
+    let message = refusal(&[("/app/kustomization.yaml", &file), ("/app/a.yaml", &pod)]);
+    assert_names(&message, &["nested deeper than 500 levels"]);
+}
+
+#[test]
 fn bases_that_multiply_are_refused() {
     let mut files = Memory::new();
     files.insert("/app/kustomization.yaml", "resources: [../d0/a, ../d0/b]\n");
