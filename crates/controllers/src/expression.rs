@@ -7,11 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use cel::{Context, Env, ExecutionError, FunctionContext, IdedExpr, Program, Value as Cel};
+use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value as Cel};
 use sealfast_cluster::health::{self, Status};
 use sealfast_k8s::expression::budget::{self, Budget};
-use sealfast_k8s::expression::matching::{self, MATCHES};
-use sealfast_k8s::expression::{depth, nests_too_deeply, no_overload, on_deep_stack, parts, pointed};
+use sealfast_k8s::expression::{calls, depth, matching, nests_too_deeply, on_deep_stack, parts, pointed};
 use sealfast_k8s::flux::kustomization::HealthCheckExpression;
 use sealfast_k8s::{duration, object};
 use serde_json::Value;
@@ -128,43 +127,7 @@ fn reason(error: &ExecutionError) -> String {
 }
 
 fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
-    let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-    for (name, function) in functions::FUNCTIONS {
-        let budget = Arc::clone(budget);
-        let call = move |call: &FunctionContext<'_, '_>| run(name, function, call, &budget);
-        // A name that CEL has already is CEL's.
-        let _ = context.add_function(name, call);
-    }
-    let matches = {
-        let budget = Arc::clone(budget);
-        move |call: &FunctionContext<'_, '_>| matching::matches(&values_of(MATCHES, call, &budget)?)
-    };
-    let _ = context.add_function(MATCHES, matches);
-    budget.watch(&mut context);
-    context
-}
-
-fn run(
-    name: &str,
-    function: functions::Function,
-    call: &FunctionContext<'_, '_>,
-    budget: &Budget,
-) -> Result<Cel, ExecutionError> {
-    let values = values_of(name, call, budget)?;
-    function(&values).ok_or_else(|| call.error(no_overload(name, &values)))
-}
-
-/// The receiver, if there is one, and the arguments, once they are paid for.
-fn values_of(
-    name: &str,
-    call: &FunctionContext<'_, '_>,
-    budget: &Budget,
-) -> Result<Vec<Cel>, ExecutionError> {
-    let mut values = Vec::with_capacity(call.args.len() + 1);
-    for value in call.this.iter().chain(&call.args) {
-        values.push(Cel::try_from(value.as_ref())?);
-    }
-    if budget.pay(name, &values) { Ok(values) } else { Err(call.error("too large")) }
+    calls::context(&ENVIRONMENT, &functions::FUNCTIONS, budget)
 }
 
 /// Whole numbers are signed.

@@ -88,13 +88,14 @@ impl Target<'_> {
         status: &mut S,
     ) -> Result<(), Error> {
         for tries in (0..TRIES).rev() {
-            if difference(&written.status, status).is_none() {
-                return Ok(());
-            }
-            if written.version.is_empty() && !self.follow(written, status).await? {
-                return Ok(());
-            }
             let Some(mut patch) = difference(&written.status, status) else { return Ok(()) };
+            if written.version.is_empty() {
+                if !self.follow(written, status).await? {
+                    return Ok(());
+                }
+                let Some(followed) = difference(&written.status, status) else { return Ok(()) };
+                patch = followed;
+            }
             if !written.version.is_empty() {
                 patch["metadata"] = json!({"resourceVersion": written.version});
             }

@@ -3,6 +3,7 @@
 //! Readers of CEL go down by recursion, so that a text which nests deeply would end the process.
 
 pub mod budget;
+pub mod calls;
 pub mod matching;
 
 use std::thread;

@@ -12,13 +12,10 @@ mod text;
 
 use std::sync::{Arc, LazyLock};
 
-use cel::{Context, Env, ExecutionError, FunctionContext, Program, Value};
+use cel::{Context, Env, FunctionContext, Program, Value};
 use sealfast_k8s::expression::budget::Budget;
-use sealfast_k8s::expression::matching::{self, MATCHES};
-use sealfast_k8s::expression::{depth, nests_too_deeply, no_overload, on_deep_stack};
-
-/// What the functions of a library look like.
-type Function = fn(&[Value]) -> Option<Value>;
+use sealfast_k8s::expression::calls::{self, Function};
+use sealfast_k8s::expression::{depth, matching, nests_too_deeply, on_deep_stack};
 
 /// The environment in which rules are compiled: with optional values, lists and loops with two variables.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -58,7 +55,6 @@ const MOST_LEVELS: usize = 100;
 
 /// A context with every function, all within one budget; variables go into inner scopes.
 pub(super) fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
-    let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
     let libraries = [
         text::FUNCTIONS,
         list::FUNCTIONS,
@@ -67,45 +63,11 @@ pub(super) fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
         net::FUNCTIONS,
         amount::FUNCTIONS,
     ];
-    for (name, function) in libraries.concat() {
-        let budget = Arc::clone(budget);
-        let call = move |call: &FunctionContext<'_, '_>| run(name, function, call, &budget);
-        // A name that CEL has already is CEL's.
-        let _ = context.add_function(name, call);
-    }
-    let matches = {
-        let budget = Arc::clone(budget);
-        move |call: &FunctionContext<'_, '_>| matching::matches(&values_of(MATCHES, call, &budget)?)
-    };
-    let _ = context.add_function(MATCHES, matches);
+    let mut context = calls::context(&ENVIRONMENT, &libraries.concat(), budget);
     for (name, value) in named::constants() {
         let _ = context.add_function(name, move |_: &FunctionContext<'_, '_>| Ok(value.clone()));
     }
-    budget.watch(&mut context);
     context
-}
-
-fn run(
-    name: &str,
-    function: Function,
-    call: &FunctionContext<'_, '_>,
-    budget: &Budget,
-) -> Result<Value, ExecutionError> {
-    let values = values_of(name, call, budget)?;
-    function(&values).ok_or_else(|| call.error(no_overload(name, &values)))
-}
-
-/// The receiver, if there is one, and the arguments, once they are paid for.
-fn values_of(
-    name: &str,
-    call: &FunctionContext<'_, '_>,
-    budget: &Budget,
-) -> Result<Vec<Value>, ExecutionError> {
-    let mut values = Vec::with_capacity(call.args.len() + 1);
-    for value in call.this.iter().chain(&call.args) {
-        values.push(Value::try_from(value.as_ref())?);
-    }
-    if budget.pay(name, &values) { Ok(values) } else { Err(call.error("too large")) }
 }
 
 fn text_of(value: &Value) -> Option<&str> {

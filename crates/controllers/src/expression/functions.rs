@@ -8,9 +8,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use cel::Value;
-
-/// What a function looks like.
-pub(super) type Function = fn(&[Value]) -> Option<Value>;
+use sealfast_k8s::expression::calls::Function;
 
 /// Each by its name.
 pub(super) const FUNCTIONS: [(&str, Function); 18] = [

@@ -3,15 +3,7 @@
 use sealfast_kustomize::engine::{Options, build};
 use sealfast_kustomize::files::Memory;
 
-fn outcome(files: &[(&str, &str)]) -> Result<String, String> {
-    let mut memory = Memory::new();
-    for (path, content) in files {
-        memory.insert(path, *content);
-    }
-    build(&memory, "/app", &Options::default())
-        .map(|built| built.to_yaml())
-        .map_err(|error| crate::words(&error))
-}
+use crate::outcome;
 
 #[test]
 fn a_rule_for_one_kind_keeps_the_general_one_out() {

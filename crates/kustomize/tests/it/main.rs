@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use sealfast_kustomize::engine::{Options, build};
 use sealfast_kustomize::error::Error;
+use sealfast_kustomize::files::Memory;
 
 mod corpus;
 mod entries;
@@ -19,6 +21,15 @@ mod refusals;
 mod replacements;
 mod small_directory;
 mod substitution;
+
+/// Builds `/app` from files given as path and content.
+fn outcome(files: &[(&str, &str)]) -> Result<String, String> {
+    let mut memory = Memory::new();
+    for (path, content) in files {
+        memory.insert(path, *content);
+    }
+    build(&memory, "/app", &Options::default()).map(|built| built.to_yaml()).map_err(|error| words(&error))
+}
 
 /// Returns what an error says, without the entry that it names.
 fn words(error: &Error) -> String {

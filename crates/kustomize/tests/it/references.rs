@@ -1,17 +1,6 @@
 //! Which objects references mean, and entries that overlays change in many places.
 
-use sealfast_kustomize::engine::{Options, build};
-use sealfast_kustomize::files::Memory;
-
-fn outcome(files: &[(&str, &str)]) -> Result<String, String> {
-    let mut memory = Memory::new();
-    for (path, content) in files {
-        memory.insert(path, *content);
-    }
-    build(&memory, "/app", &Options::default())
-        .map(|built| built.to_yaml())
-        .map_err(|error| crate::words(&error))
-}
+use crate::outcome;
 
 const ACCOUNT: &str = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web}\n---\n";
 

@@ -1,0 +1,60 @@
+//! What an expression may call beside the functions of CEL itself.
+//!
+//! A function takes its receiver and arguments in one list, once they are paid for; `None` is an error of the expression.
+
+use std::sync::Arc;
+
+use cel::{Context, Env, ExecutionError, FunctionContext, Value};
+
+use super::budget::Budget;
+use super::matching::{self, MATCHES};
+use super::no_overload;
+
+/// What a function looks like.
+pub type Function = fn(&[Value]) -> Option<Value>;
+
+/// What expressions of an environment run in: with these functions, `matches`, and within a budget.
+#[must_use]
+pub fn context(
+    environment: &Arc<Env>,
+    functions: &[(&'static str, Function)],
+    budget: &Arc<Budget>,
+) -> Context<'static, 'static> {
+    let mut context = Context::with_env(Arc::clone(environment));
+    for (name, function) in functions.iter().copied() {
+        let budget = Arc::clone(budget);
+        let call = move |call: &FunctionContext<'_, '_>| run(name, function, call, &budget);
+        // A name that CEL has already is CEL's.
+        let _ = context.add_function(name, call);
+    }
+    let matches = {
+        let budget = Arc::clone(budget);
+        move |call: &FunctionContext<'_, '_>| matching::matches(&values_of(MATCHES, call, &budget)?)
+    };
+    let _ = context.add_function(MATCHES, matches);
+    budget.watch(&mut context);
+    context
+}
+
+fn run(
+    name: &str,
+    function: Function,
+    call: &FunctionContext<'_, '_>,
+    budget: &Budget,
+) -> Result<Value, ExecutionError> {
+    let values = values_of(name, call, budget)?;
+    function(&values).ok_or_else(|| call.error(no_overload(name, &values)))
+}
+
+/// The receiver, if there is one, and the arguments, once they are paid for.
+fn values_of(
+    name: &str,
+    call: &FunctionContext<'_, '_>,
+    budget: &Budget,
+) -> Result<Vec<Value>, ExecutionError> {
+    let mut values = Vec::with_capacity(call.args.len() + 1);
+    for value in call.this.iter().chain(&call.args) {
+        values.push(Value::try_from(value.as_ref())?);
+    }
+    if budget.pay(name, &values) { Ok(values) } else { Err(call.error("too large")) }
+}
