@@ -33,6 +33,7 @@ def main():
     a.add_argument("--settle", type=float, default=10)
     a.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/sealfast")
     a.add_argument("--server", type=pathlib.Path, help="the server as a program of its own")
+    a.add_argument("--disk", choices=["second", "commit"], help="`up` keeps the cluster on the disk and syncs so (not with --server)")
     a = a.parse_args()
     binary = a.binary.resolve()
     work = pathlib.Path(tempfile.mkdtemp(prefix="sealfast-fleet-"))
@@ -67,7 +68,8 @@ def main():
             pids.append("controllers=%d" % start(binary, "run", "--kubeconfig", kubeconfig, "--storage-path", work / "artifacts",
                                                  "--storage-addr", "127.0.0.1:0", "--metrics-addr", "0", "--health-addr", "0"))
         else:
-            pids = [f"all={start(binary, 'up', '--kubeconfig', kubeconfig)}"]
+            kept = ["--state", work / "state", "--sync", a.disk] if a.disk else []
+            pids = [f"all={start(binary, 'up', '--kubeconfig', kubeconfig, *kept)}"]
             wait_for(kubeconfig, "up")
         time.sleep(2)
         command = [sys.executable, RECORDED / "measure_fleet.py", "--fleet", fleet, "--rounds", str(a.rounds), "--settle", str(a.settle)]
