@@ -134,6 +134,13 @@ impl Metadata {
     pub fn has_whole_layout(&self, key: &DataKey) -> bool {
         Layout::read(&self.layout, &Cipher::new(key)).is_some()
     }
+
+    /// Returns true when the layout record holds the plain text as a whole: the values could not be encrypted in their
+    /// places, and how they stood is lost with the first change.
+    #[must_use]
+    pub fn keeps_whole_text(&self, key: &DataKey) -> bool {
+        Layout::open(&self.layout, &Cipher::new(key)).whole.is_some()
+    }
 }
 
 fn sealed_if(sealed: &str, layout: &Layout) -> String {

@@ -20,7 +20,7 @@ mod json;
 pub(in crate::store) mod lines;
 pub(in crate::store) mod places;
 pub(in crate::store) mod same;
-mod steps;
+pub(in crate::store) mod steps;
 
 use change::{Growth, How, Replaced};
 

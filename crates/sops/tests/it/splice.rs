@@ -9,7 +9,7 @@ use sealfast_sops::path;
 use sealfast_sops::select::Selector;
 use sealfast_sops::store::{EmitOptions, Format};
 use sealfast_sops::time::Time;
-use sealfast_sops::tree::Value;
+use sealfast_sops::tree::{Branch, Value};
 
 const TEXT: &str = "\
 # A secret.
@@ -122,6 +122,12 @@ fn texts_of_several_lines_stay_blocks() {
 
 /// Sets (or, without a value, unsets) one path of an encrypted text, and returns the lines that went and came.
 fn change(text: &str, path: &str, value: Option<Value>) -> (Vec<String>, Vec<String>) {
+    let (document, after) = changed(text, path, value);
+    assert_eq!(opened_values(&after), opened_values(&document_text(&document)), "{after}");
+    (lines_only_in(text, &after), lines_only_in(&after, text))
+}
+
+fn changed(text: &str, path: &str, value: Option<Value>) -> (Encrypted, String) {
     let (read, original) = Encrypted::read(text.as_bytes(), Format::Yaml).expect("reads");
     let metadata = read.metadata().clone();
     let (mut opened, nonces) = read.decrypt_to_change(&key(), MacCheck::Verify).expect("decrypts");
@@ -132,15 +138,15 @@ fn change(text: &str, path: &str, value: Option<Value>) -> (Vec<String>, Vec<Str
     }
     let document = seal(opened.plain, metadata, "2027-01-02T03:04:05Z", Some(&nonces));
     let bytes = document.clone().emit_over(&original, &EmitOptions::default()).expect("writes");
-    let after = String::from_utf8(bytes).expect("is UTF-8");
-    assert_eq!(opened_values(&after), opened_values(&document_text(&document)), "{after}");
+    (document, String::from_utf8(bytes).expect("is UTF-8"))
+}
+
+/// Date and MAC left out.
+fn lines_only_in(one: &str, other: &str) -> Vec<String> {
     let is_metadata =
         |line: &&str| line.trim().starts_with("lastmodified") || line.trim().starts_with("mac:");
-    let lines = |one: &str, other: &str| -> Vec<String> {
-        let other: Vec<&str> = other.lines().collect();
-        one.lines().filter(|line| !is_metadata(line) && !other.contains(line)).map(str::to_owned).collect()
-    };
-    (lines(text, &after), lines(&after, text))
+    let other: Vec<&str> = other.lines().collect();
+    one.lines().filter(|line| !is_metadata(line) && !other.contains(line)).map(str::to_owned).collect()
 }
 
 fn document_text(document: &Encrypted) -> String {
@@ -223,4 +229,81 @@ fn a_record_goes_when_its_value_does() {
     assert!(gone.iter().any(|line| line.contains("sealfast_layout")), "{gone:?}");
     let (gone, _) = change(&text, r#"["b"]"#, Some(Value::Int(5)));
     assert_eq!(gone.len(), 1, "{gone:?}");
+}
+
+/// Gives a text other key groups, as `updatekeys` and `groups` do, and returns it.
+fn regrouped(text: &str, format: Format, groups: &[&str]) -> String {
+    let (mut read, original) = Encrypted::read(text.as_bytes(), format).expect("reads");
+    let metadata = read.metadata_mut();
+    let keys = |list: &&str| KeyGroup { keys: MasterKey::age_list(list) };
+    metadata.key_groups = groups.iter().map(keys).collect();
+    metadata.shamir_threshold = if groups.len() > 1 { 2 } else { 0 };
+    let bytes = read.emit_over(&original, &EmitOptions::default()).expect("writes");
+    String::from_utf8(bytes).expect("is UTF-8")
+}
+
+/// The lines before the metadata.
+fn content<'t>(text: &'t str, metadata: &str) -> &'t str {
+    text.split_once(metadata).expect("has metadata").0
+}
+
+#[test]
+fn metadata_change_in_several_places_and_nothing_else_does() {
+    let plain = "a:   1 # c\n\n\nb: {x: 2,   y: [3]}\n";
+    let file = sealed(plain, metadata("^[ab]$"));
+    let json = "{\n  \"a\":   1,\n\n  \"b\": [2,   3]\n}\n";
+    let (read, original) = Plain::read(json.as_bytes(), Format::Json).expect("reads");
+    let document = seal(read, metadata("^[ab]$"), "2026-01-02T03:04:05Z", None);
+    let mut rng = StdRng::seed_from_u64(2);
+    let bytes = document.emit_over_plain(&original, None, &key(), &mut rng, &EmitOptions::default());
+    let json_file = String::from_utf8(bytes.expect("writes")).expect("is UTF-8");
+    for (file, format, start) in
+        [(file, Format::Yaml, "\nsops:\n"), (json_file, Format::Json, "\n  \"sops\":")]
+    {
+        let mut now = file.clone();
+        for groups in [
+            &["age1a,age1b", "age1c"][..],
+            &["age1c,age1b"],
+            &["age1b", "age1d,age1b", "age1c"],
+            &["age1test"],
+        ] {
+            now = regrouped(&now, format, groups);
+            assert_eq!(content(&now, start), content(&file, start), "{now}");
+            let read = Encrypted::load(now.as_bytes(), format).expect("reads");
+            let found: Vec<KeyGroup> = read.metadata().key_groups.clone();
+            let keys = |list: &&str| KeyGroup { keys: MasterKey::age_list(list) };
+            assert_eq!(found, groups.iter().map(keys).collect::<Vec<_>>());
+            assert!(read.decrypt(&key(), MacCheck::Verify).is_ok());
+        }
+        assert_eq!(now.lines().count(), file.lines().count(), "{now}");
+    }
+}
+
+#[test]
+fn one_recipient_comes_and_one_goes_in_their_lines() {
+    let file = regrouped(&sealed("a: 1\n", metadata("^a$")), Format::Yaml, &["age1a,age1b,age1c"]);
+    let after = regrouped(&file, Format::Yaml, &["age1b,age1c,age1d"]);
+    assert_eq!(lines_only_in(&file, &after), ["          recipient: age1a"]);
+    assert_eq!(lines_only_in(&after, &file), ["          recipient: age1d"]);
+}
+
+#[test]
+fn entries_that_change_places_leave_the_others_alone() {
+    let file = sealed("a: 1\nmap:\n  x:  1\n\n  y: 2 # two\n  z: 3\nb:  2\n", metadata("^nothing$"));
+    let order = [("z", 3), ("x", 1), ("y", 2)];
+    let mut map = Branch::new();
+    order.into_iter().for_each(|(name, value)| map.push(name, Value::Int(value)));
+    let (gone, come) = change(&file, r#"["map"]"#, Some(map.into()));
+    assert_eq!(
+        (gone.as_slice(), come.as_slice()),
+        (&["  y: 2 # two".to_owned()][..], &["  y: 2".to_owned()][..])
+    );
+}
+
+#[test]
+fn not_a_number_stays_as_it_is_written() {
+    let file = sealed("a: .NaN\nb: .NAN\nc: 1\n", metadata("^a$"));
+    let (_, after) = changed(&file, r#"["c"]"#, Some(Value::Int(2)));
+    assert_eq!(lines_only_in(&file, &after), ["c: 1"]);
+    assert_eq!(lines_only_in(&after, &file), ["c: 2"]);
 }

@@ -52,17 +52,6 @@ pub(in crate::store) enum Fields {
     Metadata,
 }
 
-/// What goes and what comes between a common start and a common end.
-pub(in crate::store) fn difference(
-    old: usize,
-    new: usize,
-    same: impl Fn(usize, usize) -> bool,
-) -> (Range<usize>, Range<usize>) {
-    let head = (0..old.min(new)).take_while(|&at| same(at, at)).count();
-    let tail = (1..=old.min(new) - head).take_while(|&back| same(old - back, new - back)).count();
-    (head..old - tail, head..new - tail)
-}
-
 /// What takes the place of parts of a text. Where a document is opened it is plaintext, so it is wiped.
 #[derive(Default)]
 pub(in crate::store) struct Changes(Vec<(Range<usize>, Zeroizing<Vec<u8>>)>);

@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 
 use crate::layout;
 use crate::store::json_text::{self, Place};
-use crate::store::over::change::{Changes, Fields, How, Replaced, difference};
+use crate::store::over::change::{Changes, Fields, How, Replaced};
 use crate::store::over::fields::{arrange, place_metadata};
 use crate::store::over::same::is_same_content;
+use crate::store::over::steps::{Gap, by_content, by_names, gaps, kept};
 use crate::store::{ENTRY, json};
 use crate::tree::{Branch, Key, Value};
 
@@ -91,24 +92,20 @@ impl Edits<'_> {
         wanted.entries.retain(|entry| !matches!(entry.key, Key::Comment(_)));
         let old: Vec<&str> = have.entries.iter().map(|entry| entry.key.name()).collect::<Option<_>>()?;
         let new: Vec<&str> = wanted.entries.iter().map(|entry| entry.key.name()).collect::<Option<_>>()?;
-        let (gone, added) = difference(old.len(), new.len(), |left, right| old[left] == new[right]);
-        if new[added.clone()].iter().any(|name| old[gone.clone()].contains(name)) {
-            return None;
+        let steps = by_names(&old, &new);
+        for gap in gaps(&steps) {
+            let fresh = wanted.entries[gap.came.clone()].iter().map(|entry| {
+                let name = json::emit_value_compact(&Value::from(entry.key.name()?)).ok()?;
+                Some([name, self.colon(place), self.fresh(&entry.value, place)?].concat())
+            });
+            self.exchange(place, &gap, fresh.collect::<Option<_>>()?);
         }
-        let mut fresh = Vec::new();
-        for entry in &wanted.entries[added.clone()] {
-            let name = json::emit_value_compact(&Value::from(entry.key.name()?)).ok()?;
-            fresh.push([name, self.colon(place), self.fresh(&entry.value, place)?].concat());
-        }
-        self.exchange(place, gone.clone(), added.start, fresh)?;
-        for (index, entry) in
-            wanted.entries.iter_mut().enumerate().filter(|(index, _)| !added.contains(index))
-        {
-            let from = if index < added.start { index } else { index + gone.len() - added.len() };
+        for (left, right) in kept(&steps) {
+            let entry = &mut wanted.entries[right];
             let is_metadata =
                 fields == Fields::Metadata || self.is_root(place) && entry.key.name() == Some(ENTRY);
             let fields = if is_metadata { Fields::Metadata } else { Fields::Document };
-            self.value(&place.content[from].1, &have.entries[from].value, &mut entry.value, fields)?;
+            self.value(&place.content[left].1, &have.entries[left].value, &mut entry.value, fields)?;
         }
         Some(())
     }
@@ -116,17 +113,13 @@ impl Edits<'_> {
     fn list(&mut self, place: &Place, have: &[Value], wanted: &mut Vec<Value>, fields: Fields) -> Option<()> {
         wanted.retain(|item| !matches!(item, Value::Comment(_)));
         let same = |left: usize, right: usize| is_same_content(&have[left], &wanted[right]);
-        let (mut gone, mut added) = difference(have.len(), wanted.len(), same);
-        // Items that changed stay in their places.
-        let paired = gone.len().min(added.len());
-        gone.start += paired;
-        added.start += paired;
-        let fresh =
-            wanted[added.clone()].iter().map(|item| self.fresh(item, place)).collect::<Option<_>>()?;
-        self.exchange(place, gone.clone(), added.start, fresh)?;
-        for (index, item) in wanted.iter_mut().enumerate().filter(|(index, _)| !added.contains(index)) {
-            let from = if index < added.start { index } else { index + gone.len() - added.len() };
-            self.value(&place.content[from].1, &have[from], item, fields)?;
+        let steps = by_content(have.len(), wanted.len(), same);
+        for gap in gaps(&steps) {
+            let fresh = wanted[gap.came.clone()].iter().map(|item| self.fresh(item, place));
+            self.exchange(place, &gap, fresh.collect::<Option<_>>()?);
+        }
+        for (left, right) in kept(&steps) {
+            self.value(&place.content[left].1, &have[left], &mut wanted[right], fields)?;
         }
         Some(())
     }
@@ -155,43 +148,35 @@ impl Edits<'_> {
     }
 
     /// Takes out what is gone and puts in what came, with the commas and the white space of its neighbours.
-    fn exchange(&mut self, place: &Place, gone: Range<usize>, at: usize, fresh: Vec<Vec<u8>>) -> Option<()> {
+    fn exchange(&mut self, place: &Place, gap: &Gap, fresh: Vec<Vec<u8>>) {
+        let Gap { gone, before, next, .. } = gap;
         let (start, end) =
             (|index: usize| start_of(&place.content[index]), |index: usize| end_of(&place.content[index]));
-        let count = place.content.len();
-        if !gone.is_empty() {
-            if gone.len() == count && !fresh.is_empty() {
-                return None;
-            }
-            let range = if gone.start > 0 {
-                end(gone.start - 1)..end(gone.end - 1)
-            } else if gone.end < count {
-                start(gone.start)..start(gone.end)
-            } else {
-                place.range.start + 1..place.range.end - 1
-            };
-            self.list.put(range, Vec::new());
-        }
-        if fresh.is_empty() {
-            return Some(());
-        }
         let space = self.space(place);
         let comma = [b",".as_slice(), &space].concat();
         let joined = fresh.join(comma.as_slice());
-        let (range, text) = if let Some(before) = at.checked_sub(1) {
-            (end(before)..end(before), [comma, joined].concat())
-        } else if count > 0 {
-            (start(0)..start(0), [joined, comma].concat())
-        } else {
-            let last = if space.is_empty() {
-                Vec::new()
-            } else {
-                self.margin(place).unwrap_or_default().into_bytes()
+        if !gone.is_empty() {
+            let (range, text) = match (*before, *next) {
+                (Some(before), _) => (end(before)..end(gone.end - 1), Vec::new()),
+                (None, Some(next)) => (start(gone.start)..start(next), Vec::new()),
+                (None, None) if fresh.is_empty() => (place.range.start + 1..place.range.end - 1, Vec::new()),
+                (None, None) => (start(gone.start)..end(gone.end - 1), joined.clone()),
             };
-            (place.range.start + 1..place.range.end - 1, [space, joined, last].concat())
+            self.list.put(range, text);
+        }
+        if fresh.is_empty() || before.is_none() && next.is_none() && !gone.is_empty() {
+            return;
+        }
+        let (range, text) = match (*before, *next) {
+            (Some(before), _) => (end(before)..end(before), [comma, joined].concat()),
+            (None, Some(next)) => (start(next)..start(next), [joined, comma].concat()),
+            (None, None) => {
+                let last = if space.is_empty() { None } else { self.margin(place) };
+                let last = last.unwrap_or_default().into_bytes();
+                (place.range.start + 1..place.range.end - 1, [space, joined, last].concat())
+            }
         };
         self.list.put(range, text);
-        Some(())
     }
 
     /// White space before each entry of a container.

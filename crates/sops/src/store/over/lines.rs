@@ -11,7 +11,7 @@ use crate::layout;
 use crate::store::over::change::{Changes, How, Replaced};
 use crate::store::over::fields::arrange;
 use crate::store::over::places::{after_break, before_break, line_end, line_start};
-use crate::store::over::steps::{Step, steps};
+use crate::store::over::steps::{Step, by_entries};
 use crate::store::scalar::text_of;
 use crate::store::{self, ENTRY, Format, dotenv, ini};
 use crate::tree::{Branch, Entry, Key, Value};
@@ -164,7 +164,7 @@ impl<'s> Edits<'s> {
     fn sections(&mut self, source: &Source<'_>, wanted: &mut Branch) -> Option<()> {
         let have = &source.branch.entries;
         let mut end = None;
-        for step in steps(have, &wanted.entries)? {
+        for step in by_entries(have, &wanted.entries) {
             match step {
                 Step::Both(left, right) => {
                     let place = &source.sections[left];
@@ -215,7 +215,7 @@ impl<'s> Edits<'s> {
         let mut end = place.header.as_ref().map(|header| header.end);
         let mut gone: Vec<usize> = Vec::new();
         let mut fresh = String::new();
-        for step in steps(&have.entries, &wanted.entries)? {
+        for step in by_entries(&have.entries, &wanted.entries) {
             if !matches!(step, Step::Gone(_)) {
                 self.remove(place, &std::mem::take(&mut gone));
             }

@@ -4,7 +4,7 @@
 //! differ are replaced, taken out or put in. What comes out is read again and must be the wanted tree; when it is not,
 //! or when a change does not fit into the text, there is no splice and the caller writes the document anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sealfast_yaml::node::{Kind, Node};
 use zeroize::Zeroizing;
@@ -22,6 +22,7 @@ mod places;
 mod same;
 mod scalar;
 mod source;
+mod values;
 
 use edits::Edits;
 pub(in crate::store) use same::is_same;
@@ -36,12 +37,21 @@ pub(in crate::store) fn edited(
     if source.documents.len() != wanted.len() {
         return None;
     }
-    let mut edits = Edits::new(source, how);
-    for (index, branch) in wanted.iter_mut().enumerate() {
-        edits.document(index, branch)?;
+    let mut anew = BTreeSet::new();
+    loop {
+        let mut edits = Edits::new(source, how, &anew);
+        let mut wanted = wanted.iter_mut().enumerate();
+        if wanted.try_for_each(|(index, branch)| edits.document(index, branch)).is_some() {
+            return Some(edits.apply());
+        }
+        // One container after the other is laid out anew, the innermost first.
+        let stuck = edits.stuck.filter(|_| anew.len() < MOST_ANEW)?;
+        anew.insert(stuck);
     }
-    Some(edits.apply())
 }
+
+/// When more containers than these cannot be changed in their places, the document is laid out anew.
+const MOST_ANEW: usize = 64;
 
 /// How the values of an encrypted text are quoted, by their nonces, which stay with unchanged values.
 pub(in crate::store) struct Former(HashMap<Vec<u8>, &'static str>);

@@ -1,39 +1,44 @@
 //! Mappings and lists on the way: what stays, what goes and what comes.
 
-use std::ops::Range;
-
 use sealfast_yaml::node::Node;
 
 use crate::store::ENTRY;
-use crate::store::over::change::{Fields, difference};
+use crate::store::over::change::Fields;
 use crate::store::over::fields::{arrange, place_metadata};
-use crate::store::over::places::line_start;
 use crate::store::over::same;
+use crate::store::over::steps::{Gap, Step, by_content, by_names, gaps};
 use crate::store::yaml::splice::edits::{Edits, named};
+use crate::store::yaml::splice::entries::Spot;
 use crate::store::yaml::splice::notes::{Note, comments_in, comments_of, drop_comments, is_dropped, is_note};
 use crate::store::yaml::splice::places::{content_end, key_end};
 use crate::store::yaml::splice::scalar::At;
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
-/// Which of the former entries or items are gone, and which of the wanted ones are new.
-struct Difference {
-    gone: Range<usize>,
-    added: Range<usize>,
+/// How the entries or items of a container and the wanted ones go together.
+struct Match {
+    /// Where each of the wanted ones stood; none for new ones.
+    former: Vec<Option<usize>>,
+    gaps: Vec<Gap>,
 }
 
-impl Difference {
-    /// Where what is not new stood.
-    fn former(&self, index: usize) -> usize {
-        if index < self.added.start { index } else { index + self.gone.len() - self.added.len() }
+impl Match {
+    fn of(steps: &[Step]) -> Self {
+        let wanted = |step: &Step| match *step {
+            Step::Both(old, _) => Some(Some(old)),
+            Step::Came(_) => Some(None),
+            Step::Gone(_) => None,
+        };
+        Self { former: steps.iter().filter_map(wanted).collect(), gaps: gaps(steps) }
     }
 
-    /// The former one behind which the new ones come.
-    fn before(&self) -> Option<usize> {
-        self.added.start.checked_sub(1)
-    }
-
-    fn ends_with(&self, index: usize) -> bool {
-        index + 1 == self.added.end
+    /// Where new ones come, when this is the last of them.
+    fn gap_that_ends_with(&self, index: usize) -> Option<&Gap> {
+        let is_new = |at: usize| self.former.get(at).is_some_and(Option::is_none);
+        if !is_new(index) || is_new(index + 1) {
+            return None;
+        }
+        let at = self.gaps.partition_point(|gap| gap.came.end <= index);
+        self.gaps.get(at)
     }
 }
 
@@ -42,19 +47,19 @@ struct Mapping<'n> {
     node: &'n Node,
     pairs: Vec<(&'n Node, &'n Node)>,
     values: Vec<&'n Entry>,
-    difference: Difference,
+    matched: Match,
     at: At,
     fields: Fields,
 }
 
 /// An item of the text, and what it was read as.
-type Item<'n> = (&'n Node, &'n Value);
+pub(super) type Item<'n> = (&'n Node, &'n Value);
 
 /// A list of the text, comments aside.
 struct List<'n> {
     node: &'n Node,
     items: Vec<Item<'n>>,
-    difference: Difference,
+    matched: Match,
     at: At,
     fields: Fields,
 }
@@ -75,19 +80,17 @@ impl Edits<'_> {
         }
         let pairs: Vec<(&Node, &Node)> = node.pairs().collect();
         let values: Vec<&Entry> = named(have).collect();
-        let difference = compare_keys(&values, wanted).filter(|_| values.len() == pairs.len())?;
-        let Difference { gone, added } = &difference;
-        let removed = self.remove_entries(node, &pairs, gone.clone(), added.is_empty(), at)?;
+        let matched = match_keys(&values, wanted).filter(|_| values.len() == pairs.len())?;
+        let removed = self.remove_entries(node, &pairs, &values, &matched.gaps, at)?;
         self.comments(&comments_of(have), comments_in(wanted), &removed)?;
         drop_comments(wanted, &removed, self.source);
         let ends: Vec<usize> = comments_of(have)
             .into_iter()
             .filter_map(|comment| self.place(comment))
-            .filter(|place| !removed.contains(&place.start))
+            .filter(|place| !removed.has(place.start))
             .map(|place| place.end)
             .collect();
-        let mapping = Mapping { node, pairs, values, difference, at, fields };
-        self.entries(&mapping, wanted, ends.into_iter())
+        self.entries(&Mapping { node, pairs, values, matched, at, fields }, wanted, ends.into_iter())
     }
 
     /// Takes the ends of the comments that stay.
@@ -103,42 +106,48 @@ impl Edits<'_> {
                 end = ends.next().max(end);
                 continue;
             }
-            if mapping.difference.added.contains(&index) {
-                fresh.entries.push(entry.clone());
-                if mapping.difference.ends_with(index) {
-                    self.insert(mapping, end, &fresh)?;
-                }
-            } else {
-                let former = mapping.difference.former(index);
-                end = Some(self.entry(mapping, former, entry)?).max(end);
+            match mapping.matched.former[index] {
+                Some(former) => end = Some(self.entry(mapping, former, entry)?).max(end),
+                None => fresh.entries.push(entry.clone()),
+            }
+            if let Some(gap) = mapping.matched.gap_that_ends_with(index) {
+                self.insert(mapping, gap, end, &std::mem::take(&mut fresh))?;
             }
             index += 1;
         }
         Some(())
     }
 
-    fn insert(&mut self, mapping: &Mapping<'_>, end: Option<usize>, fresh: &Branch) -> Option<()> {
-        let Mapping { node, pairs, difference, .. } = mapping;
-        let before = difference.before().and_then(|before| pairs.get(before));
-        let before = before.map(|(_, value)| *value);
-        self.insert_entries(node, before, end, pairs, fresh, difference.gone.len())
+    fn insert(&mut self, mapping: &Mapping<'_>, gap: &Gap, end: Option<usize>, fresh: &Branch) -> Option<()> {
+        let Mapping { node, pairs, values, .. } = mapping;
+        let spot = Spot {
+            before: gap.before.map(|at| self.extent(pairs[at].1, &values[at].value)),
+            end,
+            next: gap.next.map(|at| self.entry_start(pairs[at].0)),
+        };
+        let (first, _) = pairs.first().copied().unzip();
+        self.insert_entries(node, first, spot, fresh)
     }
 
     /// An entry that stays; returns where its value ends in the text.
     fn entry(&mut self, mapping: &Mapping<'_>, former: usize, entry: &mut Entry) -> Option<usize> {
         let (key, value) = mapping.pairs[former];
-        let below = self.below(key, mapping.at)?;
+        let below = self.below(key, mapping.at);
         let is_block = mapping.at.is_root() && entry.key.name() == Some(ENTRY);
         let fields = if is_block { Fields::Metadata } else { mapping.fields };
-        self.value(value, &mapping.values[former].value, &mut entry.value, below, fields)?;
-        Some(content_end(self.source.base, value))
+        let have = &mapping.values[former].value;
+        self.value(value, have, &mut entry.value, below, fields)?;
+        Some(self.extent(value, have))
     }
 
     /// Where the value of a key stands.
-    fn below(&self, key: &Node, at: At) -> Option<At> {
+    fn below(&self, key: &Node, at: At) -> At {
+        let column = self.column(self.entry_start(key));
         let end = key_end(key);
-        let colon = self.source.base[end..].iter().position(|&byte| byte == b':')?;
-        Some(At { flow: at.flow, column: key.start.column.checked_sub(1)?, from: end + colon + 1 })
+        match self.mark_behind(end).filter(|&mark| self.source.base[mark] == b':') {
+            Some(colon) => At { flow: at.flow, column, from: colon + 1, bare: false },
+            None => At { flow: at.flow, column, from: end, bare: true },
+        }
     }
 
     /// Comments of a list are comments in the text, or items of their own where the reference has encrypted them.
@@ -154,18 +163,16 @@ impl Edits<'_> {
         if !notes.iter().any(|note| note.is_item) {
             uncover_comments(wanted);
         }
-        let difference = compare_items(&items, wanted);
-        let nodes: Vec<&Node> = items.iter().map(|(item, _)| *item).collect();
-        let Difference { gone, added } = &difference;
-        let removed = self.remove_items(&nodes, gone.clone(), added.is_empty(), at)?;
+        let matched = match_items(&items, wanted);
+        let removed = self.remove_items(&items, &matched.gaps, at)?;
         let texts: Vec<&mut Value> = wanted.iter_mut().filter(|value| is_note(value)).collect();
         self.notes(&notes, texts, &removed)?;
         wanted.retain(
             |value| !matches!(value, Value::Comment(comment) if is_dropped(comment, &removed, self.source)),
         );
-        let stays = |note: &&Note| !removed.contains(&note.place.start);
+        let stays = |note: &&Note| !removed.has(note.place.start);
         let ends = notes.iter().filter(stays).map(|note| note.place.end);
-        self.items(&List { node, items, difference, at, fields }, wanted, ends)
+        self.items(&List { node, items, matched, at, fields }, wanted, ends)
     }
 
     /// What a list of the text holds.
@@ -205,15 +212,17 @@ impl Edits<'_> {
                 end = ends.next().max(end);
                 continue;
             }
-            if list.difference.added.contains(&index) {
-                fresh.push(value.clone());
-                if list.difference.ends_with(index) {
-                    let before = list.difference.before().and_then(|before| list.items.get(before));
-                    self.insert_items(list.node, before.map(|(item, _)| *item), end, &fresh, list.at)?;
-                }
-            } else {
-                let former = list.difference.former(index);
-                end = Some(self.item(list, former, value)?).max(end);
+            match list.matched.former[index] {
+                Some(former) => end = Some(self.item(list, former, value)?).max(end),
+                None => fresh.push(value.clone()),
+            }
+            if let Some(gap) = list.matched.gap_that_ends_with(index) {
+                let spot = Spot {
+                    before: gap.before.map(|at| self.extent(list.items[at].0, list.items[at].1)),
+                    end,
+                    next: gap.next.and_then(|at| self.item_start(list.items[at].0, list.at)),
+                };
+                self.insert_items(list.node, spot, &std::mem::take(&mut fresh), list.at)?;
             }
             index += 1;
         }
@@ -225,37 +234,29 @@ impl Edits<'_> {
         let (item, old) = list.items[former];
         let below = if list.at.flow { list.at } else { self.behind_dash(item)? };
         self.value(item, old, value, below, list.fields)?;
-        Some(content_end(self.source.base, item))
+        Some(self.extent(item, old))
     }
 
     fn behind_dash(&self, item: &Node) -> Option<At> {
         let dash = self.dash(item)?;
-        let column = dash - line_start(self.source.base, dash);
-        Some(At { flow: false, column, from: dash + 1 })
+        Some(At { flow: false, column: self.column(dash), from: dash + 1, bare: false })
     }
 }
 
-/// Nothing where keys are no texts, or one of them would have to move.
-fn compare_keys(values: &[&Entry], wanted: &Branch) -> Option<Difference> {
+/// Nothing where keys are no texts.
+fn match_keys(values: &[&Entry], wanted: &Branch) -> Option<Match> {
     if wanted.entries.iter().any(|entry| matches!(entry.key, Key::Other { .. })) {
         return None;
     }
     let old: Vec<&str> = values.iter().map(|entry| entry.key.name()).collect::<Option<_>>()?;
     let new: Vec<&str> = wanted.named().map(|(name, _)| name).collect();
-    let (gone, added) = difference(old.len(), new.len(), |left, right| old[left] == new[right]);
-    let moves = new[added.clone()].iter().any(|name| old[gone.clone()].contains(name));
-    (!moves).then_some(Difference { gone, added })
+    Some(Match::of(&by_names(&old, &new)))
 }
 
-/// Items that changed stay in their places.
-fn compare_items(items: &[Item<'_>], wanted: &[Value]) -> Difference {
+fn match_items(items: &[Item<'_>], wanted: &[Value]) -> Match {
     let new: Vec<&Value> = wanted.iter().filter(|value| !is_note(value)).collect();
     let is_same = |left: usize, right: usize| same::is_same_content(items[left].1, new[right]);
-    let (mut gone, mut added) = difference(items.len(), new.len(), is_same);
-    let paired = gone.len().min(added.len());
-    gone.start += paired;
-    added.start += paired;
-    Difference { gone, added }
+    Match::of(&by_content(items.len(), new.len(), is_same))
 }
 
 /// Where no comment is an item in the text, none becomes one.

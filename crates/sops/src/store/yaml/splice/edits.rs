@@ -1,5 +1,6 @@
 //! The walk over nodes and wanted tree that finds what must change in the text.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use sealfast_yaml::node::{Kind, Node, Style};
@@ -7,12 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::layout::{self, Place};
 use crate::store::ENTRY;
-use crate::store::over::change::{Changes, Fields, Growth, How, Replaced};
-use crate::store::over::places::line_end;
+use crate::store::over::change::{Changes, Fields, How, Replaced};
+use crate::store::over::places::{line_end, line_start};
 use crate::store::over::same;
 use crate::store::yaml::splice::notes::{comments_in, comments_of, strip_comments};
-use crate::store::yaml::splice::places::{content_end, trimmed};
-use crate::store::yaml::splice::scalar::{At, Manner, flow_text, scalar_text};
+use crate::store::yaml::splice::places::content_end;
+use crate::store::yaml::splice::scalar::{At, Manner};
 use crate::store::yaml::splice::source::Source;
 use crate::tree::{Branch, Entry, Key, Value};
 
@@ -22,15 +23,19 @@ pub(super) struct Edits<'s> {
     pub(super) manner: Manner,
     pub(super) list: Changes,
     pub(super) replaced: Vec<Replaced>,
+    /// Containers that are laid out anew, by their starts.
+    anew: &'s BTreeSet<usize>,
+    /// The innermost container that cannot be changed in its place.
+    pub(super) stuck: Option<usize>,
 }
 
 impl<'s> Edits<'s> {
-    pub(super) fn new(source: &'s Source<'s>, how: &'s How<'s>) -> Self {
+    pub(super) fn new(source: &'s Source<'s>, how: &'s How<'s>, anew: &'s BTreeSet<usize>) -> Self {
         let line = source.base.iter().position(|&byte| byte == b'\n');
         let ends_with_return = line.is_some_and(|at| at > 0 && source.base[at - 1] == b'\r');
         let step = how.indent.or_else(|| source.documents.iter().find_map(own_step)).unwrap_or(4);
         let manner = Manner { newline: if ends_with_return { "\r\n" } else { "\n" }, step };
-        Self { source, how, manner, list: Changes::default(), replaced: Vec::new() }
+        Self { source, how, manner, list: Changes::default(), replaced: Vec::new(), anew, stuck: None }
     }
 
     /// One document; comments that go with what is removed are taken out of the wanted tree too.
@@ -40,7 +45,7 @@ impl<'s> Edits<'s> {
         let root = document.content.first()?;
         match root.kind {
             Kind::Mapping => {
-                let at = At { flow: root.style == Style::Flow, column: 0, from: 0 };
+                let at = At { flow: root.style == Style::Flow, column: 0, from: 0, bare: false };
                 self.mapping(root, have, wanted, at, Fields::Document)
             }
             Kind::Scalar if have.named().next().is_none() => self.empty_document(document, have, wanted),
@@ -50,7 +55,7 @@ impl<'s> Edits<'s> {
 
     /// A document without anything but comments gets its first entries.
     fn empty_document(&mut self, document: &Node, have: &Branch, wanted: &mut Branch) -> Option<()> {
-        self.comments(&comments_of(have), comments_in(wanted), &(0..0))?;
+        self.comments(&comments_of(have), comments_in(wanted), &Default::default())?;
         if wanted.named().next().is_none() {
             return Some(());
         }
@@ -68,13 +73,6 @@ impl<'s> Edits<'s> {
         Some(())
     }
 
-    /// The dash before an item.
-    pub(super) fn dash(&self, item: &Node) -> Option<usize> {
-        let before = &self.source.base[..item.start.offset];
-        let at = before.iter().rposition(|byte| !byte.is_ascii_whitespace())?;
-        (before[at] == b'-').then_some(at)
-    }
-
     pub(super) fn value(
         &mut self,
         node: &Node,
@@ -86,123 +84,89 @@ impl<'s> Edits<'s> {
         if node.kind == Kind::Alias {
             strip_comments(wanted);
         }
-        if self.how.layout.has_containers()
-            && node.kind != Kind::Scalar
-            && let Some(place) = layout::place_of(have)
-            && let Some(text) = self.how.layout.text(&place)
-        {
+        if let Some((place, text)) = self.kept(node, have) {
             strip_comments(wanted);
-            let range = node.start.offset..content_end(self.source.base, node);
-            self.note(place, &range, text);
-            self.list.put(range, text);
+            let range = self.container(node, have, at);
+            self.replace(Some(place), range, text.to_owned());
             return Some(());
         }
         if node.kind == Kind::Alias {
-            return if same::is_same_content(have, wanted) {
-                Some(())
-            } else {
-                self.expand(node, wanted, at)
+            let is_same = same::is_same_content(have, wanted);
+            return if is_same { Some(()) } else { self.expand(node, wanted, at) };
+        }
+        if node.kind == Kind::Scalar {
+            return match wanted {
+                Value::Branch(_) | Value::List(_) => self.grow(node, wanted, at),
+                new => self.scalar(node, have, new, at),
             };
         }
-        let at = At { flow: at.flow || node.style == Style::Flow && node.kind != Kind::Scalar, ..at };
-        match (node.kind, have, &mut *wanted) {
+        if self.anew.contains(&node.start.offset) {
+            return self.lay_out(node, have, wanted, at);
+        }
+        let done = self.in_place(node, have, wanted, at, fields);
+        if done.is_none() && self.stuck.is_none() {
+            self.stuck = Some(node.start.offset);
+        }
+        done
+    }
+
+    /// A container that stays one, or becomes a scalar.
+    fn in_place(
+        &mut self,
+        node: &Node,
+        have: &Value,
+        wanted: &mut Value,
+        at: At,
+        fields: Fields,
+    ) -> Option<()> {
+        let inner = At { flow: at.flow || node.style == Style::Flow, ..at };
+        match (node.kind, have, wanted) {
             (Kind::Mapping, Value::Branch(have), Value::Branch(wanted))
                 if node.tag == "!!map" || !node.tagged =>
             {
-                self.mapping(node, have, wanted, at, fields)
+                self.mapping(node, have, wanted, inner, fields)
             }
             (Kind::Sequence, Value::List(have), Value::List(wanted)) => {
-                self.sequence(node, have, wanted, at, fields)
+                self.sequence(node, have, wanted, inner, fields)
             }
-            (Kind::Scalar, _, Value::Branch(_) | Value::List(_)) => self.grow(node, wanted, at),
-            (Kind::Scalar, have, new) => self.scalar(node, have, new, at),
             (_, _, Value::Branch(_) | Value::List(_)) => None,
-            (_, _, new) => {
-                let text = scalar_text(Style::Plain, "", new, At { flow: true, ..at }, self.manner)?;
-                let range = at.from..content_end(self.source.base, node);
-                self.list.put(range, format!(" {text}"));
-                Some(())
-            }
+            (_, have, new) => self.shrink(node, have, new, at),
         }
     }
 
-    /// An alias gives way to what it stands for.
-    fn expand(&mut self, node: &Node, wanted: &Value, at: At) -> Option<()> {
-        let range = node.start.offset..node.end.offset;
-        let text = match wanted {
-            Value::List(_) | Value::Branch(_) => flow_text(wanted)?,
-            scalar => scalar_text(Style::Plain, "", scalar, At { flow: true, ..at }, self.manner)?,
-        };
-        if self.how.records
-            && let Some(place) = layout::place_of(wanted)
-        {
-            self.note(place, &range, &text);
+    /// The former text of a container that its first encrypted value leads to.
+    fn kept(&self, node: &Node, have: &Value) -> Option<(Place, &'s str)> {
+        if !self.how.layout.has_containers() || node.kind == Kind::Scalar {
+            return None;
         }
-        self.list.put(range, text);
-        Some(())
+        let place = layout::place_of(have)?;
+        let text = self.how.layout.text(&place)?;
+        Some((place, text))
     }
 
-    fn scalar(&mut self, node: &Node, have: &Value, new: &Value, at: At) -> Option<()> {
-        if have == new {
-            return Some(());
+    /// All of a container, its comments included: in lines, from behind what leads to it.
+    pub(super) fn container(&self, node: &Node, have: &Value, at: At) -> Range<usize> {
+        if node.style == Style::Flow || node.kind == Kind::Alias {
+            return node.start.offset..content_end(self.source.base, node);
         }
-        let base = self.source.base;
-        let range = node.start.offset.min(node.text.start)..trimmed(base, &node.text);
-        let old = std::str::from_utf8(base.get(range.clone())?).ok()?;
-        let own = std::str::from_utf8(&base[node.text.start..range.end]).ok()?;
-        let is_asked = self.how.records || !self.how.layout.is_empty();
-        let place = is_asked.then(|| layout::place_of(new).or_else(|| layout::place_of(have))).flatten();
-        let kept = place.as_ref().and_then(|place| self.how.layout.text(place));
-        let former = || if let Value::Str(text) = new { self.how.former?.looks(text, at.flow) } else { None };
-        let text = match kept {
-            Some(text) => text.to_owned(),
-            None => {
-                let properties = properties(&old[..old.len() - own.len()], node, new);
-                let text = match former() {
-                    Some(text) => text,
-                    None => scalar_text(node.style, own, new, at, self.manner)?,
-                };
-                format!("{properties}{text}")
-            }
-        };
-        // A value that was left out has no blank before it.
-        let is_bare = range.is_empty() && range.start > 0 && matches!(base[range.start - 1], b':' | b'-');
-        let text = if is_bare { format!(" {text}") } else { text };
+        // A comment of the container above may stand behind the key.
+        let own = self.own(have);
+        let others = self.source.places.iter().enumerate().filter(|(number, _)| !own.contains(number));
+        let before = others
+            .map(|(_, place)| place)
+            .filter(|place| at.from <= place.start && place.start < node.start.offset);
+        before.map(|place| place.end).max().unwrap_or(at.from)..self.extent(node, have)
+    }
+
+    /// Puts a text in, and notes it where that is asked for.
+    pub(super) fn replace(&mut self, place: Option<Place>, range: Range<usize>, text: String) {
         if let Some(place) = place {
             self.note(place, &range, &text);
         }
         self.list.put(range, text);
-        Some(())
     }
 
-    /// A container in the place of a scalar.
-    fn grow(&mut self, node: &Node, wanted: &Value, at: At) -> Option<()> {
-        let range = at.from..trimmed(self.source.base, &node.text).max(at.from);
-        let is_empty = match wanted {
-            Value::Branch(branch) => branch.entries.is_empty(),
-            Value::List(items) => items.is_empty(),
-            _ => true,
-        };
-        let text = if at.flow
-            || is_empty
-            || self.how.growth == Growth::Brackets
-            || self.source.base[at.from - 1] == b'-'
-        {
-            format!(" {}", flow_text(wanted)?)
-        } else {
-            let column = at.column + self.manner.step;
-            let lines = match wanted {
-                Value::Branch(branch) => self.block_entries(branch, column)?,
-                Value::List(items) => self.block_items(items, column)?,
-                _ => return None,
-            };
-            format!("{}{lines}", self.manner.newline)
-        };
-        self.list.put(range, text);
-        Some(())
-    }
-
-    fn note(&mut self, place: Place, range: &Range<usize>, new: &str) {
+    pub(super) fn note(&mut self, place: Place, range: &Range<usize>, new: &str) {
         if !self.how.records {
             return;
         }
@@ -215,17 +179,54 @@ impl<'s> Edits<'s> {
     pub(super) fn apply(self) -> (Zeroizing<Vec<u8>>, Vec<Replaced>) {
         (self.list.apply(self.source.base), self.replaced)
     }
-}
 
-/// Anchor and tag of a value; a tag that a new string would not fit is left out.
-fn properties(old: &str, node: &Node, new: &Value) -> String {
-    const OWN: [&str; 6] = ["!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!binary"];
-    let fits = !node.tagged || !matches!(new, Value::Str(_)) || !OWN.contains(&&*node.tag);
-    if fits {
-        return old.to_owned();
+    /// The dash before an item.
+    pub(super) fn dash(&self, item: &Node) -> Option<usize> {
+        self.mark_before(item.start.offset).filter(|&mark| self.source.base[mark] == b'-')
     }
-    let anchors = old.split_whitespace().filter(|word| word.starts_with('&'));
-    anchors.map(|word| format!("{word} ")).collect()
+
+    /// Where an item begins: in lines, with its dash.
+    pub(super) fn item_start(&self, item: &Node, at: At) -> Option<usize> {
+        if at.flow { Some(item.start.offset) } else { self.dash(item) }
+    }
+
+    /// Where an entry begins: with its question mark, when it has one.
+    pub(super) fn entry_start(&self, key: &Node) -> usize {
+        let start = key.start.offset;
+        let mark = self.mark_before(start).filter(|&mark| self.source.base[mark] == b'?');
+        mark.filter(|mark| mark + 1 < start).unwrap_or(start)
+    }
+
+    /// The last character before a place that is neither white space nor in a comment.
+    fn mark_before(&self, at: usize) -> Option<usize> {
+        let mut end = at;
+        loop {
+            end = self.source.base[..end].trim_ascii_end().len();
+            match self.source.comment_before(end) {
+                Some(comment) => end = comment.start,
+                None => return end.checked_sub(1),
+            }
+        }
+    }
+
+    /// The first character behind a place that is neither white space nor in a comment.
+    pub(super) fn mark_behind(&self, at: usize) -> Option<usize> {
+        let mut start = at;
+        loop {
+            let rest = &self.source.base[start..];
+            start += rest.len() - rest.trim_ascii_start().len();
+            match self.source.comment_at(start) {
+                Some(comment) => start = comment.end,
+                None => return (start < self.source.base.len()).then_some(start),
+            }
+        }
+    }
+
+    /// How many characters stand before a place on its line.
+    pub(super) fn column(&self, at: usize) -> usize {
+        let line = &self.source.base[line_start(self.source.base, at)..at];
+        String::from_utf8_lossy(line).chars().filter(|&letter| letter != '\u{feff}').count()
+    }
 }
 
 pub(super) fn named(branch: &Branch) -> impl Iterator<Item = &Entry> {

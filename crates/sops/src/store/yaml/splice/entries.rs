@@ -5,177 +5,195 @@ use std::ops::Range;
 use sealfast_yaml::node::{Node, Style};
 
 use crate::store::over::places::{after_break, before_break, line_end, line_start};
+use crate::store::over::steps::Gap;
 use crate::store::yaml::Documents;
+use crate::store::yaml::splice::containers::Item;
 use crate::store::yaml::splice::edits::Edits;
 use crate::store::yaml::splice::places::content_end;
 use crate::store::yaml::splice::scalar::{At, flow_entries, flow_text};
 use crate::store::yaml::write::{Column, mapping_node, sequence_node, write};
-use crate::tree::{Branch, Value};
+use crate::tree::{Branch, Entry, Value};
+
+/// Parts of the text that were taken out.
+#[derive(Default)]
+pub(super) struct Removed(Vec<Range<usize>>);
+
+impl Removed {
+    pub(super) fn has(&self, at: usize) -> bool {
+        self.0.iter().any(|range| range.contains(&at))
+    }
+}
+
+/// Where something new comes.
+#[derive(Clone, Copy)]
+pub(super) struct Spot {
+    /// The end of what stays before it.
+    pub(super) before: Option<usize>,
+    /// The same, comments counted.
+    pub(super) end: Option<usize>,
+    /// The start of what stays behind it.
+    pub(super) next: Option<usize>,
+}
+
+/// An entry or item of the text: where it begins, where its value ends, and where that ends with the comments in it.
+struct Part {
+    start: usize,
+    content: usize,
+    end: usize,
+}
 
 impl Edits<'_> {
     pub(super) fn remove_entries(
         &mut self,
         node: &Node,
         pairs: &[(&Node, &Node)],
-        gone: Range<usize>,
-        no_others: bool,
+        values: &[&Entry],
+        gaps: &[Gap],
         at: At,
-    ) -> Option<Range<usize>> {
-        if gone.is_empty() {
-            return Some(0..0);
+    ) -> Option<Removed> {
+        let part = |edits: &Self, index: usize| {
+            let (key, value) = pairs[index];
+            let content = content_end(edits.source.base, value);
+            Some(Part {
+                start: edits.entry_start(key),
+                content,
+                end: edits.extent(value, &values[index].value),
+            })
+        };
+        let keeps_none = at.is_root() && node.style != Style::Flow;
+        self.remove(gaps, part, node.style == Style::Flow, (!keeps_none).then_some("{}"))
+    }
+
+    pub(super) fn remove_items(&mut self, items: &[Item<'_>], gaps: &[Gap], at: At) -> Option<Removed> {
+        let part = |edits: &Self, index: usize| {
+            let (item, value) = items[index];
+            let (start, content) = (edits.item_start(item, at)?, content_end(edits.source.base, item));
+            Some(Part { start, content, end: edits.extent(item, value) })
+        };
+        self.remove(gaps, part, at.flow, Some("[]"))
+    }
+
+    /// Takes out what is gone. `empty` is what a container is when nothing is left of it.
+    fn remove(
+        &mut self,
+        gaps: &[Gap],
+        part: impl Fn(&Self, usize) -> Option<Part>,
+        is_flow: bool,
+        empty: Option<&str>,
+    ) -> Option<Removed> {
+        let mut removed = Removed::default();
+        for gap in gaps.iter().filter(|gap| !gap.gone.is_empty()) {
+            let parts: Vec<Part> = gap.gone.clone().map(|index| part(self, index)).collect::<Option<_>>()?;
+            let (first, last) = (parts.first()?, parts.last()?);
+            let next = match gap.next {
+                Some(next) => Some(part(self, next)?.start),
+                None => None,
+            };
+            let is_all = gap.before.is_none() && next.is_none();
+            if let Some(empty) = empty.filter(|_| is_all) {
+                if !gap.came.is_empty() {
+                    return None;
+                }
+                let text = if is_flow { "" } else { empty };
+                let range = first.start..last.end;
+                self.list.put(range.clone(), text);
+                removed.0.push(range);
+            } else if is_flow {
+                let before = match gap.before {
+                    Some(before) => Some(part(self, before)?.content),
+                    None => None,
+                };
+                removed.0.push(self.cut(flow_range(first.start, last.content, before, next)));
+            } else {
+                self.remove_lines(&parts, next, &mut removed)?;
+            }
         }
+        Some(removed)
+    }
+
+    /// Takes out neighbours line by line: comments between them stay.
+    fn remove_lines(&mut self, parts: &[Part], next: Option<usize>, removed: &mut Removed) -> Option<()> {
         let base = self.source.base;
-        let start = pairs[gone.start].0.start.offset;
-        let end = content_end(base, pairs[gone.end - 1].1);
-        let next = pairs.get(gone.end).map(|(key, _)| key.start.offset);
-        let before = gone.start.checked_sub(1).map(|before| content_end(base, pairs[before].1));
-        let is_all = gone.len() == pairs.len();
-        if is_all && (at.flow || !at.is_root()) {
-            if !no_others {
-                return None;
-            }
-            if node.style != Style::Flow {
-                self.list.put(start..end, b"{}".to_vec());
-                return Some(start..end);
-            }
+        let start = parts.first()?.start;
+        if !base[line_start(base, start)..start].iter().all(|&byte| byte == b' ') {
+            let line = line_end(base, parts.last()?.end);
+            let next = next?;
+            let comment =
+                self.source.places.iter().map(|place| place.start).find(|at| (line..next).contains(at));
+            removed.0.push(self.cut(start..comment.unwrap_or(next)));
+            return Some(());
         }
-        if node.style == Style::Flow {
-            return self.cut(flow_range(start, end, before, next));
+        for part in parts {
+            let range = self.lines(part);
+            removed.0.push(self.cut(range));
         }
-        let mut range = self.lines(start, end, next)?;
-        if self.how.layout.has_blank_line() && at.is_root() {
+        Some(())
+    }
+
+    fn cut(&mut self, range: Range<usize>) -> Range<usize> {
+        self.list.put(range.clone(), Vec::new());
+        range
+    }
+
+    /// The whole lines of an entry.
+    fn lines(&self, part: &Part) -> Range<usize> {
+        let base = self.source.base;
+        let (first, last) = (line_start(base, part.start), line_end(base, part.end));
+        let behind = after_break(base, last);
+        // Where the text ends without a line break, it shall go on doing so.
+        let mut range = if behind == last { before_break(base, first)..last } else { first..behind };
+        if self.how.layout.has_blank_line() && self.column(part.start) == 0 {
             range.start = before_break(base, range.start);
         }
-        self.cut(range)
-    }
-
-    pub(super) fn remove_items(
-        &mut self,
-        items: &[&Node],
-        gone: Range<usize>,
-        no_others: bool,
-        at: At,
-    ) -> Option<Range<usize>> {
-        if gone.is_empty() {
-            return Some(0..0);
-        }
-        let base = self.source.base;
-        let (first, last) = (items[gone.start], items[gone.end - 1]);
-        let end = content_end(base, last);
-        if at.flow {
-            let before = gone.start.checked_sub(1).map(|before| content_end(base, items[before]));
-            let next = items.get(gone.end).map(|item| item.start.offset);
-            return self.cut(flow_range(first.start.offset, end, before, next));
-        }
-        let start = self.dash(first)?;
-        if gone.len() == items.len() {
-            if !no_others {
-                return None;
-            }
-            self.list.put(start..end, b"[]".to_vec());
-            return Some(start..end);
-        }
-        let next = match items.get(gone.end) {
-            Some(item) => Some(self.dash(item)?),
-            None => None,
-        };
-        let range = self.lines(start, end, next)?;
-        self.cut(range)
-    }
-
-    pub(super) fn cut(&mut self, range: Range<usize>) -> Option<Range<usize>> {
-        self.list.put(range.clone(), Vec::new());
-        Some(range)
-    }
-
-    /// Whole lines where nothing else stands on the first; else up to what follows.
-    pub(super) fn lines(&self, start: usize, end: usize, next: Option<usize>) -> Option<Range<usize>> {
-        let base = self.source.base;
-        let first = line_start(base, start);
-        if !base[first..start].iter().all(|&byte| byte == b' ') {
-            return next.map(|next| start..next);
-        }
-        let last = line_end(base, end);
-        let behind = after_break(base, last);
-        if behind == last {
-            // The text ends here without a line break, and shall go on doing so.
-            return Some(before_break(base, first)..last);
-        }
-        Some(first..behind)
+        range
     }
 
     pub(super) fn insert_entries(
         &mut self,
         node: &Node,
-        before: Option<&Node>,
-        end: Option<usize>,
-        pairs: &[(&Node, &Node)],
+        first: Option<&Node>,
+        spot: Spot,
         fresh: &Branch,
-        gone: usize,
     ) -> Option<()> {
         if node.style == Style::Flow {
-            return self.insert_in_flow(node, before, pairs.len() > gone, &flow_entries(fresh)?, b'{');
+            return self.insert_in_flow(node, spot, &flow_entries(fresh)?, b'{');
         }
-        let (first, _) = pairs.first()?;
-        let column = first.start.column.checked_sub(1)?;
+        let column = self.column(self.entry_start(first?));
         let text = self.block_entries(fresh, column)?;
-        self.insert_lines(text, before, end, first.start.offset, column)
+        self.insert_lines(text, spot, column)
     }
 
-    pub(super) fn insert_items(
-        &mut self,
-        node: &Node,
-        before: Option<&Node>,
-        end: Option<usize>,
-        fresh: &[Value],
-        at: At,
-    ) -> Option<()> {
+    pub(super) fn insert_items(&mut self, node: &Node, spot: Spot, fresh: &[Value], at: At) -> Option<()> {
         if at.flow {
             let texts = fresh.iter().map(flow_text).collect::<Option<Vec<_>>>()?.join(", ");
-            return self.insert_in_flow(node, before, !node.content.is_empty(), &texts, b'[');
+            return self.insert_in_flow(node, spot, &texts, b'[');
         }
-        let first = self.dash(node.content.first()?)?;
-        let column = first - line_start(self.source.base, first);
+        let column = self.column(self.dash(node.content.first()?)?);
         let text = self.block_items(fresh, column)?;
-        self.insert_lines(text, before, end, first, column)
+        self.insert_lines(text, spot, column)
     }
 
-    pub(super) fn insert_lines(
-        &mut self,
-        text: String,
-        before: Option<&Node>,
-        end: Option<usize>,
-        first: usize,
-        column: usize,
-    ) -> Option<()> {
+    fn insert_lines(&mut self, text: String, spot: Spot, column: usize) -> Option<()> {
         let newline = self.manner.newline;
-        let Some(end) = end.filter(|_| before.is_some()) else {
+        if spot.before.is_none() {
             let text = format!("{}{newline}{}", text.trim_start_matches(' '), " ".repeat(column));
-            self.list.put(first..first, text);
+            self.list.put(spot.next?..spot.next?, text);
             return Some(());
-        };
-        let at = line_end(self.source.base, end);
+        }
+        let at = line_end(self.source.base, spot.end.max(spot.before)?);
         let blank = if self.how.layout.has_blank_line() && column == 0 { newline } else { "" };
         self.list.put(at..at, format!("{blank}{newline}{text}"));
         Some(())
     }
 
-    pub(super) fn insert_in_flow(
-        &mut self,
-        node: &Node,
-        before: Option<&Node>,
-        has_others: bool,
-        text: &str,
-        bracket: u8,
-    ) -> Option<()> {
-        if let Some(before) = before {
-            let at = content_end(self.source.base, before);
-            self.list.put(at..at, format!(", {text}"));
+    fn insert_in_flow(&mut self, node: &Node, spot: Spot, text: &str, bracket: u8) -> Option<()> {
+        if let Some(before) = spot.before {
+            self.list.put(before..before, format!(", {text}"));
             return Some(());
         }
         let open = self.source.base[node.start.offset..].iter().position(|&byte| byte == bracket)?;
         let at = node.start.offset + open + 1;
-        let text = if has_others { format!("{text}, ") } else { text.to_owned() };
+        let text = if spot.next.is_some() { format!("{text}, ") } else { text.to_owned() };
         self.list.put(at..at, text);
         Some(())
     }
@@ -189,7 +207,7 @@ impl Edits<'_> {
     }
 
     /// Lines of a container at a column, without the last line break.
-    pub(super) fn block(&self, node: Node, column: usize) -> Option<String> {
+    fn block(&self, node: Node, column: usize) -> Option<String> {
         let options = sealfast_yaml::emit::Options {
             indent: self.manner.step,
             ..sealfast_yaml::emit::Options::default()

@@ -1,11 +1,16 @@
 //! Comments of the text, and what becomes of them.
 
+use std::collections::HashSet;
 use std::ops::Range;
+
+use sealfast_yaml::node::Node;
 
 use crate::cipher;
 use crate::store::over::places::{after_break, line_end, line_start};
 use crate::store::yaml::splice::edits::Edits;
-use crate::store::yaml::splice::source::Source;
+use crate::store::yaml::splice::entries::Removed;
+use crate::store::yaml::splice::places::content_end;
+use crate::store::yaml::splice::source::{Source, each_comment_in};
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
 /// A comment of the text.
@@ -35,12 +40,29 @@ impl Edits<'_> {
         Some(Note { place: self.place(comment)?, is_item: false, words })
     }
 
+    /// Where a value ends, its comments included.
+    pub(super) fn extent(&self, node: &Node, have: &Value) -> usize {
+        let end = content_end(self.source.base, node);
+        if !have.is_complex() || !self.source.has_comments() {
+            return end;
+        }
+        let own = self.own(have).into_iter().filter_map(|number| self.source.places.get(number));
+        own.map(|place| place.end).max().max(Some(end)).unwrap_or(end)
+    }
+
+    /// The numbers of the comments in a value.
+    pub(super) fn own(&self, have: &Value) -> HashSet<usize> {
+        let mut own = HashSet::new();
+        each_comment_in(have, &mut |comment| own.extend(Source::number(comment)));
+        own
+    }
+
     /// Comments of a mapping.
     pub(super) fn comments(
         &mut self,
         old: &[&Comment],
         new: Vec<&mut Comment>,
-        removed: &Range<usize>,
+        removed: &Removed,
     ) -> Option<()> {
         let notes: Vec<Note> = old.iter().map(|comment| self.note_of(comment)).collect::<Option<_>>()?;
         let mut texts: Vec<Value> = new.iter().map(|comment| Value::Comment((**comment).clone())).collect();
@@ -54,8 +76,8 @@ impl Edits<'_> {
     }
 
     /// Comments of one container, in order. Those that go with a removed range get the number of their place.
-    pub(super) fn notes(&mut self, old: &[Note], new: Vec<&mut Value>, removed: &Range<usize>) -> Option<()> {
-        let stays = |note: &Note| !removed.contains(&note.place.start);
+    pub(super) fn notes(&mut self, old: &[Note], new: Vec<&mut Value>, removed: &Removed) -> Option<()> {
+        let stays = |note: &Note| !removed.has(note.place.start);
         let all = new.len() == old.len();
         if !all && new.len() != old.iter().filter(|note| stays(note)).count() {
             return self.drop_notes(old, &new);
@@ -131,17 +153,17 @@ pub(super) fn comments_in(branch: &mut Branch) -> Vec<&mut Comment> {
         .collect()
 }
 
-pub(super) fn drop_comments(branch: &mut Branch, removed: &Range<usize>, source: &Source<'_>) {
+pub(super) fn drop_comments(branch: &mut Branch, removed: &Removed, source: &Source<'_>) {
     branch
         .entries
         .retain(|entry| !matches!(&entry.key, Key::Comment(comment) if is_dropped(comment, removed, source)));
 }
 
 /// Is this the number of a comment in a removed range?
-pub(super) fn is_dropped(comment: &Comment, removed: &Range<usize>, source: &Source<'_>) -> bool {
+pub(super) fn is_dropped(comment: &Comment, removed: &Removed, source: &Source<'_>) -> bool {
     Source::number(comment)
         .and_then(|number| source.places.get(number))
-        .is_some_and(|place| removed.contains(&place.start))
+        .is_some_and(|place| removed.has(place.start))
 }
 
 pub(super) fn strip_comments(value: &mut Value) {

@@ -17,6 +17,8 @@ pub(super) struct At {
     pub(super) column: usize,
     /// Behind the colon or dash that leads to it.
     pub(super) from: usize,
+    /// There is no colon behind the key.
+    pub(super) bare: bool,
 }
 
 impl At {
@@ -177,5 +179,5 @@ pub(super) fn flow_entries(branch: &Branch) -> Option<String> {
     Some(branch.named().map(entry).collect::<Option<Vec<_>>>()?.join(", "))
 }
 
-const NOWHERE: At = At { flow: true, column: 0, from: 0 };
+const NOWHERE: At = At { flow: true, column: 0, from: 0, bare: false };
 const UNLIKE: Manner = Manner { newline: "\n", step: 4 };

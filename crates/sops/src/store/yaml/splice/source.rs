@@ -61,6 +61,23 @@ impl<'t> Source<'t> {
         self.base
     }
 
+    /// The comment that reaches to a place.
+    pub(super) fn comment_before(&self, end: usize) -> Option<&Range<usize>> {
+        let at = self.places.partition_point(|place| place.start < end).checked_sub(1)?;
+        self.places.get(at).filter(|place| end <= place.end)
+    }
+
+    /// The comment that begins at a place.
+    pub(super) fn comment_at(&self, start: usize) -> Option<&Range<usize>> {
+        self.places.binary_search_by_key(&start, |place| place.start).ok().and_then(|at| self.places.get(at))
+    }
+
+    /// The first comment in a part of the text.
+    pub(super) fn comment_in(&self, range: &Range<usize>) -> Option<&Range<usize>> {
+        let at = self.places.partition_point(|place| place.start < range.start);
+        self.places.get(at).filter(|place| place.start < range.end)
+    }
+
     /// The number of a comment of the tree.
     pub(super) fn number(comment: &Comment) -> Option<usize> {
         comment.text.as_str()?.parse().ok()
@@ -122,7 +139,7 @@ fn each_comment(branch: &Branch, visit: &mut dyn FnMut(&Comment)) {
     }
 }
 
-fn each_comment_in(value: &Value, visit: &mut dyn FnMut(&Comment)) {
+pub(super) fn each_comment_in(value: &Value, visit: &mut dyn FnMut(&Comment)) {
     match value {
         Value::Comment(comment) => visit(comment),
         Value::List(items) => items.iter().for_each(|item| each_comment_in(item, visit)),
