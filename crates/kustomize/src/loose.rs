@@ -116,10 +116,12 @@ impl Loose {
         self.0 = places.zip(noted).filter_map(|(place, noted)| Some((place?, noted))).collect();
     }
 
-    /// Makes texts of the scalars without type that the test accepts, as a merge leaves them behind it.
+    /// Makes texts of the scalars without type that the test accepts, as a merge leaves them behind it: all but times
+    /// and what has no letters.
     pub(crate) fn close(&mut self, object: &mut Value, accepts: impl Fn(&[Step]) -> bool) {
         self.0.retain(|place, noted| {
-            if noted.of != Type::Open || !accepts(place) {
+            let is_kept = noted.text.is_empty() || plain_tag(&noted.text) == "!!timestamp";
+            if noted.of != Type::Open || is_kept || !accepts(place) {
                 return true;
             }
             if let Some(value) = held_mut(object, place).filter(|value| **value == noted.left) {

@@ -38,9 +38,9 @@ impl Written {
         self.bare.push(hash(key, text));
     }
 
-    /// Notes how a value that is no text was written.
+    /// Notes how a value that is no text was written; a time has become one.
     pub(crate) fn note_spelling(&mut self, value: &Value, written: &str) {
-        if value.is_string() || is_usual(written) {
+        if value.as_str().is_some_and(|meaning| !is_time(meaning)) || is_usual(written) {
             return;
         }
         if let Some(meaning) = scalar_text(value).filter(|meaning| meaning != written) {
@@ -133,7 +133,7 @@ impl Notes {
     /// Returns the text of a scalar as it was written, or none for mappings and lists.
     pub(crate) fn text(&self, value: &Value) -> Option<String> {
         let meaning = scalar_text(value)?;
-        if value.is_string() {
+        if value.is_string() && !is_time(&meaning) {
             return Some(meaning);
         }
         let spelled = self.0.iter().find_map(|written| {
@@ -149,6 +149,11 @@ fn needs_quotes(text: &str) -> bool {
     text.contains('\n')
         || !manifest::plain(text).is_string()
         || sealfast_yaml::json::to_yaml(&Value::String(text.to_owned())).starts_with(['"', '\''])
+}
+
+/// Whether a text is a time as it is written anew.
+fn is_time(text: &str) -> bool {
+    matches!(text.as_bytes(), [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..])
 }
 
 /// Whether a scalar is written as its meaning is: nearly all are.

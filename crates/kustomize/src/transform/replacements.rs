@@ -5,6 +5,7 @@
 
 mod embedded;
 pub(crate) mod path;
+mod walk;
 
 use std::collections::HashMap;
 
@@ -23,7 +24,8 @@ use crate::spec::records::REPLACEMENT;
 use crate::spec::{FieldOptions, ReplacementEntry, ReplacementSource, ReplacementTarget, typed};
 use crate::told::Told;
 use crate::transform::replacements::embedded::New;
-use crate::transform::replacements::path::{Found, MAX_DEPTH, Missing, Segment, find, parse, visit};
+use crate::transform::replacements::path::{MAX_DEPTH, Segment, find, parse};
+use crate::transform::replacements::walk::{Found, Missing, Visitor, visit};
 use crate::transform::twins;
 use crate::written::Notes;
 
@@ -98,8 +100,17 @@ struct Copied<'a> {
 }
 
 impl<'a> Copied<'a> {
+    /// A text of no object; where it is put over a mapping or list, it becomes what it says.
     fn text(text: &str, told: &'a Told) -> Self {
-        Self::part(Value::String(text.to_owned()), text, false, told)
+        let mut copied = Self::part(Value::Null, text, false, told);
+        copied.value = copied.loose.write(&[], Type::Open, text.to_owned(), Shown::Text);
+        copied
+    }
+
+    /// Whether its text decides what it is: it has no type, or is a time.
+    fn is_open(&self) -> bool {
+        let is_time = self.value.as_str().is_some_and(|text| text != self.text);
+        is_time || matches!(self.loose.at(&[], &self.value), Some((Type::Open, _)))
     }
 
     /// A scalar that is no whole field.
@@ -260,46 +271,37 @@ fn copy(
     options: &FieldOptions,
 ) -> Result<(), Error> {
     let missing = if options.create { Missing::Make } else { Missing::Skip };
-    let new = New { value: &copied.value, text: &copied.text };
+    let new = New { value: &copied.value, text: &copied.text, is_open: copied.is_open() };
     if let Some(text) = embedded::set(&mut resource.value, path, new, missing) {
         copied.told.tell(&copied.text, &text);
         return Ok(());
     }
     let create = if options.create { "find or create" } else { "find" };
     let not_found = format!("unable to {create} field {text:?} in replacement target");
-    let mut count = 0;
-    let mut is_refused = false;
-    let (weight, depth) = (weight(&copied.value), depth(&copied.value));
     let is_secret = copied.is_secret || resource.kind() == "Secret";
     let mut writer = Writer {
         copied,
         options,
         notes: &resource.written,
+        blanks: &resource.blanks,
         loose: &mut resource.loose,
         shown: if is_secret { Shown::Nothing } else { Shown::Text },
         becomes_text: is_annotation(path),
+        weight: weight(&copied.value),
+        depth: depth(&copied.value),
+        count: 0,
+        is_refused: false,
     };
-    let visited = visit(&mut resource.value, path, missing, &mut |found| {
-        count += 1;
-        if weight.saturating_mul(count) > MAX_COPIED {
-            return Err(Error::Limit(format!("the copies are larger than {MAX_COPIED} bytes")));
-        }
-        if found.steps.len() + depth > MAX_DEPTH {
-            return Err(Error::Limit(format!("the copy is nested deeper than {MAX_DEPTH} levels")));
-        }
-        is_refused = true;
-        writer.write(found)?;
-        is_refused = false;
-        Ok(())
-    });
+    let visited = visit(&mut resource.value, path, missing, &mut writer);
+    let is_refused = writer.is_refused;
     let is_affixed = !resource.prefixes.is_empty() || !resource.suffixes.is_empty();
     if is_affixed && matches!(path, [metadata, name] if metadata.is_key("metadata") && name.is_key("name")) {
         // What a prefix or suffix was added to is no text by its type.
         resource.unquoted.push("/metadata/name");
     }
     // A field that is there and takes no such value was found.
-    visited.map_err(|error| if is_refused { error } else { error.within(not_found.clone()) })?;
-    if count == 0 { Err(Error::Replacement(not_found)) } else { Ok(()) }
+    let found = visited.map_err(|error| if is_refused { error } else { error.within(not_found.clone()) })?;
+    if found == 0 { Err(Error::Replacement(not_found)) } else { Ok(()) }
 }
 
 /// Writes a value to places of one object.
@@ -308,12 +310,22 @@ struct Writer<'a> {
     options: &'a FieldOptions,
     /// How the scalars of the object were written.
     notes: &'a Notes,
+    /// Places of nulls that were written as nothing at all.
+    blanks: &'a [Vec<Step>],
     /// Those whose type is not that of their text.
     loose: &'a mut Loose,
     /// Whether messages may show the value's own text and what stands around it.
     shown: Shown,
     /// Whether all that stands there becomes text in the end.
     becomes_text: bool,
+    /// How many bytes a copy has.
+    weight: usize,
+    /// How many levels a copy has.
+    depth: usize,
+    /// How many places were found.
+    count: usize,
+    /// Whether a place takes no such value, or there are too many.
+    is_refused: bool,
 }
 
 /// Whether a path names an annotation of the object.
@@ -334,10 +346,49 @@ fn is_scalar(value: &Value) -> bool {
     !value.is_array() && !value.is_object()
 }
 
+impl Visitor<Value> for Writer<'_> {
+    fn text(&self, way: &[Step], scalar: &Value) -> String {
+        if scalar.is_null() && self.blanks.iter().any(|blank| blank == way) {
+            return String::new();
+        }
+        self.notes.text(scalar).unwrap_or_default()
+    }
+
+    fn shown(&self, key: &str, part: &Value) -> String {
+        match part {
+            Value::String(text) if !self.notes.had_quotes(key, text) => text.clone(),
+            Value::String(text) => match sealfast_yaml::json::to_yaml(part) {
+                bare if bare.trim_end() == text => format!("\"{text}\""),
+                quoted => quoted,
+            },
+            Value::Array(_) | Value::Object(_) => sealfast_yaml::json::to_yaml(part),
+            scalar => self.notes.text(scalar).unwrap_or_default(),
+        }
+    }
+
+    fn scalar(&mut self, way: &[Step], text: &str) -> Value {
+        self.loose.write(way, Type::Open, text.to_owned(), Shown::Text)
+    }
+
+    fn arrive(&mut self, found: Found<'_, Value>) -> Result<(), Error> {
+        self.is_refused = true;
+        self.count += 1;
+        if self.weight.saturating_mul(self.count) > MAX_COPIED {
+            return Err(Error::Limit(format!("the copies are larger than {MAX_COPIED} bytes")));
+        }
+        if found.steps.len() + self.depth > MAX_DEPTH {
+            return Err(Error::Limit(format!("the copy is nested deeper than {MAX_DEPTH} levels")));
+        }
+        self.write(found)?;
+        self.is_refused = false;
+        Ok(())
+    }
+}
+
 impl Writer<'_> {
-    fn write(&mut self, found: Found<'_>) -> Result<(), Error> {
+    fn write(&mut self, found: Found<'_, Value>) -> Result<(), Error> {
         let Found { place, is_new, steps } = found;
-        let text = self.text(place, is_new, steps)?;
+        let text = self.new_text(place, is_new, steps)?;
         *place = match text {
             Some(text) if is_scalar(place) => match self.type_of(place, is_new, steps) {
                 Some(of) => self.loose.write(steps, of, text, self.shown),
@@ -365,15 +416,16 @@ impl Writer<'_> {
         if let Some((of, _)) = self.loose.at(steps, place) {
             return Some(of);
         }
-        let is_text = place.is_string();
-        self.notes.text(place).filter(|_| !is_text).map(|text| Type::Tagged(plain_tag(&text)))
+        let is_text = |text: &String| place.as_str() == Some(text);
+        self.notes.text(place).filter(|text| !is_text(text)).map(|text| Type::Tagged(plain_tag(&text)))
     }
 
-    /// Returns the text that a place gets; none for mappings and lists.
-    fn text(&self, place: &Value, is_new: bool, steps: &[Step]) -> Result<Option<String>, Error> {
+    /// Returns the text that a place gets, from a mapping or list an empty one; none where such a thing is made.
+    fn new_text(&self, place: &Value, is_new: bool, steps: &[Step]) -> Result<Option<String>, Error> {
         let copied = self.copied;
         if self.options.delimiter.is_empty() {
-            return Ok(is_scalar(&copied.value).then(|| copied.text.clone()));
+            let is_text = is_scalar(&copied.value) || !is_new && is_scalar(place);
+            return Ok(is_text.then(|| copied.text.clone()));
         }
         // What is made is of the kind of the value.
         let present = match self.loose.at(steps, place) {

@@ -205,3 +205,81 @@ fn look_for_bounds() {
     let built = replaced(&text, &[("sourceValue: x", &inside)]).unwrap();
     assert!(built.contains(r#"{"a":{"a":"#), "{built}");
 }
+
+#[test]
+fn a_mapping_leaves_nothing_of_a_scalar_but_its_type() {
+    let object = format!("{FOO}spec: {{m: {{k: v}}, x: text, y: [{{}}]}}\n");
+    let source = "source: {kind: Foo, fieldPath: spec.m}";
+    let built = replaced(&object, &[(source, OVER)]).unwrap();
+    assert!(built.contains("\n  x: \"\"\n"), "{built}");
+    let built = replaced(&object, &[(source, "fieldPaths: [spec.y.0]")]).unwrap();
+    assert!(built.ends_with("\n  \"y\":\n  - k: v\n"), "{built}");
+    let built = replaced(&object, &[("sourceValue: '7'", "fieldPaths: [spec.m]")]).unwrap();
+    assert!(built.contains("\n  m: 7\n"), "a text of no object is what it says: {built}");
+}
+
+#[test]
+fn elements_that_are_made_are_what_their_path_says() {
+    let target = "fieldPaths: ['spec.ports.[port=80].name', 'spec.list.[=1]'], options: {create: true}";
+    let built = replaced(FOO, &[("sourceValue: web", target)]).unwrap();
+    assert!(built.ends_with("spec:\n  list:\n  - web\n  ports:\n  - name: web\n    port: 80\n"), "{built}");
+}
+
+#[test]
+fn expressions_meet_elements_as_they_are_written() {
+    let met = |list: &str, path: &str| {
+        let object = format!("{FOO}spec: {{l: [{list}]}}\n");
+        replaced(&object, &[("sourceValue: '9'", &format!("fieldPaths: ['spec.l.[{path}].v']"))])
+            .is_ok_and(|built| built.ends_with("\n    v: 9\n"))
+    };
+    assert!(met("{n: a, v: 1}", "n=^a$"));
+    assert!(!met("{n: \"a\", v: 1}", "n=^a$"), "quotes are part of what is written");
+    assert!(met("{n: \"a\", v: 1}", "n=a") && met("{n: {a: b}, v: 1}", "n=a"));
+    assert!(met("{n: 1.50, v: 1}", "n=50$") && !met("{n: 1.50, v: 1}", "n=5$"));
+}
+
+#[test]
+fn texts_that_are_found_by_expressions_are_found_and_stay() {
+    let list = "[{n: x, v: 'k: a'}, {n: y, v: '{\"k\": {\"j\": 1}}'}]";
+    let object = format!("{FOO}spec: {{l: {list}, n: 'k: \"{{\\\"j\\\": 1}}\"'}}\n");
+    let plain =
+        replaced(&object, &[("sourceValue: z", "fieldPaths: [spec.new], options: {create: true}")]).unwrap();
+    for path in ["spec.l.*.v.k", "spec.n.k.j"] {
+        let target = format!("fieldPaths: ['{path}']");
+        let added = ("sourceValue: z", "fieldPaths: [spec.new], options: {create: true}");
+        assert_eq!(replaced(&object, &[("sourceValue: z", &target), added]).unwrap(), plain, "{path}");
+    }
+    let error = replaced(&object, &[("sourceValue: z", "fieldPaths: ['spec.l.*.v.none']")]).unwrap_err();
+    assert_eq!(error, "unable to find field \"spec.l.*.v.none\" in replacement target");
+}
+
+#[test]
+fn a_value_that_does_not_fit_leaves_json_as_it_is() {
+    let object = format!("{FOO}a: '{{\"k\": 1}}'\nb: '{{\"k\": 1.5, \"j\": true}}'\nc: '{{1: a, k: b}}'\n");
+    let paths = "fieldPaths: [a.k, b.k, b.j, c.k]";
+    let built = replaced(&object, &[("sourceValue: word", paths)]).unwrap();
+    assert!(built.contains("a: '{\"k\": 1}'\n") && built.contains("c: '{1: a, k: b}'\n"), "{built}");
+    assert!(built.contains("b: '{\"k\": 1.5, \"j\": true}'\n"), "{built}");
+    let built = replaced(&object, &[("sourceValue: '1.50'", "fieldPaths: [a.k, b.k]")]).unwrap();
+    assert!(
+        built.contains("a: '{\"k\": 1}'\n") && built.contains("b: '{\"j\":true,\"k\":1.5}'\n"),
+        "{built}"
+    );
+}
+
+#[test]
+fn a_time_is_copied_as_it_was_written() {
+    let object = format!("{FOO}spec: {{t: 2024-01-01}}\n");
+    let built = replaced(
+        &object,
+        &[(
+            "source: {kind: Foo, fieldPath: spec.t}",
+            "fieldPaths: [spec.x], options: {create: true, delimiter: '-', index: 0}",
+        )],
+    )
+    .unwrap();
+    assert!(built.contains("  t: \"2024-01-01T00:00:00Z\"\n"), "{built}");
+    let annotation = "fieldPaths: [metadata.annotations.k]";
+    let built = replaced(&object, &[("source: {kind: Foo, fieldPath: spec.t}", annotation)]).unwrap();
+    assert!(built.contains("    k: \"2024-01-01\"\n"), "{built}");
+}

@@ -3,12 +3,15 @@
 //! The text is parsed with its comments, changed, and written again: JSON as JSON, else as YAML.
 
 use sealfast_yaml::emit;
-use sealfast_yaml::node::{Kind, Node, Style};
+use sealfast_yaml::node::{Kind, Node};
+use sealfast_yaml::scalar;
 use serde_json::Value;
 
+use crate::error::Error;
 use crate::hash::write_json;
-use crate::resource::scalar_text;
-use crate::transform::replacements::path::{self, Missing, Segment};
+use crate::resource::Step;
+use crate::transform::replacements::path::{self, Segment, wrong_kind};
+use crate::transform::replacements::walk::{Found, Missing, Shape, Visitor, visit};
 
 /// What is written inside a text.
 #[derive(Clone, Copy)]
@@ -16,147 +19,113 @@ pub(crate) struct New<'a> {
     pub(crate) value: &'a Value,
     /// A scalar as it was written.
     pub(crate) text: &'a str,
+    /// Whether its text decides what it is.
+    pub(crate) is_open: bool,
 }
 
 /// Sets a value inside the first string on the path that holds YAML or JSON; returns that string, if there is one.
+///
+/// The string stays as it is where the value does not fit a field in it, or is looked for in a text inside the text.
 pub(crate) fn set(target: &mut Value, path: &[Segment], new: New<'_>, missing: Missing) -> Option<String> {
     let mut found = &*target;
+    let mut way = Vec::new();
     for end in 1..path.len() {
-        found = path::next(found, &path[end - 1]).ok()??.1;
-        let Some(text) = scalar_text(found) else { continue };
-        let changed = set_in_text(&text, &path[end..], new, missing)?;
-        return replace(target, &path[..end], changed.clone()).then_some(changed);
+        let (step, next) = path::next(found, &path[end - 1]).ok()??;
+        found = next;
+        way.push(step);
+        if let Value::String(text) = found {
+            let changed = set_in_text(text, &path[end..], new, missing)?;
+            *place(target, &way)? = Value::String(changed.clone());
+            return Some(changed);
+        }
     }
     None
 }
 
-fn replace(target: &mut Value, path: &[Segment], text: String) -> bool {
-    let mut text = Some(text);
-    let done = path::visit(target, path, Missing::Skip, &mut |found| {
-        if let Some(text) = text.take() {
-            *found.place = Value::String(text);
-        }
-        Ok(())
-    });
-    done.is_ok() && text.is_none()
+fn place<'a>(target: &'a mut Value, way: &[Step]) -> Option<&'a mut Value> {
+    way.iter().try_fold(target, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(at) => value.get_mut(at),
+    })
+}
+
+/// Returns how many places a path leads to in a text, which stays as it is.
+///
+/// # Errors
+/// When the text is no YAML, or the path does not fit what is in it.
+pub(crate) fn count(text: &str, path: &[Segment], missing: Missing) -> Result<usize, Error> {
+    let document = sealfast_yaml::parse::first(text.as_bytes());
+    let document = document.map_err(|error| Error::Replacement(error.to_string()))?;
+    match document.and_then(|document| document.content.into_iter().next()) {
+        Some(mut root) => visit(&mut root, path, missing, &mut Inside(None)),
+        None => Err(wrong_kind("MappingNode", Shape::Null)),
+    }
 }
 
 fn set_in_text(text: &str, path: &[Segment], new: New<'_>, missing: Missing) -> Option<String> {
-    let mut documents = sealfast_yaml::parse::documents(text.as_bytes()).ok()?;
-    documents.truncate(1);
-    let root = documents.first_mut()?.content.first_mut()?;
-    let mut count = 0;
-    let mut walk = Walk {
-        missing,
-        leaf: if new.value.is_array() || new.value.is_object() { Kind::Mapping } else { Kind::Scalar },
-        change: &mut |node| {
-            count += 1;
-            write(node, new);
-        },
-    };
-    walk.enter(root, path)?;
-    if count == 0 {
-        return None;
+    let mut document = sealfast_yaml::parse::first(text.as_bytes()).ok()??;
+    let root = document.content.first_mut()?;
+    visit(root, path, missing, &mut Inside(Some(new))).ok().filter(|found| *found > 0)?;
+    let written = emit::documents(&[document], &LAYOUT).ok()?;
+    if !text.trim_start().starts_with(['{', '[']) {
+        return Some(written.trim().to_owned());
     }
-    if text.trim_start().starts_with(['{', '[']) {
-        let value = sealfast_yaml::json::from_node(documents[0].content.first()?).ok()?;
-        let is_pretty = text.contains('\n') && text.contains("  ");
-        return Some(if is_pretty { pretty(&value) } else { compact(&value) });
-    }
-    let options = emit::Options { indent: 2, compact_sequences: true };
-    Some(emit::documents(&documents, &options).ok()?.trim().to_owned())
+    // Read once more, by which a value that does not fit its field is found out.
+    let document = sealfast_yaml::parse::first(written.as_bytes()).ok()??;
+    let root = document.content.first().filter(|root| has_text_keys(root))?;
+    let value = sealfast_yaml::json::from_node(root).ok()?;
+    let is_pretty = text.contains('\n') && text.contains("  ");
+    Some(if is_pretty { pretty(&value) } else { compact(&value) })
+}
+
+/// How the original writes texts.
+const LAYOUT: emit::Options = emit::Options { indent: 2, compact_sequences: true };
+
+/// Whether all keys are texts, as JSON wants them.
+fn has_text_keys(node: &Node) -> bool {
+    let is_text = |key: &Node| matches!(key.tag.as_ref(), "!!str" | "!!merge");
+    node.pairs().all(|(key, _)| is_text(key)) && node.content.iter().all(has_text_keys)
 }
 
 /// Puts a value into a node; a scalar keeps its type and quotes, and gets no text from a mapping or list.
 fn write(node: &mut Node, new: New<'_>) {
-    if node.kind == Kind::Scalar {
+    let is_container = new.value.is_array() || new.value.is_object();
+    if node.kind == Kind::Scalar && !(node.tag.is_empty() && is_container) {
         new.text.clone_into(&mut node.value);
         return;
     }
     let comments = node.comments.take();
-    *node = sealfast_yaml::json::node_from(new.value);
+    *node = if new.is_open {
+        Node::scalar(scalar::plain_tag(new.text), new.text)
+    } else {
+        sealfast_yaml::json::node_from(new.value)
+    };
     node.comments = comments;
 }
 
-/// The walk along a path through nodes; none where a part of the path does not fit.
-struct Walk<'a> {
-    missing: Missing,
-    /// What is made at the end of a path.
-    leaf: Kind,
-    change: &'a mut dyn FnMut(&mut Node),
-}
+/// Puts a value into the nodes of a text, or leaves them as they are.
+struct Inside<'a>(Option<New<'a>>);
 
-impl Walk<'_> {
-    fn enter(&mut self, node: &mut Node, path: &[Segment]) -> Option<()> {
-        let Some((segment, rest)) = path.split_first() else {
-            (self.change)(node);
-            return Some(());
-        };
-        match (segment, node.kind) {
-            (Segment::Key(key), kind) => match (path::index(key), kind) {
-                (Some(at), Kind::Sequence) => self.in_sequence(node, at, rest),
-                (None, Kind::Mapping) => self.in_mapping(node, key, rest),
-                _ => None,
-            },
-            (Segment::Every, Kind::Sequence) => {
-                node.content.iter_mut().try_for_each(|item| self.enter(item, rest))
-            }
-            (Segment::Match { key, text, expression }, Kind::Sequence) => {
-                let is_match = |item: &Node| {
-                    let field = if key.is_empty() { Some(item) } else { item.field(key) };
-                    field.is_some_and(|field| field.kind == Kind::Scalar && expression.is_match(&field.value))
-                };
-                if self.missing == Missing::Make && !node.content.iter().any(is_match) {
-                    node.content.push(element(key, text));
-                }
-                let mut found = node.content.iter_mut().filter(|item| is_match(item));
-                found.try_for_each(|item| self.enter(item, rest))
-            }
-            _ => None,
+impl Visitor<Node> for Inside<'_> {
+    fn text(&self, _: &[Step], scalar: &Node) -> String {
+        scalar.value.clone()
+    }
+
+    fn shown(&self, _: &str, part: &Node) -> String {
+        let document = Node::document(part.clone());
+        emit::documents(&[document], &LAYOUT).unwrap_or_else(|_| part.value.clone())
+    }
+
+    fn scalar(&mut self, _: &[Step], text: &str) -> Node {
+        Node::scalar("", text)
+    }
+
+    fn arrive(&mut self, found: Found<'_, Node>) -> Result<(), Error> {
+        if let Some(new) = self.0 {
+            write(found.place, new);
         }
+        Ok(())
     }
-
-    fn in_sequence(&mut self, node: &mut Node, at: usize, rest: &[Segment]) -> Option<()> {
-        if at == node.content.len() && self.missing == Missing::Make {
-            node.content.push(self.container(rest));
-        }
-        self.enter(node.content.get_mut(at)?, rest)
-    }
-
-    fn in_mapping(&mut self, node: &mut Node, key: &str, rest: &[Segment]) -> Option<()> {
-        let place = (0..node.content.len()).step_by(2).find(|&at| node.content[at].value == *key);
-        match place {
-            Some(at) => self.enter(&mut node.content[at + 1], rest),
-            None if self.missing == Missing::Make => {
-                let mut made = self.container(rest);
-                self.enter(&mut made, rest)?;
-                node.content.push(Node::scalar("!!str", key.to_owned()));
-                node.content.push(made);
-                Some(())
-            }
-            None => Some(()),
-        }
-    }
-
-    /// Returns what is made for the rest of a path.
-    fn container(&self, rest: &[Segment]) -> Node {
-        match rest.first() {
-            None if self.leaf == Kind::Scalar => Node { style: Style::Plain, ..Node::scalar("", "") },
-            Some(segment) if segment.wants_list() => Node::sequence(),
-            None | Some(_) => Node::mapping(),
-        }
-    }
-}
-
-/// Returns the element that is made where none has a field like this.
-fn element(key: &str, text: &str) -> Node {
-    let text = Node { style: Style::Plain, ..Node::scalar("", text) };
-    if key.is_empty() {
-        return text;
-    }
-    let mut made = Node::mapping();
-    made.content = vec![Node::scalar("!!str", key), text];
-    made
 }
 
 fn compact(value: &Value) -> String {
