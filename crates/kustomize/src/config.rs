@@ -140,8 +140,10 @@ impl Config {
     #[must_use]
     pub fn references_by_kind(&self) -> HashMap<&str, Vec<(usize, &Gvk, &FieldSpec)>> {
         let mut by_kind: HashMap<&str, Vec<(usize, &Gvk, &FieldSpec)>> = HashMap::new();
+        let mut references: Vec<&References> = self.name_reference.iter().collect();
+        references.sort_by(|a, b| crate::order::by_kind(&a.to, &b.to));
         let rules =
-            self.name_reference.iter().flat_map(|rule| rule.from.iter().map(move |spec| (&rule.to, spec)));
+            references.into_iter().flat_map(|rule| rule.from.iter().map(move |spec| (&rule.to, spec)));
         for (position, (to, spec)) in rules.enumerate() {
             by_kind.entry(spec.gvk.kind.as_str()).or_default().push((position, to, spec));
         }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::id::Gvk;
-use crate::resource::{Resource, entry, entry_mut};
+use crate::resource::{Resource, Step, entry, entry_mut};
 
 /// A field of some kinds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,12 @@ pub(crate) struct Segment {
     /// The field.
     pub(crate) name: String,
     is_list: bool,
+}
+
+impl Segment {
+    fn written(&self) -> String {
+        if self.is_list { format!("{}[]", self.name) } else { self.name.clone() }
+    }
 }
 
 /// What a missing field is made as, where the spec says so.
@@ -59,6 +65,15 @@ impl FieldSpec {
     /// Returns the parts of the path.
     pub(crate) fn segments(&self) -> &Arc<[Segment]> {
         &self.segments
+    }
+
+    /// Whether a place is the field, an element of it or an entry in it, whatever the kind of the object is.
+    pub(crate) fn leads_to(&self, place: &[Step]) -> bool {
+        let mut keys = place.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key),
+            Step::Index(_) => None,
+        });
+        self.segments.iter().all(|segment| keys.next() == Some(&segment.name)) && keys.count() <= 1
     }
 
     /// Calls `change` on every place of an object that the spec names.
@@ -124,7 +139,13 @@ impl Walk {
         };
         match value {
             Value::Null => Ok(()),
-            Value::Array(items) => items.iter_mut().try_for_each(|item| self.enter(item, segments, change)),
+            Value::Array(items) => {
+                let mut entered = items.iter_mut();
+                entered.try_for_each(|item| self.enter(item, segments, change)).map_err(|error| {
+                    let path: Vec<String> = segments.iter().map(Segment::written).collect();
+                    error.within(format!("visit traversal on path: [{}]", path.join(" ")))
+                })
+            }
             Value::Object(map) => match self.child(map, segment, rest.is_empty())? {
                 Some(child) => self.enter(child, rest, change),
                 None => Ok(()),

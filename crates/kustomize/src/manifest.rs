@@ -156,11 +156,12 @@ fn split(source: &str) -> Result<Vec<&str>, Failure> {
     Ok(pieces)
 }
 
-/// Replaces lists of objects by the objects: one that is alone in the text in its place, others at the end.
+/// Replaces lists of objects by the objects: one that is alone in the text, or the input of a function, in its place,
+/// others at the end.
 fn expand_lists(mut documents: Vec<Resource>) -> Result<Vec<Resource>, Error> {
     if let [only] = documents.as_slice()
         && matches!(only.kind(), "List" | "ResourceList")
-        && only.value.get("items").is_some()
+        && ["items", "functionConfig"].iter().any(|field| only.value.get(field).is_some())
     {
         documents = items_of(&documents[0])?;
     }

@@ -15,6 +15,7 @@ use crate::id::{Gvk, Id};
 use crate::manifest;
 use crate::resource::{Former, Resource, text};
 use crate::resources::Resources;
+use crate::written::Notes;
 
 /// Repairs all references.
 ///
@@ -183,6 +184,8 @@ struct Referrer {
     role: Option<Gvk>,
     /// Namespaces of the service accounts among the subjects of a role binding.
     subject_namespaces: Vec<String>,
+    /// How its scalars were written.
+    written: Notes,
 }
 
 impl Referrer {
@@ -211,6 +214,7 @@ impl Referrer {
             suffixes: item.suffixes.clone(),
             role,
             subject_namespaces,
+            written: item.written.clone(),
             id,
         }
     }
@@ -248,9 +252,18 @@ impl Search<'_> {
         let Some(found) = self.find(&old, None)? else { return Ok(()) };
         if found.id.name != old {
             let name = found.id.name.as_str();
-            *value = if value.is_string() { Value::String(name.to_owned()) } else { manifest::plain(name) };
+            *value = match manifest::plain(name) {
+                other if value.is_string() && self.had_quotes(&old, &other) => Value::String(name.to_owned()),
+                other => other,
+            };
         }
         Ok(())
+    }
+
+    /// Whether a reference had quotes, where it matters: those around a name that is no text by its letters stay.
+    fn had_quotes(&self, old: &str, new: &Value) -> bool {
+        let key = self.path.rsplit('/').next().unwrap_or_default();
+        new.is_string() || self.referrer.written.had_quotes(key, old)
     }
 
     fn set_mapping(&self, value: &mut Value) -> Result<(), Error> {

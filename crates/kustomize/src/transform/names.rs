@@ -6,6 +6,8 @@ use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
 use crate::hash;
 use crate::id::GvkRef;
+use crate::manifest;
+use crate::resource::Resource;
 use crate::resources::Resources;
 
 /// Which end of the name is changed.
@@ -31,7 +33,8 @@ pub fn affix(resources: &mut Resources, end: End, affix: &str, fields: &[FieldSp
             continue;
         }
         for spec in fields {
-            if spec.path == "metadata/name" && resource.is_selected_by(&spec.gvk) {
+            let is_name = spec.path == "metadata/name" && resource.is_selected_by(&spec.gvk);
+            if is_name {
                 match end {
                     End::Prefix => resource.prefixes.push(affix.to_owned()),
                     End::Suffix => resource.suffixes.push(affix.to_owned()),
@@ -50,10 +53,25 @@ pub fn affix(resources: &mut Resources, end: End, affix: &str, fields: &[FieldSp
                 });
                 Ok(())
             })?;
+            if is_name {
+                note_unquoted(resource);
+            }
         }
         resources.note_present(at);
     }
     Ok(())
+}
+
+/// Notes a name that is no text by its letters, if it came without quotes: it is printed as what it says.
+fn note_unquoted(resource: &mut Resource) {
+    const NAME: &str = "/metadata/name";
+    let came = resource.former.last().map_or("", |former| former.name.as_str());
+    if !manifest::plain(resource.name()).is_string()
+        && !resource.written.had_quotes("name", came)
+        && !resource.unquoted.contains(&NAME)
+    {
+        resource.unquoted.push(NAME);
+    }
 }
 
 /// Whether objects of a kind keep their names, because the name is their meaning.

@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
 use crate::id::{Gvk, Id};
-use crate::resource::{Resource, scalar_text};
+use crate::loose::Type;
+use crate::resource::{Resource, Step, scalar_text};
 use crate::resources::Resources;
 use crate::spec::Var;
 
@@ -136,6 +137,8 @@ pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> 
         values.insert(one.var.name.as_str(), known);
     }
     for resource in resources.iter_mut() {
+        let Resource { loose, value, .. } = resource;
+        loose.close(value, |place| fields.iter().any(|spec| spec.leads_to(place)));
         for spec in fields {
             spec.visit(resource, Leaf::Found, &mut |place| expand_place(place, &values))?;
         }
@@ -152,9 +155,18 @@ fn value(owner: Option<&Resource>, var: &Var) -> Result<Value, Error> {
         ))
     })?;
     let parts = field_parts(field_path(var));
-    let found = parts.iter().try_fold(&item.value, |value, part| match value {
-        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
-        other => other.get(part),
+    let mut way = Vec::with_capacity(parts.len());
+    let found = parts.into_iter().try_fold(&item.value, |value, part| match value {
+        Value::Array(items) => {
+            let at = part.parse().ok()?;
+            way.push(Step::Index(at));
+            items.get(at)
+        }
+        other => {
+            let child = other.get(&part);
+            way.push(Step::Key(part));
+            child
+        }
     });
     let value = found.ok_or_else(|| {
         Error::Variable(format!(
@@ -162,7 +174,11 @@ fn value(owner: Option<&Resource>, var: &Var) -> Result<Value, Error> {
             shown(var, field_path(var))
         ))
     })?;
-    Ok(value.clone())
+    // What has no type yet is a text here.
+    Ok(match item.loose.at(&way, value) {
+        Some((Type::Open, text)) => Value::String(text.to_owned()),
+        _ => value.clone(),
+    })
 }
 
 /// Splits `spec.ports[0].port`; `\.` is a dot in a name.

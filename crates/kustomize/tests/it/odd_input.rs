@@ -490,3 +490,11 @@ fn notes_in_annotations_are_counted() {
         assert!(told(999, name).is_ok());
     }
 }
+
+#[test]
+fn the_input_of_a_function_is_its_items() {
+    let list = "apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nfunctionConfig: {a: b}\n";
+    let map = "configMapGenerator: [{name: b, options: {disableNameSuffixHash: true}}]\n";
+    let built = outcome(map, list).unwrap();
+    assert_eq!(built, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n");
+}

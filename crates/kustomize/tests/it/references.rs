@@ -103,3 +103,38 @@ fn a_port_without_protocol_survives_its_own_deletion_beside_one_with_it() {
     let expected = "        ports:\n        - containerPort: 80\n          protocol: TCP\n        - containerPort: 443\n";
     assert!(built.ends_with(expected), "{built}");
 }
+
+#[test]
+fn names_that_are_numbers_by_their_letters_are_printed_as_such_unless_they_had_quotes() {
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let uses = |name: &str| format!("{{configMapRef: {{name: {name}}}}}");
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{envFrom: [{}, {}]}}]}}\n",
+        uses("e5"),
+        uses("'3'")
+    );
+    let objects = [map("e5"), map("'3'"), pod].join("---\n");
+    let built = outcome(&[
+        ("/app/kustomization.yaml", "resources: [a.yaml]\nnamePrefix: '1'\n"),
+        ("/app/a.yaml", &objects),
+    ])
+    .unwrap();
+    for expected in ["metadata:\n  name: 100000\n", "metadata:\n  name: \"13\"\n"] {
+        assert!(built.contains(expected), "{built}");
+    }
+    for expected in ["configMapRef:\n        name: 100000\n", "configMapRef:\n        name: \"13\"\n"] {
+        assert!(built.contains(expected), "{built}");
+    }
+}
+
+#[test]
+fn variables_are_texts_where_a_replacement_left_no_type() {
+    let file = "resources: [a.yaml]\nvars: [{name: V, objref: {kind: Foo, apiVersion: x.io/v1, name: a}, fieldref: {fieldPath: spec.n}}]\nreplacements:\n- sourceValue: '$(V)'\n  targets: [{select: {kind: Foo}, fieldPaths: [metadata.labels.q], options: {create: true}}]\n- sourceValue: '7'\n  targets: [{select: {kind: Foo}, fieldPaths: [spec.n, spec.other, metadata.labels.r], options: {create: true}}]\n";
+    let built = outcome(&[
+        ("/app/kustomization.yaml", file),
+        ("/app/a.yaml", "apiVersion: x.io/v1\nkind: Foo\nmetadata: {name: a}\n"),
+    ])
+    .unwrap();
+    assert!(built.contains("  labels:\n    q: \"7\"\n    r: \"7\"\n"), "{built}");
+    assert!(built.ends_with("spec:\n  \"n\": 7\n  other: 7\n"), "{built}");
+}
