@@ -4,7 +4,7 @@
 //! name says that a list is expected there. Lists are entered by themselves. Follows: the field
 //! spec filter of kustomize 5.8.1.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
@@ -13,7 +13,7 @@ use crate::id::Gvk;
 use crate::resource::{Resource, Step, entry, entry_mut};
 
 /// A field of some kinds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct FieldSpec {
     /// The kinds; empty parts stand for any.
     pub gvk: Gvk,
@@ -21,8 +21,17 @@ pub struct FieldSpec {
     pub path: String,
     /// Whether the field is made where it is missing.
     pub create: bool,
-    segments: Arc<[Segment]>,
+    /// The parts of the path, made when they are first asked for: few of the built-in specs ever are.
+    segments: OnceLock<Arc<[Segment]>>,
 }
+
+impl PartialEq for FieldSpec {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.gvk, &self.path, self.create) == (&other.gvk, &other.path, other.create)
+    }
+}
+
+impl Eq for FieldSpec {}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Segment {
@@ -52,19 +61,19 @@ impl FieldSpec {
     /// Returns a spec.
     #[must_use]
     pub fn new(gvk: Gvk, path: &str, create: bool) -> Self {
-        let segments = split_path(path, '/')
-            .into_iter()
-            .map(|part| match part.strip_suffix("[]") {
-                Some(name) => Segment { name: name.to_owned(), is_list: true },
-                None => Segment { name: part, is_list: false },
-            })
-            .collect();
-        Self { gvk, path: path.to_owned(), create, segments }
+        Self { gvk, path: path.to_owned(), create, segments: OnceLock::new() }
     }
 
     /// Returns the parts of the path.
     pub(crate) fn segments(&self) -> &Arc<[Segment]> {
-        &self.segments
+        self.segments.get_or_init(|| {
+            let parts = split_path(&self.path, '/').into_iter();
+            let segment = |part: String| match part.strip_suffix("[]") {
+                Some(name) => Segment { name: name.to_owned(), is_list: true },
+                None => Segment { name: part, is_list: false },
+            };
+            parts.map(segment).collect()
+        })
     }
 
     /// Whether a place is the field, an element of it or an entry in it, whatever the kind of the object is.
@@ -73,7 +82,7 @@ impl FieldSpec {
             Step::Key(key) => Some(key),
             Step::Index(_) => None,
         });
-        self.segments.iter().all(|segment| keys.next() == Some(&segment.name)) && keys.count() <= 1
+        self.segments().iter().all(|segment| keys.next() == Some(&segment.name)) && keys.count() <= 1
     }
 
     /// Calls `change` on every place of an object that the spec names.
@@ -97,7 +106,7 @@ impl FieldSpec {
         change: &mut dyn FnMut(&mut Value) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let walk = Walk { leaf: if self.create { leaf } else { Leaf::Found } };
-        walk.enter(&mut resource.value, &self.segments, change).map_err(|error| {
+        walk.enter(&mut resource.value, self.segments(), change).map_err(|error| {
             error.within(format!("considering field '{}' of object {}", self.path, resource.id()))
         })
     }
@@ -107,6 +116,9 @@ impl FieldSpec {
 #[must_use]
 pub fn split_path(path: &str, delimiter: char) -> Vec<String> {
     let path = path.strip_prefix(delimiter).unwrap_or(path);
+    if !path.contains('\\') {
+        return path.split(delimiter).map(str::to_owned).collect();
+    }
     let mut parts = vec![String::new()];
     let mut letters = path.chars().peekable();
     while let Some(letter) = letters.next() {

@@ -124,18 +124,22 @@ pub struct Fetched {
 /// Joins `path` to `base` (unless it is absolute) and removes `.`, `..` and doubled slashes.
 #[must_use]
 pub fn join(base: &str, path: &str) -> String {
-    let whole = if path.starts_with('/') { path.to_owned() } else { format!("{base}/{path}") };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in whole.split('/') {
+    let base = if path.starts_with('/') { "" } else { base };
+    let mut joined = String::with_capacity(base.len() + path.len() + 2);
+    for part in base.split('/').chain(path.split('/')) {
         match part {
             "" | "." => {}
-            ".." => {
-                parts.pop();
+            ".." => joined.truncate(joined.rfind('/').unwrap_or(0)),
+            other => {
+                joined.push('/');
+                joined.push_str(other);
             }
-            other => parts.push(other),
         }
     }
-    format!("/{}", parts.join("/"))
+    if joined.is_empty() {
+        joined.push('/');
+    }
+    joined
 }
 
 /// Whether `path` is `root` or lies below it.
