@@ -333,11 +333,24 @@ impl Builder {
             take(accumulator, generate::secret(args, defaults, &read)?, "SecretGenerator")?;
         }
         if let Some(chart) = file.helm_charts.first().or(file.helm_chart_inflation_generator.first()) {
-            let config = steps::patches::configuring("HelmChartInflationGenerator", chart);
+            let config = steps::patches::configuring("HelmChartInflationGenerator", &said(chart));
             return Err(Error::Plugin("must specify --enable-helm".to_owned()).within(config));
         }
-        plugin::generate(self, accumulator, loader, &file.generators)
+        plugin::generate(self, accumulator, loader, &file.generators, file_name)
     }
+}
+
+/// Returns the fields of an entry that say something.
+fn said(entry: &Value) -> Value {
+    let is_said = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    };
+    let fields = entry.as_object().into_iter().flatten().filter(|(_, value)| is_said(value));
+    Value::Object(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
 /// Says that an entry is neither a file with objects nor a root.

@@ -166,7 +166,8 @@ fn fits(found: &str, wanted: &str) -> bool {
     found == wanted || (found, wanted) == ("!!int", "!!float")
 }
 
-fn held<'a>(object: &'a Value, place: &[Step]) -> Option<&'a Value> {
+/// Returns what an object has in a place.
+pub(crate) fn held<'a>(object: &'a Value, place: &[Step]) -> Option<&'a Value> {
     place.iter().try_fold(object, |value, step| match step {
         Step::Key(key) => value.get(key),
         Step::Index(index) => value.get(index),

@@ -11,6 +11,7 @@ use sealfast_yaml::scalar;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::flaw::Flaw;
 use crate::manifest::reader::Reader;
 pub(crate) use crate::manifest::reader::float;
 use crate::resource::{NO_OBJECT, Resource, Step, field, text};
@@ -70,7 +71,7 @@ pub fn documents(input: &[u8]) -> Result<Vec<Resource>, Failure> {
         (aliased, brought) = (reader.aliased, reader.brought);
         let is_empty = value.as_object().is_some_and(Map::is_empty);
         if !value.is_null() && !is_empty {
-            let flaw = reader.flaw.map(|reason| flaw(&node, reason).into_boxed_str());
+            let flaw = Flaw::of(reader.flaw.map(|reason| flaw(&node, reason)), reader.odd_keys);
             let written = reader.written.into_notes();
             found.push(resource(Resource { blanks: reader.blanks, written, flaw, ..Resource::new(value) }));
         }
@@ -184,11 +185,12 @@ fn expand_lists(mut documents: Vec<Resource>) -> Result<Vec<Resource>, Error> {
 fn items_of(list: &Resource) -> Result<Vec<Resource>, Error> {
     match list.value.get("items") {
         Some(Value::Array(items)) => {
-            let item = |value: &Value| {
-                let (written, flaw) = (list.written.clone(), list.flaw.clone());
+            let item = |(at, value): (usize, &Value)| {
+                let flaw = list.flaw.as_ref().and_then(|flaw| flaw.of_item(at));
+                let written = list.written.clone();
                 resource(Resource { written, flaw, ..Resource::new(value.clone()) })
             };
-            let mut found: Vec<Resource> = items.iter().map(item).collect();
+            let mut found: Vec<Resource> = items.iter().enumerate().map(item).collect();
             for blank in &list.blanks {
                 if let [Step::Key(key), Step::Index(index), rest @ ..] = blank.as_slice()
                     && key == "items"

@@ -37,8 +37,9 @@ pub(crate) fn generate(
     accumulator: &mut Accumulator,
     loader: &Loader<'_>,
     items: &[String],
+    file_name: &str,
 ) -> Result<(), Error> {
-    let configs = configs(builder, loader, items, "configuring external generator")
+    let configs = configs(builder, loader, items, ("configuring external generator", file_name))
         .map_err(|error| error.within("loading generator plugins"))?;
     for config in configs {
         let made = generated(&config, loader)
@@ -62,7 +63,7 @@ pub(crate) fn transform(
     items: &[String],
     file_name: &str,
 ) -> Result<(), Error> {
-    for config in configs(builder, loader, items, TRANSFORMER)? {
+    for config in configs(builder, loader, items, (TRANSFORMER, file_name))? {
         transformed(builder, &mut accumulator.resources, loader, &config)
             .map_err(|error| told(error, "transformers", &config, loader, file_name))?;
         accumulator.resources.drop_gone();
@@ -91,7 +92,7 @@ pub(crate) fn validate(
     items: &[String],
     file_name: &str,
 ) -> Result<(), Error> {
-    for config in configs(builder, loader, items, TRANSFORMER)? {
+    for config in configs(builder, loader, items, (TRANSFORMER, file_name))? {
         let before: Vec<Value> =
             accumulator.resources.items().iter().map(|item| item.value.clone()).collect();
         let wrong = |error| told(error, "validators", &config, loader, file_name);
@@ -126,7 +127,7 @@ fn configs(
     builder: &mut Builder,
     loader: &Loader<'_>,
     items: &[String],
-    step: &str,
+    (step, file_name): (&str, &str),
 ) -> Result<Vec<Resource>, Error> {
     let mut gathered = Accumulator::default();
     let mut paths = Vec::new();
@@ -134,7 +135,10 @@ fn configs(
         match manifest::objects(item.as_bytes(), "") {
             Ok(objects) => objects
                 .into_iter()
-                .try_for_each(|object| gathered.resources.append(object))
+                .try_for_each(|mut object| {
+                    object.origin = Some(origin::of_file(builder.outermost(), loader.root(), file_name));
+                    gathered.resources.append(object)
+                })
                 .map_err(|error| error.within(step))?,
             Err(_) => paths.push(item.clone()),
         }
@@ -357,6 +361,13 @@ fn add_value(resources: &mut Resources, loader: &Loader<'_>, mut settings: Setti
         for at in matcher.select(resources) {
             let resource = resources.at_mut(at);
             resource.remember_id();
+            if target.field_path == "metadata/namespace" {
+                if !resource.gvk().is_cluster_scoped() {
+                    resource.set_metadata("namespace", &settings.value);
+                }
+                resources.note(at);
+                continue;
+            }
             spec.visit(resource, Leaf::Scalar, &mut |place| {
                 let present = place.as_str().unwrap_or_default();
                 *place = Value::String(inserted(present, &settings.value, target.file_path_position));

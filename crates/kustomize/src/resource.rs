@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::flaw::Flaw;
 use crate::id::{Gvk, GvkRef, Id};
 use crate::loose::Loose;
 use crate::transform::twins::Twins;
@@ -68,7 +69,7 @@ pub struct Resource {
     /// Scalars that a replacement wrote, whose type is not that of their text.
     pub(crate) loose: Loose,
     /// Why the object cannot be printed, as its text stands.
-    pub(crate) flaw: Option<Box<str>>,
+    pub(crate) flaw: Option<Flaw>,
     /// Entries of labels and annotations that the original keeps in one node.
     pub(crate) twins: Vec<Twins>,
     /// Variables that mean the object.
@@ -186,7 +187,7 @@ impl Resource {
     /// Says why the object cannot be printed.
     #[must_use]
     pub(crate) fn unprintable(&self) -> Option<String> {
-        let own = self.flaw.as_deref().map(str::to_owned);
+        let own = self.flaw.as_ref().and_then(|flaw| flaw.reason(&self.value));
         own.or_else(|| self.loose.flaw(&self.value).map(|flaw| format!("{NO_OBJECT}{flaw}")))
     }
 

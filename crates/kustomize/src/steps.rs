@@ -173,7 +173,7 @@ impl Steps<'_> {
 fn label_fields(label: &Label, config: &crate::config::Config) -> Result<Vec<FieldSpec>, Error> {
     let mut fields = specs(label.fields.clone());
     let merge = |fields: &mut Vec<FieldSpec>, more: &[FieldSpec]| {
-        merge_specs(fields, more.to_vec()).map_err(|error| error.within("failed to merge label fieldSpec"))
+        merge_specs(fields, more.to_vec()).map_err(|error| error.within("failed to merge labels"))
     };
     merge(&mut fields, &config.labels)?;
     if label.include_selectors {

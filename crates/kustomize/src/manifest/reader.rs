@@ -54,6 +54,8 @@ pub(super) struct Reader<'a> {
     pub(super) written: Written,
     /// What the object cannot be printed for.
     pub(super) flaw: Option<String>,
+    /// Places of keys that are no texts.
+    pub(super) odd_keys: Vec<Vec<Step>>,
     /// How many nodes aliases have brought.
     pub(super) aliased: usize,
     /// How many bytes aliases and places have brought.
@@ -112,6 +114,13 @@ impl<'a> Reader<'a> {
 
     /// Notes that the place holds a null that was written as nothing at all.
     fn note_blank(&mut self) -> Result<(), Failure> {
+        let steps = self.steps()?;
+        self.blanks.push(steps);
+        Ok(())
+    }
+
+    /// Returns the way to the node that is being read.
+    fn steps(&mut self) -> Result<Vec<Step>, Failure> {
         let steps: Vec<Step> = self.path.iter().map(|place| place.to_step()).collect();
         let bytes = steps.iter().map(|step| match step {
             Step::Key(key) => size_of::<Step>() + key.len(),
@@ -123,8 +132,7 @@ impl<'a> Reader<'a> {
                 "yaml: the places of empty values take more than {MAX_BROUGHT} bytes"
             )));
         }
-        self.blanks.push(steps);
-        Ok(())
+        Ok(steps)
     }
 
     /// Follows an alias, unless it is part of what it refers to.
@@ -203,7 +211,9 @@ impl<'a> Reader<'a> {
             Kind::Scalar => {
                 // The keys of the object itself become text; others that are none have no JSON form.
                 if !self.path.is_empty() && !matches!(scalar::resolve(key), Ok(Scalar::Str(_))) {
-                    self.note_flaw(|| "json: unsupported type: map[interface {}]interface {}".to_owned());
+                    let mut place = self.steps()?;
+                    place.push(Step::Key(key.value.clone()));
+                    self.odd_keys.push(place);
                 }
                 Ok(&key.value)
             }

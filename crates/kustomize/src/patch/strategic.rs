@@ -10,6 +10,7 @@ mod places;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::flaw::Flaw;
 use crate::patch::schema::{Field, Schema, Type};
 use crate::patch::strategic::keyed::KeyedLists;
 use crate::resource::{Resource, Step, entry, entry_mut, scalar_text, set, text};
@@ -34,15 +35,13 @@ pub fn merge(resource: &mut Resource, patch: &Resource, schema: &Schema) -> Resu
     resource.loose.close(&mut resource.value, |place| merger.visits(place, root));
     let ways: Vec<_> =
         resource.loose.places().map(|place| merger.way(place, resource, patch, root)).collect();
+    Flaw::add(&mut resource.flaw, patch.flaw.as_ref(), &resource.value);
     let dest = std::mem::take(&mut resource.value);
     let merged = merger.value(Some(dest), Some(&patch.value), Known { of: root, ..Known::default() })?;
     resource.value = merged.unwrap_or(Value::Null);
     resource.loose.follow(ways.into_iter().map(|way| noted::place(&way?, &resource.value)));
     resource.written = written;
     resource.written.add(&patch.written);
-    if resource.flaw.is_none() {
-        resource.flaw.clone_from(&patch.flaw);
-    }
     Ok(())
 }
 

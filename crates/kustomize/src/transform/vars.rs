@@ -108,12 +108,11 @@ struct Known {
     is_used: Cell<bool>,
 }
 
-/// Returns what a name stands for, and notes that it was used.
+/// Returns the scalar that a name stands for, and notes that it was used.
 fn used<'a>(values: &'a Values<'_>, name: &str) -> Option<&'a Value> {
-    values.get(name).map(|known| {
-        known.is_used.set(true);
-        &known.value
-    })
+    let known = values.get(name).filter(|known| !known.value.is_object() && !known.value.is_array())?;
+    known.is_used.set(true);
+    Some(&known.value)
 }
 
 /// Replaces all variables at the fields that may hold them; returns the names of those that stand nowhere.

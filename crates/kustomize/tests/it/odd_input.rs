@@ -498,3 +498,26 @@ fn the_input_of_a_function_is_its_items() {
     let built = outcome(map, list).unwrap();
     assert_eq!(built, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n");
 }
+
+#[test]
+fn a_key_that_is_no_text_counts_where_it_stays() {
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {\"6443\": old}\n";
+    let patched = |data: &str| {
+        let patch = format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a}}, data: {{{data}}}}}");
+        outcome(&format!("patches: [{{patch: '{patch}'}}]\n"), map)
+    };
+    assert!(patched("6443: new").unwrap().contains("\n  \"6443\": new\n"), "the key of the object stays");
+    let error = patched("6444: new").unwrap_err();
+    assert!(error.contains("json: unsupported type: map[interface {}]interface {}"), "{error}");
+    let removed =
+        "patches: [{target: {kind: ConfigMap}, patch: '[{\"op\": \"remove\", \"path\": \"/data\"}]'}]\n";
+    let error = outcome(removed, map.replace("\"6443\"", "6443")).unwrap_err();
+    assert!(error.contains("json: unsupported type"), "{error}");
+    let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {1: x}}\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: b}}\n";
+    assert!(outcome("", list).is_err());
+    let local = list.replace(
+        "metadata: {name: a}",
+        "metadata: {name: a, annotations: {config.kubernetes.io/local-config: \"true\"}}",
+    );
+    assert_eq!(outcome("", local).unwrap(), "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n");
+}

@@ -138,3 +138,22 @@ fn variables_are_texts_where_a_replacement_left_no_type() {
     assert!(built.contains("  labels:\n    q: \"7\"\n    r: \"7\"\n"), "{built}");
     assert!(built.ends_with("spec:\n  \"n\": 7\n  other: 7\n"), "{built}");
 }
+
+#[test]
+fn a_variable_that_is_no_scalar_stands_as_it_is() {
+    let file = "resources: [a.yaml]\nvars: [{name: V, objref: {kind: Foo, apiVersion: x.io/v1, name: a}, fieldref: {fieldPath: spec}}]\n";
+    let foo =
+        "apiVersion: x.io/v1\nkind: Foo\nmetadata: {name: a, labels: {q: $(V), r: x$(V)}}\nspec: {n: 1}\n";
+    let built = outcome(&[("/app/kustomization.yaml", file), ("/app/a.yaml", foo)]).unwrap();
+    assert!(built.contains("    q: $(V)\n    r: x$(V)\n"), "{built}");
+}
+
+#[test]
+fn a_value_that_is_added_as_namespace_leaves_cluster_wide_objects() {
+    let plugin = "apiVersion: builtin\nkind: ValueAddTransformer\nmetadata: {name: x}\nvalue: vv\ntargets: [{fieldPath: metadata/namespace}]\n";
+    let objects = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: c}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n";
+    let file = "resources: [a.yaml]\ntransformers: [t.yaml]\n";
+    let files = [("/app/kustomization.yaml", file), ("/app/a.yaml", objects), ("/app/t.yaml", plugin)];
+    let built = outcome(&files).unwrap();
+    assert!(built.contains("  name: c\n---\n") && built.ends_with("  name: m\n  namespace: vv\n"), "{built}");
+}
