@@ -281,11 +281,8 @@ impl Builder {
         paths: &[String],
     ) -> Result<(), Error> {
         for path in paths {
-            let below = loader
-                .descend(path)
-                .map_err(|error| Error::Root(format!("loader.New {:?}", error.chain())))?;
-            self.component(accumulator, &below)
-                .map_err(|error| Error::Root(format!("accumulateDirectory: {:?}", error.chain())))?;
+            let below = loader.descend(path).map_err(|error| error.quoted("loader.New"))?;
+            self.component(accumulator, &below).map_err(|error| error.quoted("accumulateDirectory:"))?;
         }
         Ok(())
     }

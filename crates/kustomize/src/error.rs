@@ -10,6 +10,9 @@ use thiserror::Error;
 
 use crate::files::{FileError, join};
 
+/// How many levels of quotes a message has at most.
+const MOST_QUOTES: usize = 5;
+
 /// A failed build.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -28,6 +31,14 @@ pub enum Error {
         /// The entry and the file.
         entry: String,
         /// What stopped it; its words stand before the entry.
+        cause: Box<Error>,
+    },
+    /// A component cannot be taken in: its failure is told in quotes, as the original does.
+    #[error("{step} {:?}", .cause.chain())]
+    Quoted {
+        /// What was done with the component.
+        step: &'static str,
+        /// What stopped it.
         cause: Box<Error>,
     },
     /// An entry of `resources` is neither a file with objects nor a root.
@@ -107,6 +118,17 @@ impl Error {
         Self::Within { context: context.into(), source: Box::new(self) }
     }
 
+    /// Tells the failure in quotes behind a step. Quotes in quotes double their backslashes at each level, so those of outer
+    /// levels are left out.
+    #[must_use]
+    pub(crate) fn quoted(self, step: &'static str) -> Self {
+        if self.and_causes().filter(|error| matches!(error, Self::Quoted { .. })).count() < MOST_QUOTES {
+            Self::Quoted { step, cause: Box::new(self) }
+        } else {
+            self.within(step.trim_end_matches(':'))
+        }
+    }
+
     /// Names the entry of a file that failed.
     #[must_use]
     pub(crate) fn of_entry(self, entry: &str, root: &str, file_name: &str) -> Self {
@@ -117,22 +139,24 @@ impl Error {
     /// Whether a limit was reached, which no other reading of an entry can mend.
     #[must_use]
     pub(crate) fn is_limit(&self) -> bool {
-        match self {
-            Self::Limit(_) => true,
-            Self::Within { source, .. } | Self::Neither { source, .. } => source.is_limit(),
-            Self::Entry { cause, .. } => cause.is_limit(),
-            _ => false,
-        }
+        self.and_causes().any(|error| matches!(error, Self::Limit(_)))
     }
 
     /// Whether the failure is text that is no YAML at all.
     #[must_use]
     pub(crate) fn is_malformed_yaml(&self) -> bool {
-        match self {
-            Self::MalformedYaml { .. } => true,
-            Self::Within { source, .. } => source.is_malformed_yaml(),
-            Self::Entry { cause, .. } => cause.is_malformed_yaml(),
-            _ => false,
-        }
+        self.and_causes()
+            .take_while(|error| !matches!(error, Self::Neither { .. }))
+            .any(|error| matches!(error, Self::MalformedYaml { .. }))
+    }
+
+    fn and_causes(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |error| match error {
+            Self::Within { source: inner, .. }
+            | Self::Neither { source: inner, .. }
+            | Self::Entry { cause: inner, .. }
+            | Self::Quoted { cause: inner, .. } => Some(&**inner),
+            _ => None,
+        })
     }
 }

@@ -43,6 +43,20 @@ fn a_cycle_names_both_roots() {
 }
 
 #[test]
+fn a_failure_under_forty_components_is_told_in_a_bounded_message() {
+    let mut files = Memory::new();
+    files.insert("/app/kustomization.yaml", "components: [../c0]\n");
+    for level in 0..40 {
+        let below = format!(
+            "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\ncomponents: [../c{}]\n",
+            level + 1
+        );
+        files.insert(&format!("/c{level}/kustomization.yaml"), below);
+    }
+    assert_names(&refusal_of(&files), &["accumulateDirectory: ", "/c0", "/c40"]);
+}
+
+#[test]
 fn what_leads_out_of_a_root_is_named() {
     for field in ["resources: [../x.yaml]", "patches: [{path: ../x.yaml}]", "configurations: [../x.yaml]"] {
         let file = format!("{field}\nnamePrefix: a-\n");
