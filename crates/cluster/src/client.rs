@@ -16,12 +16,14 @@ use sealfast_k8s::object;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
+use crate::client::answer::{Pages, Unread};
 use crate::client::discovery::{Discovery, Resource};
 use crate::client::request::{Call, encode};
 use crate::client::throttle::Throttle;
 use crate::error::Error;
 
 mod address;
+mod answer;
 pub mod discovery;
 pub mod request;
 mod throttle;
@@ -315,13 +317,18 @@ impl Client {
         let path = self.resource(gvk).await?.collection_path(gvk, namespace);
         let mut listed = Listed { items: Vec::new(), resource_version: String::new() };
         let mut page = String::new();
+        let mut pages = Pages::new();
         loop {
             let mut call = Call::new(Method::GET, path.clone());
             call.accept = select.accept();
             call.query("limit", "500");
             call.query("continue", &page);
             select.write(&mut call);
-            let mut answer = self.call(call).await?;
+            let bytes = self.answer(&call).await?;
+            if !pages.take(bytes.len()) {
+                return Err(self.too_large());
+            }
+            let mut answer: Value = serde_json::from_slice(&bytes).map_err(Error::Answer)?;
             let text = |v: &Value, key: &str| v["metadata"][key].as_str().unwrap_or_default().to_owned();
             listed.resource_version = text(&answer, "resourceVersion");
             page = text(&answer, "continue");
@@ -479,21 +486,29 @@ impl Client {
     /// # Errors
     /// What a request can raise.
     pub async fn call(&self, call: Call) -> Result<Value, Error> {
+        serde_json::from_slice(&self.answer(&call).await?).map_err(Error::Answer)
+    }
+
+    /// The body of an answer that is no refusal.
+    async fn answer(&self, call: &Call) -> Result<Bytes, Error> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let answer = match within(self.send(&call)).await.unwrap_or_else(|| Err(self.silent())) {
+            let answer = match within(self.send(call)).await.unwrap_or_else(|| Err(self.silent())) {
                 // A connection that the server closed meanwhile; whatever may be done twice is tried on a fresh one.
                 Err(Error::Transport { .. }) if tries == 1 && call.method != Method::POST => continue,
                 sent => sent?,
             };
             let pause = busy_for(&answer).filter(|_| tries < TRIES);
             let code = answer.status();
-            let bytes = within(answer.into_body().collect_bytes()).await.ok_or_else(|| self.silent())?;
-            let bytes = bytes.map_err(|error| self.unanswered(error))?;
+            let bytes = within(answer::read(answer)).await.ok_or_else(|| self.silent())?;
+            let bytes = bytes.map_err(|unread| match unread {
+                Unread::TooLarge => self.too_large(),
+                Unread::Broken(error) => self.unanswered(error),
+            })?;
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
-                None if code.is_success() => return serde_json::from_slice(&bytes).map_err(Error::Answer),
+                None if code.is_success() => return Ok(bytes),
                 None => return Err(refusal(code, &bytes)),
             }
         }
@@ -524,6 +539,10 @@ impl Client {
 
     fn silent(&self) -> Error {
         Error::Silent { address: self.address.to_string() }
+    }
+
+    fn too_large(&self) -> Error {
+        Error::TooLarge { address: self.address.to_string() }
     }
 
     fn unanswered(&self, error: kube::Error) -> Error {

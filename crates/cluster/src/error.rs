@@ -41,6 +41,12 @@ pub enum Error {
         /// The server's address.
         address: String,
     },
+    /// An answer, or a list in all its pages, that is longer than any should be.
+    #[error("the API server at `{address}` answers with more than can be taken in")]
+    TooLarge {
+        /// The server's address.
+        address: String,
+    },
     /// An answer that is not the JSON it should be.
     #[error("the API server's answer is not valid JSON")]
     Answer(#[source] serde_json::Error),

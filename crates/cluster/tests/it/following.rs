@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use sealfast_cluster::client::watch::Event;
 use sealfast_cluster::client::{Client, Foreign, Select};
+use sealfast_cluster::error::Error;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::json;
@@ -89,5 +90,28 @@ async fn a_foreign_kubeconfig_runs_no_programs_and_reads_no_files() -> Result<()
     let client = Client::from_foreign_kubeconfig(text, Foreign::default()).await?;
     let refused = client.get(&core("ConfigMap"), "default", "a").await;
     ensure!(refused.is_err_and(|error| error.is_transient()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_without_a_sensible_end_is_refused() -> Result<()> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await?;
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1099511627776\r\n\r\n{").await?;
+        // Held open, as by a server that goes on and on.
+        let _ = stream.read(&mut request).await;
+        std::io::Result::Ok(())
+    });
+    let client = Client::from_url(&url, None, None).await?;
+    let refused = client.get(&core("ConfigMap"), "default", "a").await;
+    ensure!(matches!(&refused, Err(Error::TooLarge { .. })), "{refused:?}");
+    drop(client);
+    server.await??;
     Ok(())
 }
