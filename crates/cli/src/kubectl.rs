@@ -134,10 +134,10 @@ fn parse<'a>(kind: Kind, words: &[&'a str]) -> Result<Wanted<'a>, Failed> {
         }
         let (flag, given) = match word.split_once('=') {
             Some((flag, value)) if word.starts_with("--") => (flag, Some(value)),
-            _ if word.len() > 2 && !word.starts_with("--") => {
-                (&word[..2], Some(word[2..].trim_start_matches('=')))
-            }
-            _ => (word, None),
+            _ => match word.split_at_checked(2).filter(|(flag, value)| *flag != "--" && !value.is_empty()) {
+                Some((flag, value)) => (flag, Some(value.trim_start_matches('='))),
+                None => (word, None),
+            },
         };
         match flag {
             "--append-hash" => wanted.append_hash = given.unwrap_or("true") == "true",

@@ -194,10 +194,11 @@ struct Place {
 impl Place {
     fn parse(address: &str) -> Result<Self, String> {
         let address = address.strip_prefix("git::").unwrap_or(address);
-        let address = match address.strip_prefix("github.com") {
-            Some(rest) => format!("https://github.com/{}", &rest[1..]),
-            None => with_scheme(address),
-        };
+        let address =
+            match address.strip_prefix("github.com/").or_else(|| address.strip_prefix("github.com:")) {
+                Some(rest) => format!("https://github.com/{rest}"),
+                None => with_scheme(address),
+            };
         let (path, query) = address.split_once('?').unwrap_or((&address, ""));
         let Some((scheme, rest)) =
             path.split_once("://").filter(|(scheme, _)| matches!(*scheme, "https" | "http" | "ssh"))
@@ -335,6 +336,11 @@ mod tests {
         assert_eq!(
             parts("ssh://git@example.com:22/x/y/app.git//a"),
             expect("ssh://git@example.com:22/x/y/app.git", "a", "")
+        );
+        assert_eq!(parts("github.com:org/app/a"), expect("https://github.com/org/app", "a", ""));
+        assert!(
+            Place::parse("github.com\u{e9}://x").is_err(),
+            "another host, whose next letter has two bytes"
         );
         assert!(Place::parse("ftp://example.com/org/app").is_err());
         assert!(Place::parse("https://example.com/org/app?timeout=soon").is_err());
