@@ -49,8 +49,13 @@ pub(crate) fn start(level: Level, encoding: Encoding) {
     // Somebody else in the process may log already; then that one goes on.
     let _ = match encoding {
         Encoding::Json => builder.fmt_fields(Json).event_format(Json).try_init(),
-        Encoding::Console => builder.with_target(false).try_init(),
+        Encoding::Console => builder.with_target(false).with_ansi(is_coloured()).try_init(),
     };
+}
+
+/// Whether standard error takes colours: a terminal that knows them, whose user does not mind.
+fn is_coloured() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
 struct Json;

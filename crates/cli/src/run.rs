@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use http::Method;
 use sealfast_cluster::client::Client;
+use sealfast_cluster::client::request::Call;
 use sealfast_controllers::lease::{Candidate, Leadership};
 use sealfast_controllers::metrics::labels;
 use sealfast_controllers::options::{Only, Options};
@@ -17,7 +19,7 @@ use crate::up::Stop;
 mod clouds;
 mod flags;
 
-pub(crate) use flags::RunArgs;
+pub(crate) use flags::{Mac, RunArgs};
 
 /// Runs `sealfast run`.
 pub(crate) fn run(args: RunArgs) -> ExitCode {
@@ -40,6 +42,10 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let (metrics, health) = args.probes().map_err(Failure::new)?;
     let client = args.throttled(connect(&args).await?);
+    tokio::select! {
+        answered = answers(&client) => answered?,
+        _ = stop.asked() => return Ok(()),
+    }
     let leases = args.leases();
     let options = args.options().map_err(Failure::new)?;
     let state = Health::default();
@@ -77,6 +83,15 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
         leadership.release().await;
     }
     Ok(())
+}
+
+/// Asks the API server whether it is there and knows us, so that a wrong address or token ends the start.
+async fn answers(client: &Client) -> Result<(), Failure> {
+    match client.call(Call::new(Method::GET, "/api/v1".to_owned())).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::because("failed to reach the cluster", &error)
+            .hint("`kubectl --kubeconfig FILE get namespaces` asks the same server in the same way")),
+    }
 }
 
 fn lost_lease() -> Failure {

@@ -9,21 +9,26 @@ use clap::Args;
 use sealfast_apiserver::server::{self, Running, State, Sync};
 use sealfast_cluster::client::Client;
 use sealfast_controllers::gates::{Gate, Gates};
-use sealfast_controllers::options::{Hints, Options, SopsMac};
+use sealfast_controllers::options::{Hints, Options};
 use sealfast_controllers::run::{self, Handle};
 use tempfile::TempDir;
 use tokio::signal::unix::{self, Signal, SignalKind};
 
 use crate::diagnostic::Failure;
+use crate::run::Mac;
 use crate::{log, output, private_file};
 use config::{Defaults, Source};
 use follow::Followed;
+use identity::Identity;
 use objects::SourceRef;
 
 mod bootstrap;
 mod config;
 mod folder;
 mod follow;
+mod identity;
+mod key_secrets;
+mod kubeconfig;
 mod objects;
 mod progress;
 mod table;
@@ -35,7 +40,7 @@ pub(crate) struct UpArgs {
     /// Folder or Git URL with the manifests; without one, an empty cluster with the controllers in it.
     #[arg(value_name = "DIR|URL")]
     source: Option<String>,
-    /// Branch to follow (with a URL) [default: master].
+    /// Branch to follow (with a URL) [default: the one that the repository names].
     #[arg(long, value_name = "BRANCH")]
     branch: Option<String>,
     /// Path of the kustomization below the source [default: ./, or what `.sealfast.yaml` says].
@@ -44,10 +49,15 @@ pub(crate) struct UpArgs {
     /// GitRepository that the folder stands in for: what names it as its source builds from the folder.
     #[arg(long, value_name = "[NAMESPACE/]NAME")]
     stands_for: Option<String>,
-    /// File with an age identity or an armored OpenPGP secret key; may be repeated [default: the person's age keys].
+    /// File with an age identity or an armored OpenPGP secret key; may be repeated [default: the person's age keys]. What
+    /// Kustomizations of the source decrypt with and nobody has made is made from them.
     #[arg(long, value_name = "FILE")]
     identity: Vec<PathBuf>,
-    /// Where the kubeconfig is written, with mode 0600 [default: a private temporary file].
+    /// What a MAC that does not fit its file means.
+    #[arg(long, value_name = "MODE", default_value = "enforce")]
+    sops_mac: Mac,
+    /// Where the kubeconfig is written, with mode 0600 [default: a private temporary file]. One of other clusters is left
+    /// alone.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Where the cluster is kept: a folder, or `memory`.
@@ -68,9 +78,9 @@ pub(crate) struct UpArgs {
     /// Format of the closing table.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
-    /// What server and controllers log to standard error.
-    #[arg(long, value_name = "LEVEL", default_value = "error")]
-    log_level: log::Level,
+    /// What server and controllers log to standard error [default: nothing, the lines about each object tell what happens].
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<log::Level>,
 }
 
 /// When a write is acknowledged.
@@ -108,7 +118,7 @@ Examples:
   sealfast up https://github.com/my-org/my-secrets --branch main --identity cluster.agekey
   sealfast up --state ./cluster --kubeconfig ./kubeconfig";
 
-/// How long work that cannot be cut off may hold up the end.
+/// How long work that is under way, and then work that cannot be cut off, may hold up the end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Reads a Go duration such as `90s`.
@@ -118,7 +128,9 @@ pub(crate) fn go_duration(text: &str) -> Result<Duration, String> {
 
 /// Runs `sealfast up`.
 pub(crate) fn run(args: UpArgs) -> ExitCode {
-    log::start(args.log_level, log::Encoding::Console);
+    if let Some(level) = args.log_level {
+        log::start(level, log::Encoding::Console);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_keep_alive(Duration::from_secs(1))
@@ -144,13 +156,23 @@ struct Cluster {
     scratch: TempDir,
 }
 
+impl Cluster {
+    async fn end(self) {
+        self.controllers.stop().await;
+        self.server.stop().await;
+    }
+}
+
 async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
     let source = Source::parse(args.source.as_deref())?;
     let defaults = match &source {
         Source::Folder(folder) => Defaults::read(folder)?,
         Source::Git(_) | Source::Nothing => Defaults::default(),
     };
-    let identities = identities(&args, &defaults, &source)?;
+    let identities = identity::all(&args, &defaults, &source)?;
+    if let Some(file) = &args.kubeconfig {
+        kubeconfig::check(file)?;
+    }
     // From here on the end is orderly, whenever it comes.
     let mut stop = Stop::listen()?;
     let cluster = tokio::select! {
@@ -161,26 +183,12 @@ async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
         outcome = serve(&args, &source, &defaults, &identities, &cluster) => outcome,
         code = stop.asked() => Ok(code),
     };
-    cluster.controllers.stop().await;
-    cluster.server.stop().await;
+    tokio::select! {
+        _ = tokio::time::timeout(PATIENCE, cluster.end()) => {}
+        // Who asks twice does not want to wait at all.
+        _ = stop.asked() => {}
+    }
     outcome
-}
-
-/// The files named by flag, else by the folder, else the person's own age keys file.
-fn identities(args: &UpArgs, defaults: &Defaults, source: &Source) -> Result<Vec<PathBuf>, Failure> {
-    if !args.identity.is_empty() || *source == Source::Nothing {
-        return Ok(args.identity.clone());
-    }
-    if !defaults.identities.is_empty() {
-        for file in &defaults.identities {
-            output::talk(&format!(
-                "using the identity `{}` that the folder brings along: fine for a demo, and for nothing else",
-                file.display()
-            ));
-        }
-        return Ok(defaults.identities.clone());
-    }
-    Ok(crate::sops::keyring::default_age_keys_file().filter(|file| file.is_file()).into_iter().collect())
 }
 
 /// What helps when the embedded server does not start.
@@ -216,7 +224,7 @@ async fn start(args: &UpArgs) -> Result<Cluster, Failure> {
     bootstrap::cluster(&client).await?;
     let options = Options {
         storage_dir: artifacts,
-        sops_mac: SopsMac::Enforce,
+        sops_mac: args.sops_mac.into(),
         hints: Hints::Append,
         requeue_dependency: Duration::from_secs(1),
         gates: Gates::default().with(Gate::ExternalArtifact),
@@ -243,7 +251,21 @@ async fn serve(
     args: &UpArgs,
     source: &Source,
     defaults: &Defaults,
-    identities: &[PathBuf],
+    identities: &[Identity],
+    cluster: &Cluster,
+) -> Result<ExitCode, Failure> {
+    bootstrap::identities(&cluster.client, identities).await?;
+    tokio::select! {
+        done = follow_source(args, source, defaults, identities, cluster) => done,
+        never = key_secrets::stand_in(&cluster.client, identities) => never,
+    }
+}
+
+async fn follow_source(
+    args: &UpArgs,
+    source: &Source,
+    defaults: &Defaults,
+    identities: &[Identity],
     cluster: &Cluster,
 ) -> Result<ExitCode, Failure> {
     let Cluster { client, controllers, .. } = cluster;
@@ -252,7 +274,6 @@ async fn serve(
     match source {
         Source::Nothing => tell(args, cluster, None).await,
         Source::Folder(folder) => {
-            bootstrap::identities(client, identities).await?;
             let left_out = left_out(args, folder, identities, cluster);
             // Watched before it is first read: what is saved in between is seen.
             let watch = folder::Watch::start(folder, left_out.clone())?;
@@ -270,7 +291,6 @@ async fn serve(
             }
         }
         Source::Git(url) => {
-            bootstrap::identities(client, identities).await?;
             let source = SourceRef::git(source.name());
             let repository = objects::git_repository(&source.name, url, args.branch.as_deref());
             bootstrap::apply(client, &repository).await?;
@@ -281,10 +301,11 @@ async fn serve(
 }
 
 /// What is no part of the content though it may lie in the folder: keys, and what `up` itself keeps and writes.
-fn left_out(args: &UpArgs, folder: &Path, identities: &[PathBuf], cluster: &Cluster) -> Vec<PathBuf> {
+fn left_out(args: &UpArgs, folder: &Path, identities: &[Identity], cluster: &Cluster) -> Vec<PathBuf> {
     let state = (args.state != "memory").then(|| PathBuf::from(&args.state));
     let own = [cluster.kubeconfig.clone(), cluster.scratch.path().to_owned()];
-    let kept = identities.iter().cloned().chain(own).chain(state);
+    let keys = identities.iter().filter_map(Identity::path).map(Path::to_owned);
+    let kept = keys.chain(own).chain(state);
     kept.filter_map(|path| path.canonicalize().ok()).chain([folder.join(config::FILE)]).collect()
 }
 
@@ -293,7 +314,13 @@ async fn tell(args: &UpArgs, cluster: &Cluster, folder: Option<&Path>) -> Result
     let mut followed = Followed::start(&cluster.client);
     if args.source.is_some() {
         let ready = followed.until_rest(args.timeout).await;
-        let shown = show(args.output, &follow::applied(&cluster.client).await?);
+        let applied = follow::applied(&cluster.client).await?;
+        if ready.is_ok() && applied.is_empty() {
+            output::talk(
+                "nothing was applied: there is no manifest (*.yaml, *.yml) in the path that was built",
+            );
+        }
+        let shown = show(args.output, &applied);
         match ready {
             Err(failure) if args.once => return Err(failure),
             Ok(()) if args.once => return Ok(shown),

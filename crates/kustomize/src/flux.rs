@@ -14,6 +14,9 @@ use crate::spec::decode;
 use crate::spec::records::KUSTOMIZATION;
 use crate::spec::{FILE_NAMES, ReferencedInputs, inputs_of};
 
+/// Settings of `sealfast up`, which lie beside the manifests and are none.
+const SETTINGS: &str = ".sealfast.yaml";
+
 /// How deep directories are walked.
 const MAX_DEPTH: usize = 64;
 
@@ -148,6 +151,9 @@ impl Walk<'_> {
             return Err(Error::Root(format!("directories below {dir} are nested too deep")));
         }
         for name in self.files.list(dir)? {
+            if name == SETTINGS {
+                continue;
+            }
             let path = join(dir, &name);
             let shown = if shown == "." { format!("./{name}") } else { format!("{shown}/{name}") };
             let is_manifest = name.ends_with(".yaml") || name.ends_with(".yml");

@@ -113,6 +113,14 @@ pub enum Error {
         /// What happened, all causes in one line.
         text: String,
     },
+    /// Git's own folder cannot be asked what is ignored.
+    #[error("cannot ask the Git repository at `{}` what it ignores: {text}", path.display())]
+    WorkTree {
+        /// The work tree.
+        path: PathBuf,
+        /// Why, all causes in one line.
+        text: String,
+    },
     /// No token could be had for an app.
     #[error("{text}")]
     App {

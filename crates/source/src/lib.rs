@@ -23,3 +23,4 @@ pub mod tree;
 pub mod url;
 pub mod verify;
 pub mod version;
+mod work_tree;

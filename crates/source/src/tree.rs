@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::work_tree::{Ignored, WorkTree};
 
 /// What lies at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +54,14 @@ pub(crate) fn sort(items: &mut [Item]) {
 pub struct Directory {
     root: PathBuf,
     left_out: Vec<PathBuf>,
+    is_as_committed: bool,
 }
 
 impl Directory {
     /// Returns the tree below a directory.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), left_out: Vec::new() }
+        Self { root: root.into(), left_out: Vec::new(), is_as_committed: false }
     }
 
     /// Leaves these files out; each is named as the directory itself is, absolute or not.
@@ -69,7 +71,20 @@ impl Directory {
         self
     }
 
-    fn walk(&self, folder: &Path, prefix: &str, items: &mut Vec<Item>) -> Result<(), Error> {
+    /// Leaves out what Git ignores, where the directory lies in a work tree: what a commit of all changes would hold.
+    #[must_use]
+    pub fn as_committed(mut self) -> Self {
+        self.is_as_committed = true;
+        self
+    }
+
+    fn walk(
+        &self,
+        folder: &Path,
+        prefix: &str,
+        ignored: &mut Option<Ignored<'_>>,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Error> {
         for entry in std::fs::read_dir(folder).map_err(Error::file("list", folder))? {
             let entry = entry.map_err(Error::file("list", folder))?;
             let path = entry.path();
@@ -88,9 +103,14 @@ impl Directory {
                 Err(other) => return Err(Error::file("read", &path)(other)),
             };
             let Some(kind) = kind(&about) else { continue };
+            if let Some(ignored) = ignored
+                && ignored.leaves_out(&below, kind == Kind::Directory)?
+            {
+                continue;
+            }
             items.push(Item { path: below.clone(), kind });
             if kind == Kind::Directory {
-                self.walk(&path, &below, items)?;
+                self.walk(&path, &below, ignored, items)?;
             }
         }
         Ok(())
@@ -122,7 +142,9 @@ fn executable(_: &std::fs::Metadata) -> bool {
 impl Tree for Directory {
     fn list(&self) -> Result<Vec<Item>, Error> {
         let mut items = Vec::new();
-        self.walk(&self.root, "", &mut items)?;
+        let work_tree = if self.is_as_committed { WorkTree::around(&self.root)? } else { None };
+        let mut ignored = work_tree.as_ref().map(WorkTree::ignored).transpose()?;
+        self.walk(&self.root, "", &mut ignored, &mut items)?;
         sort(&mut items);
         Ok(items)
     }

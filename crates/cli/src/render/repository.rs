@@ -1,6 +1,6 @@
 //! The files of a source, as an artifact would hold them.
 //!
-//! What `.sourceignore` files and `spec.ignore` of the source leave out is not there. Only names are read at first.
+//! What Git ignores, and what `.sourceignore` files and `spec.ignore` of the source leave out, is not there. Only names are read at first.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ struct WorkTree {
 
 impl WorkTree {
     fn list(root: &Path) -> Result<Self, Error> {
-        let files = Directory::new(root);
+        let files = Directory::new(root).as_committed();
         let items = files.list()?;
         Ok(Self { files, items, trees: Mutex::default() })
     }

@@ -238,14 +238,25 @@ enum Half {
     Kustomize,
 }
 
+/// What a MAC that does not fit its file means.
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Mac {
+pub(crate) enum Mac {
     /// The run fails.
     Enforce,
     /// The run goes on with an event.
     Warn,
     /// Nobody looks.
     Ignore,
+}
+
+impl From<Mac> for SopsMac {
+    fn from(mac: Mac) -> Self {
+        match mac {
+            Mac::Enforce => Self::Enforce,
+            Mac::Warn => Self::Warn,
+            Mac::Ignore => Self::Ignore,
+        }
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -392,11 +403,7 @@ impl RunArgs {
                 .filter(|text| !text.is_empty()),
             instance: instance(),
             unpacked_bytes: max_unpacked << 20,
-            sops_mac: match sops_mac {
-                Mac::Enforce => SopsMac::Enforce,
-                Mac::Warn => SopsMac::Warn,
-                Mac::Ignore => SopsMac::Ignore,
-            },
+            sops_mac: sops_mac.into(),
             cross_namespace: match kustomize.no_cross_namespace_refs {
                 true => CrossNamespace::Blocked,
                 false => CrossNamespace::Allowed,

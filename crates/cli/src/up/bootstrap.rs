@@ -1,6 +1,5 @@
 //! What the cluster holds first: namespaces, definitions, the key Secret.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use sealfast_cluster::client::{Apply, Client, DryRun};
@@ -8,11 +7,12 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::{flux, object};
 use serde_json::Value;
 
+use super::identity::Identity;
 use super::objects;
 use crate::diagnostic::Failure;
 
 /// Field manager of everything that `up` writes itself.
-const MANAGER: &str = "sealfast-up";
+pub(super) const MANAGER: &str = "sealfast-up";
 
 /// Puts the namespaces and Flux's definitions in place, and waits until their kinds are served.
 pub(super) async fn cluster(client: &Client) -> Result<(), Failure> {
@@ -48,11 +48,11 @@ async fn served(client: &Client, definition: &Value) -> Result<(), Failure> {
 }
 
 /// Puts the identities into the key Secret; without any there is no Secret.
-pub(super) async fn identities(client: &Client, files: &[PathBuf]) -> Result<(), Failure> {
-    if files.is_empty() {
+pub(super) async fn identities(client: &Client, identities: &[Identity]) -> Result<(), Failure> {
+    if identities.is_empty() {
         return Ok(());
     }
-    apply(client, &objects::identities(files)?).await
+    apply(client, &objects::key_secret(objects::NAMESPACE, objects::IDENTITIES, identities)).await
 }
 
 /// Applies an object, whoever else owns parts of it.

@@ -43,7 +43,7 @@ impl Offered<'_> {
             label: "local",
             host: &artifacts.host,
         };
-        let content = Directory::new(self.folder).without(self.left_out.iter().cloned());
+        let content = Directory::new(self.folder).as_committed().without(self.left_out.iter().cloned());
         let published = publish_directory(self.client, &artifacts.storage, content, &offer).await;
         published.map(drop).map_err(|error| {
             Failure::because(format!("failed to offer the folder `{}`", self.folder.display()), &error)

@@ -20,11 +20,15 @@ use crate::output::{self, Spinner};
 /// Objects that wait for a failed one are given up after this.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How a build says that something lies outside of what was offered.
+const OUTSIDE: &str = "is not in or below";
+
 fn sources() -> GroupVersionKind {
     GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", "GitRepository")
 }
 
-fn kustomizations() -> GroupVersionKind {
+/// The kind of a Kustomization.
+pub(super) fn kustomizations() -> GroupVersionKind {
     GroupVersionKind::new("kustomize.toolkit.fluxcd.io", "v1", "Kustomization")
 }
 
@@ -112,6 +116,8 @@ impl Followed {
             Some(name) => failure.hint(format!(
                 "a folder can stand in for the GitRepository: `sealfast up DIR --stands-for {name}`"
             )),
+            None if self.progress.failures().any(|(_, why)| why.contains(OUTSIDE)) => failure
+                .hint("give the folder that holds all of it: `sealfast up ROOT --path ./overlays/demo`"),
             None => failure,
         })
     }

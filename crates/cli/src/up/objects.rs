@@ -1,14 +1,11 @@
 //! The objects that `up` puts into the cluster.
 
-use std::path::{Path, PathBuf};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealfast_controllers::offer::OfferedAs;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
-use crate::diagnostic::Failure;
+use super::identity::Identity;
 
 /// Namespace of everything that `up` makes.
 pub(super) const NAMESPACE: &str = "flux-system";
@@ -50,46 +47,29 @@ pub(super) fn namespace(name: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })
 }
 
-/// Returns the key Secret with one entry a file, named so that the controller knows its kind.
-pub(super) fn identities(files: &[PathBuf]) -> Result<Value, Failure> {
-    let mut data = serde_json::Map::new();
-    for (number, file) in files.iter().enumerate() {
-        let bytes = Zeroizing::new(std::fs::read(file).map_err(|error| {
-            Failure::because(format!("failed to read the identity `{}`", file.display()), &error)
-        })?);
-        let ending = ending_of(&bytes, file)?;
-        data.insert(format!("identity-{number}.{ending}"), Value::String(STANDARD.encode(bytes.as_slice())));
-    }
-    Ok(json!({
+/// Returns a key Secret with one entry for each identity, named so that the controller knows its kind.
+pub(super) fn key_secret(namespace: &str, name: &str, identities: &[Identity]) -> Value {
+    let entry = |(number, identity): (usize, &Identity)| {
+        let name = format!("identity-{number}.{}", identity.ending());
+        (name, Value::String(STANDARD.encode(identity.bytes())))
+    };
+    let data: serde_json::Map<String, Value> = identities.iter().enumerate().map(entry).collect();
+    json!({
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": { "name": IDENTITIES, "namespace": NAMESPACE },
+        "metadata": { "name": name, "namespace": namespace },
         "type": "Opaque",
         "data": data,
-    }))
+    })
 }
 
-fn ending_of(bytes: &[u8], file: &Path) -> Result<&'static str, Failure> {
-    let text = String::from_utf8_lossy(bytes);
-    if text.contains("BEGIN PGP PRIVATE KEY BLOCK") {
-        return Ok("asc");
-    }
-    if text.contains("AGE-SECRET-KEY-") || text.contains("AGE-PLUGIN-") {
-        return Ok("agekey");
-    }
-    Err(Failure::new(format!(
-        "`{}` holds neither an age identity nor an armored OpenPGP secret key",
-        file.display()
-    ))
-    .hint("make one with `sealfast keys generate age --output cluster.agekey`"))
-}
-
-/// Returns a GitRepository that follows a branch (the repository's own `master` when none is named).
+/// Returns a GitRepository that follows a branch; the one that the repository itself names when none is given.
 pub(super) fn git_repository(name: &str, url: &str, branch: Option<&str>) -> Value {
-    let mut spec = json!({ "interval": "1m", "url": url });
-    if let Some(branch) = branch {
-        spec["ref"] = json!({ "branch": branch });
-    }
+    let reference = match branch {
+        Some(branch) => json!({ "branch": branch }),
+        None => json!({ "name": "HEAD" }),
+    };
+    let spec = json!({ "interval": "1m", "url": url, "ref": reference });
     object("source.toolkit.fluxcd.io/v1", "GitRepository", name, spec)
 }
 

@@ -62,12 +62,12 @@ fn a_repository_is_followed_by_its_url() -> Result<()> {
         "git init -q sample && cp -r {SAMPLE}/. sample && cd sample && git add -A && git commit -qm sample
          git push -q \"$REPOSITORY_URL\" HEAD:refs/heads/main 2>&1"
     ))?;
-    let path = ["--branch", "main", "--path", "overlays/demo", "--identity", "sample/demo.agekey"];
+    let path = ["--path", "overlays/demo", "--identity", "sample/demo.agekey"];
     let done = up_once(&person, &[&[server.url("sample").as_str()], &path[..]].concat())?;
     let (table, talk) = texts(&done);
     assert_eq!(done.status.code(), Some(0), "{talk}");
     assert!(talk.contains("✔ gitrepository flux-system/sample: ready: stored artifact"), "{talk}");
-    assert!(talk.contains("Applied revision: main@sha1:"), "{talk}");
+    assert!(talk.contains("Applied revision: HEAD@sha1:"), "{talk}");
     assert!(table.contains("password=••••••"), "{table}");
     Ok(())
 }
@@ -118,6 +118,66 @@ fn a_folder_stands_in_for_the_repository_of_a_fleet() -> Result<()> {
         talk.contains("kustomization flux-system/apps: ready: Applied revision: local@sha256:"),
         "{talk}"
     );
+    Ok(())
+}
+
+#[test]
+fn the_key_secrets_of_a_fleet_are_made_from_the_identities() -> Result<()> {
+    let person = Person::new()?;
+    person.sh(FLEET)?;
+    person.sh(
+        "sealfast keys generate age --output staging.agekey
+         sed -i 's/path: .\\/apps,/& decryption: {provider: sops, secretRef: {name: sops-age}},/' fleet/clusters/staging/apps.yaml
+         printf 'apiVersion: v1\\nkind: Secret\\nmetadata: {name: login, namespace: default}\\nstringData: {word: swordfish}\\n' > fleet/apps/login.yaml
+         sealfast encrypt --age \"$(grep -o 'age1[a-z0-9]*' staging.agekey)\" --encrypted-regex '^stringData$' --in-place fleet/apps/login.yaml",
+    )?;
+    let staging = ["fleet", "--path", "./clusters/staging", "--stands-for", "flux-system"];
+    let done = up_once(&person, &[&staging[..], &["--identity", "staging.agekey"]].concat())?;
+    let (table, talk) = texts(&done);
+    assert_eq!(done.status.code(), Some(0), "{talk}");
+    assert!(
+        talk.contains("the Secret `flux-system/sops-age` that Kustomization `flux-system/apps`"),
+        "{talk}"
+    );
+    assert!(table.contains("word=••••••") && !table.contains("swordfish"), "{table}");
+    Ok(())
+}
+
+#[test]
+fn what_git_ignores_is_not_offered() -> Result<()> {
+    need(&["git"])?;
+    let person = Person::new()?;
+    person.sh(
+        "mkdir -p app/below && cd app && git init -q && printf '*.dec.yaml\\nbelow/\\n' > .gitignore
+         for name in kept left kept.below; do
+             printf 'apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: %s, namespace: default}\\n' $name > $name.yaml
+         done
+         mv left.yaml left.dec.yaml && mv kept.below.yaml below/tracked.yaml && cp left.dec.yaml below/left.yaml
+         git add --force below/tracked.yaml",
+    )?;
+    let (table, talk) = texts(&up_once(&person, &["app"])?);
+    assert!(table.contains("kept") && table.contains("kept.below"), "{table}{talk}");
+    assert!(!table.contains("left"), "{table}");
+    Ok(())
+}
+
+#[test]
+fn a_kubeconfig_of_other_clusters_is_left_alone() -> Result<()> {
+    let person = Person::new()?;
+    let other = "kind: Config\nclusters: [{name: prod, cluster: {server: 'https://prod.invalid'}}]\n";
+    person.sh(&format!("printf \"{other}\" > config"))?;
+    let talk = refused(&person, &["--kubeconfig", "config"])?;
+    assert!(talk.contains("`config` is there already") && talk.contains("hint: "), "{talk}");
+    person.sh("grep -q prod config")?;
+    Ok(())
+}
+
+#[test]
+fn a_folder_without_manifests_is_told_as_such() -> Result<()> {
+    let person = Person::new()?;
+    person.sh("mkdir app && echo '{}' > app/object.json")?;
+    let (_, talk) = texts(&up_once(&person, &["app"])?);
+    assert!(talk.contains("nothing was applied: there is no manifest"), "{talk}");
     Ok(())
 }
 

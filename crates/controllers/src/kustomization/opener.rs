@@ -223,7 +223,7 @@ pub(super) fn unopened(error: &SopsError) -> Refused {
         ),
         SopsError::MacMismatch { .. } | SopsError::MacDecrypt { .. } => (
             "MAC mismatch".to_owned(),
-            "the file was changed after encryption: open it with `sealfast edit`, look at it, and save it"
+            "the file was changed after encryption: take it back from Git, or look at it with `sealfast decrypt --ignore-mac FILE` and encrypt it again"
                 .to_owned(),
         ),
         other => (other.to_string(), "encrypt the file again".to_owned()),
