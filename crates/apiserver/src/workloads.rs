@@ -4,6 +4,7 @@
 //! Pods stay pending until somebody writes their status.
 
 mod deployment;
+mod finished;
 mod ready;
 mod replica_set;
 
@@ -27,14 +28,25 @@ pub(crate) fn settle(app: &Arc<App>, kin: &mut Kin, key: &Key, object: &Value) {
             replica_set::settle(app, kin, key);
             owner_of(kin, object, DEPLOYMENTS, |owner, kin| deployment::settle(app, kin, owner));
         }
-        PODS => owner_of(kin, object, REPLICA_SETS, |owner, kin| replica_set::settle(app, kin, owner)),
-        "statefulsets.apps" | "daemonsets.apps" if app.ready_workloads => {
-            let Some((stored, object)) = alive(app, key) else { return };
-            if let Some(status) = ready::status(&key.resource, &object) {
-                write_status(app, key, &stored, status);
-            }
+        PODS => {
+            owner_of(kin, object, REPLICA_SETS, |owner, kin| replica_set::settle(app, kin, owner));
+            say_ready(app, key);
+        }
+        "statefulsets.apps" | "daemonsets.apps" | "jobs.batch" | "persistentvolumeclaims" | "services" => {
+            say_ready(app, key);
         }
         _ => {}
+    }
+}
+
+/// Writes the status that an object has where everything is said to be ready.
+fn say_ready(app: &App, key: &Key) {
+    if !app.ready_workloads {
+        return;
+    }
+    let Some((stored, object)) = alive(app, key) else { return };
+    if let Some(status) = ready::status(&key.resource, &object) {
+        write_status(app, key, &stored, status);
     }
 }
 

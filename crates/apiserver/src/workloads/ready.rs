@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{AVAILABLE, condition, template_hash};
+use super::{AVAILABLE, PODS, condition, finished, template_hash};
 use crate::fields::{self, get};
 
 /// The status that a ready workload has; `None` for kinds that have none.
@@ -45,6 +45,10 @@ pub(super) fn status(resource: &str, object: &Value) -> Option<Value> {
             counts(&mut status, &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"], replicas);
             status
         }
+        PODS => return Some(finished::pod(object)),
+        "jobs.batch" => return finished::job(object),
+        "persistentvolumeclaims" => return Some(finished::claim(object)),
+        "services" => return finished::balanced(object),
         _ => return None,
     };
     if resource == "deployments.apps"

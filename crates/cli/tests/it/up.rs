@@ -173,6 +173,36 @@ fn a_kubeconfig_of_other_clusters_is_left_alone() -> Result<()> {
 }
 
 #[test]
+fn what_would_wait_for_a_kubelet_becomes_ready() -> Result<()> {
+    let person = Person::new()?;
+    person.sh(r"mkdir app && cat > app/all.yaml <<'END'
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate, namespace: default}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: b}]}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: alone, namespace: default}
+spec: {containers: [{name: a, image: b}]}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: default}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: front, namespace: default}
+spec: {type: LoadBalancer, ports: [{port: 80}], selector: {app: a}}
+END")?;
+    let done = up_once(&person, &["app"])?;
+    let (table, talk) = texts(&done);
+    assert_eq!(done.status.code(), Some(0), "{table}{talk}");
+    Ok(())
+}
+
+#[test]
 fn a_folder_without_manifests_is_told_as_such() -> Result<()> {
     let person = Person::new()?;
     person.sh("mkdir app && echo '{}' > app/object.json")?;
