@@ -124,7 +124,7 @@ impl Plain {
     /// Reads a plain document.
     ///
     /// # Errors
-    /// [`Error::Parse`] in the format's words, [`Error::Depth`] and [`Error::Expansion`] for hostile input.
+    /// [`Error::Parse`] in the format's words, [`Error::Size`], [`Error::Depth`] and [`Error::Expansion`] for hostile input.
     pub fn load(input: &[u8], format: Format) -> Result<Self, Error> {
         Ok(Self { branches: store::load(input, format)? })
     }

@@ -70,7 +70,7 @@ pub enum Error {
         message: String,
     },
     /// The input does not parse, and the format's own message would show what stands there.
-    #[error("{}{message}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+    #[error("{}{message}", at_line(*line))]
     Unreadable {
         /// What is wrong, without the text.
         message: String,
@@ -259,9 +259,19 @@ pub enum Error {
         /// Bytes given.
         length: usize,
     },
+    /// Larger than this program holds.
+    #[error("the document has more than {limit} {unit}")]
+    Size {
+        /// The limit.
+        limit: usize,
+        /// What is limited: `bytes`, `values` or `lines`.
+        unit: &'static str,
+    },
     /// Nested deeper than this program follows.
-    #[error("the document is nested deeper than {limit} levels")]
+    #[error("{}the document is nested deeper than {limit} levels", at_line(*line))]
     Depth {
+        /// Where, from 1, when a text was read.
+        line: Option<usize>,
         /// The limit.
         limit: usize,
     },
@@ -277,7 +287,21 @@ pub enum Error {
     },
 }
 
+fn at_line(line: Option<usize>) -> String {
+    line.map(|line| format!("line {line}: ")).unwrap_or_default()
+}
+
 impl Error {
+    /// Returns the key or value that the error is about, to find its line.
+    #[must_use]
+    pub fn place(&self) -> Option<TreePath> {
+        let mut place = self.path()?.clone();
+        if let Self::KeyType { text, .. } = self {
+            place.0.push(text.clone());
+        }
+        Some(place)
+    }
+
     /// Returns the place in the tree that the error is about, where it is about one.
     #[must_use]
     pub fn path(&self) -> Option<&TreePath> {

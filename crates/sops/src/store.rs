@@ -96,8 +96,38 @@ impl Default for EmitOptions {
     }
 }
 
+/// Bytes that a document may have, in the clear and encrypted: its tree takes a multiple of them.
+pub const MAX_BYTES: usize = 128 << 20;
+
+/// Values that a document may have; in formats of lines, lines.
+pub(in crate::store) const MAX_VALUES: usize = 2_000_000;
+
+/// Refuses a text that is larger than this program holds.
+pub(in crate::store) fn check_size(input: &[u8], format: Format) -> Result<(), Error> {
+    check_bytes(input)?;
+    // No line is shorter than its break.
+    if input.len() <= MAX_VALUES {
+        return Ok(());
+    }
+    let lines = || input.split(|byte| *byte == b'\n');
+    let (lines, unit) = match format {
+        Format::Dotenv | Format::Ini => (lines().count(), "lines"),
+        Format::Yaml => {
+            let is_comment = |line: &&[u8]| line.trim_ascii_start().starts_with(b"#");
+            (lines().filter(is_comment).count(), "lines of comments")
+        }
+        Format::Json | Format::Binary => return Ok(()),
+    };
+    if lines > MAX_VALUES { Err(Error::Size { limit: MAX_VALUES, unit }) } else { Ok(()) }
+}
+
+fn check_bytes(text: &[u8]) -> Result<(), Error> {
+    if text.len() > MAX_BYTES { Err(Error::Size { limit: MAX_BYTES, unit: "bytes" }) } else { Ok(()) }
+}
+
 /// Reads a document without looking at metadata.
 pub(crate) fn load(input: &[u8], format: Format) -> Result<Vec<Branch>, Error> {
+    check_size(input, format)?;
     match format {
         Format::Yaml => yaml::load(input),
         Format::Json => json::load(input).map(|branch| vec![branch]),
@@ -136,7 +166,12 @@ pub(crate) fn emit_encrypted(
     format: Format,
     options: &EmitOptions,
 ) -> Result<Vec<u8>, Error> {
-    with_metadata(&mut branches.to_vec(), metadata, format, |whole| emit_stored(whole, format, options))?
+    let text = with_metadata(&mut branches.to_vec(), metadata, format, |whole| {
+        emit_stored(whole, format, options)
+    })??;
+    // What is written shall be read again.
+    check_bytes(&text)?;
+    Ok(text)
 }
 
 /// Writes a document that has its metadata.

@@ -90,7 +90,7 @@ impl Walk<'_, '_, '_> {
 
     fn enter(&mut self) -> Result<(), Error> {
         if self.comments.len() >= MAX_DEPTH {
-            return Err(Error::Depth { limit: MAX_DEPTH });
+            return Err(Error::Depth { line: None, limit: MAX_DEPTH });
         }
         self.comments.push(Vec::new());
         Ok(())

@@ -250,7 +250,8 @@ impl<'a> Decoder<'a> {
     fn alias(&mut self, alias: &'a Node, shape: &'static Shape) -> Result<Option<Plain>, Error> {
         let address: *const Node = alias;
         if self.open.contains(&address) {
-            return Err(Error::tree(format!("anchor '{}' value contains itself", alias.value)));
+            let message = format!("anchor '{}' value contains itself", alias.value);
+            return Err(Error::tree(message).about(alias.start.line));
         }
         let node = self.target(alias)?;
         self.open.push(address);
@@ -329,7 +330,7 @@ impl<'a> Decoder<'a> {
                 continue;
             }
             if matches!(key, Plain::List(_) | Plain::Map(_)) {
-                return Err(invalid_key(&key, self.words));
+                return Err(invalid_key(&key, self.words).about(key_node.start.line));
             }
             let Some(shape) = target.whole.of_value(&key) else { continue };
             if let Some(value) = self.node(value_node, shape)? {
@@ -375,7 +376,7 @@ impl<'a> Decoder<'a> {
     fn merge_one(&mut self, node: &'a Node, entries: &mut Entries, target: Target) -> Result<(), Error> {
         let mapping = if node.kind == Kind::Alias { self.target(node)? } else { node };
         if mapping.kind != Kind::Mapping {
-            return Err(Error::tree(WANT_MAP));
+            return Err(Error::tree(WANT_MAP).about(node.start.line));
         }
         self.within(node, mapping, |decoder| {
             if decoder.words == Words::V2 {
@@ -395,7 +396,8 @@ impl<'a> Decoder<'a> {
         let aliased = !std::ptr::eq(node, mapping);
         let address: *const Node = node;
         if aliased && self.open.contains(&address) {
-            return Err(Error::tree(format!("anchor '{}' value contains itself", node.value)));
+            let message = format!("anchor '{}' value contains itself", node.value);
+            return Err(Error::tree(message).about(node.start.line));
         }
         self.depth += 1;
         if self.depth > MAX_DEPTH {

@@ -14,6 +14,8 @@ pub struct Error {
     pub line: Option<usize>,
     /// Column in the source from 1, where it is known.
     pub column: Option<usize>,
+    /// Line in the source from 1 that a person should look at where the reference tells none.
+    pub place: Option<usize>,
     /// True for mistakes in the text; false for a tree that does not fit what is asked of it.
     pub syntax: bool,
     /// True when the reference prints the message without its `yaml: ` prefix.
@@ -69,12 +71,19 @@ impl Error {
             message: message.into(),
             line: None,
             column: None,
+            place: None,
             syntax: false,
             bare: false,
             older_line: None,
             detail: None,
             full: None,
         }
+    }
+
+    /// Says which line it is about, although the reference does not.
+    #[must_use]
+    pub fn about(self, line: usize) -> Self {
+        Self { place: (line > 0).then_some(line), ..self }
     }
 
     /// Returns an error of the tree that quotes a value.
@@ -109,6 +118,8 @@ impl Error {
         Self {
             line: shown(context, ahead).or(shown(at, ahead)),
             older_line: shown(at, ahead).or(shown(context, 0)),
+            // What has no line stands in the first.
+            place: Some(1),
             syntax: true,
             ..Self::tree(problem)
         }

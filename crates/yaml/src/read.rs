@@ -51,11 +51,17 @@ fn utf8(input: &[u8], skipped: usize) -> Source<'_> {
         broken = Some("control characters are not allowed");
     }
     let text = if broken.is_some() { &valid[..block_start(valid, end, skipped)] } else { valid };
-    Source { text: Cow::Borrowed(text), skipped, broken: broken.map(reader_error) }
+    Source {
+        text: Cow::Borrowed(text),
+        skipped,
+        broken: broken.map(|problem| reader_error(problem, &valid[..end])),
+    }
 }
 
-fn reader_error(problem: &str) -> Error {
-    let mut error = Error::syntax(problem, 0);
+/// Takes the text before what is wrong.
+fn reader_error(problem: &str, before: &str) -> Error {
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let mut error = Error::syntax(problem, 0).about(line);
     error.detail = Some(format!("{problem} | problem_mark 1:1").into());
     error
 }
@@ -153,8 +159,9 @@ fn utf16(input: &[u8], unit: fn([u8; 2]) -> u16) -> Source<'static> {
         }
         text.push(letter);
     };
+    let broken = broken.map(|problem| reader_error(problem, &text));
     if broken.is_some() {
         text.truncate(block_text);
     }
-    Source { text: Cow::Owned(text), skipped: 0, broken: broken.map(reader_error) }
+    Source { text: Cow::Owned(text), skipped: 0, broken }
 }

@@ -117,7 +117,7 @@ pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
         "!!str" => Ok(Scalar::Str(text.to_owned())),
         "!!binary" => decode_base64(text)
             .map(Scalar::Binary)
-            .ok_or_else(|| Error::tree("!!binary value contains invalid base64 data")),
+            .ok_or_else(|| Error::tree("!!binary value contains invalid base64 data").about(node.start.line)),
         "" | "!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp" => {
             let mut value = resolve_plain(text, words);
             if matches!(value, Scalar::Time(_)) && !tag.is_empty() && tag != "!!timestamp" {
@@ -131,11 +131,8 @@ pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
                 (tag, value) => {
                     let found = value.tag();
                     let before = format!("cannot decode {found}");
-                    Err(Error::quoting(Problem::quoting(
-                        &before,
-                        &format!(" `{text}`"),
-                        &format!(" as a {tag}"),
-                    )))
+                    let told = Problem::quoting(&before, &format!(" `{text}`"), &format!(" as a {tag}"));
+                    Err(Error::quoting(told).about(node.start.line))
                 }
             }
         }

@@ -94,7 +94,7 @@ fn steps(name: &str) -> Result<Vec<Step<'_>>, Error> {
             steps.push(Step::Key(part));
         }
         if steps.len() > crate::walk::MAX_DEPTH {
-            return Err(Error::Depth { limit: crate::walk::MAX_DEPTH });
+            return Err(Error::Depth { line: None, limit: crate::walk::MAX_DEPTH });
         }
         rest = &rest[end..];
         separator = match (rest.starts_with(MAP), rest.starts_with(LIST)) {

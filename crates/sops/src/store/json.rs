@@ -22,7 +22,9 @@ pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
         Ok(Value::Branch(branch)) => Ok(branch),
         Ok(other) => Err(no_object(&go_syntax(&other), other.type_name())),
         // The only thing that is wrong with it is its size.
-        Err(Error::Unreadable { .. }) if matches!(start, [b'-' | b'0'..=b'9', ..]) => {
+        Err(Error::Unreadable { message, .. })
+            if matches!(start, [b'-' | b'0'..=b'9', ..]) && message.ends_with(json_text::OUT_OF_RANGE) =>
+        {
             Err(no_object(&format!("{:?}", String::from_utf8_lossy(start.trim_ascii())), "json.Number"))
         }
         Err(wrong) => Err(wrong),

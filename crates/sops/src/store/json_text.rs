@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::error::Error;
-use crate::store::line_at;
+use crate::store::{MAX_VALUES, line_at};
 use crate::tree::{Branch, Value};
 use crate::walk::MAX_DEPTH;
 
@@ -35,9 +35,9 @@ pub(super) fn start(input: &[u8]) -> &[u8] {
 
 pub(in crate::store) fn value_and_place(input: &[u8]) -> Result<(Value, Place), Error> {
     if start(input).is_empty() {
-        return Err(wrong("EOF"));
+        return Err(Error::Parse { message: format!("{CONTEXT}EOF") });
     }
-    Reader { input, at: 0 }.value()
+    Reader { input, at: 0, left: MAX_VALUES }.value()
 }
 
 /// An object or list whose end was not seen yet.
@@ -88,6 +88,8 @@ impl Container {
 struct Reader<'t> {
     input: &'t [u8],
     at: usize,
+    /// Values that may still come.
+    left: usize,
 }
 
 impl Reader<'_> {
@@ -97,9 +99,11 @@ impl Reader<'_> {
         loop {
             let first = self.peek()?;
             let start = self.at;
+            let left = self.left.checked_sub(1);
+            self.left = left.ok_or(Error::Size { limit: MAX_VALUES, unit: "values" })?;
             let mut complete = if matches!(first, b'{' | b'[') {
                 if open.len() == MAX_DEPTH {
-                    return Err(Error::Depth { limit: MAX_DEPTH });
+                    return Err(Error::Depth { line: Some(line_at(self.input, start)), limit: MAX_DEPTH });
                 }
                 self.at += 1;
                 let mut container = Container::new(first, start);
@@ -202,7 +206,7 @@ impl Reader<'_> {
         if self.at > start {
             return Ok(());
         }
-        Err(if self.at < self.input.len() { self.unexpected(place) } else { too_short() })
+        Err(if self.at < self.input.len() { self.unexpected(place) } else { self.too_short() })
     }
 
     fn string(&mut self) -> Result<String, Error> {
@@ -276,7 +280,7 @@ impl Reader<'_> {
     }
 
     fn byte(&mut self) -> Result<u8, Error> {
-        let byte = *self.input.get(self.at).ok_or_else(too_short)?;
+        let byte = *self.input.get(self.at).ok_or_else(|| self.too_short())?;
         self.at += 1;
         Ok(byte)
     }
@@ -286,7 +290,7 @@ impl Reader<'_> {
         while self.input.get(self.at).is_some_and(|byte| BLANKS.contains(byte)) {
             self.at += 1;
         }
-        self.input.get(self.at).copied().ok_or_else(too_short)
+        self.input.get(self.at).copied().ok_or_else(|| self.too_short())
     }
 
     fn skip_if(&mut self, wanted: u8) -> Result<bool, Error> {
@@ -302,8 +306,7 @@ impl Reader<'_> {
     }
 
     fn out_of_range(&self, number: &str) -> Error {
-        let told =
-            |number: &str| format!("{CONTEXT}strconv.ParseFloat: parsing {number}: value out of range");
+        let told = |number: &str| format!("{CONTEXT}strconv.ParseFloat: parsing {number}: {OUT_OF_RANGE}");
         Error::Unreadable {
             message: told("a number"),
             line: Some(line_at(self.input, self.at)),
@@ -329,19 +332,23 @@ impl Reader<'_> {
             '\u{80}'..='\u{a0}' | '\u{ad}' => format!("\\u{:04x}", u32::from(character)),
             character => character.to_string(),
         };
-        wrong(&format!("invalid character '{shown}'{place}"))
+        self.wrong(self.at, &format!("invalid character '{shown}'{place}"))
     }
-}
 
-fn too_short() -> Error {
-    wrong("unexpected EOF")
+    fn too_short(&self) -> Error {
+        self.wrong(self.input.trim_ascii_end().len(), "unexpected EOF")
+    }
+
+    fn wrong(&self, at: usize, message: &str) -> Error {
+        let message = format!("{CONTEXT}{message}");
+        Error::Unreadable { line: Some(line_at(self.input, at)), full: message.clone().into(), message }
+    }
 }
 
 const CONTEXT: &str = "Could not unmarshal input data: ";
 
-fn wrong(message: &str) -> Error {
-    Error::Parse { message: format!("{CONTEXT}{message}") }
-}
+/// How the message about a number ends that is no double.
+pub(super) const OUT_OF_RANGE: &str = "value out of range";
 
 #[cfg(test)]
 mod tests {

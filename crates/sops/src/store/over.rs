@@ -41,6 +41,7 @@ impl<'t> Original<'t> {
     /// Reads a plain document and keeps how its text looks.
     pub(crate) fn read(text: &'t [u8], format: Format) -> Result<(Vec<Branch>, Self), Error> {
         if format == Format::Yaml {
+            store::check_size(text, format)?;
             let (branches, source) = yaml::load_with_source(text)?;
             return Ok((branches, Self { text, format, source: source.map(Source::Yaml) }));
         }

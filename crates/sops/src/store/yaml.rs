@@ -86,7 +86,7 @@ fn readable(
 fn unreadable(wrong: &sealfast_yaml::error::Error, prefix: &str) -> Error {
     Error::Unreadable {
         message: format!("{prefix}{wrong}"),
-        line: None,
+        line: wrong.place.filter(|_| wrong.line.is_none()),
         full: format!("{prefix}{}", wrong.in_full()).into(),
     }
 }

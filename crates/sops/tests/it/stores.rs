@@ -90,8 +90,11 @@ fn refusal(text: &str, format: Format) -> String {
 #[test]
 fn the_first_yaml_document_is_decoded_before_later_ones_are_read() {
     let cases = [
-        ("a: 1\nb: &x [1]\n<<: *x\n", "yaml: map merge requires map or sequence of maps as the value"),
-        ("image: {{ .Values.image }}\n", "yaml: invalid map key: map[string]interface {}"),
+        (
+            "a: 1\nb: &x [1]\n<<: *x\n",
+            "line 3: yaml: map merge requires map or sequence of maps as the value",
+        ),
+        ("image: {{ .Values.image }}\n", "line 1: yaml: invalid map key: map[string]interface {}"),
         (
             "a: 1\na: 2\n---\nb: [\n",
             "yaml: unmarshal errors:\n  line 2: mapping key \"a\" already defined at line 1",
@@ -118,8 +121,8 @@ fn refusals_name_lines_and_show_no_values() {
         ),
         ("[hunter2\n", Format::Ini, "line 1: Could not unmarshal input data: unclosed section"),
         ("a=`hunter2\n", Format::Ini, "line 1: Could not unmarshal input data: missing closing key quote"),
-        ("a: !!int hunter2\n", Format::Yaml, "yaml: cannot decode !!str as a !!int"),
-        ("a: 1\n---\nb: !!int hunter2\n", Format::Yaml, "yaml: cannot decode !!str as a !!int"),
+        ("a: !!int hunter2\n", Format::Yaml, "line 1: yaml: cannot decode !!str as a !!int"),
+        ("a: 1\n---\nb: !!int hunter2\n", Format::Yaml, "line 3: yaml: cannot decode !!str as a !!int"),
         ("a: 1\nb: *hunter2\n", Format::Yaml, "yaml: line 2: unknown anchor referenced"),
         ("a: &hunter2 1\n---\nb: *hunter2\n", Format::Yaml, "yaml: line 3: unknown anchor referenced"),
         (
@@ -142,6 +145,38 @@ fn refusals_name_lines_and_show_no_values() {
 }
 
 #[test]
+fn refusals_that_the_reference_gives_no_line_have_one() {
+    let deep = format!("{{\"a\":\n{}", "[".repeat(501));
+    let cases = [
+        (&b"a: 1\nb: \x01\n"[..], Format::Yaml, "line 2: yaml: control characters are not allowed"),
+        (b"\n\na: \xff\n", Format::Yaml, "line 3: yaml: invalid leading UTF-8 octet"),
+        (b"\xff\xfea\0\n\0\x01\0", Format::Yaml, "line 2: yaml: control characters are not allowed"),
+        (b"a: 1\nb: {x: !!float y}\n", Format::Yaml, "line 2: yaml: cannot decode !!str as a !!float"),
+        (b"a: 1\nb: !!binary _\n", Format::Yaml, "line 2: yaml: !!binary value contains invalid base64 data"),
+        (b"a: &a\n  b: *a\n", Format::Yaml, "line 2: yaml: anchor 'a' value contains itself"),
+        (
+            b"a: 1\n<<: 2\n",
+            Format::Yaml,
+            "line 2: yaml: map merge requires map or sequence of maps as the value",
+        ),
+        (b"a: 1\nb: {{c: d}: e}\n", Format::Yaml, "line 2: yaml: invalid map key: map[string]interface {}"),
+        (
+            b"{\n\"a\": x}",
+            Format::Json,
+            "line 2: Could not unmarshal input data: invalid character 'x' looking for beginning of value",
+        ),
+        (b"{\n\"a\": [1,\n2\n", Format::Json, "line 3: Could not unmarshal input data: unexpected EOF"),
+        (deep.as_bytes(), Format::Json, "line 2: the document is nested deeper than 500 levels"),
+    ];
+    for (text, format, wanted) in cases {
+        let told = Plain::load(text, format).expect_err("does not read").to_string();
+        assert_eq!(told, wanted, "{}", String::from_utf8_lossy(text));
+    }
+    let deep = format!("a: 1\nb: {}", "[".repeat(600) + &"]".repeat(600));
+    assert_eq!(refusal(&deep, Format::Yaml), "line 2: yaml: exceeded max depth of 500");
+}
+
+#[test]
 fn json_refusals_show_one_character_as_go_quotes_it() {
     for (text, wanted) in [
         ("{x}", "invalid character 'x'"),
@@ -153,7 +188,7 @@ fn json_refusals_show_one_character_as_go_quotes_it() {
     ] {
         assert_eq!(
             refusal(text, Format::Json),
-            format!("Could not unmarshal input data: {wanted}"),
+            format!("line 1: Could not unmarshal input data: {wanted}"),
             "{text}"
         );
     }

@@ -94,7 +94,7 @@ impl<'a> Builder<'a> {
                 EventKind::Alias => self.alias(event)?,
                 EventKind::SequenceStart | EventKind::MappingStart => {
                     if open.len() == MAX_DEPTH {
-                        return Err(self.too_deep());
+                        return Err(self.too_deep(event.start.line + 1));
                     }
                     open.push(self.collection(&mut event));
                     continue;
@@ -129,12 +129,12 @@ impl<'a> Builder<'a> {
     }
 
     /// A mistake further down in the text is reported before the depth of the tree.
-    fn too_deep(&mut self) -> Error {
+    fn too_deep(&mut self, line: usize) -> Error {
         loop {
             match self.machine.next() {
                 Err(error) => return error,
                 Ok(event) if event.kind == EventKind::StreamEnd => {
-                    return Error::syntax(format!("exceeded max depth of {MAX_DEPTH}"), 0);
+                    return Error::syntax(format!("exceeded max depth of {MAX_DEPTH}"), 0).about(line);
                 }
                 Ok(_) => {}
             }

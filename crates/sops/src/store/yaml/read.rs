@@ -206,7 +206,8 @@ impl Reader<'_, '_> {
         let address = std::ptr::from_ref(alias);
         if self.open.contains(&address) {
             let message = format!("anchor '{}' value contains itself", alias.value);
-            return Err(unreadable(&sealfast_yaml::error::Error::tree(message), ""));
+            let wrong = sealfast_yaml::error::Error::tree(message).about(alias.start.line);
+            return Err(unreadable(&wrong, ""));
         }
         if self.open.is_empty() {
             self.line = alias.start.line;
@@ -265,7 +266,7 @@ impl Reader<'_, '_> {
 
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         if self.depth >= MAX_DEPTH {
-            return Err(Error::Depth { limit: MAX_DEPTH });
+            return Err(Error::Depth { line: (self.line > 0).then_some(self.line), limit: MAX_DEPTH });
         }
         self.depth += 1;
         let value = read(self);
