@@ -46,6 +46,7 @@ fn ours(args: Vec<OsString>) -> ExitCode {
             clap_complete::generate(shell, &mut command, "sealfast", &mut text);
             output::data(&text)
         }
+        Ok(Sealfast { verb: Verb::Version }) => output::data(Sealfast::command().render_version().as_bytes()),
         Ok(Sealfast { verb: Verb::Up(args) }) => up::run(args),
         Ok(Sealfast { verb: Verb::Run(args) }) => run::run(*args),
         Ok(Sealfast { verb: Verb::Render(args) }) => render::run(args),
@@ -92,6 +93,8 @@ enum Verb {
     Manifests(manifests::ManifestsArgs),
     /// Make keys.
     Keys(keys::KeysArgs),
+    /// Print the version.
+    Version,
     /// Print a completion script for a shell.
     Completion {
         /// The shell to complete for.
@@ -145,12 +148,12 @@ const CLUSTER_VERBS: [&str; 22] = [
 
 const GROUPS: &str = "\
 Secrets (the verbs of sops; each has --help):
-  encrypt decrypt edit set unset rotate updatekeys filestatus exec-env exec-file
+  encrypt decrypt edit set unset rotate updatekeys groups
+  exec-env exec-file publish filestatus keyservice
 
 Cluster (the verbs of flux; each has --help):
-  create source git | create kustomization | create secret generic
-  get sources git | get kustomizations | reconcile source git | reconcile kustomization
-  build kustomization | diff kustomization | debug kustomization | envsubst | check
+  create get export reconcile suspend resume delete build diff debug
+  tree trace events logs stats check install uninstall push pull tag envsubst
 
 Another tool's exact command line:
   sealfast sops … | sealfast flux … | sealfast kustomize …     (or links of these names)
@@ -159,3 +162,16 @@ Examples:
   sealfast up examples/guide --once
   sealfast encrypt --age age1… --encrypted-regex '^(data|stringData)$' --in-place secret.yaml
   sealfast kustomize build overlays/production";
+
+#[cfg(test)]
+mod tests {
+    use super::{CLUSTER_VERBS, GROUPS, SECRET_VERBS};
+
+    #[test]
+    fn help_lists_every_verb() {
+        let listed: Vec<&str> = GROUPS.split_whitespace().collect();
+        for verb in SECRET_VERBS.iter().chain(&CLUSTER_VERBS) {
+            assert!(listed.contains(verb), "{verb}");
+        }
+    }
+}

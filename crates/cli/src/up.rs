@@ -16,7 +16,7 @@ use tokio::signal::unix::{self, Signal, SignalKind};
 
 use crate::diagnostic::Failure;
 use crate::run::Mac;
-use crate::{log, output, private_file};
+use crate::{log, output, replace};
 use config::{Defaults, Source};
 use follow::Followed;
 use identity::Identity;
@@ -234,7 +234,8 @@ async fn start(args: &UpArgs) -> Result<Cluster, Failure> {
         .await
         .map_err(|error| Failure::because("failed to start the controllers", &error))?;
     // Written last: who sees the file finds everything running.
-    private_file::write(&kubeconfig, text.as_bytes())?;
+    replace::private(&kubeconfig, text.as_bytes())
+        .map_err(|error| Failure::because(format!("failed to write `{}`", kubeconfig.display()), &error))?;
     Ok(Cluster { controllers, server, client, kubeconfig, scratch })
 }
 

@@ -12,6 +12,7 @@ use sealfast_source::tree::{Directory, Entry, Memory, Tree};
 use super::args::{Args, Flag, Kind};
 use super::{Failed, help, told, wants_help};
 use crate::output;
+use crate::replace;
 use crate::sops::files;
 
 pub(super) const FLAGS: &[Flag] = &[
@@ -61,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
     let target = args.filled("output").unwrap_or(OUTPUT);
     output::talk(&format!("► building artifact from {given}"));
     let bytes = packed(given, args)?;
-    files::try_replace(Path::new(target), &bytes)
+    replace::file(Path::new(target), &bytes)
         .map_err(|error| format!("building artifact failed, error: {target}: {}", files::reason(&error)))?;
     output::talk(&format!("✔ artifact created at {target}"));
     Ok(ExitCode::SUCCESS)

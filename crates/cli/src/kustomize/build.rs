@@ -15,7 +15,7 @@ use crate::env;
 use crate::flux::Failed;
 use crate::flux::args::{Flag, Kind};
 use crate::output;
-use crate::sops::files;
+use crate::replace;
 
 const FLAGS: &[Flag] = &[
     Flag::short("output", 'o', Kind::Text),
@@ -139,7 +139,7 @@ fn write(built: Build, target: Option<&str>) -> Result<ExitCode, Failed> {
 }
 
 fn write_file(path: &Path, text: &str) -> Result<ExitCode, Failed> {
-    files::try_replace(path, text.as_bytes())
+    replace::file(path, text.as_bytes())
         .map_err(|error| format!("failed to write '{}': {error}", path.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::flux::Failed;
 use crate::output;
-use crate::sops::files;
+use crate::replace;
 
 mod entries;
 mod generators;
@@ -112,7 +112,7 @@ impl Draft {
         let text = splice::over(&self.text, &Value::Object(self.fields))
             .map_err(|error| format!("{}: {error}", self.path.display()))?;
         if text != self.text {
-            files::try_replace(&self.path, text.as_bytes())
+            replace::file(&self.path, text.as_bytes())
                 .map_err(|error| format!("failed to write '{}': {error}", self.path.display()))?;
         }
         Ok(ExitCode::SUCCESS)

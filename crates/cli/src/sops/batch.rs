@@ -16,6 +16,7 @@ use crate::sops::call::{Call, Done};
 use crate::sops::encrypt::Source;
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
+use crate::sops::walk::Unreadable;
 use crate::sops::{crypt, decrypt, encrypt, files, rotate, set, update_keys};
 
 mod select;
@@ -80,29 +81,43 @@ pub(super) fn run_on(call: &Call, words: &[String], work: Work) -> Result<Option
                 .hint("add --yes, or --check to only look"))
         };
     }
+    select::refuse_directories(call, words)?;
     refuse_flags_of_one_file(call, &work)?;
     let settings = Settings::load(call)?;
-    let files = select::files(call, &settings, words, &work)?;
-    let results = in_parallel(&files, |path| one(call, &settings, path, &work));
-    Ok(Some(report(call, &files, results)))
+    let found = select::files(call, &settings, words, &work)?;
+    let files: Vec<PathBuf> = found.iter().flatten().cloned().collect();
+    let mut results = in_parallel(&files, |path| one(call, &settings, path, &work)).into_iter();
+    let here = std::env::current_dir().unwrap_or_default();
+    let mut summary = Summary::default();
+    for file in found {
+        let (path, result) = match file {
+            Ok(path) => (path, results.next()),
+            Err(Unreadable { path, stop }) => (path, Some(Err(stop))),
+        };
+        let shown = path.strip_prefix(&here).unwrap_or(&path).display().to_string();
+        if let Some(result) = result {
+            summary.note(call, &shown, result);
+        }
+    }
+    Ok(Some(summary.done(call)))
 }
 
 fn refuse_flags_of_one_file(call: &Call, work: &Work) -> Result<(), Stop> {
     let output = call.text("output");
     if !matches!(output, "" | "json" | "text") {
-        return Err(Stop::new("Error: --output names one file, but there are several")
+        return Err(Stop::misuse("--output names one file, but there are several")
             .code(Code::Conflict)
             .hint("use --in-place; --output json prints the summary as JSON"));
     }
     for flag in ["filename-override", "extract", "reuse"] {
         if !call.text(flag).is_empty() {
-            return Err(Stop::new(format!("Error: --{flag} is about one file, but there are several"))
+            return Err(Stop::misuse(format!("--{flag} is about one file, but there are several"))
                 .code(Code::Conflict));
         }
     }
     let writes = matches!(work, Work::Encrypt | Work::Decrypt | Work::Rotate);
     if writes && !call.is_set("in-place") && !call.is_set("check") {
-        return Err(Stop::new("Error: several files can only be changed in place")
+        return Err(Stop::misuse("several files can only be changed in place")
             .code(Code::Conflict)
             .hint("add --in-place, or --check to only look"));
     }
@@ -147,7 +162,7 @@ fn one(call: &Call, settings: &Settings, path: &Path, work: &Work) -> Result<Out
         Work::Rotate => rotate::rotate(call, &source, settings).map(SecretBytes::new).map(Some),
         Work::UpdateKeys => update_keys::updated(call, settings, path).map(secret),
         Work::Set { steps, value } => {
-            set::changed(call, path, settings, |plain| plain.set(steps, value.clone()))
+            set::changed(call, path, settings, steps, |plain| plain.set(steps, value.clone()))
                 .map(|(bytes, change)| (change == Change::Changed).then(|| SecretBytes::new(bytes)))
         }
         Work::Status => return status(call, &source),
@@ -185,45 +200,60 @@ fn encrypted(call: &Call, settings: &Settings, source: &Source) -> Result<Option
     encrypt::encrypt(call, &bytes, metadata, &shape).map(Some)
 }
 
-/// Prints what became of each file; one failure, or one change that `--check` finds, makes the exit code 1.
-fn report(call: &Call, files: &[PathBuf], results: Vec<Result<Outcome, Stop>>) -> Done {
-    let is_check = call.is_set("check");
-    let here = std::env::current_dir().unwrap_or_default();
-    let (mut lines, mut entries, mut code) = (String::new(), Vec::new(), 0);
-    let (mut changed, mut unchanged, mut failed) = (0, 0, 0);
-    for (path, result) in files.iter().zip(results) {
-        let shown = path.strip_prefix(&here).unwrap_or(path).display().to_string();
+/// What became of the files.
+#[derive(Default)]
+struct Summary {
+    lines: String,
+    entries: Vec<serde_json::Value>,
+    changed: usize,
+    unchanged: usize,
+    failed: usize,
+}
+
+impl Summary {
+    fn note(&mut self, call: &Call, shown: &str, result: Result<Outcome, Stop>) {
         match result {
-            Ok(outcome) => {
-                changed += usize::from(outcome == Outcome::Changed);
-                unchanged += usize::from(outcome != Outcome::Changed);
-                if matches!(outcome, Outcome::Encrypted | Outcome::Clear) {
-                    lines.push_str(&format!("{shown}: {}\n", outcome.word()));
-                } else if is_check && outcome == Outcome::Changed {
-                    lines.push_str(&format!("{shown}: would be changed\n"));
-                }
-                entries.push(json!({ "path": shown, "result": outcome.word() }));
-            }
+            Ok(outcome) => self.note_done(call, shown, outcome),
             Err(stop) => {
-                failed += 1;
-                entries.push(
-                    json!({ "path": shown, "result": "failed", "error": stop.message(call.presentation) }),
-                );
-                code = 1;
+                let error = stop.message(call.presentation);
+                self.entries.push(json!({ "path": shown, "result": "failed", "error": error }));
+                self.failed += 1;
                 stop.report(call.presentation);
             }
         }
     }
-    if code == 0 && is_check && changed > 0 {
-        code = 1;
+
+    fn note_done(&mut self, call: &Call, shown: &str, outcome: Outcome) {
+        let told = match outcome {
+            Outcome::Encrypted | Outcome::Clear => outcome.word(),
+            Outcome::Changed if call.is_set("check") => "would be changed",
+            Outcome::Changed | Outcome::Unchanged => "",
+        };
+        if !told.is_empty() {
+            self.lines.push_str(&format!("{shown}: {told}\n"));
+        }
+        self.changed += usize::from(outcome == Outcome::Changed);
+        self.unchanged += usize::from(outcome != Outcome::Changed);
+        self.entries.push(json!({ "path": shown, "result": outcome.word() }));
     }
-    if call.text("output") == "json" {
-        let summary =
-            json!({ "files": entries, "changed": changed, "unchanged": unchanged, "failed": failed });
-        lines = format!("{summary:#}\n");
-    } else {
-        let would = if is_check { "would be changed" } else { "changed" };
-        output::talk(&format!("{} files: {changed} {would}, {unchanged} not, {failed} failed", files.len()));
+
+    /// Prints what became of all; one failure, or one change that `--check` finds, makes the exit code 1.
+    fn done(self, call: &Call) -> Done {
+        let Self { mut lines, entries, changed, unchanged, failed } = self;
+        let is_check = call.is_set("check");
+        let code = u8::from(failed > 0 || is_check && changed > 0);
+        if call.text("output") == "json" {
+            let summary =
+                json!({ "files": entries, "changed": changed, "unchanged": unchanged, "failed": failed });
+            lines = format!("{summary:#}\n");
+        } else {
+            let count = entries.len();
+            let files = if count == 1 { "file" } else { "files" };
+            let would = if is_check { "would be changed" } else { "changed" };
+            output::talk(&format!(
+                "{count} {files}: {changed} {would}, {unchanged} unchanged, {failed} failed"
+            ));
+        }
+        Done::Report(lines.into_bytes(), code)
     }
-    Done::Report(lines.into_bytes(), code)
 }

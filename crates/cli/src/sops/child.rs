@@ -21,7 +21,7 @@ pub(super) enum Ended<T> {
 }
 
 /// Listens for signals from its making on.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     runtime: Option<Runtime>,
     /// Each with its number.
     signals: Vec<(i32, Signal)>,
@@ -31,12 +31,12 @@ pub(super) struct Watch {
 static WATCHED: AtomicBool = AtomicBool::new(false);
 
 /// Was there ever a [`Watch`]?
-pub(super) fn is_watched() -> bool {
+pub(crate) fn is_watched() -> bool {
     WATCHED.load(Ordering::Relaxed)
 }
 
 impl Watch {
-    pub(super) fn new() -> Result<Self, Error> {
+    pub(crate) fn new() -> Result<Self, Error> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
         let kinds =
@@ -71,7 +71,7 @@ impl Watch {
     }
 
     /// Waits for a signal that ends programs and returns its number.
-    pub(super) fn signal(&mut self) -> Option<i32> {
+    pub(crate) fn signal(&mut self) -> Option<i32> {
         let runtime = self.runtime.as_ref()?;
         Some(runtime.block_on(first(&mut self.signals)))
     }

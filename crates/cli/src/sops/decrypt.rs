@@ -3,15 +3,15 @@
 use sealfast_sops::document::{self, SecretBytes};
 use sealfast_sops::error::Error;
 use sealfast_sops::path::Step;
-use sealfast_sops::store::{EmitOptions, Format};
+use sealfast_sops::store::EmitOptions;
 use sealfast_sops::tree::Value;
 
-use crate::sops::batch;
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Noting, Shape};
 use crate::sops::encrypt::Source;
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
+use crate::sops::{batch, nearby};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     if let Some(done) = batch::run(call, batch::Work::Decrypt)? {
@@ -34,17 +34,20 @@ pub(super) fn decrypt(
     let encrypted = source.read()?;
     let mut opened = crypt::open(call, source.shown(), &encrypted, shape.input, Noting::Nothing)?;
     if let Some(path) = path {
-        let part = opened.plain.extract(path).map_err(|wrong| Stop::of(&wrong, "error truncating tree: "))?;
+        let part = opened.plain.extract(path).map_err(|wrong| {
+            let stop = nearby::told(Stop::of(&wrong, "error truncating tree: "), &opened.plain, path);
+            stop.in_file(&source.shown().to_string_lossy())
+        })?;
         return match part {
             Value::Branch(branch) => {
                 opened.plain.replace_first(branch);
-                render(opened.plain.emit(shape.output, &shape.layout), shape.output)
+                opened.plain.emit(shape.output, &shape.layout).map_err(|wrong| unwritable(&wrong))
             }
             part => document::emit_value(&part, shape.output, &shape.layout)
                 .map_err(|wrong| Stop::dumping(&wrong, "Error dumping tree: ")),
         };
     }
-    render(crypt::plain_text(&opened, &shape), shape.output)
+    crypt::plain_text(&opened, &shape).map_err(|wrong| unwritable(&wrong))
 }
 
 /// The path of `--extract`; none when nothing is extracted.
@@ -60,14 +63,7 @@ pub(super) fn extract_path(call: &Call) -> Result<Option<Vec<Step>>, Stop> {
     })
 }
 
-/// Says what to do about a document that its format cannot hold.
-pub(super) fn render(written: Result<SecretBytes, Error>, format: Format) -> Result<SecretBytes, Stop> {
-    written.map_err(|wrong| {
-        let stop = Stop::dumping(&wrong, "Error dumping file: ");
-        if format == Format::Binary {
-            stop.hint("the file is not binary: say its format with --output-type json or yaml")
-        } else {
-            stop
-        }
-    })
+/// A document that its format cannot hold.
+pub(super) fn unwritable(wrong: &Error) -> Stop {
+    Stop::dumping(wrong, "Error dumping file: ")
 }

@@ -235,8 +235,10 @@ impl Desk {
     }
 
     fn was_edited(&self) -> bool {
-        let after = std::fs::read(&self.file).map(Zeroizing::new);
-        after.is_ok_and(|after| after.as_slice() != self.before.expose())
+        match files::try_read(&self.file) {
+            Ok(after) => after.as_slice() != self.before.expose(),
+            Err(wrong) => wrong.kind() == std::io::ErrorKind::FileTooLarge,
+        }
     }
 
     /// Removes the directory, unless it holds what a person edited and stands nowhere else.
@@ -324,7 +326,7 @@ fn edited(watch: &mut Watch, file: &Path) -> Result<Zeroizing<Vec<u8>>, Broken> 
     command.args(arguments).arg(file);
     match watch.run(command).map_err(|wrong| failed(unstartable(program, &wrong)))? {
         Ended::Interrupted => Err(Broken::Canceled),
-        Ended::With(status) if status.success() => std::fs::read(file).map(Zeroizing::new).map_err(|wrong| {
+        Ended::With(status) if status.success() => files::try_read(file).map_err(|wrong| {
             let reason = files::reason(&wrong);
             Stop::new(format!("Could not hash file: open {}: {reason}", file.display()))
                 .code(Code::CouldNotReadInput)

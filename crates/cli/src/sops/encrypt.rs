@@ -19,7 +19,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     }
     let source = Source::of(call)?;
     if source.path.is_none() && call.text("filename-override").is_empty() {
-        return Err(Stop::new("Error: must specify --filename-override when reading from stdin")
+        return Err(Stop::misuse("must specify --filename-override when reading from stdin")
             .code(Code::Conflict)
             .hint("name the file, or add --filename-override NAME, from which format and rule are chosen"));
     }
@@ -135,14 +135,10 @@ impl Source {
     pub(super) fn of(call: &Call) -> Result<Self, Stop> {
         let word = call.words().first();
         if word.is_none() && call.is_set("in-place") {
-            return Err(
-                Stop::new("Error: cannot use --in-place when reading from stdin").code(Code::Conflict)
-            );
+            return Err(Stop::misuse("cannot use --in-place when reading from stdin").code(Code::Conflict));
         }
         if call.is_set("in-place") && !call.text("output").is_empty() {
-            return Err(
-                Stop::new("Error: cannot operate on both --output and --in-place").code(Code::Conflict)
-            );
+            return Err(Stop::misuse("cannot operate on both --output and --in-place").code(Code::Conflict));
         }
         warn_about_words(call, 1);
         let path = word.map(|word| files::absolute(word)).transpose()?;
@@ -188,7 +184,7 @@ pub(super) fn must_exist(path: &Path) -> Result<(), Stop> {
     if files::exists(path) {
         return Ok(());
     }
-    Err(Stop::new(format!("Error: cannot operate on non-existent file \"{}\"", path.display()))
+    Err(Stop::misuse(format!("cannot operate on non-existent file \"{}\"", path.display()))
         .code(Code::NoFile))
 }
 

@@ -31,8 +31,8 @@ pub(super) fn run_env(call: &Call) -> Result<Done, Stop> {
             "exec-env's --background option is deprecated and will be removed in a future version of sops",
         );
         if call.is_set("same-process") {
-            let message = "Error: The --same-process flag cannot be used with --background";
-            return Err(Stop::new(message).code(Code::Conflict));
+            let message = "The --same-process flag cannot be used with --background";
+            return Err(Stop::misuse(message).code(Code::Conflict));
         }
     }
     let encrypted = files::read(Path::new(file))?;
@@ -108,7 +108,7 @@ fn whole_file(call: &Call, file: &str) -> Result<SecretBytes, Stop> {
     let (input, output) = (call.format("input-type", file), call.format("output-type", file));
     let encrypted = files::read(Path::new(file))?;
     let opened = crypt::open(call, Path::new(file), &encrypted, input, Noting::Nothing)?;
-    decrypt::render(opened.plain.emit(output, &layout), output)
+    opened.plain.emit(output, &layout).map_err(|wrong| decrypt::unwritable(&wrong))
 }
 
 /// Makes the file or the pipe that a command gets.

@@ -1,19 +1,16 @@
-//! Files: read whole, replaced whole.
+//! Files: read whole, replaced whole; what is larger than any document may be is not read.
 //!
-//! A file is replaced by renaming a new one over it, mode and owner kept, symbolic links followed: a process that is
-//! killed leaves the old file or the new one. What is read may be plaintext: it is wiped.
+//! What is read may be plaintext: it is wiped.
 
-use std::fs::{File, Metadata};
-use std::io::{ErrorKind, Read, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use sealfast_sops::store::MAX_BYTES;
 use zeroize::Zeroizing;
 
-use crate::sops::files::staged::Staged;
+use crate::replace;
 use crate::sops::stop::{Code, Stop};
-
-mod staged;
 
 /// Makes a path absolute without resolving links.
 pub(super) fn absolute(path: &str) -> Result<PathBuf, Stop> {
@@ -44,23 +41,39 @@ pub(super) fn exists(path: &Path) -> bool {
 
 /// Reads a file.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
-    std::fs::read(path).map(Zeroizing::new).map_err(|wrong| {
-        Stop::new(format!("Error reading file: open {}: {}", path.display(), reason(&wrong)))
+    try_read(path).map_err(|wrong| {
+        let verb = if wrong.kind() == ErrorKind::FileTooLarge { "read" } else { "open" };
+        Stop::new(format!("Error reading file: {verb} {}: {}", path.display(), reason(&wrong)))
             .code(Code::CouldNotReadInput)
     })
 }
 
+/// Reads a file, with the system's own error; of one that is too large nothing.
+pub(super) fn try_read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let file = File::open(path)?;
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    if size > MAX_BYTES {
+        return Err(too_large());
+    }
+    read_to_end(file, size)
+}
+
+fn too_large() -> std::io::Error {
+    let mib = MAX_BYTES >> 20;
+    std::io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {mib} MiB, the most that is read"))
+}
+
 /// Reads standard input to its end.
 pub(super) fn read_stdin() -> Result<Zeroizing<Vec<u8>>, Stop> {
-    read_to_end(std::io::stdin().lock())
+    read_to_end(std::io::stdin().lock(), 0)
         .map_err(|wrong| Stop::new(format!("Error reading file: {wrong}")).code(Code::CouldNotReadInput))
 }
 
-/// Reads to the end; what a growing buffer leaves behind is wiped.
-fn read_to_end(mut from: impl Read) -> std::io::Result<Zeroizing<Vec<u8>>> {
+/// Reads to the end, which is expected behind `size` bytes; what a growing buffer leaves behind is wiped.
+fn read_to_end(mut from: impl Read, size: usize) -> std::io::Result<Zeroizing<Vec<u8>>> {
     const CHUNK: usize = 64 * 1024;
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(CHUNK));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size.max(CHUNK)));
     loop {
         let count = match from.read(&mut chunk) {
             Err(wrong) if wrong.kind() == ErrorKind::Interrupted => continue,
@@ -68,6 +81,9 @@ fn read_to_end(mut from: impl Read) -> std::io::Result<Zeroizing<Vec<u8>>> {
         };
         if count == 0 {
             return Ok(bytes);
+        }
+        if bytes.len() + count > MAX_BYTES {
+            return Err(too_large());
         }
         if bytes.capacity() - bytes.len() < count {
             let mut larger = Zeroizing::new(Vec::with_capacity(2 * bytes.capacity()));
@@ -89,44 +105,11 @@ pub(super) fn write_output(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
 }
 
 fn write(path: &Path, bytes: &[u8], which: &str) -> Result<(), Stop> {
-    try_replace(path, bytes).map_err(|wrong| {
+    replace::file(path, bytes).map_err(|wrong| {
         let (path, reason) = (path.display(), reason(&wrong));
         Stop::new(format!("Could not open {which} file for writing: open {path}: {reason}"))
             .code(Code::CouldNotWriteOutput)
     })
-}
-
-/// Replaces a file, with the system's own error.
-pub(crate) fn try_replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let old = std::fs::metadata(&target).ok();
-    if old.as_ref().is_some_and(|old| !old.is_file()) {
-        return std::fs::OpenOptions::new().write(true).open(&target)?.write_all(bytes);
-    }
-    let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // A new file gets what the person's mask leaves of these; an old one keeps its own.
-    let mode = if old.is_some() { 0o600 } else { 0o666 };
-    match Staged::new(dir, mode, &|new| fill(new, old.as_ref(), bytes)) {
-        Ok(new) => new.replace(&target),
-        Err(wrong) if old.is_some() && takes_no_new_files(&wrong) => std::fs::write(&target, bytes),
-        Err(wrong) => Err(wrong),
-    }
-}
-
-fn fill(mut new: &File, old: Option<&Metadata>, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(old) = old {
-        new.set_permissions(std::fs::Permissions::from_mode(old.permissions().mode() & 0o7777))?;
-        // Only the owner of a file, or root, can give it away: failing to is no error.
-        let _ = std::os::unix::fs::fchown(new, Some(old.uid()), Some(old.gid()));
-    }
-    new.write_all(bytes)?;
-    new.sync_all()
-}
-
-/// A directory that takes no new files may still let an old one be written. After any other failure (a full disk) the
-/// old one would be lost.
-fn takes_no_new_files(wrong: &std::io::Error) -> bool {
-    matches!(wrong.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
 }
 
 /// The system's words for an error, without the number.
@@ -154,14 +137,13 @@ mod tests {
     #[test]
     fn all_of_a_long_input_is_read() {
         let bytes: Vec<u8> = (0..300_001_u32).map(|at| at.to_le_bytes()[0]).collect();
-        assert_eq!(*read_to_end(bytes.as_slice()).unwrap(), bytes);
+        assert_eq!(*read_to_end(bytes.as_slice(), 0).unwrap(), bytes);
     }
 
     #[test]
-    fn a_full_disk_is_no_reason_to_write_in_place() {
-        let allowed = |kind: ErrorKind| takes_no_new_files(&kind.into());
-        assert!(allowed(ErrorKind::PermissionDenied) && allowed(ErrorKind::ReadOnlyFilesystem));
-        assert!(!allowed(ErrorKind::StorageFull) && !allowed(ErrorKind::QuotaExceeded));
-        assert!(!allowed(ErrorKind::Other));
+    fn what_never_ends_is_not_read_whole() {
+        let wrong = read_to_end(std::io::repeat(b'x'), 0).unwrap_err();
+        assert_eq!(wrong.kind(), ErrorKind::FileTooLarge);
+        assert_eq!(reason(&wrong), "it has more than 128 MiB, the most that is read");
     }
 }

@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction};
 use crate::sops::call::{Call, Done, Run};
 use crate::sops::flags::{Flag, Given, Kind};
 use crate::sops::stop::Stop;
-use crate::sops::table::{self, COMMANDS, COMMON, Command, HELP, TOP};
+use crate::sops::table::{self, COMMANDS, Command, HELP, TOP};
 
 /// The version of `sops` whose behaviour is shown.
 const VERSION: &str = sealfast_sops::metadata::FORMAT_VERSION;
@@ -55,9 +55,11 @@ pub(super) fn print_command(call: &Call, command: &Command) -> Done {
     }
     let mut out = format!(
         "{}\n\nUsage: sealfast {} [options] {}\n\nOptions:\n",
-        command.about, command.name, command.arguments
+        command.about,
+        command.name,
+        command.native_arguments()
     );
-    [command.flags, command.own, COMMON].into_iter().for_each(|flags| push_flags(&mut out, flags));
+    command.native_flags().into_iter().for_each(|flag| push_flag(&mut out, flag));
     out.push_str("\nExamples:\n");
     for example in command.examples {
         out.push_str(&format!("  sealfast {example}\n"));
@@ -130,18 +132,9 @@ OPTIONS:
 pub(crate) fn described(verb: &'static str) -> clap::Command {
     let described = clap::Command::new(verb);
     let Some(command) = table::command(verb) else { return described };
-    let flags = command.flags.iter().chain(command.own).chain(COMMON).copied().flatten();
-    // Some flags are in more than one set, and clap has its own `--help`.
-    let mut names = vec!["help"];
-    let mut args = Vec::new();
-    for flag in flags {
-        if names.contains(&flag.name) {
-            continue;
-        }
-        names.push(flag.name);
-        args.push(described_flag(flag));
-    }
-    described.about(command.about).args(args)
+    // clap has its own `--help`.
+    let flags = command.native_flags().into_iter().filter(|flag| flag.name != "help");
+    described.about(command.about).args(flags.map(described_flag))
 }
 
 fn described_flag(flag: &Flag) -> Arg {
@@ -160,16 +153,14 @@ fn described_flag(flag: &Flag) -> Arg {
 }
 
 fn push_flags(out: &mut String, flags: &[&[Flag]]) {
-    for flag in flags.iter().copied().flatten() {
-        let short = if flag.short.is_empty() { String::new() } else { format!(", -{}", flag.short) };
-        let value = if flag.kind == Kind::Switch { "" } else { " value" };
-        let variable = flag.variable.map(|variable| format!(" [${}]", variable.name())).unwrap_or_default();
-        out.push_str(&format!(
-            "   {:<40} {}{variable}\n",
-            format!("--{}{short}{value}", flag.name),
-            flag.about
-        ));
-    }
+    flags.iter().copied().flatten().for_each(|flag| push_flag(out, flag));
+}
+
+fn push_flag(out: &mut String, flag: &Flag) {
+    let short = if flag.short.is_empty() { String::new() } else { format!(", -{}", flag.short) };
+    let value = if flag.kind == Kind::Switch { "" } else { " value" };
+    let variable = flag.variable.map(|variable| format!(" [${}]", variable.name())).unwrap_or_default();
+    out.push_str(&format!("   {:<40} {}{variable}\n", format!("--{}{short}{value}", flag.name), flag.about));
 }
 
 /// Asks for what could stand in the place of the last word.

@@ -19,6 +19,7 @@ use crate::sops::stop::{Code, Stop};
 mod agent;
 pub(crate) mod cloud;
 mod gather;
+mod held;
 mod hints;
 mod prompt;
 mod services;
@@ -58,7 +59,7 @@ pub(super) fn unlock(call: &Call, metadata: &Metadata, order: &[String]) -> Resu
         Ok(key) => return Ok(key),
         Err(failure) => failure,
     };
-    for recipient in recipients {
+    for recipient in &recipients {
         if !gather::ask_programs(&mut keyring, recipient) {
             continue;
         }
@@ -67,7 +68,10 @@ pub(super) fn unlock(call: &Call, metadata: &Metadata, order: &[String]) -> Resu
             Err(again) => failure = again,
         }
     }
-    let stop = Stop::new(failure.report()).code(Code::NoDataKey);
+    let held = if hints::is_about_age(&failure) { held::told(&recipients) } else { Vec::new() };
+    let report = failure.report();
+    let told = std::iter::once(report.clone()).chain(held).collect::<Vec<_>>().join("\n\n");
+    let stop = Stop::new(report).plainly(told).code(Code::NoDataKey);
     Err(hints::of(&failure).into_iter().fold(stop, Stop::hint))
 }
 

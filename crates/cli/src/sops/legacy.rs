@@ -14,7 +14,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
     warn_about_words(call, 1);
     if call.is_set("in-place") && !call.text("output").is_empty() {
-        return Err(Stop::new("Error: cannot operate on both --output and --in-place").code(Code::Conflict));
+        return Err(Stop::misuse("cannot operate on both --output and --in-place").code(Code::Conflict));
     }
     let path = files::absolute(word)?;
     let (encrypts, decrypts, rotates) =

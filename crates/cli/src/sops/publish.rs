@@ -4,9 +4,8 @@
 //! its recreation rule, whichever kind it is, and the usual one when there is none.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ignore::WalkBuilder;
 use sealfast_sops::metadata::Metadata;
 use sealfast_sops::rules::{CreationRule, Destination, DestinationRule};
 use sealfast_sops::store::Format;
@@ -17,6 +16,7 @@ use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::encrypt::warn_about_words;
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::Stop;
+use crate::sops::walk::{self, LeavingOut};
 use crate::sops::{ask, files, log, update_keys};
 
 mod gcs;
@@ -39,19 +39,11 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     if !call.is_set("recursive") {
         return Err(Stop::fatal("can't operate on a directory without --recursive flag."));
     }
-    for file in walk(path) {
+    for file in walk::files(path, LeavingOut::Nothing, None) {
+        let file = file.map_err(|unreadable| unreadable.stop)?;
         publish(call, &settings, &file, Some(path))?;
     }
     Ok(Done::Quietly)
-}
-
-/// Every file below a directory, in order.
-fn walk(dir: &Path) -> Vec<PathBuf> {
-    let entries = WalkBuilder::new(dir).standard_filters(false).build().flatten();
-    let files = entries.filter(|entry| entry.file_type().is_some_and(|kind| !kind.is_dir()));
-    let mut found: Vec<PathBuf> = files.map(ignore::DirEntry::into_path).collect();
-    found.sort();
-    found
 }
 
 fn publish(call: &Call, settings: &Settings, file: &Path, root: Option<&Path>) -> Result<(), Stop> {

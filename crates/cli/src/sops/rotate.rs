@@ -16,7 +16,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     }
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
     if call.is_set("in-place") && !call.text("output").is_empty() {
-        return Err(Stop::new("Error: cannot operate on both --output and --in-place").code(Code::Conflict));
+        return Err(Stop::misuse("cannot operate on both --output and --in-place").code(Code::Conflict));
     }
     warn_about_words(call, 1);
     let path = files::absolute(word)?;
@@ -40,8 +40,8 @@ pub(super) fn changes_keys(call: &Call) -> bool {
 }
 
 pub(super) fn keys_of_missing_file(path: &std::path::Path, instead: &str) -> Stop {
-    Stop::new(format!(
-        "Error: cannot add or remove keys on non-existent file \"{}\", use {instead} instead.",
+    Stop::misuse(format!(
+        "cannot add or remove keys on non-existent file \"{}\", use {instead} instead.",
         path.display()
     ))
     .code(Code::KeysOfMissingFile)

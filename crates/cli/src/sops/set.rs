@@ -13,12 +13,12 @@ use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{batch, files};
+use crate::sops::{batch, files, nearby};
 
 pub(super) fn run_set(call: &Call) -> Result<Done, Stop> {
     let words = call.words();
     if call.is_set("value-file") && call.is_set("value-stdin") {
-        return Err(Stop::new("Error: cannot use both --value-file and --value-stdin"));
+        return Err(Stop::misuse("cannot use both --value-file and --value-stdin"));
     }
     let behind = if call.is_set("value-stdin") { 1 } else { 2 };
     if words.len() <= behind || words.len() > behind + 1 && !call.is_native() {
@@ -37,18 +37,18 @@ pub(super) fn run_set(call: &Call) -> Result<Done, Stop> {
         return Ok(done);
     }
     let path = files::absolute(&words[0])?;
-    apply(call, &path, |plain| set(call, plain, &steps, value))?;
+    apply(call, &path, &steps, |plain| set(call, plain, &steps, value))?;
     Ok(Done::Quietly)
 }
 
 fn wrong_number_of_words(call: &Call) -> Stop {
     let message = if call.is_set("value-stdin") {
-        "Error: file specified, or index and value are missing. Need precisely 2 positional arguments since \
+        "file specified, or index and value are missing. Need precisely 2 positional arguments since \
          --value-stdin is used."
     } else {
-        "Error: no file specified, or index and value are missing. Need precisely 3 positional arguments."
+        "no file specified, or index and value are missing. Need precisely 3 positional arguments."
     };
-    Stop::new(message).code(Code::NoFile).hint("as `set secret.yaml '[\"key\"]' '\"value\"'`")
+    Stop::misuse(message).code(Code::NoFile).hint("as `set secret.yaml '[\"key\"]' '\"value\"'`")
 }
 
 /// As `sops`, an index changes nothing in a mapping, and that is no error.
@@ -62,12 +62,12 @@ fn set(call: &Call, plain: &mut Plain, steps: &[Step], value: Value) -> Result<C
 pub(super) fn run_unset(call: &Call) -> Result<Done, Stop> {
     let words = call.words();
     let [file, index] = words else {
-        return Err(Stop::new("Error: no file specified, or index is missing").code(Code::NoFile));
+        return Err(Stop::misuse("no file specified, or index is missing").code(Code::NoFile));
     };
     let steps = steps(call, index, "Invalid unset index format")?;
     let path = files::absolute(file)?;
     let is_idempotent = call.is_set("idempotent");
-    apply(call, &path, |plain| match plain.unset(&steps) {
+    apply(call, &path, &steps, |plain| match plain.unset(&steps) {
         Err(Error::NotFound { .. } | Error::OutOfBounds { .. } | Error::NoList { .. }) if is_idempotent => {
             Ok(Change::Unchanged)
         }
@@ -78,8 +78,7 @@ pub(super) fn run_unset(call: &Call) -> Result<Done, Stop> {
 }
 
 fn value_of_file(name: &str) -> Result<Zeroizing<Vec<u8>>, Stop> {
-    std::fs::read(name)
-        .map(Zeroizing::new)
+    files::try_read(Path::new(name))
         .map_err(|wrong| Stop::new(format!("open {name}: {}", files::reason(&wrong))))
 }
 
@@ -89,7 +88,8 @@ pub(super) fn run_legacy(call: &Call, path: &Path) -> Result<Vec<u8>, Stop> {
     let (index, value) = call.text("set").split_once("] ").ok_or_else(invalid)?;
     let value = json_value(call, value.as_bytes())?;
     let steps = steps(call, &format!("{}]", index.trim_end()), "Invalid --set format")?;
-    let (bytes, _) = changed(call, path, &Settings::load(call)?, |plain| set(call, plain, &steps, value))?;
+    let (bytes, _) =
+        changed(call, path, &Settings::load(call)?, &steps, |plain| set(call, plain, &steps, value))?;
     Ok(bytes)
 }
 
@@ -97,9 +97,10 @@ pub(super) fn run_legacy(call: &Call, path: &Path) -> Result<Vec<u8>, Stop> {
 fn apply(
     call: &Call,
     path: &Path,
+    steps: &[Step],
     change: impl FnOnce(&mut Plain) -> Result<Change, Error>,
 ) -> Result<(), Stop> {
-    let (bytes, change) = changed(call, path, &Settings::load(call)?, change)?;
+    let (bytes, change) = changed(call, path, &Settings::load(call)?, steps, change)?;
     if change == Change::Changed || !call.is_set("idempotent") {
         files::replace(path, &bytes)?;
     }
@@ -111,6 +112,7 @@ pub(super) fn changed(
     call: &Call,
     path: &Path,
     settings: &Settings,
+    steps: &[Step],
     change: impl FnOnce(&mut Plain) -> Result<Change, Error>,
 ) -> Result<(Vec<u8>, Change), Stop> {
     let shape = Shape::of(call, &path.to_string_lossy(), settings.layout(call));
@@ -118,7 +120,8 @@ pub(super) fn changed(
     let Opened { metadata, key, mut plain, nonces, original } =
         crypt::open(call, path, &encrypted, shape.input, Noting::Nonces)?;
     let in_file = |stop: Stop| stop.in_file(&path.to_string_lossy());
-    let change = change(&mut plain).map_err(|wrong| in_file(Stop::of(&wrong, "")))?;
+    let change =
+        change(&mut plain).map_err(|wrong| in_file(nearby::told(Stop::of(&wrong, ""), &plain, steps)))?;
     plain.check_unencrypted(shape.output).map_err(|_| Stop::already_encrypted())?;
     let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces)).map_err(in_file)?;
     Ok((crypt::emit_over(document, original.as_ref(), &shape)?, change))
@@ -136,6 +139,7 @@ fn steps(call: &Call, text: &str, message: &str) -> Result<Vec<Step>, Stop> {
 fn json_value(call: &Call, text: &[u8]) -> Result<Value, Stop> {
     let invalid = || {
         Stop::new("Value for --set is not valid JSON")
+            .plainly("the value is not valid JSON")
             .code(Code::InvalidSet)
             .hint("a string needs double quotes of its own, as '\"value\"'")
     };
@@ -148,6 +152,7 @@ fn json_value(call: &Call, text: &[u8]) -> Result<Value, Stop> {
         serde_json::Value::String(text) => Value::from(text),
         serde_json::Value::Array(_) => {
             return Err(Stop::new("Invalid --set value format")
+                .plainly("the value is a list")
                 .code(Code::InvalidSet)
                 .hint("a list cannot be set as a whole: set its items one by one, or an object around it"));
         }

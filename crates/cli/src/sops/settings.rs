@@ -23,6 +23,11 @@ const CONFIG_NAME: &str = ".sops.yaml";
 const OTHER_NAME: &str = ".sops.yml";
 const MAX_LEVELS: usize = 100;
 
+/// Is this a configuration, by its name?
+pub(super) fn is_config(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == CONFIG_NAME)
+}
+
 /// The configuration that counts for a call.
 pub(super) struct Settings {
     /// Where it was found; none when there is none.
@@ -38,7 +43,7 @@ impl Settings {
             given => Some(PathBuf::from(given)),
         };
         let Some(path) = path else { return Ok(Self { path: None, config: None }) };
-        let bytes = std::fs::read(&path).map_err(|wrong| {
+        let bytes = files::try_read(&path).map_err(|wrong| {
             let (reason, shown) = (files::reason(&wrong), path.display());
             let what = if wrong.kind() == std::io::ErrorKind::IsADirectory { "read" } else { "open" };
             Stop::new(format!("could not read config file: {what} {shown}: {reason}"))
@@ -77,7 +82,7 @@ impl Settings {
     /// Does a creation rule ask that a file of a directory be encrypted? A rule for every path means only formats that
     /// are known; so do keys on the command line without a configuration.
     pub(super) fn asks_for(&self, call: &Call, path: &Path, format: Format) -> Result<bool, Stop> {
-        if path.file_name().is_some_and(|name| name == CONFIG_NAME) {
+        if is_config(path) {
             return Ok(false);
         }
         let Some(config) = &self.config else { return Ok(names_keys(call) && format != Format::Binary) };
@@ -198,8 +203,8 @@ fn selector(call: &Call, rule: Option<&CreationRule>, input: Format) -> Result<O
         return Ok(None);
     }
     if found.len() > 1 {
-        return Err(Stop::new(
-            "Error: cannot use more than one of encrypted_suffix, unencrypted_suffix, encrypted_regex, \
+        return Err(Stop::misuse(
+            "cannot use more than one of encrypted_suffix, unencrypted_suffix, encrypted_regex, \
              unencrypted_regex, encrypted_comment_regex, or unencrypted_comment_regex in the same file",
         )
         .code(Code::Conflict)

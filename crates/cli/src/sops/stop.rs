@@ -79,6 +79,18 @@ impl Stop {
         Self::new(message).logged_by(log::COMMAND)
     }
 
+    /// A mistake on the command line that `sops` prints by itself, behind a word for it.
+    pub(super) fn misuse(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::new(format!("Error: {message}")).plainly(message)
+    }
+
+    /// Says the same natively in words of our own.
+    pub(super) fn plainly(mut self, message: impl Into<String>) -> Self {
+        self.0.plain = Some((message.into(), Vec::new()));
+        self
+    }
+
     /// An error that a part of `sops` logs.
     pub(super) fn logged_by(mut self, part: &'static str) -> Self {
         self.0.logged_by = Some(part);
@@ -124,9 +136,11 @@ impl Stop {
         self
     }
 
-    /// Finds the line it is about in the text that was read.
+    /// Finds the line it is about in the text that was read: that of the place, or of what it stands in.
     pub(super) fn locate(mut self, text: &[u8], format: Format) -> Self {
-        self.0.line = self.0.place.as_ref().and_then(|place| document::line_of(text, format, place));
+        let keys = self.0.place.as_ref().map_or(&[][..], |place| &place.0);
+        let line = |length| document::line_of(text, format, &TreePath(keys[..length].to_vec()));
+        self.0.line = (1..=keys.len()).rev().find_map(line);
         self
     }
 
@@ -139,7 +153,7 @@ impl Stop {
 
     /// Nothing was given to work on.
     pub(super) fn no_file() -> Self {
-        Self::new("Error: no file specified").code(Code::NoFile).hint("name the file to work on")
+        Self::misuse("no file specified").code(Code::NoFile).hint("name the file to work on")
     }
 
     /// A plain document does not read.
@@ -187,7 +201,7 @@ impl Stop {
         let mut stop = Self::new(format!("{prefix}{}", reference_words(error)));
         stop.0.plain = Some((error.to_string(), causes.collect()));
         stop.0.hints = hints(error);
-        stop.0.place = error.path().cloned();
+        stop.0.place = error.place();
         stop
     }
 
@@ -203,8 +217,7 @@ impl Stop {
             );
             return ExitCode::from(code);
         }
-        let own = || message.strip_prefix("Error: ").unwrap_or(&message).to_owned();
-        let message = plain.as_ref().map_or_else(own, told);
+        let message = plain.as_ref().map_or(message, told);
         let message = match line {
             // Some messages name the file themselves.
             None if message.contains(&file) => message,
@@ -239,7 +252,7 @@ fn hints(error: &Error) -> Vec<String> {
         }
         Error::KeyType { .. } => "put the key in quotes",
         Error::ValueType { .. } => "put the value in quotes",
-        Error::NotBinary { .. } => "name the format of the result with --output-type",
+        Error::NotBinary { .. } => "the file is not binary: say its format with --output-type json or yaml",
         Error::Selector { .. } => "mend the expression in .sops.yaml, on the command line or in the metadata",
         _ => return Vec::new(),
     };

@@ -148,6 +148,7 @@ const PUBLISH: &[Flag] = &[
     switch("recursive", "", "publish every file of a directory"),
     switch("verbose", "", "say more"),
 ];
+const SUMMARY: &[Flag] = &[text("output", "print the summary as text or json [text]")];
 const REUSE: &[Flag] =
     &[text("reuse", "keep data key and ciphertext of this encrypted version where values are the same")];
 const STRICT: &[Flag] = &[switch("strict", "", "fail when no value is encrypted")];
@@ -199,7 +200,7 @@ const LAYOUT: &[Flag] = &[
 ];
 
 /// Flags that every command has in our own manner.
-pub(super) const COMMON: &[&[Flag]] = &[MAC_ONLY, COMMENTS, CONFIG, LAYOUT];
+pub(super) const COMMON: &[&[Flag]] = &[CONFIG, LAYOUT];
 
 /// As `sops`, may this flag stand before a command and serve it?
 pub(super) fn stands_before_commands(name: &str) -> bool {
@@ -241,7 +242,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "encrypt a file",
         arguments: "[file]",
         flags: &[IN_PLACE, OUTPUT, KEYS, TYPES, SELECTORS, CONTEXT, THRESHOLD, OVERRIDE, SERVICES, HELP],
-        own: &[REUSE, STRICT, MANY],
+        own: &[COMMENTS, MAC_ONLY, REUSE, STRICT, MANY],
         examples: &[
             "encrypt --age age1… --encrypted-regex '^(data|stringData)$' --in-place secret.yaml",
             "encrypt secret.yaml > secret.enc.yaml      # keys from .sops.yaml",
@@ -262,7 +263,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "edit a file in the clear, or make a new one",
         arguments: "file",
         flags: &[KEYS, TYPES, SELECTORS, CONTEXT, THRESHOLD, SHOW_KEYS, IGNORE_MAC, ORDER, SERVICES, HELP],
-        own: &[STRICT],
+        own: &[COMMENTS, MAC_ONLY, STRICT],
         examples: &["edit secret.yaml"],
         run: edit::run,
     },
@@ -271,7 +272,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "set one value of an encrypted file",
         arguments: "file path value",
         flags: &[TYPES, VALUES, THRESHOLD, IGNORE_MAC, ORDER, IDEMPOTENT, SERVICES, HELP],
-        own: &[STRICT_LAYOUT, MANY, OUTPUT],
+        own: &[STRICT_LAYOUT, MANY, SUMMARY],
         examples: &["set secret.yaml '[\"stringData\"][\"password\"]' '\"hunter3\"'"],
         run: set::run_set,
     },
@@ -298,7 +299,7 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "wrap the data key of files for the keys that .sops.yaml asks for",
         arguments: "file…",
         flags: &[YES, INPUT_TYPE, SERVICES, HELP],
-        own: &[MANY, OUTPUT],
+        own: &[MANY, SUMMARY],
         examples: &["updatekeys --yes secret.yaml"],
         run: update_keys::run,
     },
@@ -352,11 +353,27 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "say whether a file is encrypted",
         arguments: "file",
         flags: &[INPUT_TYPE, HELP],
-        own: &[MANY, OUTPUT],
+        own: &[MANY, SUMMARY],
         examples: &["filestatus secret.yaml"],
         run: file_status::run,
     },
 ];
+
+impl Command {
+    /// The flags of our own verb, each once.
+    pub(super) fn native_flags(&self) -> Vec<&'static Flag> {
+        let mut names = std::collections::HashSet::new();
+        let all = self.flags.iter().chain(self.own).chain(COMMON).copied().flatten();
+        all.filter(|flag| names.insert(flag.name)).collect()
+    }
+
+    /// What stands behind our own verb.
+    pub(super) fn native_arguments(&self) -> String {
+        let is_of_many = self.own.iter().copied().flatten().any(|flag| flag.name == "recursive");
+        let takes_many = is_of_many && !self.arguments.contains('…');
+        if takes_many { self.arguments.replacen("file", "file…", 1) } else { self.arguments.to_owned() }
+    }
+}
 
 /// Finds a command by its name.
 pub(super) fn command(name: &str) -> Option<&'static Command> {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod advice;
 mod agent;
 mod as_sops;
 mod careful;
@@ -15,6 +16,7 @@ mod guide;
 mod keys;
 mod kill;
 mod kustomize;
+mod large;
 mod local;
 mod local_limits;
 mod local_secrets;

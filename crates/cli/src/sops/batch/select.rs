@@ -6,15 +6,15 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
-use ignore::WalkBuilder;
 use sealfast_sops::document::{self, State};
 use sealfast_sops::store::Format;
 
 use crate::sops::batch::Work;
 use crate::sops::call::Call;
 use crate::sops::files;
-use crate::sops::settings::Settings;
-use crate::sops::stop::Stop;
+use crate::sops::settings::{self, Settings};
+use crate::sops::stop::{Code, Stop};
+use crate::sops::walk::{self, LeavingOut, Unreadable};
 
 /// Does a word stand for more than one file?
 pub(super) fn is_several(word: &str) -> bool {
@@ -26,24 +26,30 @@ fn is_pattern(word: &str) -> bool {
     word.contains(['*', '?', '[', '{'])
 }
 
-/// The files, each once, in the order of the words.
+/// Fails for a directory that is not to be gone through.
+pub(super) fn refuse_directories(call: &Call, words: &[String]) -> Result<(), Stop> {
+    let is_dir = |word: &&String| Path::new(word).is_dir();
+    match words.iter().find(is_dir).filter(|_| !call.is_set("recursive")) {
+        Some(word) => Err(Stop::new(format!("`{word}` is a directory"))
+            .code(Code::Conflict)
+            .hint("add --recursive to go through it")),
+        None => Ok(()),
+    }
+}
+
+/// The files, each once, in the order of the words, and what of the directories could not be looked at.
 pub(super) fn files(
     call: &Call,
     settings: &Settings,
     words: &[String],
     work: &Work,
-) -> Result<Vec<PathBuf>, Stop> {
+) -> Result<Vec<Result<PathBuf, Unreadable>>, Stop> {
     let mut found = Vec::new();
     for word in words {
         let path = files::absolute(word)?;
         if path.is_dir() {
-            if !call.is_set("recursive") {
-                return Err(
-                    Stop::new(format!("`{word}` is a directory")).hint("add --recursive to go through it")
-                );
-            }
-            for file in walk(&path) {
-                if belongs(call, settings, &file, work)? {
+            for file in walk::files(&path, LeavingOut::Ignored, None) {
+                if file.as_ref().map_or(Ok(true), |file| belongs(call, settings, file, work))? {
                     found.push(file);
                 }
             }
@@ -51,11 +57,11 @@ pub(super) fn files(
             found.extend(matches(word, &path)?);
         } else {
             // One that is missing fails on its own.
-            found.push(path);
+            found.push(Ok(path));
         }
     }
     let mut seen = HashSet::new();
-    found.retain(|path| seen.insert(path.clone()));
+    found.retain(|file| file.as_ref().map_or(true, |path| seen.insert(path.clone())));
     if found.is_empty() {
         return Err(Stop::new("no file is meant")
             .hint("directories are gone through by the creation rules of .sops.yaml and by .gitignore"));
@@ -63,19 +69,7 @@ pub(super) fn files(
     Ok(found)
 }
 
-/// All files below a directory that Git would not ignore, in order.
-fn walk(dir: &Path) -> Vec<PathBuf> {
-    let mut builder = WalkBuilder::new(dir);
-    builder.hidden(false).git_global(false).require_git(false);
-    builder.filter_entry(|entry| entry.file_name() != ".git");
-    let files =
-        builder.build().flatten().filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()));
-    let mut found: Vec<PathBuf> = files.map(ignore::DirEntry::into_path).collect();
-    found.sort();
-    found
-}
-
-fn matches(word: &str, path: &Path) -> Result<Vec<PathBuf>, Stop> {
+fn matches(word: &str, path: &Path) -> Result<Vec<Result<PathBuf, Unreadable>>, Stop> {
     let (base, pattern) = split(path);
     let glob = GlobBuilder::new(&pattern.to_string_lossy())
         .literal_separator(true)
@@ -83,7 +77,11 @@ fn matches(word: &str, path: &Path) -> Result<Vec<PathBuf>, Stop> {
         .map_err(|wrong| Stop::new(format!("`{word}` is no pattern: {wrong}")))?
         .compile_matcher();
     let is_meant = |file: &PathBuf| file.strip_prefix(&base).is_ok_and(|below| glob.is_match(below));
-    let found: Vec<PathBuf> = walk(&base).into_iter().filter(is_meant).collect();
+    // Nothing deeper can match.
+    let levels = pattern.components().count();
+    let depth = (!pattern.to_string_lossy().contains("**")).then_some(levels);
+    let mut found = walk::files(&base, LeavingOut::Ignored, depth);
+    found.retain(|file| file.as_ref().map_or(true, is_meant));
     if found.is_empty() {
         return Err(Stop::new(format!("no file matches `{word}`")));
     }
@@ -113,7 +111,7 @@ fn belongs(call: &Call, settings: &Settings, path: &Path, work: &Work) -> Result
     match work {
         Work::Encrypt => settings.asks_for(call, path, format),
         _ if format == Format::Binary && matches!(work, Work::Status) => Ok(false),
-        Work::Status => Ok(true),
+        Work::Status => Ok(!settings::is_config(path)),
         _ => {
             Ok(files::read(path)
                 .map_or(true, |bytes| !matches!(document::state(&bytes, format), State::Clear)))

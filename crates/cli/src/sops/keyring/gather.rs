@@ -116,15 +116,24 @@ fn ssh_keys(keyring: &mut Keyring, wanted: &Wanted) {
         ssh_key(keyring, Path::new(&path), wanted);
     }
     note_unset(keyring, env::SOPS_AGE_SSH_PRIVATE_KEY_CMD);
-    let Some(home) = env::HOME.path() else { return };
-    for name in ["id_ed25519", "id_rsa"] {
-        let path = home.join(".ssh").join(name);
+    for path in usual_ssh_files() {
         if path.exists() {
             ssh_key(keyring, &path, wanted);
         } else {
             keyring.note_age_place(path.to_string_lossy());
         }
     }
+}
+
+/// Where SSH keys lie, those that are named first.
+pub(super) fn ssh_files() -> Vec<PathBuf> {
+    env::SOPS_AGE_SSH_PRIVATE_KEY_FILE.path().into_iter().chain(usual_ssh_files()).collect()
+}
+
+fn usual_ssh_files() -> Vec<PathBuf> {
+    let home = env::HOME.path();
+    let path = |name| home.as_ref().map(|home| home.join(".ssh").join(name));
+    ["id_ed25519", "id_rsa"].into_iter().filter_map(path).collect()
 }
 
 fn ssh_key(keyring: &mut Keyring, path: &Path, wanted: &Wanted) {
@@ -145,8 +154,8 @@ fn ssh_key(keyring: &mut Keyring, path: &Path, wanted: &Wanted) {
 /// `sops/age/keys.txt` in the configuration directory; missing it matters only when there is nothing else.
 fn usual_file(keyring: &mut Keyring, prompts: Prompts) {
     let Some(path) = keys_file() else { return };
-    match std::fs::read(&path) {
-        Ok(text) => add(keyring, &path.to_string_lossy(), &Zeroizing::new(text), prompts),
+    match files::try_read(&path) {
+        Ok(text) => add(keyring, &path.to_string_lossy(), &text, prompts),
         Err(wrong) if wrong.kind() == std::io::ErrorKind::NotFound => {
             if !keyring.has_age_identities() {
                 keyring.note_age_place(path.to_string_lossy());
@@ -209,9 +218,7 @@ fn ask(prompts: Prompts, path: &Path) -> Result<SecretString, String> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    std::fs::read(path)
-        .map(Zeroizing::new)
-        .map_err(|wrong| format!("open {}: {}", path.display(), files::reason(&wrong)))
+    files::try_read(path).map_err(|wrong| format!("open {}: {}", path.display(), files::reason(&wrong)))
 }
 
 /// Runs a program without a shell.

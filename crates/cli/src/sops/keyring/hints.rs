@@ -3,11 +3,12 @@
 use sealfast_keys::error::Error;
 use sealfast_keys::unlock::Failure;
 
+use crate::env;
+
 /// Returns a hint for each kind of failure, in the order in which the keys were tried.
 pub(super) fn of(failure: &Failure) -> Vec<&'static str> {
     let mut hints = Vec::new();
-    let reasons = failure.groups.iter().filter(|group| !group.is_open).flat_map(|group| &group.failed);
-    for error in reasons.flat_map(|failure| &failure.reasons) {
+    for error in reasons(failure) {
         if let Some(hint) = hint(error)
             && !hints.contains(&hint)
         {
@@ -17,8 +18,21 @@ pub(super) fn of(failure: &Failure) -> Vec<&'static str> {
     hints
 }
 
+/// Was there an age identity that did not fit?
+pub(super) fn is_about_age(failure: &Failure) -> bool {
+    reasons(failure).any(|error| matches!(error, Error::Age { .. }))
+}
+
+fn reasons(failure: &Failure) -> impl Iterator<Item = &Error> {
+    let failed = failure.groups.iter().filter(|group| !group.is_open).flat_map(|group| &group.failed);
+    failed.flat_map(|failure| &failure.reasons)
+}
+
 fn hint(error: &Error) -> Option<&'static str> {
     Some(match error {
+        Error::Age { .. } if env::SOPS_AGE_KEY_FILE.text().is_some() => {
+            "add an identity of one of these age keys to the file that SOPS_AGE_KEY_FILE names, or name another file there"
+        }
         Error::NoAgeIdentity { .. } | Error::Age { .. } => {
             "name a file with an identity of one of these age keys in SOPS_AGE_KEY_FILE"
         }
