@@ -27,7 +27,9 @@ fn field(what: &str) -> &'static str {
 /// Adds an entry, or adds sources to the entry of that name.
 pub(super) fn add(what: &str, words: &[String]) -> Result<ExitCode, Failed> {
     let (args, _) = parse(words, FLAGS)?;
-    let [name] = args.names.as_slice() else { return Err("name must be specified once".into()) };
+    let [name] = args.names.as_slice() else {
+        return Err("failed to validate flags: name must be specified once".into());
+    };
     check(&args)?;
     let files = sources(args.list("from-file"))?;
     let mut draft = Draft::open()?;
@@ -58,10 +60,16 @@ pub(super) fn add(what: &str, words: &[String]) -> Result<ExitCode, Failed> {
 fn check(args: &Args) -> Result<(), Failed> {
     let has = |flag: &str| !args.list(flag).is_empty();
     if !has("from-env-file") && !has("from-file") && !has("from-literal") {
-        return Err("at least from-env-file, or from-file or from-literal must be set".into());
+        return Err(
+            "failed to validate flags: at least from-env-file, or from-file or from-literal must be set"
+                .into(),
+        );
     }
     if has("from-env-file") && (has("from-file") || has("from-literal")) {
-        return Err("from-env-file cannot be combined with from-file or from-literal".into());
+        return Err(
+            "failed to validate flags: from-env-file cannot be combined with from-file or from-literal"
+                .into(),
+        );
     }
     if let Some(wrong) =
         args.list("from-literal").iter().find(|literal| literal.find('=').is_none_or(|at| at == 0))
@@ -70,7 +78,7 @@ fn check(args: &Args) -> Result<(), Failed> {
     }
     match args.filled("behavior") {
         None | Some("create" | "merge" | "replace") => Ok(()),
-        Some(_) => Err("invalid behavior: must be one of \"create\", \"merge\", or \"replace\"".into()),
+        Some(_) => Err("failed to validate flags: invalid behavior: must be one of \"create\", \"merge\", or \"replace\"".into()),
     }
 }
 
@@ -132,7 +140,8 @@ pub(super) fn remove(what: &str, words: &[String]) -> Result<ExitCode, Failed> {
         [names] => names.split(',').collect(),
         many => {
             return Err(format!(
-                "too many arguments: {many:?}; to provide multiple {what}s to remove, please separate {what} names by commas"
+                "too many arguments: [{}]; to provide multiple {what}s to remove, please separate {what} names by commas",
+                many.join(" ")
             )
             .into());
         }

@@ -87,7 +87,10 @@ fn check(what: &str, key: &str, value: &str) -> Result<(), Failed> {
     };
     let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
     if !is_name(name) || key.matches('/').count() > 1 {
-        return Err(format!("invalid {what} key: '{key}'").into());
+        return Err(format!(
+            "invalid {what} key: see the syntax and character set rules of Kubernetes: '{key}'"
+        )
+        .into());
     }
     if what == "label" && !value.is_empty() && !is_name(value) {
         return Err(format!("invalid label value: '{value}' of '{key}'").into());
