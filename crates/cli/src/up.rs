@@ -19,6 +19,7 @@ use crate::run::Mac;
 use crate::{log, output, replace};
 use config::{Defaults, Source};
 use follow::Followed;
+use git_login::GitLogin;
 use identity::Identity;
 use objects::SourceRef;
 
@@ -26,6 +27,7 @@ mod bootstrap;
 mod config;
 mod folder;
 mod follow;
+mod git_login;
 mod identity;
 mod key_secrets;
 mod kubeconfig;
@@ -43,6 +45,8 @@ pub(crate) struct UpArgs {
     /// Branch to follow (with a URL) [default: the one that the repository names].
     #[arg(long, value_name = "BRANCH")]
     branch: Option<String>,
+    #[command(flatten)]
+    login: GitLogin,
     /// Path of the kustomization below the source [default: ./, or what `.sealfast.yaml` says].
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
@@ -116,6 +120,7 @@ Examples:
   sealfast up . --path ./clusters/staging --identity ~/.config/sops/age/keys.txt
   sealfast up fleet --path ./clusters/staging --stands-for flux-system --identity staging.agekey
   sealfast up https://github.com/my-org/my-secrets --branch main --identity cluster.agekey
+  sealfast up git@github.com:my-org/my-secrets --ssh-identity ~/.ssh/id_ed25519
   sealfast up --state ./cluster --kubeconfig ./kubeconfig";
 
 /// How long work that is under way, and then work that cannot be cut off, may hold up the end.
@@ -293,7 +298,12 @@ async fn follow_source(
         }
         Source::Git(url) => {
             let source = SourceRef::git(source.name());
-            let repository = objects::git_repository(&source.name, url, args.branch.as_deref());
+            let login = args.login.secret(url)?;
+            if let Some(secret) = &login {
+                bootstrap::apply(client, secret).await?;
+            }
+            let login = login.is_some().then_some(git_login::NAME);
+            let repository = objects::git_repository(&source.name, url, args.branch.as_deref(), login);
             bootstrap::apply(client, &repository).await?;
             bootstrap::apply(client, &kustomization(&source)).await?;
             tell(args, cluster, None).await

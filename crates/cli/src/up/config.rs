@@ -24,10 +24,21 @@ impl Source {
     /// Tells a URL from a folder.
     pub(super) fn parse(word: Option<&str>) -> Result<Self, Failure> {
         let Some(word) = word else { return Ok(Self::Nothing) };
+        if let Some(folder) = word.strip_prefix("file://") {
+            return Err(Failure::new(format!("`{word}` is not fetched"))
+                .hint(format!("what lies on this machine is given as a folder: `sealfast up {folder}`")));
+        }
         if word.contains("://") {
             return Ok(Self::Git(word.to_owned()));
         }
         let folder = Path::new(word);
+        if let Some((host, path)) = word.split_once(':')
+            && host.contains('@')
+            && !host.contains('/')
+            && !folder.exists()
+        {
+            return Ok(Self::Git(format!("ssh://{host}/{}", path.trim_start_matches('/'))));
+        }
         match folder.canonicalize() {
             Ok(folder) if folder.is_dir() => Ok(Self::Folder(folder)),
             Ok(_) => {
@@ -145,7 +156,11 @@ mod tests {
         assert!(matches!(&url, Ok(Source::Git(_))));
         assert_eq!(url.map(|source| source.name()).ok().as_deref(), Some("my-secrets"));
         assert_eq!(Source::parse(None).ok(), Some(Source::Nothing));
-        assert!(Source::parse(Some("no/such/folder")).is_err());
+        let short = Source::parse(Some("git@example.com:team/my-secrets.git"));
+        assert_eq!(short.ok(), Some(Source::Git("ssh://git@example.com/team/my-secrets.git".to_owned())));
+        assert!(
+            Source::parse(Some("no/such/folder")).is_err() && Source::parse(Some("file:///tmp")).is_err()
+        );
     }
 
     #[test]

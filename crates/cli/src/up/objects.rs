@@ -64,12 +64,15 @@ pub(super) fn key_secret(namespace: &str, name: &str, identities: &[Identity]) -
 }
 
 /// Returns a GitRepository that follows a branch; the one that the repository itself names when none is given.
-pub(super) fn git_repository(name: &str, url: &str, branch: Option<&str>) -> Value {
+pub(super) fn git_repository(name: &str, url: &str, branch: Option<&str>, login: Option<&str>) -> Value {
     let reference = match branch {
         Some(branch) => json!({ "branch": branch }),
         None => json!({ "name": "HEAD" }),
     };
-    let spec = json!({ "interval": "1m", "url": url, "ref": reference });
+    let mut spec = json!({ "interval": "1m", "url": url, "ref": reference });
+    if let Some(secret) = login {
+        spec["secretRef"] = json!({ "name": secret });
+    }
     object("source.toolkit.fluxcd.io/v1", "GitRepository", name, spec)
 }
 

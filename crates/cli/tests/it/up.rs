@@ -72,6 +72,28 @@ fn a_repository_is_followed_by_its_url() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_repository_is_followed_over_ssh() -> Result<()> {
+    need(&["git"])?;
+    let person = Person::new()?;
+    let server = sealfast_testkit::git::Server::start()?;
+    let sshd = sealfast_testkit::git::sshd::Sshd::start(&server, &["ed25519"])?;
+    server.create("app")?;
+    let settings = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\n";
+    server.commit("app", "main", &[("settings.yaml", settings)], "first")?;
+    let url = sshd.url("app");
+    let keyless = refused(&person, &[&url])?;
+    assert!(keyless.contains("hint: ") && keyless.contains("--ssh-identity"), "{keyless}");
+    let (key, hosts) = (person.path("key"), person.path("hosts"));
+    std::fs::write(&key, sshd.identity("ed25519", "", "OPENSSH")?)?;
+    std::fs::write(&hosts, sshd.known_hosts("ed25519")?)?;
+    let [key, hosts] = [&key, &hosts].map(|path| path.to_string_lossy());
+    let done = up_once(&person, &[&url, "--ssh-identity", &key, "--known-hosts", &hosts])?;
+    let (table, talk) = texts(&done);
+    assert!(table.contains("settings"), "{table}{talk}");
+    Ok(())
+}
+
 /// What Flux's bootstrap leaves in a repository: its own source, whose address nobody here can reach, and a
 /// Kustomization for the very path that it lies in.
 const FLEET: &str = r"
