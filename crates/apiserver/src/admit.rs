@@ -23,6 +23,7 @@ pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) ->
             object["status"] = json!({"phase": "Pending", "qosClass": quality(&object["spec"])});
         }
         crate::crds::KEY => crate::crds::prepare(object),
+        "jobs.batch" => crate::defaults::new_job(object),
         "persistentvolumeclaims" => protect(object, PROTECTED_CLAIM),
         "persistentvolumes" => {
             protect(object, PROTECTED_VOLUME);
@@ -53,9 +54,12 @@ pub(crate) fn update(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<()
                     fields::child(new, "spec").insert(key.into(), value.clone());
                 }
             }
+            if call.subresource.is_empty() {
+                tolerate(fields::child(new, "spec"));
+            }
         }
+        "daemonsets.apps" if call.subresource.is_empty() => count_templates(old, new),
         crate::crds::KEY => {
-            crate::crds::default_names(new);
             let mut causes = crate::crds::immutable(new, old);
             if call.subresource.is_empty() {
                 crate::crds::remember_storage(new);
@@ -167,6 +171,24 @@ fn account(app: &App, pod: &mut Value) -> Result<(), Status> {
     if pod_wish.or_else(|| wish(&account.object())).unwrap_or(true) {
         mount_token(spec);
     }
+    tolerate(spec);
+    spec.entry("enableServiceLinks").or_insert(json!(true));
+    priority(app, &pod_name, spec)
+}
+
+/// Templates of a DaemonSet are numbered.
+fn count_templates(old: &Value, new: &mut Value) {
+    const NUMBER: &str = "deprecated.daemonset.template.generation";
+    let before: i64 = fields::text(old, &["metadata", "annotations", NUMBER]).parse().unwrap_or(1);
+    let now = if old["spec"]["template"] == new["spec"]["template"] { before } else { before + 1 };
+    let annotations = fields::metadata(new).entry("annotations").or_insert_with(|| json!({}));
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.insert(NUMBER.into(), now.to_string().into());
+    }
+}
+
+/// Every pod stays for a while on a node that does not answer.
+fn tolerate(spec: &mut serde_json::Map<String, Value>) {
     let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         if let Some(list) = tolerations.as_array_mut()
@@ -177,8 +199,6 @@ fn account(app: &App, pod: &mut Value) -> Result<(), Status> {
             );
         }
     }
-    spec.entry("enableServiceLinks").or_insert(json!(true));
-    priority(app, &pod_name, spec)
 }
 
 /// Pods have the priority of their class.

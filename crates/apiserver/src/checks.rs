@@ -53,16 +53,36 @@ pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<Cause> {
 /// What is wrong with a change.
 pub(crate) fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<Cause> {
     // The reference checks metadata four times on its way through an update of its own kinds, and says so.
-    let times = if resource.custom.is_none() { 4 } else { 1 };
+    let times = |cause: &Cause| match resource.custom {
+        Some(_) => 1,
+        None if metadata::is_told_twice(cause) => 2,
+        None => 4,
+    };
     let mut causes = Causes::default();
-    causes.extend(
-        metadata::rest(resource, new).into_iter().flat_map(|cause| std::iter::repeat_n(cause, times)),
-    );
+    causes.extend(metadata::rest(resource, new).into_iter().flat_map(|cause| {
+        let times = times(&cause);
+        std::iter::repeat_n(cause, times)
+    }));
     of_kind(resource, new, Some(old), &mut causes);
     if resource.custom.is_none() {
         changed(resource, new, old, &mut causes);
     }
     causes.told()
+}
+
+/// What is wrong with a resource within a custom object, at a path.
+pub(crate) fn embedded(path: &str, resource: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let version = text(resource, &["apiVersion"]);
+    if version.matches('/').count() > 1 {
+        let why = format!("unexpected GroupVersion string: {version}");
+        causes.push(Cause::invalid("apiVersion", &json!(version), &why));
+    }
+    causes.extend(metadata::of_any(resource));
+    for cause in &mut causes {
+        cause.field = format!("{path}.{}", cause.field);
+    }
+    causes
 }
 
 /// What is taken and yet odd about an object, or new in it.

@@ -18,10 +18,19 @@ pub(crate) fn has_condition(object: &Value, kind: &str) -> bool {
 
 /// What the server fills in at creation.
 pub(crate) fn prepare(definition: &mut Value) {
-    default_names(definition);
     let storage: Vec<Value> = storage_version(definition).map(Value::from).into_iter().collect();
     definition["status"] =
         json!({"conditions": null, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": storage});
+}
+
+/// Marks of a definition whose deletion was asked for.
+pub(crate) fn terminating(resource: &str, object: &mut Value) {
+    if resource != KEY {
+        return;
+    }
+    fields::metadata(object).shift_remove("deletionGracePeriodSeconds");
+    let text = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
+    set_condition(object, "Terminating", "True", "InstanceDeletionPending", text, &crate::clock::now());
 }
 
 /// What the server fills in at every write.
@@ -33,6 +42,9 @@ pub(crate) fn default_names(definition: &mut Value) {
     }
     let Some(names) = spec.get_mut("names").and_then(Value::as_object_mut) else { return };
     let kind = names.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if kind.is_empty() {
+        return;
+    }
     fill(names, "singular", || kind.to_lowercase());
     fill(names, "listKind", || format!("{kind}List"));
 }

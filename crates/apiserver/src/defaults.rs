@@ -15,6 +15,9 @@ use serde_json::{Map, Value, json};
 /// Fills in the defaults of an object's kind; other kinds stay as they are.
 pub(crate) fn apply(object: &mut Value) {
     let gvk = object::gvk(object);
+    if gvk.kind == "CustomResourceDefinition" && gvk.group == "apiextensions.k8s.io" {
+        return crate::crds::default_names(object);
+    }
     let Some(root) = object.as_object_mut() else { return };
     match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Secret") => secret(root),
@@ -28,6 +31,18 @@ pub(crate) fn apply(object: &mut Value) {
         ("batch", kind) => workload::batch(kind, root),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(root),
         ("networking.k8s.io", "NetworkPolicy") => network_policy(root),
+        ("networking.k8s.io", "IngressClass") => {
+            let parameters = root.get_mut("spec").and_then(|spec| spec.get_mut("parameters"));
+            if let Some(parameters) = parameters.and_then(Value::as_object_mut) {
+                set(parameters, "scope", json!("Cluster"));
+            }
+        }
+        ("coordination.k8s.io", "Lease") => {
+            // Nobody coordinates who leads.
+            for field in ["strategy", "preferredHolder"] {
+                map(root, "spec").map(|spec| spec.shift_remove(field));
+            }
+        }
         ("networking.k8s.io", "Ingress") => set(root, "status", json!({ "loadBalancer": {} })),
         ("storage.k8s.io", "StorageClass") => {
             set(root, "reclaimPolicy", json!("Delete"));
@@ -101,11 +116,12 @@ fn namespace(root: &mut Map<String, Value>) {
     if let Some(labels) = map(root, "metadata").and_then(|metadata| map(metadata, "labels")) {
         labels.insert("kubernetes.io/metadata.name".to_owned(), Value::String(name));
     }
-    if let Some(spec) = map(root, "spec") {
-        set(spec, "finalizers", json!(["kubernetes"]));
-    }
-    if let Some(status) = map(root, "status") {
-        set(status, "phase", json!("Active"));
+}
+
+/// Fills in what only a new Job gets: the labels of its pods, and the selector made of them.
+pub(crate) fn new_job(object: &mut Value) {
+    if let Some(root) = object.as_object_mut() {
+        workload::job_labels(root);
     }
 }
 
@@ -114,6 +130,9 @@ fn service(root: &mut Map<String, Value>) {
     set(spec, "sessionAffinity", json!("None"));
     set(spec, "type", json!("ClusterIP"));
     let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if spec.get("sessionAffinity") == Some(&json!("None")) {
+        spec.shift_remove("sessionAffinityConfig");
+    }
     if spec.get("sessionAffinity") == Some(&json!("ClientIP")) {
         set(spec, "sessionAffinityConfig", json!({ "clientIP": { "timeoutSeconds": 10800 } }));
     }
@@ -141,8 +160,32 @@ fn service(root: &mut Map<String, Value>) {
 fn claim(root: &mut Map<String, Value>) {
     if let Some(spec) = map(root, "spec") {
         set(spec, "volumeMode", json!("Filesystem"));
+        data_source(spec);
     }
     set(root, "status", json!({ "phase": "Pending" }));
+}
+
+/// What a claim is filled from is stated in two fields, an older one for two kinds alone and a newer one.
+fn data_source(spec: &mut Map<String, Value>) {
+    let known = |source: &Value| {
+        let (group, kind) = (source["apiGroup"].as_str().unwrap_or_default(), source["kind"].as_str());
+        matches!(
+            (group, kind),
+            ("", Some("PersistentVolumeClaim")) | ("snapshot.storage.k8s.io", Some("VolumeSnapshot"))
+        )
+    };
+    if spec.get("dataSource").is_some_and(|source| !known(source)) {
+        spec.shift_remove("dataSource");
+    }
+    let elsewhere = |source: &Value| source.get("namespace").is_some_and(|namespace| !namespace.is_null());
+    if spec.get("dataSourceRef").is_some_and(elsewhere) {
+        return;
+    }
+    for (from, to) in [("dataSource", "dataSourceRef"), ("dataSourceRef", "dataSource")] {
+        if let Some(source) = spec.get(from).cloned() {
+            set(spec, to, source);
+        }
+    }
 }
 
 fn volume(root: &mut Map<String, Value>) {
@@ -168,8 +211,10 @@ fn endpoints(root: &mut Map<String, Value>) {
 
 fn binding(root: &mut Map<String, Value>) {
     const RBAC: &str = "rbac.authorization.k8s.io";
-    if let Some(role) = root.get_mut("roleRef").and_then(Value::as_object_mut) {
-        set(role, "apiGroup", json!(RBAC));
+    if let Some(role) = map(root, "roleRef")
+        && role.get("apiGroup").and_then(Value::as_str).is_none_or(str::is_empty)
+    {
+        role.insert("apiGroup".to_owned(), json!(RBAC));
     }
     for subject in items(root, "subjects") {
         if matches!(subject.get("kind").and_then(Value::as_str), Some("User" | "Group")) {

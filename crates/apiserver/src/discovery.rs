@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Content, Form, Request, negotiate};
+use crate::http::{Answer, Content, Form, Request, TYPES, negotiate};
 use crate::kinds::{Group, Resource, Version, api_version};
 use crate::server::App;
 use crate::status_error::Status;
@@ -27,7 +27,7 @@ pub(crate) fn serve(app: &Arc<App>, request: &Request, parts: &[String]) -> Resu
         return Ok(Answer::no_page());
     };
     method(request)?;
-    negotiate(&request.headers)?;
+    negotiate(&request.headers, TYPES)?;
     let Some(version) = version else { return Ok(Answer::json(200, group_json(group, Root::Yes))) };
     match group.versions.iter().find(|known| known.name == version) {
         Some(version) => Ok(Answer::json(200, resources(group, version))),
@@ -44,7 +44,7 @@ fn method(request: &Request) -> Result<(), Status> {
 }
 
 fn roots(groups: &[Group], word: &str, request: &Request) -> Result<Answer, Status> {
-    let (form, _) = negotiate(&request.headers)?;
+    let (form, _) = negotiate(&request.headers, TYPES)?;
     let core = |group: &&Group| group.name.is_empty() == (word == "api");
     if let Form::Discovery(version) = form {
         let items: Vec<Value> = groups.iter().filter(core).map(aggregated).collect();
@@ -102,7 +102,14 @@ fn resources(group: &Group, version: &Version) -> Value {
             list.push(entry);
         }
     }
-    json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version(&group.name, &version.name), "resources": list})
+    let mut answer = json!({"kind": "APIResourceList"});
+    // The oldest group does not say it.
+    if !group.name.is_empty() {
+        answer["apiVersion"] = "v1".into();
+    }
+    answer["groupVersion"] = api_version(&group.name, &version.name).into();
+    answer["resources"] = list.into();
+    answer
 }
 
 fn resource_json(resource: &Resource) -> Value {
@@ -194,7 +201,8 @@ pub(crate) fn version() -> Answer {
     Answer::json(
         200,
         json!({
-            "major": "1", "minor": "36", "gitVersion": concat!("v1.36.0+sealfast.", env!("CARGO_PKG_VERSION")),
+            "major": "1", "minor": "36", "emulationMajor": "1", "emulationMinor": "36",
+            "minCompatibilityMajor": "1", "minCompatibilityMinor": "35", "gitVersion": concat!("v1.36.0+sealfast.", env!("CARGO_PKG_VERSION")),
             "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
             "goVersion": "", "compiler": "", "platform": concat!("linux/", "amd64"),
         }),

@@ -30,6 +30,14 @@ pub(crate) fn meta<'a>(object: &'a Value, key: &str) -> &'a str {
     text(object, &["metadata", key])
 }
 
+/// States what an object is.
+pub(crate) fn identify(object: &mut Value, api_version: &str, kind: &str) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("apiVersion".into(), api_version.into());
+        fields.insert("kind".into(), kind.into());
+    }
+}
+
 /// `metadata.name`.
 pub(crate) fn name(object: &Value) -> &str {
     meta(object, "name")

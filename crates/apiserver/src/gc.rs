@@ -307,6 +307,7 @@ impl App {
                 fields::set_finalizers(&mut object, finalizers);
                 mark_deleted(&mut object, kind.is_some_and(|kind| kind.has_generation()));
                 crate::namespaces::terminating(&key.resource, &mut object);
+                crate::crds::terminating(&key.resource, &mut object);
                 if self.store.put(key, &object, Expect::Revision(stored.revision)).is_ok() {
                     if defines {
                         self.establish(&key.name);

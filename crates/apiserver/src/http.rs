@@ -210,24 +210,36 @@ pub(crate) enum Encoding {
     Yaml,
 }
 
-/// The first form of `Accept` that can be given.
+/// The first form of `Accept` that can be given, by a door that has these types; custom objects have none of their own.
 ///
 /// # Errors
 /// 406 when none can.
-pub(crate) fn negotiate(headers: &HeaderMap) -> Result<(Form, Encoding), Status> {
+pub(crate) fn negotiate(headers: &HeaderMap, types: &str) -> Result<(Form, Encoding), Status> {
     let texts: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let text = texts.join(",");
     if text.trim().is_empty() {
         return Ok((Form::Object, Encoding::Json));
     }
-    text.split(',').find_map(accepted).ok_or_else(|| {
-        Status::plain(
-            406,
-            "NotAcceptable",
-            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
-        )
-    })
+    let known = |range: &str| KNOWN_TYPES.contains(&range.split(';').next().unwrap_or_default().trim());
+    if !types.is_empty() && !text.split(',').any(known) {
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {types}");
+        let details = Some(crate::status_error::Details::default());
+        return Err(Status { code: 406, reason: "NotAcceptable", message, details });
+    }
+    text.split(',').find_map(accepted).ok_or_else(not_acceptable)
 }
+
+/// 406 for forms that cannot be given.
+pub(crate) fn not_acceptable() -> Status {
+    Status::plain(406, "NotAcceptable", format!("only the following media types are accepted: {TYPES}"))
+}
+
+/// Types of answers, and of those that may be streams.
+pub(crate) const TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+pub(crate) const STREAM_TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+/// Types of which some form can be asked for.
+const KNOWN_TYPES: [&str; 4] =
+    ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "*/*"];
 
 fn accepted(range: &str) -> Option<(Form, Encoding)> {
     let mut parts = range.split(';').map(str::trim);
@@ -252,7 +264,6 @@ fn accepted(range: &str) -> Option<(Form, Encoding)> {
         ("PartialObjectMetadata", "meta.k8s.io", "v1" | "v1beta1") => Form::Partial,
         ("PartialObjectMetadataList", "meta.k8s.io", "v1" | "v1beta1") => Form::PartialList,
         ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => Form::Discovery("v2"),
-        ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1") => Form::Discovery("v2beta1"),
         _ => return None,
     };
     Some((form, encoding))

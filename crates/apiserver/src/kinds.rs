@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use parking_lot::RwLock;
 use sealfast_k8s::schema;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::fields;
 use crate::objects::Shape;
@@ -62,6 +65,8 @@ pub(crate) struct Column {
 #[derive(Debug)]
 pub(crate) struct Custom {
     /// The version that objects are stored in.
+    /// Its definition is on its way out.
+    pub terminating: bool,
     pub storage_version: String,
     /// Schema of the storage version: values it does not know are not kept.
     pub storage_shape: Shape,
@@ -248,7 +253,10 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
         (fields::text(storage, &["name"]), api_version(&group, fields::text(version, &["name"])));
     let unchanged = version["name"] == storage["name"] && !crate::validate::has_defaults(&schema);
     let warning = match fields::text(version, &["deprecationWarning"]) {
-        "" => format!("{api} {kind} is deprecated"),
+        "" => {
+            let newer = successor(version, versions).map(|name| format!("; use {group}/{name} {kind}"));
+            format!("{api} {kind} is deprecated{}", newer.unwrap_or_default())
+        }
         stated => stated.to_owned(),
     };
     Some(Resource {
@@ -264,9 +272,10 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
         subresources: custom_subresources(version, &kind),
         columns: custom_columns(version),
         key: format!("{plural}.{group}").into(),
-        hash: String::new(),
+        hash: storage_hash(&group, kept, &kind),
         shape: Shape::custom(&schema),
         custom: Some(Custom {
+            terminating: fields::is_deleting(definition),
             storage_version: kept.into(),
             storage_shape: Shape::custom(&schema_of(storage)),
             scale: version["subresources"].get("scale").cloned(),
@@ -286,6 +295,21 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
         plural,
         kind,
     })
+}
+
+/// The newest version that is served, newer than a deprecated one, and not deprecated itself.
+fn successor<'a>(version: &Value, versions: &'a [Value]) -> Option<&'a str> {
+    let rank = |version: &Value| priority(fields::text(version, &["name"]));
+    let fit = |other: &&Value| {
+        other["served"] == true && other["deprecated"] != true && rank(other) > rank(version)
+    };
+    versions.iter().filter(fit).max_by_key(|other| rank(other)).map(|other| fields::text(other, &["name"]))
+}
+
+/// Tells in which version objects are stored, without saying it.
+fn storage_hash(group: &str, version: &str, kind: &str) -> String {
+    let digest = Sha256::digest(format!("{group}/{version}/{kind}"));
+    STANDARD.encode(&digest[..8])
 }
 
 fn custom_subresources(version: &Value, kind: &str) -> Vec<Subresource> {
@@ -408,7 +432,8 @@ const CUSTOM_VERBS: [&str; 8] =
 const LEFT_OUT: [&str; 2] = ["bindings", "componentstatuses"];
 const SUBRESOURCES_LEFT_OUT: [&str; 6] =
     ["attach", "exec", "log", "portforward", "binding", "ephemeralcontainers"];
-const GENERATION: [&str; 17] = [
+const GENERATION: [&str; 18] = [
+    "podtemplates",
     "endpointslices.discovery.k8s.io",
     "priorityclasses.scheduling.k8s.io",
     "pods",

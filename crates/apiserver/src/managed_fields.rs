@@ -108,9 +108,9 @@ pub(crate) fn apply(
     let mut managers = Managers::of(live.unwrap_or(&empty));
     let bare_live = live.map_or_else(|| empty.clone(), entries::without_managed_fields);
     if let (Some(live), true) = (live, managers.is_empty()) {
-        let mut all = compare::compare(shape, &empty, live).added;
+        let mut all = compare::compare(shape, &shape.unset(), live).changed();
         strip_always(&mut all);
-        managers.entries.push(Entry::before_first_apply(all, writer.api_version));
+        managers.entries.push(Entry::before_first_apply(all, writer));
     }
     let mut object = merge::merge(shape, &bare_live, configuration).map_err(Error::Shape)?;
     let own = managers.apply_entry(writer);
@@ -158,11 +158,15 @@ fn held_since(shape: &Shape<'_>, before: &Value, live: &Value) -> Tree {
 /// Notes what a create, a replace or a patch changed; returns the object to store.
 ///
 /// `new` may carry `managedFields` of its own: an empty list clears all, absent or unreadable ones keep the live ones.
+/// Of an object that is there and that nobody is noted on, nothing is noted until somebody applies to it.
 pub(crate) fn update(shape: &Shape<'_>, live: Option<&Value>, new: Value, writer: &Writer<'_>) -> Value {
     let empty = Value::Object(serde_json::Map::new());
     let mut managers = Managers::after(live.unwrap_or(&empty), &new, writer);
     let mut object = entries::without_managed_fields(&new);
-    let bare_live = live.map_or_else(|| empty.clone(), entries::without_managed_fields);
+    if live.is_some() && managers.is_empty() {
+        return object;
+    }
+    let bare_live = live.map_or_else(|| shape.unset(), entries::without_managed_fields);
     let mut difference = compare::compare(shape, &bare_live, &object);
     difference.strip(writer);
     let changed = difference.changed();

@@ -57,6 +57,11 @@ pub(crate) struct Patch {
 }
 
 impl Patch {
+    /// Which of the patches it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// True when the patch holds a resourceVersion, and so must not be tried again.
     pub(crate) fn states_version(&self) -> bool {
         self.kind != Kind::Json && !fields::meta(&self.value, "resourceVersion").is_empty()
@@ -88,9 +93,8 @@ impl Shape {
                     Some(metadata) => typed::check_metadata(metadata, "metadata")?,
                     None => Vec::new(),
                 };
-                complaints.extend(
-                    validate::prune(known, object).iter().map(|path| format!("unknown field \"{path}\"")),
-                );
+                let gone = validate::pruned(known, object)?;
+                complaints.extend(gone.iter().map(|path| format!("unknown field \"{path}\"")));
                 let mut twice: Vec<&String> = doubled.iter().collect();
                 twice.sort();
                 complaints.extend(twice.into_iter().map(|path| format!("duplicate field \"{path}\"")));
@@ -111,14 +115,18 @@ impl Shape {
     fn problems(&self, new: &Value, old: Option<&Value>) -> Vec<Cause> {
         let Self::Custom(known) = self else { return Vec::new() };
         let problems = validate::validate(known, new, old);
-        problems
+        let mut causes: Vec<Cause> = problems
             .into_iter()
             .map(|problem| Cause {
                 reason: problem.reason(),
                 message: problem.message(),
                 field: problem.field,
             })
-            .collect()
+            .collect();
+        let mut within = Vec::new();
+        validate::embedded(known, new, "", &mut within);
+        causes.extend(within.into_iter().flat_map(|(path, resource)| checks::embedded(&path, resource)));
+        causes
     }
 
     fn merge(&self) -> Merge<'_> {
@@ -148,6 +156,7 @@ pub(crate) fn decode(call: &Call<'_>, options: &Options) -> Result<Decoded, Stat
         complaints.splice(0..0, if strict { vec![why] } else { yaml_warnings(&why) });
     }
     let warnings = judge((&resource.kind, &resource.version), complaints, options)?;
+    call.tell(&warnings);
     Ok(Decoded { object, warnings })
 }
 
@@ -248,14 +257,22 @@ fn check_kind(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
     let wanted = resource.api_version();
     let (stated, kind) =
         (fields::text(object, &["apiVersion"]).to_owned(), fields::text(object, &["kind"]).to_owned());
+    for key in ["apiVersion", "kind"] {
+        if let Some(other) = object.get(key).filter(|value| !value.is_null() && !value.is_string()) {
+            let (word, kind) = (typed::go_word(other), &resource.kind);
+            return Err(Status::bad_request(format!(
+                "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: json: cannot unmarshal {word} into Go struct field .{key} of type string"
+            )));
+        }
+    }
     if resource.custom.is_some() {
+        if !kind.is_empty() && kind != resource.kind && stated == wanted {
+            return Err(other_kind(resource, object, vec![("kind", kind.as_str(), resource.kind.as_str())]));
+        }
         if kind.is_empty() || stated.is_empty() {
             return Err(Status::bad_request("Object 'Kind' is missing: apiVersion and kind must be stated"));
         }
-        if stated != wanted
-            && crate::kinds::split_api_version(&stated).0 == resource.group
-            && kind == resource.kind
-        {
+        if stated != wanted && kind == resource.kind {
             return Err(Status::bad_request(format!(
                 "the API version in the data ({stated}) does not match the expected API version ({wanted})"
             )));
@@ -279,10 +296,18 @@ fn check_kind(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
     let Some(map) = object.as_object_mut() else { return Ok(()) };
     map.insert("apiVersion".into(), wanted.into());
     map.insert("kind".into(), resource.kind.as_str().into());
-    if !map.get("metadata").is_some_and(Value::is_object) {
+    if map.get("metadata").is_none_or(Value::is_null) {
         map.insert("metadata".into(), json!({}));
     }
-    Ok(())
+    match &map["metadata"] {
+        Value::Object(_) => Ok(()),
+        other => {
+            let (kind, version, word) = (&resource.kind, &resource.version, typed::go_word(other));
+            Err(Status::bad_request(format!(
+                "{kind} in version \"{version}\" cannot be handled as a {kind}: json: cannot unmarshal {word} into Go struct field {kind}.metadata of type v1.ObjectMeta"
+            )))
+        }
+    }
 }
 
 /// What unknown and duplicate fields lead to.
@@ -309,9 +334,19 @@ pub(crate) fn decode_patch(call: &Call<'_>, kind: Kind) -> Result<Patch, Status>
     let body = &call.request.body;
     let value: Value = serde_json::from_slice(body).map_err(|error| {
         let why = json_fault::describe(body).unwrap_or_else(|| error.to_string());
-        Status::bad_request(format!("error decoding patch: {why}"))
+        let head = if kind == Kind::Strategic { "" } else { "error decoding patch: " };
+        Status::bad_request(format!("{head}{why}"))
     })?;
-    let fits = if kind == Kind::Json { value.is_array() } else { value.is_object() };
+    let value = match (kind, value) {
+        // Nothing at all changes nothing.
+        (Kind::Json, Value::Null) => json!([]),
+        (Kind::Strategic, Value::Null) => json!({}),
+        (_, value) => value,
+    };
+    let fits = match kind {
+        Kind::Json => value.as_array().is_some_and(|list| list.iter().all(Value::is_object)),
+        _ => value.is_object(),
+    };
     if !fits {
         let wanted = if kind == Kind::Json { "a list of operations" } else { "an object" };
         return Err(Status::bad_request(format!("error decoding patch: it must be {wanted}")));
@@ -332,10 +367,14 @@ pub(crate) fn decode_apply(call: &Call<'_>) -> Result<Value, Status> {
         Ok(value) => value,
         Err(_) => yaml(body)?,
     };
-    if !matches!(value, Value::Object(_)) {
-        return Err(Status::bad_request("the configuration is not an object"));
+    match value {
+        Value::Object(_) => Ok(value),
+        Value::Null => Ok(json!({})),
+        other => Err(Status::bad_request(format!(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            typed::go_word(&other)
+        ))),
     }
-    Ok(value)
 }
 
 /// What keys that stand twice in a configuration lead to.
@@ -377,11 +416,13 @@ pub(crate) fn patched(call: &Call<'_>, old: &Value, patch: &Patch) -> Result<Val
 }
 
 /// A patch makes no other kind of an object.
-pub(crate) fn check_same_kind(call: &Call<'_>, new: &Value) -> Result<(), Status> {
+pub(crate) fn check_same_kind(call: &Call<'_>, new: &Value, by: Kind) -> Result<(), Status> {
     let resource = &call.resource;
     let (version, kind) = (fields::text(new, &["apiVersion"]), fields::text(new, &["kind"]));
     let wanted = resource.api_version();
-    if version == wanted && kind == resource.kind {
+    // What a built-in object does not say is taken from the path; a strategic patch cannot say it at all.
+    let unsaid = |text: &str| resource.custom.is_none() && (text.is_empty() || by == Kind::Strategic);
+    if (version == wanted || unsaid(version)) && (kind == resource.kind || unsaid(kind)) {
         return Ok(());
     }
     if resource.custom.is_none() {
@@ -396,9 +437,17 @@ pub(crate) fn check_same_kind(call: &Call<'_>, new: &Value) -> Result<(), Status
     }
     let pairs = [("apiVersion", version, wanted.as_str()), ("kind", kind, resource.kind.as_str())];
     let wrong = pairs.into_iter().filter(|(_, found, wanted)| found != wanted);
+    Err(other_kind(resource, new, wrong.collect()))
+}
+
+/// The refusal of a custom object that says it is another; it is told of as what it says.
+fn other_kind(resource: &Resource, object: &Value, wrong: Vec<(&str, &str, &str)>) -> Status {
+    let (version, kind) = (fields::text(object, &["apiVersion"]), fields::text(object, &["kind"]));
+    let group = if version.is_empty() { &resource.group } else { crate::kinds::split_api_version(version).0 };
     let causes = wrong
+        .into_iter()
         .map(|(field, found, wanted)| Cause::invalid(field, &found.into(), &format!("must be {wanted}")));
-    Err(call.invalid(&call.name, causes.collect()))
+    Status::invalid(group, kind, fields::name(object), causes.collect())
 }
 
 /// Unknown fields that a patch brought in.
@@ -411,6 +460,7 @@ pub(crate) fn check_fields(
     // A strategic patch is shown itself, of the others what they lead to.
     let shown = |new: &Value| match patch.kind {
         Kind::Strategic => go_text::of(&patch.value),
+        _ if matches!(shape, Shape::Custom(_)) => sorted(new).to_string(),
         _ => new.to_string(),
     };
     let before = new.clone();
@@ -445,23 +495,17 @@ fn unknown_keys(operations: &Value) -> Vec<String> {
         .collect()
 }
 
-/// The object after an apply, in the version of the request, with its owners; `stated` is the configuration as sent.
+/// The object after an apply of a configuration as it was sent, in the version of the request, with its owners.
 pub(crate) fn applied(
     call: &Call<'_>,
     live: Option<&Value>,
     config: &Value,
     options: &Options,
     actor: &Actor,
-    stated: &Value,
 ) -> Result<Value, Status> {
     let resource = &call.resource;
     let misfit = |why: String| {
-        let home = fields::meta(stated, "namespace");
-        let version = shown_version(resource);
-        let (name, kind) = (&call.name, &resource.kind);
-        Status::internal(format!(
-            "failed to create typed patch object ({home}/{name}; {version}, Kind={kind}): {why}"
-        ))
+        Status::internal(format!("failed to create typed patch object ({}): {why}", place(resource, config)))
     };
     let now = clock::now();
     let api_version = resource.api_version();
@@ -478,14 +522,37 @@ pub(crate) fn applied(
         managed_fields::Error::Shape(why) => misfit(why),
     })?;
     if resource.custom.is_none() {
-        resource.shape.prune(&mut config.clone(), &HashSet::new()).map_err(misfit)?;
+        resource
+            .shape
+            .prune(&mut config.clone(), &HashSet::new())
+            .map_err(|why| unconvertible(resource, config, &why))?;
     }
     resource.shape.prune(&mut object, &HashSet::new()).map_err(misfit)?;
     if last.is_some() {
         // Kept in step for those who go back to client-side apply.
-        object["metadata"]["annotations"][LAST_APPLIED] = format!("{}\n", sorted(stated)).into();
+        object["metadata"]["annotations"][LAST_APPLIED] = format!("{}\n", sorted(config)).into();
     }
     Ok(object)
+}
+
+/// An applied object in messages: its names, and its kind.
+fn place(resource: &Resource, stated: &Value) -> String {
+    let (home, name) = (fields::meta(stated, "namespace"), fields::name(stated));
+    format!("{home}/{name}; {}, Kind={}", shown_version(resource), resource.kind)
+}
+
+/// A configuration that fits the schema and holds what its kind cannot hold.
+fn unconvertible(resource: &Resource, stated: &Value, why: &str) -> Status {
+    let (version, kind) = (shown_version(resource), &resource.kind);
+    let why = if why.starts_with("illegal base64") {
+        format!("error decoding from json: {why}")
+    } else {
+        why.to_owned()
+    };
+    Status::internal(format!(
+        "failed to convert new object ({}) to proper version: unable to convert unstructured object to {version}, Kind={kind}: {why}",
+        place(resource, stated)
+    ))
 }
 
 /// What kubectl's client-side apply noted on the object.
@@ -556,7 +623,10 @@ pub(crate) fn validate_update(
     let mut problems = resource.shape.problems(new, Some(old));
     if subresource == "status" {
         // The status is checked as a value of its own: texts name places inside it.
-        problems.iter_mut().for_each(|cause| cause.message = cause.message.replacen(": status.", ": ", 1));
+        for cause in &mut problems {
+            cause.message =
+                cause.message.replacen(": status.", ": ", 1).replacen(": status in body", ":  in body", 1);
+        }
     }
     causes.extend(problems);
     causes

@@ -86,7 +86,7 @@ fn hash(group: &Group, version: &Version) -> String {
 }
 
 fn v3(group: &Group, version: &Version) -> Value {
-    let mut definitions = Definitions::new("#/components/schemas/");
+    let mut definitions = Definitions::new(V3);
     let mut paths = Map::new();
     for resource in
         version.resources.iter().filter(|resource| resource.allows("get") || resource.allows("create"))
@@ -132,6 +132,10 @@ fn add_paths(paths: &mut Map<String, Value>, group: &Group, resource: &Resource)
     }
     paths.insert(format!("{collection}/{{name}}"), one);
 }
+
+const V3: &str = "#/components/schemas/";
+const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
+const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 
 /// Schemas by name, with what they refer to.
 struct Definitions {
@@ -182,7 +186,7 @@ impl Definitions {
             }
             let mut made = match schema::builtin().named(&name) {
                 Some(kind) => self.made(kind),
-                None => json!({"type": "object"}),
+                None => self.mixed(&name),
             };
             if name == "meta.ObjectMeta" {
                 describe(&mut made, words::of_metadata);
@@ -192,11 +196,23 @@ impl Definitions {
         Value::Object(self.done)
     }
 
+    /// What is a text or a number.
+    fn mixed(&self, name: &str) -> Value {
+        let either = |kinds: [&str; 2]| json!(kinds.map(|kind| json!({"type": kind})));
+        match (name, self.prefix) {
+            (INT_OR_STRING, V3) => json!({"format": "int-or-string", "oneOf": either(["integer", "string"])}),
+            (INT_OR_STRING, _) => json!({"type": "string", "format": "int-or-string"}),
+            (QUANTITY, V3) => json!({"oneOf": either(["string", "number"])}),
+            (QUANTITY, _) => json!({"type": "string"}),
+            _ => json!({"type": "object"}),
+        }
+    }
+
     fn made(&mut self, kind: &Type) -> Value {
         let mut names: Vec<&String> = kind.fields.keys().collect();
         names.sort();
         let properties: Map<String, Value> =
-            names.into_iter().map(|name| (name.clone(), self.field(&kind.fields[name]))).collect();
+            names.into_iter().map(|name| (name.clone(), self.field_of(kind, name))).collect();
         let mut out = json!({"type": "object", "properties": properties});
         if !kind.required.is_empty() {
             out["required"] = json!(kind.required);
@@ -205,6 +221,25 @@ impl Definitions {
             out["x-kubernetes-map-type"] = "atomic".into();
         }
         out
+    }
+
+    fn field_of(&mut self, kind: &Type, name: &str) -> Value {
+        let field = &kind.fields[name];
+        if name == "fieldsV1" {
+            return self.reference("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1");
+        }
+        let mut out = self.field(field);
+        if let Some(words) = kind.presence.words.get(name) {
+            let place = if field.kind == "list" { &mut out["items"] } else { &mut out };
+            place["enum"] = json!(words);
+        }
+        out
+    }
+
+    fn reference(&mut self, name: &str) -> Value {
+        self.wanted.insert(name.to_owned());
+        let reference = json!({"$ref": format!("{}{}", self.prefix, full_name(name))});
+        if self.prefix == V3 { json!({"allOf": [reference]}) } else { reference }
     }
 
     fn field(&mut self, field: &Field) -> Value {
@@ -235,13 +270,7 @@ impl Definitions {
 
     fn kind(&mut self, field: &Field) -> Value {
         if let Some(name) = field.type_name() {
-            self.wanted.insert(name.to_owned());
-            let reference = format!("{}{}", self.prefix, full_name(name));
-            return if self.prefix.starts_with("#/components") {
-                json!({"allOf": [{"$ref": reference}]})
-            } else {
-                json!({"$ref": reference})
-            };
+            return self.reference(name);
         }
         let of =
             |definitions: &mut Self| field.of.as_ref().map_or_else(|| json!({}), |of| definitions.field(of));
@@ -252,7 +281,8 @@ impl Definitions {
             "bool" => json!({"type": "boolean"}),
             "bytes" => json!({"type": "string", "format": "byte"}),
             "time" | "microtime" => json!({"type": "string", "format": "date-time"}),
-            "int-or-string" => json!({"type": "string", "format": "int-or-string"}),
+            "int-or-string" => self.reference(INT_OR_STRING),
+            "quantity" => self.reference(QUANTITY),
             "list" => json!({"type": "array", "items": of(self)}),
             "map" => json!({"type": "object", "additionalProperties": of(self)}),
             "any" => json!({"type": "object"}),

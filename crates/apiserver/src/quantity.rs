@@ -18,6 +18,15 @@ pub(crate) fn canonical(value: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
+/// Rewrites a quantity that is finer than a milli as the next greater one that is not.
+pub(crate) fn round_up_to_milli(value: &mut Value) {
+    let Some((nanos, format)) = value.as_str().and_then(|text| parse(text).ok()) else { return };
+    if nanos % MILLI != 0 && format != Format::Exponent {
+        let millis = nanos.div_euclid(MILLI) + 1;
+        *value = Value::String(shortest(&format!("{millis}m")).unwrap_or_default());
+    }
+}
+
 /// The value of a quantity in nanos; `None` for what is none.
 pub(crate) fn nanos(text: &str) -> Option<i128> {
     parse(text).ok().map(|(nanos, _)| nanos)
@@ -114,6 +123,8 @@ fn scale(unit: &str) -> Result<(Scale, Format), String> {
 }
 
 const NANO: i128 = 1_000_000_000;
+/// A thousandth, in nanos.
+const MILLI: i128 = 1_000_000;
 const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
 const SHAPE: &str =

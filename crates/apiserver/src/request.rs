@@ -12,6 +12,7 @@ pub(crate) mod update;
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::auth::{self, Attributes};
@@ -36,6 +37,8 @@ pub(crate) struct Call<'a> {
     pub subresource: String,
     pub form: Form,
     pub encoding: Encoding,
+    /// What a client is told even when it is refused.
+    pub told: Mutex<Vec<String>>,
 }
 
 /// Options that writes share.
@@ -67,8 +70,8 @@ pub(crate) enum Validation {
 fn verb(request: &Request, name: &str) -> &'static str {
     let named = !name.is_empty();
     match request.method.as_str() {
-        "GET" | "HEAD" if request.query.flag("watch") => "watch",
         "GET" | "HEAD" if named => "get",
+        "GET" | "HEAD" if request.query.flag("watch") => "watch",
         "GET" | "HEAD" => "list",
         "POST" => "create",
         "PUT" => "update",
@@ -128,7 +131,13 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
     if resource.namespaced && path.namespace.is_none() && path.name.is_some() {
         return if group.custom { Ok(Answer::no_page()) } else { Err(Status::no_resource()) };
     }
-    let (form, encoding) = crate::http::negotiate(&request.headers)?;
+    let lists = path.name.is_none() && request.method == http::Method::GET;
+    let types = match (group.custom, lists) {
+        (true, _) => "",
+        (false, true) => crate::http::STREAM_TYPES,
+        (false, false) => crate::http::TYPES,
+    };
+    let (form, encoding) = crate::http::negotiate(&request.headers, types)?;
     let form = fitting(form, request, path.name.is_some())?;
     let call = Call {
         app,
@@ -139,8 +148,11 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
         subresource: path.subresource.clone().unwrap_or_default(),
         form,
         encoding,
+        told: Mutex::default(),
     };
-    let mut answer = call.dispatch(path.namespace.is_some()).await.unwrap_or_else(Answer::from);
+    let outcome = call.dispatch(path.namespace.is_some()).await;
+    let refused = |status: Status| Answer::from(status).warned(std::mem::take(&mut *call.told.lock()));
+    let mut answer = outcome.unwrap_or_else(refused);
     answer.warnings.splice(0..0, call.resource.deprecation.clone());
     Ok(answer)
 }
@@ -174,6 +186,13 @@ impl Call<'_> {
     pub(crate) fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
         let whole = self.subresource.is_empty();
         if whole { crate::checks::warnings(&self.resource, new, old) } else { Vec::new() }
+    }
+
+    /// Notes warnings about the body of the request.
+    pub(crate) fn tell(&self, warnings: &[String]) {
+        if !warnings.is_empty() {
+            self.told.lock().extend_from_slice(warnings);
+        }
     }
 
     /// A PUT or an apply that would make an object needs the right to create it as well.
@@ -257,7 +276,9 @@ impl Call<'_> {
     }
 
     pub(crate) fn invalid(&self, name: &str, causes: Vec<Cause>) -> Status {
-        Status::invalid(&self.resource.group, &self.resource.kind, name, causes)
+        // Events are told of as one kind, whatever they were sent as.
+        let group = if &*self.resource.key == "events" { "" } else { &self.resource.group };
+        Status::invalid(group, &self.resource.kind, name, causes)
     }
 
     pub(crate) fn conflict(&self, name: &str) -> Status {
@@ -347,6 +368,9 @@ impl Call<'_> {
         let query = &self.request.query;
         let mut causes = Vec::new();
         let dry_run = dry_run(&query.all("dryRun"), &mut causes);
+        if let Some(stated) = query.get("timeout").filter(|text| !text.is_empty()) {
+            check_timeout(stated)?;
+        }
         let validation = match query.text("fieldValidation") {
             "Strict" => Validation::Strict,
             "Ignore" => Validation::Ignore,
@@ -387,10 +411,28 @@ pub(crate) fn exists(resource: &Resource, name: &str, stored: &Stored) -> Status
 
 /// Reads `dryRun`: only `All` is known.
 pub(crate) fn dry_run(values: &[&str], causes: &mut Vec<Cause>) -> bool {
-    if values.iter().any(|value| *value != "All" && !value.is_empty()) {
+    if values.iter().any(|value| *value != "All") {
         causes.push(Cause::not_supported("dryRun", &json!(values), &["All"]));
     }
     values.contains(&"All")
+}
+
+/// A time that a request may take is told in hours, minutes, seconds and their parts.
+fn check_timeout(text: &str) -> Result<(), Status> {
+    let (mut rest, mut known) = (text.trim_start_matches(['+', '-']), !text.is_empty());
+    while known && !rest.is_empty() && rest != "0" {
+        let digits =
+            rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
+        let behind = &rest[digits..];
+        let unit = ["ns", "us", "ms", "h", "m", "s"].into_iter().find(|unit| behind.starts_with(unit));
+        known = digits > 0 && unit.is_some();
+        rest = &behind[unit.map_or(0, str::len)..];
+    }
+    if known {
+        return Ok(());
+    }
+    let why = format!("invalid timeout specified in the request URL - time: invalid duration {text:?}");
+    Err(Status::bad_request(why))
 }
 
 fn check_manager(manager: &str, causes: &mut Vec<Cause>) {

@@ -44,16 +44,8 @@ impl Selection {
     /// # Errors
     /// 400 for what cannot be parsed and for unknown fields.
     pub(crate) fn parse(labels: &str, fields: &str, resource: &Resource) -> Result<Self, Status> {
-        let labels = Parser::new(labels)
-            .requirements()
-            .map_err(|why| Status::bad_request(format!("unable to parse requirement: {why}")))?;
+        let labels = Parser::new(labels).requirements().map_err(Status::bad_request)?;
         Ok(Self { labels, fields: field_tests(fields, resource)? })
-    }
-
-    /// Only the object of this name.
-    pub(crate) fn named(name: &str) -> Self {
-        let test = FieldTest { path: "metadata.name".into(), value: name.into(), equal: true };
-        Self { labels: Vec::new(), fields: vec![test] }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -86,13 +78,15 @@ impl Requirement {
     /// Why no label can be meant by it.
     fn fault(&self) -> Option<String> {
         let key = &self.key;
-        if let Some(why) = checks::label_key(key).first() {
-            return Some(format!("<nil>: Invalid value: {key:?}: {why}"));
+        let whys = checks::label_key(key);
+        if !whys.is_empty() {
+            return Some(format!("<nil>: Invalid value: {key:?}: {}", whys.join("; ")));
         }
         let (Test::In(values) | Test::NotIn(values)) = &self.test else { return None };
         values.iter().enumerate().find_map(|(at, value)| {
-            let why = checks::label_value(value).into_iter().next()?;
-            Some(format!("values[{at}][{key}]: Invalid value: {value:?}: {why}"))
+            let whys = checks::label_value(value);
+            (!whys.is_empty())
+                .then(|| format!("values[{at}][{key}]: Invalid value: {value:?}: {}", whys.join("; ")))
         })
     }
 
@@ -144,7 +138,7 @@ fn known_fields(resource: &Resource) -> Vec<String> {
         "secrets" => &["type"],
         "namespaces" => &["status.phase"],
         "nodes" => &["spec.unschedulable"],
-        "replicationcontrollers" | "replicasets.apps" => &["status.replicas"],
+        "replicationcontrollers" => &["status.replicas"],
         "jobs.batch" => &["status.successful"],
         "services" => &["spec.clusterIP", "spec.type"],
         "certificatesigningrequests.certificates.k8s.io" => &["spec.signerName"],
@@ -156,6 +150,7 @@ fn known_fields(resource: &Resource) -> Vec<String> {
             "spec.hostNetwork",
             "status.phase",
             "status.podIP",
+            "status.podIPs",
             "status.nominatedNodeName",
         ],
         "events" => &[
@@ -188,18 +183,49 @@ fn field_tests(text: &str, resource: &Resource) -> Result<Vec<FieldTest>, Status
             let why = format!("invalid selector: '{text}'; can't understand '{part}'");
             return Err(Status::bad_request(why));
         };
-        let path = if resource.group == "events.k8s.io" {
-            path.replace("regarding.", "involvedObject.")
-        } else {
-            path.to_owned()
+        let path = match resource.group.as_str() {
+            "events.k8s.io" if path.starts_with("involvedObject.") || path == "reportingComponent" => {
+                return Err(unknown_field(&known, path));
+            }
+            "events.k8s.io" if path == "reportingController" => "reportingComponent".to_owned(),
+            "events.k8s.io" => path.replace("regarding.", "involvedObject."),
+            _ => path.to_owned(),
         };
         if !known.contains(&path) {
-            let list: Vec<String> = known.iter().map(|path| format!("\"{path}\"")).collect();
-            let why = format!("\"{path}\" is not a known field selector: only {}", list.join(", "));
-            return Err(Status::bad_request(why));
+            return Err(unknown_field(&known, &path));
         }
-        let value = value.replace("\\,", ",").replace("\\=", "=").replace("\\\\", "\\");
+        let value = unescaped(value)?;
         out.push(FieldTest { path, value, equal: operator != "!=" });
+    }
+    Ok(out)
+}
+
+/// The refusal of a field that a kind is not selected by; some kinds have fields of their own, others tell which there are.
+fn unknown_field(known: &[String], path: &str) -> Status {
+    if known.len() > 2 {
+        return Status::bad_request(format!("field label not supported: {path}"));
+    }
+    let list: Vec<String> = known.iter().map(|path| format!("\"{path}\"")).collect();
+    Status::bad_request(format!("\"{path}\" is not a known field selector: only {}", list.join(", ")))
+}
+
+/// A value without its escapes.
+fn unescaped(text: &str) -> Result<String, Status> {
+    let mut letters = text.chars();
+    let mut out = String::with_capacity(text.len());
+    while let Some(letter) = letters.next() {
+        match (letter, letter == '\\') {
+            (letter, false) => out.push(letter),
+            (_, true) => match letters.next() {
+                Some(escaped @ (',' | '=' | '\\')) => out.push(escaped),
+                other => {
+                    let rest: String = other.into_iter().collect();
+                    return Err(Status::bad_request(format!(
+                        "invalid field selector: invalid escape sequence: \\{rest}"
+                    )));
+                }
+            },
+        }
     }
     Ok(out)
 }
@@ -257,13 +283,20 @@ impl<'a> Parser<'a> {
     fn requirements(mut self) -> Result<Vec<Requirement>, String> {
         let mut out = Vec::new();
         while !self.peek().is_empty() {
-            out.push(self.requirement()?);
+            let first = self.peek();
+            if first != "!" && is_operator(first) {
+                return Err(format!("found '{first}', expected: !, identifier, or 'end of string'"));
+            }
+            let requirement = self.requirement();
+            out.push(requirement.map_err(|why| format!("unable to parse requirement: {why}"))?);
             match self.next() {
                 "" => break,
-                "," if self.peek().is_empty() => {
-                    return Err("found '', expected: identifier after ','".into());
+                "," => {
+                    let next = self.peek();
+                    if next.is_empty() || next != "!" && is_operator(next) {
+                        return Err(format!("found '{next}', expected: identifier after ','"));
+                    }
                 }
-                "," => {}
                 other => return Err(format!("found '{other}', expected: ',' or 'end of string'")),
             }
         }
@@ -301,7 +334,7 @@ impl<'a> Parser<'a> {
                 let text = self.value()?;
                 let limit = text
                     .parse()
-                    .map_err(|_| format!("for '>', '<' operators, the value must be an integer: {text}"))?;
+                    .map_err(|_| format!("values[0]: Invalid value: {text:?}: for 'Gt', 'Lt' operators, the value must be an integer"))?;
                 if matches!(operator, ">" | "gt") { Test::Above(limit) } else { Test::Below(limit) }
             }
             other => return Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),

@@ -139,6 +139,13 @@ impl Status {
         Self::plain(500, "", message)
     }
 
+    /// 500 with reason `InternalError` and what went wrong as its cause.
+    #[must_use]
+    pub fn internal_error(why: &str) -> Self {
+        let cause = Cause { reason: "", message: why.into(), field: String::new() };
+        Self::plain(500, "InternalError", format!("Internal error occurred: {why}")).with_causes(vec![cause])
+    }
+
     /// 404 for an object; `resource` is the plural.
     #[must_use]
     pub fn not_found(group: &str, resource: &str, name: &str) -> Self {
@@ -320,7 +327,11 @@ pub fn qualified(resource: &str, group: &str) -> String {
 }
 
 fn cause_json(cause: &Cause) -> Value {
-    let mut out = json!({"reason": cause.reason, "message": cause.message});
+    let mut out = json!({});
+    if !cause.reason.is_empty() {
+        out["reason"] = cause.reason.into();
+    }
+    out["message"] = cause.message.as_str().into();
     if !cause.field.is_empty() {
         out["field"] = cause.field.as_str().into();
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::fields;
 use crate::kinds::Resource;
+use crate::objects::sorted;
 
 /// The Table of one object.
 pub(crate) fn of_one(resource: &Resource, version: &str, object: &Value, policy: &str) -> Value {
@@ -114,8 +115,8 @@ fn custom_cell(column: &crate::kinds::Column, item: &Value) -> Value {
         ("date", Value::String(_)) => "<invalid>".into(),
         ("string", Value::Null) => Value::Null,
         ("string", Value::String(text)) => text.as_str().into(),
-        ("string", _) if found.len() > 1 => json!(found).to_string().into(),
-        ("string", other) => other.to_string().into(),
+        ("string", _) if found.len() > 1 => sorted(&json!(found)).to_string().into(),
+        ("string", other) => sorted(other).to_string().into(),
         _ => Value::Null,
     }
 }

@@ -121,7 +121,7 @@ impl Walk<'_> {
         if let Some(why) = wrong {
             return Err(why);
         }
-        always_there(kind, owner, map);
+        always_there(kind, map, above.is_none());
         Ok(())
     }
 
@@ -138,15 +138,13 @@ impl Walk<'_> {
             return Ok(known);
         };
         self.value(field, value, &place)?;
-        let required = kind.required.iter().any(|known| known == name);
-        if field.kind == "list" && is_empty(value) && (required || (at_root && name == "rules")) {
+        if is_empty(value) && kind.presence.always.get(name).is_some_and(Value::is_null) {
             // Some lists state that there are none.
             *value = Value::Null;
-            return Ok(true);
         }
         // An empty list of entries asks to forget them all.
         let resets = name == "managedFields" && value.is_array();
-        Ok(resets || !vanishes(name, field, value, required))
+        Ok(resets || !vanishes(kind, name, field, value))
     }
 
     fn complain_if_doubled(&mut self, place: &Place<'_>) {
@@ -195,15 +193,16 @@ impl Walk<'_> {
     }
 }
 
-/// Times that the reference writes even when they are not set, as `null`.
-fn always_there(kind: &Type, owner: &str, map: &mut Map<String, Value>) {
-    if !owner.ends_with("Condition") {
-        return;
-    }
-    for (name, field) in &kind.fields {
-        if field.kind == "time" && !map.contains_key(name) {
-            map.insert(name.clone(), Value::Null);
+/// Adds what is written even when nobody set it.
+fn always_there(kind: &Type, map: &mut Map<String, Value>, at_root: bool) {
+    for (name, unset) in &kind.presence.always {
+        // The status of an object is the business of those who store it.
+        if map.contains_key(name) || (at_root && name == "status") {
+            continue;
         }
+        let below = kind.fields.get(name).filter(|_| unset.is_object());
+        let below = below.and_then(|field| builtin().type_of(field));
+        map.insert(name.clone(), below.map_or_else(|| unset.clone(), |kind| builtin().unset(kind)));
     }
 }
 
@@ -218,8 +217,8 @@ fn scalar(kind: &str, value: &mut Value, place: &Place<'_>) -> Result<(), String
             Err(format!("json: cannot unmarshal {} into Go value of type int32", go_word(value)))
         }
         "bytes" => bytes(value, place),
-        "time" => time(value, place),
-        "microtime" => micro_time(value, place),
+        "time" => time(value),
+        "microtime" => micro_time(value),
         _ => Ok(()),
     }
 }
@@ -254,19 +253,19 @@ fn bytes(value: &Value, place: &Place<'_>) -> Result<(), String> {
     Err(format!("illegal base64 data at input byte {at}"))
 }
 
-fn time(value: &mut Value, place: &Place<'_>) -> Result<(), String> {
+fn time(value: &mut Value) -> Result<(), String> {
     let text = time_text(value)?;
     if text.is_empty() {
         *value = Value::Null;
         return Ok(());
     }
-    let parsed = instant(text, place)?;
+    let parsed = instant(text, "2006-01-02T15:04:05Z07:00")?;
     *value = parsed.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into();
     Ok(())
 }
 
 /// Exactly six digits after the point.
-fn micro_time(value: &mut Value, place: &Place<'_>) -> Result<(), String> {
+fn micro_time(value: &mut Value) -> Result<(), String> {
     let text = time_text(value)?;
     if text.is_empty() {
         *value = Value::Null;
@@ -275,12 +274,12 @@ fn micro_time(value: &mut Value, place: &Place<'_>) -> Result<(), String> {
     let tail = text.get(19..).unwrap_or_default();
     let digits = tail.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
     if digits != 6 {
-        let layout = "2006-01-02T15:04:05.000000Z07:00";
+        let (rest, wanted) = if tail.is_empty() { (text, "2006") } else { (tail, ".000000") };
         return Err(format!(
-            "parsing time \"{text}\" as \"{layout}\": cannot parse \"{tail}\" as \".000000\""
+            "parsing time \"{text}\" as \"{MICRO}\": cannot parse \"{rest}\" as \"{wanted}\""
         ));
     }
-    let parsed = instant(text, place)?;
+    let parsed = instant(text, MICRO)?;
     *value = parsed.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string().into();
     Ok(())
 }
@@ -291,12 +290,13 @@ fn time_text(value: &Value) -> Result<&str, String> {
         .ok_or_else(|| format!("json: cannot unmarshal {} into Go value of type string", go_word(value)))
 }
 
-fn instant(text: &str, place: &Place<'_>) -> Result<jiff::Timestamp, String> {
-    text.parse().map_err(|_| format!("{}: \"{text}\" is not a time of RFC 3339", place.path()))
+fn instant(text: &str, layout: &str) -> Result<jiff::Timestamp, String> {
+    text.parse()
+        .map_err(|_| format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\""))
 }
 
 /// What Go's decoder calls a JSON value.
-fn go_word(value: &Value) -> &'static str {
+pub(crate) fn go_word(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -326,15 +326,20 @@ fn go_type(field: &Field) -> String {
 }
 
 /// Empty values that the server does not write back.
-fn vanishes(name: &str, field: &Field, value: &Value, required: bool) -> bool {
+fn vanishes(kind: &Type, name: &str, field: &Field, value: &Value) -> bool {
+    let presence = &kind.presence;
+    if presence.always.contains_key(name) {
+        return false;
+    }
+    let told = presence.zero.iter().any(|known| known == name);
     match value {
         Value::Null => true,
-        _ if required => false,
         Value::Array(_) => is_empty(value),
         Value::Object(map) => map.is_empty() && field.kind == "map",
-        Value::String(text) => text.is_empty() && !POINTERS.contains(&name),
-        Value::Bool(false) | Value::Number(_) => is_zero(value) && PLAIN.contains(&name),
-        Value::Bool(true) => false,
+        _ if told || !PLAIN.contains(&field.kind.as_str()) => false,
+        Value::String(text) => text.is_empty(),
+        Value::Bool(truth) => !truth,
+        Value::Number(number) => number.as_f64() == Some(0.0),
     }
 }
 
@@ -342,37 +347,7 @@ fn is_empty(value: &Value) -> bool {
     value.as_array().is_some_and(Vec::is_empty)
 }
 
-fn is_zero(value: &Value) -> bool {
-    value == &Value::Bool(false) || value.as_i64() == Some(0)
-}
-
-/// Texts for which empty is not the same as absent.
-const POINTERS: [&str; 5] =
-    ["storageClassName", "volumeAttributesClassName", "ingressClassName", "appProtocol", "volumeMode"];
-/// Numbers and truths for which zero is the same as absent.
-const PLAIN: [&str; 24] = [
-    "hostNetwork",
-    "hostPID",
-    "hostIPC",
-    "stdin",
-    "stdinOnce",
-    "tty",
-    "readOnly",
-    "paused",
-    "publishNotReadyAddresses",
-    "initialDelaySeconds",
-    "minReadySeconds",
-    "nodePort",
-    "hostPort",
-    "readyReplicas",
-    "availableReplicas",
-    "updatedReplicas",
-    "unavailableReplicas",
-    "observedGeneration",
-    "deprecated",
-    "nullable",
-    "uniqueItems",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "x-kubernetes-embedded-resource",
-];
+/// Kinds of values that are left out when they are empty, where nothing else is known.
+const PLAIN: [&str; 6] = ["string", "bytes", "bool", "int32", "int64", "float"];
+/// How times with fractions are written.
+const MICRO: &str = "2006-01-02T15:04:05.000000Z07:00";

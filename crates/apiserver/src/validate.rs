@@ -14,7 +14,7 @@ use sealfast_k8s::expression::matching::compiled;
 use serde_json::Value;
 
 pub(crate) use format::is_known as knows_format;
-pub(crate) use prune::{default, has_defaults, prune, prunes};
+pub(crate) use prune::{default, embedded, has_defaults, prune, pruned, prunes};
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     TooMany(usize, u64),
     /// Twice the same.
     Duplicate(Value),
+    /// Twice the same, and not shown.
+    Again,
     /// Not allowed by a rule.
     Forbidden(String),
     /// A rule whose text says it all.
@@ -65,7 +67,7 @@ impl Problem {
             Kind::NotSupported(..) => "FieldValueNotSupported",
             Kind::TooLong(_) => "FieldValueTooLong",
             Kind::TooMany(..) => "FieldValueTooMany",
-            Kind::Duplicate(_) => "FieldValueDuplicate",
+            Kind::Duplicate(_) | Kind::Again => "FieldValueDuplicate",
             Kind::Forbidden(_) => "FieldValueForbidden",
         }
     }
@@ -75,7 +77,9 @@ impl Problem {
         match self.kind {
             Kind::Type(..) | Kind::Required | Kind::Missing(_) | Kind::NotSupported(..) => true,
             Kind::TooLong(_) | Kind::TooMany(..) => true,
-            Kind::Invalid(..) | Kind::Rule(_) | Kind::Duplicate(_) | Kind::Forbidden(_) => false,
+            Kind::Invalid(..) | Kind::Rule(_) | Kind::Duplicate(_) | Kind::Again | Kind::Forbidden(_) => {
+                false
+            }
         }
     }
 
@@ -97,6 +101,7 @@ impl Problem {
                 format!("Too many: {count}: must have at most {most} {}", items(*most))
             }
             Kind::Duplicate(value) => format!("Duplicate value: {value}"),
+            Kind::Again => "Duplicate value".to_owned(),
             Kind::Forbidden(why) => format!("Forbidden: {why}"),
         }
     }
@@ -134,6 +139,9 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
             problems.push(Problem::new("", Kind::Invalid(Value::from(""), text)));
         }
         listed(schema, value, path, problems);
+        if let Value::Number(number) = value {
+            bounds(schema, number, path, problems);
+        }
         return;
     }
     listed(schema, value, path, problems);
@@ -209,8 +217,13 @@ fn string(schema: &Value, text: &str, path: &str, problems: &mut Vec<Problem>) {
 }
 
 fn numeric(schema: &Value, number: &serde_json::Number, path: &str, problems: &mut Vec<Problem>) {
-    let Some(value) = number.as_f64() else { return };
     problems.extend(out_of_range(schema, number, path));
+    bounds(schema, number, path, problems);
+}
+
+/// What a schema says of the size of a number.
+fn bounds(schema: &Value, number: &serde_json::Number, path: &str, problems: &mut Vec<Problem>) {
+    let Some(value) = number.as_f64() else { return };
     let mut refuse = |why: String| {
         let found = Value::Number(number.clone());
         problems.push(Problem::new(path, Kind::Invalid(found, format!("{path} in body should be {why}"))));
@@ -318,7 +331,14 @@ fn duplicates(schema: &Value, items: &[Value], path: &str, problems: &mut Vec<Pr
         _ => None,
     };
     let mut seen = HashSet::new();
+    let keyed = schema["x-kubernetes-list-type"] == "map";
     for (at, item) in items.iter().enumerate() {
+        if keyed && !item.is_object() {
+            let why = "must be an object for an array of list-type map";
+            let kind = Kind::Invalid(item.clone(), why.to_owned());
+            problems.extend((!item.is_null()).then(|| Problem::new(&format!("{path}[{at}]"), kind)));
+            continue;
+        }
         let Some(identity) = identity(item) else { return };
         if !seen.insert(identity.to_string()) {
             problems.push(Problem::new(&format!("{path}[{at}]"), Kind::Duplicate(identity)));
@@ -375,8 +395,11 @@ fn combined(schema: &Value, value: &Value, path: &str, problems: &mut Vec<Proble
         inner
     };
     let invalid = |text: String| Problem::new("", Kind::Invalid(Value::from(""), text));
-    for part in schema["allOf"].as_array().into_iter().flatten() {
-        problems.extend(fits(part));
+    let parts = schema["allOf"].as_array().into_iter().flatten();
+    let wrong: Vec<Problem> = parts.flat_map(fits).collect();
+    if !wrong.is_empty() {
+        problems.extend(wrong);
+        problems.push(invalid(format!("{path:?} must validate all the schemas (allOf)")));
     }
     if let Some(parts) = schema["anyOf"].as_array() {
         let all: Vec<Vec<Problem>> = parts.iter().map(fits).collect();

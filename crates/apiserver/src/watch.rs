@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::fields;
-use crate::http::{Answer, Content, Form};
+use crate::http::{Answer, Content, Encoding, Form, Query};
 use crate::kinds::Resource;
 use crate::request::{Call, Place, partial, selects, shown, write, write_json, write_partial};
 use crate::select::Selection;
@@ -25,10 +25,11 @@ use crate::table;
 pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
     let query = &call.request.query;
     let timeout = query.number("timeoutSeconds")?;
-    let selection = match call.name.as_str() {
-        "" => Selection::parse(query.text("labelSelector"), query.text("fieldSelector"), &call.resource)?,
-        name => Selection::named(name),
-    };
+    let selection =
+        Selection::parse(query.text("labelSelector"), query.text("fieldSelector"), &call.resource)?;
+    if call.encoding == Encoding::Yaml {
+        return Err(crate::http::not_acceptable());
+    }
     let text = query.text("resourceVersion");
     let version: u64 = match text {
         "" => 0,
@@ -39,10 +40,11 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
         })?,
     };
     let initial = query.flag("sendInitialEvents");
-    check_initial(initial, query.get("sendInitialEvents").is_some(), query.text("resourceVersionMatch"))?;
+    check_initial(query)?;
     let seconds = timeout
         .filter(|&seconds| seconds > 0)
         .map_or_else(|| 1800 + u64::from(crate::clock::below(1800)), |seconds| seconds as u64);
+    let unwanted = query.get("sendInitialEvents").is_some() && !initial;
     let watch = Watch {
         app: Arc::clone(call.app),
         resource: Arc::clone(&call.resource),
@@ -51,11 +53,11 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
         form: call.form,
         policy: query.text("includeObject").to_owned(),
         bookmarks: query.flag("allowWatchBookmarks"),
-        mark: initial,
+        // Who asks for bookmarks and for no state of his own is told when he has seen everything.
+        mark: initial || version == 0 && !unwanted,
         columns_sent: false,
         unsent: Vec::new(),
     };
-    let unwanted = query.get("sendInitialEvents").is_some() && !initial;
     let listed = initial || (version == 0 && !unwanted);
     let version = if version == 0 { call.app.store.revision() } else { version };
     let permit = Arc::clone(&call.app.watches)
@@ -72,17 +74,29 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
     Ok(answer)
 }
 
-fn check_initial(wanted: bool, stated: bool, version_match: &str) -> Result<(), Status> {
-    let refuse = |cause| Err(Status::invalid("meta.k8s.io", "ListOptions", "", vec![cause]));
-    if wanted && version_match != "NotOlderThan" {
+/// Checks the options that say which events come first.
+fn check_initial(query: &Query) -> Result<(), Status> {
+    let field = "resourceVersionMatch";
+    let wanted = query.text(field);
+    let stated = query.get("sendInitialEvents").is_some_and(|text| !text.is_empty());
+    let mut causes = Vec::new();
+    if !query.text("continue").is_empty() {
+        causes.push(Cause::forbidden(field, "resourceVersionMatch is forbidden when continue is provided"));
+    }
+    if stated && wanted != "NotOlderThan" {
         let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-        return refuse(Cause::forbidden("resourceVersionMatch", why));
+        causes.push(Cause::forbidden(field, why));
     }
-    if !stated && !version_match.is_empty() {
-        let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-        return refuse(Cause::forbidden("resourceVersionMatch", why));
+    if !wanted.is_empty() {
+        if !stated {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            causes.push(Cause::forbidden(field, why));
+        }
+        if wanted != "NotOlderThan" {
+            causes.push(Cause::not_supported(field, &json!(wanted), &["NotOlderThan"]));
+        }
     }
-    Ok(())
+    if causes.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", "ListOptions", "", causes)) }
 }
 
 struct Watch {

@@ -29,6 +29,21 @@ pub struct Type {
     pub atomic: bool,
     /// Unions: at most one of the fields may be set.
     pub unions: Vec<Value>,
+    /// What is written of fields that are empty, and what some may hold.
+    #[serde(skip)]
+    pub presence: Presence,
+}
+
+/// What is written of a struct's fields that are empty, those that are not named are left out; and closed sets of words.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Presence {
+    /// Fields in which an empty value is not the same as none.
+    pub zero: Vec<String>,
+    /// Fields that are always written, each with what it is when nobody set it.
+    pub always: serde_json::Map<String, Value>,
+    /// Fields that hold one of some words, or a list of them.
+    pub words: HashMap<String, Vec<String>>,
 }
 
 /// A field, or the element of a list or map.
@@ -144,6 +159,17 @@ impl Schema {
         self.types.get(name)
     }
 
+    /// Returns a struct as it is written when nobody set any of its fields.
+    #[must_use]
+    pub fn unset(&self, kind: &Type) -> Value {
+        let fields = kind.presence.always.iter().map(|(name, value)| {
+            let below =
+                kind.fields.get(name).filter(|_| value.is_object()).and_then(|field| self.type_of(field));
+            (name.clone(), below.map_or_else(|| value.clone(), |below| self.unset(below)))
+        });
+        Value::Object(fields.collect())
+    }
+
     /// Returns the struct type of a field.
     #[must_use]
     pub fn type_of(&self, field: &Field) -> Option<&Type> {
@@ -155,8 +181,14 @@ impl Schema {
 #[must_use]
 pub fn builtin() -> &'static Schema {
     static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-        serde_json::from_slice(include_bytes!("../data/merge-schema.json"))
-            .unwrap_or_else(|_| Schema { roots: HashMap::new(), types: HashMap::new() })
+        let mut schema: Schema = serde_json::from_slice(include_bytes!("../data/merge-schema.json"))
+            .unwrap_or_else(|_| Schema { roots: HashMap::new(), types: HashMap::new() });
+        let mut presence: HashMap<String, Presence> =
+            serde_json::from_slice(include_bytes!("../data/presence.json")).unwrap_or_default();
+        for (name, kind) in &mut schema.types {
+            kind.presence = presence.remove(name).unwrap_or_default();
+        }
+        schema
     });
     &SCHEMA
 }

@@ -32,8 +32,15 @@ pub(super) fn job(object: &Value, out: &mut Causes) {
     }
 }
 
-/// What only a new Job is checked for: its pods need names.
+/// What only a new Job is checked for: its pods need names, and it a controller.
 pub(super) fn new_job(object: &Value, out: &mut Causes) {
+    let root = At::root(object, "");
+    let spec = root.get("spec");
+    let by = spec.get("managedBy");
+    if by.is_set() && !by.text().contains('/') {
+        out.push(by.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")"));
+    }
+
     let completions = object["spec"]["completions"].as_i64().unwrap_or(0);
     if object["spec"]["completionMode"] == "Indexed" && completions > 0 {
         let name = fields::name(object);

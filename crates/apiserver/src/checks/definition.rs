@@ -70,17 +70,17 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
         ));
     }
     for (key, value) in [("plural", plural), ("singular", text(definition, &["spec", "names", "singular"]))] {
-        if value.is_empty() && key == "plural" {
-            causes.push(Cause::required("spec.names.plural", ""));
+        if value.is_empty() {
+            causes.push(Cause::required(format!("spec.names.{key}"), ""));
         } else if !value.is_empty() && !is_label_1035(value) {
             causes.push(Cause::invalid(format!("spec.names.{key}"), &json!(value), LABEL_1035));
         }
     }
     let [kind, list_kind] = ["kind", "listKind"].map(|key| text(definition, &["spec", "names", key]));
-    if kind.is_empty() {
-        causes.push(Cause::required("spec.names.kind", ""));
-    }
     for (key, value) in [("kind", kind), ("listKind", list_kind)] {
+        if value.is_empty() {
+            causes.push(Cause::required(format!("spec.names.{key}"), ""));
+        }
         if !value.is_empty() && !is_label_1035(&value.to_lowercase()) {
             let why = format!("may have mixed case, but should otherwise match: {LABEL_1035}");
             causes.push(Cause::invalid(format!("spec.names.{key}"), &json!(value), &why));
@@ -121,6 +121,9 @@ fn version(version: &Value, before: &[Value], at: usize) -> Vec<Cause> {
     let name = text(version, &["name"]);
     if !is_label_1035(name) {
         causes.push(Cause::invalid(format!("spec.versions[{at}].name"), &json!(name), LABEL_1035));
+        if at == 0 {
+            causes.push(Cause::invalid("spec.version", &json!(name), LABEL_1035));
+        }
     }
     if before.iter().any(|other| other["name"] == name) {
         causes.push(Cause::invalid("spec.versions", &json!(name), "must contain unique version names"));
@@ -160,9 +163,9 @@ fn columns(columns: &Value, path: &str) -> Vec<Cause> {
             causes.push(Cause::invalid(format!("{place}.format"), &json!(format), &why));
         }
         if json_path.is_empty() {
-            causes.push(Cause::required(format!("{place}.jsonPath"), ""));
+            causes.push(Cause::required(format!("{place}.JSONPath"), ""));
         } else {
-            causes.extend(simple_path(json_path, format!("{place}.jsonPath"), &[]));
+            causes.extend(simple_path(json_path, format!("{place}.JSONPath"), &[]));
         }
     }
     causes
@@ -213,15 +216,20 @@ fn selectable(version: &Value, stated: &Value, path: &str) -> Vec<Cause> {
             causes.push(Cause::required(field, ""));
             continue;
         }
+        let found = rules::field(schema, json_path).filter(|_| json_path.starts_with('.'));
+        let Some(found) = found else {
+            let why = match json_path.split(['.', '[']).next().unwrap_or_default() {
+                "" if json_path.contains('[') => "array notation is not allowed".to_owned(),
+                "" => "does not refer to a valid field".to_owned(),
+                first => format!("expected [ or . but got: {first}"),
+            };
+            causes.push(Cause::invalid(field, &json!(json_path), &format!("is an invalid path: {why}")));
+            continue;
+        };
         if json_path.starts_with(".metadata") {
             causes.push(Cause::invalid(place, &json!(json_path), "must not point to fields in metadata"));
             continue;
         }
-        let Some(found) = rules::field(schema, json_path) else {
-            let why = "is an invalid path: does not refer to a valid field";
-            causes.push(Cause::invalid(field, &json!(json_path), why));
-            continue;
-        };
         if !["string", "boolean", "integer"].contains(&text(found, &["type"])) {
             let why = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
             causes.push(Cause::invalid(field.clone(), &json!(json_path), why));

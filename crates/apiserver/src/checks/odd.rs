@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::at::At;
@@ -35,10 +37,23 @@ pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
             }
             pod(template, &mut out);
         }
-        "statefulsets.apps" | "daemonsets.apps" if changes => pod(template, &mut out),
+        "statefulsets.apps" | "daemonsets.apps" if changes => {
+            pod(template, &mut out);
+            let kept = spec.get("revisionHistoryLimit");
+            if &*resource.key == "statefulsets.apps" && kept.number().is_some_and(|number| number < 0) {
+                out.push(format!(
+                    "{}: a negative value retains all historical revisions; a value >= 0 is recommended",
+                    kept.path()
+                ));
+            }
+        }
+        "persistentvolumes" if spec.get("persistentVolumeReclaimPolicy").text() == "Recycle" => {
+            out.push("spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".to_owned());
+        }
         "cronjobs.batch" => cron_job(new, spec, is_new, changes, &mut out),
         "podtemplates" => pod(root.get("template"), &mut out),
         "services" => service(new, spec, &mut out),
+        "secrets" => out.extend(key_pair(new)),
         "ingresses.networking.k8s.io" if is_new => {
             let class = "kubernetes.io/ingress.class";
             if !annotation(root, class).is_null() && !spec.get("ingressClassName").is_set() {
@@ -51,6 +66,26 @@ pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
     }
     out
 }
+
+/// A Secret for TLS holds what is no certificate, or no key.
+fn key_pair(secret: &Value) -> Option<String> {
+    if secret["type"] != "kubernetes.io/tls" {
+        return None;
+    }
+    let text = |key: &str| match secret["stringData"][key].as_str() {
+        Some(text) => text.as_bytes().to_vec(),
+        None => STANDARD.decode(secret["data"][key].as_str().unwrap_or_default()).unwrap_or_default(),
+    };
+    let bare = |key: &str| {
+        let bytes = zeroize::Zeroizing::new(text(key));
+        !bytes.windows(BEGIN.len()).any(|part| part == BEGIN)
+    };
+    let input = [("tls.crt", "certificate"), ("tls.key", "key")].into_iter().find(|(key, _)| bare(key))?;
+    Some(format!("tls: failed to find any PEM data in {} input", input.1))
+}
+
+/// How what is armoured begins.
+const BEGIN: &[u8] = b"-----BEGIN ";
 
 /// Pods are named after it.
 fn name(object: &Value, used: &str, out: &mut Vec<String>) {
@@ -362,7 +397,7 @@ const ANNOTATIONS: [(&str, &str); 3] = [
 ];
 const VOLUMES: [(&str, &str); 9] = [
     ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
-    ("gitRepo", "deprecated in v1.11"),
+    ("gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
     ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
     ("flocker", "deprecated in v1.22, non-functional in v1.25+"),
     ("storageos", "deprecated in v1.22, non-functional in v1.25+"),

@@ -162,11 +162,11 @@ fn names_in(at: At<'_>, out: &mut Causes) {
     overhead.entries().into_iter().for_each(|amount| resources::amount(amount, out));
     let system = at.get("os");
     if system.is_set() {
-        let system = system.get("name");
-        if system.is_empty() {
-            out.push(system.required(""));
+        let name = system.get("name");
+        if name.is_empty() {
+            out.push(name.required(""));
         } else {
-            out.extend(system.one_of(&["linux", "windows"]));
+            out.extend(system.with_value(name.value).one_of(&["linux", "windows"]));
         }
     }
 }

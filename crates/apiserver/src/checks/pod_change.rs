@@ -31,7 +31,7 @@ pub(super) fn changed(new: &Value, old: &Value, out: &mut Causes) {
     gates(spec.get("schedulingGates"), old, out);
     let (after, before) = (held(new, old), held(old, old));
     if !same(&after, &before) {
-        out.push(spec.forbidden(&format!("{FIXED}\n{}", difference::of_pods(&after, &before))));
+        out.push(spec.forbidden(&format!("{FIXED}\n{}", difference::of_pods(&before, &after))));
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn of_pod(at: At<'_>, spec: At<'_>, out: &mut Causes) {
     seccomp(at.get("seccompProfile"), out);
     app_armor(at.get("appArmorProfile"), out);
     out.extend(at.get("supplementalGroupsPolicy").one_of(&["Merge", "Strict"]));
-    out.extend(at.get("seLinuxChangePolicy").one_of(&["MountOption", "Recursive"]));
+    out.extend(at.get("seLinuxChangePolicy").one_of(&["Recursive"]));
 }
 
 /// The context of a container.

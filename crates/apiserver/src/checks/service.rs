@@ -19,6 +19,12 @@ pub(super) fn service(object: &Value, old: Option<&Value>, out: &mut Causes) {
     if let Some(old) = old {
         changed(spec, old, out);
     }
+    let told = root.get("status");
+    let told = told.get("loadBalancer");
+    if !told.get("ingress").is_empty() && spec.get("type").text() != "LoadBalancer" {
+        let why = "may only be used when `spec.type` is 'LoadBalancer'";
+        out.push(told.get("ingress").forbidden(why));
+    }
     let (kind, ports) = (spec.get("type").text(), spec.get("ports"));
     let headless = is_headless(object);
     if ports.is_empty() && !headless && kind != "ExternalName" {

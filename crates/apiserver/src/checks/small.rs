@@ -15,20 +15,11 @@ use crate::status_error::Cause;
 pub(super) fn lease(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
-    let (duration, strategy) = (spec.get("leaseDurationSeconds"), spec.get("strategy"));
+    let duration = spec.get("leaseDurationSeconds");
     if duration.number().is_some_and(|seconds| seconds <= 0) {
         out.push(duration.invalid("must be greater than 0"));
     }
     out.extend(spec.get("leaseTransitions").not_negative());
-    if strategy.is_set() && strategy.text().contains('/') {
-        out.extend(strategy.get("strategy").each(qualified(strategy.text())));
-    } else if strategy.is_set() && strategy.text() != "OldestEmulationVersion" {
-        let place = strategy.with("strategy", strategy.value);
-        out.push(place.not_supported(&["OldestEmulationVersion"]));
-    }
-    if !spec.get("preferredHolder").is_empty() && strategy.is_empty() {
-        out.push(spec.get("preferredHolder").forbidden("may only be specified if `strategy` is defined"));
-    }
 }
 
 /// PodDisruptionBudget: one bound.
@@ -220,13 +211,15 @@ pub(super) fn namespace(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
     for finalizer in spec.get("finalizers").items() {
-        out.extend(finalizer.each(qualified(finalizer.text())));
+        let whys = qualified(finalizer.text()).into_iter();
+        out.extend(whys.map(|why| Cause::invalid("spec.finalizers", finalizer.value, &why)));
         let standard = ["kubernetes", "orphan", "foregroundDeletion"].contains(&finalizer.text());
         if !finalizer.text().contains('/') && !standard {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
-            out.push(finalizer.invalid(why));
+            out.push(Cause::invalid("spec.finalizers", finalizer.value, why));
         }
     }
+    security_labels(object, out);
     let moved = old.is_some_and(|old| old["status"]["phase"] != object["status"]["phase"]);
     let (wanted, why) = match fields::is_deleting(object) {
         true => ("Terminating", "may only be 'Terminating' if `deletionTimestamp` is not empty"),
@@ -236,6 +229,35 @@ pub(super) fn namespace(object: &Value, old: Option<&Value>, out: &mut Causes) {
         out.push(Cause::invalid("status.Phase", &object["status"]["phase"], why));
     }
 }
+
+/// The labels that say how much pods of a namespace may do.
+fn security_labels(namespace: &Value, out: &mut Causes) {
+    let labels = fields::get(namespace, &["metadata", "labels"]).and_then(Value::as_object);
+    for (key, value) in labels.into_iter().flatten() {
+        let Some(word) = key.strip_prefix("pod-security.kubernetes.io/") else { continue };
+        let text = value.as_str().unwrap_or_default();
+        let place = format!("metadata.labels[{key}]");
+        match word {
+            "enforce" | "audit" | "warn" if !LEVELS.contains(&text) => {
+                let why = format!("must be one of {}", LEVELS.join(", "));
+                out.push(Cause::invalid(place, value, &why));
+            }
+            "enforce-version" | "audit-version" | "warn-version" if !is_release(text) => {
+                out.push(Cause::invalid(place, value, "must be \"latest\" or \"v1.x\""));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_release(text: &str) -> bool {
+    let minor = text.strip_prefix("v1.").unwrap_or_default();
+    let plain = !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit());
+    text == "latest" || plain && (minor == "0" || !minor.starts_with('0'))
+}
+
+/// How much pods may do, least careful first.
+const LEVELS: [&str; 3] = ["privileged", "baseline", "restricted"];
 
 /// ControllerRevision: a number that does not fall below zero, and its state.
 pub(super) fn revision(object: &Value, old: Option<&Value>, out: &mut Causes) {

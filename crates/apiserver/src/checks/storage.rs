@@ -106,7 +106,7 @@ pub(super) fn claim_changed(new: &Value, old: &Value, out: &mut Causes) {
     }
     let root = At::root(new, "");
     if after != before {
-        out.push(root.get("spec").forbidden(&format!("{CLAIM}\n{}", difference::of_claims(&after, &before))));
+        out.push(root.get("spec").forbidden(&format!("{CLAIM}\n{}", difference::of_claims(&before, &after))));
     }
     let amount = |value: &Value| value.as_str().and_then(crate::quantity::nanos).unwrap_or(0);
     let there = fields::get(old, &["status", "capacity", "storage"]).cloned().unwrap_or_default();
@@ -154,7 +154,9 @@ pub(super) fn volume(object: &Value, out: &mut Causes) {
     for kind in kinds.iter().skip(1) {
         out.push(at.get(kind.name()).forbidden("may not specify more than 1 volume type"));
     }
-    volume_source(at, out);
+    if kinds.len() == 1 {
+        volume_source(at, out);
+    }
     selector::name_in(at.get("storageClassName"), out);
     out.extend(at.get("volumeMode").one_of(&["Block", "Filesystem"]));
 }
@@ -216,7 +218,10 @@ pub(super) fn class(object: &Value, out: &mut Causes) {
     let (provisioner, mode) = (root.get("provisioner"), root.get("volumeBindingMode"));
     match provisioner.needed() {
         Some(cause) => out.push(cause),
-        None => out.extend(provisioner.each(qualified(&provisioner.text().to_lowercase()))),
+        None => {
+            let lower = provisioner.text().to_lowercase();
+            out.extend(qualified(&lower).iter().map(|why| provisioner.wrong(lower.as_str(), why)));
+        }
     }
     for parameter in root.get("parameters").entries() {
         if parameter.name().is_empty() {

@@ -8,6 +8,7 @@ use super::{fill, items, map, set};
 pub(super) fn pod(root: &mut Map<String, Value>) {
     if let Some(spec) = map(root, "spec") {
         pod_spec(spec);
+        host_ports(spec);
         set(spec, "enableServiceLinks", json!(true));
         if spec["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds < 0) {
             spec.insert("terminationGracePeriodSeconds".to_owned(), json!(1));
@@ -17,6 +18,21 @@ pub(super) fn pod(root: &mut Map<String, Value>) {
         }
     }
     set(root, "status", json!({ "phase": "Pending" }));
+}
+
+/// In the network of the host, every port of a container is one of the host.
+fn host_ports(spec: &mut Map<String, Value>) {
+    if spec.get("hostNetwork") != Some(&json!(true)) {
+        return;
+    }
+    for field in ["initContainers", "containers"] {
+        for container in items(spec, field) {
+            for port in items(container, "ports") {
+                let number = port.get("containerPort").cloned().unwrap_or_default();
+                set(port, "hostPort", number);
+            }
+        }
+    }
 }
 
 /// What a running container is limited to, it requests too; templates of pods stay as they are.
@@ -34,6 +50,9 @@ fn request_limits(container: &mut Map<String, Value>) {
 /// Fills in a kind of the group `apps`.
 pub(super) fn apps(kind: &str, root: &mut Map<String, Value>) {
     let generation = kind == "DaemonSet";
+    if kind == "ControllerRevision" {
+        return;
+    }
     let Some(spec) = map(root, "spec") else { return };
     template(spec);
     match kind {
@@ -50,10 +69,16 @@ pub(super) fn apps(kind: &str, root: &mut Map<String, Value>) {
             let retain = json!({ "whenDeleted": "Retain", "whenScaled": "Retain" });
             set(spec, "persistentVolumeClaimRetentionPolicy", retain);
             rolling(spec, "updateStrategy", json!({ "partition": 0 }));
+            // How many may be down at once is not looked at, and not kept.
+            let strategy =
+                spec.get_mut("updateStrategy").and_then(|strategy| strategy.get_mut("rollingUpdate"));
+            if let Some(rolling) = strategy.and_then(Value::as_object_mut) {
+                rolling.shift_remove("maxUnavailable");
+            }
             for claim in items(spec, "volumeClaimTemplates") {
                 set(claim, "apiVersion", json!("v1"));
                 set(claim, "kind", json!("PersistentVolumeClaim"));
-                set(claim, "status", json!({ "phase": "Pending" }));
+                fill(claim, "status", json!({ "phase": "Pending" }));
                 if let Some(spec) = map(claim, "spec") {
                     set(spec, "volumeMode", json!("Filesystem"));
                 }
@@ -93,18 +118,9 @@ fn rolling(spec: &mut Map<String, Value>, field: &str, numbers: Value) {
 
 /// Fills in a kind of the group `batch`.
 pub(super) fn batch(kind: &str, root: &mut Map<String, Value>) {
-    let uid =
-        root.get("metadata").and_then(|metadata| metadata["uid"].as_str()).unwrap_or_default().to_owned();
-    let name =
-        root.get("metadata").and_then(|metadata| metadata["name"].as_str()).unwrap_or_default().to_owned();
     let Some(spec) = map(root, "spec") else { return };
     match kind {
-        "Job" => {
-            job(spec);
-            if !uid.is_empty() && spec.get("manualSelector") != Some(&json!(true)) {
-                job_labels(root, &uid, &name);
-            }
-        }
+        "Job" => job(spec),
         "CronJob" => {
             set(spec, "concurrencyPolicy", json!("Allow"));
             set(spec, "failedJobsHistoryLimit", json!(1));
@@ -130,33 +146,42 @@ fn job(spec: &mut Map<String, Value>) {
     }
     set(spec, "manualSelector", json!(false));
     set(spec, "parallelism", json!(1));
-    set(spec, "podReplacementPolicy", json!("TerminatingOrFailed"));
+    let policy = spec.get("podFailurePolicy").filter(|policy| !policy.is_null()).is_some();
+    set(spec, "podReplacementPolicy", json!(if policy { "Failed" } else { "TerminatingOrFailed" }));
+    if let Some(policy) = spec.get_mut("podFailurePolicy").and_then(Value::as_object_mut) {
+        for rule in items(policy, "rules") {
+            for pattern in items(rule, "onPodConditions") {
+                if pattern.get("status").and_then(Value::as_str).is_none_or(str::is_empty) {
+                    pattern.insert("status".to_owned(), json!("True"));
+                }
+            }
+        }
+    }
     set(spec, "suspend", json!(false));
     template(spec);
 }
 
-/// The labels by which a Job finds its pods.
-fn job_labels(root: &mut Map<String, Value>, uid: &str, name: &str) {
-    let labels = [
-        ("batch.kubernetes.io/controller-uid", uid),
-        ("batch.kubernetes.io/job-name", name),
-        ("controller-uid", uid),
-        ("job-name", name),
-    ];
-    let put = |fields: &mut Map<String, Value>| {
-        if let Some(known) = map(fields, "metadata").and_then(|metadata| map(metadata, "labels")) {
-            for (label, value) in labels {
-                set(known, label, json!(value));
-            }
-        }
-    };
-    put(root);
+/// The labels by which a new Job finds its pods.
+pub(super) fn job_labels(root: &mut Map<String, Value>) {
+    let meta =
+        |key: &str| root.get("metadata").and_then(|metadata| metadata[key].as_str()).unwrap_or_default();
+    let (uid, name) = (meta("uid").to_owned(), meta("name").to_owned());
     let Some(spec) = map(root, "spec") else { return };
+    if spec.get("manualSelector") == Some(&json!(true)) {
+        return;
+    }
     if let Some(selector) = map(spec, "selector") {
         fill(selector, "matchLabels", json!({ "batch.kubernetes.io/controller-uid": uid }));
     }
-    if let Some(template) = map(spec, "template") {
-        put(template);
+    let labels = map(spec, "template").and_then(|template| map(template, "metadata"));
+    let Some(labels) = labels.and_then(|metadata| map(metadata, "labels")) else { return };
+    for (label, value) in [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ] {
+        set(labels, label, json!(value));
     }
 }
 
@@ -196,8 +221,11 @@ fn pod_spec(spec: &mut Map<String, Value>) {
     set(spec, "schedulerName", json!("default-scheduler"));
     set(spec, "securityContext", json!({}));
     set(spec, "terminationGracePeriodSeconds", json!(30));
-    if let Some(account) = spec.get("serviceAccountName").cloned() {
-        set(spec, "serviceAccount", account);
+    // The older name of the field is kept beside the newer one.
+    for (from, to) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")] {
+        if let Some(account) = spec.get(from).cloned() {
+            set(spec, to, account);
+        }
     }
     for volume in items(spec, "volumes") {
         self::volume(volume);
@@ -212,6 +240,18 @@ fn container(container: &mut Map<String, Value>) {
     set(container, "terminationMessagePolicy", json!("File"));
     for port in items(container, "ports") {
         set(port, "protocol", json!("TCP"));
+    }
+    for amounts in ["limits", "requests"] {
+        let amounts = container.get_mut("resources").and_then(|resources| resources.get_mut(amounts));
+        for amount in amounts.and_then(Value::as_object_mut).into_iter().flatten() {
+            crate::quantity::round_up_to_milli(amount.1);
+        }
+    }
+    for handler in ["postStart", "preStop"] {
+        let handler = container.get_mut("lifecycle").and_then(|lifecycle| lifecycle.get_mut(handler));
+        if let Some(handler) = handler.and_then(Value::as_object_mut) {
+            request(handler);
+        }
     }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
@@ -238,7 +278,12 @@ fn probe(probe: &mut Map<String, Value>) {
     set(probe, "periodSeconds", json!(10));
     set(probe, "successThreshold", json!(1));
     set(probe, "timeoutSeconds", json!(1));
-    if let Some(request) = probe.get_mut("httpGet").and_then(Value::as_object_mut) {
+    request(probe);
+}
+
+/// Fills in a request over HTTP that a probe or a hook makes.
+fn request(handler: &mut Map<String, Value>) {
+    if let Some(request) = handler.get_mut("httpGet").and_then(Value::as_object_mut) {
         set(request, "path", json!("/"));
         set(request, "scheme", json!("HTTP"));
     }
@@ -250,10 +295,37 @@ fn volume(volume: &mut Map<String, Value>) {
             set(source, "defaultMode", json!(420));
         }
     }
+    if let Some(files) = volume.get_mut("downwardAPI").and_then(Value::as_object_mut) {
+        own_fields(files);
+    }
+    if let Some(projected) = volume.get_mut("projected").and_then(Value::as_object_mut) {
+        for source in items(projected, "sources") {
+            if let Some(files) = source.get_mut("downwardAPI").and_then(Value::as_object_mut) {
+                own_fields(files);
+            }
+            if let Some(token) = source.get_mut("serviceAccountToken").and_then(Value::as_object_mut) {
+                set(token, "expirationSeconds", json!(3600));
+            }
+        }
+    }
+    if let Some(image) = volume.get_mut("image").and_then(Value::as_object_mut) {
+        let reference = image.get("reference").and_then(Value::as_str).unwrap_or_default();
+        let policy = if reference.is_empty() { "IfNotPresent" } else { pull_policy(reference) };
+        set(image, "pullPolicy", json!(policy));
+    }
     if let Some(path) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
         set(path, "type", json!(""));
     }
     if volume.len() == 1 {
         set(volume, "emptyDir", json!({}));
+    }
+}
+
+/// Fills in the files of a volume that show fields of their pod.
+fn own_fields(files: &mut Map<String, Value>) {
+    for file in items(files, "items") {
+        if let Some(field) = file.get_mut("fieldRef").and_then(Value::as_object_mut) {
+            set(field, "apiVersion", json!("v1"));
+        }
     }
 }

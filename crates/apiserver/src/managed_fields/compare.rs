@@ -37,28 +37,13 @@ fn walk(shape: &Shape<'_>, old: Option<&Value>, new: Option<&Value>) -> Differen
     if old == new {
         return difference;
     }
-    let parts = |value: Option<&Value>| value.map_or(Parts::Whole, |value| shape.parts(value));
-    let (old_parts, new_parts) = (parts(old), parts(new));
-    let parts = if new.is_some() { &new_parts } else { &old_parts };
-    match parts {
-        Parts::Fields | Parts::DeducedFields
-            if fits(old, &old_parts, parts) && fits(new, &new_parts, parts) =>
-        {
-            fields(shape, old, new, &mut difference);
-        }
-        Parts::Set | Parts::Keyed(_) if fits(old, &old_parts, parts) && fits(new, &new_parts, parts) => {
-            items(shape, parts, old, new, &mut difference);
-        }
-        _ => {
-            match (old, new) {
-                (None, Some(_)) => difference.added.member = true,
-                (Some(_), None) => difference.removed.member = true,
-                _ => difference.modified.member = true,
-            }
-            return difference;
-        }
+    match common_parts(shape, old, new) {
+        Parts::Fields | Parts::DeducedFields => fields(shape, old, new, &mut difference),
+        parts @ (Parts::Set | Parts::Keyed(_)) => items(shape, &parts, old, new, &mut difference),
+        Parts::Whole if old.is_some() && new.is_some() => difference.modified.member = true,
+        Parts::Whole => {}
     }
-    // A container that came or went is a member itself.
+    // What came or went is a member itself.
     match (old, new) {
         (None, Some(_)) => difference.added.member = true,
         (Some(_), None) => difference.removed.member = true,
@@ -67,8 +52,22 @@ fn walk(shape: &Shape<'_>, old: Option<&Value>, new: Option<&Value>) -> Differen
     difference
 }
 
-fn fits(value: Option<&Value>, parts: &Parts, wanted: &Parts) -> bool {
-    value.is_none() || parts == wanted
+/// What both values are made of; `null`, and what is not there, goes with anything that is not empty.
+fn common_parts(shape: &Shape<'_>, old: Option<&Value>, new: Option<&Value>) -> Parts {
+    let parts =
+        |value: Option<&Value>| value.filter(|value| !value.is_null()).map(|value| shape.parts(value));
+    let is_empty = |value: Option<&Value>| match value {
+        None | Some(Value::Null) => true,
+        Some(Value::Object(fields)) => fields.is_empty(),
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(_) => false,
+    };
+    match (parts(old), parts(new)) {
+        _ if is_empty(old) && is_empty(new) => Parts::Whole,
+        (Some(old), Some(new)) if old != new => Parts::Whole,
+        (_, Some(parts)) | (Some(parts), None) => parts,
+        (None, None) => Parts::Whole,
+    }
 }
 
 fn fields(shape: &Shape<'_>, old: Option<&Value>, new: Option<&Value>, difference: &mut Difference) {

@@ -33,13 +33,13 @@ const MOST_UPDATES: usize = 10;
 const ANCIENT: &str = "ancient-changes";
 
 impl Entry {
-    pub(super) fn before_first_apply(set: Tree, api_version: &str) -> Self {
+    pub(super) fn before_first_apply(set: Tree, writer: &Writer<'_>) -> Self {
         Self {
             manager: "before-first-apply".to_owned(),
             operation: Operation::Update,
-            api_version: api_version.to_owned(),
+            api_version: writer.api_version.to_owned(),
             subresource: String::new(),
-            time: None,
+            time: Some(writer.now.to_owned()),
             set,
         }
     }

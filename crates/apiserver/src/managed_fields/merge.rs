@@ -31,13 +31,17 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
     let parts = shape.parts(value);
     match (value, &parts) {
         (Value::Object(fields), Parts::Fields | Parts::DeducedFields) if !fields.is_empty() => {
-            let mut tree = Tree { member: matches!(shape, Shape::Deduced), ..Tree::default() };
+            let mut tree = Tree::default();
             for (name, value) in fields {
                 let below = format!("{path}.{name}");
-                match shape.field(name) {
-                    Some(shape) => tree.put(Step::Field(name.clone()), walk(&shape, value, &below, problems)),
-                    None => problems.push(format!("{below}: field not declared in schema")),
-                }
+                let Some(field) = shape.field(name) else {
+                    problems.push(format!("{below}: field not declared in schema"));
+                    continue;
+                };
+                let mut node = walk(&field, value, &below, problems);
+                // Entries of maps are members themselves, whatever they hold.
+                node.member |= !shape.declares(name);
+                tree.put(Step::Field(name.clone()), node);
             }
             tree
         }
@@ -74,10 +78,36 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
             }
             tree
         }
+        (Value::Array(_), Parts::Set | Parts::Keyed(_)) => Tree::default(),
         _ => {
-            problems.extend(misfit(shape, value).map(|why| format!("{path}: {why}")));
+            check_whole(shape, value, path, problems);
             Tree::leaf()
         }
+    }
+}
+
+/// Checks a value that is owned as a whole, and all in it.
+fn check_whole(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>) {
+    if let Some(why) = misfit(shape, value) {
+        problems.push(format!("{path}: {why}"));
+        return;
+    }
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let below = format!("{path}.{name}");
+                match shape.field(name) {
+                    Some(shape) => check_whole(&shape, value, &below, problems),
+                    None => problems.push(format!("{below}: field not declared in schema")),
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                check_whole(&shape.item(), item, &format!("{path}[{at}]"), problems);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -199,13 +229,17 @@ fn merge_field(
 ) -> Result<(), String> {
     let below = shape.field(name).unwrap_or(Shape::Deduced);
     let value = match wanted {
-        Value::Null => shape.empty_value(),
-        wanted => Some(merge(&below, live, wanted)?),
+        // Nothing is laid over what others put into it.
+        Value::Null if below.parts(live) != Parts::Whole && !is_empty(live) => live.clone(),
+        Value::Null => shape.empty_value().unwrap_or_default(),
+        wanted => merge(&below, live, wanted)?,
     };
-    if let Some(value) = value {
-        merged.insert(name.to_owned(), value);
-    }
+    merged.insert(name.to_owned(), value);
     Ok(())
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// Walks both lists together, so that each keeps its order as far as they agree.

@@ -134,7 +134,10 @@ impl<'a> Shape<'a> {
             Self::Field(field) => match field.kind.as_str() {
                 "map" => Some(field.of.as_deref().map_or(Self::Leaf, Self::Field)),
                 "any" => Some(Self::Deduced),
-                _ => builtin().type_of(field).and_then(|kind| Self::Struct(kind).field(name)),
+                _ => match builtin().type_of(field) {
+                    Some(kind) => Self::Struct(kind).field(name),
+                    None => Some(Self::Deduced),
+                },
             },
             Self::CustomRoot(schema) => match name {
                 "apiVersion" | "kind" => Some(Self::Leaf),
@@ -144,6 +147,31 @@ impl<'a> Shape<'a> {
             Self::Schema(schema) => schema_field(schema, name),
             Self::Deduced => Some(Self::Deduced),
             Self::Leaf => Some(Self::Leaf),
+        }
+    }
+
+    /// Tells whether a field is one of a struct, and not an entry of a map.
+    pub(super) fn declares(&self, name: &str) -> bool {
+        match self {
+            Self::Struct(kind) => kind.fields.contains_key(name),
+            Self::Field(field) => builtin().type_of(field).is_some_and(|kind| kind.fields.contains_key(name)),
+            Self::CustomRoot(schema) => {
+                ["apiVersion", "kind", "metadata"].contains(&name) || Self::Schema(schema).declares(name)
+            }
+            Self::Schema(schema) => {
+                schema["properties"].get(name).is_some()
+                    || (schema["x-kubernetes-embedded-resource"] == true
+                        && ["apiVersion", "kind", "metadata"].contains(&name))
+            }
+            Self::Deduced | Self::Leaf => false,
+        }
+    }
+
+    /// Returns an object as it is before anybody set a field of it.
+    pub(super) fn unset(&self) -> Value {
+        match self {
+            Self::Struct(kind) => builtin().unset(kind),
+            _ => json!({}),
         }
     }
 

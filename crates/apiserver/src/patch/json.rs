@@ -45,8 +45,7 @@ fn one(object: &mut Value, operation: &Value, left_to_copy: &mut usize) -> Optio
         "remove" => remove(object, &path).map(drop),
         "replace" => {
             let value = operation.get("value").cloned().unwrap_or(Value::Null);
-            *find_mut(object, &path)? = value;
-            Some(())
+            replace(object, &path, value)
         }
         "move" => {
             let value = remove(object, &from()?)?;
@@ -121,10 +120,7 @@ fn find_mut<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> 
 }
 
 fn add(object: &mut Value, path: &[String], value: Value) -> Option<()> {
-    let Some((last, parents)) = path.split_last() else {
-        *object = value;
-        return Some(());
-    };
+    let (last, parents) = path.split_last()?;
     match find_mut(object, parents)? {
         Value::Object(fields) => {
             fields.insert(last.clone(), value);
@@ -136,6 +132,18 @@ fn add(object: &mut Value, path: &[String], value: Value) -> Option<()> {
         }
         _ => return None,
     }
+    Some(())
+}
+
+/// In a map, what is not there is set.
+fn replace(object: &mut Value, path: &[String], value: Value) -> Option<()> {
+    if let Some((last, parents)) = path.split_last()
+        && let Value::Object(fields) = find_mut(object, parents)?
+    {
+        fields.insert(last.clone(), value);
+        return Some(());
+    }
+    *find_mut(object, path)? = value;
     Some(())
 }
 

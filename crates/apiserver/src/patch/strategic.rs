@@ -6,6 +6,7 @@ use sealfast_k8s::schema::{Field, Type, builtin};
 use serde_json::{Map, Value};
 
 use super::{Error, nothing};
+use crate::go_text;
 
 const PATCH: &str = "$patch";
 const RETAIN: &str = "$retainKeys";
@@ -66,6 +67,7 @@ fn merge_map(known: Known<'_>, live: &Value, patch: &Value) -> Result<Value, Err
         Some("delete") => return Ok(nothing()),
         _ => {}
     }
+    patch.iter().try_for_each(|(name, order)| fits_order(known, patch, name, order))?;
     let mut merged = live.clone();
     if let Some(retained) = patch.get(RETAIN).and_then(Value::as_array) {
         merged.retain(|name, _| retained.iter().any(|retained| retained == name));
@@ -98,6 +100,27 @@ fn merge_map(known: Known<'_>, live: &Value, patch: &Value) -> Result<Value, Err
         }
     }
     Ok(Value::Object(merged))
+}
+
+/// What a patch brings into a list stands in the order that it gives to the list.
+fn fits_order(known: Known<'_>, patch: &Map<String, Value>, name: &str, order: &Value) -> Result<(), Error> {
+    let Some(field) = name.strip_prefix(ORDER) else { return Ok(()) };
+    let (Some(order), Some(items)) = (order.as_array(), patch.get(field).and_then(Value::as_array)) else {
+        return Ok(());
+    };
+    let key = known.field(field).merge_key();
+    let marked = |item: &Value| key.map_or_else(|| item.clone(), |key| item[key].clone());
+    let brings = |item: &&Value| item.get(PATCH).is_none();
+    let mut rest = order.iter().map(marked);
+    if items.iter().filter(brings).map(marked).all(|item| rest.any(|place| place == item)) {
+        return Ok(());
+    }
+    let shown = |list: &[Value]| go_text::of(&Value::Array(list.to_vec()));
+    Err(Error::Strategic(format!(
+        "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
+        shown(items),
+        shown(order)
+    )))
 }
 
 /// What a patch brings where nothing was: directives go, and with `$patch` the whole map; so do nulls.
@@ -151,15 +174,8 @@ fn merge_keyed(known: Known<'_>, live: &[Value], patch: &[Value], key: &str) -> 
     for item in patch {
         let named = item.get(key);
         match item_directive(item)? {
-            Some("replace") => {
-                // An item that is more than the directive is the first of the new list.
-                if let Some(fields) =
-                    item.as_object().map(without_directives).filter(|fields| !fields.is_empty())
-                {
-                    merged.push(Value::Object(fields));
-                }
-                continue;
-            }
+            // Whatever else the item says.
+            Some("replace") => continue,
             Some("delete") => {
                 let named = named.ok_or_else(|| without_key(item, key))?;
                 merged.retain(|known| known.get(key) != Some(named));
@@ -181,9 +197,7 @@ fn item_directive(item: &Value) -> Result<Option<&str>, Error> {
 }
 
 fn without_key(item: &Value, key: &str) -> Error {
-    let fields: Vec<&str> =
-        item.as_object().into_iter().flat_map(|item| item.keys().map(String::as_str)).collect();
-    Error::Strategic(format!("map: map[{}] does not contain declared merge key: {key}", fields.join(" ")))
+    Error::Strategic(format!("map: {} does not contain declared merge key: {key}", go_text::of(item)))
 }
 
 fn delete_primitives(fields: &mut Map<String, Value>, name: &str, gone: &Value) {
@@ -232,7 +246,8 @@ fn directive(patch: &Map<String, Value>) -> Result<Option<&str>, Error> {
         }
         Some(other) => {
             let word = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
-            Err(Error::Strategic(format!("unknown patch type found in map: {word}")))
+            let map = go_text::of(&Value::Object(patch.clone()));
+            Err(Error::Strategic(format!("unknown patch type: {word} in map: {map}")))
         }
     }
 }

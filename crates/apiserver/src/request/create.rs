@@ -30,6 +30,9 @@ pub(crate) fn create(
     actor: &Actor,
 ) -> Result<Written, Status> {
     let _alone = call.app.addresses.alone(&call.resource);
+    if !fields::meta(&object, "resourceVersion").is_empty() && !options.dry_run {
+        return Err(Status::internal("resourceVersion should not be set on objects to be created"));
+    }
     let object = filled(call, object)?;
     let object = prepared(call, object, actor)?;
     crate::admit::check_rights(call, &object, None)?;
@@ -46,8 +49,10 @@ pub(crate) fn create(
 /// Identity: namespace, name, uid and time.
 fn filled(call: &Call<'_>, mut object: Value) -> Result<Value, Status> {
     check_namespace(call, &mut object)?;
-    if !fields::meta(&object, "resourceVersion").is_empty() {
-        return Err(Status::internal("resourceVersion should not be set on objects to be created"));
+    if call.resource.custom.as_ref().is_some_and(|custom| custom.terminating) {
+        let why = "create not allowed while custom resource definition is terminating";
+        let resource = &call.resource;
+        return Err(Status::forbidden(&resource.group, &resource.plural, fields::name(&object), why));
     }
     call.app.namespaces_take(call, fields::name(&object))?;
     if fields::name(&object).is_empty() && !fields::meta(&object, "generateName").is_empty() {
@@ -95,6 +100,11 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     let causes = objects::validate_create(resource, &object);
     if !causes.is_empty() {
         return Err(call.invalid(&name, causes));
+    }
+    if &*resource.key == "jobs.batch" && fields::get(&object, &["metadata", "labels"]).is_none() {
+        // A Job without labels has those of its pods.
+        let labels = object["spec"]["template"]["metadata"]["labels"].clone();
+        fields::set_meta(&mut object, "labels", labels);
     }
     let mut object = convert::to_storage(object, resource);
     if let Some(custom) = &resource.custom {

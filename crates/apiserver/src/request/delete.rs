@@ -130,6 +130,7 @@ fn advance(call: &Call<'_>, key: &Key, stored: &Stored, options: &DeleteOptions)
     if !was_deleting {
         mark_deleted(&mut object, call.resource.has_generation());
         crate::namespaces::terminating(&key.resource, &mut object);
+        crate::crds::terminating(&key.resource, &mut object);
     }
     if options.dry_run || object == before {
         return Ok(Step::Waits(object));
@@ -160,13 +161,13 @@ fn propagate(finalizers: &mut Vec<String>, policy: &str) {
 fn check_preconditions(call: &Call<'_>, stored: &Stored, options: &DeleteOptions) -> Result<(), Status> {
     let object = stored.object();
     let checks = [
-        ("UID", &options.uid, fields::uid(&object)),
-        ("ResourceVersion", &options.version, fields::meta(&object, "resourceVersion")),
+        ("UID", &options.uid, fields::uid(&object), "deleted and then recreated"),
+        ("ResourceVersion", &options.version, fields::meta(&object, "resourceVersion"), "modified"),
     ];
-    for (word, wanted, found) in checks {
+    for (word, wanted, found, then) in checks {
         if !wanted.is_empty() && wanted != found {
             let why = format!(
-                "Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {found}"
+                "the {word} in the precondition ({wanted}) does not match the {word} in record ({found}). The object might have been {then}"
             );
             return Err(Status::conflict(&call.resource.group, &call.resource.kind, &call.name, &why));
         }

@@ -8,7 +8,8 @@ use crate::status_error::Status;
 pub(crate) async fn one(call: &Call<'_>) -> Result<Answer, Status> {
     let version = call.request.query.text("resourceVersion");
     if !version.is_empty() && version != "0" {
-        super::list::reach(call, super::list::version_number(version)?).await?;
+        let wanted = version.parse().map_err(|_| Status::internal(super::list::unreadable(version)))?;
+        super::list::reach(call, wanted).await?;
     }
     Ok(call.answer_stored(200, &call.existing()?))
 }

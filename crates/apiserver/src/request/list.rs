@@ -26,8 +26,12 @@ pub(crate) async fn chosen(call: &Call<'_>) -> Result<(Value, Vec<Stored>), Stat
     let query = &call.request.query;
     let selection =
         Selection::parse(query.text("labelSelector"), query.text("fieldSelector"), &call.resource)?;
-    let limit = query.number("limit")?.filter(|&limit| limit > 0).map(|limit| limit as usize);
+    // The state that everybody has is not told in parts.
+    let whole = query.text("resourceVersion") == "0" && query.text("continue").is_empty();
+    let limit =
+        query.number("limit")?.filter(|_| !whole).filter(|&limit| limit > 0).map(|limit| limit as usize);
     let _ = query.number("timeoutSeconds")?;
+    version_match(query, !query.text("continue").is_empty())?;
     let page = Page::parse(query.text("continue"))?;
     let listing = listing(call, page.as_ref()).await?;
     let mut chosen = listing.items;
@@ -120,9 +124,10 @@ impl Page {
             let (revision, namespace, name): (u64, String, String) = serde_json::from_slice(&bytes).ok()?;
             Some(Self { after: (namespace, name), revision })
         };
-        read()
-            .map(Some)
-            .ok_or_else(|| Status::bad_request("the `continue` parameter is not one that this server gave"))
+        read().map(Some).ok_or_else(|| {
+            let why = "invalid continue token: continue key is not valid: this server did not give it";
+            Status::bad_request(why)
+        })
     }
 
     fn text(&self) -> String {
@@ -166,10 +171,17 @@ async fn listing(call: &Call<'_>, page: Option<&Page>) -> Result<Listing, Status
 }
 
 /// A stated resourceVersion as a number.
-pub(crate) fn version_number(version: &str) -> Result<u64, Status> {
-    version.parse().map_err(|_| {
-        Status::bad_request(format!("resourceVersion: Invalid value: \"{version}\": must be a number"))
-    })
+fn version_number(version: &str) -> Result<u64, Status> {
+    version
+        .parse()
+        .map_err(|_| Status::bad_request(format!("invalid resource version: {}", unreadable(version))))
+}
+
+/// Why a resourceVersion cannot be read.
+pub(crate) fn unreadable(version: &str) -> String {
+    format!(
+        "resourceVersion: Invalid value: \"{version}\": strconv.ParseUint: parsing \"{version}\": invalid syntax"
+    )
 }
 
 /// Waits up to three seconds until the store has reached a version.
@@ -209,7 +221,7 @@ fn version_match(query: &Query, continues: bool) -> Result<bool, Status> {
             causes.push(Cause::not_supported(field, &json!(text), &["Exact", "NotOlderThan", ""]));
         }
         if text == "Exact" && version == "0" {
-            let why = "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"";
+            let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
             causes.push(Cause::forbidden(field, why));
         }
     }

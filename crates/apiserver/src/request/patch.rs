@@ -53,6 +53,11 @@ pub(crate) fn kind(call: &Call<'_>) -> Result<Kind, Status> {
         MERGE => Ok(Kind::Merge),
         STRATEGIC if call.resource.custom.is_none() => Ok(Kind::Strategic),
         APPLY => Ok(Kind::Apply),
+        _ if call.resource.custom.is_some() => Err(Status::plain(
+            415,
+            "UnsupportedMediaType",
+            format!("{UNKNOWN_FORMAT}: {JSON}, {MERGE}, {APPLY}"),
+        )),
         _ => Err(Status {
             code: 415,
             reason: "UnsupportedMediaType",
@@ -74,8 +79,10 @@ fn patched(
     options: &Options,
 ) -> Result<(Value, Vec<String>), Status> {
     let mut new = objects::patched(call, old, patch)?;
-    objects::check_same_kind(call, &new)?;
+    objects::check_same_kind(call, &new, patch.kind())?;
+    fields::identify(&mut new, &call.resource.api_version(), &call.resource.kind);
     let mut warnings = objects::check_fields(&call.resource.shape, &mut new, patch, options)?;
+    call.tell(&warnings);
     update::check_identity(call, &mut new)?;
     let when = " after mutating admission happens";
     warnings.extend(crate::checks::owners_once(&mut new, when));
@@ -83,11 +90,9 @@ fn patched(
 }
 
 fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
-    let mut config = objects::decode_apply(call)?;
+    let config = objects::decode_apply(call)?;
     check_kind(call, &config)?;
-    let stated = config.clone();
-    update::check_identity(call, &mut config)?;
-    if fields::get(&config, &["metadata", "managedFields"]).is_some() {
+    if fields::get(&config, &["metadata", "managedFields"]).is_some_and(|entries| !entries.is_null()) {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
     let warnings = objects::judge_apply(call, options)?;
@@ -98,7 +103,7 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
                 return Err(call.not_found());
             }
             call.require_create()?;
-            match applied_new(call, &config, options, &actor, &stated) {
+            match applied_new(call, &config, options, &actor) {
                 // Another came first, so it is changed instead.
                 Err(refused) if refused.reason == "AlreadyExists" => continue,
                 written => {
@@ -108,7 +113,8 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
             }
         };
         let old = call.shown(stored.object());
-        let new = objects::applied(call, Some(&old), &config, options, &actor, &stated)?;
+        let mut new = objects::applied(call, Some(&old), &config, options, &actor)?;
+        update::check_identity(call, &mut new)?;
         let told = call.warnings(&new, Some(&old));
         let change = Change { stored: &stored, old: &old, new, by: By::Apply };
         if let Outcome::Done(written) = update::apply(call, change, options, &actor)? {
@@ -118,21 +124,18 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
     Err(call.conflict(&call.name))
 }
 
-fn applied_new(
-    call: &Call<'_>,
-    config: &Value,
-    options: &Options,
-    actor: &Actor,
-    stated: &Value,
-) -> Result<Written, Status> {
+fn applied_new(call: &Call<'_>, config: &Value, options: &Options, actor: &Actor) -> Result<Written, Status> {
     let mut config = config.clone();
     let uid = fields::uid(&config).to_owned();
     if !uid.is_empty() {
         let cause = crate::status_error::Cause::invalid("metadata.uid", &uid.into(), "field is immutable");
         return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
     }
-    fields::metadata(&mut config).shift_remove("resourceVersion");
-    let object = objects::applied(call, None, &config, options, actor, stated)?;
+    if config["metadata"].is_object() {
+        fields::metadata(&mut config).shift_remove("resourceVersion");
+    }
+    let mut object = objects::applied(call, None, &config, options, actor)?;
+    update::check_identity(call, &mut object)?;
     super::create::create(call, object, options, actor)
 }
 
@@ -141,15 +144,23 @@ fn check_kind(call: &Call<'_>, config: &Value) -> Result<(), Status> {
     if api_version == call.resource.api_version() && kind == call.resource.kind {
         return Ok(());
     }
+    Err(wrong_kind(config))
+}
+
+/// A configuration of another kind than the path's.
+pub(crate) fn wrong_kind(config: &Value) -> Status {
+    let (api_version, kind) = (fields::text(config, &["apiVersion"]), fields::text(config, &["kind"]));
     let shown = if api_version.is_empty() || api_version.contains('/') {
         api_version.to_owned()
     } else {
         format!("/{api_version}")
     };
     let shown = if shown.is_empty() { "/".to_owned() } else { shown };
-    Err(Status::bad_request(format!("invalid object type: {shown}, Kind={kind}")))
+    Status::bad_request(format!("invalid object type: {shown}, Kind={kind}"))
 }
 
+const UNKNOWN_FORMAT: &str =
+    "the body of the request was in an unknown format - accepted media types include";
 const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";

@@ -94,10 +94,13 @@ fn kind() -> GroupVersionKind {
 fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
     let mut wanted = objects::decode_apply(call)?;
     if wanted["apiVersion"] != "autoscaling/v1" || wanted["kind"] != "Scale" {
-        return Err(Status::bad_request("the configuration is not a Scale of autoscaling/v1"));
+        return Err(patch::wrong_kind(&wanted));
+    }
+    check_apply(&wanted)?;
+    if fields::name(&wanted).is_empty() {
+        fields::set_meta(&mut wanted, "name", call.name.as_str().into());
     }
     update::check_identity(call, &mut wanted)?;
-    check_apply(call, &wanted)?;
     let resource = &call.resource;
     let mut config = json!({
         "apiVersion": resource.api_version(), "kind": resource.kind, "metadata": {"name": call.name},
@@ -113,7 +116,7 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
         let stored = call.existing()?;
         let object = call.shown(stored.object());
         check(call, &object, &wanted)?;
-        let new = objects::applied(call, Some(&object), &config, options, &actor, &config)?;
+        let new = objects::applied(call, Some(&object), &config, options, &actor)?;
         let change = update::Change { stored: &stored, old: &object, new, by: By::Apply };
         if let Outcome::Done(written) = update::apply(call, change, options, &actor)? {
             return answer(call, &call.written(written));
@@ -126,7 +129,7 @@ fn answer(call: &Call<'_>, object: &Value) -> Result<Answer, Status> {
     let scale = scale_of(call, object);
     if call.resource.custom.is_some() && at(object, &paths(call).spec).is_none() {
         let path = paths(call).spec;
-        return Err(Status::internal(format!("the spec replicas field \"{path}\" does not exist")));
+        return Err(Status::internal_error(&format!("the spec replicas field \"{path}\" does not exist")));
     }
     Ok(match call.form {
         Form::Table(version) => call.encoded(200, crate::table::of_scale(version, &scale)),
@@ -164,6 +167,10 @@ fn write(
 fn check(call: &Call<'_>, object: &Value, wanted: &Value) -> Result<(), Status> {
     let replicas = &wanted["spec"]["replicas"];
     if replicas.as_i64().is_some_and(|count| count < 0) {
+        if call.resource.custom.is_some() {
+            let cause = Cause::invalid(paths(call).spec, replicas, "should be a non-negative integer");
+            return Err(call.invalid(&call.name, vec![cause]));
+        }
         let cause = Cause::invalid("spec.replicas", replicas, "must be greater than or equal to 0");
         return Err(Status::invalid("autoscaling", "Scale", &call.name, vec![cause]));
     }
@@ -181,10 +188,10 @@ fn check(call: &Call<'_>, object: &Value, wanted: &Value) -> Result<(), Status> 
 }
 
 /// An applied Scale holds what a Scale can hold.
-fn check_apply(call: &Call<'_>, wanted: &Value) -> Result<(), Status> {
+fn check_apply(wanted: &Value) -> Result<(), Status> {
     let misfit = |why: String| {
         let home = fields::meta(wanted, "namespace");
-        let name = &call.name;
+        let name = fields::name(wanted);
         Status::internal(format!(
             "failed to create typed patch object ({home}/{name}; autoscaling/v1, Kind=Scale): {why}"
         ))

@@ -241,6 +241,13 @@ fn keep_metadata(call: &Call<'_>, old: &Value, new: &mut Value, by: By) -> Resul
         let cause = Cause::invalid("metadata.deletionTimestamp", &json!(deletion), "field is immutable");
         return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
     }
+    let grace = new["metadata"].get("deletionGracePeriodSeconds").filter(|grace| !grace.is_null());
+    if let Some(grace) = grace
+        .filter(|grace| fields::is_deleting(old) && **grace != old["metadata"]["deletionGracePeriodSeconds"])
+    {
+        let cause = Cause::invalid("metadata.deletionGracePeriodSeconds", grace, "field is immutable");
+        return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
+    }
     let kept = [
         "uid",
         "creationTimestamp",
@@ -342,7 +349,7 @@ pub(crate) fn bump_generation(object: &mut Value) {
 pub(crate) fn mark_deleted(object: &mut Value, has_generation: bool) {
     fields::set_meta(object, "deletionTimestamp", clock::now().into());
     fields::set_meta(object, "deletionGracePeriodSeconds", 0.into());
-    if has_generation {
+    if has_generation && object["kind"] != "CustomResourceDefinition" {
         bump_generation(object);
     }
 }
@@ -361,7 +368,8 @@ const CREATED_BY_PUT: [&str; 10] = [
     "runtimeclasses.node.k8s.io",
     "podtemplates",
 ];
-const NEED_VERSION: [&str; 3] = [
+const NEED_VERSION: [&str; 4] = [
+    "poddisruptionbudgets.policy",
     "customresourcedefinitions.apiextensions.k8s.io",
     "apiservices.apiregistration.k8s.io",
     "volumeattributesclasses.storage.k8s.io",

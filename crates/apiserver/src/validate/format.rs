@@ -47,7 +47,10 @@ pub(super) fn is_valid(format: &str, text: &str) -> bool {
             use base64::Engine as _;
             base64::engine::general_purpose::STANDARD.decode(text).is_ok()
         }
-        "duration" => sealfast_k8s::duration::parse(text.strip_prefix('-').unwrap_or(text)).is_ok(),
+        "duration" => {
+            sealfast_k8s::duration::parse(text.strip_prefix('-').unwrap_or(text)).is_ok()
+                || is_told_time(text)
+        }
         _ => true,
     }
 }
@@ -227,6 +230,25 @@ static CREDIT_CARD: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Known formats of strings, without dashes.
+/// Whether a text names a time somewhere, such as `2 days`.
+fn is_told_time(text: &str) -> bool {
+    const SHORT: [&str; 12] = ["ns", "us", "µs", "ms", "s", "m", "h", "hr", "d", "w", "wk", "sec"];
+    const BEGINNINGS: [&str; 8] = ["nano", "micro", "milli", "sec", "min", "hour", "day", "week"];
+    let mut rest = text;
+    while let Some(at) = rest.find(|letter: char| letter.is_ascii_digit()) {
+        let behind = rest[at..].trim_start_matches(|letter: char| letter.is_ascii_digit()).trim_start();
+        let end = behind
+            .find(|letter: char| !letter.is_ascii_alphabetic() && letter != 'µ')
+            .unwrap_or(behind.len());
+        let unit = behind[..end].to_lowercase();
+        if SHORT.contains(&unit.as_str()) || BEGINNINGS.iter().any(|known| unit.starts_with(known)) {
+            return true;
+        }
+        rest = &behind[end..];
+    }
+    false
+}
+
 const KNOWN: [&str; 26] = [
     "bsonobjectid",
     "uri",

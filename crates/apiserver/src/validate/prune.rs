@@ -2,14 +2,50 @@
 
 use serde_json::{Map, Value};
 
-/// Removes what the schema does not know; returns the paths of what went.
+/// Removes what the schema does not know; returns the paths of what went, in order.
 pub(crate) fn prune(schema: &Value, object: &mut Value) -> Vec<String> {
+    gone(schema, object).paths()
+}
+
+/// The same for an object that a client sent.
+///
+/// # Errors
+/// The metadata of an embedded resource that is none.
+pub(crate) fn pruned(schema: &Value, object: &mut Value) -> Result<Vec<String>, String> {
+    let mut gone = gone(schema, object);
+    gone.fault.take().map_or_else(|| Ok(gone.paths()), Err)
+}
+
+fn gone(schema: &Value, object: &mut Value) -> Gone {
     let mut gone = Gone::default();
     if let Value::Object(fields) = object {
         prune_fields(Known::by(Some(schema)), fields, "", &mut gone);
     }
-    gone.fields.append(&mut gone.metadata);
-    gone.fields
+    gone
+}
+
+/// The resources within an object, each with its path.
+pub(crate) fn embedded<'a>(schema: &Value, value: &'a Value, path: &str, out: &mut Vec<(String, &'a Value)>) {
+    if !path.is_empty() && schema["x-kubernetes-embedded-resource"] == true && value.is_object() {
+        out.push((path.to_owned(), value));
+    }
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let known = schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
+                if let Some(known) = known {
+                    let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    embedded(known, value, &below, out);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                embedded(&schema["items"], item, &format!("{path}[{at}]"), out);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Whether a value, of a field, has fields that its schema does not know.
@@ -44,6 +80,16 @@ impl<'a> Known<'a> {
 struct Gone {
     fields: Vec<String>,
     metadata: Vec<String>,
+    /// Metadata that is none.
+    fault: Option<String>,
+}
+
+impl Gone {
+    fn paths(mut self) -> Vec<String> {
+        self.fields.sort();
+        self.fields.append(&mut self.metadata);
+        self.fields
+    }
 }
 
 fn walk(known: Known<'_>, value: &mut Value, path: &str, gone: &mut Gone) {
@@ -77,6 +123,12 @@ fn prune_fields(known: Known<'_>, fields: &mut Map<String, Value>, path: &str, g
             if name == "metadata" && !at_root {
                 let unknown = crate::typed::check_metadata(value, &below).unwrap_or_default();
                 gone.metadata.extend(unknown.iter().map(|text| bare(text).to_owned()));
+                if !value.is_object() && !value.is_null() {
+                    let word = crate::typed::go_word(value);
+                    gone.fault = Some(format!(
+                        "{below}: Invalid value: {value}: json: cannot unmarshal {word} into Go value of type v1.ObjectMeta"
+                    ));
+                }
             }
             return true;
         }

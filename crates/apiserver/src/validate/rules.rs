@@ -80,9 +80,13 @@ fn walk(
         Value::Object(fields) => {
             for (name, value) in fields {
                 let known = schema.get("properties").and_then(|properties| properties.get(name));
-                if let Some(known) = known.or_else(|| schema.get("additionalProperties")) {
-                    let twin = old.and_then(|old| old.get(name));
-                    walk(run, known, (value, twin), &join(path, name), problems);
+                let twin = old.and_then(|old| old.get(name));
+                match (known, schema.get("additionalProperties")) {
+                    (Some(known), _) => walk(run, known, (value, twin), &join(path, name), problems),
+                    (None, Some(known)) => {
+                        walk(run, known, (value, twin), &format!("{path}[{name}]"), problems)
+                    }
+                    (None, None) => {}
                 }
             }
         }
@@ -129,7 +133,10 @@ fn one(
     let message = match outcome {
         Ok(Cel::Bool(true)) => return None,
         Ok(_) => message(rule, &context).unwrap_or_else(|| format!("failed rule: {text}")),
-        Err(error) => format!("{} evaluating rule: {text}", lower(&error.to_string())),
+        Err(error) => {
+            let why = format!("{} evaluating rule: {text}", plain(&error.to_string()));
+            return Some(Problem::new(path, Kind::Invalid(schema["type"].clone(), why)));
+        }
     };
     let field = match rule["fieldPath"].as_str() {
         Some(below) => format!("{path}{below}"),
@@ -138,6 +145,7 @@ fn one(
     let kind = match rule["reason"].as_str() {
         Some("FieldValueForbidden") => Kind::Forbidden(message),
         Some("FieldValueRequired") => Kind::Missing(message),
+        Some("FieldValueDuplicate") if new.is_object() || new.is_array() => Kind::Again,
         Some("FieldValueDuplicate") => Kind::Duplicate(new.clone()),
         _ if new.is_object() || new.is_array() => Kind::Rule(message),
         _ => Kind::Invalid(new.clone(), message),
@@ -145,8 +153,10 @@ fn one(
     Some(Problem::new(&field, kind))
 }
 
-/// A text that goes on in a sentence.
-fn lower(text: &str) -> String {
+/// Why an expression has no value, as a text that goes on in a sentence and shows no values.
+fn plain(text: &str) -> String {
+    let text = text.split(" of Int(").next().unwrap_or_default();
+    let text = if text.eq_ignore_ascii_case("remainder by zero") { "modulus by zero" } else { text };
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + letters.as_str())
 }
@@ -410,7 +420,15 @@ mod tests {
         let required = json!({"reason": "FieldValueRequired", "message": "need"});
         assert_eq!(rule(required), ["spec: Required value: need"]);
         let missing = told(&json!({"rule": "self.zz > 5"}), &object, None);
-        assert_eq!(missing, ["spec: Invalid value: no such key: zz evaluating rule: self.zz > 5"]);
+        assert_eq!(
+            missing,
+            ["spec: Invalid value: \"object\": no such key: zz evaluating rule: self.zz > 5"]
+        );
+        let divided = told(&json!({"rule": "10 / (self.a - 1) > 0"}), &object, None);
+        let why = "division by zero evaluating rule: 10 / (self.a - 1) > 0";
+        assert_eq!(divided, [format!("spec: Invalid value: \"object\": {why}")]);
+        let again = json!({"reason": "FieldValueDuplicate", "fieldPath": ".a"});
+        assert_eq!(rule(again), ["spec.a: Duplicate value"]);
     }
 
     #[test]

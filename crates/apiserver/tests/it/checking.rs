@@ -622,7 +622,7 @@ async fn what_may_not_change_stays() -> anyhow::Result<()> {
             format!("{claims}/x"),
             json!({"spec": {"accessModes": ["ReadOnlyMany"]}}),
             "spec",
-            "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n@@ -1,6 +1,6 @@\n {\n  \"AccessModes\": [\n-  \"ReadOnlyMany\"\n+  \"ReadWriteOnce\"\n  ],\n  \"Selector\": null,\n  \"Resources\": {\n",
+            "Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n@@ -1,6 +1,6 @@\n {\n  \"AccessModes\": [\n-  \"ReadWriteOnce\"\n+  \"ReadOnlyMany\"\n  ],\n  \"Selector\": null,\n  \"Resources\": {\n",
         ),
         (format!("{classes}/x"), json!({"value": 2}), "value", "Forbidden: may not be changed in an update."),
         (

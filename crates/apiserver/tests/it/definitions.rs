@@ -173,7 +173,8 @@ async fn the_rest_of_a_version_is_checked_too() -> anyhow::Result<()> {
         (paths(".spec.r", ".x"), "should be a json path under either .status or .spec"),
         (with("selectableFields", json!([{"jsonPath": ".spec.x"}])), "does not refer to a valid field"),
         (with("selectableFields", json!([{"jsonPath": ".spec.l"}])), "must point to a field of type string, boolean or integer"),
-        (with("selectableFields", json!([{"jsonPath": ".metadata.name"}])), "must not point to fields in metadata"),
+        (with("selectableFields", json!([{"jsonPath": ".metadata.name"}])), "does not refer to a valid field"),
+        (with("selectableFields", json!([{"jsonPath": "spec.l"}])), "expected [ or . but got: spec"),
         (root(json!({"type": "object", "nullable": true})), "nullable cannot be true at the root"),
         (root(json!({"type": "object", "additionalProperties": true})), "must not be used at the root"),
         (

@@ -1,5 +1,6 @@
 //! Races, restarts and what is on the disk.
 
+mod alike;
 mod bounds;
 mod checking;
 mod client;

@@ -169,7 +169,10 @@ async fn custom_kinds_warn_of_old_versions_and_keep_whole_numbers() -> anyhow::R
         |answer: &reqwest::Response| answer.headers().get("warning").map(|text| text.as_bytes().to_vec());
     assert_eq!(warnings(&client.open(&collection("v1")).await?), None);
     let told = warnings(&client.open(&collection("v1beta1")).await?);
-    assert_eq!(told.as_deref(), Some(&b"299 - \"o.example.com/v1beta1 Old is deprecated\""[..]));
+    assert_eq!(
+        told.as_deref(),
+        Some(&b"299 - \"o.example.com/v1beta1 Old is deprecated; use o.example.com/v1 Old\""[..])
+    );
     let body = r#"{"apiVersion": "o.example.com/v1", "kind": "Old", "metadata": {"name": "n"}, "a": 1.0, "b": 1e3, "c": 1.5}"#;
     let (_, made) = client.send("POST", &collection("v1"), "application/json", body.into()).await?;
     assert_eq!((&made["a"], &made["b"], &made["c"]), (&json!(1), &json!(1000), &json!(1.5)));
