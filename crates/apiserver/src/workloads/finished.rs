@@ -1,4 +1,4 @@
-//! Pods that run, Jobs that are done, claims that are bound: what is said of them where nothing runs.
+//! What is said of Pods, Jobs and claims where nothing runs.
 
 use serde_json::{Value, json};
 
