@@ -57,8 +57,9 @@ pub(crate) struct Builder {
     metadata: Vec<String>,
     outermost: String,
     warnings: Vec<String>,
-    schema: Arc<Schema>,
-    has_own_schema: bool,
+    /// The schema that a file names, or the built-in one, named or not.
+    schema: Option<Schema>,
+    names_schema: bool,
     /// Whether the built-in schema was needed already; a schema named later then adds to it.
     has_looked: bool,
     /// How many roots were opened, and how many objects were read or made.
@@ -80,8 +81,8 @@ impl Builder {
             metadata,
             outermost,
             warnings: Vec::new(),
-            schema: Schema::builtin(),
-            has_own_schema: false,
+            schema: None,
+            names_schema: false,
             has_looked: false,
             roots: 0,
             objects: 0,
@@ -109,7 +110,10 @@ impl Builder {
     }
 
     pub(crate) fn schema(&self) -> &Schema {
-        &self.schema
+        match &self.schema {
+            Some(own) => own,
+            None => Schema::builtin(),
+        }
     }
 
     /// Returns the root of the whole build.
@@ -136,7 +140,7 @@ impl Builder {
 
     /// Takes the schema that a file names; the first one that is named, outermost file first, stays.
     pub(crate) fn set_schema(&mut self, loader: &Loader<'_>, file: &Kustomization) -> Result<(), Error> {
-        if self.has_own_schema {
+        if self.names_schema {
             return Ok(());
         }
         match (file.openapi.get("version").map(String::as_str), file.openapi.get("path")) {
@@ -145,7 +149,7 @@ impl Builder {
             )),
             (Some("") | None, None) => Ok(()),
             (Some(version), None) => {
-                self.has_own_schema = true;
+                self.names_schema = true;
                 if version == "v1.21.2" {
                     return Ok(());
                 }
@@ -154,8 +158,8 @@ impl Builder {
             (None, Some(path)) => {
                 let read = loader.read(path).and_then(|content| Schema::parse(&content));
                 let own = read.map_err(|error| error.within(format!("openapi: '{path}'")))?;
-                self.schema = Arc::new(if self.has_looked { own.over_builtin() } else { own });
-                self.has_own_schema = true;
+                self.schema = Some(if self.has_looked { own.over_builtin() } else { own });
+                self.names_schema = true;
                 Ok(())
             }
         }

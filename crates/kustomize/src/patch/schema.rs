@@ -4,7 +4,7 @@
 //! so their lists are replaced as a whole.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -134,9 +134,9 @@ pub struct Schema {
 impl Schema {
     /// Returns the built-in schema.
     #[must_use]
-    pub fn builtin() -> Arc<Self> {
-        static BUILTIN: OnceLock<Arc<Schema>> = OnceLock::new();
-        Arc::clone(BUILTIN.get_or_init(|| Arc::new(Self::from_tables())))
+    pub fn builtin() -> &'static Self {
+        static BUILTIN: OnceLock<Schema> = OnceLock::new();
+        BUILTIN.get_or_init(Self::from_tables)
     }
 
     fn from_tables() -> Self {

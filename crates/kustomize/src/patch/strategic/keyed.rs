@@ -325,7 +325,7 @@ mod tests {
     /// Merges lists of ports; returns the list and how many looks that took.
     fn merged(patch: &[Value], own: Vec<Value>) -> (Vec<Value>, usize) {
         let (schema, notes) = (Schema::builtin(), Notes::default());
-        let merger = Merger { schema: &schema, own: &notes, patch: &notes };
+        let merger = Merger { schema, own: &notes, patch: &notes };
         let keys = ["port".to_owned(), "protocol".to_owned()];
         let mut looks = Looks::default();
         let lists = KeyedLists { merger: &merger, keys: &keys, of: None };
