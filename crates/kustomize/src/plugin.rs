@@ -271,32 +271,44 @@ fn transformed(
     if text(&config.value, "apiVersion") != BUILTIN {
         return Err(refuse(config));
     }
-    let configured = Configured::By(config);
-    let wrong = |error: Error| configured.wrong(error, config.kind(), &config.value);
-    let own = decode::lenient_record(Value::Object(fields(config).into_iter().collect()), &SETTINGS);
-    let own = own.map_err(Error::Plugin).and_then(|own| typed(own, config.kind()));
-    let mut settings: Settings = own.map_err(wrong)?;
-    let field_specs = specs(std::mem::take(&mut settings.field_specs));
+    let wrong = |error: Error| Configured::By(config).wrong(error, config.kind(), &config.value);
+    let mut settings = settings(config).map_err(wrong)?;
+    let fields = specs(std::mem::take(&mut settings.field_specs));
     match config.kind() {
-        "AnnotationsTransformer" => labels::run(resources, &settings.annotations, &field_specs),
-        "LabelTransformer" => labels::run(resources, &settings.labels, &field_specs),
-        "NamespaceTransformer" => namespace(config, &settings, field_specs).map_err(wrong)?.run(resources),
-        "PrefixTransformer" => names::affix(resources, End::Prefix, &settings.prefix, &field_specs),
-        "SuffixTransformer" => names::affix(resources, End::Suffix, &settings.suffix, &field_specs),
+        "AnnotationsTransformer" => labels::run(resources, &settings.annotations, &fields),
+        "LabelTransformer" => labels::run(resources, &settings.labels, &fields),
+        "NamespaceTransformer" => namespace(config, &settings, fields).map_err(wrong)?.run(resources),
+        "PrefixTransformer" => names::affix(resources, End::Prefix, &settings.prefix, &fields),
+        "SuffixTransformer" => names::affix(resources, End::Suffix, &settings.suffix, &fields),
         "PrefixSuffixTransformer" => {
-            names::affix(resources, End::Prefix, &settings.prefix, &field_specs)?;
-            names::affix(resources, End::Suffix, &settings.suffix, &field_specs)
+            names::affix(resources, End::Prefix, &settings.prefix, &fields)?;
+            names::affix(resources, End::Suffix, &settings.suffix, &fields)
         }
-        "ImageTagTransformer" => images::run(resources, &settings.image_tag, &field_specs),
-        "ReplicaCountTransformer" => replicas::run(resources, &settings.replica, &field_specs),
+        "ImageTagTransformer" => images::run(resources, &settings.image_tag, &fields),
+        "ReplicaCountTransformer" => replicas::run(resources, &settings.replica, &fields),
         "ReplacementTransformer" => {
             let read = |path: &str| loader.read(path);
-            let told = builder.told();
-            settings
-                .replacements
-                .iter()
-                .try_for_each(|entry| replacements::run(resources, entry, &read, told))
+            let mut entries = settings.replacements.iter();
+            entries.try_for_each(|entry| replacements::run(resources, entry, &read, builder.told()))
         }
+        "ValueAddTransformer" => add_value(resources, loader, settings),
+        "HashTransformer" => {
+            names::add_hashes(resources);
+            Ok(())
+        }
+        _ => patched(builder, resources, loader, (config, settings)),
+    }
+}
+
+/// Runs a transformer that is a patch.
+fn patched(
+    builder: &Builder,
+    resources: &mut Resources,
+    loader: &Loader<'_>,
+    (config, settings): (&Resource, Settings),
+) -> Result<(), Error> {
+    let configured = Configured::By(config);
+    match config.kind() {
         "PatchTransformer" => {
             let entry = entry(settings.path, settings.patch, settings.target, settings.options);
             let patch = patches::read(loader, &entry, configured)?;
@@ -310,13 +322,13 @@ fn transformed(
             let entry = entry(settings.path, settings.json_op, settings.target, None);
             patches::old_json(builder, resources, loader, &entry, configured)
         }
-        "ValueAddTransformer" => add_value(resources, loader, settings),
-        "HashTransformer" => {
-            names::add_hashes(resources);
-            Ok(())
-        }
         _ => Err(refuse(config)),
     }
+}
+
+fn settings(config: &Resource) -> Result<Settings, Error> {
+    let own = Value::Object(fields(config).into_iter().collect());
+    typed(decode::lenient_record(own, &SETTINGS).map_err(Error::Plugin)?, config.kind())
 }
 
 fn entry(
