@@ -127,7 +127,7 @@ pub(crate) fn check_rights(call: &Call<'_>, object: &Value, old: Option<&Value>)
             match store.get(&key) {
                 Some(role) => auth::rules_of(&role.object(), store),
                 None if user.is_master() => return Ok(()),
-                None => return Err(Status::not_found(&resource.group, plural, role)),
+                None => return Err(Status::not_found(&resource.group, &resource.plural, role)),
             }
         }
     };

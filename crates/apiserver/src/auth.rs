@@ -265,6 +265,67 @@ pub(crate) fn allowed(user: &User, wanted: &Attributes, store: &Store) -> bool {
         || rules(user, &wanted.namespace, store).iter().any(|rule| covers(rule, wanted))
 }
 
+/// Why RBAC lets the user do it; nobody says so of those who may do everything.
+pub(crate) fn reason(user: &User, wanted: &Attributes, store: &Store) -> Option<String> {
+    if user.is_in("system:masters") {
+        return None;
+    }
+    let covered = |rules: Vec<Value>| rules.iter().any(|rule| covers(rule, wanted));
+    if covered(open_to_all(user)) {
+        let role = if wanted.path.is_some() { "system:discovery" } else { "system:basic-user" };
+        return Some(format!(
+            "RBAC: allowed by ClusterRoleBinding {role:?} of ClusterRole {role:?} to Group \"system:authenticated\""
+        ));
+    }
+    let clusters = store.parsed(CLUSTER_BINDINGS);
+    if let Some(found) = clusters.values().find(|binding| covered(bound_rules(user, binding, "", store))) {
+        return told(user, found, "");
+    }
+    let home = wanted.namespace.as_str();
+    let bindings = store.parsed(BINDINGS);
+    let mut own = bindings.iter().filter(|((place, _), _)| place == home && !home.is_empty());
+    let found = own.find(|(_, binding)| covered(bound_rules(user, binding, home, store)))?;
+    told(user, found.1, home)
+}
+
+/// A binding, its role, and the first of its subjects that is meant.
+fn told(user: &User, binding: &Value, home: &str) -> Option<String> {
+    let subjects = binding["subjects"].as_array()?;
+    let subject = subjects.iter().find(|subject| is_meant(user, subject, home))?;
+    let kind = if home.is_empty() { "ClusterRoleBinding" } else { "RoleBinding" };
+    let placed =
+        |name: &str, home: &str| if home.is_empty() { name.to_owned() } else { format!("{name}/{home}") };
+    let stated = fields::text(subject, &["namespace"]);
+    let place = match (subject["kind"] == "ServiceAccount", stated) {
+        (true, "") => home,
+        (true, stated) => stated,
+        (false, _) => "",
+    };
+    Some(format!(
+        "RBAC: allowed by {kind} {:?} of {} {:?} to {} {:?}",
+        placed(fields::name(binding), home),
+        fields::text(binding, &["roleRef", "kind"]),
+        fields::text(binding, &["roleRef", "name"]),
+        fields::text(subject, &["kind"]),
+        placed(fields::text(subject, &["name"]), place),
+    ))
+}
+
+/// Whether a subject of a binding in a namespace is the user.
+fn is_meant(user: &User, subject: &Value, namespace: &str) -> bool {
+    match subject["kind"].as_str().unwrap_or_default() {
+        "User" => subject["name"] == user.name.as_str(),
+        "Group" => user.is_in(fields::text(subject, &["name"])),
+        "ServiceAccount" => {
+            let home = Some(fields::text(subject, &["namespace"]))
+                .filter(|home| !home.is_empty())
+                .unwrap_or(namespace);
+            user.name == format!("system:serviceaccount:{home}:{}", fields::text(subject, &["name"]))
+        }
+        _ => false,
+    }
+}
+
 /// Every rule that holds for a user in a namespace (cluster-wide ones when it is empty).
 pub(crate) fn rules(user: &User, namespace: &str, store: &Store) -> Vec<Value> {
     let mut out =
@@ -286,18 +347,7 @@ pub(crate) fn rules(user: &User, namespace: &str, store: &Store) -> Vec<Value> {
 
 fn bound_rules(user: &User, binding: &Value, namespace: &str, store: &Store) -> Vec<Value> {
     let subjects = binding["subjects"].as_array().into_iter().flatten();
-    let named = subjects.into_iter().any(|subject| match subject["kind"].as_str().unwrap_or_default() {
-        "User" => subject["name"] == user.name.as_str(),
-        "Group" => user.is_in(fields::text(subject, &["name"])),
-        "ServiceAccount" => {
-            let home = Some(fields::text(subject, &["namespace"]))
-                .filter(|home| !home.is_empty())
-                .unwrap_or(namespace);
-            user.name == format!("system:serviceaccount:{home}:{}", fields::text(subject, &["name"]))
-        }
-        _ => false,
-    });
-    if !named {
+    if !subjects.into_iter().any(|subject| is_meant(user, subject, namespace)) {
         return Vec::new();
     }
     let name = fields::text(binding, &["roleRef", "name"]).to_owned();

@@ -203,7 +203,8 @@ pub(crate) fn decode_options(call: &Call<'_>) -> Result<Value, Status> {
     Ok(options)
 }
 
-fn read(call: &Call<'_>) -> Result<(Value, HashSet<String>), Status> {
+/// Reads a body of any kind, and which of its fields stand twice.
+pub(crate) fn read(call: &Call<'_>) -> Result<(Value, HashSet<String>), Status> {
     let body = &call.request.body;
     let value = match call.request.content_type().as_str() {
         "" | JSON => json_value(body)?,

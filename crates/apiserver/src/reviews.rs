@@ -63,6 +63,9 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Answer, Status> {
             let allowed = auth::allowed(who, &wanted, &call.app.store);
             out["spec"] = review["spec"].take();
             out["status"] = json!({"allowed": allowed});
+            if let Some(reason) = auth::reason(who, &wanted, &call.app.store).filter(|_| allowed) {
+                out["status"]["reason"] = reason.into();
+            }
         }
     }
     Ok(call.answer(201, out).warned(decoded.warnings))

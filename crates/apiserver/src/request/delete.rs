@@ -34,7 +34,7 @@ fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer, Status> {
         match step(call, &call.key(), &stored, options) {
             Ok(Step::Gone(object)) => {
                 let kind = &call.resource;
-                if &*kind.key == "pods" {
+                if RETURNED.contains(&&*kind.key) || kind.group == "storage.k8s.io" {
                     return Ok(call.answer(200, call.shown(object)));
                 }
                 return Ok(
@@ -74,8 +74,16 @@ pub(crate) async fn collection(call: &Call<'_>) -> Result<Answer, Status> {
 
 /// Deletes a Pod as an Eviction asks.
 pub(crate) fn eviction(call: &Call<'_>) -> Result<Answer, Status> {
+    let written = call.options("CreateOptions")?;
+    let (eviction, _) = objects::read(call)?;
+    let stated = fields::name(&eviction);
+    if !stated.is_empty() && stated != call.name {
+        return Err(Status::bad_request("name in URL does not match name in Eviction object"));
+    }
     call.existing()?;
-    let options = DeleteOptions::default();
+    let wanted = |key: &str| fields::text(&eviction, &["deleteOptions", "preconditions", key]).to_owned();
+    let (uid, version) = (wanted("uid"), wanted("resourceVersion"));
+    let options = DeleteOptions { dry_run: written.dry_run, uid, version, ..DeleteOptions::default() };
     delete(call, &options)?;
     Ok(Answer::json(
         201,
@@ -224,6 +232,16 @@ fn from_query(call: &Call<'_>) -> Result<Value, Status> {
     Ok(options)
 }
 
+/// Kinds beside those of storage whose deletion is answered with the object.
+const RETURNED: [&str; 7] = [
+    "pods",
+    "serviceaccounts",
+    "services",
+    "persistentvolumes",
+    "persistentvolumeclaims",
+    "resourcequotas",
+    "podtemplates",
+];
 /// Held until dependents are gone.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 /// Held until dependents are let go.

@@ -253,25 +253,26 @@ pub(crate) fn selector_text(selector: Option<&Value>) -> String {
         return text.into();
     }
     let labels = selector.get("matchLabels").unwrap_or(selector);
-    let mut out: Vec<String> = labels
+    let mut out: Vec<(&str, String)> = labels
         .as_object()
         .into_iter()
         .flatten()
-        .filter_map(|(key, value)| value.as_str().map(|value| format!("{key}={value}")))
+        .filter_map(|(key, value)| value.as_str().map(|value| (key.as_str(), format!("{key}={value}"))))
         .collect();
-    out.sort();
     for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
         let key = fields::text(expression, &["key"]);
         let values: Vec<&str> =
             expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        out.push(match fields::text(expression, &["operator"]) {
+        let text = match fields::text(expression, &["operator"]) {
             "In" => format!("{key} in ({})", values.join(",")),
             "NotIn" => format!("{key} notin ({})", values.join(",")),
             "Exists" => key.to_owned(),
             _ => format!("!{key}"),
-        });
+        };
+        out.push((key, text));
     }
-    out.join(",")
+    out.sort_by_key(|(key, _)| *key);
+    out.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
 }
 
 fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {

@@ -284,5 +284,41 @@ async fn who_is_refused_is_warned_all_the_same() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn reviews_say_by_which_binding_and_evictions_are_heard() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]);
+    client
+        .call("POST", &format!("{rbac}/roles"), Some(json!({"metadata": {"name": "r"}, "rules": rules})))
+        .await?;
+    let subjects = json!([{"kind": "ServiceAccount", "name": "u", "namespace": "default"}]);
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"});
+    let binding = json!({"metadata": {"name": "b"}, "roleRef": role, "subjects": subjects});
+    client.call("POST", &format!("{rbac}/rolebindings"), Some(binding)).await?;
+    let wanted = json!({"verb": "get", "resource": "configmaps", "namespace": "default"});
+    let spec = json!({"user": "system:serviceaccount:default:u", "resourceAttributes": wanted});
+    let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    let (_, review) = client.call("POST", reviews, Some(json!({"spec": spec}))).await?;
+    let why = "RBAC: allowed by RoleBinding \"b/default\" of Role \"r\" to ServiceAccount \"u/default\"";
+    assert_eq!(review["status"]["reason"], why, "{review}");
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    assert_eq!(client.call("POST", pods, Some(pod)).await?.0, 201);
+    let eviction = |name: &str, uid: Value| json!({"metadata": {"name": name}, "deleteOptions": {"preconditions": {"uid": uid}}});
+    for (query, body, status) in [
+        ("", eviction("q", json!(null)), 400),
+        ("", eviction("p", json!("other")), 409),
+        ("?dryRun=All", eviction("p", json!(null)), 201),
+        ("", eviction("p", json!(null)), 201),
+        ("", eviction("p", json!(null)), 404),
+    ] {
+        let (found, answer) = client.call("POST", &format!("{pods}/p/eviction{query}"), Some(body)).await?;
+        assert_eq!(found, status, "{answer}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";

@@ -78,7 +78,7 @@ async fn nobody_is_bound_to_what_is_not_there_or_more_than_he_has() -> anyhow::R
     assert_eq!(admin.call("POST", &bindings, Some(binding("granter"))).await?.0, 201);
     let (status, answer) = alice.call("POST", &bindings, Some(binding("nope"))).await?;
     assert_eq!(status, 404, "{answer}");
-    assert_eq!(answer["message"], "roles.rbac.authorization.k8s.io \"nope\" not found");
+    assert_eq!(answer["message"], "rolebindings.rbac.authorization.k8s.io \"nope\" not found");
     assert_eq!(admin.call("POST", &bindings, Some(binding("later"))).await?.0, 201);
     let rules = json!([
         {"verbs": ["get", "delete"], "apiGroups": [""], "resources": ["configmaps", "pods"]},
