@@ -1,4 +1,4 @@
-//! Files: read whole, replaced whole; what is larger than any document may be is not read.
+//! Files: read whole, replaced whole, and never larger than a document may be.
 //!
 //! What is read may be plaintext: it is wiped.
 

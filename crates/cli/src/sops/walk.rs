@@ -1,4 +1,4 @@
-//! The files below a directory; what cannot be looked at is told and not passed over.
+//! The files below a directory; what cannot be looked at is told.
 
 use std::path::{Path, PathBuf};
 
