@@ -128,7 +128,7 @@ impl<T: Tree> Walk<'_, T> {
             }
             Segment::Match { key, text, expression } => {
                 let items = list(value)?;
-                let is_match = |walk: &Self, item: &T| walk.is_match(item, key, expression);
+                let is_match = |walk: &Self, item: &T| walk.is_match(item, (key, text), expression);
                 if self.missing == Missing::Make && !items.iter().any(|item| is_match(self, item)) {
                     return self.in_new_element(items, (key, text), rest);
                 }
@@ -144,9 +144,15 @@ impl<T: Tree> Walk<'_, T> {
     }
 
     /// Whether an element of a list has the field, or is the scalar, that a part asks for.
-    fn is_match(&self, item: &T, key: &str, expression: &regex::Regex) -> bool {
-        let field = if key.is_empty() { Some(item) } else { item.field(key) };
-        field.is_some_and(|field| expression.is_match(self.visitor.shown(key, field).trim()))
+    fn is_match(&self, item: &T, (key, text): (&str, &str), expression: &regex::Regex) -> bool {
+        let Some(field) = (if key.is_empty() { Some(item) } else { item.field(key) }) else { return false };
+        // A word is met in a text with and without its quotes.
+        let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let written = match field.shape() {
+            Shape::Scalar if is_word => self.visitor.text(&[], field),
+            _ => self.visitor.shown(key, field),
+        };
+        expression.is_match(written.trim())
     }
 
     /// Enters the elements that the test accepts.
