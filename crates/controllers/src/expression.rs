@@ -33,8 +33,7 @@ const MOST_TIME: Duration = Duration::from_secs(10);
 /// The environment in which expressions are compiled: with optional values, and patterns of Go.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::stdlib();
-    // Nothing is declared twice, which is all that could fail.
-    let _ = environment.add_extension(matching::extension);
+    environment.add_extension(matching::extension).expect("holds because nothing is declared twice");
     Arc::new(environment)
 });
 
@@ -63,8 +62,8 @@ impl Expression {
     }
 
     /// Refuses patterns that are none, as the reference does where it prepares an expression for running.
-    fn prepared(self) -> Result<Expression, String> {
-        match on_deep_stack(|| matching::faulty(self.program.expression())) {
+    fn prepared(self, budget: &Budget) -> Result<Expression, String> {
+        match on_deep_stack(|| matching::faulty(self.program.expression(), budget)) {
             Some(None) => Ok(self),
             Some(Some(why)) => Err(format!("failed to create CEL program: {why}")),
             None => Err(GONE.to_owned()),
@@ -95,7 +94,7 @@ impl Expression {
         if steps(program, largest.unwrap_or_default().max(self.text.len() as u64)) > MOST_STEPS {
             return Err(failed("operation interrupted".to_owned()));
         }
-        let budget = Arc::new(Budget::new(MOST_STEPS, MOST_BYTES, MOST_TIME));
+        let budget = Arc::new(budget());
         on_deep_stack(|| {
             let mut context = context(&budget);
             for (name, value) in variables {
@@ -124,6 +123,11 @@ fn reason(error: &ExecutionError) -> String {
     };
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + letters.as_str())
+}
+
+/// What one run may take, or the preparation of all expressions of an object.
+fn budget() -> Budget {
+    Budget::new(MOST_STEPS, MOST_BYTES, MOST_TIME)
 }
 
 fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
@@ -177,7 +181,7 @@ pub fn dependency_ready(
     own: &Value,
     dependency: &Value,
 ) -> Result<Result<bool, String>, String> {
-    let compiled = Expression::compile(expression)?.checked(&["self", "dep"])?.prepared()?;
+    let compiled = Expression::compile(expression)?.checked(&["self", "dep"])?.prepared(&budget())?;
     let (own, dependency) = (typed(own), typed(dependency));
     Ok(compiled.holds(&[("self", &own), ("dep", &dependency)]))
 }
@@ -214,6 +218,7 @@ impl Health {
     /// # Errors
     /// Which entry is wrong and why.
     pub fn compile(expressions: &[HealthCheckExpression]) -> Result<Health, String> {
+        let budget = budget();
         let mut rules: Vec<Rule> = Vec::new();
         for (at, expression) in expressions.iter().enumerate() {
             let place = |why: String| {
@@ -235,7 +240,7 @@ impl Health {
             }
             let compile = |what: &str, text: &str| {
                 Expression::compile(text)
-                    .and_then(Expression::prepared)
+                    .and_then(|expression| expression.prepared(&budget))
                     .map_err(|why| place(format!("failed to parse the expression {what}: {why}")))
             };
             let optional = |what: &str, text: &Option<String>| {
@@ -411,6 +416,33 @@ mod tests {
         for text in fine {
             assert_eq!(told(text), Ok(Ok(true)), "{text}");
         }
+    }
+
+    #[test]
+    fn patterns_are_within_the_budget() {
+        let large = r"(\\pL{100}){100}";
+        let object = json!({"l": vec!["a"; 50], "p": r"(\pL{100}){100}", "long": "a".repeat(1 << 20)});
+        let told = |text: &str| dependency_ready(text, &object, &object);
+        // Written down: they are compiled before anything runs, and not one after the other without end.
+        let written =
+            (0..50).map(|n| format!("dep.p.matches('{large}x{n}')")).collect::<Vec<_>>().join(" || ");
+        let began = std::time::Instant::now();
+        let refused = told(&written).err().unwrap_or_default();
+        assert!(refused.starts_with("failed to create CEL program: error parsing regexp: "), "{refused}");
+        let small = (0..300).map(|n| format!("dep.p.matches('{n}')")).collect::<Vec<_>>().join(" || ");
+        let refused = Health::compile(&[expression(&small, None)]).err().unwrap_or_default();
+        assert!(refused.ends_with("its regular expressions are too large"), "{refused}");
+        // Made as it runs: an error of one is overridden by another one that is true.
+        let made = [
+            "dep.l.exists(x, dep.l.exists(y, x.matches(dep.p + y)) || x.matches(dep.p + x + x)) || true",
+            "dep.l.exists(x, dep.long.matches('(b|c)$')) || true",
+        ];
+        for text in made {
+            let why = told(text).unwrap_or(Ok(true)).err().unwrap_or_default();
+            assert!(why.ends_with("operation interrupted"), "{text}: {why}");
+        }
+        // One of them takes a second or so where nothing is optimised; a thousand would not fit.
+        assert!(began.elapsed() < Duration::from_secs(120), "{:?}", began.elapsed());
     }
 
     #[test]

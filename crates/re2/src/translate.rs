@@ -30,21 +30,23 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
     Regex::new(&translate(pattern)?).map_err(|_| refused(pattern))
 }
 
-/// Compiles a Go expression for text, and says how many bytes it takes at most, roughly: the engine has no measure of
-/// its own, but holds bounds, and compiles an expression twice, to be read in both directions.
-///
-/// # Errors
-/// As [`compile`].
-pub fn compile_sized(pattern: &str) -> Result<(Regex, usize), String> {
-    let text = translate(pattern)?;
+/// Compiles a Go expression for text, and says how many bytes that takes at most, roughly, also where it fails: the engine
+/// has no measure of its own, but holds bounds, and compiles an expression twice, to be read in both directions.
+pub fn compile_sized(pattern: &str) -> (Result<Regex, String>, usize) {
+    let text = match translate(pattern) {
+        Ok(text) => text,
+        Err(why) => return (Err(why), BESIDE),
+    };
+    let mut size = BESIDE;
     for most in SIZES {
+        size = 2 * most + BESIDE;
         match RegexBuilder::new(&text).size_limit(most).build() {
-            Ok(regex) => return Ok((regex, 2 * most + BESIDE)),
+            Ok(regex) => return (Ok(regex), size),
             Err(regex::Error::CompiledTooBig(_)) => {}
             Err(_) => break,
         }
     }
-    Err(refused(pattern))
+    (Err(refused(pattern)), size)
 }
 
 /// Whether a text is a Go expression; one that is only too large to be compiled here is one.

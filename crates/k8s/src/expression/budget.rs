@@ -4,8 +4,9 @@
 //! The tree is changed before it runs: every value that is put into another one and every sum is weighed, and every
 //! turn of a loop is counted.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue, operators};
@@ -24,6 +25,8 @@ const PAIRED: &str = "@paired";
 const MAKERS: [&str; 2] = ["range", "flatten"];
 /// The one that compares every item with every other.
 const DISTINCT: &str = "distinct";
+/// Bytes of a text times those of a pattern that are one turn.
+const BYTES_A_TURN: u64 = 100 << 10;
 /// Turns between two looks at the clock.
 const CLOCK: u64 = 256;
 
@@ -32,6 +35,8 @@ pub struct Budget {
     bytes: AtomicU64,
     turns: AtomicU64,
     ends: Instant,
+    /// Patterns that were paid for.
+    patterns: Mutex<HashSet<String>>,
 }
 
 impl Budget {
@@ -39,7 +44,12 @@ impl Budget {
     #[must_use]
     pub fn new(turns: u64, bytes: u64, time: Duration) -> Budget {
         let ends = Instant::now() + time;
-        Budget { bytes: AtomicU64::new(bytes), turns: AtomicU64::new(turns), ends }
+        Budget {
+            bytes: AtomicU64::new(bytes),
+            turns: AtomicU64::new(turns),
+            ends,
+            patterns: Mutex::default(),
+        }
     }
 
     /// Whether more was wanted than there was.
@@ -52,6 +62,17 @@ impl Budget {
     #[must_use]
     pub fn pay(&self, name: &str, values: &[Value]) -> bool {
         take(&self.bytes, cost(name, values)) && take(&self.turns, pairs(name, values))
+    }
+
+    /// Takes what it costs to look for a pattern in a text of so many bytes: those that compiling it takes, once, and turns for
+    /// each byte of the text, more for a larger pattern; false when there is not that much left, or no time.
+    pub(super) fn pay_search(&self, pattern: &str, size: u64, text: u64) -> bool {
+        let is_new = self.patterns.lock().is_ok_and(|mut known| known.insert(pattern.to_owned()));
+        if is_new && Instant::now() > self.ends {
+            self.turns.store(0, Ordering::Relaxed);
+        }
+        let turns = (text.saturating_mul(size) / BYTES_A_TURN).saturating_add(1);
+        take(&self.bytes, if is_new { size } else { 0 }) && self.turn(turns)
     }
 
     fn turn(&self, turns: u64) -> bool {

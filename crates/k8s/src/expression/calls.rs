@@ -10,6 +10,9 @@ use super::budget::Budget;
 use super::matching::{self, MATCHES};
 use super::no_overload;
 
+/// Functions that look in a text, the first value, for a pattern, the second.
+const SEARCHES: [&str; 3] = [MATCHES, "find", "findAll"];
+
 /// What a function looks like.
 pub type Function = fn(&[Value]) -> Option<Value>;
 
@@ -56,5 +59,12 @@ fn values_of(
     for value in call.this.iter().chain(&call.args) {
         values.push(Value::try_from(value.as_ref())?);
     }
-    if budget.pay(name, &values) { Ok(values) } else { Err(call.error("too large")) }
+    let is_paid = budget.pay(name, &values)
+        && match &values[..] {
+            [Value::String(text), Value::String(pattern), ..] if SEARCHES.contains(&name) => {
+                matching::pay(text, pattern, budget)
+            }
+            _ => true,
+        };
+    if is_paid { Ok(values) } else { Err(call.error("too large")) }
 }

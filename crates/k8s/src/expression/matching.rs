@@ -8,6 +8,7 @@ use cel::parser::{Macro, MacroExprHelper};
 use cel::{DeclarationError, Env, ExecutionError, IdedExpr, ParseError, Value};
 use sealfast_re2::Regex;
 
+use super::budget::Budget;
 use super::{no_overload, parts};
 
 /// `matches` under a name that CEL has not, because the reader's own has another syntax and compiles at each call.
@@ -15,49 +16,63 @@ pub const MATCHES: &str = "@matches";
 
 /// Bytes that all patterns take which are kept.
 const MOST_BYTES: usize = 64 << 20;
+/// Said of patterns that are beyond the budget.
+const TOO_MANY: &str = "its regular expressions are too large";
 
 /// A compiled pattern.
 ///
 /// # Errors
 /// What is wrong with it, or that it is too large.
 pub fn compiled(text: &str) -> Result<Arc<Regex>, String> {
-    static KEPT: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
-    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(pattern) = kept().get(text) {
-        return Ok(pattern);
-    }
-    let (pattern, bytes) = sealfast_re2::compile_sized(text)?;
-    let pattern = Arc::new(pattern);
-    kept().put(text, &pattern, bytes);
-    Ok(pattern)
+    sized(text).0
 }
 
-/// Patterns and how many bytes each takes; the oldest go first.
+/// A compiled pattern, or what is wrong with it, and the bytes that compiling it takes.
+fn sized(text: &str) -> (Compiled, usize) {
+    static KEPT: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = kept().patterns.get(text) {
+        return found.clone();
+    }
+    let (pattern, bytes) = sealfast_re2::compile_sized(text);
+    let made = (pattern.map(Arc::new), bytes);
+    kept().put(text, &made);
+    made
+}
+
+type Compiled = Result<Arc<Regex>, String>;
+
+/// Patterns and how many bytes each takes to be compiled; the oldest go first.
 #[derive(Default)]
 struct Kept {
-    patterns: HashMap<String, (Arc<Regex>, usize)>,
+    patterns: HashMap<String, (Compiled, usize)>,
     order: VecDeque<String>,
     bytes: usize,
 }
 
 impl Kept {
-    fn get(&self, text: &str) -> Option<Arc<Regex>> {
-        self.patterns.get(text).map(|(pattern, _)| Arc::clone(pattern))
-    }
-
-    fn put(&mut self, text: &str, pattern: &Arc<Regex>, bytes: usize) {
-        let bytes = bytes + 2 * text.len();
-        if self.patterns.insert(text.to_owned(), (Arc::clone(pattern), bytes)).is_some() {
+    fn put(&mut self, text: &str, made: &(Compiled, usize)) {
+        if self.patterns.insert(text.to_owned(), made.clone()).is_some() {
             return;
         }
         self.order.push_back(text.to_owned());
-        self.bytes += bytes;
+        self.bytes += held(text, made);
         while self.bytes > MOST_BYTES
             && let Some(oldest) = self.order.pop_front()
         {
-            self.bytes -= self.patterns.remove(&oldest).map_or(0, |(_, bytes)| bytes);
+            self.bytes -= self.patterns.remove(&oldest).map_or(0, |made| held(&oldest, &made));
         }
     }
+}
+
+/// Bytes that an entry holds: of what is no pattern its text and what is wrong with it.
+fn held(text: &str, (pattern, bytes): &(Compiled, usize)) -> usize {
+    2 * text.len() + pattern.as_ref().map_or_else(String::len, |_| *bytes)
+}
+
+/// Takes what it costs to compile a pattern and to look for it in a text.
+pub(super) fn pay(text: &str, pattern: &str, budget: &Budget) -> bool {
+    budget.pay_search(pattern, sized(pattern).1 as u64, text.len() as u64)
 }
 
 /// Makes calls of [`MATCHES`] of both forms of `matches`.
@@ -92,18 +107,29 @@ pub fn matches(values: &[Value]) -> Result<Value, ExecutionError> {
     Ok(Value::Bool(pattern.is_match(text)))
 }
 
-/// What is wrong with the first pattern of an expression that is written down and is none.
+/// What is wrong with the first pattern of an expression that is written down and is none, or is one too many.
 #[must_use]
-pub fn faulty(at: &IdedExpr) -> Option<String> {
+pub fn faulty(at: &IdedExpr, budget: &Budget) -> Option<String> {
     let own = match &at.expr {
         Expr::Call(call) if call.func_name == MATCHES => match call.args.last().map(|last| &last.expr) {
-            Some(Expr::Literal(LiteralValue::String(text))) => compiled(text.inner()).err(),
+            Some(Expr::Literal(LiteralValue::String(text))) => refused(text.inner(), budget),
             _ => None,
         },
         _ => None,
     };
     let (once, often) = parts(at);
-    own.map(|why| parse_error(&why)).or_else(|| once.into_iter().chain(often).find_map(faulty))
+    own.or_else(|| once.into_iter().chain(often).find_map(|part| faulty(part, budget)))
+}
+
+fn refused(pattern: &str, budget: &Budget) -> Option<String> {
+    // What there is no time for is not even compiled.
+    if budget.is_spent() {
+        return Some(TOO_MANY.to_owned());
+    }
+    match compiled(pattern) {
+        Err(why) => Some(parse_error(&why)),
+        Ok(_) => (!pay("", pattern, budget)).then(|| TOO_MANY.to_owned()),
+    }
 }
 
 fn parse_error(why: &str) -> String {
@@ -112,18 +138,46 @@ fn parse_error(why: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn the_oldest_go_when_there_is_no_room() {
         let mut kept = Kept::default();
         let pattern = Arc::new(sealfast_re2::compile("a").expect("a pattern"));
+        let made = (Ok(pattern), MOST_BYTES / 10);
         for number in 0..100 {
-            kept.put(&number.to_string(), &pattern, MOST_BYTES / 10);
-            kept.put(&number.to_string(), &pattern, MOST_BYTES / 10);
+            kept.put(&number.to_string(), &made);
+            kept.put(&number.to_string(), &made);
         }
-        assert!(kept.get("99").is_some() && kept.get("91").is_some() && kept.get("90").is_none());
+        let has = |text: &str| kept.patterns.contains_key(text);
+        assert!(has("99") && has("91") && !has("90"));
         assert!(kept.bytes <= MOST_BYTES && kept.order.len() == 9 && kept.patterns.len() == 9);
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_kept_for_what_it_holds() {
+        let mut kept = Kept::default();
+        for number in 0..100 {
+            kept.put(&number.to_string(), &(Err("why".to_owned()), MOST_BYTES));
+        }
+        assert!(kept.patterns.len() == 100 && kept.bytes < 1 << 10);
+    }
+
+    #[test]
+    fn a_search_costs_its_pattern_once_and_its_text_each_time() {
+        let budget = |turns, bytes| Budget::new(turns, bytes, Duration::from_secs(60));
+        let bytes = budget(u64::MAX, 200 << 10);
+        assert!(pay("", "a", &bytes) && pay("", "a", &bytes) && pay("", "b", &bytes));
+        assert!(!pay("", "c", &bytes) && bytes.is_spent());
+        let turns = budget(1000, u64::MAX);
+        assert!(pay(&"a".repeat(100), "a", &turns) && !pay(&"a".repeat(2000), "a", &turns));
+        // What is refused as too large has been compiled all the same, as far as that goes.
+        let large = budget(u64::MAX, 16 << 20);
+        assert!(pay("", "(", &large) && !pay("", r"(\pL{1000}){1000}", &large));
+        let late = Budget::new(u64::MAX, u64::MAX, Duration::ZERO);
+        assert!(!pay("", "never seen before", &late));
     }
 
     #[test]
