@@ -111,17 +111,15 @@ pub enum Recreate {
 /// may have been taken over by then, and objects deleted that are to be made anew.
 pub type Announce = dyn Fn(Vec<ObjectId>) -> BoxFuture<'static, Result<(), Error>> + Send + Sync;
 
-/// The place of a caller among others who want to work; a long wait for what a stage establishes gives it up.
-pub trait Waits: Send + Sync {
-    /// Gives the place up.
-    fn leave(&self);
+/// Does a wait that may be long, while the objects of an apply take so many bytes.
+pub type Aside = dyn for<'a> Fn(u64, BoxFuture<'a, ()>) -> BoxFuture<'a, ()> + Send + Sync;
 
-    /// Waits for a place again.
-    fn take(&self) -> BoxFuture<'_, ()>;
+/// Makes an [`Aside`].
+pub fn aside(
+    wait: impl for<'a> Fn(u64, BoxFuture<'a, ()>) -> BoxFuture<'a, ()> + Send + Sync + 'static,
+) -> Arc<Aside> {
+    Arc::new(wait)
 }
-
-/// A wait that is over before this holds its place.
-const SHORT_WAIT: Duration = Duration::from_millis(400);
 
 /// How to apply.
 #[derive(Clone)]
@@ -142,8 +140,8 @@ pub struct Options {
     pub migrate: Migrate,
     /// Who is told what is about to be made or changed; nothing is when that fails.
     pub announce: Option<Arc<Announce>>,
-    /// The place that a long wait for a stage gives up.
-    pub place: Option<Arc<dyn Waits>>,
+    /// Does the waits for what a stage establishes, and for objects to go that are recreated.
+    pub aside: Option<Arc<Aside>>,
     /// How objects are judged that later stages build on.
     pub judge: Arc<Judge>,
     /// How long they get for that.
@@ -173,7 +171,7 @@ impl Default for Options {
             ignored: None,
             migrate: Migrate::No,
             announce: None,
-            place: None,
+            aside: None,
             judge: Arc::new(|live: &Value| Ok(health::status(live, jiff::Timestamp::now()))),
             stage_timeout: STAGE_TIMEOUT,
             gone_timeout: STAGE_TIMEOUT,
@@ -223,6 +221,7 @@ pub async fn stages(
     known: &Known,
 ) -> Result<Vec<Change>, Failure> {
     let mut done = Vec::with_capacity(objects.len());
+    let run = Run { client, options, known, bytes: objects.iter().map(weight).sum() };
     let mut objects = objects;
     for stage in Stage::ALL {
         let (mut now, later): (Vec<_>, Vec<_>) =
@@ -232,7 +231,7 @@ pub async fn stages(
             continue;
         }
         order::sort(&mut now);
-        match one_stage(client, &now, options, known, stage).await {
+        match run.stage(&now, stage).await {
             Ok(changes) => done.extend(changes),
             Err(Refusal { message, transient, done: also }) => {
                 done.extend(also);
@@ -243,70 +242,21 @@ pub async fn stages(
     Ok(done)
 }
 
-async fn one_stage(
-    client: &Client,
-    objects: &[Value],
-    options: &Options,
-    known: &Known,
-    stage: Stage,
-) -> Result<Vec<Change>, Refusal> {
-    let run = Run { client, options, known };
-    // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
-    let tries: Vec<_> = objects.iter().map(|object| run.plan(object).boxed()).collect();
-    let plans: Vec<_> = futures::stream::iter(tries).buffered(options.at_a_time.max(1)).collect().await;
-    let plans: Vec<Plan> = plans.into_iter().collect::<Result<_, _>>()?;
-    announce(options, &plans).await?;
-    let mut changes = Vec::with_capacity(objects.len());
-    for (object, Plan { id, what }) in objects.iter().zip(plans) {
-        let action = match what {
-            What::Nothing(action) => action,
-            What::Write { payload, action } => {
-                run.write(object, &payload).await?;
-                action
-            }
-        };
-        changes.push(Change { object: id, action });
+/// Bytes that an object takes in memory, roughly.
+fn weight(value: &Value) -> u64 {
+    const EACH: u64 = 64;
+    EACH + match value {
+        Value::String(text) => text.len() as u64,
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| key.len() as u64 + weight(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
-    if stage.waits()
-        && let Err(message) = established(client, &changes, options).await
-    {
-        return Err(Refusal { done: changes, ..message.into() });
-    }
-    Ok(changes)
 }
 
 async fn announce(options: &Options, plans: &[Plan]) -> Result<(), Refusal> {
     let Some(announce) = &options.announce else { return Ok(()) };
     let told = announce(plans.iter().map(|plan| plan.id.clone()).collect()).await;
     told.map_err(|error| Refusal::new(format!("failed to update the inventory: {}", error.chain()), &error))
-}
-
-/// Waits for what later stages build on, also for what was left alone: whoever asks for that answers for its being there.
-async fn established(client: &Client, changes: &[Change], options: &Options) -> Result<(), String> {
-    let is_new = |change: &Change| matches!(change.action, Action::Created | Action::Configured);
-    if changes.iter().any(|c| is_new(c) && c.object.gvk.kind == "CustomResourceDefinition") {
-        client.forget_kinds();
-    }
-    let all: Vec<ObjectId> = changes.iter().map(|change| change.object.clone()).collect();
-    let how = wait::Options {
-        timeout: options.stage_timeout,
-        longest_pause: Duration::from_secs(2),
-        fail_fast: FailFast::No,
-    };
-    aside(options, wait::until_current(client, &all, &options.judge, how)).await
-}
-
-/// Waits, and gives the caller's place up when that takes long.
-async fn aside<T>(options: &Options, wait: impl Future<Output = T>) -> T {
-    let mut wait = std::pin::pin!(wait);
-    let Some(place) = &options.place else { return wait.await };
-    tokio::select! {
-        done = &mut wait => return done,
-        () = tokio::time::sleep(SHORT_WAIT) => place.leave(),
-    }
-    let done = wait.await;
-    place.take().await;
-    done
 }
 
 /// What is to be done with one object.
@@ -331,9 +281,63 @@ struct Run<'a> {
     client: &'a Client,
     options: &'a Options,
     known: &'a Known,
+    /// What all objects take in memory.
+    bytes: u64,
 }
 
 impl Run<'_> {
+    async fn stage(&self, objects: &[Value], stage: Stage) -> Result<Vec<Change>, Refusal> {
+        // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
+        let tries: Vec<_> = objects.iter().map(|object| self.plan(object).boxed()).collect();
+        let plans: Vec<_> =
+            futures::stream::iter(tries).buffered(self.options.at_a_time.max(1)).collect().await;
+        let plans: Vec<Plan> = plans.into_iter().collect::<Result<_, _>>()?;
+        announce(self.options, &plans).await?;
+        let mut changes = Vec::with_capacity(objects.len());
+        for (object, Plan { id, what }) in objects.iter().zip(plans) {
+            let action = match what {
+                What::Nothing(action) => action,
+                What::Write { payload, action } => {
+                    self.write(object, &payload).await?;
+                    action
+                }
+            };
+            changes.push(Change { object: id, action });
+        }
+        if stage.waits()
+            && let Err(message) = self.established(&changes).await
+        {
+            return Err(Refusal { done: changes, ..message.into() });
+        }
+        Ok(changes)
+    }
+
+    /// Waits for what later stages build on, also for what was left alone: whoever asks for that answers for its being there.
+    async fn established(&self, changes: &[Change]) -> Result<(), String> {
+        let is_new = |change: &Change| matches!(change.action, Action::Created | Action::Configured);
+        if changes.iter().any(|c| is_new(c) && c.object.gvk.kind == "CustomResourceDefinition") {
+            self.client.forget_kinds();
+        }
+        let all: Vec<ObjectId> = changes.iter().map(|change| change.object.clone()).collect();
+        let how = wait::Options {
+            timeout: self.options.stage_timeout,
+            longest_pause: Duration::from_secs(2),
+            fail_fast: FailFast::No,
+        };
+        self.aside(wait::until_current(self.client, &all, &self.options.judge, how)).await
+    }
+
+    /// Waits as the caller wants it.
+    async fn aside<T: Send>(&self, wait: impl Future<Output = T> + Send) -> T {
+        let Some(aside) = &self.options.aside else { return wait.await };
+        let (mut wait, mut done) = (std::pin::pin!(wait), None);
+        aside(self.bytes, async { done = Some(wait.as_mut().await) }.boxed()).await;
+        match done {
+            Some(done) => done,
+            None => wait.await,
+        }
+    }
+
     async fn plan(&self, object: &Value) -> Result<Plan, Refusal> {
         let id = object::id(object);
         // Whatever the read says, the dry run says it better: its error is the one to report.
@@ -428,7 +432,8 @@ impl Run<'_> {
                 format!("{id} immutable field detected, failed to delete object: {}", error.chain());
             return Err(Refusal::new(message, &error));
         }
-        if !prune::gone(self.client, std::slice::from_ref(id), self.options.gone_timeout).await {
+        let gone = prune::gone(self.client, std::slice::from_ref(id), self.options.gone_timeout);
+        if !self.aside(gone).await {
             let why = "failed to wait for object to be deleted: context deadline exceeded";
             return Err(format!("{id} immutable field detected, {why}").into());
         }

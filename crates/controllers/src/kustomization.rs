@@ -24,10 +24,11 @@ use crate::expression::Health;
 use crate::identity::Identities;
 use crate::kustomization::acting::Acting;
 use crate::kustomization::apply::{Applied, Memories};
+use crate::kustomization::archive::Source;
 use crate::kustomization::claim::{Claims, Leftovers};
 use crate::kustomization::opener::DataKeys;
 use crate::kustomization::render::Rendered;
-use crate::kustomization::unpacked::{Artifacts, Source};
+use crate::kustomization::unpacked::{Artifacts, Wanted};
 use crate::options::Options;
 use crate::queue::{Key, Next, Queue};
 use crate::report::{Failure, Report, Retry, Times};
@@ -38,6 +39,7 @@ pub mod acting;
 pub mod apply;
 pub mod check;
 pub mod claim;
+pub mod archive;
 pub mod decrypt;
 pub mod finalize;
 pub mod gather;
@@ -52,6 +54,7 @@ pub mod render;
 pub mod select;
 pub mod substitute;
 pub mod unpacked;
+pub mod room;
 pub mod view;
 pub mod witness;
 
@@ -74,7 +77,9 @@ pub struct Shared {
     /// Takes events.
     pub recorder: Recorder,
     /// Fetches artifacts.
-    pub artifacts: Artifacts,
+    pub artifacts: Arc<Artifacts>,
+    /// Connections to remote clusters.
+    pub remotes: Remotes,
     /// What earlier runs left behind.
     pub memories: Memories,
     /// What failed runs may have written.
@@ -221,8 +226,9 @@ impl Run<'_> {
             namespace: reference.namespace.as_deref().unwrap_or(&own),
             name: &reference.name,
         };
-        let fetch = shared.artifacts.fetch(artifact, &path, &source, shared.options.requeue_dependency);
-        let fetched = self.shown(fetch).await?;
+        let (retry, turn) = (shared.options.requeue_dependency, self.turn.clone());
+        let wanted = Wanted { artifact, source, retry, turn: &turn };
+        let fetched = self.shown(shared.artifacts.fetch(&wanted, &path)).await?;
         self.report.phase(&format!("Building manifests {of_revision}"));
         self.report.status.last_attempted_revision = revision.to_owned();
         let typed = self.typed.clone();
@@ -261,19 +267,7 @@ impl Run<'_> {
         revision: &str,
     ) -> Result<(), Failure> {
         self.report.phase(&format!("Detecting drift {of_revision}"));
-        let typed = self.typed.clone();
-        let objects = apply::prepared(objects, &typed)?;
-        let known = self.shared.memories.of(&acting.identity);
-        let claims = Claims::of(&self.shared.client, &typed);
-        let turn = self.turn.clone();
-        let how =
-            apply::How { options: &self.shared.options, known: &known, health, claims: &claims, turn: &turn };
-        let applied = self.shown(apply::apply(acting, objects, &typed, &how)).await;
-        if let Some(claimed) = claims.written().await {
-            self.shared.leftovers.keep(&self.typed.metadata.uid, claimed.clone());
-            self.report.claimed(claimed);
-        }
-        let Applied { changes } = applied?;
+        let Applied { changes } = self.apply(acting, objects, health).await?;
         self.log_applied(&changes, revision);
         let lines = apply::change_lines(&changes);
         if !lines.is_empty() {
@@ -281,7 +275,7 @@ impl Run<'_> {
         }
         let owned: Vec<ObjectId> = changes.iter().map(|c| c.object.clone()).collect();
         self.prune(acting, &owned).await?;
-        let Some(to_check) = health::wanted(&typed, &changes) else {
+        let Some(to_check) = health::wanted(&self.typed, &changes) else {
             self.report.no_health();
             return Ok(());
         };
@@ -294,6 +288,45 @@ impl Run<'_> {
     /// Deletes what is no longer built; until then the inventory has it, so that a run that is cut short is made up for.
     async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
         let uid = &self.typed.metadata.uid;
+    /// Applies the objects; what of them was claimed is kept in mind, however that ends.
+    async fn apply(
+        &mut self,
+        acting: &Acting,
+        objects: Vec<Value>,
+        health: &Health,
+    ) -> Result<Applied, Failure> {
+        let typed = self.typed.clone();
+        let objects = apply::prepared(objects, &typed)?;
+        let known = self.shared.memories.of(&acting.identity);
+        if self.is_asked_for() {
+            known.forget(&objects);
+        }
+        let claims = Claims::of(&self.shared.client, &typed);
+        let turn = self.turn.clone();
+        let artifacts = Arc::clone(&self.shared.artifacts);
+        let how = apply::How {
+            options: &self.shared.options,
+            known: &known,
+            health,
+            claims: &claims,
+            place: apply::place(turn, artifacts),
+        };
+        let applied = self.shown(apply::apply(acting, objects, &typed, &how)).await;
+        if let Some(claimed) = claims.written().await {
+            self.shared.leftovers.keep(&self.typed.metadata.uid, claimed.clone());
+            self.report.claimed(claimed);
+        }
+        applied
+    }
+
+    /// Whether somebody changed the object, or asked for a run, since the last one that succeeded.
+    fn is_asked_for(&self) -> bool {
+        let Kustomization { metadata, status, .. } = &self.typed;
+        let token = metadata.annotations.get(REQUESTED_AT);
+        metadata.generation != status.observed_generation
+            || token.is_some_and(|token| *token != status.last_handled_reconcile_at)
+    }
+
         let before = self.shared.leftovers.with(uid, self.typed.status.inventory.as_ref());
         let stale = inventory::stale(&before, owned);
         let wanted = if self.typed.spec.prune { stale } else { Vec::new() };

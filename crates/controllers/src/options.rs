@@ -12,7 +12,7 @@ use sealfast_source::storage::Retention;
 use crate::gates::Gates;
 use crate::identity::Clouds;
 use crate::identity::cache::Size;
-use crate::kustomization::unpacked::Hosts;
+use crate::kustomization::archive::Hosts;
 use crate::queue::Pauses;
 
 /// Which controllers run.
@@ -118,7 +118,8 @@ pub struct Options {
     pub events_address: Option<String>,
     /// The name of this replica: its host.
     pub instance: String,
-    /// Bytes of artifacts that are kept unpacked at a time.
+    /// Bytes of artifacts that may be unpacked at a time, those that are kept included, with the objects of runs that wait;
+    /// archives on their way may take as many again. An artifact that has more is refused.
     pub unpacked_bytes: u64,
     /// What a MAC that does not fit means.
     pub sops_mac: SopsMac,

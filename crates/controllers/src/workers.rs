@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use sealfast_cluster::apply::Waits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +17,8 @@ use crate::queue::{Key, Next, Queue};
 
 /// How often a stopping crew looks whether a run has begun to wait.
 const LOOK: Duration = Duration::from_millis(20);
+/// A wait that is over before this holds its place.
+const SHORT: Duration = Duration::from_millis(400);
 
 /// The right of a run to work; clones are of the same run.
 #[derive(Clone)]
@@ -31,27 +31,36 @@ pub struct Turn {
 impl Turn {
     /// Waits for something without keeping others from working.
     pub async fn aside<T>(&self, wait: impl Future<Output = T>) -> T {
-        self.leave();
-        let done = wait.await;
-        self.take().await;
-        done
-    }
-}
-
-impl Waits for Turn {
-    fn leave(&self) {
         *self.permit.lock() = None;
         self.waits.store(true, Ordering::Relaxed);
+        let done = wait.await;
+        self.back().await;
+        done
     }
 
-    fn take(&self) -> BoxFuture<'_, ()> {
-        async {
-            // Never closed: the crew that owns it outlives its runs.
-            let permit = Arc::clone(&self.turns).acquire_owned().await.ok();
-            *self.permit.lock() = permit;
-            self.waits.store(false, Ordering::Relaxed);
+    /// The same, unless it is over in a moment.
+    pub async fn patiently<T>(&self, wait: impl Future<Output = T>) -> T {
+        let mut wait = std::pin::pin!(wait);
+        match self.short(&mut wait).await {
+            Some(done) => done,
+            None => self.aside(wait).await,
         }
-        .boxed()
+    }
+
+    /// Gives something a moment; none when it takes longer.
+    pub async fn short<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(SHORT, wait).await.ok()
+    }
+
+    /// Takes the place again, if a wait that was cut off has left it.
+    pub async fn back(&self) {
+        if self.permit.lock().is_some() {
+            return;
+        }
+        // Never closed: the crew that owns it outlives its runs.
+        let permit = Arc::clone(&self.turns).acquire_owned().await.ok();
+        *self.permit.lock() = permit;
+        self.waits.store(false, Ordering::Relaxed);
     }
 }
 

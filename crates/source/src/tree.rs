@@ -203,7 +203,9 @@ impl Memory {
         let mut left = largest;
         for item in tree.list()? {
             match item.kind {
-                Kind::Directory => files.add(&item.path, Entry::Directory),
+                Kind::Directory => {
+                    files.add(&item.path, Entry::Directory);
+                }
                 Kind::File { executable } => {
                     let bytes = tree.read(&item.path)?;
                     left = left
@@ -217,12 +219,19 @@ impl Memory {
         Ok(files)
     }
 
-    /// Adds an entry and the directories above it.
-    pub fn add(&mut self, path: &str, entry: Entry) {
+    /// Adds an entry and the directories above it; returns how many bytes the new paths have.
+    pub fn add(&mut self, path: &str, entry: Entry) -> usize {
+        let mut added = 0;
         for (at, _) in path.match_indices('/') {
-            self.entries.entry(path[..at].to_owned()).or_insert(Entry::Directory);
+            self.entries.entry(path[..at].to_owned()).or_insert_with(|| {
+                added += at;
+                Entry::Directory
+            });
         }
-        self.entries.insert(path.to_owned(), entry);
+        if self.entries.insert(path.to_owned(), entry).is_none() {
+            added += path.len();
+        }
+        added
     }
 
     /// Returns the bytes of a regular file.

@@ -13,7 +13,7 @@ use sealfast_controllers::kustomization::apply;
 use sealfast_controllers::kustomization::gather::{self, Fetched, Gathered};
 use sealfast_controllers::kustomization::opener::Opener;
 use sealfast_controllers::kustomization::render::{Rules, lay_out, render};
-use sealfast_controllers::kustomization::unpacked::Room;
+use sealfast_controllers::kustomization::room::Room;
 use sealfast_controllers::kustomization::witness::Witness;
 use sealfast_controllers::options::SopsMac;
 use sealfast_controllers::report;

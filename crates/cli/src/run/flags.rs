@@ -8,7 +8,7 @@ use clap::{ArgAction, Args};
 use sealfast_cluster::client::{Client, Foreign, Honoured};
 use sealfast_controllers::gates::{Gate, Gates};
 use sealfast_controllers::identity::cache::Size;
-use sealfast_controllers::kustomization::unpacked::Hosts;
+use sealfast_controllers::kustomization::archive::Hosts;
 use sealfast_controllers::lease::{Candidate, Release};
 use sealfast_controllers::options::{CrossNamespace, Only, Options, SopsMac};
 use sealfast_controllers::queue::Pauses;
@@ -43,7 +43,8 @@ pub(crate) struct RunArgs {
     /// What a MAC that does not fit its file means.
     #[arg(long, value_name = "MODE", default_value = "warn")]
     sops_mac: Mac,
-    /// Bytes of artifacts that are kept unpacked at a time, in MiB.
+    /// MiB for unpacked artifacts and for objects of runs that wait; as much again for archives on their way.
+    /// An artifact that has more is refused.
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     max_unpacked: u64,
     /// Who asks clouds for an object that names no service account.

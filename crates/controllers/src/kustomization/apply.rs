@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use parking_lot::Mutex;
-use sealfast_cluster::apply::{self, Change, Migrate, Owner, Recreate};
+use sealfast_cluster::apply::{self, Aside, Change, Migrate, Owner, Recreate};
 use sealfast_cluster::known::Known;
 use sealfast_cluster::normalize;
 use sealfast_k8s::flux::kustomization::{CommonMetadata, Kustomization};
@@ -15,6 +16,7 @@ use crate::expression::Health;
 use crate::gates::Gate;
 use crate::kustomization::acting::Acting;
 use crate::kustomization::claim::Claims;
+use crate::kustomization::unpacked::Artifacts;
 use crate::kustomization::{decrypt, select};
 use crate::options::Options;
 use crate::report::{Failure, Retry, Times};
@@ -114,8 +116,26 @@ pub struct How<'a> {
     pub health: &'a Health,
     /// Takes note of what is about to be written.
     pub claims: &'a Claims,
-    /// The right to work, which long waits give up.
-    pub turn: &'a Turn,
+    /// Does long waits.
+    pub place: Arc<Aside>,
+}
+
+/// Long waits of an apply let others work, as long as there is room for the objects that are kept meanwhile.
+pub fn place(turn: Turn, artifacts: Arc<Artifacts>) -> Arc<Aside> {
+    apply::aside(move |bytes, wait| {
+        let (turn, artifacts) = (turn.clone(), Arc::clone(&artifacts));
+        async move {
+            let mut wait = wait;
+            if turn.short(&mut wait).await.is_some() {
+                return;
+            }
+            match artifacts.spare(bytes) {
+                Some(_room) => turn.aside(wait).await,
+                None => wait.await,
+            }
+        }
+        .boxed()
+    })
 }
 
 /// Applies prepared objects.
@@ -128,7 +148,7 @@ pub async fn apply(
     typed: &Kustomization,
     how: &How<'_>,
 ) -> Result<Applied, Failure> {
-    let How { options: how, known, health, claims, turn } = how;
+    let How { options: how, known, health, claims, place } = how;
     let health = Health::clone(health);
     let options = apply::Options {
         at_a_time: how.concurrent_ssa,
@@ -139,7 +159,7 @@ pub async fn apply(
         ignored: select::ignored(&typed.spec.ignore)
             .map_err(|why| Failure::new("ReconciliationFailed", why))?,
         announce: Some(claims.announced()),
-        place: Some(Arc::new(Turn::clone(turn))),
+        aside: Some(Arc::clone(place)),
         judge: Arc::new(move |live: &Value| health.judge(live)),
         gone_timeout: Times::of(&typed.spec).timeout,
         ..apply::Options::default()

@@ -19,7 +19,7 @@ use crate::kustomization::Shared;
 use crate::kustomization::import::{self, Entries};
 use crate::kustomization::lending::Lending;
 use crate::kustomization::opener::Opener;
-use crate::kustomization::unpacked::Room;
+use crate::kustomization::room::Room;
 use crate::kustomization::view::View;
 use crate::kustomization::witness::Witness;
 use crate::report::Failure;

@@ -186,11 +186,9 @@ fn copy(
         files.add(target, Entry::Directory);
     }
     for (path, entry) in other.entries {
-        match below(&path, source) {
-            Some("") => files.add(target, entry),
-            Some(rest) => files.add(&format!("{target}/{rest}"), entry),
-            None => {}
-        }
+        let Some(rest) = below(&path, source) else { continue };
+        let path = if rest.is_empty() { target.to_owned() } else { format!("{target}/{rest}") };
+        files.add(&path, entry);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::tree::{Entry, Memory};
 pub struct Limits {
     /// Number of entries.
     pub entries: u64,
-    /// Uncompressed bytes of all files.
+    /// Uncompressed bytes of all files and paths, those of the directories above them included.
     pub bytes: u64,
     /// Bytes of one path.
     pub path: u64,
@@ -23,6 +23,17 @@ impl Default for Limits {
     fn default() -> Self {
         Self { entries: 100_000, bytes: super::MOST_BYTES, path: 4096 }
     }
+}
+
+/// Counts the bytes that a compressed archive has unpacked, headers included, and keeps none of them.
+///
+/// # Errors
+/// [`Error::Archive`], [`Error::TooLarge`] once there are more than `most`.
+pub fn measure(compressed: impl Read, most: u64) -> Result<u64, Error> {
+    let mut unpacked = MultiGzDecoder::new(compressed).take(most.saturating_add(1));
+    let found = std::io::copy(&mut unpacked, &mut std::io::sink()).map_err(Error::Archive)?;
+    bound("bytes", found, most)?;
+    Ok(found)
 }
 
 /// Unpacks a compressed archive. Links and special files are left out, as no artifact of ours holds any.
@@ -42,18 +53,20 @@ pub fn unpack(compressed: impl Read, limits: &Limits) -> Result<Memory, Error> {
         let name = entry.path_bytes().into_owned();
         bound("bytes in a path", name.len() as u64, limits.path)?;
         let Some(path) = safe(&name)? else { continue };
-        match entry.header().entry_type() {
-            EntryType::Directory => files.add(&path, Entry::Directory),
+        let what = match entry.header().entry_type() {
+            EntryType::Directory => Entry::Directory,
             EntryType::Regular | EntryType::Continuous => {
                 size += entry.size();
                 bound("bytes", size, limits.bytes)?;
                 let executable = entry.header().mode().map_err(Error::Archive)? & 0o111 != 0;
-                let mut bytes = Vec::new();
+                let mut bytes = Vec::with_capacity(usize::try_from(entry.size()).unwrap_or_default());
                 entry.read_to_end(&mut bytes).map_err(Error::Archive)?;
-                files.add(&path, Entry::File { bytes, executable });
+                Entry::File { bytes, executable }
             }
-            _ => {}
-        }
+            _ => continue,
+        };
+        size += files.add(&path, what) as u64;
+        bound("bytes", size, limits.bytes)?;
     }
     Ok(files)
 }

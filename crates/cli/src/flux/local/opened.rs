@@ -11,7 +11,7 @@ use sealfast_controllers::kustomization::apply;
 use sealfast_controllers::kustomization::gather::{Fetched, Gathered};
 use sealfast_controllers::kustomization::opener::Opener;
 use sealfast_controllers::kustomization::render::{self, Rules};
-use sealfast_controllers::kustomization::unpacked::Room;
+use sealfast_controllers::kustomization::room::Room;
 use sealfast_controllers::options::SopsMac;
 use sealfast_controllers::report;
 use sealfast_keys::keyring::Keyring;
