@@ -24,6 +24,7 @@ use crate::identity::Identities;
 use crate::index::Index;
 use crate::kustomization::apply::Memories;
 use crate::kustomization::claim::Leftovers;
+use crate::kustomization::remotes::Remotes;
 use crate::kustomization::unpacked::Artifacts as Unpacked;
 use crate::kustomization::{self, Shared};
 use crate::metrics::{Controller, Metrics};

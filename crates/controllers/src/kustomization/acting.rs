@@ -7,10 +7,11 @@ use sealfast_cluster::client::Client;
 use sealfast_k8s::flux::kustomization::{Kustomization, SecretKeyReference};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use crate::kustomization::Shared;
-use crate::options::Options;
+use crate::kustomization::remotes::{Origin, Version};
 use crate::report::Failure;
 
 /// The connection through which a Kustomization acts, and a name for it.
@@ -31,7 +32,7 @@ pub async fn acting(shared: &Shared, typed: &Kustomization) -> Result<Acting, Fa
     let mut acting = Acting { client: client.clone(), identity: client.address().to_owned() };
     if let Some(kube_config) = &typed.spec.kube_config {
         acting = match (&kube_config.secret_ref, &kube_config.config_map_ref) {
-            (Some(reference), _) => by_kubeconfig(client, namespace, reference, options).await?,
+            (Some(reference), _) => by_kubeconfig(shared, namespace, reference).await?,
             (None, Some(reference)) => by_address(shared, namespace, &reference.name).await?,
             (None, None) => {
                 return Err(no_client("spec.kubeConfig names neither a Secret nor a ConfigMap".into()));
@@ -52,25 +53,28 @@ fn no_client(message: String) -> Failure {
 }
 
 async fn by_kubeconfig(
-    client: &Client,
+    shared: &Shared,
     namespace: &str,
     reference: &SecretKeyReference,
-    options: &Options,
 ) -> Result<Acting, Failure> {
     let name = &reference.name;
     let secrets = GroupVersionKind::new("", "v1", "Secret");
-    let secret = client.get(&secrets, namespace, name).await.map_err(|e| {
+    let secret = shared.client.get(&secrets, namespace, name).await.map_err(|e| {
         no_client(format!("unable to read KubeConfig secret '{namespace}/{name}' error: {}", e.chain()))
             .blame(&e)
     })?;
-    let text = kubeconfig_text(&secret, reference.key.as_deref()).ok_or_else(|| {
-        let key = reference.key.as_deref().unwrap_or("value");
+    let entry = reference.key.as_deref();
+    let text = kubeconfig_text(&secret, entry).ok_or_else(|| {
+        let key = entry.unwrap_or("value");
         no_client(format!(
             "KubeConfig secret '{namespace}/{name}' does not contain a '{key}' key with a kubeconfig"
         ))
     })?;
-    let client =
-        Client::from_foreign_kubeconfig(&text, options.foreign).await.map_err(|e| no_client(e.chain()))?;
+    let make = async {
+        let made = Client::from_foreign_kubeconfig(&text, shared.options.foreign).await;
+        made.map_err(|e| no_client(e.chain()))
+    };
+    let client = shared.remotes.get(Origin::of(&secret, entry), Version::of(&secret, ""), make).await?;
     let identity = format!("{}#{}", client.address(), object::metadata_text(&secret, "resourceVersion"));
     Ok(Acting { client, identity })
 }
@@ -100,8 +104,12 @@ async fn by_address(shared: &Shared, namespace: &str, name: &str) -> Result<Acti
         let place = format!("key 'ca.crt' of ConfigMap '{namespace}/{name}'");
         return Err(no_client(format!("unable to load root certificates: {why}: {place}")));
     }
-    let remote = Client::from_url(&host, Some(&token), entry("ca.crt")).await;
-    let client = remote.map_err(|e| no_client(e.chain()))?;
+    let make = async {
+        let made = Client::from_url(&host, Some(&token), entry("ca.crt")).await;
+        made.map_err(|e| no_client(e.chain()))
+    };
+    let version = Version::of(&map, token.expose_secret());
+    let client = shared.remotes.get(Origin::of(&map, None), version, make).await?;
     let identity = format!("{host}#{}", object::metadata_text(&map, "resourceVersion"));
     Ok(Acting { client, identity })
 }
