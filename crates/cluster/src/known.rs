@@ -1,7 +1,7 @@
 //! What we left behind: payloads whose objects have not moved since.
 //!
 //! Applying the same payload to the same version of an object changes nothing, so neither a dry
-//! run nor a write is needed. Entries age, because admission rules may change without the object.
+//! run nor a write is needed. Entries age, because rights and admission rules may change without the object.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -41,6 +41,12 @@ impl Known {
                 && entry.version == object::metadata_text(live, "resourceVersion")
                 && entry.payload == self.digest(payload)
         })
+    }
+
+    /// Whatever was remembered of these objects is asked anew.
+    pub fn forget(&self, payloads: &[Value]) {
+        let Ok(mut entries) = self.entries.lock() else { return };
+        payloads.iter().for_each(|payload| drop(entries.remove(&object::id(payload))));
     }
 
     /// Remembers that this payload leaves the live object as it is.
@@ -87,5 +93,7 @@ mod tests {
         let mut other = payload.clone();
         other["data"]["k"] = "2".into();
         assert!(!known.holds(&other, &live("5")));
+        known.forget(std::slice::from_ref(&payload));
+        assert!(!known.holds(&payload, &live("5")));
     }
 }
