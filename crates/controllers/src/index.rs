@@ -10,6 +10,7 @@ use sealfast_k8s::{condition, object};
 use serde_json::Value;
 
 use crate::queue::Key;
+use crate::shape;
 
 /// A source: kind, namespace, name.
 pub type Source = (String, String, String);
@@ -32,7 +33,7 @@ struct Seen {
 
 impl Seen {
     fn of(object: &Value) -> Seen {
-        let typed: Kustomization = serde_json::from_value(object.clone()).unwrap_or_default();
+        let (typed, _) = shape::read::<Kustomization>(object).unwrap_or_default();
         let own = typed.metadata.namespace.clone();
         let spec = &typed.spec;
         let conditions = &typed.status.conditions;

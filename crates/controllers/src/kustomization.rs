@@ -33,14 +33,15 @@ use crate::kustomization::unpacked::{Artifacts, Wanted};
 use crate::options::Options;
 use crate::queue::{Key, Next, Queue};
 use crate::report::{Failure, Report, Retry, Times};
+use crate::shape::{self, Misfit};
 use crate::status::Target;
 use crate::workers::Turn;
 
 pub mod acting;
 pub mod apply;
+pub mod archive;
 pub mod check;
 pub mod claim;
-pub mod archive;
 pub mod decrypt;
 pub mod finalize;
 pub mod gather;
@@ -51,12 +52,12 @@ mod landing;
 pub mod lending;
 pub mod mask;
 pub mod opener;
-pub mod render;
 pub mod remotes;
+pub mod render;
+pub mod room;
 pub mod select;
 pub mod substitute;
 pub mod unpacked;
-pub mod room;
 pub mod view;
 pub mod witness;
 
@@ -120,8 +121,8 @@ pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
             Err(error) => return back_off(key, &error),
         };
     }
-    let typed: Kustomization = match serde_json::from_value(object.clone()) {
-        Ok(typed) => typed,
+    let (typed, misfits) = match shape::read::<Kustomization>(&object) {
+        Ok(read) => read,
         Err(error) => {
             tracing::error!(kustomization = %key, %error, "the object does not have the shape of its kind");
             return Next::WhenAdded;
@@ -131,12 +132,12 @@ pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
     let times = Times::of(&typed.spec);
     let mut run = Run { shared, object, typed, report, times, turn };
     if run.typed.metadata.deletion_timestamp.is_some() {
-        return finalize::finalize(&mut run, began).await;
+        return finalize::finalize(&mut run, &misfits, began).await;
     }
     if run.typed.spec.suspend {
         return run.suspended().await;
     }
-    let result = run.stages(began).await;
+    let result = if misfits.is_empty() { run.stages(began).await } else { Err(run.misshapen(&misfits)) };
     let next = run.next(result.as_ref().err());
     run.handled();
     if let Err(error) = run.write().await {
@@ -287,9 +288,6 @@ impl Run<'_> {
         health::check(self, acting, &to_check, health, was_healthy, new_revision).await
     }
 
-    /// Deletes what is no longer built; until then the inventory has it, so that a run that is cut short is made up for.
-    async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
-        let uid = &self.typed.metadata.uid;
     /// Applies the objects; what of them was claimed is kept in mind, however that ends.
     async fn apply(
         &mut self,
@@ -329,6 +327,9 @@ impl Run<'_> {
             || token.is_some_and(|token| *token != status.last_handled_reconcile_at)
     }
 
+    /// Deletes what is no longer built; until then the inventory has it, so that a run that is cut short is made up for.
+    async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
+        let uid = &self.typed.metadata.uid;
         let before = self.shared.leftovers.with(uid, self.typed.status.inventory.as_ref());
         let stale = inventory::stale(&before, owned);
         let wanted = if self.typed.spec.prune { stale } else { Vec::new() };
@@ -363,6 +364,13 @@ impl Run<'_> {
         }
         self.write_or_log().await;
         work.await
+    }
+
+    /// Says which fields of the object cannot be read.
+    fn misshapen(&mut self, misfits: &[Misfit]) -> Failure {
+        let failure = Failure::terminal(shape::INVALID, shape::listed(misfits));
+        self.report.stalled(&failure);
+        failure
     }
 
     async fn suspended(&mut self) -> Next {

@@ -26,6 +26,7 @@ pub mod queue;
 pub mod report;
 pub mod run;
 pub mod series;
+mod shape;
 pub mod source;
 mod status;
 pub mod workers;

@@ -18,6 +18,7 @@ use crate::events::Recorder;
 use crate::identity::Identities;
 use crate::options::Options;
 use crate::queue::{Key, Next};
+use crate::shape;
 use crate::source::fetch::Fetched;
 use crate::source::report::{Failure, Report, Retry};
 use crate::status::Target;
@@ -87,8 +88,8 @@ async fn work(shared: &Shared, key: &Key) -> Result<Next, ClusterError> {
         let with = finalizers.into_iter().chain([FINALIZER.into()]).collect();
         object = set_finalizers(shared, key, with, &object["metadata"]["resourceVersion"]).await?;
     }
-    let typed: GitRepository = match serde_json::from_value(object.clone()) {
-        Ok(typed) => typed,
+    let (typed, misfits) = match shape::read::<GitRepository>(&object) {
+        Ok(read) => read,
         Err(error) => {
             tracing::error!(source = %key, %error, "the object does not have the shape of its kind");
             return Ok(Next::WhenAdded);
@@ -102,7 +103,10 @@ async fn work(shared: &Shared, key: &Key) -> Result<Next, ClusterError> {
         run.write().await?;
         return Ok(Next::WhenAdded);
     }
-    let result = run.stages().await?;
+    let result = match &misfits[..] {
+        [] => run.stages().await?,
+        misfits => Err(Failure::stalled(shape::INVALID, shape::listed(misfits))),
+    };
     run.report.summary(result.as_ref().err());
     run.handled();
     run.write().await?;

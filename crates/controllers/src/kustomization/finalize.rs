@@ -11,9 +11,20 @@ use serde_json::{Value, json};
 use crate::events::Severity;
 use crate::kustomization::{MANAGER, Run, acting, apply, kind};
 use crate::queue::Next;
+use crate::shape::{self, Misfit};
 
-/// Deletes what is to be deleted and removes the finalizer.
-pub(crate) async fn finalize(run: &mut Run<'_>, began: Instant) -> Next {
+/// Fields that say whether, as whom and what to delete.
+const TELLING: [&str; 6] = [
+    "spec.prune",
+    "spec.deletionPolicy",
+    "spec.suspend",
+    "spec.serviceAccountName",
+    "spec.kubeConfig",
+    "status.inventory",
+];
+
+/// Deletes what is to be deleted and removes the finalizer. Nothing is deleted when it cannot be read what, or as whom.
+pub(crate) async fn finalize(run: &mut Run<'_>, misfits: &[Misfit], began: Instant) -> Next {
     let revision = run.typed.status.last_applied_revision.clone();
     if !revision.is_empty() {
         let origin = run.typed.status.last_applied_origin_revision.clone();
@@ -21,7 +32,7 @@ pub(crate) async fn finalize(run: &mut Run<'_>, began: Instant) -> Next {
     }
     let uid = run.typed.metadata.uid.clone();
     let owned = run.shared.leftovers.with(&uid, run.typed.status.inventory.as_ref());
-    let next = if wants_deletion(run) && !owned.is_empty() && delete(run, &owned).await.is_err() {
+    let next = if wants_deletion(run, misfits) && !owned.is_empty() && delete(run, &owned).await.is_err() {
         Next::BackOff
     } else {
         match remove_finalizer(run).await {
@@ -42,8 +53,13 @@ pub(crate) async fn finalize(run: &mut Run<'_>, began: Instant) -> Next {
     next
 }
 
-fn wants_deletion(run: &Run<'_>) -> bool {
+fn wants_deletion(run: &Run<'_>, misfits: &[Misfit]) -> bool {
     let spec = &run.typed.spec;
+    if misfits.iter().any(|misfit| TELLING.iter().any(|field| misfit.is_in(field))) {
+        let message = format!("unable to prune objects: {}", shape::listed(misfits));
+        run.report.event(Severity::Error, &message, &[]);
+        return false;
+    }
     !spec.suspend
         && match spec.deletion_policy.as_deref() {
             Some("Delete" | "WaitForTermination") => true,

@@ -16,4 +16,5 @@ mod relay;
 mod remotes;
 mod replica;
 mod substituting;
+mod shapes;
 mod tenants;
