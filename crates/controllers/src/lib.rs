@@ -28,5 +28,7 @@ pub mod run;
 pub mod series;
 mod shape;
 pub mod source;
+#[cfg(test)]
+mod stand_in;
 mod status;
 pub mod workers;

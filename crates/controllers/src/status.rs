@@ -161,4 +161,76 @@ mod tests {
         assert_eq!(difference(&old, &new), Some(json!({"status": {"b": 4, "c": null}})));
         assert_eq!(difference(&new, &new), None);
     }
+
+    use sealfast_k8s::flux::kustomization::Status;
+
+    use crate::stand_in::StandIn;
+
+    fn condition(kind: &str, message: &str) -> Value {
+        json!({"type": kind, "status": "True", "reason": "R", "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z"})
+    }
+
+    /// Writes a Ready condition that says `ours` to a status that was read as `read`.
+    async fn write_ready(stand_in: &StandIn, read: &Value) -> Result<Status, Error> {
+        let before: Status = serde_json::from_value(read["status"].clone()).unwrap_or_default();
+        let mut written = Written::with(read, before.clone());
+        let mut status = before;
+        let ours = serde_json::from_value(condition("Ready", "ours")).expect("is a condition");
+        status.conditions.retain(|known| known.kind != "Ready");
+        status.conditions.insert(0, ours);
+        let kind = crate::kustomization::kind();
+        let target = Target { client: &stand_in.client, kind, namespace: "ns", name: "app", manager: "test" };
+        target.write(&mut written, &mut status).await?;
+        Ok(status)
+    }
+
+    #[tokio::test]
+    async fn who_was_quicker_keeps_the_conditions_that_are_not_ours() {
+        let stand_in =
+            StandIn::with(json!({"conditions": [condition("Ready", "old"), condition("Theirs", "old")]}))
+                .await;
+        let read = stand_in.object();
+        let theirs =
+            json!([condition("Ready", "forged"), condition("Theirs", "new"), condition("More", "new")]);
+        stand_in
+            .scene
+            .lock()
+            .others
+            .extend([json!({"status": {"conditions": theirs, "foreign": 1}}), json!({"spec": {}})]);
+        let status = write_ready(&stand_in, &read).await.expect("is written");
+        let told: Vec<(&str, &str)> =
+            status.conditions.iter().map(|known| (known.kind.as_str(), known.message.as_str())).collect();
+        assert_eq!(told, [("Ready", "ours"), ("Theirs", "new"), ("More", "new")]);
+        let object = stand_in.object();
+        assert_eq!(object["status"]["conditions"][0]["message"], "ours");
+        assert_eq!(
+            (&object["status"]["conditions"][2]["type"], &object["status"]["foreign"]),
+            (&json!("More"), &json!(1))
+        );
+        // Two were refused, and the third was for the version that was there then.
+        assert_eq!(stand_in.scene.lock().patches.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn another_object_of_the_name_keeps_its_status_and_one_that_is_gone_needs_none() {
+        for change in [json!({"metadata": {"uid": "other"}, "status": {"conditions": []}}), Value::Null] {
+            let stand_in = StandIn::with(json!({})).await;
+            let read = stand_in.object();
+            stand_in.scene.lock().others.push_back(change.clone());
+            assert!(write_ready(&stand_in, &read).await.is_ok(), "{change}");
+            assert!(
+                !stand_in.object().to_string().contains("ours") && stand_in.scene.lock().patches.len() == 1
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_always_too_late_is_told() {
+        let stand_in = StandIn::with(json!({})).await;
+        let read = stand_in.object();
+        stand_in.scene.lock().others.extend((0..TRIES).map(|number| json!({"status": {"number": number}})));
+        assert!(write_ready(&stand_in, &read).await.is_err_and(|error| error.is_conflict()));
+        assert_eq!(stand_in.scene.lock().patches.len(), TRIES);
+    }
 }

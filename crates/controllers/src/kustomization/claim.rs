@@ -105,3 +105,70 @@ fn extend(inventory: &mut Inventory, more: Vec<Entry>) -> usize {
     inventory.entries.extend(more.into_iter().filter(|entry| !known.contains(&entry.id)));
     inventory.entries.len() - before
 }
+
+#[cfg(test)]
+mod tests {
+    use sealfast_k8s::id::GroupVersionKind;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::stand_in::StandIn;
+
+    fn map(name: &str) -> ObjectId {
+        ObjectId {
+            gvk: GroupVersionKind::new("", "v1", "ConfigMap"),
+            namespace: "ns".into(),
+            name: name.into(),
+        }
+    }
+
+    fn claims(stand_in: &StandIn) -> Claims {
+        let typed: Kustomization = serde_json::from_value(stand_in.object()).expect("is one");
+        Claims::of(&stand_in.client, &typed)
+    }
+
+    fn ids(inventory: &Value) -> Vec<&str> {
+        let entries = inventory["entries"].as_array().into_iter().flatten();
+        entries.filter_map(|entry| entry["id"].as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_new_is_claimed_once_beside_what_was_there_whoever_else_writes() {
+        let stand_in = StandIn::with(json!({"inventory": inventory::of(&[map("old")])})).await;
+        let claims = claims(&stand_in);
+        let announced = claims.announced();
+        // Somebody else wrote since it was read.
+        stand_in.scene.lock().others.push_back(json!({"status": {"foreign": 1}}));
+        for objects in [vec![map("old")], vec![map("new"), map("old")], vec![map("new")], vec![map("last")]] {
+            assert!(announced(objects).await.is_ok());
+        }
+        let object = stand_in.object();
+        assert_eq!(
+            ids(&object["status"]["inventory"]),
+            ["ns_old__ConfigMap", "ns_new__ConfigMap", "ns_last__ConfigMap"]
+        );
+        assert_eq!((stand_in.scene.lock().patches.len(), &object["status"]["foreign"]), (2, &json!(1)));
+        assert_eq!(claims.written().await.map(|claimed| claimed.entries.len()), Some(3));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_claimed_is_not_made() {
+        let stand_in = StandIn::with(json!({})).await;
+        let claims = claims(&stand_in);
+        stand_in.scene.lock().others.push_back(Value::Null);
+        assert!(claims.announced()(vec![map("new")]).await.is_err());
+        assert!(claims.written().await.is_none());
+    }
+
+    #[test]
+    fn what_failed_runs_left_is_known_until_one_succeeds() {
+        let left = Leftovers::default();
+        left.keep("u", inventory::of(&[map("a")]));
+        left.keep("u", inventory::of(&[map("a"), map("b")]));
+        let known = inventory::of(&[map("b"), map("c")]);
+        assert_eq!(left.with("u", Some(&known)), [map("b"), map("c"), map("a")]);
+        assert!(left.with("other", None).is_empty());
+        left.forget("u");
+        assert!(left.with("u", None).is_empty());
+    }
+}

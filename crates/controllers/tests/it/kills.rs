@@ -14,6 +14,7 @@ use crate::house::{House, config_map, is_applied, kind, kustomization, ready};
 use crate::replica::{Disk, Replica};
 
 const APPS: usize = 6;
+/// What CI has time for; a run by hand may take more, of a seed that failed: `KILLS=200 KILLS_SEED=7`.
 const KILLS: usize = 50;
 /// A commit comes after so many kills.
 const KILLS_A_COMMIT: usize = 5;
@@ -129,19 +130,26 @@ impl Fleet {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_kills_of_two_replicas_lose_nothing() -> Result<()> {
-    let seed: u64 = rand08::random();
-    kills(seed).await.with_context(|| format!("with seed {seed}"))
+async fn kills_of_two_replicas_lose_nothing() -> Result<()> {
+    let count = setting("KILLS")?.map_or(Ok(KILLS), usize::try_from)?;
+    let seed = setting("KILLS_SEED")?.unwrap_or_else(rand08::random);
+    kills(count, seed).await.with_context(|| format!("{count} kills with seed {seed}"))
 }
 
-async fn kills(seed: u64) -> Result<()> {
+#[expect(clippy::disallowed_methods, reason = "who runs it by hand says for how long, and of which seed")]
+fn setting(name: &str) -> Result<Option<u64>> {
+    let Ok(text) = std::env::var(name) else { return Ok(None) };
+    text.parse().map(Some).with_context(|| format!("{name} is no number: {text}"))
+}
+
+async fn kills(count: usize, seed: u64) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     let fleet = Fleet::new().await?;
     let mut revision = fleet.push(0, Vec::new())?;
     let names = ["one", "two"];
     let mut replicas = names.map(|name| fleet.replica(name, Disk::Roomy).map(Some));
     let mut uids = BTreeMap::new();
-    for round in 1..=KILLS {
+    for round in 1..=count {
         tokio::time::sleep(Duration::from_millis(random.gen_range(0..1500))).await;
         let which = random.gen_range(0..names.len());
         if let Ok(Some(replica)) = std::mem::replace(&mut replicas[which], Ok(None)) {
@@ -153,7 +161,7 @@ async fn kills(seed: u64) -> Result<()> {
         }
         replicas[which] = fleet.replica(names[which], Disk::Roomy).map(Some);
     }
-    fleet.is_at(&revision, KILLS / KILLS_A_COMMIT, &mut uids).await?;
+    fleet.is_at(&revision, count / KILLS_A_COMMIT, &mut uids).await?;
     let leases = kind("coordination.k8s.io", "Lease");
     let lease = fleet.house.client.get(&leases, "default", "controllers").await?;
     ensure!(lease["spec"]["leaseTransitions"].as_i64() > Some(1), "the lease did not move: {lease}");

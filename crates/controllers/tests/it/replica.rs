@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use sealfast_cluster::client::Client;
 use sealfast_controllers::lease::{Candidate, Release};
-use sealfast_controllers::options::Options;
+use sealfast_controllers::options::{Only, Options};
 use sealfast_controllers::queue::Pauses;
 use sealfast_controllers::run;
 use serde_json::{Value, json};
@@ -16,6 +16,16 @@ use serde_json::{Value, json};
 /// A running replica; it ends on drop, and when this process does.
 pub(crate) struct Replica {
     child: Child,
+}
+
+/// One of the controllers, for a part of the objects.
+pub(crate) struct Half<'a> {
+    /// `source` or `kustomize`.
+    pub(crate) only: &'a str,
+    /// Selects the objects.
+    pub(crate) labels: &'a str,
+    /// Who is told of events.
+    pub(crate) events: &'a str,
 }
 
 /// What a replica may not do.
@@ -31,7 +41,7 @@ impl Replica {
     /// Starts a replica that stands for election.
     pub(crate) fn start(kubeconfig: &str, storage: &Path, name: &str, disk: Disk) -> Result<Replica> {
         let own = std::env::current_exe()?;
-        let mut command = match disk {
+        let command = match disk {
             Disk::Roomy => Command::new(&own),
             Disk::Full => {
                 // The signal of the limit would end the process; ignored, the write fails as on a full disk.
@@ -40,10 +50,22 @@ impl Replica {
                 shell
             }
         };
+        let order = json!({"kubeconfig": kubeconfig, "storage": storage, "name": name});
+        Replica::ordered(command, &order)
+    }
+
+    /// Starts a replica of one half, which stands for that half's election.
+    pub(crate) fn half(kubeconfig: &str, storage: &Path, name: &str, half: &Half<'_>) -> Result<Replica> {
+        let Half { only, labels, events } = half;
+        let order = json!({"kubeconfig": kubeconfig, "storage": storage, "name": name,
+            "only": only, "labels": labels, "events": events});
+        Replica::ordered(Command::new(std::env::current_exe()?), &order)
+    }
+
+    fn ordered(mut command: Command, order: &Value) -> Result<Replica> {
         command.args(["--ignored", "--exact", "replica::process", "--nocapture"]);
         // What keeps it from working is said where everybody sees it.
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-        let order = json!({"kubeconfig": kubeconfig, "storage": storage, "name": name});
         writeln!(child.stdin.as_mut().context("a pipe")?, "{order}")?;
         Ok(Replica { child })
     }
@@ -99,7 +121,7 @@ async fn work(order: &Value) -> Result<()> {
     let client = Client::from_kubeconfig_text(text("kubeconfig"), None).await?;
     let candidate = Candidate {
         namespace: "default".into(),
-        name: "controllers".into(),
+        name: format!("{}controllers", text("only")),
         identity: text("name").to_owned(),
         duration: Duration::from_secs(3),
         renew_deadline: Duration::from_millis(2500),
@@ -111,6 +133,14 @@ async fn work(order: &Value) -> Result<()> {
         requeue_dependency: Duration::from_secs(1),
         pauses: Pauses { first: Duration::from_millis(200), longest: Duration::from_secs(2) },
         jitter_percent: 0,
+        only: match text("only") {
+            "source" => Only::Source,
+            "kustomize" => Only::Kustomize,
+            _ => Only::Both,
+        },
+        labels: text("labels").to_owned(),
+        events_address: order["events"].as_str().map(str::to_owned),
+        instance: text("name").to_owned(),
         ..Options::default()
     };
     loop {
