@@ -1,4 +1,6 @@
-//! Objects that do not have the shape of their kind: what of them can be read all the same, and which fields cannot.
+//! Objects that do not have the shape of their kind.
+//!
+//! What of them can be read all the same, and which fields cannot.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

@@ -1,4 +1,6 @@
-//! Connections to remote clusters, kept while they are used: TLS and what is known about kinds are not begun anew each run.
+//! Connections to remote clusters, kept while they are used.
+//!
+//! TLS and what is known about kinds are not begun anew with each run.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The halves of the controllers in two processes, one shard of the objects, and who is told.
+//! The halves of the controllers in two processes, and who is told.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
