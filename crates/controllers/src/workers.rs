@@ -90,9 +90,10 @@ impl Crew {
         self.metrics.follow(self.controller, &self.queue, self.count.max(1));
         let mut runs = JoinSet::new();
         loop {
+            // Nobody holds a place who has nothing to do: those who come back from a wait need one.
             let next = async {
-                let permit = Arc::clone(&turns).acquire_owned().await.ok();
-                (self.queue.next().await, permit)
+                let key = self.queue.next().await;
+                (key, Arc::clone(&turns).acquire_owned().await.ok())
             };
             let (key, permit) = tokio::select! {
                 next = next => next,
@@ -184,6 +185,27 @@ mod tests {
         stop.cancel();
         assert!(tokio::time::timeout(Duration::from_secs(5), crew).await.is_ok());
         assert_eq!(names.recv().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_back_finds_the_only_place() {
+        let (queue, stop) = (Queue::default(), CancellationToken::new());
+        let (done, mut names) = tokio::sync::mpsc::unbounded_channel();
+        queue.add(key("waits"));
+        let crew = tokio::spawn(crew(&queue, &stop).work(move |key, turn: Turn| {
+            let done = done.clone();
+            async move {
+                turn.patiently(tokio::time::sleep(2 * SHORT)).await;
+                turn.aside(tokio::time::sleep(SHORT)).await;
+                // The test ends when nobody listens any more.
+                let _ = done.send(key.name);
+                Next::WhenAdded
+            }
+        }));
+        let name = tokio::time::timeout(Duration::from_secs(60), names.recv()).await;
+        assert_eq!(name.ok().flatten().as_deref(), Some("waits"));
+        stop.cancel();
+        assert!(tokio::time::timeout(Duration::from_secs(60), crew).await.is_ok_and(|crew| crew.is_ok()));
     }
 
     #[test]
