@@ -136,6 +136,12 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What is to log in over SSH cannot be read.
+    #[error("unable to construct auth method with options: {text}")]
+    Login {
+        /// What is wrong with it.
+        text: String,
+    },
     /// A private key is locked, and no password was given.
     #[error("ssh: this private key is passphrase protected")]
     KeyLocked,

@@ -15,6 +15,7 @@ use crate::version::Range;
 
 pub mod commit;
 pub mod deploy_key;
+mod dial;
 pub(crate) mod http;
 mod known_hosts;
 mod pipe;
@@ -402,11 +403,15 @@ impl Error {
     fn in_clone(self, request: &Request) -> Self {
         match self {
             Self::Empty => Self::NothingToClone { url: request.address.shown().to_owned() },
+            Self::Login { text } => Self::Login { text },
             other => Self::Clone { url: request.address.shown().to_owned(), source: Box::new(other) },
         }
     }
 
     fn in_list(self, request: &Request) -> Self {
-        Self::List { url: request.address.shown().to_owned(), source: Box::new(self) }
+        match self {
+            Self::Login { text } => Self::Login { text },
+            other => Self::List { url: request.address.shown().to_owned(), source: Box::new(other) },
+        }
     }
 }

@@ -229,9 +229,15 @@ pub(super) fn proxy(secret: &Secret) -> Result<Proxy, Failure> {
     if address.len() > LONGEST_PROXY {
         return Err(invalid(format!("proxy URL exceeds maximum length of {LONGEST_PROXY} characters")));
     }
-    let scheme = address.split("://").next().unwrap_or_default();
-    if !address.contains("://") || !matches!(scheme, "http" | "https" | "socks5") {
-        return Err(invalid("proxy URL must use one of the schemes http, https, socks5".to_owned()));
+    // What stands before an `@` is nobody's business.
+    let scheme = address.split_once(':').filter(|_| !address.contains('@')).map(|(scheme, _)| scheme);
+    if scheme == Some("") {
+        let why = format!("parse \"{address}\": missing protocol scheme");
+        return Err(invalid(format!("failed to parse proxy address '{address}': {why}")));
+    }
+    if !["http://", "https://", "socks5://"].iter().any(|known| address.starts_with(known)) {
+        let what = "proxy URL must use one of the supported schemes (http, https, socks5)";
+        return Err(invalid(format!("{what}, got '{}'", scheme.unwrap_or_default())));
     }
     let user = secret.text("username").map(|user| {
         (user.expose_secret().to_owned(), secret.text("password").unwrap_or_else(|| SecretString::from("")))

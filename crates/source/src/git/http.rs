@@ -17,7 +17,7 @@ use secrecy::ExposeSecret as _;
 
 use super::remote::Way;
 use super::verdict::{Said, Verdict};
-use super::{Auth, Request, trust};
+use super::{Auth, Request, dial, trust};
 use crate::error::{Error, chain};
 
 /// Makes the way to the remote of a request.
@@ -38,6 +38,8 @@ struct Client {
     deadline: Instant,
     verdict: Verdict,
     redirected: Arc<Mutex<Option<String>>>,
+    /// Who stands in between, by address.
+    proxy: Option<String>,
 }
 
 impl Client {
@@ -53,6 +55,7 @@ impl Client {
             deadline,
             verdict,
             redirected: Arc::default(),
+            proxy: request.proxy.as_ref().map(|proxy| proxy.address.clone()),
         })
     }
 
@@ -67,7 +70,7 @@ impl Client {
         if let Some(value) = self.authorization.as_ref().filter(|_| target.origin() == self.origin) {
             request = request.header(AUTHORIZATION, value.clone());
         }
-        let response = request.send().map_err(|error| self.failed(&error))?;
+        let response = request.send().map_err(|error| self.failed(&target, &error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -81,13 +84,14 @@ impl Client {
         Err(io::Error::new(kind, format!("status code: {}", status.as_u16())))
     }
 
-    fn failed(&self, error: &reqwest::Error) -> io::Error {
+    fn failed(&self, url: &url::Url, error: &reqwest::Error) -> io::Error {
         if error.is_timeout() && remaining(self.deadline).is_zero() {
             self.verdict.say(Said::Deadline);
             return io::ErrorKind::TimedOut.into();
         }
         // The address is part of our own message already, and its query says nothing.
-        let text = std::error::Error::source(error).map_or_else(|| error.to_string(), chain);
+        let text = || std::error::Error::source(error).map_or_else(|| error.to_string(), chain);
+        let text = dial::failed_request(url, self.proxy.as_deref(), error).unwrap_or_else(text);
         self.verdict.say(Said::Failed(text.clone()));
         io::Error::other(text)
     }

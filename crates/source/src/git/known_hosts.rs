@@ -3,8 +3,8 @@
 //! Follows: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT": names with `*`, `?` and `!`, hashed names, ports in `[host]:port`,
 //! `@revoked`. Differs: certificates of hosts (`@cert-authority`) are not used.
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine as _};
 use hmac::{Hmac, Mac as _};
 use russh::keys::PublicKey;
 use russh::keys::ssh_key::{Algorithm, HashAlg};
@@ -88,6 +88,31 @@ impl HostKeys {
         }
         found
     }
+}
+
+/// What is wrong with the first line that cannot be read.
+pub(super) fn fault(text: &str) -> Option<String> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.find_map(|line| {
+        let mut words = line.split_ascii_whitespace().peekable();
+        words.next_if(|word| matches!(*word, "@cert-authority" | "@revoked"));
+        let (_hosts, kind, blob) = (words.next(), words.next(), words.next());
+        match (kind, blob) {
+            (None, _) => Some("knownhosts: missing host pattern".to_owned()),
+            (_, None) => Some("knownhosts: missing key type pattern".to_owned()),
+            (_, Some(blob)) => match STANDARD.decode(blob) {
+                Ok(key) => (key.len() < 4).then(|| "ssh: short read".to_owned()),
+                Err(DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _)) => {
+                    Some(broken(at))
+                }
+                Err(_) => Some(broken(blob.len())),
+            },
+        }
+    })
+}
+
+fn broken(at: usize) -> String {
+    format!("illegal base64 data at input byte {at}")
 }
 
 /// Returns true when one of the patterns fits and none that begins with `!` does.
@@ -177,6 +202,20 @@ mod tests {
             ("", "host"),
         ] {
             assert!(!matches(pattern, name), "{pattern} is not to fit {name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_line_of_hosts_is_told() {
+        for (text, wanted) in [
+            ("# remark\n\n@cert-authority host ssh-rsa AAAA\n", Some("ssh: short read")),
+            ("y", Some("knownhosts: missing host pattern")),
+            ("@revoked y\n", Some("knownhosts: missing host pattern")),
+            ("nonsense here\n", Some("knownhosts: missing key type pattern")),
+            ("host ssh-rsa AA!A", Some("illegal base64 data at input byte 2")),
+            (&format!("host {ONE} remark\n"), None),
+        ] {
+            assert_eq!(fault(text).as_deref(), wanted, "{text}");
         }
     }
 

@@ -17,11 +17,11 @@ use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKey, decode_secret_ke
 use russh::{Channel, ChannelMsg, Preferred};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::known_hosts::{Doubt, HostKeys};
+use super::known_hosts::{self, Doubt, HostKeys};
 use super::pipe::{self, Task};
 use super::remote::Way;
 use super::verdict::{Said, Verdict};
-use super::{Auth, Proxy, Request, proxy};
+use super::{Auth, Proxy, Request, dial, proxy};
 use crate::error::{Error, chain};
 
 /// The user when the address names none.
@@ -143,13 +143,11 @@ impl Job {
     fn new(request: &Request, verdict: &Verdict) -> Result<Self, Error> {
         let Auth::Ssh(login) = &request.auth else { return Err(Error::Authentication) };
         let (host, port) = request.address.host_and_port();
-        let hosts = HostKeys::of(&login.known_hosts, host, port);
-        if hosts.is_empty() {
-            return Err(Error::Protocol { text: doubted(Doubt::Unknown) });
+        let key = private_key(login).map_err(|text| Error::Login { text })?;
+        if let Some(fault) = known_hosts::fault(&login.known_hosts) {
+            return Err(Error::Login { text: format!("knownhosts: {fault}") });
         }
-        let password = login.password.as_ref().map(|password| password.expose_secret());
-        let key = decode_secret_key(login.identity.expose_secret(), password);
-        let key = key.map_err(|error| Error::Setting { setting: "identity", source: Box::new(error) })?;
+        let hosts = HostKeys::of(&login.known_hosts, host, port);
         let user = request.address.user().map(|(user, _)| user.clone()).filter(|user| !user.is_empty());
         Ok(Self {
             host: host.to_owned(),
@@ -166,8 +164,11 @@ impl Job {
 
     async fn run(&self, task: &mut Task) -> Result<(), Said> {
         let stream = proxy::connect(&self.host, self.port, self.proxy.as_ref()).await;
-        let stream =
-            stream.map_err(|error| Said::Failed(format!("dial tcp {}:{}: {error}", self.host, self.port)))?;
+        let stream = stream.map_err(|error| Said::Failed(dial::failed(&self.host, self.port, &error)))?;
+        if self.hosts.is_empty() {
+            // Whatever key it shows.
+            return Err(Said::Failed(doubted(Doubt::Unknown)));
+        }
         let doubt = Arc::new(Mutex::new(None));
         let guard = Guard { hosts: self.hosts.clone(), doubt: Arc::clone(&doubt) };
         let connected = client::connect_stream(Arc::new(self.config()), stream, guard).await;
@@ -246,6 +247,18 @@ impl Job {
             done = drain => done,
         }
     }
+}
+
+/// The private key, or what is wrong with it.
+fn private_key(login: &Login) -> Result<PrivateKey, String> {
+    let identity = login.identity.expose_secret();
+    let password = login.password.as_ref().map(|password| password.expose_secret());
+    decode_secret_key(identity, password).map_err(|error| match (key_state(&login.identity), password) {
+        _ if !identity.contains("-----BEGIN ") => "ssh: no key found".to_owned(),
+        (KeyState::Locked, Some(_)) => "x509: decryption password incorrect".to_owned(),
+        (KeyState::Locked, None) => "ssh: this private key is passphrase protected".to_owned(),
+        _ => format!("ssh: {}", chain(&error)),
+    })
 }
 
 /// Says what an end of the remote's program means.

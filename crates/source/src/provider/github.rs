@@ -115,7 +115,8 @@ impl App {
     fn statement(&self, now: Timestamp) -> Result<SecretString, Error> {
         let bad = |text: String| failed(format!("could not parse private key: {text}"));
         let pem = PrivateKeyDer::from_pem_slice(self.key.expose_secret().as_bytes());
-        let key = match pem.map_err(|error| bad(error.to_string()))? {
+        let no_pem = "invalid key: Key must be a PEM encoded PKCS1 or PKCS8 key";
+        let key = match pem.map_err(|_| bad(no_pem.to_owned()))? {
             PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
             PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
             _ => return Err(bad("it is no RSA key".to_owned())),

@@ -70,7 +70,7 @@ fn a_locked_identity_wants_its_password() -> Result<()> {
         let identity = sshd.identity("rsa-2048", "open sesame", form)?;
         assert_eq!(key_state(&SecretString::from(identity.as_str())), KeyState::Locked, "{form}");
         let mut wanted = request(&sshd.url("repo"), login(&identity, &sshd.known_hosts("ed25519")?))?;
-        assert!(failure(&wanted)?.contains("invalid transport setting `identity`"));
+        assert!(failure(&wanted)?.contains("ssh: this private key is passphrase protected"));
         let Auth::Ssh(login) = &mut wanted.auth else { bail!("not SSH") };
         login.password = Some(SecretString::from("open sesame"));
         revision(&wanted)?;

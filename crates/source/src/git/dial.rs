@@ -1,0 +1,78 @@
+//! What people read of a connection that does not come about.
+//!
+//! Follows: the words of Go's `net` and `net/http`.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
+use url::Url;
+
+/// Why nobody was reached there.
+pub(super) fn failed(host: &str, port: u16, error: &io::Error) -> String {
+    let at = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    match error.kind() {
+        ErrorKind::ConnectionRefused if error.raw_os_error().is_some() => {
+            format!("dial tcp {at}: connect: connection refused")
+        }
+        ErrorKind::NetworkUnreachable => format!("dial tcp {at}: connect: network is unreachable"),
+        ErrorKind::HostUnreachable => format!("dial tcp {at}: connect: no route to host"),
+        ErrorKind::TimedOut => format!("dial tcp {at}: i/o timeout"),
+        _ if is_about_names(error) => format!("dial tcp: lookup {host}: no such host"),
+        _ => format!("dial tcp {at}: {error}"),
+    }
+}
+
+/// The same for a request over HTTP; none when it failed later than that, or nobody can tell why.
+pub(super) fn failed_request(url: &Url, proxy: Option<&str>, error: &reqwest::Error) -> Option<String> {
+    let causes = causes(error);
+    if !error.is_connect() {
+        return None;
+    }
+    let (met, through) = match proxy {
+        Some(proxy) => (Url::parse(proxy).ok()?, "proxyconnect tcp: "),
+        None => (url.clone(), ""),
+    };
+    let (host, port) = (met.host_str()?, met.port_or_known_default()?);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let why = match causes.iter().find_map(|cause| cause.downcast_ref::<io::Error>()) {
+        Some(error) if error.raw_os_error().is_some() || is_about_names(error) => failed(host, port, error),
+        _ if causes.iter().any(|cause| cause.to_string() == "dns error") => {
+            format!("dial tcp: lookup {host}: no such host")
+        }
+        _ => return None,
+    };
+    let mut shown = url.clone();
+    // Only an address without a host has no room for them, and that one has none to begin with.
+    let _ = (shown.set_username(""), shown.set_password(None));
+    let method = if url.path().ends_with("/info/refs") { "Get" } else { "Post" };
+    Some(format!("{method} \"{shown}\": {through}{why}"))
+}
+
+fn causes(error: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
+    let (mut found, mut next) = (Vec::new(), Error::source(error));
+    while let Some(cause) = next {
+        found.push(cause);
+        next = cause.source();
+    }
+    found
+}
+
+fn is_about_names(error: &io::Error) -> bool {
+    error.to_string().contains("failed to lookup address information")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_go() {
+        let refused = io::Error::from_raw_os_error(111);
+        assert_eq!(failed("127.0.0.1", 1, &refused), "dial tcp 127.0.0.1:1: connect: connection refused");
+        assert_eq!(failed("::1", 1, &refused), "dial tcp [::1]:1: connect: connection refused");
+        let unknown = io::Error::other("failed to lookup address information: Name or service not known");
+        assert_eq!(failed("none.invalid", 22, &unknown), "dial tcp: lookup none.invalid: no such host");
+        let said = io::Error::new(ErrorKind::ConnectionRefused, "the proxy answered with status 403");
+        assert_eq!(failed("a", 22, &said), "dial tcp a:22: the proxy answered with status 403");
+    }
+}
