@@ -14,7 +14,7 @@ use sealfast_sops::tree::{Branch, Key};
 
 use crate::sops::call::{Call, Done};
 use crate::sops::child::{self, Ended, Watch};
-use crate::sops::crypt::{self, Noting};
+use crate::sops::crypt::{self, Noting, Shape};
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{decrypt, files, log};
@@ -102,13 +102,12 @@ pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
     }
 }
 
-/// The decrypted file.
+/// The decrypted file, the same bytes as `decrypt` prints.
 fn whole_file(call: &Call, file: &str) -> Result<SecretBytes, Stop> {
-    let layout = Settings::load(call)?.layout(call);
-    let (input, output) = (call.format("input-type", file), call.format("output-type", file));
+    let shape = Shape::of(call, file, Settings::load(call)?.layout(call));
     let encrypted = files::read(Path::new(file))?;
-    let opened = crypt::open(call, Path::new(file), &encrypted, input, Noting::Nothing)?;
-    opened.plain.emit(output, &layout).map_err(|wrong| decrypt::unwritable(&wrong))
+    let opened = crypt::open(call, Path::new(file), &encrypted, shape.input, Noting::Nothing)?;
+    crypt::plain_text(&opened, &shape).map_err(|wrong| decrypt::unwritable(&wrong))
 }
 
 /// Makes the file or the pipe that a command gets.
