@@ -24,7 +24,7 @@ fn encrypted(text: &[u8], key: &DataKey, keeps_looks: bool) -> Option<Vec<u8>> {
     let document = plain.encrypt(metadata, key, Context { now, rng: &mut rng, reuse: None }).ok()?;
     let options = EmitOptions::default();
     if keeps_looks {
-        document.emit_over_plain(&original, None, key, &mut rng, &options).ok()
+        document.seal(&original, None, key, &mut rng, &options).ok()
     } else {
         document.emit(Format::Yaml, &options).ok()
     }
@@ -36,7 +36,7 @@ fn decrypted(file: &[u8], key: &DataKey, keeps_looks: bool) -> Option<usize> {
     let plain = document.decrypt(key, MacCheck::Verify).ok()?.plain;
     let options = EmitOptions::default();
     let text = if keeps_looks {
-        plain.emit_over(&original, &metadata, key, &options).ok()?
+        plain.open(&original, &metadata, key, &options).ok()?
     } else {
         plain.emit(Format::Yaml, &options).ok()?
     };

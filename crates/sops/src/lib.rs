@@ -20,7 +20,8 @@
 //!     opened.plain.set(&path::parse(r#"["password"]"#)?, "hunter3".into())?;
 //!     let mut rng = rand08::thread_rng();
 //!     let context = Context { now, rng: &mut rng, reuse: Some(&nonces) };
-//!     opened.plain.encrypt(metadata, key, context)?.emit_over(&original, &EmitOptions::default())
+//!     let document = opened.plain.encrypt(metadata, key, context)?;
+//!     document.update(&original, key, &mut rng, &EmitOptions::default())
 //! }
 //!
 //! # fn main() -> Result<(), Error> {
@@ -32,7 +33,7 @@
 //! # let context = Context { now, rng: &mut rng, reuse: None };
 //! # let (plain, original) = Plain::read(text, Format::Yaml)?;
 //! # let document = plain.encrypt(Metadata::new(groups, now), &key, context)?;
-//! # let file = document.emit_over_plain(&original, None, &key, &mut rng, &EmitOptions::default())?;
+//! # let file = document.seal(&original, None, &key, &mut rng, &EmitOptions::default())?;
 //! let changed = set(&file, &key, now)?;
 //! let lines = |file: &[u8]| -> Vec<String> { String::from_utf8_lossy(file).lines().map(str::to_owned).collect() };
 //! assert_eq!(lines(&file)[0], lines(&changed)[0]);

@@ -99,8 +99,8 @@ pub fn find<'t>(branch: &'t Branch, path: &[Step]) -> Result<Found<'t>, Error> {
                 None => return refuse(format!("component ['{key}'] not found")),
             },
             (Step::Key(key), ..) => return refuse(format!("component ['{key}'] not found")),
-            (Step::Index(index), Some(items), _) => match items.get(*index) {
-                Some(value) => Found::Value(value),
+            (Step::Index(index), Some(items), _) => match place_of(items, *index) {
+                Some(at) => Found::Value(&items[at]),
                 None => return refuse(format!("component [{index}] accesses out of bounds")),
             },
             (Step::Index(index), ..) => {
@@ -109,6 +109,12 @@ pub fn find<'t>(branch: &'t Branch, path: &[Step]) -> Result<Found<'t>, Error> {
         };
     }
     Ok(current)
+}
+
+/// Where an item stands. Comments count, as the reference counts them, but for those that it does not read.
+fn place_of(items: &[Value], index: usize) -> Option<usize> {
+    let counts = |item: &Value| !matches!(item, Value::Comment(comment) if comment.stray);
+    items.iter().enumerate().filter(|(_, item)| counts(item)).map(|(at, _)| at).nth(index)
 }
 
 /// A part of a tree.
@@ -161,8 +167,8 @@ fn set_value(place: &mut Value, path: &[Step], value: Value) -> Result<Change, E
     let Some((first, rest)) = path.split_first() else { return Ok(replace(place, value)) };
     match (place, first) {
         (Value::Branch(branch), first) => set_in_branch(branch, first, rest, value),
-        (Value::List(items), Step::Index(index)) => match items.get_mut(*index) {
-            Some(item) => set_value(item, rest, value),
+        (Value::List(items), Step::Index(index)) => match place_of(items, *index) {
+            Some(at) => set_value(&mut items[at], rest, value),
             None => {
                 items.push(grown(rest, value));
                 Ok(Change::Changed)
@@ -224,14 +230,12 @@ fn unset_value(value: &mut Value, path: &[Step]) -> Result<(), Error> {
     match (value, first) {
         (Value::Branch(branch), first) => unset_in_branch(branch, first, rest),
         (Value::List(items), Step::Index(index)) => {
-            if *index >= items.len() {
-                return Err(Error::OutOfBounds { index: *index });
-            }
+            let at = place_of(items, *index).ok_or(Error::OutOfBounds { index: *index })?;
             if rest.is_empty() {
-                items.remove(*index);
+                items.remove(at);
                 return Ok(());
             }
-            unset_value(&mut items[*index], rest)
+            unset_value(&mut items[at], rest)
         }
         (other, first) => {
             let kind = if let Value::Null = other { "<nil>" } else { other.type_name() };

@@ -60,6 +60,12 @@ impl From<Zeroizing<Vec<u8>>> for Text {
     }
 }
 
+impl From<&[u8]> for Text {
+    fn from(bytes: &[u8]) -> Self {
+        Self::new(bytes)
+    }
+}
+
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
         Self::new(text.as_bytes())
@@ -79,13 +85,15 @@ pub struct Comment {
     pub text: Text,
     /// True when it stood behind a value on the same line.
     pub inline: bool,
+    /// True when it stands where the reference passes over comments. It counts neither as an item nor for selectors.
+    pub stray: bool,
 }
 
 impl Comment {
     /// Returns a comment on a line of its own.
     #[must_use]
     pub fn line(text: impl Into<Text>) -> Self {
-        Self { text: text.into(), inline: false }
+        Self { text: text.into(), ..Self::default() }
     }
 }
 

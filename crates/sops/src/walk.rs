@@ -117,22 +117,30 @@ impl Walk<'_, '_, '_> {
 
     fn comment_entry(&mut self, comment: Comment) -> Result<Comment, Error> {
         self.note(&comment);
-        let inline = comment.inline;
+        let Comment { inline, stray, .. } = comment;
         Ok(match self.leaf(Value::Comment(comment))? {
             Value::Comment(comment) => comment,
-            Value::Str(text) => Comment { text, inline },
+            Value::Str(text) => Comment { text, inline, stray },
             _ => Comment::default(),
         })
     }
 
     fn note(&mut self, comment: &Comment) {
+        if comment.stray {
+            return;
+        }
         if let (Matcher::Comment { .. }, Some(level)) = (self.matcher, self.comments.last_mut()) {
             level.push(self.matcher.comment(comment.text.as_bytes()));
         }
     }
 
     fn leaf(&mut self, leaf: Value) -> Result<Value, Error> {
-        let selected = self.is_selected(matches!(leaf, Value::Comment(_)));
+        let (is_comment, is_stray) = match &leaf {
+            Value::Comment(comment) => (!comment.stray, comment.stray),
+            _ => (false, false),
+        };
+        // What belongs to nothing is encrypted whatever is chosen.
+        let selected = is_stray && self.ends.is_empty() || self.is_selected(is_comment);
         let aad = if self.aad.is_empty() { ":" } else { &self.aad };
         (self.visit)(leaf, &Place { aad, selected, ends: &self.ends })
     }

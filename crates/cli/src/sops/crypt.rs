@@ -192,20 +192,21 @@ fn unwritable(wrong: Error) -> Stop {
 }
 
 /// Writes an encrypted document, under our own verbs into the encrypted text it comes from.
-pub(super) fn emit_over(
+pub(super) fn update(
     document: Encrypted,
     original: Option<&Original<'_>>,
+    key: &DataKey,
     shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
     match original.filter(|_| shape.is_same()) {
-        Some(original) => document.emit_over(original, &shape.layout).map_err(unwritable),
+        Some(original) => document.update(original, key, &mut random(), &shape.layout).map_err(unwritable),
         None => emit(&document, shape.output, &shape.layout),
     }
 }
 
 /// Writes an encrypted document, under our own verbs into the plain text it comes from; `former` is an encrypted text
 /// from before.
-pub(super) fn emit_over_plain(
+pub(super) fn seal(
     document: Encrypted,
     plain: Option<&Original<'_>>,
     former: Option<&Original<'_>>,
@@ -213,9 +214,7 @@ pub(super) fn emit_over_plain(
     shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
     match plain.filter(|_| shape.is_same()) {
-        Some(plain) => {
-            document.emit_over_plain(plain, former, key, &mut random(), &shape.layout).map_err(unwritable)
-        }
+        Some(plain) => document.seal(plain, former, key, &mut random(), &shape.layout).map_err(unwritable),
         None => emit(&document, shape.output, &shape.layout),
     }
 }
@@ -224,7 +223,7 @@ pub(super) fn emit_over_plain(
 pub(super) fn plain_text(opened: &Opened<'_>, shape: &Shape) -> Result<SecretBytes, Error> {
     let Opened { plain, metadata, key, original, .. } = opened;
     match original.as_ref().filter(|_| shape.is_same()) {
-        Some(original) => plain.emit_over(original, metadata, key, &shape.layout),
+        Some(original) => plain.open(original, metadata, key, &shape.layout),
         None => plain.emit(shape.output, &shape.layout),
     }
 }

@@ -126,10 +126,10 @@ impl Session {
         let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces))?;
         // Where the keys were edited too, the text that was edited is no plain text.
         if is_old && call.is_set("show-master-keys") {
-            return crypt::emit_over(document, former, &shape);
+            return crypt::update(document, former, &key, &shape);
         }
         let edited = call.is_native().then(|| Original::of(text.expose(), shape.input));
-        crypt::emit_over_plain(document, edited.as_ref(), former, &key, &shape)
+        crypt::seal(document, edited.as_ref(), former, &key, &shape)
     }
 
     fn render(&self, shows_keys: bool) -> Result<SecretBytes, Stop> {

@@ -52,7 +52,7 @@ pub(super) fn encrypt(
     let document =
         crypt::encrypt(call, plain, metadata, &key, None).map_err(|stop| stop.locate(bytes, shape.input))?;
     warn_about_nothing(call, &document)?;
-    crypt::emit_over_plain(document, original.as_ref(), None, &key, shape)
+    crypt::seal(document, original.as_ref(), None, &key, shape)
 }
 
 fn load<'b>(call: &Call, bytes: &'b [u8], shape: &Shape) -> Result<(Plain, Option<Original<'b>>), Stop> {
@@ -101,7 +101,7 @@ fn encrypt_again(
     let document =
         crypt::encrypt(call, plain, metadata, &opened.key, Some(&opened.nonces)).map_err(in_file)?;
     warn_about_nothing(call, &document).map_err(in_file)?;
-    crypt::emit_over_plain(document, original.as_ref(), opened.original.as_ref(), &opened.key, shape)
+    crypt::seal(document, original.as_ref(), opened.original.as_ref(), &opened.key, shape)
 }
 
 /// An encrypted file without an encrypted value is hardly meant.

@@ -67,7 +67,7 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
     }
     keyring::wrap(call, metadata, &key, settings::now())?;
     let shape = Shape { input: format, output: format, layout: settings.layout(call) };
-    let bytes = crypt::emit_over(document, original.as_ref(), &shape)?;
+    let bytes = crypt::update(document, original.as_ref(), &key, &shape)?;
     if !call.is_set("in-place") {
         return Ok(Done::Print(bytes));
     }

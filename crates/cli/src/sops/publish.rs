@@ -118,7 +118,7 @@ fn for_bucket(
     let key = crypt::new_key(call, &mut metadata)?;
     let document = crypt::encrypt(call, plain, metadata, &key, None)?;
     let shape = Shape { input: format, output: format, layout: settings.layout(call) };
-    crypt::emit_over(document, original.as_ref(), &shape)
+    crypt::update(document, original.as_ref(), &key, &shape)
 }
 
 /// Asks. In a directory a file that is not wanted is passed over.

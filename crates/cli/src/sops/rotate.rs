@@ -72,5 +72,5 @@ pub(super) fn rotate(call: &Call, source: &Source, settings: &Settings) -> Resul
     let key = crypt::new_key(call, &mut metadata)?;
     let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces))?;
     let text = text.as_ref().map(|text| Original::of(text.expose(), shape.input));
-    crypt::emit_over_plain(document, text.as_ref(), original.as_ref(), &key, &shape)
+    crypt::seal(document, text.as_ref(), original.as_ref(), &key, &shape)
 }

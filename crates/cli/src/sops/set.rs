@@ -124,7 +124,7 @@ pub(super) fn changed(
         change(&mut plain).map_err(|wrong| in_file(nearby::told(Stop::of(&wrong, ""), &plain, steps)))?;
     plain.check_unencrypted(shape.output).map_err(|_| Stop::already_encrypted())?;
     let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces)).map_err(in_file)?;
-    Ok((crypt::emit_over(document, original.as_ref(), &shape)?, change))
+    Ok((crypt::update(document, original.as_ref(), &key, &shape)?, change))
 }
 
 fn steps(call: &Call, text: &str, message: &str) -> Result<Vec<Step>, Stop> {

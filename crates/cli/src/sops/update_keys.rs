@@ -116,7 +116,7 @@ impl Plan {
         })?;
         let shape = Shape { input: format, output: format, layout: settings.layout(call) };
         let original = call.is_native().then(|| Original::of(&original, format));
-        crypt::emit_over(document, original.as_ref(), &shape)
+        crypt::update(document, original.as_ref(), &key, &shape)
     }
 }
 

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::store::over::lines;
 use crate::store::scalar::{go_text, text_of};
-use crate::tree::{Branch, Entry, Key, Text, Value};
+use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
 mod letters;
 mod read;
@@ -36,14 +36,20 @@ pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
 /// Reads the sections, and where each of them stands; nothing where the text says more than the tree.
 pub(super) fn load_with_places(input: &[u8]) -> Option<(Branch, Vec<lines::Section>)> {
     let letters = Letters::of(input).ok().filter(Letters::is_text)?;
-    let reader = read::text(letters.as_str()).ok()?;
-    if reader.says_more || !reader.comment.pieces.is_empty() {
+    let mut reader = read::text(letters.as_str()).ok()?;
+    if reader.says_more {
         return None;
     }
+    let (last, last_place) = reader.take_comment();
     let (mut branch, mut places) = (Branch::new(), Vec::new());
     for section in reader.sections {
         places.push(section.places()?);
         branch.push(section.name.clone(), section.into_branch(&letters).ok()?);
+    }
+    // The reference passes over a comment with nothing behind it.
+    if !last.text.is_empty() {
+        branch.push_comment(Comment { stray: true, ..Comment::line(letters.text(read::strip(&last.text))) });
+        places.push(lines::Section { header: None, slots: vec![last_place?] });
     }
     Some((branch, places))
 }

@@ -24,7 +24,7 @@ mod splice;
 mod write;
 
 use read::{AliasComments, branches};
-pub(super) use splice::{Former, Source, edited, is_same};
+pub(super) use splice::{Former, Source, edited, is_same, settled};
 pub(super) use write::{emit, emit_value, indentation};
 
 pub(super) fn load(input: &[u8]) -> Result<Vec<Branch>, Error> {
@@ -47,10 +47,10 @@ pub(super) fn load_with_source(input: &[u8]) -> Result<(Vec<Branch>, Option<Sour
         // Numbers are shorter than the comments they stand for, so that only these tell what aliases copy.
         load(input)?;
     }
-    let mut kept = branches(&documents, AliasComments::Kept, input.len())?;
     let source = Source::new(input, documents, places)?;
+    let mut kept = branches(&source.documents, AliasComments::Kept, input.len())?;
     kept.iter_mut().for_each(|branch| source.speak(branch));
-    Ok((kept, source.complete()))
+    Ok((kept, Some(source)))
 }
 
 fn has_alias(node: &Node) -> bool {
@@ -92,7 +92,7 @@ fn unreadable(wrong: &sealfast_yaml::error::Error, prefix: &str) -> Error {
 }
 
 /// Documents with plaintext in their nodes, which is wiped.
-pub(super) struct Documents(Vec<Node>);
+pub(in crate::store) struct Documents(Vec<Node>);
 
 impl Deref for Documents {
     type Target = [Node];

@@ -49,7 +49,7 @@ fn there_and_back(text: &[u8], format: Format, selector: Option<Selector>) -> Ou
     let Ok(document) = plain.encrypt(metadata, &key, Context { now, rng: &mut rng, reuse: None }) else {
         return Outcome::Refused;
     };
-    let Ok(file) = document.emit_over_plain(&original, None, &key, &mut rng, &options) else {
+    let Ok(file) = document.seal(&original, None, &key, &mut rng, &options) else {
         return Outcome::Refused;
     };
     let differs = |what: String| Outcome::Differs(format!("{what}\n{}", String::from_utf8_lossy(&file)));
@@ -62,7 +62,7 @@ fn there_and_back(text: &[u8], format: Format, selector: Option<Selector>) -> Ou
         Ok(opened) => opened.plain,
         Err(wrong) => return differs(format!("does not open: {wrong}")),
     };
-    match opened.emit_over(&encrypted, &metadata, &key, &options) {
+    match opened.open(&encrypted, &metadata, &key, &options) {
         Ok(back) if back.expose() == text => Outcome::Same { record: metadata.layout.len() },
         Ok(back) => differs(format!("became:\n{}\nfrom", String::from_utf8_lossy(back.expose()))),
         Err(wrong) => differs(wrong.to_string()),

@@ -87,7 +87,7 @@ proptest! {
             let original = plain.emit(format, &options).expect("writes");
             let file = sealed.emit(format, &options).expect("writes");
             let original = Original::of(original.expose(), format);
-            let over = sealed.emit_over(&original, &options).expect("writes");
+            let over = sealed.update(&original, &key, &mut StdRng::seed_from_u64(seed), &options).expect("writes");
             let over = Encrypted::load(&over, format).expect("reads");
             let read = Encrypted::load(&file, format).expect("reads");
             prop_assert_eq!(over.branches(), read.branches());
@@ -127,9 +127,13 @@ proptest! {
         let wanted = open(&sealed.emit(Format::Yaml, &EmitOptions::default()).expect("writes"), Format::Yaml);
         let yaml = sealed.emit(Format::Yaml, &options).expect("writes");
         prop_assert_eq!(&open(&yaml, Format::Yaml), &wanted);
-        let spaced: String = String::from_utf8_lossy(&yaml).replace("\nsops:\n", "\n\n# a comment\n\nsops:\n");
-        let spaced = Encrypted::load(spaced.as_bytes(), Format::Yaml).expect("reads");
-        prop_assert!(spaced.decrypt(&key(), MacCheck::Verify).is_ok());
+        let text = String::from_utf8_lossy(&yaml);
+        // Empty lines are part of a block text that keeps those at its end.
+        if !text.lines().any(|line| line.ends_with('+')) {
+            let spaced = text.replace("\nsops:\n", "\n\n# a comment\n\nsops:\n");
+            let spaced = Encrypted::load(spaced.as_bytes(), Format::Yaml).expect("reads");
+            prop_assert!(spaced.decrypt(&key(), MacCheck::Verify).is_ok());
+        }
         let json = sealed.emit(Format::Json, &options).expect("writes");
         let compact = serde_json::from_slice::<serde_json::Value>(&json).expect("is JSON").to_string();
         prop_assert!(!compact.contains('\n'));

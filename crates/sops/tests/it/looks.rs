@@ -28,7 +28,7 @@ fn sealed(text: &str, format: Format, regex: &str) -> String {
     let mut rng = StdRng::seed_from_u64(1);
     let document =
         plain.encrypt(metadata, &key(), Context { now, rng: &mut rng, reuse: None }).expect("encrypts");
-    let bytes = document.emit_over_plain(&original, None, &key(), &mut rng, &EmitOptions::default());
+    let bytes = document.seal(&original, None, &key(), &mut rng, &EmitOptions::default());
     text_of(&bytes.expect("writes"))
 }
 
@@ -36,7 +36,7 @@ fn opened(text: &str, format: Format) -> String {
     let (read, original) = Encrypted::read(text.as_bytes(), format).expect("reads");
     let metadata = read.metadata().clone();
     let plain = read.decrypt(&key(), MacCheck::Verify).expect("decrypts").plain;
-    text_of(plain.emit_over(&original, &metadata, &key(), &EmitOptions::default()).expect("writes").expose())
+    text_of(plain.open(&original, &metadata, &key(), &EmitOptions::default()).expect("writes").expose())
 }
 
 /// Sets or, without a value, unsets a path; returns the lines that went and came, those of date and MAC left out.
@@ -52,7 +52,11 @@ fn change(text: &str, format: Format, path: &str, value: Option<&str>) -> (Vec<S
     let now = Time::parse("2027-01-02T03:04:05Z").expect("a valid time");
     let context = Context { now, rng: &mut StdRng::seed_from_u64(2), reuse: Some(&nonces) };
     let document = opened.plain.encrypt(metadata, &key(), context).expect("encrypts");
-    let after = text_of(&document.emit_over(&original, &EmitOptions::default()).expect("writes"));
+    let after = text_of(
+        &document
+            .update(&original, &key(), &mut StdRng::seed_from_u64(3), &EmitOptions::default())
+            .expect("writes"),
+    );
     let again = Encrypted::load(after.as_bytes(), format).expect("reads");
     assert!(again.decrypt(&key(), MacCheck::Verify).is_ok(), "{after}");
     let is_stamp = |line: &&str| {
@@ -174,6 +178,27 @@ fn changes_touch_their_lines_alone() {
     }
 }
 
+/// A comment that belongs to nothing is kept, encrypted, and so are sections of one name.
+#[test]
+fn ini_files_change_in_their_lines_around_what_is_odd() {
+    let texts = [
+        "; about\ntop=1\n\n[one]\na   = x    ; behind\n\n# end note\n",
+        "[one]\na   = 1\n\n[two]\nb=2\n\n[one]\na =   3\n# end note\n\n; more",
+        "# end note\n",
+    ];
+    for text in texts {
+        let file = sealed(text, Format::Ini, "^(a|one)$");
+        assert_eq!(opened(&file, Format::Ini), text, "{file}");
+        assert!(!file.contains("end note"), "{file}");
+        for path in [r#"["one"]["new"]"#, r#"["three"]["new"]"#] {
+            let (gone, came) = change(&file, Format::Ini, path, Some("y"));
+            assert!(gone.is_empty(), "{gone:?}");
+            assert!(came.contains(&"new = ".to_owned()) || came.contains(&"new = y".to_owned()), "{came:?}");
+            assert!(came.iter().all(|line| line.contains("new") || line.starts_with('[')), "{came:?}");
+        }
+    }
+}
+
 /// What is not part of the tree would stay in the clear; it goes.
 #[test]
 fn nothing_that_is_passed_over_stays() {
@@ -205,7 +230,7 @@ fn what_would_not_read_back_is_refused() {
         let mut rng = StdRng::seed_from_u64(1);
         let document =
             plain.encrypt(metadata, &key(), Context { now, rng: &mut rng, reuse: None }).expect("encrypts");
-        let written = document.emit_over_plain(&original, None, &key(), &mut rng, &EmitOptions::default());
+        let written = document.seal(&original, None, &key(), &mut rng, &EmitOptions::default());
         assert!(matches!(written, Err(Error::Emit { .. })), "{text}");
     }
 }

@@ -4,6 +4,7 @@ mod corpus;
 mod corrupt;
 mod hostile;
 mod identity;
+mod kept;
 mod laws;
 mod looks;
 mod metadata;

@@ -48,7 +48,7 @@ fn sealed(text: &str, metadata: Metadata) -> String {
     let document = seal(plain, metadata, "2026-01-02T03:04:05Z", None);
     let mut rng = StdRng::seed_from_u64(2);
     let options = EmitOptions::default();
-    let bytes = document.emit_over_plain(&original, None, &key(), &mut rng, &options);
+    let bytes = document.seal(&original, None, &key(), &mut rng, &options);
     String::from_utf8(bytes.expect("writes")).expect("is UTF-8")
 }
 
@@ -58,14 +58,15 @@ fn opened(text: &str) -> String {
     let metadata = read.metadata().clone();
     let decrypted = read.decrypt(&key(), MacCheck::Verify).expect("decrypts");
     let options = EmitOptions::default();
-    let plain = decrypted.plain.emit_over(&original, &metadata, &key(), &options);
+    let plain = decrypted.plain.open(&original, &metadata, &key(), &options);
     String::from_utf8(plain.expect("writes").expose().to_vec()).expect("is UTF-8")
 }
 
 fn over(document: &Encrypted, original: &str) -> String {
     let options = EmitOptions { yaml_indent: 2, ..EmitOptions::default() };
     let original = Original::of(original.as_bytes(), Format::Yaml);
-    let bytes = document.clone().emit_over(&original, &options).expect("writes");
+    let bytes =
+        document.clone().update(&original, &key(), &mut StdRng::seed_from_u64(3), &options).expect("writes");
     String::from_utf8(bytes).expect("is UTF-8")
 }
 
@@ -137,7 +138,10 @@ fn changed(text: &str, path: &str, value: Option<Value>) -> (Encrypted, String) 
         None => opened.plain.unset(&path).expect("unsets"),
     }
     let document = seal(opened.plain, metadata, "2027-01-02T03:04:05Z", Some(&nonces));
-    let bytes = document.clone().emit_over(&original, &EmitOptions::default()).expect("writes");
+    let bytes = document
+        .clone()
+        .update(&original, &key(), &mut StdRng::seed_from_u64(3), &EmitOptions::default())
+        .expect("writes");
     (document, String::from_utf8(bytes).expect("is UTF-8"))
 }
 
@@ -238,7 +242,9 @@ fn regrouped(text: &str, format: Format, groups: &[&str]) -> String {
     let keys = |list: &&str| KeyGroup { keys: MasterKey::age_list(list) };
     metadata.key_groups = groups.iter().map(keys).collect();
     metadata.shamir_threshold = if groups.len() > 1 { 2 } else { 0 };
-    let bytes = read.emit_over(&original, &EmitOptions::default()).expect("writes");
+    let bytes = read
+        .update(&original, &key(), &mut StdRng::seed_from_u64(3), &EmitOptions::default())
+        .expect("writes");
     String::from_utf8(bytes).expect("is UTF-8")
 }
 
@@ -255,7 +261,7 @@ fn metadata_change_in_several_places_and_nothing_else_does() {
     let (read, original) = Plain::read(json.as_bytes(), Format::Json).expect("reads");
     let document = seal(read, metadata("^[ab]$"), "2026-01-02T03:04:05Z", None);
     let mut rng = StdRng::seed_from_u64(2);
-    let bytes = document.emit_over_plain(&original, None, &key(), &mut rng, &EmitOptions::default());
+    let bytes = document.seal(&original, None, &key(), &mut rng, &EmitOptions::default());
     let json_file = String::from_utf8(bytes.expect("writes")).expect("is UTF-8");
     for (file, format, start) in
         [(file, Format::Yaml, "\nsops:\n"), (json_file, Format::Json, "\n  \"sops\":")]
@@ -306,4 +312,90 @@ fn not_a_number_stays_as_it_is_written() {
     let (_, after) = changed(&file, r#"["c"]"#, Some(Value::Int(2)));
     assert_eq!(lines_only_in(&file, &after), ["c: 1"]);
     assert_eq!(lines_only_in(&after, &file), ["c: 2"]);
+}
+
+/// Plain texts with comments and keys in odd places, and a path into each of them.
+const ODD: [(&str, &str); 9] = [
+    ("x:\n- b: 1\n- # note\n  d: 3\n\n\nz:   1\n", r#"["x"][1]["d"]"#),
+    ("x:\n-\n  # note\n  d: 3\n- y\nz:   1\n", r#"["x"][1]"#),
+    ("a: &x # note\n  b: 1\n\nc:   2\n", r#"["a"]["b"]"#),
+    ("a: &y # note\n  one\nc:   2\n", r#"["a"]"#),
+    ("f: [ # note\n  a, # one\n  # two\n  b ]\n\nc:   2\n", r#"["f"][1]"#),
+    ("h: { # note\n  a: 1, # one\n  b: 2 # two\n }\nc:   2\n", r#"["h"]["a"]"#),
+    ("? key # note\n: value\nc:   2\n", r#"["key"]"#),
+    ("g: {a: , b} # note\nc:   2\n", r#"["g"]["b"]"#),
+    ("t: |- # note\n  one\nc:   2\n", r#"["t"]"#),
+];
+
+#[test]
+fn odd_places_keep_their_lines() {
+    for (text, path) in ODD {
+        let file = sealed(text, Metadata { selector: None, ..metadata(".") });
+        assert_eq!(opened(&file), text, "{file}");
+        let read = Encrypted::load(file.as_bytes(), Format::Yaml).expect("reads");
+        assert!(!read.metadata().keeps_whole_text(&key()), "{file}");
+        assert!(!file.contains("note"), "{file}");
+        let (_, after) = changed(&file, path, Some("new".into()));
+        let (before, after) = (opened(&file), opened(&after));
+        let (gone, came) = (lines_only_in(&before, &after), lines_only_in(&after, &before));
+        assert!(gone.len() <= 1 && came.len() == 1 && came[0].contains("new"), "{after}");
+        assert_eq!(before.lines().count(), after.lines().count(), "{after}");
+        assert!(after.contains("# note"), "{after}");
+    }
+}
+
+#[test]
+fn a_comment_goes_with_the_container_it_is_read_in() {
+    let texts = [
+        "list:\n- a\n# end\n",
+        "data:\n  a: 1\n\n  b: 2\n# end\n",
+        "data:\n  a: {}  # in\n\n  list:\n  - b\n# end",
+        "a: 1\n---\n# end\n",
+        "# end\n---\n",
+    ];
+    for text in texts {
+        for regex in [".", "^(data|list)$"] {
+            let file = sealed(text, metadata(regex));
+            assert_eq!(opened(&file), text, "{file}");
+            let read = Encrypted::load(file.as_bytes(), Format::Yaml).expect("reads");
+            assert!(!read.metadata().keeps_whole_text(&key()), "{file}");
+            let (_, more) = changed(&file, r#"["new"]"#, Some("v".into()));
+            let read = Encrypted::load(more.as_bytes(), Format::Yaml).expect("reads");
+            let decrypted = read.decrypt(&key(), MacCheck::Verify).expect("decrypts");
+            assert!(decrypted.clear_comments.is_empty(), "{more}");
+            assert!(
+                opened(&more).contains("# end") && lines_only_in(text, &opened(&more)).is_empty(),
+                "{more}"
+            );
+        }
+    }
+}
+
+#[test]
+fn setting_and_unsetting_gives_the_bytes_back() {
+    for (text, _) in ODD.into_iter().chain([(NESTED, "")]) {
+        let file = sealed(text, metadata("."));
+        let (_, more) = changed(&file, r#"["new"]"#, Some("v".into()));
+        let (_, back) = changed(&more, r#"["new"]"#, None);
+        assert_eq!(opened(&back), text, "{more}");
+    }
+}
+
+#[test]
+fn inner_comments_go_with_what_is_unset() {
+    let text = "a:\n  b: 1 # one\n  # foot\n\nc:\n  - 1\n  # last\nd: 4\n";
+    let file = sealed(text, metadata("^nothing$"));
+    assert_eq!(
+        changed(&file, r#"["a"]"#, None).1.split("sops:").next(),
+        Some("\nc:\n  - 1\n  # last\nd: 4\n")
+    );
+    let (_, after) = changed(&file, r#"["c"]"#, None);
+    assert_eq!(content(&after, "sops:"), "a:\n  b: 1 # one\n  # foot\n\nd: 4\n");
+}
+
+#[test]
+fn what_the_reference_passes_over_is_no_item() {
+    let file = sealed("f: [ # note\n  a,\n  b ]\n", metadata("."));
+    let (_, after) = changed(&file, r#"["f"][0]"#, None);
+    assert_eq!(opened(&after), "f: [ # note\n  b ]\n");
 }

@@ -37,8 +37,8 @@ pub(super) fn wrong(message: &str) -> Error {
 /// A comment as it is gathered, and where its pieces stand.
 #[derive(Default)]
 pub(super) struct Note {
-    text: Zeroizing<String>,
-    pub(super) pieces: Vec<Range<usize>>,
+    pub(super) text: Zeroizing<String>,
+    pieces: Vec<Range<usize>>,
 }
 
 impl Note {
@@ -110,7 +110,7 @@ impl Section {
 }
 
 /// Takes the comment characters off the first line.
-fn strip(comment: &str) -> &str {
+pub(super) fn strip(comment: &str) -> &str {
     match comment.chars().next() {
         Some(';') => comment.trim_start_matches([';', ' ']),
         Some('#') => comment.trim_start_matches(['#', ' ']),
@@ -124,7 +124,7 @@ pub(super) struct Reader<'t> {
     at: usize,
     pub(super) sections: Vec<Section>,
     /// Comments that wait for the key or section they belong to.
-    pub(super) comment: Note,
+    comment: Note,
     /// Number of the next key that is written `-`.
     count: usize,
     /// Something was passed over that is no part of the tree.
@@ -231,7 +231,7 @@ impl<'t> Reader<'t> {
         if quotes > 0 { end + blanks + quotes } else { end }
     }
 
-    fn take_comment(&mut self) -> (Note, Option<Slot>) {
+    pub(super) fn take_comment(&mut self) -> (Note, Option<Slot>) {
         let mut note = std::mem::take(&mut self.comment);
         note.text = Zeroizing::new(note.text.trim().to_owned());
         let place = note.place(self.text);

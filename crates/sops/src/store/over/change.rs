@@ -16,21 +16,43 @@ pub(in crate::store) struct How<'h> {
     pub(in crate::store) former: Option<&'h Former>,
     /// Blanks a level for what is put in; none to do as the text does.
     pub(in crate::store) indent: Option<usize>,
-    /// How a container is written where a scalar was.
-    pub(in crate::store) growth: Growth,
+    pub(in crate::store) way: Way,
     /// Whether what is replaced is noted.
     pub(in crate::store) records: bool,
 }
 
 impl<'h> How<'h> {
     pub(in crate::store) fn new(layout: &'h Layout, indent: Option<usize>) -> Self {
-        Self { layout, former: None, indent, growth: Growth::Lines, records: false }
+        let way = Way { blank_line: layout.has_blank_line(), ..Way::default() };
+        Self { layout, former: None, indent, way, records: false }
     }
 }
 
+/// What is done where the nearest text would not read as wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::store) struct Way {
+    pub(in crate::store) growth: Growth,
+    pub(in crate::store) comments: Comments,
+    /// An empty line stands before what is put in at the top, so that a comment above stays where it belongs.
+    pub(in crate::store) blank_line: bool,
+}
+
+/// What becomes of comments whose container another text beside them would change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::store) enum Comments {
+    /// That must not be.
+    #[default]
+    Stay,
+    /// They are encrypted again for the other one.
+    Move,
+    /// They are indented as their container is.
+    Indent,
+}
+
 /// How a container is written where a scalar was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::store) enum Growth {
+    #[default]
     Lines,
     /// On one line, which never changes whose the comments below are.
     Brackets,

@@ -161,13 +161,19 @@ impl<'s> Edits<'s> {
         }
     }
 
+    /// A comment at the end of the text stays there, whatever section comes.
     fn sections(&mut self, source: &Source<'_>, wanted: &mut Branch) -> Option<()> {
         let have = &source.branch.entries;
+        wanted.entries.sort_by_key(|entry| matches!(entry.key, Key::Comment(_)));
         let mut end = None;
         for step in by_entries(have, &wanted.entries) {
             match step {
                 Step::Both(left, right) => {
                     let place = &source.sections[left];
+                    if let Key::Comment(_) = have[left].key {
+                        self.entry(place.slots.first()?, &have[left], &wanted.entries[right])?;
+                        continue;
+                    }
                     self.kept_section(place, &have[left], &mut wanted.entries[right])?;
                     end = place.end().or(end);
                 }

@@ -362,7 +362,7 @@ fn lines(text: &str, inline: bool, list: &mut dyn CommentList) {
     for line in text.split('\n') {
         let mut characters = line.chars();
         if characters.next().is_some() {
-            list.comment(Comment { text: characters.as_str().into(), inline });
+            list.comment(Comment { inline, ..Comment::line(characters.as_str()) });
         }
     }
 }

@@ -21,11 +21,14 @@ mod notes;
 mod places;
 mod same;
 mod scalar;
+mod settle;
 mod source;
+mod strays;
 mod values;
 
 use edits::Edits;
 pub(in crate::store) use same::is_same;
+pub(in crate::store) use settle::settled;
 pub(in crate::store) use source::Source;
 
 /// The text with its edits, not checked, and what was replaced.

@@ -9,10 +9,12 @@ use crate::store::over::same;
 use crate::store::over::steps::{Gap, Step, by_content, by_names, gaps};
 use crate::store::yaml::splice::edits::{Edits, named};
 use crate::store::yaml::splice::entries::Spot;
-use crate::store::yaml::splice::notes::{Note, comments_in, comments_of, drop_comments, is_dropped, is_note};
+use crate::store::yaml::splice::notes::{
+    Note, comments_in, comments_of, drop_comments, is_dropped, is_note, uncover,
+};
 use crate::store::yaml::splice::places::{content_end, key_end};
 use crate::store::yaml::splice::scalar::At;
-use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
+use crate::tree::{Branch, Entry, Key, Text, Value};
 
 /// How the entries or items of a container and the wanted ones go together.
 struct Match {
@@ -82,13 +84,14 @@ impl Edits<'_> {
         let values: Vec<&Entry> = named(have).collect();
         let matched = match_keys(&values, wanted).filter(|_| values.len() == pairs.len())?;
         let removed = self.remove_entries(node, &pairs, &values, &matched.gaps, at)?;
-        self.comments(&comments_of(have), comments_in(wanted), &removed)?;
+        let column = first_column(at, pairs.first().map(|(key, _)| self.column(self.entry_start(key))));
+        self.comments(&comments_of(have), comments_in(wanted), &removed, column)?;
         drop_comments(wanted, &removed, self.source);
         let ends: Vec<usize> = comments_of(have)
             .into_iter()
             .filter_map(|comment| self.place(comment))
             .filter(|place| !removed.has(place.start))
-            .map(|place| place.end)
+            .map(|place| if place.start < self.limit { place.end } else { 0 })
             .collect();
         self.entries(&Mapping { node, pairs, values, matched, at, fields }, wanted, ends.into_iter())
     }
@@ -161,12 +164,14 @@ impl Edits<'_> {
     ) -> Option<()> {
         let (items, notes) = self.items_and_notes(node, have, at)?;
         if !notes.iter().any(|note| note.is_item) {
-            uncover_comments(wanted);
+            uncover(wanted);
         }
         let matched = match_items(&items, wanted);
         let removed = self.remove_items(&items, &matched.gaps, at)?;
         let texts: Vec<&mut Value> = wanted.iter_mut().filter(|value| is_note(value)).collect();
-        self.notes(&notes, texts, &removed)?;
+        let dash = node.content.first().and_then(|item| self.dash(item));
+        let column = first_column(at, dash.map(|dash| self.column(dash)));
+        self.notes(&notes, texts, &removed, column)?;
         wanted.retain(
             |value| !matches!(value, Value::Comment(comment) if is_dropped(comment, &removed, self.source)),
         );
@@ -243,6 +248,11 @@ impl Edits<'_> {
     }
 }
 
+/// The column of a container in lines.
+fn first_column(at: At, column: Option<usize>) -> Option<usize> {
+    column.filter(|_| !at.flow)
+}
+
 /// Nothing where keys are no texts.
 fn match_keys(values: &[&Entry], wanted: &Branch) -> Option<Match> {
     if wanted.entries.iter().any(|entry| matches!(entry.key, Key::Other { .. })) {
@@ -257,13 +267,4 @@ fn match_items(items: &[Item<'_>], wanted: &[Value]) -> Match {
     let new: Vec<&Value> = wanted.iter().filter(|value| !is_note(value)).collect();
     let is_same = |left: usize, right: usize| same::is_same_content(items[left].1, new[right]);
     Match::of(&by_content(items.len(), new.len(), is_same))
-}
-
-/// Where no comment is an item in the text, none becomes one.
-fn uncover_comments(wanted: &mut [Value]) {
-    for value in wanted.iter_mut().filter(|value| is_note(value)) {
-        if let Value::Str(text) = value {
-            *value = Value::Comment(Comment::line(std::mem::take(text)));
-        }
-    }
 }

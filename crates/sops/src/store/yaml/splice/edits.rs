@@ -27,6 +27,8 @@ pub(super) struct Edits<'s> {
     anew: &'s BTreeSet<usize>,
     /// The innermost container that cannot be changed in its place.
     pub(super) stuck: Option<usize>,
+    /// Where the document ends; a comment of it may stand in the next one.
+    pub(super) limit: usize,
 }
 
 impl<'s> Edits<'s> {
@@ -35,7 +37,16 @@ impl<'s> Edits<'s> {
         let ends_with_return = line.is_some_and(|at| at > 0 && source.base[at - 1] == b'\r');
         let step = how.indent.or_else(|| source.documents.iter().find_map(own_step)).unwrap_or(4);
         let manner = Manner { newline: if ends_with_return { "\r\n" } else { "\n" }, step };
-        Self { source, how, manner, list: Changes::default(), replaced: Vec::new(), anew, stuck: None }
+        Self {
+            source,
+            how,
+            manner,
+            list: Changes::default(),
+            replaced: Vec::new(),
+            anew,
+            stuck: None,
+            limit: 0,
+        }
     }
 
     /// One document; comments that go with what is removed are taken out of the wanted tree too.
@@ -43,6 +54,7 @@ impl<'s> Edits<'s> {
         let source = self.source;
         let (document, have) = (source.documents.get(index)?, source.branches.get(index)?);
         let root = document.content.first()?;
+        self.limit = source.documents.get(index + 1).map_or(source.base.len(), |next| next.start.offset);
         match root.kind {
             Kind::Mapping => {
                 let at = At { flow: root.style == Style::Flow, column: 0, from: 0, bare: false };
@@ -55,13 +67,16 @@ impl<'s> Edits<'s> {
 
     /// A document without anything but comments gets its first entries.
     fn empty_document(&mut self, document: &Node, have: &Branch, wanted: &mut Branch) -> Option<()> {
-        self.comments(&comments_of(have), comments_in(wanted), &Default::default())?;
+        self.comments(&comments_of(have), comments_in(wanted), &Default::default(), None)?;
         if wanted.named().next().is_none() {
             return Some(());
         }
-        let last =
-            comments_of(have).iter().filter_map(|comment| self.place(comment)).map(|place| place.end).max();
-        let end = last.unwrap_or(document.start.offset);
+        let ends =
+            comments_of(have).into_iter().filter_map(|comment| self.place(comment)).map(|place| place.end);
+        // A mark of the document's start may stand below them.
+        let start = document.start.offset;
+        let mark = self.mark_behind(start).filter(|&mark| self.source.base[mark..].starts_with(b"---"));
+        let end = ends.chain([mark.map_or(start, |mark| mark + 3)]).max()?;
         let mut named = wanted.clone();
         named.entries.retain(|entry| entry.key.name().is_some());
         let at = line_end(self.source.base, end);
@@ -85,8 +100,8 @@ impl<'s> Edits<'s> {
             strip_comments(wanted);
         }
         if let Some((place, text)) = self.kept(node, have) {
-            strip_comments(wanted);
             let range = self.container(node, have, at);
+            self.notes_beside(&range, have, wanted);
             self.replace(Some(place), range, text.to_owned());
             return Some(());
         }
@@ -121,9 +136,7 @@ impl<'s> Edits<'s> {
     ) -> Option<()> {
         let inner = At { flow: at.flow || node.style == Style::Flow, ..at };
         match (node.kind, have, wanted) {
-            (Kind::Mapping, Value::Branch(have), Value::Branch(wanted))
-                if node.tag == "!!map" || !node.tagged =>
-            {
+            (Kind::Mapping, Value::Branch(have), Value::Branch(wanted)) => {
                 self.mapping(node, have, wanted, inner, fields)
             }
             (Kind::Sequence, Value::List(have), Value::List(wanted)) => {

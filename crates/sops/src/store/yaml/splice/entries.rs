@@ -142,7 +142,7 @@ impl Edits<'_> {
         let behind = after_break(base, last);
         // Where the text ends without a line break, it shall go on doing so.
         let mut range = if behind == last { before_break(base, first)..last } else { first..behind };
-        if self.how.layout.has_blank_line() && self.column(part.start) == 0 {
+        if self.how.way.blank_line && self.column(part.start) == 0 {
             range.start = before_break(base, range.start);
         }
         range
@@ -181,7 +181,7 @@ impl Edits<'_> {
             return Some(());
         }
         let at = line_end(self.source.base, spot.end.max(spot.before)?);
-        let blank = if self.how.layout.has_blank_line() && column == 0 { newline } else { "" };
+        let blank = if self.how.way.blank_line && column == 0 { newline } else { "" };
         self.list.put(at..at, format!("{blank}{newline}{text}"));
         Some(())
     }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use sealfast_yaml::node::Node;
 
 use crate::cipher;
+use crate::store::over::change::Comments;
 use crate::store::over::places::{after_break, line_end, line_start};
 use crate::store::yaml::splice::edits::Edits;
 use crate::store::yaml::splice::entries::Removed;
@@ -63,10 +64,11 @@ impl Edits<'_> {
         old: &[&Comment],
         new: Vec<&mut Comment>,
         removed: &Removed,
+        column: Option<usize>,
     ) -> Option<()> {
         let notes: Vec<Note> = old.iter().map(|comment| self.note_of(comment)).collect::<Option<_>>()?;
         let mut texts: Vec<Value> = new.iter().map(|comment| Value::Comment((**comment).clone())).collect();
-        self.notes(&notes, texts.iter_mut().collect(), removed)?;
+        self.notes(&notes, texts.iter_mut().collect(), removed, column)?;
         for (comment, text) in new.into_iter().zip(texts) {
             if let Value::Comment(text) = text {
                 *comment = text;
@@ -75,8 +77,30 @@ impl Edits<'_> {
         Some(())
     }
 
+    /// Comments of a container that stand beside its replaced text.
+    pub(super) fn notes_beside(&mut self, range: &Range<usize>, have: &Value, wanted: &Value) {
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        each_comment_in(have, &mut |comment| old.push(self.place(comment)));
+        each_comment_in(wanted, &mut |comment| new.push(comment.text.clone()));
+        if old.len() != new.len() {
+            return;
+        }
+        for (place, text) in old.into_iter().zip(new) {
+            if let Some(place) = place.filter(|place| !range.contains(&place.start)) {
+                self.list.put(place, [b"#", text.as_bytes()].concat());
+            }
+        }
+    }
+
     /// Comments of one container, in order. Those that go with a removed range get the number of their place.
-    pub(super) fn notes(&mut self, old: &[Note], new: Vec<&mut Value>, removed: &Removed) -> Option<()> {
+    /// `column` is that of the container, when it is in lines.
+    pub(super) fn notes(
+        &mut self,
+        old: &[Note],
+        new: Vec<&mut Value>,
+        removed: &Removed,
+        column: Option<usize>,
+    ) -> Option<()> {
         let stays = |note: &Note| !removed.has(note.place.start);
         let all = new.len() == old.len();
         if !all && new.len() != old.iter().filter(|note| stays(note)).count() {
@@ -102,10 +126,36 @@ impl Edits<'_> {
             if text.as_bytes().iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
                 return None;
             }
-            let mark: &[u8] = if is_item { b"- " } else { b"#" };
-            self.list.put(note.place.clone(), [mark, text.as_bytes()].concat());
+            if is_item {
+                self.list.put(note.place.clone(), [b"- ", text.as_bytes()].concat());
+            } else {
+                self.put_comment(note, text, column);
+            }
         }
         Some(())
+    }
+
+    /// Other words for a comment. It may have stood less indented than its container.
+    fn put_comment(&mut self, note: &Note, words: &Text, column: Option<usize>) {
+        let base = self.source.base;
+        let start = note.place.start;
+        let line = line_start(base, start);
+        let is_alone = base[line..start].iter().all(|&byte| byte == b' ');
+        if is_alone
+            && let Some(place) = self.leads(&Value::Str(note.words.clone()), &Value::Str(words.clone()))
+        {
+            if let Some(text) = self.how.layout.text(&place) {
+                self.list.put(line..note.place.end, text);
+                return;
+            }
+            let column =
+                column.filter(|column| self.how.way.comments == Comments::Indent && start - line < *column);
+            if let (Some(column), Some(words)) = (column, words.as_str()) {
+                self.replace(Some(place), line..note.place.end, format!("{:column$}#{words}", ""));
+                return;
+            }
+        }
+        self.list.put(note.place.clone(), [b"#", words.as_bytes()].concat());
     }
 
     /// Takes out comments that are wanted no more; all others must be as they were.
@@ -175,6 +225,27 @@ pub(super) fn strip_comments(value: &mut Value) {
         Value::List(items) => {
             items.retain(|item| !matches!(item, Value::Comment(_)));
             items.iter_mut().for_each(strip_comments);
+        }
+        _ => {}
+    }
+}
+
+/// Where no comment is an item in the text, none becomes one.
+pub(super) fn uncover(wanted: &mut [Value]) {
+    for value in wanted.iter_mut().filter(|value| is_note(value)) {
+        if let Value::Str(text) = value {
+            *value = Value::Comment(Comment::line(std::mem::take(text)));
+        }
+    }
+}
+
+/// The same in all that a value holds.
+pub(super) fn uncover_all(wanted: &mut Value) {
+    match wanted {
+        Value::Branch(branch) => branch.entries.iter_mut().for_each(|entry| uncover_all(&mut entry.value)),
+        Value::List(items) => {
+            uncover(items);
+            items.iter_mut().for_each(uncover_all);
         }
         _ => {}
     }

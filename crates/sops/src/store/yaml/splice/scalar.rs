@@ -40,7 +40,10 @@ pub(super) struct Manner {
 /// Writes a scalar in the style of the one that stood there; `old` is that one's own text.
 pub(super) fn scalar_text(style: Style, old: &str, new: &Value, at: At, manner: Manner) -> Option<String> {
     match new {
-        Value::Str(text) => string(style, old, text.as_str()?, at, manner),
+        Value::Str(text) => match text.as_str() {
+            Some(text) => string(style, old, text, at, manner),
+            None => Some(format!("!!binary {}", scalar::binary_node(text.as_bytes()).value)),
+        },
         Value::Null => Some("null".to_owned()),
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Int(int) => Some(int.to_string()),

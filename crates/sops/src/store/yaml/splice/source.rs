@@ -3,12 +3,15 @@
 //! Comments have no place in the tree that leads back to the text. So the text is read with a number for the words of
 //! each comment: the tree then says which comment is which.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use sealfast_yaml::parse::{self, Numbered};
 
 use crate::error::Error;
-use crate::store::yaml::read::{AliasComments, branches};
+use crate::store::ENTRY;
+use crate::store::yaml::read::{self, AliasComments, branches};
+use crate::store::yaml::splice::strays::adopt;
 use crate::store::yaml::{Documents, readable};
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
@@ -17,9 +20,11 @@ pub(in crate::store) struct Source<'t> {
     pub(super) base: &'t [u8],
     /// Where each comment stands, from `#` to the end of its line.
     pub(super) places: Vec<Range<usize>>,
-    pub(super) documents: Documents,
+    pub(in crate::store) documents: Documents,
     /// The tree of each document, numbers for comments; comments behind aliases are left out.
     pub(super) branches: Vec<Branch>,
+    /// The comments that the reference passes over.
+    strays: HashSet<usize>,
 }
 
 impl<'t> Source<'t> {
@@ -28,14 +33,14 @@ impl<'t> Source<'t> {
         text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff])
     }
 
-    /// Reads a text; nothing when it does not read, or when it has comments that are not in its tree.
+    /// Reads a text; nothing when it does not read.
     pub(in crate::store) fn read(text: &'t [u8]) -> Option<Self> {
         if Self::is_encoded(text) {
             return None;
         }
         let Numbered { documents, places, mistake } = parse::numbered(text);
         let documents = readable(documents, mistake, text.len()).ok()?;
-        Self::new(text, documents, places).ok()?.complete()
+        Self::new(text, documents, places).ok()
     }
 
     /// Takes documents whose comments are numbers.
@@ -45,12 +50,14 @@ impl<'t> Source<'t> {
         places: Vec<Range<usize>>,
     ) -> Result<Self, Error> {
         let branches = branches(&documents, AliasComments::Dropped, text.len())?;
-        Ok(Self { base: text, places, documents, branches })
-    }
-
-    /// Nothing when a comment is not in the tree.
-    pub(in crate::store) fn complete(self) -> Option<Self> {
-        self.has_every_comment().then_some(self)
+        let mut source = Self { base: text, places, documents, branches, strays: HashSet::new() };
+        let strays = source.not_in_tree();
+        if !strays.is_empty() {
+            adopt(&mut source.documents.0, text, &source.places, &strays);
+            source.branches = read::branches(&source.documents, AliasComments::Dropped, text.len())?;
+            source.strays.extend(strays);
+        }
+        Ok(source)
     }
 
     pub(in crate::store) fn has_comments(&self) -> bool {
@@ -96,6 +103,21 @@ impl<'t> Source<'t> {
         branches
     }
 
+    /// The documents as they will be read from an encrypted text of them, opened: with the values of this text and the
+    /// comments where that one has them.
+    pub(in crate::store) fn tree_in(&self, sealed: &Source<'_>) -> Vec<Branch> {
+        if self.places.len() != sealed.places.len() || self.branches.len() != sealed.branches.len() {
+            return self.tree();
+        }
+        let mut branches = sealed.branches.clone();
+        for (branch, own) in branches.iter_mut().zip(&self.branches) {
+            branch.entries.retain(|entry| entry.key.name() != Some(ENTRY));
+            take_values(branch, own);
+            self.speak(branch);
+        }
+        branches
+    }
+
     /// Gives comments their words back.
     pub(in crate::store) fn speak(&self, branch: &mut Branch) {
         if self.places.is_empty() {
@@ -103,7 +125,7 @@ impl<'t> Source<'t> {
         }
         for entry in &mut branch.entries {
             if let Key::Comment(comment) = &mut entry.key {
-                comment.text = Text::new(self.words(comment).unwrap_or_default());
+                self.speak_of(comment);
             }
             self.speak_in(&mut entry.value);
         }
@@ -111,14 +133,20 @@ impl<'t> Source<'t> {
 
     fn speak_in(&self, value: &mut Value) {
         match value {
-            Value::Comment(comment) => comment.text = Text::new(self.words(comment).unwrap_or_default()),
+            Value::Comment(comment) => self.speak_of(comment),
             Value::List(items) => items.iter_mut().for_each(|item| self.speak_in(item)),
             Value::Branch(branch) => self.speak(branch),
             _ => {}
         }
     }
 
-    fn has_every_comment(&self) -> bool {
+    fn speak_of(&self, comment: &mut Comment) {
+        comment.stray = Self::number(comment).is_some_and(|number| self.strays.contains(&number));
+        comment.text = Text::new(self.words(comment).unwrap_or_default());
+    }
+
+    /// The numbers of the comments that no branch has.
+    fn not_in_tree(&self) -> Vec<usize> {
         let mut seen = vec![false; self.places.len()];
         let mut mark = |comment: &Comment| {
             if let Some(seen) = Self::number(comment).and_then(|number| seen.get_mut(number)) {
@@ -126,7 +154,28 @@ impl<'t> Source<'t> {
             }
         };
         self.branches.iter().for_each(|branch| each_comment(branch, &mut mark));
-        seen.into_iter().all(|seen| seen)
+        seen.iter().enumerate().filter(|(_, seen)| !**seen).map(|(number, _)| number).collect()
+    }
+}
+
+/// Puts the values of one tree in the place of those of another one of the same shape.
+fn take_values(branch: &mut Branch, own: &Branch) {
+    let is_named = |entry: &&Entry| !matches!(entry.key, Key::Comment(_));
+    let named = branch.entries.iter_mut().filter(|entry| !matches!(entry.key, Key::Comment(_)));
+    for (entry, own) in named.zip(own.entries.iter().filter(is_named)) {
+        take_value(&mut entry.value, &own.value);
+    }
+}
+
+fn take_value(value: &mut Value, own: &Value) {
+    match (&mut *value, own) {
+        (Value::Branch(branch), Value::Branch(own)) => take_values(branch, own),
+        (Value::List(items), Value::List(own)) => {
+            let items = items.iter_mut().filter(|item| !matches!(item, Value::Comment(_)));
+            let own = own.iter().filter(|item| !matches!(item, Value::Comment(_)));
+            items.zip(own).for_each(|(item, own)| take_value(item, own));
+        }
+        (_, own) => *value = own.clone(),
     }
 }
 

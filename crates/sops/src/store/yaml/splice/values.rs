@@ -5,10 +5,11 @@ use std::ops::Range;
 use sealfast_yaml::node::{Node, Style};
 
 use crate::layout::{self, Place};
-use crate::store::over::change::Growth;
+use crate::store::over::change::{Comments, Growth};
 use crate::store::over::places::line_end;
 use crate::store::over::same;
 use crate::store::yaml::splice::edits::Edits;
+use crate::store::yaml::splice::notes::uncover_all;
 use crate::store::yaml::splice::places::{content_end, trimmed};
 use crate::store::yaml::splice::scalar::{At, flow_text, scalar_text};
 use crate::tree::Value;
@@ -38,8 +39,9 @@ impl Edits<'_> {
     }
 
     /// What leads from the ciphertext among the two to a former text.
-    fn leads(&self, have: &Value, new: &Value) -> Option<Place> {
-        let is_asked = self.how.records || !self.how.layout.is_empty();
+    pub(super) fn leads(&self, have: &Value, new: &Value) -> Option<Place> {
+        let is_asked =
+            self.how.records || !self.how.layout.is_empty() || self.how.way.comments == Comments::Indent;
         is_asked.then(|| layout::place_of(new).or_else(|| layout::place_of(have))).flatten()
     }
 
@@ -122,7 +124,7 @@ impl Edits<'_> {
         if at.bare {
             return None;
         }
-        let is_short = is_empty(wanted) || self.how.growth == Growth::Brackets || is_behind_dash;
+        let is_short = is_empty(wanted) || self.how.way.growth == Growth::Brackets || is_behind_dash;
         let text = if is_short { format!(" {}", flow_text(wanted)?) } else { self.lines_of(wanted, at)? };
         self.list.put(at.from..end.max(at.from), text);
         Some(())
@@ -131,17 +133,23 @@ impl Edits<'_> {
     /// A scalar in the place of a container.
     pub(super) fn shrink(&mut self, node: &Node, have: &Value, new: &Value, at: At) -> Option<()> {
         let text = scalar_text(Style::Plain, "", new, At { flow: true, ..at }, self.manner)?;
-        let is_flow = node.style == Style::Flow;
-        let text = if is_flow { text } else { format!(" {text}") };
-        self.list.put(self.container(node, have, at), text);
+        let range = self.container(node, have, at);
+        if node.style == Style::Flow {
+            self.list.put(range, text);
+        } else {
+            // A comment behind the key stays behind the value.
+            self.list.put(at.from..at.from, format!(" {text}"));
+            self.list.put(range, Vec::new());
+        }
         Some(())
     }
 
     /// A container in other words: its lines anew, below what leads to it.
-    pub(super) fn lay_out(&mut self, node: &Node, have: &Value, wanted: &Value, at: At) -> Option<()> {
+    pub(super) fn lay_out(&mut self, node: &Node, have: &Value, wanted: &mut Value, at: At) -> Option<()> {
         if at.flow || at.bare {
             return None;
         }
+        uncover_all(wanted);
         let range = match node.style {
             Style::Flow => at.from..content_end(self.source.base, node),
             _ => self.container(node, have, at),
@@ -174,7 +182,7 @@ fn is_empty(wanted: &Value) -> bool {
 
 /// A string does not fit the tags of other scalars.
 fn fits(node: &Node, new: &Value) -> bool {
-    const OTHERS: [&str; 6] = ["!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!binary"];
+    const OTHERS: [&str; 7] = ["!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!binary", "!!merge"];
     !node.tagged || !matches!(new, Value::Str(_)) || !OTHERS.contains(&&*node.tag)
 }
 
