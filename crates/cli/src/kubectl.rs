@@ -97,8 +97,8 @@ impl Kind {
 }
 
 /// Flags with a value that every kind takes.
-const FLAGS: [&str; 8] =
-    ["--namespace", "-n", "--output", "-o", "--kubeconfig", "--context", "--field-manager", "--validate"];
+const FLAGS: [&str; 7] =
+    ["--namespace", "-n", "--output", "-o", "--kubeconfig", "--context", "--field-manager"];
 
 /// What the command line asks for.
 struct Wanted<'a> {
@@ -119,8 +119,8 @@ impl<'a> Wanted<'a> {
         self.values.iter().filter(|(name, _)| *name == flag).map(|(_, value)| *value).collect()
     }
 
-    fn output(&self) -> &'a str {
-        self.last(&["--output", "-o"]).unwrap_or_default()
+    fn output(&self) -> String {
+        self.last(&["--output", "-o"]).unwrap_or_default().to_lowercase()
     }
 }
 
@@ -143,6 +143,7 @@ fn parse<'a>(kind: Kind, words: &[&'a str]) -> Result<Wanted<'a>, Failed> {
             "--append-hash" => wanted.append_hash = given.unwrap_or("true") == "true",
             "--save-config" => return Err("--save-config is not supported: use `kubectl apply`".into()),
             "--dry-run" => wanted.dry_run = given.unwrap_or("client"),
+            "--validate" => wanted.values.push(("--validate", given.unwrap_or("strict"))),
             _ if FLAGS.contains(&flag) || kind.flags().contains(&flag) => {
                 let value = given.or_else(|| words.next());
                 let value = value.ok_or_else(|| format!("flag needs an argument: {flag}"))?;
@@ -169,13 +170,20 @@ fn create(kind: Kind, words: &[&str]) -> Result<ExitCode, Failed> {
         )
         .into());
     };
+    if name.is_empty() {
+        return Err("name must be specified".into());
+    }
+    let validate = wanted.last(&["--validate"]).unwrap_or("strict");
+    if !["strict", "true", "warn", "ignore", "false"].contains(&validate) {
+        return Err(format!("invalid - validate option {validate:?}; must be one of: strict (or true), warn, ignore (or false)").into());
+    }
     if !["none", "client", "server"].contains(&wanted.dry_run) {
         let given = wanted.dry_run;
         return Err(
             format!("Invalid dry-run value ({given}). Must be \"none\", \"server\", or \"client\".").into()
         );
     }
-    if !["", "yaml", "json", "name"].contains(&wanted.output()) {
+    if !["", "yaml", "json", "name"].contains(&wanted.output().as_str()) {
         return Err(format!(
             "unable to match a printer suitable for the output format {:?}, allowed formats are: json,name,yaml",
             wanted.output()
@@ -190,7 +198,7 @@ fn create(kind: Kind, words: &[&str]) -> Result<ExitCode, Failed> {
     if wanted.append_hash {
         secret::append_hash(&mut object);
     }
-    if let Some(namespace) = wanted.last(&["--namespace", "-n"]) {
+    if let Some(namespace) = wanted.last(&["--namespace", "-n"]).filter(|name| !name.is_empty()) {
         object["metadata"]["namespace"] = namespace.into();
     }
     if wanted.dry_run == "client" {
@@ -229,7 +237,7 @@ fn namespace_of(object: &Value) -> &str {
 
 fn show(wanted: &Wanted<'_>, object: &Value, note: &str) -> ExitCode {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let text = match wanted.output() {
+    let text = match wanted.output().as_str() {
         "yaml" => sealfast_yaml::json::to_yaml(object),
         "json" => secret::pretty(object),
         "name" => format!("secret/{name}\n"),

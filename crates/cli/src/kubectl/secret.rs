@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::{Failed, Wanted};
 use crate::docker_config::{self, Layout, Login};
 use crate::key_pair;
+use crate::sops::files::reason;
 
 /// Returns the Secret of `generic`.
 pub(super) fn generic(name: &str, wanted: &Wanted<'_>) -> Result<Value, Failed> {
@@ -44,8 +45,8 @@ pub(super) fn tls(name: &str, wanted: &Wanted<'_>) -> Result<Value, Failed> {
     let (Some(certificate), Some(key)) = (given("--cert"), given("--key")) else {
         return Err("key and cert must be specified".into());
     };
-    let certificate = read(certificate)?;
-    let key = read(key)?;
+    let [certificate, key] = [certificate, key].map(pem);
+    let (certificate, key) = (certificate?, key?);
     key_pair::check(&certificate, &key)?;
     let mut data = Data::default();
     data.add("tls.crt", &certificate)?;
@@ -64,17 +65,37 @@ pub(super) fn docker_registry(name: &str, wanted: &Wanted<'_>) -> Result<Value, 
         return Ok(data.into_secret(name, "kubernetes.io/dockerconfigjson"));
     }
     let given = |flag| wanted.last(&[flag]).filter(|text| !text.is_empty());
-    let (Some(user), Some(password)) = (given("--docker-username"), given("--docker-password")) else {
+    let server = wanted.last(&["--docker-server"]).unwrap_or("https://index.docker.io/v1/");
+    let login = given("--docker-username").zip(given("--docker-password"));
+    let Some((user, password)) = login.filter(|_| !server.is_empty()) else {
         return Err("either --from-file or the combination of --docker-username, --docker-password and --docker-server is required".into());
     };
-    let server = given("--docker-server").unwrap_or("https://index.docker.io/v1/");
     let login = Login { server, username: user, password, email: given("--docker-email") };
     data.add(KEY, docker_config::text(&login, Layout::Line).as_bytes())?;
     Ok(data.into_secret(name, "kubernetes.io/dockerconfigjson"))
 }
 
 fn read(path: &str) -> Result<Zeroizing<Vec<u8>>, Failed> {
-    std::fs::read(path).map(Zeroizing::new).map_err(|error| Failed(format!("error reading {path}: {error}")))
+    let read = std::fs::read(path).map(Zeroizing::new);
+    read.map_err(|error| format!("error reading {path}: {}", reason(&error)).into())
+}
+
+fn pem(path: &str) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let read = std::fs::read(path).map(Zeroizing::new);
+    read.map_err(|error| format!("Cannot read file {path}, open {path}: {}", reason(&error)).into())
+}
+
+/// Says why a key is refused.
+fn refusal(key: &str) -> Option<String> {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let why = match key {
+        "." | ".." => format!("must not be '{key}'"),
+        key if key.len() > 253 => "must be no more than 253 characters".to_owned(),
+        key if key.is_empty() || !key.bytes().all(valid) => "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')".to_owned(),
+        key if key.starts_with("..") => "must not start with '..'".to_owned(),
+        _ => return None,
+    };
+    Some(format!("{key:?} is not valid key name for a Secret {why}"))
 }
 
 /// Keys with their values, encoded.
@@ -95,12 +116,8 @@ impl Data {
     }
 
     fn add(&mut self, key: &str, value: &[u8]) -> Result<(), Failed> {
-        let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        if key.is_empty() || key.len() > 253 || !key.bytes().all(valid) || key == "." || key == ".." {
-            return Err(format!(
-                "{key:?} is not valid key name for a Secret a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
-            )
-            .into());
+        if let Some(why) = refusal(key) {
+            return Err(why.into());
         }
         if self.0.contains_key(key) {
             return Err(format!("cannot add key {key}, another key by that name already exists").into());
@@ -111,11 +128,17 @@ impl Data {
 
     fn file(&mut self, source: &str) -> Result<(), Failed> {
         let (key, path) = match source.split_once('=') {
+            Some((_, path)) if path.contains('=') => {
+                return Err("key names or file paths cannot contain '='".into());
+            }
+            Some(("", path)) => return Err(format!("key name for file path {path} missing").into()),
+            Some((key, "")) => return Err(format!("file path for key name {key} missing").into()),
             Some((key, path)) => (Some(key), path),
+            None if source.is_empty() => return Ok(()),
             None => (None, source),
         };
-        let failed = |error: std::io::Error| Failed(format!("error reading {path}: {error}"));
-        let facts = std::fs::metadata(path).map_err(failed)?;
+        let facts = std::fs::metadata(path);
+        let facts = facts.map_err(|error| format!("error reading {path}: {}", reason(&error)))?;
         if facts.is_dir() {
             if key.is_some() {
                 return Err("cannot give a key name for a directory path".into());
@@ -123,32 +146,34 @@ impl Data {
             return self.folder(Path::new(path));
         }
         let base = Path::new(path).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let bytes = Zeroizing::new(std::fs::read(path).map_err(failed)?);
-        self.add(key.unwrap_or(&base), &bytes)
+        self.add(key.unwrap_or(&base), &read(path)?)
     }
 
-    /// Takes every file directly in a folder whose name is a key.
+    /// Takes every regular file directly in a folder; all of them must be named as keys are.
     fn folder(&mut self, folder: &Path) -> Result<(), Failed> {
-        let failed = |error: std::io::Error| Failed(format!("error reading {}: {error}", folder.display()));
+        let failed = |error: std::io::Error| {
+            Failed(format!("error listing files in {}: {}", folder.display(), reason(&error)))
+        };
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let valid = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-            if entry.file_type().map_err(failed)?.is_file() && valid {
-                files.push((name, entry.path()));
+            if entry.file_type().map_err(failed)?.is_file() {
+                files.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
             }
         }
         files.sort();
         for (name, path) in files {
-            let bytes = Zeroizing::new(std::fs::read(path).map_err(failed)?);
-            self.add(&name, &bytes)?;
+            self.add(&name, &read(&path.to_string_lossy())?)?;
         }
         Ok(())
     }
 
     fn env_file(&mut self, file: &str) -> Result<(), Failed> {
-        let text = std::fs::read_to_string(file).map_err(|error| format!("error reading {file}: {error}"))?;
+        if Path::new(file).is_dir() {
+            return Err("env secret file cannot be a directory".into());
+        }
+        let bytes = read(file)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| no_text(file, &bytes))?;
         for line in text.trim_start_matches('\u{feff}').lines() {
             let line = line.trim_start();
             if line.is_empty() || line.starts_with('#') {
@@ -161,12 +186,19 @@ impl Data {
             let starts =
                 key.starts_with(|letter: char| letter.is_ascii_alphabetic() || "-._".contains(letter));
             if !starts || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
-                return Err(format!("{key:?} is not a valid key name: a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit").into());
+                return Err(format!("{key:?} is not a valid key name: a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit (e.g. 'my.env-name',  or 'MY_ENV.NAME',  or 'MyEnvName1', regex used for validation is '[-._a-zA-Z][-._a-zA-Z0-9]*')").into());
             }
             self.add(key, value.as_bytes())?;
         }
         Ok(())
     }
+}
+
+/// Names the first line of a file that is no text. Its bytes, which kubectl shows, may be secret.
+fn no_text(file: &str, bytes: &[u8]) -> String {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let at = lines.position(|line| std::str::from_utf8(line).is_err()).unwrap_or_default();
+    format!("env file {file} contains invalid utf8 bytes at line {}", at + 1)
 }
 
 /// Adds the hash of name, type and data to the name, as kustomize would.
@@ -205,4 +237,27 @@ pub(super) fn pretty(object: &Value) -> String {
     }
     bytes.push(b'\n');
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_files_are_refused_in_the_words_of_kubectl() {
+        let refused = |key: &str| refusal(key).unwrap_or_default();
+        assert!(refused("a b").ends_with("regex used for validation is '[-._a-zA-Z0-9]+')"));
+        assert!(refused("..").ends_with("must not be '..'") && refused("..a").ends_with("start with '..'"));
+        assert_eq!(refusal(".a"), None);
+        for (source, why) in [
+            ("k=f=x", "key names or file paths cannot contain '='"),
+            ("=f", "key name for file path f missing"),
+            ("k=", "file path for key name k missing"),
+            ("/none", "error reading /none: no such file or directory"),
+        ] {
+            assert_eq!(Data::default().file(source).err().map(|Failed(why)| why).as_deref(), Some(why));
+        }
+        assert!(Data::default().file("").is_ok());
+        assert_eq!(no_text("x", b"a\n\xff"), "env file x contains invalid utf8 bytes at line 2");
+    }
 }
