@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use sealfast_kustomize::files::join;
 
 use super::args::{Args, Flag, Kind};
-use super::local::kustomization_file;
 use super::local::plan::{Cluster, Plan};
+use super::local::{kustomization_file, mask};
 use super::{Failed, checked_namespace, connect, help, wants_help};
 use crate::output;
 
@@ -86,7 +86,8 @@ async fn printed(
 ) -> Result<String, Failed> {
     let subject = plan.subject(name, namespace, file.as_deref()).await?;
     let mut text = String::new();
-    for object in plan.all(&subject, &directory).await?.iter() {
+    for object in plan.all(&subject, &directory).await?.iter_mut() {
+        mask::unquote(object);
         text.push_str(&sealfast_yaml::json::to_yaml(object));
         text.push_str("---\n");
     }

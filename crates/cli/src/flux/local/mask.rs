@@ -5,6 +5,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealfast_k8s::object;
+use sealfast_yaml::node::Node;
+use sealfast_yaml::scalar;
 use serde_json::{Map, Value};
 
 use crate::flux::Failed;
@@ -45,6 +47,28 @@ pub(super) fn secret(object: &mut Value) -> Result<(), Failed> {
         fields.insert("stringData".to_owned(), Value::Object(texts));
     }
     Ok(())
+}
+
+/// What flux prints of a Secret: it writes the texts of `stringData` without quotes, so that some of them read as
+/// numbers, truth values or nothing.
+pub(in crate::flux) fn unquote(object: &mut Value) {
+    if object::kind(object) != "Secret" {
+        return;
+    }
+    let texts = object.get_mut("stringData").and_then(Value::as_object_mut);
+    for value in texts.into_iter().flat_map(Map::values_mut) {
+        if let Some(text) = value.as_str() {
+            *value = plain(text);
+        }
+    }
+}
+
+/// The value of a text without quotes.
+fn plain(text: &str) -> Value {
+    match scalar::plain_tag(text) {
+        "!!str" | "!!merge" => text.into(),
+        tag => sealfast_yaml::json::from_node(&Node::scalar(tag, text)).unwrap_or_else(|_| text.into()),
+    }
 }
 
 /// The entries of a field as texts.
@@ -91,7 +115,21 @@ fn corrupt(error: &base64::DecodeError, length: usize) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::secret;
+    use super::{secret, unquote};
+
+    #[test]
+    fn texts_are_printed_as_they_read_without_quotes() {
+        let mut object = json!({ "kind": "Secret", "stringData": {
+            "a": "true", "b": "1.50", "c": "", "d": "~", "e": "0x1F", "f": "007", "g": "2020-01-01", "h": "yes",
+            "i": "<<", "j": "1\n", "k": "**SOPS**", "l": "1_000",
+        } });
+        unquote(&mut object);
+        let printed = json!({
+            "a": true, "b": 1.5, "c": null, "d": null, "e": 31, "f": 7, "g": "2020-01-01T00:00:00Z", "h": "yes",
+            "i": "<<", "j": "1\n", "k": "**SOPS**", "l": 1000,
+        });
+        assert_eq!(object["stringData"], printed);
+    }
 
     fn masked(fields: &Value) -> Value {
         let mut object = json!({ "kind": "Secret", "metadata": { "name": "s" } });

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::object;
+use sealfast_yaml::scalar::float_text;
 use serde_json::{Map, Value};
 
 use super::plan::Plan;
@@ -63,6 +64,7 @@ impl Plan {
         let (found, origin) = match (file, live) {
             (Some(file), live) => {
                 let mut found = from_file(file, name, namespace).map_err(mend)?;
+                TEXTS.iter().for_each(|path| as_text(&mut found, path));
                 let applied = live.as_ref().and_then(|live| live.get("status"));
                 if let Some(status) = applied.filter(|status| status.get("inventory").is_some()) {
                     found["status"] = status.clone();
@@ -129,6 +131,47 @@ fn from_file(file: &Path, name: &str, namespace: &str) -> Result<Value, Failed> 
     })
 }
 
+/// Where texts stand that a file may hold without quotes, as in `newTag: 1.0`; `*` is every entry.
+const TEXTS: [&[&str]; 13] = [
+    &["metadata", "labels", "*"],
+    &["metadata", "annotations", "*"],
+    &["spec", "commonMetadata", "labels", "*"],
+    &["spec", "commonMetadata", "annotations", "*"],
+    &["spec", "postBuild", "substitute", "*"],
+    &["spec", "images", "*", "name"],
+    &["spec", "images", "*", "newName"],
+    &["spec", "images", "*", "newTag"],
+    &["spec", "namePrefix"],
+    &["spec", "nameSuffix"],
+    &["spec", "targetNamespace"],
+    &["spec", "path"],
+    &["spec", "sourceRef", "*"],
+];
+
+/// Makes a text of a number or truth value, as flux does where it reads a file.
+fn as_text(value: &mut Value, path: &[&str]) {
+    let [field, below @ ..] = path else {
+        match value {
+            Value::Bool(truth) => *value = truth.to_string().into(),
+            Value::Number(number) => {
+                let float = number.as_f64().filter(|_| number.is_f64());
+                *value = float.map_or_else(|| number.to_string(), float_text).into();
+            }
+            _ => {}
+        }
+        return;
+    };
+    match value {
+        Value::Object(fields) if *field == "*" => fields.values_mut().for_each(|value| as_text(value, below)),
+        Value::Array(items) if *field == "*" => items.iter_mut().for_each(|value| as_text(value, below)),
+        value => {
+            if let Some(value) = value.get_mut(*field) {
+                as_text(value, below);
+            }
+        }
+    }
+}
+
 /// Reads a file, which may be a pipe or a device, as far as it may reach.
 fn bytes(file: &Path) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
@@ -155,5 +198,26 @@ fn without_nulls(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(without_nulls),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{TEXTS, as_text};
+
+    #[test]
+    fn texts_need_no_quotes_in_a_file() {
+        let mut found = json!({ "spec": {
+            "postBuild": { "substitute": { "a": 1, "b": true, "c": 1.5, "d": 2.0, "e": "x" } },
+            "images": [{ "newTag": 1.0 }], "prune": true,
+        } });
+        TEXTS.iter().for_each(|path| as_text(&mut found, path));
+        let texts = json!({ "spec": {
+            "postBuild": { "substitute": { "a": "1", "b": "true", "c": "1.5", "d": "2", "e": "x" } },
+            "images": [{ "newTag": "1" }], "prune": true,
+        } });
+        assert_eq!(found, texts);
     }
 }
