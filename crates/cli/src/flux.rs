@@ -104,6 +104,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
 /// Runs `flux ARGS`.
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     let words = args.into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    warn_of_namespace();
     match dispatch(&args::verb_first(words, GLOBAL)) {
         Ok(code) => code,
         Err(Failed(text)) => {
@@ -119,9 +120,18 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
             Some(verb) => verb.run(rest),
             None => Err(suggest::unknown(word).into()),
         },
-        _ if words.iter().any(|word| word == "--version" || word == "-v") => Ok(version::line()),
-        _ => Ok(help(&verbs::overview())),
+        _ => bare(words),
     }
+}
+
+/// What flags alone ask for.
+fn bare(words: &[String]) -> Result<ExitCode, Failed> {
+    let version = Flag::short("version", 'v', Kind::Switch);
+    let args = Args::parse(words, &[GLOBAL, &[version]].concat())?;
+    if args.is_on("version") && !wants_help(&args) {
+        return Ok(version::line());
+    }
+    Ok(help(&verbs::overview()))
 }
 
 fn parse(words: &[String], flags: &[Flag]) -> Result<Args, Failed> {
@@ -173,13 +183,15 @@ fn checked_namespace(args: &Args) -> Result<String, Failed> {
 }
 
 fn default_namespace() -> String {
-    match crate::env::FLUX_SYSTEM_NAMESPACE.text() {
-        Some(wanted) if is_dns_label(&wanted) => wanted,
-        Some(wanted) => {
-            output::talk(&format!("⚠️  ignoring invalid FLUX_SYSTEM_NAMESPACE: {wanted:?}"));
-            DEFAULT_NAMESPACE.to_owned()
-        }
-        None => DEFAULT_NAMESPACE.to_owned(),
+    let wanted = crate::env::FLUX_SYSTEM_NAMESPACE.text().filter(|wanted| is_dns_label(wanted));
+    wanted.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned())
+}
+
+/// Says that the environment names no namespace; flux says so whatever it is asked for.
+fn warn_of_namespace() {
+    let wanted = crate::env::FLUX_SYSTEM_NAMESPACE.text();
+    if let Some(wanted) = wanted.filter(|wanted| !is_dns_label(wanted)) {
+        output::talk(&format!("⚠️  ignoring invalid FLUX_SYSTEM_NAMESPACE: {wanted:?}"));
     }
 }
 
@@ -227,9 +239,12 @@ fn labels(args: &Args) -> Result<serde_json::Map<String, serde_json::Value>, Fai
     Ok(labels)
 }
 
-/// A `--export`ed object.
-fn print(object: &serde_json::Value) -> ExitCode {
-    output::data(exported(object).as_bytes())
+/// A `--export`ed object; an empty namespace is none.
+fn print(mut object: serde_json::Value) -> ExitCode {
+    if let Some(metadata) = object.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
+        metadata.retain(|field, value| field != "namespace" || *value != "");
+    }
+    output::data(exported(&object).as_bytes())
 }
 
 fn exported(object: &serde_json::Value) -> String {

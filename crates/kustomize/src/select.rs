@@ -32,6 +32,15 @@ pub struct Selector {
     pub annotation_selector: String,
 }
 
+/// Checks a label selector.
+///
+/// # Errors
+///
+/// [`Error::Selector`].
+pub fn check_labels(source: &str) -> Result<(), Error> {
+    labels::parse(source).map(drop)
+}
+
 impl Selector {
     /// Returns the id part as it stands in messages.
     #[must_use]

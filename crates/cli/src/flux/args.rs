@@ -48,14 +48,20 @@ impl Flag {
 
 /// Moves the flags that stand before the verb, as in `flux -n apps get ks`, behind everything else.
 pub(crate) fn verb_first<Word: AsRef<OsStr>>(mut words: Vec<Word>, flags: &[Flag]) -> Vec<Word> {
-    let mut before = 0;
-    while let Some(length) = words.get(before).and_then(|word| flag_length(word.as_ref().to_str()?, flags)) {
-        before += length;
-    }
+    let before = flags_before(&words, flags);
     if before < words.len() {
         words.rotate_left(before);
     }
     words
+}
+
+/// How many words the flags take that stand before the first word that is none.
+pub(crate) fn flags_before<Word: AsRef<OsStr>>(words: &[Word], flags: &[Flag]) -> usize {
+    let mut before = 0;
+    while let Some(length) = words.get(before).and_then(|word| flag_length(word.as_ref().to_str()?, flags)) {
+        before += length;
+    }
+    before
 }
 
 /// How many words a flag takes, or nothing where the word is none of these flags.
@@ -65,6 +71,8 @@ fn flag_length(word: &str, flags: &[Flag]) -> Option<usize> {
         None => (word, false),
     };
     let (flag, is_whole) = match name.strip_prefix("--") {
+        // Whatever an unknown flag may be, its value cannot be the next word.
+        Some(name) if is_whole && flags.iter().all(|flag| flag.name != name) => return Some(1),
         Some(name) => (flags.iter().find(|flag| flag.name == name)?, is_whole),
         None => {
             let (letter, attached) = name.strip_prefix('-')?.split_at_checked(1)?;
@@ -98,11 +106,14 @@ impl Args {
             } else if let Some(long) = word.strip_prefix("--") {
                 let (name, value) =
                     long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+                if name.is_empty() || name.starts_with('-') {
+                    return Err(format!("bad flag syntax: {word}").into());
+                }
                 let flag = flags.iter().find(|flag| flag.name == name);
                 let flag = flag.ok_or_else(|| format!("unknown flag: --{name}"))?;
                 args.take(*flag, value, &mut words, &format!("--{name}"))?;
             } else if let Some(short) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) {
-                args.shorts(short, flags, &mut words, word)?;
+                args.shorts(short, flags, &mut words)?;
             } else {
                 args.names.push(word.clone());
             }
@@ -110,27 +121,29 @@ impl Args {
         Ok(args)
     }
 
+    /// Letters behind one dash: switches, and at the end maybe one that takes what follows it.
     fn shorts<'a>(
         &mut self,
         letters: &str,
         flags: &[Flag],
         words: &mut impl Iterator<Item = &'a String>,
-        word: &str,
     ) -> Result<(), Failed> {
         let mut rest = letters.chars();
-        while let Some(letter) = rest.next() {
+        loop {
+            let left = rest.as_str();
+            let Some(letter) = rest.next() else { return Ok(()) };
             let flag = flags.iter().find(|flag| flag.short == Some(letter));
-            let flag = flag.ok_or_else(|| format!("unknown shorthand flag: {letter:?} in {word}"))?;
-            if matches!(flag.kind, Kind::Switch) {
-                self.take(*flag, None, words, word)?;
-                continue;
+            let flag = flag.ok_or_else(|| format!("unknown shorthand flag: {letter:?} in -{left}"))?;
+            let given = rest.as_str().strip_prefix('=').filter(|given| !given.is_empty());
+            let given = match flag.kind {
+                Kind::Switch => given,
+                _ => given.or(Some(rest.as_str()).filter(|given| !given.is_empty())),
+            };
+            self.take(*flag, given, words, &format!("{letter:?} in -{left}"))?;
+            if given.is_some() || !matches!(flag.kind, Kind::Switch) {
+                return Ok(());
             }
-            let value = rest.as_str();
-            let value = value.strip_prefix('=').unwrap_or(value);
-            let value = (!value.is_empty()).then_some(value);
-            return self.take(*flag, value, words, word);
         }
-        Ok(())
     }
 
     fn take<'a>(
@@ -359,6 +372,39 @@ mod tests {
     }
 
     #[test]
+    fn letters_are_read_as_pflag_reads_them() {
+        let flags = [
+            Flag::short("namespace", 'n', Kind::Text),
+            Flag::short("all-namespaces", 'A', Kind::Switch),
+            Flag::short("silent", 's', Kind::Switch),
+        ];
+        let read = |words: &str| {
+            let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            Args::parse(&words, &flags).map_err(|Failed(why)| why)
+        };
+        let texts = |words: &str| {
+            read(words)
+                .map(|args| ["namespace", "all-namespaces"].map(|flag| args.text(flag).map(str::to_owned)))
+        };
+        let found = |namespace: Option<&str>, all: Option<&str>| {
+            Ok([namespace, all].map(|text| text.map(str::to_owned)))
+        };
+        assert_eq!(texts("-A=false -n=a"), found(Some("a"), Some("false")));
+        assert_eq!(texts("-sAnfoo"), found(Some("foo"), Some("true")));
+        assert_eq!(texts("-sAn foo"), found(Some("foo"), Some("true")));
+        assert_eq!(texts("-n="), found(Some("="), None));
+        for (words, why) in [
+            ("-sx", "unknown shorthand flag: 'x' in -x"),
+            ("-An", "flag needs an argument: 'n' in -n"),
+            ("--namespace", "flag needs an argument: --namespace"),
+            ("---A", "bad flag syntax: ---A"),
+            ("--=x", "bad flag syntax: --=x"),
+        ] {
+            assert_eq!(read(words).err().as_deref(), Some(why), "{words}");
+        }
+    }
+
+    #[test]
     fn flags_before_the_verb_move_behind_it() {
         let flags = [Flag::short("namespace", 'n', Kind::Text), Flag::long("verbose", Kind::Switch)];
         for (before, after) in [
@@ -366,6 +412,7 @@ mod tests {
             ("-napps --verbose get ks", "get ks -napps --verbose"),
             ("--namespace apps --verbose=true get", "get --namespace apps --verbose=true"),
             ("--version -n apps", "--version -n apps"),
+            ("--url=x get", "get --url=x"),
             ("get -n apps", "get -n apps"),
             ("-n", "-n"),
         ] {

@@ -1,4 +1,4 @@
-//! `flux push|pull|tag artifact`, `flux list artifacts`: only their arguments.
+//! `flux push|pull|tag|diff artifact`, `flux list artifacts`: only their arguments.
 //!
 //! Differs: no registry is spoken to; a right command line is answered with that.
 
@@ -17,6 +17,7 @@ Usage:
   flux pull artifact oci://HOST/REPOSITORY:TAG --output DIR [flags]
   flux tag artifact oci://HOST/REPOSITORY:TAG --tag TAG [flags]
   flux list artifacts oci://HOST/REPOSITORY [flags]
+  flux diff artifact oci://HOST/REPOSITORY:TAG --path PATH [flags]
 
 Flags:
   -f, --path PATH            file or directory to push, - for standard input
@@ -52,6 +53,13 @@ const PUSH: [Flag; 11] = [
 const LIST: [Flag; 3] =
     [INSECURE, Flag::long("filter-semver", Kind::Text), Flag::long("filter-regex", Kind::Text)];
 
+const DIFF: [Flag; 4] = [
+    INSECURE,
+    Flag::long("path", Kind::Text),
+    Flag::long("ignore-paths", Kind::List),
+    Flag::long("add-ignore-paths", Kind::List),
+];
+
 type Check = fn(&Args) -> Result<(), Failed>;
 
 /// Runs `flux VERB artifact`.
@@ -65,6 +73,7 @@ pub(super) fn run(verb: &str, words: &[&str], rest: &[String]) -> Result<ExitCod
         "push" => (&PUSH, push),
         "pull" => (&[INSECURE, Flag::short("output", 'o', Kind::Text)], pull),
         "tag" => (&[Flag::long("tag", Kind::List)], tag),
+        "diff" => (&DIFF, diff),
         _ => (&LIST, list),
     };
     let args = parse(rest, &[flags, &COMMON].concat())?;
@@ -116,6 +125,16 @@ fn tag(args: &Args) -> Result<(), Failed> {
         return Err("--tag is required".into());
     }
     image::artifact(url).map(drop)
+}
+
+fn diff(args: &Args) -> Result<(), Failed> {
+    let url = args.names.first().ok_or("artifact URL is required")?;
+    let path = args.filled("path").ok_or("invalid path \"\"")?;
+    image::artifact(url)?;
+    if std::fs::metadata(path).is_err() {
+        return Err(format!("invalid path '{path}', must point to an existing directory or file").into());
+    }
+    Ok(())
 }
 
 fn list(args: &Args) -> Result<(), Failed> {

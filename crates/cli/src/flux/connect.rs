@@ -8,6 +8,7 @@ use sealfast_cluster::client::Client;
 use super::Failed;
 use super::args::Args;
 use crate::kubeconfig;
+use crate::sops::files;
 
 /// Runs a command against the cluster, within `--timeout`.
 pub(super) fn with_client<F, T>(args: &Args, command: impl FnOnce(Client) -> F) -> Result<T, Failed>
@@ -31,11 +32,14 @@ where
     })
 }
 
-/// Runs a command that asks no cluster, within `--timeout`.
+/// Runs a command that asks no cluster, within `--timeout` unless that is no time at all.
 pub(super) fn without_client<T>(
     args: &Args,
     work: impl Future<Output = Result<T, Failed>>,
 ) -> Result<T, Failed> {
+    if limit(args).is_zero() {
+        return runtime()?.block_on(work);
+    }
     within(args, work)
 }
 
@@ -44,9 +48,20 @@ fn within<T>(args: &Args, work: impl Future<Output = Result<T, Failed>>) -> Resu
     runtime()?.block_on(async { tokio::time::timeout(limit(args), work).await.unwrap_or_else(late) })
 }
 
-/// What `--timeout` allows.
+/// What `--timeout` allows: nothing at all when it is zero or negative.
 pub(super) fn limit(args: &Args) -> Duration {
-    args.duration("timeout").unwrap_or(Duration::from_secs(300))
+    match args.span("timeout") {
+        None => Duration::from_secs(300),
+        Some((true, _)) => Duration::ZERO,
+        Some((false, limit)) => limit,
+    }
+}
+
+/// Fails when the kubeconfig that a flag names is not there.
+pub(super) fn is_named(args: &Args) -> Result<(), Failed> {
+    let Some(file) = args.filled("kubeconfig") else { return Ok(()) };
+    std::fs::metadata(file).map_err(|error| format!("stat {file}: {}", files::reason(&error)))?;
+    Ok(())
 }
 
 /// Drives what waits.
@@ -85,6 +100,7 @@ async fn connected(args: &Args) -> Result<Client, Failed> {
         let authority = authority.map_err(|error| format!("unable to load root certificates: {error}"))?;
         return Ok(Client::from_url(server, token.as_ref(), authority.as_deref()).await?);
     }
+    is_named(args)?;
     let file = args.filled("kubeconfig").map(PathBuf::from);
     if file.is_none() && !kubeconfig::is_there() {
         return Ok(Client::in_cluster().or(Client::from_url(NO_CONFIGURATION, None, None).await)?);

@@ -66,30 +66,26 @@ fn source_flag(text: &str) -> Result<(), String> {
 }
 
 fn source(text: &str) -> Result<Source, String> {
-    let text = text.trim();
     let kinds = SOURCES.join(", ");
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Err(format!(
             "no Kustomization source given, please specify source that contains the Kubernetes manifests in the format '[<kind>/]<name>.<namespace>', where kind must be one of: ({kinds}), if kind is not specified it defaults to GitRepository"
         ));
     }
-    let known = |kind: &str| SOURCES.into_iter().find(|known| known.eq_ignore_ascii_case(kind));
-    let (kind, name) = match text.split_once('/') {
-        Some((kind, name)) => {
-            let known = known(kind)
-                .ok_or_else(|| format!("source kind '{kind}' is not supported, must be one of: {kinds}"))?;
-            (known, name)
-        }
-        None if known(text).is_some() => return Err(format!("no kind specified for source '{text}'")),
-        None => ("GitRepository", text),
-    };
-    let (name, namespace) = match name.rsplit_once('.') {
-        Some((name, namespace)) => (name, Some(namespace.to_owned())),
-        None => (name, None),
-    };
+    // What has more than one slash is a name, as in flux.
+    let (kind, name) = text.split_once('/').filter(|(_, name)| !name.contains('/')).unwrap_or(("", text));
+    let (name, namespace) = name.rsplit_once('.').unwrap_or((name, ""));
     if name.is_empty() {
         return Err(format!("no name given for source of kind '{kind}'"));
     }
+    if kind.is_empty() && SOURCES.contains(&name) {
+        return Err(format!("no kind specified for source '{name}'"));
+    }
+    let wanted = if kind.is_empty() { "GitRepository" } else { kind };
+    let known = SOURCES.into_iter().find(|known| known.eq_ignore_ascii_case(wanted));
+    let kind =
+        known.ok_or_else(|| format!("source kind '{kind}' is not supported, must be one of: {kinds}"))?;
+    let namespace = Some(namespace.to_owned()).filter(|namespace| !namespace.is_empty());
     Ok(Source { kind, name: name.to_owned(), namespace })
 }
 
@@ -120,7 +116,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
     }
     let object = object(args, name, &source)?;
     if args.is_on("export") {
-        return Ok(print(&object));
+        return Ok(print(object));
     }
     connect::with_client(args, |client| async move {
         output::talk("► applying Kustomization");
@@ -198,7 +194,8 @@ fn dependency(word: &str) -> Value {
     // An expression behind the name is cut off, as in flux.
     let word = word.split('@').next().unwrap_or_default();
     match word.split_once('/') {
-        Some((namespace, name)) => json!({ "name": name, "namespace": namespace }),
+        Some((namespace, name)) if !namespace.is_empty() => json!({ "name": name, "namespace": namespace }),
+        Some((_, name)) => json!({ "name": name }),
         None => json!({ "name": word }),
     }
 }
@@ -240,7 +237,10 @@ fn health_check(text: &str) -> Result<Value, Failed> {
             format!("invalid health check '{text}' must be in the format 'kind/name.namespace'").into()
         );
     };
-    let mut check = json!({ "kind": kind, "name": name, "namespace": namespace });
+    let mut check = json!({ "kind": kind, "name": name });
+    if !namespace.is_empty() {
+        check["namespace"] = namespace.into();
+    }
     if kind == "HelmRelease" {
         check["apiVersion"] = "helm.toolkit.fluxcd.io/v2".into();
     }
@@ -258,4 +258,29 @@ fn confined(path: &str) -> String {
         }
     }
     format!("./{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_read_as_flux_reads_them() {
+        let read = |text: &str| {
+            source(text).map(|found| format!("{} {} {:?}", found.kind, found.name, found.namespace))
+        };
+        for (text, found) in [
+            ("a", "GitRepository a None"),
+            ("/a", "GitRepository a None"),
+            (" a ", "GitRepository  a  None"),
+            ("x.", "GitRepository x None"),
+            ("bucket", "GitRepository bucket None"),
+            ("bucket/a.b.c", "Bucket a.b Some(\"c\")"),
+            ("OCIRepository/a/b", "GitRepository OCIRepository/a/b None"),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(found), "{text}");
+        }
+        assert_eq!(read(".y"), Err("no name given for source of kind ''".to_owned()));
+        assert_eq!(read("Bucket"), Err("no kind specified for source 'Bucket'".to_owned()));
+    }
 }

@@ -73,6 +73,9 @@ fn provider(text: &str) -> Result<(), String> {
     if known.contains(&text) {
         return Ok(());
     }
+    if text.trim().is_empty() {
+        return Err("no source Git provider given, please specify the Git provider name".to_owned());
+    }
     Err(format!("source Git provider '{text}' is not supported, must be one of: {}", known.join("|")))
 }
 
@@ -90,8 +93,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
     }
     let object = object(args, name, url, reference)?;
     if args.is_on("export") {
-        return Ok(print(&object));
+        return Ok(print(object));
     }
+    connect::is_named(args)?;
     output::talk("✚ generating GitRepository source");
     let secret = match args.filled("secret-ref") {
         Some(_) => None,

@@ -11,11 +11,13 @@ use crate::output;
 pub(super) const FLAGS: &[Flag] = &[Flag::short("silent", 's', Kind::Switch)];
 
 pub(super) const HELP: &str = "\
-Delete a source or a Kustomization.
+Delete an object of Flux.
 
 Usage:
-  flux delete source git NAME [flags]
-  flux delete kustomization NAME [flags]
+  flux delete kustomization|helmrelease NAME [flags]
+  flux delete source git|oci|bucket|helm|chart NAME [flags]
+  flux delete image repository|policy|update NAME [flags]
+  flux delete receiver|alert|alert-provider NAME [flags]
 
 Flags:
   -s, --silent   do not ask

@@ -21,8 +21,11 @@ pub(super) fn algorithm(text: &str) -> Result<(), String> {
 
 /// Checks `--ssh-rsa-bits`.
 pub(super) fn rsa_bits(text: &str) -> Result<(), String> {
-    match text.parse::<u32>() {
-        Err(_) => Err(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")),
+    if text.trim().is_empty() {
+        return Ok(());
+    }
+    match text.parse::<i32>() {
+        Err(_) => Err(format!("strconv.Atoi: parsing {text:?}: invalid syntax")),
         Ok(..1024) => Err("RSA key bit size must be at least 1024".to_owned()),
         Ok(bits) if bits % 8 != 0 => Err("RSA key bit size must be a multiples of 8".to_owned()),
         Ok(_) => Ok(()),

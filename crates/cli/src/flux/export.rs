@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use sealfast_cluster::client::{Client, Select};
+use sealfast_k8s::duration;
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Map, Value, json};
 
@@ -18,8 +19,11 @@ pub(super) const HELP: &str = "\
 Print objects as YAML, without status.
 
 Usage:
-  flux export source git NAME [--with-credentials] [flags]
-  flux export kustomization NAME [flags]
+  flux export kustomization|helmrelease NAME [flags]
+  flux export source git|oci|bucket|helm|chart|external NAME [--with-credentials] [flags]
+  flux export image repository|policy|update NAME [flags]
+  flux export receiver|alert|alert-provider NAME [flags]
+  flux export artifact generator NAME [flags]
 
 Flags:
       --all                every object of the namespace
@@ -68,7 +72,7 @@ async fn objects(client: &Client, known: Known, namespace: &str, args: &Args) ->
 
 /// Fields of `spec` that flux leaves out when they are false, by kind. Others (`prune`, `persistentClient`) are not the
 /// same when they are missing.
-const OFF_IS_UNSAID: [(&str, &[&str]); 7] = [
+const OFF_IS_UNSAID: [(&str, &[&str]); 13] = [
     ("GitRepository", &["suspend", "recurseSubmodules"]),
     ("OCIRepository", &["suspend", "insecure"]),
     ("Bucket", &["suspend", "insecure"]),
@@ -76,7 +80,31 @@ const OFF_IS_UNSAID: [(&str, &[&str]); 7] = [
     ("HelmChart", &["suspend", "ignoreMissingValuesFiles"]),
     ("Kustomization", &["suspend", "force", "wait", "ignoreMissingComponents"]),
     ("HelmRelease", &["suspend"]),
+    ("Alert", &["suspend"]),
+    ("Provider", &["suspend"]),
+    ("Receiver", &["suspend"]),
+    ("ImageRepository", &["suspend", "insecure"]),
+    ("ImagePolicy", &["suspend"]),
+    ("ImageUpdateAutomation", &["suspend"]),
 ];
+
+/// Spans of time, which flux prints as Go does (`5m0s`), wherever they stand but in what people make up themselves.
+const SPANS: [&str; 3] = ["interval", "retryInterval", "timeout"];
+const FREE: [&str; 4] = ["commonMetadata", "patches", "postBuild", "values"];
+
+fn respan(fields: &mut Map<String, Value>) {
+    for (field, value) in fields {
+        match value {
+            Value::String(text) if SPANS.contains(&field.as_str()) => {
+                if let Ok(span) = duration::parse(text) {
+                    *text = duration::format(span);
+                }
+            }
+            Value::Object(fields) if !FREE.contains(&field.as_str()) => respan(fields),
+            _ => {}
+        }
+    }
+}
 
 /// What a person would write: no status, and nothing that only says what holds anyway.
 fn bare(object: &Value) -> Value {
@@ -87,6 +115,9 @@ fn bare(object: &Value) -> Value {
         }
     }
     let mut spec = object["spec"].clone();
+    if let Some(fields) = spec.as_object_mut() {
+        respan(fields);
+    }
     let unsaid = OFF_IS_UNSAID.iter().find(|(kind, _)| object["kind"] == *kind);
     if let (Some(fields), Some((_, unsaid))) = (spec.as_object_mut(), unsaid) {
         fields.retain(|field, value| *value != json!(false) || !unsaid.contains(&field.as_str()));
@@ -135,5 +166,18 @@ mod tests {
         let kustomization = json!({ "prune": false, "force": false, "wait": true });
         assert_eq!(spec("Kustomization", &kustomization), json!({ "prune": false, "wait": true }));
         assert_eq!(spec("GitRepository", &json!({ "recurseSubmodules": false })), json!({}));
+    }
+
+    #[test]
+    fn spans_of_time_are_printed_as_go_prints_them() {
+        let written = json!({
+            "interval": "10m", "timeout": "90s", "install": { "strategy": { "retryInterval": "1h" } },
+            "values": { "timeout": "90s" }, "postBuild": { "substitute": { "interval": "10m" } },
+        });
+        let printed = json!({
+            "interval": "10m0s", "timeout": "1m30s", "install": { "strategy": { "retryInterval": "1h0m0s" } },
+            "values": { "timeout": "90s" }, "postBuild": { "substitute": { "interval": "10m" } },
+        });
+        assert_eq!(spec("HelmRelease", &written), printed);
     }
 }

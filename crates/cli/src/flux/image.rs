@@ -13,7 +13,7 @@ pub(super) fn artifact(url: &str) -> Result<&str, Failed> {
 
 /// Checks `[HOST/]REPOSITORY[:TAG][@DIGEST]`.
 pub(super) fn reference(text: &str) -> Result<(), String> {
-    if !text.contains("://") && (is_tagged(text) || is_pinned(text)) {
+    if !text.starts_with("oci://") && (is_tagged(text) || is_pinned(text)) {
         return Ok(());
     }
     Err(format!("could not parse reference: {}", shown(text)))
@@ -62,8 +62,15 @@ mod tests {
     #[test]
     fn addresses_are_judged_as_the_reference_judges_them() {
         let digest = format!("ghcr.io/org/app:v1@sha256:{}", "0a".repeat(32));
-        for good in ["ghcr.io", "ghcr.io/org/app", "localhost:5000/app:v1", "app", &digest, "ghcr.io:443/a/b"]
-        {
+        for good in [
+            "ghcr.io",
+            "ghcr.io/org/app",
+            "localhost:5000/app:v1",
+            "app",
+            &digest,
+            "ghcr.io:443/a/b",
+            "https://ghcr.io",
+        ] {
             assert_eq!(reference(good), Ok(()), "{good}");
         }
         let short = format!("ghcr.io/org/app@sha256:{}", "0a".repeat(31));

@@ -73,12 +73,17 @@ const fn source(human: &'static str, kind: &'static str, plural: &'static str) -
     Known { human, ..known("source.toolkit.fluxcd.io", "v1", kind, plural) }
 }
 
-const fn notification(version: &'static str, kind: &'static str, plural: &'static str) -> Known {
-    known("notification.toolkit.fluxcd.io", version, kind, plural)
+const fn notification(
+    human: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+) -> Known {
+    Known { human, ..known("notification.toolkit.fluxcd.io", version, kind, plural) }
 }
 
-const fn image(kind: &'static str, plural: &'static str) -> Known {
-    known("image.toolkit.fluxcd.io", "v1", kind, plural)
+const fn image(human: &'static str, kind: &'static str, plural: &'static str) -> Known {
+    Known { human, ..known("image.toolkit.fluxcd.io", "v1", kind, plural) }
 }
 
 const fn by(path: &'static str) -> Option<Reference> {
@@ -91,7 +96,8 @@ pub(super) const BUCKET: Known = source("source bucket", "Bucket", "buckets");
 pub(super) const HELM: Known = source("source helm", "HelmRepository", "helmrepositories");
 pub(super) const CHART: Known =
     Known { refers: by("spec.sourceRef"), ..source("source chart", "HelmChart", "helmcharts") };
-pub(super) const EXTERNAL: Known = source("source external", "ExternalArtifact", "externalartifacts");
+pub(super) const EXTERNAL: Known =
+    source("source external-artifact", "ExternalArtifact", "externalartifacts");
 
 pub(super) const KUSTOMIZATION: Known = Known {
     human: "kustomization",
@@ -105,6 +111,26 @@ pub(super) const HELM_RELEASE: Known = Known {
     ..known("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases")
 };
 
+pub(super) const ALERT: Known = Known {
+    refers: Some(Reference { path: "spec.providerRef", kind: Some("Provider"), crosses: false }),
+    ..notification("alert", "v1beta3", "Alert", "alerts")
+};
+pub(super) const PROVIDER: Known = notification("alert provider", "v1beta3", "Provider", "providers");
+pub(super) const RECEIVER: Known = notification("receiver", "v1", "Receiver", "receivers");
+
+pub(super) const IMAGE_REPOSITORY: Known = image("image repository", "ImageRepository", "imagerepositories");
+pub(super) const IMAGE_POLICY: Known = Known {
+    refers: Some(Reference { path: "spec.imageRepositoryRef", kind: Some("ImageRepository"), crosses: true }),
+    ..image("image policy", "ImagePolicy", "imagepolicies")
+};
+pub(super) const IMAGE_UPDATE: Known =
+    image("image update automation", "ImageUpdateAutomation", "imageupdateautomations");
+
+const GENERATOR: Known = Known {
+    human: "artifactgenerator",
+    ..known("source.extensions.fluxcd.io", "v1beta1", "ArtifactGenerator", "artifactgenerators")
+};
+
 /// The kinds that a controller works on, in the order of `stats`.
 pub(super) const RECONCILERS: [Known; 13] = [
     GIT,
@@ -114,26 +140,13 @@ pub(super) const RECONCILERS: [Known; 13] = [
     BUCKET,
     KUSTOMIZATION,
     HELM_RELEASE,
-    Known {
-        refers: Some(Reference { path: "spec.providerRef", kind: Some("Provider"), crosses: false }),
-        ..notification("v1beta3", "Alert", "alerts")
-    },
-    notification("v1beta3", "Provider", "providers"),
-    notification("v1", "Receiver", "receivers"),
-    image("ImageUpdateAutomation", "imageupdateautomations"),
-    Known {
-        refers: Some(Reference {
-            path: "spec.imageRepositoryRef",
-            kind: Some("ImageRepository"),
-            crosses: true,
-        }),
-        ..image("ImagePolicy", "imagepolicies")
-    },
-    image("ImageRepository", "imagerepositories"),
+    ALERT,
+    PROVIDER,
+    RECEIVER,
+    IMAGE_UPDATE,
+    IMAGE_POLICY,
+    IMAGE_REPOSITORY,
 ];
-
-const GENERATOR: Known =
-    known("source.extensions.toolkit.fluxcd.io", "v1beta1", "ArtifactGenerator", "artifactgenerators");
 
 /// Finds a kind that events are about by its name, without case.
 pub(super) fn subject(kind: &str) -> Option<Known> {
@@ -141,26 +154,76 @@ pub(super) fn subject(kind: &str) -> Option<Known> {
     every.find(|known| known.kind.eq_ignore_ascii_case(kind))
 }
 
-const SOURCES: [(&str, Known); 5] =
-    [("git", GIT), ("oci", OCI), ("bucket", BUCKET), ("helm", HELM), ("chart", CHART)];
+/// The words behind a verb that name a kind: that of a group, and those of the kind.
+const WORDS: [(&str, &[&str], Known); 15] = [
+    ("source", &["git"], GIT),
+    ("source", &["oci"], OCI),
+    ("source", &["bucket"], BUCKET),
+    ("source", &["helm"], HELM),
+    ("source", &["chart"], CHART),
+    ("source", &["external"], EXTERNAL),
+    ("image", &["repository"], IMAGE_REPOSITORY),
+    ("image", &["policy"], IMAGE_POLICY),
+    ("image", &["update"], IMAGE_UPDATE),
+    ("artifact", &["generator", "generators"], GENERATOR),
+    ("", &["kustomization", "ks", "kustomizations"], KUSTOMIZATION),
+    ("", &["helmrelease", "hr", "helmreleases"], HELM_RELEASE),
+    ("", &["alert", "alerts"], ALERT),
+    ("", &["alert-provider", "alert-providers"], PROVIDER),
+    ("", &["receiver", "receivers"], RECEIVER),
+];
+
+/// Returns the group of kinds that a word names, in the singular.
+pub(super) fn group(word: &str) -> Option<&'static str> {
+    let singular = word.strip_suffix('s').unwrap_or(word);
+    ["source", "image", "artifact"].into_iter().find(|group| *group == singular)
+}
 
 /// Finds the kind behind a verb.
 pub(super) fn find(verb: &str, words: &[&str]) -> Result<Known, Failed> {
-    let unknown =
-        |word: &str, parent: &str| Failed(format!("unknown command {word:?} for \"flux {parent}\""));
-    match words {
-        ["source" | "sources", word] => {
-            let found = SOURCES.iter().find(|(known, _)| known == word);
-            found.map(|(_, known)| *known).ok_or_else(|| unknown(word, &format!("{verb} source")))
+    let (group, word) = match words {
+        [first, word, ..] => (group(first).unwrap_or(first), *word),
+        words => ("", words.first().copied().unwrap_or_default()),
+    };
+    let found = WORDS.iter().find(|(known, words, _)| *known == group && words.contains(&word));
+    match found {
+        Some((.., known)) if serves(verb, *known) => Ok(*known),
+        _ => {
+            let parent = format!("flux {verb} {group}");
+            Err(format!("unknown command {word:?} for {:?}", parent.trim_end()).into())
         }
-        ["kustomization" | "ks"] => Ok(KUSTOMIZATION),
-        ["helmrelease" | "hr"] => Ok(HELM_RELEASE),
-        words => Err(unknown(words.last().copied().unwrap_or_default(), verb)),
     }
 }
 
-/// Finds a kind that a Kustomization can name as its source.
-pub(super) fn source_of(kind: &str) -> Result<Known, Failed> {
-    let found = SOURCES.iter().find(|(_, known)| known.kind == kind);
-    found.map(|(_, known)| *known).ok_or_else(|| format!("source kind {kind:?} is not known").into())
+/// Tells whether a verb means anything for a kind.
+fn serves(verb: &str, known: Known) -> bool {
+    match known.kind {
+        "ExternalArtifact" | "ArtifactGenerator" => matches!(verb, "export" | "get"),
+        "Alert" | "Provider" => verb != "reconcile",
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_found_by_the_words_behind_a_verb() {
+        let found =
+            |verb: &str, words: &[&str]| find(verb, words).map(|known| known.kind).map_err(|Failed(why)| why);
+        assert_eq!(found("get", &["sources", "chart"]), Ok("HelmChart"));
+        assert_eq!(found("suspend", &["image", "update"]), Ok("ImageUpdateAutomation"));
+        assert_eq!(found("export", &["artifact", "generator"]), Ok("ArtifactGenerator"));
+        assert_eq!(found("resume", &["alert-provider"]), Ok("Provider"));
+        for (verb, words, parent) in [
+            ("reconcile", ["alert"].as_slice(), "flux reconcile"),
+            ("delete", &["source", "external"], "flux delete source"),
+            ("get", &["images", "git"], "flux get image"),
+            ("export", &["git"], "flux export"),
+        ] {
+            let word = words.last().copied().unwrap_or_default();
+            assert_eq!(found(verb, words), Err(format!("unknown command {word:?} for {parent:?}")));
+        }
+    }
 }

@@ -21,10 +21,10 @@ pub(super) const HELP: &str = "\
 Stop reconciling objects, or go on with it.
 
 Usage:
-  flux suspend kustomization NAME… [flags]
-  flux suspend source git NAME… [flags]
-  flux resume kustomization NAME… [--wait] [flags]
-  flux resume source git NAME… [--wait] [flags]
+  flux suspend|resume kustomization|helmrelease NAME… [flags]
+  flux suspend|resume source git|oci|bucket|helm|chart NAME… [flags]
+  flux suspend|resume image repository|policy|update NAME… [flags]
+  flux suspend|resume receiver|alert|alert-provider NAME… [flags]
 
 Flags:
       --all    every object of the namespace
@@ -102,7 +102,7 @@ pub(super) fn resume(words: &[&str], args: &Args) -> Result<ExitCode, Failed> {
             match end {
                 Ok(object) => {
                     output::talk(&format!("✔ {what} completed"));
-                    output::talk(&format!("✔ {}", wait::revision(&object)));
+                    output::talk(&format!("✔ {}", wait::success(known.kind, &object)));
                 }
                 Err(Failed(why)) => {
                     output::talk(&format!("✗ {what} failed: {why}"));
@@ -186,7 +186,8 @@ async fn resumed(
     Ok(found)
 }
 
-/// Waits until an object is ready. A failed run may be followed by a better one, so that only time ends the wait.
+/// Waits until an object is ready. A failed run may be followed by a better one, so that only time ends the wait, or a
+/// controller that gives up.
 async fn ready(
     client: &Client,
     known: Known,
@@ -198,7 +199,11 @@ async fn ready(
     let polling = async {
         loop {
             let object = known.get(client, namespace, name).await?;
-            if matches!(wait::outcome(&object), wait::Outcome::Ready) {
+            if let Some(why) = wait::stalled(&object) {
+                return Err(why.into());
+            }
+            let is_ready = matches!(wait::outcome(&object), wait::Outcome::Ready);
+            if is_ready || wait::is_static(known.kind, &object) {
                 return Ok(object);
             }
             tokio::time::sleep(wait::PAUSE).await;

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use super::args::{self, Flag};
 use super::{
-    Failed, artifact, build, check, create_kustomization, create_secret, create_source, create_tenant, debug,
-    delete, diff, envsubst, events, export, get, help, install, local, logs, pack, parse, reconcile, stats,
-    suspend, trace, tree, version,
+    Failed, GLOBAL, artifact, build, check, create_kustomization, create_secret, create_source,
+    create_tenant, debug, delete, diff, envsubst, events, export, get, help, install, known, local, logs,
+    pack, parse, reconcile, stats, suspend, trace, tree, version,
 };
 
 /// One verb.
@@ -16,6 +17,8 @@ pub(super) struct Verb {
     usage: &'static str,
     /// Printed when nothing is named.
     help: &'static str,
+    /// Flags that may also stand before the kind.
+    flags: &'static [Flag],
     run: Run,
 }
 
@@ -33,15 +36,21 @@ enum Takes {
 }
 
 const fn plain(word: &'static str, usage: &'static str, run: Run) -> Verb {
-    Verb { word, takes: Takes::Nothing, usage, help: "", run }
+    Verb { word, takes: Takes::Nothing, usage, help: "", flags: &[], run }
 }
 
 const fn of_kind(word: &'static str, usage: &'static str, help: &'static str, run: Run) -> Verb {
-    Verb { word, takes: Takes::Kind, usage, help, run }
+    Verb { word, takes: Takes::Kind, usage, help, flags: &[], run }
 }
 
-const fn grouped(word: &'static str, usage: &'static str, help: &'static str, run: Run) -> Verb {
-    Verb { word, takes: Takes::Grouped, usage, help, run }
+const fn grouped(
+    word: &'static str,
+    flags: &'static [Flag],
+    usage: &'static str,
+    help: &'static str,
+    run: Run,
+) -> Verb {
+    Verb { word, takes: Takes::Grouped, usage, help, flags, run }
 }
 
 /// All of them, in the order of the overview.
@@ -51,20 +60,21 @@ pub(super) const VERBS: [Verb; 25] = [
         words => build::run(words, &local::parse(rest, build::FLAGS)?),
     }),
     plain("check", "check [--pre]", |_, rest| check::run(&parse(rest, check::FLAGS)?)),
-    grouped("create", CREATE, create_source::HELP, create),
+    grouped("create", &CREATE_FLAGS, CREATE, create_source::HELP, create),
     of_kind("debug", DEBUG, debug::HELP, |words, rest| debug::run(words, &parse(rest, debug::FLAGS)?)),
-    grouped("delete", "delete KIND NAME [flags]", delete::HELP, |words, rest| {
+    grouped("delete", delete::FLAGS, "delete KIND NAME [flags]", delete::HELP, |words, rest| {
         delete::run(words, &parse(rest, delete::FLAGS)?)
     }),
-    of_kind("diff", "diff kustomization NAME --path DIR [flags]", diff::HELP, |words, rest| {
-        diff::run(words, &local::parse(rest, diff::FLAGS)?)
+    of_kind("diff", "diff kustomization NAME --path DIR [flags]", diff::HELP, |words, rest| match words {
+        ["artifact"] => artifact::run("diff", words, rest),
+        words => diff::run(words, &local::parse(rest, diff::FLAGS)?),
     }),
     plain("envsubst", "envsubst [--strict]", |_, rest| envsubst::run(&parse(rest, envsubst::FLAGS)?)),
     plain("events", "events [flags]", |_, rest| events::run(&parse(rest, events::FLAGS)?)),
-    grouped("export", "export KIND NAME [flags]", export::HELP, |words, rest| {
+    grouped("export", export::FLAGS, "export KIND NAME [flags]", export::HELP, |words, rest| {
         export::run(words, &parse(rest, export::FLAGS)?)
     }),
-    grouped("get", "get KIND [NAME] [flags]", get::HELP, |words, rest| {
+    grouped("get", get::FLAGS, "get KIND [NAME] [flags]", get::HELP, |words, rest| {
         get::run(words, &parse(rest, get::FLAGS)?)
     }),
     plain("help", "help", |_, _| Ok(help(&overview()))),
@@ -81,15 +91,14 @@ pub(super) const VERBS: [Verb; 25] = [
     of_kind("push", "push artifact URL [flags]", artifact::HELP, |words, rest| {
         artifact::run("push", words, rest)
     }),
-    grouped("reconcile", RECONCILE, reconcile::HELP, |words, rest| {
-        let kind = words.last().copied().unwrap_or_default();
-        reconcile::run(kind, &parse(rest, reconcile::FLAGS)?)
+    grouped("reconcile", &[], RECONCILE, reconcile::HELP, |words, rest| {
+        reconcile::run(words, &parse(rest, reconcile::FLAGS)?)
     }),
-    grouped("resume", "resume KIND NAME… [flags]", suspend::HELP, |words, rest| {
+    grouped("resume", suspend::RESUME_FLAGS, "resume KIND NAME… [flags]", suspend::HELP, |words, rest| {
         suspend::resume(words, &parse(rest, suspend::RESUME_FLAGS)?)
     }),
     plain("stats", "stats [flags]", |_, rest| stats::run(&parse(rest, stats::FLAGS)?)),
-    grouped("suspend", "suspend KIND NAME… [flags]", suspend::HELP, |words, rest| {
+    grouped("suspend", suspend::FLAGS, "suspend KIND NAME… [flags]", suspend::HELP, |words, rest| {
         suspend::run(words, &parse(rest, suspend::FLAGS)?)
     }),
     of_kind("tag", "tag artifact URL [flags]", artifact::HELP, |words, rest| {
@@ -120,41 +129,76 @@ create tenant NAME --with-namespace NAMESPACE [flags]";
 const DEBUG: &str = "debug kustomization NAME --show-status|--show-vars|--show-history";
 
 const RECONCILE: &str = "\
-reconcile source git NAME [flags]
-reconcile kustomization NAME [--with-source] [flags]";
+reconcile source git|oci|bucket|helm|chart NAME [flags]
+reconcile kustomization|helmrelease NAME [--with-source] [flags]
+reconcile image repository|policy|update NAME [flags]
+reconcile receiver NAME [flags]";
+
+/// What every kind that `create` makes takes.
+const CREATE_FLAGS: [Flag; 4] = [
+    Flag::long("interval", args::Kind::Duration),
+    Flag::long("export", args::Kind::Switch),
+    Flag::long("label", args::Kind::List),
+    Flag::long("fetch-timeout", args::Kind::Duration),
+];
 
 impl Verb {
     /// Runs it for what stands behind it.
     pub(super) fn run(&self, words: &[String]) -> Result<ExitCode, Failed> {
-        let (kind, rest) = words.split_at(self.kind_length(words));
-        let kind: Vec<&str> = kind.iter().map(String::as_str).collect();
+        let (kind, rest) = self.parted(words);
         match kind.as_slice() {
-            [] if self.takes != Takes::Nothing => Ok(help(self.help)),
-            ["source" | "sources"] if self.takes == Takes::Grouped => Ok(help(self.help)),
-            kind => (self.run)(kind, rest),
+            [] if self.takes != Takes::Nothing => self.helped(&rest),
+            [group] if self.takes == Takes::Grouped && known::group(group).is_some() => self.helped(&rest),
+            kind => (self.run)(kind, &rest),
         }
     }
 
-    /// How many words name the kind.
-    fn kind_length(&self, words: &[String]) -> usize {
-        let first = words.first().map(String::as_str);
-        let most = match self.takes {
+    /// Helps, unless there is a flag that nothing here has.
+    fn helped(&self, rest: &[String]) -> Result<ExitCode, Failed> {
+        parse(rest, self.flags)?;
+        Ok(help(self.help))
+    }
+
+    /// Parts the words that name the kind from all others. Flags may stand between them.
+    fn parted<'a>(&self, words: &'a [String]) -> (Vec<&'a str>, Vec<String>) {
+        let flags = [self.flags, GLOBAL].concat();
+        let (mut kind, mut flags_between, mut rest) = (Vec::new(), Vec::new(), words);
+        while kind.len() < self.most(&kind) {
+            let (before, behind) = rest.split_at(args::flags_before(rest, &flags).min(rest.len()));
+            let Some((word, behind)) = behind.split_first().filter(|(word, _)| !word.starts_with('-')) else {
+                break;
+            };
+            kind.push(word.as_str());
+            flags_between.extend_from_slice(before);
+            rest = behind;
+        }
+        (kind, [flags_between.as_slice(), rest].concat())
+    }
+
+    /// How many words name the kind, as far as the first of them tells.
+    fn most(&self, kind: &[&str]) -> usize {
+        let is_group = |word: &&str| known::group(word).is_some() || *word == "secret";
+        match self.takes {
             Takes::Nothing => 0,
-            Takes::Grouped if matches!(first, Some("source" | "sources" | "secret")) => 2,
+            Takes::Grouped if kind.first().is_some_and(is_group) => 2,
             Takes::Kind | Takes::Grouped => 1,
-        };
-        words.iter().take(most).take_while(|word| !word.starts_with('-')).count()
+        }
     }
 }
 
 fn create(words: &[&str], rest: &[String]) -> Result<ExitCode, Failed> {
     match words {
-        ["secret"] => Ok(help(create_secret::HELP)),
+        ["secret"] => {
+            parse(rest, &CREATE_FLAGS)?;
+            Ok(help(create_secret::HELP))
+        }
         ["secret", kind] => create_secret::run(kind, rest),
         ["source", "git"] => create_source::run(&parse(rest, create_source::FLAGS)?),
         ["kustomization" | "ks"] => create_kustomization::run(&parse(rest, create_kustomization::FLAGS)?),
         ["tenant"] => create_tenant::run(&parse(rest, create_tenant::FLAGS)?),
-        ["source", kind] => Err(format!("unknown command {kind:?} for \"flux create source\"").into()),
+        [group @ ("source" | "image"), kind] => {
+            Err(format!("unknown command {kind:?} for \"flux create {group}\"").into())
+        }
         words => Err(unknown(words, "create")),
     }
 }
@@ -195,15 +239,31 @@ mod tests {
     }
 
     #[test]
-    fn a_group_stands_before_its_kind() {
-        let length = |verb: &str, words: &str| {
+    fn a_group_stands_before_its_kind_and_flags_anywhere() {
+        let parted = |verb: &str, words: &str| {
             let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-            VERBS.iter().find(|known| known.word == verb).map(|known| known.kind_length(&words))
+            let verb = VERBS.iter().find(|known| known.word == verb);
+            let (kind, rest) = verb.map(|verb| verb.parted(&words)).unwrap_or_default();
+            (kind.join(" "), rest.join(" "))
         };
-        assert_eq!(length("get", "sources git app"), Some(2));
-        assert_eq!(length("get", "sources -A git"), Some(1));
-        assert_eq!(length("get", "ks source"), Some(1));
-        assert_eq!(length("trace", "deploy web"), Some(0));
-        assert_eq!(length("tree", "source git"), Some(1));
+        for (verb, words, kind, rest) in [
+            ("get", "sources git app", "sources git", "app"),
+            ("get", "sources -A git", "sources git", "-A"),
+            ("get", "-n apps ks source", "ks", "-n apps source"),
+            ("get", "images policy", "images policy", ""),
+            ("trace", "deploy web", "", "deploy web"),
+            ("tree", "source git", "source", "git"),
+            (
+                "create",
+                "--export source --interval 2m git app -- --x",
+                "source git",
+                "--export --interval 2m app -- --x",
+            ),
+            ("create", "--url=x source git", "source git", "--url=x"),
+            ("create", "--url x source git", "", "--url x source git"),
+            ("create", "secret -n a git b", "secret git", "-n a b"),
+        ] {
+            assert_eq!(parted(verb, words), (kind.to_owned(), rest.to_owned()), "{verb} {words}");
+        }
     }
 }

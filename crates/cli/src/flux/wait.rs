@@ -61,8 +61,18 @@ pub(super) enum Outcome {
     Waiting,
 }
 
+/// Says why a controller gave an object up, as it is now.
+pub(super) fn stalled(object: &Value) -> Option<&str> {
+    let stalled = condition(object, "Stalled").filter(|stalled| stalled["status"] == "True")?;
+    let is_new = object["status"]["observedGeneration"].as_i64() == Some(object::generation(object));
+    is_new.then(|| stalled["message"].as_str().unwrap_or_default())
+}
+
 /// Reads how far an object is from its conditions.
 pub(super) fn outcome(object: &Value) -> Outcome {
+    if let Some(why) = stalled(object) {
+        return Outcome::Failed(why.to_owned());
+    }
     let generation = object::generation(object);
     let Some(ready) = condition(object, "Ready") else { return Outcome::Waiting };
     let observed = ready["observedGeneration"].as_i64().or(object["status"]["observedGeneration"].as_i64());
@@ -77,15 +87,42 @@ pub(super) fn outcome(object: &Value) -> Outcome {
     }
 }
 
-/// Says which revision an object holds or applied.
-pub(super) fn revision(object: &Value) -> String {
-    match object["status"]["artifact"]["revision"].as_str() {
-        Some(revision) => format!("fetched revision {revision}"),
-        None => format!(
-            "applied revision {}",
-            object["status"]["lastAppliedRevision"].as_str().unwrap_or_default()
-        ),
+/// Says what came of a run.
+pub(super) fn success(kind: &str, object: &Value) -> String {
+    let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let ready = || condition(object, "Ready").and_then(|ready| ready["message"].as_str()).unwrap_or_default();
+    match kind {
+        "Kustomization" => format!("applied revision {}", text("/status/lastAppliedRevision")),
+        "HelmRelease" => format!("applied revision {}", release_revision(object)),
+        "ImageRepository" => {
+            format!(
+                "scan fetched {} tags",
+                object["status"]["lastScanResult"]["tagCount"].as_u64().unwrap_or_default()
+            )
+        }
+        "ImagePolicy" => {
+            let [name, tag, digest] =
+                ["name", "tag", "digest"].map(|part| text(&format!("/status/latestRef/{part}")));
+            let digest = if digest.is_empty() { String::new() } else { format!("@{digest}") };
+            format!("selected ref {name}:{tag}{digest}")
+        }
+        "ImageUpdateAutomation" => ready().to_owned(),
+        "HelmRepository" if is_static(kind, object) => ready().to_owned(),
+        "Alert" | "Provider" | "Receiver" => format!("{kind} reconciliation completed"),
+        _ => format!("fetched revision {}", text("/status/artifact/revision")),
     }
+}
+
+/// The version of the chart that a Helm release installed last.
+pub(super) fn release_revision(object: &Value) -> &str {
+    let status = &object["status"];
+    let installed = status["history"].get(0).map(|last| &last["chartVersion"]);
+    installed.unwrap_or(&status["lastAttemptedRevision"]).as_str().unwrap_or_default()
+}
+
+/// Tells whether no controller works on an object.
+pub(super) fn is_static(kind: &str, object: &Value) -> bool {
+    matches!(kind, "Alert" | "Provider") || kind == "HelmRepository" && object["spec"]["type"] == "oci"
 }
 
 /// Failures that end by themselves once something else is there.
@@ -96,4 +133,39 @@ fn is_transient(ready: &Value) -> bool {
 /// Returns the condition of a type.
 pub(super) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Outcome, outcome, stalled, success};
+
+    #[test]
+    fn what_a_controller_gave_up_is_failed_until_it_changes() {
+        let mut object = json!({ "metadata": { "generation": 2 }, "status": { "observedGeneration": 2, "conditions": [
+            { "type": "Ready", "status": "False", "reason": "X", "message": "not ready" },
+            { "type": "Stalled", "status": "True", "message": "given up" },
+        ] } });
+        assert!(matches!(outcome(&object), Outcome::Failed(why) if why == "given up"));
+        object["metadata"]["generation"] = json!(3);
+        assert_eq!(stalled(&object), None);
+        assert!(matches!(outcome(&object), Outcome::Waiting));
+    }
+
+    #[test]
+    fn every_kind_says_what_came_of_a_run() {
+        let reference = json!({ "name": "i", "tag": "t", "digest": "sha256:0" });
+        let ready = json!([{ "type": "Ready", "message": "all well" }]);
+        for (kind, object, told) in [
+            ("Bucket", json!({ "artifact": { "revision": "r" } }), "fetched revision r"),
+            ("HelmRelease", json!({ "lastAttemptedRevision": "2" }), "applied revision 2"),
+            ("ImageRepository", json!({ "lastScanResult": { "tagCount": 3 } }), "scan fetched 3 tags"),
+            ("ImagePolicy", json!({ "latestRef": reference }), "selected ref i:t@sha256:0"),
+            ("ImageUpdateAutomation", json!({ "conditions": ready }), "all well"),
+            ("Alert", json!({}), "Alert reconciliation completed"),
+        ] {
+            assert_eq!(success(kind, &json!({ "status": object })), told);
+        }
+    }
 }

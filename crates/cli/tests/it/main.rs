@@ -9,6 +9,7 @@ mod careful;
 mod cloud;
 mod flux_cluster;
 mod flux_faults;
+mod flux_kinds;
 mod flux_open;
 mod flux_secrets;
 mod flux_views;

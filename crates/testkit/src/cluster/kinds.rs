@@ -27,7 +27,7 @@ const fn at_version(kind: Kind, version: &'static str) -> Kind {
 const RBAC: &str = "rbac.authorization.k8s.io";
 const SOURCE: &str = "source.toolkit.fluxcd.io";
 
-pub(crate) const ALL: [Kind; 25] = [
+pub(crate) const ALL: [Kind; 27] = [
     wide("", "namespaces", "Namespace"),
     kind("", "secrets", "Secret"),
     kind("", "configmaps", "ConfigMap"),
@@ -53,6 +53,8 @@ pub(crate) const ALL: [Kind; 25] = [
     kind("kustomize.toolkit.fluxcd.io", "kustomizations", "Kustomization"),
     at_version(kind("helm.toolkit.fluxcd.io", "helmreleases", "HelmRelease"), "v2"),
     at_version(kind("image.toolkit.fluxcd.io", "imagepolicies", "ImagePolicy"), "v1beta2"),
+    kind("notification.toolkit.fluxcd.io", "receivers", "Receiver"),
+    at_version(kind("notification.toolkit.fluxcd.io", "alerts", "Alert"), "v1beta3"),
 ];
 
 /// What people call a kind for short.
