@@ -319,7 +319,7 @@ fn typed(label: &[u8], content: Zeroizing<Vec<u8>>) -> Result<Value, CipherError
 #[cfg(test)]
 mod tests {
     use super::{Cipher, DataKey, Nonces, Parts, Reuse};
-    use crate::tree::Value;
+    use crate::tree::{Comment, Value};
 
     #[test]
     fn parts_are_as_long_as_they_can_be() {
@@ -342,6 +342,24 @@ mod tests {
         assert_eq!(cipher.decrypt(text.as_bytes(), "a:b:", Some(&mut nonces)).ok(), Some(value.clone()));
         assert!(cipher.decrypt(text.as_bytes(), "a:c:", Some(&mut nonces)).is_err());
         assert_eq!(cipher.encrypt(&value, "a:b:", &mut rng, Some(&mut Reuse::new(&nonces))), Some(text));
+    }
+
+    #[test]
+    fn every_byte_of_ciphertext_counts() {
+        let mut rng = rand08::thread_rng();
+        let cipher = Cipher::new(&DataKey::generate(&mut rng));
+        let comment = Value::Comment(Comment::line(" why"));
+        for value in [Value::from("four"), Value::Int(-5), Value::Float(1.5), Value::Bool(true), comment] {
+            let text = cipher.encrypt(&value, "a:", &mut rng, None).unwrap_or_default().into_bytes();
+            assert!(text.len() > 100);
+            for (at, other) in (0..text.len()).flat_map(|at| (0..=255).map(move |other| (at, other))) {
+                let mut bad = text.clone();
+                bad[at] = other;
+                // A letter of base64 may have bits that mean nothing.
+                let opened = cipher.decrypt(&bad, "a:", None);
+                assert!(opened.is_err() || opened.is_ok_and(|opened| opened == value), "{at}: {other}");
+            }
+        }
     }
 
     #[test]

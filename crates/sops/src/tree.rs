@@ -87,6 +87,8 @@ pub struct Comment {
     pub inline: bool,
     /// True when it stands where the reference passes over comments. It counts neither as an item nor for selectors.
     pub stray: bool,
+    /// True when it closes an INI file: it belongs to no section, and is encrypted whatever is chosen.
+    pub closing: bool,
 }
 
 impl Comment {

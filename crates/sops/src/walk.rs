@@ -117,10 +117,10 @@ impl Walk<'_, '_, '_> {
 
     fn comment_entry(&mut self, comment: Comment) -> Result<Comment, Error> {
         self.note(&comment);
-        let Comment { inline, stray, .. } = comment;
+        let Comment { inline, stray, closing, .. } = comment;
         Ok(match self.leaf(Value::Comment(comment))? {
             Value::Comment(comment) => comment,
-            Value::Str(text) => Comment { text, inline, stray },
+            Value::Str(text) => Comment { text, inline, stray, closing },
             _ => Comment::default(),
         })
     }
@@ -135,12 +135,11 @@ impl Walk<'_, '_, '_> {
     }
 
     fn leaf(&mut self, leaf: Value) -> Result<Value, Error> {
-        let (is_comment, is_stray) = match &leaf {
-            Value::Comment(comment) => (!comment.stray, comment.stray),
+        let (is_comment, is_closing) = match &leaf {
+            Value::Comment(comment) => (!comment.stray, comment.closing),
             _ => (false, false),
         };
-        // What belongs to nothing is encrypted whatever is chosen.
-        let selected = is_stray && self.ends.is_empty() || self.is_selected(is_comment);
+        let selected = is_closing && self.ends.is_empty() || self.is_selected(is_comment);
         let aad = if self.aad.is_empty() { ":" } else { &self.aad };
         (self.visit)(leaf, &Place { aad, selected, ends: &self.ends })
     }

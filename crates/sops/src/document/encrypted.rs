@@ -243,7 +243,9 @@ impl Opened<'_> {
             return comment;
         }
         match self.cipher.decrypt(comment.text.as_bytes(), place.aad, self.nonces.as_deref_mut()) {
-            Ok(Value::Comment(opened)) => Comment { stray: comment.stray, ..opened },
+            Ok(Value::Comment(opened)) => {
+                Comment { stray: comment.stray, closing: comment.closing, ..opened }
+            }
             Ok(Value::Str(text)) => Comment { text, ..comment },
             Ok(_) | Err(_) => {
                 self.clear_comments.push(ClearComment { path: place.path(), text: comment.text.clone() });

@@ -48,7 +48,11 @@ pub(super) fn load_with_places(input: &[u8]) -> Option<(Branch, Vec<lines::Secti
     }
     // The reference passes over a comment with nothing behind it.
     if !last.text.is_empty() {
-        branch.push_comment(Comment { stray: true, ..Comment::line(letters.text(read::strip(&last.text))) });
+        branch.push_comment(Comment {
+            stray: true,
+            closing: true,
+            ..Comment::line(letters.text(read::strip(&last.text)))
+        });
         places.push(lines::Section { header: None, slots: vec![last_place?] });
     }
     Some((branch, places))

@@ -372,6 +372,14 @@ fn a_comment_goes_with_the_container_it_is_read_in() {
 }
 
 #[test]
+fn a_comment_between_two_documents_is_as_readable_as_the_selector_says() {
+    let text = "k3: 1\n# end\n---\n# c4\n\nk5: 2\n";
+    let file = sealed(text, metadata("^k3$"));
+    assert!(file.contains("# end"), "{file}");
+    assert_eq!(opened(&file), text, "{file}");
+}
+
+#[test]
 fn setting_and_unsetting_gives_the_bytes_back() {
     for (text, _) in ODD.into_iter().chain([(NESTED, "")]) {
         let file = sealed(text, metadata("."));
