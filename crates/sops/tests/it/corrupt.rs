@@ -94,7 +94,7 @@ impl Sealed {
     fn in_place(text: &str, format: Format) -> Self {
         let (plain, original): (Plain, Original<'_>) = Plain::read(text.as_bytes(), format).expect("reads");
         Self::of(plain, format, |document, key, rng| {
-            document.emit_over_plain(&original, None, key, rng, &EmitOptions::default()).expect("writes")
+            document.seal(&original, None, key, rng, &EmitOptions::default()).expect("writes")
         })
     }
 
@@ -124,7 +124,7 @@ impl Sealed {
     fn check_in_place(&self, file: &[u8], values: &Plain) {
         let options = EmitOptions::default();
         let (document, original) = Encrypted::read(file, self.format).expect("reads as before");
-        let text = values.emit_over(&original, document.metadata(), &self.key, &options).expect("is written");
+        let text = values.open(&original, document.metadata(), &self.key, &options).expect("is written");
         // Comments may stand in other places; JSON has none.
         let emitted =
             |plain: &Plain| plain.emit(Format::Json, &options).expect("is written").expose().to_vec();
