@@ -51,6 +51,8 @@ fn what_is_too_large_is_refused_unread() {
     let desk = Desk::new();
     let small = desk.encrypted("small.yaml", "a: one\n");
     fs::write(desk.path("plain.yaml"), "a: one\n").unwrap();
+    let rules = format!("creation_rules: [{{age: {}}}]\n", desk.recipient);
+    fs::write(desk.path(".sops.yaml"), rules).unwrap();
     for ending in ["yaml", "json", "env", "ini", "bin"] {
         File::create(desk.path(&format!("large.{ending}"))).unwrap().set_len(1 << 30).unwrap();
     }
