@@ -11,6 +11,7 @@ use sealfast_cluster::client::Client;
 use sealfast_controllers::gates::{Gate, Gates};
 use sealfast_controllers::options::{Hints, Options};
 use sealfast_controllers::run::{self, Handle};
+use sealfast_kustomize::flux::SETTINGS;
 use tempfile::TempDir;
 use tokio::signal::unix::{self, Signal, SignalKind};
 
@@ -317,7 +318,7 @@ fn left_out(args: &UpArgs, folder: &Path, identities: &[Identity], cluster: &Clu
     let own = [cluster.kubeconfig.clone(), cluster.scratch.path().to_owned()];
     let keys = identities.iter().filter_map(Identity::path).map(Path::to_owned);
     let kept = keys.chain(own).chain(state);
-    kept.filter_map(|path| path.canonicalize().ok()).chain([folder.join(config::FILE)]).collect()
+    kept.filter_map(|path| path.canonicalize().ok()).chain([folder.join(SETTINGS)]).collect()
 }
 
 /// Shows what happens until everything has come to rest, then (unless `--once`) until the end.

@@ -14,8 +14,8 @@ use crate::spec::decode;
 use crate::spec::records::KUSTOMIZATION;
 use crate::spec::{FILE_NAMES, ReferencedInputs, inputs_of};
 
-/// Settings of `sealfast up`, which lie beside the manifests and are none.
-const SETTINGS: &str = ".sealfast.yaml";
+/// The file of settings of `sealfast up`, which lies beside the manifests and is none.
+pub const SETTINGS: &str = ".sealfast.yaml";
 
 /// How deep directories are walked.
 const MAX_DEPTH: usize = 64;

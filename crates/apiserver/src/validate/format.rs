@@ -47,12 +47,14 @@ pub(super) fn is_valid(format: &str, text: &str) -> bool {
             use base64::Engine as _;
             base64::engine::general_purpose::STANDARD.decode(text).is_ok()
         }
-        "duration" => {
-            sealfast_k8s::duration::parse(text.strip_prefix('-').unwrap_or(text)).is_ok()
-                || is_told_time(text)
-        }
+        "duration" => is_go_duration(text) || is_told_time(text),
         _ => true,
     }
+}
+
+/// A time span as Go writes it, such as `-1h30m`.
+pub(super) fn is_go_duration(text: &str) -> bool {
+    sealfast_k8s::duration::parse(text.strip_prefix('-').unwrap_or(text)).is_ok()
 }
 
 fn normal(format: &str) -> String {

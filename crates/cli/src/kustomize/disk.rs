@@ -25,13 +25,17 @@ pub(crate) struct Disk {
     directories: Mutex<HashMap<String, String>>,
 }
 
+/// The file of host keys that the person trusts, whether it is there or not.
+pub(crate) fn own_known_hosts() -> Option<PathBuf> {
+    env::HOME.path().map(|home| home.join(".ssh/known_hosts"))
+}
+
 impl Disk {
     /// All files of the machine, and those of other hosts that `--allow-remote` names.
     pub(crate) fn allowing(args: &Args) -> Result<Self, Failed> {
-        let home = env::HOME.text().map(|home| Path::new(&home).join(".ssh/known_hosts"));
         let ssh = Ssh {
             identity: args.filled("ssh-identity").map(PathBuf::from),
-            known_hosts: args.filled("known-hosts").map(PathBuf::from).or(home),
+            known_hosts: args.filled("known-hosts").map(PathBuf::from).or_else(own_known_hosts),
         };
         let remote = Remote::new(Allowed::parse(args.list("allow-remote"))?, ssh);
         Ok(Self { remote, directories: Mutex::default() })

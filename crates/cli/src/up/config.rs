@@ -2,12 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use sealfast_kustomize::flux::SETTINGS;
 use serde_json::Value;
 
 use crate::diagnostic::Failure;
-
-/// Name of the file beside a repository's own that holds defaults for `up`.
-pub(super) const FILE: &str = ".sealfast.yaml";
 
 /// Where the manifests come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +81,7 @@ pub(super) struct Defaults {
 impl Defaults {
     /// Reads the folder's `.sealfast.yaml`; a missing file means no defaults.
     pub(super) fn read(folder: &Path) -> Result<Self, Failure> {
-        let file = folder.join(FILE);
+        let file = folder.join(SETTINGS);
         match std::fs::read(&file) {
             Ok(bytes) => Self::parse(&bytes, folder),
             Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
@@ -92,7 +90,7 @@ impl Defaults {
     }
 
     fn parse(bytes: &[u8], folder: &Path) -> Result<Self, Failure> {
-        let file = folder.join(FILE);
+        let file = folder.join(SETTINGS);
         let value = sealfast_yaml::json::from_yaml(bytes)
             .map_err(|error| Failure::because(format!("failed to read `{}`", file.display()), &error))?;
         let wrong = |place: &str, wanted: &str| {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::objects::NAMESPACE;
 use crate::diagnostic::Failure;
-use crate::env;
+use crate::kustomize::disk::own_known_hosts;
 
 /// Name of the Secret that holds the key.
 pub(super) const NAME: &str = "sealfast-git";
@@ -37,8 +37,7 @@ impl GitLogin {
                 "name it with `--ssh-identity FILE`, and the keys of the host with `--known-hosts FILE`",
             )
         })?;
-        let own = || env::HOME.path().map(|home| home.join(".ssh/known_hosts"));
-        let hosts = self.known_hosts.clone().or_else(own).ok_or_else(|| {
+        let hosts = self.known_hosts.clone().or_else(own_known_hosts).ok_or_else(|| {
             Failure::new("no home directory has a .ssh/known_hosts")
                 .hint("name the file with `--known-hosts FILE`")
         })?;

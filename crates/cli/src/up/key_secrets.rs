@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use sealfast_cluster::client::watch::Event;
 use sealfast_cluster::client::{Client, Patch};
+use sealfast_k8s::flux::REQUESTED_AT;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
@@ -56,9 +57,7 @@ async fn make_for(
         "the Secret `{namespace}/{secret}` that Kustomization `{namespace}/{name}` decrypts with is not there: it is made from the identities given to `up`"
     ));
     // Its first run may have failed for want of the Secret.
-    let asked = json!({"metadata": {"annotations": {
-        "reconcile.fluxcd.io/requestedAt": jiff::Timestamp::now().to_string(),
-    }}});
+    let asked = json!({"metadata": {"annotations": {REQUESTED_AT: jiff::Timestamp::now().to_string()}}});
     if let Err(error) = client.patch(kind, namespace, name, &Patch::Merge(&asked), MANAGER).await {
         tracing::debug!(%error, "the Kustomization is run at its next retry");
     }

@@ -56,7 +56,7 @@ fn literal(checker: &mut Checker<'_>, call: &CallExpr) -> Result<(), Misfit> {
     let Expr::Literal(LiteralValue::String(text)) = &argument.expr else { return Ok(()) };
     let text = text.inner();
     let valid = match (name, is_method) {
-        ("duration", false) => sealfast_k8s::duration::parse(text.strip_prefix('-').unwrap_or(text)).is_ok(),
+        ("duration", false) => format::is_go_duration(text),
         ("timestamp", false) => format::is_valid("datetime", text),
         ("matches", true) => matching::compiled(text).is_ok(),
         ("matches", false) | ("find" | "findAll", true) => {
