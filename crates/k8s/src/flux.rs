@@ -7,7 +7,6 @@ mod crds;
 pub mod git_repository;
 pub mod inventory;
 pub mod kustomization;
-mod words;
 
 pub use crds::crds;
 

@@ -4,6 +4,29 @@ use sealfast_k8s::flux::{crds, git_repository, kustomization};
 use serde_json::{Map, Value, json};
 
 #[test]
+fn each_kind_is_defined_and_every_field_says_what_it_is_for() {
+    let definitions = crds();
+    let kinds: Vec<&str> = definitions.iter().filter_map(|it| it["spec"]["names"]["kind"].as_str()).collect();
+    assert_eq!(kinds, ["GitRepository", "ExternalArtifact", "OCIRepository", "Bucket", "Kustomization"]);
+    let mut silent = Vec::new();
+    for (kind, definition) in kinds.iter().zip(&definitions) {
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        note_silent(schema, kind, &mut silent);
+    }
+    assert_eq!(silent, Vec::<String>::new());
+}
+
+fn note_silent(schema: &Value, path: &str, silent: &mut Vec<String>) {
+    if schema["description"].as_str().is_none_or(|text| !text.ends_with('.')) {
+        silent.push(path.to_owned());
+    }
+    let parts = if schema["type"] == "array" { &schema["items"] } else { schema };
+    for (name, field) in parts["properties"].as_object().into_iter().flatten() {
+        note_silent(field, &format!("{path}.{name}"), silent);
+    }
+}
+
+#[test]
 fn a_git_repository_with_every_field_is_read_and_written() {
     let (spec, status) = whole("GitRepository");
     assert_eq!(rewritten::<git_repository::Spec>(&spec), spec);
