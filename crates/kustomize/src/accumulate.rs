@@ -410,7 +410,8 @@ fn configure(accumulator: &mut Accumulator, loader: &Loader<'_>, file: &Kustomiz
         let mut rules = Config::default();
         for path in &file.crds {
             let read = loader.read(path).and_then(|content| crds::parse(&content));
-            rules.merge(read.map_err(|error| error.within(format!("crds: '{path}'")))?)?;
+            let named = || format!("loading CRDs [{}]", file.crds.join(" "));
+            rules.merge(read.map_err(|error| error.within(named()))?)?;
         }
         accumulator.config.join(&Arc::new(rules))?;
     }

@@ -118,6 +118,18 @@ impl Error {
         Self::Within { context: context.into(), source: Box::new(self) }
     }
 
+    /// Leaves out the file, for a text that names it already.
+    #[must_use]
+    pub(crate) fn without_file(self) -> Self {
+        match self {
+            Self::MalformedYaml { message, .. } => Self::Root(format!("MalformedYAMLError: {message}")),
+            Self::Within { context, source } => {
+                Self::Within { context, source: Box::new(source.without_file()) }
+            }
+            other => other,
+        }
+    }
+
     /// Tells the failure in quotes behind a step. Quotes in quotes double their backslashes at each level, so those of outer
     /// levels are left out.
     #[must_use]

@@ -171,7 +171,7 @@ impl Walk<'_> {
                 Entry::Directory => self.directory(&path, &shown, depth + 1, found)?,
                 Entry::File if is_manifest && !self.leaves_out(&path, entry) => {
                     manifest::objects(&self.read(&path)?, &name).map_err(|error| {
-                        error.within(format!("failed to decode Kubernetes YAML from {path}"))
+                        error.without_file().within(format!("failed to decode Kubernetes YAML from {path}"))
                     })?;
                     found.push(Value::String(shown));
                 }

@@ -120,6 +120,12 @@ impl<'a> Loader<'a> {
             Error::File(FileError::IsDirectory { path }) if self.restriction == Restriction::None => {
                 Error::Root(format!("read {path}: is a directory"))
             }
+            Error::File(FileError::Missing { path, .. }) if self.restriction == Restriction::None => {
+                Error::Root(format!("open {path}: no such file or directory"))
+            }
+            Error::File(FileError::Outside { path, root, .. }) => {
+                FileError::Outside { operation: "read", path, root }.into()
+            }
             other => other,
         })
     }
