@@ -88,22 +88,31 @@ pub enum Error {
         why: String,
     },
     /// The remote wants other credentials.
-    #[error("authentication required")]
-    Authentication,
+    #[error("authentication required{}", behind(said))]
+    Authentication {
+        /// What it says to it.
+        said: Option<String>,
+    },
     /// The remote refuses these credentials.
-    #[error("authorization failed")]
-    Forbidden,
+    #[error("authorization failed{}", behind(said))]
+    Forbidden {
+        /// What it says to it.
+        said: Option<String>,
+    },
     /// The remote does not know the repository.
-    #[error("repository not found")]
-    NoRepository,
+    #[error("repository not found{}", behind(said))]
+    NoRepository {
+        /// What it says to it.
+        said: Option<String>,
+    },
     /// The time allowed is over.
     #[error("context deadline exceeded")]
     Deadline,
     /// The remote answered otherwise than expected.
-    #[error("unexpected requesting \"{path}\" status code: {status}")]
+    #[error("unexpected client error: unexpected requesting \"{address}\" status code: {status}")]
     Status {
-        /// The path asked for.
-        path: String,
+        /// The address asked for, without credentials.
+        address: String,
         /// The HTTP status.
         status: u16,
     },
@@ -272,6 +281,10 @@ impl Error {
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::File { action, path: path.to_owned(), source }
     }
+}
+
+fn behind(said: &Option<String>) -> String {
+    said.as_ref().map_or_else(String::new, |said| format!(": {said}"))
 }
 
 /// Joins an error and its causes with colons; a cause that the text before it already ends with is left out.

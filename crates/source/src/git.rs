@@ -73,6 +73,20 @@ pub struct ClientCertificate {
     pub key: SecretString,
 }
 
+impl ClientCertificate {
+    /// # Errors
+    /// When there is no certificate or no key in it.
+    fn check(&self) -> Result<(), Error> {
+        let none =
+            |what| Error::Protocol { text: format!("tls: failed to find any PEM data in {what} input") };
+        let has = |bytes: &[u8]| bytes.windows(11).any(|part| part == b"-----BEGIN ");
+        if !has(&self.certificate) {
+            return Err(none("certificate"));
+        }
+        if has(self.key.expose_secret().as_bytes()) { Ok(()) } else { Err(none("key")) }
+    }
+}
+
 /// The way through a proxy.
 #[derive(Clone, Debug)]
 pub struct Proxy {

@@ -28,6 +28,7 @@ const DEV_OPS: &str = "499b84ac-1321-427f-aa17-267ca6975798/.default";
 const LONGEST_PROXY: usize = 2048;
 /// What marks the Secret of a GitHub App.
 const APP: &str = "githubAppID";
+const APP_KEY: &str = "githubAppPrivateKey";
 
 /// Sets what the entries of a Secret say about authentication.
 ///
@@ -52,9 +53,10 @@ pub(super) fn authenticate(request: &mut Request, secret: Option<&Secret>) -> Re
     }
     if let Some(token) = secret.text("bearerToken") {
         if request.address.user().is_some() {
-            return Err(invalid(&format!(
-                "invalid '{scheme}' auth option: basic auth and bearer token cannot be set at the same time"
-            )));
+            return Err(Failure::fetch(
+                "GitOperationFailed",
+                "failed to checkout and determine revision: basic auth and bearer token cannot be set at the same time",
+            ));
         }
         request.auth = Auth::Bearer(token);
         return Ok(());
@@ -113,13 +115,14 @@ pub(super) async fn provide(
 ) -> Result<(), Failure> {
     let misconfigured = "InvalidProviderConfiguration";
     let no_app = "secretRef with github app data must be specified when provider is set to github";
-    let has_app = secret.is_some_and(|secret| secret.bytes(APP).is_some());
+    let has = |key: &str| secret.is_some_and(|secret| secret.bytes(key).is_some());
+    let has_app = has(APP);
     let not_configured = |error: Unknown| {
         Failure::authentication(format!("failed to configure authentication options: {}", error.chain()))
     };
     match (typed.spec.provider.as_deref(), secret) {
         (Some("github"), None) => Err(Failure::stalled(misconfigured, no_app)),
-        (Some("github"), Some(_)) if !has_app => Err(Failure::fetch(misconfigured, no_app)),
+        (Some("github"), Some(_)) if !has_app || !has(APP_KEY) => Err(Failure::fetch(misconfigured, no_app)),
         (Some("github"), Some(secret)) => {
             let bought = app_token(request, secret, &asker(typed, request, None), &shared.identities).await;
             let password = bought.map_err(not_configured)?;
@@ -172,7 +175,10 @@ async fn account(
 /// Signs the address with credentials of AWS.
 async fn code_commit(request: &Request, who: &Who, identities: &Identities) -> Result<Auth, Unknown> {
     let other = |error: sealfast_source::error::Error| Unknown::Other { reason: error.chain() };
-    let region = codecommit::region(&request.address).map_err(other)?;
+    let region = codecommit::region(&request.address).map_err(|error| match error {
+        sealfast_source::error::Error::Url { reason } => Unknown::Other { reason },
+        error => other(error),
+    })?;
     let keys = identities.aws(who, &region, OPERATION).await.map_err(|error| Unknown::Other {
         reason: format!("failed to get access token for Git repository: {}", error.chain()),
     })?;

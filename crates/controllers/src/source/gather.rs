@@ -10,7 +10,8 @@ use sealfast_source::git::{Reference, Request};
 use sealfast_source::url::Address;
 use sealfast_source::verify::{Keys, Mode};
 
-use crate::source::report::{Failure, Retry};
+use crate::report::Retry;
+use crate::source::report::Failure;
 use crate::source::secret::Secret;
 use crate::source::{Shared, credentials};
 
@@ -139,10 +140,11 @@ async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Secret, 
 
 async fn proxy_secret(client: &Client, namespace: &str, name: &str) -> Result<Secret, Failure> {
     Secret::read(client, namespace, name).await.map_err(|error| {
-        Failure::authentication(format!(
-            "failed to configure proxy options: failed to get secret '{namespace}/{name}': {}",
-            error.chain()
-        ))
+        let what = "failed to configure proxy options";
+        Failure::authentication(match error.is_not_found() {
+            true => format!("{what}: secret '{namespace}/{name}' not found"),
+            false => format!("{what}: failed to get secret '{namespace}/{name}': {}", error.chain()),
+        })
     })
 }
 

@@ -98,7 +98,7 @@ async fn a_repository_is_fetched_as_a_github_app() -> Result<()> {
     house.apply(secret("half", &app[..2])).await?;
     let as_half = json!({"provider": "github", "secretRef": {"name": "half"}});
     let message = house.fetched(repository("half", &url, as_half), "False").await?;
-    ensure!(message.contains("private key must be provided"), "{message}");
+    ensure!(message.contains("github app data must be specified"), "{message}");
     handle.stop().await;
     Ok(())
 }

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
+use rustls::{CertificateError, Error as TlsError};
 use url::Url;
 
 /// Why nobody was reached there.
@@ -28,12 +29,24 @@ pub(super) fn failed_request(url: &Url, proxy: Option<&str>, error: &reqwest::Er
     if !error.is_connect() {
         return None;
     }
+    // It may have been sent on from there.
+    let url = error.url().unwrap_or(url);
     let (met, through) = match proxy {
         Some(proxy) => (Url::parse(proxy).ok()?, "proxyconnect tcp: "),
         None => (url.clone(), ""),
     };
     let (host, port) = (met.host_str()?, met.port_or_known_default()?);
     let host = host.trim_start_matches('[').trim_end_matches(']');
+    if let Some(doubt) = causes.iter().find_map(|cause| cause.downcast_ref::<TlsError>())
+        && let TlsError::InvalidCertificate(doubt) = doubt
+    {
+        let why = doubted(doubt, host);
+        return Some(format!(
+            "{} \"{}\": tls: failed to verify certificate: x509: {why}",
+            method(url),
+            shown(url)
+        ));
+    }
     let why = match causes.iter().find_map(|cause| cause.downcast_ref::<io::Error>()) {
         Some(error) if error.raw_os_error().is_some() || is_about_names(error) => failed(host, port, error),
         _ if causes.iter().any(|cause| cause.to_string() == "dns error") => {
@@ -41,18 +54,55 @@ pub(super) fn failed_request(url: &Url, proxy: Option<&str>, error: &reqwest::Er
         }
         _ => return None,
     };
+    Some(format!("{} \"{}\": {through}{why}", method(url), shown(url)))
+}
+
+/// An address without credentials.
+pub(super) fn shown(url: &Url) -> String {
     let mut shown = url.clone();
     // Only an address without a host has no room for them, and that one has none to begin with.
     let _ = (shown.set_username(""), shown.set_password(None));
-    let method = if url.path().ends_with("/info/refs") { "Get" } else { "Post" };
-    Some(format!("{method} \"{shown}\": {through}{why}"))
+    shown.into()
+}
+
+fn method(url: &Url) -> &'static str {
+    if url.path().ends_with("/info/refs") { "Get" } else { "Post" }
+}
+
+/// Why a certificate is not trusted, in the words of Go's `crypto/x509`.
+fn doubted(why: &CertificateError, host: &str) -> String {
+    match why {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "certificate signed by unknown authority".to_owned()
+        }
+        // One that was signed with its own key, as most that people make themselves.
+        CertificateError::Other(other)
+            if other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) =>
+        {
+            "certificate signed by unknown authority".to_owned()
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            "certificate has expired or is not yet valid".to_owned()
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("certificate is not valid for {host}")
+        }
+        other => other.to_string(),
+    }
 }
 
 fn causes(error: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
     let (mut found, mut next) = (Vec::new(), Error::source(error));
     while let Some(cause) = next {
         found.push(cause);
-        next = cause.source();
+        // What an I/O error holds is not what it names as its source.
+        next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
     }
     found
 }

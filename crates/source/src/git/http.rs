@@ -20,6 +20,9 @@ use super::verdict::{Said, Verdict};
 use super::{Auth, Request, dial, trust};
 use crate::error::{Error, chain};
 
+/// Bytes of the words that a remote has for a refusal.
+const LONGEST_WORDS: u64 = 1000;
+
 /// Makes the way to the remote of a request.
 pub(super) fn connect(request: &Request, deadline: Instant, verdict: &Verdict) -> Result<Way, Error> {
     let client = Client::new(request, deadline, verdict.clone())?;
@@ -75,7 +78,8 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
-        self.verdict.say(Said::Status(status.as_u16(), target.path().to_owned()));
+        let (address, body) = (dial::shown(&target), words(response));
+        self.verdict.say(Said::Status { status: status.as_u16(), address, body });
         let kind = if status == StatusCode::UNAUTHORIZED {
             io::ErrorKind::PermissionDenied
         } else {
@@ -318,6 +322,14 @@ impl BufRead for Body {
     }
 }
 
+/// What an answer says beside its status, to its first bytes.
+fn words(answer: Response) -> String {
+    let mut body = Vec::new();
+    // What cannot be read was not said.
+    let _ = answer.take(LONGEST_WORDS).read_to_end(&mut body);
+    String::from_utf8_lossy(&body).into_owned()
+}
+
 fn remaining(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
@@ -330,6 +342,7 @@ pub(crate) fn builder(request: &Request) -> Result<blocking::ClientBuilder, Erro
     if let Some(ca) = &request.ca {
         builder = builder.tls_backend_preconfigured(trust::config(ca, request.client_certificate.as_ref())?);
     } else if let Some(own) = &request.client_certificate {
+        own.check()?;
         let mut pem = zeroize::Zeroizing::new(own.key.expose_secret().as_bytes().to_vec());
         pem.push(b'\n');
         pem.extend_from_slice(&own.certificate);

@@ -85,6 +85,9 @@ impl Remote<'_> {
 
     /// Fetches the commit that a full reference name leads to, without history.
     pub(super) fn one(&self, full: &str) -> Result<Commit, Error> {
+        if gix::validate::reference::name(full.into()).is_err() {
+            return Err(Error::NoReference { name: full.to_owned() });
+        }
         let pick = |listed: &Listed| listed.find(full).map(|found| found.direct);
         let depth = Shallow::DepthAtRemote(super::one());
         let missing = |error| match error {

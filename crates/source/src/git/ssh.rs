@@ -141,7 +141,7 @@ struct Job {
 
 impl Job {
     fn new(request: &Request, verdict: &Verdict) -> Result<Self, Error> {
-        let Auth::Ssh(login) = &request.auth else { return Err(Error::Authentication) };
+        let Auth::Ssh(login) = &request.auth else { return Err(Error::Authentication { said: None }) };
         let (host, port) = request.address.host_and_port();
         let key = private_key(login).map_err(|text| Error::Login { text })?;
         if let Some(fault) = known_hosts::fault(&login.known_hosts) {

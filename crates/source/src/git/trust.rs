@@ -30,6 +30,7 @@ pub(super) fn config(ca: &[u8], own: Option<&ClientCertificate>) -> Result<Clien
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(trust));
     let Some(own) = own else { return Ok(builder.with_no_client_auth()) };
+    own.check()?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&own.certificate).collect();
     let key =
         PrivateKeyDer::from_pem_slice(own.key.expose_secret().as_bytes()).map_err(setting("tls.key"))?;

@@ -19,8 +19,15 @@ pub(super) struct Verdict {
 /// One reason why a conversation ended.
 #[derive(Clone, Debug)]
 pub(super) enum Said {
-    /// An HTTP status for a path.
-    Status(u16, String),
+    /// An HTTP status for an address, and what else was said.
+    Status {
+        /// The status.
+        status: u16,
+        /// The address without credentials.
+        address: String,
+        /// The body of the answer.
+        body: String,
+    },
     /// The time is over.
     Deadline,
     /// More bytes than allowed.
@@ -61,10 +68,13 @@ impl Verdict {
     /// Returns the error for a failure whose text is known.
     pub(super) fn explain(&self, text: &str) -> Error {
         match self.said.lock().unwrap_or_else(PoisonError::into_inner).clone() {
-            Some(Said::Status(401, _)) => Error::Authentication,
-            Some(Said::Status(403, _)) => Error::Forbidden,
-            Some(Said::Status(404, _) | Said::NoRepository) => Error::NoRepository,
-            Some(Said::Status(status, path)) => Error::Status { path, status },
+            Some(Said::Status { status, address, body }) => match status {
+                401 => Error::Authentication { said: Some(body) },
+                403 => Error::Forbidden { said: Some(body) },
+                404 => Error::NoRepository { said: Some(body) },
+                _ => Error::Status { address, status },
+            },
+            Some(Said::NoRepository) => Error::NoRepository { said: None },
             Some(Said::Deadline) => Error::Deadline,
             Some(Said::TooMuch(limit)) => Error::TooLarge { what: "bytes from the remote", limit },
             Some(Said::Failed(text)) => Error::Protocol { text },

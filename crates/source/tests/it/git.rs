@@ -200,12 +200,12 @@ fn what_is_missing_is_named() -> Result<()> {
     let gone = server.url("nothing");
     assert_eq!(
         failure(&request(&gone, branch("main"))?)?,
-        format!("unable to clone '{gone}': repository not found")
+        format!("unable to clone '{gone}': repository not found: ")
     );
     let named = Reference { name: text("refs/heads/main"), ..Reference::default() };
     assert_eq!(
         failure(&request(&gone, named)?)?,
-        format!("unable to list remote for '{gone}': repository not found")
+        format!("unable to list remote for '{gone}': repository not found: ")
     );
     Ok(())
 }
@@ -217,7 +217,10 @@ fn credentials_are_sent_and_never_shown() -> Result<()> {
     let url = server.create("repo")?;
     server.commit("repo", "main", &[("a", b"1")], "one")?;
     let bare = request(&url, branch("main"))?;
-    assert_eq!(failure(&bare)?, format!("unable to clone '{url}': authentication required"));
+    assert_eq!(
+        failure(&bare)?,
+        format!("unable to clone '{url}': authentication required: credentials are needed\n")
+    );
     let with =
         |password: &str| Auth::Basic { username: "user".to_owned(), password: SecretString::from(password) };
     commit(&Request { auth: with("pa:ss+%"), ..bare.clone() })?;
