@@ -123,8 +123,10 @@ impl Client {
     /// # Errors
     /// [`Error::Config`].
     pub async fn from_foreign_kubeconfig(text: &str, allowed: Foreign) -> Result<Client, Error> {
-        let mut kubeconfig =
-            Kubeconfig::from_yaml(text).map_err(|e| Error::Config { path: None, source: Box::new(e) })?;
+        // The reader's own words show the lines that it stumbled over.
+        let mut kubeconfig = Kubeconfig::from_yaml(text)
+            .map_err(|_| Error::Kubeconfig { why: "it cannot be read as a kubeconfig in YAML".to_owned() })?;
+        check(&kubeconfig)?;
         for user in kubeconfig.auth_infos.iter_mut().filter_map(|u| u.auth_info.as_mut()) {
             if allowed.programs == Honoured::No {
                 user.exec = None;
@@ -631,4 +633,20 @@ fn with_kind(item: Value, gvk: &GroupVersionKind) -> Value {
 fn base64_text(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+/// Whether a kubeconfig says where it leads, in the words of client-go.
+fn check(kubeconfig: &Kubeconfig) -> Result<(), Error> {
+    let refused = |why: String| Err(Error::Kubeconfig { why });
+    if kubeconfig.clusters.is_empty() && kubeconfig.contexts.is_empty() && kubeconfig.auth_infos.is_empty() {
+        let why = "no configuration has been provided, try setting KUBERNETES_MASTER environment variable";
+        return refused(why.to_owned());
+    }
+    let current = kubeconfig.current_context.as_deref().unwrap_or_default();
+    if !current.is_empty() && !kubeconfig.contexts.iter().any(|known| known.name == current) {
+        return refused(format!(
+            "[context was not found for specified context: {current}, cluster has no server defined]"
+        ));
+    }
+    Ok(())
 }

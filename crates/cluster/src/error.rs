@@ -16,6 +16,12 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A kubeconfig that somebody else wrote cannot be used.
+    #[error("invalid configuration: {why}")]
+    Kubeconfig {
+        /// Why; nothing of it is shown.
+        why: String,
+    },
     /// The server does not know the kind.
     #[error("no matches for kind \"{kind}\" in version \"{api_version}\"")]
     NoMatch {

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock;
 use crate::options::Options;
 
 /// How many different events are remembered for counting.
@@ -156,7 +157,7 @@ impl Writer {
         let uid = event.about["uid"].as_str().unwrap_or_default().to_owned();
         let said: Said = (uid, event.severity, event.reason.clone(), event.message.clone());
         let now = jiff::Timestamp::now();
-        let stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let stamp = clock::seconds(now);
         let namespace = event.about["namespace"].as_str().unwrap_or("default").to_owned();
         let kind = GroupVersionKind::new("", "v1", "Event");
         if let Some((name, count)) = self.said.get_mut(&said) {
@@ -255,7 +256,7 @@ impl Receiver {
         let body = json!({
             "involvedObject": event.about,
             "severity": severity,
-            "timestamp": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "timestamp": clock::now(),
             "message": message,
             "reason": event.reason,
             "metadata": metadata,

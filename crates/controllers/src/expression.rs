@@ -109,6 +109,10 @@ impl Expression {
             match result {
                 Ok(Cel::Bool(value)) => Ok(value),
                 Ok(_) => Err(format!("failed to evaluate CEL expression as boolean: '{}'", self.text)),
+                Err(ExecutionError::UndeclaredReference(name)) => {
+                    let whole = output::attribute(self.program.expression(), &name);
+                    Err(failed(format!("no such attribute(s): {}", whole.as_deref().unwrap_or(&name))))
+                }
                 Err(error) => Err(failed(reason(&error))),
             }
         })
@@ -315,6 +319,9 @@ mod tests {
         assert_eq!(health.judge(&widget("Down")), Ok(Status::Failed));
         assert_eq!(health.judge(&widget("x")), Ok(Status::InProgress));
         assert_eq!(health.judge(&json!({"apiVersion": "v1", "kind": "ConfigMap"})), Ok(Status::Current));
+        let bare = json!({"apiVersion": "example.com/v1", "kind": "Widget"});
+        let why = health.judge(&bare).err().unwrap_or_default();
+        assert!(why.ends_with("': no such attribute(s): status.phase"), "{why}");
     }
 
     #[test]

@@ -29,10 +29,11 @@ use crate::kustomization::claim::{Claims, Leftovers};
 use crate::kustomization::opener::DataKeys;
 use crate::kustomization::remotes::Remotes;
 use crate::kustomization::render::Rendered;
+use crate::kustomization::report::{Failure, Report, Times};
 use crate::kustomization::unpacked::{Artifacts, Wanted};
 use crate::options::Options;
 use crate::queue::{Key, Next, Queue};
-use crate::report::{Failure, Report, Retry, Times};
+use crate::report::Retry;
 use crate::shape::{self, Misfit};
 use crate::status::Target;
 use crate::workers::Turn;
@@ -54,6 +55,7 @@ pub mod mask;
 pub mod opener;
 pub mod remotes;
 pub mod render;
+pub mod report;
 pub mod room;
 pub mod select;
 pub mod substitute;
@@ -241,13 +243,15 @@ impl Run<'_> {
         let rendering = async {
             let laid_out = render::lay_out(fetched, &spec, &shared.builds).await?;
             let gathered = gather::inputs(shared, &typed, laid_out, &witness).await?;
-            // Pure: nothing is written.
+            // Reads keys over the network; writes nothing.
             render::render(gathered, &typed, &render::Rules::of(shared)).await
         };
-        let Rendered { objects, digest, warnings } = self.shown(rendering).await?;
+        let mut rendered: Rendered = self.shown(rendering).await?;
+        let digest = std::mem::take(&mut rendered.digest);
+        let warnings = std::mem::take(&mut rendered.warnings);
 
         // Writes: objects, inventory, what left.
-        let result = self.write_objects(&acting, objects, health, &of_revision, was_healthy, revision).await;
+        let result = self.write_objects(&acting, rendered, health, &of_revision, was_healthy, revision).await;
         let outcome = result.as_ref().err().map_or("ReconciliationSucceeded", |failure| failure.reason);
         if outcome != health::CANCELLED {
             self.report.remember(&digest, outcome, began.elapsed(), revision, origin);
@@ -263,14 +267,14 @@ impl Run<'_> {
     async fn write_objects(
         &mut self,
         acting: &Acting,
-        objects: Vec<Value>,
+        rendered: Rendered,
         health: &Health,
         of_revision: &str,
         was_healthy: bool,
         revision: &str,
     ) -> Result<(), Failure> {
         self.report.phase(&format!("Detecting drift {of_revision}"));
-        let Applied { changes } = self.apply(acting, objects, health).await?;
+        let Applied { changes } = self.apply(acting, rendered, health).await?;
         self.log_applied(&changes, revision);
         let lines = apply::change_lines(&changes);
         if !lines.is_empty() {
@@ -292,14 +296,14 @@ impl Run<'_> {
     async fn apply(
         &mut self,
         acting: &Acting,
-        objects: Vec<Value>,
+        rendered: Rendered,
         health: &Health,
     ) -> Result<Applied, Failure> {
         let typed = self.typed.clone();
-        let objects = apply::prepared(objects, &typed)?;
+        let prepared = apply::prepared(rendered, &typed)?;
         let known = self.shared.memories.of(&acting.identity);
         if self.is_asked_for() {
-            known.forget(&objects);
+            known.forget(prepared.objects());
         }
         let claims = Claims::of(&self.shared.client, &typed);
         let turn = self.turn.clone();
@@ -311,7 +315,7 @@ impl Run<'_> {
             claims: &claims,
             place: apply::place(turn, artifacts),
         };
-        let applied = self.shown(apply::apply(acting, objects, &typed, &how)).await;
+        let applied = self.shown(apply::apply(acting, prepared, &typed, &how)).await;
         if let Some(claimed) = claims.written().await {
             self.shared.leftovers.keep(&self.typed.metadata.uid, claimed.clone());
             self.report.claimed(claimed);

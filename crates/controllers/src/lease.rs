@@ -13,6 +13,8 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
 
+use crate::clock;
+
 /// How a replica stands for election.
 #[derive(Debug, Clone)]
 pub struct Candidate {
@@ -114,7 +116,7 @@ impl Leadership {
         }
         lease["spec"]["holderIdentity"] = "".into();
         lease["spec"]["leaseDurationSeconds"] = 1.into();
-        lease["spec"]["renewTime"] = micro_time().into();
+        lease["spec"]["renewTime"] = clock::micros().into();
         if let Err(error) = self.client.update(&lease, &self.candidate.identity).await {
             tracing::debug!(error = %error.chain(), "cannot free the lease");
         }
@@ -143,7 +145,7 @@ impl Leadership {
     }
 
     fn fresh(&self) -> Value {
-        let now = micro_time();
+        let now = clock::micros();
         json!({
             "apiVersion": kind().api_version(), "kind": kind().kind,
             "metadata": {"name": self.candidate.name, "namespace": self.candidate.namespace},
@@ -157,7 +159,7 @@ impl Leadership {
 
     fn renewed(&self, lease: Value, ours: bool) -> Value {
         let mut lease = lease;
-        let now = micro_time();
+        let now = clock::micros();
         let spec = &mut lease["spec"];
         if !ours {
             let changes = spec["leaseTransitions"].as_i64().unwrap_or_default();
@@ -176,8 +178,4 @@ impl Leadership {
 
 fn kind() -> GroupVersionKind {
     GroupVersionKind::new("coordination.k8s.io", "v1", "Lease")
-}
-
-fn micro_time() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }

@@ -10,12 +10,14 @@
 //! - [`gates`] names what can be switched; [`expression`] evaluates CEL; [`error`] is what can keep us from starting.
 
 pub mod artifacts;
+mod clock;
 pub mod error;
 pub mod events;
 pub mod expression;
 pub mod gates;
 pub mod identity;
 pub mod index;
+mod keeper;
 pub mod kustomization;
 pub mod lease;
 pub mod metrics;

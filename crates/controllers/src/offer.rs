@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sealfast_cluster::client::{Apply, Client, DryRun, Patch};
+use sealfast_cluster::client::{Apply, Client, DryRun};
 use sealfast_cluster::error::Error as ClusterError;
+use sealfast_k8s::condition;
 use sealfast_k8s::flux::artifact::Artifact;
+use sealfast_k8s::flux::git_repository::Status;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_source::storage::Storage;
 use sealfast_source::tree::Directory;
 use serde_json::{Value, json};
 
+use crate::clock::now;
+use crate::report::stated;
 use crate::source::address;
-use crate::source::report::now;
+use crate::status::{Target, Written};
 
 /// The field manager of the objects made here.
 const MANAGER: &str = "sealfast";
@@ -111,30 +115,36 @@ pub async fn publish_directory(
     if same {
         return Ok(artifact);
     }
-    if known.is_none() {
-        let object = json!({
-            "apiVersion": kind.api_version(), "kind": kind.kind,
-            "metadata": {"name": offer.name, "namespace": offer.namespace},
-            "spec": offer.offered_as.spec(),
-        });
-        let how = Apply { manager: MANAGER, force: true, dry_run: DryRun::No };
-        client.apply(&object, &how).await.map_err(failed)?;
-    }
-    let ready = json!({
-        "type": "Ready", "status": "True", "reason": "Succeeded", "lastTransitionTime": now(),
-        "message": format!("stored artifact for revision '{}'", artifact.revision),
-    });
-    let status = json!({"status": {"artifact": artifact, "conditions": [ready]}});
-    client
-        .patch_status(&kind, offer.namespace, offer.name, &Patch::Merge(&status), MANAGER)
-        .await
-        .map_err(failed)?;
+    let object = match known {
+        Some(object) => object,
+        None => {
+            let object = json!({
+                "apiVersion": kind.api_version(), "kind": kind.kind,
+                "metadata": {"name": offer.name, "namespace": offer.namespace},
+                "spec": offer.offered_as.spec(),
+            });
+            let how = Apply { manager: MANAGER, force: true, dry_run: DryRun::No };
+            client.apply(&object, &how).await.map_err(failed)?
+        }
+    };
+    let target = Target { client, kind, namespace: offer.namespace, name: offer.name, manager: MANAGER };
+    tell(&target, &object, &artifact).await.map_err(failed)?;
     let (storage, path) = (Arc::clone(storage), artifact.path.clone());
     let collected = tokio::task::spawn_blocking(move || storage.collect(&path, SystemTime::now())).await;
     if let Ok(Err(error)) = collected {
         tracing::warn!(error = %error.chain(), "cannot collect old artifacts");
     }
     Ok(artifact)
+}
+
+/// Says in the status that the artifact is there.
+async fn tell(target: &Target<'_>, object: &Value, artifact: &Artifact) -> Result<(), ClusterError> {
+    let before: Status = serde_json::from_value(object["status"].clone()).unwrap_or_default();
+    let mut status = Status { artifact: Some(artifact.clone()), ..before.clone() };
+    let message = format!("stored artifact for revision '{}'", artifact.revision);
+    let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
+    condition::set(&mut status.conditions, stated("Ready", "True", "Succeeded", &message, generation));
+    target.write(&mut Written::with(object, before), &mut status).await
 }
 
 /// Packs the directory under the name of its digest.

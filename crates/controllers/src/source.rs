@@ -18,9 +18,10 @@ use crate::events::Recorder;
 use crate::identity::Identities;
 use crate::options::Options;
 use crate::queue::{Key, Next};
+use crate::report::Retry;
 use crate::shape;
 use crate::source::fetch::Fetched;
-use crate::source::report::{Failure, Report, Retry};
+use crate::source::report::{Failure, Report};
 use crate::status::Target;
 
 pub mod credentials;
@@ -252,7 +253,9 @@ impl Run<'_> {
             None => crate::kustomization::jittered(interval, self.shared.options.jitter_percent),
             Some(Retry::Dependency) => Next::After(self.shared.options.requeue_dependency),
             Some(Retry::Terminal) => Next::WhenAdded,
-            Some(Retry::BackOff) => Next::BackOff,
+            // A source has no retry interval of its own.
+            Some(Retry::BackOff | Retry::Interval) => Next::BackOff,
+            Some(Retry::AtOnce) => Next::After(Duration::ZERO),
         }
     }
 }

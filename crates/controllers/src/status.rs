@@ -110,6 +110,13 @@ impl Target<'_> {
         Ok(())
     }
 
+    /// Sets fields of the status, whatever else it holds by now.
+    pub(crate) async fn claim(&self, fields: Value) -> Result<(), Error> {
+        let Self { client, kind, namespace, name, manager } = self;
+        let body = json!({"status": fields});
+        client.patch_status(kind, namespace, name, &Patch::Merge(&body), manager).await.map(drop)
+    }
+
     /// Somebody else wrote: their conditions are as they left them, all else is as we have it. False when the object is gone;
     /// another one of its name has a status of its own.
     async fn follow<S: Shared>(&self, written: &mut Written<S>, status: &mut S) -> Result<bool, Error> {

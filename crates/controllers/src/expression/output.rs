@@ -76,6 +76,19 @@ fn applied(call: &CallExpr) -> Option<String> {
     (!fits).then_some(shown)
 }
 
+/// The first use of a variable, with the fields that are asked of it.
+pub(super) fn attribute(at: &IdedExpr, name: &str) -> Option<String> {
+    fn path(at: &IdedExpr, name: &str) -> Option<String> {
+        match &at.expr {
+            Expr::Ident(found) => (found == name).then(|| found.clone()),
+            Expr::Select(select) => Some(format!("{}.{}", path(&select.operand, name)?, select.field)),
+            _ => None,
+        }
+    }
+    let (once, often) = parts(at);
+    path(at, name).or_else(|| once.into_iter().chain(often).find_map(|part| attribute(part, name)))
+}
+
 /// The type that an expression gives, as CEL names it; `dyn` when only running it tells, none when we cannot say.
 pub(super) fn kind(at: &IdedExpr) -> Option<&'static str> {
     match &at.expr {

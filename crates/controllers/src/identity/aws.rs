@@ -2,6 +2,7 @@
 //!
 //! Follows: the API reference of STS (`AssumeRoleWithWebIdentity`), and EKS Pod Identity.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +18,8 @@ use super::{Account, Error, Identities, Who};
 pub(super) const AUDIENCE: &str = "sts.amazonaws.com";
 const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 const PATTERN: &str = r"^arn:aws[\w-]*:iam::[0-9]{1,30}:role/.{1,200}$";
+static ROLE: LazyLock<sealfast_re2::Regex> =
+    LazyLock::new(|| sealfast_re2::compile(PATTERN).expect("holds because a test compiles it"));
 /// The longest name of a session.
 const LONGEST_SESSION: usize = 64;
 
@@ -30,7 +33,7 @@ pub(super) fn role(account: &Account) -> Result<String, Error> {
 }
 
 fn is_role(text: &str) -> bool {
-    regex::Regex::new(PATTERN).is_ok_and(|pattern| pattern.is_match(text))
+    ROLE.is_match(text)
 }
 
 /// The end of host names in the partition of an ARN.

@@ -2,16 +2,15 @@
 //!
 //! Follows: the token cache of fluxcd/pkg: a token is got anew after four fifths of its time.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use sealfast_keys::aws_kms::Keys;
 use secrecy::SecretString;
 
 use crate::identity::{Error, Who};
+use crate::keeper::{Keeper, Turns};
 use crate::metrics::{Metrics, labels};
 
 /// How much is remembered.
@@ -46,25 +45,21 @@ pub struct Lent {
     pub lasts: Duration,
 }
 
-struct Entry {
-    token: Token,
-    until: Instant,
-    used: Instant,
-}
-
 /// The tokens.
 pub struct Cache {
     size: Size,
     metrics: Arc<Metrics>,
-    entries: Mutex<HashMap<String, Entry>>,
+    /// Each with the end of its time.
+    tokens: Arc<Keeper<String, (Token, Instant)>>,
     /// Those that somebody is getting just now.
-    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
 }
 
 impl Cache {
     /// A cache that counts what it does.
     pub fn new(size: Size, metrics: Arc<Metrics>) -> Cache {
-        Cache { size, metrics, entries: Mutex::default(), turns: Mutex::default() }
+        let tokens = Keeper::new(size.most, size.longest.max(Duration::from_secs(1)));
+        Cache { size, metrics, tokens, turns: Turns::default() }
     }
 
     /// A token that is remembered under the key, or a new one.
@@ -81,18 +76,16 @@ impl Cache {
         if self.size.most == 0 {
             return make.await.map(|lent| lent.token);
         }
-        let turn = self.turns.lock().entry(key.clone()).or_default().clone();
-        let _turn = turn.lock().await;
+        let place = self.turns.place(&key);
+        let _turn = place.turn().await;
         if let Some(token) = self.find(&key) {
-            self.turns.lock().remove(&key);
             self.count("cache_hit", who, operation, "success");
             return Ok(token);
         }
         let made = make.await;
-        self.turns.lock().remove(&key);
         self.count("cache_miss", who, operation, if made.is_ok() { "success" } else { "failure" });
         let lent = made?;
-        self.keep(key, &lent);
+        self.keep(&key, &lent);
         Ok(lent.token)
     }
 
@@ -114,26 +107,18 @@ impl Cache {
     }
 
     fn find(&self, key: &str) -> Option<Token> {
-        let mut entries = self.entries.lock();
         let now = Instant::now();
-        entries.retain(|_, entry| entry.until > now);
-        self.show(entries.len());
-        let entry = entries.get_mut(key)?;
-        entry.used = now;
-        Some(entry.token.clone())
+        self.show(self.tokens.retain(|(_, until)| *until > now));
+        self.tokens.find(key, |_| true).map(|(token, _)| token)
     }
 
-    fn keep(&self, key: String, lent: &Lent) {
-        let mut entries = self.entries.lock();
-        if entries.len() >= self.size.most {
-            let oldest = entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| key.clone());
-            oldest.and_then(|key| entries.remove(&key));
-            self.metrics.add("gotk_token_cache_evictions_total", String::new(), 1.0);
-        }
+    fn keep(&self, key: &str, lent: &Lent) {
         let now = Instant::now();
         let until = now + (lent.lasts.mul_f64(0.8)).min(self.size.longest);
-        entries.insert(key, Entry { token: lent.token.clone(), until, used: now });
-        self.show(entries.len());
+        if self.tokens.keep(key.to_owned(), (lent.token.clone(), until)) {
+            self.metrics.add("gotk_token_cache_evictions_total", String::new(), 1.0);
+        }
+        self.show(self.tokens.retain(|_| true));
     }
 
     fn show(&self, count: usize) {

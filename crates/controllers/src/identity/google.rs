@@ -38,7 +38,8 @@ pub(super) struct Pool {
 pub(super) fn identity(account: &Account) -> Result<Identity, Error> {
     let part = |key: &str, pattern: &str| {
         let text = account.annotation(key);
-        let fits = text.is_empty() || regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text));
+        let fits =
+            text.is_empty() || sealfast_re2::compile(pattern).is_ok_and(|pattern| pattern.is_match(text));
         match fits {
             true => Ok(text.to_owned()),
             false => Err(account.wrong(format!("invalid {key} annotation: '{text}'. must match {pattern}"))),

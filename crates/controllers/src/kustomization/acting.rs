@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::kustomization::Shared;
 use crate::kustomization::remotes::{Origin, Version};
-use crate::report::Failure;
+use crate::kustomization::report::Failure;
 
 /// The connection through which a Kustomization acts, and a name for it.
 pub struct Acting {

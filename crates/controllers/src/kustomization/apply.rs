@@ -1,10 +1,9 @@
 //! Objects -> cluster: marked, normalised, applied in stages.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
-use parking_lot::Mutex;
 use sealfast_cluster::apply::{self, Aside, Change, Migrate, Owner, Recreate};
 use sealfast_cluster::known::Known;
 use sealfast_cluster::normalize;
@@ -14,12 +13,15 @@ use serde_json::Value;
 
 use crate::expression::Health;
 use crate::gates::Gate;
+use crate::keeper::Keeper;
 use crate::kustomization::acting::Acting;
 use crate::kustomization::claim::Claims;
+use crate::kustomization::render::Rendered;
+use crate::kustomization::report::{Failure, Times};
 use crate::kustomization::unpacked::Artifacts;
 use crate::kustomization::{decrypt, select};
 use crate::options::Options;
-use crate::report::{Failure, Retry, Times};
+use crate::report::Retry;
 use crate::workers::Turn;
 
 /// What was applied.
@@ -33,13 +35,23 @@ pub fn owner(typed: &Kustomization) -> Owner {
     Owner { name: typed.metadata.name.clone(), namespace: typed.metadata.namespace.clone() }
 }
 
+/// Objects as they are applied.
+pub struct Prepared(Vec<Value>);
+
+impl Prepared {
+    /// The objects.
+    pub fn objects(&self) -> &[Value] {
+        &self.0
+    }
+}
+
 /// Marks, checks and normalises the objects.
 ///
 /// # Errors
 /// ReconciliationFailed for an object that is still encrypted.
-pub fn prepared(objects: Vec<Value>, typed: &Kustomization) -> Result<Vec<Value>, Failure> {
+pub fn prepared(rendered: Rendered, typed: &Kustomization) -> Result<Prepared, Failure> {
     let owner = owner(typed);
-    let mut objects = objects;
+    let mut objects = rendered.objects;
     for built in &mut objects {
         owner.mark(built);
         refuse_encrypted(built, typed.spec.decryption.is_some())?;
@@ -48,7 +60,7 @@ pub fn prepared(objects: Vec<Value>, typed: &Kustomization) -> Result<Vec<Value>
             add_common(built, common);
         }
     }
-    Ok(objects)
+    Ok(Prepared(objects))
 }
 
 /// Looks before normalising, because a type forgets fields that it does not know.
@@ -88,21 +100,26 @@ pub fn add_common(built: &mut Value, common: &CommonMetadata) {
 
 /// How many identities are remembered; a kubeconfig that changes is another one each time.
 const MOST_IDENTITIES: usize = 1024;
+/// For how long one is that nobody acts as.
+const UNUSED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What earlier runs left behind, by the identity they acted as.
-#[derive(Default)]
-pub struct Memories {
-    by_identity: Mutex<HashMap<String, Arc<Known>>>,
+pub struct Memories(Arc<Keeper<String, Arc<Known>>>);
+
+impl Default for Memories {
+    fn default() -> Self {
+        Memories(Keeper::new(MOST_IDENTITIES, UNUSED))
+    }
 }
 
 impl Memories {
     /// The memory of one identity on one server.
     pub fn of(&self, identity: &str) -> Arc<Known> {
-        let mut known = self.by_identity.lock();
-        if known.len() >= MOST_IDENTITIES && !known.contains_key(identity) {
-            known.clear();
-        }
-        known.entry(identity.to_owned()).or_default().clone()
+        self.0.find(identity, |_| true).unwrap_or_else(|| {
+            let known = Arc::<Known>::default();
+            self.0.keep(identity.to_owned(), Arc::clone(&known));
+            known
+        })
     }
 }
 
@@ -144,7 +161,7 @@ pub fn place(turn: Turn, artifacts: Arc<Artifacts>) -> Arc<Aside> {
 /// ReconciliationFailed; the message ends with what was done before.
 pub async fn apply(
     acting: &Acting,
-    objects: Vec<Value>,
+    prepared: Prepared,
     typed: &Kustomization,
     how: &How<'_>,
 ) -> Result<Applied, Failure> {
@@ -164,7 +181,7 @@ pub async fn apply(
         gone_timeout: Times::of(&typed.spec).timeout,
         ..apply::Options::default()
     };
-    match apply::stages(&acting.client, objects, &options, known).await {
+    match apply::stages(&acting.client, prepared.0, &options, known).await {
         Ok(changes) => Ok(Applied { changes }),
         Err(failed) => {
             let lines = change_lines(&failed.done);

@@ -14,7 +14,7 @@ use sealfast_source::digest::{self, Hasher};
 use sealfast_source::error::Error;
 use sealfast_source::tree::Memory;
 
-use crate::report::Failure;
+use crate::kustomization::report::Failure;
 
 /// Bytes that the directories of an archive may take beyond what it has unpacked: it need not name them itself.
 const UNNAMED: u64 = 1 << 20;

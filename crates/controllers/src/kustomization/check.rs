@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use crate::expression::{self, Health};
 use crate::gates::{Gate, Gates};
+use crate::kustomization::report::{EventText, Failure};
 use crate::kustomization::{Shared, kind};
 use crate::options::CrossNamespace;
-use crate::report::{EventText, Failure, Retry};
+use crate::report::Retry;
 
 const SOURCES: &str = "source.toolkit.fluxcd.io";
 const TERMINAL: &str = "Reconciliation failed terminally due to configuration error";

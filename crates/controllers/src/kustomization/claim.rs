@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use sealfast_cluster::apply::Announce;
-use sealfast_cluster::client::{Client, Patch};
+use sealfast_cluster::client::Client;
 use sealfast_cluster::error::Error;
 use sealfast_cluster::inventory;
 use sealfast_k8s::flux::inventory::{Entry, Inventory};
@@ -20,6 +20,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::kustomization::{MANAGER, kind};
+use crate::status::Target;
 
 /// What failed runs may have written, by uid, until a run of the same Kustomization succeeds.
 #[derive(Default)]
@@ -90,9 +91,9 @@ impl Claims {
         if extend(&mut inventory, inventory::of(objects).entries) == 0 {
             return Ok(());
         }
-        let body = json!({"status": {"inventory": inventory}});
-        let patch = Patch::Merge(&body);
-        self.client.patch_status(&kind(), &self.namespace, &self.name, &patch, MANAGER).await?;
+        let Self { client, namespace, name, .. } = self;
+        let target = Target { client, kind: kind(), namespace, name, manager: MANAGER };
+        target.claim(json!({"inventory": inventory})).await?;
         *claimed = Some(inventory);
         Ok(())
     }

@@ -18,8 +18,8 @@ use serde_json::Value;
 
 use crate::kustomization::gather::LaidOut;
 use crate::kustomization::opener::{Opener, Refused, unopened, unreadable};
+use crate::kustomization::report::Failure;
 use crate::kustomization::view::View;
-use crate::report::Failure;
 
 const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 const SWITCH: &str = "kustomize.toolkit.fluxcd.io/decrypt";

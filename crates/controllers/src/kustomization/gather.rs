@@ -19,10 +19,10 @@ use crate::kustomization::Shared;
 use crate::kustomization::import::{self, Entries};
 use crate::kustomization::lending::Lending;
 use crate::kustomization::opener::Opener;
+use crate::kustomization::report::Failure;
 use crate::kustomization::room::Room;
 use crate::kustomization::view::View;
 use crate::kustomization::witness::Witness;
-use crate::report::Failure;
 
 /// An artifact, unpacked.
 pub struct Fetched {

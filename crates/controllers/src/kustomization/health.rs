@@ -13,8 +13,9 @@ use crate::expression::Health;
 use crate::gates::Gate;
 use crate::kustomization::Run;
 use crate::kustomization::acting::Acting;
+use crate::kustomization::report::{EventText, Failure};
 use crate::queue::Key;
-use crate::report::{EventText, Failure, Retry};
+use crate::report::Retry;
 
 /// The reason of a wait that ended because there is something new. It leaves no trace in the history.
 pub const CANCELLED: &str = "HealthCheckCanceled";

@@ -11,12 +11,13 @@ use sealfast_keys::error::Error as KeysError;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::{aws_kms, azure_kv, gcp_kms, vault};
 use secrecy::SecretString;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::identity::Clouds;
 use crate::kustomization::lending::Service;
-use crate::report::Failure;
+use crate::kustomization::report::Failure;
 
 /// Which entries of a Secret hold keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +102,10 @@ fn with_entry(
             (keyring.with_azure_kv(access), Some(Service::Azure))
         }
         "sops.gcp-kms" => {
+            serde_json::from_slice::<IgnoredAny>(bytes).map_err(|_| KeysError::Credentials {
+                service: "GCP KMS",
+                reason: "the entry is not JSON".to_owned(),
+            })?;
             let access = gcp_kms::Access {
                 credentials: gcp_kms::Credentials::ServiceAccount(SecretString::from(text.as_str())),
                 endpoint: clouds.google_kms.clone(),
@@ -157,6 +162,7 @@ mod tests {
         for (entry, content) in [
             ("sops.aws-kms", "aws_access_key_id: hunter2"),
             ("sops.azure-kv", "{hunter2"),
+            ("sops.gcp-kms", "{\"hunter2\""),
             ("k.agekey", "hunter2"),
         ] {
             let failure =

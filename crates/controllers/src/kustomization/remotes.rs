@@ -2,34 +2,29 @@
 //!
 //! TLS and what is known about kinds are not begun anew with each run.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use sealfast_cluster::client::Client;
 use sealfast_k8s::object;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::report::Failure;
+use crate::keeper::Keeper;
+use crate::kustomization::report::Failure;
 
 /// A connection that nobody used for this long is let go.
 const UNUSED: Duration = Duration::from_secs(30 * 60);
-/// How often somebody looks for those.
-const LOOK: Duration = Duration::from_secs(5 * 60);
 /// How many are kept; the one used least lately makes place.
 const MOST: usize = 256;
 
 /// The connections.
-#[derive(Clone, Default)]
-pub struct Remotes(Arc<Mutex<Keeping>>);
+pub struct Remotes(Arc<Keeper<Origin, (Version, Client)>>);
 
-#[derive(Default)]
-struct Keeping {
-    by_origin: HashMap<Origin, Kept>,
-    /// Whether somebody lets go of those that are not used.
-    is_watched: bool,
+impl Default for Remotes {
+    fn default() -> Self {
+        Remotes(Keeper::new(MOST, UNUSED))
+    }
 }
 
 /// The object that says where a cluster is, and the entry in it.
@@ -42,12 +37,6 @@ pub struct Origin {
 /// What was said there, and with which token it is reached.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Version(Zeroizing<String>);
-
-struct Kept {
-    version: Version,
-    client: Client,
-    used: Instant,
-}
 
 impl Origin {
     /// An entry of an object, or the usual one.
@@ -76,45 +65,12 @@ impl Remotes {
         version: Version,
         make: impl Future<Output = Result<Client, Failure>>,
     ) -> Result<Client, Failure> {
-        if let Some(client) = self.find(&origin, &version) {
+        if let Some((_, client)) = self.0.find(&origin, |(known, _)| *known == version) {
             return Ok(client);
         }
         let client = make.await?;
-        self.keep(origin, Kept { version, client: client.clone(), used: Instant::now() });
+        self.0.keep(origin, (version, client.clone()));
         Ok(client)
-    }
-
-    fn find(&self, origin: &Origin, version: &Version) -> Option<Client> {
-        let mut keeping = self.0.lock();
-        let found = keeping.by_origin.get_mut(origin).filter(|kept| kept.version == *version)?;
-        found.used = Instant::now();
-        Some(found.client.clone())
-    }
-
-    fn keep(&self, origin: Origin, kept: Kept) {
-        let mut keeping = self.0.lock();
-        if !std::mem::replace(&mut keeping.is_watched, true) {
-            tokio::spawn(self.clone().forget());
-        }
-        let by_origin = &mut keeping.by_origin;
-        if by_origin.len() >= MOST && !by_origin.contains_key(&origin) {
-            let oldest = by_origin.iter().min_by_key(|(_, kept)| kept.used).map(|(origin, _)| origin.clone());
-            oldest.and_then(|oldest| by_origin.remove(&oldest));
-        }
-        by_origin.insert(origin, kept);
-    }
-
-    /// Lets connections go that nobody used for a while, until there are none.
-    async fn forget(self) {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let mut keeping = self.0.lock();
-            keeping.by_origin.retain(|_, kept| kept.used.elapsed() < UNUSED);
-            if keeping.by_origin.is_empty() {
-                *keeping = Keeping::default();
-                return;
-            }
-        }
     }
 }
 
@@ -153,7 +109,7 @@ mod tests {
         let failed = async { Err(Failure::new("ReconciliationFailed", "none")) };
         let object = secret("3");
         let none = remotes.get(Origin::of(&object, None), Version::of(&object, ""), failed).await;
-        assert!(none.is_err() && remotes.0.lock().by_origin.len() == 2);
+        assert!(none.is_err() && remotes.0.retain(|_| true) == 2);
     }
 
     #[tokio::test]
@@ -168,7 +124,6 @@ mod tests {
             assert!(got.is_ok());
         }
         let first = Origin { uid: "0".to_owned(), entry: None };
-        let keeping = remotes.0.lock();
-        assert!(keeping.by_origin.len() == MOST && !keeping.by_origin.contains_key(&first));
+        assert!(remotes.0.find(&first, |_| true).is_none() && remotes.0.retain(|_| true) == MOST);
     }
 }

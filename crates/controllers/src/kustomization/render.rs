@@ -18,10 +18,10 @@ use crate::kustomization::Shared;
 use crate::kustomization::decrypt;
 use crate::kustomization::gather::{Fetched, Gathered, LaidOut};
 use crate::kustomization::landing;
+use crate::kustomization::report::Failure;
 use crate::kustomization::substitute::{self, Strategy, Variables};
 use crate::kustomization::view::View;
 use crate::options::SopsMac;
-use crate::report::Failure;
 
 /// Objects ready to be applied.
 pub struct Rendered {

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sealfast_cluster::error::Error as ClusterError;
-use sealfast_k8s::condition::{self, Condition};
+use sealfast_k8s::condition;
 use sealfast_k8s::flux::inventory::Inventory;
 use sealfast_k8s::flux::kustomization::{Kustomization, Snapshot, Status};
 use sealfast_k8s::{duration, flux};
 use serde_json::Value;
 
-use crate::events::{Event, Recorder, Severity};
+use crate::clock::now;
+use crate::events::{Recorder, Severity};
 use crate::kustomization::mask::Masks;
 use crate::kustomization::witness::Witness;
 use crate::options::Hints;
-use crate::status::{Target, Written};
+use crate::report::{Reported, Retry};
 
 /// Prefix of the annotations on events.
 const PREFIX: &str = "kustomize.toolkit.fluxcd.io/";
@@ -26,21 +26,6 @@ const PREFIX: &str = "kustomize.toolkit.fluxcd.io/";
 const LONGEST_HISTORY: usize = 5;
 /// The shortest budget of a phase.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// When a failed run is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// After the object's retry interval.
-    Interval,
-    /// After the wait for dependencies.
-    Dependency,
-    /// Not before the object changes.
-    Terminal,
-    /// After a pause that doubles.
-    BackOff,
-    /// Now.
-    AtOnce,
-}
 
 /// Why a run ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,81 +116,58 @@ impl Times {
 }
 
 /// The state of one run as others will see it.
-pub struct Report {
-    /// The status as it will be written.
-    pub status: Status,
-    written: Written<Status>,
-    generation: i64,
-    about: Value,
-    recorder: Recorder,
+pub(crate) type Report = crate::report::Report<Status>;
+
+/// What the report of a Kustomization keeps beside the status.
+pub(crate) struct Beside {
     hints: Hints,
-    own: Vec<(String, String)>,
     annotations: Vec<(String, String)>,
     witness: Arc<Mutex<Witness>>,
 }
 
+impl Reported for Status {
+    type Beside = Beside;
+}
+
 impl Report {
     /// A report that starts from what the object says.
-    pub fn new(object: &Value, typed: &Kustomization, recorder: Recorder, hints: Hints) -> Report {
-        Report {
-            status: typed.status.clone(),
-            written: Written::with(object, typed.status.clone()),
-            generation: typed.metadata.generation,
-            about: crate::events::reference(object),
-            recorder,
-            hints,
-            own: crate::events::own_annotations(object),
-            annotations: Vec::new(),
-            witness: Arc::default(),
-        }
+    pub(crate) fn new(object: &Value, typed: &Kustomization, recorder: Recorder, hints: Hints) -> Report {
+        let beside = Beside { hints, annotations: Vec::new(), witness: Arc::default() };
+        Report::starting(object, typed.metadata.generation, typed.status.clone(), recorder, beside)
     }
 
     /// Takes note of values that no failure may show.
-    pub fn witness(&self) -> Arc<Mutex<Witness>> {
-        Arc::clone(&self.witness)
+    pub(crate) fn witness(&self) -> Arc<Mutex<Witness>> {
+        Arc::clone(&self.beside.witness)
     }
 
     /// What a server says about objects may repeat what was decrypted.
     fn masked(&self, text: &str) -> String {
-        Masks::of(&self.witness.lock()).message(text)
+        Masks::of(&self.beside.witness.lock()).message(text)
     }
 
     /// Notes the revision that events are about.
-    pub fn about_revision(&mut self, revision: &str, origin: Option<&str>) {
-        self.annotations = vec![(format!("{PREFIX}revision"), revision.to_owned())];
+    pub(crate) fn about_revision(&mut self, revision: &str, origin: Option<&str>) {
+        self.beside.annotations = vec![(format!("{PREFIX}revision"), revision.to_owned())];
         if let Some(origin) = origin {
-            self.annotations.push((format!("{PREFIX}originRevision"), origin.to_owned()));
+            self.beside.annotations.push((format!("{PREFIX}originRevision"), origin.to_owned()));
         }
     }
 
-    fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str) {
-        condition::set(
-            &mut self.status.conditions,
-            Condition {
-                kind: kind.to_owned(),
-                status: status.to_owned(),
-                reason: reason.to_owned(),
-                message: message.to_owned(),
-                observed_generation: self.generation,
-                last_transition_time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            },
-        );
-    }
-
     /// A phase begins.
-    pub fn phase(&mut self, message: &str) {
+    pub(crate) fn phase(&mut self, message: &str) {
         self.set("Reconciling", "True", "Progressing", message);
         self.set("Ready", "Unknown", "Progressing", "Reconciliation in progress");
     }
 
     /// Health checks begin.
-    pub fn checking_health(&mut self, message: &str) {
+    pub(crate) fn checking_health(&mut self, message: &str) {
         self.phase(message);
         self.set("Healthy", "Unknown", "Progressing", message);
     }
 
     /// Health checks are over; true when that is news.
-    pub fn healthy(&mut self, message: &str, was_healthy: bool, new_revision: bool) {
+    pub(crate) fn healthy(&mut self, message: &str, was_healthy: bool, new_revision: bool) {
         self.set("Healthy", "True", "Succeeded", message);
         if !was_healthy || new_revision {
             self.event(Severity::Info, message, &[]);
@@ -213,32 +175,32 @@ impl Report {
     }
 
     /// Health checks failed.
-    pub fn unhealthy(&mut self, message: &str) {
+    pub(crate) fn unhealthy(&mut self, message: &str) {
         let message = self.masked(message);
         self.set("Healthy", "False", "HealthCheckFailed", &message);
     }
 
     /// No health checks are asked for.
-    pub fn no_health(&mut self) {
-        condition::remove(&mut self.status.conditions, "Healthy");
+    pub(crate) fn no_health(&mut self) {
+        self.remove("Healthy");
     }
 
     /// Whether a condition is true.
-    pub fn is_true(&self, kind: &str) -> bool {
+    pub(crate) fn is_true(&self, kind: &str) -> bool {
         condition::is_true(&self.status.conditions, kind)
     }
 
     /// The run failed, or did not begin because something is not there; what it was at stays to be seen.
-    pub fn failed(&mut self, failure: &Failure) {
+    pub(crate) fn failed(&mut self, failure: &Failure) {
         self.ready_false(failure);
-        if let Some(now) = condition::find(&self.status.conditions, "Reconciling").cloned() {
-            self.set("Reconciling", "True", "ProgressingWithRetry", &now.message);
+        if let Some(message) = self.message_of("Reconciling") {
+            self.set("Reconciling", "True", "ProgressingWithRetry", &message);
         }
         self.failure_event(failure);
     }
 
     /// The object is wrong and has to be changed.
-    pub fn stalled(&mut self, failure: &Failure) {
+    pub(crate) fn stalled(&mut self, failure: &Failure) {
         let message = self.masked(&failure.message);
         self.set("Stalled", "True", failure.reason, &message);
         self.ready_false(failure);
@@ -255,7 +217,7 @@ impl Report {
 
     fn with_hint(&self, failure: &Failure, prefix: &str) -> String {
         let message = self.masked(&failure.message);
-        match (&failure.hint, self.hints) {
+        match (&failure.hint, self.beside.hints) {
             (Some(hint), Hints::Append) => {
                 format!("{prefix}{}\nhint: {hint}", message.trim_end_matches('\n'))
             }
@@ -275,15 +237,15 @@ impl Report {
     }
 
     /// The run succeeded.
-    pub fn succeeded(&mut self, message: &str) {
-        condition::remove(&mut self.status.conditions, "Reconciling");
-        condition::remove(&mut self.status.conditions, "Stalled");
+    pub(crate) fn succeeded(&mut self, message: &str) {
+        self.remove("Reconciling");
+        self.remove("Stalled");
         self.set("Ready", "True", "ReconciliationSucceeded", message);
         self.status.observed_generation = self.generation;
     }
 
     /// Tells that a run is over and when the next one is.
-    pub fn finished(&mut self, took: Duration, interval: Duration) {
+    pub(crate) fn finished(&mut self, took: Duration, interval: Duration) {
         let message = format!(
             "Reconciliation finished in {}, next run in {}",
             duration::format(took),
@@ -294,20 +256,15 @@ impl Report {
     }
 
     /// Says something about the object.
-    pub fn event(&self, severity: Severity, message: &str, more: &[(String, String)]) {
+    pub(crate) fn event(&self, severity: Severity, message: &str, more: &[(String, String)]) {
         let ready = condition::find(&self.status.conditions, "Ready");
         let fallback = if severity == Severity::Info { "info" } else { "error" };
-        self.recorder.record(Event {
-            about: self.about.clone(),
-            severity,
-            reason: ready.map_or(fallback, |c| c.reason.as_str()).to_owned(),
-            message: message.to_owned(),
-            annotations: self.own.iter().chain(&self.annotations).chain(more).cloned().collect(),
-        });
+        let reason = ready.map_or(fallback, |c| c.reason.as_str());
+        self.record(severity, reason, message, self.beside.annotations.iter().chain(more).cloned());
     }
 
     /// Notes an outcome in the history.
-    pub fn remember(
+    pub(crate) fn remember(
         &mut self,
         digest: &str,
         outcome: &str,
@@ -315,7 +272,7 @@ impl Report {
         revision: &str,
         origin: Option<&str>,
     ) {
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = now();
         let history = &mut self.status.history;
         let known = history.iter().position(|h| h.digest == digest && h.last_reconciled_status == outcome);
         let mut entry = match known {
@@ -340,12 +297,6 @@ impl Report {
 
     /// The server has this inventory now; the next write puts that of the status in its place.
     pub(crate) fn claimed(&mut self, inventory: Inventory) {
-        self.written.status.inventory = Some(inventory);
-        self.written.is_outdated();
-    }
-
-    /// Brings the server up to date with the status.
-    pub(crate) async fn write(&mut self, target: &Target<'_>) -> Result<(), ClusterError> {
-        target.write(&mut self.written, &mut self.status).await
+        self.differs_on_server(|status| status.inventory = Some(inventory));
     }
 }

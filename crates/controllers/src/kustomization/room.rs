@@ -1,13 +1,13 @@
 //! Room in memory: for archives, for what is unpacked, for objects that wait.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use sealfast_source::tree::Memory;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::keeper::{Keeper, Place, Turns};
 
 /// Unpacked artifacts that nobody used for this long are let go.
 const UNUSED: Duration = Duration::from_secs(60);
@@ -30,23 +30,10 @@ pub(super) struct Trees {
     share: Arc<Semaphore>,
     /// How much there is in all.
     most: u32,
-    kept: Mutex<Keeping>,
+    kept: Arc<Keeper<String, (Arc<Memory>, Room)>>,
     /// Tells those who wait for room that there is a tree that may make place.
     one_more: Notify,
-    under_way: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-}
-
-#[derive(Default)]
-struct Keeping {
-    trees: HashMap<String, Kept>,
-    /// Whether somebody lets go of those that are not used.
-    is_watched: bool,
-}
-
-struct Kept {
-    tree: Arc<Memory>,
-    room: Room,
-    used: Instant,
+    under_way: Turns,
 }
 
 impl Trees {
@@ -57,9 +44,9 @@ impl Trees {
             room: room(most),
             share: room(most / 2),
             most,
-            kept: Mutex::default(),
+            kept: Keeper::new(usize::MAX, UNUSED),
             one_more: Notify::new(),
-            under_way: Mutex::default(),
+            under_way: Turns::default(),
         }
     }
 
@@ -68,21 +55,13 @@ impl Trees {
         u64::from(self.most) << 10
     }
 
-    /// The lock of one who unpacks an artifact.
-    pub(super) fn turn(&self, digest: &str) -> Arc<tokio::sync::Mutex<()>> {
-        self.under_way.lock().entry(digest.to_owned()).or_default().clone()
-    }
-
-    /// An artifact is unpacked, or could not be.
-    pub(super) fn is_over(&self, digest: &str) {
-        self.under_way.lock().remove(digest);
+    /// The place of one who unpacks an artifact.
+    pub(super) fn place<'a>(&'a self, digest: &'a str) -> Place<'a> {
+        self.under_way.place(digest)
     }
 
     pub(super) fn find(&self, digest: &str) -> Option<(Arc<Memory>, Room)> {
-        let mut kept = self.kept.lock();
-        let found = kept.trees.get_mut(digest)?;
-        found.used = Instant::now();
-        Some((found.tree.clone(), found.room.clone()))
+        self.kept.find(digest, |_| true)
     }
 
     /// Waits for room. Kept trees make place while somebody waits, the one used least lately first, those that are kept
@@ -95,7 +74,7 @@ impl Trees {
                 // The semaphore is never closed.
                 return Room(room.ok().map(Arc::new));
             }
-            if self.evict() {
+            if self.kept.evict() {
                 continue;
             }
             // Those who build hold the rest.
@@ -113,42 +92,16 @@ impl Trees {
             if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(kib(bytes)) {
                 return Some(Spared { _share: share, _room: room });
             }
-            if !self.evict() {
+            if !self.kept.evict() {
                 return None;
             }
         }
     }
 
-    /// Lets the tree go that was used least lately; false when none is kept.
-    fn evict(&self) -> bool {
-        let trees = &mut self.kept.lock().trees;
-        let oldest = trees.iter().min_by_key(|(_, k)| k.used).map(|(digest, _)| digest.clone());
-        oldest.and_then(|oldest| trees.remove(&oldest)).is_some()
-    }
-
     /// Keeps a tree for the next ones.
-    pub(super) fn keep(self: &Arc<Self>, digest: &str, tree: &Arc<Memory>, room: &Room) {
-        let mut kept = self.kept.lock();
-        if !std::mem::replace(&mut kept.is_watched, true) {
-            tokio::spawn(Arc::clone(self).forget());
-        }
-        let tree = Kept { tree: tree.clone(), room: room.clone(), used: Instant::now() };
-        kept.trees.insert(digest.to_owned(), tree);
-        drop(kept);
+    pub(super) fn keep(&self, digest: &str, tree: &Arc<Memory>, room: &Room) {
+        self.kept.keep(digest.to_owned(), (tree.clone(), room.clone()));
         self.one_more.notify_waiters();
-    }
-
-    /// Lets trees go that nobody used for a while, until there are none.
-    async fn forget(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(UNUSED).await;
-            let mut kept = self.kept.lock();
-            kept.trees.retain(|_, k| k.used.elapsed() < UNUSED);
-            if kept.trees.is_empty() {
-                *kept = Keeping::default();
-                return;
-            }
-        }
     }
 }
 

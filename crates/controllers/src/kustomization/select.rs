@@ -4,21 +4,14 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
 use sealfast_cluster::drift::Ignored;
 use sealfast_k8s::flux::kustomization::{IgnoreRule, Selector};
 use sealfast_k8s::object;
+use sealfast_re2::Regex;
 use serde_json::Value;
 
 /// How every complaint about a selector begins.
 const NO_SELECTOR: &str = "failed to create ignore rule selector";
-
-/// What is wrong with an expression, on one line.
-fn reason(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let what = text.rsplit("error: ").next().unwrap_or(&text).trim();
-    format!("error parsing regexp: {what}")
-}
 
 /// The drift rules as one function from an object to its ignored paths; none without rules.
 ///
@@ -59,9 +52,9 @@ impl Target {
     fn compile(selector: &Selector) -> Result<Target, String> {
         let expression = |what: &str, text: &str| match text {
             "" => Ok(None),
-            text => Regex::new(&format!("^(?:{text})$"))
+            text => sealfast_re2::compile(&format!("^(?:{text})$"))
                 .map(Some)
-                .map_err(|error| format!("{NO_SELECTOR}: invalid {what} regex: {}", reason(&error))),
+                .map_err(|why| format!("{NO_SELECTOR}: invalid {what} regex: error parsing regexp: {why}")),
         };
         Ok(Target {
             expressions: [

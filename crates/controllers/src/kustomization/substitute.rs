@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::kustomization::decrypt::resource_name;
 use crate::kustomization::landing::{self, Expanded};
+use crate::kustomization::report::Failure;
 use crate::kustomization::witness::{Text, Witness};
-use crate::report::Failure;
 
 /// When text is expanded at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

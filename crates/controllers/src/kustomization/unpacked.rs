@@ -15,9 +15,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::kustomization::archive::{Archive, Hosts, Source};
 use crate::kustomization::gather::Fetched;
+use crate::kustomization::report::{EventText, Failure};
 use crate::kustomization::room::{Room, Spared, Trees};
 use crate::options::Options;
-use crate::report::{EventText, Failure, Retry};
+use crate::report::Retry;
 use crate::workers::Turn;
 
 /// How long a connection may take.
@@ -77,7 +78,7 @@ impl Artifacts {
     pub async fn fetch(&self, wanted: &Wanted<'_>, path: &str) -> Result<Fetched, Failure> {
         let (tree, room) = self.tree(wanted).await?;
         let digest = wanted.artifact.digest.rsplit(':').next().unwrap_or_default();
-        let root = format!("/kustomization-{}", digest.get(..12).unwrap_or(digest));
+        let root = format!("/tmp/kustomization-{}", digest.get(..12).unwrap_or(digest));
         let dir = join("/", path);
         let inside = dir.trim_start_matches('/');
         let full = format!("{root}{}", if inside.is_empty() { "" } else { &dir });
@@ -100,8 +101,8 @@ impl Artifacts {
         if let Some(found) = self.trees.find(digest) {
             return Ok(found);
         }
-        let one = self.trees.turn(digest);
-        let _one = wanted.turn.patiently(one.lock()).await;
+        let place = self.trees.place(digest);
+        let _one = wanted.turn.patiently(place.turn()).await;
         if let Some(found) = self.trees.find(digest) {
             return Ok(found);
         }
@@ -111,7 +112,6 @@ impl Artifacts {
         if let Ok((tree, room)) = &unpacked {
             self.trees.keep(digest, tree, room);
         }
-        self.trees.is_over(digest);
         unpacked
     }
 

@@ -99,7 +99,7 @@ impl Files for View {
     }
 
     fn resolve(&self, path: &str) -> Result<(String, Entry), FileError> {
-        let inside = self.inside(path, "read")?;
+        let inside = self.inside(path, "abs")?;
         let full = join("/", path);
         if inside.is_empty() {
             return Ok((full, Entry::Directory));

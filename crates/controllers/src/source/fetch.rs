@@ -15,8 +15,10 @@ use sealfast_source::storage::Storage;
 use sealfast_source::tree::{Entry, Kind, Memory, Over, Tree as _};
 use sealfast_source::verify::{Keys, Mode, verify};
 
+use crate::clock::now;
+use crate::report::Retry;
 use crate::source::gather::Wanted;
-use crate::source::report::{Failure, Retry, now};
+use crate::source::report::Failure;
 use crate::source::{Shared, address};
 
 /// How messages call the place of an included artifact, and that of the commit; there are no such folders.

@@ -2,16 +2,15 @@
 //!
 //! Follows: the summary of source-controller: Ready is derived from the other conditions, the worst first.
 
-use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::condition::{self, Condition};
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::git_repository::{GitRepository, Spec, Status};
 use sealfast_source::verify::Mode;
 use serde_json::Value;
 
-use crate::events::{Event, Recorder, Severity};
+use crate::events::{Recorder, Severity};
+use crate::report::{Reported, Retry};
 use crate::source::fetch::Fetched;
-use crate::status::{Target, Written};
 
 /// Prefix of the annotations on events.
 const PREFIX: &str = "source.toolkit.fluxcd.io/";
@@ -35,17 +34,6 @@ const VERIFIED: &str = "SourceVerified";
 
 /// Those that a failure sets.
 const FAILURES: [&str; 3] = ["StorageOperationFailed", "FetchFailed", "IncludeUnavailable"];
-
-/// When a failed run is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// After a pause that doubles.
-    BackOff,
-    /// After the wait for dependencies.
-    Dependency,
-    /// Not before the object changes.
-    Terminal,
-}
 
 /// Why a run ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,52 +86,31 @@ impl Failure {
 }
 
 /// The state of one run as others will see it.
-pub struct Report {
-    /// The status as it will be written.
-    pub status: Status,
-    written: Written<Status>,
-    generation: i64,
-    about: Value,
-    recorder: Recorder,
+pub(crate) type Report = crate::report::Report<Status>;
+
+/// What the report of a source keeps beside the status.
+pub(crate) struct Beside {
     failed_before: bool,
-    before: Option<Artifact>,
-    own: Vec<(String, String)>,
+    artifact_before: Option<Artifact>,
+}
+
+impl Reported for Status {
+    type Beside = Beside;
 }
 
 impl Report {
     /// A report that starts from what the object says.
-    pub fn new(object: &Value, typed: &GitRepository, recorder: Recorder) -> Self {
+    pub(crate) fn new(object: &Value, typed: &GitRepository, recorder: Recorder) -> Self {
         let conditions = &typed.status.conditions;
-        Self {
-            status: typed.status.clone(),
-            written: Written::with(object, typed.status.clone()),
-            generation: typed.metadata.generation,
-            about: crate::events::reference(object),
-            recorder,
-            own: crate::events::own_annotations(object),
-            before: typed.status.artifact.clone(),
+        let beside = Beside {
             failed_before: FAILURES.iter().any(|kind| condition::is_true(conditions, kind)),
-        }
-    }
-
-    fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str) {
-        let found = Condition {
-            kind: kind.to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            observed_generation: self.generation,
-            last_transition_time: now(),
+            artifact_before: typed.status.artifact.clone(),
         };
-        condition::set(&mut self.status.conditions, found);
-    }
-
-    fn remove(&mut self, kind: &str) {
-        condition::remove(&mut self.status.conditions, kind);
+        Self::starting(object, typed.metadata.generation, typed.status.clone(), recorder, beside)
     }
 
     /// The run begins; true when that is to be shown at once: for a new generation or a new request.
-    pub fn begin(&mut self, token: Option<&String>) -> bool {
+    pub(crate) fn begin(&mut self, token: Option<&String>) -> bool {
         let (old, new) = (self.status.observed_generation, self.generation);
         let changed = old > 0 && old != new;
         let asked = token.is_some_and(|token| *token != self.status.last_handled_reconcile_at);
@@ -166,26 +133,26 @@ impl Report {
     }
 
     /// There is no artifact, or no longer.
-    pub fn no_artifact(&mut self, message: &str) {
+    pub(crate) fn no_artifact(&mut self, message: &str) {
         self.remove("ArtifactInStorage");
         self.set("Reconciling", "True", "Progressing", message);
         self.set("Ready", "Unknown", "Progressing", message);
     }
 
     /// The artifact is there, under this address.
-    pub fn served_at(&mut self, url: String) {
+    pub(crate) fn served_at(&mut self, url: String) {
         if let Some(artifact) = &mut self.status.artifact {
             artifact.url = url;
         }
     }
 
     /// Returns true when the last run stored what the status says.
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         condition::is_true(&self.status.conditions, "ArtifactInStorage")
     }
 
     /// A run has its artifact: new, or the one that was there.
-    pub fn keep(&mut self, spec: &Spec, fetched: &Fetched) {
+    pub(crate) fn keep(&mut self, spec: &Spec, fetched: &Fetched) {
         for kind in FAILURES.iter().chain(&["ArtifactOutdated"]) {
             self.remove(kind);
         }
@@ -217,7 +184,7 @@ impl Report {
     }
 
     /// Derives what the outcome means for Reconciling, Stalled and Ready.
-    pub fn summary(&mut self, failure: Option<&Failure>) {
+    pub(crate) fn summary(&mut self, failure: Option<&Failure>) {
         match failure {
             None => {
                 self.remove("Reconciling");
@@ -246,8 +213,7 @@ impl Report {
         if let Some(news) = news.as_ref().filter(|_| self.status.artifact.is_some()) {
             self.set("ArtifactOutdated", "True", "NewRevision", news);
         }
-        let under_way =
-            condition::find(&self.status.conditions, "Reconciling").map(|now| now.message.clone());
+        let under_way = self.message_of("Reconciling");
         let anew = "building artifact: included artifacts differ from last observed includes";
         let under_way = failure.includes_changed.then(|| anew.to_owned()).or(under_way);
         let under_way = news.map(|news| format!("building artifact: {news}")).or(under_way);
@@ -298,14 +264,13 @@ impl Report {
     }
 
     /// Nothing is done, but the generation is taken note of, and what is known is summed up anew.
-    pub fn suspended(&mut self) {
+    pub(crate) fn suspended(&mut self) {
         if self.status.conditions.is_empty() {
             return;
         }
         self.remove("Stalled");
         self.status.observed_generation = self.generation;
-        let under_way = condition::find(&self.status.conditions, "Reconciling");
-        if let Some(message) = under_way.map(|now| now.message.clone()) {
+        if let Some(message) = self.message_of("Reconciling") {
             self.set("Reconciling", "True", "ProgressingWithRetry", &message);
         }
         if let Some((status, reason, message)) = self.ready() {
@@ -314,14 +279,14 @@ impl Report {
     }
 
     /// Records the event of an outcome.
-    pub fn tell(&self, result: Result<&Fetched, &Failure>) {
+    pub(crate) fn tell(&self, result: Result<&Fetched, &Failure>) {
         match result {
             Err(failure) => {
                 let severity = match failure.retry {
                     Retry::Dependency => Severity::Info,
-                    Retry::BackOff | Retry::Terminal => Severity::Error,
+                    _ => Severity::Error,
                 };
-                self.event(severity, failure.reason, &failure.message, Vec::new());
+                self.record(severity, failure.reason, &failure.message, Vec::new());
             }
             Ok(fetched) => self.tell_success(fetched),
         }
@@ -329,18 +294,18 @@ impl Report {
 
     fn tell_success(&self, fetched: &Fetched) {
         if let Some(message) = &fetched.verified {
-            self.event(Severity::Trace, "Succeeded", message, Vec::new());
+            self.record(Severity::Trace, "Succeeded", message, Vec::new());
         }
         let artifact = &fetched.artifact;
         let is_new = self.status_before().is_none_or(|known| known != artifact.digest);
-        if is_new || self.failed_before {
+        if is_new || self.beside.failed_before {
             let annotations = [("revision", &artifact.revision), ("digest", &artifact.digest)];
             let annotations =
                 annotations.map(|(key, value)| (format!("{PREFIX}{key}"), value.clone())).to_vec();
             let reason = if is_new { "NewArtifact" } else { "Succeeded" };
             let what = fetched.subject.as_deref().map_or(artifact.revision.clone(), shortened);
             let message = format!("stored artifact for commit '{what}'");
-            self.event(Severity::Info, reason, &message, annotations);
+            self.record(Severity::Info, reason, &message, annotations);
         }
         if !is_new {
             let (reason, message) = match fetched.subject {
@@ -348,46 +313,26 @@ impl Report {
                 None => ("GitOperationSucceeded", "no changes since last reconciliation: observed revision"),
             };
             let message = format!("{message} '{}'", artifact.revision);
-            self.event(Severity::Trace, reason, &message, Vec::new());
+            self.record(Severity::Trace, reason, &message, Vec::new());
         }
     }
 
     /// Says that old files were removed.
-    pub fn collected(&self, count: usize) {
+    pub(crate) fn collected(&self, count: usize) {
         if count > 0 {
             let message = format!("garbage collected {count} artifacts");
-            self.event(Severity::Trace, "GarbageCollectionSucceeded", &message, Vec::new());
+            self.record(Severity::Trace, "GarbageCollectionSucceeded", &message, Vec::new());
         }
     }
 
     fn status_before(&self) -> Option<&str> {
-        self.before.as_ref().map(|artifact| artifact.digest.as_str())
+        self.beside.artifact_before.as_ref().map(|artifact| artifact.digest.as_str())
     }
 
     /// Says at once that something is wrong.
-    pub fn warn(&self, reason: &str, message: &str) {
-        self.event(Severity::Error, reason, message, Vec::new());
+    pub(crate) fn warn(&self, reason: &str, message: &str) {
+        self.record(Severity::Error, reason, message, Vec::new());
     }
-
-    fn event(&self, severity: Severity, reason: &str, message: &str, annotations: Vec<(String, String)>) {
-        self.recorder.record(Event {
-            about: self.about.clone(),
-            severity,
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            annotations: self.own.iter().cloned().chain(annotations).collect(),
-        });
-    }
-
-    /// Brings the server up to date with the status.
-    pub(crate) async fn write(&mut self, target: &Target<'_>) -> Result<(), ClusterError> {
-        target.write(&mut self.written, &mut self.status).await
-    }
-}
-
-/// The time as conditions and artifacts hold it.
-pub(crate) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn shortened(subject: &str) -> String {

@@ -1,0 +1,119 @@
+//! What both kinds of report share: a status, its conditions, events.
+//!
+//! What sets them apart is in `kustomization/report.rs` and `source/report.rs`.
+
+use sealfast_cluster::error::Error as ClusterError;
+use sealfast_k8s::condition::{self, Condition};
+use serde_json::Value;
+
+use crate::clock::now;
+use crate::events::{Event, Recorder, Severity};
+use crate::status::{Shared, Target, Written};
+
+/// When a failed run is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// After the object's retry interval.
+    Interval,
+    /// After the wait for dependencies.
+    Dependency,
+    /// Not before the object changes.
+    Terminal,
+    /// After a pause that doubles.
+    BackOff,
+    /// Now.
+    AtOnce,
+}
+
+/// A status that a report is about.
+pub(crate) trait Reported: Shared {
+    /// What the report of this kind keeps beside the status.
+    type Beside;
+}
+
+/// The state of one run as others will see it.
+pub(crate) struct Report<S: Reported> {
+    /// The status as it will be written.
+    pub(crate) status: S,
+    pub(crate) beside: S::Beside,
+    pub(crate) generation: i64,
+    written: Written<S>,
+    about: Value,
+    recorder: Recorder,
+    own: Vec<(String, String)>,
+}
+
+impl<S: Reported> Report<S> {
+    /// A report that starts from what the object says.
+    pub(crate) fn starting(
+        object: &Value,
+        generation: i64,
+        status: S,
+        recorder: Recorder,
+        beside: S::Beside,
+    ) -> Self {
+        Self {
+            written: Written::with(object, status.clone()),
+            status,
+            beside,
+            generation,
+            about: crate::events::reference(object),
+            recorder,
+            own: crate::events::own_annotations(object),
+        }
+    }
+
+    pub(crate) fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str) {
+        let found = stated(kind, status, reason, message, self.generation);
+        condition::set(self.status.conditions(), found);
+    }
+
+    pub(crate) fn remove(&mut self, kind: &str) {
+        condition::remove(self.status.conditions(), kind);
+    }
+
+    /// What a condition says.
+    pub(crate) fn message_of(&mut self, kind: &str) -> Option<String> {
+        condition::find(self.status.conditions(), kind).map(|found| found.message.clone())
+    }
+
+    /// Hands on an event about the object.
+    pub(crate) fn record(
+        &self,
+        severity: Severity,
+        reason: &str,
+        message: &str,
+        annotations: impl IntoIterator<Item = (String, String)>,
+    ) {
+        self.recorder.record(Event {
+            about: self.about.clone(),
+            severity,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            annotations: self.own.iter().cloned().chain(annotations).collect(),
+        });
+    }
+
+    /// The server has another version of the status by now, of which this much is known.
+    pub(crate) fn differs_on_server(&mut self, known: impl FnOnce(&mut S)) {
+        known(&mut self.written.status);
+        self.written.is_outdated();
+    }
+
+    /// Brings the server up to date with the status.
+    pub(crate) async fn write(&mut self, target: &Target<'_>) -> Result<(), ClusterError> {
+        target.write(&mut self.written, &mut self.status).await
+    }
+}
+
+/// A condition that is so from now on.
+pub(crate) fn stated(kind: &str, status: &str, reason: &str, message: &str, generation: i64) -> Condition {
+    Condition {
+        kind: kind.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        observed_generation: generation,
+        last_transition_time: now(),
+    }
+}
