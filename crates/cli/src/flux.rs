@@ -98,6 +98,9 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
         }
         cause = error.source();
     }
+    if text.contains(connect::NO_CONFIGURATION) {
+        text.push_str(" (no kubeconfig was found: name one with --kubeconfig or KUBECONFIG)");
+    }
     text
 }
 

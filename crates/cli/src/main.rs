@@ -9,6 +9,7 @@ mod diagnostic;
 mod docker_config;
 mod env;
 mod flux;
+mod in_process;
 mod key_pair;
 mod keys;
 mod kubeconfig;

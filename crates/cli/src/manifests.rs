@@ -5,9 +5,10 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use sealfast_k8s::flux;
+use sealfast_k8s::{flux, object};
 use serde_json::{Value, json};
 
+use crate::diagnostic::Failure;
 use crate::output;
 
 /// What `manifests` takes.
@@ -17,9 +18,9 @@ pub(crate) struct ManifestsArgs {
     /// Namespace of the controllers.
     #[arg(long, short, value_name = "NAME", default_value = "flux-system")]
     namespace: String,
-    /// Image that holds the program.
-    #[arg(long, value_name = "IMAGE", default_value = IMAGE)]
-    image: String,
+    /// Image that holds the program, made with the project's Dockerfile; pods need one.
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
     /// What to print.
     #[arg(long, value_name = "PARTS", value_delimiter = ',', default_value = "definitions,rights,pods")]
     components: Vec<Part>,
@@ -38,26 +39,29 @@ enum Part {
 
 const EXAMPLES: &str = "\
 Examples:
-  sealfast manifests | kubectl apply --server-side -f -
+  sealfast manifests --image registry.example.com/sealfast:1.0 | kubectl apply --server-side -f -
   sealfast manifests --components rights --namespace delivery";
 
 /// What most of the objects are called.
 pub(crate) const NAME: &str = "sealfast";
+/// Behind `flux-`, the distribution that `flux check` names.
+const VERSION: &str = concat!("sealfast-", env!("CARGO_PKG_VERSION"));
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
-/// The image that holds the program, unless another one is named.
-pub(crate) const IMAGE: &str = "sealfast:latest";
+/// What helps who names no image.
+pub(crate) const NO_IMAGE: &str = "build one with the project's Dockerfile and push it to where the cluster takes images from: `docker build -t REGISTRY/sealfast:TAG .`";
 
 /// Everything that an installation has.
 pub(crate) fn all(namespace: &str, image: &str) -> Vec<Value> {
     let components = vec![Part::Definitions, Part::Rights, Part::Pods];
-    objects(&ManifestsArgs { namespace: namespace.to_owned(), image: image.to_owned(), components })
+    objects(&ManifestsArgs { namespace: namespace.to_owned(), image: Some(image.to_owned()), components })
 }
 
 /// The controllers and their rights in the order in which they go: a cluster role before the binding of its name, which
 /// tells whose it is. Other namespaces see what is bound in the whole cluster, too.
 pub(crate) fn controllers(namespace: &str) -> Vec<Value> {
-    let mut objects = [rights(namespace), pods(namespace, IMAGE)].concat();
+    // Whatever image it is, it goes.
+    let mut objects = [rights(namespace), pods(namespace, "")].concat();
     objects.reverse();
     objects.sort_by_key(|object| match object["kind"].as_str() {
         Some("Deployment" | "Service") => 0,
@@ -69,6 +73,9 @@ pub(crate) fn controllers(namespace: &str) -> Vec<Value> {
 
 /// Runs `sealfast manifests`.
 pub(crate) fn run(args: &ManifestsArgs) -> ExitCode {
+    if args.image.is_none() && args.components.contains(&Part::Pods) {
+        return Failure::new("`--image` is needed for pods").hint(NO_IMAGE).report();
+    }
     let text: Vec<String> = objects(args).iter().map(sealfast_yaml::json::to_yaml).collect();
     output::data(text.join("---\n").as_bytes())
 }
@@ -79,13 +86,23 @@ fn objects(args: &ManifestsArgs) -> Vec<Value> {
     for part in [Part::Definitions, Part::Rights, Part::Pods] {
         if args.components.contains(&part) {
             objects.extend(match part {
-                Part::Definitions => flux::crds(),
+                Part::Definitions => definitions(),
                 Part::Rights => rights(namespace),
-                Part::Pods => pods(namespace, &args.image),
+                Part::Pods => pods(namespace, args.image.as_deref().unwrap_or_default()),
             });
         }
     }
     objects
+}
+
+/// The definitions, marked as `flux check` and `flux version` look for them.
+pub(crate) fn definitions() -> Vec<Value> {
+    let mut definitions = flux::crds();
+    for definition in &mut definitions {
+        object::set_label(definition, "app.kubernetes.io/part-of", "flux");
+        object::set_label(definition, "app.kubernetes.io/version", VERSION);
+    }
+    definitions
 }
 
 /// What the controllers read and write themselves; what they apply for others they apply as cluster-admin, unless
@@ -135,6 +152,7 @@ fn rights(namespace: &str) -> Vec<Value> {
 
 fn pods(namespace: &str, image: &str) -> Vec<Value> {
     let labels = json!({"app.kubernetes.io/name": NAME});
+    let marks = json!({"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": "flux"});
     let field =
         |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "health"}});
@@ -166,7 +184,7 @@ fn pods(namespace: &str, image: &str) -> Vec<Value> {
             "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "artifacts"}]},
         }),
         json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": NAME, "namespace": namespace, "labels": labels},
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": NAME, "namespace": namespace, "labels": marks},
             "spec": {
                 "replicas": 1,
                 "strategy": {"type": "Recreate"},
@@ -202,8 +220,11 @@ mod tests {
 
     #[test]
     fn parts_are_printed_as_asked() {
-        let args =
-            |components: Vec<Part>| ManifestsArgs { namespace: "x".into(), image: "i".into(), components };
+        let args = |components: Vec<Part>| ManifestsArgs {
+            namespace: "x".into(),
+            image: Some("i".into()),
+            components,
+        };
         let kinds = |components| {
             let objects = objects(&args(components));
             objects.iter().map(|o| o["kind"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Writes data to standard output; the exit code is success, also when the reader has gone.
 #[must_use]
@@ -37,6 +39,17 @@ fn failed(error: &std::io::Error) -> ExitCode {
     }
     talk(&format!("error: failed to write to standard output\n  because: {error}"));
     ExitCode::FAILURE
+}
+
+/// Waits until nobody reads standard output any more: its pipe is closed at the other end. A file is always read.
+#[expect(deprecated, reason = "standard output stays open as long as the process is there")]
+pub(crate) async fn unread() {
+    if let Ok(out) = AsyncFd::with_interest(std::io::stdout(), Interest::ERROR)
+        && out.ready(Interest::ERROR).await.is_ok_and(|guard| guard.ready().is_error())
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// Writes one line to standard error; there is nowhere to report its failure.

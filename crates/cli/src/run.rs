@@ -13,8 +13,8 @@ use sealfast_controllers::probes::{self, Health, Ready, Server};
 use sealfast_controllers::run::{self, Handle};
 
 use crate::diagnostic::Failure;
-use crate::log;
 use crate::up::Stop;
+use crate::{in_process, log};
 
 mod clouds;
 mod flags;
@@ -45,6 +45,9 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     tokio::select! {
         answered = answers(&client) => answered?,
         _ = stop.asked() => return Ok(()),
+    }
+    if in_process::version(&client).await.is_some() {
+        tracing::warn!(target: "sealfast_cli", "the controllers run inside `sealfast up` here: both work on the same objects");
     }
     let leases = args.leases();
     let options = args.options().map_err(Failure::new)?;

@@ -24,6 +24,7 @@ use git_login::GitLogin;
 use identity::Identity;
 use objects::SourceRef;
 
+mod address;
 mod bootstrap;
 mod config;
 mod folder;
@@ -48,6 +49,9 @@ pub(crate) struct UpArgs {
     branch: Option<String>,
     #[command(flatten)]
     login: GitLogin,
+    /// Namespace for what is built without one, and for all the rest of it, too.
+    #[arg(long, value_name = "NAME")]
+    target_namespace: Option<String>,
     /// Path of the kustomization below the source [default: ./, or what `.sealfast.yaml` says].
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
@@ -129,7 +133,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Reads a Go duration such as `90s`.
 pub(crate) fn go_duration(text: &str) -> Result<Duration, String> {
-    sealfast_k8s::duration::parse(text).map_err(|error| error.to_string())
+    sealfast_k8s::duration::parse(text).map_err(|error| match text.parse::<f64>() {
+        Ok(_) => format!("missing unit in duration `{text}`, as in `{text}s`"),
+        Err(_) => error.to_string(),
+    })
 }
 
 /// Runs `sealfast up`.
@@ -185,6 +192,7 @@ async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
         cluster = start(&args) => cluster?,
         code = stop.asked() => return Ok(code),
     };
+    let kubeconfig = cluster.kubeconfig.clone();
     let outcome = tokio::select! {
         outcome = serve(&args, &source, &defaults, &identities, &cluster) => outcome,
         code = stop.asked() => Ok(code),
@@ -194,6 +202,8 @@ async fn up(args: UpArgs) -> Result<ExitCode, Failure> {
         // Who asks twice does not want to wait at all.
         _ = stop.asked() => {}
     }
+    // It leads nowhere any more; where it was none of ours there was no start.
+    let _ = std::fs::remove_file(kubeconfig);
     outcome
 }
 
@@ -218,10 +228,12 @@ async fn start(args: &UpArgs) -> Result<Cluster, Failure> {
     let scratch = TempDir::with_prefix("sealfast-")
         .map_err(|error| Failure::because("failed to make a temporary folder", &error))?;
     let (state, artifacts) = places(&args.state, scratch.path());
-    let options = server::Options::default().with_state(state).with_listen(args.listen);
+    let listen = address::kept(args.listen, &args.state);
+    let options = server::Options::default().with_state(state).with_listen(listen);
     let server = server::start(options.with_sync(args.sync.into())).await.map_err(|error| {
         Failure::because("failed to start the embedded server", &error).hint(start_hint(&error))
     })?;
+    address::keep(server.addr(), &args.state)?;
     let kubeconfig = args.kubeconfig.clone().unwrap_or_else(|| scratch.path().join("kubeconfig"));
     let text = server.kubeconfig();
     let client = Client::from_kubeconfig_text(&text, None)
@@ -230,6 +242,9 @@ async fn start(args: &UpArgs) -> Result<Cluster, Failure> {
     bootstrap::cluster(&client).await?;
     let options = Options {
         storage_dir: artifacts,
+        // Nobody else has a claim on this machine.
+        concurrency: 8,
+        source_concurrency: 4,
         sops_mac: args.sops_mac.into(),
         hints: Hints::Append,
         requeue_dependency: Duration::from_secs(1),
@@ -277,7 +292,13 @@ async fn follow_source(
 ) -> Result<ExitCode, Failure> {
     let Cluster { client, controllers, .. } = cluster;
     let path = args.path.clone().or_else(|| defaults.path.clone()).unwrap_or_else(|| "./".to_owned());
-    let kustomization = |source: &SourceRef| objects::kustomization(source, &path, !identities.is_empty());
+    let kustomization = |source: &SourceRef| {
+        let mut made = objects::kustomization(source, &path, !identities.is_empty());
+        if let Some(namespace) = &args.target_namespace {
+            made["spec"]["targetNamespace"] = namespace.as_str().into();
+        }
+        made
+    };
     match source {
         Source::Nothing => tell(args, cluster, None).await,
         Source::Folder(folder) => {
@@ -343,6 +364,9 @@ async fn tell(args: &UpArgs, cluster: &Cluster, folder: Option<&Path>) -> Result
         }
     }
     if args.once {
+        output::talk(
+            "the cluster came up and goes again: without a folder or URL there is nothing to wait for",
+        );
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(folder) = folder {

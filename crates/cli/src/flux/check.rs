@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::args::{Args, Flag, Kind};
 use super::labelled::{self, PART_OF};
 use super::{Failed, checked_namespace, connect, help, told, version, wants_help};
-use crate::output;
+use crate::{in_process, output};
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag::long("pre", Kind::Switch),
@@ -129,6 +129,12 @@ async fn installed(client: &Client) -> Result<String, Failed> {
 async fn controllers(client: &Client, namespace: &str, args: &Args) -> bool {
     let kind = GroupVersionKind::new("apps", "v1", "Deployment");
     let Some(found) = listed(client, kind, namespace).await else { return false };
+    if found.is_empty()
+        && let Some(version) = in_process::version(client).await
+    {
+        output::talk(&format!("✔ source-controller, kustomize-controller: inside `sealfast up` {version}"));
+        return true;
+    }
     if found.is_empty() {
         output::talk(&format!(
             "✗ no controllers found in the '{namespace}' namespace with the label selector '{PART_OF}'"

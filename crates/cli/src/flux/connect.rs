@@ -44,9 +44,12 @@ pub(super) fn without_client<T>(
 }
 
 fn within<T>(args: &Args, work: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
-    let late = |_| Err("context deadline exceeded".into());
+    let late = |_| Err(LATE.into());
     runtime()?.block_on(async { tokio::time::timeout(limit(args), work).await.unwrap_or_else(late) })
 }
+
+/// What is said when `--timeout` is over.
+pub(super) const LATE: &str = "context deadline exceeded";
 
 /// What `--timeout` allows: nothing at all when it is zero or negative.
 pub(super) fn limit(args: &Args) -> Duration {
@@ -122,4 +125,4 @@ const UNSUPPORTED: [&str; 9] = [
 ];
 
 /// Where kubectl and flux look when nothing names a cluster.
-const NO_CONFIGURATION: &str = "http://localhost:8080";
+pub(super) const NO_CONFIGURATION: &str = "http://localhost:8080";

@@ -55,7 +55,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
     if args.is_on("watch") {
         return connect::without_limit(args, |client| async move {
             let asked = Asked::of(client, args, &own, &namespace).await?;
-            Ok(asked.watch().await.err().unwrap_or(ExitCode::SUCCESS))
+            tokio::select! {
+                ended = asked.watch() => Ok(ended.err().unwrap_or(ExitCode::SUCCESS)),
+                () = output::unread() => Ok(ExitCode::SUCCESS),
+            }
         });
     }
     let rows = connect::with_client(args, |client| async {

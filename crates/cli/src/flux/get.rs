@@ -202,7 +202,11 @@ async fn all(client: &Client, kinds: Vec<Known>, asked: &Asked) -> Result<ExitCo
 async fn watch(client: Client, known: Known, mut asked: Asked) -> ExitCode {
     let mut watch = client.watch(&known.gvk(), &asked.namespace, asked.select());
     loop {
-        let objects = match watch.next().await {
+        let event = tokio::select! {
+            event = watch.next() => event,
+            () = output::unread() => return ExitCode::SUCCESS,
+        };
+        let objects = match event {
             Event::Listed(objects) => objects,
             Event::Applied(object) => vec![object],
             Event::Deleted(_) => continue,

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::args::{Args, Flag, Kind};
 use super::wait::MANAGER;
 use super::{Failed, ask, checked_namespace, connect, exported, help, wants_help};
-use crate::{manifests, output};
+use crate::{in_process, manifests, output};
 
 pub(super) const FLAGS: &[Flag] = &[Flag::long("export", Kind::Switch), Flag::long("image", Kind::Text)];
 
@@ -28,11 +28,11 @@ Usage:
 
 Flags:
       --export        print the objects instead of applying them
-      --image IMAGE   image that holds this program (default sealfast:latest)
+      --image IMAGE   image that holds this program, made with the project's Dockerfile
 
 Examples:
   flux install --image registry.example.com/sealfast:1.0
-  flux install --export --namespace delivery > controllers.yaml
+  flux install --image registry.example.com/sealfast:1.0 --export --namespace delivery > controllers.yaml
 ";
 
 pub(super) const UNINSTALL_FLAGS: &[Flag] = &[
@@ -61,12 +61,18 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
         return Ok(help(HELP));
     }
     let namespace = checked_namespace(args)?;
-    let objects = manifests::all(&namespace, args.filled("image").unwrap_or(manifests::IMAGE));
+    let image =
+        args.filled("image").ok_or_else(|| format!("--image is required: {}", manifests::NO_IMAGE))?;
+    let objects = manifests::all(&namespace, image);
     if args.is_on("export") {
         let text: String = objects.iter().map(exported).collect();
         return Ok(output::data(text.as_bytes()));
     }
     connect::with_client(args, |client| async move {
+        if in_process::version(&client).await.is_some() {
+            output::talk("✔ the controllers run inside `sealfast up` here: there is nothing to install");
+            return Ok(ExitCode::SUCCESS);
+        }
         refuse_second(&client, &objects, &namespace).await?;
         output::talk(&format!("► installing the controllers of Sealfast in {namespace} namespace"));
         for object in &objects {

@@ -84,7 +84,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
     let since = since(args)?;
     let read = |client: Client| async move { all(&client, args, &since, &filter).await };
     match args.is_on("follow") {
-        true => connect::without_limit(args, read),
+        true => connect::without_limit(args, |client| async {
+            tokio::select! {
+                ended = read(client) => ended,
+                () = output::unread() => Ok(ExitCode::SUCCESS),
+            }
+        }),
         false => connect::with_client(args, read),
     }
 }

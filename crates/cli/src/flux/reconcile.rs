@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_k8s::flux::REQUESTED_AT;
 use sealfast_k8s::object;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::args::{Args, Flag, Kind};
 use super::known::{self, Known};
@@ -65,10 +67,13 @@ pub(super) fn run(words: &[&str], args: &Args) -> Result<ExitCode, Failed> {
     }
     let name = args.names.first().ok_or_else(|| format!("{} name is required", known.kind))?;
     let place = Place { known, namespace: checked_namespace(args)?, name: name.clone() };
-    connect::with_client(args, |client| async move {
-        let call = Call { client, forces: args.is_on("force"), resets: args.is_on("reset") };
-        call.run(&place, args.is_on("with-source")).await?;
-        Ok(ExitCode::SUCCESS)
+    connect::without_limit(args, |client| async move {
+        let (forces, resets) = (args.is_on("force"), args.is_on("reset"));
+        let call = Call { client, forces, resets, last: Mutex::default() };
+        match timeout(connect::limit(args), call.run(&place, args.is_on("with-source"))).await {
+            Ok(done) => done.map(|()| ExitCode::SUCCESS),
+            Err(_) => Err(call.late()),
+        }
     })
 }
 
@@ -90,6 +95,8 @@ struct Call {
     client: Client,
     forces: bool,
     resets: bool,
+    /// What the object that is waited for said last.
+    last: Mutex<String>,
 }
 
 impl Call {
@@ -131,11 +138,21 @@ impl Call {
         Ok(())
     }
 
+    /// The time is over.
+    fn late(&self) -> Failed {
+        match self.last.lock().as_str() {
+            "" => connect::LATE.into(),
+            last => format!("{}: {last}", connect::LATE).into(),
+        }
+    }
+
     async fn wait(&self, place: &Place, before: &Value) -> Result<(), Failed> {
         let kind = place.known.kind;
         output::talk(&format!("◎ waiting for {kind} reconciliation"));
         loop {
             let object = place.object(&self.client).await?;
+            let ready = wait::condition(&object, "Ready").and_then(|ready| ready["message"].as_str());
+            *self.last.lock() = ready.unwrap_or_default().to_owned();
             if object["status"]["lastHandledReconcileAt"] != *before {
                 match wait::outcome(&object) {
                     Outcome::Ready => {

@@ -1,4 +1,4 @@
-//! `flux version`: of this program, and of what runs in the cluster.
+//! `flux version`: whose verbs these are, and what runs in the cluster.
 
 use std::process::ExitCode;
 
@@ -8,23 +8,24 @@ use serde_json::{Map, Value};
 
 use super::args::{Args, Flag, Kind};
 use super::{Failed, checked_namespace, connect, help, labelled, wants_help};
-use crate::output;
+use crate::{in_process, output};
 
 pub(super) const FLAGS: &[Flag] =
     &[Flag::long("client", Kind::Switch), Flag::short("output", 'o', Kind::Text)];
 
 pub(super) const HELP: &str = "\
-Print the version of this program, and of Flux in the cluster.
+Print the version of flux whose verbs these are, and of Flux in the cluster.
 
 Usage:
   flux version [--client] [-o yaml|json]
 ";
 
-const OWN: &str = env!("CARGO_PKG_VERSION");
+/// Whose verbs, flags and kinds these are, for those who look whether theirs are known.
+const FOLLOWS: &str = "2.9.0";
 
 /// `flux --version`.
 pub(super) fn line() -> ExitCode {
-    output::data(format!("flux version {OWN}\n").as_bytes())
+    output::data(format!("flux version {FOLLOWS}\n").as_bytes())
 }
 
 /// Runs the command.
@@ -36,7 +37,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failed> {
     if !["yaml", "json"].contains(&format) {
         return Err(format!("--output must be json or yaml, not {format}").into());
     }
-    let mut versions = vec![("flux".to_owned(), format!("v{OWN}"))];
+    let mut versions = vec![("flux".to_owned(), format!("v{FOLLOWS}"))];
     if !args.is_on("client") {
         let namespace = checked_namespace(args)?;
         versions.extend(connect::with_client(args, |client| async move {
@@ -82,6 +83,11 @@ pub(super) fn distribution(definition: &Value) -> Option<String> {
 async fn controllers(client: &Client, namespace: &str) -> Result<Vec<(String, String)>, Failed> {
     let kind = GroupVersionKind::new("apps", "v1", "Deployment");
     let deployments = labelled::list(client, &kind, namespace, labelled::PART_OF).await?;
+    if deployments.is_empty()
+        && let Some(version) = in_process::version(client).await
+    {
+        return Ok(vec![("sealfast".to_owned(), format!("v{version}"))]);
+    }
     if deployments.is_empty() {
         return Err(format!("no deployments found in {namespace} namespace").into());
     }

@@ -127,7 +127,14 @@ pub(super) fn is_static(kind: &str, object: &Value) -> bool {
 
 /// Failures that end by themselves once something else is there.
 fn is_transient(ready: &Value) -> bool {
-    matches!(ready["reason"].as_str(), Some("DependencyNotReady" | "ArtifactFailed" | "Progressing"))
+    match ready["reason"].as_str() {
+        Some("DependencyNotReady" | "Progressing") => true,
+        // A path or a source that is not there stays so until somebody changes something.
+        Some("ArtifactFailed") => {
+            ready["message"].as_str().is_some_and(|message| message.contains("retrying in"))
+        }
+        _ => false,
+    }
 }
 
 /// Returns the condition of a type.

@@ -4,22 +4,24 @@ use std::time::Duration;
 
 use sealfast_cluster::client::{Apply, Client, DryRun};
 use sealfast_k8s::id::GroupVersionKind;
-use sealfast_k8s::{flux, object};
+use sealfast_k8s::object;
 use serde_json::Value;
 
 use super::identity::Identity;
 use super::objects;
 use crate::diagnostic::Failure;
+use crate::{in_process, manifests};
 
 /// Field manager of everything that `up` writes itself.
 pub(super) const MANAGER: &str = "sealfast-up";
 
 /// Puts the namespaces and Flux's definitions in place, and waits until their kinds are served.
 pub(super) async fn cluster(client: &Client) -> Result<(), Failure> {
-    for name in ["default", objects::NAMESPACE] {
-        apply(client, &objects::namespace(name)).await?;
-    }
-    let definitions = flux::crds();
+    apply(client, &objects::namespace("default")).await?;
+    let mut own = objects::namespace(objects::NAMESPACE);
+    in_process::mark(&mut own);
+    apply(client, &own).await?;
+    let definitions = manifests::definitions();
     for definition in &definitions {
         apply(client, definition).await?;
     }

@@ -7,6 +7,9 @@ use serde_json::Value;
 /// How a Kustomization begins to say that its source does not exist.
 const MISSING_REPOSITORY: &str = "GitRepository.source.toolkit.fluxcd.io \"";
 
+/// How it says that its path does not.
+const MISSING_PATH: &str = "kustomization path not found";
+
 /// State of one GitRepository or Kustomization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -41,7 +44,8 @@ pub(super) fn state(object: &Value) -> State {
     let doing = running.and_then(|running| running["message"].as_str()).unwrap_or_default();
     match (ready["status"].as_str(), ready["reason"].as_str()) {
         (Some("True"), _) if current && running.is_none() => State::Ready(message),
-        (Some("False"), Some("DependencyNotReady" | "ArtifactFailed")) => State::Waiting(message),
+        (Some("False"), Some("DependencyNotReady")) => State::Waiting(message),
+        (Some("False"), Some("ArtifactFailed")) if !message.contains(MISSING_PATH) => State::Waiting(message),
         // Everything is applied; the rest lies with the objects that it waits for.
         (Some("Unknown"), _) if doing.starts_with("Running health checks") => {
             State::Waiting(doing.to_owned())
@@ -174,6 +178,13 @@ mod tests {
         assert_eq!(state(&object("True", "ReconciliationSucceeded", 1)), State::Working("m".into()));
         assert_eq!(state(&object("False", "BuildFailed", 2)), State::Failed("m".into()));
         assert_eq!(state(&object("False", "DependencyNotReady", 2)), State::Waiting("m".into()));
+    }
+
+    #[test]
+    fn a_missing_path_is_not_waited_for() {
+        let mut failed = object("False", "ArtifactFailed", 2);
+        failed["status"]["conditions"][0]["message"] = "kustomization path not found: stat /x".into();
+        assert!(matches!(state(&failed), State::Failed(_)));
     }
 
     #[test]

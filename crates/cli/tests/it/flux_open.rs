@@ -108,12 +108,15 @@ fn passwords_come_from_a_file_or_from_standard_input() -> Result<()> {
     Ok(())
 }
 
+const IMAGE: &str = "--image=example.com/sealfast:1";
+
 #[test]
 fn controllers_are_installed_and_go_again() -> Result<()> {
     let desk = flux_cluster::Desk::new(vec![json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "delivery" },
     })])?;
-    let words = ["--namespace=delivery", "--image=example.com/sealfast:1"];
+    let words = ["--namespace=delivery", IMAGE];
+    assert!(desk.refusal(&["install", "--export"])?.contains("--image is required: build one with"));
     let exported = desk.told(&[&["install", "--export"], &words[..]].concat())?;
     assert!(
         exported.starts_with("---\n") && exported.contains("image: example.com/sealfast:1"),
@@ -124,6 +127,8 @@ fn controllers_are_installed_and_go_again() -> Result<()> {
     let talk = String::from_utf8(output.stderr)?;
     assert!(output.status.success() && talk.ends_with("✔ install finished\n"), "{talk}");
     let deployment = || desk.object("apps", "deployments", "delivery", "sealfast");
+    let versions = desk.told(&["version", "--namespace=delivery"])?;
+    assert_eq!(versions, "flux: v2.9.0\ndistribution: flux-sealfast-0.1.0\nsealfast: 1\n");
     assert_eq!(deployment()["spec"]["template"]["spec"]["containers"][0]["image"], "example.com/sealfast:1");
     assert!(desk.refusal(&["uninstall", "-n", "delivery"])?.contains("aborting"), "nobody agreed");
     desk.told(&["uninstall", "-n", "delivery", "--dry-run"])?;
@@ -141,7 +146,7 @@ fn rights_of_an_installation_in_another_namespace_stay() -> Result<()> {
     let desk = flux_cluster::Desk::new(vec![json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "delivery" },
     })])?;
-    desk.told(&["install", "-n", "delivery"])?;
+    desk.told(&["install", "-n", "delivery", IMAGE])?;
     let wide = |plural: &str, name: &str| desk.object("rbac.authorization.k8s.io", plural, "", name);
     let all = || {
         let bindings = "clusterrolebindings";
@@ -152,12 +157,12 @@ fn rights_of_an_installation_in_another_namespace_stay() -> Result<()> {
     let talk = String::from_utf8(gone.stderr)?;
     let stays = "stays: it is bound to ServiceAccount/delivery/sealfast\n";
     assert!(gone.status.success() && talk.matches(stays).count() == 3, "{talk}");
-    let refused = desk.refusal(&["install", "-n", "other"])?;
+    let refused = desk.refusal(&["install", "-n", "other", IMAGE])?;
     let why = "✗ ClusterRoleBinding/sealfast is bound to ServiceAccount/delivery/sealfast already; ";
     assert!(refused.starts_with(why), "{refused}");
     assert!(desk.object("", "namespaces", "", "other").is_null(), "nothing was applied");
     assert_eq!(all(), before);
-    desk.told(&["install", "-n", "delivery"])?;
+    desk.told(&["install", "-n", "delivery", IMAGE])?;
     desk.told(&["uninstall", "-n", "delivery", "--silent"])?;
     assert!(all().iter().all(Value::is_null), "{:?}", all());
     Ok(())

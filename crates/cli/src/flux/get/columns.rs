@@ -27,7 +27,7 @@ pub(super) fn cell(column: &str, kind: &str, object: &Value) -> String {
         "SOURCE" => reference(&object["spec"]["sourceRef"], ""),
         "SUSPENDED" => if is_suspended(kind, object) { "True" } else { "False" }.to_owned(),
         "READY" => ready(kind, object).0.to_owned(),
-        "MESSAGE" => message(kind, ready(kind, object).1),
+        "MESSAGE" => message(kind, one_line(ready(kind, object).1)),
         "IMAGE" => text(&status["latestRef"]["name"]).to_owned(),
         "TAG" => text(&status["latestRef"]["tag"]).to_owned(),
         "LAST SCAN" => local_time(text(&status["lastScanResult"]["scanTime"])),
@@ -82,6 +82,11 @@ fn ready<'a>(kind: &str, object: &'a Value) -> (&'a str, &'a str) {
         (_, Some(ready)) => (text(&ready["status"]), text(&ready["message"])),
         (_, None) => ("False", "waiting to be reconciled"),
     }
+}
+
+/// A row is a line: what our controllers add behind a message is for those who look at the object.
+fn one_line(message: &str) -> &str {
+    message.split("\nhint: ").next().unwrap_or(message)
 }
 
 /// Hashes are cut where messages of sources and Kustomizations name them.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::flux::wait::condition;
 use crate::flux::{Failed, labelled};
+use crate::in_process;
 
 /// Finds the pods, the most useful one of each Deployment.
 pub(super) async fn of_flux(client: &Client, namespace: &str) -> Result<Vec<Value>, Failed> {
@@ -22,6 +23,10 @@ pub(super) async fn of_flux(client: &Client, namespace: &str) -> Result<Vec<Valu
         let found =
             labelled::list(client, &GroupVersionKind::new("", "v1", "Pod"), namespace, &labels).await?;
         pods.extend(found.into_iter().min_by_key(rank));
+    }
+    if pods.is_empty() && in_process::version(client).await.is_some() {
+        let whose = "the controllers run inside `sealfast up`";
+        return Err(format!("{whose}: it shows what they say with `--log-level info`").into());
     }
     if pods.is_empty() {
         return Err(format!("no Flux pods found in namespace {namespace:?}").into());
