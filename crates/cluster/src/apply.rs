@@ -361,7 +361,7 @@ impl Run<'_> {
             Ok(tried) => tried,
             Err(error) => {
                 return match live {
-                    Some(live) if is_immutable(&error) && self.may_recreate(&object, &live) => {
+                    Some(live) if may_be_immutable(&error) && self.may_recreate(&object, &live) => {
                         self.recreate(&object, &id).await
                     }
                     _ => Err(Refusal::new(refusal(&object, &error), &error)),
@@ -464,7 +464,9 @@ impl Run<'_> {
     }
 }
 
-pub(crate) fn is_immutable(error: &Error) -> bool {
+/// Whether another object of the name could be what is asked for: conflicts and what is invalid may stand for a field that does
+/// not change, as the reference takes them; others say so in words.
+pub(crate) fn may_be_immutable(error: &Error) -> bool {
     let text = error.to_string();
     error.is_conflict()
         || error.is_invalid()

@@ -6,7 +6,7 @@ use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
 use serde_json::Value;
 
-use crate::apply::{Options, Recreate, is_immutable, refusal};
+use crate::apply::{Options, Recreate, may_be_immutable, refusal};
 use crate::client::{Apply, Client, DryRun};
 use crate::{drift, switches};
 
@@ -79,7 +79,7 @@ async fn tried(
     match client.apply(&drift::mended(object), &how).await {
         Ok(merged) => Ok(Some(merged)),
         Err(error)
-            if live.is_some_and(|live| may_recreate(object, live, options)) && is_immutable(&error) =>
+            if live.is_some_and(|live| may_recreate(object, live, options)) && may_be_immutable(&error) =>
         {
             Ok(None)
         }

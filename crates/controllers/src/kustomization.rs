@@ -33,7 +33,7 @@ use crate::kustomization::report::{Failure, Report, Times};
 use crate::kustomization::unpacked::{Artifacts, Wanted};
 use crate::options::Options;
 use crate::queue::{Key, Next, Queue};
-use crate::report::Retry;
+use crate::report::{Retry, SHOWN_AFTER};
 use crate::shape::{self, Misfit};
 use crate::status::Target;
 use crate::workers::Turn;
@@ -65,8 +65,6 @@ pub mod witness;
 
 /// The field manager of what we write about Kustomizations themselves.
 const MANAGER: &str = "gotk-kustomize-controller";
-/// A phase that is over before this is not shown.
-const SHOWN_AFTER: Duration = Duration::from_millis(400);
 
 /// The kind that is worked on.
 pub fn kind() -> GroupVersionKind {

@@ -167,7 +167,8 @@ impl Queue {
     }
 
     /// Puts a key in line for later; an earlier time that is already noted stays.
-    pub fn add_after(&self, key: Key, delay: Duration) {
+    #[cfg(test)]
+    fn add_after(&self, key: Key, delay: Duration) {
         let mut state = self.state.lock();
         state.added += 1;
         state.add(key, Instant::now() + delay);

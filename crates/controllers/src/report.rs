@@ -2,6 +2,8 @@
 //!
 //! What sets them apart is in `kustomization/report.rs` and `source/report.rs`.
 
+use std::time::Duration;
+
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::condition::{self, Condition};
 use serde_json::Value;
@@ -9,6 +11,9 @@ use serde_json::Value;
 use crate::clock::now;
 use crate::events::{Event, Recorder, Severity};
 use crate::status::{Shared, Target, Written};
+
+/// A run, or a phase of one, that is over before this does not show itself as under way.
+pub(crate) const SHOWN_AFTER: Duration = Duration::from_millis(400);
 
 /// When a failed run is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use crate::events::Recorder;
 use crate::identity::Identities;
 use crate::options::Options;
 use crate::queue::{Key, Next};
-use crate::report::Retry;
+use crate::report::{Retry, SHOWN_AFTER};
 use crate::shape;
 use crate::source::fetch::Fetched;
 use crate::source::report::{Failure, Report};
@@ -33,8 +33,6 @@ mod secret;
 
 /// The field manager of what we write about sources.
 const MANAGER: &str = "source-controller";
-/// A run that is over before this does not show itself as under way.
-const SHOWN_AFTER: Duration = Duration::from_millis(400);
 
 /// The kind that is worked on.
 pub fn kind() -> GroupVersionKind {

@@ -72,13 +72,6 @@ pub fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>> {
     metadata.as_object_mut()
 }
 
-/// Sets the namespace.
-pub fn set_namespace(object: &mut Value, namespace: &str) {
-    if let Some(metadata) = metadata_mut(object) {
-        metadata.insert("namespace".to_owned(), Value::String(namespace.to_owned()));
-    }
-}
-
 /// Sets a label.
 pub fn set_label(object: &mut Value, key: &str, value: &str) {
     set_in(object, "labels", key, value);

@@ -342,78 +342,100 @@ impl RunArgs {
 
     /// How the controllers are run.
     pub(super) fn options(self) -> Result<Options, String> {
-        let only = self.only();
-        let RunArgs { sops_mac, max_unpacked, cloud_identity, shared, source, kustomize, .. } = self;
-        let gates = shared.feature_gates.join(",").parse::<Gates>().map_err(|error| error.to_string())?;
-        let has_default = kustomize.default_decryption_service_account.is_some()
-            || kustomize.default_kubeconfig_service_account.is_some();
-        if has_default && !gates.has(Gate::ObjectLevelWorkloadIdentity) {
-            return Err("default service accounts for decryption and kubeconfigs need `--feature-gates ObjectLevelWorkloadIdentity=true`".to_owned());
-        }
-        let honoured = |flag: bool| if flag { Honoured::Yes } else { Honoured::No };
-        let listen_text =
-            source.storage_addr.or_else(|| env::STORAGE_ADDRESS.text()).unwrap_or(STORAGE.into());
-        let listen = address(&listen_text)?.ok_or("`--storage-addr` needs an address")?;
-        // An unspecified address that was written out means the host's name, an empty one this machine.
-        let by_name =
-            listen_text.starts_with("0.0.0.0:").then(|| format!("{}:{}", instance(), listen.port()));
-        Ok(Options {
-            storage_dir: source.storage_path.or_else(|| env::STORAGE_PATH.path()).unwrap_or("/data".into()),
-            listen,
-            advertise: source.storage_adv_addr.or_else(|| env::STORAGE_ADV_ADDR.text()).or(by_name),
-            only,
-            concurrency: shared.concurrent.unwrap_or(4),
-            source_concurrency: shared.concurrent.unwrap_or(2),
-            concurrent_ssa: kustomize.concurrent_ssa,
-            // Without a namespace of its own there is nothing to keep to.
-            namespace: env::RUNTIME_NAMESPACE.text().filter(|_| !shared.watch_all_namespaces),
-            labels: shared.watch_label_selector,
-            config_labels: kustomize.watch_configs_label_selector,
+        let clouds = clouds::clouds(self.cloud_identity, self.kustomize.sops_vault_allowlist.as_deref())?;
+        let options = Options {
+            only: self.only(),
+            unpacked_bytes: self.max_unpacked << 20,
+            sops_mac: self.sops_mac.into(),
+            clouds,
             own_namespace: own_namespace(),
-            gates,
-            http_retry: kustomize.http_retry,
+            instance: instance(),
             source_hosts: Hosts {
                 source: env::SOURCE_CONTROLLER_LOCALHOST.text(),
                 watcher: env::SOURCE_WATCHER_LOCALHOST.text(),
             },
-            override_managers: kustomize.override_manager,
-            custom_stage_kinds: kustomize.custom_apply_stage_kinds,
-            foreign: Foreign {
-                programs: honoured(kustomize.insecure_kubeconfig_exec),
-                unchecked_tls: honoured(kustomize.insecure_kubeconfig_tls),
-            },
-            sops_age_secret: kustomize.sops_age_secret,
-            vault_map: kustomize.sops_vault_configmap,
-            clouds: clouds::clouds(cloud_identity, kustomize.sops_vault_allowlist.as_deref())?,
+            ..Options::default()
+        };
+        self.kustomize.put(self.source.put(self.shared.put(options)?)?)
+    }
+}
+
+impl SharedArgs {
+    fn put(self, options: Options) -> Result<Options, String> {
+        let gates = self.feature_gates.join(",").parse::<Gates>().map_err(|error| error.to_string())?;
+        Ok(Options {
+            concurrency: self.concurrent.unwrap_or(options.concurrency),
+            source_concurrency: self.concurrent.unwrap_or(options.source_concurrency),
+            // Without a namespace of its own there is nothing to keep to.
+            namespace: env::RUNTIME_NAMESPACE.text().filter(|_| !self.watch_all_namespaces),
+            labels: self.watch_label_selector,
+            gates,
             token_cache: Size {
-                most: shared.token_cache_max_size,
-                longest: shared.token_cache_max_duration.min(Size::default().longest),
+                most: self.token_cache_max_size,
+                longest: self.token_cache_max_duration.min(Size::default().longest),
             },
-            default_decryption_account: kustomize.default_decryption_service_account,
-            default_kubeconfig_account: kustomize.default_kubeconfig_service_account,
-            retention: Retention {
-                age: source.artifact_retention_ttl,
-                records: source.artifact_retention_records,
-            },
-            digest: source.artifact_digest_algo,
-            ssh: Algorithms::parse(&source.ssh_kex_algos, &source.ssh_hostkey_algos)
-                .map_err(|error| error.to_string())?,
-            events_address: shared
+            events_address: self
                 .events_addr
                 .or_else(|| env::EVENTS_ADDR.text())
                 .filter(|text| !text.is_empty()),
-            instance: instance(),
-            unpacked_bytes: max_unpacked << 20,
-            sops_mac: sops_mac.into(),
-            cross_namespace: match kustomize.no_cross_namespace_refs {
+            default_service_account: self.default_service_account,
+            requeue_dependency: self.requeue_dependency,
+            jitter_percent: self.interval_jitter_percentage,
+            pauses: Pauses { first: self.min_retry_delay, longest: self.max_retry_delay },
+            ..options
+        })
+    }
+}
+
+impl SourceArgs {
+    fn put(self, options: Options) -> Result<Options, String> {
+        let text = self.storage_addr.or_else(|| env::STORAGE_ADDRESS.text()).unwrap_or(STORAGE.into());
+        let listen = address(&text)?.ok_or("`--storage-addr` needs an address")?;
+        // An unspecified address that was written out means the host's name, an empty one this machine.
+        let by_name = text.starts_with("0.0.0.0:").then(|| format!("{}:{}", instance(), listen.port()));
+        Ok(Options {
+            storage_dir: self.storage_path.or_else(|| env::STORAGE_PATH.path()).unwrap_or("/data".into()),
+            listen,
+            advertise: self.storage_adv_addr.or_else(|| env::STORAGE_ADV_ADDR.text()).or(by_name),
+            retention: Retention {
+                age: self.artifact_retention_ttl,
+                records: self.artifact_retention_records,
+            },
+            digest: self.artifact_digest_algo,
+            ssh: Algorithms::parse(&self.ssh_kex_algos, &self.ssh_hostkey_algos)
+                .map_err(|error| error.to_string())?,
+            ..options
+        })
+    }
+}
+
+impl KustomizeArgs {
+    fn put(self, options: Options) -> Result<Options, String> {
+        let has_default = self.default_decryption_service_account.is_some()
+            || self.default_kubeconfig_service_account.is_some();
+        if has_default && !options.gates.has(Gate::ObjectLevelWorkloadIdentity) {
+            return Err("default service accounts for decryption and kubeconfigs need `--feature-gates ObjectLevelWorkloadIdentity=true`".to_owned());
+        }
+        let honoured = |flag: bool| if flag { Honoured::Yes } else { Honoured::No };
+        Ok(Options {
+            concurrent_ssa: self.concurrent_ssa,
+            config_labels: self.watch_configs_label_selector,
+            http_retry: self.http_retry,
+            override_managers: self.override_manager,
+            custom_stage_kinds: self.custom_apply_stage_kinds,
+            foreign: Foreign {
+                programs: honoured(self.insecure_kubeconfig_exec),
+                unchecked_tls: honoured(self.insecure_kubeconfig_tls),
+            },
+            sops_age_secret: self.sops_age_secret,
+            vault_map: self.sops_vault_configmap,
+            default_decryption_account: self.default_decryption_service_account,
+            default_kubeconfig_account: self.default_kubeconfig_service_account,
+            cross_namespace: match self.no_cross_namespace_refs {
                 true => CrossNamespace::Blocked,
                 false => CrossNamespace::Allowed,
             },
-            default_service_account: shared.default_service_account,
-            requeue_dependency: shared.requeue_dependency,
-            jitter_percent: shared.interval_jitter_percentage,
-            pauses: Pauses { first: shared.min_retry_delay, longest: shared.max_retry_delay },
-            ..Options::default()
+            ..options
         })
     }
 }

@@ -187,7 +187,14 @@ pub async fn apply(
             let lines = change_lines(&failed.done);
             let done = if lines.is_empty() { lines } else { format!("{lines}\n") };
             let message = format!("{}\n{done}", failed.message);
-            let hint = "mend the object in the source, or the right to write it; objects of earlier stages, and those of this stage that come before it, may have been written";
+            let hint = match failed.message.contains("namespace not specified") {
+                true => {
+                    "say where it goes: metadata.namespace in the source, or spec.targetNamespace of the Kustomization (`sealfast up --target-namespace NAME`)"
+                }
+                false => {
+                    "mend the object in the source, or the right to write it; objects of earlier stages, and those of this stage that come before it, may have been written"
+                }
+            };
             let failure = Failure::new("ReconciliationFailed", message).hint(hint);
             Err(if failed.transient { Failure { retry: Retry::BackOff, ..failure } } else { failure })
         }

@@ -120,7 +120,13 @@ async fn opener(shared: &Shared, typed: &Kustomization, decryption: &Decryption)
     let identity = format!("{version}\n{}", account.unwrap_or_default());
     let known = Some((Arc::clone(&shared.data_keys), identity));
     let lending = Lending::new(Arc::clone(&shared.identities), who, given);
-    Ok(Opener::new(keyring, known).lent(lending))
+    let advice = match &secret {
+        Some((secret, entries)) => import::advice(secret, *entries),
+        None => {
+            "name a Secret with a private key or credentials for it in spec.decryption.secretRef".to_owned()
+        }
+    };
+    Ok(Opener::new(keyring, known).lent(lending).advising(advice))
 }
 
 /// The account that key services know the object by; none for the controller's own.

@@ -28,6 +28,28 @@ pub enum Entries {
     Age,
 }
 
+/// What helps who has not the right keys in a Secret.
+pub fn advice(secret: &Value, entries: Entries) -> String {
+    let id = format!("{}/{}", object::namespace(secret), object::name(secret));
+    let names = secret["data"].as_object().into_iter().flatten().map(|(entry, _)| entry.as_str());
+    let passed: Vec<String> = names.filter(|name| !is_key(name, entries)).map(|n| format!("`{n}`")).collect();
+    let more = match &passed[..] {
+        [] => String::new(),
+        passed => format!(
+            " (by their names these of its entries are no keys: {}; that of an age key ends in `.agekey`, that of an OpenPGP key in `.asc`)",
+            passed.join(", ")
+        ),
+    };
+    format!("add a private key or credentials for it to the Secret `{id}`{more}")
+}
+
+fn is_key(entry: &str, entries: Entries) -> bool {
+    entry.ends_with(".agekey")
+        || entries == Entries::All
+            && (entry.ends_with(".asc")
+                || matches!(entry, "sops.vault-token" | "sops.aws-kms" | "sops.azure-kv" | "sops.gcp-kms"))
+}
+
 /// Reads the keys of a decryption Secret. Entries with other names mean nothing to us.
 ///
 /// # Errors
@@ -155,6 +177,14 @@ mod tests {
             [0xFEFF].into_iter().chain(azure.encode_utf16()).flat_map(u16::to_le_bytes).collect();
         assert!(read("sops.azure-kv", &wide).is_ok());
         assert!(read("other", b"anything").is_ok());
+    }
+
+    #[test]
+    fn entries_that_are_no_keys_by_their_names_are_told() {
+        let secret =
+            json!({"metadata": {"namespace": "ns", "name": "keys"}, "data": {"age.key": "", "a.agekey": ""}});
+        let advice = advice(&secret, Entries::All);
+        assert!(advice.contains("`ns/keys`") && advice.contains("are no keys: `age.key`;"), "{advice}");
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub struct Opener {
     keys: HashMap<[u8; 32], Arc<DataKey>>,
     /// What earlier runs unwrapped, and who we are there.
     known: Option<(Arc<DataKeys>, String)>,
+    /// What helps who has not the right keys.
+    advice: String,
     /// Who takes note of what is opened.
     pub(super) witness: Option<Arc<Mutex<Witness>>>,
 }
@@ -89,7 +91,13 @@ pub struct Refused {
 impl Opener {
     /// An opener with these keys. `known` is what runs with the very same keys unwrapped before, under their name.
     pub fn new(keyring: Keyring, known: Option<(Arc<DataKeys>, String)>) -> Opener {
-        Opener { keyring, lending: None, keys: HashMap::new(), known, witness: None }
+        let advice = "give the key with `--identity FILE` or SOPS_AGE_KEY_FILE".to_owned();
+        Opener { keyring, lending: None, keys: HashMap::new(), known, advice, witness: None }
+    }
+
+    /// The same opener, with other words for who has not the right keys.
+    pub fn advising(self, advice: String) -> Opener {
+        Opener { advice, ..self }
     }
 
     /// The same opener, with somebody who gives credentials of clouds.
@@ -124,8 +132,9 @@ impl Opener {
         let key = Arc::new(self.unlocked(metadata).await.map_err(|why| Refused {
             message: format!("cannot get sops data key: {why}"),
             hint: format!(
-                "none of the keys in the decryption Secret opens it; add the private key of one of: {}",
-                metadata.master_keys().map(|key| key.identity_string()).collect::<Vec<_>>().join(", ")
+                "it opens with one of: {}; {}",
+                metadata.master_keys().map(|key| key.identity_string()).collect::<Vec<_>>().join(", "),
+                self.advice
             ),
         })?);
         if let Some((keys, identity)) = &self.known {

@@ -181,11 +181,8 @@ fn where_to_look(why: &str, view: &View) -> String {
     let nearer = named.iter().find(|file| !base_name(file).to_lowercase().starts_with("kustomization"));
     let whole = || named.iter().find(|file| why.contains(file.as_str()));
     match nearer.or_else(whole).or(named.first()) {
-        Some(file) => format!(
-            "look at `{}`; `sealfast kustomize build` shows the same error offline",
-            view.relative(file)
-        ),
-        None => "`sealfast kustomize build` on this path shows the same error offline".to_owned(),
+        Some(file) => format!("look at `{}`", view.relative(file)),
+        None => "`sealfast render` in the repository shows the same error".to_owned(),
     }
 }
 
