@@ -430,8 +430,8 @@ const CUSTOM_VERBS: [&str; 8] =
     ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 /// Kinds that need a scheduler, a kubelet or an aggregator behind them.
 const LEFT_OUT: [&str; 2] = ["bindings", "componentstatuses"];
-const SUBRESOURCES_LEFT_OUT: [&str; 6] =
-    ["attach", "exec", "log", "portforward", "binding", "ephemeralcontainers"];
+const SUBRESOURCES_LEFT_OUT: [&str; 7] =
+    ["attach", "exec", "log", "portforward", "binding", "ephemeralcontainers", "resize"];
 const GENERATION: [&str; 18] = [
     "podtemplates",
     "endpointslices.discovery.k8s.io",

@@ -260,9 +260,11 @@ impl Call<'_> {
             ("token", "create") => crate::reviews::token(self),
             ("eviction", "create") => delete::eviction(self),
             ("finalize", "update") => update::from_request(self),
-            (_, "get") => get::one(self).await,
-            (_, "update") => update::from_request(self),
-            (_, "patch") => patch::from_request(self),
+            // Nothing runs that could be reached; whoever may go there may not touch the object.
+            ("proxy", _) => Err(Status::no_resource()),
+            ("status" | "approval", "get") => get::one(self).await,
+            ("status" | "approval", "update") => update::from_request(self),
+            ("status" | "approval", "patch") => patch::from_request(self),
             _ => Err(Status::method_not_allowed()),
         }
     }

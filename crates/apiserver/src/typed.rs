@@ -334,7 +334,8 @@ fn vanishes(kind: &Type, name: &str, field: &Field, value: &Value) -> bool {
     let told = presence.zero.iter().any(|known| known == name);
     match value {
         Value::Null => true,
-        Value::Array(_) => is_empty(value),
+        // What is any value at all may be an empty list.
+        Value::Array(_) => field.kind != "any" && is_empty(value),
         Value::Object(map) => map.is_empty() && field.kind == "map",
         _ if told || !PLAIN.contains(&field.kind.as_str()) => false,
         Value::String(text) => text.is_empty(),

@@ -279,6 +279,9 @@ fn probe(probe: &mut Map<String, Value>) {
     set(probe, "successThreshold", json!(1));
     set(probe, "timeoutSeconds", json!(1));
     request(probe);
+    if let Some(call) = probe.get_mut("grpc").and_then(Value::as_object_mut) {
+        set(call, "service", json!(""));
+    }
 }
 
 /// Fills in a request over HTTP that a probe or a hook makes.

@@ -163,6 +163,10 @@ async fn the_rest_of_a_version_is_checked_too() -> anyhow::Result<()> {
         let paths = json!({"specReplicasPath": spec, "statusReplicasPath": ".status.r", "labelSelectorPath": selector});
         with("subresources", json!({"scale": paths}))
     };
+    let metadata = |mut said: Value| {
+        said["type"] = json!("object");
+        root(json!({"type": "object", "properties": {"metadata": said}}))
+    };
     let column = |kind: &str, path: &str| {
         with("additionalPrinterColumns", json!([{"name": "c", "type": kind, "jsonPath": path}]))
     };
@@ -177,10 +181,9 @@ async fn the_rest_of_a_version_is_checked_too() -> anyhow::Result<()> {
         (with("selectableFields", json!([{"jsonPath": "spec.l"}])), "expected [ or . but got: spec"),
         (root(json!({"type": "object", "nullable": true})), "nullable cannot be true at the root"),
         (root(json!({"type": "object", "additionalProperties": true})), "must not be used at the root"),
-        (
-            root(json!({"type": "object", "properties": {"metadata": {"type": "object", "maxProperties": 1}}})),
-            "must not specify anything other than name and generateName",
-        ),
+        (metadata(json!({"maxProperties": 1})), "must not specify anything other than name and generateName"),
+        (metadata(json!({"description": "d"})), "must not specify anything other than name and generateName"),
+        (metadata(json!({"nullable": true})), "must not specify anything other than name and generateName"),
         (
             root(json!({"type": "object", "properties": {"kind": {"type": "string", "default": "a"}}})),
             "properties[kind].default: Forbidden: must not be set in top-level kind",

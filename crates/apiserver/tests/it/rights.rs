@@ -59,6 +59,48 @@ async fn a_selector_gives_no_right_to_other_names() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_right_to_a_way_to_pods_is_none_to_the_pods() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let admin = Client::of(&running)?;
+    let ways = ["attach", "binding", "ephemeralcontainers", "exec", "log", "portforward", "proxy", "resize"];
+    let resources: Vec<String> = ways.iter().map(|way| format!("pods/{way}")).collect();
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let rules = json!([{"apiGroups": [""], "resources": resources, "verbs": ["*"]}]);
+    admin
+        .call("POST", &format!("{rbac}/roles"), Some(json!({"metadata": {"name": "r"}, "rules": rules})))
+        .await?;
+    let binding = json!({
+        "metadata": {"name": "r"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}],
+    });
+    assert_eq!(admin.call("POST", &format!("{rbac}/rolebindings"), Some(binding)).await?.0, 201);
+    let pods = "/api/v1/namespaces/default/pods";
+    let spec = json!({"containers": [{"name": "c", "image": "hidden"}]});
+    admin.call("POST", pods, Some(json!({"metadata": {"name": "p"}, "spec": spec}))).await?;
+    let pod = admin.call("GET", &format!("{pods}/p"), None).await?.1;
+    let alice = admin.acting_as("alice");
+    for way in ways {
+        let path = format!("{pods}/p/{way}");
+        let change = json!({"metadata": {"labels": {"hers": "1"}}}).to_string();
+        let answers = [
+            alice.call("GET", &path, None).await?,
+            alice.send("PATCH", &path, "application/merge-patch+json", change).await?,
+            alice.call("PUT", &path, Some(pod.clone())).await?,
+        ];
+        for (status, answer) in answers {
+            assert!(
+                (status >= 400 || way == "log") && !answer.to_string().contains("hidden"),
+                "{way}: {answer}"
+            );
+        }
+    }
+    assert_eq!(admin.call("GET", &format!("{pods}/p"), None).await?.1, pod);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_bound_to_what_is_not_there_or_more_than_he_has() -> anyhow::Result<()> {
     let (running, admin, alice) = alice_may(json!({"verbs": ["get", "list"]})).await?;
     let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";

@@ -127,6 +127,42 @@ async fn what_may_hold_anything_keeps_it() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn empty_defaults_are_defaults() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let text = json!({"type": "string"});
+    let properties = json!({
+        "list": {"type": "array", "items": text, "default": []},
+        "map": {"type": "object", "additionalProperties": text, "default": {}},
+        "truth": {"type": "boolean", "default": false},
+        "number": {"type": "integer", "default": 0},
+        "text": {"type": "string", "default": ""},
+    });
+    let schema =
+        json!({"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}});
+    let made =
+        client.call("POST", DEFINITIONS, Some(definition("es", "E", &[version("v1", true, schema)]))).await?;
+    assert_eq!(made.0, 201, "{}", made.1);
+    let stored =
+        &made.1["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    assert_eq!(*stored, properties);
+    let object =
+        json!({"apiVersion": "w.example.com/v1", "kind": "E", "metadata": {"name": "e"}, "spec": {}});
+    let made = client.call("POST", "/apis/w.example.com/v1/namespaces/default/es", Some(object)).await?.1;
+    assert_eq!(
+        made["spec"],
+        json!({"list": [], "map": {}, "truth": false, "number": 0, "text": ""}),
+        "{made}"
+    );
+    let probed = json!({"containers": [{"name": "c", "image": "i", "livenessProbe": {"grpc": {"port": 4}}}]});
+    let pod = json!({"metadata": {"name": "p"}, "spec": probed});
+    let made = client.call("POST", "/api/v1/namespaces/default/pods", Some(pod)).await?.1;
+    assert_eq!(made["spec"]["containers"][0]["livenessProbe"]["grpc"], json!({"port": 4, "service": ""}));
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn definitions_remember_where_objects_are_stored_and_share_no_names() -> anyhow::Result<()> {
     let running = start(Options::default()).await?;
     let client = Client::of(&running)?;

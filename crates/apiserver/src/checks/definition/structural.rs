@@ -84,7 +84,7 @@ fn resource(schema: &Value, path: &str, place: Place) -> Vec<Cause> {
         }
     }
     let restricts = |(key, value): (&String, &Value)| match key.as_str() {
-        "type" | "description" => false,
+        "type" | "default" => false,
         "properties" => value
             .as_object()
             .is_some_and(|names| names.keys().any(|name| name != "name" && name != "generateName")),
