@@ -4,8 +4,6 @@
 //! encrypted text, `update` an encrypted one into its former encrypted text. They stand in `over/ways.rs`; here is what
 //! they need of a text, format by format.
 
-use zeroize::Zeroizing;
-
 use crate::cipher::{Cipher, Random};
 use crate::error::Error;
 use crate::select::Matcher;
@@ -136,8 +134,8 @@ impl<'t> Source<'t> {
         }
     }
 
-    /// The text with its edits, not checked, and what was replaced.
-    fn edited(&self, wanted: &mut [Branch], how: &How<'_>) -> Option<(Zeroizing<Vec<u8>>, Vec<Replaced>)> {
+    /// The edits of the text, not checked, and what was replaced.
+    fn edited(&self, wanted: &mut [Branch], how: &How<'_>) -> Option<(Changes, Vec<Replaced>)> {
         match (self, wanted) {
             (Self::Yaml(source), wanted) => yaml::edited(source, wanted, how),
             (Self::Json(source), [wanted]) => source.edited(wanted, how),

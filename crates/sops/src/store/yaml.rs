@@ -43,13 +43,23 @@ pub(super) fn load_with_source(input: &[u8]) -> Result<(Vec<Branch>, Option<Sour
     }
     let Numbered { documents, places, mistake } = parse::numbered(input);
     let documents = readable(documents, mistake, input.len())?;
-    if !places.is_empty() && documents.iter().any(has_alias) {
+    let has_alias = documents.iter().any(has_alias);
+    if !places.is_empty() && has_alias {
         // Numbers are shorter than the comments they stand for, so that only these tell what aliases copy.
         load(input)?;
     }
-    let source = Source::new(input, documents, places)?;
-    let mut kept = branches(&source.documents, AliasComments::Kept, input.len())?;
-    kept.iter_mut().for_each(|branch| source.speak(branch));
+    let mut source = Source::new(input, documents, places)?;
+    let kept =
+        if has_alias { Some(branches(&source.documents, AliasComments::Kept, input.len())?) } else { None };
+    source.forget_values();
+    let kept = match kept {
+        Some(mut kept) => {
+            kept.iter_mut().for_each(|branch| source.speak(branch));
+            kept
+        }
+        // Without aliases there is nothing that the source leaves out.
+        None => source.tree(),
+    };
     Ok((kept, Some(source)))
 }
 

@@ -74,9 +74,12 @@ pub(in crate::store) enum Fields {
     Metadata,
 }
 
-/// What takes the place of parts of a text. Where a document is opened it is plaintext, so it is wiped.
+/// Where something changes, and what comes there. Where a document is opened it is plaintext, so it is wiped.
+type Part = (Range<usize>, Zeroizing<Vec<u8>>);
+
+/// What takes the place of parts of a text.
 #[derive(Default)]
-pub(in crate::store) struct Changes(Vec<(Range<usize>, Zeroizing<Vec<u8>>)>);
+pub(in crate::store) struct Changes(Vec<Part>);
 
 impl Changes {
     pub(in crate::store) fn put(&mut self, range: Range<usize>, text: impl Into<Vec<u8>>) {
@@ -84,20 +87,43 @@ impl Changes {
     }
 
     /// The text with its changes; of those that overlap the first counts.
-    pub(in crate::store) fn apply(mut self, base: &[u8]) -> Zeroizing<Vec<u8>> {
-        self.0.sort_by_key(|(range, _)| (range.start, range.end));
-        let grown: usize = self.0.iter().map(|(_, text)| text.len()).sum();
-        let mut out = Zeroizing::new(Vec::with_capacity(base.len() + grown));
+    pub(in crate::store) fn apply(self, base: &[u8]) -> Zeroizing<Vec<u8>> {
+        let parts = self.apart();
+        let (gone, came) =
+            parts.iter().fold((0, 0), |(gone, came), (range, text)| (gone + range.len(), came + text.len()));
+        // Not a byte more: all of it is wiped in the end.
+        let mut out = Zeroizing::new(Vec::with_capacity(base.len() - gone + came));
         let mut done = 0;
-        for (range, text) in &self.0 {
-            if range.start < done {
-                continue;
-            }
+        for (range, text) in parts {
             out.extend_from_slice(&base[done..range.start]);
-            out.extend_from_slice(text);
+            out.extend_from_slice(&text);
             done = range.end;
         }
         out.extend_from_slice(&base[done..]);
         out
+    }
+
+    /// Is this the text with its changes?
+    pub(in crate::store) fn give(self, base: &[u8], wanted: &[u8]) -> bool {
+        let (mut done, mut rest) = (0, wanted);
+        for (range, text) in self.apart() {
+            let behind =
+                rest.strip_prefix(&base[done..range.start]).and_then(|rest| rest.strip_prefix(&**text));
+            let Some(behind) = behind else { return false };
+            (done, rest) = (range.end, behind);
+        }
+        rest == &base[done..]
+    }
+
+    /// In order, without those that overlap one before them.
+    fn apart(mut self) -> Vec<Part> {
+        self.0.sort_by_key(|(range, _)| (range.start, range.end));
+        let mut done = 0;
+        self.0.retain(|(range, _)| {
+            let is_apart = range.start >= done;
+            done = if is_apart { range.end } else { done };
+            is_apart
+        });
+        self.0
     }
 }

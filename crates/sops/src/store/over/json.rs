@@ -34,12 +34,8 @@ impl<'t> Source<'t> {
         rest.iter().all(u8::is_ascii_whitespace).then_some(Self { base, branch, root })
     }
 
-    /// The text with its edits, not checked, and what was replaced.
-    pub(super) fn edited(
-        &self,
-        wanted: &mut Branch,
-        how: &How<'_>,
-    ) -> Option<(Zeroizing<Vec<u8>>, Vec<Replaced>)> {
+    /// The edits of the text, not checked, and what was replaced.
+    pub(super) fn edited(&self, wanted: &mut Branch, how: &How<'_>) -> Option<(Changes, Vec<Replaced>)> {
         let text = self.base.trim_ascii();
         let is_in_lines = text.contains(&b'\n') || text == b"{}";
         let newline = if self.base.windows(2).any(|pair| pair == b"\r\n") { "\r\n" } else { "\n" };
@@ -53,7 +49,7 @@ impl<'t> Source<'t> {
         };
         place_metadata(&self.branch, wanted);
         edits.object(&self.root, &self.branch, wanted, Fields::Document)?;
-        Some((edits.list.apply(self.base), edits.replaced))
+        Some((edits.list, edits.replaced))
     }
 
     /// What one level is indented by: the white space before the first key, without its line break.

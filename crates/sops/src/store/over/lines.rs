@@ -79,12 +79,8 @@ impl<'t> Source<'t> {
         ours == theirs && is_same_section(&read[0], &wanted[0])
     }
 
-    /// The text with its edits, not checked, and what was replaced.
-    pub(super) fn edited(
-        &self,
-        wanted: &mut Branch,
-        how: &How<'_>,
-    ) -> Option<(Zeroizing<Vec<u8>>, Vec<Replaced>)> {
+    /// The edits of the text, not checked, and what was replaced.
+    pub(super) fn edited(&self, wanted: &mut Branch, how: &How<'_>) -> Option<(Changes, Vec<Replaced>)> {
         let mut edits = Edits::new(self, how);
         match self.format {
             Format::Dotenv => {
@@ -92,7 +88,7 @@ impl<'t> Source<'t> {
             }
             _ => edits.sections(self, wanted)?,
         }
-        Some((edits.list.apply(self.base), edits.replaced))
+        Some((edits.list, edits.replaced))
     }
 
     fn newline(&self) -> &'static str {

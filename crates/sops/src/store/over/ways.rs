@@ -182,7 +182,8 @@ fn checked(
     how: &How<'_>,
     sealer: Option<&mut Sealer<'_>>,
 ) -> Option<Zeroizing<Vec<u8>>> {
-    let (text, _) = source.edited(wanted, how)?;
+    let (changes, _) = source.edited(wanted, how)?;
+    let text = changes.apply(source.base());
     let read = source.again(&text)?;
     let changes = match read.is_same(wanted) {
         true => None,
@@ -202,7 +203,9 @@ fn record(source: &Source<'_>, sealed: &Source<'_>, wanted: &mut [Branch], how: 
     let opened = |layout: &Layout, records| {
         sealed.edited(&mut source.tree_in(sealed), &How { records, ..How::new(layout, how.indent) })
     };
-    let is_enough = |layout: &Layout| opened(layout, false).is_some_and(|(text, _)| *text == source.base());
+    let is_enough = |layout: &Layout| {
+        opened(layout, false).is_some_and(|(changes, _)| changes.give(sealed.base(), source.base()))
+    };
     let mut layout = Layout::default();
     if how.way.blank_line {
         layout = Layout::with_blank_line();

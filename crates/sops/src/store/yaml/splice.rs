@@ -7,12 +7,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sealfast_yaml::node::{Kind, Node};
-use zeroize::Zeroizing;
 
 use crate::cipher;
-use crate::store::over::change::{How, Replaced};
-use crate::store::yaml::read::scalar_value;
-use crate::tree::{Branch, Text, Value};
+use crate::store::over::change::{Changes, How, Replaced};
+use crate::tree::{Branch, Text};
 
 mod containers;
 mod edits;
@@ -31,12 +29,12 @@ pub(in crate::store) use same::is_same;
 pub(in crate::store) use settle::settled;
 pub(in crate::store) use source::Source;
 
-/// The text with its edits, not checked, and what was replaced.
+/// The edits of the text, not checked, and what was replaced.
 pub(in crate::store) fn edited(
     source: &Source<'_>,
     wanted: &mut [Branch],
     how: &How<'_>,
-) -> Option<(Zeroizing<Vec<u8>>, Vec<Replaced>)> {
+) -> Option<(Changes, Vec<Replaced>)> {
     if source.documents.len() != wanted.len() {
         return None;
     }
@@ -45,7 +43,7 @@ pub(in crate::store) fn edited(
         let mut edits = Edits::new(source, how, &anew);
         let mut wanted = wanted.iter_mut().enumerate();
         if wanted.try_for_each(|(index, branch)| edits.document(index, branch)).is_some() {
-            return Some(edits.apply());
+            return Some((edits.list, edits.replaced));
         }
         // One container after the other is laid out anew, the innermost first.
         let stuck = edits.stuck.filter(|_| anew.len() < MOST_ANEW)?;
@@ -76,17 +74,15 @@ impl Former {
 }
 
 fn note_quotes(base: &[u8], node: &Node, found: &mut HashMap<Vec<u8>, &'static str>) {
-    if node.kind == Kind::Scalar
-        && let Ok(Value::Str(text)) = scalar_value(node)
-        && let Some(nonce) = cipher::nonce_of(text.as_bytes())
-    {
-        let quote = match base.get(node.text.start) {
-            Some(b'"') => Some("\""),
-            Some(b'\'') => Some("'"),
-            Some(b'E') => Some(""),
-            _ => None,
+    if node.kind == Kind::Scalar {
+        let text = base.get(node.text.clone()).unwrap_or_default().trim_ascii_end();
+        let quote = match text.first() {
+            Some(b'"') => "\"",
+            Some(b'\'') => "'",
+            _ => "",
         };
-        found.extend(quote.map(|quote| (nonce.to_vec(), quote)));
+        let text = &text[quote.len()..text.len().saturating_sub(quote.len()).max(quote.len())];
+        found.extend(cipher::nonce_of(text).map(|nonce| (nonce.to_vec(), quote)));
     }
     node.content.iter().for_each(|child| note_quotes(base, child, found));
 }

@@ -188,11 +188,6 @@ impl<'s> Edits<'s> {
         self.replaced.push(Replaced { place, old, new });
     }
 
-    /// The text with its edits, and what was replaced.
-    pub(super) fn apply(self) -> (Zeroizing<Vec<u8>>, Vec<Replaced>) {
-        (self.list.apply(self.source.base), self.replaced)
-    }
-
     /// The dash before an item.
     pub(super) fn dash(&self, item: &Node) -> Option<usize> {
         self.mark_before(item.start.offset).filter(|&mark| self.source.base[mark] == b'-')

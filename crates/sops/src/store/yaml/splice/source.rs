@@ -6,7 +6,9 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use sealfast_yaml::node::{Kind, Node};
 use sealfast_yaml::parse::{self, Numbered};
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::store::ENTRY;
@@ -40,7 +42,14 @@ impl<'t> Source<'t> {
         }
         let Numbered { documents, places, mistake } = parse::numbered(text);
         let documents = readable(documents, mistake, text.len()).ok()?;
-        Self::new(text, documents, places).ok()
+        let mut source = Self::new(text, documents, places).ok()?;
+        source.forget_values();
+        Some(source)
+    }
+
+    /// The tree has the values, so the nodes need not.
+    pub(in crate::store) fn forget_values(&mut self) {
+        self.documents.0.iter_mut().for_each(forget_values);
     }
 
     /// Takes documents whose comments are numbers.
@@ -109,13 +118,13 @@ impl<'t> Source<'t> {
         if self.places.len() != sealed.places.len() || self.branches.len() != sealed.branches.len() {
             return self.tree();
         }
-        let mut branches = sealed.branches.clone();
-        for (branch, own) in branches.iter_mut().zip(&self.branches) {
-            branch.entries.retain(|entry| entry.key.name() != Some(ENTRY));
-            take_values(branch, own);
-            self.speak(branch);
-        }
-        branches
+        let opened = |(branch, own): (&Branch, &Branch)| {
+            let mut entries = branch.entries.iter().filter(|entry| entry.key.name() != Some(ENTRY));
+            let mut branch = with_values(&mut entries, own);
+            self.speak(&mut branch);
+            branch
+        };
+        sealed.branches.iter().zip(&self.branches).map(opened).collect()
     }
 
     /// Gives comments their words back.
@@ -158,25 +167,43 @@ impl<'t> Source<'t> {
     }
 }
 
-/// Puts the values of one tree in the place of those of another one of the same shape.
-fn take_values(branch: &mut Branch, own: &Branch) {
-    let is_named = |entry: &&Entry| !matches!(entry.key, Key::Comment(_));
-    let named = branch.entries.iter_mut().filter(|entry| !matches!(entry.key, Key::Comment(_)));
-    for (entry, own) in named.zip(own.entries.iter().filter(is_named)) {
-        take_value(&mut entry.value, &own.value);
+/// Entries with the values of another tree of the same shape.
+fn with_values(entries: &mut dyn Iterator<Item = &Entry>, own: &Branch) -> Branch {
+    let mut own = own.entries.iter().filter(|entry| !matches!(entry.key, Key::Comment(_)));
+    let opened = |entry: &Entry| match (&entry.key, &entry.value) {
+        (Key::Comment(_), _) => entry.clone(),
+        (key, value) => {
+            Entry { key: key.clone(), value: with_value(value, own.next().map(|own| &own.value)) }
+        }
+    };
+    Branch { entries: entries.map(opened).collect() }
+}
+
+fn with_value(value: &Value, own: Option<&Value>) -> Value {
+    match (value, own) {
+        (Value::Branch(branch), Some(Value::Branch(own))) => {
+            with_values(&mut branch.entries.iter(), own).into()
+        }
+        (Value::List(items), Some(Value::List(own))) => {
+            let mut own = own.iter().filter(|item| !matches!(item, Value::Comment(_)));
+            let opened = |item: &Value| match item {
+                Value::Comment(_) => item.clone(),
+                item => with_value(item, own.next()),
+            };
+            items.iter().map(opened).collect::<Vec<_>>().into()
+        }
+        (value, own) => own.unwrap_or(value).clone(),
     }
 }
 
-fn take_value(value: &mut Value, own: &Value) {
-    match (&mut *value, own) {
-        (Value::Branch(branch), Value::Branch(own)) => take_values(branch, own),
-        (Value::List(items), Value::List(own)) => {
-            let items = items.iter_mut().filter(|item| !matches!(item, Value::Comment(_)));
-            let own = own.iter().filter(|item| !matches!(item, Value::Comment(_)));
-            items.zip(own).for_each(|(item, own)| take_value(item, own));
-        }
-        (_, own) => *value = own.clone(),
+/// Wipes what scalars say, but for keys.
+fn forget_values(node: &mut Node) {
+    if node.kind == Kind::Scalar {
+        drop(Zeroizing::new(std::mem::take(&mut node.value)));
     }
+    let is_key = |at: usize| node.kind == Kind::Mapping && at.is_multiple_of(2);
+    let others = node.content.iter_mut().enumerate().filter(|(at, _)| !is_key(*at));
+    others.for_each(|(_, child)| forget_values(child));
 }
 
 fn each_comment(branch: &Branch, visit: &mut dyn FnMut(&Comment)) {
