@@ -49,6 +49,13 @@ impl Layout {
         self.texts.insert(place, text);
     }
 
+    /// Without the aliases, which may stand for something else by now.
+    pub(crate) fn without_aliases(&self) -> Self {
+        let mut layout = self.clone();
+        layout.texts.retain(|_, text| !text.starts_with('*'));
+        layout
+    }
+
     pub(crate) fn text(&self, place: &Place) -> Option<&str> {
         self.texts.get(place).map(|text| text.as_str())
     }

@@ -407,3 +407,85 @@ fn what_the_reference_passes_over_is_no_item() {
     let (_, after) = changed(&file, r#"["f"][0]"#, None);
     assert_eq!(opened(&after), "f: [ # note\n  b ]\n");
 }
+
+/// What is changed and how the opened text looks before and after.
+type Opened<'c> = (&'c str, &'c str, Option<&'c str>, &'c str);
+
+#[test]
+fn odd_texts_change_in_their_lines() {
+    let cases: [Opened<'_>; 9] = [
+        // A list as far left as its key gives way to brackets behind the key.
+        ("k:\n# note\n- x\nz:   1\n", r#"["k"][1]"#, None, "k: []\n# note\nz:   1\n"),
+        ("k: # one\n# two\n- x\nz:   1\n", r#"["k"][1]"#, None, "k: [] # one\n# two\nz:   1\n"),
+        // Comments of the first line stay there.
+        ("k: x # note\nz:   1\n", r#"["k"]"#, Some("a\nb\n"), "k: | # note\n    a\n    b\nz:   1\n"),
+        // Empty lines that belong to a text go with it.
+        ("k: |+\n  x\n\n\nz:   1\n", r#"["k"]"#, Some("y"), "k: |-\n  y\nz:   1\n"),
+        // A string that was tagged becomes another one; an anchor's aliases are spelled when it changes.
+        ("k: !!str 3\nz:   1\n", r#"["k"]"#, Some("v"), "k: !!str v\nz:   1\n"),
+        (
+            "k: &a\n  x: 1\n  y: 0x2\nz:\n  <<: *a\nw:   0x3\n",
+            r#"["k"]["x"]"#,
+            None,
+            "k: &a\n  y: 0x2\nz:\n  <<: {\"x\": 1, \"y\": 2}\nw:   0x3\n",
+        ),
+        // Of two empty lines around what goes one goes too.
+        ("k: 1\n\nz:   1\n\ny:   2\n", r#"["z"]"#, None, "k: 1\n\ny:   2\n"),
+        ("k: 1\n\nz:   1\ny:   2\n", r#"["z"]"#, None, "k: 1\n\ny:   2\n"),
+        ("k: 1\nz:   1\n\ny:   2\n", r#"["z"]"#, None, "k: 1\n\ny:   2\n"),
+    ];
+    for (text, path, value, wanted) in cases {
+        let file = sealed(text, Metadata { selector: None, ..metadata(".") });
+        assert_eq!(opened(&file), text, "{file}");
+        let (_, after) = changed(&file, path, value.map(Value::from));
+        assert_eq!(opened(&after), wanted, "{after}");
+        let read = Encrypted::load(after.as_bytes(), Format::Yaml).expect("reads");
+        let decrypted = read.decrypt(&key(), MacCheck::Verify).expect("decrypts");
+        assert!(decrypted.clear_comments.is_empty(), "{after}");
+    }
+}
+
+#[test]
+fn a_tagged_string_becomes_a_number() {
+    let file = sealed("k: [!!str 3, x]\nz:   1\n", metadata("^nothing$"));
+    let (gone, came) = change(&file, r#"["k"][0]"#, Some(Value::Int(4)));
+    assert_eq!((gone.len(), came.as_slice()), (1, &["k: [4, x]".to_owned()][..]));
+}
+
+/// What was set in below an empty line takes that one along.
+#[test]
+fn setting_and_unsetting_below_a_comment_gives_the_bytes_back() {
+    for text in ["k:\n- x\n# note\n\n\n", "k:\n  a: 1\n# note\n\n", "k: |+\n\n\nz:   1\n"] {
+        let file = sealed(text, Metadata { selector: None, ..metadata(".") });
+        let (_, more) = changed(&file, r#"["new"]"#, Some("v".into()));
+        let (_, back) = changed(&more, r#"["new"]"#, None);
+        assert_eq!(opened(&back), text, "{more}");
+    }
+}
+
+/// The last comment belongs to the document, but in its place it would be read in a mapping that is not encrypted.
+#[test]
+fn a_comment_at_the_end_is_encrypted_in_line_with_its_document() {
+    let regex = Selector::UnencryptedRegex("^k".into());
+    for text in ["k7:\n  k8:\n  # note\n", "k1:\n  k2: {}\n\n  # note\n"] {
+        let file = sealed(text, Metadata { selector: Some(regex.clone()), ..metadata(".") });
+        assert_eq!(opened(&file), text, "{file}");
+        let read = Encrypted::load(file.as_bytes(), Format::Yaml).expect("reads");
+        assert!(!read.metadata().keeps_whole_text(&key()) && !file.contains("note"), "{file}");
+    }
+}
+
+/// A document that is written anew has its comments in other containers; they open there.
+#[test]
+fn comments_of_documents_that_are_written_anew_open() {
+    let text = "k1:\n  'k4': # one\n    k5: [\n      b # two\n      ]\n    # three\n    k19: # four\n  # five\nk32: [ # six\n  ]\n";
+    let file = sealed(text, Metadata { selector: None, ..metadata(".") });
+    for path in [r#"["k1"]["k4"]"#, r#"["k1"]"#, r#"["k32"]"#] {
+        for value in [None, Some(Value::from(vec![Value::from("x"), Value::from("y")]))] {
+            let (_, after) = changed(&file, path, value);
+            let read = Encrypted::load(after.as_bytes(), Format::Yaml).expect("reads");
+            let decrypted = read.decrypt(&key(), MacCheck::Verify).expect("decrypts");
+            assert!(decrypted.clear_comments.is_empty(), "{after}");
+        }
+    }
+}

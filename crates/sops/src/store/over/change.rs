@@ -33,6 +33,7 @@ impl<'h> How<'h> {
 pub(in crate::store) struct Way {
     pub(in crate::store) growth: Growth,
     pub(in crate::store) comments: Comments,
+    pub(in crate::store) aliases: Aliases,
     /// An empty line stands before what is put in at the top, so that a comment above stays where it belongs.
     pub(in crate::store) blank_line: bool,
 }
@@ -47,6 +48,15 @@ pub(in crate::store) enum Comments {
     Move,
     /// They are indented as their container is.
     Indent,
+}
+
+/// What becomes of aliases that stand for what they did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::store) enum Aliases {
+    #[default]
+    Stay,
+    /// Their anchors change, so they give way to what they stand for.
+    Spelled,
 }
 
 /// How a container is written where a scalar was.

@@ -11,19 +11,21 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::metadata::Metadata;
-use crate::store::over::change::{Comments, Growth, How, Replaced, Way};
+use crate::store::over::change::{Aliases, Comments, Growth, How, Replaced, Way};
 use crate::store::over::same;
 use crate::store::over::{Original, Sealer, Source};
 use crate::store::{self, EmitOptions, Format, yaml};
 use crate::tree::Branch;
 
 /// What is tried for an encrypted text, in order.
-const UPDATING: [Way; 5] = [
+const UPDATING: [Way; 7] = [
     NEAREST,
     Way { blank_line: true, ..NEAREST },
     Way { growth: Growth::Brackets, ..NEAREST },
     Way { comments: Comments::Move, ..NEAREST },
     Way { comments: Comments::Move, growth: Growth::Brackets, ..NEAREST },
+    Way { aliases: Aliases::Spelled, ..NEAREST },
+    Way { aliases: Aliases::Spelled, comments: Comments::Move, ..NEAREST },
 ];
 
 /// What is tried for a plain text that becomes an encrypted one.
@@ -34,7 +36,8 @@ const SEALING: [Way; 4] = [
     Way { comments: Comments::Indent, ..NEAREST },
 ];
 
-const NEAREST: Way = Way { growth: Growth::Lines, comments: Comments::Stay, blank_line: false };
+const NEAREST: Way =
+    Way { growth: Growth::Lines, comments: Comments::Stay, aliases: Aliases::Stay, blank_line: false };
 
 /// Writes an encrypted document with its metadata into its former encrypted text.
 pub(crate) fn update(
@@ -57,7 +60,7 @@ pub(crate) fn update(
             return Ok(taken(text));
         }
     }
-    anew(branches, metadata, format, options)
+    anew(branches, metadata, format, sealer, options)
 }
 
 /// Writes an encrypted document into its plain text, and puts into the metadata what is needed to get that text back.
@@ -76,7 +79,7 @@ pub(crate) fn seal(
         if format != Format::Binary {
             metadata.layout = Layout::of_whole(original.text).seal(sealer.cipher, sealer.rng);
         }
-        return anew(branches, metadata, format, options);
+        return anew(branches, metadata, format, sealer, options);
     };
     let former = former.and_then(Original::former);
     let none = Layout::default();
@@ -86,7 +89,7 @@ pub(crate) fn seal(
     })?;
     let Some((text, layout)) = sealed else {
         metadata.layout = Layout::of_whole(original.text).seal(sealer.cipher, sealer.rng);
-        return anew(branches, metadata, format, options);
+        return anew(branches, metadata, format, sealer, options);
     };
     if layout.is_empty() {
         return Ok(taken(text));
@@ -95,7 +98,7 @@ pub(crate) fn seal(
     let recorded = source.again(&text).map(|read| with_record(&read, metadata, format, how.indent));
     match recorded.transpose()?.flatten() {
         Some(text) => Ok(taken(text)),
-        None => anew(branches, metadata, format, options),
+        None => anew(branches, metadata, format, sealer, options),
     }
 }
 
@@ -125,16 +128,20 @@ pub(crate) fn open(
     if let Some(text) = layout.whole().filter(|text| is_text_of(text, plain, format)) {
         return Ok(text.to_vec());
     }
-    let none = Layout::default();
+    let (spelled, none) = (layout.without_aliases(), Layout::default());
+    let ways = [
+        (layout, Comments::Stay),
+        (layout, Comments::Move),
+        (&spelled, Comments::Move),
+        (&none, Comments::Move),
+    ];
     let indent = chosen_indent(options, format)?;
     let spliced = original.plain_source().and_then(|source| {
-        [(layout, Comments::Stay), (layout, Comments::Move), (&none, Comments::Move)].into_iter().find_map(
-            |(layout, comments)| {
-                let how = How::new(layout, indent);
-                let how = How { way: Way { comments, ..how.way }, ..how };
-                attempt(source, &mut plain.to_vec(), &how, None)
-            },
-        )
+        ways.into_iter().find_map(|(layout, comments)| {
+            let how = How::new(layout, indent);
+            let how = How { way: Way { comments, ..how.way }, ..how };
+            attempt(source, &mut plain.to_vec(), &how, None)
+        })
     });
     spliced.map_or_else(|| store::emit(plain, format, options), |text| Ok(taken(text)))
 }
@@ -237,9 +244,10 @@ fn is_text_of(text: &[u8], plain: &[Branch], format: Format) -> bool {
 
 /// Written anew; what the format cannot hold so that it reads again is refused.
 fn anew(
-    branches: Vec<Branch>,
+    mut branches: Vec<Branch>,
     metadata: &Metadata,
     format: Format,
+    sealer: &mut Sealer<'_>,
     options: &EmitOptions,
 ) -> Result<Vec<u8>, Error> {
     let text = store::emit_encrypted(&branches, metadata, format, options)?;
@@ -248,10 +256,28 @@ fn anew(
             && read.iter().zip(&branches).all(|(read, branch)| same::reads_as(read, branch))
     });
     if is_same {
-        return Ok(text);
+        return settled(text, &mut branches, metadata, format, sealer);
     }
     let message = format!("what {} has for this document does not read back as the same", format.name());
     Err(Error::Emit { message })
+}
+
+/// Comments that are read in other containers than they were are encrypted for those, where that can be.
+fn settled(
+    text: Vec<u8>,
+    branches: &mut [Branch],
+    metadata: &Metadata,
+    format: Format,
+    sealer: &mut Sealer<'_>,
+) -> Result<Vec<u8>, Error> {
+    let Some(read) = Source::of(&text, format).filter(Source::has_comments) else { return Ok(text) };
+    let changes =
+        store::with_metadata(branches, metadata, format, |whole| read.settled(whole, Some(sealer)))?;
+    drop(read);
+    Ok(match changes {
+        Some(changes) => taken(changes.apply(&text)),
+        None => text,
+    })
 }
 
 /// None where the text itself shall tell.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::layout::{self, Place};
 use crate::store::ENTRY;
-use crate::store::over::change::{Changes, Fields, How, Replaced};
+use crate::store::over::change::{Aliases, Changes, Fields, How, Replaced};
 use crate::store::over::places::{line_end, line_start};
 use crate::store::over::same;
 use crate::store::yaml::splice::notes::{comments_in, comments_of, strip_comments};
@@ -106,8 +106,8 @@ impl<'s> Edits<'s> {
             return Some(());
         }
         if node.kind == Kind::Alias {
-            let is_same = same::is_same_content(have, wanted);
-            return if is_same { Some(()) } else { self.expand(node, wanted, at) };
+            let stays = self.how.way.aliases == Aliases::Stay && same::is_same_content(have, wanted);
+            return if stays { Some(()) } else { self.expand(node, wanted, at) };
         }
         if node.kind == Kind::Scalar {
             return match wanted {

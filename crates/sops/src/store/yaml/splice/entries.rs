@@ -35,6 +35,13 @@ pub(super) struct Spot {
     pub(super) next: Option<usize>,
 }
 
+/// What a container is when nothing is left of it, and where that comes if not in its place.
+#[derive(Clone, Copy)]
+struct Empty {
+    text: &'static str,
+    from: Option<usize>,
+}
+
 /// An entry or item of the text: where it begins, where its value ends, and where that ends with the comments in it.
 struct Part {
     start: usize,
@@ -61,7 +68,8 @@ impl Edits<'_> {
             })
         };
         let keeps_none = at.is_root() && node.style != Style::Flow;
-        self.remove(gaps, part, node.style == Style::Flow, (!keeps_none).then_some("{}"))
+        let empty = Empty { text: "{}", from: None };
+        self.remove(gaps, part, node.style == Style::Flow, (!keeps_none).then_some(empty))
     }
 
     pub(super) fn remove_items(&mut self, items: &[Item<'_>], gaps: &[Gap], at: At) -> Option<Removed> {
@@ -70,16 +78,22 @@ impl Edits<'_> {
             let (start, content) = (edits.item_start(item, at)?, content_end(edits.source.base, item));
             Some(Part { start, content, end: edits.extent(item, value) })
         };
-        self.remove(gaps, part, at.flow, Some("[]"))
+        self.remove(gaps, part, at.flow, Some(Empty { text: "[]", from: self.behind_key(items, at) }))
     }
 
-    /// Takes out what is gone. `empty` is what a container is when nothing is left of it.
+    /// Behind the key of a list that is indented as the key is: there an empty list cannot stand.
+    fn behind_key(&self, items: &[Item<'_>], at: At) -> Option<usize> {
+        let dash = items.first().filter(|_| !at.flow).and_then(|(item, _)| self.dash(item))?;
+        (self.column(dash) <= at.column && self.mark_behind(at.from) == Some(dash)).then_some(at.from)
+    }
+
+    /// Takes out what is gone. A container of which nothing is left becomes an empty one.
     fn remove(
         &mut self,
         gaps: &[Gap],
         part: impl Fn(&Self, usize) -> Option<Part>,
         is_flow: bool,
-        empty: Option<&str>,
+        empty: Option<Empty>,
     ) -> Option<Removed> {
         let mut removed = Removed::default();
         for gap in gaps.iter().filter(|gap| !gap.gone.is_empty()) {
@@ -94,7 +108,12 @@ impl Edits<'_> {
                 if !gap.came.is_empty() {
                     return None;
                 }
-                let text = if is_flow { "" } else { empty };
+                if let Some(from) = empty.from {
+                    self.list.put(from..from, format!(" {}", empty.text));
+                    self.remove_lines(&parts, None, &mut removed)?;
+                    continue;
+                }
+                let text = if is_flow { "" } else { empty.text };
                 let range = first.start..last.end;
                 self.list.put(range.clone(), text);
                 removed.0.push(range);
@@ -142,7 +161,9 @@ impl Edits<'_> {
         let behind = after_break(base, last);
         // Where the text ends without a line break, it shall go on doing so.
         let mut range = if behind == last { before_break(base, first)..last } else { first..behind };
-        if self.how.way.blank_line && self.column(part.start) == 0 {
+        // Of two empty lines around it one goes too: it may have come with the entry.
+        let is_between = is_below_empty_line(base, range.start) && after_break(base, range.end) != range.end;
+        if (self.how.way.blank_line || is_between) && self.column(part.start) == 0 {
             range.start = before_break(base, range.start);
         }
         range
@@ -217,6 +238,11 @@ impl Edits<'_> {
         let line = |line: &str| if line.is_empty() { String::new() } else { format!("{indent}{line}") };
         Some(text.trim_end_matches('\n').split('\n').map(line).collect::<Vec<_>>().join(self.manner.newline))
     }
+}
+
+fn is_below_empty_line(base: &[u8], start: usize) -> bool {
+    let line = before_break(base, start);
+    line < start && (line == 0 || before_break(base, line) < line)
 }
 
 /// From an entry to the next, with the comma between them.

@@ -135,7 +135,7 @@ impl Edits<'_> {
         Some(())
     }
 
-    /// Other words for a comment. It may have stood less indented than its container.
+    /// Other words for a comment. It may have stood less or more indented than its container.
     fn put_comment(&mut self, note: &Note, words: &Text, column: Option<usize>) {
         let base = self.source.base;
         let start = note.place.start;
@@ -149,7 +149,7 @@ impl Edits<'_> {
                 return;
             }
             let column =
-                column.filter(|column| self.how.way.comments == Comments::Indent && start - line < *column);
+                column.filter(|column| self.how.way.comments == Comments::Indent && start - line != *column);
             if let (Some(column), Some(words)) = (column, words.as_str()) {
                 self.replace(Some(place), line..note.place.end, format!("{:column$}#{words}", ""));
                 return;

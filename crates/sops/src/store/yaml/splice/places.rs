@@ -4,6 +4,14 @@ use std::ops::Range;
 
 use sealfast_yaml::node::{Kind, Node, Style};
 
+use crate::store::over::places::before_break;
+
+/// Is this a block text with a plus in its header?
+fn keeps_breaks(text: &[u8]) -> bool {
+    let header = text.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    matches!(header.first(), Some(b'|' | b'>')) && header.contains(&b'+')
+}
+
 pub(super) fn key_end(key: &Node) -> usize {
     if key.kind == Kind::Scalar { key.text.end } else { key.end.offset }
 }
@@ -18,8 +26,12 @@ pub(super) fn content_end(base: &[u8], node: &Node) -> usize {
     }
 }
 
-/// A block text reaches to the end of its last line; that line break and blank lines behind it stay.
+/// A block text reaches to the end of its last line; that line break and blank lines behind it stay, but for those that
+/// are part of the text.
 pub(super) fn trimmed(base: &[u8], range: &Range<usize>) -> usize {
+    if keeps_breaks(&base[range.clone()]) {
+        return before_break(base, range.end);
+    }
     let kept = base[range.clone()].iter().rposition(|byte| !matches!(byte, b'\n' | b'\r'));
     range.start + kept.map_or(0, |at| at + 1)
 }

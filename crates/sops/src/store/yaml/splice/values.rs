@@ -65,16 +65,16 @@ impl Edits<'_> {
         }
     }
 
-    /// Puts a scalar in; a comment in the header of the block text that stood there stays.
+    /// Puts a value in. A comment in the first line stays there.
     fn put_scalar(&mut self, range: Range<usize>, text: String) {
         let base = self.source.base;
-        let Some(comment) = self.source.comment_in(&range) else {
+        let Some(comment) = self.source.comment_in(&(range.start..line_end(base, range.end))) else {
             self.list.put(range, text);
             return;
         };
         let (header, lines) = text.split_at(text.find(['\r', '\n']).unwrap_or(text.len()));
-        let end = range.start + base[range.start..comment.start].trim_ascii_end().len();
-        let first = line_end(base, comment.start);
+        let before = range.start + base[range.start..comment.start].trim_ascii_end().len();
+        let (end, first) = (before.min(range.end), line_end(base, comment.start));
         self.list.put(range.start..end, header);
         self.list.put(first..range.end.max(first), lines);
     }
@@ -126,7 +126,7 @@ impl Edits<'_> {
         }
         let is_short = is_empty(wanted) || self.how.way.growth == Growth::Brackets || is_behind_dash;
         let text = if is_short { format!(" {}", flow_text(wanted)?) } else { self.lines_of(wanted, at)? };
-        self.list.put(at.from..end.max(at.from), text);
+        self.put_scalar(at.from..end.max(at.from), text);
         Some(())
     }
 
@@ -180,10 +180,14 @@ fn is_empty(wanted: &Value) -> bool {
     }
 }
 
-/// A string does not fit the tags of other scalars.
+/// A string does not fit the tags of other scalars, nor they its own.
 fn fits(node: &Node, new: &Value) -> bool {
     const OTHERS: [&str; 7] = ["!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!binary", "!!merge"];
-    !node.tagged || !matches!(new, Value::Str(_)) || !OTHERS.contains(&&*node.tag)
+    !node.tagged
+        || match new {
+            Value::Str(text) => text.as_str().is_some() && !OTHERS.contains(&&*node.tag),
+            _ => node.tag != "!!str",
+        }
 }
 
 /// The tag among properties, with the blanks behind it.
