@@ -141,7 +141,9 @@ pub(crate) const AWS_ENDPOINT_URL: Variable = Variable("AWS_ENDPOINT_URL");
 /// A stand-in for Google Cloud Storage.
 pub(crate) const STORAGE_EMULATOR_HOST: Variable = Variable("STORAGE_EMULATOR_HOST");
 
-/// Recipients of new files, in the order of the flags.
+// Recipients of new files, in the order of the flags.
+
+/// AWS KMS ARNs of new files.
 pub(crate) const SOPS_KMS_ARN: Variable = Variable("SOPS_KMS_ARN");
 /// Google Cloud KMS resource ids of new files.
 pub(crate) const SOPS_GCP_KMS_IDS: Variable = Variable("SOPS_GCP_KMS_IDS");

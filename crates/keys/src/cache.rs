@@ -7,7 +7,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealfast_sops::master_key::MasterKey;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
@@ -36,7 +35,7 @@ impl Cache {
         key: &MasterKey,
         open: impl Future<Output = Result<Part, Error>>,
     ) -> Result<Part, Error> {
-        let cell = self.cell(name(key));
+        let cell = self.cell(key.fingerprint());
         cell.get_or_try_init(|| open).await.cloned()
     }
 
@@ -53,15 +52,6 @@ impl Cache {
         parts.order.push_back(name);
         Arc::clone(parts.by_name.entry(name).or_default())
     }
-}
-
-fn name(key: &MasterKey) -> Name {
-    let mut hash = Sha256::new();
-    for part in [key.type_name(), &key.identity_string(), key.enc()] {
-        hash.update(part.len().to_le_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use sealfast_yaml::json::quote;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -36,7 +37,7 @@ pub fn suffix(resource: &Resource) -> String {
                 write_json(plain, &mut json);
             }
             json.push_str(",\"type\":");
-            write_text(text(value, "type"), &mut json);
+            quote(text(value, "type"), &mut json);
             json.push('}');
         }
         _ => {
@@ -84,7 +85,7 @@ pub(crate) fn write_json(value: &Value, out: &mut String) {
                 if position > 0 {
                     out.push(',');
                 }
-                write_text(key, out);
+                quote(key, out);
                 out.push(':');
                 write_json(&map[key], out);
             }
@@ -100,29 +101,9 @@ pub(crate) fn write_json(value: &Value, out: &mut String) {
             }
             out.push(']');
         }
-        Value::String(text) => write_text(text, out),
+        Value::String(text) => quote(text, out),
         other => {
             let _ = write!(out, "{other}");
         }
     }
-}
-
-fn write_text(text: &str, out: &mut String) {
-    out.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(letter));
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
 }

@@ -31,7 +31,7 @@ use decode::decode;
 const NONCE_LENGTH: usize = 32;
 const TAG_LENGTH: usize = 16;
 
-/// The key of one document: 32 bytes, wiped on drop, without `Debug` output.
+/// The key of one document: 32 bytes, wiped on drop and hidden by its `Debug`.
 #[derive(Clone)]
 pub struct DataKey(Zeroizing<[u8; 32]>);
 

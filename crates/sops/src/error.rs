@@ -247,6 +247,12 @@ pub enum Error {
         /// Which field and why.
         message: String,
     },
+    /// No creation rule is for this path.
+    #[error("error loading config: no matching creation rules found")]
+    NoRule {
+        /// The path that was asked for.
+        path: String,
+    },
     /// Shares that do not fit together.
     #[error("{message}")]
     Shamir {

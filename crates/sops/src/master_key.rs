@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::error::Error;
 use crate::time::Time;
 
@@ -131,6 +133,17 @@ impl MasterKey {
                 format!("{}/v1/{engine_path}/keys/{key_name}", without_user(vault_address))
             }
         }
+    }
+
+    /// Names the key together with what it wraps, for who keeps opened data keys: SHA-256.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for part in [self.type_name(), &self.identity_string(), self.enc()] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
     }
 
     /// Returns the wrapped data key or share; empty before it was wrapped.

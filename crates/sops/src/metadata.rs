@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::error::Error;
 use crate::layout;
 pub use crate::master_key::MasterKey;
@@ -51,6 +53,19 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Names the data key by how it is wrapped, for who keeps opened ones: SHA-256 over threshold, groups and keys.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let number = |number: usize| (number as u64).to_le_bytes();
+        let mut hash = Sha256::new();
+        hash.update(number(self.shamir_threshold));
+        for group in &self.key_groups {
+            hash.update(number(group.keys.len()));
+            group.keys.iter().for_each(|key| hash.update(key.fingerprint()));
+        }
+        hash.finalize().into()
+    }
+
     /// Returns metadata of a new document for these keys, with the default selector.
     #[must_use]
     pub fn new(key_groups: Vec<KeyGroup>, now: Time) -> Self {

@@ -114,7 +114,8 @@ impl Config {
     /// Finds the creation rule for an absolute path; none when the configuration has no rules at all.
     ///
     /// # Errors
-    /// [`Error::Rules`] when an expression does not compile, no rule matches, or the rule has several selectors.
+    /// [`Error::NoRule`] when no rule matches, [`Error::Rules`] when an expression does not compile or the rule has
+    /// several selectors.
     pub fn rule_for(&self, path: &str) -> Result<Option<&CreationRule>, Error> {
         let Some(rules) = &self.creation_rules else { return Ok(None) };
         let relative = path.strip_prefix(&self.dir).and_then(|path| path.strip_prefix('/')).unwrap_or(path);
@@ -128,7 +129,7 @@ impl Config {
                 return rule.checked().map(Some);
             }
         }
-        Err(refuse("error loading config: no matching creation rules found".to_owned()))
+        Err(Error::NoRule { path: path.to_owned() })
     }
 
     /// Finds the destination rule for a path as it was given.

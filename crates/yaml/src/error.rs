@@ -100,12 +100,6 @@ impl Error {
         })
     }
 
-    /// Returns an error of the tree at a line.
-    #[must_use]
-    pub fn tree_at(message: impl Into<String>, line: usize) -> Self {
-        Self { line: (line > 0).then_some(line), ..Self::tree(message) }
-    }
-
     /// Returns an error that is printed as it stands.
     #[must_use]
     pub fn bare(message: impl Into<String>) -> Self {

@@ -15,7 +15,7 @@ use crate::scalar::{self, Words, float_text};
 mod owned;
 mod text;
 
-pub use text::text;
+pub use text::{quote, text};
 
 /// Reads the first document as a JSON value; no document at all is `null`.
 ///
@@ -89,12 +89,6 @@ pub fn from_node(node: &Node) -> Result<Value, Error> {
 #[must_use]
 pub fn to_yaml(value: &Value) -> String {
     sorted::text(value, Zero::Plain)
-}
-
-/// Orders two keys as [`to_yaml`] orders them. This is no total order: `a01`, `a1`, `a1b` go in a circle.
-#[must_use]
-pub fn key_order(left: &str, right: &str) -> std::cmp::Ordering {
-    sorted::natural(left, right)
 }
 
 /// Returns a tree that reads back as the value, fields in their order.

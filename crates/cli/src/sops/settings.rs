@@ -65,9 +65,9 @@ impl Settings {
         config.rule_for(&path.to_string_lossy()).map_err(|wrong| {
             let stop = Stop::of(&wrong, "");
             match (&self.path, wrong) {
-                (Some(found), Error::Rules { message }) if message.contains("no matching") => stop.hint(
-                    format!("add a rule whose path_regex matches {} to {}", path.display(), found.display()),
-                ),
+                (Some(found), Error::NoRule { path }) => {
+                    stop.hint(format!("add a rule whose path_regex matches {path} to {}", found.display()))
+                }
                 _ => stop,
             }
         })
@@ -89,7 +89,7 @@ impl Settings {
         match config.rule_for(&path.to_string_lossy()) {
             Ok(Some(rule)) => Ok(!rule.path_regex.is_empty() || format != Format::Binary),
             Ok(None) => Ok(names_keys(call) && format != Format::Binary),
-            Err(Error::Rules { message }) if message.contains("no matching") => Ok(false),
+            Err(Error::NoRule { .. }) => Ok(false),
             Err(wrong) => Err(Stop::of(&wrong, "")),
         }
     }

@@ -14,7 +14,6 @@ use sealfast_sops::document::{EmitOptions, Encrypted, MacCheck};
 use sealfast_sops::error::{CipherError, Error as SopsError};
 use sealfast_sops::metadata::Metadata;
 use sealfast_sops::store::Format;
-use sha2::Digest;
 use zeroize::Zeroizing;
 
 use crate::kustomization::lending::Lending;
@@ -115,7 +114,7 @@ impl Opener {
     /// # Errors
     /// Why none of the keys opens it.
     pub async fn key(&mut self, metadata: &Metadata) -> Result<Arc<DataKey>, Refused> {
-        let wrapped: [u8; 32] = sha2::Sha256::digest(format!("{:?}", metadata.key_groups)).into();
+        let wrapped = metadata.fingerprint();
         if let Some(key) = self.keys.get(&wrapped) {
             return Ok(key.clone());
         }

@@ -2,7 +2,9 @@
 
 use sealfast_sops::document::Encrypted;
 use sealfast_sops::error::Error;
+use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
 use sealfast_sops::store::Format;
+use sealfast_sops::time::Time;
 
 /// Reads a file whose block has these fields beside what it must have.
 fn load(fields: &str) -> Result<Encrypted, Error> {
@@ -83,4 +85,29 @@ fn a_time_must_be_a_text() {
 fn keys_must_be_texts() {
     let told = load("  1: 2\n").expect_err("is refused").to_string();
     assert!(told.contains("Unexpected key type int"), "{told}");
+}
+
+/// What holds another data key, or the same one in another way, has another name.
+#[test]
+fn fingerprints_tell_wrapped_keys_apart() {
+    let group = |recipient: &str, enc: &str| KeyGroup {
+        keys: vec![MasterKey::Age { recipient: recipient.into(), enc: enc.into() }],
+    };
+    let both = |one: KeyGroup, other: KeyGroup| KeyGroup { keys: [one.keys, other.keys].concat() };
+    let now = Time::parse("2026-01-02T03:04:05Z").expect("a valid time");
+    let name = |groups: Vec<KeyGroup>, shamir_threshold| {
+        Metadata { shamir_threshold, ..Metadata::new(groups, now) }.fingerprint()
+    };
+    let (a, b) = (|| group("a", "1"), || group("b", "2"));
+    let names = [
+        name(vec![a()], 0),
+        name(vec![group("a1", "")], 0),
+        name(vec![group("", "a1")], 0),
+        name(vec![a(), b()], 0),
+        name(vec![a(), b()], 2),
+        name(vec![b(), a()], 0),
+        name(vec![both(a(), b())], 0),
+    ];
+    names.iter().enumerate().for_each(|(at, one)| assert!(!names[..at].contains(one), "{at}"));
+    assert_eq!(name(vec![a()], 0), names[0]);
 }

@@ -82,6 +82,9 @@ fn groups_are_merged_first_and_keys_are_unique() {
 #[test]
 fn mistakes_are_told() {
     let message = |path: &str| groups(path).expect_err("is wrong").to_string();
+    let rules = config();
+    let none = rules.rule_for("/repo/none");
+    assert!(matches!(none, Err(Error::NoRule { path }) if path == "/repo/none"));
     assert!(message("/repo/none").contains("no matching creation rules found"));
     assert!(message("/repo/two").contains("cannot use more than one of"));
     assert!(message("/repo/wrong").contains("expected string in list, got int"));

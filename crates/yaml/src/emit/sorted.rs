@@ -149,7 +149,7 @@ fn without_nel(text: &str) -> Cow<'_, str> {
 }
 
 /// Order of keys: letters after digits and signs, runs of digits by their value.
-pub(crate) fn natural(left: &str, right: &str) -> Ordering {
+fn natural(left: &str, right: &str) -> Ordering {
     // Almost all keys of one mapping differ first in a letter.
     let common = left.bytes().zip(right.bytes()).take_while(|(a, b)| a == b).count();
     if left.is_ascii() && right.is_ascii() {

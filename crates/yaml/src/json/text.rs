@@ -48,7 +48,8 @@ fn write(value: &Value, out: &mut String) {
     }
 }
 
-fn quote(text: &str, out: &mut String) {
+/// Appends a text in quotes, escaped as Go's encoder does.
+pub fn quote(text: &str, out: &mut String) {
     out.push('"');
     for letter in text.chars() {
         match letter {
