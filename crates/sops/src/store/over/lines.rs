@@ -7,6 +7,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use crate::cipher;
+use crate::error::Error;
 use crate::layout;
 use crate::store::over::change::{Changes, How, Replaced};
 use crate::store::over::fields::arrange;
@@ -72,10 +73,15 @@ impl<'t> Source<'t> {
     pub(super) fn is_same(&self, wanted: &Branch) -> bool {
         let split = |branch: &Branch| {
             let mut branches = [branch.clone()];
-            let metadata = store::take_metadata(&mut branches, self.format).ok();
-            (branches, metadata)
+            match store::take_metadata(&mut branches, self.format) {
+                Ok(metadata) => Some((branches, Some(metadata))),
+                Err(Error::NoMetadata) => Some((branches, None)),
+                Err(_) => None,
+            }
         };
-        let ((read, ours), (wanted, theirs)) = (split(&self.branch), split(wanted));
+        let (Some((read, ours)), Some((wanted, theirs))) = (split(&self.branch), split(wanted)) else {
+            return false;
+        };
         ours == theirs && is_same_section(&read[0], &wanted[0])
     }
 
