@@ -101,7 +101,7 @@ impl Client {
     }
 
     fn body(&self, response: Response) -> Body {
-        Body { inner: Some(BufReader::new(Answer { response, client: self.clone() })), later: None }
+        Body { inner: Some(BufReader::new(Answer::new(response, self.clone()))), later: None }
     }
 }
 
@@ -242,6 +242,16 @@ struct Body {
 struct Answer {
     response: Response,
     client: Client,
+    /// Whether it says neither how long it is nor comes in parts; told before it is read, as nobody can later.
+    is_open_ended: bool,
+}
+
+impl Answer {
+    fn new(response: Response, client: Client) -> Self {
+        let is_open_ended =
+            response.content_length().is_none() && !response.headers().contains_key(TRANSFER_ENCODING);
+        Self { response, client, is_open_ended }
+    }
 }
 
 impl Read for Answer {
@@ -254,7 +264,7 @@ impl Read for Answer {
             Ok(count) => count,
             // Where the end of the connection is that of the answer, many servers say no goodbye; what they sent tells by
             // itself whether it is whole.
-            Err(error) if is_without_goodbye(&error) && is_open_ended(&self.response) => 0,
+            Err(error) if is_without_goodbye(&error) && self.is_open_ended => 0,
             Err(error) => {
                 if remaining(self.client.deadline).is_zero() {
                     self.client.verdict.say(Said::Deadline);
@@ -265,11 +275,6 @@ impl Read for Answer {
         self.client.verdict.received(count)?;
         Ok(count)
     }
-}
-
-/// Whether an answer says neither how long it is nor comes in parts.
-fn is_open_ended(response: &Response) -> bool {
-    response.content_length().is_none() && !response.headers().contains_key(TRANSFER_ENCODING)
 }
 
 /// Whether TLS ended with the connection and not by itself.
@@ -297,7 +302,7 @@ impl Body {
             exchange.send()?;
             if let Some(response) = exchange.response.take() {
                 let client = exchange.client.clone();
-                self.inner = Some(BufReader::new(Answer { response, client }));
+                self.inner = Some(BufReader::new(Answer::new(response, client)));
             }
         }
         self.inner.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())

@@ -143,6 +143,17 @@ fn a_server_may_show_the_authority_itself_when_it_is_trusted() -> Result<()> {
 }
 
 #[test]
+fn a_server_may_end_its_answers_without_a_goodbye() -> Result<()> {
+    let (_server, url) = server(Options::default())?;
+    let (upstream, path) =
+        url.trim_start_matches("http://").split_once('/').context("an address has a path")?;
+    let certificates = Certificates::new()?;
+    let curt = crate::curt::before(upstream, &certificates)?;
+    revision(&Request { ca: Some(certificates.ca.into_bytes()), ..request(&format!("{curt}/{path}"))? })?;
+    Ok(())
+}
+
+#[test]
 fn a_token_opens_the_way() -> Result<()> {
     let (_server, url) = server(Options { bearer: Some("token-1".to_owned()), ..Options::default() })?;
     let bare = request(&url)?;

@@ -2,6 +2,7 @@
 
 mod archive;
 mod corpus;
+mod curt;
 mod deploy_key;
 mod faults;
 mod git;

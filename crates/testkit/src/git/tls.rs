@@ -92,6 +92,14 @@ impl Certificates {
     }
 
     pub(super) fn acceptor(&self) -> Result<TlsAcceptor> {
+        Ok(TlsAcceptor::from(self.server()?))
+    }
+
+    /// What a server with these certificates is made of.
+    ///
+    /// # Errors
+    /// When they do not fit together.
+    pub fn server(&self) -> Result<Arc<ServerConfig>> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
@@ -105,6 +113,6 @@ impl Certificates {
         };
         let (certificate, key) = self.server.clone();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
-        Ok(TlsAcceptor::from(Arc::new(builder.with_single_cert(vec![certificate], key)?)))
+        Ok(Arc::new(builder.with_single_cert(vec![certificate], key)?))
     }
 }
