@@ -4,6 +4,7 @@ mod labels;
 
 use regex::Regex;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::expression;
@@ -30,6 +31,26 @@ pub struct Selector {
     pub label_selector: String,
     /// Label selector for annotations.
     pub annotation_selector: String,
+}
+
+/// A label selector; an empty one holds for all.
+pub struct Labels(Vec<labels::Requirement>);
+
+impl Labels {
+    /// Parses the text of one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Selector`].
+    pub fn parse(source: &str) -> Result<Self, Error> {
+        if source.is_empty() { Ok(Self(Vec::new())) } else { labels::parse(source).map(Self) }
+    }
+
+    /// Whether it holds for a mapping of labels or annotations.
+    #[must_use]
+    pub fn hold(&self, entries: Option<&Value>) -> bool {
+        labels::all_hold(&self.0, entries)
+    }
 }
 
 /// Checks a label selector.

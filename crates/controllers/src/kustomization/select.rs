@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sealfast_cluster::drift::Ignored;
 use sealfast_k8s::flux::kustomization::{IgnoreRule, Selector};
 use sealfast_k8s::object;
+use sealfast_kustomize::select::Labels;
 use sealfast_re2::Regex;
 use serde_json::Value;
 
@@ -35,8 +36,8 @@ pub fn ignored(rules: &[IgnoreRule]) -> Result<Option<Arc<Ignored>>, String> {
 /// A selector, compiled; an empty expression fits all.
 struct Target {
     expressions: [(Part, Option<Regex>); 5],
-    labels: Vec<Requirement>,
-    annotations: Vec<Requirement>,
+    labels: Labels,
+    annotations: Labels,
 }
 
 #[derive(Clone, Copy)]
@@ -64,8 +65,8 @@ impl Target {
                 (Part::Name, expression("name", &selector.name)?),
                 (Part::Namespace, expression("namespace", &selector.namespace)?),
             ],
-            labels: requirements("label", &selector.label_selector)?,
-            annotations: requirements("annotation", &selector.annotation_selector)?,
+            labels: labels("label", &selector.label_selector)?,
+            annotations: labels("annotation", &selector.annotation_selector)?,
         })
     }
 
@@ -79,83 +80,13 @@ impl Target {
             Part::Namespace => &id.namespace,
         };
         self.expressions.iter().all(|(part, e)| e.as_ref().is_none_or(|e| e.is_match(text(*part))))
-            && self.labels.iter().all(|r| r.holds(&object["metadata"]["labels"]))
-            && self.annotations.iter().all(|r| r.holds(&object["metadata"]["annotations"]))
+            && self.labels.hold(object["metadata"].get("labels"))
+            && self.annotations.hold(object["metadata"].get("annotations"))
     }
 }
 
-/// One term of a selector in label selector syntax.
-#[derive(Debug, PartialEq, Eq)]
-enum Requirement {
-    In(String, Vec<String>),
-    NotIn(String, Vec<String>),
-    Exists(String),
-    Absent(String),
-}
-
-impl Requirement {
-    fn holds(&self, map: &Value) -> bool {
-        let is_in =
-            |key: &str, values: &[String]| map[key].as_str().is_some_and(|v| values.iter().any(|w| w == v));
-        match self {
-            Requirement::In(key, values) => is_in(key, values),
-            // As for labels of Kubernetes, what is not there is not in the set either.
-            Requirement::NotIn(key, values) => !is_in(key, values),
-            Requirement::Exists(key) => map.get(key).is_some(),
-            Requirement::Absent(key) => map.get(key).is_none(),
-        }
-    }
-}
-
-fn requirements(what: &str, text: &str) -> Result<Vec<Requirement>, String> {
-    let mut found = Vec::new();
-    let (mut depth, mut start) = (0, 0);
-    // Commas inside parentheses separate values, not terms.
-    for (at, letter) in text.char_indices().chain([(text.len(), ',')]) {
-        match letter {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            ',' if depth == 0 => {
-                let term = text[start..at].trim();
-                start = (at + 1).min(text.len());
-                if !term.is_empty() {
-                    found.push(requirement(term).ok_or_else(|| {
-                        format!("{NO_SELECTOR}: invalid {what} selector: `{term}` is no selector")
-                    })?);
-                }
-            }
-            _ => {}
-        }
-    }
-    if depth == 0 {
-        Ok(found)
-    } else {
-        Err(format!("{NO_SELECTOR}: invalid {what} selector: `{text}` is no selector"))
-    }
-}
-
-fn requirement(term: &str) -> Option<Requirement> {
-    let own = |text: &str| text.trim().to_owned();
-    if let Some((head, values)) = term.strip_suffix(')').and_then(|rest| rest.split_once('(')) {
-        let values = values.split(',').map(own).collect();
-        let (key, word) = head.trim().rsplit_once(char::is_whitespace)?;
-        return match word {
-            "in" => Some(Requirement::In(own(key), values)),
-            "notin" => Some(Requirement::NotIn(own(key), values)),
-            _ => None,
-        };
-    }
-    let requirement = match (term.split_once("!="), term.split_once('=')) {
-        (Some((key, value)), _) => Requirement::NotIn(own(key), vec![own(value)]),
-        (None, Some((key, value))) => {
-            Requirement::In(own(key), vec![own(value.strip_prefix('=').unwrap_or(value))])
-        }
-        (None, None) => match term.strip_prefix('!') {
-            Some(key) => Requirement::Absent(own(key)),
-            None => Requirement::Exists(own(term)),
-        },
-    };
-    Some(requirement)
+fn labels(what: &str, text: &str) -> Result<Labels, String> {
+    Labels::parse(text).map_err(|error| format!("{NO_SELECTOR}: invalid {what} selector: {}", error.chain()))
 }
 
 #[cfg(test)]
