@@ -76,7 +76,7 @@ impl Repository {
     }
 
     /// Returns the same source as its `spec.ignore` leaves it.
-    pub(super) fn without(&self, ignore: &str) -> Result<Self, Failure> {
+    pub(crate) fn without(&self, ignore: &str) -> Result<Self, Failure> {
         let failed = |error: Error| Failure::because(format!("failed to read `{}`", self.root), &error);
         Ok(Self { tree: self.work_tree.without(ignore).map_err(failed)?, ..self.clone() })
     }

@@ -27,13 +27,22 @@ const GENERATED: &str = "resources: [s.yaml]\nnamespace: web\nsecretGenerator:\n
 
 /// A directory with a Secret and the variables of another one, both encrypted for `key.txt`.
 fn sealed(decryption: &str) -> Result<local::Desk> {
+    sealed_beside(decryption, Vec::new())
+}
+
+/// The same, beside other objects of the cluster.
+fn sealed_beside(decryption: &str, more: Vec<Value>) -> Result<local::Desk> {
     let desk = local::Desk::new(
         &[("app/kustomization.yaml", GENERATED), ("app/s.yaml", ENCRYPTED), ("app/vars.env", "A=hunter3\n")],
-        vec![
-            local::live("app", decryption),
-            secret("s", json!({ "pw": "aHVudGVyLW9sZA==", "same": "c2FtZQ==" })),
-            secret("g", json!({ "A": "aHVudGVyMw==" })),
-        ],
+        [
+            vec![
+                local::live("app", decryption),
+                secret("s", json!({ "pw": "aHVudGVyLW9sZA==", "same": "c2FtZQ==" })),
+                secret("g", json!({ "A": "aHVudGVyMw==" })),
+            ],
+            more,
+        ]
+        .concat(),
     )?;
     let script = "sealfast keys generate age --output key.txt && for f in app/s.yaml app/vars.env; do sealfast encrypt \
                   --age $(sed -n 's/^# public key: //p' key.txt) --encrypted-regex '^(data|A)$' -i $f || exit 9; done";
@@ -55,6 +64,20 @@ fn opened_files_are_compared_by_value_and_shown_as_masks() -> Result<()> {
         assert_eq!(out, wanted, "{talk}");
         assert!(!talk.contains("hunter"), "{talk}");
     }
+    Ok(())
+}
+
+#[test]
+fn what_the_source_leaves_out_is_left_out() -> Result<()> {
+    let source = json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+        "metadata": { "name": "repo", "namespace": "flux-system" },
+        "spec": { "interval": "1m", "url": "https://git.example.com/a", "ignore": "vars.env\n" },
+    });
+    let desk = sealed_beside("  decryption: {provider: sops}\n", vec![source])?;
+    let (out, talk, code) = desk.sh("flux diff ks app --path app --identity key.txt")?;
+    assert_eq!((out.as_str(), code), ("", 2));
+    assert!(talk.contains("vars.env: no such file or directory"), "{talk}");
     Ok(())
 }
 

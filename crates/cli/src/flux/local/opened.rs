@@ -14,6 +14,7 @@ use sealfast_controllers::kustomization::render::{self, Rules};
 use sealfast_controllers::kustomization::report;
 use sealfast_controllers::kustomization::room::Room;
 use sealfast_controllers::options::SopsMac;
+use sealfast_controllers::source;
 use sealfast_keys::keyring::Keyring;
 use sealfast_kustomize::files::join;
 use tokio::sync::Semaphore;
@@ -83,6 +84,21 @@ impl Opening {
 }
 
 impl Plan {
+    /// `spec.ignore` of the source in the cluster.
+    async fn ignored_by_source(&self, subject: &Subject) -> Result<String, Failed> {
+        let reference = &subject.typed.spec.source_ref;
+        let Some(client) = self.client().filter(|_| reference.kind == "GitRepository") else {
+            return Ok(String::new());
+        };
+        let namespace = reference.namespace.as_deref().unwrap_or(&subject.namespace);
+        let found = match client.find(&source::kind(), namespace, &reference.name).await {
+            Err(error) if error.is_no_match() => None,
+            found => found?,
+        };
+        let ignore = found.as_ref().and_then(|found| found["spec"]["ignore"].as_str());
+        Ok(ignore.unwrap_or_default().to_owned())
+    }
+
     /// Builds, opens and substitutes as the controller does; the objects carry the labels of their owner.
     pub(super) async fn opened(
         &self,
@@ -91,7 +107,8 @@ impl Plan {
         directory: &Path,
     ) -> Result<Objects, Failed> {
         let typed = &subject.typed;
-        let Repository { tree, root, start, .. } = opening.source(directory)?;
+        let source = opening.source(directory)?.without(&self.ignored_by_source(subject).await?)?;
+        let Repository { tree, root, start, .. } = source;
         let path = join(&root, &format!("./{start}"));
         let fetched = Fetched { tree, room: Room::default(), root, path };
         let builds = Semaphore::new(1);
