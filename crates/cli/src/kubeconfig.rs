@@ -23,7 +23,7 @@ pub(crate) fn context_namespace(file: Option<&str>, context: Option<&str>) -> Op
 }
 
 /// The files that kubectl would read, in order.
-fn files(flag: Option<&str>) -> Vec<PathBuf> {
+pub(crate) fn files(flag: Option<&str>) -> Vec<PathBuf> {
     if let Some(file) = flag {
         return vec![PathBuf::from(file)];
     }

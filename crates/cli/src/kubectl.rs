@@ -214,8 +214,8 @@ fn send(wanted: &Wanted<'_>, object: &mut Value) -> Result<Value, Failed> {
     let runtime = runtime.map_err(|error| error.to_string())?;
     let manager = wanted.last(&["--field-manager"]).unwrap_or("kubectl-create");
     runtime.block_on(async {
-        let file = wanted.last(&["--kubeconfig"]).map(std::path::Path::new);
-        let client = Client::from_kubeconfig(file, wanted.last(&["--context"])).await;
+        let files = kubeconfig::files(wanted.last(&["--kubeconfig"]));
+        let client = Client::from_kubeconfigs(&files, wanted.last(&["--context"])).await;
         let client = client.map_err(|error| error.to_string())?;
         if object["metadata"].get("namespace").is_none() {
             let context = wanted.last(&["--context"]);

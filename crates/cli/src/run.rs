@@ -14,7 +14,7 @@ use sealfast_controllers::run::{self, Handle};
 
 use crate::diagnostic::Failure;
 use crate::up::Stop;
-use crate::{in_process, log};
+use crate::{in_process, kubeconfig, log};
 
 mod clouds;
 mod flags;
@@ -150,7 +150,9 @@ async fn connect(args: &RunArgs) -> Result<Client, Failure> {
     {
         return Ok(client);
     }
-    Client::from_kubeconfig(args.kubeconfig.as_deref(), args.context.as_deref()).await.map_err(|error| {
+    let named = args.kubeconfig.as_ref().map(|file| file.to_string_lossy());
+    let files = kubeconfig::files(named.as_deref());
+    Client::from_kubeconfigs(&files, args.context.as_deref()).await.map_err(|error| {
         Failure::because("failed to connect to a cluster", &error)
             .hint("name a kubeconfig with `--kubeconfig FILE`, or try `sealfast up` without a cluster")
     })

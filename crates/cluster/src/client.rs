@@ -4,13 +4,13 @@
 //! objects stay JSON values here. A namespace is a `&str`, empty for none.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use secrecy::ExposeSecret;
@@ -92,19 +92,26 @@ pub struct Listed {
 }
 
 impl Client {
-    /// From a kubeconfig file (or the one the environment names when `path` is none) and a context
-    /// (or the current one). Must run inside a Tokio runtime, as the other makers.
+    /// From kubeconfig files, of which what stands first counts and those that are not there do not, and a context (or
+    /// the current one). Must run inside a Tokio runtime, as the other makers.
     ///
     /// # Errors
     /// [`Error::Config`].
-    pub async fn from_kubeconfig(path: Option<&Path>, context: Option<&str>) -> Result<Client, Error> {
-        let shown = path.map(|p| p.display().to_string());
-        let read = match path {
-            Some(path) => Kubeconfig::read_from(path),
-            None => Kubeconfig::read(),
+    pub async fn from_kubeconfigs(paths: &[PathBuf], context: Option<&str>) -> Result<Client, Error> {
+        let shown = |paths: &[PathBuf]| {
+            paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
         };
-        let kubeconfig = read.map_err(|e| Error::Config { path: shown.clone(), source: Box::new(e) })?;
-        Client::from_parsed(kubeconfig, context, shown).await
+        let failed =
+            |path: String| move |e: KubeconfigError| Error::Config { path: Some(path), source: Box::new(e) };
+        let there: Vec<PathBuf> = paths.iter().filter(|path| path.exists()).cloned().collect();
+        // Where none is, the first one says so.
+        let read = if there.is_empty() { paths.first().into_iter().cloned().collect() } else { there };
+        let mut all = Kubeconfig::default();
+        for path in &read {
+            let one = Kubeconfig::read_from(path).map_err(failed(path.display().to_string()))?;
+            all = all.merge(one).map_err(failed(path.display().to_string()))?;
+        }
+        Client::from_parsed(all, context, Some(shown(&read)).filter(|shown| !shown.is_empty())).await
     }
 
     /// From the text of a kubeconfig.
@@ -638,15 +645,15 @@ fn base64_text(text: &str) -> String {
 /// Whether a kubeconfig says where it leads, in the words of client-go.
 fn check(kubeconfig: &Kubeconfig) -> Result<(), Error> {
     let refused = |why: String| Err(Error::Kubeconfig { why });
-    if kubeconfig.clusters.is_empty() && kubeconfig.contexts.is_empty() && kubeconfig.auth_infos.is_empty() {
-        let why = "no configuration has been provided, try setting KUBERNETES_MASTER environment variable";
-        return refused(why.to_owned());
-    }
     let current = kubeconfig.current_context.as_deref().unwrap_or_default();
     if !current.is_empty() && !kubeconfig.contexts.iter().any(|known| known.name == current) {
         return refused(format!(
             "[context was not found for specified context: {current}, cluster has no server defined]"
         ));
+    }
+    if kubeconfig.clusters.is_empty() && kubeconfig.contexts.is_empty() && kubeconfig.auth_infos.is_empty() {
+        let why = "no configuration has been provided, try setting KUBERNETES_MASTER environment variable";
+        return refused(why.to_owned());
     }
     Ok(())
 }

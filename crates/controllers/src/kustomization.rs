@@ -29,7 +29,7 @@ use crate::kustomization::claim::{Claims, Leftovers};
 use crate::kustomization::opener::DataKeys;
 use crate::kustomization::remotes::Remotes;
 use crate::kustomization::render::Rendered;
-use crate::kustomization::report::{Failure, Report, Times};
+use crate::kustomization::report::{Failure, Reason, Report, Times};
 use crate::kustomization::unpacked::{Artifacts, Wanted};
 use crate::options::Options;
 use crate::queue::{Key, Next, Queue};
@@ -250,8 +250,9 @@ impl Run<'_> {
 
         // Writes: objects, inventory, what left.
         let result = self.write_objects(&acting, rendered, health, &of_revision, was_healthy, revision).await;
-        let outcome = result.as_ref().err().map_or("ReconciliationSucceeded", |failure| failure.reason);
-        if outcome != health::CANCELLED {
+        let failed = result.as_ref().err().map(|failure| failure.reason);
+        if failed != Some(Reason::HealthCheckCanceled) {
+            let outcome = failed.map_or("ReconciliationSucceeded", Reason::as_str);
             self.report.remember(&digest, outcome, began.elapsed(), revision, origin);
         }
         result?;
@@ -352,7 +353,7 @@ impl Run<'_> {
                 if let Some(inventory) = &mut self.report.status.inventory {
                     inventory.entries.extend(pruned.failed.iter().map(|(id, _)| Entry::of(id)));
                 }
-                Err(Failure::new("PruneFailed", message))
+                Err(Failure::new(Reason::PruneFailed, message))
             }
         }
     }
@@ -370,7 +371,7 @@ impl Run<'_> {
 
     /// Says which fields of the object cannot be read.
     fn misshapen(&mut self, misfits: &[Misfit]) -> Failure {
-        let failure = Failure::terminal(shape::INVALID, shape::listed(misfits));
+        let failure = Failure::terminal(Reason::InvalidObject, shape::listed(misfits));
         self.report.stalled(&failure);
         failure
     }

@@ -1,6 +1,5 @@
 //! A client for the cluster that the flags and the kubeconfig name.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use sealfast_cluster::client::Client;
@@ -104,11 +103,11 @@ async fn connected(args: &Args) -> Result<Client, Failed> {
         return Ok(Client::from_url(server, token.as_ref(), authority.as_deref()).await?);
     }
     is_named(args)?;
-    let file = args.filled("kubeconfig").map(PathBuf::from);
-    if file.is_none() && !kubeconfig::is_there() {
+    if args.filled("kubeconfig").is_none() && !kubeconfig::is_there() {
         return Ok(Client::in_cluster().or(Client::from_url(NO_CONFIGURATION, None, None).await)?);
     }
-    Ok(Client::from_kubeconfig(file.as_deref(), args.filled("context")).await?)
+    let files = kubeconfig::files(args.filled("kubeconfig"));
+    Ok(Client::from_kubeconfigs(&files, args.filled("context")).await?)
 }
 
 /// Flags of flux that the kubeconfig has to stand in for.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::kustomization::Shared;
 use crate::kustomization::remotes::{Origin, Version};
-use crate::kustomization::report::Failure;
+use crate::kustomization::report::{Failure, Reason};
 
 /// The connection through which a Kustomization acts, and a name for it.
 pub struct Acting {
@@ -49,7 +49,10 @@ pub async fn acting(shared: &Shared, typed: &Kustomization) -> Result<Acting, Fa
 }
 
 fn no_client(message: String) -> Failure {
-    Failure { event_prefix: "failed to build kube client: ", ..Failure::new("ReconciliationFailed", message) }
+    Failure {
+        event_prefix: "failed to build kube client: ",
+        ..Failure::new(Reason::ReconciliationFailed, message)
+    }
 }
 
 async fn by_kubeconfig(

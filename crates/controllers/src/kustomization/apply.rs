@@ -17,7 +17,7 @@ use crate::keeper::Keeper;
 use crate::kustomization::acting::Acting;
 use crate::kustomization::claim::Claims;
 use crate::kustomization::render::Rendered;
-use crate::kustomization::report::{Failure, Times};
+use crate::kustomization::report::{Failure, Reason, Times};
 use crate::kustomization::unpacked::Artifacts;
 use crate::kustomization::{decrypt, select};
 use crate::options::Options;
@@ -80,7 +80,7 @@ pub fn refuse_encrypted(built: &Value, has_decryption: bool) -> Result<(), Failu
         false => "add spec.decryption with provider `sops` and a secretRef to the Kustomization".to_owned(),
     };
     Err(Failure::new(
-        "ReconciliationFailed",
+        Reason::ReconciliationFailed,
         format!(
             "{id} is SOPS encrypted, configuring decryption is required for this {what} to be reconciled"
         ),
@@ -174,7 +174,7 @@ pub async fn apply(
         migrate: if how.gates.has(Gate::MigrateAPIVersion) { Migrate::Yes } else { Migrate::No },
         recreate: if typed.spec.force { Recreate::All } else { Recreate::OnRequest },
         ignored: select::ignored(&typed.spec.ignore)
-            .map_err(|why| Failure::new("ReconciliationFailed", why))?,
+            .map_err(|why| Failure::new(Reason::ReconciliationFailed, format!("{why}\n")))?,
         announce: Some(claims.announced()),
         aside: Some(Arc::clone(place)),
         judge: Arc::new(move |live: &Value| health.judge(live)),
@@ -195,7 +195,7 @@ pub async fn apply(
                     "mend the object in the source, or the right to write it; objects of earlier stages, and those of this stage that come before it, may have been written"
                 }
             };
-            let failure = Failure::new("ReconciliationFailed", message).hint(hint);
+            let failure = Failure::new(Reason::ReconciliationFailed, message).hint(hint);
             Err(if failed.transient { Failure { retry: Retry::BackOff, ..failure } } else { failure })
         }
     }

@@ -14,7 +14,7 @@ use sealfast_source::digest::{self, Hasher};
 use sealfast_source::error::Error;
 use sealfast_source::tree::Memory;
 
-use crate::kustomization::report::Failure;
+use crate::kustomization::report::{Failure, Reason};
 
 /// Bytes that the directories of an archive may take beyond what it has unpacked: it need not name them itself.
 const UNNAMED: u64 = 1 << 20;
@@ -33,7 +33,8 @@ impl Archive {
     /// # Errors
     /// When it cannot be read or is another one.
     pub(super) fn measured(&self, artifact: &Artifact, most: u64) -> Result<Result<u64, Error>, Failure> {
-        let broken = |why: String| Failure::new("ArtifactFailed", format!("failed to verify archive: {why}"));
+        let broken =
+            |why: String| Failure::new(Reason::ArtifactFailed, format!("failed to verify archive: {why}"));
         let hash = digest::like(&artifact.digest).map_err(|error| broken(error.chain()))?;
         let reader: Box<dyn Read> = match self {
             Archive::File(path) => {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::expression::{self, Health};
 use crate::gates::{Gate, Gates};
-use crate::kustomization::report::{EventText, Failure};
+use crate::kustomization::report::{EventText, Failure, Reason};
 use crate::kustomization::{Shared, kind};
 use crate::options::CrossNamespace;
 use crate::report::Retry;
@@ -27,7 +27,7 @@ pub async fn expressions(typed: &Kustomization) -> Result<Health, Failure> {
     let compiled = tokio::task::spawn_blocking(move || Health::compile(&written)).await;
     compiled
         .unwrap_or_else(|stopped| Err(stopped.to_string()))
-        .map_err(|why| Failure::terminal("InvalidCELExpression", format!("{TERMINAL}: {why}")))
+        .map_err(|why| Failure::terminal(Reason::InvalidExpression, format!("{TERMINAL}: {why}")))
 }
 
 /// Refuses what needs an identity that we cannot give.
@@ -41,7 +41,7 @@ pub fn account(typed: &Kustomization, gates: &Gates) -> Result<(), Failure> {
     let asked = typed.spec.decryption.as_ref().and_then(|d| d.service_account_name.as_deref());
     match asked {
         Some(name) if !name.is_empty() => Err(Failure::terminal(
-            "FeatureGateDisabled",
+            Reason::FeatureGateDisabled,
             "to use spec.decryption.serviceAccountName for decryption authentication please enable the ObjectLevelWorkloadIdentity feature gate in the controller",
         )),
         _ => Ok(()),
@@ -59,13 +59,13 @@ pub async fn source(shared: &Shared, typed: &Kustomization) -> Result<Value, Fai
     let foreign = namespace != typed.metadata.namespace;
     if foreign && shared.options.cross_namespace == CrossNamespace::Blocked {
         return Err(Failure::terminal(
-            "AccessDenied",
+            Reason::AccessDenied,
             format!("can't access '{shown}', cross-namespace references have been blocked"),
         ));
     }
     if reference.kind == "ExternalArtifact" && !shared.options.gates.has(Gate::ExternalArtifact) {
         return Err(Failure::terminal(
-            "AccessDenied",
+            Reason::AccessDenied,
             format!("can't access '{shown}', ExternalArtifact feature gate is disabled"),
         ));
     }
@@ -73,10 +73,10 @@ pub async fn source(shared: &Shared, typed: &Kustomization) -> Result<Value, Fai
     shared.client.get(&gvk, namespace, &reference.name).await.map_err(|error| {
         if error.is_not_found() || error.is_no_match() {
             let message = format!("{}.{SOURCES} \"{}\" not found", reference.kind, reference.name);
-            Failure { event: EventText::None, ..Failure::new("ArtifactFailed", message) }
+            Failure { event: EventText::None, ..Failure::new(Reason::ArtifactFailed, message) }
         } else {
             let message = format!("unable to get source '{namespace}/{}': {}", reference.name, error.chain());
-            let failure = Failure::new("ArtifactFailed", message);
+            let failure = Failure::new(Reason::ArtifactFailed, message);
             Failure { retry: Retry::BackOff, event: EventText::None, ..failure }
         }
     })
@@ -90,7 +90,7 @@ pub fn artifact(source: &Value, retry: Duration) -> Result<Artifact, Failure> {
     let artifact = source.pointer("/status/artifact").cloned().and_then(|a| serde_json::from_value(a).ok());
     artifact.filter(|artifact: &Artifact| !artifact.url.is_empty()).ok_or_else(|| {
         let message = format!("Source artifact not found, retrying in {}", duration::format(retry));
-        Failure::waiting("ArtifactFailed", message, EventText::None)
+        Failure::waiting(Reason::ArtifactFailed, message, EventText::None)
     })
 }
 
@@ -122,7 +122,7 @@ async fn one(
     let retry = duration::format(shared.options.requeue_dependency);
     let not_ready = |why: String| {
         let notice = format!("Dependencies do not meet ready condition, retrying in {retry}");
-        Failure::waiting("DependencyNotReady", format!("dependency {why}"), EventText::Notice(notice))
+        Failure::waiting(Reason::DependencyNotReady, format!("dependency {why}"), EventText::Notice(notice))
     };
     let live = match shared.client.get(&kind(), namespace, &dependency.name).await {
         Ok(live) => live,
@@ -138,7 +138,7 @@ async fn one(
             Ok(Err(why)) => return Err(Failure { message: why, ..not_ready(String::new()) }),
             Err(why) => {
                 return Err(Failure::terminal(
-                    "InvalidCELExpression",
+                    Reason::InvalidExpression,
                     format!(
                         "{TERMINAL}: terminal error: failed to evaluate dependency {}: {why}",
                         dependency.name

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::kustomization::gather::LaidOut;
 use crate::kustomization::opener::{Opener, Refused, unopened, unreadable};
-use crate::kustomization::report::Failure;
+use crate::kustomization::report::{Failure, Reason};
 use crate::kustomization::view::View;
 
 const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -86,7 +86,7 @@ pub async fn sources(laid_out: &mut LaidOut, opener: &mut Opener) -> Result<(), 
 }
 
 fn source_failure(why: &str, hint: Option<String>) -> Failure {
-    let failure = Failure::new("BuildFailed", format!("error decrypting sources: {why}"));
+    let failure = Failure::new(Reason::BuildFailed, format!("error decrypting sources: {why}"));
     match hint {
         Some(hint) => failure.hint(hint),
         None => failure,
@@ -263,7 +263,7 @@ fn decoded(value: &Value) -> Option<Vec<u8>> {
 fn resource_failure(built: &Value, what: &str, refused: Refused) -> Failure {
     let (namespace, name) = (object::namespace(built), object::name(built));
     Failure::new(
-        "BuildFailed",
+        Reason::BuildFailed,
         format!(
             "decryption failed for '{}': failed to decrypt and format '{namespace}/{name}' {what}: {}",
             resource_name(built),

@@ -19,7 +19,7 @@ use crate::kustomization::Shared;
 use crate::kustomization::import::{self, Entries};
 use crate::kustomization::lending::Lending;
 use crate::kustomization::opener::Opener;
-use crate::kustomization::report::Failure;
+use crate::kustomization::report::{Failure, Reason};
 use crate::kustomization::room::Room;
 use crate::kustomization::view::View;
 use crate::kustomization::witness::Witness;
@@ -147,12 +147,12 @@ async fn decryption_secret(client: &Client, namespace: &str, name: &str) -> Resu
     let kind = GroupVersionKind::new("", "v1", "Secret");
     client.get(&kind, namespace, name).await.map_err(|error| {
         if error.is_not_found() {
-            Failure::new("BuildFailed", error.to_string()).hint(format!(
+            Failure::new(Reason::BuildFailed, error.to_string()).hint(format!(
                 "create the decryption Secret `{namespace}/{name}` with the private key in an entry that ends in `.agekey` or `.asc`"
             ))
         } else {
             let message = format!("cannot get sops decryption Secret '{namespace}/{name}': {}", error.chain());
-            Failure::new("BuildFailed", message).blame(&error)
+            Failure::new(Reason::BuildFailed, message).blame(&error)
         }
     })
 }
@@ -178,7 +178,7 @@ pub async fn variables(
                 let (kind, name) = (&reference.kind, &reference.name);
                 let message = format!("substitute from '{kind}/{name}' error: {}", error.chain());
                 if error.is_transient() {
-                    return Err(Failure::new("BuildFailed", message).blame(&error));
+                    return Err(Failure::new(Reason::BuildFailed, message).blame(&error));
                 }
                 return Ok(Err(message));
             }

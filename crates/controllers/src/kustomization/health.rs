@@ -13,12 +13,9 @@ use crate::expression::Health;
 use crate::gates::Gate;
 use crate::kustomization::Run;
 use crate::kustomization::acting::Acting;
-use crate::kustomization::report::{EventText, Failure};
+use crate::kustomization::report::{EventText, Failure, Reason};
 use crate::queue::Key;
 use crate::report::Retry;
-
-/// The reason of a wait that ended because there is something new. It leaves no trace in the history.
-pub const CANCELLED: &str = "HealthCheckCanceled";
 
 /// The objects whose health counts: all that were applied, or those listed, but for the Kustomization itself. None when
 /// nothing is to be checked; a list that names only the Kustomization itself is one all the same.
@@ -94,8 +91,11 @@ pub(crate) async fn check(
         }
         Err(message) => {
             run.report.unhealthy(&message);
-            Err(Failure::new("HealthCheckFailed", format!("health check failed after {took}: {message}"))
-                .hint("`kubectl describe` on the objects named here tells what they wait for"))
+            Err(Failure::new(
+                Reason::HealthCheckFailed,
+                format!("health check failed after {took}: {message}"),
+            )
+            .hint("`kubectl describe` on the objects named here tells what they wait for"))
         }
     }
 }
@@ -105,5 +105,9 @@ fn cancelled(key: &Key, cause: &str) -> Failure {
     let cause = if cause.is_empty() { format!("Kustomization/{key}") } else { cause.to_owned() };
     let message = format!("New reconciliation triggered by {cause}");
     let notice = format!("Health checks canceled due to new reconciliation triggered by {cause}");
-    Failure { retry: Retry::AtOnce, event: EventText::Notice(notice), ..Failure::new(CANCELLED, message) }
+    Failure {
+        retry: Retry::AtOnce,
+        event: EventText::Notice(notice),
+        ..Failure::new(Reason::HealthCheckCanceled, message)
+    }
 }

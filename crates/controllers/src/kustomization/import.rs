@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::identity::Clouds;
 use crate::kustomization::lending::Service;
-use crate::kustomization::report::Failure;
+use crate::kustomization::report::{Failure, Reason};
 
 /// Which entries of a Secret hold keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub fn keyring(
         }
         let (with, service) = with_entry(keyring, entry, bytes.as_slice(), clouds).map_err(|error| {
             let why = error.with_causes();
-            Failure::new("BuildFailed", format!("failed to import '{entry}' data from sops decryption Secret '{id}': {why}"))
+            Failure::new(Reason::BuildFailed, format!("failed to import '{entry}' data from sops decryption Secret '{id}': {why}"))
                 .hint(format!("the entry `{entry}` of Secret `{id}` is not a usable private key; an age key is the text of a file from `sealfast keys generate age`"))
         })?;
         keyring = with;

@@ -81,6 +81,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::kustomization::report::Reason;
 
     #[tokio::test]
     async fn a_connection_is_made_once_for_each_version() {
@@ -100,13 +101,13 @@ mod tests {
             let make = async {
                 made.set(made.get() + 1);
                 let client = Client::from_url("http://127.0.0.1:1", None, None).await;
-                client.map_err(|error| Failure::new("ReconciliationFailed", error.chain()))
+                client.map_err(|error| Failure::new(Reason::ReconciliationFailed, error.chain()))
             };
             let object = secret(version);
             let got = remotes.get(Origin::of(&object, entry), Version::of(&object, token), make).await;
             assert!(got.is_ok() && made.get() == wanted, "{version} {token} {entry:?}: {}", made.get());
         }
-        let failed = async { Err(Failure::new("ReconciliationFailed", "none")) };
+        let failed = async { Err(Failure::new(Reason::ReconciliationFailed, "none")) };
         let object = secret("3");
         let none = remotes.get(Origin::of(&object, None), Version::of(&object, ""), failed).await;
         assert!(none.is_err() && remotes.0.retain(|_| true) == 2);

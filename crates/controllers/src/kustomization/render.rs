@@ -18,7 +18,7 @@ use crate::kustomization::Shared;
 use crate::kustomization::decrypt;
 use crate::kustomization::gather::{Fetched, Gathered, LaidOut};
 use crate::kustomization::landing;
-use crate::kustomization::report::Failure;
+use crate::kustomization::report::{Failure, Reason};
 use crate::kustomization::substitute::{self, Strategy, Variables};
 use crate::kustomization::view::View;
 use crate::options::SopsMac;
@@ -72,7 +72,7 @@ pub async fn lay_out(fetched: Fetched, spec: &Value, builds: &Semaphore) -> Resu
     let outermost = outermost.map_err(|error| {
         let why = error.chain();
         let hint = where_to_look(&why, &view);
-        Failure::new("BuildFailed", why).hint(hint)
+        Failure::new(Reason::BuildFailed, why).hint(hint)
     })?;
     Ok(LaidOut { view, room, root, path, outermost })
 }
@@ -100,7 +100,7 @@ pub async fn render(
     if let Some(opener) = opener.as_mut().filter(|_| mac != SopsMac::Ignore) {
         for refused in decrypt::check_macs(&view, opener).await {
             if mac == SopsMac::Enforce {
-                return Err(Failure::new("BuildFailed", refused.message).hint(refused.hint));
+                return Err(Failure::new(Reason::BuildFailed, refused.message).hint(refused.hint));
             }
             warnings.push(refused.message);
         }
@@ -109,7 +109,7 @@ pub async fn render(
         Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
     let variables = variables.map(|read| Variables::checked(read, &witness));
     let mut objects = Vec::with_capacity(built.len());
-    let mut ids = Ids::of(&built).map_err(|why| Failure::new("BuildFailed", why))?;
+    let mut ids = Ids::of(&built).map_err(|why| Failure::new(Reason::BuildFailed, why))?;
     for mut built in built {
         identified(&built)?;
         let name = object::id(&built);
@@ -119,7 +119,7 @@ pub async fn render(
         if let Some(variables) = &variables {
             substitute::object(&mut built, variables, strategy, rules.unset)?;
         }
-        ids.rename(&name, object::id(&built)).map_err(|why| Failure::new("BuildFailed", why))?;
+        ids.rename(&name, object::id(&built)).map_err(|why| Failure::new(Reason::BuildFailed, why))?;
         flatten(built, &mut objects);
     }
     let digest = digest(&objects);
@@ -166,12 +166,12 @@ async fn build(
     done.map_err(|_| stopped())?.map_err(|error| {
         let why = error.chain();
         let hint = where_to_look(&why, &shown);
-        Failure::new("BuildFailed", format!("kustomize build failed: {why}")).hint(hint)
+        Failure::new(Reason::BuildFailed, format!("kustomize build failed: {why}")).hint(hint)
     })
 }
 
 fn stopped() -> Failure {
-    Failure::new("BuildFailed", "kustomize build failed: the build stopped unexpectedly")
+    Failure::new(Reason::BuildFailed, "kustomize build failed: the build stopped unexpectedly")
 }
 
 fn where_to_look(why: &str, view: &View) -> String {
@@ -199,7 +199,7 @@ pub fn identified(built: &Value) -> Result<(), Failure> {
     let missing = [("kind", gvk.kind.is_empty()), ("apiVersion", gvk.version.is_empty())];
     match missing.iter().find(|(_, is_missing)| *is_missing) {
         Some((field, _)) => Err(Failure::new(
-            "BuildFailed",
+            Reason::BuildFailed,
             format!("failed to decode Kubernetes apiVersion, kind and name from: {field} is missing"),
         )),
         None => Ok(()),

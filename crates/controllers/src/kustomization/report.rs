@@ -19,6 +19,7 @@ use crate::kustomization::mask::Masks;
 use crate::kustomization::witness::Witness;
 use crate::options::Hints;
 use crate::report::{Reported, Retry};
+use crate::shape;
 
 /// Prefix of the annotations on events.
 const PREFIX: &str = "kustomize.toolkit.fluxcd.io/";
@@ -27,11 +28,48 @@ const LONGEST_HISTORY: usize = 5;
 /// The shortest budget of a phase.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What the Ready condition calls the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Reason {
+    AccessDenied,
+    ArtifactFailed,
+    BuildFailed,
+    DependencyNotReady,
+    FeatureGateDisabled,
+    /// The wait ended because there is something new. It leaves no trace in the history.
+    HealthCheckCanceled,
+    HealthCheckFailed,
+    InvalidExpression,
+    InvalidObject,
+    PruneFailed,
+    ReconciliationFailed,
+}
+
+impl Reason {
+    /// The word of the condition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "AccessDenied",
+            Self::ArtifactFailed => "ArtifactFailed",
+            Self::BuildFailed => "BuildFailed",
+            Self::DependencyNotReady => "DependencyNotReady",
+            Self::FeatureGateDisabled => "FeatureGateDisabled",
+            Self::HealthCheckCanceled => "HealthCheckCanceled",
+            Self::HealthCheckFailed => "HealthCheckFailed",
+            Self::InvalidExpression => "InvalidCELExpression",
+            Self::InvalidObject => shape::INVALID,
+            Self::PruneFailed => "PruneFailed",
+            Self::ReconciliationFailed => "ReconciliationFailed",
+        }
+    }
+}
+
 /// Why a run ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// One word for the Ready condition.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// For people, as the reference words it.
     pub message: String,
     /// The place and the remedy, in our words.
@@ -57,7 +95,7 @@ pub enum EventText {
 
 impl Failure {
     /// A failure that is tried again after the retry interval.
-    pub fn new(reason: &'static str, message: impl Into<String>) -> Failure {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Failure {
         Failure {
             reason,
             message: message.into(),
@@ -75,7 +113,7 @@ impl Failure {
     }
 
     /// A failure that stays until somebody changes the object.
-    pub fn terminal(reason: &'static str, message: impl Into<String>) -> Failure {
+    pub fn terminal(reason: Reason, message: impl Into<String>) -> Failure {
         Failure { retry: Retry::Terminal, ..Failure::new(reason, message) }
     }
 
@@ -85,7 +123,7 @@ impl Failure {
     }
 
     /// Something that is not there yet.
-    pub fn waiting(reason: &'static str, message: impl Into<String>, event: EventText) -> Failure {
+    pub fn waiting(reason: Reason, message: impl Into<String>, event: EventText) -> Failure {
         Failure { retry: Retry::Dependency, event, ..Failure::new(reason, message) }
     }
 }
@@ -202,9 +240,9 @@ impl Report {
     /// The object is wrong and has to be changed.
     pub(crate) fn stalled(&mut self, failure: &Failure) {
         let message = self.masked(&failure.message);
-        self.set("Stalled", "True", failure.reason, &message);
+        self.set("Stalled", "True", failure.reason.as_str(), &message);
         self.ready_false(failure);
-        if failure.reason == "InvalidCELExpression" {
+        if failure.reason == Reason::InvalidExpression {
             self.status.observed_generation = self.generation;
         }
         self.failure_event(failure);
@@ -212,7 +250,7 @@ impl Report {
 
     fn ready_false(&mut self, failure: &Failure) {
         let text = self.with_hint(failure, "");
-        self.set("Ready", "False", failure.reason, &text);
+        self.set("Ready", "False", failure.reason.as_str(), &text);
     }
 
     fn with_hint(&self, failure: &Failure, prefix: &str) -> String {

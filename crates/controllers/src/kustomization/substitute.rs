@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::kustomization::decrypt::resource_name;
 use crate::kustomization::landing::{self, Expanded};
-use crate::kustomization::report::Failure;
+use crate::kustomization::report::{Failure, Reason};
 use crate::kustomization::witness::{Text, Witness};
 
 /// When text is expanded at all.
@@ -83,7 +83,7 @@ pub fn object(
     unset: Unset,
 ) -> Result<(), Failure> {
     expand(built, variables, strategy, unset).map_err(|why| {
-        Failure::new("BuildFailed", format!("post build failed for '{}': {why}", resource_name(built)))
+        Failure::new(Reason::BuildFailed, format!("post build failed for '{}': {why}", resource_name(built)))
             .hint("look at spec.postBuild and at `${…}` in this object; `$${` writes a plain `${`")
     })
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::kustomization::archive::{Archive, Hosts, Source};
 use crate::kustomization::gather::Fetched;
-use crate::kustomization::report::{EventText, Failure};
+use crate::kustomization::report::{EventText, Failure, Reason};
 use crate::kustomization::room::{Room, Spared, Trees};
 use crate::options::Options;
 use crate::report::Retry;
@@ -86,7 +86,7 @@ impl Artifacts {
         if !inside.is_empty() && !tree.entries.contains_key(inside) {
             let why = format!("kustomization path not found: stat {full}: no such file or directory");
             let hint = format!("spec.path `{path}` does not exist in revision {}", wanted.artifact.revision);
-            return Err(Failure::new("ArtifactFailed", why).hint(hint));
+            return Err(Failure::new(Reason::ArtifactFailed, why).hint(hint));
         }
         Ok(Fetched { tree, room, root, path: full })
     }
@@ -224,7 +224,7 @@ async fn downloaded(
 
 fn not_there(retry: Duration) -> Failure {
     let text = format!("Source is not ready, artifact not found, retrying in {}", duration::format(retry));
-    Failure::waiting("ArtifactFailed", text, EventText::None)
+    Failure::waiting(Reason::ArtifactFailed, text, EventText::None)
 }
 
 fn larger_than(most: u64) -> String {
@@ -233,7 +233,7 @@ fn larger_than(most: u64) -> String {
 
 fn not_extracted(why: &str) -> Failure {
     let what = "failed to extract archive (check whether file size exceeds max download size)";
-    Failure::new("ArtifactFailed", format!("{what}: {why}"))
+    Failure::new(Reason::ArtifactFailed, format!("{what}: {why}"))
 }
 
 fn download_failed(why: &str) -> Failure {
@@ -241,7 +241,7 @@ fn download_failed(why: &str) -> Failure {
 }
 
 fn unreachable(text: String) -> Failure {
-    Failure::new("ArtifactFailed", text).hint(
+    Failure::new(Reason::ArtifactFailed, text).hint(
         "the artifact's address has to be reachable from here; look at the source's status.artifact.url",
     )
 }
