@@ -298,7 +298,7 @@ fn quality(spec: &Value) -> &'static str {
 }
 
 /// Priorities that are always there.
-const SYSTEM_PRIORITIES: [(&str, i64); 2] =
+pub(crate) const SYSTEM_PRIORITIES: [(&str, i64); 2] =
     [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
 /// Where a pod finds its account's token.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use crate::fields;
 use crate::go_text;
 use crate::status_error::Status;
-use crate::storage::{Key, Store};
+use crate::storage::{Key, Parsed, Store};
 use token::{Claims, Signer};
 
 /// An authenticated (or anonymous) user.
@@ -261,8 +261,7 @@ pub(crate) fn require(user: &User, wanted: &Attributes, store: &Store) -> Result
 
 /// Whether RBAC lets the user do it.
 pub(crate) fn allowed(user: &User, wanted: &Attributes, store: &Store) -> bool {
-    user.is_in("system:masters")
-        || rules(user, &wanted.namespace, store).iter().any(|rule| covers(rule, wanted))
+    user.is_in("system:masters") || granting(user, wanted, store, |_, _| ()).is_some()
 }
 
 /// Why RBAC lets the user do it; nobody says so of those who may do everything.
@@ -270,22 +269,53 @@ pub(crate) fn reason(user: &User, wanted: &Attributes, store: &Store) -> Option<
     if user.is_in("system:masters") {
         return None;
     }
-    let covered = |rules: Vec<Value>| rules.iter().any(|rule| covers(rule, wanted));
-    if covered(open_to_all(user)) {
-        let role = if wanted.path.is_some() { "system:discovery" } else { "system:basic-user" };
-        return Some(format!(
-            "RBAC: allowed by ClusterRoleBinding {role:?} of ClusterRole {role:?} to Group \"system:authenticated\""
-        ));
-    }
+    granting(user, wanted, store, |binding, home| told(user, binding, home)).flatten()
+}
+
+/// The first binding that lets the user do it, and the namespace that it holds in.
+fn granting<T>(
+    user: &User,
+    wanted: &Attributes,
+    store: &Store,
+    tell: impl Fn(&Value, &str) -> T,
+) -> Option<T> {
+    find_binding(user, &wanted.namespace, store, |binding, home| {
+        let covered = with_rules(binding, home, store, |rules| rules.iter().any(|rule| covers(rule, wanted)));
+        covered.then(|| tell(binding, home))
+    })
+}
+
+/// Looks at the bindings that mean a user in a namespace, the cluster's first, until something is found.
+fn find_binding<T>(
+    user: &User,
+    namespace: &str,
+    store: &Store,
+    look: impl Fn(&Value, &str) -> Option<T>,
+) -> Option<T> {
+    let means = |binding: &Value, home: &str| {
+        binding["subjects"].as_array().into_iter().flatten().any(|subject| is_meant(user, subject, home))
+    };
     let clusters = store.parsed(CLUSTER_BINDINGS);
-    if let Some(found) = clusters.values().find(|binding| covered(bound_rules(user, binding, "", store))) {
-        return told(user, found, "");
+    let found = clusters.values().filter(|binding| means(binding, "")).find_map(|binding| look(binding, ""));
+    if found.is_some() || namespace.is_empty() {
+        return found;
     }
-    let home = wanted.namespace.as_str();
     let bindings = store.parsed(BINDINGS);
-    let mut own = bindings.iter().filter(|((place, _), _)| place == home && !home.is_empty());
-    let found = own.find(|(_, binding)| covered(bound_rules(user, binding, home, store)))?;
-    told(user, found.1, home)
+    let from = (namespace.to_owned(), String::new());
+    let own = bindings.range(from..).take_while(|((home, _), _)| home == namespace);
+    own.filter(|(_, binding)| means(binding, namespace)).find_map(|(_, binding)| look(binding, namespace))
+}
+
+/// Works on the rules of the role that a binding gives.
+fn with_rules<T>(binding: &Value, home: &str, store: &Store, work: impl FnOnce(&[&Value]) -> T) -> T {
+    let name = fields::text(binding, &["roleRef", "name"]).to_owned();
+    let (resource, home) = match fields::text(binding, &["roleRef", "kind"]) {
+        "ClusterRole" => (CLUSTER_ROLES, ""),
+        _ => (ROLES, home),
+    };
+    let (own, clusters) = (store.parsed(resource), store.parsed(CLUSTER_ROLES));
+    let role = own.get(&(home.to_owned(), name));
+    work(&role.map(|role| rules_in(role, &clusters)).unwrap_or_default())
 }
 
 /// A binding, its role, and the first of its subjects that is meant.
@@ -328,44 +358,28 @@ fn is_meant(user: &User, subject: &Value, namespace: &str) -> bool {
 
 /// Every rule that holds for a user in a namespace (cluster-wide ones when it is empty).
 pub(crate) fn rules(user: &User, namespace: &str, store: &Store) -> Vec<Value> {
-    let mut out =
-        if user.is_in("system:masters") { vec![everything(), every_path()] } else { open_to_all(user) };
-    for binding in store.parsed(CLUSTER_BINDINGS).values() {
-        out.extend(bound_rules(user, binding, "", store));
-    }
-    if !namespace.is_empty() {
-        let bindings = store.parsed(BINDINGS);
-        let from = (namespace.to_owned(), String::new());
-        for (_, binding) in bindings.range(from..).take_while(|((home, _), _)| home == namespace) {
-            let mut found = bound_rules(user, binding, namespace, store);
-            found.retain(|rule| rule.get("nonResourceURLs").is_none());
-            out.extend(found);
-        }
-    }
-    out
-}
-
-fn bound_rules(user: &User, binding: &Value, namespace: &str, store: &Store) -> Vec<Value> {
-    let subjects = binding["subjects"].as_array().into_iter().flatten();
-    if !subjects.into_iter().any(|subject| is_meant(user, subject, namespace)) {
-        return Vec::new();
-    }
-    let name = fields::text(binding, &["roleRef", "name"]).to_owned();
-    let (resource, home) = match fields::text(binding, &["roleRef", "kind"]) {
-        "ClusterRole" => (CLUSTER_ROLES, ""),
-        _ => (ROLES, namespace),
-    };
-    store.parsed(resource).get(&(home.to_owned(), name)).map(|role| rules_of(role, store)).unwrap_or_default()
+    let out = std::cell::RefCell::new(Vec::new());
+    find_binding(user, namespace, store, |binding, home| {
+        let holds = |rule: &&Value| home.is_empty() || rule.get("nonResourceURLs").is_none();
+        with_rules(binding, home, store, |rules| {
+            out.borrow_mut().extend(rules.iter().copied().filter(holds).cloned());
+        });
+        None::<()>
+    });
+    out.into_inner()
 }
 
 /// The rules of a role, aggregated ones included.
 pub(crate) fn rules_of(role: &Value, store: &Store) -> Vec<Value> {
-    let roles = store.parsed(CLUSTER_ROLES);
+    rules_in(role, &store.parsed(CLUSTER_ROLES)).into_iter().cloned().collect()
+}
+
+fn rules_in<'a>(role: &'a Value, roles: &'a Parsed) -> Vec<&'a Value> {
     let mut out = Vec::new();
     let mut seen = HashSet::new();
     let mut waiting = vec![role];
     while let Some(role) = waiting.pop() {
-        out.extend(role["rules"].as_array().into_iter().flatten().cloned());
+        out.extend(role["rules"].as_array().into_iter().flatten());
         let selectors = role["aggregationRule"]["clusterRoleSelectors"].as_array();
         for selector in selectors.into_iter().flatten() {
             let chosen = roles.values().filter(|other| crate::select::chooses(selector, other));
@@ -397,43 +411,6 @@ fn covers(rule: &Value, wanted: &Attributes) -> bool {
     });
     let names = list("resourceNames");
     has("apiGroups", &wanted.group) && resource && (names.is_empty() || names.contains(&wanted.name.as_str()))
-}
-
-/// What the reference grants everybody by its own roles.
-fn open_to_all(user: &User) -> Vec<Value> {
-    let public = json!({"verbs": ["get"], "nonResourceURLs": ["/healthz", "/livez", "/readyz", "/version", "/version/"]});
-    if !user.is_in("system:authenticated") {
-        return vec![public];
-    }
-    let discovery = [
-        "/api",
-        "/api/*",
-        "/apis",
-        "/apis/*",
-        "/openapi",
-        "/openapi/*",
-        "/healthz",
-        "/livez",
-        "/readyz",
-        "/version",
-        "/version/",
-    ];
-    let mut out = vec![
-        public,
-        json!({"verbs": ["get"], "nonResourceURLs": discovery}),
-        json!({"verbs": ["create"], "apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]}),
-        json!({"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]}),
-    ];
-    if user.is_in("system:serviceaccounts") {
-        let paths = [
-            "/.well-known/openid-configuration",
-            "/.well-known/openid-configuration/",
-            "/openid/v1/jwks",
-            "/openid/v1/jwks/",
-        ];
-        out.push(json!({"verbs": ["get"], "nonResourceURLs": paths}));
-    }
-    out
 }
 
 /// The rule of `cluster-admin`.

@@ -18,6 +18,7 @@ mod pod_change;
 mod quota;
 mod resources;
 mod rights;
+pub(crate) mod scaled;
 mod schedule;
 mod scheduling;
 mod security;

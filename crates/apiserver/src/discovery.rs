@@ -60,7 +60,8 @@ fn roots(groups: &[Group], word: &str, request: &Request) -> Result<Answer, Stat
         return Ok(answer);
     }
     if word == "api" {
-        let addresses = json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": ""}]);
+        let host = request.header(&http::header::HOST);
+        let addresses = json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": host}]);
         return Ok(Answer::json(
             200,
             json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses}),
@@ -193,20 +194,25 @@ pub(crate) fn root(app: &Arc<App>) -> Answer {
         paths.extend(group.versions.iter().map(|version| format!("/apis/{}/{}", group.name, version.name)));
     }
     paths.sort();
-    Answer::json(200, json!({"paths": paths}))
+    for_people(&json!({"paths": paths}))
 }
 
 /// What the server calls itself: the Kubernetes version whose behaviour it follows.
 pub(crate) fn version() -> Answer {
-    Answer::json(
-        200,
-        json!({
-            "major": "1", "minor": "36", "emulationMajor": "1", "emulationMinor": "36",
-            "minCompatibilityMajor": "1", "minCompatibilityMinor": "35", "gitVersion": concat!("v1.36.0+sealfast.", env!("CARGO_PKG_VERSION")),
-            "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
-            "goVersion": "", "compiler": "", "platform": concat!("linux/", "amd64"),
-        }),
-    )
+    for_people(&json!({
+        "major": "1", "minor": "36", "emulationMajor": "1", "emulationMinor": "36",
+        "minCompatibilityMajor": "1", "minCompatibilityMinor": "35", "gitVersion": concat!("v1.36.0+sealfast.", env!("CARGO_PKG_VERSION")),
+        "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "", "compiler": "", "platform": concat!("linux/", "amd64"),
+    }))
+}
+
+/// JSON with a field on each line.
+fn for_people(value: &Value) -> Answer {
+    let mut answer = Answer::json(200, Value::Null);
+    let bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+    answer.content = Content::Bytes { content_type: "application/json".into(), bytes: bytes.into() };
+    answer
 }
 
 /// How clients may check the tokens of service accounts: only by asking the server, which alone has the key.

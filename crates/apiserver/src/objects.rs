@@ -610,6 +610,7 @@ pub(crate) fn default(resource: &Resource, object: &mut Value) {
 pub(crate) fn validate_create(resource: &Resource, object: &Value) -> Vec<Cause> {
     let mut causes = checks::create(resource, object);
     causes.extend(resource.shape.problems(object, None));
+    causes.extend(scaled(resource, object, ""));
     causes
 }
 
@@ -630,7 +631,14 @@ pub(crate) fn validate_update(
         }
     }
     causes.extend(problems);
+    causes.extend(scaled(resource, new, subresource));
     causes
+}
+
+/// What is wrong with the replicas that a custom object states.
+fn scaled(resource: &Resource, object: &Value, subresource: &str) -> Vec<Cause> {
+    let scale = resource.custom.as_ref().and_then(|custom| custom.scale.as_ref());
+    scale.map(|scale| checks::scaled::causes(scale, object, subresource)).unwrap_or_default()
 }
 
 /// Records in `new` who owns what after a write that was no apply; `live` and `sent` are in the request's version.

@@ -159,7 +159,9 @@ impl Definitions {
                 (name, self.made(kind))
             }
         };
-        describe(&mut made, words::of_root);
+        // What a custom kind says of itself is all that is known of it.
+        let words = if resource.custom.is_some() { words::of_any } else { words::of_root };
+        describe(&mut made, words);
         made["x-kubernetes-group-version-kind"] = gvk.clone();
         self.done.insert(name.clone(), made);
         if resource.allows("list") {

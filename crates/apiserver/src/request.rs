@@ -247,10 +247,7 @@ impl Call<'_> {
 
     async fn dispatch_subresource(&self, verb: &str) -> Result<Answer, Status> {
         let Some(subresource) = self.resource.subresource(&self.subresource) else {
-            if self.resource.custom.is_some() {
-                return Err(self.not_found());
-            }
-            return Err(Status::no_resource());
+            return self.unserved(verb);
         };
         if !subresource.verbs.iter().any(|known| known == verb) {
             return Err(Status::method_not_allowed());
@@ -266,6 +263,23 @@ impl Call<'_> {
             ("status" | "approval", "update") => update::from_request(self),
             ("status" | "approval", "patch") => patch::from_request(self),
             _ => Err(Status::method_not_allowed()),
+        }
+    }
+
+    /// What only a node could answer: a pod that is on none has said nothing yet, and nobody talks to it.
+    fn unserved(&self, verb: &str) -> Result<Answer, Status> {
+        match (&*self.resource.key, self.subresource.as_str(), verb) {
+            ("pods", "log", "get") => {
+                self.existing()?;
+                Ok(Answer::bytes(200, "text/plain", Vec::new().into()))
+            }
+            ("pods", "exec" | "attach" | "portforward", "get" | "create") => {
+                self.existing()?;
+                let name = &self.name;
+                Err(Status::bad_request(format!("pod {name} does not have a host assigned")))
+            }
+            _ if self.resource.custom.is_some() => Err(self.not_found()),
+            _ => Err(Status::no_resource()),
         }
     }
 

@@ -311,6 +311,8 @@ impl App {
             self.ensure_namespace(name);
         }
         crate::bootstrap::roles(self);
+        crate::bootstrap::priorities(self);
+        crate::bootstrap::service(self);
         self.refresh_kinds();
     }
 

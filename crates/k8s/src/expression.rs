@@ -98,6 +98,28 @@ pub fn pointed(text: &str, offset: usize, message: &str) -> String {
     format!("ERROR: <input>:{}:{}: {message}\n | {line}\n | {dots}^", number + 1, column + 1)
 }
 
+/// A text as `strings.quote` writes it: what has a letter of its own is escaped, and nothing else.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            '\r' => out.push_str("\\r"),
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// Says that a function does not take such values.
 #[must_use]
 pub fn no_overload(name: &str, values: &[Value]) -> String {
@@ -122,7 +144,7 @@ fn type_name(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{nests_too_deeply, on_deep_stack};
+    use super::{nests_too_deeply, on_deep_stack, quoted};
 
     #[test]
     fn brackets_branches_and_signs_count() {
@@ -131,6 +153,11 @@ mod tests {
             assert!(nests_too_deeply(&piece.repeat(most + 1)), "{piece}");
         }
         assert!(!nests_too_deeply(&"(a) ".repeat(1000)));
+    }
+
+    #[test]
+    fn quotes_escape_what_has_a_letter_of_its_own() {
+        assert_eq!(quoted("a\u{7}\n\t\"\\\u{1}'é"), "\"a\\a\\n\\t\\\"\\\\\u{1}'é\"");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::tree::Tree;
 use super::{Conflict, Writer};
+use crate::go_text;
 
 /// How a manager came by its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,9 +109,9 @@ impl Entry {
 
     /// How messages name the owner.
     fn show(&self) -> String {
-        let mut text = format!("{:?}", self.manager);
+        let mut text = go_text::quoted(&self.manager);
         if !self.subresource.is_empty() {
-            text.push_str(&format!(" with subresource {:?}", self.subresource));
+            text.push_str(&format!(" with subresource {}", go_text::quoted(&self.subresource)));
         }
         if self.operation == Operation::Update {
             text.push_str(&format!(" using {}", self.api_version));
@@ -189,7 +190,7 @@ impl Managers {
     pub(super) fn set_applied(&mut self, set: Tree, own: Option<usize>, writer: &Writer<'_>, changed: bool) {
         let mut entry = Entry::new(Operation::Apply, set, writer);
         entry.time = match own {
-            _ if changed => Some(writer.now.to_owned()),
+            _ if changed && !is_scale(writer) => Some(writer.now.to_owned()),
             Some(at) => self.entries[at].time.clone(),
             None => None,
         };
@@ -203,11 +204,11 @@ impl Managers {
     /// Adds fields to the writer's update entry.
     pub(super) fn add_update(&mut self, set: Tree, writer: &Writer<'_>) {
         if !set.is_empty() {
-            let now = Some(writer.now.to_owned());
+            let now = (!is_scale(writer)).then(|| writer.now.to_owned());
             match self.entries.iter_mut().find(|entry| entry.is(Operation::Update, writer)) {
                 Some(entry) => {
                     entry.set.add(&set);
-                    entry.time = now;
+                    entry.time = now.or(entry.time.take());
                 }
                 None => {
                     let mut entry = Entry::new(Operation::Update, set, writer);
@@ -264,6 +265,11 @@ impl Managers {
             metadata.insert("managedFields".to_owned(), Value::Array(entries));
         }
     }
+}
+
+/// Who scales is noted on the bigger object without a time.
+fn is_scale(writer: &Writer<'_>) -> bool {
+    writer.subresource == "scale"
 }
 
 /// Returns the object without its entries.

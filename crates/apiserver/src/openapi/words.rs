@@ -5,6 +5,11 @@ pub(super) fn of_root(field: &str) -> Option<&'static str> {
     find(ROOT, field)
 }
 
+/// What a field of any root object is for.
+pub(super) fn of_any(field: &str) -> Option<&'static str> {
+    of_root(field).filter(|_| !matches!(field, "spec" | "status"))
+}
+
 /// What a field of `metadata` is for.
 pub(super) fn of_metadata(field: &str) -> Option<&'static str> {
     find(METADATA, field)

@@ -128,7 +128,7 @@ fn note_revision(app: &App, key: &Key, revision: i64) {
     let revision = revision.max(self::revision(&deployment));
     let notes = fields::metadata(&mut deployment).entry("annotations").or_insert_with(|| json!({}));
     notes[REVISION] = revision.to_string().into();
-    write(app, key, &stored, deployment, "");
+    write(app, key, &stored, deployment, "status");
 }
 
 fn report(app: &App, kin: &Kin, key: &Key, current: &str) {
@@ -176,6 +176,7 @@ fn status(deployment: &Value, sets: &[(Key, Value)], current: &str) -> Value {
         let text = format!("ReplicaSet \"{current}\" is progressing.");
         condition(old, "Progressing", "True", "ReplicaSetUpdated", &text)
     };
+    status["terminatingReplicas"] = 0.into();
     status["conditions"] = json!([enough, progress]);
     status
 }

@@ -18,6 +18,7 @@ pub(super) fn status(resource: &str, object: &Value) -> Option<Value> {
                 &["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"],
                 replicas,
             );
+            status["terminatingReplicas"] = 0.into();
             let name = fields::name(object);
             let progress = format!("Deployment \"{name}\" has successfully progressed.");
             status["conditions"] = json!([
@@ -41,7 +42,8 @@ pub(super) fn status(resource: &str, object: &Value) -> Option<Value> {
             "observedGeneration": generation, "updatedNumberScheduled": 1, "numberAvailable": 1,
         }),
         "replicasets.apps" => {
-            let mut status = json!({"replicas": replicas, "observedGeneration": generation});
+            let mut status =
+                json!({"replicas": replicas, "observedGeneration": generation, "terminatingReplicas": 0});
             counts(&mut status, &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"], replicas);
             status
         }

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use cel::Value;
 use sealfast_k8s::expression::calls::Function;
+use sealfast_k8s::expression::quoted;
 
 /// Each by its name.
 pub(super) const FUNCTIONS: [(&str, Function); 18] = [
@@ -50,7 +51,7 @@ pub(super) const FUNCTIONS: [(&str, Function); 18] = [
         Some(texted(parts?.join(values.get(1).map_or(Some(""), text)?)))
     }),
     ("format", format),
-    ("strings.quote", |values| Some(texted(format!("{:?}", text(values.first()?)?)))),
+    ("strings.quote", |values| Some(texted(quoted(text(values.first()?)?)))),
     ("sets.contains", |values| {
         let (all, some) = (list(values.first()?)?, list(values.get(1)?)?);
         Some(holds(all, some).into())

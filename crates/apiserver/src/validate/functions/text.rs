@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use cel::Value;
 use sealfast_k8s::expression::matching::compiled;
+use sealfast_k8s::expression::quoted;
 
 use super::{Function, listed, text_of, texted};
 
@@ -32,7 +33,7 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
         _ => None,
     }),
     ("findAll", find_all),
-    ("strings.quote", |values| Some(texted(format!("{:?}", text_of(values.first()?)?)))),
+    ("strings.quote", |values| Some(texted(quoted(text_of(values.first()?)?)))),
 ];
 
 /// Some patterns look at all the rest of a text for each match, so the search as a whole has an end, too.
