@@ -60,7 +60,7 @@ async fn a_selector_gives_no_right_to_other_names() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_right_to_a_way_to_pods_is_none_to_the_pods() -> anyhow::Result<()> {
-    let running = start(Options::default()).await?;
+    let running = start(Options::default().with_ready_workloads(false)).await?;
     let admin = Client::of(&running)?;
     let ways = ["attach", "binding", "ephemeralcontainers", "exec", "log", "portforward", "proxy", "resize"];
     let resources: Vec<String> = ways.iter().map(|way| format!("pods/{way}")).collect();
