@@ -31,6 +31,26 @@ fn operators_of_variables_show_no_secret() {
 }
 
 #[test]
+fn truth_values_that_were_secret_are_covered() {
+    let desk = Desk::new();
+    let sops = "  decryption: {provider: sops}\n";
+    let more = "  postBuild: {substituteFrom: [{kind: Secret, name: vars}]}\n";
+    desk.write("clusters/one/config.yaml", &kustomization("config", "./config", sops));
+    desk.write("clusters/one/apps.yaml", &kustomization("apps", "./apps", more));
+    let vars = "apiVersion: v1\nkind: Secret\nmetadata: {name: vars, namespace: flux-system}\nstringData: {T: \"true\", N: \"null\"}\n";
+    desk.seal("config/vars.yaml", vars, &SECRET);
+    let pods = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: shop}\nspec: {paused: \"${T}\", none: \"${N}\", other: false}\n";
+    desk.write("apps/pods.yaml", pods);
+    let (masked, talk, success) = desk.render(&["clusters/one"]);
+    assert!(success, "{talk}");
+    for covered in ["paused: '**SOPS**'\n", "none: '**SOPS**'\n", "other: false\n"] {
+        assert!(masked.contains(covered), "{covered} not in:\n{masked}");
+    }
+    let (open, _, _) = desk.render(&["clusters/one", "--show-secrets"]);
+    assert!(open.contains("paused: true\n") && open.contains("none: null\n"), "{open}");
+}
+
+#[test]
 fn replacements_show_no_part_of_a_secret() {
     let desk = Desk::new();
     let replacement = |source: &str, options: &str, target: &str, more: &str| {

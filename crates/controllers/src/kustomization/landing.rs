@@ -65,6 +65,8 @@ impl Expanded<'_> {
                 witness.learn_whole(text);
             }
         });
+        let is_secret = |text: &str| alone(text).is_none();
+        bare(Some(self.before), self.after, &is_secret, &mut |made| witness.learn_whole(made));
     }
 
     /// Whether the secrets in a text can be found there: long ones, and no short one beside them.
@@ -88,6 +90,24 @@ fn texts(value: &Value, take: &mut dyn FnMut(&str)) {
         Value::String(text) => take(text),
         Value::Number(number) => take(&number.to_string()),
         Value::Bool(_) | Value::Null => {}
+    }
+}
+
+/// Hands on the truth values and nulls where a text or a key with something secret in it stood before: there are too few
+/// of them to tell by themselves.
+fn bare(before: Option<&Value>, after: &Value, is_secret: &dyn Fn(&str) -> bool, take: &mut dyn FnMut(&str)) {
+    match (before, after) {
+        (Some(Value::String(text)), _) if !is_secret(text) => {}
+        (Some(Value::Object(before)), Value::Object(fields)) => {
+            fields.iter().for_each(|(key, value)| bare(before.get(key), value, is_secret, take));
+        }
+        (Some(Value::Array(before)), Value::Array(items)) => {
+            items.iter().enumerate().for_each(|(at, item)| bare(before.get(at), item, is_secret, take));
+        }
+        (_, Value::Object(fields)) => fields.values().for_each(|value| bare(None, value, is_secret, take)),
+        (_, Value::Array(items)) => items.iter().for_each(|item| bare(None, item, is_secret, take)),
+        (None | Some(Value::String(_)), Value::Bool(_) | Value::Null) => take(&after.to_string()),
+        _ => {}
     }
 }
 

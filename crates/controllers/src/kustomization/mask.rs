@@ -95,7 +95,11 @@ impl Masks {
                     *value = MASK.into();
                 }
             }
-            Value::Bool(_) | Value::Null => {}
+            Value::Bool(_) | Value::Null => {
+                if self.is_whole(&value.to_string()) {
+                    *value = MASK.into();
+                }
+            }
         }
     }
 

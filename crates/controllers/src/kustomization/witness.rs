@@ -128,7 +128,11 @@ impl Witness {
             }
             (Value::String(text), open) if text.starts_with(SEALED) => match open {
                 Value::String(text) => self.add(text),
-                Value::Bool(_) | Value::Number(_) => self.add(&open.to_string()),
+                Value::Number(_) => self.add(&open.to_string()),
+                Value::Bool(_) => {
+                    self.add(&open.to_string());
+                    self.learn_whole(&open.to_string());
+                }
                 _ => {}
             },
             _ => {}
