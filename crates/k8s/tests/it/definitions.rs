@@ -22,7 +22,11 @@ fn note_silent(schema: &Value, path: &str, silent: &mut Vec<String>) {
     }
     let parts = if schema["type"] == "array" { &schema["items"] } else { schema };
     for (name, field) in parts["properties"].as_object().into_iter().flatten() {
-        note_silent(field, &format!("{path}.{name}"), silent);
+        // A server lets nobody describe the metadata of an object.
+        let is_metadata = name == "metadata" && !path.contains('.');
+        if !is_metadata {
+            note_silent(field, &format!("{path}.{name}"), silent);
+        }
     }
 }
 

@@ -266,7 +266,7 @@ fn types_that_refer_to_each_other_end() {
     let built = build(&files, "/app", &Options::default()).unwrap().to_yaml();
     assert!(built.contains("own:\n  a: b\n  x: \"y\"\n"), "{built}");
     files.insert("/app/types.json", entangled_types(20));
-    assert_names(&refusal_of(&files), &["crds: 'types.json'", "lead to more than 100000 fields"]);
+    assert_names(&refusal_of(&files), &["loading CRDs [types.json]", "lead to more than 100000 fields"]);
 }
 
 #[test]
