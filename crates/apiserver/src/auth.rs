@@ -290,7 +290,7 @@ fn find_binding<T>(
     user: &User,
     namespace: &str,
     store: &Store,
-    look: impl Fn(&Value, &str) -> Option<T>,
+    mut look: impl FnMut(&Value, &str) -> Option<T>,
 ) -> Option<T> {
     let means = |binding: &Value, home: &str| {
         binding["subjects"].as_array().into_iter().flatten().any(|subject| is_meant(user, subject, home))
@@ -358,15 +358,15 @@ fn is_meant(user: &User, subject: &Value, namespace: &str) -> bool {
 
 /// Every rule that holds for a user in a namespace (cluster-wide ones when it is empty).
 pub(crate) fn rules(user: &User, namespace: &str, store: &Store) -> Vec<Value> {
-    let out = std::cell::RefCell::new(Vec::new());
+    let mut out = Vec::new();
     find_binding(user, namespace, store, |binding, home| {
         let holds = |rule: &&Value| home.is_empty() || rule.get("nonResourceURLs").is_none();
         with_rules(binding, home, store, |rules| {
-            out.borrow_mut().extend(rules.iter().copied().filter(holds).cloned());
+            out.extend(rules.iter().copied().filter(holds).cloned());
         });
         None::<()>
     });
-    out.into_inner()
+    out
 }
 
 /// The rules of a role, aggregated ones included.

@@ -209,10 +209,8 @@ pub(crate) fn version() -> Answer {
 
 /// JSON with a field on each line.
 fn for_people(value: &Value) -> Answer {
-    let mut answer = Answer::json(200, Value::Null);
     let bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
-    answer.content = Content::Bytes { content_type: "application/json".into(), bytes: bytes.into() };
-    answer
+    Answer::bytes(200, "application/json", bytes.into())
 }
 
 /// How clients may check the tokens of service accounts: only by asking the server, which alone has the key.

@@ -1,5 +1,6 @@
 //! Values and texts as Go prints them: `map[a:1 b:[x y]]`, `"a\nb"`.
 
+use sealfast_k8s::expression::escape;
 use serde_json::Value;
 
 /// The text of a value.
@@ -35,16 +36,11 @@ fn is_invisible(letter: char) -> bool {
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {
+        if let Some(escape) = escape(letter) {
+            out.push_str(escape);
+            continue;
+        }
         match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
             letter if is_printable(letter) => out.push(letter),
             letter if u32::from(letter) < 0x80 => out.push_str(&format!("\\x{:02x}", u32::from(letter))),
             letter if u32::from(letter) < 0x10000 => out.push_str(&format!("\\u{:04x}", u32::from(letter))),

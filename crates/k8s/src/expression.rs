@@ -103,21 +103,30 @@ pub fn pointed(text: &str, offset: usize, message: &str) -> String {
 pub fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            letter => out.push(letter),
+        match escape(letter) {
+            Some(escape) => out.push_str(escape),
+            None => out.push(letter),
         }
     }
     out.push('"');
     out
+}
+
+/// How a letter is written inside quotes that has a letter of its own there, in CEL as in Go.
+#[must_use]
+pub fn escape(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        '"' => "\\\"",
+        '\\' => "\\\\",
+        '\u{7}' => "\\a",
+        '\u{8}' => "\\b",
+        '\t' => "\\t",
+        '\n' => "\\n",
+        '\u{b}' => "\\v",
+        '\u{c}' => "\\f",
+        '\r' => "\\r",
+        _ => return None,
+    })
 }
 
 /// Says that a function does not take such values.

@@ -1,15 +1,8 @@
 //! Small things that clients can tell servers apart by.
 
-use sealfast_apiserver::server::{Options, Running, start};
 use serde_json::{Value, json};
 
-use crate::client::Client;
-
-async fn server() -> anyhow::Result<(Running, Client)> {
-    let running = start(Options::default().with_ready_workloads(false)).await?;
-    let client = Client::of(&running)?;
-    Ok((running, client))
-}
+use crate::client::{Client, server};
 
 async fn apply(client: &Client, path: &str, manager: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
     let path = format!("{path}?fieldManager={manager}");

@@ -3,8 +3,15 @@
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealfast_apiserver::server::Running;
+use sealfast_apiserver::server::{Options, Running, start};
 use serde_json::Value;
+
+/// A server that makes pods but runs none, and its administrator.
+pub(crate) async fn server() -> anyhow::Result<(Running, Client)> {
+    let running = start(Options::default().with_ready_workloads(false)).await?;
+    let client = Client::of(&running)?;
+    Ok((running, client))
+}
 
 /// Talks to a running server as its administrator.
 #[derive(Clone)]

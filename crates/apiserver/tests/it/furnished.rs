@@ -1,15 +1,8 @@
 //! What a cluster begins with, and what nothing that runs could answer.
 
-use sealfast_apiserver::server::{Options, Running, start};
 use serde_json::{Value, json};
 
-use crate::client::Client;
-
-async fn server() -> anyhow::Result<(Running, Client)> {
-    let running = start(Options::default().with_ready_workloads(false)).await?;
-    let client = Client::of(&running)?;
-    Ok((running, client))
-}
+use crate::client::server;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_has_its_service_its_priorities_and_its_open_roles() -> anyhow::Result<()> {

@@ -3,19 +3,21 @@
 use sealfast_apiserver::server::{Options, Running, start};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, server};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const APPLY: &str = "application/apply-patch+yaml";
 
-/// A server on which Alice has one rule for ConfigMaps; returns the administrator's client and hers.
+/// A server on which Alice has one rule, for ConfigMaps unless it says otherwise; returns the administrator's client and
+/// hers.
 async fn alice_may(rule: Value) -> anyhow::Result<(Running, Client, Client)> {
-    let running = start(Options::default()).await?;
-    let admin = Client::of(&running)?;
+    let (running, admin) = server().await?;
     let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
     let mut rule = rule;
     rule["apiGroups"] = json!([""]);
-    rule["resources"] = json!(["configmaps"]);
+    if rule["resources"].is_null() {
+        rule["resources"] = json!(["configmaps"]);
+    }
     let role = json!({"metadata": {"name": "r"}, "rules": [rule]});
     assert_eq!(admin.call("POST", &format!("{rbac}/roles"), Some(role)).await?.0, 201);
     let binding = json!({
@@ -60,26 +62,13 @@ async fn a_selector_gives_no_right_to_other_names() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_right_to_a_way_to_pods_is_none_to_the_pods() -> anyhow::Result<()> {
-    let running = start(Options::default().with_ready_workloads(false)).await?;
-    let admin = Client::of(&running)?;
     let ways = ["attach", "binding", "ephemeralcontainers", "exec", "log", "portforward", "proxy", "resize"];
     let resources: Vec<String> = ways.iter().map(|way| format!("pods/{way}")).collect();
-    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
-    let rules = json!([{"apiGroups": [""], "resources": resources, "verbs": ["*"]}]);
-    admin
-        .call("POST", &format!("{rbac}/roles"), Some(json!({"metadata": {"name": "r"}, "rules": rules})))
-        .await?;
-    let binding = json!({
-        "metadata": {"name": "r"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}],
-    });
-    assert_eq!(admin.call("POST", &format!("{rbac}/rolebindings"), Some(binding)).await?.0, 201);
+    let (running, admin, alice) = alice_may(json!({"resources": resources, "verbs": ["*"]})).await?;
     let pods = "/api/v1/namespaces/default/pods";
     let spec = json!({"containers": [{"name": "c", "image": "hidden"}]});
     admin.call("POST", pods, Some(json!({"metadata": {"name": "p"}, "spec": spec}))).await?;
     let pod = admin.call("GET", &format!("{pods}/p"), None).await?.1;
-    let alice = admin.acting_as("alice");
     for way in ways {
         let path = format!("{pods}/p/{way}");
         let change = json!({"metadata": {"labels": {"hers": "1"}}}).to_string();

@@ -4,18 +4,21 @@ use crate::render::{Desk, kustomization};
 
 const SECRET: [&str; 2] = ["--encrypted-regex", "^(data|stringData)$"];
 
-#[test]
-fn operators_of_variables_show_no_secret() {
+/// A cluster whose `apps` take variables from the encrypted Secret of `config`, with these values.
+fn with_variables(values: &str) -> Desk {
     let desk = Desk::new();
     let sops = "  decryption: {provider: sops}\n";
     let more = "  postBuild: {substituteFrom: [{kind: Secret, name: vars}]}\n";
     desk.write("clusters/one/config.yaml", &kustomization("config", "./config", sops));
     desk.write("clusters/one/apps.yaml", &kustomization("apps", "./apps", more));
-    desk.seal(
-        "config/vars.yaml",
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: vars, namespace: flux-system}\nstringData: {PW: SuperSecretValue1, PIN: \"907\"}\n",
-        &SECRET,
-    );
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: vars, namespace: flux-system}\nstringData: ";
+    desk.seal("config/vars.yaml", &format!("{secret}{values}\n"), &SECRET);
+    desk
+}
+
+#[test]
+fn operators_of_variables_show_no_secret() {
+    let desk = with_variables("{PW: SuperSecretValue1, PIN: \"907\"}");
     desk.write(
         "apps/map.yaml",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: shop}\ndata:\n  part: \"${PW:0:14}\"\n  upper: \"u:${PW^^}\"\n  lower: \"${PW,}\"\n  cut: \"${PW#S}\"\n  other: \"${PW/Super/Hyper}\"\n  pin: \"pin=${PIN}\"\n",
@@ -32,13 +35,7 @@ fn operators_of_variables_show_no_secret() {
 
 #[test]
 fn truth_values_that_were_secret_are_covered() {
-    let desk = Desk::new();
-    let sops = "  decryption: {provider: sops}\n";
-    let more = "  postBuild: {substituteFrom: [{kind: Secret, name: vars}]}\n";
-    desk.write("clusters/one/config.yaml", &kustomization("config", "./config", sops));
-    desk.write("clusters/one/apps.yaml", &kustomization("apps", "./apps", more));
-    let vars = "apiVersion: v1\nkind: Secret\nmetadata: {name: vars, namespace: flux-system}\nstringData: {T: \"true\", N: \"null\"}\n";
-    desk.seal("config/vars.yaml", vars, &SECRET);
+    let desk = with_variables("{T: \"true\", N: \"null\"}");
     let pods = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: shop}\nspec: {paused: \"${T}\", none: \"${N}\", other: false}\n";
     desk.write("apps/pods.yaml", pods);
     let (masked, talk, success) = desk.render(&["clusters/one"]);

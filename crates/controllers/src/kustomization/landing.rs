@@ -97,6 +97,7 @@ fn texts(value: &Value, take: &mut dyn FnMut(&str)) {
 /// of them to tell by themselves.
 fn bare(before: Option<&Value>, after: &Value, is_secret: &dyn Fn(&str) -> bool, take: &mut dyn FnMut(&str)) {
     match (before, after) {
+        (_, Value::String(_) | Value::Number(_)) => {}
         (Some(Value::String(text)), _) if !is_secret(text) => {}
         (Some(Value::Object(before)), Value::Object(fields)) => {
             fields.iter().for_each(|(key, value)| bare(before.get(key), value, is_secret, take));
