@@ -14,16 +14,25 @@ mod staged;
 
 /// Replaces a file, mode and owner kept, or writes to what is no regular file.
 pub(crate) fn file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    file_if(path, bytes, &|| true).map(drop)
+}
+
+/// Does the same when it is still wanted in the last moment, and tells whether it was.
+pub(crate) fn file_if(path: &Path, bytes: &[u8], is_wanted: &dyn Fn() -> bool) -> std::io::Result<bool> {
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let old = std::fs::metadata(&target).ok();
     if old.as_ref().is_some_and(|old| !old.is_file()) {
-        return std::fs::OpenOptions::new().write(true).open(&target)?.write_all(bytes);
+        return std::fs::OpenOptions::new().write(true).open(&target)?.write_all(bytes).map(|()| true);
     }
     // A new file gets what the person's mask leaves of these; an old one keeps its own.
     let mode = if old.is_some() { 0o600 } else { 0o666 };
     match Staged::new(folder_of(&target), mode, &|new| fill(new, old.as_ref(), bytes)) {
-        Ok(new) => new.replace(&target),
-        Err(wrong) if old.is_some() && takes_no_new_files(&wrong) => std::fs::write(&target, bytes),
+        Ok(new) if is_wanted() => new.replace(&target).map(|()| true),
+        Ok(_) => Ok(false),
+        Err(wrong) if old.is_some() && takes_no_new_files(&wrong) => {
+            let is_wanted = is_wanted();
+            if is_wanted { std::fs::write(&target, bytes).map(|()| true) } else { Ok(false) }
+        }
         Err(wrong) => Err(wrong),
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Differs: `sops` has nothing like it but `updatekeys` with several names.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,12 +13,15 @@ use serde_json::json;
 use crate::output::{self, Spinner};
 use crate::sops::call::{Call, Done};
 use crate::sops::encrypt::Source;
+use crate::sops::hold::Held;
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
 use crate::sops::walk::Unreadable;
-use crate::sops::{crypt, decrypt, encrypt, files, rotate, set, update_keys};
+use crate::sops::{crypt, decrypt, encrypt, rotate, set, update_keys};
 
 mod select;
+
+use select::Chosen;
 
 /// Most of these wait for a key service or a disk, so there may be more of them than cores.
 const WORKERS: usize = 96;
@@ -83,15 +85,14 @@ pub(super) fn run_on(call: &Call, words: &[String], work: Work) -> Result<Option
     }
     select::refuse_directories(call, words)?;
     refuse_flags_of_one_file(call, &work)?;
-    let settings = Settings::load(call)?;
-    let found = select::files(call, &settings, words, &work)?;
-    let files: Vec<PathBuf> = found.iter().flatten().cloned().collect();
-    let mut results = in_parallel(&files, |path| one(call, &settings, path, &work)).into_iter();
+    let found = select::files(call, words, &work)?;
+    let files: Vec<&Chosen> = found.iter().flatten().collect();
+    let mut results = in_parallel(&files, |file| one(call, file, &work)).into_iter();
     let here = std::env::current_dir().unwrap_or_default();
     let mut summary = Summary::default();
     for file in found {
         let (path, result) = match file {
-            Ok(path) => (path, results.next()),
+            Ok(Chosen { path, .. }) => (path, results.next()),
             Err(Unreadable { path, stop }) => (path, Some(Err(stop))),
         };
         let shown = path.strip_prefix(&here).unwrap_or(&path).display().to_string();
@@ -126,8 +127,8 @@ fn refuse_flags_of_one_file(call: &Call, work: &Work) -> Result<(), Stop> {
 
 /// Works on all files at once; results in the order of the files.
 fn in_parallel(
-    files: &[PathBuf],
-    work: impl Fn(&Path) -> Result<Outcome, Stop> + Sync,
+    files: &[&Chosen],
+    work: impl Fn(&Chosen) -> Result<Outcome, Stop> + Sync,
 ) -> Vec<Result<Outcome, Stop>> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(files.len()));
@@ -135,8 +136,8 @@ fn in_parallel(
     std::thread::scope(|scope| {
         for _ in 0..WORKERS.min(files.len()) {
             scope.spawn(|| {
-                while let Some((index, path)) = take(&next, files) {
-                    let result = work(path);
+                while let Some((index, file)) = take(&next, files) {
+                    let result = work(file);
                     let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                     results.push((index, result));
                     spinner.waits_for(&format!("{} of {} files", results.len(), files.len()));
@@ -149,20 +150,25 @@ fn in_parallel(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn take<'f>(next: &AtomicUsize, files: &'f [PathBuf]) -> Option<(usize, &'f PathBuf)> {
+fn take<'f>(next: &AtomicUsize, files: &[&'f Chosen]) -> Option<(usize, &'f Chosen)> {
     let index = next.fetch_add(1, Ordering::Relaxed);
-    files.get(index).map(|path| (index, path))
+    files.get(index).map(|file| (index, *file))
 }
 
-fn one(call: &Call, settings: &Settings, path: &Path, work: &Work) -> Result<Outcome, Stop> {
-    let source = Source { path: Some(path.to_owned()), known_as: path.to_owned() };
+fn one(call: &Call, Chosen { path, settings }: &Chosen, work: &Work) -> Result<Outcome, Stop> {
+    let held = if call.is_set("check") || matches!(work, Work::Status) {
+        Held::to_read(path)
+    } else {
+        Held::firmly(path)
+    };
+    let source = Source::of_file(held);
     let written = match work {
         Work::Encrypt => encrypted(call, settings, &source).map(secret),
         Work::Decrypt => decrypt::decrypt(call, &source, None, settings.layout(call)).map(Some),
         Work::Rotate => rotate::rotate(call, &source, settings).map(SecretBytes::new).map(Some),
-        Work::UpdateKeys => update_keys::updated(call, settings, path).map(secret),
+        Work::UpdateKeys => update_keys::updated(call, settings, &source).map(secret),
         Work::Set { steps, value } => {
-            set::changed(call, path, settings, steps, |plain| plain.set(steps, value.clone()))
+            set::changed(call, &source, settings, steps, |plain| plain.set(steps, value.clone()))
                 .map(|(bytes, change)| (change == Change::Changed).then(|| SecretBytes::new(bytes)))
         }
         Work::Status => return status(call, &source),
@@ -170,7 +176,7 @@ fn one(call: &Call, settings: &Settings, path: &Path, work: &Work) -> Result<Out
     match written.map_err(|stop| stop.in_file(&source.name()))? {
         None => Ok(Outcome::Unchanged),
         Some(_) if call.is_set("check") => Ok(Outcome::Changed),
-        Some(bytes) => files::replace(path, bytes.expose()).map(|()| Outcome::Changed),
+        Some(bytes) => source.replace(bytes.expose()).map(|()| Outcome::Changed),
     }
 }
 
@@ -197,7 +203,7 @@ fn encrypted(call: &Call, settings: &Settings, source: &Source) -> Result<Option
         State::Clear => {}
     }
     let metadata = settings.metadata(call, &source.known_as, shape.input)?;
-    encrypt::encrypt(call, &bytes, metadata, &shape).map(Some)
+    encrypt::encrypt(call, source, &bytes, metadata, &shape).map(Some)
 }
 
 /// What became of the files.

@@ -18,7 +18,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         return Ok(done);
     }
     let source = Source::of(call)?;
-    let layout = Settings::load(call)?.layout(call);
+    let layout = Settings::of_file(call, &source.known_as)?.layout(call);
     let path = extract_path(call)?;
     source.finish(call, decrypt(call, &source, path.as_deref(), layout)?)
 }

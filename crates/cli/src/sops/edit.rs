@@ -22,23 +22,25 @@ use crate::sops::call::{Call, Done};
 use crate::sops::child::{self, Ended, Watch};
 use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::encrypt::{Source, warn_about_words};
+use crate::sops::hold::Held;
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{files, keyring, log, update_keys, version};
+use crate::sops::{files, keyring, log, manifest, update_keys, version};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
     warn_about_words(call, 1);
     let path = files::absolute(word)?;
-    run_on(call, &Source { path: Some(path.clone()), known_as: path })
+    run_on(call, &Source::of_file(Held::loosely(&path)))
 }
 
 /// Edits an existing file, or an example for a new one.
 pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
-    let Some(path) = &source.path else { return Err(Stop::no_file()) };
-    let settings = Settings::load(call)?;
+    let Some(file) = &source.file else { return Err(Stop::no_file()) };
+    let path = file.path();
+    let settings = Settings::of_file(call, &source.known_as)?;
     let shape = Shape::of(call, &source.name(), settings.layout(call));
-    let encrypted = if files::exists(path) { Some(files::read(path)?) } else { None };
+    let encrypted = file.read_if_there()?;
     let (mut session, former) = match &encrypted {
         Some(encrypted) => {
             let mut opened = crypt::open(call, path, encrypted, shape.input, Noting::Nonces)?;
@@ -57,22 +59,11 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
     let mut watch = Watch::new().map_err(|wrong| unwritable("watch for signals", &wrong))?;
     let desk = Desk::lay(path, session.render(call.is_set("show-master-keys"))?)?;
     let written = session.edit_until_right(call, &mut watch, &desk).and_then(|()| {
-        let bytes = session.seal(call, encrypted.is_some(), former.as_ref())?;
-        refuse_other_changes(path, encrypted.as_ref().map(|bytes| bytes.as_slice()))?;
-        files::replace(path, &bytes).map_err(Broken::from)
+        let bytes = session.seal(call, path, former.as_ref())?;
+        file.replace(&bytes).map_err(Broken::from)
     });
     desk.clear(call, written)?;
     Ok(Done::Quietly)
-}
-
-/// What others wrote while the editor was open is not overwritten.
-fn refuse_other_changes(path: &Path, before: Option<&[u8]>) -> Result<(), Stop> {
-    let now = if files::exists(path) { Some(files::read(path)?) } else { None };
-    if now.as_ref().map(|bytes| bytes.as_slice()) == before {
-        return Ok(());
-    }
-    let message = format!("{} was changed by another program while it was edited", path.display());
-    Err(Stop::new(message).code(Code::CouldNotWriteOutput).hint("edit it again, from what it holds now"))
 }
 
 fn unmarshalable(wrong: &Error) -> Stop {
@@ -121,11 +112,12 @@ impl Session {
     }
 
     /// Encrypts what was edited.
-    fn seal(self, call: &Call, is_old: bool, former: Option<&Original<'_>>) -> Result<Vec<u8>, Stop> {
+    fn seal(self, call: &Call, file: &Path, former: Option<&Original<'_>>) -> Result<Vec<u8>, Stop> {
         let Self { metadata, key, plain, nonces, text, shape } = self;
         let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces))?;
+        manifest::check(call, file, &document)?;
         // Where the keys were edited too, the text that was edited is no plain text.
-        if is_old && call.is_set("show-master-keys") {
+        if former.is_some() && call.is_set("show-master-keys") {
             return crypt::update(document, former, &key, &shape);
         }
         let edited = call.is_native().then(|| Original::of(text.expose(), shape.input));

@@ -2,28 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-use sealfast_sops::document::{self, Encrypted, Original, Plain, SecretBytes};
+use sealfast_sops::document::{self, Original, Plain, SecretBytes};
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::Metadata;
 use zeroize::Zeroizing;
 
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Noting, Shape};
+use crate::sops::hold::Held;
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{batch, files, log, update_keys};
+use crate::sops::{batch, files, log, manifest, update_keys};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     if let Some(done) = batch::run(call, batch::Work::Encrypt)? {
         return Ok(done);
     }
     let source = Source::of(call)?;
-    if source.path.is_none() && call.text("filename-override").is_empty() {
+    if source.file.is_none() && call.text("filename-override").is_empty() {
         return Err(Stop::misuse("must specify --filename-override when reading from stdin")
             .code(Code::Conflict)
             .hint("name the file, or add --filename-override NAME, from which format and rule are chosen"));
     }
-    let settings = Settings::load(call)?;
+    let settings = Settings::of_file(call, &source.known_as)?;
     let shape = Shape::of(call, &source.name(), settings.layout(call));
     let bytes = source.read()?;
     let in_file = |stop: Stop| stop.in_file(&source.shown().to_string_lossy());
@@ -36,13 +37,14 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         return source.finish(call, SecretBytes::new(bytes));
     }
     let metadata = settings.metadata(call, &source.known_as, shape.input)?;
-    let bytes = encrypt(call, &bytes, metadata, &shape).map_err(in_file)?;
+    let bytes = encrypt(call, &source, &bytes, metadata, &shape).map_err(in_file)?;
     source.finish(call, SecretBytes::new(bytes))
 }
 
 /// Encrypts plain bytes for new metadata.
 pub(super) fn encrypt(
     call: &Call,
+    source: &Source,
     bytes: &[u8],
     mut metadata: Metadata,
     shape: &Shape,
@@ -51,7 +53,7 @@ pub(super) fn encrypt(
     let key = crypt::new_key(call, &mut metadata)?;
     let document =
         crypt::encrypt(call, plain, metadata, &key, None).map_err(|stop| stop.locate(bytes, shape.input))?;
-    warn_about_nothing(call, &document)?;
+    manifest::check(call, source.shown(), &document)?;
     crypt::seal(document, original.as_ref(), None, &key, shape)
 }
 
@@ -100,32 +102,14 @@ fn encrypt_again(
     }
     let document =
         crypt::encrypt(call, plain, metadata, &opened.key, Some(&opened.nonces)).map_err(in_file)?;
-    warn_about_nothing(call, &document).map_err(in_file)?;
+    manifest::check(call, source.shown(), &document).map_err(in_file)?;
     crypt::seal(document, original.as_ref(), opened.original.as_ref(), &opened.key, shape)
-}
-
-/// An encrypted file without an encrypted value is hardly meant.
-fn warn_about_nothing(call: &Call, document: &Encrypted) -> Result<(), Stop> {
-    if !call.is_native() || document.has_encrypted_values() {
-        return Ok(());
-    }
-    let selector = document.metadata().selector.as_ref();
-    let shown = selector.map_or_else(
-        || "there was nothing to encrypt".to_owned(),
-        |selector| format!("`{}: {}` chose none", selector.field(), selector.text()),
-    );
-    let message = format!("no value was encrypted: {shown}");
-    if call.is_set("strict") {
-        return Err(Stop::new(message).hint("change the selector in .sops.yaml, or drop --strict"));
-    }
-    log::warn(call.presentation, &message);
-    Ok(())
 }
 
 /// Where a command reads from and writes to.
 pub(super) struct Source {
     /// The file; none for standard input.
-    pub(super) path: Option<PathBuf>,
+    pub(super) file: Option<Held>,
     /// The path that format and rule are chosen by.
     pub(super) known_as: PathBuf,
 }
@@ -149,7 +133,7 @@ impl Source {
             "" => path.clone().unwrap_or_default(),
             name => files::absolute(name)?,
         };
-        Ok(Self { path, known_as })
+        Ok(Self { file: path.map(|path| Held::by(call, &path)), known_as })
     }
 
     pub(super) fn name(&self) -> String {
@@ -158,20 +142,30 @@ impl Source {
 
     /// The file in messages.
     pub(super) fn shown(&self) -> &Path {
-        self.path.as_deref().unwrap_or(Path::new(""))
+        self.file.as_ref().map_or(Path::new(""), Held::path)
     }
 
     pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Stop> {
-        match &self.path {
-            Some(path) => files::read(path),
+        match &self.file {
+            Some(file) => file.read(),
             None => files::read_stdin(),
         }
     }
 
+    /// A file that is written back.
+    pub(super) fn of_file(file: Held) -> Self {
+        Self { known_as: file.path().to_owned(), file: Some(file) }
+    }
+
+    /// Writes the file back.
+    pub(super) fn replace(&self, bytes: &[u8]) -> Result<(), Stop> {
+        self.file.as_ref().map_or(Ok(()), |file| file.replace(bytes))
+    }
+
     /// Writes where the flags say.
     pub(super) fn finish(&self, call: &Call, bytes: SecretBytes) -> Result<Done, Stop> {
-        match (&self.path, call.text("output")) {
-            (Some(path), _) if call.is_set("in-place") => files::replace(path, bytes.expose())?,
+        match (&self.file, call.text("output")) {
+            (Some(file), _) if call.is_set("in-place") => file.replace(bytes.expose())?,
             (_, "") => return Ok(Done::Hand(bytes)),
             (_, output) => files::write_output(Path::new(output), bytes.expose())?,
         }

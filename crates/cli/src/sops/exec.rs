@@ -104,7 +104,7 @@ pub(super) fn run_file(call: &Call) -> Result<Done, Stop> {
 
 /// The decrypted file, the same bytes as `decrypt` prints.
 fn whole_file(call: &Call, file: &str) -> Result<SecretBytes, Stop> {
-    let shape = Shape::of(call, file, Settings::load(call)?.layout(call));
+    let shape = Shape::of(call, file, Settings::of_file(call, Path::new(file))?.layout(call));
     let encrypted = files::read(Path::new(file))?;
     let opened = crypt::open(call, Path::new(file), &encrypted, shape.input, Noting::Nothing)?;
     crypt::plain_text(&opened, &shape).map_err(|wrong| decrypt::unwritable(&wrong))

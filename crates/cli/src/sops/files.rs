@@ -94,22 +94,26 @@ fn read_to_end(mut from: impl Read, size: usize) -> std::io::Result<Zeroizing<Ve
     }
 }
 
-/// Replaces a file that was read, or writes to what is no regular file.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
-    write(path, bytes, "in-place")
+/// Replaces a file that was read and is as it was then, or writes to what is no regular file.
+pub(super) fn replace(path: &Path, bytes: &[u8], is_as_it_was: &dyn Fn() -> bool) -> Result<(), Stop> {
+    if replace::file_if(path, bytes, is_as_it_was).map_err(|wrong| unwritable(path, &wrong, "in-place"))? {
+        return Ok(());
+    }
+    let message = format!("{} was changed by another program since it was read", path.display());
+    Err(Stop::new(message)
+        .code(Code::CouldNotWriteOutput)
+        .hint("nothing was written: do it again, from what the file holds now"))
 }
 
 /// Does the same with the file of `--output`.
 pub(super) fn write_output(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
-    write(path, bytes, "output")
+    replace::file(path, bytes).map_err(|wrong| unwritable(path, &wrong, "output"))
 }
 
-fn write(path: &Path, bytes: &[u8], which: &str) -> Result<(), Stop> {
-    replace::file(path, bytes).map_err(|wrong| {
-        let (path, reason) = (path.display(), reason(&wrong));
-        Stop::new(format!("Could not open {which} file for writing: open {path}: {reason}"))
-            .code(Code::CouldNotWriteOutput)
-    })
+fn unwritable(path: &Path, wrong: &std::io::Error, which: &str) -> Stop {
+    let (path, reason) = (path.display(), reason(wrong));
+    Stop::new(format!("Could not open {which} file for writing: open {path}: {reason}"))
+        .code(Code::CouldNotWriteOutput)
 }
 
 /// The system's words for an error, without the number.

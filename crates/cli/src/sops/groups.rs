@@ -6,9 +6,10 @@ use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
 
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Shape};
+use crate::sops::hold::Held;
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::Stop;
-use crate::sops::{files, keyring, log};
+use crate::sops::{keyring, log};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     match call.words() {
@@ -49,9 +50,10 @@ fn unreadable(index: &str) -> Stop {
 /// Changes the groups and wraps the data key again.
 fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -> Result<Done, Stop> {
     let path = Path::new(call.text("file"));
-    let settings = Settings::load(call)?;
+    let settings = Settings::of_file(call, path)?;
     let format = call.format("input-type", call.text("file"));
-    let encrypted = files::read(path)?;
+    let file = Held::by(call, path);
+    let encrypted = file.read()?;
     let (mut document, original) =
         crypt::load(call, &encrypted, format).map_err(|stop| stop.logged_by(log::COMMAND))?;
     let key = crypt::unlock(call, document.metadata())
@@ -71,7 +73,7 @@ fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -
     if !call.is_set("in-place") {
         return Ok(Done::Print(bytes));
     }
-    files::replace(path, &bytes)?;
+    file.replace(&bytes)?;
     Ok(Done::Quietly)
 }
 

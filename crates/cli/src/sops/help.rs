@@ -60,6 +60,11 @@ pub(super) fn print_command(call: &Call, command: &Command) -> Done {
         command.native_arguments()
     );
     command.native_flags().into_iter().for_each(|flag| push_flag(&mut out, flag));
+    if command.name != "keyservice" {
+        out.push_str(
+            "\nThe .sops.yaml nearest to a file counts, searched from the file's directory upwards.\n",
+        );
+    }
     out.push_str("\nExamples:\n");
     for example in command.examples {
         out.push_str(&format!("  sealfast {example}\n"));

@@ -1,11 +1,10 @@
 //! The command line without a command: `-e`, `-d`, `-r`, `--set`, or edit.
 
-use std::path::Path;
-
 use sealfast_sops::document::SecretBytes;
 
 use crate::sops::call::{Call, Done};
 use crate::sops::encrypt::{Source, must_exist, warn_about_words};
+use crate::sops::hold::Held;
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{crypt, decrypt, edit, encrypt, files, log, rotate, set};
@@ -39,25 +38,27 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         "" => path.clone(),
         name => files::absolute(name)?,
     };
-    let source = Source { path: Some(path.clone()), known_as };
-    let settings = Settings::load(call)?;
+    // Without a mode the file is edited, however long that takes.
+    let file = if encrypts || decrypts || rotates { Held::by(call, &path) } else { Held::loosely(&path) };
+    let source = Source { file: Some(file), known_as };
+    let settings = Settings::of_file(call, &source.known_as)?;
     if !decrypts || encrypts || rotates || sets {
         // A configuration that is wrong for this file is an error even where its rule is not needed.
         settings.rule(&source.known_as)?;
     }
     if sets {
-        files::replace(&path, &set::run_legacy(call, &path)?)?;
+        set::run_legacy(call, &path)?;
         return Ok(Done::Quietly);
     }
     if !(encrypts || decrypts || rotates) {
         return edit::run_on(call, &source);
     }
-    let bytes = transform(call, &source, &settings, &path)?;
+    let bytes = transform(call, &source, &settings)?;
     source.finish(call, bytes)
 }
 
 /// With several modes the last of decrypt and rotate counts.
-fn transform(call: &Call, source: &Source, settings: &Settings, path: &Path) -> Result<SecretBytes, Stop> {
+fn transform(call: &Call, source: &Source, settings: &Settings) -> Result<SecretBytes, Stop> {
     if call.is_set("rotate") {
         return rotate::rotate(call, source, settings).map(SecretBytes::new);
     }
@@ -68,5 +69,5 @@ fn transform(call: &Call, source: &Source, settings: &Settings, path: &Path) -> 
     }
     let shape = crypt::Shape::of(call, &source.name(), layout);
     let metadata = settings.metadata(call, &source.known_as, shape.input)?;
-    encrypt::encrypt(call, &files::read(path)?, metadata, &shape).map(SecretBytes::new)
+    encrypt::encrypt(call, source, &source.read()?, metadata, &shape).map(SecretBytes::new)
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use sealfast_sops::metadata::Metadata;
 use sealfast_sops::rules::{CreationRule, Destination, DestinationRule};
@@ -14,7 +15,7 @@ use crate::output;
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::encrypt::warn_about_words;
-use crate::sops::settings::{self, Settings};
+use crate::sops::settings::{self, Configurations, Settings};
 use crate::sops::stop::Stop;
 use crate::sops::walk::{self, LeavingOut};
 use crate::sops::{ask, files, log, update_keys};
@@ -24,15 +25,16 @@ mod s3;
 mod vault;
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
-    let settings = Settings::load(call)?;
-    if settings.path.is_none() {
-        return Err(Stop::new("config file not found").hint("write a .sops.yaml with destination_rules"));
+    let mut configurations = Configurations::new(call);
+    if !call.is_native() {
+        configuration(&mut configurations, Path::new(""))?;
     }
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
     warn_about_words(call, 1);
     let path = Path::new(word);
     let missing = |wrong: std::io::Error| Stop::new(format!("stat {word}: {}", files::reason(&wrong)));
     if !std::fs::metadata(path).map_err(missing)?.is_dir() {
+        let settings = configuration(&mut configurations, path)?;
         publish(call, &settings, path, None)?;
         return Ok(Done::Quietly);
     }
@@ -41,9 +43,16 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     }
     for file in walk::files(path, LeavingOut::Nothing, None) {
         let file = file.map_err(|unreadable| unreadable.stop)?;
+        let settings = configuration(&mut configurations, &file)?;
         publish(call, &settings, &file, Some(path))?;
     }
     Ok(Done::Quietly)
+}
+
+fn configuration(configurations: &mut Configurations<'_>, file: &Path) -> Result<Arc<Settings>, Stop> {
+    let settings = configurations.of(file)?;
+    settings.found("destination_rules")?;
+    Ok(settings)
 }
 
 fn publish(call: &Call, settings: &Settings, file: &Path, root: Option<&Path>) -> Result<(), Stop> {

@@ -6,6 +6,7 @@ use sealfast_sops::metadata::KeyGroup;
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Noting, Opened, Shape};
 use crate::sops::encrypt::{Source, warn_about_words};
+use crate::sops::hold::Held;
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{batch, files, keyring, log};
@@ -27,8 +28,8 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         "" => path.clone(),
         name => files::absolute(name)?,
     };
-    let source = Source { path: Some(path), known_as };
-    let bytes = rotate(call, &source, &Settings::load(call)?)?;
+    let source = Source { file: Some(Held::by(call, &path)), known_as };
+    let bytes = rotate(call, &source, &Settings::of_file(call, &source.known_as)?)?;
     source.finish(call, SecretBytes::new(bytes))
 }
 

@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Noting, Opened, Shape};
+use crate::sops::encrypt::Source;
+use crate::sops::hold::Held;
 use crate::sops::settings::Settings;
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{batch, files, nearby};
@@ -83,14 +85,15 @@ fn value_of_file(name: &str) -> Result<Zeroizing<Vec<u8>>, Stop> {
 }
 
 /// The old spelling: path and value in one text.
-pub(super) fn run_legacy(call: &Call, path: &Path) -> Result<Vec<u8>, Stop> {
+pub(super) fn run_legacy(call: &Call, path: &Path) -> Result<(), Stop> {
     let invalid = || Stop::new("Invalid --set format").code(Code::InvalidSet);
     let (index, value) = call.text("set").split_once("] ").ok_or_else(invalid)?;
     let value = json_value(call, value.as_bytes())?;
     let steps = steps(call, &format!("{}]", index.trim_end()), "Invalid --set format")?;
-    let (bytes, _) =
-        changed(call, path, &Settings::load(call)?, &steps, |plain| set(call, plain, &steps, value))?;
-    Ok(bytes)
+    let source = Source::of_file(Held::firmly(path));
+    let settings = Settings::of_file(call, path)?;
+    let (bytes, _) = changed(call, &source, &settings, &steps, |plain| set(call, plain, &steps, value))?;
+    source.replace(&bytes)
 }
 
 /// Changes a file in place; with `--idempotent` nothing is written when nothing changed.
@@ -100,9 +103,10 @@ fn apply(
     steps: &[Step],
     change: impl FnOnce(&mut Plain) -> Result<Change, Error>,
 ) -> Result<(), Stop> {
-    let (bytes, change) = changed(call, path, &Settings::load(call)?, steps, change)?;
+    let source = Source::of_file(Held::firmly(path));
+    let (bytes, change) = changed(call, &source, &Settings::of_file(call, path)?, steps, change)?;
     if change == Change::Changed || !call.is_set("idempotent") {
-        files::replace(path, &bytes)?;
+        source.replace(&bytes)?;
     }
     Ok(())
 }
@@ -110,13 +114,14 @@ fn apply(
 /// Changes an encrypted file's text.
 pub(super) fn changed(
     call: &Call,
-    path: &Path,
+    source: &Source,
     settings: &Settings,
     steps: &[Step],
     change: impl FnOnce(&mut Plain) -> Result<Change, Error>,
 ) -> Result<(Vec<u8>, Change), Stop> {
+    let path = source.shown();
     let shape = Shape::of(call, &path.to_string_lossy(), settings.layout(call));
-    let encrypted = files::read(path)?;
+    let encrypted = source.read()?;
     let Opened { metadata, key, mut plain, nonces, original } =
         crypt::open(call, path, &encrypted, shape.input, Noting::Nonces)?;
     let in_file = |stop: Stop| stop.in_file(&path.to_string_lossy());

@@ -1,7 +1,7 @@
 //! What a file is encrypted with: configuration, flags, both together.
 //!
-//! `.sops.yaml` is searched from the working directory upwards. Keys on the command line replace the rule's as one
-//! group; the rule's selector still counts, and a second one is a conflict.
+//! Keys on the command line replace the rule's as one group; the rule's selector still counts, and a second one is a
+//! conflict.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,16 +19,12 @@ use crate::sops::call::Call;
 use crate::sops::stop::{Code, Stop};
 use crate::sops::{files, keyring, log};
 
-const CONFIG_NAME: &str = ".sops.yaml";
-const OTHER_NAME: &str = ".sops.yml";
-const MAX_LEVELS: usize = 100;
+mod find;
 
-/// Is this a configuration, by its name?
-pub(super) fn is_config(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == CONFIG_NAME)
-}
+use find::Found;
+pub(super) use find::{Configurations, is_config};
 
-/// The configuration that counts for a call.
+/// The configuration that counts for a file.
 pub(super) struct Settings {
     /// Where it was found; none when there is none.
     pub(super) path: Option<PathBuf>,
@@ -36,14 +32,15 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Finds and reads the configuration.
-    pub(super) fn load(call: &Call) -> Result<Self, Stop> {
-        let path = match call.text("config") {
-            "" => search(call)?,
-            given => Some(PathBuf::from(given)),
-        };
-        let Some(path) = path else { return Ok(Self { path: None, config: None }) };
-        let bytes = files::try_read(&path).map_err(|wrong| {
+    /// Finds and reads the configuration of a file.
+    pub(super) fn of_file(call: &Call, file: &Path) -> Result<Self, Stop> {
+        Self::read(call, &find::find(call, &find::start(call, file)?)?)
+    }
+
+    fn read(call: &Call, found: &Found) -> Result<Self, Stop> {
+        found.warn(call);
+        let Some(path) = &found.path else { return Ok(Self { path: None, config: None }) };
+        let bytes = files::try_read(path).map_err(|wrong| {
             let (reason, shown) = (files::reason(&wrong), path.display());
             let what = if wrong.kind() == std::io::ErrorKind::IsADirectory { "read" } else { "open" };
             Stop::new(format!("could not read config file: {what} {shown}: {reason}"))
@@ -51,12 +48,20 @@ impl Settings {
         let whole = files::absolute(&path.to_string_lossy())?;
         let dir = whole.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
         let config = Config::parse(&bytes, &dir).map_err(|wrong| Stop::of(&wrong, ""))?;
-        Ok(Self { path: Some(path), config: Some(config) })
+        Ok(Self { path: Some(path.clone()), config: Some(config) })
+    }
+
+    /// Fails where there is no configuration; `rules` is what it should hold.
+    pub(super) fn found(&self, rules: &str) -> Result<(), Stop> {
+        if self.path.is_some() {
+            return Ok(());
+        }
+        Err(Stop::new("config file not found").hint(format!("write a .sops.yaml with {rules}")))
     }
 
     /// Reads the configuration for a command that takes nothing from it: as `sops`, it has to be right all the same.
     pub(super) fn check(call: &Call) -> Result<(), Stop> {
-        if call.is_native() { Ok(()) } else { Self::load(call).map(drop) }
+        if call.is_native() { Ok(()) } else { Self::of_file(call, Path::new("")).map(drop) }
     }
 
     /// The creation rule for an absolute path; none without configuration or rules.
@@ -134,40 +139,6 @@ impl Settings {
 /// The time of this call.
 pub(super) fn now() -> Time {
     Time::from(jiff::Timestamp::now())
-}
-
-/// Looks for the configuration from the working directory upwards.
-fn search(call: &Call) -> Result<Option<PathBuf>, Stop> {
-    let levels = files::absolute(".")?.ancestors().take(MAX_LEVELS).count();
-    let mut ignored: Option<PathBuf> = None;
-    let mut dir = PathBuf::new();
-    for _ in 0..levels {
-        let path = dir.join(CONFIG_NAME);
-        if path.exists() {
-            if let Some(ignored) = &ignored {
-                warn_ignored(call, ignored, Some(&path));
-            }
-            return Ok(Some(path));
-        }
-        let other = dir.join(OTHER_NAME);
-        if ignored.is_none() && other.exists() {
-            ignored = Some(other);
-        }
-        dir.push("..");
-    }
-    if let Some(ignored) = ignored {
-        warn_ignored(call, &ignored, None);
-    }
-    Ok(None)
-}
-
-fn warn_ignored(call: &Call, ignored: &Path, used: Option<&Path>) {
-    let used = used.map(|used| format!("; using \"{}\" instead", used.display())).unwrap_or_default();
-    let message = format!(
-        "ignoring \"{}\" when searching for config file; the config file must be called \"{CONFIG_NAME}\"{used}",
-        ignored.display()
-    );
-    log::warn(call.presentation, &message);
 }
 
 /// A flag counts beside the rule's selector, so that two different ones are seen as a conflict.

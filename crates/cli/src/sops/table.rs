@@ -151,7 +151,8 @@ const PUBLISH: &[Flag] = &[
 const SUMMARY: &[Flag] = &[text("output", "print the summary as text or json [text]")];
 const REUSE: &[Flag] =
     &[text("reuse", "keep data key and ciphertext of this encrypted version where values are the same")];
-const STRICT: &[Flag] = &[switch("strict", "", "fail when no value is encrypted")];
+const STRICT: &[Flag] =
+    &[switch("strict", "", "fail when no value is encrypted, or what a cluster has to read is")];
 const STRICT_LAYOUT: &[Flag] =
     &[switch("strict", "", "fail when the record of how values were written is damaged")];
 const MANY: &[Flag] = &[

@@ -11,24 +11,26 @@ use zeroize::Zeroizing;
 
 use crate::sops::call::{Call, Done};
 use crate::sops::crypt::{self, Shape};
-use crate::sops::settings::{self, Settings};
+use crate::sops::encrypt::Source;
+use crate::sops::hold::Held;
+use crate::sops::settings::{self, Configurations, Settings};
 use crate::sops::stop::Stop;
 use crate::sops::{ask, batch, files, keyring, log};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
-    let settings = Settings::load(call)?;
-    if settings.path.is_none() {
-        return Err(Stop::new("config file not found").hint("write a .sops.yaml with creation_rules"));
+    let mut configurations = Configurations::new(call);
+    if !call.is_native() {
+        configurations.of(Path::new(""))?.found("creation_rules")?;
     }
     if let Some(done) = batch::run(call, batch::Work::UpdateKeys)? {
         return Ok(done);
     }
     match call.words() {
         [] => Err(Stop::no_file()),
-        [file] => update(call, &settings, file).map(|()| Done::Quietly),
+        [file] => update(call, &mut configurations, file).map(|()| Done::Quietly),
         several => {
             let failed = several.iter().filter(|file| {
-                let ended = update(call, &settings, file);
+                let ended = update(call, &mut configurations, file);
                 ended
                     .inspect_err(|stop| log::error(call.presentation, &stop.message(call.presentation)))
                     .is_err()
@@ -41,7 +43,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     }
 }
 
-fn update(call: &Call, settings: &Settings, file: &str) -> Result<(), Stop> {
+fn update(call: &Call, configurations: &mut Configurations<'_>, file: &str) -> Result<(), Stop> {
     let path = files::absolute(file)?;
     let missing = |reason: String| Stop::new(format!("stat {}: {reason}", path.display()));
     let found = std::fs::metadata(&path).map_err(|wrong| missing(files::reason(&wrong)))?;
@@ -50,7 +52,11 @@ fn update(call: &Call, settings: &Settings, file: &str) -> Result<(), Stop> {
     }
     let shown = path.display();
     log::progress(call.presentation, &format!("Syncing keys for file {shown}"));
-    let Some(plan) = Plan::of(call, settings, &path)? else {
+    let settings = configurations.of(&path)?;
+    settings.found("creation_rules")?;
+    let held = if call.is_set("yes") { Held::firmly(&path) } else { Held::loosely(&path) };
+    let source = Source::of_file(held);
+    let Some(plan) = Plan::of(call, &settings, &source)? else {
         log::progress(call.presentation, &format!("File {shown} already up to date"));
         return Ok(());
     };
@@ -58,14 +64,15 @@ fn update(call: &Call, settings: &Settings, file: &str) -> Result<(), Stop> {
         log::progress(call.presentation, &format!("File {shown} left unchanged"));
         return Ok(());
     }
-    files::replace(&path, &plan.carry_out(call, settings)?)?;
+    source.replace(&plan.carry_out(call, &settings)?)?;
     log::progress(call.presentation, &format!("File {shown} synced with new keys"));
     Ok(())
 }
 
 /// The file with the keys that its rule asks for; nothing when it has them.
-pub(super) fn updated(call: &Call, settings: &Settings, path: &Path) -> Result<Option<Vec<u8>>, Stop> {
-    match Plan::of(call, settings, path)? {
+pub(super) fn updated(call: &Call, settings: &Settings, source: &Source) -> Result<Option<Vec<u8>>, Stop> {
+    settings.found("creation_rules")?;
+    match Plan::of(call, settings, source)? {
         None => Ok(None),
         // To tell that something would change no key is needed.
         Some(_) if call.is_set("check") => Ok(Some(Vec::new())),
@@ -85,9 +92,10 @@ struct Plan {
 
 impl Plan {
     /// Compares a file with its rule; nothing when they agree.
-    fn of(call: &Call, settings: &Settings, path: &Path) -> Result<Option<Self>, Stop> {
+    fn of(call: &Call, settings: &Settings, source: &Source) -> Result<Option<Self>, Stop> {
+        let path = source.shown();
         let format = call.format("input-type", &path.to_string_lossy());
-        let original = files::read(path)?;
+        let original = source.read()?;
         let document = crypt::load(call, &original, format)?.0;
         if call.is_native() {
             document.check_complete().map_err(|wrong| crypt::damaged(&original, &wrong))?;

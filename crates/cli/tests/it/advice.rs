@@ -119,3 +119,27 @@ fn a_directory_that_cannot_be_looked_at_is_a_failure() {
     assert!(told.ends_with("\n2 files: 0 changed, 1 unchanged, 1 failed\n"), "{told}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "a.yaml: encrypted\n");
 }
+
+#[test]
+fn a_manifest_that_no_controller_could_read_is_told() {
+    const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData:\n  a: one\n";
+    let desk = Desk::new();
+    fs::write(desk.path("a.yaml"), SECRET).unwrap();
+    let age = desk.recipient.clone();
+    let encrypt =
+        |more: &[&'static str]| [&["encrypt", "--age", age.as_str()][..], more, &["a.yaml"]].concat();
+    let output = desk.run(&encrypt(&[]));
+    let words = told(&output);
+    assert!(output.status.success() && words.contains("`apiVersion`, `kind`, `metadata.name`"), "{words}");
+    assert!(words.contains("--encrypted-regex '^(data|stringData)$'"), "{words}");
+    let words = refusal(&desk, 1, &encrypt(&["--strict"]));
+    assert!(words.contains("hint: encrypt only what is secret"), "{words}");
+    let words = refusal(&desk, 1, &encrypt(&["--strict", "--unencrypted-regex", "^(apiVersion|kind)$"]));
+    assert!(words.contains("`metadata.name`") && !words.contains("`kind`"), "{words}");
+    let output = desk.run(&encrypt(&["--strict", "--encrypted-regex", "^(data|stringData)$"]));
+    assert!(output.status.success() && told(&output).is_empty(), "{}", told(&output));
+    fs::write(desk.path("a.yaml"), "kind: of\nmetadata: x\n").unwrap();
+    assert_eq!(told(&desk.run(&encrypt(&["--strict"]))), "");
+    let output = desk.command_as("sops", &["encrypt", "--age", &age, "a.yaml"]).output().unwrap();
+    assert_eq!(told(&output), "");
+}

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use globset::GlobBuilder;
 use sealfast_sops::document::{self, State};
@@ -12,7 +13,7 @@ use sealfast_sops::store::Format;
 use crate::sops::batch::Work;
 use crate::sops::call::Call;
 use crate::sops::files;
-use crate::sops::settings::{self, Settings};
+use crate::sops::settings::{self, Configurations, Settings};
 use crate::sops::stop::{Code, Stop};
 use crate::sops::walk::{self, LeavingOut, Unreadable};
 
@@ -37,19 +38,29 @@ pub(super) fn refuse_directories(call: &Call, words: &[String]) -> Result<(), St
     }
 }
 
+/// A file that is meant, with the configuration nearest to it.
+pub(super) struct Chosen {
+    pub(super) path: PathBuf,
+    pub(super) settings: Arc<Settings>,
+}
+
 /// The files, each once, in the order of the words, and what of the directories could not be looked at.
 pub(super) fn files(
     call: &Call,
-    settings: &Settings,
     words: &[String],
     work: &Work,
-) -> Result<Vec<Result<PathBuf, Unreadable>>, Stop> {
+) -> Result<Vec<Result<Chosen, Unreadable>>, Stop> {
+    let mut configurations = Configurations::new(call);
     let mut found = Vec::new();
     for word in words {
         let path = files::absolute(word)?;
         if path.is_dir() {
             for file in walk::files(&path, LeavingOut::Ignored, None) {
-                if file.as_ref().map_or(Ok(true), |file| belongs(call, settings, file, work))? {
+                let belongs = match &file {
+                    Ok(file) => belongs(call, &mut configurations, file, work)?,
+                    Err(_) => true,
+                };
+                if belongs {
                     found.push(file);
                 }
             }
@@ -66,7 +77,14 @@ pub(super) fn files(
         return Err(Stop::new("no file is meant")
             .hint("directories are gone through by the creation rules of .sops.yaml and by .gitignore"));
     }
-    Ok(found)
+    let mut chosen = |path: PathBuf| configurations.of(&path).map(|settings| Chosen { path, settings });
+    found
+        .into_iter()
+        .map(|file| match file {
+            Ok(path) => chosen(path).map(Ok),
+            Err(unreadable) => Ok(Err(unreadable)),
+        })
+        .collect()
 }
 
 fn matches(word: &str, path: &Path) -> Result<Vec<Result<PathBuf, Unreadable>>, Stop> {
@@ -106,10 +124,15 @@ fn split(path: &Path) -> (PathBuf, PathBuf) {
 
 /// Is a file of a directory meant? To encrypt, when a creation rule asks for it; else when it is encrypted. One that
 /// cannot be read, or no longer reads as the encrypted file that it was, is meant and fails on its own.
-fn belongs(call: &Call, settings: &Settings, path: &Path, work: &Work) -> Result<bool, Stop> {
+fn belongs(
+    call: &Call,
+    configurations: &mut Configurations<'_>,
+    path: &Path,
+    work: &Work,
+) -> Result<bool, Stop> {
     let format = call.format("input-type", &path.to_string_lossy());
     match work {
-        Work::Encrypt => settings.asks_for(call, path, format),
+        Work::Encrypt => configurations.of(path)?.asks_for(call, path, format),
         _ if format == Format::Binary && matches!(work, Work::Status) => Ok(false),
         Work::Status => Ok(!settings::is_config(path)),
         _ => {

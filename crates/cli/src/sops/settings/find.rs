@@ -1,0 +1,119 @@
+//! Where the configuration of a file lies.
+//!
+//! Follows: `sops` searches from the working directory upwards. Differs: our own verbs from the directory of the file,
+//! so that it does not matter where they are called.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::sops::call::Call;
+use crate::sops::settings::Settings;
+use crate::sops::stop::Stop;
+use crate::sops::{files, log};
+
+const CONFIG_NAME: &str = ".sops.yaml";
+const OTHER_NAME: &str = ".sops.yml";
+const MAX_LEVELS: usize = 100;
+
+/// Is this a configuration, by its name?
+pub(in crate::sops) fn is_config(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == CONFIG_NAME)
+}
+
+/// The configurations of the files of one call, each read once.
+pub(in crate::sops) struct Configurations<'c> {
+    call: &'c Call,
+    of_directories: HashMap<PathBuf, Arc<Settings>>,
+    read: HashMap<Option<PathBuf>, Arc<Settings>>,
+}
+
+impl<'c> Configurations<'c> {
+    pub(in crate::sops) fn new(call: &'c Call) -> Self {
+        Self { call, of_directories: HashMap::new(), read: HashMap::new() }
+    }
+
+    /// The configuration that counts for a file.
+    pub(in crate::sops) fn of(&mut self, file: &Path) -> Result<Arc<Settings>, Stop> {
+        let start = start(self.call, file)?;
+        if let Some(settings) = self.of_directories.get(&start) {
+            return Ok(settings.clone());
+        }
+        let found = find(self.call, &start)?;
+        let settings = match self.read.get(&found.path) {
+            Some(settings) => settings.clone(),
+            None => {
+                let settings = Arc::new(Settings::read(self.call, &found)?);
+                self.read.insert(found.path, settings.clone());
+                settings
+            }
+        };
+        self.of_directories.insert(start, settings.clone());
+        Ok(settings)
+    }
+}
+
+/// What a search came upon.
+pub(super) struct Found {
+    /// The configuration; none when there is none.
+    pub(super) path: Option<PathBuf>,
+    /// A file of the name that does not count.
+    ignored: Option<PathBuf>,
+}
+
+impl Found {
+    /// Says that a file was passed over that a person may have meant.
+    pub(super) fn warn(&self, call: &Call) {
+        let Some(ignored) = &self.ignored else { return };
+        let used = self.path.as_ref().map(|used| format!("; using \"{}\" instead", used.display()));
+        let message = format!(
+            "ignoring \"{}\" when searching for config file; the config file must be called \"{CONFIG_NAME}\"{}",
+            ignored.display(),
+            used.unwrap_or_default()
+        );
+        log::warn(call.presentation, &message);
+    }
+}
+
+/// The directory that the search for a file's configuration begins in; empty for the working directory, which counts
+/// for what has no name, too.
+pub(super) fn start(call: &Call, file: &Path) -> Result<PathBuf, Stop> {
+    if !call.is_native() || file.as_os_str().is_empty() || !call.text("config").is_empty() {
+        return Ok(PathBuf::new());
+    }
+    let whole = files::absolute(&file.to_string_lossy())?;
+    Ok(whole.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+/// Looks for the configuration from a directory upwards, unless one is given.
+pub(super) fn find(call: &Call, start: &Path) -> Result<Found, Stop> {
+    let given = call.text("config");
+    if !given.is_empty() {
+        return Ok(Found { path: Some(PathBuf::from(given)), ignored: None });
+    }
+    let here = files::absolute(".")?;
+    let levels = here.join(start).ancestors().take(MAX_LEVELS).count();
+    let mut ignored: Option<PathBuf> = None;
+    let mut dir = start.to_owned();
+    for _ in 0..levels {
+        let path = dir.join(CONFIG_NAME);
+        if path.exists() {
+            return Ok(Found { path: Some(shown(path, &here)), ignored });
+        }
+        let other = dir.join(OTHER_NAME);
+        if ignored.is_none() && other.exists() {
+            ignored = Some(shown(other, &here));
+        }
+        if start.as_os_str().is_empty() {
+            dir.push("..");
+        } else {
+            dir.pop();
+        }
+    }
+    Ok(Found { path: None, ignored })
+}
+
+/// A path below the working directory without it.
+fn shown(path: PathBuf, here: &Path) -> PathBuf {
+    path.strip_prefix(here).map(Path::to_owned).unwrap_or(path)
+}

@@ -1,0 +1,75 @@
+//! Several programs that change one file at once lose nothing.
+
+use std::fs;
+use std::process::{Child, Stdio};
+
+use crate::sops::Desk;
+
+#[test]
+fn runs_at_the_same_time_wait_for_each_other() {
+    const KEYS: usize = 20;
+    for as_sops in [false, true] {
+        let desk = Desk::new();
+        fs::write(desk.path(".sops.yaml"), format!("creation_rules:\n  - age: {}\n", desk.recipient))
+            .unwrap();
+        desk.encrypted("a.yaml", "first: one\n");
+        let call = |args: &[&str]| -> Child {
+            let mut command = if as_sops { desk.command_as("sops", args) } else { desk.command(args) };
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let mut children: Vec<Child> = (0..KEYS)
+            .map(|number| call(&["set", "a.yaml", &format!("[\"key{number}\"]"), &number.to_string()]))
+            .collect();
+        children.push(call(&["rotate", "-i", "a.yaml"]));
+        children.push(call(&["updatekeys", "--yes", "a.yaml"]));
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let plain = desk.text(&["decrypt", "a.yaml"]);
+        assert_eq!(plain.lines().count(), KEYS + 1, "{plain}");
+        assert!((0..KEYS).all(|number| plain.contains(&format!("key{number}: {number}\n"))), "{plain}");
+    }
+}
+
+#[test]
+fn one_of_two_encryptions_finds_it_done() {
+    let desk = Desk::new();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    let args = ["encrypt", "-i", "--age", &desk.recipient, "a.yaml"];
+    let start = || desk.command(&args).stderr(Stdio::piped()).spawn().unwrap();
+    let children = [start(), start()];
+    let mut codes = children.map(|child| child.wait_with_output().unwrap().status.code());
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(203)]);
+    assert_eq!(desk.text(&["decrypt", "a.yaml"]), "a: one\n");
+}
+
+#[test]
+fn what_another_program_wrote_meanwhile_is_not_overwritten() {
+    for args in [
+        &["set", "a.yaml", "[\"a\"]", "\"two\""][..],
+        &["unset", "a.yaml", "[\"a\"]"],
+        &["rotate", "-i", "a.yaml"],
+        &["decrypt", "-i", "a.yaml"],
+        &["set", "a.yaml", "b.yaml", "[\"a\"]", "\"two\""],
+    ] {
+        let desk = Desk::new();
+        desk.encrypted("b.yaml", "a: one\n");
+        let file = desk.encrypted("a.yaml", "a: one\n");
+        // It is asked for the identity once the file was read.
+        let script = "grep -q theirs a.yaml || echo '# theirs' >> a.yaml\ncat keys.txt\n";
+        fs::write(desk.path("identity.sh"), script).unwrap();
+        let mut command = desk.command(args);
+        command.env_remove("SOPS_AGE_KEY_FILE").env("SOPS_AGE_KEY_CMD", "sh identity.sh");
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let is_batch = args.contains(&"b.yaml");
+        assert_eq!(output.status.code(), Some(if is_batch { 1 } else { 3 }), "{args:?}: {told}");
+        assert!(told.contains("a.yaml was changed by another program since it was read"), "{told}");
+        assert!(told.contains("hint: nothing was written"), "{told}");
+        assert!(fs::read_to_string(&file).unwrap().ends_with("# theirs\n"), "{args:?}");
+        let other = if is_batch { "a: two\n" } else { "a: one\n" };
+        assert_eq!(desk.text(&["decrypt", "b.yaml"]), other, "a file that nobody else changed is written");
+    }
+}
