@@ -24,6 +24,12 @@ pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) ->
         }
         crate::crds::KEY => crate::crds::prepare(object),
         "jobs.batch" => crate::defaults::new_job(object),
+        "apiservices.apiregistration.k8s.io" if object["spec"].get("service").is_none_or(Value::is_null) => {
+            object["status"] = json!({"conditions": [{
+                "type": "Available", "status": "True", "lastTransitionTime": clock::now(),
+                "reason": "Local", "message": "Local APIServices are always available",
+            }]});
+        }
         "persistentvolumeclaims" => protect(object, PROTECTED_CLAIM),
         "persistentvolumes" => {
             protect(object, PROTECTED_VOLUME);

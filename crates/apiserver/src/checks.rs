@@ -1,5 +1,6 @@
 //! What is wrong with an object, in the reference's words.
 
+mod admission;
 mod at;
 mod autoscaling;
 mod batch;
@@ -16,6 +17,7 @@ mod odd;
 mod pod;
 mod pod_change;
 mod quota;
+mod rare;
 mod resources;
 mod rights;
 pub(crate) mod scaled;
@@ -27,6 +29,7 @@ mod service;
 mod small;
 mod storage;
 mod volume;
+mod webhook;
 mod workload;
 
 use serde_json::{Value, json};
@@ -137,7 +140,10 @@ fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut C
             out.extend(rights::binding(object));
         }
         crate::crds::KEY => out.extend(definition::check(object)),
-        _ => {}
+        _ => match &*resource.group {
+            "admissionregistration.k8s.io" => admission::check(resource, object, old, out),
+            _ => rare::check(resource, object, out),
+        },
     }
 }
 
@@ -179,7 +185,7 @@ fn changed(resource: &Resource, new: &Value, old: &Value, out: &mut Causes) {
             let shown = json!({"APIGroup": role("apiGroup"), "Kind": role("kind"), "Name": role("name")});
             out.push(Cause::invalid("roleRef", &shown, "cannot change roleRef"));
         }
-        _ => {}
+        _ => rare::changed(resource, new, old, out),
     }
 }
 

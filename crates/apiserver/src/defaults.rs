@@ -60,7 +60,11 @@ pub(crate) fn apply(object: &mut Value) {
             set(root, "preemptionPolicy", json!("PreemptLowerPriority"));
         }
         ("discovery.k8s.io", "EndpointSlice") => endpoint_slice(root),
-        ("admissionregistration.k8s.io", kind) => admission::webhooks(kind, root),
+        ("admissionregistration.k8s.io", kind) => admission::registration(kind, root),
+        ("apiregistration.k8s.io", "APIService") => root.get_mut("spec").into_iter().for_each(service_port),
+        ("storage.k8s.io", "CSIDriver") => driver(root),
+        ("flowcontrol.apiserver.k8s.io", kind) => flow(kind, root),
+        ("", "Node") => node(root),
         _ => {}
     }
 }
@@ -256,6 +260,57 @@ fn endpoint_slice(root: &mut Map<String, Value>) {
     for port in items(root, "ports") {
         set(port, "name", json!(""));
         set(port, "protocol", json!("TCP"));
+    }
+}
+
+/// The port of a Service that is asked over TLS.
+fn service_port(client: &mut Value) {
+    if let Some(service) = client.get_mut("service").and_then(Value::as_object_mut) {
+        set(service, "port", json!(443));
+    }
+}
+
+fn driver(root: &mut Map<String, Value>) {
+    let Some(spec) = map(root, "spec") else { return };
+    set(spec, "attachRequired", json!(true));
+    for field in ["podInfoOnMount", "storageCapacity", "requiresRepublish", "seLinuxMount"] {
+        set(spec, field, json!(false));
+    }
+    set(spec, "fsGroupPolicy", json!("ReadWriteOnceWithFSType"));
+    if spec.get("volumeLifecycleModes").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        spec.insert("volumeLifecycleModes".to_owned(), json!(["Persistent"]));
+    }
+}
+
+/// FlowSchemas and the levels that they lead to; numbers of these count as absent when they are 0.
+fn flow(kind: &str, root: &mut Map<String, Value>) {
+    fn number(fields: &mut Map<String, Value>, name: &str, default: i64) {
+        if fields.get(name).and_then(Value::as_i64).unwrap_or(0) == 0 {
+            fields.insert(name.to_owned(), json!(default));
+        }
+    }
+    let Some(spec) = root.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    if kind == "FlowSchema" {
+        return number(spec, "matchingPrecedence", 1000);
+    }
+    for (field, shares) in [("exempt", 0), ("limited", 30)] {
+        let Some(part) = spec.get_mut(field).and_then(Value::as_object_mut) else { continue };
+        set(part, "nominalConcurrencyShares", json!(shares));
+        set(part, "lendablePercent", json!(0));
+        let queuing = part.get_mut("limitResponse").and_then(|response| response.get_mut("queuing"));
+        if let Some(queuing) = queuing.and_then(Value::as_object_mut) {
+            number(queuing, "queues", 64);
+            number(queuing, "handSize", 8);
+            number(queuing, "queueLengthLimit", 50);
+        }
+    }
+}
+
+/// What a node has is there for pods, unless it says otherwise.
+fn node(root: &mut Map<String, Value>) {
+    let Some(status) = root.get_mut("status").and_then(Value::as_object_mut) else { return };
+    if let Some(capacity) = status.get("capacity").filter(|capacity| capacity.is_object()).cloned() {
+        set(status, "allocatable", capacity);
     }
 }
 

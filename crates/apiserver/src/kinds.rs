@@ -432,7 +432,7 @@ const CUSTOM_VERBS: [&str; 8] =
 const LEFT_OUT: [&str; 2] = ["bindings", "componentstatuses"];
 const SUBRESOURCES_LEFT_OUT: [&str; 7] =
     ["attach", "exec", "log", "portforward", "binding", "ephemeralcontainers", "resize"];
-const GENERATION: [&str; 18] = [
+const GENERATION: [&str; 24] = [
     "podtemplates",
     "endpointslices.discovery.k8s.io",
     "priorityclasses.scheduling.k8s.io",
@@ -451,4 +451,10 @@ const GENERATION: [&str; 18] = [
     "customresourcedefinitions.apiextensions.k8s.io",
     "validatingwebhookconfigurations.admissionregistration.k8s.io",
     "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "flowschemas.flowcontrol.apiserver.k8s.io",
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
 ];

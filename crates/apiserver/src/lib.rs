@@ -12,6 +12,7 @@ mod admit;
 mod auth;
 mod bootstrap;
 mod causes;
+mod certificates;
 mod checks;
 mod clock;
 mod convert;

@@ -5,8 +5,9 @@
 pub(crate) mod checker;
 mod format;
 mod functions;
+pub(crate) mod policy;
 mod prune;
-mod rules;
+pub(crate) mod rules;
 
 use std::collections::{HashMap, HashSet};
 

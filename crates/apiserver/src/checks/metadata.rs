@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
-use super::grammar::{label, label_value, qualified, segment, subdomain};
+use super::grammar::{ip, label, label_value, qualified, segment, subdomain};
 use crate::fields::{self, get, text};
 use crate::kinds::Resource;
 use crate::status_error::Cause;
@@ -32,8 +32,13 @@ pub(super) fn name(resource: &Resource, object: &Value) -> Vec<Cause> {
 
 /// How objects of a kind are named.
 fn grammar_of(resource: &Resource) -> fn(&str) -> Vec<String> {
-    if resource.group == "rbac.authorization.k8s.io" {
+    if resource.group == "rbac.authorization.k8s.io" || &*resource.key == "apiservices.apiregistration.k8s.io"
+    {
         segment
+    } else if &*resource.key == "ipaddresses.networking.k8s.io" {
+        ip
+    } else if &*resource.key == "certificatesigningrequests.certificates.k8s.io" {
+        |_| Vec::new()
     } else if matches!(&*resource.key, "namespaces" | "services" | "statefulsets.apps") {
         label
     } else {

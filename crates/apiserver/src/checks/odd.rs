@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::admission;
 use super::at::At;
 use super::grammar;
 use crate::fields;
@@ -23,6 +24,7 @@ pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
     let is_new = old.is_none();
     let changes = old.is_none_or(|old| old["spec"] != new["spec"]);
     let mut out = Vec::new();
+    out.extend(admission::warning(resource).filter(|_| is_new));
     match &*resource.key {
         "pods" if is_new => {
             name(new, "the Pod's hostname", &mut out);

@@ -212,22 +212,38 @@ pub(super) fn driver(at: At<'_>, out: &mut Causes) {
     out.extend(at.each(subdomain(&at.text().to_lowercase())));
 }
 
+/// The name of who provides storage.
+pub(super) fn provisioner(at: At<'_>, out: &mut Causes) {
+    match at.needed() {
+        Some(cause) => out.push(cause),
+        None => {
+            let lower = at.text().to_lowercase();
+            out.extend(qualified(&lower).iter().map(|why| at.wrong(lower.as_str(), why)));
+        }
+    }
+}
+
+/// What a provider is told: few words, and none without a name.
+pub(super) fn parameters(at: At<'_>, out: &mut Causes) {
+    let entries = at.entries();
+    if entries.len() > MOST_PARAMETERS {
+        return out.push(Cause::too_long(at.path(), MOST_PARAMETERS));
+    }
+    for _ in entries.iter().filter(|parameter| parameter.name().is_empty()) {
+        out.push(at.wrong("", "field can not be empty."));
+    }
+    let size: usize = entries.iter().map(|entry| entry.name().len() + entry.text().len()).sum();
+    if size > MOST_PARAMETER_BYTES {
+        out.push(Cause::too_long(at.path(), MOST_PARAMETER_BYTES));
+    }
+}
+
 /// A class.
 pub(super) fn class(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let (provisioner, mode) = (root.get("provisioner"), root.get("volumeBindingMode"));
-    match provisioner.needed() {
-        Some(cause) => out.push(cause),
-        None => {
-            let lower = provisioner.text().to_lowercase();
-            out.extend(qualified(&lower).iter().map(|why| provisioner.wrong(lower.as_str(), why)));
-        }
-    }
-    for parameter in root.get("parameters").entries() {
-        if parameter.name().is_empty() {
-            out.push(root.get("parameters").wrong("", "field can not be empty."));
-        }
-    }
+    self::provisioner(provisioner, out);
+    parameters(root.get("parameters"), out);
     out.extend(root.get("reclaimPolicy").one_of(&["Delete", "Retain"]));
     out.extend(mode.one_of(&["Immediate", "WaitForFirstConsumer"]));
     for term in root.get("allowedTopologies").items() {
@@ -252,6 +268,8 @@ pub(super) fn class(object: &Value, out: &mut Causes) {
 
 /// Fields of a class that stay as they are.
 pub(super) const CLASS_FIXED: [&str; 4] = ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"];
+const MOST_PARAMETERS: usize = 512;
+const MOST_PARAMETER_BYTES: usize = 256 << 10;
 const CLAIM: &str = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
 const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 const VOLUMES: [&str; 22] = [

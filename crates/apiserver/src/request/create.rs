@@ -87,8 +87,12 @@ pub(crate) fn check_namespace(call: &Call<'_>, object: &mut Value) -> Result<(),
 /// Defaults, generation, status, checks, managed fields; in the stored version.
 fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, Status> {
     let resource = &call.resource;
-    if resource.subresource("status").is_some() {
+    // A node says what it has when it comes.
+    if resource.subresource("status").is_some() && &*resource.key != "nodes" {
         fields::remove(&mut object, "status");
+    }
+    if &*resource.key == crate::certificates::KEY {
+        crate::certificates::prepare(&call.request.user, &mut object);
     }
     if resource.has_generation() {
         fields::set_meta(&mut object, "generation", 1.into());

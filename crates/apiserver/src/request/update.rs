@@ -305,6 +305,9 @@ fn keep_other_half(call: &Call<'_>, old: &Value, new: &mut Value) {
             }
         }
     }
+    if &*resource.key == crate::certificates::KEY {
+        crate::certificates::keep_rest(&call.subresource, old, new);
+    }
 }
 
 fn keep_but_status(call: &Call<'_>, old: &Value, new: &mut Value) {
@@ -368,9 +371,20 @@ const CREATED_BY_PUT: [&str; 10] = [
     "runtimeclasses.node.k8s.io",
     "podtemplates",
 ];
-const NEED_VERSION: [&str; 4] = [
+const NEED_VERSION: [&str; 15] = [
     "poddisruptionbudgets.policy",
     "customresourcedefinitions.apiextensions.k8s.io",
     "apiservices.apiregistration.k8s.io",
-    "volumeattributesclasses.storage.k8s.io",
+    "runtimeclasses.node.k8s.io",
+    "leases.coordination.k8s.io",
+    "csidrivers.storage.k8s.io",
+    "csistoragecapacities.storage.k8s.io",
+    "volumeattachments.storage.k8s.io",
+    "csinodes.storage.k8s.io",
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
 ];

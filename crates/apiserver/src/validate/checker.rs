@@ -41,35 +41,63 @@ pub(crate) fn fault(rule: &str, schema: &Value, place: Place, wanted: Wanted) ->
 }
 
 fn fault_below(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Option<Fault> {
-    let program = match functions::compile(rule) {
-        Ok(program) => program,
-        Err(why) => return Some(Fault::Invalid(format!("compilation failed: {why}"))),
-    };
     let own = of_schema(schema, place.root).unwrap_or(Type::Dyn);
     let old = if place.optional_old { Type::Optional(Box::new(own.clone())) } else { own.clone() };
     let variables = vec![("self".into(), own), ("oldSelf".into(), old)];
-    let mut checker =
-        Checker { program: &program, variables, times: place.times, most: place.times, unready: None };
-    let found = match checker.check(program.expression()) {
+    let (found, most) = match typed(rule, variables, place.times, false) {
         Ok(found) => found,
-        Err(misfit) => {
-            return Some(Fault::Invalid(format!(
-                "compilation failed: {}",
-                pointed(rule, misfit.offset, &misfit.message)
-            )));
-        }
+        Err(why) => return Some(Fault::Invalid(why)),
     };
-    if let Some(why) = checker.unready {
-        return Some(Fault::Invalid(format!("program instantiation failed: error parsing regexp: {why}")));
-    }
-    if checker.most > MOST_STEPS {
-        return Some(Fault::Costly(costly(checker.most)));
+    if most > MOST_STEPS {
+        return Some(Fault::Costly(costly(most)));
     }
     match (found, wanted) {
         (Type::Bool | Type::Dyn, Wanted::Truth) | (Type::String | Type::Dyn, Wanted::Text) => None,
         (_, Wanted::Truth) => Some(Fault::Invalid("cel expression must evaluate to a bool".into())),
         (_, Wanted::Text) => Some(Fault::Invalid("must evaluate to a string".into())),
     }
+}
+
+/// What an expression gives, and how many steps it may take.
+fn typed(
+    text: &str,
+    variables: Vec<(String, Type)>,
+    times: u64,
+    makes_objects: bool,
+) -> Result<(Type, u64), String> {
+    let program = functions::compile(text).map_err(|why| format!("compilation failed: {why}"))?;
+    let mut checker =
+        Checker { program: &program, variables, times, most: times, unready: None, makes_objects };
+    let found = checker
+        .check(program.expression())
+        .map_err(|misfit| format!("compilation failed: {}", pointed(text, misfit.offset, &misfit.message)))?;
+    match checker.unready {
+        Some(why) => Err(format!("program instantiation failed: error parsing regexp: {why}")),
+        None => Ok((found, checker.most)),
+    }
+}
+
+/// What an expression gives that knows these variables; objects may be written down in expressions that make patches.
+///
+/// # Errors
+/// Why it cannot be taken.
+pub(super) fn type_of(
+    text: &str,
+    variables: Vec<(String, Type)>,
+    makes_objects: bool,
+) -> Result<Type, String> {
+    on_deep_stack(|| typed(text, variables, 1, makes_objects))
+        .unwrap_or_else(|| Err(functions::NO_THREAD.to_owned()))
+        .map(|(found, _)| found)
+}
+
+/// True when an expression only reads a value that is there.
+pub(super) fn is_read(text: &str) -> bool {
+    let look = || {
+        functions::compile(text)
+            .is_ok_and(|program| matches!(&program.expression().expr, Expr::Ident(_) | Expr::Select(_)))
+    };
+    on_deep_stack(look).unwrap_or(false)
 }
 
 /// Why a rule is refused.
@@ -120,7 +148,7 @@ pub(crate) fn most_items(schema: &Value) -> u64 {
 
 /// The type of a value.
 #[derive(Debug, Clone, PartialEq)]
-enum Type {
+pub(super) enum Type {
     /// Anything.
     Dyn,
     Bool,
@@ -144,7 +172,7 @@ enum Type {
 }
 
 impl Type {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
             Self::Dyn => "dyn".into(),
             Self::Bool => "bool".into(),
@@ -247,6 +275,8 @@ struct Checker<'a> {
     most: u64,
     /// Why the rule fits and still cannot be run.
     unready: Option<String>,
+    /// Objects may be written down.
+    makes_objects: bool,
 }
 
 impl Checker<'_> {
@@ -287,6 +317,13 @@ impl Checker<'_> {
             }
             Expr::Struct(made) => {
                 let name = &made.type_name;
+                if self.makes_objects && (name == "JSONPatch" || name.split('.').next() == Some("Object")) {
+                    let (values, _) = parts(at);
+                    for value in values {
+                        self.check(value)?;
+                    }
+                    return Ok(Type::Dyn);
+                }
                 self.fault(at, format!("undeclared reference to '{name}' (in container '')"))
             }
             Expr::Select(select) => self.select(at, select),
@@ -305,6 +342,11 @@ impl Checker<'_> {
     }
 
     fn select(&mut self, at: &IdedExpr, select: &SelectExpr) -> Result<Type, Misfit> {
+        if let Expr::Ident(space) = &select.operand.expr
+            && let Some(found) = self.variable(&format!("{space}.{}", select.field))
+        {
+            return Ok(found.clone());
+        }
         let operand = self.check(&select.operand)?;
         let found = self.field(at, &operand, &select.field)?;
         Ok(if select.test { Type::Bool } else { found })
@@ -376,6 +418,9 @@ fn of_literal(literal: &LiteralValue) -> Type {
     }
 }
 
+/// Who may do what, and what is asked of it.
+pub(super) const AUTHORIZER: &str = "kubernetes.authorization.Authorizer";
+pub(super) const RESOURCE_CHECK: &str = "kubernetes.authorization.ResourceCheck";
 /// Steps that a rule may take for one object.
 const MOST_STEPS: u64 = 10_000_000;
 const LARGEST_REQUEST: u64 = 3 << 20;

@@ -264,7 +264,8 @@ const SPENT: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
 /// Levels that the stack of a worker has room for.
 const SHALLOW: usize = 20;
-const KEYWORDS: [&str; 21] = [
+/// Words that are no names.
+pub(crate) const KEYWORDS: [&str; 21] = [
     "true",
     "false",
     "null",

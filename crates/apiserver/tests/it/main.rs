@@ -11,6 +11,7 @@ mod hostile;
 mod killed;
 mod load;
 mod refusals;
+mod registration;
 mod rights;
 mod state;
 mod tables;

@@ -3,7 +3,7 @@
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 use sealfast_k8s::expression::matching::{self, MATCHES};
 
-use super::{Checker, Misfit, Type, operators};
+use super::{AUTHORIZER, Checker, Misfit, RESOURCE_CHECK, Type, operators};
 use crate::validate::format;
 use crate::validate::functions::loops;
 
@@ -229,6 +229,11 @@ fn takes(letter: char, value: &Type) -> bool {
         'Q' => value == &Library(QUANTITY),
         'V' => value == &Library(SEMVER),
         'F' => value == &Library(FORMAT),
+        'A' => value == &Library(AUTHORIZER),
+        'P' => value == &Library(PATH_CHECK),
+        'G' => value == &Library(GROUP_CHECK),
+        'R' => value == &Library(RESOURCE_CHECK),
+        'E' => value == &Library(DECISION),
         _ => true,
     }
 }
@@ -311,6 +316,9 @@ const CIDR: &str = "net.CIDR";
 const QUANTITY: &str = "kubernetes.Quantity";
 const SEMVER: &str = "kubernetes.Semver";
 const FORMAT: &str = "kubernetes.NamedFormat";
+const PATH_CHECK: &str = "kubernetes.authorization.PathCheck";
+const GROUP_CHECK: &str = "kubernetes.authorization.GroupCheck";
+const DECISION: &str = "kubernetes.authorization.Decision";
 /// The longest list that `lists.range` makes.
 const LONGEST_RANGE: u64 = 1_000_000;
 const ARITHMETIC: [&str; 5] =
@@ -447,6 +455,23 @@ const FUNCTIONS: &[(&str, Of, &str, Gives)] = &[
     ("format.byte", Of::Nothing, "", Gives::Library(FORMAT)),
     ("format.date", Of::Nothing, "", Gives::Library(FORMAT)),
     ("format.datetime", Of::Nothing, "", Gives::Library(FORMAT)),
+    // Who may do what.
+    ("path", Of::Value, "As", Gives::Library(PATH_CHECK)),
+    ("group", Of::Value, "As", Gives::Library(GROUP_CHECK)),
+    ("serviceAccount", Of::Value, "Ass", Gives::Library(AUTHORIZER)),
+    ("resource", Of::Value, "Gs", Gives::Library(RESOURCE_CHECK)),
+    ("subresource", Of::Value, "Rs", Gives::Library(RESOURCE_CHECK)),
+    ("namespace", Of::Value, "Rs", Gives::Library(RESOURCE_CHECK)),
+    ("name", Of::Value, "Rs", Gives::Library(RESOURCE_CHECK)),
+    ("fieldSelector", Of::Value, "Rs", Gives::Library(RESOURCE_CHECK)),
+    ("labelSelector", Of::Value, "Rs", Gives::Library(RESOURCE_CHECK)),
+    ("check", Of::Value, "Ps", Gives::Library(DECISION)),
+    ("check", Of::Value, "Rs", Gives::Library(DECISION)),
+    ("allowed", Of::Value, "E", Gives::Truth),
+    ("errored", Of::Value, "E", Gives::Truth),
+    ("error", Of::Value, "E", Gives::Text),
+    ("reason", Of::Value, "E", Gives::Text),
+    ("jsonpatch.escapeKey", Of::Nothing, "s", Gives::Text),
     // Optional values.
     ("optional.of", Of::Nothing, "a", Gives::Optional),
     ("optional.ofNonZeroValue", Of::Nothing, "a", Gives::Optional),

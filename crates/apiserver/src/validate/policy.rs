@@ -1,0 +1,191 @@
+//! Expressions of admission policies: the variables that they know, and whether they fit.
+//!
+//! Follows: `plugin/cel` of apiserver 1.36. Differs: expressions that make patches are read, and the objects that they
+//! write down are not compared with their kinds.
+
+use super::checker::{self, Type};
+
+/// What an expression must give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gives {
+    Truth,
+    Text,
+    /// The value of an annotation, or null when there is to be none.
+    TextOrNothing,
+    /// Changes of the object.
+    Patch,
+    Anything,
+}
+
+/// The variables of the expressions of one policy.
+pub(crate) struct Scope {
+    variables: Vec<(String, Type)>,
+    /// What `variables` holds; `None` where expressions do not have them.
+    composed: Option<Vec<(String, Type)>>,
+}
+
+impl Scope {
+    /// What a condition knows: the request and its objects, and who may do what.
+    pub(crate) fn plain() -> Self {
+        let mut variables: Vec<(String, Type)> =
+            ["object", "oldObject"].map(|name| (name.to_owned(), Type::Dyn)).into();
+        variables.push(("namespaceObject".into(), namespace()));
+        variables.push(("request".into(), request()));
+        variables.push((AUTHORIZER.into(), Type::Library(checker::AUTHORIZER)));
+        variables.push(("authorizer.requestResource".into(), Type::Library(checker::RESOURCE_CHECK)));
+        Self { variables, composed: None }
+    }
+
+    /// What the expressions of a policy know beside that: its own variables, and its parameters if it has some.
+    pub(crate) fn of_policy(has_params: bool) -> Self {
+        Self { composed: Some(Vec::new()), ..Self::plain().with_params(has_params) }
+    }
+
+    pub(crate) fn with_params(mut self, has_params: bool) -> Self {
+        if has_params {
+            self.variables.push(("params".into(), Type::Dyn));
+        }
+        self
+    }
+
+    /// Adds a variable of the policy.
+    ///
+    /// # Errors
+    /// What is wrong with its expression; it is known all the same.
+    pub(crate) fn add(&mut self, name: &str, expression: &str) -> Result<(), String> {
+        let found = self.check(expression, Gives::Anything);
+        let kind = found.clone().unwrap_or(Type::Dyn);
+        self.composed.get_or_insert_default().push((name.to_owned(), kind));
+        found.map(drop)
+    }
+
+    /// Why an expression cannot be taken; `None` when it can.
+    pub(crate) fn fault(&mut self, expression: &str, gives: Gives) -> Option<String> {
+        self.check(expression, gives).err()
+    }
+
+    fn check(&self, expression: &str, gives: Gives) -> Result<Type, String> {
+        let mut variables = self.variables.clone();
+        if gives == Gives::Text {
+            variables.retain(|(name, _)| !name.starts_with(AUTHORIZER));
+        }
+        if let Some(composed) = &self.composed {
+            variables.push(("variables".into(), Type::Object(composed.clone())));
+        }
+        let found = checker::type_of(expression, variables, gives == Gives::Patch)?;
+        let wanted: &[&str] = match gives {
+            Gives::Truth => &["bool"],
+            Gives::Text => &["string"],
+            Gives::TextOrNothing => &["string", "null_type"],
+            Gives::Patch | Gives::Anything => return Ok(found),
+        };
+        let name = if found == Type::Null { "null_type".to_owned() } else { found.name() };
+        if wanted.contains(&name.as_str()) || found == Type::Dyn && !checker::is_read(expression) {
+            return Ok(found);
+        }
+        Err(match wanted {
+            [one] => format!("must evaluate to {one} but got {name}"),
+            several => format!("must evaluate to one of [{}] but got {name}", several.join(" ")),
+        })
+    }
+}
+
+const AUTHORIZER: &str = "authorizer";
+
+fn object(fields: Vec<(&str, Type)>) -> Type {
+    Type::Object(fields.into_iter().map(|(name, of)| (name.to_owned(), of)).collect())
+}
+
+fn list(of: Type) -> Type {
+    Type::List(Box::new(of), 0)
+}
+
+fn map(of: Type) -> Type {
+    Type::Map(Box::new(Type::String), Box::new(of), 0)
+}
+
+fn texts(names: &[&'static str]) -> Vec<(&'static str, Type)> {
+    names.iter().map(|name| (*name, Type::String)).collect()
+}
+
+/// The request, as expressions see it.
+fn request() -> Type {
+    let kind = object(texts(&["group", "version", "kind"]));
+    let resource = object(texts(&["group", "version", "resource"]));
+    let mut user = texts(&["username", "uid"]);
+    user.extend([("groups", list(Type::String)), ("extra", map(list(Type::String)))]);
+    let mut fields = texts(&["subResource", "requestSubResource", "name", "namespace", "operation"]);
+    fields.extend([
+        ("kind", kind.clone()),
+        ("resource", resource.clone()),
+        ("requestKind", kind),
+        ("requestResource", resource),
+        ("userInfo", object(user)),
+        ("dryRun", Type::Bool),
+        ("options", Type::Dyn),
+    ]);
+    object(fields)
+}
+
+/// The namespace of the object, as expressions see it.
+fn namespace() -> Type {
+    let mut metadata = texts(&["name", "generateName", "namespace", "UID", "resourceVersion"]);
+    metadata.extend([
+        ("labels", map(Type::String)),
+        ("annotations", map(Type::String)),
+        ("finalizers", list(Type::String)),
+        ("creationTimestamp", Type::Timestamp),
+        ("deletionTimestamp", Type::Timestamp),
+        ("deletionGracePeriodSeconds", Type::Int),
+        ("generation", Type::Int),
+    ]);
+    let mut condition = texts(&["status", "type", "message", "reason"]);
+    condition.push(("lastTransitionTime", Type::Timestamp));
+    let status = vec![("phase", Type::String), ("conditions", list(object(condition)))];
+    object(vec![
+        ("metadata", object(metadata)),
+        ("spec", object(vec![("finalizers", list(Type::String))])),
+        ("status", object(status)),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_of_policies_are_checked_with_their_variables() {
+        let mut scope = Scope::of_policy(true);
+        assert_eq!(scope.add("replicas", "object.spec.replicas"), Ok(()));
+        assert_eq!(scope.add("few", "variables.replicas < params.most"), Ok(()));
+        for expression in [
+            "object.spec.replicas <= 5 && request.operation == 'CREATE' && variables.few",
+            "authorizer.group('apps').resource('deployments').namespace('x').check('create').allowed()",
+            "authorizer.requestResource.check('custom').allowed() || 'admin' in request.userInfo.groups",
+            "namespaceObject.metadata.labels['env'] == 'prod' && oldObject == null && request.namespace != 'x'",
+            "!has(object.metadata.labels) || object.metadata.labels.all(k, k != '')",
+        ] {
+            assert_eq!(scope.fault(expression, Gives::Truth), None, "{expression}");
+        }
+        for (expression, why) in [
+            ("object.spec.replicas", "must evaluate to bool but got dyn"),
+            ("request.nope == 1", "undefined field 'nope'"),
+            ("variables.nope", "undefined field 'nope'"),
+            ("nope", "undeclared reference to 'nope'"),
+            ("request.name == 1", "found no matching overload for '_==_' applied to '(string, int)'"),
+            ("authorizer.path('/x')", "must evaluate to bool but got kubernetes.authorization.PathCheck"),
+            ("1 +", "compilation failed: ERROR: <input>:1:4: Syntax error"),
+        ] {
+            let told = scope.fault(expression, Gives::Truth).unwrap_or_default();
+            assert!(told.contains(why), "{expression}: {told}");
+        }
+        assert_eq!(scope.fault("'a' + request.name", Gives::Text), None);
+        assert!(scope.fault("authorizer.path('/')", Gives::Text).is_some());
+        assert_eq!(scope.fault("null", Gives::TextOrNothing), None);
+        let told = scope.fault("1", Gives::TextOrNothing).unwrap_or_default();
+        assert_eq!(told, "must evaluate to one of [string null_type] but got int");
+        let patch = "Object{metadata: Object.metadata{labels: {'a': 'b'}}}";
+        assert_eq!(scope.fault(patch, Gives::Patch), None);
+        assert!(scope.fault(patch, Gives::Anything).is_some());
+    }
+}
