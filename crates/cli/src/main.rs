@@ -23,6 +23,7 @@ mod render;
 mod replace;
 mod run;
 mod sops;
+mod spelling;
 mod up;
 
 #[global_allocator]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::path::Step;
 use crate::time::Flaw;
 use crate::tree::Text;
 
@@ -246,6 +247,38 @@ pub enum Error {
     Rules {
         /// Which field and why.
         message: String,
+    },
+    /// A part of the `.sops.yaml` is wrong.
+    #[error("{error}")]
+    InRules {
+        /// Where: the fields and indexes on the way.
+        place: Vec<Step>,
+        /// What is wrong there.
+        error: Box<Error>,
+    },
+    /// The expression of a rule's path does not compile.
+    #[error("does not compile: {message}")]
+    RulePath {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A rule has more than one selector.
+    #[error("{} are given, but a rule has one selector", fields.join(" and "))]
+    RuleSelectors {
+        /// Their fields.
+        fields: Vec<&'static str>,
+    },
+    /// A field with keys holds something else.
+    #[error("{wanted} is wanted, not {found}")]
+    RuleKeys {
+        /// The field.
+        field: &'static str,
+        /// The keys in the reference's words.
+        shown: &'static str,
+        /// What it should hold: `a text or a list of texts`, `a text`.
+        wanted: &'static str,
+        /// The type of what was found, in the reference's words.
+        found: &'static str,
     },
     /// No creation rule is for this path.
     #[error("error loading config: no matching creation rules found")]

@@ -13,14 +13,17 @@ use sealfast_yaml::parse;
 
 use crate::error::Error;
 use crate::metadata::{KeyGroup, MasterKey};
+use crate::path::Step;
 use crate::select::Selector;
 use crate::store::EmitOptions;
 use crate::time::Time;
 
 mod fields;
+mod places;
 mod shape;
 
 use fields::Fields;
+pub use places::{Unknown, line_of, place_at, text_of, unknown_fields};
 
 /// A read configuration file.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +46,7 @@ pub struct CreationRule {
     pub mac_only_encrypted: bool,
     selectors: Vec<Selector>,
     block: Plain,
+    place: Vec<Step>,
 }
 
 /// One entry of `destination_rules`.
@@ -54,6 +58,7 @@ pub struct DestinationRule {
     pub destination: Option<Destination>,
     /// Whether it names several destinations, which is told to those alone who need it.
     is_ambiguous: bool,
+    place: Vec<Step>,
     /// Keys and selector for what is published.
     pub recreation_rule: CreationRule,
     /// True when the file extension is left out of the name.
@@ -105,8 +110,17 @@ impl Config {
         let root = Fields(&block);
         Ok(Self {
             dir: dir.trim_end_matches('/').to_owned(),
-            creation_rules: root.list("creation_rules").map(|rules| rules.map(CreationRule::read).collect()),
-            destination_rules: root.each("destination_rules").map(DestinationRule::read).collect(),
+            creation_rules: root.list("creation_rules").map(|rules| {
+                let rules = rules.enumerate();
+                rules
+                    .map(|(index, rule)| CreationRule::read(rule, place_of("creation_rules", index)))
+                    .collect()
+            }),
+            destination_rules: root
+                .each("destination_rules")
+                .enumerate()
+                .map(|(index, rule)| DestinationRule::read(rule, place_of("destination_rules", index)))
+                .collect(),
             stores: read_stores(root.mapping("stores")),
         })
     }
@@ -114,7 +128,7 @@ impl Config {
     /// Finds the creation rule for an absolute path; none when the configuration has no rules at all.
     ///
     /// # Errors
-    /// [`Error::NoRule`] when no rule matches, [`Error::Rules`] when an expression does not compile or the rule has
+    /// [`Error::NoRule`] when no rule matches, [`Error::InRules`] when an expression does not compile or the rule has
     /// several selectors.
     pub fn rule_for(&self, path: &str) -> Result<Option<&CreationRule>, Error> {
         let Some(rules) = &self.creation_rules else { return Ok(None) };
@@ -124,7 +138,7 @@ impl Config {
                 return rule.checked().map(Some);
             }
             let regex = re2::compile(&rule.path_regex)
-                .map_err(|wrong| refuse(format!("can not compile regexp: error parsing regexp: {wrong}")))?;
+                .map_err(|message| within(&rule.place, [key("path_regex")], Error::RulePath { message }))?;
             if regex.is_match(relative) {
                 return rule.checked().map(Some);
             }
@@ -135,7 +149,7 @@ impl Config {
     /// Finds the destination rule for a path as it was given.
     ///
     /// # Errors
-    /// [`Error::Rules`] when none matches or its recreation rule has several selectors.
+    /// [`Error::Rules`] when none matches, [`Error::InRules`] when its recreation rule has several selectors.
     pub fn destination_for(&self, path: &str) -> Result<&DestinationRule, Error> {
         let matches = |rule: &&DestinationRule| {
             rule.path_regex.is_empty()
@@ -145,11 +159,9 @@ impl Config {
             refuse("error loading config: no matching destination found in config".to_owned())
         })?;
         if rule.is_ambiguous {
-            return Err(refuse(
-                "error loading config: more than one destinations were found in a single destination rule, you can \
-                 only use one per rule"
-                    .to_owned(),
-            ));
+            let message = "error loading config: more than one destinations were found in a single destination rule, \
+                           you can only use one per rule";
+            return Err(within(&rule.place, [], refuse(message.to_owned())));
         }
         rule.recreation_rule.checked()?;
         Ok(rule)
@@ -158,6 +170,24 @@ impl Config {
 
 fn refuse(message: String) -> Error {
     Error::Rules { message }
+}
+
+fn place_of(list: &str, index: usize) -> Vec<Step> {
+    vec![key(list), Step::Index(index)]
+}
+
+fn key(name: &str) -> Step {
+    Step::Key(name.to_owned())
+}
+
+/// Says where in the configuration something is wrong.
+fn within<const N: usize>(outer: &[Step], inner: [Step; N], error: Error) -> Error {
+    let (mut place, error) = match error {
+        Error::InRules { place, error } => (place, error),
+        error => (Vec::new(), Box::new(error)),
+    };
+    place.splice(0..0, outer.iter().cloned().chain(inner));
+    Error::InRules { place, error }
 }
 
 /// The file does not read, or a field holds something else than it should.
@@ -184,7 +214,7 @@ fn read_stores(stores: Fields<'_>) -> EmitOptions {
 }
 
 impl CreationRule {
-    fn read(fields: Fields<'_>) -> Self {
+    fn read(fields: Fields<'_>, place: Vec<Step>) -> Self {
         let given = Selector::FIELDS.into_iter().map(|field| (field, fields.text(field)));
         let given = given.filter(|(_, text)| !text.is_empty());
         Self {
@@ -195,19 +225,29 @@ impl CreationRule {
             mac_only_encrypted: fields.flag("mac_only_encrypted"),
             selectors: given.filter_map(|(field, text)| Selector::of_field(field, text)).collect(),
             block: fields.0.clone(),
+            place,
         }
     }
 
     fn checked(&self) -> Result<&Self, Error> {
         if self.selectors.len() > 1 {
-            return Err(refuse(
-                "error loading config: cannot use more than one of encrypted_suffix, unencrypted_suffix, \
-                 encrypted_regex, unencrypted_regex, encrypted_comment_regex, or unencrypted_comment_regex for the \
-                 same rule"
-                    .to_owned(),
-            ));
+            let fields: Vec<_> = self.selectors.iter().map(Selector::field).collect();
+            let place = [key(fields[1])];
+            return Err(within(&self.place, place, Error::RuleSelectors { fields }));
         }
         Ok(self)
+    }
+
+    /// Returns where the rule stands in its configuration: the fields and indexes on the way.
+    #[must_use]
+    pub fn place(&self) -> &[Step] {
+        &self.place
+    }
+
+    /// Tells whether the rule names groups of keys, which count in place of its other keys.
+    #[must_use]
+    pub fn has_groups(&self) -> bool {
+        Fields(&self.block).each("key_groups").next().is_some()
     }
 
     /// Returns the selector, when the rule has one.
@@ -220,37 +260,51 @@ impl CreationRule {
     /// rules without groups, which cannot say it themselves.
     ///
     /// # Errors
-    /// [`Error::Rules`] for keys of the wrong shape.
+    /// [`Error::InRules`] for keys of the wrong shape.
     pub fn key_groups(&self, context: &BTreeMap<String, String>, now: Time) -> Result<Vec<KeyGroup>, Error> {
         let fields = Fields(&self.block);
         let groups: Vec<_> = fields.each("key_groups").collect();
         if groups.is_empty() {
-            return Ok(vec![read_flat(fields, context, now)?]);
+            let group = read_flat(fields, context, now).map_err(|wrong| within(&self.place, [], wrong))?;
+            return Ok(vec![group]);
         }
-        groups.into_iter().map(|group| read_group(group, now)).collect()
+        let group = |(index, group)| {
+            read_group(group, now)
+                .map_err(|wrong| within(&self.place, [key("key_groups"), Step::Index(index)], wrong))
+        };
+        groups.into_iter().enumerate().map(group).collect()
     }
 }
 
 /// The flat key fields, all of them one group.
 fn read_flat(fields: Fields<'_>, context: &BTreeMap<String, String>, now: Time) -> Result<KeyGroup, Error> {
-    let keys = |field, shown| fields.key_list(field, shown);
+    let keys = |field: &'static str, shown| {
+        fields.key_list(field, shown).map_err(|wrong| within(&[], [key(field)], wrong))
+    };
+    let of = |field, parsed: Result<Vec<MasterKey>, Error>| {
+        parsed.map_err(|wrong| within(&[], [key(field)], wrong))
+    };
     let mut group = KeyGroup { keys: MasterKey::age_list(&keys("age", "age")?) };
     group.keys.extend(MasterKey::pgp_list(&keys("pgp", "pgp")?, now));
     let profile = fields.text("aws_profile");
     group.keys.extend(MasterKey::kms_list(&keys("kms", "kms")?, context, &profile, now));
     group.keys.extend(MasterKey::gcp_kms_list(&keys("gcp_kms", "gcpkms")?, now));
     let huawei: Vec<_> = fields.texts("hckms").collect();
-    group.keys.extend(MasterKey::huawei_list(&huawei.join(","), now)?);
-    group.keys.extend(MasterKey::azure_list(&keys("azure_keyvault", "azure_keyvault")?, now)?);
-    group.keys.extend(MasterKey::vault_list(&keys("hc_vault_transit_uri", "vault")?, now)?);
+    group.keys.extend(of("hckms", MasterKey::huawei_list(&huawei.join(","), now))?);
+    let azure = keys("azure_keyvault", "azure_keyvault")?;
+    group.keys.extend(of("azure_keyvault", MasterKey::azure_list(&azure, now))?);
+    let vault = keys("hc_vault_transit_uri", "vault")?;
+    group.keys.extend(of("hc_vault_transit_uri", MasterKey::vault_list(&vault, now))?);
     Ok(group)
 }
 
 /// A group of `key_groups`: what it merges first, then its own keys, each key once.
 fn read_group(fields: Fields<'_>, now: Time) -> Result<KeyGroup, Error> {
     let mut keys = Vec::new();
-    for group in fields.each("merge") {
-        keys.extend(read_group(group, now)?.keys);
+    let item = |list: &str, index| [key(list), Step::Index(index)];
+    for (index, group) in fields.each("merge").enumerate() {
+        let group = read_group(group, now).map_err(|wrong| within(&[], item("merge", index), wrong))?;
+        keys.extend(group.keys);
     }
     keys.extend(fields.texts("age").flat_map(MasterKey::age_list));
     keys.extend(fields.texts("pgp").map(|fingerprint| pgp_key(fingerprint, now)));
@@ -260,12 +314,14 @@ fn read_group(fields: Fields<'_>, now: Time) -> Result<KeyGroup, Error> {
         created_at: now,
         enc: String::new(),
     }));
-    for key in fields.each("hckms") {
-        keys.extend(MasterKey::huawei_list(&key.text("key_id"), now)?);
+    for (index, found) in fields.each("hckms").enumerate() {
+        let found = MasterKey::huawei_list(&found.text("key_id"), now);
+        keys.extend(found.map_err(|wrong| within(&[], item("hckms", index), wrong))?);
     }
     keys.extend(fields.each("azure_keyvault").map(|key| azure_key(key, now)));
-    for url in fields.texts("hc_vault") {
-        keys.extend(MasterKey::vault_list(url, now)?);
+    for (index, url) in fields.texts("hc_vault").enumerate() {
+        let found = MasterKey::vault_list(url, now);
+        keys.extend(found.map_err(|wrong| within(&[], item("hc_vault", index), wrong))?);
     }
     let mut unique: Vec<MasterKey> = Vec::new();
     for key in keys {
@@ -303,14 +359,18 @@ fn azure_key(key: Fields<'_>, now: Time) -> MasterKey {
 }
 
 impl DestinationRule {
-    fn read(fields: Fields<'_>) -> Self {
+    fn read(fields: Fields<'_>, mut place: Vec<Step>) -> Self {
         let places = ["s3_bucket", "gcs_bucket", "vault_path"].map(|place| fields.text(place));
         let is_ambiguous = places.iter().filter(|place| !place.is_empty()).count() > 1;
         Self {
             path_regex: fields.text("path_regex"),
             destination: Destination::read(fields, places),
             is_ambiguous,
-            recreation_rule: CreationRule::read(fields.mapping("recreation_rule")),
+            place: place.clone(),
+            recreation_rule: {
+                place.push(key("recreation_rule"));
+                CreationRule::read(fields.mapping("recreation_rule"), place)
+            },
             omit_extensions: fields.flag("omit_extensions"),
         }
     }

@@ -203,7 +203,7 @@ fn encrypted(call: &Call, settings: &Settings, source: &Source) -> Result<Option
         State::Clear => {}
     }
     let metadata = settings.metadata(call, &source.known_as, shape.input)?;
-    encrypt::encrypt(call, source, &bytes, metadata, &shape).map(Some)
+    encrypt::encrypt(call, source, settings, &bytes, metadata, &shape).map(Some)
 }
 
 /// What became of the files.

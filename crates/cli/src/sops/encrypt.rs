@@ -37,7 +37,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         return source.finish(call, SecretBytes::new(bytes));
     }
     let metadata = settings.metadata(call, &source.known_as, shape.input)?;
-    let bytes = encrypt(call, &source, &bytes, metadata, &shape).map_err(in_file)?;
+    let bytes = encrypt(call, &source, &settings, &bytes, metadata, &shape).map_err(in_file)?;
     source.finish(call, SecretBytes::new(bytes))
 }
 
@@ -45,12 +45,14 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
 pub(super) fn encrypt(
     call: &Call,
     source: &Source,
+    settings: &Settings,
     bytes: &[u8],
     mut metadata: Metadata,
     shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
     let (plain, original) = load(call, bytes, shape)?;
-    let key = crypt::new_key(call, &mut metadata)?;
+    let key = crypt::new_key(call, &mut metadata)
+        .map_err(|stop| settings.name_rule(call, &source.known_as, stop))?;
     let document =
         crypt::encrypt(call, plain, metadata, &key, None).map_err(|stop| stop.locate(bytes, shape.input))?;
     manifest::check(call, source.shown(), &document)?;

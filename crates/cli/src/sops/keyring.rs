@@ -82,11 +82,14 @@ pub(super) fn wrap(call: &Call, metadata: &mut Metadata, key: &DataKey, now: Tim
     tell_of_old_ring(call, &mut keyring);
     let reach = reach(&services, metadata);
     let mut rng = rand08::rngs::OsRng;
+    let hint = if metadata.master_keys().any(|key| matches!(key, MasterKey::Pgp { .. })) {
+        "check the recipients, and for OpenPGP that `gpg --list-keys` shows the key"
+    } else {
+        "check the recipients, and that their services can be reached"
+    };
     let wrapping = wrap::data_key(metadata, key, &keyring, now, &mut rng);
-    block_on(reach, wrapping).map_err(|failure| {
-        Stop::new(format!("Could not generate data key: [{failure}]"))
-            .hint("check the recipients, and for OpenPGP that `gpg --list-keys` shows the key")
-    })
+    block_on(reach, wrapping)
+        .map_err(|failure| Stop::new(format!("Could not generate data key: [{failure}]")).hint(hint))
 }
 
 /// As `sops`, failures name the keyring that it looks into before it asks `gpg`.

@@ -69,5 +69,5 @@ fn transform(call: &Call, source: &Source, settings: &Settings) -> Result<Secret
     }
     let shape = crypt::Shape::of(call, &source.name(), layout);
     let metadata = settings.metadata(call, &source.known_as, shape.input)?;
-    encrypt::encrypt(call, source, &source.read()?, metadata, &shape).map(SecretBytes::new)
+    encrypt::encrypt(call, source, settings, &source.read()?, metadata, &shape).map(SecretBytes::new)
 }

@@ -111,7 +111,7 @@ fn for_bucket(
     format: Format,
 ) -> Result<Vec<u8>, Stop> {
     let CreationRule { shamir_threshold, mac_only_encrypted, .. } = rule.recreation_rule;
-    let groups = settings::groups_of_rule(&rule.recreation_rule, &BTreeMap::new(), settings::now())?;
+    let groups = settings.groups_of(&rule.recreation_rule, &BTreeMap::new(), settings::now())?;
     if groups.iter().all(|group| group.keys.is_empty()) {
         return Ok(bytes.to_vec());
     }

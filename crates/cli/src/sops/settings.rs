@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use sealfast_re2 as re2;
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::{DEFAULT_UNENCRYPTED_SUFFIX, KeyGroup, MasterKey, Metadata};
+use sealfast_sops::path::Step;
 use sealfast_sops::rules::{Config, CreationRule, DestinationRule};
 use sealfast_sops::select::Selector;
 use sealfast_sops::store::{EmitOptions, Format};
@@ -20,15 +21,18 @@ use crate::sops::stop::{Code, Stop};
 use crate::sops::{files, keyring, log};
 
 mod find;
+mod told;
 
 use find::Found;
 pub(super) use find::{Configurations, is_config};
+use told::Source;
 
 /// The configuration that counts for a file.
 pub(super) struct Settings {
     /// Where it was found; none when there is none.
     pub(super) path: Option<PathBuf>,
     config: Option<Config>,
+    text: Vec<u8>,
 }
 
 impl Settings {
@@ -39,16 +43,21 @@ impl Settings {
 
     fn read(call: &Call, found: &Found) -> Result<Self, Stop> {
         found.warn(call);
-        let Some(path) = &found.path else { return Ok(Self { path: None, config: None }) };
+        let Some(path) = &found.path else { return Ok(Self { path: None, config: None, text: Vec::new() }) };
         let bytes = files::try_read(path).map_err(|wrong| {
             let (reason, shown) = (files::reason(&wrong), path.display());
             let what = if wrong.kind() == std::io::ErrorKind::IsADirectory { "read" } else { "open" };
             Stop::new(format!("could not read config file: {what} {shown}: {reason}"))
+                .hint("name a file with --config or SOPS_CONFIG, or leave both out to search .sops.yaml")
         })?;
         let whole = files::absolute(&path.to_string_lossy())?;
         let dir = whole.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
-        let config = Config::parse(&bytes, &dir).map_err(|wrong| Stop::of(&wrong, ""))?;
-        Ok(Self { path: Some(path.clone()), config: Some(config) })
+        let source = Source { path, text: &bytes };
+        let config = Config::parse(&bytes, &dir).map_err(|wrong| source.told(&wrong))?;
+        if call.is_native() {
+            source.warn_of_unknown(call);
+        }
+        Ok(Self { path: Some(path.clone()), config: Some(config), text: bytes.to_vec() })
     }
 
     /// Fails where there is no configuration; `rules` is what it should hold.
@@ -67,21 +76,37 @@ impl Settings {
     /// The creation rule for an absolute path; none without configuration or rules.
     pub(super) fn rule(&self, path: &Path) -> Result<Option<&CreationRule>, Stop> {
         let Some(config) = &self.config else { return Ok(None) };
-        config.rule_for(&path.to_string_lossy()).map_err(|wrong| {
-            let stop = Stop::of(&wrong, "");
-            match (&self.path, wrong) {
-                (Some(found), Error::NoRule { path }) => {
-                    stop.hint(format!("add a rule whose path_regex matches {path} to {}", found.display()))
-                }
-                _ => stop,
-            }
-        })
+        config.rule_for(&path.to_string_lossy()).map_err(|wrong| self.told(&wrong))
+    }
+
+    /// The configuration to tell mistakes in it.
+    fn source(&self) -> Source<'_> {
+        Source { path: self.path.as_deref().unwrap_or(Path::new("")), text: &self.text }
+    }
+
+    fn told(&self, wrong: &Error) -> Stop {
+        self.source().told(wrong)
+    }
+
+    /// The groups that a rule asks for, its age recipients checked.
+    pub(super) fn groups_of(
+        &self,
+        rule: &CreationRule,
+        context: &BTreeMap<String, String>,
+        now: Time,
+    ) -> Result<Vec<KeyGroup>, Stop> {
+        let groups = rule.key_groups(context, now).map_err(|wrong| self.told(&wrong))?;
+        groups.iter().try_for_each(|group| keyring::check(&group.keys)).map_err(|stop| {
+            let field = if rule.has_groups() { "key_groups" } else { "age" };
+            self.source().at(stop, &[rule.place(), &[Step::Key(field.to_owned())]].concat())
+        })?;
+        Ok(groups)
     }
 
     /// The destination rule for a path as it was given.
     pub(super) fn destination(&self, path: &str) -> Result<&DestinationRule, Stop> {
         let config = self.config.as_ref().ok_or_else(|| Stop::new("config file not found"))?;
-        config.destination_for(path).map_err(|wrong| Stop::of(&wrong, ""))
+        config.destination_for(path).map_err(|wrong| self.told(&wrong))
     }
 
     /// Does a creation rule ask that a file of a directory be encrypted? A rule for every path means only formats that
@@ -95,7 +120,7 @@ impl Settings {
             Ok(Some(rule)) => Ok(!rule.path_regex.is_empty() || format != Format::Binary),
             Ok(None) => Ok(names_keys(call) && format != Format::Binary),
             Err(Error::NoRule { .. }) => Ok(false),
-            Err(wrong) => Err(Stop::of(&wrong, "")),
+            Err(wrong) => Err(self.told(&wrong)),
         }
     }
 
@@ -119,9 +144,9 @@ impl Settings {
         let rule = self.rule(path)?;
         // Its keys have to be right also where flags name others.
         let context = context_of(call).unwrap_or_default();
-        let ruled = rule.map(|rule| groups_of_rule(rule, &context, now)).transpose()?;
-        let selector = selector(call, rule, input)?;
-        let key_groups = key_groups(call, ruled, now)?;
+        let ruled = rule.map(|rule| self.groups_of(rule, &context, now)).transpose()?;
+        let selector = self.selector(call, rule, input)?;
+        let key_groups = self.key_groups(call, rule, ruled, now)?;
         let threshold = call.number("shamir-secret-sharing-threshold").filter(|threshold| *threshold != 0);
         Ok(Metadata {
             shamir_threshold: match threshold {
@@ -134,6 +159,114 @@ impl Settings {
             ..Metadata::new(key_groups, now)
         })
     }
+
+    /// A flag counts beside the rule's selector, so that two different ones are seen as a conflict.
+    fn selector(
+        &self,
+        call: &Call,
+        rule: Option<&CreationRule>,
+        input: Format,
+    ) -> Result<Option<Selector>, Stop> {
+        let ruled = rule.and_then(CreationRule::selector);
+        let mut found: Vec<Selector> = Vec::new();
+        for field in Selector::FIELDS {
+            let flag = call.text(&field.replace('_', "-")).to_owned();
+            let text = match ruled {
+                Some(ruled) if flag.is_empty() && ruled.field() == field => ruled.text().to_owned(),
+                _ => flag,
+            };
+            if !text.is_empty() {
+                found.extend(Selector::of_field(field, text));
+            }
+        }
+        if input == Format::Binary {
+            warn_of_selectors(call, &found);
+            return Ok(None);
+        }
+        if let [_, _, ..] = found.as_slice() {
+            return Err(self.conflict(rule, &found));
+        }
+        if let Some(selector) = found.first() {
+            check_expression(call, selector).map_err(|stop| match rule {
+                Some(rule) if ruled == Some(selector) => {
+                    let place = [rule.place(), &[Step::Key(selector.field().to_owned())]].concat();
+                    self.source().at(stop, &place)
+                }
+                _ => stop,
+            })?;
+        }
+        Ok(found.pop().or_else(|| Some(Selector::UnencryptedSuffix(DEFAULT_UNENCRYPTED_SUFFIX.to_owned()))))
+    }
+
+    fn conflict(&self, rule: Option<&CreationRule>, found: &[Selector]) -> Stop {
+        let ruled = rule.and_then(|rule| Some((rule, rule.selector()?)));
+        let told: Vec<String> = found
+            .iter()
+            .map(|selector| match ruled {
+                Some((rule, ruled)) if ruled == selector => {
+                    format!("`{}` of {}", selector.field(), self.source().rule(rule))
+                }
+                _ => format!("`--{}`", selector.field().replace('_', "-")),
+            })
+            .collect();
+        Stop::misuse(
+            "cannot use more than one of encrypted_suffix, unencrypted_suffix, encrypted_regex, \
+             unencrypted_regex, encrypted_comment_regex, or unencrypted_comment_regex in the same file",
+        )
+        .plainly(format!("a file has one selector, but there are {}", told.join(" and ")))
+        .code(Code::Conflict)
+        .hint(if ruled.is_some() {
+            "leave the flag out, or change the rule"
+        } else {
+            "leave all but one out"
+        })
+    }
+
+    fn key_groups(
+        &self,
+        call: &Call,
+        rule: Option<&CreationRule>,
+        ruled: Option<Vec<KeyGroup>>,
+        now: Time,
+    ) -> Result<Vec<KeyGroup>, Stop> {
+        let context = encryption_context(call)?;
+        let keys = keys_of_flags(call, "", &context, now)?;
+        if names_keys(call) {
+            return Ok(vec![KeyGroup { keys }]);
+        }
+        let Some((rule, ruled)) = rule.zip(ruled) else { return Err(self.no_keys()) };
+        if call.is_native() && ruled.iter().any(|group| group.keys.is_empty()) {
+            let what = if rule.has_groups() { "a key group names no key" } else { "it names no key" };
+            let stop = Stop::new(what).hint("add `age: RECIPIENT`, or another kind of key, to it");
+            return Err(self.source().at(stop, rule.place()));
+        }
+        Ok(ruled)
+    }
+
+    /// Says which rule named the keys that could not be used, unless flags did.
+    pub(super) fn name_rule(&self, call: &Call, path: &Path, stop: Stop) -> Stop {
+        match self.config.as_ref().and_then(|config| config.rule_for(&path.to_string_lossy()).ok()?) {
+            Some(rule) if !names_keys(call) => {
+                stop.hint(format!("the keys are those of {}", self.source().rule(rule)))
+            }
+            _ => stop,
+        }
+    }
+
+    fn no_keys(&self) -> Stop {
+        let stop = Stop::new(
+            "config file not found, or has no creation rules, and no keys provided through command line options",
+        );
+        let flags = "name a recipient, as `--age age1…` or `--pgp FINGERPRINT`";
+        match &self.path {
+            Some(path) => stop
+                .plainly(format!("{} has no creation_rules, and no flag names a key", path.display()))
+                .hint(format!("{flags}, or write them: `creation_rules: [{{age: age1…}}]`")),
+            None => stop
+                .plainly("no .sops.yaml was found above the file, and no flag names a key")
+                .hint(format!("{flags}, or write a .sops.yaml: `creation_rules: [{{age: age1…}}]`")),
+        }
+    }
 }
 
 /// The time of this call.
@@ -141,50 +274,20 @@ pub(super) fn now() -> Time {
     Time::from(jiff::Timestamp::now())
 }
 
-/// A flag counts beside the rule's selector, so that two different ones are seen as a conflict.
-fn selector(call: &Call, rule: Option<&CreationRule>, input: Format) -> Result<Option<Selector>, Stop> {
-    let ruled = rule.and_then(CreationRule::selector);
-    let mut found: Vec<Selector> = Vec::new();
-    for field in Selector::FIELDS {
-        let flag = call.text(&field.replace('_', "-")).to_owned();
-        let text = match ruled {
-            Some(ruled) if flag.is_empty() && ruled.field() == field => ruled.text().to_owned(),
-            _ => flag,
-        };
-        if !text.is_empty() {
-            found.extend(Selector::of_field(field, text));
-        }
+/// What concerns comments alone cannot leave anything of a binary file in the clear.
+fn warn_of_selectors(call: &Call, found: &[Selector]) {
+    for selector in found.iter().filter(|selector| selector.field() != "unencrypted_comment_regex") {
+        let message = format!(
+            "Using an {} does not make sense with the input store (the binary store {}) and will be ignored.",
+            selector.field().replace('_', " "),
+            if selector.field().contains("comment") {
+                "never produces comments"
+            } else {
+                "produces one key that should always be encrypted"
+            }
+        );
+        log::warn(call.presentation, &message);
     }
-    if input == Format::Binary {
-        // What concerns comments alone cannot leave anything in the clear.
-        for selector in found.iter().filter(|selector| selector.field() != "unencrypted_comment_regex") {
-            log::warn(
-                call.presentation,
-                &format!(
-                    "Using an {} does not make sense with the input store (the binary store {}) and will be ignored.",
-                    selector.field().replace('_', " "),
-                    if selector.field().contains("comment") {
-                        "never produces comments"
-                    } else {
-                        "produces one key that should always be encrypted"
-                    }
-                ),
-            );
-        }
-        return Ok(None);
-    }
-    if found.len() > 1 {
-        return Err(Stop::misuse(
-            "cannot use more than one of encrypted_suffix, unencrypted_suffix, encrypted_regex, \
-             unencrypted_regex, encrypted_comment_regex, or unencrypted_comment_regex in the same file",
-        )
-        .code(Code::Conflict)
-        .hint("the creation rule in .sops.yaml has a selector already; drop the flag, or change the rule"));
-    }
-    if let Some(selector) = found.first() {
-        check_expression(call, selector)?;
-    }
-    Ok(found.pop().or_else(|| Some(Selector::UnencryptedSuffix(DEFAULT_UNENCRYPTED_SUFFIX.to_owned()))))
 }
 
 /// An expression that does not compile matches nothing, which `sops` takes as it is and is hardly meant.
@@ -192,7 +295,8 @@ fn check_expression(call: &Call, selector: &Selector) -> Result<(), Stop> {
     let wrong = selector.field().ends_with("regex").then(|| re2::compile(selector.text()).err()).flatten();
     match wrong {
         Some(wrong) if call.is_native() => {
-            Err(Stop::new(format!("{} does not compile and matches nothing: {wrong}", selector.field())))
+            let message = format!("{} does not compile and matches nothing: {wrong}", selector.field());
+            Err(Stop::new(message).hint("write it in single quotes, as '^(data|stringData)$'"))
         }
         _ => Ok(()),
     }
@@ -202,31 +306,6 @@ fn names_keys(call: &Call) -> bool {
     ["kms", "pgp", "gcp-kms", "hckms", "azure-kv", "hc-vault-transit", "age"]
         .iter()
         .any(|flag| !call.text(flag).is_empty())
-}
-
-fn key_groups(call: &Call, ruled: Option<Vec<KeyGroup>>, now: Time) -> Result<Vec<KeyGroup>, Stop> {
-    let context = encryption_context(call)?;
-    let keys = keys_of_flags(call, "", &context, now)?;
-    if names_keys(call) {
-        return Ok(vec![KeyGroup { keys }]);
-    }
-    ruled.ok_or_else(|| {
-        Stop::new(
-            "config file not found, or has no creation rules, and no keys provided through command line options",
-        )
-        .hint("name a recipient, as `--age age1…` or `--pgp FINGERPRINT`, or write a .sops.yaml with creation_rules")
-    })
-}
-
-/// The groups that a rule asks for, its age recipients checked.
-pub(super) fn groups_of_rule(
-    rule: &CreationRule,
-    context: &BTreeMap<String, String>,
-    now: Time,
-) -> Result<Vec<KeyGroup>, Stop> {
-    let groups = rule.key_groups(context, now).map_err(|wrong| Stop::of(&wrong, ""))?;
-    groups.iter().try_for_each(|group| keyring::check(&group.keys))?;
-    Ok(groups)
 }
 
 /// The keys that the flags name, `prefix` being empty, `add-` or `rm-`.

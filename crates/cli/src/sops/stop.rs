@@ -130,14 +130,31 @@ impl Stop {
         self
     }
 
-    /// Says which file it is about.
+    /// Says which file it is about, unless that is known more exactly.
     pub(super) fn in_file(mut self, file: &str) -> Self {
-        file.clone_into(&mut self.0.file);
+        if self.0.file.is_empty() {
+            file.clone_into(&mut self.0.file);
+        }
+        self
+    }
+
+    /// Says where in a configuration it is: the file, its line, and what stands there, which our own message begins with.
+    pub(super) fn in_configuration(mut self, file: &str, line: Option<usize>, place: &str) -> Self {
+        let parts = &mut *self.0;
+        file.clone_into(&mut parts.file);
+        parts.line = line;
+        let (message, _) = parts.plain.get_or_insert_with(|| (parts.message.clone(), Vec::new()));
+        if !place.is_empty() {
+            message.insert_str(0, &format!("{place}: "));
+        }
         self
     }
 
     /// Finds the line it is about in the text that was read: that of the place, or of what it stands in.
     pub(super) fn locate(mut self, text: &[u8], format: Format) -> Self {
+        if self.0.line.is_some() {
+            return self;
+        }
         let keys = self.0.place.as_ref().map_or(&[][..], |place| &place.0);
         let line = |length| document::line_of(text, format, &TreePath(keys[..length].to_vec()));
         self.0.line = (1..=keys.len()).rev().find_map(line);
@@ -262,6 +279,10 @@ fn hints(error: &Error) -> Vec<String> {
 const SELECTORS: &str = "Cannot use more than one of encrypted_suffix, unencrypted_suffix, encrypted_regex, \
     unencrypted_regex, encrypted_comment_regex, or unencrypted_comment_regex in the same file";
 
+const RULE_SELECTORS: &str = "error loading config: cannot use more than one of encrypted_suffix, \
+    unencrypted_suffix, encrypted_regex, unencrypted_regex, encrypted_comment_regex, or unencrypted_comment_regex for \
+    the same rule";
+
 const ALREADY_ENCRYPTED: &str = "\
 The file you have provided contains a top-level entry called 'sops', or for
 flat file formats top-level entries starting with 'sops_'. This is
@@ -327,6 +348,16 @@ fn reference_words(error: &Error) -> String {
         Error::Index { text, is_too_large } => {
             let reason = if *is_too_large { "value out of range" } else { "invalid syntax" };
             format!("strconv.Atoi: parsing {text:?}: {reason}")
+        }
+        Error::InRules { error, .. } => reference_words(error),
+        Error::RulePath { message } => format!("can not compile regexp: error parsing regexp: {message}"),
+        Error::RuleSelectors { .. } => RULE_SELECTORS.to_owned(),
+        Error::RuleKeys { field, shown, wanted, found } => {
+            let wanted = match *wanted {
+                "a text in the list" => "string in list",
+                _ => "string, []string, or nil",
+            };
+            format!("invalid {shown} key configuration: invalid {field} key configuration: expected {wanted}, got {found}")
         }
         other => other.to_string(),
     }

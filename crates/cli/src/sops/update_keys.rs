@@ -167,7 +167,7 @@ fn wanted_groups(settings: &Settings, path: &Path) -> Result<Vec<KeyGroup>, Stop
     let rule = settings
         .rule(path)?
         .ok_or_else(|| Stop::new(format!("The config file {config} does not contain any creation rule")))?;
-    settings::groups_of_rule(rule, &BTreeMap::new(), settings::now())
+    settings.groups_of(rule, &BTreeMap::new(), settings::now())
 }
 
 /// How one group changes.

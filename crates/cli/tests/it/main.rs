@@ -29,6 +29,7 @@ mod remote;
 mod render;
 mod render_landing;
 mod render_source;
+mod rules_told;
 mod run;
 mod sops;
 mod together;

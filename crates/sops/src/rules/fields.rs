@@ -54,14 +54,10 @@ impl<'b> Fields<'b> {
     }
 
     /// Keys of one service, comma-separated: they are given so, or as a list of strings.
-    pub(super) fn key_list(self, name: &str, shown: &str) -> Result<String, Error> {
-        let refuse = |wanted: &str, value: &Plain| Error::Rules {
-            message: format!(
-                "invalid {shown} key configuration: invalid {name} key configuration: expected {wanted}, got {}",
-                type_name(value)
-            ),
-        };
-        match self.get(name) {
+    pub(super) fn key_list(self, field: &'static str, shown: &'static str) -> Result<String, Error> {
+        let refuse =
+            |wanted, value: &Plain| Error::RuleKeys { field, shown, wanted, found: type_name(value) };
+        match self.get(field) {
             Plain::Null => Ok(String::new()),
             Plain::Str(text) => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
@@ -69,10 +65,10 @@ impl<'b> Fields<'b> {
             }
             Plain::List(items) => items
                 .iter()
-                .map(|item| text(item).ok_or_else(|| refuse("string in list", item)))
+                .map(|item| text(item).ok_or_else(|| refuse("a text in the list", item)))
                 .collect::<Result<Vec<_>, _>>()
                 .map(|items| items.join(",")),
-            value => Err(refuse("string, []string, or nil", value)),
+            value => Err(refuse("a text or a list of texts", value)),
         }
     }
 }

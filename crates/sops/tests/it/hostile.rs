@@ -6,7 +6,7 @@ use sealfast_sops::cipher::DataKey;
 use sealfast_sops::document::{Context, Encrypted, MacCheck, Plain};
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::{KeyGroup, MasterKey, Metadata};
-use sealfast_sops::rules::Config;
+use sealfast_sops::rules::{Config, line_of, place_at, unknown_fields};
 use sealfast_sops::shamir;
 use sealfast_sops::store::{EmitOptions, Format};
 use sealfast_sops::time::Time;
@@ -99,6 +99,9 @@ fn key() -> DataKey {
 
 /// Reads a configuration and asks it for rules.
 pub(crate) fn rules(input: &[u8]) {
+    for unknown in unknown_fields(input) {
+        let _ = (line_of(input, &unknown.place), place_at(input, unknown.line));
+    }
     let Ok(config) = Config::parse(input, "/project") else { return };
     let Ok(now) = Time::parse("2026-01-02T03:04:05Z") else { return };
     for path in ["/project/a/secret.yaml", "/elsewhere/x", ""] {

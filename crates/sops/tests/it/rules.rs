@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use sealfast_sops::error::Error;
 use sealfast_sops::metadata::MasterKey;
-use sealfast_sops::rules::{Config, Destination};
+use sealfast_sops::path::Step;
+use sealfast_sops::rules::{Config, Destination, line_of, place_at, unknown_fields};
 use sealfast_sops::select::Selector;
 use sealfast_sops::time::Time;
 
@@ -86,11 +87,11 @@ fn mistakes_are_told() {
     let none = rules.rule_for("/repo/none");
     assert!(matches!(none, Err(Error::NoRule { path }) if path == "/repo/none"));
     assert!(message("/repo/none").contains("no matching creation rules found"));
-    assert!(message("/repo/two").contains("cannot use more than one of"));
-    assert!(message("/repo/wrong").contains("expected string in list, got int"));
+    assert!(message("/repo/two").contains("are given, but a rule has one selector"));
+    assert!(message("/repo/wrong").contains("a text in the list is wanted, not int"));
     assert!(Config::parse(b"creation_rules: 5", "/").is_err());
     let broken = Config::parse(b"creation_rules: [{path_regex: '('}]", "/").expect("reads");
-    assert!(broken.rule_for("/x").expect_err("is wrong").to_string().contains("can not compile regexp"));
+    assert!(broken.rule_for("/x").expect_err("is wrong").to_string().contains("does not compile"));
 }
 
 #[test]
@@ -177,4 +178,40 @@ fn texts_stay_as_they_are_written() {
     let rule = config.rule_for("/1.0").expect("matches").expect("there are rules");
     let keys = rule.key_groups(&BTreeMap::new(), now()).expect("reads");
     assert_eq!((rule.path_regex.as_str(), keys[0].keys[0].identity_string().as_str()), ("1.0", "arn||007"));
+}
+
+#[test]
+fn mistakes_have_their_place() {
+    let place = |text: &str| {
+        let config = Config::parse(text.as_bytes(), "/").expect("reads");
+        let found = config.rule_for("/x").and_then(|rule| {
+            rule.expect("there are rules").key_groups(&BTreeMap::new(), now())?;
+            Ok(())
+        });
+        let Err(Error::InRules { place, error }) = found else { panic!("{text}: {found:?}") };
+        let shown = place.iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
+        (shown, line_of(text.as_bytes(), &place).expect("is there"), error.to_string())
+    };
+    let (shown, line, error) = place("creation_rules:\n  - path_regex: y\n  - path_regex: (\n");
+    assert_eq!((shown.as_str(), line), ("creation_rules.1.path_regex", 3));
+    assert!(error.starts_with("does not compile: missing closing )"), "{error}");
+    let (shown, line, _) = place("creation_rules:\n  - encrypted_regex: y\n    encrypted_suffix: x\n");
+    assert_eq!((shown.as_str(), line), ("creation_rules.0.encrypted_regex", 2));
+    let (shown, line, _) = place("creation_rules:\n  - kms: a\n    age:\n      - 5\n");
+    assert_eq!((shown.as_str(), line), ("creation_rules.0.age", 3));
+    let groups = "creation_rules:\n- key_groups:\n  - age: [a]\n  - merge:\n    - hc_vault:\n      - x\n";
+    assert_eq!(place(groups).0, "creation_rules.0.key_groups.1.merge.0.hc_vault.0");
+    assert_eq!(place(groups).1, 6);
+}
+
+#[test]
+fn fields_that_are_not_known_are_found() {
+    let text = "keys:\n  - &a age1a\nx-note: 1\nstore: {}\ncreation_rules:\n  - path_regexp: x\n    age: *a\n    \
+                key_groups:\n      - kms: [{arns: x}]\n        <<: {}\n";
+    let found = unknown_fields(text.as_bytes());
+    let lines: Vec<usize> = found.iter().map(|unknown| unknown.line).collect();
+    assert_eq!(lines, [4, 6, 9]);
+    assert!(found[1].known.contains(&"path_regex") && found[2].known.contains(&"arn"));
+    assert_eq!(place_at(text.as_bytes(), 6)[1], Step::Index(0));
+    assert!(unknown_fields(b"creation_rules: [").is_empty() && unknown_fields(b"").is_empty());
 }

@@ -1,0 +1,195 @@
+//! What is wrong with a configuration, told with file, line, rule and field.
+
+use std::path::Path;
+
+use sealfast_sops::error::Error;
+use sealfast_sops::path::Step;
+use sealfast_sops::rules::{self, CreationRule};
+
+use crate::sops::call::Call;
+use crate::sops::log;
+use crate::sops::stop::Stop;
+use crate::spelling;
+
+/// A configuration as it was read.
+pub(super) struct Source<'s> {
+    pub(super) path: &'s Path,
+    pub(super) text: &'s [u8],
+}
+
+impl Source<'_> {
+    /// Tells an error with its place and what mends it.
+    pub(super) fn told(&self, wrong: &Error) -> Stop {
+        match wrong {
+            Error::InRules { place, error } => {
+                let stop = match &**error {
+                    Error::RuleKeys { wanted, found, .. } => {
+                        Stop::of(wrong, "").plainly(format!("{wanted} is wanted, not {}", word_for(found)))
+                    }
+                    _ => Stop::of(wrong, ""),
+                };
+                mend(error, place).into_iter().fold(self.at(stop, place), Stop::hint)
+            }
+            Error::Unreadable { message, .. } => self.unreadable(wrong, message),
+            Error::NoRule { path } => {
+                let stop = Stop::of(wrong, "").plainly(format!("no creation rule is for {path}"));
+                self.at(stop, &[Step::Key("creation_rules".to_owned())]).hint(self.rule_for(path))
+            }
+            _ => Stop::of(wrong, "").in_file(&self.path.to_string_lossy()),
+        }
+    }
+
+    /// What a rule for a path begins with.
+    fn rule_for(&self, path: &str) -> String {
+        let whole = std::path::absolute(self.path).unwrap_or_default();
+        let relative = Path::new(path).strip_prefix(whole.parent().unwrap_or(Path::new("/")));
+        let name = relative.map_or_else(|_| path.to_owned(), |name| name.to_string_lossy().into_owned());
+        let literally = name.chars().fold(String::new(), |mut text, letter| {
+            if r"\.+*?()|[]{}^$".contains(letter) {
+                text.push('\\');
+            }
+            text.push(letter);
+            text
+        });
+        format!("add a rule for it, as `- {{path_regex: '^{literally}$', age: age1…}}`")
+    }
+
+    /// Says where something is wrong.
+    pub(super) fn at(&self, stop: Stop, place: &[Step]) -> Stop {
+        let line = rules::line_of(self.text, place);
+        stop.in_configuration(&self.path.to_string_lossy(), line, &self.shown(place))
+    }
+
+    /// The rule and the field of a place: creation rule 2 (path_regex `^prod/`): `age`.
+    fn shown(&self, place: &[Step]) -> String {
+        let (rule, inner) = match place {
+            [Step::Key(list), Step::Index(index), inner @ ..] if list == "creation_rules" => {
+                (format!("creation rule {}{}", index + 1, self.expression(&place[..2])), inner)
+            }
+            [Step::Key(list), Step::Index(index), inner @ ..] if list == "destination_rules" => {
+                (format!("destination rule {}{}", index + 1, self.expression(&place[..2])), inner)
+            }
+            inner => (String::new(), inner),
+        };
+        let field = field_of(inner);
+        match (rule.is_empty(), field.is_empty()) {
+            (_, true) => rule,
+            (true, false) => format!("`{field}`"),
+            (false, false) => format!("{rule}: `{field}`"),
+        }
+    }
+
+    /// The expression of a rule's path, in brackets.
+    fn expression(&self, rule: &[Step]) -> String {
+        rules::text_of(self.text, &[rule, &[Step::Key("path_regex".to_owned())]].concat())
+            .map(|regex| format!(" (path_regex `{regex}`)"))
+            .unwrap_or_default()
+    }
+
+    /// The file is no YAML, or a field holds something of another kind: its first mistake is told.
+    fn unreadable(&self, wrong: &Error, message: &str) -> Stop {
+        let stop = Stop::of(wrong, "");
+        let problem = message.split_once("unmarshal errors:").map_or(message, |(_, lines)| lines);
+        let problem = problem.trim_start().lines().next().unwrap_or_default();
+        let problem = problem.rsplit_once("yaml: ").map_or(problem, |(_, problem)| problem);
+        let numbered = problem.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
+        let Some((line, what)) = numbered.and_then(|(line, what)| Some((line.parse::<usize>().ok()?, what)))
+        else {
+            return stop.in_file(&self.path.to_string_lossy());
+        };
+        let mut place = rules::place_at(self.text, line);
+        if what.starts_with("cannot unmarshal !!map") || what.starts_with("cannot unmarshal !!seq") {
+            // It begins where its first part does.
+            place.pop();
+        }
+        let (what, hint) = misfit(what).unwrap_or((what.to_owned(), None));
+        let stop = stop.plainly(what);
+        let stop = hint.into_iter().fold(stop, Stop::hint);
+        stop.in_configuration(&self.path.to_string_lossy(), Some(line), &self.shown(&place))
+    }
+
+    /// Warns about fields that nothing is read from.
+    pub(super) fn warn_of_unknown(&self, call: &Call) {
+        for rules::Unknown { mut place, line, known } in rules::unknown_fields(self.text) {
+            let name = place.pop().map(|name| name.to_string()).unwrap_or_default();
+            let whole = self.shown(&place);
+            let whole = if whole.is_empty() { "the configuration".to_owned() } else { whole };
+            let mend = match spelling::nearest(&name, known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("it may have {}", known.join(", ")),
+            };
+            let path = self.path.display();
+            log::warn(call.presentation, &format!("{path}:{line}: {whole} has no field `{name}`: {mend}"));
+        }
+    }
+
+    /// A rule and its line, for hints about its keys.
+    pub(super) fn rule(&self, rule: &CreationRule) -> String {
+        let line = rules::line_of(self.text, rule.place()).map(|line| format!(":{line}")).unwrap_or_default();
+        format!("{} at {}{line}", self.shown(rule.place()), self.path.display())
+    }
+}
+
+fn field_of(steps: &[Step]) -> String {
+    steps.iter().fold(String::new(), |mut text, step| {
+        match step {
+            Step::Key(name) if text.is_empty() => text.push_str(name),
+            Step::Key(name) => text.push_str(&format!(".{name}")),
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+        }
+        text
+    })
+}
+
+/// What mends a mistake in a rule.
+fn mend(wrong: &Error, place: &[Step]) -> Option<String> {
+    let field = place.iter().rev().find_map(|step| match step {
+        Step::Key(name) => Some(name.as_str()),
+        Step::Index(_) => None,
+    });
+    Some(match (wrong, field.unwrap_or_default()) {
+        (Error::RulePath { .. }, _) => {
+            "write it in single quotes, with a backslash before what is meant literally: `path_regex: '^apps/.*\\.yaml$'`"
+                .to_owned()
+        }
+        (Error::RuleSelectors { fields }, _) => {
+            format!("keep one of them, and have a rule of its own for the other files: remove `{}`", fields[1])
+        }
+        (Error::RuleKeys { field, .. }, _) => {
+            format!("write one key, `{field}: KEY`, or a list, `{field}: [KEY, KEY]`; put numbers in quotes")
+        }
+        (_, "hc_vault_transit_uri" | "hc_vault") => {
+            "write it as `https://vault.example.com:8200/v1/transit/keys/NAME`".to_owned()
+        }
+        (_, "azure_keyvault") => "write it as `https://NAME.vault.azure.net/keys/KEY/VERSION`".to_owned(),
+        (_, "hckms") => "write it as `REGION:KEY-UUID`".to_owned(),
+        _ => return None,
+    })
+}
+
+/// Go's words for a value of another kind than is wanted, in ours, and what mends it.
+fn misfit(what: &str) -> Option<(String, Option<String>)> {
+    let (found, wanted) = what.strip_prefix("cannot unmarshal ")?.split_once(" into ")?;
+    let found = word_for(found.split(' ').next()?);
+    let (wanted, hint) = match wanted {
+        "int" => ("a whole number", Some("write it without quotes, as `2`")),
+        "bool" => ("`true` or `false`", None),
+        "string" => ("a text", (found == "a number").then_some("put it in quotes")),
+        wanted if wanted.starts_with("[]") => ("a list", Some("begin each item with `- `")),
+        _ => ("a mapping of fields", Some("write the fields as `name: value`, a line each")),
+    };
+    Some((format!("{wanted} is wanted, not {found}"), hint.map(str::to_owned)))
+}
+
+/// A type in the words of people.
+fn word_for(kind: &str) -> &'static str {
+    match kind {
+        "!!seq" | "[]interface {}" => "a list",
+        "!!str" | "string" => "a text",
+        "!!int" | "!!float" | "int" | "uint64" | "float64" => "a number",
+        "!!bool" | "bool" => "a truth value",
+        "<nil>" => "nothing",
+        kind if kind == "!!map" || kind.starts_with("map[") => "a mapping",
+        _ => "something else",
+    }
+}
