@@ -1,16 +1,16 @@
 //! `sealfast run`: both controllers, or one of them, against a cluster.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use http::Method;
 use sealfast_cluster::client::Client;
 use sealfast_cluster::client::request::Call;
 use sealfast_controllers::lease::{Candidate, Leadership};
 use sealfast_controllers::metrics::labels;
-use sealfast_controllers::options::{Only, Options};
-use sealfast_controllers::probes::{self, Health, Ready, Server};
-use sealfast_controllers::run::{self, Handle};
+use sealfast_controllers::options::Only;
+use sealfast_controllers::probes::{self, Health, Ready};
+use sealfast_controllers::run;
 
 use crate::diagnostic::Failure;
 use crate::up::Stop;
@@ -51,6 +51,12 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     }
     let leases = args.leases();
     let options = args.options().map_err(Failure::new)?;
+    let counted = Arc::clone(&options.metrics);
+    // Who waits for its turn is counted, too.
+    let _metrics = match metrics {
+        Some(address) => Some(started(probes::serve_metrics(address, Arc::clone(&counted)).await)?),
+        None => None,
+    };
     let state = Health::default();
     let _health = match health {
         Some(address) => Some(started(probes::serve_health(address, state.clone()).await)?),
@@ -60,22 +66,26 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     let serves = options.only != Only::Kustomize;
     state.set_ready(if serves { Ready::No } else { Ready::Yes });
     let names: Vec<String> = leases.iter().map(|lease| lease.name.clone()).collect();
+    let show = |status| {
+        let by = |name: &String| labels(&[("name", name)]);
+        names.iter().for_each(|name| counted.set("leader_election_master_status", by(name), status));
+    };
+    show(0.0);
     let led = tokio::select! {
         led = elected(leases, &client) => led,
         _ = stop.asked() => return Ok(()),
     };
     let Some(mut led) = led else { return Err(lost_lease()) };
     tracing::info!(target: "sealfast_cli", server = client.address(), "the controllers run until they are told to end");
-    let (handle, _metrics) = begin(client, options, metrics).await?;
-    for name in &names {
-        handle.metrics().set("leader_election_master_status", labels(&[("name", name)]), 1.0);
-    }
+    let handle = started(run::start(client, options).await)?;
+    show(1.0);
     state.set_ready(Ready::Yes);
     let lost = tokio::select! {
         _ = stop.asked() => false,
         () = any_lost(&mut led) => true,
     };
     state.set_ready(Ready::No);
+    show(0.0);
     if lost {
         // Somebody else may work already: nothing is finished, and nothing freed.
         drop(handle);
@@ -100,19 +110,6 @@ async fn answers(client: &Client) -> Result<(), Failure> {
 fn lost_lease() -> Failure {
     Failure::new("leader election lost")
         .hint("another replica took over; this one ends so that it is started anew")
-}
-
-async fn begin(
-    client: Client,
-    options: Options,
-    metrics: Option<SocketAddr>,
-) -> Result<(Handle, Option<Server>), Failure> {
-    let handle = started(run::start(client, options).await)?;
-    let server = match metrics {
-        Some(address) => Some(started(probes::serve_metrics(address, handle.metrics()).await)?),
-        None => None,
-    };
-    Ok((handle, server))
 }
 
 fn started<T>(result: Result<T, sealfast_controllers::error::Error>) -> Result<T, Failure> {

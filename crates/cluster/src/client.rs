@@ -44,8 +44,8 @@ pub struct Client {
     impersonate: Option<Arc<str>>,
 }
 
-/// How many requests were answered, by method and status code.
-type Requests = Mutex<BTreeMap<(&'static str, u16), u64>>;
+/// How many requests were sent, by method and status code; without a code those that nobody answered.
+type Requests = Mutex<BTreeMap<(&'static str, Option<u16>), u64>>;
 
 /// What is honoured in a kubeconfig that a tenant wrote. Files are never read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -238,8 +238,8 @@ impl Client {
         &self.address
     }
 
-    /// How many requests were answered so far, by method and status code.
-    pub fn requests(&self) -> Vec<((&'static str, u16), u64)> {
+    /// How many requests were sent so far, by method and status code; without a code those that nobody answered.
+    pub fn requests(&self) -> Vec<((&'static str, Option<u16>), u64)> {
         let counts = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         counts.iter().map(|(key, count)| (*key, *count)).collect()
     }
@@ -526,11 +526,12 @@ impl Client {
     async fn send(&self, call: &Call) -> Result<Answer, Error> {
         self.throttle.turn().await;
         let answer = self.http.send(self.request(call)?.map(Into::into)).await;
+        let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+        let mut counts = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry((word(&call.method), code)).or_default() += 1;
+        drop(counts);
         let answer = answer.map_err(|error| self.unanswered(error))?;
         self.throttle.look(answer.headers());
-        let mut counts = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry((word(&call.method), answer.status().as_u16())).or_default() += 1;
-        drop(counts);
         Ok(answer)
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sealfast_cluster::client::Client;
+use sealfast_yaml::scalar::float_text;
 
 use crate::metrics::families::{FAMILIES, Family, RECONCILE, RUN, Shape};
 use crate::queue::{Key, Next, Queue};
@@ -19,12 +20,26 @@ mod process;
 /// Names of labels and their values, as they are written.
 type Labels = String;
 
+/// What the original counts in every process and what no process of ours can meet: it has no such parts.
+const NOTHING: [&str; 4] = [
+    "certwatcher_read_certificate_errors_total",
+    "certwatcher_read_certificate_total",
+    "controller_runtime_conversion_webhook_panics_total",
+    "controller_runtime_webhook_panics_total",
+];
+
 /// Everything that is counted.
 #[derive(Default)]
 pub struct Metrics {
     series: Mutex<BTreeMap<(&'static str, Labels), Series>>,
     queues: Mutex<Vec<(&'static str, Queue)>>,
     clients: Mutex<Vec<Client>>,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
 }
 
 /// A controller, as labels name it.
@@ -47,6 +62,7 @@ impl Metrics {
             "controller_runtime_active_workers",
             "controller_runtime_reconcile_errors_total",
             "controller_runtime_reconcile_panics_total",
+            "controller_runtime_reconcile_timeouts_total",
             "controller_runtime_terminal_reconcile_errors_total",
         ] {
             self.add(name, labels(&by), 0.0);
@@ -85,6 +101,7 @@ impl Metrics {
         let by = [("controller", controller.name)];
         let result = match next {
             None | Some(Next::BackOff | Next::Terminal) => "error",
+            Some(Next::After(Duration::ZERO)) => "requeue",
             Some(Next::After(_)) => "requeue_after",
             Some(Next::WhenAdded) => "success",
         };
@@ -106,7 +123,13 @@ impl Metrics {
 
     /// Forgets the series of an object that is gone.
     pub fn forget(&self, controller: Controller, key: &Key) {
-        self.series.lock().remove(&("gotk_reconcile_duration_seconds", of_object(controller, key)));
+        let own = of_object(controller, key);
+        let events = format!(",{own},operation=");
+        self.series.lock().retain(|(name, labels), _| match *name {
+            "gotk_reconcile_duration_seconds" => *labels != own,
+            "gotk_token_cache_events_total" => !labels.contains(&events),
+            _ => true,
+        });
     }
 
     /// Everything in the text format of Prometheus.
@@ -138,7 +161,9 @@ impl Metrics {
         for (name, queue) in self.queues.lock().iter() {
             let counts = queue.counts();
             let by = || labels(&[("controller", name), ("name", name)]);
-            self.set("workqueue_depth", by(), counts.waiting as f64);
+            // One queue without priorities: everything waits with the ordinary one.
+            let deep = labels(&[("controller", name), ("name", name), ("priority", "0")]);
+            self.set("workqueue_depth", deep, counts.waiting as f64);
             self.set("workqueue_adds_total", by(), counts.added as f64);
             self.set("workqueue_retries_total", by(), counts.retried as f64);
             self.set("workqueue_unfinished_work_seconds", by(), counts.unfinished.as_secs_f64());
@@ -150,10 +175,13 @@ impl Metrics {
         for client in self.clients.lock().iter() {
             let host = client.address().split("//").last().unwrap_or_default();
             for ((method, code), count) in client.requests() {
-                let code = code.to_string();
+                let code = code.map_or_else(|| "<error>".to_owned(), |code| code.to_string());
                 let by = labels(&[("code", &code), ("host", host), ("method", method)]);
                 self.set("rest_client_requests_total", by, count as f64);
             }
+        }
+        for name in NOTHING {
+            self.set(name, Labels::new(), 0.0);
         }
         for (name, value) in process::metrics() {
             self.set(name, Labels::new(), value);
@@ -182,13 +210,17 @@ fn write(out: &mut String, family: &Family, labels: &str, series: &Series) {
         _ => format!("{{{labels}{more}}}"),
     };
     let _ = match family.shape {
-        Shape::Counter | Shape::Gauge => writeln!(out, "{name}{} {}", braced(""), series.value),
+        Shape::Counter | Shape::Gauge => writeln!(out, "{name}{} {}", braced(""), float_text(series.value)),
         Shape::Histogram(bounds) => {
             for (bound, count) in bounds.iter().zip(&series.steps) {
-                let _ = writeln!(out, "{name}_bucket{} {count}", braced(&format!("le=\"{bound}\"")));
+                let _ = writeln!(
+                    out,
+                    "{name}_bucket{} {count}",
+                    braced(&format!("le=\"{}\"", float_text(*bound)))
+                );
             }
             let _ = writeln!(out, "{name}_bucket{} {}", braced("le=\"+Inf\""), series.count);
-            let _ = writeln!(out, "{name}_sum{} {}", braced(""), series.value);
+            let _ = writeln!(out, "{name}_sum{} {}", braced(""), float_text(series.value));
             writeln!(out, "{name}_count{} {}", braced(""), series.count)
         }
     };
@@ -222,6 +254,23 @@ mod tests {
         assert!(!metrics.render().contains("gotk_reconcile_duration_seconds"));
     }
 
+    #[test]
+    fn numbers_are_written_as_go_writes_them_and_what_cannot_happen_is_shown() {
+        let metrics = Metrics::default();
+        metrics.add("gotk_token_cache_evictions_total", String::new(), 1_234_567.0);
+        metrics.observe("workqueue_queue_duration_seconds", String::new(), &crate::series::QUEUE, 5.0);
+        let text = metrics.render();
+        for line in [
+            "gotk_token_cache_evictions_total 1.234567e+06",
+            "workqueue_queue_duration_seconds_bucket{le=\"1e-08\"} 0",
+            "workqueue_queue_duration_seconds_bucket{le=\"1000\"} 1",
+            "certwatcher_read_certificate_total 0",
+            "controller_runtime_webhook_panics_total 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn queues_tell_how_long_things_wait_and_take() {
         let (metrics, queue) = (Metrics::default(), Queue::default());
@@ -244,6 +293,9 @@ mod tests {
         metrics.done(KUSTOMIZATION, &key, Some(Next::Terminal), Duration::from_secs(3));
         has(format!("workqueue_work_duration_seconds_bucket{{{by},le=\"10\"}} 1"));
         has(format!("workqueue_unfinished_work_seconds{{{by}}} 0"));
+        has("workqueue_depth{controller=\"kustomization\",name=\"kustomization\",priority=\"0\"} 0"
+            .to_owned());
+        has("controller_runtime_reconcile_timeouts_total{controller=\"kustomization\"} 0".to_owned());
         has("controller_runtime_terminal_reconcile_errors_total{controller=\"kustomization\"} 1".to_owned());
         has("controller_runtime_reconcile_total{controller=\"kustomization\",result=\"requeue\"} 0"
             .to_owned());

@@ -71,7 +71,7 @@ struct State {
     running: HashMap<Key, Instant>,
     again: HashMap<Key, String>,
     failures: HashMap<Key, u32>,
-    added: u64,
+    taken: u64,
     retried: u64,
     waited: Series,
     worked: Series,
@@ -82,9 +82,9 @@ struct State {
 pub struct Counts {
     /// Keys that are due and wait for a worker.
     pub waiting: usize,
-    /// How often a key was put in line.
+    /// How often a key became due.
     pub added: u64,
-    /// How often after a failure.
+    /// How often a key was put in line for later.
     pub retried: u64,
     /// For how long keys were due before they ran, in seconds.
     pub waited: Series,
@@ -129,20 +129,23 @@ impl Queue {
         let state = self.state.lock();
         let now = Instant::now();
         let due = state.order.iter().take_while(|(at, _)| *at <= now);
-        let waiting = due.filter(|(_, key)| !state.running.contains_key(key)).count();
+        let waiting = due.filter(|(_, key)| !state.running.contains_key(key)).count() + state.again.len();
         let (waited, worked) = (state.waited.clone(), state.worked.clone());
         let running = || state.running.values().map(|began| now - *began);
         let (unfinished, longest) = (running().sum(), running().max().unwrap_or_default());
-        Counts { waiting, added: state.added, retried: state.retried, waited, worked, unfinished, longest }
+        let added = state.taken + waiting as u64;
+        Counts { waiting, added, retried: state.retried, waited, worked, unfinished, longest }
     }
 
     /// Forgets a key that is gone.
     pub fn forget(&self, key: &Key) {
         let mut state = self.state.lock();
         state.failures.remove(key);
-        state.again.remove(key);
+        state.taken += u64::from(state.again.remove(key).is_some());
         if let Some(at) = state.due.remove(key) {
             state.order.remove(&(at, key.clone()));
+            // What was due stays counted.
+            state.taken += u64::from(at <= Instant::now());
         }
     }
 
@@ -154,7 +157,6 @@ impl Queue {
     /// Puts a key first in line because of another object, `Kind/namespace/name`; empty for its own.
     pub fn add_because(&self, key: Key, cause: &str) {
         let mut state = self.state.lock();
-        state.added += 1;
         if state.running.contains_key(&key) {
             state.again.insert(key, cause.to_owned());
             drop(state);
@@ -170,7 +172,6 @@ impl Queue {
     #[cfg(test)]
     fn add_after(&self, key: Key, delay: Duration) {
         let mut state = self.state.lock();
-        state.added += 1;
         state.add(key, Instant::now() + delay);
         drop(state);
         self.changed.notify_one();
@@ -188,6 +189,7 @@ impl Queue {
                         state.order.remove(&(at, key.clone()));
                         state.due.remove(&key);
                         state.running.insert(key.clone(), now);
+                        state.taken += 1;
                         state.waited.observe(&QUEUE, (now - at).as_secs_f64());
                         return key;
                     }
@@ -224,7 +226,6 @@ impl Queue {
         }
         let delay = match next {
             Next::BackOff => {
-                state.retried += 1;
                 let failures = state.failures.entry(key.clone()).or_default();
                 *failures = failures.saturating_add(1);
                 let factor = 1u32 << (*failures - 1).min(20);
@@ -239,6 +240,7 @@ impl Queue {
                 None
             }
         };
+        state.retried += u64::from(delay.is_some_and(|delay| !delay.is_zero()));
         let delay = if state.again.remove(key).is_some() { Some(Duration::ZERO) } else { delay };
         if let Some(delay) = delay {
             state.add(key.clone(), Instant::now() + delay);
@@ -270,6 +272,30 @@ mod tests {
         let before = Instant::now();
         assert_eq!(queue.next().await, key("a"));
         assert_eq!(before.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_becomes_due_is_counted_once() {
+        let queue = Queue::default();
+        let seen = || {
+            let counts = queue.counts();
+            (counts.waiting, counts.added, counts.retried)
+        };
+        queue.add(key("a"));
+        queue.add(key("a"));
+        assert_eq!(seen(), (1, 1, 0));
+        queue.next().await;
+        queue.add(key("a"));
+        assert_eq!(seen(), (1, 2, 0), "it comes again after its run");
+        queue.done(&key("a"), Next::After(Duration::from_secs(60)));
+        assert_eq!(seen(), (1, 2, 1));
+        queue.next().await;
+        queue.done(&key("a"), Next::After(Duration::from_secs(60)));
+        assert_eq!(seen(), (0, 2, 2), "it is not due yet");
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(seen(), (1, 3, 2));
+        queue.forget(&key("a"));
+        assert_eq!(seen(), (0, 3, 2));
     }
 
     #[tokio::test(start_paused = true)]

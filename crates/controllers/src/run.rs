@@ -109,7 +109,7 @@ pub async fn start(client: Client, options: Options) -> Result<Handle, Error> {
         crews: Vec::new(),
         recorders: Vec::new(),
         stop: CancellationToken::new(),
-        metrics: Arc::default(),
+        metrics: Arc::clone(&options.metrics),
         artifacts: None,
     };
     handle.metrics.follow_client(&client);
@@ -173,7 +173,12 @@ fn start_sources(client: &Client, options: &Options, artifacts: &Artifacts, hand
     });
     let watch =
         client.watch(&source::kind(), options.namespace.as_deref().unwrap_or_default(), shard(options));
-    handle.watches.push(tokio::spawn(source::follow::follow(watch, queue.clone())));
+    let (forgotten, metrics) = (queue.clone(), handle.metrics());
+    let gone = move |key: &Key| {
+        forgotten.forget(key);
+        metrics.forget(GIT_REPOSITORY, key);
+    };
+    handle.watches.push(tokio::spawn(source::follow::follow(watch, queue.clone(), gone)));
     let crew = handle.crew(GIT_REPOSITORY, &queue, options.source_concurrency);
     handle.crews.push(tokio::spawn(crew.work(move |key, _turn| {
         let shared = Arc::clone(&shared);

@@ -25,7 +25,7 @@ struct Controllers {
 impl Controllers {
     fn start(person: &Person, more: &[&str]) -> Result<Controllers> {
         let (metrics, health) = (free_address()?, free_address()?);
-        let log = person.path("run.log");
+        let log = person.path(&format!("run-{}.log", metrics.replace(':', "-")));
         let child = person
             .command(SEALFAST)
             .args(["run", "--enable-leader-election", "--leader-election-lease-duration", "6s"])
@@ -100,8 +100,13 @@ fn whoever_leads_is_ready_tells_its_metrics_and_ends_when_told() -> Result<()> {
     let mut controllers = Controllers::start(&person, &["--log-encoding", "json"])?;
     answer(&controllers.health, "/healthz", "200 OK")?;
     answer(&controllers.health, "/readyz", "200 OK")?;
-    let metrics = answer(&controllers.metrics, "/metrics", "leader_election_master_status")?;
+    let leads = r#"leader_election_master_status{name="source-controller-leader-election"} 1"#;
+    let metrics = answer(&controllers.metrics, "/metrics", leads)?;
     ensure!(metrics.contains("controller_runtime_active_workers"), "{metrics}");
+    let second = Controllers::start(&person, &[])?;
+    let waits = r#"leader_election_master_status{name="source-controller-leader-election"} 0"#;
+    answer(&second.metrics, "/metrics", waits)?;
+    drop(second);
     let holder = person.sh(HOLDER)?;
     ensure!(!holder.trim_matches('\'').is_empty(), "nobody holds the lease");
     person.sh(&format!("kill -TERM {}", controllers.child.id()))?;

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sealfast_keys::aws_kms::Keys;
@@ -53,13 +54,19 @@ pub struct Cache {
     tokens: Arc<Keeper<String, (Token, Instant)>>,
     /// Those that somebody is getting just now.
     turns: Turns,
+    shown: AtomicUsize,
 }
 
 impl Cache {
     /// A cache that counts what it does.
     pub fn new(size: Size, metrics: Arc<Metrics>) -> Cache {
+        if size.most > 0 {
+            // What has not happened yet is shown, too: a rate needs a beginning.
+            metrics.add("gotk_token_cache_evictions_total", String::new(), 0.0);
+            metrics.add("gotk_token_cached_items", String::new(), 0.0);
+        }
         let tokens = Keeper::new(size.most, size.longest.max(Duration::from_secs(1)));
-        Cache { size, metrics, tokens, turns: Turns::default() }
+        Cache { size, metrics, tokens, turns: Turns::default(), shown: AtomicUsize::default() }
     }
 
     /// A token that is remembered under the key, or a new one.
@@ -121,8 +128,10 @@ impl Cache {
         self.show(self.tokens.retain(|_| true));
     }
 
+    /// Shows the change: another cache of this process shows its own in the same series.
     fn show(&self, count: usize) {
-        self.metrics.set("gotk_token_cached_items", String::new(), count as f64);
+        let before = self.shown.swap(count, Ordering::Relaxed);
+        self.metrics.add("gotk_token_cached_items", String::new(), count as f64 - before as f64);
     }
 
     fn count(&self, event: &str, who: &Who, operation: &str, status: &str) {

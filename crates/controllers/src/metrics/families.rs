@@ -31,20 +31,32 @@ pub(super) const RECONCILE: [f64; 10] = [
     1800.0,
 ];
 /// The steps of controller-runtime.
-pub(super) const RUN: [f64; 37] = [
+pub(super) const RUN: [f64; 40] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25,
-    1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 30.0, 60.0,
+    1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0,
+    50.0, 60.0,
 ];
 
 const fn family(name: &'static str, help: &'static str, shape: Shape) -> Family {
     Family { name, help, shape }
 }
 
-pub(super) const FAMILIES: [Family; 27] = [
+pub(super) const FAMILIES: [Family; 35] = [
+    family(
+        "certwatcher_read_certificate_errors_total",
+        "Total number of certificate read errors",
+        Shape::Counter,
+    ),
+    family("certwatcher_read_certificate_total", "Total number of certificate reads", Shape::Counter),
     family(
         "controller_runtime_active_workers",
         "Number of currently used workers per controller",
         Shape::Gauge,
+    ),
+    family(
+        "controller_runtime_conversion_webhook_panics_total",
+        "Total number of conversion webhook panics",
+        Shape::Counter,
     ),
     family(
         "controller_runtime_max_concurrent_reconciles",
@@ -67,6 +79,11 @@ pub(super) const FAMILIES: [Family; 27] = [
         Shape::Histogram(&RUN),
     ),
     family(
+        "controller_runtime_reconcile_timeouts_total",
+        "Total number of reconciliation timeouts per controller",
+        Shape::Counter,
+    ),
+    family(
         "controller_runtime_reconcile_total",
         "Total number of reconciliations per controller",
         Shape::Counter,
@@ -76,6 +93,7 @@ pub(super) const FAMILIES: [Family; 27] = [
         "Total number of terminal reconciliation errors per controller",
         Shape::Counter,
     ),
+    family("controller_runtime_webhook_panics_total", "Total number of webhook panics", Shape::Counter),
     family(
         "gotk_reconcile_duration_seconds",
         "The duration in seconds of a GitOps Toolkit resource reconciliation.",
@@ -83,23 +101,33 @@ pub(super) const FAMILIES: [Family; 27] = [
     ),
     family(
         "gotk_token_cache_events_total",
-        "Total number of cache retrieval events for a GitOps Toolkit resource reconciliation.",
+        "Total number of cache retrieval events for a Gitops Toolkit resource reconciliation.",
         Shape::Counter,
     ),
     family("gotk_token_cache_evictions_total", "Total number of cache evictions.", Shape::Counter),
     family(
         "gotk_token_cache_requests_total",
-        "Total number of cache requests partitioned by success or failure.",
+        "Total number of cache requests partioned by success or failure.",
         Shape::Counter,
     ),
     family("gotk_token_cached_items", "Total number of items in the cache.", Shape::Gauge),
     family(
         "leader_election_master_status",
-        "Gauge of if the reporting system is master of the relevant lease",
+        "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. 'name' is the string used to identify the lease. Please make sure to group by name.",
         Shape::Gauge,
     ),
     family("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", Shape::Counter),
     family("process_max_fds", "Maximum number of open file descriptors.", Shape::Gauge),
+    family(
+        "process_network_receive_bytes_total",
+        "Number of bytes received by the process over the network.",
+        Shape::Counter,
+    ),
+    family(
+        "process_network_transmit_bytes_total",
+        "Number of bytes sent by the process over the network.",
+        Shape::Counter,
+    ),
     family("process_open_fds", "Number of open file descriptors.", Shape::Gauge),
     family("process_resident_memory_bytes", "Resident memory size in bytes.", Shape::Gauge),
     family(
@@ -109,12 +137,17 @@ pub(super) const FAMILIES: [Family; 27] = [
     ),
     family("process_virtual_memory_bytes", "Virtual memory size in bytes.", Shape::Gauge),
     family(
+        "process_virtual_memory_max_bytes",
+        "Maximum amount of virtual memory available in bytes.",
+        Shape::Gauge,
+    ),
+    family(
         "rest_client_requests_total",
         "Number of HTTP requests, partitioned by status code, method, and host.",
         Shape::Counter,
     ),
     family("workqueue_adds_total", "Total number of adds handled by workqueue", Shape::Counter),
-    family("workqueue_depth", "Current depth of workqueue", Shape::Gauge),
+    family("workqueue_depth", "Current depth of workqueue by workqueue and priority", Shape::Gauge),
     family(
         "workqueue_longest_running_processor_seconds",
         "How many seconds has the longest running processor for workqueue been running.",
@@ -122,10 +155,14 @@ pub(super) const FAMILIES: [Family; 27] = [
     ),
     family(
         "workqueue_queue_duration_seconds",
-        "How long in seconds an item stays in workqueue before being requested.",
+        "How long in seconds an item stays in workqueue before being requested",
         Shape::Histogram(&QUEUE),
     ),
-    family("workqueue_retries_total", "Total number of retries handled by workqueue", Shape::Counter),
+    family(
+        "workqueue_retries_total",
+        "Total number of items added to the workqueue with a non-zero delay (rate-limited requeues, explicit RequeueAfter or AddAfter calls)",
+        Shape::Counter,
+    ),
     family(
         "workqueue_unfinished_work_seconds",
         "How many seconds of work has been done that is in progress and hasn't been observed by work_duration. Large values indicate stuck threads. One can deduce the number of stuck threads by observing the rate at which this increases.",

@@ -8,18 +8,20 @@ use serde_json::Value;
 
 use crate::queue::{Key, Queue};
 
-/// Feeds the queue from a watch, for as long as the task lives.
-pub(crate) async fn follow(mut watch: Watch, queue: Queue) {
+/// Feeds the queue from a watch, for as long as the task lives, and tells which objects are gone.
+pub(crate) async fn follow(mut watch: Watch, queue: Queue, gone: impl Fn(&Key)) {
     let mut known = Known::default();
     loop {
         match watch.next().await {
             Event::Listed(objects) => {
-                known.retain(&objects);
+                known.retain(&objects).iter().for_each(&gone);
                 objects.iter().flat_map(|object| known.applied(object)).for_each(|key| queue.add(key));
             }
             Event::Applied(object) => known.applied(&object).into_iter().for_each(|key| queue.add(key)),
             Event::Deleted(object) => {
-                known.objects.remove(&Key::of(&object));
+                let key = Key::of(&object);
+                known.objects.remove(&key);
+                gone(&key);
             }
         }
     }
@@ -62,10 +64,10 @@ struct Known {
 }
 
 impl Known {
-    /// Forgets what is in the list no more.
-    fn retain(&mut self, objects: &[Value]) {
+    /// Forgets what is in the list no more, and returns it.
+    fn retain(&mut self, objects: &[Value]) -> Vec<Key> {
         let listed: std::collections::BTreeSet<Key> = objects.iter().map(Key::of).collect();
-        self.objects.retain(|key, _| listed.contains(key));
+        self.objects.extract_if(.., |key, _| !listed.contains(key)).map(|(key, _)| key).collect()
     }
 
     /// Notes an object; returns the keys that have to be looked at because of it.
