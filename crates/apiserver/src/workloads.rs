@@ -32,9 +32,11 @@ pub(crate) fn settle(app: &Arc<App>, kin: &mut Kin, key: &Key, object: &Value) {
             owner_of(kin, object, REPLICA_SETS, |owner, kin| replica_set::settle(app, kin, owner));
             say_ready(app, key);
         }
-        "statefulsets.apps" | "daemonsets.apps" | "jobs.batch" | "persistentvolumeclaims" | "services" => {
-            say_ready(app, key);
+        "statefulsets.apps" | "daemonsets.apps" | "jobs.batch" | "persistentvolumeclaims" => {
+            say_ready(app, key)
         }
+        // The others never have a status to write, so that nothing is read for them.
+        "services" if object["spec"]["type"] == "LoadBalancer" => say_ready(app, key),
         _ => {}
     }
 }

@@ -44,9 +44,24 @@ where
         Some(found.clone())
     }
 
+    /// What is kept under the key, from now on if not before; it counts as used now.
+    pub(crate) fn find_or_keep(self: &Arc<Self>, key: K, make: impl FnOnce() -> V) -> V {
+        let mut inside = self.inside.lock();
+        if let Some((found, used)) = inside.kept.get_mut(&key) {
+            *used = Instant::now();
+            return found.clone();
+        }
+        let made = make();
+        self.put(&mut inside, key, made.clone());
+        made
+    }
+
     /// Keeps a thing; true when another one had to go for it.
     pub(crate) fn keep(self: &Arc<Self>, key: K, value: V) -> bool {
-        let mut inside = self.inside.lock();
+        self.put(&mut self.inside.lock(), key, value)
+    }
+
+    fn put(self: &Arc<Self>, inside: &mut Inside<K, V>, key: K, value: V) -> bool {
         if !std::mem::replace(&mut inside.is_watched, true) {
             tokio::spawn(Arc::clone(self).forget());
         }
@@ -139,6 +154,9 @@ mod tests {
         assert!(!keeper.keep("a", 3) && keeper.keep("c", 4));
         assert_eq!(keeper.find("b", |_| true), None);
         assert_eq!((keeper.find("a", |value| *value == 1), keeper.find("a", |_| true)), (None, Some(3)));
+        assert_eq!((keeper.find_or_keep("a", || 5), keeper.find_or_keep("d", || 6)), (3, 6));
+        assert_eq!((keeper.find("c", |_| true), keeper.find("d", |_| true)), (None, Some(6)));
+        assert!(keeper.keep("c", 4));
         assert_eq!(keeper.retain(|value| *value == 4), 1);
         assert!(keeper.evict() && !keeper.evict());
     }

@@ -52,6 +52,7 @@ mod journal;
 mod landing;
 pub mod lending;
 pub mod mask;
+pub mod missing;
 pub mod opener;
 pub mod remotes;
 pub mod render;
@@ -285,6 +286,8 @@ impl Run<'_> {
             self.report.no_health();
             return Ok(());
         };
+        // A wait may be long, and what live objects say of themselves repeats nothing of what was sent.
+        self.report.dismiss_witness();
         self.report.checking_health(&format!("Running health checks {of_revision}"));
         self.write_or_log().await;
         let new_revision = self.typed.status.last_applied_revision != revision && !lines.is_empty();

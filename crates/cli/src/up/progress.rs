@@ -2,13 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sealfast_controllers::kustomization::missing::Missing;
 use serde_json::Value;
-
-/// How a Kustomization begins to say that its source does not exist.
-const MISSING_REPOSITORY: &str = "GitRepository.source.toolkit.fluxcd.io \"";
-
-/// How it says that its path does not.
-const MISSING_PATH: &str = "kustomization path not found";
 
 /// State of one GitRepository or Kustomization.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +40,11 @@ pub(super) fn state(object: &Value) -> State {
     match (ready["status"].as_str(), ready["reason"].as_str()) {
         (Some("True"), _) if current && running.is_none() => State::Ready(message),
         (Some("False"), Some("DependencyNotReady")) => State::Waiting(message),
-        (Some("False"), Some("ArtifactFailed")) if !message.contains(MISSING_PATH) => State::Waiting(message),
+        (Some("False"), Some("ArtifactFailed")) => match Missing::told(&message) {
+            Some(Missing::Path(_)) if current => State::Failed(message),
+            Some(Missing::Path(_)) => State::Working(message),
+            _ => State::Waiting(message),
+        },
         // Everything is applied; the rest lies with the objects that it waits for.
         (Some("Unknown"), _) if doing.starts_with("Running health checks") => {
             State::Waiting(doing.to_owned())
@@ -102,9 +101,11 @@ impl Progress {
     }
 
     /// Returns the name of a GitRepository that is waited for and does not exist.
-    pub(super) fn missing_repository(&self) -> Option<&str> {
-        self.failures()
-            .find_map(|(_, why)| why.strip_prefix(MISSING_REPOSITORY)?.strip_suffix("\" not found"))
+    pub(super) fn missing_repository(&self) -> Option<String> {
+        self.failures().find_map(|(_, why)| match Missing::told(why)? {
+            Missing::Source { kind, name } if kind == "GitRepository" => Some(name),
+            _ => None,
+        })
     }
 
     /// Says how many objects are ready, and names one that is not.
@@ -183,7 +184,8 @@ mod tests {
     #[test]
     fn a_missing_path_is_not_waited_for() {
         let mut failed = object("False", "ArtifactFailed", 2);
-        failed["status"]["conditions"][0]["message"] = "kustomization path not found: stat /x".into();
+        failed["status"]["conditions"][0]["message"] =
+            "kustomization path not found: stat /x: no such file or directory".into();
         assert!(matches!(state(&failed), State::Failed(_)));
     }
 
@@ -194,7 +196,7 @@ mod tests {
             "GitRepository.source.toolkit.fluxcd.io \"fleet\" not found".into();
         let mut progress = Progress::default();
         progress.look([waits].iter());
-        assert_eq!(progress.missing_repository(), Some("fleet"));
+        assert_eq!(progress.missing_repository().as_deref(), Some("fleet"));
         assert!(progress.stuck() && !progress.at_rest());
     }
 

@@ -115,11 +115,7 @@ impl Default for Memories {
 impl Memories {
     /// The memory of one identity on one server.
     pub fn of(&self, identity: &str) -> Arc<Known> {
-        self.0.find(identity, |_| true).unwrap_or_else(|| {
-            let known = Arc::<Known>::default();
-            self.0.keep(identity.to_owned(), Arc::clone(&known));
-            known
-        })
+        self.0.find_or_keep(identity.to_owned(), Arc::default)
     }
 }
 

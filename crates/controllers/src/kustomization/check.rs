@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::expression::{self, Health};
 use crate::gates::{Gate, Gates};
+use crate::kustomization::missing::Missing;
 use crate::kustomization::report::{EventText, Failure, Reason};
 use crate::kustomization::{Shared, kind};
 use crate::options::CrossNamespace;
@@ -72,8 +73,8 @@ pub async fn source(shared: &Shared, typed: &Kustomization) -> Result<Value, Fai
     let gvk = GroupVersionKind::new(SOURCES, "v1", reference.kind.clone());
     shared.client.get(&gvk, namespace, &reference.name).await.map_err(|error| {
         if error.is_not_found() || error.is_no_match() {
-            let message = format!("{}.{SOURCES} \"{}\" not found", reference.kind, reference.name);
-            Failure { event: EventText::None, ..Failure::new(Reason::ArtifactFailed, message) }
+            let missing = Missing::Source { kind: reference.kind.clone(), name: reference.name.clone() };
+            Failure { event: EventText::None, ..Failure::new(Reason::ArtifactFailed, missing.to_string()) }
         } else {
             let message = format!("unable to get source '{namespace}/{}': {}", reference.name, error.chain());
             let failure = Failure::new(Reason::ArtifactFailed, message);

@@ -23,12 +23,14 @@ pub struct Masks {
     texts: Vec<Zeroizing<String>>,
     /// Covered where nothing stands beside them, longest first.
     wholes: Vec<Zeroizing<String>>,
+    /// Nobody knows what is secret: everything is covered.
+    covers_all: bool,
 }
 
 impl Masks {
     /// Returns the masks for what was decrypted.
     pub fn of(witness: &Witness) -> Self {
-        let mut masks = Self { texts: Vec::new(), wholes: Vec::new() };
+        let mut masks = Self { texts: Vec::new(), wholes: Vec::new(), covers_all: witness.is_overrun() };
         witness.values().for_each(|value| masks.push_forms(value));
         for whole in witness.wholes() {
             masks.wholes.push(Zeroizing::new(whole.to_owned()));
@@ -120,6 +122,9 @@ impl Masks {
     /// Returns what somebody says about objects, such as an API server that refuses one, with masks in it. Short values are
     /// covered where they stand in quotes.
     pub fn message(&self, text: &str) -> String {
+        if self.covers_all {
+            return MASK.to_owned();
+        }
         let mut covered = text.to_owned();
         for secret in self.wholes.iter().chain(&self.texts) {
             if secret.len() >= SHORTEST_PART {
@@ -136,7 +141,7 @@ impl Masks {
     }
 
     fn is_whole(&self, text: &str) -> bool {
-        self.wholes.binary_search_by(|whole| by_length(whole, text)).is_ok()
+        self.covers_all || self.wholes.binary_search_by(|whole| by_length(whole, text)).is_ok()
     }
 
     /// Whether a text is base64 of something that holds a secret.

@@ -25,6 +25,8 @@ use crate::shape;
 const PREFIX: &str = "kustomize.toolkit.fluxcd.io/";
 /// How many outcomes a status remembers.
 const LONGEST_HISTORY: usize = 5;
+/// Bytes of decrypted values that are known for as long as they must not be shown.
+const MOST_WITNESSED: usize = 8 << 20;
 /// The shortest budget of a phase.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -170,13 +172,22 @@ impl Reported for Status {
 impl Report {
     /// A report that starts from what the object says.
     pub(crate) fn new(object: &Value, typed: &Kustomization, recorder: Recorder, hints: Hints) -> Report {
-        let beside = Beside { hints, annotations: Vec::new(), witness: Arc::default() };
+        let beside = Beside {
+            hints,
+            annotations: Vec::new(),
+            witness: Arc::new(Mutex::new(Witness::within(MOST_WITNESSED))),
+        };
         Report::starting(object, typed.metadata.generation, typed.status.clone(), recorder, beside)
     }
 
     /// Takes note of values that no failure may show.
     pub(crate) fn witness(&self) -> Arc<Mutex<Witness>> {
         Arc::clone(&self.beside.witness)
+    }
+
+    /// Nothing is said any more that could repeat a value: all of them are wiped.
+    pub(crate) fn dismiss_witness(&self) {
+        *self.beside.witness.lock() = Witness::default();
     }
 
     /// What a server says about objects may repeat what was decrypted.
@@ -214,8 +225,7 @@ impl Report {
 
     /// Health checks failed.
     pub(crate) fn unhealthy(&mut self, message: &str) {
-        let message = self.masked(message);
-        self.set("Healthy", "False", "HealthCheckFailed", &message);
+        self.set("Healthy", "False", "HealthCheckFailed", message);
     }
 
     /// No health checks are asked for.

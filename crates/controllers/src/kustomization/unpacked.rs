@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::kustomization::archive::{Archive, Hosts, Source};
 use crate::kustomization::gather::Fetched;
+use crate::kustomization::missing::Missing;
 use crate::kustomization::report::{EventText, Failure, Reason};
 use crate::kustomization::room::{Room, Spared, Trees};
 use crate::options::Options;
@@ -84,7 +85,7 @@ impl Artifacts {
         let full = format!("{root}{}", if inside.is_empty() { "" } else { &dir });
         // Whether it is a directory shows when it is built.
         if !inside.is_empty() && !tree.entries.contains_key(inside) {
-            let why = format!("kustomization path not found: stat {full}: no such file or directory");
+            let why = Missing::Path(full).to_string();
             let hint = format!("spec.path `{path}` does not exist in revision {}", wanted.artifact.revision);
             return Err(Failure::new(Reason::ArtifactFailed, why).hint(hint));
         }

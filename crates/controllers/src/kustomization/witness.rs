@@ -2,6 +2,7 @@
 //!
 //! Controllers keep one for each run, so that no message repeats a value; who shows objects has one to mask them.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -21,6 +22,9 @@ pub struct Witness {
     /// What was made of them; the same comes of many objects.
     learned: BTreeSet<Text>,
     wholes: BTreeSet<Text>,
+    /// Bytes that may still be taken; as many as there are when none.
+    room: Option<usize>,
+    is_overrun: bool,
 }
 
 /// A text that is wiped, and is found among others.
@@ -37,6 +41,12 @@ impl Text {
     }
 }
 
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl Ord for Text {
     fn cmp(&self, other: &Self) -> Ordering {
         self.as_str().cmp(other.as_str())
@@ -50,6 +60,27 @@ impl PartialOrd for Text {
 }
 
 impl Witness {
+    /// A witness that takes so many bytes. Beyond that it knows nothing any more but that everything may be secret.
+    pub(crate) fn within(bytes: usize) -> Self {
+        Self { room: Some(bytes), ..Self::default() }
+    }
+
+    /// Whether there was more than could be taken: anything may be secret.
+    pub(super) fn is_overrun(&self) -> bool {
+        self.is_overrun
+    }
+
+    fn fits(&mut self, text: &str) -> bool {
+        let Some(room) = self.room else { return true };
+        let left = room.checked_sub(text.len());
+        if left.is_none() {
+            *self = Self { is_overrun: true, ..Self::within(0) };
+        } else if !self.is_overrun {
+            self.room = left;
+        }
+        !self.is_overrun
+    }
+
     /// The values, and what was made of them.
     pub fn values(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(|value| value.as_str()).chain(self.learned.iter().map(Text::as_str))
@@ -57,7 +88,9 @@ impl Witness {
 
     /// Takes a value that is secret for another reason.
     pub fn add(&mut self, value: &str) {
-        self.values.push(Zeroizing::new(value.to_owned()));
+        if self.fits(value) {
+            self.values.push(Zeroizing::new(value.to_owned()));
+        }
     }
 
     /// The texts that a value went into and cannot be found in: they are secret as they stand.
@@ -67,12 +100,16 @@ impl Witness {
 
     /// Takes what was made of a value.
     pub(super) fn learn(&mut self, made: &str) {
-        self.learned.insert(Text::new(made));
+        if !self.learned.contains(made) && self.fits(made) {
+            self.learned.insert(Text::new(made));
+        }
     }
 
     /// Takes a text that a value went into.
     pub(super) fn learn_whole(&mut self, text: &str) {
-        self.wholes.insert(Text::new(text));
+        if !self.wholes.contains(text) && self.fits(text) {
+            self.wholes.insert(Text::new(text));
+        }
     }
 
     /// Takes what is encrypted in one tree and open in the other.
@@ -143,5 +180,24 @@ impl Witness {
 impl std::fmt::Debug for Witness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Witness({} values)", self.values().count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kustomization::mask::Masks;
+
+    #[test]
+    fn what_is_too_much_is_let_go_and_covers_everything() {
+        let mut witness = Witness::within(16);
+        witness.add("hunter2");
+        (0..9).for_each(|_| witness.learn("hunter3"));
+        assert_eq!(Masks::of(&witness).message("hunter2, hunter3, x"), "**SOPS**, **SOPS**, x");
+        witness.learn_whole("true");
+        witness.add("x");
+        assert!(witness.is_overrun() && witness.values().count() + witness.wholes().count() == 0);
+        assert_eq!(Masks::of(&witness).message("x created"), "**SOPS**");
+        assert_eq!(Masks::of(&witness).text("y"), "**SOPS**");
     }
 }
