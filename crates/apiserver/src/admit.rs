@@ -279,7 +279,7 @@ fn mount_token(spec: &mut serde_json::Map<String, Value>) {
 }
 
 /// The class that a pod's requests and limits put it in.
-fn quality(spec: &Value) -> &'static str {
+pub(crate) fn quality(spec: &Value) -> &'static str {
     let containers = spec["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let part = |container: &Value, key: &str, resource: &str| container["resources"][key][resource].clone();
     let stated = |container: &Value| {

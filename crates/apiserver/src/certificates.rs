@@ -1,4 +1,4 @@
-//! Requests for certificates: who asked is the server's to say, and who approves says nothing else.
+//! Requests for certificates: who asks, who approves.
 //!
 //! Nobody signs them here.
 

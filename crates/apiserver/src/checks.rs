@@ -40,7 +40,9 @@ use crate::kinds::Resource;
 use crate::status_error::Cause;
 
 pub(crate) use definition::schemas_of;
-pub(crate) use grammar::{label as dns_label, label_1035, subdomain as dns_subdomain};
+pub(crate) use grammar::{
+    label as dns_label, label_1035, segment as path_segment, subdomain as dns_subdomain,
+};
 pub use grammar::{label_value, qualified as label_key};
 pub(crate) use metadata::owners_once;
 
@@ -55,7 +57,7 @@ pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<Cause> {
 }
 
 /// What is wrong with a change.
-pub(crate) fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<Cause> {
+pub(crate) fn update(resource: &Resource, new: &Value, old: &Value, subresource: &str) -> Vec<Cause> {
     // The reference checks metadata four times on its way through an update of its own kinds, and says so.
     let times = |cause: &Cause| match resource.custom {
         Some(_) => 1,
@@ -69,7 +71,7 @@ pub(crate) fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<Cause
     }));
     of_kind(resource, new, Some(old), &mut causes);
     if resource.custom.is_none() {
-        changed(resource, new, old, &mut causes);
+        changed(resource, new, old, subresource, &mut causes);
     }
     causes.told()
 }
@@ -158,7 +160,7 @@ fn fresh(resource: &Resource, object: &Value, out: &mut Causes) {
     }
 }
 
-fn changed(resource: &Resource, new: &Value, old: &Value, out: &mut Causes) {
+fn changed(resource: &Resource, new: &Value, old: &Value, subresource: &str, out: &mut Causes) {
     match &*resource.key {
         "secrets" | "configmaps" => {
             if resource.kind == "Secret" && new["type"] != old["type"] {
@@ -171,7 +173,7 @@ fn changed(resource: &Resource, new: &Value, old: &Value, out: &mut Causes) {
             workload::fixed(&new["spec"], &old["spec"], "spec", &["selector"], out);
         }
         "jobs.batch" => batch::job_changed(new, old, out),
-        "pods" => pod_change::changed(new, old, out),
+        "pods" => pod_change::changed(new, old, subresource, out),
         "persistentvolumeclaims" => storage::claim_changed(new, old, out),
         "persistentvolumes" => storage::volume_changed(new, old, out),
         "storageclasses.storage.k8s.io" => workload::fixed(new, old, "", &storage::CLASS_FIXED, out),

@@ -110,6 +110,12 @@ enum Plus {
     Plus,
 }
 
+/// A path without its escapes; `None` when one of them is none.
+fn whole(path: &str) -> Option<String> {
+    let hex = |behind: &str| behind.len() >= 2 && behind.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    path.split('%').skip(1).all(hex).then(|| decode(path, Plus::Plus))
+}
+
 fn decode(text: &str, plus: Plus) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -149,14 +155,23 @@ pub(crate) enum Route {
     Discovery(Vec<String>),
     /// Anything else.
     Other,
+    /// No path at all.
+    Malformed,
 }
 
 /// Splits a path.
+///
+/// As the reference does it: escapes are read before the path is split, so that `%2F` divides as `/` does, and nothing
+/// is resolved: `..` is a name, which no object has. Between two slashes is an empty part.
 pub(crate) fn route(path: &str) -> Route {
-    let parts: Vec<String> =
-        path.split('/').filter(|part| !part.is_empty()).map(|part| decode(part, Plus::Plus)).collect();
+    let Some(path) = whole(path) else { return Route::Malformed };
+    if path.starts_with("//") {
+        return Route::Other;
+    }
+    let parts: Vec<String> = path.trim_matches('/').split('/').map(str::to_owned).collect();
     let words: Vec<&str> = parts.iter().map(String::as_str).collect();
     let (group, version, rest) = match words.as_slice() {
+        ["api" | "apis", "", ..] | ["apis", _, "", ..] => return Route::Other,
         ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
         ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
         ["api", ..] | ["apis", ..] if words.len() <= 3 => return Route::Discovery(parts),
@@ -166,7 +181,7 @@ pub(crate) fn route(path: &str) -> Route {
         Route::Resource(ResourcePath {
             group: group.into(),
             version: version.into(),
-            namespace: namespace.map(str::to_owned),
+            namespace: namespace.filter(|namespace| !namespace.is_empty()).map(str::to_owned),
             resource: resource.into(),
             name: name.map(|&name| name.to_owned()),
             subresource: subresource.map(|&name| name.to_owned()),
@@ -184,7 +199,8 @@ pub(crate) fn route(path: &str) -> Route {
         [resource] => made(None, resource, None, None),
         [resource, name] => made(None, resource, Some(name), None),
         [resource, name, sub] => made(None, resource, Some(name), Some(sub)),
-        _ => Route::Other,
+        // Below a known group this is no resource, and elsewhere no page.
+        _ => made(None, "", None, None),
     }
 }
 

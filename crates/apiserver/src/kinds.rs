@@ -429,9 +429,8 @@ const ENDPOINTS: &str = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s
 const CUSTOM_VERBS: [&str; 8] =
     ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 /// Kinds that need a scheduler, a kubelet or an aggregator behind them.
-const LEFT_OUT: [&str; 2] = ["bindings", "componentstatuses"];
-const SUBRESOURCES_LEFT_OUT: [&str; 7] =
-    ["attach", "exec", "log", "portforward", "binding", "ephemeralcontainers", "resize"];
+const LEFT_OUT: [&str; 1] = ["componentstatuses"];
+const SUBRESOURCES_LEFT_OUT: [&str; 4] = ["attach", "exec", "log", "portforward"];
 const GENERATION: [&str; 24] = [
     "podtemplates",
     "endpointslices.discovery.k8s.io",

@@ -621,7 +621,7 @@ pub(crate) fn validate_update(
     old: &Value,
     subresource: &str,
 ) -> Vec<Cause> {
-    let mut causes = checks::update(resource, new, old);
+    let mut causes = checks::update(resource, new, old, subresource);
     let mut problems = resource.shape.problems(new, Some(old));
     if subresource == "status" {
         // The status is checked as a value of its own: texts name places inside it.

@@ -6,6 +6,7 @@ pub(crate) mod get;
 pub(crate) mod list;
 mod parts;
 pub(crate) mod patch;
+pub(crate) mod pods;
 pub(crate) mod scale;
 mod show;
 pub(crate) mod update;
@@ -131,6 +132,14 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
     if resource.namespaced && path.namespace.is_none() && path.name.is_some() {
         return if group.custom { Ok(Answer::no_page()) } else { Err(Status::no_resource()) };
     }
+    if let Some(name) = &path.name {
+        if name.is_empty()
+            && path.subresource.as_deref().is_none_or(|sub| resource.subresource(sub).is_none())
+        {
+            return Err(Status::no_resource());
+        }
+        check_name(name)?;
+    }
     let lists = path.name.is_none() && request.method == http::Method::GET;
     let types = match (group.custom, lists) {
         (true, _) => "",
@@ -155,6 +164,20 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
     let mut answer = outcome.unwrap_or_else(refused);
     answer.warnings.splice(0..0, call.resource.deprecation.clone());
     Ok(answer)
+}
+
+/// A name is one part of a path, whatever it was written as.
+fn check_name(name: &str) -> Result<(), Status> {
+    let whys = crate::checks::path_segment(name);
+    match name {
+        "" => Err(Status::bad_request("name must be provided")),
+        _ if whys.is_empty() => Ok(()),
+        _ => Err(Status::bad_request(format!(
+            "Name parameter invalid: {}: {}",
+            go_text::quoted(name),
+            whys.join(";")
+        ))),
+    }
 }
 
 /// The form of an answer to a request, where it can be given.
@@ -232,6 +255,9 @@ impl Call<'_> {
         if crate::reviews::is_review(&self.resource) {
             return crate::reviews::create(self);
         }
+        if &*self.resource.key == "bindings" {
+            return pods::bind(self);
+        }
         match verb {
             "get" => get::one(self).await,
             "list" => list::all(self).await,
@@ -256,12 +282,15 @@ impl Call<'_> {
             ("scale", _) => scale::serve(self, verb),
             ("token", "create") => crate::reviews::token(self),
             ("eviction", "create") => delete::eviction(self),
+            ("binding", "create") => pods::bind(self),
             ("finalize", "update") => update::from_request(self),
             // Nothing runs that could be reached; whoever may go there may not touch the object.
             ("proxy", _) => Err(Status::no_resource()),
-            ("status" | "approval", "get") => get::one(self).await,
-            ("status" | "approval", "update") => update::from_request(self),
-            ("status" | "approval", "patch") => patch::from_request(self),
+            ("status" | "approval" | "ephemeralcontainers" | "resize", "get") => get::one(self).await,
+            ("status" | "approval" | "ephemeralcontainers" | "resize", "update") => {
+                update::from_request(self)
+            }
+            ("status" | "approval" | "ephemeralcontainers" | "resize", "patch") => patch::from_request(self),
             _ => Err(Status::method_not_allowed()),
         }
     }

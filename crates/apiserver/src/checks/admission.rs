@@ -1,4 +1,4 @@
-//! What is asked before an object is kept: webhook configurations, policies in CEL and their bindings.
+//! What is asked before objects are kept: webhooks, policies and their bindings.
 //!
 //! They are checked as the reference checks them, and nobody asks them here: whoever makes one is told so.
 

@@ -20,7 +20,7 @@ pub(super) fn of_claims(from: &Value, to: &Value) -> String {
     unified(&claim(from), &claim(to))
 }
 
-/// The difference of two specs of pods.
+/// The difference of two specs of pods, or of two of their containers.
 pub(super) fn of_pods(from: &Value, to: &Value) -> String {
     unified(&sorted(from), &sorted(to))
 }

@@ -108,7 +108,7 @@ pub fn label_value(value: &str) -> Vec<String> {
 }
 
 /// What is wrong with a name that is one part of a path.
-pub(super) fn segment(name: &str) -> Vec<String> {
+pub(crate) fn segment(name: &str) -> Vec<String> {
     if name == "." || name == ".." {
         return vec![format!("may not be '{name}'")];
     }

@@ -4,11 +4,20 @@ use serde_json::Value;
 
 use super::at::{At, same};
 use super::{difference, scheduling};
+use crate::admit::quality;
 use crate::causes::Causes;
 use crate::fields;
 
-/// What is wrong with a change of a Pod.
-pub(super) fn changed(new: &Value, old: &Value, out: &mut Causes) {
+/// What is wrong with a change of a Pod, made through one of its doors.
+pub(super) fn changed(new: &Value, old: &Value, subresource: &str, out: &mut Causes) {
+    match subresource {
+        "ephemeralcontainers" => temporary(new, old, out),
+        "resize" => resized(new, old, out),
+        _ => whole(new, old, out),
+    }
+}
+
+fn whole(new: &Value, old: &Value, out: &mut Causes) {
     let root = At::root(new, "");
     let spec = root.get("spec");
     for list in ["containers", "initContainers"] {
@@ -33,6 +42,86 @@ pub(super) fn changed(new: &Value, old: &Value, out: &mut Causes) {
     if !same(&after, &before) {
         out.push(spec.forbidden(&format!("{FIXED}\n{}", difference::of_pods(&before, &after))));
     }
+}
+
+/// Temporary containers come, and then stay as they are.
+fn temporary(new: &Value, old: &Value, out: &mut Causes) {
+    let root = At::root(new, "");
+    let spec = root.get("spec");
+    let place = spec.get("ephemeralContainers");
+    for before in old["spec"]["ephemeralContainers"].as_array().into_iter().flatten() {
+        let name = fields::text(before, &["name"]);
+        match place.items().find(|one| one.text_of("name") == name) {
+            None => out.push(
+                place.forbidden(&format!("existing ephemeral containers \"{name}\" may not be removed\n")),
+            ),
+            Some(one) if one.value != before => {
+                let shown = difference::of_pods(before, one.value);
+                let why = format!("existing ephemeral containers \"{name}\" may not be changed\n{shown}");
+                out.push(place.forbidden(&why));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// The sizes of containers change: of processors and memory, within the class of the pod.
+fn resized(new: &Value, old: &Value, out: &mut Causes) {
+    const MUTABLE: &str = "only cpu and memory resources are mutable";
+    let (root, before) = (At::root(new, ""), At::root(old, ""));
+    let (spec, old_spec) = (root.get("spec"), before.get("spec"));
+    if quality(&new["spec"]) != quality(&old["spec"]) {
+        let why = "Pod QOS Class may not change as a result of resizing";
+        out.push(spec.wrong(fields::text(new, &["status", "qosClass"]), why));
+    }
+    let mut rest = new["spec"].clone();
+    for list in ["initContainers", "containers"] {
+        let (now, was) = (spec.get(list), old_spec.get(list));
+        if now.items().count() != was.items().count() {
+            return out.push(now.forbidden(&format!("{list} may not be added or removed on resize")));
+        }
+        for (one, twin) in now.items().zip(was.items()) {
+            if one.text_of("name") != twin.text_of("name") {
+                let why = format!("{list} may not be renamed or reordered on resize");
+                return out.push(one.get("name").forbidden(&why));
+            }
+            let resources = one.get("resources");
+            for (part, what) in [("requests", "resource requests"), ("limits", "resource limits")] {
+                let kept = |name: &At<'_>| !resources.get(part).key(name.name()).is_set();
+                if twin.get("resources").get(part).entries().iter().any(kept) {
+                    out.push(resources.get(part).forbidden(&format!("{what} cannot be removed")));
+                }
+            }
+        }
+        let containers = rest.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        for (container, twin) in containers.zip(was.items()) {
+            if !same(&without_sizes(container), &without_sizes(twin.value)) {
+                out.push(spec.forbidden(MUTABLE));
+            }
+            *container = twin.value.clone();
+        }
+    }
+    fields::copy_field(&mut rest, &old["spec"], "resources");
+    if out.is_empty() && !same(&rest, &old["spec"]) {
+        out.push(spec.forbidden(MUTABLE));
+    }
+}
+
+/// A container without its processors and its memory.
+fn without_sizes(container: &Value) -> Value {
+    let mut rest = container.clone();
+    fields::remove(&mut rest, "resizePolicy");
+    for part in ["requests", "limits"] {
+        if let Some(amounts) = rest.get_mut("resources").and_then(|resources| resources.get_mut(part)) {
+            fields::remove(amounts, "cpu");
+            fields::remove(amounts, "memory");
+        }
+    }
+    let empty = |part: &Value| part.as_object().is_none_or(serde_json::Map::is_empty);
+    if let Some(resources) = rest.get_mut("resources").and_then(Value::as_object_mut) {
+        resources.retain(|_, part| !empty(part) || part.is_array());
+    }
+    rest
 }
 
 fn count(pod: &Value, list: &str) -> usize {

@@ -1,4 +1,4 @@
-//! Rarer kinds: drivers of storage, flow control, API services, certificate requests.
+//! Rarer kinds: storage drivers, flow control, API services, certificate requests.
 
 use serde_json::{Value, json};
 

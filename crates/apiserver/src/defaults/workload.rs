@@ -211,7 +211,7 @@ pub(super) fn template(spec: &mut Map<String, Value>) {
 }
 
 fn pod_spec(spec: &mut Map<String, Value>) {
-    for field in ["initContainers", "containers"] {
+    for field in ["initContainers", "containers", "ephemeralContainers"] {
         for container in items(spec, field) {
             self::container(container);
         }

@@ -286,6 +286,7 @@ fn keep_other_half(call: &Call<'_>, old: &Value, new: &mut Value) {
     let resource = &call.resource;
     match call.subresource.as_str() {
         "status" | "approval" => keep_but_status(call, old, new),
+        "ephemeralcontainers" | "resize" => super::pods::keep_rest(&call.subresource, old, new),
         "finalize" => {
             let finalizers = fields::get(new, &["spec", "finalizers"]).cloned();
             *new = old.clone();

@@ -155,6 +155,7 @@ async fn answer(
         }
         Route::Discovery(parts) => discovery::serve(app, &request, parts),
         Route::Other => Ok(other(app, &request)),
+        Route::Malformed => Ok(Answer::text(400, "400 Bad Request")),
     }
 }
 

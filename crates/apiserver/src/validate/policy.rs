@@ -1,4 +1,4 @@
-//! Expressions of admission policies: the variables that they know, and whether they fit.
+//! Expressions of admission policies: their variables, and whether they fit.
 //!
 //! Follows: `plugin/cel` of apiserver 1.36. Differs: expressions that make patches are read, and the objects that they
 //! write down are not compared with their kinds.

@@ -9,18 +9,25 @@ pub(super) fn pod(pod: &Value) -> Value {
     let since = created(pod);
     let yes = |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": since});
     let runs = |container: &Value| {
-        json!({
+        let mut status = json!({
             "name": container["name"], "image": container["image"], "imageID": "", "ready": true, "started": true,
             "restartCount": 0, "state": {"running": {"startedAt": since}}, "lastState": {},
-        })
+        });
+        let resources = container.get("resources").filter(|stated| **stated != json!({}));
+        resources.into_iter().for_each(|stated| status["resources"] = stated.clone());
+        status
     };
-    let containers = get(pod, &["spec", "containers"]).and_then(Value::as_array).into_iter().flatten();
+    let list = |name: &str| get(pod, &["spec", name]).and_then(Value::as_array).into_iter().flatten();
     let mut status = pod["status"].clone();
     status["phase"] = "Running".into();
     status["startTime"] = since.clone();
     status["conditions"] =
         ["Initialized", "Ready", "ContainersReady", "PodScheduled"].map(yes).to_vec().into();
-    status["containerStatuses"] = containers.map(runs).collect();
+    status["containerStatuses"] = list("containers").map(runs).collect();
+    let mut temporary = list("ephemeralContainers").map(runs).peekable();
+    if temporary.peek().is_some() {
+        status["ephemeralContainerStatuses"] = temporary.collect();
+    }
     status
 }
 

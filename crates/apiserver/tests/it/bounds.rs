@@ -426,7 +426,7 @@ pub(crate) fn token(running: &Running) -> anyhow::Result<String> {
     line(running, "token:")
 }
 
-async fn connect(running: &Running) -> anyhow::Result<TlsStream<TcpStream>> {
+pub(crate) async fn connect(running: &Running) -> anyhow::Result<TlsStream<TcpStream>> {
     secured(running, TcpStream::connect(running.addr()).await?).await
 }
 

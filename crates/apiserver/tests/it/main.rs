@@ -6,6 +6,7 @@ mod checking;
 mod client;
 mod corpus;
 mod definitions;
+mod doors;
 mod furnished;
 mod hostile;
 mod killed;
