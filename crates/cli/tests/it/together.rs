@@ -73,3 +73,48 @@ fn what_another_program_wrote_meanwhile_is_not_overwritten() {
         assert_eq!(desk.text(&["decrypt", "b.yaml"]), other, "a file that nobody else changed is written");
     }
 }
+
+/// Stands in for `gpg`, which takes the half of a trust database for a corrupted one: it takes a while to make it.
+const GPG: &str = "\
+#!/bin/sh
+trust=\"${GNUPGHOME:-$HOME/.gnupg}/trustdb.gpg\"
+if [ ! -s \"$trust\" ]; then
+    [ -e \"$trust\" ] && { echo 'gpg: fatal: trustdb is corrupted' >&2; exit 2; }
+    : > \"$trust\"
+    sleep 0.3
+    echo made > \"$trust\"
+else
+    echo started >> \"$trust.log\"
+    sleep 0.5
+    echo ended >> \"$trust.log\"
+fi
+cat
+";
+
+#[test]
+fn the_first_use_of_a_new_gpg_home_goes_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for home in [None, Some("keys")] {
+        let desk = Desk::new();
+        fs::write(desk.path("gpg.sh"), GPG).unwrap();
+        fs::set_permissions(desk.path("gpg.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+        let folder = desk.path(home.unwrap_or(".gnupg"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+        let start = || {
+            let mut command = desk.command(&["encrypt", "--pgp", "AAAA,BBBB,CCCC", "a.yaml"]);
+            command.env("SOPS_GPG_EXEC", desk.path("gpg.sh")).stdout(Stdio::null()).stderr(Stdio::piped());
+            if home.is_some() {
+                command.env("GNUPGHOME", &folder);
+            }
+            command.spawn().unwrap()
+        };
+        for child in [start(), start()] {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let log = fs::read_to_string(folder.join("trustdb.gpg.log")).unwrap();
+        assert_eq!(log.lines().count(), 10, "{log}");
+        assert!(log.starts_with("started\nstarted\n"), "later ones go side by side: {log}");
+    }
+}

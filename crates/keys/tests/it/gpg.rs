@@ -10,7 +10,11 @@ use sealfast_testkit::program;
 use crate::{data_key, key_file, key_text, metadata, now, pgp_key, round_trip};
 
 fn with_program(home: &Home) -> Result<Keyring> {
-    let program = GpgProgram { program: program::find("gpg")?, home: Some(home.path().to_path_buf()) };
+    let program = GpgProgram {
+        program: program::find("gpg")?,
+        home: Some(home.path().to_path_buf()),
+        ..GpgProgram::default()
+    };
     Ok(Keyring::empty().with_gpg(program))
 }
 
@@ -61,7 +65,7 @@ async fn what_gpg_says_is_carried() -> Result<()> {
 
 #[tokio::test]
 async fn a_missing_program_is_named() -> Result<()> {
-    let program = GpgProgram { program: "/nonexistent/gpg".into(), home: None };
+    let program = GpgProgram { program: "/nonexistent/gpg".into(), ..GpgProgram::default() };
     let keyring = Keyring::empty().with_gpg(program);
     let mut document = metadata(vec![vec![pgp_key(&key_text("gpg-rsa2048.fpr")?)?]])?;
     let wrapped =

@@ -60,15 +60,19 @@ pub(super) fn keyring(wanted: &Wanted) -> Keyring {
 pub(super) fn for_wrapping() -> Keyring {
     static MADE: LazyLock<Keyring> = LazyLock::new(|| {
         let program = env::SOPS_GPG_EXEC.path().unwrap_or_else(|| PathBuf::from("gpg"));
-        let gpg = GpgProgram { program, home: env::GNUPGHOME.path() };
+        let gpg = GpgProgram { program, home: env::GNUPGHOME.path(), usual_home: usual_gnupg_home() };
         cloud::add(Keyring::empty().with_age_plugins(Arc::new(prompt::Terminal)).with_gpg(gpg))
     });
     MADE.clone()
 }
 
+fn usual_gnupg_home() -> Option<PathBuf> {
+    Some(env::HOME.path()?.join(".gnupg"))
+}
+
 /// The public keyring of old GnuPG versions, when neither it nor the secret one is there.
 pub(super) fn missing_pgp_ring() -> Option<PathBuf> {
-    let home = env::GNUPGHOME.path().or_else(|| Some(env::HOME.path()?.join(".gnupg")))?;
+    let home = env::GNUPGHOME.path().or_else(usual_gnupg_home)?;
     let rings = ["secring.gpg", "pubring.gpg"].map(|name| home.join(name));
     if rings.iter().any(|ring| ring.exists()) {
         return None;
