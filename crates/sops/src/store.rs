@@ -264,6 +264,8 @@ pub(crate) fn take_metadata(branches: &mut [Branch], format: Format) -> Result<M
         Format::Ini => take_entry(branches)?.map(unescape).map(flatten::unflatten).transpose()?,
         Format::Yaml | Format::Json | Format::Binary => take_entry(branches)?,
     };
+    // As the reference has it, an empty block of a YAML file is one all the same.
+    let block = block.filter(|block| format == Format::Yaml || !block.entries.is_empty());
     Metadata::from_branch(&block.ok_or(Error::NoMetadata)?)
 }
 

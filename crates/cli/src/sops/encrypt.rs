@@ -123,10 +123,10 @@ impl Source {
         if word.is_none() && call.is_set("in-place") {
             return Err(Stop::misuse("cannot use --in-place when reading from stdin").code(Code::Conflict));
         }
+        warn_about_words(call, 1);
         if call.is_set("in-place") && !call.text("output").is_empty() {
             return Err(Stop::misuse("cannot operate on both --output and --in-place").code(Code::Conflict));
         }
-        warn_about_words(call, 1);
         let path = word.map(|word| files::absolute(word)).transpose()?;
         if let Some(path) = &path {
             must_exist(path)?;

@@ -42,7 +42,8 @@ pub(super) fn exists(path: &Path) -> bool {
 /// Reads a file.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
     try_read(path).map_err(|wrong| {
-        let verb = if wrong.kind() == ErrorKind::FileTooLarge { "read" } else { "open" };
+        let is_opened = matches!(wrong.kind(), ErrorKind::FileTooLarge | ErrorKind::IsADirectory);
+        let verb = if is_opened { "read" } else { "open" };
         Stop::new(format!("Error reading file: {verb} {}: {}", path.display(), reason(&wrong)))
             .code(Code::CouldNotReadInput)
     })

@@ -44,30 +44,27 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let settings = Settings::of_file(call, &source.known_as)?;
     if !decrypts || encrypts || rotates || sets {
         // A configuration that is wrong for this file is an error even where its rule is not needed.
-        settings.rule(&source.known_as)?;
+        settings.check_rule(call, &source.known_as)?;
     }
+    // What it would be encrypted for has to be right even when another mode counts.
+    let format = call.format("input-type", &source.name());
+    let metadata = encrypts.then(|| settings.metadata(call, &source.known_as, format)).transpose()?;
     if sets {
-        set::run_legacy(call, &path)?;
+        set::run_legacy(call, &path, &settings)?;
         return Ok(Done::Quietly);
     }
-    if !(encrypts || decrypts || rotates) {
-        return edit::run_on(call, &source);
-    }
-    let bytes = transform(call, &source, &settings)?;
-    source.finish(call, bytes)
-}
-
-/// With several modes the last of decrypt and rotate counts.
-fn transform(call: &Call, source: &Source, settings: &Settings) -> Result<SecretBytes, Stop> {
-    if call.is_set("rotate") {
-        return rotate::rotate(call, source, settings).map(SecretBytes::new);
+    if rotates {
+        let bytes = rotate::rotate(call, &source, &settings)?;
+        return source.finish(call, SecretBytes::new(bytes));
     }
     let layout = settings.layout(call);
-    if call.is_set("decrypt") {
+    if decrypts {
         let steps = decrypt::extract_path(call)?;
-        return decrypt::decrypt(call, source, steps.as_deref(), layout);
+        let bytes = decrypt::decrypt(call, &source, steps.as_deref(), layout)?;
+        return source.finish(call, bytes);
     }
+    let Some(metadata) = metadata else { return edit::run_on(call, &source) };
     let shape = crypt::Shape::of(call, &source.name(), layout);
-    let metadata = settings.metadata(call, &source.known_as, shape.input)?;
-    encrypt::encrypt(call, source, settings, &source.read()?, metadata, &shape).map(SecretBytes::new)
+    let bytes = encrypt::encrypt(call, &source, &settings, &source.read()?, metadata, &shape)?;
+    source.finish(call, SecretBytes::new(bytes))
 }

@@ -16,10 +16,10 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         return Ok(done);
     }
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
+    warn_about_words(call, 1);
     if call.is_set("in-place") && !call.text("output").is_empty() {
         return Err(Stop::misuse("cannot operate on both --output and --in-place").code(Code::Conflict));
     }
-    warn_about_words(call, 1);
     let path = files::absolute(word)?;
     if changes_keys(call) && !files::exists(&path) {
         return Err(keys_of_missing_file(&path, "the `edit` subcommand"));

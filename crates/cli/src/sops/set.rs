@@ -27,6 +27,7 @@ pub(super) fn run_set(call: &Call) -> Result<Done, Stop> {
         return Err(wrong_number_of_words(call));
     }
     let (given, path_and_value) = words.split_at(words.len() - behind);
+    let settings = early_settings(call)?;
     let steps = steps(call, &path_and_value[0], "Invalid set index format")?;
     let text = match path_and_value.get(1) {
         None => files::read_stdin()?,
@@ -39,7 +40,7 @@ pub(super) fn run_set(call: &Call) -> Result<Done, Stop> {
         return Ok(done);
     }
     let path = files::absolute(&words[0])?;
-    apply(call, &path, &steps, |plain| set(call, plain, &steps, value))?;
+    apply(call, &path, settings, &steps, |plain| set(call, plain, &steps, value))?;
     Ok(Done::Quietly)
 }
 
@@ -66,10 +67,11 @@ pub(super) fn run_unset(call: &Call) -> Result<Done, Stop> {
     let [file, index] = words else {
         return Err(Stop::misuse("no file specified, or index is missing").code(Code::NoFile));
     };
+    let settings = early_settings(call)?;
     let steps = steps(call, index, "Invalid unset index format")?;
     let path = files::absolute(file)?;
     let is_idempotent = call.is_set("idempotent");
-    apply(call, &path, &steps, |plain| match plain.unset(&steps) {
+    apply(call, &path, settings, &steps, |plain| match plain.unset(&steps) {
         Err(Error::NotFound { .. } | Error::OutOfBounds { .. } | Error::NoList { .. }) if is_idempotent => {
             Ok(Change::Unchanged)
         }
@@ -85,26 +87,32 @@ fn value_of_file(name: &str) -> Result<Zeroizing<Vec<u8>>, Stop> {
 }
 
 /// The old spelling: path and value in one text.
-pub(super) fn run_legacy(call: &Call, path: &Path) -> Result<(), Stop> {
+pub(super) fn run_legacy(call: &Call, path: &Path, settings: &Settings) -> Result<(), Stop> {
     let invalid = || Stop::new("Invalid --set format").code(Code::InvalidSet);
     let (index, value) = call.text("set").split_once("] ").ok_or_else(invalid)?;
     let value = json_value(call, value.as_bytes())?;
     let steps = steps(call, &format!("{}]", index.trim_end()), "Invalid --set format")?;
     let source = Source::of_file(Held::firmly(path));
-    let settings = Settings::of_file(call, path)?;
-    let (bytes, _) = changed(call, &source, &settings, &steps, |plain| set(call, plain, &steps, value))?;
+    let (bytes, _) = changed(call, &source, settings, &steps, |plain| set(call, plain, &steps, value))?;
     source.replace(&bytes)
+}
+
+/// As `sops`, a configuration that does not read is told before a path or value that does not.
+fn early_settings(call: &Call) -> Result<Option<Settings>, Stop> {
+    if call.is_native() { Ok(None) } else { Settings::of_file(call, Path::new("")).map(Some) }
 }
 
 /// Changes a file in place; with `--idempotent` nothing is written when nothing changed.
 fn apply(
     call: &Call,
     path: &Path,
+    settings: Option<Settings>,
     steps: &[Step],
     change: impl FnOnce(&mut Plain) -> Result<Change, Error>,
 ) -> Result<(), Stop> {
     let source = Source::of_file(Held::firmly(path));
-    let (bytes, change) = changed(call, &source, &Settings::of_file(call, path)?, steps, change)?;
+    let settings = settings.map_or_else(|| Settings::of_file(call, path), Ok)?;
+    let (bytes, change) = changed(call, &source, &settings, steps, change)?;
     if change == Change::Changed || !call.is_set("idempotent") {
         source.replace(&bytes)?;
     }
@@ -124,6 +132,9 @@ pub(super) fn changed(
     let encrypted = source.read()?;
     let Opened { metadata, key, mut plain, nonces, original } =
         crypt::open(call, path, &encrypted, shape.input, Noting::Nonces)?;
+    if steps.is_empty() {
+        return Err(no_path("the path is empty"));
+    }
     let in_file = |stop: Stop| stop.in_file(&path.to_string_lossy());
     let change =
         change(&mut plain).map_err(|wrong| in_file(nearby::told(Stop::of(&wrong, ""), &plain, steps)))?;
@@ -132,11 +143,16 @@ pub(super) fn changed(
     Ok((crypt::update(document, original.as_ref(), &key, &shape)?, change))
 }
 
+/// A path; as `sops`, a missing one is told when the file is open.
 fn steps(call: &Call, text: &str, message: &str) -> Result<Vec<Step>, Stop> {
     crypt::path(call, text)
         .ok()
-        .filter(|steps| !steps.is_empty())
-        .ok_or_else(|| Stop::new(message).code(Code::InvalidSet).hint("write the path as '[\"key\"][0]'"))
+        .filter(|steps| !steps.is_empty() || !call.is_native())
+        .ok_or_else(|| no_path(message))
+}
+
+fn no_path(message: &str) -> Stop {
+    Stop::new(message).code(Code::InvalidSet).hint("write the path as '[\"key\"][0]'")
 }
 
 /// A JSON value as `sops` takes it: numbers are doubles unless they stand in an object, lists are refused. Under our own

@@ -62,10 +62,7 @@ impl Settings {
 
     /// Fails where there is no configuration; `rules` is what it should hold.
     pub(super) fn found(&self, rules: &str) -> Result<(), Stop> {
-        if self.path.is_some() {
-            return Ok(());
-        }
-        Err(Stop::new("config file not found").hint(format!("write a .sops.yaml with {rules}")))
+        if self.path.is_some() { Ok(()) } else { Err(find::missing(rules)) }
     }
 
     /// Reads the configuration for a command that takes nothing from it: as `sops`, it has to be right all the same.
@@ -77,6 +74,12 @@ impl Settings {
     pub(super) fn rule(&self, path: &Path) -> Result<Option<&CreationRule>, Stop> {
         let Some(config) = &self.config else { return Ok(None) };
         config.rule_for(&path.to_string_lossy()).map_err(|wrong| self.told(&wrong))
+    }
+
+    /// Makes sure that the rule for a path, when there are rules, and its keys are right.
+    pub(super) fn check_rule(&self, call: &Call, path: &Path) -> Result<(), Stop> {
+        let Some(rule) = self.rule(path)? else { return Ok(()) };
+        self.groups_of(rule, &context_of(call).unwrap_or_default(), now()).map(drop)
     }
 
     /// The configuration to tell mistakes in it.
@@ -129,9 +132,18 @@ impl Settings {
         self.config.is_some() || names_keys(call)
     }
 
+    /// The layout of a command that, as `sops`, does not heed `--indent`.
+    pub(super) fn layout_without_flag(&self, call: &Call) -> EmitOptions {
+        if call.is_native() { self.layout(call) } else { self.stores() }
+    }
+
+    fn stores(&self) -> EmitOptions {
+        self.config.as_ref().map(|config| config.stores).unwrap_or_default()
+    }
+
     /// The layout of what is written.
     pub(super) fn layout(&self, call: &Call) -> EmitOptions {
-        let layout = self.config.as_ref().map(|config| config.stores).unwrap_or_default();
+        let layout = self.stores();
         match call.number("indent") {
             Some(indent) => EmitOptions { yaml_indent: indent, json_indent: indent, binary_indent: indent },
             None => layout,
@@ -276,7 +288,15 @@ pub(super) fn now() -> Time {
 
 /// What concerns comments alone cannot leave anything of a binary file in the clear.
 fn warn_of_selectors(call: &Call, found: &[Selector]) {
-    for selector in found.iter().filter(|selector| selector.field() != "unencrypted_comment_regex") {
+    const ORDER: [&str; 5] = [
+        "unencrypted_suffix",
+        "encrypted_suffix",
+        "encrypted_regex",
+        "unencrypted_regex",
+        "encrypted_comment_regex",
+    ];
+    let told = ORDER.into_iter().filter_map(|field| found.iter().find(|selector| selector.field() == field));
+    for selector in told {
         let message = format!(
             "Using an {} does not make sense with the input store (the binary store {}) and will be ignored.",
             selector.field().replace('_', " "),

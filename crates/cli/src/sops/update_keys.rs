@@ -20,7 +20,8 @@ use crate::sops::{ask, batch, files, keyring, log};
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let mut configurations = Configurations::new(call);
     if !call.is_native() {
-        configurations.of(Path::new(""))?.found("creation_rules")?;
+        // Whether it reads is told of each file.
+        configurations.must_be_there("creation_rules")?;
     }
     if let Some(done) = batch::run(call, batch::Work::UpdateKeys)? {
         return Ok(done);
@@ -51,9 +52,9 @@ fn update(call: &Call, configurations: &mut Configurations<'_>, file: &str) -> R
         return Err(Stop::new("can't operate on a directory"));
     }
     let shown = path.display();
-    log::progress(call.presentation, &format!("Syncing keys for file {shown}"));
     let settings = configurations.of(&path)?;
     settings.found("creation_rules")?;
+    log::progress(call.presentation, &format!("Syncing keys for file {shown}"));
     let held = if call.is_set("yes") { Held::firmly(&path) } else { Held::loosely(&path) };
     let source = Source::of_file(held);
     let Some(plan) = Plan::of(call, &settings, &source)? else {
@@ -122,7 +123,7 @@ impl Plan {
         rewrap(call, metadata, &key, wanted, threshold).map_err(|stop| {
             stop.rephrased("Could not generate data key: ", "error updating one or more master keys: ")
         })?;
-        let shape = Shape { input: format, output: format, layout: settings.layout(call) };
+        let shape = Shape { input: format, output: format, layout: settings.layout_without_flag(call) };
         let original = call.is_native().then(|| Original::of(&original, format));
         crypt::update(document, original.as_ref(), &key, &shape)
     }

@@ -406,3 +406,45 @@ fn the_namespace_may_stand_before_the_verb() {
         assert!(told.out.contains("namespace: apps"), "{name}: {}", told.out);
     }
 }
+
+#[test]
+fn what_is_wrong_is_told_in_the_order_of_sops() {
+    let desk = Desk::new();
+    desk.encrypted("a.yaml", "a: one\n");
+    fs::write(desk.path("b.bin"), "x").unwrap();
+    fs::write(desk.path("bad.yaml"), "creation_rules: 5\n").unwrap();
+    fs::write(desk.path("keys.yaml"), "creation_rules:\n  - age: bad\n").unwrap();
+    let said = |code: i32, args: &[&str]| {
+        let output = desk.command_as("sops", args).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        said
+    };
+    assert!(
+        said(1, &["--config", "none", "set", "a.yaml", "[\"a", "1"]).starts_with("could not read config")
+    );
+    assert!(said(1, &["--config", "none", "unset", "a.yaml", "[\"a"]).starts_with("could not read config"));
+    assert!(said(7, &["set", "a.yaml", "", "[1]"]).starts_with("Invalid --set value format"));
+    assert!(said(2, &["set", "none", "", "1"]).starts_with("Error reading file: open "));
+    assert!(said(1, &["--config", "keys.yaml", "-r", "-i", "a.yaml"]).contains("unknown recipient type"));
+    assert!(
+        said(1, &["--config", "keys.yaml", "--set", "[\"a\"] 1", "a.yaml"]).contains("unknown recipient")
+    );
+    let told = said(1, &["--config", "bad.yaml", "updatekeys", "-y", "a.yaml", "a.yaml"]);
+    assert!(told.ends_with("failed updating 2 key(s)\n") && !told.contains("Syncing"), "{told}");
+    let args = ["decrypt", "-i", "--output", "x", "a.yaml", "b"];
+    assert!(said(8, &args).starts_with("[CMD]\t "));
+    assert!(said(2, &["decrypt", "."]).starts_with("Error reading file: read /"));
+    let args =
+        ["-e", "--age", &desk.recipient, "--encrypted-regex", "a", "--unencrypted-regex", "b", "b.bin"];
+    let told = said(0, &args);
+    let (first, second) = (told.find("an encrypted regex"), told.find("an unencrypted regex"));
+    assert!(first.is_some() && first < second && told.lines().count() == 2, "{told}");
+    let told = said(1, &["encrypt", "--age", "age1bad", "a.yaml"]);
+    let wanted = "malformed recipient \"age1bad\": separator '1' at invalid position: pos=3, len=7\n";
+    assert!(told.ends_with(wanted), "{told}");
+    fs::write(desk.path("c.json"), "{\"sops\": {}}").unwrap();
+    assert_eq!(said(1, &["decrypt", "c.json"]), "sops metadata not found\n");
+    fs::write(desk.path("d.ini"), "[s]\nnokey\n").unwrap();
+    assert!(said(2, &["encrypt", "--age", &desk.recipient, "d.ini"]).ends_with(": nokey\n\n"));
+}

@@ -1,4 +1,4 @@
-//! Mistakes in `.sops.yaml` are told with file, line, rule, field and what mends them.
+//! Mistakes in `.sops.yaml` are told with line, rule, field and what mends them.
 
 use std::fs;
 use std::process::Output;

@@ -27,13 +27,16 @@ impl Recipient {
         if text.starts_with("age1pq1") {
             return post_quantum::Recipient::parse(text)
                 .map(|recipient| Self::PostQuantum(Box::new(recipient)))
-                .map_err(malformed(NATIVE));
+                .map_err(|reason| malformed(NATIVE)(&reason_of(text, reason)));
         }
         if text.starts_with("age1") && text.matches('1').count() > 1 {
             return text.parse().map(Self::Plugin).map_err(malformed("age key from age plugin"));
         }
         if text.starts_with("age1") {
-            return text.parse().map(Self::X25519).map_err(malformed(NATIVE));
+            return text
+                .parse()
+                .map(Self::X25519)
+                .map_err(|reason: &str| malformed(NATIVE)(&reason_of(text, reason)));
         }
         if text.starts_with("ssh-") {
             let kind = "age-ssh public key";
@@ -58,6 +61,29 @@ impl Recipient {
             }
         })
     }
+}
+
+/// Why a recipient is none: what is wrong with its letters in the words of the reference, else the reason known.
+fn reason_of(text: &str, known: &str) -> String {
+    let checksum = || (known == "invalid Bech32 encoding").then(|| "invalid checksum".to_owned());
+    let flaw = flaw(text).or_else(checksum);
+    flaw.map_or_else(|| known.to_owned(), |flaw| format!("malformed recipient {text:?}: {flaw}"))
+}
+
+/// Follows: `internal/bech32` of age 1.3.
+fn flaw(text: &str) -> Option<String> {
+    const LETTERS: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    const CHECKSUM: usize = 6;
+    if text.to_lowercase() != text && text.to_uppercase() != text {
+        return Some("mixed case".to_owned());
+    }
+    let (at, length) = (text.rfind('1')?, text.len());
+    if at < 1 || at + CHECKSUM + 1 > length {
+        return Some(format!("separator '1' at invalid position: pos={at}, len={length}"));
+    }
+    let mut letters = text[at + 1..].char_indices();
+    let (at, letter) = letters.find(|(_, letter)| !LETTERS.contains(letter.to_ascii_lowercase()))?;
+    Some(format!("invalid character data part: s[{at}]={}", u32::from(letter)))
 }
 
 /// The age crate's words may be several lines.

@@ -1,4 +1,4 @@
-//! Where things stand in a configuration, and what stands there that it does not know.
+//! Where things stand in a configuration, and what it does not know.
 
 use sealfast_yaml::decode::Shape;
 use sealfast_yaml::node::{Kind, Node};

@@ -33,6 +33,16 @@ impl<'c> Configurations<'c> {
         Self { call, of_directories: HashMap::new(), read: HashMap::new() }
     }
 
+    /// Fails where the working directory has no configuration; `rules` is what it should hold.
+    pub(in crate::sops) fn must_be_there(&self, rules: &str) -> Result<(), Stop> {
+        let found = find(self.call, Path::new(""))?;
+        if found.path.is_some() {
+            return Ok(());
+        }
+        found.warn(self.call);
+        Err(missing(rules))
+    }
+
     /// The configuration that counts for a file.
     pub(in crate::sops) fn of(&mut self, file: &Path) -> Result<Arc<Settings>, Stop> {
         let start = start(self.call, file)?;
@@ -51,6 +61,11 @@ impl<'c> Configurations<'c> {
         self.of_directories.insert(start, settings.clone());
         Ok(settings)
     }
+}
+
+/// There is no configuration.
+pub(super) fn missing(rules: &str) -> Stop {
+    Stop::new("config file not found").hint(format!("write a .sops.yaml with {rules}"))
 }
 
 /// What a search came upon.

@@ -322,7 +322,7 @@ impl<'t> Reader<'t> {
 
     /// Splits a line into the key and what follows its delimiter.
     fn key_name(&self, line: &'t str) -> Result<(&'t str, &'t str), Error> {
-        let missing = || self.no_entry("key-value delimiter not found", line.trim_end_matches('\n'));
+        let missing = || self.no_entry("key-value delimiter not found", line);
         let quote = if line.len() > 6 && line.starts_with("\"\"\"") {
             "\"\"\""
         } else if line.starts_with('"') {
