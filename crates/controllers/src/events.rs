@@ -2,13 +2,13 @@
 //!
 //! They are written by a task of their own, so that no run waits for them. A text that was said
 //! about the same object before is counted up, not written again, and keeps its annotations.
-//! Another task forwards them to the address that was given, if any.
+//! Another task forwards all of them to the address that was given, if any.
 //!
 //! Follows: the recorder of client-go with the annotations of fluxcd/pkg/runtime.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use reqwest::StatusCode;
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
@@ -18,10 +18,11 @@ use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
+use crate::events::crowd::{Crowd, Heard};
 use crate::options::Options;
 
-/// How many different events are remembered for counting.
-const REMEMBERED: usize = 4096;
+mod crowd;
+
 /// How many events may wait; more are dropped.
 const WAITING: usize = 1024;
 /// The longest text that the server takes, in bytes.
@@ -31,9 +32,12 @@ const LONGEST: usize = 32 << 10;
 const LONGEST_FORWARDED: usize = 39_000;
 /// How long the receiver may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often somebody who does not answer is asked, and the first pause, which doubles.
+/// How often somebody who does not answer is asked, and the first pauses of the server and the receiver, which double.
 const TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const FIRST_REST: Duration = Duration::from_secs(1);
+/// A receiver that asks for more rest gets no more.
+const LONGEST_REST: Duration = Duration::from_secs(30);
 /// Annotations of an object that go along with each of its events.
 const OWN_ANNOTATIONS: &str = "event.toolkit.fluxcd.io/";
 
@@ -86,7 +90,7 @@ impl Recorder {
         let mut receiver =
             options.events_address.clone().map(|address| Receiver::start(address, component, &instance));
         let task = tokio::spawn(async move {
-            let mut writer = Writer { client, component, instance, said: HashMap::new() };
+            let mut writer = Writer { client, component, instance, crowd: Crowd::default() };
             while let Some(event) = events.recv().await {
                 if let Some(receiver) = &receiver {
                     receiver.forward(&event);
@@ -143,80 +147,70 @@ fn log(event: &Event) {
     }
 }
 
-type Said = (String, Severity, String, String);
-
 struct Writer {
     client: Client,
     component: &'static str,
     instance: String,
-    said: HashMap<Said, (String, u64)>,
+    crowd: Crowd,
 }
 
 impl Writer {
     async fn write(&mut self, event: Event) {
-        let uid = event.about["uid"].as_str().unwrap_or_default().to_owned();
-        let said: Said = (uid, event.severity, event.reason.clone(), event.message.clone());
         let now = jiff::Timestamp::now();
         let stamp = clock::seconds(now);
         let namespace = event.about["namespace"].as_str().unwrap_or("default").to_owned();
-        let kind = GroupVersionKind::new("", "v1", "Event");
-        if let Some((name, count)) = self.said.get_mut(&said) {
-            *count += 1;
-            let body = json!({"count": count, "lastTimestamp": stamp});
-            let patched =
-                self.client.patch(&kind, &namespace, name, &Patch::Merge(&body), self.component).await;
-            if patched.is_ok() {
+        let about = event.about["name"].as_str().unwrap_or_default();
+        let fresh = || format!("{about}.{:x}", now.as_nanosecond());
+        let Some(heard) = self.crowd.hear(&event, fresh, Instant::now()) else { return };
+        if heard.count > 1 {
+            let kind = GroupVersionKind::new("", "v1", "Event");
+            let mut more = json!({"count": heard.count, "lastTimestamp": stamp});
+            if let Some(message) = &heard.combined {
+                more["message"] = shortened(message).into();
+            }
+            let patch = Patch::Merge(&more);
+            if self.client.patch(&kind, &namespace, &heard.name, &patch, self.component).await.is_ok() {
                 return;
             }
         }
-        let name = format!("{}.{:x}", event.about["name"].as_str().unwrap_or_default(), now.as_nanosecond());
-        let body = self.body(&event, &namespace, &name, &stamp);
-        if self.create(&body).await {
-            self.remember(said, name);
-        }
+        // New, or forgotten by the server meanwhile.
+        self.create(&self.body(&event, &heard, &namespace, &stamp)).await;
     }
 
     /// Creates an event; a server that is away for a moment is asked again.
-    async fn create(&self, body: &Value) -> bool {
+    async fn create(&self, body: &Value) {
         let mut pause = FIRST_PAUSE;
         for _ in 0..TRIES {
             match self.client.create(body, self.component).await {
-                Ok(_) => return true,
+                Ok(_) => return,
                 // The answer to the first try was lost.
-                Err(error) if error.is_already_exists() => return true,
+                Err(error) if error.is_already_exists() => return,
                 Err(error) if error.is_transient() => tokio::time::sleep(pause).await,
                 Err(error) => {
                     tracing::debug!(error = %error.chain(), "an event is refused");
-                    return false;
+                    return;
                 }
             }
             pause *= 2;
         }
         tracing::warn!("an event could not be recorded");
-        false
     }
 
-    fn remember(&mut self, said: Said, name: String) {
-        if self.said.len() >= REMEMBERED {
-            self.said.clear();
-        }
-        self.said.insert(said, (name, 1));
-    }
-
-    fn body(&self, event: &Event, namespace: &str, name: &str, stamp: &str) -> Value {
+    fn body(&self, event: &Event, heard: &Heard, namespace: &str, stamp: &str) -> Value {
         let mut body = json!({
             "apiVersion": "v1", "kind": "Event",
-            "metadata": {"name": name, "namespace": namespace},
+            "metadata": {"name": heard.name, "namespace": namespace},
             "involvedObject": event.about,
             "reason": event.reason,
-            "message": shortened(&event.message),
+            "message": shortened(heard.combined.as_deref().unwrap_or(&event.message)),
             "type": match event.severity { Severity::Trace | Severity::Info => "Normal", Severity::Error => "Warning" },
             "source": {"component": self.component},
             "reportingComponent": self.component,
             "reportingInstance": self.instance,
-            "count": 1, "firstTimestamp": stamp, "lastTimestamp": stamp,
+            "count": heard.count, "firstTimestamp": stamp, "lastTimestamp": stamp,
         });
-        for (key, value) in &event.annotations {
+        // What stands for several is about none of their revisions.
+        for (key, value) in event.annotations.iter().filter(|_| heard.combined.is_none()) {
             object::set_annotation(&mut body, key, value);
         }
         body
@@ -253,16 +247,18 @@ impl Receiver {
         let message: String = event.message.chars().take(LONGEST_FORWARDED).collect();
         let metadata: serde_json::Map<String, Value> =
             event.annotations.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-        let body = json!({
+        let mut body = json!({
             "involvedObject": event.about,
             "severity": severity,
             "timestamp": clock::now(),
             "message": message,
             "reason": event.reason,
-            "metadata": metadata,
             "reportingController": self.component,
             "reportingInstance": self.instance,
         });
+        if !metadata.is_empty() {
+            body["metadata"] = metadata.into();
+        }
         if self.queue.try_send(body).is_err() {
             tracing::warn!("too many events wait for their receiver: one is dropped");
         }
@@ -277,14 +273,19 @@ impl Receiver {
 
 /// Sends one event; a receiver that is busy or away is asked again, one that knows the event already is not.
 async fn post(http: &reqwest::Client, address: &str, event: &Value) {
-    let mut pause = FIRST_PAUSE;
+    let mut pause = FIRST_REST;
     for _ in 0..TRIES {
+        let mut rest = pause;
         let why = match http.post(address).json(event).send().await {
-            Ok(answer) if answer.status().is_server_error() => answer.status().to_string(),
+            Ok(answer) if may_recover(answer.status()) => {
+                if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+                    rest = asked_rest(&answer).unwrap_or(pause);
+                }
+                answer.status().to_string()
+            }
             Ok(answer) => {
-                if answer.status().is_client_error()
-                    && answer.status() != reqwest::StatusCode::TOO_MANY_REQUESTS
-                {
+                let is_known = answer.status() == StatusCode::TOO_MANY_REQUESTS;
+                if !answer.status().is_success() && !is_known {
                     tracing::warn!(status = %answer.status(), "the receiver of events refuses one");
                 }
                 return;
@@ -292,10 +293,19 @@ async fn post(http: &reqwest::Client, address: &str, event: &Value) {
             Err(error) => error.without_url().to_string(),
         };
         tracing::debug!(error = %why, "cannot forward an event");
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(rest).await;
         pause *= 2;
     }
     tracing::warn!("an event could not be forwarded");
+}
+
+fn may_recover(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+}
+
+fn asked_rest(answer: &reqwest::Response) -> Option<Duration> {
+    let seconds = answer.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_REST))
 }
 
 /// Those annotations of an object that go along with each of its events.

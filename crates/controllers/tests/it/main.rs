@@ -18,4 +18,5 @@ mod remotes;
 mod replica;
 mod shapes;
 mod substituting;
+mod telling;
 mod tenants;
