@@ -49,6 +49,10 @@ impl Default for Retention {
     }
 }
 
+/// How the names of files begin that are being written.
+const SCRATCH: &str = ".new-";
+/// Whoever wrote such a file for this long does so no more.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
 /// At most this many files of an object are looked at in one collection.
 const MOST_FILES: usize = 1000;
 /// So many files are remembered as verified.
@@ -227,11 +231,18 @@ impl Storage {
     pub fn collect(&self, current: &str, now: SystemTime) -> Result<usize, Error> {
         let current = self.absolute(current)?;
         let Some(folder) = current.parent() else { return Ok(0) };
-        let mut others = old_files(folder, &current)?;
+        let (mut others, unfinished) = old_files(folder, &current)?;
         others.sort();
         let keep = self.retention.records.saturating_sub(1);
         let too_many = others.len().saturating_sub(keep);
         let mut removed = 0;
+        for (changed, path) in unfinished {
+            // Somebody may be writing it just now.
+            if now.duration_since(changed).unwrap_or_default() > ABANDONED {
+                remove_file(&path)?;
+                removed += 1;
+            }
+        }
         for (place, (changed, path)) in others.iter().enumerate() {
             let age = now.duration_since(*changed).unwrap_or_default();
             if place < too_many || age > self.retention.age {
@@ -281,7 +292,7 @@ fn looks(_: &fs::Metadata) -> Option<Looks> {
 }
 
 fn scratch(folder: &Path) -> Result<tempfile::NamedTempFile, Error> {
-    let made = tempfile::Builder::new().prefix(".new-").tempfile_in(folder);
+    let made = tempfile::Builder::new().prefix(SCRATCH).tempfile_in(folder);
     made.map_err(Error::file("make a file in", folder))
 }
 
@@ -292,22 +303,28 @@ fn persist(scratch: tempfile::NamedTempFile, target: &Path) -> Result<(), Error>
     Ok(())
 }
 
-fn old_files(folder: &Path, current: &Path) -> Result<Vec<(SystemTime, PathBuf)>, Error> {
+/// Files with the times of their last change.
+type Dated = Vec<(SystemTime, PathBuf)>;
+
+/// The archives beside the current one, and files that have not become archives.
+fn old_files(folder: &Path, current: &Path) -> Result<(Dated, Dated), Error> {
     let listing = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
         other => other.map_err(Error::file("list", folder))?,
     };
-    let mut files = Vec::new();
+    let (mut files, mut unfinished) = (Vec::new(), Vec::new());
     for entry in listing.take(MOST_FILES) {
         let entry = entry.map_err(Error::file("list", folder))?;
         let path = entry.path();
         let about = entry.metadata().map_err(Error::file("read", &path))?;
         let is_lock = path.extension().is_some_and(|extension| extension == "lock");
         if about.is_file() && !is_lock && path != current {
-            files.push((about.modified().map_err(Error::file("read", &path))?, path));
+            let changed = about.modified().map_err(Error::file("read", &path))?;
+            let is_scratch = entry.file_name().to_string_lossy().starts_with(SCRATCH);
+            if is_scratch { &mut unfinished } else { &mut files }.push((changed, path));
         }
     }
-    Ok(files)
+    Ok((files, unfinished))
 }
 
 fn lock_path(path: &Path) -> PathBuf {

@@ -1,6 +1,8 @@
 //! The storage: keep, find out tampering, collect, stay inside.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use sealfast_source::archive::pack;
@@ -156,5 +158,71 @@ fn every_algorithm_is_kept_and_verified() -> anyhow::Result<()> {
         let named = storage.keep_by_digest("ExternalArtifact", "a", "b", &tree)?;
         assert!(named.path.contains(named.digest.rsplit(':').next().unwrap_or_default()));
     }
+    Ok(())
+}
+
+fn path(round: usize) -> String {
+    Storage::path("GitRepository", "ns", "a", &format!("{round}.tar.gz"))
+}
+
+#[test]
+fn what_is_read_while_others_write_and_collect_is_whole_or_gone() -> anyhow::Result<()> {
+    const ROUNDS: usize = 60;
+    let scratch = Scratch::new()?;
+    let storage = Storage::open(scratch.join("s"), Retention { age: Duration::ZERO, records: 1 })?;
+    let current = Mutex::new(storage.keep(&path(0), &files("0"), None)?);
+    let is_over = AtomicBool::new(false);
+    let over = || is_over.load(Ordering::Relaxed);
+    std::thread::scope(|scope| -> anyhow::Result<()> {
+        let collector = scope.spawn(|| -> anyhow::Result<usize> {
+            let mut removed = 0;
+            while !over() {
+                let current = current.lock().unwrap_or_else(PoisonError::into_inner);
+                removed += storage.collect(&current.path, SystemTime::now() + Duration::from_secs(5))?;
+                drop(current);
+                std::thread::yield_now();
+            }
+            Ok(removed)
+        });
+        let reader = scope.spawn(|| -> anyhow::Result<usize> {
+            let mut read = 0;
+            while !over() {
+                let stored = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                // What is no longer current may be gone; what is there is whole.
+                match storage.verify(&stored.path, &stored.digest) {
+                    Err(Error::File { .. }) => {}
+                    verdict => verdict.map(|()| read += 1)?,
+                }
+            }
+            Ok(read)
+        });
+        let written = (1..=ROUNDS).try_for_each(|round| -> anyhow::Result<()> {
+            let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+            *current = storage.keep(&path(round), &files(&"x".repeat(round)), None)?;
+            drop(current);
+            std::thread::sleep(Duration::from_millis(2));
+            Ok(())
+        });
+        is_over.store(true, Ordering::Relaxed);
+        written?;
+        let join = |result: std::thread::Result<anyhow::Result<usize>>| result.expect("does not panic");
+        anyhow::ensure!(join(collector.join())? > 0 && join(reader.join())? > 0);
+        Ok(())
+    })?;
+    let last = current.into_inner()?.clone();
+    storage.verify(&last.path, &last.digest)?;
+    Ok(())
+}
+
+#[test]
+fn what_somebody_is_writing_is_not_collected() -> anyhow::Result<()> {
+    let scratch = Scratch::new()?;
+    let storage = Storage::open(scratch.join("s"), Retention { age: Duration::ZERO, records: 1 })?;
+    let stored = storage.keep(&path(0), &files("0"), None)?;
+    let half = scratch.join("s/gitrepository/ns/a/.new-x");
+    std::fs::write(&half, "half")?;
+    let collected = |later: Duration| storage.collect(&stored.path, SystemTime::now() + later);
+    anyhow::ensure!(collected(Duration::from_secs(600))? == 0 && half.exists());
+    anyhow::ensure!(collected(Duration::from_secs(2 * 3600))? == 1 && !half.exists());
     Ok(())
 }
