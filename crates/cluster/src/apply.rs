@@ -323,6 +323,7 @@ impl Run<'_> {
             timeout: self.options.stage_timeout,
             longest_pause: Duration::from_secs(2),
             fail_fast: FailFast::No,
+            passing: Vec::new(),
         };
         self.aside(wait::until_current(self.client, &all, &self.options.judge, how)).await
     }
@@ -353,9 +354,12 @@ impl Run<'_> {
             return Ok(Plan::nothing(live, Action::Unchanged));
         }
         let object = drift::mended(object);
-        let live = match live {
-            Some(live) => Some(self.migrated(&id, live).await?),
-            None => None,
+        let (live, moved) = match live {
+            Some(live) => {
+                let (live, moved) = self.migrated(&id, live).await?;
+                (Some(live), moved)
+            }
+            None => (None, false),
         };
         let tried = match self.send(&object, DryRun::Yes).await {
             Ok(tried) => tried,
@@ -368,18 +372,19 @@ impl Run<'_> {
                 };
             }
         };
-        self.compare(object, live, tried).await
+        self.compare(object, live, tried, moved).await
     }
 
-    async fn migrated(&self, id: &ObjectId, live: Value) -> Result<Value, Refusal> {
+    /// Moves what is known of fields to the version of the object; true when something had to be moved.
+    async fn migrated(&self, id: &ObjectId, live: Value) -> Result<(Value, bool), Refusal> {
         let patch = match self.options.migrate {
             Migrate::Yes => fields::migration(&live, &id.gvk.api_version()),
             Migrate::No => None,
         };
-        let Some(patch) = patch else { return Ok(live) };
+        let Some(patch) = patch else { return Ok((live, false)) };
         let patch = Patch::Json(&patch);
         let sent = self.client.patch(&id.gvk, &id.namespace, &id.name, &patch, &self.options.manager).await;
-        sent.map_err(|e| {
+        sent.map(|live| (live, true)).map_err(|e| {
             let text = format!(
                 "{id} failed to migrate API version: failed to migrate managed fields API version to {}: {}",
                 id.gvk.api_version(),
@@ -389,7 +394,13 @@ impl Run<'_> {
         })
     }
 
-    async fn compare(&self, object: Value, live: Option<Value>, tried: Value) -> Result<Plan, Refusal> {
+    async fn compare(
+        &self,
+        object: Value,
+        live: Option<Value>,
+        tried: Value,
+        moved: bool,
+    ) -> Result<Plan, Refusal> {
         let id = object::id(&tried);
         let Some(live) = live else {
             let known = !object::metadata_text(&tried, "resourceVersion").is_empty();
@@ -399,7 +410,7 @@ impl Run<'_> {
         let is_merged = switches::merged(&object) || switches::merged(&live);
         let cleaned = !is_merged && self.clean(&id, &live).await?;
         let paths = self.options.ignored.as_ref().map(|ignored| ignored(&tried)).unwrap_or_default();
-        if !cleaned && !drift::differs(&live, &tried, &paths) {
+        if !cleaned && !moved && !drift::differs(&live, &tried, &paths) {
             self.known.keep(&object, &live);
             return Ok(Plan { id, what: What::Nothing(Action::Unchanged) });
         }

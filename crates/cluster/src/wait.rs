@@ -1,7 +1,6 @@
 //! Waiting until objects are what they should be.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
@@ -23,7 +22,7 @@ const STALLED: &str = "failed early due to stalled resources";
 pub type Judge = dyn Fn(&Value) -> Result<Status, String> + Send + Sync;
 
 /// How to wait.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Give up after this.
     pub timeout: Duration,
@@ -31,6 +30,8 @@ pub struct Options {
     pub longest_pause: Duration,
     /// End at the first object that failed.
     pub fail_fast: FailFast,
+    /// Those that go away by themselves once they are done, whatever their version: not being there is as it should be.
+    pub passing: Vec<ObjectId>,
 }
 
 /// Whether one failed object ends the wait for all.
@@ -53,13 +54,12 @@ pub async fn until_current(
     options: Options,
 ) -> Result<(), String> {
     let until = Instant::now() + options.timeout;
-    let passing = Passing::default();
     placed(client, objects).await?;
     let mut pause = FIRST_PAUSE;
     // Those that were current are looked at again only once all others are, too.
     let mut wanted: Vec<ObjectId> = objects.to_vec();
     loop {
-        let mut seen = look(client, &wanted, judge, &passing).await;
+        let mut seen = look(client, &wanted, judge, &options.passing).await;
         let looked_at_all = wanted.len() == objects.len();
         seen.retain(|(_, status)| *status != Ok(Status::Current));
         if seen.is_empty() && !looked_at_all {
@@ -112,7 +112,7 @@ async fn look(
     client: &Client,
     objects: &[ObjectId],
     judge: &Arc<Judge>,
-    passing: &Passing,
+    passing: &[ObjectId],
 ) -> Vec<(ObjectId, Judged)> {
     // Boxed in a list first: the compiler cannot see through a stream of borrowing closures.
     let looks: Vec<_> =
@@ -120,28 +120,23 @@ async fn look(
     futures::stream::iter(looks).buffered(AT_A_TIME).collect().await
 }
 
-/// Jobs that were seen and go away by themselves once they are done.
-type Passing = Mutex<HashSet<ObjectId>>;
-
 async fn look_at(
     client: &Client,
     object: &ObjectId,
     judge: &Arc<Judge>,
-    passing: &Passing,
+    passing: &[ObjectId],
 ) -> (ObjectId, Judged) {
-    let passing = || passing.lock().unwrap_or_else(PoisonError::into_inner);
     let status = match read(client, object).await {
         Ok(live) => {
-            if object.gvk.kind == "Job" && !live["spec"]["ttlSecondsAfterFinished"].is_null() {
-                passing().insert(object.clone());
-            }
             let judge = Arc::clone(judge);
             match tokio::task::spawn_blocking(move || (judge(&live), live)).await {
                 Ok((judged, live)) => with_pods(client, &live, judged).await,
                 Err(stopped) => Err(stopped.to_string()),
             }
         }
-        Err(error) if error.is_not_found() && passing().contains(object) => Ok(Status::Current),
+        Err(error) if error.is_not_found() && passing.iter().any(|other| same(other, object)) => {
+            Ok(Status::Current)
+        }
         Err(error) if error.is_not_found() => Ok(Status::NotFound),
         Err(Error::NoMatch { .. }) => {
             let GroupVersionKind { group, kind, .. } = &object.gvk;
@@ -150,6 +145,23 @@ async fn look_at(
         Err(error) => Err(error.chain()),
     };
     (object.clone(), status)
+}
+
+fn same(one: &ObjectId, other: &ObjectId) -> bool {
+    let place =
+        |id: &ObjectId| (id.gvk.group.clone(), id.gvk.kind.clone(), id.namespace.clone(), id.name.clone());
+    place(one) == place(other)
+}
+
+/// The Jobs of a list that go away by themselves once they are done.
+pub fn passing(objects: &[Value]) -> Vec<ObjectId> {
+    let passes = |built: &&Value| {
+        let version = built["apiVersion"].as_str().unwrap_or_default();
+        object::kind(built) == "Job"
+            && version.starts_with("batch/")
+            && built["spec"]["ttlSecondsAfterFinished"].is_i64()
+    };
+    objects.iter().filter(passes).map(object::id).collect()
 }
 
 /// Reads an object in the version it was asked for, else in any that the server has: its kind is what counts.

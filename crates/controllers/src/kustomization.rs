@@ -274,7 +274,7 @@ impl Run<'_> {
         revision: &str,
     ) -> Result<(), Failure> {
         self.report.phase(&format!("Detecting drift {of_revision}"));
-        let Applied { changes } = self.apply(acting, rendered, health).await?;
+        let Applied { changes, passing } = self.apply(acting, rendered, health).await?;
         self.log_applied(&changes, revision);
         let lines = apply::change_lines(&changes);
         if !lines.is_empty() {
@@ -291,7 +291,8 @@ impl Run<'_> {
         self.report.checking_health(&format!("Running health checks {of_revision}"));
         self.write_or_log().await;
         let new_revision = self.typed.status.last_applied_revision != revision && !lines.is_empty();
-        health::check(self, acting, &to_check, health, was_healthy, new_revision).await
+        let checked = health::Checked { objects: &to_check, passing, was_healthy, new_revision };
+        health::check(self, acting, checked, health).await
     }
 
     /// Applies the objects; what of them was claimed is kept in mind, however that ends.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
-use sealfast_cluster::apply::{self, Action, Change, Options, Owner, Recreate};
+use sealfast_cluster::apply::{self, Action, Change, Migrate, Options, Owner, Recreate};
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_cluster::known::Known;
 use sealfast_cluster::wait::{self, FailFast};
@@ -230,6 +230,7 @@ async fn waiting_ends_with_those_that_are_not_current() -> Result<()> {
         timeout: Duration::from_millis(700),
         longest_pause: Duration::from_millis(100),
         fail_fast,
+        passing: Vec::new(),
     };
     wait::until_current(&house.client, &ids[2..], &judge, options(FailFast::Yes))
         .await
@@ -254,27 +255,29 @@ async fn waiting_ends_with_those_that_are_not_current() -> Result<()> {
 #[tokio::test]
 async fn a_job_that_removes_itself_was_done() -> Result<()> {
     let house = House::new().await?;
-    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once", "namespace": "default"}, "spec": {
-        "ttlSecondsAfterFinished": 0,
-        "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}}});
-    let ids = [object::id(&job)];
-    apply(&house.client, vec![job], &Options::default()).await?;
-    let client = house.client.clone();
-    let id = ids[0].clone();
-    let remover = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        client.delete(&id.gvk, "default", "once", &Default::default()).await
-    });
+    let job = |version: &str, ttl: Value| {
+        json!({"apiVersion": version, "kind": "Job", "metadata": {"name": "once", "namespace": "default"},
+            "spec": {"ttlSecondsAfterFinished": ttl}})
+    };
     let judge: Arc<wait::Judge> =
         Arc::new(|live: &Value| Ok(health::status(live, jiff::Timestamp::UNIX_EPOCH)));
-    let options = wait::Options {
-        timeout: Duration::from_secs(20),
-        longest_pause: Duration::from_millis(100),
-        fail_fast: FailFast::Yes,
-    };
-    let done = wait::until_current(&house.client, &ids, &judge, options).await;
-    remover.await??;
-    ensure!(done == Ok(()), "{done:?}");
+    let ids = [object::id(&job("batch/v1", json!(0)))];
+    // It may be gone before anybody looks.
+    for (built, done) in [
+        (job("batch/v1", json!(0)), true),
+        (job("batch/v1beta1", json!(60)), true),
+        (job("batch/v1", Value::Null), false),
+        (job("other/v1", json!(0)), false),
+    ] {
+        let options = wait::Options {
+            timeout: Duration::from_millis(300),
+            longest_pause: Duration::from_millis(100),
+            fail_fast: FailFast::Yes,
+            passing: wait::passing(std::slice::from_ref(&built)),
+        };
+        let waited = wait::until_current(&house.client, &ids, &judge, options).await;
+        ensure!(waited.is_ok() == done, "{built}: {waited:?}");
+    }
     Ok(())
 }
 
@@ -346,6 +349,7 @@ async fn a_wait_tells_why_it_does_not_know() -> Result<()> {
                 timeout: Duration::from_millis(300),
                 longest_pause: Duration::from_millis(50),
                 fail_fast: FailFast::Yes,
+                passing: Vec::new(),
             };
             wait::until_current(&house.client, ids, &judge, options).await
         };
@@ -362,5 +366,30 @@ async fn a_wait_tells_why_it_does_not_know() -> Result<()> {
         "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
     apply(&house.client, vec![deployment], &Options::default()).await?;
     ensure!(told(&[id("apps/v1beta1", "Deployment", "default")], false).await == Ok(()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn fields_that_move_to_another_version_are_a_change() -> Result<()> {
+    let house = House::new().await?;
+    let scaler = |version: &str| {
+        json!({"apiVersion": version, "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "web", "namespace": "default"},
+            "spec": {"minReplicas": 1, "maxReplicas": 3,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}})
+    };
+    let options = Options { migrate: Migrate::Yes, ..Options::default() };
+    let known = Known::default();
+    for (version, action) in [
+        ("autoscaling/v1", "created"),
+        ("autoscaling/v2", "configured"),
+        ("autoscaling/v2", "unchanged"),
+        ("autoscaling/v2", "unchanged"),
+    ] {
+        let done = apply::stages(&house.client, vec![scaler(version)], &options, &known).await;
+        let changes = done.map_err(|failure| anyhow!(failure.message))?;
+        let told = changes[0].to_string();
+        ensure!(told == format!("HorizontalPodAutoscaler/default/web {action}"), "{version}: {told}");
+    }
     Ok(())
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use sealfast_cluster::apply::{self, Aside, Change, Migrate, Owner, Recreate};
 use sealfast_cluster::known::Known;
-use sealfast_cluster::normalize;
+use sealfast_cluster::{normalize, wait};
 use sealfast_k8s::flux::kustomization::{CommonMetadata, Kustomization};
+use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
 use serde_json::Value;
 
@@ -28,6 +29,8 @@ use crate::workers::Turn;
 pub struct Applied {
     /// Every object, in the order of application.
     pub changes: Vec<Change>,
+    /// Those of them that go away by themselves once they are done.
+    pub passing: Vec<ObjectId>,
 }
 
 /// Who owns the objects of a Kustomization.
@@ -177,8 +180,9 @@ pub async fn apply(
         gone_timeout: Times::of(&typed.spec).timeout,
         ..apply::Options::default()
     };
+    let passing = wait::passing(&prepared.0);
     match apply::stages(&acting.client, prepared.0, &options, known).await {
-        Ok(changes) => Ok(Applied { changes }),
+        Ok(changes) => Ok(Applied { changes, passing }),
         Err(failed) => {
             let lines = change_lines(&failed.done);
             let done = if lines.is_empty() { lines } else { format!("{lines}\n") };

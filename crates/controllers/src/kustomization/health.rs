@@ -45,6 +45,18 @@ fn listed(typed: &Kustomization) -> Vec<ObjectId> {
     listed.collect()
 }
 
+/// What is waited for, and how it was before.
+pub(crate) struct Checked<'a> {
+    /// The objects.
+    pub(crate) objects: &'a [ObjectId],
+    /// Objects that go away by themselves once they are done.
+    pub(crate) passing: Vec<ObjectId>,
+    /// Whether the last check went well.
+    pub(crate) was_healthy: bool,
+    /// Whether another revision changed something.
+    pub(crate) new_revision: bool,
+}
+
 /// Waits for the objects.
 ///
 /// # Errors
@@ -52,11 +64,10 @@ fn listed(typed: &Kustomization) -> Vec<ObjectId> {
 pub(crate) async fn check(
     run: &mut Run<'_>,
     acting: &Acting,
-    objects: &[ObjectId],
+    checked: Checked<'_>,
     health: &Health,
-    was_healthy: bool,
-    new_revision: bool,
 ) -> Result<(), Failure> {
+    let Checked { objects, passing, was_healthy, new_revision } = checked;
     let began = Instant::now();
     let health = health.clone();
     let judge: Arc<wait::Judge> = Arc::new(move |live: &serde_json::Value| health.judge(live));
@@ -65,6 +76,7 @@ pub(crate) async fn check(
         timeout: run.times.timeout,
         longest_pause: Duration::from_secs(5),
         fail_fast: if gates.has(Gate::DisableFailFastBehavior) { FailFast::No } else { FailFast::Yes },
+        passing,
     };
     let (queue, key) = (run.shared.queue.clone(), Key::of(&run.object));
     let asked_again = async {
