@@ -1,7 +1,10 @@
 //! `sealfast run`: both controllers, or one of them, against a cluster.
 
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
 
 use http::Method;
 use sealfast_cluster::client::Client;
@@ -21,11 +24,19 @@ mod flags;
 
 pub(crate) use flags::{Mac, RunArgs};
 
+/// Requests and watches keep no more threads busy; builds have their own, and each of all costs memory.
+const MOST_WORKERS: usize = 4;
+
 /// Runs `sealfast run`.
 pub(crate) fn run(args: RunArgs) -> ExitCode {
     let (level, encoding) = args.logs();
     log::start(level, encoding);
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(available_parallelism().map_or(2, NonZero::get).min(MOST_WORKERS))
+        .thread_keep_alive(Duration::from_secs(1))
+        .enable_all()
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return Failure::because("failed to start", &error).report(),
     };
