@@ -135,7 +135,7 @@ fn budget() -> Budget {
 }
 
 fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
-    calls::context(&ENVIRONMENT, &functions::FUNCTIONS, budget)
+    calls::context(&ENVIRONMENT, &functions::FUNCTIONS, budget, |_, _| None)
 }
 
 /// Whole numbers are signed.

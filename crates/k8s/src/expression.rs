@@ -87,15 +87,19 @@ pub fn depth(at: &IdedExpr) -> usize {
     1 + once.into_iter().chain(often).map(depth).max().unwrap_or(0)
 }
 
-/// A fault at a byte of a text, with its line and a mark under it.
+/// A fault at a byte of a text, with its line and a mark under it, as wide as the letters above.
 #[must_use]
 pub fn pointed(text: &str, offset: usize, message: &str) -> String {
     let before = text.get(..offset).unwrap_or_default();
     let number = before.matches('\n').count();
-    let column = before.rsplit('\n').next().map_or(0, |text| text.chars().count());
-    let line = text.lines().nth(number).unwrap_or_default();
-    let dots = ".".repeat(column);
-    format!("ERROR: <input>:{}:{}: {message}\n | {line}\n | {dots}^", number + 1, column + 1)
+    let above = before.rsplit('\n').next().unwrap_or_default();
+    let line = text.split('\n').nth(number).unwrap_or_default();
+    let is_wide = |letter: char| letter.len_utf8() > 1;
+    let dots: String = above.chars().map(|letter| if is_wide(letter) { '．' } else { '.' }).collect();
+    let wide_mark = line.get(above.len()..).and_then(|rest| rest.chars().next()).is_some_and(is_wide);
+    let mark = if wide_mark { '＾' } else { '^' };
+    let (column, line) = (above.chars().count(), line.replace('\t', " "));
+    format!("ERROR: <input>:{}:{}: {message}\n | {line}\n | {dots}{mark}", number + 1, column + 1)
 }
 
 /// A text as `strings.quote` writes it: what has a letter of its own is escaped, and nothing else.
@@ -136,10 +140,14 @@ pub fn no_overload(name: &str, values: &[Value]) -> String {
     format!("no such overload: {name}({})", types.join(", "))
 }
 
-fn type_name(value: &Value) -> &'static str {
+/// The name of a value's type.
+#[must_use]
+pub fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Bool(_) => "bool",
         Value::Bytes(_) => "bytes",
+        Value::Duration(_) => "google.protobuf.Duration",
+        Value::Timestamp(_) => "google.protobuf.Timestamp",
         Value::Float(_) => "double",
         Value::Int(_) => "int",
         Value::List(_) => "list",
@@ -153,7 +161,7 @@ fn type_name(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{nests_too_deeply, on_deep_stack, quoted};
+    use super::{nests_too_deeply, on_deep_stack, pointed, quoted};
 
     #[test]
     fn brackets_branches_and_signs_count() {
@@ -167,6 +175,13 @@ mod tests {
     #[test]
     fn quotes_escape_what_has_a_letter_of_its_own() {
         assert_eq!(quoted("a\u{7}\n\t\"\\\u{1}'é"), "\"a\\a\\n\\t\\\"\\\\\u{1}'é\"");
+    }
+
+    #[test]
+    fn marks_are_as_wide_as_the_letters_above_them() {
+        let told = pointed("'ä' +\n\tfoo", 8, "undeclared");
+        assert_eq!(told, "ERROR: <input>:2:2: undeclared\n |  foo\n | .^");
+        assert_eq!(pointed("'ä€' + é", 10, "odd"), "ERROR: <input>:1:8: odd\n | 'ä€' + é\n | .．．....＾");
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! Types of rules: what a rule may ask of the values that its schema describes.
 //!
-//! Follows: the checker of CEL as kube-apiserver 1.36 sets it up, its texts included. Differs: where the reference
-//! tells apart what only costs type parameters (`null` beside a plain value), anything
-//! goes here; a rule that is taken may then still fail when it runs.
+//! Follows: the checker of CEL as kube-apiserver 1.36 sets it up, its texts included. Differs: of several faults the
+//! first is told.
 
 mod calls;
 
@@ -66,8 +65,15 @@ fn typed(
     makes_objects: bool,
 ) -> Result<(Type, u64), String> {
     let program = functions::compile(text).map_err(|why| format!("compilation failed: {why}"))?;
-    let mut checker =
-        Checker { program: &program, variables, times, most: times, unready: None, makes_objects };
+    let mut checker = Checker {
+        program: &program,
+        variables,
+        times,
+        most: times,
+        unready: None,
+        makes_objects,
+        mixes: false,
+    };
     let found = checker
         .check(program.expression())
         .map_err(|misfit| format!("compilation failed: {}", pointed(text, misfit.offset, &misfit.message)))?;
@@ -182,8 +188,8 @@ impl Type {
             Self::String => "string".into(),
             Self::Bytes => "bytes".into(),
             Self::Null => "null".into(),
-            Self::Duration => "google.protobuf.Duration".into(),
-            Self::Timestamp => "google.protobuf.Timestamp".into(),
+            Self::Duration => "duration".into(),
+            Self::Timestamp => "timestamp".into(),
             Self::Kind => "type".into(),
             Self::List(of, _) => format!("list({})", of.name()),
             Self::Map(key, of, _) => format!("map({}, {})", key.name(), of.name()),
@@ -196,7 +202,17 @@ impl Type {
     /// True when a value of one type may stand where the other is wanted.
     fn fits(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Dyn | Self::Null, _) | (_, Self::Dyn | Self::Null) => true,
+            (Self::Dyn, _) | (_, Self::Dyn) => true,
+            // Nothing stands beside what may be absent, and beside no plain value.
+            (Self::Null, other) | (other, Self::Null) => matches!(
+                other,
+                Self::Null
+                    | Self::Duration
+                    | Self::Timestamp
+                    | Self::Optional(_)
+                    | Self::Object(_)
+                    | Self::Library(_)
+            ),
             (Self::List(left, _), Self::List(right, _)) | (Self::Optional(left), Self::Optional(right)) => {
                 left.fits(right)
             }
@@ -277,6 +293,8 @@ struct Checker<'a> {
     unready: Option<String>,
     /// Objects may be written down.
     makes_objects: bool,
+    /// Lists and maps may hold values of several types.
+    mixes: bool,
 }
 
 impl Checker<'_> {
@@ -337,6 +355,9 @@ impl Checker<'_> {
         let found = self.check(item)?;
         if others.fits(&found) {
             return Ok(others.join(found));
+        }
+        if self.mixes {
+            return Ok(Type::Dyn);
         }
         self.fault(item, format!("expected type '{}' but found '{}'", others.name(), found.name()))
     }
@@ -465,6 +486,7 @@ mod tests {
             "self.m.transformMap(k, v, v.size()).all(k, n, n > 0) && self.l.transformList(i, x, i > 0, i).sum() > 0",
             "self.l.existsOne(i, x, i == 0) && self.l.transformMapEntry(i, x, {x: i}).all(x, i, x == self.l[i])",
             "!format.dns1123Label().validate(self.s).hasValue() && format.named('uri').hasValue()",
+            "'%s %d'.format(['a', 1]) == 'a 1' && self.l.first().orValue('') == '' && self.?s != null",
             "self.l.sortBy(x, x.size())[0] == 'a' && semver('v1', true).major() == 1",
             "'%s'.format([self.s]) == '' && self.l.join(',').split(',').size() > 0 && self.kind == 'X'",
         ] {
@@ -508,6 +530,13 @@ mod tests {
                 "program instantiation failed: error parsing regexp: unexpected ): `)`",
             ),
             ("self.s.findAll('a**', 1) == []", "invalid nested repetition operator: `**`"),
+            ("self.a == null", "found no matching overload for '_==_' applied to '(int, null)'"),
+            ("self.a > 0 && self.s", "1:19: expected type 'bool' but found 'string'"),
+            ("int(true) > 0", "found no matching overload for 'int' applied to '(bool)'"),
+            ("duration('1h') * 2 > 1", "applied to '(duration, int)'"),
+            ("'é' == foo", "undeclared reference to 'foo' (in container '')\n | 'é' == foo\n | .．.....^"),
+            ("self.a >", "Syntax error: mismatched input '<EOF>'"),
+            ("self.a >", "\n | self.a >\n | ........^"),
             ("[1, 'a'].size() > 0", "1:5: expected type 'int' but found 'string'"),
             ("math.greatest(1, 2) == 2", "undeclared reference to"),
             ("self.l.all(x, x > 1)", "found no matching overload for '_>_' applied to '(string, int)'"),

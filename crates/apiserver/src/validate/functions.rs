@@ -4,6 +4,7 @@
 //! A function takes its receiver and arguments in one list; `None` is an error of the rule.
 
 mod amount;
+pub(super) mod fault;
 mod list;
 pub(super) mod loops;
 mod named;
@@ -42,7 +43,8 @@ pub(super) fn compile(text: &str) -> Result<Program, String> {
         return Err(TOO_DEEP.to_owned());
     }
     on_deep_stack(|| {
-        let program = ENVIRONMENT.compile(text).map_err(|error| error.to_string())?;
+        let program =
+            ENVIRONMENT.compile(text).map_err(|error| error.to_string().replace("\n| ", "\n | "))?;
         if depth(program.expression()) > MOST_LEVELS { Err(TOO_DEEP.to_owned()) } else { Ok(program) }
     })
     .unwrap_or_else(|| Err(NO_THREAD.to_owned()))
@@ -63,7 +65,7 @@ pub(super) fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
         net::FUNCTIONS,
         amount::FUNCTIONS,
     ];
-    let mut context = calls::context(&ENVIRONMENT, &libraries.concat(), budget);
+    let mut context = calls::context(&ENVIRONMENT, &libraries.concat(), budget, fault::told);
     for (name, value) in named::constants() {
         let _ = context.add_function(name, move |_: &FunctionContext<'_, '_>| Ok(value.clone()));
     }

@@ -79,7 +79,12 @@ impl Scope {
             Gives::TextOrNothing => &["string", "null_type"],
             Gives::Patch | Gives::Anything => return Ok(found),
         };
-        let name = if found == Type::Null { "null_type".to_owned() } else { found.name() };
+        let name = match &found {
+            Type::Null => "null_type".to_owned(),
+            Type::Duration => "google.protobuf.Duration".to_owned(),
+            Type::Timestamp => "google.protobuf.Timestamp".to_owned(),
+            other => other.name(),
+        };
         if wanted.contains(&name.as_str()) || found == Type::Dyn && !checker::is_read(expression) {
             return Ok(found);
         }

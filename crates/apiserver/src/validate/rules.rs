@@ -134,7 +134,7 @@ fn one(
         Ok(Cel::Bool(true)) => return None,
         Ok(_) => message(rule, &context).unwrap_or_else(|| format!("failed rule: {text}")),
         Err(error) => {
-            let why = format!("{} evaluating rule: {text}", plain(&error.to_string()));
+            let why = format!("{} evaluating rule: {text}", functions::fault::why(&error));
             return Some(Problem::new(path, Kind::Invalid(schema["type"].clone(), why)));
         }
     };
@@ -151,14 +151,6 @@ fn one(
         _ => Kind::Invalid(new.clone(), message),
     };
     Some(Problem::new(&field, kind))
-}
-
-/// Why an expression has no value, as a text that goes on in a sentence and shows no values.
-fn plain(text: &str) -> String {
-    let text = text.split(" of Int(").next().unwrap_or_default();
-    let text = if text.eq_ignore_ascii_case("remainder by zero") { "modulus by zero" } else { text };
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + letters.as_str())
 }
 
 fn message(rule: &Value, context: &Context<'_, '_>) -> Option<String> {
@@ -332,6 +324,10 @@ mod tests {
             "'a12'.matches('[0-9]+$') && matches('a{,3}', '^a{,3}$') && !'x'.matches('y') && 'a&b'.matches('^[a&&b]+$')",
             r"'12'.matches('^\\d+$') && !'\u0663'.matches('^\\d+$') && 'ä1'.find('\\w+') == '1' && 'äxä'.findAll('\\b.') == ['x', 'ä']",
             r"'a.b'.matches('^\\Qa.b\\E$') && self.l.all(x, x.matches('^[' + self.l.join('') + ']$'))",
+            "'%s %s %s'.format([1.5, duration('90s'), [1, 'a', {'k': 1.5}]]) == '1.5 90s [1, \"a\", {\"k\":1.500000}]'",
+            "'%x %X %o %s'.format([-255, b'az', 8, b'abc']) == '-ff 617A 10 abc' && '%e'.format([1234.5]) == '1.234500×10⁰³'",
+            "self.l.first() == optional.of('a') && self.l.last().orValue('') == 'b' && [].first() == optional.none()",
+            "[duration('1m'), duration('2m')].sum() == duration('3m')",
             "isURL('https://a.b:8/p?q=1') && url('https://a.b:8/p?q=1').getHost() == 'a.b:8' && !isURL('no')",
             "url('https://[::1]:8/p?q=1&q=2').getPort() == '8' && url('https://a/?q=1&q=2').getQuery() == {'q': ['1', '2']}",
             "isQuantity('2Gi') && quantity('2Gi').isGreaterThan(quantity('1Gi')) && !isQuantity('x')",

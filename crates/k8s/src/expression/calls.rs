@@ -16,17 +16,21 @@ const SEARCHES: [&str; 3] = [MATCHES, "find", "findAll"];
 /// What a function looks like.
 pub type Function = fn(&[Value]) -> Option<Value>;
 
+/// Says what is wrong with the values of a call that failed; `None` when they are of the wrong types.
+pub type Told = fn(&str, &[Value]) -> Option<String>;
+
 /// What expressions of an environment run in: with these functions, `matches`, and within a budget.
 #[must_use]
 pub fn context(
     environment: &Arc<Env>,
     functions: &[(&'static str, Function)],
     budget: &Arc<Budget>,
+    told: Told,
 ) -> Context<'static, 'static> {
     let mut context = Context::with_env(Arc::clone(environment));
     for (name, function) in functions.iter().copied() {
         let budget = Arc::clone(budget);
-        let call = move |call: &FunctionContext<'_, '_>| run(name, function, call, &budget);
+        let call = move |call: &FunctionContext<'_, '_>| run((name, function), call, &budget, told);
         // A name that CEL has already is CEL's.
         let _ = context.add_function(name, call);
     }
@@ -40,13 +44,14 @@ pub fn context(
 }
 
 fn run(
-    name: &str,
-    function: Function,
+    (name, function): (&str, Function),
     call: &FunctionContext<'_, '_>,
     budget: &Budget,
+    told: Told,
 ) -> Result<Value, ExecutionError> {
     let values = values_of(name, call, budget)?;
-    function(&values).ok_or_else(|| call.error(no_overload(name, &values)))
+    let why = || told(name, &values).unwrap_or_else(|| no_overload(name, &values));
+    function(&values).ok_or_else(|| call.error(why()))
 }
 
 /// The receiver, if there is one, and the arguments, once they are paid for.

@@ -20,8 +20,16 @@ pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -
     if let (loops::KEYS, [range]) = (name, call.args.as_slice()) {
         return keys(checker, range);
     }
+    if let (operators::LOGICAL_AND | operators::LOGICAL_OR, None) = (name, &call.target) {
+        return truths(checker, &call.args);
+    }
     let receiver = call.target.as_ref().map(|target| checker.check(target)).transpose()?;
-    let arguments = all(checker, &call.args)?;
+    // What is put into a text may be of several types.
+    let outside = checker.mixes;
+    checker.mixes |= name == "format";
+    let arguments = all(checker, &call.args);
+    checker.mixes = outside;
+    let arguments = arguments?;
     if receiver.is_none()
         && let Some(result) = operator(name, &arguments)
     {
@@ -33,6 +41,17 @@ pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -
     let found = overload(checker, at, name, receiver, arguments)?;
     literal(checker, call)?;
     Ok(found)
+}
+
+/// Both sides are truth values.
+fn truths(checker: &mut Checker<'_>, sides: &[IdedExpr]) -> Result<Type, Misfit> {
+    for side in sides {
+        let found = checker.check(side)?;
+        if !found.fits(&Type::Bool) {
+            return checker.fault(side, format!("expected type 'bool' but found '{}'", found.name()));
+        }
+    }
+    Ok(Type::Bool)
 }
 
 /// The name as it was written.
@@ -101,9 +120,6 @@ fn operator(name: &str, arguments: &[Type]) -> Option<Option<Type>> {
     Some(match (name, arguments) {
         (operators::CONDITIONAL, [test, yes, no]) => {
             (test.fits(&Bool) && yes.fits(no)).then(|| yes.clone().join(no.clone()))
-        }
-        (operators::LOGICAL_AND | operators::LOGICAL_OR, sides) => {
-            sides.iter().all(|side| side.fits(&Bool)).then_some(Bool)
         }
         (operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE, [one]) => one.fits(&Bool).then_some(Bool),
         (operators::NEGATE, [one]) => match one {
@@ -184,7 +200,11 @@ fn overload(
             && wanted.len() == values.len()
             && wanted.chars().zip(&values).all(|(letter, value)| takes(letter, value))
     };
-    match FUNCTIONS.iter().find(fits) {
+    let alike = |values: &[&Type]| match values {
+        [left, right] if name.starts_with("sets.") => left.fits(right),
+        _ => true,
+    };
+    match FUNCTIONS.iter().find(fits).filter(|_| alike(&values)) {
         Some((.., gives)) => Ok(given(*gives, &values)),
         None => mismatch(checker, at, name, receiver.as_ref(), &arguments),
     }
@@ -222,6 +242,15 @@ fn takes(letter: char, value: &Type) -> bool {
         'n' => value.is_number(),
         'l' => matches!(value, List(..)),
         'm' => matches!(value, Map(..)),
+        'N' => match value {
+            List(of, _) => of.is_number() || matches!(**of, Dyn | Duration),
+            _ => false,
+        },
+        'S' => {
+            value.is_number()
+                || matches!(value, String | Bool | Bytes | Duration | Timestamp)
+                || [IP, CIDR].iter().any(|name| *value == Library(name))
+        }
         'o' => matches!(value, Optional(_)),
         'U' => value == &Library(URL),
         'I' => value == &Library(IP),
@@ -265,6 +294,7 @@ fn given(gives: Gives, values: &[&Type]) -> Type {
             Some(List(of, _) | Optional(of)) => (**of).clone(),
             _ => Dyn,
         },
+        Gives::OptionalItem => Optional(Box::new(given(Gives::Item, values))),
         Gives::Optional => Optional(Box::new(values.first().map_or(Dyn, |value| (*value).clone()))),
         Gives::Library(name) => Library(name),
     }
@@ -305,6 +335,8 @@ enum Gives {
     Same,
     /// What the first value holds.
     Item,
+    /// What the first value holds, perhaps.
+    OptionalItem,
     /// The first value, perhaps.
     Optional,
     Library(&'static str),
@@ -327,14 +359,24 @@ const ARITHMETIC: [&str; 5] =
 /// Name, how it is called, a letter for each value it takes (see [`takes`], `a` is anything), and what it gives.
 const FUNCTIONS: &[(&str, Of, &str, Gives)] = &[
     // Conversions.
-    ("int", Of::Nothing, "a", Gives::Int),
-    ("uint", Of::Nothing, "a", Gives::UInt),
-    ("double", Of::Nothing, "a", Gives::Double),
-    ("string", Of::Nothing, "a", Gives::Text),
-    ("bytes", Of::Nothing, "a", Gives::Bytes),
-    ("bool", Of::Nothing, "a", Gives::Truth),
-    ("duration", Of::Nothing, "a", Gives::Duration),
-    ("timestamp", Of::Nothing, "a", Gives::Timestamp),
+    ("int", Of::Nothing, "n", Gives::Int),
+    ("int", Of::Nothing, "s", Gives::Int),
+    ("int", Of::Nothing, "T", Gives::Int),
+    ("uint", Of::Nothing, "n", Gives::UInt),
+    ("uint", Of::Nothing, "s", Gives::UInt),
+    ("double", Of::Nothing, "n", Gives::Double),
+    ("double", Of::Nothing, "s", Gives::Double),
+    ("string", Of::Nothing, "S", Gives::Text),
+    ("bytes", Of::Nothing, "s", Gives::Bytes),
+    ("bytes", Of::Nothing, "y", Gives::Bytes),
+    ("bool", Of::Nothing, "b", Gives::Truth),
+    ("bool", Of::Nothing, "s", Gives::Truth),
+    ("duration", Of::Nothing, "s", Gives::Duration),
+    ("duration", Of::Nothing, "i", Gives::Duration),
+    ("duration", Of::Nothing, "D", Gives::Duration),
+    ("timestamp", Of::Nothing, "s", Gives::Timestamp),
+    ("timestamp", Of::Nothing, "i", Gives::Timestamp),
+    ("timestamp", Of::Nothing, "T", Gives::Timestamp),
     ("size", Of::Value, "s", Gives::Int),
     ("size", Of::Value, "y", Gives::Int),
     ("size", Of::Value, "l", Gives::Int),
@@ -368,7 +410,9 @@ const FUNCTIONS: &[(&str, Of, &str, Gives)] = &[
     ("findAll", Of::Value, "ssi", Gives::Texts),
     // Lists and sets.
     ("isSorted", Of::Value, "l", Gives::Truth),
-    ("sum", Of::Value, "l", Gives::Item),
+    ("first", Of::Value, "l", Gives::OptionalItem),
+    ("last", Of::Value, "l", Gives::OptionalItem),
+    ("sum", Of::Value, "N", Gives::Item),
     ("min", Of::Value, "l", Gives::Item),
     ("max", Of::Value, "l", Gives::Item),
     ("indexOf", Of::Value, "la", Gives::Int),
@@ -418,7 +462,7 @@ const FUNCTIONS: &[(&str, Of, &str, Gives)] = &[
     // Amounts and versions.
     ("quantity", Of::Nothing, "s", Gives::Library(QUANTITY)),
     ("isQuantity", Of::Nothing, "s", Gives::Truth),
-    ("sign", Of::Value, "Q", Gives::Int),
+    ("sign", Of::Nothing, "Q", Gives::Int),
     ("isInteger", Of::Value, "Q", Gives::Truth),
     ("asInteger", Of::Value, "Q", Gives::Int),
     ("asApproximateFloat", Of::Value, "Q", Gives::Double),

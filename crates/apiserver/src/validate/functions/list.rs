@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use cel::Value;
 
-use super::Function;
+use super::{Function, optional};
 
 pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("isSorted", |values| {
@@ -12,6 +12,8 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
         Some(items.windows(2).all(|pair| pair[0].partial_cmp(&pair[1]) != Some(Ordering::Greater)).into())
     }),
     ("sum", sum),
+    ("first", |values| Some(optional(list(values.first()?)?.first().cloned()))),
+    ("last", |values| Some(optional(list(values.first()?)?.last().cloned()))),
     ("min", |values| extreme(values, Ordering::Less)),
     ("max", |values| extreme(values, Ordering::Greater)),
     ("indexOf", |values| index(values, false)),
@@ -44,6 +46,7 @@ fn sum(values: &[Value]) -> Option<Value> {
         None | Some(Value::Int(_)) => Value::Int(0),
         Some(Value::UInt(_)) => Value::UInt(0),
         Some(Value::Float(_)) => Value::Float(0.0),
+        Some(Value::Duration(_)) => Value::Duration(chrono::Duration::zero()),
         Some(_) => return None,
     };
     for item in items {
@@ -51,6 +54,7 @@ fn sum(values: &[Value]) -> Option<Value> {
             (Value::Int(total), Value::Int(number)) => Value::Int(total.checked_add(*number)?),
             (Value::UInt(total), Value::UInt(number)) => Value::UInt(total.checked_add(*number)?),
             (Value::Float(total), Value::Float(number)) => Value::Float(total + number),
+            (Value::Duration(total), Value::Duration(time)) => Value::Duration(total.checked_add(time)?),
             _ => return None,
         };
     }

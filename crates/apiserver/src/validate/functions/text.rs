@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use cel::Value;
+use cel::objects::Key;
 use sealfast_k8s::expression::matching::compiled;
-use sealfast_k8s::expression::quoted;
+use sealfast_k8s::expression::{quoted, type_name};
 
 use super::{Function, listed, text_of, texted};
 
@@ -100,9 +101,17 @@ fn join(values: &[Value]) -> Option<Value> {
 
 /// `%s %d %f %e %b %x %X %o %%` with an optional precision.
 fn format(values: &[Value]) -> Option<Value> {
-    let layout = text_of(values.first()?)?;
     let Value::List(arguments) = values.get(1)? else { return None };
-    let mut arguments = arguments.iter();
+    formatted(text_of(values.first()?)?, arguments).ok().map(texted)
+}
+
+/// Why nothing can be formatted so.
+pub(super) fn format_fault(layout: &str, arguments: &[Value]) -> Option<String> {
+    formatted(layout, arguments).err()
+}
+
+fn formatted(layout: &str, arguments: &[Value]) -> Result<String, String> {
+    let mut count = 0;
     let mut out = String::new();
     let mut rest = layout.chars().peekable();
     while let Some(letter) = rest.next() {
@@ -122,42 +131,100 @@ fn format(values: &[Value]) -> Option<Value> {
             }
             precision = digits.parse::<usize>().ok().filter(|digits| *digits <= 100);
         }
-        out.push_str(&verb(rest.next()?, precision, arguments.next()?)?);
+        let letter = rest.next().ok_or("unexpected end of string")?;
+        if !"sdfebxXo".contains(letter) {
+            return Err(format!(
+                "could not parse formatting clause: unrecognized formatting clause \"{letter}\""
+            ));
+        }
+        let argument = arguments.get(count).ok_or_else(|| format!("index {count} out of range"))?;
+        count += 1;
+        let told = |why: String| format!("error during formatting: {why}");
+        out.push_str(&verb(letter, precision, argument).map_err(told)?);
     }
-    arguments.next().is_none().then(|| texted(out))
+    if count == arguments.len() {
+        Ok(out)
+    } else {
+        Err(format!(
+            "too many arguments supplied to string.format (expected {count}, got {})",
+            arguments.len()
+        ))
+    }
 }
 
-fn verb(verb: char, precision: Option<usize>, value: &Value) -> Option<String> {
-    let digits = precision.unwrap_or(6);
-    let float = match value {
-        Value::Int(number) => *number as f64,
-        Value::UInt(number) => *number as f64,
-        Value::Float(number) => *number,
-        _ => 0.0,
-    };
-    Some(match (verb, value) {
-        ('s', value) => shown(value)?,
+fn verb(verb: char, precision: Option<usize>, value: &Value) -> Result<String, String> {
+    let given = || type_name(value);
+    Ok(match (verb, value) {
+        ('s', value) => shown(value).ok_or_else(|| {
+            format!("string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps, was given {}", given())
+        })?,
         ('d', Value::Int(number)) => number.to_string(),
         ('d', Value::UInt(number)) => number.to_string(),
-        ('d', Value::Float(number)) if number.fract() == 0.0 => format!("{number:.0}"),
-        ('f', Value::Int(_) | Value::UInt(_) | Value::Float(_)) => format!("{float:.digits$}"),
-        ('e', Value::Int(_) | Value::UInt(_) | Value::Float(_)) => exponential(float, digits),
-        ('b', Value::Int(number)) => format!("{number:b}"),
+        ('d', _) => return Err(format!("decimal clause can only be used on integers, was given {}", given())),
+        ('f', Value::Float(number)) if number.is_finite() => format!("{number:.0$}", precision.unwrap_or(6)),
+        ('e', Value::Float(number)) if number.is_finite() => exponential(*number),
+        ('f' | 'e', Value::Float(number)) => go_float(*number),
+        ('f', _) => return Err(format!("fixed-point clause can only be used on doubles, was given {}", given())),
+        ('e', _) => {
+            return Err(format!("scientific clause can only be used on doubles, was given {}", given()));
+        }
+        ('b', Value::Int(number)) => signed(*number, |number| format!("{number:b}")),
+        ('b', Value::UInt(number)) => format!("{number:b}"),
         ('b', Value::Bool(truth)) => u8::from(*truth).to_string(),
-        ('x', Value::Int(number)) => format!("{number:x}"),
-        ('X', Value::Int(number)) => format!("{number:X}"),
+        ('b', _) => {
+            return Err(format!("only integers and bools can be formatted as binary, was given {}", given()));
+        }
+        ('x', Value::Int(number)) => signed(*number, |number| format!("{number:x}")),
+        ('X', Value::Int(number)) => signed(*number, |number| format!("{number:X}")),
+        ('x', Value::UInt(number)) => format!("{number:x}"),
+        ('X', Value::UInt(number)) => format!("{number:X}"),
         ('x', Value::String(text)) => crate::clock::hex(text.as_bytes()),
         ('X', Value::String(text)) => crate::clock::hex(text.as_bytes()).to_uppercase(),
-        ('o', Value::Int(number)) => format!("{number:o}"),
-        _ => return None,
+        ('x', Value::Bytes(bytes)) => crate::clock::hex(bytes),
+        ('X', Value::Bytes(bytes)) => crate::clock::hex(bytes).to_uppercase(),
+        ('x' | 'X', _) => {
+            return Err(format!(
+                "only integers, byte buffers, and strings can be formatted as hex, was given {}",
+                given()
+            ));
+        }
+        ('o', Value::Int(number)) => signed(*number, |number| format!("{number:o}")),
+        ('o', Value::UInt(number)) => format!("{number:o}"),
+        _ => return Err(format!("octal clause can only be used on integers, was given {}", given())),
     })
 }
 
-/// The exponent has a sign and two digits.
-fn exponential(number: f64, digits: usize) -> String {
-    let text = format!("{number:.digits$e}");
+/// A number of another base, its sign before it.
+fn signed(number: i64, digits: impl Fn(u64) -> String) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", digits(number.unsigned_abs()))
+}
+
+/// `1.234500×10⁰³`: six digits, and an exponent of two at least.
+fn exponential(number: f64) -> String {
+    let text = format!("{number:.6e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
+    let sign = if exponent < 0 { "⁻" } else { "" };
+    let raised = |digit: char| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(digit.to_digit(10).unwrap_or(0) as usize);
+    let digits: String = format!("{:02}", exponent.abs()).chars().filter_map(raised).collect();
+    format!("{mantissa}×10{sign}{digits}")
+}
+
+/// A number as Go prints it: the fewest digits, and an exponent for what is large or small.
+fn go_float(number: f64) -> String {
+    if number.is_nan() {
+        return "NaN".to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let text = format!("{number:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..LEAST_EXPONENT).contains(&exponent) {
+        return number.to_string();
+    }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
@@ -165,15 +232,50 @@ fn exponential(number: f64, digits: usize) -> String {
 fn shown(value: &Value) -> Option<String> {
     Some(match value {
         Value::String(text) => text.to_string(),
+        Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::Float(number) => go_float(*number),
+        Value::Duration(_) | Value::Timestamp(_) => time(value),
+        other => shown_inside(other)?,
+    })
+}
+
+/// What stands in a list or a map: texts in quotes, and numbers with six digits.
+fn shown_inside(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::String(text) => crate::go_text::quoted(text),
         Value::Int(number) => number.to_string(),
         Value::UInt(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
+        Value::Float(number) => format!("{number:.6}"),
         Value::Bool(truth) => truth.to_string(),
         Value::Null => "null".to_owned(),
+        Value::Bytes(bytes) => format!("b{}", crate::go_text::quoted(&String::from_utf8_lossy(bytes))),
+        Value::Duration(_) => format!("duration(\"{}\")", time(value)),
+        Value::Timestamp(_) => format!("timestamp(\"{}\")", time(value)),
         Value::List(items) => {
-            let items: Option<Vec<String>> = items.iter().map(shown).collect();
+            let items: Option<Vec<String>> = items.iter().map(shown_inside).collect();
             format!("[{}]", items?.join(", "))
+        }
+        Value::Map(map) => {
+            let entry = |(key, value): (&Key, &Value)| {
+                Some(format!("{}:{}", shown_inside(&Value::from(key))?, shown_inside(value)?))
+            };
+            let entries: Option<Vec<String>> = map.map.iter().map(entry).collect();
+            let mut entries = entries?;
+            entries.sort();
+            format!("{{{}}}", entries.join(", "))
         }
         _ => return None,
     })
 }
+
+/// `1.5s`, or a point in time.
+fn time(value: &Value) -> String {
+    match value {
+        Value::Duration(time) => format!("{}s", time.num_milliseconds() as f64 / 1000.0),
+        Value::Timestamp(time) => time.to_utc().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+        _ => String::new(),
+    }
+}
+
+/// From this exponent on a number is told with it.
+const LEAST_EXPONENT: i32 = 6;
