@@ -9,6 +9,7 @@ mod definitions;
 mod doors;
 mod furnished;
 mod hostile;
+mod informers;
 mod killed;
 mod load;
 mod refusals;
