@@ -1,7 +1,6 @@
 //! Types of rules: what a rule may ask of the values that its schema describes.
 //!
-//! Follows: the checker of CEL as kube-apiserver 1.36 sets it up, its texts included. Differs: of several faults the
-//! first is told.
+//! Follows: the checker of CEL as kube-apiserver 1.36 sets it up, its texts included.
 
 mod calls;
 
@@ -33,28 +32,64 @@ pub(crate) fn names(rule: &str, variable: &str) -> bool {
     on_deep_stack(look).unwrap_or(false)
 }
 
-/// Why a rule of a schema cannot be taken; `None` when it can.
-pub(crate) fn fault(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Option<Fault> {
-    on_deep_stack(|| fault_below(rule, schema, place, wanted))
-        .unwrap_or_else(|| Some(Fault::Invalid(functions::NO_THREAD.to_owned())))
+/// What was found about a rule of a schema.
+pub(crate) struct Judged {
+    /// Why it cannot be taken; `None` when it can.
+    pub(crate) fault: Option<Fault>,
+    /// Steps that it may take for one object.
+    pub(crate) cost: u64,
 }
 
-fn fault_below(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Option<Fault> {
+/// Looks at a rule of a schema, or at the expression of its message.
+pub(crate) fn judged(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Judged {
+    on_deep_stack(|| judged_below(rule, schema, place, wanted))
+        .unwrap_or_else(|| Judged { fault: Some(Fault::Invalid(functions::NO_THREAD.to_owned())), cost: 0 })
+}
+
+fn judged_below(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Judged {
     let own = of_schema(schema, place.root).unwrap_or(Type::Dyn);
     let old = if place.optional_old { Type::Optional(Box::new(own.clone())) } else { own.clone() };
     let variables = vec![("self".into(), own), ("oldSelf".into(), old)];
-    let (found, most) = match typed(rule, variables, place.times, false) {
+    let invalid = |why: &str| Some(Fault::Invalid(why.to_owned()));
+    let (found, cost) = match typed(rule, variables, place.times, false) {
         Ok(found) => found,
-        Err(why) => return Some(Fault::Invalid(why)),
+        Err(why) => return Judged { fault: invalid(&why), cost: 0 },
     };
-    if most > MOST_STEPS {
-        return Some(Fault::Costly(costly(most)));
+    let fault = match (found, wanted) {
+        _ if cost > MOST_STEPS => Some(Fault::Costly(costly(wanted.named(), cost, MOST_STEPS))),
+        (Type::Bool, Wanted::Truth) | (Type::String, Wanted::Text) => None,
+        (Type::Dyn, _) if !is_read(rule) => None,
+        (_, Wanted::Truth) => invalid("cel expression must evaluate to a bool"),
+        (_, Wanted::Text) => invalid("must evaluate to a string"),
+    };
+    Judged { fault, cost }
+}
+
+impl Wanted {
+    fn named(self) -> &'static str {
+        match self {
+            Self::Truth => "estimated rule cost",
+            Self::Text => "estimated messageExpression cost",
+        }
     }
-    match (found, wanted) {
-        (Type::Bool | Type::Dyn, Wanted::Truth) | (Type::String | Type::Dyn, Wanted::Text) => None,
-        (_, Wanted::Truth) => Some(Fault::Invalid("cel expression must evaluate to a bool".into())),
-        (_, Wanted::Text) => Some(Fault::Invalid("must evaluate to a string".into())),
-    }
+}
+
+/// Why the rules of a schema may take too long together; `None` when they may not.
+pub(crate) fn too_costly(total: u64) -> Option<String> {
+    const NAME: &str = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
+    (total > MOST_OF_A_SCHEMA).then(|| costly(NAME, total, MOST_OF_A_SCHEMA))
+}
+
+fn costly(name: &str, steps: u64, most: u64) -> String {
+    let factor = steps as f64 / most as f64;
+    let factor = match factor {
+        100.0.. => "more than 100x".to_owned(),
+        1.5.. => format!("{factor:.1}x"),
+        _ => format!("{factor:.6}x"),
+    };
+    format!(
+        "{name} exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
+    )
 }
 
 /// What an expression gives, and how many steps it may take.
@@ -76,7 +111,7 @@ fn typed(
     };
     let found = checker
         .check(program.expression())
-        .map_err(|misfit| format!("compilation failed: {}", pointed(text, misfit.offset, &misfit.message)))?;
+        .map_err(|misfit| format!("compilation failed: {}", misfit.told(text)))?;
     match checker.unready {
         Some(why) => Err(format!("program instantiation failed: error parsing regexp: {why}")),
         None => Ok((found, checker.most)),
@@ -115,14 +150,6 @@ pub(crate) enum Fault {
     Costly(String),
 }
 
-fn costly(steps: u64) -> String {
-    let factor = steps as f64 / MOST_STEPS as f64;
-    let factor = if factor > 100.0 { "more than 100".to_owned() } else { format!("{factor:.1}") };
-    format!(
-        "estimated rule cost exceeds budget by factor of {factor}x (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
-    )
-}
-
 /// Where a rule stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -134,22 +161,51 @@ pub(crate) struct Place {
     pub(crate) times: u64,
 }
 
-/// How many items a list or map of a schema may have.
-pub(crate) fn most_items(schema: &Value) -> u64 {
-    let stated = if schema["type"] == "array" { &schema["maxItems"] } else { &schema["maxProperties"] };
-    stated.as_u64().unwrap_or_else(|| {
+/// How many items a list or map of a schema is said to have at most; 1 for other values.
+pub(crate) fn stated_items(schema: &Value) -> Option<u64> {
+    let most = |key: &str| schema[key].as_i64().map(|most| u64::try_from(most).unwrap_or(0));
+    match schema["type"].as_str() {
+        Some("array") => most("maxItems"),
+        Some("object") if schema["additionalProperties"].is_object() => most("maxProperties"),
+        _ => Some(1),
+    }
+}
+
+/// How many items a list or map of a schema may have: as many as are stated, or as a request has room for.
+fn most_items(schema: &Value) -> u64 {
+    stated_items(schema).unwrap_or_else(|| {
         let (item, around) = match schema["type"].as_str() {
             Some("array") => (&schema["items"], 1),
             _ => (&schema["additionalProperties"], 6),
         };
-        // As many as a request has room for.
-        let least = match item["type"].as_str() {
-            Some("integer" | "number") => 1,
-            Some("boolean") => 4,
-            _ => 2,
-        };
-        LARGEST_REQUEST / (least + around)
+        (LARGEST_REQUEST - 2) / (least_size(item) + around)
     })
+}
+
+/// How many values of a schema a request has room for.
+pub(crate) fn most_in_a_request(schema: &Value) -> u64 {
+    LARGEST_REQUEST / (least_size(schema) + 1)
+}
+
+/// The fewest bytes that a value of a schema is written in.
+fn least_size(schema: &Value) -> u64 {
+    if schema["x-kubernetes-int-or-string"] == true {
+        return 1;
+    }
+    match (schema["type"].as_str(), schema["format"].as_str()) {
+        (Some("integer" | "number"), _) => 1,
+        (Some("boolean"), _) => 4,
+        (Some("string"), Some("duration")) => 3,
+        (Some("string"), Some("date")) => 12,
+        (Some("string"), Some("date-time")) => 21,
+        (Some("object"), _) if !schema["additionalProperties"].is_object() => {
+            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let fields = required.filter_map(|name| Some((name, schema["properties"].get(name)?)));
+            let stated = fields.filter(|(_, field)| field.get("default").is_none());
+            2 + stated.map(|(name, field)| name.len() as u64 + least_size(field) + 4).sum::<u64>()
+        }
+        _ => 2,
+    }
 }
 
 /// The type of a value.
@@ -276,11 +332,33 @@ fn of_object(schema: &Value, resource: bool) -> Option<Type> {
     Some(Type::Object(fields))
 }
 
-/// What is wrong, and with which part.
-struct Misfit {
-    /// Bytes from the beginning of the rule.
-    offset: usize,
-    message: String,
+/// What is wrong, and with which parts: bytes from the beginning of the rule.
+struct Misfit(Vec<(usize, String)>);
+
+impl Misfit {
+    /// Both, as far as something is wrong.
+    fn and<T, U>(one: Result<T, Misfit>, other: Result<U, Misfit>) -> Result<(T, U), Misfit> {
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok((one, other)),
+            (Err(Misfit(mut faults)), Err(Misfit(more))) => {
+                faults.extend(more);
+                Err(Misfit(faults))
+            }
+            (Err(misfit), _) | (_, Err(misfit)) => Err(misfit),
+        }
+    }
+
+    /// The faults in their order in the rule.
+    fn told(mut self, rule: &str) -> String {
+        self.0.sort_by_key(|(offset, _)| *offset);
+        let faults: Vec<String> = self
+            .0
+            .iter()
+            .take(MOST_FAULTS)
+            .map(|(offset, message)| pointed(rule, *offset, message))
+            .collect();
+        faults.join("\n")
+    }
 }
 
 struct Checker<'a> {
@@ -300,7 +378,7 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn fault<T>(&self, at: &IdedExpr, message: String) -> Result<T, Misfit> {
         let offset = self.program.source_info().offset_for(at.id).map_or(0, |(start, _)| start as usize);
-        Err(Misfit { offset, message })
+        Err(Misfit(vec![(offset, message)]))
     }
 
     fn variable(&self, name: &str) -> Option<&Type> {
@@ -442,8 +520,12 @@ fn of_literal(literal: &LiteralValue) -> Type {
 /// Who may do what, and what is asked of it.
 pub(super) const AUTHORIZER: &str = "kubernetes.authorization.Authorizer";
 pub(super) const RESOURCE_CHECK: &str = "kubernetes.authorization.ResourceCheck";
+/// Faults that are told of one rule.
+const MOST_FAULTS: usize = 100;
 /// Steps that a rule may take for one object.
 const MOST_STEPS: u64 = 10_000_000;
+/// Steps that all rules of a schema may take for one object.
+const MOST_OF_A_SCHEMA: u64 = 10 * MOST_STEPS;
 const LARGEST_REQUEST: u64 = 3 << 20;
 
 #[cfg(test)]
@@ -464,7 +546,7 @@ mod tests {
             },
         });
         let place = Place { root: true, optional_old: false, times: 1 };
-        fault(rule, &schema, place, Wanted::Truth).map(|fault| match fault {
+        judged(rule, &schema, place, Wanted::Truth).fault.map(|fault| match fault {
             Fault::Invalid(text) | Fault::Costly(text) => text,
         })
     }
@@ -530,6 +612,15 @@ mod tests {
                 "program instantiation failed: error parsing regexp: unexpected ): `)`",
             ),
             ("self.s.findAll('a**', 1) == []", "invalid nested repetition operator: `**`"),
+            (
+                "self.nope == 1 && other",
+                "undefined field 'nope'\n | self.nope == 1 && other\n | ....^\nERROR: <input>:1:19: undeclared reference to 'other' (in container '')",
+            ),
+            (
+                "math.greatest(1, 2) == 2",
+                "1:1: undeclared reference to 'math' (in container '')\n | math.greatest(1, 2) == 2\n | ^\nERROR: <input>:1:14: undeclared reference to 'greatest'",
+            ),
+            ("self.x", "cel expression must evaluate to a bool"),
             ("self.a == null", "found no matching overload for '_==_' applied to '(int, null)'"),
             ("self.a > 0 && self.s", "1:19: expected type 'bool' but found 'string'"),
             ("int(true) > 0", "found no matching overload for 'int' applied to '(bool)'"),

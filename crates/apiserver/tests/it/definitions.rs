@@ -248,6 +248,48 @@ async fn conversions_are_checked() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Compared with what the reference says of the same definitions.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rules_may_cost_is_told_of_each_and_of_all() -> anyhow::Result<()> {
+    let rule = |rule: &str| json!([{"rule": rule}]);
+    let many = |items: Value| json!({"type": "array", "items": items});
+    let spec = |spec: Value| json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}});
+    let quadratic = "self.l.all(a, self.l.all(b, a == b))";
+    let of_list = |rules: Value| {
+        spec(
+            json!({"type": "object", "properties": {"l": many(json!({"type": "string"}))}, "x-kubernetes-validations": rules}),
+        )
+    };
+    let part = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
+    let whole = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of more than 100x";
+    let message =
+        json!([{"rule": "self.l.size() > 0", "messageExpression": format!("{quadratic} ? 'a' : 'b'")}]);
+    refused(&[
+        (of_list(rule(quadratic)), "rule: Forbidden: estimated rule cost exceeds budget by factor of more than 100x (try"),
+        (of_list(rule(quadratic)), part),
+        (of_list(rule(quadratic)), whole),
+        (of_list(message), "messageExpression: Forbidden: estimated messageExpression cost exceeds budget by factor of more than 100x (try"),
+    ])
+    .await?;
+    // How deep lists may stand in lists, a request has room for so many values and no more.
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let leaf = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "x-kubernetes-validations": rule("self.n > 0")});
+    let nested = json!({"type": "object", "properties": {"a": many(json!({"type": "object", "properties": {"b": many(many(leaf))}}))}});
+    let mut version = spec(nested);
+    for (key, value) in [("name", json!("v1")), ("served", json!(true)), ("storage", json!(true))] {
+        version[key] = value;
+    }
+    let names = json!({"plural": "nests", "kind": "Nest"});
+    let spec =
+        json!({"group": "b.example.com", "scope": "Namespaced", "names": names, "versions": [version]});
+    let object = json!({"metadata": {"name": "nests.b.example.com"}, "spec": spec});
+    let (status, answer) = client.call("POST", DEFINITIONS, Some(object)).await?;
+    assert_eq!(status, 201, "{answer}");
+    running.stop().await;
+    Ok(())
+}
+
 /// Posts definitions of one version each and looks for a text in each refusal.
 async fn refused(versions: &[(Value, &str)]) -> anyhow::Result<()> {
     let running = start(Options::default()).await?;

@@ -19,35 +19,65 @@ pub(super) fn words_of_all(schema: &Value, path: &str) -> Vec<Cause> {
     causes
 }
 
-/// What is wrong with the rules of one schema, whose words are right.
-pub(super) fn check(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>) {
-    for (at, rule) in list(schema, RULES).iter().enumerate() {
-        one(schema, rule, &format!("{path}.{RULES}[{at}]"), place, causes);
+/// What is found about the rules of all schemas of a version.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) faults: Vec<Cause>,
+    /// Each rule with the steps that it may take.
+    costs: Vec<(String, u64)>,
+}
+
+impl Found {
+    /// Everything that is wrong, with what all rules take together, at the schema's `path`.
+    pub(super) fn told(mut self, path: &str) -> Vec<Cause> {
+        let total = self.costs.iter().fold(0_u64, |total, (_, cost)| total.saturating_add(*cost));
+        let Some(why) = checker::too_costly(total) else { return self.faults };
+        self.costs.retain(|(_, cost)| *cost >= WORTH_TELLING);
+        self.costs.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
+        let part =
+            "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
+        let told = self.costs.into_iter().take(MOST_TOLD).map(|(field, _)| Cause::forbidden(field, part));
+        self.faults.extend(told);
+        self.faults.push(Cause::forbidden(path, &why));
+        self.faults
     }
 }
 
-fn one(schema: &Value, rule: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>) {
+/// What is wrong with the rules of one schema, whose words are right.
+pub(super) fn check(schema: &Value, path: &str, place: &Place, found: &mut Found) {
+    for (at, rule) in list(schema, RULES).iter().enumerate() {
+        one(schema, rule, &format!("{path}.{RULES}[{at}]"), place, found);
+    }
+}
+
+fn one(schema: &Value, rule: &Value, path: &str, place: &Place, found: &mut Found) {
     let optional_old = rule["optionalOldSelf"] == true;
-    let within = checker::Place { root: place.root, optional_old, times: place.times };
+    // Where nothing is stated, as many as fit into a request.
+    let times = place.times.unwrap_or_else(|| checker::most_in_a_request(schema));
     let stated = text(rule, &["rule"]);
     let mut is_valid = true;
-    for (key, wanted) in [("rule", Wanted::Truth), ("messageExpression", Wanted::Text)] {
+    let causes = &mut found.faults;
+    for (key, wanted, times) in [("rule", Wanted::Truth, times), ("messageExpression", Wanted::Text, 1)] {
         let stated = text(rule, &[key]);
         if stated.trim().is_empty() {
             continue;
         }
         let field = format!("{path}.{key}");
-        match checker::fault(stated, schema, within, wanted) {
+        let within = checker::Place { root: place.root, optional_old, times };
+        let judged = checker::judged(stated, schema, within, wanted);
+        match judged.fault {
             Some(Fault::Invalid(why)) if key == "rule" => {
                 is_valid = false;
-                causes.push(Cause::invalid(field, rule, &why));
+                causes.push(Cause::invalid(&field, rule, &why));
             }
             Some(Fault::Invalid(why)) => {
-                causes.push(Cause::invalid(field, rule, &format!("messageExpression {why}")));
+                let why = why.strip_prefix("program ").unwrap_or(&why);
+                causes.push(Cause::invalid(&field, rule, &format!("messageExpression {why}")));
             }
-            Some(Fault::Costly(why)) => causes.push(Cause::forbidden(field, &why)),
+            Some(Fault::Costly(why)) => causes.push(Cause::forbidden(&field, &why)),
             None => {}
         }
+        found.costs.push((field, judged.cost));
     }
     let asks_for_old = is_valid && checker::names(stated, "oldSelf");
     if let Some(part) = place.uncorrelated.as_ref().filter(|_| asks_for_old) {
@@ -129,3 +159,6 @@ const RULES: &str = "x-kubernetes-validations";
 /// What a broken rule may be reported as, sorted.
 const REASONS: [&str; 4] =
     ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
+/// Steps from which on a rule is told of, and how many rules are, when all take too many.
+const WORTH_TELLING: u64 = 1_000_000;
+const MOST_TOLD: usize = 4;

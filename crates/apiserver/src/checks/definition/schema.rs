@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::rules;
+use super::rules::{self, Found};
 use super::structural::{EMBEDDED, LIST_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE};
 use crate::checks::list;
 use crate::fields::text;
@@ -19,8 +19,8 @@ pub(super) const META: [&str; 3] = ["apiVersion", "kind", "metadata"];
 pub(super) struct Place {
     /// At the root of the object.
     pub(super) root: bool,
-    /// How many such values one object may have.
-    pub(super) times: u64,
+    /// How many such values one object may have; `None` where a list or map above says nothing.
+    pub(super) times: Option<u64>,
     /// Whether rules are looked at.
     rules: bool,
     /// Within metadata, kind or version of an object.
@@ -40,18 +40,23 @@ impl Place {
 
 /// Gathers what is wrong with a schema and all below it; rules are looked at where the schema itself is `sound`.
 pub(super) fn check(schema: &Value, path: &str, sound: bool, causes: &mut Vec<Cause>) {
-    let place =
-        Place { root: true, times: 1, rules: sound, in_meta: false, no_default: None, uncorrelated: None };
-    let mut faults = Vec::new();
-    below(schema, path, &place, causes, &mut faults);
-    causes.append(&mut faults);
+    let place = Place {
+        root: true,
+        times: Some(1),
+        rules: sound,
+        in_meta: false,
+        no_default: None,
+        uncorrelated: None,
+    };
+    let mut found = Found::default();
+    below(schema, path, &place, causes, &mut found);
+    causes.extend(found.told(path));
 }
 
-/// `faults` are those of rules.
-fn below(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, faults: &mut Vec<Cause>) {
+fn below(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, found: &mut Found) {
     let before = causes.len();
     causes.extend(words(schema, path, place));
-    parts(schema, path, place, causes, faults);
+    parts(schema, path, place, causes, found);
     causes.extend(lists_and_maps(schema, path));
     if schema[LIST_TYPE] == "map" {
         causes.extend(keyed_list(schema, path));
@@ -59,18 +64,19 @@ fn below(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, fau
     causes.extend(items_that_are_told_apart(schema, path));
     causes.extend(rules::words_of_all(schema, path));
     if causes.len() == before && place.rules {
-        rules::check(schema, path, place, faults);
+        rules::check(schema, path, place, found);
     }
 }
 
-fn parts(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, faults: &mut Vec<Cause>) {
-    let many = place.times.saturating_mul(checker::most_items(schema));
+fn parts(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, found: &mut Found) {
+    let many =
+        place.times.zip(checker::stated_items(schema)).map(|(times, items)| times.saturating_mul(items));
     if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
         let mut inner = Place { times: many, ..place.within(false, path) };
         if place.in_meta {
             inner.no_default = Some("inside additionalProperties applying to object metadata".to_owned());
         }
-        below(values, &format!("{path}.additionalProperties"), &inner, causes, faults);
+        below(values, &format!("{path}.additionalProperties"), &inner, causes, found);
     }
     for (name, known) in schema["properties"].as_object().into_iter().flatten() {
         let mut inner = place.within(schema[MAP_TYPE] == "atomic", path);
@@ -78,20 +84,20 @@ fn parts(schema: &Value, path: &str, place: &Place, causes: &mut Vec<Cause>, fau
             inner.in_meta = true;
             inner.no_default = place.root.then(|| format!("in top-level {name}")).or(inner.no_default);
         }
-        below(known, &format!("{path}.properties[{name}]"), &inner, causes, faults);
+        below(known, &format!("{path}.properties[{name}]"), &inner, causes, found);
     }
     let junctor = Place { rules: false, root: false, ..place.clone() };
     if let Some(not) = schema.get("not").filter(|not| not.is_object()) {
-        below(not, &format!("{path}.not"), &junctor, causes, faults);
+        below(not, &format!("{path}.not"), &junctor, causes, found);
     }
     for key in ["allOf", "oneOf", "anyOf"] {
         for (at, one) in list(schema, key).iter().enumerate() {
-            below(one, &format!("{path}.{key}[{at}]"), &junctor, causes, faults);
+            below(one, &format!("{path}.{key}[{at}]"), &junctor, causes, found);
         }
     }
     if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
         let inner = Place { times: many, ..place.within(schema[LIST_TYPE] != "map", path) };
-        below(items, &format!("{path}.items"), &inner, causes, faults);
+        below(items, &format!("{path}.items"), &inner, causes, found);
     }
 }
 

@@ -23,13 +23,16 @@ pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -
     if let (operators::LOGICAL_AND | operators::LOGICAL_OR, None) = (name, &call.target) {
         return truths(checker, &call.args);
     }
-    let receiver = call.target.as_ref().map(|target| checker.check(target)).transpose()?;
+    let receiver = call.target.as_ref().map(|target| checker.check(target)).transpose();
+    // Of a function that nobody knows it is told even when its receiver is not known either.
+    let known = if receiver.is_err() && !is_known(name) { undeclared(checker, at, name) } else { Ok(()) };
+    let receiver = Misfit::and(receiver, known).map(|(receiver, ())| receiver);
     // What is put into a text may be of several types.
     let outside = checker.mixes;
     checker.mixes |= name == "format";
     let arguments = all(checker, &call.args);
     checker.mixes = outside;
-    let arguments = arguments?;
+    let (receiver, arguments) = Misfit::and(receiver, arguments)?;
     if receiver.is_none()
         && let Some(result) = operator(name, &arguments)
     {
@@ -45,13 +48,15 @@ pub(super) fn check(checker: &mut Checker<'_>, at: &IdedExpr, call: &CallExpr) -
 
 /// Both sides are truth values.
 fn truths(checker: &mut Checker<'_>, sides: &[IdedExpr]) -> Result<Type, Misfit> {
+    let mut all = Ok(());
     for side in sides {
-        let found = checker.check(side)?;
-        if !found.fits(&Type::Bool) {
-            return checker.fault(side, format!("expected type 'bool' but found '{}'", found.name()));
-        }
+        let one = checker.check(side).and_then(|found| match found.fits(&Type::Bool) {
+            true => Ok(()),
+            false => checker.fault(side, format!("expected type 'bool' but found '{}'", found.name())),
+        });
+        all = Misfit::and(all, one).map(drop);
     }
-    Ok(Type::Bool)
+    all.map(|()| Type::Bool)
 }
 
 /// The name as it was written.
@@ -89,7 +94,15 @@ fn literal(checker: &mut Checker<'_>, call: &CallExpr) -> Result<(), Misfit> {
 }
 
 fn all(checker: &mut Checker<'_>, arguments: &[IdedExpr]) -> Result<Vec<Type>, Misfit> {
-    arguments.iter().map(|argument| checker.check(argument)).collect()
+    let mut all = Ok(Vec::with_capacity(arguments.len()));
+    for argument in arguments {
+        let one = checker.check(argument);
+        all = Misfit::and(all, one).map(|(mut all, one)| {
+            all.push(one);
+            all
+        });
+    }
+    all
 }
 
 /// `math.greatest` and the like: a name with a point in it, not a call on a value.
@@ -190,8 +203,8 @@ fn overload(
     receiver: Option<Type>,
     arguments: Vec<Type>,
 ) -> Result<Type, Misfit> {
-    if !FUNCTIONS.iter().any(|(known, ..)| *known == name) && name != "size" {
-        return checker.fault(at, format!("undeclared reference to '{name}' (in container '')"));
+    if !is_known(name) {
+        return undeclared(checker, at, name);
     }
     let values: Vec<&Type> = receiver.iter().chain(&arguments).collect();
     let fits = |(known, of, wanted, _): &&(&str, Of, &str, Gives)| {
@@ -208,6 +221,15 @@ fn overload(
         Some((.., gives)) => Ok(given(*gives, &values)),
         None => mismatch(checker, at, name, receiver.as_ref(), &arguments),
     }
+}
+
+/// Whether there is a function of this name.
+fn is_known(name: &str) -> bool {
+    name == "size" || FUNCTIONS.iter().any(|(known, ..)| *known == name)
+}
+
+fn undeclared<T>(checker: &Checker<'_>, at: &IdedExpr, name: &str) -> Result<T, Misfit> {
+    checker.fault(at, format!("undeclared reference to '{name}' (in container '')"))
 }
 
 fn mismatch<T>(
