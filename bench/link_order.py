@@ -1,27 +1,31 @@
 #!/usr/bin/env python3
-"""Writes crates/cli/first.ld: what decrypting or encrypting one Secret runs and reads, to lie side by side in the program.
+"""Writes crates/cli/first.ld: what short runs and a small cluster touch, to lie side by side.
 
     python3 bench/link_order.py [--check]
 
-Linux maps 64 KiB of a file for each place that is touched, and all this is a hundredth of the program. Builds the release program
-with a map of its sections, runs it under valgrind's lackey and names each section that was run or read, without the hash of the
-compiler; what decrypting needs comes before what only encrypting does. Constants without a name of their own are taken by the crate,
-where a crate has few. What a change renames only lies elsewhere again: `--check` builds the program, counts the names that still
-stand for something, and fails when they are fewer than nine in ten. Then, and before a release, write the file anew.
+Linux maps 64 KiB of a file for each place that is touched, and all this is a seventh of the program, a Secret's part a hundredth. Builds
+the release program with a map of its sections, runs it under valgrind (lackey for the short runs, whose constants count too, callgrind
+for a cluster, whose time limits lackey would break) and names each section that was run or read, without the hash of the compiler; what
+decrypting needs comes before what only encrypting does, a build and a cluster come last. There, one pattern stands for all names that
+begin alike where most of what they name was run. Constants without a name of their own are taken by the crate, where a crate has few.
+What a change renames only lies elsewhere again: `--check` builds the program, counts the names that still stand for something, and fails
+when they are fewer than nine in ten. Then, and before a release, write the file anew.
 """
 
-import argparse, bisect, collections, os, pathlib, re, subprocess, sys, tempfile
+import argparse, bisect, collections, os, pathlib, re, shutil, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "target/release/sealfast"
 SCRIPT = ROOT / "crates/cli/first.ld"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\nstringData:\n  password: value\n"
-HEAD = "/* What decrypting or encrypting one Secret runs and reads, side by side. Written by bench/link_order.py. */\n"
+HEAD = "/* What one Secret, one build and one small cluster run and read, side by side. Written by bench/link_order.py. */\n"
 KINDS = [".text", ".rodata"]
 # Where valgrind puts a program that may lie anywhere.
 BASE = 0x108000
 # A crate that has more bytes of nameless constants than this is not worth moving for the few that are read.
 MOST_NAMELESS = 64 << 10
+# So much of what names that begin alike stand for must have been run for one pattern to stand for all of them.
+DENSE = 0.6
 Section = collections.namedtuple("Section", "start size archive name")
 
 
@@ -36,14 +40,44 @@ def build(work):
         return sorted(Section(int(m[1], 16), int(m[2], 16), pathlib.Path(m[3]).name, m[4]) for m in found if m)
 
 
-def touched(work, sections, args, env):
-    """Places in the list of the sections that a run executed or read, in the order of the list."""
+def watched(work, env, tool, args):
+    """Runs the program under a tool of valgrind."""
+    subprocess.run(["valgrind", *tool, PROGRAM, *args], cwd=work, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def accessed(work, env, args):
+    """The addresses that a short run executed or read."""
     trace = work / "trace"
-    tool = ["valgrind", "--tool=lackey", "--trace-mem=yes", f"--log-file={trace}"]
-    subprocess.run([*tool, PROGRAM, *args], cwd=work, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    watched(work, env, ["--tool=lackey", "--trace-mem=yes", f"--log-file={trace}"], args)
     access = re.compile(r"(?:I | L| M) +([0-9a-f]+),")
     with open(trace, errors="replace") as lines:
-        addresses = {int(m[1], 16) - BASE for m in map(access.match, lines) if m}
+        return {int(m[1], 16) - BASE for m in map(access.match, lines) if m}
+
+
+def executed(work, env, args):
+    """The addresses that a run executed, as callgrind tells them: by object, each as its distance from the one before."""
+    trace = work / "trace"
+    watched(work, env, ["--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={trace}"], args)
+    addresses, objects, current, address = set(), {}, None, 0
+    named = re.compile(r"(c?)ob=(\(\d+\))(?: (.*))?$")
+    with open(trace, errors="replace") as lines:
+        for line in lines:
+            if m := named.match(line):
+                objects.setdefault(m[2], m[3])
+                current = current if m[1] else m[2]
+            elif line.startswith(("0x", "+", "-", "*")):
+                place = line.split()[0]
+                if place.startswith("0x"):
+                    address = int(place, 16)
+                elif place != "*":
+                    address += int(place)
+                if objects.get(current) == str(PROGRAM):
+                    addresses.add(address)
+    return addresses
+
+
+def touched(sections, addresses):
+    """Places in the list of the sections that hold one of the addresses, in the order of the list."""
     starts = [section.start for section in sections]
     places = ((bisect.bisect(starts, address) - 1, address) for address in addresses)
     return sorted({at for at, address in places if at >= 0 and address < sections[at].start + sections[at].size})
@@ -83,6 +117,38 @@ def chosen(sections, runs):
         yield crates
 
 
+def gathered(sections, crates):
+    """The same patterns, fewer: one for all names that begin alike where most of what they name is wanted."""
+    trees = collections.defaultdict(Branch)
+    for section in sections:
+        name, key = pattern(section.name), crate(section)
+        wanted = section.size if name in crates.get(key, ()) else 0
+        branch = trees[key]
+        for part in re.split(r"(?<=[A-Za-z_$])(?=\d)", name):
+            branch = branch.children[part]
+            branch.size += section.size
+            branch.wanted += wanted
+    return {key: set(trees[key].patterns("")) for key in crates}
+
+
+class Branch:
+    """Names that begin alike: how many bytes they stand for, and how many of these are wanted."""
+
+    def __init__(self):
+        self.size, self.wanted, self.children = 0, 0, collections.defaultdict(Branch)
+
+    def patterns(self, start):
+        for part, child in self.children.items():
+            if not child.wanted:
+                continue
+            if not child.children:
+                yield start + part
+            elif child.wanted >= DENSE * child.size:
+                yield f"{start}{part}*"
+            else:
+                yield from child.patterns(start + part)
+
+
 def write(runs):
     text = HEAD
     for kind in KINDS:
@@ -97,8 +163,13 @@ def write(runs):
 
 def check(sections):
     names = [line.strip() for line in SCRIPT.read_text().splitlines() if line.startswith("      ")]
-    known = {pattern(section.name) for section in sections}
-    found = sum(name in known for name in names)
+    known = sorted({pattern(section.name) for section in sections})
+
+    def stands(name):
+        at = bisect.bisect_left(known, name.removesuffix("*"))
+        return at < len(known) and (known[at] == name or name.endswith("*") and known[at].startswith(name.removesuffix("*")))
+
+    found = sum(map(stands, names))
     print(f"{found} of {len(names)} names stand for something")
     return found * 10 >= len(names) * 9
 
@@ -110,8 +181,12 @@ def profile(work, sections):
     (work / ".sops.yaml").write_text(f"creation_rules:\n  - encrypted_regex: ^(data|stringData)$\n    age: {recipient}\n")
     (work / "plain.yaml").write_text(SECRET)
     subprocess.run([PROGRAM, "sops", "-e", "--output", "secret.yaml", "plain.yaml"], cwd=work, env=env, check=True)
-    runs = [["decrypt", "secret.yaml"], ["sops", "-d", "secret.yaml"], ["encrypt", "plain.yaml"], ["sops", "-e", "plain.yaml"]]
-    write(list(chosen(sections, [touched(work, sections, args, env) for args in runs])))
+    shutil.copytree(ROOT / "examples/guide", work / "guide")
+    short = [["decrypt", "secret.yaml"], ["sops", "-d", "secret.yaml"], ["encrypt", "plain.yaml"], ["sops", "-e", "plain.yaml"]]
+    long = [["kustomize", "build", "guide/base"], ["up", "guide", "--once"]]
+    runs = [accessed(work, env, args) for args in short] + [executed(work, env, args) for args in long]
+    parts = list(chosen(sections, [touched(sections, addresses) for addresses in runs]))
+    write(parts[:len(short)] + [gathered(sections, part) for part in parts[len(short):]])
 
 
 def main():

@@ -45,6 +45,28 @@ fn an_identity_that_does_not_fit_is_told_with_its_place() {
 }
 
 #[test]
+fn an_identity_that_opens_one_group_of_two_is_told_so() {
+    let desk = Desk::new();
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/sops/keys");
+    let other = fs::read_to_string(keys.join("age2.pub")).unwrap();
+    let rules = format!(
+        "creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n      - age: [{}]\n      - age: [{}]\n",
+        desk.recipient,
+        other.trim()
+    );
+    fs::write(desk.path(".sops.yaml"), rules).unwrap();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    desk.text(&["encrypt", "-i", "a.yaml"]);
+    let told = refusal(&desk, 128, &["decrypt", "a.yaml"]);
+    let wanted = format!(
+        "holds the identity of {}: it opens one key group, but others are needed, too.",
+        desk.recipient
+    );
+    assert!(told.contains(&wanted), "{told}");
+    assert!(!told.contains("not encrypted for it"), "{told}");
+}
+
+#[test]
 fn a_path_that_leads_nowhere_is_told_with_what_there_is() {
     let desk = Desk::new();
     let file = desk.encrypted("a.yaml", "a:\n  b: hunter2\n  c: [1, 2]\nd: 3\n");

@@ -75,7 +75,8 @@ fn number(variable: env::Variable) -> Option<u64> {
     variable.text()?.trim_end_matches('s').parse().ok()
 }
 
-fn vault_token() -> Option<SecretString> {
+/// The token that Vault is asked with: of the environment, else of the last login.
+pub(crate) fn vault_token() -> Option<SecretString> {
     if let Some(token) = env::VAULT_TOKEN.text() {
         return Some(SecretString::from(token));
     }

@@ -4,6 +4,7 @@ use sealfast_keys::error::Error;
 use sealfast_keys::unlock::Failure;
 
 use crate::env;
+use crate::sops::keyring::cloud;
 
 /// Returns a hint for each kind of failure, in the order in which the keys were tried.
 pub(super) fn of(failure: &Failure) -> Vec<&'static str> {
@@ -48,6 +49,11 @@ fn hint(error: &Error) -> Option<&'static str> {
         }
         Error::Credentials { service: "HuaweiCloud KMS", .. } => {
             "set HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+        }
+        Error::Vault { reason, .. }
+            if reason.contains("permission denied") && cloud::vault_token().is_some() =>
+        {
+            "Vault refused the token: it may have expired (`vault login` makes a new one), or its policy lacks `update` on ENGINE/decrypt/NAME"
         }
         Error::Vault { reason, .. } if reason.contains("permission denied") => {
             "set VAULT_TOKEN, or run `vault login`"

@@ -2,12 +2,13 @@
 
 use sealfast_sops::document::Plain;
 use sealfast_sops::store::{EmitOptions, Format};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::env;
 use crate::sops::call::Call;
+use crate::sops::keyring::cloud;
 use crate::sops::log;
 use crate::sops::publish::{client, say, send};
 use crate::sops::stop::{Code, Stop};
@@ -43,7 +44,7 @@ pub(super) fn put(call: &Call, place: &Place, plain: &Plain) -> Result<(), Stop>
     let data = Value::Object(data(plain)?);
     let client = client()?;
     let url = place.url();
-    let token = token();
+    let token = cloud::vault_token();
     let with_token = |request: reqwest::blocking::RequestBuilder| {
         let request = request.header("X-Vault-Request", "true");
         let request = match env::VAULT_NAMESPACE.text() {
@@ -91,13 +92,4 @@ fn data(plain: &Plain) -> Result<Map<String, Value>, Stop> {
         data.extend(read.map_err(|wrong| Stop::new(wrong.to_string()).code(Code::DumpingTree))?);
     }
     Ok(data)
-}
-
-fn token() -> Option<SecretString> {
-    if let Some(token) = env::VAULT_TOKEN.text() {
-        return Some(SecretString::from(token));
-    }
-    let file = env::HOME.path()?.join(".vault-token");
-    let text = Zeroizing::new(std::fs::read_to_string(file).ok()?);
-    Some(SecretString::from(text.trim()))
 }
