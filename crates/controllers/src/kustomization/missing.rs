@@ -1,4 +1,4 @@
-//! What a run did not find: written into the message of a condition, and read there.
+//! What a run did not find: written into the message of a condition, read there.
 //!
 //! Follows: the texts of kustomize-controller 1.9.
 

@@ -1,4 +1,4 @@
-//! Events on their way out: forwarded as the original does, and written without flooding the server.
+//! Events on their way out: what is sent, combined, bounded and tried again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
