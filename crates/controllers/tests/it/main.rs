@@ -12,6 +12,7 @@ mod identities;
 mod inventories;
 mod kills;
 mod macs;
+mod originals;
 mod providers;
 mod relay;
 mod remotes;
