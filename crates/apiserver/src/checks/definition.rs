@@ -9,7 +9,7 @@ mod structural;
 use serde_json::{Value, json};
 
 use super::grammar::{LABEL_1035, is_label_1035};
-use crate::fields::{self, get, text};
+use crate::fields::{self, text};
 use crate::status_error::Cause;
 
 /// What is wrong with a definition.
@@ -32,11 +32,12 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
     conversion::check(&spec["conversion"], &mut causes);
     causes.extend(crate::crds::spec::check(spec));
     let versions = super::list(spec, "versions");
-    if versions.is_empty() {
-        causes.push(Cause::required("spec.versions", ""));
-    }
     for (at, version) in versions.iter().enumerate() {
-        causes.extend(self::version(version, &versions[..at], at));
+        causes.extend(self::version(version, at));
+    }
+    let is_again = |at: usize| versions[..at].iter().any(|other| other["name"] == versions[at]["name"]);
+    if (0..versions.len()).any(is_again) {
+        causes.push(Cause::invalid("spec.versions", &spec["versions"], "must contain unique version names"));
     }
     for_each(versions, "additionalPrinterColumns", "additionalPrinterColumns", |_, part, path| {
         causes.extend(columns(part, &path));
@@ -50,7 +51,7 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
     causes.extend(schemas_of(versions));
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
         let why = "must have exactly one version marked as storage version";
-        causes.push(Cause::invalid("spec.versions", &spec["versions"], why));
+        causes.push(Cause::invalid("spec.versions", &json!(versions), why));
         causes.push(Cause::invalid(
             "status.storedVersions",
             &Value::Null,
@@ -108,15 +109,32 @@ fn names(definition: &Value, plural: &str, group: &str, causes: &mut Vec<Cause>)
         || group == "kubernetes.io"
         || group.ends_with(".k8s.io")
         || group.ends_with(".kubernetes.io");
-    let approved = get(definition, &["metadata", "annotations", "api-approved.kubernetes.io"]);
-    if protected && approved.and_then(Value::as_str).unwrap_or_default().is_empty() {
-        let why = "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111";
-        causes.push(Cause::required("metadata.annotations[api-approved.kubernetes.io]", why));
+    if protected {
+        causes
+            .extend(unapproved(text(definition, &["metadata", "annotations", "api-approved.kubernetes.io"])));
+    }
+}
+
+/// What is wrong with the approval of a group of Kubernetes itself: an address, or a reason why there is none.
+fn unapproved(approval: &str) -> Option<Cause> {
+    const FIELD: &str = "metadata.annotations[api-approved.kubernetes.io]";
+    const NEEDED: &str = "protected groups must have approval annotation \"api-approved.kubernetes.io\"";
+    const SEE: &str = "see https://github.com/kubernetes/enhancements/pull/1111";
+    let has_host = approval.split_once("://").is_some_and(|(scheme, rest)| {
+        !scheme.is_empty() && !rest.starts_with('/') && !rest.is_empty() && !approval.contains(' ')
+    });
+    if approval.is_empty() {
+        Some(Cause::required(FIELD, &format!("{NEEDED}, {SEE}")))
+    } else if approval.starts_with("unapproved") || has_host {
+        None
+    } else {
+        let why = format!("{NEEDED} with either a URL or a reason starting with \"unapproved\", {SEE}");
+        Some(Cause::invalid(FIELD, &json!(approval), &why))
     }
 }
 
 /// The name of one version.
-fn version(version: &Value, before: &[Value], at: usize) -> Vec<Cause> {
+fn version(version: &Value, at: usize) -> Vec<Cause> {
     let mut causes = Vec::new();
     let name = text(version, &["name"]);
     if !is_label_1035(name) {
@@ -124,9 +142,6 @@ fn version(version: &Value, before: &[Value], at: usize) -> Vec<Cause> {
         if at == 0 {
             causes.push(Cause::invalid("spec.version", &json!(name), LABEL_1035));
         }
-    }
-    if before.iter().any(|other| other["name"] == name) {
-        causes.push(Cause::invalid("spec.versions", &json!(name), "must contain unique version names"));
     }
     causes
 }
@@ -176,7 +191,7 @@ fn scale(scale: &Value, path: &str) -> Vec<Cause> {
     for (key, roots) in [
         ("specReplicasPath", &["spec"][..]),
         ("statusReplicasPath", &["status"]),
-        ("labelSelectorPath", &["status", "spec"]),
+        ("labelSelectorPath", &["spec", "status"]),
     ] {
         let field = format!("{path}.scale.{key}");
         match text(scale, &[key]) {
@@ -272,11 +287,15 @@ pub(crate) fn schemas_of(versions: &[Value]) -> Vec<Cause> {
             causes.push(Cause::forbidden(format!("{path}.nullable"), "nullable cannot be true at the root"));
         }
         let before = causes.len();
-        structural::check(&schema, &path, &mut causes);
-        if causes.len() == before {
+        // What has no structure is told of by its words alone.
+        let has_structure = !schema::is_unstructured(&schema);
+        if has_structure {
+            structural::check(&schema, &path, &mut causes);
+        }
+        if has_structure && causes.len() == before {
             defaults::check(&schema, &path, &mut causes);
         }
-        let sound = causes.len() == before;
+        let sound = has_structure && causes.len() == before;
         schema::check(&schema, &path, sound, &mut causes);
     }
     causes

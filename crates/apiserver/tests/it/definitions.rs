@@ -174,7 +174,7 @@ async fn the_rest_of_a_version_is_checked_too() -> anyhow::Result<()> {
         (column("x", ".spec.s"), "spec.additionalPrinterColumns[0].type: Invalid value: \"x\": must be one of"),
         (column("string", "spec.s"), "must be a simple json path starting with ."),
         (paths(".x", ""), "spec.subresources.scale.specReplicasPath: Invalid value: \".x\": should be a json path under .spec"),
-        (paths(".spec.r", ".x"), "should be a json path under either .status or .spec"),
+        (paths(".spec.r", ".x"), "should be a json path under either .spec or .status"),
         (with("selectableFields", json!([{"jsonPath": ".spec.x"}])), "does not refer to a valid field"),
         (with("selectableFields", json!([{"jsonPath": ".spec.l"}])), "must point to a field of type string, boolean or integer"),
         (with("selectableFields", json!([{"jsonPath": ".metadata.name"}])), "does not refer to a valid field"),
@@ -286,6 +286,29 @@ async fn what_rules_may_cost_is_told_of_each_and_of_all() -> anyhow::Result<()> 
     let object = json!({"metadata": {"name": "nests.b.example.com"}, "spec": spec});
     let (status, answer) = client.call("POST", DEFINITIONS, Some(object)).await?;
     assert_eq!(status, 201, "{answer}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_of_kubernetes_need_a_real_approval() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let version = json!({"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}});
+    for (approval, wanted) in [
+        ("nope", 422),
+        ("", 422),
+        ("unapproved, for a test", 201),
+        ("https://github.com/kubernetes/enhancements/pull/1111", 201),
+    ] {
+        let plural = format!("widgets{}", approval.len());
+        let names = json!({"plural": plural, "kind": format!("Widget{}", approval.len())});
+        let spec = json!({"group": "x.k8s.io", "scope": "Cluster", "names": names, "versions": [version]});
+        let metadata = json!({"name": format!("{plural}.x.k8s.io"), "annotations": {"api-approved.kubernetes.io": approval}});
+        let (status, answer) =
+            client.call("POST", DEFINITIONS, Some(json!({"metadata": metadata, "spec": spec}))).await?;
+        assert_eq!(status, wanted, "{approval}: {answer}");
+    }
     running.stop().await;
     Ok(())
 }

@@ -48,7 +48,10 @@ fn one(schema: &Value, default: &Value, field: &str, part: Part, causes: &mut Ve
     }
     for problem in validate(schema, default, None) {
         // The place of a problem inside the default follows the place of the default.
-        let inner = if problem.field == "<nil>" { String::new() } else { format!(".{}", problem.field) };
+        let inner = match problem.field.as_str() {
+            "<nil>" => String::new(),
+            field => format!(".{}", field.trim_start_matches('.')),
+        };
         causes.push(Cause {
             reason: problem.reason(),
             message: problem.message(),

@@ -38,6 +38,18 @@ impl Place {
     }
 }
 
+/// Whether words stand anywhere in a schema of which no structure can be made.
+pub(super) fn is_unstructured(schema: &Value) -> bool {
+    let values = |key: &str| schema[key].as_object().into_iter().flatten().map(|(_, value)| value);
+    UNSTRUCTURED.iter().any(|key| schema.get(key).is_some_and(|value| !value.is_null() && *value != ""))
+        || schema["items"].is_array()
+        || ["items", "additionalProperties", "not"]
+            .iter()
+            .any(|key| schema[key].is_object() && is_unstructured(&schema[key]))
+        || values("properties").any(is_unstructured)
+        || ["allOf", "oneOf", "anyOf"].iter().any(|key| list(schema, key).iter().any(is_unstructured))
+}
+
 /// Gathers what is wrong with a schema and all below it; rules are looked at where the schema itself is `sound`.
 pub(super) fn check(schema: &Value, path: &str, sound: bool, causes: &mut Vec<Cause>) {
     let place = Place {
@@ -268,6 +280,8 @@ fn items_that_are_told_apart(schema: &Value, path: &str) -> Vec<Cause> {
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
 const LIST_TYPES: [&str; 3] = ["atomic", "set", "map"];
 /// Words of JSON schemas that are not known here.
+const UNSTRUCTURED: [&str; 6] =
+    ["$ref", "additionalItems", "definitions", "dependencies", "id", "patternProperties"];
 const UNKNOWN: [&str; 9] = [
     "$ref",
     "additionalItems",
