@@ -3,7 +3,9 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, ExitStatus, Output};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -27,6 +29,23 @@ fn package(program: &str) -> &str {
     let mut lines = PROGRAMS.lines().map(|line| line.split('\t'));
     let line = lines.find_map(|mut columns| (columns.next() == Some(program)).then_some(columns));
     line.and_then(|mut columns| columns.next()).unwrap_or(program)
+}
+
+/// Waits until a program ends by itself, a minute at most.
+///
+/// # Errors
+/// When it goes on; it is killed then.
+pub fn ended(mut child: Child) -> Result<ExitStatus> {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(60) {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.kill()?;
+    child.wait()?;
+    bail!("it did not end within a minute")
 }
 
 /// Returns the path of a program that `cargo xtask test` got beside the build, or that is on `PATH`.

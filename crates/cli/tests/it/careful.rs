@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use sealfast_testkit::program;
+
 use crate::sops::Desk;
 
 fn told(output: &Output) -> String {
@@ -33,7 +35,7 @@ fn a_batch_that_is_ended_leaves_no_new_file() {
         // Nobody writes into this pipe, so the batch does not end by itself.
         assert!(Command::new("mkfifo").arg(desk.path("pipe.yaml")).status().unwrap().success());
         let before = listing(&desk.path(""));
-        let mut child =
+        let child =
             desk.command(&["decrypt", "-i", "pipe.yaml", "*.yaml"]).stderr(Stdio::null()).spawn().unwrap();
         let read = |number: usize| fs::read_to_string(desk.path(&format!("f{number}.yaml"))).unwrap();
         let start = Instant::now();
@@ -42,7 +44,8 @@ fn a_batch_that_is_ended_leaves_no_new_file() {
             std::thread::sleep(Duration::from_millis(2));
         }
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
-        assert_eq!(child.wait().unwrap().signal(), Some(number));
+        let ended = program::ended(child).expect("nothing around the tests ignores SIGHUP, as `nohup` does");
+        assert_eq!(ended.signal(), Some(number));
         assert_eq!(listing(&desk.path("")), before);
         for number in 0..FILES {
             let text = read(number);

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+use sealfast_testkit::program;
 use serde_json::{Value, json};
 
 use crate::flux_cluster::Desk;
@@ -15,19 +15,6 @@ const IMAGE: &str = "image.toolkit.fluxcd.io";
 
 fn object(version: &str, kind: &str, name: &str) -> Value {
     json!({ "apiVersion": version, "kind": kind, "metadata": { "name": name, "namespace": "flux-system" } })
-}
-
-/// Waits until a program ends by itself.
-fn end(mut child: Child) -> Result<ExitStatus> {
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(60) {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.kill()?;
-    bail!("it goes on although nobody reads")
 }
 
 #[test]
@@ -148,7 +135,7 @@ fn a_watch_ends_when_nobody_reads_on() -> Result<()> {
         let (reader, writer) = std::io::pipe()?;
         drop(reader);
         let child = desk.command(&words).stdout(writer).stderr(Stdio::null()).spawn()?;
-        assert!(end(child)?.success(), "{words:?}");
+        assert!(program::ended(child)?.success(), "{words:?}");
     }
     Ok(())
 }
