@@ -11,7 +11,7 @@ use crate::generate;
 use crate::loader::Loader;
 use crate::manifest;
 use crate::origin;
-use crate::patch::schema::Schema;
+use crate::patch::schema::{Builtin, Schema};
 use crate::plugin;
 use crate::resource::{Behavior, Former, Resource, field};
 use crate::resources::{Double, Resources};
@@ -60,8 +60,8 @@ pub(crate) struct Builder {
     /// The schema that a file names, or the built-in one, named or not.
     schema: Option<Schema>,
     names_schema: bool,
-    /// Whether the built-in schema was needed already; a schema named later then adds to it.
-    has_looked: bool,
+    /// Whether the built-in schema counts beside one that is named from now on.
+    beside: Builtin,
     /// How many roots were opened, and how many objects were read or made.
     roots: usize,
     objects: usize,
@@ -83,16 +83,16 @@ impl Builder {
             warnings: Vec::new(),
             schema: None,
             names_schema: false,
-            has_looked: false,
+            beside: Builtin::Unused,
             roots: 0,
             objects: 0,
             told,
         }
     }
 
-    /// Says that the built-in schema was needed.
+    /// Says that the built-in schema was used.
     pub(crate) fn note_look(&mut self) {
-        self.has_looked = true;
+        self.beside = Builtin::Behind;
     }
 
     /// Returns what `buildMetadata` of the outermost file asks for.
@@ -141,7 +141,8 @@ impl Builder {
     /// Takes the schema that a file names; the first one that is named, outermost file first, stays.
     pub(crate) fn set_schema(&mut self, loader: &Loader<'_>, file: &Kustomization) -> Result<(), Error> {
         if self.names_schema {
-            return Ok(());
+            // The original reads a schema that it does not use.
+            return file.openapi.get("path").map_or(Ok(()), |path| loader.read(path).map(drop));
         }
         match (file.openapi.get("version").map(String::as_str), file.openapi.get("path")) {
             (Some(_), Some(_)) => Err(Error::Kustomization(
@@ -158,7 +159,7 @@ impl Builder {
             (None, Some(path)) => {
                 let read = loader.read(path).and_then(|content| Schema::parse(&content));
                 let own = read.map_err(|error| error.within(format!("openapi: '{path}'")))?;
-                self.schema = Some(if self.has_looked { own.over_builtin() } else { own });
+                self.schema = Some(own.beside(self.beside));
                 self.names_schema = true;
                 Ok(())
             }
@@ -223,7 +224,9 @@ impl Builder {
         for resource in &mut objects {
             resource.origin.clone_from(&origin);
             take_notes(resource).map_err(accumulating)?;
-            self.has_looked |= !resource.gvk().has_known_scope();
+            if self.beside == Builtin::Unused && !resource.gvk().has_known_scope() {
+                self.beside = Builtin::Before;
+            }
         }
         accumulator.resources.append_file(objects).map_err(|error| match error {
             Double::Within(error) => accumulating(error),

@@ -1,5 +1,6 @@
 //! Why an object cannot be printed, as its text stands.
 
+use sealfast_yaml::scalar::plain_tag;
 use serde_json::Value;
 
 use crate::loose::held;
@@ -29,6 +30,11 @@ impl Flaw {
             None if keys.len() > MOST => Some(Self::Told(KEYS.into())),
             None => Some(Self::Keys(keys)),
         }
+    }
+
+    /// Returns the flaw of an object that got a key, if the original, which quotes none, makes no text of it.
+    pub(crate) fn of_new_key(key: &str) -> Option<Self> {
+        (plain_tag(key) != "!!str").then(|| Self::Told(KEYS.into()))
     }
 
     /// Returns what is wrong with an object now; keys may have gone.

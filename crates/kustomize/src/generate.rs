@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::files::{FileError, base_name};
+use crate::flaw::Flaw;
 use crate::resource::{Behavior, Resource};
 use crate::spec::{GeneratorArgs, GeneratorOptions};
 
@@ -81,6 +82,7 @@ fn finish(
     for (map, entries) in [("labels", &options.labels), ("annotations", &options.annotations)] {
         for (key, value) in entries {
             resource.set_metadata_entry(map, key, value);
+            resource.flaw = resource.flaw.take().or_else(|| Flaw::of_new_key(key));
         }
     }
     resource.needs_hash = !options.disable_name_suffix_hash;

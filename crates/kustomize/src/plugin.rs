@@ -144,7 +144,12 @@ fn configs(
         }
     }
     builder.resources(&mut gathered, loader, &paths)?;
-    Ok(gathered.resources.into_items())
+    let configs = gathered.resources.into_items();
+    let flawed =
+        configs.iter().find_map(|config| config.unprintable().map(|flaw| (config.original_id(), flaw)));
+    flawed.map_or(Ok(configs), |(id, flaw)| {
+        Err(Error::Plugin(format!("marshalling yaml from res {id}: {flaw}")))
+    })
 }
 
 /// Returns the file that configures a plugin, from the origin of its object.
@@ -284,7 +289,8 @@ fn transformed(
             names::affix(resources, End::Prefix, &settings.prefix, &fields)?;
             names::affix(resources, End::Suffix, &settings.suffix, &fields)
         }
-        "ImageTagTransformer" => images::run(resources, &settings.image_tag, &fields),
+        "ImageTagTransformer" => images::run(resources, std::slice::from_ref(&settings.image_tag), &fields)
+            .map_err(|(_, error)| error),
         "ReplicaCountTransformer" => replicas::run(resources, &settings.replica, &fields),
         "ReplacementTransformer" => {
             let read = |path: &str| loader.read(path);

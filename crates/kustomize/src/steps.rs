@@ -150,11 +150,10 @@ impl Steps<'_> {
                 .map_err(self.told("replicas", Some(at)))?;
             self.done(resources, "ReplicaCountTransformer");
         }
-        for (at, image) in self.file.images.iter().enumerate() {
-            images::run(resources, image, &self.config.images).map_err(self.told("images", Some(at)))?;
-            if self.builder.keeps_origins() {
-                self.done(resources, "ImageTagTransformer");
-            }
+        images::run(resources, &self.file.images, &self.config.images)
+            .map_err(|(at, error)| self.told("images", Some(at))(error))?;
+        if self.builder.keeps_origins() {
+            self.file.images.iter().for_each(|_| self.done(resources, "ImageTagTransformer"));
         }
         if !self.file.replacements.is_empty() {
             let read = |path: &str| self.loader.read(path);

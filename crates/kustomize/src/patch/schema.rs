@@ -11,99 +11,95 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::id::GvkRef;
 
-/// Fields of built-in types that lead to a merged list, as `Type field Target keys`.
+/// Fields of built-in types that lead to a merged list, as `Types field Target keys`.
 ///
+/// Types are named as in the document, without what is the same for a whole family (see [`short_name`]).
 /// A field with `[]` is a list of the target; keys say that it is merged, `.` that its items are scalars.
 const FIELDS: &str = "\
-Object metadata Meta
-Meta finalizers[] - .
-Meta ownerReferences[] - uid
-Pod metadata Meta
-Pod spec PodSpec
-Pod status PodStatus
-PodStatus conditions[] - type
-PodStatus podIPs[] - ip
-PodTemplateSpec metadata Meta
-PodTemplateSpec spec PodSpec
-PodTemplate metadata Meta
-PodTemplate template PodTemplateSpec
-Workload metadata Meta
-Workload spec WorkloadSpec
-Workload status WorkloadStatus
-WorkloadSpec template PodTemplateSpec
-WorkloadStatus conditions[] - type
-CronJob metadata Meta
-CronJob spec CronJobSpec
-CronJobSpec jobTemplate JobTemplateSpec
-JobTemplateSpec metadata Meta
-JobTemplateSpec spec WorkloadSpec
-Service metadata Meta
-Service spec ServiceSpec
-Service status ServiceStatus
-ServiceSpec ports[] - port,protocol
-ServiceStatus conditions[] - type
-ServiceAccount metadata Meta
-ServiceAccount secrets[] - name
-Node metadata Meta
-Node spec NodeSpec
-Node status NodeStatus
-NodeSpec podCIDRs[] - .
-NodeStatus addresses[] - type
-NodeStatus conditions[] - type
-Conditions metadata Meta
-Conditions conditions[] - type
-StatusConditions metadata Meta
-StatusConditions status WorkloadStatus
-CSINode metadata Meta
-CSINode spec CSINodeSpec
-CSINodeSpec drivers[] - name
-Webhooks metadata Meta
-Webhooks webhooks[] - name
-PodSpec containers[] Container name
-PodSpec initContainers[] Container name
-PodSpec ephemeralContainers[] EphemeralContainer name
-PodSpec hostAliases[] - ip
-PodSpec imagePullSecrets[] - name
-PodSpec topologySpreadConstraints[] - topologyKey,whenUnsatisfiable
-PodSpec volumes[] - name
-Container env[] - name
-Container ports[] - containerPort,protocol
-Container volumeDevices[] - devicePath
-Container volumeMounts[] - mountPath
-EphemeralContainer env[] - name
-EphemeralContainer volumeDevices[] - devicePath
-EphemeralContainer volumeMounts[] - mountPath
+.meta.v1.ObjectMeta finalizers[] - .
+.meta.v1.ObjectMeta ownerReferences[] .meta.v1.OwnerReference uid
+.core.v1.PodStatus conditions[] .core.v1.PodCondition type
+.core.v1.PodStatus podIPs[] .core.v1.PodIP ip
+.core.v1.PodTemplateSpec metadata .meta.v1.ObjectMeta
+.core.v1.PodTemplateSpec spec .core.v1.PodSpec
+/v1/PodTemplate template .core.v1.PodTemplateSpec
+.core.v1.ReplicationControllerSpec,.apps.v1.DeploymentSpec,.apps.v1.ReplicaSetSpec template .core.v1.PodTemplateSpec
+.apps.v1.StatefulSetSpec,.apps.v1.DaemonSetSpec,.batch.v1.JobSpec template .core.v1.PodTemplateSpec
+.apps.v1.DeploymentStatus conditions[] .apps.v1.DeploymentCondition type
+.apps.v1.ReplicaSetStatus conditions[] .apps.v1.ReplicaSetCondition type
+.apps.v1.StatefulSetStatus conditions[] .apps.v1.StatefulSetCondition type
+.apps.v1.DaemonSetStatus conditions[] .apps.v1.DaemonSetCondition type
+.batch.v1.JobStatus conditions[] .batch.v1.JobCondition type
+.core.v1.ReplicationControllerStatus conditions[] .core.v1.ReplicationControllerCondition type
+.core.v1.NamespaceStatus conditions[] .core.v1.NamespaceCondition type
+.core.v1.PersistentVolumeClaimStatus conditions[] .core.v1.PersistentVolumeClaimCondition type
+.policy.v1.PodDisruptionBudgetStatus,.policy.v1beta1.PodDisruptionBudgetStatus conditions[] .meta.v1.Condition type
+.apiregistration.v1.APIServiceStatus conditions[] .apiregistration.v1.APIServiceCondition type
+.apiregistration.v1beta1.APIServiceStatus conditions[] .apiregistration.v1beta1.APIServiceCondition type
+.batch.v1.CronJobSpec jobTemplate .batch.v1.JobTemplateSpec
+.batch.v1beta1.CronJobSpec jobTemplate .batch.v1beta1.JobTemplateSpec
+.batch.v1.JobTemplateSpec,.batch.v1beta1.JobTemplateSpec metadata .meta.v1.ObjectMeta
+.batch.v1.JobTemplateSpec,.batch.v1beta1.JobTemplateSpec spec .batch.v1.JobSpec
+.core.v1.ServiceSpec ports[] .core.v1.ServicePort port,protocol
+.core.v1.ServiceStatus conditions[] .meta.v1.Condition type
+/v1/ServiceAccount secrets[] .core.v1.ObjectReference name
+.core.v1.NodeSpec podCIDRs[] - .
+.core.v1.NodeStatus addresses[] .core.v1.NodeAddress type
+.core.v1.NodeStatus conditions[] .core.v1.NodeCondition type
+/v1/ComponentStatus conditions[] .core.v1.ComponentCondition type
+.storage.v1.CSINodeSpec drivers[] .storage.v1.CSINodeDriver name
+.storage.v1beta1.CSINodeSpec drivers[] .storage.v1beta1.CSINodeDriver name
+/admissionregistration.k8s.io/v1/MutatingWebhookConfiguration webhooks[] .admissionregistration.v1.MutatingWebhook name
+/admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration webhooks[] .admissionregistration.v1.ValidatingWebhook name
+/admissionregistration.k8s.io/v1beta1/MutatingWebhookConfiguration webhooks[] .admissionregistration.v1beta1.MutatingWebhook name
+/admissionregistration.k8s.io/v1beta1/ValidatingWebhookConfiguration webhooks[] .admissionregistration.v1beta1.ValidatingWebhook name
+.core.v1.PodSpec containers[],initContainers[] .core.v1.Container name
+.core.v1.PodSpec ephemeralContainers[] .core.v1.EphemeralContainer name
+.core.v1.PodSpec hostAliases[] .core.v1.HostAlias ip
+.core.v1.PodSpec imagePullSecrets[] .core.v1.LocalObjectReference name
+.core.v1.PodSpec topologySpreadConstraints[] .core.v1.TopologySpreadConstraint topologyKey,whenUnsatisfiable
+.core.v1.PodSpec volumes[] .core.v1.Volume name
+.core.v1.Container,.core.v1.EphemeralContainer env[] .core.v1.EnvVar name
+.core.v1.Container ports[] .core.v1.ContainerPort containerPort,protocol
+.core.v1.Container,.core.v1.EphemeralContainer volumeDevices[] .core.v1.VolumeDevice devicePath
+.core.v1.Container,.core.v1.EphemeralContainer volumeMounts[] .core.v1.VolumeMount mountPath
 ";
 
-/// Kinds with more than the metadata in common, as `apiVersion/Kind Type`.
+/// Kinds with more than the metadata in common, as `apiVersion/Kind Family`.
+///
+/// Their metadata, spec and status have the types that the family has for them.
 const ROOTS: &str = "\
-v1/Pod Pod
-v1/PodTemplate PodTemplate
-v1/ReplicationController Workload
-v1/Service Service
-v1/ServiceAccount ServiceAccount
-v1/Node Node
-v1/ComponentStatus Conditions
-v1/Namespace StatusConditions
-v1/PersistentVolumeClaim StatusConditions
-apps/v1/Deployment Workload
-apps/v1/ReplicaSet Workload
-apps/v1/StatefulSet Workload
-apps/v1/DaemonSet Workload
-batch/v1/Job Workload
-batch/v1/CronJob CronJob
-batch/v1beta1/CronJob CronJob
-policy/v1/PodDisruptionBudget StatusConditions
-policy/v1beta1/PodDisruptionBudget StatusConditions
-apiregistration.k8s.io/v1/APIService StatusConditions
-apiregistration.k8s.io/v1beta1/APIService StatusConditions
-storage.k8s.io/v1/CSINode CSINode
-storage.k8s.io/v1beta1/CSINode CSINode
-admissionregistration.k8s.io/v1/MutatingWebhookConfiguration Webhooks
-admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration Webhooks
-admissionregistration.k8s.io/v1beta1/MutatingWebhookConfiguration Webhooks
-admissionregistration.k8s.io/v1beta1/ValidatingWebhookConfiguration Webhooks
+v1/Pod .core.v1
+v1/PodTemplate .core.v1
+v1/ReplicationController .core.v1
+v1/Service .core.v1
+v1/ServiceAccount .core.v1
+v1/Node .core.v1
+v1/ComponentStatus .core.v1
+v1/Namespace .core.v1
+v1/PersistentVolumeClaim .core.v1
+apps/v1/Deployment .apps.v1
+apps/v1/ReplicaSet .apps.v1
+apps/v1/StatefulSet .apps.v1
+apps/v1/DaemonSet .apps.v1
+batch/v1/Job .batch.v1
+batch/v1/CronJob .batch.v1
+batch/v1beta1/CronJob .batch.v1beta1
+policy/v1/PodDisruptionBudget .policy.v1
+policy/v1beta1/PodDisruptionBudget .policy.v1beta1
+apiregistration.k8s.io/v1/APIService .apiregistration.v1
+apiregistration.k8s.io/v1beta1/APIService .apiregistration.v1beta1
+storage.k8s.io/v1/CSINode .storage.v1
+storage.k8s.io/v1beta1/CSINode .storage.v1beta1
+admissionregistration.k8s.io/v1/MutatingWebhookConfiguration .admissionregistration.v1
+admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration .admissionregistration.v1
+admissionregistration.k8s.io/v1beta1/MutatingWebhookConfiguration .admissionregistration.v1beta1
+admissionregistration.k8s.io/v1beta1/ValidatingWebhookConfiguration .admissionregistration.v1beta1
 ";
+
+/// The type of every other known object. No document names it: its own names have no such beginning.
+const OBJECT: &str = "/";
+const META: &str = ".meta.v1.ObjectMeta";
 
 /// What is known of a type.
 #[derive(Debug, Default)]
@@ -118,6 +114,8 @@ pub struct Type {
 pub struct Field {
     /// The type of the value, or of the items when it is a list.
     target: Option<String>,
+    /// Whether the type is a definition of its own, which may turn out to be a list.
+    is_reference: bool,
     /// The keys by which the list is merged; `.` alone for scalars.
     keys: Vec<String>,
 }
@@ -127,8 +125,20 @@ pub struct Field {
 pub struct Schema {
     types: HashMap<String, Type>,
     roots: HashMap<(String, String), String>,
-    /// Whether the other kinds of the built-in document are known, of which only the metadata is merged.
-    is_builtin: bool,
+    /// How the other kinds of the built-in document are known, of which only the metadata is merged.
+    builtin: Builtin,
+}
+
+/// Whether the built-in document counts beside a named one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Builtin {
+    /// No: nothing has asked for it before the other was named.
+    #[default]
+    Unused,
+    /// Yes, and what both define is as in the named one: it was in use already.
+    Behind,
+    /// Yes, and what both define is as in the built-in one: it was about to be used.
+    Before,
 }
 
 impl Schema {
@@ -140,24 +150,36 @@ impl Schema {
     }
 
     fn from_tables() -> Self {
-        let mut schema = Self { is_builtin: true, ..Self::default() };
+        let mut schema = Self { builtin: Builtin::Behind, ..Self::default() };
+        let to = |target: &str| Field { target: Some(target.to_owned()), ..Field::default() };
+        schema.add(OBJECT, "metadata", to(META));
+        for line in ROOTS.lines() {
+            let (path, family) = line.split_once(' ').unwrap_or((line, ""));
+            let (version, kind) = path.rsplit_once('/').unwrap_or(("", path));
+            let root = format!("/{path}");
+            schema.add(&root, "metadata", to(META));
+            schema.add(&root, "spec", to(&format!("{family}.{kind}Spec")));
+            schema.add(&root, "status", to(&format!("{family}.{kind}Status")));
+            schema.roots.insert((version.to_owned(), kind.to_owned()), root);
+        }
         for line in FIELDS.lines() {
             let mut words = line.split(' ');
             let mut word = || words.next().unwrap_or_default();
-            let (owner, name, target, keys) = (word(), word(), word(), word());
-            let field = Field {
-                target: (target != "-").then(|| target.to_owned()),
-                keys: if keys.is_empty() { Vec::new() } else { keys.split(',').map(str::to_owned).collect() },
-            };
-            let fields = &mut schema.types.entry(owner.to_owned()).or_default().fields;
-            fields.insert(name.trim_end_matches("[]").to_owned(), field);
-        }
-        for line in ROOTS.lines() {
-            let (path, target) = line.split_once(' ').unwrap_or((line, "Object"));
-            let (version, kind) = path.rsplit_once('/').unwrap_or(("", path));
-            schema.roots.insert((version.to_owned(), kind.to_owned()), target.to_owned());
+            let (owners, names, target, keys) = (word(), word(), word(), word());
+            let keys: Vec<String> =
+                keys.split(',').filter(|key| !key.is_empty()).map(str::to_owned).collect();
+            for owner in owners.split(',') {
+                for name in names.split(',') {
+                    let field = Field { keys: keys.clone(), ..to(target) };
+                    schema.add(owner, name.trim_end_matches("[]"), field);
+                }
+            }
         }
         schema
+    }
+
+    fn add(&mut self, owner: &str, name: &str, field: Field) {
+        self.types.entry(owner.to_owned()).or_default().fields.insert(name.to_owned(), field);
     }
 
     /// Reads a Swagger 2 document.
@@ -168,8 +190,13 @@ impl Schema {
         let value = sealfast_yaml::json::from_yaml(content)
             .map_err(|error| Error::Kustomization(format!("error converting YAML to JSON: {error}")))?;
         let mut schema = Self::default();
+        let mut lists = HashMap::new();
         for (name, definition) in value.get("definitions").and_then(Value::as_object).into_iter().flatten() {
+            let name = short_name(name);
             schema.read_type(name, definition);
+            if is_list(definition) {
+                lists.insert(name.to_owned(), schema.read_field(&format!("{name}/[]"), definition));
+            }
             let kinds = definition.get("x-kubernetes-group-version-kind").and_then(Value::as_array);
             for kind in kinds.into_iter().flatten() {
                 let part = |field: &str| kind.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -177,16 +204,37 @@ impl Schema {
                     "" => part("version").to_owned(),
                     group => format!("{group}/{}", part("version")),
                 };
-                schema.roots.insert((version, part("kind").to_owned()), name.clone());
+                schema.roots.insert((version, part("kind").to_owned()), name.to_owned());
             }
         }
+        schema.enter_lists(&lists);
         Ok(schema)
     }
 
-    /// Returns this schema with the built-in one behind it.
+    /// Makes fields that refer to a definition of a list such lists.
+    fn enter_lists(&mut self, lists: &HashMap<String, Field>) {
+        for read in self.types.values_mut() {
+            for field in read.fields.values_mut().chain(read.rest.as_deref_mut()) {
+                let list =
+                    field.target.as_ref().filter(|_| field.is_reference).and_then(|name| lists.get(name));
+                if let Some(list) = list {
+                    *field = list.clone();
+                }
+            }
+        }
+    }
+
+    /// Returns this schema beside the built-in one.
     #[must_use]
-    pub fn over_builtin(self) -> Self {
-        let mut joined = Self::from_tables();
+    pub fn beside(mut self, builtin: Builtin) -> Self {
+        if builtin == Builtin::Unused {
+            return self;
+        }
+        let mut joined = Self { builtin, ..Self::from_tables() };
+        if builtin == Builtin::Before {
+            self.types.retain(|name, _| !name.starts_with('.'));
+            self.roots.retain(|root, _| !joined.roots.contains_key(root));
+        }
         joined.types.extend(self.types);
         joined.roots.extend(self.roots);
         joined
@@ -195,10 +243,12 @@ impl Schema {
     /// Returns the type of a whole object.
     #[must_use]
     pub fn root(&self, api_version: &str, kind: &str) -> Option<&Type> {
-        let is_plain = || self.is_builtin && GvkRef::parse(api_version, kind).has_known_scope();
+        let is_known =
+            || self.builtin != Builtin::Unused && GvkRef::parse(api_version, kind).has_known_scope();
         let name = match self.roots.get(&(api_version.to_owned(), kind.to_owned())) {
+            Some(name) if self.builtin == Builtin::Before && !name.starts_with('/') && is_known() => OBJECT,
             Some(name) => name,
-            None if is_plain() => "Object",
+            None if is_known() => OBJECT,
             None => return None,
         };
         self.types.get(name)
@@ -207,8 +257,7 @@ impl Schema {
     /// Returns the type that a field leads to.
     #[must_use]
     pub fn target(&self, field: Option<&Field>) -> Option<&Type> {
-        let name = field?.target.as_deref()?;
-        self.types.get(name).or_else(|| self.types.get(short_name(name)?))
+        self.types.get(field?.target.as_deref()?)
     }
 
     fn read_type(&mut self, name: &str, definition: &Value) {
@@ -224,43 +273,56 @@ impl Schema {
     }
 
     fn read_field(&mut self, path: &str, value: &Value) -> Field {
+        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+            // What stands beside a reference does not count.
+            let target = short_name(reference.trim_start_matches("#/definitions/")).to_owned();
+            return Field { target: Some(target), is_reference: true, keys: Vec::new() };
+        }
+        let target = match value.get("items").filter(|_| is_list(value)) {
+            Some(items) => self.read_field(path, items).target,
+            None => self.read_target(path, value),
+        };
         let strategy = value.get("x-kubernetes-patch-strategy").and_then(Value::as_str).unwrap_or_default();
-        let target = self.read_target(path, value.get("items").unwrap_or(value));
         let mut keys = Vec::new();
         if strategy.split(',').any(|word| word == "merge") {
-            let list = value.get("x-kubernetes-list-map-keys").and_then(Value::as_array);
-            keys.extend(list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
             let single = value.get("x-kubernetes-patch-merge-key").and_then(Value::as_str);
+            match value.get("x-kubernetes-list-map-keys").and_then(Value::as_array) {
+                Some(list) => keys.extend(list.iter().filter_map(Value::as_str).map(str::to_owned)),
+                None => keys.extend(single.map(str::to_owned)),
+            }
             if keys.is_empty() {
-                keys.push(single.unwrap_or(".").to_owned());
+                keys.push(".".to_owned());
             }
         }
-        Field { target, keys }
+        Field { target, is_reference: false, keys }
     }
 
     /// Returns the name of the type of a value, taking an inline one in under its path.
     fn read_target(&mut self, path: &str, value: &Value) -> Option<String> {
-        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
-            return Some(reference.trim_start_matches("#/definitions/").to_owned());
-        }
-        if value.get("properties").is_some()
-            || value.get("additionalProperties").is_some_and(Value::is_object)
-        {
+        let is_typed = value.get("properties").is_some()
+            || value.get("additionalProperties").is_some_and(Value::is_object);
+        is_typed.then(|| {
             self.read_type(path, value);
-            return Some(path.to_owned());
-        }
-        None
+            path.to_owned()
+        })
     }
 }
 
-/// Returns the name in our tables of a type that other documents refer to by its full name.
-fn short_name(name: &str) -> Option<&str> {
-    match name.rsplit_once(".v1.")? {
-        ("io.k8s.apimachinery.pkg.apis.meta", "ObjectMeta") => Some("Meta"),
-        ("io.k8s.api.core", short) => Some(short),
-        ("io.k8s.api.batch", "JobSpec") => Some("WorkloadSpec"),
-        _ => None,
+/// Whether a definition is that of a list and of nothing else.
+fn is_list(definition: &Value) -> bool {
+    match definition.get("type") {
+        Some(Value::Array(types)) => matches!(types.as_slice(), [only] if only == "array"),
+        Some(of) => of == "array",
+        None => false,
     }
+}
+
+/// Returns the name of a type without what is the same for all built-in ones, so that it begins with a dot.
+fn short_name(name: &str) -> &str {
+    const FAMILIES: [&str; 3] =
+        ["io.k8s.api", "io.k8s.apimachinery.pkg.apis", "io.k8s.kube-aggregator.pkg.apis"];
+    let short = |family: &&str| name.strip_prefix(*family).filter(|short| short.starts_with('.'));
+    FAMILIES.iter().find_map(short).unwrap_or(name)
 }
 
 impl Type {

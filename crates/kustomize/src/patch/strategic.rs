@@ -297,7 +297,7 @@ impl<'a> Merger<'a> {
             _ => patch_items.clone(),
         };
         let list = KeyedLists { merger: self, keys, of };
-        let merged = if keys == ["."] { scalars(&patch_items, own) } else { list.merge(&patch_items, own)? };
+        let merged = if keys == ["."] { scalars(&patch_items, own)? } else { list.merge(&patch_items, own)? };
         Ok(Some(Value::Array(merged)))
     }
 }
@@ -362,8 +362,12 @@ fn take_list_directive(items: &[Value]) -> Result<(Strategy, Vec<Value>), Error>
 }
 
 /// Unites two lists of scalars, the patch's first.
-fn scalars(patch: &[Value], own: Vec<Value>) -> Vec<Value> {
+fn scalars(patch: &[Value], own: Vec<Value>) -> Result<Vec<Value>, Error> {
     let mut seen = std::collections::HashSet::new();
-    let all = patch.iter().cloned().chain(own);
-    all.filter(|value| seen.insert(scalar_text(value))).collect()
+    let mut all: Vec<Value> = patch.iter().cloned().chain(own).collect();
+    all.iter().try_for_each(|value| {
+        check(Some(value), None, |value| !value.is_object() && !value.is_array(), "ScalarNode")
+    })?;
+    all.retain(|value| seen.insert(scalar_text(value)));
+    Ok(all)
 }

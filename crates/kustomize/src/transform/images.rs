@@ -4,6 +4,9 @@
 //! wherever it stands, once over the configured fields. So a tag suffix is added twice where both
 //! reach, as in the original.
 
+use std::collections::{BTreeSet, HashMap};
+
+use foldhash::fast::RandomState;
 use regex::Regex;
 use serde_json::Value;
 
@@ -11,29 +14,143 @@ use crate::error::Error;
 use crate::expression;
 use crate::field::{FieldSpec, Leaf};
 use crate::manifest;
+use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::spec::Image;
 use crate::written::Notes;
 
-/// Changes images by one entry.
+/// Changes images by entries in their order.
 ///
 /// # Errors
-/// When an image is no scalar, or the entry's name is no well-formed expression.
-pub fn run(resources: &mut Resources, image: &Image, fields: &[FieldSpec]) -> Result<(), Error> {
-    let rule = Rule::new(image)?;
-    for resource in resources.iter_mut() {
-        if resource.kind() == "CustomResourceDefinition" {
-            continue;
+/// When an image is no scalar, or an entry's name is no well-formed expression; with the position of the entry.
+pub fn run(resources: &mut Resources, images: &[Image], fields: &[FieldSpec]) -> Result<(), (usize, Error)> {
+    let mut rules = Rules::default();
+    let malformed = images.iter().try_for_each(|image| rules.add(image));
+    // Those before a malformed one are applied: what they fail for comes first.
+    for resource in resources.iter_mut().filter(|item| item.kind() != "CustomResourceDefinition") {
+        let mut next = (!rules.all.is_empty()).then_some(0);
+        while let Some(at) = next {
+            let mut pass = Pass { rules: &rules, at, next: None };
+            pass.change_all(resource, fields).map_err(|error| (at, error))?;
+            next = pass.next;
         }
-        rule.scan(&mut resource.value, &resource.written)?;
+    }
+    malformed.map_err(|error| (rules.all.len(), error))
+}
+
+/// The rules of all entries, found by the images that they are for, so that an object costs what it takes and no
+/// more for every entry that has nothing to do with it.
+#[derive(Default)]
+struct Rules<'a> {
+    all: Vec<Rule<'a>>,
+    /// Rules by what their names end in behind the last dot, which stands for any character.
+    by_end: HashMap<&'a str, Vec<usize>, RandomState>,
+    /// How long these ends are.
+    lengths: BTreeSet<usize>,
+    /// Rules whose names are expressions.
+    expressions: Vec<usize>,
+}
+
+impl<'a> Rules<'a> {
+    fn add(&mut self, image: &'a Image) -> Result<(), Error> {
+        let rule = Rule::new(image)?;
+        let at = self.all.len();
+        match rule.name {
+            Name::Literal(name) => {
+                let end = name.rsplit('.').next().unwrap_or_default();
+                self.by_end.entry(end).or_default().push(at);
+                self.lengths.insert(end.len());
+            }
+            Name::Expression(_) => self.expressions.push(at),
+        }
+        self.all.push(rule);
+        Ok(())
+    }
+
+    /// Returns the first rule behind `at` that changes an image, if one does before `limit`.
+    fn after(&self, at: usize, limit: Option<usize>, text: &str) -> Option<usize> {
+        if at + 1 >= limit.unwrap_or(self.all.len()) {
+            return limit;
+        }
+        let first_of = |rules: &[usize], limit: Option<usize>| {
+            let later = &rules[rules.partition_point(|rule| *rule <= at)..];
+            let mut tried = later.iter().copied().take_while(|rule| limit.is_none_or(|limit| *rule < limit));
+            tried.find(|rule| self.all[*rule].matches(text)).or(limit)
+        };
+        let mut first = limit;
+        let ends_of_name = text.match_indices([':', '@']).map(|(cut, _)| cut).chain([text.len()]);
+        for name in ends_of_name.map(|cut| &text[..cut]) {
+            let ends = self.lengths.iter().map_while(|length| name.len().checked_sub(*length));
+            for rules in ends.filter_map(|start| self.by_end.get(name.get(start..)?)) {
+                first = first_of(rules, first);
+            }
+        }
+        first_of(&self.expressions, first)
+    }
+}
+
+/// One rule on its way over one object.
+struct Pass<'a> {
+    rules: &'a Rules<'a>,
+    at: usize,
+    /// The next rule that has something to change, as far as was seen.
+    next: Option<usize>,
+}
+
+impl Pass<'_> {
+    fn change_all(&mut self, resource: &mut Resource, fields: &[FieldSpec]) -> Result<(), Error> {
+        self.scan(&mut resource.value, &resource.written)?;
         let written = std::mem::take(&mut resource.written);
         let changed = fields.iter().try_for_each(|spec| {
-            spec.visit(resource, Leaf::Found, &mut |value| rule.change(value, &written))
+            spec.visit(resource, Leaf::Found, &mut |value| self.change(value, &written))
         });
         resource.written = written;
-        changed?;
+        changed
     }
-    Ok(())
+
+    /// Changes the images of all container lists below a value.
+    fn scan(&mut self, value: &mut Value, written: &Notes) -> Result<(), Error> {
+        match value {
+            Value::Object(map) => map.iter_mut().try_for_each(|(key, child)| {
+                if matches!(key.as_str(), "containers" | "initContainers") && child.is_array() {
+                    for item in child.as_array_mut().into_iter().flatten() {
+                        if let Some(image) = item.get_mut("image") {
+                            self.change(image, written)?;
+                        }
+                    }
+                }
+                self.scan(child, written)
+            }),
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.scan(item, written)),
+            _ => Ok(()),
+        }
+    }
+
+    fn change(&mut self, value: &mut Value, written: &Notes) -> Result<(), Error> {
+        let rule = &self.rules.all[self.at];
+        match value {
+            Value::Null => return Ok(()),
+            Value::String(text) => {
+                if rule.matches(text) {
+                    *text = rule.changed(text);
+                }
+                self.next = self.rules.after(self.at, self.next, text);
+                return Ok(());
+            }
+            Value::Bool(_) | Value::Number(_) => {
+                let Some(mut text) = written.text(value) else { return Ok(()) };
+                if rule.matches(&text) {
+                    text = rule.changed(&text);
+                    *value = manifest::plain(&text);
+                }
+                self.next = self.rules.after(self.at, self.next, &text);
+                return Ok(());
+            }
+            Value::Object(_) | Value::Array(_) => {}
+        }
+        let found = if value.is_object() { "MappingNode" } else { "SequenceNode" };
+        Err(Error::Transform(format!("wrong node kind: expected ScalarNode but got {found}")))
+    }
 }
 
 struct Rule<'a> {
@@ -66,45 +183,6 @@ impl<'a> Rule<'a> {
             Name::Literal(name) => fits_plain(name, text),
             Name::Expression(expression) => expression.is_match(text),
         }
-    }
-
-    /// Changes the images of all container lists below a value.
-    fn scan(&self, value: &mut Value, written: &Notes) -> Result<(), Error> {
-        match value {
-            Value::Object(map) => map.iter_mut().try_for_each(|(key, child)| {
-                if matches!(key.as_str(), "containers" | "initContainers") && child.is_array() {
-                    for item in child.as_array_mut().into_iter().flatten() {
-                        if let Some(image) = item.get_mut("image") {
-                            self.change(image, written)?;
-                        }
-                    }
-                }
-                self.scan(child, written)
-            }),
-            Value::Array(items) => items.iter_mut().try_for_each(|item| self.scan(item, written)),
-            _ => Ok(()),
-        }
-    }
-
-    fn change(&self, value: &mut Value, written: &Notes) -> Result<(), Error> {
-        let found = match value {
-            Value::Null => return Ok(()),
-            Value::String(text) => {
-                if self.matches(text) {
-                    *text = self.changed(text);
-                }
-                return Ok(());
-            }
-            Value::Object(_) => "MappingNode",
-            Value::Array(_) => "SequenceNode",
-            Value::Bool(_) | Value::Number(_) => {
-                if let Some(text) = written.text(value).filter(|text| self.matches(text)) {
-                    *value = manifest::plain(&self.changed(&text));
-                }
-                return Ok(());
-            }
-        };
-        Err(Error::Transform(format!("wrong node kind: expected ScalarNode but got {found}")))
     }
 
     fn changed(&self, text: &str) -> String {

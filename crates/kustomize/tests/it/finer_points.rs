@@ -118,3 +118,164 @@ fn nothing_merged_into_nothing_is_no_data() {
         outcome(&[("/base/kustomization.yaml", &base), ("/app/kustomization.yaml", &overlay)]).unwrap();
     assert_eq!(built, "apiVersion: v1\nkind: Secret\nmetadata:\n  name: g-8226t8dd99\ntype: Opaque\n");
 }
+
+#[test]
+fn labels_and_annotations_whose_key_is_no_text_cannot_be_printed() {
+    let odd = "json: unsupported type: map[interface {}]interface {}";
+    let fields = [
+        "commonAnnotations: {KEY: v}",
+        "commonLabels: {KEY: v}",
+        "labels: [{pairs: {KEY: v}}]",
+        "configMapGenerator: [{name: g, options: {labels: {KEY: v}}}]",
+        "configMapGenerator: [{name: g}]\ngeneratorOptions: {annotations: {KEY: v}}",
+    ];
+    for field in fields {
+        for key in ["n", "yes", "1", "0x1", "2024-01-01", "\"true\""] {
+            let text = format!("resources: [x.yaml]\n{}\n", field.replace("KEY", key));
+            let files = [
+                ("/app/kustomization.yaml", text.as_str()),
+                ("/app/x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"),
+            ];
+            let failed = outcome(&files).unwrap_err();
+            assert!(failed.ends_with(odd), "{text}: {failed}");
+        }
+    }
+    let files = [
+        ("/app/kustomization.yaml", "resources: [x.yaml]\ncommonAnnotations: {n: v, on: w}\n"),
+        (
+            "/app/x.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, annotations: {\"false\": a, \"true\": b}}\n",
+        ),
+    ];
+    let built = outcome(&files).unwrap();
+    assert!(built.contains("    \"false\": v\n    \"true\": w\n"), "{built}");
+    let files = [("/app/kustomization.yaml", "configMapGenerator: [{name: g}]\ncommonLabels: {\"\": v}\n")];
+    assert!(outcome(&files).unwrap_err().contains("expected ScalarNode but got MappingNode"));
+}
+
+#[test]
+fn a_plugin_whose_file_has_odd_keys_is_refused() {
+    let files = [
+        ("/app/kustomization.yaml", "configMapGenerator: [{name: g}]\ntransformers: [t.yaml]\n"),
+        (
+            "/app/t.yaml",
+            "apiVersion: builtin\nkind: AnnotationsTransformer\nmetadata: {name: t}\nannotations: {1: v}\n",
+        ),
+    ];
+    let failed = outcome(&files).unwrap_err();
+    assert!(failed.contains("marshalling yaml from res AnnotationsTransformer.builtin.[noGrp]/t.[noNs]: json: unsupported type"), "{failed}");
+}
+
+/// A Deployment with a container, and a patch that names another one with the same image.
+const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, finalizers: [a]}\nspec: {template: {spec: {containers: [{name: a, image: i}]}}}\n";
+const MERGED: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, finalizers: [b]}\nspec: {template: {spec: {containers: [{name: b, image: i}]}}}\n";
+
+/// Builds an overlay whose first base uses or only asks for the built-in schema, the second names its own.
+fn with_schema_of_a_base(first: &str, schema: &str) -> String {
+    let files = [
+        ("/app/kustomization.yaml", "resources: [first, named, d.yaml]\npatches: [{path: p.yaml}]\n"),
+        ("/app/d.yaml", DEPLOYMENT),
+        ("/app/p.yaml", MERGED),
+        ("/app/first/kustomization.yaml", first),
+        ("/app/first/x.yaml", "apiVersion: x.io/v1\nkind: My\nmetadata: {name: x}\n"),
+        ("/app/named/kustomization.yaml", "openapi: {path: own.json}\nresources: [y.yaml]\n"),
+        ("/app/named/y.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\n"),
+        ("/app/named/own.json", schema),
+    ];
+    outcome(&files).unwrap()
+}
+
+#[test]
+fn a_named_schema_redefines_parts_of_built_in_types() {
+    let asks = "resources: [x.yaml]\n";
+    let uses = "resources: [x.yaml]\npatches: [{patch: \"{apiVersion: x.io/v1, kind: My, metadata: {name: x}, a: b}\"}]\n";
+    let by_image = r##"{"definitions":{"io.k8s.api.core.v1.PodSpec":{"properties":{"containers":{"type":"array","items":{"$ref":"#/definitions/io.k8s.api.core.v1.Container"},"x-kubernetes-patch-strategy":"merge","x-kubernetes-patch-merge-key":"image"}}}}}"##;
+    let no_lists = r#"{"definitions":{"io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta":{"properties":{}}}}"#;
+    let by_list = r##"{"definitions":{"io.k8s.api.core.v1.PodSpec":{"properties":{"containers":{"$ref":"#/definitions/L"}}},"L":{"type":"array","items":{"type":"object"},"x-kubernetes-patch-strategy":"merge","x-kubernetes-patch-merge-key":"image"}}}"##;
+    for (first, schema, containers, finalizers) in [
+        (uses, by_image, 1, 2),
+        (uses, by_list, 1, 2),
+        (uses, no_lists, 2, 1),
+        (asks, by_image, 2, 2),
+        (asks, no_lists, 2, 2),
+    ] {
+        let built = with_schema_of_a_base(first, schema);
+        assert_eq!(built.matches("image: i\n").count(), containers, "{schema}{built}");
+        let lines = built.lines().filter(|line| ["  - a", "  - b"].contains(line)).count();
+        assert_eq!(lines, finalizers, "{schema}{built}");
+    }
+}
+
+#[test]
+fn a_schema_that_is_not_used_is_read_all_the_same() {
+    let files = [
+        ("/app/kustomization.yaml", "resources: [base]\nopenapi: {version: v1.21.2}\n"),
+        ("/app/base/kustomization.yaml", "openapi: {path: gone.json}\nnamePrefix: a\n"),
+    ];
+    assert!(outcome(&files).unwrap_err().contains("gone.json"));
+}
+
+#[test]
+fn a_list_of_scalars_merges_no_mappings() {
+    for (own, brought) in [("[a, {b: c}]", "[z]"), ("[a]", "[{z: z}]")] {
+        let object = |list: &str| {
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x, finalizers: {list}}}\n")
+        };
+        let files = [
+            ("/app/kustomization.yaml", "resources: [x.yaml]\npatches: [{path: p.yaml}]\n"),
+            ("/app/x.yaml", &object(own)),
+            ("/app/p.yaml", &object(brought)),
+        ];
+        let failed = outcome(&files).unwrap_err();
+        assert!(failed.contains("expected ScalarNode but got MappingNode"), "{failed}");
+    }
+}
+
+#[test]
+fn each_of_many_image_entries_sees_what_those_before_it_made() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{image: IMAGE}]}\n";
+    for (image, entries, expected) in [
+        (
+            "a",
+            "[{name: a, newName: b}, {name: z, newTag: x}, {name: b, newTag: c}, {name: a, newTag: d}]",
+            "b:c",
+        ),
+        (
+            "r.io/a:1",
+            "[{name: r.io/b, newTag: x}, {name: rXio/a, newTag: x}, {name: r.io/a, newTag: 2.0}]",
+            "r.io/a:2.0",
+        ),
+        (
+            "rXio/a",
+            "[{name: r.io/a, newName: r.io/b}, {name: a, newTag: x}, {name: r.io/b, digest: \"sha256:0\"}]",
+            "r.io/b@sha256:0",
+        ),
+        (
+            "h:5000/a:1",
+            "[{name: \"h:5000/a\", newTag: \"2\"}, {name: \"h:5000/a:2\", newTag: \"3\"}]",
+            "h:5000/a:3",
+        ),
+        (
+            "ab",
+            "[{name: a, newTag: x}, {name: \"a+b\", newTag: \"1\"}, {name: \"[a]b\", tagSuffix: -q}]",
+            "ab:1-q-q",
+        ),
+        (
+            "5",
+            "[{name: \"4\", newTag: x}, {name: \"5\", newName: \"6\"}, {name: \"6\", newTag: \"7\"}]",
+            "\"6:7\"",
+        ),
+    ] {
+        let text =
+            format!("resources: [p.yaml]\nimages: {entries}\n").replace("newTag: 2.0", "newTag: \"2.0\"");
+        let pod = pod.replace("IMAGE", image);
+        let built = outcome(&[("/app/kustomization.yaml", &text), ("/app/p.yaml", &pod)]).unwrap();
+        assert!(built.contains(&format!("image: {}\n", expected)), "{entries}: {built}");
+    }
+    let text = "resources: [p.yaml]\nimages: [{name: a, newTag: b}, {name: \"a(\", newTag: c}]\n";
+    for (image, fragment) in [("a", "a("), ("{a: b}", "expected ScalarNode")] {
+        let pod = pod.replace("IMAGE", image);
+        let failed = outcome(&[("/app/kustomization.yaml", text), ("/app/p.yaml", &pod)]).unwrap_err();
+        assert!(failed.contains(fragment), "{failed}");
+    }
+}
