@@ -4,18 +4,23 @@
     python3 bench/link_order.py [--check]
 
 Linux maps 64 KiB of a file for each place that is touched, and all this is a seventh of the program, a Secret's part a hundredth. Builds
-the release program with a map of its sections, runs it under valgrind (lackey for the short runs, whose constants count too, callgrind
-for a cluster, whose time limits lackey would break) and names each section that was run or read, without the hash of the compiler; what
-decrypting needs comes before what only encrypting does, a build and a cluster come last. There, one pattern stands for all names that
-begin alike where most of what they name was run. Constants without a name of their own are taken by the crate, where a crate has few.
-What a change renames only lies elsewhere again: `--check` builds the program, counts the names that still stand for something, and fails
-when they are fewer than nine in ten. Then, and before a release, write the file anew.
+the release program with a map of its sections, runs it under valgrind (lackey for one Secret, where constants count too, callgrind for
+what is longer, whose time limits lackey would break) and names each section that was run or read, without the hash of the compiler. What
+decrypting needs comes before what only encrypting does; the controllers with a small fleet, a build and a cluster in the program follow.
+There, one pattern stands for all names that begin alike where most of what they name was run. Constants without a name of their own are
+taken by the crate, where a crate has few. Needs valgrind, git and kubectl.
+
+What a change renames only lies elsewhere again: `--check` builds the program, counts the names that still stand for something, and
+fails when they are fewer than nine in ten. Then, and before a release, write the file anew.
 """
 
-import argparse, bisect, collections, os, pathlib, re, shutil, subprocess, sys, tempfile
+import argparse, bisect, collections, os, pathlib, re, shutil, subprocess, sys, tempfile, time
+
+import fleet
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "target/release/sealfast"
+SERVER = ROOT / "target/debug/examples/serve"
 SCRIPT = ROOT / "crates/cli/first.ld"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\nstringData:\n  password: value\n"
 HEAD = "/* What one Secret, one build and one small cluster run and read, side by side. Written by bench/link_order.py. */\n"
@@ -54,10 +59,36 @@ def accessed(work, env, args):
         return {int(m[1], 16) - BASE for m in map(access.match, lines) if m}
 
 
+def counting(trace):
+    return ["--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={trace}"]
+
+
 def executed(work, env, args):
-    """The addresses that a run executed, as callgrind tells them: by object, each as its distance from the one before."""
+    """The addresses that a run executed."""
     trace = work / "trace"
-    watched(work, env, ["--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={trace}"], args)
+    watched(work, env, counting(trace), args)
+    return counted(trace)
+
+
+def executed_by_controllers(work):
+    """The addresses that `run` executed with three Kustomizations and two commits."""
+    subprocess.run(["cargo", "build", "-p", "sealfast-apiserver", "--example", "serve"], cwd=ROOT, check=True)
+    trace, folder = work / "trace", work / "fleet"
+    folder.mkdir()
+    small = fleet.Fleet(folder, PROGRAM, 3, 11)
+    try:
+        small.start_server(SERVER)
+        pid = small.start_controllers("valgrind", *counting(trace))
+        time.sleep(10)
+        if code := small.measure([f"controllers={pid}"], 2, 2, stdout=subprocess.DEVNULL):
+            sys.exit(code)
+    finally:
+        small.end()
+    return counted(trace)
+
+
+def counted(trace):
+    """The addresses in a profile of callgrind: by object, each as its distance from the one before."""
     addresses, objects, current, address = set(), {}, None, 0
     named = re.compile(r"(c?)ob=(\(\d+\))(?: (.*))?$")
     with open(trace, errors="replace") as lines:
@@ -184,7 +215,8 @@ def profile(work, sections):
     shutil.copytree(ROOT / "examples/guide", work / "guide")
     short = [["decrypt", "secret.yaml"], ["sops", "-d", "secret.yaml"], ["encrypt", "plain.yaml"], ["sops", "-e", "plain.yaml"]]
     long = [["kustomize", "build", "guide/base"], ["up", "guide", "--once"]]
-    runs = [accessed(work, env, args) for args in short] + [executed(work, env, args) for args in long]
+    runs = [accessed(work, env, args) for args in short]
+    runs += [executed_by_controllers(work)] + [executed(work, env, args) for args in long]
     parts = list(chosen(sections, [touched(sections, addresses) for addresses in runs]))
     write(parts[:len(short)] + [gathered(sections, part) for part in parts[len(short):]])
 
