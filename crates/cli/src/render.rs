@@ -55,7 +55,7 @@ enum Format {
     Yaml,
     /// One list.
     Json,
-    /// One line an object: kind, namespace, name.
+    /// One line an object: kind with its group, namespace, name.
     Names,
     /// A table.
     Table,
@@ -106,11 +106,8 @@ fn try_run(args: &RenderArgs) -> Result<ExitCode, Failure> {
     for line in &rendered.notes {
         output::talk(&format!("note: {}", masks.text(line)));
     }
-    let code = print::parts(&rendered.parts, args.output);
-    if rendered.failures.is_empty() {
-        return Ok(code);
-    }
-    let mut last = code;
+    let printed = print::parts(&rendered.parts, args.output);
+    let mut last = if rendered.lacks_something { ExitCode::FAILURE } else { printed };
     for failure in rendered.failures {
         last = failure.masked(|text| masks.text(text)).report();
     }
@@ -128,4 +125,9 @@ Examples:
   sealfast render clusters/production
   sealfast render clusters --output names
   sealfast render clusters/production --identity production.agekey --output table
-  sealfast render overlays/production --show-secrets";
+  sealfast render overlays/production --show-secrets
+
+Exit status:
+  0  everything was rendered; what is suspended, or comes from another source, is named and does not count
+  1  something failed, or a Kustomization was not followed because its path is missing, its fields have other
+     types or its dependsOn leads in a circle; what was rendered is printed all the same";

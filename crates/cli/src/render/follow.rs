@@ -36,6 +36,14 @@ pub(super) enum Follow {
     No,
 }
 
+/// Why a Kustomization is not followed.
+enum Left {
+    /// It is not meant to be, or not from here.
+    Meant(String),
+    /// It cannot be: a cluster would fail, too.
+    Mistaken(String),
+}
+
 /// What one directory or Kustomization gave.
 pub(super) struct Part {
     /// Where it comes from, for people.
@@ -51,6 +59,8 @@ pub(super) struct Rendered {
     pub(super) parts: Vec<Part>,
     /// What could not be followed, with reasons.
     pub(super) not_followed: Vec<String>,
+    /// Whether some of that is a mistake in what was to be rendered.
+    pub(super) lacks_something: bool,
     /// What a cluster would do otherwise.
     pub(super) notes: Vec<String>,
     /// What failed on the way; the rest was rendered all the same.
@@ -139,6 +149,7 @@ pub(super) async fn directory(
     }
     for left in order.left() {
         rendered.not_followed.push(format!("Kustomization {left}: its dependsOn leads in a circle"));
+        rendered.lacks_something = true;
     }
     if let Err(first) = is_too_much {
         let what = format!(
@@ -178,8 +189,10 @@ impl Trip<'_> {
         let name = id(found);
         let (typed, path, repository) = match self.place(found, rendered) {
             Ok(place) => place,
-            Err(why) => {
+            Err(left) => {
+                let (Left::Meant(why) | Left::Mistaken(why)) = &left;
                 rendered.not_followed.push(format!("Kustomization {name}: {why}"));
+                rendered.lacks_something |= matches!(left, Left::Mistaken(_));
                 return (Outcome::NotFollowed, Vec::new());
             }
         };
@@ -200,24 +213,20 @@ impl Trip<'_> {
     }
 
     /// Returns what a Kustomization says, and where it leads; else why it is not followed.
-    fn place(
-        &self,
-        found: &Value,
-        rendered: &Rendered,
-    ) -> Result<(Kustomization, String, Repository), String> {
+    fn place(&self, found: &Value, rendered: &Rendered) -> Result<(Kustomization, String, Repository), Left> {
         let typed: Kustomization = serde_json::from_value(found.clone())
-            .map_err(|error| format!("its fields have other types: {error}"))?;
+            .map_err(|error| Left::Mistaken(format!("its fields have other types: {error}")))?;
         if typed.spec.suspend {
-            return Err("it is suspended".to_owned());
+            return Err(Left::Meant("it is suspended".to_owned()));
         }
         let source = source(found);
-        self.own.is_here(&source, rendered.objects())?;
+        self.own.is_here(&source, rendered.objects()).map_err(Left::Meant)?;
         let repository = self.repository.without(&ignored(&source, rendered.objects()));
-        let repository = repository.map_err(|failure| failure.line())?;
+        let repository = repository.map_err(|failure| Left::Mistaken(failure.line()))?;
         let path = join("/", &typed.spec.path);
         let path = path.trim_start_matches('/').to_owned();
         if !repository.has_directory(&path) {
-            return Err(format!("`{path}` is no directory of this source"));
+            return Err(Left::Mistaken(format!("`{path}` is no directory of this source")));
         }
         Ok((typed, path, repository))
     }

@@ -52,8 +52,13 @@ fn yaml(parts: &[Part]) -> String {
 }
 
 fn name(found: &Value) -> String {
+    // A kind alone may be that of several groups.
+    let kind = match object::gvk(found).group.as_str() {
+        "" => object::kind(found).to_owned(),
+        group => format!("{}.{group}", object::kind(found)),
+    };
     match object::namespace(found) {
-        "" => format!("{}/{}", object::kind(found), object::name(found)),
-        namespace => format!("{}/{namespace}/{}", object::kind(found), object::name(found)),
+        "" => format!("{kind}/{}", object::name(found)),
+        namespace => format!("{kind}/{namespace}/{}", object::name(found)),
     }
 }

@@ -175,6 +175,7 @@ fn what_is_not_done_is_said() {
             "remote root 'https://example.com/org/app' is not allowed",
         ),
         (vec!["cfg", "cat"], "`kustomize cfg` is not supported"),
+        (vec!["edit", "set", "nameprefix=dev-"], "`kustomize edit set nameprefix 'dev-'`"),
         (vec!["bogus"], "unknown command \"bogus\" for \"kustomize\""),
     ] {
         let message = desk.refuses("", &args);

@@ -20,8 +20,18 @@ pub(super) fn run(field: &str, words: &[String]) -> Result<ExitCode, Failed> {
         "annotation" => entries("commonAnnotations", "annotation", names),
         "image" => images(names),
         "replicas" => replicas(names),
+        other if other.contains('=') => Err(as_assigned(other).into()),
         other => Err(format!("`kustomize edit set {other}` is not supported by this build").into()),
     }
+}
+
+/// Says how a value is given, to someone who assigned it.
+fn as_assigned(word: &str) -> String {
+    let (field, value) = word.split_once('=').unwrap_or((word, ""));
+    let empties = if value.is_empty() { ", an empty one to take the field away" } else { "" };
+    format!(
+        "`{word}` is no field: the value is an argument of its own{empties}: `kustomize edit set {field} '{value}'`"
+    )
 }
 
 fn namespace(names: &[String]) -> Result<ExitCode, Failed> {
