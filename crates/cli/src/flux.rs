@@ -23,6 +23,7 @@ mod create_tenant;
 mod debug;
 mod delete;
 mod deploy_key;
+pub(crate) mod describe;
 mod diff;
 mod envsubst;
 mod events;

@@ -100,6 +100,31 @@ impl Kind {
 const FLAGS: [&str; 7] =
     ["--namespace", "-n", "--output", "-o", "--kubeconfig", "--context", "--field-manager"];
 
+/// Adds the kinds of `create secret` that are kubectl's to the tree for completion scripts.
+pub(crate) fn with_secrets(create: clap::Command) -> clap::Command {
+    let kinds = [Kind::Generic, Kind::Tls, Kind::DockerRegistry];
+    create.mut_subcommand("secret", |secret| {
+        kinds.into_iter().fold(secret, |secret, kind| {
+            let flags = kind.flags().iter().chain(&FLAGS).chain(&WITHOUT_VALUE);
+            let names = flags.filter_map(|flag| flag.strip_prefix("--"));
+            let of_kind = |command: clap::Command| {
+                names.fold(command, |command, name| {
+                    let is_there = command.get_arguments().any(|arg| arg.get_long() == Some(name));
+                    if is_there { command } else { command.arg(clap::Arg::new(name).long(name)) }
+                })
+            };
+            if secret.find_subcommand(kind.word()).is_some() {
+                secret.mut_subcommand(kind.word(), of_kind)
+            } else {
+                secret.subcommand(of_kind(crate::completion::tool(kind.word())))
+            }
+        })
+    })
+}
+
+/// Flags that need none.
+const WITHOUT_VALUE: [&str; 2] = ["--append-hash", "--dry-run"];
+
 /// What the command line asks for.
 struct Wanted<'a> {
     names: Vec<&'a str>,

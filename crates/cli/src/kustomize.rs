@@ -10,6 +10,7 @@ use crate::flux::args::{Args, Flag, Kind};
 use crate::output;
 
 mod build;
+pub(crate) mod describe;
 pub(crate) mod disk;
 mod edit;
 mod remote;
@@ -39,13 +40,14 @@ fn dispatch(words: &[String]) -> Result<ExitCode, Failed> {
         "build" => build::run(rest),
         "edit" => edit::run(rest),
         "version" => version(rest),
+        "completion" => crate::completion::run(rest, describe::described()),
         "help" | "--help" | "-h" => match rest.first().map(String::as_str) {
             Some("build") => build::run(&["--help".to_owned()]),
             Some("edit") => edit::run(&["--help".to_owned()]),
             _ => Ok(output::data(HELP.as_bytes())),
         },
-        "cfg" | "completion" | "create" | "fn" | "localize" | "openapi" => Err(format!(
-            "`kustomize {verb}` is not supported by this build; `build`, `edit` and `version` are"
+        "cfg" | "create" | "fn" | "localize" | "openapi" => Err(format!(
+            "`kustomize {verb}` is not supported by this build; `build`, `completion`, `edit` and `version` are"
         )
         .into()),
         _ => {
@@ -111,6 +113,7 @@ Usage:
 
 Available Commands:
   build       Build the objects of a directory and print them
+  completion  Print a completion script for bash, elvish, fish, powershell or zsh
   edit        Change a kustomization file in the current directory, keeping its layout
   version     Print the version
   help        Print this text or the help of a command

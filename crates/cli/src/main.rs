@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 mod answer;
+mod completion;
 mod diagnostic;
 mod docker_config;
 mod env;

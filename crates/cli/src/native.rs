@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::output;
-use crate::{flux, keys, kubectl, kustomize, manifests, render, run, sops, up};
+use crate::{completion, flux, keys, kubectl, kustomize, manifests, render, run, sops, up};
 
 /// Runs `sealfast ARGS`.
 pub(crate) fn start(args: Vec<OsString>) -> ExitCode {
@@ -40,12 +40,7 @@ fn ours(args: Vec<OsString>) -> ExitCode {
     // The other tools' verbs are known here only so that a slip of the finger finds them.
     let matches = with_all_verbs(Sealfast::command(), Listed::No).try_get_matches_from(words);
     match matches.and_then(|matches| Sealfast::from_arg_matches(&matches)) {
-        Ok(Sealfast { verb: Verb::Completion { shell } }) => {
-            let mut text = Vec::new();
-            let mut command = with_all_verbs(Sealfast::command(), Listed::Yes);
-            clap_complete::generate(shell, &mut command, "sealfast", &mut text);
-            output::data(&text)
-        }
+        Ok(Sealfast { verb: Verb::Completion { shell, name } }) => completion::print(shell, name.described()),
         Ok(Sealfast { verb: Verb::Version }) => output::data(Sealfast::command().render_version().as_bytes()),
         Ok(Sealfast { verb: Verb::Up(args) }) => up::run(args),
         Ok(Sealfast { verb: Verb::Run(args) }) => run::run(*args),
@@ -67,11 +62,45 @@ enum Listed {
 }
 
 fn with_all_verbs(command: Command, listed: Listed) -> Command {
-    let tools = ["sops", "flux", "kustomize"];
+    if listed == Listed::No {
+        let verbs = SECRET_VERBS.into_iter().chain(CLUSTER_VERBS).chain(["sops", "flux", "kustomize"]);
+        return command.subcommands(verbs.map(|verb| Command::new(verb).hide(true)));
+    }
     let secrets = SECRET_VERBS.into_iter().map(sops::help::described);
-    let others = CLUSTER_VERBS.into_iter().chain(tools).map(Command::new);
-    command.subcommands(secrets.chain(others).map(|verb| verb.hide(listed == Listed::No)))
+    let others = CLUSTER_VERBS.into_iter().map(|verb| match verb {
+        "create" => kubectl::with_secrets(flux::describe::described_verb(verb)),
+        verb => flux::describe::described_verb(verb),
+    });
+    let tools =
+        [sops::help::described_as_sops(), flux::describe::described(), kustomize::describe::described()];
+    command.subcommands(secrets.chain(others).chain(tools))
 }
+
+/// A name that is completed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Completed {
+    Sealfast,
+    Sops,
+    Flux,
+    Kustomize,
+}
+
+impl Completed {
+    fn described(self) -> Command {
+        match self {
+            Self::Sealfast => with_all_verbs(Sealfast::command(), Listed::Yes),
+            Self::Sops => sops::help::described_as_sops(),
+            Self::Flux => flux::describe::described(),
+            Self::Kustomize => kustomize::describe::described(),
+        }
+    }
+}
+
+const COMPLETION: &str = "\
+Examples:
+  source <(sealfast completion bash)
+  source <(sealfast completion bash --for sops)
+  sealfast completion fish > ~/.config/fish/completions/sealfast.fish";
 
 /// Keeps Kubernetes secrets encrypted in Git and delivers them, decrypted, to clusters.
 #[derive(Parser)]
@@ -96,9 +125,13 @@ enum Verb {
     /// Print the version.
     Version,
     /// Print a completion script for a shell.
+    #[command(after_help = COMPLETION)]
     Completion {
         /// The shell to complete for.
         shell: clap_complete::Shell,
+        /// The name that is completed, which may be that of a link.
+        #[arg(long = "for", value_name = "NAME", default_value = "sealfast")]
+        name: Completed,
     },
 }
 

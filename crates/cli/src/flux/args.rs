@@ -87,6 +87,42 @@ fn flag_length(word: &str, flags: &[Flag]) -> Option<usize> {
 pub(crate) const PASSWORD_WAYS: [Flag; 2] =
     [Flag::long("password-file", Kind::Text), Flag::long("password-stdin", Kind::Switch)];
 
+/// In the place of what stands behind a command: its flags are listed, and nothing is done.
+pub(crate) const LIST: &str = "--generate-flag-list";
+
+/// A flag as it was listed.
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    pub(crate) short: Option<char>,
+    pub(crate) takes_value: bool,
+}
+
+fn list(flags: &[Flag]) -> Failed {
+    let lines = flags.iter().map(|flag| {
+        let short = flag.short.map(String::from).unwrap_or_default();
+        let kind = if matches!(flag.kind, Kind::Switch) { "switch" } else { "value" };
+        format!("\n{}\t{short}\t{kind}", flag.name)
+    });
+    Failed([LIST.to_owned()].into_iter().chain(lines).collect())
+}
+
+/// Reads the list that a command ended with, each flag once; none when it ended with anything else.
+pub(crate) fn listed<T>(ended: Result<T, Failed>) -> Vec<Listed> {
+    let Err(Failed(text)) = ended else { return Vec::new() };
+    let mut found: Vec<Listed> = Vec::new();
+    for line in text.strip_prefix(LIST).unwrap_or_default().lines() {
+        let mut parts = line.split('\t');
+        let (name, short, kind) = (parts.next(), parts.next(), parts.next());
+        let name = name.filter(|name| !name.is_empty() && found.iter().all(|listed| listed.name != *name));
+        found.extend(name.map(|name| Listed {
+            name: name.to_owned(),
+            short: short.and_then(|short| short.chars().next()),
+            takes_value: kind == Some("value"),
+        }));
+    }
+    found
+}
+
 /// A parsed command line. There is no Debug: passwords stand in it, and they are wiped.
 #[derive(Default)]
 pub(crate) struct Args {
@@ -101,6 +137,9 @@ impl Args {
         let mut args = Self::default();
         let mut words = words.iter();
         while let Some(word) = words.next() {
+            if word == LIST {
+                return Err(list(flags));
+            }
             if word == "--" {
                 args.names.extend(words.by_ref().cloned());
             } else if let Some(long) = word.strip_prefix("--") {

@@ -79,6 +79,11 @@ const KINDS: [Kind; 9] = [
     Kind { word: "tls", told: "tls secret", flags: tls::FLAGS, help: tls::HELP, make: tls::make },
 ];
 
+/// The words for the kinds.
+pub(super) fn words() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.word)
+}
+
 const COMMON: [Flag; 3] = [
     Flag::long("interval", FlagKind::Duration),
     Flag::long("label", FlagKind::List),

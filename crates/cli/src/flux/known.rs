@@ -173,6 +173,11 @@ const WORDS: [(&str, &[&str], Known); 15] = [
     ("", &["receiver", "receivers"], RECEIVER),
 ];
 
+/// The words for the kinds that a verb means anything for: that of a group, and those of the kind.
+pub(super) fn words(verb: &str) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    WORDS.into_iter().filter(move |(.., known)| serves(verb, *known)).map(|(group, words, _)| (group, words))
+}
+
 /// Returns the group of kinds that a word names, in the singular.
 pub(super) fn group(word: &str) -> Option<&'static str> {
     let singular = word.strip_suffix('s').unwrap_or(word);

@@ -8,6 +8,8 @@ use super::{
     create_tenant, debug, delete, diff, envsubst, events, export, get, help, install, known, local, logs,
     pack, parse, reconcile, stats, suspend, trace, tree, version,
 };
+use super::{describe, wants_help};
+use crate::completion;
 
 /// One verb.
 pub(super) struct Verb {
@@ -54,12 +56,19 @@ const fn grouped(
 }
 
 /// All of them, in the order of the overview.
-pub(super) const VERBS: [Verb; 25] = [
+pub(super) const VERBS: [Verb; 26] = [
     of_kind("build", BUILD, build::HELP, |words, rest| match words {
         ["artifact"] => pack::run(&parse(rest, pack::FLAGS)?),
         words => build::run(words, &local::parse(rest, build::FLAGS)?),
     }),
     plain("check", "check [--pre]", |_, rest| check::run(&parse(rest, check::FLAGS)?)),
+    plain("completion", "completion bash|elvish|fish|powershell|zsh", |_, rest| {
+        let args = parse(rest, &[])?;
+        if wants_help(&args) {
+            return Ok(help("Print a completion script: source <(flux completion bash)\n"));
+        }
+        completion::run(&args.names, describe::described())
+    }),
     grouped("create", &CREATE_FLAGS, CREATE, create_source::HELP, create),
     of_kind("debug", DEBUG, debug::HELP, |words, rest| debug::run(words, &parse(rest, debug::FLAGS)?)),
     grouped("delete", delete::FLAGS, "delete KIND NAME [flags]", delete::HELP, |words, rest| {

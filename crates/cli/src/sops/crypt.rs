@@ -55,6 +55,8 @@ fn open_unnamed<'b>(
     format: Format,
     noting: Noting,
 ) -> Result<Opened<'b>, Stop> {
+    // An order that is none is told before a file that is none.
+    decryption_order(call)?;
     let (document, original) = load(call, bytes, format)?;
     let key = unlock(call, document.metadata())?;
     if call.is_native() && !document.metadata().has_whole_layout(&key) {

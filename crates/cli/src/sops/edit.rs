@@ -31,14 +31,14 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
     warn_about_words(call, 1);
     let path = files::absolute(word)?;
-    run_on(call, &Source::of_file(Held::loosely(&path)))
+    let settings = Settings::of_file(call, &path)?;
+    run_on(call, &Source::of_file(Held::loosely(&path)), &settings)
 }
 
 /// Edits an existing file, or an example for a new one.
-pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
+pub(super) fn run_on(call: &Call, source: &Source, settings: &Settings) -> Result<Done, Stop> {
     let Some(file) = &source.file else { return Err(Stop::no_file()) };
     let path = file.path();
-    let settings = Settings::of_file(call, &source.known_as)?;
     let shape = Shape::of(call, &source.name(), settings.layout(call));
     let encrypted = file.read_if_there()?;
     let (mut session, former) = match &encrypted {
@@ -49,7 +49,7 @@ pub(super) fn run_on(call: &Call, source: &Source) -> Result<Done, Stop> {
             let Opened { metadata, key, plain, nonces, .. } = opened;
             (Session { metadata, key, plain, nonces, text, shape }, former)
         }
-        None => (Session::of_example(call, source, &settings, shape)?, None),
+        None => (Session::of_example(call, source, settings, shape)?, None),
     };
     if call.is_native() && !call.is_set("show-master-keys") {
         // What was edited could not be encrypted.

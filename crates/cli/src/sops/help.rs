@@ -1,7 +1,9 @@
 //! Help, version and completion, made from the table.
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction};
 
+use crate::completion;
 use crate::sops::call::{Call, Done, Run};
 use crate::sops::flags::{Flag, Given, Kind};
 use crate::sops::stop::Stop;
@@ -135,20 +137,48 @@ OPTIONS:
 
 /// A verb of ours with its flags, for completion scripts.
 pub(crate) fn described(verb: &'static str) -> clap::Command {
-    let described = clap::Command::new(verb);
-    let Some(command) = table::command(verb) else { return described };
-    // clap has its own `--help`.
-    let flags = command.native_flags().into_iter().filter(|flag| flag.name != "help");
-    described.about(command.about).args(flags.map(described_flag))
+    let Some(command) = table::command(verb) else { return completion::tool(verb) };
+    described_command(command, &command.native_flags())
 }
 
-fn described_flag(flag: &Flag) -> Arg {
+/// The command line of `sops` for completion scripts.
+pub(crate) fn described_as_sops() -> clap::Command {
+    let flags = |sets: &[&'static [Flag]]| -> Vec<&'static Flag> { sets.iter().copied().flatten().collect() };
+    let commands = COMMANDS.iter().map(|command| described_command(command, &flags(command.flags)));
+    let shells = ["bash", "zsh"].map(completion::tool);
+    completion::tool("sops")
+        .args(flags(TOP).into_iter().map(|flag| described_flag("", flag)))
+        .arg(completion::files())
+        .subcommands(commands)
+        .subcommand(completion::tool("completion").subcommands(shells))
+        .subcommand(completion::tool("help").arg(
+            Arg::new("word").value_parser(COMMANDS.iter().map(|command| command.name).collect::<Vec<_>>()),
+        ))
+}
+
+fn described_command(command: &Command, flags: &[&'static Flag]) -> clap::Command {
+    let described = completion::tool(command.name).about(command.about);
+    let described = described.args(flags.iter().map(|flag| described_flag(command.name, flag)));
+    match command.name {
+        "groups" => described.subcommands(["add", "delete"].map(|action| {
+            completion::tool(action).args(flags.iter().map(|flag| described_flag(command.name, flag)))
+        })),
+        "keyservice" => described,
+        _ => described.arg(completion::files()),
+    }
+}
+
+fn described_flag(command: &str, flag: &Flag) -> Arg {
     let action = match flag.kind {
         Kind::Switch => ArgAction::SetTrue,
         Kind::Text | Kind::Number => ArgAction::Set,
         Kind::List => ArgAction::Append,
     };
     let arg = Arg::new(flag.name).long(flag.name).help(flag.about).action(action);
+    let arg = match table::values(command, flag) {
+        [] => arg,
+        values => arg.value_parser(PossibleValuesParser::new(values)),
+    };
     let mut letters = flag.short.chars();
     match (letters.next(), letters.next()) {
         (Some(letter), None) => arg.short(letter),

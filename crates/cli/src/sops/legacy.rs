@@ -63,7 +63,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         let bytes = decrypt::decrypt(call, &source, steps.as_deref(), layout)?;
         return source.finish(call, bytes);
     }
-    let Some(metadata) = metadata else { return edit::run_on(call, &source) };
+    let Some(metadata) = metadata else { return edit::run_on(call, &source, &settings) };
     let shape = crypt::Shape::of(call, &source.name(), layout);
     let bytes = encrypt::encrypt(call, &source, &settings, &source.read()?, metadata, &shape)?;
     source.finish(call, SecretBytes::new(bytes))

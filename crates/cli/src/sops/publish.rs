@@ -27,7 +27,7 @@ mod vault;
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let mut configurations = Configurations::new(call);
     if !call.is_native() {
-        configuration(&mut configurations, Path::new(""))?;
+        configurations.must_be_there("destination_rules")?;
     }
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
     warn_about_words(call, 1);

@@ -376,6 +376,16 @@ impl Command {
     }
 }
 
+/// The values that a flag of a command takes, when there are few.
+pub(super) fn values(command: &str, flag: &Flag) -> &'static [&'static str] {
+    match (flag.name, command) {
+        ("input-type" | "output-type", _) => &["yaml", "json", "dotenv", "ini", "binary"],
+        ("network" | "net", _) => &["tcp", "unix"],
+        ("output", "set" | "updatekeys" | "filestatus") => &["text", "json"],
+        _ => &[],
+    }
+}
+
 /// Finds a command by its name.
 pub(super) fn command(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)

@@ -434,6 +434,8 @@ fn what_is_wrong_is_told_in_the_order_of_sops() {
     assert!(told.ends_with("failed updating 2 key(s)\n") && !told.contains("Syncing"), "{told}");
     let args = ["decrypt", "-i", "--output", "x", "a.yaml", "b"];
     assert!(said(8, &args).starts_with("[CMD]\t "));
+    assert!(said(112, &["decrypt", "--decryption-order", "age,age", "b.bin"]).starts_with("Duplicate"));
+    assert!(said(100, &["--config", "bad.yaml", "publish", "-y"]).contains("no file specified"));
     assert!(said(2, &["decrypt", "."]).starts_with("Error reading file: read /"));
     let args =
         ["-e", "--age", &desk.recipient, "--encrypted-regex", "a", "--unencrypted-regex", "b", "b.bin"];
