@@ -14,10 +14,13 @@ mod staged;
 
 /// Replaces a file, mode and owner kept, or writes to what is no regular file.
 pub(crate) fn file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    file_if(path, bytes, &|| true).map(drop)
+    // One that came up meanwhile is there the next time.
+    while !file_if(path, bytes, &|| true)? {}
+    Ok(())
 }
 
-/// Does the same when it is still wanted in the last moment, and tells whether it was.
+/// Does the same when it is still wanted in the last moment, and tells whether it was. A new file takes the place of none
+/// that came up meanwhile.
 pub(crate) fn file_if(path: &Path, bytes: &[u8], is_wanted: &dyn Fn() -> bool) -> std::io::Result<bool> {
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let old = std::fs::metadata(&target).ok();
@@ -27,8 +30,9 @@ pub(crate) fn file_if(path: &Path, bytes: &[u8], is_wanted: &dyn Fn() -> bool) -
     // A new file gets what the person's mask leaves of these; an old one keeps its own.
     let mode = if old.is_some() { 0o600 } else { 0o666 };
     match Staged::new(folder_of(&target), mode, &|new| fill(new, old.as_ref(), bytes)) {
-        Ok(new) if is_wanted() => new.replace(&target).map(|()| true),
-        Ok(_) => Ok(false),
+        Ok(_) if !is_wanted() => Ok(false),
+        Ok(new) if old.is_none() => new.appear(&target),
+        Ok(new) => new.replace(&target).map(|()| true),
         Err(wrong) if old.is_some() && takes_no_new_files(&wrong) => {
             let is_wanted = is_wanted();
             if is_wanted { std::fs::write(&target, bytes).map(|()| true) } else { Ok(false) }

@@ -142,7 +142,10 @@ impl Builder {
     pub(crate) fn set_schema(&mut self, loader: &Loader<'_>, file: &Kustomization) -> Result<(), Error> {
         if self.names_schema {
             // The original reads a schema that it does not use.
-            return file.openapi.get("path").map_or(Ok(()), |path| loader.read(path).map(drop));
+            return file.openapi.get("path").map_or(Ok(()), |path| {
+                let read = loader.read(path).map(drop);
+                read.map_err(|error| error.within(format!("openapi: '{path}'")))
+            });
         }
         match (file.openapi.get("version").map(String::as_str), file.openapi.get("path")) {
             (Some(_), Some(_)) => Err(Error::Kustomization(

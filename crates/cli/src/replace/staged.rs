@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Error, Result};
+use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -65,6 +65,17 @@ impl Staged {
         Ok((Self(name), made))
     }
 
+    /// Puts it where nothing is; tells whether nothing was.
+    pub(super) fn appear(self, target: &Path) -> Result<bool> {
+        match std::fs::hard_link(&self.0, target) {
+            Ok(()) => Ok(true),
+            // A link that leads nowhere is no file that came up.
+            Err(wrong) if wrong.kind() == ErrorKind::AlreadyExists && target.exists() => Ok(false),
+            // Not every file system has links.
+            Err(_) => self.replace(target).map(|()| true),
+        }
+    }
+
     /// Puts it in the place of another file.
     pub(super) fn replace(self, target: &Path) -> Result<()> {
         std::fs::rename(&self.0, target)
@@ -112,7 +123,7 @@ fn end_cleanly(mut watch: Watch) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::io::{ErrorKind, Write as _};
+    use std::io::Write as _;
 
     use super::*;
 
@@ -136,6 +147,19 @@ mod tests {
             assert_eq!(listing(dir.path()), [target]);
             assert!(!names().contains(&name));
         }
+    }
+
+    #[test]
+    fn a_new_file_takes_the_place_of_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let (new, taken) = (dir.path().join("new"), dir.path().join("taken"));
+        std::fs::write(&taken, "theirs").unwrap();
+        let staged = || Staged::new(dir.path(), 0o600, &|mut file| file.write_all(b"ours")).unwrap();
+        assert!(staged().appear(&new).unwrap());
+        assert!(!staged().appear(&taken).unwrap());
+        assert_eq!(std::fs::read(&new).unwrap(), b"ours");
+        assert_eq!(std::fs::read(&taken).unwrap(), b"theirs");
+        assert_eq!(listing(dir.path()).len(), 2);
     }
 
     #[test]

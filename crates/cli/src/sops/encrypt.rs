@@ -33,7 +33,12 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     }
     let former = call.text("reuse");
     if call.is_native() && !former.is_empty() {
-        let bytes = encrypt_again(call, &bytes, Path::new(former), &source, &settings, &shape)?;
+        let former = Held::as_output(call, Path::new(former));
+        let bytes = encrypt_again(call, &bytes, &former, &source, &settings, &shape)?;
+        if former.is_changed() {
+            former.replace(&bytes)?;
+            return Ok(Done::Quietly);
+        }
         return source.finish(call, SecretBytes::new(bytes));
     }
     let metadata = settings.metadata(call, &source.known_as, shape.input)?;
@@ -81,14 +86,15 @@ fn load<'b>(call: &Call, bytes: &'b [u8], shape: &Shape) -> Result<(Plain, Optio
 fn encrypt_again(
     call: &Call,
     bytes: &[u8],
-    former: &Path,
+    former: &Held,
     source: &Source,
     settings: &Settings,
     shape: &Shape,
 ) -> Result<Vec<u8>, Stop> {
     let about_former = |stop: Stop| stop.hint("--reuse names the encrypted version from before");
-    let encrypted = files::read(former).map_err(about_former)?;
-    let opened = crypt::open(call, former, &encrypted, shape.input, Noting::Nonces).map_err(about_former)?;
+    let encrypted = former.read().map_err(about_former)?;
+    let opened =
+        crypt::open(call, former.path(), &encrypted, shape.input, Noting::Nonces).map_err(about_former)?;
     let in_file = |stop: Stop| stop.in_file(&source.shown().to_string_lossy());
     let (plain, original) = load(call, bytes, shape).map_err(in_file)?;
     let mut metadata = opened.metadata.clone();
@@ -167,7 +173,7 @@ impl Source {
     /// Writes where the flags say.
     pub(super) fn finish(&self, call: &Call, bytes: SecretBytes) -> Result<Done, Stop> {
         match (&self.file, call.text("output")) {
-            (Some(file), _) if call.is_set("in-place") => file.replace(bytes.expose())?,
+            (Some(file), _) if file.is_changed() => file.replace(bytes.expose())?,
             (_, "") => return Ok(Done::Hand(bytes)),
             (_, output) => files::write_output(Path::new(output), bytes.expose())?,
         }

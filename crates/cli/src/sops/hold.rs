@@ -16,15 +16,26 @@ use zeroize::Zeroizing;
 use crate::output;
 use crate::sops::call::Call;
 use crate::sops::files;
-use crate::sops::stop::Stop;
+use crate::sops::stop::{Code, Stop};
 
 /// A file that is to be replaced.
 pub(super) struct Held {
     path: PathBuf,
-    /// Let go when it is dropped; none while others may change the file.
-    turn: Option<File>,
+    how: How,
+    /// From the reading on, where it is held firmly; let go when it is dropped.
+    turn: OnceCell<Option<File>>,
     seen: OnceCell<Seen>,
-    is_read_alone: bool,
+}
+
+/// What others may do meanwhile.
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    /// Whatever they like: it stays as it is.
+    ToRead,
+    /// Change it, which is noticed.
+    Loosely,
+    /// Read it.
+    Firmly,
 }
 
 /// What was read.
@@ -38,22 +49,38 @@ enum Seen {
 impl Held {
     /// A file that stays as it is.
     pub(super) fn to_read(path: &Path) -> Self {
-        Self { is_read_alone: true, ..Self::loosely(path) }
+        Self::new(path, How::ToRead)
     }
 
     /// Holds a file whose owner may take long: it is locked in the moment of writing alone.
     pub(super) fn loosely(path: &Path) -> Self {
-        Self { path: path.to_owned(), turn: None, seen: OnceCell::new(), is_read_alone: false }
+        Self::new(path, How::Loosely)
     }
 
-    /// Holds a file from now on, once no other run does.
+    /// Holds a file from its reading on, once no other run does.
     pub(super) fn firmly(path: &Path) -> Self {
-        Self { turn: turn(path), ..Self::loosely(path) }
+        Self::new(path, How::Firmly)
     }
 
     /// Holds the file of a command that changes it when it is asked to.
     pub(super) fn by(call: &Call, path: &Path) -> Self {
-        if call.is_set("in-place") { Self::firmly(path) } else { Self::to_read(path) }
+        if call.is_set("in-place") { Self::firmly(path) } else { Self::as_output(call, path) }
+    }
+
+    /// Holds a file that is read, and written when `--output` names it, too.
+    pub(super) fn as_output(call: &Call, path: &Path) -> Self {
+        let output = call.text("output");
+        let is_output = !output.is_empty() && is_same_file(Path::new(output), path);
+        if is_output { Self::firmly(path) } else { Self::to_read(path) }
+    }
+
+    fn new(path: &Path, how: How) -> Self {
+        Self { path: path.to_owned(), how, turn: OnceCell::new(), seen: OnceCell::new() }
+    }
+
+    /// Is it written back?
+    pub(super) fn is_changed(&self) -> bool {
+        self.how != How::ToRead
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -62,8 +89,11 @@ impl Held {
 
     /// Reads it.
     pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Stop> {
+        if self.how == How::Firmly && self.turn.get().is_none() {
+            let _ = self.turn.set(turn(&self.path)?);
+        }
         let bytes = files::read(&self.path)?;
-        if !self.is_read_alone {
+        if self.is_changed() {
             let _ = self.seen.set(Seen::of(&bytes));
         }
         Ok(bytes)
@@ -80,7 +110,10 @@ impl Held {
 
     /// Replaces it, unless it holds something else than was read.
     pub(super) fn replace(&self, bytes: &[u8]) -> Result<(), Stop> {
-        let _turn = if self.turn.is_none() { turn(&self.path) } else { None };
+        let _turn = match self.turn.get() {
+            Some(_) => None,
+            None => turn(&self.path)?,
+        };
         files::replace(&self.path, bytes, &|| self.is_as_it_was())
     }
 
@@ -101,32 +134,55 @@ impl Seen {
     }
 }
 
-/// Waits until no other run holds the file. None where there is nothing to lock: no file, or a file system without locks.
-fn turn(path: &Path) -> Option<File> {
+/// Do two paths lead to one file that is there?
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let places =
+        [one, other].map(|path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino())));
+    places[0].is_some() && places[0] == places[1]
+}
+
+/// Waits until no other run holds the file. None where nothing can be locked: no file, or a file system without locks.
+fn turn(path: &Path) -> Result<Option<File>, Stop> {
     loop {
         // Opening a pipe would wait for somebody to write into it.
-        std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-        let file = File::open(path).ok()?;
-        wait(&file, path)?;
-        let (held, there) = (file.metadata().ok()?, std::fs::metadata(path).ok()?);
+        let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file());
+        let Some(file) = is_file.then(|| open(path)).flatten() else { return Ok(None) };
+        if !wait(&file, path)? {
+            return Ok(None);
+        }
+        let (Ok(held), Ok(there)) = (file.metadata(), std::fs::metadata(path)) else { return Ok(None) };
         if (held.dev(), held.ino()) == (there.dev(), there.ino()) {
-            return Some(file);
+            return Ok(Some(file));
         }
     }
 }
 
-/// Says so when it takes long.
-fn wait(file: &File, path: &Path) -> Option<()> {
+/// Some network file systems lock only what may be written.
+fn open(path: &Path) -> Option<File> {
+    File::options().read(true).write(true).open(path).or_else(|_| File::open(path)).ok()
+}
+
+/// Whether there is a lock at all. Says so when it takes long, and ends: who may read a file can hold it for ever.
+fn wait(file: &File, path: &Path) -> Result<bool, Stop> {
     const PAUSE: Duration = Duration::from_millis(5);
     const LONG: Duration = Duration::from_secs(2);
+    const TOO_LONG: Duration = Duration::from_secs(30);
     let start = Instant::now();
-    while start.elapsed() < LONG {
+    let mut is_told = false;
+    loop {
         match file.try_lock() {
-            Ok(()) => return Some(()),
+            Ok(()) => return Ok(true),
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
-            Err(TryLockError::Error(_)) => return None,
+            Err(TryLockError::Error(_)) => return Ok(false),
+        }
+        if start.elapsed() > LONG && !is_told {
+            output::talk(&format!("waiting for another run that changes {}", path.display()));
+            is_told = true;
+        }
+        if start.elapsed() > TOO_LONG {
+            return Err(Stop::new(format!("{} is held by another program", path.display()))
+                .code(Code::CouldNotWriteOutput)
+                .hint("nothing was written: do it again when that program has ended (`flock` and `lslocks` know it)"));
         }
     }
-    output::talk(&format!("waiting for another run that changes {}", path.display()));
-    file.lock().ok()
 }

@@ -68,7 +68,9 @@ pub(super) fn unlock(call: &Call, metadata: &Metadata, order: &[String]) -> Resu
             Err(again) => failure = again,
         }
     }
-    let held = if hints::is_about_age(&failure) { held::told(&recipients) } else { Vec::new() };
+    let is_partly_open = failure.groups.iter().any(|group| group.is_open);
+    let file = held::File { recipients: &recipients, is_partly_open };
+    let held = if hints::is_about_age(&failure) { held::told(&file) } else { Vec::new() };
     let report = failure.report();
     let told = std::iter::once(report.clone()).chain(held).collect::<Vec<_>>().join("\n\n");
     let stop = Stop::new(report).plainly(told).code(Code::NoDataKey);

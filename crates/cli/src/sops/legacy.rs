@@ -38,8 +38,14 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
         "" => path.clone(),
         name => files::absolute(name)?,
     };
-    // Without a mode the file is edited, however long that takes.
-    let file = if encrypts || decrypts || rotates { Held::by(call, &path) } else { Held::loosely(&path) };
+    let file = if sets {
+        Held::firmly(&path)
+    } else if encrypts || decrypts || rotates {
+        Held::by(call, &path)
+    } else {
+        // Without a mode the file is edited, however long that takes.
+        Held::loosely(&path)
+    };
     let source = Source { file: Some(file), known_as };
     let settings = Settings::of_file(call, &source.known_as)?;
     if !decrypts || encrypts || rotates || sets {
@@ -50,7 +56,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let format = call.format("input-type", &source.name());
     let metadata = encrypts.then(|| settings.metadata(call, &source.known_as, format)).transpose()?;
     if sets {
-        set::run_legacy(call, &path, &settings)?;
+        set::run_legacy(call, &source, &settings)?;
         return Ok(Done::Quietly);
     }
     if rotates {

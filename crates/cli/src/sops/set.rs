@@ -87,13 +87,12 @@ fn value_of_file(name: &str) -> Result<Zeroizing<Vec<u8>>, Stop> {
 }
 
 /// The old spelling: path and value in one text.
-pub(super) fn run_legacy(call: &Call, path: &Path, settings: &Settings) -> Result<(), Stop> {
+pub(super) fn run_legacy(call: &Call, source: &Source, settings: &Settings) -> Result<(), Stop> {
     let invalid = || Stop::new("Invalid --set format").code(Code::InvalidSet);
     let (index, value) = call.text("set").split_once("] ").ok_or_else(invalid)?;
     let value = json_value(call, value.as_bytes())?;
     let steps = steps(call, &format!("{}]", index.trim_end()), "Invalid --set format")?;
-    let source = Source::of_file(Held::firmly(path));
-    let (bytes, _) = changed(call, &source, settings, &steps, |plain| set(call, plain, &steps, value))?;
+    let (bytes, _) = changed(call, source, settings, &steps, |plain| set(call, plain, &steps, value))?;
     source.replace(&bytes)
 }
 

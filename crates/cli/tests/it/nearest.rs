@@ -74,6 +74,33 @@ fn several_files_have_their_own_too() {
 }
 
 #[test]
+fn one_that_does_not_read_gives_way_to_none_farther_up() {
+    let desk = desk();
+    let nearest = desk.path("clusters/b/.sops.yaml");
+    std::os::unix::fs::symlink("nowhere", &nearest).unwrap();
+    let output = desk.run(&["encrypt", "-i", "clusters/b/s.yaml"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("clusters/b/.sops.yaml"), "{told}");
+    assert_eq!(read(&desk, "clusters/b/s.yaml"), "near: 1\nfar: 2\n");
+    // Files elsewhere have their own.
+    let output = desk.run(&["encrypt", "-i", "--recursive", "clusters"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && told.contains("clusters/b/.sops.yaml"), "{told}");
+    assert!(is_sealed(&read(&desk, "clusters/a/apps/s.yaml"), "near"), "{told}");
+}
+
+#[test]
+fn a_stream_has_that_of_the_working_directory() {
+    let desk = desk();
+    let mut command =
+        desk.command(&["encrypt", "--input-type", "yaml", "--output-type", "yaml", "/dev/stdin"]);
+    let plain = fs::File::open(desk.path("clusters/s.yaml")).unwrap();
+    let output = command.current_dir(desk.path("clusters/a")).stdin(plain).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(is_sealed(&text, "near"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn help_says_where_the_configuration_is_searched() {
     let desk = Desk::new();
     assert!(desk.text(&["encrypt", "--help"]).contains("The .sops.yaml nearest to a file counts"));

@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use sealfast_testkit::program;
 
 use crate::sops::Desk;
 
@@ -52,11 +55,14 @@ fn what_another_program_wrote_meanwhile_is_not_overwritten() {
         &["unset", "a.yaml", "[\"a\"]"],
         &["rotate", "-i", "a.yaml"],
         &["decrypt", "-i", "a.yaml"],
+        &["rotate", "--output", "a.yaml", "a.yaml"],
+        &["encrypt", "--reuse", "a.yaml", "--output", "a.yaml", "p.yaml"],
         &["set", "a.yaml", "b.yaml", "[\"a\"]", "\"two\""],
     ] {
         let desk = Desk::new();
         desk.encrypted("b.yaml", "a: one\n");
         let file = desk.encrypted("a.yaml", "a: one\n");
+        fs::write(desk.path("p.yaml"), "a: three\n").unwrap();
         // It is asked for the identity once the file was read.
         let script = "grep -q theirs a.yaml || echo '# theirs' >> a.yaml\ncat keys.txt\n";
         fs::write(desk.path("identity.sh"), script).unwrap();
@@ -72,6 +78,34 @@ fn what_another_program_wrote_meanwhile_is_not_overwritten() {
         let other = if is_batch { "a: two\n" } else { "a: one\n" };
         assert_eq!(desk.text(&["decrypt", "b.yaml"]), other, "a file that nobody else changed is written");
     }
+}
+
+#[test]
+fn old_spellings_wait_for_nobody_but_others() {
+    for mode in ["-d", "-e", "-r"] {
+        let desk = Desk::new();
+        let rules = format!("creation_rules:\n  - age: {}\n", desk.recipient);
+        fs::write(desk.path(".sops.yaml"), rules).unwrap();
+        desk.encrypted("a.yaml", "a: one\n");
+        let args = [mode, "-i", "--set", "[\"a\"] \"two\"", "a.yaml"];
+        let child = desk.command_as("sops", &args).stderr(Stdio::null()).spawn().unwrap();
+        assert!(program::ended(child).unwrap().success(), "{args:?}");
+        assert_eq!(desk.text(&["decrypt", "a.yaml"]), "a: two\n");
+    }
+}
+
+#[test]
+fn a_run_that_waits_says_so_and_goes_on_afterwards() {
+    let desk = Desk::new();
+    let file = fs::File::open(desk.encrypted("a.yaml", "a: one\n")).unwrap();
+    file.lock().unwrap();
+    let child = desk.command(&["set", "a.yaml", "[\"a\"]", "2"]).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(2500));
+    file.unlock().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.contains("waiting for another run that changes "), "{told}");
+    assert_eq!(desk.text(&["decrypt", "a.yaml"]), "a: 2\n");
 }
 
 /// Stands in for `gpg`, which takes the half of a trust database for a corrupted one: it takes a while to make it.

@@ -57,7 +57,7 @@ pub(super) fn files(
         if path.is_dir() {
             for file in walk::files(&path, LeavingOut::Ignored, None) {
                 let belongs = match &file {
-                    Ok(file) => belongs(call, &mut configurations, file, work)?,
+                    Ok(file) => belongs(call, &mut configurations, file, work),
                     Err(_) => true,
                 };
                 if belongs {
@@ -77,14 +77,11 @@ pub(super) fn files(
         return Err(Stop::new("no file is meant")
             .hint("directories are gone through by the creation rules of .sops.yaml and by .gitignore"));
     }
-    let mut chosen = |path: PathBuf| configurations.of(&path).map(|settings| Chosen { path, settings });
-    found
-        .into_iter()
-        .map(|file| match file {
-            Ok(path) => chosen(path).map(Ok),
-            Err(unreadable) => Ok(Err(unreadable)),
-        })
-        .collect()
+    let mut chosen = |path: PathBuf| match configurations.of(&path) {
+        Ok(settings) => Ok(Chosen { path, settings }),
+        Err(stop) => Err(Unreadable { path, stop }),
+    };
+    Ok(found.into_iter().map(|file| file.and_then(&mut chosen)).collect())
 }
 
 fn matches(word: &str, path: &Path) -> Result<Vec<Result<PathBuf, Unreadable>>, Stop> {
@@ -124,20 +121,16 @@ fn split(path: &Path) -> (PathBuf, PathBuf) {
 
 /// Is a file of a directory meant? To encrypt, when a creation rule asks for it; else when it is encrypted. One that
 /// cannot be read, or no longer reads as the encrypted file that it was, is meant and fails on its own.
-fn belongs(
-    call: &Call,
-    configurations: &mut Configurations<'_>,
-    path: &Path,
-    work: &Work,
-) -> Result<bool, Stop> {
+fn belongs(call: &Call, configurations: &mut Configurations<'_>, path: &Path, work: &Work) -> bool {
     let format = call.format("input-type", &path.to_string_lossy());
     match work {
-        Work::Encrypt => configurations.of(path)?.asks_for(call, path, format),
-        _ if format == Format::Binary && matches!(work, Work::Status) => Ok(false),
-        Work::Status => Ok(!settings::is_config(path)),
-        _ => {
-            Ok(files::read(path)
-                .map_or(true, |bytes| !matches!(document::state(&bytes, format), State::Clear)))
+        // Where that cannot be told the file fails on its own.
+        Work::Encrypt => {
+            let asked = configurations.of(path).and_then(|settings| settings.asks_for(call, path, format));
+            asked.unwrap_or(true)
         }
+        _ if format == Format::Binary && matches!(work, Work::Status) => false,
+        Work::Status => !settings::is_config(path),
+        _ => files::read(path).map_or(true, |bytes| !matches!(document::state(&bytes, format), State::Clear)),
     }
 }

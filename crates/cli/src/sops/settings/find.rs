@@ -4,6 +4,7 @@
 //! so that it does not matter where they are called.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,7 +98,22 @@ pub(super) fn start(call: &Call, file: &Path) -> Result<PathBuf, Stop> {
         return Ok(PathBuf::new());
     }
     let whole = files::absolute(&file.to_string_lossy())?;
-    Ok(whole.parent().unwrap_or(Path::new("/")).to_owned())
+    // What is read through a descriptor or a pipe has no place of its own.
+    let is_stream = ["/dev", "/proc"].iter().any(|root| whole.starts_with(root))
+        || std::fs::metadata(&whole).is_ok_and(|found| !found.is_file());
+    Ok(if is_stream { PathBuf::new() } else { whole.parent().unwrap_or(Path::new("/")).to_owned() })
+}
+
+/// As `sops`, nothing is there that cannot be looked at. For our own verbs it is, and does not read: another configuration
+/// farther up may name other recipients.
+fn is_there(call: &Call, path: &Path) -> bool {
+    match std::fs::symlink_metadata(path) {
+        Err(wrong) if call.is_native() => {
+            !matches!(wrong.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        }
+        Ok(_) if call.is_native() => true,
+        _ => path.exists(),
+    }
 }
 
 /// Looks for the configuration from a directory upwards, unless one is given.
@@ -112,7 +128,7 @@ pub(super) fn find(call: &Call, start: &Path) -> Result<Found, Stop> {
     let mut dir = start.to_owned();
     for _ in 0..levels {
         let path = dir.join(CONFIG_NAME);
-        if path.exists() {
+        if is_there(call, &path) {
             return Ok(Found { path: Some(shown(path, &here)), ignored });
         }
         let other = dir.join(OTHER_NAME);

@@ -51,6 +51,7 @@ impl Source<'_> {
             text.push(letter);
             text
         });
+        let literally = literally.replace('\'', "''");
         format!("add a rule for it, as `- {{path_regex: '^{literally}$', age: age1…}}`")
     }
 
