@@ -23,7 +23,10 @@ impl Causes {
             return;
         }
         self.bytes += cause.message.len() + cause.field.len();
-        self.list.push(cause);
+        // One that is too large by itself only says that there is more.
+        if self.bytes < MOST_BYTES {
+            self.list.push(cause);
+        }
     }
 
     /// Several more; stops asking for them when there are enough.

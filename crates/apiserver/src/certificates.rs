@@ -31,28 +31,34 @@ pub(crate) fn keep_rest(subresource: &str, old: &Value, new: &mut Value) {
     if let Some(spec) = old.get("spec") {
         new["spec"] = spec.clone();
     }
-    let conditions = new["status"]["conditions"].clone();
+    let conditions = new.pointer(CONDITIONS).cloned();
     match subresource {
         "status" => {
             let kept: Vec<Value> = verdicts(&old["status"]).cloned().collect();
             let same = verdicts(&new["status"]).count() == kept.len();
-            let places = new["status"]["conditions"].as_array_mut().into_iter().flatten();
+            let places = conditions_of(new);
             for (place, kept) in places.filter(|one| is_verdict(one)).zip(kept).filter(|_| same) {
                 *place = kept;
             }
         }
         "approval" => {
             new["status"] = old.get("status").cloned().unwrap_or_else(|| json!({}));
-            if conditions.is_array() {
+            if let Some(conditions) = conditions.filter(Value::is_array) {
                 new["status"]["conditions"] = conditions;
             }
         }
         _ => {}
     }
     let before = old["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    for condition in new["status"]["conditions"].as_array_mut().into_iter().flatten() {
+    for condition in conditions_of(new) {
         date(condition, &before);
     }
+}
+
+const CONDITIONS: &str = "/status/conditions";
+
+fn conditions_of(request: &mut Value) -> impl Iterator<Item = &mut Value> {
+    request.pointer_mut(CONDITIONS).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 /// Fills in when a condition changed.

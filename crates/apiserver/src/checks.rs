@@ -91,6 +91,11 @@ pub(crate) fn embedded(path: &str, resource: &Value) -> Vec<Cause> {
     causes
 }
 
+/// What is wrong with labels and annotations.
+pub(crate) fn metadata_of(object: &Value) -> Vec<Cause> {
+    metadata::of_any(object)
+}
+
 /// What is taken and yet odd about an object, or new in it.
 pub(crate) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<String> {
     if &*resource.key == crate::crds::KEY {
@@ -141,11 +146,35 @@ fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut C
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             out.extend(rights::binding(object));
         }
-        crate::crds::KEY => out.extend(definition::check(object)),
-        _ => match &*resource.group {
-            "admissionregistration.k8s.io" => admission::check(resource, object, old, out),
-            _ => rare::check(resource, object, out),
+        crate::crds::KEY => match list(&object["spec"], "versions").len() {
+            count if count > MOST_ITEMS => out.push(Cause::too_many("spec.versions", count, MOST_ITEMS)),
+            _ => out.extend(definition::check(object)),
         },
+        _ => match (too_long(object, ""), &*resource.group) {
+            (Some(cause), _) => out.push(cause),
+            (None, "admissionregistration.k8s.io") => admission::check(resource, object, old, out),
+            (None, _) => rare::check(resource, object, out),
+        },
+    }
+}
+
+/// Lists whose items are compared with each other have no more than these.
+const MOST_ITEMS: usize = 1000;
+
+/// A list anywhere below that has too many items.
+fn too_long(value: &Value, path: &str) -> Option<Cause> {
+    match value {
+        Value::Array(items) if items.len() > MOST_ITEMS => {
+            Some(Cause::too_many(path, items.len(), MOST_ITEMS))
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(at, item)| too_long(item, &format!("{path}[{at}]")))
+        }
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            too_long(value, &path)
+        }),
+        _ => None,
     }
 }
 

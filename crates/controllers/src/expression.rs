@@ -10,7 +10,9 @@ use std::time::Duration;
 use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value as Cel};
 use sealfast_cluster::health::{self, Status};
 use sealfast_k8s::expression::budget::{self, Budget};
-use sealfast_k8s::expression::{calls, depth, matching, nests_too_deeply, on_deep_stack, parts, pointed};
+use sealfast_k8s::expression::{
+    calls, depth, fault, matching, nests_too_deeply, on_deep_stack, parts, pointed,
+};
 use sealfast_k8s::flux::kustomization::HealthCheckExpression;
 use sealfast_k8s::{duration, object};
 use serde_json::Value;
@@ -113,20 +115,11 @@ impl Expression {
                     let whole = output::attribute(self.program.expression(), &name);
                     Err(failed(format!("no such attribute(s): {}", whole.as_deref().unwrap_or(&name))))
                 }
-                Err(error) => Err(failed(reason(&error))),
+                Err(error) => Err(failed(fault::why(&error))),
             }
         })
         .unwrap_or_else(|| Err(GONE.to_owned()))
     }
-}
-
-fn reason(error: &ExecutionError) -> String {
-    let text = match error {
-        ExecutionError::FunctionError { message, .. } => message.clone(),
-        other => other.to_string(),
-    };
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + letters.as_str())
 }
 
 /// What one run may take, or the preparation of all expressions of an object.
@@ -367,6 +360,24 @@ mod tests {
             failed.err().as_deref(),
             Some("failed to evaluate the CEL expression 'dep.a == 1': no such key: a")
         );
+    }
+
+    #[test]
+    fn what_fails_tells_no_value() {
+        let object = json!({"data": {"password": "hunter2"}});
+        for text in [
+            "dep.data.password - 1 == 0",
+            "-dep.data.password == 0",
+            "duration(dep.data.password) == duration('1s')",
+            "dep.data.password[0] == 'h'",
+            "dep.data[dep] == 'h'",
+            "int(dep.data.password) == 1",
+        ] {
+            let Ok(Err(why)) = dependency_ready(text, &object, &object) else {
+                panic!("{text} gives a value")
+            };
+            assert!(!why.contains("hunter2"), "{why}");
+        }
     }
 
     #[test]

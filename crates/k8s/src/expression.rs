@@ -4,6 +4,7 @@
 
 pub mod budget;
 pub mod calls;
+pub mod fault;
 pub mod matching;
 
 use std::thread;

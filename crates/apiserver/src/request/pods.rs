@@ -65,10 +65,18 @@ fn assign(call: &Call<'_>, name: &str, binding: &Value, options: &Options) -> Re
             return Err(conflict("pods/binding", &why));
         }
         fields::child(&mut pod, "spec").insert("nodeName".into(), binding["target"]["name"].clone());
-        for field in ["annotations", "labels"] {
-            for (key, value) in binding["metadata"][field].as_object().into_iter().flatten() {
-                pod["metadata"][field][key.as_str()] = value.clone();
+        for (key, value) in binding["metadata"]["annotations"].as_object().into_iter().flatten() {
+            pod["metadata"]["annotations"][key.as_str()] = value.clone();
+        }
+        // Labels say who owns a pod and who finds it: those that it has stay.
+        for (key, value) in binding["metadata"]["labels"].as_object().into_iter().flatten() {
+            if fields::get(&pod, &["metadata", "labels", key]).is_none() {
+                pod["metadata"]["labels"][key.as_str()] = value.clone();
             }
+        }
+        let causes = crate::checks::metadata_of(&pod);
+        if !causes.is_empty() {
+            return Err(Status::invalid("", "Binding", name, causes));
         }
         scheduled(&mut pod);
         if options.dry_run {

@@ -351,13 +351,17 @@ impl Misfit {
     /// The faults in their order in the rule.
     fn told(mut self, rule: &str) -> String {
         self.0.sort_by_key(|(offset, _)| *offset);
-        let faults: Vec<String> = self
-            .0
-            .iter()
-            .take(MOST_FAULTS)
-            .map(|(offset, message)| pointed(rule, *offset, message))
-            .collect();
-        faults.join("\n")
+        let mut told = String::new();
+        for (offset, message) in self.0.iter().take(MOST_FAULTS) {
+            if told.len() > MOST_TOLD {
+                break;
+            }
+            if !told.is_empty() {
+                told.push('\n');
+            }
+            told += &pointed(rule, *offset, message);
+        }
+        told
     }
 }
 
@@ -522,6 +526,8 @@ pub(super) const AUTHORIZER: &str = "kubernetes.authorization.Authorizer";
 pub(super) const RESOURCE_CHECK: &str = "kubernetes.authorization.ResourceCheck";
 /// Faults that are told of one rule.
 const MOST_FAULTS: usize = 100;
+/// Each fault shows its line, which may be long.
+const MOST_TOLD: usize = 64 << 10;
 /// Steps that a rule may take for one object.
 const MOST_STEPS: u64 = 10_000_000;
 /// Steps that all rules of a schema may take for one object.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use cel::{Context, IdedExpr, Value as Cel};
 use parking_lot::Mutex;
 use sealfast_k8s::expression::budget::{self, Budget};
-use sealfast_k8s::expression::{depth, on_deep_stack};
+use sealfast_k8s::expression::{depth, fault, on_deep_stack};
 use serde_json::Value;
 
 use super::{Kind, Problem, Twins, functions, join};
@@ -134,7 +134,7 @@ fn one(
         Ok(Cel::Bool(true)) => return None,
         Ok(_) => message(rule, &context).unwrap_or_else(|| format!("failed rule: {text}")),
         Err(error) => {
-            let why = format!("{} evaluating rule: {text}", functions::fault::why(&error));
+            let why = format!("{} evaluating rule: {text}", fault::why(&error));
             return Some(Problem::new(path, Kind::Invalid(schema["type"].clone(), why)));
         }
     };

@@ -87,6 +87,12 @@ async fn pod(client: &Client, name: &str, resources: Value) -> anyhow::Result<()
 async fn a_pod_is_bound_to_one_node() -> anyhow::Result<()> {
     let (running, client) = server().await?;
     pod(&client, "p", json!({})).await?;
+    let (_, before) = client.call("GET", &format!("{PODS}/p"), None).await?;
+    let odd = json!({"metadata": {"name": "p", "labels": {"!": "x"}}, "target": {"name": "n"}});
+    let (status, answer) = client.call("POST", &format!("{PODS}/p/binding"), Some(odd)).await?;
+    assert_eq!(status, 422, "{answer}");
+    let (_, after) = client.call("GET", &format!("{PODS}/p"), None).await?;
+    assert_eq!(after, before);
     let binding = |node: &str| json!({"metadata": {"name": "p", "annotations": {"a": "b"}}, "target": {"kind": "Node", "name": node}});
     let (status, answer) = client.call("POST", &format!("{PODS}/p/binding"), Some(binding("n"))).await?;
     assert_eq!((status, &answer["status"]), (201, &json!("Success")), "{answer}");

@@ -265,6 +265,11 @@ async fn rarer_kinds_are_filled_in_and_checked() -> anyhow::Result<()> {
             json!({"spec": {"signerName": "a.b/c", "usages": ["no"], "request": "eA=="}}),
             "spec.request: Invalid value: \"eA==\": PEM block type must be CERTIFICATE REQUEST",
         ),
+        (
+            "/apis/certificates.k8s.io/v1/certificatesigningrequests",
+            json!({"spec": {"signerName": "a.b/c", "usages": vec!["no"; 1001], "request": "eA=="}}),
+            "spec.usages: Too many: 1001: must have at most 1000 items",
+        ),
     ] {
         let mut whole = json!({"metadata": {"name": "x"}});
         let fields = object.as_object().cloned().unwrap_or_default();
@@ -291,6 +296,10 @@ async fn who_asks_for_a_certificate_is_not_for_them_to_say() -> anyhow::Result<(
     assert!(
         made["spec"]["groups"].as_array().is_some_and(|groups| groups.contains(&json!("system:masters")))
     );
+    let labels = json!({"metadata": {"labels": {"a": "b"}}}).to_string();
+    let merge = "application/merge-patch+json";
+    let (status, labelled) = client.send("PATCH", &format!("{requests}/r"), merge, labels).await?;
+    assert_eq!((status, &labelled["status"]), (200, &made["status"]), "{labelled}");
     let approved = json!({"type": "Approved", "status": "True", "reason": "R", "message": "m"});
     let body = json!({"metadata": {"name": "r"}, "spec": {"username": "other"}, "status": {"conditions": [approved]}});
     let (status, told) = client.call("PUT", &format!("{requests}/r/approval"), Some(body)).await?;
