@@ -148,9 +148,8 @@ async fn look_at(
 }
 
 fn same(one: &ObjectId, other: &ObjectId) -> bool {
-    let place =
-        |id: &ObjectId| (id.gvk.group.clone(), id.gvk.kind.clone(), id.namespace.clone(), id.name.clone());
-    place(one) == place(other)
+    (&one.gvk.group, &one.gvk.kind, &one.namespace, &one.name)
+        == (&other.gvk.group, &other.gvk.kind, &other.namespace, &other.name)
 }
 
 /// The Jobs of a list that go away by themselves once they are done.

@@ -363,12 +363,13 @@ fn match_resources(at: At<'_>, out: &mut Causes) {
 /// What is deleted cannot be changed.
 fn mutable(at: At<'_>, out: &mut Causes) {
     const KNOWN: [&str; 4] = ["*", "CONNECT", "CREATE", "UPDATE"];
-    let (rules, place) = (at.get("resourceRules"), at.get("resourceRules"));
+    // The reference names the list and not the rule in it.
+    let rules = at.get("resourceRules");
     for rule in rules.items() {
         let operations = rule.get("operations");
         let unknown = operations.items().filter(|operation| !KNOWN.contains(&operation.text()));
         for operation in unknown {
-            out.push(place.get("operations").with_value(operation.value).not_supported(&KNOWN));
+            out.push(rules.get("operations").with_value(operation.value).not_supported(&KNOWN));
         }
     }
 }
@@ -397,9 +398,7 @@ fn with_operations(at: At<'_>, out: &mut Causes) {
 /// A list that holds something, and nothing beside `*`.
 fn listed_or_all(at: At<'_>, what: &str, out: &mut Causes) {
     out.extend(at.needed());
-    if at.items().count() > 1 && at.items().any(|item| item.text() == "*") {
-        out.push(at.invalid(&format!("if '*' is present, must not specify other {what}")));
-    }
+    super::rare::alone(at, what, out);
 }
 
 /// Resources and subresources: `pods`, `pods/*`, `*/scale`.

@@ -250,7 +250,7 @@ fn verbs(at: At<'_>, out: &mut Causes) {
 }
 
 /// A list in which `*` is the only one.
-fn alone(at: At<'_>, what: &str, out: &mut Causes) {
+pub(super) fn alone(at: At<'_>, what: &str, out: &mut Causes) {
     if at.items().count() > 1 && at.items().any(|item| item.text() == "*") {
         out.push(at.invalid(&format!("if '*' is present, must not specify other {what}")));
     }

@@ -14,9 +14,9 @@ pub(super) fn metrics() -> Vec<(&'static str, f64)> {
     let all = [
         ("process_cpu_seconds_total", cpu_seconds(&stat)),
         ("process_max_fds", most(&limits, "Max open files")),
-        // The listing itself holds one.
         ("process_network_receive_bytes_total", octets(&netstat, "InOctets")),
         ("process_network_transmit_bytes_total", octets(&netstat, "OutOctets")),
+        // The listing itself holds one.
         ("process_open_fds", read_dir("/proc/self/fd").ok().map(|fds| fds.count() as f64 - 1.0)),
         ("process_resident_memory_bytes", after(&status, "VmRSS:").map(|kib| kib * 1024.0)),
         ("process_start_time_seconds", started(&stat)),
