@@ -11,17 +11,17 @@ use crate::generate;
 use crate::loader::Loader;
 use crate::manifest;
 use crate::origin;
-use crate::patch::schema::{Builtin, Schema};
+use crate::patch::schema::{self, Builtin, Schema};
 use crate::plugin;
 use crate::resource::{Behavior, Former, Resource, field};
 use crate::resources::{Double, Resources};
+use crate::scope::{Clusterwide, Scopes};
 use crate::spec::{COMPONENT, Kustomization};
 use crate::steps;
 use crate::told::Told;
 use crate::transform::vars::{self, Bound};
 
 /// What has been gathered so far.
-#[derive(Default)]
 pub(crate) struct Accumulator {
     pub(crate) resources: Resources,
     pub(crate) config: SharedConfig,
@@ -66,6 +66,7 @@ pub(crate) struct Builder {
     roots: usize,
     objects: usize,
     told: Told,
+    scopes: Scopes,
 }
 
 /// How many roots one build may open; a base that many name counts each time.
@@ -87,7 +88,14 @@ impl Builder {
             roots: 0,
             objects: 0,
             told,
+            scopes: Scopes::of_build(),
         }
+    }
+
+    /// Returns one with nothing in it.
+    pub(crate) fn accumulator(&self) -> Accumulator {
+        let resources = Resources::new(self.scopes.clone());
+        Accumulator { resources, config: SharedConfig::default(), vars: Vec::new() }
     }
 
     /// Says that the built-in schema was used.
@@ -160,9 +168,10 @@ impl Builder {
                 Err(Error::Kustomization("the specified OpenAPI version is not built in".to_owned()))
             }
             (None, Some(path)) => {
-                let read = loader.read(path).and_then(|content| Schema::parse(&content));
-                let own = read.map_err(|error| error.within(format!("openapi: '{path}'")))?;
-                self.schema = Some(own.beside(self.beside));
+                let document = loader.read(path).and_then(|content| schema::document(&content));
+                let document = document.map_err(|error| error.within(format!("openapi: '{path}'")))?;
+                self.schema = Some(Schema::of_document(&document).beside(self.beside));
+                self.scopes.learn(Clusterwide::of_document(&document));
                 self.names_schema = true;
                 Ok(())
             }
@@ -177,6 +186,7 @@ impl Builder {
         file: Kustomization,
         file_name: &str,
     ) -> Result<(), Error> {
+        accumulator.resources.learn();
         self.resources(accumulator, loader, &file.resources)
             .map_err(|error| error.within("accumulating resources"))?;
         configure(accumulator, loader, &file)?;
@@ -276,7 +286,7 @@ impl Builder {
         if file.kind == COMPONENT {
             return Err(Error::Root(format!("expected kind != '{COMPONENT}' for path '{}'", loader.root())));
         }
-        let mut below = Accumulator::default();
+        let mut below = self.accumulator();
         self.target(&mut below, loader, file, name)
             .map_err(|error| error.within(format!("recursed accumulation of path '{}'", loader.root())))?;
         accumulator

@@ -16,6 +16,7 @@ use crate::order::{self, Order};
 use crate::origin;
 use crate::resource::{Resource, field};
 use crate::resources::check_distinct;
+use crate::scope::Scopes;
 use crate::spec::{Kustomization, SortOptions};
 use crate::told::Told;
 use crate::transform::{name_refs, names, twins, vars};
@@ -47,6 +48,8 @@ pub struct Build {
     pub unused_vars: Vec<String>,
     /// Deprecation warnings, in the order in which they came up.
     pub warnings: Vec<String>,
+    /// Which kinds live outside namespaces.
+    pub scopes: Scopes,
 }
 
 impl Build {
@@ -125,7 +128,7 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
     builder.set_schema(&loader, &file)?;
     let has_own_order = file.sort_options.is_some();
     let order = output_order(file.sort_options.as_ref(), &options.order)?;
-    let mut accumulator = Accumulator::default();
+    let mut accumulator = builder.accumulator();
     let done = builder.target(&mut accumulator, &loader, file, file_name);
     warnings.extend(builder.take_warnings());
     done?;
@@ -133,6 +136,7 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
     let Accumulator { mut resources, config, vars } = accumulator;
     names::add_hashes(&mut resources);
     name_refs::run(&mut resources, &config)?;
+    let scopes = resources.scopes().clone();
     let unused_vars = vars::run(&mut resources, &vars, &config.var_reference)?;
     resources.iter_mut().for_each(twins::settle);
     let mut resources = resources.into_items();
@@ -146,7 +150,7 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
     for resource in &mut resources {
         finish(resource, &metadata)?;
     }
-    Ok(Build { resources, has_own_order, unused_vars, warnings: Vec::new() })
+    Ok(Build { resources, has_own_order, unused_vars, warnings: Vec::new(), scopes })
 }
 
 /// Reads the outermost kustomization.

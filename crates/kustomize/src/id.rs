@@ -1,16 +1,12 @@
-//! Group, version, kind and the identity of an object, with its scope.
+//! Group, version, kind and the identity of an object, with the scopes of the built-in kinds.
 //!
-//! Follows: `resid` of kustomize 5.8.1. The scope is known only from the embedded list; every
-//! other kind counts as namespaced.
+//! Follows: `resid` of kustomize 5.8.1.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
-
-/// The namespace that stands for "has none" when cluster-scoped objects are compared.
-pub const NOT_NAMESPACED: &str = "_non_namespaceable_";
 
 /// The kinds that live outside namespaces, as `apiVersion: kinds`.
 const CLUSTER_SCOPED: &str = "\
@@ -77,12 +73,6 @@ impl Gvk {
         self.borrowed().is_selected_by(selector)
     }
 
-    /// Whether objects of the kind are known to live outside namespaces.
-    #[must_use]
-    pub fn is_cluster_scoped(&self) -> bool {
-        self.borrowed().is_cluster_scoped()
-    }
-
     /// Returns the same, borrowed.
     #[must_use]
     pub fn borrowed(&self) -> GvkRef<'_> {
@@ -139,9 +129,9 @@ impl<'a> GvkRef<'a> {
             && (selector.version.is_empty() || selector.version == self.version)
     }
 
-    /// Whether objects of the kind are known to live outside namespaces.
+    /// Whether the kind is one of those that are known to live outside namespaces without a look into a schema.
     #[must_use]
-    pub fn is_cluster_scoped(self) -> bool {
+    pub(crate) fn is_cluster_scoped(self) -> bool {
         static KINDS: OnceLock<Kinds> = OnceLock::new();
         self.is_in(KINDS.get_or_init(|| kinds(CLUSTER_SCOPED)))
     }
@@ -151,18 +141,6 @@ impl<'a> GvkRef<'a> {
     pub(crate) fn has_known_scope(self) -> bool {
         static KINDS: OnceLock<Kinds> = OnceLock::new();
         self.is_cluster_scoped() || self.is_in(KINDS.get_or_init(|| kinds(NAMESPACED)))
-    }
-
-    /// Returns the namespace that counts for an object of the kind: one for all without namespaces.
-    #[must_use]
-    pub fn effective_namespace(self, namespace: &'a str) -> &'a str {
-        if self.is_cluster_scoped() {
-            NOT_NAMESPACED
-        } else if namespace.is_empty() {
-            "default"
-        } else {
-            namespace
-        }
     }
 
     fn is_in(self, kinds: &Kinds) -> bool {
@@ -211,22 +189,6 @@ pub struct Id {
     pub name: String,
     /// The namespace as written; empty for none.
     pub namespace: String,
-}
-
-impl Id {
-    /// Returns the namespace that counts in comparisons.
-    #[must_use]
-    pub fn effective_namespace(&self) -> &str {
-        self.gvk.borrowed().effective_namespace(&self.namespace)
-    }
-
-    /// Whether both name one object: the namespaces need only count as the same.
-    #[must_use]
-    pub fn is_same(&self, other: &Id) -> bool {
-        self.name == other.name
-            && self.gvk == other.gvk
-            && self.effective_namespace() == other.effective_namespace()
-    }
 }
 
 impl fmt::Display for Id {

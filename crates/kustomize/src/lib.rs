@@ -31,6 +31,7 @@ pub mod patch;
 mod plugin;
 pub mod resource;
 pub mod resources;
+pub mod scope;
 pub mod select;
 pub mod spec;
 mod steps;

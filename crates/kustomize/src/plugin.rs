@@ -129,7 +129,7 @@ fn configs(
     items: &[String],
     (step, file_name): (&str, &str),
 ) -> Result<Vec<Resource>, Error> {
-    let mut gathered = Accumulator::default();
+    let mut gathered = builder.accumulator();
     let mut paths = Vec::new();
     for item in items {
         match manifest::objects(item.as_bytes(), "") {
@@ -380,7 +380,7 @@ fn add_value(resources: &mut Resources, loader: &Loader<'_>, mut settings: Setti
             let resource = resources.at_mut(at);
             resource.remember_id();
             if target.field_path == "metadata/namespace" {
-                if !resource.gvk().is_cluster_scoped() {
+                if !resource.is_clusterwide() {
                     resource.set_metadata("namespace", &settings.value);
                 }
                 resources.note(at);

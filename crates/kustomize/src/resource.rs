@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::flaw::Flaw;
 use crate::id::{Gvk, GvkRef, Id};
 use crate::loose::Loose;
+use crate::scope::Scopes;
 use crate::transform::twins::Twins;
 use crate::written::Notes;
 
@@ -78,6 +79,8 @@ pub struct Resource {
     pub origin: Option<String>,
     /// Entries of the transformations annotation, when they are recorded.
     pub transformations: Vec<String>,
+    /// What the build knows of scopes.
+    pub(crate) scopes: Scopes,
 }
 
 impl Resource {
@@ -157,15 +160,34 @@ impl Resource {
     #[must_use]
     pub fn was_ever(&self, id: &Id) -> bool {
         if self.gvk() == id.gvk.borrowed() && self.name() == id.name {
-            return self.effective_namespace() == id.effective_namespace() || self.was_once(id);
+            return self.has_namespace(id) || self.was_once(id);
         }
         self.was_once(id)
+    }
+
+    /// Whether this is the present id.
+    #[must_use]
+    pub fn is(&self, id: &Id) -> bool {
+        self.gvk() == id.gvk.borrowed() && self.name() == id.name && self.has_namespace(id)
+    }
+
+    /// Whether objects of its kind live outside namespaces.
+    #[must_use]
+    pub fn is_clusterwide(&self) -> bool {
+        self.scopes.is_clusterwide(self.gvk())
     }
 
     /// Returns the namespace that counts.
     #[must_use]
     pub fn effective_namespace(&self) -> &str {
-        self.gvk().effective_namespace(self.namespace())
+        self.scopes.effective_namespace(self.gvk(), self.namespace())
+    }
+
+    /// Returns the namespace that counted when it came.
+    #[must_use]
+    pub fn original_effective_namespace(&self) -> &str {
+        let original = self.former.first().map_or(self.namespace(), |former| &former.namespace);
+        self.scopes.effective_namespace(self.original_gvk(), original)
     }
 
     /// Notes the present id as a former one.
@@ -239,8 +261,12 @@ impl Resource {
             let gvk = GvkRef { kind: &former.kind, ..self.gvk() };
             former.name == id.name
                 && gvk == id.gvk.borrowed()
-                && gvk.effective_namespace(&former.namespace) == id.effective_namespace()
+                && self.scopes.effective_namespace(gvk, &former.namespace) == self.scopes.of_id(id)
         })
+    }
+
+    fn has_namespace(&self, id: &Id) -> bool {
+        self.effective_namespace() == self.scopes.of_id(id)
     }
 
     fn former_id(&self, former: &Former) -> Id {

@@ -13,6 +13,7 @@ use foldhash::fast::RandomState;
 use crate::error::Error;
 use crate::id::{GvkRef, Id};
 use crate::resource::Resource;
+use crate::scope::Scopes;
 
 /// Numbers of objects by the hash of what they were noted under.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +89,9 @@ pub struct Resources {
     by_id: Index,
     by_name: Index,
     hasher: RandomState,
+    scopes: Scopes,
+    /// Whether the index takes into account what a schema says of scopes.
+    has_learned: bool,
     /// Whether two objects may have come to have the same id.
     is_doubted: bool,
 }
@@ -95,8 +99,23 @@ pub struct Resources {
 impl Resources {
     /// Returns an empty list.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(scopes: Scopes) -> Self {
+        Self { has_learned: scopes.have_learned(), scopes, ..Self::default() }
+    }
+
+    /// Indexes all objects again when a schema was named meanwhile, as other namespaces count now.
+    pub(crate) fn learn(&mut self) {
+        if self.has_learned != self.scopes.have_learned() {
+            self.has_learned = true;
+            self.by_id = Index::default();
+            (0..self.items.len()).for_each(|position| self.note(position));
+        }
+    }
+
+    /// Returns what is known of scopes.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.scopes
     }
 
     /// Returns all objects in order.
@@ -125,7 +144,8 @@ impl Resources {
     ///
     /// # Errors
     /// When one with its id is there already.
-    pub fn append(&mut self, resource: Resource) -> Result<(), Error> {
+    pub fn append(&mut self, mut resource: Resource) -> Result<(), Error> {
+        resource.scopes.clone_from(&self.scopes);
         if self.has(&resource) {
             return Err(Error::Object(doubled(&resource)));
         }
@@ -146,14 +166,15 @@ impl Resources {
     pub(crate) fn append_file(&mut self, objects: Vec<Resource>) -> Result<(), Double> {
         let start = self.items.len();
         let mut rest = objects.into_iter();
-        while let Some(next) = rest.next() {
+        while let Some(mut next) = rest.next() {
+            next.scopes.clone_from(&self.scopes);
             if !self.has(&next) {
                 self.push(next);
                 continue;
             }
             // Those that the file itself has twice come first.
             let error = Error::Object(doubled(&next));
-            let mut own = Self::default();
+            let mut own = Self::new(self.scopes.clone());
             self.numbers.truncate(start);
             let all = self.items.drain(start..).chain([next]).chain(rest);
             all.into_iter().try_for_each(|item| own.append(item)).map_err(Double::Within)?;
@@ -167,6 +188,7 @@ impl Resources {
     /// # Errors
     /// When one of them is there already.
     pub fn append_all(&mut self, others: Resources) -> Result<(), Error> {
+        self.learn();
         if self.items.is_empty() {
             let double = others.items.iter().enumerate().find(|(at, item)| others.has_before(item, *at));
             return match double {
@@ -197,7 +219,8 @@ impl Resources {
     }
 
     /// Puts another object at a position.
-    pub fn replace(&mut self, position: usize, resource: Resource) {
+    pub fn replace(&mut self, position: usize, mut resource: Resource) {
+        resource.scopes.clone_from(&self.scopes);
         self.items[position] = resource;
         self.note(position);
     }
@@ -206,7 +229,7 @@ impl Resources {
     #[must_use]
     pub fn with_present_id(&self, id: &Id) -> Vec<usize> {
         let mut found = self.candidates(id);
-        found.retain(|&position| self.items[position].id().is_same(id));
+        found.retain(|&position| self.items[position].is(id));
         found
     }
 
@@ -330,7 +353,7 @@ impl Resources {
 
     /// Returns what an id is noted under.
     fn key(&self, gvk: GvkRef<'_>, name: &str, namespace: &str) -> u64 {
-        self.hasher.hash_one((gvk.kind, name, gvk.effective_namespace(namespace)))
+        self.hasher.hash_one((gvk.kind, name, self.scopes.effective_namespace(gvk, namespace)))
     }
 }
 
@@ -349,7 +372,7 @@ mod tests {
 
     #[test]
     fn objects_are_found_where_they_stand_after_others_went_away() {
-        let mut resources = Resources::new();
+        let mut resources = Resources::default();
         ["a", "b", "c", "d"].into_iter().for_each(|name| resources.append(map(name)).unwrap());
         resources.retain(|item| !matches!(item.name(), "a" | "d"));
         resources.append(map("e")).unwrap();

@@ -213,8 +213,7 @@ impl Matcher {
         if !has_name {
             return false;
         }
-        let original = first.map_or(item.namespace(), |first| &first.namespace);
-        (self.namespace.matches(item.original_gvk().effective_namespace(original))
+        (self.namespace.matches(item.original_effective_namespace())
             || self.namespace.matches(item.effective_namespace()))
             && self.matches_metadata(item)
     }

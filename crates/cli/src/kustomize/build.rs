@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use jiff::Zoned;
 use sealfast_kustomize::engine::{self, Build, Options, Restriction};
-use sealfast_kustomize::id::{GvkRef, NOT_NAMESPACED};
+use sealfast_kustomize::id::GvkRef;
 use sealfast_kustomize::order::Order;
+use sealfast_kustomize::scope::{NOT_NAMESPACED, Scopes};
 use serde_json::Value;
 
 use super::disk::Disk;
@@ -146,7 +147,9 @@ fn write_file(path: &Path, text: &str) -> Result<ExitCode, Failed> {
 
 /// Writes a file an object; objects of several namespaces have the namespace in front of the name.
 fn write_each(built: Build, dir: &Path) -> Result<ExitCode, Failed> {
+    let scopes = built.scopes.clone();
     let objects = built.objects();
+    let namespace = |object: &Value| namespace(object, &scopes);
     let mut namespaces: Vec<String> = objects.iter().filter_map(namespace).collect();
     namespaces.sort();
     namespaces.dedup();
@@ -171,9 +174,9 @@ fn gvk(object: &Value) -> GvkRef<'_> {
 }
 
 /// The namespace that counts; none for what lives outside namespaces.
-fn namespace(object: &Value) -> Option<String> {
+fn namespace(object: &Value, scopes: &Scopes) -> Option<String> {
     let written = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
-    let namespace = gvk(object).effective_namespace(written);
+    let namespace = scopes.effective_namespace(gvk(object), written);
     (namespace != NOT_NAMESPACED).then(|| namespace.to_owned())
 }
 

@@ -141,6 +141,15 @@ pub enum Builtin {
     Before,
 }
 
+/// Reads a Swagger 2 document.
+///
+/// # Errors
+/// When it is neither YAML nor JSON.
+pub(crate) fn document(content: &[u8]) -> Result<Value, Error> {
+    sealfast_yaml::json::from_yaml(content)
+        .map_err(|error| Error::Kustomization(format!("error converting YAML to JSON: {error}")))
+}
+
 impl Schema {
     /// Returns the built-in schema.
     #[must_use]
@@ -182,16 +191,13 @@ impl Schema {
         self.types.entry(owner.to_owned()).or_default().fields.insert(name.to_owned(), field);
     }
 
-    /// Reads a Swagger 2 document.
-    ///
-    /// # Errors
-    /// When it is neither YAML nor JSON.
-    pub fn parse(content: &[u8]) -> Result<Self, Error> {
-        let value = sealfast_yaml::json::from_yaml(content)
-            .map_err(|error| Error::Kustomization(format!("error converting YAML to JSON: {error}")))?;
+    /// Takes the definitions of a Swagger 2 document.
+    #[must_use]
+    pub fn of_document(document: &Value) -> Self {
         let mut schema = Self::default();
         let mut lists = HashMap::new();
-        for (name, definition) in value.get("definitions").and_then(Value::as_object).into_iter().flatten() {
+        for (name, definition) in document.get("definitions").and_then(Value::as_object).into_iter().flatten()
+        {
             let name = short_name(name);
             schema.read_type(name, definition);
             if is_list(definition) {
@@ -208,7 +214,7 @@ impl Schema {
             }
         }
         schema.enter_lists(&lists);
-        Ok(schema)
+        schema
     }
 
     /// Makes fields that refer to a definition of a list such lists.

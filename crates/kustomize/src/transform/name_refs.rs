@@ -123,9 +123,8 @@ impl Index {
         let mut names: Vec<&String> = item.former.iter().map(|former| &former.name).collect();
         names.sort();
         names.dedup();
-        let original = item.original_gvk().effective_namespace(&item.former[0].namespace);
-        let is_cluster_scoped = id.gvk.is_cluster_scoped();
-        let namespace = id.effective_namespace().to_owned();
+        let is_cluster_scoped = item.is_clusterwide();
+        let namespace = item.effective_namespace().to_owned();
         for name in names {
             self.by_name.entry(name.clone()).or_default().push(position);
             self.by_namespace.entry((name.clone(), namespace.clone())).or_default().push(position);
@@ -135,7 +134,7 @@ impl Index {
         }
         self.candidates.push(Candidate {
             at,
-            original_namespace: original.to_owned(),
+            original_namespace: item.original_effective_namespace().to_owned(),
             namespace,
             is_cluster_scoped,
             prefixes: item.prefixes.clone(),
@@ -154,8 +153,7 @@ impl Spaces {
         let mut spaces: HashMap<String, HashSet<String>> = HashMap::new();
         for item in items.iter().filter(|item| !item.is_gone()) {
             let now = item.namespace();
-            let former = item.former.first().map(|former| former.namespace.as_str());
-            let original = item.original_gvk().effective_namespace(former.unwrap_or(now));
+            let original = item.original_effective_namespace();
             match spaces.get_mut(original) {
                 Some(found) if found.contains(now) => {}
                 Some(found) => _ = found.insert(now.to_owned()),
@@ -208,8 +206,8 @@ impl Referrer {
         }
         Self {
             original_gvk: item.original_gvk().to_gvk(),
-            namespace: id.effective_namespace().to_owned(),
-            is_cluster_scoped: id.gvk.is_cluster_scoped(),
+            namespace: item.effective_namespace().to_owned(),
+            is_cluster_scoped: item.is_clusterwide(),
             prefixes: item.prefixes.clone(),
             suffixes: item.suffixes.clone(),
             role,

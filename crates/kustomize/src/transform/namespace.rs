@@ -73,7 +73,7 @@ impl Namespace {
         let gvk = resource.gvk();
         let has_renamed_kind = gvk.group.is_empty() && gvk.version == "v1";
         let is_binding = is_binding_kind(gvk.kind);
-        if !gvk.is_cluster_scoped() && (!self.unset_only || resource.namespace().is_empty()) {
+        if !resource.is_clusterwide() && (!self.unset_only || resource.namespace().is_empty()) {
             resource.set_metadata("namespace", &self.name);
         }
         if is_binding {

@@ -42,15 +42,17 @@ fn declare(bound: &mut Vec<Bound>, vars: &[Var], resources: &mut Resources) -> R
     let mut new = Vec::with_capacity(vars.len());
     for var in vars {
         let wanted = reference(var);
-        let fits = |id: &Id| {
-            id.gvk == wanted.gvk
-                && id.name == wanted.name
-                && (wanted.namespace.is_empty() && !wanted.gvk.is_cluster_scoped()
-                    || id.effective_namespace() == wanted.effective_namespace())
-        };
         let items = resources.items();
+        // The namespace that is asked for counts as it is written, also for what lives outside namespaces.
+        let is_meant = |item: &Resource| {
+            let named = |id: &&Id| id.gvk == wanted.gvk && id.name == wanted.name;
+            item.ids()
+                .iter()
+                .filter(named)
+                .any(|id| wanted.namespace.is_empty() || item.scopes.of_id(id) == wanted.namespace)
+        };
         let mut found = resources.ever_named(&wanted.name);
-        found.retain(|&at| items[at].ids().iter().any(fits));
+        found.retain(|&at| is_meant(&items[at]));
         if found.len() > 1 {
             return Err(Error::Variable(format!(
                 "found {} resId matches for var {} (unable to disambiguate)",

@@ -19,6 +19,7 @@ mod patches;
 mod references;
 mod refusals;
 mod replacements;
+mod scopes;
 mod small_directory;
 mod substitution;
 
