@@ -10,7 +10,7 @@ use http::Method;
 use sealfast_cluster::client::Client;
 use sealfast_cluster::client::request::Call;
 use sealfast_controllers::lease::{Candidate, Leadership};
-use sealfast_controllers::metrics::labels;
+use sealfast_controllers::metrics::{Metrics, labels};
 use sealfast_controllers::options::Only;
 use sealfast_controllers::probes::{self, Health, Ready};
 use sealfast_controllers::run;
@@ -62,7 +62,7 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     }
     let leases = args.leases();
     let options = args.options().map_err(Failure::new)?;
-    let counted = Arc::clone(&options.metrics);
+    let counted = Arc::<Metrics>::default();
     // Who waits for its turn is counted, too.
     let _metrics = match metrics {
         Some(address) => Some(started(probes::serve_metrics(address, Arc::clone(&counted)).await)?),
@@ -77,26 +77,24 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     let serves = options.only != Only::Kustomize;
     state.set_ready(if serves { Ready::No } else { Ready::Yes });
     let names: Vec<String> = leases.iter().map(|lease| lease.name.clone()).collect();
-    let show = |status| {
-        let by = |name: &String| labels(&[("name", name)]);
-        names.iter().for_each(|name| counted.set("leader_election_master_status", by(name), status));
+    let show = |name: &str, holds| {
+        counted.set("leader_election_master_status", labels(&[("name", name)]), holds);
     };
-    show(0.0);
+    names.iter().for_each(|name| show(name, 0.0));
     let led = tokio::select! {
-        led = elected(leases, &client) => led,
+        led = elected(leases, &client, |name| show(name, 1.0)) => led,
         _ = stop.asked() => return Ok(()),
     };
     let Some(mut led) = led else { return Err(lost_lease()) };
     tracing::info!(target: "sealfast_cli", server = client.address(), "the controllers run until they are told to end");
-    let handle = started(run::start(client, options).await)?;
-    show(1.0);
+    let handle = started(run::start(client, options, Arc::clone(&counted)).await)?;
     state.set_ready(Ready::Yes);
     let lost = tokio::select! {
         _ = stop.asked() => false,
         () = any_lost(&mut led) => true,
     };
     state.set_ready(Ready::No);
-    show(0.0);
+    names.iter().for_each(|name| show(name, 0.0));
     if lost {
         // Somebody else may work already: nothing is finished, and nothing freed.
         drop(handle);
@@ -127,15 +125,19 @@ fn started<T>(result: Result<T, sealfast_controllers::error::Error>) -> Result<T
     result.map_err(|error| Failure::because("failed to start the controllers", &error))
 }
 
-/// Waits until all Leases are held, one after the other; none when one of them was lost again meanwhile.
-async fn elected(leases: Vec<Candidate>, client: &Client) -> Option<Vec<Leadership>> {
+/// Waits until all Leases are held, one after the other, and tells of each; none when one of them was lost again meanwhile.
+async fn elected(leases: Vec<Candidate>, client: &Client, tell: impl Fn(&str)) -> Option<Vec<Leadership>> {
     let mut led: Vec<Leadership> = Vec::new();
     for candidate in leases {
         tracing::info!(target: "sealfast_cli", lease = candidate.name, "waiting for the lease");
+        let name = candidate.name.clone();
         let next = candidate.elected(client.clone());
         tokio::pin!(next);
         tokio::select! {
-            leadership = &mut next => led.push(leadership),
+            leadership = &mut next => {
+                tell(&name);
+                led.push(leadership);
+            }
             () = any_lost(&mut led) => return None,
         }
     }

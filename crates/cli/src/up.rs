@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -251,7 +252,7 @@ async fn start(args: &UpArgs) -> Result<Cluster, Failure> {
         gates: Gates::default().with(Gate::ExternalArtifact),
         ..Options::default()
     };
-    let controllers = run::start(client.clone(), options)
+    let controllers = run::start(client.clone(), options, Arc::default())
         .await
         .map_err(|error| Failure::because("failed to start the controllers", &error))?;
     // Written last: who sees the file finds everything running.

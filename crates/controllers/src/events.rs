@@ -1,43 +1,41 @@
 //! Events: what happened to an object, for people and for those who forward it.
 //!
-//! They are written by a task of their own, so that no run waits for them. A text that was said
-//! about the same object before is counted up, not written again, and keeps its annotations.
-//! Another task forwards all of them to the address that was given, if any.
+//! They are written and forwarded by a task of their own, so that no run waits for them. A text that was said
+//! about the same object before is counted up, not written again, and keeps its annotations; it is forwarded all the same.
 //!
 //! Follows: the recorder of client-go with the annotations of fluxcd/pkg/runtime.
 
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
 use crate::events::crowd::{Crowd, Heard};
+use crate::events::patience::{Attempt, persist};
+use crate::events::receiver::{Mailbox, post_office};
 use crate::options::Options;
 
 mod crowd;
+mod patience;
+mod receiver;
 
 /// How many events may wait; more are dropped.
 const WAITING: usize = 1024;
 /// The longest text that the server takes, in bytes.
 const LONGEST: usize = 32 << 10;
 
-/// The longest text that is forwarded, in characters.
-const LONGEST_FORWARDED: usize = 39_000;
-/// How long the receiver may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How often somebody who does not answer is asked, and the first pauses of the server and the receiver, which double.
-const TRIES: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const FIRST_REST: Duration = Duration::from_secs(1);
-/// A receiver that asks for more rest gets no more.
-const LONGEST_REST: Duration = Duration::from_secs(30);
+/// The pauses before an API server that is away is asked again.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1600),
+];
 /// Annotations of an object that go along with each of its events.
 const OWN_ANNOTATIONS: &str = "event.toolkit.fluxcd.io/";
 
@@ -80,6 +78,7 @@ pub fn reference(object: &Value) -> Value {
 #[derive(Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<Event>,
+    mailbox: Option<Mailbox>,
 }
 
 impl Recorder {
@@ -87,26 +86,31 @@ impl Recorder {
     pub fn start(client: Client, component: &'static str, options: &Options) -> (Recorder, JoinHandle<()>) {
         let (queue, mut events) = mpsc::channel::<Event>(WAITING);
         let instance = options.instance.clone();
-        let mut receiver =
-            options.events_address.clone().map(|address| Receiver::start(address, component, &instance));
+        let office = options.events_address.clone().and_then(|to| post_office(to, component, &instance));
+        let (mailbox, postman) = office.unzip();
         let task = tokio::spawn(async move {
             let mut writer = Writer { client, component, instance, crowd: Crowd::default() };
-            while let Some(event) = events.recv().await {
-                if let Some(receiver) = &receiver {
-                    receiver.forward(&event);
+            let writing = async {
+                while let Some(event) = events.recv().await {
+                    writer.write(event).await;
                 }
-                writer.write(event).await;
-            }
-            if let Some(receiver) = receiver.take() {
-                receiver.flush().await;
-            }
+            };
+            let forwarding = async {
+                if let Some(postman) = postman {
+                    postman.work().await;
+                }
+            };
+            tokio::join!(writing, forwarding);
         });
-        (Recorder { queue }, task)
+        (Recorder { queue, mailbox }, task)
     }
 
     /// Records an event, and logs it.
     pub fn record(&self, event: Event) {
         log(&event);
+        if let Some(mailbox) = &self.mailbox {
+            mailbox.put(&event);
+        }
         if self.queue.try_send(event).is_err() {
             tracing::warn!("too many events waiting: one is dropped");
         }
@@ -179,21 +183,20 @@ impl Writer {
 
     /// Creates an event; a server that is away for a moment is asked again.
     async fn create(&self, body: &Value) {
-        let mut pause = FIRST_PAUSE;
-        for _ in 0..TRIES {
+        let attempt = || async {
             match self.client.create(body, self.component).await {
-                Ok(_) => return,
+                Err(error) if error.is_transient() => return Attempt::Again(None),
                 // The answer to the first try was lost.
-                Err(error) if error.is_already_exists() => return,
-                Err(error) if error.is_transient() => tokio::time::sleep(pause).await,
-                Err(error) => {
+                Err(error) if !error.is_already_exists() => {
                     tracing::debug!(error = %error.chain(), "an event is refused");
-                    return;
                 }
+                _ => {}
             }
-            pause *= 2;
+            Attempt::Over
+        };
+        if !persist(&PAUSES, attempt).await {
+            tracing::warn!("an event could not be recorded");
         }
-        tracing::warn!("an event could not be recorded");
     }
 
     fn body(&self, event: &Event, heard: &Heard, namespace: &str, stamp: &str) -> Value {
@@ -215,97 +218,6 @@ impl Writer {
         }
         body
     }
-}
-
-/// Forwards events to a notification controller, one after the other.
-struct Receiver {
-    queue: mpsc::Sender<Value>,
-    task: AbortOnDropHandle<()>,
-    component: &'static str,
-    instance: String,
-}
-
-impl Receiver {
-    fn start(address: String, component: &'static str, instance: &str) -> Receiver {
-        let (queue, mut events) = mpsc::channel::<Value>(WAITING);
-        let http = reqwest::Client::builder().timeout(PATIENCE).build();
-        let task = AbortOnDropHandle::new(tokio::spawn(async move {
-            let Ok(http) = http else { return };
-            while let Some(event) = events.recv().await {
-                post(&http, &address, &event).await;
-            }
-        }));
-        Receiver { queue, task, component, instance: instance.to_owned() }
-    }
-
-    fn forward(&self, event: &Event) {
-        let severity = match event.severity {
-            Severity::Trace => return,
-            Severity::Info => "info",
-            Severity::Error => "error",
-        };
-        let message: String = event.message.chars().take(LONGEST_FORWARDED).collect();
-        let metadata: serde_json::Map<String, Value> =
-            event.annotations.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-        let mut body = json!({
-            "involvedObject": event.about,
-            "severity": severity,
-            "timestamp": clock::now(),
-            "message": message,
-            "reason": event.reason,
-            "reportingController": self.component,
-            "reportingInstance": self.instance,
-        });
-        if !metadata.is_empty() {
-            body["metadata"] = metadata.into();
-        }
-        if self.queue.try_send(body).is_err() {
-            tracing::warn!("too many events wait for their receiver: one is dropped");
-        }
-    }
-
-    async fn flush(self) {
-        drop(self.queue);
-        // A task that was cut off has nothing left to say.
-        let _ = self.task.await;
-    }
-}
-
-/// Sends one event; a receiver that is busy or away is asked again, one that knows the event already is not.
-async fn post(http: &reqwest::Client, address: &str, event: &Value) {
-    let mut pause = FIRST_REST;
-    for _ in 0..TRIES {
-        let mut rest = pause;
-        let why = match http.post(address).json(event).send().await {
-            Ok(answer) if may_recover(answer.status()) => {
-                if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
-                    rest = asked_rest(&answer).unwrap_or(pause);
-                }
-                answer.status().to_string()
-            }
-            Ok(answer) => {
-                let is_known = answer.status() == StatusCode::TOO_MANY_REQUESTS;
-                if !answer.status().is_success() && !is_known {
-                    tracing::warn!(status = %answer.status(), "the receiver of events refuses one");
-                }
-                return;
-            }
-            Err(error) => error.without_url().to_string(),
-        };
-        tracing::debug!(error = %why, "cannot forward an event");
-        tokio::time::sleep(rest).await;
-        pause *= 2;
-    }
-    tracing::warn!("an event could not be forwarded");
-}
-
-fn may_recover(status: StatusCode) -> bool {
-    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
-}
-
-fn asked_rest(answer: &reqwest::Response) -> Option<Duration> {
-    let seconds = answer.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_REST))
 }
 
 /// Those annotations of an object that go along with each of its events.

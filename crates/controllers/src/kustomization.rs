@@ -113,7 +113,7 @@ pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
     let began = Instant::now();
     let mut object = match shared.client.find(&kind(), &key.namespace, &key.name).await {
         Ok(Some(object)) => object,
-        Ok(None) => return Next::WhenAdded,
+        Ok(None) => return Next::Gone,
         Err(error) => return back_off(key, &error),
     };
     if object["metadata"]["deletionTimestamp"].is_null() && !has_finalizer(&object) {

@@ -103,7 +103,7 @@ impl Metrics {
             None | Some(Next::BackOff | Next::Terminal) => "error",
             Some(Next::After(Duration::ZERO)) => "requeue",
             Some(Next::After(_)) => "requeue_after",
-            Some(Next::WhenAdded) => "success",
+            Some(Next::WhenAdded | Next::Gone) => "success",
         };
         self.add("controller_runtime_active_workers", labels(&by), -1.0);
         self.add("controller_runtime_reconcile_total", labels(&[by[0], ("result", result)]), 1.0);
@@ -161,9 +161,10 @@ impl Metrics {
         for (name, queue) in self.queues.lock().iter() {
             let counts = queue.counts();
             let by = || labels(&[("controller", name), ("name", name)]);
-            // One queue without priorities: everything waits with the ordinary one.
-            let deep = labels(&[("controller", name), ("name", name), ("priority", "0")]);
-            self.set("workqueue_depth", deep, counts.waiting as f64);
+            for (priority, depth) in [("0", counts.waiting - counts.low), ("-100", counts.low)] {
+                let deep = labels(&[("controller", name), ("name", name), ("priority", priority)]);
+                self.set("workqueue_depth", deep, depth as f64);
+            }
             self.set("workqueue_adds_total", by(), counts.added as f64);
             self.set("workqueue_retries_total", by(), counts.retried as f64);
             self.set("workqueue_unfinished_work_seconds", by(), counts.unfinished.as_secs_f64());
@@ -229,6 +230,7 @@ fn write(out: &mut String, family: &Family, labels: &str, series: &Series) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::Priority;
 
     const KUSTOMIZATION: Controller = Controller { name: "kustomization", kind: "Kustomization" };
 
@@ -276,7 +278,7 @@ mod tests {
         let (metrics, queue) = (Metrics::default(), Queue::default());
         metrics.follow(KUSTOMIZATION, &queue, 4);
         let key = Key { namespace: "apps".into(), name: "web".into() };
-        queue.add(key.clone());
+        queue.add(key.clone(), Priority::Ordinary);
         tokio::time::advance(Duration::from_secs(2)).await;
         queue.next().await;
         tokio::time::advance(Duration::from_secs(3)).await;

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sealfast_cluster::client::Foreign;
@@ -14,7 +13,6 @@ use crate::gates::Gates;
 use crate::identity::Clouds;
 use crate::identity::cache::Size;
 use crate::kustomization::archive::Hosts;
-use crate::metrics::Metrics;
 use crate::queue::Pauses;
 
 /// Which controllers run.
@@ -137,8 +135,6 @@ pub struct Options {
     pub jitter_percent: u8,
     /// Pauses after failures.
     pub pauses: Pauses,
-    /// Where everything is counted.
-    pub metrics: Arc<Metrics>,
 }
 
 impl Default for Options {
@@ -180,7 +176,6 @@ impl Default for Options {
             requeue_dependency: Duration::from_secs(30),
             jitter_percent: 5,
             pauses: Pauses::default(),
-            metrics: Arc::default(),
         }
     }
 }

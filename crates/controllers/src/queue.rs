@@ -1,13 +1,15 @@
 //! Which object to look at next: a queue by key with delays, without doubles.
 //!
 //! A key waits at most once and runs at most once at a time; a key added while it runs comes
-//! again right after. Waiting costs one timer, whatever is in the queue.
+//! again right after. Of those that are due, what is new goes before what is looked at once more.
+//! Waiting costs one timer, whatever is in the queue.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use sealfast_k8s::flux::REQUESTED_AT;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -36,11 +38,36 @@ impl std::fmt::Display for Key {
     }
 }
 
+/// Which of two keys that are due goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Something changed, or failed.
+    Ordinary,
+    /// Nothing is known to have changed: the controllers start, or an interval is over.
+    Low,
+}
+
+impl Priority {
+    /// That of an object that was there before the controllers: what was asked for and not done yet goes first.
+    pub fn at_start(object: &serde_json::Value) -> Priority {
+        let (about, status) = (&object["metadata"], &object["status"]);
+        let token = &about["annotations"][REQUESTED_AT];
+        let is_handled = token.is_null() || *token == status["lastHandledReconcileAt"];
+        if is_handled && status["observedGeneration"] == about["generation"] {
+            Priority::Low
+        } else {
+            Priority::Ordinary
+        }
+    }
+}
+
 /// When a key is to come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// When somebody adds it.
     WhenAdded,
+    /// When somebody adds it: there is no such object any more.
+    Gone,
     /// When somebody adds it: as it is, it can only fail.
     Terminal,
     /// After this time, unless it is added before.
@@ -66,9 +93,12 @@ impl Default for Pauses {
 
 #[derive(Default)]
 struct State {
-    due: HashMap<Key, Instant>,
-    order: BTreeSet<(Instant, Key)>,
-    running: HashMap<Key, Instant>,
+    /// Those that wait; none of them runs.
+    waiting: HashMap<Key, (Instant, Priority)>,
+    /// Those of them that were not due yet when somebody last looked.
+    later: BTreeSet<(Instant, Key)>,
+    due: BTreeSet<(Priority, Instant, Key)>,
+    running: HashMap<Key, Running>,
     again: HashMap<Key, String>,
     failures: HashMap<Key, u32>,
     taken: u64,
@@ -77,11 +107,19 @@ struct State {
     worked: Series,
 }
 
+struct Running {
+    began: Instant,
+    /// Its object went meanwhile.
+    is_gone: bool,
+}
+
 /// What a queue has seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts {
     /// Keys that are due and wait for a worker.
     pub waiting: usize,
+    /// Those of them with low priority.
+    pub low: usize,
     /// How often a key became due.
     pub added: u64,
     /// How often a key was put in line for later.
@@ -97,15 +135,28 @@ pub struct Counts {
 }
 
 impl State {
-    fn add(&mut self, key: Key, at: Instant) {
-        if let Some(known) = self.due.get(&key) {
-            if *known <= at {
-                return;
-            }
-            self.order.remove(&(*known, key.clone()));
+    fn add(&mut self, key: Key, at: Instant, priority: Priority) {
+        let known = self.take(&key).unwrap_or((at, priority));
+        let (at, priority) = (at.min(known.0), priority.min(known.1));
+        self.waiting.insert(key.clone(), (at, priority));
+        self.later.insert((at, key));
+    }
+
+    fn take(&mut self, key: &Key) -> Option<(Instant, Priority)> {
+        let (at, priority) = self.waiting.remove(key)?;
+        self.later.remove(&(at, key.clone()));
+        self.due.remove(&(priority, at, key.clone()));
+        Some((at, priority))
+    }
+
+    /// Notes which keys have become due.
+    fn look(&mut self, now: Instant) {
+        while self.later.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((at, key)) = self.later.pop_first()
+            && let Some((_, priority)) = self.waiting.get(&key)
+        {
+            self.due.insert((*priority, at, key));
         }
-        self.due.insert(key.clone(), at);
-        self.order.insert((at, key));
     }
 }
 
@@ -126,15 +177,16 @@ impl Queue {
 
     /// What was seen until now.
     pub fn counts(&self) -> Counts {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let now = Instant::now();
-        let due = state.order.iter().take_while(|(at, _)| *at <= now);
-        let waiting = due.filter(|(_, key)| !state.running.contains_key(key)).count() + state.again.len();
+        state.look(now);
+        let waiting = state.due.len() + state.again.len();
+        let low = state.due.iter().filter(|(priority, ..)| *priority == Priority::Low).count();
         let (waited, worked) = (state.waited.clone(), state.worked.clone());
-        let running = || state.running.values().map(|began| now - *began);
+        let running = || state.running.values().map(|run| now - run.began);
         let (unfinished, longest) = (running().sum(), running().max().unwrap_or_default());
         let added = state.taken + waiting as u64;
-        Counts { waiting, added, retried: state.retried, waited, worked, unfinished, longest }
+        Counts { waiting, low, added, retried: state.retried, waited, worked, unfinished, longest }
     }
 
     /// Forgets a key that is gone.
@@ -142,28 +194,35 @@ impl Queue {
         let mut state = self.state.lock();
         state.failures.remove(key);
         state.taken += u64::from(state.again.remove(key).is_some());
-        if let Some(at) = state.due.remove(key) {
-            state.order.remove(&(at, key.clone()));
+        if let Some(run) = state.running.get_mut(key) {
+            run.is_gone = true;
+        }
+        if let Some((at, _)) = state.take(key) {
             // What was due stays counted.
             state.taken += u64::from(at <= Instant::now());
         }
     }
 
-    /// Puts a key first in line because of its own object.
-    pub fn add(&self, key: Key) {
-        self.add_because(key, "");
+    /// Puts a key in line because of its own object.
+    pub fn add(&self, key: Key, priority: Priority) {
+        self.put(key, "", priority);
     }
 
-    /// Puts a key first in line because of another object, `Kind/namespace/name`; empty for its own.
+    /// Puts a key in line because of another object, `Kind/namespace/name`.
     pub fn add_because(&self, key: Key, cause: &str) {
+        self.put(key, cause, Priority::Ordinary);
+    }
+
+    fn put(&self, key: Key, cause: &str, priority: Priority) {
         let mut state = self.state.lock();
-        if state.running.contains_key(&key) {
+        if let Some(run) = state.running.get_mut(&key) {
+            run.is_gone = false;
             state.again.insert(key, cause.to_owned());
             drop(state);
             self.again.notify_waiters();
             return;
         }
-        state.add(key, Instant::now());
+        state.add(key, Instant::now(), priority);
         drop(state);
         self.changed.notify_one();
     }
@@ -172,7 +231,7 @@ impl Queue {
     #[cfg(test)]
     fn add_after(&self, key: Key, delay: Duration) {
         let mut state = self.state.lock();
-        state.add(key, Instant::now() + delay);
+        state.add(key, Instant::now() + delay, Priority::Low);
         drop(state);
         self.changed.notify_one();
     }
@@ -183,19 +242,15 @@ impl Queue {
             let sleep = {
                 let mut state = self.state.lock();
                 let now = Instant::now();
-                let first = state.order.iter().find(|(_, key)| !state.running.contains_key(key)).cloned();
-                match first {
-                    Some((at, key)) if at <= now => {
-                        state.order.remove(&(at, key.clone()));
-                        state.due.remove(&key);
-                        state.running.insert(key.clone(), now);
-                        state.taken += 1;
-                        state.waited.observe(&QUEUE, (now - at).as_secs_f64());
-                        return key;
-                    }
-                    Some((at, _)) => Some(at),
-                    None => None,
+                state.look(now);
+                if let Some((_, at, key)) = state.due.pop_first() {
+                    state.waiting.remove(&key);
+                    state.running.insert(key.clone(), Running { began: now, is_gone: false });
+                    state.taken += 1;
+                    state.waited.observe(&QUEUE, (now - at).as_secs_f64());
+                    return key;
                 }
+                state.later.first().map(|(at, _)| *at)
             };
             match sleep {
                 Some(at) => tokio::select! {
@@ -218,12 +273,16 @@ impl Queue {
         }
     }
 
-    /// Notes that a key's run is over, and when it comes again.
-    pub fn done(&self, key: &Key, next: Next) {
+    /// Notes that a key's run is over, and when it comes again. Says whether its object is gone.
+    pub fn done(&self, key: &Key, next: Next) -> bool {
         let mut state = self.state.lock();
-        if let Some(began) = state.running.remove(key) {
-            state.worked.observe(&QUEUE, began.elapsed().as_secs_f64());
+        let run = state.running.remove(key);
+        let comes_again = state.again.remove(key).is_some();
+        let is_gone = !comes_again && (next == Next::Gone || run.as_ref().is_some_and(|run| run.is_gone));
+        if let Some(run) = run {
+            state.worked.observe(&QUEUE, run.began.elapsed().as_secs_f64());
         }
+        let next = if is_gone { Next::Gone } else { next };
         let delay = match next {
             Next::BackOff => {
                 let failures = state.failures.entry(key.clone()).or_default();
@@ -235,18 +294,23 @@ impl Queue {
                 state.failures.remove(key);
                 Some(delay)
             }
-            Next::WhenAdded | Next::Terminal => {
+            Next::WhenAdded | Next::Gone | Next::Terminal => {
                 state.failures.remove(key);
                 None
             }
         };
         state.retried += u64::from(delay.is_some_and(|delay| !delay.is_zero()));
-        let delay = if state.again.remove(key).is_some() { Some(Duration::ZERO) } else { delay };
+        let (delay, priority) = match delay {
+            _ if comes_again => (Some(Duration::ZERO), Priority::Ordinary),
+            Some(delay) if next != Next::BackOff && !delay.is_zero() => (Some(delay), Priority::Low),
+            delay => (delay, Priority::Ordinary),
+        };
         if let Some(delay) = delay {
-            state.add(key.clone(), Instant::now() + delay);
+            state.add(key.clone(), Instant::now() + delay, priority);
         }
         drop(state);
         self.changed.notify_one();
+        is_gone
     }
 }
 
@@ -262,10 +326,10 @@ mod tests {
     async fn doubles_fold_and_earlier_wins() {
         let queue = Queue::default();
         queue.add_after(key("a"), Duration::from_secs(60));
-        queue.add(key("b"));
-        queue.add(key("b"));
+        queue.add(key("b"), Priority::Ordinary);
+        queue.add(key("b"), Priority::Ordinary);
         assert_eq!(queue.next().await, key("b"));
-        queue.add(key("b"));
+        queue.add(key("b"), Priority::Ordinary);
         queue.done(&key("b"), Next::After(Duration::from_secs(600)));
         assert_eq!(queue.next().await, key("b"));
         queue.done(&key("b"), Next::WhenAdded);
@@ -281,11 +345,11 @@ mod tests {
             let counts = queue.counts();
             (counts.waiting, counts.added, counts.retried)
         };
-        queue.add(key("a"));
-        queue.add(key("a"));
+        queue.add(key("a"), Priority::Ordinary);
+        queue.add(key("a"), Priority::Ordinary);
         assert_eq!(seen(), (1, 1, 0));
         queue.next().await;
-        queue.add(key("a"));
+        queue.add(key("a"), Priority::Ordinary);
         assert_eq!(seen(), (1, 2, 0), "it comes again after its run");
         queue.done(&key("a"), Next::After(Duration::from_secs(60)));
         assert_eq!(seen(), (1, 2, 1));
@@ -301,7 +365,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn failures_double_the_pause() {
         let queue = Queue::default();
-        queue.add(key("a"));
+        queue.add(key("a"), Priority::Ordinary);
         let mut pauses = Vec::new();
         for _ in 0..4 {
             let before = Instant::now();
@@ -310,5 +374,59 @@ mod tests {
             queue.done(&due, Next::BackOff);
         }
         assert_eq!(pauses, [0, 750, 1500, 3000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_new_goes_before_what_is_looked_at_once_more() {
+        let queue = Queue::default();
+        queue.add(key("c"), Priority::Low);
+        queue.add(key("a"), Priority::Low);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        queue.add(key("z"), Priority::Ordinary);
+        queue.add(key("a"), Priority::Ordinary);
+        assert_eq!((queue.counts().waiting, queue.counts().low), (3, 1));
+        for (name, next) in [
+            ("a", Next::After(Duration::from_secs(60))),
+            ("z", Next::BackOff),
+            ("c", Next::After(Duration::from_secs(60))),
+        ] {
+            assert_eq!(queue.next().await, key(name));
+            queue.done(&key(name), next);
+        }
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert_eq!((queue.counts().waiting, queue.counts().low), (3, 2));
+        assert_eq!(queue.next().await, key("z"), "it failed");
+        queue.done(&key("z"), Next::After(Duration::ZERO));
+        assert_eq!(queue.next().await, key("z"), "it was asked for at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_while_it_runs_does_not_come_again() {
+        let queue = Queue::default();
+        queue.add(key("a"), Priority::Ordinary);
+        let due = queue.next().await;
+        queue.forget(&due);
+        assert!(queue.done(&due, Next::After(Duration::from_secs(60))));
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert_eq!(queue.counts().waiting, 0);
+        queue.add(key("a"), Priority::Ordinary);
+        let due = queue.next().await;
+        queue.forget(&due);
+        queue.add(key("a"), Priority::Ordinary);
+        assert!(!queue.done(&due, Next::Gone), "another one of the name has come");
+        assert_eq!(queue.next().await, due);
+    }
+
+    #[test]
+    fn what_was_asked_for_and_not_done_goes_first_at_the_start() {
+        let object = |observed: i64, handled: &str| {
+            serde_json::json!({
+                "metadata": {"generation": 2, "annotations": {REQUESTED_AT: "now"}},
+                "status": {"observedGeneration": observed, "lastHandledReconcileAt": handled},
+            })
+        };
+        assert_eq!(Priority::at_start(&object(2, "now")), Priority::Low);
+        assert_eq!(Priority::at_start(&object(1, "now")), Priority::Ordinary);
+        assert_eq!(Priority::at_start(&object(2, "then")), Priority::Ordinary);
     }
 }

@@ -29,7 +29,7 @@ use crate::kustomization::unpacked::Artifacts as Unpacked;
 use crate::kustomization::{self, Shared};
 use crate::metrics::{Controller, Metrics};
 use crate::options::{Only, Options};
-use crate::queue::{Key, Queue};
+use crate::queue::{Key, Priority, Queue};
 use crate::source;
 use crate::workers::Crew;
 
@@ -97,11 +97,11 @@ impl Drop for Handle {
     }
 }
 
-/// Starts the controllers against a cluster whose definitions are in place. Runs inside Tokio.
+/// Starts the controllers against a cluster whose definitions are in place; everything is counted in `metrics`. Runs inside Tokio.
 ///
 /// # Errors
 /// [`Error`] when artifacts can be neither kept nor served.
-pub async fn start(client: Client, options: Options) -> Result<Handle, Error> {
+pub async fn start(client: Client, options: Options, metrics: Arc<Metrics>) -> Result<Handle, Error> {
     // Another part of the process may have chosen its cryptography already; then that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut handle = Handle {
@@ -109,7 +109,7 @@ pub async fn start(client: Client, options: Options) -> Result<Handle, Error> {
         crews: Vec::new(),
         recorders: Vec::new(),
         stop: CancellationToken::new(),
-        metrics: Arc::clone(&options.metrics),
+        metrics,
         artifacts: None,
     };
     handle.metrics.follow_client(&client);
@@ -245,13 +245,18 @@ struct Follower {
 impl Follower {
     async fn kustomizations(self, select: Select, metrics: Arc<Metrics>) {
         let mut watch = self.client.watch(&kustomization::kind(), &self.namespace, select);
+        let mut is_start = true;
         loop {
             match watch.next().await {
                 Seen::Listed(objects) => {
                     self.index.retain(&objects).iter().for_each(|key| self.forget(key, &metrics));
-                    objects.iter().for_each(|object| self.applied(object));
+                    for object in &objects {
+                        let priority = if is_start { Priority::at_start(object) } else { Priority::Ordinary };
+                        self.applied(object, priority);
+                    }
+                    is_start = false;
                 }
-                Seen::Applied(object) => self.applied(&object),
+                Seen::Applied(object) => self.applied(&object, Priority::Ordinary),
                 Seen::Deleted(object) => {
                     self.index.deleted(&object);
                     self.forget(&Key::of(&object), &metrics);
@@ -265,11 +270,14 @@ impl Follower {
         metrics.forget(KUSTOMIZATION, key);
     }
 
-    fn applied(&self, object: &Value) {
+    fn applied(&self, object: &Value, priority: Priority) {
         let own = Key::of(object);
         for key in self.index.applied(object) {
-            let cause = if key == own { String::new() } else { format!("Kustomization/{own}") };
-            self.queue.add_because(key, &cause);
+            if key == own {
+                self.queue.add(key, priority);
+            } else {
+                self.queue.add_because(key, &format!("Kustomization/{own}"));
+            }
         }
     }
 

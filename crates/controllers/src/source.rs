@@ -75,7 +75,7 @@ pub async fn reconcile(shared: &Shared, key: &Key) -> Next {
 
 async fn work(shared: &Shared, key: &Key) -> Result<Next, ClusterError> {
     let Some(mut object) = shared.client.find(&kind(), &key.namespace, &key.name).await? else {
-        return Ok(Next::WhenAdded);
+        return Ok(Next::Gone);
     };
     let deleting = !object["metadata"]["deletionTimestamp"].is_null();
     let finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
@@ -121,7 +121,7 @@ async fn remove(
     ours: bool,
 ) -> Result<Next, ClusterError> {
     if !ours {
-        return Ok(Next::WhenAdded);
+        return Ok(Next::Gone);
     }
     if let Err(error) = shared.storage.remove_all("GitRepository", &key.namespace, &key.name) {
         tracing::warn!(source = %key, error = %error.chain(), "cannot remove the artifacts");
@@ -130,7 +130,7 @@ async fn remove(
     let others = finalizers.into_iter().filter(|name| name != FINALIZER).collect();
     match set_finalizers(shared, key, others, &Value::Null).await {
         Err(error) if !error.is_not_found() => Err(error),
-        _ => Ok(Next::WhenAdded),
+        _ => Ok(Next::Gone),
     }
 }
 

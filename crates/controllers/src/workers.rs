@@ -127,7 +127,9 @@ impl Crew {
                 tracing::error!(controller = controller.name, object = %key, "a run stopped unexpectedly");
             }
             metrics.done(controller, &key, next, began.elapsed());
-            queue.done(&key, next.unwrap_or(Next::BackOff));
+            if queue.done(&key, next.unwrap_or(Next::BackOff)) {
+                metrics.forget(controller, &key);
+            }
         }
     }
 }
@@ -151,6 +153,7 @@ async fn only_waits(stop: &CancellationToken, waits: &AtomicBool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::Priority;
 
     const SOMETHING: Controller = Controller { name: "something", kind: "Something" };
 
@@ -168,7 +171,7 @@ mod tests {
         let (queue, stop) = (Queue::default(), CancellationToken::new());
         let (done, mut names) = tokio::sync::mpsc::unbounded_channel();
         for name in ["waits", "works"] {
-            queue.add(key(name));
+            queue.add(key(name), Priority::Ordinary);
         }
         let crew = tokio::spawn(crew(&queue, &stop).work(move |key, turn: Turn| {
             let done = done.clone();
@@ -191,7 +194,7 @@ mod tests {
     async fn who_comes_back_finds_the_only_place() {
         let (queue, stop) = (Queue::default(), CancellationToken::new());
         let (done, mut names) = tokio::sync::mpsc::unbounded_channel();
-        queue.add(key("waits"));
+        queue.add(key("waits"), Priority::Ordinary);
         let crew = tokio::spawn(crew(&queue, &stop).work(move |key, turn: Turn| {
             let done = done.clone();
             async move {
@@ -219,7 +222,7 @@ mod tests {
         let (queue, stop) = (Queue::default(), CancellationToken::new());
         let crew = crew(&queue, &stop);
         let metrics = Arc::clone(&crew.metrics);
-        queue.add(key("a"));
+        queue.add(key("a"), Priority::Ordinary);
         let work = tokio::spawn(crew.work(|_, _| async { panic!("on purpose") }));
         tokio::time::sleep(Duration::from_secs(2)).await;
         stop.cancel();
@@ -230,5 +233,34 @@ mod tests {
                 .render()
                 .contains("controller_runtime_reconcile_panics_total{controller=\"something\"} 2")
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_run_of_an_object_leaves_no_series() {
+        let (queue, stop) = (Queue::default(), CancellationToken::new());
+        let crew = crew(&queue, &stop);
+        let (metrics, forgotten) = (Arc::clone(&crew.metrics), queue.clone());
+        for name in ["finished", "found-none", "stays"] {
+            queue.add(key(name), Priority::Ordinary);
+        }
+        let work = tokio::spawn(crew.work(move |key, _| {
+            let queue = forgotten.clone();
+            async move {
+                match key.name.as_str() {
+                    "finished" => queue.forget(&key),
+                    "found-none" => return Next::Gone,
+                    _ => {}
+                }
+                Next::After(Duration::from_secs(60))
+            }
+        }));
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        stop.cancel();
+        assert!(work.await.is_ok());
+        let text = metrics.render();
+        let counted: Vec<&str> = text.lines().filter(|line| line.contains("_seconds_count{kind")).collect();
+        let stays =
+            "gotk_reconcile_duration_seconds_count{kind=\"Something\",name=\"stays\",namespace=\"ns\"} 2";
+        assert_eq!(counted, [stays]);
     }
 }

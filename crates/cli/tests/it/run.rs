@@ -147,3 +147,20 @@ END",
     ensure!(controllers.log().contains("leader election lost"), "{}", controllers.log());
     Ok(())
 }
+
+#[test]
+fn each_lease_that_is_held_is_told_while_another_is_waited_for() -> Result<()> {
+    need(&["kubectl", "bash"])?;
+    let mut person = Person::new()?;
+    let _up = person.up(&[])?;
+    person.sh("kubectl create namespace flux-system --dry-run=client -o yaml | kubectl apply -f -")?;
+    let status = |half: &str, holds: u8| {
+        format!("leader_election_master_status{{name=\"{half}-controller-leader-election\"}} {holds}")
+    };
+    let half = Controllers::start(&person, &["--controllers", "kustomize"])?;
+    answer(&half.metrics, "/metrics", &status("kustomize", 1))?;
+    let both = Controllers::start(&person, &[])?;
+    let metrics = answer(&both.metrics, "/metrics", &status("source", 1))?;
+    ensure!(metrics.contains(&status("kustomize", 0)), "{metrics}");
+    Ok(())
+}

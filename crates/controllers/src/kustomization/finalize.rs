@@ -38,7 +38,7 @@ pub(crate) async fn finalize(run: &mut Run<'_>, misfits: &[Misfit], began: Insta
         match remove_finalizer(run).await {
             Ok(()) => {
                 run.shared.leftovers.forget(&uid);
-                Next::WhenAdded
+                Next::Gone
             }
             Err(error) => {
                 tracing::error!(error = %error.chain(), "cannot remove the finalizer");

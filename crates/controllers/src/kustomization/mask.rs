@@ -14,6 +14,8 @@ use crate::kustomization::witness::{SHORTEST_PART, Witness};
 
 /// What stands in the place of a secret value.
 const MASK: &str = "**SOPS**";
+/// Why a message is covered whole.
+const OVERRUN: &str = "covered whole: too many values were decrypted to be looked for one by one";
 /// Lines shorter than this are no secrets of their own.
 const SHORTEST_LINE: usize = 8;
 
@@ -123,7 +125,7 @@ impl Masks {
     /// covered where they stand in quotes.
     pub fn message(&self, text: &str) -> String {
         if self.covers_all {
-            return MASK.to_owned();
+            return format!("{MASK} ({OVERRUN})");
         }
         let mut covered = text.to_owned();
         for secret in self.wholes.iter().chain(&self.texts) {

@@ -6,18 +6,25 @@ use sealfast_cluster::client::watch::{Event, Watch};
 use sealfast_k8s::flux::REQUESTED_AT;
 use serde_json::Value;
 
-use crate::queue::{Key, Queue};
+use crate::queue::{Key, Priority, Queue};
 
 /// Feeds the queue from a watch, for as long as the task lives, and tells which objects are gone.
 pub(crate) async fn follow(mut watch: Watch, queue: Queue, gone: impl Fn(&Key)) {
     let mut known = Known::default();
+    let mut is_start = true;
     loop {
         match watch.next().await {
             Event::Listed(objects) => {
                 known.retain(&objects).iter().for_each(&gone);
-                objects.iter().flat_map(|object| known.applied(object)).for_each(|key| queue.add(key));
+                for object in &objects {
+                    let priority = if is_start { Priority::at_start(object) } else { Priority::Ordinary };
+                    known.applied(object).into_iter().for_each(|key| queue.add(key, priority));
+                }
+                is_start = false;
             }
-            Event::Applied(object) => known.applied(&object).into_iter().for_each(|key| queue.add(key)),
+            Event::Applied(object) => {
+                known.applied(&object).into_iter().for_each(|key| queue.add(key, Priority::Ordinary));
+            }
             Event::Deleted(object) => {
                 let key = Key::of(&object);
                 known.objects.remove(&key);

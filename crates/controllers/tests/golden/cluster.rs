@@ -1,7 +1,7 @@
 //! The embedded server, the controllers and the Git server that all cases share.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
 use http::Method;
@@ -57,7 +57,7 @@ impl House {
                 sops_mac: SopsMac::Ignore,
                 ..Options::default()
             };
-            let handle = run::start(client.clone(), options).await?;
+            let handle = run::start(client.clone(), options, Arc::default()).await?;
             anyhow::Ok((running, handle, client, Value::from(text).to_string()))
         })?;
         let resources = Mutex::default();

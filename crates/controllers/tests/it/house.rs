@@ -1,7 +1,7 @@
 //! A cluster in this process, and a folder offered as a source of it.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -99,7 +99,7 @@ impl House {
     }
 
     pub(crate) async fn start(&self, client: &Client, options: Options) -> Result<Handle> {
-        Ok(run::start(client.clone(), options).await?)
+        Ok(run::start(client.clone(), options, Arc::default()).await?)
     }
 
     pub(crate) fn write(&self, file: &str, text: &str) -> Result<PathBuf> {

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -145,7 +146,7 @@ async fn work(order: &Value) -> Result<()> {
     };
     loop {
         let mut leadership = candidate.clone().elected(client.clone()).await;
-        let handle = run::start(client.clone(), options.clone()).await?;
+        let handle = run::start(client.clone(), options.clone(), Arc::default()).await?;
         leadership.lost().await;
         drop(handle);
     }
