@@ -1,12 +1,13 @@
 //! One root after another, into one accumulator.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::config::{self, Config};
 use crate::crds;
-use crate::error::Error;
+use crate::error::{Error, entry_of};
 use crate::generate;
 use crate::loader::Loader;
 use crate::manifest;
@@ -67,6 +68,7 @@ pub(crate) struct Builder {
     objects: usize,
     told: Told,
     scopes: Scopes,
+    notes: RefCell<Vec<String>>,
 }
 
 /// How many roots one build may open; a base that many name counts each time.
@@ -89,6 +91,7 @@ impl Builder {
             objects: 0,
             told,
             scopes: Scopes::of_build(),
+            notes: RefCell::default(),
         }
     }
 
@@ -111,6 +114,16 @@ impl Builder {
     /// Returns who is told what replacements make of values.
     pub(crate) fn told(&self) -> &Told {
         &self.told
+    }
+
+    /// Keeps what is to be said of an entry of a file.
+    pub(crate) fn note(&self, entry: &str, loader: &Loader<'_>, file_name: &str, said: Vec<String>) {
+        let of = |said| format!("{}: {said}", entry_of(entry, loader.root(), file_name));
+        self.notes.borrow_mut().extend(said.into_iter().map(of));
+    }
+
+    pub(crate) fn take_notes(&mut self) -> Vec<String> {
+        self.notes.take()
     }
 
     pub(crate) fn take_warnings(&mut self) -> Vec<String> {
@@ -147,12 +160,19 @@ impl Builder {
     }
 
     /// Takes the schema that a file names; the first one that is named, outermost file first, stays.
-    pub(crate) fn set_schema(&mut self, loader: &Loader<'_>, file: &Kustomization) -> Result<(), Error> {
+    pub(crate) fn set_schema(
+        &mut self,
+        loader: &Loader<'_>,
+        file: &Kustomization,
+        file_name: &str,
+    ) -> Result<(), Error> {
         if self.names_schema {
             // The original reads a schema that it does not use.
             return file.openapi.get("path").map_or(Ok(()), |path| {
                 let read = loader.read(path).map(drop);
-                read.map_err(|error| error.within(format!("openapi: '{path}'")))
+                read.map_err(|error| {
+                    error.within(format!("'{path}'")).of_entry("openapi.path", loader.root(), file_name)
+                })
             });
         }
         match (file.openapi.get("version").map(String::as_str), file.openapi.get("path")) {
@@ -169,7 +189,9 @@ impl Builder {
             }
             (None, Some(path)) => {
                 let document = loader.read(path).and_then(|content| schema::document(&content));
-                let document = document.map_err(|error| error.within(format!("openapi: '{path}'")))?;
+                let document = document.map_err(|error| {
+                    error.within(format!("'{path}'")).of_entry("openapi.path", loader.root(), file_name)
+                })?;
                 self.schema = Some(Schema::of_document(&document).beside(self.beside));
                 self.scopes.learn(Clusterwide::of_document(&document));
                 self.names_schema = true;
@@ -187,25 +209,29 @@ impl Builder {
         file_name: &str,
     ) -> Result<(), Error> {
         accumulator.resources.learn();
-        self.resources(accumulator, loader, &file.resources)
-            .map_err(|error| error.within("accumulating resources"))?;
-        configure(accumulator, loader, &file)?;
+        for (field, paths) in [("resources", &file.resources), ("bases", &file.bases)] {
+            let paths: Vec<_> = paths.iter().map(String::as_str).enumerate().collect();
+            self.resources(accumulator, loader, &paths, List { field, file_name })
+                .map_err(|error| error.within("accumulating resources"))?;
+        }
+        configure(accumulator, loader, &file, file_name)?;
         self.generators(accumulator, loader, &file, file_name)?;
-        self.components(accumulator, loader, &file.components)
+        self.components(accumulator, loader, &file.components, List { field: "components", file_name })
             .map_err(|error| error.within("accumulating components"))?;
         steps::run(self, accumulator, loader, &file, file_name)?;
         plugin::validate(self, accumulator, loader, &file.validators, file_name)?;
         vars::bind(&mut accumulator.vars, &file.vars, &mut accumulator.resources)
     }
 
-    /// Adds files and roots.
+    /// Adds files and roots, each with its position in the list.
     pub(crate) fn resources(
         &mut self,
         accumulator: &mut Accumulator,
         loader: &Loader<'_>,
-        paths: &[String],
+        paths: &[(usize, &str)],
+        list: List<'_>,
     ) -> Result<(), Error> {
-        for path in paths {
+        for &(at, path) in paths {
             let Err(file_error) = self.file(accumulator, loader, path) else { continue };
             if file_error.is_limit() {
                 return Err(file_error);
@@ -213,7 +239,9 @@ impl Builder {
             let below = match loader.descend(path) {
                 Ok(below) => below,
                 Err(_) if file_error.is_malformed_yaml() => return Err(file_error),
-                Err(error) => return Err(neither(&file_error, error)),
+                // What was read has a file that messages name already.
+                Err(error) if !file_error.is_of_reading() => return Err(neither(&file_error, error)),
+                Err(error) => return Err(list.told(at, loader)(neither(&file_error, error))),
             };
             self.directory(accumulator, &below).map_err(|error| match error.is_limit() {
                 true => error,
@@ -277,7 +305,7 @@ impl Builder {
         };
         let (file, name) = read(loader)
             .map_err(|error| error.within(format!("couldn't make target for path '{}'", loader.root())))?;
-        self.set_schema(loader, &file)?;
+        self.set_schema(loader, &file, name)?;
         Ok((file, name))
     }
 
@@ -299,9 +327,11 @@ impl Builder {
         accumulator: &mut Accumulator,
         loader: &Loader<'_>,
         paths: &[String],
+        list: List<'_>,
     ) -> Result<(), Error> {
-        for path in paths {
-            let below = loader.descend(path).map_err(|error| error.quoted("loader.New"))?;
+        for (at, path) in paths.iter().enumerate() {
+            let below = loader.descend(path).map_err(|error| error.quoted("loader.New"));
+            let below = below.map_err(list.told(at, loader))?;
             self.component(accumulator, &below).map_err(|error| error.quoted("accumulateDirectory:"))?;
         }
         Ok(())
@@ -343,11 +373,17 @@ impl Builder {
             }
             accumulator.take_generated(resource)
         };
-        for args in &file.config_map_generator {
-            take(accumulator, generate::config_map(args, defaults, &read)?, "ConfigMapGenerator")?;
+        let list = List { field: "configMapGenerator", file_name };
+        for (at, args) in file.config_map_generator.iter().enumerate() {
+            let made = generate::config_map(args, defaults, &read);
+            let taken = made.and_then(|made| take(accumulator, made, "ConfigMapGenerator"));
+            taken.map_err(list.told(at, loader))?;
         }
-        for args in &file.secret_generator {
-            take(accumulator, generate::secret(args, defaults, &read)?, "SecretGenerator")?;
+        let list = List { field: "secretGenerator", file_name };
+        for (at, args) in file.secret_generator.iter().enumerate() {
+            let made = generate::secret(args, defaults, &read);
+            let taken = made.and_then(|made| take(accumulator, made, "SecretGenerator"));
+            taken.map_err(list.told(at, loader))?;
         }
         if let Some(chart) = file.helm_charts.first().or(file.helm_chart_inflation_generator.first()) {
             let config = steps::patches::configuring("HelmChartInflationGenerator", &said(chart));
@@ -409,29 +445,57 @@ fn take_notes(resource: &mut Resource) -> Result<(), Error> {
 }
 
 /// Adds what the file configures to what its bases configured.
-fn configure(accumulator: &mut Accumulator, loader: &Loader<'_>, file: &Kustomization) -> Result<(), Error> {
+fn configure(
+    accumulator: &mut Accumulator,
+    loader: &Loader<'_>,
+    file: &Kustomization,
+    file_name: &str,
+) -> Result<(), Error> {
     if file.configurations.is_empty() {
         accumulator.config.join(Config::builtin())?;
     } else {
-        let mut own = Config::default();
-        for path in &file.configurations {
-            let read = loader.read(path).and_then(|content| Config::parse(&content));
-            own.merge(read.map_err(|error| error.within(format!("configurations: '{path}'")))?)?;
-        }
+        let list = List { field: "configurations", file_name };
+        let own = list.rules(&file.configurations, loader, Config::parse)?;
         let mut config = Config::clone(Config::builtin());
         config.merge(own)?;
         accumulator.config.join(&Arc::new(config))?;
     }
     if !file.crds.is_empty() {
-        let mut rules = Config::default();
-        for path in &file.crds {
-            let read = loader.read(path).and_then(|content| crds::parse(&content));
-            let named = || format!("loading CRDs [{}]", file.crds.join(" "));
-            rules.merge(read.map_err(|error| error.within(named()))?)?;
-        }
+        let rules = List { field: "crds", file_name }.rules(&file.crds, loader, crds::parse);
+        let rules = rules.map_err(|error| error.within(format!("loading CRDs [{}]", file.crds.join(" "))))?;
         accumulator.config.join(&Arc::new(rules))?;
     }
     Ok(())
+}
+
+/// A field of a file that lists what a build reads.
+#[derive(Clone, Copy)]
+pub(crate) struct List<'a> {
+    pub(crate) field: &'a str,
+    pub(crate) file_name: &'a str,
+}
+
+impl List<'_> {
+    /// Returns what names an entry in an error.
+    pub(crate) fn told(self, at: usize, loader: &Loader<'_>) -> impl FnOnce(Error) -> Error {
+        move |error| error.of_entry(&format!("{}[{at}]", self.field), loader.root(), self.file_name)
+    }
+
+    /// Reads the rules in all files of the list.
+    fn rules(
+        self,
+        paths: &[String],
+        loader: &Loader<'_>,
+        parse: impl Fn(&[u8]) -> Result<Config, Error>,
+    ) -> Result<Config, Error> {
+        let mut rules = Config::default();
+        for (at, path) in paths.iter().enumerate() {
+            let read = loader.read(path).and_then(|content| parse(&content));
+            let read = read.map_err(|error| error.within(format!("'{path}'")));
+            rules.merge(read.map_err(self.told(at, loader))?)?;
+        }
+        Ok(rules)
+    }
 }
 
 impl Accumulator {

@@ -48,6 +48,8 @@ pub struct Build {
     pub unused_vars: Vec<String>,
     /// Deprecation warnings, in the order in which they came up.
     pub warnings: Vec<String>,
+    /// What was copied though it is encrypted, each with the entry that copies it.
+    pub notes: Vec<String>,
     /// Which kinds live outside namespaces.
     pub scopes: Scopes,
 }
@@ -125,7 +127,7 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
         // Flux has the built-in schema loaded before it builds.
         builder.note_look();
     }
-    builder.set_schema(&loader, &file)?;
+    builder.set_schema(&loader, &file, file_name)?;
     let has_own_order = file.sort_options.is_some();
     let order = output_order(file.sort_options.as_ref(), &options.order)?;
     let mut accumulator = builder.accumulator();
@@ -137,12 +139,13 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
     names::add_hashes(&mut resources);
     name_refs::run(&mut resources, &config)?;
     let scopes = resources.scopes().clone();
-    let unused_vars = vars::run(&mut resources, &vars, &config.var_reference)?;
+    let vars = vars::run(&mut resources, &vars, &config.var_reference)?;
     resources.iter_mut().for_each(twins::settle);
     let mut resources = resources.into_items();
     resources.retain(|resource| !is_local_config(resource));
     check_distinct(&resources)?;
     let mut resources = order::sort(resources, &order);
+    let notes = [builder.take_notes(), vars.notes].concat();
     let mut metadata = builder.metadata().to_vec();
     if options.adds_managed_by {
         metadata.push("managedByLabel".to_owned());
@@ -150,7 +153,7 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
     for resource in &mut resources {
         finish(resource, &metadata)?;
     }
-    Ok(Build { resources, has_own_order, unused_vars, warnings: Vec::new(), scopes })
+    Ok(Build { resources, has_own_order, unused_vars: vars.unused, notes, warnings: Vec::new(), scopes })
 }
 
 /// Reads the outermost kustomization.

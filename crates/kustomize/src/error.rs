@@ -99,6 +99,11 @@ pub enum Error {
     Substitution(String),
 }
 
+/// Returns an entry of a file as messages name it.
+pub(crate) fn entry_of(entry: &str, root: &str, file_name: &str) -> String {
+    format!("{entry} of '{}'", join(root, file_name))
+}
+
 impl Error {
     /// Returns the message and those of all causes, joined by `: `.
     #[must_use]
@@ -144,8 +149,7 @@ impl Error {
     /// Names the entry of a file that failed.
     #[must_use]
     pub(crate) fn of_entry(self, entry: &str, root: &str, file_name: &str) -> Self {
-        let file = join(root, file_name);
-        Self::Entry { entry: format!("{entry} of '{file}'"), cause: Box::new(self) }
+        Self::Entry { entry: entry_of(entry, root, file_name), cause: Box::new(self) }
     }
 
     /// Whether a limit was reached, which no other reading of an entry can mend.
@@ -160,6 +164,12 @@ impl Error {
         self.and_causes()
             .take_while(|error| !matches!(error, Self::Neither { .. }))
             .any(|error| matches!(error, Self::MalformedYaml { .. }))
+    }
+
+    /// Whether a file could not be read at all.
+    #[must_use]
+    pub(crate) fn is_of_reading(&self) -> bool {
+        self.and_causes().any(|error| matches!(error, Self::File(_) | Self::Root(_)))
     }
 
     fn and_causes(&self) -> impl Iterator<Item = &Self> {

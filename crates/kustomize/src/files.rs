@@ -34,7 +34,7 @@ pub enum FileError {
         path: String,
     },
     /// The path leads out of the part of the tree that may be seen.
-    #[error("fs-security-constraint {operation} {path}: path '{path}' is not in or below '{root}'")]
+    #[error("fs-security-constraint {operation} {path}: path '{path}' is not in or below '{root}'{}", link(.path, .root))]
     Outside {
         /// What was tried.
         operation: &'static str,
@@ -68,6 +68,11 @@ impl FileError {
         let part = parts.find(|part| !is_there(part)).unwrap_or(path);
         Self::Missing { path: path.to_owned(), part: part.to_owned() }
     }
+}
+
+/// Says so where it is a link that leads out.
+fn link(path: &str, root: &str) -> &'static str {
+    if is_within(path, root) { ": a link leads out of it" } else { "" }
 }
 
 /// A tree of files, directories and symbolic links, read only.

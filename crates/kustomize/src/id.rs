@@ -1,4 +1,4 @@
-//! Group, version, kind and the identity of an object, with the scopes of the built-in kinds.
+//! Group, version, kind and the identity of an object; scopes of built-in kinds.
 //!
 //! Follows: `resid` of kustomize 5.8.1.
 

@@ -32,6 +32,7 @@ mod plugin;
 pub mod resource;
 pub mod resources;
 pub mod scope;
+mod sealed;
 pub mod select;
 pub mod spec;
 mod steps;

@@ -107,7 +107,8 @@ impl<'a> Loader<'a> {
     fn check_fence(&self, path: &str, real: &str) -> Result<(), Error> {
         match &self.fence {
             Some(top) if !is_within(real, top) => {
-                Err(Error::Root(format!("security; '{path}' is not in or below '{top}'")))
+                let link = link(path, real, top);
+                Err(Error::Root(format!("security; '{path}' is not in or below '{top}'{link}")))
             }
             _ => Ok(()),
         }
@@ -146,10 +147,9 @@ impl<'a> Loader<'a> {
         }
         self.check_fence(&joined, &real)?;
         if self.restriction == Restriction::RootOnly && !is_within(&real, self.root()) {
-            return Err(Error::Root(format!(
-                "security; file '{joined}' is not in or below '{}'",
-                self.root()
-            )));
+            let root = self.root();
+            let link = link(&joined, &real, root);
+            return Err(Error::Root(format!("security; file '{joined}' is not in or below '{root}'{link}")));
         }
         // By the path that was looked at: a link cannot lead elsewhere meanwhile.
         self.counted(path, self.files.read(&real)?)
@@ -192,6 +192,11 @@ impl<'a> Loader<'a> {
         }
         found.ok_or_else(|| Error::Root(unable()))
     }
+}
+
+/// Says so where it is a link that leads out of a directory.
+fn link(path: &str, real: &str, directory: &str) -> String {
+    if is_within(path, directory) { format!(": a link leads to '{real}'") } else { String::new() }
 }
 
 /// Returns the real path of a directory; `shown` is the path as the user wrote it.

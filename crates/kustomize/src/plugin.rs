@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::accumulate::{Accumulator, Builder};
+use crate::accumulate::{Accumulator, Builder, List};
 use crate::config::specs;
 use crate::error::Error;
 use crate::field::{FieldSpec, Leaf};
@@ -39,8 +39,13 @@ pub(crate) fn generate(
     items: &[String],
     file_name: &str,
 ) -> Result<(), Error> {
-    let configs = configs(builder, loader, items, ("configuring external generator", file_name))
-        .map_err(|error| error.within("loading generator plugins"))?;
+    let configs = configs(
+        builder,
+        loader,
+        items,
+        ("configuring external generator", List { field: "generators", file_name }),
+    )
+    .map_err(|error| error.within("loading generator plugins"))?;
     for config in configs {
         let made = generated(&config, loader)
             .map_err(|error| error.within("failed to load generator").within("loading generator plugins"))?;
@@ -63,8 +68,8 @@ pub(crate) fn transform(
     items: &[String],
     file_name: &str,
 ) -> Result<(), Error> {
-    for config in configs(builder, loader, items, (TRANSFORMER, file_name))? {
-        transformed(builder, &mut accumulator.resources, loader, &config)
+    for config in configs(builder, loader, items, (TRANSFORMER, List { field: "transformers", file_name }))? {
+        transformed(builder, &mut accumulator.resources, loader, (&config, file_name))
             .map_err(|error| told(error, "transformers", &config, loader, file_name))?;
         accumulator.resources.drop_gone();
         if builder.keeps_origins() {
@@ -77,8 +82,11 @@ pub(crate) fn transform(
 
 /// Names the object that configures a plugin in an error.
 fn told(error: Error, field: &str, config: &Resource, loader: &Loader<'_>, file_name: &str) -> Error {
-    let entry = format!("{field}: {} '{}'", config.kind(), config.name());
-    error.of_entry(&entry, loader.root(), file_name)
+    error.of_entry(&entry_name(field, config), loader.root(), file_name)
+}
+
+fn entry_name(field: &str, config: &Resource) -> String {
+    format!("{field}: {} '{}'", config.kind(), config.name())
 }
 
 /// What fails when two configuring objects have the same id.
@@ -92,11 +100,11 @@ pub(crate) fn validate(
     items: &[String],
     file_name: &str,
 ) -> Result<(), Error> {
-    for config in configs(builder, loader, items, (TRANSFORMER, file_name))? {
+    for config in configs(builder, loader, items, (TRANSFORMER, List { field: "validators", file_name }))? {
         let before: Vec<Value> =
             accumulator.resources.items().iter().map(|item| item.value.clone()).collect();
         let wrong = |error| told(error, "validators", &config, loader, file_name);
-        transformed(builder, &mut accumulator.resources, loader, &config).map_err(wrong)?;
+        transformed(builder, &mut accumulator.resources, loader, (&config, file_name)).map_err(wrong)?;
         let after = accumulator.resources.items().iter().map(|item| without_mark(&item.value));
         if !after.eq(before.iter().map(Cow::Borrowed)) {
             return Err(wrong(Error::Plugin("validator shouldn't modify the resource map".to_owned())));
@@ -127,23 +135,23 @@ fn configs(
     builder: &mut Builder,
     loader: &Loader<'_>,
     items: &[String],
-    (step, file_name): (&str, &str),
+    (step, list): (&str, List<'_>),
 ) -> Result<Vec<Resource>, Error> {
     let mut gathered = builder.accumulator();
     let mut paths = Vec::new();
-    for item in items {
+    for (at, item) in items.iter().enumerate() {
         match manifest::objects(item.as_bytes(), "") {
             Ok(objects) => objects
                 .into_iter()
                 .try_for_each(|mut object| {
-                    object.origin = Some(origin::of_file(builder.outermost(), loader.root(), file_name));
+                    object.origin = Some(origin::of_file(builder.outermost(), loader.root(), list.file_name));
                     gathered.resources.append(object)
                 })
                 .map_err(|error| error.within(step))?,
-            Err(_) => paths.push(item.clone()),
+            Err(_) => paths.push((at, item.as_str())),
         }
     }
-    builder.resources(&mut gathered, loader, &paths)?;
+    builder.resources(&mut gathered, loader, &paths, list)?;
     let configs = gathered.resources.into_items();
     let flawed =
         configs.iter().find_map(|config| config.unprintable().map(|flaw| (config.original_id(), flaw)));
@@ -271,7 +279,7 @@ fn transformed(
     builder: &Builder,
     resources: &mut Resources,
     loader: &Loader<'_>,
-    config: &Resource,
+    (config, file_name): (&Resource, &str),
 ) -> Result<(), Error> {
     if text(&config.value, "apiVersion") != BUILTIN {
         return Err(refuse(config));
@@ -295,7 +303,11 @@ fn transformed(
         "ReplacementTransformer" => {
             let read = |path: &str| loader.read(path);
             let mut entries = settings.replacements.iter();
-            entries.try_for_each(|entry| replacements::run(resources, entry, &read, builder.told()))
+            entries.try_for_each(|entry| {
+                let said = replacements::run(resources, entry, &read, builder.told())?;
+                builder.note(&entry_name("transformers", config), loader, file_name, said);
+                Ok(())
+            })
         }
         "ValueAddTransformer" => add_value(resources, loader, settings),
         "HashTransformer" => {

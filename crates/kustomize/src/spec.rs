@@ -280,7 +280,6 @@ impl Kustomization {
         let fields = value.as_object().cloned().unwrap_or_default();
         warned.extend(warnings(&fields));
         let mut file: Self = typed(value, "invalid Kustomization")?;
-        file.resources.append(&mut file.bases);
         file.images.append(&mut file.image_tags);
         file.fix_type();
         file.check_type(root)?;

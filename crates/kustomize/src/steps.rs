@@ -160,7 +160,8 @@ impl Steps<'_> {
             let told = self.builder.told();
             for (at, entry) in self.file.replacements.iter().enumerate() {
                 let done = replacements::run(resources, entry, &read, told);
-                done.map_err(self.told("replacements", Some(at)))?;
+                let said = done.map_err(self.told("replacements", Some(at)))?;
+                self.builder.note(&format!("replacements[{at}]"), self.loader, self.file_name, said);
             }
             self.done(resources, "ReplacementTransformer");
         }

@@ -89,6 +89,7 @@ pub(super) fn run(words: &[String]) -> Result<ExitCode, Failed> {
     match engine::attempt(&disk, &disk.root(dir)?, &options) {
         Ok(built) => {
             built.warnings.iter().for_each(|warning| output::talk(warning));
+            built.notes.iter().for_each(|note| output::talk(&format!("# Warning: {note}")));
             if !built.unused_vars.is_empty() {
                 let unused = built.unused_vars.join(",");
                 log(&format!("well-defined vars that were never replaced: {unused}"));

@@ -12,7 +12,7 @@ use sealfast_controllers::gates::Gates;
 use sealfast_controllers::kustomization::apply;
 use sealfast_controllers::kustomization::gather::{self, Fetched, Gathered};
 use sealfast_controllers::kustomization::opener::Opener;
-use sealfast_controllers::kustomization::render::{Rules, lay_out, render};
+use sealfast_controllers::kustomization::render::{Rendered as Built, Rules, lay_out, render};
 use sealfast_controllers::kustomization::report;
 use sealfast_controllers::kustomization::room::Room;
 use sealfast_controllers::kustomization::witness::Witness;
@@ -122,12 +122,14 @@ pub(super) async fn directory(
         return Err(Failure::new(format!("`{start}` is left out of the source, as `.sourceignore` says")));
     }
     let shown = if start.is_empty() { "." } else { start };
-    let mut objects = trip.render(&typed, &json!({}), repository, start, None, rendered).await?;
-    let ignored = ignored_around(start, &objects);
+    let mut built = trip.render(&typed, &json!({}), repository, start, None, rendered).await?;
+    let ignored = ignored_around(start, &built.objects);
     if !ignored.is_empty() {
         trip.repository = repository.without(&ignored)?;
-        objects = trip.render(&typed, &json!({}), &trip.repository, start, None, rendered).await?;
+        built = trip.render(&typed, &json!({}), &trip.repository, start, None, rendered).await?;
     }
+    let Built { objects, warnings, .. } = built;
+    rendered.notes.extend(warnings);
     trip.own = Own::of(Path::new(&repository.root), start, &objects);
     let mut order = Order::default();
     let mut is_too_much = order.take(&objects);
@@ -204,7 +206,11 @@ impl Trip<'_> {
         let variables = post_build.map(|found_by| variables(found_by, object::namespace(found), rendered));
         let spec = found.get("spec").cloned().unwrap_or_default();
         match self.render(&typed, &spec, &repository, &path, variables, rendered).await {
-            Ok(objects) => (Outcome::Rendered, objects),
+            Ok(built) => {
+                let warnings = built.warnings.iter();
+                rendered.notes.extend(warnings.map(|said| format!("Kustomization {name}: {said}")));
+                (Outcome::Rendered, built.objects)
+            }
             Err(failure) => {
                 rendered.failures.push(failure.within(format!("failed to render Kustomization {name}")));
                 (Outcome::Failed, Vec::new())
@@ -240,7 +246,7 @@ impl Trip<'_> {
         path: &str,
         variables: Option<Variables>,
         rendered: &Rendered,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<Built, Failure> {
         let opener = match &typed.spec.decryption {
             Some(_) => {
                 let opener = Opener::new(keys::keyring(self.identities)?, None);
@@ -256,27 +262,31 @@ impl Trip<'_> {
             path: join(root, &format!("./{path}")),
         };
         let builds = Semaphore::new(1);
+        let shown = |failure| shown(failure, repository);
         let laid_out = lay_out(fetched, spec, &builds).await.map_err(shown)?;
         let witness = Arc::clone(&rendered.witness);
         let gathered = Gathered { laid_out, opener, variables, witness };
         let rules = Rules::under(self.gates, SopsMac::Enforce, &builds);
         // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
         let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render(gathered, typed, &rules));
-        let built = work.await.map_err(shown)?;
-        let mut objects = built.objects;
-        for built in &mut objects {
-            apply::refuse_encrypted(built, typed.spec.decryption.is_some()).map_err(shown)?;
+        let mut built = work.await.map_err(shown)?;
+        for object in &mut built.objects {
+            apply::refuse_encrypted(object, typed.spec.decryption.is_some()).map_err(shown)?;
             if let Some(common) = &typed.spec.common_metadata {
-                apply::add_common(built, common);
+                apply::add_common(object, common);
             }
         }
-        Ok(objects)
+        Ok(built)
     }
 }
 
-fn shown(failure: report::Failure) -> Failure {
+/// Returns a failure as it is told here. What the stages cannot know is that there is a link where they found nothing.
+fn shown(failure: report::Failure, repository: &Repository) -> Failure {
+    let link = repository.link_in(&failure.message);
     let shown = Failure::new(failure.message);
-    match failure.hint {
+    let about_link = |link| format!("`{link}` is a link; what a cluster gets of a source has no links in it");
+    let hint = link.map(about_link).or(failure.hint.filter(|hint| !hint.contains("`sealfast render`")));
+    match hint {
         Some(hint) => shown.hint(hint),
         None => shown,
     }

@@ -88,10 +88,25 @@ impl Repository {
         Some(Self { start, ..self.clone() })
     }
 
+    /// Returns the first link of the work tree that a message names, by its path below the root.
+    pub(super) fn link_in(&self, message: &str) -> Option<&str> {
+        let links = self.work_tree.items.iter().filter(|item| item.kind == Kind::Link);
+        links.map(|item| item.path.as_str()).find(|link| names(message, link))
+    }
+
     /// Whether a relative path is a directory of the source.
     pub(super) fn has_directory(&self, path: &str) -> bool {
         path.is_empty() || self.tree.kind(path) == Some(Kind::Directory)
     }
+}
+
+/// Whether a path stands in a message, and not only as part of a longer name.
+fn names(message: &str, path: &str) -> bool {
+    let is_of_name = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_');
+    message.match_indices(path).any(|(at, _)| {
+        let (before, behind) = (&message[..at], &message[at + path.len()..]);
+        !before.ends_with(is_of_name) && !behind.starts_with(is_of_name)
+    })
 }
 
 fn repository_around(directory: &Path) -> Option<PathBuf> {

@@ -106,3 +106,40 @@ fn too_many_kustomizations_end_in_a_named_limit() {
     assert!(talk.contains(limit), "{talk}");
     assert_eq!(talk.matches("not followed: ").count(), 2_000);
 }
+
+#[test]
+fn links_that_a_cluster_does_not_get_are_named() {
+    let desk = Desk::new();
+    desk.write("shared/a.yaml", &map("a"));
+    desk.write("app/kustomization.yaml", "resources: [a.yaml]\n");
+    std::os::unix::fs::symlink("../shared/a.yaml", desk.path("repo/app/a.yaml")).unwrap();
+    let (_, errors, succeeded) = desk.render(&["app"]);
+    assert!(!succeeded && errors.contains("(resources[0] of '"), "{errors}");
+    let hint = "hint: `app/a.yaml` is a link; what a cluster gets of a source has no links in it\n";
+    assert!(errors.ends_with(hint), "{errors}");
+    desk.write("app/kustomization.yaml", "resources: [none.yaml]\n");
+    let (_, errors, succeeded) = desk.render(&["app"]);
+    assert!(!succeeded && errors.ends_with("hint: look at `app/kustomization.yaml`\n"), "{errors}");
+}
+
+#[test]
+fn replacements_that_copy_ciphertext_are_named() {
+    let desk = Desk::new();
+    desk.seal(
+        "app/secret.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hunter2-open}\n",
+        &["--encrypted-regex", "^(data|stringData)$"],
+    );
+    desk.write("app/map.yaml", &map("m"));
+    desk.write(
+        "app/kustomization.yaml",
+        "resources: [secret.yaml, map.yaml]\nreplacements:\n- source: {kind: Secret, name: s, fieldPath: stringData.password}\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [data.k], options: {create: true}}]\n",
+    );
+    let (_, notes, succeeded) = desk.render(&["app"]);
+    assert!(succeeded, "{notes}");
+    assert!(notes.starts_with("note: replacements[0] of '"), "{notes}");
+    assert!(
+        notes.contains("field `stringData.password` of Secret.v1.[noGrp]/s.[noNs] is encrypted"),
+        "{notes}"
+    );
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
-use sealfast_kustomize::engine::{self, Options, Restriction};
+use sealfast_kustomize::engine::{self, Build, Options, Restriction};
 use sealfast_kustomize::flux::Outermost;
 use sealfast_kustomize::substitute::Unset;
 use serde_json::Value;
@@ -29,7 +29,7 @@ pub struct Rendered {
     pub objects: Vec<Value>,
     /// `sha256:` and the digest of all of them.
     pub digest: String,
-    /// What was wrong with MACs, when that is no failure.
+    /// What was wrong with MACs, when that is no failure, and what was copied as ciphertext.
     pub warnings: Vec<String>,
 }
 
@@ -96,7 +96,8 @@ pub async fn render(
     let (load, outermost, told) = (Restriction::None, Some(outermost), landing::parts(&witness));
     let options = Options { load, outermost, told, ..Options::default() };
     let built = build(view.clone(), path, options, rules.builds).await?;
-    let mut warnings = Vec::new();
+    let mut warnings = built.notes.clone();
+    let built = built.objects();
     if let Some(opener) = opener.as_mut().filter(|_| mac != SopsMac::Ignore) {
         for refused in decrypt::check_macs(&view, opener).await {
             if mac == SopsMac::Enforce {
@@ -157,12 +158,10 @@ async fn build(
     path: String,
     options: Options,
     builds: &Semaphore,
-) -> Result<Vec<Value>, Failure> {
+) -> Result<Build, Failure> {
     let _turn = builds.acquire().await;
     let shown = view.clone();
-    let done =
-        tokio::task::spawn_blocking(move || engine::build(&*view, &path, &options).map(|b| b.objects()))
-            .await;
+    let done = tokio::task::spawn_blocking(move || engine::build(&*view, &path, &options)).await;
     done.map_err(|_| stopped())?.map_err(|error| {
         let why = error.chain();
         let hint = where_to_look(&why, &shown);

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use sealfast_yaml::node::{Kind, Node, Style};
 use sealfast_yaml::scalar::{self, Scalar};
+use sealfast_yaml::{emit, parse};
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
@@ -242,7 +243,9 @@ impl<'a> Reader<'a> {
             if matches!(node.style, Style::DoubleQuoted | Style::SingleQuoted) {
                 self.written.note_quoted(self.key(), &node.value);
             }
-            return Ok(Value::String(node.value.clone()));
+            let folded =
+                (node.style == Style::Folded && self.flow == 0).then(|| folded_again(node)).flatten();
+            return Ok(Value::String(folded.unwrap_or_else(|| node.value.clone())));
         }
         let resolved = scalar::resolve(node).map_err(|error| Failure::Syntax(error.to_string()))?;
         if self.is_annotation() && !matches!(resolved, Scalar::Null) {
@@ -284,6 +287,20 @@ impl<'a> Reader<'a> {
             Scalar::Merge => Value::String(node.value.clone()),
         }
     }
+}
+
+/// Returns what is read of a folded text of several lines once the original has written it out, which it does not do
+/// faithfully: lines that are indented further get an empty one before them.
+fn folded_again(node: &Node) -> Option<String> {
+    if !node.value.trim_end_matches('\n').contains('\n') {
+        return None;
+    }
+    let mut mapping = Node::mapping();
+    let text = Node { style: Style::Folded, ..Node::scalar("!!str", node.value.clone()) };
+    mapping.content = vec![Node::scalar("!!str", "k"), text];
+    let written = emit::documents(&[Node::document(mapping)], &emit::Options::default()).ok()?;
+    let read = parse::documents(written.as_bytes()).ok()?;
+    Some(read.first()?.content.first()?.field("k")?.value.clone())
 }
 
 fn is_merge(key: &Node) -> bool {

@@ -18,6 +18,7 @@ use crate::manifest;
 use crate::patch::json6902::{MAX_COPIED, weight};
 use crate::resource::{Resource, Step};
 use crate::resources::Resources;
+use crate::sealed;
 use crate::select::Matcher;
 use crate::spec::decode::{self, Record, Shape};
 use crate::spec::records::REPLACEMENT;
@@ -32,7 +33,7 @@ use crate::written::Notes;
 /// Where files of replacements are read.
 pub(crate) type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, Error>;
 
-/// Runs an entry of `replacements`: one, or those of a file in order.
+/// Runs an entry of `replacements`: one, or those of a file in order; returns what is to be said of it.
 ///
 /// # Errors
 /// When an entry is not complete, or its source or a field of a target is missing.
@@ -41,14 +42,15 @@ pub(crate) fn run(
     entry: &ReplacementEntry,
     read: ReadFile<'_>,
     told: &Told,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     if entry.path.is_empty() {
-        return replace(resources, entry, told);
+        return Ok(replace(resources, entry, told)?.into_iter().collect());
     }
     if entry.source.is_some() || entry.source_value.is_some() || !entry.targets.is_empty() {
         return Err(Error::Replacement("cannot specify both path and inline replacement".to_owned()));
     }
-    parse_file(&read(&entry.path)?)?.iter().try_for_each(|entry| replace(resources, entry, told))
+    let entries = parse_file(&read(&entry.path)?)?;
+    entries.iter().filter_map(|entry| replace(resources, entry, told).transpose()).collect()
 }
 
 /// Reads a file that holds one replacement or a list of them.
@@ -67,7 +69,11 @@ fn parse_file(content: &[u8]) -> Result<Vec<ReplacementEntry>, Error> {
     typed(list, "replacements")
 }
 
-fn replace(resources: &mut Resources, entry: &ReplacementEntry, told: &Told) -> Result<(), Error> {
+fn replace(
+    resources: &mut Resources,
+    entry: &ReplacementEntry,
+    told: &Told,
+) -> Result<Option<String>, Error> {
     if entry.source.is_none() && entry.source_value.is_none() || entry.targets.is_empty() {
         return Err(Error::Replacement(
             "replacements must specify a source and at least one target".to_owned(),
@@ -81,7 +87,8 @@ fn replace(resources: &mut Resources, entry: &ReplacementEntry, told: &Told) -> 
         (Some(source), None) => source_value(resources, source, told)?,
         (None, None) => Copied::text("", told),
     };
-    entry.targets.iter().try_for_each(|target| apply(resources, target, &mut copied))
+    entry.targets.iter().try_for_each(|target| apply(resources, target, &mut copied))?;
+    Ok(copied.sealed.filter(|_| copied.is_written))
 }
 
 /// A value on its way from one object to others.
@@ -97,6 +104,10 @@ struct Copied<'a> {
     field: Option<(usize, Vec<Segment>)>,
     /// Who is told of texts that it, or a part of it, is put into.
     told: &'a Told,
+    /// What is to be said where it is encrypted.
+    sealed: Option<String>,
+    /// Whether it was written anywhere.
+    is_written: bool,
 }
 
 impl<'a> Copied<'a> {
@@ -115,7 +126,8 @@ impl<'a> Copied<'a> {
 
     /// A scalar that is no whole field.
     fn part(value: Value, text: &str, is_secret: bool, told: &'a Told) -> Self {
-        Self { value, text: text.to_owned(), loose: Loose::default(), is_secret, field: None, told }
+        let (text, loose) = (text.to_owned(), Loose::default());
+        Self { value, text, loose, is_secret, field: None, told, sealed: None, is_written: false }
     }
 
     /// Takes over what an object holds now, if it is the source.
@@ -162,11 +174,13 @@ fn source_value<'a>(
             shown(source)
         )));
     };
+    let sealed = sealed::told(value, field_path, found);
     let Some(options) = source.options.as_ref().filter(|options| !options.delimiter.is_empty()) else {
         let text = text_at(found, &place, value).unwrap_or_default();
         let loose = found.loose.part(&place);
         let value = value.clone();
-        return Ok(Copied { value, text, loose, is_secret, field: Some((at, path)), told });
+        let field = Some((at, path));
+        return Ok(Copied { value, text, loose, is_secret, field, told, sealed, is_written: false });
     };
     let Some(text) = text_at(found, &place, value) else {
         return Err(Error::Replacement("delimiter option can only be used with scalar nodes".to_owned()));
@@ -179,7 +193,7 @@ fn source_value<'a>(
     })?;
     told.tell(&text, part);
     let value = if value.is_string() { Value::String((*part).to_owned()) } else { manifest::plain(part) };
-    Ok(Copied::part(value, part, is_secret, told))
+    Ok(Copied { sealed, ..Copied::part(value, part, is_secret, told) })
 }
 
 fn shown(source: &ReplacementSource) -> crate::id::Id {
@@ -255,6 +269,7 @@ fn apply(
         }
         for text in texts {
             copy(resources.at_mut(at), text, &paths[text.as_str()], copied, &options)?;
+            copied.is_written = true;
             twins::settle(resources.at_mut(at));
             copied.follow(resources, at);
         }

@@ -11,6 +11,7 @@ use crate::id::{Gvk, Id};
 use crate::loose::Type;
 use crate::resource::{Resource, Step, scalar_text};
 use crate::resources::Resources;
+use crate::sealed;
 use crate::spec::Var;
 
 /// A variable that was declared; the object that it means knows its name.
@@ -117,14 +118,24 @@ fn used<'a>(values: &'a Values<'_>, name: &str) -> Option<&'a Value> {
     Some(&known.value)
 }
 
-/// Replaces all variables at the fields that may hold them; returns the names of those that stand nowhere.
+/// What there is to say of variables.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The names of those that stand nowhere.
+    pub unused: Vec<String>,
+    /// Which of them are encrypted.
+    pub notes: Vec<String>,
+}
+
+/// Replaces all variables at the fields that may hold them.
 ///
 /// # Errors
 /// When a variable has no value, or a field is not what the rules say.
-pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> Result<Vec<String>, Error> {
+pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> Result<Outcome, Error> {
     if bound.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Outcome::default());
     }
+    let mut outcome = Outcome::default();
     let mut values = Values::new();
     let mut owners: HashMap<&str, &Resource> = HashMap::new();
     for item in resources.items().iter().filter(|item| !item.is_gone()) {
@@ -134,7 +145,10 @@ pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> 
     }
     for one in bound {
         let owner = owners.get(one.var.name.as_str()).copied();
-        let known = Known { value: value(owner, &one.var)?, is_used: Cell::new(false) };
+        let value = value(owner, &one.var)?;
+        let sealed = owner.and_then(|owner| sealed::told(&value, field_path(&one.var), owner));
+        outcome.notes.extend(sealed.map(|said| format!("var '{}': {said}", one.var.name)));
+        let known = Known { value, is_used: Cell::new(false) };
         values.insert(one.var.name.as_str(), known);
     }
     for resource in resources.iter_mut() {
@@ -145,7 +159,8 @@ pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> 
         }
     }
     let is_unused = |name: &&str| values.get(name).is_some_and(|known| !known.is_used.get());
-    Ok(bound.iter().map(|one| one.var.name.as_str()).filter(is_unused).map(str::to_owned).collect())
+    outcome.unused.extend(bound.iter().map(|one| one.var.name.as_str()).filter(is_unused).map(str::to_owned));
+    Ok(outcome)
 }
 
 fn value(owner: Option<&Resource>, var: &Var) -> Result<Value, Error> {

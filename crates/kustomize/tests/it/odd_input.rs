@@ -521,3 +521,17 @@ fn a_key_that_is_no_text_counts_where_it_stays() {
     );
     assert_eq!(outcome("", local).unwrap(), "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n");
 }
+
+#[test]
+fn folded_texts_are_read_as_the_original_writes_them() {
+    let outcome = |text: &str| {
+        let object = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata:\n  k: {text}\n");
+        outcome("", object).unwrap()
+    };
+    let indented = outcome(">\n    one\n    two\n\n    three\n      more\n    four");
+    assert!(indented.contains("k: |\n    one two\n    three\n\n      more\n    four\n"), "{indented}");
+    let plain = outcome(">-\n    one\n    two\n\n    three");
+    assert!(plain.contains("k: |-\n    one two\n    three\n"), "{plain}");
+    let literal = outcome("|\n    three\n      more\n    four");
+    assert!(literal.contains("k: |\n    three\n      more\n    four\n"), "{literal}");
+}
