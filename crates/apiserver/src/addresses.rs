@@ -142,6 +142,10 @@ pub(crate) fn assign(app: &App, old: Option<&Value>, service: &mut Value) -> Res
     let held = old.map(|old| (addresses_of(old), ports_of(old))).unwrap_or_default();
     if service["spec"]["type"] != "ExternalName" {
         line_up(old, fields::child(service, "spec"));
+        let causes = crate::checks::stated_addresses(service);
+        if !causes.is_empty() {
+            return Err(Status::invalid("", "Service", &name, causes));
+        }
         families(service).map_err(refused)?;
         cluster_address(&used, &held.0, fields::child(service, "spec")).map_err(refused)?;
     }
@@ -195,7 +199,7 @@ fn drop_unneeded(old: &Value, new: &mut Value) {
     let reached = |kind: &str| matches!(kind, "NodePort" | "LoadBalancer");
     let mut gone: Vec<&str> = Vec::new();
     if was != "ExternalName" && is == "ExternalName" {
-        gone.extend(["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]);
+        gone.extend(["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"]);
     }
     if needs_health_port(old) && !needs_health_port(new) {
         gone.push("healthCheckNodePort");

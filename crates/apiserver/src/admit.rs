@@ -15,6 +15,7 @@ use crate::status_error::{Cause, Status};
 
 /// Fills in what only the server knows about a new object.
 pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) -> Result<(), Status> {
+    crate::defaults::settle(object);
     match &*resource.key {
         "namespaces" => crate::namespaces::prepare(object),
         "services" => addresses::assign(app, None, object)?,
@@ -29,6 +30,10 @@ pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) ->
                 "type": "Available", "status": "True", "lastTransitionTime": clock::now(),
                 "reason": "Local", "message": "Local APIServices are always available",
             }]});
+        }
+        "limitranges" if fields::name(object).is_empty() => {
+            let name = fields::uid(object).to_owned();
+            fields::set_meta(object, "name", name.into());
         }
         "persistentvolumeclaims" => protect(object, PROTECTED_CLAIM),
         "persistentvolumes" => {
@@ -51,6 +56,7 @@ fn protect(object: &mut Value, finalizer: &str) {
 
 /// The same for a change.
 pub(crate) fn update(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<(), Status> {
+    crate::defaults::settle(new);
     match &*call.resource.key {
         "namespaces" => crate::namespaces::label(new),
         "services" if call.subresource.is_empty() => addresses::assign(call.app, Some(old), new)?,

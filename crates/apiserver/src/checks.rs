@@ -45,30 +45,41 @@ pub(crate) use grammar::{
 };
 pub use grammar::{label_value, qualified as label_key};
 pub(crate) use metadata::owners_once;
+pub(crate) use service::stated_addresses;
 
 /// What is wrong with a new object.
 pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<Cause> {
     let mut causes = Causes::default();
-    causes.extend(metadata::name(resource, object));
-    causes.extend(metadata::rest(resource, object));
+    let first = !metadata::Rounds::of(resource).is_late();
+    if first {
+        causes.extend(metadata::name(resource, object));
+        causes.extend(metadata::rest(resource, object));
+    }
     of_kind(resource, object, None, &mut causes);
     fresh(resource, object, &mut causes);
+    if !first && causes.is_empty() {
+        causes.extend(metadata::name(resource, object));
+        causes.extend(metadata::rest(resource, object));
+    }
     causes.told()
+}
+
+/// How often the reference says that metadata must not change.
+pub(crate) fn rounds_over_changes(resource: &Resource) -> usize {
+    metadata::Rounds::of(resource).over_changes()
 }
 
 /// What is wrong with a change.
 pub(crate) fn update(resource: &Resource, new: &Value, old: &Value, subresource: &str) -> Vec<Cause> {
-    // The reference checks metadata four times on its way through an update of its own kinds, and says so.
-    let times = |cause: &Cause| match resource.custom {
-        Some(_) => 1,
-        None if metadata::is_told_twice(cause) => 2,
-        None => 4,
-    };
+    let rounds = metadata::Rounds::of(resource);
     let mut causes = Causes::default();
     causes.extend(metadata::rest(resource, new).into_iter().flat_map(|cause| {
-        let times = times(&cause);
+        let times = rounds.over(&cause);
         std::iter::repeat_n(cause, times)
     }));
+    for _ in 0..rounds.over_names() {
+        causes.extend(metadata::generate_name(resource, new));
+    }
     of_kind(resource, new, Some(old), &mut causes);
     if resource.custom.is_none() {
         changed(resource, new, old, subresource, &mut causes);

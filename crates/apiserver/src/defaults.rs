@@ -37,12 +37,6 @@ pub(crate) fn apply(object: &mut Value) {
                 set(parameters, "scope", json!("Cluster"));
             }
         }
-        ("coordination.k8s.io", "Lease") => {
-            // Nobody coordinates who leads.
-            for field in ["strategy", "preferredHolder"] {
-                map(root, "spec").map(|spec| spec.shift_remove(field));
-            }
-        }
         ("networking.k8s.io", "Ingress") => set(root, "status", json!({ "loadBalancer": {} })),
         ("storage.k8s.io", "StorageClass") => {
             set(root, "reclaimPolicy", json!("Delete"));
@@ -65,6 +59,36 @@ pub(crate) fn apply(object: &mut Value) {
         ("storage.k8s.io", "CSIDriver") => driver(root),
         ("flowcontrol.apiserver.k8s.io", kind) => flow(kind, root),
         ("", "Node") => node(root),
+        _ => {}
+    }
+}
+
+/// What is decided once it is noted who owns which fields: what a server that lacks a feature drops, and what follows
+/// from other fields.
+pub(crate) fn settle(object: &mut Value) {
+    let gvk = object::gvk(object);
+    let Some(root) = object.as_object_mut() else { return };
+    let Some(spec) = root.get_mut("spec").and_then(Value::as_object_mut) else {
+        if gvk.kind == "ServiceAccount" && gvk.group.is_empty() {
+            // Of the Secrets of an account only their names are kept.
+            items(root, "secrets").for_each(|secret| secret.retain(|field, _| field == "name"));
+        }
+        return;
+    };
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("coordination.k8s.io", "Lease") => {
+            // Nobody coordinates who leads.
+            spec.retain(|field, _| field != "strategy" && field != "preferredHolder");
+        }
+        ("apps", "StatefulSet") => {
+            // How many may be down at once is not looked at, and not kept.
+            let strategy =
+                spec.get_mut("updateStrategy").and_then(|strategy| strategy.get_mut("rollingUpdate"));
+            if let Some(rolling) = strategy.and_then(Value::as_object_mut) {
+                rolling.shift_remove("maxUnavailable");
+            }
+        }
+        ("", "PersistentVolumeClaim") => data_source(spec),
         _ => {}
     }
 }
@@ -137,8 +161,10 @@ fn service(root: &mut Map<String, Value>) {
     if spec.get("sessionAffinity") == Some(&json!("None")) {
         spec.shift_remove("sessionAffinityConfig");
     }
-    if spec.get("sessionAffinity") == Some(&json!("ClientIP")) {
-        set(spec, "sessionAffinityConfig", json!({ "clientIP": { "timeoutSeconds": 10800 } }));
+    if spec.get("sessionAffinity") == Some(&json!("ClientIP"))
+        && let Some(config) = map(spec, "sessionAffinityConfig")
+    {
+        fill(config, "clientIP", json!({ "timeoutSeconds": 10800 }));
     }
     if kind != "ExternalName" {
         set(spec, "internalTrafficPolicy", json!("Cluster"));
@@ -164,7 +190,6 @@ fn service(root: &mut Map<String, Value>) {
 fn claim(root: &mut Map<String, Value>) {
     if let Some(spec) = map(root, "spec") {
         set(spec, "volumeMode", json!("Filesystem"));
-        data_source(spec);
     }
     set(root, "status", json!({ "phase": "Pending" }));
 }
@@ -256,6 +281,8 @@ fn limit_range(root: &mut Map<String, Value>) {
 fn endpoint_slice(root: &mut Map<String, Value>) {
     for endpoint in items(root, "endpoints") {
         set(endpoint, "conditions", json!({}));
+        // What only an older version of the kind took.
+        endpoint.shift_remove("deprecatedTopology");
     }
     for port in items(root, "ports") {
         set(port, "name", json!(""));

@@ -48,7 +48,8 @@ pub fn applied(live: Option<&Value>, configuration: &Value, manager: &str) -> Re
     if api_version.is_empty() {
         return Err("the configuration has no apiVersion".to_owned());
     }
-    let writer = Writer { manager, api_version, subresource: "", now: NOW, has_status: false };
+    let writer =
+        Writer { manager, api_version, subresource: "", now: NOW, has_status: false, is_custom: false };
     managed_fields::apply(&shape, live, configuration, &Force::Never, &writer)
         .map_err(|error| error.to_string())
 }

@@ -34,6 +34,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) now: &'a str,
     /// True when the kind has a status subresource: its fields are then owned through that door alone.
     pub(crate) has_status: bool,
+    /// True for custom objects: of these the status takes no metadata along.
+    pub(crate) is_custom: bool,
 }
 
 /// Which fields an apply may take from other managers.
@@ -102,20 +104,20 @@ pub(crate) fn apply(
     force: &Force,
     writer: &Writer<'_>,
 ) -> Result<Value, Error> {
-    let mut wanted = merge::tree_of(shape, configuration).map_err(Error::Shape)?;
+    let mut kept = merge::tree_of(shape, configuration).map_err(Error::Shape)?;
+    let mut wanted = kept.clone();
     strip(&mut wanted, writer);
     let empty = Value::Object(serde_json::Map::new());
     let mut managers = Managers::of(live.unwrap_or(&empty));
     let bare_live = live.map_or_else(|| empty.clone(), entries::without_managed_fields);
     if let (Some(live), true) = (live, managers.is_empty()) {
         let mut all = compare::compare(shape, &shape.unset(), live).changed();
-        strip_always(&mut all);
+        strip(&mut all, writer);
         managers.entries.push(Entry::before_first_apply(all, writer));
     }
     let mut object = merge::merge(shape, &bare_live, configuration).map_err(Error::Shape)?;
     let own = managers.apply_entry(writer);
     let last = own.map(|at| managers.entries[at].set.clone()).unwrap_or_default();
-    let mut kept = wanted.clone();
     for (at, entry) in managers.entries.iter().enumerate() {
         if Some(at) != own {
             kept.add(&entry.set);
@@ -170,6 +172,10 @@ pub(crate) fn update(shape: &Shape<'_>, live: Option<&Value>, new: Value, writer
     let mut difference = compare::compare(shape, &bare_live, &object);
     difference.strip(writer);
     let changed = difference.changed();
+    if changed.has_item_without_key() {
+        // Who owns what cannot be said of lists whose items have no keys, and so it is said of nothing.
+        return object;
+    }
     managers.give_up(&changed, &difference.removed, None);
     managers.add_update(changed, writer);
     managers.store(&mut object);
@@ -196,6 +202,9 @@ fn strip(tree: &mut Tree, writer: &Writer<'_>) {
     strip_always(tree);
     if writer.subresource == "status" {
         tree.remove_field(&["spec"]);
+        if writer.is_custom {
+            tree.remove_field(&["metadata"]);
+        }
     } else if writer.has_status {
         tree.remove_field(&["status"]);
     }

@@ -570,7 +570,8 @@ fn writer<'a>(
     now: &'a str,
 ) -> Writer<'a> {
     let has_status = resource.subresource("status").is_some();
-    Writer { manager: &actor.manager, api_version, subresource, now, has_status }
+    let is_custom = resource.custom.is_some();
+    Writer { manager: &actor.manager, api_version, subresource, now, has_status, is_custom }
 }
 
 fn conflict_status(message: String, conflicts: &[managed_fields::Conflict]) -> Status {

@@ -138,6 +138,14 @@ impl Walk<'_> {
             return Ok(known);
         };
         self.value(field, value, &place)?;
+        let either = kind_of_schema(place) && matches!(name, "additionalItems" | "additionalProperties");
+        if either && !(value.is_boolean() || value.is_object() || value.is_null()) {
+            return Err("boolean or JSON schema expected".to_owned());
+        }
+        if value.is_null() && kind.presence.always.get(name).is_some_and(|unset| !unset.is_null()) {
+            // What is always there is filled in anew.
+            return Ok(false);
+        }
         if is_empty(value) && kind.presence.always.get(name).is_some_and(Value::is_null) {
             // Some lists state that there are none.
             *value = Value::Null;
@@ -173,6 +181,7 @@ impl Walk<'_> {
         let Value::Array(items) = value else { return Err(place.wrong(value, &go_type(field))) };
         let Some(of) = &field.of else { return Ok(()) };
         for (at, item) in items.iter_mut().enumerate() {
+            fill_null(of, item);
             self.value(of, item, &Place { above: Some(place), step: Step::Item(at) })?;
         }
         Ok(())
@@ -184,13 +193,34 @@ impl Walk<'_> {
         for (name, value) in map {
             let place = Place { above: Some(place), step: Step::Key(name) };
             self.complain_if_doubled(&place);
-            if value.is_null() && matches!(of.kind.as_str(), "string" | "bytes") {
-                *value = json!("");
-            }
+            fill_null(of, value);
             self.value(of, value, &place)?;
+            if of.kind == "quantity" {
+                // Of amounts of resources nothing finer is kept.
+                quantity::round_up_to_milli(value);
+            }
         }
         Ok(())
     }
+}
+
+/// Whether a field is one of a schema within a definition.
+fn kind_of_schema(place: Place<'_>) -> bool {
+    matches!(place.step, Step::Field { owner: "JSONSchemaProps", .. })
+}
+
+/// A `null` among items or entries is the empty value of their type.
+fn fill_null(of: &Field, value: &mut Value) {
+    if !value.is_null() {
+        return;
+    }
+    *value = match of.kind.as_str() {
+        "string" | "bytes" => json!(""),
+        "int32" | "int64" | "float" | "int-or-string" => json!(0),
+        "bool" => json!(false),
+        "quantity" => json!("0"),
+        _ => builtin().type_of(of).map_or(Value::Null, |kind| builtin().unset(kind)),
+    };
 }
 
 /// Adds what is written even when nobody set it.

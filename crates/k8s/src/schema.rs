@@ -58,6 +58,8 @@ pub struct Field {
     pub list: ListKind,
     /// Owned as a whole.
     pub atomic: bool,
+    /// Server-side apply: owned part by part, though values of its type are owned as a whole elsewhere.
+    pub granular: bool,
     /// Strategic merge: the patch strategies.
     pub strategies: Vec<String>,
     /// Strategic merge: the key by which list items match.
@@ -121,6 +123,7 @@ impl From<RawField> for Field {
                     of: None,
                     list: ListKind::Atomic,
                     atomic: false,
+                    granular: false,
                     strategies: Vec::new(),
                     merge_key: None,
                     default: None,
@@ -138,6 +141,7 @@ impl From<RawField> for Field {
             of: full.of,
             list,
             atomic: full.atomic,
+            granular: false,
             strategies: full.ps.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
             merge_key: full.mk,
             default: full.def,
@@ -187,6 +191,11 @@ pub fn builtin() -> &'static Schema {
             serde_json::from_slice(include_bytes!("../data/presence.json")).unwrap_or_default();
         for (name, kind) in &mut schema.types {
             kind.presence = presence.remove(name).unwrap_or_default();
+        }
+        // The published schema does not tell that a volume's claim is owned part by part.
+        let volume = schema.types.get_mut("core.v1.PersistentVolumeSpec");
+        if let Some(claim) = volume.and_then(|volume| volume.fields.get_mut("claimRef")) {
+            claim.granular = true;
         }
         schema
     });

@@ -15,24 +15,87 @@ pub(super) fn name(resource: &Resource, object: &Value) -> Vec<Cause> {
     if name.is_empty() {
         return vec![Cause::required("metadata.name", "name or generateName is required")];
     }
+    let mut causes = generate_name(resource, object);
+    let whys = grammar_of(resource)(name).into_iter();
+    causes.extend(whys.map(|why| Cause::invalid("metadata.name", &json!(name), &why)));
+    causes
+}
+
+/// What is wrong with the beginning of a name.
+pub(super) fn generate_name(resource: &Resource, object: &Value) -> Vec<Cause> {
     let base = fields::meta(object, "generateName");
+    if base.is_empty() {
+        return Vec::new();
+    }
     // What is put behind it completes a name that ends in a hyphen.
     let begun = base.strip_suffix('-').map_or_else(|| base.to_owned(), |base| format!("{base}a"));
-    let base_whys = if base.is_empty() { Vec::new() } else { grammar_of(resource)(&begun) };
-    let base_causes =
-        base_whys.into_iter().map(|why| Cause::invalid("metadata.generateName", &json!(base), &why));
-    base_causes
-        .chain(
-            grammar_of(resource)(name)
-                .into_iter()
-                .map(|why| Cause::invalid("metadata.name", &json!(name), &why)),
-        )
-        .collect()
+    let whys = grammar_of(resource)(&begun).into_iter();
+    whys.map(|why| Cause::invalid("metadata.generateName", &json!(base), &why)).collect()
+}
+
+/// How often the reference goes over the metadata of a kind on its way through an update, and says so each time.
+#[derive(Clone, Copy)]
+pub(super) struct Rounds {
+    custom: bool,
+    /// As metadata of a kind.
+    whole: usize,
+    /// As something that changes.
+    change: usize,
+}
+
+impl Rounds {
+    pub(super) fn of(resource: &Resource) -> Self {
+        let (whole, change) = match &*resource.key {
+            "events" if resource.group.is_empty() => (0, 0),
+            "poddisruptionbudgets.policy" => (0, 0),
+            "endpointslices.discovery.k8s.io" | "limitranges" => (1, 0),
+            "persistentvolumes" => (2, 0),
+            "events"
+            | "cronjobs.batch"
+            | "daemonsets.apps"
+            | "deployments.apps"
+            | "horizontalpodautoscalers.autoscaling"
+            | "networkpolicies.networking.k8s.io"
+            | "priorityclasses.scheduling.k8s.io"
+            | "replicasets.apps"
+            | "resourcequotas"
+            | "services"
+            | "statefulsets.apps"
+            | "leases.coordination.k8s.io" => (0, 1),
+            _ if resource.group == "admissionregistration.k8s.io" => (1, 0),
+            _ => (1, 1),
+        };
+        Self { custom: resource.custom.is_some(), whole, change }
+    }
+
+    /// Whether the kind itself says nothing of metadata, and they are looked at when all else is right.
+    pub(super) fn is_late(self) -> bool {
+        self.whole + self.change == 0
+    }
+
+    pub(super) fn over(self, cause: &Cause) -> usize {
+        match cause.message.ends_with(LOOSE) {
+            _ if self.custom => 1,
+            // All kinds have what is done for any of them twice.
+            false => 2 + self.whole + self.change,
+            true => self.whole + self.change,
+        }
+    }
+
+    pub(super) fn over_changes(self) -> usize {
+        1 + self.change
+    }
+
+    pub(super) fn over_names(self) -> usize {
+        if self.custom { 0 } else { self.whole }
+    }
 }
 
 /// How objects of a kind are named.
 fn grammar_of(resource: &Resource) -> fn(&str) -> Vec<String> {
-    if resource.group == "rbac.authorization.k8s.io" || &*resource.key == "apiservices.apiregistration.k8s.io"
+    if resource.group == "rbac.authorization.k8s.io"
+        || &*resource.key == "apiservices.apiregistration.k8s.io"
+        || Rounds::of(resource).is_late()
     {
         segment
     } else if &*resource.key == "ipaddresses.networking.k8s.io" {
@@ -105,11 +168,6 @@ pub(super) fn of_any(object: &Value) -> Vec<Cause> {
     causes
 }
 
-/// What the reference finds half as often as the rest on its way through an update.
-pub(super) fn is_told_twice(cause: &Cause) -> bool {
-    cause.message.ends_with(LOOSE)
-}
-
 /// Leaves out owners that are named again, and says so.
 pub(crate) fn owners_once(object: &mut Value, when: &str) -> Option<String> {
     let list = object.get_mut("metadata")?.get_mut("ownerReferences")?.as_array_mut()?;
@@ -147,11 +205,16 @@ fn is_loose(finalizer: &str) -> bool {
     !finalizer.contains('/') && !["orphan", "foregroundDeletion", "kubernetes"].contains(&finalizer)
 }
 
-/// The reference lets definitions, and what they define, have finalizers without a domain.
+/// The reference lets definitions, what they define and some more have finalizers without a domain.
 fn is_strict(resource: &Resource) -> bool {
+    let loose = matches!(
+        &*resource.key,
+        crate::crds::KEY | "apiservices.apiregistration.k8s.io" | "leases.coordination.k8s.io"
+    );
     resource.custom.is_none()
-        && !resource.key.starts_with("customresourcedefinitions.")
-        && !resource.key.starts_with("apiservices.")
+        && !loose
+        && resource.group != "admissionregistration.k8s.io"
+        && !Rounds::of(resource).is_late()
 }
 
 fn owners(object: &Value) -> Vec<Cause> {

@@ -41,6 +41,7 @@ pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
         }
         "statefulsets.apps" | "daemonsets.apps" if changes => {
             pod(template, &mut out);
+            spec.get("volumeClaimTemplates").items().for_each(|it| claim(it.get("spec"), &mut out));
             let kept = spec.get("revisionHistoryLimit");
             if &*resource.key == "statefulsets.apps" && kept.number().is_some_and(|number| number < 0) {
                 out.push(format!(
@@ -54,6 +55,7 @@ pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
         }
         "cronjobs.batch" => cron_job(new, spec, is_new, changes, &mut out),
         "podtemplates" => pod(root.get("template"), &mut out),
+        "persistentvolumeclaims" => claim(spec, &mut out),
         "services" => service(new, spec, &mut out),
         "secrets" => out.extend(key_pair(new)),
         "ingresses.networking.k8s.io" if is_new => {
@@ -223,9 +225,16 @@ fn repeated(list: At<'_>, field: &str, out: &mut Vec<String>) {
     }
 }
 
+/// A claim of storage.
+fn claim(spec: At<'_>, out: &mut Vec<String>) {
+    let resources = spec.get("resources");
+    fractions(resources.get("limits"), out);
+    fractions(resources.get("requests"), out);
+}
+
 /// Parts of a byte.
 fn fractions(amounts: At<'_>, out: &mut Vec<String>) {
-    for key in ["memory", "ephemeral-storage"] {
+    for key in ["memory", "ephemeral-storage", "storage"] {
         let amount = amounts.key(key);
         let nanos = quantity::nanos(amount.text()).unwrap_or(0);
         if nanos % 1_000_000_000 != 0 {

@@ -159,7 +159,11 @@ fn names_in(at: At<'_>, out: &mut Causes) {
     selector::name_in(at.get("runtimeClassName"), out);
     out.extend(at.get("preemptionPolicy").one_of(&["PreemptLowerPriority", "Never"]));
     let overhead = at.get("overhead");
-    overhead.entries().into_iter().for_each(|amount| resources::amount(amount, out));
+    let limits = overhead.with("limits", overhead.value);
+    for amount in limits.entries() {
+        out.extend(resources::container_name(amount));
+        resources::amount(amount, out);
+    }
     let system = at.get("os");
     if system.is_set() {
         let name = system.get("name");

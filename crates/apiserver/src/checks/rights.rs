@@ -59,7 +59,7 @@ pub(super) fn role(object: &Value) -> Vec<Cause> {
         let is_bad = !faults.is_empty();
         causes.extend(faults.told());
         if is_bad {
-            causes.push(one.invalid("invalid label selector."));
+            causes.push(one.wrong(Value::Null, "invalid label selector."));
         }
     }
     causes.told()

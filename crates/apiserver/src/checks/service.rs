@@ -46,9 +46,6 @@ pub(super) fn service(object: &Value, old: Option<&Value>, out: &mut Causes) {
     }
     selector::labels(spec.get("selector"), out);
     affinity(spec, out);
-    if kind != "ExternalName" {
-        addresses(spec, headless, out);
-    }
     for one in spec.get("externalIPs").items() {
         let whys = ip(one.text());
         if whys.is_empty() {
@@ -63,14 +60,23 @@ pub(super) fn service(object: &Value, old: Option<&Value>, out: &mut Causes) {
     traffic(root, spec, kind, out);
 }
 
+/// What is wrong with the addresses that a Service states; such a Service is not looked at any further.
+pub(crate) fn stated_addresses(object: &Value) -> Vec<Cause> {
+    let mut out = Causes::default();
+    let root = At::root(object, "");
+    addresses(root.get("spec"), is_headless(object), &mut out);
+    out.told()
+}
+
 /// True for a Service without an address of its own.
 pub(super) fn is_headless(service: &Value) -> bool {
     service["spec"]["clusterIPs"] == json!(["None"])
 }
 
 fn external_name(spec: At<'_>, out: &mut Causes) {
+    let addressed = !spec.get("clusterIP").is_empty();
     for field in ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-        if !spec.get(field).is_empty() {
+        if !spec.get(field).is_empty() || (field == "clusterIPs" && addressed) {
             out.push(spec.get(field).forbidden("may not be set for ExternalName services"));
         }
     }
@@ -96,9 +102,13 @@ fn port(port: At<'_>, count: usize, is_new: bool, out: &mut Causes) {
     handler::port(port.get("port"), out);
     out.extend(port.get("protocol").must_be(&["SCTP", "TCP", "UDP"]));
     handler::port(port.get("targetPort"), out);
-    let protocol = port.get("appProtocol");
-    if protocol.is_set() {
-        out.extend(protocol.each(qualified(protocol.text())));
+    app_protocol(port.get("appProtocol"), out);
+}
+
+/// What is spoken over TCP or UDP.
+pub(super) fn app_protocol(at: At<'_>, out: &mut Causes) {
+    if at.is_set() {
+        out.extend(at.each(qualified(at.text())));
     }
 }
 

@@ -85,7 +85,10 @@ pub(super) fn endpoints(object: &Value, out: &mut Causes) {
             let at = one.get("ip");
             out.extend(at.each(ip(at.text())));
             selector::label_in(one.get("hostname"), out);
-            selector::name_in(one.get("nodeName"), out);
+            let node = one.get("nodeName");
+            if node.is_set() {
+                out.extend(node.each(subdomain(node.text())));
+            }
             service::endpoint_address(at, out);
         }
         let ports = subset.get("ports");
@@ -98,6 +101,7 @@ pub(super) fn endpoints(object: &Value, out: &mut Causes) {
             selector::label_in(name, out);
             super::handler::port(port.get("port"), out);
             out.extend(port.get("protocol").must_be(&["SCTP", "TCP", "UDP"]));
+            service::app_protocol(port.get("appProtocol"), out);
         }
     }
 }
@@ -115,10 +119,7 @@ pub(super) fn slice(object: &Value, out: &mut Causes) {
             out.push(Cause::duplicate(name.path(), &json!(name.text())));
         }
         out.extend(port.get("protocol").must_be(&["SCTP", "TCP", "UDP"]));
-        let protocol = port.get("appProtocol");
-        if protocol.is_set() {
-            out.extend(protocol.each(qualified(protocol.text())));
-        }
+        service::app_protocol(port.get("appProtocol"), out);
     }
     let endpoints = root.get("endpoints");
     let count = endpoints.items().count();

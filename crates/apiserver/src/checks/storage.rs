@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::at::{At, same};
 use super::difference;
 use super::grammar::{qualified, subdomain};
-use super::resources::{self, nanos};
+use super::resources::nanos;
 use super::selector;
 use crate::causes::Causes;
 use crate::fields;
@@ -131,8 +131,12 @@ pub(super) fn volume(object: &Value, out: &mut Causes) {
         out.push(Cause::not_supported(capacity.path(), capacity.value, &["storage"]));
     }
     for amount in capacity.entries() {
-        resources::amount(amount, out);
-        if nanos(amount).is_some_and(|amount| amount <= 0) {
+        let Some(size) = nanos(amount) else { continue };
+        if size < 0 {
+            let whole = i64::try_from(size / 1_000_000_000).unwrap_or(i64::MIN);
+            out.push(amount.wrong(whole, "must be a valid resource quantity"));
+        }
+        if size <= 0 {
             out.push(amount.wrong(amount.text(), super::at::NOT_POSITIVE));
         }
     }
@@ -146,13 +150,17 @@ pub(super) fn volume(object: &Value, out: &mut Causes) {
             out.push(required.required("must specify required node constraints"));
         }
     }
-    let kinds: Vec<At<'_>> =
-        at.entries().into_iter().filter(|field| VOLUMES.contains(&field.name())).collect();
+    let kinds: Vec<&str> = VOLUMES.into_iter().filter(|kind| at.get(kind).is_set()).collect();
     if kinds.is_empty() {
         out.push(at.required("must specify a volume type"));
     }
-    for kind in kinds.iter().skip(1) {
-        out.push(at.get(kind.name()).forbidden("may not specify more than 1 volume type"));
+    // One kind is taken beside any other.
+    for kind in kinds.iter().skip(1).filter(|kind| **kind != "flexVolume") {
+        let shown = if *kind == "cephfs" { "cephFS" } else { kind };
+        out.push(at.get(shown).forbidden("may not specify more than 1 volume type"));
+    }
+    if !at.get("volumeAttributesClassName").is_empty() && !at.get("csi").is_set() {
+        out.push(at.get("csi").required("has to be specified when using volumeAttributesClassName"));
     }
     if kinds.len() == 1 {
         volume_source(at, out);
@@ -175,6 +183,10 @@ fn volume_source(at: At<'_>, out: &mut Causes) {
         if !nfs.get("path").text().starts_with('/') {
             out.push(nfs.get("path").invalid("must be an absolute path"));
         }
+    }
+    let flex = at.get("flexVolume");
+    if flex.is_set() {
+        out.extend(flex.get("driver").needed());
     }
     if csi.is_set() {
         driver(csi.get("driver"), out);
@@ -272,27 +284,28 @@ const MOST_PARAMETERS: usize = 512;
 const MOST_PARAMETER_BYTES: usize = 256 << 10;
 const CLAIM: &str = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
 const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
+/// In the order in which the reference looks for them.
 const VOLUMES: [&str; 22] = [
+    "hostPath",
+    "gcePersistentDisk",
     "awsElasticBlockStore",
-    "azureDisk",
-    "azureFile",
+    "glusterfs",
+    "flocker",
+    "nfs",
+    "rbd",
+    "quobyte",
     "cephfs",
+    "iscsi",
     "cinder",
-    "csi",
     "fc",
     "flexVolume",
-    "flocker",
-    "gcePersistentDisk",
-    "glusterfs",
-    "hostPath",
-    "iscsi",
-    "local",
-    "nfs",
+    "azureFile",
+    "vsphereVolume",
     "photonPersistentDisk",
     "portworxVolume",
-    "quobyte",
-    "rbd",
+    "azureDisk",
     "scaleIO",
+    "local",
     "storageos",
-    "vsphereVolume",
+    "csi",
 ];

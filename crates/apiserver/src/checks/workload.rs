@@ -50,8 +50,17 @@ pub(super) fn stateful_set(object: &Value, out: &mut Causes) {
         out.extend(policy.get("whenDeleted").one_of(&["Retain", "Delete"]));
         out.extend(policy.get("whenScaled").one_of(&["Retain", "Delete"]));
     }
-    for claim in spec.get("volumeClaimTemplates").items() {
+    let template = spec.get("template");
+    let pod = template.get("spec");
+    let volumes = pod.get("volumes");
+    for (at, claim) in spec.get("volumeClaimTemplates").items().enumerate() {
         storage::claim_spec(claim.get("spec"), out);
+        if claim.get("metadata").get("name").is_empty() {
+            // The volume that each pod has of it needs both.
+            for field in ["name", "persistentVolumeClaim.claimName"] {
+                out.push(Cause::required(format!("{}[{at}].{field}", volumes.path()), ""));
+            }
+        }
     }
     out.extend(spec.get("replicas").not_negative());
     out.extend(spec.get("minReadySeconds").not_negative());
@@ -184,9 +193,6 @@ fn selected_template(spec: At<'_>, kind: &str, owner: &str, unreadable: &str, ou
             }
         }
         pod::template(template.with_value(&own), &claims, out);
-        let metadata = template.get("metadata");
-        selector::labels(template.with("labels", metadata.get("labels").value), out);
-        selector::annotations(template.with("annotations", metadata.get("annotations").value), out);
     } else {
         pod::template(template, &claims, out);
     }

@@ -69,12 +69,6 @@ pub(super) fn apps(kind: &str, root: &mut Map<String, Value>) {
             let retain = json!({ "whenDeleted": "Retain", "whenScaled": "Retain" });
             set(spec, "persistentVolumeClaimRetentionPolicy", retain);
             rolling(spec, "updateStrategy", json!({ "partition": 0 }));
-            // How many may be down at once is not looked at, and not kept.
-            let strategy =
-                spec.get_mut("updateStrategy").and_then(|strategy| strategy.get_mut("rollingUpdate"));
-            if let Some(rolling) = strategy.and_then(Value::as_object_mut) {
-                rolling.shift_remove("maxUnavailable");
-            }
             for claim in items(spec, "volumeClaimTemplates") {
                 set(claim, "apiVersion", json!("v1"));
                 set(claim, "kind", json!("PersistentVolumeClaim"));
@@ -120,7 +114,10 @@ fn rolling(spec: &mut Map<String, Value>, field: &str, numbers: Value) {
 pub(super) fn batch(kind: &str, root: &mut Map<String, Value>) {
     let Some(spec) = map(root, "spec") else { return };
     match kind {
-        "Job" => job(spec),
+        "Job" => {
+            job(spec);
+            labels_of_pods(root);
+        }
         "CronJob" => {
             set(spec, "concurrencyPolicy", json!("Allow"));
             set(spec, "failedJobsHistoryLimit", json!(1));
@@ -139,7 +136,8 @@ pub(super) fn batch(kind: &str, root: &mut Map<String, Value>) {
 }
 
 fn job(spec: &mut Map<String, Value>) {
-    set(spec, "backoffLimit", json!(6));
+    let by_index = spec.get("backoffLimitPerIndex").is_some_and(|limit| !limit.is_null());
+    set(spec, "backoffLimit", json!(if by_index { i32::MAX } else { 6 }));
     set(spec, "completionMode", json!("NonIndexed"));
     if !spec.contains_key("completions") && !spec.contains_key("parallelism") {
         set(spec, "completions", json!(1));
@@ -159,6 +157,20 @@ fn job(spec: &mut Map<String, Value>) {
     }
     set(spec, "suspend", json!(false));
     template(spec);
+}
+
+/// A Job without labels has those of its pods.
+fn labels_of_pods(root: &mut Map<String, Value>) {
+    let labels = root.get("spec").map(|spec| spec["template"]["metadata"]["labels"].clone());
+    let is_labelled = |root: &Map<String, Value>| {
+        let labels = root.get("metadata").and_then(|metadata| metadata["labels"].as_object());
+        labels.is_some_and(|labels| !labels.is_empty())
+    };
+    if let Some(labels) = labels.filter(|labels| labels.is_object() && !is_labelled(root))
+        && let Some(metadata) = map(root, "metadata")
+    {
+        metadata.insert("labels".to_owned(), labels);
+    }
 }
 
 /// The labels by which a new Job finds its pods.
@@ -216,6 +228,8 @@ fn pod_spec(spec: &mut Map<String, Value>) {
             self::container(container);
         }
     }
+    // Pods are not placed in groups.
+    spec.shift_remove("schedulingGroup");
     set(spec, "dnsPolicy", json!("ClusterFirst"));
     set(spec, "restartPolicy", json!("Always"));
     set(spec, "schedulerName", json!("default-scheduler"));
@@ -241,12 +255,6 @@ fn container(container: &mut Map<String, Value>) {
     for port in items(container, "ports") {
         set(port, "protocol", json!("TCP"));
     }
-    for amounts in ["limits", "requests"] {
-        let amounts = container.get_mut("resources").and_then(|resources| resources.get_mut(amounts));
-        for amount in amounts.and_then(Value::as_object_mut).into_iter().flatten() {
-            crate::quantity::round_up_to_milli(amount.1);
-        }
-    }
     for handler in ["postStart", "preStop"] {
         let handler = container.get_mut("lifecycle").and_then(|lifecycle| lifecycle.get_mut(handler));
         if let Some(handler) = handler.and_then(Value::as_object_mut) {
@@ -266,11 +274,31 @@ fn container(container: &mut Map<String, Value>) {
     }
 }
 
-/// Images without a tag, or with `latest`, are pulled every time.
+/// Images without a tag, or with `latest`, are pulled every time; what names no image never is.
 fn pull_policy(image: &str) -> &'static str {
     let name = image.rsplit('/').next().unwrap_or_default();
-    let pinned = image.contains('@') || name.split_once(':').is_some_and(|(_, tag)| tag != "latest");
+    let (name, tag) = name.split_once(':').unwrap_or((name, "latest"));
+    let home = &image[..image.len() - image.rsplit('/').next().unwrap_or_default().len()];
+    let pinned = image.contains('@') || tag != "latest" || !is_image_path(home, name);
     if pinned { "IfNotPresent" } else { "Always" }
+}
+
+/// Whether an image may be called so; `home` is what stands up to the last slash.
+fn is_image_path(home: &str, name: &str) -> bool {
+    let part = |part: &str| {
+        let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        let ends = part.starts_with(plain) && part.ends_with(plain);
+        let between = |separator: &str| {
+            separator.is_empty()
+                || [".", "_", "__"].contains(&separator)
+                || separator.chars().all(|letter| letter == '-')
+        };
+        ends && part.split(plain).all(between)
+    };
+    let mut parts = home.split_terminator('/');
+    let first = parts.next().unwrap_or_default();
+    let is_host = first.contains(['.', ':']) || first == "localhost" || first.contains(char::is_uppercase);
+    (first.is_empty() && home.is_empty() || is_host || part(first)) && parts.all(part) && part(name)
 }
 
 fn probe(probe: &mut Map<String, Value>) {
@@ -315,6 +343,10 @@ fn volume(volume: &mut Map<String, Value>) {
         let reference = image.get("reference").and_then(Value::as_str).unwrap_or_default();
         let policy = if reference.is_empty() { "IfNotPresent" } else { pull_policy(reference) };
         set(image, "pullPolicy", json!(policy));
+    }
+    let claim = volume.get_mut("ephemeral").and_then(|source| source.get_mut("volumeClaimTemplate"));
+    if let Some(spec) = claim.and_then(|claim| claim.get_mut("spec")).and_then(Value::as_object_mut) {
+        set(spec, "volumeMode", json!("Filesystem"));
     }
     if let Some(path) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
         set(path, "type", json!(""));

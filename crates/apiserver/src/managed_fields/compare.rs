@@ -20,6 +20,11 @@ impl Difference {
         self.added.is_empty() && self.modified.is_empty() && self.removed.is_empty()
     }
 
+    /// What was removed below the value itself.
+    fn removed_below(self) -> Tree {
+        Tree { member: false, ..self.removed }
+    }
+
     fn put(&mut self, step: Step, below: Difference) {
         self.added.put(step.clone(), below.added);
         self.modified.put(step.clone(), below.modified);
@@ -40,7 +45,10 @@ fn walk(shape: &Shape<'_>, old: Option<&Value>, new: Option<&Value>) -> Differen
     match common_parts(shape, old, new) {
         Parts::Fields | Parts::DeducedFields => fields(shape, old, new, &mut difference),
         parts @ (Parts::Set | Parts::Keyed(_)) => items(shape, &parts, old, new, &mut difference),
-        Parts::Whole if old.is_some() && new.is_some() => difference.modified.member = true,
+        Parts::Whole if old.is_some() && new.is_some() => {
+            difference.modified.member = true;
+            difference.removed.add(&within(shape, old).removed_below());
+        }
         Parts::Whole => {}
     }
     // What came or went is a member itself.
@@ -50,6 +58,14 @@ fn walk(shape: &Shape<'_>, old: Option<&Value>, new: Option<&Value>) -> Differen
         _ => {}
     }
     difference
+}
+
+/// Fields within a value that another kind of value took the place of.
+fn within(shape: &Shape<'_>, old: Option<&Value>) -> Difference {
+    match old.map(|old| shape.parts(old)) {
+        None | Some(Parts::Whole) => Difference::default(),
+        Some(_) => walk(shape, old, None),
+    }
 }
 
 /// What both values are made of; `null`, and what is not there, goes with anything that is not empty.

@@ -1,4 +1,7 @@
 //! Removes what a manager owned, names no longer, and nobody else owns.
+//!
+//! A field of a struct counts as owned when anything in it is: when the last owner of a part gives it up, it goes as a
+//! whole, what the server filled in included.
 
 use serde_json::Value;
 
@@ -7,7 +10,7 @@ use super::path::Step;
 use super::shape::{Parts, Shape};
 use super::tree::Tree;
 
-/// Removes from `value` the members of `last` that are not in `kept`; containers left empty go with them.
+/// Removes from `value` the members of `last` that are not in `kept`.
 pub(super) fn prune(shape: &Shape<'_>, value: &mut Value, last: &Tree, kept: &Tree) {
     let parts = shape.parts(value);
     match (value, &parts) {
@@ -17,7 +20,11 @@ pub(super) fn prune(shape: &Shape<'_>, value: &mut Value, last: &Tree, kept: &Tr
                 let step = Step::Field(name.clone());
                 let (Some(last), kept) = (last.below.get(&step), kept.below.get(&step)) else { continue };
                 let below = shape.field(&name).unwrap_or(Shape::Deduced);
-                let gone = fields.get_mut(&name).is_some_and(|value| prune_child(&below, value, last, kept));
+                let named = shape.declares(&name);
+                let gone = is_owned(last, named) && !kept.is_some_and(|kept| is_owned(kept, named));
+                if let Some(value) = fields.get_mut(&name).filter(|_| !gone) {
+                    prune_rest(&below, value, last, kept);
+                }
                 if gone {
                     fields.shift_remove(&name);
                 }
@@ -29,31 +36,25 @@ pub(super) fn prune(shape: &Shape<'_>, value: &mut Value, last: &Tree, kept: &Tr
             items.retain_mut(|item| {
                 let step = &steps[at];
                 at += 1;
-                match last.below.get(step) {
-                    Some(last) => !prune_child(&shape.item(), item, last, kept.below.get(step)),
-                    None => true,
+                let (Some(last), kept) = (last.below.get(step), kept.below.get(step)) else { return true };
+                let gone = last.member && !kept.is_some_and(|kept| kept.member);
+                if !gone {
+                    prune_rest(&shape.item(), item, last, kept);
                 }
+                !gone
             });
         }
         _ => {}
     }
 }
 
-/// Returns true when the value itself must go.
-fn prune_child(shape: &Shape<'_>, value: &mut Value, last: &Tree, kept: Option<&Tree>) -> bool {
+/// Prunes what is within a value that stays.
+fn prune_rest(shape: &Shape<'_>, value: &mut Value, last: &Tree, kept: Option<&Tree>) {
     let nothing = Tree::default();
-    if last.member && kept.is_none_or(Tree::is_empty) {
-        return true;
-    }
-    let was_empty = is_empty(value);
     prune(shape, value, last, kept.unwrap_or(&nothing));
-    is_empty(value) && !was_empty && kept.is_none_or(Tree::is_empty)
 }
 
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => fields.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        _ => false,
-    }
+/// Whether a field is a member itself, or a field of a struct that has members.
+fn is_owned(tree: &Tree, named: bool) -> bool {
+    tree.member || (named && !tree.is_empty())
 }

@@ -86,6 +86,7 @@ impl<'a> Shape<'a> {
             Self::Field(field) if !field.atomic => match field.kind.as_str() {
                 "map" => Parts::Fields,
                 "any" => Parts::DeducedFields,
+                _ if field.granular => Parts::Fields,
                 _ => builtin().type_of(field).map_or(Parts::Whole, |kind| Self::Struct(kind).map_parts()),
             },
             Self::CustomRoot(_) => Parts::Fields,
@@ -187,6 +188,8 @@ impl<'a> Shape<'a> {
     /// Returns the default of a key of a list's items.
     pub(super) fn key_default(&self, key: &str) -> Option<Value> {
         match self.item() {
+            // The name of an object nearby may be left out.
+            Self::Field(item) if item.kind == "#core.v1.LocalObjectReference" => Some(json!("")),
             Self::Field(item) => builtin().type_of(item)?.fields.get(key)?.default.clone(),
             Self::Schema(item) => item["properties"][key].get("default").cloned(),
             _ => None,

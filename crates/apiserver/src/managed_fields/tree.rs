@@ -65,6 +65,13 @@ impl Tree {
         common
     }
 
+    /// Whether an item of a keyed list has none of its keys.
+    pub(super) fn has_item_without_key(&self) -> bool {
+        self.below.iter().any(|(step, tree)| {
+            matches!(step, Step::Key(keys) if keys.is_empty()) || tree.has_item_without_key()
+        })
+    }
+
     /// Removes a field and everything below it.
     pub(super) fn remove_field(&mut self, path: &[&str]) {
         let [first, rest @ ..] = path else { return };

@@ -63,6 +63,11 @@ fn one(object: &mut Value, operation: &Value, left_to_copy: &mut usize) -> Optio
         }
         "test" => {
             let wanted = operation.get("value").unwrap_or(&Value::Null);
+            if path.last().is_some_and(|last| last == "-")
+                && find(object, &path[..path.len() - 1])?.is_array()
+            {
+                return None;
+            }
             let found = find(object, &path).unwrap_or(&Value::Null);
             same(found, wanted).then_some(())
         }

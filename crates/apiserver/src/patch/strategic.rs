@@ -166,24 +166,28 @@ fn merge_list(known: Known<'_>, live: &[Value], patch: &[Value]) -> Result<Vec<V
 }
 
 fn merge_keyed(known: Known<'_>, live: &[Value], patch: &[Value], key: &str) -> Result<Vec<Value>, Error> {
-    let mut replaces = false;
+    let mut merged = live.to_vec();
+    let (mut replaces, mut plain) = (false, Vec::new());
     for item in patch {
-        replaces |= item_directive(item)? == Some("replace");
-    }
-    let mut merged = if replaces { Vec::new() } else { live.to_vec() };
-    for item in patch {
-        let named = item.get(key);
         match item_directive(item)? {
             // Whatever else the item says.
-            Some("replace") => continue,
+            Some("replace") => replaces = true,
             Some("delete") => {
-                let named = named.ok_or_else(|| without_key(item, key))?;
+                let named = item.get(key).ok_or_else(|| without_key(item, key))?;
                 merged.retain(|known| known.get(key) != Some(named));
-                continue;
             }
-            _ => {}
+            Some(_) => {
+                let why = "merging lists cannot yet be specified in the patch";
+                return Err(Error::Strategic(why.to_owned()));
+            }
+            None => plain.push(item),
         }
-        let named = named.ok_or_else(|| without_key(item, key))?;
+    }
+    if replaces {
+        return Ok(plain.into_iter().filter_map(fresh).collect());
+    }
+    for item in plain {
+        let named = item.get(key).ok_or_else(|| without_key(item, key))?;
         match merged.iter().position(|known| known.get(key) == Some(named)) {
             Some(twin) => merged[twin] = merge_map(known.item(), &merged[twin], item)?,
             None => merged.extend(fresh(item)),

@@ -97,18 +97,20 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     if resource.has_generation() {
         fields::set_meta(&mut object, "generation", 1.into());
     }
-    let name = fields::name(&object).to_owned();
+    let labels = fields::get(&object, &["metadata", "labels"]).and_then(Value::as_object);
+    let is_labelled = labels.is_some_and(|labels| !labels.is_empty());
     objects::default(resource, &mut object);
     let sent = object.clone();
     crate::admit::create(call.app, resource, &mut object)?;
-    let causes = objects::validate_create(resource, &object);
-    if !causes.is_empty() {
-        return Err(call.invalid(&name, causes));
-    }
-    if &*resource.key == "jobs.batch" && fields::get(&object, &["metadata", "labels"]).is_none() {
+    let name = fields::name(&object).to_owned();
+    if &*resource.key == "jobs.batch" && !is_labelled {
         // A Job without labels has those of its pods.
         let labels = object["spec"]["template"]["metadata"]["labels"].clone();
         fields::set_meta(&mut object, "labels", labels);
+    }
+    let causes = objects::validate_create(resource, &object);
+    if !causes.is_empty() {
+        return Err(call.invalid(&name, causes));
     }
     let mut object = convert::to_storage(object, resource);
     if let Some(custom) = &resource.custom {

@@ -14,6 +14,8 @@ use crate::storage::{Expect, Key, Refused, Stored};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeleteOptions {
     pub dry_run: bool,
+    /// Nothing is said of dependents.
+    pub is_silent: bool,
     /// `Background`, `Foreground`, `Orphan`, or empty.
     pub propagation: String,
     pub uid: String,
@@ -23,7 +25,12 @@ pub(crate) struct DeleteOptions {
 /// Deletes the object of the path.
 pub(crate) fn one(call: &Call<'_>) -> Result<Answer, Status> {
     let options = options(call)?;
-    delete(call, &options)
+    if !options.is_silent || &*call.resource.key != "jobs.batch" {
+        return delete(call, &options);
+    }
+    let warning = vec![PODS_STAY.to_owned()];
+    call.tell(&warning);
+    Ok(delete(call, &options)?.warned(warning))
 }
 
 fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer, Status> {
@@ -212,6 +219,7 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, Status> {
     };
     Ok(DeleteOptions {
         dry_run,
+        is_silent: propagation.is_empty(),
         propagation,
         uid: fields::text(&body, &["preconditions", "uid"]).into(),
         version: fields::text(&body, &["preconditions", "resourceVersion"]).into(),
@@ -242,6 +250,7 @@ const RETURNED: [&str; 7] = [
     "resourcequotas",
     "podtemplates",
 ];
+const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
 /// Held until dependents are gone.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 /// Held until dependents are let go.

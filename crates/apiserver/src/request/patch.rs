@@ -107,8 +107,8 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
                 // Another came first, so it is changed instead.
                 Err(refused) if refused.reason == "AlreadyExists" => continue,
                 written => {
-                    let told = call.warnings(&config, None);
-                    return Ok(call.answer_written(201, written?).warned(warnings).warned(told));
+                    let (written, told) = written?;
+                    return Ok(call.answer_written(201, written).warned(warnings).warned(told));
                 }
             }
         };
@@ -124,7 +124,13 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
     Err(call.conflict(&call.name))
 }
 
-fn applied_new(call: &Call<'_>, config: &Value, options: &Options, actor: &Actor) -> Result<Written, Status> {
+/// Makes what a configuration states, and says what is odd about it.
+fn applied_new(
+    call: &Call<'_>,
+    config: &Value,
+    options: &Options,
+    actor: &Actor,
+) -> Result<(Written, Vec<String>), Status> {
     let mut config = config.clone();
     let uid = fields::uid(&config).to_owned();
     if !uid.is_empty() {
@@ -136,7 +142,8 @@ fn applied_new(call: &Call<'_>, config: &Value, options: &Options, actor: &Actor
     }
     let mut object = objects::applied(call, None, &config, options, actor)?;
     update::check_identity(call, &mut object)?;
-    super::create::create(call, object, options, actor)
+    let told = call.warnings(&object, None);
+    Ok((super::create::create(call, object, options, actor)?, told))
 }
 
 fn check_kind(call: &Call<'_>, config: &Value) -> Result<(), Status> {

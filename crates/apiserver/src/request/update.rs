@@ -24,8 +24,9 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     }
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Update };
     let Some(stored) = call.app.store.get(&call.key()) else {
+        let told = call.warnings(&object, None);
         return absent(call, object, &options, &actor)
-            .map(|written| call.answer_written(201, written).warned(decoded.warnings));
+            .map(|written| call.answer_written(201, written).warned(decoded.warnings).warned(told));
     };
     if version.is_empty() && needs_version(call) {
         let cause = Cause {
@@ -224,11 +225,14 @@ fn check_version(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status
 
 /// Metadata that a client cannot set.
 fn keep_metadata(call: &Call<'_>, old: &Value, new: &mut Value, by: By) -> Result<(), Status> {
+    let fixed = |field: &str, value: &Value| {
+        let cause = Cause::invalid(field, value, "field is immutable");
+        call.invalid(&call.name, vec![cause; crate::checks::rounds_over_changes(&call.resource)])
+    };
     let stated = fields::uid(new).to_owned();
     if !stated.is_empty() && stated != fields::uid(old) {
         if by != By::Put {
-            let cause = Cause::invalid("metadata.uid", &json!(stated), "field is immutable");
-            return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
+            return Err(fixed("metadata.uid", &json!(stated)));
         }
         let why = format!(
             "Precondition failed: UID in precondition: {stated}, UID in object meta: {}",
@@ -238,15 +242,11 @@ fn keep_metadata(call: &Call<'_>, old: &Value, new: &mut Value, by: By) -> Resul
     }
     let deletion = fields::meta(new, "deletionTimestamp").to_owned();
     if !deletion.is_empty() && deletion != fields::meta(old, "deletionTimestamp") {
-        let cause = Cause::invalid("metadata.deletionTimestamp", &json!(deletion), "field is immutable");
-        return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
+        return Err(fixed("metadata.deletionTimestamp", &json!(deletion)));
     }
     let grace = new["metadata"].get("deletionGracePeriodSeconds").filter(|grace| !grace.is_null());
-    if let Some(grace) = grace
-        .filter(|grace| fields::is_deleting(old) && **grace != old["metadata"]["deletionGracePeriodSeconds"])
-    {
-        let cause = Cause::invalid("metadata.deletionGracePeriodSeconds", grace, "field is immutable");
-        return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
+    if let Some(grace) = grace.filter(|grace| **grace != old["metadata"]["deletionGracePeriodSeconds"]) {
+        return Err(fixed("metadata.deletionGracePeriodSeconds", grace));
     }
     let kept = [
         "uid",
@@ -360,7 +360,7 @@ pub(crate) fn mark_deleted(object: &mut Value, has_generation: bool) {
 
 /// How often a write that states no version starts anew after another; the reference never ends.
 pub(crate) const RETRIES: usize = 100;
-const CREATED_BY_PUT: [&str; 10] = [
+const CREATED_BY_PUT: [&str; 11] = [
     "leases.coordination.k8s.io",
     "events",
     "roles.rbac.authorization.k8s.io",
@@ -371,6 +371,7 @@ const CREATED_BY_PUT: [&str; 10] = [
     "limitranges",
     "runtimeclasses.node.k8s.io",
     "podtemplates",
+    "services",
 ];
 const NEED_VERSION: [&str; 15] = [
     "poddisruptionbudgets.policy",

@@ -1,6 +1,7 @@
 //! Races, restarts and what is on the disk.
 
 mod alike;
+mod beside;
 mod bounds;
 mod checking;
 mod client;

@@ -1,0 +1,215 @@
+//! What a play of thousands of requests beside the reference had found different.
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, server};
+
+const MERGE: &str = "application/merge-patch+json";
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+
+async fn apply(client: &Client, path: &str, manager: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+    let path = format!("{path}?fieldManager={manager}");
+    client.send("PATCH", &path, "application/apply-patch+yaml", body.to_string()).await
+}
+
+fn message(answer: &Value) -> &str {
+    answer["message"].as_str().unwrap_or_default()
+}
+
+fn pods(container: Value) -> Value {
+    let spec = json!({"restartPolicy": "Never", "containers": [container]});
+    json!({"metadata": {"labels": {"a": "b"}}, "spec": spec})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_among_items_is_the_empty_value_of_their_type() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let map = json!({"metadata": {"name": "c", "finalizers": [null]}});
+    let (status, refused) = client.call("POST", MAPS, Some(map)).await?;
+    assert_eq!(status, 422, "{refused}");
+    assert!(message(&refused).contains("name part must be non-empty"), "{refused}");
+    let role = json!({"metadata": {"name": "r"}, "rules": [{"verbs": ["get"], "apiGroups": [null], "resources": ["pods"]}]});
+    let (_, made) = client.call("POST", ROLES, Some(role)).await?;
+    assert_eq!(made["rules"][0]["apiGroups"], json!([""]), "{made}");
+    let class =
+        json!({"metadata": {"name": "l"}, "spec": {"limits": [{"type": "Pod", "max": {"cpu": null}}]}});
+    let (_, made) = client.call("POST", &format!("{CORE}/limitranges"), Some(class)).await?;
+    assert_eq!(made["spec"]["limits"][0]["max"], json!({"cpu": "0"}), "{made}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_struct_that_its_last_owner_gives_up_goes_with_its_defaults() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let path = format!("{APPS}/deployments/d");
+    let probe = json!({"httpGet": {"path": "/", "port": 80}});
+    let with = |container: Value| {
+        let mut template = pods(container);
+        template["spec"]["restartPolicy"] = "Always".into();
+        let spec = json!({"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template});
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec})
+    };
+    let probed = with(json!({"name": "c", "image": "i:1", "livenessProbe": probe}));
+    assert_eq!(apply(&client, &path, "me", &probed).await?.0, 201);
+    let (status, applied) = apply(&client, &path, "me", &with(json!({"name": "c", "image": "i:1"}))).await?;
+    assert_eq!(status, 200, "{applied}");
+    let container = &applied["spec"]["template"]["spec"]["containers"][0];
+    assert!(container.get("livenessProbe").is_none(), "{container}");
+    assert_eq!(container["terminationMessagePolicy"], "File", "{container}");
+    // Names are no such thing, whatever else was given up beside them.
+    let map = |metadata: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
+    let path = format!("{MAPS}/c");
+    apply(&client, &path, "me", &map(json!({"name": "c", "labels": {"a": "b"}}))).await?;
+    let (status, bare) = apply(&client, &path, "me", &map(json!({"name": "c"}))).await?;
+    assert_eq!((status, &bare["metadata"]["labels"]), (200, &json!(null)), "{bare}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_whose_items_have_no_keys_have_no_owners() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let accounts = format!("{CORE}/serviceaccounts");
+    let keyless = json!({"metadata": {"name": "s"}, "secrets": [{}]});
+    let (_, made) = client.call("POST", &accounts, Some(keyless)).await?;
+    assert!(made["metadata"].get("managedFields").is_none(), "{made}");
+    let stated = json!({"metadata": {"name": "t"}, "secrets": [{"name": "x", "kind": "Secret"}]});
+    let (_, made) = client.call("POST", &accounts, Some(stated)).await?;
+    assert_eq!(made["secrets"], json!([{"name": "x"}]), "{made}");
+    // The name of a pull secret may be left out.
+    let mut pod = pods(json!({"name": "c", "image": "i"}));
+    pod["metadata"]["name"] = "p".into();
+    pod["spec"]["imagePullSecrets"] = json!([{}]);
+    let (_, made) = client.call("POST", &format!("{CORE}/pods"), Some(pod)).await?;
+    let fields = &made["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:imagePullSecrets"];
+    assert!(fields.get("k:{\"name\":\"\"}").is_some(), "{made}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_are_told_as_often_as_each_kind_has_them_looked_at() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+    let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}});
+    let kinds = [
+        (MAPS, json!({"metadata": {"name": "m"}}), 4, 2),
+        (&format!("{CORE}/services"), service, 3, 1),
+        (&format!("{CORE}/limitranges"), json!({"metadata": {"name": "l"}, "spec": {"limits": []}}), 3, 1),
+        (leases, json!({"metadata": {"name": "l"}}), 3, 0),
+        (budgets, json!({"metadata": {"name": "Odd_Name"}, "spec": {"minAvailable": 1}}), 2, 0),
+    ];
+    for (path, object, labels, finalizers) in kinds {
+        let (status, made) = client.call("POST", path, Some(object)).await?;
+        assert_eq!(status, 201, "{path}: {made}");
+        let one = format!("{path}/{}", made["metadata"]["name"].as_str().unwrap_or_default());
+        for (wrong, count) in
+            [(json!({"labels": {"bad!": "x"}}), labels), (json!({"finalizers": ["loose"]}), finalizers)]
+        {
+            let patch = json!({"metadata": wrong}).to_string();
+            let (_, refused) = client.send("PATCH", &format!("{one}?dryRun=All"), MERGE, patch).await?;
+            let told = refused["details"]["causes"].as_array().map_or(0, Vec::len);
+            assert_eq!(told, count, "{path}: {refused}");
+        }
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_have_the_labels_of_their_pods_and_say_when_these_stay() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let jobs = "/apis/batch/v1/namespaces/default/jobs";
+    let spec = json!({"completionMode": "Indexed", "completions": 1, "backoffLimitPerIndex": 1, "template": pods(json!({"name": "c", "image": "NOT-AN-IMAGE"}))});
+    let (status, made) =
+        client.call("POST", jobs, Some(json!({"metadata": {"name": "j"}, "spec": spec}))).await?;
+    assert_eq!((status, &made["spec"]["backoffLimit"]), (201, &json!(i32::MAX)), "{made}");
+    let labels = &made["metadata"]["labels"];
+    assert_eq!((&labels["a"], &labels["job-name"]), (&json!("b"), &json!("j")), "{labels}");
+    let owned = &made["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:labels"];
+    assert_eq!(owned, &json!({".": {}, "f:a": {}}));
+    let policy = &made["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"];
+    assert_eq!(policy, "IfNotPresent", "what names no image is never pulled");
+    let answer = client.respond("DELETE", &format!("{jobs}/j"), "", String::new()).await?;
+    let warning = answer.headers().get("warning").and_then(|text| text.to_str().ok()).unwrap_or_default();
+    assert!(warning.contains("child pods are preserved by default"), "{warning}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_are_made_by_put_and_lose_what_a_name_has_no_use_for() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let path = format!("{CORE}/services/s");
+    let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}});
+    assert_eq!(client.call("PUT", &path, Some(service)).await?.0, 201);
+    let patch = json!({"spec": {"ports": null, "type": "ExternalName", "externalName": "a.b"}});
+    let (_, named) = client.send("PATCH", &path, MERGE, patch.to_string()).await?;
+    assert_eq!(named["spec"].get("internalTrafficPolicy"), None, "{named}");
+    let stated = json!({"metadata": {"name": "t"}, "spec": {"type": "ExternalName", "externalName": "a.b", "clusterIP": "None"}});
+    let (_, refused) = client.call("POST", &format!("{CORE}/services"), Some(stated)).await?;
+    assert!(message(&refused).contains("spec.clusterIPs: Forbidden"), "{refused}");
+    // Addresses come first, and nothing else is told with them.
+    let twice = json!({"metadata": {"name": "u"}, "spec": {"ipFamilies": ["IPv4", "IPv4"], "ports": []}});
+    let (_, refused) = client.call("POST", &format!("{CORE}/services"), Some(twice)).await?;
+    let wanted = "Service \"u\" is invalid: spec.ipFamilies[1]: Duplicate value: \"IPv4\"";
+    assert_eq!(message(&refused), wanted);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_later_is_owned_and_not_kept() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let claim = json!({"metadata": {"name": "d"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    let mut template = pods(json!({"name": "c", "image": "i"}));
+    template["spec"]["restartPolicy"] = "Always".into();
+    let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}});
+    let spec = json!({"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template, "updateStrategy": strategy, "volumeClaimTemplates": [claim]});
+    let mut set = json!({"metadata": {"name": "s"}, "spec": spec});
+    let sets = format!("{APPS}/statefulsets");
+    let (status, made) = client.call("POST", &sets, Some(set.clone())).await?;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["spec"]["updateStrategy"]["rollingUpdate"], json!({"partition": 0}), "{made}");
+    let owned = &made["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:updateStrategy"];
+    assert!(owned["f:rollingUpdate"].get("f:maxUnavailable").is_some(), "{owned}");
+    set["spec"]["volumeClaimTemplates"][0]["metadata"] = json!({});
+    let (_, refused) = client.call("POST", &sets, Some(set)).await?;
+    assert!(message(&refused).contains("volumes[0].persistentVolumeClaim.claimName: Required"), "{refused}");
+    let volume = json!({"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "nfs": {"server": "a", "path": "/b"}, "claimRef": {"namespace": "a", "name": "b"}});
+    let (_, made) = client
+        .call("POST", "/api/v1/persistentvolumes", Some(json!({"metadata": {"name": "v"}, "spec": volume})))
+        .await?;
+    let owned = &made["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:claimRef"];
+    assert_eq!(owned, &json!({".": {}, "f:name": {}, "f:namespace": {}}), "{made}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directives_of_lists_come_before_items() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let path = format!("{CORE}/services/s");
+    let ports = json!([{"name": "a", "port": 80}, {"name": "b", "port": 81}]);
+    let service = json!({"metadata": {"name": "s"}, "spec": {"ports": ports}});
+    client.call("PUT", &path, Some(service)).await?;
+    let patch =
+        |ports: Value| client.send("PATCH", &path, STRATEGIC, json!({"spec": {"ports": ports}}).to_string());
+    let same = json!([{"port": 90, "name": "x"}, {"port": 90, "name": "y", "protocol": "UDP"}, {"$patch": "replace"}]);
+    let (_, replaced) = patch(same).await?;
+    assert_eq!(replaced["spec"]["ports"].as_array().map(Vec::len), Some(2), "{replaced}");
+    let (status, refused) = patch(json!([{"port": 90, "$patch": "merge"}])).await?;
+    assert_eq!((status, message(&refused)), (500, "merging lists cannot yet be specified in the patch"));
+    let test = json!([{"op": "test", "path": "/spec/ports/-", "value": null}]).to_string();
+    let (status, _) = client.send("PATCH", &path, "application/json-patch+json", test).await?;
+    assert_eq!(status, 422);
+    running.stop().await;
+    Ok(())
+}
+
+const CORE: &str = "/api/v1/namespaces/default";
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
+const APPS: &str = "/apis/apps/v1/namespaces/default";
