@@ -101,9 +101,12 @@ pub(crate) fn delete(call: &Call<'_>, object: &Value) -> Result<(), Status> {
     Ok(())
 }
 
-/// Nobody grants more than he has; `old` is what a change replaces.
+/// Nobody grants more than he has, or speaks for a signer unasked; `old` is what a change replaces.
 pub(crate) fn check_rights(call: &Call<'_>, object: &Value, old: Option<&Value>) -> Result<(), Status> {
     let resource = &call.resource;
+    if let Some(old) = old.filter(|_| &*resource.key == crate::certificates::KEY) {
+        return crate::certificates::check_signer(call, old, object);
+    }
     if resource.group != "rbac.authorization.k8s.io" {
         return Ok(());
     }

@@ -4,9 +4,11 @@
 
 use serde_json::{Value, json};
 
-use crate::auth::User;
+use crate::auth::{self, Attributes, User};
 use crate::clock;
 use crate::fields;
+use crate::request::Call;
+use crate::status_error::Status;
 
 /// What a new request says about itself.
 pub(crate) fn prepare(user: &User, request: &mut Value) {
@@ -24,6 +26,43 @@ pub(crate) fn prepare(user: &User, request: &mut Value) {
     if !user.extra.is_empty() {
         spec.insert("extra".into(), json!(user.extra));
     }
+}
+
+/// Refuses verdicts and certificates of those who may not give them for the signer.
+///
+/// # Errors
+/// 403 for who lacks `approve` or `sign` on the signer, by its name or its domain.
+pub(crate) fn check_signer(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status> {
+    let signs = || {
+        let failed = |request: &Value| {
+            let conditions = request["status"]["conditions"].as_array().into_iter().flatten();
+            conditions.filter(|one| one["type"] == "Failed").count()
+        };
+        new["status"]["certificate"] != old["status"]["certificate"] || failed(new) != failed(old)
+    };
+    let verb = match call.subresource.as_str() {
+        "approval" => "approve",
+        "status" if signs() => "sign",
+        _ => return Ok(()),
+    };
+    let signer = fields::text(old, &["spec", "signerName"]);
+    let may = |name: &str| {
+        let wanted = Attributes {
+            verb: verb.into(),
+            group: call.resource.group.clone(),
+            resource: "signers".into(),
+            namespace: String::new(),
+            name: name.into(),
+            path: None,
+        };
+        auth::allowed(&call.request.user, &wanted, &call.app.store)
+    };
+    let domain = signer.split('/').next().unwrap_or_default();
+    if may(signer) || may(&format!("{domain}/*")) {
+        return Ok(());
+    }
+    let why = format!("user not permitted to {verb} requests with signerName {signer:?}");
+    Err(Status::forbidden(&call.resource.group, &call.resource.plural, &call.name, &why))
 }
 
 /// The request itself stays as it is; a status keeps the verdicts, and an approval changes nothing but conditions.

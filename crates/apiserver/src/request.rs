@@ -2,6 +2,7 @@
 
 pub(crate) mod create;
 pub(crate) mod delete;
+mod eviction;
 pub(crate) mod get;
 pub(crate) mod list;
 mod parts;
@@ -281,7 +282,7 @@ impl Call<'_> {
         match (self.subresource.as_str(), verb) {
             ("scale", _) => scale::serve(self, verb),
             ("token", "create") => crate::reviews::token(self),
-            ("eviction", "create") => delete::eviction(self),
+            ("eviction", "create") => eviction::from_request(self),
             ("binding", "create") => pods::bind(self),
             ("finalize", "update") => update::from_request(self),
             // Nothing runs that could be reached; whoever may go there may not touch the object.

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use sealfast_k8s::schema::{Field, Type, builtin};
 use serde_json::{Map, Value, json};
 
@@ -272,10 +272,14 @@ fn whole(kind: &str, value: &mut Value, place: &Place<'_>) -> Result<(), String>
     }
 }
 
-fn bytes(value: &Value, place: &Place<'_>) -> Result<(), String> {
+fn bytes(value: &mut Value, place: &Place<'_>) -> Result<(), String> {
     let text = value.as_str().ok_or_else(|| place.wrong(value, "[]uint8"))?;
     let plain: String = text.chars().filter(|letter| !matches!(letter, '\n' | '\r')).collect();
-    if STANDARD.decode(&plain).is_ok() {
+    if let Ok(decoded) = LENIENT.decode(&plain).map(zeroize::Zeroizing::new) {
+        let shortest = STANDARD.encode(&*decoded);
+        if shortest != text {
+            *value = shortest.into();
+        }
         return Ok(());
     }
     let letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '/' | '=');
@@ -380,5 +384,10 @@ fn is_empty(value: &Value) -> bool {
 
 /// Kinds of values that are left out when they are empty, where nothing else is known.
 const PLAIN: [&str; 6] = ["string", "bytes", "bool", "int32", "int64", "float"];
+/// Base64 whose last letter may hold bits that mean nothing.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 /// How times with fractions are written.
 const MICRO: &str = "2006-01-02T15:04:05.000000Z07:00";

@@ -36,11 +36,7 @@ pub(super) fn job(object: &Value, out: &mut Causes) {
 pub(super) fn new_job(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let spec = root.get("spec");
-    let by = spec.get("managedBy");
-    if by.is_set() && !by.text().contains('/') {
-        out.push(by.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")"));
-    }
-
+    managed_by(spec.get("managedBy"), out);
     let completions = object["spec"]["completions"].as_i64().unwrap_or(0);
     if object["spec"]["completionMode"] == "Indexed" && completions > 0 {
         let name = fields::name(object);
@@ -49,6 +45,13 @@ pub(super) fn new_job(object: &Value, out: &mut Causes) {
             let why = format!("will not able to create pod with invalid DNS label: {host}");
             out.push(Cause::invalid("metadata.name", &json!(name), &why));
         }
+    }
+}
+
+/// Who takes care of a Job.
+fn managed_by(by: At<'_>, out: &mut Causes) {
+    if by.is_set() && !by.text().contains('/') {
+        out.push(by.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")"));
     }
 }
 
@@ -235,11 +238,53 @@ fn success_policy(spec: At<'_>, policy: At<'_>, out: &mut Causes) {
             out.push(rule.required("at least one of succeededCount or succeededIndexes must be specified"));
         }
         out.extend(count.not_negative());
+        let indexes = rule.get("succeededIndexes");
+        if indexes.is_set() {
+            let stated = indexes_in(indexes.text(), all);
+            if let Err(why) = &stated {
+                out.push(indexes.invalid(&format!("error parsing succeededIndexes: {why}")));
+            }
+            let stated = stated.unwrap_or(0);
+            if count.number().is_some_and(|number| number > stated) {
+                let what = "the number of indexes in the specified succeededIndexes field";
+                out.push(count.invalid(&format!("must be less than or equal to {stated} ({what})")));
+            }
+        }
         if count.number().is_some_and(|number| number > all) {
             let why = format!("must be less than or equal to {all} (the number of specified completions)");
             out.push(count.invalid(&why));
         }
     }
+}
+
+/// How many indexes a list such as `0-2,5` names, which rise and stay below the number of completions.
+fn indexes_in(list: &str, completions: i64) -> Result<i64, String> {
+    let number = |text: &str| {
+        let parsed = text.parse::<i32>().map(i64::from);
+        parsed.map_err(|_| format!("cannot convert string to integer for index: {text:?}"))
+    };
+    let (mut last, mut total) = (None::<i64>, 0);
+    for part in list.split(',').filter(|_| !list.is_empty()) {
+        let limits: Vec<&str> = part.split('-').collect();
+        if limits.len() > 2 {
+            return Err(format!(
+                "the fragment {part:?} violates the requirement that an index interval can have at most two parts separated by '-'"
+            ));
+        }
+        for (at, text) in limits.iter().enumerate() {
+            let index = number(text)?;
+            if index >= completions {
+                return Err(format!("too large index: {text:?}"));
+            }
+            // An interval may end where it begins.
+            if let Some(before) = last.filter(|before| *before > index || (at == 0 && *before == index)) {
+                return Err(format!("non-increasing order, previous: {before}, current: {index}"));
+            }
+            total += if at == 0 { 1 } else { index - last.unwrap_or(index) };
+            last = Some(index);
+        }
+    }
+    Ok(total)
 }
 
 /// What may not change in a Job.
@@ -297,6 +342,7 @@ pub(super) fn cron_job(object: &Value, old: Option<&Value>, out: &mut Causes) {
     let template = spec.get("jobTemplate");
     let job = template.get("spec");
     job_spec(job, out);
+    managed_by(job.get("managedBy"), out);
     if job.get("selector").is_set() {
         out.push(job.get("selector").invalid("`selector` will be auto-generated"));
     }

@@ -41,7 +41,9 @@ pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
         }
         "statefulsets.apps" | "daemonsets.apps" if changes => {
             pod(template, &mut out);
-            spec.get("volumeClaimTemplates").items().for_each(|it| claim(it.get("spec"), &mut out));
+            for template in spec.get("volumeClaimTemplates").items() {
+                claim(template.with_value(&template.value["spec"]), &mut out);
+            }
             let kept = spec.get("revisionHistoryLimit");
             if &*resource.key == "statefulsets.apps" && kept.number().is_some_and(|number| number < 0) {
                 out.push(format!(

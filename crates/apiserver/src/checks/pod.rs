@@ -158,12 +158,7 @@ fn names_in(at: At<'_>, out: &mut Causes) {
     selector::name_in(at.get("priorityClassName"), out);
     selector::name_in(at.get("runtimeClassName"), out);
     out.extend(at.get("preemptionPolicy").one_of(&["PreemptLowerPriority", "Never"]));
-    let overhead = at.get("overhead");
-    let limits = overhead.with("limits", overhead.value);
-    for amount in limits.entries() {
-        out.extend(resources::container_name(amount));
-        resources::amount(amount, out);
-    }
+    resources::of_overhead(at.get("overhead"), out);
     let system = at.get("os");
     if system.is_set() {
         let name = system.get("name");

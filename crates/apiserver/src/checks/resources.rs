@@ -26,6 +26,20 @@ pub(super) fn of_pod(at: At<'_>, out: &mut Causes) {
     amounts(at, pod_name, out);
 }
 
+/// What a pod needs beside its containers; the reference tells of it as of limits.
+pub(super) fn of_overhead(at: At<'_>, out: &mut Causes) {
+    let limits = at.with("limits", at.value);
+    for limit in limits.entries() {
+        out.extend(container_name(limit));
+        amount(limit, out);
+        huge_page(limit, out);
+    }
+    let names: Vec<&str> = limits.entries().iter().map(At::name).collect();
+    if names.iter().any(|name| is_huge(name)) && !names.iter().any(|name| ["cpu", "memory"].contains(name)) {
+        out.push(at.forbidden("HugePages require cpu or memory"));
+    }
+}
+
 fn amounts(at: At<'_>, name: fn(At<'_>) -> Vec<Cause>, out: &mut Causes) {
     let (limits, requests) = (at.get("limits"), at.get("requests"));
     for limit in limits.entries() {

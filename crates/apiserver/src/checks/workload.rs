@@ -55,11 +55,16 @@ pub(super) fn stateful_set(object: &Value, out: &mut Causes) {
     let volumes = pod.get("volumes");
     for (at, claim) in spec.get("volumeClaimTemplates").items().enumerate() {
         storage::claim_spec(claim.get("spec"), out);
-        if claim.get("metadata").get("name").is_empty() {
-            // The volume that each pod has of it needs both.
+        // The volume that each pod has of it is called after it.
+        let name = claim.get("metadata").get("name").text().to_owned();
+        let place = format!("{}[{at}].", volumes.path());
+        if name.is_empty() {
             for field in ["name", "persistentVolumeClaim.claimName"] {
-                out.push(Cause::required(format!("{}[{at}].{field}", volumes.path()), ""));
+                out.push(Cause::required(format!("{place}{field}"), ""));
             }
+        } else {
+            let whys = label(&name).into_iter();
+            out.extend(whys.map(|why| Cause::invalid(format!("{place}name"), &json!(name), &why)));
         }
     }
     out.extend(spec.get("replicas").not_negative());

@@ -67,7 +67,7 @@ pub(super) fn apps(kind: &str, root: &mut Map<String, Value>) {
             set(spec, "replicas", json!(1));
             set(spec, "revisionHistoryLimit", json!(10));
             let retain = json!({ "whenDeleted": "Retain", "whenScaled": "Retain" });
-            set(spec, "persistentVolumeClaimRetentionPolicy", retain);
+            fill(spec, "persistentVolumeClaimRetentionPolicy", retain);
             rolling(spec, "updateStrategy", json!({ "partition": 0 }));
             for claim in items(spec, "volumeClaimTemplates") {
                 set(claim, "apiVersion", json!("v1"));

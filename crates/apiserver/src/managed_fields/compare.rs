@@ -1,5 +1,7 @@
 //! Two objects side by side: which fields came, changed, went.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::merge::{places, steps};
@@ -115,11 +117,26 @@ fn items(
         let twin = new_places.get(step).map(|&at| &new[at]);
         difference.put(step.clone(), walk(&shape.item(), Some(&old[at]), twin));
     }
+    let is_single = counted(&new_steps);
     for (at, step) in new_steps.iter().enumerate() {
         if !old_places.contains_key(step) {
-            difference.put(step.clone(), walk(&shape.item(), None, Some(&new[at])));
+            let mut item = walk(&shape.item(), None, Some(&new[at]));
+            if !is_single(step) {
+                // Items of one key are owned as wholes, together.
+                item.added = Tree::leaf();
+            }
+            difference.put(step.clone(), item);
         }
     }
+}
+
+/// Tells whether a step stands once among steps.
+fn counted(steps: &[Step]) -> impl Fn(&Step) -> bool {
+    let mut counts: BTreeMap<&Step, usize> = BTreeMap::new();
+    for step in steps {
+        *counts.entry(step).or_default() += 1;
+    }
+    move |step| counts.get(step) == Some(&1)
 }
 
 fn list(value: Option<&Value>) -> &[Value] {

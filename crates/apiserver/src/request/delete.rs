@@ -1,4 +1,4 @@
-//! DELETE of one object or of a collection, and eviction.
+//! DELETE of one object or of a collection.
 
 use serde_json::{Value, json};
 
@@ -33,7 +33,8 @@ pub(crate) fn one(call: &Call<'_>) -> Result<Answer, Status> {
     Ok(delete(call, &options)?.warned(warning))
 }
 
-fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer, Status> {
+/// Deletes the object of a path as the options say.
+pub(super) fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer, Status> {
     for _ in 0..super::update::RETRIES {
         let stored = call.existing()?;
         check_preconditions(call, &stored, options)?;
@@ -77,25 +78,6 @@ pub(crate) async fn collection(call: &Call<'_>) -> Result<Answer, Status> {
         }
     }
     Ok(super::list::shaped(call, metadata, shown))
-}
-
-/// Deletes a Pod as an Eviction asks.
-pub(crate) fn eviction(call: &Call<'_>) -> Result<Answer, Status> {
-    let written = call.options("CreateOptions")?;
-    let (eviction, _) = objects::read(call)?;
-    let stated = fields::name(&eviction);
-    if !stated.is_empty() && stated != call.name {
-        return Err(Status::bad_request("name in URL does not match name in Eviction object"));
-    }
-    call.existing()?;
-    let wanted = |key: &str| fields::text(&eviction, &["deleteOptions", "preconditions", key]).to_owned();
-    let (uid, version) = (wanted("uid"), wanted("resourceVersion"));
-    let options = DeleteOptions { dry_run: written.dry_run, uid, version, ..DeleteOptions::default() };
-    delete(call, &options)?;
-    Ok(Answer::json(
-        201,
-        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
-    ))
 }
 
 /// How far one deletion got.

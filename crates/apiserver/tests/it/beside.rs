@@ -209,6 +209,117 @@ async fn directives_of_lists_come_before_items() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn budgets_are_asked_before_pods_go() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let pods = format!("{CORE}/pods");
+    for name in ["a", "b"] {
+        let mut pod = self::pods(json!({"name": "c", "image": "i"}));
+        pod["metadata"]["name"] = name.into();
+        client.call("POST", &pods, Some(pod)).await?;
+        let ready = json!([{"type": "Ready", "status": "True"}]);
+        let status = json!({"status": {"phase": "Running", "conditions": ready}}).to_string();
+        client.send("PATCH", &format!("{pods}/{name}/status"), MERGE, status).await?;
+    }
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let spec = json!({"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}});
+    client.call("POST", budgets, Some(json!({"metadata": {"name": "x"}, "spec": spec}))).await?;
+    let evict = async |name: &str| {
+        let body = json!({"metadata": {"name": name}});
+        client.call("POST", &format!("{pods}/{name}/eviction"), Some(body)).await
+    };
+    assert_eq!(evict("a").await?.0, 201);
+    let (status, refused) = evict("b").await?;
+    let why = "Cannot evict pod as it would violate the pod's disruption budget.";
+    assert_eq!((status, message(&refused)), (429, why), "{refused}");
+    let cause = &refused["details"]["causes"][0];
+    assert_eq!(cause["reason"], "DisruptionBudget");
+    assert_eq!(cause["message"], "The disruption budget x needs 1 healthy pods and has 1 currently");
+    // What another program counts is believed, and counted on.
+    let status = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1, "expectedPods": 2}});
+    client.send("PATCH", &format!("{budgets}/x/status"), MERGE, status.to_string()).await?;
+    assert_eq!(evict("b").await?.0, 201);
+    let (_, budget) = client.call("GET", &format!("{budgets}/x"), None).await?;
+    assert_eq!(budget["status"]["disruptionsAllowed"], 0, "{budget}");
+    assert!(budget["status"]["disruptedPods"]["b"].is_string(), "{budget}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signers_are_spoken_for_by_those_who_may() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let requests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    let rule = |resources: Value, verbs: Value, names: Value| json!({"apiGroups": ["certificates.k8s.io"], "resources": resources, "verbs": verbs, "resourceNames": names});
+    let update = rule(json!(["certificatesigningrequests/approval"]), json!(["update", "patch"]), json!([]));
+    let role = json!({"metadata": {"name": "approver"}, "rules": [update]});
+    client.call("POST", &format!("{rbac}/clusterroles"), Some(role)).await?;
+    let subjects = json!([{"kind": "User", "name": "alice"}]);
+    let reference =
+        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "approver"});
+    let binding = json!({"metadata": {"name": "approver"}, "roleRef": reference, "subjects": subjects});
+    client.call("POST", &format!("{rbac}/clusterrolebindings"), Some(binding)).await?;
+    let pem = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlJCi0tLS0tRU5EIENFUlRJRklDQVRFIFJFUVVFU1QtLS0tLQo=";
+    let spec = json!({"request": pem, "signerName": "example.com/s", "usages": ["client auth"]});
+    let (status, made) =
+        client.call("POST", requests, Some(json!({"metadata": {"name": "r"}, "spec": spec}))).await?;
+    assert_eq!(status, 201, "{made}");
+    let alice = client.acting_as("alice");
+    let approval = json!({"status": {"conditions": [{"type": "Approved", "status": "True", "reason": "x"}]}});
+    let path = format!("{requests}/r/approval");
+    let approve = || alice.send("PATCH", &path, MERGE, approval.to_string());
+    let (status, refused) = approve().await?;
+    let why = "user not permitted to approve requests with signerName \"example.com/s\"";
+    assert!(status == 403 && message(&refused).contains(why), "{refused}");
+    let signers = rule(json!(["signers"]), json!(["approve"]), json!(["example.com/*"]));
+    let grant = json!([{"op": "add", "path": "/rules/-", "value": signers}]).to_string();
+    client
+        .send("PATCH", &format!("{rbac}/clusterroles/approver"), "application/json-patch+json", grant)
+        .await?;
+    assert_eq!(approve().await?.0, 200);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_read_as_loosely_and_checked_as_strictly_as_there() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let secret = json!({"metadata": {"name": "s"}, "data": {"x": "yq==", "y": "Y\nQ=="}});
+    let (_, made) = client.call("POST", &format!("{CORE}/secrets"), Some(secret)).await?;
+    assert_eq!(made["data"], json!({"x": "yg==", "y": "YQ=="}), "{made}");
+    let job = |indexes: &str, count: Value| {
+        let rules = json!([{"succeededIndexes": indexes, "succeededCount": count}]);
+        let spec = json!({"completionMode": "Indexed", "completions": 3, "successPolicy": {"rules": rules}, "template": pods(json!({"name": "c", "image": "i"}))});
+        json!({"metadata": {"name": "j"}, "spec": spec})
+    };
+    let jobs = "/apis/batch/v1/namespaces/default/jobs?dryRun=All";
+    for (indexes, count, wanted) in [
+        ("0-1", json!(2), ""),
+        ("0-1", json!(3), "must be less than or equal to 2 (the number of indexes"),
+        ("2,1", json!(null), "non-increasing order, previous: 2, current: 1"),
+        ("1-3", json!(null), "too large index: \"3\""),
+        ("x", json!(null), "cannot convert string to integer for index: \"x\""),
+        ("0-1-2", json!(null), "at most two parts separated by '-'"),
+    ] {
+        let (status, answer) = client.call("POST", jobs, Some(job(indexes, count))).await?;
+        assert_eq!(status == 201, wanted.is_empty(), "{indexes}: {answer}");
+        assert!(message(&answer).contains(wanted), "{indexes}: {answer}");
+    }
+    let mut pod =
+        pods(json!({"name": "c", "image": "i", "ports": [{"containerPort": 80}, {"containerPort": 80}]}));
+    pod["metadata"]["name"] = "p".into();
+    let (_, made) = client.call("POST", &format!("{CORE}/pods"), Some(pod.clone())).await?;
+    let owned = &made["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:containers"];
+    let ports = &owned["k:{\"name\":\"c\"}"]["f:ports"];
+    assert_eq!(ports["k:{\"containerPort\":80,\"protocol\":\"TCP\"}"], json!({}), "{ports}");
+    pod["spec"]["overhead"] = json!({"hugepages-2Mi": "3Mi"});
+    let (_, refused) = client.call("POST", &format!("{CORE}/pods"), Some(pod)).await?;
+    assert!(message(&refused).contains("HugePages require cpu or memory"), "{refused}");
+    running.stop().await;
+    Ok(())
+}
+
 const CORE: &str = "/api/v1/namespaces/default";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
