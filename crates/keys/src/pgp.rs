@@ -17,6 +17,7 @@ mod generate;
 mod message;
 mod program;
 mod ring;
+mod turn;
 
 pub use generate::{GeneratedKey, PgpOptions, generate};
 pub use program::GpgProgram;

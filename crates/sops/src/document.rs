@@ -125,6 +125,14 @@ pub fn emit_value(value: &Value, format: Format, options: &EmitOptions) -> Resul
     store::emit_value(value, format, options).map(SecretBytes::new)
 }
 
+/// Reads one value, as it is set: JSON with nothing behind it.
+///
+/// # Errors
+/// [`Error::Parse`] and [`Error::Unreadable`] when it is none, [`Error::Size`] and [`Error::Depth`] for hostile input.
+pub fn read_value(json: &[u8]) -> Result<Value, Error> {
+    store::load_value(json)
+}
+
 /// Returns the line, from 1, of a place in a text: that of its last key. Items of lists are not told apart.
 #[must_use]
 pub fn line_of(input: &[u8], format: Format, path: &TreePath) -> Option<usize> {

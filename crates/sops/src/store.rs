@@ -185,6 +185,12 @@ fn emit_stored(whole: &[Branch], format: Format, options: &EmitOptions) -> Resul
     emit(whole, format, options)
 }
 
+/// Reads a value in JSON that stands alone.
+pub(crate) fn load_value(text: &[u8]) -> Result<Value, Error> {
+    check_size(text, Format::Json)?;
+    json::load_value(text)
+}
+
 /// Writes one value, as extracting it prints it.
 pub(crate) fn emit_value(value: &Value, format: Format, options: &EmitOptions) -> Result<Vec<u8>, Error> {
     match format {

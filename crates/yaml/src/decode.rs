@@ -202,7 +202,7 @@ impl<'a> Decoder<'a> {
         } else {
             format!(" `{}`", node.value)
         };
-        let before = format!("line {}: cannot unmarshal {tag}", node.start.line);
+        let before = format!("line {}: cannot unmarshal {tag}", node.start.line());
         self.problems.push(Problem::quoting(&before, &value, &format!(" into {wanted}")));
     }
 
@@ -236,14 +236,14 @@ impl<'a> Decoder<'a> {
     }
 
     fn target(&self, alias: &Node) -> Result<&'a Node, Error> {
-        let unknown = || Error::unknown_anchor(&alias.value, alias.start.line);
+        let unknown = || Error::unknown_anchor(&alias.value, alias.start.line());
         let anchors = self.anchors.get_or_init(|| {
             let mut anchors = HashMap::new();
             self.documents.iter().for_each(|document| collect_anchors(document, &mut anchors));
             anchors
         });
         let nodes = anchors.get(alias.value.as_str()).ok_or_else(unknown)?;
-        let before = nodes.iter().rev().find(|node| node.start.offset <= alias.start.offset);
+        let before = nodes.iter().rev().find(|node| node.start.offset() <= alias.start.offset());
         before.or(nodes.first()).copied().ok_or_else(unknown)
     }
 
@@ -251,7 +251,7 @@ impl<'a> Decoder<'a> {
         let address: *const Node = alias;
         if self.open.contains(&address) {
             let message = format!("anchor '{}' value contains itself", alias.value);
-            return Err(Error::tree(message).about(alias.start.line));
+            return Err(Error::tree(message).about(alias.start.line()));
         }
         let node = self.target(alias)?;
         self.open.push(address);
@@ -330,7 +330,7 @@ impl<'a> Decoder<'a> {
                 continue;
             }
             if matches!(key, Plain::List(_) | Plain::Map(_)) {
-                return Err(invalid_key(&key, self.words).about(key_node.start.line));
+                return Err(invalid_key(&key, self.words).about(key_node.start.line()));
             }
             let Some(shape) = target.whole.of_value(&key) else { continue };
             if let Some(value) = self.node(value_node, shape)? {
@@ -376,7 +376,7 @@ impl<'a> Decoder<'a> {
     fn merge_one(&mut self, node: &'a Node, entries: &mut Entries, target: Target) -> Result<(), Error> {
         let mapping = if node.kind == Kind::Alias { self.target(node)? } else { node };
         if mapping.kind != Kind::Mapping {
-            return Err(Error::tree(WANT_MAP).about(node.start.line));
+            return Err(Error::tree(WANT_MAP).about(node.start.line()));
         }
         self.within(node, mapping, |decoder| {
             if decoder.words == Words::V2 {
@@ -397,7 +397,7 @@ impl<'a> Decoder<'a> {
         let address: *const Node = node;
         if aliased && self.open.contains(&address) {
             let message = format!("anchor '{}' value contains itself", node.value);
-            return Err(Error::tree(message).about(node.start.line));
+            return Err(Error::tree(message).about(node.start.line()));
         }
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -450,7 +450,7 @@ fn duplicate_keys(node: &Node, problems: &mut Vec<Problem>) {
     for (at, key) in keys.iter().enumerate() {
         let all = places.get(&(key.kind, key.value.as_str())).map_or(&[][..], Vec::as_slice);
         for other in &all[all.partition_point(|place| *place <= at)..] {
-            let (line, first) = (keys[*other].start.line, key.start.line);
+            let (line, first) = (keys[*other].start.line(), key.start.line());
             let name = plain::go_quoted(&key.value);
             problems.push(format!("line {line}: mapping key {name} already defined at line {first}").into());
             if problems.len() >= last {

@@ -43,14 +43,38 @@ pub enum Style {
 }
 
 /// A place in the source: byte offset (0-based), line and column (1-based; column counts characters).
+///
+/// There is one in every node, so it is small: no stream is as long as these numbers reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
-    /// Bytes from the start of the UTF-8 input.
-    pub offset: usize,
-    /// Line, from 1; 0 when the node was not read from text.
-    pub line: usize,
-    /// Column in characters, from 1; 0 when the node was not read from text.
-    pub column: usize,
+    offset: u32,
+    line: u32,
+    column: u32,
+}
+
+impl Mark {
+    pub(crate) fn new(offset: usize, line: usize, column: usize) -> Self {
+        let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { offset: small(offset), line: small(line), column: small(column) }
+    }
+
+    /// Returns the bytes from the start of the UTF-8 input.
+    #[must_use]
+    pub fn offset(self) -> usize {
+        self.offset as usize
+    }
+
+    /// Returns the line, from 1; 0 when the node was not read from text.
+    #[must_use]
+    pub fn line(self) -> usize {
+        self.line as usize
+    }
+
+    /// Returns the column in characters, from 1; 0 when the node was not read from text.
+    #[must_use]
+    pub fn column(self) -> usize {
+        self.column as usize
+    }
 }
 
 /// Comments around a node, each with its `#`, lines joined by `\n`.
@@ -87,8 +111,8 @@ pub struct Node {
     pub comments: Option<Box<Comments>>,
     /// First character of the node.
     pub start: Mark,
-    /// Position just behind the last character of the node.
-    pub end: Mark,
+    /// Byte offset just behind the last character of the node.
+    pub end: usize,
     /// Bytes of the source that hold a scalar's own text: with quotes or block header and everything up to the
     /// end of its last line, without anchor and tag. Replacing just these bytes replaces just the value.
     pub text: Range<usize>,

@@ -115,9 +115,9 @@ pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
     let tag = if node.tagged || node.style != Style::Plain { &*node.tag } else { "" };
     match tag {
         "!!str" => Ok(Scalar::Str(text.to_owned())),
-        "!!binary" => decode_base64(text)
-            .map(Scalar::Binary)
-            .ok_or_else(|| Error::tree("!!binary value contains invalid base64 data").about(node.start.line)),
+        "!!binary" => decode_base64(text).map(Scalar::Binary).ok_or_else(|| {
+            Error::tree("!!binary value contains invalid base64 data").about(node.start.line())
+        }),
         "" | "!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp" => {
             let mut value = resolve_plain(text, words);
             if matches!(value, Scalar::Time(_)) && !tag.is_empty() && tag != "!!timestamp" {
@@ -132,7 +132,7 @@ pub(crate) fn resolve_as(node: &Node, words: Words) -> Result<Scalar, Error> {
                     let found = value.tag();
                     let before = format!("cannot decode {found}");
                     let told = Problem::quoting(&before, &format!(" `{text}`"), &format!(" as a {tag}"));
-                    Err(Error::quoting(told).about(node.start.line))
+                    Err(Error::quoting(told).about(node.start.line()))
                 }
             }
         }

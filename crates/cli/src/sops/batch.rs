@@ -47,6 +47,8 @@ enum Outcome {
     Encrypted,
     /// It is in the clear.
     Clear,
+    /// It is in the clear, and should not be.
+    Exposed,
 }
 
 impl Outcome {
@@ -55,7 +57,7 @@ impl Outcome {
             Self::Changed => "changed",
             Self::Unchanged => "unchanged",
             Self::Encrypted => "encrypted",
-            Self::Clear => "not encrypted",
+            Self::Clear | Self::Exposed => "not encrypted",
         }
     }
 }
@@ -100,7 +102,7 @@ pub(super) fn run_on(call: &Call, words: &[String], work: Work) -> Result<Option
             summary.note(call, &shown, result);
         }
     }
-    Ok(Some(summary.done(call)))
+    Ok(Some(summary.done(call, &work)))
 }
 
 fn refuse_flags_of_one_file(call: &Call, work: &Work) -> Result<(), Stop> {
@@ -171,7 +173,7 @@ fn one(call: &Call, Chosen { path, settings }: &Chosen, work: &Work) -> Result<O
             set::changed(call, &source, settings, steps, |plain| plain.set(steps, value.clone()))
                 .map(|(bytes, change)| (change == Change::Changed).then(|| SecretBytes::new(bytes)))
         }
-        Work::Status => return status(call, &source),
+        Work::Status => return status(call, settings, &source),
     };
     match written.map_err(|stop| stop.in_file(&source.name()))? {
         None => Ok(Outcome::Unchanged),
@@ -184,11 +186,17 @@ fn secret(bytes: Option<Vec<u8>>) -> Option<SecretBytes> {
     bytes.map(SecretBytes::new)
 }
 
-fn status(call: &Call, source: &Source) -> Result<Outcome, Stop> {
+/// With `--check` a file in the clear counts for which there is a rule, or any where there are no rules.
+fn status(call: &Call, settings: &Settings, source: &Source) -> Result<Outcome, Stop> {
     let bytes = source.read()?;
-    match document::state(&bytes, call.format("input-type", &source.name())) {
+    let format = call.format("input-type", &source.name());
+    match document::state(&bytes, format) {
         State::Encrypted => Ok(Outcome::Encrypted),
-        State::Clear => Ok(Outcome::Clear),
+        State::Clear if !call.is_set("check") => Ok(Outcome::Clear),
+        State::Clear => {
+            let is_wanted = settings.path.is_none() || settings.asks_for(call, &source.known_as, format)?;
+            Ok(if is_wanted { Outcome::Exposed } else { Outcome::Clear })
+        }
         State::Damaged(wrong) => Err(crypt::damaged(&bytes, &wrong).in_file(&source.name())),
     }
 }
@@ -213,6 +221,8 @@ struct Summary {
     entries: Vec<serde_json::Value>,
     changed: usize,
     unchanged: usize,
+    encrypted: usize,
+    exposed: usize,
     failed: usize,
 }
 
@@ -221,8 +231,15 @@ impl Summary {
         match result {
             Ok(outcome) => self.note_done(call, shown, outcome),
             Err(stop) => {
-                let error = stop.message(call.presentation);
-                self.entries.push(json!({ "path": shown, "result": "failed", "error": error }));
+                let mut entry = json!({
+                    "path": shown,
+                    "result": "failed",
+                    "error": stop.message(call.presentation),
+                });
+                if !stop.hints().is_empty() {
+                    entry["hints"] = json!(stop.hints());
+                }
+                self.entries.push(entry);
                 self.failed += 1;
                 stop.report(call.presentation);
             }
@@ -232,6 +249,7 @@ impl Summary {
     fn note_done(&mut self, call: &Call, shown: &str, outcome: Outcome) {
         let told = match outcome {
             Outcome::Encrypted | Outcome::Clear => outcome.word(),
+            Outcome::Exposed => "not encrypted, but should be",
             Outcome::Changed if call.is_set("check") => "would be changed",
             Outcome::Changed | Outcome::Unchanged => "",
         };
@@ -240,25 +258,35 @@ impl Summary {
         }
         self.changed += usize::from(outcome == Outcome::Changed);
         self.unchanged += usize::from(outcome != Outcome::Changed);
+        self.encrypted += usize::from(outcome == Outcome::Encrypted);
+        self.exposed += usize::from(outcome == Outcome::Exposed);
         self.entries.push(json!({ "path": shown, "result": outcome.word() }));
     }
 
     /// Prints what became of all; one failure, or one change that `--check` finds, makes the exit code 1.
-    fn done(self, call: &Call) -> Done {
-        let Self { mut lines, entries, changed, unchanged, failed } = self;
+    fn done(self, call: &Call, work: &Work) -> Done {
+        let Self { mut lines, entries, changed, unchanged, encrypted, exposed, failed } = self;
         let is_check = call.is_set("check");
-        let code = u8::from(failed > 0 || is_check && changed > 0);
+        let code = u8::from(failed > 0 || is_check && changed + exposed > 0);
         if call.text("output") == "json" {
-            let summary =
-                json!({ "files": entries, "changed": changed, "unchanged": unchanged, "failed": failed });
+            let mut summary = json!({ "files": entries, "failed": failed });
+            if matches!(work, Work::Status) {
+                summary["encrypted"] = json!(encrypted);
+                summary["clear"] = json!(unchanged - encrypted);
+            } else {
+                summary["changed"] = json!(changed);
+                summary["unchanged"] = json!(unchanged);
+            }
             lines = format!("{summary:#}\n");
         } else {
             let count = entries.len();
             let files = if count == 1 { "file" } else { "files" };
-            let would = if is_check { "would be changed" } else { "changed" };
-            output::talk(&format!(
-                "{count} {files}: {changed} {would}, {unchanged} unchanged, {failed} failed"
-            ));
+            let told = match work {
+                Work::Status => format!("{encrypted} encrypted, {} not", unchanged - encrypted),
+                _ if is_check => format!("{changed} would be changed, {unchanged} unchanged"),
+                _ => format!("{changed} changed, {unchanged} unchanged"),
+            };
+            output::talk(&format!("{count} {files}: {told}, {failed} failed"));
         }
         Done::Report(lines.into_bytes(), code)
     }

@@ -16,23 +16,19 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     }
     let Some(file) = call.words().first() else { return Err(Stop::no_file()) };
     Settings::check(call)?;
-    let bytes = files::read(Path::new(file)).map_err(|stop| {
-        Stop::fatal(format!(
-            "cannot check file status: cannot load encrypted file: {}",
-            stop.message(call.presentation)
-        ))
-    })?;
+    let bytes = files::read(Path::new(file)).map_err(|stop| unknown(call, stop))?;
     let is_encrypted = match Encrypted::load(&bytes, call.format("input-type", file)) {
         Ok(document) => !document.metadata().version.is_empty() && !document.metadata().mac.is_empty(),
         Err(Error::NoMetadata) => false,
-        Err(wrong) => {
-            let stop = Stop::loading(&wrong);
-            let message = format!(
-                "cannot check file status: cannot load encrypted file: {}",
-                stop.message(call.presentation)
-            );
-            return Err(Stop::fatal(message));
-        }
+        Err(wrong) => return Err(unknown(call, Stop::loading(&wrong).in_file(file))),
     };
     Ok(Done::Print(format!("{{\"encrypted\":{is_encrypted}}}\n").into_bytes()))
+}
+
+fn unknown(call: &Call, stop: Stop) -> Stop {
+    if call.is_native() {
+        return stop;
+    }
+    let reason = stop.message(call.presentation);
+    Stop::fatal(format!("cannot check file status: cannot load encrypted file: {reason}"))
 }

@@ -44,7 +44,9 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
     try_read(path).map_err(|wrong| {
         let is_opened = matches!(wrong.kind(), ErrorKind::FileTooLarge | ErrorKind::IsADirectory);
         let verb = if is_opened { "read" } else { "open" };
-        Stop::new(format!("Error reading file: {verb} {}: {}", path.display(), reason(&wrong)))
+        let (path, reason) = (path.display(), reason(&wrong));
+        Stop::new(format!("Error reading file: {verb} {path}: {reason}"))
+            .plainly(format!("{path}: {reason}"))
             .code(Code::CouldNotReadInput)
     })
 }
@@ -66,8 +68,11 @@ fn too_large() -> std::io::Error {
 
 /// Reads standard input to its end.
 pub(super) fn read_stdin() -> Result<Zeroizing<Vec<u8>>, Stop> {
-    read_to_end(std::io::stdin().lock(), 0)
-        .map_err(|wrong| Stop::new(format!("Error reading file: {wrong}")).code(Code::CouldNotReadInput))
+    read_to_end(std::io::stdin().lock(), 0).map_err(|wrong| {
+        Stop::new(format!("Error reading file: {wrong}"))
+            .plainly(format!("standard input: {}", reason(&wrong)))
+            .code(Code::CouldNotReadInput)
+    })
 }
 
 /// Reads to the end, which is expected behind `size` bytes; what a growing buffer leaves behind is wiped.

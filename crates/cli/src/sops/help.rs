@@ -55,23 +55,82 @@ pub(super) fn print_command(call: &Call, command: &Command) -> Done {
     if !call.is_native() {
         return Done::Print(as_sops(command).into_bytes());
     }
-    let mut out = format!(
-        "{}\n\nUsage: sealfast {} [options] {}\n\nOptions:\n",
-        command.about,
-        command.name,
-        command.native_arguments()
-    );
-    command.native_flags().into_iter().for_each(|flag| push_flag(&mut out, flag));
+    let action = call.words().first().map(String::as_str).unwrap_or_default();
+    let (name, about, arguments, flags) = match (command.name, action) {
+        ("groups", "add") => {
+            ("groups add", "add a key group to a file", String::new(), command.native_flags())
+        }
+        ("groups", "delete") => {
+            let flags = table::DELETE_GROUP.iter().chain(table::COMMON).copied().flatten().collect();
+            ("groups delete", "delete a key group, by its number from 0", "INDEX".to_owned(), flags)
+        }
+        _ => (command.name, command.about, command.native_arguments(), command.native_flags()),
+    };
+    let usage = format!("Usage: sealfast {name} [options] {arguments}");
+    let mut out = format!("{about}\n\n{}\n\nOptions:\n", usage.trim_end());
+    let is_of_many = flags.iter().any(|flag| flag.name == "recursive") && command.name != "publish";
+    flags.into_iter().for_each(|flag| push_flag(&mut out, flag));
     if command.name != "keyservice" {
         out.push_str(
             "\nThe .sops.yaml nearest to a file counts, searched from the file's directory upwards.\n",
         );
     }
+    if is_of_many {
+        out.push_str("Of several files a summary is told; --output json prints it for programs.\n");
+    }
     out.push_str("\nExamples:\n");
-    for example in command.examples {
+    for example in command.examples.iter().filter(|example| example.starts_with(name)) {
         out.push_str(&format!("  sealfast {example}\n"));
     }
+    out.push_str("\nExit codes:\n  0    done\n");
+    for (code, meaning) in exit_codes(command.name) {
+        out.push_str(&format!("  {code:<4} {meaning}\n"));
+    }
+    out.push_str("  1    any other failure\n");
     Done::Print(out.into_bytes())
+}
+
+/// The codes that a script may tell apart; all of them stand in `stop.rs`.
+fn exit_codes(name: &str) -> &'static [(&'static str, &'static str)] {
+    const READ: (&str, &str) = ("2", "the file cannot be read");
+    const WRITE: (&str, &str) = ("3", "the result cannot be written");
+    const FLAGS: (&str, &str) = ("8", "flags exclude each other");
+    const DAMAGED: (&str, &str) = ("25", "a value does not open");
+    const MAC: (&str, &str) = ("51", "the file was changed since it was encrypted");
+    const MISSING: (&str, &str) = ("100", "no file is named, or it is not there");
+    const NO_KEY: (&str, &str) = ("128", "no key at hand opens the file");
+    match name {
+        "encrypt" => &[
+            ("2", "the file cannot be read, or is not of its format"),
+            WRITE,
+            FLAGS,
+            ("23", "a value cannot be encrypted"),
+            MISSING,
+            ("203", "the file is encrypted already"),
+        ],
+        "decrypt" => {
+            &[READ, WRITE, FLAGS, DAMAGED, MAC, ("91", "the path of --extract is none"), MISSING, NO_KEY]
+        }
+        "edit" => &[
+            WRITE,
+            DAMAGED,
+            MAC,
+            NO_KEY,
+            ("200", "nothing was changed"),
+            ("201", "there is no editor, or it failed"),
+        ],
+        "set" | "unset" => {
+            &[READ, WRITE, ("7", "the path or the value is none"), DAMAGED, MAC, MISSING, NO_KEY]
+        }
+        "rotate" => &[READ, WRITE, FLAGS, DAMAGED, MAC, MISSING, NO_KEY],
+        "updatekeys" | "groups" => &[READ, WRITE, NO_KEY],
+        "exec-env" | "exec-file" => {
+            &[READ, DAMAGED, MAC, MISSING, NO_KEY, ("N", "that of the command, once it was run")]
+        }
+        "publish" => &[READ, DAMAGED, MAC, NO_KEY],
+        "filestatus" => &[READ, MISSING],
+        _ => &[],
+    }
 }
 
 /// Help about a command, as `sops`.

@@ -18,12 +18,14 @@ pub(super) fn check(call: &Call, file: &Path, document: &Encrypted) -> Result<()
     }
     let (message, mend) = if !document.has_encrypted_values() {
         (nothing(document), "change the selector in .sops.yaml or on the command line".to_owned())
-    } else if let Some(fields) = document.branches().iter().find_map(unreadable) {
+    } else {
+        let fields = all_unreadable(document);
+        if fields.is_empty() {
+            return Ok(());
+        }
         let message =
             format!("{fields} of a Kubernetes manifest are encrypted, so no controller can read it");
         (message, mend_of(document))
-    } else {
-        return Ok(());
     };
     if call.is_set("strict") {
         return Err(Stop::new(message).hint(mend).hint("or drop --strict"));
@@ -40,6 +42,16 @@ fn nothing(document: &Encrypted) -> String {
         |selector| format!("`{}: {}` chose none", selector.field(), selector.text()),
     );
     format!("no value was encrypted: {shown}")
+}
+
+/// The fields of all documents that have to be read; a document among several is told by its number.
+fn all_unreadable(document: &Encrypted) -> String {
+    let branches = document.branches();
+    let told = branches.iter().enumerate().filter_map(|(index, branch)| {
+        let fields = unreadable(branch)?;
+        Some(if branches.len() > 1 { format!("{fields} in document {}", index + 1) } else { fields })
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// The encrypted fields of a manifest that tell what it is; none when all can be read, or it is no manifest.

@@ -9,7 +9,7 @@ use crate::sops::encrypt::{Source, warn_about_words};
 use crate::sops::hold::Held;
 use crate::sops::settings::{self, Settings};
 use crate::sops::stop::{Code, Stop};
-use crate::sops::{batch, files, keyring, log};
+use crate::sops::{batch, files, keyring};
 
 pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     if let Some(done) = batch::run(call, batch::Work::Rotate)? {
@@ -68,7 +68,8 @@ pub(super) fn rotate(call: &Call, source: &Source, settings: &Settings) -> Resul
         group.keys.retain(|key| !removed.iter().any(|gone| gone.is_same_key(key)));
     }
     if call.is_native() && metadata.key_groups.iter().any(|group| group.keys.is_empty()) {
-        log::warn(call.presentation, "a key group has no key left");
+        return Err(Stop::new("a key group would have no key left")
+            .hint("add another key in the same call, as `--add-age age1…`"));
     }
     let key = crypt::new_key(call, &mut metadata)?;
     let document = crypt::encrypt(call, plain, metadata, &key, Some(&nonces))?;

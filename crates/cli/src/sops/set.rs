@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use sealfast_sops::document::Plain;
+use sealfast_sops::document::{self, Plain};
 use sealfast_sops::error::Error;
 use sealfast_sops::path::{Change, Step};
-use sealfast_sops::store::Format;
 use sealfast_sops::tree::Value;
 use zeroize::Zeroizing;
 
@@ -155,7 +154,7 @@ fn no_path(message: &str) -> Stop {
 }
 
 /// A JSON value as `sops` takes it: numbers are doubles unless they stand in an object, lists are refused. Under our own
-/// verbs whole numbers are integers everywhere.
+/// verbs whole numbers are integers everywhere, and lists are values as others are.
 fn json_value(call: &Call, text: &[u8]) -> Result<Value, Stop> {
     let invalid = || {
         Stop::new("Value for --set is not valid JSON")
@@ -163,34 +162,24 @@ fn json_value(call: &Call, text: &[u8]) -> Result<Value, Stop> {
             .code(Code::InvalidSet)
             .hint("a string needs double quotes of its own, as '\"value\"'")
     };
-    let value: serde_json::Value = serde_json::from_slice(text).map_err(|_| invalid())?;
-    Ok(match value {
-        serde_json::Value::Null => Value::Null,
-        serde_json::Value::Bool(flag) => Value::Bool(flag),
-        serde_json::Value::Number(number) if call.is_native() => exact(&number, text)?,
-        serde_json::Value::Number(number) => Value::Float(number.as_f64().ok_or_else(invalid)?),
-        serde_json::Value::String(text) => Value::from(text),
-        serde_json::Value::Array(_) => {
-            return Err(Stop::new("Invalid --set value format")
-                .plainly("the value is a list")
-                .code(Code::InvalidSet)
-                .hint("a list cannot be set as a whole: set its items one by one, or an object around it"));
+    match document::read_value(text).map_err(|_| invalid())? {
+        Value::Float(number) if call.is_native() => exact(number, text),
+        Value::List(_) if !call.is_native() => {
+            Err(Stop::new("Invalid --set value format").code(Code::InvalidSet))
         }
-        serde_json::Value::Object(_) => {
-            let plain = Plain::load(text, Format::Json).map_err(|_| invalid())?;
-            plain.branches().first().cloned().map(Value::Branch).ok_or_else(invalid)?
-        }
-    })
+        #[expect(clippy::cast_precision_loss, reason = "as sops, which reads a double")]
+        Value::Int(number) if !call.is_native() => Ok(Value::Float(number as f64)),
+        value => Ok(value),
+    }
 }
 
 /// A number with all of its digits.
-fn exact(number: &serde_json::Number, text: &[u8]) -> Result<Value, Stop> {
+fn exact(number: f64, text: &[u8]) -> Result<Value, Stop> {
     let is_whole = !text.iter().any(|byte| b".eE".contains(byte));
-    match (number.as_i64(), number.as_f64()) {
-        (Some(number), _) => Ok(Value::Int(number)),
-        (None, Some(number)) if !is_whole || number == 0.0 => Ok(Value::Float(number)),
-        _ => Err(Stop::new("the number has more digits than can be kept")
+    if is_whole && number != 0.0 {
+        return Err(Stop::new("the number has more digits than can be kept")
             .code(Code::InvalidSet)
-            .hint("write it as a string, as '\"12345678901234567890\"'")),
+            .hint("write it as a string, as '\"12345678901234567890\"'"));
     }
+    Ok(Value::Float(number))
 }

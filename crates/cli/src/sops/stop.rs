@@ -168,6 +168,11 @@ impl Stop {
         own.map_or_else(|| message.clone(), told)
     }
 
+    /// What mends it.
+    pub(super) fn hints(&self) -> &[String] {
+        &self.0.hints
+    }
+
     /// Nothing was given to work on.
     pub(super) fn no_file() -> Self {
         Self::misuse("no file specified").code(Code::NoFile).hint("name the file to work on")

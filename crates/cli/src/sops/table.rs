@@ -159,6 +159,14 @@ const MANY: &[Flag] = &[
     switch("recursive", "", "go through directories, by the rules of .sops.yaml and .gitignore"),
     switch("check", "", "change nothing; exit with 1 when something would change"),
 ];
+const MANY_STATUS: &[Flag] = &[
+    switch("recursive", "", "go through directories, by .gitignore"),
+    switch(
+        "check",
+        "",
+        "exit with 1 when a file is in the clear that a creation rule is for (any, without rules)",
+    ),
+];
 const GROUP_FILE: &[Flag] = &[Flag {
     name: "file",
     short: "f",
@@ -240,13 +248,14 @@ pub(super) const HELP: &[Flag] = &[switch("help", "h", "show help")];
 pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "encrypt",
-        about: "encrypt a file",
+        about: "encrypt a file, or standard input",
         arguments: "[file]",
         flags: &[IN_PLACE, OUTPUT, KEYS, TYPES, SELECTORS, CONTEXT, THRESHOLD, OVERRIDE, SERVICES, HELP],
         own: &[COMMENTS, MAC_ONLY, REUSE, STRICT, MANY],
         examples: &[
             "encrypt --age age1… --encrypted-regex '^(data|stringData)$' --in-place secret.yaml",
             "encrypt secret.yaml > secret.enc.yaml      # keys from .sops.yaml",
+            "encrypt --in-place --recursive .           # all that its rules ask for",
         ],
         run: encrypt::run,
     },
@@ -301,7 +310,7 @@ pub(super) const COMMANDS: &[Command] = &[
         arguments: "file…",
         flags: &[YES, INPUT_TYPE, SERVICES, HELP],
         own: &[MANY, SUMMARY],
-        examples: &["updatekeys --yes secret.yaml"],
+        examples: &["updatekeys --yes secret.yaml", "updatekeys --check --recursive ."],
         run: update_keys::run,
     },
     Command {
@@ -310,7 +319,10 @@ pub(super) const COMMANDS: &[Command] = &[
         arguments: "add|delete",
         flags: &[GROUP_FILE, GROUP_KEYS, IN_PLACE, THRESHOLD, CONTEXT, SERVICES, HELP],
         own: &[],
-        examples: &["groups add -f secret.yaml -i --age age1… --shamir-secret-sharing-threshold 2"],
+        examples: &[
+            "groups add -f secret.yaml -i --age age1… --shamir-secret-sharing-threshold 2",
+            "groups delete -f secret.yaml -i 1",
+        ],
         run: groups::run,
     },
     Command {
@@ -337,7 +349,7 @@ pub(super) const COMMANDS: &[Command] = &[
         arguments: "",
         flags: &[KEY_SERVICE, HELP],
         own: &[],
-        examples: &["keyservice --network unix --address /run/user/1000/keys.sock"],
+        examples: &["keyservice --network unix --address $XDG_RUNTIME_DIR/keys.sock"],
         run: key_service::run,
     },
     Command {
@@ -354,8 +366,11 @@ pub(super) const COMMANDS: &[Command] = &[
         about: "say whether a file is encrypted",
         arguments: "file",
         flags: &[INPUT_TYPE, HELP],
-        own: &[MANY, SUMMARY],
-        examples: &["filestatus secret.yaml"],
+        own: &[MANY_STATUS, SUMMARY],
+        examples: &[
+            "filestatus secret.yaml",
+            "filestatus --check --recursive .      # fails when something is in the clear",
+        ],
         run: file_status::run,
     },
 ];

@@ -138,7 +138,7 @@ fn a_directory_that_cannot_be_looked_at_is_a_failure() {
     fs::set_permissions(desk.path("closed"), fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("closed: permission denied"), "{told}");
-    assert!(told.ends_with("\n2 files: 0 changed, 1 unchanged, 1 failed\n"), "{told}");
+    assert!(told.ends_with("\n2 files: 1 encrypted, 0 not, 1 failed\n"), "{told}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "a.yaml: encrypted\n");
 }
 
@@ -160,8 +160,80 @@ fn a_manifest_that_no_controller_could_read_is_told() {
     assert!(words.contains("`metadata.name`") && !words.contains("`kind`"), "{words}");
     let output = desk.run(&encrypt(&["--strict", "--encrypted-regex", "^(data|stringData)$"]));
     assert!(output.status.success() && told(&output).is_empty(), "{}", told(&output));
+    fs::write(desk.path("a.yaml"), format!("{SECRET}---\na: 1\n---\n{SECRET}")).unwrap();
+    let words = refusal(&desk, 1, &encrypt(&["--strict", "--unencrypted-regex", "^(apiVersion|kind)$"]));
+    assert!(words.contains("`metadata.name` in document 1, `metadata.name` in document 3 of"), "{words}");
     fs::write(desk.path("a.yaml"), "kind: of\nmetadata: x\n").unwrap();
     assert_eq!(told(&desk.run(&encrypt(&["--strict"]))), "");
     let output = desk.command_as("sops", &["encrypt", "--age", &age, "a.yaml"]).output().unwrap();
     assert_eq!(told(&output), "");
+}
+
+#[test]
+fn the_last_key_of_a_group_is_not_taken_away() {
+    let desk = Desk::new();
+    let file = desk.encrypted("a.yaml", "a: one\n");
+    let before = fs::read(&file).unwrap();
+    let words = refusal(&desk, 1, &["rotate", "-i", "--rm-age", &desk.recipient, "a.yaml"]);
+    assert!(words.contains("a key group would have no key left") && words.contains("--add-age"), "{words}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn files_that_cannot_be_read_are_told_in_few_words() {
+    let desk = Desk::new();
+    for (code, args) in [(2, &["filestatus", "none.yaml"][..]), (2, &["rotate", "none.yaml"])] {
+        let words = refusal(&desk, code, args);
+        assert!(words.ends_with("none.yaml: no such file or directory\n"), "{words}");
+        assert!(words.starts_with("error: ") && !words.contains("open "), "{words}");
+    }
+    fs::write(desk.path("a.yaml"), "a: [\n").unwrap();
+    assert!(refusal(&desk, 1, &["filestatus", "a.yaml"]).starts_with("error: a.yaml: "));
+}
+
+#[test]
+fn hints_are_in_the_summary_for_programs() {
+    let desk = Desk::new();
+    desk.encrypted("a.yaml", "a: one\n");
+    fs::write(desk.path("b.yaml"), "a: one\n").unwrap();
+    let output = desk.run(&["decrypt", "--check", "--output", "json", "a.yaml", "b.yaml"]);
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["files"][0].get("hints"), None);
+    assert_eq!(summary["files"][1]["hints"][0], "the file is not encrypted; `encrypt` it first");
+}
+
+#[test]
+fn help_of_each_verb_tells_its_exit_codes_and_of_groups_each_half() {
+    let desk = Desk::new();
+    assert!(desk.text(&["decrypt", "--help"]).contains("\n  51   the file was changed since"));
+    let add = desk.text(&["groups", "add", "--help"]);
+    assert!(add.contains("Usage: sealfast groups add [options]\n") && add.contains("--age value"), "{add}");
+    assert!(!add.contains("groups delete"), "{add}");
+    let delete = desk.text(&["groups", "delete", "--help"]);
+    assert!(delete.contains("Usage: sealfast groups delete [options] INDEX\n"), "{delete}");
+    assert!(!delete.contains("--age value") && delete.contains("groups delete -f secret.yaml"), "{delete}");
+    assert!(!desk.text(&["sops", "decrypt", "--help"]).contains("Exit codes"));
+}
+
+#[test]
+fn the_configuration_of_a_stranger_says_nothing() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("own")).unwrap();
+    fs::write(desk.path("own/a.yaml"), "a: one\n").unwrap();
+    let config = desk.path(".sops.yaml");
+    fs::write(&config, format!("creation_rules:\n  - age: {}\n", desk.recipient)).unwrap();
+    assert!(desk.run(&["encrypt", "own/a.yaml"]).status.success());
+    // Only the superuser can give a file away; what counts is tried beside the rule, too.
+    if std::os::unix::fs::chown(&config, Some(4321), None).is_ok() {
+        let words = refusal(&desk, 1, &["encrypt", "own/a.yaml"]);
+        assert!(words.contains(".sops.yaml belongs to another user (uid 4321)"), "{words}");
+        assert!(
+            words.contains("hint: see what it holds; to use it all the same: --config .sops.yaml"),
+            "{words}"
+        );
+        assert!(desk.run(&["encrypt", "--config", ".sops.yaml", "own/a.yaml"]).status.success());
+        assert!(desk.command_as("sops", &["encrypt", "own/a.yaml"]).output().unwrap().status.success());
+        std::os::unix::fs::chown(desk.path("own"), Some(4321), None).unwrap();
+        assert!(desk.run(&["encrypt", "own/a.yaml"]).status.success());
+    }
 }

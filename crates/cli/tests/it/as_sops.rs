@@ -425,6 +425,10 @@ fn what_is_wrong_is_told_in_the_order_of_sops() {
     );
     assert!(said(1, &["--config", "none", "unset", "a.yaml", "[\"a"]).starts_with("could not read config"));
     assert!(said(7, &["set", "a.yaml", "", "[1]"]).starts_with("Invalid --set value format"));
+    // Go's decoder knows no half of a pair, and replaces it.
+    said(0, &["set", "a.yaml", "[\"b\"]", "\"\\ud800\""]);
+    assert_eq!(desk.text(&["decrypt", "--extract", "[\"b\"]", "a.yaml"]), "\u{fffd}");
+    assert!(said(7, &["set", "a.yaml", "[\"a\"]", "1 2"]).starts_with("Value for --set is not valid JSON"));
     assert!(said(2, &["set", "none", "", "1"]).starts_with("Error reading file: open "));
     assert!(said(1, &["--config", "keys.yaml", "-r", "-i", "a.yaml"]).contains("unknown recipient type"));
     assert!(

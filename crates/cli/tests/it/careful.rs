@@ -153,3 +153,13 @@ fn a_damaged_layout_record_is_told() {
     assert_eq!(output.status.code(), Some(25), "{}", told(&output));
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn a_list_is_set_as_a_whole() {
+    let desk = Desk::new();
+    desk.encrypted("a.yaml", "a: one\n");
+    desk.text(&["set", "a.yaml", "[\"list\"]", "[1, [\"x\"], {\"b\": 1.5}]"]);
+    let list = desk.text(&["decrypt", "--output-type", "json", "--extract", "[\"list\"]", "a.yaml"]);
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list, serde_json::json!([1, ["x"], {"b": 1.5}]));
+}

@@ -83,6 +83,14 @@ fn a_directory_is_encrypted_by_its_rules_and_comes_back() -> Result<()> {
         ensure!(desk.read(name)? == TEXT, "{name}");
     }
     ensure!(desk.run(&["encrypt", "--recursive", "--check", "a"])?.status.success());
+    desk.write("a/secret3.yaml", TEXT)?;
+    let check = desk.run(&["filestatus", "--check", "--recursive", "a"])?;
+    let told = String::from_utf8(check.stdout)?;
+    ensure!(check.status.code() == Some(1), "{told}");
+    ensure!(told.contains("a/secret3.yaml: not encrypted, but should be\n"), "{told}");
+    ensure!(told.contains("a/other.yaml: not encrypted\n"), "{told}");
+    fs::remove_file(desk.path("a/secret3.yaml"))?;
+    ensure!(desk.run(&["filestatus", "--check", "--recursive", "a"])?.status.success());
     let status = desk.call(&["filestatus", "a/*.yaml"])?;
     ensure!(status == "a/other.yaml: not encrypted\na/secret1.yaml: encrypted\n", "{status}");
     desk.call(&["decrypt", "-i", "a/secret1.yaml", "a/b/secret2.yaml"])?;

@@ -2,21 +2,20 @@
 //!
 //! Follows: `pgp/keysource.go` of sops 3.13.2.
 
-use std::collections::BTreeSet;
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
-use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::local::aside;
+use crate::pgp::turn;
 
-/// The file in a home that says whom its owner trusts.
-const TRUST: &str = "trustdb.gpg";
+/// The first call in a home is over by then, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The last digits of a fingerprint, as `--trusted-key` takes them.
 const SHORT: usize = 16;
 /// What the program writes about one data key is shorter.
@@ -33,51 +32,27 @@ pub struct GpgProgram {
     pub home: Option<PathBuf>,
     /// Where its home lies when that is its own choice, as far as it is known.
     pub usual_home: Option<PathBuf>,
+    /// How long a call waits for the first one in a new home.
+    pub patience: Duration,
 }
 
 impl Default for GpgProgram {
     fn default() -> Self {
-        Self { program: PathBuf::from("gpg"), home: None, usual_home: None }
+        Self { program: PathBuf::from("gpg"), home: None, usual_home: None, patience: PATIENCE }
     }
 }
 
 impl GpgProgram {
-    /// Encrypts, or says why `gpg` did not. In a new home the first call goes alone: it makes the trust database, and
-    /// another one that comes upon half of it calls it corrupted.
+    /// Encrypts, or says why `gpg` did not. In a new home the first call goes alone.
     pub(super) async fn encrypt(&self, fingerprint: &str, secret: &[u8]) -> Result<String, String> {
-        /// Homes that have one, or in which a first call could make none.
-        static SETTLED: Mutex<BTreeSet<(PathBuf, Option<PathBuf>)>> = Mutex::const_new(BTreeSet::new());
-        let this = (self.program.clone(), self.home.clone());
-        let mut settled = SETTLED.lock().await;
-        if !settled.contains(&this) {
-            // What another process is about to make may be there in part: it is looked at in turn.
-            let turn = self.turn().await;
-            settled.insert(this);
-            if !self.has_trust() {
-                let encrypted = self.encrypt_beside_others(fingerprint, secret).await;
-                drop((turn, settled));
-                return encrypted;
+        let failed = |words: String| format!("failed to encrypt sops data key with pgp: {words}");
+        let _turn = match self.home.as_ref().or(self.usual_home.as_ref()) {
+            Some(home) => {
+                let (home, patience) = (home.clone(), self.patience);
+                aside(move || turn::wait(&home, patience)).await.map_err(failed)?
             }
-        }
-        drop(settled);
-        self.encrypt_beside_others(fingerprint, secret).await
-    }
-
-    fn folder(&self) -> Option<&PathBuf> {
-        self.home.as_ref().or(self.usual_home.as_ref())
-    }
-
-    fn has_trust(&self) -> bool {
-        self.folder().is_some_and(|folder| folder.join(TRUST).exists())
-    }
-
-    /// Keeps other processes of this program from the new home, too.
-    async fn turn(&self) -> Option<File> {
-        let folder = File::open(self.folder()?).ok()?;
-        aside(move || folder.lock().is_ok().then_some(folder)).await
-    }
-
-    async fn encrypt_beside_others(&self, fingerprint: &str, secret: &[u8]) -> Result<String, String> {
+            None => None,
+        };
         let trusted = shorten(fingerprint);
         let args = [
             "--no-default-recipient",
@@ -90,8 +65,7 @@ impl GpgProgram {
             &trusted,
             "--no-encrypt-to",
         ];
-        let output = self.run(&args, secret).await;
-        let output = output.map_err(|words| format!("failed to encrypt sops data key with pgp: {words}"))?;
+        let output = self.run(&args, secret).await.map_err(failed)?;
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
     }
 

@@ -1,11 +1,16 @@
 //! The real `gpg` program: both directions, and its words when it refuses.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
 use anyhow::Result;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::pgp::GpgProgram;
 use sealfast_keys::{unlock, wrap};
 use sealfast_testkit::gnupg::Home;
 use sealfast_testkit::program;
+use sealfast_testkit::scratch::Scratch;
 
 use crate::{data_key, key_file, key_text, metadata, now, pgp_key, round_trip};
 
@@ -75,5 +80,43 @@ async fn a_missing_program_is_named() -> Result<()> {
         failure.to_string().contains("the program `/nonexistent/gpg` could not be run: No such file"),
         "{failure}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_holds_up_its_own_home_alone() -> Result<()> {
+    let folder = Scratch::new()?;
+    folder.write("gpg", "#!/bin/sh\ncase $GNUPGHOME in *slow*) exec sleep 60;; esac\necho wrapped\n")?;
+    let program = folder.join("gpg");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    fs::create_dir(folder.join("slow"))?;
+    let call = |home: &str| {
+        let home = Some(folder.join(home));
+        let patience = Duration::from_secs(1);
+        let gpg = GpgProgram { program: program.clone(), home, patience, ..GpgProgram::default() };
+        async move {
+            let mut document = metadata(vec![vec![pgp_key(&key_text("gpg-rsa2048.fpr")?)?]])?;
+            let keyring = Keyring::empty().with_gpg(gpg);
+            let (data_key, mut rng) = (data_key(), rand08::rngs::OsRng);
+            let wrapped = wrap::data_key(&mut document, &data_key, &keyring, now()?, &mut rng).await;
+            anyhow::Ok(wrapped.map_err(|failure| failure.to_string()))
+        }
+    };
+    // Neither is the second home there yet.
+    for (slow, other) in [("slow", "quick"), ("slow-to-come", "to-come")] {
+        let hangs = tokio::time::timeout(Duration::from_secs(4), call(slow));
+        let others = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            anyhow::Ok((call(other).await?, call(slow).await?))
+        };
+        let (hung, others) = tokio::join!(hangs, others);
+        assert!(hung.is_err(), "the first call is still at work");
+        let (elsewhere, behind) = others?;
+        assert_eq!(elsewhere, Ok(()));
+        let told = format!("another call has used the new home {}", folder.join(slow).display());
+        let behind = behind.err().unwrap_or_default();
+        assert!(behind.contains(&told) && behind.contains("more than 1 seconds"), "{behind}");
+        assert_eq!(call(other).await?, Ok(()), "a home that is settled asks for no turn");
+    }
     Ok(())
 }

@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         let name = alias.value.as_str();
         let target = self.anchors.get(name).copied();
         let Some(target) = target else {
-            let line = alias.start.line;
+            let line = alias.start.line();
             return Err(Failure::Syntax(format!("yaml: line {line}: unknown anchor referenced")));
         };
         if self.open.contains(&name) {

@@ -26,10 +26,10 @@ pub struct Unknown {
 pub fn line_of(input: &[u8], place: &[Step]) -> Option<usize> {
     let document = parse::first(input).ok()??;
     let mut node = document.content.first()?;
-    let mut line = node.start.line;
+    let mut line = node.start.line();
     for step in place {
         let Some((at, value)) = below(node, step) else { break };
-        line = at.start.line;
+        line = at.start.line();
         node = value;
     }
     (line > 0).then_some(line)
@@ -62,7 +62,7 @@ pub fn place_at(input: &[u8], line: usize) -> Vec<Step> {
     let Ok(Some(document)) = parse::first(input) else { return place };
     let Some(mut node) = document.content.first() else { return place };
     loop {
-        let begins = |node: &Node| node.start.line <= line;
+        let begins = |node: &Node| node.start.line() <= line;
         let next = match node.kind {
             Kind::Mapping => {
                 node.pairs().filter(|(at, _)| begins(at)).last().map(|(at, value)| (key(&at.value), value))
@@ -118,7 +118,7 @@ fn gather(node: &Node, shape: &'static Shape, place: &mut Vec<Step>, found: &mut
                     None if is_meant_otherwise(name, value) || found.len() >= MOST => {}
                     None => found.push(Unknown {
                         place: place.clone(),
-                        line: name.start.line,
+                        line: name.start.line(),
                         known: fields.iter().map(|(field, _)| *field).collect(),
                     }),
                 }

@@ -31,6 +31,15 @@ pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
     }
 }
 
+/// Reads a value that stands alone.
+pub(super) fn load_value(input: &[u8]) -> Result<Value, Error> {
+    let (value, place) = json_text::value_and_place(input)?;
+    if json_text::start(&input[place.range.end..]).is_empty() {
+        return Ok(value);
+    }
+    Err(refuse("something stands behind the value"))
+}
+
 /// The reference shows what stands there.
 fn no_object(shown: &str, kind: &str) -> Error {
     const MESSAGE: &str = "Could not unmarshal input data: SOPS only supports JSON files with a top-level object \

@@ -173,5 +173,5 @@ fn key_line(node: &Node, path: &[String]) -> Option<usize> {
         return node.content.iter().find_map(|item| key_line(item, path));
     }
     let (key, value) = node.pairs().find(|(key, _)| key.value == *first)?;
-    if rest.is_empty() { Some(key.start.line) } else { key_line(value, rest) }
+    if rest.is_empty() { Some(key.start.line()) } else { key_line(value, rest) }
 }

@@ -35,7 +35,7 @@ impl<'a> Decoder<'a> {
                     Plain::Null => "<nil>".to_owned(),
                     key => go_syntax(key, Words::V2),
                 };
-                let problem = format!("line {}: key {name} already set in map", value_node.start.line);
+                let problem = format!("line {}: key {name} already set in map", value_node.start.line());
                 self.problems.push(problem.into());
             } else {
                 entries.insert(key, value);

@@ -34,7 +34,7 @@ pub(super) fn value(node: Node, floats: Floats) -> Result<Value, Error> {
         Kind::Sequence => items(node.content, floats),
         Kind::Mapping => fields(node.content, floats),
         Kind::Document => node.content.into_iter().next().map_or(Ok(Value::Null), |root| value(root, floats)),
-        Kind::Alias => Err(Error::unknown_anchor(&node.value, node.start.line)),
+        Kind::Alias => Err(Error::unknown_anchor(&node.value, node.start.line())),
     }
 }
 

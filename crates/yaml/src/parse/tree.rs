@@ -74,7 +74,7 @@ impl<'a> Builder<'a> {
         let root = self.root()?;
         document.content.push(root);
         let end = self.take()?;
-        document.end = self.mark(end.end);
+        document.end = self.end(&end);
         set_foot(&mut document, end.notes.map(|notes| notes.into_comments().foot).unwrap_or_default());
         Ok(Some(document))
     }
@@ -83,35 +83,37 @@ impl<'a> Builder<'a> {
         self.machine.next()
     }
 
-    /// Reads the node of a document; collections wait on a stack of their own until they are complete.
+    /// Reads the node of a document. Collections wait on a stack of their own until they are complete, and what they
+    /// hold on another, from where it moves into no more room than it takes.
     fn root(&mut self) -> Result<Node, Error> {
-        let mut open: Vec<Node> = Vec::new();
+        let mut open: Vec<Open> = Vec::new();
+        let mut content: Vec<Node> = Vec::new();
         loop {
             let mut event = self.take()?;
             self.count()?;
-            let complete = match event.kind {
+            let mut complete = match event.kind {
                 EventKind::Scalar => self.scalar(event),
                 EventKind::Alias => self.alias(event)?,
                 EventKind::SequenceStart | EventKind::MappingStart => {
                     if open.len() == MAX_DEPTH {
                         return Err(self.too_deep(event.start.line + 1));
                     }
-                    open.push(self.collection(&mut event));
+                    open.push(Open { node: self.collection(&mut event), from: content.len() });
                     continue;
                 }
                 EventKind::SequenceEnd | EventKind::MappingEnd => match open.pop() {
-                    Some(mut collection) => {
-                        self.close(&mut collection, event);
-                        collection
+                    Some(Open { mut node, from }) => {
+                        node.content = content.split_off(from);
+                        self.close(&mut node, event);
+                        node
                     }
                     None => return Err(Error::tree("attempted to parse unknown event")),
                 },
                 _ => return Err(Error::tree("attempted to parse unknown event")),
             };
-            match open.last_mut() {
-                None => return Ok(complete),
-                Some(parent) => add(parent, complete),
-            }
+            let Some(Open { node, from }) = open.last() else { return Ok(complete) };
+            follow(node, &mut content[*from..], &mut complete);
+            content.push(complete);
         }
     }
 
@@ -151,7 +153,7 @@ impl<'a> Builder<'a> {
     fn alias(&mut self, mut event: Event) -> Result<Node, Error> {
         let name = event.properties.take().map_or_else(String::new, |properties| text(properties.anchor));
         if !self.anchors.contains(&name) {
-            return Err(Error::unknown_anchor(&name, self.mark(event.start).line));
+            return Err(Error::unknown_anchor(&name, self.mark(event.start).line()));
         }
         let mut alias = self.plain_node(Kind::Alias, &mut event);
         alias.value = name;
@@ -192,7 +194,7 @@ impl<'a> Builder<'a> {
 
     /// Takes over what the end of a collection carries.
     fn close(&self, node: &mut Node, end: Event) {
-        node.end = self.mark(end.end);
+        node.end = self.end(&end);
         let notes = end.notes.map(|notes| notes.into_comments()).unwrap_or_default();
         if notes.line.is_empty() && notes.foot.is_empty() && node.comments.is_none() {
             return;
@@ -208,7 +210,7 @@ impl<'a> Builder<'a> {
     }
 
     fn plain_node(&self, kind: Kind, event: &mut Event) -> Node {
-        let (start, end) = (self.mark(event.start), self.mark(event.end));
+        let (start, end) = (self.mark(event.start), self.end(event));
         let mut node = Node { kind, start, end, ..Node::default() };
         if let Some(notes) = event.notes.take() {
             node.comments = Some(Box::new(notes.into_comments()));
@@ -216,26 +218,35 @@ impl<'a> Builder<'a> {
         node
     }
 
+    fn end(&self, event: &Event) -> usize {
+        event.end.offset + self.skipped
+    }
+
     fn mark(&self, pos: Pos) -> Mark {
-        Mark { offset: pos.offset + self.skipped, line: pos.line + 1, column: pos.column + 1 }
+        Mark::new(pos.offset + self.skipped, pos.line + 1, pos.column + 1)
     }
 }
 
-/// Adds an item, a key or a value; foot comments move to the key that they follow.
-fn add(parent: &mut Node, mut node: Node) {
-    let count = parent.content.len();
-    if parent.kind == Kind::Mapping && !foot(&node).is_empty() {
+/// A collection that is not complete, and where what it holds begins on the stack.
+struct Open {
+    node: Node,
+    from: usize,
+}
+
+/// Makes an item, a key or a value ready to follow the others; foot comments move to the key that they follow.
+fn follow(parent: &Node, others: &mut [Node], node: &mut Node) {
+    let count = others.len();
+    if parent.kind == Kind::Mapping && !foot(node).is_empty() {
         let is_key = count.is_multiple_of(2);
         if is_key && count >= 2 && parent.style != Style::Flow {
             // A foot comment met at a key is the foot of the key before.
-            let text = take_foot(&mut node);
-            set_foot(&mut parent.content[count - 2], text);
-        } else if !is_key && foot(&parent.content[count - 1]).is_empty() {
-            let text = take_foot(&mut node);
-            set_foot(&mut parent.content[count - 1], text);
+            let text = take_foot(node);
+            set_foot(&mut others[count - 2], text);
+        } else if !is_key && foot(&others[count - 1]).is_empty() {
+            let text = take_foot(node);
+            set_foot(&mut others[count - 1], text);
         }
     }
-    parent.content.push(node);
 }
 
 /// Returns the short form of a tag that was written (`!` alone says nothing).

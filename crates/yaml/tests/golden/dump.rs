@@ -33,8 +33,8 @@ impl<'a> Dumper<'a> {
             fields.insert("style".into(), json!(styles));
         }
         self.tag_and_value(node, &mut fields);
-        fields.insert("line".into(), node.start.line.into());
-        fields.insert("column".into(), node.start.column.into());
+        fields.insert("line".into(), node.start.line().into());
+        fields.insert("column".into(), node.start.column().into());
         if let Some(comments) = &node.comments {
             put(&mut fields, "head", &comments.head);
             put(&mut fields, "line_comment", &comments.line);

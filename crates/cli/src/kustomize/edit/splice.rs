@@ -64,12 +64,12 @@ impl Draft<'_> {
         if node.style == Style::Flow || !node.anchor.is_empty() || node.tagged {
             return Err(Anew);
         }
-        let indent = first.start.column.saturating_sub(1);
+        let indent = first.start.column().saturating_sub(1);
         let mut missing = wanted.clone();
         let mut kept = 0;
         for (key, value) in node.pairs() {
             let present = plain(value).ok_or(Anew)?;
-            let is_first_beside_dash = std::ptr::eq(key, first) && !self.starts_line(key.start.offset);
+            let is_first_beside_dash = std::ptr::eq(key, first) && !self.starts_line(key.start.offset());
             match missing.shift_remove(&key.value) {
                 Some(new) if new == present => kept += 1,
                 Some(new) => {
@@ -77,7 +77,7 @@ impl Draft<'_> {
                     self.value(key, value, &new, indent)?;
                 }
                 None if is_first_beside_dash => return Err(Anew),
-                None => self.edits.push((self.whole_lines(key.start.offset, value), String::new())),
+                None => self.edits.push((self.whole_lines(key.start.offset(), value), String::new())),
             }
         }
         if kept == 0 && !wanted.is_empty() && indent > 0 {
@@ -106,7 +106,7 @@ impl Draft<'_> {
         let mut entry = Map::new();
         entry.insert(key.value.clone(), new.clone());
         let text = lines(&entry, indent);
-        let range = key.start.offset..self.end_of_lines(end(value).max(key.end.offset));
+        let range = key.start.offset()..self.end_of_lines(end(value).max(key.end));
         self.edits.push((range, text.trim_start_matches(' ').to_owned()));
         Ok(())
     }
@@ -200,7 +200,7 @@ impl Draft<'_> {
 
     /// Returns the offset of the dash in front of an item on its line.
     fn dash(&self, item: &Node) -> Result<usize, Anew> {
-        let start = item.start.offset;
+        let start = item.start.offset();
         let line = self.line_start(start);
         self.source[line..start].rfind('-').map(|at| line + at).ok_or(Anew)
     }
@@ -255,9 +255,9 @@ fn end(node: &Node) -> usize {
     match node.kind {
         Kind::Scalar if !node.text.is_empty() => node.text.end,
         Kind::Mapping | Kind::Sequence if node.style != Style::Flow && !node.content.is_empty() => {
-            node.content.iter().map(end).max().unwrap_or(node.end.offset)
+            node.content.iter().map(end).max().unwrap_or(node.end)
         }
-        _ => node.end.offset,
+        _ => node.end,
     }
 }
 

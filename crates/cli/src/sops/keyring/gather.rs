@@ -60,7 +60,8 @@ pub(super) fn keyring(wanted: &Wanted) -> Keyring {
 pub(super) fn for_wrapping() -> Keyring {
     static MADE: LazyLock<Keyring> = LazyLock::new(|| {
         let program = env::SOPS_GPG_EXEC.path().unwrap_or_else(|| PathBuf::from("gpg"));
-        let gpg = GpgProgram { program, home: env::GNUPGHOME.path(), usual_home: usual_gnupg_home() };
+        let (home, usual_home) = (env::GNUPGHOME.path(), usual_gnupg_home());
+        let gpg = GpgProgram { program, home, usual_home, ..GpgProgram::default() };
         cloud::add(Keyring::empty().with_age_plugins(Arc::new(prompt::Terminal)).with_gpg(gpg))
     });
     MADE.clone()

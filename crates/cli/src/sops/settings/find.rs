@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -129,6 +130,7 @@ pub(super) fn find(call: &Call, start: &Path) -> Result<Found, Stop> {
     for _ in 0..levels {
         let path = dir.join(CONFIG_NAME);
         if is_there(call, &path) {
+            refuse_foreign(call, &path, start, &here)?;
             return Ok(Found { path: Some(shown(path, &here)), ignored });
         }
         let other = dir.join(OTHER_NAME);
@@ -144,7 +146,46 @@ pub(super) fn find(call: &Call, start: &Path) -> Result<Found, Stop> {
     Ok(Found { path: None, ignored })
 }
 
+/// Under our own verbs a configuration says for whom secrets are encrypted, so one above a person's own directories counts
+/// only when it is that person's, root's, or of whoever owns the directory that the search began in.
+fn refuse_foreign(call: &Call, config: &Path, start: &Path, here: &Path) -> Result<(), Stop> {
+    let start = if start.as_os_str().is_empty() { Path::new(".") } else { start };
+    let (Ok(found), Ok(folder)) = (std::fs::metadata(config), std::fs::metadata(start)) else {
+        return Ok(());
+    };
+    let me = rustix::process::geteuid().as_raw();
+    if !call.is_native() || is_trusted(found.uid(), me, folder.uid()) {
+        return Ok(());
+    }
+    let shown = shown(config.to_owned(), here);
+    let shown = shown.display();
+    Err(Stop::new(format!(
+        "{shown} belongs to another user (uid {}), who may not say for whom files are encrypted",
+        found.uid()
+    ))
+    .hint(format!("see what it holds; to use it all the same: --config {shown}")))
+}
+
+fn is_trusted(owner: u32, me: u32, folder_owner: u32) -> bool {
+    [0, me, folder_owner].contains(&owner)
+}
+
 /// A path below the working directory without it.
 fn shown(path: PathBuf, here: &Path) -> PathBuf {
     path.strip_prefix(here).map(Path::to_owned).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_trusted;
+
+    #[test]
+    fn configurations_of_strangers_do_not_count() {
+        const ME: u32 = 1000;
+        const OTHER: u32 = 1001;
+        assert!(is_trusted(ME, ME, ME) && is_trusted(0, ME, ME));
+        // A checkout that is somebody else's, as in many build machines.
+        assert!(is_trusted(OTHER, ME, OTHER) && is_trusted(OTHER, 0, OTHER));
+        assert!(!is_trusted(OTHER, ME, ME) && !is_trusted(OTHER, 0, 0));
+    }
 }

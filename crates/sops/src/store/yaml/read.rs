@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use sealfast_yaml::node::{Kind, Node};
 use sealfast_yaml::scalar::{self, Scalar};
+use zeroize::Zeroizing;
 
 use super::unreadable;
 use crate::error::Error;
@@ -34,18 +35,24 @@ pub(super) fn branches(
     alias_comments: AliasComments,
     length: usize,
 ) -> Result<Vec<Branch>, Error> {
+    read(documents, alias_comments, Scalars::Read, length)
+}
+
+/// Reads keys and comments alone; in the place of scalars stands null.
+pub(super) fn comments(documents: &[Node], length: usize) -> Result<Vec<Branch>, Error> {
+    read(documents, AliasComments::Dropped, Scalars::PassedOver, length)
+}
+
+fn read(
+    documents: &[Node],
+    alias_comments: AliasComments,
+    scalars: Scalars,
+    length: usize,
+) -> Result<Vec<Branch>, Error> {
     let mut aliases = Aliases::default();
     documents.iter().for_each(|document| aliases.collect(document, &mut HashMap::new()));
-    let mut reader = Reader {
-        aliases: &aliases,
-        alias_comments,
-        depth: 0,
-        open: Vec::new(),
-        line: 0,
-        expanded: 0,
-        copied: 0,
-        copied_limit: MAX_COPIED.max(length.saturating_mul(MAX_COPIES)),
-    };
+    let copied_limit = MAX_COPIED.max(length.saturating_mul(MAX_COPIES));
+    let mut reader = Reader { alias_comments, scalars, copied_limit, ..Reader::new(&aliases) };
     documents
         .iter()
         .map(|document| {
@@ -54,6 +61,29 @@ pub(super) fn branches(
             Ok(branch)
         })
         .collect()
+}
+
+/// Reads documents without aliases. As soon as the tree has what a part of one says, its nodes forget it, so that it is
+/// never held twice.
+pub(super) fn branches_moved(documents: &mut [Node]) -> Result<Vec<Branch>, Error> {
+    let aliases = Aliases::default();
+    let mut reader = Reader::new(&aliases);
+    let mut moved = |document: &mut Node| {
+        let mut branch = Branch::new();
+        reader.root_moved(document, &mut branch)?;
+        Ok(branch)
+    };
+    documents.iter_mut().map(&mut moved).collect()
+}
+
+/// Wipes what scalars say, but for keys.
+pub(super) fn forget_values(node: &mut Node) {
+    if node.kind == Kind::Scalar {
+        drop(Zeroizing::new(std::mem::take(&mut node.value)));
+    }
+    let is_key = |at: usize| node.kind == Kind::Mapping && at.is_multiple_of(2);
+    let others = node.content.iter_mut().enumerate().filter(|(at, _)| !is_key(*at));
+    others.for_each(|(_, child)| forget_values(child));
 }
 
 /// What each alias stands for: the last node with its anchor before it.
@@ -74,10 +104,17 @@ impl<'n> Aliases<'n> {
     }
 
     fn target(&self, alias: &Node) -> Result<&'n Node, Error> {
-        let unknown = || sealfast_yaml::error::Error::unknown_anchor(&alias.value, alias.start.line);
+        let unknown = || sealfast_yaml::error::Error::unknown_anchor(&alias.value, alias.start.line());
         let missing = || unreadable(&unknown(), "");
         self.0.get(&std::ptr::from_ref(alias)).copied().ok_or_else(missing)
     }
+}
+
+/// What becomes of what scalars say.
+#[derive(Clone, Copy, PartialEq)]
+enum Scalars {
+    Read,
+    PassedOver,
 }
 
 /// Whether the comments around a node still have to be taken.
@@ -90,6 +127,7 @@ enum Around {
 struct Reader<'a, 'n> {
     aliases: &'a Aliases<'n>,
     alias_comments: AliasComments,
+    scalars: Scalars,
     depth: usize,
     /// The aliases that are being expanded.
     open: Vec<*const Node>,
@@ -101,7 +139,21 @@ struct Reader<'a, 'n> {
     copied_limit: usize,
 }
 
-impl Reader<'_, '_> {
+impl<'a, 'n> Reader<'a, 'n> {
+    fn new(aliases: &'a Aliases<'n>) -> Self {
+        Self {
+            aliases,
+            alias_comments: AliasComments::Dropped,
+            scalars: Scalars::Read,
+            depth: 0,
+            open: Vec::new(),
+            line: 0,
+            expanded: 0,
+            copied: 0,
+            copied_limit: MAX_COPIED,
+        }
+    }
+
     /// A document or what it consists of, into its branch.
     fn root(&mut self, node: &Node, branch: &mut Branch) -> Result<(), Error> {
         let refuse = |what| {
@@ -132,29 +184,52 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// A document or its mapping, whose values are forgotten one by one.
+    fn root_moved(&mut self, node: &mut Node, branch: &mut Branch) -> Result<(), Error> {
+        if !matches!(node.kind, Kind::Document | Kind::Mapping) {
+            return self.root(node, branch);
+        }
+        self.before(node, &mut EntryList(branch));
+        if node.kind == Kind::Document {
+            node.content.iter_mut().try_for_each(|child| self.root_moved(child, branch))?;
+        }
+        branch.entries.reserve_exact(node.content.len() / 2);
+        for pair in node.content.chunks_exact_mut(2).filter(|_| node.kind == Kind::Mapping) {
+            self.entry(&pair[0], &pair[1], branch)?;
+            forget_values(&mut pair[1]);
+        }
+        self.after(node, &mut EntryList(branch));
+        Ok(())
+    }
+
     fn mapping(&mut self, node: &Node, branch: &mut Branch, around: Around) -> Result<(), Error> {
         if around == Around::Pending {
             self.before(node, &mut EntryList(branch));
         }
-        for (key, value) in node.pairs() {
-            self.count()?;
-            self.before(key, &mut EntryList(branch));
-            let is_leaf = matches!(value.kind, Kind::Scalar | Kind::Alias);
-            if is_leaf {
-                self.before_item(value, &mut EntryList(branch));
-            }
-            let key_value = self.key(key)?;
-            let around = if is_leaf { Around::Taken } else { Around::Pending };
-            let read = self.value(value, around)?;
-            branch.entries.push(Entry { key: key_value, value: read });
-            if is_leaf {
-                self.after(value, &mut EntryList(branch));
-            }
-            self.after(key, &mut EntryList(branch));
-        }
+        // Without comments no more room is needed, and there may be many mappings.
+        branch.entries.reserve_exact(node.content.len() / 2);
+        node.pairs().try_for_each(|(key, value)| self.entry(key, value, branch))?;
         if around == Around::Pending {
             self.after(node, &mut EntryList(branch));
         }
+        Ok(())
+    }
+
+    fn entry(&mut self, key: &Node, value: &Node, branch: &mut Branch) -> Result<(), Error> {
+        self.count()?;
+        self.before(key, &mut EntryList(branch));
+        let is_leaf = matches!(value.kind, Kind::Scalar | Kind::Alias);
+        if is_leaf {
+            self.before_item(value, &mut EntryList(branch));
+        }
+        let key_value = self.key(key)?;
+        let around = if is_leaf { Around::Taken } else { Around::Pending };
+        let read = self.value(value, around)?;
+        branch.entries.push(Entry { key: key_value, value: read });
+        if is_leaf {
+            self.after(value, &mut EntryList(branch));
+        }
+        self.after(key, &mut EntryList(branch));
         Ok(())
     }
 
@@ -168,6 +243,7 @@ impl Reader<'_, '_> {
                 Ok(branch.into())
             }),
             Kind::Sequence => self.nested(|reader| reader.sequence(node, around)),
+            Kind::Scalar if self.scalars == Scalars::PassedOver => Ok(Value::Null),
             Kind::Scalar => scalar_value(node),
             Kind::Alias => {
                 let target = self.aliases.target(node)?;
@@ -180,7 +256,7 @@ impl Reader<'_, '_> {
     }
 
     fn sequence(&mut self, node: &Node, around: Around) -> Result<Value, Error> {
-        let mut items = Vec::new();
+        let mut items = Vec::with_capacity(node.content.len());
         if around == Around::Pending {
             self.before(node, &mut ItemList(&mut items));
         }
@@ -206,11 +282,11 @@ impl Reader<'_, '_> {
         let address = std::ptr::from_ref(alias);
         if self.open.contains(&address) {
             let message = format!("anchor '{}' value contains itself", alias.value);
-            let wrong = sealfast_yaml::error::Error::tree(message).about(alias.start.line);
+            let wrong = sealfast_yaml::error::Error::tree(message).about(alias.start.line());
             return Err(unreadable(&wrong, ""));
         }
         if self.open.is_empty() {
-            self.line = alias.start.line;
+            self.line = alias.start.line();
         }
         self.open.push(address);
         let value = self.nested(read);

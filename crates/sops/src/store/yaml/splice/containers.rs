@@ -194,7 +194,7 @@ impl Edits<'_> {
                 Value::Comment(comment) => notes.push(self.note_of(comment)?),
                 value if is_note(value) => {
                     let item = nodes.next()?;
-                    let start = if at.flow { item.start.offset } else { self.dash(item)? };
+                    let start = if at.flow { item.start.offset() } else { self.dash(item)? };
                     let place = start..content_end(self.source.base, item);
                     notes.push(Note { place, is_item: true, words: Text::from(value.as_str()?) });
                 }

@@ -54,7 +54,7 @@ impl<'s> Edits<'s> {
         let source = self.source;
         let (document, have) = (source.documents.get(index)?, source.branches.get(index)?);
         let root = document.content.first()?;
-        self.limit = source.documents.get(index + 1).map_or(source.base.len(), |next| next.start.offset);
+        self.limit = source.documents.get(index + 1).map_or(source.base.len(), |next| next.start.offset());
         match root.kind {
             Kind::Mapping => {
                 let at = At { flow: root.style == Style::Flow, column: 0, from: 0, bare: false };
@@ -74,7 +74,7 @@ impl<'s> Edits<'s> {
         let ends =
             comments_of(have).into_iter().filter_map(|comment| self.place(comment)).map(|place| place.end);
         // A mark of the document's start may stand below them.
-        let start = document.start.offset;
+        let start = document.start.offset();
         let mark = self.mark_behind(start).filter(|&mark| self.source.base[mark..].starts_with(b"---"));
         let end = ends.chain([mark.map_or(start, |mark| mark + 3)]).max()?;
         let mut named = wanted.clone();
@@ -115,12 +115,12 @@ impl<'s> Edits<'s> {
                 new => self.scalar(node, have, new, at),
             };
         }
-        if self.anew.contains(&node.start.offset) {
+        if self.anew.contains(&node.start.offset()) {
             return self.lay_out(node, have, wanted, at);
         }
         let done = self.in_place(node, have, wanted, at, fields);
         if done.is_none() && self.stuck.is_none() {
-            self.stuck = Some(node.start.offset);
+            self.stuck = Some(node.start.offset());
         }
         done
     }
@@ -160,14 +160,14 @@ impl<'s> Edits<'s> {
     /// All of a container, its comments included: in lines, from behind what leads to it.
     pub(super) fn container(&self, node: &Node, have: &Value, at: At) -> Range<usize> {
         if node.style == Style::Flow || node.kind == Kind::Alias {
-            return node.start.offset..content_end(self.source.base, node);
+            return node.start.offset()..content_end(self.source.base, node);
         }
         // A comment of the container above may stand behind the key.
         let own = self.own(have);
         let others = self.source.places.iter().enumerate().filter(|(number, _)| !own.contains(number));
         let before = others
             .map(|(_, place)| place)
-            .filter(|place| at.from <= place.start && place.start < node.start.offset);
+            .filter(|place| at.from <= place.start && place.start < node.start.offset());
         before.map(|place| place.end).max().unwrap_or(at.from)..self.extent(node, have)
     }
 
@@ -190,17 +190,17 @@ impl<'s> Edits<'s> {
 
     /// The dash before an item.
     pub(super) fn dash(&self, item: &Node) -> Option<usize> {
-        self.mark_before(item.start.offset).filter(|&mark| self.source.base[mark] == b'-')
+        self.mark_before(item.start.offset()).filter(|&mark| self.source.base[mark] == b'-')
     }
 
     /// Where an item begins: in lines, with its dash.
     pub(super) fn item_start(&self, item: &Node, at: At) -> Option<usize> {
-        if at.flow { Some(item.start.offset) } else { self.dash(item) }
+        if at.flow { Some(item.start.offset()) } else { self.dash(item) }
     }
 
     /// Where an entry begins: with its question mark, when it has one.
     pub(super) fn entry_start(&self, key: &Node) -> usize {
-        let start = key.start.offset;
+        let start = key.start.offset();
         let mark = self.mark_before(start).filter(|&mark| self.source.base[mark] == b'?');
         mark.filter(|mark| mark + 1 < start).unwrap_or(start)
     }
@@ -246,7 +246,10 @@ fn own_step(document: &Node) -> Option<usize> {
     let root = document.content.first().filter(|root| root.style != Style::Flow)?;
     root.pairs().filter(|(key, _)| key.value != ENTRY).find_map(|(key, value)| {
         let (child, _) = value.pairs().next()?;
-        let is_below = value.style != Style::Flow && child.start.line > key.start.line;
-        is_below.then(|| child.start.column.checked_sub(key.start.column)).flatten().filter(|step| *step > 0)
+        let is_below = value.style != Style::Flow && child.start.line() > key.start.line();
+        is_below
+            .then(|| child.start.column().checked_sub(key.start.column()))
+            .flatten()
+            .filter(|step| *step > 0)
     })
 }

@@ -212,8 +212,8 @@ impl Edits<'_> {
             self.list.put(before..before, format!(", {text}"));
             return Some(());
         }
-        let open = self.source.base[node.start.offset..].iter().position(|&byte| byte == bracket)?;
-        let at = node.start.offset + open + 1;
+        let open = self.source.base[node.start.offset()..].iter().position(|&byte| byte == bracket)?;
+        let at = node.start.offset() + open + 1;
         let text = if spot.next.is_some() { format!("{text}, ") } else { text.to_owned() };
         self.list.put(at..at, text);
         Some(())

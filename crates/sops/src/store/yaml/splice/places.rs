@@ -13,16 +13,16 @@ fn keeps_breaks(text: &[u8]) -> bool {
 }
 
 pub(super) fn key_end(key: &Node) -> usize {
-    if key.kind == Kind::Scalar { key.text.end } else { key.end.offset }
+    if key.kind == Kind::Scalar { key.text.end } else { key.end }
 }
 
 /// The end of a node's last value.
 pub(super) fn content_end(base: &[u8], node: &Node) -> usize {
     match node.kind {
         Kind::Scalar => trimmed(base, &node.text),
-        Kind::Alias => node.end.offset,
-        _ if node.style == Style::Flow => node.end.offset,
-        _ => node.content.last().map_or(node.end.offset, |last| content_end(base, last)),
+        Kind::Alias => node.end,
+        _ if node.style == Style::Flow => node.end,
+        _ => node.content.last().map_or(node.end, |last| content_end(base, last)),
     }
 }
 

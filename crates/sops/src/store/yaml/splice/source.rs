@@ -6,15 +6,13 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use sealfast_yaml::node::{Kind, Node};
 use sealfast_yaml::parse::{self, Numbered};
-use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::store::ENTRY;
 use crate::store::yaml::read::{self, AliasComments, branches};
 use crate::store::yaml::splice::strays::adopt;
-use crate::store::yaml::{Documents, readable};
+use crate::store::yaml::{Documents, has_alias, readable};
 use crate::tree::{Branch, Comment, Entry, Key, Text, Value};
 
 /// A read text.
@@ -49,23 +47,29 @@ impl<'t> Source<'t> {
 
     /// The tree has the values, so the nodes need not.
     pub(in crate::store) fn forget_values(&mut self) {
-        self.documents.0.iter_mut().for_each(forget_values);
+        self.documents.0.iter_mut().for_each(read::forget_values);
     }
 
-    /// Takes documents whose comments are numbers.
+    /// Takes documents whose comments are numbers. Where there are aliases the nodes keep their values.
     pub(in crate::store) fn new(
         text: &'t [u8],
         documents: Documents,
         places: Vec<Range<usize>>,
     ) -> Result<Self, Error> {
-        let branches = branches(&documents, AliasComments::Dropped, text.len())?;
-        let mut source = Self { base: text, places, documents, branches, strays: HashSet::new() };
-        let strays = source.not_in_tree();
-        if !strays.is_empty() {
-            adopt(&mut source.documents.0, text, &source.places, &strays);
-            source.branches = read::branches(&source.documents, AliasComments::Dropped, text.len())?;
-            source.strays.extend(strays);
+        let mut source = Self { base: text, places, documents, branches: Vec::new(), strays: HashSet::new() };
+        if source.has_comments() {
+            source.branches = read::comments(&source.documents, text.len())?;
+            let strays = source.not_in_tree();
+            if !strays.is_empty() {
+                adopt(&mut source.documents.0, text, &source.places, &strays);
+                source.strays.extend(strays);
+            }
         }
+        source.branches = if source.documents.iter().any(has_alias) {
+            branches(&source.documents, AliasComments::Dropped, text.len())?
+        } else {
+            read::branches_moved(&mut source.documents.0)?
+        };
         Ok(source)
     }
 
@@ -194,16 +198,6 @@ fn with_value(value: &Value, own: Option<&Value>) -> Value {
         }
         (value, own) => own.unwrap_or(value).clone(),
     }
-}
-
-/// Wipes what scalars say, but for keys.
-fn forget_values(node: &mut Node) {
-    if node.kind == Kind::Scalar {
-        drop(Zeroizing::new(std::mem::take(&mut node.value)));
-    }
-    let is_key = |at: usize| node.kind == Kind::Mapping && at.is_multiple_of(2);
-    let others = node.content.iter_mut().enumerate().filter(|(at, _)| !is_key(*at));
-    others.for_each(|(_, child)| forget_values(child));
 }
 
 fn each_comment(branch: &Branch, visit: &mut dyn FnMut(&Comment)) {

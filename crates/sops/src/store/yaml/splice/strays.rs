@@ -12,7 +12,7 @@ use crate::store::yaml::splice::places::content_end;
 pub(super) fn adopt(documents: &mut [Node], base: &[u8], places: &[Range<usize>], strays: &[usize]) {
     for &number in strays {
         let at = places[number].start;
-        let index = documents.partition_point(|document| document.start.offset <= at).saturating_sub(1);
+        let index = documents.partition_point(|document| document.start.offset() <= at).saturating_sub(1);
         if let Some(document) = documents.get_mut(index) {
             adopt_in(document, base, at, number);
         }
@@ -24,7 +24,7 @@ type Side = fn(&mut Comments) -> &mut String;
 
 fn adopt_in(node: &mut Node, base: &[u8], at: usize, number: usize) {
     let count = node.content.len();
-    let next = node.content.partition_point(|child| child.start.offset <= at);
+    let next = node.content.partition_point(|child| child.start.offset() <= at);
     let (index, side): (usize, Side) = match next.checked_sub(1).map(|before| &node.content[before]) {
         Some(before) if at < content_end(base, before) => {
             if matches!(before.kind, Kind::Mapping | Kind::Sequence) {

@@ -20,7 +20,7 @@ impl Edits<'_> {
             return Some(());
         }
         let own = node.text.start..trimmed(self.source.base, &node.text);
-        let whole = node.start.offset.min(own.start)..own.end;
+        let whole = node.start.offset().min(own.start)..own.end;
         let lead = self.lead(&whole, at)?;
         let place = self.leads(have, new);
         if let Some(text) = place.as_ref().and_then(|place| self.how.layout.text(place)) {
@@ -101,7 +101,7 @@ impl Edits<'_> {
 
     /// An alias gives way to what it stands for.
     pub(super) fn expand(&mut self, node: &Node, wanted: &Value, at: At) -> Option<()> {
-        let range = node.start.offset..node.end.offset;
+        let range = node.start.offset()..node.end;
         let text = match wanted {
             Value::List(_) | Value::Branch(_) => flow_text(wanted)?,
             scalar => scalar_text(Style::Plain, "", scalar, At { flow: true, ..at }, self.manner)?,
@@ -116,7 +116,7 @@ impl Edits<'_> {
         let end = trimmed(self.source.base, &node.text);
         let is_behind_dash = at.from.checked_sub(1).is_some_and(|before| self.source.base[before] == b'-');
         if at.flow {
-            let range = node.start.offset.min(node.text.start)..end;
+            let range = node.start.offset().min(node.text.start)..end;
             let lead = self.lead(&range, at)?;
             self.list.put(range, format!("{lead}{}", flow_text(wanted)?));
             return Some(());
