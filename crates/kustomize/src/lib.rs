@@ -17,6 +17,7 @@ pub mod error;
 pub mod expression;
 pub mod field;
 pub mod files;
+mod finder;
 mod flaw;
 pub mod flux;
 pub mod generate;

@@ -128,7 +128,10 @@ impl Patch {
     pub fn apply(&self, resources: &mut Resources, schema: &Schema, notes: Notes) -> Result<(), Error> {
         match (&self.content, &self.target) {
             (Content::Strategic(patches), None) => patches.iter().try_for_each(|patch| {
-                merge_into_one(resources, patch, self.options, schema).map_err(|error| {
+                // The original notes the options in the patch's annotations, which become text by that.
+                let noted = self.options.any().then(|| with_text(patch, &["annotations"]));
+                let merged = merge_into_one(resources, noted.as_ref().unwrap_or(patch), self.options, schema);
+                merged.map_err(|error| {
                     error.within(format!("no resource matches strategic merge patch \"{}\"", patch.id()))
                 })
             }),
@@ -243,9 +246,13 @@ impl Lookup {
 
 /// Returns a patch whose labels and annotations are text, as the original copies them: a null becomes a word.
 fn with_plain_metadata(patch: &Resource) -> Resource {
+    with_text(patch, &["labels", "annotations"])
+}
+
+fn with_text(patch: &Resource, fields: &[&str]) -> Resource {
     let mut plain = patch.clone();
     let Some(metadata) = plain.value.get_mut("metadata").and_then(Value::as_object_mut) else { return plain };
-    for name in ["labels", "annotations"] {
+    for &name in fields {
         let Some(Value::Object(entries)) = metadata.get_mut(name) else {
             metadata.shift_remove(name);
             continue;
@@ -276,7 +283,7 @@ fn merge_at(
     schema: &Schema,
 ) -> Result<(), Error> {
     let resource = resources.at_mut(at);
-    if options.allow_name_change || options.allow_kind_change {
+    if options.any() {
         resource.remember_id();
     }
     let (name, kind, namespace) =

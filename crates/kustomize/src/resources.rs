@@ -11,6 +11,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 
 use crate::error::Error;
+use crate::finder::Finder;
 use crate::id::{GvkRef, Id};
 use crate::resource::Resource;
 use crate::scope::Scopes;
@@ -80,6 +81,9 @@ pub(crate) fn check_distinct(items: &[Resource]) -> Result<(), Error> {
     double.map_or(Ok(()), |item| Err(Error::Object(doubled(item))))
 }
 
+/// As many objects are looked at in less time than an index of them takes.
+const FEW: usize = 64;
+
 /// Objects in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
@@ -89,6 +93,10 @@ pub struct Resources {
     by_id: Index,
     by_name: Index,
     hasher: RandomState,
+    /// For targets that name no object, once one has asked.
+    finder: Option<Finder>,
+    /// The numbers of objects that may have changed since.
+    changed: Vec<usize>,
     scopes: Scopes,
     /// Whether the index takes into account what a schema says of scopes.
     has_learned: bool,
@@ -126,11 +134,15 @@ impl Resources {
 
     /// Returns the object at a position.
     pub fn at_mut(&mut self, position: usize) -> &mut Resource {
+        if self.finder.is_some() && self.changed.last() != Some(&self.numbers[position]) {
+            self.changed.push(self.numbers[position]);
+        }
         &mut self.items[position]
     }
 
     /// Iterates over all objects that are not gone, to change what is no part of their ids.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Resource> {
+        self.finder = None;
         self.items.iter_mut().filter(|item| !item.is_gone())
     }
 
@@ -154,6 +166,7 @@ impl Resources {
     }
 
     fn push(&mut self, resource: Resource) {
+        self.finder = None;
         self.items.push(resource);
         self.numbers.push(self.numbers.last().map_or(0, |last| last + 1));
         self.note(self.items.len() - 1);
@@ -221,7 +234,7 @@ impl Resources {
     /// Puts another object at a position.
     pub fn replace(&mut self, position: usize, mut resource: Resource) {
         resource.scopes.clone_from(&self.scopes);
-        self.items[position] = resource;
+        *self.at_mut(position) = resource;
         self.note(position);
     }
 
@@ -260,6 +273,32 @@ impl Resources {
             let item = &self.items[position];
             !item.is_gone() && (item.name() == name || item.former.iter().any(|former| former.name == name))
         });
+        found
+    }
+
+    /// Returns what finds objects by kind, name and label, as they are now; none for so few that it is quicker to look at
+    /// all of them.
+    pub(crate) fn finder(&mut self) -> Option<&Finder> {
+        if self.items.len() < FEW {
+            return None;
+        }
+        let mut finder = self.finder.take().unwrap_or_else(|| {
+            self.changed.clone_from(&self.numbers);
+            Finder::default()
+        });
+        for number in std::mem::take(&mut self.changed) {
+            if let Some(position) = self.position(number) {
+                finder.note(number, &self.items[position]);
+            }
+        }
+        Some(self.finder.insert(finder))
+    }
+
+    /// Returns the positions of objects by their numbers, in order, each once.
+    pub(crate) fn positions(&self, numbers: &[usize]) -> Vec<usize> {
+        let mut found: Vec<usize> = numbers.iter().filter_map(|number| self.position(*number)).collect();
+        found.sort_unstable();
+        found.dedup();
         found
     }
 
@@ -330,10 +369,7 @@ impl Resources {
 
     /// Returns the positions in order, each once.
     fn ordered(&self, index: &Index, key: u64) -> Vec<usize> {
-        let mut found: Vec<usize> = self.noted(index, key).collect();
-        found.sort_unstable();
-        found.dedup();
-        found
+        self.positions(index.all(key))
     }
 
     /// Returns where the object with a number stands now.

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::expression;
+use crate::expression::{self, Run};
+use crate::finder::{Entries, Finder, Trait};
 use crate::id::{Gvk, GvkRef, Id};
 use crate::resource::{Resource, field};
 use crate::resources::Resources;
@@ -85,7 +86,12 @@ impl Selector {
 enum Part {
     Any,
     Text(String),
-    Expression(Regex),
+    /// With what all texts begin with that it matches, and what stands in all of them.
+    Expression {
+        whole: Regex,
+        beginning: String,
+        inside: String,
+    },
 }
 
 impl Part {
@@ -95,7 +101,13 @@ impl Part {
         } else if expression::is_literal(source) {
             Self::Text(source.to_owned())
         } else {
-            Self::Expression(expression::compile_anchored(source)?)
+            let runs = expression::runs(source);
+            let text = |run: Option<Run<'_>>| run.map(|run| run.text.to_owned()).unwrap_or_default();
+            Self::Expression {
+                whole: expression::compile_anchored(source)?,
+                beginning: text(runs.iter().copied().find(|run| run.offset == Some(0))),
+                inside: text(expression::longest(runs)),
+            }
         })
     }
 
@@ -103,7 +115,7 @@ impl Part {
         match self {
             Self::Any => true,
             Self::Text(wanted) => wanted == text,
-            Self::Expression(expression) => expression.is_match(text),
+            Self::Expression { whole, inside, .. } => text.contains(inside) && whole.is_match(text),
         }
     }
 }
@@ -139,23 +151,48 @@ impl Matcher {
 
     /// Returns the positions of the objects that a patch with this target changes, in order.
     #[must_use]
-    pub fn select(&self, resources: &Resources) -> Vec<usize> {
-        if let Part::Text(name) = &self.name {
-            let mut found = resources.ever_named(name);
-            found.retain(|&position| self.is_patch_target(&resources.items()[position]));
-            return found;
-        }
-        let all = resources.items().iter().enumerate();
-        all.filter(|(_, item)| !item.is_gone() && self.is_patch_target(item)).map(|(at, _)| at).collect()
+    pub fn select(&self, resources: &mut Resources) -> Vec<usize> {
+        let mut found = self.candidates(resources);
+        found.retain(|&position| {
+            let item = &resources.items()[position];
+            !item.is_gone() && self.is_patch_target(item)
+        });
+        found
     }
 
-    /// Returns the positions of the objects among which those with a fitting name are, in order.
+    /// Returns the positions of objects among which all are that fit, in order.
     #[must_use]
-    pub(crate) fn candidates(&self, resources: &Resources) -> Vec<usize> {
-        match &self.name {
-            Part::Text(name) => resources.ever_named(name),
-            _ => (0..resources.items().len()).collect(),
+    pub(crate) fn candidates(&self, resources: &mut Resources) -> Vec<usize> {
+        if let Part::Text(name) = &self.name {
+            return resources.ever_named(name);
         }
+        match resources.finder().and_then(|finder| self.fewest(finder)) {
+            Some(numbers) => resources.positions(&numbers),
+            None => (0..resources.items().len()).collect(),
+        }
+    }
+
+    /// Returns the numbers of the objects that have what is rarest of that which they must have; none if there is nothing.
+    fn fewest(&self, finder: &Finder) -> Option<Vec<usize>> {
+        let kind = match &self.kind {
+            Part::Text(kind) => Some(vec![Trait::Kind(kind)]),
+            _ => None,
+        };
+        let labels = self.labels.iter().filter_map(|asked| asked.traits(Entries::Labels));
+        let annotations = self.annotations.iter().filter_map(|asked| asked.traits(Entries::Annotations));
+        let count =
+            |traits: &Vec<Trait<'_>>| traits.iter().map(|what| finder.with(*what).len()).sum::<usize>();
+        let rarest = kind.into_iter().chain(labels).chain(annotations).min_by_key(count);
+        let limit = rarest.as_ref().map_or(usize::MAX, count);
+        let named = match &self.name {
+            Part::Expression { beginning, inside, .. } if !inside.is_empty() => {
+                finder.named(beginning, inside, limit)
+            }
+            _ => None,
+        };
+        let of_rarest =
+            |traits: Vec<Trait<'_>>| traits.iter().flat_map(|what| finder.with(*what)).copied().collect();
+        named.or_else(|| rarest.map(of_rarest))
     }
 
     /// Whether the group, version and kind fit.

@@ -104,6 +104,14 @@ pub struct PatchOptions {
     pub allow_kind_change: bool,
 }
 
+impl PatchOptions {
+    /// Whether anything but content may change.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.allow_name_change || self.allow_kind_change
+    }
+}
+
 /// One entry of `images`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

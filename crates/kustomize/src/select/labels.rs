@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::finder::{Entries, Trait};
 
 /// One condition of a label selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,21 @@ impl Requirement {
             Operator::NotIn(values) => entry.is_none_or(|found| values.iter().all(|value| value != found)),
             Operator::Above(bound) => number.is_some_and(|found| found > *bound),
             Operator::Below(bound) => number.is_some_and(|found| found < *bound),
+        }
+    }
+}
+
+impl Requirement {
+    /// Returns what an object must have one of, if it must have anything.
+    pub(super) fn traits(&self, entries: Entries) -> Option<Vec<Trait<'_>>> {
+        match &self.operator {
+            Operator::In(values) => {
+                Some(values.iter().map(|value| Trait::Entry(entries, &self.key, value)).collect())
+            }
+            Operator::Exists | Operator::Above(_) | Operator::Below(_) => {
+                Some(vec![Trait::Key(entries, &self.key)])
+            }
+            Operator::Missing | Operator::NotIn(_) => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! wherever it stands, once over the configured fields. So a tag suffix is added twice where both
 //! reach, as in the original.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
@@ -11,7 +12,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::expression;
+use crate::expression::{self, Run};
 use crate::field::{FieldSpec, Leaf};
 use crate::manifest;
 use crate::resource::Resource;
@@ -47,8 +48,12 @@ struct Rules<'a> {
     by_end: HashMap<&'a str, Vec<usize>, RandomState>,
     /// How long these ends are.
     lengths: BTreeSet<usize>,
-    /// Rules whose names are expressions.
-    expressions: Vec<usize>,
+    /// Rules whose names are expressions, by a text at a fixed place in all that they match.
+    by_run: HashMap<(usize, &'a str), Vec<usize>, RandomState>,
+    /// Where these texts begin, and how long they are.
+    runs: BTreeSet<(usize, usize)>,
+    /// Those of rules with expressions that matched an image, by its text.
+    known: RefCell<HashMap<String, Vec<usize>, RandomState>>,
 }
 
 impl<'a> Rules<'a> {
@@ -61,7 +66,14 @@ impl<'a> Rules<'a> {
                 self.by_end.entry(end).or_default().push(at);
                 self.lengths.insert(end.len());
             }
-            Name::Expression(_) => self.expressions.push(at),
+            Name::Expression { .. } => {
+                let runs = expression::runs(&image.name);
+                let placed = |run: Run<'a>| run.offset.map(|offset| (offset, run.text));
+                let run = expression::longest(runs.into_iter().filter(|run| run.offset.is_some()));
+                let (offset, text) = run.and_then(placed).unwrap_or_default();
+                self.by_run.entry((offset, text)).or_default().push(at);
+                self.runs.insert((offset, text.len()));
+            }
         }
         self.all.push(rule);
         Ok(())
@@ -85,9 +97,36 @@ impl<'a> Rules<'a> {
                 first = first_of(rules, first);
             }
         }
-        first_of(&self.expressions, first)
+        if self.by_run.is_empty() {
+            return first;
+        }
+        let mut known = self.known.borrow_mut();
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        let matched = match known.get(text) {
+            Some(matched) => matched,
+            None => known.entry(text.to_owned()).or_insert_with(|| self.expressions_for(text)),
+        };
+        let later = matched.get(matched.partition_point(|rule| *rule <= at)).copied();
+        later.filter(|rule| first.is_none_or(|first| *rule < first)).or(first)
+    }
+
+    /// Returns the rules with expressions that match an image, in order.
+    fn expressions_for(&self, text: &str) -> Vec<usize> {
+        let at_place = |&(offset, length): &(usize, usize)| {
+            let start = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(offset)?;
+            self.by_run.get(&(offset, text.get(start..start + length)?))
+        };
+        let rules = self.runs.iter().filter_map(at_place).flatten().copied();
+        let mut matched: Vec<usize> = rules.filter(|rule| self.all[*rule].matches(text)).collect();
+        matched.sort_unstable();
+        matched
     }
 }
+
+/// For so many images the expressions that match are kept.
+const MOST_KNOWN: usize = 1000;
 
 /// One rule on its way over one object.
 struct Pass<'a> {
@@ -162,8 +201,8 @@ struct Rule<'a> {
 enum Name<'a> {
     /// Itself; almost all do, and need no expression.
     Literal(&'a str),
-    /// An expression, here already with what may follow it.
-    Expression(Regex),
+    /// An expression, here already with what may follow it, and what stands in all that it matches.
+    Expression { whole: Regex, inside: &'a str },
 }
 
 impl<'a> Rule<'a> {
@@ -173,15 +212,16 @@ impl<'a> Rule<'a> {
             return Ok(Self { image, name: Name::Literal(&image.name) });
         }
         let pattern = format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name);
-        let expression = expression::compile(&pattern)
+        let whole = expression::compile(&pattern)
             .map_err(|error| error.within(format!("images: name '{}'", image.name)))?;
-        Ok(Self { image, name: Name::Expression(expression) })
+        let inside = expression::longest(expression::runs(&image.name)).map_or("", |run| run.text);
+        Ok(Self { image, name: Name::Expression { whole, inside } })
     }
 
     fn matches(&self, text: &str) -> bool {
         match &self.name {
             Name::Literal(name) => fits_plain(name, text),
-            Name::Expression(expression) => expression.is_match(text),
+            Name::Expression { whole, inside } => text.contains(inside) && whole.is_match(text),
         }
     }
 

@@ -252,15 +252,18 @@ fn apply(
         paths.insert(text, parse(text)?);
     }
     let is_target = |item: &Resource| {
-        if item.is_gone() || !select.may_mean(item) {
+        if item.is_gone() || !select.may_mean(item) || !select.matches_metadata(item) {
             return false;
         }
         let ids = item.ids();
+        if !ids.iter().any(|id| select.matches_id(id)) {
+            return false;
+        }
         let is_rejected = reject.iter().any(|matcher| {
             (matcher.asks_for_id() && ids.iter().any(|id| matcher.matches_id(id)))
                 || (matcher.asks_for_metadata() && matcher.matches_metadata(item))
         });
-        select.matches_metadata(item) && !is_rejected && ids.iter().any(|id| select.matches_id(id))
+        !is_rejected
     };
     let options = target.options.clone().unwrap_or_default();
     for at in select.candidates(resources) {
@@ -273,9 +276,21 @@ fn apply(
             twins::settle(resources.at_mut(at));
             copied.follow(resources, at);
         }
+        check_type(&resources.items()[at])?;
         resources.note(at);
     }
     Ok(())
+}
+
+/// Refuses an object that is of no kind any more.
+fn check_type(resource: &Resource) -> Result<(), Error> {
+    if resource.is_gone() {
+        return Ok(());
+    }
+    if resource.value.get("apiVersion").is_some_and(|version| !version.is_string()) {
+        return Err(Error::Object(format!("the apiVersion is no text in object {}", resource.original_id())));
+    }
+    if resource.kind().is_empty() { manifest::check_object(resource) } else { Ok(()) }
 }
 
 fn copy(

@@ -269,3 +269,75 @@ fn an_empty_element_takes_those_behind_it_and_no_others() {
 fn inline(object: &str) -> String {
     format!("{{{}}}", object.trim_end().replace('\n', ", "))
 }
+
+/// Builds 100 objects with patches, and returns the names of those that have an annotation in the end.
+fn annotated(patches: &str, annotation: &str) -> Vec<String> {
+    let object = |at: usize| {
+        let kind = if at.is_multiple_of(2) { "ConfigMap" } else { "Secret" };
+        format!(
+            "---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: n-{at}, labels: {{app: a{}}}}}\n",
+            at % 10
+        )
+    };
+    let mut files = Memory::new();
+    files.insert("/app/all.yaml", (0..100).map(object).collect::<String>());
+    files.insert("/app/kustomization.yaml", format!("resources: [all.yaml]\npatches:\n{patches}"));
+    let built = build(&files, "/app", &Options::default()).unwrap();
+    let objects = built.objects().into_iter();
+    let found = objects.filter(|object| object["metadata"]["annotations"].get(annotation).is_some());
+    found.map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn targets_find_all_that_they_mean_among_many() {
+    let add = |target: &str, place: &str, value: &str| {
+        format!(
+            "- target: {{{target}}}\n  patch: '[{{\"op\": \"add\", \"path\": \"/metadata/{place}\", \"value\": {value}}}]'\n"
+        )
+    };
+    let hit = |target: &str| annotated(&add(target, "annotations/hit", "\"1\""), "hit").len();
+    for (target, expected) in [
+        ("labelSelector: 'app=a3'", 10),
+        ("labelSelector: 'app in (a3,a4)'", 20),
+        ("labelSelector: 'app in (a3,a4)', kind: Secret", 10),
+        ("labelSelector: 'app'", 100),
+        ("labelSelector: '!app'", 0),
+        ("labelSelector: 'app!=a3'", 90),
+        ("name: n-1.*", 11),
+        ("name: '.*-1.*'", 11),
+        ("name: 'n-1?0'", 2),
+        ("name: 'n-1|n-2'", 2),
+        ("name: '(n-1|n-2)'", 2),
+        ("name: 'n-[12]'", 2),
+        ("name: '(?i)N-1'", 1),
+        ("name: 'n.5'", 1),
+        ("kind: Conf.*, name: 'n-1.'", 5),
+        ("kind: Secret", 50),
+        ("name: 'm-.*'", 0),
+    ] {
+        assert_eq!(hit(target), expected, "{target}");
+    }
+    // What patches change is found by the ones behind them.
+    let steps = [
+        add("name: n-1.", "labels/new", "\"v\""),
+        add("labelSelector: new=v", "annotations/first", "\"1\""),
+        add("name: 'n-15x?'", "name", "\"other\""),
+        add("name: 'oth.*'", "annotations/hit", "\"1\""),
+        add("annotationSelector: 'first=1', kind: Secret", "labels", "{\"new\": \"w\"}"),
+        add("labelSelector: new=w", "annotations/hit", "\"1\""),
+        add("name: n-15", "annotations/hit", "\"1\""),
+    ];
+    let found = annotated(&steps.concat(), "hit");
+    assert_eq!(found, ["n-11", "n-13", "other", "n-17", "n-19"].map(str::to_owned));
+}
+
+#[test]
+fn options_make_a_text_of_a_null_annotation() {
+    let patch = "apiVersion: v1, kind: ConfigMap, metadata: {name: cfg, annotations: {a: null}}";
+    let outcome = |options: &str| {
+        let file = format!("resources: [map.yaml]\npatches:\n- patch: '{{{patch}}}'\n{options}");
+        outcome(&file, &[]).unwrap()
+    };
+    assert!(!outcome("").contains("annotations"));
+    assert!(outcome("  options: {allowKindChange: true}\n").contains("annotations:\n    a: \"null\"\n"));
+}

@@ -283,3 +283,30 @@ fn a_time_is_copied_as_it_was_written() {
     let built = replaced(&object, &[("source: {kind: Foo, fieldPath: spec.t}", annotation)]).unwrap();
     assert!(built.contains("    k: \"2024-01-01\"\n"), "{built}");
 }
+
+#[test]
+fn an_object_keeps_a_kind_and_a_version() {
+    let outcome = |field: &str, from: &str| {
+        crate::outcome(&[
+            (
+                "/app/kustomization.yaml",
+                &format!(
+                    "resources: [a.yaml]\nreplacements:\n- source: {{kind: Foo, fieldPath: {from}}}\n  targets: [{{select: {{kind: ConfigMap}}, fieldPaths: [{field}]}}]\n"
+                ),
+            ),
+            (
+                "/app/a.yaml",
+                "apiVersion: v1\nkind: Foo\nmetadata: {name: f}\nmap: {a: b}\nempty: ''\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n",
+            ),
+        ])
+    };
+    for (field, from, words) in [
+        ("kind", "map", "missing kind in object"),
+        ("kind", "empty", "missing kind in object"),
+        ("apiVersion", "map", "the apiVersion is no text in object ConfigMap"),
+    ] {
+        let message = outcome(field, from).unwrap_err();
+        assert!(message.contains(words), "{field}: {message}");
+    }
+    assert!(outcome("metadata.name", "empty").unwrap().contains("name: \"\"\n"));
+}
