@@ -276,21 +276,13 @@ fn apply(
             twins::settle(resources.at_mut(at));
             copied.follow(resources, at);
         }
-        check_type(&resources.items()[at])?;
+        let changed = &resources.items()[at];
+        if changed.kind().is_empty() && !changed.is_gone() {
+            return manifest::check_object(changed);
+        }
         resources.note(at);
     }
     Ok(())
-}
-
-/// Refuses an object that is of no kind any more.
-fn check_type(resource: &Resource) -> Result<(), Error> {
-    if resource.is_gone() {
-        return Ok(());
-    }
-    if resource.value.get("apiVersion").is_some_and(|version| !version.is_string()) {
-        return Err(Error::Object(format!("the apiVersion is no text in object {}", resource.original_id())));
-    }
-    if resource.kind().is_empty() { manifest::check_object(resource) } else { Ok(()) }
 }
 
 fn copy(
