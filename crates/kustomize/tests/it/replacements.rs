@@ -304,5 +304,5 @@ fn an_object_keeps_a_kind() {
         let message = outcome("kind", from).unwrap_err();
         assert!(message.contains("missing kind in object"), "{from}: {message}");
     }
-    assert!(outcome("metadata.name", "empty").unwrap().contains("name: \"\"\n"));
+    assert!(outcome("metadata.name", "empty").unwrap_err().contains("missing metadata.name in object"));
 }
