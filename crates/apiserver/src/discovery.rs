@@ -4,13 +4,23 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Content, Form, Request, TYPES, negotiate};
+use crate::http::{Answer, Content, Encoding, Form, Request, TYPES, negotiate};
 use crate::kinds::{Group, Resource, Version, api_version};
 use crate::server::App;
 use crate::status_error::Status;
 
 /// Answers below `/api` and `/apis`.
 pub(crate) fn serve(app: &Arc<App>, request: &Request, parts: &[String]) -> Result<Answer, Status> {
+    let mut answer = found(app, request, parts)?;
+    if let Content::Json(value) = &answer.content
+        && let Ok((_, Encoding::Yaml)) = negotiate(&request.headers, TYPES)
+    {
+        answer.content = Content::Yaml(crate::objects::to_yaml(value));
+    }
+    Ok(answer)
+}
+
+fn found(app: &Arc<App>, request: &Request, parts: &[String]) -> Result<Answer, Status> {
     let kinds = app.kinds.current();
     let words: Vec<&str> = parts.iter().map(String::as_str).collect();
     let (group, version) = match words.as_slice() {
@@ -26,14 +36,18 @@ pub(crate) fn serve(app: &Arc<App>, request: &Request, parts: &[String]) -> Resu
     let Some(group) = kinds.group(group).filter(|group| group.name.is_empty() == (words[0] == "api")) else {
         return Ok(Answer::no_page());
     };
+    let version = match version {
+        None => None,
+        Some(version) => match group.versions.iter().find(|known| known.name == version) {
+            None if group.custom => return Ok(Answer::no_page()),
+            None => return Err(Status::no_resource()),
+            found => found,
+        },
+    };
     method(request)?;
     negotiate(&request.headers, TYPES)?;
-    let Some(version) = version else { return Ok(Answer::json(200, group_json(group, Root::Yes))) };
-    match group.versions.iter().find(|known| known.name == version) {
-        Some(version) => Ok(Answer::json(200, resources(group, version))),
-        None if group.custom => Ok(Answer::no_page()),
-        None => Err(Status::no_resource()),
-    }
+    let shown = version.map_or_else(|| group_json(group, Root::Yes), |version| resources(group, version));
+    Ok(Answer::json(200, shown))
 }
 
 fn method(request: &Request) -> Result<(), Status> {

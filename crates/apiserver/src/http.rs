@@ -254,8 +254,8 @@ pub(crate) fn not_acceptable() -> Status {
 pub(crate) const TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 pub(crate) const STREAM_TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 /// Types of which some form can be asked for.
-const KNOWN_TYPES: [&str; 4] =
-    ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "*/*"];
+const KNOWN_TYPES: [&str; 5] =
+    ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "application/*", "*/*"];
 
 fn accepted(range: &str) -> Option<(Form, Encoding)> {
     let mut parts = range.split(';').map(str::trim);

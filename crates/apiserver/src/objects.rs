@@ -218,6 +218,8 @@ pub(crate) fn read(call: &Call<'_>) -> Result<(Value, HashSet<String>), Status> 
             ));
         }
     };
+    // Nothing at all is an object that says nothing.
+    let value = if value.is_null() { json!({}) } else { value };
     if !value.is_object() {
         return Err(Status::bad_request("the body of the request is not an object"));
     }
@@ -260,9 +262,9 @@ fn check_kind(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
         (fields::text(object, &["apiVersion"]).to_owned(), fields::text(object, &["kind"]).to_owned());
     for key in ["apiVersion", "kind"] {
         if let Some(other) = object.get(key).filter(|value| !value.is_null() && !value.is_string()) {
-            let (word, kind) = (typed::go_word(other), &resource.kind);
+            let (kind, why) = (&resource.kind, unreadable_kind(key, other));
             return Err(Status::bad_request(format!(
-                "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: json: cannot unmarshal {word} into Go struct field .{key} of type string"
+                "the object provided is unrecognized (must be of type {kind}): {why}"
             )));
         }
     }
@@ -309,6 +311,13 @@ fn check_kind(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
             )))
         }
     }
+}
+
+fn unreadable_kind(key: &str, found: &Value) -> String {
+    let word = typed::go_word(found);
+    format!(
+        "couldn't get version/kind; json parse error: json: cannot unmarshal {word} into Go struct field .{key} of type string"
+    )
 }
 
 /// What unknown and duplicate fields lead to.
@@ -419,6 +428,17 @@ pub(crate) fn patched(call: &Call<'_>, old: &Value, patch: &Patch) -> Result<Val
 /// A patch makes no other kind of an object.
 pub(crate) fn check_same_kind(call: &Call<'_>, new: &Value, by: Kind) -> Result<(), Status> {
     let resource = &call.resource;
+    for key in ["apiVersion", "kind"] {
+        if let Some(other) = new.get(key).filter(|value| !value.is_null() && !value.is_string()) {
+            let why = unreadable_kind(key, other);
+            return Err(Status::invalid(
+                "",
+                "",
+                "",
+                vec![Cause::invalid("patch", &json!(new.to_string()), &why)],
+            ));
+        }
+    }
     let (version, kind) = (fields::text(new, &["apiVersion"]), fields::text(new, &["kind"]));
     let wanted = resource.api_version();
     // What a built-in object does not say is taken from the path; a strategic patch cannot say it at all.

@@ -79,7 +79,7 @@ fn columns(resource: &Resource) -> Vec<Value> {
 fn row(resource: &Resource, version: &str, item: &Value, policy: &str) -> Value {
     let mut row = json!({"cells": cells(resource, item)});
     match policy {
-        "None" => {}
+        "None" => row["object"] = Value::Null,
         "Object" => row["object"] = item.clone(),
         _ => {
             let mut partial = crate::request::partial(item);

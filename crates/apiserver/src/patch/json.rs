@@ -52,7 +52,7 @@ fn one(object: &mut Value, operation: &Value, left_to_copy: &mut usize) -> Optio
             add(object, &path, value)
         }
         "copy" => {
-            let value = find(object, &from()?)?;
+            let value = copied(object, &from()?)?;
             // Copies of copies grow and nest without end.
             *left_to_copy = left_to_copy.checked_sub(value.to_string().len())?;
             if path.len() + fields::depth(value) > fields::MOST_LEVELS {
@@ -111,6 +111,16 @@ fn find<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
         Value::Array(items) => items.get(index(step, items.len())?),
         _ => None,
     })
+}
+
+/// What is copied: of a map that does not have it, nothing.
+fn copied<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
+    const NOTHING: &Value = &Value::Null;
+    let (last, parents) = path.split_last()?;
+    match find(object, parents)? {
+        Value::Object(fields) => Some(fields.get(last).unwrap_or(NOTHING)),
+        _ => find(object, path),
+    }
 }
 
 fn find_mut<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {

@@ -181,6 +181,7 @@ fn same_entries(old: &Value, new: &Value) -> bool {
 
 /// Name and namespace of body and path agree.
 pub(crate) fn check_identity(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
+    super::create::check_namespace(call, object)?;
     let stated = fields::name(object);
     if stated.is_empty() {
         return Err(Status::bad_request(format!(
@@ -194,7 +195,7 @@ pub(crate) fn check_identity(call: &Call<'_>, object: &mut Value) -> Result<(), 
             call.name
         )));
     }
-    super::create::check_namespace(call, object)
+    Ok(())
 }
 
 fn absent(call: &Call<'_>, object: Value, options: &Options, actor: &Actor) -> Result<Written, Status> {

@@ -134,12 +134,14 @@ fn one(
         Ok(Cel::Bool(true)) => return None,
         Ok(_) => message(rule, &context).unwrap_or_else(|| format!("failed rule: {text}")),
         Err(error) => {
-            let why = format!("{} evaluating rule: {text}", fault::why(&error));
+            let called = stated_message(rule).unwrap_or_else(|| text.to_owned());
+            let why = format!("{} evaluating rule: {called}", fault::why(&error));
             return Some(Problem::new(path, Kind::Invalid(schema["type"].clone(), why)));
         }
     };
     let field = match rule["fieldPath"].as_str() {
-        Some(below) => format!("{path}{below}"),
+        // Keys of maps are shown bare.
+        Some(below) => format!("{path}{}", below.replace("['", "[").replace("']", "]")),
         None => path.to_owned(),
     };
     let kind = match rule["reason"].as_str() {
@@ -161,6 +163,10 @@ fn message(rule: &Value, context: &Context<'_, '_>) -> Option<String> {
     {
         return Some(text.to_string());
     }
+    stated_message(rule)
+}
+
+fn stated_message(rule: &Value) -> Option<String> {
     rule["message"].as_str().filter(|text| !text.is_empty()).map(|text| text.trim().to_owned())
 }
 
@@ -421,6 +427,10 @@ mod tests {
             missing,
             ["spec: Invalid value: \"object\": no such key: zz evaluating rule: self.zz > 5"]
         );
+        let called = told(&json!({"rule": "self.zz > 5", "message": " m "}), &object, None);
+        assert_eq!(called, ["spec: Invalid value: \"object\": no such key: zz evaluating rule: m"]);
+        let keyed = json!({"fieldPath": ".m['x']"});
+        assert_eq!(rule(keyed), ["spec.m[x]: Invalid value: failed rule: self.a > 5"]);
         let divided = told(&json!({"rule": "10 / (self.a - 1) > 0"}), &object, None);
         let why = "division by zero evaluating rule: 10 / (self.a - 1) > 0";
         assert_eq!(divided, [format!("spec: Invalid value: \"object\": {why}")]);

@@ -320,6 +320,33 @@ async fn values_are_read_as_loosely_and_checked_as_strictly_as_there() -> anyhow
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_requests_are_answered_alike() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    client.call("POST", MAPS, Some(json!({"metadata": {"name": "c"}, "data": {"a": "1"}}))).await?;
+    let path = format!("{MAPS}/c");
+    assert_eq!(client.send("POST", MAPS, "application/json", "null".to_owned()).await?.0, 422);
+    let (status, refused) = client.send("PATCH", &path, MERGE, r#"{"kind":5}"#.to_owned()).await?;
+    assert!(status == 422 && message(&refused).contains("Go struct field .kind of type string"), "{refused}");
+    let elsewhere = json!({"metadata": {"name": "x", "namespace": "other"}});
+    let (_, refused) = client.call("PUT", &path, Some(elsewhere)).await?;
+    assert!(message(&refused).starts_with("the namespace of the provided object"), "{refused}");
+    let copy = r#"[{"op":"copy","from":"/data/zz","path":"/data/b"}]"#.to_owned();
+    let (_, copied) = client.send("PATCH", &path, "application/json-patch+json", copy).await?;
+    assert_eq!(copied["data"], json!({"a": "1", "b": ""}), "{copied}");
+    assert_eq!(client.call("POST", "/apis/apps/v2", Some(json!({}))).await?.0, 404);
+    let table = "application/json;as=Table;g=meta.k8s.io;v=v1";
+    let rows = client.accept(&format!("{MAPS}?includeObject=None"), table).await?.text().await?;
+    let rows: Value = serde_json::from_str(&rows)?;
+    assert_eq!(rows["rows"][0].get("object"), Some(&Value::Null), "{rows}");
+    let group = client.accept("/apis/apps", "application/*").await?;
+    assert_eq!(group.status().as_u16(), 200);
+    let group = client.accept("/apis/apps", "application/yaml").await?.text().await?;
+    assert!(group.contains("preferredVersion:\n  groupVersion: apps/v1\n"), "{group}");
+    running.stop().await;
+    Ok(())
+}
+
 const CORE: &str = "/api/v1/namespaces/default";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";

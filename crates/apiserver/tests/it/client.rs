@@ -86,12 +86,16 @@ impl Client {
         Ok(request.send().await?)
     }
 
+    /// Reads a path in one of the types that are accepted.
+    pub(crate) async fn accept(&self, path: &str, media: &str) -> anyhow::Result<reqwest::Response> {
+        let request = self.http.get(format!("{}{path}", self.server)).bearer_auth(&self.token);
+        Ok(request.header("Accept", media).send().await?)
+    }
+
     /// The cells of a table, row by row.
     pub(crate) async fn cells(&self, path: &str) -> anyhow::Result<Vec<Value>> {
-        let request = self.http.get(format!("{}{path}", self.server)).bearer_auth(&self.token);
         let media = "application/json;as=Table;g=meta.k8s.io;v=v1";
-        let table: Value =
-            serde_json::from_slice(&request.header("Accept", media).send().await?.bytes().await?)?;
+        let table: Value = serde_json::from_slice(&self.accept(path, media).await?.bytes().await?)?;
         Ok(table["rows"].as_array().into_iter().flatten().map(|row| row["cells"].clone()).collect())
     }
 
