@@ -83,6 +83,8 @@ pub(crate) fn check_distinct(items: &[Resource]) -> Result<(), Error> {
 
 /// As many objects are looked at in less time than an index of them takes.
 const FEW: usize = 64;
+/// As many times all objects are looked at in less time than it takes to make the index.
+const FEW_QUESTIONS: usize = 8;
 
 /// Objects in their order.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +97,8 @@ pub struct Resources {
     hasher: RandomState,
     /// For targets that name no object, once one has asked.
     finder: Option<Finder>,
+    /// How many have asked.
+    asked: usize,
     /// The numbers of objects that may have changed since.
     changed: Vec<usize>,
     scopes: Scopes,
@@ -276,10 +280,11 @@ impl Resources {
         found
     }
 
-    /// Returns what finds objects by kind, name and label, as they are now; none for so few that it is quicker to look at
-    /// all of them.
+    /// Returns what finds objects by kind, name and label, as they are now; none where it is quicker to look at all of
+    /// them, as they are few, or the questions were.
     pub(crate) fn finder(&mut self) -> Option<&Finder> {
-        if self.items.len() < FEW {
+        self.asked += 1;
+        if self.items.len() < FEW || self.asked < FEW_QUESTIONS {
             return None;
         }
         let mut finder = self.finder.take().unwrap_or_else(|| {

@@ -134,7 +134,12 @@ fn order(given: Option<&str>) -> Result<Order, Failed> {
 
 fn write(built: Build, target: Option<&str>) -> Result<ExitCode, Failed> {
     match target {
-        None => Ok(output::data(built.to_yaml().as_bytes())),
+        None => {
+            let code = output::data(built.to_yaml().as_bytes());
+            // The program ends here: the system takes the memory back at once, not object by object.
+            std::mem::forget(built);
+            Ok(code)
+        }
         Some(target) if Path::new(target).is_dir() => write_each(built, Path::new(target)),
         Some(target) => write_file(Path::new(target), &built.to_yaml()),
     }

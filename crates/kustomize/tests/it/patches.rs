@@ -295,7 +295,10 @@ fn targets_find_all_that_they_mean_among_many() {
             "- target: {{{target}}}\n  patch: '[{{\"op\": \"add\", \"path\": \"/metadata/{place}\", \"value\": {value}}}]'\n"
         )
     };
-    let hit = |target: &str| annotated(&add(target, "annotations/hit", "\"1\""), "hit").len();
+    // Only after some questions objects are found by an index.
+    let before = add("name: 'none.*'", "annotations/none", "\"1\"").repeat(10);
+    let hit =
+        |target: &str| annotated(&(before.clone() + &add(target, "annotations/hit", "\"1\"")), "hit").len();
     for (target, expected) in [
         ("labelSelector: 'app=a3'", 10),
         ("labelSelector: 'app in (a3,a4)'", 20),
@@ -327,7 +330,7 @@ fn targets_find_all_that_they_mean_among_many() {
         add("labelSelector: new=w", "annotations/hit", "\"1\""),
         add("name: n-15", "annotations/hit", "\"1\""),
     ];
-    let found = annotated(&steps.concat(), "hit");
+    let found = annotated(&(before + &steps.concat()), "hit");
     assert_eq!(found, ["n-11", "n-13", "other", "n-17", "n-19"].map(str::to_owned));
 }
 
