@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use indexmap::IndexMap;
 
 use crate::error::{Error, Problem};
+use crate::json;
 use crate::node::{Kind, Node, Style};
 use crate::scalar::{self, Scalar, Words, time_text};
 
@@ -196,9 +197,10 @@ impl<'a> Decoder<'a> {
     fn misfit(&mut self, node: &Node, wanted: &str) {
         let tag = scalar::short_tag(&node.tag);
         let value = if tag == "!!seq" || tag == "!!map" {
-            String::new()
+            // Empty, but for scalars with such a tag.
+            node.value.clone()
         } else if node.value.len() > 10 {
-            format!(" `{}...`", String::from_utf8_lossy(&node.value.as_bytes()[..7]))
+            format!(" `{}...`", json::text::lossy(&node.value.as_bytes()[..7]))
         } else {
             format!(" `{}`", node.value)
         };
@@ -324,10 +326,11 @@ impl<'a> Decoder<'a> {
                 continue;
             }
             let Some(key) = self.node(key_node, target.keys)? else { continue };
-            if let Some(merged) = &mut merged
-                && !merged.insert(key.clone())
-            {
-                continue;
+            if let Some(merged) = &mut merged {
+                hashable(&key, key_node)?;
+                if !merged.insert(key.clone()) {
+                    continue;
+                }
             }
             if matches!(key, Plain::List(_) | Plain::Map(_)) {
                 return Err(invalid_key(&key, self.words).about(key_node.start.line()));
@@ -356,7 +359,10 @@ impl<'a> Decoder<'a> {
         if outermost {
             let mut own = HashSet::new();
             for (key, _) in parent.pairs() {
-                own.extend(self.node(key, &Shape::Any)?);
+                if let Some(plain) = self.node(key, &Shape::Any)? {
+                    hashable(&plain, key)?;
+                    own.insert(plain);
+                }
             }
             self.merged = Some(own);
         }
@@ -420,6 +426,19 @@ impl<'a> Decoder<'a> {
 }
 
 /// A list or mapping for a key: its type, behind which the reference shows all of it.
+/// Refuses a key that the reference cannot look up among merged ones.
+fn hashable(key: &Plain, node: &Node) -> Result<(), Error> {
+    let kind = match key {
+        Plain::List(_) => "[]interface {}",
+        Plain::Map(entries) if entries.keys().all(|key| matches!(key, Plain::Str(_))) => {
+            "map[string]interface {}"
+        }
+        Plain::Map(_) => "map[interface {}]interface {}",
+        _ => return Ok(()),
+    };
+    Err(Error::tree(format!("runtime error: hash of unhashable type {kind}")).about(node.start.line))
+}
+
 fn invalid_key(key: &Plain, words: Words) -> Error {
     const TYPE_END: &str = "interface {}";
     let shown = go_syntax(key, words);

@@ -6,14 +6,14 @@
 use serde_json::{Map, Number, Value};
 
 use crate::decode::{Decoder, Duplicates, Entries, Plain, go_syntax};
-use crate::emit::sorted::{self, Zero};
+use crate::emit::sorted::{self, Origin};
 use crate::error::{Error, Problem};
 use crate::node::{Node, Style};
 use crate::parse;
 use crate::scalar::{self, Words, float_text};
 
 mod owned;
-mod text;
+pub(crate) mod text;
 
 pub use text::{quote, text};
 
@@ -48,7 +48,7 @@ pub fn from_yaml_strict(input: &[u8]) -> Result<Value, Error> {
 /// What the YAML reader does not take, some JSON escapes among them.
 pub fn text_to_yaml(input: &str) -> Result<String, Error> {
     first(input.as_bytes(), Duplicates::LastWins, Floats::AsTheyAre)
-        .map(|value| sorted::text(&value, Zero::Signed))
+        .map(|value| sorted::text(&value, Origin::Read))
 }
 
 fn first(input: &[u8], duplicates: Duplicates, floats: Floats) -> Result<Value, Error> {
@@ -82,13 +82,13 @@ pub fn documents(input: &[u8]) -> Result<Vec<Value>, Error> {
 /// Keys that are no scalars, duplicate keys, scalars that do not fit their tag, too many aliases.
 pub fn from_node(node: &Node) -> Result<Value, Error> {
     let value = Decoder::new(std::slice::from_ref(node)).value(node)?;
-    to_value(value, Floats::AsJson, Words::V3)
+    json_value(value, Floats::AsJson, Words::V3)
 }
 
 /// Writes a value as YAML with sorted keys, long lines folded at 80.
 #[must_use]
 pub fn to_yaml(value: &Value) -> String {
-    sorted::text(value, Zero::Plain)
+    sorted::text(value, Origin::Made)
 }
 
 /// Returns a tree that reads back as the value, fields in their order.
@@ -147,7 +147,17 @@ fn convert(
     let mut decoder = Decoder::with(stream, Words::V2, duplicates).behind(*copied);
     let value = decoder.value(&document)?;
     *copied = decoder.copied();
-    to_value(value, floats, Words::V2)
+    json_value(value, floats, Words::V2)
+}
+
+/// The value in JSON; odd keys are met before floats without a form there, as they are by the reference.
+fn json_value(value: Plain, floats: Floats, words: Words) -> Result<Value, Error> {
+    let lost = first_lost(&value);
+    let value = to_value(value, floats, words)?;
+    match lost {
+        Some(name) => Err(Error::bare(format!("json: unsupported value: {name}"))),
+        None => Ok(value),
+    }
 }
 
 fn to_value(value: Plain, floats: Floats, words: Words) -> Result<Value, Error> {
@@ -156,7 +166,7 @@ fn to_value(value: Plain, floats: Floats, words: Words) -> Result<Value, Error> 
         Plain::Bool(truth) => Value::Bool(truth),
         Plain::Int(number) => Value::from(number),
         Plain::Uint(number) => Value::from(number),
-        Plain::Float(number) => float_value(number, floats)?,
+        Plain::Float(number) => float_value(number, floats),
         Plain::Time(text) | Plain::Str(text) => Value::String(text),
         Plain::Bytes(bytes) => Value::String(text::lossy(&bytes)),
         Plain::List(items) => {
@@ -169,18 +179,46 @@ fn to_value(value: Plain, floats: Floats, words: Words) -> Result<Value, Error> 
 fn fields(entries: Entries, floats: Floats, words: Words) -> Result<Map<String, Value>, Error> {
     let mut fields = Map::with_capacity(entries.len());
     for (key, value) in entries {
-        let name = match key {
-            Plain::Str(text) | Plain::Time(text) => text,
-            Plain::Bool(truth) => truth.to_string(),
-            Plain::Int(number) => number.to_string(),
-            Plain::Uint(number) if words == Words::V3 => number.to_string(),
-            Plain::Float(number) => float_key(number),
-            Plain::Bytes(bytes) => text::lossy(&bytes),
-            key => return Err(unsupported_key(&key, &value)),
+        let name = match key_name(key, words) {
+            Ok(name) => name,
+            Err(key) => return Err(unsupported_key(&key, &value)),
         };
         fields.insert(name, to_value(value, floats, words)?);
     }
     Ok(fields)
+}
+
+/// The name that a key has in JSON, or the key when it has none.
+fn key_name(key: Plain, words: Words) -> Result<String, Plain> {
+    Ok(match key {
+        Plain::Str(text) | Plain::Time(text) => text,
+        Plain::Bool(truth) => truth.to_string(),
+        Plain::Int(number) => number.to_string(),
+        Plain::Uint(number) if words == Words::V3 => number.to_string(),
+        Plain::Float(number) => float_key(number),
+        Plain::Bytes(bytes) => text::lossy(&bytes),
+        key => return Err(key),
+    })
+}
+
+pub(crate) fn infinity(number: f64) -> &'static str {
+    if number > 0.0 { "+Inf" } else { "-Inf" }
+}
+
+/// The first float, by the order of keys in JSON, that JSON has no form for.
+fn first_lost(value: &Plain) -> Option<&'static str> {
+    match value {
+        Plain::Float(number) if number.is_nan() => Some("NaN"),
+        Plain::Float(number) if number.is_infinite() => Some(infinity(*number)),
+        Plain::List(items) => items.iter().find_map(first_lost),
+        Plain::Map(entries) => {
+            let lost = entries.iter().filter_map(|(key, value)| {
+                Some((key_name(key.clone(), Words::V2).unwrap_or_default(), first_lost(value)?))
+            });
+            lost.min().map(|(_, name)| name)
+        }
+        _ => None,
+    }
 }
 
 /// The reference shows the key and all of its value.
@@ -195,22 +233,20 @@ fn unsupported_key(key: &Plain, value: &Plain) -> Error {
     Error { bare: true, ..Error::quoting(Problem::quoting(&before, &quoted, "")) }
 }
 
-fn float_value(number: f64, floats: Floats) -> Result<Value, Error> {
+/// The JSON number; none for what is no number or has no end.
+fn float_value(number: f64, floats: Floats) -> Value {
     // Negative zero stays a float: its JSON text has a sign.
     let negative_zero = number == 0.0 && number.is_sign_negative();
     if floats == Floats::AsJson && number.fract() == 0.0 && number.abs() < 1e21 && !negative_zero {
         let digits = number.to_string();
         if let Ok(whole) = digits.parse::<i64>() {
-            return Ok(Value::from(whole));
+            return Value::from(whole);
         }
         if let Ok(whole) = digits.parse::<u64>() {
-            return Ok(Value::from(whole));
+            return Value::from(whole);
         }
     }
-    let name = || if number.is_nan() { "NaN" } else { ["-Inf", "+Inf"][usize::from(number > 0.0)] };
-    Number::from_f64(number)
-        .map(Value::Number)
-        .ok_or_else(|| Error::bare(format!("json: unsupported value: {}", name())))
+    Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
 /// Keys that are floats keep 32 bits, as the reference's converter has it.
@@ -226,9 +262,9 @@ impl From<&Plain> for Value {
 }
 
 /// Returns a number as the printers of the reference write it.
-pub(crate) fn number_text(number: &Number, zero: Zero) -> String {
+pub(crate) fn number_text(number: &Number, origin: Origin) -> String {
     match number.as_f64() {
-        Some(0.0) if zero == Zero::Plain => "0".to_owned(),
+        Some(0.0) if origin == Origin::Made => "0".to_owned(),
         Some(float) if number.is_f64() => float_text(float),
         _ => number.to_string(),
     }

@@ -5,6 +5,8 @@
 //!
 //! Follows: `scannerc.go` of `go.yaml.in/yaml/v3` 3.0.4, its two-token look-ahead included.
 
+use std::collections::VecDeque;
+
 use crate::chars::{is_blankz, is_break};
 use crate::error::Error;
 use crate::node::Style;
@@ -106,7 +108,9 @@ pub(crate) struct Scanner<'a> {
     flow_level: usize,
     simple_key_allowed: bool,
     simple_keys: Vec<SimpleKey>,
-    pub(crate) comments: std::collections::VecDeque<Comment>,
+    /// Numbers of tokens that have to be settled before they are taken, and which of the simple keys begins there.
+    unsettled: VecDeque<(usize, usize)>,
+    pub(crate) comments: VecDeque<Comment>,
     /// Comments get their numbers for words.
     pub(crate) numbers_comments: bool,
     /// Bytes of every comment line met, from its `#` to its end.
@@ -135,15 +139,20 @@ impl<'a> Scanner<'a> {
             flow_level: 0,
             simple_key_allowed: true,
             simple_keys: vec![SimpleKey::default()],
-            comments: std::collections::VecDeque::new(),
+            unsettled: VecDeque::new(),
+            comments: VecDeque::new(),
             numbers_comments: false,
             places: Vec::new(),
         }
     }
 
-    /// Looks no further than it must, as v2 does, so that mistakes further on are not met.
+    /// Looks no further than it must, as v2 does, so that mistakes further on are not met; v2 keeps no comments.
     pub(crate) fn look_less(&mut self) {
         self.ahead = 0;
+    }
+
+    fn keeps_comments(&self) -> bool {
+        self.ahead > 0
     }
 
     /// Returns the next token without taking it.
@@ -174,19 +183,18 @@ impl<'a> Scanner<'a> {
     }
 
     fn needs_more(&mut self) -> Result<bool, Error> {
-        if self.ended {
-            return Ok(self.head >= self.tokens.len());
-        }
-        if self.head + self.ahead < self.tokens.len() {
+        let ahead = if self.ended { 0 } else { self.ahead };
+        if self.head + ahead < self.tokens.len() {
             // A simple key that may begin at the next token must be settled first.
-            let found = self.simple_keys.partition_point(|key| key.token_number < self.taken);
-            let key = self.simple_keys[found..]
-                .iter()
-                .take_while(|key| key.token_number == self.taken)
-                .position(|key| key.possible)
-                .map(|at| found + at);
-            let Some(at) = key else { return Ok(false) };
-            return self.key_is_valid(at);
+            while self.unsettled.front().is_some_and(|(number, _)| *number < self.taken) {
+                self.unsettled.pop_front();
+            }
+            return match self.unsettled.front() {
+                Some(&(number, at)) if number == self.taken && at < self.simple_keys.len() => {
+                    Ok(self.key_is_valid(at)? && !self.ended)
+                }
+                _ => Ok(false),
+            };
         }
         Ok(true)
     }
@@ -229,10 +237,9 @@ impl<'a> Scanner<'a> {
             }
         }
         self.fetch_content(first)?;
-        if self.tokens.last().is_some_and(|token| token.kind == TokenKind::BlockEntry) {
-            return Ok(());
+        if self.tokens.last().is_some_and(|token| token.kind != TokenKind::BlockEntry) {
+            self.scan_line_comment(comment_mark);
         }
-        self.scan_line_comment(comment_mark);
         Ok(())
     }
 
@@ -293,8 +300,12 @@ impl<'a> Scanner<'a> {
         self.tokens.push(token);
     }
 
+    /// Puts a token before another one; behind all of them when that one was taken already.
     fn insert(&mut self, number: usize, token: Token) {
-        self.tokens.insert(self.head + number - self.taken, token);
+        match number.checked_sub(self.taken) {
+            Some(waiting) => self.tokens.insert(self.head + waiting, token),
+            None => self.push(token),
+        }
     }
 
     fn one_character(&mut self, kind: TokenKind) {
@@ -314,7 +325,11 @@ impl<'a> Scanner<'a> {
             }
             self.dash_comment_to_head();
             if self.at(0) == b'#' {
-                self.scan_comments(scan_mark);
+                if self.keeps_comments() {
+                    self.scan_comments(scan_mark);
+                } else {
+                    self.pass_comment();
+                }
             }
             if !is_break(self.text, self.pos.offset) {
                 return Ok(());

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
 use super::Entries;
+use crate::json;
 use crate::node::Node;
 use crate::scalar::{self, Words, float_text};
 
@@ -227,6 +228,8 @@ pub(crate) fn go_syntax(value: &Plain, words: Words) -> String {
         Plain::Bool(truth) => truth.to_string(),
         Plain::Int(number) => number.to_string(),
         Plain::Uint(number) => format!("0x{number:x}"),
+        Plain::Float(number) if number.is_infinite() => json::infinity(*number).to_owned(),
+        Plain::Float(number) if number.is_nan() => "NaN".to_owned(),
         Plain::Float(number) => float_text(*number),
         Plain::Time(text) | Plain::Str(text) => go_quoted(text),
         Plain::Bytes(bytes) => go_quoted(&String::from_utf8_lossy(bytes)),
@@ -238,7 +241,8 @@ pub(crate) fn go_syntax(value: &Plain, words: Words) -> String {
             let strings = words == Words::V3 && entries.keys().all(|key| matches!(key, Plain::Str(_)));
             let key_type = if strings { "string" } else { "interface {}" };
             let mut sorted: Vec<(&Plain, &Plain)> = entries.iter().collect();
-            merge_sort(&mut sorted, &|left, right| go_syntax(left.0, words) < go_syntax(right.0, words));
+            let place = |key: &Plain| (*key != Plain::Null, go_syntax(key, words));
+            merge_sort(&mut sorted, &|left, right| place(left.0) < place(right.0));
             let pairs: Vec<String> = sorted
                 .iter()
                 .map(|(key, value)| format!("{}:{}", go_syntax(key, words), go_syntax(value, words)))

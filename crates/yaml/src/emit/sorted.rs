@@ -13,19 +13,19 @@ use crate::scalar::{Words, is_base60, is_string};
 
 const WIDTH: usize = 80;
 
-/// How a float that is negative zero is written.
+/// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Zero {
-    /// As it is read back from JSON text, where it is an integer.
-    Plain,
-    /// `-0`, as any float.
-    Signed,
+pub(crate) enum Origin {
+    /// A program: it goes through JSON text, which makes an integer of negative zero, and a fold of NEL.
+    Made,
+    /// A text that was read: it is written as it is.
+    Read,
 }
 
 /// Returns the YAML text of a value.
-pub(crate) fn text(value: &Value, zero: Zero) -> String {
+pub(crate) fn text(value: &Value, origin: Origin) -> String {
     let mut writer = Writer::new(2, WIDTH, Habits::V2);
-    writer.zero = zero;
+    writer.origin = origin;
     node(&mut writer, value, Place::Root);
     writer.indent = -1;
     writer.write_indent();
@@ -46,7 +46,7 @@ fn node(writer: &mut Writer, value: &Value, place: Place) {
     match value {
         Value::Null => writer.plain(b"null", Breaks::Allowed),
         Value::Bool(truth) => writer.plain(if *truth { b"true" } else { b"false" }, Breaks::Allowed),
-        Value::Number(number) => writer.plain(number_text(number, writer.zero).as_bytes(), Breaks::Allowed),
+        Value::Number(number) => writer.plain(number_text(number, writer.origin).as_bytes(), Breaks::Allowed),
         Value::String(text) => string(writer, text, place),
         Value::Array(items) if items.is_empty() => empty(writer, b"[", b"]"),
         Value::Object(fields) if fields.is_empty() => empty(writer, b"{", b"}"),
@@ -102,7 +102,7 @@ fn mapping(writer: &mut Writer, fields: &Map<String, Value>) {
 }
 
 fn string(writer: &mut Writer, text: &str, place: Place) {
-    let text = &*without_nel(text);
+    let text = &*if writer.origin == Origin::Made { without_nel(text) } else { Cow::Borrowed(text) };
     let bytes = text.as_bytes();
     let analysis = analyze(bytes, Tabs::Quoted);
     let key = place == Place::SimpleKey;

@@ -3,7 +3,7 @@
 //! Follows: `emitterc.go` of `go.yaml.in/yaml/v3` 3.0.4.
 
 use super::analysis::needs_indent_hint;
-use super::sorted::Zero;
+use super::sorted::Origin;
 use crate::chars::{LINE, SINGLE, byte, is_blank, is_blankz, is_break, is_printable, run, width};
 
 /// Which library's habits are followed.
@@ -29,7 +29,7 @@ pub(super) struct Writer {
     pub(super) best_indent: usize,
     best_width: usize,
     habits: Habits,
-    pub(super) zero: Zero,
+    pub(super) origin: Origin,
     /// The last thing written was a blank.
     pub(super) whitespace: bool,
     /// Nothing but indentation (and indicators that count as such) is on this line.
@@ -47,7 +47,7 @@ impl Writer {
             best_indent,
             best_width,
             habits,
-            zero: Zero::Signed,
+            origin: Origin::Read,
             whitespace: true,
             indention: true,
             foot_indent: -1,

@@ -1,6 +1,6 @@
 //! The short way from a tree to a value: texts are moved, not copied.
 //!
-//! It is open to trees without aliases, merge keys and odd keys, which is what manifests are; it gives the same
+//! It is open to trees without aliases, merge keys, odd keys and infinity, which is what manifests are; it gives the same
 //! values as [`crate::decode`] would.
 
 use serde_json::{Map, Value};
@@ -18,6 +18,12 @@ pub(super) fn fits(root: &Node) -> bool {
             node.content.chunks_exact(2).all(|pair| pair[0].kind == Kind::Scalar && pair[0].tag == "!!str")
         };
         match node.kind {
+            // Infinity, or what is no number: an error, unless a later key takes its place.
+            Kind::Scalar
+                if node.tag == "!!float" && !node.value.bytes().any(|byte| byte.is_ascii_digit()) =>
+            {
+                return false;
+            }
             Kind::Scalar => continue,
             Kind::Alias => return false,
             Kind::Mapping if !keys_fit() => return false,
@@ -65,7 +71,7 @@ fn scalar_value(node: Node, floats: Floats) -> Result<Value, Error> {
         Scalar::Bool(truth) => Value::Bool(truth),
         Scalar::Int(number) => Value::from(number),
         Scalar::Uint(number) => Value::from(number),
-        Scalar::Float(number) => float_value(number, floats)?,
+        Scalar::Float(number) => float_value(number, floats),
         Scalar::Time(text) | Scalar::Str(text) => Value::String(text),
         Scalar::Binary(bytes) => Value::String(text::lossy(&bytes)),
         Scalar::Merge => Value::String(node.value),

@@ -83,7 +83,7 @@ fn float_text(number: f64) -> String {
 }
 
 /// Every byte that is no UTF-8 becomes a replacement character of its own.
-pub(super) fn lossy(bytes: &[u8]) -> String {
+pub(crate) fn lossy(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

@@ -58,6 +58,8 @@ pub(super) struct Machine<'a> {
     foot: Vec<u8>,
     /// Head comment of a collection, split from that of its first entry.
     stem: Vec<u8>,
+    /// What went wrong where the reference looks ahead without heeding mistakes.
+    unheeded: Option<Error>,
 }
 
 impl<'a> Machine<'a> {
@@ -72,6 +74,7 @@ impl<'a> Machine<'a> {
             line: Vec::new(),
             foot: Vec::new(),
             stem: Vec::new(),
+            unheeded: None,
         }
     }
 
@@ -82,6 +85,14 @@ impl<'a> Machine<'a> {
 
     /// Returns the next event; after the end of the stream, its end again.
     pub(super) fn next(&mut self) -> Result<Event, Error> {
+        let event = self.step();
+        match (event, self.unheeded.take()) {
+            (Ok(_), Some(error)) => Err(error),
+            (event, _) => event,
+        }
+    }
+
+    fn step(&mut self) -> Result<Event, Error> {
         match self.state {
             State::StreamStart => self.stream_start(),
             State::ImplicitDocumentStart => self.document_start(true),

@@ -27,7 +27,7 @@ const LOOK_AHEAD: usize = 512;
 impl Scanner<'_> {
     /// Takes a comment that stands on the line of the token just scanned.
     pub(super) fn scan_line_comment(&mut self, token: Pos) {
-        if self.newlines > 0 {
+        if self.newlines > 0 || !self.keeps_comments() {
             return;
         }
         let blanks = (0..LOOK_AHEAD).take_while(|ahead| is_blank(self.text, self.pos.offset + ahead)).count();

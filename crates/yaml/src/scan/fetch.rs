@@ -43,7 +43,9 @@ impl Scanner<'_> {
 
     pub(super) fn fetch_flow_start(&mut self, kind: TokenKind) -> Result<(), Error> {
         self.save_simple_key()?;
-        let token_number = self.taken + (self.tokens.len() - self.head);
+        // The reference gives the new level the number of the bracket, and forgets that number with the level: an
+        // empty collection that may be a key is taken without waiting for a `:`.
+        let token_number = self.next_number();
         self.simple_keys.push(SimpleKey { token_number, mark: self.pos, ..SimpleKey::default() });
         self.flow_level += 1;
         if self.flow_level > MAX_DEPTH {
@@ -59,7 +61,9 @@ impl Scanner<'_> {
         self.remove_simple_key()?;
         if self.flow_level > 0 {
             self.flow_level -= 1;
-            self.simple_keys.pop();
+            if let Some(key) = self.simple_keys.pop() {
+                self.settle(key.token_number);
+            }
         }
         self.simple_key_allowed = false;
         self.one_character(kind);
@@ -112,6 +116,7 @@ impl Scanner<'_> {
                 key.mark,
             )?;
             self.simple_keys[last].possible = false;
+            self.settle(key.token_number);
             self.simple_key_allowed = false;
         } else {
             if self.flow_level == 0 {

@@ -28,10 +28,12 @@ impl Scanner<'_> {
     pub(super) fn save_simple_key(&mut self) -> Result<(), Error> {
         if self.simple_key_allowed {
             let required = self.flow_level == 0 && self.indent == isize_of(self.pos.column);
-            let token_number = self.taken + (self.tokens.len() - self.head);
+            let token_number = self.next_number();
             self.remove_simple_key()?;
             let last = self.simple_keys.len() - 1;
             self.simple_keys[last] = SimpleKey { possible: true, required, token_number, mark: self.pos };
+            self.settle(token_number);
+            self.unsettled.push_back((token_number, last));
         }
         Ok(())
     }
@@ -48,8 +50,21 @@ impl Scanner<'_> {
                 ));
             }
             self.simple_keys[last].possible = false;
+            self.settle(key.token_number);
         }
         Ok(())
+    }
+
+    /// The number of the token that is fetched next.
+    pub(super) fn next_number(&self) -> usize {
+        self.taken + (self.tokens.len() - self.head)
+    }
+
+    /// Notes that a token needs not wait for what follows it.
+    pub(super) fn settle(&mut self, token_number: usize) {
+        if let Some(at) = self.unsettled.iter().rposition(|(number, _)| *number == token_number) {
+            self.unsettled.remove(at);
+        }
     }
 
     pub(super) fn roll_indent(
@@ -99,8 +114,8 @@ impl Scanner<'_> {
             }
             let mut at = block_mark;
             at.index = block_index.max(0) as usize;
-            if self.ahead == 0 {
-                // v2 knows no comments: the block ends where the next token begins.
+            if !self.keeps_comments() {
+                // The block ends where the next token begins.
                 at = self.pos;
             }
             self.push(Token::new(TokenKind::BlockEnd, at, at));

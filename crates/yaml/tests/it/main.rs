@@ -1,5 +1,6 @@
-//! Laws, bounds and positions of the YAML crate.
+//! Laws, bounds, mistakes and positions of the YAML crate.
 
 mod hostile;
 mod laws;
+mod mistakes;
 mod positions;

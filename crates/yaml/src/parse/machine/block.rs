@@ -11,7 +11,7 @@ impl Machine<'_> {
         self.first_token(first)?;
         let (kind, start, end) = self.peek()?;
         if kind == TokenKind::BlockEntry {
-            self.take_dash()?;
+            self.take_dash();
             let (next, ..) = self.peek()?;
             let empty = matches!(next, TokenKind::BlockEntry | TokenKind::BlockEnd);
             return self.entry(empty, end, State::BlockSequenceEntry, Allows::Block);
@@ -30,7 +30,7 @@ impl Machine<'_> {
             self.pop_state();
             return Ok(Event::new(EventKind::SequenceEnd, start, start));
         }
-        self.take_dash()?;
+        self.take_dash();
         let (next, ..) = self.peek()?;
         let empty =
             matches!(next, TokenKind::BlockEntry | TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd);
@@ -38,19 +38,26 @@ impl Machine<'_> {
     }
 
     /// Takes a dash; the head comment before it belongs to the collection that begins behind it.
-    fn take_dash(&mut self) -> Result<(), Error> {
+    ///
+    /// A mistake there ends the text with this event, or with what is wrong when the reference then looks again.
+    fn take_dash(&mut self) {
         let before = self.head.len();
         self.take();
         if before == 0 {
-            return Ok(());
+            return;
         }
-        let (next, ..) = self.peek()?;
+        let next = match self.peek() {
+            Ok((next, ..)) => next,
+            Err(error) => {
+                self.unheeded = Some(error);
+                return;
+            }
+        };
         if matches!(next, TokenKind::BlockSequenceStart | TokenKind::BlockMappingStart) {
             let rest = if self.head.len() == before { Vec::new() } else { self.head[before + 1..].to_vec() };
             self.head.truncate(before);
             self.stem = std::mem::replace(&mut self.head, rest);
         }
-        Ok(())
     }
 
     pub(super) fn block_mapping_key(&mut self, first: bool) -> Result<Event, Error> {
