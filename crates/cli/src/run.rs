@@ -60,6 +60,9 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     if in_process::version(&client).await.is_some() {
         tracing::warn!(target: "sealfast_cli", "the controllers run inside `sealfast up` here: both work on the same objects");
     }
+    for idle in args.idle() {
+        tracing::warn!(target: "sealfast_cli", "{idle}");
+    }
     let leases = args.leases();
     let options = args.options().map_err(Failure::new)?;
     let counted = Arc::<Metrics>::default();

@@ -414,6 +414,11 @@ impl Run<'_> {
             self.known.keep(&object, &live);
             return Ok(Plan { id, what: What::Nothing(Action::Unchanged) });
         }
+        if let Some(path) = paths.iter().find(|path| !path.is_empty() && !path.starts_with('/')) {
+            // Nothing can be left to others at a place that is none.
+            let why = format!("replace operation does not apply: doc is missing key: {path}: missing value");
+            return Err(why.into());
+        }
         let payload = drift::without_ignored(object, &live, &tried, &paths);
         Ok(Plan { id, what: What::Write { payload, action: Action::Configured } })
     }

@@ -16,6 +16,7 @@ use sealfast_k8s::object;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
+use crate::certificate;
 use crate::client::answer::{Pages, Unread};
 use crate::client::discovery::{Discovery, Resource};
 use crate::client::request::{Call, encode};
@@ -131,8 +132,10 @@ impl Client {
     /// [`Error::Config`].
     pub async fn from_foreign_kubeconfig(text: &str, allowed: Foreign) -> Result<Client, Error> {
         // The reader's own words show the lines that it stumbled over.
-        let mut kubeconfig = Kubeconfig::from_yaml(text)
-            .map_err(|_| Error::Kubeconfig { why: "it cannot be read as a kubeconfig in YAML".to_owned() })?;
+        let unread = |_| Error::Kubeconfig { why: "it cannot be read as a kubeconfig in YAML".to_owned() };
+        let is_empty = text.trim().is_empty();
+        let mut kubeconfig =
+            if is_empty { Kubeconfig::default() } else { Kubeconfig::from_yaml(text).map_err(unread)? };
         check(&kubeconfig)?;
         for user in kubeconfig.auth_infos.iter_mut().filter_map(|u| u.auth_info.as_mut()) {
             if allowed.programs == Honoured::No {
@@ -643,7 +646,12 @@ fn base64_text(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
-/// Whether a kubeconfig says where it leads, in the words of client-go.
+fn base64_bytes(text: &str) -> Option<Vec<u8>> {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.decode(text).ok()
+}
+
+/// Whether a kubeconfig says where it leads, and whom to trust there, in the words of client-go.
 fn check(kubeconfig: &Kubeconfig) -> Result<(), Error> {
     let refused = |why: String| Err(Error::Kubeconfig { why });
     let current = kubeconfig.current_context.as_deref().unwrap_or_default();
@@ -652,9 +660,20 @@ fn check(kubeconfig: &Kubeconfig) -> Result<(), Error> {
             "[context was not found for specified context: {current}, cluster has no server defined]"
         ));
     }
-    if kubeconfig.clusters.is_empty() && kubeconfig.contexts.is_empty() && kubeconfig.auth_infos.is_empty() {
+    let context = kubeconfig.contexts.iter().find(|known| known.name == current);
+    let context = context.and_then(|known| known.context.as_ref());
+    let cluster = kubeconfig.clusters.iter().find(|known| context.is_some_and(|c| c.cluster == known.name));
+    let cluster = cluster.and_then(|known| known.cluster.as_ref());
+    let nothing =
+        kubeconfig.clusters.is_empty() && kubeconfig.contexts.is_empty() && kubeconfig.auth_infos.is_empty();
+    if nothing || cluster.is_some_and(|cluster| cluster.server.as_deref().unwrap_or_default().is_empty()) {
         let why = "no configuration has been provided, try setting KUBERNETES_MASTER environment variable";
         return refused(why.to_owned());
     }
-    Ok(())
+    match cluster.and_then(|cluster| cluster.certificate_authority_data.as_deref()) {
+        None | Some("") => Ok(()),
+        // What is no base64 is no certificate either.
+        Some(data) => certificate::check(&base64_bytes(data).unwrap_or_default())
+            .map_err(|why| Error::Authority { why }),
+    }
 }

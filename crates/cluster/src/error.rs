@@ -22,6 +22,12 @@ pub enum Error {
         /// Why; nothing of it is shown.
         why: String,
     },
+    /// A kubeconfig that somebody else wrote trusts an authority that is none.
+    #[error("unable to load root certificates: {why}")]
+    Authority {
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The server does not know the kind.
     #[error("no matches for kind \"{kind}\" in version \"{api_version}\"")]
     NoMatch {

@@ -29,7 +29,8 @@ const STORAGE: &str = ":9090";
 
 /// What `run` takes.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+// A flag that is given twice counts as the last one says: patches of a Deployment add theirs behind those that are there.
+#[command(after_help = EXAMPLES, args_override_self = true)]
 pub(crate) struct RunArgs {
     /// Kubeconfig of the cluster [default: the cluster that the program runs in, else the person's kubeconfig].
     #[arg(long, value_name = "FILE")]
@@ -340,6 +341,30 @@ impl RunArgs {
         }
     }
 
+    /// What was asked for and changes nothing, with the reason.
+    pub(super) fn idle(&self) -> Vec<String> {
+        const HELM: &str = "Helm charts are left to other controllers";
+        let helm = &self.source.helm;
+        let bases = self.kustomize.no_remote_bases == Some(false);
+        // A gate that is not known is told when the gates are read.
+        let gates = self.shared.gates().unwrap_or_default();
+        let caches = gates.has(Gate::CacheSecretsAndConfigMaps);
+        let polls = !gates.has(Gate::DisableStatusPollerCache);
+        let said = [
+            (helm.helm_index_max_size.is_some(), "--helm-index-max-size", HELM),
+            (helm.helm_chart_max_size.is_some(), "--helm-chart-max-size", HELM),
+            (helm.helm_chart_file_max_size.is_some(), "--helm-chart-file-max-size", HELM),
+            (helm.helm_cache_max_size.is_some(), "--helm-cache-max-size", HELM),
+            (helm.helm_cache_ttl.is_some(), "--helm-cache-ttl", HELM),
+            (helm.helm_cache_purge_interval.is_some(), "--helm-cache-purge-interval", HELM),
+            (bases, "--no-remote-bases=false", "remote bases are never fetched"),
+            (caches, "--feature-gates=CacheSecretsAndConfigMaps=true", "they are always read anew"),
+            (polls, "--feature-gates=DisableStatusPollerCache=false", "status is always read anew"),
+        ];
+        let idle = said.into_iter().filter(|(given, ..)| *given);
+        idle.map(|(_, flag, why)| format!("`{flag}` has no effect: {why}")).collect()
+    }
+
     /// How the controllers are run.
     pub(super) fn options(self) -> Result<Options, String> {
         let clouds = clouds::clouds(self.cloud_identity, self.kustomize.sops_vault_allowlist.as_deref())?;
@@ -361,8 +386,15 @@ impl RunArgs {
 }
 
 impl SharedArgs {
+    fn gates(&self) -> Result<Gates, String> {
+        self.feature_gates
+            .join(",")
+            .parse()
+            .map_err(|error: sealfast_controllers::error::Error| error.to_string())
+    }
+
     fn put(self, options: Options) -> Result<Options, String> {
-        let gates = self.feature_gates.join(",").parse::<Gates>().map_err(|error| error.to_string())?;
+        let gates = self.gates()?;
         Ok(Options {
             concurrency: self.concurrent.unwrap_or(options.concurrency),
             source_concurrency: self.concurrent.unwrap_or(options.source_concurrency),
@@ -493,6 +525,11 @@ mod tests {
             "--token-cache-max-duration=1h",
             "--watch-label-selector=sharding.fluxcd.io/key=shard1",
             "--sops-vault-allowlist=https://vault.example.com",
+            "--artifact-retention-ttl=5m",
+            "--artifact-retention-records=7",
+            "--artifact-digest-algo=sha512",
+            "--custom-apply-stage-kinds=policy/PodDisruptionBudget,a.example.com/B",
+            "--sops-age-secret=keys",
         ];
         let args = parsed(&words)?;
         assert_eq!(args.leases().len(), 2);
@@ -500,6 +537,11 @@ mod tests {
         let options = args.options()?;
         assert_eq!((options.concurrency, options.source_concurrency, options.jitter_percent), (10, 10, 0));
         assert_eq!(options.override_managers, ["a", "b"]);
+        let Retention { age, records } = options.retention;
+        assert_eq!((age, records, options.digest), (Duration::from_secs(300), 7, Algorithm::Sha512));
+        assert_eq!(options.custom_stage_kinds, ["policy/PodDisruptionBudget", "a.example.com/B"]);
+        assert_eq!(options.sops_age_secret.as_deref(), Some("keys"));
+        assert_eq!(options.default_service_account.as_deref(), Some("default"));
         assert_eq!(options.labels, "sharding.fluxcd.io/key=shard1");
         assert_eq!(options.cross_namespace, CrossNamespace::Blocked);
         let vaults = Allowed::Prefixes(vec!["https://vault.example.com/".to_owned()]);
@@ -516,6 +558,47 @@ mod tests {
         assert_eq!((options.concurrency, options.source_concurrency, options.concurrent_ssa), (4, 2, 4));
         assert_eq!((options.http_retry, options.jitter_percent), (9, 5));
         assert_eq!(options.namespace, None);
+        Ok(())
+    }
+
+    #[test]
+    fn the_last_one_counts_of_a_flag_that_is_given_twice() -> Result<(), String> {
+        let words = [
+            "--concurrent=1",
+            "--concurrent=20",
+            "--enable-leader-election",
+            "--enable-leader-election=false",
+            "--log-level=info",
+            "--log-level=debug",
+            "--feature-gates=GroupChangeLog=true",
+            "--feature-gates=ExternalArtifact=true",
+            "--override-manager=a",
+            "--override-manager=b",
+        ];
+        let args = parsed(&words)?;
+        assert!(args.leases().is_empty());
+        let options = args.options()?;
+        assert_eq!((options.concurrency, options.override_managers.len()), (20, 2));
+        assert!(options.gates.has(Gate::GroupChangeLog) && options.gates.has(Gate::ExternalArtifact));
+        Ok(())
+    }
+
+    #[test]
+    fn what_changes_nothing_is_told() -> Result<(), String> {
+        assert_eq!(parsed(&["--no-remote-bases", "--feature-gates=DirectSourceFetch=true"])?.idle(), [""; 0]);
+        let words = [
+            "--helm-cache-ttl=1m",
+            "--no-remote-bases=false",
+            "--feature-gates=DisableStatusPollerCache=false",
+        ];
+        assert_eq!(
+            parsed(&words)?.idle(),
+            [
+                "`--helm-cache-ttl` has no effect: Helm charts are left to other controllers",
+                "`--no-remote-bases=false` has no effect: remote bases are never fetched",
+                "`--feature-gates=DisableStatusPollerCache=false` has no effect: status is always read anew",
+            ]
+        );
         Ok(())
     }
 

@@ -101,6 +101,13 @@ async fn a_changed_value_is_put_back_unless_it_is_ignored() -> Result<()> {
     ensure!(actions(&apply(&house.client, wanted(), &ignored).await?) == [Action::Configured]);
     let live = house.client.get(&core("ConfigMap"), "default", "a").await?;
     ensure!(live["data"] == json!({"k": "2", "other": "1"}), "{}", live["data"]);
+    // What is no place in an object can be left to nobody, and nothing is overwritten for it.
+    let no_place =
+        Options { ignored: Some(Arc::new(|_: &Value| vec!["data/k".to_owned()])), ..Options::default() };
+    let refused = apply(&house.client, wanted(), &no_place).await.err().map(|error| error.to_string());
+    let told = "replace operation does not apply: doc is missing key: data/k: missing value";
+    ensure!(refused.as_deref().is_some_and(|text| text.starts_with(told)), "{refused:?}");
+    ensure!(house.client.get(&core("ConfigMap"), "default", "a").await?["data"] == live["data"]);
     ensure!(actions(&apply(&house.client, wanted(), &Options::default()).await?) == [Action::Configured]);
     Ok(())
 }

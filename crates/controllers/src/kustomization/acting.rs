@@ -139,8 +139,7 @@ fn kubeconfig_text(secret: &Value, key: Option<&str>) -> Option<zeroize::Zeroizi
         None => vec!["value", "value.yaml"],
     };
     let encoded = keys.iter().find_map(|key| secret["data"][*key].as_str())?;
-    let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
-    (!text.is_empty()).then(|| zeroize::Zeroizing::new(text))
+    String::from_utf8(STANDARD.decode(encoded).ok()?).ok().map(zeroize::Zeroizing::new)
 }
 
 #[cfg(test)]

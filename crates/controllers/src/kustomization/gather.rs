@@ -144,6 +144,11 @@ async fn who(shared: &Shared, typed: &Kustomization, decryption: &Decryption) ->
 }
 
 async fn decryption_secret(client: &Client, namespace: &str, name: &str) -> Result<Value, Failure> {
+    if name.is_empty() {
+        let message =
+            format!("cannot get sops decryption Secret '{namespace}/': resource name may not be empty");
+        return Err(Failure::new(Reason::BuildFailed, message));
+    }
     let kind = GroupVersionKind::new("", "v1", "Secret");
     client.get(&kind, namespace, name).await.map_err(|error| {
         if error.is_not_found() {

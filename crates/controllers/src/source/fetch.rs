@@ -144,9 +144,12 @@ fn included_files(
     let below = commit
         .list()
         .map_err(|error| Failure::storage("ArchiveOperationFailed", error.chain(), &commit.revision))?;
-    let mut folders: BTreeSet<String> =
-        below.into_iter().filter(|item| item.kind == Kind::Directory).map(|item| item.path).collect();
-    folders.insert(String::new());
+    let mut taken = Taken::default();
+    taken.folders.insert(String::new());
+    for item in below {
+        let is_folder = item.kind == Kind::Directory;
+        if is_folder { &mut taken.folders } else { &mut taken.files }.insert(item.path);
+    }
     for (include, artifact) in included {
         let name = &include.repository.name;
         let from = include.from_path.as_deref().unwrap_or_default();
@@ -157,18 +160,27 @@ fn included_files(
         };
         let other = unpacked(storage, artifact).map_err(|error| failed(error.chain()))?;
         let (source, target) = (inside(from), inside(to));
-        copy(other, (&source, &target), &folders, &mut files).map_err(failed)?;
-        let made = files.entries.iter().filter(|(_, entry)| **entry == Entry::Directory);
-        folders.extend(made.map(|(path, _)| path.clone()));
+        copy(other, (&source, &target), &taken, &mut files).map_err(failed)?;
+        for (path, entry) in &files.entries {
+            let is_folder = *entry == Entry::Directory;
+            if is_folder { &mut taken.folders } else { &mut taken.files }.insert(path.clone());
+        }
     }
     Ok(files)
+}
+
+/// What is there before something is put beside it.
+#[derive(Default)]
+struct Taken {
+    folders: BTreeSet<String>,
+    files: BTreeSet<String>,
 }
 
 /// Puts what lies at one path of an artifact at another, as a rename would.
 fn copy(
     other: Memory,
     (source, target): (&str, &str),
-    folders: &BTreeSet<String>,
+    taken: &Taken,
     files: &mut Memory,
 ) -> Result<(), String> {
     let shown = Path::new(UNPACKED).join(source);
@@ -177,14 +189,22 @@ fn copy(
     if !source.is_empty() && !other.entries.contains_key(source) {
         return Err(format!("cannot stat {shown}: stat {shown}: no such file or directory"));
     }
-    if folders.contains(target) {
+    let is_folder = source.is_empty() || other.entries.get(source) == Some(&Entry::Directory);
+    let above = target.match_indices('/').map(|(at, _)| &target[..at]);
+    let why = if taken.folders.contains(target) {
+        Some("file exists")
+    } else if is_folder && taken.files.contains(target) || above.into_iter().any(|p| taken.files.contains(p))
+    {
+        Some("not a directory")
+    } else {
+        None
+    };
+    if let Some(why) = why {
         let target = Path::new(CHECKED_OUT).join(target).display().to_string();
         let target = target.trim_end_matches('/');
-        return Err(format!(
-            "link error: cannot rename {shown} to {target}: rename {shown} {target}: file exists"
-        ));
+        return Err(format!("link error: cannot rename {shown} to {target}: rename {shown} {target}: {why}"));
     }
-    if source.is_empty() || other.entries.get(source) == Some(&Entry::Directory) {
+    if is_folder {
         files.add(target, Entry::Directory);
     }
     for (path, entry) in other.entries {
@@ -237,9 +257,10 @@ mod tests {
     }
 
     fn copied(source: &str, target: &str) -> Result<Vec<String>, String> {
-        let folders = ["", "there"].map(str::to_owned).into();
+        let taken =
+            Taken { folders: ["", "there"].map(str::to_owned).into(), files: ["file".to_owned()].into() };
         let mut files = Memory::default();
-        copy(artifact(), (&inside(source), &inside(target)), &folders, &mut files)?;
+        copy(artifact(), (&inside(source), &inside(target)), &taken, &mut files)?;
         Ok(files.entries.into_keys().collect())
     }
 
@@ -257,5 +278,10 @@ mod tests {
             let told = copied("config", taken).err().unwrap_or_default();
             assert!(told.ends_with(": file exists"), "{told}");
         }
+        for (source, taken) in [("config", "file"), ("", "file"), ("config/app.yaml", "file/x/y")] {
+            let told = copied(source, taken).err().unwrap_or_default();
+            assert!(told.ends_with(": not a directory"), "{source} to {taken}: {told}");
+        }
+        assert_eq!(copied("config/app.yaml", "file"), Ok(vec!["file".into()]));
     }
 }

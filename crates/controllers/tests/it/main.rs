@@ -19,5 +19,6 @@ mod remotes;
 mod replica;
 mod shapes;
 mod substituting;
+mod switches;
 mod telling;
 mod tenants;

@@ -62,6 +62,38 @@ async fn what_is_wrong_with_an_address_is_said_as_flux_does() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_kubeconfig_is_said_as_flux_does() -> Result<()> {
+    let (house, handle) = House::lived_in(&[("cm.yaml", &config_map("made", "x"))]).await?;
+    let config = |server: &str, authority: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "a",
+            "clusters": [{"name": "a", "cluster": {"server": server, "certificate-authority-data": authority}}],
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+            "users": [{"name": "a", "user": {"token": "x"}}],
+        })
+        .to_string()
+    };
+    let nothing = "invalid configuration: no configuration has been provided, try setting KUBERNETES_MASTER environment variable";
+    let authority = "unable to load root certificates: unable to parse bytes as PEM block";
+    for (text, expected) in [
+        (String::new(), nothing),
+        (config("", ""), nothing),
+        (config("https://127.0.0.1:1", "eA=="), authority),
+        (config("https://127.0.0.1:1", "%"), authority),
+    ] {
+        house
+            .apply(json!({"apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "remote", "namespace": "default"}, "stringData": {"value": text}}))
+            .await?;
+        let by = json!({"kubeConfig": {"secretRef": {"name": "remote"}}, "timeout": format!("{}s", text.len() + 40)});
+        house.app(by, "ReconciliationFailed").await?;
+        house.until("default", "app", |object| ready(object)["message"] == expected).await?;
+    }
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_account_of_the_controller_is_lent_to_no_other_namespace() -> Result<()> {
     let (house, handle) = House::lived_in(&[("cm.yaml", &config_map("made", "x"))]).await?;
     handle.stop().await;
@@ -82,7 +114,9 @@ async fn a_cluster_is_reached_by_its_address_alone() -> Result<()> {
     handle.stop().await;
     let options = house.options();
     let gates = options.gates.clone().with(Gate::ObjectLevelWorkloadIdentity);
-    let handle = house.start(&house.client, Options { gates, ..options }).await?;
+    let default = Some("here".to_owned());
+    let options = Options { gates, default_kubeconfig_account: default, ..options };
+    let handle = house.start(&house.client, options).await?;
     house.publish(&handle, "default").await?;
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "here", "namespace": "default"}});
     house.apply(account).await?;
@@ -100,7 +134,7 @@ async fn a_cluster_is_reached_by_its_address_alone() -> Result<()> {
     let authority = cluster["certificate-authority-data"].as_str().unwrap_or_default();
     let authority = String::from_utf8(STANDARD.decode(authority)?)?;
     let address = house.client.address().trim_start_matches("https://");
-    let whole = json!({"provider": "generic", "serviceAccountName": "here", "address": address, "ca.crt": authority,
+    let whole = json!({"provider": "generic", "address": address, "ca.crt": authority,
         "audiences": "https://kubernetes.default.svc.cluster.local"});
     house.apply(map("whole", whole)).await?;
     house.app(by("whole"), "ReconciliationSucceeded").await?;

@@ -124,7 +124,9 @@ impl Commit {
     /// [`Error::NoSparsePath`] when one of them is not there.
     pub fn keep_only(&mut self, wanted: &[String]) -> Result<(), Error> {
         let plain = |path: &str| path.trim_start_matches("./").trim_end_matches('/').to_owned();
-        if let Some(path) = wanted.iter().find(|path| !self.nodes.contains_key(&plain(path))) {
+        // The root itself has no name.
+        let is_there = |path: &String| path.is_empty() || self.nodes.contains_key(path);
+        if let Some(path) = wanted.iter().find(|path| !is_there(&plain(path))) {
             return Err(Error::NoSparsePath { path: path.clone() });
         }
         let wanted: Vec<String> = wanted.iter().map(|path| plain(path)).collect();

@@ -270,3 +270,23 @@ fn addresses_of_other_kinds_are_refused_without_being_repeated() {
         assert!(!error.chain().contains("secret"));
     }
 }
+
+#[test]
+fn only_what_begins_with_a_wanted_path_is_kept_and_the_root_wants_all() -> Result<()> {
+    let server = Server::start()?;
+    let url = server.create("repo")?;
+    let files: [(&str, &[u8]); 4] =
+        [("apps/a", b"a"), ("apps-old/b", b"b"), ("else/c", b"c"), ("root", b"r")];
+    server.commit("repo", "main", &files, "all")?;
+    let kept = |wanted: &[&str]| -> Result<Vec<String>> {
+        let mut found = commit(&request(&url, branch("main"))?)?;
+        found.keep_only(&wanted.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>())?;
+        Ok(found.list()?.into_iter().map(|item| item.path).collect())
+    };
+    assert_eq!(kept(&["./apps"])?, ["apps", "apps/a", "apps-old", "apps-old/b"]);
+    assert_eq!(kept(&["else/", "root"])?, ["else", "else/c", "root"]);
+    assert_eq!(kept(&[""])?.len(), 7);
+    let told = kept(&["apps", "nowhere"]).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(told.ends_with("sparse checkout dir 'nowhere' does not exist in repository"), "{told}");
+    Ok(())
+}
