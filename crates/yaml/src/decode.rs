@@ -436,7 +436,7 @@ fn hashable(key: &Plain, node: &Node) -> Result<(), Error> {
         Plain::Map(_) => "map[interface {}]interface {}",
         _ => return Ok(()),
     };
-    Err(Error::tree(format!("runtime error: hash of unhashable type {kind}")).about(node.start.line))
+    Err(Error::tree(format!("runtime error: hash of unhashable type {kind}")).about(node.start.line()))
 }
 
 fn invalid_key(key: &Plain, words: Words) -> Error {
