@@ -339,7 +339,11 @@ fn raise_generation(call: &Call<'_>, old: &Value, new: &mut Value) {
     }
     let skipped = ["metadata", "apiVersion", "status"];
     let has_status = call.resource.subresource("status").is_some();
-    if !fields::equal_but(old, new, if has_status { &skipped } else { &skipped[..2] }) {
+    // Annotations of a Deployment count as what is wanted of it.
+    let noted = &*call.resource.key == "deployments.apps"
+        && call.subresource.is_empty()
+        && old["metadata"]["annotations"] != new["metadata"]["annotations"];
+    if noted || !fields::equal_but(old, new, if has_status { &skipped } else { &skipped[..2] }) {
         bump_generation(new);
     }
 }

@@ -133,14 +133,27 @@ fn note_revision(app: &App, key: &Key, revision: i64) {
 
 fn report(app: &App, kin: &Kin, key: &Key, current: &str) {
     let Some((stored, deployment)) = alive(app, key) else { return };
+    let sets = children(app, kin, &deployment, REPLICA_SETS);
     let status = if app.ready_workloads {
         ready::status(&key.resource, &deployment)
     } else {
-        Some(status(&deployment, &children(app, kin, &deployment, REPLICA_SETS), current))
+        Some(status(&deployment, &sets, current))
     };
-    if let Some(status) = status {
-        write_status(app, key, &stored, status);
+    let Some(mut status) = status else { return };
+    if deployment["spec"]["paused"] == true {
+        pause(&mut status, &deployment["status"], sets.iter().any(|(set, _)| set.name == current));
     }
+    write_status(app, key, &stored, status);
+}
+
+/// Says that nothing goes on, and that a template without a ReplicaSet has no pods.
+fn pause(status: &mut Value, old: &Value, has_current: bool) {
+    if !has_current {
+        fields::remove(status, "updatedReplicas");
+    }
+    let paused = condition(old, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused");
+    let conditions = status["conditions"].as_array_mut().into_iter().flatten();
+    conditions.filter(|one| one["type"] == "Progressing").for_each(|one| *one = paused.clone());
 }
 
 fn status(deployment: &Value, sets: &[(Key, Value)], current: &str) -> Value {

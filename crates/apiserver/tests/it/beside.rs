@@ -347,6 +347,42 @@ async fn odd_requests_are_answered_alike() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn annotations_of_deployments_count_and_paused_ones_say_so() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let path = format!("{APPS}/deployments/d");
+    let mut template = pods(json!({"name": "c", "image": "i:1"}));
+    template["spec"]["restartPolicy"] = "Always".into();
+    let spec =
+        json!({"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template, "paused": true});
+    client
+        .call("POST", &format!("{APPS}/deployments"), Some(json!({"metadata": {"name": "d"}, "spec": spec})))
+        .await?;
+    let mut progress = Value::Null;
+    for _ in 0..200 {
+        let (_, found) = client.call("GET", &path, None).await?;
+        let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        if let Some(found) = conditions.into_iter().find(|one| one["type"] == "Progressing") {
+            progress = found;
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(
+        (&progress["status"], &progress["reason"], &progress["message"]),
+        (&json!("Unknown"), &json!("DeploymentPaused"), &json!("Deployment is paused")),
+    );
+    for (patch, generation) in [
+        (json!({"metadata": {"annotations": {"x": "y"}}}), 2),
+        (json!({"metadata": {"labels": {"x": "y"}}}), 2),
+    ] {
+        let (_, patched) = client.send("PATCH", &path, MERGE, patch.to_string()).await?;
+        assert_eq!(patched["metadata"]["generation"], generation, "{patched}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
 const CORE: &str = "/api/v1/namespaces/default";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
