@@ -1,4 +1,4 @@
-//! Which mistake is told when there are several, and which are none for the older reader.
+//! Which mistake is told of several, and what the older reader takes for one.
 
 use sealfast_yaml::decode::Decoder;
 use sealfast_yaml::{json, parse};
