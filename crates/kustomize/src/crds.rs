@@ -63,44 +63,44 @@ impl<'a> Walk<'a> {
         }
         self.open.push(name);
         for (name, field) in fields {
-            self.seen += 1;
-            if self.seen > MAX_FIELDS {
-                return Err(Error::Limit(format!(
-                    "loading CRDs: the types lead to more than {MAX_FIELDS} fields"
-                )));
-            }
             self.path.push(name.replace('/', "\\/"));
-            self.note(field, gvk);
-            if let Some(target) = field.get("$ref").and_then(Value::as_str) {
-                self.enter(target, gvk)?;
-            }
+            self.field(field, gvk)?;
             self.path.pop();
         }
         self.open.pop();
         Ok(())
     }
 
-    /// Takes the rules that a field gives.
-    fn note(&mut self, field: &Value, gvk: &Gvk) {
-        let joined = self.path.join("/");
-        let spec = |path: &str| FieldSpec::new(gvk.clone(), path, false);
+    /// Takes the rules that a field gives, and those of the type that it refers to.
+    fn field(&mut self, field: &'a Value, gvk: &Gvk) -> Result<(), Error> {
+        self.seen += 1;
+        if self.seen > MAX_FIELDS {
+            let what = format!("loading CRDs: the types lead to more than {MAX_FIELDS} fields");
+            return Err(Error::Limit(what));
+        }
         let config = &mut self.config;
-        if field.get("x-kubernetes-annotation").is_some() {
-            config.common_annotations.push(spec(&joined));
+        for (word, specs) in [
+            ("x-kubernetes-annotation", &mut config.common_annotations),
+            ("x-kubernetes-label-selector", &mut config.common_labels),
+            ("x-kubernetes-identity", &mut config.name_prefix),
+        ] {
+            if field.get(word).is_some() {
+                specs.push(FieldSpec::new(gvk.clone(), &self.path.join("/"), false));
+            }
         }
-        if field.get("x-kubernetes-label-selector").is_some() {
-            config.common_labels.push(spec(&joined));
+        let reference = self.reference(field, gvk);
+        self.config.name_reference.extend(reference);
+        match field.get("$ref").and_then(Value::as_str) {
+            Some(target) => self.enter(target, gvk),
+            None => Ok(()),
         }
-        if field.get("x-kubernetes-identity").is_some() {
-            config.name_prefix.push(spec(&joined));
-        }
-        let text = |key: &str| field.get(key).and_then(Value::as_str);
-        if let (Some(version), Some(kind)) =
-            (text("x-kubernetes-object-ref-api-version"), text("x-kubernetes-object-ref-kind"))
-        {
-            let key = text("x-kubernetes-object-ref-name-key").unwrap_or("name");
-            let to = Gvk::parse(version, kind);
-            config.name_reference.push(References { to, from: vec![spec(&format!("{joined}/{key}"))] });
-        }
+    }
+
+    /// Returns the rule that a field gives whose name is that of another object.
+    fn reference(&self, field: &Value, gvk: &Gvk) -> Option<References> {
+        let text = |key: &str| field.get(format!("x-kubernetes-object-ref-{key}")).and_then(Value::as_str);
+        let to = Gvk::parse(text("api-version")?, text("kind")?);
+        let path = format!("{}/{}", self.path.join("/"), text("name-key").unwrap_or("name"));
+        Some(References { to, from: vec![FieldSpec::new(gvk.clone(), &path, false)] })
     }
 }

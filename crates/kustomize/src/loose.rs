@@ -192,7 +192,8 @@ fn position(mut value: &Value, place: &[Step]) -> Vec<usize> {
     position
 }
 
-fn held_mut<'a>(object: &'a mut Value, place: &[Step]) -> Option<&'a mut Value> {
+/// Returns what an object has in a place, to be changed.
+pub(crate) fn held_mut<'a>(object: &'a mut Value, place: &[Step]) -> Option<&'a mut Value> {
     place.iter().try_fold(object, |value, step| match step {
         Step::Key(key) => value.get_mut(key),
         Step::Index(index) => value.get_mut(index),

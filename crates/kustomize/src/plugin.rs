@@ -11,21 +11,21 @@ use serde_json::{Value, json};
 use crate::accumulate::{Accumulator, Builder, List};
 use crate::config::specs;
 use crate::error::Error;
-use crate::field::{FieldSpec, Leaf};
+use crate::field::FieldSpec;
 use crate::generate;
-use crate::id::Gvk;
 use crate::loader::Loader;
 use crate::manifest;
 use crate::origin;
 use crate::resource::{Resource, text};
 use crate::resources::Resources;
-use crate::select::{Matcher, Selector};
+use crate::select::Selector;
 use crate::spec::decode;
 use crate::spec::records::{ADD_TARGET_FILE, CONFIG_MAP_ARGS, SECRET_ARGS, SETTINGS};
 use crate::spec::{self, GeneratorArgs, typed};
 use crate::steps::patches::{self, Configured};
 use crate::transform::names::{self, End};
 use crate::transform::namespace::{Namespace, Subjects};
+use crate::transform::value_add::{self, AddTarget};
 use crate::transform::{images, labels, replacements, replicas};
 
 /// The version that marks a built-in plugin.
@@ -266,15 +266,6 @@ struct Settings {
     target_file_path: String,
 }
 
-/// A target of `ValueAddTransformer`.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct AddTarget {
-    selector: Option<Selector>,
-    field_path: String,
-    file_path_position: i64,
-}
-
 fn transformed(
     builder: &Builder,
     resources: &mut Resources,
@@ -302,12 +293,11 @@ fn transformed(
         "ReplicaCountTransformer" => replicas::run(resources, &settings.replica, &fields),
         "ReplacementTransformer" => {
             let read = |path: &str| loader.read(path);
-            let mut entries = settings.replacements.iter();
-            entries.try_for_each(|entry| {
+            for entry in &settings.replacements {
                 let said = replacements::run(resources, entry, &read, builder.told())?;
                 builder.note(&entry_name("transformers", config), loader, file_name, said);
-                Ok(())
-            })
+            }
+            Ok(())
         }
         "ValueAddTransformer" => add_value(resources, loader, settings),
         "HashTransformer" => {
@@ -372,51 +362,21 @@ fn namespace(config: &Resource, settings: &Settings, fields: Vec<FieldSpec>) -> 
     Ok(Namespace { name: config.namespace().to_owned(), fields, unset_only: settings.unset_only, subjects })
 }
 
-/// Sets a value, or inserts it into a value that is a path.
+/// Adds a value to fields.
 fn add_value(resources: &mut Resources, loader: &Loader<'_>, mut settings: Settings) -> Result<(), Error> {
     if settings.value.is_empty() {
         settings.value = crate::files::base_name(loader.root()).to_owned();
     }
     if !settings.target_file_path.is_empty() {
-        let content = loader.read(&settings.target_file_path)?;
-        let value = sealfast_yaml::json::from_yaml(&content)
-            .map_err(|error| Error::Plugin(format!("{}: {error}", settings.target_file_path)))?;
-        let file = decode::lenient_record(value, &ADD_TARGET_FILE).map_err(Error::Plugin)?;
-        settings.targets =
-            typed(file.get("targets").cloned().unwrap_or(Value::Array(Vec::new())), "targets")?;
+        settings.targets = targets_in(loader, &settings.target_file_path)?;
     }
-    for target in &settings.targets {
-        let matcher = Matcher::new(&target.selector.clone().unwrap_or_default())?;
-        let spec = FieldSpec::new(Gvk::default(), &target.field_path, true);
-        for at in matcher.select(resources) {
-            let resource = resources.at_mut(at);
-            resource.remember_id();
-            if target.field_path == "metadata/namespace" {
-                if !resource.is_clusterwide() {
-                    resource.set_metadata("namespace", &settings.value);
-                }
-                resources.note(at);
-                continue;
-            }
-            spec.visit(resource, Leaf::Scalar, &mut |place| {
-                let present = place.as_str().unwrap_or_default();
-                *place = Value::String(inserted(present, &settings.value, target.file_path_position));
-                Ok(())
-            })?;
-            resources.note(at);
-        }
-    }
-    Ok(())
+    settings.targets.iter().try_for_each(|target| value_add::run(resources, target, &settings.value))
 }
 
-/// Returns the value, or a path with it as the part at a position from 1.
-fn inserted(present: &str, value: &str, position: i64) -> String {
-    let Ok(position) = usize::try_from(position) else { return value.to_owned() };
-    if position == 0 {
-        return value.to_owned();
-    }
-    let root = if present.starts_with('/') { "/" } else { "" };
-    let mut parts: Vec<&str> = present.split('/').filter(|part| !part.is_empty()).collect();
-    parts.insert((position - 1).min(parts.len()), value);
-    format!("{root}{}", parts.join("/"))
+/// Reads the targets that stand in a file of their own.
+fn targets_in(loader: &Loader<'_>, path: &str) -> Result<Vec<AddTarget>, Error> {
+    let value = sealfast_yaml::json::from_yaml(&loader.read(path)?)
+        .map_err(|error| Error::Plugin(format!("{path}: {error}")))?;
+    let file = decode::lenient_record(value, &ADD_TARGET_FILE).map_err(Error::Plugin)?;
+    typed(file.get("targets").cloned().unwrap_or(Value::Array(Vec::new())), "targets")
 }

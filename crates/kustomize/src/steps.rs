@@ -31,11 +31,14 @@ pub(crate) fn run(
     }
     let steps = Steps { builder, loader, file, file_name, config: accumulator.config.clone() };
     let resources = &mut accumulator.resources;
+    steps.old_merges(resources)?;
     steps.patches(resources)?;
     steps.names(resources)?;
     steps.labels(resources)?;
     steps.old_json(resources)?;
-    steps.values(resources)?;
+    steps.replicas(resources)?;
+    steps.images(resources)?;
+    steps.replacements(resources)?;
     plugin::transform(builder, accumulator, loader, &file.transformers, file_name)
 }
 
@@ -65,7 +68,7 @@ impl Steps<'_> {
         }
     }
 
-    fn patches(&self, resources: &mut Resources) -> Result<(), Error> {
+    fn old_merges(&self, resources: &mut Resources) -> Result<(), Error> {
         let merges = &self.file.patches_strategic_merge;
         if !merges.is_empty() {
             let sources = patches::Strategic { items: merges, inline: "" };
@@ -73,6 +76,10 @@ impl Steps<'_> {
                 .map_err(self.told("patchesStrategicMerge", None))?;
             self.done(resources, "PatchStrategicMergeTransformer");
         }
+        Ok(())
+    }
+
+    fn patches(&self, resources: &mut Resources) -> Result<(), Error> {
         let entries = self.file.patches.iter().enumerate();
         let patches: Vec<Patch> = entries
             .map(|(at, entry)| {
@@ -144,27 +151,35 @@ impl Steps<'_> {
         Ok(())
     }
 
-    fn values(&self, resources: &mut Resources) -> Result<(), Error> {
+    fn replicas(&self, resources: &mut Resources) -> Result<(), Error> {
         for (at, replica) in self.file.replicas.iter().enumerate() {
             replicas::run(resources, replica, &self.config.replicas)
                 .map_err(self.told("replicas", Some(at)))?;
             self.done(resources, "ReplicaCountTransformer");
         }
+        Ok(())
+    }
+
+    fn images(&self, resources: &mut Resources) -> Result<(), Error> {
         images::run(resources, &self.file.images, &self.config.images)
             .map_err(|(at, error)| self.told("images", Some(at))(error))?;
         if self.builder.keeps_origins() {
             self.file.images.iter().for_each(|_| self.done(resources, "ImageTagTransformer"));
         }
-        if !self.file.replacements.is_empty() {
-            let read = |path: &str| self.loader.read(path);
-            let told = self.builder.told();
-            for (at, entry) in self.file.replacements.iter().enumerate() {
-                let done = replacements::run(resources, entry, &read, told);
-                let said = done.map_err(self.told("replacements", Some(at)))?;
-                self.builder.note(&format!("replacements[{at}]"), self.loader, self.file_name, said);
-            }
-            self.done(resources, "ReplacementTransformer");
+        Ok(())
+    }
+
+    fn replacements(&self, resources: &mut Resources) -> Result<(), Error> {
+        if self.file.replacements.is_empty() {
+            return Ok(());
         }
+        let read = |path: &str| self.loader.read(path);
+        for (at, entry) in self.file.replacements.iter().enumerate() {
+            let done = replacements::run(resources, entry, &read, self.builder.told());
+            let said = done.map_err(self.told("replacements", Some(at)))?;
+            self.builder.note(&format!("replacements[{at}]"), self.loader, self.file_name, said);
+        }
+        self.done(resources, "ReplacementTransformer");
         Ok(())
     }
 }

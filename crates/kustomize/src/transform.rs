@@ -8,4 +8,5 @@ pub mod namespace;
 pub mod replacements;
 pub mod replicas;
 pub(crate) mod twins;
+pub(crate) mod value_add;
 pub mod vars;

@@ -88,6 +88,20 @@ impl Rendered {
         self.parts[self.cluster..].iter().flat_map(|part| &part.objects)
     }
 
+    /// Names the charts of the present cluster, whose objects are not among what was rendered.
+    fn name_charts(&mut self) {
+        let charts: Vec<String> = self.objects().filter(|found| is_chart(found)).map(id).collect();
+        let shown = charts.iter().take(MOST_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        match charts.len() {
+            0 => {}
+            1..=MOST_SHOWN => self.not_followed.push(format!("HelmRelease {shown}: {CHARTS}")),
+            more => {
+                let others = more - MOST_SHOWN;
+                self.not_followed.push(format!("HelmRelease {shown} and {others} others: {CHARTS}"));
+            }
+        }
+    }
+
     /// Takes what a Kustomization gave. One that leads to where the cluster began gives the same objects, once more,
     /// as the cluster gets them: they take the place of the first ones.
     fn take(&mut self, name: &str, path: &str, start: &str, objects: Vec<Value>) {
@@ -100,6 +114,16 @@ impl Rendered {
             self.parts.push(Part { origin: format!("Kustomization {name}, ./{path}"), objects });
         }
     }
+}
+
+/// As many charts are named.
+const MOST_SHOWN: usize = 5;
+
+const CHARTS: &str = "charts are not rendered here";
+
+fn is_chart(found: &Value) -> bool {
+    let gvk = object::gvk(found);
+    gvk.kind == "HelmRelease" && gvk.group == "helm.toolkit.fluxcd.io"
 }
 
 /// Renders a directory and what it leads to.
@@ -153,6 +177,7 @@ pub(super) async fn directory(
         rendered.not_followed.push(format!("Kustomization {left}: its dependsOn leads in a circle"));
         rendered.lacks_something = true;
     }
+    rendered.name_charts();
     if let Err(first) = is_too_much {
         let what = format!(
             "more than {MOST} Kustomizations lead from one to another: Kustomization {first} and others were not followed"

@@ -143,3 +143,21 @@ fn replacements_that_copy_ciphertext_are_named() {
         "{notes}"
     );
 }
+
+#[test]
+fn charts_are_named() {
+    let desk = Desk::new();
+    let chart = |name: usize| {
+        format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: c{name}, namespace: n}}\n---\n"
+        )
+    };
+    desk.write("app/charts.yaml", &(0..7).map(chart).collect::<String>());
+    let (names, told, succeeded) = desk.render(&["app", "-o", "names"]);
+    assert!(succeeded && names.lines().count() == 7, "{told}");
+    let named = "n/c0, n/c1, n/c2, n/c3, n/c4 and 2 others: charts are not rendered here";
+    assert_eq!(told, format!("not followed: HelmRelease {named}\n"));
+    desk.write("app/charts.yaml", &chart(0));
+    let (_, told, _) = desk.render(&["app", "-o", "names"]);
+    assert_eq!(told, "not followed: HelmRelease n/c0: charts are not rendered here\n");
+}

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::hash::write_json;
+use crate::loose::held_mut;
 use crate::resource::Step;
 use crate::transform::replacements::path::{self, Segment, wrong_kind};
 use crate::transform::replacements::walk::{Found, Missing, Shape, Visitor, visit};
@@ -27,26 +28,10 @@ pub(crate) struct New<'a> {
 ///
 /// The string stays as it is where the value does not fit a field in it, or is looked for in a text inside the text.
 pub(crate) fn set(target: &mut Value, path: &[Segment], new: New<'_>, missing: Missing) -> Option<String> {
-    let mut found = &*target;
-    let mut way = Vec::new();
-    for end in 1..path.len() {
-        let (step, next) = path::next(found, &path[end - 1]).ok()??;
-        found = next;
-        way.push(step);
-        if let Value::String(text) = found {
-            let changed = set_in_text(text, &path[end..], new, missing)?;
-            *place(target, &way)? = Value::String(changed.clone());
-            return Some(changed);
-        }
-    }
-    None
-}
-
-fn place<'a>(target: &'a mut Value, way: &[Step]) -> Option<&'a mut Value> {
-    way.iter().try_fold(target, |value, step| match step {
-        Step::Key(key) => value.get_mut(key),
-        Step::Index(at) => value.get_mut(at),
-    })
+    let (way, found) = path::follow(target, path.split_last()?.1, Value::is_string).ok()??;
+    let changed = set_in_text(found.as_str()?, &path[way.len()..], new, missing)?;
+    *held_mut(target, &way)? = Value::String(changed.clone());
+    Some(changed)
 }
 
 /// Returns how many places a path leads to in a text, which stays as it is.

@@ -124,11 +124,26 @@ pub(super) fn wrong_kind(wanted: &str, found: Shape) -> Error {
 /// # Errors
 /// When a part of the path does not fit what is there.
 pub(crate) fn find<'a>(value: &'a Value, path: &[Segment]) -> Result<Option<(Vec<Step>, &'a Value)>, Error> {
+    follow(value, path, |_| false)
+}
+
+/// Returns the first value on a path that ends it, else the one at its end, and the way to it.
+///
+/// # Errors
+/// When a part of the path does not fit what is there.
+pub(crate) fn follow<'a>(
+    value: &'a Value,
+    path: &[Segment],
+    ends: impl Fn(&Value) -> bool,
+) -> Result<Option<(Vec<Step>, &'a Value)>, Error> {
     let mut found = (Vec::with_capacity(path.len()), value);
     for segment in path {
         let Some((step, value)) = next(found.1, segment)? else { return Ok(None) };
         found.0.push(step);
         found.1 = value;
+        if ends(value) {
+            break;
+        }
     }
     Ok(Some(found))
 }
@@ -137,7 +152,7 @@ pub(crate) fn find<'a>(value: &'a Value, path: &[Segment]) -> Result<Option<(Vec
 ///
 /// # Errors
 /// When it does not fit what is there.
-pub(crate) fn next<'a>(value: &'a Value, segment: &Segment) -> Result<Option<(Step, &'a Value)>, Error> {
+fn next<'a>(value: &'a Value, segment: &Segment) -> Result<Option<(Step, &'a Value)>, Error> {
     let at = match segment {
         Segment::Every => {
             return Err(Error::Replacement("wildcard is not supported in PathGetter".to_owned()));
