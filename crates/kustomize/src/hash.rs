@@ -102,8 +102,45 @@ pub(crate) fn write_json(value: &Value, out: &mut String) {
             out.push(']');
         }
         Value::String(text) => quote(text, out),
+        Value::Number(number) if number.is_f64() => write_float(number.as_f64().unwrap_or_default(), out),
         other => {
             let _ = write!(out, "{other}");
+        }
+    }
+}
+
+/// Writes a float as Go's encoder does: with an exponent only where it is very small or very large.
+fn write_float(number: f64, out: &mut String) {
+    let size = number.abs();
+    let _ = if number == 0.0 || (1e-6..1e21).contains(&size) {
+        write!(out, "{number}")
+    } else {
+        let text = format!("{number:e}");
+        match text.split_once('e') {
+            Some((digits, exponent)) if !exponent.starts_with('-') => write!(out, "{digits}e+{exponent}"),
+            _ => write!(out, "{text}"),
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_json;
+
+    #[test]
+    fn floats_are_written_as_go_writes_them() {
+        for (number, expected) in [
+            (1.5, "1.5"),
+            (1.234_567_890_123_456_8e20, "123456789012345680000"),
+            (1e21, "1e+21"),
+            (1.5e300, "1.5e+300"),
+            (1e-6, "0.000001"),
+            (1e-7, "1e-7"),
+            (-2.5e-9, "-2.5e-9"),
+        ] {
+            let mut text = String::new();
+            write_json(&serde_json::json!(number), &mut text);
+            assert_eq!(text, expected);
         }
     }
 }

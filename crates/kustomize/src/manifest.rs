@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::flaw::Flaw;
+use crate::hash::write_json;
 use crate::manifest::reader::Reader;
 pub(crate) use crate::manifest::reader::float;
 use crate::resource::{NO_OBJECT, Resource, Step, field, text};
@@ -173,7 +174,8 @@ fn expand_lists(mut documents: Vec<Resource>) -> Result<Vec<Resource>, Error> {
             continue;
         }
         if next.kind().ends_with("List") && next.value.get("items").is_some() {
-            queue.extend(items_of(&next)?);
+            let items = items_of(&next)?.into_iter().map(through_json);
+            queue.extend(items.collect::<Result<Vec<_>, Error>>()?);
         } else {
             expanded.push(next);
         }
@@ -208,6 +210,16 @@ fn items_of(list: &Resource) -> Result<Vec<Resource>, Error> {
             go_type(other)
         ))),
     }
+}
+
+/// Returns an object as it is read from its JSON, through which the original sends the items of a list.
+fn through_json(item: Resource) -> Result<Resource, Error> {
+    let mut text = String::new();
+    write_json(&item.value, &mut text);
+    let read = documents(text.as_bytes()).map_err(|failure| Error::Object(failure.message()))?;
+    let again = read.into_iter().next();
+    Ok(again
+        .map_or_else(Resource::default, |again| Resource { flaw: item.flaw.or(again.flaw.clone()), ..again }))
 }
 
 /// Returns the type that the original reads a value as.

@@ -40,6 +40,11 @@ impl Written {
 
     /// Notes how a value that is no text was written; a time has become one.
     pub(crate) fn note_spelling(&mut self, value: &Value, written: &str) {
+        if value.is_null() {
+            // Its plain way counts, too, when it comes first: there are few nulls, and two ways are usual.
+            self.spelled.push(("null".to_owned(), written.to_owned()));
+            return;
+        }
         if value.as_str().is_some_and(|meaning| !is_time(meaning)) || is_usual(written) {
             return;
         }

@@ -535,3 +535,17 @@ fn folded_texts_are_read_as_the_original_writes_them() {
     let literal = outcome("|\n    three\n      more\n    four");
     assert!(literal.contains("k: |\n    three\n      more\n    four\n"), "{literal}");
 }
+
+#[test]
+fn items_of_lists_go_through_json() {
+    let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: b}, data: {k: 1e-07}}";
+    let object = format!(
+        "apiVersion: v1\nkind: Foo\nmetadata: {{name: a}}\n---\napiVersion: v1\nkind: ConfigMapList\nitems: [{map}]\n"
+    );
+    let file = "configMapGenerator: [{name: b, behavior: merge}]\n";
+    assert!(outcome(file, object).unwrap().contains("k: \"1e-7\"\n"));
+    let large = "patchesStrategicMerge: ['{apiVersion: v1, kind: ConfigMap, metadata: {name: g}, data: {k: 123456789012345678901}}']\n";
+    let generated = format!("configMapGenerator: [{{name: g, literals: [k2=q]}}]\n{large}");
+    let foo = "apiVersion: v1\nkind: Foo\nmetadata: {name: a}\n";
+    assert!(outcome(&generated, foo).unwrap().contains("name: g-45254dd28g\n"));
+}

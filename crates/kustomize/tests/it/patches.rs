@@ -344,3 +344,16 @@ fn options_make_a_text_of_a_null_annotation() {
     assert!(!outcome("").contains("annotations"));
     assert!(outcome("  options: {allowKindChange: true}\n").contains("annotations:\n    a: \"null\"\n"));
 }
+
+#[test]
+fn a_null_is_spelled_as_it_was_first() {
+    let patch = |first: &str, second: &str| {
+        let fields = format!("metadata: {{name: x, annotations: {{a: {first}}}}}, data: {{k: {second}}}");
+        let patch = format!("{{apiVersion: v1, kind: ConfigMap, {fields}}}");
+        let file =
+            format!("resources: [map.yaml]\npatches: [{{target: {{kind: ConfigMap}}, patch: '{patch}'}}]\n");
+        outcome(&file, &[]).unwrap()
+    };
+    assert!(patch("null", "~").contains("a: \"null\"\n"));
+    assert!(patch("~", "null").contains("a: \"~\"\n"));
+}
