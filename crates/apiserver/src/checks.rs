@@ -1,6 +1,7 @@
 //! What is wrong with an object, in the reference's words.
 
 mod admission;
+mod aggregation;
 mod at;
 mod autoscaling;
 mod batch;
@@ -8,7 +9,9 @@ mod container;
 mod data;
 mod definition;
 mod difference;
+mod drivers;
 mod event;
+mod flow;
 mod grammar;
 mod handler;
 mod metadata;
@@ -17,7 +20,7 @@ mod odd;
 mod pod;
 mod pod_change;
 mod quota;
-mod rare;
+mod ranges;
 mod resources;
 mod rights;
 pub(crate) mod scaled;
@@ -26,6 +29,7 @@ mod scheduling;
 mod security;
 mod selector;
 mod service;
+mod signing;
 mod small;
 mod storage;
 mod volume;
@@ -35,7 +39,7 @@ mod workload;
 use serde_json::{Value, json};
 
 use crate::causes::Causes;
-use crate::fields::text;
+use crate::fields::{self, text};
 use crate::kinds::Resource;
 use crate::status_error::Cause;
 
@@ -164,8 +168,50 @@ fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut C
         _ => match (too_long(object, ""), &*resource.group) {
             (Some(cause), _) => out.push(cause),
             (None, "admissionregistration.k8s.io") => admission::check(resource, object, old, out),
-            (None, _) => rare::check(resource, object, out),
+            (None, _) => by_item(resource, object, out),
         },
+    }
+}
+
+/// Kinds whose lists are compared item by item.
+fn by_item(resource: &Resource, object: &Value, out: &mut Causes) {
+    let root = at::At::root(object, "");
+    let spec = root.get("spec");
+    let name = fields::name(object);
+    match &*resource.key {
+        "csidrivers.storage.k8s.io" => drivers::csi_driver(spec, out),
+        "csinodes.storage.k8s.io" => drivers::csi_node(spec, out),
+        "csistoragecapacities.storage.k8s.io" => drivers::capacity(root, out),
+        "volumeattachments.storage.k8s.io" => drivers::attachment(spec, out),
+        "volumeattributesclasses.storage.k8s.io" => drivers::attributes(root, out),
+        "flowschemas.flowcontrol.apiserver.k8s.io" => flow::flow_schema(name, spec, out),
+        "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io" => flow::level(name, spec, out),
+        "apiservices.apiregistration.k8s.io" => aggregation::api_service(object, spec, out),
+        "ipaddresses.networking.k8s.io" => ranges::parent(spec.get("parentRef"), out),
+        "servicecidrs.networking.k8s.io" => ranges::ranges(spec.get("cidrs"), out),
+        "certificatesigningrequests.certificates.k8s.io" => signing::certificate_request(root, out),
+        _ => {}
+    }
+}
+
+/// What may not change in them.
+fn by_item_changed(resource: &Resource, new: &Value, old: &Value, out: &mut Causes) {
+    let (root, before) = (at::At::root(new, ""), at::At::root(old, ""));
+    let (spec, old_spec) = (root.get("spec"), before.get("spec"));
+    match &*resource.key {
+        "csidrivers.storage.k8s.io" => drivers::driver_changed(spec, old_spec, out),
+        "csistoragecapacities.storage.k8s.io" => {
+            workload::fixed(new, old, "", &["nodeTopology", "storageClassName"], out);
+        }
+        "volumeattachments.storage.k8s.io" => workload::fixed(new, old, "", &["spec"], out),
+        "volumeattributesclasses.storage.k8s.io" => drivers::attributes_changed(root, old, out),
+        "ipaddresses.networking.k8s.io" => {
+            workload::fixed(&new["spec"], &old["spec"], "spec", &["parentRef"], out)
+        }
+        "servicecidrs.networking.k8s.io" => {
+            ranges::ranges_changed(spec.get("cidrs"), old_spec.get("cidrs"), out);
+        }
+        _ => {}
     }
 }
 
@@ -227,7 +273,7 @@ fn changed(resource: &Resource, new: &Value, old: &Value, subresource: &str, out
             let shown = json!({"APIGroup": role("apiGroup"), "Kind": role("kind"), "Name": role("name")});
             out.push(Cause::invalid("roleRef", &shown, "cannot change roleRef"));
         }
-        _ => rare::changed(resource, new, old, out),
+        _ => by_item_changed(resource, new, old, out),
     }
 }
 

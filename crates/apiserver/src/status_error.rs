@@ -32,6 +32,8 @@ pub struct Details {
     pub causes: Vec<Cause>,
     /// Seconds after which to try again.
     pub retry_after: u32,
+    /// Where a list goes on that is too old to be gone on with; it stands in the metadata of the refusal.
+    pub goes_on: String,
 }
 
 /// One field that is wrong.
@@ -270,8 +272,12 @@ impl Status {
         if !self.reason.is_empty() {
             map.insert("reason".into(), self.reason.into());
         }
-        if let Some(details) = &self.details {
-            map.insert("details".into(), details.to_json());
+        match &self.details {
+            Some(details) if !details.goes_on.is_empty() => {
+                map.insert("metadata".into(), json!({"continue": details.goes_on}));
+            }
+            Some(details) => drop(map.insert("details".into(), details.to_json())),
+            None => {}
         }
         map.insert("code".into(), self.code.into());
         out

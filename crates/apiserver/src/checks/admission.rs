@@ -398,7 +398,7 @@ fn with_operations(at: At<'_>, out: &mut Causes) {
 /// A list that holds something, and nothing beside `*`.
 fn listed_or_all(at: At<'_>, what: &str, out: &mut Causes) {
     out.extend(at.needed());
-    super::rare::alone(at, what, out);
+    super::selector::alone(at, what, out);
 }
 
 /// Resources and subresources: `pods`, `pods/*`, `*/scale`.

@@ -1,7 +1,11 @@
 //! A value of an object together with its place, the field of its causes.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use serde_json::{Value, json};
 
+use crate::causes::Causes;
 use crate::status_error::Cause;
 
 /// A value, and the way to it; put into words only when something is wrong.
@@ -193,6 +197,13 @@ impl<'a> At<'a> {
     pub(super) fn positive(&self) -> Option<Cause> {
         let number = self.number().unwrap_or(0);
         (number <= 0).then(|| self.wrong(number, NOT_POSITIVE))
+    }
+}
+
+/// Tells of a place whose key stood before.
+pub(super) fn once<K: Eq + Hash>(seen: &mut HashSet<K>, key: K, place: At<'_>, out: &mut Causes) {
+    if !seen.insert(key) {
+        out.push(place.duplicate());
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::at::{At, same};
+use super::at::{At, once, same};
 use super::grammar::{label, qualified};
 use super::{pod, schedule, selector, workload};
 use crate::causes::Causes;
@@ -213,9 +213,7 @@ fn exit_codes(containers: &HashSet<&str>, codes: At<'_>, out: &mut Causes) {
         if operator.text() == "In" && value.number() == Some(0) {
             out.push(value.invalid("must not be 0 for the In operator"));
         }
-        if !seen.insert(value.number()) {
-            out.push(value.duplicate());
-        }
+        once(&mut seen, value.number(), value, out);
     }
     if !numbers.is_sorted() {
         out.push(values.invalid("must be ordered"));

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::at::At;
+use super::at::{At, once};
 use super::grammar::{
     config_key, inner_path, label, no_steps_back, port_name, qualified, subdomain, variable,
 };
@@ -385,9 +385,7 @@ fn resize_policy(list: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
     let mut seen = HashSet::new();
     for policy in list.items() {
         let (resource, restart) = (policy.get("resourceName"), policy.get("restartPolicy"));
-        if !seen.insert(policy.text_of("resourceName")) {
-            out.push(Cause::duplicate(policy.path(), resource.value));
-        }
+        once(&mut seen, policy.text_of("resourceName"), policy.with_value(resource.value), out);
         for (field, words) in [(resource, ["cpu", "memory"]), (restart, ["NotRequired", "RestartContainer"])]
         {
             if field.is_empty() {

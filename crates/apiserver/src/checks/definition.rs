@@ -6,6 +6,8 @@ mod rules;
 mod schema;
 mod structural;
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::grammar::{LABEL_1035, is_label_1035};
@@ -35,8 +37,8 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
     for (at, version) in versions.iter().enumerate() {
         causes.extend(self::version(version, at));
     }
-    let is_again = |at: usize| versions[..at].iter().any(|other| other["name"] == versions[at]["name"]);
-    if (0..versions.len()).any(is_again) {
+    let mut called = HashSet::new();
+    if !versions.iter().all(|version| called.insert(version["name"].as_str())) {
         causes.push(Cause::invalid("spec.versions", &spec["versions"], "must contain unique version names"));
     }
     for_each(versions, "additionalPrinterColumns", "additionalPrinterColumns", |_, part, path| {

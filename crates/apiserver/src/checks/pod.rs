@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::at::At;
+use super::at::{At, once};
 use super::grammar::{ip, label, qualified, search_path, subdomain};
 use super::{container, resources, scheduling, security, selector, volume};
 use crate::causes::Causes;
@@ -216,10 +216,7 @@ fn containers(at: At<'_>, pod: &Pod<'_>, out: &mut Causes) {
             return;
         }
         container::common(one, pod, out);
-        let name = one.get("name");
-        if !seen.insert(one.text_of("name")) {
-            out.push(name.duplicate());
-        }
+        once(&mut seen, one.text_of("name"), one.get("name"), out);
         container::lasting(one, pod, out);
         container::restart_rules(one, out);
     }
@@ -353,9 +350,8 @@ fn gates(at: At<'_>, out: &mut Causes) {
     let mut seen = HashSet::new();
     for gate in list.items() {
         let name = gate.text_of("name");
-        out.extend(qualified(name).iter().map(|why| gate.wrong(name, why)));
-        if !seen.insert(name) {
-            out.push(Cause::duplicate(gate.path(), &name.into()));
-        }
+        let gate = gate.with_value(&gate.value["name"]);
+        out.extend(gate.each(qualified(name)));
+        once(&mut seen, name, gate, out);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::at::At;
+use super::at::{At, once};
 use super::grammar::qualified;
 use super::resources::{self, nanos};
 use crate::causes::Causes;
@@ -142,9 +142,7 @@ pub(super) fn limits(object: &Value, out: &mut Causes) {
             out.push(kind.invalid("must be a standard limit type or fully qualified"));
         }
         out.extend(kind.each(whys));
-        if !seen.insert(limit.text_of("type")) {
-            out.push(kind.duplicate());
-        }
+        once(&mut seen, limit.text_of("type"), kind, out);
         one_limit(limit, out);
     }
 }

@@ -131,6 +131,13 @@ pub(super) fn label_in(at: At<'_>, out: &mut Causes) {
     }
 }
 
+/// A list in which `*` is the only one.
+pub(super) fn alone(at: At<'_>, what: &str, out: &mut Causes) {
+    if at.items().count() > 1 && at.items().any(|item| item.text() == "*") {
+        out.push(at.invalid(&format!("if '*' is present, must not specify other {what}")));
+    }
+}
+
 /// The kind and name of another object.
 pub(super) fn reference(at: At<'_>, out: &mut Causes) {
     for field in ["kind", "name"] {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::at::{At, same};
+use super::at::{At, once, same};
 use super::grammar::{address, cidr, ip, label, qualified, subdomain};
 use super::{handler, selector};
 use crate::addresses::needs_health_port;
@@ -121,15 +121,12 @@ fn port_numbers(ports: At<'_>, kind: &str, out: &mut Causes) {
     }
     let mut seen = HashSet::new();
     for port in ports.items().filter(|port| number(*port, "nodePort") != 0) {
-        if !seen.insert((port.text_of("protocol"), number(port, "nodePort"))) {
-            out.push(port.get("nodePort").duplicate());
-        }
+        let key = (port.text_of("protocol"), number(port, "nodePort"));
+        once(&mut seen, key, port.get("nodePort"), out);
     }
     let mut seen = HashSet::new();
     for port in ports.items() {
-        if !seen.insert((port.text_of("protocol"), number(port, "port"))) {
-            out.push(port.duplicate());
-        }
+        once(&mut seen, (port.text_of("protocol"), number(port, "port")), port, out);
     }
 }
 
@@ -169,9 +166,7 @@ fn addresses(spec: At<'_>, headless: bool, out: &mut Causes) {
     let mut seen = HashSet::new();
     for family in families.items() {
         out.extend(family.one_of(&["IPv4", "IPv6"]));
-        if !seen.insert(family.value.as_str()) {
-            out.push(family.duplicate());
-        }
+        once(&mut seen, family.value.as_str(), family, out);
     }
     out.extend(spec.get("ipFamilyPolicy").one_of(&["PreferDualStack", "RequireDualStack", "SingleStack"]));
     let mut bad = false;

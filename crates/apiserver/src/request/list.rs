@@ -149,12 +149,13 @@ async fn listing(call: &Call<'_>, page: Option<&Page>) -> Result<Listing, Status
                 "specifying resource version is not allowed when using continue",
             ));
         }
-        return store.list_at(key, namespace, Some(&page.after), page.revision).ok_or_else(|| {
-            Status::plain(
-                410,
-                "Expired",
-                "the provided continue parameter is too old to display a consistent list result",
-            )
+        let revision = if page.revision == LATEST { store.revision() } else { page.revision };
+        return store.list_at(key, namespace, Some(&page.after), revision).ok_or_else(|| {
+            let goes_on = Page { after: page.after.clone(), revision: LATEST }.text();
+            Status {
+                details: Some(Details { goes_on, ..Details::default() }),
+                ..Status::plain(410, "Expired", TOO_OLD)
+            }
         });
     }
     if version.is_empty() || version == "0" {
@@ -234,5 +235,8 @@ fn version_match(query: &Query, continues: bool) -> Result<bool, Status> {
     Err(Status::invalid("meta.k8s.io", "ListOptions", "", causes))
 }
 
+/// Stands for the state that there is when the rest of a list is asked for.
+const LATEST: u64 = u64::MAX;
+const TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 const PARTIAL_LIST: &str = "PartialObjectMetadataList";
 const PARTIAL_VERSION: &str = "meta.k8s.io/v1";

@@ -49,9 +49,9 @@ pub(crate) fn judged(rule: &str, schema: &Value, place: Place, wanted: Wanted) -
 fn judged_below(rule: &str, schema: &Value, place: Place, wanted: Wanted) -> Judged {
     let own = of_schema(schema, place.root).unwrap_or(Type::Dyn);
     let old = if place.optional_old { Type::Optional(Box::new(own.clone())) } else { own.clone() };
-    let variables = vec![("self".into(), own), ("oldSelf".into(), old)];
+    let variables = [("self".into(), own), ("oldSelf".into(), old)];
     let invalid = |why: &str| Some(Fault::Invalid(why.to_owned()));
-    let (found, cost) = match typed(rule, variables, place.times, false) {
+    let (found, cost) = match typed(rule, &variables, place.times, Makes::Values) {
         Ok(found) => found,
         Err(why) => return Judged { fault: invalid(&why), cost: 0 },
     };
@@ -92,21 +92,25 @@ fn costly(name: &str, steps: u64, most: u64) -> String {
     )
 }
 
+/// What an expression may write down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Makes {
+    Values,
+    /// Objects as well, and the operations of a patch.
+    Objects,
+}
+
 /// What an expression gives, and how many steps it may take.
-fn typed(
-    text: &str,
-    variables: Vec<(String, Type)>,
-    times: u64,
-    makes_objects: bool,
-) -> Result<(Type, u64), String> {
+fn typed(text: &str, known: &[(String, Type)], times: u64, makes: Makes) -> Result<(Type, u64), String> {
     let program = functions::compile(text).map_err(|why| format!("compilation failed: {why}"))?;
     let mut checker = Checker {
         program: &program,
-        variables,
+        known,
+        variables: Vec::new(),
         times,
         most: times,
         unready: None,
-        makes_objects,
+        makes,
         mixes: false,
     };
     let found = checker
@@ -118,27 +122,19 @@ fn typed(
     }
 }
 
-/// What an expression gives that knows these variables; objects may be written down in expressions that make patches.
+/// What an expression gives that knows these variables, and whether it only reads a value that is there.
 ///
 /// # Errors
 /// Why it cannot be taken.
-pub(super) fn type_of(
-    text: &str,
-    variables: Vec<(String, Type)>,
-    makes_objects: bool,
-) -> Result<Type, String> {
-    on_deep_stack(|| typed(text, variables, 1, makes_objects))
+pub(super) fn type_of(text: &str, known: &[(String, Type)], makes: Makes) -> Result<(Type, bool), String> {
+    on_deep_stack(|| typed(text, known, 1, makes).map(|(found, _)| (found, is_read(text))))
         .unwrap_or_else(|| Err(functions::NO_THREAD.to_owned()))
-        .map(|(found, _)| found)
 }
 
 /// True when an expression only reads a value that is there.
-pub(super) fn is_read(text: &str) -> bool {
-    let look = || {
-        functions::compile(text)
-            .is_ok_and(|program| matches!(&program.expression().expr, Expr::Ident(_) | Expr::Select(_)))
-    };
-    on_deep_stack(look).unwrap_or(false)
+fn is_read(text: &str) -> bool {
+    functions::compile(text)
+        .is_ok_and(|program| matches!(&program.expression().expr, Expr::Ident(_) | Expr::Select(_)))
 }
 
 /// Why a rule is refused.
@@ -367,14 +363,16 @@ impl Misfit {
 
 struct Checker<'a> {
     program: &'a Program,
+    /// Variables that are there from the start.
+    known: &'a [(String, Type)],
+    /// Those of the loops around the expression at hand.
     variables: Vec<(String, Type)>,
     /// How often the expression at hand may run for one object, and the most of all.
     times: u64,
     most: u64,
     /// Why the rule fits and still cannot be run.
     unready: Option<String>,
-    /// Objects may be written down.
-    makes_objects: bool,
+    makes: Makes,
     /// Lists and maps may hold values of several types.
     mixes: bool,
 }
@@ -386,7 +384,12 @@ impl Checker<'_> {
     }
 
     fn variable(&self, name: &str) -> Option<&Type> {
-        self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, found)| found)
+        self.find(|known| known == name)
+    }
+
+    fn find(&self, is_it: impl Fn(&str) -> bool) -> Option<&Type> {
+        let inner_first = self.variables.iter().rev().chain(self.known.iter().rev());
+        inner_first.into_iter().find(|(known, _)| is_it(known)).map(|(_, found)| found)
     }
 
     fn check(&mut self, at: &IdedExpr) -> Result<Type, Misfit> {
@@ -417,7 +420,9 @@ impl Checker<'_> {
             }
             Expr::Struct(made) => {
                 let name = &made.type_name;
-                if self.makes_objects && (name == "JSONPatch" || name.split('.').next() == Some("Object")) {
+                if self.makes == Makes::Objects
+                    && (name == "JSONPatch" || name.split('.').next() == Some("Object"))
+                {
                     let (values, _) = parts(at);
                     for value in values {
                         self.check(value)?;
@@ -446,7 +451,7 @@ impl Checker<'_> {
 
     fn select(&mut self, at: &IdedExpr, select: &SelectExpr) -> Result<Type, Misfit> {
         if let Expr::Ident(space) = &select.operand.expr
-            && let Some(found) = self.variable(&format!("{space}.{}", select.field))
+            && let Some(found) = self.find(|known| known.split_once('.') == Some((space, &select.field)))
         {
             return Ok(found.clone());
         }

@@ -3,7 +3,7 @@
 //! Follows: `plugin/cel` of apiserver 1.36. Differs: expressions that make patches are read, and the objects that they
 //! write down are not compared with their kinds.
 
-use super::checker::{self, Type};
+use super::checker::{self, Makes, Type};
 
 /// What an expression must give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,26 +19,29 @@ pub(crate) enum Gives {
 
 /// The variables of the expressions of one policy.
 pub(crate) struct Scope {
+    /// Those that tell who may do what come first, for some expressions do not have them.
     variables: Vec<(String, Type)>,
-    /// What `variables` holds; `None` where expressions do not have them.
-    composed: Option<Vec<(String, Type)>>,
 }
 
 impl Scope {
     /// What a condition knows: the request and its objects, and who may do what.
     pub(crate) fn plain() -> Self {
-        let mut variables: Vec<(String, Type)> =
-            ["object", "oldObject"].map(|name| (name.to_owned(), Type::Dyn)).into();
-        variables.push(("namespaceObject".into(), namespace()));
-        variables.push(("request".into(), request()));
-        variables.push((AUTHORIZER.into(), Type::Library(checker::AUTHORIZER)));
-        variables.push(("authorizer.requestResource".into(), Type::Library(checker::RESOURCE_CHECK)));
-        Self { variables, composed: None }
+        let variables = [
+            ("authorizer", Type::Library(checker::AUTHORIZER)),
+            ("authorizer.requestResource", Type::Library(checker::RESOURCE_CHECK)),
+            ("object", Type::Dyn),
+            ("oldObject", Type::Dyn),
+            ("namespaceObject", namespace()),
+            ("request", request()),
+        ];
+        Self { variables: variables.map(|(name, kind)| (name.to_owned(), kind)).into() }
     }
 
     /// What the expressions of a policy know beside that: its own variables, and its parameters if it has some.
     pub(crate) fn of_policy(has_params: bool) -> Self {
-        Self { composed: Some(Vec::new()), ..Self::plain().with_params(has_params) }
+        let mut scope = Self::plain().with_params(has_params);
+        scope.variables.push((COMPOSED.into(), Type::Object(Vec::new())));
+        scope
     }
 
     pub(crate) fn with_params(mut self, has_params: bool) -> Self {
@@ -55,7 +58,9 @@ impl Scope {
     pub(crate) fn add(&mut self, name: &str, expression: &str) -> Result<(), String> {
         let found = self.check(expression, Gives::Anything);
         let kind = found.clone().unwrap_or(Type::Dyn);
-        self.composed.get_or_insert_default().push((name.to_owned(), kind));
+        if let Some((_, Type::Object(composed))) = self.variables.last_mut() {
+            composed.push((name.to_owned(), kind));
+        }
         found.map(drop)
     }
 
@@ -65,14 +70,9 @@ impl Scope {
     }
 
     fn check(&self, expression: &str, gives: Gives) -> Result<Type, String> {
-        let mut variables = self.variables.clone();
-        if gives == Gives::Text {
-            variables.retain(|(name, _)| !name.starts_with(AUTHORIZER));
-        }
-        if let Some(composed) = &self.composed {
-            variables.push(("variables".into(), Type::Object(composed.clone())));
-        }
-        let found = checker::type_of(expression, variables, gives == Gives::Patch)?;
+        let known = if gives == Gives::Text { &self.variables[AUTHORIZERS..] } else { &self.variables };
+        let makes = if gives == Gives::Patch { Makes::Objects } else { Makes::Values };
+        let (found, is_read) = checker::type_of(expression, known, makes)?;
         let wanted: &[&str] = match gives {
             Gives::Truth => &["bool"],
             Gives::Text => &["string"],
@@ -85,7 +85,7 @@ impl Scope {
             Type::Timestamp => "google.protobuf.Timestamp".to_owned(),
             other => other.name(),
         };
-        if wanted.contains(&name.as_str()) || found == Type::Dyn && !checker::is_read(expression) {
+        if wanted.contains(&name.as_str()) || found == Type::Dyn && !is_read {
             return Ok(found);
         }
         Err(match wanted {
@@ -95,7 +95,10 @@ impl Scope {
     }
 }
 
-const AUTHORIZER: &str = "authorizer";
+/// How many variables tell who may do what.
+const AUTHORIZERS: usize = 2;
+/// The variable that holds those of the policy.
+const COMPOSED: &str = "variables";
 
 fn object(fields: Vec<(&str, Type)>) -> Type {
     Type::Object(fields.into_iter().map(|(name, of)| (name.to_owned(), of)).collect())

@@ -3,7 +3,7 @@
 use sealfast_apiserver::server::{Options, start};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, merged};
 
 /// An object that is sent, and the causes of its refusal: field and message.
 struct Row {
@@ -45,16 +45,10 @@ fn pod(container: Value) -> Value {
 
 fn pod_with(container: Value, spec: Value) -> Value {
     let mut one = json!({"name": "c", "image": "i"});
-    merge(&mut one, container);
+    one = merged(one, &container);
     let mut whole = json!({"containers": [one], "automountServiceAccountToken": false});
-    merge(&mut whole, spec);
+    whole = merged(whole, &spec);
     json!({"spec": whole})
-}
-
-fn merge(into: &mut Value, more: Value) {
-    if let (Some(into), Value::Object(more)) = (into.as_object_mut(), more) {
-        into.extend(more);
-    }
 }
 
 fn deployment(spec: Value) -> Value {
@@ -62,13 +56,13 @@ fn deployment(spec: Value) -> Value {
         "selector": {"matchLabels": {"a": "b"}},
         "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
     });
-    merge(&mut whole, spec);
+    whole = merged(whole, &spec);
     json!({"spec": whole})
 }
 
 fn service(spec: Value) -> Value {
     let mut whole = json!({"ports": [{"port": 80}]});
-    merge(&mut whole, spec);
+    whole = merged(whole, &spec);
     json!({"spec": whole})
 }
 
@@ -307,7 +301,7 @@ async fn workloads_are_checked() -> anyhow::Result<()> {
     let job = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
     let cron = |schedule: &str, more: Value| {
         let mut spec = json!({"schedule": schedule, "jobTemplate": {"spec": {"template": job}}});
-        merge(&mut spec, more);
+        spec = merged(spec, &more);
         json!({"spec": spec})
     };
     check(vec![

@@ -103,3 +103,11 @@ impl Client {
         Ok(self.http.get(format!("{}{path}", self.server)).bearer_auth(&self.token).send().await?)
     }
 }
+
+/// Puts the fields of one map into another.
+pub(crate) fn merged(mut into: Value, more: &Value) -> Value {
+    if let (Some(into), Some(more)) = (into.as_object_mut(), more.as_object()) {
+        into.extend(more.clone());
+    }
+    into
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use crate::bounds::{connect, rest, token};
-use crate::client::{Client, server};
+use crate::client::{Client, merged, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_paths_never_lead_to_another_object() -> anyhow::Result<()> {
@@ -122,9 +122,8 @@ async fn temporary_containers_come_and_stay() -> anyhow::Result<()> {
     let door = format!("{PODS}/p/ephemeralcontainers");
     let merge = "application/strategic-merge-patch+json";
     let patch = |image: &str, more: Value| {
-        let mut container = json!({"name": "debugger", "image": image, "targetContainerName": "c"});
-        let more = more.as_object().cloned().unwrap_or_default();
-        container.as_object_mut().into_iter().for_each(|map| map.extend(more.clone()));
+        let container = json!({"name": "debugger", "image": image, "targetContainerName": "c"});
+        let container = merged(container, &more);
         json!({"metadata": {"labels": {"x": "y"}}, "spec": {"ephemeralContainers": [container]}}).to_string()
     };
     let (status, answer) = client.send("PATCH", &door, merge, patch("busybox", json!({}))).await?;

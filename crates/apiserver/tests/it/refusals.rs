@@ -3,18 +3,14 @@
 use sealfast_apiserver::server::{Options, start};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, merged};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn built_in_kinds_are_checked() -> anyhow::Result<()> {
     let running = start(Options::default()).await?;
     let client = Client::of(&running)?;
     for (path, spec, wanted) in cases() {
-        let mut object = json!({"metadata": {"name": "x"}});
-        object
-            .as_object_mut()
-            .into_iter()
-            .for_each(|map| map.extend(spec.as_object().cloned().unwrap_or_default()));
+        let object = merged(json!({"metadata": {"name": "x"}}), &spec);
         let (status, answer) = client.call("POST", path, Some(object)).await?;
         assert_eq!(status, 422, "{path}: {answer}");
         let message = answer["message"].as_str().unwrap_or_default();
@@ -55,14 +51,8 @@ async fn a_scale_is_applied_in_its_own_name() -> anyhow::Result<()> {
 }
 
 fn cases() -> Vec<(&'static str, Value, &'static str)> {
-    let pod = |more: Value| {
-        let mut container = json!({"name": "c", "image": "i"});
-        container
-            .as_object_mut()
-            .into_iter()
-            .for_each(|map| map.extend(more.as_object().cloned().unwrap_or_default()));
-        json!({"spec": {"containers": [container]}})
-    };
+    let pod =
+        |more: Value| json!({"spec": {"containers": [merged(json!({"name": "c", "image": "i"}), &more)]}});
     let pods = "/api/v1/namespaces/default/pods";
     let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
     let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";

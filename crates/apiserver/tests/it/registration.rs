@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, server};
+use crate::client::{Client, merged, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn policies_and_webhooks_get_defaults_and_a_warning() -> anyhow::Result<()> {
@@ -45,9 +45,7 @@ async fn policies_and_webhooks_get_defaults_and_a_warning() -> anyhow::Result<()
 async fn policies_and_webhooks_are_refused_in_the_words_of_the_reference() -> anyhow::Result<()> {
     let (running, client) = server().await?;
     for (kind, object, wanted) in refusals() {
-        let mut whole = json!({"metadata": {"name": "x"}});
-        let fields = object.as_object().cloned().unwrap_or_default();
-        whole.as_object_mut().into_iter().for_each(|map| map.extend(fields.clone()));
+        let whole = merged(json!({"metadata": {"name": "x"}}), &object);
         let (status, answer) = client.call("POST", &path(kind), Some(whole)).await?;
         let message = answer["message"].as_str().unwrap_or_default();
         assert_eq!(status, 422, "{kind}: {answer}");
@@ -62,25 +60,19 @@ fn refusals() -> Vec<(&'static str, Value, &'static str)> {
     let policies = "validatingadmissionpolicies";
     let bindings = "validatingadmissionpolicybindings";
     let hook = |more: Value| {
-        let mut hook = json!({
+        let hook = json!({
             "name": "a.b.c", "sideEffects": "None", "admissionReviewVersions": ["v1"],
             "clientConfig": {"service": {"name": "s", "namespace": "n"}},
         });
-        let more = more.as_object().cloned().unwrap_or_default();
-        hook.as_object_mut().into_iter().for_each(|map| map.extend(more.clone()));
-        json!({"webhooks": [hook]})
+        json!({"webhooks": [merged(hook, &more)]})
     };
     let rule = |more: Value| {
-        let mut rule = json!({"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]});
-        let more = more.as_object().cloned().unwrap_or_default();
-        rule.as_object_mut().into_iter().for_each(|map| map.extend(more.clone()));
-        json!([rule])
+        let rule = json!({"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]});
+        json!([merged(rule, &more)])
     };
     let policy = |more: Value| {
-        let mut spec = json!({"matchConstraints": {"resourceRules": rule(json!({}))}, "validations": [{"expression": "true"}]});
-        let more = more.as_object().cloned().unwrap_or_default();
-        spec.as_object_mut().into_iter().for_each(|map| map.extend(more.clone()));
-        json!({"spec": spec})
+        let spec = json!({"matchConstraints": {"resourceRules": rule(json!({}))}, "validations": [{"expression": "true"}]});
+        json!({"spec": merged(spec, &more)})
     };
     vec![
         (
@@ -271,9 +263,7 @@ async fn rarer_kinds_are_filled_in_and_checked() -> anyhow::Result<()> {
             "spec.usages: Too many: 1001: must have at most 1000 items",
         ),
     ] {
-        let mut whole = json!({"metadata": {"name": "x"}});
-        let fields = object.as_object().cloned().unwrap_or_default();
-        whole.as_object_mut().into_iter().for_each(|map| map.extend(fields.clone()));
+        let whole = merged(json!({"metadata": {"name": "x"}}), &object);
         let (status, answer) = client.call("POST", path, Some(whole)).await?;
         assert_eq!(status, 422, "{path}: {answer}");
         let message = answer["message"].as_str().unwrap_or_default();

@@ -1,0 +1,124 @@
+//! Requests for certificates.
+
+use super::at::At;
+use super::grammar::{label, subdomain};
+use crate::causes::Causes;
+
+pub(super) fn certificate_request(root: At<'_>, out: &mut Causes) {
+    let spec = root.get("spec");
+    let (usages, signer) = (spec.get("usages"), spec.get("signerName"));
+    let request = spec.get("request");
+    if let Some(why) = request_fault(request.text()) {
+        out.push(request.invalid(why));
+    }
+    out.extend(usages.needed());
+    let mut seen = Vec::new();
+    for usage in usages.items() {
+        out.extend(usage.one_of(&USAGES));
+        if seen.contains(&usage.value) {
+            out.push(usage.duplicate());
+        }
+        seen.push(usage.value);
+    }
+    if signer.text() == "kubernetes.io/legacy-unknown" {
+        out.push(signer.invalid("the legacy signerName is not allowed via this API version"));
+    } else {
+        signer_name(signer, out);
+    }
+    let expiry = spec.get("expirationSeconds");
+    if expiry.number().is_some_and(|seconds| seconds < 600) {
+        out.push(expiry.invalid("may not specify a duration less than 600 seconds (10 minutes)"));
+    }
+    conditions(root.get("status").get("conditions"), out);
+}
+
+/// The request is one block of text that holds a request.
+fn request_fault(encoded: &str) -> Option<&'static str> {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let kind = text.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"));
+    match kind {
+        Some(("CERTIFICATE REQUEST", _)) => None,
+        _ => Some("PEM block type must be CERTIFICATE REQUEST"),
+    }
+}
+
+/// A domain and a path below it: `example.com/signer`.
+fn signer_name(at: At<'_>, out: &mut Causes) {
+    let text = at.text();
+    if text.is_empty() {
+        return out.push(at.required(""));
+    }
+    let (domain, path) = match text.split('/').collect::<Vec<_>>()[..] {
+        [domain, path] => (domain, path),
+        _ => {
+            return out.push(
+                at.invalid("must be a fully qualified domain and path of the form 'example.com/signer-name'"),
+            );
+        }
+    };
+    if let Some((part, whys)) = first_fault(domain, label) {
+        out.extend(whys.iter().map(|why| at.wrong(domain, &format!("validating label {part:?}: {why}"))));
+    }
+    if !domain.contains('.') {
+        out.push(at.wrong(domain, "should be a domain with at least two segments separated by dots"));
+    }
+    if let Some((part, whys)) = first_fault(path, subdomain) {
+        out.extend(whys.iter().map(|why| at.wrong(path, &format!("validating label {part:?}: {why}"))));
+    }
+}
+
+/// The first part of a name that does not follow a grammar.
+fn first_fault(name: &str, grammar: fn(&str) -> Vec<String>) -> Option<(&str, Vec<String>)> {
+    name.split('.').map(|part| (part, grammar(part))).find(|(_, whys)| !whys.is_empty())
+}
+
+fn conditions(at: At<'_>, out: &mut Causes) {
+    let mut seen = Vec::new();
+    for condition in at.items() {
+        let (kind, status) = (condition.get("type"), condition.get("status"));
+        out.extend(kind.needed());
+        let is_verdict = ["Approved", "Denied", "Failed"].contains(&kind.text());
+        let allowed: &[&str] = if is_verdict { &["True"] } else { &["False", "True", "Unknown"] };
+        out.extend(status.must_be(allowed));
+        let name = condition.text_of("type");
+        if [("Approved", "Denied"), ("Denied", "Approved")]
+            .iter()
+            .any(|(own, other)| name == *own && seen.contains(other))
+        {
+            out.push(at.wrong(name, "Approved and Denied conditions are mutually exclusive"));
+        }
+        if seen.contains(&name) {
+            out.push(kind.duplicate());
+        }
+        seen.push(name);
+    }
+}
+
+/// What a certificate may be used for, sorted.
+const USAGES: [&str; 23] = [
+    "any",
+    "cert sign",
+    "client auth",
+    "code signing",
+    "content commitment",
+    "crl sign",
+    "data encipherment",
+    "decipher only",
+    "digital signature",
+    "email protection",
+    "encipher only",
+    "ipsec end system",
+    "ipsec tunnel",
+    "ipsec user",
+    "key agreement",
+    "key encipherment",
+    "microsoft sgc",
+    "netscape sgc",
+    "ocsp signing",
+    "s/mime",
+    "server auth",
+    "signing",
+    "timestamping",
+];
