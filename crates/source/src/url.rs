@@ -21,6 +21,10 @@ impl Address {
     /// [`Error::Url`] for anything but `http`, `https` and `ssh`, without repeating the address.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |reason: &str| Error::Url { reason: reason.to_owned() };
+        // A parser of browsers' addresses takes the first part of the path for one.
+        if text.split_once("://").is_some_and(|(_, rest)| rest.starts_with(['/', '\\'])) {
+            return Err(invalid("it has no host"));
+        }
         let mut bare = url::Url::parse(text).map_err(|error| invalid(&error.to_string()))?;
         if !matches!(bare.scheme(), "http" | "https" | "ssh") {
             return Err(invalid(&format!("unsupported scheme `{}`", bare.scheme())));

@@ -1,5 +1,6 @@
 //! Reading all that a run needs: the artifact, keys, variables. Nothing is written.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -191,12 +192,7 @@ pub async fn variables(
         for (key, value) in object["data"].as_object().into_iter().flatten() {
             let text = value.as_str().unwrap_or_default();
             let text = match reference.kind.as_str() {
-                "Secret" => {
-                    let text =
-                        String::from_utf8_lossy(&STANDARD.decode(text).unwrap_or_default()).into_owned();
-                    witness.lock().add(&text);
-                    text
-                }
+                "Secret" => secret_text(&STANDARD.decode(text).unwrap_or_default(), witness),
                 _ => text.to_owned(),
             };
             variables.insert(key.clone(), text.replace('\n', ""));
@@ -209,4 +205,13 @@ pub async fn variables(
 /// The variables that a Kustomization writes out itself; they win over all others.
 pub fn inline(post_build: &PostBuild) -> impl Iterator<Item = (String, String)> {
     post_build.substitute.iter().map(|(key, value)| (key.clone(), value.replace('\n', "")))
+}
+
+/// A value of a Secret as a variable. What is no text takes a character with it that YAML has no place for, so that it
+/// fails wherever it is put in, as it does in the original, and is not changed without a word.
+fn secret_text(value: &[u8], witness: &Mutex<Witness>) -> String {
+    let text = String::from_utf8_lossy(value);
+    witness.lock().add(&text);
+    let mark = if matches!(text, Cow::Borrowed(_)) { "" } else { "\0" };
+    format!("{text}{mark}")
 }

@@ -87,6 +87,26 @@ async fn a_refusal_repeats_no_secret() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_is_no_text_fails_where_it_is_put_in() -> Result<()> {
+    let text = "${odd} ${odd2:-x}";
+    let (house, handle) = House::lived_in(&[("cm.yaml", &config_map("made", text))]).await?;
+    let vars = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vars", "namespace": "default"},
+        "data": {"odd": "//79/A==", "odd2": "w6k="}});
+    house.apply(vars).await?;
+    let spec = json!({"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "vars"}]}});
+    let message = house.app(spec.clone(), "BuildFailed").await?;
+    let told = "post build failed for 'ConfigMap.v1.[noGrp]/made': envsubst error: YAMLToJSON: ";
+    ensure!(message.starts_with(told), "{message}");
+    house.write("cm.yaml", &config_map("made", "${odd2}"))?;
+    house.publish(&handle, "default").await?;
+    house.app(spec, "ReconciliationSucceeded").await?;
+    let made = house.client.get(&kind("", "ConfigMap"), "default", "made").await?;
+    ensure!(made["data"]["key"] == "é", "{made}");
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_of_variables_that_goes_is_noticed_though_the_server_was_away() -> Result<()> {
     let (mut house, handle) = House::lived_in(&[("cm.yaml", &config_map("made", "${value}"))]).await?;
     let vars = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "vars", "namespace": "default",

@@ -290,3 +290,11 @@ fn only_what_begins_with_a_wanted_path_is_kept_and_the_root_wants_all() -> Resul
     assert!(told.ends_with("sparse checkout dir 'nowhere' does not exist in repository"), "{told}");
     Ok(())
 }
+
+#[test]
+fn an_address_without_a_host_is_none() {
+    for text in ["http:///x.git", "ssh:///x.git", "https:////x.git", r"http://\x.git"] {
+        let told = Address::parse(text).err().map(|error| error.chain()).unwrap_or_default();
+        assert!(told.ends_with("it has no host"), "{text}: {told}");
+    }
+}
