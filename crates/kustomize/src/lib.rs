@@ -4,7 +4,8 @@
 //! The way through the house: [`spec`] reads the kustomization file, `accumulate` walks the roots
 //! and gathers [`resource`]s from manifests and [`generate`]d ones in [`resources`], `steps` runs
 //! the [`transform`]ers and [`patch`]es in their fixed order over the fields that [`config`] names,
-//! and at the end [`hash`] suffixes, name references and [`order`] finish the list.
+//! and at the end [`hash`] suffixes, name references and [`order`] finish the list. [`scope`] knows
+//! which kinds live outside namespaces, `finder` what targets without a name mean.
 //!
 //! [`flux`] and [`substitute`] hold what Flux adds before and after the build. [`told`] hears where values land.
 

@@ -213,7 +213,16 @@ fn items_of(list: &Resource) -> Result<Vec<Resource>, Error> {
 }
 
 /// Returns an object as it is read from its JSON, through which the original sends the items of a list.
-fn through_json(item: Resource) -> Result<Resource, Error> {
+fn through_json(mut item: Resource) -> Result<Resource, Error> {
+    let annotations = item.value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+    for (key, value) in annotations.into_iter().flatten() {
+        // There an annotation without quotes is what it says.
+        if let Value::String(text) = value
+            && item.written.is_bare(key, text)
+        {
+            *value = plain(text);
+        }
+    }
     let mut text = String::new();
     write_json(&item.value, &mut text);
     let read = documents(text.as_bytes()).map_err(|failure| Error::Object(failure.message()))?;

@@ -7,10 +7,11 @@ pub mod strategic;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::hash::write_json;
 use crate::manifest;
 use crate::patch::json6902::{Operation, weight};
 use crate::patch::schema::Schema;
-use crate::resource::{NO_OBJECT, Resource, child_map, scalar_text};
+use crate::resource::{NO_OBJECT, Resource, child_map};
 use crate::resources::Resources;
 use crate::select::{Matcher, Selector};
 use crate::spec::PatchOptions;
@@ -364,9 +365,14 @@ fn spell_annotations(resource: &mut Resource) {
     for (key, value) in annotations.into_iter().flatten() {
         if let Value::String(text) = value
             && resource.written.is_bare(key, text)
-            && let Some(spelled) = scalar_text(&manifest::plain(text))
         {
-            *text = spelled;
+            match manifest::plain(text) {
+                Value::String(meaning) => *text = meaning,
+                other => {
+                    text.clear();
+                    write_json(&other, text);
+                }
+            }
         }
     }
 }

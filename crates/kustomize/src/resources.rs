@@ -141,6 +141,11 @@ impl Resources {
         if self.finder.is_some() && self.changed.last() != Some(&self.numbers[position]) {
             self.changed.push(self.numbers[position]);
         }
+        // Nobody has asked for long.
+        if self.changed.len() > 2 * self.items.len() {
+            self.finder = None;
+            self.changed.clear();
+        }
         &mut self.items[position]
     }
 

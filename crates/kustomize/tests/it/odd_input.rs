@@ -544,6 +544,17 @@ fn items_of_lists_go_through_json() {
     );
     let file = "configMapGenerator: [{name: b, behavior: merge}]\n";
     assert!(outcome(file, object).unwrap().contains("k: \"1e-7\"\n"));
+    for (written, read) in
+        [("TRUE", "true"), ("0o17", "15"), (".5", "0.5"), ("123456789012345678901", "123456789012345680000")]
+    {
+        let map = format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: b, annotations: {{a: {written}}}}}}}"
+        );
+        let list = format!(
+            "apiVersion: v1\nkind: Foo\nmetadata: {{name: a}}\n---\napiVersion: v1\nkind: ConfigMapList\nitems: [{map}]\n"
+        );
+        assert!(outcome("", list).unwrap().contains(&format!("a: \"{read}\"\n")), "{written}");
+    }
     let large = "patchesStrategicMerge: ['{apiVersion: v1, kind: ConfigMap, metadata: {name: g}, data: {k: 123456789012345678901}}']\n";
     let generated = format!("configMapGenerator: [{{name: g, literals: [k2=q]}}]\n{large}");
     let foo = "apiVersion: v1\nkind: Foo\nmetadata: {name: a}\n";
