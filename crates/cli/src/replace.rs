@@ -29,7 +29,8 @@ pub(crate) fn file_if(path: &Path, bytes: &[u8], is_wanted: &dyn Fn() -> bool) -
     }
     // A new file gets what the person's mask leaves of these; an old one keeps its own.
     let mode = if old.is_some() { 0o600 } else { 0o666 };
-    match Staged::new(folder_of(&target), mode, &|new| fill(new, old.as_ref(), bytes)) {
+    let filled = |new: &File| fill(new, old.as_ref(), bytes);
+    match Staged::new(folder_of(&target), mode, &filled) {
         Ok(_) if !is_wanted() => Ok(false),
         Ok(new) if old.is_none() => new.appear(&target),
         Ok(new) => new.replace(&target).map(|()| true),

@@ -23,6 +23,9 @@ pub enum Error {
         /// The text.
         recipient: String,
     },
+    /// The text is what opens, where what is encrypted to belongs. It is not repeated.
+    #[error("failed to parse input, a secret key stands where a recipient belongs")]
+    IdentityForRecipient,
     /// The text starts as a recipient of this kind, but is none.
     #[error("failed to parse input as {kind}: {reason}")]
     Recipient {

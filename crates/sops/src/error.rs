@@ -80,6 +80,20 @@ pub enum Error {
         /// The format's own message, which may show a secret.
         full: Text,
     },
+    /// A configuration does not read, or a field of it holds something else than it should.
+    #[error("{message}")]
+    Configuration {
+        /// Everything that is wrong, without values.
+        message: String,
+        /// The same in the reference's words, which may show values.
+        full: Text,
+        /// The line of the first mistake, from 1.
+        line: Option<usize>,
+        /// The first mistake, without its line.
+        mistake: String,
+        /// Where that is a value of another kind than is wanted: its tag, and what is wanted as Go names the type.
+        misfit: Option<(String, String)>,
+    },
     /// The document cannot be written in this format.
     #[error("{message}")]
     Emit {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use sealfast_re2 as re2;
 use sealfast_yaml::decode::{Decoder, Plain};
+use sealfast_yaml::error::{Misfit, Mistake};
 use sealfast_yaml::parse;
 
 use crate::error::Error;
@@ -99,7 +100,7 @@ impl Config {
     /// Reads a configuration; `dir` is the absolute directory it lies in.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] with the lines of what is wrong.
+    /// [`Error::Configuration`] with the lines of what is wrong.
     pub fn parse(input: &[u8], dir: &str) -> Result<Self, Error> {
         let document = parse::first(input).map_err(|wrong| invalid(&wrong))?;
         let block = match &document {
@@ -193,10 +194,16 @@ fn within<const N: usize>(outer: &[Step], inner: [Step; N], error: Error) -> Err
 /// The file does not read, or a field holds something else than it should.
 fn invalid(wrong: &sealfast_yaml::error::Error) -> Error {
     const CONTEXT: &str = "error loading config: Could not unmarshal config file: ";
-    Error::Unreadable {
+    let (line, mistake, misfit) = match wrong.mistake.as_deref() {
+        Some(Mistake { line, message, misfit }) => (Some(*line), message.clone(), misfit.clone()),
+        None => (wrong.line, wrong.message.clone(), None),
+    };
+    Error::Configuration {
         message: format!("{CONTEXT}{wrong}"),
-        line: None,
         full: format!("{CONTEXT}{}", wrong.in_full()).into(),
+        line,
+        mistake,
+        misfit: misfit.map(|Misfit { found, wanted }| (found, wanted)),
     }
 }
 

@@ -204,8 +204,7 @@ impl<'a> Decoder<'a> {
         } else {
             format!(" `{}`", node.value)
         };
-        let before = format!("line {}: cannot unmarshal {tag}", node.start.line());
-        self.problems.push(Problem::quoting(&before, &value, &format!(" into {wanted}")));
+        self.problems.push(Problem::misfit(node.start.line(), &tag, &value, wanted));
     }
 
     /// Returns nothing when the node does not fit; what was wrong has then been noted.
@@ -471,7 +470,8 @@ fn duplicate_keys(node: &Node, problems: &mut Vec<Problem>) {
         for other in &all[all.partition_point(|place| *place <= at)..] {
             let (line, first) = (keys[*other].start.line(), key.start.line());
             let name = plain::go_quoted(&key.value);
-            problems.push(format!("line {line}: mapping key {name} already defined at line {first}").into());
+            let message = format!("mapping key {name} already defined at line {first}");
+            problems.push(Problem::at(line, message));
             if problems.len() >= last {
                 return;
             }

@@ -16,6 +16,8 @@ pub struct Error {
     pub column: Option<usize>,
     /// Line in the source from 1 that a person should look at where the reference tells none.
     pub place: Option<usize>,
+    /// What does not fit in a tree, the first of it.
+    pub mistake: Option<Box<Mistake>>,
     /// True for mistakes in the text; false for a tree that does not fit what is asked of it.
     pub syntax: bool,
     /// True when the reference prints the message without its `yaml: ` prefix.
@@ -26,6 +28,26 @@ pub struct Error {
     pub(crate) detail: Option<Box<str>>,
     /// The message with what the reference quotes from the document.
     pub(crate) full: Option<Box<Quoted>>,
+}
+
+/// Something in a tree that does not fit, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Its line in the source, from 1.
+    pub line: usize,
+    /// What is wrong, without its line and without values.
+    pub message: String,
+    /// Where a value is of another kind than is wanted, both of them.
+    pub misfit: Option<Misfit>,
+}
+
+/// A value of another kind than is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Its tag, in the short form.
+    pub found: String,
+    /// The type that is wanted, as Go names it.
+    pub wanted: String,
 }
 
 /// A text that has values of a document in it.
@@ -42,18 +64,29 @@ impl fmt::Debug for Quoted {
 pub(crate) struct Problem {
     message: String,
     full: String,
+    mistake: Option<Mistake>,
 }
 
 impl Problem {
     /// Takes the words before and behind what is quoted, a blank before that included.
     pub(crate) fn quoting(before: &str, quoted: &str, behind: &str) -> Self {
-        Self { message: format!("{before}{behind}"), full: format!("{before}{quoted}{behind}") }
+        let (message, full) = (format!("{before}{behind}"), format!("{before}{quoted}{behind}"));
+        Self { message, full, mistake: None }
     }
-}
 
-impl From<String> for Problem {
-    fn from(message: String) -> Self {
-        Self { full: message.clone(), message }
+    /// Something at a line.
+    pub(crate) fn at(line: usize, message: String) -> Self {
+        let whole = format!("line {line}: {message}");
+        let mistake = Some(Mistake { line, message, misfit: None });
+        Self { full: whole.clone(), message: whole, mistake }
+    }
+
+    /// A value at a line, quoted with a blank before it, is of another kind than is wanted.
+    pub(crate) fn misfit(line: usize, found: &str, quoted: &str, wanted: &str) -> Self {
+        let told = |quoted: &str| format!("cannot unmarshal {found}{quoted} into {wanted}");
+        let misfit = Some(Misfit { found: found.to_owned(), wanted: wanted.to_owned() });
+        let mistake = Some(Mistake { line, message: told(""), misfit });
+        Self { full: format!("line {line}: {}", told(quoted)), mistake, ..Self::at(line, told("")) }
     }
 }
 
@@ -72,6 +105,7 @@ impl Error {
             line: None,
             column: None,
             place: None,
+            mistake: None,
             syntax: false,
             bare: false,
             older_line: None,
@@ -87,7 +121,7 @@ impl Error {
     }
 
     /// Returns an error of the tree that quotes a value.
-    pub(crate) fn quoting(Problem { message, full }: Problem) -> Self {
+    pub(crate) fn quoting(Problem { message, full, .. }: Problem) -> Self {
         Self { full: Some(Box::new(Quoted(full))), ..Self::tree(message) }
     }
 
@@ -97,6 +131,7 @@ impl Error {
         Self::quoting(Problem {
             message: format!("line {line}: unknown anchor referenced"),
             full: format!("unknown anchor '{name}' referenced"),
+            mistake: None,
         })
     }
 
@@ -133,10 +168,13 @@ impl Error {
             let lines: Vec<&str> = problems.iter().map(text).collect();
             format!("unmarshal errors:\n  {}", lines.join("\n  "))
         };
-        Self::quoting(Problem {
+        let quoted = Self::quoting(Problem {
             message: told(|problem| &problem.message),
             full: told(|problem| &problem.full),
-        })
+            mistake: None,
+        });
+        let mistake = problems.first().and_then(|problem| problem.mistake.clone()).map(Box::new);
+        Self { mistake, ..quoted }
     }
 
     /// Returns the error with the values that the reference quotes: for comparisons with it, never for people or logs.

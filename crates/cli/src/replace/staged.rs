@@ -1,7 +1,7 @@
 //! A new file beside the one it replaces, gone again whatever ends this process.
 //!
-//! It may hold plaintext. Where the system can it has no name before it is whole; while it has one, a signal that ends
-//! this process removes it first. Only a kill in the moment between its name and the rename leaves it.
+//! It may hold plaintext. Where the system can it has no name until it takes its place; while it has one, a signal that
+//! ends this process removes it first. Only a kill in the moment between its name and the rename leaves it.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,37 +15,98 @@ use crate::sops::child::{self, Watch};
 /// All staged files that have a name.
 static NAMES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// A whole file under a name of its own; removed on drop.
-pub(super) struct Staged(PathBuf);
+/// A whole file that waits to take its place; gone on drop.
+pub(super) struct Staged<'f> {
+    dir: &'f Path,
+    mode: u32,
+    fill: Fill<'f>,
+    made: Made,
+}
 
-impl Staged {
+/// Writes the content.
+type Fill<'f> = &'f dyn Fn(&File) -> Result<()>;
+
+enum Made {
+    /// It ends with this process.
+    #[cfg(target_os = "linux")]
+    Nameless(File),
+    Named(Named),
+}
+
+/// The name of a file, which is removed on drop.
+struct Named(PathBuf);
+
+impl<'f> Staged<'f> {
     /// Makes a file with `mode` (what the person's mask leaves of it) in a directory and has it filled.
-    pub(super) fn new(dir: &Path, mode: u32, fill: &dyn Fn(&File) -> Result<()>) -> Result<Self> {
+    pub(super) fn new(dir: &'f Path, mode: u32, fill: Fill<'f>) -> Result<Self> {
         clean_up_on_signals();
         // Whatever keeps a file from being made without a name, one with a name tells why nothing can be made.
-        Self::nameless(dir, mode, fill).or_else(|_| Self::named(dir, mode, fill))
+        let made = nameless(dir, mode, fill).or_else(|_| Named::new(dir, mode, fill).map(Made::Named))?;
+        Ok(Self { dir, mode, fill, made })
     }
 
-    #[cfg(target_os = "linux")]
-    fn nameless(dir: &Path, mode: u32, fill: &dyn Fn(&File) -> Result<()>) -> Result<Self> {
-        use std::os::fd::AsRawFd as _;
-
-        use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
-
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = File::from(open(dir, flags, Mode::from_raw_mode(mode))?);
-        fill(&file)?;
-        let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Self::at_free_name(dir, |name| Ok(linkat(CWD, &nameless, CWD, name, AtFlags::SYMLINK_FOLLOW)?))
-            .map(|(staged, ())| staged)
+    /// Puts it where nothing is; tells whether nothing was.
+    pub(super) fn appear(self, target: &Path) -> Result<bool> {
+        let linked = match &self.made {
+            #[cfg(target_os = "linux")]
+            Made::Nameless(file) => link(file, target),
+            Made::Named(Named(name)) => std::fs::hard_link(name, target),
+        };
+        match linked {
+            Ok(()) => Ok(true),
+            // A link that leads nowhere is no file that came up.
+            Err(wrong) if wrong.kind() == ErrorKind::AlreadyExists && target.exists() => Ok(false),
+            // Not every file system has links.
+            Err(_) => self.replace(target).map(|()| true),
+        }
     }
 
-    #[cfg(not(target_os = "linux"))]
-    fn nameless(_: &Path, _: u32, _: &dyn Fn(&File) -> Result<()>) -> Result<Self> {
-        Err(std::io::ErrorKind::Unsupported.into())
+    /// Puts it in the place of another file.
+    pub(super) fn replace(self, target: &Path) -> Result<()> {
+        let Named(name) = &self.into_named()?;
+        std::fs::rename(name, target)
     }
 
-    fn named(dir: &Path, mode: u32, fill: &dyn Fn(&File) -> Result<()>) -> Result<Self> {
+    /// One that can be given no name is made again with one.
+    fn into_named(self) -> Result<Named> {
+        match self.made {
+            #[cfg(target_os = "linux")]
+            Made::Nameless(file) => Named::at_free_name(self.dir, |name| link(&file, name))
+                .map(|(named, ())| named)
+                .or_else(|_| Named::new(self.dir, self.mode, self.fill)),
+            Made::Named(named) => Ok(named),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn nameless(dir: &Path, mode: u32, fill: Fill<'_>) -> Result<Made> {
+    use rustix::fs::{Mode, OFlags, open};
+
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = File::from(open(dir, flags, Mode::from_raw_mode(mode))?);
+    fill(&file)?;
+    Ok(Made::Nameless(file))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless(_: &Path, _: u32, _: Fill<'_>) -> Result<Made> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// Gives a file without a name one.
+#[cfg(target_os = "linux")]
+fn link(file: &File, name: &Path) -> Result<()> {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{AtFlags, CWD, linkat};
+
+    let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(linkat(CWD, &nameless, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+impl Named {
+    fn new(dir: &Path, mode: u32, fill: Fill<'_>) -> Result<Self> {
         let open = |name: &Path| File::options().write(true).create_new(true).mode(mode).open(name);
         let (staged, file) = Self::at_free_name(dir, open)?;
         fill(&file)?;
@@ -64,25 +125,9 @@ impl Staged {
         let (made, name) = made.keep().map_err(|wrong| wrong.error)?;
         Ok((Self(name), made))
     }
-
-    /// Puts it where nothing is; tells whether nothing was.
-    pub(super) fn appear(self, target: &Path) -> Result<bool> {
-        match std::fs::hard_link(&self.0, target) {
-            Ok(()) => Ok(true),
-            // A link that leads nowhere is no file that came up.
-            Err(wrong) if wrong.kind() == ErrorKind::AlreadyExists && target.exists() => Ok(false),
-            // Not every file system has links.
-            Err(_) => self.replace(target).map(|()| true),
-        }
-    }
-
-    /// Puts it in the place of another file.
-    pub(super) fn replace(self, target: &Path) -> Result<()> {
-        std::fs::rename(&self.0, target)
-    }
 }
 
-impl Drop for Staged {
+impl Drop for Named {
     fn drop(&mut self) {
         // After a rename there is nothing under this name.
         let _ = std::fs::remove_file(&self.0);
@@ -127,26 +172,46 @@ mod tests {
 
     use super::*;
 
-    type Make = fn(&Path, u32, &dyn Fn(&File) -> Result<()>) -> Result<Staged>;
-
     fn listing(dir: &Path) -> Vec<PathBuf> {
         std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
 
+    fn write_x(mut file: &File) -> Result<()> {
+        file.write_all(b"x")
+    }
+
     #[test]
     fn a_staged_file_is_known_while_it_has_a_name() {
-        for make in [Staged::nameless as Make, Staged::named] {
+        for is_named in [false, true] {
             let dir = tempfile::tempdir().unwrap();
-            let made = make(dir.path(), 0o600, &|mut file| file.write_all(b"x"));
-            // Not every file system of Linux makes files without names.
-            let Ok(staged) = made else { continue };
-            assert_eq!(listing(dir.path()), std::slice::from_ref(&staged.0));
-            assert!(names().contains(&staged.0));
-            let (name, target) = (staged.0.clone(), dir.path().join("target"));
-            staged.replace(&target).unwrap();
-            assert_eq!(listing(dir.path()), [target]);
+            let target = dir.path().join("target");
+            std::fs::write(&target, "old").unwrap();
+            let mut staged = Staged::new(dir.path(), 0o600, &write_x).unwrap();
+            if is_named {
+                staged.made = Made::Named(Named::new(dir.path(), 0o600, &write_x).unwrap());
+            }
+            let named = staged.into_named().unwrap();
+            assert!(listing(dir.path()).contains(&named.0) && names().contains(&named.0));
+            let name = named.0.clone();
+            drop(named);
+            assert_eq!(listing(dir.path()), std::slice::from_ref(&target));
             assert!(!names().contains(&name));
+            Staged::new(dir.path(), 0o600, &write_x).unwrap().replace(&target).unwrap();
+            assert_eq!(std::fs::read(&target).unwrap(), b"x");
+            assert_eq!(listing(dir.path()), [target]);
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_has_no_name_while_it_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let staged = Staged::new(dir.path(), 0o600, &write_x).unwrap();
+        // Not every file system of Linux makes files without names.
+        let is_nameless = matches!(staged.made, Made::Nameless(_));
+        assert_eq!(listing(dir.path()).is_empty(), is_nameless);
+        drop(staged);
+        assert_eq!(listing(dir.path()), Vec::<PathBuf>::new());
     }
 
     #[test]
@@ -154,7 +219,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (new, taken) = (dir.path().join("new"), dir.path().join("taken"));
         std::fs::write(&taken, "theirs").unwrap();
-        let staged = || Staged::new(dir.path(), 0o600, &|mut file| file.write_all(b"ours")).unwrap();
+        let staged = || Staged::new(dir.path(), 0o600, &|mut file: &File| file.write_all(b"ours")).unwrap();
         assert!(staged().appear(&new).unwrap());
         assert!(!staged().appear(&taken).unwrap());
         assert_eq!(std::fs::read(&new).unwrap(), b"ours");

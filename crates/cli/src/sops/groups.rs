@@ -20,18 +20,26 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
                 Ok(())
             })
         }
-        [action, ..] if action == "add" => Err(Stop::new("error: no positional arguments allowed")),
+        [action, ..] if action == "add" => {
+            Err(Stop::new("error: no positional arguments allowed")
+                .plainly("no positional arguments allowed"))
+        }
         [action, index] if action == "delete" => {
             let number = index.parse::<u32>().map_err(|_| unreadable(index))?;
             change(call, |metadata| {
                 let at = usize::try_from(number).ok().filter(|at| *at < metadata.key_groups.len());
                 let at = at.ok_or_else(|| Stop::fatal(format!("there is no key group {number}")))?;
                 metadata.key_groups.remove(at);
+                if call.is_native() && metadata.key_groups.is_empty() {
+                    return Err(Stop::new("it is the last key group: without it nobody could open the file")
+                        .hint("add another one first, as `groups add -f FILE -i --age age1…`"));
+                }
                 Ok(())
             })
         }
         [action, ..] if action == "delete" => {
-            Err(Stop::new("error: exactly one positional argument (index) required"))
+            Err(Stop::new("error: exactly one positional argument (index) required")
+                .plainly("exactly one positional argument (index) required"))
         }
         _ => Err(Stop::new("say what to do: groups add, or groups delete INDEX")),
     }

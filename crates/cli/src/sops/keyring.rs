@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use sealfast_keys::age;
+use sealfast_keys::error::Error;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::service::{Approve, Listener};
 use sealfast_keys::unlock::{self, Options};
@@ -84,14 +85,15 @@ pub(super) fn wrap(call: &Call, metadata: &mut Metadata, key: &DataKey, now: Tim
     tell_of_old_ring(call, &mut keyring);
     let reach = reach(&services, metadata);
     let mut rng = rand08::rngs::OsRng;
-    let hint = if metadata.master_keys().any(|key| matches!(key, MasterKey::Pgp { .. })) {
-        "check the recipients, and for OpenPGP that `gpg --list-keys` shows the key"
-    } else {
-        "check the recipients, and that their services can be reached"
-    };
     let wrapping = wrap::data_key(metadata, key, &keyring, now, &mut rng);
-    block_on(reach, wrapping)
-        .map_err(|failure| Stop::new(format!("Could not generate data key: [{failure}]")).hint(hint))
+    block_on(reach, wrapping).map_err(|failure| {
+        let mut told = hints::of_wrapping(&failure);
+        if told.is_empty() {
+            told.push("check the recipients, and that their services can be reached");
+        }
+        let stop = Stop::new(format!("Could not generate data key: [{failure}]"));
+        told.into_iter().fold(stop, Stop::hint)
+    })
 }
 
 /// As `sops`, failures name the keyring that it looks into before it asks `gpg`.
@@ -120,8 +122,14 @@ pub(super) async fn serve(listener: Listener, approve: Option<Approve>) {
 /// Fails for an age recipient that is none.
 pub(super) fn check(keys: &[MasterKey]) -> Result<(), Stop> {
     keys.iter().filter_map(age_recipient).try_for_each(|recipient| {
-        age::check_recipient(recipient)
-            .map_err(|wrong| Stop::new(wrong.with_causes()).hint("an age recipient begins with age1 or ssh-"))
+        age::check_recipient(recipient).map_err(|wrong| {
+            let hint = if matches!(wrong, Error::IdentityForRecipient) {
+                "`age-keygen -y FILE` prints its recipient; make a new key if others may have seen this one"
+            } else {
+                "an age recipient begins with age1 or ssh-"
+            };
+            Stop::new(wrong.with_causes()).hint(hint)
+        })
     })
 }
 

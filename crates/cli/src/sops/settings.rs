@@ -336,13 +336,13 @@ pub(super) fn keys_of_flags(
     now: Time,
 ) -> Result<Vec<MasterKey>, Stop> {
     let text = |flag: &str| call.text(&format!("{prefix}{flag}")).to_owned();
-    let refuse = |wrong: Error| Stop::of(&wrong, "");
+    let refuse = |shape: &'static str| move |wrong: Error| Stop::of(&wrong, "").hint(shape);
     let mut keys = MasterKey::kms_list(&text("kms"), context, call.text("aws-profile"), now);
     keys.extend(MasterKey::gcp_kms_list(&text("gcp-kms"), now));
-    keys.extend(MasterKey::huawei_list(&text("hckms"), now).map_err(refuse)?);
-    keys.extend(MasterKey::azure_list(&text("azure-kv"), now).map_err(refuse)?);
+    keys.extend(MasterKey::huawei_list(&text("hckms"), now).map_err(refuse(told::HUAWEI_SHAPE))?);
+    keys.extend(MasterKey::azure_list(&text("azure-kv"), now).map_err(refuse(told::AZURE_SHAPE))?);
     keys.extend(MasterKey::pgp_list(&text("pgp"), now));
-    keys.extend(MasterKey::vault_list(&text("hc-vault-transit"), now).map_err(refuse)?);
+    keys.extend(MasterKey::vault_list(&text("hc-vault-transit"), now).map_err(refuse(told::VAULT_SHAPE))?);
     keys.extend(MasterKey::age_list(&text("age")));
     keyring::check(&keys)?;
     Ok(keys)

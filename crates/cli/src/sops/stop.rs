@@ -329,7 +329,9 @@ fn reference_words(error: &Error) -> String {
                 "{WALK}Tree contains a non-string key (type {kind}): {shown}. Only string keys are supported"
             )
         }
-        Error::Unreadable { full, .. } => full.to_string_lossy().into_owned(),
+        Error::Unreadable { full, .. } | Error::Configuration { full, .. } => {
+            full.to_string_lossy().into_owned()
+        }
         Error::NotBinary { message } => format!("{message}\n\n{NOT_BINARY}"),
         Error::ValueType { kind, .. } => format!("{WALK}Cannot walk value, unknown type: {kind}"),
         Error::NotCiphertext { kind, .. } => {

@@ -176,7 +176,48 @@ fn the_last_key_of_a_group_is_not_taken_away() {
     let before = fs::read(&file).unwrap();
     let words = refusal(&desk, 1, &["rotate", "-i", "--rm-age", &desk.recipient, "a.yaml"]);
     assert!(words.contains("a key group would have no key left") && words.contains("--add-age"), "{words}");
+    let words = refusal(&desk, 1, &["groups", "delete", "-i", "-f", "a.yaml", "0"]);
+    assert!(words.contains("it is the last key group") && words.contains("hint: add another"), "{words}");
     assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_secret_key_in_the_place_of_a_recipient_is_not_repeated() {
+    let desk = Desk::new();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    let keys =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/sops/keys/age2.agekey"));
+    let identity = keys.unwrap().lines().last().unwrap().to_owned();
+    fs::write(desk.path("rules.yaml"), format!("creation_rules:\n  - age: {identity}\n")).unwrap();
+    let calls: [&[&str]; 3] = [
+        &["encrypt", "--age", &identity, "a.yaml"],
+        &["encrypt", "--age", &identity.to_lowercase(), "a.yaml"],
+        &["encrypt", "--config", "rules.yaml", "a.yaml"],
+    ];
+    for args in calls {
+        let words = refusal(&desk, 1, args);
+        assert!(words.contains("a secret key stands where a recipient belongs"), "{words}");
+        assert!(words.contains("hint: `age-keygen -y FILE` prints its recipient"), "{words}");
+        assert!(!words.to_lowercase().contains(&identity.to_lowercase()[..30]), "{words}");
+    }
+    let output = desk.command_as("sops", &["encrypt", "--age", &identity, "a.yaml"]).output().unwrap();
+    assert!(output.status.code() == Some(1) && !told(&output).contains(&identity[..30]), "{}", told(&output));
+}
+
+#[test]
+fn keys_of_services_that_have_another_shape_are_told_theirs() {
+    let desk = Desk::new();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    for (flag, shape) in [
+        ("--kms", "arn:aws:kms:REGION:ACCOUNT:key/ID"),
+        ("--gcp-kms", "projects/P/locations/L/keyRings/R/cryptoKeys/K"),
+        ("--azure-kv", "https://NAME.vault.azure.net/keys/KEY/VERSION"),
+        ("--hc-vault-transit", "https://vault.example.com:8200/v1/transit/keys/NAME"),
+        ("--hckms", "REGION:KEY-UUID"),
+    ] {
+        let words = refusal(&desk, 1, &["encrypt", flag, "bad", "a.yaml"]);
+        assert!(words.contains(&format!("hint: write it as `{shape}`")), "{words}");
+    }
 }
 
 #[test]

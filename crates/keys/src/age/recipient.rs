@@ -42,7 +42,11 @@ impl Recipient {
             let kind = "age-ssh public key";
             return text.parse().map(Self::Ssh).map_err(|error| malformed(kind)(ssh_reason(&error)));
         }
-        Err(Error::UnknownRecipient { recipient: text.to_owned() })
+        Err(if is_secret(text) {
+            Error::IdentityForRecipient
+        } else {
+            Error::UnknownRecipient { recipient: text.to_owned() }
+        })
     }
 
     /// Returns what wraps a file key.
@@ -100,4 +104,10 @@ fn ssh_reason(error: &ParseRecipientKeyError) -> &'static str {
         }
         _ => "malformed SSH public key",
     }
+}
+
+/// Identities of age and private keys in PEM, which a message would give away.
+fn is_secret(text: &str) -> bool {
+    let text = text.to_ascii_uppercase();
+    ["AGE-SECRET-KEY-", "AGE-PLUGIN-", "PRIVATE KEY-----"].iter().any(|mark| text.contains(mark))
 }

@@ -146,7 +146,7 @@ fn switches_and_numbers_are_read_as_freely_as_by_the_reference() {
 #[test]
 fn wrong_types_are_told_with_their_lines() {
     let told = |text: &str| match Config::parse(text.as_bytes(), "/") {
-        Err(Error::Unreadable { full, .. }) => full.to_string_lossy().into_owned(),
+        Err(Error::Configuration { full, .. }) => full.to_string_lossy().into_owned(),
         other => panic!("{text}: {other:?}"),
     };
     let unmarshal = |lines: &str| {

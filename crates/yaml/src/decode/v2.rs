@@ -3,7 +3,7 @@
 //! Follows: `decode.go` of `go.yaml.in/yaml/v2` 2.4.4.
 
 use super::{Decoder, Entries, Plain, Shape, Target, WANT_MAP, go_syntax, invalid_key, is_merge};
-use crate::error::Error;
+use crate::error::{Error, Problem};
 use crate::node::{Kind, Node};
 use crate::scalar::Words;
 
@@ -35,8 +35,8 @@ impl<'a> Decoder<'a> {
                     Plain::Null => "<nil>".to_owned(),
                     key => go_syntax(key, Words::V2),
                 };
-                let problem = format!("line {}: key {name} already set in map", value_node.start.line());
-                self.problems.push(problem.into());
+                let message = format!("key {name} already set in map");
+                self.problems.push(Problem::at(value_node.start.line(), message));
             } else {
                 entries.insert(key, value);
             }

@@ -1,15 +1,28 @@
 //! What to do about a key that does not open, by the kind of its failure.
 
-use sealfast_keys::error::Error;
+use sealfast_keys::error::{CloudService, Error};
 use sealfast_keys::unlock::Failure;
+use sealfast_keys::wrap;
 
 use crate::env;
 use crate::sops::keyring::cloud;
 
 /// Returns a hint for each kind of failure, in the order in which the keys were tried.
 pub(super) fn of(failure: &Failure) -> Vec<&'static str> {
+    each_once(reasons(failure))
+}
+
+/// Does the same for keys that did not wrap.
+pub(super) fn of_wrapping(failure: &wrap::Failure) -> Vec<&'static str> {
+    each_once(failure.reasons.iter().filter_map(|(_, reason)| match reason {
+        wrap::Reason::Error(error) => Some(error),
+        _ => None,
+    }))
+}
+
+fn each_once<'e>(errors: impl Iterator<Item = &'e Error>) -> Vec<&'static str> {
     let mut hints = Vec::new();
-    for error in reasons(failure) {
+    for error in errors {
         if let Some(hint) = hint(error)
             && !hints.contains(&hint)
         {
@@ -37,6 +50,13 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::NoAgeIdentity { .. } | Error::Age { .. } => {
             "name a file with an identity of one of these age keys in SOPS_AGE_KEY_FILE"
         }
+        Error::KeyId { service: CloudService::Aws, .. } => {
+            "write it as `arn:aws:kms:REGION:ACCOUNT:key/ID` or `…:alias/NAME`"
+        }
+        Error::KeyId { service: CloudService::Google, .. } => {
+            "write it as `projects/P/locations/L/keyRings/R/cryptoKeys/K`"
+        }
+        Error::PgpWrap { .. } => "check that `gpg --list-keys` shows the key",
         Error::PgpOpen { .. } => "import the OpenPGP secret key: gpg --import FILE",
         Error::Credentials { service: "AWS KMS", .. } => {
             "log in with `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -53,7 +73,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Vault { reason, .. }
             if reason.contains("permission denied") && cloud::vault_token().is_some() =>
         {
-            "Vault refused the token: it may have expired (`vault login` makes a new one), or its policy lacks `update` on ENGINE/decrypt/NAME"
+            "Vault refused the token: it may have expired (`vault login` makes a new one), or its policy lacks `update` on ENGINE/encrypt/NAME and ENGINE/decrypt/NAME"
         }
         Error::Vault { reason, .. } if reason.contains("permission denied") => {
             "set VAULT_TOKEN, or run `vault login`"

@@ -30,7 +30,9 @@ impl Source<'_> {
                 };
                 mend(error, place).into_iter().fold(self.at(stop, place), Stop::hint)
             }
-            Error::Unreadable { message, .. } => self.unreadable(wrong, message),
+            Error::Configuration { line: Some(line), mistake, misfit, .. } => {
+                self.unreadable(Stop::of(wrong, ""), *line, mistake, misfit.as_ref())
+            }
             Error::NoRule { path } => {
                 let stop = Stop::of(wrong, "").plainly(format!("no creation rule is for {path}"));
                 self.at(stop, &[Step::Key("creation_rules".to_owned())]).hint(self.rule_for(path))
@@ -88,24 +90,17 @@ impl Source<'_> {
     }
 
     /// The file is no YAML, or a field holds something of another kind: its first mistake is told.
-    fn unreadable(&self, wrong: &Error, message: &str) -> Stop {
-        let stop = Stop::of(wrong, "");
-        let problem = message.split_once("unmarshal errors:").map_or(message, |(_, lines)| lines);
-        let problem = problem.trim_start().lines().next().unwrap_or_default();
-        let problem = problem.rsplit_once("yaml: ").map_or(problem, |(_, problem)| problem);
-        let numbered = problem.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
-        let Some((line, what)) = numbered.and_then(|(line, what)| Some((line.parse::<usize>().ok()?, what)))
-        else {
-            return stop.in_file(&self.path.to_string_lossy());
-        };
+    fn unreadable(&self, stop: Stop, line: usize, mistake: &str, misfit: Option<&(String, String)>) -> Stop {
         let mut place = rules::place_at(self.text, line);
-        if what.starts_with("cannot unmarshal !!map") || what.starts_with("cannot unmarshal !!seq") {
+        if misfit.is_some_and(|(found, _)| matches!(found.as_str(), "!!map" | "!!seq")) {
             // It begins where its first part does.
             place.pop();
         }
-        let (what, hint) = misfit(what).unwrap_or((what.to_owned(), None));
-        let stop = stop.plainly(what);
-        let stop = hint.into_iter().fold(stop, Stop::hint);
+        let (what, hint) = match misfit {
+            Some((found, wanted)) => other_kind(found, wanted),
+            None => (mistake.to_owned(), None),
+        };
+        let stop = hint.into_iter().fold(stop.plainly(what), Stop::hint);
         stop.in_configuration(&self.path.to_string_lossy(), Some(line), &self.shown(&place))
     }
 
@@ -159,19 +154,20 @@ fn mend(wrong: &Error, place: &[Step]) -> Option<String> {
         (Error::RuleKeys { field, .. }, _) => {
             format!("write one key, `{field}: KEY`, or a list, `{field}: [KEY, KEY]`; put numbers in quotes")
         }
-        (_, "hc_vault_transit_uri" | "hc_vault") => {
-            "write it as `https://vault.example.com:8200/v1/transit/keys/NAME`".to_owned()
-        }
-        (_, "azure_keyvault") => "write it as `https://NAME.vault.azure.net/keys/KEY/VERSION`".to_owned(),
-        (_, "hckms") => "write it as `REGION:KEY-UUID`".to_owned(),
+        (_, "hc_vault_transit_uri" | "hc_vault") => VAULT_SHAPE.to_owned(),
+        (_, "azure_keyvault") => AZURE_SHAPE.to_owned(),
+        (_, "hckms") => HUAWEI_SHAPE.to_owned(),
         _ => return None,
     })
 }
 
-/// Go's words for a value of another kind than is wanted, in ours, and what mends it.
-fn misfit(what: &str) -> Option<(String, Option<String>)> {
-    let (found, wanted) = what.strip_prefix("cannot unmarshal ")?.split_once(" into ")?;
-    let found = word_for(found.split(' ').next()?);
+pub(super) const VAULT_SHAPE: &str = "write it as `https://vault.example.com:8200/v1/transit/keys/NAME`";
+pub(super) const AZURE_SHAPE: &str = "write it as `https://NAME.vault.azure.net/keys/KEY/VERSION`";
+pub(super) const HUAWEI_SHAPE: &str = "write it as `REGION:KEY-UUID`";
+
+/// A value of another kind than is wanted, in the words of people, and what mends it.
+fn other_kind(found: &str, wanted: &str) -> (String, Option<&'static str>) {
+    let found = word_for(found);
     let (wanted, hint) = match wanted {
         "int" => ("a whole number", Some("write it without quotes, as `2`")),
         "bool" => ("`true` or `false`", None),
@@ -179,7 +175,7 @@ fn misfit(what: &str) -> Option<(String, Option<String>)> {
         wanted if wanted.starts_with("[]") => ("a list", Some("begin each item with `- `")),
         _ => ("a mapping of fields", Some("write the fields as `name: value`, a line each")),
     };
-    Some((format!("{wanted} is wanted, not {found}"), hint.map(str::to_owned)))
+    (format!("{wanted} is wanted, not {found}"), hint)
 }
 
 /// A type in the words of people.

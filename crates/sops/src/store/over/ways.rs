@@ -95,10 +95,16 @@ pub(crate) fn seal(
         return Ok(taken(text));
     }
     metadata.layout = layout.seal(sealer.cipher, sealer.rng);
-    let recorded = source.again(&text).map(|read| with_record(&read, metadata, format, how.indent));
-    match recorded.transpose()?.flatten() {
+    let Some(read) = source.again(&text) else { return Err(lost(format)) };
+    match with_record(&read, metadata, format, how.indent)? {
         Some(text) => Ok(taken(text)),
-        None => anew(branches, metadata, format, sealer, options),
+        None => {
+            if !source.has_comments() {
+                branches = read.tree();
+                store::take_metadata(&mut branches, format)?;
+            }
+            anew(branches, metadata, format, sealer, options)
+        }
     }
 }
 
@@ -152,7 +158,8 @@ fn taken(mut text: Zeroizing<Vec<u8>>) -> Vec<u8> {
 }
 
 /// Writes an encrypted document into its plain text, and finds what must be kept so that decrypting gives that text
-/// again.
+/// again. Without comments, which have places of their own, the text tells all of the document, so that is left empty:
+/// with many values it is as long as the text.
 fn splice_plain(
     source: &Source<'_>,
     wanted: &mut [Branch],
@@ -162,7 +169,14 @@ fn splice_plain(
     SEALING.into_iter().find_map(|way| {
         let how = How { way, ..*how };
         let text = attempt(source, wanted, &how, Some(&mut *sealer))?;
-        let layout = record(source, &source.again(&text)?, wanted, &how);
+        let sealed = source.again(&text)?;
+        let layout = if source.has_comments() {
+            record(source, &sealed, || wanted.to_vec(), &how)
+        } else {
+            wanted.fill(Branch::new());
+            record(source, &sealed, || sealed.tree(), &how)
+        };
+        drop(sealed);
         Some((text, layout))
     })
 }
@@ -205,7 +219,12 @@ fn checked(
 }
 
 /// What the encrypted text cannot tell of the original.
-fn record(source: &Source<'_>, sealed: &Source<'_>, wanted: &mut [Branch], how: &How<'_>) -> Layout {
+fn record(
+    source: &Source<'_>,
+    sealed: &Source<'_>,
+    wanted: impl FnOnce() -> Vec<Branch>,
+    how: &How<'_>,
+) -> Layout {
     let whole = || Layout::of_whole(source.base());
     let opened = |layout: &Layout, records| {
         sealed.edited(&mut source.tree_in(sealed), &How { records, ..How::new(layout, how.indent) })
@@ -221,7 +240,7 @@ fn record(source: &Source<'_>, sealed: &Source<'_>, wanted: &mut [Branch], how: 
         return layout;
     }
     let (Some((_, back)), Some((_, replaced))) =
-        (opened(&layout, true), source.edited(wanted, &How { records: true, ..*how }))
+        (opened(&layout, true), source.edited(&mut wanted(), &How { records: true, ..*how }))
     else {
         return whole();
     };
@@ -258,8 +277,12 @@ fn anew(
     if is_same {
         return settled(text, &mut branches, metadata, format, sealer);
     }
+    Err(lost(format))
+}
+
+fn lost(format: Format) -> Error {
     let message = format!("what {} has for this document does not read back as the same", format.name());
-    Err(Error::Emit { message })
+    Error::Emit { message }
 }
 
 /// Comments that are read in other containers than they were are encrypted for those, where that can be.
