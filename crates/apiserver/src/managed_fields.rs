@@ -125,7 +125,8 @@ pub(crate) fn apply(
     }
     prune::prune(shape, &mut object, &last, &kept);
     let mut difference = compare::compare(shape, &bare_live, &object);
-    let same = difference.is_empty();
+    // Items in another order are a change, though of nobody's fields.
+    let same = difference.is_empty() && bare_live == object;
     difference.strip(writer);
     let changed = difference.changed();
     let contested = match force {

@@ -77,6 +77,16 @@ async fn lists_whose_items_have_no_keys_have_no_owners() -> anyhow::Result<()> {
     let stated = json!({"metadata": {"name": "t"}, "secrets": [{"name": "x", "kind": "Secret"}]});
     let (_, made) = client.call("POST", &accounts, Some(stated)).await?;
     assert_eq!(made["secrets"], json!([{"name": "x"}]), "{made}");
+    // Items in another order are a change of the object.
+    let path = format!("{accounts}/o");
+    let listed = |names: [&str; 3]| {
+        let secrets: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "o"}, "secrets": secrets})
+    };
+    client.call("POST", &accounts, Some(listed(["p", "r", "q"]))).await?;
+    let (_, applied) = apply(&client, &path, "me", &listed(["p", "q", "r"])).await?;
+    assert_eq!(applied["secrets"], listed(["p", "q", "r"])["secrets"], "{applied}");
+    assert!(applied["metadata"]["managedFields"][0]["time"].is_string(), "{applied}");
     // The name of a pull secret may be left out.
     let mut pod = pods(json!({"name": "c", "image": "i"}));
     pod["metadata"]["name"] = "p".into();
