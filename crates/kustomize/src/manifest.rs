@@ -26,7 +26,10 @@ pub fn objects(input: &[u8], file: &str) -> Result<Vec<Resource>, Error> {
         Failure::Syntax(message) => Error::MalformedYaml { message, file: file.to_owned() },
         Failure::Content(message) => Error::Object(message),
     })?;
-    expand_lists(documents)?.into_iter().map(|resource| check_object(&resource).map(|()| resource)).collect()
+    expand_lists(documents, is_one(input))?
+        .into_iter()
+        .map(|resource| check_object(&resource).map(|()| resource))
+        .collect()
 }
 
 /// Why a text gave no documents.
@@ -160,8 +163,9 @@ fn split(source: &str) -> Result<Vec<&str>, Failure> {
 
 /// Replaces lists of objects by the objects: one that is alone in the text, or the input of a function, in its place,
 /// others at the end.
-fn expand_lists(mut documents: Vec<Resource>) -> Result<Vec<Resource>, Error> {
+fn expand_lists(mut documents: Vec<Resource>, is_one: bool) -> Result<Vec<Resource>, Error> {
     if let [only] = documents.as_slice()
+        && is_one
         && matches!(only.kind(), "List" | "ResourceList")
         && ["items", "functionConfig"].iter().any(|field| only.value.get(field).is_some())
     {
@@ -181,6 +185,12 @@ fn expand_lists(mut documents: Vec<Resource>) -> Result<Vec<Resource>, Error> {
         }
     }
     Ok(expanded)
+}
+
+/// Whether no line of dashes parts a text; one at its beginning does not, nor one that no line ends.
+fn is_one(input: &[u8]) -> bool {
+    let mut lines = input.split_inclusive(|&byte| byte == b'\n').skip(1);
+    !lines.any(|line| line.starts_with(b"---") && line.ends_with(b"\n"))
 }
 
 /// Returns the items of a list object, with their share of the blank places.

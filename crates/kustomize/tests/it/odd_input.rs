@@ -555,6 +555,14 @@ fn items_of_lists_go_through_json() {
         );
         assert!(outcome("", list).unwrap().contains(&format!("a: \"{read}\"\n")), "{written}");
     }
+    // A list that is alone is taken apart as it stands, but it is not where a line of dashes ends it.
+    let list = "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Foo, metadata: {name: b, annotations: {a: 1e3}}}]\n";
+    for (before, behind, read) in
+        [("", "", "1e3"), ("---\n", "", "1e3"), ("", "---", "1e3"), ("", "---\n", "1000")]
+    {
+        let built = outcome("", format!("{before}{list}{behind}")).unwrap();
+        assert!(built.contains(&format!("a: \"{read}\"\n")), "{before}{behind}: {built}");
+    }
     let large = "patchesStrategicMerge: ['{apiVersion: v1, kind: ConfigMap, metadata: {name: g}, data: {k: 123456789012345678901}}']\n";
     let generated = format!("configMapGenerator: [{{name: g, literals: [k2=q]}}]\n{large}");
     let foo = "apiVersion: v1\nkind: Foo\nmetadata: {name: a}\n";
