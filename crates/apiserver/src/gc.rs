@@ -335,7 +335,7 @@ impl App {
                 .collect();
             fields::set_finalizers(&mut object, kept);
             let written = if crate::request::update::is_gone(&key.resource, &object) {
-                self.store.delete_with(key, &object, stored.revision).is_ok()
+                self.store.delete(key, stored.revision).is_ok()
             } else {
                 self.store.put(key, &object, Expect::Revision(stored.revision)).is_ok()
             };

@@ -136,7 +136,8 @@ fn finish(call: &Call<'_>, stored: &Stored, new: Value, options: &Options) -> Re
         other => Err(call.refused(other, &call.name)),
     };
     if is_gone(&call.resource.key, &new) {
-        let revision = match store.delete_with(&key, &new, stored.revision) {
+        // Watches are told what was stored, with the finalizer that held it.
+        let revision = match store.delete(&key, stored.revision) {
             Ok(revision) => revision,
             Err(refused) => return raced(refused),
         };

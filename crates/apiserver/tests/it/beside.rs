@@ -393,6 +393,28 @@ async fn annotations_of_deployments_count_and_paused_ones_say_so() -> anyhow::Re
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn watches_are_told_the_state_that_was_stored_last() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let map = json!({"metadata": {"name": "c", "finalizers": ["a.b/c"]}});
+    client.call("POST", MAPS, Some(map)).await?;
+    let path = format!("{MAPS}/c");
+    let (_, deleting) = client.call("DELETE", &path, None).await?;
+    let version = deleting["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+    let freed = r#"{"metadata":{"finalizers":null}}"#.to_owned();
+    let (_, last) = client.send("PATCH", &path, MERGE, freed).await?;
+    assert!(last["metadata"].get("finalizers").is_none(), "{last}");
+    let watch = format!("{MAPS}?watch=1&timeoutSeconds=1&resourceVersion={version}");
+    let text = client.open(&watch).await?.text().await?;
+    let event: Value = serde_json::from_str(text.lines().next().unwrap_or_default())?;
+    assert_eq!(event["type"], "DELETED", "{text}");
+    let metadata = &event["object"]["metadata"];
+    assert_eq!(metadata["finalizers"], json!(["a.b/c"]), "{text}");
+    assert_eq!(metadata["resourceVersion"], last["metadata"]["resourceVersion"], "{text}");
+    running.stop().await;
+    Ok(())
+}
+
 const CORE: &str = "/api/v1/namespaces/default";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
