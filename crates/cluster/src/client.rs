@@ -15,6 +15,7 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::certificate;
 use crate::client::answer::{Pages, Unread};
@@ -136,6 +137,7 @@ impl Client {
         let is_empty = text.trim().is_empty();
         let mut kubeconfig =
             if is_empty { Kubeconfig::default() } else { Kubeconfig::from_yaml(text).map_err(unread)? };
+        unwrap_lines(&mut kubeconfig);
         check(&kubeconfig)?;
         for user in kubeconfig.auth_infos.iter_mut().filter_map(|u| u.auth_info.as_mut()) {
             if allowed.programs == Honoured::No {
@@ -156,10 +158,11 @@ impl Client {
     }
 
     async fn from_parsed(
-        kubeconfig: Kubeconfig,
+        mut kubeconfig: Kubeconfig,
         context: Option<&str>,
         path: Option<String>,
     ) -> Result<Client, Error> {
+        unwrap_lines(&mut kubeconfig);
         let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
             .await
@@ -651,6 +654,31 @@ fn base64_bytes(text: &str) -> Option<Vec<u8>> {
     base64::engine::general_purpose::STANDARD.decode(text).ok()
 }
 
+/// Joins the lines of certificates and keys: client-go passes over line breaks in their base64, the `kube` crate does not.
+fn unwrap_lines(kubeconfig: &mut Kubeconfig) {
+    let clusters = kubeconfig.clusters.iter_mut().filter_map(|known| known.cluster.as_mut());
+    for authority in clusters.filter_map(|cluster| cluster.certificate_authority_data.as_mut()) {
+        authority.retain(|letter| !is_break(letter));
+    }
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|known| known.auth_info.as_mut()) {
+        if let Some(certificate) = &mut user.client_certificate_data {
+            certificate.retain(|letter| !is_break(letter));
+        }
+        if let Some(key) = &mut user.client_key_data
+            && key.expose_secret().contains(is_break)
+        {
+            // As long as the original, so that it never moves and leaves a copy behind.
+            let mut joined = Zeroizing::new(String::with_capacity(key.expose_secret().len()));
+            key.expose_secret().split(is_break).for_each(|line| joined.push_str(line));
+            *key = joined.as_str().into();
+        }
+    }
+}
+
+fn is_break(letter: char) -> bool {
+    matches!(letter, '\n' | '\r')
+}
+
 /// Whether a kubeconfig says where it leads, and whom to trust there, in the words of client-go.
 fn check(kubeconfig: &Kubeconfig) -> Result<(), Error> {
     let refused = |why: String| Err(Error::Kubeconfig { why });
@@ -675,5 +703,23 @@ fn check(kubeconfig: &Kubeconfig) -> Result<(), Error> {
         // What is no base64 is no certificate either.
         Some(data) => certificate::check(&base64_bytes(data).unwrap_or_default())
             .map_err(|why| Error::Authority { why }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_and_keys_may_lie_over_several_lines() {
+        let text = "clusters:\n- name: c\n  cluster:\n    certificate-authority-data: |\n      YWJj\n      ZGVm\n\
+            users:\n- name: u\n  user:\n    client-certificate-data: \"Z2hp\\r\\namts\\r\\n\"\n    client-key-data: |\n      bW5v\n      cHFy\n";
+        let mut kubeconfig = Kubeconfig::from_yaml(text).expect("well-formed");
+        unwrap_lines(&mut kubeconfig);
+        let cluster = kubeconfig.clusters[0].cluster.as_ref().expect("given");
+        let user = kubeconfig.auth_infos[0].auth_info.as_ref().expect("given");
+        assert_eq!(cluster.certificate_authority_data.as_deref(), Some("YWJjZGVm"));
+        assert_eq!(user.client_certificate_data.as_deref(), Some("Z2hpamts"));
+        assert_eq!(user.client_key_data.as_ref().map(|key| key.expose_secret()), Some("bW5vcHFy"));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use sealfast_apiserver::server;
 use sealfast_cluster::client::watch::Event;
 use sealfast_cluster::client::{Client, Foreign, Select};
 use sealfast_cluster::error::Error;
@@ -90,6 +91,26 @@ async fn a_foreign_kubeconfig_runs_no_programs_and_reads_no_files() -> Result<()
     let client = Client::from_foreign_kubeconfig(text, Foreign::default()).await?;
     let refused = client.get(&core("ConfigMap"), "default", "a").await;
     ensure!(refused.is_err_and(|error| error.is_transient()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_certificate_over_several_lines_is_trusted() -> Result<()> {
+    // Another test of this process may have chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let running = server::start(server::Options::default()).await?;
+    let text = running.kubeconfig();
+    let (_, rest) = text.split_once("certificate-authority-data: ").context("a certificate")?;
+    let authority = rest.lines().next().unwrap_or_default();
+    let (first, second) = authority.split_at(64);
+    let text = text.replace(authority, &format!("|\n      {first}\n      {second}"));
+    let clients = [
+        Client::from_kubeconfig_text(&text, None).await?,
+        Client::from_foreign_kubeconfig(&text, Foreign::default()).await?,
+    ];
+    for client in clients {
+        ensure!(client.find(&core("ConfigMap"), "default", "none").await?.is_none());
+    }
     Ok(())
 }
 
