@@ -418,8 +418,9 @@ impl Run<'_> {
     fn next(&self, failure: Option<&Failure>) -> Next {
         match failure.map(|failure| failure.retry) {
             None => jittered(self.times.interval, self.shared.options.jitter_percent),
-            Some(Retry::Interval) => jittered(self.times.retry, 0),
-            Some(Retry::Dependency) => Next::After(self.shared.options.requeue_dependency),
+            Some(Retry::Interval) if self.times.retry.is_zero() => Next::WhenAdded,
+            Some(Retry::Interval) => Next::Retry(self.times.retry),
+            Some(Retry::Dependency) => Next::Retry(self.shared.options.requeue_dependency),
             Some(Retry::Terminal) => Next::Terminal,
             Some(Retry::BackOff) => Next::BackOff,
             Some(Retry::AtOnce) => Next::After(Duration::ZERO),

@@ -101,8 +101,8 @@ impl Metrics {
         let by = [("controller", controller.name)];
         let result = match next {
             None | Some(Next::BackOff | Next::Terminal) => "error",
-            Some(Next::After(Duration::ZERO)) => "requeue",
-            Some(Next::After(_)) => "requeue_after",
+            Some(Next::After(Duration::ZERO) | Next::Retry(Duration::ZERO)) => "requeue",
+            Some(Next::After(_) | Next::Retry(_)) => "requeue_after",
             Some(Next::WhenAdded | Next::Gone) => "success",
         };
         self.add("controller_runtime_active_workers", labels(&by), -1.0);

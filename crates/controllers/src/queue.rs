@@ -1,7 +1,7 @@
 //! Which object to look at next: a queue by key with delays, without doubles.
 //!
 //! A key waits at most once and runs at most once at a time; a key added while it runs comes
-//! again right after. Of those that are due, what is new goes before what is looked at once more.
+//! again right after. Of those that are due, what is new goes before what is looked at once more, for a while.
 //! Waiting costs one timer, whatever is in the queue.
 
 use std::collections::{BTreeSet, HashMap};
@@ -38,16 +38,27 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// Which of two keys that are due goes first.
+/// For how long what is new goes before a key of low priority: who asks without end keeps nobody else from his turn.
+const GROWN: Duration = Duration::from_secs(30);
+
+/// Which of two keys that are due goes first. What failed keeps the one it had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Something changed, or failed.
+    /// Something changed.
     Ordinary,
     /// Nothing is known to have changed: the controllers start, or an interval is over.
     Low,
 }
 
 impl Priority {
+    /// From when on a key that is due at a time counts as an ordinary one.
+    fn grown(self, at: Instant) -> Instant {
+        match self {
+            Priority::Ordinary => at,
+            Priority::Low => at + GROWN,
+        }
+    }
+
     /// That of an object that was there before the controllers: what was asked for and not done yet goes first.
     pub fn at_start(object: &serde_json::Value) -> Priority {
         let (about, status) = (&object["metadata"], &object["status"]);
@@ -70,8 +81,10 @@ pub enum Next {
     Gone,
     /// When somebody adds it: as it is, it can only fail.
     Terminal,
-    /// After this time, unless it is added before.
+    /// After this time, unless it is added before; nothing is expected to have changed then.
     After(Duration),
+    /// After this time, unless it is added before: it failed, or waits for something.
+    Retry(Duration),
     /// After a pause that doubles from failure to failure.
     BackOff,
 }
@@ -97,7 +110,8 @@ struct State {
     waiting: HashMap<Key, (Instant, Priority)>,
     /// Those of them that were not due yet when somebody last looked.
     later: BTreeSet<(Instant, Key)>,
-    due: BTreeSet<(Priority, Instant, Key)>,
+    /// Those that are due, with the time from which on they count as ordinary ones.
+    due: BTreeSet<(Instant, Priority, Key)>,
     running: HashMap<Key, Running>,
     again: HashMap<Key, String>,
     failures: HashMap<Key, u32>,
@@ -109,6 +123,7 @@ struct State {
 
 struct Running {
     began: Instant,
+    priority: Priority,
     /// Its object went meanwhile.
     is_gone: bool,
 }
@@ -145,7 +160,7 @@ impl State {
     fn take(&mut self, key: &Key) -> Option<(Instant, Priority)> {
         let (at, priority) = self.waiting.remove(key)?;
         self.later.remove(&(at, key.clone()));
-        self.due.remove(&(priority, at, key.clone()));
+        self.due.remove(&(priority.grown(at), priority, key.clone()));
         Some((at, priority))
     }
 
@@ -155,7 +170,7 @@ impl State {
             && let Some((at, key)) = self.later.pop_first()
             && let Some((_, priority)) = self.waiting.get(&key)
         {
-            self.due.insert((*priority, at, key));
+            self.due.insert((priority.grown(at), *priority, key));
         }
     }
 }
@@ -181,7 +196,7 @@ impl Queue {
         let now = Instant::now();
         state.look(now);
         let waiting = state.due.len() + state.again.len();
-        let low = state.due.iter().filter(|(priority, ..)| *priority == Priority::Low).count();
+        let low = state.due.iter().filter(|(_, priority, _)| *priority == Priority::Low).count();
         let (waited, worked) = (state.waited.clone(), state.worked.clone());
         let running = || state.running.values().map(|run| now - run.began);
         let (unfinished, longest) = (running().sum(), running().max().unwrap_or_default());
@@ -237,22 +252,41 @@ impl Queue {
     }
 
     /// Waits for the next key that is due and marks it as running.
+    #[cfg(test)]
     pub async fn next(&self) -> Key {
         loop {
-            let sleep = {
+            self.due().await;
+            if let Some(key) = self.take() {
+                return key;
+            }
+        }
+    }
+
+    /// Takes the key that is to go first, if any is due, and marks it as running.
+    pub fn take(&self) -> Option<Key> {
+        let mut state = self.state.lock();
+        let now = Instant::now();
+        state.look(now);
+        let (_, priority, key) = state.due.pop_first()?;
+        let (at, _) = state.waiting.remove(&key)?;
+        state.running.insert(key.clone(), Running { began: now, priority, is_gone: false });
+        state.taken += 1;
+        state.waited.observe(&QUEUE, (now - at).as_secs_f64());
+        Some(key)
+    }
+
+    /// Waits until a key is due. One at a time may do so.
+    pub async fn due(&self) {
+        loop {
+            let first = {
                 let mut state = self.state.lock();
-                let now = Instant::now();
-                state.look(now);
-                if let Some((_, at, key)) = state.due.pop_first() {
-                    state.waiting.remove(&key);
-                    state.running.insert(key.clone(), Running { began: now, is_gone: false });
-                    state.taken += 1;
-                    state.waited.observe(&QUEUE, (now - at).as_secs_f64());
-                    return key;
+                state.look(Instant::now());
+                if !state.due.is_empty() {
+                    return;
                 }
                 state.later.first().map(|(at, _)| *at)
             };
-            match sleep {
+            match first {
                 Some(at) => tokio::select! {
                     () = tokio::time::sleep_until(at) => {}
                     () = self.changed.notified() => {}
@@ -279,9 +313,10 @@ impl Queue {
         let run = state.running.remove(key);
         let comes_again = state.again.remove(key).is_some();
         let is_gone = !comes_again && (next == Next::Gone || run.as_ref().is_some_and(|run| run.is_gone));
-        if let Some(run) = run {
+        if let Some(run) = &run {
             state.worked.observe(&QUEUE, run.began.elapsed().as_secs_f64());
         }
+        let had = run.map_or(Priority::Ordinary, |run| run.priority);
         let next = if is_gone { Next::Gone } else { next };
         let delay = match next {
             Next::BackOff => {
@@ -290,7 +325,7 @@ impl Queue {
                 let factor = 1u32 << (*failures - 1).min(20);
                 Some(self.pauses.first.saturating_mul(factor).min(self.pauses.longest))
             }
-            Next::After(delay) => {
+            Next::After(delay) | Next::Retry(delay) => {
                 state.failures.remove(key);
                 Some(delay)
             }
@@ -300,10 +335,11 @@ impl Queue {
             }
         };
         state.retried += u64::from(delay.is_some_and(|delay| !delay.is_zero()));
-        let (delay, priority) = match delay {
+        let (delay, priority) = match (delay, next) {
             _ if comes_again => (Some(Duration::ZERO), Priority::Ordinary),
-            Some(delay) if next != Next::BackOff && !delay.is_zero() => (Some(delay), Priority::Low),
-            delay => (delay, Priority::Ordinary),
+            (delay, Next::BackOff | Next::Retry(_)) => (delay, had),
+            (Some(delay), _) if !delay.is_zero() => (Some(delay), Priority::Low),
+            (delay, _) => (delay, Priority::Ordinary),
         };
         if let Some(delay) = delay {
             state.add(key.clone(), Instant::now() + delay, priority);
@@ -398,6 +434,44 @@ mod tests {
         assert_eq!(queue.next().await, key("z"), "it failed");
         queue.done(&key("z"), Next::After(Duration::ZERO));
         assert_eq!(queue.next().await, key("z"), "it was asked for at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_without_end_keeps_nobody_from_his_turn() {
+        let queue = Queue::default();
+        queue.add(key("low"), Priority::Low);
+        let mut runs = 0;
+        while runs < 100 {
+            ["a", "b"].into_iter().for_each(|name| queue.add(key(name), Priority::Ordinary));
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let due = queue.next().await;
+            queue.done(&due, Next::WhenAdded);
+            if due == key("low") {
+                break;
+            }
+            runs += 1;
+        }
+        // A place goes to one of those that were there a moment longer.
+        assert!((30..35).contains(&runs), "{runs}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_keeps_its_priority() {
+        let queue = Queue::default();
+        for (next, priority, low) in [
+            (Next::Retry(Duration::from_secs(60)), Priority::Ordinary, 0),
+            (Next::Retry(Duration::from_secs(60)), Priority::Low, 1),
+            (Next::BackOff, Priority::Ordinary, 0),
+            (Next::BackOff, Priority::Low, 1),
+            (Next::After(Duration::from_secs(60)), Priority::Ordinary, 1),
+        ] {
+            queue.add(key("a"), priority);
+            let due = queue.next().await;
+            queue.done(&due, next);
+            tokio::time::advance(Duration::from_secs(90)).await;
+            assert_eq!((queue.counts().waiting, queue.counts().low), (1, low), "{next:?} {priority:?}");
+            queue.forget(&due);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -90,10 +90,16 @@ impl Crew {
         self.metrics.follow(self.controller, &self.queue, self.count.max(1));
         let mut runs = JoinSet::new();
         loop {
-            // Nobody holds a place who has nothing to do: those who come back from a wait need one.
+            // Which key goes first is seen once there is a place for it. Nobody holds a place who has nothing to do:
+            // those who come back from a wait need one.
             let next = async {
-                let key = self.queue.next().await;
-                (key, Arc::clone(&turns).acquire_owned().await.ok())
+                loop {
+                    self.queue.due().await;
+                    let permit = Arc::clone(&turns).acquire_owned().await.ok();
+                    if let Some(key) = self.queue.take() {
+                        break (key, permit);
+                    }
+                }
             };
             let (key, permit) = tokio::select! {
                 next = next => next,
@@ -116,7 +122,10 @@ impl Crew {
     {
         let (controller, queue) = (self.controller, self.queue.clone());
         let (stop, metrics, waits) = (self.stop.clone(), Arc::clone(&self.metrics), Arc::clone(&turn.waits));
+        // Work that never waits has no use for its turn, but holds a place all the same.
+        let held = turn.clone();
         async move {
+            let _held = held;
             let began = Instant::now();
             metrics.begun(controller);
             let next = tokio::select! {
@@ -209,6 +218,32 @@ mod tests {
         assert_eq!(name.ok().flatten().as_deref(), Some("waits"));
         stop.cancel();
         assert!(tokio::time::timeout(Duration::from_secs(60), crew).await.is_ok_and(|crew| crew.is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_while_all_places_are_taken_may_go_first() {
+        let (queue, stop) = (Queue::default(), CancellationToken::new());
+        let (done, mut names) = tokio::sync::mpsc::unbounded_channel();
+        queue.add(key("first"), Priority::Ordinary);
+        let crew = tokio::spawn(crew(&queue, &stop).work(move |key, _| {
+            let done = done.clone();
+            async move {
+                // The test ends when nobody listens any more.
+                let _ = done.send(key.name);
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                Next::WhenAdded
+            }
+        }));
+        assert_eq!(names.recv().await.as_deref(), Some("first"));
+        queue.add(key("low"), Priority::Low);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        queue.add(key("new"), Priority::Ordinary);
+        let counts = queue.counts();
+        assert_eq!((counts.waiting, counts.longest.as_secs()), (2, 1), "nobody runs without a place");
+        assert_eq!(names.recv().await.as_deref(), Some("new"));
+        assert_eq!(names.recv().await.as_deref(), Some("low"));
+        stop.cancel();
+        assert!(crew.await.is_ok());
     }
 
     #[test]
