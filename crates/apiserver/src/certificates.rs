@@ -33,13 +33,8 @@ pub(crate) fn prepare(user: &User, request: &mut Value) {
 /// # Errors
 /// 403 for who lacks `approve` or `sign` on the signer, by its name or its domain.
 pub(crate) fn check_signer(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status> {
-    let signs = || {
-        let failed = |request: &Value| {
-            let conditions = request["status"]["conditions"].as_array().into_iter().flatten();
-            conditions.filter(|one| one["type"] == "Failed").count()
-        };
-        new["status"]["certificate"] != old["status"]["certificate"] || failed(new) != failed(old)
-    };
+    let signs =
+        || ["certificate", "conditions"].iter().any(|field| new["status"][*field] != old["status"][*field]);
     let verb = match call.subresource.as_str() {
         "approval" => "approve",
         "status" if signs() => "sign",
@@ -65,7 +60,8 @@ pub(crate) fn check_signer(call: &Call<'_>, old: &Value, new: &Value) -> Result<
     Err(Status::forbidden(&call.resource.group, &call.resource.plural, &call.name, &why))
 }
 
-/// The request itself stays as it is; a status keeps the verdicts, and an approval changes nothing but conditions.
+/// The request itself stays as it is, a status keeps as many verdicts as it has, and an approval changes nothing but
+/// conditions.
 pub(crate) fn keep_rest(subresource: &str, old: &Value, new: &mut Value) {
     if let Some(spec) = old.get("spec") {
         new["spec"] = spec.clone();
@@ -82,9 +78,7 @@ pub(crate) fn keep_rest(subresource: &str, old: &Value, new: &mut Value) {
         }
         "approval" => {
             new["status"] = old.get("status").cloned().unwrap_or_else(|| json!({}));
-            if let Some(conditions) = conditions.filter(Value::is_array) {
-                new["status"]["conditions"] = conditions;
-            }
+            new["status"]["conditions"] = conditions.filter(Value::is_array).unwrap_or_else(|| json!([]));
         }
         _ => {}
     }

@@ -259,6 +259,7 @@ fn changed(resource: &Resource, new: &Value, old: &Value, subresource: &str, out
             workload::fixed(&new["spec"], &old["spec"], "spec", &["selector"], out);
         }
         "jobs.batch" => batch::job_changed(new, old, out),
+        crate::certificates::KEY => signing::changed(new, old, subresource, out),
         "pods" => pod_change::changed(new, old, subresource, out),
         "persistentvolumeclaims" => storage::claim_changed(new, old, out),
         "persistentvolumes" => storage::volume_changed(new, old, out),

@@ -191,6 +191,8 @@ pub(crate) struct App {
     flushed: watch::Sender<Flushed>,
     /// Addresses and ports of Services.
     pub addresses: crate::addresses::Pool,
+    /// Held while a budget is asked and its pod goes.
+    pub evictions: parking_lot::Mutex<()>,
     pub metrics: metrics::Metrics,
     writes_to_kinds: parking_lot::Mutex<()>,
 }
@@ -223,6 +225,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         store,
         kinds: Registry::new(),
         addresses: Default::default(),
+        evictions: Default::default(),
         auth: Auth::new(identity.token(), Signer::new(identity.signing_key())),
         stopping: watch::channel(false).0,
         ready_workloads: options.ready_workloads,

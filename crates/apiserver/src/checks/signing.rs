@@ -1,8 +1,13 @@
 //! Requests for certificates.
 
+use std::cmp::Ordering;
+
+use serde_json::Value;
+
 use super::at::At;
 use super::grammar::{label, subdomain};
 use crate::causes::Causes;
+use crate::status_error::Cause;
 
 pub(super) fn certificate_request(root: At<'_>, out: &mut Causes) {
     let spec = root.get("spec");
@@ -30,16 +35,68 @@ pub(super) fn certificate_request(root: At<'_>, out: &mut Causes) {
         out.push(expiry.invalid("may not specify a duration less than 600 seconds (10 minutes)"));
     }
     conditions(root.get("status").get("conditions"), out);
+    certificate(root.get("status").get("certificate"), out);
+}
+
+/// Verdicts come by approval alone and never go, and a certificate that was given stays.
+pub(super) fn changed(new: &Value, old: &Value, subresource: &str, out: &mut Causes) {
+    let of = |request: &Value, kind: &str| -> Vec<Value> {
+        let conditions = request["status"]["conditions"].as_array().into_iter().flatten();
+        conditions.filter(|one| one["type"] == kind).cloned().collect()
+    };
+    let mut forbid = |what: &str, kind: &str| {
+        let why = format!("updates may not {what} a condition of type {kind:?}");
+        out.push(Cause::forbidden("status.conditions", &why));
+    };
+    for kind in VERDICTS {
+        if of(new, kind).len() < of(old, kind).len() {
+            forbid("remove", kind);
+        }
+    }
+    for kind in VERDICTS.into_iter().filter(|kind| *kind != "Failed" && subresource != "approval") {
+        match of(new, kind).len().cmp(&of(old, kind).len()) {
+            Ordering::Greater => forbid("add", kind),
+            Ordering::Equal if of(new, kind) != of(old, kind) => forbid("modify", kind),
+            _ => {}
+        }
+    }
+    let given = &old["status"]["certificate"];
+    if given.as_str().is_some_and(|text| !text.is_empty()) && new["status"]["certificate"] != *given {
+        let why = "updates may not modify existing certificate content";
+        out.push(Cause::forbidden("status.certificate", why));
+    }
+}
+
+/// A certificate is one block of text that holds one, or several.
+fn certificate(at: At<'_>, out: &mut Causes) {
+    if at.text().is_empty() {
+        return;
+    }
+    let text = decoded(at.text());
+    let kinds: Vec<&str> = blocks(&text).collect();
+    let why = match kinds.iter().find(|kind| **kind != "CERTIFICATE") {
+        Some(other) => format!("only CERTIFICATE PEM blocks are allowed, found {other:?}"),
+        None if kinds.is_empty() => "must contain at least one CERTIFICATE PEM block".to_owned(),
+        None => return,
+    };
+    out.push(at.wrong("<certificate data>", &why));
+}
+
+/// What the blocks of a text say they hold.
+fn blocks(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix("-----BEGIN ")?.trim_end().strip_suffix("-----"))
+}
+
+fn decoded(encoded: &str) -> String {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The request is one block of text that holds a request.
 fn request_fault(encoded: &str) -> Option<&'static str> {
-    use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let kind = text.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"));
-    match kind {
-        Some(("CERTIFICATE REQUEST", _)) => None,
+    match blocks(&decoded(encoded)).next() {
+        Some("CERTIFICATE REQUEST") => None,
         _ => Some("PEM block type must be CERTIFICATE REQUEST"),
     }
 }
@@ -79,7 +136,7 @@ fn conditions(at: At<'_>, out: &mut Causes) {
     for condition in at.items() {
         let (kind, status) = (condition.get("type"), condition.get("status"));
         out.extend(kind.needed());
-        let is_verdict = ["Approved", "Denied", "Failed"].contains(&kind.text());
+        let is_verdict = VERDICTS.contains(&kind.text());
         let allowed: &[&str] = if is_verdict { &["True"] } else { &["False", "True", "Unknown"] };
         out.extend(status.must_be(allowed));
         let name = condition.text_of("type");
@@ -96,6 +153,8 @@ fn conditions(at: At<'_>, out: &mut Causes) {
     }
 }
 
+/// Conditions that never go again.
+const VERDICTS: [&str; 3] = ["Approved", "Denied", "Failed"];
 /// What a certificate may be used for, sorted.
 const USAGES: [&str; 23] = [
     "any",

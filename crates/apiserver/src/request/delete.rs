@@ -14,8 +14,6 @@ use crate::storage::{Expect, Key, Refused, Stored};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeleteOptions {
     pub dry_run: bool,
-    /// Nothing is said of dependents.
-    pub is_silent: bool,
     /// `Background`, `Foreground`, `Orphan`, or empty.
     pub propagation: String,
     pub uid: String,
@@ -24,13 +22,23 @@ pub(crate) struct DeleteOptions {
 
 /// Deletes the object of the path.
 pub(crate) fn one(call: &Call<'_>) -> Result<Answer, Status> {
-    let options = options(call)?;
-    if !options.is_silent || &*call.resource.key != "jobs.batch" {
-        return delete(call, &options);
+    let (options, warnings) = asked(call)?;
+    Ok(delete(call, &options)?.warned(warnings))
+}
+
+/// What a request asks for, and warnings; where nothing is said of dependents, those of old kinds stay.
+fn asked(call: &Call<'_>) -> Result<(DeleteOptions, Vec<String>), Status> {
+    let body = if call.request.body.is_empty() { from_query(call)? } else { objects::decode_options(call)? };
+    let mut options = options_of(&body)?;
+    let mut warnings = Vec::new();
+    if options.propagation.is_empty() && DEPENDENTS_STAY.contains(&&*call.resource.key) {
+        options.propagation = "Orphan".into();
+        if &*call.resource.key == "jobs.batch" {
+            warnings.push(PODS_STAY.to_owned());
+            call.tell(&warnings);
+        }
     }
-    let warning = vec![PODS_STAY.to_owned()];
-    call.tell(&warning);
-    Ok(delete(call, &options)?.warned(warning))
+    Ok((options, warnings))
 }
 
 /// Deletes the object of a path as the options say.
@@ -60,7 +68,7 @@ pub(super) fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer,
 /// Deletes every object that the selectors choose, or a page of them; answers what they were.
 pub(crate) async fn collection(call: &Call<'_>) -> Result<Answer, Status> {
     let (metadata, chosen) = super::list::chosen(call).await?;
-    let options = options(call)?;
+    let (options, warnings) = asked(call)?;
     let mut shown = Vec::new();
     for stored in chosen {
         let object = stored.object();
@@ -77,7 +85,7 @@ pub(crate) async fn collection(call: &Call<'_>) -> Result<Answer, Status> {
             }
         }
     }
-    Ok(super::list::shaped(call, metadata, shown))
+    Ok(super::list::shaped(call, metadata, shown).warned(warnings))
 }
 
 /// How far one deletion got.
@@ -155,7 +163,11 @@ fn propagate(finalizers: &mut Vec<String>, policy: &str) {
     }
 }
 
-fn check_preconditions(call: &Call<'_>, stored: &Stored, options: &DeleteOptions) -> Result<(), Status> {
+pub(super) fn check_preconditions(
+    call: &Call<'_>,
+    stored: &Stored,
+    options: &DeleteOptions,
+) -> Result<(), Status> {
     let object = stored.object();
     let checks = [
         ("UID", &options.uid, fields::uid(&object), "deleted and then recreated"),
@@ -172,12 +184,11 @@ fn check_preconditions(call: &Call<'_>, stored: &Stored, options: &DeleteOptions
     Ok(())
 }
 
-/// DeleteOptions: of the body, or of the query where there is no body.
-fn options(call: &Call<'_>) -> Result<DeleteOptions, Status> {
-    let body = if call.request.body.is_empty() { from_query(call)? } else { objects::decode_options(call)? };
+/// Reads DeleteOptions.
+pub(super) fn options_of(body: &Value) -> Result<DeleteOptions, Status> {
     let mut causes = Vec::new();
     let dry: Vec<&str> = body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let propagation = fields::text(&body, &["propagationPolicy"]).to_owned();
+    let propagation = fields::text(body, &["propagationPolicy"]).to_owned();
     if !["", "Foreground", "Background", "Orphan"].contains(&propagation.as_str()) {
         causes.push(Cause::not_supported(
             "propagationPolicy",
@@ -201,10 +212,9 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, Status> {
     };
     Ok(DeleteOptions {
         dry_run,
-        is_silent: propagation.is_empty(),
         propagation,
-        uid: fields::text(&body, &["preconditions", "uid"]).into(),
-        version: fields::text(&body, &["preconditions", "resourceVersion"]).into(),
+        uid: fields::text(body, &["preconditions", "uid"]).into(),
+        version: fields::text(body, &["preconditions", "resourceVersion"]).into(),
     })
 }
 
@@ -232,6 +242,8 @@ const RETURNED: [&str; 7] = [
     "resourcequotas",
     "podtemplates",
 ];
+/// Kinds whose dependents stay unless a deletion says otherwise.
+const DEPENDENTS_STAY: [&str; 2] = ["jobs.batch", "replicationcontrollers"];
 const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
 /// Held until dependents are gone.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";

@@ -7,6 +7,7 @@ mod checking;
 mod client;
 mod corpus;
 mod definitions;
+mod departures;
 mod doors;
 mod furnished;
 mod hostile;
