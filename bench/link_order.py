@@ -25,8 +25,6 @@ SCRIPT = ROOT / "crates/cli/first.ld"
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\nstringData:\n  password: value\n"
 HEAD = "/* What one Secret, one build and one small cluster run and read, side by side. Written by bench/link_order.py. */\n"
 KINDS = [".text", ".rodata"]
-# Where valgrind puts a program that may lie anywhere.
-BASE = 0x108000
 # A crate that has more bytes of nameless constants than this is not worth moving for the few that are read.
 MOST_NAMELESS = 64 << 10
 # So much of what names that begin alike stand for must have been run for one pattern to stand for all of them.
@@ -56,7 +54,7 @@ def accessed(work, env, args):
     watched(work, env, ["--tool=lackey", "--trace-mem=yes", f"--log-file={trace}"], args)
     access = re.compile(r"(?:I | L| M) +([0-9a-f]+),")
     with open(trace, errors="replace") as lines:
-        return {int(m[1], 16) - BASE for m in map(access.match, lines) if m}
+        return {int(m[1], 16) for m in map(access.match, lines) if m}
 
 
 def counting(trace):

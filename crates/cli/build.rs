@@ -8,7 +8,7 @@ use std::{env, fs};
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if env::var("TARGET").is_ok_and(|target| target.ends_with("linux-gnu")) {
-        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        println!("cargo::rustc-link-arg-bins={}", placement());
         // A profile of its own for a package takes no part in the stripping that the profile around it asks for.
         if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
             println!("cargo::rustc-link-arg-bins=-Wl,--strip-all");
@@ -18,6 +18,17 @@ fn main() {
                 println!("cargo::rustc-link-arg-bins=-T{}", built_script().display());
             }
         }
+    }
+}
+
+/// At a fixed address, as programs of Go lie: what may lie anywhere writes 2 MiB of pointers at each start. A program without shared
+/// libraries is linked otherwise, and only packs what tells it where they are.
+fn placement() -> &'static str {
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    if features.split(',').any(|feature| feature == "crt-static") {
+        "-Wl,-z,pack-relative-relocs"
+    } else {
+        "-no-pie"
     }
 }
 
