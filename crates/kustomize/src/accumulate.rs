@@ -20,7 +20,7 @@ use crate::scope::{Clusterwide, Scopes};
 use crate::spec::{COMPONENT, Kustomization};
 use crate::steps;
 use crate::told::Told;
-use crate::transform::vars::{self, Bound};
+use crate::transform::vars::{self, Bound, Declared};
 
 /// What has been gathered so far.
 pub(crate) struct Accumulator {
@@ -220,7 +220,8 @@ impl Builder {
             .map_err(|error| error.within("accumulating components"))?;
         steps::run(self, accumulator, loader, &file, file_name)?;
         plugin::validate(self, accumulator, loader, &file.validators, file_name)?;
-        vars::bind(&mut accumulator.vars, &file.vars, &mut accumulator.resources)
+        let declared = Declared { root: loader.root(), file_name };
+        vars::bind(&mut accumulator.vars, &file.vars, declared, &mut accumulator.resources)
     }
 
     /// Adds files and roots, each with its position in the list.

@@ -243,9 +243,13 @@ fn finish(resource: &mut Resource, metadata: &[String]) -> Result<(), Error> {
             *value = manifest::plain(text);
         }
     }
-    let name = field(&resource.value, "metadata").and_then(|metadata| field(metadata, "name"));
-    if name.is_some_and(|name| name.is_null() || name.as_str() == Some("")) {
+    let named = field(&resource.value, "metadata");
+    let name = named.and_then(|named| field(named, "name"));
+    if name.is_none_or(|name| name.is_null() || name.as_str() == Some("")) {
         manifest::check_object(resource)?;
+    }
+    if named.is_some_and(|named| !named.is_object() && !named.is_null()) {
+        return Err(Error::Object("wrong node kind of metadata: expected MappingNode".to_owned()));
     }
     origin::annotate(resource, metadata);
     // The original writes the annotations anew, and nothing where there are none.

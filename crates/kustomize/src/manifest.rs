@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use sealfast_yaml::node::Node;
 use sealfast_yaml::scalar;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::flaw::Flaw;
@@ -68,19 +68,31 @@ pub fn documents(input: &[u8]) -> Result<Vec<Resource>, Failure> {
             continue;
         }
         let read = sealfast_yaml::parse::first(piece.as_bytes());
-        let Some(node) = read.map_err(|error| Failure::Syntax(error.to_string()))? else { continue };
+        let Some(mut node) = read.map_err(|error| Failure::Syntax(error.to_string()))? else { continue };
+        reader::fold_keys(piece, &mut node);
+        let kind = node.content.first().and_then(|root| root.field("kind"));
+        let is_list = kind.is_some_and(|kind| kind.value.ends_with("List"));
         let mut reader = Reader::default();
-        (reader.aliased, reader.brought) = (aliased, brought);
+        (reader.aliased, reader.brought, reader.is_list) = (aliased, brought, is_list);
         let value = reader.read(&node)?;
         (aliased, brought) = (reader.aliased, reader.brought);
-        let is_empty = value.as_object().is_some_and(Map::is_empty);
-        if !value.is_null() && !is_empty {
+        if !is_nothing(&value) {
             let flaw = Flaw::of(reader.flaw.map(|reason| flaw(&node, reason)), reader.odd_keys);
             let written = reader.written.into_notes();
             found.push(resource(Resource { blanks: reader.blanks, written, flaw, ..Resource::new(value) }));
         }
     }
     Ok(found)
+}
+
+/// Whether a document or an item of a list is passed over.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
 }
 
 /// Returns the text of bytes.
@@ -174,7 +186,7 @@ fn expand_lists(mut documents: Vec<Resource>, is_one: bool) -> Result<Vec<Resour
     let mut queue: std::collections::VecDeque<Resource> = documents.into();
     let mut expanded = Vec::new();
     while let Some(next) = queue.pop_front() {
-        if next.value.is_null() {
+        if is_nothing(&next.value) {
             continue;
         }
         if next.kind().ends_with("List") && next.value.get("items").is_some() {

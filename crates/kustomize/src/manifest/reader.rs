@@ -47,6 +47,8 @@ pub(super) struct Reader<'a> {
     anchors: HashMap<&'a str, &'a Node>,
     open: Vec<&'a str>,
     path: Vec<Place<'a>>,
+    /// Whether the object is a list, whose items are objects.
+    pub(super) is_list: bool,
     /// How many collections in flow style are open.
     flow: usize,
     /// Places of nulls that were written as nothing at all.
@@ -70,9 +72,7 @@ impl<'a> Reader<'a> {
         if self.path.len() > MAX_DEPTH {
             return Err(Failure::Syntax("yaml: exceeded max depth".to_owned()));
         }
-        if !node.anchor.is_empty() && node.kind != Kind::Alias {
-            self.anchors.insert(&node.anchor, node);
-        }
+        self.note_anchor(node);
         let flow = usize::from(node.style == Style::Flow);
         self.flow += flow;
         let value = match node.kind {
@@ -87,6 +87,12 @@ impl<'a> Reader<'a> {
         };
         self.flow -= flow;
         value
+    }
+
+    fn note_anchor(&mut self, node: &'a Node) {
+        if !node.anchor.is_empty() && node.kind != Kind::Alias {
+            self.anchors.insert(&node.anchor, node);
+        }
     }
 
     fn read_sequence(&mut self, node: &'a Node) -> Result<Value, Failure> {
@@ -207,6 +213,7 @@ impl<'a> Reader<'a> {
     }
 
     fn read_key(&mut self, key: &'a Node) -> Result<&'a str, Failure> {
+        self.note_anchor(key);
         match key.kind {
             Kind::Scalar if key.tag == "!!str" => Ok(&key.value),
             Kind::Scalar => {
@@ -231,7 +238,7 @@ impl<'a> Reader<'a> {
         let is_key = |step: &Place<'_>, name: &str| matches!(step, Place::Key(key) if *key == name);
         match self.path.as_slice() {
             [metadata, annotations, _] => is_key(metadata, "metadata") && is_key(annotations, "annotations"),
-            [items, Place::Index(_), metadata, annotations, _] => {
+            [items, Place::Index(_), metadata, annotations, _] if self.is_list => {
                 is_key(items, "items") && is_key(metadata, "metadata") && is_key(annotations, "annotations")
             }
             _ => false,
@@ -243,8 +250,9 @@ impl<'a> Reader<'a> {
             if matches!(node.style, Style::DoubleQuoted | Style::SingleQuoted) {
                 self.written.note_quoted(self.key(), &node.value);
             }
-            let folded =
-                (node.style == Style::Folded && self.flow == 0).then(|| folded_again(node)).flatten();
+            // Annotations are read before the original writes the object out.
+            let is_written = self.flow == 0 && !self.is_annotation();
+            let folded = is_written.then(|| folded_again(node)).flatten();
             return Ok(Value::String(folded.unwrap_or_else(|| node.value.clone())));
         }
         let resolved = scalar::resolve(node).map_err(|error| Failure::Syntax(error.to_string()))?;
@@ -289,10 +297,31 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Folds keys as [`folded_again`] does; few texts have any, so that the others are not walked through.
+pub(super) fn fold_keys(text: &str, node: &mut Node) {
+    if text.contains("? ") && text.contains('>') {
+        fold_keys_of(node);
+    }
+}
+
+fn fold_keys_of(node: &mut Node) {
+    let is_mapping = node.kind == Kind::Mapping;
+    for (at, child) in node.content.iter_mut().enumerate() {
+        if is_mapping
+            && at % 2 == 0
+            && let Some(folded) = folded_again(child)
+        {
+            child.value = folded;
+        }
+        fold_keys_of(child);
+    }
+}
+
 /// Returns what is read of a folded text of several lines once the original has written it out, which it does not do
-/// faithfully: lines that are indented further get an empty one before them.
+/// faithfully: lines that are indented further, and empty ones at the end, get another empty one.
 fn folded_again(node: &Node) -> Option<String> {
-    if !node.value.trim_end_matches('\n').contains('\n') {
+    let lines = node.value.strip_suffix('\n').unwrap_or(&node.value);
+    if node.style != Style::Folded || !lines.contains('\n') {
         return None;
     }
     let mut mapping = Node::mapping();

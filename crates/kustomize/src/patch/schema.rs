@@ -144,10 +144,52 @@ pub enum Builtin {
 /// Reads a Swagger 2 document.
 ///
 /// # Errors
-/// When it is neither YAML nor JSON.
+/// When it is neither YAML nor JSON, or what stands for a mapping is none.
 pub(crate) fn document(content: &[u8]) -> Result<Value, Error> {
-    sealfast_yaml::json::from_yaml(content)
-        .map_err(|error| Error::Kustomization(format!("error converting YAML to JSON: {error}")))
+    let document = sealfast_yaml::json::from_yaml(content)
+        .map_err(|error| Error::Kustomization(format!("error converting YAML to JSON: {error}")))?;
+    check_document(&document).map_err(|place| {
+        let place = place.strip_prefix('.').map_or_else(|| "it".to_owned(), |place| format!("'{place}'"));
+        Error::Kustomization(format!("invalid schema file: {place} is no mapping"))
+    })?;
+    Ok(document)
+}
+
+/// Checks that mappings stand where a schema has them; the error is the place of the first other value.
+fn check_document(document: &Value) -> Result<(), String> {
+    check_mapping(document)?;
+    check_entries(document, "definitions", |_, definition| check_definition(definition))?;
+    check_entries(document, "paths", |path, item| {
+        if !path.starts_with('/') {
+            return Ok(());
+        }
+        check_mapping(item)?;
+        check_entries(item, "get", |_, _| Ok(()))
+    })
+}
+
+fn check_definition(definition: &Value) -> Result<(), String> {
+    check_mapping(definition)?;
+    check_entries(definition, "properties", |_, property| check_definition(property))
+}
+
+/// Checks a field that is a mapping, where it is there, and what it holds.
+fn check_entries(
+    value: &Value,
+    field: &str,
+    check: impl Fn(&str, &Value) -> Result<(), String>,
+) -> Result<(), String> {
+    let is_there = |value: &&Value| !value.is_null();
+    let Some(entries) = value.get(field).filter(is_there) else { return Ok(()) };
+    let mut all = entries.as_object().into_iter().flatten().filter(|(_, entry)| is_there(entry));
+    let checked = check_mapping(entries).and_then(|()| {
+        all.try_for_each(|(name, entry)| check(name, entry).map_err(|place| format!(".{name}{place}")))
+    });
+    checked.map_err(|place| format!(".{field}{place}"))
+}
+
+fn check_mapping(value: &Value) -> Result<(), String> {
+    if value.is_object() { Ok(()) } else { Err(String::new()) }
 }
 
 impl Schema {

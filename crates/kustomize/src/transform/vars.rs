@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::error::Error;
+use crate::error::{Error, entry_of};
 use crate::field::{FieldSpec, Leaf};
 use crate::id::{Gvk, Id};
 use crate::loose::Type;
@@ -18,14 +18,30 @@ use crate::spec::Var;
 #[derive(Clone, Debug)]
 pub struct Bound {
     var: Var,
+    /// The entry that declares it, as messages name it.
+    entry: String,
+}
+
+/// Where variables are declared.
+#[derive(Clone, Copy)]
+pub(crate) struct Declared<'a> {
+    /// The directory of the file.
+    pub(crate) root: &'a str,
+    /// The name of the file.
+    pub(crate) file_name: &'a str,
 }
 
 /// Declares variables, looking up their objects among what there is now.
 ///
 /// # Errors
 /// When a name is declared twice, or an object is ambiguous.
-pub fn bind(bound: &mut Vec<Bound>, vars: &[Var], resources: &mut Resources) -> Result<(), Error> {
-    declare(bound, vars, resources).map_err(|error| {
+pub(crate) fn bind(
+    bound: &mut Vec<Bound>,
+    vars: &[Var],
+    declared: Declared<'_>,
+    resources: &mut Resources,
+) -> Result<(), Error> {
+    declare(bound, vars, declared, resources).map_err(|error| {
         let all: Vec<String> = vars
             .iter()
             .map(|var| {
@@ -39,9 +55,14 @@ pub fn bind(bound: &mut Vec<Bound>, vars: &[Var], resources: &mut Resources) -> 
     })
 }
 
-fn declare(bound: &mut Vec<Bound>, vars: &[Var], resources: &mut Resources) -> Result<(), Error> {
+fn declare(
+    bound: &mut Vec<Bound>,
+    vars: &[Var],
+    declared: Declared<'_>,
+    resources: &mut Resources,
+) -> Result<(), Error> {
     let mut new = Vec::with_capacity(vars.len());
-    for var in vars {
+    for (at, var) in vars.iter().enumerate() {
         let wanted = reference(var);
         let items = resources.items();
         // The namespace that is asked for counts as it is written, also for what lives outside namespaces.
@@ -64,7 +85,8 @@ fn declare(bound: &mut Vec<Bound>, vars: &[Var], resources: &mut Resources) -> R
         if let Some(&at) = found.first() {
             resources.at_mut(at).var_names.push(var.name.clone());
         }
-        new.push(Bound { var: var.clone() });
+        let entry = entry_of(&format!("vars[{at}]"), declared.root, declared.file_name);
+        new.push(Bound { var: var.clone(), entry });
     }
     append(bound, new)
 }
@@ -108,6 +130,8 @@ type Values<'a> = HashMap<&'a str, Known>;
 /// The value of a variable, and whether it stood anywhere.
 struct Known {
     value: Value,
+    /// What is to be said where it is encrypted.
+    sealed: Option<String>,
     is_used: Cell<bool>,
 }
 
@@ -123,7 +147,7 @@ fn used<'a>(values: &'a Values<'_>, name: &str) -> Option<&'a Value> {
 pub struct Outcome {
     /// The names of those that stand nowhere.
     pub unused: Vec<String>,
-    /// Which of them are encrypted.
+    /// Which of the others are encrypted.
     pub notes: Vec<String>,
 }
 
@@ -147,8 +171,8 @@ pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> 
         let owner = owners.get(one.var.name.as_str()).copied();
         let value = value(owner, &one.var)?;
         let sealed = owner.and_then(|owner| sealed::told(&value, field_path(&one.var), owner));
-        outcome.notes.extend(sealed.map(|said| format!("var '{}': {said}", one.var.name)));
-        let known = Known { value, is_used: Cell::new(false) };
+        let sealed = sealed.map(|said| format!("{}: var '{}': {said}", one.entry, one.var.name));
+        let known = Known { value, sealed, is_used: Cell::new(false) };
         values.insert(one.var.name.as_str(), known);
     }
     for resource in resources.iter_mut() {
@@ -158,8 +182,13 @@ pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> 
             spec.visit(resource, Leaf::Found, &mut |place| expand_place(place, &values))?;
         }
     }
-    let is_unused = |name: &&str| values.get(name).is_some_and(|known| !known.is_used.get());
-    outcome.unused.extend(bound.iter().map(|one| one.var.name.as_str()).filter(is_unused).map(str::to_owned));
+    for name in bound.iter().map(|one| one.var.name.as_str()) {
+        match values.remove(name) {
+            Some(known) if known.is_used.get() => outcome.notes.extend(known.sealed),
+            Some(_) => outcome.unused.push(name.to_owned()),
+            None => {}
+        }
+    }
     Ok(outcome)
 }
 

@@ -115,7 +115,9 @@ fn what_is_copied_as_ciphertext_is_named() {
     let sealed = "ENC[AES256_GCM,data:YQ==,iv:YQ==,tag:YQ==,type:str]";
     let file = "\
 resources: [all.yaml]
-vars: [{name: V, objref: {apiVersion: v1, kind: Secret, name: s}, fieldref: {fieldPath: data.k}}]
+vars:
+- {name: UNUSED, objref: {apiVersion: v1, kind: Secret, name: s}, fieldref: {fieldPath: data.k}}
+- {name: V, objref: {apiVersion: v1, kind: Secret, name: s}, fieldref: {fieldPath: data.k}}
 replacements:
 - source: {kind: Secret, name: s, fieldPath: data.plain}
   targets: [{select: {kind: ConfigMap}, fieldPaths: [data.a]}]
@@ -133,7 +135,9 @@ replacements:
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\ndata: {{k: '{sealed}', plain: c2g=}}\n"
     );
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata: {a: x, b: y}\n";
-    files.insert("/app/all.yaml", format!("{secret}---\n{map}"));
+    let pod =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, args: [$(V)]}]}\n";
+    files.insert("/app/all.yaml", format!("{secret}---\n{map}---\n{pod}"));
     let built = build(&files, "/app", &Options::default()).unwrap();
     let said = |entry: &str, field: &str| {
         let what = "is encrypted, and what a build copies is not decrypted: what is copied is ciphertext";
@@ -142,7 +146,8 @@ replacements:
     let expected = [
         said("replacements[1] of '/app/kustomization.yaml'", "data.k"),
         said("replacements[3] of '/app/kustomization.yaml'", "data"),
-        said("var 'V'", "data.k"),
+        said("vars[1] of '/app/kustomization.yaml': var 'V'", "data.k"),
     ];
     assert_eq!(built.notes, expected);
+    assert_eq!(built.unused_vars, ["UNUSED"]);
 }

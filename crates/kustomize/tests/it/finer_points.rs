@@ -53,6 +53,40 @@ const CAR: &str = "apiVersion: x/v1\nkind: Car\nmetadata: {name: c}\nparts: [{na
 const PATCH: &str = "patches:\n- patch: |-\n    apiVersion: x/v1\n    kind: Car\n    metadata: {name: c}\n    parts: [{name: b}]\n    spec: {containers: [{name: b}]}\n";
 
 #[test]
+fn a_schema_that_is_none_is_refused() {
+    let outcome = |schema: &str| {
+        let file = format!("resources: [car.yaml]\nopenapi: {{path: schema.json}}\n{PATCH}");
+        outcome(&[
+            ("/app/kustomization.yaml", file.as_str()),
+            ("/app/car.yaml", CAR),
+            ("/app/schema.json", schema),
+        ])
+    };
+    for (schema, place) in [
+        ("", "it"),
+        ("[]", "it"),
+        ("none", "it"),
+        ("{definitions: 3}", "'definitions'"),
+        ("{definitions: []}", "'definitions'"),
+        ("{definitions: {a: true}}", "'definitions.a'"),
+        (
+            "{definitions: {a: {properties: {b: {properties: {c: x}}}}}}",
+            "'definitions.a.properties.b.properties.c'",
+        ),
+        ("{paths: []}", "'paths'"),
+        ("{paths: {/a: 3}}", "'paths./a'"),
+        ("{paths: {/a: {get: []}}}", "'paths./a.get'"),
+    ] {
+        let error = outcome(schema).unwrap_err();
+        let words = format!("'schema.json': invalid schema file: {place} is no mapping");
+        assert!(error.contains(&words), "{schema}: {error}");
+    }
+    for schema in ["{}", "{definitions: null, paths: {a: 3, /b: null}}", "{definitions: {a: {items: 3}}}"] {
+        assert!(outcome(schema).is_ok(), "{schema}");
+    }
+}
+
+#[test]
 fn the_first_schema_that_is_named_counts_and_a_late_one_adds_to_the_built_in_one() {
     let early = format!("resources: [car.yaml]\nopenapi: {{path: schema.json}}\n{PATCH}");
     let files =

@@ -534,6 +534,68 @@ fn folded_texts_are_read_as_the_original_writes_them() {
     assert!(plain.contains("k: |-\n    one two\n    three\n"), "{plain}");
     let literal = outcome("|\n    three\n      more\n    four");
     assert!(literal.contains("k: |\n    three\n      more\n    four\n"), "{literal}");
+    // An empty line behind a single one counts as one more, too.
+    for (lines, style, read) in
+        [("one", "|", "one\n"), ("one\n", "|+", "one\n\n\n"), ("one\n\n", "|+", "one\n\n\n\n")]
+    {
+        let kept = outcome(&format!(">+\n    {lines}"));
+        assert!(kept.contains(&format!("k: {style}\n    {read}kind")), "{lines:?}: {kept}");
+    }
+}
+
+#[test]
+fn folded_annotations_are_read_as_they_stand_and_folded_keys_are_not() {
+    let notes = "annotations:\n    k: >\n      one\n        more\n      two\n";
+    let object = format!("apiVersion: v1\nkind: Foo\nmetadata:\n  name: a\n  {notes}");
+    let built = outcome("", object.as_str()).unwrap();
+    assert!(built.contains("k: |\n      one\n        more\n      two\n"), "{built}");
+
+    let indented: String = object.lines().map(|line| format!("  {line}\n")).collect();
+    let listed = outcome("", format!("apiVersion: v1\nkind: List\nitems:\n-{}", &indented[1..])).unwrap();
+    assert_eq!(listed, built);
+
+    // A template is not where the original looks for them.
+    let template: String = notes.lines().map(|line| format!("    {line}\n")).collect();
+    let object = format!(
+        "apiVersion: v1\nkind: Foo\nmetadata: {{name: a}}\nspec:\n  template:\n    metadata:\n  {template}"
+    );
+    let built = outcome("", object).unwrap();
+    assert!(built.contains("one\n\n"), "{built}");
+
+    let key =
+        "apiVersion: v1\nkind: Foo\nmetadata: {name: a}\ndata:\n  ? >\n    one\n      more\n    two\n  : v\n";
+    let built = outcome("", key).unwrap();
+    assert!(built.contains("? |\n    one\n\n      more\n    two\n  : v\n"), "{built}");
+}
+
+#[test]
+fn empty_lists_are_passed_over() {
+    for empty in ["[]", "# nothing\n[]\n"] {
+        assert_eq!(outcome("", empty).unwrap(), "");
+    }
+    let foo = "apiVersion: v1\nkind: Foo\nmetadata:\n  name: a\n";
+    for text in [
+        format!("[]\n---\n{foo}---\n[]\n"),
+        "{apiVersion: v1, kind: List, items: [[], {apiVersion: v1, kind: Foo, metadata: {name: a}}, {}]}"
+            .to_owned(),
+    ] {
+        assert_eq!(outcome("", text.as_str()).unwrap(), foo, "{text}");
+    }
+    assert_eq!(outcome("patches: [{patch: '[]'}]\n", foo).unwrap(), foo);
+    assert!(outcome("", "[[]]").unwrap_err().contains("missing Resource metadata"));
+}
+
+#[test]
+fn anchors_of_keys_are_known() {
+    assert_eq!(spec("", "{&a k: v, x: *a, y: &a z, w: *a}").unwrap(), "k: v\n  w: z\n  x: k\n  \"y\": z");
+    assert!(spec("", "{x: *a, &a k: v}").unwrap_err().contains("unknown anchor"));
+}
+
+#[test]
+fn annotations_of_what_is_no_list_are_values_of_their_own() {
+    let items = "items: [{metadata: {annotations: {a: 1e3, b: true}}}]\n";
+    let built = outcome("", format!("apiVersion: v1\nkind: Foo\nmetadata: {{name: a}}\n{items}")).unwrap();
+    assert!(built.contains("annotations:\n      a: 1000\n      b: true\n"), "{built}");
 }
 
 #[test]

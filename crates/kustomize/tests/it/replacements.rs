@@ -304,5 +304,11 @@ fn an_object_keeps_a_kind() {
         let message = outcome("kind", from).unwrap_err();
         assert!(message.contains("missing kind in object"), "{from}: {message}");
     }
-    assert!(outcome("metadata.name", "empty").unwrap_err().contains("missing metadata.name in object"));
+    for (field, from) in
+        [("metadata.name", "empty"), ("metadata", "empty"), ("metadata", "map"), ("metadata", "kind")]
+    {
+        let message = outcome(field, from).unwrap_err();
+        let words = "missing metadata.name in object {{v1 ConfigMap} {{ } map[] map[]}}";
+        assert!(message.contains(words), "{field} {from}: {message}");
+    }
 }
