@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::local::aside;
 use crate::pgp::turn;
 
-/// The first call in a home is over by then, unless it hangs.
+/// The first call in a home is over by then, or has made what others would come upon half made.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The last digits of a fingerprint, as `--trusted-key` takes them.
 const SHORT: usize = 16;
@@ -32,7 +32,7 @@ pub struct GpgProgram {
     pub home: Option<PathBuf>,
     /// Where its home lies when that is its own choice, as far as it is known.
     pub usual_home: Option<PathBuf>,
-    /// How long a call waits for the first one in a new home.
+    /// How long a call waits for the first one in a new home before it goes on beside it.
     pub patience: Duration,
 }
 
@@ -49,7 +49,7 @@ impl GpgProgram {
         let _turn = match self.home.as_ref().or(self.usual_home.as_ref()) {
             Some(home) => {
                 let (home, patience) = (home.clone(), self.patience);
-                aside(move || turn::wait(&home, patience)).await.map_err(failed)?
+                aside(move || turn::wait(&home, patience)).await
             }
             None => None,
         };
