@@ -326,7 +326,7 @@ impl<'a> Decoder<'a> {
             }
             let Some(key) = self.node(key_node, target.keys)? else { continue };
             if let Some(merged) = &mut merged {
-                hashable(&key, key_node)?;
+                check_hashable(&key, key_node)?;
                 if !merged.insert(key.clone()) {
                     continue;
                 }
@@ -359,7 +359,7 @@ impl<'a> Decoder<'a> {
             let mut own = HashSet::new();
             for (key, _) in parent.pairs() {
                 if let Some(plain) = self.node(key, &Shape::Any)? {
-                    hashable(&plain, key)?;
+                    check_hashable(&plain, key)?;
                     own.insert(plain);
                 }
             }
@@ -424,9 +424,8 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// A list or mapping for a key: its type, behind which the reference shows all of it.
 /// Refuses a key that the reference cannot look up among merged ones.
-fn hashable(key: &Plain, node: &Node) -> Result<(), Error> {
+fn check_hashable(key: &Plain, node: &Node) -> Result<(), Error> {
     let kind = match key {
         Plain::List(_) => "[]interface {}",
         Plain::Map(entries) if entries.keys().all(|key| matches!(key, Plain::Str(_))) => {
@@ -438,6 +437,7 @@ fn hashable(key: &Plain, node: &Node) -> Result<(), Error> {
     Err(Error::tree(format!("runtime error: hash of unhashable type {kind}")).about(node.start.line()))
 }
 
+/// A list or mapping for a key: its type, behind which the reference shows all of it.
 fn invalid_key(key: &Plain, words: Words) -> Error {
     const TYPE_END: &str = "interface {}";
     let shown = go_syntax(key, words);

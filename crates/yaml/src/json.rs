@@ -152,7 +152,7 @@ fn convert(
 
 /// The value in JSON; odd keys are met before floats without a form there, as they are by the reference.
 fn json_value(value: Plain, floats: Floats, words: Words) -> Result<Value, Error> {
-    let lost = first_lost(&value);
+    let lost = first_lost(&value, words);
     let value = to_value(value, floats, words)?;
     match lost {
         Some(name) => Err(Error::bare(format!("json: unsupported value: {name}"))),
@@ -206,14 +206,15 @@ pub(crate) fn infinity(number: f64) -> &'static str {
 }
 
 /// The first float, by the order of keys in JSON, that JSON has no form for.
-fn first_lost(value: &Plain) -> Option<&'static str> {
+fn first_lost(value: &Plain, words: Words) -> Option<&'static str> {
     match value {
         Plain::Float(number) if number.is_nan() => Some("NaN"),
         Plain::Float(number) if number.is_infinite() => Some(infinity(*number)),
-        Plain::List(items) => items.iter().find_map(first_lost),
+        Plain::List(items) => items.iter().find_map(|item| first_lost(item, words)),
         Plain::Map(entries) => {
             let lost = entries.iter().filter_map(|(key, value)| {
-                Some((key_name(key.clone(), Words::V2).unwrap_or_default(), first_lost(value)?))
+                let name = first_lost(value, words)?;
+                Some((key_name(key.clone(), words).unwrap_or_default(), name))
             });
             lost.min().map(|(_, name)| name)
         }
