@@ -39,7 +39,7 @@ use zeroize::Zeroizing;
 
 use crate::cipher::{Nonces, Random};
 use crate::error::{Error, TreePath};
-use crate::store::{self, over};
+use crate::store::{self, Whole, over};
 pub use crate::store::{EmitOptions, Format};
 use crate::time::Time;
 use crate::tree::Value;
@@ -130,7 +130,15 @@ pub fn emit_value(value: &Value, format: Format, options: &EmitOptions) -> Resul
 /// # Errors
 /// [`Error::Parse`] and [`Error::Unreadable`] when it is none, [`Error::Size`] and [`Error::Depth`] for hostile input.
 pub fn read_value(json: &[u8]) -> Result<Value, Error> {
-    store::load_value(json)
+    store::load_value(json, Whole::AsTheyFit)
+}
+
+/// Reads one value as [`read_value`] does, and takes no whole number in it that would lose digits.
+///
+/// # Errors
+/// Those of [`read_value`], and [`Error::Digits`].
+pub fn read_exact_value(json: &[u8]) -> Result<Value, Error> {
+    store::load_value(json, Whole::Exactly)
 }
 
 /// Returns the line, from 1, of a place in a text: that of its last key. Items of lists are not told apart.

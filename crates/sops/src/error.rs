@@ -149,6 +149,9 @@ pub enum Error {
         /// What does not fit.
         flaw: Flaw,
     },
+    /// A whole number that is to keep all its digits does not fit 64 signed bits.
+    #[error("the number has more digits than can be kept")]
+    Digits,
     /// The plain document already has a `sops` entry.
     #[error("the document already has a top-level `sops` entry")]
     AlreadyEncrypted,

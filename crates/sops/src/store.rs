@@ -185,10 +185,19 @@ fn emit_stored(whole: &[Branch], format: Format, options: &EmitOptions) -> Resul
     emit(whole, format, options)
 }
 
+/// What becomes of whole numbers that no integer holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whole {
+    /// They are doubles.
+    AsTheyFit,
+    /// They are refused.
+    Exactly,
+}
+
 /// Reads a value in JSON that stands alone.
-pub(crate) fn load_value(text: &[u8]) -> Result<Value, Error> {
+pub(crate) fn load_value(text: &[u8], whole: Whole) -> Result<Value, Error> {
     check_size(text, Format::Json)?;
-    json::load_value(text)
+    json::load_value(text, whole)
 }
 
 /// Writes one value, as extracting it prints it.

@@ -57,7 +57,8 @@ impl Outcome {
             Self::Changed => "changed",
             Self::Unchanged => "unchanged",
             Self::Encrypted => "encrypted",
-            Self::Clear | Self::Exposed => "not encrypted",
+            Self::Clear => "not encrypted",
+            Self::Exposed => "exposed",
         }
     }
 }
@@ -249,7 +250,7 @@ impl Summary {
     fn note_done(&mut self, call: &Call, shown: &str, outcome: Outcome) {
         let told = match outcome {
             Outcome::Encrypted | Outcome::Clear => outcome.word(),
-            Outcome::Exposed => "not encrypted, but should be",
+            Outcome::Exposed => "exposed: not encrypted, but should be",
             Outcome::Changed if call.is_set("check") => "would be changed",
             Outcome::Changed | Outcome::Unchanged => "",
         };
@@ -267,12 +268,14 @@ impl Summary {
     fn done(self, call: &Call, work: &Work) -> Done {
         let Self { mut lines, entries, changed, unchanged, encrypted, exposed, failed } = self;
         let is_check = call.is_set("check");
+        let clear = unchanged - encrypted - exposed;
         let code = u8::from(failed > 0 || is_check && changed + exposed > 0);
         if call.text("output") == "json" {
             let mut summary = json!({ "files": entries, "failed": failed });
             if matches!(work, Work::Status) {
                 summary["encrypted"] = json!(encrypted);
-                summary["clear"] = json!(unchanged - encrypted);
+                summary["clear"] = json!(clear);
+                summary["exposed"] = json!(exposed);
             } else {
                 summary["changed"] = json!(changed);
                 summary["unchanged"] = json!(unchanged);
@@ -282,7 +285,10 @@ impl Summary {
             let count = entries.len();
             let files = if count == 1 { "file" } else { "files" };
             let told = match work {
-                Work::Status => format!("{encrypted} encrypted, {} not", unchanged - encrypted),
+                Work::Status if is_check => {
+                    format!("{encrypted} encrypted, {clear} not, {exposed} exposed")
+                }
+                Work::Status => format!("{encrypted} encrypted, {clear} not"),
                 _ if is_check => format!("{changed} would be changed, {unchanged} unchanged"),
                 _ => format!("{changed} changed, {unchanged} unchanged"),
             };

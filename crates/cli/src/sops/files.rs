@@ -2,7 +2,7 @@
 //!
 //! What is read may be plaintext: it is wiped.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,12 @@ use sealfast_sops::store::MAX_BYTES;
 use zeroize::Zeroizing;
 
 use crate::replace;
+use crate::sops::call::Call;
 use crate::sops::stop::{Code, Stop};
 
-/// Makes a path absolute without resolving links.
+/// Makes a path absolute without resolving links; as in `sops`, an empty one is the working directory.
 pub(super) fn absolute(path: &str) -> Result<PathBuf, Stop> {
-    std::path::absolute(path)
+    std::path::absolute(if path.is_empty() { "." } else { path })
         .map(|path| clean(&path))
         .map_err(|wrong| Stop::new(format!("cannot resolve {path}: {wrong}")))
 }
@@ -48,6 +49,15 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
         Stop::new(format!("Error reading file: {verb} {path}: {reason}"))
             .plainly(format!("{path}: {reason}"))
             .code(Code::CouldNotReadInput)
+    })
+}
+
+/// What a file is, which has to be there.
+pub(super) fn look_at(call: &Call, path: &Path) -> Result<Metadata, Stop> {
+    std::fs::metadata(path).map_err(|wrong| {
+        let (path, reason) = (path.display(), reason(&wrong));
+        let stop = Stop::new(format!("stat {path}: {reason}")).plainly(format!("{path}: {reason}"));
+        if call.is_native() { stop.code(Code::CouldNotReadInput) } else { stop }
     })
 }
 

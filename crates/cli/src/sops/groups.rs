@@ -58,6 +58,9 @@ fn unreadable(index: &str) -> Stop {
 /// Changes the groups and wraps the data key again.
 fn change(call: &Call, change: impl FnOnce(&mut Metadata) -> Result<(), Stop>) -> Result<Done, Stop> {
     let path = Path::new(call.text("file"));
+    if call.is_native() && path.as_os_str().is_empty() {
+        return Err(Stop::no_file().hint("as `groups add -f secret.yaml --age age1…`"));
+    }
     let settings = Settings::of_file(call, path)?;
     let format = call.format("input-type", call.text("file"));
     let file = Held::by(call, path);

@@ -86,7 +86,8 @@ pub(super) fn print_command(call: &Call, command: &Command) -> Done {
     for (code, meaning) in exit_codes(command.name) {
         out.push_str(&format!("  {code:<4} {meaning}\n"));
     }
-    out.push_str("  1    any other failure\n");
+    let several = if is_of_many { ", and one of several files" } else { "" };
+    out.push_str(&format!("  1    any other failure{several}\n"));
     Done::Print(out.into_bytes())
 }
 
@@ -97,7 +98,8 @@ fn exit_codes(name: &str) -> &'static [(&'static str, &'static str)] {
     const FLAGS: (&str, &str) = ("8", "flags exclude each other");
     const DAMAGED: (&str, &str) = ("25", "a value does not open");
     const MAC: (&str, &str) = ("51", "the file was changed since it was encrypted");
-    const MISSING: (&str, &str) = ("100", "no file is named, or it is not there");
+    const GONE: (&str, &str) = ("100", "the file is not there");
+    const UNNAMED: (&str, &str) = ("100", "no file is named");
     const NO_KEY: (&str, &str) = ("128", "no key at hand opens the file");
     match name {
         "encrypt" => &[
@@ -105,30 +107,31 @@ fn exit_codes(name: &str) -> &'static [(&'static str, &'static str)] {
             WRITE,
             FLAGS,
             ("23", "a value cannot be encrypted"),
-            MISSING,
+            GONE,
             ("203", "the file is encrypted already"),
         ],
         "decrypt" => {
-            &[READ, WRITE, FLAGS, DAMAGED, MAC, ("91", "the path of --extract is none"), MISSING, NO_KEY]
+            &[READ, WRITE, FLAGS, DAMAGED, MAC, ("91", "the path of --extract does not read"), GONE, NO_KEY]
         }
         "edit" => &[
+            READ,
             WRITE,
             DAMAGED,
             MAC,
+            UNNAMED,
             NO_KEY,
             ("200", "nothing was changed"),
             ("201", "there is no editor, or it failed"),
         ],
-        "set" | "unset" => {
-            &[READ, WRITE, ("7", "the path or the value is none"), DAMAGED, MAC, MISSING, NO_KEY]
-        }
-        "rotate" => &[READ, WRITE, FLAGS, DAMAGED, MAC, MISSING, NO_KEY],
-        "updatekeys" | "groups" => &[READ, WRITE, NO_KEY],
+        "set" => &[READ, WRITE, ("7", "the path or the value does not read"), DAMAGED, MAC, UNNAMED, NO_KEY],
+        "unset" => &[READ, WRITE, ("7", "the path does not read"), DAMAGED, MAC, UNNAMED, NO_KEY],
+        "rotate" => &[READ, WRITE, FLAGS, DAMAGED, MAC, UNNAMED, NO_KEY],
+        "updatekeys" | "groups" => &[READ, WRITE, UNNAMED, NO_KEY],
         "exec-env" | "exec-file" => {
-            &[READ, DAMAGED, MAC, MISSING, NO_KEY, ("N", "that of the command, once it was run")]
+            &[READ, DAMAGED, MAC, UNNAMED, NO_KEY, ("N", "that of the command, once it was run")]
         }
-        "publish" => &[READ, DAMAGED, MAC, NO_KEY],
-        "filestatus" => &[READ, MISSING],
+        "publish" => &[READ, DAMAGED, MAC, UNNAMED, NO_KEY],
+        "filestatus" => &[READ, UNNAMED],
         _ => &[],
     }
 }

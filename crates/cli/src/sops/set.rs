@@ -154,7 +154,7 @@ fn no_path(message: &str) -> Stop {
 }
 
 /// A JSON value as `sops` takes it: numbers are doubles unless they stand in an object, lists are refused. Under our own
-/// verbs whole numbers are integers everywhere, and lists are values as others are.
+/// verbs whole numbers are integers everywhere, refused where they would lose digits, and lists are values as others are.
 fn json_value(call: &Call, text: &[u8]) -> Result<Value, Stop> {
     let invalid = || {
         Stop::new("Value for --set is not valid JSON")
@@ -162,24 +162,20 @@ fn json_value(call: &Call, text: &[u8]) -> Result<Value, Stop> {
             .code(Code::InvalidSet)
             .hint("a string needs double quotes of its own, as '\"value\"'")
     };
+    if call.is_native() {
+        return document::read_exact_value(text).map_err(|wrong| match wrong {
+            Error::Digits => Stop::of(&wrong, "")
+                .code(Code::InvalidSet)
+                .hint("write it as a string, as '\"12345678901234567890\"'"),
+            _ => invalid(),
+        });
+    }
     match document::read_value(text).map_err(|_| invalid())? {
-        Value::Float(number) if call.is_native() => exact(number, text),
-        Value::List(_) if !call.is_native() => {
-            Err(Stop::new("Invalid --set value format").code(Code::InvalidSet))
-        }
+        Value::List(_) => Err(Stop::new("Invalid --set value format").code(Code::InvalidSet)),
+        // A double has a negative zero, which an integer has not.
+        Value::Int(0) if text.trim_ascii_start().starts_with(b"-") => Ok(Value::Float(-0.0)),
         #[expect(clippy::cast_precision_loss, reason = "as sops, which reads a double")]
-        Value::Int(number) if !call.is_native() => Ok(Value::Float(number as f64)),
+        Value::Int(number) => Ok(Value::Float(number as f64)),
         value => Ok(value),
     }
-}
-
-/// A number with all of its digits.
-fn exact(number: f64, text: &[u8]) -> Result<Value, Stop> {
-    let is_whole = !text.iter().any(|byte| b".eE".contains(byte));
-    if is_whole && number != 0.0 {
-        return Err(Stop::new("the number has more digits than can be kept")
-            .code(Code::InvalidSet)
-            .hint("write it as a string, as '\"12345678901234567890\"'"));
-    }
-    Ok(Value::Float(number))
 }

@@ -46,9 +46,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
 
 fn update(call: &Call, configurations: &mut Configurations<'_>, file: &str) -> Result<(), Stop> {
     let path = files::absolute(file)?;
-    let missing = |reason: String| Stop::new(format!("stat {}: {reason}", path.display()));
-    let found = std::fs::metadata(&path).map_err(|wrong| missing(files::reason(&wrong)))?;
-    if found.is_dir() {
+    if files::look_at(call, &path)?.is_dir() {
         return Err(Stop::new("can't operate on a directory"));
     }
     let shown = path.display();

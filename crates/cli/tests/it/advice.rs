@@ -223,8 +223,8 @@ fn keys_of_services_that_have_another_shape_are_told_theirs() {
 #[test]
 fn files_that_cannot_be_read_are_told_in_few_words() {
     let desk = Desk::new();
-    for (code, args) in [(2, &["filestatus", "none.yaml"][..]), (2, &["rotate", "none.yaml"])] {
-        let words = refusal(&desk, code, args);
+    for verb in ["filestatus", "rotate", "updatekeys", "publish"] {
+        let words = refusal(&desk, 2, &[verb, "none.yaml"]);
         assert!(words.ends_with("none.yaml: no such file or directory\n"), "{words}");
         assert!(words.starts_with("error: ") && !words.contains("open "), "{words}");
     }
@@ -274,6 +274,17 @@ fn the_configuration_of_a_stranger_says_nothing() {
         );
         assert!(desk.run(&["encrypt", "--config", ".sops.yaml", "own/a.yaml"]).status.success());
         assert!(desk.command_as("sops", &["encrypt", "own/a.yaml"]).output().unwrap().status.success());
+        // A directory that is still to come has an owner already: that of the one it will be made in.
+        let words = refusal(&desk, 1, &["encrypt", "--filename-override", "own/none/a.yaml", "own/a.yaml"]);
+        assert!(words.contains(".sops.yaml belongs to another user (uid 4321)"), "{words}");
+        // Who owns a link chooses what it leads to, also where that is none of theirs.
+        fs::rename(&config, desk.path("rules")).unwrap();
+        std::os::unix::fs::symlink("rules", &config).unwrap();
+        std::os::unix::fs::chown(desk.path("rules"), Some(0), None).unwrap();
+        assert!(desk.run(&["encrypt", "own/a.yaml"]).status.success());
+        std::os::unix::fs::lchown(&config, Some(4321), None).unwrap();
+        let words = refusal(&desk, 1, &["encrypt", "own/a.yaml"]);
+        assert!(words.contains(".sops.yaml belongs to another user (uid 4321)"), "{words}");
         std::os::unix::fs::chown(desk.path("own"), Some(4321), None).unwrap();
         assert!(desk.run(&["encrypt", "own/a.yaml"]).status.success());
     }

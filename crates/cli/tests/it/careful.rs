@@ -116,12 +116,24 @@ fn numbers_are_set_with_all_their_digits() {
         desk.text(&["set", "a.yaml", "[\"a\"]", number]);
         assert_eq!(desk.text(&["decrypt", "a.yaml"]), format!("a: {number}\n"));
     }
-    let output = desk.run(&["set", "a.yaml", "[\"a\"]", "12345678901234567890"]);
-    assert_eq!(output.status.code(), Some(7));
-    assert!(told(&output).contains("more digits"), "{}", told(&output));
+    desk.text(&["set", "a.yaml", "[\"b\"]", "[12345678901234567, {\"c\": 1e3}]"]);
+    assert!(desk.text(&["decrypt", "a.yaml"]).contains("- 12345678901234567\n"));
+    for many in
+        ["12345678901234567890", "[1, 12345678901234567890]", "{\"a\": [{\"b\": -12345678901234567890}]}"]
+    {
+        let output = desk.run(&["set", "a.yaml", "[\"a\"]", many]);
+        assert_eq!(output.status.code(), Some(7), "{many}");
+        assert!(told(&output).contains("more digits"), "{}", told(&output));
+    }
+    desk.text(&["unset", "a.yaml", "[\"b\"]"]);
     let set = desk.command_as("sops", &["set", "a.yaml", "[\"a\"]", "123456789012"]).status().unwrap();
     assert!(set.success());
     assert_eq!(desk.text(&["decrypt", "a.yaml"]), "a: 1.23456789012e+11\n");
+    for zero in ["-0", " -0"] {
+        let set = desk.command_as("sops", &["set", "a.yaml", "[\"a\"]", zero]).status().unwrap();
+        assert!(set.success());
+        assert_eq!(desk.text(&["decrypt", "a.yaml"]), "a: -0\n");
+    }
 }
 
 #[test]

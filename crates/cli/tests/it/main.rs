@@ -7,6 +7,7 @@ mod agent;
 mod as_sops;
 mod careful;
 mod cloud;
+mod codes;
 mod completion;
 mod flux_cluster;
 mod flux_faults;

@@ -87,8 +87,22 @@ fn a_directory_is_encrypted_by_its_rules_and_comes_back() -> Result<()> {
     let check = desk.run(&["filestatus", "--check", "--recursive", "a"])?;
     let told = String::from_utf8(check.stdout)?;
     ensure!(check.status.code() == Some(1), "{told}");
-    ensure!(told.contains("a/secret3.yaml: not encrypted, but should be\n"), "{told}");
+    ensure!(told.contains("a/secret3.yaml: exposed: not encrypted, but should be\n"), "{told}");
     ensure!(told.contains("a/other.yaml: not encrypted\n"), "{told}");
+    let talk = String::from_utf8(check.stderr)?;
+    ensure!(talk.contains("4 files: 2 encrypted, 1 not, 1 exposed, 0 failed\n"), "{talk}");
+    let check = desk.run(&["filestatus", "--check", "--recursive", "--output", "json", "a"])?;
+    ensure!(check.status.code() == Some(1));
+    let summary: serde_json::Value = serde_json::from_slice(&check.stdout)?;
+    let counts = ["encrypted", "clear", "exposed", "failed"].map(|count| summary[count].as_u64());
+    ensure!(counts == [Some(2), Some(1), Some(1), Some(0)], "{summary}");
+    let result = |name: &str| {
+        let files = summary["files"].as_array().into_iter().flatten();
+        files.into_iter().find(|file| file["path"] == name).map(|file| file["result"].clone())
+    };
+    ensure!(result("a/secret3.yaml") == Some("exposed".into()), "{summary}");
+    ensure!(result("a/other.yaml") == Some("not encrypted".into()), "{summary}");
+    ensure!(result("a/secret1.yaml") == Some("encrypted".into()), "{summary}");
     fs::remove_file(desk.path("a/secret3.yaml"))?;
     ensure!(desk.run(&["filestatus", "--check", "--recursive", "a"])?.status.success());
     let status = desk.call(&["filestatus", "a/*.yaml"])?;

@@ -6,8 +6,8 @@
 
 use crate::error::Error;
 use crate::number;
-use crate::store::json_text;
 use crate::store::scalar::go_text;
+use crate::store::{Whole, json_text};
 use crate::tree::{Branch, Key, Text, Value};
 
 pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
@@ -32,8 +32,8 @@ pub(super) fn load(input: &[u8]) -> Result<Branch, Error> {
 }
 
 /// Reads a value that stands alone.
-pub(super) fn load_value(input: &[u8]) -> Result<Value, Error> {
-    let (value, place) = json_text::value_and_place(input)?;
+pub(super) fn load_value(input: &[u8], whole: Whole) -> Result<Value, Error> {
+    let (value, place) = json_text::value_with(input, whole)?;
     if json_text::start(&input[place.range.end..]).is_empty() {
         return Ok(value);
     }

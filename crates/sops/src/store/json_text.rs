@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::error::Error;
-use crate::store::{MAX_VALUES, line_at};
+use crate::store::{MAX_VALUES, Whole, line_at};
 use crate::tree::{Branch, Value};
 use crate::walk::MAX_DEPTH;
 
@@ -34,10 +34,14 @@ pub(super) fn start(input: &[u8]) -> &[u8] {
 }
 
 pub(in crate::store) fn value_and_place(input: &[u8]) -> Result<(Value, Place), Error> {
+    value_with(input, Whole::AsTheyFit)
+}
+
+pub(super) fn value_with(input: &[u8], whole: Whole) -> Result<(Value, Place), Error> {
     if start(input).is_empty() {
         return Err(Error::Parse { message: format!("{CONTEXT}EOF") });
     }
-    Reader { input, at: 0, left: MAX_VALUES }.value()
+    Reader { input, at: 0, left: MAX_VALUES, whole }.value()
 }
 
 /// An object or list whose end was not seen yet.
@@ -90,6 +94,7 @@ struct Reader<'t> {
     at: usize,
     /// Values that may still come.
     left: usize,
+    whole: Whole,
 }
 
 impl Reader<'_> {
@@ -191,6 +196,9 @@ impl Reader<'_> {
         let text = String::from_utf8_lossy(&self.input[start..self.at]);
         if let Ok(int) = text.parse::<i64>() {
             return Ok(Value::Int(int));
+        }
+        if self.whole == Whole::Exactly && !text.contains(['.', 'e', 'E']) {
+            return Err(Error::Digits);
         }
         match text.parse::<f64>() {
             Ok(float) if float.is_finite() => Ok(Value::Float(float)),

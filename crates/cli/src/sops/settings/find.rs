@@ -17,6 +17,8 @@ use crate::sops::{files, log};
 const CONFIG_NAME: &str = ".sops.yaml";
 const OTHER_NAME: &str = ".sops.yml";
 const MAX_LEVELS: usize = 100;
+/// The system follows no more links in a row.
+const MAX_LINKS: usize = 40;
 
 /// Is this a configuration, by its name?
 pub(in crate::sops) fn is_config(path: &Path) -> bool {
@@ -147,27 +149,51 @@ pub(super) fn find(call: &Call, start: &Path) -> Result<Found, Stop> {
 }
 
 /// Under our own verbs a configuration says for whom secrets are encrypted, so one above a person's own directories counts
-/// only when it is that person's, root's, or of whoever owns the directory that the search began in.
+/// only when it is that person's, root's, or of whoever owns the directory that the search began in; and so do the links
+/// that lead to it, whose owners choose what it is.
 fn refuse_foreign(call: &Call, config: &Path, start: &Path, here: &Path) -> Result<(), Stop> {
-    let start = if start.as_os_str().is_empty() { Path::new(".") } else { start };
-    let (Ok(found), Ok(folder)) = (std::fs::metadata(config), std::fs::metadata(start)) else {
-        return Ok(());
-    };
-    let me = rustix::process::geteuid().as_raw();
-    if !call.is_native() || is_trusted(found.uid(), me, folder.uid()) {
+    if !call.is_native() {
         return Ok(());
     }
     let shown = shown(config.to_owned(), here);
     let shown = shown.display();
+    let unknown = |wrong: std::io::Error| Stop::new(format!("{shown}: {}", files::reason(&wrong)));
+    // Directories that are still to come are made below one that is there.
+    let folder = here.join(start).ancestors().find_map(|folder| std::fs::metadata(folder).ok());
+    let (me, folder) = (rustix::process::geteuid().as_raw(), folder.map(|folder| folder.uid()));
+    let owners = match owners(config) {
+        // Reading it says that it is not there.
+        Err(wrong) if wrong.kind() == ErrorKind::NotFound => return Ok(()),
+        owners => owners.map_err(unknown)?,
+    };
+    let Some(foreign) = owners.into_iter().find(|owner| !is_trusted(*owner, me, folder)) else {
+        return Ok(());
+    };
     Err(Stop::new(format!(
-        "{shown} belongs to another user (uid {}), who may not say for whom files are encrypted",
-        found.uid()
+        "{shown} belongs to another user (uid {foreign}), who may not say for whom files are encrypted"
     ))
     .hint(format!("see what it holds; to use it all the same: --config {shown}")))
 }
 
-fn is_trusted(owner: u32, me: u32, folder_owner: u32) -> bool {
-    [0, me, folder_owner].contains(&owner)
+fn is_trusted(owner: u32, me: u32, folder_owner: Option<u32>) -> bool {
+    [Some(0), Some(me), folder_owner].contains(&Some(owner))
+}
+
+/// The owners of a file and of the links that lead to it.
+fn owners(path: &Path) -> std::io::Result<Vec<u32>> {
+    let mut owners = vec![std::fs::metadata(path)?.uid()];
+    let mut at = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let found = std::fs::symlink_metadata(&at)?;
+        owners.push(found.uid());
+        if !found.is_symlink() {
+            break;
+        }
+        let target = std::fs::read_link(&at)?;
+        at.pop();
+        at.push(target);
+    }
+    Ok(owners)
 }
 
 /// A path below the working directory without it.
@@ -177,15 +203,28 @@ fn shown(path: PathBuf, here: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::is_trusted;
+    use super::{is_trusted, owners};
 
     #[test]
     fn configurations_of_strangers_do_not_count() {
         const ME: u32 = 1000;
         const OTHER: u32 = 1001;
-        assert!(is_trusted(ME, ME, ME) && is_trusted(0, ME, ME));
+        assert!(is_trusted(ME, ME, Some(ME)) && is_trusted(0, ME, Some(ME)));
         // A checkout that is somebody else's, as in many build machines.
-        assert!(is_trusted(OTHER, ME, OTHER) && is_trusted(OTHER, 0, OTHER));
-        assert!(!is_trusted(OTHER, ME, ME) && !is_trusted(OTHER, 0, 0));
+        assert!(is_trusted(OTHER, ME, Some(OTHER)) && is_trusted(OTHER, 0, Some(OTHER)));
+        assert!(!is_trusted(OTHER, ME, Some(ME)) && !is_trusted(OTHER, 0, Some(0)));
+        assert!(!is_trusted(OTHER, ME, None));
+    }
+
+    #[test]
+    fn each_link_to_a_file_is_looked_at() -> std::io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        std::fs::write(dir.path().join("file"), "")?;
+        std::os::unix::fs::symlink("file", dir.path().join("near"))?;
+        std::os::unix::fs::symlink(dir.path().join("near"), dir.path().join("far"))?;
+        for (name, looked_at) in [("file", 2), ("near", 3), ("far", 4)] {
+            assert_eq!(owners(&dir.path().join(name))?.len(), looked_at, "{name}");
+        }
+        Ok(())
     }
 }
