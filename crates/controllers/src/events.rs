@@ -1,6 +1,6 @@
 //! Events: what happened to an object, for people and for those who forward it.
 //!
-//! They are written and forwarded by a task of their own, so that no run waits for them. A text that was said
+//! They are written and forwarded by tasks of their own, so that no run waits for them. A text that was said
 //! about the same object before is counted up, not written again, and keeps its annotations; it is forwarded all the same.
 //!
 //! Follows: the recorder of client-go with the annotations of fluxcd/pkg/runtime.
@@ -12,6 +12,7 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
 use crate::clock;
@@ -74,7 +75,7 @@ pub fn reference(object: &Value) -> Value {
     })
 }
 
-/// Hands events to the task that writes them; cheap to clone.
+/// Hands events to those who write and forward them; cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<Event>,
@@ -82,27 +83,26 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the task; it ends with the last recorder. `component` is the controller's name.
-    pub fn start(client: Client, component: &'static str, options: &Options) -> (Recorder, JoinHandle<()>) {
+    /// Starts the tasks; they end with the last recorder. `component` is the controller's name.
+    pub fn start(
+        client: Client,
+        component: &'static str,
+        options: &Options,
+    ) -> (Recorder, Vec<JoinHandle<()>>) {
         let (queue, mut events) = mpsc::channel::<Event>(WAITING);
         let instance = options.instance.clone();
         let office = options.events_address.clone().and_then(|to| post_office(to, component, &instance));
         let (mailbox, postman) = office.unzip();
-        let task = tokio::spawn(async move {
+        let writing = tokio::spawn(async move {
             let mut writer = Writer { client, component, instance, crowd: Crowd::default() };
-            let writing = async {
-                while let Some(event) = events.recv().await {
-                    writer.write(event).await;
-                }
-            };
-            let forwarding = async {
-                if let Some(postman) = postman {
-                    postman.work().await;
-                }
-            };
-            tokio::join!(writing, forwarding);
+            while let Some(event) = events.recv().await {
+                writer.write(event).await;
+            }
         });
-        (Recorder { queue, mailbox }, task)
+        // Apart: what ends one does not end the other.
+        let forwarding = postman.map(|postman| tokio::spawn(postman.work()));
+        let tasks = [writing].into_iter().chain(forwarding).collect();
+        (Recorder { queue, mailbox }, tasks)
     }
 
     /// Records an event, and logs it.
@@ -111,9 +111,16 @@ impl Recorder {
         if let Some(mailbox) = &self.mailbox {
             mailbox.put(&event);
         }
-        if self.queue.try_send(event).is_err() {
-            tracing::warn!("too many events waiting: one is dropped");
+        if let Err(error) = self.queue.try_send(event) {
+            tracing::warn!("an event is not recorded: {}", why_dropped(&error));
         }
+    }
+}
+
+fn why_dropped<T>(error: &TrySendError<T>) -> &'static str {
+    match error {
+        TrySendError::Full(_) => "too many are waiting",
+        TrySendError::Closed(_) => "nobody takes them any more",
     }
 }
 

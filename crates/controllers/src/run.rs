@@ -150,8 +150,8 @@ fn shard(options: &Options) -> Select {
 
 impl Handle {
     fn recorder(&mut self, client: &Client, options: &Options, component: &'static str) -> Recorder {
-        let (recorder, task) = Recorder::start(client.clone(), component, options);
-        self.recorders.push(task);
+        let (recorder, tasks) = Recorder::start(client.clone(), component, options);
+        self.recorders.extend(tasks);
         recorder
     }
 

@@ -1,11 +1,13 @@
 //! Events on their way to a notification controller.
 //!
-//! Those of one object go one after the other, those of several side by side: a receiver that keeps one waiting holds up
-//! no other object, and no run.
+//! Those of one object go one after the other, those of several side by side: a receiver that keeps some waiting holds up
+//! no run, and no other object as long as there are fewer than [`AT_A_TIME`] of them.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -13,10 +15,12 @@ use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::events::patience::{Attempt, persist};
-use crate::events::{Event, Severity, WAITING};
+use crate::events::{Event, Severity, WAITING, why_dropped};
 
 /// How many events may be on their way at a time.
 const AT_A_TIME: usize = 16;
+/// How many of them may be about one object: all that can be on their way leave place for others.
+const ABOUT_ONE: usize = WAITING / AT_A_TIME;
 /// The longest text that is forwarded, in characters.
 const LONGEST: usize = 39_000;
 /// How long the receiver may take.
@@ -29,25 +33,71 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// An event in the words of the receiver.
 struct Letter {
-    object: String,
+    place: Place,
     body: Value,
+}
+
+/// How many letters there are about each object.
+type Counts = Arc<Mutex<HashMap<String, usize>>>;
+
+/// The place of a letter among those about its object; given back when dropped.
+struct Place {
+    object: String,
+    counts: Counts,
+}
+
+impl Place {
+    /// Takes a place; none when there are too many letters about this object.
+    fn take(counts: &Counts, object: &str) -> Option<Place> {
+        let mut taken = counts.lock();
+        let count = taken.entry(object.to_owned()).or_default();
+        if *count >= ABOUT_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Place { object: object.to_owned(), counts: Arc::clone(counts) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.counts.lock();
+        if let Some(count) = taken.get_mut(&self.object) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.object);
+            }
+        }
+    }
 }
 
 /// Takes events that are to be forwarded; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Mailbox {
     letters: mpsc::Sender<Letter>,
+    counts: Counts,
     component: &'static str,
     instance: String,
 }
 
 impl Mailbox {
-    /// Puts an event in, unless it is for the cluster alone or there are too many.
+    /// Puts an event in, unless it is for the cluster alone or there are too many, of all or about its object.
     pub(super) fn put(&self, event: &Event) {
         let severity = match event.severity {
             Severity::Trace => return,
             Severity::Info => "info",
             Severity::Error => "error",
+        };
+        let object = event.about["uid"].as_str().unwrap_or_default();
+        let Some(place) = Place::take(&self.counts, object) else {
+            let name = event.about["name"].as_str().unwrap_or_default();
+            let namespace = event.about["namespace"].as_str().unwrap_or_default();
+            tracing::warn!(
+                namespace,
+                name,
+                "too many events of an object wait for their receiver: one is dropped"
+            );
+            return;
         };
         let message: String = event.message.chars().take(LONGEST).collect();
         let metadata: serde_json::Map<String, Value> =
@@ -64,9 +114,8 @@ impl Mailbox {
         if !metadata.is_empty() {
             body["metadata"] = metadata.into();
         }
-        let object = event.about["uid"].as_str().unwrap_or_default().to_owned();
-        if self.letters.try_send(Letter { object, body }).is_err() {
-            tracing::warn!("too many events wait for their receiver: one is dropped");
+        if let Err(error) = self.letters.try_send(Letter { place, body }) {
+            tracing::warn!("an event is not forwarded: {}", why_dropped(&error));
         }
     }
 }
@@ -82,15 +131,19 @@ pub(super) struct Postman {
     posts: JoinSet<String>,
 }
 
-/// A mailbox and who empties it; none without cryptography.
+/// A mailbox and who empties it; none, which is logged, without cryptography.
 pub(super) fn post_office(
     address: String,
     component: &'static str,
     instance: &str,
 ) -> Option<(Mailbox, Postman)> {
-    let http = reqwest::Client::builder().timeout(PATIENCE).build().ok()?;
+    let http = reqwest::Client::builder().timeout(PATIENCE).build();
+    let http = http
+        .inspect_err(|error| tracing::error!(%error, "no event is forwarded: requests cannot be sent"))
+        .ok()?;
     let (sender, letters) = mpsc::channel(WAITING);
-    let mailbox = Mailbox { letters: sender, component, instance: instance.to_owned() };
+    let counts = Counts::default();
+    let mailbox = Mailbox { letters: sender, counts, component, instance: instance.to_owned() };
     let (waiting, busy, posts) = (VecDeque::new(), HashSet::new(), JoinSet::new());
     Some((mailbox, Postman { letters, http, address, waiting, busy, posts }))
 }
@@ -118,16 +171,16 @@ impl Postman {
     /// Sends what may go.
     fn set_out(&mut self) {
         while self.posts.len() < AT_A_TIME {
-            let free = self.waiting.iter().position(|letter| !self.busy.contains(&letter.object));
+            let free = self.waiting.iter().position(|letter| !self.busy.contains(&letter.place.object));
             let Some(letter) = free.and_then(|at| self.waiting.remove(at)) else { return };
-            self.busy.insert(letter.object.clone());
+            self.busy.insert(letter.place.object.clone());
             let (http, address) = (self.http.clone(), self.address.clone());
             self.posts.spawn(async move {
                 let is_over = persist(&PAUSES, || post(&http, &address, &letter.body)).await;
                 if !is_over {
                     tracing::warn!("an event could not be forwarded");
                 }
-                letter.object
+                letter.place.object.clone()
             });
         }
     }
@@ -162,4 +215,37 @@ fn may_recover(status: StatusCode) -> bool {
 fn asked_pause(answer: &reqwest::Response) -> Option<Duration> {
     let seconds = answer.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_object_leaves_place_for_others() {
+        let (sender, mut letters) = mpsc::channel(WAITING);
+        let mailbox =
+            Mailbox { letters: sender, counts: Counts::default(), component: "c", instance: "i".into() };
+        let put = |uid: &str| {
+            mailbox.put(&Event {
+                about: json!({"uid": uid}),
+                severity: Severity::Info,
+                reason: "R".into(),
+                message: "m".into(),
+                annotations: Vec::new(),
+            });
+        };
+        let mut waiting = |count: usize| {
+            let taken: Vec<Letter> = std::iter::from_fn(|| letters.try_recv().ok()).collect();
+            let objects: HashSet<&str> = taken.iter().map(|letter| letter.place.object.as_str()).collect();
+            assert_eq!((taken.len(), objects.len()), (count, 2));
+        };
+        for _ in 0..2 {
+            (0..WAITING).for_each(|_| put("loud"));
+            put("quiet");
+            // What is brought gives its place back.
+            waiting(ABOUT_ONE + 1);
+        }
+        assert!(mailbox.counts.lock().is_empty());
+    }
 }

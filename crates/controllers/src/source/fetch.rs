@@ -147,8 +147,7 @@ fn included_files(
     let mut taken = Taken::default();
     taken.folders.insert(String::new());
     for item in below {
-        let is_folder = item.kind == Kind::Directory;
-        if is_folder { &mut taken.folders } else { &mut taken.files }.insert(item.path);
+        taken.note(item.path, item.kind == Kind::Directory);
     }
     for (include, artifact) in included {
         let name = &include.repository.name;
@@ -162,8 +161,7 @@ fn included_files(
         let (source, target) = (inside(from), inside(to));
         copy(other, (&source, &target), &taken, &mut files).map_err(failed)?;
         for (path, entry) in &files.entries {
-            let is_folder = *entry == Entry::Directory;
-            if is_folder { &mut taken.folders } else { &mut taken.files }.insert(path.clone());
+            taken.note(path.clone(), *entry == Entry::Directory);
         }
     }
     Ok(files)
@@ -174,6 +172,12 @@ fn included_files(
 struct Taken {
     folders: BTreeSet<String>,
     files: BTreeSet<String>,
+}
+
+impl Taken {
+    fn note(&mut self, path: String, is_folder: bool) {
+        if is_folder { &mut self.folders } else { &mut self.files }.insert(path);
+    }
 }
 
 /// Puts what lies at one path of an artifact at another, as a rename would.

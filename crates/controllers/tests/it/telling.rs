@@ -14,6 +14,8 @@ use sealfast_controllers::events::{Event, Recorder, Severity};
 use sealfast_controllers::options::Options;
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::house::{House, PATIENCE};
 
@@ -22,10 +24,12 @@ use crate::house::{House, PATIENCE};
 struct Told {
     got: Vec<(HeaderMap, Value, Instant)>,
     answers: Vec<u16>,
+    /// How many events of other objects than `slow` there were.
+    quick: watch::Sender<usize>,
 }
 
-/// How long a receiver takes for events of the object `slow`.
-const SLOW: Duration = Duration::from_secs(1);
+/// A receiver answers events of the object `slow` once it has got so many of others.
+const QUICK: usize = 100;
 
 type Shared = Arc<Mutex<Told>>;
 
@@ -44,10 +48,14 @@ async fn take(State(told): State<Shared>, request: Request) -> Response {
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let is_slow = body["involvedObject"]["name"] == "slow";
-    told.lock().got.push((parts.headers, body, Instant::now()));
-    if is_slow {
-        // The answer takes this long; that is the fault.
-        tokio::time::sleep(SLOW).await;
+    let mut quick = {
+        let mut told = told.lock();
+        told.got.push((parts.headers, body, Instant::now()));
+        told.quick.send_modify(|quick| *quick += usize::from(!is_slow));
+        told.quick.subscribe()
+    };
+    if is_slow && quick.wait_for(|quick| *quick >= QUICK).await.is_err() {
+        return StatusCode::GONE.into_response();
     }
     let mut told = told.lock();
     if told.answers.is_empty() {
@@ -68,6 +76,14 @@ fn said(message: &str, severity: Severity) -> Event {
     }
 }
 
+/// Waits until all is told.
+async fn over(tasks: Vec<JoinHandle<()>>) -> Result<()> {
+    for task in tasks {
+        tokio::time::timeout(PATIENCE, task).await??;
+    }
+    Ok(())
+}
+
 /// Tells a receiver these events; returns what it got once all is told.
 async fn told(
     house: &House,
@@ -76,10 +92,10 @@ async fn told(
 ) -> Result<Vec<(HeaderMap, Value, Instant)>> {
     let (address, told) = receiver(answers).await?;
     let options = Options { events_address: Some(address), instance: "replica-0".into(), ..house.options() };
-    let (recorder, task) = Recorder::start(house.client.clone(), "kustomize-controller", &options);
+    let (recorder, tasks) = Recorder::start(house.client.clone(), "kustomize-controller", &options);
     events.into_iter().for_each(|event| recorder.record(event));
     drop(recorder);
-    tokio::time::timeout(PATIENCE, task).await??;
+    over(tasks).await?;
     let got = std::mem::take(&mut told.lock().got);
     Ok(got)
 }
@@ -134,17 +150,13 @@ async fn a_receiver_that_keeps_one_waiting_holds_up_no_other() -> Result<()> {
         event
     };
     let mut events: Vec<Event> = (0..3).map(|number| about("slow", &number.to_string())).collect();
-    events.extend((0..100).map(|number| about(&format!("quick-{number}"), "done")));
-    let began = Instant::now();
+    events.extend((0..QUICK).map(|number| about(&format!("quick-{number}"), "done")));
     let got = told(&house, events, &[]).await?;
-    let of = |got: &(HeaderMap, Value, Instant)| got.1["involvedObject"]["name"].clone();
-    let (slow, quick): (Vec<_>, Vec<_>) = got.iter().partition(|got| of(got) == "slow");
-    let last = quick.iter().map(|got| got.2 - began).max().unwrap_or_default();
-    ensure!(quick.len() == 100 && last < SLOW * 2, "{} were held up until {last:?}", quick.len());
-    let order: Vec<&Value> = slow.iter().map(|got| &got.1["message"]).collect();
-    ensure!(order == ["0", "1", "2"], "events of an object overtake each other: {order:?}");
-    let gaps = [slow[1].2 - slow[0].2, slow[2].2 - slow[1].2];
-    ensure!(gaps.iter().all(|gap| *gap >= SLOW), "{gaps:?}");
+    // The first one comes again and again when the others take long on a busy machine.
+    let mut order: Vec<&str> =
+        got.iter().map(|(_, body, _)| body["message"].as_str().unwrap_or_default()).collect();
+    order.dedup_by(|later, sooner| later == sooner || *sooner == "0" && *later == "done");
+    ensure!(order == ["0", "1", "2"], "{order:?}");
     Ok(())
 }
 
@@ -152,7 +164,7 @@ async fn a_receiver_that_keeps_one_waiting_holds_up_no_other() -> Result<()> {
 async fn many_events_about_one_object_are_combined_and_bounded() -> Result<()> {
     let house = House::new().await?;
     let options = Options { instance: "replica-0".into(), ..house.options() };
-    let (recorder, task) = Recorder::start(house.client.clone(), "kustomize-controller", &options);
+    let (recorder, tasks) = Recorder::start(house.client.clone(), "kustomize-controller", &options);
     for number in 0..40 {
         let mut event = said(&format!("failed after {number} ms"), Severity::Error);
         event.annotations.push(("kustomize.toolkit.fluxcd.io/revision".into(), number.to_string()));
@@ -164,7 +176,7 @@ async fn many_events_about_one_object_are_combined_and_bounded() -> Result<()> {
     other.about["uid"] = "another".into();
     recorder.record(other);
     drop(recorder);
-    tokio::time::timeout(PATIENCE, task).await??;
+    over(tasks).await?;
     let kind = GroupVersionKind::new("", "v1", "Event");
     let events = house.client.list(&kind, "default", &Select::default()).await?.items;
     let mut seen: Vec<String> = events
