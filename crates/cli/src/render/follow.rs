@@ -13,7 +13,7 @@ use sealfast_controllers::kustomization::apply;
 use sealfast_controllers::kustomization::gather::{self, Fetched, Gathered};
 use sealfast_controllers::kustomization::opener::Opener;
 use sealfast_controllers::kustomization::render::{Rendered as Built, Rules, lay_out, render};
-use sealfast_controllers::kustomization::report;
+use sealfast_controllers::kustomization::report::{self, Hint};
 use sealfast_controllers::kustomization::room::Room;
 use sealfast_controllers::kustomization::witness::Witness;
 use sealfast_controllers::options::SopsMac;
@@ -310,10 +310,9 @@ fn shown(failure: report::Failure, repository: &Repository) -> Failure {
     let link = repository.link_in(&failure.message);
     let shown = Failure::new(failure.message);
     let about_link = |link| format!("`{link}` is a link; what a cluster gets of a source has no links in it");
-    let hint = link.map(about_link).or(failure.hint.filter(|hint| !hint.contains("`sealfast render`")));
-    match hint {
-        Some(hint) => shown.hint(hint),
-        None => shown,
+    match (link.map(about_link), failure.hint) {
+        (Some(hint), _) | (None, Some(Hint::Place(hint))) => shown.hint(hint),
+        (None, Some(Hint::Render) | None) => shown,
     }
 }
 

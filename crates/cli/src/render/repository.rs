@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use sealfast_kustomize::files::join;
 use sealfast_source::error::Error;
 use sealfast_source::ignore::Rules;
 use sealfast_source::lookup::{Listed, Lookup};
@@ -88,10 +89,10 @@ impl Repository {
         Some(Self { start, ..self.clone() })
     }
 
-    /// Returns the first link of the work tree that a message names, by its path below the root.
+    /// Returns the first link of the work tree that a message names with its whole path; the outcome is that below the root.
     pub(super) fn link_in(&self, message: &str) -> Option<&str> {
         let links = self.work_tree.items.iter().filter(|item| item.kind == Kind::Link);
-        links.map(|item| item.path.as_str()).find(|link| names(message, link))
+        links.map(|item| item.path.as_str()).find(|link| names(message, &join(&self.root, link)))
     }
 
     /// Whether a relative path is a directory of the source.

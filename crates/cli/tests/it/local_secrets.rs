@@ -62,3 +62,21 @@ fn of_an_encrypted_secret_all_but_the_data_is_compared() -> Result<()> {
     assert_eq!(out, "► Secret/web/s drifted\n\nmetadata.labels.team\n± value change\n- a\n+ b\n\n");
     Ok(())
 }
+
+#[test]
+fn a_copy_of_ciphertext_is_told_of() -> Result<()> {
+    let sealed = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: web}\nstringData: {k: 'ENC[AES256_GCM,data:YQ==,iv:YQ==,tag:YQ==,type:str]'}\nsops: {mac: 'ENC[y]'}\n";
+    let file = "resources: [s.yaml, m.yaml]\nreplacements:\n- source: {kind: Secret, name: s, fieldPath: stringData.k}\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [data.k]}]\n";
+    let files = [("app/s.yaml", sealed), ("app/m.yaml", &map("m", "x")), ("app/kustomization.yaml", file)];
+    let desk = Desk::new(&files, vec![live("app", "")])?;
+    for command in ["build", "diff"] {
+        let (out, talk, _) = desk.sh(&format!("flux {command} ks app --path app"))?;
+        assert!(talk.contains("# Warning: replacements[0] of '"), "{command}: {out}{talk}");
+        assert!(
+            talk.contains("field `stringData.k` of Secret.v1.[noGrp]/s.web is encrypted"),
+            "{command}: {talk}"
+        );
+        assert_eq!(talk.matches("# Warning: ").count(), 1, "{command}: {talk}");
+    }
+    Ok(())
+}

@@ -120,6 +120,14 @@ fn links_that_a_cluster_does_not_get_are_named() {
     desk.write("app/kustomization.yaml", "resources: [none.yaml]\n");
     let (_, errors, succeeded) = desk.render(&["app"]);
     assert!(!succeeded && errors.ends_with("hint: look at `app/kustomization.yaml`\n"), "{errors}");
+    // Neither a word of every message nor the end of another path is a link.
+    std::os::unix::fs::symlink("shared", desk.path("repo/resources")).unwrap();
+    desk.write("x/kustomization.yaml", "resources: [app/a.yaml]\n");
+    let (_, errors, succeeded) = desk.render(&["x"]);
+    assert!(!succeeded && errors.ends_with("hint: look at `x/kustomization.yaml`\n"), "{errors}");
+    desk.write("x/kustomization.yaml", "resources: [../resources/a.yaml]\n");
+    let (_, errors, succeeded) = desk.render(&["x"]);
+    assert!(!succeeded && errors.contains("hint: `resources` is a link;"), "{errors}");
 }
 
 #[test]

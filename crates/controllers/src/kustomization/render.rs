@@ -18,7 +18,7 @@ use crate::kustomization::Shared;
 use crate::kustomization::decrypt;
 use crate::kustomization::gather::{Fetched, Gathered, LaidOut};
 use crate::kustomization::landing;
-use crate::kustomization::report::{Failure, Reason};
+use crate::kustomization::report::{Failure, Hint, Reason};
 use crate::kustomization::substitute::{self, Strategy, Variables};
 use crate::kustomization::view::View;
 use crate::options::SopsMac;
@@ -173,15 +173,15 @@ fn stopped() -> Failure {
     Failure::new(Reason::BuildFailed, "kustomize build failed: the build stopped unexpectedly")
 }
 
-fn where_to_look(why: &str, view: &View) -> String {
+fn where_to_look(why: &str, view: &View) -> Hint {
     let read = view.files_read();
     let named: Vec<&String> = read.iter().rev().filter(|file| why.contains(base_name(file))).collect();
     // The entry that failed names the kustomization with its whole path; what else is named is nearer.
     let nearer = named.iter().find(|file| !base_name(file).to_lowercase().starts_with("kustomization"));
     let whole = || named.iter().find(|file| why.contains(file.as_str()));
     match nearer.or_else(whole).or(named.first()) {
-        Some(file) => format!("look at `{}`", view.relative(file)),
-        None => "`sealfast render` in the repository shows the same error".to_owned(),
+        Some(file) => Hint::Place(format!("look at `{}`", view.relative(file))),
+        None => Hint::Render,
     }
 }
 

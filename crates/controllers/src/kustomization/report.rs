@@ -3,6 +3,7 @@
 //! Follows: the conditions and texts of kustomize-controller 1.9. Differs: a phase that is over
 //! quickly is never written; only its message stays when the run fails in it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,13 +76,43 @@ pub struct Failure {
     /// For people, as the reference words it.
     pub message: String,
     /// The place and the remedy, in our words.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     /// When it is tried again.
     pub retry: Retry,
     /// What the event says in front of the message.
     pub event_prefix: &'static str,
     /// Whether an event is worth it; the message of the event when it is another one.
     pub event: EventText,
+}
+
+/// What a failure says of the way on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// The place and the remedy.
+    Place(String),
+    /// That `render` shows it as well: no file is known to be the place.
+    Render,
+}
+
+impl From<String> for Hint {
+    fn from(place: String) -> Hint {
+        Hint::Place(place)
+    }
+}
+
+impl From<&str> for Hint {
+    fn from(place: &str) -> Hint {
+        Hint::Place(place.to_owned())
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hint::Place(place) => out.write_str(place),
+            Hint::Render => out.write_str("`sealfast render` in the repository shows the same error"),
+        }
+    }
 }
 
 /// What the event of a failure says.
@@ -109,7 +140,7 @@ impl Failure {
     }
 
     /// Adds the place and the remedy.
-    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+    pub fn hint(mut self, hint: impl Into<Hint>) -> Failure {
         self.hint = Some(hint.into());
         self
     }

@@ -126,7 +126,9 @@ impl Plan {
         let rules = Rules { mac: SopsMac::Enforce, unset: self.unset, builds: &builds };
         // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
         let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render::render(gathered, typed, &rules));
-        let mut objects = Objects::from(work.await.map_err(failed)?.objects);
+        let rendered = work.await.map_err(failed)?;
+        self.tell(&rendered.warnings);
+        let mut objects = Objects::from(rendered.objects);
         for built in objects.iter_mut() {
             apply::refuse_encrypted(built, typed.spec.decryption.is_some()).map_err(failed)?;
             apply::owner(typed).mark(built);

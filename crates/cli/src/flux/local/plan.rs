@@ -198,7 +198,15 @@ impl Plan {
         let outcome = aside(move || engine::attempt(&*files, &root, &options)).await?;
         let warnings = outcome.as_ref().map_or_else(|failed| &failed.warnings, |built| &built.warnings);
         warnings.iter().for_each(|warning| output::talk(warning));
-        outcome.map(engine::Build::objects).map_err(|failed| failed_build(&failed.error.chain()))
+        let built = outcome.map_err(|failed| failed_build(&failed.error.chain()))?;
+        self.tell(&built.notes);
+        Ok(built.objects())
+    }
+
+    /// Tells what is to be said of a build that did not fail.
+    pub(super) fn tell(&self, notes: &[String]) {
+        let masks = self.masks();
+        notes.iter().for_each(|note| output::talk(&format!("# Warning: {}", masks.message(note))));
     }
 
     async fn outermost(&self, root: String, spec: Value) -> Result<Outermost, Failed> {
