@@ -1,6 +1,7 @@
 //! The wire: paths, queries, what a client accepts, and answers as bytes.
 
 use std::convert::Infallible;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::auth::User;
+use crate::clock;
 use crate::status_error::Status;
 
 /// The body of an answer.
@@ -359,6 +361,9 @@ impl Answer {
             headers.insert(CONTENT_TYPE, value);
         }
         headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        for (name, value) in FLOW.iter() {
+            headers.insert(name, value.clone());
+        }
         for warning in shortened(self.warnings) {
             if let Ok(value) = HeaderValue::from_str(&format!("299 - {}", quoted(&warning))) {
                 headers.append(HeaderName::from_static("warning"), value);
@@ -372,6 +377,15 @@ impl Answer {
         response
     }
 }
+
+/// What a request was sorted into, by which clients know that the server guards itself and that they need not slow
+/// themselves down. Everything is in one flow here, bounded as a whole.
+static FLOW: LazyLock<[(HeaderName, HeaderValue); 2]> = LazyLock::new(|| {
+    ["x-kubernetes-pf-flowschema-uid", "x-kubernetes-pf-prioritylevel-uid"].map(|name| {
+        let uid = HeaderValue::from_str(&clock::uuid()).unwrap_or(HeaderValue::from_static(""));
+        (HeaderName::from_static(name), uid)
+    })
+});
 
 /// Each warning once; when they are long altogether, the beginning of each, and not all of them.
 fn shortened(warnings: Vec<String>) -> Vec<String> {

@@ -205,3 +205,17 @@ async fn a_pod_is_resized_within_its_class() -> anyhow::Result<()> {
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_told_that_they_need_not_slow_themselves_down() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let mut flows = Vec::new();
+    for path in ["/livez/ping", "/api/v1/namespaces", "/nowhere"] {
+        let answer = client.open(path).await?;
+        let flow = answer.headers().get("x-kubernetes-pf-flowschema-uid");
+        flows.push(flow.and_then(|uid| uid.to_str().ok()).unwrap_or_default().to_owned());
+    }
+    assert!(flows.iter().all(|flow| flow.len() == 36 && *flow == flows[0]), "{flows:?}");
+    running.stop().await;
+    Ok(())
+}
