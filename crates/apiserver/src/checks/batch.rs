@@ -229,31 +229,48 @@ fn success_policy(spec: At<'_>, policy: At<'_>, out: &mut Causes) {
     if rules.is_empty() {
         out.push(rules.required("at least one rules must be specified when the successPolicy is specified"));
     }
+    if rules.items().count() > MOST_RULES {
+        out.push(Cause::too_many(rules.path(), rules.items().count(), MOST_RULES));
+    }
     let all = spec.get("completions").number().unwrap_or(0);
     for rule in rules.items() {
-        let count = rule.get("succeededCount");
-        if !count.is_set() && !rule.get("succeededIndexes").is_set() {
-            out.push(rule.required("at least one of succeededCount or succeededIndexes must be specified"));
-        }
-        out.extend(count.not_negative());
-        let indexes = rule.get("succeededIndexes");
-        if indexes.is_set() {
-            let stated = indexes_in(indexes.text(), all);
-            if let Err(why) = &stated {
-                out.push(indexes.invalid(&format!("error parsing succeededIndexes: {why}")));
-            }
-            let stated = stated.unwrap_or(0);
-            if count.number().is_some_and(|number| number > stated) {
-                let what = "the number of indexes in the specified succeededIndexes field";
-                out.push(count.invalid(&format!("must be less than or equal to {stated} ({what})")));
-            }
-        }
-        if count.number().is_some_and(|number| number > all) {
-            let why = format!("must be less than or equal to {all} (the number of specified completions)");
-            out.push(count.invalid(&why));
-        }
+        success_rule(rule, all, out);
     }
 }
+
+/// A rule of a success policy for a Job of so many completions.
+fn success_rule(rule: At<'_>, all: i64, out: &mut Causes) {
+    let (count, indexes) = (rule.get("succeededCount"), rule.get("succeededIndexes"));
+    if !count.is_set() && !indexes.is_set() {
+        out.push(rule.required("at least one of succeededCount or succeededIndexes must be specified"));
+    }
+    let mut stated = None;
+    if indexes.is_set() {
+        if indexes.text().len() > LONGEST_INDEXES {
+            out.push(Cause::too_long(indexes.path(), LONGEST_INDEXES));
+        }
+        let counted = indexes_in(indexes.text(), all);
+        if let Err(why) = &counted {
+            out.push(indexes.invalid(&format!("error parsing succeededIndexes: {why}")));
+        }
+        stated = Some(counted.unwrap_or(0));
+    }
+    out.extend(count.not_negative());
+    let bounds = [
+        (Some(all), "the number of specified completions"),
+        (stated, "the number of indexes in the specified succeededIndexes field"),
+    ];
+    for (most, what) in bounds {
+        let Some(most) = most.filter(|most| count.number().is_some_and(|number| number > *most)) else {
+            continue;
+        };
+        out.push(count.invalid(&format!("must be less than or equal to {most} ({what})")));
+    }
+}
+
+/// Rules of a success policy, and bytes of the indexes of one.
+const MOST_RULES: usize = 20;
+const LONGEST_INDEXES: usize = 64 << 10;
 
 /// How many indexes a list such as `0-2,5` names, which rise and stay below the number of completions.
 fn indexes_in(list: &str, completions: i64) -> Result<i64, String> {

@@ -63,11 +63,13 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
         (Value::Array(items), Parts::Keyed(keys)) if !items.is_empty() => {
             let mut tree = Tree::default();
             for (at, item) in items.iter().enumerate() {
-                if let Some(why) = no_item(item) {
-                    problems.push(format!("{path}: element {at}: {why}"));
-                    continue;
-                }
-                let step = key_of(shape, keys, item);
+                let step = match item_step(shape, keys, item) {
+                    Ok(step) => step,
+                    Err(why) => {
+                        problems.push(format!("{path}: element {at}: {why}"));
+                        continue;
+                    }
+                };
                 if tree.below.contains_key(&step) {
                     problems.push(format!("{path}: duplicate entries for key {}", step.show()));
                 }
@@ -121,12 +123,23 @@ fn no_member(item: &Value) -> Option<&'static str> {
     }
 }
 
-/// Why a value cannot be an item of a keyed list; one without its keys can, and is refused later.
-fn no_item(item: &Value) -> Option<&'static str> {
-    match item {
-        Value::Null => Some("associative list with keys may not have a null element"),
-        Value::Object(_) => None,
-        _ => Some("associative list with keys may not have non-map elements"),
+/// The step to an item of a keyed list, or why the value cannot be one.
+fn item_step(shape: &Shape<'_>, keys: &[String], item: &Value) -> Result<Step, String> {
+    if item.is_null() {
+        return Err("associative list with keys may not have a null element".into());
+    }
+    if !item.is_object() {
+        return Err("associative list with keys may not have non-map elements".into());
+    }
+    match key_of(shape, keys, item) {
+        Step::Key(values) if values.is_empty() && !shape.keys_are_always_there() => {
+            let keys: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
+            Err(format!(
+                "associative list with keys has an element that omits all key fields [{}] (and doesn't have default values for any key fields)",
+                keys.join(" ")
+            ))
+        }
+        step => Ok(step),
     }
 }
 

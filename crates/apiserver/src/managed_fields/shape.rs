@@ -196,6 +196,12 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Whether a key that is left out counts as empty: in all built-in items but references to objects, whose names may be
+    /// left out. What is empty is refused later.
+    pub(super) fn keys_are_always_there(&self) -> bool {
+        matches!(self.item(), Self::Field(item) if item.kind != "#core.v1.ObjectReference")
+    }
+
     /// Returns what a `null` in a configuration is stored as: the empty value in maps, nothing in structs.
     pub(super) fn empty_value(&self) -> Option<Value> {
         match self {

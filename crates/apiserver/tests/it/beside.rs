@@ -311,11 +311,23 @@ async fn values_are_read_as_loosely_and_checked_as_strictly_as_there() -> anyhow
         ("1-3", json!(null), "too large index: \"3\""),
         ("x", json!(null), "cannot convert string to integer for index: \"x\""),
         ("0-1-2", json!(null), "at most two parts separated by '-'"),
+        ("0-1", json!(4), "must be less than or equal to 3 (the number of specified completions), spec"),
+        (&"0,".repeat(40_000), json!(null), "Too long: may not be more than 65536 bytes"),
     ] {
         let (status, answer) = client.call("POST", jobs, Some(job(indexes, count))).await?;
         assert_eq!(status == 201, wanted.is_empty(), "{indexes}: {answer}");
         assert!(message(&answer).contains(wanted), "{indexes}: {answer}");
     }
+    let mut many = job("0", json!(null));
+    let rules = vec![json!({"succeededCount": 1}); 21];
+    many["spec"]["successPolicy"]["rules"] = rules.into();
+    let (_, refused) = client.call("POST", jobs, Some(many)).await?;
+    assert!(message(&refused).contains("Too many: 21: must have at most 20 items"), "{refused}");
+    let keyless =
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "s"}, "secrets": [{}]});
+    let (status, refused) = apply(&client, &format!("{CORE}/serviceaccounts/s"), "m", &keyless).await?;
+    let why = ".secrets: element 0: associative list with keys has an element that omits all key fields [\"name\"] (and doesn't have default values for any key fields)";
+    assert!(status == 500 && message(&refused).contains(why), "{status} {refused}");
     let mut pod =
         pods(json!({"name": "c", "image": "i", "ports": [{"containerPort": 80}, {"containerPort": 80}]}));
     pod["metadata"]["name"] = "p".into();
