@@ -111,7 +111,9 @@ fn a_run_that_waits_says_so_and_goes_on_afterwards() {
 /// Stands in for `gpg`, which takes the half of a trust database for a corrupted one: it takes a while to make it.
 const GPG: &str = "\
 #!/bin/sh
-trust=\"${GNUPGHOME:-$HOME/.gnupg}/trustdb.gpg\"
+home=\"${GNUPGHOME:-$HOME/.gnupg}\"
+trust=\"$home/trustdb.gpg\"
+mkdir -p \"$home\"
 if [ ! -s \"$trust\" ]; then
     [ -e \"$trust\" ] && { echo 'gpg: fatal: trustdb is corrupted' >&2; exit 2; }
     : > \"$trust\"
@@ -128,12 +130,14 @@ cat
 #[test]
 fn the_first_use_of_a_new_gpg_home_goes_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    for home in [None, Some("keys")] {
+    for (home, is_there) in [(None, true), (Some("keys"), true), (None, false)] {
         let desk = Desk::new();
         fs::write(desk.path("gpg.sh"), GPG).unwrap();
         fs::set_permissions(desk.path("gpg.sh"), fs::Permissions::from_mode(0o755)).unwrap();
         let folder = desk.path(home.unwrap_or(".gnupg"));
-        fs::create_dir(&folder).unwrap();
+        if is_there {
+            fs::create_dir(&folder).unwrap();
+        }
         fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
         let start = || {
             let mut command = desk.command(&["encrypt", "--pgp", "AAAA,BBBB,CCCC", "a.yaml"]);
@@ -150,5 +154,7 @@ fn the_first_use_of_a_new_gpg_home_goes_alone() {
         let log = fs::read_to_string(folder.join("trustdb.gpg.log")).unwrap();
         assert_eq!(log.lines().count(), 10, "{log}");
         assert!(log.starts_with("started\nstarted\n"), "later ones go side by side: {log}");
+        let mode = fs::metadata(&folder).unwrap().permissions().mode() & 0o777;
+        assert!(is_there || mode == 0o700, "{mode:o}");
     }
 }

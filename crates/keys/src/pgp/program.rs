@@ -49,7 +49,14 @@ impl GpgProgram {
         let _turn = match self.home.as_ref().or(self.usual_home.as_ref()) {
             Some(home) => {
                 let (home, patience) = (home.clone(), self.patience);
-                aside(move || turn::wait(&home, patience)).await
+                let is_usual = self.home.is_none();
+                aside(move || {
+                    if is_usual {
+                        turn::make(&home);
+                    }
+                    turn::wait(&home, patience)
+                })
+                .await
             }
             None => None,
         };

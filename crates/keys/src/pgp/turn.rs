@@ -3,7 +3,8 @@
 //! It makes the trust database, and another call that comes upon half of it calls it corrupted.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
@@ -58,6 +59,12 @@ pub(super) fn wait(home: &Path, patience: Duration) -> Option<Turn> {
     Some(turn).filter(|_| !home.join(TRUST).exists())
 }
 
+/// Makes the home that `gpg` would make itself, so that all processes that come upon none find the same one to lock.
+pub(super) fn make(home: &Path) {
+    // Where it cannot be made, `gpg` says so.
+    drop(DirBuilder::new().mode(0o700).create(home));
+}
+
 fn claim(home: &Path) -> Result<Turn, State> {
     let mut homes = homes();
     match homes.get(home) {
@@ -69,8 +76,7 @@ fn claim(home: &Path) -> Result<Turn, State> {
     }
 }
 
-/// Locks a home against other processes. One that cannot be locked is used without, and so is one that is not there: no
-/// call finds a key in it.
+/// Locks a home against other processes. One that cannot be locked is used without, and so is one that is not there.
 fn lock(home: &Path, until: Instant) -> Option<File> {
     let folder = File::open(home).ok()?;
     loop {
