@@ -67,6 +67,22 @@ fn an_identity_that_opens_one_group_of_two_is_told_so() {
 }
 
 #[test]
+fn an_ssh_key_is_wanted_by_the_variables_of_ssh_keys() {
+    let desk = Desk::new();
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/sops/keys");
+    let ssh = fs::read_to_string(keys.join("ssh-ed25519.pub")).unwrap();
+    fs::write(desk.path("a.yaml"), "a: one\n").unwrap();
+    desk.text(&["encrypt", "-i", "--age", ssh.trim(), "a.yaml"]);
+    let words = refusal(&desk, 128, &["decrypt", "a.yaml"]);
+    let (_, hints) = words.split_once("hint: ").unwrap();
+    assert!(hints.contains("SOPS_AGE_SSH_PRIVATE_KEY_FILE"), "{hints}");
+    assert!(!hints.contains("SOPS_AGE_KEY_FILE"), "{hints}");
+    let mut command = desk.command(&["decrypt", "a.yaml"]);
+    command.env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", keys.join("ssh-ed25519"));
+    assert!(command.output().unwrap().status.success());
+}
+
+#[test]
 fn a_path_that_leads_nowhere_is_told_with_what_there_is() {
     let desk = Desk::new();
     let file = desk.encrypted("a.yaml", "a:\n  b: hunter2\n  c: [1, 2]\nd: 3\n");

@@ -106,6 +106,17 @@ fn desk() -> Desk {
 }
 
 #[test]
+fn an_empty_file_name_is_the_working_directory() {
+    let desk = desk();
+    for verb in ["encrypt", "decrypt", "rotate", "edit"] {
+        for output in [desk.run(&[verb, ""]), desk.command_as("sops", &[verb, ""]).output().unwrap()] {
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.code() == Some(2) && told.contains("is a directory"), "{verb}: {told}");
+        }
+    }
+}
+
+#[test]
 fn each_exit_code_in_help_is_met() {
     let desk = desk();
     let mut met: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

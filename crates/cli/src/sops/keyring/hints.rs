@@ -14,16 +14,16 @@ pub(super) fn of(failure: &Failure) -> Vec<&'static str> {
 
 /// Does the same for keys that did not wrap.
 pub(super) fn of_wrapping(failure: &wrap::Failure) -> Vec<&'static str> {
-    each_once(failure.reasons.iter().filter_map(|(_, reason)| match reason {
-        wrap::Reason::Error(error) => Some(error),
+    each_once(failure.reasons.iter().filter_map(|(key, reason)| match reason {
+        wrap::Reason::Error(error) => Some((key.as_deref().unwrap_or_default(), error)),
         _ => None,
     }))
 }
 
-fn each_once<'e>(errors: impl Iterator<Item = &'e Error>) -> Vec<&'static str> {
+fn each_once<'e>(errors: impl Iterator<Item = (&'e str, &'e Error)>) -> Vec<&'static str> {
     let mut hints = Vec::new();
-    for error in errors {
-        if let Some(hint) = hint(error)
+    for (key, error) in errors {
+        if let Some(hint) = hint(key, error)
             && !hints.contains(&hint)
         {
             hints.push(hint);
@@ -34,16 +34,20 @@ fn each_once<'e>(errors: impl Iterator<Item = &'e Error>) -> Vec<&'static str> {
 
 /// Was there an age identity that did not fit?
 pub(super) fn is_about_age(failure: &Failure) -> bool {
-    reasons(failure).any(|error| matches!(error, Error::Age { .. }))
+    reasons(failure).any(|(_, error)| matches!(error, Error::Age { .. }))
 }
 
-fn reasons(failure: &Failure) -> impl Iterator<Item = &Error> {
+/// Each reason, with the key that it is about.
+fn reasons(failure: &Failure) -> impl Iterator<Item = (&str, &Error)> {
     let failed = failure.groups.iter().filter(|group| !group.is_open).flat_map(|group| &group.failed);
-    failed.flat_map(|failure| &failure.reasons)
+    failed.flat_map(|failure| failure.reasons.iter().map(|reason| (failure.key.as_str(), reason)))
 }
 
-fn hint(error: &Error) -> Option<&'static str> {
+fn hint(key: &str, error: &Error) -> Option<&'static str> {
     Some(match error {
+        Error::NoAgeIdentity { .. } | Error::Age { .. } if key.starts_with("ssh-") => {
+            "name a file with one of these SSH keys in SOPS_AGE_SSH_PRIVATE_KEY_FILE, or a program that prints one in SOPS_AGE_SSH_PRIVATE_KEY_CMD"
+        }
         Error::Age { .. } if env::SOPS_AGE_KEY_FILE.text().is_some() => {
             "add an identity of one of these age keys to the file that SOPS_AGE_KEY_FILE names, or name another file there"
         }
