@@ -186,12 +186,9 @@ fn in_background(
 fn words(call: &Call) -> Result<(&str, &str), Stop> {
     match call.words() {
         [file, line] => Ok((file, line)),
-        _ => {
-            let stop = Stop::new("error: missing file to decrypt")
-                .plainly("missing file to decrypt")
-                .hint("name the file and the command, the command as one word: exec-env file 'command'");
-            Err(if call.is_native() { stop.code(Code::NoFile) } else { stop })
-        }
+        _ => Err(Stop::new("error: missing file to decrypt")
+            .plainly("missing file to decrypt")
+            .hint("name the file and the command, the command as one word: exec-env file 'command'")),
     }
 }
 

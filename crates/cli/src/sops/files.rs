@@ -10,7 +10,6 @@ use sealfast_sops::store::MAX_BYTES;
 use zeroize::Zeroizing;
 
 use crate::replace;
-use crate::sops::call::Call;
 use crate::sops::stop::{Code, Stop};
 
 /// Makes a path absolute without resolving links; as in `sops`, an empty one is the working directory.
@@ -53,11 +52,10 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Stop> {
 }
 
 /// What a file is, which has to be there.
-pub(super) fn look_at(call: &Call, path: &Path) -> Result<Metadata, Stop> {
+pub(super) fn look_at(path: &Path) -> Result<Metadata, Stop> {
     std::fs::metadata(path).map_err(|wrong| {
         let (path, reason) = (path.display(), reason(&wrong));
-        let stop = Stop::new(format!("stat {path}: {reason}")).plainly(format!("{path}: {reason}"));
-        if call.is_native() { stop.code(Code::CouldNotReadInput) } else { stop }
+        Stop::new(format!("stat {path}: {reason}")).plainly(format!("{path}: {reason}"))
     })
 }
 

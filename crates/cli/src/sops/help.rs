@@ -128,7 +128,7 @@ fn exit_codes(name: &str) -> &'static [(&'static str, &'static str)] {
         "rotate" => &[READ, WRITE, FLAGS, DAMAGED, MAC, UNNAMED, NO_KEY],
         "updatekeys" | "groups" => &[READ, WRITE, UNNAMED, NO_KEY],
         "exec-env" | "exec-file" => {
-            &[READ, DAMAGED, MAC, UNNAMED, NO_KEY, ("N", "that of the command, once it was run")]
+            &[READ, DAMAGED, MAC, NO_KEY, ("N", "that of the command, once it was run")]
         }
         "publish" => &[READ, DAMAGED, MAC, UNNAMED, NO_KEY],
         "filestatus" => &[READ, UNNAMED],

@@ -32,7 +32,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
     let Some(word) = call.words().first() else { return Err(Stop::no_file()) };
     warn_about_words(call, 1);
     let path = Path::new(word);
-    if !files::look_at(call, path)?.is_dir() {
+    if !files::look_at(path)?.is_dir() {
         let settings = configuration(&mut configurations, path)?;
         publish(call, &settings, path, None)?;
         return Ok(Done::Quietly);

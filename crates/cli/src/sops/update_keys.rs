@@ -46,7 +46,7 @@ pub(super) fn run(call: &Call) -> Result<Done, Stop> {
 
 fn update(call: &Call, configurations: &mut Configurations<'_>, file: &str) -> Result<(), Stop> {
     let path = files::absolute(file)?;
-    if files::look_at(call, &path)?.is_dir() {
+    if files::look_at(&path)?.is_dir() {
         return Err(Stop::new("can't operate on a directory"));
     }
     let shown = path.display();
