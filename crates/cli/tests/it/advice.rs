@@ -239,8 +239,8 @@ fn keys_of_services_that_have_another_shape_are_told_theirs() {
 #[test]
 fn files_that_cannot_be_read_are_told_in_few_words() {
     let desk = Desk::new();
-    for verb in ["filestatus", "rotate", "updatekeys", "publish"] {
-        let words = refusal(&desk, 2, &[verb, "none.yaml"]);
+    for (verb, code) in [("filestatus", 2), ("rotate", 2), ("updatekeys", 1), ("publish", 1)] {
+        let words = refusal(&desk, code, &[verb, "none.yaml"]);
         assert!(words.ends_with("none.yaml: no such file or directory\n"), "{words}");
         assert!(words.starts_with("error: ") && !words.contains("open "), "{words}");
     }
