@@ -108,7 +108,7 @@ pub(crate) struct Scanner<'a> {
     flow_level: usize,
     simple_key_allowed: bool,
     simple_keys: Vec<SimpleKey>,
-    /// Numbers of tokens that have to be settled before they are taken, and which of the simple keys begins there.
+    /// Numbers of tokens, rising, that have to be settled before they are taken, and which of the simple keys begins there.
     unsettled: VecDeque<(usize, usize)>,
     pub(crate) comments: VecDeque<Comment>,
     /// Comments get their numbers for words.

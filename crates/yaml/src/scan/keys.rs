@@ -62,7 +62,7 @@ impl Scanner<'_> {
 
     /// Notes that a token needs not wait for what follows it.
     pub(super) fn settle(&mut self, token_number: usize) {
-        if let Some(at) = self.unsettled.iter().rposition(|(number, _)| *number == token_number) {
+        if let Ok(at) = self.unsettled.binary_search_by_key(&token_number, |(number, _)| *number) {
             self.unsettled.remove(at);
         }
     }
