@@ -2,18 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, server};
+use crate::client::{Client, MERGE, message, server};
 
-const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
 async fn apply(client: &Client, path: &str, manager: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
     let path = format!("{path}?fieldManager={manager}");
     client.send("PATCH", &path, "application/apply-patch+yaml", body.to_string()).await
-}
-
-fn message(answer: &Value) -> &str {
-    answer["message"].as_str().unwrap_or_default()
 }
 
 fn pods(container: Value) -> Value {

@@ -104,6 +104,14 @@ impl Client {
     }
 }
 
+/// The type of a merge patch.
+pub(crate) const MERGE: &str = "application/merge-patch+json";
+
+/// What an answer says.
+pub(crate) fn message(answer: &Value) -> &str {
+    answer["message"].as_str().unwrap_or_default()
+}
+
 /// Puts the fields of one map into another.
 pub(crate) fn merged(mut into: Value, more: &Value) -> Value {
     if let (Some(into), Some(more)) = (into.as_object_mut(), more.as_object()) {

@@ -4,16 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, server};
+use crate::client::{Client, MERGE, message, server};
 
-const MERGE: &str = "application/merge-patch+json";
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const BUDGETS: &str = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
 const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-
-fn message(answer: &Value) -> &str {
-    answer["message"].as_str().unwrap_or_default()
-}
 
 /// A pod that runs and is ready or not.
 async fn run_pod(client: &Client, name: &str, ready: &str) -> anyhow::Result<()> {

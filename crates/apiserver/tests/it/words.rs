@@ -3,12 +3,11 @@
 use sealfast_apiserver::server::{Options, start};
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, MERGE};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const EVENTS: &str = "/api/v1/namespaces/default/events";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const MERGE: &str = "application/merge-patch+json";
 
 fn has(answer: &(u16, Value), status: u16, text: &str) {
     let message = answer.1["message"].as_str().unwrap_or_default();
