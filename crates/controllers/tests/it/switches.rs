@@ -1,16 +1,24 @@
 //! What flags and gates change in a run.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 use sealfast_cluster::client::Patch;
 use sealfast_controllers::gates::Gate;
 use sealfast_controllers::options::Options;
 use sealfast_controllers::run::Handle;
+use sealfast_k8s::id::GroupVersionKind;
 use sealfast_testkit::place;
 use serde_json::{Value, json};
+use tracing::Metadata;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
 
-use crate::house::{House, config_map, kind, kustomization, ready};
+use crate::house::{House, config_map, is_applied, kind, kustomization, ready};
 
 const OCI: &str = "source.toolkit.fluxcd.io";
 
@@ -108,6 +116,113 @@ async fn fields_of_managers_that_are_named_are_taken_over() -> Result<()> {
         handle.stop().await;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_of_others_move_to_the_applied_version_when_that_is_switched_on() -> Result<()> {
+    let scaler = |version: &str| {
+        json!({"apiVersion": version, "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "web", "namespace": "default"},
+            "spec": {"minReplicas": 1, "maxReplicas": 3,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}})
+        .to_string()
+    };
+    let (old, new) = ("autoscaling/v1", "autoscaling/v2");
+    // Where nothing moves, nothing is written at all: what the file says is there already.
+    for (moves, version) in [(false, old), (true, new)] {
+        let gates = |o: &Options| match moves {
+            true => o.gates.clone().with(Gate::MigrateAPIVersion),
+            false => o.gates.clone(),
+        };
+        let files = [("h.yaml", &*scaler(old))];
+        let (house, handle) = run_with(&files, |o| Options { gates: gates(&o), ..o }).await?;
+        house.app(json!({}), "ReconciliationSucceeded").await?;
+        let gvk = GroupVersionKind::from_api_version(old, "HorizontalPodAutoscaler");
+        let body = json!({"metadata": {"labels": {"more": "theirs"}}});
+        house.client.patch(&gvk, "default", "web", &Patch::Merge(&body), "other").await?;
+        house.write("h.yaml", &scaler(new))?;
+        let revision = house.publish(&handle, "default").await?;
+        house.until("default", "app", |app| is_applied(app, &revision)).await?;
+        let live = house.client.get(&gvk, "default", "web").await?;
+        let entries = live["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+        let versions: Vec<_> =
+            entries.iter().map(|e| (e["manager"].as_str(), e["apiVersion"].as_str())).collect();
+        for manager in ["kustomize-controller", "other"] {
+            ensure!(versions.contains(&(Some(manager), Some(version))), "{moves}: {versions:?}");
+        }
+        ensure!(live["metadata"]["labels"]["more"] == "theirs", "{live}");
+        handle.stop().await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_lists_changes_by_object_or_by_what_was_done() -> Result<()> {
+    let heard = Heard::default();
+    tracing::subscriber::set_global_default(heard.clone())?;
+    for (grouped, namespace, expected) in [
+        (false, "told", json!({"ConfigMap/told/a": "created", "ConfigMap/told/b": "created"})),
+        (true, "grouped", json!({"created": ["ConfigMap/grouped/a", "ConfigMap/grouped/b"]})),
+    ] {
+        let gates = |o: &Options| match grouped {
+            true => o.gates.clone().with(Gate::GroupChangeLog),
+            false => o.gates.clone(),
+        };
+        let files = [("a.yaml", &*config_map("a", "x")), ("b.yaml", &config_map("b", "x"))];
+        let (house, handle) = run_with(&files, |o| Options { gates: gates(&o), ..o }).await?;
+        house.namespace(namespace).await?;
+        house.publish(&handle, namespace).await?;
+        let spec = json!({"targetNamespace": namespace});
+        house.apply(kustomization(namespace, "app", spec)).await?;
+        house.until(namespace, "app", |app| ready(app)["status"] == "True").await?;
+        handle.stop().await;
+        let told = heard.0.lock().iter().find(|(place, _)| place == namespace).cloned();
+        let told = told.map(|(_, output)| serde_json::from_str::<Value>(&output)).transpose()?;
+        ensure!(told == Some(expected), "{told:?}");
+    }
+    Ok(())
+}
+
+/// What the log said of applies: where, and what was done.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<(String, String)>>>);
+
+impl tracing::Subscriber for Heard {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.fields().field("output").is_some()
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let field = |name: &str| fields.0.get(name).cloned().unwrap_or_default();
+        self.0.lock().push((field("namespace"), field("output")));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[derive(Default)]
+struct Fields(BTreeMap<&'static str, String>);
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
