@@ -10,6 +10,7 @@
 mod addresses;
 mod admit;
 mod auth;
+mod body;
 mod bootstrap;
 mod causes;
 mod certificates;

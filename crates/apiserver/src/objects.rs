@@ -7,6 +7,7 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema;
 use serde_json::{Value, json};
 
+use crate::body::{self, Body, Wanted};
 use crate::checks;
 use crate::clock;
 use crate::defaults;
@@ -17,7 +18,6 @@ use crate::json_fault;
 use crate::kinds::Resource;
 use crate::managed_fields::{self, Force, Shape as Merge, Writer};
 use crate::patch as patches;
-use crate::protobuf;
 use crate::request::patch::Kind;
 use crate::request::{Call, Options, Validation};
 use crate::status_error::{Cause, Status};
@@ -142,15 +142,18 @@ impl Shape {
 /// # Errors
 /// 415 for other types, 400 for what cannot be read or is of another kind.
 pub(crate) fn decode(call: &Call<'_>, options: &Options) -> Result<Decoded, Status> {
-    let (mut object, doubled) = read(call)?;
-    check_kind(call, &mut object)?;
     let resource = &call.resource;
+    let kind = GroupVersionKind::new(&*resource.group, &*resource.version, &*resource.kind);
+    let kinds = std::slice::from_ref(&kind);
+    let wanted = if resource.custom.is_some() { Wanted::Custom(&kind) } else { Wanted::Builtin(kinds) };
+    let Body { mut object, doubled } = body::read(call, wanted)?;
+    check_metadata(resource, &mut object)?;
     let mut complaints = resource.shape.prune(&mut object, &doubled).map_err(|why| {
         let (kind, version) = (&resource.kind, &resource.version);
         Status::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
     })?;
-    if call.request.content_type() == YAML
-        && let Some(why) = doubled_in_yaml(&call.request.body)
+    if call.request.content_type() == body::YAML
+        && let Some(why) = body::doubled_in_yaml(&call.request.body)
     {
         let strict = options.validation == Validation::Strict;
         complaints.splice(0..0, if strict { vec![why] } else { yaml_warnings(&why) });
@@ -160,94 +163,36 @@ pub(crate) fn decode(call: &Call<'_>, options: &Options) -> Result<Decoded, Stat
     Ok(Decoded { object, warnings })
 }
 
-/// Reads a body of another built-in kind than the path's: Scale, TokenRequest.
+/// Reads a body of another built-in kind than the path's, in one of its versions: Scale, TokenRequest.
 pub(crate) fn decode_other(
     call: &Call<'_>,
-    kind: &GroupVersionKind,
+    kinds: &[GroupVersionKind],
     options: &Options,
 ) -> Result<Decoded, Status> {
-    let (mut object, doubled) = read(call)?;
-    check_other_kind(&mut object, kind)?;
-    let complaints = Shape::Builtin(kind.clone()).prune(&mut object, &doubled).map_err(|why| {
-        let (kind, version) = (&kind.kind, &kind.version);
+    let Body { mut object, doubled } = body::read(call, Wanted::Builtin(kinds))?;
+    let (kind, version) = (fields::text(&object, &["kind"]), fields::text(&object, &["apiVersion"]));
+    let (kind, version) = (kind.to_owned(), crate::kinds::split_api_version(version).1.to_owned());
+    // All versions of such a kind are alike.
+    let shape = Shape::Builtin(kinds.first().cloned().unwrap_or_default());
+    let complaints = shape.prune(&mut object, &doubled).map_err(|why| {
         Status::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
     })?;
-    let warnings = judge((&kind.kind, &kind.version), complaints, options)?;
+    let warnings = judge((&kind, &version), complaints, options)?;
     Ok(Decoded { object, warnings })
-}
-
-/// The kind of a body that states one; the others get it.
-fn check_other_kind(object: &mut Value, kind: &GroupVersionKind) -> Result<(), Status> {
-    let wanted = crate::kinds::api_version(&kind.group, &kind.version);
-    for (key, wanted) in [("apiVersion", wanted.as_str()), ("kind", kind.kind.as_str())] {
-        let stated = fields::text(object, &[key]);
-        if !stated.is_empty() && stated != wanted {
-            let kind = &kind.kind;
-            return Err(Status::bad_request(format!("the body is not a {kind}: {key} is `{stated}`")));
-        }
-        object[key] = wanted.into();
-    }
-    Ok(())
 }
 
 /// Reads DeleteOptions; they may be of any group.
 pub(crate) fn decode_options(call: &Call<'_>) -> Result<Value, Status> {
-    let (mut options, _) = read(call)?;
-    let kind = fields::text(&options, &["kind"]);
-    if !kind.is_empty() && kind != "DeleteOptions" {
-        return Err(Status::bad_request("decoded object cannot be converted to DeleteOptions"));
-    }
+    let mut options = body::read(call, Wanted::Options)?.object;
     if let Some(kind) = schema::builtin().named("meta.DeleteOptions") {
         typed::check(kind, &mut options, &HashSet::new()).map_err(Status::bad_request)?;
     }
     Ok(options)
 }
 
-/// Reads a body of any kind, and which of its fields stand twice.
-pub(crate) fn read(call: &Call<'_>) -> Result<(Value, HashSet<String>), Status> {
-    let body = &call.request.body;
-    let value = match call.request.content_type().as_str() {
-        "" | JSON => json_value(body)?,
-        YAML => yaml(body)?,
-        PROTOBUF => protobuf::decode(body).map_err(|error| Status::bad_request(error.to_string()))?,
-        _ => {
-            return Err(Status::plain(
-                415,
-                "UnsupportedMediaType",
-                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
-            ));
-        }
-    };
-    // Nothing at all is an object that says nothing.
-    let value = if value.is_null() { json!({}) } else { value };
-    if !value.is_object() {
-        return Err(Status::bad_request("the body of the request is not an object"));
-    }
-    let json = matches!(call.request.content_type().as_str(), "" | JSON);
-    Ok((value, if json { doubled::find(body) } else { HashSet::new() }))
-}
-
-/// Keys that stand twice in a YAML text, in the words of its reader.
-fn doubled_in_yaml(body: &[u8]) -> Option<String> {
-    sealfast_yaml::json::from_yaml_strict(body).err().map(|error| error.to_string())
-}
-
-/// The lines of such a text, a warning each.
+/// The lines of what is wrong with a YAML text, a warning each.
 fn yaml_warnings(text: &str) -> Vec<String> {
     text.trim_start_matches("yaml: unmarshal errors:\n").lines().map(|line| line.trim().to_owned()).collect()
-}
-
-fn json_value(body: &[u8]) -> Result<Value, Status> {
-    serde_json::from_slice(body).map_err(|error| {
-        let why = json_fault::describe(body).unwrap_or_else(|| error.to_string());
-        Status::bad_request(format!("the body of the request cannot be read: {why}"))
-    })
-}
-
-fn yaml(body: &[u8]) -> Result<Value, Status> {
-    sealfast_yaml::json::from_yaml(body).map_err(|error| {
-        Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {error}"))
-    })
 }
 
 /// A value as YAML text.
@@ -255,69 +200,23 @@ pub(crate) fn to_yaml(value: &Value) -> String {
     sealfast_yaml::json::to_yaml(value)
 }
 
-fn check_kind(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
-    let resource = &call.resource;
-    let wanted = resource.api_version();
-    let (stated, kind) =
-        (fields::text(object, &["apiVersion"]).to_owned(), fields::text(object, &["kind"]).to_owned());
-    for key in ["apiVersion", "kind"] {
-        if let Some(other) = object.get(key).filter(|value| !value.is_null() && !value.is_string()) {
-            let (kind, why) = (&resource.kind, unreadable_kind(key, other));
-            return Err(Status::bad_request(format!(
-                "the object provided is unrecognized (must be of type {kind}): {why}"
-            )));
-        }
+/// There is always some metadata.
+fn check_metadata(resource: &Resource, object: &mut Value) -> Result<(), Status> {
+    let metadata = &mut object["metadata"];
+    if metadata.is_null() {
+        *metadata = json!({});
     }
-    if resource.custom.is_some() {
-        if !kind.is_empty() && kind != resource.kind && stated == wanted {
-            return Err(other_kind(resource, object, vec![("kind", kind.as_str(), resource.kind.as_str())]));
-        }
-        if kind.is_empty() || stated.is_empty() {
-            return Err(Status::bad_request("Object 'Kind' is missing: apiVersion and kind must be stated"));
-        }
-        if stated != wanted && kind == resource.kind {
-            return Err(Status::bad_request(format!(
-                "the API version in the data ({stated}) does not match the expected API version ({wanted})"
-            )));
-        }
+    if metadata.is_object() {
+        return Ok(());
     }
-    if (!kind.is_empty() && kind != resource.kind) || (!stated.is_empty() && stated != wanted) {
-        let shown = if kind.is_empty() { resource.kind.as_str() } else { &kind };
-        let version = if stated.is_empty() { wanted.as_str() } else { &stated };
-        let short = crate::kinds::split_api_version(version).1;
-        return Err(Status::bad_request(format!(
-            "{shown} in version \"{short}\" cannot be handled as a {}: converting ({short}.{shown}) to ({}.{}): unknown conversion",
-            resource.kind,
-            if resource.group.is_empty() {
-                "core"
-            } else {
-                resource.group.split('.').next().unwrap_or_default()
-            },
-            resource.kind,
-        )));
-    }
-    let Some(map) = object.as_object_mut() else { return Ok(()) };
-    map.insert("apiVersion".into(), wanted.into());
-    map.insert("kind".into(), resource.kind.as_str().into());
-    if map.get("metadata").is_none_or(Value::is_null) {
-        map.insert("metadata".into(), json!({}));
-    }
-    match &map["metadata"] {
-        Value::Object(_) => Ok(()),
-        other => {
-            let (kind, version, word) = (&resource.kind, &resource.version, typed::go_word(other));
-            Err(Status::bad_request(format!(
-                "{kind} in version \"{version}\" cannot be handled as a {kind}: json: cannot unmarshal {word} into Go struct field {kind}.metadata of type v1.ObjectMeta"
-            )))
-        }
-    }
-}
-
-fn unreadable_kind(key: &str, found: &Value) -> String {
-    let word = typed::go_word(found);
-    format!(
-        "couldn't get version/kind; json parse error: json: cannot unmarshal {word} into Go struct field .{key} of type string"
-    )
+    let (kind, version, word) = (&resource.kind, &resource.version, typed::go_word(metadata));
+    let place = match resource.custom {
+        Some(_) => "value".to_owned(),
+        None => format!("struct field {kind}.metadata"),
+    };
+    Err(Status::bad_request(format!(
+        "{kind} in version \"{version}\" cannot be handled as a {kind}: json: cannot unmarshal {word} into Go {place} of type v1.ObjectMeta"
+    )))
 }
 
 /// What unknown and duplicate fields lead to.
@@ -375,7 +274,9 @@ pub(crate) fn decode_apply(call: &Call<'_>) -> Result<Value, Status> {
     let body = &call.request.body;
     let value = match serde_json::from_slice(body) {
         Ok(value) => value,
-        Err(_) => yaml(body)?,
+        Err(_) => body::yaml(body).map_err(|why| {
+            Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {why}"))
+        })?,
     };
     match value {
         Value::Object(_) => Ok(value),
@@ -392,7 +293,7 @@ pub(crate) fn judge_apply(call: &Call<'_>, options: &Options) -> Result<Vec<Stri
     if doubled::is_clean(&call.request.body) {
         return Ok(Vec::new());
     }
-    match doubled_in_yaml(&call.request.body) {
+    match body::doubled_in_yaml(&call.request.body) {
         Some(why) if options.validation == Validation::Strict => Err(Status::bad_request(format!(
             "error strict decoding YAML: error converting YAML to JSON: {why}"
         ))),
@@ -430,7 +331,7 @@ pub(crate) fn check_same_kind(call: &Call<'_>, new: &Value, by: Kind) -> Result<
     let resource = &call.resource;
     for key in ["apiVersion", "kind"] {
         if let Some(other) = new.get(key).filter(|value| !value.is_null() && !value.is_string()) {
-            let why = unreadable_kind(key, other);
+            let why = body::unreadable_kind(key, other);
             return Err(Status::invalid(
                 "",
                 "",
@@ -684,6 +585,3 @@ pub(crate) fn track(
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const MOST_OPERATIONS: usize = 10_000;
-const JSON: &str = "application/json";
-const YAML: &str = "application/yaml";
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";

@@ -170,7 +170,7 @@ const LONGEST: i64 = 1 << 32;
 pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
     let options = call.options("CreateOptions")?;
     let kind = GroupVersionKind::new("authentication.k8s.io", "v1", "TokenRequest");
-    let decoded = objects::decode_other(call, &kind, &options)?;
+    let decoded = objects::decode_other(call, &[kind], &options)?;
     let mut request = decoded.object;
     let name = fields::name(&request);
     if !name.is_empty() && name != call.name {

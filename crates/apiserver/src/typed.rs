@@ -73,7 +73,10 @@ impl Place<'_> {
         let (mut owner, mut names) = (None, Vec::new());
         let mut at = Some(self);
         while let Some(place) = at {
-            if let Step::Field { owner: own, name } = place.step {
+            // Metadata that is read alone has no owner.
+            if let Step::Field { owner: own, name } = place.step
+                && !own.is_empty()
+            {
                 owner = owner.or(Some(own));
                 names.push(name);
             }

@@ -279,11 +279,49 @@ pub fn is_namespaced(gvk: &GroupVersionKind) -> Option<bool> {
     resource(gvk).map(|resource| resource.namespaced)
 }
 
+/// Whether Kubernetes has a kind of this name, be it served here or not, in this version or an older one.
+#[must_use]
+pub fn is_known(gvk: &GroupVersionKind) -> bool {
+    static KINDS: LazyLock<HashMap<String, Vec<String>>> = LazyLock::new(|| {
+        serde_json::from_slice(include_bytes!("../data/known-kinds.json")).unwrap_or_default()
+    });
+    let version =
+        if gvk.group.is_empty() { gvk.version.clone() } else { format!("{}/{}", gvk.group, gvk.version) };
+    let kind = gvk.kind.strip_suffix("List").filter(|stem| !stem.is_empty()).unwrap_or(&gvk.kind);
+    let options = [
+        "CreateOptions",
+        "DeleteOptions",
+        "GetOptions",
+        "ListOptions",
+        "PatchOptions",
+        "UpdateOptions",
+        "WatchEvent",
+    ];
+    KINDS
+        .get(&version)
+        .is_some_and(|kinds| kinds.iter().any(|known| known == kind) || options.contains(&kind))
+}
+
 /// Returns the protobuf field numbers: type -> number -> `[name, type, "repeated"]`.
+///
+/// Names are those of JSON; a struct without one stands in its parent's place there.
 #[must_use]
 pub fn protobuf_fields() -> &'static Value {
     static FIELDS: LazyLock<Value> = LazyLock::new(|| {
-        serde_json::from_slice(include_bytes!("../data/protobuf-fields.json")).unwrap_or_default()
+        let mut recorded: Value =
+            serde_json::from_slice(include_bytes!("../data/protobuf-fields.json")).unwrap_or_default();
+        // Where JSON has other names, and types that are not recorded.
+        let names: serde_json::Map<String, Value> =
+            serde_json::from_slice(include_bytes!("../data/protobuf-names.json")).unwrap_or_default();
+        for (name, fields) in names {
+            let known = &mut recorded["types"][name];
+            if known.is_null() {
+                *known = fields;
+            } else if let (Some(known), Value::Object(fields)) = (known.as_object_mut(), fields) {
+                known.extend(fields);
+            }
+        }
+        recorded
     });
     &FIELDS
 }

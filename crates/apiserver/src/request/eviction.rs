@@ -38,10 +38,8 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
 /// The deletion that the body asks for, and warnings about the body.
 fn wanted(call: &Call<'_>) -> Result<(DeleteOptions, Vec<String>), Status> {
     let written = call.options("CreateOptions")?;
-    let (body, _) = objects::read(call)?;
-    let version = if body["apiVersion"] == "policy/v1beta1" { "v1beta1" } else { "v1" };
-    let kind = GroupVersionKind::new("policy", version, "Eviction");
-    let decoded = objects::decode_other(call, &kind, &written)?;
+    let kinds = ["v1", "v1beta1"].map(|version| GroupVersionKind::new("policy", version, "Eviction"));
+    let decoded = objects::decode_other(call, &kinds, &written)?;
     let mut eviction = decoded.object;
     super::create::check_namespace(call, &mut eviction)?;
     if fields::name(&eviction) != call.name {

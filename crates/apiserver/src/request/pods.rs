@@ -20,7 +20,7 @@ use crate::storage::{Expect, Key, Refused};
 pub(crate) fn bind(call: &Call<'_>) -> Result<Answer, Status> {
     let options = call.options("CreateOptions")?;
     let kind = GroupVersionKind::new("", "v1", "Binding");
-    let decoded = objects::decode_other(call, &kind, &options)?;
+    let decoded = objects::decode_other(call, &[kind], &options)?;
     let mut binding = decoded.object;
     super::create::check_namespace(call, &mut binding)?;
     let name = fields::name(&binding).to_owned();

@@ -43,7 +43,7 @@ enum Change {
 impl Change {
     fn read(call: &Call<'_>, verb: &str, options: &Options) -> Result<Self, Status> {
         if verb == "update" {
-            let mut decoded = objects::decode_other(call, &kind(), options)?;
+            let mut decoded = objects::decode_other(call, &[kind()], options)?;
             update::check_identity(call, &mut decoded.object)?;
             return Ok(Self::Whole(decoded));
         }

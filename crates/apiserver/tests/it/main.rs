@@ -2,6 +2,7 @@
 
 mod alike;
 mod beside;
+mod bodies;
 mod bounds;
 mod checking;
 mod client;

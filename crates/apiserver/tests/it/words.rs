@@ -372,7 +372,7 @@ async fn options_are_read_before_anything_happens() -> anyhow::Result<()> {
     let one = format!("{MAPS}/a");
     has(&client.call("DELETE", &format!("{one}?gracePeriodSeconds=x"), None).await?, 400, "strconv.ParseInt");
     let foreign = json!({"kind": "Foo", "apiVersion": "v1"});
-    has(&client.call("DELETE", &one, Some(foreign)).await?, 400, "cannot be converted to DeleteOptions");
+    has(&client.call("DELETE", &one, Some(foreign)).await?, 400, "no kind \"Foo\" is registered for version");
     has(&client.call("DELETE", &format!("{MAPS}?resourceVersion=x"), None).await?, 400, "Invalid value");
     let (_, page) = client.call("DELETE", &format!("{MAPS}?limit=1"), None).await?;
     assert_eq!(page["items"].as_array().map(Vec::len), Some(1));
