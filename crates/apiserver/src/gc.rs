@@ -17,7 +17,7 @@ use crate::request::delete::{FOREGROUND, ORPHAN};
 use crate::request::update::mark_deleted;
 use crate::server::App;
 use crate::storage::{Change, Expect, Key, Stored};
-use crate::workloads;
+use crate::workloads::{self, budget::Budgets};
 use kin::{Kin, owners, references};
 
 /// Runs until the server stops. A panic about one object must not end it for all others.
@@ -46,13 +46,16 @@ async fn follow(app: Arc<App>) {
         let worker = Arc::clone(&app);
         // It may have thousands of objects to look at; requests must not wait for it.
         let round = tokio::task::spawn_blocking(move || Collector::round(&worker, place)).await;
-        place = match round {
-            Ok(place) => Some(place),
+        let (collector, at) = match round {
+            Ok(place) => place,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
+        let pause = collector.budgets.pause();
+        place = Some((collector, at));
         tokio::select! {
             changed = latest.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             () = crate::server::stopped(&mut stopping) => return,
         }
     }
@@ -68,6 +71,7 @@ struct Collector {
     leaving: HashSet<(Arc<str>, String)>,
     /// Those of them to be looked at once the changes at hand are through.
     touched: HashSet<(Arc<str>, String)>,
+    budgets: Budgets,
 }
 
 impl Collector {
@@ -96,6 +100,7 @@ impl Collector {
                 _ => app.empty_definition(&name),
             }
         }
+        collector.budgets.settle(app);
         (collector, at)
     }
 
@@ -115,6 +120,7 @@ impl Collector {
         let (revision, objects) = app.store.everything();
         for (key, stored) in &objects {
             self.kin.remember(key, &stored.object());
+            self.budgets.note(key, true);
         }
         for (key, stored) in objects {
             self.look_at(app, &key, &stored);
@@ -133,6 +139,7 @@ impl Collector {
             }
             None => self.gone(app, change),
         }
+        self.budgets.note(&change.key, change.value.is_some());
     }
 
     /// Something was written (or found at the start).

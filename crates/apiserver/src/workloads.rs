@@ -1,8 +1,9 @@
-//! What follows from a workload: ReplicaSets, Pods, and its status.
+//! What follows from a workload: ReplicaSets, Pods, its status, and what its budgets allow.
 //!
 //! Nothing runs here. With `ready_workloads` the status says that everything does, and no Pods are made; without,
 //! Pods stay pending until somebody writes their status.
 
+pub(crate) mod budget;
 mod deployment;
 mod finished;
 mod ready;
@@ -155,4 +156,5 @@ fn template_hash(template: &Value) -> String {
 const DEPLOYMENTS: &str = "deployments.apps";
 const REPLICA_SETS: &str = "replicasets.apps";
 const PODS: &str = "pods";
+pub(crate) const BUDGETS: &str = "poddisruptionbudgets.policy";
 const AVAILABLE: &str = "Deployment has minimum availability.";

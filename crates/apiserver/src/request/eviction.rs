@@ -17,6 +17,7 @@ use crate::objects;
 use crate::select;
 use crate::status_error::{Cause, Status};
 use crate::storage::{Expect, Key, Refused, Stored};
+use crate::workloads::BUDGETS;
 
 /// Deletes a Pod as an Eviction asks.
 ///
@@ -273,7 +274,6 @@ fn is_ready(pod: &Value) -> bool {
     conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
-const BUDGETS: &str = "poddisruptionbudgets.policy";
 const ALLOWED: &str = "DisruptionAllowed";
 /// So many pods at the most may be on their way out before a budget is counted anew.
 const MOST_DISRUPTED: usize = 2000;

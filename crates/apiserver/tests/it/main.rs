@@ -4,6 +4,7 @@ mod alike;
 mod beside;
 mod bodies;
 mod bounds;
+mod budgets;
 mod checking;
 mod client;
 mod corpus;
