@@ -1,4 +1,4 @@
-//! What follows from a workload: ReplicaSets, Pods, its status, and what its budgets allow.
+//! What follows from a workload: ReplicaSets, Pods, its status, its budgets.
 //!
 //! Nothing runs here. With `ready_workloads` the status says that everything does, and no Pods are made; without,
 //! Pods stay pending until somebody writes their status.
