@@ -72,6 +72,12 @@ impl Cause {
         Self { reason: "FieldValueRequired", message, field: field.into() }
     }
 
+    /// What cannot be looked at.
+    #[must_use]
+    pub fn internal(field: impl Into<String>, why: &str) -> Self {
+        Self { reason: "InternalError", message: format!("Internal error: {why}"), field: field.into() }
+    }
+
     /// Something that may not be set.
     #[must_use]
     pub fn forbidden(field: impl Into<String>, why: &str) -> Self {

@@ -3,6 +3,7 @@
 //! Follows: the apiextensions part of kube-apiserver 1.36, its texts as recorded. Pure.
 
 pub(crate) mod checker;
+mod cost;
 mod format;
 mod functions;
 pub(crate) mod policy;

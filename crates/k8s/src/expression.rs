@@ -4,8 +4,12 @@
 
 pub mod budget;
 pub mod calls;
+pub mod check;
 pub mod fault;
+pub mod kind;
 pub mod matching;
+pub mod overloads;
+pub mod source;
 
 use std::thread;
 

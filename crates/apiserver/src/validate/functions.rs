@@ -16,7 +16,7 @@ use std::sync::{Arc, LazyLock};
 use cel::{Context, Env, FunctionContext, Program, Value};
 use sealfast_k8s::expression::budget::Budget;
 use sealfast_k8s::expression::calls::{self, Function};
-use sealfast_k8s::expression::{depth, matching, nests_too_deeply, on_deep_stack};
+use sealfast_k8s::expression::{depth, matching, nests_too_deeply, on_deep_stack, source};
 
 /// The environment in which rules are compiled: with optional values, lists and loops with two variables.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -36,6 +36,14 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
 /// # Errors
 /// What is wrong with the text.
 pub(super) fn compile(text: &str) -> Result<Program, String> {
+    compile_in(&ENVIRONMENT, text)
+}
+
+/// Compiles a rule in an environment.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(super) fn compile_in(environment: &Arc<Env>, text: &str) -> Result<Program, String> {
     if text.len() > MOST_BYTES {
         return Err(format!("a rule may not be longer than {MOST_BYTES} bytes"));
     }
@@ -43,8 +51,7 @@ pub(super) fn compile(text: &str) -> Result<Program, String> {
         return Err(TOO_DEEP.to_owned());
     }
     on_deep_stack(|| {
-        let program =
-            ENVIRONMENT.compile(text).map_err(|error| error.to_string().replace("\n| ", "\n | "))?;
+        let program = environment.compile(text).map_err(|errors| source::unread(text, &errors))?;
         if depth(program.expression()) > MOST_LEVELS { Err(TOO_DEEP.to_owned()) } else { Ok(program) }
     })
     .unwrap_or_else(|| Err(NO_THREAD.to_owned()))

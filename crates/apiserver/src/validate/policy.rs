@@ -3,7 +3,11 @@
 //! Follows: `plugin/cel` of apiserver 1.36. Differs: expressions that make patches are read, and the objects that they
 //! write down are not compared with their kinds.
 
-use super::checker::{self, Makes, Type};
+use std::sync::Arc;
+
+use sealfast_k8s::expression::kind::Type;
+
+use super::checker::{self, Makes};
 
 /// What an expression must give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +31,8 @@ impl Scope {
     /// What a condition knows: the request and its objects, and who may do what.
     pub(crate) fn plain() -> Self {
         let variables = [
-            ("authorizer", Type::Library(checker::AUTHORIZER)),
-            ("authorizer.requestResource", Type::Library(checker::RESOURCE_CHECK)),
+            ("authorizer", Type::Library("kubernetes.authorization.Authorizer")),
+            ("authorizer.requestResource", Type::Library("kubernetes.authorization.ResourceCheck")),
             ("object", Type::Dyn),
             ("oldObject", Type::Dyn),
             ("namespaceObject", namespace()),
@@ -40,7 +44,7 @@ impl Scope {
     /// What the expressions of a policy know beside that: its own variables, and its parameters if it has some.
     pub(crate) fn of_policy(has_params: bool) -> Self {
         let mut scope = Self::plain().with_params(has_params);
-        scope.variables.push((COMPOSED.into(), Type::Object(Vec::new())));
+        scope.variables.push((COMPOSED.into(), object("kubernetes.variables", Vec::new())));
         scope
     }
 
@@ -59,7 +63,7 @@ impl Scope {
         let found = self.check(expression, Gives::Anything);
         let kind = found.clone().unwrap_or(Type::Dyn);
         if let Some((_, Type::Object(composed))) = self.variables.last_mut() {
-            composed.push((name.to_owned(), kind));
+            Arc::make_mut(composed).fields.insert(name.to_owned(), kind);
         }
         found.map(drop)
     }
@@ -72,7 +76,7 @@ impl Scope {
     fn check(&self, expression: &str, gives: Gives) -> Result<Type, String> {
         let known = if gives == Gives::Text { &self.variables[AUTHORIZERS..] } else { &self.variables };
         let makes = if gives == Gives::Patch { Makes::Objects } else { Makes::Values };
-        let (found, is_read) = checker::type_of(expression, known, makes)?;
+        let found = checker::type_of(expression, known, makes)?;
         let wanted: &[&str] = match gives {
             Gives::Truth => &["bool"],
             Gives::Text => &["string"],
@@ -85,7 +89,7 @@ impl Scope {
             Type::Timestamp => "google.protobuf.Timestamp".to_owned(),
             other => other.name(),
         };
-        if wanted.contains(&name.as_str()) || found == Type::Dyn && !is_read {
+        if wanted.contains(&name.as_str()) {
             return Ok(found);
         }
         Err(match wanted {
@@ -100,16 +104,12 @@ const AUTHORIZERS: usize = 2;
 /// The variable that holds those of the policy.
 const COMPOSED: &str = "variables";
 
-fn object(fields: Vec<(&str, Type)>) -> Type {
-    Type::Object(fields.into_iter().map(|(name, of)| (name.to_owned(), of)).collect())
-}
-
-fn list(of: Type) -> Type {
-    Type::List(Box::new(of), 0)
+fn object(name: &str, fields: Vec<(&str, Type)>) -> Type {
+    Type::object(name, fields.into_iter().map(|(name, of)| (name.to_owned(), of)))
 }
 
 fn map(of: Type) -> Type {
-    Type::Map(Box::new(Type::String), Box::new(of), 0)
+    Type::map(Type::String, of)
 }
 
 fn texts(names: &[&'static str]) -> Vec<(&'static str, Type)> {
@@ -118,21 +118,21 @@ fn texts(names: &[&'static str]) -> Vec<(&'static str, Type)> {
 
 /// The request, as expressions see it.
 fn request() -> Type {
-    let kind = object(texts(&["group", "version", "kind"]));
-    let resource = object(texts(&["group", "version", "resource"]));
+    let kind = object("kubernetes.GroupVersionKind", texts(&["group", "version", "kind"]));
+    let resource = object("kubernetes.GroupVersionResource", texts(&["group", "version", "resource"]));
     let mut user = texts(&["username", "uid"]);
-    user.extend([("groups", list(Type::String)), ("extra", map(list(Type::String)))]);
+    user.extend([("groups", Type::list(Type::String)), ("extra", map(Type::list(Type::String)))]);
     let mut fields = texts(&["subResource", "requestSubResource", "name", "namespace", "operation"]);
     fields.extend([
         ("kind", kind.clone()),
         ("resource", resource.clone()),
         ("requestKind", kind),
         ("requestResource", resource),
-        ("userInfo", object(user)),
+        ("userInfo", object("kubernetes.UserInfo", user)),
         ("dryRun", Type::Bool),
         ("options", Type::Dyn),
     ]);
-    object(fields)
+    object("kubernetes.AdmissionRequest", fields)
 }
 
 /// The namespace of the object, as expressions see it.
@@ -141,7 +141,7 @@ fn namespace() -> Type {
     metadata.extend([
         ("labels", map(Type::String)),
         ("annotations", map(Type::String)),
-        ("finalizers", list(Type::String)),
+        ("finalizers", Type::list(Type::String)),
         ("creationTimestamp", Type::Timestamp),
         ("deletionTimestamp", Type::Timestamp),
         ("deletionGracePeriodSeconds", Type::Int),
@@ -149,12 +149,17 @@ fn namespace() -> Type {
     ]);
     let mut condition = texts(&["status", "type", "message", "reason"]);
     condition.push(("lastTransitionTime", Type::Timestamp));
-    let status = vec![("phase", Type::String), ("conditions", list(object(condition)))];
-    object(vec![
-        ("metadata", object(metadata)),
-        ("spec", object(vec![("finalizers", list(Type::String))])),
-        ("status", object(status)),
-    ])
+    let status = vec![
+        ("phase", Type::String),
+        ("conditions", Type::list(object("kubernetes.NamespaceCondition", condition))),
+    ];
+    let spec = vec![("finalizers", Type::list(Type::String))];
+    let fields = vec![
+        ("metadata", object("kubernetes.NamespaceMetadata", metadata)),
+        ("spec", object("kubernetes.NamespaceSpec", spec)),
+        ("status", object("kubernetes.NamespaceStatus", status)),
+    ];
+    object("kubernetes.Namespace", fields)
 }
 
 #[cfg(test)]

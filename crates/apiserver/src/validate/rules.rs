@@ -214,9 +214,9 @@ fn to_cel(schema: &Value, value: &Value) -> Cel {
             let known = |name: &String| schema["properties"].get(name);
             let map: HashMap<String, Cel> = fields
                 .iter()
-                .map(|(name, value)| match known(name) {
-                    Some(known) => (escaped(name), to_cel(known, value)),
-                    None => (name.clone(), to_cel(&schema["additionalProperties"], value)),
+                .filter_map(|(name, value)| match known(name) {
+                    Some(known) => Some((escaped(name)?, to_cel(known, value))),
+                    None => Some((name.clone(), to_cel(&schema["additionalProperties"], value))),
                 })
                 .collect();
             Cel::Map(map.into())
@@ -241,16 +241,20 @@ fn text_to_cel(format: &str, text: &str) -> Cel {
     }
 }
 
-/// The name by which rules reach a field whose own name is no identifier.
-pub(super) fn escaped(name: &str) -> String {
-    if KEYWORDS.contains(&name) {
-        return format!("__{name}__");
+/// The name by which rules reach a field; `None` when they cannot.
+pub(super) fn escaped(name: &str) -> Option<String> {
+    let is_known = |letter: char| letter.is_ascii_alphanumeric() || "_.-/".contains(letter);
+    if name.is_empty()
+        || name.starts_with(|first: char| first.is_ascii_digit())
+        || !name.chars().all(is_known)
+    {
+        return None;
     }
-    if !name.contains(['.', '-', '/']) && !name.contains("__") {
-        return name.to_owned();
+    if KEYWORDS.contains(&name) {
+        return Some(format!("__{name}__"));
     }
     let name = name.replace("__", "__underscores__");
-    name.replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__")
+    Some(name.replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__"))
 }
 
 const MOST_PROGRAMS: usize = 1000;

@@ -6,7 +6,7 @@ use super::schema::Place;
 use crate::checks::list;
 use crate::fields::text;
 use crate::status_error::Cause;
-use crate::validate::checker::{self, Fault, Wanted};
+use crate::validate::checker::{self, Fault, Subject, Wanted};
 
 /// What is wrong with the words of the rules of one schema, whatever they mean.
 pub(super) fn words_of_all(schema: &Value, path: &str) -> Vec<Cause> {
@@ -45,44 +45,55 @@ impl Found {
 
 /// What is wrong with the rules of one schema, whose words are right.
 pub(super) fn check(schema: &Value, path: &str, place: &Place, found: &mut Found) {
-    for (at, rule) in list(schema, RULES).iter().enumerate() {
-        one(schema, rule, &format!("{path}.{RULES}[{at}]"), place, found);
+    let rules = list(schema, RULES);
+    if rules.is_empty() {
+        return;
+    }
+    match Subject::new(schema, place.root) {
+        Some(subject) => {
+            for (at, rule) in rules.iter().enumerate() {
+                one(&subject, rule, &format!("{path}.{RULES}[{at}]"), place, found);
+            }
+        }
+        None => found.faults.push(Cause::internal(format!("{path}.{RULES}"), UNREACHED)),
     }
 }
 
-fn one(schema: &Value, rule: &Value, path: &str, place: &Place, found: &mut Found) {
-    let optional_old = rule["optionalOldSelf"] == true;
+fn one(subject: &Subject, rule: &Value, path: &str, place: &Place, found: &mut Found) {
     // Where nothing is stated, as many as fit into a request.
-    let times = place.times.unwrap_or_else(|| checker::most_in_a_request(schema));
-    let stated = text(rule, &["rule"]);
-    let mut is_valid = true;
-    let causes = &mut found.faults;
-    for (key, wanted, times) in [("rule", Wanted::Truth, times), ("messageExpression", Wanted::Text, 1)] {
+    let times = place.times.unwrap_or_else(|| subject.most_in_a_request());
+    let mut judge = |key: &str, wanted: Wanted, times: u64| {
         let stated = text(rule, &[key]);
         if stated.trim().is_empty() {
-            continue;
+            return Some(false);
         }
         let field = format!("{path}.{key}");
-        let within = checker::Place { root: place.root, optional_old, times };
-        let judged = checker::judged(stated, schema, within, wanted);
+        let judged = subject.judged(stated, rule["optionalOldSelf"] == true, times, wanted);
+        let is_valid = !matches!(judged.fault, Some(Fault::Invalid(_)));
         match judged.fault {
-            Some(Fault::Invalid(why)) if key == "rule" => {
-                is_valid = false;
-                causes.push(Cause::invalid(&field, rule, &why));
+            Some(Fault::Invalid(why)) if wanted == Wanted::Truth => {
+                found.faults.push(Cause::invalid(&field, rule, &why));
             }
             Some(Fault::Invalid(why)) => {
                 let why = why.strip_prefix("program ").unwrap_or(&why);
-                causes.push(Cause::invalid(&field, rule, &format!("messageExpression {why}")));
+                found.faults.push(Cause::invalid(&field, rule, &format!("messageExpression {why}")));
             }
-            Some(Fault::Costly(why)) => causes.push(Cause::forbidden(&field, &why)),
+            Some(Fault::Costly(why)) => found.faults.push(Cause::forbidden(&field, &why)),
             None => {}
         }
         found.costs.push((field, judged.cost));
+        is_valid.then_some(judged.asks_for_old)
+    };
+    // Of a message nothing is told when its rule is none.
+    let asked = judge("rule", Wanted::Truth, times);
+    if asked.is_some() {
+        judge("messageExpression", Wanted::Text, 1);
     }
-    let asks_for_old = is_valid && checker::names(stated, "oldSelf");
+    let asks_for_old = asked.unwrap_or(false);
+    let causes = &mut found.faults;
     if let Some(part) = place.uncorrelated.as_ref().filter(|_| asks_for_old) {
         let why = format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {part}");
-        causes.push(Cause::invalid(format!("{path}.rule"), &json!(stated), &why));
+        causes.push(Cause::invalid(format!("{path}.rule"), &json!(text(rule, &["rule"])), &why));
     }
     let optional = rule.get("optionalOldSelf").filter(|stated| !stated.is_null() && !asks_for_old);
     causes.extend(optional.map(|stated| {
@@ -155,6 +166,8 @@ pub(super) fn field<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
     Some(at)
 }
 
+/// Why rules cannot be looked at.
+const UNREACHED: &str = "internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert structural schema to CEL declarations";
 const RULES: &str = "x-kubernetes-validations";
 /// What a broken rule may be reported as, sorted.
 const REASONS: [&str; 4] =
