@@ -4,7 +4,7 @@
 
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_cluster::error::Error;
-use sealfast_k8s::condition::Condition;
+use sealfast_k8s::condition::{self, Condition};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::{flux, object};
 use serde::Serialize;
@@ -54,6 +54,8 @@ pub(crate) struct Written<S> {
     pub(crate) status: S,
     /// Version of the object that holds it; empty when somebody else wrote since.
     version: String,
+    /// Generation of the object that holds it.
+    generation: i64,
     uid: String,
 }
 
@@ -61,12 +63,33 @@ impl<S> Written<S> {
     /// What was read with an object.
     pub(crate) fn with(object: &Value, status: S) -> Written<S> {
         let text = |field| object::metadata_text(object, field).to_owned();
-        Written { status, version: text("resourceVersion"), uid: text("uid") }
+        let generation = object::generation(object);
+        Written { status, version: text("resourceVersion"), generation, uid: text("uid") }
     }
 
     /// The object has another version by now.
     pub(crate) fn is_outdated(&mut self) {
         self.version.clear();
+    }
+}
+
+impl<S: Shared> Written<S> {
+    /// What is new in conditions of ours is of the generation that takes it, though the run began with an older one: as
+    /// the reference has it, whose conditions else would count as outdated on an object that was suspended meanwhile.
+    fn stamp(&mut self, status: &mut S) {
+        let known = self.status.conditions();
+        let is_known = |new: &Condition| {
+            let found = condition::find(known, &new.kind);
+            found.is_some_and(|old| {
+                (&old.status, &old.reason, &old.message) == (&new.status, &new.reason, &new.message)
+            })
+        };
+        let ours = status.conditions().iter_mut().filter(|found| is_own::<S>(found));
+        for new in ours.filter(|found| found.observed_generation < self.generation) {
+            if !is_known(new) {
+                new.observed_generation = self.generation;
+            }
+        }
     }
 }
 
@@ -88,11 +111,13 @@ impl Target<'_> {
         status: &mut S,
     ) -> Result<(), Error> {
         for tries in (0..TRIES).rev() {
+            written.stamp(status);
             let Some(mut patch) = difference(&written.status, status) else { return Ok(()) };
             if written.version.is_empty() {
                 if !self.follow(written, status).await? {
                     return Ok(());
                 }
+                written.stamp(status);
                 let Some(followed) = difference(&written.status, status) else { return Ok(()) };
                 patch = followed;
             }
@@ -133,6 +158,7 @@ impl Target<'_> {
         *status.conditions() = both;
         *written.status.conditions() = std::mem::take(now.conditions());
         written.version = object::metadata_text(&live, "resourceVersion").to_owned();
+        written.generation = object::generation(&live);
         Ok(true)
     }
 }
@@ -173,7 +199,7 @@ mod tests {
 
     use crate::stand_in::StandIn;
 
-    fn condition(kind: &str, message: &str) -> Value {
+    fn told(kind: &str, message: &str) -> Value {
         json!({"type": kind, "status": "True", "reason": "R", "message": message,
             "lastTransitionTime": "2026-01-01T00:00:00Z"})
     }
@@ -183,7 +209,7 @@ mod tests {
         let before: Status = serde_json::from_value(read["status"].clone()).unwrap_or_default();
         let mut written = Written::with(read, before.clone());
         let mut status = before;
-        let ours = serde_json::from_value(condition("Ready", "ours")).expect("is a condition");
+        let ours = serde_json::from_value(told("Ready", "ours")).expect("is a condition");
         status.conditions.retain(|known| known.kind != "Ready");
         status.conditions.insert(0, ours);
         let kind = crate::kustomization::kind();
@@ -195,11 +221,9 @@ mod tests {
     #[tokio::test]
     async fn who_was_quicker_keeps_the_conditions_that_are_not_ours() {
         let stand_in =
-            StandIn::with(json!({"conditions": [condition("Ready", "old"), condition("Theirs", "old")]}))
-                .await;
+            StandIn::with(json!({"conditions": [told("Ready", "old"), told("Theirs", "old")]})).await;
         let read = stand_in.object();
-        let theirs =
-            json!([condition("Ready", "forged"), condition("Theirs", "new"), condition("More", "new")]);
+        let theirs = json!([told("Ready", "forged"), told("Theirs", "new"), told("More", "new")]);
         stand_in
             .scene
             .lock()
@@ -217,6 +241,19 @@ mod tests {
         );
         // Two were refused, and the third was for the version that was there then.
         assert_eq!(stand_in.scene.lock().patches.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_new_is_of_the_generation_that_takes_it() {
+        let stand_in =
+            StandIn::with(json!({"conditions": [told("Ready", "old"), told("Healthy", "old")]})).await;
+        let read = stand_in.object();
+        stand_in.scene.lock().others.push_back(json!({"metadata": {"generation": 2}}));
+        let status = write_ready(&stand_in, &read).await.expect("is written");
+        let seen: Vec<(&str, i64)> =
+            status.conditions.iter().map(|known| (known.kind.as_str(), known.observed_generation)).collect();
+        assert_eq!(seen, [("Ready", 2), ("Healthy", 0)]);
+        assert_eq!(stand_in.object()["status"]["conditions"][0]["observedGeneration"], 2);
     }
 
     #[tokio::test]

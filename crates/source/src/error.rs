@@ -24,6 +24,12 @@ pub enum Error {
         /// What is wrong with it; never the address itself.
         reason: String,
     },
+    /// Not an address at all.
+    #[error("{text}")]
+    UrlSyntax {
+        /// What is wrong with it, and the address without credentials.
+        text: String,
+    },
     /// Cloning failed.
     #[error("unable to clone '{url}'")]
     Clone {

@@ -35,7 +35,10 @@ impl Archive {
     pub(super) fn measured(&self, artifact: &Artifact, most: u64) -> Result<Result<u64, Error>, Failure> {
         let broken =
             |why: String| Failure::new(Reason::ArtifactFailed, format!("failed to verify archive: {why}"));
-        let hash = digest::like(&artifact.digest).map_err(|error| broken(error.chain()))?;
+        let digest = &artifact.digest;
+        let hash = digest::like(digest).map_err(|_| {
+            broken(format!("failed to parse digest '{digest}': unsupported digest algorithm"))
+        })?;
         let reader: Box<dyn Read> = match self {
             Archive::File(path) => {
                 Box::new(File::open(path).map_err(|error| broken(error.kind().to_string()))?)
@@ -172,6 +175,10 @@ mod tests {
         let other = Archive::Parts([Bytes::from_static(b"no archive")].into());
         let failure = other.measured(&artifact, 1 << 20).expect_err("is another one");
         assert!(failure.message.contains("computed digest doesn't match"), "{}", failure.message);
+        let odd = Artifact { digest: "md5:00".into(), ..artifact };
+        let failure = other.measured(&odd, 1 << 20).expect_err("nobody makes such digests");
+        let told = "failed to verify archive: failed to parse digest 'md5:00': unsupported digest algorithm";
+        assert_eq!(failure.message, told);
     }
 
     #[test]

@@ -108,8 +108,10 @@ pub fn expand(
     }
     let text = sealfast_yaml::json::to_yaml(built);
     let (expanded, made) = variables.expand(&text, unset)?;
-    let after = sealfast_yaml::json::from_yaml(expanded.as_bytes())
-        .map_err(|e| format!("envsubst error: YAMLToJSON: {}", no_yaml(&e)))?;
+    let after = sealfast_yaml::json::from_yaml(expanded.as_bytes()).map_err(|e| {
+        let why = if made.is_empty() { e.in_full() } else { no_yaml(&e) };
+        format!("envsubst error: YAMLToJSON: {why}")
+    })?;
     if !made.is_empty() {
         let landed = Expanded { before: built, after: &after, made: &made };
         landed.learn(|text| variables.plain(text, unset), &variables.witness);

@@ -76,9 +76,15 @@ fn blocking(
     };
     let spec = &typed.spec;
     if !spec.sparse_checkout.is_empty() {
-        commit
-            .keep_only(&spec.sparse_checkout)
-            .map_err(|error| Failure::fetch("GitOperationFailed", error.chain()))?;
+        commit.keep_only(&spec.sparse_checkout).map_err(|error| {
+            let sought = match &error {
+                Error::NoSparsePath { path } => {
+                    format!(": lstat {CHECKED_OUT}/{path}: no such file or directory")
+                }
+                _ => String::new(),
+            };
+            Failure::fetch("GitOperationFailed", format!("{}{sought}", error.chain()))
+        })?;
     }
     let verified = wanted.signatures.map(|(mode, keys)| verified(&commit, mode, &keys?)).transpose()?;
     let subject = Some(commit.subject.clone());

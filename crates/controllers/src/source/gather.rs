@@ -7,7 +7,7 @@ use sealfast_k8s::duration;
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::git_repository::{GitRepository, Include, Spec, Status, Verify};
 use sealfast_source::git::{Reference, Request};
-use sealfast_source::url::Address;
+use sealfast_source::url::{Address, without_user};
 use sealfast_source::verify::{Keys, Mode};
 
 use crate::report::Retry;
@@ -48,7 +48,7 @@ pub async fn gather(
         None => None,
     };
     let address = Address::parse(&spec.url).map_err(|error| {
-        Failure::stalled("URLInvalid", format!("failed to parse url '{}': {error}", bare(&spec.url)))
+        Failure::stalled("URLInvalid", format!("failed to parse url '{}': {error}", without_user(&spec.url)))
     })?;
     let ssh = shared.options.ssh.clone();
     let mut request = Request { proxy, ssh, ..Request::new(address, reference(spec)) };
@@ -75,14 +75,6 @@ pub async fn gather(
     let same_rules = same_rules(spec, &typed.status, &included);
     let includes_changed = changed(&included, &typed.status.included_artifacts);
     Ok(Wanted { request, stored, same_rules, included, includes_changed, signatures })
-}
-
-/// Returns the address without anything between `//` and `@`.
-fn bare(url: &str) -> String {
-    match (url.find("//"), url.rfind('@')) {
-        (Some(start), Some(end)) if start + 2 <= end => format!("{}{}", &url[..start + 2], &url[end + 1..]),
-        _ => url.to_owned(),
-    }
 }
 
 fn reference(spec: &Spec) -> Reference {

@@ -18,6 +18,7 @@ mod relay;
 mod remotes;
 mod replica;
 mod shapes;
+mod sources;
 mod substituting;
 mod switches;
 mod telling;

@@ -39,6 +39,22 @@ fn a_name_that_is_none_fails_whatever_is_substituted() {
     assert_eq!(expanded(off.clone(), &variables), Ok(off));
 }
 
+#[test]
+fn what_is_no_yaml_any_more_is_told_in_words_that_show_no_secret() {
+    let variables = |secret: &[&str]| {
+        let witness = Arc::new(Mutex::new(Witness::default()));
+        secret.iter().for_each(|value| witness.lock().add(value));
+        Variables::checked(Ok(BTreeMap::from([("a".to_owned(), "x: *quoted".to_owned())])), &witness)
+    };
+    let object = json!({"data": {"key": "${a}"}});
+    let why = |secret: &[&str]| expanded(object.clone(), &variables(secret)).unwrap_err();
+    let plain = "envsubst error: YAMLToJSON: yaml: line 2: mapping values are not allowed in this context";
+    assert_eq!(why(&[]), plain);
+    let covered =
+        "envsubst error: YAMLToJSON: the object is no YAML any more with the values put in, at line 2";
+    assert_eq!(why(&["x: *quoted"]), covered);
+}
+
 /// An object with secret and other variables put in, as it is shown.
 fn shown(object: Value) -> Value {
     let witness = Arc::new(Mutex::new(Witness::default()));

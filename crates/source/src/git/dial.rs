@@ -4,22 +4,28 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::net::ToSocketAddrs as _;
 
 use rustls::{CertificateError, Error as TlsError};
 use url::Url;
 
 /// Why nobody was reached there.
 pub(super) fn failed(host: &str, port: u16, error: &io::Error) -> String {
-    let at = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    // People read the address that was tried, not the name that led there.
+    let tried = || {
+        let found = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
+        found.map_or_else(|| format!("{host}:{port}"), |found| found.to_string())
+    };
     match error.kind() {
         ErrorKind::ConnectionRefused if error.raw_os_error().is_some() => {
-            format!("dial tcp {at}: connect: connection refused")
+            format!("dial tcp {}: connect: connection refused", tried())
         }
-        ErrorKind::NetworkUnreachable => format!("dial tcp {at}: connect: network is unreachable"),
-        ErrorKind::HostUnreachable => format!("dial tcp {at}: connect: no route to host"),
-        ErrorKind::TimedOut => format!("dial tcp {at}: i/o timeout"),
+        ErrorKind::NetworkUnreachable => format!("dial tcp {}: connect: network is unreachable", tried()),
+        ErrorKind::HostUnreachable => format!("dial tcp {}: connect: no route to host", tried()),
+        ErrorKind::TimedOut => format!("dial tcp {}: i/o timeout", tried()),
         _ if is_about_names(error) => format!("dial tcp: lookup {host}: no such host"),
-        _ => format!("dial tcp {at}: {error}"),
+        _ if host.contains(':') => format!("dial tcp [{host}]:{port}: {error}"),
+        _ => format!("dial tcp {host}:{port}: {error}"),
     }
 }
 
@@ -41,11 +47,7 @@ pub(super) fn failed_request(url: &Url, proxy: Option<&str>, error: &reqwest::Er
         && let TlsError::InvalidCertificate(doubt) = doubt
     {
         let why = doubted(doubt, host);
-        return Some(format!(
-            "{} \"{}\": tls: failed to verify certificate: x509: {why}",
-            method(url),
-            shown(url)
-        ));
+        return Some(format!("{}: tls: failed to verify certificate: x509: {why}", asked(url)));
     }
     let why = match causes.iter().find_map(|cause| cause.downcast_ref::<io::Error>()) {
         Some(error) if error.raw_os_error().is_some() || is_about_names(error) => failed(host, port, error),
@@ -54,7 +56,12 @@ pub(super) fn failed_request(url: &Url, proxy: Option<&str>, error: &reqwest::Er
         }
         _ => return None,
     };
-    Some(format!("{} \"{}\": {through}{why}", method(url), shown(url)))
+    Some(format!("{}: {through}{why}", asked(url)))
+}
+
+/// What was asked of whom.
+pub(super) fn asked(url: &Url) -> String {
+    format!("{} \"{}\"", method(url), shown(url))
 }
 
 /// An address without credentials.
@@ -120,6 +127,9 @@ mod tests {
         let refused = io::Error::from_raw_os_error(111);
         assert_eq!(failed("127.0.0.1", 1, &refused), "dial tcp 127.0.0.1:1: connect: connection refused");
         assert_eq!(failed("::1", 1, &refused), "dial tcp [::1]:1: connect: connection refused");
+        let at_home =
+            ["127.0.0.1:1", "[::1]:1"].map(|at| format!("dial tcp {at}: connect: connection refused"));
+        assert!(at_home.contains(&failed("localhost", 1, &refused)));
         let unknown = io::Error::other("failed to lookup address information: Name or service not known");
         assert_eq!(failed("none.invalid", 22, &unknown), "dial tcp: lookup none.invalid: no such host");
         let said = io::Error::new(ErrorKind::ConnectionRefused, "the proxy answered with status 403");

@@ -63,13 +63,12 @@ impl Client {
     }
 
     fn send(&self, mut request: RequestBuilder, url: &str) -> io::Result<Response> {
+        let target = url::Url::parse(url).map_err(io::Error::other)?;
         let left = remaining(self.deadline);
         if left.is_zero() {
-            self.verdict.say(Said::Deadline);
-            return Err(io::ErrorKind::TimedOut.into());
+            return Err(self.late(&target));
         }
         request = request.timeout(left);
-        let target = url::Url::parse(url).map_err(io::Error::other)?;
         if let Some(value) = self.authorization.as_ref().filter(|_| target.origin() == self.origin) {
             request = request.header(AUTHORIZATION, value.clone());
         }
@@ -90,14 +89,19 @@ impl Client {
 
     fn failed(&self, url: &url::Url, error: &reqwest::Error) -> io::Error {
         if error.is_timeout() && remaining(self.deadline).is_zero() {
-            self.verdict.say(Said::Deadline);
-            return io::ErrorKind::TimedOut.into();
+            return self.late(url);
         }
         // The address is part of our own message already, and its query says nothing.
         let text = || std::error::Error::source(error).map_or_else(|| error.to_string(), chain);
         let text = dial::failed_request(url, self.proxy.as_deref(), error).unwrap_or_else(text);
         self.verdict.say(Said::Failed(text.clone()));
         io::Error::other(text)
+    }
+
+    /// There was no time left for an answer from there.
+    fn late(&self, url: &url::Url) -> io::Error {
+        self.verdict.say(Said::Failed(format!("{}: {}", dial::asked(url), Error::Deadline)));
+        io::ErrorKind::TimedOut.into()
     }
 
     fn body(&self, response: Response) -> Body {

@@ -153,6 +153,9 @@ impl Remote<'_> {
     }
 
     fn transport(&self) -> Result<(Way, Verdict), Error> {
+        if let Some(why) = self.request.address.nowhere() {
+            return Err(Error::Protocol { text: why.to_owned() });
+        }
         let verdict = Verdict::new(self.request.limits.received.min(LARGEST_LISTING));
         let way = match self.request.address.is_ssh() {
             true => ssh::connect(self.request, self.deadline, &verdict)?,

@@ -1,10 +1,10 @@
 //! Fetching from a real Git server over HTTP.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use sealfast_source::error::Error;
 use sealfast_source::git::commit::Commit;
 use sealfast_source::git::{Auth, Fetched, Reference, Request, fetch};
@@ -237,17 +237,30 @@ fn credentials_are_sent_and_never_shown() -> Result<()> {
 }
 
 #[test]
+fn a_port_that_no_host_has_is_tried_as_any_other() -> Result<()> {
+    let url = "http://127.0.0.1:70000/repo.git";
+    let asked = format!("Get \"{url}/info/refs?service=git-upload-pack\"");
+    let why = format!("unable to clone '{url}': {asked}: dial tcp: address 70000: invalid port");
+    assert_eq!(failure(&request(url, branch("main"))?)?, why);
+    Ok(())
+}
+
+#[test]
 fn a_silent_server_is_left_in_time() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/repo.git", listener.local_addr()?);
     let silent = Request { timeout: Duration::from_millis(400), ..request(&url, branch("main"))? };
     let start = Instant::now();
-    assert_eq!(failure(&silent)?, format!("unable to clone '{url}': context deadline exceeded"));
+    let asked = format!("Get \"{url}/info/refs?service=git-upload-pack\"");
+    assert_eq!(failure(&silent)?, format!("unable to clone '{url}': {asked}: context deadline exceeded"));
     assert!(start.elapsed() < Duration::from_secs(5));
     // One that begins to answer and stops.
     let dripping = std::thread::spawn(move || -> Result<()> {
         for stream in listener.incoming().skip(1).take(1) {
             let mut stream = stream?;
+            // An answer before the question would be a fault of another kind.
+            let asked = stream.read(&mut [0; 1024])?;
+            ensure!(asked > 0, "nobody asks");
             stream.write_all(
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/x-git-upload-pack-advertisement\r\n\r\n001e",
             )?;
