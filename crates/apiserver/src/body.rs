@@ -41,8 +41,9 @@ pub(crate) struct Body {
 pub(crate) fn read(call: &Call<'_>, wanted: Wanted<'_>) -> Result<Body, Status> {
     let body = &call.request.body;
     let kind = call.request.content_type();
+    let mut doubled = HashSet::new();
     let mut object = match kind.as_str() {
-        "" | JSON => from_json(body).map_err(|why| wanted.unreadable(&why))?,
+        "" | JSON => from_json(body, &mut doubled).map_err(|why| wanted.unreadable(&why))?,
         YAML => from_yaml(body).map_err(|why| wanted.unreadable(&why))?,
         PROTOBUF => from_protobuf(body, wanted)?,
         _ => {
@@ -57,7 +58,6 @@ pub(crate) fn read(call: &Call<'_>, wanted: Wanted<'_>) -> Result<Body, Status> 
     let found = wanted.check(&stated, &object)?;
     object["apiVersion"] = found.api_version().into();
     object["kind"] = found.kind.into();
-    let doubled = if matches!(kind.as_str(), "" | JSON) { doubled::find(body) } else { HashSet::new() };
     Ok(Body { object, doubled })
 }
 
@@ -77,11 +77,12 @@ pub(crate) fn yaml(body: &[u8]) -> Result<Value, String> {
     sealfast_yaml::json::from_yaml(body).map_err(|error| error.to_string())
 }
 
-fn from_json(body: &[u8]) -> Result<Value, String> {
-    let value = serde_json::from_slice(body).map_err(|error| {
+fn from_json(body: &[u8], twice: &mut HashSet<String>) -> Result<Value, String> {
+    let (value, found) = doubled::read(body).map_err(|error| {
         let why = json_fault::describe(body).unwrap_or_else(|| error.to_string());
         format!("{NO_KIND}{why}")
     })?;
+    *twice = found;
     whole(value)
 }
 

@@ -1,10 +1,14 @@
 //! The one place that reads the clock and draws random names.
 
+use jiff::fmt::temporal::DateTimePrinter;
 use rand08::{Rng, RngCore, rngs::OsRng};
+
+/// Prints times in whole seconds.
+const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
 
 /// Now in whole seconds, as `2001-02-03T04:05:06Z`.
 pub(crate) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    SECONDS.timestamp_to_string(&jiff::Timestamp::now())
 }
 
 /// Seconds since 1970.
@@ -15,7 +19,8 @@ pub(crate) fn unix() -> i64 {
 /// A fresh version 4 uuid.
 pub(crate) fn uuid() -> String {
     let mut bytes = [0_u8; 16];
-    OsRng.fill_bytes(&mut bytes);
+    // No secret: it has to be the only one of its kind, and need not come from the kernel each time.
+    rand08::thread_rng().fill_bytes(&mut bytes);
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let hex = hex(&bytes);
@@ -24,7 +29,8 @@ pub(crate) fn uuid() -> String {
 
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 0xf)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 /// 32 random bytes as hexadecimal digits.

@@ -1,94 +1,144 @@
-//! Keys that stand twice in one JSON object: the last wins, but the client is told.
+//! JSON with keys that stand twice in one object: the last wins, and it is told.
 
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
+use serde_json::{Map, Value};
 
-/// Paths such as `data.a` and `spec.list[0].b`; nothing for a text that is no JSON.
-pub(crate) fn find(text: &[u8]) -> HashSet<String> {
-    let mut found = HashSet::new();
+/// Reads a JSON text, and the paths of what stands twice in it, such as `data.a` and `spec.list[0].b`.
+///
+/// # Errors
+/// For a text that is no JSON.
+pub(crate) fn read(text: &[u8]) -> serde_json::Result<(Value, HashSet<String>)> {
+    let mut doubled = HashSet::new();
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let _ = Place { path: String::new(), found: &mut found }.deserialize(&mut reader);
-    found
+    let value = Place { path: Path::Root, doubled: &mut doubled }.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok((value, doubled))
 }
 
-/// True for a text that is JSON and holds no key twice.
-pub(crate) fn is_clean(text: &[u8]) -> bool {
-    let mut found = HashSet::new();
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    let read = Place { path: String::new(), found: &mut found }.deserialize(&mut reader);
-    read.is_ok() && reader.end().is_ok() && found.is_empty()
+/// Where a value stands: a step below another place. Most texts have nothing twice, so that few paths are written.
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    Root,
+    Field(&'a Path<'a>, &'a str),
+    Item(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, key) => f.write_str(key),
+            Self::Field(above, key) => write!(f, "{above}.{key}"),
+            Self::Item(above, at) => write!(f, "{above}[{at}]"),
+        }
+    }
 }
 
 struct Place<'a> {
-    path: String,
-    found: &'a mut HashSet<String>,
+    path: Path<'a>,
+    doubled: &'a mut HashSet<String>,
 }
 
 impl<'de> DeserializeSeed<'de> for Place<'_> {
-    type Value = ();
+    type Value = Value;
 
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
         reader.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Place<'_> {
-    type Value = ();
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let path = if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
-            if !seen.insert(key) {
-                self.found.insert(path.clone());
+            let path = Path::Field(&self.path, &key);
+            let value = map.next_value_seed(Place { path, doubled: &mut *self.doubled })?;
+            match fields.entry(key) {
+                Entry::Vacant(place) => drop(place.insert(value)),
+                Entry::Occupied(mut place) => {
+                    self.doubled.insert(Path::Field(&self.path, place.key()).to_string());
+                    place.insert(value);
+                }
             }
-            map.next_value_seed(Place { path, found: &mut *self.found })?;
         }
-        Ok(())
+        Ok(Value::Object(fields))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let mut at = 0;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
         loop {
-            let path = format!("{}[{at}]", self.path);
-            if items.next_element_seed(Place { path, found: &mut *self.found })?.is_none() {
-                return Ok(());
+            let path = Path::Item(&self.path, list.len());
+            match items.next_element_seed(Place { path, doubled: &mut *self.doubled })? {
+                Some(item) => list.push(item),
+                None => return Ok(Value::Array(list)),
             }
-            at += 1;
         }
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_last_wins_and_its_path_is_told() {
+        let text = br#"{"a": {"b": 1, "b": [{"c": null, "c": -2, "d": 1.5}]}, "e": true, "a.b": "x"}"#;
+        let (value, doubled) = read(text).expect("it is JSON");
+        assert_eq!(value, json!({"a": {"b": [{"c": -2, "d": 1.5}]}, "e": true, "a.b": "x"}));
+        assert_eq!(doubled, HashSet::from(["a.b".to_owned(), "a.b[0].c".to_owned()]));
     }
 
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
-        IgnoredAny.visit_newtype_struct(reader).map(|_| ())
+    #[test]
+    fn values_are_those_of_the_library() {
+        for text in [
+            "18446744073709551615",
+            "-9223372036854775808",
+            "1e400",
+            "1e3",
+            "\"\\ud83d\\ude00\"",
+            "[[]]",
+            "{} x",
+            "",
+        ] {
+            let known = serde_json::from_str::<Value>(text).map_err(|error| error.to_string());
+            let read = read(text.as_bytes()).map(|(value, _)| value).map_err(|error| error.to_string());
+            assert_eq!(read, known, "{text}");
+        }
     }
 }

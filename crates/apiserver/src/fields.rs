@@ -115,14 +115,19 @@ pub(crate) fn set_meta(object: &mut Value, key: &str, value: Value) {
     metadata(object).insert(key.into(), value);
 }
 
-/// Puts `metadata.KEY` to what `from` has there, or removes it.
-pub(crate) fn copy_meta(object: &mut Value, from: &Value, key: &str) {
-    match get(from, &["metadata", key]) {
-        Some(value) => set_meta(object, key, value.clone()),
+/// Sets a field of `metadata`, or removes it.
+pub(crate) fn put_meta(object: &mut Value, key: &str, value: Option<Value>) {
+    match value {
+        Some(value) => set_meta(object, key, value),
         None => {
             metadata(object).shift_remove(key);
         }
     }
+}
+
+/// Puts `metadata.KEY` to what `from` has there, or removes it.
+pub(crate) fn copy_meta(object: &mut Value, from: &Value, key: &str) {
+    put_meta(object, key, get(from, &["metadata", key]).cloned());
 }
 
 /// Puts a top-level field to what `from` has there, or removes it.

@@ -16,9 +16,9 @@ use crate::fields;
 use crate::request::delete::{FOREGROUND, ORPHAN};
 use crate::request::update::mark_deleted;
 use crate::server::App;
-use crate::storage::{Change, Expect, Key, Stored};
+use crate::storage::{Bonds, Change, Expect, Key, Stored};
 use crate::workloads::{self, budget::Budgets};
-use kin::{Kin, owners, references};
+use kin::{Kin, references};
 
 /// Runs until the server stops. A panic about one object must not end it for all others.
 pub(crate) async fn run(app: Arc<App>) {
@@ -53,6 +53,7 @@ async fn follow(app: Arc<App>) {
         };
         let pause = collector.budgets.pause();
         place = Some((collector, at));
+        tokio::time::sleep(GATHER).await;
         tokio::select! {
             changed = latest.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
@@ -60,6 +61,11 @@ async fn follow(app: Arc<App>) {
         }
     }
 }
+
+/// Time in which changes gather between two rounds, so that not every write wakes the collector.
+const GATHER: Duration = Duration::from_millis(3);
+/// From a Deployment to its ReplicaSet, its Pods and back to its status.
+const LEADS_ON: usize = 4;
 
 /// Time before the next try after a panic.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -78,14 +84,9 @@ impl Collector {
     /// Takes in all changes since the last round; returns itself and the revision that it reached.
     fn round(app: &Arc<App>, place: Option<(Self, u64)>) -> (Self, u64) {
         let known = place.and_then(|(collector, at)| Some((collector, app.store.all_changes(at)?)));
-        let (mut collector, at) = match known {
+        let (mut collector, mut at) = match known {
             Some((mut collector, (reached, changes))) => {
-                for change in &changes {
-                    if *app.stopping.borrow() {
-                        break;
-                    }
-                    collector.take(app, change);
-                }
+                collector.take_all(app, &changes);
                 (collector, reached)
             }
             None => {
@@ -94,6 +95,12 @@ impl Collector {
                 (collector, at)
             }
         };
+        // What it writes itself leads on, and does not wait for the next round.
+        for _ in 0..LEADS_ON {
+            let Some((reached, changes)) = app.store.all_changes(at) else { break };
+            collector.take_all(app, &changes);
+            at = reached;
+        }
         for (resource, name) in std::mem::take(&mut collector.touched) {
             match &*resource {
                 "namespaces" => app.empty_namespace(&name),
@@ -119,23 +126,33 @@ impl Collector {
     fn begin(&mut self, app: &Arc<App>) -> u64 {
         let (revision, objects) = app.store.everything();
         for (key, stored) in &objects {
-            self.kin.remember(key, &stored.object());
+            self.kin.remember(key, &stored.bonds());
             self.budgets.note(key, true);
         }
         for (key, stored) in objects {
-            self.look_at(app, &key, &stored);
+            self.look_at(app, &key, &stored, &stored.bonds());
         }
         revision
     }
 
+    fn take_all(&mut self, app: &Arc<App>, changes: &[Change]) {
+        for change in changes {
+            if *app.stopping.borrow() {
+                break;
+            }
+            self.take(app, change);
+        }
+    }
+
     fn take(&mut self, app: &Arc<App>, change: &Change) {
         if let Some(previous) = &change.previous {
-            self.kin.forget(&change.key, &previous.object(), change.value.is_none());
+            self.kin.forget(&change.key, &previous.bonds(), change.value.is_none());
         }
         match &change.value {
             Some(stored) => {
-                self.kin.remember(&change.key, &stored.object());
-                self.look_at(app, &change.key, stored);
+                let bonds = stored.bonds();
+                self.kin.remember(&change.key, &bonds);
+                self.look_at(app, &change.key, stored, &bonds);
             }
             None => self.gone(app, change),
         }
@@ -143,12 +160,11 @@ impl Collector {
     }
 
     /// Something was written (or found at the start).
-    fn look_at(&mut self, app: &Arc<App>, key: &Key, stored: &Stored) {
-        let object = stored.object();
+    fn look_at(&mut self, app: &Arc<App>, key: &Key, stored: &Stored, bonds: &Bonds) {
         if !self.leaving.is_empty() {
             self.touch(key);
         }
-        if fields::is_deleting(&object) {
+        if bonds.is_deleting() {
             match &*key.resource {
                 "namespaces" | crate::crds::KEY => {
                     let place = (Arc::clone(&key.resource), key.name.clone());
@@ -160,34 +176,34 @@ impl Collector {
                 "persistentvolumes" => app.drop_finalizer(key, crate::admit::PROTECTED_VOLUME),
                 _ => {}
             }
+            let object = stored.object();
             let finalizers = fields::finalizers(&object);
             if finalizers.contains(&ORPHAN) {
-                self.orphan(app, key, fields::uid(&object));
+                self.orphan(app, key, bonds.uid());
             } else if finalizers.contains(&FOREGROUND) {
-                self.foreground(app, key, fields::uid(&object));
+                self.foreground(app, key, bonds.uid());
             }
-        } else if kin::is_followed(key) && !owners(&object).is_empty() {
+        } else if kin::is_followed(key) && bonds.owners().next().is_some() {
             self.check_owners(app, key);
         }
-        workloads::settle(app, &mut self.kin, key, &object);
+        workloads::settle(app, &mut self.kin, key, stored);
     }
 
     /// Something is gone.
     fn gone(&mut self, app: &Arc<App>, change: &Change) {
         let Some(previous) = &change.previous else { return };
-        let object = previous.object();
-        let dependents = || self.kin.dependents(fields::uid(&object));
+        let bonds = previous.bonds();
+        let dependents = || self.kin.dependents(bonds.uid());
         for dependent in kin::is_followed(&change.key).then(dependents).into_iter().flatten() {
             self.check_owners(app, &dependent);
         }
-        for owner in owners(&object) {
-            let Some(key) = self.kin.living(&owner).cloned() else { continue };
+        for owner in bonds.owners() {
+            let Some(key) = self.kin.living(owner).cloned() else { continue };
             let Some(stored) = app.store.get(&key) else { continue };
-            let owner_object = stored.object();
-            if fields::finalizers(&owner_object).contains(&FOREGROUND) {
-                self.foreground(app, &key, &owner);
+            if fields::finalizers(&stored.object()).contains(&FOREGROUND) {
+                self.foreground(app, &key, owner);
             } else {
-                workloads::settle(app, &mut self.kin, &key, &owner_object);
+                workloads::settle(app, &mut self.kin, &key, &stored);
             }
         }
         self.leaving.remove(&(Arc::clone(&change.key.resource), change.key.name.clone()));

@@ -1,5 +1,6 @@
 //! The wire: paths, queries, what a client accepts, and answers as bytes.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::LazyLock;
 
@@ -113,9 +114,12 @@ enum Plus {
 }
 
 /// A path without its escapes; `None` when one of them is none.
-fn whole(path: &str) -> Option<String> {
+fn whole(path: &str) -> Option<Cow<'_, str>> {
+    if !path.contains('%') {
+        return Some(path.into());
+    }
     let hex = |behind: &str| behind.len() >= 2 && behind.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
-    path.split('%').skip(1).all(hex).then(|| decode(path, Plus::Plus))
+    path.split('%').skip(1).all(hex).then(|| decode(path, Plus::Plus).into())
 }
 
 fn decode(text: &str, plus: Plus) -> String {
@@ -170,13 +174,14 @@ pub(crate) fn route(path: &str) -> Route {
     if path.starts_with("//") {
         return Route::Other;
     }
-    let parts: Vec<String> = path.trim_matches('/').split('/').map(str::to_owned).collect();
-    let words: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let words: Vec<&str> = path.trim_matches('/').split('/').collect();
     let (group, version, rest) = match words.as_slice() {
         ["api" | "apis", "", ..] | ["apis", _, "", ..] => return Route::Other,
         ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
         ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
-        ["api", ..] | ["apis", ..] if words.len() <= 3 => return Route::Discovery(parts),
+        ["api", ..] | ["apis", ..] if words.len() <= 3 => {
+            return Route::Discovery(words.into_iter().map(str::to_owned).collect());
+        }
         _ => return Route::Other,
     };
     let made = |namespace: Option<&str>, resource: &str, name: Option<&&str>, subresource: Option<&&str>| {

@@ -17,6 +17,7 @@ use serde_json::Value;
 pub(crate) use entries::Operation;
 pub(crate) use shape::Shape;
 
+use crate::fields;
 use compare::Difference;
 use entries::{Entry, Managers};
 use tree::Tree;
@@ -108,14 +109,15 @@ pub(crate) fn apply(
     let mut wanted = kept.clone();
     strip(&mut wanted, writer);
     let empty = Value::Object(serde_json::Map::new());
-    let mut managers = Managers::of(live.unwrap_or(&empty));
-    let bare_live = live.map_or_else(|| empty.clone(), entries::without_managed_fields);
-    if let (Some(live), true) = (live, managers.is_empty()) {
+    let is_new = live.is_none();
+    let live = live.unwrap_or(&empty);
+    let mut managers = Managers::of(live);
+    if !is_new && managers.is_empty() {
         let mut all = compare::compare(shape, &shape.unset(), live).changed();
         strip(&mut all, writer);
         managers.entries.push(Entry::before_first_apply(all, writer));
     }
-    let mut object = merge::merge(shape, &bare_live, configuration).map_err(Error::Shape)?;
+    let mut object = merge::merge(shape, live, configuration).map_err(Error::Shape)?;
     let own = managers.apply_entry(writer);
     let last = own.map(|at| managers.entries[at].set.clone()).unwrap_or_default();
     for (at, entry) in managers.entries.iter().enumerate() {
@@ -124,27 +126,27 @@ pub(crate) fn apply(
         }
     }
     prune::prune(shape, &mut object, &last, &kept);
-    let mut difference = compare::compare(shape, &bare_live, &object);
+    let mut difference = compare::compare(shape, live, &object);
     // Items in another order are a change, though of nobody's fields.
-    let same = difference.is_empty() && bare_live == object;
+    let same = difference.is_empty() && *live == object;
     difference.strip(writer);
+    let removed = std::mem::take(&mut difference.removed);
     let changed = difference.changed();
-    let contested = match force {
-        Force::Never => changed.clone(),
+    let conflicts = match force {
+        Force::Never => managers.conflicts(&changed, own),
         Force::WhereApplied(before) => {
             let mut contested = changed.clone();
-            contested.subtract(&held_since(shape, before, &bare_live));
-            contested
+            contested.subtract(&held_since(shape, before, live));
+            managers.conflicts(&contested, own)
         }
-        Force::Always => Tree::default(),
+        Force::Always => Vec::new(),
     };
-    let conflicts = managers.conflicts(&contested, own);
     if !conflicts.is_empty() {
         return Err(Error::Conflicts(conflicts));
     }
-    managers.give_up(&changed, &difference.removed, own);
+    managers.give_up(&changed, &removed, own);
     managers.set_applied(wanted, own, writer, !same);
-    managers.store(&mut object);
+    fields::put_meta(&mut object, "managedFields", managers.encode());
     Ok(object)
 }
 
@@ -158,35 +160,39 @@ fn held_since(shape: &Shape<'_>, before: &Value, live: &Value) -> Tree {
     held
 }
 
-/// Notes what a create, a replace or a patch changed; returns the object to store.
+/// Notes what a create, a replace or a patch changed; returns the `managedFields` of the object to store, if any.
 ///
 /// `new` may carry `managedFields` of its own: an empty list clears all, absent or unreadable ones keep the live ones.
 /// Of an object that is there and that nobody is noted on, nothing is noted until somebody applies to it.
-pub(crate) fn update(shape: &Shape<'_>, live: Option<&Value>, new: Value, writer: &Writer<'_>) -> Value {
-    let empty = Value::Object(serde_json::Map::new());
-    let mut managers = Managers::after(live.unwrap_or(&empty), &new, writer);
-    let mut object = entries::without_managed_fields(&new);
+pub(crate) fn update(
+    shape: &Shape<'_>,
+    live: Option<&Value>,
+    new: &Value,
+    writer: &Writer<'_>,
+) -> Option<Value> {
+    let unset = live.is_none().then(|| shape.unset());
+    let before = live.or(unset.as_ref())?;
+    let mut managers = Managers::after(before, new, writer);
     if live.is_some() && managers.is_empty() {
-        return object;
+        return None;
     }
-    let bare_live = live.map_or_else(|| shape.unset(), entries::without_managed_fields);
-    let mut difference = compare::compare(shape, &bare_live, &object);
+    let mut difference = compare::compare(shape, before, new);
     difference.strip(writer);
+    let removed = std::mem::take(&mut difference.removed);
     let changed = difference.changed();
     if changed.has_item_without_key() {
         // Who owns what cannot be said of lists whose items have no keys, and so it is said of nothing.
-        return object;
+        return None;
     }
-    managers.give_up(&changed, &difference.removed, None);
+    managers.give_up(&changed, &removed, None);
     managers.add_update(changed, writer);
-    managers.store(&mut object);
-    object
+    managers.encode()
 }
 
 impl Difference {
     /// Added and modified fields together.
-    fn changed(&self) -> Tree {
-        let mut changed = self.added.clone();
+    fn changed(self) -> Tree {
+        let mut changed = self.added;
         changed.add(&self.modified);
         changed
     }

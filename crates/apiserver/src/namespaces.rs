@@ -53,7 +53,7 @@ impl App {
         let Some(stored) = self.store.get(&key) else {
             return Err(Status::not_found("", "namespaces", namespace));
         };
-        if !fields::is_deleting(&stored.object()) {
+        if !stored.bonds().is_deleting() {
             return Ok(());
         }
         let why =

@@ -241,7 +241,7 @@ fn judge(
 /// Reads the body of a PATCH that is no apply.
 pub(crate) fn decode_patch(call: &Call<'_>, kind: Kind) -> Result<Patch, Status> {
     let body = &call.request.body;
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
+    let (value, doubled) = doubled::read(body).map_err(|error| {
         let why = json_fault::describe(body).unwrap_or_else(|| error.to_string());
         let head = if kind == Kind::Strategic { "" } else { "error decoding patch: " };
         Status::bad_request(format!("{head}{why}"))
@@ -265,22 +265,32 @@ pub(crate) fn decode_patch(call: &Call<'_>, kind: Kind) -> Result<Patch, Status>
             "Request entity too large: The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {count}"
         )));
     }
-    let doubled = if kind == Kind::Json { HashSet::new() } else { doubled::find(&call.request.body) };
+    let doubled = if kind == Kind::Json { HashSet::new() } else { doubled };
     Ok(Patch { kind, value, doubled })
 }
 
+/// The configuration of an apply.
+pub(crate) struct Configuration {
+    pub object: Value,
+    /// It is JSON that has nothing twice; of YAML that is not known yet.
+    is_clean: bool,
+}
+
 /// Reads the configuration of an apply.
-pub(crate) fn decode_apply(call: &Call<'_>) -> Result<Value, Status> {
+pub(crate) fn decode_apply(call: &Call<'_>) -> Result<Configuration, Status> {
     let body = &call.request.body;
-    let value = match serde_json::from_slice(body) {
-        Ok(value) => value,
-        Err(_) => body::yaml(body).map_err(|why| {
-            Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {why}"))
-        })?,
+    let (value, is_clean) = match doubled::read(body) {
+        Ok((value, doubled)) => (value, doubled.is_empty()),
+        Err(_) => {
+            let value = body::yaml(body).map_err(|why| {
+                Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {why}"))
+            })?;
+            (value, false)
+        }
     };
     match value {
-        Value::Object(_) => Ok(value),
-        Value::Null => Ok(json!({})),
+        Value::Object(_) => Ok(Configuration { object: value, is_clean }),
+        Value::Null => Ok(Configuration { object: json!({}), is_clean }),
         other => Err(Status::bad_request(format!(
             "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
             typed::go_word(&other)
@@ -289,8 +299,12 @@ pub(crate) fn decode_apply(call: &Call<'_>) -> Result<Value, Status> {
 }
 
 /// What keys that stand twice in a configuration lead to.
-pub(crate) fn judge_apply(call: &Call<'_>, options: &Options) -> Result<Vec<String>, Status> {
-    if doubled::is_clean(&call.request.body) {
+pub(crate) fn judge_apply(
+    call: &Call<'_>,
+    config: &Configuration,
+    options: &Options,
+) -> Result<Vec<String>, Status> {
+    if config.is_clean {
         return Ok(Vec::new());
     }
     match body::doubled_in_yaml(&call.request.body) {
@@ -563,24 +577,22 @@ fn scaled(resource: &Resource, object: &Value, subresource: &str) -> Vec<Cause> 
     scale.map(|scale| checks::scaled::causes(scale, object, subresource)).unwrap_or_default()
 }
 
-/// Records in `new` who owns what after a write that was no apply; `live` and `sent` are in the request's version.
-pub(crate) fn track(
+/// Who owns what after a write: the `managedFields` of the object to store. `live` and `sent` are in the request's
+/// version; what was applied over nothing says it itself.
+pub(crate) fn owners(
     resource: &Resource,
     live: Option<&Value>,
     sent: &Value,
-    new: &mut Value,
     actor: &Actor,
     subresource: &str,
-) {
+) -> Option<Value> {
     if actor.operation == Operation::Apply && live.is_none() {
-        fields::copy_meta(new, sent, "managedFields");
-        return;
+        return fields::get(sent, &["metadata", "managedFields"]).cloned();
     }
     let now = clock::now();
     let api_version = resource.api_version();
     let writer = writer(resource, actor, &api_version, subresource, &now);
-    let tracked = managed_fields::update(&resource.shape.merge(), live, sent.clone(), &writer);
-    fields::copy_meta(new, &tracked, "managedFields");
+    managed_fields::update(&resource.shape.merge(), live, sent, &writer)
 }
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

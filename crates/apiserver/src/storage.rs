@@ -23,7 +23,7 @@ use journal::Journal;
 use records::Record;
 use rewriting::Rewriting;
 
-pub(crate) use stored::{Marks, Stored, head};
+pub(crate) use stored::{Bonds, Marks, Stored, head};
 
 /// Which object: resource (`deployments.apps`), namespace (empty for cluster scope), name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,29 +15,29 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::fields;
-use crate::gc::kin::{self, Kin};
+use crate::gc::kin::Kin;
 use crate::kinds::Resource;
 use crate::objects::{self, Actor, Operation};
 use crate::server::App;
 use crate::storage::{Expect, Key, Stored};
 
 /// Brings what belongs to a changed object into line with it.
-pub(crate) fn settle(app: &Arc<App>, kin: &mut Kin, key: &Key, object: &Value) {
+pub(crate) fn settle(app: &Arc<App>, kin: &mut Kin, key: &Key, stored: &Stored) {
     match &*key.resource {
         DEPLOYMENTS => deployment::settle(app, kin, key),
         REPLICA_SETS => {
             replica_set::settle(app, kin, key);
-            owner_of(kin, object, DEPLOYMENTS, |owner, kin| deployment::settle(app, kin, owner));
+            owner_of(kin, stored, DEPLOYMENTS, |owner, kin| deployment::settle(app, kin, owner));
         }
         PODS => {
-            owner_of(kin, object, REPLICA_SETS, |owner, kin| replica_set::settle(app, kin, owner));
+            owner_of(kin, stored, REPLICA_SETS, |owner, kin| replica_set::settle(app, kin, owner));
             say_ready(app, key);
         }
         "statefulsets.apps" | "daemonsets.apps" | "jobs.batch" | "persistentvolumeclaims" => {
             say_ready(app, key)
         }
         // The others never have a status to write, so that nothing is read for them.
-        "services" if object["spec"]["type"] == "LoadBalancer" => say_ready(app, key),
+        "services" if stored.object()["spec"]["type"] == "LoadBalancer" => say_ready(app, key),
         _ => {}
     }
 }
@@ -53,8 +53,8 @@ fn say_ready(app: &App, key: &Key) {
     }
 }
 
-fn owner_of(kin: &mut Kin, object: &Value, resource: &str, then: impl FnOnce(&Key, &mut Kin)) {
-    let owner = kin::owners(object).iter().find_map(|uid| kin.living(uid).cloned());
+fn owner_of(kin: &mut Kin, stored: &Stored, resource: &str, then: impl FnOnce(&Key, &mut Kin)) {
+    let owner = stored.bonds().owners().find_map(|uid| kin.living(uid).cloned());
     if let Some(owner) = owner.filter(|owner| &*owner.resource == resource) {
         then(&owner, kin);
     }
@@ -82,12 +82,12 @@ fn make(app: &Arc<App>, kin: &mut Kin, resource: &str, mut object: Value) {
     if crate::admit::create(app, &resource, &mut object).is_err() {
         return;
     }
-    let sent = object.clone();
-    objects::track(&resource, None, &sent, &mut object, &controller(), "");
+    let owners = objects::owners(&resource, None, &object, &controller(), "");
+    fields::put_meta(&mut object, "managedFields", owners);
     let key = Key::new(&resource.key, fields::meta(&object, "namespace"), fields::name(&object));
     if let Ok(stored) = app.store.put(&key, &object, Expect::Absent) {
         // The change comes by later; what follows now must know of it already.
-        kin.remember(&key, &stored.object());
+        kin.remember(&key, &stored.bonds());
     }
 }
 
@@ -110,8 +110,8 @@ fn write_status(app: &App, key: &Key, stored: &Stored, status: Value) {
 }
 
 fn track(resource: &Resource, old: &Value, new: &mut Value, subresource: &str) {
-    let sent = new.clone();
-    objects::track(resource, Some(old), &sent, new, &controller(), subresource);
+    let owners = objects::owners(resource, Some(old), new, &controller(), subresource);
+    fields::put_meta(new, "managedFields", owners);
 }
 
 fn controller() -> Actor {

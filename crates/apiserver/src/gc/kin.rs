@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use crate::fields;
-use crate::storage::Key;
+use crate::storage::{Bonds, Key};
 
 /// Owners and dependents of everything that is stored.
 #[derive(Default)]
@@ -15,22 +15,22 @@ pub(crate) struct Kin {
 }
 
 impl Kin {
-    pub(crate) fn remember(&mut self, key: &Key, object: &Value) {
-        self.living.insert(fields::uid(object).to_owned(), key.clone());
-        for owner in is_followed(key).then(|| owners(object)).into_iter().flatten() {
-            self.dependents.entry(owner).or_default().insert(key.clone());
+    pub(crate) fn remember(&mut self, key: &Key, bonds: &Bonds) {
+        self.living.insert(bonds.uid().to_owned(), key.clone());
+        for owner in is_followed(key).then(|| bonds.owners()).into_iter().flatten() {
+            self.dependents.entry(owner.to_owned()).or_default().insert(key.clone());
         }
     }
 
-    pub(crate) fn forget(&mut self, key: &Key, object: &Value, gone: bool) {
+    pub(crate) fn forget(&mut self, key: &Key, bonds: &Bonds, gone: bool) {
         if gone {
-            self.living.remove(fields::uid(object));
+            self.living.remove(bonds.uid());
         }
-        for owner in owners(object) {
-            if let Some(set) = self.dependents.get_mut(&owner) {
+        for owner in bonds.owners() {
+            if let Some(set) = self.dependents.get_mut(owner) {
                 set.remove(key);
                 if set.is_empty() {
-                    self.dependents.remove(&owner);
+                    self.dependents.remove(owner);
                 }
             }
         }
@@ -58,9 +58,4 @@ pub(crate) fn references(object: &Value) -> Vec<Value> {
         .and_then(Value::as_array)
         .cloned()
         .unwrap_or_default()
-}
-
-/// The uids of an object's owners.
-pub(crate) fn owners(object: &Value) -> Vec<String> {
-    references(object).iter().map(|reference| fields::text(reference, &["uid"]).to_owned()).collect()
 }

@@ -27,10 +27,14 @@ impl Difference {
         Tree { member: false, ..self.removed }
     }
 
-    fn put(&mut self, step: Step, below: Difference) {
-        self.added.put(step.clone(), below.added);
-        self.modified.put(step.clone(), below.modified);
-        self.removed.put(step, below.removed);
+    fn put(&mut self, step: &Step, below: Difference) {
+        let own = [&mut self.added, &mut self.modified, &mut self.removed];
+        for (own, below) in own.into_iter().zip([below.added, below.modified, below.removed]) {
+            // Most fields differ in no way or in one.
+            if !below.is_empty() {
+                own.put(step.clone(), below);
+            }
+        }
     }
 }
 
@@ -99,7 +103,7 @@ fn fields(shape: &Shape<'_>, old: Option<&Value>, new: Option<&Value>, differenc
     for name in before.chain(fresh) {
         let below = shape.field(name).unwrap_or(Shape::Deduced);
         let (old, new) = (old.and_then(|old| old.get(name)), new.and_then(|new| new.get(name)));
-        difference.put(Step::Field(name.clone()), walk(&below, old, new));
+        difference.put(&Step::Field(name.clone()), walk(&below, old, new));
     }
 }
 
@@ -115,7 +119,7 @@ fn items(
     let (old_places, new_places) = (places(&old_steps), places(&new_steps));
     for (at, step) in old_steps.iter().enumerate() {
         let twin = new_places.get(step).map(|&at| &new[at]);
-        difference.put(step.clone(), walk(&shape.item(), Some(&old[at]), twin));
+        difference.put(step, walk(&shape.item(), Some(&old[at]), twin));
     }
     let is_single = counted(&new_steps);
     for (at, step) in new_steps.iter().enumerate() {
@@ -125,7 +129,7 @@ fn items(
                 // Items of one key are owned as wholes, together.
                 item.added = Tree::leaf();
             }
-            difference.put(step.clone(), item);
+            difference.put(step, item);
         }
     }
 }

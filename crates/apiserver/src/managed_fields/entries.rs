@@ -253,32 +253,15 @@ impl Managers {
         }
     }
 
-    /// Writes the entries into the object.
-    pub(super) fn store(&self, object: &mut Value) {
-        let Some(object) = object.as_object_mut() else { return };
-        let metadata = object.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
-        let Some(metadata) = metadata.as_object_mut() else { return };
-        if self.entries.is_empty() {
-            metadata.shift_remove("managedFields");
-        } else {
-            let entries = self.entries.iter().map(Entry::encode).collect();
-            metadata.insert("managedFields".to_owned(), Value::Array(entries));
-        }
+    /// Returns `metadata.managedFields`, which is left out when there are no entries.
+    pub(super) fn encode(&self) -> Option<Value> {
+        (!self.entries.is_empty()).then(|| self.entries.iter().map(Entry::encode).collect())
     }
 }
 
 /// Who scales is noted on the bigger object without a time.
 fn is_scale(writer: &Writer<'_>) -> bool {
     writer.subresource == "scale"
-}
-
-/// Returns the object without its entries.
-pub(super) fn without_managed_fields(object: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.shift_remove("managedFields");
-    }
-    object
 }
 
 /// Outer `None`: no entries are given. Inner `None`: they cannot be read. An empty list, or one empty entry, is none.

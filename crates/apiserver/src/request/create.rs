@@ -100,7 +100,7 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     let labels = fields::get(&object, &["metadata", "labels"]).and_then(Value::as_object);
     let is_labelled = labels.is_some_and(|labels| !labels.is_empty());
     objects::default(resource, &mut object);
-    let sent = object.clone();
+    let owners = objects::owners(resource, None, &object, actor, "");
     crate::admit::create(call.app, resource, &mut object)?;
     let name = fields::name(&object).to_owned();
     if &*resource.key == "jobs.batch" && !is_labelled {
@@ -117,7 +117,7 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
         let _ = custom.storage_shape.prune(&mut object, &Default::default());
         custom.storage_shape.default(&mut object);
     }
-    objects::track(resource, None, &sent, &mut object, actor, "");
+    fields::put_meta(&mut object, "managedFields", owners);
     Ok(object)
 }
 

@@ -90,12 +90,13 @@ fn patched(
 }
 
 fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
-    let config = objects::decode_apply(call)?;
-    check_kind(call, &config)?;
-    if fields::get(&config, &["metadata", "managedFields"]).is_some_and(|entries| !entries.is_null()) {
+    let configuration = objects::decode_apply(call)?;
+    let config = &configuration.object;
+    check_kind(call, config)?;
+    if fields::get(config, &["metadata", "managedFields"]).is_some_and(|entries| !entries.is_null()) {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
-    let warnings = objects::judge_apply(call, options)?;
+    let warnings = objects::judge_apply(call, &configuration, options)?;
     let actor = Actor { manager: options.manager.clone(), operation: Operation::Apply };
     for _ in 0..update::RETRIES {
         let Some(stored) = call.app.store.get(&call.key()) else {
@@ -103,7 +104,7 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
                 return Err(call.not_found());
             }
             call.require_create()?;
-            match applied_new(call, &config, options, &actor) {
+            match applied_new(call, config, options, &actor) {
                 // Another came first, so it is changed instead.
                 Err(refused) if refused.reason == "AlreadyExists" => continue,
                 written => {
@@ -113,7 +114,7 @@ fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
             }
         };
         let old = call.shown(stored.object());
-        let mut new = objects::applied(call, Some(&old), &config, options, &actor)?;
+        let mut new = objects::applied(call, Some(&old), config, options, &actor)?;
         update::check_identity(call, &mut new)?;
         let told = call.warnings(&new, Some(&old));
         let change = Change { stored: &stored, old: &old, new, by: By::Apply };

@@ -92,7 +92,7 @@ fn kind() -> GroupVersionKind {
 
 /// An apply to a Scale owns the replicas of the bigger object.
 fn apply(call: &Call<'_>, options: &Options) -> Result<Answer, Status> {
-    let mut wanted = objects::decode_apply(call)?;
+    let mut wanted = objects::decode_apply(call)?.object;
     if wanted["apiVersion"] != "autoscaling/v1" || wanted["kind"] != "Scale" {
         return Err(patch::wrong_kind(&wanted));
     }

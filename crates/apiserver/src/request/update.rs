@@ -96,7 +96,9 @@ pub(crate) fn apply(
     keep_other_half(call, old, &mut new);
     let resource = &call.resource;
     objects::default(resource, &mut new);
-    let sent = (change.by != By::Apply).then(|| new.clone());
+    // An apply has said it already.
+    let owners = (change.by != By::Apply)
+        .then(|| objects::owners(resource, Some(old), &new, actor, &call.subresource));
     crate::admit::update(call, old, &mut new)?;
     let causes = objects::validate_update(resource, &new, old, &call.subresource);
     if !causes.is_empty() {
@@ -108,8 +110,8 @@ pub(crate) fn apply(
     if let Some(custom) = &resource.custom {
         let _ = custom.storage_shape.prune(&mut written, &Default::default());
     }
-    if let Some(sent) = sent {
-        objects::track(resource, Some(old), &sent, &mut written, actor, &call.subresource);
+    if let Some(owners) = owners {
+        fields::put_meta(&mut written, "managedFields", owners);
     }
     let same = match &resource.shown_as_kept {
         Some(_) => is_same(old, &written),

@@ -48,6 +48,37 @@ pub(crate) struct Marks {
     pub labels: HashMap<String, String>,
 }
 
+/// What ties an object to others.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Bonds {
+    uid: Option<String>,
+    owner_references: Option<Vec<Owner>>,
+    deletion_timestamp: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Owner {
+    uid: Option<String>,
+}
+
+impl Bonds {
+    pub(crate) fn uid(&self) -> &str {
+        self.uid.as_deref().unwrap_or_default()
+    }
+
+    /// The uids of its owners.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = &str> {
+        self.owner_references.iter().flatten().map(|owner| owner.uid.as_deref().unwrap_or_default())
+    }
+
+    /// True once the object has a deletionTimestamp.
+    pub(crate) fn is_deleting(&self) -> bool {
+        self.deletion_timestamp.as_ref().is_some_and(|time| !time.is_empty())
+    }
+}
+
 impl Stored {
     /// An object as it is kept.
     ///
@@ -140,6 +171,15 @@ impl Stored {
         out.extend_from_slice(b"\"resourceVersion\":\"");
         out.extend_from_slice(self.revision.to_string().as_bytes());
         out.extend_from_slice(if rest.first() == Some(&b'}') { b"\"" } else { b"\"," });
+    }
+
+    /// Uid, owners and whether it goes; read without the rest of the object.
+    pub(crate) fn bonds(&self) -> Bonds {
+        #[derive(Default, Deserialize)]
+        struct Outer {
+            metadata: Bonds,
+        }
+        serde_json::from_slice::<Outer>(&self.text.bytes).unwrap_or_default().metadata
     }
 
     /// Name, namespace and labels.
