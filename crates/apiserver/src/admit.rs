@@ -57,6 +57,7 @@ fn protect(object: &mut Value, finalizer: &str) {
 /// The same for a change.
 pub(crate) fn update(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<(), Status> {
     crate::defaults::settle(new);
+    crate::gates::drop_disabled(&call.resource.key, Some(old), new);
     match &*call.resource.key {
         "namespaces" => crate::namespaces::label(new),
         "services" if call.subresource.is_empty() => addresses::assign(call.app, Some(old), new)?,

@@ -31,6 +31,7 @@ mod selector;
 mod service;
 mod signing;
 mod small;
+mod sources;
 mod storage;
 mod volume;
 mod webhook;

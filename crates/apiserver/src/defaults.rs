@@ -203,7 +203,7 @@ fn data_source(spec: &mut Map<String, Value>) {
             ("", Some("PersistentVolumeClaim")) | ("snapshot.storage.k8s.io", Some("VolumeSnapshot"))
         )
     };
-    if spec.get("dataSource").is_some_and(|source| !known(source)) {
+    if !spec.contains_key("dataSourceRef") && spec.get("dataSource").is_some_and(|source| !known(source)) {
         spec.shift_remove("dataSource");
     }
     let elsewhere = |source: &Value| source.get("namespace").is_some_and(|namespace| !namespace.is_null());

@@ -25,6 +25,7 @@ pub mod engine;
 pub mod error;
 mod expiry;
 mod fields;
+mod gates;
 mod gc;
 mod go_text;
 mod http;

@@ -595,5 +595,27 @@ pub(crate) fn owners(
     managed_fields::update(&resource.shape.merge(), live, sent, &writer)
 }
 
+/// Notes who wrote an object that is answered and not kept.
+pub(crate) fn track_once(
+    kind: &GroupVersionKind,
+    sent: &Value,
+    new: &mut Value,
+    manager: &str,
+    subresource: &str,
+) {
+    let (now, api_version) = (clock::now(), kind.api_version());
+    let shape = Shape::Builtin(kind.clone());
+    let writer = Writer {
+        manager,
+        api_version: &api_version,
+        subresource,
+        now: &now,
+        has_status: false,
+        is_custom: false,
+    };
+    let owners = managed_fields::update(&shape.merge(), None, sent, &writer);
+    fields::put_meta(new, "managedFields", owners);
+}
+
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const MOST_OPERATIONS: usize = 10_000;

@@ -290,10 +290,22 @@ fn merge(name: &str, bytes: &[u8], object: &mut Map<String, Value>, depth: usize
             merge(of, bytes, object, depth + 1)?;
         } else {
             let old = object.get_mut(field).map(Value::take).unwrap_or_default();
-            object.insert(field.to_owned(), value(kind, wire, field, old, depth)?);
+            let value = value(kind, wire, field, old, depth)?;
+            if says_nothing(name, field, &value) {
+                object.shift_remove(field);
+            } else {
+                object.insert(field.to_owned(), value);
+            }
         }
     }
     Ok(())
+}
+
+/// An empty value in a schema, which may stand where nobody drops it later.
+fn says_nothing(name: &str, field: &str, value: &Value) -> bool {
+    let empty = matches!(value, Value::Bool(false)) || value.as_str().is_some_and(str::is_empty);
+    let means = |kind: &schema::Type| kind.presence.zero.iter().any(|known| known == field);
+    empty && name == SCHEMA && !schema::builtin().named(name).is_some_and(means)
 }
 
 fn child<'a>(object: &'a mut Map<String, Value>, field: &str, empty: Value) -> &'a mut Value {
@@ -444,6 +456,7 @@ fn json_message(bytes: &[u8]) -> Result<Value, Fault> {
     Ok(found)
 }
 
+const SCHEMA: &str = "apiextensions.v1.JSONSchemaProps";
 /// Wire types that begin and end a group of fields.
 const GROUP: u64 = 3;
 const END_GROUP: u64 = 4;
@@ -493,7 +506,7 @@ mod tests {
     #[test]
     fn schemas_have_their_own_names_and_forms() {
         // items: a schema whose list type is a map's; additionalProperties: a switch.
-        let bytes = b"\xc2\x01\x08\x0a\x06\xd2\x02\x03map\xf2\x01\x02\x08\x01";
+        let bytes = b"\xc2\x01\x0a\x0a\x08\xd2\x02\x03map\x0a\x00\xf2\x01\x02\x08\x01";
         let read = fields_of("apiextensions.v1.JSONSchemaProps", bytes).map(Value::Object);
         let wanted = json!({"items": {"x-kubernetes-list-type": "map"}, "additionalProperties": true});
         assert_eq!(read, Ok(wanted));

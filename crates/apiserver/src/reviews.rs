@@ -38,8 +38,12 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Answer, Status> {
         fields::metadata(&mut out).retain(|_, value| !value.is_null());
     }
     let user = &call.request.user;
+    let resource = &call.resource;
+    let gvk = GroupVersionKind::new(&*resource.group, &*resource.version, kind);
+    let track = |out: &mut Value| objects::track_once(&gvk, &review, out, &options.manager, "");
     match kind {
         "SelfSubjectReview" => {
+            out["metadata"] = json!({});
             fields::set_meta(&mut out, "creationTimestamp", clock::now().into());
             out["status"] = json!({"userInfo": user.to_json()});
         }
@@ -48,15 +52,18 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Answer, Status> {
             if namespace.is_empty() {
                 return Err(Status::bad_request("no namespace on request"));
             }
+            out["metadata"] = json!({});
             out["spec"] = json!({});
             out["status"] = rules_status(&auth::rules(user, namespace, &call.app.store));
         }
         "TokenReview" => {
+            track(&mut out);
             out["status"] = token_status(call, &review["spec"])?;
             out["spec"] = review["spec"].take();
         }
         _ => {
-            check(call, &review)?;
+            track(&mut out);
+            check(call, &review, &out["metadata"])?;
             let wanted = attributes(&review["spec"]);
             let named = user_of(&review["spec"]);
             let who = if kind == "SelfSubjectAccessReview" { user } else { &named };
@@ -88,7 +95,7 @@ fn token_status(call: &Call<'_>, spec: &Value) -> Result<Value, Status> {
 }
 
 /// What is wrong with an access review.
-fn check(call: &Call<'_>, review: &Value) -> Result<(), Status> {
+fn check(call: &Call<'_>, review: &Value, metadata: &Value) -> Result<(), Status> {
     let (kind, spec) = (call.resource.kind.as_str(), &review["spec"]);
     let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
     let mut causes = Vec::new();
@@ -106,6 +113,12 @@ fn check(call: &Call<'_>, review: &Value) -> Result<(), Status> {
             &json!(""),
             "at least one of user or group must be specified",
         ));
+    }
+    // Such an object is nothing that could have a name.
+    let bare =
+        |key: &String| key == "managedFields" || kind == "LocalSubjectAccessReview" && key == "namespace";
+    if metadata.as_object().is_some_and(|map| !map.keys().all(bare)) {
+        causes.push(Cause::invalid("metadata", metadata, "must be empty"));
     }
     if kind == "LocalSubjectAccessReview" {
         let home = fields::meta(review, "namespace");
@@ -170,7 +183,8 @@ const LONGEST: i64 = 1 << 32;
 pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
     let options = call.options("CreateOptions")?;
     let kind = GroupVersionKind::new("authentication.k8s.io", "v1", "TokenRequest");
-    let decoded = objects::decode_other(call, &[kind], &options)?;
+    let kinds = [kind];
+    let decoded = objects::decode_other(call, &kinds, &options)?;
     let mut request = decoded.object;
     let name = fields::name(&request);
     if !name.is_empty() && name != call.name {
@@ -181,8 +195,9 @@ pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
     }
     crate::request::create::check_namespace(call, &mut request)?;
     let account = call.existing()?.object();
-    let seconds =
-        fields::get(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64).unwrap_or(3600);
+    let stated = fields::get(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64);
+    let seconds = stated.unwrap_or(3600);
+    fields::child(&mut request, "spec").insert("expirationSeconds".into(), seconds.into());
     let wrong = match seconds {
         ..600 => Some("may not specify a duration less than 10 minutes"),
         600..=LONGEST => None,
@@ -212,12 +227,24 @@ pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
         .unwrap_or_default()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string();
+    let mut metadata = request["metadata"].clone();
+    for (key, value) in [
+        ("name", json!(call.name)),
+        ("namespace", json!(call.namespace)),
+        ("uid", json!(claims.uid)),
+        ("creationTimestamp", clock::now().into()),
+    ] {
+        metadata[key] = value;
+    }
+    let mut noted = json!({"metadata": {}});
+    objects::track_once(&kinds[0], &request, &mut noted, &options.manager, "token");
+    fields::copy_field(&mut metadata, &noted["metadata"], "managedFields");
     let reference = request["spec"]["boundObjectRef"].take();
     Ok(Answer::json(
         201,
         json!({
             "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {"name": call.name, "namespace": call.namespace, "uid": claims.uid, "creationTimestamp": clock::now()},
+            "metadata": metadata,
             "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": reference},
             "status": {"token": call.app.auth.issue(&claims), "expirationTimestamp": expires},
         }),

@@ -225,6 +225,10 @@ fn simple_path(path: &str, field: String, roots: &[&str]) -> Option<Cause> {
 fn selectable(version: &Value, stated: &Value, path: &str) -> Vec<Cause> {
     let schema = &version["schema"]["openAPIV3Schema"];
     let mut causes = Vec::new();
+    if !schema.is_object() && stated.as_array().is_some_and(|list| !list.is_empty()) {
+        let why = "may only be set when `version.schema.openAPIV3Schema` is not included";
+        return vec![Cause::invalid(path, &json!(""), why)];
+    }
     let mut seen: Vec<&str> = Vec::new();
     for (at, stated) in stated.as_array().into_iter().flatten().enumerate() {
         let (json_path, place) = (text(stated, &["jsonPath"]), format!("{path}[{at}]"));

@@ -223,8 +223,13 @@ fn owners(object: &Value) -> Vec<Cause> {
     let mut controller: Option<&Value> = None;
     for reference in list.into_iter().flatten() {
         for key in ["apiVersion", "kind", "name", "uid"] {
-            if text(reference, &[key]).is_empty() {
-                let shown = json!(text(reference, &[key]));
+            let shown = match text(reference, &[key]) {
+                // Such a version is read as none.
+                version if key == "apiVersion" && version.matches('/').count() > 1 => "",
+                stated => stated,
+            };
+            if shown.is_empty() {
+                let shown = json!(shown);
                 let why = if key == "apiVersion" { "version must not be empty" } else { "must not be empty" };
                 causes.push(Cause::invalid(format!("metadata.ownerReferences.{key}"), &shown, why));
             }

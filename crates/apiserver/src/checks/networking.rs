@@ -144,14 +144,17 @@ pub(super) fn ingress_class(object: &Value, old: Option<&Value>, out: &mut Cause
     if !parameters.is_set() {
         return;
     }
-    selector::name_in(parameters.get("apiGroup"), out);
+    let group = parameters.get("apiGroup");
+    if group.is_set() {
+        out.extend(group.each(subdomain(group.text())));
+    }
     selector::reference(parameters, out);
     let (scope, namespace) = (parameters.get("scope"), parameters.get("namespace"));
     match scope.text() {
-        "Namespace" if namespace.is_empty() => {
+        "Namespace" if !namespace.is_set() => {
             out.push(namespace.required("`parameters.scope` is set to 'Namespace'"));
         }
-        "Namespace" => selector::label_in(namespace, out),
+        "Namespace" => out.extend(namespace.each(label(namespace.text()))),
         "Cluster" if namespace.is_set() => {
             out.push(namespace.forbidden("`parameters.scope` is set to 'Cluster'"));
         }

@@ -87,6 +87,20 @@ pub(super) fn template(at: At<'_>, volumes: &[Value], out: &mut Causes) {
     }
 }
 
+/// Options for Windows have no place in a pod for Linux.
+fn windows_options(at: At<'_>, out: &mut Causes) {
+    let why = "windows options cannot be set for a linux pod";
+    let context = at.get("securityContext");
+    let lists = ["initContainers", "containers", "ephemeralContainers"].map(|list| at.get(list));
+    let of_pod = context.get("windowsOptions");
+    out.extend(of_pod.is_set().then(|| of_pod.forbidden(why)));
+    for container in lists.iter().flat_map(At::items) {
+        let context = container.get("securityContext");
+        let options = context.get("windowsOptions");
+        out.extend(options.is_set().then(|| options.forbidden(why)));
+    }
+}
+
 fn spec(at: At<'_>, name: &str, kind: Kind, more: &[Value], out: &mut Causes) {
     let volumes = at.get("volumes");
     let mut mountable = volume::all(volumes, name, out);
@@ -156,8 +170,13 @@ fn names_in(at: At<'_>, out: &mut Causes) {
         }
     }
     selector::name_in(at.get("priorityClassName"), out);
-    selector::name_in(at.get("runtimeClassName"), out);
-    out.extend(at.get("preemptionPolicy").one_of(&["PreemptLowerPriority", "Never"]));
+    let (class, policy) = (at.get("runtimeClassName"), at.get("preemptionPolicy"));
+    if class.is_set() {
+        out.extend(class.each(subdomain(class.text())));
+    }
+    if policy.is_set() {
+        out.extend(policy.must_be(&["PreemptLowerPriority", "Never"]));
+    }
     resources::of_overhead(at.get("overhead"), out);
     let system = at.get("os");
     if system.is_set() {
@@ -166,6 +185,9 @@ fn names_in(at: At<'_>, out: &mut Causes) {
             out.push(name.required(""));
         } else {
             out.extend(system.with_value(name.value).one_of(&["linux", "windows"]));
+        }
+        if name.text() == "linux" {
+            windows_options(at, out);
         }
     }
 }

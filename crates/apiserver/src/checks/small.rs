@@ -53,7 +53,10 @@ pub(super) fn priority(object: &Value, out: &mut Causes) {
             root.get("value").forbidden("maximum allowed value of a user defined priority is 1000000000"),
         );
     }
-    out.extend(root.get("preemptionPolicy").one_of(&["PreemptLowerPriority", "Never"]));
+    let policy = root.get("preemptionPolicy");
+    if policy.is_set() {
+        out.extend(policy.must_be(&["PreemptLowerPriority", "Never"]));
+    }
 }
 
 fn system_priority(name: &str, value: i64) -> Option<String> {
@@ -118,7 +121,7 @@ pub(super) fn slice(object: &Value, out: &mut Causes) {
         if !seen.insert(port.text_of("name")) {
             out.push(Cause::duplicate(name.path(), &json!(name.text())));
         }
-        out.extend(port.get("protocol").must_be(&["SCTP", "TCP", "UDP"]));
+        out.extend(port.get("protocol").one_of(&["SCTP", "TCP", "UDP"]));
         service::app_protocol(port.get("appProtocol"), out);
     }
     let endpoints = root.get("endpoints");
@@ -162,8 +165,13 @@ fn endpoint(one: At<'_>, kind: &str, out: &mut Causes) {
             _ => {}
         }
     }
-    selector::name_in(one.get("nodeName"), out);
-    selector::label_in(one.get("hostname"), out);
+    let (node, host) = (one.get("nodeName"), one.get("hostname"));
+    if node.is_set() {
+        out.extend(node.each(subdomain(node.text())));
+    }
+    if host.is_set() {
+        out.extend(host.each(label(host.text())));
+    }
     let hints = one.get("hints");
     for (list, grammar) in [("forZones", label_value as fn(&str) -> Vec<String>), ("forNodes", subdomain)] {
         let list = hints.get(list);
@@ -220,7 +228,10 @@ pub(super) fn namespace(object: &Value, old: Option<&Value>, out: &mut Causes) {
             out.push(Cause::invalid("spec.finalizers", finalizer.value, why));
         }
     }
-    security_labels(object, out);
+    // These are asked of objects that are right otherwise.
+    if out.is_empty() {
+        security_labels(object, out);
+    }
     let moved = old.is_some_and(|old| old["status"]["phase"] != object["status"]["phase"]);
     let (wanted, why) = match fields::is_deleting(object) {
         true => ("Terminating", "may only be 'Terminating' if `deletionTimestamp` is not empty"),

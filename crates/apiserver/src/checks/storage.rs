@@ -1,14 +1,15 @@
 //! Storage that is asked for, that is there, and its classes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::at::{At, same};
 use super::difference;
 use super::grammar::{qualified, subdomain};
 use super::resources::nanos;
-use super::selector;
+use super::sources::{self, needs};
+use super::{selector, volume};
 use crate::causes::Causes;
 use crate::fields;
 use crate::status_error::Cause;
@@ -79,9 +80,9 @@ fn sources_agree(at: At<'_>, out: &mut Causes) {
     let alike =
         ["apiGroup", "kind", "name"].iter().all(|key| plain.get(key).value == reference.get(key).value);
     if !reference.get("namespace").is_empty() {
-        out.push(at.wrong(plain.path(), "may not be specified when dataSourceRef.namespace is specified"));
+        out.push(at.wrong(json!({}), "may not be specified when dataSourceRef.namespace is specified"));
     } else if !alike {
-        out.push(at.wrong(plain.path(), "must match dataSourceRef"));
+        out.push(at.wrong(json!({}), "must match dataSourceRef"));
     }
 }
 
@@ -154,49 +155,86 @@ pub(super) fn volume(object: &Value, out: &mut Causes) {
     if kinds.is_empty() {
         out.push(at.required("must specify a volume type"));
     }
-    // One kind is taken beside any other.
-    for kind in kinds.iter().skip(1).filter(|kind| **kind != "flexVolume") {
-        let shown = if *kind == "cephfs" { "cephFS" } else { kind };
-        out.push(at.get(shown).forbidden("may not specify more than 1 volume type"));
+    for (place, kind) in kinds.iter().enumerate() {
+        // One kind is taken beside any other.
+        if place == 0 || *kind == "flexVolume" {
+            volume_source(at, kind, fields::name(object), out);
+        } else {
+            let shown = if *kind == "cephfs" { "cephFS" } else { kind };
+            out.push(at.get(shown).forbidden("may not specify more than 1 volume type"));
+        }
     }
-    if !at.get("volumeAttributesClassName").is_empty() && !at.get("csi").is_set() {
-        out.push(at.get("csi").required("has to be specified when using volumeAttributesClassName"));
-    }
-    if kinds.len() == 1 {
-        volume_source(at, out);
+    if at.get("hostPath").get("path").text() == "/"
+        && at.get("persistentVolumeReclaimPolicy").text() == "Recycle"
+    {
+        let why = "may not be 'recycle' for a hostPath mount of '/'";
+        out.push(at.get("persistentVolumeReclaimPolicy").forbidden(why));
     }
     selector::name_in(at.get("storageClassName"), out);
     out.extend(at.get("volumeMode").one_of(&["Block", "Filesystem"]));
+    let class = at.get("volumeAttributesClassName");
+    if class.is_set() {
+        if class.is_empty() {
+            out.push(class.required("an empty string is disallowed"));
+        } else {
+            out.extend(class.each(subdomain(class.text())));
+        }
+        if !at.get("csi").is_set() {
+            out.push(at.get("csi").required("has to be specified when using volumeAttributesClassName"));
+        }
+    }
 }
 
-fn volume_source(at: At<'_>, out: &mut Causes) {
-    let (host, nfs, csi, local) = (at.get("hostPath"), at.get("nfs"), at.get("csi"), at.get("local"));
-    if host.is_set() {
-        out.extend(host.get("path").needed());
-        if host.get("path").text() == "/" && at.get("persistentVolumeReclaimPolicy").text() == "Recycle" {
-            let why = "may not be 'recycle' for a hostPath mount of '/'";
-            out.push(at.get("persistentVolumeReclaimPolicy").forbidden(why));
+/// The source of a volume, which is of one kind.
+fn volume_source(volume: At<'_>, kind: &str, name: &str, out: &mut Causes) {
+    let at = volume.get(kind);
+    match kind {
+        "hostPath" => volume::host_path(at, out),
+        // The reference calls it otherwise.
+        "gcePersistentDisk" => needs(volume.with("persistentDisk", at.value), &["pdName"], out),
+        "awsElasticBlockStore" | "portworxVolume" => needs(at, &["volumeID"], out),
+        "glusterfs" => {
+            needs(at, &["endpoints", "path"], out);
+            let namespace = at.get("endpointsNamespace");
+            if namespace.is_set() && namespace.is_empty() {
+                let why = "if the endpointnamespace is set, it must be a valid namespace name";
+                out.push(namespace.invalid(why));
+            }
+            selector::label_in(namespace, out);
         }
-    }
-    if nfs.is_set() {
-        out.extend(["server", "path"].iter().filter_map(|key| nfs.get(key).needed()));
-        if !nfs.get("path").text().starts_with('/') {
-            out.push(nfs.get("path").invalid("must be an absolute path"));
+        "flocker" => sources::flocker(at, out),
+        "nfs" => volume::nfs(at, out),
+        "rbd" => needs(at, &["monitors", "image"], out),
+        "quobyte" => sources::quobyte(at, out),
+        "cephfs" => needs(at, &["monitors"], out),
+        "iscsi" => sources::iscsi(at, Some(name), out),
+        "cinder" => {
+            needs(at, &["volumeID"], out);
+            sources::secret(at, &["name", "namespace"], out);
         }
-    }
-    let flex = at.get("flexVolume");
-    if flex.is_set() {
-        out.extend(flex.get("driver").needed());
-    }
-    if csi.is_set() {
-        driver(csi.get("driver"), out);
-        out.extend(csi.get("volumeHandle").needed());
-    }
-    if local.is_set() {
-        out.extend(local.get("path").needed());
-        if !at.get("nodeAffinity").is_set() {
-            out.push(Cause::required("metadata.annotations", "Local volume requires node affinity"));
+        "fc" => sources::fibre_channel(at, out),
+        "flexVolume" => sources::flex(at, out),
+        "azureFile" => {
+            needs(at, &["secretName", "shareName"], out);
+            let namespace = at.get("secretNamespace");
+            out.extend(namespace.is_set().then(|| namespace.needed()).flatten());
         }
+        "vsphereVolume" => needs(at, &["volumePath"], out),
+        "photonPersistentDisk" => needs(at, &["pdID"], out),
+        "azureDisk" => sources::azure_disk(at, out),
+        "scaleIO" => needs(at, &["gateway", "system", "volumeName"], out),
+        "local" => {
+            needs(at, &["path"], out);
+            if !volume.get("nodeAffinity").is_set() {
+                out.push(Cause::required("metadata.annotations", "Local volume requires node affinity"));
+            }
+        }
+        "storageos" => sources::storage_os(at, &["name", "namespace"], out),
+        "csi" => {
+            driver(at.get("driver"), out);
+            needs(at, &["volumeHandle"], out);
+        }
+        _ => {}
     }
 }
 
@@ -256,10 +294,23 @@ pub(super) fn class(object: &Value, out: &mut Causes) {
     let (provisioner, mode) = (root.get("provisioner"), root.get("volumeBindingMode"));
     self::provisioner(provisioner, out);
     parameters(root.get("parameters"), out);
-    out.extend(root.get("reclaimPolicy").one_of(&["Delete", "Retain"]));
+    let policy = root.get("reclaimPolicy");
+    if !policy.is_empty() {
+        out.extend(policy.one_of(&["Delete", "Retain"]));
+    }
     out.extend(mode.one_of(&["Immediate", "WaitForFirstConsumer"]));
-    for term in root.get("allowedTopologies").items() {
+    let topologies = root.get("allowedTopologies");
+    // The reference compares with as many empty terms as there are terms.
+    let mut before = vec![BTreeMap::new(); topologies.items().count()];
+    for term in topologies.items() {
         let list = term.get("matchLabelExpressions");
+        let values = |one: At<'_>| one.get("values").items().map(|value| value.text().to_owned()).collect();
+        let terms: BTreeMap<String, BTreeSet<String>> =
+            list.items().map(|one| (one.text_of("key").to_owned(), values(one))).collect();
+        out.extend(
+            before.iter().filter(|known| **known == terms).map(|_| Cause::duplicate(list.path(), &"".into())),
+        );
+        before.push(terms);
         let mut keys = HashSet::new();
         for one in list.items() {
             let (key, values) = (one.get("key"), one.get("values"));

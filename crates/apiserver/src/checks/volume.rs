@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::at::At;
 use super::container::{self, InVolume};
 use super::grammar::{file_path, inner_path, label, no_steps_back, subdomain};
+use super::sources::{self, needs};
 use super::{selector, storage};
 use crate::causes::Causes;
 use crate::quantity;
@@ -80,34 +81,33 @@ const SOURCES: [(&str, Check); 30] = [
     ("awsElasticBlockStore", |at, out| needs(at, &["volumeID"], out)),
     ("secret", |at, out| files_of(at, "secretName", out)),
     ("nfs", nfs),
-    ("iscsi", |at, out| needs(at, &["targetPortal", "iqn"], out)),
+    ("iscsi", |at, out| sources::iscsi(at, None, out)),
     ("glusterfs", |at, out| needs(at, &["endpoints", "path"], out)),
-    ("flocker", |_, _| {}),
+    ("flocker", sources::flocker),
     ("persistentVolumeClaim", |at, out| needs(at, &["claimName"], out)),
     ("rbd", |at, out| needs(at, &["monitors", "image"], out)),
-    ("cinder", |at, out| needs(at, &["volumeID"], out)),
+    ("cinder", |at, out| {
+        needs(at, &["volumeID"], out);
+        sources::secret(at, &["name"], out);
+    }),
     ("cephfs", |at, out| needs(at, &["monitors"], out)),
-    ("quobyte", |at, out| needs(at, &["registry", "volume"], out)),
+    ("quobyte", sources::quobyte),
     ("downwardAPI", downward),
-    ("fc", |_, _| {}),
-    ("flexVolume", |at, out| needs(at, &["driver"], out)),
+    ("fc", sources::fibre_channel),
+    ("flexVolume", sources::flex),
     ("configMap", |at, out| files_of(at, "name", out)),
     ("azureFile", |at, out| needs(at, &["secretName", "shareName"], out)),
     ("vsphereVolume", |at, out| needs(at, &["volumePath"], out)),
     ("photonPersistentDisk", |at, out| needs(at, &["pdID"], out)),
     ("portworxVolume", |at, out| needs(at, &["volumeID"], out)),
-    ("azureDisk", |at, out| needs(at, &["diskName", "diskURI"], out)),
-    ("storageos", |at, out| needs(at, &["volumeName"], out)),
+    ("azureDisk", sources::azure_disk),
+    ("storageos", |at, out| sources::storage_os(at, &["name"], out)),
     ("projected", projected),
     ("scaleIO", |at, out| needs(at, &["gateway", "system", "volumeName"], out)),
     ("csi", csi),
     ("ephemeral", ephemeral),
     ("image", image),
 ];
-
-fn needs(at: At<'_>, fields: &[&str], out: &mut Causes) {
-    out.extend(fields.iter().filter_map(|field| at.get(field).needed()));
-}
 
 fn inner(at: At<'_>, out: &mut Causes) {
     out.extend(at.each(inner_path(at.text())));
@@ -120,7 +120,7 @@ fn empty_dir(at: At<'_>, out: &mut Causes) {
     }
 }
 
-fn host_path(at: At<'_>, out: &mut Causes) {
+pub(super) fn host_path(at: At<'_>, out: &mut Causes) {
     let path = at.get("path");
     if path.is_empty() {
         out.push(path.required(""));
@@ -139,7 +139,7 @@ fn host_path(at: At<'_>, out: &mut Causes) {
     ]));
 }
 
-fn nfs(at: At<'_>, out: &mut Causes) {
+pub(super) fn nfs(at: At<'_>, out: &mut Causes) {
     needs(at, &["server", "path"], out);
     if !at.get("path").text().starts_with('/') {
         out.push(at.get("path").invalid("must be an absolute path"));

@@ -101,6 +101,7 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     let is_labelled = labels.is_some_and(|labels| !labels.is_empty());
     objects::default(resource, &mut object);
     let owners = objects::owners(resource, None, &object, actor, "");
+    crate::gates::drop_disabled(&resource.key, None, &mut object);
     crate::admit::create(call.app, resource, &mut object)?;
     let name = fields::name(&object).to_owned();
     if &*resource.key == "jobs.batch" && !is_labelled {

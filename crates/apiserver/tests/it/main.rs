@@ -20,6 +20,7 @@ mod refusals;
 mod registration;
 mod rights;
 mod state;
+mod storages;
 mod tables;
 mod watching;
 mod words;

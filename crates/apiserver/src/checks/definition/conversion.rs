@@ -13,7 +13,9 @@ use crate::status_error::Cause;
 /// What is wrong with it.
 pub(super) fn check(conversion: &Value, causes: &mut Vec<Cause>) {
     let (strategy, webhook) = (text(conversion, &["strategy"]), &conversion["webhook"]);
-    if !["", "None", "Webhook"].contains(&strategy) {
+    if strategy.is_empty() && conversion.is_object() {
+        causes.push(Cause::required("spec.conversion.strategy", ""));
+    } else if !["", "None", "Webhook"].contains(&strategy) {
         let known = ["None", "Webhook"];
         causes.push(Cause::not_supported("spec.conversion.strategy", &json!(strategy), &known));
     }
