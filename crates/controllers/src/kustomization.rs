@@ -116,7 +116,8 @@ pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
         Ok(None) => return Next::Gone,
         Err(error) => return back_off(key, &error),
     };
-    if object["metadata"]["deletionTimestamp"].is_null() && !has_finalizer(&object) {
+    let is_new = object["metadata"]["deletionTimestamp"].is_null() && !has_finalizer(&object);
+    if is_new {
         object = match add_finalizer(shared, key, &object).await {
             Ok(object) => object,
             Err(error) => return back_off(key, &error),
@@ -132,6 +133,10 @@ pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
     let report = Report::new(&object, &typed, shared.recorder.clone(), shared.options.hints);
     let times = Times::of(&typed.spec);
     let mut run = Run { shared, object, typed, report, times, turn };
+    if is_new {
+        // The reference has a run for the finalizer alone, and that one handles a request.
+        run.handled();
+    }
     if run.typed.metadata.deletion_timestamp.is_some() {
         return finalize::finalize(&mut run, &misfits, began).await;
     }

@@ -166,7 +166,7 @@ impl Walk<'_> {
                 // A link is no directory of this tree: it may lead out of it, or back to where it lies.
                 Entry::Directory if real != path => {}
                 Entry::Directory if has_kustomization(self.files, &path) => {
-                    found.push(Value::String(shown.trim_start_matches("./").to_owned()));
+                    found.push(Value::String(shown));
                 }
                 Entry::Directory => self.directory(&path, &shown, depth + 1, found)?,
                 Entry::File if is_manifest && !self.leaves_out(&path, entry) => {

@@ -46,6 +46,12 @@ pub(crate) async fn finalize(run: &mut Run<'_>, misfits: &[Misfit], began: Insta
             }
         }
     };
+    if next != Next::Gone {
+        // Until it goes it has a status as any other object.
+        run.report.settled();
+        run.handled();
+        run.write_or_log().await;
+    }
     // The last run of an object that was well is told as any other one.
     if run.report.is_true("Ready") && !run.typed.spec.suspend {
         run.report.finished(began.elapsed(), run.times.interval);

@@ -70,7 +70,10 @@ pub fn keyring(
             continue;
         }
         let (with, service) = with_entry(keyring, entry, bytes.as_slice(), clouds).map_err(|error| {
-            let why = error.with_causes();
+            let why = match &error {
+                KeysError::Identity { reason, .. } => format!("failed to parse and add to age identities: {reason}"),
+                other => other.with_causes(),
+            };
             Failure::new(Reason::BuildFailed, format!("failed to import '{entry}' data from sops decryption Secret '{id}': {why}"))
                 .hint(format!("the entry `{entry}` of Secret `{id}` is not a usable private key; an age key is the text of a file from `sealfast keys generate age`"))
         })?;
@@ -199,6 +202,8 @@ mod tests {
                 read(entry, content.as_bytes()).err().map(|failure| failure.message).unwrap_or_default();
             let start = format!("failed to import '{entry}' data from sops decryption Secret 'ns/keys': ");
             assert!(failure.starts_with(&start) && !failure.contains("hunter2"), "{failure}");
+            let told = format!("{start}failed to parse and add to age identities: unknown identity type");
+            assert!(entry != "k.agekey" || failure == told, "{failure}");
         }
     }
 }

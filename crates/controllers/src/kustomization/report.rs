@@ -272,10 +272,26 @@ impl Report {
     /// The run failed, or did not begin because something is not there; what it was at stays to be seen.
     pub(crate) fn failed(&mut self, failure: &Failure) {
         self.ready_false(failure);
+        self.will_retry();
+        self.failure_event(failure);
+    }
+
+    fn will_retry(&mut self) {
         if let Some(message) = self.message_of("Reconciling") {
             self.set("Reconciling", "True", "ProgressingWithRetry", &message);
         }
-        self.failure_event(failure);
+    }
+
+    /// A run is over that had nothing to say of whether all is applied.
+    pub(crate) fn settled(&mut self) {
+        if self.is_true("Ready") {
+            self.remove("Reconciling");
+            self.status.observed_generation = self.generation;
+        } else if condition::find(&self.status.conditions, "Ready")
+            .is_some_and(|found| found.status == "False")
+        {
+            self.will_retry();
+        }
     }
 
     /// The object is wrong and has to be changed.

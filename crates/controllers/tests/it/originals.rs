@@ -1,8 +1,10 @@
 //! What the own tests of kustomize-controller assert and no recorded case shows.
 
 use anyhow::{Result, ensure};
+use sealfast_cluster::client::Patch;
 use sealfast_controllers::gates::Gate;
 use sealfast_controllers::options::Options;
+use sealfast_k8s::flux;
 use serde_json::{Value, json};
 
 use crate::house::{House, config_map, is_applied, kind, kustomization, ready};
@@ -62,6 +64,49 @@ async fn what_could_not_be_pruned_stays_in_the_inventory_until_it_is() -> Result
     let done = house.until("default", "app", |object| is_applied(object, &revision)).await?;
     ensure!(inventory(&done) == ["default_a__ConfigMap"], "{done}");
     ensure!(house.client.find(&kind("", "ConfigMap"), "default", "b").await?.is_none());
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_deletion_fails_has_a_status_until_it_goes() -> Result<()> {
+    const WRITE: [&str; 4] = ["get", "create", "patch", "update"];
+    let (house, handle) = House::lived_in(&[("a.yaml", &config_map("a", "one"))]).await?;
+    may(&house, &WRITE).await?;
+    house.app(json!({"serviceAccountName": "app"}), "ReconciliationSucceeded").await?;
+    let apps = crate::house::kustomizations();
+    let asked = json!({"metadata": {"annotations": {flux::REQUESTED_AT: "last"}}});
+    house.client.patch(&apps, "default", "app", &Patch::Merge(&asked), "test").await?;
+    house.client.delete(&apps, "default", "app", &Default::default()).await?;
+    let kept = house
+        .until("default", "app", |app| {
+            !app["metadata"]["deletionTimestamp"].is_null()
+                && app["status"]["observedGeneration"] == app["metadata"]["generation"]
+                && app["status"]["lastHandledReconcileAt"] == "last"
+        })
+        .await?;
+    ensure!(kept["metadata"]["generation"] == 2 && ready(&kept)["status"] == "True", "{kept}");
+
+    may(&house, &[&WRITE[..], &["delete"]].concat()).await?;
+    let began = std::time::Instant::now();
+    while house.client.find(&apps, "default", "app").await?.is_some() {
+        ensure!(began.elapsed() < crate::house::PATIENCE, "it stays");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    ensure!(house.client.find(&kind("", "ConfigMap"), "default", "a").await?.is_none());
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_request_is_handled_with_the_finalizer() -> Result<()> {
+    let (house, handle) = House::lived_in(&[("a.yaml", &config_map("a", "one"))]).await?;
+    let late = json!({"timeout": "10m", "healthChecks": [check("v1", "ConfigMap", "late")]});
+    let mut app = kustomization("default", "app", late);
+    app["metadata"]["annotations"] = json!({flux::REQUESTED_AT: "first"});
+    house.apply(app).await?;
+    let waits = house.until("default", "app", |app| condition(app, "Healthy")["status"] == "Unknown").await?;
+    ensure!(waits["status"]["lastHandledReconcileAt"] == "first", "{}", waits["status"]);
     handle.stop().await;
     Ok(())
 }

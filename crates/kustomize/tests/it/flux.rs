@@ -27,7 +27,7 @@ fn a_kustomization_is_generated() {
     files.insert("/app/c/d/e.yml", MAP.replace("name: a", "name: c"));
     files.insert("/app/readme.md", "no object");
     let generated = flux::generate(&files, "/app", None).unwrap();
-    assert_eq!(generated["resources"], json!(["b", "./c/d/e.yml", "./z.yaml"]));
+    assert_eq!(generated["resources"], json!(["./b", "./c/d/e.yml", "./z.yaml"]));
     let built = yaml(&files, "/app", json!({})).unwrap();
     let names: Vec<&str> = built.lines().filter_map(|line| line.strip_prefix("  name: ")).collect();
     assert_eq!(names, ["b", "c", "a"]);
