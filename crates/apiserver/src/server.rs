@@ -10,6 +10,7 @@
 //! # Ok(()) }
 //! ```
 
+mod again;
 mod answers;
 mod health;
 mod identity;

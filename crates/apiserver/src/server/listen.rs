@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::again::again;
 use super::answers::{self, Asker, Pace};
 use super::metrics::Series;
 use super::room::{Place, Room};
@@ -75,7 +76,7 @@ async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor) {
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
-        _ = connection.as_mut() => return,
+        _ = again(connection.as_mut()) => return,
         () = silence(&asked, limits.head) => return,
         () = pace.stalled(limits.answer) => return,
         () = crate::server::stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
