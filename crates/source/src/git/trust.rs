@@ -2,8 +2,8 @@
 //!
 //! The system's authorities, these, and a server that shows one of these certificates itself.
 //!
-//! Differs: the TLS library refuses the certificate of an authority from a server; Go, and so the reference, takes it
-//! when it is trusted. Name and dates must hold in any case.
+//! Differs: the TLS library refuses a trusted certificate itself from a server, that of an authority and one of which the
+//! authority is not known; Go, and so the reference, takes both. Name and dates must hold in any case.
 
 use std::sync::Arc;
 
@@ -68,10 +68,7 @@ impl ServerCertVerifier for Trust {
         let verdict = self.authorities.verify_server_cert(shown, between, name, ocsp, now);
         match verdict {
             // The dates were looked at before this was found.
-            Err(TlsError::InvalidCertificate(CertificateError::Other(other)))
-                if self.given.contains(shown)
-                    && other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) =>
-            {
+            Err(TlsError::InvalidCertificate(why)) if self.given.contains(shown) && is_about_rank(&why) => {
                 verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -99,6 +96,16 @@ impl ServerCertVerifier for Trust {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.authorities.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate is doubted for whom it stands below, or for standing below nobody.
+fn is_about_rank(why: &CertificateError) -> bool {
+    match why {
+        // An authority of the same name may have been tried.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => true,
+        CertificateError::Other(other) => other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity),
+        _ => false,
     }
 }
 

@@ -147,6 +147,23 @@ fn a_server_may_show_the_authority_itself_when_it_is_trusted() -> Result<()> {
 }
 
 #[test]
+fn a_server_may_show_what_is_trusted_itself_whoever_signed_it() -> Result<()> {
+    let certificates = Certificates::new()?;
+    let (shown, other) = (certificates.shown.clone().into_bytes(), Certificates::new()?.shown.into_bytes());
+    let (_server, url) = server(Options { tls: Some(certificates), ..Options::default() })?;
+    revision(&Request { ca: Some(shown), ..request(&url)? })?;
+    let text = failure(&Request { ca: Some(other), ..request(&url)? })?;
+    assert!(text.ends_with("x509: certificate signed by unknown authority"), "{text}");
+    // The name must still be right.
+    let certificates = Certificates::naming(&["elsewhere.example.com"])?;
+    let shown = certificates.shown.clone().into_bytes();
+    let (_server, url) = server(Options { tls: Some(certificates), ..Options::default() })?;
+    let text = failure(&Request { ca: Some(shown), ..request(&url)? })?;
+    assert!(text.ends_with("x509: certificate is not valid for 127.0.0.1"), "{text}");
+    Ok(())
+}
+
+#[test]
 fn a_server_may_end_its_answers_without_a_goodbye() -> Result<()> {
     let (_server, url) = server(Options::default())?;
     let (upstream, path) =

@@ -14,6 +14,8 @@ use tokio_rustls::TlsAcceptor;
 pub struct Certificates {
     /// The authority's certificate, PEM.
     pub ca: String,
+    /// The server's certificate, PEM.
+    pub shown: String,
     ca_der: CertificateDer<'static>,
     ca_key: String,
     server: (CertificateDer<'static>, Vec<u8>),
@@ -44,6 +46,7 @@ impl Certificates {
         let server = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
         Ok(Self {
             ca: ca.pem(),
+            shown: server.pem(),
             ca_der: ca.der().clone(),
             ca_key: ca_key.serialize_pem(),
             server: (server.der().clone(), key.serialize_der()),
@@ -63,6 +66,7 @@ impl Certificates {
         let server = (ca.der().clone(), key.serialize_der());
         Ok(Self {
             ca: ca.pem(),
+            shown: ca.pem(),
             ca_der: ca.der().clone(),
             ca_key: key.serialize_pem(),
             server,
