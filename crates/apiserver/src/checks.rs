@@ -82,10 +82,13 @@ pub(crate) fn update(resource: &Resource, new: &Value, old: &Value, subresource:
         let times = rounds.over(&cause);
         std::iter::repeat_n(cause, times)
     }));
+    causes.extend(metadata::any_generate_name(new));
     for _ in 0..rounds.over_names() {
         causes.extend(metadata::generate_name(resource, new));
     }
-    of_kind(resource, new, Some(old), &mut causes);
+    for _ in 0..rounds.over_kinds(resource) {
+        of_kind(resource, new, Some(old), &mut causes);
+    }
     if resource.custom.is_none() {
         changed(resource, new, old, subresource, &mut causes);
     }
@@ -154,6 +157,8 @@ fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut C
         "networkpolicies.networking.k8s.io" => networking::policy(object, out),
         "endpointslices.discovery.k8s.io" => small::slice(object, out),
         "storageclasses.storage.k8s.io" => storage::class(object, out),
+        // A change is asked only for what may not change.
+        "priorityclasses.scheduling.k8s.io" if old.is_some() => {}
         "priorityclasses.scheduling.k8s.io" => small::priority(object, out),
         "runtimeclasses.node.k8s.io" => small::runtime(object, out),
         "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => {

@@ -116,7 +116,13 @@ fn changed(new: &Value, old: &Value, out: &mut Causes) {
         ("reportingInstance", "reportingInstance"),
     ] {
         if !same(&new[field], &old[field]) {
-            out.push(Cause::invalid(shown, &new[field], "field is immutable"));
+            // A text that is not there is an empty one.
+            let is_text = WORDS.contains(&field) && new[field].is_null();
+            let value = if is_text { json!("") } else { new[field].clone() };
+            out.push(Cause::invalid(shown, &value, "field is immutable"));
         }
     }
 }
+
+/// Fields that hold a text.
+const WORDS: [&str; 6] = ["reason", "note", "type", "action", "reportingController", "reportingInstance"];

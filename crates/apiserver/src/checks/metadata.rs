@@ -33,6 +33,16 @@ pub(super) fn generate_name(resource: &Resource, object: &Value) -> Vec<Cause> {
     whys.map(|why| Cause::invalid("metadata.generateName", &json!(base), &why)).collect()
 }
 
+/// What no beginning of a name may have, whatever it is the name of.
+pub(super) fn any_generate_name(object: &Value) -> Vec<Cause> {
+    let base = fields::meta(object, "generateName");
+    let bad = ['/', '%'].into_iter().filter(|letter| base.contains(*letter));
+    bad.map(|letter| {
+        Cause::invalid("metadata.generateName", &json!(base), &format!("may not contain '{letter}'"))
+    })
+    .collect()
+}
+
 /// How often the reference goes over the metadata of a kind on its way through an update, and says so each time.
 #[derive(Clone, Copy)]
 pub(super) struct Rounds {
@@ -76,6 +86,8 @@ impl Rounds {
     pub(super) fn over(self, cause: &Cause) -> usize {
         match cause.message.ends_with(LOOSE) {
             _ if self.custom => 1,
+            // What changes is not asked for the form of finalizers.
+            false if cause.field == "metadata.finalizers" => 1 + self.whole,
             // All kinds have what is done for any of them twice.
             false => 2 + self.whole + self.change,
             true => self.whole + self.change,
@@ -84,6 +96,13 @@ impl Rounds {
 
     pub(super) fn over_changes(self) -> usize {
         1 + self.change
+    }
+
+    /// Some kinds are looked at as new ones, and again as changed ones.
+    pub(super) fn over_kinds(self, resource: &Resource) -> usize {
+        let twice = ["jobs.batch", "persistentvolumes"].contains(&&*resource.key)
+            || matches!(resource.plural.as_str(), "roles" | "clusterroles") && !self.custom;
+        1 + usize::from(twice)
     }
 
     pub(super) fn over_names(self) -> usize {

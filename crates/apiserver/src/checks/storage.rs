@@ -248,6 +248,26 @@ pub(super) fn volume_changed(new: &Value, old: &Value, out: &mut Causes) {
     if !same(&new["spec"]["volumeMode"], &old["spec"]["volumeMode"]) {
         out.push(Cause::invalid("volumeMode", &new["spec"]["volumeMode"], "field is immutable"));
     }
+    let (nodes, before) = (&new["spec"]["nodeAffinity"], &old["spec"]["nodeAffinity"]);
+    if before.is_object() && nodes != before && *nodes != with_stable_labels(before) {
+        let why = "field is immutable, except for updating from beta label to GA";
+        out.push(Cause::invalid("nodeAffinity", nodes, why));
+    }
+}
+
+/// What a volume asks of nodes, by the labels that took the place of older ones.
+fn with_stable_labels(nodes: &Value) -> Value {
+    match nodes {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| {
+                let renamed = (key == "key").then(|| RENAMED.iter().find(|(old, _)| value == old)).flatten();
+                (key.clone(), renamed.map_or_else(|| with_stable_labels(value), |(_, new)| json!(new)))
+            })
+            .collect(),
+        Value::Array(list) => list.iter().map(with_stable_labels).collect(),
+        other => other.clone(),
+    }
 }
 
 /// The name of a driver.
@@ -331,6 +351,14 @@ pub(super) fn class(object: &Value, out: &mut Causes) {
 
 /// Fields of a class that stay as they are.
 pub(super) const CLASS_FIXED: [&str; 4] = ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"];
+/// Labels of nodes that have another name since they are stable.
+const RENAMED: [(&str, &str); 5] = [
+    ("beta.kubernetes.io/os", "kubernetes.io/os"),
+    ("beta.kubernetes.io/arch", "kubernetes.io/arch"),
+    ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
+    ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
+    ("beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type"),
+];
 const MOST_PARAMETERS: usize = 512;
 const MOST_PARAMETER_BYTES: usize = 256 << 10;
 const CLAIM: &str = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";

@@ -166,9 +166,9 @@ async fn listing(call: &Call<'_>, page: Option<&Page>) -> Result<Listing, Status
     if !exact {
         return Ok(store.list(key, namespace));
     }
-    store.list_at(key, namespace, None, wanted).ok_or_else(|| {
-        Status::plain(410, "Expired", format!("too old resource version: {wanted} ({})", store.compacted()))
-    })
+    store
+        .list_at(key, namespace, None, wanted)
+        .ok_or_else(|| Status::plain(410, "Expired", "The resourceVersion for the provided list is too old."))
 }
 
 /// A stated resourceVersion as a number.
@@ -230,7 +230,9 @@ fn version_match(query: &Query, continues: bool) -> Result<bool, Status> {
         causes.push(Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
     }
     if causes.is_empty() {
-        return Ok(text == "Exact");
+        // The first page of a list in pages is of the version that is named.
+        let is_paged = query.number("limit")?.is_some_and(|limit| limit > 0);
+        return Ok(text == "Exact" || text.is_empty() && is_paged);
     }
     Err(Status::invalid("meta.k8s.io", "ListOptions", "", causes))
 }

@@ -340,12 +340,20 @@ fn raise_generation(call: &Call<'_>, old: &Value, new: &mut Value) {
     if !call.resource.has_generation() {
         return;
     }
+    // This is counted at its making alone.
+    if &*call.resource.key == "priorityclasses.scheduling.k8s.io" {
+        return;
+    }
     let skipped = ["metadata", "apiVersion", "status"];
     let has_status = call.resource.subresource("status").is_some();
     // Annotations of a Deployment count as what is wanted of it.
     let noted = &*call.resource.key == "deployments.apps"
         && call.subresource.is_empty()
         && old["metadata"]["annotations"] != new["metadata"]["annotations"];
+    // So do labels of slices.
+    let noted = noted
+        || &*call.resource.key == "endpointslices.discovery.k8s.io"
+            && old["metadata"]["labels"] != new["metadata"]["labels"];
     if noted || !fields::equal_but(old, new, if has_status { &skipped } else { &skipped[..2] }) {
         bump_generation(new);
     }

@@ -158,3 +158,52 @@ async fn reviews_and_token_requests_say_who_wrote_them() -> anyhow::Result<()> {
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_judged_as_changes() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let classes = "/apis/scheduling.k8s.io/v1/priorityclasses";
+    let class = |text: &str| json!({"metadata": {"name": "p"}, "value": 5, "description": text});
+    client.call("POST", classes, Some(class("a"))).await?;
+    let (_, changed) = client.call("PUT", &format!("{classes}/p"), Some(class("b"))).await?;
+    assert_eq!(
+        (&changed["description"], &changed["metadata"]["generation"]),
+        (&json!("b"), &json!(1)),
+        "{changed}"
+    );
+    let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
+    let slice = |label: &str| json!({"metadata": {"name": "s", "labels": {"a": label}}, "addressType": "IPv4", "endpoints": [], "ports": []});
+    client.call("POST", slices, Some(slice("a"))).await?;
+    let (_, changed) = client.call("PUT", &format!("{slices}/s"), Some(slice("b"))).await?;
+    assert_eq!(changed["metadata"]["generation"], 2, "{changed}");
+    let maps = "/api/v1/namespaces/default/configmaps";
+    client.call("POST", maps, Some(json!({"metadata": {"name": "m"}}))).await?;
+    let odd = json!({"metadata": {"name": "m", "generateName": "x/y", "finalizers": ["Bad!"]}});
+    let (_, refused) = client.call("PUT", &format!("{maps}/m"), Some(odd)).await?;
+    let causes = refused["details"]["causes"].as_array().into_iter().flatten();
+    let found: Vec<&str> = causes.filter_map(|cause| cause["field"].as_str()).collect();
+    let count = |field: &str| found.iter().filter(|found| **found == field).count();
+    assert_eq!((count("metadata.finalizers"), count("metadata.generateName")), (2, 2), "{refused}");
+    // The first page of a list is of the version that it names.
+    let (status, gone) = client.call("GET", &format!("{maps}?limit=1&resourceVersion=1"), None).await?;
+    let why = "The resourceVersion for the provided list is too old.";
+    assert_eq!((status, gone["message"].as_str()), (410, Some(why)));
+    assert_eq!(client.call("GET", &format!("{maps}?resourceVersion=1"), None).await?.0, 200);
+    let labels = |name: &str| json!({"nodeSelectorTerms": [{"matchExpressions": [{"key": name, "operator": "Exists"}]}]});
+    let volume = |name: &str| {
+        let mut volume = volume(json!({"hostPath": {"path": "/a"}}));
+        volume["spec"]["nodeAffinity"] = json!({"required": labels(name)});
+        volume
+    };
+    client.call("POST", VOLUMES, Some(volume("beta.kubernetes.io/os"))).await?;
+    let path = format!("{VOLUMES}/v");
+    let (status, refused) = client.call("PUT", &path, Some(volume("other"))).await?;
+    assert_eq!(
+        (status, &refused["details"]["causes"][0]["field"]),
+        (422, &json!("nodeAffinity")),
+        "{refused}"
+    );
+    assert_eq!(client.call("PUT", &path, Some(volume("kubernetes.io/os"))).await?.0, 200);
+    running.stop().await;
+    Ok(())
+}
