@@ -111,12 +111,14 @@ impl Shape {
         }
     }
 
-    /// What a custom object breaks of its schema.
-    fn problems(&self, new: &Value, old: Option<&Value>) -> Vec<Cause> {
-        let Self::Custom(known) = self else { return Vec::new() };
-        let problems = validate::validate(known, new, old);
+    /// What a custom object breaks of its schema, and what it broke before, too.
+    fn problems(&self, new: &Value, old: Option<&Value>) -> (Vec<Cause>, Vec<String>) {
+        let Self::Custom(known) = self else { return (Vec::new(), Vec::new()) };
+        let found = validate::judged(known, new, old);
+        let told = |problem: validate::Problem| format!("{}: {}", problem.field, problem.message());
+        let tolerated = found.tolerated.into_iter().map(told).collect();
+        let problems = found.problems.into_iter();
         let mut causes: Vec<Cause> = problems
-            .into_iter()
             .map(|problem| Cause {
                 reason: problem.reason(),
                 message: problem.message(),
@@ -126,7 +128,7 @@ impl Shape {
         let mut within = Vec::new();
         validate::embedded(known, new, "", &mut within);
         causes.extend(within.into_iter().flat_map(|(path, resource)| checks::embedded(&path, resource)));
-        causes
+        (causes, tolerated)
     }
 
     fn merge(&self) -> Merge<'_> {
@@ -545,20 +547,20 @@ pub(crate) fn default(resource: &Resource, object: &mut Value) {
 /// What is wrong with a new object.
 pub(crate) fn validate_create(resource: &Resource, object: &Value) -> Vec<Cause> {
     let mut causes = checks::create(resource, object);
-    causes.extend(resource.shape.problems(object, None));
+    causes.extend(resource.shape.problems(object, None).0);
     causes.extend(scaled(resource, object, ""));
     causes
 }
 
-/// What is wrong with a change.
+/// What is wrong with a change, and what was wrong before, too.
 pub(crate) fn validate_update(
     resource: &Resource,
     new: &Value,
     old: &Value,
     subresource: &str,
-) -> Vec<Cause> {
+) -> (Vec<Cause>, Vec<String>) {
     let mut causes = checks::update(resource, new, old, subresource);
-    let mut problems = resource.shape.problems(new, Some(old));
+    let (mut problems, tolerated) = resource.shape.problems(new, Some(old));
     if subresource == "status" {
         // The status is checked as a value of its own: texts name places inside it.
         for cause in &mut problems {
@@ -568,7 +570,7 @@ pub(crate) fn validate_update(
     }
     causes.extend(problems);
     causes.extend(scaled(resource, new, subresource));
-    causes
+    (causes, tolerated)
 }
 
 /// What is wrong with the replicas that a custom object states.

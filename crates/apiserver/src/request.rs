@@ -41,6 +41,8 @@ pub(crate) struct Call<'a> {
     pub encoding: Encoding,
     /// What a client is told even when it is refused.
     pub told: Mutex<Vec<String>>,
+    /// What a change leaves as wrong as it was, which a client is told in any case.
+    pub tolerated: Mutex<Vec<String>>,
 }
 
 /// Options that writes share.
@@ -159,10 +161,12 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
         form,
         encoding,
         told: Mutex::default(),
+        tolerated: Mutex::default(),
     };
     let outcome = call.dispatch(path.namespace.is_some()).await;
     let refused = |status: Status| Answer::from(status).warned(std::mem::take(&mut *call.told.lock()));
     let mut answer = outcome.unwrap_or_else(refused);
+    answer.warnings.append(&mut call.tolerated.lock());
     answer.warnings.splice(0..0, call.resource.deprecation.clone());
     Ok(answer)
 }

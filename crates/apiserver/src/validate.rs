@@ -13,6 +13,7 @@ pub(crate) mod rules;
 use std::collections::{HashMap, HashSet};
 
 use sealfast_k8s::expression::matching::compiled;
+use sealfast_k8s::expression::operations::go_float;
 use serde_json::Value;
 
 pub(crate) use format::is_known as knows_format;
@@ -89,7 +90,7 @@ impl Problem {
     pub(crate) fn message(&self) -> String {
         let items = |count: u64| if count == 1 { "item" } else { "items" };
         match &self.kind {
-            Kind::Invalid(value, why) => format!("Invalid value: {value}: {why}"),
+            Kind::Invalid(value, why) => format!("Invalid value: {}: {why}", shown(value)),
             Kind::Rule(why) => format!("Invalid value: {why}"),
             Kind::Type(found, why) => format!("Invalid value: {found:?}: {why}: {found:?}"),
             Kind::Required => "Required value".to_owned(),
@@ -102,24 +103,38 @@ impl Problem {
             Kind::TooMany(count, most) => {
                 format!("Too many: {count}: must have at most {most} {}", items(*most))
             }
-            Kind::Duplicate(value) => format!("Duplicate value: {value}"),
+            Kind::Duplicate(value) => format!("Duplicate value: {}", shown(value)),
             Kind::Again => "Duplicate value".to_owned(),
             Kind::Forbidden(why) => format!("Forbidden: {why}"),
         }
     }
 }
 
+/// A value as it is shown: a number that is not whole as Go prints it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Number(number) if number.is_f64() => go_float(number.as_f64().unwrap_or_default()),
+        other => other.to_string(),
+    }
+}
+
 /// Checks an object against its schema, then by its rules; what an update leaves as it was is let through.
 pub(crate) fn validate(schema: &Value, new: &Value, old: Option<&Value>) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    walk(schema, new, old, "", &mut problems);
+    judged(schema, new, old).problems
+}
+
+/// What is wrong with an object, and what was wrong before, too.
+pub(crate) fn judged(schema: &Value, new: &Value, old: Option<&Value>) -> rules::Found {
+    let mut found = rules::Found::default();
+    let problems = &mut found.problems;
+    walk(schema, new, old, "", problems);
     if !problems.iter().any(Problem::keeps_rules_out) {
-        rules::check(schema, new, old, "", &mut problems);
+        rules::check(schema, new, old, "", &mut found);
     } else if rules::any(schema) {
         let text = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
         problems.push(Problem::new("", Kind::Invalid(Value::Null, text.to_owned())));
     }
-    problems
+    found
 }
 
 fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems: &mut Vec<Problem>) {

@@ -8,7 +8,9 @@ pub mod check;
 pub mod fault;
 pub mod kind;
 pub mod matching;
+pub mod operations;
 pub mod overloads;
+pub mod run;
 pub mod source;
 
 use std::thread;

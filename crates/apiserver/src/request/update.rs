@@ -100,7 +100,8 @@ pub(crate) fn apply(
     let owners = (change.by != By::Apply)
         .then(|| objects::owners(resource, Some(old), &new, actor, &call.subresource));
     crate::admit::update(call, old, &mut new)?;
-    let causes = objects::validate_update(resource, &new, old, &call.subresource);
+    let (causes, tolerated) = objects::validate_update(resource, &new, old, &call.subresource);
+    *call.tolerated.lock() = tolerated;
     if !causes.is_empty() {
         return Err(call.invalid(&call.name, causes));
     }

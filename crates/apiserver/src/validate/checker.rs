@@ -6,13 +6,10 @@ pub(super) mod libraries;
 mod literals;
 pub(super) mod schema;
 
-use std::sync::{Arc, LazyLock};
-
-use cel::Env;
 use sealfast_k8s::expression::check::{Checked, check};
 use sealfast_k8s::expression::kind::Type;
 use sealfast_k8s::expression::on_deep_stack;
-use sealfast_k8s::expression::source::{self, Source};
+use sealfast_k8s::expression::source::Source;
 use serde_json::Value;
 
 pub(crate) use schema::stated_items;
@@ -141,7 +138,7 @@ pub(super) enum Makes {
 /// An expression with its types.
 fn typed(text: &str, known: &[(String, Type)], makes: Makes) -> Result<(Source, Checked), String> {
     let failed = |why: String| format!("compilation failed: {why}");
-    let source = Source::new(text, functions::compile_in(&ENVIRONMENT, text).map_err(failed)?);
+    let source = Source::new(text, functions::compile(text).map_err(failed)?);
     let (functions, objects): (_, &[&str]) = match makes {
         Makes::Values => (&*FUNCTIONS, &[]),
         Makes::Objects => (&*OF_PATCHES, &["JSONPatch", "Object"]),
@@ -161,15 +158,6 @@ pub(super) fn type_of(text: &str, known: &[(String, Type)], makes: Makes) -> Res
     })
     .unwrap_or_else(|| Err(functions::NO_THREAD.to_owned()))
 }
-
-/// The environment in which rules are read.
-static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
-    let mut environment = Env::stdlib();
-    // Nothing here is declared twice, which is all that could fail.
-    let _ = environment.add_extension(cel::extensions::lists);
-    let _ = environment.add_extension(source::loops);
-    Arc::new(environment)
-});
 
 /// The name of the type of what a rule is about, which the reference makes up anew each time.
 const SELF_TYPE: &str = "selfType1";

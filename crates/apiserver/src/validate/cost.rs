@@ -3,7 +3,7 @@
 //! Follows: the estimates of cel-go and the CEL library of apiserver 1.36, by whose numbers rules are refused.
 
 pub(super) mod estimate;
-mod functions;
+pub(super) mod functions;
 
 /// From how much to how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

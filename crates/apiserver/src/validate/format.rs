@@ -45,7 +45,7 @@ pub(super) fn is_valid(format: &str, text: &str) -> bool {
         "k8slongname" => crate::checks::dns_subdomain(text).is_empty(),
         "byte" => {
             use base64::Engine as _;
-            base64::engine::general_purpose::STANDARD.decode(text).is_ok()
+            !text.is_empty() && base64::engine::general_purpose::STANDARD.decode(text).is_ok()
         }
         "duration" => is_go_duration(text) || is_told_time(text),
         _ => true,

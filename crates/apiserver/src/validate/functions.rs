@@ -6,25 +6,23 @@
 mod amount;
 pub(super) mod fault;
 mod list;
-pub(super) mod loops;
 mod named;
 mod net;
 mod text;
 
 use std::sync::{Arc, LazyLock};
 
-use cel::{Context, Env, FunctionContext, Program, Value};
-use sealfast_k8s::expression::budget::Budget;
-use sealfast_k8s::expression::calls::{self, Function};
-use sealfast_k8s::expression::{depth, matching, nests_too_deeply, on_deep_stack, source};
+use cel::{Context, Env, Program, Value};
+use sealfast_k8s::expression::calls::Function;
+use sealfast_k8s::expression::run::Library;
+use sealfast_k8s::expression::{depth, nests_too_deeply, on_deep_stack, source};
 
 /// The environment in which rules are compiled: with optional values, lists and loops with two variables.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::stdlib();
     // Nothing here is declared twice, which is all that could fail.
     let _ = environment.add_extension(cel::extensions::lists);
-    let _ = environment.add_extension(loops::extension);
-    let _ = environment.add_extension(matching::extension);
+    let _ = environment.add_extension(source::loops);
     Arc::new(environment)
 });
 
@@ -36,14 +34,6 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
 /// # Errors
 /// What is wrong with the text.
 pub(super) fn compile(text: &str) -> Result<Program, String> {
-    compile_in(&ENVIRONMENT, text)
-}
-
-/// Compiles a rule in an environment.
-///
-/// # Errors
-/// What is wrong with the text.
-pub(super) fn compile_in(environment: &Arc<Env>, text: &str) -> Result<Program, String> {
     if text.len() > MOST_BYTES {
         return Err(format!("a rule may not be longer than {MOST_BYTES} bytes"));
     }
@@ -51,7 +41,7 @@ pub(super) fn compile_in(environment: &Arc<Env>, text: &str) -> Result<Program, 
         return Err(TOO_DEEP.to_owned());
     }
     on_deep_stack(|| {
-        let program = environment.compile(text).map_err(|errors| source::unread(text, &errors))?;
+        let program = ENVIRONMENT.compile(text).map_err(|errors| source::unread(text, &errors))?;
         if depth(program.expression()) > MOST_LEVELS { Err(TOO_DEEP.to_owned()) } else { Ok(program) }
     })
     .unwrap_or_else(|| Err(NO_THREAD.to_owned()))
@@ -62,21 +52,20 @@ const TOO_DEEP: &str = "the rule is nested too deeply";
 const MOST_BYTES: usize = 64 << 10;
 const MOST_LEVELS: usize = 100;
 
-/// A context with every function, all within one budget; variables go into inner scopes.
-pub(super) fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
-    let libraries = [
-        text::FUNCTIONS,
-        list::FUNCTIONS,
-        loops::FUNCTIONS,
-        named::FUNCTIONS,
-        net::FUNCTIONS,
-        amount::FUNCTIONS,
-    ];
-    let mut context = calls::context(&ENVIRONMENT, &libraries.concat(), budget, fault::told);
-    for (name, value) in named::constants() {
-        let _ = context.add_function(name, move |_: &FunctionContext<'_, '_>| Ok(value.clone()));
-    }
-    context
+/// What rules run with.
+pub(super) fn library() -> &'static Library {
+    static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+        let libraries =
+            [text::FUNCTIONS, list::FUNCTIONS, named::FUNCTIONS, net::FUNCTIONS, amount::FUNCTIONS];
+        Library {
+            functions: libraries.concat().into_iter().collect(),
+            constants: named::constants().collect(),
+            told: fault::told,
+            charge: super::cost::functions::spent,
+            context: Context::with_env(Arc::clone(&ENVIRONMENT)),
+        }
+    });
+    &LIBRARY
 }
 
 fn text_of(value: &Value) -> Option<&str> {

@@ -75,7 +75,15 @@ impl Budget {
         take(&self.bytes, if is_new { size } else { 0 }) && self.turn(turns)
     }
 
-    fn turn(&self, turns: u64) -> bool {
+    /// Takes what a value that was made weighs; false when there is not that much left.
+    #[must_use]
+    pub fn weigh(&self, value: &Value) -> bool {
+        take(&self.bytes, weight(value))
+    }
+
+    /// Takes turns of a loop; false when there are not that many left, or no time.
+    #[must_use]
+    pub fn turn(&self, turns: u64) -> bool {
         let before = self.turns.load(Ordering::Relaxed);
         let looks = before / CLOCK != before.saturating_sub(turns) / CLOCK;
         if looks && Instant::now() > self.ends {

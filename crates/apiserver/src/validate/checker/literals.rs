@@ -1,15 +1,14 @@
 //! What is written down in a rule and cannot be read, or cannot be put into a text.
 
-use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
-use cel::Value;
 use cel::common::ast::{Expr, IdedExpr, LiteralValue};
 use sealfast_k8s::expression::budget::Budget;
 use sealfast_k8s::expression::check::{Checked, Fault};
 use sealfast_k8s::expression::kind::Type;
-use sealfast_k8s::expression::{fault, matching, parts};
+use sealfast_k8s::expression::operations::SECONDS;
+use sealfast_k8s::expression::run::{Stop, run};
+use sealfast_k8s::expression::{matching, parts};
 
 use crate::validate::{format, functions};
 
@@ -81,8 +80,11 @@ fn unconverted(at: &IdedExpr) -> Option<String> {
     if !is_conversion(at) || !is_constant(at) {
         return None;
     }
-    let budget = Arc::new(Budget::new(MOST_STEPS, MOST_BYTES, Duration::from_secs(1)));
-    Value::resolve(at, &functions::context(&budget)).err().map(|error| fault::why(&error))
+    let budget = Budget::new(MOST_STEPS, MOST_BYTES, Duration::from_secs(1));
+    match run(at, functions::library(), &budget, u64::MAX, &|_| None).0 {
+        Err(Stop::Fault(why)) => Some(why),
+        _ => None,
+    }
 }
 
 fn is_conversion(at: &IdedExpr) -> bool {
@@ -99,8 +101,6 @@ fn is_constant(at: &IdedExpr) -> bool {
     }
 }
 
-/// Seconds of the years 1 to 9999.
-const SECONDS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 const CONVERSIONS: [&str; 8] = ["bool", "bytes", "double", "duration", "int", "string", "timestamp", "uint"];
 const MOST_STEPS: u64 = 100_000;
 const MOST_BYTES: u64 = 1 << 20;

@@ -1,6 +1,8 @@
-//! What each function costs at most, and how large its result may be.
+//! What each function costs: at most, with the size of its result, and once it ran.
 
+use cel::Value;
 use cel::common::ast::{Expr, IdedExpr, LiteralValue};
+use cel::objects::OptionalValue;
 use sealfast_k8s::expression::kind::Type;
 
 use super::estimate::Node;
@@ -286,5 +288,118 @@ fn written(at: Option<&IdedExpr>) -> Option<i64> {
     match at.map(|at| &at.expr) {
         Some(Expr::Literal(LiteralValue::Int(number))) => Some(*number.inner()),
         _ => None,
+    }
+}
+
+/// What a call cost that was made with these values.
+///
+/// Follows: the runtime costs of cel-go and of the CEL library of apiserver.
+pub(in crate::validate) fn spent(name: &str, values: &[Value], result: Option<&Value>) -> u64 {
+    let size = |at: usize| values.get(at).map_or(0, size_of);
+    let letters = |count: u64, factor: f64| super::each(count, factor * LETTER);
+    match name {
+        "check" => 350_000,
+        "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => values.first().map_or(0, traversed),
+        "url"
+        | "lowerAscii"
+        | "upperAscii"
+        | "substring"
+        | "trim"
+        | "cidr"
+        | "isIP"
+        | "isCIDR"
+        | "quantity"
+        | "isQuantity"
+        | "semver"
+        | "isSemver"
+        | "jsonpatch.escapeKey" => letters(size(0), 1.0),
+        "ip" if matches!(values, [Value::String(_)]) => letters(size(0), 1.0),
+        "replace" | "split" | "ip.isCanonical" => letters(size(0), 2.0),
+        "join" => letters(result.map_or(1, size_of), 2.0),
+        "find" | "findAll" | "matches" => sought(size(0), size(1)),
+        "containsIP" | "containsCIDR" => {
+            let own = letters(2 * size(0), 1.0);
+            let masks = if name == "containsCIDR" { letters(size(0), 1.0) + 1 } else { 0 };
+            let read = matches!(values.get(1), Some(Value::String(_)));
+            own + masks + if read { letters(size(1), 1.0) } else { 0 }
+        }
+        "validate" => sought(size(1), 128),
+        "startsWith" | "endsWith" | "strings.quote" | "format" => letters(size(0), 1.0),
+        "bytes" if matches!(values, [Value::String(_)]) => letters(size(0), 1.0),
+        "string" if matches!(values, [Value::Bytes(_)]) => letters(size(0), 1.0),
+        "contains" => letters(size(0), 1.0).saturating_mul(letters(size(1), 1.0)),
+        "@in" if matches!(values.get(1), Some(Value::List(_))) => size(1),
+        "_==_" | "_!=_" => match values {
+            [Value::Opaque(left), _] if left.downcast_ref::<OptionalValue>().is_none() && name == "_==_" => 1,
+            _ => letters(size(0).min(size(1)), 1.0),
+        },
+        "_<_" | "_<=_" | "_>_" | "_>=_"
+            if matches!(values.first(), Some(Value::String(_) | Value::Bytes(_))) =>
+        {
+            letters(size(0).min(size(1)), 1.0)
+        }
+        "_+_" if matches!(values.first(), Some(Value::String(_) | Value::Bytes(_))) => {
+            letters(size(0) + size(1), 1.0)
+        }
+        "sets.contains" | "sets.intersects" => 1 + size(0).saturating_mul(size(1)),
+        "sets.equivalent" => 1 + 2 * size(0).saturating_mul(size(1)),
+        "slice" | "reverse" => listed(1.0, result.map_or(1, size_of)),
+        "lists.range" => match values {
+            [Value::Int(count)] => listed(1.0, u64::try_from(*count).unwrap_or(0)),
+            _ => 1,
+        },
+        "flatten" => match values.get(1) {
+            Some(Value::Int(levels)) => listed(*levels as f64, size(0)),
+            _ => listed(1.0, size(0)),
+        },
+        "distinct" | "sort" => compared(values.first()),
+        "@sortByAssociatedKeys" => compared(values.get(1)),
+        _ => 1,
+    }
+}
+
+/// What it costs to make a list of so many items.
+fn listed(factor: f64, items: u64) -> u64 {
+    ((items as f64 * factor) as u64).saturating_add(1 + LIST)
+}
+
+/// What it costs to compare the items of a list with each other.
+fn compared(list: Option<&Value>) -> u64 {
+    let Some(Value::List(items)) = list else { return 1 };
+    let of_letters = matches!(items.first(), Some(Value::String(_) | Value::Bytes(_)));
+    let count = items.len() as u64;
+    listed(if of_letters { 2.0 + LETTER } else { 2.0 }, count.saturating_mul(count))
+}
+
+fn sought(text: u64, pattern: u64) -> u64 {
+    super::each(text + 1, LETTER).saturating_mul(super::each(pattern, PATTERN_LETTER))
+}
+
+/// How large a value is; one of what has no size.
+fn size_of(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => text.chars().count() as u64,
+        Value::Bytes(bytes) => bytes.len() as u64,
+        Value::List(items) => items.len() as u64,
+        Value::Map(map) => map.map.len() as u64,
+        Value::Opaque(opaque) => {
+            opaque.downcast_ref::<OptionalValue>().and_then(OptionalValue::value).map_or(1, size_of)
+        }
+        _ => 1,
+    }
+}
+
+/// What it costs to go over all of a value.
+fn traversed(value: &Value) -> u64 {
+    let letters = |count: usize| (count as f64 * LETTER) as u64;
+    match value {
+        Value::String(text) => letters(text.len()),
+        Value::Bytes(bytes) => letters(bytes.len()),
+        Value::List(items) => items.iter().map(traversed).fold(0, u64::saturating_add),
+        Value::Map(map) => {
+            let entries = map.map.iter().map(|(key, value)| traversed(&Value::from(key)) + traversed(value));
+            entries.fold(0, u64::saturating_add)
+        }
+        _ => 1,
     }
 }

@@ -63,7 +63,10 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
 ];
 
 fn parsed(value: &Value) -> Option<Quantity> {
-    quantity::nanos(text_of(value)?).map(Quantity)
+    let text = text_of(value)?;
+    // The reference takes a unit alone for none of it.
+    let alone = || UNITS.contains(&text).then_some(0);
+    quantity::nanos(text).or_else(alone).map(Quantity)
 }
 
 fn wrapped(quantity: Quantity) -> Value {
@@ -159,3 +162,4 @@ fn version(text: &str) -> Option<Version> {
 }
 
 const NANO: i128 = 1_000_000_000;
+const UNITS: [&str; 15] = ["n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use cel::Value;
 use cel::objects::Key;
 use sealfast_k8s::expression::matching::compiled;
+use sealfast_k8s::expression::operations::{go_float, length_text, time_text};
 use sealfast_k8s::expression::{quoted, type_name};
 
 use super::{Function, listed, text_of, texted};
@@ -211,24 +212,6 @@ fn exponential(number: f64) -> String {
     format!("{mantissa}×10{sign}{digits}")
 }
 
-/// A number as Go prints it: the fewest digits, and an exponent for what is large or small.
-fn go_float(number: f64) -> String {
-    if number.is_nan() {
-        return "NaN".to_owned();
-    }
-    if number.is_infinite() {
-        return if number > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let text = format!("{number:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..LEAST_EXPONENT).contains(&exponent) {
-        return number.to_string();
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
-}
-
 fn shown(value: &Value) -> Option<String> {
     Some(match value {
         Value::String(text) => text.to_string(),
@@ -271,11 +254,8 @@ fn shown_inside(value: &Value) -> Option<String> {
 /// `1.5s`, or a point in time.
 fn time(value: &Value) -> String {
     match value {
-        Value::Duration(time) => format!("{}s", time.num_milliseconds() as f64 / 1000.0),
-        Value::Timestamp(time) => time.to_utc().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+        Value::Duration(length) => length_text(length),
+        Value::Timestamp(time) => time_text(time),
         _ => String::new(),
     }
 }
-
-/// From this exponent on a number is told with it.
-const LEAST_EXPONENT: i32 = 6;

@@ -1,0 +1,649 @@
+//! Runs expressions, and counts what that costs.
+//!
+//! Follows: the interpreter of cel-go in what fails and how, in the order in which parts are worked on, and in what
+//! each step costs. Functions that are not given here are those of the reader's library.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+use cel::objects::{Key, Opaque, OptionalValue};
+use cel::{Context, Value};
+
+use super::budget::Budget;
+use super::calls::{Function, Told};
+use super::operations;
+use super::source::INSERT;
+use super::{TYPES, fault, matching, no_overload, parts, type_name};
+
+/// What a call costs: its name, its values, and what it gave.
+pub type Charge = fn(&str, &[Value], Option<&Value>) -> u64;
+
+/// What expressions run with.
+pub struct Library {
+    /// Functions by their names.
+    pub functions: HashMap<&'static str, Function>,
+    /// Functions that take nothing, and what they give.
+    pub constants: HashMap<&'static str, Value>,
+    /// What is wrong with the values of a call that failed.
+    pub told: Told,
+    /// What a call costs.
+    pub charge: Charge,
+    /// The functions of the reader's library.
+    pub context: Context<'static, 'static>,
+}
+
+/// Why an expression has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// Something is wrong.
+    Fault(String),
+    /// It costs more than it may, or there is no room or time for it.
+    Spent,
+}
+
+type Outcome = Result<Value, Stop>;
+
+fn failed<T>(why: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Fault(why.into()))
+}
+
+/// One run of an expression.
+pub struct Run<'a> {
+    library: &'a Library,
+    budget: &'a Budget,
+    /// Finds a variable.
+    variables: &'a dyn Fn(&str) -> Option<Value>,
+    locals: Vec<(String, Outcome)>,
+    cost: &'a Cell<u64>,
+    /// What it may cost.
+    most: u64,
+}
+
+/// The value of an expression, and what it took to find it.
+///
+/// # Errors
+/// Why it has none.
+pub fn run(
+    at: &IdedExpr,
+    library: &Library,
+    budget: &Budget,
+    most: u64,
+    variables: &dyn Fn(&str) -> Option<Value>,
+) -> (Result<Value, Stop>, u64) {
+    let cost = Cell::new(0);
+    let mut run = Run { library, budget, variables, locals: Vec::new(), cost: &cost, most };
+    let outcome = run.value(at);
+    (outcome, cost.get())
+}
+
+/// A type as a value.
+#[derive(Debug, PartialEq, Eq)]
+struct TypeName(String);
+
+impl Opaque for TypeName {
+    fn runtime_type_name(&self) -> &str {
+        "type"
+    }
+}
+
+fn named(name: &str) -> Value {
+    Value::Opaque(Arc::new(TypeName(name.to_owned())))
+}
+
+fn optional(value: Option<Value>) -> Value {
+    Value::Opaque(Arc::new(value.map_or_else(OptionalValue::none, OptionalValue::of)))
+}
+
+fn as_optional(value: &Value) -> Option<&OptionalValue> {
+    match value {
+        Value::Opaque(opaque) => opaque.downcast_ref::<OptionalValue>(),
+        _ => None,
+    }
+}
+
+impl Run<'_> {
+    fn pay(&self, cost: u64) -> Result<(), Stop> {
+        self.cost.set(self.cost.get().saturating_add(cost));
+        if self.cost.get() > self.most { Err(Stop::Spent) } else { Ok(()) }
+    }
+
+    fn value(&mut self, at: &IdedExpr) -> Outcome {
+        match &at.expr {
+            Expr::Unspecified => failed("no such overload"),
+            Expr::Literal(literal) => Ok(literal_value(literal)),
+            Expr::Ident(name) => {
+                let found = self.variable(name);
+                self.pay(1)?;
+                found
+            }
+            Expr::Select(select) => {
+                if let Some(value) = self.qualified(at) {
+                    return value;
+                }
+                let operand = self.value(&select.operand)?;
+                if select.test {
+                    return presence(&operand, &select.field);
+                }
+                self.pay(1 + u64::from(!is_attribute(&select.operand)))?;
+                member(&operand, &Value::String(Arc::new(select.field.clone())))
+            }
+            Expr::Call(call) => self.call(at, call),
+            Expr::List(list) => {
+                let mut items = Vec::with_capacity(list.elements.len());
+                for (place, item) in list.elements.iter().enumerate() {
+                    let value = self.value(item)?;
+                    if list.optional_indices.contains(&place) {
+                        items.extend(absent_or(&value)?);
+                    } else {
+                        items.push(value);
+                    }
+                }
+                self.made(at, 10, Value::List(Arc::new(items)))
+            }
+            Expr::Map(map) => {
+                let mut made = HashMap::new();
+                for entry in &map.entries {
+                    let EntryExpr::MapEntry(entry) = &entry.expr else { continue };
+                    let key = key_of(self.value(&entry.key)?)?;
+                    let value = self.value(&entry.value)?;
+                    let value = if entry.optional { absent_or(&value)? } else { Some(value) };
+                    if let Some(value) = value
+                        && made.insert(key, value).is_some()
+                    {
+                        return failed("duplicate key");
+                    }
+                }
+                self.made(at, 30, Value::Map(made.into()))
+            }
+            Expr::Struct(_) => failed("no such overload"),
+            Expr::Comprehension(made) => self.comprehension(made),
+        }
+    }
+
+    /// A value that was written down costs nothing when all of it is known beforehand.
+    fn made(&self, at: &IdedExpr, cost: u64, value: Value) -> Outcome {
+        if !is_constant(at) {
+            self.pay(cost)?;
+        }
+        if self.budget.weigh(&value) { Ok(value) } else { Err(Stop::Spent) }
+    }
+
+    fn variable(&self, name: &str) -> Outcome {
+        let name = name.strip_prefix('.').unwrap_or(name);
+        if let Some((_, found)) = self.locals.iter().rev().find(|(known, _)| known == name) {
+            return found.clone();
+        }
+        match (self.variables)(name) {
+            Some(value) => Ok(value),
+            None if TYPES.contains(&name) => Ok(named(name)),
+            None => failed(format!("no such attribute(s): {name}")),
+        }
+    }
+
+    /// A name with points in it: a type, or a variable that is not there.
+    fn qualified(&self, at: &IdedExpr) -> Option<Outcome> {
+        let name = super::check::qualified(at)?;
+        let name = name.strip_prefix('.').unwrap_or(&name);
+        let root = name.split('.').next().unwrap_or_default();
+        let is_known = self.locals.iter().any(|(known, _)| known == root) || (self.variables)(root).is_some();
+        if is_known {
+            return None;
+        }
+        if LONG_TYPES.contains(&name) || super::overloads::LIBRARY.contains(&name) {
+            return Some(Ok(named(name)));
+        }
+        (!TYPES.contains(&root)).then(|| failed(format!("no such attribute(s): {name}")))
+    }
+
+    fn call(&mut self, at: &IdedExpr, call: &CallExpr) -> Outcome {
+        let name = call.func_name.as_str();
+        match (name, call.args.as_slice(), &call.target) {
+            (operators::LOGICAL_AND, [left, right], None) => return self.truths(left, right, false),
+            (operators::LOGICAL_OR, [left, right], None) => return self.truths(left, right, true),
+            (operators::CONDITIONAL, [test, yes, no], None) => {
+                return match self.value(test)? {
+                    Value::Bool(true) => self.value(yes),
+                    Value::Bool(false) => self.value(no),
+                    _ => failed(NO_OVERLOAD),
+                };
+            }
+            (operators::NOT_STRICTLY_FALSE, [one], None) => {
+                let found = self.value(one);
+                self.pay(1)?;
+                return match found {
+                    Err(Stop::Spent) => Err(Stop::Spent),
+                    Ok(Value::Bool(false)) => Ok(false.into()),
+                    _ => Ok(true.into()),
+                };
+            }
+            (operators::INDEX, [operand, place], None) => {
+                let value = self.value(operand)?;
+                let place = self.place(place)?;
+                self.pay(1 + u64::from(!is_attribute(operand)))?;
+                return member(&value, &place);
+            }
+            (operators::OPT_INDEX | operators::OPT_SELECT, [operand, place], None) => {
+                let value = self.value(operand)?;
+                let place = self.place(place)?;
+                self.pay(1 + u64::from(!is_attribute(operand)))?;
+                return perhaps(&value, &place);
+            }
+            (operators::ADD, [so_far, more], None) => {
+                if let Some(added) = self.appended(so_far, more) {
+                    return added;
+                }
+            }
+            ("or" | "orValue", [other], Some(target)) => {
+                let value = self.value(target)?;
+                if let Some(found) = as_optional(&value) {
+                    self.pay(1)?;
+                    return match (found.value(), name) {
+                        (Some(inner), "orValue") => Ok(inner.clone()),
+                        (Some(_), _) => Ok(value),
+                        (None, _) => self.value(other),
+                    };
+                }
+                return failed(no_overload(name, &[value]));
+            }
+            _ => {}
+        }
+        let full = self.full_name(call);
+        let name = full.as_deref().unwrap_or(name);
+        let mut values = Vec::with_capacity(call.args.len() + 1);
+        if let (Some(target), None) = (&call.target, &full) {
+            values.push(self.value(target)?);
+        }
+        for argument in &call.args {
+            values.push(self.value(argument)?);
+        }
+        let is_free = is_constant(at) || self.is_member_of_constants(name, call);
+        // What is too much by its values alone is not begun.
+        let least = (self.library.charge)(name, &values, None);
+        if !is_free && self.cost.get().saturating_add(least) > self.most {
+            self.pay(least)?;
+        }
+        let result = self.applied(name, call.target.is_some() && full.is_none(), values.clone());
+        if !is_free {
+            self.pay((self.library.charge)(name, &values, result.as_ref().ok()))?;
+        }
+        result
+    }
+
+    /// What is written down in brackets costs nothing of its own.
+    fn place(&mut self, at: &IdedExpr) -> Outcome {
+        let before = self.cost.get();
+        let place = self.value(at)?;
+        if is_attribute(at) {
+            self.cost.set(self.cost.get().max(before + 1) - 1);
+        }
+        Ok(place)
+    }
+
+    /// Whether something is sought in a list that is written down, which the reference looks up.
+    fn is_member_of_constants(&self, name: &str, call: &CallExpr) -> bool {
+        let is_plain = |at: &IdedExpr| matches!(&at.expr, Expr::Literal(literal) if !matches!(literal, LiteralValue::Bytes(_) | LiteralValue::Null));
+        name == operators::IN
+            && matches!(call.args.get(1).map(|range| &range.expr), Some(Expr::List(list)) if list.elements.iter().all(is_plain))
+    }
+
+    /// A function with a point in its name.
+    fn full_name(&self, call: &CallExpr) -> Option<String> {
+        let space = super::check::qualified(call.target.as_deref()?)?;
+        let space = space.strip_prefix('.').unwrap_or(&space);
+        let name = format!("{space}.{}", call.func_name);
+        let is_known = self.library.functions.contains_key(name.as_str())
+            || self.library.constants.contains_key(name.as_str())
+            || SPACES.contains(&space);
+        let is_hidden = self.locals.iter().any(|(known, _)| known == space);
+        (is_known && !is_hidden).then_some(name)
+    }
+
+    fn truths(&mut self, left: &IdedExpr, right: &IdedExpr, ends_with: bool) -> Outcome {
+        let mut why = None;
+        for side in [left, right] {
+            match self.value(side) {
+                Ok(Value::Bool(truth)) if truth == ends_with => return Ok(truth.into()),
+                Ok(Value::Bool(_)) => {}
+                Err(Stop::Spent) => return Err(Stop::Spent),
+                Ok(_) => why = why.or_else(|| Some(Stop::Fault(NO_OVERLOAD.to_owned()))),
+                Err(stop) => why = why.or(Some(stop)),
+            }
+        }
+        why.map_or(Ok((!ends_with).into()), Err)
+    }
+
+    /// A loop gathers into the list that it has, which nobody else sees.
+    fn appended(&mut self, so_far: &IdedExpr, more: &IdedExpr) -> Option<Outcome> {
+        let (Expr::Ident(name), Expr::List(list)) = (&so_far.expr, &more.expr) else { return None };
+        let [item] = list.elements.as_slice() else { return None };
+        if name != "@result" || !list.optional_indices.is_empty() {
+            return None;
+        }
+        let place = self.locals.iter().rposition(|(known, _)| known == name)?;
+        if !matches!(self.locals[place].1, Ok(Value::List(_))) {
+            return None;
+        }
+        let item = match self.value(item) {
+            Ok(item) => item,
+            Err(stop) => return Some(Err(stop)),
+        };
+        // The item is put into a list of one, which is put behind the other.
+        let cost = 2 + if is_constant(more) { 0 } else { 10 };
+        if let Err(stop) = self.pay(cost) {
+            return Some(Err(stop));
+        }
+        if !self.budget.weigh(&item) {
+            return Some(Err(Stop::Spent));
+        }
+        let Ok(Value::List(mut gathered)) = std::mem::replace(&mut self.locals[place].1, Ok(Value::Null))
+        else {
+            return None;
+        };
+        Arc::make_mut(&mut gathered).push(item);
+        Some(Ok(Value::List(gathered)))
+    }
+
+    fn comprehension(&mut self, made: &ComprehensionExpr) -> Outcome {
+        let range = self.value(&made.iter_range)?;
+        let outside = self.locals.len();
+        let init = match self.value(&made.accu_init) {
+            Err(Stop::Spent) => return Err(Stop::Spent),
+            init => init,
+        };
+        self.locals.push((made.accu_var.clone(), init));
+        let result = self.turns(made, &range, outside);
+        let result = result.and_then(|()| {
+            // What was gathered is the result, as a rule.
+            match &made.result.expr {
+                Expr::Ident(name) if *name == made.accu_var => {
+                    self.pay(1)?;
+                    self.locals.get(outside).map_or(failed(NO_OVERLOAD), |(_, found)| found.clone())
+                }
+                _ => self.value(&made.result),
+            }
+        });
+        self.locals.truncate(outside);
+        result
+    }
+
+    fn turns(&mut self, made: &ComprehensionExpr, range: &Value, gathered: usize) -> Result<(), Stop> {
+        let two = made.iter_var2.as_ref();
+        let entries: Vec<(Value, Option<Value>)> = match range {
+            Value::List(items) if two.is_some() => items
+                .iter()
+                .enumerate()
+                .map(|(place, item)| {
+                    (Value::Int(i64::try_from(place).unwrap_or(i64::MAX)), Some(item.clone()))
+                })
+                .collect(),
+            Value::List(items) => items.iter().map(|item| (item.clone(), None)).collect(),
+            Value::Map(map) => {
+                let mut keys: Vec<&Key> = map.map.keys().collect();
+                keys.sort();
+                keys.into_iter().map(|key| (Value::from(key), map.map.get(key).cloned())).collect()
+            }
+            _ => return failed(format!("got '{}', expected iterable type", type_name(range))),
+        };
+        for (first, second) in entries {
+            if !self.budget.turn(1) {
+                return Err(Stop::Spent);
+            }
+            self.locals.push((made.iter_var.clone(), Ok(first)));
+            if let (Some(name), Some(second)) = (two, second) {
+                self.locals.push((name.clone(), Ok(second)));
+            }
+            let goes_on = match self.value(&made.loop_cond) {
+                Err(Stop::Spent) => return Err(Stop::Spent),
+                Ok(Value::Bool(false)) => false,
+                _ => true,
+            };
+            let step = goes_on.then(|| self.value(&made.loop_step));
+            self.locals.truncate(gathered + 1);
+            match step {
+                None => break,
+                Some(Err(Stop::Spent)) => return Err(Stop::Spent),
+                Some(step) => self.locals[gathered].1 = step,
+            }
+        }
+        Ok(())
+    }
+
+    /// What a function gives.
+    fn applied(&self, name: &str, is_member: bool, values: Vec<Value>) -> Outcome {
+        if let Some(result) = operations::operator(name, &values) {
+            let result = result.map_err(Stop::Fault)?;
+            let makes = name == operators::ADD;
+            return if makes && !self.budget.weigh(&result) { Err(Stop::Spent) } else { Ok(result) };
+        }
+        if !self.budget.pay(name, &values) {
+            return Err(Stop::Spent);
+        }
+        match (name, values.as_slice()) {
+            ("type", [value]) => return Ok(named(&long_name(value))),
+            ("dyn", [value]) => return Ok(value.clone()),
+            ("matches", [Value::String(text), Value::String(pattern)]) => {
+                if !matching::pay(text, pattern, self.budget) {
+                    return Err(Stop::Spent);
+                }
+                return matching::matches(&values).map_err(|error| Stop::Fault(fault::why(&error)));
+            }
+            ("find" | "findAll", [Value::String(text), Value::String(pattern), ..])
+                if !matching::pay(text, pattern, self.budget) =>
+            {
+                return Err(Stop::Spent);
+            }
+            ("hasValue", [value]) => {
+                if let Some(found) = as_optional(value) {
+                    return Ok(found.value().is_some().into());
+                }
+            }
+            ("value", [value]) => {
+                if let Some(found) = as_optional(value) {
+                    return found.value().cloned().map_or(failed("optional.none() dereference"), Ok);
+                }
+            }
+            ("optional.of", [value]) => return Ok(optional(Some(value.clone()))),
+            ("optional.none", []) => return Ok(optional(None)),
+            ("optional.unwrap" | "unwrapOpt", [Value::List(items)]) => {
+                let found = items.iter().filter_map(|item| as_optional(item)?.value().cloned());
+                return Ok(Value::List(Arc::new(found.collect())));
+            }
+            (INSERT, [Value::Map(map), Value::Map(more)]) => {
+                return inserted(map, more.map.iter().map(|(key, value)| (key.clone(), value.clone())));
+            }
+            (INSERT, [Value::Map(map), key, value]) => {
+                return inserted(map, [(key_of(key.clone())?, value.clone())]);
+            }
+            _ => {}
+        }
+        if let Some(value) = self.library.constants.get(name).filter(|_| values.is_empty()) {
+            return Ok(value.clone());
+        }
+        if let Some(function) = self.library.functions.get(name) {
+            let why = || (self.library.told)(name, &values).unwrap_or_else(|| no_overload(name, &values));
+            return function(&values).map_or_else(|| failed(why()), Ok);
+        }
+        self.of_reader(name, is_member, values)
+    }
+
+    /// Calls a function of the reader's library.
+    fn of_reader(&self, name: &str, is_member: bool, values: Vec<Value>) -> Outcome {
+        let mut context = self.library.context.new_inner_scope();
+        let ident = |at: usize| IdedExpr { id: 0, expr: Expr::Ident(format!("a{at}")) };
+        let first = usize::from(is_member);
+        let args = (first..values.len()).map(ident).collect();
+        for (at, value) in values.into_iter().enumerate() {
+            context.add_variable_from_value(format!("a{at}"), value);
+        }
+        let (target, func_name) = match name.split_once('.') {
+            Some((space, name)) => {
+                let space = IdedExpr { id: 0, expr: Expr::Ident(space.to_owned()) };
+                (Some(Box::new(space)), name.to_owned())
+            }
+            None => (is_member.then(|| Box::new(ident(0))), name.to_owned()),
+        };
+        let call = IdedExpr { id: 0, expr: Expr::Call(CallExpr { func_name, target, args }) };
+        Value::resolve(&call, &context).map_err(|error| Stop::Fault(fault::why(&error)))
+    }
+}
+
+/// Whether the reference knows a value before it runs the expression.
+fn is_constant(at: &IdedExpr) -> bool {
+    match &at.expr {
+        Expr::Literal(_) => true,
+        Expr::List(_) | Expr::Map(_) => parts(at).0.into_iter().all(is_constant),
+        Expr::Call(call) => {
+            call.target.is_none()
+                && CONVERSIONS.contains(&call.func_name.as_str())
+                && call.args.len() == 1
+                && call.args.iter().all(is_constant)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value is found by names and places alone.
+fn is_attribute(at: &IdedExpr) -> bool {
+    match &at.expr {
+        Expr::Ident(_) => true,
+        Expr::Select(select) => !select.test,
+        Expr::Call(call) => {
+            [operators::INDEX, operators::OPT_INDEX, operators::OPT_SELECT, operators::CONDITIONAL]
+                .contains(&call.func_name.as_str())
+        }
+        _ => false,
+    }
+}
+
+fn literal_value(literal: &LiteralValue) -> Value {
+    match literal {
+        LiteralValue::Boolean(truth) => Value::Bool(*truth.inner()),
+        LiteralValue::Bytes(bytes) => Value::Bytes(Arc::new(bytes.inner().to_vec())),
+        LiteralValue::Double(number) => Value::Float(*number.inner()),
+        LiteralValue::Int(number) => Value::Int(*number.inner()),
+        LiteralValue::Null => Value::Null,
+        LiteralValue::String(text) => Value::String(Arc::new(text.inner().to_owned())),
+        LiteralValue::UInt(number) => Value::UInt(*number.inner()),
+    }
+}
+
+/// What an entry that may be absent puts into a list or map.
+fn absent_or(value: &Value) -> Result<Option<Value>, Stop> {
+    match as_optional(value) {
+        Some(found) => Ok(found.value().cloned()),
+        None => failed(format!(
+            "cannot initialize optional list element from non-optional value {}",
+            type_name(value)
+        )),
+    }
+}
+
+fn key_of(value: Value) -> Result<Key, Stop> {
+    match value {
+        Value::Int(number) => Ok(Key::Int(number)),
+        Value::UInt(number) => Ok(Key::Uint(number)),
+        Value::Bool(truth) => Ok(Key::Bool(truth)),
+        Value::String(text) => Ok(Key::String(text)),
+        other => failed(format!("unsupported key type: {}", type_name(&other))),
+    }
+}
+
+fn inserted(map: &cel::objects::Map, entries: impl IntoIterator<Item = (Key, Value)>) -> Outcome {
+    let mut all = HashMap::clone(&map.map);
+    for (key, value) in entries {
+        if all.insert(key, value).is_some() {
+            return failed("insert failed: key already exists");
+        }
+    }
+    Ok(Value::Map(all.into()))
+}
+
+/// The value at a place, if there is one.
+fn found(value: &Value, place: &Value) -> Result<Option<Value>, Stop> {
+    Ok(match (value, place) {
+        (Value::Map(map), place) => operations::entry(map, place),
+        (Value::List(items), place) => {
+            let at = match place {
+                Value::Int(at) => *at,
+                Value::UInt(at) => i64::try_from(*at).unwrap_or(i64::MAX),
+                Value::Float(at) if at.fract() == 0.0 => *at as i64,
+                Value::Float(at) => return failed(format!("unsupported index value {at} in list")),
+                other => return failed(format!("unsupported index type '{}' in list", type_name(other))),
+            };
+            usize::try_from(at).ok().and_then(|at| items.get(at)).cloned()
+        }
+        _ => None,
+    })
+}
+
+fn member(value: &Value, place: &Value) -> Outcome {
+    if let Some(within) = as_optional(value) {
+        return match within.value() {
+            None => Ok(value.clone()),
+            Some(inner) => {
+                found(inner, place)?.map_or_else(|| missing(inner, place), |found| Ok(optional(Some(found))))
+            }
+        };
+    }
+    found(value, place)?.map_or_else(|| missing(value, place), Ok)
+}
+
+fn missing(value: &Value, place: &Value) -> Outcome {
+    let shown = match place {
+        Value::String(text) => text.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::UInt(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        other => type_name(other).to_owned(),
+    };
+    match value {
+        Value::List(_) => failed(format!("index out of bounds: {shown}")),
+        _ => failed(format!("no such key: {shown}")),
+    }
+}
+
+/// The value at a place, as one that may be absent.
+fn perhaps(value: &Value, place: &Value) -> Outcome {
+    let inner = match as_optional(value) {
+        None => value,
+        Some(within) => match within.value() {
+            None => return Ok(value.clone()),
+            Some(inner) => inner,
+        },
+    };
+    Ok(optional(found(inner, place)?))
+}
+
+fn presence(value: &Value, field: &str) -> Outcome {
+    let place = Value::String(Arc::new(field.to_owned()));
+    let inner = match as_optional(value) {
+        None => value,
+        Some(within) => match within.value() {
+            None => return Ok(false.into()),
+            Some(inner) => inner,
+        },
+    };
+    match inner {
+        Value::Map(_) => Ok(found(inner, &place)?.is_some().into()),
+        Value::List(_) => found(inner, &place).map(|found| found.is_some().into()),
+        _ => Ok(false.into()),
+    }
+}
+
+/// The name of a value's type, those of libraries included.
+fn long_name(value: &Value) -> String {
+    match value {
+        Value::Opaque(opaque) => opaque.runtime_type_name().to_owned(),
+        other => type_name(other).to_owned(),
+    }
+}
+
+const NO_OVERLOAD: &str = "no such overload";
+/// What may stand before the point of a function's name.
+const SPACES: [&str; 5] = ["optional", "lists", "sets", "base64", "strings"];
+const LONG_TYPES: [&str; 2] = ["google.protobuf.Duration", "google.protobuf.Timestamp"];
+const CONVERSIONS: [&str; 9] =
+    ["bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "uint"];
