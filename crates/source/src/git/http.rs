@@ -73,6 +73,10 @@ impl Client {
             request = request.header(AUTHORIZATION, value.clone());
         }
         let response = request.send().map_err(|error| self.failed(&target, &error))?;
+        if let Some(text) = astray(&target, response.url()) {
+            self.verdict.say(Said::Failed(text.clone()));
+            return Err(io::Error::other(text));
+        }
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -329,6 +333,15 @@ impl BufRead for Body {
             inner.consume(amount);
         }
     }
+}
+
+/// Why an answer is not to what was asked: somebody led to a page for people, say, or the address has a query of its own.
+fn astray(asked: &url::Url, answered: &url::Url) -> Option<String> {
+    const LIST: &str = "/info/refs";
+    let asked_for_list = asked.as_str().contains(LIST);
+    let path = crate::url::plain(answered.path());
+    (asked_for_list && !path.ends_with(LIST))
+        .then(|| format!("http redirect: target {path:?} does not end with {LIST}"))
 }
 
 /// What an answer says beside its status, to its first bytes.

@@ -147,6 +147,23 @@ fn a_server_may_show_the_authority_itself_when_it_is_trusted() -> Result<()> {
 }
 
 #[test]
+fn an_answer_to_another_question_is_none() -> Result<()> {
+    let (server, url) = server(Options::default())?;
+    let path = url::Url::parse(&url)?.path().to_owned();
+    for odd in [format!("{url}?a=b"), format!("{url}#main")] {
+        let told =
+            format!("unable to clone '{odd}': http redirect: target {path:?} does not end with /info/refs");
+        assert_eq!(failure(&request(&odd)?)?, told);
+    }
+    let (other, _) = self::server(Options::default())?;
+    let origin = other.url("x").trim_end_matches("/x.git").to_owned();
+    server.set_fault(Some(Fault::Redirect(format!("{origin}/log%20in?for="))));
+    let text = failure(&request(&url)?)?;
+    assert!(text.ends_with(r#": http redirect: target "/log in" does not end with /info/refs"#), "{text}");
+    Ok(())
+}
+
+#[test]
 fn a_server_may_show_what_is_trusted_itself_whoever_signed_it() -> Result<()> {
     let certificates = Certificates::new()?;
     let (shown, other) = (certificates.shown.clone().into_bytes(), Certificates::new()?.shown.into_bytes());
