@@ -7,18 +7,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value as Cel};
+use cel::{Context, Env, IdedExpr, Value as Cel};
 use sealfast_cluster::health::{self, Status};
-use sealfast_k8s::expression::budget::{self, Budget};
-use sealfast_k8s::expression::{
-    calls, depth, fault, matching, nests_too_deeply, on_deep_stack, parts, pointed,
-};
+use sealfast_k8s::expression::budget::Budget;
+use sealfast_k8s::expression::check::check;
+use sealfast_k8s::expression::kind::Type;
+use sealfast_k8s::expression::overloads::{Functions, OPTIONALS, SETS, STANDARD, STRINGS};
+use sealfast_k8s::expression::run::{Library, Stop, run};
+use sealfast_k8s::expression::source::{Source, unread};
+use sealfast_k8s::expression::{depth, matching, nests_too_deeply, on_deep_stack, parts};
 use sealfast_k8s::flux::kustomization::HealthCheckExpression;
 use sealfast_k8s::{duration, object};
 use serde_json::Value;
 
 mod functions;
-mod output;
 
 /// The longest expression that is compiled, in bytes.
 const LONGEST: usize = 16 << 10;
@@ -32,17 +34,24 @@ const MOST_STEPS: u64 = 10_000_000;
 const MOST_BYTES: u64 = 16 << 20;
 const MOST_TIME: Duration = Duration::from_secs(10);
 
-/// The environment in which expressions are compiled: with optional values, and patterns of Go.
-static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
-    let mut environment = Env::stdlib();
-    environment.add_extension(matching::extension).expect("holds because nothing is declared twice");
-    Arc::new(environment)
+/// The environment in which expressions are read: with optional values.
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+/// What expressions may call, when they are checked.
+static DECLARED: LazyLock<Functions> =
+    LazyLock::new(|| Functions::new(&[STANDARD, OPTIONALS, STRINGS, SETS, functions::DECLARED], &[]));
+/// What they run with.
+static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library {
+    functions: functions::FUNCTIONS.into_iter().collect(),
+    constants: HashMap::new(),
+    told: functions::told,
+    charge: |_, _, _| 1,
+    context: Context::with_env(Arc::clone(&ENVIRONMENT)),
 });
 
 /// An expression with its text.
 struct Expression {
     text: String,
-    program: Program,
+    source: Source,
 }
 
 impl Expression {
@@ -55,67 +64,61 @@ impl Expression {
             return Err(failed("nested too deeply".to_owned()));
         }
         let compiled = on_deep_stack(|| {
-            let program = ENVIRONMENT.compile(text).map_err(|error| error.to_string())?;
-            let is_flat = depth(program.expression()) <= MOST_LEVELS;
-            if is_flat { Ok(program) } else { Err("nested too deeply".to_owned()) }
+            let program = ENVIRONMENT.compile(text).map_err(|errors| unread(text, &errors))?;
+            let source = Source::new(text, program);
+            if depth(&source.root) <= MOST_LEVELS { Ok(source) } else { Err("nested too deeply".to_owned()) }
         });
-        let program = compiled.unwrap_or_else(|| Err(GONE.to_owned())).map_err(failed)?;
-        Ok(Expression { text: text.to_owned(), program })
+        let source = compiled.unwrap_or_else(|| Err(GONE.to_owned())).map_err(failed)?;
+        Ok(Expression { text: text.to_owned(), source })
     }
 
     /// Refuses patterns that are none, as the reference does where it prepares an expression for running.
     fn prepared(self, budget: &Budget) -> Result<Expression, String> {
-        match on_deep_stack(|| matching::faulty(self.program.expression(), budget)) {
+        match on_deep_stack(|| matching::faulty(&self.source.root, budget)) {
             Some(None) => Ok(self),
             Some(Some(why)) => Err(format!("failed to create CEL program: {why}")),
             None => Err(GONE.to_owned()),
         }
     }
 
-    /// Checks what can be told of types before it runs.
+    /// Checks the types of what it is made of, and that it gives a truth.
     fn checked(self, variables: &[&str]) -> Result<Expression, String> {
-        let root = self.program.expression();
-        let mut known = variables.iter().map(|name| (*name).to_owned()).collect();
-        let misfit = output::undeclared(root, &mut known).or_else(|| output::misfit(root));
-        if let Some((id, message)) = misfit {
-            let offset = self.program.source_info().offset_for(id).map_or(0, |(start, _)| start as usize);
-            let shown = pointed(&self.text, offset, &message);
-            return Err(format!("failed to parse the CEL expression '{}': {shown}", self.text));
-        }
-        match output::kind(root) {
-            None | Some("bool") => Ok(self),
-            Some(other) => Err(format!("CEL expression output type mismatch: expected bool, got {other}")),
-        }
+        let object = || Type::map(Type::String, Type::Dyn);
+        let variables: Vec<(String, Type)> =
+            variables.iter().map(|name| ((*name).to_owned(), object())).collect();
+        let checked = on_deep_stack(|| {
+            let checked = check(&self.text, &self.source, &variables, &DECLARED, &[], &|_, _| Vec::new())?;
+            Ok(checked.type_of(&self.source.root).clone())
+        });
+        let found = checked
+            .unwrap_or_else(|| Err(GONE.to_owned()))
+            .map_err(|why| format!("failed to parse the CEL expression '{}': {why}", self.text))?;
+        let name = match found {
+            Type::Bool => return Ok(self),
+            Type::Null => "null_type".to_owned(),
+            Type::Duration => "google.protobuf.Duration".to_owned(),
+            Type::Timestamp => "google.protobuf.Timestamp".to_owned(),
+            other => other.name(),
+        };
+        Err(format!("CEL expression output type mismatch: expected bool, got {name}"))
     }
 
     /// Whether it holds for these variables.
     fn holds(&self, variables: &[(&str, &Value)]) -> Result<bool, String> {
         let failed = |why: String| format!("failed to evaluate the CEL expression '{}': {why}", self.text);
-        let program = self.program.expression();
+        let root = &self.source.root;
         let largest = variables.iter().map(|(_, value)| largest(value, self.text.contains("split"))).max();
-        if steps(program, largest.unwrap_or_default().max(self.text.len() as u64)) > MOST_STEPS {
+        if steps(root, largest.unwrap_or_default().max(self.text.len() as u64)) > MOST_STEPS {
             return Err(failed("operation interrupted".to_owned()));
         }
-        let budget = Arc::new(budget());
         on_deep_stack(|| {
-            let mut context = context(&budget);
-            for (name, value) in variables {
-                context.add_variable_from_value(*name, to_cel(value));
-            }
-            let mut program = program.clone();
-            budget::watched(&mut program);
-            let result = Cel::resolve(&program, &context);
-            if budget.is_spent() {
-                return Err(failed("operation interrupted".to_owned()));
-            }
-            match result {
+            let known: HashMap<&str, Cel> =
+                variables.iter().map(|(name, value)| (*name, to_cel(value))).collect();
+            match run(root, &LIBRARY, &budget(), u64::MAX, &|name| known.get(name).cloned()).0 {
                 Ok(Cel::Bool(value)) => Ok(value),
                 Ok(_) => Err(format!("failed to evaluate CEL expression as boolean: '{}'", self.text)),
-                Err(ExecutionError::UndeclaredReference(name)) => {
-                    let whole = output::attribute(self.program.expression(), &name);
-                    Err(failed(format!("no such attribute(s): {}", whole.as_deref().unwrap_or(&name))))
-                }
-                Err(error) => Err(failed(fault::why(&error))),
+                Err(Stop::Spent) => Err(failed("operation interrupted".to_owned())),
+                Err(Stop::Fault(why)) => Err(failed(why)),
             }
         })
         .unwrap_or_else(|| Err(GONE.to_owned()))
@@ -125,10 +128,6 @@ impl Expression {
 /// What one run may take, or the preparation of all expressions of an object.
 fn budget() -> Budget {
     Budget::new(MOST_STEPS, MOST_BYTES, MOST_TIME)
-}
-
-fn context(budget: &Arc<Budget>) -> Context<'static, 'static> {
-    calls::context(&ENVIRONMENT, &functions::FUNCTIONS, budget, |_, _| None)
 }
 
 /// Whole numbers are signed.
@@ -353,6 +352,19 @@ mod tests {
         assert_eq!(told("1 + 1"), mismatch("int"));
         assert_eq!(told("'x'"), mismatch("string"));
         assert_eq!(told("dep.spec.suspend"), mismatch("dyn"));
+        assert_eq!(told("[dep.a]"), mismatch("list(dyn)"));
+        for (text, why) in [
+            (
+                "dep == 'x'",
+                "1:5: found no matching overload for '_==_' applied to '(map(string, dyn), string)'",
+            ),
+            ("'a' > 1", "found no matching overload for '_>_' applied to '(string, int)'"),
+            ("dep.x.nope()", "undeclared reference to 'nope' (in container '')"),
+            ("[1, 'a'].size() > 0", "1:5: expected type 'int' but found 'string'"),
+            ("dep.l.all(k, v, v > 1)", "undeclared reference to 'all' (in container '')"),
+        ] {
+            assert!(told(text).contains(why), "{text}: {}", told(text));
+        }
         assert!(told("foo.bar == 1").contains("undeclared reference to 'foo' (in container '')"));
         assert!(told("dep.x.all(y, y == z)").contains("undeclared reference to 'z'"));
         let failed = dependency_ready("dep.a == 1", &json!({}), &json!({})).unwrap_or(Ok(true));
@@ -420,7 +432,7 @@ mod tests {
         let told = |text: &str| dependency_ready(text, &object, &object);
         let refused = [
             format!("dep.o.x{} == 'y'", ".replace('y', dep.o.x)".repeat(4)),
-            format!("dep.l{} == 1", ".map(x, x + x)".repeat(40)),
+            format!("dep.l{}.size() == 1", ".map(x, x + x)".repeat(40)),
             format!("[dep.l]{}.size() == 1", ".map(x, x + x)".repeat(40)),
             format!("[dep.l]{}.size() == 1", ".map(x, [x, x])".repeat(40)),
             format!("[dep.l]{}.size() == 1", ".map(x, {'a': x, 'b': x})".repeat(40)),
@@ -439,7 +451,7 @@ mod tests {
             "dep.l.map(x, x + '-').filter(x, x.endsWith('-')).size() == 100",
             "dep.l.exists_one(x, x == 'a') == false && dep.l.all(x, dep.l.exists(y, y == x))",
             "[?dep.?none, ?dep.?o].size() == 1 && [dep.?o].size() == 1 && {?'a': dep.?none}.size() == 0",
-            "dep.l.map(x, x.size() > 3, [x, 'b'] + ['c'])[0] == ['abcdefghij', 'b', 'c']",
+            "dep.l.map(x, x.size() > 3, [x, dyn('b')] + [dyn('c')])[0] == ['abcdefghij', 'b', 'c']",
             "dep.o.map(k, k) == ['x'] && dep.o.x.replace('y', 'yes').size() == 3000 && 1 + 2 == 3",
         ];
         for text in fine {
@@ -493,5 +505,31 @@ mod tests {
             "{wrong}"
         );
         assert!(dependency_ready("dep.x ==", &json!({}), &json!({})).is_err());
+    }
+
+    #[test]
+    fn what_fails_is_told_as_by_the_reference() {
+        let object = json!({"apiVersion": "example.com/v1", "kind": "Widget", "status": {"phase": "Up", "n": 1, "l": [1]}});
+        let told = |text: &str| {
+            let health = Health::compile(&[expression(text, None)]).unwrap_or_default();
+            let why = health.judge(&object).err().unwrap_or_default();
+            why.split_once("': ").map_or(why.clone(), |(_, why)| why.to_owned())
+        };
+        for (text, wanted) in [
+            ("status.phase.x == 1", "no such key: x"),
+            ("status.none == 1 || nope.x", "no such key: none"),
+            ("spec.x.y == 1", "no such attribute(s): spec.x.y"),
+            ("status.l[3] == 1", "index out of bounds: 3"),
+            ("status.l['a'] == 1", "unsupported index type 'string' in list"),
+            ("status.phase > 1", "no such overload"),
+            ("status.n / 0 == 1", "division by zero"),
+            ("status.phase ? true : false", "no such overload"),
+            ("status.phase.substring(9) == ''", "index out of range: 9"),
+            ("status.l.all(x, x / 0 == 1)", "division by zero"),
+        ] {
+            assert_eq!(told(text), wanted, "{text}");
+        }
+        assert_eq!(told("!has(status.phase.x) && (true || spec.x)"), "");
+        assert!(told("status.phase").starts_with("failed to evaluate CEL expression as boolean"));
     }
 }

@@ -3,7 +3,6 @@
 //! Readers of CEL go down by recursion, so that a text which nests deeply would end the process.
 
 pub mod budget;
-pub mod calls;
 pub mod check;
 pub mod fault;
 pub mod kind;

@@ -13,8 +13,7 @@ mod text;
 use std::sync::{Arc, LazyLock};
 
 use cel::{Context, Env, Program, Value};
-use sealfast_k8s::expression::calls::Function;
-use sealfast_k8s::expression::run::Library;
+use sealfast_k8s::expression::run::{Function, Library};
 use sealfast_k8s::expression::{depth, nests_too_deeply, on_deep_stack, source};
 
 /// The environment in which rules are compiled: with optional values, lists and loops with two variables.

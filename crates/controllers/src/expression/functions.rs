@@ -8,8 +8,34 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use cel::Value;
-use sealfast_k8s::expression::calls::Function;
+use sealfast_k8s::expression::overloads::Declared;
 use sealfast_k8s::expression::quoted;
+use sealfast_k8s::expression::run::Function;
+
+/// Those that texts and sets do not have.
+pub(super) const DECLARED: &[Declared] = &[
+    ("reverse", &[("string_reverse", "s.()s")]),
+    ("base64.encode", &[("base64_encode_bytes", "(y)s")]),
+    ("base64.decode", &[("base64_decode_string", "(s)y")]),
+];
+
+/// What is wrong with the values of a call; `None` when they are of the wrong types.
+pub(super) fn told(name: &str, values: &[Value]) -> Option<String> {
+    let outside = |at: &i64| format!("index out of range: {at}");
+    Some(match (name, values) {
+        ("substring", [Value::String(_), Value::Int(start), Value::Int(end)]) if start > end => {
+            format!("invalid substring range. start: {start}, end: {end}")
+        }
+        ("substring", [Value::String(text), Value::Int(start), Value::Int(end)]) => {
+            let count = text.chars().count();
+            let is_outside = |at: &&i64| usize::try_from(**at).map_or(true, |at| at > count);
+            outside([start, end].into_iter().find(is_outside)?)
+        }
+        ("charAt" | "substring", [Value::String(_), Value::Int(at)]) => outside(at),
+        ("indexOf" | "lastIndexOf", [Value::String(_), Value::String(_), Value::Int(at)]) => outside(at),
+        _ => return None,
+    })
+}
 
 /// Each by its name.
 pub(super) const FUNCTIONS: [(&str, Function); 18] = [

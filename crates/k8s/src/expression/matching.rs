@@ -3,16 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use cel::common::ast::{CallExpr, Expr, LiteralValue};
-use cel::parser::{Macro, MacroExprHelper};
-use cel::{DeclarationError, Env, ExecutionError, IdedExpr, ParseError, Value};
+use cel::common::ast::{Expr, LiteralValue};
+use cel::{ExecutionError, IdedExpr, Value};
 use sealfast_re2::Regex;
 
 use super::budget::Budget;
 use super::{no_overload, parts};
-
-/// `matches` under a name that CEL has not, because the reader's own has another syntax and compiles at each call.
-pub const MATCHES: &str = "@matches";
 
 /// Bytes that all patterns take which are kept.
 const MOST_BYTES: usize = 64 << 20;
@@ -75,25 +71,6 @@ pub(super) fn pay(text: &str, pattern: &str, budget: &Budget) -> bool {
     budget.pay_search(pattern, sized(pattern).1 as u64, text.len() as u64)
 }
 
-/// Makes calls of [`MATCHES`] of both forms of `matches`.
-///
-/// # Errors
-/// When the environment has them already.
-pub fn extension(env: &mut Env) -> Result<(), DeclarationError> {
-    env.add_macro(Macro::receiver("matches", 1, renamed))?;
-    env.add_macro(Macro::global("matches", 2, renamed))
-}
-
-fn renamed(
-    helper: &mut MacroExprHelper<'_>,
-    target: &mut Option<IdedExpr>,
-    arguments: &mut Vec<IdedExpr>,
-) -> Result<Option<IdedExpr>, ParseError> {
-    let (target, args) = (target.take().map(Box::new), std::mem::take(arguments));
-    let call = CallExpr { func_name: MATCHES.to_owned(), target, args };
-    Ok(Some(helper.next_expr(Expr::Call(call))))
-}
-
 /// Whether a text, the first value, holds what a pattern, the second, asks for.
 ///
 /// # Errors
@@ -111,7 +88,7 @@ pub fn matches(values: &[Value]) -> Result<Value, ExecutionError> {
 #[must_use]
 pub fn faulty(at: &IdedExpr, budget: &Budget) -> Option<String> {
     let own = match &at.expr {
-        Expr::Call(call) if call.func_name == MATCHES => match call.args.last().map(|last| &last.expr) {
+        Expr::Call(call) if call.func_name == "matches" => match call.args.last().map(|last| &last.expr) {
             Some(Expr::Literal(LiteralValue::String(text))) => refused(text.inner(), budget),
             _ => None,
         },

@@ -12,10 +12,15 @@ use cel::objects::{Key, Opaque, OptionalValue};
 use cel::{Context, Value};
 
 use super::budget::Budget;
-use super::calls::{Function, Told};
 use super::operations;
 use super::source::INSERT;
 use super::{TYPES, fault, matching, no_overload, parts, type_name};
+
+/// What a function looks like: it takes its receiver and arguments in one list, and `None` is an error.
+pub type Function = fn(&[Value]) -> Option<Value>;
+
+/// Says what is wrong with the values of a call that failed; `None` when they are of the wrong types.
+pub type Told = fn(&str, &[Value]) -> Option<String>;
 
 /// What a call costs: its name, its values, and what it gave.
 pub type Charge = fn(&str, &[Value], Option<&Value>) -> u64;
@@ -434,6 +439,7 @@ impl Run<'_> {
             {
                 return Err(Stop::Spent);
             }
+            ("matches", _) => return failed(no_overload(name, &values)),
             ("hasValue", [value]) => {
                 if let Some(found) = as_optional(value) {
                     return Ok(found.value().is_some().into());
