@@ -5,7 +5,7 @@ pub(crate) mod token;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
@@ -143,12 +143,11 @@ impl Auth {
 
     fn authenticate(&self, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
         let Some(value) = headers.get(http::header::AUTHORIZATION) else { return Ok(User::anonymous()) };
-        let text = value.to_str().unwrap_or_default().trim();
+        let refused = || Status::plain(401, "Unauthorized", "Unauthorized");
+        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| refused())?.trim();
         let bearer = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         match bearer.map(|(_, token)| token.trim()).filter(|token| !token.is_empty()) {
-            Some(token) => {
-                self.user_of(token, store).ok_or_else(|| Status::plain(401, "Unauthorized", "Unauthorized"))
-            }
+            Some(token) => self.user_of(token, store).ok_or_else(refused),
             // Other ways to log in are not known here, and passed over.
             None => Ok(User::anonymous()),
         }
@@ -172,19 +171,16 @@ fn bound_extra(bound: &token::Bound) -> Vec<(String, String)> {
 }
 
 fn impersonated(user: User, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
-    let values = |name: &str| -> Vec<String> {
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+    let values = |name: &str| {
+        headers.get_all(name).iter().map(|value| said(name, value)).collect::<Result<Vec<_>, _>>()
     };
-    let name = values("impersonate-user").into_iter().next().unwrap_or_default();
-    let mut groups = values("impersonate-group");
-    let uid = values("impersonate-uid").into_iter().next().unwrap_or_default();
+    let name = values("impersonate-user")?.into_iter().next().unwrap_or_default();
+    let mut groups = values("impersonate-group")?;
+    let uid = values("impersonate-uid")?.into_iter().next().unwrap_or_default();
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (key, value) in headers {
-        if let Some(key) = key.as_str().strip_prefix("impersonate-extra-") {
-            extra
-                .entry(crate::http::decoded_path(key))
-                .or_default()
-                .push(value.to_str().unwrap_or_default().into());
+    for (name, value) in headers {
+        if let Some(key) = name.as_str().strip_prefix("impersonate-extra-") {
+            extra.entry(crate::http::decoded_path(key)).or_default().push(said(name.as_str(), value)?);
         }
     }
     if name.is_empty() {
@@ -236,6 +232,12 @@ fn impersonated(user: User, headers: &HeaderMap, store: &Store) -> Result<User, 
         groups.push("system:authenticated".into());
     }
     Ok(User { name, uid, groups, extra })
+}
+
+/// What a header says. One that cannot be read must not pass for one that is absent: it would leave the caller as he is.
+fn said(name: &str, value: &HeaderValue) -> Result<String, Status> {
+    let text = std::str::from_utf8(value.as_bytes());
+    text.map(str::to_owned).map_err(|_| Status::bad_request(format!("the header {name} is not UTF-8")))
 }
 
 /// 403 in the reference's words when the user may not.

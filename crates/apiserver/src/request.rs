@@ -97,7 +97,8 @@ pub(crate) fn attributes(request: &Request, path: &ResourcePath) -> Attributes {
         (namespace, ..) => namespace.clone().unwrap_or_default(),
     };
     let verb = verb(request, path.name.as_deref().unwrap_or_default());
-    let selected = || SELECTING.contains(&verb).then(|| selected_name(request)).flatten();
+    let named = || crate::select::only_name(request.query.text("fieldSelector"));
+    let selected = || SELECTING.contains(&verb).then(named).flatten();
     Attributes {
         verb: verb.into(),
         group: path.group.clone(),
@@ -108,15 +109,8 @@ pub(crate) fn attributes(request: &Request, path: &ResourcePath) -> Attributes {
     }
 }
 
-/// Verbs over a collection that a field selector can narrow to one name.
+/// Verbs over a collection that a field selector can narrow to one name, which they are then asked about.
 const SELECTING: [&str; 3] = ["list", "watch", "deletecollection"];
-
-/// A list or watch of one name is asked about like that name.
-fn selected_name(request: &Request) -> Option<String> {
-    let selector = request.query.text("fieldSelector");
-    let name = selector.split(',').find_map(|part| part.strip_prefix("metadata.name="))?;
-    Some(name.trim_start_matches('=').to_owned())
-}
 
 /// Answers a request for a resource.
 pub(crate) async fn serve(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Answer {

@@ -174,28 +174,46 @@ fn known_fields(resource: &Resource) -> Vec<String> {
 
 fn field_tests(text: &str, resource: &Resource) -> Result<Vec<FieldTest>, Status> {
     let known = known_fields(resource);
-    let mut out = Vec::new();
-    for part in split_escaped(text) {
-        let found = ["!=", "==", "="]
-            .iter()
-            .find_map(|operator| part.split_once(operator).map(|pair| (pair, *operator)));
-        let Some(((path, value), operator)) = found else {
-            let why = format!("invalid selector: '{text}'; can't understand '{part}'");
-            return Err(Status::bad_request(why));
-        };
+    let mut out = stated_tests(text)?;
+    for test in &mut out {
+        let path = &test.path;
         let path = match resource.group.as_str() {
             "events.k8s.io" if path.starts_with("involvedObject.") || path == "reportingComponent" => {
                 return Err(unknown_field(&known, path));
             }
             "events.k8s.io" if path == "reportingController" => "reportingComponent".to_owned(),
             "events.k8s.io" => path.replace("regarding.", "involvedObject."),
-            _ => path.to_owned(),
+            _ => path.clone(),
         };
         if !known.contains(&path) {
             return Err(unknown_field(&known, &path));
         }
-        let value = unescaped(value)?;
-        out.push(FieldTest { path, value, equal: operator != "!=" });
+        test.path = path;
+    }
+    Ok(out)
+}
+
+/// The one name that a field selector leaves; rights are asked for by the same reading that objects are chosen by.
+pub(crate) fn only_name(text: &str) -> Option<String> {
+    let tests = stated_tests(text).ok()?;
+    let named = tests.into_iter().find(|test| test.equal && test.path == "metadata.name")?;
+    checks::path_segment(&named.value).is_empty().then_some(named.value)
+}
+
+/// The tests of a field selector as they stand, of whatever fields.
+fn stated_tests(text: &str) -> Result<Vec<FieldTest>, Status> {
+    let mut out = Vec::new();
+    for part in split_escaped(text) {
+        let first = part.find(['!', '=']).map(|at| part.split_at(at));
+        let found = first.and_then(|(path, rest)| {
+            let operator = ["!=", "==", "="].into_iter().find(|operator| rest.starts_with(operator))?;
+            Some((path, operator, &rest[operator.len()..]))
+        });
+        let Some((path, operator, value)) = found else {
+            let why = format!("invalid selector: '{text}'; can't understand '{part}'");
+            return Err(Status::bad_request(why));
+        };
+        out.push(FieldTest { path: path.into(), value: unescaped(value)?, equal: operator != "!=" });
     }
     Ok(out)
 }
@@ -215,6 +233,12 @@ fn unescaped(text: &str) -> Result<String, Status> {
     let mut out = String::with_capacity(text.len());
     while let Some(letter) = letters.next() {
         match (letter, letter == '\\') {
+            (letter @ (',' | '='), false) => {
+                return Err(Status::bad_request(format!(
+                    "invalid field selector: unescaped character in value: {}",
+                    letter as u32
+                )));
+            }
             (letter, false) => out.push(letter),
             (_, true) => match letters.next() {
                 Some(escaped @ (',' | '=' | '\\')) => out.push(escaped),

@@ -3,7 +3,7 @@
 use sealfast_apiserver::server::{Options, Running, start};
 use serde_json::{Value, json};
 
-use crate::client::{Client, server};
+use crate::client::{Client, message, server};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const APPLY: &str = "application/apply-patch+yaml";
@@ -209,6 +209,74 @@ async fn nobody_gathers_or_spells_out_more_than_he_could_have() -> anyhow::Resul
     let message = answer["message"].as_str().unwrap_or_default();
     assert_eq!(status, 403, "{message}");
     assert!(message.contains("more than 10000 single permissions"), "{message}");
+    running.stop().await;
+    Ok(())
+}
+
+/// Rights and the choice of objects come from one reading of the selector.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_escaped_comma_lends_no_right_to_a_collection() -> anyhow::Result<()> {
+    let (running, admin, alice) = alice_may(json!({"verbs": ["*"], "resourceNames": ["hers"]})).await?;
+    for name in ["hers", "other"] {
+        assert_eq!(admin.call("POST", MAPS, Some(map(name))).await?.0, 201);
+    }
+    for selector in [
+        "metadata.name!=x\\,metadata.name=hers",
+        "metadata.name!=x\\,metadata.name\\=hers",
+        "metadata.name=x\\,metadata.name\\=hers",
+        "metadata.namespace!=x\\,metadata.name=hers",
+        "metadata.name!=hers",
+        "metadata.namespace=default",
+    ] {
+        let selector = selector.replace('\\', "%5C").replace('=', "%3D");
+        for (method, more) in [("GET", ""), ("GET", "&watch=1&timeoutSeconds=1"), ("DELETE", "")] {
+            let path = format!("{MAPS}?fieldSelector={selector}{more}");
+            let (status, answer) = alice.call(method, &path, None).await?;
+            assert_eq!(status, 403, "{method} {selector}{more}: {answer}");
+        }
+    }
+    let path = format!("{MAPS}?fieldSelector=metadata.namespace%3Ddefault,metadata.name%3D%3Dhers");
+    let (status, answer) = alice.call("GET", &path, None).await?;
+    assert_eq!((status, answer["items"].as_array().map(Vec::len)), (200, Some(1)), "{answer}");
+    assert_eq!(alice.call("DELETE", &path, None).await?.0, 200);
+    assert_eq!(admin.call("GET", &format!("{MAPS}/other"), None).await?.0, 200);
+    // As the reference says it.
+    let path = format!("{MAPS}?fieldSelector=metadata.name%3Da%3Db");
+    let (status, answer) = admin.call("GET", &path, None).await?;
+    assert_eq!((status, message(&answer)), (400, "invalid field selector: unescaped character in value: 61"));
+    running.stop().await;
+    Ok(())
+}
+
+/// The reference reads UTF-8 in these headers; what is none is refused, and never taken for a header that is absent.
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_that_cannot_be_read_lend_nothing() -> anyhow::Result<()> {
+    let (running, admin) = server().await?;
+    let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let who = |headers: Vec<(&'static str, &'static [u8])>| {
+        let admin = &admin;
+        async move {
+            let answer = admin.with_headers("POST", path, &headers, json!({})).await?;
+            let user = answer.1["status"]["userInfo"]["username"].as_str().unwrap_or_default().to_owned();
+            anyhow::Ok((answer.0, user, answer.1))
+        }
+    };
+    let (status, user, answer) = who(vec![("Impersonate-User", "j\u{fc}rgen".as_bytes())]).await?;
+    assert_eq!((status, user.as_str()), (201, "j\u{fc}rgen"), "{answer}");
+    let name: (&str, &[u8]) = ("Impersonate-User", b"alice");
+    for headers in [
+        vec![("Impersonate-User", &b"j\xfcrgen"[..])],
+        vec![name, ("Impersonate-Group", &b"gr\xfcn"[..])],
+        vec![name, ("Impersonate-Uid", &b"\xff"[..])],
+        vec![name, ("Impersonate-Extra-Color", &b"gr\xfcn"[..])],
+    ] {
+        let (status, user, answer) = who(headers).await?;
+        assert_eq!((status, user.as_str()), (400, ""), "{answer}");
+    }
+    for token in [&b"Bearer \xff"[..], "Bearer \u{fc}".as_bytes(), b"\xff"] {
+        let (status, user, answer) = who(vec![("Authorization", token)]).await?;
+        assert_eq!((status, user.as_str()), (401, ""), "{answer}");
+    }
     running.stop().await;
     Ok(())
 }
