@@ -313,6 +313,37 @@ async fn groups_of_kubernetes_need_a_real_approval() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Only a schema bounds the lists of custom objects: an inventory has an entry for each object that was applied.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_custom_object_holds_lists_of_ten_thousand() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    for definition in sealfast_k8s::flux::crds() {
+        client.call("POST", DEFINITIONS, Some(definition)).await?;
+    }
+    let path = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/default/kustomizations";
+    let spec = json!({
+        "interval": "10m", "path": "./", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "s"},
+        "images": (0..2000).map(|number| json!({"name": format!("i{number}")})).collect::<Value>(),
+    });
+    let object = json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+        "metadata": {"name": "k"}, "spec": spec,
+    });
+    let (status, answer) = client.call("POST", path, Some(object)).await?;
+    assert_eq!(status, 201, "{answer}");
+    let entries: Value =
+        (0..10_000).map(|number| json!({"id": format!("default_c{number}__ConfigMap"), "v": "v1"})).collect();
+    let change = json!({"status": {"inventory": {"entries": entries}}});
+    let status_path = format!("{path}/k/status");
+    let (status, answer) =
+        client.send("PATCH", &status_path, crate::client::MERGE, change.to_string()).await?;
+    assert_eq!(status, 200, "{}", answer["message"]);
+    assert_eq!(answer["status"]["inventory"]["entries"].as_array().map(Vec::len), Some(10_000));
+    running.stop().await;
+    Ok(())
+}
+
 /// Posts definitions of one version each and looks for a text in each refusal.
 async fn refused(versions: &[(Value, &str)]) -> anyhow::Result<()> {
     let running = start(Options::default()).await?;
