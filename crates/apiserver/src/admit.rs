@@ -196,7 +196,8 @@ fn account(app: &App, pod: &mut Value) -> Result<(), Status> {
 fn count_templates(old: &Value, new: &mut Value) {
     const NUMBER: &str = "deprecated.daemonset.template.generation";
     let before: i64 = fields::text(old, &["metadata", "annotations", NUMBER]).parse().unwrap_or(1);
-    let now = if old["spec"]["template"] == new["spec"]["template"] { before } else { before + 1 };
+    let now =
+        if old["spec"]["template"] == new["spec"]["template"] { before } else { before.saturating_add(1) };
     let annotations = fields::metadata(new).entry("annotations").or_insert_with(|| json!({}));
     if let Some(annotations) = annotations.as_object_mut() {
         annotations.insert(NUMBER.into(), now.to_string().into());

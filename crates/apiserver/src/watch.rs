@@ -43,7 +43,7 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
     check_initial(query)?;
     let seconds = timeout
         .filter(|&seconds| seconds > 0)
-        .map_or_else(|| 1800 + u64::from(crate::clock::below(1800)), |seconds| seconds as u64);
+        .map_or_else(|| 1800 + u64::from(crate::clock::below(1800)), |seconds| (seconds as u64).min(LONGEST));
     let unwanted = query.get("sendInitialEvents").is_some() && !initial;
     let watch = Watch {
         app: Arc::clone(call.app),
@@ -282,6 +282,8 @@ impl Watch {
     }
 }
 
+/// Longer than anybody watches in one go, and little enough to be added to a time.
+const LONGEST: u64 = 365 * 24 * 60 * 60;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// Changes that are taken out of the history in one go.
 const AT_ONCE: usize = 256;

@@ -258,7 +258,7 @@ impl Count {
         }
         let share =
             |of: &Value| match of.as_str().and_then(|text| text.trim_end_matches('%').parse::<i64>().ok()) {
-                Some(percent) => (all * percent + 99_i64) / 100,
+                Some(percent) => i64::saturating_mul(all, percent).saturating_add(99) / 100,
                 None => of.as_i64().unwrap_or(0),
             };
         let desired = match &spec["maxUnavailable"] {

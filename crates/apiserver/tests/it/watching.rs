@@ -42,6 +42,24 @@ async fn list_then_watch_sees_every_write() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_may_ask_for_any_time() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    for seconds in [i64::MAX, i64::MAX / 1_000_000_000, u32::MAX.into(), i64::MIN, -1, 0] {
+        let path = format!(
+            "{COLLECTION}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds={seconds}"
+        );
+        let mut watch = client.open(&path).await?;
+        assert_eq!(watch.status(), 200, "{seconds}");
+        let first = tokio::time::timeout(std::time::Duration::from_secs(20), watch.chunk()).await??;
+        let first: Value = serde_json::from_slice(&first.unwrap_or_default())?;
+        assert_eq!(first["type"], "BOOKMARK", "{seconds}: {first}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
 fn names(items: &[Value]) -> Vec<String> {
     items.iter().filter_map(|item| item["metadata"]["name"].as_str()).map(str::to_owned).collect()
 }
