@@ -54,7 +54,12 @@ pub(crate) fn apply(object: &mut Value) {
             set(root, "preemptionPolicy", json!("PreemptLowerPriority"));
         }
         ("discovery.k8s.io", "EndpointSlice") => endpoint_slice(root),
-        ("admissionregistration.k8s.io", kind) => admission::registration(kind, root),
+        ("admissionregistration.k8s.io", kind) => {
+            admission::registration(kind, root);
+            if kind == "ValidatingAdmissionPolicy" {
+                set(root, "status", json!({}));
+            }
+        }
         ("apiregistration.k8s.io", "APIService") => root.get_mut("spec").into_iter().for_each(service_port),
         ("storage.k8s.io", "CSIDriver") => driver(root),
         ("flowcontrol.apiserver.k8s.io", kind) => flow(kind, root),

@@ -30,6 +30,7 @@ use crate::auth::Auth;
 use crate::auth::token::Signer;
 use crate::error::Error;
 use crate::kinds::{Registry, Resource};
+use crate::objects::{self, Actor, Operation};
 use crate::storage::journal::Journal;
 use crate::storage::lock::Lock;
 use crate::storage::{Expect, Key, Store};
@@ -382,9 +383,16 @@ impl App {
                     &now,
                 );
             }
-            if definition == stored.object()
-                || self.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok()
-            {
+            let before = stored.object();
+            if definition == before {
+                break;
+            }
+            if let Some(resource) = self.kinds.current().stored_under(crds::KEY) {
+                let actor = Actor { manager: "kube-apiserver".into(), operation: Operation::Update };
+                let owners = objects::owners(resource, Some(&before), &definition, &actor, "status");
+                fields::put_meta(&mut definition, "managedFields", owners);
+            }
+            if self.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok() {
                 break;
             }
         }

@@ -3,6 +3,7 @@
 mod bounds;
 mod builtin;
 pub(crate) mod jsonpath;
+mod policies;
 mod running;
 
 use serde_json::{Value, json};

@@ -338,7 +338,7 @@ fn param_kind(at: At<'_>, out: &mut Causes) {
 }
 
 fn match_resources(at: At<'_>, out: &mut Causes) {
-    out.extend(at.get("matchPolicy").must_be(&MATCH_POLICIES));
+    out.extend(at.get("matchPolicy").one_of(&MATCH_POLICIES));
     for chosen in [at.get("namespaceSelector"), at.get("objectSelector")] {
         match chosen.is_set() {
             true => selector::selector(chosen, out),

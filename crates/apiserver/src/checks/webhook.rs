@@ -88,8 +88,14 @@ pub(super) fn versions(at: At<'_>, missing: &str, out: &mut Causes) {
     for version in at.items() {
         if seen.contains(&version.text()) {
             out.push(version.invalid("duplicate version"));
-        } else if !is_label_1035(version.text()) {
-            out.push(version.invalid(LABEL_1035));
+        } else {
+            let text = version.text();
+            if text.len() > LABEL {
+                out.push(version.invalid(&format!("must be no more than {LABEL} characters")));
+            }
+            if !is_label_1035(text.get(..LABEL).unwrap_or(text)) {
+                out.push(version.invalid(LABEL_1035));
+            }
         }
         seen.push(version.text());
     }
@@ -97,3 +103,6 @@ pub(super) fn versions(at: At<'_>, missing: &str, out: &mut Causes) {
         out.push(at.with_value(&json!(seen)).invalid("must include at least one of v1, v1beta1"));
     }
 }
+
+/// Bytes of a label at the most.
+const LABEL: usize = 63;

@@ -7,7 +7,7 @@ use crate::fields::{self, get, text};
 use crate::kinds::Resource;
 use crate::request::scale::selector_text;
 
-use super::{bounds, running};
+use super::{bounds, policies, running};
 
 /// The cells of one object.
 pub(super) fn cells(resource: &Resource, item: &Value) -> Vec<Value> {
@@ -105,6 +105,7 @@ fn special(key: &str, column: &str, item: &Value) -> Option<Value> {
         ("endpointslices.discovery.k8s.io", _) => slice(column, item),
         ("controllerrevisions.apps", "Revision") => Some(item["revision"].clone()),
         (_, "Webhooks") => Some(json!(item["webhooks"].as_array().map_or(0, Vec::len))),
+        (key, _) if key.ends_with(".admissionregistration.k8s.io") => policies::cell(column, item),
         _ => None,
     }
 }

@@ -94,3 +94,68 @@ async fn pods_and_nodes_tell_their_state() -> anyhow::Result<()> {
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn admission_policies_tell_what_they_hold() -> anyhow::Result<()> {
+    let running = start(Options::default().with_ready_workloads(false)).await?;
+    let client = Client::of(&running)?;
+    let group = "/apis/admissionregistration.k8s.io/v1";
+    let rule =
+        json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]});
+    let policy = json!({"metadata": {"name": "p"}, "spec": {
+        "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}, "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": "true"}],
+    }});
+    let policies = format!("{group}/validatingadmissionpolicies");
+    let (status, made) = client.call("POST", &policies, Some(policy)).await?;
+    assert_eq!((status, &made["status"]), (201, &json!({})), "{made}");
+    assert_eq!(
+        client.cells(&policies).await?[0].as_array().map(|row| row[1..3].to_vec()),
+        Some(vec![json!(1), json!("v1/ConfigMap")])
+    );
+    let bindings = format!("{group}/validatingadmissionpolicybindings");
+    let binding = |name: &str, reference: Value| {
+        let mut spec = json!({"policyName": "p", "validationActions": ["Deny"]});
+        if reference.is_object() {
+            spec["paramRef"] = reference;
+            spec["paramRef"]["parameterNotFoundAction"] = "Deny".into();
+        }
+        json!({"metadata": {"name": name}, "spec": spec})
+    };
+    let chosen = json!({"matchLabels": {"b": "c", "a": "b"}, "matchExpressions": [{"key": "k", "operator": "In", "values": ["x", "y"]}]});
+    let shown = "&LabelSelector{MatchLabels:map[string]string{a: b,b: c,},MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:k,Operator:In,Values:[x y],},},}";
+    for (name, reference, cell) in [
+        ("a", Value::Null, "<unset>"),
+        ("b", json!({"name": "c"}), "*/c"),
+        ("c", json!({"name": "c", "namespace": "n"}), "n/c"),
+        ("d", json!({"selector": chosen}), shown),
+    ] {
+        let (status, answer) = client.call("POST", &bindings, Some(binding(name, reference))).await?;
+        assert_eq!(status, 201, "{answer}");
+        let rows = client.cells(&format!("{bindings}/{name}")).await?;
+        assert_eq!((&rows[0][1], &rows[0][2]), (&json!("p"), &json!(cell)));
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_owns_what_it_says_of_definitions() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let schema = json!({"openAPIV3Schema": {"type": "object"}});
+    let version = json!({"name": "v1", "served": true, "storage": true, "schema": schema});
+    let spec = json!({"group": "t.example.com", "scope": "Cluster", "names": {"plural": "ts", "kind": "T"}, "versions": [version]});
+    let made = json!({"metadata": {"name": "ts.t.example.com"}, "spec": spec});
+    assert_eq!(client.call("POST", definitions, Some(made)).await?.0, 201);
+    let (_, definition) = client.call("GET", &format!("{definitions}/ts.t.example.com"), None).await?;
+    let entries = definition["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    let own = entries.iter().find(|entry| entry["manager"] == "kube-apiserver");
+    let own = own.map(|entry| {
+        (entry["subresource"].clone(), entry["fieldsV1"]["f:status"]["f:acceptedNames"]["f:kind"].clone())
+    });
+    assert_eq!(own, Some((json!("status"), json!({}))), "{definition}");
+    running.stop().await;
+    Ok(())
+}
