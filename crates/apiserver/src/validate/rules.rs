@@ -161,7 +161,10 @@ impl Run<'_> {
         if self.left == 0 {
             return self.end(schema, at, SPENT.to_owned());
         }
-        let old = at.old.map(|old| to_cel(schema, old));
+        // Messages know what was before only where a rule beside them asks for it.
+        let texts = rules.iter().filter_map(|rule| rule["rule"].as_str());
+        let asks_for_old = texts.filter_map(compiled).any(|rule| rule.asks_for_old);
+        let old = at.old.filter(|_| asks_for_old).map(|old| to_cel(schema, old));
         let mut known = Known { own: to_cel(schema, at.new), old, optional: false };
         for rule in rules {
             if self.ended {
@@ -611,6 +614,11 @@ mod tests {
         let fixed = json!({"rule": "self.a == oldSelf.a", "message": "fixed"});
         assert!(told(&fixed, &new, None).is_empty());
         assert_eq!(told(&fixed, &new, Some(&old)), ["spec: Invalid value: fixed"]);
+        let before =
+            json!({"rule": "self.a > 5", "messageExpression": "string(oldSelf.a)", "message": "small"});
+        assert_eq!(told(&before, &new, Some(&old)), ["spec: Invalid value: small"]);
+        let both = json!({"rule": "self.a < oldSelf.a", "messageExpression": "string(oldSelf.a)"});
+        assert_eq!(told(&both, &new, Some(&old)), ["spec: Invalid value: 1"]);
         let optional = json!({"rule": "!oldSelf.hasValue() || oldSelf.value().a == self.a", "optionalOldSelf": true, "message": "fixed"});
         assert!(told(&optional, &new, None).is_empty());
         assert_eq!(told(&optional, &new, Some(&old)), ["spec: Invalid value: fixed"]);
