@@ -33,7 +33,7 @@ use crate::kustomization::report::{Failure, Reason, Report, Times};
 use crate::kustomization::unpacked::{Artifacts, Wanted};
 use crate::options::Options;
 use crate::queue::{Key, Next, Queue};
-use crate::report::{Retry, SHOWN_AFTER};
+use crate::report::{self as reports, Retry};
 use crate::shape::{self, Misfit};
 use crate::status::Target;
 use crate::workers::Turn;
@@ -369,13 +369,7 @@ impl Run<'_> {
 
     /// Does something; when it takes long, the status says what.
     async fn shown<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        tokio::select! {
-            done = &mut work => return done,
-            () = tokio::time::sleep(SHOWN_AFTER) => {}
-        }
-        self.write_or_log().await;
-        work.await
+        reports::shown(work, self.write_or_log()).await.0
     }
 
     /// Says which fields of the object cannot be read.

@@ -15,6 +15,22 @@ use crate::status::{Shared, Target, Written};
 /// A run, or a phase of one, that is over before this does not show itself as under way.
 pub(crate) const SHOWN_AFTER: Duration = Duration::from_millis(400);
 
+/// Does something; when that takes long, tells of it meanwhile, and returns what came of both.
+///
+/// Neither waits for the other: what is done may just have been given what telling needs, and would never give it back
+/// while nobody lets it go on.
+pub(crate) async fn shown<T, S>(
+    work: impl Future<Output = T>,
+    tell: impl Future<Output = S>,
+) -> (T, Option<S>) {
+    let mut work = std::pin::pin!(work);
+    if let Ok(done) = tokio::time::timeout(SHOWN_AFTER, &mut work).await {
+        return (done, None);
+    }
+    let (done, told) = tokio::join!(work, tell);
+    (done, Some(told))
+}
+
 /// When a failed run is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
@@ -120,5 +136,30 @@ pub(crate) fn stated(kind: &str, status: &str, reason: &str, message: &str, gene
         message: message.to_owned(),
         observed_generation: generation,
         last_transition_time: now(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_tells_of_work_gets_what_the_work_was_given_first() {
+        let lock = tokio::sync::Mutex::new(());
+        let held = lock.lock().await;
+        let work = async {
+            drop(lock.lock().await);
+            "done"
+        };
+        let tell = async {
+            // It goes to the work, which stands in the row already.
+            drop(held);
+            drop(lock.lock().await);
+            "told"
+        };
+        let both = tokio::time::timeout(Duration::from_secs(60), shown(work, tell)).await;
+        assert_eq!(both.ok(), Some(("done", Some("told"))));
+        let quick = shown(async { 1 }, std::future::pending::<()>()).await;
+        assert_eq!(quick, (1, None), "what is over in a moment is not told of");
     }
 }

@@ -18,7 +18,7 @@ use crate::events::Recorder;
 use crate::identity::Identities;
 use crate::options::Options;
 use crate::queue::{Key, Next};
-use crate::report::{Retry, SHOWN_AFTER};
+use crate::report::{self as reports, Retry};
 use crate::shape;
 use crate::source::fetch::Fetched;
 use crate::source::report::{Failure, Report};
@@ -217,13 +217,9 @@ impl Run<'_> {
 
     /// Does something; when it takes long, the status says that a run is under way.
     async fn shown<T>(&mut self, work: impl Future<Output = T>) -> Result<T, ClusterError> {
-        let mut work = std::pin::pin!(work);
-        tokio::select! {
-            done = &mut work => return Ok(done),
-            () = tokio::time::sleep(SHOWN_AFTER) => {}
-        }
-        self.write().await?;
-        Ok(work.await)
+        let (done, written) = reports::shown(work, self.write()).await;
+        written.transpose()?;
+        Ok(done)
     }
 
     /// Notes that the request in the annotation was handled.
