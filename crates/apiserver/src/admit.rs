@@ -128,7 +128,7 @@ pub(crate) fn check_rights(call: &Call<'_>, object: &Value, old: Option<&Value>)
     };
     let rules = match resource.kind.as_str() {
         "Role" | "ClusterRole" if may("escalate", &resource.plural, name) => return Ok(()),
-        "Role" | "ClusterRole" => auth::rules_of(object, store),
+        "Role" | "ClusterRole" => crate::gathered::rules_of(object, store),
         _ => {
             let reference = &object["roleRef"];
             let role = fields::text(reference, &["name"]);
@@ -141,7 +141,7 @@ pub(crate) fn check_rights(call: &Call<'_>, object: &Value, old: Option<&Value>)
             let key =
                 crate::storage::Key::new(&Arc::from(format!("{plural}.{}", resource.group)), namespace, role);
             match store.get(&key) {
-                Some(role) => auth::rules_of(&role.object(), store),
+                Some(role) => crate::gathered::rules_of(&role.object(), store),
                 None if user.is_master() => return Ok(()),
                 None => return Err(Status::not_found(&resource.group, &resource.plural, role)),
             }
@@ -151,7 +151,7 @@ pub(crate) fn check_rights(call: &Call<'_>, object: &Value, old: Option<&Value>)
         return Err(status);
     }
     // What gathers rules may gather any, of today and of tomorrow.
-    let gathers = |role: &Value| role.get("aggregationRule").is_some_and(|rule| !rule.is_null());
+    let gathers = crate::gathered::gathers;
     let all = [auth::everything(), auth::every_path()];
     if (gathers(object) || old.is_some_and(gathers))
         && auth::escalation(user, &all, &call.namespace, about, name, store).is_some()

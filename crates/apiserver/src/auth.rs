@@ -2,7 +2,7 @@
 
 pub(crate) mod token;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::fields;
+use crate::gathered::CLUSTER_ROLES;
 use crate::go_text;
 use crate::status_error::Status;
-use crate::storage::{Key, Parsed, Store};
+use crate::storage::{Key, Store};
 use token::{Claims, Signer};
 
 /// An authenticated (or anonymous) user.
@@ -317,7 +318,7 @@ fn with_rules<T>(binding: &Value, home: &str, store: &Store, work: impl FnOnce(&
     };
     let (own, clusters) = (store.parsed(resource), store.parsed(CLUSTER_ROLES));
     let role = own.get(&(home.to_owned(), name));
-    work(&role.map(|role| rules_in(role, &clusters)).unwrap_or_default())
+    work(&role.map(|role| crate::gathered::rules(role, &clusters)).unwrap_or_default())
 }
 
 /// A binding, its role, and the first of its subjects that is meant.
@@ -368,28 +369,6 @@ pub(crate) fn rules(user: &User, namespace: &str, store: &Store) -> Vec<Value> {
         });
         None::<()>
     });
-    out
-}
-
-/// The rules of a role, aggregated ones included.
-pub(crate) fn rules_of(role: &Value, store: &Store) -> Vec<Value> {
-    rules_in(role, &store.parsed(CLUSTER_ROLES)).into_iter().cloned().collect()
-}
-
-fn rules_in<'a>(role: &'a Value, roles: &'a Parsed) -> Vec<&'a Value> {
-    let mut out = Vec::new();
-    let mut seen = HashSet::new();
-    let mut waiting = vec![role];
-    while let Some(role) = waiting.pop() {
-        out.extend(role["rules"].as_array().into_iter().flatten());
-        let selectors = role["aggregationRule"]["clusterRoleSelectors"].as_array();
-        for selector in selectors.into_iter().flatten() {
-            let chosen = roles.values().filter(|other| crate::select::chooses(selector, other));
-            waiting.extend(chosen.filter(|other| {
-                fields::name(other) != fields::name(role) && seen.insert(fields::name(other))
-            }));
-        }
-    }
     out
 }
 
@@ -536,6 +515,5 @@ fn atoms(rule: &Value) -> Vec<Attributes> {
 }
 
 const ROLES: &str = "roles.rbac.authorization.k8s.io";
-const CLUSTER_ROLES: &str = "clusterroles.rbac.authorization.k8s.io";
 const BINDINGS: &str = "rolebindings.rbac.authorization.k8s.io";
 const CLUSTER_BINDINGS: &str = "clusterrolebindings.rbac.authorization.k8s.io";

@@ -1,5 +1,7 @@
 //! Roles, priorities and the Service that are there from the start.
 
+mod roles;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -11,15 +13,42 @@ use crate::storage::{Expect, Key};
 
 /// Makes the roles and the bindings that people refer to by name, where they are not there.
 pub(crate) fn roles(app: &App) {
-    let core = json!({"verbs": READ, "apiGroups": ["*"], "resources": VIEWED});
-    let edit = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": EDITED});
-    let rbac = json!({"verbs": ["*"], "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"]});
     role(app, "cluster-admin", vec![auth::everything(), auth::every_path()]);
-    role(app, "view", vec![core.clone()]);
-    role(app, "edit", vec![core.clone(), edit.clone()]);
-    role(app, "admin", vec![core, edit, rbac]);
+    roles::GATHERING.iter().for_each(|(name, gatherer, rules)| gathering(app, name, *gatherer, rules));
     bind(app, "cluster-admin", &["system:masters"]);
     open_roles(app);
+}
+
+/// A role that gathers, and the one that it begins with.
+fn gathering(app: &App, name: &str, gatherer: Option<&str>, rules: &[roles::Rule]) {
+    let mark = |name: &str| format!("rbac.authorization.k8s.io/aggregate-to-{name}");
+    let labelled = |mut role: Value, label: Option<String>| {
+        if let Some(label) = label {
+            fields::child(&mut role, "metadata").entry("labels").or_insert_with(|| json!({}))[label] =
+                "true".into();
+        }
+        role
+    };
+    let rules = rules.iter().map(
+        |(verbs, groups, resources)| json!({"verbs": verbs, "apiGroups": groups, "resources": resources}),
+    );
+    let own = format!("system:aggregate-to-{name}");
+    put(app, ROLES, labelled(cluster_role(&own, rules.collect()), Some(mark(name))));
+    let mut role = labelled(cluster_role(name, Value::Null), gatherer.map(mark));
+    let selector = json!({"matchLabels": {mark(name): "true"}});
+    role["aggregationRule"] = json!({"clusterRoleSelectors": [selector]});
+    let key = Key::new(&ROLES.into(), "", name);
+    let Some(stored) = app.store.get(&key) else { return put(app, ROLES, role) };
+    let mut kept = stored.object();
+    // One that gathers nothing is of an older version of this program, or was changed by somebody who says so.
+    let stays = fields::text(&kept, &["metadata", "annotations", AUTOUPDATE]) != "true";
+    if !stays && !crate::gathered::gathers(&kept) {
+        for part in ["rules", "aggregationRule"] {
+            kept[part] = role[part].take();
+        }
+        fields::set_meta(&mut kept, "labels", role["metadata"]["labels"].take());
+        let _ = app.store.put(&key, &kept, Expect::Revision(stored.revision));
+    }
 }
 
 /// What everybody may do: ask what there is and what he is, and look whether the server is well.
@@ -52,8 +81,11 @@ fn open_roles(app: &App) {
 }
 
 fn role(app: &App, name: &str, rules: Vec<Value>) {
-    let role = json!({"kind": "ClusterRole", "apiVersion": RBAC, "metadata": {"name": name}, "rules": rules});
-    put(app, "clusterroles.rbac.authorization.k8s.io", marked(role));
+    put(app, ROLES, cluster_role(name, rules.into()));
+}
+
+fn cluster_role(name: &str, rules: Value) -> Value {
+    marked(json!({"kind": "ClusterRole", "apiVersion": RBAC, "metadata": {"name": name}, "rules": rules}))
 }
 
 /// Binds groups to the role of the same name.
@@ -70,11 +102,7 @@ fn bind(app: &App, name: &str, groups: &[&str]) {
 
 fn marked(mut object: Value) -> Value {
     fields::set_meta(&mut object, "labels", json!({"kubernetes.io/bootstrapping": "rbac-defaults"}));
-    fields::set_meta(
-        &mut object,
-        "annotations",
-        json!({"rbac.authorization.kubernetes.io/autoupdate": "true"}),
-    );
+    fields::set_meta(&mut object, "annotations", json!({AUTOUPDATE: "true"}));
     object
 }
 
@@ -116,8 +144,10 @@ fn put(app: &App, resource: &str, mut object: Value) {
     let _ = app.store.put(&key, &object, Expect::Absent);
 }
 
+const ROLES: &str = crate::gathered::CLUSTER_ROLES;
 /// Below those that other Services are given.
 const FIRST_ADDRESS: &str = "10.96.0.1";
+const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 const GROUP: &str = "rbac.authorization.k8s.io";
 const DISCOVERY: [&str; 11] = [
     "/api",
@@ -140,47 +170,3 @@ const ISSUER: [&str; 4] = [
     "/openid/v1/jwks/",
 ];
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
-const READ: [&str; 3] = ["get", "list", "watch"];
-const VIEWED: [&str; 22] = [
-    "configmaps",
-    "endpoints",
-    "persistentvolumeclaims",
-    "pods",
-    "replicationcontrollers",
-    "serviceaccounts",
-    "services",
-    "events",
-    "limitranges",
-    "namespaces",
-    "resourcequotas",
-    "daemonsets",
-    "deployments",
-    "replicasets",
-    "statefulsets",
-    "horizontalpodautoscalers",
-    "cronjobs",
-    "jobs",
-    "ingresses",
-    "networkpolicies",
-    "poddisruptionbudgets",
-    "endpointslices",
-];
-const EDITED: [&str; 17] = [
-    "configmaps",
-    "secrets",
-    "persistentvolumeclaims",
-    "pods",
-    "replicationcontrollers",
-    "serviceaccounts",
-    "services",
-    "daemonsets",
-    "deployments",
-    "replicasets",
-    "statefulsets",
-    "horizontalpodautoscalers",
-    "cronjobs",
-    "jobs",
-    "ingresses",
-    "networkpolicies",
-    "poddisruptionbudgets",
-];

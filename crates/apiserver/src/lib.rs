@@ -26,6 +26,7 @@ pub mod error;
 mod expiry;
 mod fields;
 mod gates;
+mod gathered;
 mod gc;
 mod go_text;
 mod http;
