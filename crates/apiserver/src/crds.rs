@@ -67,6 +67,18 @@ pub(crate) fn establish(definition: &mut Value, others: &[Value], now: &str) {
     remember_storage(definition);
 }
 
+/// Whether all that was settled that follows from the names and the versions of a definition.
+pub(crate) fn is_settled(definition: &Value) -> bool {
+    let (wanted, own) = (&definition["spec"]["names"], &definition["status"]["acceptedNames"]);
+    let conditions = definition["status"]["conditions"].as_array();
+    let refused = |condition: &Value| condition["type"] == "NamesAccepted" && condition["status"] == "False";
+    let refused = conditions.is_some_and(|conditions| conditions.iter().any(refused));
+    let stored = definition["status"]["storedVersions"].as_array();
+    let stored = |version: &String| stored.is_some_and(|list| list.iter().any(|known| known == version));
+    (has_condition(definition, "NamesAccepted") && wanted == own || refused)
+        && storage_version(definition).is_none_or(|version| stored(&version))
+}
+
 /// The names that a definition may have, and the last conflict of others.
 fn accepted_names(definition: &Value, others: &[Value]) -> (Value, Option<(&'static str, String)>) {
     let wanted = &definition["spec"]["names"];

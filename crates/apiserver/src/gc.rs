@@ -13,10 +13,9 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::fields;
-use crate::request::delete::{FOREGROUND, ORPHAN};
-use crate::request::update::mark_deleted;
-use crate::server::App;
-use crate::storage::{Bonds, Change, Expect, Key, Stored};
+use crate::request::delete::{self, DeleteOptions, FOREGROUND, ORPHAN};
+use crate::server::{App, TRIES};
+use crate::storage::{Bonds, Change, Expect, Key, Refused, Stored};
 use crate::workloads::{self, budget::Budgets};
 use kin::{Kin, references};
 
@@ -51,7 +50,8 @@ async fn follow(app: Arc<App>) {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
-        let pause = collector.budgets.pause();
+        let again = (!collector.again.is_empty()).then_some(PAUSE);
+        let pause = collector.budgets.pause().into_iter().chain(again).min();
         place = Some((collector, at));
         tokio::time::sleep(GATHER).await;
         tokio::select! {
@@ -67,7 +67,7 @@ const GATHER: Duration = Duration::from_millis(3);
 /// From a Deployment to its ReplicaSet, its Pods and back to its status.
 const LEADS_ON: usize = 4;
 
-/// Time before the next try after a panic.
+/// Time before the next try after a panic, or of what the disk did not take.
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
@@ -77,7 +77,13 @@ struct Collector {
     leaving: HashSet<(Arc<str>, String)>,
     /// Those of them to be looked at once the changes at hand are through.
     touched: HashSet<(Arc<str>, String)>,
+    /// Owners whose dependents are to be let go once the changes at hand are through.
+    orphaning: HashSet<Key>,
+    /// What was to follow from these could not be written.
+    again: HashSet<Key>,
     budgets: Budgets,
+    /// Whether a role was written or went, so that others may have to gather their rules anew.
+    gathers: bool,
 }
 
 impl Collector {
@@ -92,6 +98,7 @@ impl Collector {
             None => {
                 let mut collector = Self::default();
                 let at = collector.begin(app);
+                collector.gathers = true;
                 (collector, at)
             }
         };
@@ -101,6 +108,15 @@ impl Collector {
             collector.take_all(app, &changes);
             at = reached;
         }
+        for key in std::mem::take(&mut collector.again) {
+            if let Some(stored) = app.store.get(&key) {
+                collector.look_at(app, &key, &stored, &stored.bonds());
+            }
+        }
+        for key in std::mem::take(&mut collector.orphaning) {
+            let done = collector.orphan(app, &key);
+            collector.note(done, &key);
+        }
         for (resource, name) in std::mem::take(&mut collector.touched) {
             match &*resource {
                 "namespaces" => app.empty_namespace(&name),
@@ -108,6 +124,7 @@ impl Collector {
             }
         }
         collector.budgets.settle(app);
+        collector.gathers = collector.gathers && !crate::gathered::settle(app);
         (collector, at)
     }
 
@@ -157,6 +174,7 @@ impl Collector {
             None => self.gone(app, change),
         }
         self.budgets.note(&change.key, change.value.is_some());
+        self.gathers |= &*change.key.resource == crate::gathered::CLUSTER_ROLES;
     }
 
     /// Something was written (or found at the start).
@@ -172,29 +190,44 @@ impl Collector {
                     self.touched.insert(place);
                 }
                 // Nothing runs here that could use it.
-                "persistentvolumeclaims" => app.drop_finalizer(key, crate::admit::PROTECTED_CLAIM),
-                "persistentvolumes" => app.drop_finalizer(key, crate::admit::PROTECTED_VOLUME),
+                "persistentvolumeclaims" => {
+                    self.note(app.drop_finalizer(key, crate::admit::PROTECTED_CLAIM), key);
+                }
+                "persistentvolumes" => {
+                    self.note(app.drop_finalizer(key, crate::admit::PROTECTED_VOLUME), key);
+                }
                 _ => {}
             }
             let object = stored.object();
             let finalizers = fields::finalizers(&object);
             if finalizers.contains(&ORPHAN) {
-                self.orphan(app, key, bonds.uid());
+                self.orphaning.insert(key.clone());
             } else if finalizers.contains(&FOREGROUND) {
                 self.foreground(app, key, bonds.uid());
             }
         } else if kin::is_followed(key) && bonds.owners().next().is_some() {
             self.check_owners(app, key);
         }
+        if ["namespaces", crate::crds::KEY].contains(&&*key.resource) {
+            self.note(app.follow_up(&key.resource, &stored.object()), key);
+        }
         workloads::settle(app, &mut self.kin, key, stored);
+    }
+
+    /// Remembers an object whose consequences could not all be written.
+    fn note(&mut self, done: bool, key: &Key) {
+        if !done {
+            self.again.insert(key.clone());
+        }
     }
 
     /// Something is gone.
     fn gone(&mut self, app: &Arc<App>, change: &Change) {
         let Some(previous) = &change.previous else { return };
         let bonds = previous.bonds();
-        let dependents = || self.kin.dependents(bonds.uid());
-        for dependent in kin::is_followed(&change.key).then(dependents).into_iter().flatten() {
+        let followed = kin::is_followed(&change.key);
+        let dependents = if followed { self.kin.dependents(bonds.uid()) } else { Vec::new() };
+        for dependent in dependents {
             self.check_owners(app, &dependent);
         }
         for owner in bonds.owners() {
@@ -211,27 +244,31 @@ impl Collector {
             self.touch(&change.key);
         }
         if &*change.key.resource == "serviceaccounts" && change.key.name == "default" {
-            app.restore_account(&change.key.namespace);
+            let home = Key::new(&Arc::from("namespaces"), "", &change.key.namespace);
+            if let Some(stored) = app.store.get(&home) {
+                self.note(app.follow_up(&home.resource, &stored.object()), &home);
+            }
         }
     }
 
     /// Deletes a dependent whose owners are all gone; drops references to some that are.
-    fn check_owners(&self, app: &Arc<App>, key: &Key) {
+    fn check_owners(&mut self, app: &Arc<App>, key: &Key) {
         let Some(stored) = app.store.get(key) else { return };
         let object = stored.object();
         let references = references(&object);
         let lives = |reference: &&Value| self.owner_lives(app, reference, key);
         let (living, dead): (Vec<&Value>, Vec<&Value>) = references.iter().partition(lives);
-        if dead.is_empty() || references.is_empty() {
+        if dead.is_empty() || fields::is_deleting(&object) {
             return;
         }
         let solid = living.iter().any(|reference| !self.is_foreground(app, reference));
-        if living.is_empty() || !solid {
-            app.delete_stored(key, &stored, if living.is_empty() { "Background" } else { "Foreground" });
-            return;
-        }
-        let kept: Vec<Value> = living.into_iter().cloned().collect();
-        set_references(app, key, &stored, kept);
+        let done = if !solid {
+            // Whose own dependents are to be dealt with in some way, says so by a finalizer.
+            app.delete_stored(key, &stored, if living.is_empty() { "" } else { "Foreground" })
+        } else {
+            app.let_go(key, |reference| dead.contains(&reference))
+        };
+        self.note(done, key);
     }
 
     fn owner_lives(&self, app: &Arc<App>, reference: &Value, dependent: &Key) -> bool {
@@ -264,19 +301,20 @@ impl Collector {
         })
     }
 
-    fn orphan(&self, app: &Arc<App>, key: &Key, uid: &str) {
-        for dependent in self.kin.dependents(uid) {
-            if let Some(stored) = app.store.get(&dependent) {
-                let mut kept = references(&stored.object());
-                kept.retain(|reference| reference["uid"] != uid);
-                set_references(app, &dependent, &stored, kept);
-            }
+    /// Lets all dependents go, and then the owner; false when one of them could not be written.
+    fn orphan(&self, app: &Arc<App>, key: &Key) -> bool {
+        let Some(stored) = app.store.get(key) else { return true };
+        let uid = stored.bonds().uid().to_owned();
+        if !fields::finalizers(&stored.object()).contains(&ORPHAN) {
+            return true;
         }
-        app.drop_finalizer(key, ORPHAN);
+        let free = |dependent: &Key| app.let_go(dependent, |reference| reference["uid"] == *uid);
+        let kept = self.kin.dependents(&uid).iter().filter(|dependent| !free(dependent)).count();
+        kept == 0 && app.drop_finalizer(key, ORPHAN)
     }
 
-    fn foreground(&self, app: &Arc<App>, key: &Key, uid: &str) {
-        let mut blocked = false;
+    fn foreground(&mut self, app: &Arc<App>, key: &Key, uid: &str) {
+        let (mut blocked, mut done) = (false, true);
         for dependent in self.kin.dependents(uid) {
             let Some(stored) = app.store.get(&dependent) else { continue };
             let object = stored.object();
@@ -288,87 +326,87 @@ impl Collector {
                     && !self.is_foreground(app, reference)
             });
             if other {
-                let kept = references.iter().filter(|reference| reference["uid"] != uid).cloned().collect();
-                set_references(app, &dependent, &stored, kept);
+                done &= app.let_go(&dependent, |reference| reference["uid"] == uid);
                 continue;
             }
             if !fields::is_deleting(&object) {
-                app.delete_stored(&dependent, &stored, "Foreground");
+                done &= app.delete_stored(&dependent, &stored, "Foreground");
             }
             blocked |= own["blockOwnerDeletion"] == true && app.store.get(&dependent).is_some();
         }
-        if !blocked {
-            app.drop_finalizer(key, FOREGROUND);
-        }
+        let done = done && (blocked || app.drop_finalizer(key, FOREGROUND));
+        self.note(done, key);
     }
 }
 
 impl App {
-    /// Deletes an object on the server's own account; retried by the next change when another write came between.
-    pub(crate) fn delete_stored(&self, key: &Key, stored: &Stored, policy: &str) {
-        let mut stored = stored.clone();
-        for _ in 0..5 {
-            let mut object = stored.object();
-            let was_deleting = fields::is_deleting(&object);
-            let mut finalizers: Vec<String> =
-                fields::finalizers(&object).into_iter().map(str::to_owned).collect();
-            if policy == "Foreground" && !was_deleting && !finalizers.iter().any(|name| name == FOREGROUND) {
-                finalizers.push(FOREGROUND.into());
+    /// Deletes an object on the server's own account; false when it could not be written.
+    pub(crate) fn delete_stored(&self, key: &Key, stored: &Stored, policy: &str) -> bool {
+        let options = DeleteOptions { propagation: policy.into(), ..DeleteOptions::default() };
+        let mut current = Some(stored.clone());
+        for _ in 0..TRIES {
+            let same = |current: &Stored| current.bonds().uid() == stored.bonds().uid();
+            let Some(found) = current.filter(same) else { return true };
+            match delete::step(self, key, &found, &options) {
+                Ok(_) => return true,
+                Err(Refused::Changed) => current = self.store.get(key),
+                Err(_) => return false,
             }
-            let defines = &*key.resource == crate::crds::KEY;
-            if defines && !was_deleting && !finalizers.iter().any(|name| name == crate::crds::CLEANUP) {
-                finalizers.push(crate::crds::CLEANUP.into());
-            }
-            if finalizers.is_empty() && &*key.resource != "namespaces" {
-                if self.store.delete(key, stored.revision).is_ok() {
-                    return;
-                }
-            } else if was_deleting {
-                return;
-            } else {
-                let kind = self.kinds.current().stored_under(&key.resource).cloned();
-                fields::set_finalizers(&mut object, finalizers);
-                mark_deleted(&mut object, kind.is_some_and(|kind| kind.has_generation()));
-                crate::namespaces::terminating(&key.resource, &mut object);
-                crate::crds::terminating(&key.resource, &mut object);
-                if self.store.put(key, &object, Expect::Revision(stored.revision)).is_ok() {
-                    if defines {
-                        self.establish(&key.name);
-                    }
-                    return;
-                }
-            }
-            let Some(current) = self.store.get(key) else { return };
-            stored = current;
         }
+        false
     }
 
-    /// Takes one finalizer off; the object goes with its last.
-    pub(crate) fn drop_finalizer(&self, key: &Key, finalizer: &str) {
-        for _ in 0..5 {
-            let Some(stored) = self.store.get(key) else { return };
+    /// Drops references of a dependent to owners; false when it could not be written.
+    fn let_go(&self, key: &Key, is_dropped: impl Fn(&Value) -> bool) -> bool {
+        for _ in 0..TRIES {
+            let Some(stored) = self.store.get(key) else { return true };
             let mut object = stored.object();
-            if !fields::finalizers(&object).contains(&finalizer) {
-                return;
+            let mut kept = references(&object);
+            let before = kept.len();
+            kept.retain(|reference| !is_dropped(reference));
+            if kept.len() == before {
+                return true;
             }
-            let kept: Vec<String> = fields::finalizers(&object)
-                .into_iter()
-                .filter(|name| *name != finalizer)
-                .map(str::to_owned)
-                .collect();
-            fields::set_finalizers(&mut object, kept);
-            let written = if crate::request::update::is_gone(&key.resource, &object) {
-                self.store.delete(key, stored.revision).is_ok()
+            if kept.is_empty() {
+                fields::metadata(&mut object).shift_remove("ownerReferences");
             } else {
-                self.store.put(key, &object, Expect::Revision(stored.revision)).is_ok()
-            };
-            if written {
-                if &*key.resource == crate::crds::KEY {
-                    self.definitions_changed();
-                }
-                return;
+                fields::set_meta(&mut object, "ownerReferences", kept.into());
+            }
+            match self.store.put(key, &object, Expect::Revision(stored.revision)) {
+                Ok(_) => return true,
+                Err(Refused::Changed) => {}
+                Err(_) => return false,
             }
         }
+        false
+    }
+
+    /// Takes one finalizer off; the object goes with its last. False when it could not be written.
+    pub(crate) fn drop_finalizer(&self, key: &Key, finalizer: &str) -> bool {
+        for _ in 0..TRIES {
+            let Some(stored) = self.store.get(key) else { return true };
+            let mut object = stored.object();
+            let mut kept: Vec<String> = fields::finalizers(&object).into_iter().map(str::to_owned).collect();
+            if !kept.iter().any(|name| name == finalizer) {
+                return true;
+            }
+            kept.retain(|name| name != finalizer);
+            fields::set_finalizers(&mut object, kept);
+            let written = if crate::request::update::is_gone(&key.resource, &object) {
+                self.store.delete(key, stored.revision).map(|_| ())
+            } else {
+                self.store.put(key, &object, Expect::Revision(stored.revision)).map(|_| ())
+            };
+            match written {
+                Ok(()) => {
+                    self.deleted(&key.resource);
+                    return true;
+                }
+                Err(Refused::Changed) => {}
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     /// Deletes the objects of a definition that is on its way out, then lets it go.
@@ -385,20 +423,12 @@ impl App {
         for stored in self.store.list(&resource, None).items {
             let object = stored.object();
             let key = Key::new(&resource, fields::meta(&object, "namespace"), fields::name(&object));
-            self.delete_stored(&key, &stored, "Background");
+            self.delete_stored(&key, &stored, "");
         }
+        // One look and one deletion: nothing is put in between.
+        let _alone = self.definitions.write();
         if self.store.list(&resource, None).items.is_empty() {
             self.drop_finalizer(&key, crate::crds::CLEANUP);
         }
     }
-}
-
-fn set_references(app: &Arc<App>, key: &Key, stored: &Stored, kept: Vec<Value>) {
-    let mut object = stored.object();
-    if kept.is_empty() {
-        fields::metadata(&mut object).shift_remove("ownerReferences");
-    } else {
-        fields::set_meta(&mut object, "ownerReferences", kept.into());
-    }
-    let _ = app.store.put(key, &object, Expect::Revision(stored.revision));
 }

@@ -77,23 +77,18 @@ impl App {
         self.ensure_account(name);
     }
 
-    /// The account that every namespace has.
-    pub(crate) fn ensure_account(&self, namespace: &str) {
+    /// The account that every namespace has; false when it could not be written.
+    pub(crate) fn ensure_account(&self, namespace: &str) -> bool {
+        let key = Key::new(&Arc::from("serviceaccounts"), namespace, "default");
+        if self.store.get(&key).is_some() {
+            return true;
+        }
         let mut account = json!({
             "kind": "ServiceAccount", "apiVersion": "v1",
             "metadata": {"name": "default", "namespace": namespace},
         });
         self.stamp(&mut account);
-        let key = Key::new(&Arc::from("serviceaccounts"), namespace, "default");
-        let _ = self.store.put(&key, &account, Expect::Absent);
-    }
-
-    /// The same account again, where the namespace stays.
-    pub(crate) fn restore_account(&self, namespace: &str) {
-        let home = self.store.get(&Key::new(&Arc::from("namespaces"), "", namespace));
-        if home.is_some_and(|home| !fields::is_deleting(&home.object())) {
-            self.ensure_account(namespace);
-        }
+        !matches!(self.store.put(&key, &account, Expect::Absent), Err(Refused::Disk(_)))
     }
 
     pub(crate) fn stamp(&self, object: &mut Value) {

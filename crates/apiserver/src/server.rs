@@ -23,13 +23,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::auth::Auth;
 use crate::auth::token::Signer;
 use crate::error::Error;
-use crate::kinds::{Registry, Resource};
+use crate::kinds::Registry;
 use crate::objects::{self, Actor, Operation};
 use crate::storage::journal::Journal;
 use crate::storage::lock::Lock;
@@ -196,6 +197,8 @@ pub(crate) struct App {
     /// Held while a budget is asked and its pod goes.
     pub evictions: parking_lot::Mutex<()>,
     pub metrics: metrics::Metrics,
+    /// Shared by who makes custom objects; held alone by who lets a definition go that has none left.
+    pub definitions: parking_lot::RwLock<()>,
     writes_to_kinds: parking_lot::Mutex<()>,
 }
 
@@ -239,7 +242,8 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         event_ttl: options.event_ttl,
         limits: options.limits,
         metrics: metrics::Metrics::default(),
-        writes_to_kinds: parking_lot::Mutex::new(()),
+        definitions: Default::default(),
+        writes_to_kinds: Default::default(),
     });
     app.prepare();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(identity.tls()?));
@@ -316,9 +320,39 @@ impl App {
             self.ensure_namespace(name);
         }
         crate::bootstrap::roles(self);
+        crate::gathered::settle(self);
         crate::bootstrap::priorities(self);
         crate::bootstrap::service(self);
+        self.catch_up();
         self.refresh_kinds();
+        self.drop_undefined();
+    }
+
+    /// Does what should have followed writes before the last stop, and did not.
+    fn catch_up(&self) {
+        for resource in ["namespaces", crds::KEY] {
+            for stored in self.store.list(&Arc::from(resource), None).items {
+                self.follow_up(resource, &stored.object());
+            }
+        }
+    }
+
+    /// Drops objects whose definition is gone: they would come back under the next one of that name.
+    fn drop_undefined(&self) {
+        let definition = |name: &str| self.store.get(&Key::new(&Arc::from(crds::KEY), "", name));
+        let kinds = self.kinds.current();
+        for (resource, _) in self.store.counts() {
+            let Some((_, group)) = resource.split_once('.') else { continue };
+            let built_in = kinds.group(group).is_some_and(|group| !group.custom);
+            if built_in || definition(&resource).is_some() {
+                continue;
+            }
+            for stored in self.store.list(&resource, None).items {
+                let marks = stored.marks();
+                let key = Key::new(&resource, &marks.namespace, &marks.name);
+                let _ = self.store.delete(&key, stored.revision);
+            }
+        }
     }
 
     /// Serves what the stored definitions say.
@@ -329,26 +363,31 @@ impl App {
         self.kinds.define(definitions.iter());
     }
 
-    /// Follows up on a new object.
-    pub(crate) fn created(&self, resource: &Resource, object: &serde_json::Value) {
-        match &*resource.key {
-            "namespaces" => self.ensure_account(fields::name(object)),
-            crds::KEY => self.establish(fields::name(object)),
-            _ => {}
-        }
+    /// Does what follows from a new object. When that fails, the collector tries again.
+    pub(crate) fn created(&self, resource: &str, object: &Value) {
+        self.follow_up(resource, object);
     }
 
-    /// Follows up on a changed object.
-    pub(crate) fn updated(&self, resource: &Resource, object: &serde_json::Value) {
-        if &*resource.key == crds::KEY {
+    /// Does what follows from a changed object.
+    pub(crate) fn updated(&self, resource: &str, object: &Value) {
+        if resource == crds::KEY {
             self.establish(fields::name(object));
         }
     }
 
-    /// Follows up on a deleted object.
-    pub(crate) fn deleted(&self, resource: &Resource) {
-        if &*resource.key == crds::KEY {
+    /// Does what follows from an object that went.
+    pub(crate) fn deleted(&self, resource: &str) {
+        if resource == crds::KEY {
             self.definitions_changed();
+        }
+    }
+
+    /// Brings into line what belongs to an object that stays; false when it could not be written.
+    pub(crate) fn follow_up(&self, resource: &str, object: &Value) -> bool {
+        match resource {
+            "namespaces" if !fields::is_deleting(object) => self.ensure_account(fields::name(object)),
+            crds::KEY if !crds::is_settled(object) => self.establish(fields::name(object)),
+            _ => true,
         }
     }
 
@@ -363,11 +402,15 @@ impl App {
         self.refresh_kinds();
     }
 
-    /// Settles the names and the conditions of a definition.
-    pub(crate) fn establish(&self, name: &str) {
+    /// Settles the names and the conditions of a definition; false when they could not be written.
+    pub(crate) fn establish(&self, name: &str) -> bool {
         let key = Key::new(&Arc::from(crds::KEY), "", name);
-        for _ in 0..5 {
-            let Some(stored) = self.store.get(&key) else { break };
+        let mut settled = false;
+        for _ in 0..TRIES {
+            let Some(stored) = self.store.get(&key) else {
+                settled = true;
+                break;
+            };
             let mut definition = stored.object();
             let others: Vec<_> =
                 self.store.list(&key.resource, None).items.iter().map(|stored| stored.object()).collect();
@@ -385,6 +428,7 @@ impl App {
             }
             let before = stored.object();
             if definition == before {
+                settled = true;
                 break;
             }
             if let Some(resource) = self.kinds.current().stored_under(crds::KEY) {
@@ -392,11 +436,13 @@ impl App {
                 let owners = objects::owners(resource, Some(&before), &definition, &actor, "status");
                 fields::put_meta(&mut definition, "managedFields", owners);
             }
-            if self.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok() {
+            settled = self.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok();
+            if settled {
                 break;
             }
         }
         self.refresh_kinds();
+        settled
     }
 }
 
@@ -444,5 +490,7 @@ async fn flush(app: Arc<App>) {
     }
 }
 
+/// How often the server starts a write of its own anew that another one came before.
+pub(crate) const TRIES: usize = 20;
 /// Room for 128 MiB of answers, in units of 1 KiB.
 const ANSWERS: usize = 128 << 10;

@@ -42,18 +42,14 @@ pub(crate) fn create(
         fields::metadata(&mut shown).shift_remove("resourceVersion");
         return Ok(Written::Unkept(call.shown(shown)));
     }
-    call.app.created(&call.resource, &object);
+    call.app.created(&call.resource.key, &object);
     Ok(Written::Kept(stored))
 }
 
 /// Identity: namespace, name, uid and time.
 fn filled(call: &Call<'_>, mut object: Value) -> Result<Value, Status> {
     check_namespace(call, &mut object)?;
-    if call.resource.custom.as_ref().is_some_and(|custom| custom.terminating) {
-        let why = "create not allowed while custom resource definition is terminating";
-        let resource = &call.resource;
-        return Err(Status::forbidden(&resource.group, &resource.plural, fields::name(&object), why));
-    }
+    check_definition(call, fields::name(&object))?;
     call.app.namespaces_take(call, fields::name(&object))?;
     if fields::name(&object).is_empty() && !fields::meta(&object, "generateName").is_empty() {
         let base: String = fields::meta(&object, "generateName").chars().take(NAME - SUFFIX).collect();
@@ -65,6 +61,24 @@ fn filled(call: &Call<'_>, mut object: Value) -> Result<Value, Status> {
     fields::set_meta(&mut object, "uid", clock::uuid().into());
     fields::set_meta(&mut object, "creationTimestamp", clock::now().into());
     Ok(object)
+}
+
+/// A definition that is gone, or on its way out, gets no new objects.
+fn check_definition(call: &Call<'_>, name: &str) -> Result<(), Status> {
+    if call.resource.custom.is_none() {
+        return Ok(());
+    }
+    let resource = &call.resource;
+    let kinds = call.app.kinds.current();
+    let standing = kinds.stored_under(&resource.key).and_then(|standing| standing.custom.as_ref());
+    match standing {
+        None => Err(Status::no_resource()),
+        Some(custom) if custom.terminating => {
+            let why = "create not allowed while custom resource definition is terminating";
+            Err(Status::forbidden(&resource.group, &resource.plural, name, why))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// An empty namespace is filled in; another one is refused.
@@ -132,6 +146,9 @@ fn store(call: &Call<'_>, object: &Value, options: &Options) -> Result<Stored, S
             None => call.app.store.unwritten(object).map_err(|refused| call.refused(refused, name)),
         };
     }
+    // The last one of these looks whether anything is left, and lets the definition go.
+    let _standing = call.app.definitions.read();
+    check_definition(call, name)?;
     call.app.store.put(&key, object, Expect::Absent).map_err(|refused| call.refused(refused, name))
 }
 

@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use super::update::mark_deleted;
-use super::{Call, dry_run};
+use super::{Call, dry_run, selects};
 use crate::fields;
 use crate::http::Answer;
 use crate::objects;
+use crate::select::Selection;
+use crate::server::App;
 use crate::status_error::{Cause, Status, success};
 use crate::storage::{Expect, Key, Refused, Stored};
 
@@ -47,7 +49,7 @@ pub(super) fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer,
         let stored = call.existing()?;
         check_preconditions(call, &stored, options)?;
         crate::admit::delete(call, &stored.object())?;
-        match step(call, &call.key(), &stored, options) {
+        match step(call.app, &call.key(), &stored, options) {
             Ok(Step::Gone(object)) => {
                 let kind = &call.resource;
                 if RETURNED.contains(&&*kind.key) || kind.group == "storage.k8s.io" {
@@ -68,24 +70,39 @@ pub(super) fn delete(call: &Call<'_>, options: &DeleteOptions) -> Result<Answer,
 /// Deletes every object that the selectors choose, or a page of them; answers what they were.
 pub(crate) async fn collection(call: &Call<'_>) -> Result<Answer, Status> {
     let (metadata, chosen) = super::list::chosen(call).await?;
+    let selection = super::list::selection(call)?;
     let (options, warnings) = asked(call)?;
     let mut shown = Vec::new();
     for stored in chosen {
         let object = stored.object();
         let key = Key::new(&call.resource.key, fields::meta(&object, "namespace"), fields::name(&object));
-        let mut current = Some(stored);
-        while let Some(stored) = current {
-            match step(call, &key, &stored, &options) {
-                Ok(_) => {
-                    shown.push(call.shown(object.clone()));
-                    break;
-                }
-                Err(Refused::Changed) => current = call.app.store.get(&key),
-                Err(other) => return Err(call.refused(other, &key.name)),
-            }
+        if delete_chosen(call, &key, stored, &selection, &options)? {
+            shown.push(call.shown(object));
         }
     }
     Ok(super::list::shaped(call, metadata, shown).warned(warnings))
+}
+
+/// Deletes one object that was chosen; false when it went or is chosen no more by the time its turn comes.
+fn delete_chosen(
+    call: &Call<'_>,
+    key: &Key,
+    chosen: Stored,
+    selection: &Selection,
+    options: &DeleteOptions,
+) -> Result<bool, Status> {
+    let uid = chosen.bonds().uid().to_owned();
+    let mut current = Some(chosen);
+    let meant = |stored: &Stored| stored.bonds().uid() == uid && selects(selection, &call.resource, stored);
+    while let Some(stored) = current.filter(meant) {
+        check_preconditions(call, &stored, options)?;
+        match step(call.app, key, &stored, options) {
+            Ok(_) => return Ok(true),
+            Err(Refused::Changed) => current = call.app.store.get(key),
+            Err(other) => return Err(call.refused(other, &key.name)),
+        }
+    }
+    Ok(false)
 }
 
 /// How far one deletion got.
@@ -96,19 +113,22 @@ pub(crate) enum Step {
     Waits(Value),
 }
 
-fn step(call: &Call<'_>, key: &Key, stored: &Stored, options: &DeleteOptions) -> Result<Step, Refused> {
-    let step = advance(call, key, stored, options)?;
+/// One step of a deletion with what follows from it, whoever asks.
+pub(crate) fn step(app: &App, key: &Key, stored: &Stored, options: &DeleteOptions) -> Result<Step, Refused> {
+    let step = advance(app, key, stored, options)?;
     if !options.dry_run {
         match &step {
-            Step::Gone(_) => call.app.deleted(&call.resource),
-            Step::Waits(object) => call.app.updated(&call.resource, object),
+            Step::Gone(_) => app.deleted(&key.resource),
+            Step::Waits(object) => app.updated(&key.resource, object),
         }
     }
     Ok(step)
 }
 
-fn advance(call: &Call<'_>, key: &Key, stored: &Stored, options: &DeleteOptions) -> Result<Step, Refused> {
-    let store = &call.app.store;
+fn advance(app: &App, key: &Key, stored: &Stored, options: &DeleteOptions) -> Result<Step, Refused> {
+    let store = &app.store;
+    let has_generation =
+        || app.kinds.current().stored_under(&key.resource).is_some_and(|kind| kind.has_generation());
     let mut object = stored.object();
     let was_deleting = fields::is_deleting(&object);
     let mut finalizers: Vec<String> = fields::finalizers(&object).into_iter().map(str::to_owned).collect();
@@ -122,7 +142,7 @@ fn advance(call: &Call<'_>, key: &Key, stored: &Stored, options: &DeleteOptions)
     let held = !finalizers.is_empty() || &*key.resource == "namespaces";
     if !held {
         if &*key.resource == "pods" && !was_deleting {
-            mark_deleted(&mut object, call.resource.has_generation());
+            mark_deleted(&mut object, has_generation());
         }
         if !options.dry_run {
             let revision = store.delete_with(key, &object, stored.revision)?;
@@ -133,7 +153,7 @@ fn advance(call: &Call<'_>, key: &Key, stored: &Stored, options: &DeleteOptions)
     let before = object.clone();
     fields::set_finalizers(&mut object, finalizers);
     if !was_deleting {
-        mark_deleted(&mut object, call.resource.has_generation());
+        mark_deleted(&mut object, has_generation());
         crate::namespaces::terminating(&key.resource, &mut object);
         crate::crds::terminating(&key.resource, &mut object);
     }
@@ -178,7 +198,12 @@ pub(super) fn check_preconditions(
             let why = format!(
                 "the {word} in the precondition ({wanted}) does not match the {word} in record ({found}). The object might have been {then}"
             );
-            return Err(Status::conflict(&call.resource.group, &call.resource.kind, &call.name, &why));
+            return Err(Status::conflict(
+                &call.resource.group,
+                &call.resource.kind,
+                fields::name(&object),
+                &why,
+            ));
         }
     }
     Ok(())

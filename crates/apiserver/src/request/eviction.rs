@@ -81,7 +81,7 @@ fn mark(call: &Call<'_>, mut stored: Stored, is_pinned: bool) -> Result<Option<S
         set_condition(&mut pod, disruption_target());
         match call.app.store.put(&call.key(), &pod, Expect::Revision(stored.revision)) {
             Ok(stored) => {
-                call.app.updated(&call.resource, &pod);
+                call.app.updated(&call.resource.key, &pod);
                 return Ok(Some(stored.revision.to_string()));
             }
             Err(Refused::Changed) if is_pinned => return Ok(None),

@@ -24,8 +24,7 @@ pub(crate) async fn all(call: &Call<'_>) -> Result<Answer, Status> {
 /// The metadata of the list that a query asks for, and its objects.
 pub(crate) async fn chosen(call: &Call<'_>) -> Result<(Value, Vec<Stored>), Status> {
     let query = &call.request.query;
-    let selection =
-        Selection::parse(query.text("labelSelector"), query.text("fieldSelector"), &call.resource)?;
+    let selection = selection(call)?;
     // The state that everybody has is not told in parts.
     let whole = query.text("resourceVersion") == "0" && query.text("continue").is_empty();
     let limit =
@@ -52,6 +51,12 @@ pub(crate) async fn chosen(call: &Call<'_>) -> Result<(Value, Vec<Stored>), Stat
         None => {}
     }
     Ok((metadata, chosen))
+}
+
+/// Which objects of the collection a query means.
+pub(crate) fn selection(call: &Call<'_>) -> Result<Selection, Status> {
+    let query = &call.request.query;
+    Selection::parse(query.text("labelSelector"), query.text("fieldSelector"), &call.resource)
 }
 
 /// A list of stored objects, in the form asked for.

@@ -144,12 +144,12 @@ fn finish(call: &Call<'_>, stored: &Stored, new: Value, options: &Options) -> Re
             Ok(revision) => revision,
             Err(refused) => return raced(refused),
         };
-        call.app.deleted(&call.resource);
+        call.app.deleted(&call.resource.key);
         return Ok(unkept(new, revision));
     }
     match store.put(&key, &new, Expect::Revision(stored.revision)) {
         Ok(stored) => {
-            call.app.updated(&call.resource, &new);
+            call.app.updated(&call.resource.key, &new);
             Ok(Outcome::Done(Written::Kept(stored)))
         }
         Err(refused) => raced(refused),
@@ -363,7 +363,7 @@ fn raise_generation(call: &Call<'_>, old: &Value, new: &mut Value) {
 /// One more.
 pub(crate) fn bump_generation(object: &mut Value) {
     let generation = fields::get(object, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0);
-    fields::set_meta(object, "generation", (generation + 1).into());
+    fields::set_meta(object, "generation", generation.saturating_add(1).into());
 }
 
 /// Marks an object as on its way out.
