@@ -9,7 +9,7 @@ pub enum Error {
     /// A file of the state directory could not be read or written.
     #[error("cannot {action} `{}`", path.display())]
     File {
-        /// What was tried: "read", "write", "create", "lock".
+        /// What was tried: "read", "write", "create", "remove", "lock".
         action: &'static str,
         /// The file.
         path: PathBuf,

@@ -46,8 +46,8 @@ pub(crate) fn rules_of(role: &Value, store: &Store) -> Vec<Value> {
 /// Writes into all roles that gather what they gather; false when one of them could not be written.
 pub(crate) fn settle(app: &App) -> bool {
     let roles = app.store.parsed(CLUSTER_ROLES);
-    let gathering = roles.values().filter(|role| gathers(role));
-    gathering.fold(true, |done, role| write(app, role, &roles) && done)
+    let unwritten = roles.values().filter(|role| gathers(role) && !write(app, role, &roles));
+    unwritten.count() == 0
 }
 
 /// Another write between is told of like any other, and leads here again.

@@ -211,10 +211,10 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         return Err(Error::NotLoopback { address: options.listen });
     }
     let (identity, store) = match &options.state {
-        State::Memory => (Identity::fresh()?, Store::new(None)),
+        State::Memory => (Identity::fresh(options.listen.ip())?, Store::new(None)),
         State::Dir(dir) => {
             let lock = Lock::take(dir)?;
-            let identity = Identity::load_or_make(dir)?;
+            let identity = Identity::load_or_make(dir, options.listen.ip())?;
             let (key, key_path) = identity::state_key(dir)?;
             let (mut journal, records) = Journal::open(&dir.join("state"), &key_path, &key)?;
             journal.hold(lock);
@@ -417,7 +417,7 @@ impl App {
             let now = crate::clock::now();
             crds::establish(&mut definition, &others, &now);
             if fields::is_deleting(&definition) {
-                crds::set_condition(
+                crate::conditions::set(
                     &mut definition,
                     "Terminating",
                     "True",

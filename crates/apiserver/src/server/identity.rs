@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -31,40 +31,75 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// A fresh authority, certificate, token and signing key.
-    pub(crate) fn fresh() -> Result<Self, Error> {
-        let made = make().map_err(|source| Error::Certificate { source })?;
-        Ok(Self {
-            authority: made.authority,
-            certificate: made.certificate,
-            key: made.key.into(),
-            token: clock::token().into(),
-            signing_key: random(),
-        })
+    /// A fresh authority, token and signing key, and a certificate for an address.
+    pub(crate) fn fresh(address: IpAddr) -> Result<Self, Error> {
+        Self::certified(address, clock::token().into(), random())
     }
 
-    /// What the directory keeps, made and kept when absent.
-    pub(crate) fn load_or_make(dir: &Path) -> Result<Self, Error> {
-        if let Some(identity) = Self::load(dir)? {
-            return Ok(identity);
+    /// A fresh authority and certificate for secrets that there are.
+    fn certified(
+        address: IpAddr,
+        token: SecretString,
+        signing_key: Zeroizing<[u8; 32]>,
+    ) -> Result<Self, Error> {
+        let made = make(address).map_err(|source| Error::Certificate { source })?;
+        let (authority, certificate) = (made.authority, made.certificate);
+        Ok(Self { authority, certificate, key: made.key.into(), token, signing_key })
+    }
+
+    /// What the directory keeps, made and kept when absent. The secrets outlive a certificate that is gone or for another
+    /// address.
+    pub(crate) fn load_or_make(dir: &Path, address: IpAddr) -> Result<Self, Error> {
+        let (key_path, certificate_path) = (dir.join("server.key"), dir.join("server.crt"));
+        let identity = if key_path.exists() {
+            let kept = Self::load(dir)?;
+            if kept.is_for(address)? {
+                return Ok(kept);
+            }
+            tracing::warn!(
+                path = %certificate_path.display(),
+                "no certificate for {address} is kept there; a new one is made, and older kubeconfigs do not know it"
+            );
+            Self::certified(address, kept.token, kept.signing_key)?
+        } else {
+            Self::fresh(address)?
+        };
+        // A certificate beside another key cannot be used; one that is missing is made anew.
+        if certificate_path.exists() {
+            std::fs::remove_file(&certificate_path).map_err(|source| Error::File {
+                action: "remove",
+                path: certificate_path.clone(),
+                source,
+            })?;
         }
-        let identity = Self::fresh()?;
         let secret = Zeroizing::new(format!(
             "{}\n{}\n{}",
             identity.token.expose_secret(),
             clock::hex(&*identity.signing_key),
             identity.key.expose_secret()
         ));
-        write(&dir.join("server.key"), secret.as_bytes())?;
-        write(&dir.join("server.crt"), format!("{}{}", identity.certificate, identity.authority).as_bytes())?;
+        write(&key_path, secret.as_bytes())?;
+        write(&certificate_path, format!("{}{}", identity.certificate, identity.authority).as_bytes())?;
         Ok(identity)
     }
 
-    fn load(dir: &Path) -> Result<Option<Self>, Error> {
+    /// Whether there is a certificate that clients who ask for an address accept.
+    fn is_for(&self, address: IpAddr) -> Result<bool, Error> {
+        let Some(certificate) = self.chain()?.into_iter().next() else { return Ok(false) };
+        let parsed = rustls::server::ParsedCertificate::try_from(&certificate)
+            .map_err(|source| Error::Tls { source })?;
+        let name = rustls::pki_types::ServerName::IpAddress(address.into());
+        Ok(rustls::client::verify_server_name(&parsed, &name).is_ok())
+    }
+
+    fn chain(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
+        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes()).collect::<Result<_, _>>();
+        chain.map_err(|_| broken())
+    }
+
+    /// The secrets of a directory, and the certificate if there is one.
+    fn load(dir: &Path) -> Result<Self, Error> {
         let (key_path, certificate_path) = (dir.join("server.key"), dir.join("server.crt"));
-        if !key_path.exists() || !certificate_path.exists() {
-            return Ok(None);
-        }
         let damaged =
             || Error::Damaged { path: key_path.clone(), what: "it does not hold a token and two keys" };
         let secret = Zeroizing::new(String::from_utf8(read_key(&key_path)?).map_err(|_| damaged())?);
@@ -77,17 +112,21 @@ impl Identity {
             let digits = signing.get(2 * at..2 * at + 2).ok_or_else(damaged)?;
             *byte = u8::from_str_radix(digits, 16).map_err(|_| damaged())?;
         }
-        let chain = String::from_utf8(read(&certificate_path)?).map_err(|_| damaged())?;
+        let chain = if certificate_path.exists() { read(&certificate_path)? } else { Vec::new() };
+        let chain = String::from_utf8(chain).map_err(|_| damaged())?;
         let end = "-----END CERTIFICATE-----\n";
-        let split = chain.find(end).map(|at| at + end.len()).ok_or_else(damaged)?;
-        let (certificate, authority) = chain.split_at(split);
-        Ok(Some(Self {
+        let split = chain.find(end).map(|at| at + end.len());
+        let (certificate, authority) = match split {
+            None if chain.is_empty() => ("", ""),
+            split => chain.split_at(split.ok_or_else(damaged)?),
+        };
+        Ok(Self {
             authority: authority.to_owned(),
             certificate: certificate.to_owned(),
             key: key.to_owned().into(),
             token: token.to_owned().into(),
             signing_key,
-        }))
+        })
     }
 
     pub(crate) fn token(&self) -> SecretString {
@@ -100,12 +139,8 @@ impl Identity {
 
     /// TLS settings with HTTP/2 and HTTP/1.1.
     pub(crate) fn tls(&self) -> Result<rustls::ServerConfig, Error> {
-        let broken =
-            |_| Error::Tls { source: rustls::Error::General("the kept certificate cannot be read".into()) };
-        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(broken)?;
-        let key = PrivateKeyDer::from_pem_slice(self.key.expose_secret().as_bytes()).map_err(broken)?;
+        let chain = self.chain()?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.expose_secret().as_bytes()).map_err(|_| broken())?;
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -158,7 +193,11 @@ struct Made {
     key: String,
 }
 
-fn make() -> Result<Made, rcgen::Error> {
+fn broken() -> Error {
+    Error::Tls { source: rustls::Error::General("the kept certificate cannot be read".into()) }
+}
+
+fn make(address: IpAddr) -> Result<Made, rcgen::Error> {
     let authority_key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.distinguished_name.push(DnType::CommonName, format!("sealfast authority {}", clock::suffix(8)));
@@ -169,7 +208,12 @@ fn make() -> Result<Made, rcgen::Error> {
     let key = KeyPair::generate()?;
     let names =
         ["127.0.0.1", "::1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
-    let mut params = CertificateParams::new(names.map(str::to_owned).to_vec())?;
+    let mut names = names.map(str::to_owned).to_vec();
+    let address = address.to_string();
+    if !names.contains(&address) {
+        names.push(address);
+    }
+    let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "sealfast");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

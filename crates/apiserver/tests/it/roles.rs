@@ -132,7 +132,10 @@ async fn gathered_rules_are_written_into_the_role() -> anyhow::Result<()> {
     let (_, role) = admin.call("GET", &format!("{ROLES}/own"), None).await?;
     let managers = role["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
     let writes = |manager: &Value| manager["manager"] == "clusterrole-aggregation-controller";
-    assert!(managers.iter().any(|manager| writes(manager) && manager["fieldsV1"]["f:rules"].is_object()), "{role}");
+    assert!(
+        managers.iter().any(|manager| writes(manager) && manager["fieldsV1"]["f:rules"].is_object()),
+        "{role}"
+    );
     // What a client says itself does not last, and counts at no time.
     let own = json!({"rules": [rule("mine")]}).to_string();
     assert_eq!(admin.send("PATCH", &format!("{ROLES}/view"), MERGE, own).await?.0, 200);

@@ -37,6 +37,44 @@ async fn a_restart_keeps_objects_token_and_certificate() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whatever happens to the certificate, tokens stay what they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_for_the_address_and_is_made_anew_when_it_is_gone() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let options = Options::default().with_state(State::Dir(dir.path().to_owned()));
+    let path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+    let (mut kept, mut authorities) = (None, Vec::new());
+    for (address, lost) in
+        [("127.0.0.1:0", false), ("127.0.0.2:0", false), ("127.0.0.2:0", false), ("127.0.0.2:0", true)]
+    {
+        if lost {
+            std::fs::remove_file(dir.path().join("server.crt"))?;
+        }
+        let running = start(options.clone().with_listen(address.parse()?)).await?;
+        let client = Client::of(&running)?;
+        let (status, answer) = client.call("POST", path, Some(json!({"spec": {}}))).await?;
+        assert_eq!(status, 201, "{address}: {answer}");
+        let kubeconfig = running.kubeconfig();
+        let line = |key: &str| kubeconfig.lines().find(|line| line.contains(key)).map(str::to_owned);
+        let now = (line("token:"), answer["status"]["token"].clone());
+        let (token, account) = kept.get_or_insert(now.clone());
+        assert_eq!(*token, now.0);
+        let review = json!({"spec": {"token": account}});
+        let (_, answer) =
+            client.call("POST", "/apis/authentication.k8s.io/v1/tokenreviews", Some(review)).await?;
+        assert_eq!(answer["status"]["authenticated"], true, "{answer}");
+        authorities.push(line("certificate-authority-data:"));
+        running.stop().await;
+    }
+    assert_ne!(authorities[0], authorities[1], "another address");
+    assert_eq!(authorities[1], authorities[2], "the same address");
+    assert_ne!(authorities[2], authorities[3], "no certificate");
+    let running = start(Options::default().with_listen("127.0.0.3:0".parse()?)).await?;
+    assert_eq!(Client::of(&running)?.call("GET", "/api", None).await?.0, 200);
+    running.stop().await;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn plain_values_are_in_no_state_file() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
