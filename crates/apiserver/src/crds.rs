@@ -6,15 +6,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use crate::conditions;
 use crate::fields;
 use crate::status_error::Cause;
-
-/// True when a condition is `True`.
-pub(crate) fn has_condition(object: &Value, kind: &str) -> bool {
-    fields::get(object, &["status", "conditions"]).and_then(Value::as_array).is_some_and(|list| {
-        list.iter().any(|condition| condition["type"] == kind && condition["status"] == "True")
-    })
-}
 
 /// What the server fills in at creation.
 pub(crate) fn prepare(definition: &mut Value) {
@@ -30,7 +24,7 @@ pub(crate) fn terminating(resource: &str, object: &mut Value) {
     }
     fields::metadata(object).shift_remove("deletionGracePeriodSeconds");
     let text = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
-    set_condition(object, "Terminating", "True", "InstanceDeletionPending", text, &crate::clock::now());
+    conditions::set(object, "Terminating", "True", "InstanceDeletionPending", text, &crate::clock::now());
 }
 
 /// What the server fills in at every write.
@@ -57,12 +51,12 @@ pub(crate) fn establish(definition: &mut Value, others: &[Value], now: &str) {
         None => ("True", "NoConflicts", "no conflicts found".to_owned()),
         Some((reason, message)) => ("False", reason, message),
     };
-    set_condition(definition, "NamesAccepted", accepted.0, accepted.1, &accepted.2, now);
+    conditions::set(definition, "NamesAccepted", accepted.0, accepted.1, &accepted.2, now);
     if accepted.0 == "True" {
         let text = "the initial names have been accepted";
-        set_condition(definition, "Established", "True", "InitialNamesAccepted", text, now);
-    } else if !has_condition(definition, "Established") {
-        set_condition(definition, "Established", "False", "NotAccepted", "not all names are accepted", now);
+        conditions::set(definition, "Established", "True", "InitialNamesAccepted", text, now);
+    } else if !conditions::holds(definition, "Established") {
+        conditions::set(definition, "Established", "False", "NotAccepted", "not all names are accepted", now);
     }
     remember_storage(definition);
 }
@@ -70,12 +64,12 @@ pub(crate) fn establish(definition: &mut Value, others: &[Value], now: &str) {
 /// Whether all that was settled that follows from the names and the versions of a definition.
 pub(crate) fn is_settled(definition: &Value) -> bool {
     let (wanted, own) = (&definition["spec"]["names"], &definition["status"]["acceptedNames"]);
-    let conditions = definition["status"]["conditions"].as_array();
+    let stated = definition["status"]["conditions"].as_array();
     let refused = |condition: &Value| condition["type"] == "NamesAccepted" && condition["status"] == "False";
-    let refused = conditions.is_some_and(|conditions| conditions.iter().any(refused));
+    let refused = stated.is_some_and(|stated| stated.iter().any(refused));
     let stored = definition["status"]["storedVersions"].as_array();
     let stored = |version: &String| stored.is_some_and(|list| list.iter().any(|known| known == version));
-    (has_condition(definition, "NamesAccepted") && wanted == own || refused)
+    (conditions::holds(definition, "NamesAccepted") && wanted == own || refused)
         && storage_version(definition).is_none_or(|version| stored(&version))
 }
 
@@ -144,39 +138,10 @@ fn accepted_names(definition: &Value, others: &[Value]) -> (Value, Option<(&'sta
     (names, conflict)
 }
 
-/// Sets a condition; the transition time moves only with the status.
-pub(crate) fn set_condition(
-    object: &mut Value,
-    kind: &str,
-    status: &str,
-    reason: &str,
-    message: &str,
-    now: &str,
-) {
-    let status_map = fields::child(object, "status");
-    let conditions = status_map.entry("conditions").or_insert(Value::Null);
-    if !conditions.is_array() {
-        *conditions = json!([]);
-    }
-    let Some(list) = conditions.as_array_mut() else { return };
-    let made = |since: &str| json!({"type": kind, "status": status, "lastTransitionTime": since, "reason": reason, "message": message});
-    match list.iter_mut().find(|condition| condition["type"] == kind) {
-        Some(condition) => {
-            let since = if condition["status"] == status {
-                condition["lastTransitionTime"].as_str().unwrap_or(now).to_owned()
-            } else {
-                now.to_owned()
-            };
-            *condition = made(&since);
-        }
-        None => list.push(made(now)),
-    }
-}
-
 /// Fields of a definition that never change.
 pub(crate) fn immutable(new: &Value, old: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let established = has_condition(old, "Established");
+    let established = conditions::holds(old, "Established");
     for path in
         [&["spec", "group"][..], &["spec", "names", "plural"], &["spec", "scope"], &["spec", "names", "kind"]]
     {

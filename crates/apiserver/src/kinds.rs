@@ -64,9 +64,9 @@ pub(crate) struct Column {
 /// What only custom kinds have.
 #[derive(Debug)]
 pub(crate) struct Custom {
-    /// The version that objects are stored in.
     /// Its definition is on its way out.
     pub terminating: bool,
+    /// The version that objects are stored in.
     pub storage_version: String,
     /// Schema of the storage version: values it does not know are not kept.
     pub storage_shape: Shape,
@@ -211,7 +211,7 @@ pub(crate) fn priority(version: &str) -> (u8, u64, u64, std::cmp::Reverse<String
 }
 
 fn is_established(definition: &Value) -> bool {
-    crate::crds::has_condition(definition, "Established")
+    crate::conditions::holds(definition, "Established")
 }
 
 fn add(groups: &mut Vec<Group>, definition: &Value) {

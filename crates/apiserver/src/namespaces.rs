@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::crds::set_condition;
+use crate::conditions;
 use crate::fields;
 use crate::request::Call;
 use crate::server::App;
@@ -159,7 +159,7 @@ impl App {
         }
         let now = clock::now();
         let mut say = |kind: &str, status: &str, reason: &str, message: &str| {
-            set_condition(&mut namespace, kind, status, reason, message, &now);
+            conditions::set(&mut namespace, kind, status, reason, message, &now);
         };
         say(
             "NamespaceDeletionDiscoveryFailure",

@@ -6,7 +6,7 @@ use crate::causes::Causes;
 
 /// A refusal, rendered as a `v1.Status` object.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Status {
+pub(crate) struct Status {
     /// HTTP status code.
     pub code: u16,
     /// Machine-readable reason; empty when the server states none.
@@ -19,7 +19,7 @@ pub struct Status {
 
 /// What a refusal is about.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Details {
+pub(crate) struct Details {
     /// Name of the object.
     pub name: String,
     /// API group.
@@ -38,7 +38,7 @@ pub struct Details {
 
 /// One field that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
+pub(crate) struct Cause {
     /// `FieldValueInvalid`, `FieldValueRequired`, …
     pub reason: &'static str,
     /// Message without the field: `Invalid value: "x": must be …`.
@@ -50,7 +50,7 @@ pub struct Cause {
 impl Cause {
     /// A value that is not allowed; `value` is shown as JSON.
     #[must_use]
-    pub fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Self {
+    pub(crate) fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Self {
         Self {
             reason: "FieldValueInvalid",
             message: format!("Invalid value: {}: {why}", shown(value)),
@@ -60,33 +60,33 @@ impl Cause {
 
     /// A value that is not allowed and not shown.
     #[must_use]
-    pub fn omitted(field: impl Into<String>, why: &str) -> Self {
+    pub(crate) fn omitted(field: impl Into<String>, why: &str) -> Self {
         let message = format!("Invalid value: {why}");
         Self { reason: "FieldValueInvalid", message, field: field.into() }
     }
 
     /// A value that is missing.
     #[must_use]
-    pub fn required(field: impl Into<String>, why: &str) -> Self {
+    pub(crate) fn required(field: impl Into<String>, why: &str) -> Self {
         let message = if why.is_empty() { "Required value".into() } else { format!("Required value: {why}") };
         Self { reason: "FieldValueRequired", message, field: field.into() }
     }
 
     /// What cannot be looked at.
     #[must_use]
-    pub fn internal(field: impl Into<String>, why: &str) -> Self {
+    pub(crate) fn internal(field: impl Into<String>, why: &str) -> Self {
         Self { reason: "InternalError", message: format!("Internal error: {why}"), field: field.into() }
     }
 
     /// Something that may not be set.
     #[must_use]
-    pub fn forbidden(field: impl Into<String>, why: &str) -> Self {
+    pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {
         Self { reason: "FieldValueForbidden", message: format!("Forbidden: {why}"), field: field.into() }
     }
 
     /// A value outside a closed set; `supported` are quoted already or plain words.
     #[must_use]
-    pub fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
+    pub(crate) fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
         let list: Vec<String> = supported.iter().map(|word| format!("\"{word}\"")).collect();
         Self {
             reason: "FieldValueNotSupported",
@@ -97,28 +97,28 @@ impl Cause {
 
     /// A value that stands twice.
     #[must_use]
-    pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+    pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
         let message = format!("Duplicate value: {}", shown(value));
         Self { reason: "FieldValueDuplicate", message, field: field.into() }
     }
 
     /// More bytes than there may be.
     #[must_use]
-    pub fn too_long(field: impl Into<String>, most: usize) -> Self {
+    pub(crate) fn too_long(field: impl Into<String>, most: usize) -> Self {
         let message = format!("Too long: may not be more than {most} bytes");
         Self { reason: "FieldValueTooLong", message, field: field.into() }
     }
 
     /// More items than there may be.
     #[must_use]
-    pub fn too_many(field: impl Into<String>, count: usize, most: usize) -> Self {
+    pub(crate) fn too_many(field: impl Into<String>, count: usize, most: usize) -> Self {
         let message = format!("Too many: {count}: must have at most {most} items");
         Self { reason: "FieldValueTooMany", message, field: field.into() }
     }
 
     /// A name of nothing.
     #[must_use]
-    pub fn not_found(field: impl Into<String>, value: &Value) -> Self {
+    pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
         let message = format!("Not found: {}", shown(value));
         Self { reason: "FieldValueNotFound", message, field: field.into() }
     }
@@ -131,32 +131,32 @@ impl Cause {
 impl Status {
     /// A refusal without details.
     #[must_use]
-    pub fn plain(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn plain(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self { code, reason, message: message.into(), details: None }
     }
 
     /// 400 with reason `BadRequest`.
     #[must_use]
-    pub fn bad_request(message: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::plain(400, "BadRequest", message)
     }
 
     /// 500 without a reason, as the reference answers some plain mistakes.
     #[must_use]
-    pub fn internal(message: impl Into<String>) -> Self {
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::plain(500, "", message)
     }
 
     /// 500 with reason `InternalError` and what went wrong as its cause.
     #[must_use]
-    pub fn internal_error(why: &str) -> Self {
+    pub(crate) fn internal_error(why: &str) -> Self {
         let cause = Cause { reason: "", message: why.into(), field: String::new() };
         Self::plain(500, "InternalError", format!("Internal error occurred: {why}")).with_causes(vec![cause])
     }
 
     /// 404 for an object; `resource` is the plural.
     #[must_use]
-    pub fn not_found(group: &str, resource: &str, name: &str) -> Self {
+    pub(crate) fn not_found(group: &str, resource: &str, name: &str) -> Self {
         Self::about(
             404,
             "NotFound",
@@ -169,7 +169,7 @@ impl Status {
 
     /// 404 for a path below a known group.
     #[must_use]
-    pub fn no_resource() -> Self {
+    pub(crate) fn no_resource() -> Self {
         Self {
             code: 404,
             reason: "NotFound",
@@ -180,7 +180,7 @@ impl Status {
 
     /// 405.
     #[must_use]
-    pub fn method_not_allowed() -> Self {
+    pub(crate) fn method_not_allowed() -> Self {
         Self {
             code: 405,
             reason: "MethodNotAllowed",
@@ -191,21 +191,21 @@ impl Status {
 
     /// 413.
     #[must_use]
-    pub fn too_large(message: &str) -> Self {
+    pub(crate) fn too_large(message: &str) -> Self {
         let details = Some(Details::default());
         Self { code: 413, reason: "RequestEntityTooLarge", message: message.into(), details }
     }
 
     /// 429: the client may come again in a second.
     #[must_use]
-    pub fn too_many(message: &str) -> Self {
+    pub(crate) fn too_many(message: &str) -> Self {
         let details = Some(Details { retry_after: 1, ..Details::default() });
         Self { code: 429, reason: "TooManyRequests", message: message.into(), details }
     }
 
     /// 409 for a second object of the same name.
     #[must_use]
-    pub fn already_exists(group: &str, resource: &str, name: &str, deleting: Deleting) -> Self {
+    pub(crate) fn already_exists(group: &str, resource: &str, name: &str, deleting: Deleting) -> Self {
         let lead = if deleting == Deleting::Yes { "object is being deleted: " } else { "" };
         let message = format!("{lead}{} \"{name}\" already exists", qualified(resource, group));
         Self::about(409, "AlreadyExists", message, group, resource, name)
@@ -213,7 +213,7 @@ impl Status {
 
     /// 409 for a stale version or another precondition.
     #[must_use]
-    pub fn conflict(group: &str, resource: &str, name: &str, why: &str) -> Self {
+    pub(crate) fn conflict(group: &str, resource: &str, name: &str, why: &str) -> Self {
         let message =
             format!("Operation cannot be fulfilled on {} \"{name}\": {why}", qualified(resource, group));
         Self::about(409, "Conflict", message, group, resource, name)
@@ -221,7 +221,7 @@ impl Status {
 
     /// 403 for an object or a collection (`name` empty).
     #[must_use]
-    pub fn forbidden(group: &str, resource: &str, name: &str, why: &str) -> Self {
+    pub(crate) fn forbidden(group: &str, resource: &str, name: &str, why: &str) -> Self {
         let message = if name.is_empty() {
             format!("{} is forbidden: {why}", qualified(resource, group))
         } else {
@@ -232,7 +232,7 @@ impl Status {
 
     /// 422 with one cause per field; `kind` is the Kind.
     #[must_use]
-    pub fn invalid(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
+    pub(crate) fn invalid(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
         let causes = Causes::bounded(causes);
         let mut unique: Vec<String> = causes.iter().map(Cause::line).collect();
         unique.dedup();
@@ -250,7 +250,7 @@ impl Status {
 
     /// The reason and message of an uncommon refusal about one object.
     #[must_use]
-    pub fn about(
+    pub(crate) fn about(
         code: u16,
         reason: &'static str,
         message: String,
@@ -265,14 +265,14 @@ impl Status {
 
     /// The same refusal with these causes.
     #[must_use]
-    pub fn with_causes(mut self, causes: Vec<Cause>) -> Self {
+    pub(crate) fn with_causes(mut self, causes: Vec<Cause>) -> Self {
         self.details.get_or_insert_default().causes = causes;
         self
     }
 
     /// The `v1.Status` object.
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut out = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message});
         let Some(map) = out.as_object_mut() else { return out };
         if !self.reason.is_empty() {
@@ -312,7 +312,7 @@ impl Details {
 
 /// Whether the object that is in the way is on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deleting {
+pub(crate) enum Deleting {
     /// It has a deletionTimestamp.
     Yes,
     /// It has none.
@@ -321,7 +321,7 @@ pub enum Deleting {
 
 /// The answer of a deletion that is complete.
 #[must_use]
-pub fn success(group: &str, resource: &str, name: &str, uid: &str) -> Value {
+pub(crate) fn success(group: &str, resource: &str, name: &str, uid: &str) -> Value {
     let details = Details {
         name: name.into(),
         group: group.into(),
@@ -334,7 +334,7 @@ pub fn success(group: &str, resource: &str, name: &str, uid: &str) -> Value {
 
 /// `deployments.apps`, or `configmaps` in the core group.
 #[must_use]
-pub fn qualified(resource: &str, group: &str) -> String {
+pub(crate) fn qualified(resource: &str, group: &str) -> String {
     if group.is_empty() { resource.into() } else { format!("{resource}.{group}") }
 }
 

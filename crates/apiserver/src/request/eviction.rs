@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::delete::{self, DeleteOptions};
 use super::{Call, update};
 use crate::clock;
-use crate::fields::{self, get};
+use crate::conditions;
+use crate::fields;
 use crate::http::Answer;
 use crate::objects;
 use crate::select;
@@ -78,7 +79,7 @@ fn evict(call: &Call<'_>, options: &DeleteOptions) -> Result<bool, Status> {
 fn mark(call: &Call<'_>, mut stored: Stored, is_pinned: bool) -> Result<Option<String>, Status> {
     for _ in 0..update::RETRIES {
         let mut pod = stored.object();
-        set_condition(&mut pod, disruption_target());
+        conditions::put(&mut pod["status"]["conditions"], disruption_target());
         match call.app.store.put(&call.key(), &pod, Expect::Revision(stored.revision)) {
             Ok(stored) => {
                 call.app.updated(&call.resource.key, &pod);
@@ -101,19 +102,6 @@ fn disruption_target() -> Value {
         "reason": "EvictionByEvictionAPI",
         "message": "Eviction API: evicting",
     })
-}
-
-/// Puts a condition in the place of the one of its type.
-fn set_condition(object: &mut Value, condition: Value) {
-    let conditions = &mut object["status"]["conditions"];
-    if !conditions.is_array() {
-        *conditions = json!([]);
-    }
-    let Some(conditions) = conditions.as_array_mut() else { return };
-    match conditions.iter_mut().find(|known| known["type"] == condition["type"]) {
-        Some(known) => *known = condition,
-        None => conditions.push(condition),
-    }
 }
 
 /// What the budget of a pod says.
@@ -139,7 +127,7 @@ fn ask_budget(call: &Call<'_>, pod: &Value, dry_run: bool) -> Result<Asked, Stat
     let mut budget = stored.object();
     let kept = Count::kept(&budget);
     let count = kept.unwrap_or_else(|| Count::of_pods(call, &budget["spec"]));
-    if !is_ready(pod) {
+    if !conditions::holds(pod, "Ready") {
         let always = budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow";
         if always || (count.desired > 0 && count.healthy >= count.desired) {
             return Ok(Asked::Passed);
@@ -222,7 +210,7 @@ fn take_from(budget: &mut Value, count: Count, pod: &str) {
             "reason": "InsufficientPods",
             "message": "",
         });
-        set_condition(budget, condition);
+        conditions::put(&mut budget["status"]["conditions"], condition);
     }
 }
 
@@ -253,7 +241,7 @@ impl Count {
         for pod in pods.iter().map(Stored::object) {
             if select::chooses(&spec["selector"], &pod) && !fields::is_deleting(&pod) {
                 all += 1;
-                healthy += i64::from(is_ready(&pod));
+                healthy += i64::from(conditions::holds(&pod, "Ready"));
             }
         }
         let share =
@@ -267,11 +255,6 @@ impl Count {
         };
         Self { healthy, desired, allowed: (healthy - desired).max(0) }
     }
-}
-
-fn is_ready(pod: &Value) -> bool {
-    let conditions = get(pod, &["status", "conditions"]).and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
 const ALLOWED: &str = "DisruptionAllowed";

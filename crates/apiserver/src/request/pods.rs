@@ -110,12 +110,8 @@ fn scheduled(pod: &mut Value) {
     let condition = json!({
         "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": crate::clock::now(),
     });
-    let conditions = fields::child(pod, "status").entry("conditions").or_insert_with(|| json!([]));
-    let Some(conditions) = conditions.as_array_mut() else { return };
-    match conditions.iter_mut().find(|one| one["type"] == "PodScheduled") {
-        Some(one) if one["status"] == "True" => {}
-        Some(one) => *one = condition,
-        None => conditions.push(condition),
+    if !crate::conditions::holds(pod, "PodScheduled") {
+        crate::conditions::put(&mut pod["status"]["conditions"], condition);
     }
 }
 

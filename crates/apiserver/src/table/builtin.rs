@@ -251,7 +251,7 @@ fn job(column: &str, item: &Value) -> Option<Value> {
     Some(match column {
         "Status" => {
             let found = |kinds: &[&'static str]| {
-                kinds.iter().copied().find(|kind| crate::crds::has_condition(item, kind))
+                kinds.iter().copied().find(|kind| crate::conditions::holds(item, kind))
             };
             let over = found(&["Complete", "Failed"]);
             let going = fields::is_deleting(item).then_some("Terminating");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::builtin::{age, none_if_empty};
-use crate::crds::has_condition;
+use crate::conditions::holds;
 use crate::fields::{self, get, text};
 
 /// A cell of a Pod.
@@ -29,7 +29,7 @@ pub(super) fn pod(column: &str, item: &Value) -> Option<Value> {
         "Nominated Node" => none_if_empty(text(item, &["status", "nominatedNodeName"])),
         "Readiness Gates" => {
             let gates = list(item, "spec", "readinessGates");
-            let met = gates.iter().filter(|gate| has_condition(item, text(gate, &["conditionType"]))).count();
+            let met = gates.iter().filter(|gate| holds(item, text(gate, &["conditionType"]))).count();
             if gates.is_empty() { "<none>".into() } else { format!("{met}/{}", gates.len()).into() }
         }
         _ => return None,
@@ -77,7 +77,7 @@ fn restarts(item: &Value) -> Value {
 
 /// What the containers that start first are doing, unless they are done.
 fn beginning(item: &Value) -> Option<String> {
-    if has_condition(item, "Initialized") {
+    if holds(item, "Initialized") {
         return None;
     }
     for (at, one) in statuses(item, "initContainerStatuses").iter().enumerate() {
@@ -144,7 +144,7 @@ fn of_containers(item: &Value, plain: &str) -> String {
         }
     }
     match (reason.as_str(), running, failed) {
-        ("Completed", true, _) if has_condition(item, "Ready") => "Running".into(),
+        ("Completed", true, _) if holds(item, "Ready") => "Running".into(),
         ("Completed", _, Some(failed)) => failed,
         ("Completed", true, None) => "NotReady".into(),
         _ => reason,
@@ -162,7 +162,7 @@ pub(super) fn node(column: &str, item: &Value) -> Option<Value> {
     Some(match column {
         "Status" => {
             let told = list(item, "status", "conditions").iter().any(|one| one["type"] == "Ready");
-            let ready = match (told, has_condition(item, "Ready")) {
+            let ready = match (told, holds(item, "Ready")) {
                 (false, _) => "Unknown",
                 (true, true) => "Ready",
                 (true, false) => "NotReady",

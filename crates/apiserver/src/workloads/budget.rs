@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{BUDGETS, PODS, write_status};
 use crate::clock;
-use crate::crds::has_condition;
+use crate::conditions::holds;
 use crate::fields::{self, get, text};
 use crate::kinds::Resource;
 use crate::select;
@@ -117,7 +117,7 @@ fn pods(app: &App, namespace: &str) -> Vec<Pods> {
 }
 
 fn one(pod: Value) -> Pods {
-    let healthy = !fields::is_deleting(&pod) && has_condition(&pod, "Ready");
+    let healthy = !fields::is_deleting(&pod) && holds(&pod, "Ready");
     Pods { count: 1, healthy: i64::from(healthy), controller: controller_of(&pod).cloned(), object: pod }
 }
 
@@ -277,9 +277,9 @@ fn failed(old: &Value, why: &str) -> Value {
 }
 
 fn with_condition(old: &Value, seen: i64, state: &str, reason: &str, message: &str) -> Value {
-    let mut conditions = old["conditions"].as_array().cloned().unwrap_or_default();
-    let known = conditions.iter().position(|condition| condition["type"] == ALLOWED);
-    let before = known.map(|at| &conditions[at]).filter(|before| before["status"] == state);
+    let mut conditions = old["conditions"].clone();
+    let mut known = conditions.as_array().into_iter().flatten();
+    let before = known.find(|known| known["type"] == ALLOWED).filter(|before| before["status"] == state);
     let since = before.map_or_else(|| clock::now().into(), |before| before["lastTransitionTime"].clone());
     let mut condition = json!({"type": ALLOWED, "status": state});
     if seen > 0 {
@@ -288,11 +288,8 @@ fn with_condition(old: &Value, seen: i64, state: &str, reason: &str, message: &s
     condition["lastTransitionTime"] = since;
     condition["reason"] = reason.into();
     condition["message"] = message.into();
-    match known {
-        Some(at) => conditions[at] = condition,
-        None => conditions.push(condition),
-    }
-    conditions.into()
+    crate::conditions::put(&mut conditions, condition);
+    conditions
 }
 
 const ALLOWED: &str = "DisruptionAllowed";

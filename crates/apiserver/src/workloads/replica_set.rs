@@ -56,7 +56,7 @@ fn pod(key: &Key, set: &Value) -> Value {
 }
 
 fn count(set: &Value, pods: &[(Key, Value)]) -> Value {
-    let ready = pods.iter().filter(|(_, pod)| crate::crds::has_condition(pod, "Ready")).count();
+    let ready = pods.iter().filter(|(_, pod)| crate::conditions::holds(pod, "Ready")).count();
     let mut status = json!({"replicas": pods.len(), "terminatingReplicas": 0});
     for (name, number) in
         [("fullyLabeledReplicas", pods.len()), ("readyReplicas", ready), ("availableReplicas", ready)]
