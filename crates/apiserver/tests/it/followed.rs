@@ -1,4 +1,4 @@
-//! What follows from a write: in spite of other writes, after a kill, and after its kind is gone.
+//! What follows from a write, whatever comes between or after it.
 
 use std::path::Path;
 use std::sync::Arc;

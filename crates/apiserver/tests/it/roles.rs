@@ -1,4 +1,4 @@
-//! The roles that are there from the start, and those that gather the rules of others.
+//! The roles of the start, and those that gather the rules of others.
 
 use std::time::{Duration, Instant};
 
