@@ -341,14 +341,19 @@ impl Run<'_> {
 
     async fn plan(&self, object: &Value) -> Result<Plan, Refusal> {
         let id = object::id(object);
-        // Whatever the read says, the dry run says it better: its error is the one to report.
-        let live = self.client.get(&id.gvk, &id.namespace, &id.name).await.ok();
-        let there = live.as_ref().unwrap_or(object);
-        if switches::ignored(object) || switches::ignored(there) {
-            return Ok(Plan::nothing(there, Action::Skipped));
-        }
-        if live.is_some() && switches::only_if_absent(object) {
-            return Ok(Plan::nothing(there, Action::Skipped));
+        let live = match self.client.get(&id.gvk, &id.namespace, &id.name).await {
+            Ok(live) => Some(live),
+            // Nobody knows whether it is there, and so whether it is to be left alone.
+            Err(error)
+                if error.is_transient() || (switches::only_if_absent(object) && !is_absence(&error)) =>
+            {
+                return Err(Refusal::new(unread(&id, &error), &error));
+            }
+            // The dry run says better what is wrong.
+            Err(_) => None,
+        };
+        if switches::skipped(object, live.as_ref()) {
+            return Ok(Plan::nothing(live.as_ref().unwrap_or(object), Action::Skipped));
         }
         if let Some(live) = live.as_ref().filter(|live| self.known.holds(object, live)) {
             return Ok(Plan::nothing(live, Action::Unchanged));
@@ -365,7 +370,10 @@ impl Run<'_> {
             Ok(tried) => tried,
             Err(error) => {
                 return match live {
-                    Some(live) if may_be_immutable(&error) && self.may_recreate(&object, &live) => {
+                    Some(live)
+                        if may_be_immutable(&error)
+                            && may_recreate(self.options.recreate, &object, &live) =>
+                    {
                         self.recreate(&object, &id).await
                     }
                     _ => Err(Refusal::new(refusal(&object, &error), &error)),
@@ -435,10 +443,6 @@ impl Run<'_> {
         })
     }
 
-    fn may_recreate(&self, object: &Value, live: &Value) -> bool {
-        self.options.recreate == Recreate::All || switches::forced(object) || switches::forced(live)
-    }
-
     async fn recreate(&self, object: &Value, id: &ObjectId) -> Result<Plan, Refusal> {
         let deleted = self.client.delete(&id.gvk, &id.namespace, &id.name, &Delete::default()).await;
         if let Err(error) = deleted
@@ -478,6 +482,21 @@ impl Run<'_> {
     async fn send(&self, object: &Value, dry_run: DryRun) -> Result<Value, Error> {
         self.client.apply(object, &Apply { manager: &self.options.manager, force: true, dry_run }).await
     }
+}
+
+/// Neither the object nor, maybe, its kind is there.
+fn is_absence(error: &Error) -> bool {
+    error.is_not_found() || error.is_no_match()
+}
+
+/// Whether an object may be deleted and made again where a field cannot be changed.
+pub(crate) fn may_recreate(recreate: Recreate, object: &Value, live: &Value) -> bool {
+    recreate == Recreate::All || switches::forced(object) || switches::forced(live)
+}
+
+/// The text for an object that could not be looked at.
+pub(crate) fn unread(id: &ObjectId, error: &Error) -> String {
+    format!("{id} could not be read: {}", error.chain())
 }
 
 /// Whether another object of the name could be what is asked for: conflicts and what is invalid may stand for a field that does

@@ -44,6 +44,8 @@ pub struct Client {
     requests: Arc<Requests>,
     throttle: Arc<Throttle>,
     impersonate: Option<Arc<str>>,
+    /// The most bytes of one answer.
+    largest: usize,
 }
 
 /// How many requests were sent, by method and status code; without a code those that nobody answered.
@@ -154,7 +156,7 @@ impl Client {
                 cluster.insecure_skip_tls_verify = None;
             }
         }
-        Client::from_parsed(kubeconfig, None, None).await
+        Ok(Client::from_parsed(kubeconfig, None, None).await?.foreign())
     }
 
     async fn from_parsed(
@@ -225,6 +227,7 @@ impl Client {
             requests: Arc::default(),
             throttle: Arc::default(),
             impersonate: None,
+            largest: answer::LARGEST,
         })
     }
 
@@ -232,6 +235,11 @@ impl Client {
     /// shares out its own time is sent as many as there are.
     pub fn throttled(&self, per_second: f64, at_once: f64) -> Client {
         Client { throttle: Arc::new(Throttle::new(per_second, at_once)), ..self.clone() }
+    }
+
+    /// The same connection to a server that a tenant chose: its answers may be some objects large.
+    pub fn foreign(self) -> Client {
+        Client { largest: answer::LARGEST_FOREIGN, ..self }
     }
 
     /// The same connection acting as another user (`Impersonate-User`).
@@ -516,7 +524,7 @@ impl Client {
             };
             let pause = busy_for(&answer).filter(|_| tries < TRIES);
             let code = answer.status();
-            let bytes = within(answer::read(answer)).await.ok_or_else(|| self.silent())?;
+            let bytes = within(answer::read(answer, self.largest)).await.ok_or_else(|| self.silent())?;
             let bytes = bytes.map_err(|unread| match unread {
                 Unread::TooLarge => self.too_large(),
                 Unread::Broken(error) => self.unanswered(error),

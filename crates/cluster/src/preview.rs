@@ -6,7 +6,7 @@ use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
 use serde_json::Value;
 
-use crate::apply::{Options, Recreate, may_be_immutable, refusal};
+use crate::apply::{Options, may_be_immutable, may_recreate, refusal, unread};
 use crate::client::{Apply, Client, DryRun};
 use crate::{drift, switches};
 
@@ -42,7 +42,7 @@ pub enum Outcome {
 pub async fn object(client: &Client, object: &Value, options: &Options) -> Result<Preview, String> {
     let live = read(client, object).await?;
     let there = live.as_ref().unwrap_or(object);
-    if is_skipped(object, live.as_ref()) {
+    if switches::skipped(object, live.as_ref()) {
         return Ok(Preview { object: object::id(there), outcome: Outcome::Skipped });
     }
     let Some(merged) = tried(client, object, live.as_ref(), options).await? else {
@@ -59,13 +59,8 @@ async fn read(client: &Client, object: &Value) -> Result<Option<Value>, String> 
     let live = client.find(&id.gvk, &id.namespace, &id.name).await;
     live.map_err(|error| match error.is_no_match() {
         true => refusal(object, &error),
-        false => format!("{id} could not be read: {}", error.chain()),
+        false => unread(&id, &error),
     })
-}
-
-fn is_skipped(object: &Value, live: Option<&Value>) -> bool {
-    switches::ignored(object)
-        || live.is_some_and(|live| switches::ignored(live) || switches::only_if_absent(object))
 }
 
 /// The object as a dry run makes it; none when it must be made anew.
@@ -79,16 +74,13 @@ async fn tried(
     match client.apply(&drift::mended(object), &how).await {
         Ok(merged) => Ok(Some(merged)),
         Err(error)
-            if live.is_some_and(|live| may_recreate(object, live, options)) && may_be_immutable(&error) =>
+            if live.is_some_and(|live| may_recreate(options.recreate, object, live))
+                && may_be_immutable(&error) =>
         {
             Ok(None)
         }
         Err(error) => Err(refusal(object, &error)),
     }
-}
-
-fn may_recreate(object: &Value, live: &Value, options: &Options) -> bool {
-    options.recreate == Recreate::All || switches::forced(object) || switches::forced(live)
 }
 
 fn compared(mut live: Value, mut merged: Value, options: &Options) -> Outcome {

@@ -15,8 +15,18 @@ use crate::{order, switches};
 pub struct Pruned {
     /// Each entry, in the order tried: deleted or skipped.
     pub changes: Vec<Change>,
-    /// Entries that could not be deleted, with what failed and why.
-    pub failed: Vec<(ObjectId, String)>,
+    /// Entries that could not be deleted.
+    pub failed: Vec<Undeleted>,
+}
+
+/// An entry that could not be deleted.
+#[derive(Debug)]
+pub struct Undeleted {
+    /// Which one.
+    pub object: ObjectId,
+    /// What failed: looking for it or deleting it.
+    what: &'static str,
+    why: Error,
 }
 
 impl Pruned {
@@ -25,8 +35,16 @@ impl Pruned {
         if self.failed.is_empty() {
             return None;
         }
-        let each = self.failed.iter().map(|(entry, why)| format!("{entry} {why};"));
+        let each = self
+            .failed
+            .iter()
+            .map(|Undeleted { object, what, why }| format!("{object} {what} failed: {};", why.chain()));
         Some(format!("delete failed, errors: {}", each.collect::<String>()))
+    }
+
+    /// Whether the server may answer otherwise in a moment.
+    pub fn is_transient(&self) -> bool {
+        self.failed.iter().any(|failed| failed.why.is_transient())
     }
 }
 
@@ -39,21 +57,26 @@ pub async fn delete(client: &Client, entries: &[ObjectId], owner: &Owner) -> Pru
     for entry in entries {
         match delete_one(client, &entry, owner).await {
             Ok(action) => pruned.changes.push(Change { object: entry, action }),
-            Err(why) => pruned.failed.push((entry, why)),
+            Err((what, why)) => pruned.failed.push(Undeleted { object: entry, what, why }),
         }
     }
     pruned
 }
 
-async fn delete_one(client: &Client, entry: &ObjectId, owner: &Owner) -> Result<Action, String> {
-    let found = find(client, entry).await.map_err(|error| format!("query failed: {}", error.chain()))?;
+/// Deletes one, or says what failed and why.
+async fn delete_one(
+    client: &Client,
+    entry: &ObjectId,
+    owner: &Owner,
+) -> Result<Action, (&'static str, Error)> {
+    let found = find(client, entry).await.map_err(|error| ("query", error))?;
     let Some((gvk, live)) = found else { return Ok(Action::Deleted) };
     if !owner.owns(&live) || switches::kept(&live) {
         return Ok(Action::Skipped);
     }
     let how = Delete { uid: live["metadata"]["uid"].as_str().map(str::to_owned), ..Delete::default() };
     match client.delete(&gvk, &entry.namespace, &entry.name, &how).await {
-        Err(error) if !error.is_not_found() => Err(format!("delete failed: {}", error.chain())),
+        Err(error) if !error.is_not_found() => Err(("delete", error)),
         _ => Ok(Action::Deleted),
     }
 }

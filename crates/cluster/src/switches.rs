@@ -26,6 +26,11 @@ pub fn only_if_absent(object: &Value) -> bool {
     has(object, "ssa", "IfNotPresent")
 }
 
+/// Left alone: it is not applied, or is there and asks for nothing more.
+pub(crate) fn skipped(object: &Value, live: Option<&Value>) -> bool {
+    ignored(object) || live.is_some_and(|live| ignored(live) || only_if_absent(object))
+}
+
 /// Fields of others are left alone.
 pub fn merged(object: &Value) -> bool {
     has(object, "ssa", "Merge")

@@ -78,17 +78,18 @@ impl Seen {
 /// A change this young may have been missed by a run that is only now over.
 const RECENT: Duration = Duration::from_secs(10);
 
-/// Brings keys into an order in which dependencies come first; none at all when some depend on each other.
+/// Brings keys into an order in which dependencies come first; those that depend on each other come last.
 fn dependencies_first(seen: &BTreeMap<Key, Seen>, keys: &[&Key]) -> Vec<Key> {
     let wanted: BTreeSet<&Key> = keys.iter().copied().collect();
     let (mut placed, mut order) = (BTreeSet::new(), Vec::new());
     while order.len() < wanted.len() {
         let open = |other: &Key| wanted.contains(&other) && !placed.contains(other);
         let is_free = |key: &&Key| open(key) && !seen[*key].depends_on.iter().any(open);
-        let free: Vec<Key> = wanted.iter().copied().filter(is_free).cloned().collect();
+        let mut free: Vec<Key> = wanted.iter().copied().filter(is_free).cloned().collect();
         if free.is_empty() {
-            tracing::error!("Kustomizations depend on each other in a circle: none of them is looked at");
-            return Vec::new();
+            free = wanted.iter().copied().filter(|key| open(key)).cloned().collect();
+            let names = free.iter().map(Key::to_string).collect::<Vec<_>>().join(", ");
+            tracing::error!(kustomizations = names, "Kustomizations depend on each other in a circle");
         }
         placed.extend(free.iter().cloned());
         order.extend(free);
@@ -100,11 +101,14 @@ fn source(kind: &str, object: &Value) -> Source {
     (kind.to_owned(), object::namespace(object).to_owned(), object::name(object).to_owned())
 }
 
-/// All Kustomizations, and the last revision of each source.
+/// The artifact of a source: its revision, and the digest of what was packed of it.
+type Artifact = (String, String);
+
+/// All Kustomizations, and the last artifact of each source.
 #[derive(Default)]
 pub struct Index {
     seen: Mutex<BTreeMap<Key, Seen>>,
-    revisions: Mutex<HashMap<Source, String>>,
+    artifacts: Mutex<HashMap<Source, Artifact>>,
     /// When a Kustomization last became what others may wait for.
     news: Mutex<HashMap<Key, Instant>>,
 }
@@ -163,21 +167,26 @@ impl Index {
     /// Keeps only these sources of a kind.
     pub fn retain_sources(&self, kind: &str, objects: &[Value]) {
         let keys: HashSet<Source> = objects.iter().map(|object| source(kind, object)).collect();
-        self.revisions.lock().retain(|source, _| source.0 != kind || keys.contains(source));
+        self.artifacts.lock().retain(|source, _| source.0 != kind || keys.contains(source));
     }
 
-    /// Notes a source; returns the Kustomizations that have not tried its revision.
+    /// Notes a source; returns the Kustomizations that have not tried its artifact.
     pub fn source_changed(&self, kind: &str, object: &Value) -> Vec<Key> {
         let source = source(kind, object);
-        let Some(revision) = object.pointer("/status/artifact/revision").and_then(Value::as_str) else {
-            self.revisions.lock().remove(&source);
+        let artifact = &object["status"]["artifact"];
+        let Some(revision) = artifact["revision"].as_str() else {
+            self.artifacts.lock().remove(&source);
             return Vec::new();
         };
-        let before = self.revisions.lock().insert(source.clone(), revision.to_owned());
-        if before.as_deref() == Some(revision) {
+        let digest = artifact["digest"].as_str().unwrap_or_default();
+        let now = (revision.to_owned(), digest.to_owned());
+        let before = self.artifacts.lock().insert(source.clone(), now.clone());
+        if before.as_ref() == Some(&now) {
             return Vec::new();
         }
-        let tried = |s: &Seen| (s.ready || s.in_flight) && s.attempted == revision;
+        // The same commit may be packed otherwise: more of it is ignored, or what it includes has changed.
+        let is_other = before.is_some_and(|(former, _)| former == revision);
+        let tried = |s: &Seen| (s.ready || s.in_flight) && s.attempted == revision && !is_other;
         let seen = self.seen.lock();
         let concerned: Vec<&Key> =
             seen.iter().filter(|(_, s)| s.source == source && !tried(s)).map(|(key, _)| key).collect();
@@ -186,7 +195,7 @@ impl Index {
 
     /// Forgets a source.
     pub fn source_gone(&self, kind: &str, object: &Value) {
-        self.revisions.lock().remove(&source(kind, object));
+        self.artifacts.lock().remove(&source(kind, object));
     }
 
     /// The Kustomizations that read a Secret or ConfigMap.
@@ -239,6 +248,34 @@ mod tests {
     }
 
     #[test]
+    fn another_artifact_of_the_same_revision_is_another() {
+        let index = Index::default();
+        let mut tried = object("a", json!({}));
+        tried["status"] =
+            json!({"lastAttemptedRevision": "r1", "conditions": [{"type": "Ready", "status": "True"}]});
+        index.applied(&tried);
+        let source = |digest: &str| json!({"metadata": {"namespace": "ns", "name": "repo"}, "status": {"artifact": {"revision": "r1", "digest": digest}}});
+        assert!(
+            index.source_changed("GitRepository", &source("d1")).is_empty(),
+            "it was tried before the start"
+        );
+        assert_eq!(index.source_changed("GitRepository", &source("d2")), [key("a")]);
+        assert!(index.source_changed("GitRepository", &source("d2")).is_empty());
+    }
+
+    #[test]
+    fn a_circle_of_some_holds_up_nobody_else() {
+        let index = Index::default();
+        for (name, needs) in [("a", "b"), ("b", "a"), ("c", "d"), ("d", "e")] {
+            let mut object = object(name, json!({}));
+            object["spec"]["dependsOn"] = json!([{"name": needs}]);
+            index.applied(&object);
+        }
+        let source = json!({"metadata": {"namespace": "ns", "name": "repo"}, "status": {"artifact": {"revision": "r1"}}});
+        assert_eq!(index.source_changed("GitRepository", &source), ["d", "c", "a", "b"].map(key));
+    }
+
+    #[test]
     fn what_is_not_listed_any_more_is_forgotten() {
         let index = Index::default();
         let ready = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
@@ -256,7 +293,7 @@ mod tests {
         known(index.news.lock().keys().cloned().collect());
         index.retain_sources("GitRepository", &[source("y")]);
         let mut left: Vec<_> =
-            index.revisions.lock().keys().map(|(kind, _, name)| format!("{kind}/{name}")).collect();
+            index.artifacts.lock().keys().map(|(kind, _, name)| format!("{kind}/{name}")).collect();
         left.sort();
         assert_eq!(left, ["Bucket/x", "GitRepository/y"]);
     }

@@ -360,9 +360,10 @@ impl Run<'_> {
             }
             Some(message) => {
                 if let Some(inventory) = &mut self.report.status.inventory {
-                    inventory.entries.extend(pruned.failed.iter().map(|(id, _)| Entry::of(id)));
+                    inventory.entries.extend(pruned.failed.iter().map(|failed| Entry::of(&failed.object)));
                 }
-                Err(Failure::new(Reason::PruneFailed, message))
+                let failure = Failure::new(Reason::PruneFailed, message);
+                Err(if pruned.is_transient() { failure.soon() } else { failure })
             }
         }
     }

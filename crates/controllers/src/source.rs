@@ -81,7 +81,7 @@ async fn work(shared: &Shared, key: &Key) -> Result<Next, ClusterError> {
     let finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     let ours = finalizers.iter().any(|name| name == FINALIZER);
     if deleting {
-        return remove(shared, key, finalizers, ours).await;
+        return remove(shared, key, finalizers, ours, &object["metadata"]["resourceVersion"]).await;
     }
     if !ours {
         let with = finalizers.into_iter().chain([FINALIZER.into()]).collect();
@@ -119,6 +119,7 @@ async fn remove(
     key: &Key,
     finalizers: Vec<Value>,
     ours: bool,
+    version: &Value,
 ) -> Result<Next, ClusterError> {
     if !ours {
         return Ok(Next::Gone);
@@ -128,7 +129,7 @@ async fn remove(
         return Ok(Next::BackOff);
     }
     let others = finalizers.into_iter().filter(|name| name != FINALIZER).collect();
-    match set_finalizers(shared, key, others, &Value::Null).await {
+    match set_finalizers(shared, key, others, version).await {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(Next::Gone),
     }
@@ -140,10 +141,8 @@ async fn set_finalizers(
     finalizers: Vec<Value>,
     version: &Value,
 ) -> Result<Value, ClusterError> {
-    let mut body = json!({"metadata": {"finalizers": finalizers}});
-    if !version.is_null() {
-        body["metadata"]["resourceVersion"] = version.clone();
-    }
+    // With the version: what others added meanwhile is not to be lost.
+    let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
     shared.client.patch(&kind(), &key.namespace, &key.name, &Patch::Merge(&body), MANAGER).await
 }
 

@@ -7,7 +7,9 @@ use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
 
 /// The most bytes of one answer: many times the largest that a server of Kubernetes gives.
-const LARGEST: usize = 256 << 20;
+pub(super) const LARGEST: usize = 256 << 20;
+/// The same of a server that a tenant chose, who could make it answer with as much as fits: some objects of the largest size.
+pub(super) const LARGEST_FOREIGN: usize = 16 << 20;
 /// The most bytes of all pages of a list.
 const LARGEST_LIST: usize = 1 << 30;
 /// What a page counts at least, so that empty pages come to an end.
@@ -22,13 +24,13 @@ pub(super) enum Unread {
 }
 
 /// Reads the whole body.
-pub(super) async fn read(answer: Response<Body>) -> Result<Bytes, Unread> {
+pub(super) async fn read(answer: Response<Body>, most: usize) -> Result<Bytes, Unread> {
     let announced =
         answer.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > LARGEST as u64) {
+    if announced.is_some_and(|length: u64| length > most as u64) {
         return Err(Unread::TooLarge);
     }
-    match Limited::new(answer.into_body(), LARGEST).collect().await {
+    match Limited::new(answer.into_body(), most).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) => Err(error.downcast().map_or(Unread::TooLarge, |broken| Unread::Broken(*broken))),
     }

@@ -64,7 +64,16 @@ impl Discovery {
                 None => {}
             }
         }
-        let kinds = ask(client, gvk).await?;
+        let kinds = match ask(client, gvk).await {
+            Ok(kinds) => kinds,
+            Err(error) => {
+                // What is not served has no place here: anybody can make up names.
+                if known.is_none() {
+                    self.forget(gvk);
+                }
+                return Err(error);
+            }
+        };
         let found = kinds.get(&gvk.kind).cloned();
         *known = Some((Instant::now(), kinds));
         found.ok_or_else(|| no_match(gvk))

@@ -109,7 +109,7 @@ async fn by_address(shared: &Shared, namespace: &str, name: &str) -> Result<Acti
     }
     let make = async {
         let made = Client::from_url(&host, Some(&token), entry("ca.crt")).await;
-        made.map_err(|e| no_client(e.chain()))
+        made.map(Client::foreign).map_err(|e| no_client(e.chain()))
     };
     let version = Version::of(&map, token.expose_secret());
     let client = shared.remotes.get(Origin::of(&map, None), version, make).await?;

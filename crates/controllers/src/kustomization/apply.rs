@@ -22,7 +22,6 @@ use crate::kustomization::report::{Failure, Reason, Times};
 use crate::kustomization::unpacked::Artifacts;
 use crate::kustomization::{decrypt, select};
 use crate::options::Options;
-use crate::report::Retry;
 use crate::workers::Turn;
 
 /// What was applied.
@@ -196,7 +195,7 @@ pub async fn apply(
                 }
             };
             let failure = Failure::new(Reason::ReconciliationFailed, message).hint(hint);
-            Err(if failed.transient { Failure { retry: Retry::BackOff, ..failure } } else { failure })
+            Err(if failed.transient { failure.soon() } else { failure })
         }
     }
 }

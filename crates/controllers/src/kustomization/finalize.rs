@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sealfast_cluster::client::Patch;
+use sealfast_cluster::error::Error;
 use sealfast_cluster::prune;
 use sealfast_k8s::flux::FINALIZER;
 use sealfast_k8s::id::{GroupVersionKind, ObjectId};
@@ -75,7 +76,10 @@ fn wants_deletion(run: &Run<'_>, misfits: &[Misfit]) -> bool {
 }
 
 async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
-    if !account_exists(run).await {
+    let is_there = account_exists(run).await.map_err(|error| {
+        tracing::warn!(error = %error.chain(), "cannot look for the ServiceAccount of a deleted Kustomization");
+    })?;
+    if !is_there {
         let lines: Vec<String> = owned.iter().map(ToString::to_string).collect();
         let message = format!("unable to prune objects: \n{}", lines.join("\n"));
         run.report.event(Severity::Error, &message, &[]);
@@ -111,15 +115,15 @@ async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
 }
 
 /// An account that is gone cannot delete anything, and must not hold the object back.
-async fn account_exists(run: &Run<'_>) -> bool {
+async fn account_exists(run: &Run<'_>) -> Result<bool, Error> {
     let default = run.shared.options.default_service_account.as_deref();
-    let Some(account) = run.typed.spec.service_account_name.as_deref().or(default) else { return true };
+    let Some(account) = run.typed.spec.service_account_name.as_deref().or(default) else { return Ok(true) };
     let accounts = GroupVersionKind::new("", "v1", "ServiceAccount");
-    let found = run.shared.client.find(&accounts, &run.typed.metadata.namespace, account).await;
-    matches!(found, Ok(Some(_)))
+    let found = run.shared.client.find(&accounts, &run.typed.metadata.namespace, account).await?;
+    Ok(found.is_some())
 }
 
-async fn remove_finalizer(run: &Run<'_>) -> Result<(), sealfast_cluster::error::Error> {
+async fn remove_finalizer(run: &Run<'_>) -> Result<(), Error> {
     let metadata = &run.typed.metadata;
     let kept: Vec<Value> =
         metadata.finalizers.iter().filter(|f| *f != FINALIZER).map(|f| f.clone().into()).collect();

@@ -152,7 +152,12 @@ impl Failure {
 
     /// The same, tried again soon when the API server alone is to blame.
     pub fn blame(self, error: &sealfast_cluster::error::Error) -> Failure {
-        if error.is_transient() { Failure { retry: Retry::BackOff, ..self } } else { self }
+        if error.is_transient() { self.soon() } else { self }
+    }
+
+    /// Tried again with growing pauses instead of at the next interval.
+    pub fn soon(self) -> Failure {
+        Failure { retry: Retry::BackOff, ..self }
     }
 
     /// Something that is not there yet.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use axum::http::Method;
+use sealfast_cluster::client::{Delete, Select};
 use serde_json::{Value, json};
 
-use crate::house::{House, config_map, is_applied, kind, kustomization};
+use crate::house::{House, config_map, is_applied, kind, kustomization, kustomizations, ready};
 use crate::relay::Relay;
 
 const FLEET: usize = 8;
@@ -29,6 +31,11 @@ fn write(house: &House, value: &str) -> Result<()> {
         house.write(&format!("app-{number}/cm.yaml"), &config_map(&format!("app-{number}"), value))?;
         house
             .write(&format!("app-{number}/stays.yaml"), &config_map(&format!("stays-{number}"), "always"))?;
+        // Another object each time, so that the one before it is to be pruned.
+        house.write(
+            &format!("app-{number}/turn.yaml"),
+            &config_map(&format!("turn-{number}-{value}"), value),
+        )?;
     }
     Ok(())
 }
@@ -44,6 +51,15 @@ async fn all_at(house: &House, revision: &str, value: &str, uids: &mut Vec<Value
         found.push(stays["metadata"]["uid"].clone());
     }
     ensure!(uids.is_empty() || *uids == found, "an object was made anew");
+    let maps = house.client.list(&kind("", "ConfigMap"), "default", &Select::default()).await?.items;
+    let mut turns: Vec<&str> = maps
+        .iter()
+        .filter_map(|map| map["metadata"]["name"].as_str())
+        .filter(|name| name.starts_with("turn-"))
+        .collect();
+    turns.sort_unstable();
+    let wanted: Vec<String> = (0..FLEET).map(|number| format!("turn-{number}-{value}")).collect();
+    ensure!(turns == wanted, "pruned too much or too little: {turns:?}");
     *uids = found;
     Ok(())
 }
@@ -108,6 +124,69 @@ async fn watches_that_break_again_and_again() -> Result<()> {
         relay.cut_watches();
         all_at(&house, &revision, &value, &mut uids).await?;
     }
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_not_written_over() -> Result<()> {
+    let house = House::new().await?;
+    let relay = Relay::start(&house.kubeconfig).await?;
+    let handle = house.start(&relay.client, house.options()).await?;
+    let mut map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "keep", "namespace": "default"}, "data": {"a": "precious"}});
+    house.apply(map.clone()).await?;
+    map["data"]["a"] = "from Git".into();
+    map["metadata"]["annotations"] = json!({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"});
+    house.write("keep.yaml", &map.to_string())?;
+    relay.refuse_only(500, Method::GET, "/configmaps/keep");
+    let revision = house.publish(&handle, "default").await?;
+    house.apply(kustomization("default", "app", json!({"retryInterval": "1s"}))).await?;
+    let failed = |object: &Value| ready(object)["status"] == "False";
+    let object = house.until("default", "app", failed).await?;
+    let message = ready(&object)["message"].as_str().unwrap_or_default();
+    ensure!(message.starts_with("ConfigMap/default/keep could not be read: "), "{message}");
+    ensure!(relay.relent() > 0, "nobody read it");
+    house.until("default", "app", |object| is_applied(object, &revision)).await?;
+    let map = house.client.get(&kind("", "ConfigMap"), "default", "keep").await?;
+    ensure!(map["data"] == json!({"a": "precious"}), "it was written over");
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_cannot_be_read_is_not_gone() -> Result<()> {
+    let house = House::new().await?;
+    let relay = Relay::start(&house.kubeconfig).await?;
+    let handle = house.start(&relay.client, house.options()).await?;
+    house.apply(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "app", "namespace": "default"}})).await?;
+    house.apply(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "app"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "app", "namespace": "default"}],
+    }))
+    .await?;
+    house.write("cm.yaml", &config_map("owned", "here"))?;
+    let revision = house.publish(&handle, "default").await?;
+    house.apply(kustomization("default", "app", json!({"serviceAccountName": "app"}))).await?;
+    house.until("default", "app", |object| is_applied(object, &revision)).await?;
+    relay.refuse_only(503, Method::GET, "/serviceaccounts/app");
+    house.client.delete(&kustomizations(), "default", "app", &Delete::default()).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ensure!(
+        house.client.find(&kustomizations(), "default", "app").await?.is_some(),
+        "it went without its objects"
+    );
+    ensure!(relay.relent() > 0, "nobody looked for the account");
+    for _ in 0..200 {
+        if house.client.find(&kustomizations(), "default", "app").await?.is_none() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    ensure!(
+        house.client.find(&kind("", "ConfigMap"), "default", "owned").await?.is_none(),
+        "it was orphaned"
+    );
     handle.stop().await;
     Ok(())
 }

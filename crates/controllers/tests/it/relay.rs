@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use parking_lot::Mutex;
 use sealfast_cluster::client::Client;
 use serde_json::json;
 use tokio::sync::watch;
@@ -22,8 +23,10 @@ struct Shared {
     http: reqwest::Client,
     server: String,
     token: String,
-    /// The code of the refusals, and how many requests it lets through between two of them; 0 refuses nothing.
+    /// The code of the refusals; 0 refuses nothing.
     code: AtomicU16,
+    /// The requests that are refused, by method and end of the path; every second one when there is none.
+    only: Mutex<Option<(Method, String)>>,
     refused: AtomicU32,
     seen: AtomicU32,
     /// Changes when all watches are to break.
@@ -43,6 +46,7 @@ impl Relay {
             server,
             token: token.clone(),
             code: AtomicU16::new(0),
+            only: Mutex::default(),
             refused: AtomicU32::new(0),
             seen: AtomicU32::new(0),
             cut: watch::channel(0).0,
@@ -60,9 +64,16 @@ impl Relay {
         self.shared.code.store(code, Ordering::Relaxed);
     }
 
+    /// Refuses with this code every request of a method whose path ends so.
+    pub(crate) fn refuse_only(&self, code: u16, method: Method, path: &str) {
+        *self.shared.only.lock() = Some((method, path.to_owned()));
+        self.shared.code.store(code, Ordering::Relaxed);
+    }
+
     /// Refuses nothing any more; returns how many requests were refused.
     pub(crate) fn relent(&self) -> u32 {
         self.shared.code.store(0, Ordering::Relaxed);
+        *self.shared.only.lock() = None;
         self.shared.refused.swap(0, Ordering::Relaxed)
     }
 
@@ -74,7 +85,11 @@ impl Relay {
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let code = shared.code.load(Ordering::Relaxed);
-    if code != 0 && shared.seen.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+    let chosen = match &*shared.only.lock() {
+        Some((method, path)) => request.method() == method && request.uri().path().ends_with(path),
+        None => shared.seen.fetch_add(1, Ordering::Relaxed) % 2 == 0,
+    };
+    if code != 0 && chosen {
         shared.refused.fetch_add(1, Ordering::Relaxed);
         return refusal(code);
     }
