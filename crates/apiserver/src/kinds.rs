@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use sealfast_k8s::schema;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 use crate::fields;
 use crate::objects::Shape;
@@ -73,6 +74,8 @@ pub(crate) struct Custom {
     pub scale: Option<Value>,
     pub selectable: Vec<String>,
     pub schema: Value,
+    /// The schema has rules in CEL, which may take long.
+    pub has_rules: bool,
 }
 
 /// A group with its versions, preferred first.
@@ -100,6 +103,7 @@ pub(crate) struct Kinds {
 pub(crate) struct Registry {
     current: RwLock<Arc<Kinds>>,
     builtin: Vec<Group>,
+    replaced: watch::Sender<()>,
 }
 
 impl Resource {
@@ -112,6 +116,16 @@ impl Resource {
         match &self.custom {
             Some(custom) => api_version(&self.group, &custom.storage_version),
             None => crate::convert::stored_api_version(self),
+        }
+    }
+
+    /// Whether objects of a kind are what they were under an earlier definition of it.
+    pub(crate) fn goes_on_from(&self, earlier: &Resource) -> bool {
+        match (&self.custom, &earlier.custom) {
+            (Some(now), Some(then)) => {
+                now.storage_version == then.storage_version && now.schema == then.schema
+            }
+            _ => true,
         }
     }
 
@@ -157,7 +171,13 @@ impl Kinds {
 impl Registry {
     pub(crate) fn new() -> Self {
         let builtin = builtin();
-        Self { current: RwLock::new(Arc::new(Kinds { groups: builtin.clone() })), builtin }
+        let current = RwLock::new(Arc::new(Kinds { groups: builtin.clone() }));
+        Self { current, builtin, replaced: watch::channel(()).0 }
+    }
+
+    /// Told when the kinds are replaced.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
     }
 
     pub(crate) fn current(&self) -> Arc<Kinds> {
@@ -174,6 +194,7 @@ impl Registry {
             group.versions.sort_by_key(|version| std::cmp::Reverse(priority(&version.name)));
         }
         *self.current.write() = Arc::new(Kinds { groups });
+        self.replaced.send_replace(());
     }
 }
 
@@ -289,12 +310,24 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
                         .collect()
                 })
                 .unwrap_or_default(),
+            has_rules: has_rules(&schema),
             schema,
         }),
         group,
         plural,
         kind,
     })
+}
+
+/// Whether a schema has rules in CEL anywhere.
+fn has_rules(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            fields.contains_key("x-kubernetes-validations") || fields.values().any(has_rules)
+        }
+        Value::Array(items) => items.iter().any(has_rules),
+        _ => false,
+    }
 }
 
 /// The newest version that is served, newer than a deprecated one, and not deprecated itself.

@@ -260,7 +260,7 @@ impl Call<'_> {
         match verb {
             "get" => get::one(self).await,
             "list" => list::all(self).await,
-            "watch" => crate::watch::start(self),
+            "watch" => crate::watch::start(self).await,
             "create" => create::from_request(self),
             "update" => update::from_request(self),
             "patch" => patch::from_request(self),

@@ -16,7 +16,7 @@ mod health;
 mod identity;
 mod listen;
 pub(crate) mod metrics;
-mod room;
+pub(crate) mod room;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -189,6 +189,8 @@ pub(crate) struct App {
     bodies: listen::Bodies,
     /// Answers that nobody has taken yet, in units of 1 KiB.
     answers: room::Room,
+    /// Events that nobody has taken yet, in units of 1 KiB.
+    pub(crate) events: room::Room,
     sync: Sync,
     /// How far the journal is on the disk.
     flushed: watch::Sender<Flushed>,
@@ -237,6 +239,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         watches: Arc::new(Semaphore::new(options.limits.watches)),
         bodies: listen::Bodies::new(),
         answers: room::Room::new(ANSWERS, ANSWERS / 4),
+        events: room::Room::new(EVENTS, EVENTS / 4),
         sync: options.sync,
         flushed: watch::channel(Flushed::default()).0,
         event_ttl: options.event_ttl,
@@ -494,3 +497,5 @@ async fn flush(app: Arc<App>) {
 pub(crate) const TRIES: usize = 20;
 /// Room for 128 MiB of answers, in units of 1 KiB.
 const ANSWERS: usize = 128 << 10;
+/// The same for events.
+const EVENTS: usize = 128 << 10;

@@ -125,8 +125,13 @@ impl Store {
             wasteful: Arc::default(),
         };
         if let Some((journal, records)) = journal {
+            let is_old = !records.is_empty();
             for record in records {
                 inner.restore(record);
+            }
+            if is_old {
+                // Versions of writes that did not reach the disk are not given to others: clients may have seen them.
+                inner.revision += UNSEEN;
             }
             inner.compacted = inner.revision;
             let live = inner.objects.values().flat_map(BTreeMap::values);
@@ -159,14 +164,20 @@ impl Store {
         topics.entry(Arc::clone(resource)).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 
+    /// Tells of a write. Of two at once the later may come first, and is not taken back by the other.
     fn tell(&self, resource: &Arc<str>, revision: u64) {
-        self.latest.send_replace(revision);
+        let raise = |known: &mut u64| {
+            let newer = revision > *known;
+            *known = revision.max(*known);
+            newer
+        };
+        self.latest.send_if_modified(raise);
         let mut topics = self.topics.lock();
         if let Some(topic) = topics.get(resource) {
             if topic.receiver_count() == 0 {
                 topics.remove(resource);
             } else {
-                topic.send_replace(revision);
+                topic.send_if_modified(raise);
             }
         }
     }
@@ -376,6 +387,11 @@ impl Store {
         true
     }
 
+    /// Whether the last write was kept, and the next one may be.
+    pub(crate) fn takes_writes(&self) -> bool {
+        self.inner.read().journal.as_ref().is_none_or(Journal::takes_writes)
+    }
+
     /// Told when the journal should be written anew.
     pub(crate) fn wasteful(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.read().wasteful)
@@ -516,6 +532,8 @@ fn weight(change: &Change) -> usize {
     256 + change.value.as_ref().or(change.previous.as_ref()).map_or(0, Stored::size)
 }
 
+/// Versions that are left out at a start: more than a second of writes, which is what may be lost.
+const UNSEEN: u64 = 1_000_000;
 /// Version 1 must be an old one.
 const FIRST_REVISION: u64 = 100;
 /// Rounds of copying what was written meanwhile, until so few bytes are left.
@@ -523,3 +541,19 @@ const ROUNDS: usize = 20;
 const LITTLE: u64 = 256 << 10;
 const LOG_EVENTS: usize = 10_000;
 const LOG_BYTES: usize = 12 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_writes_at_once_the_later_stays_told() {
+        let store = Store::new(None);
+        let resource: Arc<str> = "configmaps".into();
+        let topic = store.subscribe_to(&resource);
+        for revision in [102, 101] {
+            store.tell(&resource, revision);
+        }
+        assert_eq!((*store.subscribe().borrow(), *topic.borrow()), (102, 102));
+    }
+}

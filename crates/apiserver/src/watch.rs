@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use crate::fields;
 use crate::http::{Answer, Content, Encoding, Form, Query};
 use crate::kinds::Resource;
+use crate::request::list::reach;
 use crate::request::{Call, Place, partial, selects, shown, write, write_json, write_partial};
 use crate::select::Selection;
-use crate::server::App;
+use crate::server::{App, room};
 use crate::status_error::{Cause, Status};
 use crate::storage::{Change, Stored};
 use crate::table;
@@ -22,7 +23,7 @@ use crate::table;
 ///
 /// # Errors
 /// For selectors and versions that cannot be read.
-pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
+pub(crate) async fn start(call: &Call<'_>) -> Result<Answer, Status> {
     let query = &call.request.query;
     let timeout = query.number("timeoutSeconds")?;
     let selection =
@@ -41,6 +42,10 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
     };
     let initial = query.flag("sendInitialEvents");
     check_initial(query)?;
+    if initial && version > 0 {
+        // Not older than that.
+        reach(call, version).await?;
+    }
     let seconds = timeout
         .filter(|&seconds| seconds > 0)
         .map_or_else(|| 1800 + u64::from(crate::clock::below(1800)), |seconds| (seconds as u64).min(LONGEST));
@@ -49,6 +54,7 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
         app: Arc::clone(call.app),
         resource: Arc::clone(&call.resource),
         namespace: call.namespace.clone(),
+        user: call.request.user.name.clone(),
         selection,
         form: call.form,
         policy: query.text("includeObject").to_owned(),
@@ -57,6 +63,7 @@ pub(crate) fn start(call: &Call<'_>) -> Result<Answer, Status> {
         mark: initial || version == 0 && !unwanted,
         columns_sent: false,
         unsent: Vec::new(),
+        places: Vec::new(),
     };
     let listed = initial || (version == 0 && !unwanted);
     let version = if version == 0 { call.app.store.revision() } else { version };
@@ -103,14 +110,16 @@ struct Watch {
     app: Arc<App>,
     resource: Arc<Resource>,
     namespace: String,
+    user: String,
     selection: Selection,
     form: Form,
     policy: String,
     bookmarks: bool,
     mark: bool,
     columns_sent: bool,
-    /// Events that were not sent yet.
+    /// Events that were not sent yet, and the room that they take.
     unsent: Vec<u8>,
+    places: Vec<room::Place>,
 }
 
 /// The client is gone or the server stops.
@@ -130,6 +139,7 @@ impl Watch {
     ) -> Result<(), Gone> {
         let mut latest = self.app.store.subscribe_to(&self.resource.key);
         let mut stopping = self.app.stopping.subscribe();
+        let mut kinds = self.app.kinds.subscribe();
         let mut at = version;
         if listed {
             at = self.existing(sender).await?;
@@ -150,10 +160,23 @@ impl Watch {
                     self.bookmark(at, false);
                     self.send(sender).await?;
                 }
+                changed = kinds.changed(), if self.resource.custom.is_some() => {
+                    if changed.is_err() || !self.is_served() {
+                        // The last objects went before their definition.
+                        return self.catch_up(sender, at).await.map(drop);
+                    }
+                }
                 () = crate::server::stopped(&mut stopping) => return Ok(()),
                 () = sender.closed() => return Err(Gone),
             }
         }
+    }
+
+    /// Whether the kind is still what it was when the watch began.
+    fn is_served(&self) -> bool {
+        let Resource { group, version, plural, .. } = &*self.resource;
+        let kinds = self.app.kinds.current();
+        kinds.resource(group, version, plural).is_some_and(|now| now.goes_on_from(&self.resource))
     }
 
     async fn existing(&mut self, sender: &mpsc::Sender<Bytes>) -> Result<u64, Gone> {
@@ -161,6 +184,7 @@ impl Watch {
         let listing = self.app.store.list(&self.resource.key, namespace);
         for stored in listing.items {
             if selects(&self.selection, &self.resource, &stored) {
+                self.reserve(sender, stored.size()).await?;
                 self.add("ADDED", &stored);
                 self.send_if_full(sender).await?;
             }
@@ -189,6 +213,7 @@ impl Watch {
                     continue;
                 }
                 if let Some((event, stored)) = self.event(change) {
+                    self.reserve(sender, stored.size()).await?;
                     self.add(event, &stored);
                     self.send_if_full(sender).await?;
                 }
@@ -265,6 +290,20 @@ impl Watch {
         table
     }
 
+    /// Takes room for an event before it is written out, so that clients who read nothing cannot fill the memory.
+    async fn reserve(&mut self, sender: &mpsc::Sender<Bytes>, bytes: usize) -> Result<(), Gone> {
+        if bytes > FULL {
+            // Nobody waits for room and holds some that others wait for.
+            self.send(sender).await?;
+        }
+        if self.places.is_empty() {
+            let taken = self.app.events.take(&self.user, bytes.max(FULL).div_ceil(1 << 10));
+            let place = tokio::time::timeout(self.app.limits.event, taken).await;
+            self.places.push(place.ok().flatten().ok_or(Gone)?);
+        }
+        Ok(())
+    }
+
     async fn send_if_full(&mut self, sender: &mpsc::Sender<Bytes>) -> Result<(), Gone> {
         if self.unsent.len() < FULL { Ok(()) } else { self.send(sender).await }
     }
@@ -273,12 +312,26 @@ impl Watch {
         if self.unsent.is_empty() {
             return Ok(());
         }
-        let sent = sender.send(std::mem::take(&mut self.unsent).into());
+        let parcel =
+            Parcel { bytes: std::mem::take(&mut self.unsent), _places: std::mem::take(&mut self.places) };
+        let sent = sender.send(Bytes::from_owner(parcel));
         // A client that takes nothing for so long would keep its part of the history in memory.
         match tokio::time::timeout(self.app.limits.event, sent).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Gone),
         }
+    }
+}
+
+/// Events that give their room back when the connection has taken the last of them.
+struct Parcel {
+    bytes: Vec<u8>,
+    _places: Vec<room::Place>,
+}
+
+impl AsRef<[u8]> for Parcel {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -290,4 +343,4 @@ const AT_ONCE: usize = 256;
 /// Bytes of events that are sent together at most, but for the last of them.
 const FULL: usize = 32 << 10;
 /// Such parcels that may wait for one client.
-const PARCELS: usize = 4;
+const PARCELS: usize = 2;

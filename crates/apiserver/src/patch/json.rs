@@ -11,6 +11,8 @@ use crate::fields;
 const MOST_OPERATIONS: usize = 10_000;
 /// Bytes that the copies of one patch may add up to.
 const MOST_COPIED: usize = 3 << 20;
+/// Items and fields that the operations of one patch may move aside.
+const MOST_MOVED: usize = 50_000_000;
 
 /// Applies the operations in order.
 ///
@@ -30,36 +32,50 @@ pub(crate) fn json_patch(object: &Value, patch: &Value) -> Result<Value, Error> 
         )));
     }
     let mut object = object.clone();
-    let mut left_to_copy = MOST_COPIED;
+    let mut left = Left { to_copy: MOST_COPIED, to_move: MOST_MOVED };
     for operation in operations {
-        one(&mut object, operation, &mut left_to_copy).ok_or(Error::Rejected)?;
+        one(&mut object, operation, &mut left).ok_or(Error::Rejected)?;
     }
     Ok(object)
 }
 
-fn one(object: &mut Value, operation: &Value, left_to_copy: &mut usize) -> Option<()> {
+/// What a patch may still do.
+struct Left {
+    to_copy: usize,
+    to_move: usize,
+}
+
+impl Left {
+    /// Counts what stands behind a place and moves when something comes or goes there.
+    fn moves(&mut self, count: usize) -> Option<()> {
+        self.to_move = self.to_move.checked_sub(count)?;
+        Some(())
+    }
+}
+
+fn one(object: &mut Value, operation: &Value, left: &mut Left) -> Option<()> {
     let path = steps(operation.get("path")?.as_str()?)?;
     let from = || steps(operation.get("from")?.as_str()?);
     match operation.get("op")?.as_str()? {
-        "add" => add(object, &path, operation.get("value").cloned().unwrap_or(Value::Null)),
-        "remove" => remove(object, &path).map(drop),
+        "add" => add(object, &path, operation.get("value").cloned().unwrap_or(Value::Null), left),
+        "remove" => remove(object, &path, left).map(drop),
         "replace" => {
             let value = operation.get("value").cloned().unwrap_or(Value::Null);
             replace(object, &path, value)
         }
         "move" => {
-            let value = remove(object, &from()?)?;
-            add(object, &path, value)
+            let value = remove(object, &from()?, left)?;
+            add(object, &path, value, left)
         }
         "copy" => {
             let value = copied(object, &from()?)?;
             // Copies of copies grow and nest without end.
-            *left_to_copy = left_to_copy.checked_sub(value.to_string().len())?;
+            left.to_copy = left.to_copy.checked_sub(value.to_string().len())?;
             if path.len() + fields::depth(value) > fields::MOST_LEVELS {
                 return None;
             }
             let value = value.clone();
-            add(object, &path, value)
+            add(object, &path, value, left)
         }
         "test" => {
             let wanted = operation.get("value").unwrap_or(&Value::Null);
@@ -134,7 +150,7 @@ fn find_mut<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> 
     })
 }
 
-fn add(object: &mut Value, path: &[String], value: Value) -> Option<()> {
+fn add(object: &mut Value, path: &[String], value: Value, left: &mut Left) -> Option<()> {
     let (last, parents) = path.split_last()?;
     match find_mut(object, parents)? {
         Value::Object(fields) => {
@@ -143,6 +159,7 @@ fn add(object: &mut Value, path: &[String], value: Value) -> Option<()> {
         Value::Array(items) if last == "-" => items.push(value),
         Value::Array(items) => {
             let place = index(last, items.len() + 1).filter(|place| *place <= items.len())?;
+            left.moves(items.len() - place)?;
             items.insert(place, value);
         }
         _ => return None,
@@ -162,12 +179,16 @@ fn replace(object: &mut Value, path: &[String], value: Value) -> Option<()> {
     Some(())
 }
 
-fn remove(object: &mut Value, path: &[String]) -> Option<Value> {
+fn remove(object: &mut Value, path: &[String], left: &mut Left) -> Option<Value> {
     let (last, parents) = path.split_last()?;
     match find_mut(object, parents)? {
-        Value::Object(fields) => fields.shift_remove(last),
+        Value::Object(fields) => {
+            left.moves(fields.len())?;
+            fields.shift_remove(last)
+        }
         Value::Array(items) => {
             let place = index(last, items.len()).filter(|place| *place < items.len())?;
+            left.moves(items.len() - place)?;
             Some(items.remove(place))
         }
         _ => None,
@@ -192,5 +213,15 @@ mod tests {
         assert_eq!(json_patch(&object, &patch), Ok(json!({ "a": [2, 4], "b": {}, "d": 3 })));
         let absent = json!([{ "op": "remove", "path": "/x" }]);
         assert_eq!(json_patch(&object, &absent), Err(Error::Rejected));
+    }
+
+    #[test]
+    fn what_is_moved_aside_is_bounded() {
+        let object = json!({ "a": vec![0; 10_000] });
+        let inserts = |count: usize| json!(vec![json!({ "op": "add", "path": "/a/0", "value": 1 }); count]);
+        assert!(json_patch(&object, &inserts(4_000)).is_ok());
+        assert_eq!(json_patch(&object, &inserts(6_000)), Err(Error::Rejected), "75 million moves");
+        let appends = json!(vec![json!({ "op": "add", "path": "/a/-", "value": 1 }); 9_000]);
+        assert!(json_patch(&object, &appends).is_ok(), "nothing is moved");
     }
 }

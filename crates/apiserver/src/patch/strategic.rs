@@ -166,16 +166,13 @@ fn merge_list(known: Known<'_>, live: &[Value], patch: &[Value]) -> Result<Vec<V
 }
 
 fn merge_keyed(known: Known<'_>, live: &[Value], patch: &[Value], key: &str) -> Result<Vec<Value>, Error> {
-    let mut merged = live.to_vec();
-    let (mut replaces, mut plain) = (false, Vec::new());
+    let named = |item: &Value| item.get(key).map(Value::to_string).ok_or_else(|| without_key(item, key));
+    let (mut replaces, mut plain, mut gone) = (false, Vec::new(), HashSet::new());
     for item in patch {
         match item_directive(item)? {
             // Whatever else the item says.
             Some("replace") => replaces = true,
-            Some("delete") => {
-                let named = item.get(key).ok_or_else(|| without_key(item, key))?;
-                merged.retain(|known| known.get(key) != Some(named));
-            }
+            Some("delete") => drop(gone.insert(named(item)?)),
             Some(_) => {
                 let why = "merging lists cannot yet be specified in the patch";
                 return Err(Error::Strategic(why.to_owned()));
@@ -186,11 +183,25 @@ fn merge_keyed(known: Known<'_>, live: &[Value], patch: &[Value], key: &str) -> 
     if replaces {
         return Ok(plain.into_iter().filter_map(fresh).collect());
     }
+    let stays = |item: &&Value| item.get(key).is_none_or(|name| !gone.contains(&name.to_string()));
+    let mut merged: Vec<Value> = live.iter().filter(stays).cloned().collect();
+    // By the text of its key, for lists may be long; of twins the first.
+    let mut places = HashMap::new();
+    for (at, item) in merged.iter().enumerate() {
+        if let Some(name) = item.get(key) {
+            places.entry(name.to_string()).or_insert(at);
+        }
+    }
     for item in plain {
-        let named = item.get(key).ok_or_else(|| without_key(item, key))?;
-        match merged.iter().position(|known| known.get(key) == Some(named)) {
-            Some(twin) => merged[twin] = merge_map(known.item(), &merged[twin], item)?,
-            None => merged.extend(fresh(item)),
+        let name = named(item)?;
+        match places.get(&name) {
+            Some(&twin) => merged[twin] = merge_map(known.item(), &merged[twin], item)?,
+            None => {
+                if let Some(item) = fresh(item) {
+                    places.insert(name, merged.len());
+                    merged.push(item);
+                }
+            }
         }
     }
     Ok(merged)
@@ -209,7 +220,8 @@ fn delete_primitives(fields: &mut Map<String, Value>, name: &str, gone: &Value) 
     else {
         return;
     };
-    items.retain(|item| !gone.contains(item));
+    let gone: HashSet<String> = gone.iter().map(Value::to_string).collect();
+    items.retain(|item| !gone.contains(&item.to_string()));
 }
 
 /// Puts items into a wanted order. Items that the order does not name keep theirs, and each stands before the
@@ -305,5 +317,26 @@ mod tests {
             pod_patch(&live, &patch),
             Ok(json!([{ "name": "x" }, { "name": "b" }, { "name": "a", "image": "1" }]))
         );
+    }
+
+    #[test]
+    fn long_lists_merge_by_name() {
+        let named = |from: usize, to: usize| -> Vec<Value> {
+            (from..to)
+                .map(|number| json!({ "name": format!("a{number}"), "image": from.to_string() }))
+                .collect()
+        };
+        let mut patch = named(20_000, 60_000);
+        patch.push(json!({ "name": "a0", "$patch": "delete" }));
+        patch.push(json!({ "name": "a59999", "tty": true }));
+        let merged = pod_patch(&Value::from(named(0, 40_000)), &json!({ "spec": { "containers": patch } }));
+        let merged = merged.expect("it merges");
+        let merged = merged.as_array().expect("a list");
+        assert_eq!(merged.len(), 59_999);
+        let find = |name: &str| merged.iter().find(|item| item["name"] == name);
+        assert_eq!(find("a0"), None);
+        assert_eq!(find("a1").map(|item| &item["image"]), Some(&json!("0")));
+        assert_eq!(find("a30000").map(|item| &item["image"]), Some(&json!("20000")));
+        assert_eq!(find("a59999"), Some(&json!({ "name": "a59999", "image": "20000", "tty": true })));
     }
 }

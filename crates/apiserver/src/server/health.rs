@@ -1,24 +1,34 @@
 //! Health: one word, or a line for each check.
 
+use super::App;
 use crate::http::{Answer, Request};
 
 /// Answers `/healthz`, `/livez`, `/readyz` and the paths below them.
-pub(super) fn answer(request: &Request, path: &str) -> Option<Answer> {
+pub(super) fn answer(app: &App, request: &Request, path: &str) -> Option<Answer> {
     let mut parts = path.trim_start_matches('/').splitn(2, '/');
     let probe = parts.next().filter(|probe| ["healthz", "livez", "readyz"].contains(probe))?;
     if let Some(one) = parts.next() {
         let known = checks(probe).any(|check| check == one);
-        return Some(if known { Answer::text(200, "ok") } else { Answer::no_page() });
+        return Some(match known {
+            true if passes(app, one) => Answer::text(200, "ok"),
+            true => Answer::text(500, "internal server error: the state cannot be written\n"),
+            false => Answer::no_page(),
+        });
     }
     let query = &request.query;
-    if query.get("verbose").is_none() {
-        return Some(Answer::text(200, "ok"));
-    }
     let excluded = query.all("exclude");
-    let mut text = String::new();
+    let (mut text, mut healthy) = (String::new(), true);
     for check in checks(probe) {
-        let word = if excluded.contains(&check) { "excluded: ok" } else { "ok" };
-        text.push_str(&format!("[+]{check} {word}\n"));
+        let line = match (excluded.contains(&check), passes(app, check)) {
+            (true, _) => format!("[+]{check} excluded: ok\n"),
+            (false, true) => format!("[+]{check} ok\n"),
+            (false, false) => format!("[-]{check} failed: reason withheld\n"),
+        };
+        healthy &= line.starts_with("[+]");
+        text.push_str(&line);
+    }
+    if healthy && query.get("verbose").is_none() {
+        return Some(Answer::text(200, "ok"));
     }
     let unknown: Vec<String> = excluded
         .iter()
@@ -31,11 +41,15 @@ pub(super) fn answer(request: &Request, path: &str) -> Option<Answer> {
             unknown.join(",")
         ));
     }
-    text.push_str(&format!("{probe} check passed\n"));
-    Some(Answer::text(200, &text))
+    text.push_str(&format!("{probe} check {}\n", if healthy { "passed" } else { "failed" }));
+    Some(Answer::text(if healthy { 200 } else { 500 }, &text))
 }
 
-/// What a server that answers at all has passed: it starts only on a state that it can read.
+/// The disk may refuse what is written; the others a server has passed that answers at all.
+fn passes(app: &App, check: &str) -> bool {
+    !check.starts_with("etcd") || app.store.takes_writes()
+}
+
 fn checks(probe: &str) -> impl Iterator<Item = &'static str> {
     let more: &[&str] = if probe == "readyz" { &["etcd-readiness", "informer-sync"] } else { &[] };
     ["ping", "log", "etcd"].into_iter().chain(more.iter().copied())

@@ -22,7 +22,7 @@ use super::metrics::Series;
 use super::room::{Place, Room};
 use super::{App, health};
 use crate::auth::{self, Attributes};
-use crate::http::{Answer, Body, Content, Query, Request, Route, route};
+use crate::http::{Answer, Body, Content, Query, Request, ResourcePath, Route, route};
 use crate::status_error::Status;
 use crate::{discovery, openapi, request};
 
@@ -97,7 +97,8 @@ async fn serve(app: &Arc<App>, pace: &Arc<Pace>, incoming: hyper::Request<Incomi
     let reads = head || incoming.method() == http::Method::GET;
     let mut user = String::new();
     let mut answer = answer(app, incoming, &mut user).await.unwrap_or_else(Answer::from);
-    if !reads && !app.flushed().await {
+    // What was refused has written nothing.
+    if !reads && answer.code < 300 && !app.flushed().await {
         answer = Status::internal(NOT_FLUSHED).into();
     }
     // A watch may wait for as long as nothing happens, and looks itself after who takes none of its events.
@@ -137,10 +138,14 @@ async fn answer(
     user.clone_from(&request.user.name);
     let (bytes, _room) = read(app, user, body, length).await?;
     request.body = bytes;
+    let request = Arc::new(request);
     match &route {
         Route::Resource(path) => {
             let since = std::time::Instant::now();
-            let answer = request::serve(app, &request, path).await;
+            let answer = match takes_long(app, &request, path) {
+                true => aside(app, &request, path).await?,
+                false => request::serve(app, &request, path).await,
+            };
             let verb = request::attributes(&request, path).verb;
             // A path that leads nowhere can hold anything, and must not become a series.
             let served =
@@ -155,9 +160,34 @@ async fn answer(
             Ok(answer)
         }
         Route::Discovery(parts) => discovery::serve(app, &request, parts),
+        Route::Other if request.path.starts_with("/openapi/") => {
+            let app = Arc::clone(app);
+            let making = tokio::task::spawn_blocking(move || other(&app, &request));
+            making.await.map_err(|_| Status::internal(UNSERVED))
+        }
         Route::Other => Ok(other(app, &request)),
         Route::Malformed => Ok(Answer::text(400, "400 Bad Request")),
     }
+}
+
+/// What may keep a thread busy for more than some milliseconds: large bodies, whole collections, and rules of definitions.
+fn takes_long(app: &App, request: &Request, path: &ResourcePath) -> bool {
+    let has_rules = || {
+        let kinds = app.kinds.current();
+        let found = kinds.resource(&path.group, &path.version, &path.resource);
+        found.and_then(|found| found.custom.as_ref()).is_some_and(|custom| custom.has_rules)
+    };
+    let deletes_all = request.method == http::Method::DELETE && path.name.is_none();
+    request.body.len() > LARGE || deletes_all || (!request.body.is_empty() && has_rules())
+}
+
+/// Serves a request on a thread of its own, so that others do not wait for it.
+async fn aside(app: &Arc<App>, request: &Arc<Request>, path: &ResourcePath) -> Result<Answer, Status> {
+    let (app, request, path) = (Arc::clone(app), Arc::clone(request), path.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let serving =
+        tokio::task::spawn_blocking(move || runtime.block_on(request::serve(&app, &request, &path)));
+    serving.await.map_err(|_| Status::internal(UNSERVED))
 }
 
 /// Who sends the request, where it goes, and that it may.
@@ -289,13 +319,16 @@ fn other(app: &Arc<App>, request: &Request) -> Answer {
         "/openapi/v3" => openapi::index(app),
         _ => match path.strip_prefix("/openapi/v3/") {
             Some(rest) => openapi::document(app, rest),
-            None => health::answer(request, path).unwrap_or_else(Answer::no_page),
+            None => health::answer(app, request, path).unwrap_or_else(Answer::no_page),
         },
     }
 }
 
 const BODY: usize = 3 << 20;
+/// Bytes of a body that is read and checked aside.
+const LARGE: usize = 64 << 10;
 const TOO_LARGE: &str = "Request entity too large: limit is 3145728";
+const UNSERVED: &str = "the request could not be served";
 const NOT_FLUSHED: &str = "the disk did not take the write, which may be lost";
 /// Bytes of the beginning of a body.
 const BEGUN: usize = 16 << 10;

@@ -38,6 +38,8 @@ pub(crate) struct Journal {
     length: u64,
     /// Why nothing may be written until there is a new file.
     unusable: Option<&'static str>,
+    /// The last write was refused by the disk.
+    refuses: bool,
     /// No other new file is tried before.
     rests_until: Option<Instant>,
     /// Keeps the folder from other servers.
@@ -78,6 +80,7 @@ impl Journal {
             cipher,
             length,
             unusable: None,
+            refuses: false,
             rests_until: None,
             lock: None,
             closed: false,
@@ -112,6 +115,7 @@ impl Journal {
 
     fn write(&mut self, record: &[u8]) -> Result<(), Error> {
         let done = (&*self.file).write_all(record);
+        self.refuses = done.is_err();
         if let Err(source) = done {
             // What was half written would hide everything after it.
             let cut = self.file.set_len(self.length).and_then(|()| (&*self.file).seek(SeekFrom::End(0)));
@@ -120,6 +124,11 @@ impl Journal {
         }
         self.length += record.len() as u64;
         Ok(())
+    }
+
+    /// Whether the last write was kept, and the next one may be.
+    pub(crate) fn takes_writes(&self) -> bool {
+        !self.refuses && self.unusable.is_none() && !self.closed
     }
 
     fn check_open(&self) -> Result<(), Error> {

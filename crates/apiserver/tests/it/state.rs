@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use sealfast_apiserver::error::Error;
 use sealfast_apiserver::server::{Options, State, Sync, start};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::Client;
 
@@ -107,9 +107,10 @@ async fn a_record_cut_short_costs_only_itself() -> anyhow::Result<()> {
     let options = Options::default().with_state(State::Dir(dir.path().to_owned()));
     let running = start(options.clone()).await?;
     let client = Client::of(&running)?;
+    let mut lost = 0;
     for name in ["a", "b"] {
         let body = json!({"metadata": {"name": name}});
-        client.call("POST", "/api/v1/namespaces/default/configmaps", Some(body)).await?;
+        lost = version(&client.call("POST", "/api/v1/namespaces/default/configmaps", Some(body)).await?.1)?;
     }
     running.stop().await;
     let path = dir.path().join("state");
@@ -119,6 +120,10 @@ async fn a_record_cut_short_costs_only_itself() -> anyhow::Result<()> {
     let client = Client::of(&running)?;
     assert_eq!(client.call("GET", "/api/v1/namespaces/default/configmaps/a", None).await?.0, 200);
     assert_eq!(client.call("GET", "/api/v1/namespaces/default/configmaps/b", None).await?.0, 404);
+    // Its version was told to a client, and is not given to another object.
+    let body = json!({"metadata": {"name": "c"}});
+    let (_, other) = client.call("POST", "/api/v1/namespaces/default/configmaps", Some(body)).await?;
+    assert!(version(&other)? > lost, "{} after {lost}", version(&other)?);
     running.stop().await;
     Ok(())
 }
@@ -243,4 +248,8 @@ async fn history_is_written_out_of_the_file() -> anyhow::Result<()> {
     assert_eq!(before, after);
     running.stop().await;
     Ok(())
+}
+
+fn version(object: &Value) -> anyhow::Result<u64> {
+    Ok(object["metadata"]["resourceVersion"].as_str().unwrap_or_default().parse()?)
 }

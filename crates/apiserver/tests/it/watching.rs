@@ -1,6 +1,8 @@
 //! A list and a watch from its version lose no write that comes between.
 
-use sealfast_apiserver::server::{Options, start};
+use std::time::Duration;
+
+use sealfast_apiserver::server::{Limits, Options, start};
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -65,3 +67,89 @@ fn names(items: &[Value]) -> Vec<String> {
 }
 
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_ends_with_its_definition() -> anyhow::Result<()> {
+    let (running, client) = crate::client::server().await?;
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let define = |plural: &str, kind: &str| {
+        json!({
+            "metadata": {"name": format!("{plural}.example.org")},
+            "spec": {
+                "group": "example.org", "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+            },
+        })
+    };
+    assert_eq!(client.call("POST", definitions, Some(define("things", "Thing"))).await?.0, 201);
+    let mut watch = client.open("/apis/example.org/v1/namespaces/default/things?watch=1").await?;
+    assert_eq!(client.call("POST", definitions, Some(define("others", "Other"))).await?.0, 201);
+    let early = tokio::time::timeout(Duration::from_millis(300), watch.chunk()).await;
+    assert!(early.is_err(), "another definition ends no watch");
+    let thing = json!({"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "a"}});
+    client.call("POST", "/apis/example.org/v1/namespaces/default/things", Some(thing)).await?;
+    client.call("DELETE", &format!("{definitions}/things.example.org"), None).await?;
+    let mut told = Vec::new();
+    let end = async {
+        while let Some(chunk) = watch.chunk().await? {
+            told.extend_from_slice(&chunk);
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    tokio::time::timeout(Duration::from_secs(20), end).await??;
+    let events: Vec<Value> =
+        told.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!(kinds, ["ADDED", "DELETED"]);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streamed_list_is_not_older_than_what_is_asked_for() -> anyhow::Result<()> {
+    let (running, client) = crate::client::server().await?;
+    let streamed =
+        "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let (status, answer) =
+        client.call("GET", &format!("{COLLECTION}?{streamed}&resourceVersion=900000"), None).await?;
+    assert_eq!((status, answer["reason"].as_str()), (504, Some("Timeout")), "{answer}");
+    running.stop().await;
+    Ok(())
+}
+
+/// Each in a connection of its own, that nobody reads from.
+#[tokio::test(flavor = "multi_thread")]
+async fn unread_watches_of_one_user_have_a_share_of_the_memory() -> anyhow::Result<()> {
+    let mut limits = Limits::default();
+    limits.event = Duration::from_secs(2);
+    let running = start(Options::default().with_limits(limits)).await?;
+    let client = Client::of(&running)?;
+    // More than a socket holds.
+    for number in 0..4 {
+        let large =
+            json!({"metadata": {"name": format!("large-{number}")}, "data": {"k": "x".repeat(1_000_000)}});
+        assert_eq!(client.call("POST", COLLECTION, Some(large)).await?.0, 201);
+    }
+    let mut unread = Vec::new();
+    for _ in 0..60 {
+        unread.push(Client::of(&running)?.open(&format!("{COLLECTION}?watch=1")).await?);
+    }
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let mut cut = 0;
+    for mut watch in unread {
+        let whole = async {
+            let mut length = 0;
+            while let Ok(Some(chunk)) = watch.chunk().await {
+                length += chunk.len();
+                if length > 4_000_000 {
+                    return true;
+                }
+            }
+            false
+        };
+        cut += usize::from(!tokio::time::timeout(Duration::from_secs(10), whole).await?);
+    }
+    assert!(cut >= 20, "32 of 240 megabytes are one user's share, and {cut} watches were cut off");
+    running.stop().await;
+    Ok(())
+}
