@@ -49,7 +49,7 @@ pub enum Hints {
     Append,
 }
 
-/// Whether objects may refer to sources and dependencies in other namespaces.
+/// Whether objects may refer to sources in other namespaces, and judge dependencies there by expressions of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CrossNamespace {
     /// They may.

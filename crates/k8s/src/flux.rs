@@ -10,7 +10,13 @@ pub mod kustomization;
 
 pub use crds::crds;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Reads a text that may be left out. An empty one says as little as a missing one, as in Go: whoever writes `""` must not
+/// get past a default.
+fn filled<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.filter(|text| !text.is_empty()))
+}
 
 /// A reference to an object of the same namespace by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -193,7 +193,7 @@ struct KustomizeArgs {
     /// Taken for compatibility: remote bases are never fetched.
     #[arg(long, value_name = "BOOL", hide = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, value_parser = go_bool)]
     no_remote_bases: Option<bool>,
-    /// Refuses references to other namespaces.
+    /// Refuses sources of other namespaces, and expressions about dependencies there.
     #[arg(long, value_name = "BOOL", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, value_parser = go_bool, action = ArgAction::Set)]
     no_cross_namespace_refs: bool,
     /// How often an artifact server that does not answer is asked again.

@@ -39,8 +39,9 @@ pub async fn acting(shared: &Shared, typed: &Kustomization) -> Result<Acting, Fa
             }
         };
     }
-    let account = typed.spec.service_account_name.as_deref().or(options.default_service_account.as_deref());
-    if let Some(account) = account.filter(|account| !account.is_empty()) {
+    // A flag without a text switches nothing on.
+    let default = options.default_service_account.as_deref().filter(|account| !account.is_empty());
+    if let Some(account) = typed.spec.service_account_name.as_deref().or(default) {
         let user = format!("system:serviceaccount:{namespace}:{account}");
         acting.client = acting.client.impersonating(&user);
         acting.identity = format!("{}@{}", user, acting.identity);

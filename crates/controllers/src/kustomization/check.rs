@@ -39,14 +39,18 @@ pub fn account(typed: &Kustomization, gates: &Gates) -> Result<(), Failure> {
     if gates.has(Gate::ObjectLevelWorkloadIdentity) {
         return Ok(());
     }
-    let asked = typed.spec.decryption.as_ref().and_then(|d| d.service_account_name.as_deref());
-    match asked {
-        Some(name) if !name.is_empty() => Err(Failure::terminal(
+    match typed.spec.decryption.as_ref().and_then(|decryption| decryption.service_account_name.as_ref()) {
+        Some(_) => Err(Failure::terminal(
             Reason::FeatureGateDisabled,
             "to use spec.decryption.serviceAccountName for decryption authentication please enable the ObjectLevelWorkloadIdentity feature gate in the controller",
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
+}
+
+/// Whether objects of other namespaces are out of reach.
+fn is_blocked(shared: &Shared) -> bool {
+    shared.options.cross_namespace == CrossNamespace::Blocked
 }
 
 /// Reads the source.
@@ -57,8 +61,7 @@ pub async fn source(shared: &Shared, typed: &Kustomization) -> Result<Value, Fai
     let reference = &typed.spec.source_ref;
     let namespace = reference.namespace.as_deref().unwrap_or(&typed.metadata.namespace);
     let shown = format!("{}/{namespace}/{}", reference.kind, reference.name);
-    let foreign = namespace != typed.metadata.namespace;
-    if foreign && shared.options.cross_namespace == CrossNamespace::Blocked {
+    if namespace != typed.metadata.namespace && is_blocked(shared) {
         return Err(Failure::terminal(
             Reason::AccessDenied,
             format!("can't access '{shown}', cross-namespace references have been blocked"),
@@ -98,7 +101,8 @@ pub fn artifact(source: &Value, retry: Duration) -> Result<Artifact, Failure> {
 /// Looks at each dependency.
 ///
 /// # Errors
-/// DependencyNotReady with the first that is not ready; InvalidCELExpression for what is no expression.
+/// DependencyNotReady with the first that is not ready; InvalidCELExpression for what is no expression; AccessDenied for one
+/// that would read an object of another namespace although references there are blocked.
 pub async fn dependencies(
     shared: &Shared,
     own: &Value,
@@ -120,6 +124,15 @@ async fn one(
 ) -> Result<(), Failure> {
     let namespace = dependency.namespace.as_deref().unwrap_or(&typed.metadata.namespace);
     let shown = format!("'{namespace}/{}'", dependency.name);
+    let foreign = namespace != typed.metadata.namespace;
+    if dependency.ready_expr.is_some() && foreign && is_blocked(shared) {
+        // An answer for each expression gives away the whole object, bit by bit.
+        let message = format!(
+            "can't evaluate readyExpr of dependency {shown}, cross-namespace references have been blocked"
+        );
+        return Err(Failure::terminal(Reason::AccessDenied, message)
+            .hint("leave out readyExpr, or depend on an object of the own namespace"));
+    }
     let retry = duration::format(shared.options.requeue_dependency);
     let not_ready = |why: String| {
         let notice = format!("Dependencies do not meet ready condition, retrying in {retry}");
@@ -129,7 +142,7 @@ async fn one(
         Ok(live) => live,
         Err(error) => return Err(not_ready(format!("{shown} not found: {}", error.chain())).blame(&error)),
     };
-    if let Some(expression) = dependency.ready_expr.as_deref().filter(|e| !e.is_empty()) {
+    if let Some(expression) = &dependency.ready_expr {
         match judged(expression, own, &live).await {
             Ok(Ok(true)) if shared.options.gates.has(Gate::AdditiveCELDependencyCheck) => {}
             Ok(Ok(true)) => return Ok(()),

@@ -133,8 +133,11 @@ async fn opener(shared: &Shared, typed: &Kustomization, decryption: &Decryption)
 /// The account that key services know the object by; none for the controller's own.
 async fn who(shared: &Shared, typed: &Kustomization, decryption: &Decryption) -> Result<Who, String> {
     let metadata = &typed.metadata;
-    let named = decryption.service_account_name.as_deref().filter(|name| !name.is_empty());
-    let account = match named.or(shared.options.default_decryption_account.as_deref()) {
+    let account = match decryption
+        .service_account_name
+        .as_deref()
+        .or(shared.options.default_decryption_account.as_deref())
+    {
         Some(name) => {
             Some(shared.identities.account(&metadata.namespace, name).await.map_err(|e| e.chain())?)
         }

@@ -158,7 +158,7 @@ async fn account(
     typed: &GitRepository,
     shared: &Shared,
 ) -> Result<Result<Option<Account>, Unknown>, Failure> {
-    let named = typed.spec.service_account_name.as_deref().filter(|name| !name.is_empty());
+    let named = typed.spec.service_account_name.as_deref();
     let gate = shared.options.gates.has(Gate::ObjectLevelWorkloadIdentity);
     let name = match (named, &shared.options.default_service_account) {
         (Some(_), _) if !gate => {

@@ -158,7 +158,7 @@ fn included_files(
     for (include, artifact) in included {
         let name = &include.repository.name;
         let from = include.from_path.as_deref().unwrap_or_default();
-        let to = include.to_path.as_deref().filter(|path| !path.is_empty()).unwrap_or(name);
+        let to = include.to_path.as_deref().unwrap_or(name);
         let failed = |why: String| {
             let text = format!("failed to copy '{name}' include from {from} to {to}: {why}");
             Failure::storage("CopyFailure", text, &commit.revision)

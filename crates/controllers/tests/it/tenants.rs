@@ -43,6 +43,46 @@ async fn sources_of_other_namespaces_can_be_blocked() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_expression_reads_no_dependency_of_another_namespace_where_that_is_blocked() -> Result<()> {
+    let house = House::new().await?;
+    let options = Options { cross_namespace: CrossNamespace::Blocked, ..house.options() };
+    let handle = house.start(&house.client, options).await?;
+    house.namespace("tenant").await?;
+    house.write("cm.yaml", &config_map("made", "x"))?;
+    house.publish(&handle, "tenant").await?;
+    house
+        .apply(kustomization(
+            "default",
+            "victim",
+            json!({"suspend": true, "postBuild": {"substitute": {"password": "s3cret"}}}),
+        ))
+        .await?;
+    let depends = |expression: &str| json!({"dependsOn": [{"name": "victim", "namespace": "default", "readyExpr": expression}]});
+    let guess =
+        |letter: &str| depends(&format!("dep.spec.postBuild.substitute.password.startsWith('{letter}')"));
+    let denied = "can't evaluate readyExpr of dependency 'default/victim', cross-namespace references have been blocked";
+    for (name, spec, reason, told) in [
+        ("right", guess("s"), "AccessDenied", denied),
+        ("wrong", guess("x"), "AccessDenied", denied),
+        ("plain", depends(""), "DependencyNotReady", "dependency 'default/victim' is not ready"),
+    ] {
+        house.apply(kustomization("tenant", name, spec)).await?;
+        let done = house
+            .until("tenant", name, |object| {
+                !ready(object)["reason"].is_null() && ready(object)["status"] != "Unknown"
+            })
+            .await?;
+        ensure!(
+            ready(&done)["reason"] == reason && ready(&done)["message"] == told,
+            "{name}: {}",
+            ready(&done)
+        );
+    }
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_writes_only_where_it_may() -> Result<()> {
     let house = House::new().await?;
     let options = Options { default_service_account: Some("tenant".to_owned()), ..house.options() };
@@ -51,13 +91,20 @@ async fn an_account_writes_only_where_it_may() -> Result<()> {
     house.apply(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "tenant", "namespace": "tenant"}})).await?;
     house.write("cm.yaml", &config_map("foreign", "x"))?;
     house.publish(&handle, "tenant").await?;
-    house.apply(kustomization("tenant", "app", json!({}))).await?;
-    let refused = house.until("tenant", "app", |object| ready(object)["status"] == "False").await?;
-    let message = ready(&refused)["message"].as_str().unwrap_or_default();
-    ensure!(
-        message.contains("(Forbidden)") && message.contains("system:serviceaccount:tenant:tenant"),
-        "{message}"
-    );
+    // An empty name is none, and no way back to the controller's own rights.
+    for (name, spec) in [("unset", json!({})), ("empty", json!({"serviceAccountName": ""}))] {
+        house.apply(kustomization("tenant", name, spec)).await?;
+        let refused = house
+            .until("tenant", name, |object| {
+                !ready(object)["reason"].is_null() && ready(object)["status"] != "Unknown"
+            })
+            .await?;
+        let message = ready(&refused)["message"].as_str().unwrap_or_default();
+        ensure!(
+            message.contains("(Forbidden)") && message.contains("system:serviceaccount:tenant:tenant"),
+            "{name}: {message}"
+        );
+    }
     ensure!(house.client.find(&kind("", "ConfigMap"), "default", "foreign").await?.is_none());
     handle.stop().await;
     Ok(())

@@ -36,10 +36,10 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
     /// Where credentials come from: `generic`, `aws`, `azure`, `github`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// Identity for workload identity.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
     /// Secret with a proxy's address and credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,19 +73,19 @@ fn is_false(value: &bool) -> bool {
 #[serde(default)]
 pub struct Reference {
     /// Branch name.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// Tag name.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// Version range over the tags.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub semver: Option<String>,
     /// Full reference name.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Commit hash.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
 }
 
@@ -94,7 +94,7 @@ pub struct Reference {
 #[serde(rename_all = "camelCase", default)]
 pub struct Verify {
     /// `HEAD`, `Tag` or `TagAndHEAD`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// Secret with the public keys.
     pub secret_ref: LocalReference,
@@ -107,10 +107,10 @@ pub struct Include {
     /// The other GitRepository.
     pub repository: LocalReference,
     /// Path in the other repository.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub from_path: Option<String>,
     /// Path in this one; the other's name by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub to_path: Option<String>,
 }
 
@@ -142,7 +142,7 @@ pub struct Status {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub observed_sparse_checkout: Vec<String>,
     /// Mode of the last verification.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::filled", skip_serializing_if = "Option::is_none")]
     pub source_verification_mode: Option<String>,
     /// Token of the last request that was handled.
     #[serde(skip_serializing_if = "String::is_empty")]

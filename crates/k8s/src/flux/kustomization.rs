@@ -44,12 +44,16 @@ pub struct Spec {
     /// Waits until everything applied is healthy.
     pub wait: bool,
     /// What happens to the objects when this one is deleted.
+    #[serde(deserialize_with = "super::filled")]
     pub deletion_policy: Option<String>,
     /// Namespace for every object.
+    #[serde(deserialize_with = "super::filled")]
     pub target_namespace: Option<String>,
     /// Prefix for every name.
+    #[serde(deserialize_with = "super::filled")]
     pub name_prefix: Option<String>,
     /// Suffix for every name.
+    #[serde(deserialize_with = "super::filled")]
     pub name_suffix: Option<String>,
     /// Patches added to the build, as they stand.
     pub patches: Vec<Value>,
@@ -70,6 +74,7 @@ pub struct Spec {
     /// What must be ready before.
     pub depends_on: Vec<Dependency>,
     /// Identity for applying.
+    #[serde(deserialize_with = "super::filled")]
     pub service_account_name: Option<String>,
     /// A remote cluster.
     pub kube_config: Option<KubeConfig>,
@@ -86,12 +91,14 @@ pub struct Spec {
 #[serde(rename_all = "camelCase", default)]
 pub struct SourceReference {
     /// Not looked at.
+    #[serde(deserialize_with = "super::filled")]
     pub api_version: Option<String>,
     /// `GitRepository`, `OCIRepository`, `Bucket` or `ExternalArtifact`.
     pub kind: String,
     /// Name.
     pub name: String,
     /// Namespace; that of the Kustomization by default.
+    #[serde(deserialize_with = "super::filled")]
     pub namespace: Option<String>,
 }
 
@@ -114,6 +121,7 @@ pub struct PostBuild {
     /// Objects with further variables.
     pub substitute_from: Vec<SubstituteReference>,
     /// `WithVariables` or `Always`.
+    #[serde(deserialize_with = "super::filled")]
     pub substitute_strategy: Option<String>,
 }
 
@@ -138,6 +146,7 @@ pub struct Decryption {
     /// Secret with the keys.
     pub secret_ref: Option<LocalReference>,
     /// Identity for key services of clouds.
+    #[serde(deserialize_with = "super::filled")]
     pub service_account_name: Option<String>,
 }
 
@@ -148,8 +157,10 @@ pub struct Dependency {
     /// Name.
     pub name: String,
     /// Namespace; the own one by default.
+    #[serde(deserialize_with = "super::filled")]
     pub namespace: Option<String>,
     /// CEL over `dep` and `self`.
+    #[serde(deserialize_with = "super::filled")]
     pub ready_expr: Option<String>,
 }
 
@@ -170,6 +181,7 @@ pub struct SecretKeyReference {
     /// Name of the Secret.
     pub name: String,
     /// Key in it.
+    #[serde(deserialize_with = "super::filled")]
     pub key: Option<String>,
 }
 
@@ -178,12 +190,14 @@ pub struct SecretKeyReference {
 #[serde(rename_all = "camelCase", default)]
 pub struct HealthCheck {
     /// `apps/v1` when empty.
+    #[serde(deserialize_with = "super::filled")]
     pub api_version: Option<String>,
     /// Kind.
     pub kind: String,
     /// Name.
     pub name: String,
     /// Namespace.
+    #[serde(deserialize_with = "super::filled")]
     pub namespace: Option<String>,
 }
 
@@ -198,8 +212,10 @@ pub struct HealthCheckExpression {
     /// CEL: healthy.
     pub current: String,
     /// CEL: on its way.
+    #[serde(deserialize_with = "super::filled")]
     pub in_progress: Option<String>,
     /// CEL: failed.
+    #[serde(deserialize_with = "super::filled")]
     pub failed: Option<String>,
 }
 
@@ -281,4 +297,33 @@ pub struct Snapshot {
     /// Revision and the like.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Kustomization, Spec};
+
+    #[test]
+    fn empty_texts_say_as_little_as_missing_ones() {
+        let read =
+            |spec| serde_json::from_value::<Kustomization>(json!({ "spec": spec })).map(|read| read.spec);
+        let empty = read(json!({
+            "serviceAccountName": "", "targetNamespace": "", "deletionPolicy": "",
+            "sourceRef": { "kind": "GitRepository", "name": "repo", "namespace": "" },
+            "dependsOn": [{ "name": "other", "namespace": "", "readyExpr": "" }],
+            "decryption": { "provider": "sops", "serviceAccountName": "" },
+            "kubeConfig": { "secretRef": { "name": "remote", "key": "" } },
+        }));
+        let missing = read(json!({
+            "sourceRef": { "kind": "GitRepository", "name": "repo" },
+            "dependsOn": [{ "name": "other" }],
+            "decryption": { "provider": "sops" },
+            "kubeConfig": { "secretRef": { "name": "remote" } },
+        }));
+        assert_eq!(empty.ok(), missing.ok());
+        let named = read(json!({ "serviceAccountName": "tenant" })).ok();
+        assert_eq!(named, Some(Spec { service_account_name: Some("tenant".to_owned()), ..Spec::default() }));
+    }
 }
