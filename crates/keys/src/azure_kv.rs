@@ -81,8 +81,17 @@ pub enum Login {
         /// The directory, when it is not the default one.
         tenant: Option<String>,
     },
-    /// A token that somebody got for the vaults already.
-    Token(SecretString),
+    /// A token that somebody got already. It is shown to one vault, and only when that asks for its scope.
+    Token {
+        /// The vault, as documents name it.
+        vault: String,
+        /// What the token is for.
+        scope: String,
+        /// The token.
+        token: SecretString,
+    },
+    /// A login that may not be used, and why.
+    Refused(&'static str),
 }
 
 /// Whether an application shows its certificates, or their thumbprint alone.
@@ -110,7 +119,8 @@ impl Login {
             Self::WorkloadIdentity { .. } => "workload identity",
             Self::ManagedIdentity { .. } => "managed identity",
             Self::AzureCli { .. } => "Azure CLI",
-            Self::Token(_) => "token",
+            Self::Token { .. } => "token",
+            Self::Refused(_) => "refused",
         }
     }
 }

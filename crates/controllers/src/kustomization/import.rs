@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealfast_k8s::object;
+use sealfast_keys::azure_kv::Login;
 use sealfast_keys::error::Error as KeysError;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::{aws_kms, azure_kv, gcp_kms, vault};
@@ -123,7 +124,7 @@ fn with_entry(
             (keyring.with_aws_kms(access), Some(Service::Aws))
         }
         "sops.azure-kv" => {
-            let access = azure_kv::Access::from_fields(&fields("Azure Key Vault", bytes)?)?;
+            let access = azure(bytes, clouds)?;
             (keyring.with_azure_kv(access), Some(Service::Azure))
         }
         "sops.gcp-kms" => {
@@ -140,6 +141,17 @@ fn with_entry(
         }
         _ => (keyring, None),
     })
+}
+
+/// Who asks Azure. Where no identity of Azure is our own, the machine is not asked for one of its: whoever may write a Secret
+/// would act as any of them.
+fn azure(bytes: &[u8], clouds: &Clouds) -> Result<azure_kv::Access, KeysError> {
+    let mut access = azure_kv::Access::from_fields(&fields("Azure Key Vault", bytes)?)?;
+    let is_machine = |login: &&mut Login| matches!(login, Login::ManagedIdentity { .. });
+    for login in access.logins.iter_mut().filter(is_machine).filter(|_| clouds.own.azure.is_none()) {
+        *login = Login::Refused("the identities of the machine are not to be used by this controller");
+    }
+    Ok(access)
 }
 
 /// The fields of credentials that are written as YAML or JSON, in UTF-8 or in UTF-16 with its mark.
@@ -163,6 +175,7 @@ fn fields(service: &'static str, bytes: &[u8]) -> Result<Value, KeysError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::own::{Azure, Own};
     use serde_json::json;
 
     fn read(entry: &str, content: &[u8]) -> Result<Keyring, Failure> {
@@ -180,6 +193,17 @@ mod tests {
             [0xFEFF].into_iter().chain(azure.encode_utf16()).flat_map(u16::to_le_bytes).collect();
         assert!(read("sops.azure-kv", &wide).is_ok());
         assert!(read("other", b"anything").is_ok());
+    }
+
+    #[test]
+    fn a_secret_names_no_identity_of_a_machine_that_is_not_ours_to_use() {
+        let login = |own| {
+            let clouds = Clouds { own, ..Clouds::default() };
+            azure(b"{\"clientId\": \"c\"}", &clouds).map(|access| format!("{access:?}"))
+        };
+        let ours = Own { azure: Some(Azure::Machine { client: None }), ..Own::default() };
+        assert!(login(Own::default()).is_ok_and(|shown| shown.contains("refused")));
+        assert!(login(ours).is_ok_and(|shown| shown.contains("managed identity")));
     }
 
     #[test]

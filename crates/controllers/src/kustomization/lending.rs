@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use reqwest::Url;
 use sealfast_keys::keyring::Keyring;
 use sealfast_keys::{aws_kms, azure_kv, gcp_kms, vault};
 use sealfast_sops::master_key::MasterKey;
@@ -44,7 +45,7 @@ impl Lending {
     /// needs none.
     pub async fn lend(&self, keyring: &Keyring, metadata: &Metadata) -> Option<(Keyring, Vec<String>)> {
         let mut done = BTreeSet::new();
-        let (mut keyring, mut problems, mut tokens) = (keyring.clone(), Vec::new(), Vec::new());
+        let (mut keyring, mut problems, mut tokens) = (keyring.clone(), Vec::new(), Tokens::default());
         for key in metadata.master_keys() {
             let Some((service, place)) = place(key) else { continue };
             let needed = match service {
@@ -72,7 +73,7 @@ impl Lending {
         keyring: &Keyring,
         who: &Who,
         key: &MasterKey,
-        tokens: &mut Vec<(String, secrecy::SecretString)>,
+        tokens: &mut Tokens,
     ) -> Result<Keyring, Error> {
         let clouds = self.identities.clouds();
         let keyring = keyring.clone();
@@ -90,7 +91,8 @@ impl Lending {
             MasterKey::AzureKv { vault_url, .. } => {
                 let Some(scope) = scope(vault_url) else { return Ok(keyring) };
                 let token = self.identities.azure(who, &scope, "decrypt_with_azure").await?;
-                let logins = vec![azure_kv::Login::Token(token)];
+                tokens.azure.push(azure_kv::Login::Token { vault: vault_url.clone(), scope, token });
+                let logins = tokens.azure.clone();
                 keyring.with_azure_kv(azure_kv::Access { logins, ..azure_kv::Access::default() })
             }
             MasterKey::GcpKms { .. } => {
@@ -103,19 +105,26 @@ impl Lending {
             }
             MasterKey::Vault { vault_address, .. } => {
                 let token = self.identities.vault(who, vault_address).await?;
-                tokens.push((vault_address.clone(), token));
-                keyring.with_vault(vault::Access { tokens: tokens.clone(), ..clouds.vault.clone() })
+                tokens.vault.push((vault_address.clone(), token));
+                keyring.with_vault(vault::Access { tokens: tokens.vault.clone(), ..clouds.vault.clone() })
             }
             _ => keyring,
         })
     }
 }
 
+/// What was lent for the keys of a document, each for one address.
+#[derive(Default)]
+struct Tokens {
+    azure: Vec<azure_kv::Login>,
+    vault: Vec<(String, secrecy::SecretString)>,
+}
+
 /// The service of a key, and what credentials are asked for once for.
 fn place(key: &MasterKey) -> Option<(Service, &str)> {
     match key {
         MasterKey::Kms { .. } => Some((Service::Aws, "")),
-        MasterKey::AzureKv { .. } => Some((Service::Azure, "")),
+        MasterKey::AzureKv { vault_url, .. } => Some((Service::Azure, vault_url)),
         MasterKey::GcpKms { .. } => Some((Service::Google, "")),
         MasterKey::Vault { vault_address, .. } => Some((Service::Vault, vault_address)),
         _ => None,
@@ -124,8 +133,12 @@ fn place(key: &MasterKey) -> Option<(Service, &str)> {
 
 /// What a token for a vault is asked for: the service that its host belongs to, in each of Azure's clouds.
 fn scope(vault_url: &str) -> Option<String> {
-    let host = vault_url.strip_prefix("https://")?.split(['/', ':']).next()?;
-    let (_, service) = host.split_once('.')?;
+    // Read as who calls it reads it: `https://a.vault.azure.net:x@evil.example` is not Azure's.
+    let url = Url::parse(vault_url).ok()?;
+    if url.scheme() != "https" || !url.username().is_empty() || url.password().is_some() {
+        return None;
+    }
+    let (_, service) = url.host_str()?.split_once('.')?;
     let known = [
         "vault.azure.net",
         "managedhsm.azure.net",
@@ -139,7 +152,24 @@ fn scope(vault_url: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::scope;
+    use sealfast_sops::master_key::MasterKey;
+    use sealfast_sops::time::Time;
+
+    use super::{place, scope};
+
+    #[test]
+    fn each_vault_has_a_token_of_its_own() -> Result<(), Box<dyn std::error::Error>> {
+        let created_at = Time::parse("2026-01-02T03:04:05Z")?;
+        let key = |host: &str| MasterKey::AzureKv {
+            vault_url: format!("https://{host}"),
+            name: "k".to_owned(),
+            version: "1".to_owned(),
+            created_at,
+            enc: String::new(),
+        };
+        assert_ne!(place(&key("a.vault.azure.net")), place(&key("evil.example")));
+        Ok(())
+    }
 
     #[test]
     fn tokens_are_asked_for_azures_own_hosts_alone() {
@@ -150,5 +180,7 @@ mod tests {
         assert_eq!(of("https://keys.vault.azure.cn"), "https://vault.azure.cn/.default");
         assert_eq!(of("https://vault.azure.net.evil.example"), "");
         assert_eq!(of("http://keys.vault.azure.net"), "");
+        assert_eq!(of("https://keys.vault.azure.net:x@evil.example/"), "");
+        assert_eq!(of("https://keys.vault.azure.net@evil.example/"), "");
     }
 }

@@ -135,7 +135,7 @@ pub(super) async fn provide(
             let cloud = if provider == "aws" {
                 code_commit(request, &who, &shared.identities).await
             } else {
-                dev_ops(&who, &shared.identities).await
+                dev_ops(request, &who, &shared.identities).await
             };
             request.auth = cloud.map_err(not_configured)?;
             Ok(())
@@ -191,11 +191,23 @@ async fn code_commit(request: &Request, who: &Who, identities: &Identities) -> R
     Ok(Auth::Basic { username: signed.0, password: signed.1 })
 }
 
-async fn dev_ops(who: &Who, identities: &Identities) -> Result<Auth, Unknown> {
+/// A token for Azure DevOps, which no other host is shown: a tenant writes the address.
+async fn dev_ops(request: &Request, who: &Who, identities: &Identities) -> Result<Auth, Unknown> {
+    let (host, _) = request.address.host_and_port();
+    if request.address.scheme() != "https" || !is_dev_ops(host) {
+        let reason = format!(
+            "Azure DevOps authentication requires an HTTPS URL of dev.azure.com or visualstudio.com, not of {host}"
+        );
+        return Err(Unknown::Other { reason });
+    }
     let token = identities.azure(who, DEV_OPS, OPERATION).await.map_err(|error| Unknown::Other {
         reason: format!("failed to get access token for Git repository: {}", error.chain()),
     })?;
     Ok(Auth::Bearer(token))
+}
+
+fn is_dev_ops(host: &str) -> bool {
+    host == "dev.azure.com" || host.ends_with(".visualstudio.com")
 }
 
 async fn app_token(
@@ -249,4 +261,17 @@ pub(super) fn proxy(secret: &Secret) -> Result<Proxy, Failure> {
         (user.expose_secret().to_owned(), secret.text("password").unwrap_or_else(|| SecretString::from("")))
     });
     Ok(Proxy { address, user })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_dev_ops;
+
+    #[test]
+    fn hosts_of_azure_dev_ops_are_two() {
+        assert!(is_dev_ops("dev.azure.com") && is_dev_ops("contoso.visualstudio.com"));
+        for other in ["evil.example", "dev.azure.com.evil.example", "xdev.azure.com", "visualstudio.com"] {
+            assert!(!is_dev_ops(other), "{other}");
+        }
+    }
 }

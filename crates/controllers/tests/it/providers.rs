@@ -105,21 +105,41 @@ async fn a_repository_is_fetched_as_a_github_app() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_is_fetched_as_an_application_of_azure() -> Result<()> {
-    let bearer = Some(azure::DEV_OPS_TOKEN.to_owned());
-    let (_server, url) = server(git::Options { bearer, ..git::Options::default() })?;
+    let tls = Certificates::naming(&["dev.azure.com", "evil.example"])?;
+    let (bearer, certificates) = (Some(azure::DEV_OPS_TOKEN.to_owned()), Some(tls.clone()));
+    let (server, url) = server(git::Options { bearer, tls: certificates, ..git::Options::default() })?;
     let (_azure, case) = azure_case().await?;
+    let proxy = Proxy::start(
+        url.split('/').nth(2).context("the URL has a host")?.parse()?,
+        ([127, 0, 0, 1], 1).into(),
+    )?;
     let house = House::new().await?;
     let gates = Gates::default().with(Gate::ObjectLevelWorkloadIdentity);
     let options = Options { gates, clouds: case.clouds.clone(), ..house.options() };
     let handle = house.start(&house.client, options).await?;
     house.namespace("tenant").await?;
-    for (name, status) in [("decryptor", "True"), ("stranger", "False")] {
-        house.apply(account(name, &case.annotations)).await?;
-        let spec = json!({"provider": "azure", "serviceAccountName": name});
-        let mut object = repository(name, &url, spec);
+    for (name, data) in [("way", ("address", proxy.url())), ("authority", ("ca.crt", tls.ca))] {
+        let mut object = secret(name, &[(data.0, &data.1)]);
+        object["metadata"]["namespace"] = "tenant".into();
+        house.apply(object).await?;
+    }
+    for (name, by, host, status) in [
+        ("one", "decryptor", "https://dev.azure.com", "True"),
+        ("two", "stranger", "https://dev.azure.com", "False"),
+        ("elsewhere", "decryptor", "https://evil.example", "False"),
+        ("plain", "decryptor", "http://dev.azure.com", "False"),
+    ] {
+        let before = server.seen().len();
+        house.apply(account(by, &case.annotations)).await?;
+        let spec = json!({"provider": "azure", "serviceAccountName": by, "proxySecretRef": {"name": "way"},
+            "secretRef": {"name": "authority"}});
+        let mut object = repository(name, &format!("{host}/repo"), spec);
         object["metadata"]["namespace"] = "tenant".into();
         let message = house.fetched(object, status).await?;
         ensure!(!message.contains(azure::DEV_OPS_TOKEN) && !message.contains("eyJ"), "{message}");
+        let is_known = host == "https://dev.azure.com";
+        ensure!(is_known || message.contains("requires an HTTPS URL of dev.azure.com"), "{name}: {message}");
+        ensure!(is_known || server.seen().len() == before, "{name}: {:?}", server.seen());
     }
     handle.stop().await;
     Ok(())

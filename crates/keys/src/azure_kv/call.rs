@@ -103,7 +103,7 @@ fn client(
 ) -> Result<KeyClient, AzureError> {
     let options = options(access, http);
     let authority = access.authority.as_deref().unwrap_or(AUTHORITY);
-    let mut credential = credential(&access.logins[index], &options, authority)?;
+    let mut credential = credential(&access.logins[index], vault, &options, authority)?;
     let is_last = index + 1 == access.logins.len();
     if matches!(access.logins[index], Login::ManagedIdentity { .. }) && !is_last {
         credential = Arc::new(Impatient(credential));
@@ -239,20 +239,27 @@ impl Key<'_> {
     }
 }
 
-/// A token that is there.
+/// A token that is there, and what it is for.
 #[derive(Debug)]
-struct Given(SecretString);
+struct Given {
+    scope: String,
+    token: SecretString,
+}
 
 #[async_trait::async_trait]
 impl TokenCredential for Given {
     async fn get_token(
         &self,
-        _scopes: &[&str],
+        scopes: &[&str],
         _options: Option<TokenRequestOptions<'_>>,
     ) -> Result<AccessToken, AzureError> {
+        if scopes != [self.scope.as_str()] {
+            let why = format!("a token for {} is not given to who asks for another", self.scope);
+            return Err(AzureError::with_message(ErrorKind::Credential, why));
+        }
         // When it ends is known to who got it; a client lives for less than that.
         let soon = OffsetDateTime::now_utc() + Duration::from_secs(3600);
-        Ok(AccessToken::new(self.0.expose_secret().to_owned(), soon))
+        Ok(AccessToken::new(self.token.expose_secret().to_owned(), soon))
     }
 }
 
@@ -297,10 +304,12 @@ fn options(access: &Access, http: &reqwest::Client) -> ClientOptions {
 
 fn credential(
     login: &Login,
+    vault: &str,
     options: &ClientOptions,
     authority: &str,
 ) -> Result<Arc<dyn TokenCredential>, AzureError> {
     let client_options = options.clone();
+    let refused = |why| Err(AzureError::with_message(ErrorKind::Credential, why));
     Ok(match login {
         Login::ClientSecret { tenant, client, secret } => {
             let secret = Secret::new(secret.expose_secret().to_owned());
@@ -336,13 +345,34 @@ fn credential(
             tenant_id: tenant.clone(),
             ..AzureCliCredentialOptions::default()
         }))?,
-        Login::Token(token) => Arc::new(Given(token.clone())),
+        Login::Token { vault: own, .. } if own != vault => return refused("it is for another vault"),
+        Login::Token { scope, token, .. } => Arc::new(Given { scope: scope.clone(), token: token.clone() }),
+        Login::Refused(why) => return refused(why),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Clients, Instant, REMEMBERED, order};
+    use azure_core::credentials::TokenCredential as _;
+
+    use super::{ClientOptions, Clients, Given, Instant, Login, REMEMBERED, credential, order};
+
+    #[tokio::test]
+    async fn a_token_is_for_its_vault_and_its_scope_alone() {
+        let (vault, scope) =
+            ("https://a.vault.azure.net".to_owned(), "https://vault.azure.net/.default".to_owned());
+        let given = Given { scope: scope.clone(), token: "t".into() };
+        assert!(given.get_token(&[&scope], None).await.is_ok());
+        for other in ["https://evil.example/.default", "https://graph.microsoft.com/.default"] {
+            assert!(given.get_token(&[other], None).await.is_err(), "{other}");
+        }
+        let login = Login::Token { vault: vault.clone(), scope, token: "t".into() };
+        let shown =
+            |vault| credential(&login, vault, &ClientOptions::default(), "https://login.example").is_ok();
+        assert!(shown(&vault) && !shown("https://b.vault.azure.net") && !shown("https://evil.example"));
+        let none = Login::Refused("nobody");
+        assert!(credential(&none, &vault, &ClientOptions::default(), "https://login.example").is_err());
+    }
 
     #[test]
     fn the_login_that_worked_is_first_for_a_while_and_the_others_are_never_left_out() {

@@ -1,6 +1,6 @@
 //! A proxy that takes every host for one of two servers.
 //!
-//! Behind `CONNECT` it is the one with TLS, otherwise the plain one. It may ask for a user and a password.
+//! Behind `CONNECT` it is the one with TLS, otherwise the plain one. A host with a port of its own is that port of this machine. It may ask for a user and a password.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -97,7 +97,11 @@ fn carry(mut client: TcpStream, ways: &Ways) -> std::io::Result<()> {
     }
     let mut server = if head.starts_with(b"CONNECT ") {
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-        TcpStream::connect(ways.tls)?
+        let port = text.split(' ').nth(1).and_then(|place| place.rsplit(':').next()?.parse::<u16>().ok());
+        match port.filter(|port| *port != 443) {
+            Some(port) => TcpStream::connect(("127.0.0.1", port))?,
+            None => TcpStream::connect(ways.tls)?,
+        }
     } else {
         let mut server = TcpStream::connect(ways.plain)?;
         server.write_all(&head)?;
