@@ -51,6 +51,7 @@ pub mod import;
 mod journal;
 mod landing;
 pub mod lending;
+pub mod macs;
 pub mod mask;
 pub mod missing;
 pub mod opener;

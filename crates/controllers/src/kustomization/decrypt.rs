@@ -1,9 +1,10 @@
 //! Opening what is encrypted, before the build and after it.
 //!
-//! Only the keys of the object's own Secret are used, never those of our environment.
+//! The keys are those of the Secret that the object names, else those of the operator's Secret; key services know us as the
+//! account that the object names, else as our own pod. No key of our environment or home directory is used.
 //!
 //! Follows: spec of kustomize-controller 1.9. Differs: `stringData` and kinds other than Secret
-//! are refused when nothing opens them; the MAC of a file is checked as it was committed.
+//! are refused when nothing opens them; MACs are checked, see [`macs`](super::macs).
 
 use std::collections::BTreeSet;
 
@@ -12,11 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 use sealfast_k8s::object;
 use sealfast_kustomize::files::{Entry, Files, base_name, is_within, join};
 use sealfast_kustomize::spec::{ReferencedInputs, referenced_inputs};
-use sealfast_sops::document::{self, Encrypted, MacCheck};
+use sealfast_sops::document::{self, MacCheck};
 use sealfast_sops::store::Format;
 use serde_json::Value;
 
 use crate::kustomization::gather::LaidOut;
+use crate::kustomization::macs::Macs;
 use crate::kustomization::opener::{Opener, Refused, unopened, unreadable};
 use crate::kustomization::report::{Failure, Reason};
 use crate::kustomization::view::View;
@@ -24,7 +26,7 @@ use crate::kustomization::view::View;
 const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 const SWITCH: &str = "kustomize.toolkit.fluxcd.io/decrypt";
 /// The largest file that is opened, in bytes.
-const LARGEST: usize = 5 << 20;
+pub(super) const LARGEST: usize = 5 << 20;
 /// Directories deeper than this are not followed.
 const DEEPEST: usize = 64;
 
@@ -38,11 +40,11 @@ fn marker(format: Format) -> &'static [u8] {
     }
 }
 
-fn holds(content: &[u8], marker: &[u8]) -> bool {
+pub(super) fn holds(content: &[u8], marker: &[u8]) -> bool {
     content.windows(marker.len()).any(|window| window == marker)
 }
 
-fn format_of(name: &str) -> Format {
+pub(super) fn format_of(name: &str) -> Format {
     if name.ends_with(".dockerconfigjson") { Format::Json } else { Format::for_path(name) }
 }
 
@@ -50,7 +52,7 @@ fn format_of(name: &str) -> Format {
 ///
 /// # Errors
 /// BuildFailed with the file that did not open.
-pub async fn sources(laid_out: &mut LaidOut, opener: &mut Opener) -> Result<(), Failure> {
+pub async fn sources(laid_out: &mut LaidOut, opener: &mut Opener, macs: &mut Macs) -> Result<(), Failure> {
     let found = Search::through(laid_out).map_err(|why| source_failure(&why, None))?;
     let view = &mut laid_out.view;
     for (file, format, to) in found {
@@ -77,10 +79,11 @@ pub async fn sources(laid_out: &mut LaidOut, opener: &mut Opener) -> Result<(), 
         if !holds(&content, marker(format)) {
             continue;
         }
-        let opened = opener.text(&content, format, to, MacCheck::Skip).await.map_err(|refused| {
+        let opened = opener.text(&content, format, to, macs.check()).await.map_err(|refused| {
             source_failure(&refused.message, Some(format!("`{place}`: {}", refused.hint)))
         })?;
-        view.open(&file, opened);
+        macs.opened(&file, &place, opened.mac, opened.wrong)?;
+        view.open(&file, opened.text);
     }
     Ok(())
 }
@@ -172,30 +175,6 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Checks the MAC of each encrypted file that the build read, as it was committed. The result
-/// names those that do not fit.
-pub async fn check_macs(view: &View, opener: &mut Opener) -> Vec<Refused> {
-    let mut wrong = Vec::new();
-    for file in view.files_read() {
-        let Some(content) = view.committed(&file) else { continue };
-        let format = format_of(&file);
-        if content.len() > LARGEST || !holds(&content, marker(format)) {
-            continue;
-        }
-        let Ok(encrypted) = Encrypted::load(&content, format) else { continue };
-        let Ok(key) = opener.key(encrypted.metadata()).await else { continue };
-        if let Err(error) = encrypted.decrypt(&key, MacCheck::Verify) {
-            let place = view.relative(&file);
-            let refused = unopened(&error);
-            wrong.push(Refused {
-                message: format!("failed to decrypt file '{place}': {}", refused.message),
-                hint: format!("`{place}`: {}", refused.hint),
-            });
-        }
-    }
-    wrong
-}
-
 /// Whether the object asks to be left encrypted.
 pub fn is_disabled(built: &Value) -> bool {
     object::annotation(built, SWITCH).is_some_and(|value| value.eq_ignore_ascii_case("disabled"))
@@ -205,11 +184,12 @@ pub fn is_disabled(built: &Value) -> bool {
 ///
 /// # Errors
 /// BuildFailed with the object and what did not open.
-pub async fn resource(built: &mut Value, opener: &mut Opener) -> Result<(), Failure> {
+pub async fn resource(built: &mut Value, opener: &mut Opener, macs: &mut Macs) -> Result<(), Failure> {
     if is_disabled(built) {
         return Ok(());
     }
     if document::is_encrypted_object(built) {
+        macs.object(built)?;
         return match whole(built, opener).await {
             Ok(opened) => {
                 *built = opened;
@@ -219,7 +199,7 @@ pub async fn resource(built: &mut Value, opener: &mut Opener) -> Result<(), Fail
         };
     }
     if object::kind(built) == "Secret" && built["apiVersion"] == "v1" {
-        return values(built, opener).await;
+        return values(built, opener, macs).await;
     }
     Ok(())
 }
@@ -235,7 +215,7 @@ async fn whole(built: &Value, opener: &mut Opener) -> Result<Value, Refused> {
 }
 
 /// Data values that are encrypted files themselves.
-async fn values(secret: &mut Value, opener: &mut Opener) -> Result<(), Failure> {
+async fn values(secret: &mut Value, opener: &mut Opener, macs: &mut Macs) -> Result<(), Failure> {
     let entries: Vec<(String, Vec<u8>)> = secret["data"]
         .as_object()
         .into_iter()
@@ -247,8 +227,11 @@ async fn values(secret: &mut Value, opener: &mut Opener) -> Result<(), Failure> 
         let Some(found) = formats.into_iter().find(|f| holds(&content, marker(*f))) else { continue };
         let to = format_of(&key);
         let from = if found == Format::Json && to == Format::Binary { Format::Binary } else { found };
-        match opener.text(&content, from, to, MacCheck::Skip).await {
-            Ok(opened) => secret["data"][&key] = STANDARD.encode(opened.as_slice()).into(),
+        match opener.text(&content, from, to, macs.check()).await {
+            Ok(opened) => {
+                macs.field(secret, &key, opened.mac, opened.wrong)?;
+                secret["data"][&key] = STANDARD.encode(opened.text.as_slice()).into();
+            }
             Err(refused) => return Err(resource_failure(secret, &format!("Secret field '{key}'"), refused)),
         }
     }

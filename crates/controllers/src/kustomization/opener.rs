@@ -87,6 +87,16 @@ pub struct Refused {
     pub hint: String,
 }
 
+/// A document that was opened.
+pub struct Opened {
+    /// What is in it.
+    pub text: Zeroizing<Vec<u8>>,
+    /// Its MAC as it was written.
+    pub mac: String,
+    /// Why the MAC does not fit, if that was asked.
+    pub wrong: Option<Refused>,
+}
+
 impl Opener {
     /// An opener with these keys. `known` is what runs with the very same keys unwrapped before, under their name.
     pub fn new(keyring: Keyring, known: Option<(Arc<DataKeys>, String)>) -> Opener {
@@ -160,7 +170,7 @@ impl Opener {
         })
     }
 
-    /// Opens text from one format into another.
+    /// Opens text from one format into another. A MAC that does not fit is told beside the text.
     ///
     /// # Errors
     /// What did not open, and where.
@@ -170,11 +180,19 @@ impl Opener {
         from: Format,
         to: Format,
         check: MacCheck,
-    ) -> Result<Zeroizing<Vec<u8>>, Refused> {
-        let encrypted = Encrypted::load(content, from).map_err(|e| unreadable(from, &e))?;
+    ) -> Result<Opened, Refused> {
+        let load = || Encrypted::load(content, from).map_err(|e| unreadable(from, &e));
+        let encrypted = load()?;
         let key = self.key(encrypted.metadata()).await?;
+        let mac = encrypted.metadata().mac.clone();
         let sealed = self.witness.is_some().then(|| encrypted.branches().to_vec());
-        let decrypted = encrypted.decrypt(&key, check).map_err(|e| unopened(&e))?;
+        let (decrypted, wrong) = match encrypted.decrypt(&key, check) {
+            Err(error @ (SopsError::MacMismatch { .. } | SopsError::MacDecrypt { .. })) => {
+                (load()?.decrypt(&key, MacCheck::Skip), Some(unopened(&error)))
+            }
+            decrypted => (decrypted, None),
+        };
+        let decrypted = decrypted.map_err(|e| unopened(&e))?;
         if let (Some(witness), Some(sealed)) = (&self.witness, sealed) {
             witness.lock().compare_trees(&sealed, decrypted.plain.branches());
         }
@@ -182,7 +200,7 @@ impl Opener {
             message: format!("failed to emit encrypted {} file as decrypted {}: {e}", name(from), name(to)),
             hint: "give the data key an ending that fits its content".to_owned(),
         })?;
-        Ok(Zeroizing::new(out.expose().to_vec()))
+        Ok(Opened { text: Zeroizing::new(out.expose().to_vec()), mac, wrong })
     }
 }
 

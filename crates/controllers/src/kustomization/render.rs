@@ -18,6 +18,7 @@ use crate::kustomization::Shared;
 use crate::kustomization::decrypt;
 use crate::kustomization::gather::{Fetched, Gathered, LaidOut};
 use crate::kustomization::landing;
+use crate::kustomization::macs::Macs;
 use crate::kustomization::report::{Failure, Hint, Reason};
 use crate::kustomization::substitute::{self, Strategy, Variables};
 use crate::kustomization::view::View;
@@ -87,9 +88,9 @@ pub async fn render(
     rules: &Rules<'_>,
 ) -> Result<Rendered, Failure> {
     let Gathered { mut laid_out, mut opener, variables, witness } = gathered;
-    let mac = rules.mac;
+    let mut macs = Macs::under(rules.mac);
     if let Some(opener) = &mut opener {
-        decrypt::sources(&mut laid_out, opener).await?;
+        decrypt::sources(&mut laid_out, opener, &mut macs).await?;
     }
     let LaidOut { view, room: _room, path, outermost, .. } = laid_out;
     let view = Arc::new(view);
@@ -98,13 +99,8 @@ pub async fn render(
     let built = build(view.clone(), path, options, rules.builds).await?;
     let mut warnings = built.notes.clone();
     let built = built.objects();
-    if let Some(opener) = opener.as_mut().filter(|_| mac != SopsMac::Ignore) {
-        for refused in decrypt::check_macs(&view, opener).await {
-            if mac == SopsMac::Enforce {
-                return Err(Failure::new(Reason::BuildFailed, refused.message).hint(refused.hint));
-            }
-            warnings.push(refused.message);
-        }
+    if let Some(opener) = &mut opener {
+        macs.files(&view, opener, &built).await?;
     }
     let strategy =
         Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
@@ -115,7 +111,7 @@ pub async fn render(
         identified(&built)?;
         let name = object::id(&built);
         if let Some(opener) = &mut opener {
-            decrypt::resource(&mut built, opener).await?;
+            decrypt::resource(&mut built, opener, &mut macs).await?;
         }
         if let Some(variables) = &variables {
             substitute::object(&mut built, variables, strategy, rules.unset)?;
@@ -123,6 +119,7 @@ pub async fn render(
         ids.rename(&name, object::id(&built)).map_err(|why| Failure::new(Reason::BuildFailed, why))?;
         flatten(built, &mut objects);
     }
+    warnings.append(&mut macs.warnings);
     let digest = digest(&objects);
     Ok(Rendered { objects, digest, warnings })
 }

@@ -75,6 +75,7 @@ impl Files for View {
         let inside = self.inside(path, "read")?;
         let full = join("/", path);
         if let Some(content) = self.opened.get(&full) {
+            self.read.lock().insert(full.clone());
             return Ok(content.to_vec());
         }
         match self.tree.kind(&inside) {
