@@ -33,4 +33,5 @@ pub mod source;
 #[cfg(test)]
 mod stand_in;
 mod status;
+mod wiped;
 pub mod workers;

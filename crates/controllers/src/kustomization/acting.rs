@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::kustomization::Shared;
 use crate::kustomization::remotes::{Origin, Version};
 use crate::kustomization::report::{Failure, Reason};
+use crate::wiped;
 
 /// The connection through which a Kustomization acts, and a name for it.
 pub struct Acting {
@@ -62,8 +63,7 @@ async fn by_kubeconfig(
     reference: &SecretKeyReference,
 ) -> Result<Acting, Failure> {
     let name = &reference.name;
-    let secrets = GroupVersionKind::new("", "v1", "Secret");
-    let secret = shared.client.get(&secrets, namespace, name).await.map_err(|e| {
+    let secret = wiped::secret(&shared.client, namespace, name).await.map_err(|e| {
         no_client(format!("unable to read KubeConfig secret '{namespace}/{name}' error: {}", e.chain()))
             .blame(&e)
     })?;

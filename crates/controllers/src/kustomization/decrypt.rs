@@ -16,6 +16,7 @@ use sealfast_kustomize::spec::{ReferencedInputs, referenced_inputs};
 use sealfast_sops::document::{self, MacCheck};
 use sealfast_sops::store::Format;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::kustomization::gather::LaidOut;
 use crate::kustomization::macs::Macs;
@@ -216,7 +217,7 @@ async fn whole(built: &Value, opener: &mut Opener) -> Result<Value, Refused> {
 
 /// Data values that are encrypted files themselves.
 async fn values(secret: &mut Value, opener: &mut Opener, macs: &mut Macs) -> Result<(), Failure> {
-    let entries: Vec<(String, Vec<u8>)> = secret["data"]
+    let entries: Vec<(String, Zeroizing<Vec<u8>>)> = secret["data"]
         .as_object()
         .into_iter()
         .flatten()
@@ -239,8 +240,9 @@ async fn values(secret: &mut Value, opener: &mut Opener, macs: &mut Macs) -> Res
 }
 
 /// The bytes of a data value; generators break long ones into lines.
-fn decoded(value: &Value) -> Option<Vec<u8>> {
-    STANDARD.decode(value.as_str()?.replace(['\n', '\r'], "")).ok()
+fn decoded(value: &Value) -> Option<Zeroizing<Vec<u8>>> {
+    let text = Zeroizing::new(value.as_str()?.replace(['\n', '\r'], ""));
+    STANDARD.decode(text.as_bytes()).ok().map(Zeroizing::new)
 }
 
 fn resource_failure(built: &Value, what: &str, refused: Refused) -> Failure {

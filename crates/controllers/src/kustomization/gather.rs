@@ -13,7 +13,7 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use sealfast_kustomize::flux::Outermost;
 use sealfast_source::lookup::Lookup;
-use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::identity::Who;
 use crate::kustomization::Shared;
@@ -24,6 +24,7 @@ use crate::kustomization::report::{Failure, Reason};
 use crate::kustomization::room::Room;
 use crate::kustomization::view::View;
 use crate::kustomization::witness::Witness;
+use crate::wiped::{self, Wiped};
 
 /// An artifact, unpacked.
 pub struct Fetched {
@@ -147,14 +148,13 @@ async fn who(shared: &Shared, typed: &Kustomization, decryption: &Decryption) ->
     Ok(Who { kind: "Kustomization", namespace, name, account, proxy: None })
 }
 
-async fn decryption_secret(client: &Client, namespace: &str, name: &str) -> Result<Value, Failure> {
+async fn decryption_secret(client: &Client, namespace: &str, name: &str) -> Result<Wiped, Failure> {
     if name.is_empty() {
         let message =
             format!("cannot get sops decryption Secret '{namespace}/': resource name may not be empty");
         return Err(Failure::new(Reason::BuildFailed, message));
     }
-    let kind = GroupVersionKind::new("", "v1", "Secret");
-    client.get(&kind, namespace, name).await.map_err(|error| {
+    wiped::secret(client, namespace, name).await.map_err(|error| {
         if error.is_not_found() {
             Failure::new(Reason::BuildFailed, error.to_string()).hint(format!(
                 "create the decryption Secret `{namespace}/{name}` with the private key in an entry that ends in `.agekey` or `.asc`"
@@ -181,7 +181,7 @@ pub async fn variables(
     for reference in &post_build.substitute_from {
         let kind = GroupVersionKind::new("", "v1", reference.kind.clone());
         let object = match client.get(&kind, namespace, &reference.name).await {
-            Ok(object) => object,
+            Ok(object) => Wiped::new(object),
             Err(error) if error.is_not_found() && reference.optional => continue,
             Err(error) => {
                 let (kind, name) = (&reference.kind, &reference.name);
@@ -195,7 +195,7 @@ pub async fn variables(
         for (key, value) in object["data"].as_object().into_iter().flatten() {
             let text = value.as_str().unwrap_or_default();
             let text = match reference.kind.as_str() {
-                "Secret" => secret_text(&STANDARD.decode(text).unwrap_or_default(), witness),
+                "Secret" => secret_text(&Zeroizing::new(STANDARD.decode(text).unwrap_or_default()), witness),
                 _ => text.to_owned(),
             };
             variables.insert(key.clone(), text.replace('\n', ""));

@@ -6,10 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealfast_cluster::client::Client;
 use sealfast_cluster::error::Error as ClusterError;
-use sealfast_k8s::id::GroupVersionKind;
 use secrecy::SecretString;
 use serde_json::Value;
 use zeroize::Zeroizing;
+
+use crate::wiped;
 
 /// The entries of a Secret.
 pub(super) struct Secret {
@@ -23,7 +24,7 @@ pub(super) struct Secret {
 impl Secret {
     /// Reads a Secret.
     pub(super) async fn read(client: &Client, namespace: &str, name: &str) -> Result<Self, ClusterError> {
-        let object = client.get(&GroupVersionKind::new("", "v1", "Secret"), namespace, name).await?;
+        let object = wiped::secret(client, namespace, name).await?;
         let decode = |value: &Value| STANDARD.decode(value.as_str().unwrap_or_default()).ok();
         let entries = object["data"].as_object().into_iter().flatten();
         let about = &object["metadata"];

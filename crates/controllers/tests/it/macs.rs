@@ -44,7 +44,7 @@ fn keys() -> Result<Keyring> {
 }
 
 /// A text encrypted for a recipient; what is called `clear` is not.
-async fn sealed(text: &str, format: Format, recipient: &str) -> Result<String> {
+pub(crate) async fn sealed(text: &str, format: Format, recipient: &str) -> Result<String> {
     let rng = &mut rand08::rngs::OsRng;
     let now = Time::parse("2026-01-02T03:04:05Z")?;
     let mut metadata = Metadata::new(vec![KeyGroup { keys: MasterKey::age_list(recipient) }], now);

@@ -7,6 +7,7 @@ mod conditions;
 mod election;
 mod faults;
 mod halves;
+mod hearing;
 mod house;
 mod identities;
 mod inventories;

@@ -1,12 +1,8 @@
 //! What flags and gates change in a run.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use parking_lot::Mutex;
 use sealfast_cluster::client::Patch;
 use sealfast_controllers::gates::Gate;
 use sealfast_controllers::options::Options;
@@ -14,10 +10,8 @@ use sealfast_controllers::run::Handle;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_testkit::place;
 use serde_json::{Value, json};
-use tracing::Metadata;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
 
+use crate::hearing;
 use crate::house::{House, config_map, is_applied, kind, kustomization, ready};
 
 const OCI: &str = "source.toolkit.fluxcd.io";
@@ -158,8 +152,7 @@ async fn fields_of_others_move_to_the_applied_version_when_that_is_switched_on()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_lists_changes_by_object_or_by_what_was_done() -> Result<()> {
-    let heard = Heard::default();
-    tracing::subscriber::set_global_default(heard.clone())?;
+    let heard = hearing::heard();
     for (grouped, namespace, expected) in [
         (false, "told", json!({"ConfigMap/told/a": "created", "ConfigMap/told/b": "created"})),
         (true, "grouped", json!({"created": ["ConfigMap/grouped/a", "ConfigMap/grouped/b"]})),
@@ -176,53 +169,12 @@ async fn the_log_lists_changes_by_object_or_by_what_was_done() -> Result<()> {
         house.apply(kustomization(namespace, "app", spec)).await?;
         house.until(namespace, "app", |app| ready(app)["status"] == "True").await?;
         handle.stop().await;
-        let told = heard.0.lock().iter().find(|(place, _)| place == namespace).cloned();
-        let told = told.map(|(_, output)| serde_json::from_str::<Value>(&output)).transpose()?;
+        let told =
+            heard.field("output", |line| line.get("namespace").is_some_and(|place| place == namespace));
+        let told = told.map(|output| serde_json::from_str::<Value>(&output)).transpose()?;
         ensure!(told == Some(expected), "{told:?}");
     }
     Ok(())
-}
-
-/// What the log said of applies: where, and what was done.
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<(String, String)>>>);
-
-impl tracing::Subscriber for Heard {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.fields().field("output").is_some()
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let field = |name: &str| fields.0.get(name).cloned().unwrap_or_default();
-        self.0.lock().push((field("namespace"), field("output")));
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-#[derive(Default)]
-struct Fields(BTreeMap<&'static str, String>);
-
-impl Visit for Fields {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name(), value.to_owned());
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0.insert(field.name(), format!("{value:?}"));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,10 +4,14 @@ use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealfast_controllers::options::{CrossNamespace, Options};
+use sealfast_keys::keyring::Keyring;
+use sealfast_sops::document::Format;
 use sealfast_testkit::place;
 use serde_json::json;
 
+use crate::hearing;
 use crate::house::{House, config_map, is_applied, kind, kustomization, ready};
+use crate::macs::sealed;
 
 /// An identity and a Secret that it opens, from the recorded cases.
 fn recorded(case: &str) -> Result<(String, String)> {
@@ -149,16 +153,20 @@ async fn the_key_of_another_namespace_opens_nothing() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plaintext_reaches_neither_status_nor_events() -> Result<()> {
+async fn plaintext_reaches_neither_status_nor_events_nor_the_log() -> Result<()> {
+    let heard = hearing::heard();
     let house = House::new().await?;
     let handle = house.start(&house.client, house.options()).await?;
     let (objects, secret) = recorded("sops-age-data")?;
     house.write("s.yaml", &secret.replace("${NS}", "default"))?;
-    // A second object that the server refuses, so that the run fails with the decrypted one at hand.
-    house.write(
-        "bad.yaml",
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: Bad_Name\n  namespace: default\n",
-    )?;
+    // A second object that the server refuses, and whose decrypted value the refusal quotes.
+    let refused = "no label: hunter2!";
+    let bad = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: bad\n  labels:\n    secret: '{refused}'\n"
+    );
+    let mut keyring = Keyring::empty();
+    keyring.add_age_identities(&identity(&objects)?)?;
+    house.write("bad.yaml", &sealed(&bad, Format::Yaml, &keyring.age_recipients().concat()).await?)?;
     house
         .apply(
             json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys", "namespace": "default"},
@@ -169,11 +177,12 @@ async fn plaintext_reaches_neither_status_nor_events() -> Result<()> {
     let decryption = json!({"provider": "sops", "secretRef": {"name": "keys"}});
     let more = json!({"targetNamespace": "default", "decryption": decryption});
     house.apply(kustomization("default", "app", more)).await?;
-    house.until("default", "app", |object| ready(object)["status"] == "False").await?;
+    let failed = house.until("default", "app", |object| ready(object)["status"] == "False").await?;
+    ensure!(ready(&failed).to_string().contains("**SOPS**"), "no value is quoted: {}", ready(&failed));
     std::fs::remove_file(house.scratch.join("tree/bad.yaml"))?;
     let revision = house.publish(&handle, "default").await?;
     let done = house.until("default", "app", |object| is_applied(object, &revision)).await?;
-    let mut values = Vec::new();
+    let mut values = vec![refused.to_owned()];
     let secrets = house.client.list(&kind("", "Secret"), "default", &Default::default()).await?;
     for applied in secrets.items.iter().filter(|s| s["metadata"]["name"] != "keys") {
         for value in applied["data"].as_object().into_iter().flat_map(|data| data.values()) {
@@ -182,9 +191,10 @@ async fn plaintext_reaches_neither_status_nor_events() -> Result<()> {
         }
     }
     values.retain(|value| value.len() > 3);
-    ensure!(!values.is_empty(), "nothing was decrypted");
-    let told =
-        format!("{} {:?} {}", done["status"], house.events("default").await?, handle.metrics().render());
+    ensure!(values.len() > 1, "nothing was decrypted");
+    let (events, metrics, log) = (house.events("default").await?, handle.metrics().render(), heard.all());
+    ensure!(log.contains("**SOPS**"), "the log says nothing of the refusal");
+    let told = format!("{} {} {events:?} {metrics} {log}", failed["status"], done["status"]);
     for value in values {
         ensure!(!told.contains(&value), "a decrypted value is told");
     }
