@@ -340,12 +340,15 @@ impl Collector {
 }
 
 impl App {
-    /// Deletes an object on the server's own account; false when it could not be written.
+    /// Deletes an object on the server's own account, unless it changed hands; false when it could not be written.
     pub(crate) fn delete_stored(&self, key: &Key, stored: &Stored, policy: &str) -> bool {
         let options = DeleteOptions { propagation: policy.into(), ..DeleteOptions::default() };
         let mut current = Some(stored.clone());
         for _ in 0..TRIES {
-            let same = |current: &Stored| current.bonds().uid() == stored.bonds().uid();
+            let same = |current: &Stored| {
+                let (now, then) = (current.bonds(), stored.bonds());
+                now.uid() == then.uid() && now.owners().eq(then.owners())
+            };
             let Some(found) = current.filter(same) else { return true };
             match delete::step(self, key, &found, &options) {
                 Ok(_) => return true,

@@ -113,7 +113,7 @@ fn scale(unit: &str) -> Result<(Scale, Format), String> {
         return Ok((Scale::Decimal(3 * place as i32 - 9), Format::Decimal));
     }
     let exponent = unit.strip_prefix(['e', 'E']).and_then(|text| text.parse::<i32>().ok());
-    match exponent.filter(|power| power.abs() <= 30) {
+    match exponent.filter(|power| (-30..=30).contains(power)) {
         Some(power) => Ok((Scale::Decimal(power), Format::Exponent)),
         None if unit.bytes().all(|byte| b"eEinumkKMGTP+-0123456789".contains(&byte)) => {
             Err("unable to parse quantity's suffix".into())
@@ -154,7 +154,9 @@ mod tests {
         ] {
             assert_eq!(shortest(given).as_deref(), Ok(shown), "{given}");
         }
-        for wrong in ["x", "", "1.2.3", "1mi", "1e", "9999999999999999999999999999999999999999E"] {
+        for wrong in
+            ["x", "", "1.2.3", "1mi", "1e", "1e-2147483648", "9999999999999999999999999999999999999999E"]
+        {
             assert!(shortest(wrong).is_err(), "{wrong}");
         }
     }

@@ -109,8 +109,9 @@ pub(crate) fn attributes(request: &Request, path: &ResourcePath) -> Attributes {
     }
 }
 
-/// Verbs over a collection that a field selector can narrow to one name, which they are then asked about.
-const SELECTING: [&str; 3] = ["list", "watch", "deletecollection"];
+/// Verbs over a collection that a field selector can narrow to one name, which they are then asked about; to delete
+/// takes the right to delete them all.
+const SELECTING: [&str; 2] = ["list", "watch"];
 
 /// Answers a request for a resource.
 pub(crate) async fn serve(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Answer {

@@ -202,8 +202,9 @@ pub(crate) fn only_name(text: &str) -> Option<String> {
 
 /// The tests of a field selector as they stand, of whatever fields.
 fn stated_tests(text: &str) -> Result<Vec<FieldTest>, Status> {
-    let mut out = Vec::new();
-    for part in split_escaped(text) {
+    let (mut out, mut parts) = (Vec::new(), split_escaped(text));
+    parts.sort();
+    for part in parts {
         let first = part.find(['!', '=']).map(|at| part.split_at(at));
         let found = first.and_then(|(path, rest)| {
             let operator = ["!=", "==", "="].into_iter().find(|operator| rest.starts_with(operator))?;

@@ -3,7 +3,7 @@
 use sealfast_apiserver::server::{Options, start};
 use serde_json::{Value, json};
 
-use crate::client::{Client, merged};
+use crate::client::{Client, merged, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn built_in_kinds_are_checked() -> anyhow::Result<()> {
@@ -227,6 +227,33 @@ async fn tokens_have_a_bounded_life() -> anyhow::Result<()> {
         });
         let (status, answer) = client.call("POST", path, Some(request)).await?;
         assert_eq!(status, wanted, "{seconds}: {answer}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
+/// Every number of a query is taken or refused; none ends a connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_queries_may_be_as_large_as_they_like() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let path = "/api/v1/namespaces/default/configmaps";
+    let mut calls = Vec::new();
+    for name in ["limit", "timeoutSeconds", "timeout", "resourceVersion", "gracePeriodSeconds", "continue"] {
+        for number in ["9223372036854775807", "-9223372036854775808", "18446744073709551615", "1e400", "-1"] {
+            for (method, rest) in [("GET", ""), ("GET", "watch=1&"), ("DELETE", "dryRun=All&")] {
+                let (client, number) =
+                    (client.clone(), format!("{number}{}", if name == "timeout" { "s" } else { "" }));
+                let path = format!("{path}?{rest}{name}={number}");
+                calls.push(tokio::spawn(async move {
+                    let answer = client.respond(method, &path, "", String::new()).await;
+                    answer.map(|answer| answer.status().as_u16()).map_err(|error| error.context(path))
+                }));
+            }
+        }
+    }
+    for call in calls {
+        let status = call.await??;
+        assert!([200, 400, 422, 500, 504].contains(&status), "{status}");
     }
     running.stop().await;
     Ok(())
