@@ -118,10 +118,11 @@ impl Collector {
             collector.note(done, &key);
         }
         for (resource, name) in std::mem::take(&mut collector.touched) {
-            match &*resource {
+            let done = match &*resource {
                 "namespaces" => app.empty_namespace(&name),
                 _ => app.empty_definition(&name),
-            }
+            };
+            collector.note(done, &Key::new(&resource, "", &name));
         }
         collector.budgets.settle(app);
         collector.gathers = collector.gathers && !crate::gathered::settle(app);
@@ -412,26 +413,29 @@ impl App {
         false
     }
 
-    /// Deletes the objects of a definition that is on its way out, then lets it go.
-    pub(crate) fn empty_definition(&self, name: &str) {
+    /// Deletes the objects of a definition that is on its way out, then lets it go; false when something could not be
+    /// written.
+    pub(crate) fn empty_definition(&self, name: &str) -> bool {
         let key = Key::new(&Arc::from(crate::crds::KEY), "", name);
-        let Some(stored) = self.store.get(&key) else { return };
+        let Some(stored) = self.store.get(&key) else { return true };
         let definition = stored.object();
         if !fields::is_deleting(&definition)
             || !fields::finalizers(&definition).contains(&crate::crds::CLEANUP)
         {
-            return;
+            return true;
         }
         let resource: Arc<str> = name.into();
+        let mut done = true;
         for stored in self.store.list(&resource, None).items {
             let object = stored.object();
             let key = Key::new(&resource, fields::meta(&object, "namespace"), fields::name(&object));
-            self.delete_stored(&key, &stored, "");
+            done &= self.delete_stored(&key, &stored, "");
         }
         // One look and one deletion: nothing is put in between.
         let _alone = self.definitions.write();
         if self.store.list(&resource, None).items.is_empty() {
-            self.drop_finalizer(&key, crate::crds::CLEANUP);
+            done &= self.drop_finalizer(&key, crate::crds::CLEANUP);
         }
+        done
     }
 }

@@ -96,35 +96,39 @@ impl App {
         fields::set_meta(object, "creationTimestamp", clock::now().into());
     }
 
-    /// One round of emptying a namespace that is on its way out.
-    pub(crate) fn empty_namespace(&self, name: &str) {
+    /// One round of emptying a namespace that is on its way out; false when something could not be written.
+    pub(crate) fn empty_namespace(&self, name: &str) -> bool {
         let key = Key::new(&Arc::from("namespaces"), "", name);
-        let Some(stored) = self.store.get(&key) else { return };
+        let Some(stored) = self.store.get(&key) else { return true };
         if !fields::is_deleting(&stored.object()) {
-            return;
+            return true;
         }
+        let mut done = true;
         // Somebody who looked before the namespace was marked may put one more object into it.
         for _ in 0..ROUNDS {
             for resource in self.store.resources_in(name) {
                 for stored in self.store.list(&resource, Some(name)).items {
                     let object = stored.object();
                     let key = Key::new(&resource, name, fields::name(&object));
-                    self.delete_stored(&key, &stored, "Background");
+                    done &= self.delete_stored(&key, &stored, "Background");
                 }
             }
             if !self.store.resources_in(name).is_empty() {
                 self.report_rest(&key, name);
-                return;
+                return done;
             }
-            if self.finish_namespace(&key) {
-                return;
+            match self.finish_namespace(&key) {
+                Ok(()) => return done,
+                Err(Refused::Changed) => {}
+                Err(_) => return false,
             }
         }
+        done
     }
 
-    /// Lets an empty namespace go as far as nothing else holds it; false when another write came between.
-    fn finish_namespace(&self, key: &Key) -> bool {
-        let Some(stored) = self.store.get(key) else { return true };
+    /// Lets an empty namespace go as far as nothing else holds it.
+    fn finish_namespace(&self, key: &Key) -> Result<(), Refused> {
+        let Some(stored) = self.store.get(key) else { return Ok(()) };
         let mut namespace = stored.object();
         let finalizers =
             fields::child(&mut namespace, "spec").entry("finalizers").or_insert_with(|| json!([]));
@@ -133,14 +137,12 @@ impl App {
         }
         let others = namespace["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
         let held = others || !fields::finalizers(&namespace).is_empty();
-        let written = if !held {
-            self.store.delete_namespace(key, stored.revision).err()
+        if !held {
+            self.store.delete_namespace(key, stored.revision)?;
         } else if namespace != stored.object() {
-            self.store.put(key, &namespace, Expect::Revision(stored.revision)).err()
-        } else {
-            None
-        };
-        !matches!(written, Some(Refused::Changed))
+            self.store.put(key, &namespace, Expect::Revision(stored.revision))?;
+        }
+        Ok(())
     }
 
     fn report_rest(&self, key: &Key, name: &str) {
