@@ -87,6 +87,7 @@ fn write_items(tree: &dyn Tree, items: &[Item], rules: &Rules, output: &mut impl
     let mut put = |bytes: &[u8]| output.write_all(bytes).map_err(Error::Archive);
     put(&header::directory("."))?;
     for item in items {
+        tree.goes_on()?;
         if rules.excludes(&item.path, item.kind == Kind::Directory) {
             continue;
         }

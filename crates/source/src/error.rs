@@ -246,6 +246,18 @@ pub enum Error {
         /// How much is allowed.
         limit: u64,
     },
+    /// Ignore files with more in them than is looked at.
+    #[error(
+        "`{file}`: with it the ignore files have more than {limit} {what}; take out what excludes nothing, or leave out whole folders by one pattern each"
+    )]
+    Ignore {
+        /// The file that is too much.
+        file: String,
+        /// How much there may be.
+        limit: usize,
+        /// Of what.
+        what: &'static str,
+    },
     /// Not a readable archive.
     #[error("cannot read the archive")]
     Archive(#[source] std::io::Error),

@@ -31,6 +31,13 @@ const DEFAULTS: [&str; 12] = [
     "**/.flux.yaml",
 ];
 
+/// Bytes of all ignore files of a tree together: each pattern is compared with each path.
+const MOST_BYTES: usize = 256 << 10;
+/// Patterns of all of them.
+const MOST_PATTERNS: usize = 4_000;
+/// How messages call the patterns that are no file's.
+const EXTRA: &str = "spec.ignore";
+
 /// The patterns that hold for one tree.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -41,7 +48,7 @@ impl Rules {
     /// Collects the patterns of a tree's `.sourceignore` files and of `spec.ignore`.
     ///
     /// # Errors
-    /// When a `.sourceignore` file cannot be read.
+    /// When a `.sourceignore` file cannot be read; [`Error::Ignore`] when there is more in them than is looked at.
     pub fn collect(tree: &dyn Tree, items: &[Item], extra: Option<&str>) -> Result<Self, Error> {
         Ok(Self::with(given(tree, items, extra)?))
     }
@@ -93,13 +100,34 @@ fn given(tree: &dyn Tree, items: &[Item], extra: Option<&str>) -> Result<Vec<Pat
     // A folder before what it holds, whatever the bytes of the paths say: what comes later counts more.
     let mut files: Vec<(Vec<&str>, &Item)> = items.iter().filter_map(ignore_file).collect();
     files.sort_by(|(left, _), (right, _)| left.cmp(right));
-    let mut given = Vec::new();
+    let mut given = Given::default();
     for (folder, item) in files {
         let text = tree.read(&item.path)?;
-        given.extend(lines(&String::from_utf8_lossy(&text), &folder.join("/")));
+        given.take(&text, &folder.join("/"), &item.path)?;
     }
-    given.extend(lines(extra.unwrap_or_default(), ""));
-    Ok(given)
+    given.take(extra.unwrap_or_default().as_bytes(), "", EXTRA)?;
+    Ok(given.patterns)
+}
+
+/// Patterns that were written down, and how many bytes they were.
+#[derive(Default)]
+struct Given {
+    patterns: Vec<Pattern>,
+    bytes: usize,
+}
+
+impl Given {
+    fn take(&mut self, text: &[u8], folder: &str, file: &str) -> Result<(), Error> {
+        let more = |limit: usize, what| Error::Ignore { file: file.to_owned(), limit, what };
+        self.bytes += text.len();
+        if self.bytes > MOST_BYTES {
+            return Err(more(MOST_BYTES, "bytes"));
+        }
+        // One more than may be tells that there are too many.
+        let left = MOST_PATTERNS - self.patterns.len();
+        self.patterns.extend(lines(&String::from_utf8_lossy(text), folder).take(left + 1));
+        if self.patterns.len() > MOST_PATTERNS { Err(more(MOST_PATTERNS, "patterns")) } else { Ok(()) }
+    }
 }
 
 /// The folder of a file with patterns.
@@ -320,6 +348,28 @@ mod tests {
         let rules = Rules::collect(&files, &files.list()?, None)?;
         assert!(rules.excludes("a.txt", false) && !rules.excludes("-x/a.txt", false));
         Ok(())
+    }
+
+    #[test]
+    fn more_than_is_looked_at_is_told_with_the_file_and_the_bound() {
+        let told = |text: String, extra: String| {
+            let mut files = crate::tree::Memory::default();
+            let file = |text: String| crate::tree::Entry::File { bytes: text.into(), executable: false };
+            files.add(FILE, file("x\n".repeat(MOST_PATTERNS - 1)));
+            files.add(&format!("apps/{FILE}"), file(text));
+            let items = files.list().unwrap_or_default();
+            Rules::collect(&files, &items, Some(&extra)).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(told("y\n".to_owned(), String::new()), Ok(()));
+        assert_eq!(told(format!("y\n{}", "#\n".repeat(1000)), "# none\n".to_owned()), Ok(()));
+        let mend = "take out what excludes nothing, or leave out whole folders by one pattern each";
+        let many =
+            |file: &str| format!("`{file}`: with it the ignore files have more than 4000 patterns; {mend}");
+        assert_eq!(told("y\nz\n".to_owned(), String::new()), Err(many("apps/.sourceignore")));
+        assert_eq!(told("y\n".to_owned(), "z".to_owned()), Err(many("spec.ignore")));
+        let long =
+            format!("`apps/.sourceignore`: with it the ignore files have more than 262144 bytes; {mend}");
+        assert_eq!(told("y".repeat(MOST_BYTES), String::new()), Err(long));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::error::Error;
 use crate::work_tree::{Ignored, WorkTree};
@@ -42,6 +43,38 @@ pub trait Tree {
     /// # Errors
     /// When the file cannot be read.
     fn read(&self, path: &str) -> Result<Vec<u8>, Error>;
+
+    /// Whether work on the tree may go on; asked at each of its items.
+    ///
+    /// # Errors
+    /// Why it may not.
+    fn goes_on(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A tree that may be worked on up to an instant.
+#[derive(Clone, Copy, Debug)]
+pub struct Until<'a, T> {
+    /// The tree.
+    pub tree: &'a T,
+    /// When the time is over.
+    pub deadline: Instant,
+}
+
+impl<T: Tree> Tree for Until<'_, T> {
+    fn list(&self) -> Result<Vec<Item>, Error> {
+        self.tree.list()
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, Error> {
+        self.goes_on()?;
+        self.tree.read(path)
+    }
+
+    fn goes_on(&self) -> Result<(), Error> {
+        if Instant::now() < self.deadline { self.tree.goes_on() } else { Err(Error::Deadline) }
+    }
 }
 
 /// Puts items into the order of a walk: a directory is followed by what is in it.

@@ -10,6 +10,7 @@ use gix::prelude::FindExt as _;
 use jiff::Timestamp;
 
 use crate::error::Error;
+use crate::git::scratch::Folder;
 use crate::tree::{Item, Kind, Tree, sort};
 
 /// A tree may not be deeper than this.
@@ -77,7 +78,7 @@ pub(super) enum Content {
 /// A repository with objects, which goes when it is dropped.
 pub(super) struct Source {
     repository: gix::ThreadSafeRepository,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 impl fmt::Debug for Commit {
@@ -88,11 +89,7 @@ impl fmt::Debug for Commit {
 
 impl Commit {
     /// Opens the commit that an object is, or leads to when it is a tag.
-    pub(super) fn open(
-        repository: gix::Repository,
-        folder: tempfile::TempDir,
-        id: ObjectId,
-    ) -> Result<Self, Error> {
+    pub(super) fn open(repository: gix::Repository, folder: Folder, id: ObjectId) -> Result<Self, Error> {
         let (id, tag) = peel(&repository, id)?;
         let hash = id.to_string();
         let mut buffer = Vec::new();

@@ -178,11 +178,11 @@ impl Remote<'_> {
 }
 
 /// Makes a bare repository that reads no configuration but ours; no object of it may take more bytes than `most`.
-fn empty(folder: &tempfile::TempDir, most: u64) -> Result<gix::Repository, Error> {
+fn empty(folder: &scratch::Folder, most: u64) -> Result<gix::Repository, Error> {
     let options =
         gix::open::Options::isolated().config_overrides([format!("gitoxide.objects.allocLimit={most}")]);
     let made = gix::ThreadSafeRepository::init_opts(
-        folder.path(),
+        folder.repository(),
         gix::create::Kind::Bare,
         gix::create::Options::default(),
         options,

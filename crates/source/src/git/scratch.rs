@@ -1,47 +1,78 @@
 //! The folders in which fetches unpack, and those that killed ones left.
+//!
+//! Whoever works in one holds a lock on a file in it, which the kernel takes back however he ends. Numbers of processes
+//! would not do: in a container each start has the same one.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 
-/// How the name of every such folder begins; the number of the process follows.
+/// How the name of every such folder begins.
 const PREFIX: &str = "sealfast-git-";
-/// A folder is only left over when nobody changed it for this long: numbers come again in containers, and whoever shares
-/// the folder from another container cannot be seen from here.
+/// The file in it that is locked.
+const LOCK: &str = "lock";
+/// Whoever makes a folder has locked its file by then.
+const MADE: Duration = Duration::from_secs(60);
+/// A folder without such a file is left over when nobody changed it for this long.
 const LEFT_OVER: Duration = Duration::from_secs(60 * 60);
 
-/// Makes a folder that goes away with what is returned.
-pub(super) fn make() -> Result<tempfile::TempDir, Error> {
-    let prefix = format!("{PREFIX}{}-", std::process::id());
-    let made = tempfile::Builder::new().prefix(&prefix).tempdir();
-    made.map_err(|error| Error::file("make a folder in", &std::env::temp_dir())(error))
+/// A folder that goes away when it is dropped.
+pub(super) struct Folder {
+    folder: tempfile::TempDir,
+    _lock: File,
 }
 
-/// Removes the old folders of processes that are no more; returns how many.
+impl Folder {
+    /// Where the repository is in it.
+    pub(super) fn repository(&self) -> PathBuf {
+        self.folder.path().join("repository")
+    }
+}
+
+/// Makes a folder.
+pub(super) fn make() -> Result<Folder, Error> {
+    make_in(&std::env::temp_dir())
+}
+
+fn make_in(parent: &Path) -> Result<Folder, Error> {
+    let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent);
+    let folder = made.map_err(Error::file("make a folder in", parent))?;
+    let path = folder.path().join(LOCK);
+    let lock = OpenOptions::new().create_new(true).write(true).open(&path);
+    let lock = lock.map_err(Error::file("make", &path))?;
+    lock.lock().map_err(Error::file("lock", &path))?;
+    Ok(Folder { folder, _lock: lock })
+}
+
+/// Removes the folders that nobody works in any more; returns how many.
 pub fn sweep() -> usize {
     sweep_in(&std::env::temp_dir(), SystemTime::now())
 }
 
-fn sweep_in(folder: &Path, now: SystemTime) -> usize {
-    // Without it nobody can be seen to live.
-    if !Path::new("/proc/self").exists() {
-        return 0;
+fn sweep_in(parent: &Path, now: SystemTime) -> usize {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let ours =
+        entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)));
+    ours.filter(|entry| is_left_over(&entry.path(), now) && fs::remove_dir_all(entry.path()).is_ok()).count()
+}
+
+fn is_left_over(folder: &Path, now: SystemTime) -> bool {
+    let age = |path: &Path| {
+        let changed = fs::symlink_metadata(path).and_then(|about| about.modified()).ok()?;
+        now.duration_since(changed).ok()
+    };
+    let path = folder.join(LOCK);
+    match OpenOptions::new().write(true).open(&path) {
+        // Where files cannot be locked at all, time has to do.
+        Ok(lock) => match lock.try_lock() {
+            Ok(()) => age(&path).is_some_and(|age| age > MADE),
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(_)) => age(folder).is_some_and(|age| age > LEFT_OVER),
+        },
+        Err(_) => age(folder).is_some_and(|age| age > LEFT_OVER),
     }
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let left_over = entries.filter(|entry| {
-        let name = entry.file_name();
-        let number =
-            name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split_once('-'));
-        let Some(number) = number.and_then(|(number, _)| number.parse::<u32>().ok()) else { return false };
-        if number != std::process::id() && Path::new("/proc").join(number.to_string()).exists() {
-            return false;
-        }
-        let changed = entry.metadata().and_then(|about| about.modified()).ok();
-        changed.and_then(|changed| now.duration_since(changed).ok()).is_some_and(|age| age > LEFT_OVER)
-    });
-    left_over.filter(|entry| fs::remove_dir_all(entry.path()).is_ok()).count()
 }
 
 #[cfg(test)]
@@ -49,20 +80,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_of_the_dead_go_and_those_of_the_living_stay() -> Result<(), Box<dyn std::error::Error>> {
+    fn folders_that_nobody_holds_go_and_those_in_use_stay() -> Result<(), Box<dyn std::error::Error>> {
         let home = tempfile::tempdir()?;
-        let own = std::process::id();
-        // No process has the largest number.
-        let names = [format!("{PREFIX}{own}-a"), format!("{PREFIX}{}-b", u32::MAX), "other".to_owned()];
-        for name in &names {
-            fs::create_dir_all(home.path().join(name).join("objects"))?;
+        let used = make_in(home.path())?;
+        fs::create_dir_all(used.repository())?;
+        // As a killed process leaves it, whatever its number was.
+        let Folder { folder, _lock: lock } = make_in(home.path())?;
+        drop(lock);
+        let killed = folder.keep();
+        fs::create_dir_all(killed.join("repository/objects"))?;
+        for name in [format!("{PREFIX}never-locked"), "other".to_owned()] {
+            fs::create_dir(home.path().join(name))?;
         }
-        let living = std::os::unix::process::parent_id();
-        let living = home.path().join(format!("{PREFIX}{living}-c"));
-        fs::create_dir_all(&living)?;
-        assert_eq!(sweep_in(home.path(), SystemTime::now()), 0);
-        assert_eq!(sweep_in(home.path(), SystemTime::now() + 2 * LEFT_OVER), 2);
-        assert!(living.exists() && home.path().join("other").exists());
+        let now = SystemTime::now();
+        assert_eq!(sweep_in(home.path(), now), 0);
+        assert_eq!(sweep_in(home.path(), now + 2 * MADE), 1);
+        assert!(!killed.exists());
+        assert_eq!(sweep_in(home.path(), now + 2 * LEFT_OVER), 1);
+        assert!(used.repository().exists() && home.path().join("other").exists());
+        let path = used.folder.path().to_owned();
+        drop(used);
+        assert!(!path.exists());
         Ok(())
     }
 }

@@ -1,13 +1,14 @@
 //! Archives against the recorded ones, byte for byte, and back into memory.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use sealfast_source::archive::unpack::{Limits, unpack};
 use sealfast_source::archive::{hex, pack, write_tar};
 use sealfast_source::digest::Algorithm;
 use sealfast_source::error::Error;
-use sealfast_source::tree::{Directory, Entry, Memory};
+use sealfast_source::tree::{Directory, Entry, Memory, Until};
 use sealfast_testkit::place;
 use sealfast_testkit::scratch::{self, Scratch};
 use sha2::{Digest as _, Sha256};
@@ -91,4 +92,17 @@ fn with_name(name: &str) -> Result<Vec<u8>> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     std::io::Write::write_all(&mut gzip, &tar)?;
     Ok(gzip.finish()?)
+}
+
+#[test]
+fn packing_ends_with_its_time() -> Result<()> {
+    let mut files = Memory::default();
+    // Left out, so that nothing of it is read.
+    files.add("a.png", Entry::File { bytes: Vec::new(), executable: false });
+    let late = Until { tree: &files, deadline: Instant::now() };
+    let told = pack(&late, None, Vec::new(), Algorithm::Sha256);
+    assert!(matches!(told, Err(Error::Deadline)), "{told:?}");
+    let early = Until { tree: &files, deadline: Instant::now() + Duration::from_secs(60) };
+    pack(&early, None, Vec::new(), Algorithm::Sha256)?;
+    Ok(())
 }
