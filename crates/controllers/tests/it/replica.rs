@@ -45,7 +45,7 @@ impl Replica {
         let command = match disk {
             Disk::Roomy => Command::new(&own),
             Disk::Full => {
-                // The signal of the limit would end the process; ignored, the write fails as on a full disk.
+                // The signal of the limit would end the process; ignored, a large write fails. Small ones go on, unlike on a full disk.
                 let mut shell = Command::new("sh");
                 shell.args(["-c", "ulimit -f 128; trap '' XFSZ; exec \"$0\" \"$@\""]).arg(&own);
                 shell
