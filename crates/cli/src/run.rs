@@ -92,18 +92,26 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     tracing::info!(target: "sealfast_cli", server = client.address(), "the controllers run until they are told to end");
     let handle = started(run::start(client, options, Arc::clone(&counted)).await)?;
     state.set_ready(Ready::Yes);
-    let lost = tokio::select! {
-        _ = stop.asked() => false,
-        () = any_lost(&mut led) => true,
+    let in_order = {
+        // Until the last run is over somebody else must not work.
+        let lost = any_lost(&mut led);
+        tokio::pin!(lost);
+        let asked = tokio::select! {
+            _ = stop.asked() => true,
+            () = &mut lost => false,
+        };
+        state.set_ready(Ready::No);
+        names.iter().for_each(|name| show(name, 0.0));
+        asked
+            && tokio::select! {
+                () = handle.stop() => true,
+                () = lost => false,
+            }
     };
-    state.set_ready(Ready::No);
-    names.iter().for_each(|name| show(name, 0.0));
-    if lost {
+    if !in_order {
         // Somebody else may work already: nothing is finished, and nothing freed.
-        drop(handle);
         return Err(lost_lease());
     }
-    handle.stop().await;
     for leadership in led {
         leadership.release().await;
     }

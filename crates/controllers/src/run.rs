@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use sealfast_cluster::client::watch::Event as Seen;
 use sealfast_cluster::client::{Client, Select};
 use sealfast_k8s::id::GroupVersionKind;
@@ -14,6 +15,7 @@ use sealfast_source::storage::Storage;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::{self, Server};
@@ -36,7 +38,9 @@ use crate::workers::Crew;
 /// Kinds whose artifacts are built.
 const SOURCE_KINDS: [&str; 4] = ["GitRepository", "OCIRepository", "Bucket", "ExternalArtifact"];
 /// How long a stop waits for runs in progress before it cuts them off.
-const GRACE: Duration = Duration::from_secs(20);
+const GRACE: Duration = Duration::from_secs(18);
+/// How long it takes at most, with the time to say what is to be said.
+const STOP: Duration = Duration::from_secs(20);
 
 const KUSTOMIZATION: Controller = Controller { name: "kustomization", kind: "Kustomization" };
 const GIT_REPOSITORY: Controller = Controller { name: "gitrepository", kind: "GitRepository" };
@@ -76,15 +80,15 @@ impl Handle {
     pub async fn stop(mut self) {
         self.stop.cancel();
         self.watches.iter().for_each(JoinHandle::abort);
-        let over = |tasks: Vec<JoinHandle<()>>| async move {
-            let finish: Vec<_> = tasks.iter().map(JoinHandle::abort_handle).collect();
-            if tokio::time::timeout(GRACE, futures::future::join_all(tasks)).await.is_err() {
-                finish.iter().for_each(tokio::task::AbortHandle::abort);
+        let over = async {
+            if timeout(GRACE, join_all(&mut self.crews)).await.is_err() {
+                self.crews.iter().for_each(JoinHandle::abort);
             }
+            // They end by themselves once nobody is left who could say something.
+            join_all(&mut self.recorders).await;
         };
-        over(std::mem::take(&mut self.crews)).await;
-        // They end by themselves once nobody is left who could say something.
-        over(std::mem::take(&mut self.recorders)).await;
+        // What is not over by then is cut off on drop, also when this future is dropped before.
+        let _ = timeout(STOP, over).await;
     }
 }
 

@@ -118,13 +118,9 @@ fn whoever_leads_is_ready_tells_its_metrics_and_ends_when_told() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn whoever_lost_its_lease_ends_though_a_git_server_keeps_it_waiting() -> Result<()> {
-    need(&["kubectl", "bash"])?;
-    let mut person = Person::new()?;
-    let _up = person.up(&[])?;
+/// Controllers that fetch from a Git server which takes connections and says nothing, for as long as it is held.
+fn kept_waiting(person: &Person) -> Result<(TcpListener, Controllers)> {
     person.sh("kubectl create namespace flux-system --dry-run=client -o yaml | kubectl apply -f -")?;
-    // Takes connections and says nothing, for as long as the test runs.
     let silent = TcpListener::bind("127.0.0.1:0")?;
     person.sh(&format!(
         "kubectl apply -f - <<'END'
@@ -135,9 +131,18 @@ spec: {{interval: 1m, timeout: 5m, url: 'http://{}/a'}}
 END",
         silent.local_addr()?
     ))?;
-    let mut controllers = Controllers::start(&person, &["--controllers", "source"])?;
+    let controllers = Controllers::start(person, &["--controllers", "source"])?;
     let works = r#"controller_runtime_active_workers{controller="gitrepository"} 1"#;
     answer(&controllers.metrics, "/metrics", works)?;
+    Ok((silent, controllers))
+}
+
+#[test]
+fn whoever_lost_its_lease_ends_though_a_git_server_keeps_it_waiting() -> Result<()> {
+    need(&["kubectl", "bash"])?;
+    let mut person = Person::new()?;
+    let _up = person.up(&[])?;
+    let (_silent, mut controllers) = kept_waiting(&person)?;
     let other = r#"{"spec":{"holderIdentity":"somebody-else","leaseDurationSeconds":600}}"#;
     person.sh(&format!(
         "kubectl -n flux-system patch lease source-controller-leader-election --type merge -p '{other}'"
@@ -145,6 +150,26 @@ END",
     let status = controllers.ended()?;
     ensure!(status.code() == Some(1), "{status}\n{}", controllers.log());
     ensure!(controllers.log().contains("leader election lost"), "{}", controllers.log());
+    Ok(())
+}
+
+#[test]
+fn whoever_is_told_to_end_renews_its_lease_until_its_runs_are_over() -> Result<()> {
+    need(&["kubectl", "bash"])?;
+    let mut person = Person::new()?;
+    let _up = person.up(&[])?;
+    let (_silent, mut controllers) = kept_waiting(&person)?;
+    let renewed = HOLDER.replace("holderIdentity", "renewTime");
+    person.sh(&format!("kill -TERM {}", controllers.child.id()))?;
+    std::thread::sleep(Duration::from_secs(2));
+    let before = person.sh(&renewed)?;
+    // Longer than the Lease holds without being renewed, shorter than what a run is given to finish.
+    std::thread::sleep(Duration::from_secs(7));
+    ensure!(controllers.child.try_wait()?.is_none(), "nothing was left to do:\n{}", controllers.log());
+    ensure!(person.sh(&renewed)? != before, "somebody else may work already");
+    ensure!(!person.sh(HOLDER)?.trim_matches('\'').is_empty(), "freed before the last run was over");
+    ensure!(controllers.ended()?.code() == Some(0), "{}", controllers.log());
+    ensure!(person.sh(HOLDER)?.trim_matches('\'').is_empty(), "the lease was not freed");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use sealfast_controllers::lease::{Candidate, Leadership, Release};
 
 use crate::house::{House, kind};
+use crate::relay::Relay;
 
 fn candidate(identity: &str) -> Candidate {
     Candidate {
@@ -55,6 +56,27 @@ async fn a_lease_that_is_freed_is_taken_at_once() -> Result<()> {
     let second = patient("second").elected(house.client.clone());
     let _ = tokio::time::timeout(Duration::from_secs(30), second).await?;
     ensure!(holder(&house).await? == "second");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_waits_for_its_turn_does_not_keep_a_lease_from_being_renewed() -> Result<()> {
+    let house = House::new().await?;
+    // Nobody says through it that the server shares out its own time, which would lift the limit.
+    let relay = Relay::start(&house.kubeconfig).await?;
+    let maps = kind("", "ConfigMap");
+    relay.client.find(&maps, "default", "none").await?;
+    // What kinds there are is known by now, so that this is one request: the only one for minutes.
+    let slow = relay.client.throttled(0.01, 1.0);
+    slow.find(&maps, "default", "none").await?;
+    let elected = candidate("first").elected(slow.clone());
+    let mut leadership = tokio::time::timeout(Duration::from_secs(30), elected).await?;
+    let lost = tokio::time::timeout(Duration::from_secs(4), leadership.lost()).await;
+    ensure!(lost.is_err(), "the lease was lost");
+    tokio::time::timeout(Duration::from_secs(30), leadership.release()).await?;
+    ensure!(holder(&house).await?.is_empty(), "the lease was not freed");
+    let works = slow.find(&maps, "default", "none");
+    ensure!(tokio::time::timeout(Duration::from_secs(1), works).await.is_err(), "nothing is slowed down");
     Ok(())
 }
 
