@@ -1,14 +1,14 @@
 //! Faults of the API server: afterwards everything is as it should be.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use axum::http::Method;
 use sealfast_cluster::client::{Delete, Select};
 use serde_json::{Value, json};
 
-use crate::house::{House, config_map, is_applied, kind, kustomization, kustomizations, ready};
-use crate::relay::Relay;
+use crate::house::{House, PATIENCE, config_map, is_applied, kind, kustomization, kustomizations, ready};
+use crate::relay::{Relay, Trouble};
 
 const FLEET: usize = 8;
 
@@ -86,24 +86,52 @@ async fn a_server_that_restarts() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_refuses_for_a_while() -> Result<()> {
+    through([500, 429, 409, 503].map(Trouble::Second)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_refuses_everything_says_nothing_or_breaks_off() -> Result<()> {
+    through([Trouble::All(503), Trouble::Hang, Trouble::Truncate, Trouble::All(500)]).await
+}
+
+/// New files and a deletion while the server is in trouble; all is done when it no longer is.
+async fn through<const N: usize>(troubles: [Trouble; N]) -> Result<()> {
     let house = House::new().await?;
     let relay = Relay::start(&house.kubeconfig).await?;
     let handle = house.start(&relay.client, house.options()).await?;
     write(&house, "start")?;
-    house.publish(&handle, "default").await?;
+    house.write("leaves/cm.yaml", &config_map("leaves", "soon"))?;
+    let mut revision = house.publish(&handle, "default").await?;
     fleet(&house).await?;
     let mut uids = Vec::new();
-    for code in [500, 429, 409, 503] {
-        relay.refuse(code);
-        let value = format!("value-{code}");
+    for (round, trouble) in troubles.into_iter().enumerate() {
+        let more = json!({"path": "./leaves", "retryInterval": "1s"});
+        house.apply(kustomization("default", "leaves", more)).await?;
+        house.until("default", "leaves", |object| is_applied(object, &revision)).await?;
+        relay.misbehave(trouble.clone());
+        house.client.delete(&kustomizations(), "default", "leaves", &Delete::default()).await?;
+        let value = format!("round-{round}");
         write(&house, &value)?;
-        let revision = house.publish(&handle, "default").await?;
+        revision = house.publish(&handle, "default").await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        ensure!(relay.relent() > 0, "no request came while {code} was answered");
+        ensure!(relay.relent() > 0, "no request came: {trouble:?}");
         relay.cut_watches();
-        all_at(&house, &revision, &value, &mut uids).await?;
+        all_at(&house, &revision, &value, &mut uids).await.with_context(|| format!("{trouble:?}"))?;
+        gone(&house, "leaves").await.with_context(|| format!("{trouble:?}"))?;
+        let left = house.client.find(&kind("", "ConfigMap"), "default", "leaves").await?;
+        ensure!(left.is_none(), "{trouble:?}: it was orphaned");
     }
     handle.stop().await;
+    Ok(())
+}
+
+/// Waits until a Kustomization that was deleted is gone.
+async fn gone(house: &House, name: &str) -> Result<()> {
+    let began = Instant::now();
+    while house.client.find(&kustomizations(), "default", name).await?.is_some() {
+        ensure!(began.elapsed() < PATIENCE, "{name} is still there");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     Ok(())
 }
 
@@ -138,7 +166,7 @@ async fn what_cannot_be_read_is_not_written_over() -> Result<()> {
     map["data"]["a"] = "from Git".into();
     map["metadata"]["annotations"] = json!({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"});
     house.write("keep.yaml", &map.to_string())?;
-    relay.refuse_only(500, Method::GET, "/configmaps/keep");
+    relay.misbehave(Trouble::Only(500, Method::GET, "/configmaps/keep"));
     let revision = house.publish(&handle, "default").await?;
     house.apply(kustomization("default", "app", json!({"retryInterval": "1s"}))).await?;
     let failed = |object: &Value| ready(object)["status"] == "False";
@@ -169,7 +197,7 @@ async fn an_account_that_cannot_be_read_is_not_gone() -> Result<()> {
     let revision = house.publish(&handle, "default").await?;
     house.apply(kustomization("default", "app", json!({"serviceAccountName": "app"}))).await?;
     house.until("default", "app", |object| is_applied(object, &revision)).await?;
-    relay.refuse_only(503, Method::GET, "/serviceaccounts/app");
+    relay.misbehave(Trouble::Only(503, Method::GET, "/serviceaccounts/app"));
     house.client.delete(&kustomizations(), "default", "app", &Delete::default()).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     ensure!(
@@ -177,12 +205,7 @@ async fn an_account_that_cannot_be_read_is_not_gone() -> Result<()> {
         "it went without its objects"
     );
     ensure!(relay.relent() > 0, "nobody looked for the account");
-    for _ in 0..200 {
-        if house.client.find(&kustomizations(), "default", "app").await?.is_none() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    gone(&house, "app").await?;
     ensure!(
         house.client.find(&kind("", "ConfigMap"), "default", "owned").await?.is_none(),
         "it was orphaned"

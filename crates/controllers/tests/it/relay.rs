@@ -1,17 +1,34 @@
 //! Stands between controllers and server, and misbehaves for a while when told to.
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 use sealfast_cluster::client::Client;
 use serde_json::json;
 use tokio::sync::watch;
+
+/// One way to misbehave.
+#[derive(Clone, Debug)]
+pub(crate) enum Trouble {
+    /// Every second request is refused with this code.
+    Second(u16),
+    /// Every request is refused with this code.
+    All(u16),
+    /// Every request of a method whose path ends so is refused with this code.
+    Only(u16, Method, &'static str),
+    /// What is asked is done, and nobody hears of it before the trouble is over.
+    Hang,
+    /// What is asked is done, and half of the answer's first piece is all that is heard of it.
+    Truncate,
+}
 
 /// A relay on loopback; it ends with the runtime.
 pub(crate) struct Relay {
@@ -23,11 +40,11 @@ struct Shared {
     http: reqwest::Client,
     server: String,
     token: String,
-    /// The code of the refusals; 0 refuses nothing.
-    code: AtomicU16,
-    /// The requests that are refused, by method and end of the path; every second one when there is none.
-    only: Mutex<Option<(Method, String)>>,
-    refused: AtomicU32,
+    trouble: Mutex<Option<Trouble>>,
+    /// Changes when the trouble is over.
+    over: watch::Sender<u32>,
+    /// How many requests met the trouble.
+    hit: AtomicU32,
     seen: AtomicU32,
     /// Changes when all watches are to break.
     cut: watch::Sender<u32>,
@@ -45,9 +62,9 @@ impl Relay {
             http,
             server,
             token: token.clone(),
-            code: AtomicU16::new(0),
-            only: Mutex::default(),
-            refused: AtomicU32::new(0),
+            trouble: Mutex::default(),
+            over: watch::channel(0).0,
+            hit: AtomicU32::new(0),
             seen: AtomicU32::new(0),
             cut: watch::channel(0).0,
         });
@@ -59,22 +76,16 @@ impl Relay {
         Ok(Relay { client, shared })
     }
 
-    /// Refuses every second request with this code.
-    pub(crate) fn refuse(&self, code: u16) {
-        self.shared.code.store(code, Ordering::Relaxed);
+    /// Misbehaves from now on.
+    pub(crate) fn misbehave(&self, trouble: Trouble) {
+        *self.shared.trouble.lock() = Some(trouble);
     }
 
-    /// Refuses with this code every request of a method whose path ends so.
-    pub(crate) fn refuse_only(&self, code: u16, method: Method, path: &str) {
-        *self.shared.only.lock() = Some((method, path.to_owned()));
-        self.shared.code.store(code, Ordering::Relaxed);
-    }
-
-    /// Refuses nothing any more; returns how many requests were refused.
+    /// Behaves again; returns how many requests met the trouble.
     pub(crate) fn relent(&self) -> u32 {
-        self.shared.code.store(0, Ordering::Relaxed);
-        *self.shared.only.lock() = None;
-        self.shared.refused.swap(0, Ordering::Relaxed)
+        *self.shared.trouble.lock() = None;
+        self.shared.over.send_modify(|count| *count += 1);
+        self.shared.hit.swap(0, Ordering::Relaxed)
     }
 
     /// Breaks all watches.
@@ -84,16 +95,41 @@ impl Relay {
 }
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
-    let code = shared.code.load(Ordering::Relaxed);
-    let chosen = match &*shared.only.lock() {
-        Some((method, path)) => request.method() == method && request.uri().path().ends_with(path),
-        None => shared.seen.fetch_add(1, Ordering::Relaxed) % 2 == 0,
+    let mut over = shared.over.subscribe();
+    let trouble = shared.trouble.lock().clone();
+    let refused = match &trouble {
+        Some(Trouble::Second(code)) if shared.seen.fetch_add(1, Ordering::Relaxed) % 2 == 0 => Some(*code),
+        Some(Trouble::All(code)) => Some(*code),
+        Some(Trouble::Only(code, method, path)) if is(&request, method, path) => Some(*code),
+        _ => None,
     };
-    if code != 0 && chosen {
-        shared.refused.fetch_add(1, Ordering::Relaxed);
+    if refused.is_some() || matches!(trouble, Some(Trouble::Hang | Trouble::Truncate)) {
+        shared.hit.fetch_add(1, Ordering::Relaxed);
+    }
+    if let Some(code) = refused {
         return refusal(code);
     }
-    forward(&shared, request).await.unwrap_or_else(|_| refusal(502))
+    let answer = forward(&shared, request).await.unwrap_or_else(|_| refusal(502));
+    match trouble {
+        Some(Trouble::Hang) => {
+            // An error is the end of the relay itself.
+            let _ = over.changed().await;
+            answer
+        }
+        Some(Trouble::Truncate) => cut_off(answer),
+        _ => answer,
+    }
+}
+
+fn is(request: &Request, method: &Method, path: &str) -> bool {
+    request.method() == method && request.uri().path().ends_with(path)
+}
+
+fn cut_off(answer: Response<Body>) -> Response<Body> {
+    let (parts, body) = answer.into_parts();
+    let half = body.into_data_stream().take(1).map_ok(|bytes| bytes.slice(..bytes.len() / 2));
+    let end = stream::once(async { Err(axum::Error::new(io::Error::from(io::ErrorKind::ConnectionReset))) });
+    Response::from_parts(parts, Body::from_stream(half.chain(end)))
 }
 
 fn refusal(code: u16) -> Response<Body> {
@@ -134,7 +170,7 @@ async fn forward(shared: &Shared, request: Request) -> Result<Response<Body>> {
         // An error is the end of the relay itself.
         let _ = cut.changed().await;
     };
-    let stream = futures::StreamExt::take_until(answer.bytes_stream(), broken);
+    let stream = answer.bytes_stream().take_until(broken);
     *response.body_mut() = Body::from_stream(stream);
     Ok(response)
 }
