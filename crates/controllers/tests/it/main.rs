@@ -6,6 +6,7 @@ mod builds;
 mod conditions;
 mod election;
 mod faults;
+mod git_faults;
 mod halves;
 mod hearing;
 mod house;
