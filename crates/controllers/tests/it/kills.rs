@@ -1,23 +1,27 @@
 //! Replicas killed at any moment, a clock that moves, a disk that is full.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use rand08::rngs::StdRng;
 use rand08::{Rng as _, SeedableRng as _};
-use sealfast_cluster::client::Patch;
+use sealfast_cluster::client::{Delete, Patch};
 use sealfast_testkit::git::Server;
 use serde_json::{Value, json};
 
-use crate::house::{House, config_map, is_applied, kind, kustomization, ready};
-use crate::replica::{Disk, Replica};
+use crate::house::{House, PATIENCE, config_map, is_applied, kind, kustomization, kustomizations, ready};
+use crate::replica::{Disk, PATIENT, Replica};
 
 const APPS: usize = 6;
 /// What CI has time for; a run by hand may take more, of a seed that failed: `KILLS=200 KILLS_SEED=7`.
-const KILLS: usize = 50;
-/// A commit comes after so many kills.
-const KILLS_A_COMMIT: usize = 5;
+const KILLS: usize = 12;
+/// A Kustomization comes, goes and is looked for once in so many kills.
+const KILLS_A_VISITOR: usize = 3;
+/// A Lease that is soon free again, so that somebody leads most of the time.
+const SHORT: Duration = Duration::from_millis(600);
+/// The longest time between the beginning of work and a kill; shorter while kills come too late.
+const SPAN: Duration = Duration::from_millis(400);
 
 /// A fleet from a real Git repository.
 struct Fleet {
@@ -39,6 +43,7 @@ fn files(commit: usize) -> Vec<(String, Vec<u8>)> {
             put("visits", "sometimes");
         }
     }
+    files.push(("visitor/visitor.yaml".into(), config_map("visitor", "not for long").into_bytes()));
     files
 }
 
@@ -85,9 +90,79 @@ impl Fleet {
 
     /// A replica with its own disk. As another pod it has another name each time.
     fn replica(&self, disk_name: &str, disk: Disk) -> Result<Replica> {
+        self.short_lived(disk_name, disk, PATIENT)
+    }
+
+    fn short_lived(&self, disk_name: &str, disk: Disk, lease: Duration) -> Result<Replica> {
         let storage = self.house.scratch.join(format!("storage-{disk_name}"));
         let name = format!("{disk_name}-{:08x}", rand08::random::<u32>());
-        Replica::start(&self.house.kubeconfig, &storage, &name, disk)
+        Replica::start(&self.house.kubeconfig, &storage, &name, disk, lease)
+    }
+
+    async fn holder(&self) -> Result<String> {
+        let leases = kind("coordination.k8s.io", "Lease");
+        let lease = self.house.client.find(&leases, "default", "controllers").await?.unwrap_or_default();
+        Ok(lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until one of the living leads, and returns which one.
+    async fn leader(&self, living: &[Replica]) -> Result<usize> {
+        let began = Instant::now();
+        loop {
+            let holder = self.holder().await?;
+            if let Some(leads) = living.iter().position(|replica| replica.name == holder) {
+                return Ok(leads);
+            }
+            ensure!(began.elapsed() < PATIENCE, "nobody leads");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Has the source looked at now.
+    async fn hurry(&self, token: usize) -> Result<()> {
+        let token =
+            json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": token.to_string()}}});
+        let gvk = kind("source.toolkit.fluxcd.io", "GitRepository");
+        self.house.client.patch(&gvk, "default", "fleet", &Patch::Merge(&token), "test").await?;
+        Ok(())
+    }
+
+    /// Whether all is applied already.
+    async fn is_done(&self, revision: &str) -> Result<bool> {
+        for app in 0..APPS {
+            let found = self.house.client.get(&kustomizations(), "default", &format!("app-{app}")).await?;
+            if !is_applied(&found, revision) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A Kustomization comes, goes while work is done, and has left nothing by the next turn.
+    async fn visitor(&self, round: usize) -> Result<()> {
+        match round % KILLS_A_VISITOR {
+            0 => {
+                let more = json!({"path": "./visitor", "retryInterval": "1s",
+                    "sourceRef": {"kind": "GitRepository", "name": "fleet"}});
+                self.house.apply(kustomization("default", "visitor", more)).await?;
+            }
+            1 => {
+                let is_there = |object: &Value| object["status"]["inventory"]["entries"][0].is_object();
+                self.house.until("default", "visitor", is_there).await?;
+                let how = Delete::default();
+                self.house.client.delete(&kustomizations(), "default", "visitor", &how).await?;
+            }
+            _ => {
+                let began = Instant::now();
+                while self.house.client.find(&kustomizations(), "default", "visitor").await?.is_some() {
+                    ensure!(began.elapsed() < PATIENCE, "the visitor does not leave");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                let left = self.house.client.find(&kind("", "ConfigMap"), "default", "visitor").await?;
+                ensure!(left.is_none(), "the visitor's map was orphaned");
+            }
+        }
+        Ok(())
     }
 
     async fn map(&self, name: &str, app: usize) -> Result<Option<Value>> {
@@ -146,25 +221,36 @@ async fn kills(count: usize, seed: u64) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     let fleet = Fleet::new().await?;
     let mut revision = fleet.push(0, Vec::new())?;
+    let start = |name: &str| fleet.short_lived(name, Disk::Roomy, SHORT);
     let names = ["one", "two"];
-    let mut replicas = names.map(|name| fleet.replica(name, Disk::Roomy).map(Some));
+    let mut replicas = vec![start(names[0])?, start(names[1])?];
     let mut uids = BTreeMap::new();
-    for round in 1..=count {
-        tokio::time::sleep(Duration::from_millis(random.gen_range(0..1500))).await;
-        let which = random.gen_range(0..names.len());
-        if let Ok(Some(replica)) = std::mem::replace(&mut replicas[which], Ok(None)) {
-            replica.kill()?;
+    let (mut span, mut at_work) = (SPAN, 0);
+    for round in 0..count {
+        fleet.leader(&replicas).await?;
+        revision = fleet.push(round + 1, Vec::new())?;
+        fleet.visitor(round).await?;
+        fleet.hurry(round).await?;
+        // Some die while they fetch, most while they build, apply and prune.
+        if !round.is_multiple_of(4) {
+            fleet.until_source(|source| source["status"]["artifact"]["revision"] == revision).await?;
+        }
+        tokio::time::sleep(span.mul_f64(random.gen_range(0.0..1.0))).await;
+        let which = fleet.leader(&replicas).await?;
+        let fresh = start(names[which])?;
+        let dead = std::mem::replace(&mut replicas[which], fresh);
+        let name = dead.name.clone();
+        dead.kill()?;
+        let led = fleet.holder().await? == name;
+        if fleet.is_done(&revision).await? {
+            span /= 2;
+        } else if led {
+            at_work += 1;
         }
         fleet.stays(&mut uids).await?;
-        if round.is_multiple_of(KILLS_A_COMMIT) {
-            revision = fleet.push(round / KILLS_A_COMMIT, Vec::new())?;
-        }
-        replicas[which] = fleet.replica(names[which], Disk::Roomy).map(Some);
     }
-    fleet.is_at(&revision, count / KILLS_A_COMMIT, &mut uids).await?;
-    let leases = kind("coordination.k8s.io", "Lease");
-    let lease = fleet.house.client.get(&leases, "default", "controllers").await?;
-    ensure!(lease["spec"]["leaseTransitions"].as_i64() > Some(1), "the lease did not move: {lease}");
+    fleet.is_at(&revision, count, &mut uids).await?;
+    ensure!(at_work > count / 2, "{at_work} of {count} kills hit a leader at work");
     Ok(())
 }
 
@@ -186,7 +272,7 @@ async fn a_full_disk_keeps_the_old_artifact() -> Result<()> {
     // Whoever builds now builds from the old artifact.
     let token = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
     let patch = Patch::Merge(&token);
-    fleet.house.client.patch(&crate::house::kustomizations(), "default", "app-0", &patch, "test").await?;
+    fleet.house.client.patch(&kustomizations(), "default", "app-0", &patch, "test").await?;
     let handled = |object: &Value| object["status"]["lastHandledReconcileAt"] == "now";
     fleet.house.until("default", "app-0", handled).await?;
     fleet.is_at(&revision, 0, &mut uids).await?;

@@ -17,7 +17,12 @@ use serde_json::{Value, json};
 /// A running replica; it ends on drop, and when this process does.
 pub(crate) struct Replica {
     child: Child,
+    /// What it calls itself in Leases.
+    pub(crate) name: String,
 }
+
+/// A Lease that outlasts a busy machine.
+pub(crate) const PATIENT: Duration = Duration::from_secs(3);
 
 /// One of the controllers, for a part of the objects.
 pub(crate) struct Half<'a> {
@@ -40,7 +45,13 @@ pub(crate) enum Disk {
 
 impl Replica {
     /// Starts a replica that stands for election.
-    pub(crate) fn start(kubeconfig: &str, storage: &Path, name: &str, disk: Disk) -> Result<Replica> {
+    pub(crate) fn start(
+        kubeconfig: &str,
+        storage: &Path,
+        name: &str,
+        disk: Disk,
+        lease: Duration,
+    ) -> Result<Replica> {
         let own = std::env::current_exe()?;
         let command = match disk {
             Disk::Roomy => Command::new(&own),
@@ -51,7 +62,8 @@ impl Replica {
                 shell
             }
         };
-        let order = json!({"kubeconfig": kubeconfig, "storage": storage, "name": name});
+        let order = json!({"kubeconfig": kubeconfig, "storage": storage, "name": name,
+            "lease": lease.as_millis()});
         Replica::ordered(command, &order)
     }
 
@@ -59,7 +71,7 @@ impl Replica {
     pub(crate) fn half(kubeconfig: &str, storage: &Path, name: &str, half: &Half<'_>) -> Result<Replica> {
         let Half { only, labels, events } = half;
         let order = json!({"kubeconfig": kubeconfig, "storage": storage, "name": name,
-            "only": only, "labels": labels, "events": events});
+            "lease": PATIENT.as_millis(), "only": only, "labels": labels, "events": events});
         Replica::ordered(Command::new(std::env::current_exe()?), &order)
     }
 
@@ -68,7 +80,7 @@ impl Replica {
         // What keeps it from working is said where everybody sees it.
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         writeln!(child.stdin.as_mut().context("a pipe")?, "{order}")?;
-        Ok(Replica { child })
+        Ok(Replica { child, name: order["name"].as_str().unwrap_or_default().to_owned() })
     }
 
     /// Ends it as a power cut would.
@@ -120,13 +132,14 @@ async fn work(order: &Value) -> Result<()> {
     let text = |key: &str| order[key].as_str().unwrap_or_default();
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = Client::from_kubeconfig_text(text("kubeconfig"), None).await?;
+    let lease = Duration::from_millis(order["lease"].as_u64().context("a Lease has a length")?);
     let candidate = Candidate {
         namespace: "default".into(),
         name: format!("{}controllers", text("only")),
         identity: text("name").to_owned(),
-        duration: Duration::from_secs(3),
-        renew_deadline: Duration::from_millis(2500),
-        retry_period: Duration::from_millis(100),
+        duration: lease,
+        renew_deadline: lease * 5 / 6,
+        retry_period: lease / 15,
         release: Release::AtOnce,
     };
     let options = Options {
