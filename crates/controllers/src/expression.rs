@@ -1,7 +1,8 @@
 //! CEL: health of custom resources and readiness of dependencies.
 //!
-//! Follows: fluxcd/pkg/runtime/cel, its texts included. Differs: an expression whose loops could take more than ten
-//! million steps is not run, and one that runs ends once its loops took as many turns or once it made 16 MiB of values.
+//! Follows: fluxcd/pkg/runtime/cel, its texts included. Differs: an expression that copies too much, or whose types are
+//! too large, is refused; one whose loops could take more than ten million steps is not run, and one that runs ends once
+//! its loops took as many turns, once it made 16 MiB of values, or after ten seconds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -65,7 +66,7 @@ impl Expression {
         }
         let compiled = on_deep_stack(|| {
             let program = ENVIRONMENT.compile(text).map_err(|errors| unread(text, &errors))?;
-            let source = Source::new(text, program);
+            let source = Source::new(text, program)?;
             if depth(&source.root) <= MOST_LEVELS { Ok(source) } else { Err("nested too deeply".to_owned()) }
         });
         let source = compiled.unwrap_or_else(|| Err(GONE.to_owned())).map_err(failed)?;

@@ -5,7 +5,9 @@
 pub mod budget;
 pub mod check;
 pub mod fault;
+pub mod kept;
 pub mod kind;
+pub mod loops;
 pub mod matching;
 pub mod operations;
 pub mod overloads;
@@ -21,6 +23,10 @@ use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr};
 const MOST_BRACKETS: usize = 64;
 /// Bytes; only what is used of them is ever taken.
 const STACK: usize = 64 << 20;
+/// Faults that are told of one expression.
+const MOST_FAULTS: usize = 100;
+/// Bytes of them from which on no further one is shown.
+const MOST_TOLD: usize = 64 << 10;
 
 /// Names that stand for types.
 pub const TYPES: [&str; 12] = [
@@ -93,6 +99,13 @@ pub fn depth(at: &IdedExpr) -> usize {
     1 + once.into_iter().chain(often).map(depth).max().unwrap_or(0)
 }
 
+/// Of how many parts an expression is.
+#[must_use]
+pub fn count(at: &IdedExpr) -> usize {
+    let (once, often) = parts(at);
+    1 + once.into_iter().chain(often).map(count).sum::<usize>()
+}
+
 /// A fault at a byte of a text, with its line and a mark under it, as wide as the letters above.
 #[must_use]
 pub fn pointed(text: &str, offset: usize, message: &str) -> String {
@@ -106,6 +119,28 @@ pub fn pointed(text: &str, offset: usize, message: &str) -> String {
     let mark = if wide_mark { '＾' } else { '^' };
     let (column, line) = (above.chars().count(), line.replace('\t', " "));
     format!("ERROR: <input>:{}:{}: {message}\n | {line}\n | {dots}{mark}", number + 1, column + 1)
+}
+
+/// Faults one after the other, as many as are worth showing: each shows its line, which may be long.
+pub(crate) fn all_pointed(
+    text: &str,
+    count: usize,
+    faults: impl IntoIterator<Item = (usize, String)>,
+) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut size = 0;
+    for (offset, message) in faults.into_iter().take(MOST_FAULTS) {
+        if size > MOST_TOLD {
+            break;
+        }
+        let shown = pointed(text, offset, &message);
+        size += shown.len();
+        lines.push(shown);
+    }
+    if let more @ 1.. = count.saturating_sub(MOST_FAULTS) {
+        lines.push(format!("{more} more errors were truncated"));
+    }
+    lines.join("\n")
 }
 
 /// A text as `strings.quote` writes it: what has a letter of its own is escaped, and nothing else.

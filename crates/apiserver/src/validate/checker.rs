@@ -138,7 +138,7 @@ pub(super) enum Makes {
 /// An expression with its types.
 fn typed(text: &str, known: &[(String, Type)], makes: Makes) -> Result<(Source, Checked), String> {
     let failed = |why: String| format!("compilation failed: {why}");
-    let source = Source::new(text, functions::compile(text).map_err(failed)?);
+    let source = Source::new(text, functions::compile(text).map_err(failed)?).map_err(failed)?;
     let (functions, objects): (_, &[&str]) = match makes {
         Makes::Values => (&*FUNCTIONS, &[]),
         Makes::Objects => (&*OF_PATCHES, &["JSONPatch", "Object"]),
@@ -279,6 +279,21 @@ mod tests {
             assert!(told(&nested).is_some_and(|text| text.contains("nested too deeply")));
         }
         assert_eq!(told("self.a + 1").as_deref(), Some("cel expression must evaluate to a bool"));
+    }
+
+    #[test]
+    fn what_grows_by_its_text_is_refused_before_it_is_looked_at() {
+        let chain = format!("optional.of(1){}.hasValue()", ".optMap(x, x)".repeat(40));
+        assert!(told(&chain).is_some_and(|why| why.contains("it copies too much")), "{:?}", told(&chain));
+        let names: Vec<String> = (0..30).map(|place| format!("v{place}")).collect();
+        let doubled: String =
+            names.windows(2).map(|pair| format!("[{{{0}: {0}}}].all({1}, ", pair[0], pair[1])).collect();
+        let types = format!("[1].all(v0, {doubled}true{}", ")".repeat(30));
+        let why = told(&types);
+        assert!(why.as_ref().is_some_and(|why| why.ends_with("its types are too large")), "{why:?}");
+        // The reference's sizes go round where they are too large for a number.
+        let quoted = told("strings.quote(['a'].slice(1, 0).join('ab')) == ''");
+        assert!(quoted.is_none_or(|why| !why.contains(functions::NO_THREAD)));
     }
 
     #[test]

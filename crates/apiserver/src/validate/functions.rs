@@ -14,14 +14,14 @@ use std::sync::{Arc, LazyLock};
 
 use cel::{Context, Env, Program, Value};
 use sealfast_k8s::expression::run::{Function, Library};
-use sealfast_k8s::expression::{depth, nests_too_deeply, on_deep_stack, source};
+use sealfast_k8s::expression::{depth, loops, nests_too_deeply, on_deep_stack, source};
 
 /// The environment in which rules are compiled: with optional values, lists and loops with two variables.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::stdlib();
     // Nothing here is declared twice, which is all that could fail.
     let _ = environment.add_extension(cel::extensions::lists);
-    let _ = environment.add_extension(source::loops);
+    let _ = environment.add_extension(loops::loops);
     Arc::new(environment)
 });
 

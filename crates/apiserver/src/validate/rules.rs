@@ -10,9 +10,10 @@ use cel::Value as Cel;
 use cel::common::ast::{Expr, IdedExpr};
 use parking_lot::Mutex;
 use sealfast_k8s::expression::budget::Budget;
+use sealfast_k8s::expression::kept::Kept;
 use sealfast_k8s::expression::run::{Stop, run};
 use sealfast_k8s::expression::source::Source;
-use sealfast_k8s::expression::{depth, on_deep_stack, parts};
+use sealfast_k8s::expression::{count, depth, on_deep_stack, parts};
 use serde_json::Value;
 
 use super::{Kind, Problem, Twins, functions, join};
@@ -33,7 +34,13 @@ pub(super) fn any(schema: &Value) -> bool {
 pub(super) fn check(schema: &Value, new: &Value, old: Option<&Value>, path: &str, found: &mut Found) {
     let run = || {
         let budget = Budget::new(MOST_STEPS, MOST_BYTES, MOST_TIME);
-        let mut run = Run { budget: &budget, left: MOST_OF_AN_OBJECT, ended: false, found: Found::default() };
+        let mut run = Run {
+            budget: &budget,
+            left: MOST_OF_AN_OBJECT,
+            ended: false,
+            with_rules: HashMap::new(),
+            found: Found::default(),
+        };
         let kept = old == Some(new);
         run.walk(schema, &At { new, old, kept, path });
         run.found
@@ -115,10 +122,17 @@ struct Run<'a> {
     left: u64,
     /// No further rules are run.
     ended: bool,
+    /// Whether there are rules at any level of the schemas of items that were looked at, by where those are.
+    with_rules: HashMap<*const Value, bool>,
     found: Found,
 }
 
 impl Run<'_> {
+    /// Lists in a list share their schema, which is looked at once.
+    fn has_rules(&mut self, schema: Option<&Value>) -> bool {
+        schema.is_some_and(|schema| *self.with_rules.entry(schema).or_insert_with(|| any(schema)))
+    }
+
     fn walk(&mut self, schema: &Value, at: &At<'_>) {
         if at.new.is_null() {
             return;
@@ -143,7 +157,7 @@ impl Run<'_> {
                     self.walk(known, &at.below(value, twin, &path));
                 }
             }
-            Value::Array(items) if schema.get("items").is_some_and(any) => {
+            Value::Array(items) if self.has_rules(schema.get("items")) => {
                 let twins = Twins::of(schema, at.old);
                 for (place, item) in items.iter().enumerate() {
                     if self.ended {
@@ -305,6 +319,10 @@ fn normalized(schema: &Value, path: &str) -> String {
                 plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()))
             }
         };
+        // What is no path, as it may have been stored once, is shown as far as it is one.
+        if behind.len() == rest.len() {
+            break;
+        }
         let below = at["properties"].get(name);
         shown = match below {
             Some(_) => join(&shown, name),
@@ -331,17 +349,14 @@ struct Compiled {
 
 /// An expression, kept for the next object.
 fn compiled(text: &str) -> Option<Arc<Compiled>> {
-    static KEPT: LazyLock<Mutex<HashMap<String, Arc<Compiled>>>> = LazyLock::new(Mutex::default);
+    static KEPT: LazyLock<Mutex<Kept<Arc<Compiled>>>> = LazyLock::new(|| Mutex::new(Kept::new(MOST_KEPT)));
     if let Some(found) = KEPT.lock().get(text) {
         return Some(Arc::clone(found));
     }
-    let tree = Source::new(text, functions::compile(text).ok()?).root;
+    let tree = Source::new(text, functions::compile(text).ok()?).ok()?.root;
     let made = Arc::new(Compiled { levels: depth(&tree), asks_for_old: asks_for(&tree, "oldSelf"), tree });
-    let mut kept = KEPT.lock();
-    if kept.len() >= MOST_PROGRAMS {
-        kept.clear();
-    }
-    kept.insert(text.to_owned(), Arc::clone(&made));
+    let bytes = count(&made.tree).saturating_mul(BYTES_OF_A_PART);
+    KEPT.lock().put(text, Arc::clone(&made), bytes);
     Some(made)
 }
 
@@ -416,7 +431,9 @@ pub(super) fn escaped(name: &str) -> Option<String> {
     Some(name.replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__"))
 }
 
-const MOST_PROGRAMS: usize = 1000;
+/// Bytes of all expressions that are kept, and about what each part of one takes.
+const MOST_KEPT: usize = 64 << 20;
+const BYTES_OF_A_PART: usize = 256;
 /// Turns of loops, bytes and time that the rules of one object may take.
 const MOST_STEPS: u64 = 100_000_000;
 /// What one rule, and what all rules of one object may cost.
@@ -606,6 +623,31 @@ mod tests {
         assert_eq!(divided, [format!("spec: Invalid value: \"object\": {why}")]);
         let again = json!({"reason": "FieldValueDuplicate", "fieldPath": ".a"});
         assert_eq!(rule(again), ["spec.a: Duplicate value"]);
+    }
+
+    #[test]
+    fn what_is_no_path_is_shown_as_far_as_it_is_one() {
+        let schema = json!({"properties": {"a": {"additionalProperties": {}}}});
+        assert_eq!(normalized(&schema, ".a['b.c'].d"), "a[b.c][d]");
+        for (path, shown) in [(".a[b]", "a"), ("[", ""), (".a['b", "a")] {
+            assert_eq!(normalized(&schema, path), shown, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_schema_of_lists_in_a_list_is_looked_at_once() {
+        let ruled = json!({RULES: [{"rule": "self > 1"}]});
+        let budget = Budget::new(1, 1, MOST_TIME);
+        let mut run = Run {
+            budget: &budget,
+            left: 1,
+            ended: false,
+            with_rules: HashMap::new(),
+            found: Found::default(),
+        };
+        assert!(run.has_rules(Some(&ruled)) && !run.has_rules(None));
+        run.with_rules.values_mut().for_each(|known| *known = false);
+        assert!(!run.has_rules(Some(&ruled)));
     }
 
     #[test]

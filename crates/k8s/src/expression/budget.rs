@@ -1,7 +1,8 @@
 //! What one run of an expression may do: turns of loops, bytes it makes, time.
 //!
 //! Values grow while an expression runs, by `+`, by lists in lists and by functions, so that its text says too little.
-//! Every list and map that is made and every sum is weighed, and every turn of a loop is counted.
+//! Lists and maps that are written down or gathered and every sum are weighed, and every turn of a loop is counted. The
+//! clock is looked at every so many turns, and every so many comparisons and steps that count for nothing else.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -17,11 +18,15 @@ const LEAST_BYTES: u64 = 64;
 const BYTES_A_TURN: u64 = 100 << 10;
 /// Turns between two looks at the clock.
 const CLOCK: u64 = 256;
+/// Comparisons, or steps that are paid for elsewhere, between two looks at the clock.
+const WORK: u64 = 16 << 10;
 
 /// What is left of it.
 pub struct Budget {
     bytes: AtomicU64,
     turns: AtomicU64,
+    /// Steps since the clock was looked at.
+    work: AtomicU64,
     ends: Instant,
     /// Patterns that were paid for.
     patterns: Mutex<HashSet<String>>,
@@ -35,6 +40,7 @@ impl Budget {
         Budget {
             bytes: AtomicU64::new(bytes),
             turns: AtomicU64::new(turns),
+            work: AtomicU64::new(0),
             ends,
             patterns: Mutex::default(),
         }
@@ -67,6 +73,18 @@ impl Budget {
     #[must_use]
     pub fn weigh(&self, value: &Value) -> bool {
         take(&self.bytes, weight(value))
+    }
+
+    /// Notes steps that take nothing but time; false when there is none left.
+    #[must_use]
+    pub fn work(&self, steps: u64) -> bool {
+        let done = self.work.load(Ordering::Relaxed).saturating_add(steps);
+        let looks = done >= WORK;
+        self.work.store(if looks { 0 } else { done }, Ordering::Relaxed);
+        if looks && Instant::now() > self.ends {
+            self.turns.store(0, Ordering::Relaxed);
+        }
+        !self.is_spent()
     }
 
     /// Takes turns of a loop; false when there are not that many left, or no time.
@@ -151,5 +169,20 @@ fn key_weight(key: &Key) -> u64 {
     match key {
         Key::String(text) => text.len() as u64,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_ends_with_the_time() {
+        let late = Budget::new(1000, 1000, Duration::ZERO);
+        assert!(late.work(1) && !late.is_spent());
+        while late.work(1) {}
+        assert!(late.is_spent() && !late.turn(1));
+        let early = Budget::new(1000, 1000, Duration::from_secs(1 << 20));
+        assert!((0..10).all(|_| early.work(WORK)));
     }
 }

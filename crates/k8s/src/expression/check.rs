@@ -11,9 +11,9 @@ use cel::common::ast::{
     operators,
 };
 
+use super::all_pointed;
 use super::kind::{Known, Type};
 use super::overloads::{Functions, Overload};
-use super::pointed;
 use super::source::Source;
 
 /// Variables that an expression may ask for; those of the last entries hide others.
@@ -108,6 +108,10 @@ pub fn check(
     for kind in found.types.values_mut() {
         *kind = known.applied(kind, true);
     }
+    // What was made of types that are too large says nothing of the text.
+    if known.is_spent() {
+        return Err(TOO_LARGE.to_owned());
+    }
     if faults.is_empty() {
         faults = inspect(root, &found);
         mixed(root, &found, &mut faults);
@@ -120,21 +124,7 @@ fn told(text: &str, source: &Source, faults: Vec<Fault>) -> String {
     let mut faults: Vec<(usize, String)> =
         faults.into_iter().map(|(id, message)| (source.offset(id), message)).collect();
     faults.sort_by_key(|(offset, _)| *offset);
-    let more = faults.len().saturating_sub(MOST_FAULTS);
-    let mut lines: Vec<String> = Vec::new();
-    let mut size = 0;
-    for (offset, message) in faults.iter().take(MOST_FAULTS) {
-        if size > MOST_TOLD {
-            break;
-        }
-        let shown = pointed(text, *offset, message);
-        size += shown.len();
-        lines.push(shown);
-    }
-    if more > 0 {
-        lines.push(format!("{more} more errors were truncated"));
-    }
-    lines.join("\n")
+    all_pointed(text, faults.len(), faults)
 }
 
 struct Checker<'a> {
@@ -157,6 +147,7 @@ impl Checker<'_> {
     }
 
     fn set(&mut self, at: &IdedExpr, found: Type) {
+        self.known.weigh(&found);
         self.found.types.insert(at.id, found);
     }
 
@@ -201,6 +192,9 @@ impl Checker<'_> {
     }
 
     fn check(&mut self, at: &IdedExpr) {
+        if self.known.is_spent() {
+            return;
+        }
         match &at.expr {
             Expr::Unspecified => self.set(at, Type::Dyn),
             Expr::Literal(literal) => self.set(at, of_literal(literal)),
@@ -536,7 +530,4 @@ fn written_down<'a>(at: &'a IdedExpr, found: &mut Vec<&'a IdedExpr>) {
     }
 }
 
-/// Faults that are told of one expression.
-const MOST_FAULTS: usize = 100;
-/// Each fault shows its line, which may be long.
-const MOST_TOLD: usize = 64 << 10;
+const TOO_LARGE: &str = "its types are too large";

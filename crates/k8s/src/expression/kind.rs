@@ -2,6 +2,7 @@
 //!
 //! Follows: the types and the unification of cel-go's checker.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -139,34 +140,81 @@ impl Type {
 }
 
 /// What is known of open types.
-#[derive(Debug, Clone, Default)]
-pub struct Known(HashMap<Arc<str>, Type>);
+///
+/// A type may stand in another one twice, and that one too, so that each has twice the parts of the one before it: how
+/// much is worked on is counted, and nothing is done any more when that was too much.
+#[derive(Debug, Clone)]
+pub struct Known {
+    types: HashMap<Arc<str>, Type>,
+    /// What was known before of those that were told of last.
+    log: Vec<(Arc<str>, Option<Type>)>,
+    /// Parts that may be worked on yet.
+    left: Cell<usize>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Known { types: HashMap::new(), log: Vec::new(), left: Cell::new(MOST_STEPS) }
+    }
+}
 
 impl Known {
     /// Tells what an open type is.
     pub fn add(&mut self, name: &Arc<str>, is: Type) {
-        self.0.insert(Arc::clone(name), is);
+        self.types.insert(Arc::clone(name), is);
+    }
+
+    /// Tells what an open type is, unless what is tried fails.
+    fn learn(&mut self, name: &Arc<str>, is: Type) {
+        let before = self.types.insert(Arc::clone(name), is);
+        self.log.push((Arc::clone(name), before));
     }
 
     fn find(&self, of: &Type) -> Option<&Type> {
         match of {
-            Type::Open(name) => self.0.get(name),
+            Type::Open(name) => self.types.get(name),
             _ => None,
         }
     }
 
+    /// Whether there was more to do than may be.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    fn pay(&self, steps: usize) {
+        self.left.set(self.left.get().saturating_sub(steps));
+    }
+
+    /// Looks at the size of a type, and goes no further when that is too much.
+    pub fn weigh(&self, of: &Type) {
+        let mut left = MOST_PARTS;
+        of.count(&mut left);
+        self.pay(if left == 0 { MOST_STEPS } else { MOST_PARTS - left });
+    }
+
     /// Whether all may stand where the others are wanted; what that tells of open types is kept when they may.
     pub fn unify(&mut self, given: &[Type], wanted: &[Type]) -> bool {
-        let before = self.0.clone();
+        self.log.clear();
         let fits =
             given.len() == wanted.len() && given.iter().zip(wanted).all(|(one, other)| self.fits(one, other));
         if !fits {
-            self.0 = before;
+            while let Some((name, before)) = self.log.pop() {
+                match before {
+                    Some(before) => self.types.insert(name, before),
+                    None => self.types.remove(&name),
+                };
+            }
         }
         fits
     }
 
     fn fits(&mut self, one: &Type, other: &Type) -> bool {
+        self.pay(1);
+        if self.is_spent() {
+            return false;
+        }
         if matches!(other, Type::Open(_)) {
             let (fits, was_known) = self.substitutes(one, other);
             if fits || was_known {
@@ -198,6 +246,8 @@ impl Known {
         }
         let Type::Open(name) = open else { return (false, false) };
         if let Some(known) = self.find(open).cloned() {
+            // They are compared as a whole.
+            self.weigh(&known);
             if *is == known {
                 return (true, true);
             }
@@ -206,20 +256,21 @@ impl Known {
             }
             let general = if is.is_as_general(&known) { is.clone() } else { known };
             if self.is_free_of(open, &general) {
-                self.add(name, general);
+                self.learn(name, general);
             }
             return (true, true);
         }
         let is_free = self.is_free_of(open, is);
         if is_free {
-            self.add(name, is.clone());
+            self.learn(name, is.clone());
         }
         (is_free, false)
     }
 
     /// Whether an open type does not stand within another.
     fn is_free_of(&self, open: &Type, within: &Type) -> bool {
-        if open == within {
+        self.pay(1);
+        if open == within || self.is_spent() {
             return false;
         }
         match within {
@@ -233,20 +284,54 @@ impl Known {
     /// A type with what is known of the open ones within; what is not known is anything when the type is `settled`.
     #[must_use]
     pub fn applied(&self, to: &Type, settled: bool) -> Type {
+        let mut left = MOST_PARTS;
+        let applied = self.rebuilt(to, settled, &mut left);
+        self.pay(if left == 0 { MOST_STEPS } else { MOST_PARTS - left });
+        applied.unwrap_or_else(|| to.clone())
+    }
+
+    /// `None` of a type that stays as it is.
+    fn rebuilt(&self, to: &Type, settled: bool, left: &mut usize) -> Option<Type> {
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            return None;
+        }
         if let Some(known) = self.find(to) {
-            return self.applied(known, settled);
+            return Some(self.rebuilt(known, settled, left).unwrap_or_else(|| known.clone()));
         }
         match to {
-            Type::Open(_) if settled => Type::Dyn,
-            Type::List(of) => Type::list(self.applied(of, settled)),
-            Type::Optional(of) => Type::optional(self.applied(of, settled)),
-            Type::Map(key, of) => Type::map(self.applied(key, settled), self.applied(of, settled)),
-            other => other.clone(),
+            Type::Open(_) if settled => Some(Type::Dyn),
+            Type::List(of) => self.rebuilt(of, settled, left).map(Type::list),
+            Type::Optional(of) => self.rebuilt(of, settled, left).map(Type::optional),
+            Type::Map(key, of) => match (self.rebuilt(key, settled, left), self.rebuilt(of, settled, left)) {
+                (None, None) => None,
+                (new_key, new_of) => Some(Type::Map(
+                    new_key.map_or_else(|| Arc::clone(key), Arc::new),
+                    new_of.map_or_else(|| Arc::clone(of), Arc::new),
+                )),
+            },
+            _ => None,
         }
     }
 }
 
 impl Type {
+    /// Takes the parts of the type from what is left.
+    fn count(&self, left: &mut usize) {
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            return;
+        }
+        match self {
+            Self::List(of) | Self::Optional(of) => of.count(left),
+            Self::Map(key, of) => {
+                key.count(left);
+                of.count(left);
+            }
+            _ => {}
+        }
+    }
+
     /// Whether it tells no more than another.
     pub(super) fn is_as_general(&self, other: &Type) -> bool {
         match (self, other) {
@@ -260,5 +345,52 @@ impl Type {
             }
             _ => self == other,
         }
+    }
+}
+
+/// Parts of one type.
+const MOST_PARTS: usize = 1000;
+/// Parts of types that are worked on for one expression.
+const MOST_STEPS: usize = 2_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(name: &str) -> Type {
+        Type::Open(Arc::from(name))
+    }
+
+    #[test]
+    fn what_was_tried_in_vain_is_forgotten() {
+        let mut known = Known::default();
+        let (a, b) = (open("a"), open("b"));
+        assert!(known.unify(std::slice::from_ref(&a), &[Type::list(b.clone())]));
+        assert!(!known.unify(&[b.clone(), Type::Int], &[Type::String, Type::Bool]));
+        assert_eq!(known.applied(&a, false), Type::list(b.clone()));
+        assert!(known.unify(&[b, Type::Int], &[Type::Int, Type::Int]));
+        assert_eq!(known.applied(&a, false), Type::list(Type::Int));
+    }
+
+    #[test]
+    fn types_that_double_are_not_gone_through_to_the_end() {
+        let mut known = Known::default();
+        for place in 1..200 {
+            let below = open(&format!("t{}", place - 1));
+            known.add(&Arc::from(format!("t{place}").as_str()), Type::map(below.clone(), below));
+        }
+        let _ = known.applied(&open("t199"), true);
+        assert!(known.is_spent());
+        let mut shared = Type::Int;
+        for _ in 0..200 {
+            let below = Arc::new(shared);
+            shared = Type::Map(Arc::clone(&below), below);
+        }
+        let known = Known::default();
+        known.weigh(&shared);
+        assert!(known.is_spent());
+        let small = Known::default();
+        assert_eq!(small.applied(&Type::map(Type::Int, open("x")), true), Type::map(Type::Int, Type::Dyn));
+        assert!(!small.is_spent());
     }
 }

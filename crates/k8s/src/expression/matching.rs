@@ -1,6 +1,5 @@
 //! Regular expressions of Go, kept compiled, and `matches` of CEL by them.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use cel::common::ast::{Expr, LiteralValue};
@@ -8,6 +7,7 @@ use cel::{ExecutionError, IdedExpr, Value};
 use sealfast_re2::Regex;
 
 use super::budget::Budget;
+use super::kept::Kept;
 use super::{no_overload, parts};
 
 /// Bytes that all patterns take which are kept.
@@ -25,45 +25,23 @@ pub fn compiled(text: &str) -> Result<Arc<Regex>, String> {
 
 /// A compiled pattern, or what is wrong with it, and the bytes that compiling it takes.
 fn sized(text: &str) -> (Compiled, usize) {
-    static KEPT: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+    static KEPT: LazyLock<Mutex<Kept<(Compiled, usize)>>> =
+        LazyLock::new(|| Mutex::new(Kept::new(MOST_BYTES)));
     let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(found) = kept().patterns.get(text) {
+    if let Some(found) = kept().get(text) {
         return found.clone();
     }
     let (pattern, bytes) = sealfast_re2::compile_sized(text);
     let made = (pattern.map(Arc::new), bytes);
-    kept().put(text, &made);
+    kept().put(text, made.clone(), held(&made));
     made
 }
 
 type Compiled = Result<Arc<Regex>, String>;
 
-/// Patterns and how many bytes each takes to be compiled; the oldest go first.
-#[derive(Default)]
-struct Kept {
-    patterns: HashMap<String, (Compiled, usize)>,
-    order: VecDeque<String>,
-    bytes: usize,
-}
-
-impl Kept {
-    fn put(&mut self, text: &str, made: &(Compiled, usize)) {
-        if self.patterns.insert(text.to_owned(), made.clone()).is_some() {
-            return;
-        }
-        self.order.push_back(text.to_owned());
-        self.bytes += held(text, made);
-        while self.bytes > MOST_BYTES
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.bytes -= self.patterns.remove(&oldest).map_or(0, |made| held(&oldest, &made));
-        }
-    }
-}
-
-/// Bytes that an entry holds: of what is no pattern its text and what is wrong with it.
-fn held(text: &str, (pattern, bytes): &(Compiled, usize)) -> usize {
-    2 * text.len() + pattern.as_ref().map_or_else(String::len, |_| *bytes)
+/// Bytes that an entry holds beside its text: of what is no pattern those of what is wrong with it.
+fn held((pattern, bytes): &(Compiled, usize)) -> usize {
+    pattern.as_ref().map_or_else(String::len, |_| *bytes)
 }
 
 /// Takes what it costs to compile a pattern and to look for it in a text.
@@ -120,26 +98,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_go_when_there_is_no_room() {
-        let mut kept = Kept::default();
-        let pattern = Arc::new(sealfast_re2::compile("a").expect("a pattern"));
-        let made = (Ok(pattern), MOST_BYTES / 10);
-        for number in 0..100 {
-            kept.put(&number.to_string(), &made);
-            kept.put(&number.to_string(), &made);
-        }
-        let has = |text: &str| kept.patterns.contains_key(text);
-        assert!(has("99") && has("91") && !has("90"));
-        assert!(kept.bytes <= MOST_BYTES && kept.order.len() == 9 && kept.patterns.len() == 9);
-    }
-
-    #[test]
     fn what_is_no_pattern_is_kept_for_what_it_holds() {
-        let mut kept = Kept::default();
-        for number in 0..100 {
-            kept.put(&number.to_string(), &(Err("why".to_owned()), MOST_BYTES));
-        }
-        assert!(kept.patterns.len() == 100 && kept.bytes < 1 << 10);
+        assert_eq!(held(&(Err("why".to_owned()), MOST_BYTES)), 3);
+        let pattern = Arc::new(sealfast_re2::compile("a").expect("a pattern"));
+        assert_eq!(held(&(Ok(pattern), 100)), 100);
     }
 
     #[test]

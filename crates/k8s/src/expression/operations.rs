@@ -8,15 +8,16 @@ use cel::Value;
 use cel::common::ast::operators;
 use cel::objects::{Key, Map};
 
+use super::budget::Budget;
 use super::type_name;
 
 type Outcome = Result<Value, String>;
 
 /// What an operator or a conversion gives; `None` when it is none of them.
-pub(super) fn operator(name: &str, values: &[Value]) -> Option<Outcome> {
+pub(super) fn operator(name: &str, values: &[Value], budget: &Budget) -> Option<Outcome> {
     Some(match (name, values) {
-        (operators::EQUALS, [left, right]) => Ok(is_same(left, right).into()),
-        (operators::NOT_EQUALS, [left, right]) => Ok((!is_same(left, right)).into()),
+        (operators::EQUALS, [left, right]) => Ok(is_same(left, right, budget).into()),
+        (operators::NOT_EQUALS, [left, right]) => Ok((!is_same(left, right, budget)).into()),
         (
             operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
             [left, right],
@@ -36,7 +37,7 @@ pub(super) fn operator(name: &str, values: &[Value]) -> Option<Outcome> {
             _ => Err(lacking(name)),
         },
         (operators::IN, [value, range]) => match range {
-            Value::List(items) => Ok(items.iter().any(|item| is_same(item, value)).into()),
+            Value::List(items) => Ok(is_among(items, value, budget).into()),
             Value::Map(map) => Ok(entry(map, value).is_some().into()),
             _ => Err(NO_OVERLOAD.to_owned()),
         },
@@ -61,16 +62,29 @@ fn count(count: usize) -> Value {
     Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-/// Whether two values are the same; numbers of several types may be.
-pub(super) fn is_same(left: &Value, right: &Value) -> bool {
+fn is_among(items: &[Value], value: &Value, budget: &Budget) -> bool {
+    items.iter().any(|item| is_same(item, value, budget))
+}
+
+/// Whether two values are the same; numbers of several types may be. What it says is nothing once the time is over.
+fn is_same(left: &Value, right: &Value, budget: &Budget) -> bool {
+    let letters = match left {
+        Value::String(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    };
+    if !budget.work(1 + letters as u64 / LETTERS_A_STEP) {
+        return false;
+    }
     match (left, right) {
         (Value::List(left), Value::List(right)) => {
-            left.len() == right.len() && left.iter().zip(right.iter()).all(|(one, other)| is_same(one, other))
+            left.len() == right.len()
+                && left.iter().zip(right.iter()).all(|(one, other)| is_same(one, other, budget))
         }
         (Value::Map(left), Value::Map(right)) => {
             left.map.len() == right.map.len()
                 && left.map.iter().all(|(key, one)| {
-                    entry(right, &Value::from(key)).is_some_and(|other| is_same(one, &other))
+                    entry(right, &Value::from(key)).is_some_and(|other| is_same(one, &other, budget))
                 })
         }
         (
@@ -353,15 +367,43 @@ fn lacking(name: &str) -> String {
 
 /// Seconds of the years 1 to 9999.
 pub const SECONDS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+/// Letters that are compared in one step.
+const LETTERS_A_STEP: u64 = 256;
 const NO_OVERLOAD: &str = "no such overload";
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn endless() -> Budget {
+        Budget::new(1000, 1000, Duration::from_secs(1 << 20))
+    }
+
+    #[test]
+    fn whole_values_are_compared_as_long_as_there_is_time() {
+        let mut value = Value::Int(1);
+        // As a tree it has more parts than could ever be compared.
+        for _ in 0..60 {
+            value = Value::List(Arc::new(vec![value.clone(), value]));
+        }
+        for (name, range) in [
+            (operators::EQUALS, value.clone()),
+            (operators::NOT_EQUALS, value.clone()),
+            (operators::IN, Value::List(Arc::new(vec![value.clone()]))),
+        ] {
+            let late = Budget::new(1000, 1000, Duration::ZERO);
+            assert!(operator(name, &[value.clone(), range], &late).is_some());
+            assert!(late.is_spent(), "{name}");
+        }
+    }
 
     #[test]
     fn numbers_are_compared_across_their_types_and_shown_as_go_does() {
-        assert!(is_same(&Value::Int(1), &Value::Float(1.0)) && is_same(&Value::UInt(1), &Value::Int(1)));
+        let budget = endless();
+        let same = |one: &Value, other: &Value| is_same(one, other, &budget);
+        assert!(same(&Value::Int(1), &Value::Float(1.0)) && same(&Value::UInt(1), &Value::Int(1)));
         assert_eq!(
             compared(&Value::Int(i64::MAX), &Value::Float(9_223_372_036_854_775_808.0)),
             Some(Ordering::Less)
@@ -389,7 +431,7 @@ mod tests {
             ("uint", vec![Value::Int(-1)], "unsigned integer overflow"),
             ("timestamp", vec![Value::Int(i64::MAX)], "timestamp overflow"),
         ] {
-            assert_eq!(operator(name, &values), Some(Err(wanted.to_owned())), "{name}");
+            assert_eq!(operator(name, &values, &endless()), Some(Err(wanted.to_owned())), "{name}");
         }
     }
 }

@@ -12,8 +12,8 @@ use cel::objects::{Key, Opaque, OptionalValue};
 use cel::{Context, Value};
 
 use super::budget::Budget;
+use super::loops::INSERT;
 use super::operations;
-use super::source::INSERT;
 use super::{TYPES, fault, matching, no_overload, parts, type_name};
 
 /// What a function looks like: it takes its receiver and arguments in one list, and `None` is an error.
@@ -111,7 +111,8 @@ fn as_optional(value: &Value) -> Option<&OptionalValue> {
 impl Run<'_> {
     fn pay(&self, cost: u64) -> Result<(), Stop> {
         self.cost.set(self.cost.get().saturating_add(cost));
-        if self.cost.get() > self.most { Err(Stop::Spent) } else { Ok(()) }
+        let goes_on = self.cost.get() <= self.most && self.budget.work(cost.min(MOST_WORK));
+        if goes_on { Ok(()) } else { Err(Stop::Spent) }
     }
 
     fn value(&mut self, at: &IdedExpr) -> Outcome {
@@ -375,19 +376,18 @@ impl Run<'_> {
 
     fn turns(&mut self, made: &ComprehensionExpr, range: &Value, gathered: usize) -> Result<(), Stop> {
         let two = made.iter_var2.as_ref();
-        let entries: Vec<(Value, Option<Value>)> = match range {
-            Value::List(items) if two.is_some() => items
-                .iter()
-                .enumerate()
-                .map(|(place, item)| {
-                    (Value::Int(i64::try_from(place).unwrap_or(i64::MAX)), Some(item.clone()))
-                })
-                .collect(),
-            Value::List(items) => items.iter().map(|item| (item.clone(), None)).collect(),
+        let entries: Box<dyn Iterator<Item = (Value, Option<Value>)>> = match range {
+            Value::List(items) if two.is_some() => Box::new(items.iter().enumerate().map(|(place, item)| {
+                (Value::Int(i64::try_from(place).unwrap_or(i64::MAX)), Some(item.clone()))
+            })),
+            Value::List(items) => Box::new(items.iter().map(|item| (item.clone(), None))),
             Value::Map(map) => {
+                if !self.budget.work(map.map.len() as u64) {
+                    return Err(Stop::Spent);
+                }
                 let mut keys: Vec<&Key> = map.map.keys().collect();
                 keys.sort();
-                keys.into_iter().map(|key| (Value::from(key), map.map.get(key).cloned())).collect()
+                Box::new(keys.into_iter().map(|key| (Value::from(key), map.map.get(key).cloned())))
             }
             _ => return failed(format!("got '{}', expected iterable type", type_name(range))),
         };
@@ -417,7 +417,10 @@ impl Run<'_> {
 
     /// What a function gives.
     fn applied(&self, name: &str, is_member: bool, values: Vec<Value>) -> Outcome {
-        if let Some(result) = operations::operator(name, &values) {
+        if let Some(result) = operations::operator(name, &values, self.budget) {
+            if self.budget.is_spent() {
+                return Err(Stop::Spent);
+            }
             let result = result.map_err(Stop::Fault)?;
             let makes = name == operators::ADD;
             return if makes && !self.budget.weigh(&result) { Err(Stop::Spent) } else { Ok(result) };
@@ -650,6 +653,8 @@ fn long_name(value: &Value) -> String {
 const NO_OVERLOAD: &str = "no such overload";
 /// What may stand before the point of a function's name.
 const SPACES: [&str; 5] = ["optional", "lists", "sets", "base64", "strings"];
+/// Steps of one cost; the rest of it stands for work that counts elsewhere.
+const MOST_WORK: u64 = 64;
 const LONG_TYPES: [&str; 2] = ["google.protobuf.Duration", "google.protobuf.Timestamp"];
 const CONVERSIONS: [&str; 9] =
     ["bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "uint"];

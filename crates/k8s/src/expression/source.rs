@@ -1,13 +1,11 @@
-//! Expressions as they are read: with loops over two variables and with copies.
+//! Expressions as they are read: faults in their text, and values that are copied.
 
 use std::collections::HashMap;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, ListExpr, LiteralValue, MapExpr, operators};
-use cel::common::ast::{EntryExpr, IdedExpr};
-use cel::parser::{Macro, MacroExprHelper};
-use cel::{DeclarationError, Env, ParseError, ParseErrors, Program};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
+use cel::{ParseErrors, Program};
 
-use super::pointed;
+use super::{all_pointed, count};
 
 /// An expression, and where its parts stand in its text.
 pub struct Source {
@@ -20,13 +18,16 @@ pub struct Source {
 
 impl Source {
     /// What was read of a text.
-    #[must_use]
-    pub fn new(text: &str, program: Program) -> Source {
+    ///
+    /// # Errors
+    /// When it stands for far more than is written down.
+    pub fn new(text: &str, program: Program) -> Result<Source, String> {
         let mut root = program.expression().clone();
-        let mut copier = Copier { next: highest(&root) + 1, program: &program, text, made: HashMap::new() };
+        let next = highest(&root) + 1;
+        let mut copier = Copier { next, program: &program, text, made: HashMap::new(), left: MOST_COPIES };
         copier.spread(&mut root);
-        let made = copier.made;
-        Source { root, program, made }
+        let Copier { made, left, .. } = copier;
+        if left == 0 { Err(TOO_MANY.to_owned()) } else { Ok(Source { root, program, made }) }
     }
 
     /// The byte at which a part stands.
@@ -46,15 +47,23 @@ fn offset(program: &Program, made: &HashMap<u64, usize>, id: u64) -> usize {
 pub fn unread(text: &str, errors: &ParseErrors) -> String {
     // What the reader only says of itself is nothing to the writer.
     let of_text = errors.errors.iter().filter(|error| !error.msg.starts_with("Incomplete "));
+    let mut above = 0;
+    let lines: Vec<(usize, &str)> = text
+        .split('\n')
+        .map(|line| {
+            let begins = above;
+            above += line.len() + 1;
+            (begins, line)
+        })
+        .collect();
+    let all = of_text.clone().count();
     let told = of_text.map(|error| {
         let place = |number: isize| usize::try_from(number - 1).unwrap_or(0);
-        let lines: Vec<&str> = text.split('\n').collect();
-        let above: usize = lines.iter().take(place(error.pos.0)).map(|line| line.len() + 1).sum();
-        let line = lines.get(place(error.pos.0)).copied().unwrap_or_default();
+        let (above, line) = lines.get(place(error.pos.0)).copied().unwrap_or((text.len(), ""));
         let before = line.char_indices().nth(place(error.pos.1)).map_or(line.len(), |(at, _)| at);
-        pointed(text, above + before, &expected(&error.msg))
+        (above + before, expected(&error.msg))
     });
-    told.collect::<Vec<_>>().join("\n")
+    all_pointed(text, all, told)
 }
 
 /// Behind a whole expression the reference only tells what would end it.
@@ -70,6 +79,9 @@ fn expected(message: &str) -> String {
 
 /// The name under which the reader keeps what `optMap` is called on.
 const TARGET: &str = "@target";
+/// Parts of all copies: each `optMap` in a chain has two of what the one before it gives.
+const MOST_COPIES: usize = 10_000;
+const TOO_MANY: &str = "it copies too much of what optMap and optFlatMap are called on";
 
 fn highest(at: &IdedExpr) -> u64 {
     let (once, often) = super::parts(at);
@@ -81,17 +93,22 @@ struct Copier<'a> {
     program: &'a Program,
     text: &'a str,
     made: HashMap<u64, usize>,
+    /// Parts that may be copied yet.
+    left: usize,
 }
 
 impl Copier<'_> {
     /// Puts what a value was called on where its name stands: once as it is, and then copies.
     fn spread(&mut self, at: &mut IdedExpr) {
+        if self.left == 0 {
+            return;
+        }
         if let Expr::Comprehension(made) = &mut at.expr {
             if made.accu_var == TARGET {
                 let mut value = std::mem::take(&mut made.accu_init);
                 let mut result = std::mem::take(&mut made.result);
                 self.spread(&mut value);
-                self.replace(&mut result, &value, &mut true);
+                self.replace(&mut result, &value, count(&value), &mut true);
                 *at = result;
             } else if made.iter_var2.is_none() && self.was_written(at.id, "existsOne") {
                 self.call_again(at);
@@ -132,15 +149,19 @@ impl Copier<'_> {
         });
     }
 
-    fn replace(&mut self, at: &mut IdedExpr, by: &IdedExpr, first: &mut bool) {
+    fn replace(&mut self, at: &mut IdedExpr, by: &IdedExpr, size: usize, first: &mut bool) {
         if matches!(&at.expr, Expr::Ident(name) if name == TARGET) {
+            self.left = self.left.saturating_sub(size);
+            if self.left == 0 {
+                return;
+            }
             *at = by.clone();
             if !std::mem::take(first) {
                 self.renumber(at);
             }
             return;
         }
-        for_parts(at, &mut |part| self.replace(part, by, first));
+        for_parts(at, &mut |part| self.replace(part, by, size, first));
     }
 
     fn renumber(&mut self, at: &mut IdedExpr) {
@@ -184,163 +205,30 @@ pub(super) fn for_parts(at: &mut IdedExpr, work: &mut dyn FnMut(&mut IdedExpr)) 
     }
 }
 
-/// Puts an entry or the entries of a map into another map.
-pub const INSERT: &str = "cel.@mapInsert";
-const RESULT: &str = "@result";
+#[cfg(test)]
+mod tests {
+    use cel::Env;
 
-/// What a loop over two variables is for.
-#[derive(Clone, Copy)]
-enum Kind {
-    All,
-    Exists,
-    ExistsOne,
-    List,
-    Map,
-    Entries,
-}
+    use super::*;
 
-const LOOPS: [(&str, usize, Kind); 10] = [
-    ("all", 3, Kind::All),
-    ("exists", 3, Kind::Exists),
-    ("existsOne", 3, Kind::ExistsOne),
-    ("exists_one", 3, Kind::ExistsOne),
-    ("transformList", 3, Kind::List),
-    ("transformList", 4, Kind::List),
-    ("transformMap", 3, Kind::Map),
-    ("transformMap", 4, Kind::Map),
-    ("transformMapEntry", 3, Kind::Entries),
-    ("transformMapEntry", 4, Kind::Entries),
-];
-
-/// Adds loops over two variables: places and items, or keys and values.
-///
-/// # Errors
-/// When the environment has them already.
-pub fn loops(env: &mut Env) -> Result<(), DeclarationError> {
-    LOOPS.into_iter().try_for_each(|(name, count, kind)| {
-        env.add_macro(Macro::receiver(name, count, move |helper, target, arguments| {
-            expand(kind, helper, target, arguments)
-        }))
-    })
-}
-
-fn expand(
-    kind: Kind,
-    helper: &mut MacroExprHelper<'_>,
-    target: &mut Option<IdedExpr>,
-    arguments: &mut Vec<IdedExpr>,
-) -> Result<Option<IdedExpr>, ParseError> {
-    let (Some(range), Some(body)) = (target.take(), arguments.pop()) else { return Ok(None) };
-    let filter = if arguments.len() > 2 { arguments.pop() } else { None };
-    let second = arguments.last().map_or(range.id, |argument| argument.id);
-    let names: Vec<String> =
-        arguments.drain(..).map(|argument| name_of(helper, argument)).collect::<Result<_, _>>()?;
-    let [key, value] = <[String; 2]>::try_from(names).unwrap_or_default();
-    if key == value {
-        return Err(helper.new_error(second, format!("duplicate variable name: {value}")));
-    }
-    let mut maker = Maker { helper };
-    let (init, open, step, result) = match kind {
-        Kind::All => maker.fold(true, body),
-        Kind::Exists => maker.fold(false, body),
-        Kind::ExistsOne => maker.count(body),
-        Kind::List => maker.gathered(filter, body),
-        Kind::Map => {
-            let key = maker.name(&key);
-            maker.inserted(filter, vec![key, body])
-        }
-        Kind::Entries => maker.inserted(filter, vec![body]),
-    };
-    Ok(Some(maker.made(Expr::Comprehension(Box::new(ComprehensionExpr {
-        iter_range: range,
-        iter_var: key,
-        iter_var2: Some(value),
-        accu_var: RESULT.to_owned(),
-        accu_init: init,
-        loop_cond: open,
-        loop_step: step,
-        result,
-    })))))
-}
-
-fn name_of(helper: &MacroExprHelper<'_>, argument: IdedExpr) -> Result<String, ParseError> {
-    match argument.expr {
-        Expr::Ident(name) => Ok(name),
-        _ => Err(helper.new_error(argument.id, "argument must be a simple name")),
-    }
-}
-
-/// The beginning of a loop, whether it goes on, what it does each time, and its result.
-type Loop = (IdedExpr, IdedExpr, IdedExpr, IdedExpr);
-
-/// Makes the parts of a loop.
-struct Maker<'a, 'b> {
-    helper: &'a mut MacroExprHelper<'b>,
-}
-
-impl Maker<'_, '_> {
-    /// Whether all hold, or any.
-    fn fold(&mut self, all: bool, test: IdedExpr) -> Loop {
-        let so_far = self.name(RESULT);
-        let open = if all { so_far } else { self.call(operators::LOGICAL_NOT, vec![so_far]) };
-        let open = self.call(operators::NOT_STRICTLY_FALSE, vec![open]);
-        let so_far = self.name(RESULT);
-        let joint = if all { operators::LOGICAL_AND } else { operators::LOGICAL_OR };
-        let step = self.call(joint, vec![so_far, test]);
-        (self.truth(all), open, step, self.name(RESULT))
+    fn read(text: &str) -> Result<Source, String> {
+        let program = Env::stdlib().compile(text).map_err(|errors| unread(text, &errors))?;
+        Source::new(text, program)
     }
 
-    /// Whether exactly one holds.
-    fn count(&mut self, test: IdedExpr) -> Loop {
-        let (so_far, one) = (self.name(RESULT), self.number(1));
-        let more = self.call(operators::ADD, vec![so_far, one]);
-        let step = self.filtered(Some(test), more);
-        let (so_far, one) = (self.name(RESULT), self.number(1));
-        let result = self.call(operators::EQUALS, vec![so_far, one]);
-        (self.number(0), self.truth(true), step, result)
+    #[test]
+    fn chains_that_double_what_they_are_called_on_are_refused() {
+        let chain = |links: usize| format!("optional.of(1){}", ".optMap(x, x)".repeat(links));
+        assert!(read(&chain(8)).is_ok());
+        assert_eq!(read(&chain(60)).err().as_deref(), Some(TOO_MANY));
     }
 
-    /// A list of what is made of those that the filter lets through.
-    fn gathered(&mut self, filter: Option<IdedExpr>, item: IdedExpr) -> Loop {
-        let so_far = self.name(RESULT);
-        let item = self.made(Expr::List(ListExpr::new(vec![item])));
-        let more = self.call(operators::ADD, vec![so_far, item]);
-        let step = self.filtered(filter, more);
-        (self.made(Expr::List(ListExpr::new(Vec::new()))), self.truth(true), step, self.name(RESULT))
-    }
-
-    /// A map of what is made of those that the filter lets through.
-    fn inserted(&mut self, filter: Option<IdedExpr>, entry: Vec<IdedExpr>) -> Loop {
-        let mut all = vec![self.name(RESULT)];
-        all.extend(entry);
-        let more = self.call(INSERT, all);
-        let step = self.filtered(filter, more);
-        (self.made(Expr::Map(MapExpr::default())), self.truth(true), step, self.name(RESULT))
-    }
-
-    fn filtered(&mut self, filter: Option<IdedExpr>, more: IdedExpr) -> IdedExpr {
-        let Some(filter) = filter else { return more };
-        let same = self.name(RESULT);
-        self.call(operators::CONDITIONAL, vec![filter, more, same])
-    }
-
-    fn made(&mut self, expr: Expr) -> IdedExpr {
-        self.helper.next_expr(expr)
-    }
-
-    fn name(&mut self, name: &str) -> IdedExpr {
-        self.made(Expr::Ident(name.to_owned()))
-    }
-
-    fn truth(&mut self, truth: bool) -> IdedExpr {
-        self.made(Expr::Literal(LiteralValue::Boolean(truth.into())))
-    }
-
-    fn number(&mut self, number: i64) -> IdedExpr {
-        self.made(Expr::Literal(LiteralValue::Int(number.into())))
-    }
-
-    fn call(&mut self, name: &str, args: Vec<IdedExpr>) -> IdedExpr {
-        self.made(Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }))
+    #[test]
+    fn faults_of_a_text_are_not_told_without_end() {
+        let told = read(&"#".repeat(16 << 10)).err().unwrap_or_default();
+        assert!(told.len() < 256 << 10, "{}", told.len());
+        assert!(told.ends_with(" more errors were truncated"), "{}", told.len());
+        let two = read("a.#\n + #").err().unwrap_or_default();
+        assert!(two.starts_with("ERROR: <input>:1:3: ") && two.contains("<input>:2:4: "), "{two}");
     }
 }

@@ -216,7 +216,7 @@ impl Call<'_> {
             "strings_quote" => {
                 let size = self.known(0)?;
                 let most = size.most.wrapping_mul(2).wrapping_add(2);
-                sized(size.each(LETTER), Range { least: size.least + 2, most })
+                sized(size.each(LETTER), Range { least: size.least.wrapping_add(2), most })
             }
             "starts_with_string" | "ends_with_string" => cost(self.known(0)?.each(LETTER)),
             "in_list" => cost(self.known(1)?.each(1.0)),
@@ -318,10 +318,11 @@ pub(in crate::validate) fn spent(name: &str, values: &[Value], result: Option<&V
         "join" => letters(result.map_or(1, size_of), 2.0),
         "find" | "findAll" | "matches" => sought(size(0), size(1)),
         "containsIP" | "containsCIDR" => {
-            let own = letters(2 * size(0), 1.0);
-            let masks = if name == "containsCIDR" { letters(size(0), 1.0) + 1 } else { 0 };
+            let own = letters(size(0).saturating_mul(2), 1.0);
+            let masks = if name == "containsCIDR" { letters(size(0), 1.0).saturating_add(1) } else { 0 };
             let read = matches!(values.get(1), Some(Value::String(_)));
-            own + masks + if read { letters(size(1), 1.0) } else { 0 }
+            let read = if read { letters(size(1), 1.0) } else { 0 };
+            own.saturating_add(masks).saturating_add(read)
         }
         "validate" => sought(size(1), 128),
         "startsWith" | "endsWith" | "strings.quote" | "format" => letters(size(0), 1.0),
@@ -339,10 +340,10 @@ pub(in crate::validate) fn spent(name: &str, values: &[Value], result: Option<&V
             letters(size(0).min(size(1)), 1.0)
         }
         "_+_" if matches!(values.first(), Some(Value::String(_) | Value::Bytes(_))) => {
-            letters(size(0) + size(1), 1.0)
+            letters(size(0).saturating_add(size(1)), 1.0)
         }
-        "sets.contains" | "sets.intersects" => 1 + size(0).saturating_mul(size(1)),
-        "sets.equivalent" => 1 + 2 * size(0).saturating_mul(size(1)),
+        "sets.contains" | "sets.intersects" => size(0).saturating_mul(size(1)).saturating_add(1),
+        "sets.equivalent" => size(0).saturating_mul(size(1)).saturating_mul(2).saturating_add(1),
         "slice" | "reverse" => listed(1.0, result.map_or(1, size_of)),
         "lists.range" => match values {
             [Value::Int(count)] => listed(1.0, u64::try_from(*count).unwrap_or(0)),
@@ -372,7 +373,7 @@ fn compared(list: Option<&Value>) -> u64 {
 }
 
 fn sought(text: u64, pattern: u64) -> u64 {
-    super::each(text + 1, LETTER).saturating_mul(super::each(pattern, PATTERN_LETTER))
+    super::each(text.saturating_add(1), LETTER).saturating_mul(super::each(pattern, PATTERN_LETTER))
 }
 
 /// How large a value is; one of what has no size.
@@ -397,7 +398,10 @@ fn traversed(value: &Value) -> u64 {
         Value::Bytes(bytes) => letters(bytes.len()),
         Value::List(items) => items.iter().map(traversed).fold(0, u64::saturating_add),
         Value::Map(map) => {
-            let entries = map.map.iter().map(|(key, value)| traversed(&Value::from(key)) + traversed(value));
+            let entries = map
+                .map
+                .iter()
+                .map(|(key, value)| traversed(&Value::from(key)).saturating_add(traversed(value)));
             entries.fold(0, u64::saturating_add)
         }
         _ => 1,

@@ -1,6 +1,6 @@
 //! Why a call has no value, in the reference's words.
 //!
-//! Differs: values of the object are not shown, but for the texts that a function could not read.
+//! Differs: values of the object are not shown, but for places and the texts that a function could not read.
 
 use std::net::IpAddr;
 
@@ -42,7 +42,6 @@ pub(super) fn told(name: &str, values: &[Value]) -> Option<String> {
         ("format", [Value::String(layout), Value::List(arguments)]) => {
             super::text::format_fault(layout, arguments)?
         }
-        ("@merged", _) => "insert failed: key already exists".to_owned(),
         _ => return None,
     })
 }

@@ -82,15 +82,54 @@ fn index(values: &[Value], last: bool) -> Option<Value> {
                 Some(Value::Int(from)) => Some(usize::try_from(*from).ok()?),
                 Some(_) => return None,
             };
-            let letters: Vec<char> = text.chars().collect();
-            let wanted: Vec<char> = wanted.chars().collect();
-            let fits = |at: &usize| letters.get(*at..).is_some_and(|rest| rest.starts_with(&wanted));
-            match last {
-                true => (0..=from.unwrap_or(letters.len()).min(letters.len())).rev().find(fits),
-                false => (from.unwrap_or(0)..=letters.len()).find(fits),
-            }
+            place_of(text, wanted, from, last)
         }
         _ => return None,
     };
     Some(Value::Int(place.map_or(-1, |place| place as i64)))
+}
+
+/// The letter at which a text begins in another one, at a letter or the first one behind it, or before it.
+fn place_of(text: &str, wanted: &str, from: Option<usize>, last: bool) -> Option<usize> {
+    let mut ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    let at = match last {
+        false => {
+            let begin = ends.nth(from.unwrap_or(0))?;
+            begin + text[begin..].find(wanted)?
+        }
+        true => {
+            let begin = from.and_then(|from| ends.nth(from)).unwrap_or(text.len());
+            let end = begin.saturating_add(wanted.len()).min(text.len());
+            // Where letters are of several bytes the text may end within one.
+            let end = (begin..=end).rev().find(|end| text.is_char_boundary(*end))?;
+            text[..end].rfind(wanted)?
+        }
+    };
+    Some(text[..at].chars().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place_of;
+
+    #[test]
+    fn texts_are_found_by_their_letters() {
+        for (text, wanted, from, first, last) in [
+            ("äbäb", "äb", None, Some(0), Some(2)),
+            ("äbäb", "äb", Some(1), Some(2), Some(0)),
+            ("äbäb", "b", Some(3), Some(3), Some(3)),
+            ("äbäb", "", Some(4), Some(4), Some(4)),
+            ("äbäb", "", Some(5), None, Some(4)),
+            ("aé", "b", Some(0), None, None),
+            ("aaa", "aa", None, Some(0), Some(1)),
+            ("a", "aa", Some(0), None, None),
+        ] {
+            assert_eq!(place_of(text, wanted, from, false), first, "{text} {wanted} {from:?}");
+            assert_eq!(place_of(text, wanted, from, true), last, "{text} {wanted} {from:?}");
+        }
+        // Compared at each place this would take years.
+        let (long, part) = ("a".repeat(20 << 20), "a".repeat(10 << 20) + "b");
+        assert_eq!(place_of(&long, &part, None, false), None);
+        assert_eq!(place_of(&long, &part, None, true), None);
+    }
 }
