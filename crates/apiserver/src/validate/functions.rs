@@ -13,6 +13,7 @@ mod text;
 use std::sync::{Arc, LazyLock};
 
 use cel::{Context, Env, Program, Value};
+pub(super) use sealfast_k8s::expression::run::optional;
 use sealfast_k8s::expression::run::{Function, Library};
 use sealfast_k8s::expression::{depth, loops, nests_too_deeply, on_deep_stack, source};
 
@@ -80,9 +81,4 @@ fn texted(text: impl Into<String>) -> Value {
 
 fn listed(items: Vec<Value>) -> Value {
     Value::List(Arc::new(items))
-}
-
-pub(super) fn optional(value: Option<Value>) -> Value {
-    use cel::objects::OptionalValue;
-    Value::Opaque(Arc::new(value.map_or_else(OptionalValue::none, OptionalValue::of)))
 }

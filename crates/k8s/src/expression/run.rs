@@ -3,18 +3,25 @@
 //! Follows: the interpreter of cel-go in what fails and how, in the order in which parts are worked on, and in what
 //! each step costs. Functions that are not given here are those of the reader's library.
 
+mod turns;
+mod values;
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
-use cel::objects::{Key, Opaque, OptionalValue};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Value};
 
 use super::budget::Budget;
 use super::loops::INSERT;
 use super::operations;
-use super::{TYPES, fault, matching, no_overload, parts, type_name};
+use super::{TYPES, fault, matching, no_overload, parts};
+
+pub use values::optional;
+use values::{
+    absent_or, as_optional, inserted, key_of, literal_value, long_name, member, named, perhaps, presence,
+};
 
 /// What a function looks like: it takes its receiver and arguments in one list, and `None` is an error.
 pub type Function = fn(&[Value]) -> Option<Value>;
@@ -81,31 +88,6 @@ pub fn run(
     let mut run = Run { library, budget, variables, locals: Vec::new(), cost: &cost, most };
     let outcome = run.value(at);
     (outcome, cost.get())
-}
-
-/// A type as a value.
-#[derive(Debug, PartialEq, Eq)]
-struct TypeName(String);
-
-impl Opaque for TypeName {
-    fn runtime_type_name(&self) -> &str {
-        "type"
-    }
-}
-
-fn named(name: &str) -> Value {
-    Value::Opaque(Arc::new(TypeName(name.to_owned())))
-}
-
-fn optional(value: Option<Value>) -> Value {
-    Value::Opaque(Arc::new(value.map_or_else(OptionalValue::none, OptionalValue::of)))
-}
-
-fn as_optional(value: &Value) -> Option<&OptionalValue> {
-    match value {
-        Value::Opaque(opaque) => opaque.downcast_ref::<OptionalValue>(),
-        _ => None,
-    }
 }
 
 impl Run<'_> {
@@ -320,101 +302,6 @@ impl Run<'_> {
         why.map_or(Ok((!ends_with).into()), Err)
     }
 
-    /// A loop gathers into the list that it has, which nobody else sees.
-    fn appended(&mut self, so_far: &IdedExpr, more: &IdedExpr) -> Option<Outcome> {
-        let (Expr::Ident(name), Expr::List(list)) = (&so_far.expr, &more.expr) else { return None };
-        let [item] = list.elements.as_slice() else { return None };
-        if name != "@result" || !list.optional_indices.is_empty() {
-            return None;
-        }
-        let place = self.locals.iter().rposition(|(known, _)| known == name)?;
-        if !matches!(self.locals[place].1, Ok(Value::List(_))) {
-            return None;
-        }
-        let item = match self.value(item) {
-            Ok(item) => item,
-            Err(stop) => return Some(Err(stop)),
-        };
-        // The item is put into a list of one, which is put behind the other.
-        let cost = 2 + if is_constant(more) { 0 } else { 10 };
-        if let Err(stop) = self.pay(cost) {
-            return Some(Err(stop));
-        }
-        if !self.budget.weigh(&item) {
-            return Some(Err(Stop::Spent));
-        }
-        let Ok(Value::List(mut gathered)) = std::mem::replace(&mut self.locals[place].1, Ok(Value::Null))
-        else {
-            return None;
-        };
-        Arc::make_mut(&mut gathered).push(item);
-        Some(Ok(Value::List(gathered)))
-    }
-
-    fn comprehension(&mut self, made: &ComprehensionExpr) -> Outcome {
-        let range = self.value(&made.iter_range)?;
-        let outside = self.locals.len();
-        let init = match self.value(&made.accu_init) {
-            Err(Stop::Spent) => return Err(Stop::Spent),
-            init => init,
-        };
-        self.locals.push((made.accu_var.clone(), init));
-        let result = self.turns(made, &range, outside);
-        let result = result.and_then(|()| {
-            // What was gathered is the result, as a rule.
-            match &made.result.expr {
-                Expr::Ident(name) if *name == made.accu_var => {
-                    self.pay(1)?;
-                    self.locals.get(outside).map_or(failed(NO_OVERLOAD), |(_, found)| found.clone())
-                }
-                _ => self.value(&made.result),
-            }
-        });
-        self.locals.truncate(outside);
-        result
-    }
-
-    fn turns(&mut self, made: &ComprehensionExpr, range: &Value, gathered: usize) -> Result<(), Stop> {
-        let two = made.iter_var2.as_ref();
-        let entries: Box<dyn Iterator<Item = (Value, Option<Value>)>> = match range {
-            Value::List(items) if two.is_some() => Box::new(items.iter().enumerate().map(|(place, item)| {
-                (Value::Int(i64::try_from(place).unwrap_or(i64::MAX)), Some(item.clone()))
-            })),
-            Value::List(items) => Box::new(items.iter().map(|item| (item.clone(), None))),
-            Value::Map(map) => {
-                if !self.budget.work(map.map.len() as u64) {
-                    return Err(Stop::Spent);
-                }
-                let mut keys: Vec<&Key> = map.map.keys().collect();
-                keys.sort();
-                Box::new(keys.into_iter().map(|key| (Value::from(key), map.map.get(key).cloned())))
-            }
-            _ => return failed(format!("got '{}', expected iterable type", type_name(range))),
-        };
-        for (first, second) in entries {
-            if !self.budget.turn(1) {
-                return Err(Stop::Spent);
-            }
-            self.locals.push((made.iter_var.clone(), Ok(first)));
-            if let (Some(name), Some(second)) = (two, second) {
-                self.locals.push((name.clone(), Ok(second)));
-            }
-            let goes_on = match self.value(&made.loop_cond) {
-                Err(Stop::Spent) => return Err(Stop::Spent),
-                Ok(Value::Bool(false)) => false,
-                _ => true,
-            };
-            let step = goes_on.then(|| self.value(&made.loop_step));
-            self.locals.truncate(gathered + 1);
-            match step {
-                None => break,
-                Some(Err(Stop::Spent)) => return Err(Stop::Spent),
-                Some(step) => self.locals[gathered].1 = step,
-            }
-        }
-        Ok(())
-    }
-
     /// What a function gives.
     fn applied(&self, name: &str, is_member: bool, values: Vec<Value>) -> Outcome {
         if let Some(result) = operations::operator(name, &values, self.budget) {
@@ -499,18 +386,20 @@ impl Run<'_> {
 }
 
 /// Whether the reference knows a value before it runs the expression.
-fn is_constant(at: &IdedExpr) -> bool {
+#[must_use]
+pub fn is_constant(at: &IdedExpr) -> bool {
     match &at.expr {
         Expr::Literal(_) => true,
         Expr::List(_) | Expr::Map(_) => parts(at).0.into_iter().all(is_constant),
-        Expr::Call(call) => {
-            call.target.is_none()
-                && CONVERSIONS.contains(&call.func_name.as_str())
-                && call.args.len() == 1
-                && call.args.iter().all(is_constant)
-        }
-        _ => false,
+        _ => is_conversion(at) && parts(at).0.into_iter().all(is_constant),
     }
+}
+
+/// Whether a value of one type is made one of another.
+#[must_use]
+pub fn is_conversion(at: &IdedExpr) -> bool {
+    matches!(&at.expr, Expr::Call(call) if call.target.is_none() && call.args.len() == 1
+        && CONVERSIONS.contains(&call.func_name.as_str()))
 }
 
 /// Whether a value is found by names and places alone.
@@ -526,135 +415,11 @@ fn is_attribute(at: &IdedExpr) -> bool {
     }
 }
 
-fn literal_value(literal: &LiteralValue) -> Value {
-    match literal {
-        LiteralValue::Boolean(truth) => Value::Bool(*truth.inner()),
-        LiteralValue::Bytes(bytes) => Value::Bytes(Arc::new(bytes.inner().to_vec())),
-        LiteralValue::Double(number) => Value::Float(*number.inner()),
-        LiteralValue::Int(number) => Value::Int(*number.inner()),
-        LiteralValue::Null => Value::Null,
-        LiteralValue::String(text) => Value::String(Arc::new(text.inner().to_owned())),
-        LiteralValue::UInt(number) => Value::UInt(*number.inner()),
-    }
-}
-
-/// What an entry that may be absent puts into a list or map.
-fn absent_or(value: &Value) -> Result<Option<Value>, Stop> {
-    match as_optional(value) {
-        Some(found) => Ok(found.value().cloned()),
-        None => failed(format!(
-            "cannot initialize optional list element from non-optional value {}",
-            type_name(value)
-        )),
-    }
-}
-
-fn key_of(value: Value) -> Result<Key, Stop> {
-    match value {
-        Value::Int(number) => Ok(Key::Int(number)),
-        Value::UInt(number) => Ok(Key::Uint(number)),
-        Value::Bool(truth) => Ok(Key::Bool(truth)),
-        Value::String(text) => Ok(Key::String(text)),
-        other => failed(format!("unsupported key type: {}", type_name(&other))),
-    }
-}
-
-fn inserted(map: &cel::objects::Map, entries: impl IntoIterator<Item = (Key, Value)>) -> Outcome {
-    let mut all = HashMap::clone(&map.map);
-    for (key, value) in entries {
-        if all.insert(key, value).is_some() {
-            return failed("insert failed: key already exists");
-        }
-    }
-    Ok(Value::Map(all.into()))
-}
-
-/// The value at a place, if there is one.
-fn found(value: &Value, place: &Value) -> Result<Option<Value>, Stop> {
-    Ok(match (value, place) {
-        (Value::Map(map), place) => operations::entry(map, place),
-        (Value::List(items), place) => {
-            let at = match place {
-                Value::Int(at) => *at,
-                Value::UInt(at) => i64::try_from(*at).unwrap_or(i64::MAX),
-                Value::Float(at) if at.fract() == 0.0 => *at as i64,
-                Value::Float(at) => return failed(format!("unsupported index value {at} in list")),
-                other => return failed(format!("unsupported index type '{}' in list", type_name(other))),
-            };
-            usize::try_from(at).ok().and_then(|at| items.get(at)).cloned()
-        }
-        _ => None,
-    })
-}
-
-fn member(value: &Value, place: &Value) -> Outcome {
-    if let Some(within) = as_optional(value) {
-        return match within.value() {
-            None => Ok(value.clone()),
-            Some(inner) => {
-                found(inner, place)?.map_or_else(|| missing(inner, place), |found| Ok(optional(Some(found))))
-            }
-        };
-    }
-    found(value, place)?.map_or_else(|| missing(value, place), Ok)
-}
-
-fn missing(value: &Value, place: &Value) -> Outcome {
-    let shown = match place {
-        Value::String(text) => text.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::UInt(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Bool(truth) => truth.to_string(),
-        other => type_name(other).to_owned(),
-    };
-    match value {
-        Value::List(_) => failed(format!("index out of bounds: {shown}")),
-        _ => failed(format!("no such key: {shown}")),
-    }
-}
-
-/// The value at a place, as one that may be absent.
-fn perhaps(value: &Value, place: &Value) -> Outcome {
-    let inner = match as_optional(value) {
-        None => value,
-        Some(within) => match within.value() {
-            None => return Ok(value.clone()),
-            Some(inner) => inner,
-        },
-    };
-    Ok(optional(found(inner, place)?))
-}
-
-fn presence(value: &Value, field: &str) -> Outcome {
-    let place = Value::String(Arc::new(field.to_owned()));
-    let inner = match as_optional(value) {
-        None => value,
-        Some(within) => match within.value() {
-            None => return Ok(false.into()),
-            Some(inner) => inner,
-        },
-    };
-    match inner {
-        Value::Map(_) => Ok(found(inner, &place)?.is_some().into()),
-        Value::List(_) => found(inner, &place).map(|found| found.is_some().into()),
-        _ => Ok(false.into()),
-    }
-}
-
-/// The name of a value's type, those of libraries included.
-fn long_name(value: &Value) -> String {
-    match value {
-        Value::Opaque(opaque) => opaque.runtime_type_name().to_owned(),
-        other => type_name(other).to_owned(),
-    }
-}
-
 const NO_OVERLOAD: &str = "no such overload";
 /// What may stand before the point of a function's name.
 const SPACES: [&str; 5] = ["optional", "lists", "sets", "base64", "strings"];
+const LONG_TYPES: [&str; 2] = ["google.protobuf.Duration", "google.protobuf.Timestamp"];
 /// Steps of one cost; the rest of it stands for work that counts elsewhere.
 const MOST_WORK: u64 = 64;
-const LONG_TYPES: [&str; 2] = ["google.protobuf.Duration", "google.protobuf.Timestamp"];
 const CONVERSIONS: [&str; 9] =
     ["bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "uint"];

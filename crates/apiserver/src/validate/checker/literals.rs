@@ -7,7 +7,7 @@ use sealfast_k8s::expression::budget::Budget;
 use sealfast_k8s::expression::check::{Checked, Fault};
 use sealfast_k8s::expression::kind::Type;
 use sealfast_k8s::expression::operations::SECONDS;
-use sealfast_k8s::expression::run::{Stop, run};
+use sealfast_k8s::expression::run::{Stop, is_constant, is_conversion, run};
 use sealfast_k8s::expression::{matching, parts};
 
 use crate::validate::{format, functions};
@@ -87,21 +87,6 @@ fn unconverted(at: &IdedExpr) -> Option<String> {
     }
 }
 
-fn is_conversion(at: &IdedExpr) -> bool {
-    matches!(&at.expr, Expr::Call(call) if call.target.is_none() && call.args.len() == 1
-        && CONVERSIONS.contains(&call.func_name.as_str()))
-}
-
-/// Whether the reference knows a value before it runs the rule.
-fn is_constant(at: &IdedExpr) -> bool {
-    match &at.expr {
-        Expr::Literal(_) => true,
-        Expr::List(_) | Expr::Map(_) => parts(at).0.into_iter().all(is_constant),
-        _ => is_conversion(at) && parts(at).0.into_iter().all(is_constant),
-    }
-}
-
-const CONVERSIONS: [&str; 8] = ["bool", "bytes", "double", "duration", "int", "string", "timestamp", "uint"];
 const MOST_STEPS: u64 = 100_000;
 const MOST_BYTES: u64 = 1 << 20;
 
