@@ -12,12 +12,32 @@ use serde_json::{Map, Value};
 /// # Errors
 /// For a text that is no JSON.
 pub(crate) fn read(text: &[u8]) -> serde_json::Result<(Value, HashSet<String>)> {
-    let mut doubled = HashSet::new();
+    let mut doubled = Doubled::default();
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = Place { path: Path::Root, doubled: &mut doubled }.deserialize(&mut reader)?;
     reader.end()?;
-    Ok((value, doubled))
+    Ok((value, doubled.paths))
 }
+
+/// What stands twice; of many, or long ones, the first.
+#[derive(Default)]
+struct Doubled {
+    paths: HashSet<String>,
+    bytes: usize,
+}
+
+impl Doubled {
+    fn note(&mut self, path: Path<'_>) {
+        if self.bytes < MOST_TOLD {
+            let path = path.to_string();
+            self.bytes += path.len();
+            self.paths.insert(path);
+        }
+    }
+}
+
+/// Bytes of paths after which no more of them are told: a long key above many others would fill the memory.
+const MOST_TOLD: usize = 64 << 10;
 
 /// Where a value stands: a step below another place. Most texts have nothing twice, so that few paths are written.
 #[derive(Clone, Copy)]
@@ -40,7 +60,7 @@ impl fmt::Display for Path<'_> {
 
 struct Place<'a> {
     path: Path<'a>,
-    doubled: &'a mut HashSet<String>,
+    doubled: &'a mut Doubled,
 }
 
 impl<'de> DeserializeSeed<'de> for Place<'_> {
@@ -66,7 +86,7 @@ impl<'de> Visitor<'de> for Place<'_> {
             match fields.entry(key) {
                 Entry::Vacant(place) => drop(place.insert(value)),
                 Entry::Occupied(mut place) => {
-                    self.doubled.insert(Path::Field(&self.path, place.key()).to_string());
+                    self.doubled.note(Path::Field(&self.path, place.key()));
                     place.insert(value);
                 }
             }
@@ -122,6 +142,15 @@ mod tests {
         let (value, doubled) = read(text).expect("it is JSON");
         assert_eq!(value, json!({"a": {"b": [{"c": -2, "d": 1.5}]}, "e": true, "a.b": "x"}));
         assert_eq!(doubled, HashSet::from(["a.b".to_owned(), "a.b[0].c".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_told_is_bounded() {
+        let twice =
+            (0..2_000).map(|number| format!("\"a{number}\":1,\"a{number}\":1")).collect::<Vec<_>>().join(",");
+        let (_, doubled) =
+            read(format!("{{\"{}\":{{{twice}}}}}", "k".repeat(10_000)).as_bytes()).expect("JSON");
+        assert_eq!(doubled.len(), 7, "of 2,000 paths of ten thousand letters");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -12,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::auth::User;
 use crate::clock;
@@ -29,6 +29,8 @@ pub(crate) struct Request {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub user: User,
+    /// Closes the connection, when told that nobody takes the events of a watch.
+    pub unread: Arc<Notify>,
 }
 
 impl Request {

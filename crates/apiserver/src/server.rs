@@ -191,6 +191,8 @@ pub(crate) struct App {
     answers: room::Room,
     /// Events that nobody has taken yet, in units of 1 KiB.
     pub(crate) events: room::Room,
+    /// Turns of requests that take long.
+    aside: Arc<Semaphore>,
     sync: Sync,
     /// How far the journal is on the disk.
     flushed: watch::Sender<Flushed>,
@@ -240,6 +242,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         bodies: listen::Bodies::new(),
         answers: room::Room::new(ANSWERS, ANSWERS / 4),
         events: room::Room::new(EVENTS, EVENTS / 4),
+        aside: Arc::new(Semaphore::new(ASIDE)),
         sync: options.sync,
         flushed: watch::channel(Flushed::default()).0,
         event_ttl: options.event_ttl,
@@ -499,3 +502,5 @@ pub(crate) const TRIES: usize = 20;
 const ANSWERS: usize = 128 << 10;
 /// The same for events.
 const EVENTS: usize = 128 << 10;
+/// Requests that take long and are served at the same time.
+const ASIDE: usize = 8;

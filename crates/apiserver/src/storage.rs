@@ -134,6 +134,10 @@ impl Store {
                 inner.revision += UNSEEN;
             }
             inner.compacted = inner.revision;
+            let mut journal = journal;
+            if let Err(error) = journal.raise(inner.revision) {
+                tracing::warn!(%error, "cannot write down which versions are left out");
+            }
             let live = inner.objects.values().flat_map(BTreeMap::values);
             inner.live = live.map(|stored| stored.size() as u64).sum();
             inner.journal = Some(journal);

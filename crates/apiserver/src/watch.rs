@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::fields;
@@ -55,6 +55,7 @@ pub(crate) async fn start(call: &Call<'_>) -> Result<Answer, Status> {
         resource: Arc::clone(&call.resource),
         namespace: call.namespace.clone(),
         user: call.request.user.name.clone(),
+        unread: Arc::clone(&call.request.unread),
         selection,
         form: call.form,
         policy: query.text("includeObject").to_owned(),
@@ -64,6 +65,8 @@ pub(crate) async fn start(call: &Call<'_>) -> Result<Answer, Status> {
         columns_sent: false,
         unsent: Vec::new(),
         places: Vec::new(),
+        reserved: 0,
+        sent: Arc::default(),
     };
     let listed = initial || (version == 0 && !unwanted);
     let version = if version == 0 { call.app.store.revision() } else { version };
@@ -111,6 +114,8 @@ struct Watch {
     resource: Arc<Resource>,
     namespace: String,
     user: String,
+    /// Closes the connection.
+    unread: Arc<Notify>,
     selection: Selection,
     form: Form,
     policy: String,
@@ -120,6 +125,10 @@ struct Watch {
     /// Events that were not sent yet, and the room that they take.
     unsent: Vec<u8>,
     places: Vec<room::Place>,
+    /// Bytes that this room is for.
+    reserved: usize,
+    /// Shared with each parcel that was sent and that nobody has taken whole.
+    sent: Arc<()>,
 }
 
 /// The client is gone or the server stops.
@@ -128,6 +137,18 @@ struct Gone;
 impl Watch {
     async fn run(mut self, sender: mpsc::Sender<Bytes>, version: u64, listed: bool, end: Instant) {
         let _ = self.follow(&sender, version, listed, end).await;
+        drop(sender);
+        // What waits is taken in time, or nobody takes it.
+        if self.is_unread() {
+            let mut stopping = self.app.stopping.subscribe();
+            tokio::select! {
+                () = tokio::time::sleep(self.app.limits.event) => {}
+                () = crate::server::stopped(&mut stopping) => {}
+            }
+        }
+        if self.is_unread() {
+            self.unread.notify_one();
+        }
     }
 
     async fn follow(
@@ -165,6 +186,10 @@ impl Watch {
                         // The last objects went before their definition.
                         return self.catch_up(sender, at).await.map(drop);
                     }
+                }
+                () = tokio::time::sleep(self.app.limits.event), if self.is_unread() => {
+                    self.unread.notify_one();
+                    return Err(Gone);
                 }
                 () = crate::server::stopped(&mut stopping) => return Ok(()),
                 () = sender.closed() => return Err(Gone),
@@ -290,17 +315,27 @@ impl Watch {
         table
     }
 
+    /// Whether something of what was sent still waits.
+    fn is_unread(&self) -> bool {
+        Arc::strong_count(&self.sent) > 1
+    }
+
     /// Takes room for an event before it is written out, so that clients who read nothing cannot fill the memory.
     async fn reserve(&mut self, sender: &mpsc::Sender<Bytes>, bytes: usize) -> Result<(), Gone> {
         if bytes > FULL {
             // Nobody waits for room and holds some that others wait for.
             self.send(sender).await?;
         }
-        if self.places.is_empty() {
-            let taken = self.app.events.take(&self.user, bytes.max(FULL).div_ceil(1 << 10));
-            let place = tokio::time::timeout(self.app.limits.event, taken).await;
-            self.places.push(place.ok().flatten().ok_or(Gone)?);
-        }
+        // A parcel that is nearly full takes one more event.
+        if self.reserved == 0 { self.take(bytes + FULL).await } else { Ok(()) }
+    }
+
+    /// Waits for room, though not for ever.
+    async fn take(&mut self, bytes: usize) -> Result<(), Gone> {
+        let taken = self.app.events.take(&self.user, bytes.div_ceil(1 << 10));
+        let place = tokio::time::timeout(self.app.limits.event, taken).await;
+        self.places.push(place.ok().flatten().ok_or(Gone)?);
+        self.reserved += bytes;
         Ok(())
     }
 
@@ -312,13 +347,25 @@ impl Watch {
         if self.unsent.is_empty() {
             return Ok(());
         }
-        let parcel =
-            Parcel { bytes: std::mem::take(&mut self.unsent), _places: std::mem::take(&mut self.places) };
+        // Tables may be longer than what they show.
+        let more = self.unsent.len().saturating_sub(self.reserved);
+        if more > 0 {
+            self.take(more).await?;
+        }
+        self.reserved = 0;
+        let parcel = Parcel {
+            bytes: std::mem::take(&mut self.unsent),
+            _places: std::mem::take(&mut self.places),
+            _sent: Arc::clone(&self.sent),
+        };
         let sent = sender.send(Bytes::from_owner(parcel));
         // A client that takes nothing for so long would keep its part of the history in memory.
         match tokio::time::timeout(self.app.limits.event, sent).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Gone),
+            Ok(sent) => sent.map_err(|_| Gone),
+            Err(_) => {
+                self.unread.notify_one();
+                Err(Gone)
+            }
         }
     }
 }
@@ -327,6 +374,7 @@ impl Watch {
 struct Parcel {
     bytes: Vec<u8>,
     _places: Vec<room::Place>,
+    _sent: Arc<()>,
 }
 
 impl AsRef<[u8]> for Parcel {

@@ -35,8 +35,9 @@ impl Wake for Turn {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let woken = |state| (state == POLLED).then_some(WOKEN);
-        if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, woken) == Err(RESTS) {
+        // Written in any case, so that the next poll sees what was done before the wake.
+        let woken = |state| Some(if state == RESTS { RESTS } else { WOKEN });
+        if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, woken) == Ok(RESTS) {
             self.task.wake();
         }
     }
@@ -75,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// Wakes itself so often, and then waits until the flag is set; counts its polls.
+    /// Wakes itself so often before it is ready; counts its polls.
     struct Restless<'a> {
         wakes: usize,
         polls: &'a AtomicUsize,

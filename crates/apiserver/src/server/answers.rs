@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::sync::Notify;
 
 use super::room::{Place, Room};
 use crate::http::Body;
@@ -20,6 +21,8 @@ use crate::status_error::Status;
 pub(super) struct Pace {
     waiting: AtomicUsize,
     moves: AtomicU64,
+    /// Told by a watch of which nobody takes the events.
+    pub(super) unread: Arc<Notify>,
 }
 
 /// An answer that waits until this is dropped.
@@ -36,11 +39,14 @@ impl Pace {
         self.moves.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns when something waited for all of this time and nothing moved.
+    /// Returns when something waited for all of this time and nothing moved, or nobody takes the events of a watch.
     pub(super) async fn stalled(&self, time: Duration) {
         let mut seen = self.moves.load(Ordering::Relaxed);
         loop {
-            tokio::time::sleep(time).await;
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                () = self.unread.notified() => return,
+            }
             let moves = self.moves.load(Ordering::Relaxed);
             if moves == seen && self.waiting.load(Ordering::Relaxed) > 0 {
                 return;

@@ -96,7 +96,7 @@ async fn serve(app: &Arc<App>, pace: &Arc<Pace>, incoming: hyper::Request<Incomi
     let head = incoming.method() == http::Method::HEAD;
     let reads = head || incoming.method() == http::Method::GET;
     let mut user = String::new();
-    let mut answer = answer(app, incoming, &mut user).await.unwrap_or_else(Answer::from);
+    let mut answer = answer(app, pace, incoming, &mut user).await.unwrap_or_else(Answer::from);
     // What was refused has written nothing.
     if !reads && answer.code < 300 && !app.flushed().await {
         answer = Status::internal(NOT_FLUSHED).into();
@@ -120,12 +120,13 @@ async fn serve(app: &Arc<App>, pace: &Arc<Pace>, incoming: hyper::Request<Incomi
 /// Nobody's body is kept before he is known and may do what he asks for.
 async fn answer(
     app: &Arc<App>,
+    pace: &Pace,
     incoming: hyper::Request<Incoming>,
     user: &mut String,
 ) -> Result<Answer, Status> {
     let (parts, body) = incoming.into_parts();
     let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let (mut request, route) = match admitted(app, parts) {
+    let (mut request, route) = match admitted(app, pace, parts) {
         Ok(admitted) => admitted,
         Err(status) => {
             // A connection can be used again only when the body is out of the way.
@@ -136,15 +137,21 @@ async fn answer(
         }
     };
     user.clone_from(&request.user.name);
-    let (bytes, _room) = read(app, user, body, length).await?;
+    let (bytes, room) = read(app, user, body, length).await?;
     request.body = bytes;
     let request = Arc::new(request);
     match &route {
         Route::Resource(path) => {
             let since = std::time::Instant::now();
             let answer = match takes_long(app, &request, path) {
-                true => aside(app, &request, path).await?,
-                false => request::serve(app, &request, path).await,
+                true => {
+                    let (of, request, path) = (Arc::clone(app), Arc::clone(&request), path.clone());
+                    aside(app, room, async move { request::serve(&of, &request, &path).await }).await?
+                }
+                false => {
+                    let _room = room;
+                    request::serve(app, &request, path).await
+                }
             };
             let verb = request::attributes(&request, path).verb;
             // A path that leads nowhere can hold anything, and must not become a series.
@@ -161,9 +168,8 @@ async fn answer(
         }
         Route::Discovery(parts) => discovery::serve(app, &request, parts),
         Route::Other if request.path.starts_with("/openapi/") => {
-            let app = Arc::clone(app);
-            let making = tokio::task::spawn_blocking(move || other(&app, &request));
-            making.await.map_err(|_| Status::internal(UNSERVED))
+            let of = Arc::clone(app);
+            aside(app, room, async move { other(&of, &request) }).await
         }
         Route::Other => Ok(other(app, &request)),
         Route::Malformed => Ok(Answer::text(400, "400 Bad Request")),
@@ -177,21 +183,30 @@ fn takes_long(app: &App, request: &Request, path: &ResourcePath) -> bool {
         let found = kinds.resource(&path.group, &path.version, &path.resource);
         found.and_then(|found| found.custom.as_ref()).is_some_and(|custom| custom.has_rules)
     };
+    // A read may wait until others have written.
+    let writes = !matches!(request.method, http::Method::GET | http::Method::HEAD);
     let deletes_all = request.method == http::Method::DELETE && path.name.is_none();
-    request.body.len() > LARGE || deletes_all || (!request.body.is_empty() && has_rules())
+    writes && (request.body.len() > LARGE || deletes_all || (!request.body.is_empty() && has_rules()))
 }
 
-/// Serves a request on a thread of its own, so that others do not wait for it.
-async fn aside(app: &Arc<App>, request: &Arc<Request>, path: &ResourcePath) -> Result<Answer, Status> {
-    let (app, request, path) = (Arc::clone(app), Arc::clone(request), path.clone());
+/// Serves a request on a thread of its own, so that others do not wait for it. The room of its body goes along: the
+/// work is done to its end, also when nobody waits for the answer any more.
+async fn aside<F>(app: &App, room: Vec<Place>, serving: F) -> Result<Answer, Status>
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let ended = |_| Status::internal(UNSERVED);
+    let turn = Arc::clone(&app.aside).acquire_owned().await.map_err(ended)?;
     let runtime = tokio::runtime::Handle::current();
-    let serving =
-        tokio::task::spawn_blocking(move || runtime.block_on(request::serve(&app, &request, &path)));
+    let serving = tokio::task::spawn_blocking(move || {
+        let _held = (room, turn);
+        runtime.block_on(serving)
+    });
     serving.await.map_err(|_| Status::internal(UNSERVED))
 }
 
 /// Who sends the request, where it goes, and that it may.
-fn admitted(app: &Arc<App>, parts: http::request::Parts) -> Result<(Request, Route), Status> {
+fn admitted(app: &Arc<App>, pace: &Pace, parts: http::request::Parts) -> Result<(Request, Route), Status> {
     let user = app.auth.user(&parts.headers, &app.store)?;
     let request = Request {
         path: parts.uri.path().to_owned(),
@@ -200,6 +215,7 @@ fn admitted(app: &Arc<App>, parts: http::request::Parts) -> Result<(Request, Rou
         headers: parts.headers,
         body: Bytes::new(),
         user,
+        unread: Arc::clone(&pace.unread),
     };
     let route = route(&request.path);
     authorize(app, &request, &route)?;

@@ -104,6 +104,13 @@ impl Journal {
         self.write(&record)
     }
 
+    /// Writes down, and has on the disk, that later writes have versions above this one.
+    pub(crate) fn raise(&mut self, revision: u64) -> Result<(), Error> {
+        let record = seal(&self.cipher, revision, None, None)?;
+        self.write(&record)?;
+        self.file.sync_data().map_err(|source| failed("flush", &self.path, source))
+    }
+
     /// Notes that the file was flushed up to a length, where it is still this file.
     pub(crate) fn note_flushed(&mut self, file: &Arc<File>, revision: u64, length: u64) -> Result<(), Error> {
         if !Arc::ptr_eq(file, &self.file) || self.unusable.is_some() || self.closed {
