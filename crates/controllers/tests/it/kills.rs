@@ -15,7 +15,7 @@ use crate::replica::{Disk, PATIENT, Replica};
 
 const APPS: usize = 6;
 /// What CI has time for; a run by hand may take more, of a seed that failed: `KILLS=200 KILLS_SEED=7`.
-const KILLS: usize = 12;
+const KILLS: usize = 50;
 /// A Kustomization comes, goes and is looked for once in so many kills.
 const KILLS_A_VISITOR: usize = 3;
 /// A Lease that is soon free again, so that somebody leads most of the time.
