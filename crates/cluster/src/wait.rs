@@ -1,12 +1,14 @@
 //! Waiting until objects are what they should be.
 
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 use sealfast_k8s::object;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::client::{Client, Select};
@@ -105,6 +107,11 @@ async fn placed(client: &Client, objects: &[ObjectId]) -> Result<(), String> {
     Ok(())
 }
 
+/// How many objects are judged at a time, by all who wait: an expression may take seconds of a core, and the threads for
+/// such work are everybody's.
+static JUDGING: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, NonZero::get)));
+
 /// The status of an object, or why it has none.
 type Judged = Result<Status, String>;
 
@@ -129,7 +136,12 @@ async fn look_at(
     let status = match read(client, object).await {
         Ok(live) => {
             let judge = Arc::clone(judge);
-            match tokio::task::spawn_blocking(move || (judge(&live), live)).await {
+            let place = JUDGING.acquire().await;
+            let work = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                (judge(&live), live)
+            });
+            match work.await {
                 Ok((judged, live)) => with_pods(client, &live, judged).await,
                 Err(stopped) => Err(stopped.to_string()),
             }

@@ -14,15 +14,23 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use sealfast_source::storage::Storage;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio_util::io::ReaderStream;
+
+use crate::serving::{self, Limits};
 
 /// A running artifact server; it ends on drop.
 #[derive(Debug)]
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
-    _stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// Starts the server.
@@ -32,18 +40,9 @@ pub struct Server {
 pub async fn serve(storage: Arc<Storage>, listen: SocketAddr) -> std::io::Result<Server> {
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
     let router = Router::new().fallback(answer).with_state(storage);
-    tokio::spawn(async move {
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
-            // An error is the sender's end, which is what is waited for.
-            let _ = stopped.await;
-        });
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the artifact server ended");
-        }
-    });
-    Ok(Server { address, _stop: stop })
+    let task = tokio::spawn(serving::serve(listener, router, Limits::default()));
+    Ok(Server { address, task })
 }
 
 async fn answer(

@@ -94,7 +94,7 @@ pub struct Shared {
     /// Unwrapped data keys.
     pub data_keys: Arc<DataKeys>,
     /// How many builds at a time.
-    pub builds: Semaphore,
+    pub builds: Arc<Semaphore>,
     /// Where the next runs wait.
     pub queue: Queue,
 }
@@ -242,6 +242,7 @@ impl Run<'_> {
         self.report.phase(&format!("Building manifests {of_revision}"));
         self.report.status.last_attempted_revision = revision.to_owned();
         let typed = self.typed.clone();
+        let timeout = self.times.timeout;
         let spec = self.object["spec"].clone();
         let acting = acting::acting(shared, &typed).await?;
         let witness = self.report.witness();
@@ -249,9 +250,11 @@ impl Run<'_> {
             let laid_out = render::lay_out(fetched, &spec, &shared.builds).await?;
             let gathered = gather::inputs(shared, &typed, laid_out, &witness).await?;
             // Reads keys over the network; writes nothing.
-            render::render(gathered, &typed, &render::Rules::of(shared)).await
+            render::render(gathered, &typed, &render::Rules::of(shared, Instant::now() + timeout)).await
         };
-        let mut rendered: Rendered = self.shown(rendering).await?;
+        let rendering = tokio::time::timeout(timeout, rendering);
+        let rendered = self.shown(rendering).await;
+        let mut rendered: Rendered = rendered.map_err(|_| render::late(timeout))??;
         let digest = std::mem::take(&mut rendered.digest);
         let warnings = std::mem::take(&mut rendered.warnings);
 

@@ -28,6 +28,7 @@ pub mod queue;
 pub mod report;
 pub mod run;
 pub mod series;
+mod serving;
 mod shape;
 pub mod source;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::serving::{self, Limits};
 
 /// The content type of the text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -85,10 +86,7 @@ async fn serve(address: SocketAddr, router: Router) -> Result<Server, Error> {
     let failed = |source| Error::Probe { address, source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "an endpoint for probes ended");
-        }
-    });
+    let task =
+        tokio::spawn(serving::serve(listener, router, Limits { connections: 64, ..Limits::default() }));
     Ok(Server { address, task })
 }

@@ -37,6 +37,8 @@ use crate::workers::Crew;
 
 /// Kinds whose artifacts are built.
 const SOURCE_KINDS: [&str; 4] = ["GitRepository", "OCIRepository", "Bucket", "ExternalArtifact"];
+/// How often folders of killed fetches are looked for.
+const SWEPT: Duration = Duration::from_secs(5 * 60);
 /// How long a stop waits for runs in progress before it cuts them off.
 const GRACE: Duration = Duration::from_secs(18);
 /// How long it takes at most, with the time to say what is to be said.
@@ -118,11 +120,7 @@ pub async fn start(client: Client, options: Options, metrics: Arc<Metrics>) -> R
     };
     handle.metrics.follow_client(&client);
     if options.only != Only::Kustomize {
-        let swept =
-            tokio::task::spawn_blocking(sealfast_source::git::scratch::sweep).await.unwrap_or_default();
-        if swept > 0 {
-            tracing::info!(swept, "folders of fetches that were killed are removed");
-        }
+        handle.watches.push(tokio::spawn(sweep()));
         let artifacts = serve_artifacts(&options).await?;
         start_sources(&client, &options, &artifacts, &mut handle);
         handle.artifacts = Some(artifacts);
@@ -131,6 +129,19 @@ pub async fn start(client: Client, options: Options, metrics: Arc<Metrics>) -> R
         start_kustomizations(&client, &options, &mut handle);
     }
     Ok(handle)
+}
+
+/// Removes what killed fetches left, again and again: a folder is only known to be left over after a while.
+async fn sweep() {
+    let mut ticks = tokio::time::interval(SWEPT);
+    loop {
+        ticks.tick().await;
+        let swept =
+            tokio::task::spawn_blocking(sealfast_source::git::scratch::sweep).await.unwrap_or_default();
+        if swept > 0 {
+            tracing::info!(swept, "folders of fetches that were killed are removed");
+        }
+    }
 }
 
 async fn serve_artifacts(options: &Options) -> Result<Artifacts, Error> {
@@ -174,6 +185,7 @@ fn start_sources(client: &Client, options: &Options, artifacts: &Artifacts, hand
         storage: Arc::clone(&artifacts.storage),
         host: artifacts.host.clone(),
         identities: identities(client, options, handle),
+        includes: Arc::default(),
     });
     let watch =
         client.watch(&source::kind(), options.namespace.as_deref().unwrap_or_default(), shard(options));
@@ -210,7 +222,7 @@ fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle)
         leftovers: Leftovers::default(),
         identities: identities(client, options, handle),
         data_keys: Arc::default(),
-        builds: Semaphore::new(builds),
+        builds: Arc::new(Semaphore::new(builds)),
         queue: queue.clone(),
     });
     let follower = Follower {

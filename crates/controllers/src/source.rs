@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use sealfast_cluster::client::{Client, Patch};
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::duration;
@@ -53,6 +54,8 @@ pub struct Shared {
     pub host: String,
     /// Who objects are to clouds.
     pub identities: Arc<Identities>,
+    /// Held by whoever has included artifacts in memory: one at a time.
+    pub includes: Arc<Mutex<()>>,
 }
 
 /// One object on its way through the stages.

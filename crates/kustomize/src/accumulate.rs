@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -66,6 +67,7 @@ pub(crate) struct Builder {
     /// How many roots were opened, and how many objects were read or made.
     roots: usize,
     objects: usize,
+    bounds: Bounds,
     told: Told,
     scopes: Scopes,
     notes: RefCell<Vec<String>>,
@@ -73,13 +75,25 @@ pub(crate) struct Builder {
 
 /// How many roots one build may open; a base that many name counts each time.
 const MAX_ROOTS: usize = 50_000;
-/// How many objects one build may read or make.
-const MAX_OBJECTS: usize = 500_000;
+/// How much one build may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How many objects it may read or make; those of a base that many name count each time.
+    pub objects: usize,
+    /// When its time is over; it has as much as it takes where there is none.
+    pub deadline: Option<Instant>,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { objects: 500_000, deadline: None }
+    }
+}
 /// How many roots may lie on the way to one.
 const MAX_CHAIN: usize = 100;
 
 impl Builder {
-    pub(crate) fn new(metadata: Vec<String>, outermost: String, told: Told) -> Self {
+    pub(crate) fn new(metadata: Vec<String>, outermost: String, told: Told, bounds: Bounds) -> Self {
         Self {
             metadata,
             outermost,
@@ -89,6 +103,7 @@ impl Builder {
             beside: Builtin::Unused,
             roots: 0,
             objects: 0,
+            bounds,
             told,
             scopes: Scopes::of_build(),
             notes: RefCell::default(),
@@ -277,10 +292,21 @@ impl Builder {
     }
 
     fn check_count(&self, more: usize) -> Result<(), Error> {
-        if self.objects + more > MAX_OBJECTS {
-            return Err(Error::Limit(format!("the build has more than {MAX_OBJECTS} objects")));
+        let most = self.bounds.objects;
+        if self.objects + more > most {
+            return Err(Error::Limit(format!("the build has more than {most} objects")));
         }
-        Ok(())
+        self.check_time()
+    }
+
+    /// Ends a build whose time is over.
+    pub(crate) fn check_time(&self) -> Result<(), Error> {
+        match self.bounds.deadline {
+            Some(deadline) if Instant::now() >= deadline => {
+                Err(Error::Limit("the time that the build may take is over".to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts objects that a root generates.
@@ -292,6 +318,7 @@ impl Builder {
 
     fn open(&mut self, loader: &Loader<'_>) -> Result<(Kustomization, &'static str), Error> {
         self.roots += 1;
+        self.check_time()?;
         if self.roots > MAX_ROOTS || loader.depth() > MAX_CHAIN {
             let limit = if self.roots > MAX_ROOTS {
                 format!("more than {MAX_ROOTS} roots are opened")
@@ -609,7 +636,9 @@ fn take_place(new: &mut Resource, old: &Resource, behavior: Behavior) {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use super::{Builder, MAX_OBJECTS};
+    use std::time::Instant;
+
+    use super::{Bounds, Builder};
     use crate::files::Memory;
     use crate::loader::{Loader, Restriction};
     use crate::told::Told;
@@ -619,9 +648,13 @@ mod tests {
         let mut files = Memory::new();
         files.insert("/app/kustomization.yaml", "");
         let loader = Loader::open(&files, Restriction::RootOnly, "/app", "/app").unwrap();
-        let mut builder = Builder::new(Vec::new(), "/app".to_owned(), Told::default());
-        builder.count_generated(MAX_OBJECTS, &loader).unwrap();
-        let message = builder.count_generated(1, &loader).unwrap_err().chain();
-        assert_eq!(message, "generators of '/app': the build has more than 500000 objects");
+        let builder = |bounds| Builder::new(Vec::new(), "/app".to_owned(), Told::default(), bounds);
+        let mut few = builder(Bounds { objects: 20, deadline: None });
+        few.count_generated(20, &loader).unwrap();
+        let message = few.count_generated(1, &loader).unwrap_err().chain();
+        assert_eq!(message, "generators of '/app': the build has more than 20 objects");
+        let mut late = builder(Bounds { deadline: Some(Instant::now()), ..Bounds::default() });
+        let message = late.count_generated(1, &loader).unwrap_err().chain();
+        assert_eq!(message, "generators of '/app': the time that the build may take is over");
     }
 }

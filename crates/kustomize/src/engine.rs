@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+pub use crate::accumulate::Bounds;
 use crate::accumulate::{Accumulator, Builder};
 use crate::error::Error;
 use crate::files::Files;
@@ -36,6 +37,8 @@ pub struct Options {
     pub outermost: Option<Outermost>,
     /// Who is told what replacements make of values.
     pub told: Told,
+    /// How much it may take.
+    pub bounds: Bounds,
 }
 
 /// The outcome of a build.
@@ -121,8 +124,12 @@ pub fn attempt(files: &dyn Files, dir: &str, options: &Options) -> Result<Build,
 fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<String>) -> Result<Build, Error> {
     let loader = Loader::open(files, options.load, dir, options.shown.as_deref().unwrap_or(dir))?;
     let (file, file_name) = outermost(&loader, options, warnings)?;
-    let mut builder =
-        Builder::new(file.build_metadata.clone(), loader.root().to_owned(), options.told.clone());
+    let mut builder = Builder::new(
+        file.build_metadata.clone(),
+        loader.root().to_owned(),
+        options.told.clone(),
+        options.bounds,
+    );
     if options.outermost.is_some() {
         // Flux has the built-in schema loaded before it builds.
         builder.note_look();
@@ -137,7 +144,9 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
 
     let Accumulator { mut resources, config, vars } = accumulator;
     names::add_hashes(&mut resources);
+    builder.check_time()?;
     name_refs::run(&mut resources, &config)?;
+    builder.check_time()?;
     let scopes = resources.scopes().clone();
     let vars = vars::run(&mut resources, &vars, &config.var_reference)?;
     resources.iter_mut().for_each(twins::settle);

@@ -29,16 +29,23 @@ pub(crate) fn run(
     if !file.patches.is_empty() || !file.patches_strategic_merge.is_empty() {
         builder.note_look();
     }
-    let steps = Steps { builder, loader, file, file_name, config: accumulator.config.clone() };
+    let steps = Steps { builder: &*builder, loader, file, file_name, config: accumulator.config.clone() };
     let resources = &mut accumulator.resources;
-    steps.old_merges(resources)?;
-    steps.patches(resources)?;
-    steps.names(resources)?;
-    steps.labels(resources)?;
-    steps.old_json(resources)?;
-    steps.replicas(resources)?;
-    steps.images(resources)?;
-    steps.replacements(resources)?;
+    type Step<'a> = fn(&Steps<'a>, &mut Resources) -> Result<(), Error>;
+    let all: [Step<'_>; 8] = [
+        Steps::old_merges,
+        Steps::patches,
+        Steps::names,
+        Steps::labels,
+        Steps::old_json,
+        Steps::replicas,
+        Steps::images,
+        Steps::replacements,
+    ];
+    for step in all {
+        builder.check_time()?;
+        step(&steps, resources)?;
+    }
     plugin::transform(builder, accumulator, loader, &file.transformers, file_name)
 }
 

@@ -286,7 +286,7 @@ impl Trip<'_> {
             root: root.clone(),
             path: join(root, &format!("./{path}")),
         };
-        let builds = Semaphore::new(1);
+        let builds = Arc::new(Semaphore::new(1));
         let shown = |failure| shown(failure, repository);
         let laid_out = lay_out(fetched, spec, &builds).await.map_err(shown)?;
         let witness = Arc::clone(&rendered.witness);

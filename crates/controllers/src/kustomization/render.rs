@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use sealfast_k8s::duration;
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::ObjectId;
 use sealfast_k8s::object;
-use sealfast_kustomize::engine::{self, Build, Options, Restriction};
+use sealfast_kustomize::engine::{self, Bounds, Build, Options, Restriction};
 use sealfast_kustomize::flux::Outermost;
 use sealfast_kustomize::substitute::Unset;
 use serde_json::Value;
@@ -24,6 +26,9 @@ use crate::kustomization::substitute::{self, Strategy, Variables};
 use crate::kustomization::view::View;
 use crate::options::SopsMac;
 
+/// How many objects a build may have: no inventory holds as many by far.
+const MOST_OBJECTS: usize = 50_000;
+
 /// Objects ready to be applied.
 pub struct Rendered {
     /// The objects, in the order of the build.
@@ -40,20 +45,23 @@ pub struct Rules<'a> {
     pub mac: SopsMac,
     /// What an unset variable means.
     pub unset: Unset,
-    /// How many builds at a time.
-    pub builds: &'a Semaphore,
+    /// How many builds at a time. A build that nobody waits for any more keeps its place until it ends.
+    pub builds: &'a Arc<Semaphore>,
+    /// When a build has to be done.
+    pub deadline: Option<Instant>,
 }
 
 impl<'a> Rules<'a> {
     /// The rules that the controllers are run with.
-    pub fn of(shared: &'a Shared) -> Self {
-        Self::under(&shared.options.gates, shared.options.sops_mac, &shared.builds)
+    pub fn of(shared: &'a Shared, deadline: Instant) -> Self {
+        let rules = Self::under(&shared.options.gates, shared.options.sops_mac, &shared.builds);
+        Self { deadline: Some(deadline), ..rules }
     }
 
     /// The rules under gates.
-    pub fn under(gates: &Gates, mac: SopsMac, builds: &'a Semaphore) -> Self {
+    pub fn under(gates: &Gates, mac: SopsMac, builds: &'a Arc<Semaphore>) -> Self {
         let is_strict = gates.has(Gate::StrictPostBuildSubstitutions);
-        Self { mac, unset: if is_strict { Unset::Refused } else { Unset::Empty }, builds }
+        Self { mac, unset: if is_strict { Unset::Refused } else { Unset::Empty }, builds, deadline: None }
     }
 }
 
@@ -61,11 +69,12 @@ impl<'a> Rules<'a> {
 ///
 /// # Errors
 /// BuildFailed with the file that cannot be read, or the field of the spec.
-pub async fn lay_out(fetched: Fetched, spec: &Value, builds: &Semaphore) -> Result<LaidOut, Failure> {
+pub async fn lay_out(fetched: Fetched, spec: &Value, builds: &Arc<Semaphore>) -> Result<LaidOut, Failure> {
     let Fetched { tree, room, root, path } = fetched;
     let (view, dir, spec) = (View::new(tree, root.clone()), path.clone(), spec.clone());
-    let _turn = builds.acquire().await;
+    let place = Arc::clone(builds).acquire_owned().await;
     let work = tokio::task::spawn_blocking(move || {
+        let _place = place;
         let outermost = Outermost::lay_out(&view, &dir, &spec, None);
         (view, outermost)
     });
@@ -95,7 +104,8 @@ pub async fn render(
     let LaidOut { view, room: _room, path, outermost, .. } = laid_out;
     let view = Arc::new(view);
     let (load, outermost, told) = (Restriction::None, Some(outermost), landing::parts(&witness));
-    let options = Options { load, outermost, told, ..Options::default() };
+    let bounds = Bounds { objects: MOST_OBJECTS, deadline: rules.deadline };
+    let options = Options { load, outermost, told, bounds, ..Options::default() };
     let built = build(view.clone(), path, options, rules.builds).await?;
     let mut warnings = built.notes.clone();
     let built = built.objects();
@@ -108,6 +118,8 @@ pub async fn render(
     let mut objects = Vec::with_capacity(built.len());
     let mut ids = Ids::of(&built).map_err(|why| Failure::new(Reason::BuildFailed, why))?;
     for mut built in built {
+        // The clock of whoever waits is looked at between objects.
+        tokio::task::consume_budget().await;
         identified(&built)?;
         let name = object::id(&built);
         if let Some(opener) = &mut opener {
@@ -154,16 +166,28 @@ async fn build(
     view: Arc<View>,
     path: String,
     options: Options,
-    builds: &Semaphore,
+    builds: &Arc<Semaphore>,
 ) -> Result<Build, Failure> {
-    let _turn = builds.acquire().await;
+    let place = Arc::clone(builds).acquire_owned().await;
     let shown = view.clone();
-    let done = tokio::task::spawn_blocking(move || engine::build(&*view, &path, &options)).await;
+    let work = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        engine::build(&*view, &path, &options)
+    });
+    let done = work.await;
     done.map_err(|_| stopped())?.map_err(|error| {
         let why = error.chain();
         let hint = where_to_look(&why, &shown);
         Failure::new(Reason::BuildFailed, format!("kustomize build failed: {why}")).hint(hint)
     })
+}
+
+/// What is said when laying out, building, decrypting and substituting take longer than they may.
+pub fn late(timeout: Duration) -> Failure {
+    let text = format!("kustomize build failed: it takes longer than {}", duration::format(timeout));
+    Failure::new(Reason::BuildFailed, text).hint(
+        "`spec.timeout` gives it more time; a base that many others name is built once for each of them",
+    )
 }
 
 fn stopped() -> Failure {

@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 
 /// Shorter texts are everywhere: they are only looked for as wholes.
 pub(super) const SHORTEST_PART: usize = 4;
+/// What a text takes beside its own bytes; a message is searched for each, in a dozen forms.
+const ENTRY: usize = 64;
 /// How an encrypted value begins.
 const SEALED: &str = "ENC[";
 
@@ -72,7 +74,7 @@ impl Witness {
 
     fn fits(&mut self, text: &str) -> bool {
         let Some(room) = self.room else { return true };
-        let left = room.checked_sub(text.len());
+        let left = room.checked_sub(text.len() + ENTRY);
         if left.is_none() {
             *self = Self { is_overrun: true, ..Self::within(0) };
         } else if !self.is_overrun {
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_let_go_and_covers_everything() {
-        let mut witness = Witness::within(16);
+        let mut witness = Witness::within(16 + 2 * ENTRY);
         witness.add("hunter2");
         (0..9).for_each(|_| witness.learn("hunter3"));
         assert_eq!(Masks::of(&witness).message("hunter2, hunter3, x"), "**SOPS**, **SOPS**, x");

@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
+use sealfast_k8s::duration;
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::git_repository::{GitRepository, Include};
-use sealfast_source::archive::unpack::{Limits, unpack};
+use sealfast_source::archive::unpack::{Limits, measure, unpack};
 use sealfast_source::error::Error;
 use sealfast_source::git;
 use sealfast_source::git::commit::Commit;
 use sealfast_source::storage::Storage;
-use sealfast_source::tree::{Entry, Kind, Memory, Over, Tree as _};
+use sealfast_source::tree::{Entry, Kind, Memory, Over, Tree as _, Until};
 use sealfast_source::verify::{Keys, Mode, verify};
 
 use crate::clock::now;
@@ -24,6 +27,9 @@ use crate::source::{Shared, address};
 /// How messages call the place of an included artifact, and that of the commit; there are no such folders.
 const UNPACKED: &str = "/tmp/flux-include-0/unpack";
 const CHECKED_OUT: &str = "/tmp/gitrepository-0";
+
+/// Packing may take as long as a fetch, but no longer than this.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// What a run has: an artifact that is stored.
 #[derive(Clone, Debug)]
@@ -46,11 +52,22 @@ pub async fn fetch(shared: &Shared, typed: &GitRepository, wanted: Wanted) -> Re
     let storage = Arc::clone(&shared.storage);
     let (typed, host) = (typed.clone(), shared.host.clone());
     let includes_changed = wanted.includes_changed;
-    let done = tokio::task::spawn_blocking(move || blocking(&storage, &host, &typed, wanted));
+    let (includes, most) = (Arc::clone(&shared.includes), shared.options.unpacked_bytes);
+    let done = tokio::task::spawn_blocking(move || {
+        let room = Room { includes: &includes, most };
+        blocking(&storage, &host, &typed, wanted, &room)
+    });
     let done = done.await.unwrap_or_else(|panic| {
         Err(Failure::fetch("GitOperationFailed", format!("the fetch broke off: {panic}")))
     });
     done.map_err(|failure| Failure { includes_changed, ..failure })
+}
+
+/// Memory for what is included.
+struct Room<'a> {
+    includes: &'a Mutex<()>,
+    /// Bytes of all that one run includes.
+    most: u64,
 }
 
 fn blocking(
@@ -58,6 +75,7 @@ fn blocking(
     host: &str,
     typed: &GitRepository,
     wanted: Wanted,
+    room: &Room<'_>,
 ) -> Result<Fetched, Failure> {
     let included: Vec<Artifact> = wanted.included.iter().map(|(_, artifact)| artifact.clone()).collect();
     let mut request = wanted.request;
@@ -93,13 +111,29 @@ fn blocking(
         return Ok(Fetched { artifact, included, subject, verified });
     }
     let revision = commit.revision.clone();
-    let top = included_files(storage, &commit, &wanted.included)?;
+    // As long again as the fetch: nobody can stop a thread from outside.
+    let deadline = Instant::now() + request.timeout.min(LONGEST);
+    let _held = match &wanted.included[..] {
+        [] => None,
+        _ => Some(room.includes.try_lock_until(deadline).ok_or_else(|| {
+            let text = "others have included artifacts in memory for longer than spec.timeout";
+            Failure::storage("CopyFailure", text, &revision)
+        })?),
+    };
+    let top = included_files(storage, &commit, &wanted.included, room.most)?;
     let tree = Over { base: &*commit, top };
+    let tree = Until { tree: &tree, deadline };
     let about = &typed.metadata;
     let path =
         Storage::path("GitRepository", &about.namespace, &about.name, &format!("{}.tar.gz", commit.hash));
     let stored = storage.keep(&path, &tree, spec.ignore.as_deref()).map_err(|error| {
-        let text = format!("unable to archive artifact to storage: {}", error.chain());
+        let text = match error {
+            Error::Deadline => {
+                format!("packing takes longer than {}", duration::format(request.timeout.min(LONGEST)))
+            }
+            other => other.chain(),
+        };
+        let text = format!("unable to archive artifact to storage: {text}");
         Failure::storage("ArchiveOperationFailed", text, &revision)
     })?;
     let artifact = Artifact {
@@ -142,7 +176,9 @@ fn included_files(
     storage: &Storage,
     commit: &Commit,
     included: &[(Include, Artifact)],
+    most: u64,
 ) -> Result<Memory, Failure> {
+    let mut left = most;
     let mut files = Memory::default();
     if included.is_empty() {
         return Ok(files);
@@ -163,7 +199,12 @@ fn included_files(
             let text = format!("failed to copy '{name}' include from {from} to {to}: {why}");
             Failure::storage("CopyFailure", text, &commit.revision)
         };
-        let other = unpacked(storage, artifact).map_err(|error| failed(error.chain()))?;
+        let other = unpacked(storage, artifact, &mut left).map_err(|error| match error {
+            Error::TooLarge { what: "bytes", .. } => failed(format!(
+                "the included artifacts have more than {most} bytes unpacked (`--max-unpacked`)"
+            )),
+            other => failed(other.chain()),
+        })?;
         let (source, target) = (inside(from), inside(to));
         copy(other, (&source, &target), &taken, &mut files).map_err(failed)?;
         for (path, entry) in &files.entries {
@@ -225,9 +266,13 @@ fn copy(
     Ok(())
 }
 
-fn unpacked(storage: &Storage, artifact: &Artifact) -> Result<Memory, Error> {
+/// Unpacks an artifact within what is left of the room for all of them.
+fn unpacked(storage: &Storage, artifact: &Artifact, left: &mut u64) -> Result<Memory, Error> {
     storage.verify(&artifact.path, &artifact.digest)?;
-    unpack(storage.open_file(&artifact.path)?, &Limits::default())
+    let size = measure(storage.open_file(&artifact.path)?, *left)?;
+    let limits = Limits { bytes: *left, ..Limits::default() };
+    *left -= size;
+    unpack(storage.open_file(&artifact.path)?, &limits)
 }
 
 /// Returns the plain form of a path; what would lead out of the root ends at it.
@@ -272,6 +317,23 @@ mod tests {
         let mut files = Memory::default();
         copy(artifact(), (&inside(source), &inside(target)), &taken, &mut files)?;
         Ok(files.entries.into_keys().collect())
+    }
+
+    #[test]
+    fn included_artifacts_share_one_room() -> anyhow::Result<()> {
+        let folder = sealfast_testkit::scratch::Scratch::new()?;
+        let storage = Storage::open(folder.path(), sealfast_source::storage::Retention::default())?;
+        let stored = storage.keep("gitrepository/a/a/a.tar.gz", &artifact(), None)?;
+        let artifact = Artifact { path: stored.path, digest: stored.digest, ..Artifact::default() };
+        let size = measure(storage.open_file(&artifact.path)?, u64::MAX)?;
+        let mut left = 2 * size + 1;
+        for _ in 0..2 {
+            unpacked(&storage, &artifact, &mut left)?;
+        }
+        assert_eq!(left, 1);
+        let third = unpacked(&storage, &artifact, &mut left);
+        assert!(matches!(third, Err(Error::TooLarge { what: "bytes", limit: 1 })), "{third:?}");
+        Ok(())
     }
 
     #[test]

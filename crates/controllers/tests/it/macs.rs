@@ -1,6 +1,7 @@
 //! What a MAC that does not fit its file means.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use base64::Engine as _;
@@ -59,21 +60,39 @@ pub(crate) async fn sealed(text: &str, format: Format, recipient: &str) -> Resul
 
 /// The messages of a build: warnings of one that succeeds, or the failure.
 async fn told(files: &[(&str, &str)], mac: SopsMac) -> Result<Result<Vec<String>, String>> {
+    told_by(files, mac, None).await
+}
+
+async fn told_by(
+    files: &[(&str, &str)],
+    mac: SopsMac,
+    deadline: Option<Instant>,
+) -> Result<Result<Vec<String>, String>> {
     let mut tree = Memory::default();
     for (path, text) in files {
         tree.add(path, Entry::File { bytes: text.as_bytes().to_vec(), executable: false });
     }
     let (root, path) = ("/source".to_owned(), "/source".to_owned());
     let fetched = Fetched { tree: Arc::new(tree), room: Room::default(), root, path };
-    let builds = Semaphore::new(1);
+    let builds = Arc::new(Semaphore::new(1));
     let opener = Some(Opener::new(keys()?, None));
-    let rules = Rules { mac, unset: Unset::Empty, builds: &builds };
+    let rules = Rules { mac, unset: Unset::Empty, builds: &builds, deadline };
     let build = async {
         let laid_out = render::lay_out(fetched, &json!({}), &builds).await?;
         let gathered = Gathered { laid_out, opener, variables: None, witness: Arc::default() };
         Ok(render::render(gathered, &Kustomization::default(), &rules).await?.warnings)
     };
     Ok(build.await.map_err(|failure: Failure| failure.message))
+}
+
+#[tokio::test]
+async fn a_build_ends_with_its_time() -> Result<()> {
+    let files = [("kustomization.yaml", "resources: [plain.yaml]\n"), ("plain.yaml", PLAIN)];
+    let later = Instant::now() + Duration::from_secs(600);
+    ensure!(told_by(&files, SopsMac::Warn, Some(later)).await?.is_ok());
+    let late = told_by(&files, SopsMac::Warn, Some(Instant::now())).await?.err().unwrap_or_default();
+    ensure!(late.ends_with("the time that the build may take is over"), "{late}");
+    Ok(())
 }
 
 #[tokio::test]

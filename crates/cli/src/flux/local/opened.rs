@@ -111,7 +111,7 @@ impl Plan {
         let Repository { tree, root, start, .. } = source;
         let path = join(&root, &format!("./{start}"));
         let fetched = Fetched { tree, room: Room::default(), root, path };
-        let builds = Semaphore::new(1);
+        let builds = Arc::new(Semaphore::new(1));
         let laid_out = render::lay_out(fetched, &subject.overlay(), &builds).await.map_err(failed)?;
         let variables = match &typed.spec.post_build {
             Some(post_build) => Some(self.variables(subject, post_build).await?),
@@ -123,7 +123,7 @@ impl Plan {
             variables,
             witness: Arc::clone(&self.witness),
         };
-        let rules = Rules { mac: SopsMac::Enforce, unset: self.unset, builds: &builds };
+        let rules = Rules { mac: SopsMac::Enforce, unset: self.unset, builds: &builds, deadline: None };
         // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
         let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render::render(gathered, typed, &rules));
         let rendered = work.await.map_err(failed)?;
