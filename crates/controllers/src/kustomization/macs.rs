@@ -117,7 +117,10 @@ impl Macs {
                 }
                 // Of what is meant for others nothing is opened.
                 Err(_) if left.contains(mac.as_str()) => {}
-                Err(refused) => self.wrong(unchecked(&format!("file '{place}'"), &refused.message))?,
+                Err(refused) => {
+                    let told = unchecked(&format!("file '{place}'"), &refused.message);
+                    self.wrong(Refused { hint: format!("`{place}`: {}", refused.hint), ..told })?;
+                }
             }
         }
         Ok(())
