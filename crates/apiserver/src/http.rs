@@ -429,12 +429,21 @@ impl From<Status> for Answer {
     }
 }
 
+/// Events in pieces. They are copied: a connection may hold what it sent last until there is more to send, and what is
+/// held so must not count as unread.
 fn streamed(receiver: mpsc::Receiver<Bytes>) -> Body {
-    let frames = futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|bytes| (bytes, receiver))
+    let frames = futures::stream::unfold((receiver, Bytes::new()), |(mut receiver, mut rest)| async move {
+        if rest.is_empty() {
+            rest = receiver.recv().await?;
+        }
+        let piece = Bytes::copy_from_slice(&rest.split_to(rest.len().min(PIECE)));
+        Some((piece, (receiver, rest)))
     });
     StreamBody::new(frames.map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)))).boxed_unsync()
 }
+
+/// Bytes of a piece.
+const PIECE: usize = 64 << 10;
 
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace(['\n', '\r'], " "))

@@ -187,10 +187,11 @@ impl Watch {
                         return self.catch_up(sender, at).await.map(drop);
                     }
                 }
-                () = tokio::time::sleep(self.app.limits.event), if self.is_unread() => {
+                // It may have been taken meanwhile.
+                () = tokio::time::sleep(self.app.limits.event), if self.is_unread() => if self.is_unread() {
                     self.unread.notify_one();
                     return Err(Gone);
-                }
+                },
                 () = crate::server::stopped(&mut stopping) => return Ok(()),
                 () = sender.closed() => return Err(Gone),
             }

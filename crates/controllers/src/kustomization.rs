@@ -190,7 +190,8 @@ impl Run<'_> {
         };
         let revision = artifact.revision.clone();
         let origin = artifact.metadata.get("org.opencontainers.image.revision").cloned();
-        let done = self.reconcile(&health, &artifact, origin.as_deref(), began).await;
+        // On the heap, as what it holds: together they are larger than a stack can bear in a build with all checks.
+        let done = Box::pin(self.reconcile(&health, &artifact, origin.as_deref(), began)).await;
         if let Err(failure) = &done {
             self.report.failed(failure);
             return done;
@@ -238,7 +239,7 @@ impl Run<'_> {
         };
         let (retry, turn) = (shared.options.requeue_dependency, self.turn.clone());
         let wanted = Wanted { artifact, source, retry, turn: &turn };
-        let fetched = self.shown(shared.artifacts.fetch(&wanted, &path)).await?;
+        let fetched = self.shown(Box::pin(shared.artifacts.fetch(&wanted, &path))).await?;
         self.report.phase(&format!("Building manifests {of_revision}"));
         self.report.status.last_attempted_revision = revision.to_owned();
         let typed = self.typed.clone();
@@ -246,12 +247,12 @@ impl Run<'_> {
         let spec = self.object["spec"].clone();
         let acting = acting::acting(shared, &typed).await?;
         let witness = self.report.witness();
-        let rendering = async {
+        let rendering = Box::pin(async {
             let laid_out = render::lay_out(fetched, &spec, &shared.builds).await?;
             let gathered = gather::inputs(shared, &typed, laid_out, &witness).await?;
             // Reads keys over the network; writes nothing.
             render::render(gathered, &typed, &render::Rules::of(shared, Instant::now() + timeout)).await
-        };
+        });
         let rendering = tokio::time::timeout(timeout, rendering);
         let rendered = self.shown(rendering).await;
         let mut rendered: Rendered = rendered.map_err(|_| render::late(timeout))??;
@@ -259,7 +260,8 @@ impl Run<'_> {
         let warnings = std::mem::take(&mut rendered.warnings);
 
         // Writes: objects, inventory, what left.
-        let result = self.write_objects(&acting, rendered, health, &of_revision, was_healthy, revision).await;
+        let writing = self.write_objects(&acting, rendered, health, &of_revision, was_healthy, revision);
+        let result = Box::pin(writing).await;
         let failed = result.as_ref().err().map(|failure| failure.reason);
         if failed != Some(Reason::HealthCheckCanceled) {
             let outcome = failed.map_or("ReconciliationSucceeded", Reason::as_str);
@@ -327,7 +329,7 @@ impl Run<'_> {
             claims: &claims,
             place: apply::place(turn, artifacts),
         };
-        let applied = self.shown(apply::apply(acting, prepared, &typed, &how)).await;
+        let applied = self.shown(Box::pin(apply::apply(acting, prepared, &typed, &how))).await;
         if let Some(claimed) = claims.written().await {
             self.shared.leftovers.keep(&self.typed.metadata.uid, claimed.clone());
             self.report.claimed(claimed);

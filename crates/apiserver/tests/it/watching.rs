@@ -164,3 +164,26 @@ async fn unread_watches_of_one_user_have_a_share_of_the_memory() -> anyhow::Resu
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_his_events_is_not_cut_off() -> anyhow::Result<()> {
+    let mut limits = Limits::default();
+    limits.event = Duration::from_millis(500);
+    let running = start(Options::default().with_limits(limits)).await?;
+    let client = Client::of(&running)?;
+    let make = |name: &str| json!({"metadata": {"name": name}});
+    assert_eq!(client.call("POST", COLLECTION, Some(make("first"))).await?.0, 201);
+    let mut watch = client.open(&format!("{COLLECTION}?watch=1")).await?;
+    let mut told = String::new();
+    while !told.contains("\"first\"") {
+        told.push_str(&String::from_utf8_lossy(&watch.chunk().await?.unwrap_or_default()));
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(client.call("POST", COLLECTION, Some(make("second"))).await?.0, 201);
+    while !told.contains("\"second\"") {
+        let chunk = tokio::time::timeout(Duration::from_secs(5), watch.chunk()).await??;
+        told.push_str(&String::from_utf8_lossy(&chunk.expect("the watch goes on")));
+    }
+    running.stop().await;
+    Ok(())
+}
