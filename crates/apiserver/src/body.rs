@@ -41,11 +41,12 @@ pub(crate) struct Body {
 pub(crate) fn read(call: &Call<'_>, wanted: Wanted<'_>) -> Result<Body, Status> {
     let body = &call.request.body;
     let kind = call.request.content_type();
-    let mut doubled = HashSet::new();
-    let mut object = match kind.as_str() {
-        "" | JSON => from_json(body, &mut doubled).map_err(|why| wanted.unreadable(&why))?,
-        YAML => from_yaml(body).map_err(|why| wanted.unreadable(&why))?,
-        PROTOBUF => from_protobuf(body, wanted)?,
+    // Of YAML and protobuf nothing is told here.
+    let once = |object| Body { object, doubled: HashSet::new() };
+    let Body { mut object, doubled } = match kind.as_str() {
+        "" | JSON => from_json(body).map_err(|why| wanted.unreadable(&why))?,
+        YAML => once(from_yaml(body).map_err(|why| wanted.unreadable(&why))?),
+        PROTOBUF => once(from_protobuf(body, wanted)?),
         _ => {
             return Err(Status::plain(
                 415,
@@ -77,13 +78,12 @@ pub(crate) fn yaml(body: &[u8]) -> Result<Value, String> {
     sealfast_yaml::json::from_yaml(body).map_err(|error| error.to_string())
 }
 
-fn from_json(body: &[u8], twice: &mut HashSet<String>) -> Result<Value, String> {
-    let (value, found) = doubled::read(body).map_err(|error| {
+fn from_json(body: &[u8]) -> Result<Body, String> {
+    let (value, doubled) = doubled::read(body).map_err(|error| {
         let why = json_fault::describe(body).unwrap_or_else(|| error.to_string());
         format!("{NO_KIND}{why}")
     })?;
-    *twice = found;
-    whole(value)
+    Ok(Body { object: whole(value)?, doubled })
 }
 
 fn from_yaml(body: &[u8]) -> Result<Value, String> {
