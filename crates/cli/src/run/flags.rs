@@ -410,7 +410,8 @@ impl SharedArgs {
                 .events_addr
                 .or_else(|| env::EVENTS_ADDR.text())
                 .filter(|text| !text.is_empty()),
-            default_service_account: self.default_service_account,
+            // A flag without a text switches nothing on.
+            default_service_account: self.default_service_account.filter(|name| !name.is_empty()),
             requeue_dependency: self.requeue_dependency,
             jitter_percent: self.interval_jitter_percentage,
             pauses: Pauses { first: self.min_retry_delay, longest: self.max_retry_delay },
@@ -542,6 +543,8 @@ mod tests {
         assert_eq!(options.custom_stage_kinds, ["policy/PodDisruptionBudget", "a.example.com/B"]);
         assert_eq!(options.sops_age_secret.as_deref(), Some("keys"));
         assert_eq!(options.default_service_account.as_deref(), Some("default"));
+        let unnamed = parsed(&["--default-service-account="])?.options()?;
+        assert_eq!(unnamed.default_service_account, None, "a flag without a text switches nothing on");
         assert_eq!(options.labels, "sharding.fluxcd.io/key=shard1");
         assert_eq!(options.cross_namespace, CrossNamespace::Blocked);
         let vaults = Allowed::Prefixes(vec!["https://vault.example.com/".to_owned()]);

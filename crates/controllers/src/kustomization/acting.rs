@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::kustomization::Shared;
 use crate::kustomization::remotes::{Origin, Version};
 use crate::kustomization::report::{Failure, Reason};
+use crate::options::Options;
 use crate::wiped;
 
 /// The connection through which a Kustomization acts, and a name for it.
@@ -21,6 +22,11 @@ pub struct Acting {
     pub client: Client,
     /// Server and user, for [`Memories`].
     pub identity: String,
+}
+
+/// The account that an object names, else the one that the operator gave for all.
+pub fn account<'a>(options: &'a Options, typed: &'a Kustomization) -> Option<&'a str> {
+    typed.spec.service_account_name.as_deref().or(options.default_service_account.as_deref())
 }
 
 /// Finds the connection: another cluster when asked for, and an account on top of it.
@@ -40,9 +46,7 @@ pub async fn acting(shared: &Shared, typed: &Kustomization) -> Result<Acting, Fa
             }
         };
     }
-    // A flag without a text switches nothing on.
-    let default = options.default_service_account.as_deref().filter(|account| !account.is_empty());
-    if let Some(account) = typed.spec.service_account_name.as_deref().or(default) {
+    if let Some(account) = account(options, typed) {
         let user = format!("system:serviceaccount:{namespace}:{account}");
         acting.client = acting.client.impersonating(&user);
         acting.identity = format!("{}@{}", user, acting.identity);

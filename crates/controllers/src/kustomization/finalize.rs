@@ -116,8 +116,7 @@ async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
 
 /// An account that is gone cannot delete anything, and must not hold the object back.
 async fn account_exists(run: &Run<'_>) -> Result<bool, Error> {
-    let default = run.shared.options.default_service_account.as_deref().filter(|name| !name.is_empty());
-    let Some(account) = run.typed.spec.service_account_name.as_deref().or(default) else { return Ok(true) };
+    let Some(account) = acting::account(&run.shared.options, &run.typed) else { return Ok(true) };
     let accounts = GroupVersionKind::new("", "v1", "ServiceAccount");
     let found = run.shared.client.find(&accounts, &run.typed.metadata.namespace, account).await?;
     Ok(found.is_some())
