@@ -74,8 +74,6 @@ pub(crate) struct Custom {
     pub scale: Option<Value>,
     pub selectable: Vec<String>,
     pub schema: Value,
-    /// The schema has rules in CEL, which may take long.
-    pub has_rules: bool,
 }
 
 /// A group with its versions, preferred first.
@@ -310,24 +308,12 @@ fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Res
                         .collect()
                 })
                 .unwrap_or_default(),
-            has_rules: has_rules(&schema),
             schema,
         }),
         group,
         plural,
         kind,
     })
-}
-
-/// Whether a schema has rules in CEL anywhere.
-fn has_rules(schema: &Value) -> bool {
-    match schema {
-        Value::Object(fields) => {
-            fields.contains_key("x-kubernetes-validations") || fields.values().any(has_rules)
-        }
-        Value::Array(items) => items.iter().any(has_rules),
-        _ => false,
-    }
 }
 
 /// The newest version that is served, newer than a deprecated one, and not deprecated itself.

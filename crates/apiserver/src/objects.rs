@@ -22,7 +22,7 @@ use crate::request::patch::Kind;
 use crate::request::{Call, Options, Validation};
 use crate::status_error::{Cause, Status};
 use crate::typed;
-use crate::validate;
+use crate::validate::{self, Ruled};
 
 pub(crate) use crate::managed_fields::Operation;
 
@@ -38,8 +38,8 @@ pub(crate) struct Actor {
 pub(crate) enum Shape {
     /// A built-in kind.
     Builtin(GroupVersionKind),
-    /// The structural schema of a custom kind.
-    Custom(Arc<Value>),
+    /// The structural schema of a custom kind, and where it has rules.
+    Custom(Arc<Value>, Arc<Ruled>),
 }
 
 /// A body that was read.
@@ -74,7 +74,12 @@ impl Shape {
     }
 
     pub(crate) fn custom(schema: &Value) -> Self {
-        Self::Custom(Arc::new(schema.clone()))
+        Self::Custom(Arc::new(schema.clone()), Arc::new(Ruled::of(schema)))
+    }
+
+    /// Whether objects are checked by rules in CEL, which may take long.
+    pub(crate) fn has_rules(&self) -> bool {
+        matches!(self, Self::Custom(_, ruled) if ruled.any())
     }
 
     /// Drops what the schema does not know and empty values of built-in kinds; says what was wrong with fields.
@@ -87,7 +92,7 @@ impl Shape {
                 Some(kind) => typed::check(kind, object, doubled),
                 None => Ok(Vec::new()),
             },
-            Self::Custom(known) => {
+            Self::Custom(known, _) => {
                 fields::whole_numbers(object);
                 let mut complaints = match object.get_mut("metadata") {
                     Some(metadata) => typed::check_metadata(metadata, "metadata")?,
@@ -107,14 +112,14 @@ impl Shape {
     pub(crate) fn default(&self, object: &mut Value) {
         match self {
             Self::Builtin(_) => defaults::apply(object),
-            Self::Custom(known) => validate::default(known, object),
+            Self::Custom(known, _) => validate::default(known, object),
         }
     }
 
     /// What a custom object breaks of its schema, and what it broke before, too.
     fn problems(&self, new: &Value, old: Option<&Value>) -> (Vec<Cause>, Vec<String>) {
-        let Self::Custom(known) = self else { return (Vec::new(), Vec::new()) };
-        let found = validate::judged(known, new, old);
+        let Self::Custom(known, ruled) = self else { return (Vec::new(), Vec::new()) };
+        let found = validate::judged(known, ruled, new, old);
         let told = |problem: validate::Problem| format!("{}: {}", problem.field, problem.message());
         let tolerated = found.tolerated.into_iter().map(told).collect();
         let problems = found.problems.into_iter();
@@ -134,7 +139,7 @@ impl Shape {
     fn merge(&self) -> Merge<'_> {
         match self {
             Self::Builtin(gvk) => schema::builtin().root(gvk).map_or(Merge::Deduced, Merge::Struct),
-            Self::Custom(schema) => Merge::CustomRoot(schema),
+            Self::Custom(schema, _) => Merge::CustomRoot(schema),
         }
     }
 }
@@ -398,7 +403,7 @@ pub(crate) fn check_fields(
     // A strategic patch is shown itself, of the others what they lead to.
     let shown = |new: &Value| match patch.kind {
         Kind::Strategic => go_text::of(&patch.value),
-        _ if matches!(shape, Shape::Custom(_)) => sorted(new).to_string(),
+        _ if matches!(shape, Shape::Custom(..)) => sorted(new).to_string(),
         _ => new.to_string(),
     };
     let before = new.clone();

@@ -4,10 +4,12 @@
 
 pub(crate) mod checker;
 mod cost;
+pub(crate) mod field_path;
 mod format;
 mod functions;
 pub(crate) mod policy;
 mod prune;
+mod ruled;
 pub(crate) mod rules;
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +20,7 @@ use serde_json::Value;
 
 pub(crate) use format::is_known as knows_format;
 pub(crate) use prune::{default, embedded, has_defaults, prune, pruned, prunes};
+pub(crate) use ruled::Ruled;
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,17 +123,17 @@ fn shown(value: &Value) -> String {
 
 /// Checks an object against its schema, then by its rules; what an update leaves as it was is let through.
 pub(crate) fn validate(schema: &Value, new: &Value, old: Option<&Value>) -> Vec<Problem> {
-    judged(schema, new, old).problems
+    judged(schema, &Ruled::of(schema), new, old).problems
 }
 
 /// What is wrong with an object, and what was wrong before, too.
-pub(crate) fn judged(schema: &Value, new: &Value, old: Option<&Value>) -> rules::Found {
+pub(crate) fn judged(schema: &Value, ruled: &Ruled, new: &Value, old: Option<&Value>) -> rules::Found {
     let mut found = rules::Found::default();
     let problems = &mut found.problems;
     walk(schema, new, old, "", problems);
     if !problems.iter().any(Problem::keeps_rules_out) {
-        rules::check(schema, new, old, "", &mut found);
-    } else if rules::any(schema) {
+        rules::check(schema, ruled, new, old, "", &mut found);
+    } else if ruled.any() {
         let text = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
         problems.push(Problem::new("", Kind::Invalid(Value::Null, text.to_owned())));
     }

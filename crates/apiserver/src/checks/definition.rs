@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::grammar::{LABEL_1035, is_label_1035};
 use crate::fields::{self, text};
 use crate::status_error::Cause;
+use crate::validate::field_path;
 
 /// What is wrong with a definition.
 pub(super) fn check(definition: &Value) -> Vec<Cause> {
@@ -237,7 +238,7 @@ fn selectable(version: &Value, stated: &Value, path: &str) -> Vec<Cause> {
             causes.push(Cause::required(field, ""));
             continue;
         }
-        let found = rules::field(schema, json_path).filter(|_| json_path.starts_with('.'));
+        let found = field_path::field(schema, json_path).filter(|_| json_path.starts_with('.'));
         let Some(found) = found else {
             let why = match json_path.split(['.', '[']).next().unwrap_or_default() {
                 "" if json_path.contains('[') => "array notation is not allowed".to_owned(),

@@ -1,7 +1,7 @@
 //! Evictions: deletions of pods that a budget may forbid.
 //!
-//! Follows: the eviction of kube-apiserver 1.36. Differs: nobody counts for budgets here, so a budget whose status is not
-//! kept by another program is counted at the time, of the pods that it selects alone.
+//! Follows: the eviction of kube-apiserver 1.36. Differs: where nobody keeps the status of a budget, it is counted at the
+//! time, in the way of the controller that would.
 
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use crate::select;
 use crate::status_error::{Cause, Status};
 use crate::storage::{Expect, Key, Refused, Stored};
 use crate::workloads::BUDGETS;
+use crate::workloads::budget::Count;
 
 /// Deletes a Pod as an Eviction asks.
 ///
@@ -125,8 +126,13 @@ fn ask_budget(call: &Call<'_>, pod: &Value, dry_run: bool) -> Result<Asked, Stat
     }
     let Some(stored) = budget_of(call, pod)? else { return Ok(Asked::Free) };
     let mut budget = stored.object();
-    let kept = Count::kept(&budget);
-    let count = kept.unwrap_or_else(|| Count::of_pods(call, &budget["spec"]));
+    let number = |of: &Value| of.as_i64().unwrap_or(0);
+    let is_kept =
+        number(&budget["status"]["observedGeneration"]) >= number(&budget["metadata"]["generation"]);
+    let count = match is_kept {
+        true => Count::stated(&budget["status"]),
+        false => Count::now(call.app, &call.namespace, &budget),
+    };
     if !conditions::holds(pod, "Ready") {
         let always = budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow";
         if always || (count.desired > 0 && count.healthy >= count.desired) {
@@ -134,7 +140,7 @@ fn ask_budget(call: &Call<'_>, pod: &Value, dry_run: bool) -> Result<Asked, Stat
         }
     }
     check_allowed(&budget, count)?;
-    if kept.is_none() || dry_run {
+    if !is_kept || dry_run {
         return Ok(Asked::Free);
     }
     take_from(&mut budget, count, fields::name(pod));
@@ -211,49 +217,6 @@ fn take_from(budget: &mut Value, count: Count, pod: &str) {
             "message": "",
         });
         conditions::put(&mut budget["status"]["conditions"], condition);
-    }
-}
-
-/// How many pods a budget has and needs, and how many may go.
-#[derive(Clone, Copy)]
-struct Count {
-    healthy: i64,
-    desired: i64,
-    allowed: i64,
-}
-
-impl Count {
-    /// What another program keeps in the status of a budget.
-    fn kept(budget: &Value) -> Option<Self> {
-        let status = &budget["status"];
-        let number = |of: &Value| of.as_i64().unwrap_or(0);
-        let seen = number(&status["observedGeneration"]) >= number(&budget["metadata"]["generation"]);
-        seen.then(|| Self {
-            healthy: number(&status["currentHealthy"]),
-            desired: number(&status["desiredHealthy"]),
-            allowed: number(&status["disruptionsAllowed"]),
-        })
-    }
-
-    fn of_pods(call: &Call<'_>, spec: &Value) -> Self {
-        let pods = call.app.store.list(&call.resource.key, Some(&call.namespace)).items;
-        let (mut all, mut healthy) = (0, 0);
-        for pod in pods.iter().map(Stored::object) {
-            if select::chooses(&spec["selector"], &pod) && !fields::is_deleting(&pod) {
-                all += 1;
-                healthy += i64::from(conditions::holds(&pod, "Ready"));
-            }
-        }
-        let share =
-            |of: &Value| match of.as_str().and_then(|text| text.trim_end_matches('%').parse::<i64>().ok()) {
-                Some(percent) => i64::saturating_mul(all, percent).saturating_add(99) / 100,
-                None => of.as_i64().unwrap_or(0),
-            };
-        let desired = match &spec["maxUnavailable"] {
-            Value::Null => share(&spec["minAvailable"]),
-            most => (all - share(most)).max(0),
-        };
-        Self { healthy, desired, allowed: (healthy - desired).max(0) }
     }
 }
 

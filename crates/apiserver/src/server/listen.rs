@@ -181,7 +181,7 @@ fn takes_long(app: &App, request: &Request, path: &ResourcePath) -> bool {
     let has_rules = || {
         let kinds = app.kinds.current();
         let found = kinds.resource(&path.group, &path.version, &path.resource);
-        found.and_then(|found| found.custom.as_ref()).is_some_and(|custom| custom.has_rules)
+        found.is_some_and(|found| found.shape.has_rules())
     };
     // A read may wait until others have written.
     let writes = !matches!(request.method, http::Method::GET | http::Method::HEAD);

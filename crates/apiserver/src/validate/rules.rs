@@ -16,41 +16,30 @@ use sealfast_k8s::expression::source::Source;
 use sealfast_k8s::expression::{count, depth, on_deep_stack, parts};
 use serde_json::Value;
 
-use super::{Kind, Problem, Twins, functions, join};
+use super::ruled::{Part, Ruled};
+use super::{Kind, Problem, Twins, field_path, functions, join};
 use crate::go_text;
-
-const RULES: &str = "x-kubernetes-validations";
-
-/// Tells whether a schema has rules at any level.
-pub(super) fn any(schema: &Value) -> bool {
-    schema.get(RULES).is_some()
-        || schema.get("items").is_some_and(any)
-        || schema.get("additionalProperties").is_some_and(any)
-        || schema.get("properties").and_then(Value::as_object).is_some_and(|fields| fields.values().any(any))
-}
 
 /// Checks every rule that applies to the value and its parts; what they say of values that an update leaves as they
 /// were is only told.
-pub(super) fn check(schema: &Value, new: &Value, old: Option<&Value>, path: &str, found: &mut Found) {
+pub(super) fn check(
+    schema: &Value,
+    ruled: &Ruled,
+    new: &Value,
+    old: Option<&Value>,
+    path: &str,
+    found: &mut Found,
+) {
+    let Some(root) = ruled.root() else { return };
     let run = || {
         let budget = Budget::new(MOST_STEPS, MOST_BYTES, MOST_TIME);
-        let mut run = Run {
-            budget: &budget,
-            left: MOST_OF_AN_OBJECT,
-            ended: false,
-            with_rules: HashMap::new(),
-            found: Found::default(),
-        };
+        let mut run = Run { budget: &budget, left: MOST_OF_AN_OBJECT, ended: false, found: Found::default() };
         let kept = old == Some(new);
-        run.walk(schema, &At { new, old, kept, path });
+        run.walk(schema, root, &At { new, old, kept, path });
         run.found
     };
-    let told = match deepest(schema) {
-        None => return,
-        Some(levels) if levels <= SHALLOW => Some(run()),
-        Some(_) => on_deep_stack(run),
-    };
-    match told {
+    let is_shallow = ruled.levels(schema, &levels) <= SHALLOW;
+    match if is_shallow { Some(run()) } else { on_deep_stack(run) } {
         Some(told) => {
             found.problems.extend(told.problems);
             found.tolerated.extend(told.tolerated);
@@ -67,16 +56,10 @@ pub(crate) struct Found {
     pub(crate) tolerated: Vec<Problem>,
 }
 
-/// How many expressions stand inside each other in the rules of a schema; `None` when it has no rules.
-fn deepest(schema: &Value) -> Option<usize> {
-    let own = schema.get(RULES).and_then(Value::as_array).into_iter().flatten().map(|rule| {
-        let texts = ["rule", "messageExpression"].map(|key| rule[key].as_str().and_then(compiled));
-        texts.into_iter().flatten().map(|kept| kept.levels).max().unwrap_or(0)
-    });
-    let fields =
-        schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|fields| fields.values());
-    let parts = ["items", "additionalProperties"].into_iter().filter_map(|key| schema.get(key));
-    own.chain(fields.chain(parts).filter_map(deepest)).max()
+/// How many expressions stand inside each other in one rule.
+fn levels(rule: &Value) -> usize {
+    let texts = ["rule", "messageExpression"].map(|key| rule[key].as_str().and_then(compiled));
+    texts.into_iter().flatten().map(|kept| kept.levels).max().unwrap_or(0)
 }
 
 /// A value of the object.
@@ -122,22 +105,16 @@ struct Run<'a> {
     left: u64,
     /// No further rules are run.
     ended: bool,
-    /// Whether there are rules at any level of the schemas of items that were looked at, by where those are.
-    with_rules: HashMap<*const Value, bool>,
     found: Found,
 }
 
 impl Run<'_> {
-    /// Lists in a list share their schema, which is looked at once.
-    fn has_rules(&mut self, schema: Option<&Value>) -> bool {
-        schema.is_some_and(|schema| *self.with_rules.entry(schema).or_insert_with(|| any(schema)))
-    }
-
-    fn walk(&mut self, schema: &Value, at: &At<'_>) {
+    /// Goes through what the part of the schema says to have rules, and passes over the rest.
+    fn walk(&mut self, schema: &Value, part: &Part, at: &At<'_>) {
         if at.new.is_null() {
             return;
         }
-        let rules = schema.get(RULES).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let rules = part.rules(schema);
         if !rules.is_empty() {
             self.all(schema, rules, at);
         }
@@ -145,26 +122,29 @@ impl Run<'_> {
             Value::Object(fields) => {
                 for (name, value) in fields {
                     let known = schema.get("properties").and_then(|properties| properties.get(name));
-                    let twin = at.old.and_then(|old| old.get(name));
-                    let (known, path) = match (known, schema.get("additionalProperties")) {
-                        (Some(known), _) => (known, join(at.path, name)),
-                        (None, Some(known)) => (known, format!("{}[{name}]", at.path)),
-                        (None, None) => continue,
+                    let below = match known {
+                        Some(known) => part.field(name).map(|part| (known, part, join(at.path, name))),
+                        None => part.values.as_deref().map(|part| {
+                            (&schema["additionalProperties"], part, format!("{}[{name}]", at.path))
+                        }),
                     };
+                    let Some((known, part, path)) = below else { continue };
                     if self.ended {
                         return;
                     }
-                    self.walk(known, &at.below(value, twin, &path));
+                    let twin = at.old.and_then(|old| old.get(name));
+                    self.walk(known, part, &at.below(value, twin, &path));
                 }
             }
-            Value::Array(items) if self.has_rules(schema.get("items")) => {
+            Value::Array(items) => {
+                let Some(part) = part.items.as_deref() else { return };
                 let twins = Twins::of(schema, at.old);
                 for (place, item) in items.iter().enumerate() {
                     if self.ended {
                         return;
                     }
                     let path = format!("{}[{place}]", at.path);
-                    self.walk(&schema["items"], &at.below(item, twins.get(item), &path));
+                    self.walk(&schema["items"], part, &at.below(item, twins.get(item), &path));
                 }
             }
             _ => {}
@@ -231,7 +211,7 @@ impl Run<'_> {
         }
         known.optional = false;
         let field = match rule["fieldPath"].as_str().filter(|below| !below.is_empty()) {
-            Some(below) => join(at.path, &normalized(schema, below)),
+            Some(below) => join(at.path, &field_path::shown(schema, below)),
             None => at.path.to_owned(),
         };
         let tolerated = at.kept && !compiled.asks_for_old;
@@ -303,35 +283,6 @@ fn broken(schema: &Value, rule: &Value, new: &Value, message: String) -> Kind {
         _ if whole => Kind::Rule(message),
         _ => Kind::Invalid(new.clone(), message),
     }
-}
-
-/// A path such as `.a['b-c']` as it is shown: fields by their names, keys of maps in brackets.
-fn normalized(schema: &Value, path: &str) -> String {
-    let (mut at, mut rest, mut shown) = (schema, path, String::new());
-    while !rest.is_empty() {
-        let (name, behind) = match rest.strip_prefix("['") {
-            Some(quoted) => match quoted.split_once("']") {
-                Some(parts) => parts,
-                None => break,
-            },
-            None => {
-                let plain = rest.strip_prefix('.').unwrap_or(rest);
-                plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()))
-            }
-        };
-        // What is no path, as it may have been stored once, is shown as far as it is one.
-        if behind.len() == rest.len() {
-            break;
-        }
-        let below = at["properties"].get(name);
-        shown = match below {
-            Some(_) => join(&shown, name),
-            None => format!("{shown}[{name}]"),
-        };
-        at = below.unwrap_or(&at["additionalProperties"]);
-        rest = behind;
-    }
-    shown
 }
 
 fn stated_message(rule: &Value) -> Option<String> {
@@ -492,7 +443,7 @@ mod tests {
             },
         });
         let mut found = Found::default();
-        check(&schema, new, old, "spec", &mut found);
+        check(&schema, &Ruled::of(&schema), new, old, "spec", &mut found);
         found.problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message())).collect()
     }
 
@@ -626,31 +577,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_shown_as_far_as_it_is_one() {
-        let schema = json!({"properties": {"a": {"additionalProperties": {}}}});
-        assert_eq!(normalized(&schema, ".a['b.c'].d"), "a[b.c][d]");
-        for (path, shown) in [(".a[b]", "a"), ("[", ""), (".a['b", "a")] {
-            assert_eq!(normalized(&schema, path), shown, "{path}");
-        }
-    }
-
-    #[test]
-    fn the_schema_of_lists_in_a_list_is_looked_at_once() {
-        let ruled = json!({RULES: [{"rule": "self > 1"}]});
-        let budget = Budget::new(1, 1, MOST_TIME);
-        let mut run = Run {
-            budget: &budget,
-            left: 1,
-            ended: false,
-            with_rules: HashMap::new(),
-            found: Found::default(),
-        };
-        assert!(run.has_rules(Some(&ruled)) && !run.has_rules(None));
-        run.with_rules.values_mut().for_each(|known| *known = false);
-        assert!(!run.has_rules(Some(&ruled)));
-    }
-
-    #[test]
     fn transition_rules_wait_for_an_old_value_unless_they_take_none() {
         let (old, new) = (json!({"a": 1}), json!({"a": 2}));
         let fixed = json!({"rule": "self.a == oldSelf.a", "message": "fixed"});
@@ -674,7 +600,7 @@ mod tests {
         });
         let told = |new: &Value, old: &Value| {
             let mut found = Found::default();
-            check(&schema, new, Some(old), "", &mut found);
+            check(&schema, &Ruled::of(&schema), new, Some(old), "", &mut found);
             (found.problems.len(), found.tolerated.len())
         };
         assert_eq!(told(&json!({"a": 1}), &json!({"a": 1})), (1, 2));

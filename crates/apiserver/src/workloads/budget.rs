@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -25,8 +25,10 @@ pub(crate) struct Budgets {
     known: HashMap<String, HashSet<String>>,
     /// Namespaces to be counted anew once the changes at hand are through.
     touched: HashSet<String>,
-    /// Namespaces in which pods were allowed to go that are still there.
-    waiting: HashSet<String>,
+    /// Namespaces in which pods were allowed to go that are still there, and when to look again.
+    waiting: HashMap<String, Instant>,
+    /// Until when namespaces are not counted anew: counting goes through all their pods.
+    resting: HashMap<String, Instant>,
 }
 
 impl Budgets {
@@ -51,17 +53,63 @@ impl Budgets {
 
     /// Counts anew wherever something happened.
     pub(crate) fn settle(&mut self, app: &App) {
-        self.touched.extend(self.waiting.drain());
-        for namespace in std::mem::take(&mut self.touched) {
-            if app.ready_workloads && settle(app, &namespace) {
-                self.waiting.insert(namespace);
-            }
+        if !app.ready_workloads {
+            return self.touched.clear();
         }
+        for namespace in self.due(Instant::now()) {
+            let since = Instant::now();
+            let waits = settle(app, &namespace);
+            self.counted(namespace, since, since.elapsed(), waits);
+        }
+    }
+
+    /// The namespaces to be counted now.
+    fn due(&mut self, now: Instant) -> Vec<String> {
+        self.resting.retain(|_, until| *until > now);
+        let waited = self.waiting.extract_if(|_, until| *until <= now).map(|(namespace, _)| namespace);
+        self.touched.extend(waited);
+        let due = |namespace: &String| !self.resting.contains_key(namespace);
+        self.touched.extract_if(due).collect()
+    }
+
+    /// Notes that a namespace was counted, and whether it waits for pods to go. Counting takes a small part of the time.
+    fn counted(&mut self, namespace: String, since: Instant, took: Duration, waits: bool) {
+        if waits {
+            let time = Duration::from_secs(DELETION_TIMEOUT.unsigned_abs() + 1);
+            self.waiting.insert(namespace.clone(), since + time);
+        } else {
+            self.waiting.remove(&namespace);
+        }
+        self.resting.insert(namespace, since + took * REST);
     }
 
     /// When to look again although nothing happens.
     pub(crate) fn pause(&self) -> Option<Duration> {
-        (!self.waiting.is_empty()).then_some(Duration::from_secs(DELETION_TIMEOUT.unsigned_abs() + 1))
+        let rested = self.touched.iter().filter_map(|namespace| self.resting.get(namespace));
+        let next = rested.chain(self.waiting.values()).min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// How many pods a budget has and needs, and how many may go.
+#[derive(Clone, Copy)]
+pub(crate) struct Count {
+    pub(crate) healthy: i64,
+    pub(crate) desired: i64,
+    pub(crate) allowed: i64,
+}
+
+impl Count {
+    /// What the status of a budget says.
+    pub(crate) fn stated(status: &Value) -> Self {
+        let [healthy, desired, allowed] = ["currentHealthy", "desiredHealthy", "disruptionsAllowed"]
+            .map(|name| status[name].as_i64().unwrap_or(0));
+        Self { healthy, desired, allowed }
+    }
+
+    /// Counts for a budget whose status nobody keeps.
+    pub(crate) fn now(app: &App, namespace: &str, budget: &Value) -> Self {
+        Self::stated(&status(app, budget, &pods(app, namespace), clock::unix()))
     }
 }
 
@@ -93,7 +141,8 @@ struct Pods {
 fn pods(app: &App, namespace: &str) -> Vec<Pods> {
     let list = |resource: &str| app.store.list(&Arc::from(resource), Some(namespace)).items;
     let mut all: Vec<Pods> = list(PODS).iter().map(|stored| one(stored.object())).collect();
-    for (resource, kind) in WORKLOADS {
+    // Elsewhere they have the pods that somebody made.
+    for (resource, kind) in WORKLOADS.into_iter().filter(|_| app.ready_workloads) {
         for stored in list(resource) {
             let object = stored.object();
             // A set of a Deployment counts for that.
@@ -310,12 +359,37 @@ const WORKLOADS: [(&str, &str); 4] = [
     ("statefulsets.apps", "StatefulSet"),
     ("daemonsets.apps", "DaemonSet"),
 ];
+/// How many times as long as it took to count a namespace it is left alone from then on.
+const REST: u32 = 20;
 /// Seconds after which a pod that was allowed to go and has not gone counts again.
 const DELETION_TIMEOUT: i64 = 120;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_long_to_count_is_counted_less_often() {
+        let (mut budgets, now) = (Budgets::default(), Instant::now());
+        let touch =
+            |budgets: &mut Budgets| ["large", "small"].map(|name| budgets.touched.insert(name.to_owned()));
+        let due = |budgets: &mut Budgets, seconds: u64| {
+            let mut due = budgets.due(now + Duration::from_secs(seconds));
+            due.sort();
+            due
+        };
+        touch(&mut budgets);
+        assert_eq!(due(&mut budgets, 0), ["large", "small"]);
+        budgets.counted("large".to_owned(), now, Duration::from_secs(1), false);
+        budgets.counted("small".to_owned(), now, Duration::from_millis(1), true);
+        touch(&mut budgets);
+        assert_eq!(due(&mut budgets, 1), ["small"]);
+        assert!(budgets.pause().is_some_and(|pause| pause > Duration::from_secs(10)));
+        assert_eq!(due(&mut budgets, 19), Vec::<String>::new());
+        assert_eq!(due(&mut budgets, 20), ["large"], "it was touched, and waited");
+        assert_eq!(due(&mut budgets, 121), ["small"], "its pods may have gone or not");
+        assert_eq!(budgets.pause(), None);
+    }
 
     #[test]
     fn pods_that_may_go_are_waited_for_two_minutes() {

@@ -144,6 +144,22 @@ async fn evictions_at_once_leave_what_a_budget_needs() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pods_that_nobody_controls_are_no_share_of_anything() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    run_pod(&client, "p", "True").await?;
+    run_pod(&client, "q", "True").await?;
+    let spec = json!({"maxUnavailable": 1, "selector": {"matchLabels": {"a": "b"}}});
+    client.call("POST", BUDGETS, Some(json!({"metadata": {"name": "x"}, "spec": spec}))).await?;
+    assert_eq!(evict(&client, "p", json!({})).await?.0, 429);
+    let spec = json!({"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}});
+    client.call("DELETE", &format!("{BUDGETS}/x"), None).await?;
+    client.call("POST", BUDGETS, Some(json!({"metadata": {"name": "x"}, "spec": spec}))).await?;
+    assert_eq!(evict(&client, "p", json!({})).await?.0, 201);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dependents_of_jobs_and_old_controllers_stay_unless_told() -> anyhow::Result<()> {
     let (running, client) = server().await?;
     let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});

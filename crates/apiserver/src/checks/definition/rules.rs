@@ -7,6 +7,7 @@ use crate::checks::list;
 use crate::fields::text;
 use crate::status_error::Cause;
 use crate::validate::checker::{self, Fault, Subject, Wanted};
+use crate::validate::field_path;
 
 /// What is wrong with the words of the rules of one schema, whatever they mean.
 pub(super) fn words_of_all(schema: &Value, path: &str) -> Vec<Cause> {
@@ -110,7 +111,7 @@ fn field_path(schema: &Value, stated: &str, field: &str) -> Vec<Cause> {
     if has_breaks(stated) {
         whys.push("must not contain line breaks");
     }
-    if !stated.is_empty() && self::field(schema, stated).is_none() {
+    if !stated.is_empty() && field_path::field(schema, stated).is_none() {
         whys.push("must be a valid path");
     }
     whys.into_iter().map(|why| Cause::invalid(field, &json!(stated), why)).collect()
@@ -145,25 +146,6 @@ fn rule_words(rule: &Value, path: &str) -> Vec<Cause> {
         causes.push(Cause::not_supported(format!("{path}.reason"), &json!(reason), &REASONS));
     }
     causes
-}
-
-/// The schema of the field that a path such as `.a['b-c'].d` names.
-pub(super) fn field<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
-    let mut at = schema;
-    let mut rest = path;
-    while !rest.is_empty() {
-        let (name, behind) = match rest.strip_prefix("['") {
-            Some(quoted) => quoted.split_once("']")?,
-            None => {
-                let plain = rest.strip_prefix('.')?;
-                plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()))
-            }
-        };
-        let known = at["properties"].get(name);
-        let below = known.or_else(|| at.get("additionalProperties").filter(|values| values.is_object()))?;
-        (at, rest) = (below, behind);
-    }
-    Some(at)
 }
 
 /// Why rules cannot be looked at.
