@@ -208,6 +208,8 @@ pub(crate) const AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: Variable =
 pub(crate) const AWS_ENDPOINT_URL_STS: Variable = Variable("AWS_ENDPOINT_URL_STS");
 /// Another endpoint of AWS KMS.
 pub(crate) const AWS_ENDPOINT_URL_KMS: Variable = Variable("AWS_ENDPOINT_URL_KMS");
+/// A URL instead of that of EKS.
+pub(crate) const AWS_ENDPOINT_URL_EKS: Variable = Variable("AWS_ENDPOINT_URL_EKS");
 /// Host and port of Google's metadata server.
 pub(crate) const GCE_METADATA_HOST: Variable = Variable("GCE_METADATA_HOST");
 /// Host and port that stand in for those of source-controller's artifacts.

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request};
+use futures::future::BoxFuture;
+use http::{HeaderValue, Method, Request};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -44,9 +45,13 @@ pub struct Client {
     requests: Arc<Requests>,
     throttle: Arc<Throttle>,
     impersonate: Option<Arc<str>>,
+    tokens: Option<Tokens>,
     /// The most bytes of one answer.
     largest: usize,
 }
+
+/// Gives the token that a request shows, or says why there is none.
+pub type Tokens = Arc<dyn Fn() -> BoxFuture<'static, Result<SecretString, String>> + Send + Sync>;
 
 /// How many requests were sent, by method and status code; without a code those that nobody answered.
 type Requests = Mutex<BTreeMap<(&'static str, Option<u16>), u64>>;
@@ -188,7 +193,7 @@ impl Client {
     /// [`Error::Config`].
     pub async fn from_url(
         url: &str,
-        token: Option<&secrecy::SecretString>,
+        token: Option<&SecretString>,
         ca_pem: Option<&str>,
     ) -> Result<Client, Error> {
         use kube::config::{Cluster, Context, NamedAuthInfo, NamedCluster, NamedContext};
@@ -227,6 +232,7 @@ impl Client {
             requests: Arc::default(),
             throttle: Arc::default(),
             impersonate: None,
+            tokens: None,
             largest: answer::LARGEST,
         })
     }
@@ -245,6 +251,11 @@ impl Client {
     /// The same connection acting as another user (`Impersonate-User`).
     pub fn impersonating(&self, user: &str) -> Client {
         Client { impersonate: Some(user.into()), ..self.clone() }
+    }
+
+    /// The same connection, each request of which shows a token that is asked for anew: one may end before its work does.
+    pub fn showing(self, tokens: Tokens) -> Client {
+        Client { tokens: Some(tokens), ..self }
     }
 
     /// The server's address, without a trailing slash and without who logs in there.
@@ -480,7 +491,7 @@ impl Client {
         namespace: &str,
         account: &str,
         audiences: &[&str],
-    ) -> Result<secrecy::SecretString, Error> {
+    ) -> Result<SecretString, Error> {
         let accounts = GroupVersionKind::new("", "v1", "ServiceAccount");
         let path = self.object_path(&accounts, namespace, account).await? + "/token";
         let mut call = Call::new(Method::POST, path);
@@ -539,7 +550,7 @@ impl Client {
 
     async fn send(&self, call: &Call) -> Result<Answer, Error> {
         self.throttle.turn().await;
-        let answer = self.http.send(self.request(call)?.map(Into::into)).await;
+        let answer = self.http.send(self.request(call).await?.map(Into::into)).await;
         let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
         let mut counts = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry((word(&call.method), code)).or_default() += 1;
@@ -549,7 +560,7 @@ impl Client {
         Ok(answer)
     }
 
-    fn request(&self, call: &Call) -> Result<Request<Bytes>, Error> {
+    async fn request(&self, call: &Call) -> Result<Request<Bytes>, Error> {
         let mut request =
             Request::builder().method(&call.method).uri(&call.path).header(http::header::ACCEPT, call.accept);
         if !call.body.is_empty() {
@@ -557,6 +568,13 @@ impl Client {
         }
         if let Some(user) = &self.impersonate {
             request = request.header("Impersonate-User", &**user);
+        }
+        if let Some(tokens) = &self.tokens {
+            let token = tokens().await.map_err(|reason| Error::Token { reason })?;
+            let shown = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
+            let mut shown = HeaderValue::from_str(&shown).map_err(|error| Error::Request(error.into()))?;
+            shown.set_sensitive(true);
+            request = request.header(http::header::AUTHORIZATION, shown);
         }
         request.body(call.body.clone()).map_err(Error::Request)
     }
@@ -585,7 +603,7 @@ impl Client {
         call: Call,
     ) -> Result<std::pin::Pin<Box<dyn futures::AsyncBufRead + Send>>, Error> {
         self.throttle.turn().await;
-        let opened = within(self.http.request_stream(self.request(&call)?.map(|_| Vec::new()))).await;
+        let opened = within(self.http.request_stream(self.request(&call).await?.map(|_| Vec::new()))).await;
         let lines = opened.ok_or_else(|| self.silent())?;
         Ok(Box::pin(lines.map_err(|error| self.unanswered(error))?))
     }

@@ -65,6 +65,12 @@ pub enum Error {
     /// A request that cannot be written down (an invalid header or address).
     #[error("cannot form the request")]
     Request(#[source] http::Error),
+    /// There is no token to show.
+    #[error("{reason}")]
+    Token {
+        /// Why.
+        reason: String,
+    },
     /// An object lacks something that a request needs.
     #[error("object has no `{field}`")]
     Incomplete {

@@ -25,13 +25,17 @@ use zeroize::Zeroizing;
 use crate::gates::{Gate, Gates};
 use crate::identity::cache::{Cache, Lent, Size, Token};
 pub use crate::identity::error::Error;
-use crate::identity::own::{OWN_TOKEN, Own};
+use crate::identity::own::Own;
 use crate::metrics::Metrics;
 
+mod aks;
 mod aws;
 mod azure;
 pub mod cache;
+pub mod clusters;
+mod eks;
 mod error;
+mod gke;
 mod google;
 pub mod own;
 mod vaults;
@@ -56,7 +60,7 @@ pub struct Clouds {
     pub google_kms: Option<String>,
 }
 
-/// Where tokens are exchanged: URLs without a slash at the end.
+/// Where tokens are exchanged, and clusters are known: URLs without a slash at the end.
 #[derive(Clone, Debug)]
 pub struct Places {
     /// Another STS than that of the region.
@@ -71,6 +75,12 @@ pub struct Places {
     pub google_iam: String,
     /// The metadata of a machine of Google.
     pub google_machine: String,
+    /// Another EKS than that of the region.
+    pub eks: Option<String>,
+    /// Another resource manager of Azure than that of the cloud that Entra belongs to.
+    pub azure_manager: Option<String>,
+    /// Google's clusters.
+    pub google_container: String,
 }
 
 impl Default for Places {
@@ -82,6 +92,9 @@ impl Default for Places {
             google_sts: "https://sts.googleapis.com".to_owned(),
             google_iam: "https://iamcredentials.googleapis.com".to_owned(),
             google_machine: "http://metadata.google.internal".to_owned(),
+            eks: None,
+            azure_manager: None,
+            google_container: "https://container.googleapis.com".to_owned(),
         }
     }
 }
@@ -96,9 +109,23 @@ pub struct Account {
     namespace: String,
     name: String,
     annotations: Value,
+    /// For whom its tokens are, instead of the cloud's usual audience.
+    audiences: Vec<String>,
 }
 
 impl Account {
+    /// The account with tokens for these audiences; none for what each cloud takes.
+    pub fn for_audiences(self, audiences: Vec<String>) -> Account {
+        Account { audiences, ..self }
+    }
+
+    /// An account that tokens are asked for without a look at it.
+    fn unread((namespace, name): (String, String)) -> Account {
+        let place = format!("{namespace}/{name}");
+        let (version, annotations, audiences) = (String::new(), Value::Null, Vec::new());
+        Account { place, version, namespace, name, annotations, audiences }
+    }
+
     fn annotation(&self, key: &str) -> &str {
         self.annotations[key].as_str().unwrap_or_default()
     }
@@ -139,9 +166,11 @@ impl Who {
 
     /// What tells one token from another.
     fn key(&self, parts: &[&str]) -> String {
-        let account = self.account.as_ref().map(|account| format!("{}@{}", account.place, account.version));
-        let proxy = self.proxy.as_ref().map(|proxy| proxy.address.as_str()).unwrap_or_default();
-        format!("{}\n{proxy}\n{}", account.unwrap_or_default(), parts.join("\n"))
+        let account =
+            self.account.as_ref().map(|account| (&account.place, &account.version, &account.audiences));
+        let proxy = self.proxy.as_ref().map(|proxy| proxy.address.as_str());
+        // A list, so that no text of a stranger passes for two.
+        serde_json::json!([account, proxy, parts]).to_string()
     }
 }
 
@@ -205,43 +234,8 @@ impl Identities {
         let text = |field| object::metadata_text(&object, field);
         let version = format!("{}/{}", text("uid"), text("resourceVersion"));
         let annotations = object["metadata"]["annotations"].take();
-        Ok(Account { place, version, namespace: namespace.to_owned(), name: name.to_owned(), annotations })
-    }
-
-    /// A token of our own cluster for an account, or for the controller itself when none is named.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn cluster_token(
-        &self,
-        namespace: &str,
-        account: Option<&str>,
-        audiences: &[&str],
-    ) -> Result<SecretString, Error> {
-        let (namespace, name) = match account {
-            Some(name) => {
-                let account = self.account(namespace, name).await?;
-                (account.namespace, account.name)
-            }
-            None => self.account_of_controller(namespace)?,
-        };
-        let token = self.client.account_token(&namespace, &name, audiences).await;
-        token.map_err(|e| Error::Token { place: format!("{namespace}/{name}"), source: Box::new(e) })
-    }
-
-    /// The controller's own account, for objects of its own namespace: a tenant could send its token wherever it likes.
-    fn account_of_controller(&self, namespace: &str) -> Result<(String, String), Error> {
-        let failed = |reason: String| Error::Exchange { who: "the controller".to_owned(), reason };
-        let own = self.clouds.own.account.clone().ok_or_else(|| {
-            failed(format!("failed to read service account token file {OWN_TOKEN}: open {OWN_TOKEN}: no such file or directory"))
-        })?;
-        if own.0 != namespace {
-            return Err(failed(format!(
-                "its own account is for objects of namespace '{}' alone: name one of namespace '{namespace}' in serviceAccountName",
-                own.0
-            )));
-        }
-        Ok(own)
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        Ok(Account { place, version, namespace, name, annotations, audiences: Vec::new() })
     }
 
     /// Credentials of AWS, asked for in a region.
@@ -310,7 +304,11 @@ impl Identities {
 
     /// A token of our own cluster for an account.
     async fn token(&self, account: &Account, audience: &str) -> Result<SecretString, Error> {
-        let token = self.client.account_token(&account.namespace, &account.name, &[audience]).await;
+        let mut audiences: Vec<&str> = account.audiences.iter().map(String::as_str).collect();
+        if audiences.is_empty() {
+            audiences.push(audience);
+        }
+        let token = self.client.account_token(&account.namespace, &account.name, &audiences).await;
         token.map_err(|e| Error::Token { place: account.place.clone(), source: Box::new(e) })
     }
 

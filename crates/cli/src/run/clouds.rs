@@ -32,6 +32,7 @@ pub(super) fn clouds(identity: CloudIdentity, vaults: Option<&str>) -> Result<Cl
     let places = Places {
         sts: endpoint(env::AWS_ENDPOINT_URL_STS),
         entra: env::AZURE_AUTHORITY_HOST.text().map_or(usual.entra, without_slash),
+        eks: endpoint(env::AWS_ENDPOINT_URL_EKS),
         google_machine: machine.map_or(usual.google_machine, |host| format!("http://{host}")),
         ..usual
     };

@@ -36,15 +36,24 @@ fn is_role(text: &str) -> bool {
     ROLE.is_match(text)
 }
 
-/// The end of host names in the partition of an ARN.
-fn domain(arn: &str) -> &'static str {
-    match arn.split(':').nth(1).unwrap_or_default() {
-        "aws-cn" => "amazonaws.com.cn",
-        "aws-iso" => "c2s.ic.gov",
-        "aws-iso-b" => "sc2s.sgov.gov",
-        "aws-eusc" => "amazonaws.eu",
-        _ => "amazonaws.com",
-    }
+/// Whether a region may be a part of a host name: no more than that.
+pub(super) fn is_label(region: &str) -> bool {
+    let is_inside = region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    is_inside && !region.is_empty() && !region.starts_with('-') && !region.ends_with('-')
+}
+
+/// The end of host names in a region.
+pub(super) fn domain(region: &str) -> &'static str {
+    let domains = [
+        ("cn-", "amazonaws.com.cn"),
+        ("us-iso-", "c2s.ic.gov"),
+        ("us-isob-", "sc2s.sgov.gov"),
+        ("us-isof-", "csp.hci.ic.gov"),
+        ("eu-isoe-", "cloud.adc-e.uk"),
+        ("eusc-", "amazonaws.eu"),
+    ];
+    let found = domains.iter().find(|(start, _)| region.starts_with(start));
+    found.map_or("amazonaws.com", |(_, domain)| domain)
 }
 
 impl Identities {
@@ -57,8 +66,11 @@ impl Identities {
         region: &str,
         token: &SecretString,
     ) -> Result<Lent, Error> {
+        if !is_label(region) {
+            return Err(who.refused(format!("'{region}' is no region of AWS")));
+        }
         let sts = self.clouds.places.sts.clone();
-        let sts = sts.unwrap_or_else(|| format!("https://sts.{region}.{}", domain(role)));
+        let sts = sts.unwrap_or_else(|| format!("https://sts.{region}.{}", domain(region)));
         let session: String = session.chars().take(LONGEST_SESSION).collect();
         let form = [
             ("Action", "AssumeRoleWithWebIdentity"),
@@ -125,16 +137,16 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{domain, element, is_role};
+    use super::{domain, element, is_label, is_role};
 
     #[test]
     fn roles_are_arns_of_every_partition() {
-        for (role, end) in [
-            ("arn:aws:iam::123456789012:role/keys", "amazonaws.com"),
-            ("arn:aws-us-gov:iam::1:role/a/b", "amazonaws.com"),
-            ("arn:aws-cn:iam::1:role/a", "amazonaws.com.cn"),
+        for (role, region, end) in [
+            ("arn:aws:iam::123456789012:role/keys", "eu-west-1", "amazonaws.com"),
+            ("arn:aws-us-gov:iam::1:role/a/b", "us-gov-west-1", "amazonaws.com"),
+            ("arn:aws-cn:iam::1:role/a", "cn-north-1", "amazonaws.com.cn"),
         ] {
-            assert!(is_role(role) && domain(role) == end, "{role}");
+            assert!(is_role(role) && is_label(region) && domain(region) == end, "{role}");
         }
         for wrong in ["", "arn:aws:iam::123:user/a", "arn:aws:iam::x:role/a", "arn:aws:iam::1:role/"] {
             assert!(!is_role(wrong), "{wrong}");

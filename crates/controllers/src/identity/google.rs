@@ -18,6 +18,8 @@ const PROVIDER: &str = "gcp.auth.fluxcd.io/workload-identity-provider";
 const PROVIDER_PATTERN: &str =
     r"^projects/\d{1,30}/locations/global/workloadIdentityPools/[^/]{1,100}/providers/[^/]{1,100}$";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// By this GKE knows an account by its address and not by a number.
+const EMAIL_SCOPE: &str = "https://www.googleapis.com/auth/userinfo.email";
 
 /// What annotations say; empty for what they do not.
 #[derive(Default)]
@@ -63,10 +65,12 @@ impl Identities {
             (provider.clone(), provider)
         };
         let token = self.token(account, &whom).await?;
+        // Who becomes somebody else says there what for.
+        let both = format!("{SCOPE} {EMAIL_SCOPE}");
         let form = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
             ("audience", &audience),
-            ("scope", SCOPE),
+            ("scope", if identity.email.is_empty() { &both } else { SCOPE }),
             ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
             ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
             ("subject_token", token.expose_secret()),
@@ -85,7 +89,7 @@ impl Identities {
         };
         let place = &self.clouds.places.google_iam;
         let url = format!("{place}/v1/projects/-/serviceAccounts/{email}:generateAccessToken");
-        let body = json!({"scope": [SCOPE], "lifetime": "3600s"});
+        let body = json!({"scope": [SCOPE, EMAIL_SCOPE], "lifetime": "3600s"});
         let request = self.http(who)?.post(url).bearer_auth(token.expose_secret()).json(&body);
         let answer = self.ask_json(who, request).await?;
         let parts = (answer["accessToken"].as_str(), answer["expireTime"].as_str());
@@ -130,7 +134,9 @@ impl Identities {
                 who.refused("no account of Google Cloud is bound to the pod of the controller".to_owned())
             );
         }
+        let scopes = format!("{SCOPE},{EMAIL_SCOPE}");
         let request = self.machine(who, "instance/service-accounts/default/token")?;
+        let request = request.query(&[("scopes", scopes)]);
         lent(who, &self.ask_json(who, request).await?)
     }
 

@@ -97,10 +97,8 @@ impl Identities {
 
     fn own_account(&self, who: &Who) -> Result<Account, Error> {
         let own = self.clouds.own.account.clone();
-        let (namespace, name) = own.ok_or_else(|| {
+        own.map(Account::unread).ok_or_else(|| {
             who.refused("the controller does not run as a service account of the cluster".to_owned())
-        })?;
-        let place = format!("{namespace}/{name}");
-        Ok(Account { place, version: String::new(), namespace, name, annotations: Value::Null })
+        })
     }
 }

@@ -1,20 +1,25 @@
 //! As whom and in which cluster a Kustomization acts.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealfast_cluster::certificate;
-use sealfast_cluster::client::Client;
+use sealfast_cluster::client::{Client, Tokens};
 use sealfast_k8s::flux::kustomization::{Kustomization, SecretKeyReference};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
-use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
+use crate::identity::clusters::{Provider, Wanted, Word};
+use crate::identity::{Account, Error, Who};
 use crate::kustomization::Shared;
 use crate::kustomization::remotes::{Origin, Version};
 use crate::kustomization::report::{Failure, Reason};
 use crate::options::Options;
 use crate::wiped;
+
+const NO_DEFAULT: &str = "the specified default service account does not exist in the object namespace. your cluster is subject to multi-tenant workload identity lockdown, reach out to your cluster administrator for help";
 
 /// The connection through which a Kustomization acts, and a name for it.
 pub struct Acting {
@@ -40,7 +45,7 @@ pub async fn acting(shared: &Shared, typed: &Kustomization) -> Result<Acting, Fa
     if let Some(kube_config) = &typed.spec.kube_config {
         acting = match (&kube_config.secret_ref, &kube_config.config_map_ref) {
             (Some(reference), _) => by_kubeconfig(shared, namespace, reference).await?,
-            (None, Some(reference)) => by_address(shared, namespace, &reference.name).await?,
+            (None, Some(reference)) => by_address(shared, typed, &reference.name).await?,
             (None, None) => {
                 return Err(no_client("spec.kubeConfig names neither a Secret nor a ConfigMap".into()));
             }
@@ -87,55 +92,89 @@ async fn by_kubeconfig(
     Ok(Acting { client, identity })
 }
 
-/// A cluster by its address, reached with a token that our own cluster gives an account for it.
-async fn by_address(shared: &Shared, namespace: &str, name: &str) -> Result<Acting, Failure> {
+/// A cluster that a ConfigMap tells of, reached with a token that nobody keeps.
+async fn by_address(shared: &Shared, typed: &Kustomization, name: &str) -> Result<Acting, Failure> {
+    let namespace = &typed.metadata.namespace;
     let maps = GroupVersionKind::new("", "v1", "ConfigMap");
     let map = shared.client.get(&maps, namespace, name).await.map_err(|e| {
         no_client(format!("failed to get configmap {namespace}/{name}: {}", e.chain())).blame(&e)
     })?;
     let entry = |key: &str| map["data"][key].as_str().map(str::trim).filter(|text| !text.is_empty());
-    let provider = entry("provider").unwrap_or_default();
-    if provider != "generic" {
-        let hint = "only the provider `generic` of a kubeconfig ConfigMap is known here";
-        return Err(no_client(format!("provider '{provider}' not implemented")).hint(hint));
-    }
-    let address = entry("address").unwrap_or_default();
-    let default = shared.options.default_kubeconfig_account.as_deref();
-    let account = entry("serviceAccountName").or(default);
-    let lines = entry("audiences").unwrap_or(address).lines();
-    let audiences: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
-    let token = shared.identities.cluster_token(namespace, account, &audiences).await;
-    let token =
-        token.map_err(|e| no_client(format!("failed to get access token for cluster: {}", e.chain())))?;
-    let host = canonical(address).map_err(no_client)?;
-    if let Some(Err(why)) = entry("ca.crt").map(|ca| certificate::check(ca.as_bytes())) {
-        let place = format!("key 'ca.crt' of ConfigMap '{namespace}/{name}'");
+    let named = entry("provider").unwrap_or_default();
+    let provider =
+        Provider::named(named).ok_or_else(|| no_client(format!("provider '{named}' not implemented")))?;
+    let lines = entry("audiences").unwrap_or_default().lines();
+    let audiences: Vec<String> =
+        lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    let account = remote_account(shared, namespace, entry("serviceAccountName")).await?;
+    let is_borrowed = account.is_none() && *namespace != shared.options.own_namespace;
+    let text = |key: &str| entry(key).unwrap_or_default().to_owned();
+    let wanted = Wanted {
+        provider,
+        cluster: text("cluster"),
+        address: text("address"),
+        authority: text("ca.crt"),
+        audiences: audiences.clone(),
+        word: if is_borrowed { Word::Clouds } else { Word::Anybodys },
+    };
+    let who = Who {
+        kind: "Kustomization",
+        namespace: namespace.clone(),
+        name: typed.metadata.name.clone(),
+        account: account.map(|account| account.for_audiences(audiences)),
+        proxy: None,
+    };
+    let identities = &shared.identities;
+    identities.cluster_token(&who, &wanted).await.map_err(|e| no_client(e.chain()))?;
+    let found = identities.find_cluster(&who, &wanted).await.map_err(|e| no_client(e.chain()))?;
+    let authority = Some(found.authority.as_str()).filter(|text| !text.is_empty());
+    if let Some(Err(why)) = authority.map(|ca| certificate::check(ca.as_bytes())) {
+        let place = match wanted.authority == found.authority {
+            true => format!("key 'ca.crt' of ConfigMap '{namespace}/{name}'"),
+            false => format!("cluster '{}'", wanted.cluster),
+        };
         return Err(no_client(format!("unable to load root certificates: {why}: {place}")));
     }
     let make = async {
-        let made = Client::from_url(&host, Some(&token), entry("ca.crt")).await;
+        let made = Client::from_url(&found.address, None, authority).await;
         made.map(Client::foreign).map_err(|e| no_client(e.chain()))
     };
-    let version = Version::of(&map, token.expose_secret());
+    let version = Version::of(&map, &format!("{}#{}", found.address, found.authority));
     let client = shared.remotes.get(Origin::of(&map, None), version, make).await?;
-    let identity = format!("{host}#{}", object::metadata_text(&map, "resourceVersion"));
-    Ok(Acting { client, identity })
+    let identity = format!("{}#{}", found.address, object::metadata_text(&map, "resourceVersion"));
+    Ok(Acting { client: client.showing(tokens(shared, who, wanted)), identity })
 }
 
-/// The address of a cluster as `https://host:port`.
-fn canonical(address: &str) -> Result<String, String> {
-    if address.is_empty() {
-        return Err("cluster address is required to create a REST config".to_owned());
-    }
-    let full = if address.starts_with("http") { address.to_owned() } else { format!("https://{address}") };
-    let what = format!("failed to parse cluster address {address}");
-    let url = reqwest::Url::parse(&full)
-        .map_err(|why| format!("{what}: failed to parse Kubernetes API server address '{full}': {why}"))?;
-    if url.scheme() != "https" {
-        return Err(format!("{what}: the Kubernetes API server address '{full}' must use https scheme"));
-    }
-    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
-    Ok(format!("https://{host}:{port}"))
+/// The account that reaches another cluster: the one that is named, else the one that the operator gave for all.
+async fn remote_account(
+    shared: &Shared,
+    namespace: &str,
+    named: Option<&str>,
+) -> Result<Option<Account>, Failure> {
+    let default = shared.options.default_kubeconfig_account.as_deref();
+    let Some(name) = named.or(default) else { return Ok(None) };
+    let account = shared.identities.account(namespace, name).await.map_err(|error| {
+        let why = match &error {
+            Error::Account { place, source } if named.is_none() && source.is_not_found() => {
+                format!("failed to get service account '{place}': {NO_DEFAULT}")
+            }
+            error => error.chain(),
+        };
+        no_client(format!("failed to get access token for cluster: {why}"))
+    })?;
+    Ok(Some(account))
+}
+
+/// What each request shows: a token may end long before the wait for what was applied does.
+fn tokens(shared: &Shared, who: Who, wanted: Wanted) -> Tokens {
+    let asked = Arc::new((Arc::clone(&shared.identities), who, wanted));
+    Arc::new(move || {
+        let asked = Arc::clone(&asked);
+        Box::pin(async move {
+            let (identities, who, wanted) = &*asked;
+            identities.cluster_token(who, wanted).await.map_err(|error| error.chain())
+        })
+    })
 }
 
 fn kubeconfig_text(secret: &Value, key: Option<&str>) -> Option<zeroize::Zeroizing<String>> {
@@ -145,23 +184,4 @@ fn kubeconfig_text(secret: &Value, key: Option<&str>) -> Option<zeroize::Zeroizi
     };
     let encoded = keys.iter().find_map(|key| secret["data"][*key].as_str())?;
     String::from_utf8(STANDARD.decode(encoded).ok()?).ok().map(zeroize::Zeroizing::new)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::canonical;
-
-    #[test]
-    fn addresses_of_clusters_are_https_with_a_port() {
-        for (address, host) in [
-            ("Example.com", "https://example.com:443"),
-            ("https://10.0.0.1:6443/x?y", "https://10.0.0.1:6443"),
-            ("https://[::1]", "https://[::1]:443"),
-        ] {
-            assert_eq!(canonical(address).as_deref(), Ok(host), "{address}");
-        }
-        let refused = "failed to parse cluster address http://x: the Kubernetes API server address 'http://x' must use https scheme";
-        assert_eq!(canonical("http://x"), Err(refused.to_owned()));
-        assert_eq!(canonical(""), Err("cluster address is required to create a REST config".to_owned()));
-    }
 }

@@ -34,7 +34,7 @@ pub struct Origin {
     entry: Option<String>,
 }
 
-/// What was said there, and with which token it is reached.
+/// What was said there, and where that leads.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Version(Zeroizing<String>);
 
@@ -47,10 +47,10 @@ impl Origin {
 }
 
 impl Version {
-    /// That of an object, and a token beside it (or nothing).
-    pub fn of(object: &Value, token: &str) -> Version {
+    /// That of an object, and an address beside it (or nothing).
+    pub fn of(object: &Value, address: &str) -> Version {
         let version = object::metadata_text(object, "resourceVersion");
-        Version(Zeroizing::new(format!("{version}#{token}")))
+        Version(Zeroizing::new(format!("{version}#{address}")))
     }
 }
 

@@ -124,7 +124,7 @@ pub(crate) async fn azure_case() -> Result<(Azure, Case)> {
     Ok((server, case))
 }
 
-async fn google_case(annotations: Value) -> Result<(Google, Case)> {
+pub(crate) async fn google_case(annotations: Value) -> Result<(Google, Case)> {
     let server = Google::start(Open::WithToken)?;
     let access = gcp_kms::Access {
         credentials: gcp_kms::Credentials::Token(SecretString::from(google::PLAIN_TOKEN)),

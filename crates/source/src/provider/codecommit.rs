@@ -2,13 +2,11 @@
 //!
 //! Follows: AWS Signature Version 4, with the method `GIT`, the host as the only header and nothing for a body.
 
-use hmac::{Hmac, Mac as _};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
 
-use crate::archive::hex;
 use crate::error::Error;
+use crate::provider::signature::{self, Scope};
 use crate::url::Address;
 
 const SERVICE: &str = "codecommit";
@@ -53,24 +51,15 @@ pub fn sign(
 ) -> Result<(String, SecretString), Error> {
     let region = region(address)?;
     let (host, _) = address.host_and_port();
-    let (day, time) = (now.strftime("%Y%m%d").to_string(), now.strftime("%Y%m%dT%H%M%S").to_string());
+    let time = now.strftime("%Y%m%dT%H%M%S").to_string();
     let canonical = format!("GIT\n{}\n\nhost:{host}\n\nhost\n", address.bare().path());
-    let scope = format!("{day}/{region}/{SERVICE}/aws4_request");
-    let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
-    let first = zeroize::Zeroizing::new(format!("AWS4{}", credentials.secret.expose_secret()));
-    let parts = [day.as_str(), region.as_str(), SERVICE, "aws4_request", text.as_str()];
-    let signature = parts.iter().fold(first.as_bytes().to_vec(), |key, part| mac(&key, part));
+    let scope = Scope { time: &time, region: &region, service: SERVICE };
+    let signature = signature::sign(&canonical, &scope, &credentials.secret);
     let user = match &credentials.session {
         Some(token) => format!("{}%{}", credentials.id, token.expose_secret()),
         None => credentials.id.clone(),
     };
-    Ok((user, SecretString::from(format!("{time}Z{}", hex(&signature)))))
-}
-
-fn mac(key: &[u8], text: &str) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(text.as_bytes());
-    mac.finalize().into_bytes().to_vec()
+    Ok((user, SecretString::from(format!("{time}Z{signature}"))))
 }
 
 #[cfg(test)]

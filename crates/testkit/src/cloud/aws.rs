@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -129,7 +129,10 @@ fn upload(asked: &Asked) -> Result<String> {
 }
 
 /// Checks a request's signature, region and service.
-fn authenticate(asked: &Asked, service: &str) -> Result<()> {
+///
+/// # Errors
+/// What is wrong with them.
+pub fn authenticate(asked: &Asked, service: &str) -> Result<()> {
     const NO: &str = "MissingAuthenticationTokenException: the request is not signed";
     let given = asked.header("authorization").strip_prefix("AWS4-HMAC-SHA256 ").context(NO)?;
     let part = |name: &str| {
@@ -144,6 +147,39 @@ fn authenticate(asked: &Asked, service: &str) -> Result<()> {
         .context("UnrecognizedClientException: The security token included in the request is invalid.")?;
     let signature = sign(asked, part("SignedHeaders")?, secret, [day, region, service])?;
     ensure!(signature == part("Signature")?, "InvalidSignatureException: The signature does not match");
+    Ok(())
+}
+
+/// Checks the token that a cluster of EKS is shown, as `aws-iam-authenticator` and then STS do.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn caller(token: &str, cluster: &str) -> Result<()> {
+    let encoded = token.strip_prefix("k8s-aws-v1.").context("it is no token of EKS")?;
+    let url = String::from_utf8(URL_SAFE_NO_PAD.decode(encoded)?)?;
+    let host = format!("sts.{REGION}.amazonaws.com");
+    let query = url.strip_prefix(&format!("https://{host}/?")).context("it names another host")?;
+    let (query, given) = query.split_once("&X-Amz-Signature=").context("it is not signed")?;
+    let pairs: BTreeMap<_, _> = url::form_urlencoded::parse(query.as_bytes()).collect();
+    let field = |name: &str| pairs.get(name).map(AsRef::as_ref).unwrap_or_default();
+    let names = "host;x-k8s-aws-id";
+    for (name, wanted) in [
+        ("Action", "GetCallerIdentity"),
+        ("Version", "2011-06-15"),
+        ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+        ("X-Amz-Expires", "900"),
+        ("X-Amz-SignedHeaders", names),
+    ] {
+        ensure!(field(name) == wanted, "{name} is {}", field(name));
+    }
+    let scope: Vec<&str> = field("X-Amz-Credential").split('/').collect();
+    let [id, day, region, "sts", "aws4_request"] = scope.as_slice() else { bail!("scope") };
+    ensure!(*region == REGION, "region {region}");
+    let secret = secret_of(id, field("X-Amz-Security-Token")).context("nobody knows the key")?;
+    let empty = hex(&Sha256::digest(""));
+    let canonical = format!("GET\n/\n{query}\nhost:{host}\nx-k8s-aws-id:{cluster}\n\n{names}\n{empty}");
+    let wanted = signature(&canonical, field("X-Amz-Date"), secret, [day, region, "sts"])?;
+    ensure!(given == wanted, "the signature does not match");
     Ok(())
 }
 

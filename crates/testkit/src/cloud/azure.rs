@@ -45,8 +45,15 @@ pub const VERSION: &str = "0123456789abcdef0123456789abcdef";
 /// What repositories of Azure DevOps take.
 pub const DEV_OPS_TOKEN: &str = "token-for-repositories";
 
+/// What clusters of AKS take.
+pub const CLUSTER_TOKEN: &str = "token-for-clusters";
+/// What Azure's resource manager takes.
+pub const MANAGER_TOKEN: &str = "token-for-the-manager";
+
 const SCOPE: &str = "https://vault.azure.net/.default";
 const DEV_OPS: &str = "499b84ac-1321-427f-aa17-267ca6975798/.default";
+const CLUSTERS: &str = "6dae42f8-4368-4678-94ff-3960e28e3630/.default";
+const MANAGER: &str = "https://management.core.windows.net//.default";
 const TOKEN: &str = "token-of-an-application";
 const MACHINE_TOKEN: &str = "token-of-a-machine";
 const VECTORS: &str = include_str!("../../vectors/azure.json");
@@ -252,6 +259,8 @@ fn token(asked: &Asked, application: &Application) -> Result<Value> {
     let given = match asked.form("scope").as_deref() {
         Some(SCOPE) => TOKEN,
         Some(DEV_OPS) => DEV_OPS_TOKEN,
+        Some(CLUSTERS) => CLUSTER_TOKEN,
+        Some(MANAGER) => MANAGER_TOKEN,
         scope => bail!("AADSTS70011: scope {scope:?}"),
     };
     match (asked.form("client_secret"), asked.form("client_assertion")) {

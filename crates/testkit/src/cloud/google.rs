@@ -19,9 +19,11 @@ use super::{hide, is_account, show};
 /// The token that a refresh token of `gcloud` is good for.
 const USER_TOKEN: &str = "token-of-a-user";
 const EXCHANGED_TOKEN: &str = "token-of-a-workload";
-const MACHINE_TOKEN: &str = "token-of-a-machine";
+/// What the machine gives.
+pub const MACHINE_TOKEN: &str = "token-of-a-machine";
 const FEDERATED_TOKEN: &str = "token-of-an-account-of-a-cluster";
-const IMPERSONATED_TOKEN: &str = "token-of-an-account-of-google";
+/// What whoever becomes the account of Google gets.
+pub const IMPERSONATED_TOKEN: &str = "token-of-an-account-of-google";
 /// The account of Google that an account of the cluster may be.
 pub const EMAIL: &str = "keys@example.iam.gserviceaccount.com";
 /// The workload identity provider.
@@ -219,7 +221,7 @@ fn impersonate(asked: &Asked) -> Result<Value> {
     ensure!(asked.path.ends_with(&format!("/{EMAIL}:generateAccessToken")), "there is no {}", asked.path);
     let token = asked.header("authorization").strip_prefix("Bearer ");
     ensure!(token == Some(FEDERATED_TOKEN), "PERMISSION_DENIED: iam.serviceAccounts.getAccessToken");
-    ensure!(asked.json()?["scope"] == json!([SCOPE]), "another scope");
+    ensure!(asked.json()?["scope"][0] == SCOPE, "another scope");
     Ok(json!({ "accessToken": IMPERSONATED_TOKEN, "expireTime": "2100-01-01T00:00:00Z" }))
 }
 
