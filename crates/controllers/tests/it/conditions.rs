@@ -138,8 +138,14 @@ async fn the_last_run_of_what_was_ready_is_told_as_any_other_one() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_condition_of_somebody_else_stays() -> Result<()> {
-    // Somebody has to say that it is healthy: until then there is time to write.
-    let (house, handle) = House::lived_in(&[("slow.yaml", &config_map("slow", "wait"))]).await?;
+    // Somebody has to say that it is healthy: until then there is time to write. News of the source may ask for a second
+    // run right after the first one, which must not take that back: it would wait for ever.
+    let slow = config_map("slow", "wait").replace(
+        "metadata:\n",
+        "metadata:\n  annotations:\n    kustomize.toolkit.fluxcd.io/ssa: IfNotPresent\n",
+    );
+    ensure!(slow.contains("IfNotPresent"), "{slow}");
+    let (house, handle) = House::lived_in(&[("slow.yaml", &slow)]).await?;
     let healthy = json!([{"apiVersion": "v1", "kind": "ConfigMap", "current": "data.key == 'go'"}]);
     let spec = json!({"wait": true, "healthCheckExprs": healthy});
     house.apply(kustomization("default", "app", spec)).await?;
