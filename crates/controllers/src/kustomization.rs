@@ -12,7 +12,7 @@ use sealfast_cluster::client::{Client, Patch};
 use sealfast_cluster::{inventory, prune};
 use sealfast_k8s::duration;
 use sealfast_k8s::flux::artifact::Artifact;
-use sealfast_k8s::flux::inventory::Entry;
+use sealfast_k8s::flux::inventory::{Entry, Inventory};
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::flux::{FINALIZER, REQUESTED_AT};
 use sealfast_k8s::id::{GroupVersionKind, ObjectId};
@@ -25,7 +25,7 @@ use crate::identity::Identities;
 use crate::kustomization::acting::Acting;
 use crate::kustomization::apply::{Applied, Memories};
 use crate::kustomization::archive::Source;
-use crate::kustomization::claim::{Claims, Leftovers};
+use crate::kustomization::claim::Claims;
 use crate::kustomization::opener::DataKeys;
 use crate::kustomization::remotes::Remotes;
 use crate::kustomization::render::Rendered;
@@ -87,8 +87,6 @@ pub struct Shared {
     pub remotes: Remotes,
     /// What earlier runs left behind.
     pub memories: Memories,
-    /// What failed runs may have written.
-    pub leftovers: Leftovers,
     /// Who objects are to clouds.
     pub identities: Arc<Identities>,
     /// Unwrapped data keys.
@@ -107,6 +105,8 @@ pub(crate) struct Run<'a> {
     pub(crate) report: Report,
     pub(crate) times: Times,
     pub(crate) turn: Turn,
+    /// The inventory names all that is left of this run and of earlier ones.
+    is_accounted_for: bool,
 }
 
 /// Works on one object.
@@ -133,7 +133,7 @@ pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
     };
     let report = Report::new(&object, &typed, shared.recorder.clone(), shared.options.hints);
     let times = Times::of(&typed.spec);
-    let mut run = Run { shared, object, typed, report, times, turn };
+    let mut run = Run { shared, object, typed, report, times, turn, is_accounted_for: false };
     if is_new {
         // The reference has a run for the finalizer alone, and that one handles a request.
         run.handled();
@@ -149,6 +149,12 @@ pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
     run.handled();
     if let Err(error) = run.write().await {
         return back_off(key, &error);
+    }
+    if run.is_accounted_for
+        && let Err(error) = claim::clear(&shared.client, &run.typed).await
+    {
+        // The next run that comes as far does it.
+        tracing::warn!(kustomization = %key, error = %error.chain(), "cannot clear what failed runs left");
     }
     next
 }
@@ -306,7 +312,7 @@ impl Run<'_> {
         health::check(self, acting, checked, health).await
     }
 
-    /// Applies the objects; what of them was claimed is kept in mind, however that ends.
+    /// Applies the objects; what of them was claimed stays known to the server, however that ends.
     async fn apply(
         &mut self,
         acting: &Acting,
@@ -331,10 +337,25 @@ impl Run<'_> {
         };
         let applied = self.shown(Box::pin(apply::apply(acting, prepared, &typed, &how))).await;
         if let Some(claimed) = claims.written().await {
-            self.shared.leftovers.keep(&self.typed.metadata.uid, claimed.clone());
-            self.report.claimed(claimed);
+            self.report.claimed(claimed.clone());
+            if applied.is_err() {
+                self.leave(claimed).await;
+            }
         }
         applied
+    }
+
+    /// Puts what a failed run claimed where the next one finds it, in this process or another one.
+    async fn leave(&mut self, claimed: Inventory) {
+        let noted = claim::leave(&self.shared.client, &self.typed, &claimed).await;
+        match noted {
+            Ok(true) => self.report.differs_on_server(|_| {}),
+            Ok(false) => self.report.status.inventory = Some(claimed),
+            Err(error) => {
+                tracing::warn!(kustomization = %Key::of(&self.object), error = %error.chain(), "cannot note what a failed run left");
+                self.report.status.inventory = Some(claimed);
+            }
+        }
     }
 
     /// Whether somebody changed the object, or asked for a run, since the last one that succeeded.
@@ -347,13 +368,12 @@ impl Run<'_> {
 
     /// Deletes what is no longer built; until then the inventory has it, so that a run that is cut short is made up for.
     async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
-        let uid = &self.typed.metadata.uid;
-        let before = self.shared.leftovers.with(uid, self.typed.status.inventory.as_ref());
+        let before = claim::owned(&self.typed);
         let stale = inventory::stale(&before, owned);
         let wanted = if self.typed.spec.prune { stale } else { Vec::new() };
         let pruned = prune::delete(&acting.client, &wanted, &apply::owner(&self.typed)).await;
         self.report.status.inventory = Some(inventory::of(owned));
-        self.shared.leftovers.forget(uid);
+        self.is_accounted_for = true;
         if wanted.is_empty() {
             return Ok(());
         }

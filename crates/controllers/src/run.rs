@@ -25,7 +25,6 @@ use crate::gates::Gate;
 use crate::identity::Identities;
 use crate::index::Index;
 use crate::kustomization::apply::Memories;
-use crate::kustomization::claim::Leftovers;
 use crate::kustomization::remotes::Remotes;
 use crate::kustomization::unpacked::Artifacts as Unpacked;
 use crate::kustomization::{self, Shared};
@@ -219,7 +218,6 @@ fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle)
         artifacts: Arc::new(Unpacked::new(options)),
         remotes: Remotes::default(),
         memories: Memories::default(),
-        leftovers: Leftovers::default(),
         identities: identities(client, options, handle),
         data_keys: Arc::default(),
         builds: Arc::new(Semaphore::new(builds)),

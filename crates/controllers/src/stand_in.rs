@@ -70,7 +70,15 @@ async fn answer(State(scene): State<Arc<Mutex<Scene>>>, method: Method, uri: Uri
             return refusal(StatusCode::CONFLICT, "Conflict");
         }
         if !scene.object.is_null() {
-            written(&mut scene.object, &json!({"status": patch["status"]}));
+            let annotations = patch["metadata"].get("annotations");
+            let mut change = json!({});
+            if let Some(status) = patch.get("status") {
+                change["status"] = status.clone();
+            }
+            if let Some(annotations) = annotations {
+                change["metadata"] = json!({"annotations": annotations});
+            }
+            written(&mut scene.object, &change);
         }
     }
     match &scene.object {

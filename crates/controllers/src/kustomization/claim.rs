@@ -1,51 +1,86 @@
 //! The inventory names objects before they are written.
 //!
 //! Whoever dies in between leaves nothing that nobody prunes. A run that fails puts back the inventory that was there, as
-//! kustomize-controller does; what it had written is remembered here for as long as this process lives.
+//! kustomize-controller does; what else it may have written is noted in an annotation until a run succeeds.
 //!
-//! Differs: kustomize-controller writes the inventory after it applied.
+//! Differs: kustomize-controller writes the inventory after it applied, and forgets what a failed run made.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
 use sealfast_cluster::apply::Announce;
-use sealfast_cluster::client::Client;
+use sealfast_cluster::client::{Client, Patch};
 use sealfast_cluster::error::Error;
 use sealfast_cluster::inventory;
 use sealfast_k8s::flux::inventory::{Entry, Inventory};
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::ObjectId;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::kustomization::{MANAGER, kind};
 use crate::status::Target;
 
-/// What failed runs may have written, by uid, until a run of the same Kustomization succeeds.
-#[derive(Default)]
-pub struct Leftovers(parking_lot::Mutex<HashMap<String, Inventory>>);
+/// What failed runs may have written and `status.inventory` does not name: a list of entries in JSON.
+pub const LEFT: &str = "kustomize.sealfast.dev/left-behind";
+/// Bytes of that list; annotations have 256 KiB altogether.
+const MOST_LEFT: usize = 64 << 10;
 
-impl Leftovers {
-    /// Remembers what a run claimed, beside what earlier ones did.
-    pub fn keep(&self, uid: &str, claimed: Inventory) {
-        let mut left = self.0.lock();
-        extend(left.entry(uid.to_owned()).or_default(), claimed.entries);
-    }
+/// What failed runs left behind.
+pub fn left(typed: &Kustomization) -> Inventory {
+    let noted = typed.metadata.annotations.get(LEFT);
+    // Whatever somebody else made of it is no reason to stop.
+    let entries = noted.and_then(|text| serde_json::from_str::<Vec<Entry>>(text).ok());
+    Inventory { entries: entries.unwrap_or_default() }
+}
 
-    /// The objects of an inventory and those that failed runs left behind.
-    pub fn with(&self, uid: &str, inventory: Option<&Inventory>) -> Vec<ObjectId> {
-        let mut objects = inventory::objects(inventory);
-        let left = inventory::objects(self.0.lock().get(uid));
-        let more = inventory::stale(&left, &objects);
-        objects.extend(more);
-        objects
-    }
+/// The objects of the inventory and those that failed runs left behind.
+pub fn owned(typed: &Kustomization) -> Vec<ObjectId> {
+    let mut all = typed.status.inventory.clone().unwrap_or_default();
+    extend(&mut all, left(typed).entries);
+    inventory::objects(Some(&all))
+}
 
-    /// The inventory has it all, or there is nothing any more.
-    pub fn forget(&self, uid: &str) {
-        self.0.lock().remove(uid);
+/// Notes on the server what a failed run claimed beside its inventory. False when that is too much to be noted, so that
+/// the inventory has to go on naming it.
+///
+/// # Errors
+/// What the server says.
+pub async fn leave(client: &Client, typed: &Kustomization, claimed: &Inventory) -> Result<bool, Error> {
+    let before =
+        typed.status.inventory.as_ref().map(|inventory| inventory.entries.as_slice()).unwrap_or_default();
+    let named: HashSet<&str> = before.iter().map(|entry| entry.id.as_str()).collect();
+    let mut more = left(typed);
+    extend(
+        &mut more,
+        claimed.entries.iter().filter(|entry| !named.contains(entry.id.as_str())).cloned().collect(),
+    );
+    let text = serde_json::to_string(&more.entries).unwrap_or_default();
+    if text.len() > MOST_LEFT {
+        return Ok(false);
     }
+    annotate(client, typed, text.into()).await.map(|()| true)
+}
+
+/// All that was left behind is gone, or in the inventory.
+///
+/// # Errors
+/// What the server says.
+pub async fn clear(client: &Client, typed: &Kustomization) -> Result<(), Error> {
+    match typed.metadata.annotations.contains_key(LEFT) {
+        true => annotate(client, typed, Value::Null).await,
+        false => Ok(()),
+    }
+}
+
+async fn annotate(client: &Client, typed: &Kustomization, text: Value) -> Result<(), Error> {
+    // Another object of the name has no such past.
+    let body = json!({"metadata": {"uid": typed.metadata.uid, "annotations": {LEFT: text}}});
+    let metadata = &typed.metadata;
+    let patched =
+        client.patch(&kind(), &metadata.namespace, &metadata.name, &Patch::Merge(&body), MANAGER).await;
+    patched.map(drop)
 }
 
 /// The inventory of a Kustomization while its objects are applied: what it had, and what is being added.
@@ -161,15 +196,18 @@ mod tests {
         assert!(claims.written().await.is_none());
     }
 
-    #[test]
-    fn what_failed_runs_left_is_known_until_one_succeeds() {
-        let left = Leftovers::default();
-        left.keep("u", inventory::of(&[map("a")]));
-        left.keep("u", inventory::of(&[map("a"), map("b")]));
-        let known = inventory::of(&[map("b"), map("c")]);
-        assert_eq!(left.with("u", Some(&known)), [map("b"), map("c"), map("a")]);
-        assert!(left.with("other", None).is_empty());
-        left.forget("u");
-        assert!(left.with("u", None).is_empty());
+    #[tokio::test]
+    async fn what_a_failed_run_left_is_noted_beside_the_inventory_until_it_is_cleared() {
+        let stand_in = StandIn::with(json!({"inventory": inventory::of(&[map("a")])})).await;
+        let read = || -> Kustomization { serde_json::from_value(stand_in.object()).expect("is one") };
+        for claimed in [&[map("a"), map("b")], &[map("c"), map("b")]] {
+            let noted = leave(&stand_in.client, &read(), &inventory::of(claimed)).await;
+            assert!(noted.is_ok_and(|noted| noted));
+        }
+        assert_eq!(owned(&read()), [map("a"), map("b"), map("c")]);
+        let many: Vec<ObjectId> = (0..MOST_LEFT / 16).map(|n| map(&format!("m{n}"))).collect();
+        assert!(leave(&stand_in.client, &read(), &inventory::of(&many)).await.is_ok_and(|noted| !noted));
+        assert!(clear(&stand_in.client, &read()).await.is_ok());
+        assert_eq!((owned(&read()), left(&read()).entries.len()), (vec![map("a")], 0));
     }
 }

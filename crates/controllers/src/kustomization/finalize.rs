@@ -10,7 +10,7 @@ use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 use serde_json::{Value, json};
 
 use crate::events::Severity;
-use crate::kustomization::{MANAGER, Run, acting, apply, kind};
+use crate::kustomization::{MANAGER, Run, acting, apply, claim, kind};
 use crate::queue::Next;
 use crate::shape::{self, Misfit};
 
@@ -31,16 +31,12 @@ pub(crate) async fn finalize(run: &mut Run<'_>, misfits: &[Misfit], began: Insta
         let origin = run.typed.status.last_applied_origin_revision.clone();
         run.report.about_revision(&revision, Some(origin.as_str()).filter(|origin| !origin.is_empty()));
     }
-    let uid = run.typed.metadata.uid.clone();
-    let owned = run.shared.leftovers.with(&uid, run.typed.status.inventory.as_ref());
+    let owned = claim::owned(&run.typed);
     let next = if wants_deletion(run, misfits) && !owned.is_empty() && delete(run, &owned).await.is_err() {
         Next::BackOff
     } else {
         match remove_finalizer(run).await {
-            Ok(()) => {
-                run.shared.leftovers.forget(&uid);
-                Next::Gone
-            }
+            Ok(()) => Next::Gone,
             Err(error) => {
                 tracing::error!(error = %error.chain(), "cannot remove the finalizer");
                 Next::BackOff

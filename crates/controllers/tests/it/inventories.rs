@@ -3,7 +3,8 @@
 //! Whoever dies between two writes then leaves nothing that nobody prunes.
 
 use anyhow::{Context as _, Result};
-use sealfast_cluster::client::{Client, Select, watch};
+use sealfast_cluster::client::{Client, Delete, Select, watch};
+use sealfast_controllers::kustomization::claim::LEFT;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ async fn an_object_is_in_the_inventory_before_it_is_made_and_until_it_is_gone() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_refused_apply_had_made_is_pruned_later() -> Result<()> {
+async fn what_a_refused_apply_had_made_is_pruned_by_whoever_leads_later() -> Result<()> {
     let class = json!({
         "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "early"}, "value": 1,
     });
@@ -81,6 +82,9 @@ async fn what_a_refused_apply_had_made_is_pruned_later() -> Result<()> {
     house.app(json!({"retryInterval": "1h"}), "ReconciliationFailed").await?;
     let classes = kind("scheduling.k8s.io", "PriorityClass");
     house.client.get(&classes, "", "early").await.context("an earlier stage was written")?;
+    // Whoever comes next remembers nothing.
+    handle.stop().await;
+    let handle = house.start(&house.client, house.options()).await?;
     std::fs::remove_file(house.scratch.join("tree/class.yaml"))?;
     std::fs::remove_file(house.scratch.join("tree/stranger.yaml"))?;
     house.write("map.yaml", &config_map("map", "a"))?;
@@ -88,6 +92,34 @@ async fn what_a_refused_apply_had_made_is_pruned_later() -> Result<()> {
     let app = house.until("default", "app", |app| is_applied(app, &revision)).await?;
     assert!(ready(&app)["status"] == "True" && !names(&app, "_early_scheduling.k8s.io_PriorityClass"));
     assert!(house.client.find(&classes, "", "early").await?.is_none(), "nobody pruned it");
+    house.until("default", "app", |app| app["metadata"]["annotations"][LEFT].is_null()).await?;
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_refused_apply_had_made_goes_with_its_kustomization() -> Result<()> {
+    let class = json!({
+        "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "early"}, "value": 1,
+    });
+    let stranger = json!({"apiVersion": "example.com/v1", "kind": "Stranger", "metadata": {"name": "no", "namespace": "default"}});
+    let files = [("class.yaml", &*class.to_string()), ("stranger.yaml", &stranger.to_string())];
+    let (house, handle) = House::lived_in(&files).await?;
+    house.app(json!({"retryInterval": "1h"}), "ReconciliationFailed").await?;
+    let noted = |app: &Value| {
+        app["metadata"]["annotations"][LEFT].as_str().is_some_and(|text| text.contains("_early_"))
+    };
+    house.until("default", "app", noted).await?;
+    handle.stop().await;
+    house.client.delete(&kustomizations(), "default", "app", &Delete::default()).await?;
+    let handle = house.start(&house.client, house.options()).await?;
+    let began = std::time::Instant::now();
+    while house.client.find(&kustomizations(), "default", "app").await?.is_some() {
+        assert!(began.elapsed() < PATIENCE, "it stays");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let classes = kind("scheduling.k8s.io", "PriorityClass");
+    assert!(house.client.find(&classes, "", "early").await?.is_none(), "nobody deleted it");
     handle.stop().await;
     Ok(())
 }
