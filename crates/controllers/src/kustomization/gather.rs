@@ -19,7 +19,7 @@ use crate::identity::Who;
 use crate::kustomization::Shared;
 use crate::kustomization::import::{self, Entries};
 use crate::kustomization::lending::Lending;
-use crate::kustomization::opener::Opener;
+use crate::kustomization::opener::{Holder, Opener};
 use crate::kustomization::report::{Failure, Reason};
 use crate::kustomization::room::Room;
 use crate::kustomization::view::View;
@@ -120,7 +120,8 @@ async fn opener(shared: &Shared, typed: &Kustomization, decryption: &Decryption)
     let account = who.as_ref().ok().and_then(|who| who.account.as_ref());
     let account = account.map(|account| format!("{}@{}", account.place, account.version));
     let identity = format!("{version}\n{}", account.unwrap_or_default());
-    let known = Some((Arc::clone(&shared.data_keys), identity));
+    let holder = Holder { namespace: typed.metadata.namespace.clone(), identity };
+    let known = Some((Arc::clone(&shared.data_keys), holder));
     let lending = Lending::new(Arc::clone(&shared.identities), who, given);
     let advice = match &secret {
         Some((secret, entries)) => import::advice(secret, *entries),

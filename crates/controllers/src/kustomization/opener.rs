@@ -30,25 +30,34 @@ pub struct DataKeys {
     known: Mutex<HashMap<Lock, (Arc<DataKey>, Instant)>>,
 }
 
+/// Who unwrapped a data key and may use it again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Holder {
+    /// The namespace whose keys make place for one another.
+    pub namespace: String,
+    /// The Secret and the account, each in one version.
+    pub identity: String,
+}
+
 /// Who may use a data key, and the digest of its wrapped forms.
-type Lock = (String, [u8; 32]);
+type Lock = (Holder, [u8; 32]);
 
 impl DataKeys {
-    fn find(&self, identity: &str, wrapped: [u8; 32]) -> Option<Arc<DataKey>> {
+    fn find(&self, holder: &Holder, wrapped: [u8; 32]) -> Option<Arc<DataKey>> {
         let known = self.known.lock();
-        let (key, since) = known.get(&(identity.to_owned(), wrapped))?;
+        let (key, since) = known.get(&(holder.clone(), wrapped))?;
         (since.elapsed() < KEPT).then(|| key.clone())
     }
 
-    fn keep(self: &Arc<Self>, identity: &str, wrapped: [u8; 32], key: Arc<DataKey>) {
+    fn keep(self: &Arc<Self>, holder: &Holder, wrapped: [u8; 32], key: Arc<DataKey>) {
         let mut known = self.known.lock();
         if known.is_empty() {
             tokio::spawn(Arc::clone(self).wipe());
         }
         if known.len() >= MOST_KEPT {
-            known.clear();
+            make_place(&mut known);
         }
-        known.insert((identity.to_owned(), wrapped), (key, Instant::now()));
+        known.insert((holder.clone(), wrapped), (key, Instant::now()));
     }
 
     /// Lets keys go whose time is over, until there are none.
@@ -64,6 +73,16 @@ impl DataKeys {
     }
 }
 
+/// The oldest key of the namespace that has the most goes: who has many keys costs nobody else theirs.
+fn make_place(known: &mut HashMap<Lock, (Arc<DataKey>, Instant)>) {
+    let mut held: HashMap<&str, usize> = HashMap::new();
+    known.keys().for_each(|(holder, _)| *held.entry(&holder.namespace).or_default() += 1);
+    let Some((most, _)) = held.into_iter().max_by_key(|(_, keys)| *keys) else { return };
+    let theirs = known.iter().filter(|((holder, _), _)| holder.namespace == most);
+    let oldest = theirs.min_by_key(|(_, (_, since))| *since).map(|(lock, _)| lock.clone());
+    oldest.map(|lock| known.remove(&lock));
+}
+
 /// Opens documents with one keyring; each data key is unwrapped once.
 pub struct Opener {
     keyring: Keyring,
@@ -71,7 +90,7 @@ pub struct Opener {
     lending: Option<Lending>,
     keys: HashMap<[u8; 32], Arc<DataKey>>,
     /// What earlier runs unwrapped, and who we are there.
-    known: Option<(Arc<DataKeys>, String)>,
+    known: Option<(Arc<DataKeys>, Holder)>,
     /// What helps who has not the right keys.
     advice: String,
     /// Who takes note of what is opened.
@@ -98,8 +117,8 @@ pub struct Opened {
 }
 
 impl Opener {
-    /// An opener with these keys. `known` is what runs with the very same keys unwrapped before, under their name.
-    pub fn new(keyring: Keyring, known: Option<(Arc<DataKeys>, String)>) -> Opener {
+    /// An opener with these keys. `known` is what runs with the very same keys unwrapped before, under the name of their holder.
+    pub fn new(keyring: Keyring, known: Option<(Arc<DataKeys>, Holder)>) -> Opener {
         let advice = "give the key with `--identity FILE` or SOPS_AGE_KEY_FILE".to_owned();
         Opener { keyring, lending: None, keys: HashMap::new(), known, advice, witness: None }
     }
@@ -128,7 +147,7 @@ impl Opener {
         if let Some(key) = self.keys.get(&wrapped) {
             return Ok(key.clone());
         }
-        let known = self.known.as_ref().and_then(|(keys, identity)| keys.find(identity, wrapped));
+        let known = self.known.as_ref().and_then(|(keys, holder)| keys.find(holder, wrapped));
         let key = match known {
             Some(key) => key,
             None => self.unwrap(metadata, wrapped).await?,
@@ -146,8 +165,8 @@ impl Opener {
                 self.advice
             ),
         })?);
-        if let Some((keys, identity)) = &self.known {
-            keys.keep(identity, wrapped, key.clone());
+        if let Some((keys, holder)) = &self.known {
+            keys.keep(holder, wrapped, key.clone());
         }
         Ok(key)
     }
@@ -255,4 +274,29 @@ pub(super) fn unopened(error: &SopsError) -> Refused {
         other => (other.to_string(), "encrypt the file again".to_owned()),
     };
     Refused { message: format!("error decrypting sops tree: Error walking tree: {cause}"), hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_namespace_with_many_keys_costs_no_other_one_theirs() {
+        let keys = Arc::new(DataKeys::default());
+        let holder = |namespace: &str| Holder { namespace: namespace.into(), identity: "secret".into() };
+        let wrapped = |number: usize| {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&number.to_le_bytes());
+            digest
+        };
+        let key = Arc::new(DataKey::from_bytes(&[1; 32]).expect("it is long enough"));
+        keys.keep(&holder("few"), wrapped(0), key.clone());
+        for number in 0..MOST_KEPT + 10 {
+            keys.keep(&holder("many"), wrapped(number), key.clone());
+        }
+        assert!(keys.find(&holder("few"), wrapped(0)).is_some());
+        assert!((0..11).all(|number| keys.find(&holder("many"), wrapped(number)).is_none()));
+        assert!((11..MOST_KEPT + 10).all(|number| keys.find(&holder("many"), wrapped(number)).is_some()));
+        assert_eq!(keys.known.lock().len(), MOST_KEPT);
+    }
 }
