@@ -59,6 +59,7 @@ pub mod remotes;
 pub mod render;
 pub mod report;
 pub mod room;
+mod search;
 pub mod select;
 pub mod substitute;
 pub mod unpacked;

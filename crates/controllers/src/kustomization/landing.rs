@@ -18,15 +18,40 @@ const MOST_SEARCHED: usize = 256;
 
 /// Learns what replacements make of secret values.
 pub(super) fn parts(witness: &Arc<Mutex<Witness>>) -> Told {
-    let masks = Mutex::new(Masks::of(&witness.lock()));
+    let known = Mutex::new(Known { layers: vec![(0, Masks::of(&witness.lock()))], made: Vec::new() });
     let witness = Arc::clone(witness);
     Told::new(move |value, made| {
-        let mut masks = masks.lock();
-        if masks.text(value) != value && masks.text(made) == made {
+        let mut known = known.lock();
+        if known.shows(value) && !known.shows(made) {
             witness.lock().learn(made);
-            masks.add(made);
+            known.add(made);
         }
     })
+}
+
+/// The secrets that are known, in layers: a new one makes a layer of its own, and of two that are as large one is made, so
+/// that each is taken up few times however many come.
+struct Known {
+    /// The first is what was known at first; of the others how many are in each.
+    layers: Vec<(usize, Masks)>,
+    /// Those of all layers but the first, in the same order.
+    made: Vec<Text>,
+}
+
+impl Known {
+    fn shows(&self, text: &str) -> bool {
+        self.layers.iter().any(|(_, masks)| masks.text(text) != text)
+    }
+
+    fn add(&mut self, made: &str) {
+        self.made.push(Text::new(made));
+        let mut size = 1;
+        while let Some((last, _)) = self.layers.pop_if(|(last, _)| *last == size) {
+            size += last;
+        }
+        let newest = self.made[self.made.len() - size..].iter().map(Text::as_str);
+        self.layers.push((size, Masks::values(newest)));
+    }
 }
 
 /// The names of the variables that are secret, or have something secret in them.
@@ -117,5 +142,23 @@ fn typed(text: &str) -> Option<String> {
     match sealfast_yaml::json::from_yaml(text.as_bytes()) {
         Ok(Value::Number(number)) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_is_known_in_few_layers() {
+        let witness = Arc::new(Mutex::new(Witness::default()));
+        witness.lock().add("hunter2");
+        let mut known = Known { layers: vec![(0, Masks::of(&witness.lock()))], made: Vec::new() };
+        for number in 0..1_000 {
+            known.add(&format!("made-{number:04}"));
+        }
+        assert!(known.layers.len() <= 11, "{}", known.layers.len());
+        assert!(["made-0000", "x made-0999", "hunter2"].iter().all(|text| known.shows(text)));
+        assert!(!known.shows("made-1000"));
     }
 }

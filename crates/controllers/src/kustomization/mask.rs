@@ -3,14 +3,15 @@
 //! Every value of a Secret is covered. Elsewhere a text is searched for each decrypted value, as it is, line by line, as
 //! JSON writes it (Go's with more escapes) and in base64; a text that is base64 of something with a decrypted value in it is covered whole.
 
-use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::kustomization::witness::{SHORTEST_PART, Witness};
+use crate::kustomization::search::Search;
+use crate::kustomization::witness::{SHORTEST_PART, Text, Witness};
 
 /// What stands in the place of a secret value.
 const MASK: &str = "**SOPS**";
@@ -21,53 +22,46 @@ const SHORTEST_LINE: usize = 8;
 
 /// The texts that are covered.
 pub struct Masks {
-    /// Covered wherever they stand, longest first.
-    texts: Vec<Zeroizing<String>>,
-    /// Covered where nothing stands beside them, longest first.
-    wholes: Vec<Zeroizing<String>>,
+    /// Covered wherever they stand.
+    parts: Search,
+    /// Covered wherever they stand in a message.
+    told: Search,
+    /// Too short to be looked for in a text: covered where nothing stands beside them, and between quotes.
+    short: BTreeSet<Text>,
+    /// Covered where nothing stands beside them.
+    wholes: BTreeSet<Text>,
     /// Nobody knows what is secret: everything is covered.
     covers_all: bool,
+    is_empty: bool,
 }
 
 impl Masks {
     /// Returns the masks for what was decrypted.
     pub fn of(witness: &Witness) -> Self {
-        let mut masks = Self { texts: Vec::new(), wholes: Vec::new(), covers_all: witness.is_overrun() };
-        witness.values().for_each(|value| masks.push_forms(value));
-        for whole in witness.wholes() {
-            masks.wholes.push(Zeroizing::new(whole.to_owned()));
-            masks.wholes.push(Zeroizing::new(inner(&Value::from(whole).to_string())));
+        let mut wholes = BTreeSet::new();
+        for whole in witness.wholes().filter(|whole| !whole.is_empty()) {
+            wholes.insert(Text::new(whole));
+            wholes.insert(Text::from(inner(&Value::from(whole).to_string())));
         }
-        in_order(&mut masks.texts);
-        in_order(&mut masks.wholes);
-        masks
+        Self { covers_all: witness.is_overrun(), ..Self::covering(witness.values(), wholes) }
     }
 
-    /// Covers one more value.
-    pub(super) fn add(&mut self, value: &str) {
-        self.push_forms(value);
-        in_order(&mut self.texts);
+    /// Returns the masks for one value.
+    pub(super) fn values<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        Self::covering(values, BTreeSet::new())
     }
 
-    fn push_forms(&mut self, value: &str) {
-        let mut add = |text: String| self.texts.push(Zeroizing::new(text));
-        let trimmed = value.trim_matches('\n');
-        add(trimmed.to_owned());
-        add(trimmed.replace('\n', ""));
-        add(inner(&Value::from(trimmed).to_string()));
-        add(inner(&sealfast_yaml::json::text(&Value::from(trimmed))));
-        for text in [value, trimmed] {
-            add(STANDARD.encode(text));
-            add(STANDARD_NO_PAD.encode(text));
-            add(URL_SAFE.encode(text));
-            add(URL_SAFE_NO_PAD.encode(text));
-        }
-        trimmed
-            .lines()
-            .filter(|line| line.trim().len() >= SHORTEST_LINE)
-            .for_each(|line| add(line.trim().to_owned()));
+    fn covering<'a>(values: impl Iterator<Item = &'a str>, wholes: BTreeSet<Text>) -> Self {
+        let mut forms = BTreeSet::new();
+        values.for_each(|value| add_forms(value, &mut forms));
+        let is_empty = forms.is_empty();
+        let is_long = |text: &&str| text.len() >= SHORTEST_PART;
+        let long = || forms.iter().map(Text::as_str).filter(is_long);
+        let parts = Search::of(long());
+        let told = Search::of(long().chain(wholes.iter().map(Text::as_str).filter(is_long)));
+        forms.retain(|form| !is_long(&form.as_str()));
+        Self { parts, told, short: forms, wholes, covers_all: false, is_empty }
     }
-
     /// Covers an object.
     pub fn object(&self, object: &mut Value) {
         if object.get("kind").and_then(Value::as_str) == Some("Secret") {
@@ -112,13 +106,7 @@ impl Masks {
         if self.is_secret(text) || self.is_whole(text) || self.hides_secret(text) {
             return MASK.to_owned();
         }
-        let mut covered = text.to_owned();
-        for secret in self.texts.iter().filter(|secret| secret.len() >= SHORTEST_PART) {
-            if covered.contains(secret.as_str()) {
-                covered = covered.replace(secret.as_str(), MASK);
-            }
-        }
-        covered
+        self.parts.cover(text, MASK)
     }
 
     /// Returns what somebody says about objects, such as an API server that refuses one, with masks in it. Short values are
@@ -127,23 +115,36 @@ impl Masks {
         if self.covers_all {
             return format!("{MASK} ({OVERRUN})");
         }
-        let mut covered = text.to_owned();
-        for secret in self.wholes.iter().chain(&self.texts) {
-            if secret.len() >= SHORTEST_PART {
-                covered = covered.replace(secret.as_str(), MASK);
-            } else {
-                covered = covered.replace(&format!("\"{}\"", secret.as_str()), &format!("\"{MASK}\""));
+        let covered = self.without_short(&self.told.cover(text, MASK));
+        if self.is_empty { covered } else { without_changes(&without_given(&covered)) }
+    }
+
+    /// Covers what is short and stands in quotes.
+    fn without_short(&self, text: &str) -> String {
+        let mut covered = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((front, quoted)) = rest.split_once('"') {
+            covered.push_str(front);
+            covered.push('"');
+            rest = quoted;
+            let ends = (1..SHORTEST_PART).filter(|end| quoted.as_bytes().get(*end) == Some(&b'"'));
+            let is_short = |text: &str| self.short.contains(text) || self.wholes.contains(text);
+            if let Some(end) = ends.rev().find(|end| quoted.get(..*end).is_some_and(is_short)) {
+                covered.push_str(MASK);
+                covered.push('"');
+                rest = &quoted[end + 1..];
             }
         }
-        if self.texts.is_empty() { covered } else { without_changes(&without_given(&covered)) }
+        covered.push_str(rest);
+        covered
     }
 
     fn is_secret(&self, text: &str) -> bool {
-        self.texts.iter().any(|secret| secret.as_str() == text)
+        self.parts.has(text) || self.short.contains(text)
     }
 
     fn is_whole(&self, text: &str) -> bool {
-        self.covers_all || self.wholes.binary_search_by(|whole| by_length(whole, text)).is_ok()
+        self.covers_all || self.wholes.contains(text)
     }
 
     /// Whether a text is base64 of something that holds a secret.
@@ -155,24 +156,33 @@ impl Masks {
         let ways = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
         let decoded = ways.iter().find_map(|way| way.decode(&plain).ok()).map(Zeroizing::new);
         let Some(decoded) = decoded else { return false };
-        self.texts.iter().any(|secret| {
-            let secret = secret.as_bytes();
-            decoded.as_slice() == secret
-                || secret.len() >= SHORTEST_PART
-                    && decoded.windows(secret.len()).any(|window| window == secret)
-        })
+        let is_short = || std::str::from_utf8(&decoded).is_ok_and(|text| self.short.contains(text));
+        is_short() || !self.parts.places(&decoded).is_empty()
     }
 }
 
-/// Longer texts first, so that no part is left of one.
-fn in_order(texts: &mut Vec<Zeroizing<String>>) {
-    texts.retain(|text| !text.is_empty());
-    texts.sort_by(|a, b| by_length(a, b));
-    texts.dedup();
-}
-
-fn by_length(a: &str, b: &str) -> Ordering {
-    b.len().cmp(&a.len()).then_with(|| a.cmp(b))
+/// Adds what a value may look like.
+fn add_forms(value: &str, forms: &mut BTreeSet<Text>) {
+    let mut add = |text: String| {
+        if !text.is_empty() {
+            forms.insert(Text::from(text));
+        }
+    };
+    let trimmed = value.trim_matches('\n');
+    add(trimmed.to_owned());
+    add(trimmed.replace('\n', ""));
+    add(inner(&Value::from(trimmed).to_string()));
+    add(inner(&sealfast_yaml::json::text(&Value::from(trimmed))));
+    for text in [value, trimmed] {
+        add(STANDARD.encode(text));
+        add(STANDARD_NO_PAD.encode(text));
+        add(URL_SAFE.encode(text));
+        add(URL_SAFE_NO_PAD.encode(text));
+    }
+    trimmed
+        .lines()
+        .filter(|line| line.trim().len() >= SHORTEST_LINE)
+        .for_each(|line| add(line.trim().to_owned()));
 }
 
 /// A text in JSON without its quotes.

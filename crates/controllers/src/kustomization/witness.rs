@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 /// Shorter texts are everywhere: they are only looked for as wholes.
 pub(super) const SHORTEST_PART: usize = 4;
-/// What a text takes beside its own bytes; a message is searched for each, in a dozen forms.
+/// What a text takes beside its own bytes; a message is searched for it in a dozen forms.
 const ENTRY: usize = 64;
 /// How an encrypted value begins.
 const SEALED: &str = "ENC[";
@@ -40,6 +40,12 @@ impl Text {
 
     pub(super) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
     }
 }
 
