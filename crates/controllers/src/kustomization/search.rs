@@ -1,4 +1,4 @@
-//! Many texts, looked for at once: each byte is looked at once, however many there are.
+//! Many texts, looked for at once: each byte is looked at once for all of them.
 //!
 //! An automaton after Aho and Corasick of our own: it tells the longest match that ends at each place, so that what
 //! overlaps is covered to its end, and it is wiped, because the texts can be read in it.
