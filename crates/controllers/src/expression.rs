@@ -14,7 +14,7 @@ use sealfast_k8s::expression::budget::Budget;
 use sealfast_k8s::expression::check::check;
 use sealfast_k8s::expression::kind::Type;
 use sealfast_k8s::expression::overloads::{Functions, OPTIONALS, SETS, STANDARD, STRINGS};
-use sealfast_k8s::expression::run::{Library, Stop, run};
+use sealfast_k8s::expression::run::{Library, Stop, is_constant, is_conversion, run};
 use sealfast_k8s::expression::source::{Source, unread};
 use sealfast_k8s::expression::{depth, matching, nests_too_deeply, on_deep_stack, parts};
 use sealfast_k8s::flux::kustomization::HealthCheckExpression;
@@ -73,9 +73,11 @@ impl Expression {
         Ok(Expression { text: text.to_owned(), source })
     }
 
-    /// Refuses patterns that are none, as the reference does where it prepares an expression for running.
+    /// Refuses patterns that are none, and constants that cannot be made what they are to be, as the reference does where
+    /// it prepares an expression for running.
     fn prepared(self, budget: &Budget) -> Result<Expression, String> {
-        match on_deep_stack(|| matching::faulty(&self.source.root, budget)) {
+        let root = &self.source.root;
+        match on_deep_stack(|| matching::faulty(root, budget).or_else(|| unmade(root, budget))) {
             Some(None) => Ok(self),
             Some(Some(why)) => Err(format!("failed to create CEL program: {why}")),
             None => Err(GONE.to_owned()),
@@ -124,6 +126,19 @@ impl Expression {
         })
         .unwrap_or_else(|| Err(GONE.to_owned()))
     }
+}
+
+/// What is wrong with the first constant that is made one of another type and cannot be.
+fn unmade(at: &IdedExpr, budget: &Budget) -> Option<String> {
+    if is_conversion(at) && is_constant(at) {
+        return match run(at, &LIBRARY, budget, u64::MAX, &|_| None).0 {
+            Err(Stop::Fault(why)) => Some(why),
+            Err(Stop::Spent) => Some("operation interrupted".to_owned()),
+            Ok(_) => None,
+        };
+    }
+    let (once, often) = parts(at);
+    once.into_iter().chain(often).find_map(|part| unmade(part, budget))
 }
 
 /// What one run may take, or the preparation of all expressions of an object.
@@ -344,6 +359,64 @@ mod tests {
         ] {
             assert_eq!(dependency_ready(expression, &object, &object), Ok(Ok(true)), "{expression}");
         }
+    }
+
+    #[test]
+    fn values_are_those_of_the_original() {
+        let object = json!({"s": "up", "l": [1, 2], "n": -5, "f": 2.5});
+        for text in [
+            "'%s %s %s %s'.format([dep.l, {'b': 1u, 'a': null}, duration('1.5s'), timestamp(0)]) == '[1, 2] {a: null, b: 1} 1.5s 1970-01-01T00:00:00Z'",
+            "'%d|%.1f|%e|%.2e|%%'.format([dep.f, dep.f, 1.5, 12345.678]) == '2.5|2.5|1.500000e+00|1.23e+04|%'",
+            "'%x %X %b %b %o'.format([dep.n, 'hi', dep.n, true, 8u]) == '-5 6869 -101 1 10'",
+            "base64.decode('1h') == b'\\xd6' && base64.decode('aG\\nk=') == b'hi'",
+            "dep.l.first().value() == 1 && dep.l.last().value() == 2 && ![].first().hasValue()",
+            "dep.s.orValue('x') == 'up' && dep.s.indexOf('', 9) == 9 && -duration('1s') == duration('-1s')",
+        ] {
+            // Not every one of them has types that fit.
+            let health = Health::compile(&[expression(&text.replace("dep.", "status."), None)]);
+            let live = json!({"apiVersion": "example.com/v1", "kind": "Widget", "status": object});
+            let judged = health.and_then(|health| health.judge(&live));
+            assert_eq!(judged, Ok(Status::Current), "{text}");
+        }
+        for (text, why) in [
+            (
+                "'%d'.format([dep.s])",
+                "error during formatting: decimal clause can only be used on ints, uints, and doubles, was given string",
+            ),
+            ("'%s %s'.format([dep.s])", "index 1 out of range"),
+            ("'%'.format([dep.s])", "unexpected end of string"),
+            (
+                "'%q'.format([dep.s])",
+                "could not parse formatting clause: unrecognized formatting clause \"q\"",
+            ),
+            ("string(base64.decode('aGk!'))", "illegal base64 data at input byte 3"),
+            ("string(dep.s.all(x, true))", "got 'types.String', expected iterable type"),
+            ("string(optional.unwrap([dep.s]))", "no such overload: optional.unwrap(list)"),
+        ] {
+            let health =
+                Health::compile(&[expression(&format!("{} == ''", text.replace("dep.", "status.")), None)]);
+            let live = json!({"apiVersion": "example.com/v1", "kind": "Widget", "status": object});
+            let failed = health.and_then(|health| health.judge(&live)).err().unwrap_or_default();
+            assert!(failed.ends_with(&format!("': {why}")), "{text}: {failed}");
+        }
+    }
+
+    #[test]
+    fn constants_that_cannot_be_made_are_refused_before_they_run() {
+        let told = |text: &str| dependency_ready(text, &json!({}), &json!({}));
+        for (text, why) in [
+            (
+                "true || duration('x') == duration('1s')",
+                "type conversion error from 'string' to 'google.protobuf.Duration'",
+            ),
+            ("dep.l.all(x, x == uint(int('-1')))", "unsigned integer overflow"),
+            ("bool('maybe')", "type conversion error from 'string' to 'bool'"),
+        ] {
+            assert_eq!(told(text), Err(format!("failed to create CEL program: {why}")), "{text}");
+            let health = Health::compile(&[expression(text, None)]).err().unwrap_or_default();
+            assert!(health.ends_with(&format!("failed to create CEL program: {why}")), "{text}: {health}");
+        }
+        assert_eq!(told("has(dep.l) || bool('true')"), Ok(Ok(true)));
     }
 
     #[test]

@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::{Engine, alphabet};
 use cel::Value;
 use sealfast_k8s::expression::overloads::Declared;
 use sealfast_k8s::expression::quoted;
 use sealfast_k8s::expression::run::Function;
+
+mod format;
 
 /// Those that texts and sets do not have.
 pub(super) const DECLARED: &[Declared] = &[
@@ -33,6 +36,8 @@ pub(super) fn told(name: &str, values: &[Value]) -> Option<String> {
         }
         ("charAt" | "substring", [Value::String(_), Value::Int(at)]) => outside(at),
         ("indexOf" | "lastIndexOf", [Value::String(_), Value::String(_), Value::Int(at)]) => outside(at),
+        ("format", values) => format(values)?.err()?,
+        ("base64.decode", [Value::String(text)]) => decoded(text).err()?,
         _ => return None,
     })
 }
@@ -44,6 +49,9 @@ pub(super) const FUNCTIONS: [(&str, Function); 18] = [
         (at <= letters.len()).then(|| texted(letters.get(at).map(char::to_string).unwrap_or_default()))
     }),
     ("indexOf", |values| {
+        if let Some(place) = of_nothing(values) {
+            return Some(place);
+        }
         let (text, from) = (letters(values.first()?)?, values.get(2).map_or(Some(0), place)?);
         let wanted = letters(values.get(1)?)?;
         let mut places = from..=text.len().saturating_sub(wanted.len());
@@ -51,6 +59,9 @@ pub(super) const FUNCTIONS: [(&str, Function); 18] = [
         Some(Value::Int(places.find(fits).map_or(-1, number)))
     }),
     ("lastIndexOf", |values| {
+        if let Some(place) = of_nothing(values) {
+            return Some(place);
+        }
         let (text, wanted) = (letters(values.first()?)?, letters(values.get(1)?)?);
         let most = values.get(2).map_or(Some(text.len()), place)?;
         let last = text.len().checked_sub(wanted.len()).map(|last| last.min(most));
@@ -76,7 +87,7 @@ pub(super) const FUNCTIONS: [(&str, Function); 18] = [
         let parts: Option<Vec<&str>> = list(values.first()?)?.iter().map(text).collect();
         Some(texted(parts?.join(values.get(1).map_or(Some(""), text)?)))
     }),
-    ("format", format),
+    ("format", |values| Some(texted(format(values)?.ok()?))),
     ("strings.quote", |values| Some(texted(quoted(text(values.first()?)?)))),
     ("sets.contains", |values| {
         let (all, some) = (list(values.first()?)?, list(values.get(1)?)?);
@@ -94,11 +105,7 @@ pub(super) const FUNCTIONS: [(&str, Function); 18] = [
         [Value::Bytes(bytes)] => Some(texted(STANDARD.encode(bytes.as_slice()))),
         _ => None,
     }),
-    ("base64.decode", |values| {
-        let text = text(values.first()?)?;
-        let bytes = STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text)).ok()?;
-        Some(Value::Bytes(Arc::new(bytes)))
-    }),
+    ("base64.decode", |values| Some(Value::Bytes(Arc::new(decoded(text(values.first()?)?).ok()?)))),
 ];
 
 fn holds(all: &[Value], some: &[Value]) -> bool {
@@ -130,6 +137,14 @@ fn place(value: &Value) -> Option<usize> {
     }
 }
 
+/// No letters are wherever they are looked for.
+fn of_nothing(values: &[Value]) -> Option<Value> {
+    match values {
+        [Value::String(_), Value::String(part), Value::Int(at)] if part.is_empty() => Some(Value::Int(*at)),
+        _ => None,
+    }
+}
+
 fn number(at: usize) -> i64 {
     i64::try_from(at).unwrap_or(i64::MAX)
 }
@@ -157,44 +172,25 @@ fn split(values: &[Value]) -> Option<Value> {
     Some(Value::List(Arc::new(parts)))
 }
 
-/// `%s`, `%d`, `%f` with a precision, and `%%`.
-fn format(values: &[Value]) -> Option<Value> {
-    let mut given = list(values.get(1)?)?.iter();
-    let (mut out, mut rest) = (String::new(), text(values.first()?)?.chars().peekable());
-    while let Some(letter) = rest.next() {
-        if letter != '%' {
-            out.push(letter);
-            continue;
-        }
-        let mut digits = String::new();
-        if rest.next_if_eq(&'.').is_some() {
-            while let Some(digit) = rest.next_if(char::is_ascii_digit) {
-                digits.push(digit);
-            }
-        }
-        let digits = digits.parse::<usize>().ok().filter(|digits| *digits <= 100).unwrap_or(6);
-        match rest.next()? {
-            '%' => out.push('%'),
-            verb => out.push_str(&formatted(verb, digits, given.next()?)?),
-        }
-    }
-    given.next().is_none().then(|| texted(out))
+/// The values of a call of `format`, filled in.
+fn format(values: &[Value]) -> Option<Result<String, String>> {
+    Some(format::filled(text(values.first()?)?, list(values.get(1)?)?))
 }
 
-fn formatted(verb: char, digits: usize, value: &Value) -> Option<String> {
-    Some(match (verb, value) {
-        ('s', Value::String(text)) => text.to_string(),
-        ('s', Value::Bool(truth)) => truth.to_string(),
-        ('s', Value::Null) => "null".to_owned(),
-        ('s', Value::List(items)) => {
-            let items: Option<Vec<String>> = items.iter().map(|item| formatted('s', digits, item)).collect();
-            format!("[{}]", items?.join(", "))
-        }
-        ('s' | 'd', Value::Int(number)) => number.to_string(),
-        ('s' | 'd', Value::UInt(number)) => number.to_string(),
-        ('s', Value::Float(number)) => number.to_string(),
-        ('f', Value::Float(number)) => format!("{number:.digits$}"),
-        ('f', Value::Int(number)) => format!("{:.digits$}", *number as f64),
-        _ => return None,
+/// Base64 with or without its padding; line breaks count for nothing, and neither do bits that are left over.
+fn decoded(text: &str) -> Result<Vec<u8>, String> {
+    let whole: String = text.chars().filter(|letter| !matches!(letter, '\r' | '\n')).collect();
+    let decoded = PADDED.decode(&whole).or_else(|_| UNPADDED.decode(&whole));
+    decoded.map_err(|_| {
+        let is_wrong = |byte: &u8| !byte.is_ascii_alphanumeric() && !b"+/\r\n".contains(byte);
+        let at = text.bytes().position(|byte| is_wrong(&byte));
+        format!("illegal base64 data at input byte {}", at.unwrap_or(text.len().saturating_sub(1)))
     })
 }
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+const PADDED: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const UNPADDED: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    LENIENT.with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);

@@ -77,7 +77,12 @@ fn no_overload(text: &str) -> String {
             format!("{NO_OVERLOAD}: {name}")
         }
         _ if !name.starts_with(|letter: char| letter.is_ascii_alphabetic()) => NO_OVERLOAD.to_owned(),
-        _ => format!("{NO_OVERLOAD}: {name}{types}"),
+        // What a function is called on counts as its first value.
+        _ => match types.split_once(".(") {
+            Some((receiver, ")")) => format!("{NO_OVERLOAD}: {name}({receiver})"),
+            Some((receiver, others)) => format!("{NO_OVERLOAD}: {name}({receiver}, {others}"),
+            None => format!("{NO_OVERLOAD}: {name}{types}"),
+        },
     }
 }
 

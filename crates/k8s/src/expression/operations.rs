@@ -30,6 +30,7 @@ pub(super) fn operator(name: &str, values: &[Value], budget: &Budget) -> Option<
         (operators::NEGATE, [one]) => match one {
             Value::Int(number) => number.checked_neg().map(Value::Int).ok_or_else(|| overflow("integer")),
             Value::Float(number) => Ok(Value::Float(-number)),
+            Value::Duration(length) => lasting(Some(-*length)),
             _ => Err(lacking(name)),
         },
         (operators::LOGICAL_NOT, [one]) => match one {

@@ -233,7 +233,8 @@ impl Run<'_> {
                         (None, _) => self.value(other),
                     };
                 }
-                return failed(no_overload(name, &[value]));
+                // What is there, and need not be, is its own value.
+                return Ok(value);
             }
             _ => {}
         }
@@ -340,11 +341,18 @@ impl Run<'_> {
                     return found.value().cloned().map_or(failed("optional.none() dereference"), Ok);
                 }
             }
+            ("first", [Value::List(items)]) => return Ok(optional(items.first().cloned())),
+            ("last", [Value::List(items)]) => return Ok(optional(items.last().cloned())),
+            ("first" | "last", [_]) => return failed(no_overload(name, &values)),
             ("optional.of", [value]) => return Ok(optional(Some(value.clone()))),
             ("optional.none", []) => return Ok(optional(None)),
             ("optional.unwrap" | "unwrapOpt", [Value::List(items)]) => {
-                let found = items.iter().filter_map(|item| as_optional(item)?.value().cloned());
-                return Ok(Value::List(Arc::new(found.collect())));
+                let found: Option<Vec<_>> =
+                    items.iter().map(|item| Some(as_optional(item)?.value().cloned())).collect();
+                return found.map_or_else(
+                    || failed(no_overload(name, &values)),
+                    |found| Ok(Value::List(Arc::new(found.into_iter().flatten().collect()))),
+                );
             }
             (INSERT, [Value::Map(map), Value::Map(more)]) => {
                 return inserted(map, more.map.iter().map(|(key, value)| (key.clone(), value.clone())));

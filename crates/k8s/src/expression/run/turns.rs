@@ -79,7 +79,7 @@ impl Run<'_> {
                 keys.sort();
                 Box::new(keys.into_iter().map(|key| (Value::from(key), map.map.get(key).cloned())))
             }
-            _ => return failed(format!("got '{}', expected iterable type", type_name(range))),
+            _ => return failed(format!("got '{}', expected iterable type", go_name(range))),
         };
         for (first, second) in entries {
             if !self.budget.turn(1) {
@@ -103,6 +103,22 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The name that the reference's own language has for a value.
+fn go_name(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "types.Bool",
+        Value::Bytes(_) => "types.Bytes",
+        Value::Duration(_) => "types.Duration",
+        Value::Timestamp(_) => "types.Timestamp",
+        Value::Float(_) => "types.Double",
+        Value::Int(_) => "types.Int",
+        Value::Null => "types.Null",
+        Value::String(_) => "types.String",
+        Value::UInt(_) => "types.Uint",
+        other => type_name(other),
     }
 }
 
