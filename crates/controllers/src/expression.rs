@@ -368,6 +368,7 @@ mod tests {
             "'%s %s %s %s'.format([dep.l, {'b': 1u, 'a': null}, duration('1.5s'), timestamp(0)]) == '[1, 2] {a: null, b: 1} 1.5s 1970-01-01T00:00:00Z'",
             "'%d|%.1f|%e|%.2e|%%'.format([dep.f, dep.f, 1.5, 12345.678]) == '2.5|2.5|1.500000e+00|1.23e+04|%'",
             "'%x %X %b %b %o'.format([dep.n, 'hi', dep.n, true, 8u]) == '-5 6869 -101 1 10'",
+            "'%s'.format([type(dep.l)]) == 'list' && duration('-1h1.5s') == duration('-3601.5s') && duration('1µs') == duration('1000ns')",
             "base64.decode('1h') == b'\\xd6' && base64.decode('aG\\nk=') == b'hi'",
             "dep.l.first().value() == 1 && dep.l.last().value() == 2 && ![].first().hasValue()",
             "dep.s.orValue('x') == 'up' && dep.s.indexOf('', 9) == 9 && -duration('1s') == duration('-1s')",
@@ -410,6 +411,22 @@ mod tests {
                 "type conversion error from 'string' to 'google.protobuf.Duration'",
             ),
             ("dep.l.all(x, x == uint(int('-1')))", "unsigned integer overflow"),
+            (
+                "duration('1hx') > duration('0')",
+                "type conversion error from 'string' to 'google.protobuf.Duration'",
+            ),
+            (
+                "duration('1h-30m') > duration('0')",
+                "type conversion error from 'string' to 'google.protobuf.Duration'",
+            ),
+            (
+                "timestamp('2024-02-29t12:34:56z') > timestamp(0)",
+                "type conversion error from 'string' to 'google.protobuf.Timestamp'",
+            ),
+            (
+                "timestamp('2024-02-29T12:34:60Z') > timestamp(0)",
+                "type conversion error from 'string' to 'google.protobuf.Timestamp'",
+            ),
             ("bool('maybe')", "type conversion error from 'string' to 'bool'"),
         ] {
             assert_eq!(told(text), Err(format!("failed to create CEL program: {why}")), "{text}");

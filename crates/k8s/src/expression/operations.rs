@@ -10,6 +10,7 @@ use cel::objects::{Key, Map};
 
 use super::budget::Budget;
 use super::type_name;
+use crate::duration;
 
 type Outcome = Result<Value, String>;
 
@@ -53,6 +54,11 @@ pub(super) fn operator(name: &str, values: &[Value], budget: &Budget) -> Option<
         ("endsWith", [Value::String(text), Value::String(part)]) => Ok(text.ends_with(&***part).into()),
         ("contains", [Value::String(text), Value::String(part)]) => Ok(text.contains(&***part).into()),
         ("startsWith" | "endsWith" | "contains", _) => Err(super::no_overload(name, values)),
+        ("duration", [Value::String(text)]) => read_length(text),
+        // These the reader takes, and the reference does not.
+        ("timestamp", [Value::String(text)]) if text.contains(['t', 'z', ' ']) || is_leap_second(text) => {
+            Err(unread(&values[0], "google.protobuf.Timestamp"))
+        }
         ("timestamp", [Value::Int(seconds)]) if !SECONDS.contains(seconds) => Err(overflow("timestamp")),
         ("int" | "uint" | "double" | "bool" | "string" | "bytes", [one]) => return converted(name, one),
         _ => return None,
@@ -255,10 +261,32 @@ fn calculated(name: &str, left: &Value, right: &Value) -> Outcome {
     }
 }
 
+fn unread(value: &Value, name: &str) -> String {
+    format!("type conversion error from '{}' to '{name}'", type_name(value))
+}
+
+/// A length of time as Go reads it.
+fn read_length(text: &str) -> Outcome {
+    let (is_negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let length = duration::parse(rest).ok().filter(|_| !(is_negative && rest.starts_with('+')));
+    let length = length.and_then(|length| chrono::Duration::from_std(length).ok());
+    let length = length.map(|length| if is_negative { -length } else { length });
+    length.map(Value::Duration).ok_or_else(|| {
+        format!(
+            "type conversion error from 'string' to '{}'",
+            type_name(&Value::Duration(chrono::Duration::zero()))
+        )
+    })
+}
+
+fn is_leap_second(text: &str) -> bool {
+    text.split(':').nth(2).is_some_and(|seconds| seconds.starts_with("60"))
+}
+
 /// What conversions of plain values give; `None` of those that are left to others.
 fn converted(name: &str, value: &Value) -> Option<Outcome> {
     use Value::{Bool, Bytes, Duration, Float, Int, String, Timestamp, UInt};
-    let unread = || Err(format!("type conversion error from '{}' to '{name}'", type_name(value)));
+    let unread = || Err(unread(value, name));
     let text = |text: std::string::String| Ok(String(Arc::new(text)));
     Some(match (name, value) {
         ("int", Int(_)) | ("uint", UInt(_)) | ("double", Float(_)) | ("bool", Bool(_)) => Ok(value.clone()),

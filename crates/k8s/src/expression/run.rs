@@ -18,10 +18,10 @@ use super::loops::INSERT;
 use super::operations;
 use super::{TYPES, fault, matching, no_overload, parts};
 
-pub use values::optional;
 use values::{
     absent_or, as_optional, inserted, key_of, literal_value, long_name, member, named, perhaps, presence,
 };
+pub use values::{optional, type_within};
 
 /// What a function looks like: it takes its receiver and arguments in one list, and `None` is an error.
 pub type Function = fn(&[Value]) -> Option<Value>;

@@ -9,6 +9,7 @@ use std::str::Chars;
 use cel::Value;
 use cel::objects::Key;
 use sealfast_k8s::expression::operations::{length_text, time_text};
+use sealfast_k8s::expression::run::type_within;
 use sealfast_k8s::expression::type_name;
 
 /// The most digits of a fraction.
@@ -110,7 +111,7 @@ fn text(value: &Value) -> Result<String, String> {
             let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}: {value}")).collect();
             format!("{{{}}}", pairs.join(", "))
         }
-        other => decimal(other).ok_or_else(|| {
+        other => decimal(other).or_else(|| type_within(other).map(str::to_owned)).ok_or_else(|| {
             format!(
                 "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps, was given {}",
                 type_name(other)

@@ -24,6 +24,15 @@ pub(super) fn named(name: &str) -> Value {
     Value::Opaque(Arc::new(TypeName(name.to_owned())))
 }
 
+/// The name of a type that a value is.
+#[must_use]
+pub fn type_within(value: &Value) -> Option<&str> {
+    match value {
+        Value::Opaque(opaque) => opaque.downcast_ref::<TypeName>().map(|found| found.0.as_str()),
+        _ => None,
+    }
+}
+
 /// What may be absent.
 #[must_use]
 pub fn optional(value: Option<Value>) -> Value {
