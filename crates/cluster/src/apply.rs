@@ -243,7 +243,7 @@ pub async fn stages(
 }
 
 /// Bytes that an object takes in memory, roughly.
-fn weight(value: &Value) -> u64 {
+pub fn weight(value: &Value) -> u64 {
     const EACH: u64 = 64;
     EACH + match value {
         Value::String(text) => text.len() as u64,

@@ -17,10 +17,10 @@ use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::flux::{FINALIZER, REQUESTED_AT};
 use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 use crate::events::{Recorder, Severity};
 use crate::expression::Health;
+use crate::fair::Fair;
 use crate::identity::Identities;
 use crate::kustomization::acting::Acting;
 use crate::kustomization::apply::{Applied, Memories};
@@ -93,7 +93,7 @@ pub struct Shared {
     /// Unwrapped data keys.
     pub data_keys: Arc<DataKeys>,
     /// How many builds at a time.
-    pub builds: Arc<Semaphore>,
+    pub builds: Fair,
     /// Where the next runs wait.
     pub queue: Queue,
 }
@@ -245,7 +245,7 @@ impl Run<'_> {
             name: &reference.name,
         };
         let (retry, turn) = (shared.options.requeue_dependency, self.turn.clone());
-        let wanted = Wanted { artifact, source, retry, turn: &turn };
+        let wanted = Wanted { artifact, source, namespace: &own, retry, turn: &turn };
         let fetched = self.shown(Box::pin(shared.artifacts.fetch(&wanted, &path))).await?;
         self.report.phase(&format!("Building manifests {of_revision}"));
         self.report.status.last_attempted_revision = revision.to_owned();
@@ -255,7 +255,7 @@ impl Run<'_> {
         let acting = acting::acting(shared, &typed).await?;
         let witness = self.report.witness();
         let rendering = Box::pin(async {
-            let laid_out = render::lay_out(fetched, &spec, &shared.builds).await?;
+            let laid_out = render::lay_out(fetched, &spec, &shared.builds, &own).await?;
             let gathered = gather::inputs(shared, &typed, laid_out, &witness).await?;
             // Reads keys over the network; writes nothing.
             render::render(gathered, &typed, &render::Rules::of(shared, Instant::now() + timeout)).await
@@ -317,10 +317,12 @@ impl Run<'_> {
     async fn apply(
         &mut self,
         acting: &Acting,
-        rendered: Rendered,
+        mut rendered: Rendered,
         health: &Health,
     ) -> Result<Applied, Failure> {
         let typed = self.typed.clone();
+        // Until all is applied.
+        let _room = std::mem::take(&mut rendered.room);
         let prepared = apply::prepared(rendered, &typed)?;
         let known = self.shared.memories.of(&acting.identity);
         if self.is_asked_for() {
@@ -334,7 +336,7 @@ impl Run<'_> {
             known: &known,
             health,
             claims: &claims,
-            place: apply::place(turn, artifacts),
+            place: apply::place(turn, artifacts, &typed.metadata.namespace),
         };
         let applied = self.shown(Box::pin(apply::apply(acting, prepared, &typed, &how))).await;
         if let Some(claimed) = claims.written().await {

@@ -14,6 +14,7 @@ mod clock;
 pub mod error;
 pub mod events;
 pub mod expression;
+pub mod fair;
 pub mod gates;
 pub mod identity;
 pub mod index;

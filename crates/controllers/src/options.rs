@@ -118,7 +118,8 @@ pub struct Options {
     pub events_address: Option<String>,
     /// The name of this replica: its host.
     pub instance: String,
-    /// Bytes of artifacts that may be unpacked at a time, those that are kept included, with the objects of runs that wait;
+    /// Bytes of artifacts that may be unpacked at a time, those that are kept included, with the objects that were built
+    /// and are not yet applied;
     /// archives on their way may take as many again. An artifact that has more is refused.
     pub unpacked_bytes: u64,
     /// What a MAC that does not fit means.

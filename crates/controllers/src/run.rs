@@ -13,7 +13,6 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use sealfast_source::storage::Storage;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::artifacts::{self, Server};
 use crate::error::Error;
 use crate::events::Recorder;
+use crate::fair::Fair;
 use crate::gates::Gate;
 use crate::identity::Identities;
 use crate::index::Index;
@@ -220,7 +220,7 @@ fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle)
         memories: Memories::default(),
         identities: identities(client, options, handle),
         data_keys: Arc::default(),
-        builds: Arc::new(Semaphore::new(builds)),
+        builds: Fair::new(builds as u64),
         queue: queue.clone(),
     });
     let follower = Follower {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
+use sealfast_controllers::fair::Fair;
 use sealfast_controllers::gates::Gates;
 use sealfast_controllers::kustomization::apply;
 use sealfast_controllers::kustomization::gather::{self, Fetched, Gathered};
@@ -21,7 +22,6 @@ use sealfast_k8s::flux::kustomization::{Kustomization, PostBuild};
 use sealfast_k8s::object;
 use sealfast_kustomize::files::join;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 use super::keys;
 use super::order::{MOST, Order, Outcome, id};
@@ -286,9 +286,9 @@ impl Trip<'_> {
             root: root.clone(),
             path: join(root, &format!("./{path}")),
         };
-        let builds = Arc::new(Semaphore::new(1));
+        let builds = Fair::new(1);
         let shown = |failure| shown(failure, repository);
-        let laid_out = lay_out(fetched, spec, &builds).await.map_err(shown)?;
+        let laid_out = lay_out(fetched, spec, &builds, "").await.map_err(shown)?;
         let witness = Arc::clone(&rendered.witness);
         let gathered = Gathered { laid_out, opener, variables, witness };
         let rules = Rules::under(self.gates, SopsMac::Enforce, &builds);

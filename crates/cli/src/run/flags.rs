@@ -44,7 +44,7 @@ pub(crate) struct RunArgs {
     /// What a MAC that does not fit its file means.
     #[arg(long, value_name = "MODE", default_value = "warn")]
     sops_mac: Mac,
-    /// MiB for unpacked artifacts and for objects of runs that wait; as much again for archives on their way.
+    /// MiB for unpacked artifacts and for built objects until they are applied; as much again for archives on their way.
     /// An artifact that has more is refused.
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     max_unpacked: u64,

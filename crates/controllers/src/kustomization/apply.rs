@@ -136,15 +136,16 @@ pub struct How<'a> {
 }
 
 /// Long waits of an apply let others work, as long as there is room for the objects that are kept meanwhile.
-pub fn place(turn: Turn, artifacts: Arc<Artifacts>) -> Arc<Aside> {
+pub fn place(turn: Turn, artifacts: Arc<Artifacts>, namespace: &str) -> Arc<Aside> {
+    let namespace = namespace.to_owned();
     apply::aside(move |bytes, wait| {
-        let (turn, artifacts) = (turn.clone(), Arc::clone(&artifacts));
+        let (turn, artifacts, namespace) = (turn.clone(), Arc::clone(&artifacts), namespace.clone());
         async move {
             let mut wait = wait;
             if turn.short(&mut wait).await.is_some() {
                 return;
             }
-            match artifacts.spare(bytes) {
+            match artifacts.spare(&namespace, bytes) {
                 Some(_room) => turn.aside(wait).await,
                 None => wait.await,
             }

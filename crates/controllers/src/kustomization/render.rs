@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sealfast_cluster::apply::weight;
 use sealfast_k8s::duration;
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::id::ObjectId;
@@ -13,8 +14,8 @@ use sealfast_kustomize::flux::Outermost;
 use sealfast_kustomize::substitute::Unset;
 use serde_json::Value;
 use sha2::Digest;
-use tokio::sync::Semaphore;
 
+use crate::fair::Fair;
 use crate::gates::{Gate, Gates};
 use crate::kustomization::Shared;
 use crate::kustomization::decrypt;
@@ -22,7 +23,9 @@ use crate::kustomization::gather::{Fetched, Gathered, LaidOut};
 use crate::kustomization::landing;
 use crate::kustomization::macs::Macs;
 use crate::kustomization::report::{Failure, Hint, Reason};
+use crate::kustomization::room::Room;
 use crate::kustomization::substitute::{self, Strategy, Variables};
+use crate::kustomization::unpacked::Artifacts;
 use crate::kustomization::view::View;
 use crate::options::SopsMac;
 
@@ -37,6 +40,8 @@ pub struct Rendered {
     pub digest: String,
     /// What was wrong with MACs, when that is no failure, and what was copied as ciphertext.
     pub warnings: Vec<String>,
+    /// The memory that the objects take.
+    pub room: Room,
 }
 
 /// What a render leaves to its caller.
@@ -46,7 +51,9 @@ pub struct Rules<'a> {
     /// What an unset variable means.
     pub unset: Unset,
     /// How many builds at a time. A build that nobody waits for any more keeps its place until it ends.
-    pub builds: &'a Arc<Semaphore>,
+    pub builds: &'a Fair,
+    /// Whose memory what is built is charged to; nobody's on the command line.
+    pub room: Option<&'a Artifacts>,
     /// When a build has to be done.
     pub deadline: Option<Instant>,
 }
@@ -55,13 +62,19 @@ impl<'a> Rules<'a> {
     /// The rules that the controllers are run with.
     pub fn of(shared: &'a Shared, deadline: Instant) -> Self {
         let rules = Self::under(&shared.options.gates, shared.options.sops_mac, &shared.builds);
-        Self { deadline: Some(deadline), ..rules }
+        Self { deadline: Some(deadline), room: Some(&shared.artifacts), ..rules }
     }
 
     /// The rules under gates.
-    pub fn under(gates: &Gates, mac: SopsMac, builds: &'a Arc<Semaphore>) -> Self {
+    pub fn under(gates: &Gates, mac: SopsMac, builds: &'a Fair) -> Self {
         let is_strict = gates.has(Gate::StrictPostBuildSubstitutions);
-        Self { mac, unset: if is_strict { Unset::Refused } else { Unset::Empty }, builds, deadline: None }
+        Self {
+            mac,
+            unset: if is_strict { Unset::Refused } else { Unset::Empty },
+            builds,
+            room: None,
+            deadline: None,
+        }
     }
 }
 
@@ -69,10 +82,15 @@ impl<'a> Rules<'a> {
 ///
 /// # Errors
 /// BuildFailed with the file that cannot be read, or the field of the spec.
-pub async fn lay_out(fetched: Fetched, spec: &Value, builds: &Arc<Semaphore>) -> Result<LaidOut, Failure> {
+pub async fn lay_out(
+    fetched: Fetched,
+    spec: &Value,
+    builds: &Fair,
+    namespace: &str,
+) -> Result<LaidOut, Failure> {
     let Fetched { tree, room, root, path } = fetched;
     let (view, dir, spec) = (View::new(tree, root.clone()), path.clone(), spec.clone());
-    let place = Arc::clone(builds).acquire_owned().await;
+    let place = builds.take(namespace, 1).await;
     let work = tokio::task::spawn_blocking(move || {
         let _place = place;
         let outermost = Outermost::lay_out(&view, &dir, &spec, None);
@@ -101,17 +119,26 @@ pub async fn render(
     if let Some(opener) = &mut opener {
         decrypt::sources(&mut laid_out, opener, &mut macs).await?;
     }
-    let LaidOut { view, room: _room, path, outermost, .. } = laid_out;
+    let LaidOut { view, room, path, outermost, .. } = laid_out;
     let view = Arc::new(view);
     let (load, outermost, told) = (Restriction::None, Some(outermost), landing::parts(&witness));
     let bounds = Bounds { objects: MOST_OBJECTS, deadline: rules.deadline };
     let options = Options { load, outermost, told, bounds, ..Options::default() };
-    let built = build(view.clone(), path, options, rules.builds).await?;
+    let built = build(view.clone(), path, options, rules.builds, &typed.metadata.namespace).await?;
     let mut warnings = built.notes.clone();
     let built = built.objects();
     if let Some(opener) = &mut opener {
         macs.files(&view, opener, &built).await?;
     }
+    // The files are let go first: two that hold some room and wait for more could wait for each other.
+    drop((view, room));
+    let room = match rules.room {
+        Some(artifacts) => {
+            let bytes = built.iter().map(weight).sum();
+            artifacts.built(&typed.metadata.namespace, bytes).await
+        }
+        None => Room::default(),
+    };
     let strategy =
         Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
     let variables = variables.map(|read| Variables::checked(read, &witness));
@@ -133,7 +160,7 @@ pub async fn render(
     }
     warnings.append(&mut macs.warnings);
     let digest = digest(&objects);
-    Ok(Rendered { objects, digest, warnings })
+    Ok(Rendered { objects, digest, warnings, room })
 }
 
 /// The ids of a build's objects: whatever variables make of them, no two may become one.
@@ -166,9 +193,10 @@ async fn build(
     view: Arc<View>,
     path: String,
     options: Options,
-    builds: &Arc<Semaphore>,
+    builds: &Fair,
+    namespace: &str,
 ) -> Result<Build, Failure> {
-    let place = Arc::clone(builds).acquire_owned().await;
+    let place = builds.take(namespace, 1).await;
     let shown = view.clone();
     let work = tokio::task::spawn_blocking(move || {
         let _place = place;

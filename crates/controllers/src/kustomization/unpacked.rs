@@ -48,6 +48,8 @@ pub struct Wanted<'a> {
     pub artifact: &'a Artifact,
     /// What it is of.
     pub source: Source<'a>,
+    /// Who builds from it.
+    pub namespace: &'a str,
     /// When a missing one is looked for again.
     pub retry: Duration,
     /// The right to work, which long waits give up.
@@ -93,8 +95,13 @@ impl Artifacts {
     }
 
     /// Room for the objects of a run that waits; none when there is not that much to spare.
-    pub(super) fn spare(&self, bytes: u64) -> Option<Spared> {
-        self.trees.spare(bytes)
+    pub(super) fn spare(&self, namespace: &str, bytes: u64) -> Option<Spared> {
+        self.trees.spare(namespace, bytes)
+    }
+
+    /// Room for objects that were built. Whoever waits for it must hold none: all that there is may be in such hands.
+    pub(super) async fn built(&self, namespace: &str, bytes: u64) -> Room {
+        self.trees.room(namespace, bytes).await
     }
 
     async fn tree(&self, wanted: &Wanted<'_>) -> Result<(Arc<Memory>, Room), Failure> {
@@ -126,7 +133,7 @@ impl Artifacts {
             }
         };
         let size = size.map_err(|error| self.too_large(error))?;
-        let room = timeout_at(until, wanted.turn.patiently(self.trees.room(size))).await;
+        let room = timeout_at(until, wanted.turn.patiently(self.trees.room(wanted.namespace, size))).await;
         let room = room.map_err(|_| not_extracted(&late("waiting for room (`--max-unpacked`)")))?;
         let unpacked = tokio::task::spawn_blocking(move || archive.unpacked(size)).await;
         let unpacked = unpacked.map_err(|error| not_extracted(&error.to_string()))?;
@@ -161,7 +168,7 @@ impl Artifacts {
     }
 
     async fn remote(&self, wanted: &Wanted<'_>) -> Result<Found, Failure> {
-        let Wanted { artifact, source, retry, turn } = wanted;
+        let Wanted { artifact, source, namespace, retry, turn } = wanted;
         let http = self.http.as_ref().map_err(|why| download_failed(why))?;
         let mut pause = Duration::from_millis(500);
         let mut url = self.hosts.reached(&artifact.url);
@@ -173,7 +180,7 @@ impl Artifacts {
                 Ok(answer) if answer.status().is_success() => {
                     let most = MOST_DOWNLOADED.min(self.archives.bytes());
                     let size = answer.content_length().unwrap_or(most);
-                    let held = turn.patiently(self.archives.room(size)).await;
+                    let held = turn.patiently(self.archives.room(namespace, size)).await;
                     match downloaded(answer, most).await {
                         Ok(Some(parts)) => {
                             return self.measured(Archive::Parts(parts), artifact, held).await;

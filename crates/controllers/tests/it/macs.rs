@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sealfast_controllers::fair::Fair;
 use sealfast_controllers::kustomization::gather::{Fetched, Gathered};
 use sealfast_controllers::kustomization::opener::Opener;
-use sealfast_controllers::kustomization::render::{self, Rules};
+use sealfast_controllers::kustomization::render::{self, Rendered, Rules};
 use sealfast_controllers::kustomization::report::Failure;
 use sealfast_controllers::kustomization::room::Room;
+use sealfast_controllers::kustomization::unpacked::Artifacts;
 use sealfast_controllers::options::{Options, SopsMac};
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_keys::keyring::Keyring;
@@ -25,7 +27,6 @@ use sealfast_sops::time::Time;
 use sealfast_source::tree::{Entry, Memory};
 use sealfast_testkit::place;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 use crate::house::{House, kustomization, ready};
 
@@ -68,21 +69,42 @@ async fn told_by(
     mac: SopsMac,
     deadline: Option<Instant>,
 ) -> Result<Result<Vec<String>, String>> {
+    let builds = Fair::new(1);
+    let rules = Rules { mac, unset: Unset::Empty, builds: &builds, room: None, deadline };
+    Ok(rendered(files, &rules).await?.map(|rendered| rendered.warnings))
+}
+
+async fn rendered(files: &[(&str, &str)], rules: &Rules<'_>) -> Result<Result<Rendered, String>> {
     let mut tree = Memory::default();
     for (path, text) in files {
         tree.add(path, Entry::File { bytes: text.as_bytes().to_vec(), executable: false });
     }
     let (root, path) = ("/source".to_owned(), "/source".to_owned());
     let fetched = Fetched { tree: Arc::new(tree), room: Room::default(), root, path };
-    let builds = Arc::new(Semaphore::new(1));
     let opener = Some(Opener::new(keys()?, None));
-    let rules = Rules { mac, unset: Unset::Empty, builds: &builds, deadline };
     let build = async {
-        let laid_out = render::lay_out(fetched, &json!({}), &builds).await?;
+        let laid_out = render::lay_out(fetched, &json!({}), rules.builds, "ns").await?;
         let gathered = Gathered { laid_out, opener, variables: None, witness: Arc::default() };
-        Ok(render::render(gathered, &Kustomization::default(), &rules).await?.warnings)
+        render::render(gathered, &Kustomization::default(), rules).await
     };
     Ok(build.await.map_err(|failure: Failure| failure.message))
+}
+
+#[tokio::test]
+async fn what_is_built_takes_room_until_it_is_let_go() -> Result<()> {
+    let large = format!("{PLAIN}stringData:\n  long: {}\n", "x".repeat(50_000));
+    let files = [("kustomization.yaml", "resources: [plain.yaml]\n"), ("plain.yaml", &*large)];
+    let builds = Fair::new(1);
+    let artifacts = Artifacts::new(&Options { unpacked_bytes: 80 << 10, ..Options::default() });
+    let (mac, unset) = (SopsMac::Warn, Unset::Empty);
+    let rules = Rules { mac, unset, builds: &builds, room: Some(&artifacts), deadline: None };
+    let first = rendered(&files, &rules).await?.map_err(anyhow::Error::msg)?;
+    let mut second = std::pin::pin!(rendered(&files, &rules));
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut second).await;
+    ensure!(early.is_err() && builds.free() == 1, "there is no room for both");
+    drop(first);
+    ensure!(second.await?.is_ok());
+    Ok(())
 }
 
 #[tokio::test]

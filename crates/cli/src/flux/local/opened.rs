@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use sealfast_controllers::fair::Fair;
 use sealfast_controllers::kustomization::apply;
 use sealfast_controllers::kustomization::gather::{Fetched, Gathered};
 use sealfast_controllers::kustomization::opener::Opener;
@@ -17,7 +18,6 @@ use sealfast_controllers::options::SopsMac;
 use sealfast_controllers::source;
 use sealfast_keys::keyring::Keyring;
 use sealfast_kustomize::files::join;
-use tokio::sync::Semaphore;
 
 use super::plan::Plan;
 use super::subject::Subject;
@@ -111,8 +111,8 @@ impl Plan {
         let Repository { tree, root, start, .. } = source;
         let path = join(&root, &format!("./{start}"));
         let fetched = Fetched { tree, room: Room::default(), root, path };
-        let builds = Arc::new(Semaphore::new(1));
-        let laid_out = render::lay_out(fetched, &subject.overlay(), &builds).await.map_err(failed)?;
+        let builds = Fair::new(1);
+        let laid_out = render::lay_out(fetched, &subject.overlay(), &builds, "").await.map_err(failed)?;
         let variables = match &typed.spec.post_build {
             Some(post_build) => Some(self.variables(subject, post_build).await?),
             None => None,
@@ -123,7 +123,8 @@ impl Plan {
             variables,
             witness: Arc::clone(&self.witness),
         };
-        let rules = Rules { mac: SopsMac::Enforce, unset: self.unset, builds: &builds, deadline: None };
+        let (mac, unset) = (SopsMac::Enforce, self.unset);
+        let rules = Rules { mac, unset, builds: &builds, room: None, deadline: None };
         // Boxed: the clients of the key services make a deep future, too deep for the compiler to lay out.
         let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(render::render(gathered, typed, &rules));
         let rendered = work.await.map_err(failed)?;

@@ -1,0 +1,188 @@
+//! Something bounded, such as memory or cores, shared fairly by namespaces.
+//!
+//! Who waits in the namespace that holds the least goes first. What does not fit yet lets others pass for a while, so that
+//! one huge request stops nobody, and then no longer, so that it is not passed for ever.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// How long what does not fit lets others pass.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// So much of something; clones share it.
+#[derive(Clone)]
+pub struct Fair(Arc<Mutex<State>>);
+
+struct State {
+    free: u64,
+    held: BTreeMap<String, u64>,
+    /// In the order in which they came.
+    waiting: Vec<Waiter>,
+}
+
+struct Waiter {
+    who: String,
+    amount: u64,
+    since: Instant,
+    given: oneshot::Sender<Taken>,
+}
+
+/// A part of it, until it is dropped.
+pub struct Taken {
+    of: Fair,
+    who: String,
+    amount: u64,
+}
+
+impl Fair {
+    /// So much to share.
+    pub fn new(amount: u64) -> Fair {
+        Fair(Arc::new(Mutex::new(State { free: amount, held: BTreeMap::new(), waiting: Vec::new() })))
+    }
+
+    /// Waits for a part on behalf of a namespace. Nobody ever gets more than there is in all.
+    pub async fn take(&self, who: &str, amount: u64) -> Option<Taken> {
+        let (given, taken) = oneshot::channel();
+        let who = who.to_owned();
+        self.0.lock().waiting.push(Waiter { who, amount, since: Instant::now(), given });
+        self.serve();
+        taken.await.ok()
+    }
+
+    /// Takes a part if it is free.
+    pub fn try_take(&self, who: &str, amount: u64) -> Option<Taken> {
+        let mut state = self.0.lock();
+        (state.free >= amount).then(|| state.hand_out(self, who.to_owned(), amount))
+    }
+
+    /// How much nobody holds.
+    pub fn free(&self) -> u64 {
+        self.0.lock().free
+    }
+
+    /// Gives what is free to those who wait.
+    fn serve(&self) {
+        loop {
+            let mut state = self.0.lock();
+            let Some(next) = state.next() else { return };
+            let Waiter { who, amount, given, .. } = state.waiting.remove(next);
+            let taken = state.hand_out(self, who, amount);
+            drop(state);
+            // Who waits no longer gives it back at once.
+            drop(given.send(taken));
+        }
+    }
+}
+
+impl State {
+    /// The place of the one who is given something next.
+    fn next(&mut self) -> Option<usize> {
+        self.waiting.retain(|waiter| !waiter.given.is_closed());
+        let mut seen: HashSet<&str> = HashSet::new();
+        let mut firsts: Vec<(usize, &Waiter)> = Vec::new();
+        for (place, waiter) in self.waiting.iter().enumerate() {
+            if seen.insert(&waiter.who) {
+                firsts.push((place, waiter));
+            }
+        }
+        firsts
+            .sort_by_key(|(place, waiter)| (self.held.get(&waiter.who).copied().unwrap_or_default(), *place));
+        for (place, waiter) in firsts {
+            if waiter.amount <= self.free {
+                return Some(place);
+            }
+            if waiter.since.elapsed() >= PATIENCE {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn hand_out(&mut self, of: &Fair, who: String, amount: u64) -> Taken {
+        self.free -= amount;
+        *self.held.entry(who.clone()).or_default() += amount;
+        Taken { of: of.clone(), who, amount }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut state = self.of.0.lock();
+        state.free += self.amount;
+        if let Some(held) = state.held.get_mut(&self.who) {
+            *held -= self.amount;
+            if *held == 0 {
+                state.held.remove(&self.who);
+            }
+        }
+        drop(state);
+        self.of.serve();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody who waits.
+    fn waiting(fair: &Fair, who: &'static str, amount: u64) -> tokio::task::JoinHandle<Option<Taken>> {
+        let fair = fair.clone();
+        tokio::spawn(async move { fair.take(who, amount).await })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_holds_the_least_goes_first() {
+        let fair = Fair::new(2);
+        let (first, second) = (fair.take("many", 1).await, fair.take("many", 1).await);
+        let more: Vec<_> = (0..5).map(|_| waiting(&fair, "many", 1)).collect();
+        tokio::task::yield_now().await;
+        let other = waiting(&fair, "other", 1);
+        tokio::task::yield_now().await;
+        drop(first);
+        let taken = other.await.expect("it waits").expect("it is there");
+        assert!(more.iter().all(|one| !one.is_finished()));
+        drop((second, taken));
+        for one in more {
+            assert!(one.await.is_ok_and(|taken| taken.is_some()));
+        }
+        assert_eq!(fair.free(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_huge_lets_others_pass_and_gets_its_place_all_the_same() {
+        let fair = Fair::new(10);
+        let mut held = fair.take("a", 3).await;
+        let huge = waiting(&fair, "huge", 10);
+        tokio::task::yield_now().await;
+        for _ in 0..5 {
+            held = fair.take("b", 3).await;
+            tokio::time::advance(PATIENCE / 6).await;
+        }
+        tokio::time::advance(PATIENCE).await;
+        let late = waiting(&fair, "c", 3);
+        tokio::task::yield_now().await;
+        assert!(!late.is_finished() && !huge.is_finished());
+        drop(held);
+        let huge = huge.await.expect("it waits").expect("it is there");
+        assert!(!late.is_finished() && fair.free() == 0);
+        drop(huge);
+        assert!(late.await.is_ok_and(|taken| taken.is_some()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_leaves_nothing_taken() {
+        let fair = Fair::new(1);
+        let held = fair.take("a", 1).await;
+        let given_up = waiting(&fair, "b", 1);
+        tokio::task::yield_now().await;
+        given_up.abort();
+        assert!(given_up.await.is_err() && fair.try_take("c", 1).is_none());
+        drop(held);
+        assert!(fair.try_take("c", 1).is_some() && fair.free() == 1);
+    }
+}
