@@ -42,6 +42,7 @@ static DECLARED: LazyLock<Functions> =
     LazyLock::new(|| Functions::new(&[STANDARD, OPTIONALS, STRINGS, SETS, functions::DECLARED], &[]));
 /// What they run with.
 static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library {
+    declared: &DECLARED,
     functions: functions::FUNCTIONS.into_iter().collect(),
     constants: HashMap::new(),
     told: functions::told,
@@ -392,6 +393,7 @@ mod tests {
             ),
             ("string(base64.decode('aGk!'))", "illegal base64 data at input byte 3"),
             ("string(dep.s.all(x, true))", "got 'types.String', expected iterable type"),
+            ("string(lists.range(2))", "no such attribute(s): lists"),
             ("string(optional.unwrap([dep.s]))", "no such overload: optional.unwrap(list)"),
         ] {
             let health =

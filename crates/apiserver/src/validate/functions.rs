@@ -17,6 +17,8 @@ pub(super) use sealfast_k8s::expression::run::optional;
 use sealfast_k8s::expression::run::{Function, Library};
 use sealfast_k8s::expression::{depth, loops, nests_too_deeply, on_deep_stack, source};
 
+use crate::validate::checker::libraries::OF_PATCHES;
+
 /// The environment in which rules are compiled: with optional values, lists and loops with two variables.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::stdlib();
@@ -58,6 +60,7 @@ pub(super) fn library() -> &'static Library {
         let libraries =
             [text::FUNCTIONS, list::FUNCTIONS, named::FUNCTIONS, net::FUNCTIONS, amount::FUNCTIONS];
         Library {
+            declared: &OF_PATCHES,
             functions: libraries.concat().into_iter().collect(),
             constants: named::constants().collect(),
             told: fault::told,

@@ -16,7 +16,8 @@ use cel::{Context, Value};
 use super::budget::Budget;
 use super::loops::INSERT;
 use super::operations;
-use super::{TYPES, fault, matching, no_overload, parts};
+use super::overloads::Functions;
+use super::{TYPES, check, fault, matching, no_overload, parts};
 
 use values::{
     absent_or, as_optional, inserted, key_of, literal_value, long_name, member, named, perhaps, presence,
@@ -34,6 +35,8 @@ pub type Charge = fn(&str, &[Value], Option<&Value>) -> u64;
 
 /// What expressions run with.
 pub struct Library {
+    /// What may be called, by the names that the check knows.
+    pub declared: &'static Functions,
     /// Functions by their names.
     pub functions: HashMap<&'static str, Function>,
     /// Functions that take nothing, and what they give.
@@ -279,14 +282,10 @@ impl Run<'_> {
 
     /// A function with a point in its name.
     fn full_name(&self, call: &CallExpr) -> Option<String> {
-        let space = super::check::qualified(call.target.as_deref()?)?;
-        let space = space.strip_prefix('.').unwrap_or(&space);
-        let name = format!("{space}.{}", call.func_name);
-        let is_known = self.library.functions.contains_key(name.as_str())
-            || self.library.constants.contains_key(name.as_str())
-            || SPACES.contains(&space);
+        let name = check::full_name(call, self.library.declared)?;
+        let space = name.rsplit_once('.').map_or("", |(space, _)| space);
         let is_hidden = self.locals.iter().any(|(known, _)| known == space);
-        (is_known && !is_hidden).then_some(name)
+        (!is_hidden).then_some(name)
     }
 
     fn truths(&mut self, left: &IdedExpr, right: &IdedExpr, ends_with: bool) -> Outcome {
@@ -424,8 +423,6 @@ fn is_attribute(at: &IdedExpr) -> bool {
 }
 
 const NO_OVERLOAD: &str = "no such overload";
-/// What may stand before the point of a function's name.
-const SPACES: [&str; 5] = ["optional", "lists", "sets", "base64", "strings"];
 const LONG_TYPES: [&str; 2] = ["google.protobuf.Duration", "google.protobuf.Timestamp"];
 /// Steps of one cost; the rest of it stands for work that counts elsewhere.
 const MOST_WORK: u64 = 64;

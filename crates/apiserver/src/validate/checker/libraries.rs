@@ -9,7 +9,7 @@ use sealfast_k8s::expression::overloads::{Declared, Functions, LIBRARY, OPTIONAL
 /// What rules may call.
 pub(crate) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| Functions::new(&LIBRARIES, &LIBRARY));
 /// What expressions that make patches may call.
-pub(super) static OF_PATCHES: LazyLock<Functions> = LazyLock::new(|| {
+pub(crate) static OF_PATCHES: LazyLock<Functions> = LazyLock::new(|| {
     let libraries: Vec<&[Declared]> = LIBRARIES.into_iter().chain([PATCHES]).collect();
     Functions::new(&libraries, &LIBRARY)
 });

@@ -125,6 +125,7 @@ fn go_name(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::sync::LazyLock;
     use std::time::Duration;
 
     use cel::{Context, Env};
@@ -132,12 +133,15 @@ mod tests {
     use super::super::{Library, run};
     use super::*;
     use crate::expression::budget::Budget;
+    use crate::expression::overloads::Functions;
 
     #[test]
     fn a_loop_that_stops_at_once_does_not_go_over_its_list() {
         let env = Arc::new(Env::stdlib());
         let program = env.compile("few.all(x, many.exists(y, true))").expect("an expression");
+        static DECLARED: LazyLock<Functions> = LazyLock::new(|| Functions::new(&[], &[]));
         let library = Library {
+            declared: &DECLARED,
             functions: HashMap::new(),
             constants: HashMap::new(),
             told: |_, _| None,
