@@ -194,7 +194,7 @@ fn account(app: &App, pod: &mut Value) -> Result<(), Status> {
 
 /// Templates of a DaemonSet are numbered.
 fn count_templates(old: &Value, new: &mut Value) {
-    const NUMBER: &str = "deprecated.daemonset.template.generation";
+    const NUMBER: &str = crate::defaults::TEMPLATE_NUMBER;
     let before: i64 = fields::text(old, &["metadata", "annotations", NUMBER]).parse().unwrap_or(1);
     let now =
         if old["spec"]["template"] == new["spec"]["template"] { before } else { before.saturating_add(1) };

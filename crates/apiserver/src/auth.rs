@@ -26,6 +26,11 @@ pub(crate) struct User {
 }
 
 impl User {
+    /// Whether nobody knows who it is.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.is_in("system:unauthenticated")
+    }
+
     fn anonymous() -> Self {
         Self {
             name: "system:anonymous".into(),

@@ -73,9 +73,11 @@ pub(crate) fn doubled_in_yaml(body: &[u8]) -> Option<String> {
     sealfast_yaml::json::from_yaml_strict(body).err().map(|error| error.to_string())
 }
 
-/// Reads YAML, or JSON.
+/// Reads YAML, or JSON; whole numbers are whole, however they are written.
 pub(crate) fn yaml(body: &[u8]) -> Result<Value, String> {
-    sealfast_yaml::json::from_yaml(body).map_err(|error| error.to_string())
+    let mut value = sealfast_yaml::json::from_yaml(body).map_err(|error| error.to_string())?;
+    fields::whole_numbers(&mut value);
+    Ok(value)
 }
 
 fn from_json(body: &[u8]) -> Result<Body, String> {

@@ -16,6 +16,13 @@ pub(crate) fn unix() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
+/// The time so long from now, as headers of HTTP state times.
+pub(crate) fn http_after(time: std::time::Duration) -> String {
+    let now = jiff::Timestamp::now();
+    let then = jiff::SignedDuration::try_from(time).ok().and_then(|time| now.checked_add(time).ok());
+    then.unwrap_or(now).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// A fresh version 4 uuid.
 pub(crate) fn uuid() -> String {
     let mut bytes = [0_u8; 16];

@@ -7,6 +7,8 @@ mod admission;
 mod autoscaler;
 mod workload;
 
+pub(crate) use workload::TEMPLATE_NUMBER;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sealfast_k8s::object;

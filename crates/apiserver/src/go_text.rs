@@ -1,5 +1,7 @@
 //! Values and texts as Go prints them: `map[a:1 b:[x y]]`, `"a\nb"`.
 
+use std::num::IntErrorKind;
+
 use sealfast_k8s::expression::escape;
 use serde_json::Value;
 
@@ -30,6 +32,20 @@ fn is_invisible(letter: char) -> bool {
     matches!(u32::from(letter),
         0xAD | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x180E | 0x200B..=0x200F | 0x202A..=0x202E
         | 0x2060..=0x206F | 0xE000..=0xF8FF | 0xFEFF | 0xFFF0..=0xFFFB | 0xFFFE | 0xFFFF | 0xE0000..=0x10FFFF)
+}
+
+/// A whole number in 64 bits.
+///
+/// # Errors
+/// What Go says of a text that is none.
+pub(crate) fn parse_int(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|error: std::num::ParseIntError| {
+        let why = match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        format!("strconv.ParseInt: parsing {}: {why}", quoted(text))
+    })
 }
 
 /// A text in quotes, what cannot be printed escaped.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use parking_lot::RwLock;
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use sealfast_k8s::expression::kept::Kept;
 use sealfast_k8s::schema;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -92,9 +94,30 @@ pub(crate) struct Version {
 }
 
 /// All that is served at one moment.
-#[derive(Debug, Clone)]
 pub(crate) struct Kinds {
     pub groups: Vec<Group>,
+    pub documents: Documents,
+}
+
+/// Documents about the kinds, kept until those change; when there are too many, those go first that were made first.
+pub(crate) struct Documents(Mutex<Kept<Bytes>>);
+
+impl Documents {
+    /// A document by its name.
+    pub(crate) fn get(&self, name: &str, make: impl FnOnce() -> Vec<u8>) -> Bytes {
+        if let Some(found) = self.0.lock().get(name) {
+            return found.clone();
+        }
+        let made = Bytes::from(make());
+        self.0.lock().put(name, made.clone(), made.len());
+        made
+    }
+}
+
+impl Kinds {
+    fn of(groups: Vec<Group>) -> Arc<Self> {
+        Arc::new(Self { groups, documents: Documents(Mutex::new(Kept::new(MOST_DOCUMENTS))) })
+    }
 }
 
 /// The kinds, replaced as a whole when a definition changes.
@@ -169,7 +192,7 @@ impl Kinds {
 impl Registry {
     pub(crate) fn new() -> Self {
         let builtin = builtin();
-        let current = RwLock::new(Arc::new(Kinds { groups: builtin.clone() }));
+        let current = RwLock::new(Kinds::of(builtin.clone()));
         Self { current, builtin, replaced: watch::channel(()).0 }
     }
 
@@ -191,7 +214,7 @@ impl Registry {
         for group in groups.iter_mut().filter(|group| group.custom) {
             group.versions.sort_by_key(|version| std::cmp::Reverse(priority(&version.name)));
         }
-        *self.current.write() = Arc::new(Kinds { groups });
+        *self.current.write() = Kinds::of(groups);
         self.replaced.send_replace(());
     }
 }
@@ -443,6 +466,8 @@ fn built(fact: &schema::Resource, group: &str, version: &str) -> Resource {
     }
 }
 
+/// Bytes of all documents that are kept.
+const MOST_DOCUMENTS: usize = 8 << 20;
 const ENDPOINTS: &str = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
 /// Order as the reference lists the verbs of custom kinds.
 const CUSTOM_VERBS: [&str; 8] =

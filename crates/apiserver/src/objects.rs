@@ -89,7 +89,15 @@ impl Shape {
     pub(crate) fn prune(&self, object: &mut Value, doubled: &HashSet<String>) -> Result<Vec<String>, String> {
         match self {
             Self::Builtin(gvk) => match schema::builtin().root(gvk) {
-                Some(kind) => typed::check(kind, object, doubled),
+                Some(kind) => {
+                    let complaints = typed::check(kind, object, doubled)?;
+                    // Its templates are numbered in a field of another version of the kind.
+                    let number = object["metadata"]["annotations"].get(defaults::TEMPLATE_NUMBER);
+                    if let Some(number) = number.filter(|_| gvk.kind == "DaemonSet") {
+                        go_text::parse_int(number.as_str().unwrap_or_default())?;
+                    }
+                    Ok(complaints)
+                }
                 None => Ok(Vec::new()),
             },
             Self::Custom(known, _) => {
@@ -257,6 +265,10 @@ pub(crate) fn decode_patch(call: &Call<'_>, kind: Kind) -> Result<Patch, Status>
         // Nothing at all changes nothing.
         (Kind::Json, Value::Null) => json!([]),
         (Kind::Strategic, Value::Null) => json!({}),
+        (Kind::Strategic, mut value) => {
+            fields::whole_numbers(&mut value);
+            value
+        }
         (_, value) => value,
     };
     let fits = match kind {
@@ -287,7 +299,10 @@ pub(crate) struct Configuration {
 pub(crate) fn decode_apply(call: &Call<'_>) -> Result<Configuration, Status> {
     let body = &call.request.body;
     let (value, is_clean) = match doubled::read(body) {
-        Ok((value, doubled)) => (value, doubled.is_empty()),
+        Ok((mut value, doubled)) => {
+            fields::whole_numbers(&mut value);
+            (value, doubled.is_empty())
+        }
         Err(_) => {
             let value = body::yaml(body).map_err(|why| {
                 Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {why}"))

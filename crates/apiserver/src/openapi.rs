@@ -5,63 +5,124 @@ mod words;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use http::header::{ACCEPT, CACHE_CONTROL, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema::{self, Field, ListKind, Type};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
+use crate::clock;
 use crate::http::{Answer, Request};
-use crate::kinds::{Group, Resource, Version};
+use crate::kinds::{Group, Kinds, Resource, Version};
 use crate::server::App;
 
 /// The index of the v3 documents.
 pub(crate) fn index(app: &Arc<App>) -> Answer {
+    let kinds = app.kinds.current();
     let mut paths = Map::new();
-    for group in &app.kinds.current().groups {
-        for version in &group.versions {
-            let path = path(group, version);
-            let hash = hash(group, version);
-            paths.insert(
-                path.clone(),
-                json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")}),
-            );
-        }
+    for (group, version) in
+        kinds.groups.iter().flat_map(|group| group.versions.iter().map(move |of| (group, of)))
+    {
+        let path = path(group, version);
+        let url = with_hash(&path, &hash(&kinds, group, version));
+        paths.insert(path, json!({"serverRelativeURL": url}));
     }
     let text = json!({"paths": paths}).to_string();
     Answer::bytes(200, "text/plain; charset=utf-8", text.into())
 }
 
 /// The v3 document of one group version; `rest` is `api/v1` or `apis/G/V`.
-pub(crate) fn document(app: &Arc<App>, rest: &str) -> Answer {
+///
+/// Under the hash that the index names it never changes, and clients keep it.
+pub(crate) fn document(app: &Arc<App>, request: &Request, rest: &str) -> Answer {
     let kinds = app.kinds.current();
-    for group in &kinds.groups {
-        if let Some(version) = group.versions.iter().find(|version| path(group, version) == rest) {
-            return Answer::json(200, v3(group, version));
-        }
+    let mut all = kinds.groups.iter().flat_map(|group| group.versions.iter().map(move |of| (group, of)));
+    let Some((group, version)) = all.find(|(group, version)| path(group, version) == rest) else {
+        return Answer::no_page();
+    };
+    let hash = hash(&kinds, group, version);
+    let stated = request.query.text("hash");
+    if !stated.is_empty() && stated != hash {
+        let mut moved = Answer::bytes(301, JSON, Bytes::new());
+        moved.headers.push((LOCATION, with_hash(rest, &hash)));
+        return tagged(moved, &hash);
     }
-    Answer::no_page()
+    let mut answer = kept(&kinds, request, (JSON, rest), &hash, || text(&v3(group, version)));
+    if !stated.is_empty() {
+        answer.headers.push((CACHE_CONTROL, "public, immutable".to_owned()));
+        answer.headers.push((EXPIRES, clock::http_after(A_YEAR)));
+    }
+    answer
 }
 
 /// The v2 document: definitions of all kinds; in protobuf for clients that take nothing else.
 pub(crate) fn v2(app: &Arc<App>, request: &Request) -> Answer {
-    let mut definitions = Definitions::new("#/definitions/");
-    for group in &app.kinds.current().groups {
-        for version in &group.versions {
-            version.resources.iter().for_each(|resource| definitions.add(resource));
-        }
+    let kinds = app.kinds.current();
+    let accepted = request.header(&ACCEPT);
+    let in_protobuf = accepted.contains("proto-openapi.spec.v2") && !accepted.contains("application/json");
+    let mut hashes = String::new();
+    for group in &kinds.groups {
+        group.versions.iter().for_each(|version| hashes.push_str(&hash(&kinds, group, version)));
     }
-    let document = json!({
-        "swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.0"},
-        "paths": {}, "definitions": definitions.finish(),
-    });
-    let accepted = request.header(&http::header::ACCEPT);
-    if accepted.contains("proto-openapi.spec.v2") && !accepted.contains("application/json") {
-        return Answer::bytes(200, V2_PROTOBUF, protobuf::document(&document).into());
-    }
-    Answer::json(200, document)
+    let hash = clock::hex(&Sha256::digest(hashes)).to_uppercase();
+    let content_type = if in_protobuf { V2_PROTOBUF } else { JSON };
+    kept(&kinds, request, (content_type, "v2"), &hash, || {
+        let document = v2_document(&kinds);
+        if in_protobuf { protobuf::document(&document) } else { text(&document) }
+    })
 }
 
+fn v2_document(kinds: &Kinds) -> Value {
+    let mut definitions = Definitions::new("#/definitions/");
+    for version in kinds.groups.iter().flat_map(|group| &group.versions) {
+        version.resources.iter().for_each(|resource| definitions.add(resource));
+    }
+    json!({
+        "swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.0"},
+        "paths": {}, "definitions": definitions.finish(),
+    })
+}
+
+/// A document that is kept as long as the kinds are; nothing of it for who has it already.
+fn kept(
+    kinds: &Kinds,
+    request: &Request,
+    (content_type, name): (&str, &str),
+    hash: &str,
+    make: impl FnOnce() -> Vec<u8>,
+) -> Answer {
+    let known = request.header(&IF_NONE_MATCH).split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+    if known.into_iter().any(|tag| tag == "*" || tag.trim_matches('"') == hash) {
+        return tagged(Answer::bytes(304, "", Bytes::new()), hash);
+    }
+    tagged(
+        Answer::bytes(200, content_type, kinds.documents.get(&format!("{content_type} {name}"), make)),
+        hash,
+    )
+}
+
+fn tagged(mut answer: Answer, hash: &str) -> Answer {
+    answer.headers.push((ETAG, format!("\"{hash}\"")));
+    answer.headers.push((VARY, "Accept".to_owned()));
+    answer
+}
+
+fn text(document: &Value) -> Vec<u8> {
+    let mut text = serde_json::to_vec(document).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
+fn with_hash(path: &str, hash: &str) -> String {
+    format!("/openapi/v3/{path}?hash={hash}")
+}
+
+const JSON: &str = "application/json";
 const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 fn path(group: &Group, version: &Version) -> String {
     if group.name.is_empty() {
@@ -71,18 +132,22 @@ fn path(group: &Group, version: &Version) -> String {
     }
 }
 
-fn hash(group: &Group, version: &Version) -> String {
-    use sha2::{Digest, Sha256};
-    let mut digest = Sha256::new();
-    digest.update(env!("CARGO_PKG_VERSION"));
-    digest.update(path(group, version));
-    for resource in &version.resources {
-        digest.update(&*resource.key);
-        if let Some(custom) = &resource.custom {
-            digest.update(custom.schema.to_string());
+/// Says which state of a document is meant.
+fn hash(kinds: &Kinds, group: &Group, version: &Version) -> String {
+    let path = path(group, version);
+    let kept = kinds.documents.get(&format!("hash {path}"), || {
+        let mut digest = Sha256::new();
+        digest.update(env!("CARGO_PKG_VERSION"));
+        digest.update(&path);
+        for resource in &version.resources {
+            digest.update(&*resource.key);
+            if let Some(custom) = &resource.custom {
+                digest.update(custom.schema.to_string());
+            }
         }
-    }
-    crate::clock::hex(&digest.finalize()).to_uppercase()
+        clock::hex(&digest.finalize()).to_uppercase().into_bytes()
+    });
+    String::from_utf8_lossy(&kept).into_owned()
 }
 
 fn v3(group: &Group, version: &Version) -> Value {

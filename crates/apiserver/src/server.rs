@@ -17,6 +17,7 @@ mod identity;
 mod listen;
 pub(crate) mod metrics;
 pub(crate) mod room;
+pub(crate) mod seats;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use self::seats::Seats;
 use crate::auth::Auth;
 use crate::auth::token::Signer;
 use crate::error::Error;
@@ -81,9 +83,9 @@ pub struct Limits {
     pub event: Duration,
     /// Time in which a client must take something of the answers that wait for it.
     pub answer: Duration,
-    /// Watches at the same time.
+    /// Watches at the same time; half of them for one user.
     pub watches: usize,
-    /// Connections at the same time.
+    /// Connections at the same time; half of them for one user.
     pub connections: usize,
 }
 
@@ -183,7 +185,8 @@ pub(crate) struct App {
     pub stopping: watch::Sender<bool>,
     pub ready_workloads: bool,
     pub limits: Limits,
-    pub watches: Arc<Semaphore>,
+    pub watches: Seats,
+    pub connections: Seats,
     pub(crate) event_ttl: Duration,
     /// Bodies of requests that are being answered.
     bodies: listen::Bodies,
@@ -238,7 +241,8 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         auth: Auth::new(identity.token(), Signer::new(identity.signing_key())),
         stopping: watch::channel(false).0,
         ready_workloads: options.ready_workloads,
-        watches: Arc::new(Semaphore::new(options.limits.watches)),
+        watches: Seats::new("watches", options.limits.watches),
+        connections: Seats::new("connections", options.limits.connections),
         bodies: listen::Bodies::new(),
         answers: room::Room::new(ANSWERS, ANSWERS / 4),
         events: room::Room::new(EVENTS, EVENTS / 4),

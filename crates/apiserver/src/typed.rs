@@ -256,22 +256,16 @@ fn scalar(kind: &str, value: &mut Value, place: &Place<'_>) -> Result<(), String
     }
 }
 
-fn whole(kind: &str, value: &mut Value, place: &Place<'_>) -> Result<(), String> {
-    let stated = value.clone();
-    if let Some(number) = value.as_f64().filter(|_| value.is_f64())
-        && number.fract() == 0.0
-        && number.abs() < 9.0e15
-    {
-        *value = json!(number as i64);
-    }
+fn whole(kind: &str, value: &Value, place: &Place<'_>) -> Result<(), String> {
+    // A number such as `2.0` is none; where it is taken for one, it was made one when it was read.
     let fits = |number: i64| kind == "int64" || i32::try_from(number).is_ok();
     match value.as_i64().filter(|number| fits(*number)) {
         Some(_) => Ok(()),
-        None if stated.is_number() => Err(format!(
-            "json: cannot unmarshal number {stated} into Go struct field {} of type {kind}",
+        None if value.is_number() => Err(format!(
+            "json: cannot unmarshal number {value} into Go struct field {} of type {kind}",
             place.go_field()
         )),
-        None => Err(place.wrong(&stated, kind)),
+        None => Err(place.wrong(value, kind)),
     }
 }
 

@@ -70,14 +70,12 @@ pub(crate) async fn start(call: &Call<'_>) -> Result<Answer, Status> {
     };
     let listed = initial || (version == 0 && !unwanted);
     let version = if version == 0 { call.app.store.revision() } else { version };
-    let permit = Arc::clone(&call.app.watches)
-        .try_acquire_owned()
-        .map_err(|_| Status::too_many("there are too many watches, please try again later"))?;
+    let seat = call.app.watches.take(&call.request.user)?;
     let (sender, receiver) = mpsc::channel(PARCELS);
     let end = Instant::now() + Duration::from_secs(seconds);
     tokio::spawn(async move {
         watch.run(sender, version, listed, end).await;
-        drop(permit);
+        drop(seat);
     });
     let mut answer = Answer::json(200, Value::Null);
     answer.content = Content::Events(receiver);

@@ -87,7 +87,9 @@ pub(super) fn apps(kind: &str, root: &mut Map<String, Value>) {
     }
     if generation && let Some(notes) = map(root, "metadata").and_then(|metadata| map(metadata, "annotations"))
     {
-        set(notes, "deprecated.daemonset.template.generation", json!("1"));
+        let stated = notes.get(TEMPLATE_NUMBER).and_then(Value::as_str);
+        let number = stated.and_then(|text| text.parse().ok()).unwrap_or(1_i64).max(1);
+        notes.insert(TEMPLATE_NUMBER.to_owned(), number.to_string().into());
     }
     let status = match kind {
         "StatefulSet" => json!({ "availableReplicas": 0, "replicas": 0 }),
@@ -364,3 +366,6 @@ fn own_fields(files: &mut Map<String, Value>) {
         }
     }
 }
+
+/// Where a DaemonSet keeps how many templates it had.
+pub(crate) const TEMPLATE_NUMBER: &str = "deprecated.daemonset.template.generation";

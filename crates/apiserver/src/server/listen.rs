@@ -20,6 +20,7 @@ use super::again::again;
 use super::answers::{self, Asker, Pace};
 use super::metrics::Series;
 use super::room::{Place, Room};
+use super::seats::{Guest, Guests};
 use super::{App, health};
 use crate::auth::{self, Attributes};
 use crate::http::{Answer, Body, Content, Query, Request, ResourcePath, Route, route};
@@ -30,11 +31,18 @@ use crate::{discovery, openapi, request};
 pub(crate) async fn run(app: Arc<App>, listener: TcpListener, acceptor: TlsAcceptor) {
     let mut stopping = app.stopping.subscribe();
     let mut connections = JoinSet::new();
+    let guests = Arc::new(Guests::default());
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < app.limits.connections => {
-                    connections.spawn(connection(Arc::clone(&app), stream, acceptor.clone()));
+                // Who has said nothing that he is known by makes room for others.
+                Ok((stream, _)) if connections.len() < app.limits.connections || guests.send_away() => {
+                    let (app, acceptor, guests) = (Arc::clone(&app), acceptor.clone(), Arc::clone(&guests));
+                    connections.spawn(async move {
+                        let guest = guests.come();
+                        connection(app, stream, acceptor, &guests, &guest).await;
+                        guests.go(&guest);
+                    });
                 }
                 Ok(_) => {}
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -50,19 +58,34 @@ pub(crate) async fn run(app: Arc<App>, listener: TcpListener, acceptor: TlsAccep
     }
 }
 
-async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor) {
+async fn connection(
+    app: Arc<App>,
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    guests: &Arc<Guests>,
+    guest: &Arc<Guest>,
+) {
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
+    let accepted = tokio::select! {
+        accepted = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => accepted,
+        () = guest.out.notified() => return,
+    };
+    let Ok(Ok(stream)) = accepted else { return };
     let mut stopping = app.stopping.subscribe();
     let limits = app.limits.clone();
     let asked = Arc::new(AtomicBool::new(false));
     let asks = Arc::clone(&asked);
     let pace = Arc::new(Pace::default());
     let paces = Arc::clone(&pace);
+    let (at, who) = (Arc::clone(guests), Arc::clone(guest));
     let service = service_fn(move |request| {
         asks.store(true, Ordering::Relaxed);
         let (app, pace) = (Arc::clone(&app), Arc::clone(&paces));
-        async move { Ok::<_, Infallible>(serve(&app, &pace, request).await) }
+        let (guests, guest) = (Arc::clone(&at), Arc::clone(&who));
+        async move {
+            let asker = Connected { pace: &pace, guests: &guests, guest: &guest };
+            Ok::<_, Infallible>(serve(&app, &asker, request).await)
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(Some(limits.head)).max_buf_size(64 << 10);
@@ -78,6 +101,7 @@ async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor) {
     tokio::select! {
         _ = again(connection.as_mut()) => return,
         () = silence(&asked, limits.head) => return,
+        () = guest.out.notified() => return,
         () = pace.stalled(limits.answer) => return,
         () = crate::server::stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
     }
@@ -92,11 +116,22 @@ async fn silence(asked: &AtomicBool, time: Duration) {
     }
 }
 
-async fn serve(app: &Arc<App>, pace: &Arc<Pace>, incoming: hyper::Request<Incoming>) -> http::Response<Body> {
+/// The connection over which a request came.
+struct Connected<'a> {
+    pace: &'a Arc<Pace>,
+    guests: &'a Guests,
+    guest: &'a Arc<Guest>,
+}
+
+async fn serve(
+    app: &Arc<App>,
+    connected: &Connected<'_>,
+    incoming: hyper::Request<Incoming>,
+) -> http::Response<Body> {
     let head = incoming.method() == http::Method::HEAD;
     let reads = head || incoming.method() == http::Method::GET;
     let mut user = String::new();
-    let mut answer = answer(app, pace, incoming, &mut user).await.unwrap_or_else(Answer::from);
+    let mut answer = answer(app, connected, incoming, &mut user).await.unwrap_or_else(Answer::from);
     // What was refused has written nothing.
     if !reads && answer.code < 300 && !app.flushed().await {
         answer = Status::internal(NOT_FLUSHED).into();
@@ -109,7 +144,7 @@ async fn serve(app: &Arc<App>, pace: &Arc<Pace>, incoming: hyper::Request<Incomi
     } else if !watches {
         let (parts, body) = response.into_parts();
         let asker = Asker { user: &user, reads };
-        response = match answers::paced(body, &app.answers, pace, asker).await {
+        response = match answers::paced(body, &app.answers, connected.pace, asker).await {
             Ok(body) => http::Response::from_parts(parts, body),
             Err(status) => Answer::from(status).into_response(),
         };
@@ -120,13 +155,13 @@ async fn serve(app: &Arc<App>, pace: &Arc<Pace>, incoming: hyper::Request<Incomi
 /// Nobody's body is kept before he is known and may do what he asks for.
 async fn answer(
     app: &Arc<App>,
-    pace: &Pace,
+    connected: &Connected<'_>,
     incoming: hyper::Request<Incoming>,
     user: &mut String,
 ) -> Result<Answer, Status> {
     let (parts, body) = incoming.into_parts();
     let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let (mut request, route) = match admitted(app, pace, parts) {
+    let (mut request, route) = match admitted(app, connected, parts) {
         Ok(admitted) => admitted,
         Err(status) => {
             // A connection can be used again only when the body is out of the way.
@@ -206,8 +241,13 @@ where
 }
 
 /// Who sends the request, where it goes, and that it may.
-fn admitted(app: &Arc<App>, pace: &Pace, parts: http::request::Parts) -> Result<(Request, Route), Status> {
+fn admitted(
+    app: &Arc<App>,
+    connected: &Connected<'_>,
+    parts: http::request::Parts,
+) -> Result<(Request, Route), Status> {
     let user = app.auth.user(&parts.headers, &app.store)?;
+    connected.guests.seat(connected.guest, &app.connections, &user)?;
     let request = Request {
         path: parts.uri.path().to_owned(),
         query: Query::parse(parts.uri.query().unwrap_or_default()),
@@ -215,7 +255,7 @@ fn admitted(app: &Arc<App>, pace: &Pace, parts: http::request::Parts) -> Result<
         headers: parts.headers,
         body: Bytes::new(),
         user,
-        unread: Arc::clone(&pace.unread),
+        unread: Arc::clone(&connected.pace.unread),
     };
     let route = route(&request.path);
     authorize(app, &request, &route)?;
@@ -334,7 +374,7 @@ fn other(app: &Arc<App>, request: &Request) -> Answer {
         "/openapi/v2" => openapi::v2(app, request),
         "/openapi/v3" => openapi::index(app),
         _ => match path.strip_prefix("/openapi/v3/") {
-            Some(rest) => openapi::document(app, rest),
+            Some(rest) => openapi::document(app, request, rest),
             None => health::answer(app, request, path).unwrap_or_else(Answer::no_page),
         },
     }

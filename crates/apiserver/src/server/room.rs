@@ -42,6 +42,11 @@ impl Room {
         Some(Place { _all: all, _share: share })
     }
 
+    /// Whether nothing is left of the share of a user.
+    pub(crate) fn is_share_taken(&self, user: &str) -> bool {
+        self.share_of(user).available_permits() == 0
+    }
+
     fn at_most_a_share(&self, units: usize) -> u32 {
         u32::try_from(units.min(self.share)).unwrap_or(u32::MAX)
     }

@@ -1,4 +1,4 @@
-//! Where a schema has rules in CEL, noted once for all objects that are checked by it.
+//! Where a schema has rules in CEL, noted once for all that is checked by it.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;

@@ -371,6 +371,91 @@ async fn a_port_stated_last_is_given_to_no_other() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A client that may read all, in the name of a user of no group.
+async fn reader(client: &Client, user: &'static str) -> anyhow::Result<Client> {
+    let subjects = json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}]);
+    let role = json!({"kind": "ClusterRole", "apiGroup": "rbac.authorization.k8s.io", "name": "view"});
+    let binding = json!({"metadata": {"name": user}, "roleRef": role, "subjects": subjects});
+    let path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    let (status, made) = client.call("POST", path, Some(binding)).await?;
+    anyhow::ensure!(status == 201, "{made}");
+    Ok(client.acting_as(user))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_all_watches() -> anyhow::Result<()> {
+    let mut limits = Limits::default();
+    limits.watches = 8;
+    let running = start(Options::default().with_limits(limits)).await?;
+    let client = Client::of(&running)?;
+    let watch = format!("{COLLECTION}?watch=1");
+    let mut open = Vec::new();
+    for (user, count, why) in [
+        ("ann", 4, "\"ann\" has 4 watches, and who shares with it; nobody may have more"),
+        ("bob", 3, "there are too many watches"),
+    ] {
+        let reader = reader(&client, user).await?;
+        for _ in 0..count {
+            open.push(reader.respond("GET", &watch, "", String::new()).await?);
+        }
+        assert!(open.iter().all(|watch| watch.status().as_u16() == 200), "{user}");
+        let (status, refused) = reader.call("GET", &watch, None).await?;
+        let message = refused["message"].as_str().unwrap_or_default();
+        assert!(status == 429 && message.starts_with(why), "{refused}");
+    }
+    assert_eq!(client.open(&watch).await?.status().as_u16(), 200, "some are kept for masters");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_all_connections() -> anyhow::Result<()> {
+    let mut limits = Limits::default();
+    limits.connections = 8;
+    limits.head = Duration::from_secs(600);
+    let running = start(Options::default().with_limits(limits)).await?;
+    // Those who say nothing make room, who came first before others.
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(connect(&running).await?);
+    }
+    let client = Client::of(&running)?;
+    assert_eq!(client.call("GET", "/version", None).await?.0, 200);
+    let mut nothing = [0; 1];
+    let sent_away = silent[0].read(&mut nothing);
+    assert!(tokio::time::timeout(Duration::from_secs(20), sent_away).await?.map_or(true, |read| read == 0));
+    drop(silent);
+    // One user has his share, and not more.
+    let path = "/api/v1/namespaces/default/serviceaccounts/default/token";
+    let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+    let (_, granted) = client.call("POST", path, Some(body)).await?;
+    let token = granted["status"]["token"].as_str().unwrap_or_default();
+    let ask = async |stream: &mut TlsStream<TcpStream>| {
+        let head = format!("GET /version HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await?;
+        let mut answer = vec![0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut answer)).await??;
+        anyhow::Ok(String::from_utf8_lossy(&answer[..read]).into_owned())
+    };
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut stream = connect(&running).await?;
+        assert!(ask(&mut stream).await?.starts_with("HTTP/1.1 200"));
+        open.push(stream);
+    }
+    let mut more = connect(&running).await?;
+    let refused = ask(&mut more).await?;
+    assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("has 4 connections"), "{refused}");
+    drop(open.pop());
+    let end = Instant::now() + Duration::from_secs(20);
+    while !ask(&mut more).await?.starts_with("HTTP/1.1 200") {
+        anyhow::ensure!(Instant::now() < end, "a closed connection still counts");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.stop().await;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn watches_are_counted() -> anyhow::Result<()> {
     let mut limits = Limits::default();

@@ -35,7 +35,8 @@ impl Client {
         };
         let ca = STANDARD.decode(line("certificate-authority-data:")?)?;
         let certificate = reqwest::Certificate::from_pem(&ca)?;
-        let http = reqwest::Client::builder().tls_certs_only([certificate]).no_proxy().build()?;
+        let http = reqwest::Client::builder().tls_certs_only([certificate]).no_proxy();
+        let http = http.redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { http, server: line("server:")?, token: line("token:")?, user: None })
     }
 
@@ -113,6 +114,12 @@ impl Client {
         Ok(request.header("Accept", media).send().await?)
     }
 
+    /// Reads a path again, of which a state is known.
+    pub(crate) async fn unless(&self, path: &str, tag: &str) -> anyhow::Result<reqwest::Response> {
+        let request = self.http.get(format!("{}{path}", self.server)).bearer_auth(&self.token);
+        Ok(request.header("If-None-Match", tag).send().await?)
+    }
+
     /// The cells of a table, row by row.
     pub(crate) async fn cells(&self, path: &str) -> anyhow::Result<Vec<Value>> {
         let media = "application/json;as=Table;g=meta.k8s.io;v=v1";
@@ -127,6 +134,9 @@ impl Client {
 
 /// The type of a merge patch.
 pub(crate) const MERGE: &str = "application/merge-patch+json";
+
+/// The type of a patch that knows the lists of a kind.
+pub(crate) const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
 /// What an answer says.
 pub(crate) fn message(answer: &Value) -> &str {

@@ -17,6 +17,8 @@ mod hostile;
 mod informers;
 mod killed;
 mod load;
+mod numbers;
+mod openapi;
 mod refusals;
 mod registration;
 mod rights;
