@@ -391,7 +391,9 @@ impl Run<'_> {
                 if let Some(inventory) = &mut self.report.status.inventory {
                     inventory.entries.extend(pruned.failed.iter().map(|failed| Entry::of(&failed.object)));
                 }
-                let failure = Failure::new(Reason::PruneFailed, message);
+                let failure = Failure::new(Reason::PruneFailed, message).hint(
+                    "what is named here is no longer in the source and is still in the cluster: give the account that the Kustomization acts as the right to delete it, or `kubectl describe` it to see what holds it",
+                );
                 Err(if pruned.is_transient() { failure.soon() } else { failure })
             }
         }
@@ -440,7 +442,7 @@ impl Run<'_> {
 
     pub(crate) async fn write_or_log(&mut self) {
         if let Err(error) = self.write().await {
-            tracing::warn!(kustomization = %self.typed.metadata.name, error = %error.chain(), "cannot write the status");
+            tracing::warn!(kustomization = %Key::of(&self.object), error = %error.chain(), "cannot write the status");
         }
     }
 

@@ -65,13 +65,15 @@ pub async fn source(shared: &Shared, typed: &Kustomization) -> Result<Value, Fai
         return Err(Failure::terminal(
             Reason::AccessDenied,
             format!("can't access '{shown}', cross-namespace references have been blocked"),
-        ));
+        )
+        .hint("name a source in the namespace of the Kustomization; `--no-cross-namespace-refs` forbids all others"));
     }
     if reference.kind == "ExternalArtifact" && !shared.options.gates.has(Gate::ExternalArtifact) {
         return Err(Failure::terminal(
             Reason::AccessDenied,
             format!("can't access '{shown}', ExternalArtifact feature gate is disabled"),
-        ));
+        )
+        .hint("the controllers take it with `--feature-gates=ExternalArtifact=true`"));
     }
     let gvk = GroupVersionKind::new(SOURCES, "v1", reference.kind.clone());
     shared.client.get(&gvk, namespace, &reference.name).await.map_err(|error| {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::events::Severity;
 use crate::kustomization::{MANAGER, Run, acting, apply, claim, kind};
-use crate::queue::Next;
+use crate::queue::{Key, Next};
 use crate::shape::{self, Misfit};
 
 /// Fields that say whether, as whom and what to delete.
@@ -32,13 +32,16 @@ pub(crate) async fn finalize(run: &mut Run<'_>, misfits: &[Misfit], began: Insta
         run.report.about_revision(&revision, Some(origin.as_str()).filter(|origin| !origin.is_empty()));
     }
     let owned = claim::owned(&run.typed);
-    let next = if wants_deletion(run, misfits) && !owned.is_empty() && delete(run, &owned).await.is_err() {
+    let is_wanted = wants_deletion(run, misfits) && !owned.is_empty();
+    let deleted = if is_wanted { delete(run, &owned).await } else { Ok(()) };
+    let next = if deleted.is_err() {
         Next::BackOff
     } else {
         match remove_finalizer(run).await {
             Ok(()) => Next::Gone,
             Err(error) => {
-                tracing::error!(error = %error.chain(), "cannot remove the finalizer");
+                let key = Key::of(&run.object);
+                tracing::error!(kustomization = %key, error = %error.chain(), "cannot remove the finalizer");
                 Next::BackOff
             }
         }
@@ -46,6 +49,9 @@ pub(crate) async fn finalize(run: &mut Run<'_>, misfits: &[Misfit], began: Insta
     if next != Next::Gone {
         // Until it goes it has a status as any other object.
         run.report.settled();
+        if let Err(why) = &deleted {
+            run.report.deletion_waits(why);
+        }
         run.handled();
         run.write_or_log().await;
     }
@@ -71,9 +77,12 @@ fn wants_deletion(run: &Run<'_>, misfits: &[Misfit]) -> bool {
         }
 }
 
-async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
+/// Deletes the objects, or says why they cannot be deleted yet.
+async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), String> {
+    let key = Key::of(&run.object);
     let is_there = account_exists(run).await.map_err(|error| {
-        tracing::warn!(error = %error.chain(), "cannot look for the ServiceAccount of a deleted Kustomization");
+        tracing::warn!(kustomization = %key, error = %error.chain(), "cannot look for the ServiceAccount of a deleted Kustomization");
+        format!("cannot look for its ServiceAccount: {}", error.chain())
     })?;
     if !is_there {
         let lines: Vec<String> = owned.iter().map(ToString::to_string).collect();
@@ -84,15 +93,15 @@ async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), ()> {
     let acting = match acting::acting(run.shared, &run.typed).await {
         Ok(acting) => acting,
         Err(failure) => {
-            tracing::warn!(error = %failure.message, "cannot act for a deleted Kustomization yet");
-            return Err(());
+            tracing::warn!(kustomization = %key, error = %failure.message, "cannot act for a deleted Kustomization yet");
+            return Err(failure.message);
         }
     };
     let pruned = prune::delete(&acting.client, owned, &apply::owner(&run.typed)).await;
     if let Some(message) = pruned.message() {
-        tracing::warn!(error = %message, "pruning for deleted resource failed");
+        tracing::warn!(kustomization = %key, error = %message, "pruning for deleted resource failed");
         run.report.event(Severity::Error, "pruning for deleted resource failed", &[]);
-        return Err(());
+        return Err(message);
     }
     run.report.event(Severity::Info, &apply::all_lines(&pruned.changes), &[]);
     if run.typed.spec.deletion_policy.as_deref() == Some("WaitForTermination") {

@@ -220,6 +220,7 @@ pub fn late(timeout: Duration) -> Failure {
 
 fn stopped() -> Failure {
     Failure::new(Reason::BuildFailed, "kustomize build failed: the build stopped unexpectedly")
+        .hint("this is a fault of Sealfast: the log has a line that says where; `sealfast render` in the repository may show it as well")
 }
 
 fn where_to_look(why: &str, view: &View) -> Hint {

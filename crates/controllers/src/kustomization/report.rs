@@ -300,6 +300,12 @@ impl Report {
         }
     }
 
+    /// It is to be deleted, and what it has applied cannot be deleted yet.
+    pub(crate) fn deletion_waits(&mut self, why: &str) {
+        let message = format!("Deleting what was applied: {why}");
+        self.set("Reconciling", "True", "ProgressingWithRetry", &message);
+    }
+
     /// The object is wrong and has to be changed.
     pub(crate) fn stalled(&mut self, failure: &Failure) {
         let message = self.masked(&failure.message);

@@ -196,3 +196,22 @@ async fn an_apply_that_waits_for_a_namespace_holds_up_nobody() -> Result<()> {
     drop(handle);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_up_a_deletion_is_seen_in_the_status() -> Result<()> {
+    let (house, handle) = House::lived_in(&[("cm.yaml", &config_map("made", "x"))]).await?;
+    house.app(json!({}), "ReconciliationSucceeded").await?;
+    handle.stop().await;
+    let elsewhere = json!({"spec": {"kubeConfig": {"secretRef": {"name": "nobody"}}}});
+    let client = &house.client;
+    client.patch(&kustomizations(), "default", "app", &Patch::Merge(&elsewhere), "test").await?;
+    client.delete(&kustomizations(), "default", "app", &Delete::default()).await?;
+    let handle = house.start(client, house.options()).await?;
+    let told = |object: &Value| {
+        let message = condition(object, "Reconciling")["message"].as_str().unwrap_or_default();
+        message.starts_with("Deleting what was applied: ") && message.contains("nobody")
+    };
+    house.until("default", "app", told).await?;
+    handle.stop().await;
+    Ok(())
+}
