@@ -8,31 +8,27 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sealfast_cluster::client::{Client, Patch};
+use sealfast_cluster::client::Patch;
 use sealfast_cluster::{inventory, prune};
 use sealfast_k8s::duration;
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::inventory::{Entry, Inventory};
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::flux::{FINALIZER, REQUESTED_AT};
-use sealfast_k8s::id::{GroupVersionKind, ObjectId};
+use sealfast_k8s::id::ObjectId;
 use serde_json::{Value, json};
 
-use crate::events::{Recorder, Severity};
+use crate::events::Severity;
 use crate::expression::Health;
-use crate::fair::Fair;
-use crate::identity::Identities;
 use crate::kustomization::acting::Acting;
-use crate::kustomization::apply::{Applied, Memories};
+use crate::kustomization::apply::Applied;
 use crate::kustomization::archive::Source;
 use crate::kustomization::claim::Claims;
-use crate::kustomization::opener::DataKeys;
-use crate::kustomization::remotes::Remotes;
 use crate::kustomization::render::Rendered;
 use crate::kustomization::report::{Failure, Reason, Report, Times};
-use crate::kustomization::unpacked::{Artifacts, Wanted};
-use crate::options::Options;
-use crate::queue::{Key, Next, Queue};
+use crate::kustomization::shared::{MANAGER, Run, Shared, kind};
+use crate::kustomization::unpacked::Wanted;
+use crate::queue::{Key, Next, jittered};
 use crate::report::{self as reports, Retry};
 use crate::shape::{self, Misfit};
 use crate::status::Target;
@@ -61,54 +57,11 @@ pub mod report;
 pub mod room;
 mod search;
 pub mod select;
+pub mod shared;
 pub mod substitute;
 pub mod unpacked;
 pub mod view;
 pub mod witness;
-
-/// The field manager of what we write about Kustomizations themselves.
-const MANAGER: &str = "gotk-kustomize-controller";
-
-/// The kind that is worked on.
-pub fn kind() -> GroupVersionKind {
-    GroupVersionKind::new("kustomize.toolkit.fluxcd.io", "v1", "Kustomization")
-}
-
-/// All that runs share.
-pub struct Shared {
-    /// The API server.
-    pub client: Client,
-    /// How the controllers are run.
-    pub options: Options,
-    /// Takes events.
-    pub recorder: Recorder,
-    /// Fetches artifacts.
-    pub artifacts: Arc<Artifacts>,
-    /// Connections to remote clusters.
-    pub remotes: Remotes,
-    /// What earlier runs left behind.
-    pub memories: Memories,
-    /// Who objects are to clouds.
-    pub identities: Arc<Identities>,
-    /// Unwrapped data keys.
-    pub data_keys: Arc<DataKeys>,
-    /// How many builds at a time.
-    pub builds: Fair,
-    /// Where the next runs wait.
-    pub queue: Queue,
-}
-
-/// One object on its way through the stages.
-pub(crate) struct Run<'a> {
-    pub(crate) shared: &'a Shared,
-    pub(crate) object: Value,
-    pub(crate) typed: Kustomization,
-    pub(crate) report: Report,
-    pub(crate) times: Times,
-    pub(crate) turn: Turn,
-    /// The inventory names all that is left of this run and of earlier ones.
-    is_accounted_for: bool,
-}
 
 /// Works on one object.
 pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
@@ -465,17 +418,4 @@ fn applied_message(revision: &str, warnings: &[String]) -> String {
         message = format!("{message}\nwarning: {warning}");
     }
     message
-}
-
-/// After the interval, more or less so many percent; an interval of nothing asks for no other run.
-pub(crate) fn jittered(interval: Duration, percent: u8) -> Next {
-    use rand08::Rng;
-    if interval.is_zero() {
-        return Next::WhenAdded;
-    }
-    if percent == 0 {
-        return Next::After(interval);
-    }
-    let share = f64::from(percent.min(99)) / 100.0;
-    Next::After(interval.mul_f64(1.0 + rand08::thread_rng().gen_range(-share..=share)))
 }

@@ -350,6 +350,19 @@ impl Queue {
     }
 }
 
+/// After the interval, more or less so many percent; an interval of nothing asks for no other run.
+pub(crate) fn jittered(interval: Duration, percent: u8) -> Next {
+    use rand08::Rng;
+    if interval.is_zero() {
+        return Next::WhenAdded;
+    }
+    if percent == 0 {
+        return Next::After(interval);
+    }
+    let share = f64::from(percent.min(99)) / 100.0;
+    Next::After(interval.mul_f64(1.0 + rand08::thread_rng().gen_range(-share..=share)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,7 +27,7 @@ use crate::index::Index;
 use crate::kustomization::apply::Memories;
 use crate::kustomization::remotes::Remotes;
 use crate::kustomization::unpacked::Artifacts as Unpacked;
-use crate::kustomization::{self, Shared};
+use crate::kustomization::{self, shared::Shared};
 use crate::metrics::{Controller, Metrics};
 use crate::options::{Only, Options};
 use crate::queue::{Key, Priority, Queue};
@@ -258,7 +258,7 @@ struct Follower {
 
 impl Follower {
     async fn kustomizations(self, select: Select, metrics: Arc<Metrics>) {
-        let mut watch = self.client.watch(&kustomization::kind(), &self.namespace, select);
+        let mut watch = self.client.watch(&kustomization::shared::kind(), &self.namespace, select);
         let mut is_start = true;
         loop {
             match watch.next().await {

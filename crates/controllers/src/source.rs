@@ -246,7 +246,7 @@ impl Run<'_> {
     fn next(&self, failure: Option<&Failure>) -> Next {
         let interval = duration::parse(&self.typed.spec.interval).unwrap_or(Duration::from_secs(60));
         match failure.map(|failure| failure.retry) {
-            None => crate::kustomization::jittered(interval, self.shared.options.jitter_percent),
+            None => crate::queue::jittered(interval, self.shared.options.jitter_percent),
             Some(Retry::Dependency) => Next::Retry(self.shared.options.requeue_dependency),
             Some(Retry::Terminal) => Next::WhenAdded,
             // A source has no retry interval of its own.

@@ -212,7 +212,7 @@ mod tests {
         let ours = serde_json::from_value(told("Ready", "ours")).expect("is a condition");
         status.conditions.retain(|known| known.kind != "Ready");
         status.conditions.insert(0, ours);
-        let kind = crate::kustomization::kind();
+        let kind = crate::kustomization::shared::kind();
         let target = Target { client: &stand_in.client, kind, namespace: "ns", name: "app", manager: "test" };
         target.write(&mut written, &mut status).await?;
         Ok(status)

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use crate::identity::clusters::{Provider, Wanted, Word};
 use crate::identity::{Account, Error, Who};
-use crate::kustomization::Shared;
 use crate::kustomization::remotes::{Origin, Version};
 use crate::kustomization::report::{Failure, Reason};
+use crate::kustomization::shared::Shared;
 use crate::options::Options;
 use crate::wiped;
 

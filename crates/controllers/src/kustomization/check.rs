@@ -12,7 +12,7 @@ use crate::expression::{self, Health};
 use crate::gates::{Gate, Gates};
 use crate::kustomization::missing::Missing;
 use crate::kustomization::report::{EventText, Failure, Reason};
-use crate::kustomization::{Shared, kind};
+use crate::kustomization::shared::{Shared, kind};
 use crate::options::CrossNamespace;
 use crate::report::Retry;
 

@@ -19,7 +19,7 @@ use sealfast_k8s::id::ObjectId;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::kustomization::{MANAGER, kind};
+use crate::kustomization::shared::{MANAGER, kind};
 use crate::status::Target;
 
 /// What failed runs may have written and `status.inventory` does not name: a list of entries in JSON.

@@ -10,7 +10,8 @@ use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 use serde_json::{Value, json};
 
 use crate::events::Severity;
-use crate::kustomization::{MANAGER, Run, acting, apply, claim, kind};
+use crate::kustomization::shared::{MANAGER, Run, kind};
+use crate::kustomization::{acting, apply, claim};
 use crate::queue::{Key, Next};
 use crate::shape::{self, Misfit};
 

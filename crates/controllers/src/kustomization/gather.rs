@@ -16,12 +16,12 @@ use sealfast_source::lookup::Lookup;
 use zeroize::Zeroizing;
 
 use crate::identity::Who;
-use crate::kustomization::Shared;
 use crate::kustomization::import::{self, Entries};
 use crate::kustomization::lending::Lending;
 use crate::kustomization::opener::{Holder, Opener};
 use crate::kustomization::report::{Failure, Reason};
 use crate::kustomization::room::Room;
+use crate::kustomization::shared::Shared;
 use crate::kustomization::view::View;
 use crate::kustomization::witness::Witness;
 use crate::wiped::{self, Wiped};

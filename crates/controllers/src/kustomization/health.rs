@@ -11,9 +11,9 @@ use sealfast_k8s::id::{GroupVersionKind, ObjectId};
 
 use crate::expression::Health;
 use crate::gates::Gate;
-use crate::kustomization::Run;
 use crate::kustomization::acting::Acting;
 use crate::kustomization::report::{EventText, Failure, Reason};
+use crate::kustomization::shared::Run;
 use crate::queue::Key;
 use crate::report::Retry;
 

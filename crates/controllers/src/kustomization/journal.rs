@@ -6,7 +6,7 @@ use sealfast_cluster::apply::Change;
 use serde_json::{Value, json};
 
 use crate::gates::Gate;
-use crate::kustomization::Run;
+use crate::kustomization::shared::Run;
 
 impl Run<'_> {
     /// Objects were applied: all of them with what was done to each.

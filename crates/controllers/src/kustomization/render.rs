@@ -17,13 +17,13 @@ use sha2::Digest;
 
 use crate::fair::Fair;
 use crate::gates::{Gate, Gates};
-use crate::kustomization::Shared;
 use crate::kustomization::decrypt;
 use crate::kustomization::gather::{Fetched, Gathered, LaidOut};
 use crate::kustomization::landing;
 use crate::kustomization::macs::Macs;
 use crate::kustomization::report::{Failure, Hint, Reason};
 use crate::kustomization::room::Room;
+use crate::kustomization::shared::Shared;
 use crate::kustomization::substitute::{self, Strategy, Variables};
 use crate::kustomization::unpacked::Artifacts;
 use crate::kustomization::view::View;
