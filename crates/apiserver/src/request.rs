@@ -345,8 +345,12 @@ impl Call<'_> {
             Refused::TooDeep => Status::bad_request("the object is nested too deeply"),
             Refused::NoNamespace => Status::not_found("", "namespaces", &self.namespace),
             Refused::Disk(error) => {
-                tracing::error!(%error, "cannot keep a write");
-                Status::internal("the state could not be written")
+                let cause =
+                    std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                tracing::error!(%error, cause, "cannot keep a write");
+                Status::internal(format!(
+                    "the state could not be written: {error}{cause}; writes are taken again once it can be"
+                ))
             }
         }
     }

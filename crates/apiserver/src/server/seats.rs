@@ -1,4 +1,4 @@
-//! Seats: how many watches and connections there are at once, and how many of them one user may have.
+//! Seats: how many watches and connections there are, and how many one user has.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
