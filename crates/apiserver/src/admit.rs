@@ -35,6 +35,11 @@ pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) ->
             let name = fields::uid(object).to_owned();
             fields::set_meta(object, "name", name.into());
         }
+        "apiservices.apiregistration.k8s.io"
+        | "flowschemas.flowcontrol.apiserver.k8s.io"
+        | "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io" => object["status"] = json!({}),
+        "nodes" => not_ready(object),
+        "volumeattributesclasses.storage.k8s.io" => protect(object, PROTECTED_CLASS),
         "persistentvolumeclaims" => protect(object, PROTECTED_CLAIM),
         "persistentvolumes" => {
             protect(object, PROTECTED_VOLUME);
@@ -43,6 +48,21 @@ pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) ->
         _ => {}
     }
     Ok(())
+}
+
+/// Nothing is scheduled to a new node until it says that it is ready.
+fn not_ready(node: &mut Value) {
+    let taint = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
+    let taints = fields::child(node, "spec").entry("taints").or_insert(Value::Null);
+    match taints {
+        Value::Array(taints) if taints.iter().any(|known| is_same_taint(known, &taint)) => {}
+        Value::Array(taints) => taints.push(taint),
+        absent => *absent = json!([taint]),
+    }
+}
+
+fn is_same_taint(one: &Value, other: &Value) -> bool {
+    one["key"] == other["key"] && one["effect"] == other["effect"]
 }
 
 /// Storage goes only when nobody uses it, which a finalizer stands for.
@@ -320,5 +340,6 @@ pub(crate) const SYSTEM_PRIORITIES: [(&str, i64); 2] =
 /// Where a pod finds its account's token.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Finalizers of storage that is asked for and of storage that is there.
+pub(crate) const PROTECTED_CLASS: &str = "kubernetes.io/vac-protection";
 pub(crate) const PROTECTED_CLAIM: &str = "kubernetes.io/pvc-protection";
 pub(crate) const PROTECTED_VOLUME: &str = "kubernetes.io/pv-protection";

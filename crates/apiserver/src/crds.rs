@@ -30,7 +30,10 @@ pub(crate) fn terminating(resource: &str, object: &mut Value) {
 /// What the server fills in at every write.
 pub(crate) fn default_names(definition: &mut Value) {
     let spec = fields::child(definition, "spec");
-    spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
+    let conversion = spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
+    if let Some(Value::Object(service)) = conversion.pointer_mut("/webhook/clientConfig/service") {
+        service.entry("port").or_insert(443.into());
+    }
     if spec.get("preserveUnknownFields") == Some(&Value::Bool(false)) {
         spec.shift_remove("preserveUnknownFields");
     }
@@ -61,15 +64,19 @@ pub(crate) fn establish(definition: &mut Value, others: &[Value], now: &str) {
     remember_storage(definition);
 }
 
+/// Whether a definition got all the names that it asks for.
+pub(crate) fn has_its_names(definition: &Value) -> bool {
+    definition["spec"]["names"] == definition["status"]["acceptedNames"]
+}
+
 /// Whether all that was settled that follows from the names and the versions of a definition.
 pub(crate) fn is_settled(definition: &Value) -> bool {
-    let (wanted, own) = (&definition["spec"]["names"], &definition["status"]["acceptedNames"]);
     let stated = definition["status"]["conditions"].as_array();
     let refused = |condition: &Value| condition["type"] == "NamesAccepted" && condition["status"] == "False";
     let refused = stated.is_some_and(|stated| stated.iter().any(refused));
     let stored = definition["status"]["storedVersions"].as_array();
     let stored = |version: &String| stored.is_some_and(|list| list.iter().any(|known| known == version));
-    (conditions::holds(definition, "NamesAccepted") && wanted == own || refused)
+    (conditions::holds(definition, "NamesAccepted") && has_its_names(definition) || refused)
         && storage_version(definition).is_none_or(|version| stored(&version))
 }
 

@@ -194,6 +194,9 @@ impl Collector {
                 "persistentvolumeclaims" => {
                     self.note(app.drop_finalizer(key, crate::admit::PROTECTED_CLAIM), key);
                 }
+                "volumeattributesclasses.storage.k8s.io" => {
+                    self.note(app.drop_finalizer(key, crate::admit::PROTECTED_CLASS), key);
+                }
                 "persistentvolumes" => {
                     self.note(app.drop_finalizer(key, crate::admit::PROTECTED_VOLUME), key);
                 }

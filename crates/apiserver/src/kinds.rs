@@ -1,5 +1,6 @@
 //! Which kinds are served: the built-in ones and those of CRDs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -12,9 +13,10 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
+use crate::crds;
 use crate::fields;
 use crate::objects::Shape;
-use crate::storage;
+use crate::storage::{self, Stored};
 
 /// One resource in one version.
 #[derive(Debug)]
@@ -124,7 +126,25 @@ impl Kinds {
 pub(crate) struct Registry {
     current: RwLock<Arc<Kinds>>,
     builtin: Vec<Group>,
+    /// What each definition says, by its name.
+    defined: Mutex<HashMap<String, Defined>>,
     replaced: watch::Sender<()>,
+}
+
+/// What a definition says, as long as it is stored at this revision.
+struct Defined {
+    revision: u64,
+    resources: Vec<Arc<Resource>>,
+    /// It has not all the names it asks for.
+    waits: bool,
+}
+
+impl Defined {
+    fn of(stored: &Stored) -> Self {
+        let definition = stored.object();
+        let resources = if is_established(&definition) { resources(&definition) } else { Vec::new() };
+        Self { revision: stored.revision, resources, waits: !crds::has_its_names(&definition) }
+    }
 }
 
 impl Resource {
@@ -143,6 +163,7 @@ impl Resource {
     /// Whether objects of a kind are what they were under an earlier definition of it.
     pub(crate) fn goes_on_from(&self, earlier: &Resource) -> bool {
         match (&self.custom, &earlier.custom) {
+            _ if std::ptr::eq(self, earlier) => true,
             (Some(now), Some(then)) => {
                 now.storage_version == then.storage_version && now.schema == then.schema
             }
@@ -193,7 +214,7 @@ impl Registry {
     pub(crate) fn new() -> Self {
         let builtin = builtin();
         let current = RwLock::new(Kinds::of(builtin.clone()));
-        Self { current, builtin, replaced: watch::channel(()).0 }
+        Self { current, builtin, defined: Mutex::default(), replaced: watch::channel(()).0 }
     }
 
     /// Told when the kinds are replaced.
@@ -205,17 +226,35 @@ impl Registry {
         Arc::clone(&self.current.read())
     }
 
-    /// Serves exactly these definitions beside the built-in kinds.
-    pub(crate) fn define<'a>(&self, definitions: impl Iterator<Item = &'a Value>) {
+    /// Serves exactly these definitions beside the built-in kinds. Only those are read that are new or were changed.
+    pub(crate) fn define(&self, definitions: &[Stored]) {
+        let mut known = self.defined.lock();
         let mut groups = self.builtin.clone();
-        for definition in definitions.filter(|definition| is_established(definition)) {
-            add(&mut groups, definition);
+        let mut defined = HashMap::with_capacity(definitions.len());
+        for stored in definitions {
+            let name = &stored.marks().name;
+            let said = known.remove(name).filter(|said| said.revision == stored.revision);
+            let said = said.unwrap_or_else(|| Defined::of(stored));
+            for resource in &said.resources {
+                add(&mut groups, resource);
+            }
+            defined.insert(name.clone(), said);
         }
+        *known = defined;
         for group in groups.iter_mut().filter(|group| group.custom) {
             group.versions.sort_by_key(|version| std::cmp::Reverse(priority(&version.name)));
         }
         *self.current.write() = Kinds::of(groups);
         self.replaced.send_replace(());
+    }
+
+    /// Names of the definitions that have not all the names they ask for.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        let defined = self.defined.lock();
+        let mut names: Vec<_> =
+            defined.iter().filter(|(_, said)| said.waits).map(|(name, _)| name.clone()).collect();
+        names.sort();
+        names
     }
 }
 
@@ -256,24 +295,24 @@ fn is_established(definition: &Value) -> bool {
     crate::conditions::holds(definition, "Established")
 }
 
-fn add(groups: &mut Vec<Group>, definition: &Value) {
-    let group_name = fields::text(definition, &["spec", "group"]);
-    let versions = fields::get(definition, &["spec", "versions"]).and_then(Value::as_array);
-    let Some(versions) = versions else { return };
-    for version in versions.iter().filter(|version| version["served"] == true) {
-        let Some(resource) = custom(definition, version, versions) else { continue };
-        let position = groups.iter().position(|group| group.name == group_name).unwrap_or_else(|| {
-            groups.push(Group { name: group_name.into(), custom: true, versions: Vec::new() });
-            groups.len() - 1
-        });
-        let served = &mut groups[position].versions;
-        match served.iter_mut().find(|known| known.name == resource.version) {
-            Some(known) => known.resources.push(Arc::new(resource)),
-            None => {
-                served.push(Version { name: resource.version.clone(), resources: vec![Arc::new(resource)] })
-            }
-        }
-    }
+fn add(groups: &mut Vec<Group>, resource: &Arc<Resource>) {
+    let position = groups.iter().position(|group| group.name == resource.group).unwrap_or_else(|| {
+        groups.push(Group { name: resource.group.clone(), custom: true, versions: Vec::new() });
+        groups.len() - 1
+    });
+    let served = &mut groups[position].versions;
+    let version = served.iter().position(|known| known.name == resource.version).unwrap_or_else(|| {
+        served.push(Version { name: resource.version.clone(), resources: Vec::new() });
+        served.len() - 1
+    });
+    served[version].resources.push(Arc::clone(resource));
+}
+
+/// A definition's resource in each version that is served.
+fn resources(definition: &Value) -> Vec<Arc<Resource>> {
+    let versions = definition["spec"]["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let served = versions.iter().filter(|version| version["served"] == true);
+    served.filter_map(|version| custom(definition, version, versions)).map(Arc::new).collect()
 }
 
 fn custom(definition: &Value, version: &Value, versions: &[Value]) -> Option<Resource> {
@@ -501,3 +540,38 @@ const GENERATION: [&str; 24] = [
     "flowschemas.flowcontrol.apiserver.k8s.io",
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
 ];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::storage::{Expect, Key, Store};
+
+    #[test]
+    fn a_definition_is_read_once_for_each_change_of_it() {
+        let (store, registry) = (Store::new(None), Registry::new());
+        let resource: Arc<str> = crds::KEY.into();
+        let write = |plural: &str, expected: Expect| {
+            let names = json!({"plural": plural, "kind": "Kind"});
+            let definition = json!({
+                "metadata": {"name": format!("{plural}.a.b")},
+                "spec": {"group": "a.b", "names": names, "versions": [{"name": "v1", "served": true, "storage": true}]},
+                "status": {"acceptedNames": names, "conditions": [{"type": "Established", "status": "True"}]},
+            });
+            store
+                .put(&Key::new(&resource, "", &format!("{plural}.a.b")), &definition, expected)
+                .expect("written");
+            registry.define(&store.list(&resource, None).items);
+        };
+        let served =
+            |plural: &str| registry.current().resource("a.b", "v1", plural).cloned().expect("served");
+        write("ones", Expect::Absent);
+        let first = served("ones");
+        write("twos", Expect::Absent);
+        assert!(Arc::ptr_eq(&first, &served("ones")), "a new neighbour has it read again");
+        let revision = store.list(&resource, None).items[0].revision;
+        write("ones", Expect::Revision(revision));
+        assert!(!Arc::ptr_eq(&first, &served("ones")), "it was written, and is as before");
+    }
+}

@@ -36,7 +36,7 @@ use crate::kinds::Registry;
 use crate::objects::{self, Actor, Operation};
 use crate::storage::journal::Journal;
 use crate::storage::lock::Lock;
-use crate::storage::{Expect, Key, Store};
+use crate::storage::{Expect, Key, Store, Stored};
 use crate::{crds, fields, namespaces};
 use identity::Identity;
 
@@ -368,9 +368,7 @@ impl App {
     /// Serves what the stored definitions say.
     pub(crate) fn refresh_kinds(&self) {
         let _guard = self.writes_to_kinds.lock();
-        let definitions: Vec<_> =
-            self.store.list(&Arc::from(crds::KEY), None).items.iter().map(|stored| stored.object()).collect();
-        self.kinds.define(definitions.iter());
+        self.kinds.define(&self.store.list(&Arc::from(crds::KEY), None).items);
     }
 
     /// Does what follows from a new object. When that fails, the collector tries again.
@@ -403,13 +401,20 @@ impl App {
 
     /// Gives names that became free to those that wait for them, and serves what is there now.
     pub(crate) fn definitions_changed(&self) {
-        for stored in self.store.list(&Arc::from(crds::KEY), None).items {
-            let definition = stored.object();
-            if definition["spec"]["names"] != definition["status"]["acceptedNames"] {
-                self.establish(fields::name(&definition));
-            }
-        }
         self.refresh_kinds();
+        for name in self.kinds.waiting() {
+            self.establish(&name);
+        }
+    }
+
+    /// The definitions of a group, which their names end with.
+    fn definitions_of(&self, group: &str) -> Vec<Value> {
+        let all = self.store.list(&Arc::from(crds::KEY), None).items;
+        let is_of = |stored: &&Stored| {
+            let name = stored.marks().name.strip_suffix(group);
+            name.is_some_and(|plural| plural.ends_with('.'))
+        };
+        all.iter().filter(is_of).map(Stored::object).collect()
     }
 
     /// Settles the names and the conditions of a definition; false when they could not be written.
@@ -422,8 +427,7 @@ impl App {
                 break;
             };
             let mut definition = stored.object();
-            let others: Vec<_> =
-                self.store.list(&key.resource, None).items.iter().map(|stored| stored.object()).collect();
+            let others = self.definitions_of(fields::text(&definition, &["spec", "group"]));
             let now = crate::clock::now();
             crds::establish(&mut definition, &others, &now);
             if fields::is_deleting(&definition) {

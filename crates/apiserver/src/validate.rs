@@ -169,7 +169,7 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
         Value::String(text) => string(schema, text, path, problems),
         Value::Number(number) => numeric(schema, number, path, problems),
         Value::Array(items) => array(schema, items, old, path, problems),
-        Value::Object(fields) => object(schema, fields, value, old, path, problems),
+        Value::Object(fields) => object(schema, fields, old, path, problems),
         _ => {}
     }
     combined(schema, value, path, problems);
@@ -369,7 +369,6 @@ fn duplicates(schema: &Value, items: &[Value], path: &str, problems: &mut Vec<Pr
 fn object(
     schema: &Value,
     fields: &serde_json::Map<String, Value>,
-    value: &Value,
     old: Option<&Value>,
     path: &str,
     problems: &mut Vec<Problem>,
@@ -384,7 +383,7 @@ fn object(
     }
     if let Some(least) = schema["minProperties"].as_u64().filter(|least| (fields.len() as u64) < *least) {
         let text = format!("{path} in body should have at least {least} properties");
-        problems.push(Problem::new(path, Kind::Invalid(value.clone(), text)));
+        problems.push(Problem::new(path, Kind::Invalid(Value::from(fields.len()), text)));
     }
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if fields.get(name).is_none_or(Value::is_null) {

@@ -54,7 +54,7 @@ pub(super) fn check(definition: &Value) -> Vec<Cause> {
     causes.extend(schemas_of(versions));
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
         let why = "must have exactly one version marked as storage version";
-        causes.push(Cause::invalid("spec.versions", &json!(versions), why));
+        causes.push(Cause::invalid("spec.versions", &spec["versions"], why));
         causes.push(Cause::invalid(
             "status.storedVersions",
             &Value::Null,

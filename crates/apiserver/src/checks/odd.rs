@@ -57,7 +57,11 @@ pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
         }
         "cronjobs.batch" => cron_job(new, spec, is_new, changes, &mut out),
         "podtemplates" => pod(root.get("template"), &mut out),
-        "persistentvolumeclaims" => claim(spec, &mut out),
+        "persistentvolumeclaims" => {
+            let why = "deprecated since v1.8; use \"storageClassName\" attribute instead";
+            out.extend(instead(root, "volume.beta.kubernetes.io/storage-class", why));
+            claim(spec, &mut out);
+        }
         "services" => service(new, spec, &mut out),
         "secrets" => out.extend(key_pair(new)),
         "ingresses.networking.k8s.io" if is_new => {
@@ -132,10 +136,9 @@ fn indexed(job: At<'_>) -> Option<String> {
 fn pod(at: At<'_>, out: &mut Vec<String>) {
     let spec = at.get("spec");
     places(spec, out);
-    for (key, why) in ANNOTATIONS {
-        if !annotation(at, key).is_null() {
-            out.push(format!("{}: {why}", annotation_path(at, key)));
-        }
+    out.extend(ANNOTATIONS.iter().filter_map(|(key, why)| instead(at, key, why)));
+    if !spec.get("securityContext").get("seccompProfile").is_set() {
+        out.extend(instead(at, SECCOMP_POD, SECCOMP_WHY));
     }
     let volumes = spec.get("volumes");
     for volume in volumes.items() {
@@ -156,6 +159,12 @@ fn pod(at: At<'_>, out: &mut Vec<String>) {
             fractions(resources.get("limits"), out);
             fractions(resources.get("requests"), out);
             variables(container.get("env"), out);
+            let (context, name) = (container.get("securityContext"), container.text_of("name"));
+            for (field, prefix, why) in PROFILES {
+                if !context.get(field).is_set() {
+                    out.extend(instead(at, &format!("{prefix}{name}"), why));
+                }
+            }
             let stated = container.get("ports");
             stated.items().for_each(|port| overlaps(port, &mut ports, &mut late));
         }
@@ -169,6 +178,11 @@ fn pod(at: At<'_>, out: &mut Vec<String>) {
         ));
     }
     affinities(spec.get("affinity"), out);
+}
+
+/// An annotation for which there is a field.
+fn instead(at: At<'_>, key: &str, why: &str) -> Option<String> {
+    (!annotation(at, key).is_null()).then(|| format!("{}: {why}", annotation_path(at, key)))
 }
 
 /// The reference writes one kind of volume otherwise than it is written.
@@ -407,6 +421,17 @@ const ANNOTATIONS: [(&str, &str); 3] = [
         "security.alpha.kubernetes.io/unsafe-sysctls",
         "non-functional in v1.11+; use the \"sysctls\" field instead",
     ),
+];
+const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
+const SECCOMP_WHY: &str = "non-functional in v1.27+; use the \"seccompProfile\" field instead";
+/// Fields of containers, beginnings of the annotations that were before them, and what is said of those.
+const PROFILES: [(&str, &str, &str); 2] = [
+    (
+        "appArmorProfile",
+        "container.apparmor.security.beta.kubernetes.io/",
+        "deprecated since v1.30; use the \"appArmorProfile\" field instead",
+    ),
+    ("seccompProfile", "container.seccomp.security.alpha.kubernetes.io/", SECCOMP_WHY),
 ];
 const VOLUMES: [(&str, &str); 9] = [
     ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),

@@ -68,7 +68,12 @@ pub(super) fn apps(kind: &str, root: &mut Map<String, Value>) {
             set(spec, "revisionHistoryLimit", json!(10));
             let retain = json!({ "whenDeleted": "Retain", "whenScaled": "Retain" });
             fill(spec, "persistentVolumeClaimRetentionPolicy", retain);
-            rolling(spec, "updateStrategy", json!({ "partition": 0 }));
+            // Whoever names the strategy says all about it.
+            let strategy = spec.get("updateStrategy");
+            let named = strategy.is_some_and(|strategy| !strategy["type"].is_null());
+            if !named || strategy.is_some_and(|strategy| strategy["rollingUpdate"].is_object()) {
+                rolling(spec, "updateStrategy", json!({ "partition": 0 }));
+            }
             for claim in items(spec, "volumeClaimTemplates") {
                 set(claim, "apiVersion", json!("v1"));
                 set(claim, "kind", json!("PersistentVolumeClaim"));

@@ -24,9 +24,9 @@ impl Step {
             Self::Field(name) => format!("f:{name}"),
             Self::Key(keys) => {
                 let keys: Map<String, Value> = keys.iter().cloned().collect();
-                format!("k:{}", Value::Object(keys))
+                format!("k:{}", json(&Value::Object(keys)))
             }
-            Self::Item(value) => format!("v:{value}"),
+            Self::Item(value) => format!("v:{}", json(value)),
             Self::Index(index) => format!("i:{index}"),
         }
     }
@@ -71,6 +71,23 @@ impl Step {
     }
 }
 
+/// A value as Go writes JSON: what could end a piece of HTML or of a script is escaped.
+fn json(value: &Value) -> String {
+    let text = value.to_string();
+    let plain = |letter: char| !matches!(letter, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
+    if text.chars().all(plain) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            letter if plain(letter) => out.push(letter),
+            letter => out.push_str(&format!("\\u{:04x}", u32::from(letter))),
+        }
+    }
+    out
+}
+
 impl Eq for Step {}
 
 impl PartialOrd for Step {
@@ -105,5 +122,23 @@ fn order(left: &Value, right: &Value) -> Ordering {
             _ => left.as_f64().partial_cmp(&right.as_f64()).unwrap_or(Ordering::Equal),
         },
         _ => left.to_string().cmp(&right.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_in_paths_are_written_as_go_writes_json() {
+        for (value, written) in [
+            ("a<b>&c", r#"v:"a\u003cb\u003e\u0026c""#),
+            ("\u{2028}x", r#"v:"\u2028x""#),
+            ("é\"\\\t", "v:\"é\\\"\\\\\\t\""),
+        ] {
+            let step = Step::Item(value.into());
+            assert_eq!(step.encode(), written);
+            assert_eq!(Step::decode(written), Some(step));
+        }
     }
 }

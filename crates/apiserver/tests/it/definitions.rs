@@ -365,4 +365,38 @@ async fn refused(versions: &[(Value, &str)]) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_converts_listens_at_443_unless_it_says() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let client = Client::of(&running)?;
+    let service = json!({"name": "converter", "namespace": "default"});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "tasks.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"plural": "tasks", "kind": "Task"},
+            "conversion": {"strategy": "Webhook", "webhook": {
+                "conversionReviewVersions": ["v1"], "clientConfig": {"service": service},
+            }},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object"}},
+            }],
+        },
+    });
+    let (status, answer) = client.call("POST", DEFINITIONS, Some(definition)).await?;
+    assert_eq!(status, 201, "{answer}");
+    assert_eq!(answer["spec"]["conversion"]["webhook"]["clientConfig"]["service"]["port"], 443);
+    let bare = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "x.example.com"}, "spec": {"scope": "Cluster"},
+    });
+    let (status, answer) = client.call("POST", DEFINITIONS, Some(bare)).await?;
+    let message = answer["message"].as_str().unwrap_or_default();
+    let wanted = "spec.versions: Invalid value: null: must have exactly one version marked";
+    assert!(status == 422 && message.contains(wanted), "{message}");
+    running.stop().await;
+    Ok(())
+}
+
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";

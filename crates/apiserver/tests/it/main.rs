@@ -17,6 +17,7 @@ mod hostile;
 mod informers;
 mod killed;
 mod load;
+mod manifests;
 mod numbers;
 mod openapi;
 mod refusals;

@@ -118,11 +118,11 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
 ];
 
 /// An absolute URL, or an absolute path.
+/// A URL as it stands in the first line of a request: nothing in it begins a fragment.
 fn url(text: &str) -> Option<Url> {
-    if text.is_empty() || text.chars().any(|letter| letter.is_control() || letter == ' ') {
+    if text.is_empty() || text.bytes().any(|byte| byte.is_ascii_control()) {
         return None;
     }
-    let text = text.split_once('#').map_or(text, |(before, _)| before);
     let (before, query) = text.split_once('?').unwrap_or((text, ""));
     let url = |scheme: &str, host: &str, path: &str| Url {
         scheme: scheme.to_lowercase(),
@@ -130,19 +130,55 @@ fn url(text: &str) -> Option<Url> {
         path: path.to_owned(),
         query: query.to_owned(),
     };
-    if before.starts_with('/') {
-        return Some(url("", "", before));
+    if text == "*" || before.starts_with('/') {
+        return has_whole_escapes(before).then(|| url("", "", before));
     }
     let (scheme, rest) = before.split_once(':')?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     if !scheme.starts_with(|letter: char| letter.is_ascii_alphabetic()) || !scheme.bytes().all(plain) {
         return None;
     }
-    let Some(rest) = rest.strip_prefix("//") else { return Some(url(scheme, "", rest)) };
+    if !rest.starts_with('/') {
+        return Some(url(scheme, "", ""));
+    }
+    let Some(rest) = rest.strip_prefix("//") else {
+        return has_whole_escapes(rest).then(|| url(scheme, "", rest));
+    };
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let port = split_host(host).1;
-    port.bytes().all(|byte| byte.is_ascii_digit()).then(|| url(scheme, host, path))
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let told = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte);
+    let fits = user.bytes().all(told) && has_whole_escapes(user) && is_host(host) && has_whole_escapes(path);
+    fits.then(|| url(scheme, host, path))
+}
+
+/// Whether each `%` begins an escaped byte.
+fn has_whole_escapes(text: &str) -> bool {
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = text.as_bytes();
+    let at = |place: usize| is_digit(bytes.get(place + 1)) && is_digit(bytes.get(place + 2));
+    text.match_indices('%').all(|(place, _)| at(place))
+}
+
+/// Whether a name or an address, with or without a port, may stand in a URL. ASCII is not escaped in it, but for the
+/// `%` before a zone.
+fn is_host(text: &str) -> bool {
+    let (name, port) = match text.rfind(']') {
+        Some(end) if text.starts_with('[') => text.split_at(end + 1),
+        _ if text.starts_with('[') => return false,
+        _ => match text.split_once(':') {
+            Some((name, _)) => text.split_at(name.len()),
+            None => (text, ""),
+        },
+    };
+    let plain = |letter: char| {
+        letter.is_ascii_alphanumeric() || !letter.is_ascii() || "-_.~!$&'()*+,;=:[]<>\"%".contains(letter)
+    };
+    let escapes = name.match_indices('%').all(|(place, _)| {
+        let digits = name.get(place + 1..place + 3).unwrap_or_default();
+        digits == "25" || u8::from_str_radix(digits, 16).is_ok_and(|byte| byte >= 0x80)
+    });
+    let digits = port.strip_prefix(':').unwrap_or(port);
+    name.chars().all(plain) && escapes && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Host name without brackets, and port.
@@ -227,5 +263,61 @@ fn from_bits(bits: u128, like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => IpAddr::V4((bits as u32).into()),
         IpAddr::V6(_) => IpAddr::V6(bits.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::url;
+
+    #[test]
+    fn urls_are_those_that_go_reads_in_a_request() {
+        for text in [
+            "*",
+            "/a b",
+            "//h/x",
+            "///",
+            "mailto:x",
+            "http:x y",
+            "http://",
+            "http:/x",
+            "http://a?%zz",
+            "http://u:p@h:80/x",
+            "http://u@v@h/",
+            "http://[::1]:80",
+            "http://h<x>/",
+            "http://é/",
+            "http://a_b.c/",
+            "http://[fe80::1%25eth0]/",
+            "http://a:",
+        ] {
+            assert!(url(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "?x",
+            "a/b",
+            "://x",
+            "1http://x",
+            "http://#%blah$#@",
+            "http://a#b",
+            "http://a/b#%zz",
+            "http://a/%zz",
+            "/x%zz",
+            "http://a b",
+            "http://a{b",
+            "http://u^p@h/",
+            "http://[::1",
+            "http://[::1]:x",
+            "http://h\\x/",
+            "http://h%41/",
+            "http://h%zz/",
+            "http://h|x/",
+            "http://h`x/",
+            "http://[fe80::1%eth0]/",
+            "http://h:80:90/",
+        ] {
+            assert!(url(text).is_none(), "{text}");
+        }
     }
 }

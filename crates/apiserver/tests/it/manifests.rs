@@ -1,0 +1,106 @@
+//! What well-known manifests hold and generated ones rarely do.
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, server};
+
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments?dryRun=All";
+const STATEFUL_SETS: &str = "/apis/apps/v1/namespaces/default/statefulsets?dryRun=All";
+const CLAIMS: &str = "/api/v1/namespaces/default/persistentvolumeclaims?dryRun=All";
+const CLASSES: &str = "/apis/storage.k8s.io/v1/volumeattributesclasses";
+const SCHEMAS: &str = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn profiles_in_annotations_are_told_where_the_field_is_missing() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let apparmor = "container.apparmor.security.beta.kubernetes.io/c";
+    let deployment = |context: Value| {
+        json!({"metadata": {"name": "d"}, "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {
+                "metadata": {"labels": {"a": "b"}, "annotations": {
+                    apparmor: "unconfined", "seccomp.security.alpha.kubernetes.io/pod": "runtime/default",
+                }},
+                "spec": {"containers": [{"name": "c", "image": "i", "securityContext": context}]},
+            },
+        }})
+    };
+    let mut told = warnings(&client, DEPLOYMENTS, deployment(json!({}))).await?;
+    told.sort();
+    let expected = [
+        format!(
+            "spec.template.metadata.annotations[{apparmor}]: deprecated since v1.30; use the \\\"appArmorProfile\\\" field instead"
+        ),
+        "spec.template.metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]: non-functional in v1.27+; use the \\\"seccompProfile\\\" field instead".to_owned(),
+    ];
+    assert_eq!(told, expected);
+    let stated = json!({"appArmorProfile": {"type": "Unconfined"}});
+    assert_eq!(warnings(&client, DEPLOYMENTS, deployment(stated)).await?, expected[1..]);
+    let claim = json!({
+        "metadata": {"name": "c", "annotations": {"volume.beta.kubernetes.io/storage-class": "x"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    });
+    let told = warnings(&client, CLAIMS, claim).await?;
+    assert_eq!(
+        told,
+        [
+            "metadata.annotations[volume.beta.kubernetes.io/storage-class]: deprecated since v1.8; use \\\"storageClassName\\\" attribute instead"
+        ]
+    );
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_strategy_of_a_stateful_set_is_left_as_it_is() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let set = |strategy: Value| {
+        json!({"metadata": {"name": "s"}, "spec": {
+            "selector": {"matchLabels": {"a": "b"}}, "updateStrategy": strategy,
+            "template": {
+                "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]},
+            },
+        }})
+    };
+    let whole = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}});
+    for (stated, stored) in [
+        (json!({"type": "RollingUpdate"}), json!({"type": "RollingUpdate"})),
+        (json!({"type": "RollingUpdate", "rollingUpdate": {}}), whole.clone()),
+        (json!({}), whole),
+    ] {
+        let (status, answer) = client.call("POST", STATEFUL_SETS, Some(set(stated))).await?;
+        assert_eq!((status, &answer["spec"]["updateStrategy"]), (201, &stored), "{answer}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn some_kinds_begin_with_marks_of_controllers() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let node = json!({"metadata": {"name": "n"}, "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}});
+    let (_, node) = client.call("POST", "/api/v1/nodes", Some(node)).await?;
+    let ready = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
+    assert_eq!(node["spec"]["taints"], json!([{"key": "a", "effect": "NoSchedule"}, ready]), "{node}");
+    let schema =
+        json!({"metadata": {"name": "f"}, "spec": {"priorityLevelConfiguration": {"name": "exempt"}}});
+    let (_, schema) = client.call("POST", SCHEMAS, Some(schema)).await?;
+    assert_eq!(schema["status"], json!({}), "{schema}");
+    let class = json!({"metadata": {"name": "v"}, "driverName": "a.b", "parameters": {"a": "b"}});
+    let (_, class) = client.call("POST", CLASSES, Some(class)).await?;
+    assert_eq!(class["metadata"]["finalizers"], json!(["kubernetes.io/vac-protection"]), "{class}");
+    let (status, _) = client.call("DELETE", &format!("{CLASSES}/v"), None).await?;
+    assert_eq!(status, 200);
+    crate::words::eventually(async || Ok(client.call("GET", &format!("{CLASSES}/v"), None).await?.0 == 404))
+        .await?;
+    running.stop().await;
+    Ok(())
+}
+
+/// What is warned of when an object comes.
+async fn warnings(client: &Client, path: &str, object: Value) -> anyhow::Result<Vec<String>> {
+    let answer = client.respond("POST", path, "application/json", object.to_string()).await?;
+    anyhow::ensure!(answer.status() == 201, "{}", answer.text().await?);
+    let told = answer.headers().get_all("warning").iter().filter_map(|value| value.to_str().ok());
+    Ok(told.map(|text| text.trim_start_matches("299 - \"").trim_end_matches('"').to_owned()).collect())
+}
