@@ -124,6 +124,14 @@ impl Shape {
         }
     }
 
+    /// The same for what was applied, in which a `null` stays to be judged.
+    fn fill_in(&self, object: &mut Value) {
+        match self {
+            Self::Builtin(_) => defaults::apply(object),
+            Self::Custom(known, _) => validate::fill_in(known, object),
+        }
+    }
+
     /// What a custom object breaks of its schema, and what it broke before, too.
     fn problems(&self, new: &Value, old: Option<&Value>) -> (Vec<Cause>, Vec<String>) {
         let Self::Custom(known, ruled) = self else { return (Vec::new(), Vec::new()) };
@@ -560,8 +568,11 @@ pub(crate) fn sorted(value: &Value) -> Value {
 }
 
 /// Fills in the defaults of a kind.
-pub(crate) fn default(resource: &Resource, object: &mut Value) {
-    resource.shape.default(object);
+pub(crate) fn default(resource: &Resource, object: &mut Value, operation: Operation) {
+    match operation {
+        Operation::Update => resource.shape.default(object),
+        Operation::Apply => resource.shape.fill_in(object),
+    }
 }
 
 /// What is wrong with a new object.

@@ -19,7 +19,7 @@ use sealfast_k8s::expression::operations::go_float;
 use serde_json::Value;
 
 pub(crate) use format::is_known as knows_format;
-pub(crate) use prune::{default, embedded, has_defaults, prune, pruned, prunes};
+pub(crate) use prune::{default, embedded, fill_in, has_defaults, prune, pruned, prunes};
 pub(crate) use ruled::Ruled;
 
 /// What is wrong with one field.
@@ -386,7 +386,7 @@ fn object(
         problems.push(Problem::new(path, Kind::Invalid(Value::from(fields.len()), text)));
     }
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if fields.get(name).is_none_or(Value::is_null) {
+        if !fields.contains_key(name) {
             problems.push(Problem::new(&join(path, name), Kind::Required));
         }
     }
@@ -397,11 +397,6 @@ fn object(
         else {
             continue;
         };
-        let required =
-            schema["required"].as_array().is_some_and(|required| required.iter().any(|known| known == name));
-        if value.is_null() && (required || known["nullable"] != true) {
-            continue;
-        }
         let twin = old.and_then(|old| old.get(name));
         walk(known, value, twin, &join(path, name), problems);
     }

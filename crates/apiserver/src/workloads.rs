@@ -78,7 +78,7 @@ fn make(app: &Arc<App>, kin: &mut Kin, resource: &str, mut object: Value) {
     let Some(resource) = app.kinds.current().stored_under(resource).cloned() else { return };
     app.stamp(&mut object);
     fields::set_meta(&mut object, "generation", 1.into());
-    objects::default(&resource, &mut object);
+    objects::default(&resource, &mut object, Operation::Update);
     if crate::admit::create(app, &resource, &mut object).is_err() {
         return;
     }

@@ -13,7 +13,7 @@ use super::tree::Tree;
 ///
 /// # Errors
 ///
-/// A text that lists every field which the schema does not declare, and every doubled list item.
+/// A text that lists what does not fit, of each map and list up to the first field that the schema does not declare.
 pub(super) fn tree_of(shape: &Shape<'_>, value: &Value) -> Result<Tree, String> {
     let mut problems = Vec::new();
     let tree = walk(shape, value, "", &mut problems);
@@ -36,7 +36,7 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
                 let below = format!("{path}.{name}");
                 let Some(field) = shape.field(name) else {
                     problems.push(format!("{below}: field not declared in schema"));
-                    continue;
+                    break;
                 };
                 let mut node = walk(&field, value, &below, problems);
                 // Entries of maps are members themselves, whatever they hold.
@@ -50,7 +50,7 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
             for (at, item) in items.iter().enumerate() {
                 if let Some(why) = no_member(item) {
                     problems.push(format!("{path}: element {at}: {why}"));
-                    continue;
+                    break;
                 }
                 let step = Step::Item(item.clone());
                 if tree.below.contains_key(&step) {
@@ -67,7 +67,7 @@ fn walk(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<String>
                     Ok(step) => step,
                     Err(why) => {
                         problems.push(format!("{path}: element {at}: {why}"));
-                        continue;
+                        break;
                     }
                 };
                 if tree.below.contains_key(&step) {
@@ -100,7 +100,10 @@ fn check_whole(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<
                 let below = format!("{path}.{name}");
                 match shape.field(name) {
                     Some(shape) => check_whole(&shape, value, &below, problems),
-                    None => problems.push(format!("{below}: field not declared in schema")),
+                    None => {
+                        problems.push(format!("{below}: field not declared in schema"));
+                        break;
+                    }
                 }
             }
         }

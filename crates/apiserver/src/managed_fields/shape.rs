@@ -143,9 +143,11 @@ impl<'a> Shape<'a> {
             Self::CustomRoot(schema) => match name {
                 "apiVersion" | "kind" => Some(Self::Leaf),
                 "metadata" => builtin().named("meta.ObjectMeta").map(Self::Struct),
-                _ => Self::Schema(schema).field(name),
+                _ => declared(schema, name),
             },
-            Self::Schema(schema) => schema_field(schema, name),
+            Self::Schema(schema) => {
+                declared(schema, name).or_else(|| is_bare(schema).then_some(Self::Deduced))
+            }
             Self::Deduced => Some(Self::Deduced),
             Self::Leaf => Some(Self::Leaf),
         }
@@ -217,10 +219,20 @@ impl<'a> Shape<'a> {
 
 fn is_deduced(schema: &Value) -> bool {
     let preserves = schema["x-kubernetes-preserve-unknown-fields"] == true;
-    preserves && schema.get("properties").is_none() && schema.get("additionalProperties").is_none()
+    let says_more = schema.get("properties").is_some() || schema.get("additionalProperties").is_some();
+    preserves && !says_more || is_bare(schema)
 }
 
-fn schema_field<'a>(schema: &'a Value, name: &str) -> Option<Shape<'a>> {
+/// An object of which nothing is said takes any field, though none of them is kept.
+fn is_bare(schema: &Value) -> bool {
+    let named = schema["properties"].as_object().is_some_and(|properties| !properties.is_empty());
+    schema["type"] == "object"
+        && !named
+        && schema.get("additionalProperties").is_none()
+        && schema["x-kubernetes-embedded-resource"] != true
+}
+
+fn declared<'a>(schema: &'a Value, name: &str) -> Option<Shape<'a>> {
     if schema["x-kubernetes-embedded-resource"] == true {
         match name {
             "apiVersion" | "kind" => return Some(Shape::Leaf),

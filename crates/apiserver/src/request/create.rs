@@ -113,7 +113,7 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     }
     let labels = fields::get(&object, &["metadata", "labels"]).and_then(Value::as_object);
     let is_labelled = labels.is_some_and(|labels| !labels.is_empty());
-    objects::default(resource, &mut object);
+    objects::default(resource, &mut object, actor.operation);
     let owners = objects::owners(resource, None, &object, actor, "");
     crate::gates::drop_disabled(&resource.key, None, &mut object);
     crate::admit::create(call.app, resource, &mut object)?;

@@ -133,15 +133,17 @@ fn applied_new(
     actor: &Actor,
 ) -> Result<(Written, Vec<String>), Status> {
     let mut config = config.clone();
-    let uid = fields::uid(&config).to_owned();
-    if !uid.is_empty() {
-        let cause = crate::status_error::Cause::invalid("metadata.uid", &uid.into(), "field is immutable");
-        return Err(call.invalid(&call.name, vec![cause.clone(), cause]));
-    }
     if config["metadata"].is_object() {
         fields::metadata(&mut config).shift_remove("resourceVersion");
     }
     let mut object = objects::applied(call, None, &config, options, actor)?;
+    let uid = fields::uid(&config);
+    if !uid.is_empty() {
+        let stated = format!("the provided object specified uid {uid}, and no existing object was found");
+        let resource = &call.resource;
+        let why = format!("uid mismatch: {stated}");
+        return Err(Status::conflict(&resource.group, &resource.plural, &call.name, &why));
+    }
     update::check_identity(call, &mut object)?;
     let told = call.warnings(&object, None);
     Ok((super::create::create(call, object, options, actor)?, told))

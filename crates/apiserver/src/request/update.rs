@@ -95,7 +95,7 @@ pub(crate) fn apply(
     keep_metadata(call, old, &mut new, change.by)?;
     keep_other_half(call, old, &mut new);
     let resource = &call.resource;
-    objects::default(resource, &mut new);
+    objects::default(resource, &mut new, actor.operation);
     // An apply has said it already.
     let owners = (change.by != By::Apply)
         .then(|| objects::owners(resource, Some(old), &new, actor, &call.subresource));

@@ -164,8 +164,37 @@ pub(crate) fn has_defaults(schema: &Value) -> bool {
     }
 }
 
-/// Fills in defaults for fields that are absent, or `null` where that is not allowed.
+/// Drops what is `null` where that is not allowed and has no default, and fills in defaults.
 pub(crate) fn default(schema: &Value, value: &mut Value) {
+    drop_nulls(schema, value);
+    fill_in(schema, value);
+}
+
+fn drop_nulls(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, value| {
+                let Some(known) = of_field(schema, name) else { return true };
+                if value.is_null() {
+                    return known["nullable"] == true || known.get("default").is_some();
+                }
+                drop_nulls(known, value);
+                true
+            });
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| drop_nulls(&schema["items"], item)),
+        _ => {}
+    }
+}
+
+/// The schema of a field, by its name or as one of a map.
+fn of_field<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+    let named = schema.get("properties").and_then(|properties| properties.get(name));
+    named.or_else(|| schema.get("additionalProperties").filter(|known| known.is_object()))
+}
+
+/// Fills in defaults for fields that are absent, or `null` where that is not allowed.
+pub(crate) fn fill_in(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, known) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
@@ -174,27 +203,25 @@ pub(crate) fn default(schema: &Value, value: &mut Value) {
                     Some(Value::Null) => known["nullable"] != true,
                     Some(_) => false,
                 };
-                match known.get("default") {
-                    Some(wanted) if absent => drop(fields.insert(name.clone(), wanted.clone())),
-                    None if absent && fields.contains_key(name) => drop(fields.shift_remove(name)),
-                    _ => {}
+                if let Some(wanted) = known.get("default").filter(|_| absent) {
+                    fields.insert(name.clone(), wanted.clone());
                 }
                 if let Some(value) = fields.get_mut(name) {
-                    default(known, value);
+                    fill_in(known, value);
                 }
             }
             if let Some(known) = schema.get("additionalProperties").filter(|known| known.is_object()) {
                 let named = schema.get("properties").and_then(Value::as_object);
                 for (name, value) in fields {
                     if named.is_none_or(|named| !named.contains_key(name)) {
-                        default(known, value);
+                        fill_in(known, value);
                     }
                 }
             }
         }
         Value::Array(items) => {
             for item in items {
-                default(&schema["items"], item);
+                fill_in(&schema["items"], item);
             }
         }
         _ => {}

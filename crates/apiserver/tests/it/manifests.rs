@@ -97,6 +97,73 @@ async fn some_kinds_begin_with_marks_of_controllers() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_applied_to_custom_objects_is_judged_as_it_stands() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let bare = json!({"type": "object"});
+    let keyed = json!({
+        "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["number"],
+        "items": {"type": "object", "required": ["number"], "properties": {"number": {"type": "integer"}}},
+    });
+    let fields = json!({
+        "bare": bare, "list": {"type": "array", "items": bare}, "map": {"type": "object", "additionalProperties": bare},
+        "known": {"type": "object", "properties": {"n": {"type": "integer"}, "x": {"type": "string"}}}, "keyed": keyed,
+    });
+    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
+    let definition = json!({"metadata": {"name": "bares.example.com"}, "spec": {
+        "group": "example.com", "scope": "Cluster", "names": {"plural": "bares", "kind": "Bare"},
+        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+    }});
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(client.call("POST", definitions, Some(definition)).await?.0, 201);
+    let apply = async |metadata: Value, spec: Value| {
+        let object =
+            json!({"apiVersion": "example.com/v1", "kind": "Bare", "metadata": metadata, "spec": spec});
+        let path = "/apis/example.com/v1/bares/x?fieldManager=m&dryRun=All";
+        client.send("PATCH", path, "application/apply-patch+yaml", object.to_string()).await
+    };
+    for (stated, kept, owned) in [
+        (json!({"bare": {"z": 1}}), json!({"bare": {}}), json!({"f:bare": {"f:z": {}}})),
+        (json!({"list": [{"z": 1}]}), json!({"list": [{}]}), json!({"f:list": {}})),
+        (
+            json!({"map": {"k": {"z": 1}}}),
+            json!({"map": {"k": {}}}),
+            json!({"f:map": {"f:k": {".": {}, "f:z": {}}}}),
+        ),
+    ] {
+        let (status, answer) = apply(json!({"name": "x"}), stated).await?;
+        assert_eq!((status, &answer["spec"]), (201, &kept), "{answer}");
+        assert_eq!(answer["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"], owned, "{answer}");
+    }
+    let type_of = |path: &str, kind: &str| {
+        format!("{path}: Invalid value: \"null\": {path} in body must be of type {kind}: \"null\"")
+    };
+    for (stated, status, why) in [
+        (json!({"known": null}), 422, type_of("spec.known", "object")),
+        (json!({"known": {"x": null}}), 422, type_of("spec.known.x", "string")),
+        (json!({"map": {"k": null}}), 422, type_of("spec.map.k", "object")),
+        (json!({"known": {"u": 1, "v": 2, "n": "s"}}), 500, ": .spec.known.u: field not declared in schema".to_owned()),
+        (
+            json!({"keyed": [{}, {}]}),
+            500,
+            ": .spec.keyed: element 0: associative list with keys has an element that omits all key fields [\"number\"] (and doesn't have default values for any key fields)".to_owned(),
+        ),
+    ] {
+        let (found, answer) = apply(json!({"name": "x"}), stated).await?;
+        assert!(found == status && crate::client::message(&answer).ends_with(&why), "{answer}");
+    }
+    let (status, answer) = apply(json!({"name": "x", "uid": "a-b"}), json!({})).await?;
+    let why = "uid mismatch: the provided object specified uid a-b, and no existing object was found";
+    assert!(status == 409 && crate::client::message(&answer).ends_with(why), "{answer}");
+    let spec = json!({"map": {"k": null}, "known": null});
+    let object =
+        json!({"apiVersion": "example.com/v1", "kind": "Bare", "metadata": {"name": "x"}, "spec": spec});
+    let (_, answer) = client.call("POST", "/apis/example.com/v1/bares", Some(object)).await?;
+    assert_eq!(answer["spec"], json!({"map": {}}), "{answer}");
+    running.stop().await;
+    Ok(())
+}
+
 /// What is warned of when an object comes.
 async fn warnings(client: &Client, path: &str, object: Value) -> anyhow::Result<Vec<String>> {
     let answer = client.respond("POST", path, "application/json", object.to_string()).await?;
