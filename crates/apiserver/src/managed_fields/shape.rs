@@ -10,8 +10,8 @@ pub(crate) enum Shape<'a> {
     Struct(&'a Type),
     /// A field of a built-in struct, or an item of a list or map.
     Field(&'a Field),
-    /// A structural schema of a CRD.
-    Schema(&'a Value),
+    /// A structural schema of a CRD, and whether it, or one above it, keeps fields that it does not know.
+    Schema(&'a Value, bool),
     /// The root of a custom object: like its schema, with Kubernetes' own `metadata`.
     CustomRoot(&'a Value),
     /// No schema: maps merge, lists are owned as a whole.
@@ -58,8 +58,8 @@ impl<'a> Shape<'a> {
                 "int32" | "int64" | "float" => Some(Expected::Number),
                 _ => builtin().type_of(field).map(|_| Expected::Map),
             },
-            Self::Schema(schema) if schema["x-kubernetes-int-or-string"] == true => None,
-            Self::Schema(schema) => match schema["type"].as_str()? {
+            Self::Schema(schema, _) if schema["x-kubernetes-int-or-string"] == true => None,
+            Self::Schema(schema, _) => match schema["type"].as_str()? {
                 "object" => Some(Expected::Map),
                 "array" => Some(Expected::List),
                 "string" => Some(Expected::Text),
@@ -90,7 +90,7 @@ impl<'a> Shape<'a> {
                 _ => builtin().type_of(field).map_or(Parts::Whole, |kind| Self::Struct(kind).map_parts()),
             },
             Self::CustomRoot(_) => Parts::Fields,
-            Self::Schema(schema) => {
+            Self::Schema(schema, _) => {
                 if schema["x-kubernetes-map-type"] == "atomic" {
                     Parts::Whole
                 } else if is_deduced(schema) {
@@ -111,7 +111,7 @@ impl<'a> Shape<'a> {
                 ListKind::Set => Parts::Set,
                 ListKind::Map(keys) => Parts::Keyed(keys.clone()),
             },
-            Self::Schema(schema) => match schema["x-kubernetes-list-type"].as_str() {
+            Self::Schema(schema, _) => match schema["x-kubernetes-list-type"].as_str() {
                 Some("set") => Parts::Set,
                 Some("map") => {
                     let keys = schema["x-kubernetes-list-map-keys"].as_array();
@@ -143,11 +143,9 @@ impl<'a> Shape<'a> {
             Self::CustomRoot(schema) => match name {
                 "apiVersion" | "kind" => Some(Self::Leaf),
                 "metadata" => builtin().named("meta.ObjectMeta").map(Self::Struct),
-                _ => declared(schema, name),
+                _ => declared(schema, name, keeps_unknown(schema)),
             },
-            Self::Schema(schema) => {
-                declared(schema, name).or_else(|| is_bare(schema).then_some(Self::Deduced))
-            }
+            Self::Schema(schema, keeps) => declared(schema, name, *keeps || is_bare(schema)),
             Self::Deduced => Some(Self::Deduced),
             Self::Leaf => Some(Self::Leaf),
         }
@@ -159,9 +157,10 @@ impl<'a> Shape<'a> {
             Self::Struct(kind) => kind.fields.contains_key(name),
             Self::Field(field) => builtin().type_of(field).is_some_and(|kind| kind.fields.contains_key(name)),
             Self::CustomRoot(schema) => {
-                ["apiVersion", "kind", "metadata"].contains(&name) || Self::Schema(schema).declares(name)
+                ["apiVersion", "kind", "metadata"].contains(&name)
+                    || Self::Schema(schema, false).declares(name)
             }
-            Self::Schema(schema) => {
+            Self::Schema(schema, _) => {
                 schema["properties"].get(name).is_some()
                     || (schema["x-kubernetes-embedded-resource"] == true
                         && ["apiVersion", "kind", "metadata"].contains(&name))
@@ -182,7 +181,9 @@ impl<'a> Shape<'a> {
     pub(super) fn item(&self) -> Shape<'a> {
         match self {
             Self::Field(field) => field.of.as_deref().map_or(Self::Leaf, Self::Field),
-            Self::Schema(schema) => schema.get("items").map_or(Self::Deduced, Self::Schema),
+            Self::Schema(schema, keeps) => {
+                schema.get("items").map_or(Self::Deduced, |item| below(item, *keeps))
+            }
             _ => Self::Deduced,
         }
     }
@@ -193,7 +194,7 @@ impl<'a> Shape<'a> {
             // The name of an object nearby may be left out.
             Self::Field(item) if item.kind == "#core.v1.LocalObjectReference" => Some(json!("")),
             Self::Field(item) => builtin().type_of(item)?.fields.get(key)?.default.clone(),
-            Self::Schema(item) => item["properties"][key].get("default").cloned(),
+            Self::Schema(item, _) => item["properties"][key].get("default").cloned(),
             _ => None,
         }
     }
@@ -218,9 +219,8 @@ impl<'a> Shape<'a> {
 }
 
 fn is_deduced(schema: &Value) -> bool {
-    let preserves = schema["x-kubernetes-preserve-unknown-fields"] == true;
     let says_more = schema.get("properties").is_some() || schema.get("additionalProperties").is_some();
-    preserves && !says_more || is_bare(schema)
+    keeps_unknown(schema) && !says_more || is_bare(schema)
 }
 
 /// An object of which nothing is said takes any field, though none of them is kept.
@@ -232,7 +232,17 @@ fn is_bare(schema: &Value) -> bool {
         && schema["x-kubernetes-embedded-resource"] != true
 }
 
-fn declared<'a>(schema: &'a Value, name: &str) -> Option<Shape<'a>> {
+fn keeps_unknown(schema: &Value) -> bool {
+    schema["x-kubernetes-preserve-unknown-fields"] == true
+}
+
+/// A part of a schema; what keeps fields that it does not know is passed down, though such fields are not kept there.
+fn below(part: &Value, keeps: bool) -> Shape<'_> {
+    Shape::Schema(part, keeps || keeps_unknown(part))
+}
+
+/// The shape of a field that a schema, or a rule for all that it does not name, is there for.
+fn declared<'a>(schema: &'a Value, name: &str, keeps: bool) -> Option<Shape<'a>> {
     if schema["x-kubernetes-embedded-resource"] == true {
         match name {
             "apiVersion" | "kind" => return Some(Shape::Leaf),
@@ -241,12 +251,12 @@ fn declared<'a>(schema: &'a Value, name: &str) -> Option<Shape<'a>> {
         }
     }
     if let Some(property) = schema.get("properties").and_then(|properties| properties.get(name)) {
-        return Some(Shape::Schema(property));
+        return Some(below(property, keeps));
     }
     match schema.get("additionalProperties") {
-        Some(values @ Value::Object(_)) => return Some(Shape::Schema(values)),
+        Some(values @ Value::Object(_)) => return Some(below(values, keeps)),
         Some(Value::Bool(true)) => return Some(Shape::Deduced),
         _ => {}
     }
-    (schema["x-kubernetes-preserve-unknown-fields"] == true).then_some(Shape::Deduced)
+    keeps.then_some(Shape::Deduced)
 }

@@ -108,6 +108,10 @@ async fn what_is_applied_to_custom_objects_is_judged_as_it_stands() -> anyhow::R
     let fields = json!({
         "bare": bare, "list": {"type": "array", "items": bare}, "map": {"type": "object", "additionalProperties": bare},
         "known": {"type": "object", "properties": {"n": {"type": "integer"}, "x": {"type": "string"}}}, "keyed": keyed,
+        "open": {
+            "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+            "properties": {"inner": {"type": "object", "properties": {"x": {"type": "string"}}}},
+        },
     });
     let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
     let definition = json!({"metadata": {"name": "bares.example.com"}, "spec": {
@@ -124,6 +128,11 @@ async fn what_is_applied_to_custom_objects_is_judged_as_it_stands() -> anyhow::R
     };
     for (stated, kept, owned) in [
         (json!({"bare": {"z": 1}}), json!({"bare": {}}), json!({"f:bare": {"f:z": {}}})),
+        (
+            json!({"open": {"inner": {"y": 1}}}),
+            json!({"open": {"inner": {}}}),
+            json!({"f:open": {"f:inner": {"f:y": {}}}}),
+        ),
         (json!({"list": [{"z": 1}]}), json!({"list": [{}]}), json!({"f:list": {}})),
         (
             json!({"map": {"k": {"z": 1}}}),
