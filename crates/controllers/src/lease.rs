@@ -69,6 +69,8 @@ pub struct Leadership {
     client: Client,
     candidate: Candidate,
     seen: Seen,
+    /// When the last renewal was asked for: others count from what it wrote, and not from when we heard of that.
+    renewed: Instant,
 }
 
 impl Candidate {
@@ -76,10 +78,12 @@ impl Candidate {
     pub async fn elected(self, client: Client) -> Leadership {
         // Who renews a Lease does not stand in line behind the work that it is for: here is no limit.
         let client = client.throttled(0.0, 0.0);
-        let mut leadership = Leadership { client, candidate: self, seen: Seen::default() };
+        let renewed = Instant::now();
+        let mut leadership = Leadership { client, candidate: self, seen: Seen::default(), renewed };
         loop {
+            let asked = Instant::now();
             match leadership.acquire().await {
-                Ok(true) => return leadership,
+                Ok(true) => return Leadership { renewed: asked, ..leadership },
                 Ok(false) => {}
                 Err(error) => tracing::warn!(error = %error.chain(), "cannot look at the lease"),
             }
@@ -96,20 +100,24 @@ impl Candidate {
 impl Leadership {
     /// Renews the Lease until that fails for too long; then somebody else may lead.
     pub async fn lost(&mut self) {
-        let mut renewed = Instant::now();
         loop {
-            tokio::time::sleep(self.candidate.retry_period).await;
-            let left = self.candidate.renew_deadline.saturating_sub(renewed.elapsed());
-            match tokio::time::timeout(left.max(Duration::from_millis(1)), self.acquire()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
+            tokio::time::sleep(self.candidate.retry_period.min(self.left())).await;
+            let asked = Instant::now();
+            match tokio::time::timeout(self.left().max(Duration::from_millis(1)), self.acquire()).await {
+                Ok(Ok(true)) => self.renewed = asked,
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => tracing::warn!(error = %error.chain(), "cannot renew the lease"),
                 Err(_) => tracing::warn!("renewing the lease takes too long"),
             }
-            if renewed.elapsed() >= self.candidate.renew_deadline {
+            if self.left().is_zero() {
                 return;
             }
         }
+    }
+
+    /// Time until a leader that cannot renew gives up.
+    fn left(&self) -> Duration {
+        self.candidate.renew_deadline.saturating_sub(self.renewed.elapsed())
     }
 
     /// Frees the Lease when that is asked for.

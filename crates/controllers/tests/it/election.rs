@@ -1,12 +1,13 @@
 //! Two replicas and one Lease.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use axum::http::Method;
 use sealfast_controllers::lease::{Candidate, Leadership, Release};
 
 use crate::house::{House, kind};
-use crate::relay::Relay;
+use crate::relay::{Relay, Trouble};
 
 fn candidate(identity: &str) -> Candidate {
     Candidate {
@@ -44,6 +45,28 @@ async fn one_leads_until_it_stops_renewing() -> Result<()> {
     let _ = tokio::time::timeout(Duration::from_secs(30), candidate("second").elected(house.client.clone()))
         .await?;
     ensure!(holder(&house).await? == "second");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_counts_from_when_it_was_asked_for() -> Result<()> {
+    let house = House::new().await?;
+    let relay = Relay::start(&house.kubeconfig).await?;
+    let patient = Candidate {
+        duration: Duration::from_secs(8),
+        renew_deadline: Duration::from_secs(6),
+        ..candidate("first")
+    };
+    let first = renews(patient.elected(relay.client.clone()).await);
+    let began = Instant::now();
+    relay.misbehave(Trouble::HangOn(Method::PUT));
+    // The renewal is written at once, and heard of five seconds later; then nothing is heard any more.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    ensure!(relay.relent() > 0, "nothing was renewed");
+    relay.misbehave(Trouble::Hang);
+    tokio::time::timeout(Duration::from_secs(30), first).await??;
+    let led = began.elapsed();
+    ensure!(led < Duration::from_secs(8), "led for {led:?} with a lease of eight seconds");
     Ok(())
 }
 

@@ -120,12 +120,15 @@ async fn a_wait_for_health_ends_when_there_is_something_new() -> Result<()> {
     let first = house.publish(&handle, "default").await?;
     let late = json!({"timeout": "10m", "healthChecks": [check("v1", "ConfigMap", "late")]});
     house.apply(kustomization("default", "app", late)).await?;
-    let waits = house.until("default", "app", |app| condition(app, "Healthy")["status"] == "Unknown").await?;
+    // News of the source that come late begin the wait anew.
+    let is_waiting = |app: &Value| {
+        [condition(app, "Healthy"), ready(app)].iter().all(|known| known["status"] == "Unknown")
+    };
+    let waits = house.until("default", "app", is_waiting).await?;
     for kind in ["Reconciling", "Healthy"] {
         let told = format!("Running health checks for revision {first} with a timeout of 10m0s");
         ensure!(condition(&waits, kind)["message"] == told, "{}", waits["status"]);
     }
-    ensure!(ready(&waits)["status"] == "Unknown", "{}", ready(&waits));
 
     house.write("late.yaml", &config_map("late", "one"))?;
     let second = house.publish(&handle, "default").await?;

@@ -26,6 +26,8 @@ pub(crate) enum Trouble {
     Only(u16, Method, &'static str),
     /// What is asked is done, and nobody hears of it before the trouble is over.
     Hang,
+    /// The same for requests of one method alone.
+    HangOn(Method),
     /// What is asked is done, and half of the answer's first piece is all that is heard of it.
     Truncate,
 }
@@ -103,7 +105,12 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
         Some(Trouble::Only(code, method, path)) if is(&request, method, path) => Some(*code),
         _ => None,
     };
-    if refused.is_some() || matches!(trouble, Some(Trouble::Hang | Trouble::Truncate)) {
+    let hangs = match &trouble {
+        Some(Trouble::Hang) => true,
+        Some(Trouble::HangOn(method)) => request.method() == method,
+        _ => false,
+    };
+    if refused.is_some() || hangs || matches!(trouble, Some(Trouble::Truncate)) {
         shared.hit.fetch_add(1, Ordering::Relaxed);
     }
     if let Some(code) = refused {
@@ -111,7 +118,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response<B
     }
     let answer = forward(&shared, request).await.unwrap_or_else(|_| refusal(502));
     match trouble {
-        Some(Trouble::Hang) => {
+        _ if hangs => {
             // An error is the end of the relay itself.
             let _ = over.changed().await;
             answer
