@@ -29,7 +29,24 @@ struct Waiter {
     who: String,
     amount: u64,
     since: Instant,
+    /// Somebody smaller was given something while there was not enough for this one.
+    passed: bool,
     given: oneshot::Sender<Taken>,
+}
+
+impl Waiter {
+    fn lets_nobody_pass(&self) -> bool {
+        self.passed && !self.given.is_closed() && self.since.elapsed() >= PATIENCE
+    }
+}
+
+/// Looks again who can be given something when somebody waits no longer.
+struct Leaving<'a>(&'a Fair);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.serve();
+    }
 }
 
 /// A part of it, until it is dropped.
@@ -47,17 +64,19 @@ impl Fair {
 
     /// Waits for a part on behalf of a namespace. Nobody ever gets more than there is in all.
     pub async fn take(&self, who: &str, amount: u64) -> Option<Taken> {
+        let _leaving = Leaving(self);
         let (given, taken) = oneshot::channel();
         let who = who.to_owned();
-        self.0.lock().waiting.push(Waiter { who, amount, since: Instant::now(), given });
+        self.0.lock().waiting.push(Waiter { who, amount, since: Instant::now(), passed: false, given });
         self.serve();
         taken.await.ok()
     }
 
-    /// Takes a part if it is free.
+    /// Takes a part if it is free, and nobody waits who lets nobody pass any more.
     pub fn try_take(&self, who: &str, amount: u64) -> Option<Taken> {
         let mut state = self.0.lock();
-        (state.free >= amount).then(|| state.hand_out(self, who.to_owned(), amount))
+        let is_free = state.free >= amount && !state.waiting.iter().any(Waiter::lets_nobody_pass);
+        is_free.then(|| state.hand_out(self, who.to_owned(), amount))
     }
 
     /// How much nobody holds.
@@ -84,23 +103,19 @@ impl State {
     fn next(&mut self) -> Option<usize> {
         self.waiting.retain(|waiter| !waiter.given.is_closed());
         let mut seen: HashSet<&str> = HashSet::new();
-        let mut firsts: Vec<(usize, &Waiter)> = Vec::new();
-        for (place, waiter) in self.waiting.iter().enumerate() {
-            if seen.insert(&waiter.who) {
-                firsts.push((place, waiter));
-            }
+        let firsts = self.waiting.iter().enumerate().filter(|(_, waiter)| seen.insert(&waiter.who));
+        let firsts: Vec<usize> = firsts.map(|(place, _)| place).collect();
+        // They are in the order in which they came.
+        if let Some(oldest) = firsts.iter().find(|place| self.waiting[**place].lets_nobody_pass()) {
+            return (self.waiting[*oldest].amount <= self.free).then_some(*oldest);
         }
-        firsts
-            .sort_by_key(|(place, waiter)| (self.held.get(&waiter.who).copied().unwrap_or_default(), *place));
-        for (place, waiter) in firsts {
-            if waiter.amount <= self.free {
-                return Some(place);
-            }
-            if waiter.since.elapsed() >= PATIENCE {
-                return None;
-            }
+        let fits = |place: &&usize| self.waiting[**place].amount <= self.free;
+        let held = |place: &&usize| self.held.get(&self.waiting[**place].who).copied().unwrap_or_default();
+        let next = firsts.iter().filter(fits).min_by_key(|place| (held(place), **place)).copied()?;
+        for place in firsts {
+            self.waiting[place].passed |= self.waiting[place].amount > self.free;
         }
-        None
+        Some(next)
     }
 
     fn hand_out(&mut self, of: &Fair, who: String, amount: u64) -> Taken {
@@ -184,5 +199,40 @@ mod tests {
         assert!(given_up.await.is_err() && fair.try_take("c", 1).is_none());
         drop(held);
         assert!(fair.try_take("c", 1).is_some() && fair.free() == 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_huge_is_not_passed_for_ever_by_those_who_hold_less() {
+        let fair = Fair::new(10);
+        let own = fair.take("huge", 1).await;
+        let held = fair.take("a", 3).await;
+        let huge = waiting(&fair, "huge", 9);
+        tokio::task::yield_now().await;
+        drop(fair.take("b", 3).await);
+        tokio::time::advance(PATIENCE).await;
+        let late = waiting(&fair, "late", 3);
+        tokio::task::yield_now().await;
+        assert!(!late.is_finished() && fair.try_take("late", 1).is_none());
+        drop(held);
+        let huge = huge.await.expect("it waits").expect("it is there");
+        assert!(!late.is_finished());
+        drop((huge, own));
+        assert!(late.await.is_ok_and(|taken| taken.is_some()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_makes_room_for_those_behind() {
+        let fair = Fair::new(10);
+        let held = fair.take("a", 3).await;
+        let huge = waiting(&fair, "huge", 10);
+        tokio::task::yield_now().await;
+        drop(fair.take("b", 3).await);
+        tokio::time::advance(PATIENCE).await;
+        let late = waiting(&fair, "c", 3);
+        tokio::task::yield_now().await;
+        assert!(!late.is_finished());
+        huge.abort();
+        assert!(late.await.is_ok_and(|taken| taken.is_some()));
+        drop(held);
     }
 }

@@ -54,10 +54,11 @@ impl DataKeys {
         if known.is_empty() {
             tokio::spawn(Arc::clone(self).wipe());
         }
-        if known.len() >= MOST_KEPT {
+        let lock = (holder.clone(), wrapped);
+        if known.len() >= MOST_KEPT && !known.contains_key(&lock) {
             make_place(&mut known);
         }
-        known.insert((holder.clone(), wrapped), (key, Instant::now()));
+        known.insert(lock, (key, Instant::now()));
     }
 
     /// Lets keys go whose time is over, until there are none.

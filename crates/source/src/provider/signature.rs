@@ -5,6 +5,7 @@
 use hmac::{Hmac, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::archive::hex;
 
@@ -39,15 +40,16 @@ impl std::fmt::Display for Scope<'_> {
 #[must_use]
 pub fn sign(canonical: &str, scope: &Scope<'_>, secret: &SecretString) -> String {
     let text = format!("{ALGORITHM}\n{}\n{scope}\n{}", scope.time, hex(&Sha256::digest(canonical)));
-    let first = zeroize::Zeroizing::new(format!("AWS4{}", secret.expose_secret()));
+    let first = Zeroizing::new(format!("AWS4{}", secret.expose_secret()));
     let parts = scope.parts().into_iter().chain([text.as_str()]);
-    hex(&parts.fold(first.as_bytes().to_vec(), |key, part| mac(&key, part)))
+    let first = Zeroizing::new(first.as_bytes().to_vec());
+    hex(&parts.fold(first, |key, part| mac(&key, part)))
 }
 
-fn mac(key: &[u8], text: &str) -> Vec<u8> {
+fn mac(key: &[u8], text: &str) -> Zeroizing<Vec<u8>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text.as_bytes());
-    mac.finalize().into_bytes().to_vec()
+    Zeroizing::new(mac.finalize().into_bytes().to_vec())
 }
 
 #[cfg(test)]
