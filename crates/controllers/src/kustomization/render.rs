@@ -91,8 +91,10 @@ pub async fn lay_out(
     let Fetched { tree, room, root, path } = fetched;
     let (view, dir, spec) = (View::new(tree, root.clone()), path.clone(), spec.clone());
     let place = builds.take(namespace, 1).await;
+    // A run that is given up leaves the work to its end, and so the memory that it takes.
+    let held = (place, room.clone());
     let work = tokio::task::spawn_blocking(move || {
-        let _place = place;
+        let _held = held;
         let outermost = Outermost::lay_out(&view, &dir, &spec, None);
         (view, outermost)
     });
@@ -124,7 +126,8 @@ pub async fn render(
     let (load, outermost, told) = (Restriction::None, Some(outermost), landing::parts(&witness));
     let bounds = Bounds { objects: MOST_OBJECTS, deadline: rules.deadline };
     let options = Options { load, outermost, told, bounds, ..Options::default() };
-    let built = build(view.clone(), path, options, rules.builds, &typed.metadata.namespace).await?;
+    let built =
+        build((view.clone(), room.clone()), path, options, rules.builds, &typed.metadata.namespace).await?;
     let mut warnings = built.notes.clone();
     let built = built.objects();
     if let Some(opener) = &mut opener {
@@ -190,7 +193,7 @@ impl Ids {
 }
 
 async fn build(
-    view: Arc<View>,
+    (view, room): (Arc<View>, Room),
     path: String,
     options: Options,
     builds: &Fair,
@@ -198,8 +201,9 @@ async fn build(
 ) -> Result<Build, Failure> {
     let place = builds.take(namespace, 1).await;
     let shown = view.clone();
+    let held = (place, room);
     let work = tokio::task::spawn_blocking(move || {
-        let _place = place;
+        let _held = held;
         engine::build(&*view, &path, &options)
     });
     let done = work.await;
