@@ -143,6 +143,8 @@ fn hash(kinds: &Kinds, group: &Group, version: &Version) -> String {
             digest.update(&*resource.key);
             if let Some(custom) = &resource.custom {
                 digest.update(custom.schema.to_string());
+                let Resource { kind, list_kind, namespaced, verbs, subresources, .. } = &**resource;
+                digest.update(format!("{kind} {list_kind} {namespaced} {verbs:?} {subresources:?}"));
             }
         }
         clock::hex(&digest.finalize()).to_uppercase().into_bytes()
