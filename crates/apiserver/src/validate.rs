@@ -391,12 +391,7 @@ fn object(
         }
     }
     for (name, value) in fields {
-        let known = schema.get("properties").and_then(|properties| properties.get(name));
-        let Some(known) =
-            known.or_else(|| schema.get("additionalProperties").filter(|values| values.is_object()))
-        else {
-            continue;
-        };
+        let Some(known) = prune::of_field(schema, name) else { continue };
         let twin = old.and_then(|old| old.get(name));
         walk(known, value, twin, &join(path, name), problems);
     }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::join;
+use super::prune::of_field;
 
 /// The names of a path, as far as it is one.
 struct Names<'a> {
@@ -30,8 +31,7 @@ pub(crate) fn field<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
     let mut names = Names { rest: path };
     let mut at = schema;
     for name in names.by_ref() {
-        let known = at["properties"].get(name);
-        at = known.or_else(|| at.get("additionalProperties").filter(|values| values.is_object()))?;
+        at = of_field(at, name)?;
     }
     names.rest.is_empty().then_some(at)
 }

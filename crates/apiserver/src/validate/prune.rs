@@ -188,7 +188,7 @@ fn drop_nulls(schema: &Value, value: &mut Value) {
 }
 
 /// The schema of a field, by its name or as one of a map.
-fn of_field<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
+pub(super) fn of_field<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
     let named = schema.get("properties").and_then(|properties| properties.get(name));
     named.or_else(|| schema.get("additionalProperties").filter(|known| known.is_object()))
 }

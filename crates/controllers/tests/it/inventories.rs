@@ -5,6 +5,7 @@
 use anyhow::{Context as _, Result};
 use sealfast_cluster::client::{Client, Delete, Select, watch};
 use sealfast_controllers::kustomization::claim::LEFT;
+use sealfast_controllers::run::Handle;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::{Value, json};
@@ -71,8 +72,8 @@ async fn an_object_is_in_the_inventory_before_it_is_made_and_until_it_is_gone() 
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_refused_apply_had_made_is_pruned_by_whoever_leads_later() -> Result<()> {
+/// An apply that wrote the class `early` and was then refused an object of a kind that nobody knows.
+async fn refused_in_part() -> Result<(House, Handle)> {
     let class = json!({
         "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "early"}, "value": 1,
     });
@@ -80,6 +81,12 @@ async fn what_a_refused_apply_had_made_is_pruned_by_whoever_leads_later() -> Res
     let files = [("class.yaml", &*class.to_string()), ("stranger.yaml", &stranger.to_string())];
     let (house, handle) = House::lived_in(&files).await?;
     house.app(json!({"retryInterval": "1h"}), "ReconciliationFailed").await?;
+    Ok((house, handle))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_refused_apply_had_made_is_pruned_by_whoever_leads_later() -> Result<()> {
+    let (house, handle) = refused_in_part().await?;
     let classes = kind("scheduling.k8s.io", "PriorityClass");
     house.client.get(&classes, "", "early").await.context("an earlier stage was written")?;
     // Whoever comes next remembers nothing.
@@ -99,13 +106,7 @@ async fn what_a_refused_apply_had_made_is_pruned_by_whoever_leads_later() -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_refused_apply_had_made_goes_with_its_kustomization() -> Result<()> {
-    let class = json!({
-        "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "early"}, "value": 1,
-    });
-    let stranger = json!({"apiVersion": "example.com/v1", "kind": "Stranger", "metadata": {"name": "no", "namespace": "default"}});
-    let files = [("class.yaml", &*class.to_string()), ("stranger.yaml", &stranger.to_string())];
-    let (house, handle) = House::lived_in(&files).await?;
-    house.app(json!({"retryInterval": "1h"}), "ReconciliationFailed").await?;
+    let (house, handle) = refused_in_part().await?;
     let noted = |app: &Value| {
         app["metadata"]["annotations"][LEFT].as_str().is_some_and(|text| text.contains("_early_"))
     };

@@ -117,7 +117,6 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     }),
 ];
 
-/// An absolute URL, or an absolute path.
 /// A URL as it stands in the first line of a request: nothing in it begins a fragment.
 fn url(text: &str) -> Option<Url> {
     if text.is_empty() || text.bytes().any(|byte| byte.is_ascii_control()) {
