@@ -13,7 +13,6 @@ use std::time::Duration;
 use sealfast_cluster::client::Client;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
-use sealfast_keys::aws_kms::Keys;
 use sealfast_keys::http::{self, Network};
 use sealfast_keys::vault;
 use sealfast_source::git::Proxy;
@@ -38,6 +37,7 @@ mod error;
 mod gke;
 mod google;
 pub mod own;
+pub mod shown;
 mod vaults;
 
 /// How long a place that gives tokens may take.
@@ -242,7 +242,7 @@ impl Identities {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn aws(&self, who: &Who, region: &str, operation: &'static str) -> Result<Keys, Error> {
+    pub async fn aws(&self, who: &Who, region: &str, operation: &'static str) -> Result<Lent, Error> {
         let role = who.account.as_ref().map(aws::role).transpose()?;
         let key = who.key(&["aws", role.as_deref().unwrap_or_default(), region]);
         let make = async {
@@ -255,22 +255,14 @@ impl Identities {
                 _ => self.own_aws(who, region).await,
             }
         };
-        match self.cache.get(key, who, operation, make).await? {
-            Token::Aws(keys) => Ok(keys),
-            Token::Text(_) => Err(who.refused("these are no credentials of AWS".to_owned())),
-        }
+        self.cache.get(key, who, operation, make).await
     }
 
     /// A token of Microsoft Entra for a scope.
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn azure(
-        &self,
-        who: &Who,
-        scope: &str,
-        operation: &'static str,
-    ) -> Result<SecretString, Error> {
+    pub async fn azure(&self, who: &Who, scope: &str, operation: &'static str) -> Result<Lent, Error> {
         let identity = who.account.as_ref().map(azure::identity).transpose()?;
         let (tenant, client) = identity.unwrap_or_default();
         let key = who.key(&["azure", &tenant, &client, scope]);
@@ -283,14 +275,14 @@ impl Identities {
                 None => self.own_azure(who, scope).await,
             }
         };
-        self.cache.text(key, who, operation, make).await
+        self.cache.get(key, who, operation, make).await
     }
 
     /// A token of Google Cloud.
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn google(&self, who: &Who, operation: &'static str) -> Result<SecretString, Error> {
+    pub async fn google(&self, who: &Who, operation: &'static str) -> Result<Lent, Error> {
         let identity = who.account.as_ref().map(google::identity).transpose()?.unwrap_or_default();
         let key = who.key(&["gcp", &identity.email, &identity.provider]);
         let make = async {
@@ -299,7 +291,7 @@ impl Identities {
                 None => self.own_google(who).await,
             }
         };
-        self.cache.text(key, who, operation, make).await
+        self.cache.get(key, who, operation, make).await
     }
 
     /// A token of our own cluster for an account.

@@ -73,11 +73,14 @@ impl std::io::Write for Length {
     }
 }
 
-/// Percent-encodes all but the unreserved characters of RFC 3986.
+/// Percent-encodes all but the unreserved characters of RFC 3986. The text may be a secret: it never grows out of a buffer
+/// that would not be wiped.
 pub fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let length = text.bytes().map(|byte| if is_plain(byte) { 1 } else { 3 }).sum();
+    let mut out = String::with_capacity(length);
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if is_plain(byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));
@@ -216,6 +219,12 @@ impl Delete {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn encoded_texts_do_not_grow() {
+        let encoded = encode("a/+=~é");
+        assert_eq!((encoded.as_str(), encoded.capacity()), ("a%2F%2B%3D~%C3%A9", encoded.len()));
+    }
 
     #[test]
     fn bodies_are_not_shown_and_do_not_grow() {

@@ -57,10 +57,10 @@ impl Identities {
         let places = &self.clouds.places;
         let (usual, scope) = manager(&places.entra);
         let place = places.azure_manager.as_deref().unwrap_or(usual);
-        let token = self
-            .azure(who, scope, operation)
-            .await
-            .map_err(|error| other(format!("failed to get access token for cluster: {}", error.chain())))?;
+        let token =
+            self.azure(who, scope, operation).await.and_then(|lent| lent.text(who)).map_err(|error| {
+                other(format!("failed to get access token for cluster: {}", error.chain()))
+            })?;
         let http = self.http(who)?;
         let asked = http.get(format!("{place}{path}")).query(&[("api-version", VERSION)]);
         let described = self.ask_about(who, asked.bearer_auth(token.expose_secret())).await;

@@ -14,6 +14,9 @@ use crate::identity::{Error, Who};
 use crate::keeper::{Keeper, Turns};
 use crate::metrics::{Metrics, labels};
 
+/// A token is got anew after this part of its time.
+pub(super) const KEPT: f64 = 0.8;
+
 /// How much is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
@@ -46,12 +49,44 @@ pub struct Lent {
     pub lasts: Duration,
 }
 
+impl Lent {
+    /// The token, which has to be a text.
+    ///
+    /// # Errors
+    /// [`Error::Exchange`].
+    pub fn text(self, who: &Who) -> Result<SecretString, Error> {
+        match self.token {
+            Token::Text(text) => Ok(text),
+            Token::Aws(_) => Err(who.refused("these are credentials of AWS".to_owned())),
+        }
+    }
+
+    /// The token, which has to be an access key.
+    ///
+    /// # Errors
+    /// [`Error::Exchange`].
+    pub fn keys(self, who: &Who) -> Result<Keys, Error> {
+        match self.token {
+            Token::Aws(keys) => Ok(keys),
+            Token::Text(_) => Err(who.refused("these are no credentials of AWS".to_owned())),
+        }
+    }
+}
+
+/// A token that is remembered.
+#[derive(Clone)]
+struct Known {
+    token: Token,
+    ends: Instant,
+    /// It is got anew from then on.
+    until: Instant,
+}
+
 /// The tokens.
 pub struct Cache {
     size: Size,
     metrics: Arc<Metrics>,
-    /// Each with the end of its time.
-    tokens: Arc<Keeper<String, (Token, Instant)>>,
+    tokens: Arc<Keeper<String, Known>>,
     /// Those that somebody is getting just now.
     turns: Turns,
     shown: AtomicUsize,
@@ -79,21 +114,21 @@ impl Cache {
         who: &Who,
         operation: &'static str,
         make: impl Future<Output = Result<Lent, Error>>,
-    ) -> Result<Token, Error> {
+    ) -> Result<Lent, Error> {
         if self.size.most == 0 {
-            return make.await.map(|lent| lent.token);
+            return make.await;
         }
         let place = self.turns.place(&key);
         let _turn = place.turn().await;
-        if let Some(token) = self.find(&key) {
+        if let Some(lent) = self.find(&key) {
             self.count("cache_hit", who, operation, "success");
-            return Ok(token);
+            return Ok(lent);
         }
         let made = make.await;
         self.count("cache_miss", who, operation, if made.is_ok() { "success" } else { "failure" });
         let lent = made?;
         self.keep(&key, &lent);
-        Ok(lent.token)
+        Ok(lent)
     }
 
     /// The same, for tokens that are texts.
@@ -107,22 +142,21 @@ impl Cache {
         operation: &'static str,
         make: impl Future<Output = Result<Lent, Error>>,
     ) -> Result<SecretString, Error> {
-        match self.get(key, who, operation, make).await? {
-            Token::Text(text) => Ok(text),
-            Token::Aws(_) => Err(who.refused("these are credentials of AWS".to_owned())),
-        }
+        self.get(key, who, operation, make).await?.text(who)
     }
 
-    fn find(&self, key: &str) -> Option<Token> {
+    fn find(&self, key: &str) -> Option<Lent> {
         let now = Instant::now();
-        self.show(self.tokens.retain(|(_, until)| *until > now));
-        self.tokens.find(key, |_| true).map(|(token, _)| token)
+        self.show(self.tokens.retain(|known| known.until > now));
+        let known = self.tokens.find(key, |_| true)?;
+        Some(Lent { token: known.token, lasts: known.ends.saturating_duration_since(now) })
     }
 
     fn keep(&self, key: &str, lent: &Lent) {
         let now = Instant::now();
-        let until = now + (lent.lasts.mul_f64(0.8)).min(self.size.longest);
-        if self.tokens.keep(key.to_owned(), (lent.token.clone(), until)) {
+        let until = now + (lent.lasts.mul_f64(KEPT)).min(self.size.longest);
+        let known = Known { token: lent.token.clone(), ends: now + lent.lasts, until };
+        if self.tokens.keep(key.to_owned(), known) {
             self.metrics.add("gotk_token_cache_evictions_total", String::new(), 1.0);
         }
         self.show(self.tokens.retain(|_| true));
@@ -179,6 +213,21 @@ mod tests {
             "gotk_token_cached_items 2",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_remembered_ends_when_it_did() {
+        let cache = Cache::new(Size::default(), Arc::default());
+        let make = || async {
+            Ok(Lent { token: Token::Text("1".to_owned().into()), lasts: Duration::from_secs(60) })
+        };
+        let mut last = Duration::from_secs(61);
+        for _ in 0..2 {
+            let got = cache.get("a".to_owned(), &who(), "decrypt_with_aws", make()).await;
+            let lasts = got.map(|lent| lent.lasts).unwrap_or_default();
+            assert!(lasts > Duration::from_secs(30) && lasts < last, "{lasts:?}");
+            last = lasts;
         }
     }
 

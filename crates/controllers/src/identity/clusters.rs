@@ -105,14 +105,17 @@ impl Identities {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn cluster_token(&self, who: &Who, wanted: &Wanted) -> Result<SecretString, Error> {
+    pub async fn cluster_token(&self, who: &Who, wanted: &Wanted) -> Result<Lent, Error> {
         match wanted.provider {
             Provider::Generic => access(self.generic_token(who, wanted).await),
             Provider::Aws => {
                 let cluster = super::eks::Cluster::parse(&wanted.cluster)?;
-                let keys = access(self.aws(who, cluster.region, OPERATION).await)?;
-                let make = async { Ok(super::eks::presign(&cluster, &keys, Timestamp::now())) };
-                self.cache.text(who.key(&["eks", &wanted.cluster]), who, OPERATION, make).await
+                let make = async {
+                    let Lent { token, lasts } = access(self.aws(who, cluster.region, OPERATION).await)?;
+                    let keys = Lent { token, lasts }.keys(who)?;
+                    Ok(super::eks::presign(&cluster, &keys, lasts, Timestamp::now()))
+                };
+                self.cache.get(who.key(&["eks", &wanted.cluster]), who, OPERATION, make).await
             }
             Provider::Azure => access(self.azure(who, super::aks::SCOPE, OPERATION).await),
             Provider::Google => access(self.google(who, OPERATION).await),
@@ -150,7 +153,7 @@ impl Identities {
     }
 
     /// A token of our own cluster for the account, or for the controller itself when none is named.
-    async fn generic_token(&self, who: &Who, wanted: &Wanted) -> Result<SecretString, Error> {
+    async fn generic_token(&self, who: &Who, wanted: &Wanted) -> Result<Lent, Error> {
         let account = match &who.account {
             Some(account) => account.clone(),
             None => self.account_of_controller(&who.namespace)?,
@@ -168,7 +171,7 @@ impl Identities {
             Ok(Lent { token: Token::Text(token), lasts })
         };
         let key = who.key(&["generic", &account.place, &json!(audiences).to_string()]);
-        self.cache.text(key, who, OPERATION, make).await
+        self.cache.get(key, who, OPERATION, make).await
     }
 
     /// The controller's own account, for objects of its own namespace: a tenant could send its token wherever it likes.

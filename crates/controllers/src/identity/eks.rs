@@ -15,6 +15,7 @@ use sealfast_source::archive::hex;
 use sealfast_source::provider::signature::{self, ALGORITHM, Scope};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::aws::{domain, is_label};
 use super::cache::{Lent, Token};
@@ -55,7 +56,7 @@ impl Identities {
         operation: &'static str,
     ) -> Result<Vec<Found>, Error> {
         let cluster = Cluster::parse(arn)?;
-        let keys = self.aws(who, cluster.region, operation).await?;
+        let keys = self.aws(who, cluster.region, operation).await?.keys(who)?;
         let failed = |why: String| other(format!("failed to describe EKS cluster '{arn}': {why}"));
         let usual = || format!("https://eks.{}.{}", cluster.region, domain(cluster.region));
         let place = self.clouds.places.eks.clone().unwrap_or_else(usual);
@@ -85,12 +86,16 @@ fn signed(
     let host = url.host_str().unwrap_or_default();
     let host = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
     let mut names = "host;x-amz-date".to_owned();
-    let mut lines = format!("host:{host}\nx-amz-date:{time}\n");
-    if let Some(token) = &keys.session_token {
-        names += ";x-amz-security-token";
-        lines += &format!("x-amz-security-token:{}\n", token.expose_secret());
-    }
-    let canonical = format!("GET\n{}\n\n{lines}\n{names}\n{}", url.path(), nothing());
+    let session = keys.session_token.as_ref().map(|token| token.expose_secret());
+    let lines = match session {
+        Some(token) => {
+            names += ";x-amz-security-token";
+            Zeroizing::new(["x-amz-security-token:", token, "\n"].concat())
+        }
+        None => Zeroizing::default(),
+    };
+    let head = format!("GET\n{}\n\nhost:{host}\nx-amz-date:{time}\n", url.path());
+    let canonical = Zeroizing::new([&head, lines.as_str(), "\n", &names, "\n", &nothing()].concat());
     let scope = Scope { time: &time, region, service: "eks" };
     let signature = signature::sign(&canonical, &scope, &keys.secret_access_key);
     let id = &keys.access_key_id;
@@ -101,32 +106,35 @@ fn signed(
 }
 
 /// The token for a cluster: a question to STS that only whoever has the keys can ask, and only about that cluster. It
-/// names STS of the region whatever stands in for that here, because the cluster sends it there.
-pub(super) fn presign(cluster: &Cluster<'_>, keys: &Keys, now: Timestamp) -> Lent {
+/// names STS of the region whatever stands in for that here, because the cluster sends it there. It ends with the keys,
+/// which `last` for so long.
+pub(super) fn presign(cluster: &Cluster<'_>, keys: &Keys, last: Duration, now: Timestamp) -> Lent {
     let time = written(now);
     let host = format!("sts.{}.{}", cluster.region, domain(cluster.region));
     let scope = Scope { time: &time, region: cluster.region, service: "sts" };
     let names = format!("host;{HEADER}");
+    let (credential, lasts) = (format!("{}/{scope}", keys.access_key_id), LASTS.as_secs().to_string());
     let mut query = vec![
-        ("Action", "GetCallerIdentity".to_owned()),
-        ("Version", "2011-06-15".to_owned()),
-        ("X-Amz-Algorithm", ALGORITHM.to_owned()),
-        ("X-Amz-Credential", format!("{}/{scope}", keys.access_key_id)),
-        ("X-Amz-Date", time.clone()),
-        ("X-Amz-Expires", LASTS.as_secs().to_string()),
+        ("Action", "GetCallerIdentity"),
+        ("Version", "2011-06-15"),
+        ("X-Amz-Algorithm", ALGORITHM),
+        ("X-Amz-Credential", &credential),
+        ("X-Amz-Date", &time),
+        ("X-Amz-Expires", &lasts),
     ];
     if let Some(token) = &keys.session_token {
-        query.push(("X-Amz-Security-Token", token.expose_secret().to_owned()));
+        query.push(("X-Amz-Security-Token", token.expose_secret()));
     }
-    query.push(("X-Amz-SignedHeaders", names.clone()));
-    let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-    let query = pairs.join("&");
-    let lines = format!("host:{host}\n{HEADER}:{}\n", cluster.name);
-    let canonical = format!("GET\n/\n{query}\n{lines}\n{names}\n{}", nothing());
+    query.push(("X-Amz-SignedHeaders", &names));
+    let pair = |(name, value): &(&str, &str)| [name, "=", &Zeroizing::new(encode(value))].concat();
+    let pairs: Zeroizing<Vec<String>> = Zeroizing::new(query.iter().map(pair).collect());
+    let query = Zeroizing::new(pairs.join("&"));
+    let rest = format!("\nhost:{host}\n{HEADER}:{}\n\n{names}\n{}", cluster.name, nothing());
+    let canonical = Zeroizing::new(["GET\n/\n", &query, &rest].concat());
     let signature = signature::sign(&canonical, &scope, &keys.secret_access_key);
-    let url = format!("https://{host}/?{query}&X-Amz-Signature={signature}");
-    let token = format!("k8s-aws-v1.{}", URL_SAFE_NO_PAD.encode(url));
-    Lent { token: Token::Text(token.into()), lasts: LASTS }
+    let url = ["https://", &host, "/?", &query, "&X-Amz-Signature=", &signature].concat();
+    let encoded = Zeroizing::new(URL_SAFE_NO_PAD.encode(Zeroizing::new(url).as_bytes()));
+    Lent { token: Token::Text(["k8s-aws-v1.", &encoded].concat().into()), lasts: LASTS.min(last) }
 }
 
 /// The digest of no body.
@@ -140,7 +148,22 @@ fn written(now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Cluster;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use sealfast_keys::aws_kms::Keys;
+
+    use super::{Cluster, LASTS, presign};
+
+    #[test]
+    fn no_token_outlives_the_keys_that_signed_it() {
+        let cluster = Cluster { region: "eu-west-1", name: "a" };
+        let keys =
+            Keys { access_key_id: "id".to_owned(), secret_access_key: "s".into(), session_token: None };
+        for (last, wanted) in [(Duration::from_secs(90), Duration::from_secs(90)), (LASTS * 4, LASTS)] {
+            assert_eq!(presign(&cluster, &keys, last, Timestamp::UNIX_EPOCH).lasts, wanted);
+        }
+    }
 
     #[test]
     fn clusters_are_arns_whose_parts_lead_nowhere_else() {

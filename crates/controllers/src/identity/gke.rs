@@ -31,7 +31,7 @@ impl Identities {
         operation: &'static str,
     ) -> Result<Vec<Found>, Error> {
         let path = path(cluster)?;
-        let token = self.google(who, operation).await?;
+        let token = self.google(who, operation).await?.text(who)?;
         let failed = |why: String| other(format!("failed to describe GKE cluster '{cluster}': {why}"));
         let request = self.http(who)?.get(format!("{}/v1/{path}", self.clouds.places.google_container));
         let told = self.ask_about(who, request.bearer_auth(token.expose_secret())).await.map_err(failed)?;

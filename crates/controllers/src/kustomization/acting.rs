@@ -1,17 +1,16 @@
 //! As whom and in which cluster a Kustomization acts.
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sealfast_cluster::certificate;
-use sealfast_cluster::client::{Client, Tokens};
+use sealfast_cluster::client::Client;
 use sealfast_k8s::flux::kustomization::{Kustomization, SecretKeyReference};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
 use serde_json::Value;
 
 use crate::identity::clusters::{Provider, Wanted, Word};
+use crate::identity::shown::Shown;
 use crate::identity::{Account, Error, Who};
 use crate::kustomization::remotes::{Origin, Version};
 use crate::kustomization::report::{Failure, Reason};
@@ -125,7 +124,7 @@ async fn by_address(shared: &Shared, typed: &Kustomization, name: &str) -> Resul
         proxy: None,
     };
     let identities = &shared.identities;
-    identities.cluster_token(&who, &wanted).await.map_err(|e| no_client(e.chain()))?;
+    let shown = Shown::new(identities, &who, &wanted).await.map_err(|e| no_client(e.chain()))?;
     let found = identities.find_cluster(&who, &wanted).await.map_err(|e| no_client(e.chain()))?;
     let authority = Some(found.authority.as_str()).filter(|text| !text.is_empty());
     if let Some(Err(why)) = authority.map(|ca| certificate::check(ca.as_bytes())) {
@@ -142,7 +141,7 @@ async fn by_address(shared: &Shared, typed: &Kustomization, name: &str) -> Resul
     let version = Version::of(&map, &format!("{}#{}", found.address, found.authority));
     let client = shared.remotes.get(Origin::of(&map, None), version, make).await?;
     let identity = format!("{}#{}", found.address, object::metadata_text(&map, "resourceVersion"));
-    Ok(Acting { client: client.showing(tokens(shared, who, wanted)), identity })
+    Ok(Acting { client: client.showing(shown.tokens()), identity })
 }
 
 /// The account that reaches another cluster: the one that is named, else the one that the operator gave for all.
@@ -163,18 +162,6 @@ async fn remote_account(
         no_client(format!("failed to get access token for cluster: {why}"))
     })?;
     Ok(Some(account))
-}
-
-/// What each request shows: a token may end long before the wait for what was applied does.
-fn tokens(shared: &Shared, who: Who, wanted: Wanted) -> Tokens {
-    let asked = Arc::new((Arc::clone(&shared.identities), who, wanted));
-    Arc::new(move || {
-        let asked = Arc::clone(&asked);
-        Box::pin(async move {
-            let (identities, who, wanted) = &*asked;
-            identities.cluster_token(who, wanted).await.map_err(|error| error.chain())
-        })
-    })
 }
 
 fn kubeconfig_text(secret: &Value, key: Option<&str>) -> Option<zeroize::Zeroizing<String>> {

@@ -81,7 +81,7 @@ impl Lending {
             MasterKey::Kms { arn, .. } => {
                 // What is no ARN has no region; the key service says so.
                 let Ok(region) = aws_kms::region(arn) else { return Ok(keyring) };
-                let keys = self.identities.aws(who, region, "decrypt_with_aws").await?;
+                let keys = self.identities.aws(who, region, "decrypt_with_aws").await?.keys(who)?;
                 keyring.with_aws_kms(aws_kms::Access {
                     credentials: aws_kms::Credentials::Keys(keys),
                     endpoint: clouds.aws_kms.clone(),
@@ -90,13 +90,13 @@ impl Lending {
             }
             MasterKey::AzureKv { vault_url, .. } => {
                 let Some(scope) = scope(vault_url) else { return Ok(keyring) };
-                let token = self.identities.azure(who, &scope, "decrypt_with_azure").await?;
+                let token = self.identities.azure(who, &scope, "decrypt_with_azure").await?.text(who)?;
                 tokens.azure.push(azure_kv::Login::Token { vault: vault_url.clone(), scope, token });
                 let logins = tokens.azure.clone();
                 keyring.with_azure_kv(azure_kv::Access { logins, ..azure_kv::Access::default() })
             }
             MasterKey::GcpKms { .. } => {
-                let token = self.identities.google(who, "decrypt_with_gcp").await?;
+                let token = self.identities.google(who, "decrypt_with_gcp").await?.text(who)?;
                 keyring.with_gcp_kms(gcp_kms::Access {
                     credentials: gcp_kms::Credentials::Token(token),
                     endpoint: clouds.google_kms.clone(),

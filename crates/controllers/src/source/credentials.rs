@@ -179,7 +179,8 @@ async fn code_commit(request: &Request, who: &Who, identities: &Identities) -> R
         sealfast_source::error::Error::Url { reason } => Unknown::Other { reason },
         error => other(error),
     })?;
-    let keys = identities.aws(who, &region, OPERATION).await.map_err(|error| Unknown::Other {
+    let keys = identities.aws(who, &region, OPERATION).await;
+    let keys = keys.and_then(|lent| lent.keys(who)).map_err(|error| Unknown::Other {
         reason: format!("failed to get access token for Git repository: {}", error.chain()),
     })?;
     let credentials = codecommit::Credentials {
@@ -200,7 +201,8 @@ async fn dev_ops(request: &Request, who: &Who, identities: &Identities) -> Resul
         );
         return Err(Unknown::Other { reason });
     }
-    let token = identities.azure(who, DEV_OPS, OPERATION).await.map_err(|error| Unknown::Other {
+    let token = identities.azure(who, DEV_OPS, OPERATION).await;
+    let token = token.and_then(|lent| lent.text(who)).map_err(|error| Unknown::Other {
         reason: format!("failed to get access token for Git repository: {}", error.chain()),
     })?;
     Ok(Auth::Bearer(token))
