@@ -1,7 +1,8 @@
 //! Something bounded, such as memory or cores, shared fairly by namespaces.
 //!
-//! Who waits in the namespace that holds the least goes first. What does not fit yet lets others pass for a while, so that
-//! one huge request stops nobody, and then no longer, so that it is not passed for ever.
+//! Who waits in the namespace that holds the least goes first, and within a namespace who came first. What does not fit yet
+//! lets those of other namespaces pass for a while, so that one huge request stops none of them, and then no longer, so
+//! that it is not passed for ever. A namespace may hold all there is as long as nobody else wants any.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -77,6 +78,15 @@ impl Fair {
         let mut state = self.0.lock();
         let is_free = state.free >= amount && !state.waiting.iter().any(Waiter::lets_nobody_pass);
         is_free.then(|| state.hand_out(self, who.to_owned(), amount))
+    }
+
+    /// Takes a part at once, if that leaves others at least as much as the namespace then holds: for what is taken for long,
+    /// and what nobody waits for.
+    pub fn try_share(&self, who: &str, amount: u64) -> Option<Taken> {
+        let mut state = self.0.lock();
+        let held = state.held.get(who).copied().unwrap_or_default();
+        let left = state.free.checked_sub(amount)?;
+        (held + amount <= left).then(|| state.hand_out(self, who.to_owned(), amount))
     }
 
     /// How much nobody holds.
@@ -166,6 +176,19 @@ mod tests {
             assert!(one.await.is_ok_and(|taken| taken.is_some()));
         }
         assert_eq!(fair.free(), 2);
+    }
+
+    #[test]
+    fn a_share_leaves_others_as_much() {
+        let fair = Fair::new(100);
+        let first = fair.try_share("many", 30).expect("there is enough");
+        let second = fair.try_share("many", 20).expect("there is enough");
+        assert!(fair.try_share("many", 1).is_none() && fair.try_share("other", 26).is_none());
+        let other = fair.try_share("other", 25).expect("there is enough");
+        drop((first, second));
+        assert!(fair.free() == 75 && fair.try_share("many", 38).is_none());
+        assert!(fair.try_share("many", 37).is_some());
+        drop(other);
     }
 
     #[tokio::test(start_paused = true)]

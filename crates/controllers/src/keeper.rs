@@ -66,14 +66,14 @@ where
             tokio::spawn(Arc::clone(self).forget());
         }
         let is_full = inside.kept.len() >= self.most && !inside.kept.contains_key(&key);
-        let evicted = is_full && inside.evict();
+        let evicted = is_full && inside.evict(|_| true);
         inside.kept.insert(key, (value, Instant::now()));
         evicted
     }
 
-    /// Lets the one go that was used least lately; false when nothing is kept.
-    pub(crate) fn evict(&self) -> bool {
-        self.inside.lock().evict()
+    /// Lets the right one go that was used least lately; false when there is none.
+    pub(crate) fn evict(&self, is_right: impl Fn(&V) -> bool) -> bool {
+        self.inside.lock().evict(is_right)
     }
 
     /// Lets go of all but those; returns how many are left.
@@ -97,8 +97,9 @@ where
 }
 
 impl<K: Eq + Hash + Clone, V> Inside<K, V> {
-    fn evict(&mut self) -> bool {
-        let oldest = self.kept.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
+    fn evict(&mut self, is_right: impl Fn(&V) -> bool) -> bool {
+        let right = self.kept.iter().filter(|(_, (value, _))| is_right(value));
+        let oldest = right.min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
         oldest.and_then(|oldest| self.kept.remove(&oldest)).is_some()
     }
 }
@@ -158,7 +159,8 @@ mod tests {
         assert_eq!((keeper.find("c", |_| true), keeper.find("d", |_| true)), (None, Some(6)));
         assert!(keeper.keep("c", 4));
         assert_eq!(keeper.retain(|value| *value == 4), 1);
-        assert!(keeper.evict() && !keeper.evict());
+        assert!(!keeper.evict(|value| *value == 5) && keeper.evict(|value| *value == 4));
+        assert!(!keeper.evict(|_| true));
     }
 
     #[tokio::test]

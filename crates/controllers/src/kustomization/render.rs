@@ -133,7 +133,8 @@ pub async fn render(
     if let Some(opener) = &mut opener {
         macs.files(&view, opener, &built).await?;
     }
-    // The files are let go first: two that hold some room and wait for more could wait for each other.
+    // The files are let go first: two that hold some room and wait for more could wait for each other. Whoever waits keeps
+    // its worker: its objects are in memory and charged to nobody, so there may be no more of them than workers.
     drop((view, room));
     let room = match rules.room {
         Some(artifacts) => {

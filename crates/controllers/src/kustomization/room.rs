@@ -5,35 +5,55 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sealfast_source::tree::Memory;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::fair::{Fair, Taken};
 use crate::keeper::{Keeper, Place, Turns};
 
 /// Unpacked artifacts that nobody used for this long are let go.
 const UNUSED: Duration = Duration::from_secs(60);
+/// Whoever waits for room so long gets that of trees that are always in use, once those who use them now are done.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Memory that an unpacked artifact takes; it is free again once the last one lets go.
+/// Memory that something takes; it is free again once the last one lets go.
 #[derive(Clone, Default)]
-pub struct Room(#[expect(dead_code, reason = "held, not read")] Option<Arc<Taken>>);
+pub struct Room(Option<Arc<Use>>);
+
+/// One who uses some memory, and tells those who wait when that is over.
+struct Use {
+    taken: Option<Arc<Taken>>,
+    over: Arc<Notify>,
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        // First, so that whoever is told finds it unused.
+        self.taken = None;
+        self.over.notify_waiters();
+    }
+}
 
 /// Room for the objects of a run that waits.
 pub(super) struct Spared {
-    _share: OwnedSemaphorePermit,
+    _share: Taken,
     _room: Taken,
 }
+
+/// An unpacked artifact that is kept, and its room.
+type Kept = (Arc<Memory>, Option<Arc<Taken>>);
 
 /// Unpacked artifacts by digest, and those that somebody is unpacking.
 pub(super) struct Trees {
     /// Room for all of them, in KiB.
     room: Fair,
     /// How much of it may go to objects that wait.
-    share: Arc<Semaphore>,
+    share: Fair,
     /// How much there is in all.
     most: u32,
-    kept: Arc<Keeper<String, (Arc<Memory>, Room)>>,
-    /// Tells those who wait for room that there is a tree that may make place.
-    one_more: Notify,
+    kept: Arc<Keeper<String, Kept>>,
+    /// Tells those who wait for room that there may be a tree that makes place.
+    one_more: Arc<Notify>,
     under_way: Turns,
 }
 
@@ -42,10 +62,10 @@ impl Trees {
         let most = kib(bytes).min(u32::MAX >> 4);
         Trees {
             room: Fair::new(most.into()),
-            share: Arc::new(Semaphore::new(most as usize / 2)),
+            share: Fair::new(u64::from(most) / 2),
             most,
             kept: Keeper::new(usize::MAX, UNUSED),
-            one_more: Notify::new(),
+            one_more: Arc::default(),
             under_way: Turns::default(),
         }
     }
@@ -61,37 +81,41 @@ impl Trees {
     }
 
     pub(super) fn find(&self, digest: &str) -> Option<(Arc<Memory>, Room)> {
-        self.kept.find(digest, |_| true)
+        self.kept.find(digest, |_| true).map(|(tree, taken)| (tree, self.used(taken)))
     }
 
-    /// Waits for room. Kept trees make place while somebody waits, the one used least lately first, those that are kept
-    /// meanwhile too; more than all the room there is nobody gets.
+    /// Waits for room. Kept trees that nobody uses make place while somebody waits, the one used least lately first, those
+    /// that are kept meanwhile too; more than all the room there is nobody gets.
     pub(super) async fn room(&self, who: &str, bytes: u64) -> Room {
         let mut room = std::pin::pin!(self.room.take(who, kib(bytes).min(self.most).into()));
+        let late = Instant::now() + PATIENCE;
         loop {
             let one_more = self.one_more.notified();
             if let Poll::Ready(room) = futures::poll!(&mut room) {
-                return Room(room.map(Arc::new));
+                return self.used(room.map(Arc::new));
             }
-            if self.kept.evict() {
+            let is_late = late <= Instant::now();
+            if self.kept.evict(|kept| is_late || is_unused(kept)) {
                 continue;
             }
             // Those who build hold the rest.
             tokio::select! {
-                room = &mut room => return Room(room.map(Arc::new)),
+                room = &mut room => return self.used(room.map(Arc::new)),
                 () = one_more => {}
+                () = tokio::time::sleep_until(late), if !is_late => {}
             }
         }
     }
 
-    /// Room for objects that wait, at most half of all; none when there is not that much to be had at once.
+    /// Room for objects that wait, at most half of all, which namespaces share; none when there is not that much to be had
+    /// at once.
     pub(super) fn spare(&self, who: &str, bytes: u64) -> Option<Spared> {
-        let share = Arc::clone(&self.share).try_acquire_many_owned(kib(bytes)).ok()?;
+        let share = self.share.try_share(who, kib(bytes).into())?;
         loop {
             if let Some(room) = self.room.try_take(who, kib(bytes).into()) {
                 return Some(Spared { _share: share, _room: room });
             }
-            if !self.kept.evict() {
+            if !self.kept.evict(is_unused) {
                 return None;
             }
         }
@@ -99,9 +123,19 @@ impl Trees {
 
     /// Keeps a tree for the next ones.
     pub(super) fn keep(&self, digest: &str, tree: &Arc<Memory>, room: &Room) {
-        self.kept.keep(digest.to_owned(), (tree.clone(), room.clone()));
+        let taken = room.0.as_ref().and_then(|used| used.taken.clone());
+        self.kept.keep(digest.to_owned(), (tree.clone(), taken));
         self.one_more.notify_waiters();
     }
+
+    fn used(&self, taken: Option<Arc<Taken>>) -> Room {
+        Room(Some(Arc::new(Use { taken, over: Arc::clone(&self.one_more) })))
+    }
+}
+
+/// Whether nobody but the keeper has a tree.
+fn is_unused((_, taken): &Kept) -> bool {
+    taken.as_ref().is_none_or(|taken| Arc::strong_count(taken) == 1)
 }
 
 fn kib(bytes: u64) -> u32 {
@@ -112,21 +146,19 @@ fn kib(bytes: u64) -> u32 {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_is_unpacked_waits_for_room() {
         let trees = Arc::new(Trees::new(100 << 10));
         let tree = Arc::new(Memory::default());
         let first = trees.room("ns", 60 << 10).await;
         trees.keep("first", &tree, &first);
-        // In use: whoever comes next has to wait until it is let go, though it is no longer kept.
+        // In use: whoever comes next has to wait until it is let go, and meanwhile others use it, too.
         let second = tokio::spawn({
             let trees = Arc::clone(&trees);
             async move { trees.room("ns", 60 << 10).await }
         });
-        while trees.find("first").is_some() {
-            tokio::task::yield_now().await;
-        }
-        assert!(!second.is_finished());
+        tokio::time::sleep(PATIENCE / 2).await;
+        assert!(!second.is_finished() && trees.find("first").is_some());
         drop(first);
         let second = second.await.expect("there is room");
         trees.keep("second", &tree, &second);
@@ -155,18 +187,41 @@ mod tests {
         assert!(waited.is_ok_and(|second| second.is_ok()) && trees.find("first").is_none());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_is_always_in_use_makes_place_in_the_end() {
+        let trees = Arc::new(Trees::new(100 << 10));
+        let first = trees.room("ns", 60 << 10).await;
+        trees.keep("first", &Arc::new(Memory::default()), &first);
+        let second = tokio::spawn({
+            let trees = Arc::clone(&trees);
+            async move { trees.room("ns", 60 << 10).await }
+        });
+        // Whoever is done finds another one at work.
+        let mut held = first;
+        while let Some((_, next)) = trees.find("first") {
+            tokio::time::sleep(PATIENCE / 10).await;
+            held = next;
+        }
+        assert!(!second.is_finished());
+        drop(held);
+        assert!(second.await.is_ok());
+    }
+
     #[tokio::test]
     async fn objects_that_wait_get_half_of_what_is_free() {
         let trees = Arc::new(Trees::new(100 << 10));
         let kept = trees.room("ns", 60 << 10).await;
         trees.keep("kept", &Arc::new(Memory::default()), &kept);
+        let first = trees.spare("ns", 25 << 10).expect("there is room");
+        // What somebody builds from does not make place, what is only kept does.
+        let second = trees.spare("other", 10 << 10).expect("there is room");
+        assert!(trees.spare("third", 6 << 10).is_none() && trees.find("kept").is_some());
         drop(kept);
-        let first = trees.spare("ns", 30 << 10).expect("there is room");
-        assert!(trees.spare("ns", 30 << 10).is_none() && trees.find("kept").is_some());
-        // What is only kept makes place, what somebody builds from does not.
-        let second = trees.spare("ns", 20 << 10).expect("there is room");
+        let third = trees.spare("third", 6 << 10).expect("there is room");
         assert!(trees.find("kept").is_none());
-        drop((first, second));
+        // No namespace has more than it leaves to others.
+        assert!(trees.spare("ns", 1 << 10).is_none());
+        drop((first, second, third));
         let built = trees.room("ns", 90 << 10).await;
         assert!(trees.spare("ns", 20 << 10).is_none());
         drop(built);
