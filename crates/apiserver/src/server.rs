@@ -207,6 +207,8 @@ pub(crate) struct App {
     /// Shared by who makes custom objects; held alone by who lets a definition go that has none left.
     pub definitions: parking_lot::RwLock<()>,
     writes_to_kinds: parking_lot::Mutex<()>,
+    /// Held while a definition is given its names.
+    naming: parking_lot::Mutex<()>,
 }
 
 /// Starts a server.
@@ -254,6 +256,7 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         metrics: metrics::Metrics::default(),
         definitions: Default::default(),
         writes_to_kinds: Default::default(),
+        naming: Default::default(),
     });
     app.prepare();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(identity.tls()?));
@@ -419,44 +422,38 @@ impl App {
 
     /// Settles the names and the conditions of a definition; false when they could not be written.
     pub(crate) fn establish(&self, name: &str) -> bool {
-        let key = Key::new(&Arc::from(crds::KEY), "", name);
-        let mut settled = false;
-        for _ in 0..TRIES {
-            let Some(stored) = self.store.get(&key) else {
-                settled = true;
-                break;
-            };
-            let mut definition = stored.object();
-            let others = self.definitions_of(fields::text(&definition, &["spec", "group"]));
-            let now = crate::clock::now();
-            crds::establish(&mut definition, &others, &now);
-            if fields::is_deleting(&definition) {
-                crate::conditions::set(
-                    &mut definition,
-                    "Terminating",
-                    "True",
-                    "InstanceDeletionInProgress",
-                    "CustomResource deletion is in progress",
-                    &now,
-                );
-            }
-            let before = stored.object();
-            if definition == before {
-                settled = true;
-                break;
-            }
-            if let Some(resource) = self.kinds.current().stored_under(crds::KEY) {
-                let actor = Actor { manager: "kube-apiserver".into(), operation: Operation::Update };
-                let owners = objects::owners(resource, Some(&before), &definition, &actor, "status");
-                fields::put_meta(&mut definition, "managedFields", owners);
-            }
-            settled = self.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok();
-            if settled {
-                break;
-            }
-        }
+        let settled = {
+            // What others have got is looked at and written in one go: of two that want a name, one gets it.
+            let _guard = self.naming.lock();
+            (0..TRIES).any(|_| self.try_to_establish(name))
+        };
         self.refresh_kinds();
         settled
+    }
+
+    /// Does it once; false when another write came before.
+    fn try_to_establish(&self, name: &str) -> bool {
+        let key = Key::new(&Arc::from(crds::KEY), "", name);
+        let Some(stored) = self.store.get(&key) else { return true };
+        let before = stored.object();
+        let mut definition = before.clone();
+        let others = self.definitions_of(fields::text(&definition, &["spec", "group"]));
+        let now = crate::clock::now();
+        crds::establish(&mut definition, &others, &now);
+        if fields::is_deleting(&definition) {
+            let text = "CustomResource deletion is in progress";
+            let reason = "InstanceDeletionInProgress";
+            crate::conditions::set(&mut definition, "Terminating", "True", reason, text, &now);
+        }
+        if definition == before {
+            return true;
+        }
+        if let Some(resource) = self.kinds.current().stored_under(crds::KEY) {
+            let actor = Actor { manager: "kube-apiserver".into(), operation: Operation::Update };
+            let owners = objects::owners(resource, Some(&before), &definition, &actor, "status");
+            fields::put_meta(&mut definition, "managedFields", owners);
+        }
+        self.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok()
     }
 }
 

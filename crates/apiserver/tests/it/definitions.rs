@@ -399,4 +399,39 @@ async fn a_webhook_that_converts_listens_at_443_unless_it_says() -> anyhow::Resu
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_that_want_a_name_at_the_same_moment_one_gets_it() -> anyhow::Result<()> {
+    let running = start(Options::default()).await?;
+    let post = async |client: Client, plural: String, kind: String| {
+        let schema = json!({"openAPIV3Schema": {"type": "object"}});
+        let version = json!({"name": "v1", "served": true, "storage": true, "schema": schema});
+        let spec = json!({
+            "group": "names.example.com", "scope": "Cluster",
+            "names": {"plural": plural, "kind": kind}, "versions": [version],
+        });
+        let object = json!({"metadata": {"name": format!("{plural}.names.example.com")}, "spec": spec});
+        let (status, made) = client.call("POST", DEFINITIONS, Some(object)).await?;
+        anyhow::ensure!(status == 201, "{made}");
+        let (_, made) =
+            client.call("GET", &format!("{DEFINITIONS}/{plural}.names.example.com"), None).await?;
+        let conditions = made["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let accepted = conditions.iter().find(|condition| condition["type"] == "NamesAccepted");
+        Ok(accepted.is_some_and(|accepted| accepted["status"] == "True"))
+    };
+    // Each over a connection of its own, so that they meet.
+    let clients = [Client::of(&running)?, Client::of(&running)?];
+    for round in 0..40 {
+        let kind = format!("Wanted{round}");
+        let [one, two] = ["ones", "twos"].map(|plural| format!("{plural}{round}"));
+        let (one, two) = (
+            tokio::spawn(post(clients[0].clone(), one, kind.clone())),
+            tokio::spawn(post(clients[1].clone(), two, kind)),
+        );
+        let got = [one.await??, two.await??];
+        assert_eq!(got.iter().filter(|got| **got).count(), 1, "round {round}: {got:?}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
