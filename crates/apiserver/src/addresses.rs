@@ -13,7 +13,6 @@ use serde_json::{Map, Value, json};
 use crate::clock;
 use crate::fields::{self, text};
 use crate::kinds::Resource;
-use crate::server::App;
 use crate::status_error::{Cause, Status};
 use crate::storage::{Key, Store};
 
@@ -129,10 +128,15 @@ fn ports_of(service: &Value) -> Vec<i64> {
 ///
 /// # Errors
 /// When what it states is taken, out of range, or of a family that there is not.
-pub(crate) fn assign(app: &App, old: Option<&Value>, service: &mut Value) -> Result<(), Status> {
-    let guard = app.addresses.used.lock();
+pub(crate) fn assign(
+    pool: &Pool,
+    store: &Store,
+    old: Option<&Value>,
+    service: &mut Value,
+) -> Result<(), Status> {
+    let guard = pool.used.lock();
     let mut used = guard.borrow_mut();
-    used.follow(&app.store);
+    used.follow(store);
     if let Some(old) = old {
         keep(old, service);
         drop_unneeded(old, service);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::addresses;
+use crate::app::App;
 use crate::auth;
+use crate::call::Call;
 use crate::clock;
 use crate::fields;
 use crate::kinds::Resource;
-use crate::request::Call;
-use crate::server::App;
 use crate::status_error::{Cause, Status};
 
 /// Fills in what only the server knows about a new object.
@@ -18,7 +18,7 @@ pub(crate) fn create(app: &Arc<App>, resource: &Resource, object: &mut Value) ->
     crate::defaults::settle(object);
     match &*resource.key {
         "namespaces" => crate::namespaces::prepare(object),
-        "services" => addresses::assign(app, None, object)?,
+        "services" => addresses::assign(&app.addresses, &app.store, None, object)?,
         "pods" => {
             account(app, object)?;
             object["status"] = json!({"phase": "Pending", "qosClass": quality(&object["spec"])});
@@ -80,7 +80,9 @@ pub(crate) fn update(call: &Call<'_>, old: &Value, new: &mut Value) -> Result<()
     crate::gates::drop_disabled(&call.resource.key, Some(old), new);
     match &*call.resource.key {
         "namespaces" => crate::namespaces::label(new),
-        "services" if call.subresource.is_empty() => addresses::assign(call.app, Some(old), new)?,
+        "services" if call.subresource.is_empty() => {
+            addresses::assign(&call.app.addresses, &call.app.store, Some(old), new)?
+        }
         "pods" => {
             for key in ["priority", "preemptionPolicy"] {
                 if let Some(value) = old["spec"].get(key).filter(|_| new["spec"].get(key).is_none()) {

@@ -9,11 +9,11 @@ use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema;
 use serde_json::{Value, json};
 
+use crate::call::Call;
 use crate::doubled;
 use crate::fields;
 use crate::json_fault;
 use crate::protobuf;
-use crate::request::Call;
 use crate::status_error::{Cause, Status};
 use crate::typed;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::app::App;
 use crate::auth;
 use crate::fields;
-use crate::server::App;
 use crate::storage::{Expect, Key};
 
 /// Makes the roles and the bindings that people refer to by name, where they are not there.
@@ -139,7 +139,7 @@ pub(crate) fn service(app: &App) {
 }
 
 fn put(app: &App, resource: &str, mut object: Value) {
-    app.stamp(&mut object);
+    fields::stamp(&mut object);
     let key = Key::new(&Arc::from(resource), fields::meta(&object, "namespace"), fields::name(&object));
     let _ = app.store.put(&key, &object, Expect::Absent);
 }

@@ -5,9 +5,9 @@
 use serde_json::{Value, json};
 
 use crate::auth::{self, Attributes, User};
+use crate::call::Call;
 use crate::clock;
 use crate::fields;
-use crate::request::Call;
 use crate::status_error::Status;
 
 /// What a new request says about itself.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::app::App;
 use crate::http::{Answer, Content, Encoding, Form, Request, TYPES, negotiate};
 use crate::kinds::{Group, Resource, Version, api_version};
-use crate::server::App;
 use crate::status_error::Status;
 
 /// Answers below `/api` and `/apis`.
@@ -15,7 +15,7 @@ pub(crate) fn serve(app: &Arc<App>, request: &Request, parts: &[String]) -> Resu
     if let Content::Json(value) = &answer.content
         && let Ok((_, Encoding::Yaml)) = negotiate(&request.headers, TYPES)
     {
-        answer.content = Content::Yaml(crate::objects::to_yaml(value));
+        answer.content = Content::Yaml(sealfast_yaml::json::to_yaml(value));
     }
     Ok(answer)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::server::App;
+use crate::app::{App, stopped};
 use crate::storage::Key;
 
 /// Looks for Events that are too old until the server stops.
@@ -15,7 +15,7 @@ pub(crate) async fn run(app: Arc<App>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = crate::server::stopped(&mut stopping) => return,
+            () = stopped(&mut stopping) => return,
         }
         let app = Arc::clone(&app);
         let _ = tokio::task::spawn_blocking(move || expire(&app, crate::clock::unix())).await;

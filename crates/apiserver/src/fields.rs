@@ -156,3 +156,28 @@ fn as_map(value: &mut Value) -> &mut Map<String, Value> {
         _ => unreachable!("made an object above"),
     }
 }
+
+/// Counts one more generation.
+pub(crate) fn raise_generation(object: &mut Value) {
+    let generation = get(object, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0);
+    set_meta(object, "generation", generation.saturating_add(1).into());
+}
+
+/// Gives a new object its uid and the time of its making.
+pub(crate) fn stamp(object: &mut Value) {
+    set_meta(object, "uid", crate::clock::uuid().into());
+    set_meta(object, "creationTimestamp", crate::clock::now().into());
+}
+
+/// The same value with its keys in order.
+pub(crate) fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            Value::Object(keys.into_iter().map(|key| (key.clone(), sorted(&map[key]))).collect())
+        }
+        Value::Array(list) => list.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}

@@ -3,7 +3,8 @@
 //! One task reads the change log and deletes dependents of what went, lets dependents go that are orphaned,
 //! empties namespaces and definitions that are on their way out, and (if wanted) marks workloads ready.
 
-pub(crate) mod kin;
+mod emptying;
+pub(crate) mod roles;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use crate::app::{App, TRIES, stopped};
+use crate::deletion::{self, FOREGROUND, ORPHAN};
 use crate::fields;
-use crate::request::delete::{self, DeleteOptions, FOREGROUND, ORPHAN};
-use crate::server::{App, TRIES};
+use crate::follow_ups;
+use crate::kin::{self, Kin, references};
 use crate::storage::{Bonds, Change, Expect, Key, Refused, Stored};
 use crate::workloads::{self, budget::Budgets};
-use kin::{Kin, references};
 
 /// Runs until the server stops. A panic about one object must not end it for all others.
 pub(crate) async fn run(app: Arc<App>) {
@@ -32,7 +34,7 @@ pub(crate) async fn run(app: Arc<App>) {
         tracing::error!("the collector panicked and is started again");
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
-            () = crate::server::stopped(&mut stopping) => return,
+            () = stopped(&mut stopping) => return,
         }
     }
 }
@@ -57,7 +59,7 @@ async fn follow(app: Arc<App>) {
         tokio::select! {
             changed = latest.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
-            () = crate::server::stopped(&mut stopping) => return,
+            () = stopped(&mut stopping) => return,
         }
     }
 }
@@ -119,13 +121,13 @@ impl Collector {
         }
         for (resource, name) in std::mem::take(&mut collector.touched) {
             let done = match &*resource {
-                "namespaces" => app.empty_namespace(&name),
-                _ => app.empty_definition(&name),
+                "namespaces" => emptying::namespace(app, &name),
+                _ => emptying::definition(app, &name),
             };
             collector.note(done, &Key::new(&resource, "", &name));
         }
         collector.budgets.settle(app);
-        collector.gathers = collector.gathers && !crate::gathered::settle(app);
+        collector.gathers = collector.gathers && !roles::gather(app);
         (collector, at)
     }
 
@@ -192,13 +194,13 @@ impl Collector {
                 }
                 // Nothing runs here that could use it.
                 "persistentvolumeclaims" => {
-                    self.note(app.drop_finalizer(key, crate::admit::PROTECTED_CLAIM), key);
+                    self.note(deletion::drop_finalizer(app, key, crate::admit::PROTECTED_CLAIM), key);
                 }
                 "volumeattributesclasses.storage.k8s.io" => {
-                    self.note(app.drop_finalizer(key, crate::admit::PROTECTED_CLASS), key);
+                    self.note(deletion::drop_finalizer(app, key, crate::admit::PROTECTED_CLASS), key);
                 }
                 "persistentvolumes" => {
-                    self.note(app.drop_finalizer(key, crate::admit::PROTECTED_VOLUME), key);
+                    self.note(deletion::drop_finalizer(app, key, crate::admit::PROTECTED_VOLUME), key);
                 }
                 _ => {}
             }
@@ -213,7 +215,7 @@ impl Collector {
             self.check_owners(app, key);
         }
         if ["namespaces", crate::crds::KEY].contains(&&*key.resource) {
-            self.note(app.follow_up(&key.resource, &stored.object()), key);
+            self.note(follow_ups::settle(app, &key.resource, &stored.object()), key);
         }
         workloads::settle(app, &mut self.kin, key, stored);
     }
@@ -250,7 +252,7 @@ impl Collector {
         if &*change.key.resource == "serviceaccounts" && change.key.name == "default" {
             let home = Key::new(&Arc::from("namespaces"), "", &change.key.namespace);
             if let Some(stored) = app.store.get(&home) {
-                self.note(app.follow_up(&home.resource, &stored.object()), &home);
+                self.note(follow_ups::settle(app, &home.resource, &stored.object()), &home);
             }
         }
     }
@@ -268,9 +270,9 @@ impl Collector {
         let solid = living.iter().any(|reference| !self.is_foreground(app, reference));
         let done = if !solid {
             // Whose own dependents are to be dealt with in some way, says so by a finalizer.
-            app.delete_stored(key, &stored, if living.is_empty() { "" } else { "Foreground" })
+            deletion::delete(app, key, &stored, if living.is_empty() { "" } else { "Foreground" })
         } else {
-            app.let_go(key, |reference| dead.contains(&reference))
+            let_go(app, key, |reference| dead.contains(&reference))
         };
         self.note(done, key);
     }
@@ -312,9 +314,9 @@ impl Collector {
         if !fields::finalizers(&stored.object()).contains(&ORPHAN) {
             return true;
         }
-        let free = |dependent: &Key| app.let_go(dependent, |reference| reference["uid"] == *uid);
+        let free = |dependent: &Key| let_go(app, dependent, |reference| reference["uid"] == *uid);
         let kept = self.kin.dependents(&uid).iter().filter(|dependent| !free(dependent)).count();
-        kept == 0 && app.drop_finalizer(key, ORPHAN)
+        kept == 0 && deletion::drop_finalizer(app, key, ORPHAN)
     }
 
     fn foreground(&mut self, app: &Arc<App>, key: &Key, uid: &str) {
@@ -330,115 +332,40 @@ impl Collector {
                     && !self.is_foreground(app, reference)
             });
             if other {
-                done &= app.let_go(&dependent, |reference| reference["uid"] == uid);
+                done &= let_go(app, &dependent, |reference| reference["uid"] == uid);
                 continue;
             }
             if !fields::is_deleting(&object) {
-                done &= app.delete_stored(&dependent, &stored, "Foreground");
+                done &= deletion::delete(app, &dependent, &stored, "Foreground");
             }
             blocked |= own["blockOwnerDeletion"] == true && app.store.get(&dependent).is_some();
         }
-        let done = done && (blocked || app.drop_finalizer(key, FOREGROUND));
+        let done = done && (blocked || deletion::drop_finalizer(app, key, FOREGROUND));
         self.note(done, key);
     }
 }
 
-impl App {
-    /// Deletes an object on the server's own account, unless it changed hands; false when it could not be written.
-    pub(crate) fn delete_stored(&self, key: &Key, stored: &Stored, policy: &str) -> bool {
-        let options = DeleteOptions { propagation: policy.into(), ..DeleteOptions::default() };
-        let mut current = Some(stored.clone());
-        for _ in 0..TRIES {
-            let same = |current: &Stored| {
-                let (now, then) = (current.bonds(), stored.bonds());
-                now.uid() == then.uid() && now.owners().eq(then.owners())
-            };
-            let Some(found) = current.filter(same) else { return true };
-            match delete::step(self, key, &found, &options) {
-                Ok(_) => return true,
-                Err(Refused::Changed) => current = self.store.get(key),
-                Err(_) => return false,
-            }
-        }
-        false
-    }
-
-    /// Drops references of a dependent to owners; false when it could not be written.
-    fn let_go(&self, key: &Key, is_dropped: impl Fn(&Value) -> bool) -> bool {
-        for _ in 0..TRIES {
-            let Some(stored) = self.store.get(key) else { return true };
-            let mut object = stored.object();
-            let mut kept = references(&object);
-            let before = kept.len();
-            kept.retain(|reference| !is_dropped(reference));
-            if kept.len() == before {
-                return true;
-            }
-            if kept.is_empty() {
-                fields::metadata(&mut object).shift_remove("ownerReferences");
-            } else {
-                fields::set_meta(&mut object, "ownerReferences", kept.into());
-            }
-            match self.store.put(key, &object, Expect::Revision(stored.revision)) {
-                Ok(_) => return true,
-                Err(Refused::Changed) => {}
-                Err(_) => return false,
-            }
-        }
-        false
-    }
-
-    /// Takes one finalizer off; the object goes with its last. False when it could not be written.
-    pub(crate) fn drop_finalizer(&self, key: &Key, finalizer: &str) -> bool {
-        for _ in 0..TRIES {
-            let Some(stored) = self.store.get(key) else { return true };
-            let mut object = stored.object();
-            let mut kept: Vec<String> = fields::finalizers(&object).into_iter().map(str::to_owned).collect();
-            if !kept.iter().any(|name| name == finalizer) {
-                return true;
-            }
-            kept.retain(|name| name != finalizer);
-            fields::set_finalizers(&mut object, kept);
-            let written = if crate::request::update::is_gone(&key.resource, &object) {
-                self.store.delete(key, stored.revision).map(|_| ())
-            } else {
-                self.store.put(key, &object, Expect::Revision(stored.revision)).map(|_| ())
-            };
-            match written {
-                Ok(()) => {
-                    self.deleted(&key.resource);
-                    return true;
-                }
-                Err(Refused::Changed) => {}
-                Err(_) => return false,
-            }
-        }
-        false
-    }
-
-    /// Deletes the objects of a definition that is on its way out, then lets it go; false when something could not be
-    /// written.
-    pub(crate) fn empty_definition(&self, name: &str) -> bool {
-        let key = Key::new(&Arc::from(crate::crds::KEY), "", name);
-        let Some(stored) = self.store.get(&key) else { return true };
-        let definition = stored.object();
-        if !fields::is_deleting(&definition)
-            || !fields::finalizers(&definition).contains(&crate::crds::CLEANUP)
-        {
+/// Drops references of a dependent to owners; false when it could not be written.
+fn let_go(app: &App, key: &Key, is_dropped: impl Fn(&Value) -> bool) -> bool {
+    for _ in 0..TRIES {
+        let Some(stored) = app.store.get(key) else { return true };
+        let mut object = stored.object();
+        let mut kept = references(&object);
+        let before = kept.len();
+        kept.retain(|reference| !is_dropped(reference));
+        if kept.len() == before {
             return true;
         }
-        let resource: Arc<str> = name.into();
-        let mut done = true;
-        for stored in self.store.list(&resource, None).items {
-            let object = stored.object();
-            let key = Key::new(&resource, fields::meta(&object, "namespace"), fields::name(&object));
-            done &= self.delete_stored(&key, &stored, "");
+        if kept.is_empty() {
+            fields::metadata(&mut object).shift_remove("ownerReferences");
+        } else {
+            fields::set_meta(&mut object, "ownerReferences", kept.into());
         }
-        // One look and one deletion: nothing is put in between.
-        let _alone = self.definitions.write();
-        if self.store.list(&resource, None).items.is_empty() {
-            done &= self.drop_finalizer(&key, crate::crds::CLEANUP);
+        match app.store.put(key, &object, Expect::Revision(stored.revision)) {
+            Ok(_) => return true,
+            Err(Refused::Changed) => {}
+            Err(_) => return false,
         }
-        done
     }
+    false
 }

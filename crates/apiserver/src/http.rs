@@ -44,6 +44,11 @@ impl Request {
         self.header(&CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
+    /// True for a server-side apply.
+    pub(crate) fn is_apply(&self) -> bool {
+        self.content_type() == APPLY_TYPE
+    }
+
     /// The name that writes are recorded under when the query has none.
     pub(crate) fn agent(&self) -> String {
         let agent = self.header(&http::header::USER_AGENT);
@@ -448,3 +453,6 @@ const PIECE: usize = 64 << 10;
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace(['\n', '\r'], " "))
 }
+
+/// The media type of a server-side apply.
+pub(crate) const APPLY_TYPE: &str = "application/apply-patch+yaml";

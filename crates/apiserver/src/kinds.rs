@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::crds;
 use crate::fields;
-use crate::objects::Shape;
+use crate::shape::Shape;
 use crate::storage::{self, Stored};
 
 /// One resource in one version.

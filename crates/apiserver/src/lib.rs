@@ -1,17 +1,23 @@
 //! A small in-process Kubernetes API server, on loopback only.
 //!
 //! [`server::start`] is the front door. A request goes through `server/listen.rs` (TLS, limits, login), `http.rs`
-//! (path, query, accepted types), `auth.rs` (may the user?), then to `request.rs` and one module per verb below it.
-//! Writes pass `objects.rs` (decode, default, check, managed fields) and `admit.rs` (what the server decides for
-//! single kinds) on their way into `storage.rs`; `watch.rs` replays the store's change log, and `gc.rs` follows it
-//! to do what nobody asks for: collect dependents, empty namespaces, mark workloads ready.
-//! `kinds.rs` knows what is served; `discovery.rs`, `openapi.rs` and `table.rs` show it.
+//! (path, query, accepted types), `auth.rs` (may the user?), then to `request.rs` and one module per verb below it;
+//! `call.rs` is what they share. Writes pass `objects.rs` (decode, check, managed fields) and `admit.rs` (what the
+//! server decides for single kinds) on their way into `storage.rs`, and `follow_ups.rs` does what a write leads to at
+//! once. `gc.rs` follows the store's change log to do what nobody asks for: collect dependents, empty namespaces, mark
+//! workloads ready. `kinds.rs` knows what is served; `discovery.rs`, `openapi.rs` and `table.rs` show it.
+//!
+//! From below: `storage.rs`, `kinds.rs` and `auth.rs` make up `app.rs`, which knows nothing of requests. On it stand
+//! `definitions.rs`, `namespaces.rs`, `follow_ups.rs` and `deletion.rs`; on those `call.rs`, `request.rs` and `gc.rs`;
+//! and `server.rs` on all of them.
 
 mod addresses;
 mod admit;
+mod app;
 mod auth;
 mod body;
 mod bootstrap;
+mod call;
 mod causes;
 mod certificates;
 mod checks;
@@ -20,36 +26,44 @@ mod conditions;
 mod convert;
 mod crds;
 mod defaults;
+mod definitions;
+mod deletion;
 mod discovery;
 mod doubled;
 pub mod engine;
 pub mod error;
 mod expiry;
 mod fields;
+mod follow_ups;
 mod gates;
 mod gathered;
 mod gc;
 mod go_text;
 mod http;
 mod json_fault;
+mod kin;
 mod kinds;
 mod managed_fields;
+mod metrics;
 mod namespaces;
 mod objects;
 mod openapi;
+mod options;
 mod patch;
 mod protobuf;
 mod quantity;
 mod request;
-mod reviews;
+mod room;
+mod seats;
 mod select;
 pub mod server;
+mod shape;
+mod show;
 mod status_error;
 mod storage;
 mod table;
 mod typed;
 mod validate;
-mod watch;
 mod workloads;
 
 pub use checks::{label_key, label_value};

@@ -1,28 +1,25 @@
 //! The pure steps of a write: decode, prune, default, patch, check.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::schema;
 use serde_json::{Value, json};
 
 use crate::body::{self, Body, Wanted};
+use crate::call::{Call, Options, Validation};
 use crate::checks;
 use crate::clock;
-use crate::defaults;
 use crate::doubled;
 use crate::fields;
 use crate::go_text;
 use crate::json_fault;
 use crate::kinds::Resource;
-use crate::managed_fields::{self, Force, Shape as Merge, Writer};
+use crate::managed_fields::{self, Force, Writer};
 use crate::patch as patches;
-use crate::request::patch::Kind;
-use crate::request::{Call, Options, Validation};
+use crate::shape::Shape;
 use crate::status_error::{Cause, Status};
 use crate::typed;
-use crate::validate::{self, Ruled};
 
 pub(crate) use crate::managed_fields::Operation;
 
@@ -33,24 +30,24 @@ pub(crate) struct Actor {
     pub operation: Operation,
 }
 
-/// What is known about the fields of a kind.
-#[derive(Debug, Clone)]
-pub(crate) enum Shape {
-    /// A built-in kind.
-    Builtin(GroupVersionKind),
-    /// The structural schema of a custom kind, and where it has rules.
-    Custom(Arc<Value>, Arc<Ruled>),
-}
-
 /// A body that was read.
 pub(crate) struct Decoded {
     pub object: Value,
     pub warnings: Vec<String>,
 }
 
+/// The four kinds of patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PatchKind {
+    Json,
+    Merge,
+    Strategic,
+    Apply,
+}
+
 /// A patch that was read.
 pub(crate) struct Patch {
-    kind: Kind,
+    kind: PatchKind,
     value: Value,
     /// Fields that stand twice in its text.
     doubled: HashSet<String>,
@@ -58,105 +55,13 @@ pub(crate) struct Patch {
 
 impl Patch {
     /// Which of the patches it is.
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> PatchKind {
         self.kind
     }
 
     /// True when the patch holds a resourceVersion, and so must not be tried again.
     pub(crate) fn states_version(&self) -> bool {
-        self.kind != Kind::Json && !fields::meta(&self.value, "resourceVersion").is_empty()
-    }
-}
-
-impl Shape {
-    pub(crate) fn builtin(group: &str, version: &str, kind: &str) -> Self {
-        Self::Builtin(GroupVersionKind::new(group, version, kind))
-    }
-
-    pub(crate) fn custom(schema: &Value) -> Self {
-        Self::Custom(Arc::new(schema.clone()), Arc::new(Ruled::of(schema)))
-    }
-
-    /// Whether objects are checked by rules in CEL, which may take long.
-    pub(crate) fn has_rules(&self) -> bool {
-        matches!(self, Self::Custom(_, ruled) if ruled.any())
-    }
-
-    /// Drops what the schema does not know and empty values of built-in kinds; says what was wrong with fields.
-    ///
-    /// # Errors
-    /// The first value whose type is wrong.
-    pub(crate) fn prune(&self, object: &mut Value, doubled: &HashSet<String>) -> Result<Vec<String>, String> {
-        match self {
-            Self::Builtin(gvk) => match schema::builtin().root(gvk) {
-                Some(kind) => {
-                    let complaints = typed::check(kind, object, doubled)?;
-                    // Its templates are numbered in a field of another version of the kind.
-                    let number = object["metadata"]["annotations"].get(defaults::TEMPLATE_NUMBER);
-                    if let Some(number) = number.filter(|_| gvk.kind == "DaemonSet") {
-                        go_text::parse_int(number.as_str().unwrap_or_default())?;
-                    }
-                    Ok(complaints)
-                }
-                None => Ok(Vec::new()),
-            },
-            Self::Custom(known, _) => {
-                fields::whole_numbers(object);
-                let mut complaints = match object.get_mut("metadata") {
-                    Some(metadata) => typed::check_metadata(metadata, "metadata")?,
-                    None => Vec::new(),
-                };
-                let gone = validate::pruned(known, object)?;
-                complaints.extend(gone.iter().map(|path| format!("unknown field \"{path}\"")));
-                let mut twice: Vec<&String> = doubled.iter().collect();
-                twice.sort();
-                complaints.extend(twice.into_iter().map(|path| format!("duplicate field \"{path}\"")));
-                Ok(complaints)
-            }
-        }
-    }
-
-    /// Fills in defaults.
-    pub(crate) fn default(&self, object: &mut Value) {
-        match self {
-            Self::Builtin(_) => defaults::apply(object),
-            Self::Custom(known, _) => validate::default(known, object),
-        }
-    }
-
-    /// The same for what was applied, in which a `null` stays to be judged.
-    fn fill_in(&self, object: &mut Value) {
-        match self {
-            Self::Builtin(_) => defaults::apply(object),
-            Self::Custom(known, _) => validate::fill_in(known, object),
-        }
-    }
-
-    /// What a custom object breaks of its schema, and what it broke before, too.
-    fn problems(&self, new: &Value, old: Option<&Value>) -> (Vec<Cause>, Vec<String>) {
-        let Self::Custom(known, ruled) = self else { return (Vec::new(), Vec::new()) };
-        let found = validate::judged(known, ruled, new, old);
-        let told = |problem: validate::Problem| format!("{}: {}", problem.field, problem.message());
-        let tolerated = found.tolerated.into_iter().map(told).collect();
-        let problems = found.problems.into_iter();
-        let mut causes: Vec<Cause> = problems
-            .map(|problem| Cause {
-                reason: problem.reason(),
-                message: problem.message(),
-                field: problem.field,
-            })
-            .collect();
-        let mut within = Vec::new();
-        validate::embedded(known, new, "", &mut within);
-        causes.extend(within.into_iter().flat_map(|(path, resource)| checks::embedded(&path, resource)));
-        (causes, tolerated)
-    }
-
-    fn merge(&self) -> Merge<'_> {
-        match self {
-            Self::Builtin(gvk) => schema::builtin().root(gvk).map_or(Merge::Deduced, Merge::Struct),
-            Self::Custom(schema, _) => Merge::CustomRoot(schema),
-        }
+        self.kind != PatchKind::Json && !fields::meta(&self.value, "resourceVersion").is_empty()
     }
 }
 
@@ -218,11 +123,6 @@ fn yaml_warnings(text: &str) -> Vec<String> {
     text.trim_start_matches("yaml: unmarshal errors:\n").lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// A value as YAML text.
-pub(crate) fn to_yaml(value: &Value) -> String {
-    sealfast_yaml::json::to_yaml(value)
-}
-
 /// There is always some metadata.
 fn check_metadata(resource: &Resource, object: &mut Value) -> Result<(), Status> {
     let metadata = &mut object["metadata"];
@@ -262,29 +162,29 @@ fn judge(
 }
 
 /// Reads the body of a PATCH that is no apply.
-pub(crate) fn decode_patch(call: &Call<'_>, kind: Kind) -> Result<Patch, Status> {
+pub(crate) fn decode_patch(call: &Call<'_>, kind: PatchKind) -> Result<Patch, Status> {
     let body = &call.request.body;
     let (value, doubled) = doubled::read(body).map_err(|error| {
         let why = json_fault::describe(body).unwrap_or_else(|| error.to_string());
-        let head = if kind == Kind::Strategic { "" } else { "error decoding patch: " };
+        let head = if kind == PatchKind::Strategic { "" } else { "error decoding patch: " };
         Status::bad_request(format!("{head}{why}"))
     })?;
     let value = match (kind, value) {
         // Nothing at all changes nothing.
-        (Kind::Json, Value::Null) => json!([]),
-        (Kind::Strategic, Value::Null) => json!({}),
-        (Kind::Strategic, mut value) => {
+        (PatchKind::Json, Value::Null) => json!([]),
+        (PatchKind::Strategic, Value::Null) => json!({}),
+        (PatchKind::Strategic, mut value) => {
             fields::whole_numbers(&mut value);
             value
         }
         (_, value) => value,
     };
     let fits = match kind {
-        Kind::Json => value.as_array().is_some_and(|list| list.iter().all(Value::is_object)),
+        PatchKind::Json => value.as_array().is_some_and(|list| list.iter().all(Value::is_object)),
         _ => value.is_object(),
     };
     if !fits {
-        let wanted = if kind == Kind::Json { "a list of operations" } else { "an object" };
+        let wanted = if kind == PatchKind::Json { "a list of operations" } else { "an object" };
         return Err(Status::bad_request(format!("error decoding patch: it must be {wanted}")));
     }
     if let Some(count) = value.as_array().map(Vec::len).filter(|count| *count > MOST_OPERATIONS) {
@@ -292,7 +192,7 @@ pub(crate) fn decode_patch(call: &Call<'_>, kind: Kind) -> Result<Patch, Status>
             "Request entity too large: The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {count}"
         )));
     }
-    let doubled = if kind == Kind::Json { HashSet::new() } else { doubled };
+    let doubled = if kind == PatchKind::Json { HashSet::new() } else { doubled };
     Ok(Patch { kind, value, doubled })
 }
 
@@ -349,8 +249,8 @@ pub(crate) fn judge_apply(
 /// The object after a patch.
 pub(crate) fn patched(call: &Call<'_>, old: &Value, patch: &Patch) -> Result<Value, Status> {
     let result = match patch.kind {
-        Kind::Json => patches::json_patch(old, &patch.value),
-        Kind::Strategic => {
+        PatchKind::Json => patches::json_patch(old, &patch.value),
+        PatchKind::Strategic => {
             let gvk =
                 GroupVersionKind::new(&*call.resource.group, &*call.resource.version, &*call.resource.kind);
             match schema::builtin().root(&gvk) {
@@ -358,7 +258,7 @@ pub(crate) fn patched(call: &Call<'_>, old: &Value, patch: &Patch) -> Result<Val
                 None => Ok(patches::merge_patch(old, &patch.value)),
             }
         }
-        Kind::Merge | Kind::Apply => Ok(patches::merge_patch(old, &patch.value)),
+        PatchKind::Merge | PatchKind::Apply => Ok(patches::merge_patch(old, &patch.value)),
     };
     result.map_err(|error| match error {
         patches::Error::Malformed(why) => Status::bad_request(why),
@@ -371,7 +271,7 @@ pub(crate) fn patched(call: &Call<'_>, old: &Value, patch: &Patch) -> Result<Val
 }
 
 /// A patch makes no other kind of an object.
-pub(crate) fn check_same_kind(call: &Call<'_>, new: &Value, by: Kind) -> Result<(), Status> {
+pub(crate) fn check_same_kind(call: &Call<'_>, new: &Value, by: PatchKind) -> Result<(), Status> {
     let resource = &call.resource;
     for key in ["apiVersion", "kind"] {
         if let Some(other) = new.get(key).filter(|value| !value.is_null() && !value.is_string()) {
@@ -387,7 +287,7 @@ pub(crate) fn check_same_kind(call: &Call<'_>, new: &Value, by: Kind) -> Result<
     let (version, kind) = (fields::text(new, &["apiVersion"]), fields::text(new, &["kind"]));
     let wanted = resource.api_version();
     // What a built-in object does not say is taken from the path; a strategic patch cannot say it at all.
-    let unsaid = |text: &str| resource.custom.is_none() && (text.is_empty() || by == Kind::Strategic);
+    let unsaid = |text: &str| resource.custom.is_none() && (text.is_empty() || by == PatchKind::Strategic);
     if (version == wanted || unsaid(version)) && (kind == resource.kind || unsaid(kind)) {
         return Ok(());
     }
@@ -425,8 +325,8 @@ pub(crate) fn check_fields(
 ) -> Result<Vec<String>, Status> {
     // A strategic patch is shown itself, of the others what they lead to.
     let shown = |new: &Value| match patch.kind {
-        Kind::Strategic => go_text::of(&patch.value),
-        _ if matches!(shape, Shape::Custom(..)) => sorted(new).to_string(),
+        PatchKind::Strategic => go_text::of(&patch.value),
+        _ if matches!(shape, Shape::Custom(..)) => fields::sorted(new).to_string(),
         _ => new.to_string(),
     };
     let before = new.clone();
@@ -437,7 +337,7 @@ pub(crate) fn check_fields(
     let mut complaints: Vec<String> =
         patch.doubled.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
     complaints.sort();
-    if patch.kind == Kind::Json {
+    if patch.kind == PatchKind::Json {
         complaints.extend(unknown_keys(&patch.value));
     }
     complaints.extend(shape.prune(new, &HashSet::new()).map_err(|why| invalid(&why))?);
@@ -496,7 +396,7 @@ pub(crate) fn applied(
     resource.shape.prune(&mut object, &HashSet::new()).map_err(misfit)?;
     if last.is_some() {
         // Kept in step for those who go back to client-side apply.
-        object["metadata"]["annotations"][LAST_APPLIED] = format!("{}\n", sorted(config)).into();
+        object["metadata"]["annotations"][LAST_APPLIED] = format!("{}\n", fields::sorted(config)).into();
     }
     Ok(object)
 }
@@ -552,19 +452,6 @@ fn conflict_status(message: String, conflicts: &[managed_fields::Conflict]) -> S
 fn shown_version(resource: &Resource) -> String {
     let text = resource.api_version();
     if resource.group.is_empty() { format!("/{text}") } else { text }
-}
-
-/// The same value with its keys in order.
-pub(crate) fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort();
-            Value::Object(keys.into_iter().map(|key| (key.clone(), sorted(&map[key]))).collect())
-        }
-        Value::Array(list) => list.iter().map(sorted).collect(),
-        other => other.clone(),
-    }
 }
 
 /// Fills in the defaults of a kind.

@@ -14,10 +14,10 @@ use sealfast_k8s::schema::{self, Field, ListKind, Type};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::app::App;
 use crate::clock;
 use crate::http::{Answer, Request};
 use crate::kinds::{Group, Kinds, Resource, Version};
-use crate::server::App;
 
 /// The index of the v3 documents.
 pub(crate) fn index(app: &Arc<App>) -> Answer {

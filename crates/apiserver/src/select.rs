@@ -481,3 +481,32 @@ fn operators(run: &str) -> Vec<&str> {
     }
     out
 }
+
+/// A label selector as text.
+pub(crate) fn as_text(selector: Option<&Value>) -> String {
+    let Some(selector) = selector else { return String::new() };
+    if let Some(text) = selector.as_str() {
+        return text.into();
+    }
+    let labels = selector.get("matchLabels").unwrap_or(selector);
+    let mut out: Vec<(&str, String)> = labels
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| value.as_str().map(|value| (key.as_str(), format!("{key}={value}"))))
+        .collect();
+    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+        let key = fields::text(expression, &["key"]);
+        let values: Vec<&str> =
+            expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let text = match fields::text(expression, &["operator"]) {
+            "In" => format!("{key} in ({})", values.join(",")),
+            "NotIn" => format!("{key} notin ({})", values.join(",")),
+            "Exists" => key.to_owned(),
+            _ => format!("!{key}"),
+        };
+        out.push((key, text));
+    }
+    out.sort_by_key(|(key, _)| *key);
+    out.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
+}

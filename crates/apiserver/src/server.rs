@@ -15,159 +15,26 @@ mod answers;
 mod health;
 mod identity;
 mod listen;
-pub(crate) mod metrics;
-pub(crate) mod room;
-pub(crate) mod seats;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use self::seats::Seats;
+use crate::app::{App, Flushed, stopped};
 use crate::auth::Auth;
 use crate::auth::token::Signer;
 use crate::error::Error;
-use crate::kinds::Registry;
-use crate::objects::{self, Actor, Operation};
+pub use crate::options::{Limits, Options, State, Sync};
+use crate::storage::Store;
 use crate::storage::journal::Journal;
 use crate::storage::lock::Lock;
-use crate::storage::{Expect, Key, Store, Stored};
-use crate::{crds, fields, namespaces};
+use crate::{bootstrap, definitions, follow_ups, gc, namespaces};
 use identity::Identity;
 
 /// How long writes may wait until they are handed to the disk.
 const FLUSH: Duration = Duration::from_secs(1);
-
-/// How a server is started.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Options {
-    /// A loopback address; port 0 picks one.
-    pub listen: SocketAddr,
-    /// Where objects are kept.
-    pub state: State,
-    /// Fills the status of workloads, so that health checks pass although no Pod runs.
-    pub ready_workloads: bool,
-    /// What clients may ask of the server.
-    pub limits: Limits,
-    /// What an acknowledged write has survived.
-    pub sync: Sync,
-    /// How long Events are kept after their last write.
-    pub event_ttl: Duration,
-}
-
-/// What an acknowledged write survives. It makes no difference to a state in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sync {
-    /// The end of this process at any moment; a power cut may lose the last second.
-    #[default]
-    Second,
-    /// A power cut, too: the write is on the disk before it is acknowledged. Writes that wait share one flush.
-    Commit,
-}
-
-/// What clients may ask of the server; what is beyond is refused or cut off.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Time in which the head of a request must arrive.
-    pub head: Duration,
-    /// Time in which the body of a request must arrive.
-    pub body: Duration,
-    /// Time in which a watching client must take an event.
-    pub event: Duration,
-    /// Time in which a client must take something of the answers that wait for it.
-    pub answer: Duration,
-    /// Watches at the same time; half of them for one user.
-    pub watches: usize,
-    /// Connections at the same time; half of them for one user.
-    pub connections: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            head: Duration::from_secs(30),
-            body: Duration::from_secs(60),
-            event: Duration::from_secs(60),
-            answer: Duration::from_secs(60),
-            watches: 5000,
-            connections: 2000,
-        }
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            state: State::Memory,
-            ready_workloads: true,
-            limits: Limits::default(),
-            sync: Sync::default(),
-            event_ttl: Duration::from_secs(60 * 60),
-        }
-    }
-}
-
-impl Options {
-    /// The same options with another state.
-    #[must_use]
-    pub fn with_state(mut self, state: State) -> Self {
-        self.state = state;
-        self
-    }
-
-    /// The same options with another address.
-    #[must_use]
-    pub fn with_listen(mut self, listen: SocketAddr) -> Self {
-        self.listen = listen;
-        self
-    }
-
-    /// The same options with other limits.
-    #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// The same options with other promises to writers.
-    #[must_use]
-    pub fn with_sync(mut self, sync: Sync) -> Self {
-        self.sync = sync;
-        self
-    }
-
-    /// The same options with Events kept for another time.
-    #[must_use]
-    pub fn with_event_ttl(mut self, ttl: Duration) -> Self {
-        self.event_ttl = ttl;
-        self
-    }
-
-    /// The same options with workloads marked ready or not.
-    #[must_use]
-    pub fn with_ready_workloads(mut self, ready: bool) -> Self {
-        self.ready_workloads = ready;
-        self
-    }
-}
-
-/// Where objects are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum State {
-    /// Nowhere but in memory.
-    Memory,
-    /// In a directory, which also keeps certificate, token and keys (mode 0600).
-    Dir(PathBuf),
-}
 
 /// A server that answers.
 pub struct Running {
@@ -175,40 +42,6 @@ pub struct Running {
     identity: Arc<Identity>,
     app: Arc<App>,
     tasks: Vec<JoinHandle<()>>,
-}
-
-/// What all requests share.
-pub(crate) struct App {
-    pub store: Store,
-    pub kinds: Registry,
-    pub auth: Auth,
-    pub stopping: watch::Sender<bool>,
-    pub ready_workloads: bool,
-    pub limits: Limits,
-    pub watches: Seats,
-    pub connections: Seats,
-    pub(crate) event_ttl: Duration,
-    /// Bodies of requests that are being answered.
-    bodies: listen::Bodies,
-    /// Answers that nobody has taken yet, in units of 1 KiB.
-    answers: room::Room,
-    /// Events that nobody has taken yet, in units of 1 KiB.
-    pub(crate) events: room::Room,
-    /// Turns of requests that take long.
-    aside: Arc<Semaphore>,
-    sync: Sync,
-    /// How far the journal is on the disk.
-    flushed: watch::Sender<Flushed>,
-    /// Addresses and ports of Services.
-    pub addresses: crate::addresses::Pool,
-    /// Held while a budget is asked and its pod goes.
-    pub evictions: parking_lot::Mutex<()>,
-    pub metrics: metrics::Metrics,
-    /// Shared by who makes custom objects; held alone by who lets a definition go that has none left.
-    pub definitions: parking_lot::RwLock<()>,
-    writes_to_kinds: parking_lot::Mutex<()>,
-    /// Held while a definition is given its names.
-    naming: parking_lot::Mutex<()>,
 }
 
 /// Starts a server.
@@ -235,34 +68,13 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         .await
         .map_err(|source| Error::Listen { address: options.listen, source })?;
     let addr = listener.local_addr().map_err(|source| Error::Listen { address: options.listen, source })?;
-    let app = Arc::new(App {
-        store,
-        kinds: Registry::new(),
-        addresses: Default::default(),
-        evictions: Default::default(),
-        auth: Auth::new(identity.token(), Signer::new(identity.signing_key())),
-        stopping: watch::channel(false).0,
-        ready_workloads: options.ready_workloads,
-        watches: Seats::new("watches", options.limits.watches),
-        connections: Seats::new("connections", options.limits.connections),
-        bodies: listen::Bodies::new(),
-        answers: room::Room::new(ANSWERS, ANSWERS / 4),
-        events: room::Room::new(EVENTS, EVENTS / 4),
-        aside: Arc::new(Semaphore::new(ASIDE)),
-        sync: options.sync,
-        flushed: watch::channel(Flushed::default()).0,
-        event_ttl: options.event_ttl,
-        limits: options.limits,
-        metrics: metrics::Metrics::default(),
-        definitions: Default::default(),
-        writes_to_kinds: Default::default(),
-        naming: Default::default(),
-    });
-    app.prepare();
+    let auth = Auth::new(identity.token(), Signer::new(identity.signing_key()));
+    let app = Arc::new(App::new(store, auth, &options));
+    prepare(&app);
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(identity.tls()?));
     let tasks = vec![
         tokio::spawn(listen::run(Arc::clone(&app), listener, acceptor)),
-        tokio::spawn(crate::gc::run(Arc::clone(&app))),
+        tokio::spawn(gc::run(Arc::clone(&app))),
         tokio::spawn(flush(Arc::clone(&app))),
         tokio::spawn(rewrite(Arc::clone(&app))),
         tokio::spawn(crate::expiry::run(Arc::clone(&app))),
@@ -308,158 +120,17 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// The last flush of the journal.
-#[derive(Debug, Clone, Copy, Default)]
-struct Flushed {
-    /// All writes up to this one were there to be flushed.
-    revision: u64,
-    /// The disk took them.
-    taken: bool,
-}
-
-impl App {
-    /// Waits for the disk where writers are promised that; false when it did not take what was written.
-    async fn flushed(&self) -> bool {
-        if self.sync == Sync::Second {
-            return true;
-        }
-        let revision = self.store.revision();
-        let mut flushed = self.flushed.subscribe();
-        flushed.wait_for(|last| last.revision >= revision).await.is_ok_and(|last| last.taken)
+fn prepare(app: &App) {
+    for name in namespaces::INITIAL {
+        namespaces::ensure(app, name);
     }
-
-    fn prepare(&self) {
-        for name in namespaces::INITIAL {
-            self.ensure_namespace(name);
-        }
-        crate::bootstrap::roles(self);
-        crate::gathered::settle(self);
-        crate::bootstrap::priorities(self);
-        crate::bootstrap::service(self);
-        self.catch_up();
-        self.refresh_kinds();
-        self.drop_undefined();
-    }
-
-    /// Does what should have followed writes before the last stop, and did not.
-    fn catch_up(&self) {
-        for resource in ["namespaces", crds::KEY] {
-            for stored in self.store.list(&Arc::from(resource), None).items {
-                self.follow_up(resource, &stored.object());
-            }
-        }
-    }
-
-    /// Drops objects whose definition is gone: they would come back under the next one of that name.
-    fn drop_undefined(&self) {
-        let definition = |name: &str| self.store.get(&Key::new(&Arc::from(crds::KEY), "", name));
-        let kinds = self.kinds.current();
-        for (resource, _) in self.store.counts() {
-            let Some((_, group)) = resource.split_once('.') else { continue };
-            let built_in = kinds.group(group).is_some_and(|group| !group.custom);
-            if built_in || definition(&resource).is_some() {
-                continue;
-            }
-            for stored in self.store.list(&resource, None).items {
-                let marks = stored.marks();
-                let key = Key::new(&resource, &marks.namespace, &marks.name);
-                let _ = self.store.delete(&key, stored.revision);
-            }
-        }
-    }
-
-    /// Serves what the stored definitions say.
-    pub(crate) fn refresh_kinds(&self) {
-        let _guard = self.writes_to_kinds.lock();
-        self.kinds.define(&self.store.list(&Arc::from(crds::KEY), None).items);
-    }
-
-    /// Does what follows from a new object. When that fails, the collector tries again.
-    pub(crate) fn created(&self, resource: &str, object: &Value) {
-        self.follow_up(resource, object);
-    }
-
-    /// Does what follows from a changed object.
-    pub(crate) fn updated(&self, resource: &str, object: &Value) {
-        if resource == crds::KEY {
-            self.establish(fields::name(object));
-        }
-    }
-
-    /// Does what follows from an object that went.
-    pub(crate) fn deleted(&self, resource: &str) {
-        if resource == crds::KEY {
-            self.definitions_changed();
-        }
-    }
-
-    /// Brings into line what belongs to an object that stays; false when it could not be written.
-    pub(crate) fn follow_up(&self, resource: &str, object: &Value) -> bool {
-        match resource {
-            "namespaces" if !fields::is_deleting(object) => self.ensure_account(fields::name(object)),
-            crds::KEY if !crds::is_settled(object) => self.establish(fields::name(object)),
-            _ => true,
-        }
-    }
-
-    /// Gives names that became free to those that wait for them, and serves what is there now.
-    pub(crate) fn definitions_changed(&self) {
-        self.refresh_kinds();
-        for name in self.kinds.waiting() {
-            self.establish(&name);
-        }
-    }
-
-    /// The definitions of a group, which their names end with.
-    fn definitions_of(&self, group: &str) -> Vec<Value> {
-        let all = self.store.list(&Arc::from(crds::KEY), None).items;
-        let is_of = |stored: &&Stored| {
-            let name = stored.marks().name.strip_suffix(group);
-            name.is_some_and(|plural| plural.ends_with('.'))
-        };
-        all.iter().filter(is_of).map(Stored::object).collect()
-    }
-
-    /// Settles the names and the conditions of a definition; false when they could not be written.
-    pub(crate) fn establish(&self, name: &str) -> bool {
-        let settled = {
-            // What others have got is looked at and written in one go: of two that want a name, one gets it.
-            let _guard = self.naming.lock();
-            (0..TRIES).any(|_| self.try_to_establish(name))
-        };
-        self.refresh_kinds();
-        settled
-    }
-
-    /// Does it once; false when another write came before.
-    fn try_to_establish(&self, name: &str) -> bool {
-        let key = Key::new(&Arc::from(crds::KEY), "", name);
-        let Some(stored) = self.store.get(&key) else { return true };
-        let before = stored.object();
-        let mut definition = before.clone();
-        let others = self.definitions_of(fields::text(&definition, &["spec", "group"]));
-        let now = crate::clock::now();
-        crds::establish(&mut definition, &others, &now);
-        if fields::is_deleting(&definition) {
-            let text = "CustomResource deletion is in progress";
-            let reason = "InstanceDeletionInProgress";
-            crate::conditions::set(&mut definition, "Terminating", "True", reason, text, &now);
-        }
-        if definition == before {
-            return true;
-        }
-        if let Some(resource) = self.kinds.current().stored_under(crds::KEY) {
-            let actor = Actor { manager: "kube-apiserver".into(), operation: Operation::Update };
-            let owners = objects::owners(resource, Some(&before), &definition, &actor, "status");
-            fields::put_meta(&mut definition, "managedFields", owners);
-        }
-        self.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok()
-    }
-}
-
-/// Returns when the server is to stop.
-pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    let _ = stopping.wait_for(|stop| *stop).await.map(|_| ());
+    bootstrap::roles(app);
+    gc::roles::gather(app);
+    bootstrap::priorities(app);
+    bootstrap::service(app);
+    follow_ups::catch_up(app);
+    definitions::refresh(app);
+    definitions::drop_undefined(app);
 }
 
 /// Writes the journal anew whenever most of it is history.
@@ -468,7 +139,7 @@ async fn rewrite(app: Arc<App>) {
     let wasteful = app.store.wasteful();
     loop {
         tokio::select! {
-            () = crate::server::stopped(&mut stopping) => return,
+            () = stopped(&mut stopping) => return,
             () = wasteful.notified() => {}
         }
         let app = Arc::clone(&app);
@@ -485,11 +156,11 @@ async fn flush(app: Arc<App>) {
     loop {
         tokio::select! {
             changed = latest.changed() => if changed.is_err() { return },
-            () = crate::server::stopped(&mut stopping) => return,
+            () = stopped(&mut stopping) => return,
         }
         tokio::select! {
             // What comes after the stop is handed over by the one who stops.
-            () = crate::server::stopped(&mut stopping) => return,
+            () = stopped(&mut stopping) => return,
             () = tokio::time::sleep(FLUSH), if app.sync == Sync::Second => {}
             () = std::future::ready(()), if app.sync == Sync::Commit => {}
         }
@@ -500,12 +171,3 @@ async fn flush(app: Arc<App>) {
         app.flushed.send_replace(Flushed { revision, taken });
     }
 }
-
-/// How often the server starts a write of its own anew that another one came before.
-pub(crate) const TRIES: usize = 20;
-/// Room for 128 MiB of answers, in units of 1 KiB.
-const ANSWERS: usize = 128 << 10;
-/// The same for events.
-const EVENTS: usize = 128 << 10;
-/// Requests that take long and are served at the same time.
-const ASIDE: usize = 8;

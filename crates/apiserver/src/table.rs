@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::fields;
 use crate::kinds::Resource;
-use crate::objects::sorted;
 
 /// The Table of one object.
 pub(crate) fn of_one(resource: &Resource, version: &str, object: &Value, policy: &str) -> Value {
@@ -30,7 +29,7 @@ pub(crate) fn of_scale(version: &str, scale: &Value) -> Value {
         .collect();
     let count = |part: &str| scale[part]["replicas"].as_i64().unwrap_or(0);
     let age = clock::age(fields::meta(scale, "creationTimestamp"));
-    let mut object = crate::request::partial(scale);
+    let mut object = crate::show::partial(scale);
     object["apiVersion"] = version.into();
     let cells = json!([fields::name(scale), count("spec"), count("status"), age]);
     json!({
@@ -83,7 +82,7 @@ fn row(resource: &Resource, version: &str, item: &Value, policy: &str) -> Value 
         "None" => row["object"] = Value::Null,
         "Object" => row["object"] = item.clone(),
         _ => {
-            let mut partial = crate::request::partial(item);
+            let mut partial = crate::show::partial(item);
             partial["apiVersion"] = version.into();
             row["object"] = partial;
         }
@@ -116,8 +115,8 @@ fn custom_cell(column: &crate::kinds::Column, item: &Value) -> Value {
         ("date", Value::String(_)) => "<invalid>".into(),
         ("string", Value::Null) => Value::Null,
         ("string", Value::String(text)) => text.as_str().into(),
-        ("string", _) if found.len() > 1 => sorted(&json!(found)).to_string().into(),
-        ("string", other) => sorted(other).to_string().into(),
+        ("string", _) if found.len() > 1 => fields::sorted(&json!(found)).to_string().into(),
+        ("string", other) => fields::sorted(other).to_string().into(),
         _ => Value::Null,
     }
 }

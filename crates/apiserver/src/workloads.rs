@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::app::App;
 use crate::clock;
 use crate::fields;
-use crate::gc::kin::Kin;
+use crate::kin::Kin;
 use crate::kinds::Resource;
 use crate::objects::{self, Actor, Operation};
-use crate::server::App;
 use crate::storage::{Expect, Key, Stored};
 
 /// Brings what belongs to a changed object into line with it.
@@ -76,7 +76,7 @@ fn children(app: &App, kin: &Kin, owner: &Value, resource: &str) -> Vec<(Key, Va
 /// Makes a dependent, with the defaults of its kind.
 fn make(app: &Arc<App>, kin: &mut Kin, resource: &str, mut object: Value) {
     let Some(resource) = app.kinds.current().stored_under(resource).cloned() else { return };
-    app.stamp(&mut object);
+    fields::stamp(&mut object);
     fields::set_meta(&mut object, "generation", 1.into());
     objects::default(&resource, &mut object, Operation::Update);
     if crate::admit::create(app, &resource, &mut object).is_err() {
@@ -149,7 +149,7 @@ fn condition(old: &Value, kind: &str, status: &str, reason: &str, message: &str)
 fn template_hash(template: &Value) -> String {
     use sha2::{Digest, Sha256};
     const LETTERS: &[u8] = b"456789bcdf";
-    let digest = Sha256::digest(objects::sorted(template).to_string());
+    let digest = Sha256::digest(fields::sorted(template).to_string());
     digest[..10].iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect()
 }
 

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Call, Options, Written};
+use crate::call::{Call, Options, Written};
 use crate::clock;
 use crate::convert;
 use crate::fields;
+use crate::follow_ups;
 use crate::http::Answer;
 use crate::objects::{self, Actor, Operation};
 use crate::status_error::Status;
@@ -42,7 +43,7 @@ pub(crate) fn create(
         fields::metadata(&mut shown).shift_remove("resourceVersion");
         return Ok(Written::Unkept(call.shown(shown)));
     }
-    call.app.created(&call.resource.key, &object);
+    follow_ups::created(call.app, &call.resource.key, &object);
     Ok(Written::Kept(stored))
 }
 
@@ -50,7 +51,7 @@ pub(crate) fn create(
 fn filled(call: &Call<'_>, mut object: Value) -> Result<Value, Status> {
     check_namespace(call, &mut object)?;
     check_definition(call, fields::name(&object))?;
-    call.app.namespaces_take(call, fields::name(&object))?;
+    crate::namespaces::take(call.app, &call.namespace, &call.resource, fields::name(&object))?;
     if fields::name(&object).is_empty() && !fields::meta(&object, "generateName").is_empty() {
         let base: String = fields::meta(&object, "generateName").chars().take(NAME - SUFFIX).collect();
         fields::set_meta(&mut object, "name", format!("{base}{}", clock::suffix(SUFFIX)).into());
@@ -142,7 +143,7 @@ fn store(call: &Call<'_>, object: &Value, options: &Options) -> Result<Stored, S
     key.name = name.into();
     if options.dry_run {
         return match call.app.store.get(&key) {
-            Some(stored) => Err(super::exists(&call.resource, name, &stored)),
+            Some(stored) => Err(crate::call::exists(&call.resource, name, &stored)),
             None => call.app.store.unwritten(object).map_err(|refused| call.refused(refused, name)),
         };
     }

@@ -2,25 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::update::mark_deleted;
-use super::{Call, dry_run, selects};
+use crate::call::{Call, dry_run};
+use crate::deletion::{DeleteOptions, Step, step};
 use crate::fields;
 use crate::http::Answer;
 use crate::objects;
 use crate::select::Selection;
-use crate::server::App;
+use crate::show::selects;
 use crate::status_error::{Cause, Status, success};
-use crate::storage::{Expect, Key, Refused, Stored};
-
-/// What a deletion asks for.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct DeleteOptions {
-    pub dry_run: bool,
-    /// `Background`, `Foreground`, `Orphan`, or empty.
-    pub propagation: String,
-    pub uid: String,
-    pub version: String,
-}
+use crate::storage::{Key, Refused, Stored};
 
 /// Deletes the object of the path.
 pub(crate) fn one(call: &Call<'_>) -> Result<Answer, Status> {
@@ -103,84 +93,6 @@ fn delete_chosen(
         }
     }
     Ok(false)
-}
-
-/// How far one deletion got.
-pub(crate) enum Step {
-    /// The object is gone; its last state.
-    Gone(Value),
-    /// It is marked and waits for finalizers.
-    Waits(Value),
-}
-
-/// One step of a deletion with what follows from it, whoever asks.
-pub(crate) fn step(app: &App, key: &Key, stored: &Stored, options: &DeleteOptions) -> Result<Step, Refused> {
-    let step = advance(app, key, stored, options)?;
-    if !options.dry_run {
-        match &step {
-            Step::Gone(_) => app.deleted(&key.resource),
-            Step::Waits(object) => app.updated(&key.resource, object),
-        }
-    }
-    Ok(step)
-}
-
-fn advance(app: &App, key: &Key, stored: &Stored, options: &DeleteOptions) -> Result<Step, Refused> {
-    let store = &app.store;
-    let has_generation =
-        || app.kinds.current().stored_under(&key.resource).is_some_and(|kind| kind.has_generation());
-    let mut object = stored.object();
-    let was_deleting = fields::is_deleting(&object);
-    let mut finalizers: Vec<String> = fields::finalizers(&object).into_iter().map(str::to_owned).collect();
-    propagate(&mut finalizers, &options.propagation);
-    if &*key.resource == crate::crds::KEY
-        && !finalizers.iter().any(|name| name == crate::crds::CLEANUP)
-        && !was_deleting
-    {
-        finalizers.push(crate::crds::CLEANUP.into());
-    }
-    let held = !finalizers.is_empty() || &*key.resource == "namespaces";
-    if !held {
-        if &*key.resource == "pods" && !was_deleting {
-            mark_deleted(&mut object, has_generation());
-        }
-        if !options.dry_run {
-            let revision = store.delete_with(key, &object, stored.revision)?;
-            fields::set_meta(&mut object, "resourceVersion", revision.to_string().into());
-        }
-        return Ok(Step::Gone(object));
-    }
-    let before = object.clone();
-    fields::set_finalizers(&mut object, finalizers);
-    if !was_deleting {
-        mark_deleted(&mut object, has_generation());
-        crate::namespaces::terminating(&key.resource, &mut object);
-        crate::crds::terminating(&key.resource, &mut object);
-    }
-    if options.dry_run || object == before {
-        return Ok(Step::Waits(object));
-    }
-    let stored = store.put(key, &object, Expect::Revision(stored.revision))?;
-    Ok(Step::Waits(stored.object()))
-}
-
-/// The finalizer that a propagation policy stands for; the other one goes.
-fn propagate(finalizers: &mut Vec<String>, policy: &str) {
-    let (wanted, other) = match policy {
-        "Foreground" => (Some(FOREGROUND), ORPHAN),
-        "Orphan" => (Some(ORPHAN), FOREGROUND),
-        "Background" => {
-            finalizers.retain(|name| name != FOREGROUND && name != ORPHAN);
-            return;
-        }
-        _ => return,
-    };
-    finalizers.retain(|name| name != other);
-    if let Some(wanted) = wanted
-        && !finalizers.iter().any(|name| name == wanted)
-    {
-        finalizers.push(wanted.into());
-    }
 }
 
 pub(super) fn check_preconditions(
@@ -270,7 +182,3 @@ const RETURNED: [&str; 7] = [
 /// Kinds whose dependents stay unless a deletion says otherwise.
 const DEPENDENTS_STAY: [&str; 2] = ["jobs.batch", "replicationcontrollers"];
 const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
-/// Held until dependents are gone.
-pub(crate) const FOREGROUND: &str = "foregroundDeletion";
-/// Held until dependents are let go.
-pub(crate) const ORPHAN: &str = "orphan";

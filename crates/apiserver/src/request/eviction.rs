@@ -8,11 +8,14 @@ use std::sync::Arc;
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
 
-use super::delete::{self, DeleteOptions};
-use super::{Call, update};
+use super::delete;
+use super::update;
+use crate::call::Call;
 use crate::clock;
 use crate::conditions;
+use crate::deletion::DeleteOptions;
 use crate::fields;
+use crate::follow_ups;
 use crate::http::Answer;
 use crate::objects;
 use crate::select;
@@ -83,7 +86,7 @@ fn mark(call: &Call<'_>, mut stored: Stored, is_pinned: bool) -> Result<Option<S
         conditions::put(&mut pod["status"]["conditions"], disruption_target());
         match call.app.store.put(&call.key(), &pod, Expect::Revision(stored.revision)) {
             Ok(stored) => {
-                call.app.updated(&call.resource.key, &pod);
+                follow_ups::updated(call.app, &call.resource.key, &pod);
                 return Ok(Some(stored.revision.to_string()));
             }
             Err(Refused::Changed) if is_pinned => return Ok(None),

@@ -1,6 +1,6 @@
 //! GET of one object.
 
-use super::Call;
+use crate::call::Call;
 use crate::http::Answer;
 use crate::status_error::Status;
 

@@ -7,10 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::parts::Parts;
-use super::{Call, selects, write_json};
+use crate::call::Call;
 use crate::fields;
 use crate::http::{Answer, Encoding, Form, Query};
 use crate::select::Selection;
+use crate::show::{selects, write_json};
 use crate::status_error::{Cause, Details, Status};
 use crate::storage::{Listing, Stored};
 use crate::table;
@@ -87,7 +88,7 @@ pub(crate) fn shaped(call: &Call<'_>, metadata: Value, items: Vec<Value>) -> Ans
         }
         Form::Partial | Form::PartialList => {
             let metadata = without_empty_continue(metadata);
-            let items: Vec<Value> = items.iter().map(super::partial).collect();
+            let items: Vec<Value> = items.iter().map(crate::show::partial).collect();
             json!({"kind": PARTIAL_LIST, "apiVersion": PARTIAL_VERSION, "metadata": metadata, "items": items})
         }
         Form::Object | Form::Discovery(_) => {

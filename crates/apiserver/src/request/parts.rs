@@ -12,9 +12,9 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use serde_json::Value;
 
-use super::{Place, write, write_partial};
 use crate::http::{Answer, Content};
 use crate::kinds::Resource;
+use crate::show::{Place, write, write_partial};
 use crate::storage::Stored;
 
 /// The rest of a list.
@@ -92,7 +92,7 @@ impl Parts {
             && !self.partial
             && let Some(kept) = &self.resource.shown_as_kept
             && let Some(rest) =
-                stored.write_beginning(kept, super::show::beginning(&self.resource, Place::List, kept), text)
+                stored.write_beginning(kept, crate::show::beginning(&self.resource, Place::List, kept), text)
         {
             self.shared = rest;
             return;

@@ -3,17 +3,17 @@
 use serde_json::Value;
 
 use super::update::{self, By, Change, Outcome};
-use super::{Call, Options, Written};
+use crate::call::{Call, Options, Written};
 use crate::fields;
-use crate::http::{Answer, Request};
-use crate::objects::{self, Actor, Operation, Patch};
+use crate::http::{APPLY_TYPE, Answer};
+use crate::objects::{self, Actor, Operation, Patch, PatchKind};
 use crate::status_error::{Details, Status};
 
 /// Patches the object of the path.
 pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     let patch = kind(call)?;
     let options = call.options("PatchOptions")?;
-    if patch == Kind::Apply {
+    if patch == PatchKind::Apply {
         return apply(call, &options);
     }
     let patch = objects::decode_patch(call, patch)?;
@@ -34,29 +34,20 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
     Err(call.conflict(&call.name))
 }
 
-/// The four kinds of patch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Json,
-    Merge,
-    Strategic,
-    Apply,
-}
-
 /// The kind of patch that a body is.
 ///
 /// # Errors
 /// 415 for others.
-pub(crate) fn kind(call: &Call<'_>) -> Result<Kind, Status> {
+pub(crate) fn kind(call: &Call<'_>) -> Result<PatchKind, Status> {
     match call.request.content_type().as_str() {
-        JSON => Ok(Kind::Json),
-        MERGE => Ok(Kind::Merge),
-        STRATEGIC if call.resource.custom.is_none() => Ok(Kind::Strategic),
-        APPLY => Ok(Kind::Apply),
+        JSON => Ok(PatchKind::Json),
+        MERGE => Ok(PatchKind::Merge),
+        STRATEGIC if call.resource.custom.is_none() => Ok(PatchKind::Strategic),
+        APPLY_TYPE => Ok(PatchKind::Apply),
         _ if call.resource.custom.is_some() => Err(Status::plain(
             415,
             "UnsupportedMediaType",
-            format!("{UNKNOWN_FORMAT}: {JSON}, {MERGE}, {APPLY}"),
+            format!("{UNKNOWN_FORMAT}: {JSON}, {MERGE}, {APPLY_TYPE}"),
         )),
         _ => Err(Status {
             code: 415,
@@ -65,11 +56,6 @@ pub(crate) fn kind(call: &Call<'_>) -> Result<Kind, Status> {
             details: Some(Details::default()),
         }),
     }
-}
-
-/// True for a server-side apply.
-pub(crate) fn is_apply(request: &Request) -> bool {
-    request.content_type() == APPLY
 }
 
 fn patched(
@@ -174,4 +160,3 @@ const UNKNOWN_FORMAT: &str =
 const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
-const APPLY: &str = "application/apply-patch+yaml";

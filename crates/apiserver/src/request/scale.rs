@@ -3,11 +3,14 @@
 use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
 
+use super::patch;
 use super::update::{self, By, Outcome};
-use super::{Call, Options, patch};
+use crate::call::{Call, Options};
 use crate::fields;
 use crate::http::{Answer, Form};
-use crate::objects::{self, Actor, Decoded, Operation, Patch, Shape};
+use crate::objects::{self, Actor, Decoded, Operation, Patch, PatchKind};
+use crate::select;
+use crate::shape::Shape;
 use crate::status_error::{Cause, Status};
 
 /// GET, PUT and PATCH of `…/scale`.
@@ -18,7 +21,7 @@ pub(crate) fn serve(call: &Call<'_>, verb: &str) -> Result<Answer, Status> {
     }
     let kind = if verb == "update" { "UpdateOptions" } else { "PatchOptions" };
     let options = call.options(kind)?;
-    if patch::is_apply(call.request) {
+    if call.request.is_apply() {
         return apply(call, &options);
     }
     let change = Change::read(call, verb, &options)?;
@@ -49,7 +52,7 @@ impl Change {
         }
         let kind = match patch::kind(call)? {
             // A Scale has no lists.
-            patch::Kind::Strategic => patch::Kind::Merge,
+            PatchKind::Strategic => PatchKind::Merge,
             kind => kind,
         };
         objects::decode_patch(call, kind).map(Self::Patch)
@@ -239,40 +242,11 @@ fn scale_of(call: &Call<'_>, object: &Value) -> Value {
         spec["replicas"] = count;
     }
     let mut status = json!({"replicas": at(object, &paths.status).cloned().unwrap_or_else(|| json!(0))});
-    let selector = selector_text(at(object, &paths.selector));
+    let selector = select::as_text(at(object, &paths.selector));
     if !selector.is_empty() {
         status["selector"] = selector.into();
     }
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
-}
-
-/// A label selector as text.
-pub(crate) fn selector_text(selector: Option<&Value>) -> String {
-    let Some(selector) = selector else { return String::new() };
-    if let Some(text) = selector.as_str() {
-        return text.into();
-    }
-    let labels = selector.get("matchLabels").unwrap_or(selector);
-    let mut out: Vec<(&str, String)> = labels
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| value.as_str().map(|value| (key.as_str(), format!("{key}={value}"))))
-        .collect();
-    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
-        let key = fields::text(expression, &["key"]);
-        let values: Vec<&str> =
-            expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let text = match fields::text(expression, &["operator"]) {
-            "In" => format!("{key} in ({})", values.join(",")),
-            "NotIn" => format!("{key} notin ({})", values.join(",")),
-            "Exists" => key.to_owned(),
-            _ => format!("!{key}"),
-        };
-        out.push((key, text));
-    }
-    out.sort_by_key(|(key, _)| *key);
-    out.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
 }
 
 fn at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {

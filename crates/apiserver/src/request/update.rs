@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, Options, Written};
-use crate::clock;
+use crate::call::{Call, Options, Written};
 use crate::convert;
+use crate::deletion;
 use crate::fields;
+use crate::follow_ups;
 use crate::http::Answer;
 use crate::objects::{self, Actor, Operation};
 use crate::status_error::{Cause, Status};
@@ -138,31 +139,22 @@ fn finish(call: &Call<'_>, stored: &Stored, new: Value, options: &Options) -> Re
         Refused::Changed => Ok(Outcome::Raced),
         other => Err(call.refused(other, &call.name)),
     };
-    if is_gone(&call.resource.key, &new) {
+    if deletion::is_gone(&call.resource.key, &new) {
         // Watches are told what was stored, with the finalizer that held it.
         let revision = match store.delete(&key, stored.revision) {
             Ok(revision) => revision,
             Err(refused) => return raced(refused),
         };
-        call.app.deleted(&call.resource.key);
+        follow_ups::deleted(call.app, &call.resource.key);
         return Ok(unkept(new, revision));
     }
     match store.put(&key, &new, Expect::Revision(stored.revision)) {
         Ok(stored) => {
-            call.app.updated(&call.resource.key, &new);
+            follow_ups::updated(call.app, &call.resource.key, &new);
             Ok(Outcome::Done(Written::Kept(stored)))
         }
         Err(refused) => raced(refused),
     }
-}
-
-/// True when nothing holds the object any more.
-pub(crate) fn is_gone(key: &str, object: &Value) -> bool {
-    let held = key == "namespaces"
-        && fields::get(object, &["spec", "finalizers"])
-            .and_then(Value::as_array)
-            .is_some_and(|list| !list.is_empty());
-    fields::is_deleting(object) && fields::finalizers(object).is_empty() && !held
 }
 
 /// Equal but for resourceVersions and the times of managed fields.
@@ -356,22 +348,7 @@ fn raise_generation(call: &Call<'_>, old: &Value, new: &mut Value) {
         || &*call.resource.key == "endpointslices.discovery.k8s.io"
             && old["metadata"]["labels"] != new["metadata"]["labels"];
     if noted || !fields::equal_but(old, new, if has_status { &skipped } else { &skipped[..2] }) {
-        bump_generation(new);
-    }
-}
-
-/// One more.
-pub(crate) fn bump_generation(object: &mut Value) {
-    let generation = fields::get(object, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0);
-    fields::set_meta(object, "generation", generation.saturating_add(1).into());
-}
-
-/// Marks an object as on its way out.
-pub(crate) fn mark_deleted(object: &mut Value, has_generation: bool) {
-    fields::set_meta(object, "deletionTimestamp", clock::now().into());
-    fields::set_meta(object, "deletionGracePeriodSeconds", 0.into());
-    if has_generation && object["kind"] != "CustomResourceDefinition" {
-        bump_generation(object);
+        fields::raise_generation(new);
     }
 }
 

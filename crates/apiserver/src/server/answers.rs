@@ -12,8 +12,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::sync::Notify;
 
-use super::room::{Place, Room};
 use crate::http::Body;
+use crate::room::{Place, Room};
 use crate::status_error::Status;
 
 /// What of a connection's answers waits, and whether it moves.

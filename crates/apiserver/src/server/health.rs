@@ -1,6 +1,6 @@
 //! Health: one word, or a line for each check.
 
-use super::App;
+use crate::app::App;
 use crate::http::{Answer, Request};
 
 /// Answers `/healthz`, `/livez`, `/readyz` and the paths below them.

@@ -18,12 +18,13 @@ use tokio_rustls::TlsAcceptor;
 
 use super::again::again;
 use super::answers::{self, Asker, Pace};
-use super::metrics::Series;
-use super::room::{Place, Room};
-use super::seats::{Guest, Guests};
-use super::{App, health};
+use super::health;
+use crate::app::App;
 use crate::auth::{self, Attributes};
 use crate::http::{Answer, Body, Content, Query, Request, ResourcePath, Route, route};
+use crate::metrics::Series;
+use crate::room::{Bodies, Place};
+use crate::seats::{Guest, Guests};
 use crate::status_error::Status;
 use crate::{discovery, openapi, request};
 
@@ -48,7 +49,7 @@ pub(crate) async fn run(app: Arc<App>, listener: TcpListener, acceptor: TlsAccep
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
             Some(_) = connections.join_next() => {}
-            () = crate::server::stopped(&mut stopping) => break,
+            () = crate::app::stopped(&mut stopping) => break,
         }
     }
     drop(listener);
@@ -103,7 +104,7 @@ async fn connection(
         () = silence(&asked, limits.head) => return,
         () = guest.out.notified() => return,
         () = pace.stalled(limits.answer) => return,
-        () = crate::server::stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
+        () = crate::app::stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
     }
     let _ = tokio::time::timeout(Duration::from_millis(300), connection).await;
 }
@@ -308,21 +309,6 @@ async fn collect(
     Ok((bytes.into(), places))
 }
 
-/// Room for the bodies of requests.
-pub(super) struct Bodies {
-    /// For the beginning of each, in units of [`BEGUN`] bytes.
-    begun: Room,
-    /// For those that are longer, in units of [`UNIT`] bytes.
-    large: Room,
-}
-
-impl Bodies {
-    /// Room for 128 MiB, an eighth of it for each user.
-    pub(super) fn new() -> Self {
-        Self { begun: Room::new(4096, 512), large: Room::new(1024, 128) }
-    }
-}
-
 /// Reads on for a while, so that a client that sends first and reads later gets its answer.
 async fn drain(body: Incoming, most: u64) {
     let reading = async {
@@ -363,9 +349,11 @@ fn other(app: &Arc<App>, request: &Request) -> Answer {
     }
     match path {
         "" => discovery::root(app),
-        "/metrics" => {
-            Answer::bytes(200, "text/plain; version=0.0.4; charset=utf-8", app.metrics.text(app).into())
-        }
+        "/metrics" => Answer::bytes(
+            200,
+            "text/plain; version=0.0.4; charset=utf-8",
+            app.metrics.text(app.store.counts()).into(),
+        ),
         "/.well-known/openid-configuration" => Answer::json(200, discovery::openid(request)),
         "/openid/v1/jwks" => {
             Answer::bytes(200, "application/jwk-set+json", Bytes::from_static(b"{\"keys\":[]}"))

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::fields::{self, get, text};
 use crate::kinds::Resource;
-use crate::request::scale::selector_text;
+use crate::select;
 
 use super::{bounds, policies, running};
 
@@ -46,7 +46,7 @@ fn special(key: &str, column: &str, item: &Value) -> Option<Value> {
         ("services", _) => service(column, item),
         ("pods", _) => running::pod(column, item),
         ("podtemplates", "Pod Labels") => {
-            Some(none_if_empty(&selector_text(get(item, &["template", "metadata", "labels"]))))
+            Some(none_if_empty(&select::as_text(get(item, &["template", "metadata", "labels"]))))
         }
         ("endpoints", "Endpoints") => Some(endpoints(item)),
         ("nodes", _) => running::node(column, item),
@@ -75,7 +75,7 @@ fn special(key: &str, column: &str, item: &Value) -> Option<Value> {
             | "jobs.batch"
             | "replicationcontrollers",
             "Selector",
-        ) => Some(none_if_empty(&selector_text(get(item, &["spec", "selector"])))),
+        ) => Some(none_if_empty(&select::as_text(get(item, &["spec", "selector"])))),
         ("jobs.batch", _) => job(column, item),
         ("cronjobs.batch", _) => cron_job(column, item),
         ("ingresses.networking.k8s.io", _) => ingress(column, item),
@@ -84,7 +84,7 @@ fn special(key: &str, column: &str, item: &Value) -> Option<Value> {
         }
         ("ingressclasses.networking.k8s.io", "Parameters") => Some(parameters(item)),
         ("networkpolicies.networking.k8s.io", "Pod-Selector") => {
-            Some(none_if_empty(&selector_text(get(item, &["spec", "podSelector"]))))
+            Some(none_if_empty(&select::as_text(get(item, &["spec", "podSelector"]))))
         }
         ("poddisruptionbudgets.policy", _) => budget(column, item),
         ("clusterrolebindings.rbac.authorization.k8s.io" | "rolebindings.rbac.authorization.k8s.io", _) => {
@@ -188,7 +188,7 @@ fn service(column: &str, item: &Value) -> Option<Value> {
             let list: Vec<String> = ports.into_iter().flatten().map(port).collect();
             none_if_empty(&list.join(","))
         }
-        "Selector" => none_if_empty(&selector_text(get(item, &["spec", "selector"]))),
+        "Selector" => none_if_empty(&select::as_text(get(item, &["spec", "selector"]))),
         _ => return None,
     })
 }
@@ -236,7 +236,7 @@ fn daemon(column: &str, item: &Value) -> Option<Value> {
         "Up-to-date" => "updatedNumberScheduled",
         "Available" => "numberAvailable",
         "Node Selector" => {
-            return Some(none_if_empty(&selector_text(get(
+            return Some(none_if_empty(&select::as_text(get(
                 item,
                 &["spec", "template", "spec", "nodeSelector"],
             ))));

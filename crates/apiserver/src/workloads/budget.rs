@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use super::{BUDGETS, PODS, write_status};
+use crate::app::App;
 use crate::clock;
 use crate::conditions::holds;
 use crate::fields::{self, get, text};
 use crate::kinds::Resource;
 use crate::select;
-use crate::server::App;
 use crate::storage::Key;
 
 /// Where there are budgets; nothing is looked at elsewhere.

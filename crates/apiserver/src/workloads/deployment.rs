@@ -8,9 +8,9 @@ use super::{
     AVAILABLE, REPLICA_SETS, alive, children, condition, make, ready, reference, replica_set, template_hash,
     write, write_status,
 };
+use crate::app::App;
 use crate::fields::{self, get};
-use crate::gc::kin::Kin;
-use crate::server::App;
+use crate::kin::Kin;
 use crate::storage::Key;
 
 /// Makes the ReplicaSet of the current template, scales the others down, and reports.
@@ -104,7 +104,7 @@ fn scale_down(app: &App, key: &Key) {
 
 fn count_generation(before: &Value, set: &mut Value) {
     if before["spec"] != set["spec"] {
-        crate::request::update::bump_generation(set);
+        fields::raise_generation(set);
     }
 }
 
@@ -118,7 +118,7 @@ fn drop_old(app: &App, deployment: &Value, others: &[(Key, Value)]) {
     let surplus = idle.len().saturating_sub(limit);
     for (key, _) in idle.into_iter().take(surplus) {
         if let Some(stored) = app.store.get(key) {
-            app.delete_stored(key, &stored, "Background");
+            crate::deletion::delete(app, key, &stored, "Background");
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{PODS, alive, children, make, ready, reference, write_status};
+use crate::app::App;
 use crate::clock;
 use crate::fields::{self, get};
-use crate::gc::kin::Kin;
-use crate::server::App;
+use crate::kin::Kin;
 use crate::storage::Key;
 
 /// Makes and deletes Pods until there are as many as wanted, and counts them.
@@ -36,7 +36,7 @@ fn adjust(app: &Arc<App>, kin: &mut Kin, key: &Key, set: &Value) {
     }
     for (key, _) in pods.iter().skip(wanted) {
         if let Some(stored) = app.store.get(key) {
-            app.delete_stored(key, &stored, "Background");
+            crate::deletion::delete(app, key, &stored, "Background");
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::room::{Place, Room};
 use crate::auth::User;
+use crate::room::{Place, Room};
 use crate::status_error::Status;
 
 /// So many seats; nobody but masters takes more than half of them, and a few are kept for masters.
@@ -58,18 +58,18 @@ impl Seats {
 
 /// A connection. Until somebody who is known asks for something over it, it has no seat and may be sent away.
 #[derive(Default)]
-pub(super) struct Guest {
+pub(crate) struct Guest {
     seat: OnceLock<Seat>,
     /// Told when it is sent away.
-    pub(super) out: Notify,
+    pub(crate) out: Notify,
 }
 
 /// Connections that have no seat, who came first in front.
 #[derive(Default)]
-pub(super) struct Guests(Mutex<VecDeque<Arc<Guest>>>);
+pub(crate) struct Guests(Mutex<VecDeque<Arc<Guest>>>);
 
 impl Guests {
-    pub(super) fn come(&self) -> Arc<Guest> {
+    pub(crate) fn come(&self) -> Arc<Guest> {
         let guest = Arc::<Guest>::default();
         self.0.lock().push_back(Arc::clone(&guest));
         guest
@@ -79,7 +79,7 @@ impl Guests {
     ///
     /// # Errors
     /// 429 when there is none for this user.
-    pub(super) fn seat(&self, guest: &Arc<Guest>, seats: &Seats, user: &User) -> Result<(), Status> {
+    pub(crate) fn seat(&self, guest: &Arc<Guest>, seats: &Seats, user: &User) -> Result<(), Status> {
         if guest.seat.get().is_none() && !user.is_anonymous() {
             let seat = seats.take(user)?;
             let _ = guest.seat.set(seat);
@@ -88,12 +88,12 @@ impl Guests {
         Ok(())
     }
 
-    pub(super) fn go(&self, guest: &Arc<Guest>) {
+    pub(crate) fn go(&self, guest: &Arc<Guest>) {
         self.0.lock().retain(|other| !Arc::ptr_eq(other, guest));
     }
 
     /// Sends the first away who has no seat; whether there was one.
-    pub(super) fn send_away(&self) -> bool {
+    pub(crate) fn send_away(&self) -> bool {
         let first = self.0.lock().pop_front();
         first.map(|guest| guest.out.notify_one()).is_some()
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::http::ResourcePath;
-use crate::server::App;
 
 /// What was asked since the start.
 pub(crate) struct Metrics {
@@ -82,16 +82,16 @@ impl Metrics {
     }
 
     /// All of it as text.
-    pub(super) fn text(&self, app: &App) -> String {
+    pub(crate) fn text(&self, counts: Vec<(Arc<str>, usize)>) -> String {
         let mut out = String::new();
         self.requests_into(&mut out);
         head(&mut out, "apiserver_storage_objects", "gauge", "Number of stored objects by kind.");
-        for (resource, count) in app.store.counts() {
+        for (resource, count) in &counts {
             let _ = writeln!(out, "apiserver_storage_objects{{resource=\"{resource}\"}} {count}");
         }
         head(&mut out, "apiserver_resource_objects", "gauge", "Number of stored objects by kind.");
-        for (resource, count) in app.store.counts() {
-            let (plural, group) = resource.split_once('.').unwrap_or((&resource, ""));
+        for (resource, count) in &counts {
+            let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
             let _ = writeln!(
                 out,
                 "apiserver_resource_objects{{group=\"{group}\",resource=\"{plural}\"}} {count}"

@@ -6,12 +6,12 @@ use sealfast_k8s::id::GroupVersionKind;
 use serde_json::{Value, json};
 
 use crate::auth::{self, Attributes, User, token};
+use crate::call::Call;
 use crate::clock;
 use crate::fields::{self, text};
 use crate::http::Answer;
 use crate::kinds::Resource;
 use crate::objects;
-use crate::request::Call;
 use crate::status_error::{Cause, Status};
 use crate::storage::Key;
 
@@ -193,7 +193,7 @@ pub(crate) fn token(call: &Call<'_>) -> Result<Answer, Status> {
             "the name of the object ({name}) does not match the name on the URL ({url})"
         )));
     }
-    crate::request::create::check_namespace(call, &mut request)?;
+    super::create::check_namespace(call, &mut request)?;
     let account = call.existing()?.object();
     let stated = fields::get(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64);
     let seconds = stated.unwrap_or(3600);

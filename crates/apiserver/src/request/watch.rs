@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+use super::list::reach;
+use crate::app::{App, stopped};
+use crate::call::Call;
 use crate::fields;
 use crate::http::{Answer, Content, Encoding, Form, Query};
 use crate::kinds::Resource;
-use crate::request::list::reach;
-use crate::request::{Call, Place, partial, selects, shown, write, write_json, write_partial};
+use crate::room;
 use crate::select::Selection;
-use crate::server::{App, room};
+use crate::show::{Place, partial, selects, shown, write, write_json, write_partial};
 use crate::status_error::{Cause, Status};
 use crate::storage::{Change, Stored};
 use crate::table;
@@ -141,7 +143,7 @@ impl Watch {
             let mut stopping = self.app.stopping.subscribe();
             tokio::select! {
                 () = tokio::time::sleep(self.app.limits.event) => {}
-                () = crate::server::stopped(&mut stopping) => {}
+                () = stopped(&mut stopping) => {}
             }
         }
         if self.is_unread() {
@@ -190,7 +192,7 @@ impl Watch {
                     self.unread.notify_one();
                     return Err(Gone);
                 },
-                () = crate::server::stopped(&mut stopping) => return Ok(()),
+                () = stopped(&mut stopping) => return Ok(()),
                 () = sender.closed() => return Err(Gone),
             }
         }

@@ -72,6 +72,21 @@ fn sharing(user: &str) -> &str {
     }
 }
 
+/// Room for the bodies of requests.
+pub(crate) struct Bodies {
+    /// For the beginning of each, in units of 16 KiB.
+    pub begun: Room,
+    /// For those that are longer, in units of 64 KiB.
+    pub large: Room,
+}
+
+impl Bodies {
+    /// Room for 128 MiB, an eighth of it for each user.
+    pub(crate) fn new() -> Self {
+        Self { begun: Room::new(4096, 512), large: Room::new(1024, 128) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,91 @@
+//! The life of a definition of custom resources: names, conditions, service.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::app::{App, TRIES};
+use crate::clock;
+use crate::conditions;
+use crate::crds;
+use crate::fields;
+use crate::objects::{self, Actor, Operation};
+use crate::storage::{Expect, Key, Stored};
+
+/// Serves what the stored definitions say.
+pub(crate) fn refresh(app: &App) {
+    let _guard = app.writes_to_kinds.lock();
+    app.kinds.define(&app.store.list(&Arc::from(crds::KEY), None).items);
+}
+
+/// Gives names that became free to those that wait for them, and serves what is there now.
+pub(crate) fn changed(app: &App) {
+    refresh(app);
+    for name in app.kinds.waiting() {
+        establish(app, &name);
+    }
+}
+
+/// Settles the names and the conditions of a definition; false when they could not be written.
+pub(crate) fn establish(app: &App, name: &str) -> bool {
+    let settled = {
+        // What others have got is looked at and written in one go: of two that want a name, one gets it.
+        let _guard = app.naming.lock();
+        (0..TRIES).any(|_| try_to_establish(app, name))
+    };
+    refresh(app);
+    settled
+}
+
+/// Does it once; false when another write came before.
+fn try_to_establish(app: &App, name: &str) -> bool {
+    let key = Key::new(&Arc::from(crds::KEY), "", name);
+    let Some(stored) = app.store.get(&key) else { return true };
+    let before = stored.object();
+    let mut definition = before.clone();
+    let others = of_group(app, fields::text(&definition, &["spec", "group"]));
+    let now = clock::now();
+    crds::establish(&mut definition, &others, &now);
+    if fields::is_deleting(&definition) {
+        let text = "CustomResource deletion is in progress";
+        let reason = "InstanceDeletionInProgress";
+        conditions::set(&mut definition, "Terminating", "True", reason, text, &now);
+    }
+    if definition == before {
+        return true;
+    }
+    if let Some(resource) = app.kinds.current().stored_under(crds::KEY) {
+        let actor = Actor { manager: "kube-apiserver".into(), operation: Operation::Update };
+        let owners = objects::owners(resource, Some(&before), &definition, &actor, "status");
+        fields::put_meta(&mut definition, "managedFields", owners);
+    }
+    app.store.put(&key, &definition, Expect::Revision(stored.revision)).is_ok()
+}
+
+/// The definitions of a group, which their names end with.
+fn of_group(app: &App, group: &str) -> Vec<Value> {
+    let all = app.store.list(&Arc::from(crds::KEY), None).items;
+    let is_of = |stored: &&Stored| {
+        let name = stored.marks().name.strip_suffix(group);
+        name.is_some_and(|plural| plural.ends_with('.'))
+    };
+    all.iter().filter(is_of).map(Stored::object).collect()
+}
+
+/// Drops objects whose definition is gone: they would come back under the next one of that name.
+pub(crate) fn drop_undefined(app: &App) {
+    let definition = |name: &str| app.store.get(&Key::new(&Arc::from(crds::KEY), "", name));
+    let kinds = app.kinds.current();
+    for (resource, _) in app.store.counts() {
+        let Some((_, group)) = resource.split_once('.') else { continue };
+        let built_in = kinds.group(group).is_some_and(|group| !group.custom);
+        if built_in || definition(&resource).is_some() {
+            continue;
+        }
+        for stored in app.store.list(&resource, None).items {
+            let marks = stored.marks();
+            let key = Key::new(&resource, &marks.namespace, &marks.name);
+            let _ = app.store.delete(&key, stored.revision);
+        }
+    }
+}
