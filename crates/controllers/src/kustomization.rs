@@ -41,6 +41,7 @@ pub mod check;
 pub mod claim;
 pub mod decrypt;
 pub mod finalize;
+mod forms;
 pub mod gather;
 pub mod health;
 pub mod import;

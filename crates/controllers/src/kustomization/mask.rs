@@ -1,7 +1,7 @@
 //! Masks: decrypted values are covered wherever they land.
 //!
-//! Every value of a Secret is covered. Elsewhere a text is searched for each decrypted value, as it is, line by line, as
-//! JSON writes it (Go's with more escapes) and in base64; a text that is base64 of something with a decrypted value in it is covered whole.
+//! Every value of a Secret is covered. Elsewhere a text is searched for each decrypted value, in each of its forms; a text
+//! that is base64 of something with a decrypted value in it is covered whole.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +10,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::kustomization::forms::{Forms, SHORTEST_LINE, quoted};
 use crate::kustomization::search::Search;
 use crate::kustomization::witness::{SHORTEST_PART, Text, Witness};
 
@@ -17,8 +18,8 @@ use crate::kustomization::witness::{SHORTEST_PART, Text, Witness};
 const MASK: &str = "**SOPS**";
 /// Why a message is covered whole.
 const OVERRUN: &str = "covered whole: too many values were decrypted to be looked for one by one";
-/// Lines shorter than this are no secrets of their own.
-const SHORTEST_LINE: usize = 8;
+/// What stands before a value in the words of an API server.
+const REFUSED: [&str; 3] = ["Invalid value: ", "Unsupported value: ", "Duplicate value: "];
 
 /// The texts that are covered.
 pub struct Masks {
@@ -28,6 +29,8 @@ pub struct Masks {
     told: Search,
     /// Too short to be looked for in a text: covered where nothing stands beside them, and between quotes.
     short: BTreeSet<Text>,
+    /// Covered between quotes.
+    lines: BTreeSet<Text>,
     /// Covered where nothing stands beside them.
     wholes: BTreeSet<Text>,
     /// Nobody knows what is secret: everything is covered.
@@ -41,7 +44,7 @@ impl Masks {
         let mut wholes = BTreeSet::new();
         for whole in witness.wholes().filter(|whole| !whole.is_empty()) {
             wholes.insert(Text::new(whole));
-            wholes.insert(Text::from(inner(&Value::from(whole).to_string())));
+            wholes.extend(quoted(whole).into_iter().map(Text::from));
         }
         Self { covers_all: witness.is_overrun(), ..Self::covering(witness.values(), wholes) }
     }
@@ -52,16 +55,16 @@ impl Masks {
     }
 
     fn covering<'a>(values: impl Iterator<Item = &'a str>, wholes: BTreeSet<Text>) -> Self {
-        let mut forms = BTreeSet::new();
-        values.for_each(|value| add_forms(value, &mut forms));
+        let Forms { all: mut forms, lines } = Forms::of(values);
         let is_empty = forms.is_empty();
         let is_long = |text: &&str| text.len() >= SHORTEST_PART;
         let long = || forms.iter().map(Text::as_str).filter(is_long);
         let parts = Search::of(long());
         let told = Search::of(long().chain(wholes.iter().map(Text::as_str).filter(is_long)));
         forms.retain(|form| !is_long(&form.as_str()));
-        Self { parts, told, short: forms, wholes, covers_all: false, is_empty }
+        Self { parts, told, short: forms, lines, wholes, covers_all: false, is_empty }
     }
+
     /// Covers an object.
     pub fn object(&self, object: &mut Value) {
         if object.get("kind").and_then(Value::as_str) == Some("Secret") {
@@ -110,33 +113,70 @@ impl Masks {
     }
 
     /// Returns what somebody says about objects, such as an API server that refuses one, with masks in it. Short values are
-    /// covered where they stand in quotes.
+    /// covered where they stand in quotes, or where a server names a value that it refuses.
     pub fn message(&self, text: &str) -> String {
         if self.covers_all {
             return format!("{MASK} ({OVERRUN})");
         }
-        let covered = self.without_short(&self.told.cover(text, MASK));
+        if self.is_empty && self.wholes.is_empty() {
+            return text.to_owned();
+        }
+        let covered = self.told.cover(&self.without_base64(text), MASK);
+        let covered = self.without_refused(&self.without_short(&covered));
         if self.is_empty { covered } else { without_changes(&without_given(&covered)) }
+    }
+
+    /// Covers base64 of what holds a secret.
+    fn without_base64(&self, text: &str) -> String {
+        let mut covered = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(letter) = rest.chars().next() {
+            let end = run(rest);
+            let (front, behind) = rest.split_at(if end == 0 { letter.len_utf8() } else { end });
+            covered.push_str(if end > 0 && self.hides_secret(front) { MASK } else { front });
+            rest = behind;
+        }
+        covered
     }
 
     /// Covers what is short and stands in quotes.
     fn without_short(&self, text: &str) -> String {
         let mut covered = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some((front, quoted)) = rest.split_once('"') {
-            covered.push_str(front);
-            covered.push('"');
-            rest = quoted;
-            let ends = (1..SHORTEST_PART).filter(|end| quoted.as_bytes().get(*end) == Some(&b'"'));
-            let is_short = |text: &str| self.short.contains(text) || self.wholes.contains(text);
-            if let Some(end) = ends.rev().find(|end| quoted.get(..*end).is_some_and(is_short)) {
+        while let Some(at) = rest.find(['"', '\'', '`']) {
+            let quote = rest.as_bytes()[at];
+            covered.push_str(&rest[..=at]);
+            rest = &rest[at + 1..];
+            let ends = (1..=SHORTEST_LINE + 1).filter(|end| rest.as_bytes().get(*end) == Some(&quote));
+            // The quotes themselves may stand in quotes.
+            let quoted = |end: usize| rest.get(..end).map(|text| text.trim_end_matches('\\'));
+            let is_short = |text: &&str| self.is_short(text) || self.lines.contains(*text);
+            if let Some(text) = ends.rev().filter_map(quoted).find(is_short) {
                 covered.push_str(MASK);
-                covered.push('"');
-                rest = &quoted[end + 1..];
+                rest = &rest[text.len()..];
             }
         }
         covered.push_str(rest);
         covered
+    }
+
+    /// Covers what is short where a server that refuses a value names it, bare as numbers are.
+    fn without_refused(&self, text: &str) -> String {
+        let mut covered = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = REFUSED.iter().filter_map(|words| Some(rest.find(words)? + words.len())).min() {
+            let (front, behind) = rest.split_at(at);
+            let end = behind.find([':', ',', '\n']).unwrap_or(behind.len());
+            covered.push_str(front);
+            covered.push_str(if self.is_short(&behind[..end]) { MASK } else { &behind[..end] });
+            rest = &behind[end..];
+        }
+        covered.push_str(rest);
+        covered
+    }
+
+    fn is_short(&self, text: &str) -> bool {
+        self.short.contains(text) || self.wholes.contains(text)
     }
 
     fn is_secret(&self, text: &str) -> bool {
@@ -161,33 +201,11 @@ impl Masks {
     }
 }
 
-/// Adds what a value may look like.
-fn add_forms(value: &str, forms: &mut BTreeSet<Text>) {
-    let mut add = |text: String| {
-        if !text.is_empty() {
-            forms.insert(Text::from(text));
-        }
-    };
-    let trimmed = value.trim_matches('\n');
-    add(trimmed.to_owned());
-    add(trimmed.replace('\n', ""));
-    add(inner(&Value::from(trimmed).to_string()));
-    add(inner(&sealfast_yaml::json::text(&Value::from(trimmed))));
-    for text in [value, trimmed] {
-        add(STANDARD.encode(text));
-        add(STANDARD_NO_PAD.encode(text));
-        add(URL_SAFE.encode(text));
-        add(URL_SAFE_NO_PAD.encode(text));
-    }
-    trimmed
-        .lines()
-        .filter(|line| line.trim().len() >= SHORTEST_LINE)
-        .for_each(|line| add(line.trim().to_owned()));
-}
-
-/// A text in JSON without its quotes.
-fn inner(json: &str) -> String {
-    json[1..json.len() - 1].to_owned()
+/// A beginning of a text that may be base64, with what fills it up; the rest follows it.
+fn run(text: &str) -> usize {
+    let is_inside = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '/' | '-' | '_');
+    let inside = text.find(|letter| !is_inside(letter)).unwrap_or(text.len());
+    inside + text[inside..].bytes().take(2).take_while(|byte| *byte == b'=').count()
 }
 
 /// Covers values of a wrong type, which a server prints as it read them: `0x1F` as 31.
@@ -237,7 +255,7 @@ fn name_length(text: &str) -> usize {
 mod tests {
     use crate::kustomization::witness::Witness;
     use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
     use serde_json::json;
 
     use super::{MASK, Masks};
@@ -268,6 +286,32 @@ mod tests {
             masks.message(r#"decoding {"p":"pass\u0026word"}, a\u2028\u003cb\u003e, pass&word"#),
             r#"decoding {"p":"**SOPS**"}, **SOPS**, **SOPS**"#
         );
+    }
+
+    #[test]
+    fn messages_show_no_value_in_any_form() {
+        let masks = masks(&["hunter2\r\n", "it's-\u{1b}-me", "12", "true", "first\nsecond", "user@example"]);
+        for (told, wanted) in [
+            ("got hunter2.", "got **SOPS**."),
+            (r#"got "it's-\x1b-me""#, r#"got "**SOPS**""#),
+            (r#"got "it's-\u{1b}-me""#, r#"got "**SOPS**""#),
+            (r#"step "got \"it's-\\u001b-me\"""#, r#"step "got \"**SOPS**\"""#),
+            ("got 'it''s-\u{1b}-me'", "got '**SOPS**'"),
+            (r#"'12', `12`, \"12\", "12", 12"#, r#"'**SOPS**', `**SOPS**`, \"**SOPS**\", "**SOPS**", 12"#),
+            ("spec.a: Invalid value: 12: must be less", "spec.a: Invalid value: **SOPS**: must be less"),
+            ("spec.a: Unsupported value: true, x", "spec.a: Unsupported value: **SOPS**, x"),
+            (
+                r#"spec.a: Invalid value: "first": not first"#,
+                r#"spec.a: Invalid value: "**SOPS**": not first"#,
+            ),
+            ("don't say 'it' or \"x", "don't say 'it' or \"x"),
+        ] {
+            assert_eq!(masks.message(told), wanted, "{told}");
+        }
+        for way in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+            let hidden = way.encode("the user is user@example, is it?>>??");
+            assert_eq!(masks.message(&format!("a=\"{hidden}\" x")), "a=\"**SOPS**\" x");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sealfast_sops::tree::{Branch, Key, Value as Plain};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -101,6 +103,12 @@ impl Witness {
         }
     }
 
+    /// Takes a value that is also secret where it is no text.
+    fn add_bare(&mut self, value: &str) {
+        self.add(value);
+        self.learn_whole(value);
+    }
+
     /// The texts that a value went into and cannot be found in: they are secret as they stand.
     pub fn wholes(&self) -> impl Iterator<Item = &str> {
         self.wholes.iter().map(Text::as_str)
@@ -146,8 +154,13 @@ impl Witness {
             }
             (Plain::Str(text), open) if text.as_str().is_some_and(|text| text.starts_with(SEALED)) => {
                 match open {
-                    Plain::Str(text) => self.add(&String::from_utf8_lossy(text.as_bytes())),
-                    Plain::Bool(flag) => self.add(&flag.to_string()),
+                    Plain::Str(text) => match text.as_str() {
+                        Some(text) => self.add(text),
+                        // What is no text is only ever shown in base64.
+                        None => self.add(&Zeroizing::new(STANDARD.encode(text.as_bytes()))),
+                    },
+                    Plain::Bool(flag) => self.add_bare(&flag.to_string()),
+                    Plain::Time(time) => self.add(&time.to_string()),
                     Plain::Int(number) => self.add(&number.to_string()),
                     Plain::Uint(number) => self.add(&number.to_string()),
                     Plain::Float(number) => self.add(&number.to_string()),
@@ -174,10 +187,7 @@ impl Witness {
             (Value::String(text), open) if text.starts_with(SEALED) => match open {
                 Value::String(text) => self.add(text),
                 Value::Number(_) => self.add(&open.to_string()),
-                Value::Bool(_) => {
-                    self.add(&open.to_string());
-                    self.learn_whole(&open.to_string());
-                }
+                Value::Bool(_) => self.add_bare(&open.to_string()),
                 _ => {}
             },
             _ => {}
@@ -195,6 +205,34 @@ impl std::fmt::Debug for Witness {
 mod tests {
     use super::*;
     use crate::kustomization::mask::Masks;
+
+    #[test]
+    fn files_and_objects_are_compared_alike() {
+        let time = sealfast_sops::time::Time::parse("2026-01-02T03:04:05Z").map_or(Plain::Null, Plain::Time);
+        let (mut sealed, mut open) = (Branch::new(), Branch::new());
+        for (name, value) in [("a", "text".into()), ("b", true.into()), ("c", 12345.into()), ("d", time)] {
+            sealed.push(name, vec!["ENC[AES256_GCM,…]".into()]);
+            open.push(name, vec![value]);
+        }
+        sealed.push("e", "x");
+        open.push("e", "x");
+        let mut of_file = Witness::default();
+        of_file.compare_trees(&[sealed], &[open]);
+        let json = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+        let sealed =
+            json(r#"{"a": ["ENC[1]"], "b": ["ENC[2]"], "c": ["ENC[3]"], "d": ["ENC[4]"], "e": "x"}"#);
+        let open =
+            json(r#"{"a": ["text"], "b": [true], "c": [12345], "d": ["2026-01-02T03:04:05Z"], "e": "x"}"#);
+        let mut of_object = Witness::default();
+        of_object.compare(&sealed, &open);
+        for witness in [of_file, of_object] {
+            assert_eq!(
+                witness.values().collect::<Vec<_>>(),
+                ["text", "true", "12345", "2026-01-02T03:04:05Z"]
+            );
+            assert_eq!(witness.wholes().collect::<Vec<_>>(), ["true"]);
+        }
+    }
 
     #[test]
     fn what_is_too_much_is_let_go_and_covers_everything() {
