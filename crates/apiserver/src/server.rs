@@ -16,7 +16,8 @@ mod health;
 mod identity;
 mod listen;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::auth::token::Signer;
 use crate::error::Error;
 pub use crate::options::{Limits, Options, State, Sync};
 use crate::storage::Store;
+use crate::storage::disk::Disk;
 use crate::storage::journal::Journal;
 use crate::storage::lock::Lock;
 use crate::{bootstrap, definitions, follow_ups, gc, namespaces};
@@ -49,19 +51,16 @@ pub struct Running {
 /// # Errors
 /// When the address or the state directory cannot be used.
 pub async fn start(options: Options) -> Result<Running, Error> {
+    start_on(&Disk::default(), options).await
+}
+
+async fn start_on(disk: &Disk, options: Options) -> Result<Running, Error> {
     if !options.listen.ip().is_loopback() {
         return Err(Error::NotLoopback { address: options.listen });
     }
     let (identity, store) = match &options.state {
         State::Memory => (Identity::fresh(options.listen.ip())?, Store::new(None)),
-        State::Dir(dir) => {
-            let lock = Lock::take(dir)?;
-            let identity = Identity::load_or_make(dir, options.listen.ip())?;
-            let (key, key_path) = identity::state_key(dir)?;
-            let (mut journal, records) = Journal::open(&dir.join("state"), &key_path, &key)?;
-            journal.hold(lock);
-            (identity, Store::new(Some((journal, records))))
-        }
+        State::Dir(dir) => kept(disk, dir, options.listen.ip())?,
     };
     let identity = Arc::new(identity);
     let listener = tokio::net::TcpListener::bind(options.listen)
@@ -80,6 +79,16 @@ pub async fn start(options: Options) -> Result<Running, Error> {
         tokio::spawn(crate::expiry::run(Arc::clone(&app))),
     ];
     Ok(Running { addr, identity, app, tasks })
+}
+
+/// What a directory keeps, which is made when absent.
+pub(crate) fn kept(disk: &Disk, dir: &Path, address: IpAddr) -> Result<(Identity, Store), Error> {
+    let lock = Lock::take(disk, dir)?;
+    let identity = Identity::load_or_make(disk, dir, address)?;
+    let (key, key_path) = identity::state_key(disk, dir)?;
+    let (mut journal, records) = Journal::open(disk, &dir.join("state"), &key_path, &key)?;
+    journal.hold(lock);
+    Ok((identity, Store::new(Some((journal, records)))))
 }
 
 impl Running {

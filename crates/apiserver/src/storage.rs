@@ -4,8 +4,11 @@
 //! numbers all writes. The recent changes stay in a log from which watches replay and old lists are rebuilt.
 //! A write is acknowledged after it was handed to the operating system (see `storage/journal.rs`).
 
+pub(crate) mod disk;
 pub(crate) mod journal;
 pub(crate) mod lock;
+#[cfg(test)]
+mod power;
 mod records;
 mod rewriting;
 mod stored;
@@ -372,7 +375,7 @@ impl Store {
         let Some((file, length)) = self.inner.read().journal.as_ref().map(Journal::written) else {
             return true;
         };
-        let flushed = file.sync_data();
+        let flushed = file.sync();
         let mut inner = self.inner.write();
         let (revision, wasteful) = (inner.revision, Arc::clone(&inner.wasteful));
         let Some(journal) = &mut inner.journal else { return true };

@@ -1,7 +1,7 @@
 //! Certificate, token and keys: fresh ones, or those of a state directory.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::error::Error;
-use crate::storage::journal::{private, sync_folder};
+use crate::storage::disk::Disk;
 
 /// What proves who the server is, and who its administrator is.
 pub(crate) struct Identity {
@@ -49,7 +49,7 @@ impl Identity {
 
     /// What the directory keeps, made and kept when absent. The secrets outlive a certificate that is gone or for another
     /// address.
-    pub(crate) fn load_or_make(dir: &Path, address: IpAddr) -> Result<Self, Error> {
+    pub(crate) fn load_or_make(disk: &Disk, dir: &Path, address: IpAddr) -> Result<Self, Error> {
         let (key_path, certificate_path) = (dir.join("server.key"), dir.join("server.crt"));
         let identity = if key_path.exists() {
             let kept = Self::load(dir)?;
@@ -66,7 +66,7 @@ impl Identity {
         };
         // A certificate beside another key cannot be used; one that is missing is made anew.
         if certificate_path.exists() {
-            std::fs::remove_file(&certificate_path).map_err(|source| Error::File {
+            disk.remove(&certificate_path).map_err(|source| Error::File {
                 action: "remove",
                 path: certificate_path.clone(),
                 source,
@@ -78,8 +78,9 @@ impl Identity {
             clock::hex(&*identity.signing_key),
             identity.key.expose_secret()
         ));
-        write(&key_path, secret.as_bytes())?;
-        write(&certificate_path, format!("{}{}", identity.certificate, identity.authority).as_bytes())?;
+        write(disk, &key_path, secret.as_bytes())?;
+        let chain = format!("{}{}", identity.certificate, identity.authority);
+        write(disk, &certificate_path, chain.as_bytes())?;
         Ok(identity)
     }
 
@@ -163,7 +164,7 @@ impl Identity {
 }
 
 /// The key that seals the state, made when absent.
-pub(crate) fn state_key(dir: &Path) -> Result<(Zeroizing<[u8; 32]>, PathBuf), Error> {
+pub(crate) fn state_key(disk: &Disk, dir: &Path) -> Result<(Zeroizing<[u8; 32]>, PathBuf), Error> {
     let path = dir.join("state.key");
     let kept = Zeroizing::new(if path.exists() { read_key(&path)? } else { Vec::new() });
     if kept.is_empty() {
@@ -171,7 +172,7 @@ pub(crate) fn state_key(dir: &Path) -> Result<(Zeroizing<[u8; 32]>, PathBuf), Er
             return Err(Error::NoKey { path });
         }
         let key = random();
-        write(&path, &*key)?;
+        write(disk, &path, &*key)?;
         return Ok((key, path));
     }
     let bytes: [u8; 32] = kept
@@ -241,10 +242,15 @@ fn read_key(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// Writes a file of mode 0600 whole: another name first, then in place.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+fn write(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let fresh = path.with_extension("tmp");
-    let failed = |source| Error::File { action: "write", path: path.to_owned(), source };
-    let mut file = private(&fresh)?;
-    file.set_len(0).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&fresh, path).and_then(|()| sync_folder(path)).map_err(failed)
+    let written = || {
+        let file = disk.open(&fresh)?;
+        file.cut(0)?;
+        file.write_at(bytes, 0)?;
+        file.sync()?;
+        disk.rename(&fresh, path)?;
+        disk.folder_of(path)?.sync()
+    };
+    written().map_err(|source| Error::File { action: "write", path: path.to_owned(), source })
 }

@@ -14,9 +14,6 @@
 //! room. The file is written anew, beside the old one and renamed over it, when most of it is history; writes go on
 //! meanwhile and are taken along. A kill leaves the old or the new one.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +21,7 @@ use std::time::{Duration, Instant};
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::KeyInit;
 
+use super::disk::{Disk, Folder, Kept};
 use super::lock::Lock;
 use super::records::{Broken, HEADER, Record, mark, read_all, seal};
 use super::rewriting::{Fresh, Place, Rewriting};
@@ -32,8 +30,9 @@ use crate::error::Error;
 /// The open state file.
 pub(crate) struct Journal {
     path: PathBuf,
-    file: Arc<File>,
-    folder: File,
+    disk: Disk,
+    file: Arc<Kept>,
+    folder: Folder,
     cipher: Aes256Gcm,
     length: u64,
     /// Why nothing may be written until there is a new file.
@@ -52,12 +51,16 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be read, is of another version, or the key does not open it.
-    pub(crate) fn open(path: &Path, key_path: &Path, key: &[u8; 32]) -> Result<(Self, Vec<Record>), Error> {
-        Place::beside(path).clear();
-        let mut file = private(path)?;
-        let folder = folder(path).map_err(|source| failed("open the folder of", path, source))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|source| failed("read", path, source))?;
+    pub(crate) fn open(
+        disk: &Disk,
+        path: &Path,
+        key_path: &Path,
+        key: &[u8; 32],
+    ) -> Result<(Self, Vec<Record>), Error> {
+        Place::beside(disk, path).clear();
+        let file = disk.open(path).map_err(|source| failed("open", path, source))?;
+        let folder = disk.folder_of(path).map_err(|source| failed("open the folder of", path, source))?;
+        let bytes = file.read().map_err(|source| failed("read", path, source))?;
         let cipher = Aes256Gcm::new(key.into());
         let (records, length) = if bytes.is_empty() {
             (Vec::new(), 0)
@@ -75,6 +78,7 @@ impl Journal {
         };
         let mut journal = Self {
             path: path.to_owned(),
+            disk: disk.clone(),
             file: Arc::new(file),
             folder,
             cipher,
@@ -108,11 +112,11 @@ impl Journal {
     pub(crate) fn raise(&mut self, revision: u64) -> Result<(), Error> {
         let record = seal(&self.cipher, revision, None, None)?;
         self.write(&record)?;
-        self.file.sync_data().map_err(|source| failed("flush", &self.path, source))
+        self.file.sync().map_err(|source| failed("flush", &self.path, source))
     }
 
     /// Notes that the file was flushed up to a length, where it is still this file.
-    pub(crate) fn note_flushed(&mut self, file: &Arc<File>, revision: u64, length: u64) -> Result<(), Error> {
+    pub(crate) fn note_flushed(&mut self, file: &Arc<Kept>, revision: u64, length: u64) -> Result<(), Error> {
         if !Arc::ptr_eq(file, &self.file) || self.unusable.is_some() || self.closed {
             return Ok(());
         }
@@ -121,12 +125,11 @@ impl Journal {
     }
 
     fn write(&mut self, record: &[u8]) -> Result<(), Error> {
-        let done = (&*self.file).write_all(record);
+        let done = self.file.write_at(record, self.length);
         self.refuses = done.is_err();
         if let Err(source) = done {
             // What was half written would hide everything after it.
-            let cut = self.file.set_len(self.length).and_then(|()| (&*self.file).seek(SeekFrom::End(0)));
-            self.unusable = cut.is_err().then_some(CUT_SHORT);
+            self.unusable = self.file.cut(self.length).is_err().then_some(CUT_SHORT);
             return Err(failed("write", &self.path, source));
         }
         self.length += record.len() as u64;
@@ -160,7 +163,7 @@ impl Journal {
     /// What is needed to write the file anew outside the lock, from the objects as they are now.
     pub(crate) fn rewriting(&self, revision: u64) -> Rewriting {
         Rewriting {
-            place: Place::beside(&self.path),
+            place: Place::beside(&self.disk, &self.path),
             cipher: self.cipher.clone(),
             revision,
             from: self.length,
@@ -184,7 +187,7 @@ impl Journal {
         // The old file has no name any more: what follows belongs in this one, whatever the disk says next.
         (self.file, self.length) = (Arc::new(fresh.file), fresh.length);
         self.unusable = None;
-        self.folder.sync_all().map_err(|source| {
+        self.folder.sync().map_err(|source| {
             self.unusable = Some(NOT_FLUSHED);
             failed("flush the folder of", &self.path, source)
         })
@@ -196,17 +199,17 @@ impl Journal {
     }
 
     /// The file and how much of it is written.
-    pub(crate) fn written(&self) -> (Arc<File>, u64) {
+    pub(crate) fn written(&self) -> (Arc<Kept>, u64) {
         (self.handle(), self.length)
     }
 
     /// The file, to flush it outside the lock.
-    pub(crate) fn handle(&self) -> Arc<File> {
+    pub(crate) fn handle(&self) -> Arc<Kept> {
         Arc::clone(&self.file)
     }
 
     /// Takes no more writes when it is still this file that could not be flushed.
-    pub(crate) fn refuse_unflushed(&mut self, file: &Arc<File>) {
+    pub(crate) fn refuse_unflushed(&mut self, file: &Arc<Kept>) {
         if Arc::ptr_eq(file, &self.file) {
             self.unusable = Some(NOT_FLUSHED);
         }
@@ -219,39 +222,20 @@ impl Journal {
     }
 
     fn prepare(&mut self) -> Result<(), Error> {
-        let begin = |file: &File, length: u64| -> std::io::Result<()> {
-            let mut file = file;
-            file.set_len(length)?;
-            file.seek(SeekFrom::End(0))?;
+        let begin = |file: &Kept, length: u64| -> std::io::Result<()> {
+            file.cut(length)?;
             if length == 0 {
-                file.write_all(HEADER)?;
+                file.write_at(HEADER, 0)?;
             }
-            file.sync_data()
+            file.sync()
         };
         begin(&self.file, self.length).map_err(|source| failed("write", &self.path, source))?;
         self.length = self.length.max(HEADER.len() as u64);
         // A file begins with a mark, so that one without any is known to be of an older version.
         self.note_flushed(&self.handle(), 0, self.length)?;
-        self.file.sync_data().map_err(|source| failed("flush", &self.path, source))?;
-        self.folder.sync_all().map_err(|source| failed("flush the folder of", &self.path, source))
+        self.file.sync().map_err(|source| failed("flush", &self.path, source))?;
+        self.folder.sync().map_err(|source| failed("flush the folder of", &self.path, source))
     }
-}
-
-/// Opens a file of mode 0600 for reading and writing, created when absent.
-pub(crate) fn private(path: &Path) -> Result<File, Error> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.open(path).map_err(|source| failed("open", path, source))
-}
-
-/// Hands a new name in a folder to the disk.
-pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    folder(path)?.sync_all()
-}
-
-fn folder(path: &Path) -> std::io::Result<File> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))
 }
 
 pub(super) fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
@@ -266,6 +250,8 @@ const REST: Duration = Duration::from_secs(60);
 const CLOSED: &str = "the server has stopped";
 #[cfg(test)]
 mod tests {
+    use std::fs::{File, OpenOptions};
+
     use super::*;
     use crate::storage::rewriting::Live;
     use crate::storage::{Expect, Key, Refused, Store, UNSEEN};
@@ -292,21 +278,22 @@ mod tests {
         assert_eq!(kept(dir.path()), 5, "what is cut off is gone");
         // Now that all is flushed and marked, a hole is damage.
         zero(end + 5000);
-        let opened = Journal::open(&path, &dir.path().join("key"), &[7; 32]);
+        let opened = Journal::open(&Disk::default(), &path, &dir.path().join("key"), &[7; 32]);
         assert!(matches!(opened.map(|_| ()), Err(Error::DamagedRecord { .. })));
     }
 
     /// A journal in a folder of its own, with one object in it.
     fn journal(dir: &Path) -> Journal {
         let path = dir.join("state");
-        let (mut journal, records) = Journal::open(&path, &dir.join("key"), &[7; 32]).expect("it is opened");
+        let (mut journal, records) =
+            Journal::open(&Disk::default(), &path, &dir.join("key"), &[7; 32]).expect("it is opened");
         assert!(records.is_empty());
         journal.append(1, ("configmaps", "n", "c"), Some(b"{}")).expect("it is written");
         journal
     }
 
     fn kept(dir: &Path) -> usize {
-        let opened = Journal::open(&dir.join("state"), &dir.join("key"), &[7; 32]);
+        let opened = Journal::open(&Disk::default(), &dir.join("state"), &dir.join("key"), &[7; 32]);
         opened.expect("it is opened").1.len()
     }
 
@@ -319,10 +306,8 @@ mod tests {
     fn a_full_disk_refuses_writes_and_keeps_what_was_acknowledged() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut journal = journal(dir.path());
-        let file = std::mem::replace(
-            &mut journal.file,
-            Arc::new(OpenOptions::new().write(true).open("/dev/full").expect("it is there")),
-        );
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        let file = std::mem::replace(&mut journal.file, kept_in(full));
         let second = ("configmaps", "n", "d");
         assert!(matches!(journal.append(2, second, Some(b"{}")), Err(Error::File { .. })));
         // Half a record may stand in the file, and nobody can cut it off: nothing may follow it.
@@ -364,7 +349,8 @@ mod tests {
         journal.replace(fresh).expect("it is put in place");
         journal.append(4, ("configmaps", "n", "e"), Some(b"{}")).expect("it goes on");
         drop(journal);
-        let opened = Journal::open(&dir.path().join("state"), &dir.path().join("key"), &[7; 32]);
+        let opened =
+            Journal::open(&Disk::default(), &dir.path().join("state"), &dir.path().join("key"), &[7; 32]);
         let records = opened.expect("it is opened").1;
         let revisions: Vec<_> =
             records.iter().map(|record| (record.revision, record.key.is_some())).collect();
@@ -392,14 +378,14 @@ mod tests {
     fn the_folder_is_free_once_no_rewriting_is_left() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut journal = journal(dir.path());
-        journal.hold(Lock::take(dir.path()).expect("it is free"));
+        journal.hold(Lock::take(&Disk::default(), dir.path()).expect("it is free"));
         let rewriting = journal.rewriting(1);
         journal.close();
-        assert!(matches!(Lock::take(dir.path()), Err(Error::InUse { .. })));
+        assert!(matches!(Lock::take(&Disk::default(), dir.path()), Err(Error::InUse { .. })));
         let fresh = rewriting.write(std::iter::empty()).expect("a new file is written");
-        assert!(matches!(Lock::take(dir.path()), Err(Error::InUse { .. })));
+        assert!(matches!(Lock::take(&Disk::default(), dir.path()), Err(Error::InUse { .. })));
         assert!(journal.replace(fresh).is_err());
-        assert!(Lock::take(dir.path()).is_ok());
+        assert!(Lock::take(&Disk::default(), dir.path()).is_ok());
     }
 
     #[test]
@@ -437,7 +423,8 @@ mod tests {
         });
         let revision = store.revision();
         store.close();
-        let opened = Journal::open(&dir.path().join("state"), &dir.path().join("key"), &[7; 32]);
+        let opened =
+            Journal::open(&Disk::default(), &dir.path().join("state"), &dir.path().join("key"), &[7; 32]);
         let again = Store::new(Some(opened.expect("it is opened")));
         assert_eq!(again.revision(), revision + UNSEEN);
         for number in 693..700 {
@@ -445,6 +432,10 @@ mod tests {
         }
         let length = std::fs::metadata(dir.path().join("state")).expect("it is there").len();
         assert!(length < 14_000_000, "{length} bytes of history");
+    }
+
+    fn kept_in(file: File) -> Arc<Kept> {
+        Arc::new(Kept { file, disk: Disk::default() })
     }
 
     fn that_cannot_be_flushed() -> File {
@@ -455,12 +446,12 @@ mod tests {
     fn a_new_file_whose_folder_cannot_be_flushed_is_the_one_in_use() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut journal = journal(dir.path());
-        journal.folder = that_cannot_be_flushed();
+        journal.folder.file = that_cannot_be_flushed();
         assert!(rewrite(&mut journal, 2, &[]).is_err());
         assert_eq!(kept(dir.path()), 1, "the head");
         let second = ("configmaps", "n", "d");
         assert!(journal.append(3, second, Some(b"{}")).is_err(), "the new name may not be on the disk");
-        journal.folder = folder(&journal.path).expect("it is there");
+        journal.folder = journal.disk.folder_of(&journal.path).expect("it is there");
         rewrite(&mut journal, 2, &[]).expect("it is written");
         journal.append(3, second, Some(b"{}")).expect("it goes on");
         assert_eq!(kept(dir.path()), 2, "what is acknowledged stands in the file of that name");
@@ -470,7 +461,7 @@ mod tests {
     fn nothing_is_acknowledged_after_a_flush_that_failed() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut journal = journal(dir.path());
-        journal.file = Arc::new(that_cannot_be_flushed());
+        journal.file = kept_in(that_cannot_be_flushed());
         let store = Store::new(Some((journal, Vec::new())));
         let object = serde_json::json!({"apiVersion": "v1", "kind": "Namespace"});
         let put = |name: &str| store.put(&Key::new(&"namespaces".into(), "", name), &object, Expect::Absent);

@@ -2,14 +2,12 @@
 //!
 //! The folder belongs to this server until the last part of a rewriting is gone, whatever became of the server.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aes_gcm::Aes256Gcm;
 
+use super::disk::{Disk, Kept};
 use super::journal::failed;
 use super::lock::Lock;
 use super::records::{HEADER, mark, seal};
@@ -33,7 +31,7 @@ pub(crate) struct Rewriting {
 /// A new state file, on the disk beside the old one.
 pub(crate) struct Fresh {
     pub(super) place: Place,
-    pub(super) file: File,
+    pub(super) file: Kept,
     pub(super) length: u64,
     pub(super) from: u64,
     pub(super) unusable: Option<&'static str>,
@@ -45,18 +43,20 @@ impl Rewriting {
     pub(crate) fn write<'a>(self, live: impl Iterator<Item = Live<'a>>) -> Result<Fresh, Error> {
         let wrong = |source| failed("write", &self.place.path, source);
         let file = self.place.create().map_err(wrong)?;
-        let mut out = BufWriter::new(&file);
-        let mut head = seal(&self.cipher, self.revision, None, None)?;
-        head.extend(mark(&self.cipher, self.revision, 0)?);
-        out.write_all(HEADER).and_then(|()| out.write_all(&head)).map_err(wrong)?;
-        let mut length = (HEADER.len() + head.len()) as u64;
+        let mut out = HEADER.to_vec();
+        out.extend(seal(&self.cipher, self.revision, None, None)?);
+        out.extend(mark(&self.cipher, self.revision, 0)?);
+        let mut length = 0;
         for (revision, key, value) in live {
-            let record = seal(&self.cipher, revision, Some(key), Some(value))?;
-            out.write_all(&record).map_err(wrong)?;
-            length += record.len() as u64;
+            out.extend(seal(&self.cipher, revision, Some(key), Some(value))?);
+            if out.len() as u64 >= PIECE {
+                file.write_at(&out, length).map_err(wrong)?;
+                length += out.len() as u64;
+                out.clear();
+            }
         }
-        out.flush().and_then(|()| file.sync_data()).map_err(wrong)?;
-        drop(out);
+        file.write_at(&out, length).and_then(|()| file.sync()).map_err(wrong)?;
+        length += out.len() as u64;
         let Self { place, from, unusable, lock, .. } = self;
         Ok(Fresh { place, file, length, from, unusable, _lock: lock })
     }
@@ -69,47 +69,48 @@ impl Fresh {
     }
 
     /// Takes along what the old file holds up to a length.
-    pub(crate) fn catch_up(&mut self, old: &File, length: u64) -> Result<(), Error> {
+    pub(crate) fn catch_up(&mut self, old: &Kept, length: u64) -> Result<(), Error> {
         self.copy(old, length).map_err(|source| failed("write", &self.place.path, source))
     }
 
-    fn copy(&mut self, old: &File, length: u64) -> std::io::Result<()> {
+    fn copy(&mut self, old: &Kept, length: u64) -> std::io::Result<()> {
         let mut piece = vec![0; self.behind(length).min(PIECE) as usize];
         while self.from < length {
             let piece = &mut piece[..self.behind(length).min(PIECE) as usize];
-            old.read_exact_at(piece, self.from)?;
-            self.file.write_all(piece)?;
+            old.read_at(piece, self.from)?;
+            self.file.write_at(piece, self.length)?;
             self.from += piece.len() as u64;
             self.length += piece.len() as u64;
         }
-        if piece.is_empty() { Ok(()) } else { self.file.sync_data() }
+        if piece.is_empty() { Ok(()) } else { self.file.sync() }
     }
 }
 
 /// Where the new file is; what is not put in place of the old one goes away.
 pub(crate) struct Place {
+    disk: Disk,
     path: PathBuf,
 }
 
 impl Place {
     /// Beside a state file.
-    pub(super) fn beside(path: &Path) -> Self {
-        Self { path: path.with_extension("new") }
+    pub(super) fn beside(disk: &Disk, path: &Path) -> Self {
+        Self { disk: disk.clone(), path: path.with_extension("new") }
     }
 
     /// Puts the file in place of another.
     pub(super) fn move_to(&self, path: &Path) -> Result<(), Error> {
-        std::fs::rename(&self.path, path).map_err(|source| failed("write", &self.path, source))
+        self.disk.rename(&self.path, path).map_err(|source| failed("write", &self.path, source))
     }
 
     /// Removes what a kill left there.
     pub(super) fn clear(&self) {
-        let _ = std::fs::remove_file(&self.path);
+        let _ = self.disk.remove(&self.path);
     }
 
-    fn create(&self) -> std::io::Result<File> {
+    fn create(&self) -> std::io::Result<Kept> {
         self.clear();
-        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&self.path)
+        self.disk.create(&self.path)
     }
 }
 
