@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::crds;
 use crate::error::{Error, entry_of};
@@ -112,7 +113,7 @@ impl Builder {
 
     /// Returns one with nothing in it.
     pub(crate) fn accumulator(&self) -> Accumulator {
-        let resources = Resources::new(self.scopes.clone());
+        let resources = Resources::new(self.scopes.clone(), self.clock());
         Accumulator { resources, config: SharedConfig::default(), vars: Vec::new() }
     }
 
@@ -296,17 +297,12 @@ impl Builder {
         if self.objects + more > most {
             return Err(Error::Limit(format!("the build has more than {most} objects")));
         }
-        self.check_time()
+        self.clock().check()
     }
 
-    /// Ends a build whose time is over.
-    pub(crate) fn check_time(&self) -> Result<(), Error> {
-        match self.bounds.deadline {
-            Some(deadline) if Instant::now() >= deadline => {
-                Err(Error::Limit("the time that the build may take is over".to_owned()))
-            }
-            _ => Ok(()),
-        }
+    /// Returns what says when the time of the build is over.
+    pub(crate) fn clock(&self) -> Clock {
+        Clock::until(self.bounds.deadline)
     }
 
     /// Counts objects that a root generates.
@@ -318,7 +314,7 @@ impl Builder {
 
     fn open(&mut self, loader: &Loader<'_>) -> Result<(Kustomization, &'static str), Error> {
         self.roots += 1;
-        self.check_time()?;
+        self.clock().check()?;
         if self.roots > MAX_ROOTS || loader.depth() > MAX_CHAIN {
             let limit = if self.roots > MAX_ROOTS {
                 format!("more than {MAX_ROOTS} roots are opened")
@@ -531,7 +527,7 @@ impl Accumulator {
     fn absorb(&mut self, other: Accumulator) -> Result<(), Error> {
         self.resources.append_all(other.resources)?;
         self.config.absorb(other.config)?;
-        vars::append(&mut self.vars, other.vars)
+        vars::append(&mut self.vars, other.vars, self.resources.clock())
     }
 
     /// Adds a generated object, or lets it take the place of the one with its id.

@@ -143,10 +143,9 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
     done?;
 
     let Accumulator { mut resources, config, vars } = accumulator;
-    names::add_hashes(&mut resources);
-    builder.check_time()?;
+    let clock = builder.clock();
+    names::add_hashes(&mut resources)?;
     name_refs::run(&mut resources, &config)?;
-    builder.check_time()?;
     let scopes = resources.scopes().clone();
     let vars = vars::run(&mut resources, &vars, &config.var_reference)?;
     resources.iter_mut().for_each(twins::settle);
@@ -160,6 +159,7 @@ fn run(files: &dyn Files, dir: &str, options: &Options, warnings: &mut Vec<Strin
         metadata.push("managedByLabel".to_owned());
     }
     for resource in &mut resources {
+        clock.check()?;
         finish(resource, &metadata)?;
     }
     Ok(Build { resources, has_own_order, unused_vars: vars.unused, notes, warnings: Vec::new(), scopes })

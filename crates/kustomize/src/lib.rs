@@ -10,6 +10,7 @@
 //! [`flux`] and [`substitute`] hold what Flux adds before and after the build. [`told`] hears where values land.
 
 mod accumulate;
+mod clock;
 pub mod config;
 mod crds;
 mod defaults;

@@ -127,6 +127,7 @@ impl Patch {
     /// # Errors
     /// When a strategic merge without target does not find exactly one object, or a change does not apply.
     pub fn apply(&self, resources: &mut Resources, schema: &Schema, notes: Notes) -> Result<(), Error> {
+        resources.clock().check()?;
         match (&self.content, &self.target) {
             (Content::Strategic(patches), None) => patches.iter().try_for_each(|patch| {
                 // The original notes the options in the patch's annotations, which become text by that.
@@ -283,6 +284,7 @@ fn merge_at(
     options: PatchOptions,
     schema: &Schema,
 ) -> Result<(), Error> {
+    resources.clock().check()?;
     let resource = resources.at_mut(at);
     if options.any() {
         resource.remember_id();
@@ -327,6 +329,8 @@ fn operate_at(
     operations: &[Operation],
     notes: Notes,
 ) -> Result<(), Error> {
+    let clock = resources.clock();
+    clock.check()?;
     let resource = resources.at_mut(at);
     if notes == Notes::Taken {
         resource.remember_id();
@@ -340,7 +344,7 @@ fn operate_at(
         return Err(Error::Object(flaw.trim_start_matches(NO_OBJECT).to_owned()));
     }
     spell_annotations(resource);
-    json6902::apply(&mut resource.value, operations)?;
+    json6902::apply(&mut resource.value, operations, clock)?;
     if json6902::replace_annotations(operations) {
         resource.origin = None;
         resource.transformations.clear();

@@ -300,10 +300,7 @@ fn transformed(
             Ok(())
         }
         "ValueAddTransformer" => add_value(resources, loader, settings),
-        "HashTransformer" => {
-            names::add_hashes(resources);
-            Ok(())
-        }
+        "HashTransformer" => names::add_hashes(resources),
         _ => patched(builder, resources, loader, (config, settings)),
     }
 }

@@ -10,6 +10,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::finder::Finder;
 use crate::id::{GvkRef, Id};
@@ -102,6 +103,7 @@ pub struct Resources {
     /// The numbers of objects that may have changed since.
     changed: Vec<usize>,
     scopes: Scopes,
+    clock: Clock,
     /// Whether the index takes into account what a schema says of scopes.
     has_learned: bool,
     /// Whether two objects may have come to have the same id.
@@ -109,10 +111,16 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Returns an empty list.
+    /// Returns an empty list; whoever goes over it looks at the clock.
     #[must_use]
-    pub fn new(scopes: Scopes) -> Self {
-        Self { has_learned: scopes.have_learned(), scopes, ..Self::default() }
+    pub fn new(scopes: Scopes, clock: Clock) -> Self {
+        Self { has_learned: scopes.have_learned(), scopes, clock, ..Self::default() }
+    }
+
+    /// Returns what says when the time of the build is over.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Indexes all objects again when a schema was named meanwhile, as other namespaces count now.
@@ -196,7 +204,7 @@ impl Resources {
             }
             // Those that the file itself has twice come first.
             let error = Error::Object(doubled(&next));
-            let mut own = Self::new(self.scopes.clone());
+            let mut own = Self::new(self.scopes.clone(), self.clock);
             self.numbers.truncate(start);
             let all = self.items.drain(start..).chain([next]).chain(rest);
             all.into_iter().try_for_each(|item| own.append(item)).map_err(Double::Within)?;

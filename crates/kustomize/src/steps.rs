@@ -43,7 +43,7 @@ pub(crate) fn run(
         Steps::replacements,
     ];
     for step in all {
-        builder.check_time()?;
+        builder.clock().check()?;
         step(&steps, resources)?;
     }
     plugin::transform(builder, accumulator, loader, &file.transformers, file_name)

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::manifest;
 use crate::spec::decode;
@@ -105,10 +106,11 @@ fn note_texts(text: &str, operations: &mut [Operation]) {
 /// All numbers of the document become floating point numbers on the way, so large ones lose digits.
 ///
 /// # Errors
-/// When one does not apply.
-pub fn apply(document: &mut Value, operations: &[Operation]) -> Result<(), Error> {
+/// When one does not apply, or the time of the build is over.
+pub fn apply(document: &mut Value, operations: &[Operation], clock: Clock) -> Result<(), Error> {
     let mut copied = 0;
     for operation in operations {
+        clock.check()?;
         operation.apply(document, &mut copied).map_err(Error::Patch)?;
     }
     round(document);

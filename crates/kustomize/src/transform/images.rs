@@ -26,11 +26,13 @@ use crate::written::Notes;
 /// When an image is no scalar, or an entry's name is no well-formed expression; with the position of the entry.
 pub fn run(resources: &mut Resources, images: &[Image], fields: &[FieldSpec]) -> Result<(), (usize, Error)> {
     let mut rules = Rules::default();
-    let malformed = images.iter().try_for_each(|image| rules.add(image));
+    let clock = resources.clock();
+    let malformed = images.iter().try_for_each(|image| clock.check().and_then(|()| rules.add(image)));
     // Those before a malformed one are applied: what they fail for comes first.
     for resource in resources.iter_mut().filter(|item| item.kind() != "CustomResourceDefinition") {
         let mut next = (!rules.all.is_empty()).then_some(0);
         while let Some(at) = next {
+            clock.check().map_err(|error| (at, error))?;
             let mut pass = Pass { rules: &rules, at, next: None };
             pass.change_all(resource, fields).map_err(|error| (at, error))?;
             next = pass.next;

@@ -23,7 +23,9 @@ pub fn run(
     if entries.is_empty() {
         return Ok(());
     }
+    let clock = resources.clock();
     for resource in resources.iter_mut() {
+        clock.check()?;
         let mut made = Made::default();
         let mut flaw = None;
         let kind = resource.kind().to_owned();

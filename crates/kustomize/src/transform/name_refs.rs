@@ -27,6 +27,7 @@ pub fn run(resources: &mut Resources, config: &Config) -> Result<(), Error> {
     let spaces = Spaces::new(resources.items());
     resources.items().iter().try_for_each(check_subjects)?;
     for at in 0..resources.items().len() {
+        resources.clock().check()?;
         let any = rules.get("").into_iter().flatten();
         let of_kind = rules.get(resources.items()[at].original_gvk().kind);
         let mut own: Vec<_> = of_kind.into_iter().flatten().chain(any).collect();

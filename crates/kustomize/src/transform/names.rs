@@ -28,6 +28,7 @@ pub fn affix(resources: &mut Resources, end: End, affix: &str, fields: &[FieldSp
         return Ok(());
     }
     for at in 0..resources.items().len() {
+        resources.clock().check()?;
         let resource = resources.at_mut(at);
         if resource.is_gone() || is_kept(resource.original_gvk()) {
             continue;
@@ -81,8 +82,12 @@ fn is_kept(gvk: GvkRef<'_>) -> bool {
 }
 
 /// Adds the hash of its content to every name that needs one.
-pub fn add_hashes(resources: &mut Resources) {
+///
+/// # Errors
+/// When the time of the build is over.
+pub fn add_hashes(resources: &mut Resources) -> Result<(), Error> {
     for at in 0..resources.items().len() {
+        resources.clock().check()?;
         let resource = resources.at_mut(at);
         if !resource.needs_hash || resource.is_gone() {
             continue;
@@ -92,4 +97,5 @@ pub fn add_hashes(resources: &mut Resources) {
         resource.set_metadata("name", &name);
         resources.note_present(at);
     }
+    Ok(())
 }

@@ -47,6 +47,7 @@ impl Namespace {
             return Ok(());
         }
         for at in 0..resources.items().len() {
+            resources.clock().check()?;
             let resource = resources.at_mut(at);
             if resource.is_gone() {
                 continue;

@@ -79,6 +79,7 @@ fn replace(
             "replacements must specify a source and at least one target".to_owned(),
         ));
     }
+    resources.clock().check()?;
     let mut copied = match (&entry.source, &entry.source_value) {
         (Some(_), Some(_)) => {
             return Err(Error::Replacement("value and resource selectors are mutually exclusive".to_owned()));
@@ -267,10 +268,12 @@ fn apply(
     };
     let options = target.options.clone().unwrap_or_default();
     for at in select.candidates(resources) {
+        resources.clock().check()?;
         if !is_target(&resources.items()[at]) {
             continue;
         }
         for text in texts {
+            resources.clock().check()?;
             copy(resources.at_mut(at), text, &paths[text.as_str()], copied, &options)?;
             copied.is_written = true;
             twins::settle(resources.at_mut(at));

@@ -16,6 +16,7 @@ pub fn run(resources: &mut Resources, replica: &Replica, fields: &[FieldSpec]) -
     let named = resources.ever_named(&replica.name);
     for spec in fields {
         for &at in &named {
+            resources.clock().check()?;
             let resource = resources.at_mut(at);
             let is_meant = |id: &crate::id::Id| id.name == replica.name && id.gvk.is_selected_by(&spec.gvk);
             if !resource.ids().iter().any(is_meant) {

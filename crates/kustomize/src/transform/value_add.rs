@@ -27,6 +27,7 @@ pub(crate) fn run(resources: &mut Resources, target: &AddTarget, value: &str) ->
     let matcher = Matcher::new(&target.selector.clone().unwrap_or_default())?;
     let spec = FieldSpec::new(Gvk::default(), &target.field_path, true);
     for at in matcher.select(resources) {
+        resources.clock().check()?;
         let resource = resources.at_mut(at);
         resource.remember_id();
         add(resource, target, &spec, value)?;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::error::{Error, entry_of};
 use crate::field::{FieldSpec, Leaf};
 use crate::id::{Gvk, Id};
@@ -63,6 +64,7 @@ fn declare(
 ) -> Result<(), Error> {
     let mut new = Vec::with_capacity(vars.len());
     for (at, var) in vars.iter().enumerate() {
+        resources.clock().check()?;
         let wanted = reference(var);
         let items = resources.items();
         // The namespace that is asked for counts as it is written, also for what lives outside namespaces.
@@ -88,15 +90,16 @@ fn declare(
         let entry = entry_of(&format!("vars[{at}]"), declared.root, declared.file_name);
         new.push(Bound { var: var.clone(), entry });
     }
-    append(bound, new)
+    append(bound, new, resources.clock())
 }
 
 /// Adds variables to others.
 ///
 /// # Errors
-/// When a name is among both.
-pub fn append(bound: &mut Vec<Bound>, more: Vec<Bound>) -> Result<(), Error> {
+/// When a name is among both, or the time of the build is over.
+pub fn append(bound: &mut Vec<Bound>, more: Vec<Bound>, clock: Clock) -> Result<(), Error> {
     for one in more {
+        clock.check()?;
         if bound.iter().any(|known| known.var.name == one.var.name) {
             return Err(Error::Variable(format!("var '{}' already encountered", one.var.name)));
         }
@@ -160,7 +163,7 @@ pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> 
         return Ok(Outcome::default());
     }
     let mut outcome = Outcome::default();
-    let mut values = Values::new();
+    let (mut values, clock) = (Values::new(), resources.clock());
     let mut owners: HashMap<&str, &Resource> = HashMap::new();
     for item in resources.items().iter().filter(|item| !item.is_gone()) {
         for name in &item.var_names {
@@ -168,6 +171,7 @@ pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> 
         }
     }
     for one in bound {
+        clock.check()?;
         let owner = owners.get(one.var.name.as_str()).copied();
         let value = value(owner, &one.var)?;
         let sealed = owner.and_then(|owner| sealed::told(&value, field_path(&one.var), owner));
@@ -176,6 +180,7 @@ pub fn run(resources: &mut Resources, bound: &[Bound], fields: &[FieldSpec]) -> 
         values.insert(one.var.name.as_str(), known);
     }
     for resource in resources.iter_mut() {
+        clock.check()?;
         let Resource { loose, value, .. } = resource;
         loose.close(value, |place| fields.iter().any(|spec| spec.leads_to(place)));
         for spec in fields {
