@@ -52,7 +52,7 @@ async fn follow(app: Arc<App>) {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
-        let again = (!collector.again.is_empty()).then_some(PAUSE);
+        let again = (!collector.again.is_empty() || collector.gathers).then_some(PAUSE);
         let pause = collector.budgets.pause().into_iter().chain(again).min();
         place = Some((collector, at));
         tokio::time::sleep(GATHER).await;
@@ -217,7 +217,13 @@ impl Collector {
         if ["namespaces", crate::crds::KEY].contains(&&*key.resource) {
             self.note(follow_ups::settle(app, &key.resource, &stored.object()), key);
         }
+        self.settle(app, key, stored);
+    }
+
+    fn settle(&mut self, app: &Arc<App>, key: &Key, stored: &Stored) {
+        let refused = app.store.refused();
         workloads::settle(app, &mut self.kin, key, stored);
+        self.note(app.store.refused() == refused, key);
     }
 
     /// Remembers an object whose consequences could not all be written.
@@ -242,7 +248,7 @@ impl Collector {
             if fields::finalizers(&stored.object()).contains(&FOREGROUND) {
                 self.foreground(app, &key, owner);
             } else {
-                workloads::settle(app, &mut self.kin, &key, &stored);
+                self.settle(app, &key, &stored);
             }
         }
         self.leaving.remove(&(Arc::clone(&change.key.resource), change.key.name.clone()));

@@ -12,6 +12,8 @@
 
 mod again;
 mod answers;
+#[cfg(test)]
+mod disks;
 mod health;
 mod identity;
 mod listen;

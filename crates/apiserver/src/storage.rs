@@ -8,7 +8,7 @@ pub(crate) mod disk;
 pub(crate) mod journal;
 pub(crate) mod lock;
 #[cfg(test)]
-mod power;
+pub(crate) mod power;
 mod records;
 mod rewriting;
 mod stored;
@@ -111,6 +111,8 @@ struct Inner {
     live: u64,
     /// Told when the journal should be written anew.
     wasteful: Arc<Notify>,
+    /// How many writes the disk refused.
+    refused: u64,
 }
 
 impl Store {
@@ -126,6 +128,7 @@ impl Store {
             journal: None,
             live: 0,
             wasteful: Arc::default(),
+            refused: 0,
         };
         if let Some((journal, records)) = journal {
             let is_old = !records.is_empty();
@@ -399,6 +402,11 @@ impl Store {
         self.inner.read().journal.as_ref().is_none_or(Journal::takes_writes)
     }
 
+    /// How many writes the disk refused since the start: whoever sees another number than before tries again.
+    pub(crate) fn refused(&self) -> u64 {
+        self.inner.read().refused
+    }
+
     /// Told when the journal should be written anew.
     pub(crate) fn wasteful(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.read().wasteful)
@@ -507,6 +515,7 @@ impl Inner {
             if journal.is_wasteful(self.live) {
                 self.wasteful.notify_one();
             }
+            self.refused += u64::from(done.is_err());
             done?;
         }
         self.revision = revision;

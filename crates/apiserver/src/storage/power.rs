@@ -19,7 +19,7 @@ use crate::server::kept;
 type Names = BTreeMap<PathBuf, Option<usize>>;
 
 /// Files and folders with what they hold.
-type Image = BTreeMap<PathBuf, Option<Vec<u8>>>;
+pub(crate) type Image = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
 #[derive(Clone)]
 enum Change {
@@ -40,6 +40,8 @@ enum Event {
     Wrote(String, u64, Option<u64>),
     /// All that was written before is promised to be on the disk.
     Flushed,
+    /// A client was told that there is a ConfigMap of this name.
+    Acknowledged(String),
 }
 
 /// A disk in a machine: what reached it, and what was to.
@@ -144,7 +146,7 @@ impl Platter {
                 let names = self.names.iter().filter(|(path, _)| inside(path));
                 self.kept.extend(names.map(|(path, number)| (path.clone(), *number)));
             }
-            Event::Wrote(..) | Event::Flushed => {}
+            Event::Wrote(..) | Event::Flushed | Event::Acknowledged(_) => {}
         }
     }
 
@@ -227,14 +229,14 @@ impl Log {
 }
 
 /// A machine with a folder of its own, whose steps are written down.
-struct Machine {
+pub(crate) struct Machine {
     root: tempfile::TempDir,
     log: Arc<Mutex<Log>>,
     before: Platter,
 }
 
 impl Machine {
-    fn holding(image: &Image) -> Self {
+    pub(crate) fn holding(image: &Image) -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let before = Platter::holding(image);
         let mut log = Log { names: before.names.clone(), count: before.files.len(), ..Log::default() };
@@ -255,11 +257,50 @@ impl Machine {
         Self { root, log: Arc::new(Mutex::new(log)), before }
     }
 
-    /// Starts on its state directory.
-    fn start(&self) -> Result<Store, Error> {
+    /// Its disk.
+    pub(crate) fn disk(&self) -> Disk {
         let (log, root) = (Arc::clone(&self.log), self.root.path().to_owned());
-        let disk = Disk::watched(move |step| log.lock().hear(&root, step));
-        Ok(kept(&disk, &self.root.path().join(STATE), [127, 0, 0, 1].into())?.1)
+        Disk::watched(move |step| log.lock().hear(&root, step))
+    }
+
+    /// Its state directory.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.root.path().join(STATE)
+    }
+
+    fn start(&self) -> Result<Store, Error> {
+        Ok(kept(&self.disk(), &self.state(), [127, 0, 0, 1].into())?.1)
+    }
+
+    /// Notes that a client was told that there is a ConfigMap of this name.
+    pub(crate) fn acknowledge(&self, name: &str) {
+        self.say(Event::Acknowledged(name.to_owned()));
+    }
+
+    /// What a power cut takes away of all that clients were told before it, when it comes as soon as they are.
+    pub(crate) fn lost(&self) -> Vec<String> {
+        let events = self.log.lock().events.clone();
+        let (mut platter, mut told, mut lost) = (self.before.clone(), Vec::new(), Vec::new());
+        for (step, event) in events.iter().enumerate() {
+            platter.take(event);
+            let Event::Acknowledged(name) = event else { continue };
+            told.push(name);
+            for luck in [Luck::Nothing, Luck::Chance(step as u64)] {
+                let machine = Self::holding(&platter.image(luck));
+                let store = machine.start().expect("it starts after a power cut");
+                let is_lost = |name: &&&String| store.get(&map(name)).is_none();
+                lost.extend(told.iter().filter(is_lost).map(ToString::to_string));
+            }
+        }
+        lost
+    }
+
+    /// Whether a power cut now would leave a ConfigMap.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        let mut platter = self.before.clone();
+        self.log.lock().events.iter().for_each(|event| platter.take(event));
+        let machine = Self::holding(&platter.image(Luck::Nothing));
+        machine.start().is_ok_and(|store| store.get(&map(name)).is_some())
     }
 
     fn say(&self, event: Event) {
@@ -371,6 +412,10 @@ fn objects(store: &Store) -> Objects {
 
 fn key(name: &str) -> Key {
     Key::new(&RESOURCE.into(), "", name)
+}
+
+fn map(name: &str) -> Key {
+    Key::new(&"configmaps".into(), "default", name)
 }
 
 /// Objects that are in no namespace.

@@ -57,9 +57,12 @@ impl Budgets {
             return self.touched.clear();
         }
         for namespace in self.due(Instant::now()) {
-            let since = Instant::now();
+            let (since, refused) = (Instant::now(), app.store.refused());
             let waits = settle(app, &namespace);
-            self.counted(namespace, since, since.elapsed(), waits);
+            self.counted(namespace.clone(), since, since.elapsed(), waits);
+            if app.store.refused() != refused {
+                self.touched.insert(namespace);
+            }
         }
     }
 
