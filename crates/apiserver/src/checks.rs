@@ -86,9 +86,7 @@ pub(crate) fn update(resource: &Resource, new: &Value, old: &Value, subresource:
     for _ in 0..rounds.over_names() {
         causes.extend(metadata::generate_name(resource, new));
     }
-    for _ in 0..rounds.over_kinds(resource) {
-        of_kind(resource, new, Some(old), &mut causes);
-    }
+    of_kind(resource, new, Some(old), &mut causes);
     if resource.custom.is_none() {
         changed(resource, new, old, subresource, &mut causes);
     }
@@ -140,7 +138,7 @@ fn of_kind(resource: &Resource, object: &Value, old: Option<&Value>, out: &mut C
         "persistentvolumeclaims" => storage::claim(object, out),
         "persistentvolumes" => storage::volume(object, out),
         "pods" => pod::pod(object, out),
-        "podtemplates" => pod::template(at::At::root(&object["template"], "template"), &[], out),
+        "podtemplates" => pod::template(at::At::root(&object["template"], "template"), out),
         "replicationcontrollers" => workload::replication(object, out),
         "deployments.apps" => workload::deployment(object, out),
         "replicasets.apps" => workload::replica_set(object, out),

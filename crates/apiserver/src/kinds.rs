@@ -514,7 +514,8 @@ const CUSTOM_VERBS: [&str; 8] =
 /// Kinds that need a scheduler, a kubelet or an aggregator behind them.
 const LEFT_OUT: [&str; 1] = ["componentstatuses"];
 const SUBRESOURCES_LEFT_OUT: [&str; 4] = ["attach", "exec", "log", "portforward"];
-const GENERATION: [&str; 24] = [
+const GENERATION: [&str; 25] = [
+    "csidrivers.storage.k8s.io",
     "podtemplates",
     "endpointslices.discovery.k8s.io",
     "priorityclasses.scheduling.k8s.io",

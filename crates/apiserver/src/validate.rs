@@ -162,6 +162,9 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
         if let Value::Number(number) = value {
             bounds(schema, number, path, problems);
         }
+        if !value.is_null() {
+            combined(schema, value, path, problems);
+        }
         return;
     }
     listed(schema, value, path, problems);

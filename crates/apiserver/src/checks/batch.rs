@@ -114,7 +114,7 @@ fn job_spec(spec: At<'_>, out: &mut Causes) {
         true => out.extend(replacement.one_of(&["Failed"])),
         false => out.extend(replacement.one_of(&["Failed", "TerminatingOrFailed"])),
     }
-    pod::template(spec.get("template"), &[], out);
+    pod::template(spec.get("template"), out);
     let template = spec.get("template");
     let template = template.get("spec");
     let restart = template.get("restartPolicy");

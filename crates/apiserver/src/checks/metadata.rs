@@ -98,13 +98,6 @@ impl Rounds {
         1 + self.change
     }
 
-    /// Some kinds are looked at as new ones, and again as changed ones.
-    pub(super) fn over_kinds(self, resource: &Resource) -> usize {
-        let twice = ["jobs.batch", "persistentvolumes"].contains(&&*resource.key)
-            || matches!(resource.plural.as_str(), "roles" | "clusterroles") && !self.custom;
-        1 + usize::from(twice)
-    }
-
     pub(super) fn over_names(self) -> usize {
         if self.custom { 0 } else { self.whole }
     }

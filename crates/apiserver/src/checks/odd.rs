@@ -52,8 +52,30 @@ pub(super) fn warnings(resource: &Resource, new: &Value, old: Option<&Value>) ->
                 ));
             }
         }
-        "persistentvolumes" if spec.get("persistentVolumeReclaimPolicy").text() == "Recycle" => {
-            out.push("spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".to_owned());
+        "persistentvolumes" => volume(root, &mut out),
+        "storageclasses.storage.k8s.io" => {
+            for term in root.get("allowedTopologies").items() {
+                for label in term.get("matchLabelExpressions").items() {
+                    let key = label.get("key");
+                    out.extend(deprecated(key.text()).map(|why| format!("{}: {why}", key.path())));
+                }
+            }
+        }
+        "csidrivers.storage.k8s.io" => {
+            let asked = |object: &Value| object["spec"]["tokenRequests"].clone();
+            let asks = !spec.get("tokenRequests").is_empty();
+            let new_ones = old.is_none_or(|old| asked(old) != asked(new));
+            if asks && new_ones && !spec.get("serviceAccountTokenInSecrets").is_set() {
+                out.push("spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes".to_owned());
+            }
+        }
+        "runtimeclasses.node.k8s.io" => {
+            let scheduling = root.get("scheduling");
+            let selector = scheduling.get("nodeSelector");
+            let mut found: Vec<&str> =
+                selector.entries().iter().filter_map(|label| deprecated(label.name())).collect();
+            found.sort_unstable();
+            out.extend(found.iter().map(|why| format!("{}: {why}", selector.path())));
         }
         "cronjobs.batch" => cron_job(new, spec, is_new, changes, &mut out),
         "podtemplates" => pod(root.get("template"), &mut out),
@@ -142,8 +164,7 @@ fn pod(at: At<'_>, out: &mut Vec<String>) {
     }
     let volumes = spec.get("volumes");
     for volume in volumes.items() {
-        let found = VOLUMES.iter().filter(|(kind, _)| volume.get(kind).is_set());
-        out.extend(found.map(|(kind, why)| format!("{}: {why}", volume.get(word(kind)).path())));
+        out.extend(old_drivers(volume, &[]));
     }
     repeated(spec.get("hostAliases"), "ip", out);
     repeated(spec.get("imagePullSecrets"), "name", out);
@@ -183,6 +204,28 @@ fn pod(at: At<'_>, out: &mut Vec<String>) {
 /// An annotation for which there is a field.
 fn instead(at: At<'_>, key: &str, why: &str) -> Option<String> {
     (!annotation(at, key).is_null()).then(|| format!("{}: {why}", annotation_path(at, key)))
+}
+
+/// A volume of the cluster.
+fn volume(root: At<'_>, out: &mut Vec<String>) {
+    let spec = root.get("spec");
+    let why = "deprecated since v1.8; use \"storageClassName\" attribute instead";
+    out.extend(instead(root, "volume.beta.kubernetes.io/storage-class", why));
+    let why = "deprecated since v1.31; use \"mountOptions\" attribute instead";
+    out.extend(instead(root, "volume.beta.kubernetes.io/mount-options", why));
+    if spec.get("persistentVolumeReclaimPolicy").text() == "Recycle" {
+        out.push("spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".to_owned());
+    }
+    let affinity = spec.get("nodeAffinity");
+    let required = affinity.get("required");
+    required.get("nodeSelectorTerms").items().for_each(|term| expressions(term, out));
+    out.extend(old_drivers(spec, &IN_PODS_ALONE));
+}
+
+/// What is said of kinds of volumes that nobody drives any more.
+fn old_drivers(volume: At<'_>, unsaid: &[&str]) -> Vec<String> {
+    let found = VOLUMES.iter().filter(|(kind, _)| volume.get(kind).is_set() && !unsaid.contains(kind));
+    found.map(|(kind, why)| format!("{}: {why}", volume.get(word(kind)).path())).collect()
 }
 
 /// The reference writes one kind of volume otherwise than it is written.
@@ -433,6 +476,8 @@ const PROFILES: [(&str, &str, &str); 2] = [
     ),
     ("seccompProfile", "container.seccomp.security.alpha.kubernetes.io/", SECCOMP_WHY),
 ];
+/// Kinds that the reference says nothing of in volumes of the cluster.
+const IN_PODS_ALONE: [&str; 2] = ["flocker", "quobyte"];
 const VOLUMES: [(&str, &str); 9] = [
     ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
     ("gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),

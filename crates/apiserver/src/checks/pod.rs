@@ -51,7 +51,7 @@ pub(super) enum Kind {
 pub(super) fn pod(object: &Value, out: &mut Causes) {
     let root = At::root(object, "");
     let at = root.get("spec");
-    spec(at, crate::fields::name(object), Kind::Pod, &[], out);
+    spec(at, crate::fields::name(object), Kind::Pod, out);
     for field in ["containers", "initContainers"] {
         for container in at.get(field).items() {
             let image = container.get("image");
@@ -74,13 +74,13 @@ pub(super) fn new(object: &Value, out: &mut Causes) {
     }
 }
 
-/// A template of pods; `volumes` are those that its owner brings.
-pub(super) fn template(at: At<'_>, volumes: &[Value], out: &mut Causes) {
+/// A template of pods.
+pub(super) fn template(at: At<'_>, out: &mut Causes) {
     let metadata = at.get("metadata");
     selector::labels(at.with("labels", metadata.get("labels").value), out);
     selector::annotations(at.with("annotations", metadata.get("annotations").value), out);
     let spec = at.get("spec");
-    self::spec(spec, "", Kind::Template, volumes, out);
+    self::spec(spec, "", Kind::Template, out);
     if !spec.get("ephemeralContainers").is_empty() {
         let why = "ephemeral containers not allowed in pod template";
         out.push(spec.get("ephemeralContainers").forbidden(why));
@@ -101,12 +101,9 @@ fn windows_options(at: At<'_>, out: &mut Causes) {
     }
 }
 
-fn spec(at: At<'_>, name: &str, kind: Kind, more: &[Value], out: &mut Causes) {
+fn spec(at: At<'_>, name: &str, kind: Kind, out: &mut Causes) {
     let volumes = at.get("volumes");
-    let mut mountable = volume::all(volumes, name, out);
-    for volume in more {
-        mountable.entry(crate::fields::text(volume, &["name"])).or_insert(volume);
-    }
+    let mountable = volume::all(volumes, name, out);
     let claims = at.get("resourceClaims");
     resource_claims(claims, out);
     let pod = Pod {

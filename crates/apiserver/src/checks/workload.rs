@@ -114,7 +114,7 @@ pub(super) fn daemon_set(object: &Value, out: &mut Causes) {
     if selector.is_set() && selector::selects_all(selector) {
         out.push(selector.wrong(json!({}), "empty selector is invalid for daemonset"));
     }
-    pod::template(template, &[], out);
+    pod::template(template, out);
     lasting(template, "DaemonSet", out);
     out.extend(spec.get("minReadySeconds").not_negative());
     daemon_strategy(spec.get("updateStrategy"), out);
@@ -160,7 +160,7 @@ pub(super) fn replication(object: &Value, out: &mut Causes) {
     if !fits {
         out.push(labels.wrong(labels.value.clone(), MISFIT));
     }
-    pod::template(template, &[], out);
+    pod::template(template, out);
     lasting(template, "ReplicationController", out);
 }
 
@@ -186,20 +186,22 @@ fn selected_template(spec: At<'_>, kind: &str, owner: &str, unreadable: &str, ou
         Some(false) => out.push(labels.wrong(labels.value.clone(), MISFIT)),
         Some(true) => {}
     }
-    let claims: Vec<Value> = spec.get("volumeClaimTemplates").items().map(claimed).collect();
     if owner == "StatefulSet" {
+        let claims: Vec<Value> = spec.get("volumeClaimTemplates").items().map(claimed).collect();
         // Its pods get their names from the set.
         let mut own = template.value.clone();
         if let Some(spec) = own.get_mut("spec").and_then(Value::as_object_mut) {
             spec.shift_remove("subdomain");
             spec.shift_remove("hostname");
-            if let Some(volumes) = spec.get_mut("volumes").and_then(Value::as_array_mut) {
-                volumes.retain(|volume| claims.iter().all(|claim| claim["name"] != volume["name"]));
-            }
+            // Its claims come first, in the place of volumes of their names.
+            let stated = spec.get("volumes").and_then(Value::as_array).cloned().unwrap_or_default();
+            let is_free = |volume: &Value| claims.iter().all(|claim| claim["name"] != volume["name"]);
+            let rest = stated.into_iter().filter(is_free).collect();
+            spec.insert("volumes".into(), [claims, rest].concat().into());
         }
-        pod::template(template.with_value(&own), &claims, out);
+        pod::template(template.with_value(&own), out);
     } else {
-        pod::template(template, &claims, out);
+        pod::template(template, out);
     }
     lasting(template, owner, out);
 }

@@ -209,7 +209,9 @@ pub(super) fn replication(root: &mut Map<String, Value>) {
     let labels = root.get("spec").map(|spec| spec["template"]["metadata"]["labels"].clone());
     let labels = labels.filter(Value::is_object);
     let Some(spec) = map(root, "spec") else { return };
-    template(spec);
+    if spec.get("template").is_some_and(Value::is_object) {
+        template(spec);
+    }
     set(spec, "replicas", json!(1));
     if let Some(labels) = labels {
         set(spec, "selector", labels.clone());

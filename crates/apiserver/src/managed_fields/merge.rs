@@ -167,8 +167,8 @@ pub(super) fn key_of(shape: &Shape<'_>, keys: &[String], item: &Value) -> Step {
     let mut values: Vec<(String, Value)> = keys
         .iter()
         .filter_map(|key| {
-            let value = item.get(key).filter(|value| !value.is_null()).cloned();
-            Some((key.clone(), value.or_else(|| shape.key_default(key))?))
+            // A key that is `null` is one.
+            Some((key.clone(), item.get(key).cloned().or_else(|| shape.key_default(key))?))
         })
         .collect();
     values.sort_by(|left, right| left.0.cmp(&right.0));

@@ -10,25 +10,23 @@ use super::path::Step;
 use super::shape::{Parts, Shape};
 use super::tree::Tree;
 
-/// Removes from `value` the members of `last` that are not in `kept`.
+/// Removes from `value` the members of `last` that are not in `kept`. What loses its last field or item is `null` then.
 pub(super) fn prune(shape: &Shape<'_>, value: &mut Value, last: &Tree, kept: &Tree) {
     let parts = shape.parts(value);
-    match (value, &parts) {
+    let is_emptied = match (&mut *value, &parts) {
         (Value::Object(fields), Parts::Fields | Parts::DeducedFields) => {
-            let names: Vec<String> = fields.keys().cloned().collect();
-            for name in names {
+            let before = fields.len();
+            fields.retain(|name, value| {
                 let step = Step::Field(name.clone());
-                let (Some(last), kept) = (last.below.get(&step), kept.below.get(&step)) else { continue };
-                let below = shape.field(&name).unwrap_or(Shape::Deduced);
-                let named = shape.declares(&name);
+                let (Some(last), kept) = (last.below.get(&step), kept.below.get(&step)) else { return true };
+                let named = shape.declares(name);
                 let gone = is_owned(last, named) && !kept.is_some_and(|kept| is_owned(kept, named));
-                if let Some(value) = fields.get_mut(&name).filter(|_| !gone) {
-                    prune_rest(&below, value, last, kept);
+                if !gone {
+                    prune_rest(&shape.field(name).unwrap_or(Shape::Deduced), value, last, kept);
                 }
-                if gone {
-                    fields.shift_remove(&name);
-                }
-            }
+                !gone
+            });
+            fields.is_empty() && before > 0
         }
         (Value::Array(items), Parts::Set | Parts::Keyed(_)) => {
             let steps = steps(shape, &parts, items);
@@ -43,8 +41,12 @@ pub(super) fn prune(shape: &Shape<'_>, value: &mut Value, last: &Tree, kept: &Tr
                 }
                 !gone
             });
+            items.is_empty() && !steps.is_empty()
         }
-        _ => {}
+        _ => false,
+    };
+    if is_emptied {
+        *value = Value::Null;
     }
 }
 

@@ -109,7 +109,8 @@ fn prepared(call: &Call<'_>, mut object: Value, actor: &Actor) -> Result<Value, 
     if &*resource.key == crate::certificates::KEY {
         crate::certificates::prepare(&call.request.user, &mut object);
     }
-    if resource.has_generation() {
+    // Changes of these are counted alone.
+    if resource.has_generation() && &*resource.key != "csidrivers.storage.k8s.io" {
         fields::set_meta(&mut object, "generation", 1.into());
     }
     let labels = fields::get(&object, &["metadata", "labels"]).and_then(Value::as_object);

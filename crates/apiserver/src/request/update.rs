@@ -29,7 +29,7 @@ pub(crate) fn from_request(call: &Call<'_>) -> Result<Answer, Status> {
         return absent(call, object, &options, &actor)
             .map(|written| call.answer_written(201, written).warned(decoded.warnings).warned(told));
     };
-    if version.is_empty() && needs_version(call) {
+    if matches!(version.as_str(), "" | "0") && needs_version(call) {
         let cause = Cause {
             reason: "FieldValueInvalid",
             message: "Invalid value: 0: must be specified for an update".into(),

@@ -173,6 +173,165 @@ async fn what_is_applied_to_custom_objects_is_judged_as_it_stands() -> anyhow::R
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_loses_its_last_field_to_an_apply_is_null() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let text = json!({"type": "string"});
+    let part = json!({"type": "object", "nullable": true, "properties": {"x": text}});
+    let fields = json!({
+        "map": {"type": "object", "additionalProperties": text}, "part": part,
+        "filled": {"type": "object", "default": {"x": "1"}, "properties": {"x": text}},
+    });
+    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
+    let definition = json!({"metadata": {"name": "lasts.example.com"}, "spec": {
+        "group": "example.com", "scope": "Cluster", "names": {"plural": "lasts", "kind": "Last"},
+        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+    }});
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(client.call("POST", definitions, Some(definition)).await?.0, 201);
+    let apply = async |spec: Value| {
+        let object =
+            json!({"apiVersion": "example.com/v1", "kind": "Last", "metadata": {"name": "x"}, "spec": spec});
+        let path = "/apis/example.com/v1/lasts/x?fieldManager=m";
+        client.send("PATCH", path, "application/apply-patch+yaml", object.to_string()).await
+    };
+    let (status, answer) =
+        apply(json!({"map": {"a": "1"}, "part": {"x": "1"}, "filled": {"x": "2"}})).await?;
+    assert_eq!(status, 201, "{answer}");
+    let (status, answer) = apply(json!({"map": {}, "part": {"x": "1"}})).await?;
+    let why = "spec.map: Invalid value: \"null\": spec.map in body must be of type object: \"null\"";
+    assert!(status == 422 && crate::client::message(&answer).ends_with(why), "{answer}");
+    let (status, answer) = apply(json!({"map": {"a": "1"}, "part": {}, "filled": {}})).await?;
+    let kept = json!({"map": {"a": "1"}, "part": null, "filled": {"x": "1"}});
+    assert_eq!((status, &answer["spec"]), (200, &kept), "{answer}");
+    let metadata = json!({"name": "x", "resourceVersion": "0"});
+    let object = json!({"apiVersion": "example.com/v1", "kind": "Last", "metadata": metadata, "spec": {}});
+    let (status, answer) = client.call("PUT", "/apis/example.com/v1/lasts/x", Some(object)).await?;
+    let why = "metadata.resourceVersion: Invalid value: 0: must be specified for an update";
+    assert!(status == 422 && crate::client::message(&answer).ends_with(why), "{answer}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_of_changed_roles_and_absent_templates_are_told_once() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
+    let role = |rules: Value| Some(json!({"metadata": {"name": "r"}, "rules": rules}));
+    assert_eq!(client.call("POST", roles, role(json!([]))).await?.0, 201);
+    let (status, answer) =
+        client.call("PUT", &format!("{roles}/r"), role(json!([{"verbs": ["get"]}]))).await?;
+    let fields: Vec<&Value> =
+        answer["details"]["causes"].as_array().into_iter().flatten().map(|cause| &cause["field"]).collect();
+    assert_eq!((status, fields), (422, vec![&json!("rules[0].apiGroups"), &json!("rules[0].resources")]));
+    let controllers = "/api/v1/namespaces/default/replicationcontrollers";
+    let bare = json!({"metadata": {"name": "c"}, "spec": {"selector": {"a": "b"}}});
+    let (status, answer) = client.call("POST", controllers, Some(bare)).await?;
+    let why = "ReplicationController \"c\" is invalid: spec.template: Required value";
+    assert_eq!((status, crate::client::message(&answer)), (422, why), "{answer}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_ways_of_storage_and_classes_are_warned_of() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let old = json!({"key": "beta.kubernetes.io/os", "operator": "In", "values": ["x"]});
+    let volume = json!({
+        "metadata": {"name": "v", "annotations": {"volume.beta.kubernetes.io/storage-class": "x"}},
+        "spec": {
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageos": {"volumeName": "x"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [old]}]}},
+        },
+    });
+    let told = warnings(&client, "/api/v1/persistentvolumes?dryRun=All", volume).await?;
+    let expected = [
+        "metadata.annotations[volume.beta.kubernetes.io/storage-class]: deprecated since v1.8; use \\\"storageClassName\\\" attribute instead",
+        "spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].key: beta.kubernetes.io/os is deprecated since v1.14; use \\\"kubernetes.io/os\\\" instead",
+        "spec.storageOS: deprecated in v1.22, non-functional in v1.25+",
+    ];
+    assert_eq!(told, expected);
+    let instead = "deprecated since v1.14; use \\\"kubernetes.io/os\\\" instead";
+    let topology = json!([{"matchLabelExpressions": [{"key": "beta.kubernetes.io/os", "values": ["x"]}]}]);
+    let class = json!({"metadata": {"name": "c"}, "provisioner": "p", "allowedTopologies": topology});
+    let told = warnings(&client, "/apis/storage.k8s.io/v1/storageclasses?dryRun=All", class).await?;
+    assert_eq!(told, [format!("allowedTopologies[0].matchLabelExpressions[0].key: {instead}")]);
+    let selector = json!({"nodeSelector": {"beta.kubernetes.io/os": "x"}});
+    let class = json!({"metadata": {"name": "c"}, "handler": "h", "scheduling": selector});
+    let told = warnings(&client, "/apis/node.k8s.io/v1/runtimeclasses?dryRun=All", class).await?;
+    assert_eq!(told, [format!("scheduling.nodeSelector: {instead}")]);
+    let driver = json!({"metadata": {"name": "d"}, "spec": {"tokenRequests": [{"audience": "a"}]}});
+    let told = warnings(&client, "/apis/storage.k8s.io/v1/csidrivers?dryRun=All", driver).await?;
+    assert_eq!(
+        told,
+        [
+            "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes"
+        ]
+    );
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_of_a_stateful_set_stand_before_its_volumes() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let container = json!({
+        "name": "c", "image": "i",
+        "volumeMounts": [{"name": "data", "mountPath": "/d"}, {"name": "settings", "mountPath": "/s"}],
+    });
+    let claim = json!({"metadata": {"name": "data"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
+    }});
+    let set = json!({"metadata": {"name": "s"}, "spec": {
+        "selector": {"matchLabels": {"a": "b"}}, "volumeClaimTemplates": [claim],
+        "template": {
+            "metadata": {"labels": {"a": "b"}},
+            "spec": {"containers": [container], "volumes": [{"name": "data"}, {"name": "settings", "configMap": {}}]},
+        },
+    }});
+    let (status, answer) = client.call("POST", STATEFUL_SETS, Some(set)).await?;
+    let causes = answer["details"]["causes"].as_array().cloned().unwrap_or_default();
+    let fields: Vec<&Value> = causes.iter().map(|cause| &cause["field"]).collect();
+    let mount = json!("spec.template.spec.containers[0].volumeMounts[1].name");
+    let name = json!("spec.template.spec.volumes[1].configMap.name");
+    assert_eq!((status, fields), (422, vec![&name, &mount]), "{answer}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_counts_its_generations_once_it_changes() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let drivers = "/apis/storage.k8s.io/v1/csidrivers";
+    let (_, answer) =
+        client.call("POST", drivers, Some(json!({"metadata": {"name": "d"}, "spec": {}}))).await?;
+    assert_eq!(answer["metadata"].get("generation"), None, "{answer}");
+    let path = format!("{drivers}/d");
+    for (patch, generation) in [
+        (json!({"metadata": {"labels": {"a": "b"}}}), Value::Null),
+        (json!({"spec": {"requiresRepublish": true}}), json!(1)),
+        (json!({"spec": {"requiresRepublish": false}}), json!(2)),
+    ] {
+        let (_, answer) =
+            client.send("PATCH", &path, "application/merge-patch+json", patch.to_string()).await?;
+        assert_eq!(answer["metadata"]["generation"], generation, "{answer}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_served_is_not_called_deprecated() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    for (path, told) in [("endpoints/e", true), ("endpoints/e/status", false)] {
+        let path = format!("/api/v1/namespaces/default/{path}");
+        let response = client.open(&path).await?;
+        assert_eq!(response.headers().contains_key("warning"), told, "{path}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
 /// What is warned of when an object comes.
 async fn warnings(client: &Client, path: &str, object: Value) -> anyhow::Result<Vec<String>> {
     let answer = client.respond("POST", path, "application/json", object.to_string()).await?;
