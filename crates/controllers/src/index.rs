@@ -1,14 +1,15 @@
 //! What is known about Kustomizations without reading them: who waits for what.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use sealfast_k8s::flux::REQUESTED_AT;
 use sealfast_k8s::flux::kustomization::Kustomization;
 use sealfast_k8s::{condition, object};
 use serde_json::Value;
 
+use crate::follow::{Asked, Known};
 use crate::queue::Key;
 use crate::shape;
 
@@ -18,9 +19,7 @@ pub type Source = (String, String, String);
 /// The part of a Kustomization that decides whether it has to be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Seen {
-    generation: i64,
-    token: Option<String>,
-    deleting: bool,
+    asked: Asked,
     source: Source,
     configs: Vec<(String, String)>,
     depends_on: Vec<Key>,
@@ -50,9 +49,7 @@ impl Seen {
             name: d.name.clone(),
         };
         Seen {
-            generation: typed.metadata.generation,
-            token: typed.metadata.annotations.get(REQUESTED_AT).cloned(),
-            deleting: typed.metadata.deletion_timestamp.is_some(),
+            asked: Asked::of(object),
             source: (
                 spec.source_ref.kind.clone(),
                 spec.source_ref.namespace.clone().unwrap_or_else(|| own.clone()),
@@ -67,11 +64,6 @@ impl Seen {
             attempted: typed.status.last_attempted_revision,
             applied: typed.status.last_applied_revision,
         }
-    }
-
-    /// Whether the change from `before` asks for a run.
-    fn asks(&self, before: &Seen) -> bool {
-        self.generation != before.generation || self.token != before.token || self.deleting != before.deleting
     }
 }
 
@@ -128,7 +120,7 @@ impl Index {
         // Its dependency may have become ready between the look at it and the word about that.
         let waits_anew = now.waits_for_dependency && before.as_ref().is_some_and(|b| !b.waits_for_dependency);
         let missed = waits_anew && self.any_recent(&now.depends_on);
-        if missed || before.is_none_or(|before| now.asks(&before)) {
+        if missed || before.is_none_or(|before| now.asked != before.asked) {
             keys.push(key.clone());
         }
         if news {
@@ -145,10 +137,9 @@ impl Index {
     }
 
     /// Forgets an object.
-    pub fn deleted(&self, object: &Value) {
-        let key = Key::of(object);
-        self.seen.lock().remove(&key);
-        self.news.lock().remove(&key);
+    pub fn deleted(&self, key: &Key) {
+        self.seen.lock().remove(key);
+        self.news.lock().remove(key);
     }
 
     /// Keeps only these objects; returns the keys of those that went.
@@ -209,9 +200,25 @@ impl Index {
     }
 }
 
+/// Others look at the same index.
+impl Known for Arc<Index> {
+    fn applied(&mut self, object: &Value) -> Vec<Key> {
+        Index::applied(self, object)
+    }
+
+    fn retain(&mut self, objects: &[Value]) -> Vec<Key> {
+        Index::retain(self, objects)
+    }
+
+    fn deleted(&mut self, key: &Key) {
+        Index::deleted(self, key);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sealfast_k8s::flux::REQUESTED_AT;
     use serde_json::json;
 
     fn object(name: &str, more: Value) -> Value {

@@ -8,30 +8,27 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sealfast_cluster::client::Patch;
-use sealfast_cluster::{inventory, prune};
+use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::duration;
+use sealfast_k8s::flux::REQUESTED_AT;
 use sealfast_k8s::flux::artifact::Artifact;
-use sealfast_k8s::flux::inventory::{Entry, Inventory};
+use sealfast_k8s::flux::inventory::Inventory;
 use sealfast_k8s::flux::kustomization::Kustomization;
-use sealfast_k8s::flux::{FINALIZER, REQUESTED_AT};
 use sealfast_k8s::id::ObjectId;
-use serde_json::{Value, json};
 
-use crate::events::Severity;
 use crate::expression::Health;
+use crate::finalizer;
 use crate::kustomization::acting::Acting;
 use crate::kustomization::apply::Applied;
 use crate::kustomization::archive::Source;
 use crate::kustomization::claim::Claims;
 use crate::kustomization::render::Rendered;
 use crate::kustomization::report::{Failure, Reason, Report, Times};
-use crate::kustomization::shared::{MANAGER, Run, Shared, kind};
+use crate::kustomization::shared::{Run, Shared, kind};
 use crate::kustomization::unpacked::Wanted;
 use crate::queue::{Key, Next, jittered};
 use crate::report::{self as reports, Retry};
 use crate::shape::{self, Misfit};
-use crate::status::Target;
 use crate::workers::Turn;
 
 pub mod acting;
@@ -52,6 +49,7 @@ pub mod macs;
 pub mod mask;
 pub mod missing;
 pub mod opener;
+mod prune;
 pub mod remotes;
 pub mod render;
 pub mod report;
@@ -66,24 +64,29 @@ pub mod witness;
 
 /// Works on one object.
 pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
+    match work(shared, key, turn).await {
+        Ok(next) => next,
+        Err(error) => {
+            tracing::warn!(kustomization = %key, error = %error.chain(), "will try again");
+            Next::BackOff
+        }
+    }
+}
+
+async fn work(shared: &Shared, key: &Key, turn: Turn) -> Result<Next, ClusterError> {
     let began = Instant::now();
-    let mut object = match shared.client.find(&kind(), &key.namespace, &key.name).await {
-        Ok(Some(object)) => object,
-        Ok(None) => return Next::Gone,
-        Err(error) => return back_off(key, &error),
+    let Some(mut object) = shared.client.find(&kind(), &key.namespace, &key.name).await? else {
+        return Ok(Next::Gone);
     };
-    let is_new = object["metadata"]["deletionTimestamp"].is_null() && !has_finalizer(&object);
+    let is_new = object["metadata"]["deletionTimestamp"].is_null() && !finalizer::is_on(&object);
     if is_new {
-        object = match add_finalizer(shared, key, &object).await {
-            Ok(object) => object,
-            Err(error) => return back_off(key, &error),
-        };
+        object = finalizer::add(&shared.target(&key.namespace, &key.name), &object).await?;
     }
     let (typed, misfits) = match shape::read::<Kustomization>(&object) {
         Ok(read) => read,
         Err(error) => {
             tracing::error!(kustomization = %key, %error, "the object does not have the shape of its kind");
-            return Next::WhenAdded;
+            return Ok(Next::WhenAdded);
         }
     };
     let report = Report::new(&object, &typed, shared.recorder.clone(), shared.options.hints);
@@ -94,47 +97,30 @@ pub async fn reconcile(shared: &Shared, key: &Key, turn: Turn) -> Next {
         run.handled();
     }
     if run.typed.metadata.deletion_timestamp.is_some() {
-        return finalize::finalize(&mut run, &misfits, began).await;
+        return Ok(finalize::finalize(&mut run, &misfits, began).await);
     }
     if run.typed.spec.suspend {
-        return run.suspended().await;
+        return Ok(run.suspended().await);
     }
-    let result = if misfits.is_empty() { run.stages(began).await } else { Err(run.misshapen(&misfits)) };
-    let next = run.next(result.as_ref().err());
-    run.handled();
-    if let Err(error) = run.write().await {
-        return back_off(key, &error);
-    }
-    if run.is_accounted_for
-        && let Err(error) = claim::clear(&shared.client, &run.typed).await
-    {
-        // The next run that comes as far does it.
-        tracing::warn!(kustomization = %key, error = %error.chain(), "cannot clear what failed runs left");
-    }
-    next
-}
-
-fn back_off(key: &Key, error: &sealfast_cluster::error::Error) -> Next {
-    tracing::warn!(kustomization = %key, error = %error.chain(), "will try again");
-    Next::BackOff
-}
-
-fn has_finalizer(object: &Value) -> bool {
-    object["metadata"]["finalizers"].as_array().is_some_and(|all| all.iter().any(|f| f == FINALIZER))
-}
-
-async fn add_finalizer(
-    shared: &Shared,
-    key: &Key,
-    object: &Value,
-) -> Result<Value, sealfast_cluster::error::Error> {
-    let mut finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
-    finalizers.push(FINALIZER.into());
-    let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": object["metadata"]["resourceVersion"]}});
-    shared.client.patch(&kind(), &key.namespace, &key.name, &Patch::Merge(&body), MANAGER).await
+    run.whole(&misfits, began).await
 }
 
 impl Run<'_> {
+    /// A run over an object that is there to stay, and all that is written of it.
+    async fn whole(&mut self, misfits: &[Misfit], began: Instant) -> Result<Next, ClusterError> {
+        let result = if misfits.is_empty() { self.stages(began).await } else { Err(self.misshapen(misfits)) };
+        let next = self.next(result.as_ref().err());
+        self.handled();
+        self.write().await?;
+        if self.is_accounted_for
+            && let Err(error) = claim::clear(&self.shared.client, &self.typed).await
+        {
+            // The next run that comes as far does it.
+            tracing::warn!(kustomization = %Key::of(&self.object), error = %error.chain(), "cannot clear what failed runs left");
+        }
+        Ok(next)
+    }
+
     /// The trip, each step marked by what it does.
     async fn stages(&mut self, began: Instant) -> Result<(), Failure> {
         // Reads: configuration, source, dependencies.
@@ -230,9 +216,7 @@ impl Run<'_> {
         }
         result?;
         self.report.succeeded(&applied_message(revision, &warnings));
-        for warning in &warnings {
-            self.report.event(Severity::Error, warning, &[]);
-        }
+        warnings.iter().for_each(|warning| self.report.warned(warning));
         Ok(())
     }
 
@@ -250,7 +234,7 @@ impl Run<'_> {
         self.log_applied(&changes, revision);
         let lines = apply::change_lines(&changes);
         if !lines.is_empty() {
-            self.report.event(Severity::Info, &lines, &[]);
+            self.report.changed(&lines);
         }
         let owned: Vec<ObjectId> = changes.iter().map(|c| c.object.clone()).collect();
         self.prune(acting, &owned).await?;
@@ -323,36 +307,6 @@ impl Run<'_> {
             || token.is_some_and(|token| *token != status.last_handled_reconcile_at)
     }
 
-    /// Deletes what is no longer built; until then the inventory has it, so that a run that is cut short is made up for.
-    async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
-        let before = claim::owned(&self.typed);
-        let stale = inventory::stale(&before, owned);
-        let wanted = if self.typed.spec.prune { stale } else { Vec::new() };
-        let pruned = prune::delete(&acting.client, &wanted, &apply::owner(&self.typed)).await;
-        self.report.status.inventory = Some(inventory::of(owned));
-        self.is_accounted_for = true;
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        match pruned.message() {
-            None => {
-                let lines = apply::all_lines(&pruned.changes);
-                self.log_pruned(&lines);
-                self.report.event(Severity::Info, &lines, &[]);
-                Ok(())
-            }
-            Some(message) => {
-                if let Some(inventory) = &mut self.report.status.inventory {
-                    inventory.entries.extend(pruned.failed.iter().map(|failed| Entry::of(&failed.object)));
-                }
-                let failure = Failure::new(Reason::PruneFailed, message).hint(
-                    "what is named here is no longer in the source and is still in the cluster: give the account that the Kustomization acts as the right to delete it, or `kubectl describe` it to see what holds it",
-                );
-                Err(if pruned.is_transient() { failure.soon() } else { failure })
-            }
-        }
-    }
-
     /// Does something; when it takes long, the status says what.
     async fn shown<T>(&mut self, work: impl Future<Output = T>) -> T {
         reports::shown(work, self.write_or_log()).await.0
@@ -382,16 +336,9 @@ impl Run<'_> {
     }
 
     /// Writes what changed in the status.
-    pub(crate) async fn write(&mut self) -> Result<(), sealfast_cluster::error::Error> {
+    pub(crate) async fn write(&mut self) -> Result<(), ClusterError> {
         let metadata = &self.typed.metadata;
-        let target = Target {
-            client: &self.shared.client,
-            kind: kind(),
-            namespace: &metadata.namespace,
-            name: &metadata.name,
-            manager: MANAGER,
-        };
-        self.report.write(&target).await
+        self.report.write(&self.shared.target(&metadata.namespace, &metadata.name)).await
     }
 
     pub(crate) async fn write_or_log(&mut self) {

@@ -1,6 +1,6 @@
 //! Reconcilers compatible with Flux.
 //!
-//! - [`run`] starts the controllers: watches feed a [`queue`], [`workers`] empty it; [`index`] knows
+//! - [`run`] starts the controllers: `follow` feeds a [`queue`] from watches, [`workers`] empty it; [`index`] knows
 //!   whom a change concerns; [`options`] says how.
 //! - [`kustomization`] is the trip of one Kustomization: gather, decrypt, build, substitute, apply.
 //! - [`source`] is the trip of one GitRepository: gather, fetch; [`artifacts`] serves what it keeps;
@@ -15,6 +15,8 @@ pub mod error;
 pub mod events;
 pub mod expression;
 pub mod fair;
+mod finalizer;
+mod follow;
 pub mod gates;
 pub mod identity;
 pub mod index;

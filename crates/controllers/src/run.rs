@@ -21,6 +21,7 @@ use crate::artifacts::{self, Server};
 use crate::error::Error;
 use crate::events::Recorder;
 use crate::fair::Fair;
+use crate::follow::Follower;
 use crate::gates::Gate;
 use crate::identity::Identities;
 use crate::index::Index;
@@ -30,7 +31,7 @@ use crate::kustomization::unpacked::Artifacts as Unpacked;
 use crate::kustomization::{self, shared::Shared};
 use crate::metrics::{Controller, Metrics};
 use crate::options::{Only, Options};
-use crate::queue::{Key, Priority, Queue};
+use crate::queue::{Key, Queue};
 use crate::source;
 use crate::workers::Crew;
 
@@ -169,6 +170,10 @@ impl Handle {
         recorder
     }
 
+    fn follower(&self, controller: Controller, queue: &Queue) -> Follower {
+        Follower { controller, queue: queue.clone(), metrics: Arc::clone(&self.metrics) }
+    }
+
     fn crew(&self, controller: Controller, queue: &Queue, count: usize) -> Crew {
         let (queue, stop, metrics) = (queue.clone(), self.stop.clone(), Arc::clone(&self.metrics));
         Crew { controller, queue, count, stop, metrics }
@@ -188,12 +193,8 @@ fn start_sources(client: &Client, options: &Options, artifacts: &Artifacts, hand
     });
     let watch =
         client.watch(&source::kind(), options.namespace.as_deref().unwrap_or_default(), shard(options));
-    let (forgotten, metrics) = (queue.clone(), handle.metrics());
-    let gone = move |key: &Key| {
-        forgotten.forget(key);
-        metrics.forget(GIT_REPOSITORY, key);
-    };
-    handle.watches.push(tokio::spawn(source::follow::follow(watch, queue.clone(), gone)));
+    let follower = handle.follower(GIT_REPOSITORY, &queue);
+    handle.watches.push(tokio::spawn(follower.follow(watch, source::known::Known::default())));
     let crew = handle.crew(GIT_REPOSITORY, &queue, options.source_concurrency);
     handle.crews.push(tokio::spawn(crew.work(move |key, _turn| {
         let shared = Arc::clone(&shared);
@@ -223,21 +224,22 @@ fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle)
         builds: Fair::new(builds as u64),
         queue: queue.clone(),
     });
-    let follower = Follower {
+    let others = Others {
         client: client.clone(),
         namespace: options.namespace.clone().unwrap_or_default(),
         queue: queue.clone(),
         index: Arc::default(),
     };
-    let metrics = handle.metrics();
-    handle.watches.push(tokio::spawn(follower.clone().kustomizations(shard(options), metrics)));
+    let watch = client.watch(&kustomization::shared::kind(), &others.namespace, shard(options));
+    let follower = handle.follower(KUSTOMIZATION, &queue);
+    handle.watches.push(tokio::spawn(follower.follow(watch, Arc::clone(&others.index))));
     for kind in SOURCE_KINDS {
-        handle.watches.push(tokio::spawn(follower.clone().sources(kind)));
+        handle.watches.push(tokio::spawn(others.clone().sources(kind)));
     }
     if !options.gates.has(Gate::DisableConfigWatchers) {
         for kind in ["Secret", "ConfigMap"] {
             let labels = options.config_labels.clone();
-            handle.watches.push(tokio::spawn(follower.clone().configs(kind, labels)));
+            handle.watches.push(tokio::spawn(others.clone().configs(kind, labels)));
         }
     }
     let crew = handle.crew(KUSTOMIZATION, &queue, options.concurrency);
@@ -247,54 +249,16 @@ fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle)
     })));
 }
 
-/// Feeds the queue of Kustomizations from watches.
+/// Feeds the queue of Kustomizations from watches of what they read.
 #[derive(Clone)]
-struct Follower {
+struct Others {
     client: Client,
     namespace: String,
     queue: Queue,
     index: Arc<Index>,
 }
 
-impl Follower {
-    async fn kustomizations(self, select: Select, metrics: Arc<Metrics>) {
-        let mut watch = self.client.watch(&kustomization::shared::kind(), &self.namespace, select);
-        let mut is_start = true;
-        loop {
-            match watch.next().await {
-                Seen::Listed(objects) => {
-                    self.index.retain(&objects).iter().for_each(|key| self.forget(key, &metrics));
-                    for object in &objects {
-                        let priority = if is_start { Priority::at_start(object) } else { Priority::Ordinary };
-                        self.applied(object, priority);
-                    }
-                    is_start = false;
-                }
-                Seen::Applied(object) => self.applied(&object, Priority::Ordinary),
-                Seen::Deleted(object) => {
-                    self.index.deleted(&object);
-                    self.forget(&Key::of(&object), &metrics);
-                }
-            }
-        }
-    }
-
-    fn forget(&self, key: &Key, metrics: &Metrics) {
-        self.queue.forget(key);
-        metrics.forget(KUSTOMIZATION, key);
-    }
-
-    fn applied(&self, object: &Value, priority: Priority) {
-        let own = Key::of(object);
-        for key in self.index.applied(object) {
-            if key == own {
-                self.queue.add(key, priority);
-            } else {
-                self.queue.add_because(key, &format!("Kustomization/{own}"));
-            }
-        }
-    }
-
+impl Others {
     async fn sources(self, kind: &'static str) {
         let gvk = GroupVersionKind::new("source.toolkit.fluxcd.io", "v1", kind);
         // A source may live in another namespace than those who build from it, unless we keep to one.

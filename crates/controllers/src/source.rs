@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use sealfast_cluster::client::{Client, Patch};
+use sealfast_cluster::client::Client;
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::duration;
+use sealfast_k8s::flux::REQUESTED_AT;
 use sealfast_k8s::flux::git_repository::GitRepository;
-use sealfast_k8s::flux::{FINALIZER, REQUESTED_AT};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_source::storage::Storage;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::events::Recorder;
+use crate::finalizer;
 use crate::identity::Identities;
 use crate::options::Options;
 use crate::queue::{Key, Next};
@@ -27,8 +28,8 @@ use crate::status::Target;
 
 pub mod credentials;
 pub mod fetch;
-pub(crate) mod follow;
 pub mod gather;
+pub(crate) mod known;
 pub mod report;
 mod secret;
 
@@ -61,6 +62,7 @@ pub struct Shared {
 /// One object on its way through the stages.
 pub(crate) struct Run<'a> {
     pub(crate) shared: &'a Shared,
+    key: &'a Key,
     pub(crate) typed: GitRepository,
     pub(crate) report: Report,
 }
@@ -80,15 +82,11 @@ async fn work(shared: &Shared, key: &Key) -> Result<Next, ClusterError> {
     let Some(mut object) = shared.client.find(&kind(), &key.namespace, &key.name).await? else {
         return Ok(Next::Gone);
     };
-    let deleting = !object["metadata"]["deletionTimestamp"].is_null();
-    let finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
-    let ours = finalizers.iter().any(|name| name == FINALIZER);
-    if deleting {
-        return remove(shared, key, finalizers, ours, &object["metadata"]["resourceVersion"]).await;
+    if !object["metadata"]["deletionTimestamp"].is_null() {
+        return remove(shared, key, &object).await;
     }
-    if !ours {
-        let with = finalizers.into_iter().chain([FINALIZER.into()]).collect();
-        object = set_finalizers(shared, key, with, &object["metadata"]["resourceVersion"]).await?;
+    if !finalizer::is_on(&object) {
+        object = finalizer::add(&target(shared, key), &object).await?;
     }
     let (typed, misfits) = match shape::read::<GitRepository>(&object) {
         Ok(read) => read,
@@ -98,7 +96,7 @@ async fn work(shared: &Shared, key: &Key) -> Result<Next, ClusterError> {
         }
     };
     let report = Report::new(&object, &typed, shared.recorder.clone());
-    let mut run = Run { shared, typed, report };
+    let mut run = Run { shared, key, typed, report };
     if run.typed.spec.suspend {
         run.report.suspended();
         run.handled();
@@ -117,36 +115,21 @@ async fn work(shared: &Shared, key: &Key) -> Result<Next, ClusterError> {
 }
 
 /// Removes the artifacts of an object that is being deleted, then lets it go.
-async fn remove(
-    shared: &Shared,
-    key: &Key,
-    finalizers: Vec<Value>,
-    ours: bool,
-    version: &Value,
-) -> Result<Next, ClusterError> {
-    if !ours {
+async fn remove(shared: &Shared, key: &Key, object: &Value) -> Result<Next, ClusterError> {
+    if !finalizer::is_on(object) {
         return Ok(Next::Gone);
     }
     if let Err(error) = shared.storage.remove_all("GitRepository", &key.namespace, &key.name) {
         tracing::warn!(source = %key, error = %error.chain(), "cannot remove the artifacts");
         return Ok(Next::BackOff);
     }
-    let others = finalizers.into_iter().filter(|name| name != FINALIZER).collect();
-    match set_finalizers(shared, key, others, version).await {
-        Err(error) if !error.is_not_found() => Err(error),
-        _ => Ok(Next::Gone),
-    }
+    finalizer::remove(&target(shared, key), object).await.map(|()| Next::Gone)
 }
 
-async fn set_finalizers(
-    shared: &Shared,
-    key: &Key,
-    finalizers: Vec<Value>,
-    version: &Value,
-) -> Result<Value, ClusterError> {
-    // With the version: what others added meanwhile is not to be lost.
-    let body = json!({"metadata": {"finalizers": finalizers, "resourceVersion": version}});
-    shared.client.patch(&kind(), &key.namespace, &key.name, &Patch::Merge(&body), MANAGER).await
+/// Where what we write about an object goes.
+fn target<'a>(shared: &'a Shared, key: &'a Key) -> Target<'a> {
+    let Shared { client, .. } = shared;
+    Target { client, kind: kind(), namespace: &key.namespace, name: &key.name, manager: MANAGER }
 }
 
 impl Run<'_> {
@@ -232,15 +215,7 @@ impl Run<'_> {
     }
 
     async fn write(&mut self) -> Result<(), ClusterError> {
-        let about = &self.typed.metadata;
-        let target = Target {
-            client: &self.shared.client,
-            kind: kind(),
-            namespace: &about.namespace,
-            name: &about.name,
-            manager: MANAGER,
-        };
-        self.report.write(&target).await
+        self.report.write(&target(self.shared, self.key)).await
     }
 
     fn next(&self, failure: Option<&Failure>) -> Next {

@@ -1,7 +1,7 @@
 //! How the server serves each kind: one request per group and version, kept.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -14,6 +14,9 @@ use crate::error::Error;
 
 /// An answer younger than this is believed when it lacks a kind.
 const FRESH: Duration = Duration::from_millis(100);
+
+/// How many kinds are known at a time. No server has as many by far, unless a tenant made it to fill our memory.
+const MOST_KINDS: usize = 50_000;
 
 /// How one kind is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +48,12 @@ type Kinds = HashMap<String, Resource>;
 /// versions do not wait for one whose server is slow.
 type Version = tokio::sync::Mutex<Option<(Instant, Kinds)>>;
 /// By group and version.
-type Versions = HashMap<(String, String), Arc<Version>>;
+#[derive(Default)]
+struct Versions {
+    known: HashMap<(String, String), Arc<Version>>,
+    /// How many kinds were found since the last time that all was forgotten.
+    found: usize,
+}
 
 /// What is known so far. Shared by all clones of a client, whoever they act as.
 #[derive(Default)]
@@ -75,22 +83,37 @@ impl Discovery {
             }
         };
         let found = kinds.get(&gvk.kind).cloned();
+        self.count(kinds.len());
         *known = Some((Instant::now(), kinds));
         found.ok_or_else(|| no_match(gvk))
     }
 
     fn version(&self, gvk: &GroupVersionKind) -> Arc<Version> {
         let key = (gvk.group.clone(), gvk.version.clone());
-        Arc::clone(self.versions.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
+        Arc::clone(self.versions().known.entry(key).or_default())
+    }
+
+    /// Forgets everything once too much is known; what has just been found goes with whoever asked for it.
+    fn count(&self, more: usize) {
+        let mut versions = self.versions();
+        // A version without kinds takes some memory, too.
+        versions.found += more + 1;
+        if versions.found > MOST_KINDS {
+            *versions = Versions::default();
+        }
     }
 
     pub(crate) fn forget(&self, gvk: &GroupVersionKind) {
         let key = (gvk.group.clone(), gvk.version.clone());
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        self.versions().known.remove(&key);
     }
 
     pub(crate) fn clear(&self) {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.versions() = Versions::default();
+    }
+
+    fn versions(&self) -> MutexGuard<'_, Versions> {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,4 +155,22 @@ fn read(answer: &Value) -> Kinds {
         Some((entry["kind"].as_str()?.to_owned(), Resource { plural: plural.into(), namespaced }))
     };
     resources.iter().filter_map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_bounded() {
+        let (discovery, mut most) = (Discovery::default(), 0);
+        for number in 0..100_u32 {
+            drop(discovery.version(&GroupVersionKind::new(format!("g{number}"), "v1", "Kind")));
+            discovery.count(MOST_KINDS / 10);
+            most = most.max(discovery.versions().known.len());
+        }
+        assert!((5..=10).contains(&most), "{most}");
+        discovery.count(MOST_KINDS);
+        assert_eq!(discovery.versions().known.len(), 0);
+    }
 }

@@ -135,41 +135,44 @@ async fn one(
         return Err(Failure::terminal(Reason::AccessDenied, message)
             .hint("leave out readyExpr, or depend on an object of the own namespace"));
     }
-    let retry = duration::format(shared.options.requeue_dependency);
-    let not_ready = |why: String| {
-        let notice = format!("Dependencies do not meet ready condition, retrying in {retry}");
-        Failure::waiting(Reason::DependencyNotReady, format!("dependency {why}"), EventText::Notice(notice))
-    };
-    let live = match shared.client.get(&kind(), namespace, &dependency.name).await {
-        Ok(live) => live,
-        Err(error) => return Err(not_ready(format!("{shown} not found: {}", error.chain())).blame(&error)),
-    };
+    let retry = shared.options.requeue_dependency;
+    let live = shared.client.get(&kind(), namespace, &dependency.name).await;
+    let live = live
+        .map_err(|error| not_ready(retry, format!("{shown} not found: {}", error.chain())).blame(&error))?;
     if let Some(expression) = &dependency.ready_expr {
         match judged(expression, own, &live).await {
             Ok(Ok(true)) if shared.options.gates.has(Gate::AdditiveCELDependencyCheck) => {}
             Ok(Ok(true)) => return Ok(()),
             Ok(Ok(false)) => {
-                return Err(not_ready(format!("{shown} is not ready according to readyExpr eval")));
+                return Err(not_ready(retry, format!("{shown} is not ready according to readyExpr eval")));
             }
-            Ok(Err(why)) => return Err(Failure { message: why, ..not_ready(String::new()) }),
+            Ok(Err(why)) => return Err(Failure { message: why, ..not_ready(retry, String::new()) }),
             Err(why) => {
-                return Err(Failure::terminal(
-                    Reason::InvalidExpression,
-                    format!(
-                        "{TERMINAL}: terminal error: failed to evaluate dependency {}: {why}",
-                        dependency.name
-                    ),
-                ));
+                let name = &dependency.name;
+                let why = format!("{TERMINAL}: terminal error: failed to evaluate dependency {name}: {why}");
+                return Err(Failure::terminal(Reason::InvalidExpression, why));
             }
         }
     }
+    is_ready(typed, &live, revision).map_err(|why| not_ready(retry, format!("{shown} {why}")))
+}
+
+/// What is waited for.
+fn not_ready(retry: Duration, why: String) -> Failure {
+    let retry = duration::format(retry);
+    let notice = format!("Dependencies do not meet ready condition, retrying in {retry}");
+    Failure::waiting(Reason::DependencyNotReady, format!("dependency {why}"), EventText::Notice(notice))
+}
+
+/// Whether another Kustomization is ready, with our own revision if it has our source.
+fn is_ready(typed: &Kustomization, live: &Value, revision: &str) -> Result<(), &'static str> {
     let other: Kustomization = serde_json::from_value(live.clone()).unwrap_or_default();
-    let observed = other.status.observed_generation == object::generation(&live);
+    let observed = other.status.observed_generation == object::generation(live);
     if !observed || !condition::is_true(&other.status.conditions, "Ready") {
-        return Err(not_ready(format!("{shown} is not ready")));
+        return Err("is not ready");
     }
     if same_source(typed, &other) && other.status.last_applied_revision != revision {
-        return Err(not_ready(format!("{shown} revision is not up to date")));
+        return Err("revision is not up to date");
     }
     Ok(())
 }

@@ -2,16 +2,13 @@
 
 use std::time::Instant;
 
-use sealfast_cluster::client::Patch;
 use sealfast_cluster::error::Error;
 use sealfast_cluster::prune;
-use sealfast_k8s::flux::FINALIZER;
 use sealfast_k8s::id::{GroupVersionKind, ObjectId};
-use serde_json::{Value, json};
 
-use crate::events::Severity;
-use crate::kustomization::shared::{MANAGER, Run, kind};
-use crate::kustomization::{acting, apply, claim};
+use crate::finalizer;
+use crate::kustomization::shared::Run;
+use crate::kustomization::{acting, claim};
 use crate::queue::{Key, Next};
 use crate::shape::{self, Misfit};
 
@@ -38,7 +35,9 @@ pub(crate) async fn finalize(run: &mut Run<'_>, misfits: &[Misfit], began: Insta
     let next = if deleted.is_err() {
         Next::BackOff
     } else {
-        match remove_finalizer(run).await {
+        let metadata = &run.typed.metadata;
+        let target = run.shared.target(&metadata.namespace, &metadata.name);
+        match finalizer::remove(&target, &run.object).await {
             Ok(()) => Next::Gone,
             Err(error) => {
                 let key = Key::of(&run.object);
@@ -66,8 +65,7 @@ pub(crate) async fn finalize(run: &mut Run<'_>, misfits: &[Misfit], began: Insta
 fn wants_deletion(run: &Run<'_>, misfits: &[Misfit]) -> bool {
     let spec = &run.typed.spec;
     if misfits.iter().any(|misfit| TELLING.iter().any(|field| misfit.is_in(field))) {
-        let message = format!("unable to prune objects: {}", shape::listed(misfits));
-        run.report.event(Severity::Error, &message, &[]);
+        run.report.not_pruned(&shape::listed(misfits));
         return false;
     }
     !spec.suspend
@@ -87,8 +85,7 @@ async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), String> {
     })?;
     if !is_there {
         let lines: Vec<String> = owned.iter().map(ToString::to_string).collect();
-        let message = format!("unable to prune objects: \n{}", lines.join("\n"));
-        run.report.event(Severity::Error, &message, &[]);
+        run.report.not_pruned(&format!("\n{}", lines.join("\n")));
         return Ok(());
     }
     let acting = match acting::acting(run.shared, &run.typed).await {
@@ -98,23 +95,13 @@ async fn delete(run: &mut Run<'_>, owned: &[ObjectId]) -> Result<(), String> {
             return Err(failure.message);
         }
     };
-    let pruned = prune::delete(&acting.client, owned, &apply::owner(&run.typed)).await;
-    if let Some(message) = pruned.message() {
-        tracing::warn!(kustomization = %key, error = %message, "pruning for deleted resource failed");
-        run.report.event(Severity::Error, "pruning for deleted resource failed", &[]);
-        return Err(message);
-    }
-    run.report.event(Severity::Info, &apply::all_lines(&pruned.changes), &[]);
+    let deleted = run.delete(&acting, owned).await.inspect_err(|why| {
+        tracing::warn!(kustomization = %key, error = %why, "pruning for deleted resource failed");
+    })?;
     if run.typed.spec.deletion_policy.as_deref() == Some("WaitForTermination") {
-        let deleted: Vec<ObjectId> = pruned
-            .changes
-            .iter()
-            .filter(|c| c.action == sealfast_cluster::apply::Action::Deleted)
-            .map(|c| c.object.clone())
-            .collect();
         let gone = run.turn.aside(prune::gone(&acting.client, &deleted, run.times.timeout)).await;
         if !gone {
-            run.report.event(Severity::Error, "failed to wait for resources termination", &[]);
+            run.report.termination_late();
         }
     }
     Ok(())
@@ -126,19 +113,4 @@ async fn account_exists(run: &Run<'_>) -> Result<bool, Error> {
     let accounts = GroupVersionKind::new("", "v1", "ServiceAccount");
     let found = run.shared.client.find(&accounts, &run.typed.metadata.namespace, account).await?;
     Ok(found.is_some())
-}
-
-async fn remove_finalizer(run: &Run<'_>) -> Result<(), Error> {
-    let metadata = &run.typed.metadata;
-    let kept: Vec<Value> =
-        metadata.finalizers.iter().filter(|f| *f != FINALIZER).map(|f| f.clone().into()).collect();
-    if kept.len() == metadata.finalizers.len() {
-        return Ok(());
-    }
-    let body = json!({"metadata": {"finalizers": kept, "resourceVersion": metadata.resource_version}});
-    let client = &run.shared.client;
-    match client.patch(&kind(), &metadata.namespace, &metadata.name, &Patch::Merge(&body), MANAGER).await {
-        Err(error) if !error.is_not_found() => Err(error),
-        _ => Ok(()),
-    }
 }

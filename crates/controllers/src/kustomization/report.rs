@@ -362,8 +362,33 @@ impl Report {
         self.event(Severity::Info, &message, &[update]);
     }
 
+    /// Objects were created, configured or deleted: a line for each.
+    pub(crate) fn changed(&self, lines: &str) {
+        self.event(Severity::Info, lines, &[]);
+    }
+
+    /// The run went well, but for something that somebody should look at.
+    pub(crate) fn warned(&self, warning: &str) {
+        self.event(Severity::Error, warning, &[]);
+    }
+
+    /// The object goes, and what it owns stays.
+    pub(crate) fn not_pruned(&self, why: &str) {
+        self.event(Severity::Error, &format!("unable to prune objects: {why}"), &[]);
+    }
+
+    /// The object is to go, and not all that it owns could be deleted.
+    pub(crate) fn deletion_failed(&self) {
+        self.event(Severity::Error, "pruning for deleted resource failed", &[]);
+    }
+
+    /// What was deleted is still there, and is not waited for any longer.
+    pub(crate) fn termination_late(&self) {
+        self.event(Severity::Error, "failed to wait for resources termination", &[]);
+    }
+
     /// Says something about the object.
-    pub(crate) fn event(&self, severity: Severity, message: &str, more: &[(String, String)]) {
+    fn event(&self, severity: Severity, message: &str, more: &[(String, String)]) {
         let ready = condition::find(&self.status.conditions, "Ready");
         let fallback = if severity == Severity::Info { "info" } else { "error" };
         let reason = ready.map_or(fallback, |c| c.reason.as_str());

@@ -17,6 +17,7 @@ use crate::kustomization::report::{Report, Times};
 use crate::kustomization::unpacked::Artifacts;
 use crate::options::Options;
 use crate::queue::Queue;
+use crate::status::Target;
 use crate::workers::Turn;
 
 /// The field manager of what we write about Kustomizations themselves.
@@ -49,6 +50,13 @@ pub struct Shared {
     pub builds: Fair,
     /// Where the next runs wait.
     pub queue: Queue,
+}
+
+impl Shared {
+    /// Where what we write about an object goes.
+    pub(crate) fn target<'a>(&'a self, namespace: &'a str, name: &'a str) -> Target<'a> {
+        Target { client: &self.client, kind: kind(), namespace, name, manager: MANAGER }
+    }
 }
 
 /// One object on its way through the stages.

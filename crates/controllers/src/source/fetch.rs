@@ -74,45 +74,83 @@ fn blocking(
     storage: &Storage,
     host: &str,
     typed: &GitRepository,
-    wanted: Wanted,
+    mut wanted: Wanted,
     room: &Room<'_>,
 ) -> Result<Fetched, Failure> {
     let included: Vec<Artifact> = wanted.included.iter().map(|(_, artifact)| artifact.clone()).collect();
-    let mut request = wanted.request;
-    let mut fetched = git::fetch(&request).map_err(|error| clone_failed(&error))?;
-    if let git::Fetched::Unchanged { .. } = &fetched {
-        match wanted.stored.clone().filter(|_| wanted.same_rules) {
-            Some(artifact) => return Ok(Fetched { artifact, included, subject: None, verified: None }),
-            None => {
-                request.known_revision = None;
-                fetched = git::fetch(&request).map_err(|error| clone_failed(&error))?;
-            }
+    let stored = wanted.stored.take().filter(|_| wanted.same_rules);
+    let mut commit = match checked_out(&mut wanted.request, stored.as_ref())? {
+        Checkout::Unchanged(artifact) => {
+            return Ok(Fetched { artifact, included, subject: None, verified: None });
+        }
+        Checkout::Commit(commit) => commit,
+    };
+    keep_only(&mut commit, &typed.spec.sparse_checkout)?;
+    let signatures = wanted.signatures.take();
+    let verified = signatures.map(|(mode, keys)| verified(&commit, mode, &keys?)).transpose()?;
+    let subject = Some(commit.subject.clone());
+    let artifact = match stored.filter(|old| old.revision == commit.revision) {
+        Some(artifact) => artifact,
+        None => packed(storage, host, typed, &wanted, &commit, room)?,
+    };
+    Ok(Fetched { artifact, included, subject, verified })
+}
+
+/// What the remote has.
+enum Checkout {
+    /// What the artifact was made of.
+    Unchanged(Artifact),
+    /// A commit.
+    Commit(Box<Commit>),
+}
+
+/// Fetches, once more if nothing moved and there is no artifact that would do.
+fn checked_out(request: &mut git::Request, stored: Option<&Artifact>) -> Result<Checkout, Failure> {
+    let fetch = |request: &git::Request| git::fetch(request).map_err(|error| clone_failed(&error));
+    let mut fetched = fetch(request)?;
+    if let git::Fetched::Unchanged { .. } = fetched {
+        if let Some(artifact) = stored {
+            return Ok(Checkout::Unchanged(artifact.clone()));
+        }
+        request.known_revision = None;
+        fetched = fetch(request)?;
+    }
+    match fetched {
+        git::Fetched::Commit(commit) => Ok(Checkout::Commit(commit)),
+        git::Fetched::Unchanged { .. } => {
+            Err(Failure::fetch("GitOperationFailed", "the remote told nothing"))
         }
     }
-    let git::Fetched::Commit(mut commit) = fetched else {
-        return Err(Failure::fetch("GitOperationFailed", "the remote told nothing"));
-    };
-    let spec = &typed.spec;
-    if !spec.sparse_checkout.is_empty() {
-        commit.keep_only(&spec.sparse_checkout).map_err(|error| {
-            let sought = match &error {
-                Error::NoSparsePath { path } => {
-                    format!(": lstat {CHECKED_OUT}/{path}: no such file or directory")
-                }
-                _ => String::new(),
-            };
-            Failure::fetch("GitOperationFailed", format!("{}{sought}", error.chain()))
-        })?;
+}
+
+fn keep_only(commit: &mut Commit, sparse: &[String]) -> Result<(), Failure> {
+    if sparse.is_empty() {
+        return Ok(());
     }
-    let verified = wanted.signatures.map(|(mode, keys)| verified(&commit, mode, &keys?)).transpose()?;
-    let subject = Some(commit.subject.clone());
-    let as_before = wanted.stored.clone().filter(|old| wanted.same_rules && old.revision == commit.revision);
-    if let Some(artifact) = as_before {
-        return Ok(Fetched { artifact, included, subject, verified });
-    }
+    commit.keep_only(sparse).map_err(|error| {
+        let sought = match &error {
+            Error::NoSparsePath { path } => {
+                format!(": lstat {CHECKED_OUT}/{path}: no such file or directory")
+            }
+            _ => String::new(),
+        };
+        Failure::fetch("GitOperationFailed", format!("{}{sought}", error.chain()))
+    })
+}
+
+/// Packs a commit with what it includes, and stores that.
+fn packed(
+    storage: &Storage,
+    host: &str,
+    typed: &GitRepository,
+    wanted: &Wanted,
+    commit: &Commit,
+    room: &Room<'_>,
+) -> Result<Artifact, Failure> {
     let revision = commit.revision.clone();
     // As long again as the fetch: nobody can stop a thread from outside.
-    let deadline = Instant::now() + request.timeout.min(LONGEST);
+    let timeout = wanted.request.timeout.min(LONGEST);
+    let deadline = Instant::now() + timeout;
     let _held = match &wanted.included[..] {
         [] => None,
         _ => Some(room.includes.try_lock_until(deadline).ok_or_else(|| {
@@ -120,23 +158,21 @@ fn blocking(
             Failure::storage("CopyFailure", text, &revision)
         })?),
     };
-    let top = included_files(storage, &commit, &wanted.included, room.most)?;
-    let tree = Over { base: &*commit, top };
+    let top = included_files(storage, commit, &wanted.included, room.most)?;
+    let tree = Over { base: commit, top };
     let tree = Until { tree: &tree, deadline };
     let about = &typed.metadata;
     let path =
         Storage::path("GitRepository", &about.namespace, &about.name, &format!("{}.tar.gz", commit.hash));
-    let stored = storage.keep(&path, &tree, spec.ignore.as_deref()).map_err(|error| {
+    let stored = storage.keep(&path, &tree, typed.spec.ignore.as_deref()).map_err(|error| {
         let text = match error {
-            Error::Deadline => {
-                format!("packing takes longer than {}", duration::format(request.timeout.min(LONGEST)))
-            }
+            Error::Deadline => format!("packing takes longer than {}", duration::format(timeout)),
             other => other.chain(),
         };
         let text = format!("unable to archive artifact to storage: {text}");
         Failure::storage("ArchiveOperationFailed", text, &revision)
     })?;
-    let artifact = Artifact {
+    Ok(Artifact {
         digest: stored.digest,
         last_update_time: now(),
         revision,
@@ -144,8 +180,7 @@ fn blocking(
         url: address(host, &stored.path),
         path: stored.path,
         ..Artifact::default()
-    };
-    Ok(Fetched { artifact, included, subject, verified })
+    })
 }
 
 fn verified(commit: &Commit, mode: Mode, keys: &Keys) -> Result<String, Failure> {

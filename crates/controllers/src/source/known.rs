@@ -1,89 +1,55 @@
-//! Which GitRepositories a change concerns: itself, and its includers.
+//! What is known about GitRepositories without reading them: who includes whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sealfast_cluster::client::watch::{Event, Watch};
-use sealfast_k8s::flux::REQUESTED_AT;
 use serde_json::Value;
 
-use crate::queue::{Key, Priority, Queue};
-
-/// Feeds the queue from a watch, for as long as the task lives, and tells which objects are gone.
-pub(crate) async fn follow(mut watch: Watch, queue: Queue, gone: impl Fn(&Key)) {
-    let mut known = Known::default();
-    let mut is_start = true;
-    loop {
-        match watch.next().await {
-            Event::Listed(objects) => {
-                known.retain(&objects).iter().for_each(&gone);
-                for object in &objects {
-                    let priority = if is_start { Priority::at_start(object) } else { Priority::Ordinary };
-                    known.applied(object).into_iter().for_each(|key| queue.add(key, priority));
-                }
-                is_start = false;
-            }
-            Event::Applied(object) => {
-                known.applied(&object).into_iter().for_each(|key| queue.add(key, Priority::Ordinary));
-            }
-            Event::Deleted(object) => {
-                let key = Key::of(&object);
-                known.objects.remove(&key);
-                gone(&key);
-            }
-        }
-    }
-}
+use crate::follow::{self, Asked};
+use crate::queue::Key;
 
 /// The parts of an object that decide whether something has to be done.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
-    generation: i64,
-    requested_at: String,
-    deleting: bool,
+    asked: Asked,
     revision: String,
     includes: Vec<String>,
 }
 
 impl Seen {
     fn of(object: &Value) -> Self {
-        let metadata = &object["metadata"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let includes = object["spec"]["include"].as_array().into_iter().flatten();
         Self {
-            generation: metadata["generation"].as_i64().unwrap_or_default(),
-            requested_at: text(&metadata["annotations"][REQUESTED_AT]),
-            deleting: !metadata["deletionTimestamp"].is_null(),
+            asked: Asked::of(object),
             revision: text(&object["status"]["artifact"]["revision"]),
             includes: includes.map(|include| text(&include["repository"]["name"])).collect(),
         }
     }
-
-    fn asks(&self, before: &Self) -> bool {
-        self.generation != before.generation
-            || self.requested_at != before.requested_at
-            || self.deleting != before.deleting
-    }
 }
 
+/// All GitRepositories.
 #[derive(Debug, Default)]
-struct Known {
+pub(crate) struct Known {
     objects: BTreeMap<Key, Seen>,
 }
 
-impl Known {
-    /// Forgets what is in the list no more, and returns it.
+impl follow::Known for Known {
     fn retain(&mut self, objects: &[Value]) -> Vec<Key> {
-        let listed: std::collections::BTreeSet<Key> = objects.iter().map(Key::of).collect();
+        let listed: BTreeSet<Key> = objects.iter().map(Key::of).collect();
         self.objects.extract_if(.., |key, _| !listed.contains(key)).map(|(key, _)| key).collect()
     }
 
-    /// Notes an object; returns the keys that have to be looked at because of it.
+    fn deleted(&mut self, key: &Key) {
+        self.objects.remove(key);
+    }
+
+    /// A new artifact concerns those who include it, too.
     fn applied(&mut self, object: &Value) -> Vec<Key> {
         let key = Key::of(object);
         let now = Seen::of(object);
         let mut keys = Vec::new();
         let before = self.objects.get(&key);
-        if before.is_none_or(|before| now.asks(before)) {
+        if before.is_none_or(|before| now.asked != before.asked) {
             keys.push(key.clone());
         }
         if before.is_some_and(|before| before.revision != now.revision) {
@@ -102,6 +68,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::follow::Known as _;
 
     fn repository(name: &str, generation: i64, revision: &str, include: &str) -> Value {
         json!({
