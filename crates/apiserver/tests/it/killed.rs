@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use sealfast_apiserver::server::{Options, State, start};
+use sealfast_apiserver::server::{Options, State, Sync, start};
 use serde_json::json;
 
 use crate::client::Client;
@@ -146,17 +146,25 @@ async fn a_full_disk_costs_nothing_that_was_acknowledged() -> anyhow::Result<()>
     Ok(())
 }
 
-/// The server in a process of its own: this test program, told to run the test below.
-struct Server<'a> {
+/// The server in a process of its own: this test program, told to run one of the tests below.
+pub(crate) struct Server<'a> {
     child: Child,
     dir: &'a Path,
 }
 
 impl<'a> Server<'a> {
     fn spawn(dir: &'a Path) -> anyhow::Result<Self> {
+        Self::spawn_with(dir, Sync::Second)
+    }
+
+    pub(crate) fn spawn_with(dir: &'a Path, sync: Sync) -> anyhow::Result<Self> {
         let _ = std::fs::remove_file(dir.join("kubeconfig"));
+        let test = match sync {
+            Sync::Second => "killed::serves_until_it_is_killed",
+            Sync::Commit => "killed::serves_with_commit_until_it_is_killed",
+        };
         let child = Command::new(std::env::current_exe()?)
-            .args(["killed::serves_until_it_is_killed", "--exact", "--ignored"])
+            .args([test, "--exact", "--ignored"])
             .current_dir(dir)
             .stdout(Stdio::null())
             .spawn()?;
@@ -176,7 +184,7 @@ impl<'a> Server<'a> {
         Ok(Self { child, dir })
     }
 
-    async fn kubeconfig(&self) -> anyhow::Result<String> {
+    pub(crate) async fn kubeconfig(&self) -> anyhow::Result<String> {
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             match std::fs::read_to_string(self.dir.join("kubeconfig")) {
@@ -187,7 +195,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    fn kill(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
@@ -201,9 +209,19 @@ impl Drop for Server<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a server for the test above, which runs it in a folder of its own"]
+#[ignore = "a server for the tests above, which run it in a folder of its own"]
 async fn serves_until_it_is_killed() -> anyhow::Result<()> {
-    let running = start(Options::default().with_state(State::Dir("state".into()))).await?;
+    serve(Sync::Second).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the same server, which has each write on the disk before it answers"]
+async fn serves_with_commit_until_it_is_killed() -> anyhow::Result<()> {
+    serve(Sync::Commit).await
+}
+
+async fn serve(sync: Sync) -> anyhow::Result<()> {
+    let running = start(Options::default().with_state(State::Dir("state".into())).with_sync(sync)).await?;
     std::fs::write("kubeconfig.new", running.kubeconfig())?;
     std::fs::rename("kubeconfig.new", "kubeconfig")?;
     tokio::time::sleep(Duration::from_secs(120)).await;

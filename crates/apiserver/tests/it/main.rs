@@ -16,6 +16,7 @@ mod furnished;
 mod hostile;
 mod informers;
 mod killed;
+mod lives;
 mod load;
 mod manifests;
 mod numbers;
