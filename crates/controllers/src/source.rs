@@ -10,6 +10,7 @@ use sealfast_cluster::client::Client;
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::duration;
 use sealfast_k8s::flux::REQUESTED_AT;
+use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::git_repository::GitRepository;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_source::storage::Storage;
@@ -164,6 +165,27 @@ impl Run<'_> {
             self.report.no_artifact("building artifact");
             return;
         };
+        // Whoever may write the status of a source is not to have the files of others looked at, collected or removed.
+        let own = Storage::is_of(&artifact.path, "GitRepository", &self.key.namespace, &self.key.name);
+        let verdict = if own { self.verified(&artifact).await } else { None };
+        match verdict {
+            Some(Ok(())) => {
+                let url = address(&self.shared.host, &artifact.path);
+                self.report.served_at(url);
+                return;
+            }
+            Some(Err(text)) => {
+                let message = format!("failed to verify integrity of artifact: {text}");
+                self.report.warn("ArtifactVerificationFailed", &message);
+            }
+            None => {}
+        }
+        self.report.status.artifact = None;
+        self.report.no_artifact("building artifact: disappeared from storage");
+    }
+
+    /// Collects old files beside an artifact, and compares its digest; none when it is not there. What was changed goes.
+    async fn verified(&mut self, artifact: &Artifact) -> Option<Result<(), String>> {
         let storage = Arc::clone(&self.shared.storage);
         let (path, digest) = (artifact.path.clone(), artifact.digest.clone());
         let checked = tokio::task::spawn_blocking(move || {
@@ -184,20 +206,7 @@ impl Run<'_> {
         });
         let (collected, verdict) = checked.await.unwrap_or_default();
         self.report.collected(collected);
-        match verdict {
-            Some(Ok(())) => {
-                let url = address(&self.shared.host, &artifact.path);
-                self.report.served_at(url);
-                return;
-            }
-            Some(Err(text)) => {
-                let message = format!("failed to verify integrity of artifact: {text}");
-                self.report.warn("ArtifactVerificationFailed", &message);
-            }
-            None => {}
-        }
-        self.report.status.artifact = None;
-        self.report.no_artifact("building artifact: disappeared from storage");
+        verdict
     }
 
     /// Does something; when it takes long, the status says that a run is under way.

@@ -99,6 +99,13 @@ impl Storage {
         format!("{}/{namespace}/{name}/{file}", kind.to_lowercase())
     }
 
+    /// Whether a path is that of an archive of this object, and leads to no other one's.
+    #[must_use]
+    pub fn is_of(path: &str, kind: &str, namespace: &str, name: &str) -> bool {
+        let file = path.strip_prefix(&Self::path(kind, namespace, name, ""));
+        file.is_some_and(|file| !file.is_empty() && !file.contains('/'))
+    }
+
     /// Packs a tree and keeps it under a path.
     ///
     /// # Errors

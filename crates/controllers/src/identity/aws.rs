@@ -99,7 +99,7 @@ impl Identities {
             }
             Some(Aws::Agent { address, token_file }) => {
                 let token = own::token(token_file).await.map_err(|reason| who.refused(reason))?;
-                let request = self.http(who)?.get(address).header("authorization", token.expose_secret());
+                let request = self.near(who)?.get(address).header("authorization", token.expose_secret());
                 let answer = self.ask_json(who, request).await?;
                 from_agent(&answer).ok_or_else(|| incomplete(who))
             }

@@ -64,7 +64,7 @@ impl Identities {
                     vec![("api-version", "2018-02-01"), ("resource", scope.trim_end_matches("/.default"))];
                 query.extend(client.as_deref().map(|client| ("client_id", client)));
                 let url = format!("{}/metadata/identity/oauth2/token", self.clouds.places.azure_machine);
-                let request = self.http(who)?.get(url).header("metadata", "true").query(&query);
+                let request = self.near(who)?.get(url).header("metadata", "true").query(&query);
                 lent(who, &self.ask_json(who, request).await?)
             }
             None => Err(who.refused("no identity of Azure is bound to the pod of the controller".to_owned())),

@@ -142,6 +142,6 @@ impl Identities {
 
     fn machine(&self, who: &Who, path: &str) -> Result<reqwest::RequestBuilder, Error> {
         let url = format!("{}/computeMetadata/v1/{path}", self.clouds.places.google_machine);
-        Ok(self.http(who)?.get(url).header("metadata-flavor", "Google"))
+        Ok(self.near(who)?.get(url).header("metadata-flavor", "Google"))
     }
 }

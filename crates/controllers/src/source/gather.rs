@@ -7,6 +7,7 @@ use sealfast_k8s::duration;
 use sealfast_k8s::flux::artifact::Artifact;
 use sealfast_k8s::flux::git_repository::{GitRepository, Include, Spec, Status, Verify};
 use sealfast_source::git::{Reference, Request};
+use sealfast_source::storage::Storage;
 use sealfast_source::url::{Address, without_user};
 use sealfast_source::verify::{Keys, Mode};
 
@@ -169,7 +170,9 @@ async fn included(
             unavailable("NotFound", format!("could not get resource for include '{name}': {text}"))
         })?;
         match serde_json::from_value::<Artifact>(object["status"]["artifact"].clone()) {
-            Ok(artifact) if !artifact.path.is_empty() => found.push((include.clone(), artifact)),
+            Ok(artifact) if Storage::is_of(&artifact.path, "GitRepository", namespace, name) => {
+                found.push((include.clone(), artifact));
+            }
             _ => {
                 return Err(unavailable("NoArtifact", format!("no artifact available for include '{name}'")));
             }

@@ -3,10 +3,14 @@
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sealfast_cluster::client::Patch;
 use sealfast_controllers::gates::{Gate, Gates};
+use sealfast_controllers::identity::Clouds;
 use sealfast_controllers::identity::own::{self, Own};
 use sealfast_controllers::options::Options;
+use sealfast_k8s::flux::REQUESTED_AT;
 use sealfast_testkit::cloud::proxy::Proxy;
+use sealfast_testkit::cloud::wire::{self, Answer, Wire};
 use sealfast_testkit::cloud::{aws, azure};
 use sealfast_testkit::git::tls::Certificates;
 use sealfast_testkit::git::{self, Server};
@@ -189,6 +193,71 @@ async fn a_repository_of_code_commit_is_fetched_by_a_role() -> Result<()> {
     let sessions: Vec<_> = sts.asked().iter().filter_map(|asked| asked.form("RoleSessionName")).collect();
     let wanted = format!("decryptor.tenant.{}.fluxcd.io", aws::REGION);
     ensure!(sessions.contains(&wanted) && sessions.contains(&"sealfast".to_owned()), "{sessions:?}");
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_proxy_of_a_tenant_sees_the_token_of_our_own_pod() -> Result<()> {
+    let agent = wire::Server::start(&Wire::Plain, |_| Answer::with(404, &json!({})))?;
+    let proxy = Proxy::start(agent.address(), agent.address())?;
+    let house = House::new().await?;
+    let token_file = house.scratch.write("token", aws::WORKLOAD)?;
+    let own = Own { aws: Some(own::Aws::Agent { address: agent.url(), token_file }), ..Own::default() };
+    let clouds = Clouds { own, ..Clouds::default() };
+    let handle = house.start(&house.client, Options { clouds, ..house.options() }).await?;
+    house.apply(secret("way", &[("address", &proxy.url())])).await?;
+    let spec = json!({"provider": "aws", "proxySecretRef": {"name": "way"}});
+    let url = format!("https://git-codecommit.{}.amazonaws.com/v1/repos/app", aws::REGION);
+    let message = house.fetched(repository("app", &url, spec), "False").await?;
+    ensure!(message.contains("for the controller: 404"), "{message}");
+    let asked = agent.asked();
+    ensure!(!asked.is_empty() && asked[0].header("authorization") == aws::WORKLOAD, "{asked:?}");
+    ensure!(proxy.seen().is_empty(), "{:?}", proxy.seen());
+    handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_reaches_no_archive_of_another_one() -> Result<()> {
+    let (server, url) = server(git::Options::default())?;
+    server.create("empty")?;
+    let house = House::new().await?;
+    let handle = house.start(&house.client, house.options()).await?;
+    house.namespace("tenant").await?;
+    house.fetched(repository("victim", &url, json!({})), "True").await?;
+    let repositories = kind("source.toolkit.fluxcd.io", "GitRepository");
+    let victim = house.client.get(&repositories, "default", "victim").await?;
+    let artifact = victim["status"]["artifact"].clone();
+    let path = artifact["path"].as_str().context("it is stored")?;
+    let file = house.scratch.join("artifacts").join(path);
+    ensure!(file.is_file(), "it is not where it should be");
+    let mut forged = artifact.clone();
+    forged["digest"] = format!("sha256:{:064}", 0).into();
+    let of_tenant = |name: &str, more: Value| {
+        let mut object = repository(name, &url.replace("/repo", "/empty"), more);
+        object["metadata"]["namespace"] = "tenant".into();
+        object
+    };
+    house.fetched(of_tenant("thief", json!({})), "False").await?;
+    // Whose digest is wrong goes, and what is right is copied: where it is one's own.
+    for artifact in [forged, artifact.clone()] {
+        let body = json!({"status": {"artifact": artifact}});
+        house.client.patch_status(&repositories, "tenant", "thief", &Patch::Merge(&body), "thief").await?;
+        let body = json!({"metadata": {"annotations": {REQUESTED_AT: artifact["digest"]}}});
+        house.client.patch(&repositories, "tenant", "thief", &Patch::Merge(&body), "thief").await?;
+        let handled = |object: &Value| object["status"]["lastHandledReconcileAt"] == artifact["digest"];
+        let done = house.until_any(&repositories, "tenant", "thief", handled).await?;
+        ensure!(done["status"]["artifact"].is_null(), "{}", done["status"]);
+        ensure!(file.is_file(), "the archive of another one was removed");
+    }
+    let body = json!({"spec": {"suspend": true}, "status": {"artifact": artifact}});
+    house.client.patch(&repositories, "tenant", "thief", &Patch::Merge(&body), "thief").await?;
+    house.client.patch_status(&repositories, "tenant", "thief", &Patch::Merge(&body), "thief").await?;
+    let mut includer = of_tenant("includer", json!({"include": [{"repository": {"name": "thief"}}]}));
+    includer["spec"]["url"] = url.into();
+    let message = house.fetched(includer, "False").await?;
+    ensure!(message == "no artifact available for include 'thief'", "{message}");
     handle.stop().await;
     Ok(())
 }
