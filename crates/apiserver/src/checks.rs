@@ -86,7 +86,9 @@ pub(crate) fn update(resource: &Resource, new: &Value, old: &Value, subresource:
     for _ in 0..rounds.over_names() {
         causes.extend(metadata::generate_name(resource, new));
     }
-    of_kind(resource, new, Some(old), &mut causes);
+    for _ in 0..metadata::Rounds::over_kinds(resource) {
+        of_kind(resource, new, Some(old), &mut causes);
+    }
     if resource.custom.is_none() {
         changed(resource, new, old, subresource, &mut causes);
     }

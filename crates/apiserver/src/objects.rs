@@ -340,7 +340,11 @@ pub(crate) fn check_fields(
     if patch.kind == PatchKind::Json {
         complaints.extend(unknown_keys(&patch.value));
     }
-    complaints.extend(shape.prune(new, &HashSet::new()).map_err(|why| invalid(&why))?);
+    let unreadable = |why: String| match patch.kind {
+        PatchKind::Strategic => invalid(&unconverted(&why)),
+        _ => invalid(&why),
+    };
+    complaints.extend(shape.prune(new, &HashSet::new()).map_err(unreadable)?);
     match options.validation {
         Validation::Ignore => Ok(Vec::new()),
         Validation::Strict if !complaints.is_empty() => {
@@ -410,15 +414,17 @@ fn place(resource: &Resource, stated: &Value) -> String {
 /// A configuration that fits the schema and holds what its kind cannot hold.
 fn unconvertible(resource: &Resource, stated: &Value, why: &str) -> Status {
     let (version, kind) = (shown_version(resource), &resource.kind);
-    let why = if why.starts_with("illegal base64") {
-        format!("error decoding from json: {why}")
-    } else {
-        why.to_owned()
-    };
+    let why = unconverted(why);
     Status::internal(format!(
         "failed to convert new object ({}) to proper version: unable to convert unstructured object to {version}, Kind={kind}: {why}",
         place(resource, stated)
     ))
+}
+
+/// Why a value is none of its kind, where it was read as a map before.
+fn unconverted(why: &str) -> String {
+    let head = if why.starts_with("illegal base64") { "error decoding from json: " } else { "" };
+    format!("{head}{why}")
 }
 
 /// What kubectl's client-side apply noted on the object.

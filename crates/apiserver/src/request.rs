@@ -116,7 +116,10 @@ async fn answer(app: &Arc<App>, request: &Request, path: &ResourcePath) -> Resul
     let refused = |status: Status| Answer::from(status).warned(std::mem::take(&mut *call.told.lock()));
     let mut answer = outcome.unwrap_or_else(refused);
     answer.warnings.append(&mut call.tolerated.lock());
-    let serves = call.subresource.is_empty() || call.resource.subresource(&call.subresource).is_some();
+    // Of built-in kinds only what is served is called deprecated.
+    let serves = call.subresource.is_empty()
+        || call.resource.custom.is_some()
+        || call.resource.subresource(&call.subresource).is_some();
     answer.warnings.splice(0..0, call.resource.deprecation.clone().filter(|_| serves));
     Ok(answer)
 }

@@ -1,5 +1,7 @@
 //! The `Status` answers: one constructor per way of refusing a request.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::causes::Causes;
@@ -234,8 +236,9 @@ impl Status {
     #[must_use]
     pub(crate) fn invalid(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
         let causes = Causes::bounded(causes);
-        let mut unique: Vec<String> = causes.iter().map(Cause::line).collect();
-        unique.dedup();
+        let mut seen = HashSet::new();
+        let unique: Vec<String> =
+            causes.iter().map(Cause::line).filter(|line| seen.insert(line.clone())).collect();
         let text = match unique.as_slice() {
             [one] => one.clone(),
             _ => format!("[{}]", unique.join(", ")),

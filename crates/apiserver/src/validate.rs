@@ -102,7 +102,9 @@ impl Problem {
                 let supported: Vec<String> = supported.iter().map(Value::to_string).collect();
                 format!("Unsupported value: {value}: supported values: {}", supported.join(", "))
             }
-            Kind::TooLong(most) => format!("Too long: may not be more than {most} bytes"),
+            Kind::TooLong(most) => {
+                format!("Too long: may not be more than {most} byte{}", if *most == 1 { "" } else { "s" })
+            }
             Kind::TooMany(count, most) => {
                 format!("Too many: {count}: must have at most {most} {}", items(*most))
             }
@@ -149,13 +151,11 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
         return;
     }
     if !has_type(schema, value) {
-        let mixed = schema["x-kubernetes-int-or-string"] == true;
-        let wanted = if mixed { "integer,string" } else { schema["type"].as_str().unwrap_or_default() };
-        let found = type_name(value).to_owned();
-        problems
-            .push(Problem::new(path, Kind::Type(found, format!("{path} in body must be of type {wanted}"))));
-        if wanted == "integer" && value.is_number() {
-            let text = format!("Checked value must be of type {wanted} (default format) in {path}");
+        problems.push(of_other_type(schema, value, path));
+        if schema["type"] == "integer" && value.is_number() {
+            let format = schema["format"].as_str().filter(|format| knows_format("integer", format));
+            let format = format.map_or("(default format)".into(), |format| format!("with format {format}"));
+            let text = format!("Checked value must be of type integer {format} in {path}");
             problems.push(Problem::new("", Kind::Invalid(Value::from(""), text)));
         }
         listed(schema, value, path, problems);
@@ -176,6 +176,22 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
         _ => {}
     }
     combined(schema, value, path, problems);
+}
+
+/// What is said of a value of another type: that of its format, where the schema has one.
+fn of_other_type(schema: &Value, value: &Value, path: &str) -> Problem {
+    let kind = schema["type"].as_str().unwrap_or_default();
+    let format = schema["format"].as_str().filter(|format| knows_format(kind, format));
+    let by_format = !matches!(value, Value::Null | Value::String(_) | Value::Array(_));
+    let (wanted, found) = match (format.filter(|_| by_format), value) {
+        _ if schema["x-kubernetes-int-or-string"] == true => ("integer,string", type_name(value)),
+        (Some(format), Value::Number(number)) if number.is_f64() => (format, "float64"),
+        (Some(format), Value::Number(_)) => (format, "int64"),
+        (Some(format), _) => (format, ""),
+        (None, _) => (kind, type_name(value)),
+    };
+    let why = format!("{path} in body must be of type {wanted}");
+    Problem::new(path, Kind::Type(found.to_owned(), why))
 }
 
 fn listed(schema: &Value, value: &Value, path: &str, problems: &mut Vec<Problem>) {

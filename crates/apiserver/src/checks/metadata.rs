@@ -98,6 +98,11 @@ impl Rounds {
         1 + self.change
     }
 
+    /// Some kinds are looked at as new ones, and again as changed ones.
+    pub(super) fn over_kinds(resource: &Resource) -> usize {
+        1 + usize::from(["jobs.batch", "persistentvolumes"].contains(&&*resource.key))
+    }
+
     pub(super) fn over_names(self) -> usize {
         if self.custom { 0 } else { self.whole }
     }

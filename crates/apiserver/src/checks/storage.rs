@@ -106,6 +106,7 @@ pub(super) fn claim_changed(new: &Value, old: &Value, out: &mut Causes) {
         }
     }
     let root = At::root(new, "");
+    out.extend(class_in_annotation(new, old));
     if after != before {
         out.push(root.get("spec").forbidden(&format!("{CLAIM}\n{}", difference::of_claims(&before, &after))));
     }
@@ -118,6 +119,20 @@ pub(super) fn claim_changed(new: &Value, old: &Value, out: &mut Causes) {
     if !same(&new["spec"]["volumeMode"], &old["spec"]["volumeMode"]) {
         out.push(Cause::invalid("volumeMode", &new["spec"]["volumeMode"], "field is immutable"));
     }
+}
+
+/// The annotation that was there before the field for the class stays, or goes where the field takes its place.
+fn class_in_annotation(new: &Value, old: &Value) -> Option<Cause> {
+    let stated = |claim: &Value| claim["metadata"]["annotations"].get(CLASS).cloned();
+    let (before, after) = (stated(old), stated(new));
+    let field = |claim: &Value| claim["spec"].get("storageClassName").filter(|name| !name.is_null()).cloned();
+    let moves = before.is_some() && field(old).is_none() && field(new) == before && after.is_none();
+    let same = before.clone().unwrap_or(json!("")) == after.clone().unwrap_or(json!(""));
+    let wrong = || {
+        let path = format!("metadata.annotations.{CLASS}");
+        Cause::invalid(path, &after.unwrap_or(json!("")), "field is immutable")
+    };
+    (!same && !moves).then(wrong)
 }
 
 /// A volume.
@@ -361,6 +376,7 @@ const RENAMED: [(&str, &str); 5] = [
 ];
 const MOST_PARAMETERS: usize = 512;
 const MOST_PARAMETER_BYTES: usize = 256 << 10;
+const CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 const CLAIM: &str = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
 const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 /// In the order in which the reference looks for them.

@@ -99,7 +99,7 @@ fn check_whole(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<
             for (name, value) in fields {
                 let below = format!("{path}.{name}");
                 match shape.field(name) {
-                    Some(shape) => check_whole(&shape, value, &below, problems),
+                    Some(shape) => drop(walk(&shape, value, &below, problems)),
                     None => {
                         problems.push(format!("{below}: field not declared in schema"));
                         break;
@@ -109,7 +109,7 @@ fn check_whole(shape: &Shape<'_>, value: &Value, path: &str, problems: &mut Vec<
         }
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
-                check_whole(&shape.item(), item, &format!("{path}[{at}]"), problems);
+                walk(&shape.item(), item, &format!("{path}[{at}]"), problems);
             }
         }
         _ => {}

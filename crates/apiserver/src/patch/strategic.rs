@@ -123,7 +123,8 @@ fn fits_order(known: Known<'_>, patch: &Map<String, Value>, name: &str, order: &
     )))
 }
 
-/// What a patch brings where nothing was: directives go, and with `$patch` the whole map; so do nulls.
+/// What a patch brings where nothing was: directives go, and with `$patch` the whole map; so do fields that are
+/// `null`.
 fn fresh(patch: &Value) -> Option<Value> {
     match patch {
         Value::Null => None,
@@ -133,7 +134,12 @@ fn fresh(patch: &Value) -> Option<Value> {
             let kept = kept.filter_map(|(name, value)| Some((name.clone(), fresh(value)?)));
             Some(Value::Object(kept.collect()))
         }
-        Value::Array(items) => Some(items.iter().filter_map(fresh).collect()),
+        // A `null` in a list is an item.
+        Value::Array(items) => {
+            let items =
+                items.iter().filter_map(|item| if item.is_null() { Some(Value::Null) } else { fresh(item) });
+            Some(items.collect())
+        }
         other => Some(other.clone()),
     }
 }

@@ -300,6 +300,105 @@ async fn claims_of_a_stateful_set_stand_before_its_volumes() -> anyhow::Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn values_of_another_type_are_told_of_by_their_formats() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let fields = json!({
+        "count": {"type": "integer", "format": "int64"}, "at": {"type": "string", "format": "date-time"},
+        "plain": {"type": "integer"}, "short": {"type": "string", "maxLength": 1},
+        "either": {"type": "object", "properties": {"a": {"type": "string"}}, "oneOf": [{"required": ["a"]}, {"required": ["b"]}]},
+        "jobs": {"type": "array", "x-kubernetes-list-type": "atomic", "items": {"type": "object", "properties": {"steps": {
+            "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+            "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
+        }}}},
+    });
+    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
+    let definition = json!({"metadata": {"name": "formats.example.com"}, "spec": {
+        "group": "example.com", "scope": "Cluster", "names": {"plural": "formats", "kind": "Format"},
+        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+    }});
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(client.call("POST", definitions, Some(definition)).await?.0, 201);
+    let object = |spec: Value| json!({"apiVersion": "example.com/v1", "kind": "Format", "metadata": {"name": "x"}, "spec": spec});
+    for (spec, why) in [
+        (
+            json!({"count": {}}),
+            "spec.count: Invalid value: \"\": spec.count in body must be of type int64: \"\"",
+        ),
+        (
+            json!({"plain": {}}),
+            "spec.plain: Invalid value: \"object\": spec.plain in body must be of type integer: \"object\"",
+        ),
+        (
+            json!({"at": 5}),
+            "spec.at: Invalid value: \"int64\": spec.at in body must be of type date-time: \"int64\"",
+        ),
+        (
+            json!({"count": 1.5}),
+            "[spec.count: Invalid value: \"float64\": spec.count in body must be of type int64: \"float64\", <nil>: Invalid value: \"\": Checked value must be of type integer with format int64 in spec.count]",
+        ),
+        (json!({"short": "ab"}), "spec.short: Too long: may not be more than 1 byte"),
+        (
+            json!({"either": "x"}),
+            "[spec.either: Invalid value: \"string\": spec.either in body must be of type object: \"string\", <nil>: Invalid value: \"\": \"spec.either\" must validate one and only one schema (oneOf). Found 2 valid alternatives]",
+        ),
+    ] {
+        let (status, answer) =
+            client.call("POST", "/apis/example.com/v1/formats", Some(object(spec))).await?;
+        let head = "Format.example.com \"x\" is invalid: ";
+        assert_eq!((status, crate::client::message(&answer)), (422, format!("{head}{why}").as_str()));
+    }
+    let path = "/apis/example.com/v1/formats/x?fieldManager=m";
+    let applied = object(json!({"jobs": [{"steps": [{"name": "a"}, {"name": "a"}]}]}));
+    let (status, answer) =
+        client.send("PATCH", path, "application/apply-patch+yaml", applied.to_string()).await?;
+    let why = ".spec.jobs[0].steps: duplicate entries for key [name=\"a\"]";
+    assert!(status == 500 && crate::client::message(&answer).ends_with(why), "{answer}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_null_in_a_list_of_a_strategic_patch_is_an_item() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let policies = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies";
+    let policy = json!({"metadata": {"name": "p"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}});
+    assert_eq!(client.call("POST", policies, Some(policy)).await?.0, 201);
+    let strategic = "application/strategic-merge-patch+json";
+    let patch = json!({"spec": {"policyTypes": [null, "Egress"]}}).to_string();
+    let (status, answer) = client.send("PATCH", &format!("{policies}/p"), strategic, patch).await?;
+    assert!(status == 422 && crate::client::message(&answer).contains("spec.policyTypes[0]"), "{answer}");
+    let secrets = "/api/v1/namespaces/default/secrets";
+    assert_eq!(client.call("POST", secrets, Some(json!({"metadata": {"name": "s"}}))).await?.0, 201);
+    let patch = json!({"data": {"a": "<none>"}}).to_string();
+    let (status, answer) = client.send("PATCH", &format!("{secrets}/s"), strategic, patch).await?;
+    let why = "error decoding from json: illegal base64 data at input byte 0";
+    assert!(status == 422 && crate::client::message(&answer).ends_with(why), "{answer}");
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_class_in_an_annotation_of_a_claim_stays() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
+    let key = "volume.beta.kubernetes.io/storage-class";
+    let claim = json!({
+        "metadata": {"name": "c", "annotations": {key: "fast"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    });
+    assert_eq!(client.call("POST", claims, Some(claim)).await?.0, 201);
+    let (path, merge) = (format!("{claims}/c"), "application/merge-patch+json");
+    let drop = json!({"metadata": {"annotations": {key: null}}});
+    let (status, answer) = client.send("PATCH", &path, merge, drop.to_string()).await?;
+    let why = format!("metadata.annotations.{key}: Invalid value: \"\": field is immutable");
+    assert!(status == 422 && crate::client::message(&answer).ends_with(&why), "{answer}");
+    let moved = json!({"metadata": {"annotations": {key: null}}, "spec": {"storageClassName": "fast"}});
+    assert_eq!(client.send("PATCH", &path, merge, moved.to_string()).await?.0, 200);
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_driver_counts_its_generations_once_it_changes() -> anyhow::Result<()> {
     let (running, client) = server().await?;
     let drivers = "/apis/storage.k8s.io/v1/csidrivers";
