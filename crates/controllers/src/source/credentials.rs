@@ -132,6 +132,7 @@ pub(super) async fn provide(
         (Some(provider @ ("azure" | "aws")), _) => {
             let account = account(typed, shared).await?.map_err(not_configured)?;
             let who = asker(typed, request, account);
+            check_trust(request, &who, shared).map_err(not_configured)?;
             let cloud = if provider == "aws" {
                 code_commit(request, &who, &shared.identities).await
             } else {
@@ -146,6 +147,20 @@ pub(super) async fn provide(
         )),
         _ => Ok(()),
     }
+}
+
+/// Whoever borrows our own pod's identity does not say which servers to trust: its proxy could read on the way what they
+/// are shown.
+fn check_trust(request: &Request, who: &Who, shared: &Shared) -> Result<(), Unknown> {
+    let is_borrowed = who.account.is_none() && who.namespace != shared.options.own_namespace;
+    if !is_borrowed || request.ca.is_none() {
+        return Ok(());
+    }
+    let namespace = &who.namespace;
+    let reason = format!(
+        "the identity of the controller is shown to servers that everybody trusts alone: name a service account of namespace '{namespace}', or leave the CA certificate out of the secret"
+    );
+    Err(Unknown::Other { reason })
 }
 
 fn asker(typed: &GitRepository, request: &Request, account: Option<Account>) -> Who {

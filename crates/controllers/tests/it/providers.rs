@@ -166,18 +166,25 @@ async fn a_repository_of_code_commit_is_fetched_by_a_role() -> Result<()> {
     let role = own::Aws::Role { role: aws::ROLE.to_owned(), token_file };
     case.clouds.own = Own { aws: Some(role), ..Own::default() };
     let gates = Gates::default().with(Gate::ObjectLevelWorkloadIdentity);
-    let options = Options { gates, clouds: case.clouds.clone(), ..house.options() };
+    let own_namespace = "ours".to_owned();
+    let options = Options { gates, own_namespace, clouds: case.clouds.clone(), ..house.options() };
     let handle = house.start(&house.client, options).await?;
-    house.namespace("tenant").await?;
-    for (name, data) in [("way", ("address", proxy.url())), ("authority", ("ca.crt", tls.ca))] {
-        let mut object = secret(name, &[(data.0, &data.1)]);
-        object["metadata"]["namespace"] = "tenant".into();
-        house.apply(object).await?;
+    for namespace in ["tenant", "ours"] {
+        house.namespace(namespace).await?;
+        for (name, data) in [("way", ("address", proxy.url())), ("authority", ("ca.crt", tls.ca.clone()))] {
+            let mut object = secret(name, &[(data.0, &data.1)]);
+            object["metadata"]["namespace"] = namespace.into();
+            house.apply(object).await?;
+        }
     }
     let url = format!("https://{host}/v1/repos/app");
-    for (name, account_name, status) in
-        [("one", Some("decryptor"), "True"), ("two", Some("stranger"), "False"), ("own", None, "True")]
-    {
+    // With certificates of its own a tenant's proxy could read what our own pod shows.
+    for (namespace, name, account_name, status) in [
+        ("tenant", "borrowed", None, "False"),
+        ("tenant", "one", Some("decryptor"), "True"),
+        ("tenant", "two", Some("stranger"), "False"),
+        ("ours", "own", None, "True"),
+    ] {
         let mut spec =
             json!({"provider": "aws", "proxySecretRef": {"name": "way"}, "secretRef": {"name": "authority"}});
         if let Some(name) = account_name {
@@ -185,9 +192,12 @@ async fn a_repository_of_code_commit_is_fetched_by_a_role() -> Result<()> {
             spec["serviceAccountName"] = name.into();
         }
         let mut object = repository(name, &url, spec);
-        object["metadata"]["namespace"] = "tenant".into();
+        object["metadata"]["namespace"] = namespace.into();
         let message = house.fetched(object, status).await?;
         ensure!(!message.contains("of-a-session") && !message.contains("eyJ"), "{message}");
+        let is_borrowed = message.contains("shown to servers that everybody trusts alone");
+        ensure!(is_borrowed == (name == "borrowed"), "{message}");
+        ensure!(!is_borrowed || server.seen().is_empty() && proxy.seen().is_empty(), "{:?}", proxy.seen());
     }
     ensure!(server.seen().iter().any(|seen| seen.status == 200), "{:?}", server.seen());
     let sessions: Vec<_> = sts.asked().iter().filter_map(|asked| asked.form("RoleSessionName")).collect();

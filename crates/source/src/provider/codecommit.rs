@@ -32,12 +32,22 @@ pub fn region(address: &Address) -> Result<String, Error> {
         return Err(invalid("AWS CodeCommit authentication requires an HTTPS Git URL".to_owned()));
     }
     let (host, _) = address.host_and_port();
-    let parts: Vec<&str> = host.split('.').collect();
-    let ends = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
-    if parts.len() < 4 || !matches!(parts[0], "git-codecommit" | "git-codecommit-fips") || !ends {
-        return Err(invalid(format!("invalid AWS CodeCommit Git URL: {host}")));
+    match host.split('.').collect::<Vec<_>>()[..] {
+        ["git-codecommit" | "git-codecommit-fips", region, "amazonaws", "com"]
+        | ["git-codecommit" | "git-codecommit-fips", region, "amazonaws", "com", "cn"]
+            if is_region(region) =>
+        {
+            Ok(region.to_owned())
+        }
+        _ => Err(invalid(format!("invalid AWS CodeCommit Git URL: {host}"))),
     }
-    Ok(parts[1].to_owned())
+}
+
+/// Whether a name is that of a region and not of a service, whose hosts others may have: `eu-west-1`.
+fn is_region(name: &str) -> bool {
+    let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let ends = name.split('-').next_back().is_some_and(|end| end.bytes().all(|byte| byte.is_ascii_digit()));
+    name.split('-').count() > 2 && ends && name.bytes().all(is_inside)
 }
 
 /// Returns user and password, which hold for a quarter of an hour.
@@ -78,6 +88,10 @@ mod tests {
             "http://git-codecommit.eu-west-1.amazonaws.com/v1/repos/app",
             "https://git-codecommit.eu-west-1.amazonaws.com.evil.example/v1/repos/app",
             "https://example.com/app",
+            // Whoever has the bucket of that name.
+            "https://git-codecommit.s3.amazonaws.com/v1/repos/app",
+            "https://git-codecommit.s3.eu-west-1.amazonaws.com/v1/repos/app",
+            "https://git-codecommit.eu-west-1.amazonaws.com.cn.evil.example/v1/repos/app",
         ] {
             assert!(region(&address(bad)).is_err(), "{bad}");
         }
