@@ -14,6 +14,8 @@ mod again;
 mod answers;
 #[cfg(test)]
 mod disks;
+#[cfg(test)]
+mod halves;
 mod health;
 mod identity;
 mod listen;

@@ -14,14 +14,14 @@ use crate::storage::power::{Image, Machine};
 
 /// The administrator.
 #[derive(Clone)]
-struct Client {
+pub(super) struct Client {
     http: reqwest::Client,
     server: String,
     token: String,
 }
 
 impl Client {
-    fn of(running: &Running) -> anyhow::Result<Self> {
+    pub(super) fn of(running: &Running) -> anyhow::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let kubeconfig = running.kubeconfig();
         let word = |key: &str| {
@@ -33,16 +33,33 @@ impl Client {
         Ok(Self { http: http.no_proxy().build()?, server: word("server:"), token: word("token:") })
     }
 
-    async fn call(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+    pub(super) async fn call(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
         let request = self.http.request(method.parse()?, format!("{}{path}", self.server));
         let mut request = request.bearer_auth(&self.token);
         if !body.is_null() {
-            request = request.header("Content-Type", "application/json").body(body.to_string());
+            let media = if method == "PATCH" { "merge-patch+json" } else { "json" };
+            request = request.header("Content-Type", format!("application/{media}")).body(body.to_string());
         }
         let response = request.send().await?;
         let status = response.status().as_u16();
         Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or_default()))
     }
+
+    /// Puts the uid of its owner, a ConfigMap, into an object that has one.
+    pub(super) async fn name_owner(&self, object: &mut Value) -> anyhow::Result<()> {
+        if let Some(owner) = object.pointer_mut("/metadata/ownerReferences/0") {
+            let path = format!("{MAPS}/{}", owner["name"].as_str().unwrap_or_default());
+            owner["uid"] = self.call("GET", &path, &Value::Null).await?.1["metadata"]["uid"].take();
+        }
+        Ok(())
+    }
+}
+
+/// A ConfigMap with an owner, whose uid is still to be put in.
+pub(super) fn owned(name: &str, owner: &str) -> Value {
+    let reference =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "blockOwnerDeletion": true});
+    json!({"metadata": {"name": name, "ownerReferences": [reference]}})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,10 +174,7 @@ async fn what_follows_from_a_write_follows_once_the_disk_takes_it() -> anyhow::R
         let name = format!("{} {}", case.method, case.path);
         for (path, object) in &case.before {
             let mut object = object.clone();
-            if let Some(owner) = object.pointer_mut("/metadata/ownerReferences/0") {
-                let path = format!("{MAPS}/{}", owner["name"].as_str().unwrap_or_default());
-                owner["uid"] = client.call("GET", &path, &Value::Null).await?.1["metadata"]["uid"].take();
-            }
+            client.name_owner(&mut object).await?;
             let (status, answer) = client.call("POST", path, &object).await?;
             anyhow::ensure!(status == 201, "{name}: {answer}");
         }
@@ -190,11 +204,6 @@ async fn what_follows_from_a_write_follows_once_the_disk_takes_it() -> anyhow::R
 
 fn cases() -> Vec<Case> {
     let named = |name: &str| json!({"metadata": {"name": name}});
-    let owned = |name: &str, owner: &str| {
-        let reference =
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "blockOwnerDeletion": true});
-        json!({"metadata": {"name": name, "ownerReferences": [reference]}})
-    };
     let definition = json!({
         "metadata": {"name": "things.example.org"},
         "spec": {
@@ -335,6 +344,6 @@ fn cases() -> Vec<Case> {
 
 /// Bytes of what is noted after a flush, which is no object.
 const MARK: usize = 49;
-const SOON: Duration = Duration::from_secs(20);
-const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+pub(super) const SOON: Duration = Duration::from_secs(20);
+pub(super) const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";

@@ -295,6 +295,25 @@ impl Machine {
         lost
     }
 
+    /// Steps that were taken.
+    pub(crate) fn steps(&self) -> usize {
+        self.log.lock().events.len()
+    }
+
+    /// What kills after so many steps leave, one behind each write.
+    pub(crate) fn killed_since(&self, from: usize) -> Vec<Image> {
+        let events = self.log.lock().events.clone();
+        let mut platter = self.before.clone();
+        let mut images = Vec::new();
+        for (step, event) in events.iter().enumerate() {
+            platter.take(event);
+            if step >= from && matches!(event, Event::Changed(_, Change::Write(..))) {
+                images.push(platter.image(Luck::Everything));
+            }
+        }
+        images
+    }
+
     /// Whether a power cut now would leave a ConfigMap.
     pub(crate) fn holds(&self, name: &str) -> bool {
         let mut platter = self.before.clone();

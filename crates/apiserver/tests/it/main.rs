@@ -24,6 +24,7 @@ mod openapi;
 mod refusals;
 mod registration;
 mod rights;
+mod rivals;
 mod roles;
 mod state;
 mod storages;
