@@ -276,7 +276,9 @@ impl Run<'_> {
             claims: &claims,
             place: apply::place(turn, artifacts, &typed.metadata.namespace),
         };
-        let applied = self.shown(Box::pin(apply::apply(acting, prepared, &typed, &how))).await;
+        let turn = self.turn.clone();
+        let applying = at(&turn, &typed, apply::apply(acting, prepared, &typed, &how));
+        let applied = self.shown(Box::pin(applying)).await;
         if let Some(claimed) = claims.written().await {
             self.report.claimed(claimed.clone());
             if applied.is_err() {
@@ -357,6 +359,15 @@ impl Run<'_> {
             Some(Retry::BackOff) => Next::BackOff,
             Some(Retry::AtOnce) => Next::After(Duration::ZERO),
         }
+    }
+}
+
+/// Does something in the cluster of an object. One that a tenant named may be as slow as it likes, and keeps nobody from
+/// working.
+async fn at<T>(turn: &Turn, typed: &Kustomization, work: impl Future<Output = T>) -> T {
+    match typed.spec.kube_config {
+        Some(_) => turn.elsewhere(work).await,
+        None => work.await,
     }
 }
 

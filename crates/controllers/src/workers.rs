@@ -31,9 +31,22 @@ pub struct Turn {
 impl Turn {
     /// Waits for something without keeping others from working.
     pub async fn aside<T>(&self, wait: impl Future<Output = T>) -> T {
-        *self.permit.lock() = None;
+        let place = self.permit.lock().take();
         self.waits.store(true, Ordering::Relaxed);
+        let had_place = place.map(drop).is_some();
         let done = wait.await;
+        match had_place {
+            true => self.back().await,
+            false => self.waits.store(false, Ordering::Relaxed),
+        }
+        done
+    }
+
+    /// Does something that is up to another machine, without keeping others from working. Unlike a wait it is not given up
+    /// when all are to stop.
+    pub async fn elsewhere<T>(&self, work: impl Future<Output = T>) -> T {
+        *self.permit.lock() = None;
+        let done = work.await;
         self.back().await;
         done
     }
@@ -197,6 +210,36 @@ mod tests {
         stop.cancel();
         assert!(tokio::time::timeout(Duration::from_secs(5), crew).await.is_ok());
         assert_eq!(names.recv().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_elsewhere_holds_no_worker_and_is_finished() {
+        let (queue, stop) = (Queue::default(), CancellationToken::new());
+        let (done, mut names) = tokio::sync::mpsc::unbounded_channel();
+        for name in ["elsewhere", "works"] {
+            queue.add(key(name), Priority::Ordinary);
+        }
+        let crew = tokio::spawn(crew(&queue, &stop).work(move |key, turn: Turn| {
+            let done = done.clone();
+            async move {
+                if key.name == "elsewhere" {
+                    let work = async {
+                        tokio::time::sleep(Duration::from_secs(2)).await;
+                        turn.aside(tokio::time::sleep(Duration::from_millis(1))).await;
+                        // A wait in between takes no place from those who work here.
+                        turn.permit.lock().is_none()
+                    };
+                    assert!(turn.elsewhere(work).await && turn.permit.lock().is_some());
+                }
+                // The test ends when nobody listens any more.
+                let _ = done.send(key.name);
+                Next::WhenAdded
+            }
+        }));
+        assert_eq!(names.recv().await.as_deref(), Some("works"));
+        stop.cancel();
+        assert_eq!(names.recv().await.as_deref(), Some("elsewhere"));
+        assert!(tokio::time::timeout(Duration::from_secs(5), crew).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

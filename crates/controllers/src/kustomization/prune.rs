@@ -1,21 +1,22 @@
 //! What is no longer built, or of an object that goes, is deleted.
 
 use sealfast_cluster::apply::Action;
-use sealfast_cluster::{inventory, prune};
+use sealfast_cluster::inventory;
+use sealfast_cluster::prune::{self, Pruned};
 use sealfast_k8s::flux::inventory::Entry;
 use sealfast_k8s::id::ObjectId;
 
 use crate::kustomization::acting::Acting;
 use crate::kustomization::report::{Failure, Reason};
 use crate::kustomization::shared::Run;
-use crate::kustomization::{apply, claim};
+use crate::kustomization::{apply, at, claim};
 
 impl Run<'_> {
     /// Deletes what is no longer built; until then the inventory has it, so that a run that is cut short is made up for.
     pub(super) async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
         let stale = inventory::stale(&claim::owned(&self.typed), owned);
         let wanted = if self.typed.spec.prune { stale } else { Vec::new() };
-        let pruned = prune::delete(&acting.client, &wanted, &apply::owner(&self.typed)).await;
+        let pruned = self.deleted(acting, &wanted).await;
         self.report.status.inventory = Some(inventory::of(owned));
         self.is_accounted_for = true;
         if wanted.is_empty() {
@@ -42,7 +43,7 @@ impl Run<'_> {
         acting: &Acting,
         owned: &[ObjectId],
     ) -> Result<Vec<ObjectId>, String> {
-        let pruned = prune::delete(&acting.client, owned, &apply::owner(&self.typed)).await;
+        let pruned = self.deleted(acting, owned).await;
         if let Some(message) = pruned.message() {
             self.report.deletion_failed();
             return Err(message);
@@ -50,5 +51,9 @@ impl Run<'_> {
         self.report.changed(&apply::all_lines(&pruned.changes));
         let deleted = pruned.changes.into_iter().filter(|change| change.action == Action::Deleted);
         Ok(deleted.map(|change| change.object).collect())
+    }
+
+    async fn deleted(&self, acting: &Acting, wanted: &[ObjectId]) -> Pruned {
+        at(&self.turn, &self.typed, prune::delete(&acting.client, wanted, &apply::owner(&self.typed))).await
     }
 }

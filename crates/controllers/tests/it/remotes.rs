@@ -7,7 +7,7 @@ use sealfast_controllers::gates::Gate;
 use sealfast_controllers::options::Options;
 use serde_json::{Value, json};
 
-use crate::house::{House, config_map, kind, ready};
+use crate::house::{House, config_map, kind, kustomization, ready};
 
 fn map(name: &str, data: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": data})
@@ -58,6 +58,30 @@ async fn what_is_wrong_with_an_address_is_said_as_flux_does() -> Result<()> {
         house.until("default", "app", |object| ready(object)["message"] == expected).await?;
     }
     handle.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_never_answers_holds_no_worker() -> Result<()> {
+    let trap = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let house = House::new().await?;
+    let handle = house.start(&house.client, Options { concurrency: 1, ..house.options() }).await?;
+    house.write("cm.yaml", &config_map("made", "x"))?;
+    house.publish(&handle, "default").await?;
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "a",
+        "clusters": [{"name": "a", "cluster": {"server": format!("http://{}", trap.local_addr()?)}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "users": [{"name": "a", "user": {"token": "x"}}],
+    });
+    let data = json!({"value": STANDARD.encode(config.to_string())});
+    house.apply(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "trap", "namespace": "default"}, "data": data})).await?;
+    let spec = json!({"kubeConfig": {"secretRef": {"name": "trap"}}});
+    house.apply(kustomization("default", "stuck", spec)).await?;
+    let _held = trap.accept().await?;
+    let began = std::time::Instant::now();
+    house.app(json!({}), "ReconciliationSucceeded").await?;
+    ensure!(began.elapsed().as_secs() < 30, "it had to wait: {:?}", began.elapsed());
     Ok(())
 }
 
