@@ -98,10 +98,20 @@ pub(crate) fn update(resource: &Resource, new: &Value, old: &Value, subresource:
 /// What is wrong with a resource within a custom object, at a path.
 pub(crate) fn embedded(path: &str, resource: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
-    let version = text(resource, &["apiVersion"]);
-    if version.matches('/').count() > 1 {
-        let why = format!("unexpected GroupVersion string: {version}");
-        causes.push(Cause::invalid("apiVersion", &json!(version), &why));
+    for key in ["apiVersion", "kind"] {
+        let Some(stated) = resource[key].as_str() else { continue };
+        let why = match key {
+            _ if stated.is_empty() => Some("must not be empty".to_owned()),
+            "apiVersion" => {
+                (stated.matches('/').count() > 1).then(|| format!("unexpected GroupVersion string: {stated}"))
+            }
+            _ => {
+                let whys = label_1035(&stated.to_lowercase());
+                let head = "may have mixed case, but should otherwise match: ";
+                (!whys.is_empty()).then(|| format!("{head}{}", whys.join(",")))
+            }
+        };
+        causes.extend(why.map(|why| Cause::invalid(key, &json!(stated), &why)));
     }
     causes.extend(metadata::of_any(resource));
     for cause in &mut causes {

@@ -99,7 +99,10 @@ impl Problem {
             Kind::Required => "Required value".to_owned(),
             Kind::Missing(why) => format!("Required value: {why}"),
             Kind::NotSupported(value, supported) => {
-                let supported: Vec<String> = supported.iter().map(Value::to_string).collect();
+                let supported: Vec<String> = supported
+                    .iter()
+                    .map(|value| crate::go_text::quoted(&crate::go_text::of(value)))
+                    .collect();
                 format!("Unsupported value: {value}: supported values: {}", supported.join(", "))
             }
             Kind::TooLong(most) => {
@@ -133,6 +136,8 @@ pub(crate) fn judged(schema: &Value, ruled: &Ruled, new: &Value, old: Option<&Va
     let mut found = rules::Found::default();
     let problems = &mut found.problems;
     walk(schema, new, old, "", problems);
+    // What stands twice in a list is looked for when all else was looked at.
+    problems.sort_by_key(|problem| matches!(problem.kind, Kind::Duplicate(_)));
     if !problems.iter().any(Problem::keeps_rules_out) {
         rules::check(schema, ruled, new, old, "", &mut found);
     } else if ruled.any() {
@@ -152,30 +157,21 @@ fn walk(schema: &Value, value: &Value, old: Option<&Value>, path: &str, problems
     }
     if !has_type(schema, value) {
         problems.push(of_other_type(schema, value, path));
-        if schema["type"] == "integer" && value.is_number() {
-            let format = schema["format"].as_str().filter(|format| knows_format("integer", format));
-            let format = format.map_or("(default format)".into(), |format| format!("with format {format}"));
-            let text = format!("Checked value must be of type integer {format} in {path}");
-            problems.push(Problem::new("", Kind::Invalid(Value::from(""), text)));
-        }
-        listed(schema, value, path, problems);
-        if let Value::Number(number) = value {
-            bounds(schema, number, path, problems);
-        }
-        if !value.is_null() {
-            combined(schema, value, path, problems);
-        }
-        return;
     }
-    listed(schema, value, path, problems);
+    // The order is that of the reference.
+    if !value.is_null() {
+        combined(schema, value, path, problems);
+    }
     match value {
         Value::String(text) => string(schema, text, path, problems),
         Value::Number(number) => numeric(schema, number, path, problems),
         Value::Array(items) => array(schema, items, old, path, problems),
-        Value::Object(fields) => object(schema, fields, old, path, problems),
         _ => {}
     }
-    combined(schema, value, path, problems);
+    listed(schema, value, path, problems);
+    if let Value::Object(fields) = value {
+        object(schema, fields, old, path, problems);
+    }
 }
 
 /// What is said of a value of another type: that of its format, where the schema has one.
@@ -267,6 +263,11 @@ fn bounds(schema: &Value, number: &serde_json::Number, path: &str, problems: &mu
         let found = Value::Number(number.clone());
         problems.push(Problem::new(path, Kind::Invalid(found, format!("{path} in body should be {why}"))));
     };
+    if let Some(step) = schema["multipleOf"].as_f64()
+        && (value / step).fract().abs() > 1e-9
+    {
+        refuse(format!("a multiple of {}", schema["multipleOf"]));
+    }
     if let Some(most) = schema["maximum"].as_f64() {
         let shown = &schema["maximum"];
         if schema["exclusiveMaximum"] == true && value >= most {
@@ -283,11 +284,6 @@ fn bounds(schema: &Value, number: &serde_json::Number, path: &str, problems: &mu
             refuse(format!("greater than or equal to {shown}"));
         }
     }
-    if let Some(step) = schema["multipleOf"].as_f64()
-        && (value / step).fract().abs() > 1e-9
-    {
-        refuse(format!("a multiple of {}", schema["multipleOf"]));
-    }
 }
 
 /// A number that its format cannot hold.
@@ -295,6 +291,7 @@ fn out_of_range(schema: &Value, number: &serde_json::Number, path: &str) -> Opti
     let (kind, format) = (schema["type"].as_str()?, schema["format"].as_str().unwrap_or_default());
     let value = number.as_f64()?;
     let fits = match (kind, format) {
+        ("integer", _) if value.fract() != 0.0 => false,
         ("integer", "int32") => f64::from(i32::MIN) <= value && value <= f64::from(i32::MAX),
         ("integer", _) => number.as_i64().is_some() || (number.is_f64() && value.abs() < 9.2e18),
         ("number", "float") => value.abs() <= f64::from(f32::MAX),
@@ -310,6 +307,12 @@ fn out_of_range(schema: &Value, number: &serde_json::Number, path: &str) -> Opti
 }
 
 fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &str, problems: &mut Vec<Problem>) {
+    let keyed = schema["x-kubernetes-list-type"] == "map";
+    let twins = Twins::of(schema, old);
+    for (at, item) in items.iter().enumerate() {
+        let twin = if keyed { twins.get(item) } else { old.and_then(|old| old.get(at)) };
+        walk(&schema["items"], item, twin, &format!("{path}[{at}]"), problems);
+    }
     let count = items.len();
     if let Some(most) = schema["maxItems"].as_u64().filter(|most| count as u64 > *most) {
         problems.push(Problem::new(path, Kind::TooMany(count, most)));
@@ -317,12 +320,6 @@ fn array(schema: &Value, items: &[Value], old: Option<&Value>, path: &str, probl
     if let Some(least) = schema["minItems"].as_u64().filter(|least| (count as u64) < *least) {
         let text = format!("{path} in body should have at least {least} items");
         problems.push(Problem::new(path, Kind::Invalid(Value::from(count), text)));
-    }
-    let keyed = schema["x-kubernetes-list-type"] == "map";
-    let twins = Twins::of(schema, old);
-    for (at, item) in items.iter().enumerate() {
-        let twin = if keyed { twins.get(item) } else { old.and_then(|old| old.get(at)) };
-        walk(&schema["items"], item, twin, &format!("{path}[{at}]"), problems);
     }
     duplicates(schema, items, path, problems);
 }
@@ -404,15 +401,15 @@ fn object(
         let text = format!("{path} in body should have at least {least} properties");
         problems.push(Problem::new(path, Kind::Invalid(Value::from(fields.len()), text)));
     }
-    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if !fields.contains_key(name) {
-            problems.push(Problem::new(&join(path, name), Kind::Required));
-        }
-    }
     for (name, value) in fields {
         let Some(known) = prune::of_field(schema, name) else { continue };
         let twin = old.and_then(|old| old.get(name));
         walk(known, value, twin, &join(path, name), problems);
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !fields.contains_key(name) {
+            problems.push(Problem::new(&join(path, name), Kind::Required));
+        }
     }
 }
 
@@ -423,11 +420,11 @@ fn combined(schema: &Value, value: &Value, path: &str, problems: &mut Vec<Proble
         inner
     };
     let invalid = |text: String| Problem::new("", Kind::Invalid(Value::from(""), text));
-    let parts = schema["allOf"].as_array().into_iter().flatten();
-    let wrong: Vec<Problem> = parts.flat_map(fits).collect();
-    if !wrong.is_empty() {
-        problems.extend(wrong);
-        problems.push(invalid(format!("{path:?} must validate all the schemas (allOf)")));
+    let all: Vec<Vec<Problem>> = schema["allOf"].as_array().into_iter().flatten().map(fits).collect();
+    if all.iter().any(|inner| !inner.is_empty()) {
+        let none = if all.iter().any(Vec::is_empty) { "" } else { ". None validated" };
+        problems.extend(all.into_iter().flatten());
+        problems.push(invalid(format!("{path:?} must validate all the schemas (allOf){none}")));
     }
     if let Some(parts) = schema["anyOf"].as_array() {
         let all: Vec<Vec<Problem>> = parts.iter().map(fits).collect();
@@ -487,9 +484,9 @@ mod tests {
         assert_eq!(
             lines(json!({ "spec": { "size": 11, "mode": "C" } }))[..3],
             [
-                "spec.name: Required value",
                 "spec.size: Invalid value: 11: spec.size in body should be less than or equal to 10",
                 r#"spec.mode: Unsupported value: "C": supported values: "A", "B""#,
+                "spec.name: Required value",
             ]
         );
         assert_eq!(lines(json!({ "spec": { "name": "n", "size": 7 } })), ["spec: Invalid value: not seven"]);

@@ -7,6 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use serde_json::Value;
 
 use super::admission;
@@ -112,8 +116,24 @@ fn key_pair(secret: &Value) -> Option<String> {
         let bytes = zeroize::Zeroizing::new(text(key));
         !bytes.windows(BEGIN.len()).any(|part| part == BEGIN)
     };
-    let input = [("tls.crt", "certificate"), ("tls.key", "key")].into_iter().find(|(key, _)| bare(key))?;
-    Some(format!("tls: failed to find any PEM data in {} input", input.1))
+    let input = [("tls.crt", "certificate"), ("tls.key", "key")].into_iter().find(|(key, _)| bare(key));
+    match input {
+        Some((_, input)) => Some(format!("tls: failed to find any PEM data in {input} input")),
+        None if are_strangers(&text("tls.crt"), &zeroize::Zeroizing::new(text("tls.key"))) => {
+            Some("tls: private key does not match public key".to_owned())
+        }
+        None => None,
+    }
+}
+
+/// Whether a certificate and a key can both be read and do not belong together.
+fn are_strangers(certificate: &[u8], key: &[u8]) -> bool {
+    let certificate = CertificateDer::from_pem_slice(certificate);
+    let key = PrivateKeyDer::from_pem_slice(key);
+    let (Ok(certificate), Ok(key)) = (certificate, key) else { return false };
+    let Ok(key) = any_supported_type(&key) else { return false };
+    let pair = CertifiedKey::new(vec![certificate], key).keys_match();
+    matches!(pair, Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)))
 }
 
 /// How what is armoured begins.

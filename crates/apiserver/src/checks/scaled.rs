@@ -10,30 +10,63 @@ use crate::status_error::Cause;
 pub(crate) fn causes(scale: &Value, object: &Value, subresource: &str) -> Vec<Cause> {
     let stated = [(subresource != "status").then_some("specReplicasPath"), Some("statusReplicasPath")];
     let paths = stated.into_iter().flatten().map(|key| text(scale, &[key]));
-    paths.filter_map(|path| count(object, path)).collect()
+    let counts = paths.filter_map(|path| count(object, path));
+    counts.chain(selector(object, text(scale, &["labelSelectorPath"]))).collect()
 }
 
 /// What is wrong with one count; none is zero.
 fn count(object: &Value, path: &str) -> Option<Cause> {
-    let bare = path.trim_start_matches('.');
-    let value = bare.split('.').try_fold(object, |value, key| value.get(key))?;
-    let Some(count) = value.as_i64() else {
-        let (shown, kind) = (go_text::of(value), kind(value));
-        let why = format!(".{bare} accessor error: {shown} is of the type {kind}, expected int64");
-        return Some(Cause::invalid(path, &0.into(), &why));
+    let value = match at(object, path) {
+        Ok(value) => value?,
+        Err(why) => return Some(Cause::invalid(path, &0.into(), &why)),
     };
-    match count {
-        ..0 => Some(Cause::invalid(path, value, "should be a non-negative integer")),
-        MOST.. => Some(Cause::invalid(path, value, "should be less than or equal to 2147483647")),
-        _ => None,
+    match value.as_i64() {
+        None => Some(Cause::invalid(path, &0.into(), &of_other_type(path, value, "int64"))),
+        Some(..0) => Some(Cause::invalid(path, value, "should be a non-negative integer")),
+        Some(MOST..) => Some(Cause::invalid(path, value, "should be less than or equal to 2147483647")),
+        Some(_) => None,
     }
+}
+
+/// What is wrong with the selector of what is scaled.
+fn selector(object: &Value, path: &str) -> Option<Cause> {
+    let why = match at(object, path) {
+        Ok(None | Some(Value::String(_))) => return None,
+        Ok(Some(value)) => of_other_type(path, value, "string"),
+        Err(why) => why,
+    };
+    (!path.is_empty()).then(|| Cause::invalid(path, &"".into(), &why))
+}
+
+/// The value at a path, or what stands in the way to it.
+fn at<'a>(object: &'a Value, path: &str) -> Result<Option<&'a Value>, String> {
+    let bare = path.trim_start_matches('.');
+    let mut value = object;
+    for (at, key) in bare.split('.').enumerate() {
+        let Value::Object(fields) = value else {
+            let reached: Vec<&str> = bare.split('.').take(at + 1).collect();
+            return match value {
+                Value::Null => Ok(None),
+                _ => Err(of_other_type(&reached.join("."), value, "map[string]interface{}")),
+            };
+        };
+        let Some(below) = fields.get(key) else { return Ok(None) };
+        value = below;
+    }
+    Ok(Some(value))
+}
+
+fn of_other_type(path: &str, value: &Value, wanted: &str) -> String {
+    let (bare, shown, kind) = (path.trim_start_matches('.'), go_text::of(value), kind(value));
+    format!(".{bare} accessor error: {shown} is of the type {kind}, expected {wanted}")
 }
 
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "<nil>",
         Value::Bool(_) => "bool",
-        Value::Number(_) => "float64",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
         Value::String(_) => "string",
         Value::Array(_) => "[]interface {}",
         Value::Object(_) => "map[string]interface {}",
@@ -67,5 +100,15 @@ mod tests {
         let wrong =
             ".spec.n: Invalid value: 0: .spec.n accessor error: x is of the type string, expected int64";
         assert_eq!(told(json!("x"), "")[0], wrong);
+        let scale = json!({"specReplicasPath": ".spec.n", "labelSelectorPath": ".status.a.b"});
+        let object = json!({"spec": "x", "status": {"a": {"b": 5}}});
+        let told: Vec<String> = causes(&scale, &object, "").into_iter().map(|cause| cause.message).collect();
+        assert_eq!(
+            told,
+            [
+                "Invalid value: 0: .spec.n accessor error: x is of the type string, expected map[string]interface{}",
+                "Invalid value: \"\": .status.a.b accessor error: 5 is of the type int64, expected string",
+            ]
+        );
     }
 }

@@ -80,7 +80,7 @@ impl<'a> Known<'a> {
 struct Gone {
     fields: Vec<String>,
     metadata: Vec<String>,
-    /// Metadata that is none.
+    /// Metadata that is none, or a kind that is no text.
     fault: Option<String>,
 }
 
@@ -129,6 +129,9 @@ fn prune_fields(known: Known<'_>, fields: &mut Map<String, Value>, path: &str, g
                         "{below}: Invalid value: {value}: json: cannot unmarshal {word} into Go value of type v1.ObjectMeta"
                     ));
                 }
+            }
+            if name != "metadata" && !at_root && !value.is_string() {
+                gone.fault = Some(format!("{below}: Invalid value: {value}: must be a string"));
             }
             return true;
         }

@@ -358,6 +358,62 @@ async fn values_of_another_type_are_told_of_by_their_formats() -> anyhow::Result
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn embedded_resources_say_what_they_are() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let open = json!({"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true});
+    let spec = json!({"type": "object", "properties": {"inner": open}});
+    let schema = json!({"type": "object", "properties": {"spec": spec}});
+    let definition = json!({"metadata": {"name": "holders.example.com"}, "spec": {
+        "group": "example.com", "scope": "Cluster", "names": {"plural": "holders", "kind": "Holder"},
+        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+    }});
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(client.call("POST", definitions, Some(definition)).await?.0, 201);
+    let grammar = "spec.inner.kind: Invalid value: \"A b\": may have mixed case, but should otherwise match: a DNS-1035 label must consist";
+    let empty = "[spec.inner.apiVersion: Invalid value: \"\": must not be empty, spec.inner.kind: Invalid value: \"\": must not be empty]";
+    for (inner, status, why) in [
+        (json!({"apiVersion": "v1", "kind": "Pod"}), 201, ""),
+        (json!({"apiVersion": "", "kind": ""}), 422, empty),
+        (json!({"apiVersion": "v1", "kind": "A b"}), 422, grammar),
+        (
+            json!({"apiVersion": "v1", "kind": null}),
+            400,
+            "spec.inner.kind: Invalid value: null: must be a string",
+        ),
+        (
+            json!({"apiVersion": 7, "kind": "Pod"}),
+            400,
+            "spec.inner.apiVersion: Invalid value: 7: must be a string",
+        ),
+    ] {
+        let holder = json!({"apiVersion": "example.com/v1", "kind": "Holder", "metadata": {"name": "x"}, "spec": {"inner": inner}});
+        let path = "/apis/example.com/v1/holders?dryRun=All";
+        let (found, answer) = client.call("POST", path, Some(holder)).await?;
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(found == status && message.contains(why), "{answer}");
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_with_the_key_of_another_is_warned_of() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let [one, other] = [rcgen::KeyPair::generate()?, rcgen::KeyPair::generate()?];
+    let certificate = rcgen::CertificateParams::new(vec!["example.com".to_owned()])?.self_signed(&one)?.pem();
+    for (key, told) in [(&one, &[][..]), (&other, &["tls: private key does not match public key"][..])] {
+        let secret = json!({
+            "metadata": {"name": "s"}, "type": "kubernetes.io/tls",
+            "stringData": {"tls.crt": certificate, "tls.key": key.serialize_pem()},
+        });
+        let path = "/api/v1/namespaces/default/secrets?dryRun=All";
+        assert_eq!(warnings(&client, path, secret).await?, told);
+    }
+    running.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_null_in_a_list_of_a_strategic_patch_is_an_item() -> anyhow::Result<()> {
     let (running, client) = server().await?;
     let policies = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies";
