@@ -223,13 +223,7 @@ mod tests {
             let done = done.clone();
             async move {
                 if key.name == "elsewhere" {
-                    let work = async {
-                        tokio::time::sleep(Duration::from_secs(2)).await;
-                        turn.aside(tokio::time::sleep(Duration::from_millis(1))).await;
-                        // A wait in between takes no place from those who work here.
-                        turn.permit.lock().is_none()
-                    };
-                    assert!(turn.elsewhere(work).await && turn.permit.lock().is_some());
+                    turn.elsewhere(tokio::time::sleep(Duration::from_secs(2))).await;
                 }
                 // The test ends when nobody listens any more.
                 let _ = done.send(key.name);
@@ -240,6 +234,23 @@ mod tests {
         stop.cancel();
         assert_eq!(names.recv().await.as_deref(), Some("elsewhere"));
         assert!(tokio::time::timeout(Duration::from_secs(5), crew).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_elsewhere_takes_no_place_from_those_who_work_here() {
+        let turns = Arc::new(Semaphore::new(1));
+        let permit = Arc::new(Mutex::new(Arc::clone(&turns).try_acquire_owned().ok()));
+        let turn = Turn { turns: Arc::clone(&turns), permit, waits: Arc::default() };
+        let free = turn.elsewhere(async {
+            turn.aside(tokio::time::sleep(SHORT)).await;
+            turns.available_permits()
+        });
+        assert_eq!(
+            (free.await, turns.available_permits(), turn.waits.load(Ordering::Relaxed)),
+            (1, 0, false)
+        );
+        turn.aside(tokio::time::sleep(SHORT)).await;
+        assert_eq!(turns.available_permits(), 0);
     }
 
     #[tokio::test(start_paused = true)]
