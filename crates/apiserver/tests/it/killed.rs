@@ -195,6 +195,13 @@ impl<'a> Server<'a> {
         }
     }
 
+    /// The most memory that it had, in KiB.
+    pub(crate) fn most_memory(&self) -> anyhow::Result<u64> {
+        let about = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = about.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("a peak")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -224,7 +231,7 @@ async fn serve(sync: Sync) -> anyhow::Result<()> {
     let running = start(Options::default().with_state(State::Dir("state".into())).with_sync(sync)).await?;
     std::fs::write("kubeconfig.new", running.kubeconfig())?;
     std::fs::rename("kubeconfig.new", "kubeconfig")?;
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
     Ok(())
 }
 

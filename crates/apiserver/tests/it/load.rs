@@ -1,4 +1,4 @@
-//! Ten thousand objects under two hundred watches, some of them slow.
+//! Many writers of one object, and watches that are not read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,16 +81,6 @@ async fn every_watch_sees_every_event_in_order_and_slow_ones_are_cut() -> anyhow
         let seen = rest(&mut stream).await;
         anyhow::ensure!(!seen.contains(&format!("\"c{}\"", OBJECTS - 1)), "who took nothing was not cut off");
     }
-    // The history does not reach back to the beginning: who comes too late is told so.
-    for number in 0..10 {
-        let body = json!({"metadata": {"name": format!("late{number}")}});
-        anyhow::ensure!(client.call("POST", COLLECTION, Some(body)).await?.0 == 201);
-    }
-    let late = client.open(&everything).await?;
-    assert_eq!(late.status().as_u16(), 200);
-    let text = tokio::time::timeout(Duration::from_secs(60), late.text()).await.context("it ends")??;
-    let event: Value = serde_json::from_str(&text)?;
-    assert_eq!((&event["type"], &event["object"]["code"]), (&json!("ERROR"), &json!(410)));
     running.stop().await;
     Ok(())
 }
@@ -128,7 +118,7 @@ async fn create_all(client: &Client) -> anyhow::Result<()> {
 
 async fn create(client: &Client, number: usize) -> anyhow::Result<()> {
     let labels = json!({"shard": (number % WATCHES).to_string()});
-    let body = json!({"metadata": {"name": format!("c{number}"), "labels": labels}, "data": {"x": "x".repeat(1000)}});
+    let body = json!({"metadata": {"name": format!("c{number}"), "labels": labels}, "data": {"x": "x".repeat(6000)}});
     let (status, _) = client.call("POST", COLLECTION, Some(body)).await?;
     anyhow::ensure!(status == 201, "status {status}");
     Ok(())
@@ -156,7 +146,7 @@ async fn follow(mut watch: reqwest::Response, shard: Option<usize>) -> anyhow::R
     Ok(())
 }
 
-const OBJECTS: usize = 10_000;
-const WATCHES: usize = 200;
+const OBJECTS: usize = 2000;
+const WATCHES: usize = 50;
 const STUCK: usize = 5;
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";

@@ -18,6 +18,7 @@ mod informers;
 mod killed;
 mod lives;
 mod load;
+mod loaded;
 mod manifests;
 mod numbers;
 mod openapi;

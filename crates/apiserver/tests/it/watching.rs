@@ -2,45 +2,75 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use sealfast_apiserver::server::{Limits, Options, start};
 use serde_json::{Value, json};
 
 use crate::client::Client;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn list_then_watch_sees_every_write() -> anyhow::Result<()> {
+async fn list_then_watch_sees_every_write_once() -> anyhow::Result<()> {
     let running = start(Options::default()).await?;
     let client = Client::of(&running)?;
+    for (round, before) in [0, 1, 20, 100, 180].into_iter().enumerate() {
+        list_amid_writes(&client, round, before).await.with_context(|| format!("after {before} writes"))?;
+    }
+    running.stop().await;
+    Ok(())
+}
+
+/// Lists once so many writes of a round were acknowledged, and watches from there while the others come.
+async fn list_amid_writes(client: &Client, round: usize, before: usize) -> anyhow::Result<()> {
+    let selected = format!("labelSelector=round%3D{round}");
     let writer = client.clone();
+    let (sender, mut acknowledged) = tokio::sync::mpsc::unbounded_channel();
     let writes = tokio::spawn(async move {
-        for number in 0..200 {
-            let body = json!({"metadata": {"name": format!("c{number}")}});
-            let (status, _) = writer.call("POST", COLLECTION, Some(body)).await?;
+        for number in 0..WRITES {
+            let metadata =
+                json!({"name": format!("c{round}-{number}"), "labels": {"round": round.to_string()}});
+            let (status, _) = writer.call("POST", COLLECTION, Some(json!({"metadata": metadata}))).await?;
             anyhow::ensure!(status == 201, "status {status}");
+            let _ = sender.send(());
         }
         Ok::<_, anyhow::Error>(())
     });
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    let (_, list) = client.call("GET", COLLECTION, None).await?;
+    for _ in 0..before {
+        acknowledged.recv().await.context("a write")?;
+    }
+    let (_, list) = client.call("GET", &format!("{COLLECTION}?{selected}"), None).await?;
     let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
     let mut seen: Vec<String> = names(list["items"].as_array().map(Vec::as_slice).unwrap_or_default());
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    let mut watch = client.open(&format!("{COLLECTION}?watch=1&resourceVersion={version}")).await?;
+    let listed = seen.len();
+    anyhow::ensure!(listed >= before, "{listed} are listed");
+    let watch = format!("{COLLECTION}?watch=1&resourceVersion={version}&{selected}");
+    let mut watch = client.open(&watch).await?;
     let mut rest = Vec::new();
-    while seen.len() < 200 {
+    // The last object is made when all others are told of, so that what is told twice comes before it.
+    let mut is_last = false;
+    while !is_last {
         let chunk = tokio::time::timeout(std::time::Duration::from_secs(20), watch.chunk()).await??;
-        rest.extend_from_slice(&chunk.unwrap_or_default());
+        rest.extend_from_slice(&chunk.context("the watch ended")?);
         while let Some(at) = rest.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=at).collect();
             let event: Value = serde_json::from_slice(&line)?;
-            seen.extend(names(&[event["object"].clone()]));
+            anyhow::ensure!(event["type"] == "ADDED", "{event}");
+            let name = names(&[event["object"].clone()]);
+            is_last |= name[0] == format!("c{round}-last");
+            seen.extend(name);
+        }
+        if seen.len() == WRITES {
+            let metadata = json!({"name": format!("c{round}-last"), "labels": {"round": round.to_string()}});
+            let made = client.call("POST", COLLECTION, Some(json!({"metadata": metadata}))).await?;
+            anyhow::ensure!(made.0 == 201, "{made:?}");
         }
     }
     writes.await??;
+    anyhow::ensure!(listed < WRITES, "all was listed, and nothing was left to be told");
+    let mut wanted: Vec<String> = (0..WRITES).map(|number| format!("c{round}-{number}")).collect();
+    wanted.push(format!("c{round}-last"));
     seen.sort();
-    seen.dedup();
-    assert_eq!(seen.len(), 200);
-    running.stop().await;
+    wanted.sort();
+    assert_eq!(seen, wanted);
     Ok(())
 }
 
@@ -81,6 +111,8 @@ fn names(items: &[Value]) -> Vec<String> {
     items.iter().filter_map(|item| item["metadata"]["name"].as_str()).map(str::to_owned).collect()
 }
 
+/// Objects of a round.
+const WRITES: usize = 200;
 const COLLECTION: &str = "/api/v1/namespaces/default/configmaps";
 
 #[tokio::test(flavor = "multi_thread")]
