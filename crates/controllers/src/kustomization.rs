@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::duration;
 use sealfast_k8s::flux::REQUESTED_AT;
@@ -22,6 +23,7 @@ use crate::kustomization::acting::Acting;
 use crate::kustomization::apply::Applied;
 use crate::kustomization::archive::Source;
 use crate::kustomization::claim::Claims;
+use crate::kustomization::gather::Fetched;
 use crate::kustomization::render::Rendered;
 use crate::kustomization::report::{Failure, Reason, Report, Times};
 use crate::kustomization::shared::{Run, Shared, kind};
@@ -174,35 +176,11 @@ impl Run<'_> {
 
         // Reads: the artifact, then keys and variables.
         self.report.phase(&format!("Fetching manifests {of_revision}"));
-        let shared = self.shared;
-        let path = self.typed.spec.path.clone();
-        let reference = self.typed.spec.source_ref.clone();
-        let own = self.typed.metadata.namespace.clone();
-        let source = Source {
-            client: &shared.client,
-            kind: &reference.kind,
-            namespace: reference.namespace.as_deref().unwrap_or(&own),
-            name: &reference.name,
-        };
-        let (retry, turn) = (shared.options.requeue_dependency, self.turn.clone());
-        let wanted = Wanted { artifact, source, namespace: &own, retry, turn: &turn };
-        let fetched = self.shown(Box::pin(shared.artifacts.fetch(&wanted, &path))).await?;
+        let fetched = self.fetched(artifact).await?;
         self.report.phase(&format!("Building manifests {of_revision}"));
         self.report.status.last_attempted_revision = revision.to_owned();
-        let typed = self.typed.clone();
-        let timeout = self.times.timeout;
-        let spec = self.object["spec"].clone();
-        let acting = acting::acting(shared, &typed).await?;
-        let witness = self.report.witness();
-        let rendering = Box::pin(async {
-            let laid_out = render::lay_out(fetched, &spec, &shared.builds, &own).await?;
-            let gathered = gather::inputs(shared, &typed, laid_out, &witness).await?;
-            // Reads keys over the network; writes nothing.
-            render::render(gathered, &typed, &render::Rules::of(shared, Instant::now() + timeout)).await
-        });
-        let rendering = tokio::time::timeout(timeout, rendering);
-        let rendered = self.shown(rendering).await;
-        let mut rendered: Rendered = rendered.map_err(|_| render::late(timeout))??;
+        let acting = acting::acting(self.shared, &self.typed).await?;
+        let mut rendered = self.rendered(fetched).await?;
         let digest = std::mem::take(&mut rendered.digest);
         let warnings = std::mem::take(&mut rendered.warnings);
 
@@ -218,6 +196,37 @@ impl Run<'_> {
         self.report.succeeded(&applied_message(revision, &warnings));
         warnings.iter().for_each(|warning| self.report.warned(warning));
         Ok(())
+    }
+
+    async fn fetched(&mut self, artifact: &Artifact) -> Result<Fetched, Failure> {
+        let shared = self.shared;
+        let path = self.typed.spec.path.clone();
+        let reference = self.typed.spec.source_ref.clone();
+        let own = self.typed.metadata.namespace.clone();
+        let source = Source {
+            client: &shared.client,
+            kind: &reference.kind,
+            namespace: reference.namespace.as_deref().unwrap_or(&own),
+            name: &reference.name,
+        };
+        let (retry, turn) = (shared.options.requeue_dependency, self.turn.clone());
+        let wanted = Wanted { artifact, source, namespace: &own, retry, turn: &turn };
+        self.shown(Box::pin(shared.artifacts.fetch(&wanted, &path))).await
+    }
+
+    /// Reads keys and variables, some over the network, and builds; writes nothing.
+    async fn rendered(&mut self, fetched: Fetched) -> Result<Rendered, Failure> {
+        let (shared, typed, spec) = (self.shared, self.typed.clone(), self.object["spec"].clone());
+        let (timeout, witness) = (self.times.timeout, self.report.witness());
+        let rules = render::Rules::of(shared, Instant::now() + timeout);
+        let rendering = async {
+            let namespace = &typed.metadata.namespace;
+            let laid_out = render::lay_out(fetched, &spec, &shared.builds, namespace).await?;
+            let gathered = gather::inputs(shared, &typed, laid_out, &witness).await?;
+            render::render(gathered, &typed, &rules).await
+        };
+        let rendered = self.shown(tokio::time::timeout(timeout, rendering.boxed())).await;
+        rendered.map_err(|_| render::late(timeout))?
     }
 
     async fn write_objects(

@@ -128,10 +128,9 @@ async fn by_address(shared: &Shared, typed: &Kustomization, name: &str) -> Resul
     let found = identities.find_cluster(&who, &wanted).await.map_err(|e| no_client(e.chain()))?;
     let authority = Some(found.authority.as_str()).filter(|text| !text.is_empty());
     if let Some(Err(why)) = authority.map(|ca| certificate::check(ca.as_bytes())) {
-        let place = match wanted.authority == found.authority {
-            true => format!("key 'ca.crt' of ConfigMap '{namespace}/{name}'"),
-            false => format!("cluster '{}'", wanted.cluster),
-        };
+        let of_map = format!("key 'ca.crt' of ConfigMap '{namespace}/{name}'");
+        let told = format!("cluster '{}'", wanted.cluster);
+        let place = if wanted.authority == found.authority { of_map } else { told };
         return Err(no_client(format!("unable to load root certificates: {why}: {place}")));
     }
     let make = async {

@@ -123,11 +123,15 @@ pub async fn render(
     }
     let LaidOut { view, room, path, outermost, .. } = laid_out;
     let view = Arc::new(view);
-    let (load, outermost, told) = (Restriction::None, Some(outermost), landing::parts(&witness));
-    let bounds = Bounds { objects: MOST_OBJECTS, deadline: rules.deadline };
-    let options = Options { load, outermost, told, bounds, ..Options::default() };
-    let built =
-        build((view.clone(), room.clone()), path, options, rules.builds, &typed.metadata.namespace).await?;
+    let options = Options {
+        load: Restriction::None,
+        outermost: Some(outermost),
+        told: landing::parts(&witness),
+        bounds: Bounds { objects: MOST_OBJECTS, deadline: rules.deadline },
+        ..Options::default()
+    };
+    let namespace = &typed.metadata.namespace;
+    let built = build((view.clone(), room.clone()), path, options, rules.builds, namespace).await?;
     let mut warnings = built.notes.clone();
     let built = built.objects();
     if let Some(opener) = &mut opener {
@@ -137,17 +141,15 @@ pub async fn render(
     // its worker: its objects are in memory and charged to nobody, so there may be no more of them than workers.
     drop((view, room));
     let room = match rules.room {
-        Some(artifacts) => {
-            let bytes = built.iter().map(weight).sum();
-            artifacts.built(&typed.metadata.namespace, bytes).await
-        }
+        Some(artifacts) => artifacts.built(namespace, built.iter().map(weight).sum()).await,
         None => Room::default(),
     };
-    let strategy =
-        Strategy::parse(typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref()));
+    let strategy = typed.spec.post_build.as_ref().and_then(|p| p.substitute_strategy.as_deref());
+    let strategy = Strategy::parse(strategy);
     let variables = variables.map(|read| Variables::checked(read, &witness));
     let mut objects = Vec::with_capacity(built.len());
-    let mut ids = Ids::of(&built).map_err(|why| Failure::new(Reason::BuildFailed, why))?;
+    let refused = |why: &str| Failure::new(Reason::BuildFailed, why);
+    let mut ids = Ids::of(&built).map_err(|why| refused(&why))?;
     for mut built in built {
         // The clock of whoever waits is looked at between objects.
         tokio::task::consume_budget().await;
@@ -159,7 +161,7 @@ pub async fn render(
         if let Some(variables) = &variables {
             substitute::object(&mut built, variables, strategy, rules.unset)?;
         }
-        ids.rename(&name, object::id(&built)).map_err(|why| Failure::new(Reason::BuildFailed, why))?;
+        ids.rename(&name, object::id(&built)).map_err(refused)?;
         flatten(built, &mut objects);
     }
     warnings.append(&mut macs.warnings);
