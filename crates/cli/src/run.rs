@@ -90,6 +90,8 @@ async fn serve(args: RunArgs) -> Result<(), Failure> {
     };
     let Some(mut led) = led else { return Err(lost_lease()) };
     tracing::info!(target: "sealfast_cli", server = client.address(), "the controllers run until they are told to end");
+    // A process that stood still, and moves again when somebody else leads, must not get a single request out.
+    let client = client.fenced(led.iter().map(Leadership::fence));
     let handle = started(run::start(client, options, Arc::clone(&counted)).await)?;
     state.set_ready(Ready::Yes);
     let in_order = {

@@ -28,11 +28,13 @@ use crate::error::Error;
 mod address;
 mod answer;
 pub mod discovery;
+mod fence;
 pub mod request;
 mod throttle;
 pub mod watch;
 mod words;
 
+pub use crate::client::fence::Fence;
 pub use crate::client::request::{Apply, Delete, DryRun, Patch, Propagation, Select};
 pub use crate::client::words::Served;
 
@@ -44,6 +46,7 @@ pub struct Client {
     discovery: Arc<Discovery>,
     requests: Arc<Requests>,
     throttle: Arc<Throttle>,
+    fences: Arc<[Arc<Fence>]>,
     impersonate: Option<Arc<str>>,
     tokens: Option<Tokens>,
     /// The most bytes of one answer.
@@ -231,6 +234,7 @@ impl Client {
             discovery: Arc::default(),
             requests: Arc::default(),
             throttle: Arc::default(),
+            fences: Arc::default(),
             impersonate: None,
             tokens: None,
             largest: answer::LARGEST,
@@ -241,6 +245,16 @@ impl Client {
     /// shares out its own time is sent as many as there are.
     pub fn throttled(&self, per_second: f64, at_once: f64) -> Client {
         Client { throttle: Arc::new(Throttle::new(per_second, at_once)), ..self.clone() }
+    }
+
+    /// The same connection, which sends nothing once one of these moments has come.
+    pub fn fenced(&self, fences: impl IntoIterator<Item = Arc<Fence>>) -> Client {
+        Client { fences: fences.into_iter().collect(), ..self.clone() }
+    }
+
+    /// The same connection, which sends nothing once another one may not.
+    pub fn fenced_as(self, other: &Client) -> Client {
+        Client { fences: Arc::clone(&other.fences), ..self }
     }
 
     /// The same connection to a server that a tenant chose: its answers may be some objects large.
@@ -550,7 +564,12 @@ impl Client {
 
     async fn send(&self, call: &Call) -> Result<Answer, Error> {
         self.throttle.turn().await;
-        let answer = self.http.send(self.request(call).await?.map(Into::into)).await;
+        let request = self.request(call).await?.map(Into::into);
+        // The last thing before it goes out: whoever stood still meanwhile may no longer send it.
+        if self.fences.iter().any(|fence| fence.is_reached()) {
+            return Err(Error::Fenced);
+        }
+        let answer = self.http.send(request).await;
         let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
         let mut counts = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry((word(&call.method), code)).or_default() += 1;

@@ -53,6 +53,9 @@ pub enum Error {
         /// The server's address.
         address: String,
     },
+    /// Nothing may be sent any more.
+    #[error("the time has passed in which requests may be sent")]
+    Fenced,
     /// An answer, or a list in all its pages, that is longer than any should be.
     #[error("the API server at `{address}` answers with more than can be taken in")]
     TooLarge {

@@ -5,9 +5,10 @@
 //!
 //! Follows: the leader election of client-go with Leases.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sealfast_cluster::client::Client;
+use sealfast_cluster::client::{Client, Fence};
 use sealfast_cluster::error::Error;
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
@@ -71,6 +72,7 @@ pub struct Leadership {
     seen: Seen,
     /// When the last renewal was asked for: others count from what it wrote, and not from when we heard of that.
     renewed: Instant,
+    fence: Arc<Fence>,
 }
 
 impl Candidate {
@@ -79,11 +81,15 @@ impl Candidate {
         // Who renews a Lease does not stand in line behind the work that it is for: here is no limit.
         let client = client.throttled(0.0, 0.0);
         let renewed = Instant::now();
-        let mut leadership = Leadership { client, candidate: self, seen: Seen::default(), renewed };
+        let fence = Arc::new(Fence::at(renewed));
+        let mut leadership = Leadership { client, candidate: self, seen: Seen::default(), renewed, fence };
         loop {
             let asked = Instant::now();
             match leadership.acquire().await {
-                Ok(true) => return Leadership { renewed: asked, ..leadership },
+                Ok(true) => {
+                    leadership.holds_since(asked);
+                    return leadership;
+                }
                 Ok(false) => {}
                 Err(error) => tracing::warn!(error = %error.chain(), "cannot look at the lease"),
             }
@@ -104,7 +110,7 @@ impl Leadership {
             tokio::time::sleep(self.candidate.retry_period.min(self.left())).await;
             let asked = Instant::now();
             match tokio::time::timeout(self.left().max(Duration::from_millis(1)), self.acquire()).await {
-                Ok(Ok(true)) => self.renewed = asked,
+                Ok(Ok(true)) => self.holds_since(asked),
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => tracing::warn!(error = %error.chain(), "cannot renew the lease"),
                 Err(_) => tracing::warn!("renewing the lease takes too long"),
@@ -113,6 +119,16 @@ impl Leadership {
                 return;
             }
         }
+    }
+
+    /// Where those stop who work under this Lease, should nobody get to tell them.
+    pub fn fence(&self) -> Arc<Fence> {
+        Arc::clone(&self.fence)
+    }
+
+    fn holds_since(&mut self, asked: Instant) {
+        self.renewed = asked;
+        self.fence.put_off(asked + self.candidate.renew_deadline);
     }
 
     /// Time until a leader that cannot renew gives up.

@@ -20,6 +20,7 @@ mod keys;
 mod kill;
 mod kustomize;
 mod large;
+mod lease;
 mod local;
 mod local_limits;
 mod local_secrets;

@@ -84,7 +84,7 @@ async fn by_kubeconfig(
     })?;
     let make = async {
         let made = Client::from_foreign_kubeconfig(&text, shared.options.foreign).await;
-        made.map_err(|e| no_client(e.chain()))
+        made.map(|client| client.fenced_as(&shared.client)).map_err(|e| no_client(e.chain()))
     };
     let client = shared.remotes.get(Origin::of(&secret, entry), Version::of(&secret, ""), make).await?;
     let identity = format!("{}#{}", client.address(), object::metadata_text(&secret, "resourceVersion"));
@@ -135,7 +135,7 @@ async fn by_address(shared: &Shared, typed: &Kustomization, name: &str) -> Resul
     }
     let make = async {
         let made = Client::from_url(&found.address, None, authority).await;
-        made.map(Client::foreign).map_err(|e| no_client(e.chain()))
+        made.map(|client| client.foreign().fenced_as(&shared.client)).map_err(|e| no_client(e.chain()))
     };
     let version = Version::of(&map, &format!("{}#{}", found.address, found.authority));
     let client = shared.remotes.get(Origin::of(&map, None), version, make).await?;
