@@ -202,6 +202,9 @@ fn add_paths(paths: &mut Map<String, Value>, group: &Group, resource: &Resource)
 
 const V3: &str = "#/components/schemas/";
 const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
+const LIST_METADATA: &str = "meta.ListMeta";
+const TIME: &str = "meta.Time";
+const MICRO_TIME: &str = "meta.MicroTime";
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 
 /// Schemas by name, with what they refer to.
@@ -230,21 +233,40 @@ impl Definitions {
         let words = if resource.custom.is_some() { words::of_any } else { words::of_root };
         describe(&mut made, words);
         made["x-kubernetes-group-version-kind"] = gvk.clone();
+        let selectable =
+            resource.custom.as_ref().map(|custom| custom.selectable.as_slice()).unwrap_or_default();
+        if !selectable.is_empty() {
+            let paths = selectable.iter().map(|path| json!({"fieldPath": path}));
+            made["x-kubernetes-selectable-fields"] = paths.collect();
+        }
+        let selectable = made.get("x-kubernetes-selectable-fields").cloned();
         self.done.insert(name.clone(), made);
         if resource.allows("list") {
-            let item = json!({"allOf": [{"$ref": format!("{}{name}", self.prefix)}], "default": {}});
-            let list_gvk =
-                json!([{"group": resource.group, "version": resource.version, "kind": resource.list_kind}]);
-            let list = json!({
-                "type": "object", "required": ["items"],
-                "properties": {
-                    "apiVersion": {"type": "string"}, "kind": {"type": "string"},
-                    "items": {"type": "array", "items": item}, "metadata": {"type": "object"},
-                },
-                "x-kubernetes-group-version-kind": list_gvk,
-            });
-            self.done.insert(format!("{name}List"), list);
+            self.add_list(resource, &name, selectable);
         }
+    }
+
+    fn add_list(&mut self, resource: &Resource, name: &str, selectable: Option<Value>) {
+        let item = json!({"$ref": format!("{}{name}", self.prefix)});
+        let item = match self.prefix {
+            V3 if resource.custom.is_none() => json!({"allOf": [item], "default": {}}),
+            _ => item,
+        };
+        let metadata = self.reference(LIST_METADATA);
+        let list_gvk =
+            json!([{"group": resource.group, "version": resource.version, "kind": resource.list_kind}]);
+        let mut list = json!({
+            "type": "object", "required": ["items"],
+            "properties": {
+                "apiVersion": {"type": "string"}, "kind": {"type": "string"},
+                "items": {"type": "array", "items": item}, "metadata": metadata,
+            },
+            "x-kubernetes-group-version-kind": list_gvk,
+        });
+        if let Some(selectable) = selectable {
+            list["x-kubernetes-selectable-fields"] = selectable;
+        }
+        self.done.insert(format!("{name}List"), list);
     }
 
     fn finish(mut self) -> Value {
@@ -257,7 +279,7 @@ impl Definitions {
                 Some(kind) => self.made(kind),
                 None => self.mixed(&name),
             };
-            if name == "meta.ObjectMeta" {
+            if name == "meta.ObjectMeta" || name == LIST_METADATA {
                 describe(&mut made, words::of_metadata);
             }
             self.done.insert(full, made);
@@ -265,7 +287,7 @@ impl Definitions {
         Value::Object(self.done)
     }
 
-    /// What is a text or a number.
+    /// What is no object of a kind: a text or a number, a time, what a list says of itself.
     fn mixed(&self, name: &str) -> Value {
         let either = |kinds: [&str; 2]| json!(kinds.map(|kind| json!({"type": kind})));
         match (name, self.prefix) {
@@ -273,6 +295,11 @@ impl Definitions {
             (INT_OR_STRING, _) => json!({"type": "string", "format": "int-or-string"}),
             (QUANTITY, V3) => json!({"oneOf": either(["string", "number"])}),
             (QUANTITY, _) => json!({"type": "string"}),
+            (LIST_METADATA, _) => json!({"type": "object", "properties": {
+                "continue": {"type": "string"}, "remainingItemCount": {"type": "integer", "format": "int64"},
+                "resourceVersion": {"type": "string"}, "selfLink": {"type": "string"},
+            }}),
+            (TIME | MICRO_TIME, _) => json!({"type": "string", "format": "date-time"}),
             _ => json!({"type": "object"}),
         }
     }
@@ -331,7 +358,7 @@ impl Definitions {
         if let Some(key) = &field.merge_key {
             out["x-kubernetes-patch-merge-key"] = key.as_str().into();
         }
-        if let Some(default) = &field.default {
+        if let Some(default) = field.default.as_ref().filter(|_| self.prefix == V3) {
             out["default"] = default.clone();
         }
         out
@@ -349,7 +376,8 @@ impl Definitions {
             "float" => json!({"type": "number", "format": "double"}),
             "bool" => json!({"type": "boolean"}),
             "bytes" => json!({"type": "string", "format": "byte"}),
-            "time" | "microtime" => json!({"type": "string", "format": "date-time"}),
+            "time" => self.reference(TIME),
+            "microtime" => self.reference(MICRO_TIME),
             "int-or-string" => self.reference(INT_OR_STRING),
             "quantity" => self.reference(QUANTITY),
             "list" => json!({"type": "array", "items": of(self)}),
@@ -364,9 +392,10 @@ impl Definitions {
         if !out.is_object() {
             out = json!({"type": "object"});
         }
-        self.wanted.insert("meta.ObjectMeta".into());
-        let metadata =
-            json!({"allOf": [{"$ref": format!("{}{}", self.prefix, full_name("meta.ObjectMeta"))}]});
+        if self.prefix != V3 {
+            simplify(&mut out);
+        }
+        let metadata = self.reference("meta.ObjectMeta");
         if !out["properties"].is_object() {
             out["properties"] = json!({});
         }
@@ -375,6 +404,26 @@ impl Definitions {
         out["properties"]["metadata"] = metadata;
         out
     }
+}
+
+/// Drops from a schema of a custom kind what version 2 cannot say: combinations, defaults, and of what may be `null` or
+/// anything the type and what follows from it.
+fn simplify(schema: &mut Value) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    for key in ["allOf", "anyOf", "oneOf", "not", "default"] {
+        fields.shift_remove(key);
+    }
+    let is_nullable = fields.shift_remove("nullable") == Some(Value::Bool(true));
+    if is_nullable || fields.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true)) {
+        for key in ["type", "properties", "items"] {
+            fields.shift_remove(key);
+        }
+    }
+    for key in ["items", "additionalProperties"] {
+        fields.get_mut(key).into_iter().for_each(simplify);
+    }
+    let properties = fields.get_mut("properties").and_then(Value::as_object_mut);
+    properties.into_iter().flat_map(Map::values_mut).for_each(simplify);
 }
 
 /// Describes the fields that have no description of their own.
@@ -409,6 +458,10 @@ fn full_name(name: &str) -> String {
     match name.strip_prefix("meta.") {
         Some(kind) => format!("io.k8s.apimachinery.pkg.apis.meta.v1.{kind}"),
         None if name.starts_with("io.k8s.") => name.to_owned(),
+        None if name.starts_with("apiextensions.") => {
+            format!("io.k8s.apiextensions-apiserver.pkg.apis.{name}")
+        }
+        None if name.starts_with("apiregistration.") => format!("io.k8s.kube-aggregator.pkg.apis.{name}"),
         None => format!("io.k8s.api.{name}"),
     }
 }

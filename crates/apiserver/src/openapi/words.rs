@@ -29,6 +29,7 @@ const ROOT: &[(&str, &str)] = &[
 
 const METADATA: &[(&str, &str)] = &[
     ("annotations", "Notes for tools and people, which no selector looks at."),
+    ("continue", "Where the next part of this list begins; said in the request for it."),
     ("creationTimestamp", "Time of creation, set by the server."),
     ("deletionGracePeriodSeconds", "Seconds that the object is given to end; set when it is deleted."),
     ("deletionTimestamp", "Time of the request to delete the object; it goes when its finalizers are gone."),
@@ -40,6 +41,7 @@ const METADATA: &[(&str, &str)] = &[
     ("name", "Name, unique among the objects of this kind in the namespace."),
     ("namespace", "The namespace that the object lives in; empty for kinds that live in none."),
     ("ownerReferences", "Objects without which this one goes too."),
+    ("remainingItemCount", "How many items the parts to come have, where that is known."),
     ("resourceVersion", "Version of the object, for comparisons and watches; set by the server."),
     ("selfLink", "No longer set."),
     ("uid", "Identity of the object, never used again; set by the server."),

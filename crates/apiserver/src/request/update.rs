@@ -111,6 +111,8 @@ pub(crate) fn apply(
     let mut written = convert::to_storage(new, resource);
     if let Some(custom) = &resource.custom {
         let _ = custom.storage_shape.prune(&mut written, &Default::default());
+        // An applied `null` was judged by now, and is kept as little as others.
+        custom.storage_shape.default(&mut written);
     }
     if let Some(owners) = owners {
         fields::put_meta(&mut written, "managedFields", owners);

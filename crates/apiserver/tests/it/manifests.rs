@@ -181,6 +181,7 @@ async fn what_loses_its_last_field_to_an_apply_is_null() -> anyhow::Result<()> {
     let fields = json!({
         "map": {"type": "object", "additionalProperties": text}, "part": part,
         "filled": {"type": "object", "default": {"x": "1"}, "properties": {"x": text}},
+        "any": {"type": "object", "additionalProperties": {"x-kubernetes-preserve-unknown-fields": true}},
     });
     let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
     let definition = json!({"metadata": {"name": "lasts.example.com"}, "spec": {
@@ -201,8 +202,9 @@ async fn what_loses_its_last_field_to_an_apply_is_null() -> anyhow::Result<()> {
     let (status, answer) = apply(json!({"map": {}, "part": {"x": "1"}})).await?;
     let why = "spec.map: Invalid value: \"null\": spec.map in body must be of type object: \"null\"";
     assert!(status == 422 && crate::client::message(&answer).ends_with(why), "{answer}");
-    let (status, answer) = apply(json!({"map": {"a": "1"}, "part": {}, "filled": {}})).await?;
-    let kept = json!({"map": {"a": "1"}, "part": null, "filled": {"x": "1"}});
+    let (status, answer) =
+        apply(json!({"map": {"a": "1"}, "part": {}, "filled": {}, "any": {"k": null}})).await?;
+    let kept = json!({"map": {"a": "1"}, "part": null, "filled": {"x": "1"}, "any": {}});
     assert_eq!((status, &answer["spec"]), (200, &kept), "{answer}");
     let metadata = json!({"name": "x", "resourceVersion": "0"});
     let object = json!({"apiVersion": "example.com/v1", "kind": "Last", "metadata": metadata, "spec": {}});

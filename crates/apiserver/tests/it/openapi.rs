@@ -68,3 +68,51 @@ async fn documents_are_told_by_their_hashes() -> anyhow::Result<()> {
     running.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_version_leaves_out_what_it_cannot_say() -> anyhow::Result<()> {
+    let (running, client) = server().await?;
+    let fields = json!({
+        "maybe": {"type": "object", "nullable": true, "required": ["a"], "properties": {"a": {"type": "string"}}},
+        "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+        "mixed": {"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+        "count": {"type": "integer", "default": 3, "minimum": 1},
+        "items": {"type": "array", "items": {"type": "string", "nullable": true}},
+    });
+    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
+    let definition = json!({"metadata": {"name": "things.example.com"}, "spec": {
+        "group": "example.com", "scope": "Cluster", "names": {"plural": "things", "kind": "Thing"},
+        "versions": [{
+            "name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema},
+            "selectableFields": [{"jsonPath": ".spec.count"}],
+        }],
+    }});
+    assert_eq!(client.call("POST", DEFINITIONS, Some(definition)).await?.0, 201);
+    let (_, document) = client.call("GET", "/openapi/v2", None).await?;
+    let kind = &document["definitions"]["com.example.v1.Thing"];
+    assert_eq!(
+        kind["properties"]["spec"]["properties"],
+        json!({
+            "maybe": {"required": ["a"]}, "open": {"x-kubernetes-preserve-unknown-fields": true},
+            "mixed": {"x-kubernetes-int-or-string": true}, "count": {"type": "integer", "minimum": 1},
+            "items": {"type": "array", "items": {}},
+        })
+    );
+    let reference = "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1";
+    assert_eq!(kind["properties"]["metadata"]["$ref"], format!("{reference}.ObjectMeta"));
+    let list = &document["definitions"]["com.example.v1.ThingList"];
+    assert_eq!(list["properties"]["metadata"]["$ref"], format!("{reference}.ListMeta"));
+    assert_eq!(list["properties"]["items"]["items"], json!({"$ref": "#/definitions/com.example.v1.Thing"}));
+    let selectable = json!([{"fieldPath": "spec.count"}]);
+    assert_eq!(list["x-kubernetes-selectable-fields"], selectable);
+    assert_eq!(kind["x-kubernetes-selectable-fields"], selectable);
+    let names = [
+        "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps",
+        "apimachinery.pkg.apis.meta.v1.Time",
+    ];
+    for name in names {
+        assert!(document["definitions"][format!("io.k8s.{name}")].is_object(), "{name}");
+    }
+    running.stop().await;
+    Ok(())
+}
