@@ -296,10 +296,20 @@ impl Error {
         matches!(self, Self::Empty)
     }
 
+    /// Returns true when a disk of this machine took no more.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        // Libraries below us hand on the text alone. A server that is full itself does not word it so.
+        self.chain().contains(DISK_FULL)
+    }
+
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::File { action, path: path.to_owned(), source }
     }
 }
+
+/// How an answer `ENOSPC` of the system ends.
+const DISK_FULL: &str = "(os error 28)";
 
 fn behind(said: &Option<String>) -> String {
     said.as_ref().map_or_else(String::new, |said| format!(": {said}"))

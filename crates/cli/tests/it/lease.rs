@@ -1,21 +1,17 @@
 //! Two real replicas, and a leader that loses its Lease while it applies.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use http::Method;
-use sealfast_apiserver::server::{self, Running};
-use sealfast_cluster::client::{Apply, Client, DryRun};
-use sealfast_k8s::flux;
-use sealfast_k8s::id::GroupVersionKind;
-use sealfast_testkit::git::Server;
 use sealfast_testkit::relay::{Delay, Relay, Seen, Trouble};
-use sealfast_testkit::scratch::Scratch;
 use serde_json::{Value, json};
 
 use crate::person::SEALFAST;
+use crate::stage::{PATIENCE, Stage, kind, until};
 
 const APPS: usize = 3;
 /// The first one is looked after again and again.
@@ -26,17 +22,18 @@ const LEASE: Duration = Duration::from_secs(6);
 const DEADLINE: Duration = Duration::from_secs(4);
 /// The end of the path of a map.
 const HELD: &str = "/configmaps/map-0-7";
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A server, a repository, and Kustomizations of it.
-struct Stage {
-    scratch: Scratch,
-    git: Server,
-    client: Client,
-    address: String,
-    token: String,
-    _running: Running,
+/// Kustomizations of a repository.
+struct Fleet {
+    stage: Stage,
+}
+
+impl Deref for Fleet {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.stage
+    }
 }
 
 /// A `sealfast run` behind a relay of its own.
@@ -44,14 +41,6 @@ struct Replica {
     child: Child,
     relay: Relay,
     log: PathBuf,
-}
-
-fn kind(group: &str, kind: &str) -> GroupVersionKind {
-    GroupVersionKind::new(group, "v1", kind)
-}
-
-fn kustomizations() -> GroupVersionKind {
-    kind("kustomize.toolkit.fluxcd.io", "Kustomization")
 }
 
 fn is_lease(path: &str) -> bool {
@@ -68,53 +57,13 @@ fn is_write(seen: &Seen) -> bool {
     seen.method != Method::GET && !seen.is_dry_run && about.iter().any(|part| seen.path.contains(part))
 }
 
-impl Stage {
-    async fn new() -> Result<Stage> {
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let running = server::start(server::Options::default()).await?;
-        let kubeconfig = running.kubeconfig();
-        let client = Client::from_kubeconfig_text(&kubeconfig, None).await?;
-        for definition in flux::crds() {
-            client.create(&definition, "test").await?;
-        }
-        client.forget_kinds();
-        let config = sealfast_yaml::json::from_yaml(kubeconfig.as_bytes())?;
-        let text = |pointer: &str| config.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let stage = Stage {
-            scratch: Scratch::new()?,
-            git: Server::start()?,
-            client,
-            address: text("/clusters/0/cluster/server").context("a server")?,
-            token: text("/users/0/user/token").context("a token")?,
-            _running: running,
-        };
-        stage.git.create("fleet")?;
-        let space = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}});
-        stage.apply(space).await?;
-        stage
-            .apply(json!({
-                "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
-                "metadata": {"namespace": "default", "name": "fleet"},
-                "spec": {"interval": "1s", "url": stage.git.url("fleet"), "ref": {"branch": "main"}},
-            }))
-            .await?;
+impl Fleet {
+    async fn new() -> Result<Fleet> {
+        let stage = Stage::new().await?;
         for (app, interval) in (0..APPS).zip(INTERVALS) {
-            stage
-                .apply(json!({
-                    "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
-                    "metadata": {"namespace": "default", "name": format!("app-{app}")},
-                    "spec": {"interval": interval, "retryInterval": "1s", "prune": true, "path": format!("./app-{app}"),
-                        "sourceRef": {"kind": "GitRepository", "name": "fleet"}},
-                }))
-                .await?;
+            stage.kustomize(&format!("app-{app}"), interval).await?;
         }
-        Ok(stage)
-    }
-
-    async fn apply(&self, object: Value) -> Result<()> {
-        let how = Apply { manager: "test", force: true, dry_run: DryRun::No };
-        self.client.apply(&object, &how).await?;
-        Ok(())
+        Ok(Fleet { stage })
     }
 
     /// Every map changes from commit to commit, and one of each app is another; returns the revision.
@@ -144,22 +93,13 @@ impl Stage {
     /// Waits until everything is Ready at a revision, and looks whether all of it is there and nothing else.
     async fn is_at(&self, revision: &str, commit: usize) -> Result<()> {
         for app in 0..APPS {
-            let name = format!("app-{app}");
-            let done = |object: &Value| {
-                let conditions = object["status"]["conditions"].as_array();
-                let ready = conditions.into_iter().flatten().find(|c| c["type"] == "Ready");
-                ready.is_some_and(|ready| ready["status"] == "True")
-                    && object["status"]["lastAppliedRevision"] == revision
-            };
-            until(|| async { Ok(done(&self.client.get(&kustomizations(), "default", &name).await?)) })
-                .await
-                .with_context(|| format!("{name} is not Ready"))?;
+            self.applied(&format!("app-{app}"), revision).await?;
             for name in (0..MAPS).map(|map| format!("map-{app}-{map}")).chain([turn(app, commit)]) {
                 let map = self.map(&name).await?.with_context(|| format!("{name} is missing"))?;
                 ensure!(map["data"] == json!({"commit": commit.to_string()}), "{name}: {}", map["data"]);
             }
             if let Some(before) = commit.checked_sub(1) {
-                ensure!(self.map(&turn(app, before)).await?.is_none(), "not pruned in {name}");
+                ensure!(self.map(&turn(app, before)).await?.is_none(), "not pruned in app-{app}");
             }
         }
         Ok(())
@@ -188,13 +128,7 @@ impl Stage {
 
     fn replica(&self, name: &str) -> Result<Replica> {
         let relay = Relay::start(&self.address, &self.token)?;
-        let kubeconfig = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "relay",
-            "clusters": [{"name": "relay", "cluster": {"server": relay.url()}}],
-            "users": [{"name": "relay", "user": {"token": self.token}}],
-            "contexts": [{"name": "relay", "context": {"cluster": "relay", "user": "relay"}}],
-        });
-        let file = self.scratch.write(format!("{name}.kubeconfig"), kubeconfig.to_string())?;
+        let file = self.scratch.write(format!("{name}.kubeconfig"), self.kubeconfig(&relay.url()))?;
         let log = self.scratch.join(format!("{name}.log"));
         let child = Command::new(SEALFAST)
             .env_clear()
@@ -225,16 +159,6 @@ impl Stage {
         self.is_at(&revision, 0).await.with_context(|| first.log())?;
         Ok((first, second))
     }
-}
-
-/// Waits until something is so.
-async fn until<F: Future<Output = Result<bool>>>(is_so: impl Fn() -> F) -> Result<()> {
-    let began = Instant::now();
-    while !is_so().await? {
-        ensure!(began.elapsed() < PATIENCE, "waited in vain");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
 }
 
 fn turn(app: usize, commit: usize) -> String {
@@ -320,23 +244,23 @@ fn slowly_without_renewals(seen: &Seen) -> Delay {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_cannot_renew_stops_in_the_middle_of_its_work() -> Result<()> {
-    let stage = Stage::new().await?;
-    let (mut first, second) = stage.two().await?;
-    let uids = stage.uids().await?;
+    let fleet = Fleet::new().await?;
+    let (mut first, second) = fleet.two().await?;
+    let uids = fleet.uids().await?;
     let at_work = Instant::now();
     first.relay.misbehave(Trouble::Late(slowly));
-    let revision = stage.push(1).await?;
+    let revision = fleet.push(1).await?;
     first.writes_after(at_work, "/configmaps/").await?;
     first.relay.misbehave(Trouble::Late(slowly_without_renewals));
     first.lost_its_lease().await?;
     let ended = Instant::now();
     let renewed = first.renewed()?;
-    stage.led_by("second").await?;
+    fleet.led_by("second").await?;
     // A renewal that comes after the Lease is another's changes nothing.
     first.relay.relent();
-    stage.is_at(&revision, 1).await.with_context(|| second.log())?;
-    ensure!(stage.holder().await?.starts_with("second"), "the old leader took the Lease back");
-    ensure!(stage.uids().await? == uids, "an object was made anew");
+    fleet.is_at(&revision, 1).await.with_context(|| second.log())?;
+    ensure!(fleet.holder().await?.starts_with("second"), "the old leader took the Lease back");
+    ensure!(fleet.uids().await? == uids, "an object was made anew");
 
     ensure!(ended - renewed < LEASE, "it was there {:?} after it renewed", ended - renewed);
     let took_over = second.writes_after(renewed, "").await?.at;
@@ -361,20 +285,20 @@ fn held_with_renewals(seen: &Seen) -> Delay {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_was_in_the_air_is_put_right() -> Result<()> {
-    let stage = Stage::new().await?;
-    let (mut first, second) = stage.two().await?;
-    let uids = stage.uids().await?;
+    let fleet = Fleet::new().await?;
+    let (mut first, second) = fleet.two().await?;
+    let uids = fleet.uids().await?;
     let at_work = Instant::now();
     first.relay.misbehave(Trouble::Late(held));
-    let revision = stage.push(1).await?;
+    let revision = fleet.push(1).await?;
     first.writes_after(at_work, HELD).await?;
     first.relay.misbehave(Trouble::Late(held_with_renewals));
     first.lost_its_lease().await?;
     let ended = Instant::now();
-    stage.led_by("second").await?;
-    stage.is_at(&revision, 1).await.with_context(|| second.log())?;
-    let revision = stage.push(2).await?;
-    stage.is_at(&revision, 2).await.with_context(|| second.log())?;
+    fleet.led_by("second").await?;
+    fleet.is_at(&revision, 1).await.with_context(|| second.log())?;
+    let revision = fleet.push(2).await?;
+    fleet.is_at(&revision, 2).await.with_context(|| second.log())?;
     let writes = first.writes();
     ensure!(writes.iter().all(|seen| seen.at < ended), "it wrote after its end");
     first.relay.relent();
@@ -383,32 +307,32 @@ async fn a_write_that_was_in_the_air_is_put_right() -> Result<()> {
         seen.path.ends_with(HELD) && seen.passed.is_some_and(|passed| passed > ended) && is_success(seen)
     };
     until(|| async { Ok(first.writes().iter().any(is_taken)) }).await.context("it did not arrive")?;
-    until(|| async { Ok(stage.map("map-0-7").await?.context("a map")?["data"]["commit"] == "2") })
+    until(|| async { Ok(fleet.map("map-0-7").await?.context("a map")?["data"]["commit"] == "2") })
         .await
         .with_context(|| format!("it was not put right\n{}", second.log()))?;
-    stage.is_at(&revision, 2).await?;
-    ensure!(stage.uids().await? == uids, "an object was made anew");
-    ensure!(stage.holder().await?.starts_with("second"), "the old leader took the Lease back");
+    fleet.is_at(&revision, 2).await?;
+    ensure!(fleet.uids().await? == uids, "an object was made anew");
+    ensure!(fleet.holder().await?.starts_with("second"), "the old leader took the Lease back");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_stood_still_writes_nothing_when_it_moves_again() -> Result<()> {
-    let stage = Stage::new().await?;
-    let (mut first, second) = stage.two().await?;
-    let uids = stage.uids().await?;
+    let fleet = Fleet::new().await?;
+    let (mut first, second) = fleet.two().await?;
+    let uids = fleet.uids().await?;
     let at_work = Instant::now();
     first.relay.misbehave(Trouble::Late(slowly));
-    let revision = stage.push(1).await?;
+    let revision = fleet.push(1).await?;
     first.writes_after(at_work, "/configmaps/").await?;
     first.signal("-STOP")?;
     let stopped = Instant::now();
-    stage.led_by("second").await?;
+    fleet.led_by("second").await?;
     let took_over = second.writes_after(stopped, "").await?.at;
     first.signal("-CONT")?;
     first.lost_its_lease().await?;
-    stage.is_at(&revision, 1).await.with_context(|| second.log())?;
-    ensure!(stage.uids().await? == uids, "an object was made anew");
+    fleet.is_at(&revision, 1).await.with_context(|| second.log())?;
+    ensure!(fleet.uids().await? == uids, "an object was made anew");
     let late: Vec<Seen> = first.writes().into_iter().filter(|seen| seen.at > took_over).collect();
     ensure!(late.is_empty(), "both wrote: {late:?}");
     Ok(())

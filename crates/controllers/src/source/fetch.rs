@@ -167,6 +167,7 @@ fn packed(
     let stored = storage.keep(&path, &tree, typed.spec.ignore.as_deref()).map_err(|error| {
         let text = match error {
             Error::Deadline => format!("packing takes longer than {}", duration::format(timeout)),
+            full if full.is_disk_full() => no_space("the artifact storage"),
             other => other.chain(),
         };
         let text = format!("unable to archive artifact to storage: {text}");
@@ -201,8 +202,14 @@ fn clone_failed(error: &Error) -> Failure {
     if error.is_empty_repository() {
         return Failure::fetch("EmptyGitRepository", "git repository is empty");
     }
-    let text = format!("failed to checkout and determine revision: {}", error.chain());
+    let why = if error.is_disk_full() { no_space("the folder for temporary files") } else { error.chain() };
+    let text = format!("failed to checkout and determine revision: {why}");
     Failure::fetch("GitOperationFailed", text)
+}
+
+/// What a full disk of ours means: the words of whoever met it name paths of this machine.
+fn no_space(place: &str) -> String {
+    format!("No space left on device: make room in {place} of the controller")
 }
 
 /// Reads what other artifacts put over the content of a commit: one file in the place of another, or a directory where
