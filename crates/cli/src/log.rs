@@ -42,7 +42,15 @@ pub(crate) fn start(level: Level, encoding: Encoding) {
         Level::Error => "warn",
     };
     let ours = ["cli", "apiserver", "controllers", "cluster", "source", "keys", "kustomize"];
-    let filter = ours.map(|name| format!("sealfast_{name}={level}")).join(",");
+    begin(&ours.map(|name| format!("sealfast_{name}={level}")).join(","), encoding);
+}
+
+/// Says what nobody may miss who did not ask for a log: what the state of the embedded server lost or cannot take.
+pub(crate) fn start_for_the_state() {
+    begin("sealfast_apiserver::storage=warn", Encoding::Console);
+}
+
+fn begin(filter: &str, encoding: Encoding) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
         .with_writer(std::io::stderr);

@@ -88,7 +88,8 @@ pub(crate) struct UpArgs {
     /// Format of the closing table.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
-    /// What server and controllers log to standard error [default: nothing, the lines about each object tell what happens].
+    /// What server and controllers log to standard error [default: what is wrong with the state, the lines about each
+    /// object tell the rest].
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<log::Level>,
 }
@@ -142,8 +143,9 @@ pub(crate) fn go_duration(text: &str) -> Result<Duration, String> {
 
 /// Runs `sealfast up`.
 pub(crate) fn run(args: UpArgs) -> ExitCode {
-    if let Some(level) = args.log_level {
-        log::start(level, log::Encoding::Console);
+    match args.log_level {
+        Some(level) => log::start(level, log::Encoding::Console),
+        None => log::start_for_the_state(),
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -39,6 +39,8 @@ pub(crate) struct Journal {
     unusable: Option<&'static str>,
     /// The last write was refused by the disk.
     refuses: bool,
+    /// When somebody was last told that the disk refuses writes.
+    warned: Option<Instant>,
     /// No other new file is tried before.
     rests_until: Option<Instant>,
     /// Keeps the folder from other servers.
@@ -85,6 +87,7 @@ impl Journal {
             length,
             unusable: None,
             refuses: false,
+            warned: None,
             rests_until: None,
             lock: None,
             closed: false,
@@ -130,10 +133,21 @@ impl Journal {
         if let Err(source) = done {
             // What was half written would hide everything after it.
             self.unusable = self.file.cut(self.length).is_err().then_some(CUT_SHORT);
+            self.warn(&source);
             return Err(failed("write", &self.path, source));
         }
         self.length += record.len() as u64;
         Ok(())
+    }
+
+    /// Tells of a refused write, and not of each.
+    fn warn(&mut self, error: &std::io::Error) {
+        if self.warned.is_some_and(|last| last.elapsed() < REST) {
+            return;
+        }
+        self.warned = Some(Instant::now());
+        let path = self.path.display();
+        tracing::warn!(%path, %error, "a write was refused because the state file takes no more; once there is room, writes are taken again");
     }
 
     /// Whether the last write was kept, and the next one may be.

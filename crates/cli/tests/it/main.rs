@@ -39,4 +39,5 @@ mod sops;
 mod stage;
 mod together;
 mod up;
+mod up_state;
 mod words;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::person::{Person, need};
 
-const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/guide");
+pub(crate) const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/guide");
 const SOON: Duration = Duration::from_secs(30);
 
 #[test]
@@ -382,7 +382,7 @@ fn a_folder_that_is_not_there_is_refused_at_once() -> Result<()> {
     Ok(())
 }
 
-fn up_once(person: &Person, args: &[&str]) -> Result<Output> {
+pub(crate) fn up_once(person: &Person, args: &[&str]) -> Result<Output> {
     person.command("sealfast").arg("up").args(args).arg("--once").output().context("running `sealfast up`")
 }
 
@@ -394,7 +394,7 @@ fn refused(person: &Person, args: &[&str]) -> Result<String> {
     Ok(talk)
 }
 
-fn texts(done: &Output) -> (String, String) {
+pub(crate) fn texts(done: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&done.stdout), text(&done.stderr))
 }
