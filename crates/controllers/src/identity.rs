@@ -7,7 +7,6 @@
 //! at the length that AWS takes.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sealfast_cluster::client::Client;
@@ -22,10 +21,9 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::gates::{Gate, Gates};
-use crate::identity::cache::{Cache, Lent, Size, Token};
+use crate::identity::cache::{Cache, Lent, Token};
 pub use crate::identity::error::Error;
 use crate::identity::own::Own;
-use crate::metrics::Metrics;
 
 mod aks;
 mod aws;
@@ -191,12 +189,11 @@ impl Identities {
         client: Client,
         clouds: Clouds,
         gates: Gates,
-        size: Size,
-        metrics: Arc<Metrics>,
+        cache: Cache,
         vault_map: Option<(String, String)>,
     ) -> Identities {
         let http = http_client(&clouds, None);
-        let (cache, pool) = (Cache::new(size, metrics), OnceCell::new());
+        let pool = OnceCell::new();
         Identities { client, clouds, gates, cache, http, pool, vault_map }
     }
 

@@ -10,7 +10,7 @@
 //! - [`gates`] names what can be switched; [`expression`] evaluates CEL; [`error`] is what can keep us from starting.
 
 pub mod artifacts;
-mod clock;
+pub mod clock;
 pub mod error;
 pub mod events;
 pub mod expression;

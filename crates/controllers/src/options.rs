@@ -9,6 +9,7 @@ use sealfast_source::digest::Algorithm;
 use sealfast_source::git::ssh::Algorithms;
 use sealfast_source::storage::Retention;
 
+use crate::clock::Clock;
 use crate::gates::Gates;
 use crate::identity::Clouds;
 use crate::identity::cache::Size;
@@ -62,6 +63,8 @@ pub enum CrossNamespace {
 /// How the controllers are run.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The time of day.
+    pub clock: Clock,
     /// Where artifacts are kept.
     pub storage_dir: PathBuf,
     /// Where artifacts are served; port 0 picks a free one.
@@ -141,6 +144,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            clock: Clock::default(),
             storage_dir: PathBuf::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             advertise: None,

@@ -11,6 +11,7 @@ use sealfast_cluster::client::watch::Event as Seen;
 use sealfast_cluster::client::{Client, Select};
 use sealfast_k8s::id::GroupVersionKind;
 use sealfast_k8s::object;
+use sealfast_source::git::scratch;
 use sealfast_source::storage::Storage;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -18,12 +19,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifacts::{self, Server};
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::events::Recorder;
 use crate::fair::Fair;
 use crate::follow::Follower;
 use crate::gates::Gate;
 use crate::identity::Identities;
+use crate::identity::cache::Cache;
 use crate::index::Index;
 use crate::kustomization::apply::Memories;
 use crate::kustomization::remotes::Remotes;
@@ -120,7 +123,7 @@ pub async fn start(client: Client, options: Options, metrics: Arc<Metrics>) -> R
     };
     handle.metrics.follow_client(&client);
     if options.only != Only::Kustomize {
-        handle.watches.push(tokio::spawn(sweep()));
+        handle.watches.push(tokio::spawn(sweep(options.clock.clone())));
         let artifacts = serve_artifacts(&options).await?;
         start_sources(&client, &options, &artifacts, &mut handle);
         handle.artifacts = Some(artifacts);
@@ -132,12 +135,12 @@ pub async fn start(client: Client, options: Options, metrics: Arc<Metrics>) -> R
 }
 
 /// Removes what killed fetches left, again and again: a folder is only known to be left over after a while.
-async fn sweep() {
+async fn sweep(clock: Clock) {
     let mut ticks = tokio::time::interval(SWEPT);
     loop {
         ticks.tick().await;
-        let swept =
-            tokio::task::spawn_blocking(sealfast_source::git::scratch::sweep).await.unwrap_or_default();
+        let now = clock.now();
+        let swept = tokio::task::spawn_blocking(move || scratch::sweep(now)).await.unwrap_or_default();
         if swept > 0 {
             tracing::info!(swept, "folders of fetches that were killed are removed");
         }
@@ -206,7 +209,8 @@ fn start_sources(client: &Client, options: &Options, artifacts: &Artifacts, hand
 fn identities(client: &Client, options: &Options, handle: &Handle) -> Arc<Identities> {
     let vault_map = options.vault_map.clone().map(|name| (options.own_namespace.clone(), name));
     let (clouds, gates) = (options.clouds.clone(), options.gates.clone());
-    Arc::new(Identities::new(client.clone(), clouds, gates, options.token_cache, handle.metrics(), vault_map))
+    let cache = Cache::new(options.token_cache, handle.metrics(), options.clock.clone());
+    Arc::new(Identities::new(client.clone(), clouds, gates, cache, vault_map))
 }
 
 fn start_kustomizations(client: &Client, options: &Options, handle: &mut Handle) {

@@ -3,7 +3,7 @@
 //! Follows: source-controller 1.9. Differs: a phase that is over quickly is never written to the status.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sealfast_cluster::client::Client;
@@ -188,8 +188,9 @@ impl Run<'_> {
     async fn verified(&mut self, artifact: &Artifact) -> Option<Result<(), String>> {
         let storage = Arc::clone(&self.shared.storage);
         let (path, digest) = (artifact.path.clone(), artifact.digest.clone());
+        let now = self.shared.options.clock.now();
         let checked = tokio::task::spawn_blocking(move || {
-            let collected = storage.collect(&path, SystemTime::now()).unwrap_or_else(|error| {
+            let collected = storage.collect(&path, now).unwrap_or_else(|error| {
                 tracing::warn!(error = %error.chain(), "cannot collect old artifacts");
                 0
             });

@@ -5,11 +5,12 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sealfast_keys::aws_kms::Keys;
 use secrecy::SecretString;
 
+use crate::clock::Clock;
 use crate::identity::{Error, Who};
 use crate::keeper::{Keeper, Turns};
 use crate::metrics::{Metrics, labels};
@@ -78,6 +79,8 @@ impl Lent {
 struct Known {
     token: Token,
     ends: Instant,
+    /// The same by the time of day, which may have been moved meanwhile.
+    ends_at: SystemTime,
     /// It is got anew from then on.
     until: Instant,
 }
@@ -86,6 +89,7 @@ struct Known {
 pub struct Cache {
     size: Size,
     metrics: Arc<Metrics>,
+    clock: Clock,
     tokens: Arc<Keeper<String, Known>>,
     /// Those that somebody is getting just now.
     turns: Turns,
@@ -94,14 +98,14 @@ pub struct Cache {
 
 impl Cache {
     /// A cache that counts what it does.
-    pub fn new(size: Size, metrics: Arc<Metrics>) -> Cache {
+    pub fn new(size: Size, metrics: Arc<Metrics>, clock: Clock) -> Cache {
         if size.most > 0 {
             // What has not happened yet is shown, too: a rate needs a beginning.
             metrics.add("gotk_token_cache_evictions_total", String::new(), 0.0);
             metrics.add("gotk_token_cached_items", String::new(), 0.0);
         }
         let tokens = Keeper::new(size.most, size.longest.max(Duration::from_secs(1)));
-        Cache { size, metrics, tokens, turns: Turns::default(), shown: AtomicUsize::default() }
+        Cache { size, metrics, clock, tokens, turns: Turns::default(), shown: AtomicUsize::default() }
     }
 
     /// A token that is remembered under the key, or a new one.
@@ -146,8 +150,9 @@ impl Cache {
     }
 
     fn find(&self, key: &str) -> Option<Lent> {
-        let now = Instant::now();
-        self.show(self.tokens.retain(|known| known.until > now));
+        let (now, time) = (Instant::now(), self.clock.now());
+        // Whichever clock says so first: a time of day that was moved back lets no token live longer.
+        self.show(self.tokens.retain(|known| known.until > now && known.ends_at > time));
         let known = self.tokens.find(key, |_| true)?;
         Some(Lent { token: known.token, lasts: known.ends.saturating_duration_since(now) })
     }
@@ -155,7 +160,8 @@ impl Cache {
     fn keep(&self, key: &str, lent: &Lent) {
         let now = Instant::now();
         let until = now + (lent.lasts.mul_f64(KEPT)).min(self.size.longest);
-        let known = Known { token: lent.token.clone(), ends: now + lent.lasts, until };
+        let ends_at = self.clock.now() + lent.lasts;
+        let known = Known { token: lent.token.clone(), ends: now + lent.lasts, ends_at, until };
         if self.tokens.keep(key.to_owned(), known) {
             self.metrics.add("gotk_token_cache_evictions_total", String::new(), 1.0);
         }
@@ -199,7 +205,7 @@ mod tests {
     #[tokio::test]
     async fn the_one_used_least_lately_goes_and_everything_is_counted() {
         let metrics = Arc::new(Metrics::default());
-        let cache = Cache::new(Size { most: 2, ..Size::default() }, Arc::clone(&metrics));
+        let cache = Cache::new(Size { most: 2, ..Size::default() }, Arc::clone(&metrics), Clock::default());
         for (key, text, wanted) in
             [("a", "1", "1"), ("b", "2", "2"), ("a", "3", "1"), ("c", "4", "4"), ("b", "5", "5")]
         {
@@ -218,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_that_is_remembered_ends_when_it_did() {
-        let cache = Cache::new(Size::default(), Arc::default());
+        let cache = Cache::new(Size::default(), Arc::default(), Clock::default());
         let make = || async {
             Ok(Lent { token: Token::Text("1".to_owned().into()), lasts: Duration::from_secs(60) })
         };
@@ -232,14 +238,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_time_of_day_that_is_moved_ends_a_token_and_never_lengthens_it() {
+        let clock = Clock::default();
+        let cache = Cache::new(Size::default(), Arc::default(), clock.clone());
+        assert_eq!(get(&cache, "a", "1", 3600).await, "1");
+        clock.shift(24 * 3600);
+        assert_eq!(get(&cache, "a", "2", 3600).await, "2", "it has ended by now");
+        assert_eq!(get(&cache, "a", "3", 3600).await, "2");
+        assert_eq!(get(&cache, "b", "1", 2).await, "1");
+        clock.shift(-48 * 3600);
+        assert_eq!(get(&cache, "a", "3", 3600).await, "2", "it holds on");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(get(&cache, "b", "2", 2).await, "2", "it has ended, whatever the time of day");
+    }
+
+    #[tokio::test]
     async fn nothing_is_remembered_beyond_its_time_or_without_room() {
-        let cache = Cache::new(Size::default(), Arc::default());
+        let cache = Cache::new(Size::default(), Arc::default(), Clock::default());
         assert_eq!(get(&cache, "a", "1", 0).await, "1");
         assert_eq!(get(&cache, "a", "2", 3600).await, "2");
-        let none = Cache::new(Size { most: 0, ..Size::default() }, Arc::default());
+        let none = Cache::new(Size { most: 0, ..Size::default() }, Arc::default(), Clock::default());
         assert_eq!(get(&none, "a", "1", 3600).await, "1");
         assert_eq!(get(&none, "a", "2", 3600).await, "2");
-        let short = Cache::new(Size { longest: Duration::ZERO, ..Size::default() }, Arc::default());
+        let short =
+            Cache::new(Size { longest: Duration::ZERO, ..Size::default() }, Arc::default(), Clock::default());
         assert_eq!(get(&short, "a", "1", 3600).await, "1");
         assert_eq!(get(&short, "a", "2", 3600).await, "2");
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod builds;
+mod clocks;
 mod clusters;
 mod conditions;
 mod election;

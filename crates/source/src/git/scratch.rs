@@ -46,9 +46,9 @@ fn make_in(parent: &Path) -> Result<Folder, Error> {
     Ok(Folder { folder, _lock: lock })
 }
 
-/// Removes the folders that nobody works in any more; returns how many.
-pub fn sweep() -> usize {
-    sweep_in(&std::env::temp_dir(), SystemTime::now())
+/// Removes the folders that nobody works in any more by this time; returns how many.
+pub fn sweep(now: SystemTime) -> usize {
+    sweep_in(&std::env::temp_dir(), now)
 }
 
 fn sweep_in(parent: &Path, now: SystemTime) -> usize {
