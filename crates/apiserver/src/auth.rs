@@ -95,15 +95,6 @@ impl Auth {
         Self { token, signer }
     }
 
-    /// The user of a request.
-    ///
-    /// # Errors
-    /// 401 for a token that is not ours, 403 and 400 for impersonation that is not allowed or not complete.
-    pub(crate) fn user(&self, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
-        let user = self.authenticate(headers, store)?;
-        impersonated(user, headers, store)
-    }
-
     /// The user of a bearer token.
     pub(crate) fn user_of(&self, token: &str, store: &Store) -> Option<User> {
         self.user_for(token, &[token::ISSUER.to_owned()], store).map(|(user, _)| user)
@@ -147,7 +138,11 @@ impl Auth {
         self.signer.sign(claims)
     }
 
-    fn authenticate(&self, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
+    /// Who sends a request, whoever he speaks for.
+    ///
+    /// # Errors
+    /// 401 for a token that is not ours.
+    pub(crate) fn caller(&self, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
         let Some(value) = headers.get(http::header::AUTHORIZATION) else { return Ok(User::anonymous()) };
         let refused = || Status::plain(401, "Unauthorized", "Unauthorized");
         let text = std::str::from_utf8(value.as_bytes()).map_err(|_| refused())?.trim();
@@ -176,7 +171,11 @@ fn bound_extra(bound: &token::Bound) -> Vec<(String, String)> {
     vec![(key("name"), bound.name.clone()), (key("uid"), bound.uid.clone())]
 }
 
-fn impersonated(user: User, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
+/// The one whom a user speaks for.
+///
+/// # Errors
+/// 403 and 400 for impersonation that is not allowed or not complete.
+pub(crate) fn impersonated(user: User, headers: &HeaderMap, store: &Store) -> Result<User, Status> {
     let values = |name: &str| {
         headers.get_all(name).iter().map(|value| said(name, value)).collect::<Result<Vec<_>, _>>()
     };

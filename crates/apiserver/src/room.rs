@@ -22,7 +22,8 @@ pub(crate) struct Place {
 
 impl Room {
     pub(crate) fn new(units: usize, share: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(units)), share, shares: Mutex::default() }
+        let units = units.min(Semaphore::MAX_PERMITS);
+        Self { all: Arc::new(Semaphore::new(units)), share: share.min(units), shares: Mutex::default() }
     }
 
     /// Waits for so many units, in turn. What is larger than a share takes all of it.

@@ -27,8 +27,11 @@ pub(crate) struct Seat {
 
 impl Seats {
     pub(crate) fn new(what: &'static str, count: usize) -> Self {
+        let count = count.min(Semaphore::MAX_PERMITS);
         let share = (count / 2).max(1);
-        let common = Room::new(count - count / 8, share);
+        // Where there are two seats already, one is for masters.
+        let kept = (count / 8).max(usize::from(count > 1));
+        let common = Room::new(count - kept, share);
         Self { what, all: Arc::new(Semaphore::new(count)), common, share }
     }
 
@@ -68,33 +71,85 @@ pub(crate) struct Guest {
 #[derive(Default)]
 pub(crate) struct Guests(Mutex<VecDeque<Arc<Guest>>>);
 
+/// One who came and is there until this is dropped.
+pub(crate) struct Visit {
+    pub(crate) guests: Arc<Guests>,
+    pub(crate) guest: Arc<Guest>,
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.guests.0.lock().retain(|other| !Arc::ptr_eq(other, &self.guest));
+    }
+}
+
 impl Guests {
-    pub(crate) fn come(&self) -> Arc<Guest> {
+    pub(crate) fn come(self: &Arc<Self>) -> Visit {
         let guest = Arc::<Guest>::default();
         self.0.lock().push_back(Arc::clone(&guest));
-        guest
+        Visit { guests: Arc::clone(self), guest }
     }
 
     /// Gives a seat to the one who is known now, if there is none yet.
     ///
     /// # Errors
-    /// 429 when there is none for this user.
+    /// 429 when there is none for this user, or he is being sent away.
     pub(crate) fn seat(&self, guest: &Arc<Guest>, seats: &Seats, user: &User) -> Result<(), Status> {
-        if guest.seat.get().is_none() && !user.is_anonymous() {
-            let seat = seats.take(user)?;
-            let _ = guest.seat.set(seat);
-            self.go(guest);
+        if guest.seat.get().is_some() || user.is_anonymous() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    pub(crate) fn go(&self, guest: &Arc<Guest>) {
-        self.0.lock().retain(|other| !Arc::ptr_eq(other, guest));
+        let seat = seats.take(user)?;
+        let mut waiting = self.0.lock();
+        match waiting.iter().position(|other| Arc::ptr_eq(other, guest)) {
+            Some(at) => {
+                waiting.remove(at);
+                let _ = guest.seat.set(seat);
+                Ok(())
+            }
+            // Another request over the same connection came first.
+            None if guest.seat.get().is_some() => Ok(()),
+            None => Err(Status::too_many("there are too many connections, please try again later")),
+        }
     }
 
     /// Sends the first away who has no seat; whether there was one.
     pub(crate) fn send_away(&self) -> bool {
         let first = self.0.lock().pop_front();
         first.map(|guest| guest.out.notify_one()).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> User {
+        User { name: name.into(), groups: vec!["system:authenticated".into()], ..User::default() }
+    }
+
+    #[test]
+    fn a_seat_is_kept_for_masters_and_no_number_is_too_large() {
+        let seats = Seats::new("connections", 4);
+        let taken: Vec<_> =
+            ["a", "b", "c", "d"].iter().filter_map(|name| seats.take(&user(name)).ok()).collect();
+        assert_eq!(taken.len(), 3);
+        let master = User { groups: vec!["system:masters".into()], ..user("m") };
+        assert!(seats.take(&master).is_ok());
+        assert!(Seats::new("connections", usize::MAX).take(&user("a")).is_ok());
+    }
+
+    #[test]
+    fn who_is_sent_away_gets_no_seat_any_more() {
+        let (guests, seats) = (Arc::new(Guests::default()), Seats::new("connections", 4));
+        let (first, second) = (guests.come(), guests.come());
+        assert!(guests.send_away());
+        assert!(guests.seat(&first.guest, &seats, &user("a")).is_err());
+        assert!(guests.seat(&second.guest, &seats, &user("a")).is_ok());
+        assert!(guests.seat(&second.guest, &seats, &user("a")).is_ok(), "it has one");
+        assert!(!guests.send_away(), "who has a seat stays");
+        drop((first, second));
+        let third = guests.come();
+        drop(third);
+        assert!(!guests.send_away(), "who went is not there");
     }
 }

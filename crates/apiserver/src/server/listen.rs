@@ -24,7 +24,7 @@ use crate::auth::{self, Attributes};
 use crate::http::{Answer, Body, Content, Query, Request, ResourcePath, Route, route};
 use crate::metrics::Series;
 use crate::room::{Bodies, Place};
-use crate::seats::{Guest, Guests};
+use crate::seats::{Guest, Guests, Visit};
 use crate::status_error::Status;
 use crate::{discovery, openapi, request};
 
@@ -38,11 +38,9 @@ pub(crate) async fn run(app: Arc<App>, listener: TcpListener, acceptor: TlsAccep
             accepted = listener.accept() => match accepted {
                 // Who has said nothing that he is known by makes room for others.
                 Ok((stream, _)) if connections.len() < app.limits.connections || guests.send_away() => {
-                    let (app, acceptor, guests) = (Arc::clone(&app), acceptor.clone(), Arc::clone(&guests));
+                    let (app, acceptor, visit) = (Arc::clone(&app), acceptor.clone(), guests.come());
                     connections.spawn(async move {
-                        let guest = guests.come();
-                        connection(app, stream, acceptor, &guests, &guest).await;
-                        guests.go(&guest);
+                        connection(app, stream, acceptor, &visit).await;
                     });
                 }
                 Ok(_) => {}
@@ -59,13 +57,8 @@ pub(crate) async fn run(app: Arc<App>, listener: TcpListener, acceptor: TlsAccep
     }
 }
 
-async fn connection(
-    app: Arc<App>,
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    guests: &Arc<Guests>,
-    guest: &Arc<Guest>,
-) {
+async fn connection(app: Arc<App>, stream: TcpStream, acceptor: TlsAcceptor, visit: &Visit) {
+    let Visit { guests, guest } = visit;
     let _ = stream.set_nodelay(true);
     let accepted = tokio::select! {
         accepted = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => accepted,
@@ -247,8 +240,12 @@ fn admitted(
     connected: &Connected<'_>,
     parts: http::request::Parts,
 ) -> Result<(Request, Route), Status> {
-    let user = app.auth.user(&parts.headers, &app.store)?;
-    connected.guests.seat(connected.guest, &app.connections, &user)?;
+    let caller = app.auth.caller(&parts.headers, &app.store)?;
+    // Who is asked after its health keeps no place for that; who speaks for another has one of his own.
+    if !is_public(parts.uri.path()) {
+        connected.guests.seat(connected.guest, &app.connections, &caller)?;
+    }
+    let user = auth::impersonated(caller, &parts.headers, &app.store)?;
     let request = Request {
         path: parts.uri.path().to_owned(),
         query: Query::parse(parts.uri.query().unwrap_or_default()),
