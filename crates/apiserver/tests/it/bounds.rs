@@ -430,8 +430,8 @@ async fn nobody_takes_all_connections() -> anyhow::Result<()> {
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
     let (_, granted) = client.call("POST", path, Some(body)).await?;
     let token = granted["status"]["token"].as_str().unwrap_or_default();
-    let ask = async |stream: &mut TlsStream<TcpStream>| {
-        let head = format!("GET /version HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let ask = async |stream: &mut TlsStream<TcpStream>, path: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
         stream.write_all(head.as_bytes()).await?;
         let mut answer = vec![0; 4096];
         let read = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut answer)).await??;
@@ -440,15 +440,16 @@ async fn nobody_takes_all_connections() -> anyhow::Result<()> {
     let mut open = Vec::new();
     for _ in 0..4 {
         let mut stream = connect(&running).await?;
-        assert!(ask(&mut stream).await?.starts_with("HTTP/1.1 200"));
+        assert!(ask(&mut stream, "/apis").await?.starts_with("HTTP/1.1 200"));
         open.push(stream);
     }
     let mut more = connect(&running).await?;
-    let refused = ask(&mut more).await?;
+    assert!(ask(&mut more, "/livez").await?.starts_with("HTTP/1.1 200"), "health takes no place");
+    let refused = ask(&mut more, "/apis").await?;
     assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("has 4 connections"), "{refused}");
     drop(open.pop());
     let end = Instant::now() + Duration::from_secs(20);
-    while !ask(&mut more).await?.starts_with("HTTP/1.1 200") {
+    while !ask(&mut more, "/apis").await?.starts_with("HTTP/1.1 200") {
         anyhow::ensure!(Instant::now() < end, "a closed connection still counts");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
