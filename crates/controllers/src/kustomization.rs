@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
+use sealfast_cluster::apply::weight;
 use sealfast_cluster::error::Error as ClusterError;
 use sealfast_k8s::duration;
 use sealfast_k8s::flux::REQUESTED_AT;
@@ -26,6 +27,7 @@ use crate::kustomization::claim::Claims;
 use crate::kustomization::gather::Fetched;
 use crate::kustomization::render::Rendered;
 use crate::kustomization::report::{Failure, Reason, Report, Times};
+use crate::kustomization::room::Held;
 use crate::kustomization::shared::{Run, Shared, kind};
 use crate::kustomization::unpacked::Wanted;
 use crate::queue::{Key, Next, jittered};
@@ -268,25 +270,36 @@ impl Run<'_> {
         health: &Health,
     ) -> Result<Applied, Failure> {
         let typed = self.typed.clone();
-        // Until all is applied.
-        let _room = std::mem::take(&mut rendered.room);
+        let room = Held::new(std::mem::take(&mut rendered.room));
         let prepared = apply::prepared(rendered, &typed)?;
         let known = self.shared.memories.of(&acting.identity);
         if self.is_asked_for() {
             known.forget(prepared.objects());
         }
         let claims = Claims::of(&self.shared.client, &typed);
-        let turn = self.turn.clone();
-        let artifacts = Arc::clone(&self.shared.artifacts);
+        let (turn, artifacts) = (self.turn.clone(), Arc::clone(&self.shared.artifacts));
+        // The server of a tenant may be as slow as it likes. So it keeps nobody from working as long as not too much of the
+        // room is held by those who wait.
+        let share = typed.spec.kube_config.as_ref().and_then(|_| {
+            let bytes = prepared.objects().iter().map(weight).sum();
+            artifacts.share(&typed.metadata.namespace, bytes)
+        });
         let how = apply::How {
             options: &self.shared.options,
             known: &known,
             health,
             claims: &claims,
-            place: apply::place(turn, artifacts, &typed.metadata.namespace),
+            place: apply::place(turn, artifacts, &typed.metadata.namespace, room.clone()),
         };
-        let turn = self.turn.clone();
-        let applying = at(&turn, &typed, apply::apply(acting, prepared, &typed, &how));
+        let (turn, is_elsewhere) = (self.turn.clone(), share.is_some());
+        let work = async {
+            let applied = apply::apply(acting, prepared, &typed, &how).await;
+            // Before a place is waited for: those who have one may wait for this room.
+            room.let_go();
+            drop(share);
+            applied
+        };
+        let applying = async { if is_elsewhere { turn.elsewhere(work).await } else { work.await } };
         let applied = self.shown(Box::pin(applying)).await;
         if let Some(claimed) = claims.written().await {
             self.report.claimed(claimed.clone());
@@ -371,8 +384,8 @@ impl Run<'_> {
     }
 }
 
-/// Does something in the cluster of an object. One that a tenant named may be as slow as it likes, and keeps nobody from
-/// working.
+/// Does something that holds no room in the cluster of an object. One that a tenant named may be as slow as it likes, and
+/// keeps nobody from working.
 async fn at<T>(turn: &Turn, typed: &Kustomization, work: impl Future<Output = T>) -> T {
     match typed.spec.kube_config {
         Some(_) => turn.elsewhere(work).await,

@@ -29,6 +29,11 @@ pub struct Turn {
 }
 
 impl Turn {
+    /// Whether this run has given its place away.
+    pub fn is_away(&self) -> bool {
+        self.permit.lock().is_none()
+    }
+
     /// Waits for something without keeping others from working.
     pub async fn aside<T>(&self, wait: impl Future<Output = T>) -> T {
         let place = self.permit.lock().take();

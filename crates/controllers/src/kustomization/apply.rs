@@ -19,6 +19,7 @@ use crate::kustomization::acting::Acting;
 use crate::kustomization::claim::Claims;
 use crate::kustomization::render::Rendered;
 use crate::kustomization::report::{Failure, Reason, Times};
+use crate::kustomization::room::Held;
 use crate::kustomization::unpacked::Artifacts;
 use crate::kustomization::{decrypt, select};
 use crate::options::Options;
@@ -135,20 +136,28 @@ pub struct How<'a> {
     pub place: Arc<Aside>,
 }
 
-/// Long waits of an apply let others work, as long as there is room for the objects that are kept meanwhile.
-pub fn place(turn: Turn, artifacts: Arc<Artifacts>, namespace: &str) -> Arc<Aside> {
+/// Long waits of an apply let others work, as long as there is room for the objects that are kept meanwhile. Who comes back
+/// holds none: those who have a place may wait for it.
+pub fn place(turn: Turn, artifacts: Arc<Artifacts>, namespace: &str, held: Held) -> Arc<Aside> {
     let namespace = namespace.to_owned();
     apply::aside(move |bytes, wait| {
         let (turn, artifacts, namespace) = (turn.clone(), Arc::clone(&artifacts), namespace.clone());
+        let held = held.clone();
         async move {
             let mut wait = wait;
             if turn.short(&mut wait).await.is_some() {
                 return;
             }
-            match artifacts.spare(&namespace, bytes) {
-                Some(_room) => turn.aside(wait).await,
-                None => wait.await,
+            if turn.is_away() {
+                return turn.aside(wait).await;
             }
+            let Some(spared) = artifacts.spare(&namespace, bytes) else { return wait.await };
+            held.let_go();
+            let wait = async move {
+                let _spared = spared;
+                wait.await;
+            };
+            turn.aside(wait).await;
         }
         .boxed()
     })

@@ -16,7 +16,7 @@ impl Run<'_> {
     pub(super) async fn prune(&mut self, acting: &Acting, owned: &[ObjectId]) -> Result<(), Failure> {
         let stale = inventory::stale(&claim::owned(&self.typed), owned);
         let wanted = if self.typed.spec.prune { stale } else { Vec::new() };
-        let pruned = self.deleted(acting, &wanted).await;
+        let pruned = self.delete_all(acting, &wanted).await;
         self.report.status.inventory = Some(inventory::of(owned));
         self.is_accounted_for = true;
         if wanted.is_empty() {
@@ -43,7 +43,7 @@ impl Run<'_> {
         acting: &Acting,
         owned: &[ObjectId],
     ) -> Result<Vec<ObjectId>, String> {
-        let pruned = self.deleted(acting, owned).await;
+        let pruned = self.delete_all(acting, owned).await;
         if let Some(message) = pruned.message() {
             self.report.deletion_failed();
             return Err(message);
@@ -53,7 +53,11 @@ impl Run<'_> {
         Ok(deleted.map(|change| change.object).collect())
     }
 
-    async fn deleted(&self, acting: &Acting, wanted: &[ObjectId]) -> Pruned {
+    async fn delete_all(&self, acting: &Acting, wanted: &[ObjectId]) -> Pruned {
+        // Nobody gives a place away for nothing.
+        if wanted.is_empty() {
+            return Pruned::default();
+        }
         at(&self.turn, &self.typed, prune::delete(&acting.client, wanted, &apply::owner(&self.typed))).await
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sealfast_source::tree::Memory;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -13,7 +14,8 @@ use crate::keeper::{Keeper, Place, Turns};
 
 /// Unpacked artifacts that nobody used for this long are let go.
 const UNUSED: Duration = Duration::from_secs(60);
-/// Whoever waits for room so long gets that of trees that are always in use, once those who use them now are done.
+/// Whoever waits for room so long gets that of trees that are always in use, once those who use them now are done. No longer
+/// than the patience of `Fair`: from then on nobody smaller passes, so that what is let go is not given away.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Memory that something takes; it is free again once the last one lets go.
@@ -31,6 +33,22 @@ impl Drop for Use {
         // First, so that whoever is told finds it unused.
         self.taken = None;
         self.over.notify_waiters();
+    }
+}
+
+/// Room that is let go before its owner is; clones are of the same.
+#[derive(Clone)]
+pub struct Held(Arc<Mutex<Room>>);
+
+impl Held {
+    /// Holds this room.
+    pub fn new(room: Room) -> Held {
+        Held(Arc::new(Mutex::new(room)))
+    }
+
+    /// Holds none any more.
+    pub fn let_go(&self) {
+        *self.0.lock() = Room::default();
     }
 }
 
@@ -110,7 +128,7 @@ impl Trees {
     /// Room for objects that wait, at most half of all, which namespaces share; none when there is not that much to be had
     /// at once.
     pub(super) fn spare(&self, who: &str, bytes: u64) -> Option<Spared> {
-        let share = self.share.try_share(who, kib(bytes).into())?;
+        let share = self.share(who, bytes)?;
         loop {
             if let Some(room) = self.room.try_take(who, kib(bytes).into()) {
                 return Some(Spared { _share: share, _room: room });
@@ -119,6 +137,11 @@ impl Trees {
                 return None;
             }
         }
+    }
+
+    /// What `spare` takes of the share of those who wait, without the room.
+    pub(super) fn share(&self, who: &str, bytes: u64) -> Option<Taken> {
+        self.share.try_share(who, kib(bytes).into())
     }
 
     /// Keeps a tree for the next ones.

@@ -13,6 +13,7 @@ use sealfast_source::error::Error;
 use sealfast_source::tree::Memory;
 use tokio::time::{Instant, timeout_at};
 
+use crate::fair::Taken;
 use crate::kustomization::archive::{Archive, Hosts, Source};
 use crate::kustomization::gather::Fetched;
 use crate::kustomization::missing::Missing;
@@ -97,6 +98,12 @@ impl Artifacts {
     /// Room for the objects of a run that waits; none when there is not that much to spare.
     pub(super) fn spare(&self, namespace: &str, bytes: u64) -> Option<Spared> {
         self.trees.spare(namespace, bytes)
+    }
+
+    /// A share of what objects of waiting runs may take, for those whose room is held already; none when there is not that
+    /// much to spare.
+    pub(super) fn share(&self, namespace: &str, bytes: u64) -> Option<Taken> {
+        self.trees.share(namespace, bytes)
     }
 
     /// Room for objects that were built. Whoever waits for it must hold none: all that there is may be in such hands.

@@ -46,8 +46,11 @@ pub fn region(address: &Address) -> Result<String, Error> {
 /// Whether a name is that of a region and not of a service, whose hosts others may have: `eu-west-1`.
 fn is_region(name: &str) -> bool {
     let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    // Older hosts of buckets are named by both: `s3-eu-west-1`.
+    let begins =
+        name.split('-').next().is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_alphabetic()));
     let ends = name.split('-').next_back().is_some_and(|end| end.bytes().all(|byte| byte.is_ascii_digit()));
-    name.split('-').count() > 2 && ends && name.bytes().all(is_inside)
+    name.split('-').count() > 2 && begins && ends && name.bytes().all(is_inside)
 }
 
 /// Returns user and password, which hold for a quarter of an hour.
@@ -91,6 +94,7 @@ mod tests {
             // Whoever has the bucket of that name.
             "https://git-codecommit.s3.amazonaws.com/v1/repos/app",
             "https://git-codecommit.s3.eu-west-1.amazonaws.com/v1/repos/app",
+            "https://git-codecommit.s3-eu-west-1.amazonaws.com/v1/repos/app",
             "https://git-codecommit.eu-west-1.amazonaws.com.cn.evil.example/v1/repos/app",
         ] {
             assert!(region(&address(bad)).is_err(), "{bad}");
