@@ -1,6 +1,6 @@
 //! URLs, addresses and networks.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use cel::Value;
@@ -50,7 +50,7 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("getHost", |values| of_url(values, |url| texted(url.host.as_str()))),
     ("getHostname", |values| of_url(values, |url| texted(split_host(&url.host).0))),
     ("getPort", |values| of_url(values, |url| texted(split_host(&url.host).1))),
-    ("getEscapedPath", |values| of_url(values, |url| texted(url.path.as_str()))),
+    ("getEscapedPath", |values| of_url(values, |url| texted(escaped_path(&url.path)))),
     ("getQuery", |values| of_url(values, query)),
     ("ip", |values| match values.first()? {
         Value::String(text) => Some(Value::Opaque(Arc::new(Address(address(text)?)))),
@@ -125,7 +125,8 @@ fn url(text: &str) -> Option<Url> {
     let (before, query) = text.split_once('?').unwrap_or((text, ""));
     let url = |scheme: &str, host: &str, path: &str| Url {
         scheme: scheme.to_lowercase(),
-        host: host.to_owned(),
+        // The zone of an address is not escaped any more.
+        host: crate::http::decoded_path(host),
         path: path.to_owned(),
         query: query.to_owned(),
     };
@@ -163,21 +164,57 @@ fn has_whole_escapes(text: &str) -> bool {
 fn is_host(text: &str) -> bool {
     let (name, port) = match text.rfind(']') {
         Some(end) if text.starts_with('[') => text.split_at(end + 1),
-        _ if text.starts_with('[') => return false,
+        _ if text.contains('[') => return false,
         _ => match text.split_once(':') {
             Some((name, _)) => text.split_at(name.len()),
             None => (text, ""),
         },
     };
+    let is_port = port.is_empty()
+        || port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    match name.strip_prefix('[') {
+        Some(rest) => is_port && is_bracketed(rest.trim_end_matches(']')),
+        None => is_port && is_name(name),
+    }
+}
+
+/// Whether an address of version 6 stands between brackets, with a zone or without.
+fn is_bracketed(text: &str) -> bool {
+    let (address, zone) =
+        text.split_once("%25").map_or((text, None), |(address, zone)| (address, Some(zone)));
+    let is_zone = |zone: &str| !zone.is_empty() && has_whole_escapes(zone);
+    address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
+}
+
+fn is_name(name: &str) -> bool {
     let plain = |letter: char| {
-        letter.is_ascii_alphanumeric() || !letter.is_ascii() || "-_.~!$&'()*+,;=:[]<>\"%".contains(letter)
+        letter.is_ascii_alphanumeric() || !letter.is_ascii() || "-_.~!$&'()*+,;=:]<>\"%".contains(letter)
     };
     let escapes = name.match_indices('%').all(|(place, _)| {
         let digits = name.get(place + 1..place + 3).unwrap_or_default();
         digits == "25" || u8::from_str_radix(digits, 16).is_ok_and(|byte| byte >= 0x80)
     });
-    let digits = port.strip_prefix(':').unwrap_or(port);
-    name.chars().all(plain) && escapes && digits.bytes().all(|byte| byte.is_ascii_digit())
+    name.chars().all(plain) && escapes
+}
+
+/// A path as Go writes it: as it is where it may stand so in a URL, or else with all escaped that need not be.
+fn escaped_path(raw: &str) -> String {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    if raw.bytes().all(|byte| unreserved(byte) || b"/!$&'()*+,;=:@[]%".contains(&byte)) {
+        return raw.to_owned();
+    }
+    let (mut out, mut at) = (String::new(), 0);
+    while let Some(&byte) = raw.as_bytes().get(at) {
+        let digits = raw.get(at + 1..at + 3).filter(|_| byte == b'%');
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let plain = escaped.unwrap_or(byte);
+        match unreserved(plain) || b"/$&+,:;=@".contains(&plain) {
+            true => out.push(char::from(plain)),
+            false => out.push_str(&format!("%{plain:02X}")),
+        }
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    out
 }
 
 /// Host name without brackets, and port.
@@ -267,7 +304,7 @@ fn from_bits(bits: u128, like: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::url;
+    use super::{escaped_path, url};
 
     #[test]
     fn urls_are_those_that_go_reads_in_a_request() {
@@ -289,6 +326,10 @@ mod tests {
             "http://a_b.c/",
             "http://[fe80::1%25eth0]/",
             "http://a:",
+            "http://[::1]:",
+            "http://[::ffff:1.2.3.4]/",
+            "http://[::1%25a%20b]/",
+            "http://a]b/",
         ] {
             assert!(url(text).is_some(), "{text}");
         }
@@ -315,8 +356,35 @@ mod tests {
             "http://h`x/",
             "http://[fe80::1%eth0]/",
             "http://h:80:90/",
+            "http://[::1]80",
+            "http://[foo]/",
+            "http://[]/",
+            "http://[1.2.3.4]/",
+            "http://[fe80::1%25]/",
+            "http://[::1]x",
+            "http://a[b]/",
         ] {
             assert!(url(text).is_none(), "{text}");
+        }
+        assert_eq!(
+            url("http://[fe80::1%25eth0]:80/").map(|url| url.host),
+            Some("[fe80::1%eth0]:80".to_owned())
+        );
+    }
+
+    #[test]
+    fn paths_are_escaped_as_go_does() {
+        for (raw, escaped) in [
+            ("/a b", "/a%20b"),
+            ("/a%2Fb%41", "/a%2Fb%41"),
+            ("/é%e9", "/%C3%A9%E9"),
+            ("/a;b,c!(d)*[e]", "/a;b,c!(d)*[e]"),
+            ("/a|b!", "/a%7Cb%21"),
+            ("/a^%41", "/a%5EA"),
+            ("*", "*"),
+            ("", ""),
+        ] {
+            assert_eq!(escaped_path(raw), escaped);
         }
     }
 }
