@@ -494,6 +494,19 @@ mod tests {
     }
 
     #[test]
+    fn nulls_in_lists_and_maps_give_way_to_defaults() {
+        let text = json!({ "type": "string", "default": "d" });
+        let schema = json!({ "type": "object", "properties": {
+            "list": { "type": "array", "items": text },
+            "map": { "type": "object", "additionalProperties": text },
+            "free": { "type": "array", "items": { "type": "string", "default": "d", "nullable": true } },
+        } });
+        let mut object = json!({ "list": [null, "a"], "map": { "k": null, "l": "b" }, "free": [null] });
+        default(&schema, &mut object);
+        assert_eq!(object, json!({ "list": ["d", "a"], "map": { "k": "d", "l": "b" }, "free": [null] }));
+    }
+
+    #[test]
     fn unknown_fields_go_and_defaults_come() {
         let schema = json!({ "type": "object", "properties": {
             "spec": { "type": "object", "properties": { "timeout": { "type": "string", "default": "60s" } } },

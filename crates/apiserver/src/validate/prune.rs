@@ -200,33 +200,31 @@ pub(super) fn of_field<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
 pub(crate) fn fill_in(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            for (name, known) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                let absent = match fields.get(name) {
-                    None => true,
-                    Some(Value::Null) => known["nullable"] != true,
-                    Some(_) => false,
-                };
-                if let Some(wanted) = known.get("default").filter(|_| absent) {
+            let named = schema.get("properties").and_then(Value::as_object);
+            for (name, known) in named.into_iter().flatten() {
+                if let Some(wanted) = known.get("default").filter(|_| !fields.contains_key(name)) {
                     fields.insert(name.clone(), wanted.clone());
                 }
                 if let Some(value) = fields.get_mut(name) {
-                    fill_in(known, value);
+                    fill_in_one(known, value);
                 }
             }
             if let Some(known) = schema.get("additionalProperties").filter(|known| known.is_object()) {
-                let named = schema.get("properties").and_then(Value::as_object);
-                for (name, value) in fields {
-                    if named.is_none_or(|named| !named.contains_key(name)) {
-                        fill_in(known, value);
-                    }
-                }
+                let others = fields
+                    .iter_mut()
+                    .filter(|(name, _)| !named.is_some_and(|named| named.contains_key(*name)));
+                others.for_each(|(_, value)| fill_in_one(known, value));
             }
         }
-        Value::Array(items) => {
-            for item in items {
-                fill_in(&schema["items"], item);
-            }
-        }
+        Value::Array(items) => items.iter_mut().for_each(|item| fill_in_one(&schema["items"], item)),
         _ => {}
     }
+}
+
+/// The same for one value that is there.
+fn fill_in_one(known: &Value, value: &mut Value) {
+    if let Some(wanted) = known.get("default").filter(|_| value.is_null() && known["nullable"] != true) {
+        *value = wanted.clone();
+    }
+    fill_in(known, value);
 }
