@@ -113,13 +113,7 @@ async fn what_is_applied_to_custom_objects_is_judged_as_it_stands() -> anyhow::R
             "properties": {"inner": {"type": "object", "properties": {"x": {"type": "string"}}}},
         },
     });
-    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
-    let definition = json!({"metadata": {"name": "bares.example.com"}, "spec": {
-        "group": "example.com", "scope": "Cluster", "names": {"plural": "bares", "kind": "Bare"},
-        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
-    }});
-    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    assert_eq!(client.call("POST", definitions, Some(definition)).await?.0, 201);
+    define(&client, "bares", "Bare", fields).await?;
     let apply = async |metadata: Value, spec: Value| {
         let object =
             json!({"apiVersion": "example.com/v1", "kind": "Bare", "metadata": metadata, "spec": spec});
@@ -183,13 +177,7 @@ async fn what_loses_its_last_field_to_an_apply_is_null() -> anyhow::Result<()> {
         "filled": {"type": "object", "default": {"x": "1"}, "properties": {"x": text}},
         "any": {"type": "object", "additionalProperties": {"x-kubernetes-preserve-unknown-fields": true}},
     });
-    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
-    let definition = json!({"metadata": {"name": "lasts.example.com"}, "spec": {
-        "group": "example.com", "scope": "Cluster", "names": {"plural": "lasts", "kind": "Last"},
-        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
-    }});
-    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    assert_eq!(client.call("POST", definitions, Some(definition)).await?.0, 201);
+    define(&client, "lasts", "Last", fields).await?;
     let apply = async |spec: Value| {
         let object =
             json!({"apiVersion": "example.com/v1", "kind": "Last", "metadata": {"name": "x"}, "spec": spec});
@@ -313,13 +301,7 @@ async fn values_of_another_type_are_told_of_by_their_formats() -> anyhow::Result
             "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
         }}}},
     });
-    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
-    let definition = json!({"metadata": {"name": "formats.example.com"}, "spec": {
-        "group": "example.com", "scope": "Cluster", "names": {"plural": "formats", "kind": "Format"},
-        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
-    }});
-    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    assert_eq!(client.call("POST", definitions, Some(definition)).await?.0, 201);
+    define(&client, "formats", "Format", fields).await?;
     let object = |spec: Value| json!({"apiVersion": "example.com/v1", "kind": "Format", "metadata": {"name": "x"}, "spec": spec});
     for (spec, why) in [
         (
@@ -363,14 +345,7 @@ async fn values_of_another_type_are_told_of_by_their_formats() -> anyhow::Result
 async fn embedded_resources_say_what_they_are() -> anyhow::Result<()> {
     let (running, client) = server().await?;
     let open = json!({"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true});
-    let spec = json!({"type": "object", "properties": {"inner": open}});
-    let schema = json!({"type": "object", "properties": {"spec": spec}});
-    let definition = json!({"metadata": {"name": "holders.example.com"}, "spec": {
-        "group": "example.com", "scope": "Cluster", "names": {"plural": "holders", "kind": "Holder"},
-        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
-    }});
-    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    assert_eq!(client.call("POST", definitions, Some(definition)).await?.0, 201);
+    define(&client, "holders", "Holder", json!({"inner": open})).await?;
     let grammar = "spec.inner.kind: Invalid value: \"A b\": may have mixed case, but should otherwise match: a DNS-1035 label must consist";
     let empty = "[spec.inner.apiVersion: Invalid value: \"\": must not be empty, spec.inner.kind: Invalid value: \"\": must not be empty]";
     for (inner, status, why) in [
@@ -486,6 +461,19 @@ async fn what_is_not_served_is_not_called_deprecated() -> anyhow::Result<()> {
         assert_eq!(response.headers().contains_key("warning"), told, "{path}");
     }
     running.stop().await;
+    Ok(())
+}
+
+/// Defines a kind of `example.com` with these fields in its `spec`.
+async fn define(client: &Client, plural: &str, kind: &str, fields: Value) -> anyhow::Result<()> {
+    let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}});
+    let definition = json!({"metadata": {"name": format!("{plural}.example.com")}, "spec": {
+        "group": "example.com", "scope": "Cluster", "names": {"plural": plural, "kind": kind},
+        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+    }});
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let (status, answer) = client.call("POST", definitions, Some(definition)).await?;
+    anyhow::ensure!(status == 201, "{answer}");
     Ok(())
 }
 
